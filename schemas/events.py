@@ -1,0 +1,58 @@
+"""The click event: JSON in topic `events`, Avro in `events.clean`."""
+
+from typing import Any
+
+from msgspec import Struct, field
+
+from schemas.avro import Contract, mapping, nullable, record
+
+TICK = "_tick"  # event type of a record that only says how late it is; never folded, never joined
+UNSEEN_FEEDBACK = frozenset({"impression", "view", TICK})  # never feedback on a slot
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event as a client sends it. Times in ms since 1970 UTC.
+
+    `received_at` is set by our edge, or by a producer that is trusted with it; where it is absent the
+    log's append time stands in.
+    """
+
+    event_id: str
+    user_id: str
+    event_type: str
+    occurred_at: int
+    item_id: str | None = None
+    received_at: int | None = None
+    session_id: str | None = None
+    request_id: str | None = None
+    position: int | None = None
+    value: float | None = None
+    context: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def clean_contract(columns: dict[str, Any]) -> Contract:
+    """The Avro contract of a clean topic: the source's columns, then where the event came from.
+
+    Args:
+        columns: the declared and stamped columns, name to Avro type, in file order.
+    """
+    return Contract(record({**columns, "source_partition": "int", "source_offset": "long"}))
+
+
+CLICKSTREAM_COLUMNS: dict[str, Any] = {
+    "event_id": "string",
+    "user_id": "string",
+    "item_id": nullable("string"),
+    "event_type": "string",
+    "occurred_at": "long",
+    "received_at": "long",
+    "session_id": nullable("string"),
+    "request_id": nullable("string"),
+    "position": nullable("int"),
+    "value": nullable("double"),
+    "context": nullable(mapping("string")),
+    "category": nullable("string"),
+    "price": nullable("double"),
+    "seller": nullable("string"),
+}
+CLEAN = clean_contract(CLICKSTREAM_COLUMNS)

@@ -1,0 +1,82 @@
+"""Training samples: one slot's labels, with the features it was served with.
+
+A slot is (request_id, position). Over all rows of a slot each head is said once (`kind` first), and
+once more only if a positive came after the wait had closed (`kind` correction): the later word counts.
+"""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from schemas.avro import Contract, array, mapping, nullable, record
+
+HEADS = ("click", "converted", "engagement")
+Head: TypeAlias = Literal["click", "converted", "engagement"]
+
+
+class Sample(Struct, frozen=True, kw_only=True):
+    """One row of topic `samples`.
+
+    Attributes:
+        served_at: when the slate was served, ms.
+        known_at: received_at of the feedback, or served_at + wait for what stayed open, ms.
+        click: 1 or 0; None while this row does not speak of that head. So too `converted`.
+        engagement: watch or dwell seconds, >= 0.
+        weight: loss weight of the row.
+        negative_rate: share of negatives kept, in (0, 1]; a negative's weight is divided by it.
+        dense: F float32, little endian, as served.
+        served_score: click chance that the ranker gave when it served the slot.
+    """
+
+    request_id: str
+    position: int
+    user_id: str
+    item_id: str
+    category: str
+    kind: str
+    served_at: int
+    known_at: int
+    click: float | None
+    converted: float | None
+    engagement: float | None
+    weight: float
+    negative_rate: float
+    propensity: float
+    served_score: float
+    arm: str
+    policy: str
+    model_version: str
+    feature_set: str
+    history: list[str]
+    context: dict[str, str]
+    dense: bytes
+
+
+SAMPLE = Contract(
+    record(
+        {
+            "request_id": "string",
+            "position": "int",
+            "user_id": "string",
+            "item_id": "string",
+            "category": "string",
+            "kind": "string",
+            "served_at": "long",
+            "known_at": "long",
+            "click": nullable("double"),
+            "converted": nullable("double"),
+            "engagement": nullable("double"),
+            "weight": "double",
+            "negative_rate": "double",
+            "propensity": "double",
+            "served_score": "double",
+            "arm": "string",
+            "policy": "string",
+            "model_version": "string",
+            "feature_set": "string",
+            "history": array("string"),
+            "context": mapping("string"),
+            "dense": "bytes",
+        }
+    )
+)

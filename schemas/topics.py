@@ -1,0 +1,143 @@
+"""Every topic, declared once. `headrace up` creates them and checks those that exist against this list."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+EVENT_PARTITIONS = 4  # events, events.clean and exposures share it; a count is never changed in place
+_DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
+
+
+class Topic(Struct, frozen=True, kw_only=True):
+    """One topic: what is in it and how long it stays. `retention_ms` -1 keeps for ever."""
+
+    name: str
+    key: str
+    value: str
+    partitions: int
+    retention_ms: int
+    cleanup: Literal["delete", "compact", "compact,delete"] = "delete"
+    written_by: str
+    read_by: str
+
+    def config(self) -> dict[str, str]:
+        """The broker's settings. Time is the log's append time: retention must not follow a replayed clock."""
+        return {
+            "cleanup.policy": self.cleanup,
+            "retention.ms": str(self.retention_ms),
+            "message.timestamp.type": "LogAppendTime",
+        }
+
+
+EVENTS = Topic(
+    name="events",
+    key="user_id",
+    value="JSON event",
+    partitions=EVENT_PARTITIONS,
+    retention_ms=7 * _DAY_MS,
+    written_by="clients, POST /v1/events, replay",
+    read_by="ingest",
+)
+EVENTS_CLEAN = Topic(
+    name="events.clean",
+    key="user_id",
+    value="Avro, schemas/events.py",
+    partitions=EVENT_PARTITIONS,
+    retention_ms=7 * _DAY_MS,
+    written_by="ingest, exactly once",
+    read_by="features, samples",
+)
+EVENTS_DEAD = Topic(
+    name="events.dead",
+    key="none",
+    value="Avro, schemas/dead.py",
+    partitions=1,
+    retention_ms=30 * _DAY_MS,
+    written_by="ingest, exactly once",
+    read_by="operators",
+)
+ITEMS = Topic(
+    name="items",
+    key="item_id",
+    value="Avro, schemas/catalogue.py, absolute",
+    partitions=1,
+    retention_ms=-1,
+    written_by="POST /v1/items:batchUpsert, replay",
+    read_by="ingest (stamping), serving",
+)
+EXPOSURES = Topic(
+    name="exposures",
+    key="request_id",
+    value="Avro, schemas/exposures.py",
+    partitions=EVENT_PARTITIONS,
+    retention_ms=7 * _DAY_MS,
+    written_by="serving, replay",
+    read_by="samples",
+)
+SAMPLES = Topic(
+    name="samples",
+    key="request_id",
+    value="Avro, schemas/samples.py",
+    partitions=1,
+    retention_ms=7 * _DAY_MS,
+    written_by="samples, exactly once",
+    read_by="learner",
+)
+MODEL_DELTAS = Topic(
+    name="model.deltas",
+    key="model",
+    value="safetensors chunks and a JSON manifest, schemas/delta.py",
+    partitions=1,
+    retention_ms=2 * _DAY_MS,
+    written_by="learner, one transaction a version",
+    read_by="serving",
+)
+CONTROL_TOPIC = Topic(
+    name="control",
+    key="name",
+    value="Avro, schemas/control.py",
+    partitions=1,
+    retention_ms=-1,
+    written_by="operators",
+    read_by="serving, learner, loader",
+)
+
+TOPICS: tuple[Topic, ...] = (
+    EVENTS,
+    EVENTS_CLEAN,
+    EVENTS_DEAD,
+    ITEMS,
+    EXPOSURES,
+    SAMPLES,
+    MODEL_DELTAS,
+    CONTROL_TOPIC,
+)
+
+
+def tile_topic(group: str, version: int, *, retain_ms: int) -> Topic:
+    """The topic of a group's tiles: compacted, and aged out once no window can still count a tile."""
+    return Topic(
+        name=f"features.{group}.v{version}",
+        key="Avro: entity columns, size_ms, start_ms",
+        value="Avro: one tile's absolute partials",
+        partitions=EVENT_PARTITIONS,
+        retention_ms=retain_ms + _HOUR_MS,
+        cleanup="compact,delete",
+        written_by="features",
+        read_by="loader",
+    )
+
+
+def sequence_topic(group: str, version: int, *, retain_ms: int) -> Topic:
+    """The topic of a group's sequence rows: one row an event, keyed by it."""
+    return Topic(
+        name=f"features.{group}.events.v{version}",
+        key="Avro: entity columns, sequence, occurred_at, event_id",
+        value="Avro: the row's payload",
+        partitions=EVENT_PARTITIONS,
+        retention_ms=retain_ms + _HOUR_MS,
+        cleanup="compact,delete",
+        written_by="features",
+        read_by="loader",
+    )
