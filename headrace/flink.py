@@ -16,7 +16,7 @@ def configure(layout: Layout, endpoints: Endpoints) -> Path:
     """Write config.yaml for this machine: the checked-in profile, then addresses and folders."""
     conf = layout.flink / "conf"
     conf.mkdir(parents=True, exist_ok=True)
-    for template in (FLINK_HOME / "bin").resolve().parent.glob("conf/log4j*.properties"):
+    for template in FLINK_HOME.glob("conf/log4j*.properties"):
         (conf / template.name).write_text(template.read_text())
     addresses = {
         "jobmanager.rpc.address": "127.0.0.1",

@@ -74,9 +74,12 @@ def link_flink_home() -> None:
         script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP)
     shutil.rmtree(FLINK_HOME, ignore_errors=True)
     (FLINK_HOME / "lib").mkdir(parents=True)
-    for folder in ("bin", "opt", "plugins"):
+    shutil.copytree(package / "bin", FLINK_HOME / "bin")  # Flink's scripts take their home from where they lie
+    for folder in ("opt", "plugins", "conf"):
         (FLINK_HOME / folder).symlink_to(package / folder)
-    for jar in (*(package / "lib").glob("*.jar"), *FLINK_JARS.glob("*.jar")):
+    python = package / "opt"  # flink-python runs on the cluster too, when no `flink run` ships it
+    jars = (*(package / "lib").glob("*.jar"), *python.glob("flink-python*.jar"), *FLINK_JARS.glob("*.jar"))
+    for jar in jars:
         (FLINK_HOME / "lib" / jar.name).symlink_to(jar)
 
 

@@ -85,10 +85,8 @@ def create_topics(bootstrap: str, topics: tuple[Topic, ...]) -> list[str]:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     present = admin.list_topics(timeout=20).topics
     absent = [topic for topic in topics if topic.name not in present]
-    made = admin.create_topics(
-        [NewTopic(t.name, num_partitions=t.partitions, replication_factor=1, config=t.config()) for t in absent]
-    )
-    for future in made.values():
+    wanted = [NewTopic(t.name, num_partitions=t.partitions, replication_factor=1, config=t.config()) for t in absent]
+    for future in admin.create_topics(wanted).values() if wanted else ():
         future.result()
     check_topics(admin, tuple(topic for topic in topics if topic.name in present))
     return [topic.name for topic in absent]

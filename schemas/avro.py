@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """Avro records without a registry: reader and writer share the schema in this package.
 
 The schemas are written as Flink's `avro` format derives them from a table: a nullable column is

@@ -1,10 +1,11 @@
 """The click event: JSON in topic `events`, Avro in `events.clean`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct, field
 
-from schemas.avro import Contract, mapping, nullable, record
+from schemas.avro import Contract, record
 
 TICK = "_tick"  # event type of a record that only says how late it is; never folded, never joined
 UNSEEN_FEEDBACK = frozenset({"impression", "view", TICK})  # never feedback on a slot
@@ -30,7 +31,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     context: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def clean_contract(columns: dict[str, Any]) -> Contract:
+def clean_contract(columns: Mapping[str, Any]) -> Contract:
     """The Avro contract of a clean topic: the source's columns, then where the event came from.
 
     Args:
@@ -38,21 +39,3 @@ def clean_contract(columns: dict[str, Any]) -> Contract:
     """
     return Contract(record({**columns, "source_partition": "int", "source_offset": "long"}))
 
-
-CLICKSTREAM_COLUMNS: dict[str, Any] = {
-    "event_id": "string",
-    "user_id": "string",
-    "item_id": nullable("string"),
-    "event_type": "string",
-    "occurred_at": "long",
-    "received_at": "long",
-    "session_id": nullable("string"),
-    "request_id": nullable("string"),
-    "position": nullable("int"),
-    "value": nullable("double"),
-    "context": nullable(mapping("string")),
-    "category": nullable("string"),
-    "price": nullable("double"),
-    "seller": nullable("string"),
-}
-CLEAN = clean_contract(CLICKSTREAM_COLUMNS)

@@ -1,0 +1,77 @@
+"""What every job is told, and the table environment it runs in."""
+
+import argparse
+from pathlib import Path
+
+from msgspec import Struct
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.java_gateway import get_gateway
+from pyflink.table import StreamTableEnvironment
+
+
+class JobSettings(Struct, frozen=True, kw_only=True):
+    """Settings of one job run.
+
+    Attributes:
+        features: folder of the feature files.
+        checkpoint_ms: pause between checkpoints; for an exactly-once sink the largest part of its delay.
+        wait_ms: samples only: how long a slot waits for feedback before its open heads count as negative.
+        correction_ms: samples only: how long after that a late positive still corrects.
+        restore: a retained checkpoint to start from.
+        cluster: REST address (host:port) of a session cluster to submit to; None under `flink run`, which knows it.
+    """
+
+    bootstrap: str
+    features: Path = Path("features")
+    parallelism: int = 1
+    checkpoint_ms: int = 1000
+    wait_ms: int = 600_000
+    correction_ms: int = 3_600_000
+    restore: str | None = None
+    cluster: str | None = None
+
+
+def from_command_line(job: str) -> JobSettings:
+    """Settings from the arguments of `flink run -py`."""
+    parser = argparse.ArgumentParser(prog=f"jobs/{job}.py")
+    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
+    parser.add_argument("--features", type=Path, default=Path("features"), help="folder of the feature files")
+    parser.add_argument("--parallelism", type=int, default=1)
+    parser.add_argument("--checkpoint-ms", type=int, default=1000)
+    parser.add_argument("--wait-ms", type=int, default=600_000)
+    parser.add_argument("--correction-ms", type=int, default=3_600_000)
+    parser.add_argument("--restore", help="retained checkpoint to start from")
+    parser.add_argument("--cluster", help="host:port of a session cluster; not needed under `flink run`")
+    return JobSettings(**vars(parser.parse_args()))
+
+
+def configuration(job: str, settings: JobSettings) -> Configuration:
+    """The options that every job shares."""
+    options = {
+        "pipeline.name": job,
+        "parallelism.default": str(settings.parallelism),
+        "execution.checkpointing.interval": f"{settings.checkpoint_ms} ms",
+        "execution.checkpointing.timeout": "5 min",
+        "execution.attached": "false",
+        "table.local-time-zone": "UTC",
+    }
+    if settings.restore:
+        options["execution.state-recovery.path"] = settings.restore
+    configuration = Configuration()
+    for key, value in options.items():
+        configuration.set_string(key, value)
+    return configuration
+
+
+def table_environment(job: str, settings: JobSettings) -> StreamTableEnvironment:
+    """A streaming table environment on the cluster that the settings, or else `flink run`, name."""
+    options = configuration(job, settings)
+    if settings.cluster is None:
+        return StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment(options))
+    host, _, port = settings.cluster.rpartition(":")
+    for key, value in {"execution.target": "remote", "rest.address": host, "rest.port": port}.items():
+        options.set_string(key, value)
+    # PyFlink has no constructor for a remote environment, and its getter falls back to an in-process cluster.
+    java = get_gateway().jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
+    return StreamTableEnvironment.create(StreamExecutionEnvironment(java(options._j_configuration)))

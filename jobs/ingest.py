@@ -1,0 +1,90 @@
+"""Ingest: `events` (JSON, from anyone) → `events.clean` (Avro, exactly once) and `events.dead`.
+
+Operators in order:
+1. source      topic `events` as raw bytes with partition, offset and append time
+2. judge       vectorised Python: decode, required and type rules, late and future rules, item columns stamped
+3. dead        refused records with their reason → `events.dead`, exactly once
+4. dedupe      first of each (event_id, occurred_at), keyed state with TTL = dedupe window + lateness + future
+5. clean       accepted records → `events.clean`, exactly once, keyed by user
+
+events = clean + duplicates + dead, for each partition. The rules come before the dedupe, so that a good
+retry of a bad first copy still counts. Mini-batch stays off: with it the planner turns the dedupe into
+updates, which the append-only sink refuses. A record becomes visible at the next checkpoint:
+`checkpoint_ms` is the freshness knob.
+"""
+
+from pyflink.table import StatementSet
+from pyflink.table.udf import udf
+
+from jobs import tables
+from jobs.environment import JobSettings, from_command_line, table_environment
+from lang.clean import clean_topic
+from lang.load import load_plan
+from lang.source import Source
+from schemas.topics import EVENTS_DEAD
+from udfs.ingest import VERDICT, JudgeEvents
+
+JOB = "ingest"
+
+
+def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[str]]:
+    """(DDL, inserts) of the job; the function `judge` must be registered before."""
+    events = tables.read_committed(settings.bootstrap, source.topic, group=JOB) | {"format": "raw"}
+    clean = tables.exactly_once(settings.bootstrap, clean_topic(source), prefix=f"{JOB}-clean") | {
+        "key.format": "raw",
+        "key.fields": "user_id",
+        "value.format": "raw",
+        "value.fields-include": "EXCEPT_KEY",
+    }
+    dead = tables.exactly_once(settings.bootstrap, EVENTS_DEAD.name, prefix=f"{JOB}-dead") | {"format": "avro"}
+    ddl = [
+        f"""CREATE TEMPORARY TABLE events (
+          payload BYTES, `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL,
+          appended TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, arrived AS PROCTIME()
+        ) WITH ({tables.options(events)})""",
+        f"CREATE TEMPORARY TABLE clean (user_id STRING, record BYTES) WITH ({tables.options(clean)})",
+        f"""CREATE TEMPORARY TABLE dead (
+          reason STRING NOT NULL, topic STRING NOT NULL, `partition` INT NOT NULL, `offset` BIGINT NOT NULL,
+          payload BYTES, `at` BIGINT NOT NULL
+        ) WITH ({tables.options(dead)})""",
+        """CREATE TEMPORARY VIEW judged AS
+        SELECT *, judge(payload, `partition`, `offset`, appended) AS verdict FROM events""",
+    ]
+    inserts = [
+        f"""INSERT INTO dead SELECT verdict.reason, '{source.topic}', `partition`, `offset`, payload, verdict.appended_at
+        FROM judged WHERE verdict.reason IS NOT NULL""",
+        """INSERT INTO clean SELECT user_id, record FROM (
+          SELECT user_id, record, ROW_NUMBER() OVER (PARTITION BY event_id, occurred_at ORDER BY arrived) AS copy
+          FROM (SELECT verdict.user_id AS user_id, verdict.record AS record, verdict.event_id AS event_id,
+            verdict.occurred_at AS occurred_at, arrived FROM judged WHERE verdict.reason IS NULL)
+        ) WHERE copy = 1""",
+    ]
+    return ddl, inserts
+
+
+def build(source: Source, settings: JobSettings) -> StatementSet:
+    """The job, ready to execute or to explain."""
+    environment = table_environment(JOB, settings)
+    state_ttl_ms = source.dedupe_within_ms + source.lateness_ms + source.future_ms
+    environment.get_config().set("table.exec.state.ttl", f"{state_ttl_ms} ms")
+    # One judge for both sinks: without this the planner plans the view once per sink.
+    environment.get_config().set("table.optimizer.reuse-optimize-block-with-digest-enabled", "true")
+    judge = udf(JudgeEvents(source, settings.bootstrap), func_type="pandas", result_type=VERDICT)
+    environment.create_temporary_function("judge", judge)
+    ddl, inserts = statements(source, settings)
+    for statement in ddl:
+        environment.execute_sql(statement)
+    statement_set = environment.create_statement_set()
+    for insert in inserts:
+        statement_set.add_insert_sql(insert)
+    return statement_set
+
+
+def submit(settings: JobSettings) -> None:
+    """Start the job on the cluster that the Flink configuration names."""
+    source = load_plan(settings.features).source("clickstream")
+    build(source, settings).execute()
+
+
+if __name__ == "__main__":
+    submit(from_command_line(JOB))

@@ -1,0 +1,82 @@
+"""Samples: `exposures` ⋈ feedback in `events.clean` → `samples`, exactly one net label per slot and head.
+
+Operators in order:
+1. sources     exposures and clean events, read committed; event time is `received_at`, watermarks per partition
+2. feedback    clean events that can speak of a slot (impressions and views never do), ticks dropped after they
+               have moved the watermark
+3. join        keyed by user: slates, early feedback and due times in state (udfs/join.py)
+4. samples     Avro, exactly once, keyed by request
+
+Time passes by records alone: `_tick` records in every partition close the slots of a silent log, so a
+result never depends on the wall clock.
+"""
+
+from pyflink.common import Types
+from pyflink.table import StatementSet
+from pyflink.table.expressions import col
+
+from jobs import tables
+from jobs.environment import JobSettings, from_command_line, table_environment
+from lang.clean import clean_topic, contract
+from lang.load import load_plan
+from lang.source import Source
+from schemas.events import UNSEEN_FEEDBACK
+from schemas.topics import EXPOSURES, SAMPLES
+from udfs.join import OUTPUT, JoinSlots
+
+JOB = "samples"
+DISORDER_MS = 1000  # how far received_at may run backwards within a partition: producers' clocks and batches
+
+
+def ddl(source: Source, settings: JobSettings) -> list[str]:
+    """The job's tables and the one stream of exposures and feedback."""
+    exposures = tables.read_committed(settings.bootstrap, EXPOSURES.name, group=JOB) | {"format": "raw"}
+    clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=JOB) | {"format": "avro"}
+    samples = tables.exactly_once(settings.bootstrap, SAMPLES.name, prefix=f"{JOB}-samples") | {
+        "key.format": "raw",
+        "key.fields": "request_id",
+        "value.format": "raw",
+        "value.fields-include": "EXCEPT_KEY",
+    }
+    watermark = f"WATERMARK FOR rowtime AS rowtime - INTERVAL '{DISORDER_MS / 1000:.3f}' SECOND"
+    unseen = ", ".join(f"'{event_type}'" for event_type in sorted(UNSEEN_FEEDBACK))
+    return [
+        f"""CREATE TEMPORARY TABLE exposures (
+          payload BYTES, headers MAP<STRING, BYTES> METADATA VIRTUAL,
+          rowtime AS TO_TIMESTAMP_LTZ(CAST(CAST(headers['received_at'] AS STRING) AS BIGINT), 3), {watermark}
+        ) WITH ({tables.options(exposures)})""",
+        f"""CREATE TEMPORARY TABLE clean (
+          {tables.columns(contract(source))}, rowtime AS TO_TIMESTAMP_LTZ(received_at, 3), {watermark}
+        ) WITH ({tables.options(clean)})""",
+        f"CREATE TEMPORARY TABLE samples (request_id STRING, record BYTES) WITH ({tables.options(samples)})",
+        f"""CREATE TEMPORARY VIEW arrivals AS
+        SELECT CAST(headers['user_id'] AS STRING) AS user_id, payload AS exposure,
+          CAST(headers['request_id'] AS STRING) AS request_id, CAST(NULL AS STRING) AS item_id,
+          CAST(NULL AS INT) AS `position`, CAST(NULL AS STRING) AS session_id, CAST(NULL AS STRING) AS event_type,
+          CAST(NULL AS DOUBLE) AS `value`, CAST(NULL AS BIGINT) AS received_at, rowtime FROM exposures
+        UNION ALL
+        SELECT user_id, CAST(NULL AS BYTES), request_id, item_id, `position`, session_id, event_type, `value`,
+          received_at, rowtime FROM clean WHERE event_type NOT IN ({unseen})""",
+    ]
+
+
+def build(source: Source, settings: JobSettings) -> StatementSet:
+    """The job, ready to execute or to explain."""
+    environment = table_environment(JOB, settings)
+    for statement in ddl(source, settings):
+        environment.execute_sql(statement)
+    arrivals = environment.to_data_stream(environment.from_path("arrivals"))
+    join = JoinSlots(wait_ms=settings.wait_ms, correction_ms=settings.correction_ms)
+    labelled = arrivals.key_by(lambda row: row["user_id"], key_type=Types.STRING()).process(join, output_type=OUTPUT)
+    statement_set = environment.create_statement_set()
+    statement_set.add_insert("samples", environment.from_data_stream(labelled).select(col("request_id"), col("record")))
+    return statement_set
+
+
+def submit(settings: JobSettings) -> None:
+    """Start the job on the cluster that the settings name."""
+    build(load_plan(settings.features).source("clickstream"), settings).execute()
+
+
+if __name__ == "__main__":
+    submit(from_command_line(JOB))

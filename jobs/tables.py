@@ -1,0 +1,68 @@
+"""Tables over Kafka topics: the WITH clauses that all jobs share."""
+
+from collections.abc import Mapping
+
+from schemas.avro import AvroType, Contract
+
+_TRANSACTION_TIMEOUT_MS = 4 * 3_600_000  # outlasts an outage of four hours; the broker allows a day
+
+
+def options(settings: Mapping[str, str]) -> str:
+    """A WITH clause."""
+    return ",\n  ".join(f"'{key}' = '{value}'" for key, value in settings.items())
+
+
+def read_committed(bootstrap: str, topic: str, *, group: str) -> dict[str, str]:
+    """Options of a source that sees committed records only, from the start of the topic.
+
+    No offsets are committed: where a job goes on stands in its checkpoint.
+    """
+    return {
+        "connector": "kafka",
+        "topic": topic,
+        "properties.bootstrap.servers": bootstrap,
+        "properties.group.id": group,
+        "properties.isolation.level": "read_committed",
+        "properties.fetch.max.wait.ms": "50",
+        "scan.startup.mode": "earliest-offset",
+    }
+
+
+def exactly_once(bootstrap: str, topic: str, *, prefix: str) -> dict[str, str]:
+    """Options of a sink that commits with the checkpoint. `prefix` is unique to a job, sink and version."""
+    return {
+        "connector": "kafka",
+        "topic": topic,
+        "properties.bootstrap.servers": bootstrap,
+        "properties.transaction.timeout.ms": str(_TRANSACTION_TIMEOUT_MS),
+        "properties.compression.type": "lz4",
+        "sink.delivery-guarantee": "exactly-once",
+        "sink.transactional-id-prefix": prefix,
+    }
+
+
+_SQL: dict[str, str] = {
+    "string": "STRING",
+    "long": "BIGINT",
+    "int": "INT",
+    "double": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "bytes": "BYTES",
+}
+
+
+def columns(contract: Contract) -> str:
+    """The columns of a table whose `avro` format is exactly this contract.
+
+    Raises:
+        KeyError: the contract has a type that none of our tables needs.
+    """
+    return ", ".join(f"`{field['name']}` {_column_type(field['type'])}" for field in contract.fields)
+
+
+def _column_type(avro: AvroType) -> str:
+    if isinstance(avro, list):
+        return _column_type(avro[1]).removesuffix(" NOT NULL")
+    if isinstance(avro, dict):
+        return f"MAP<STRING, {_column_type(avro['values'])}> NOT NULL"
+    return f"{_SQL[avro]} NOT NULL"

@@ -1,0 +1,71 @@
+"""The one Python step of the ingest job: decode, judge and stamp a batch of events."""
+
+from typing import TypeAlias
+
+import pandas as pd
+from pyflink.table import DataTypes
+from pyflink.table.udf import FunctionContext, ScalarFunction
+
+from lang.clean import RECEIVED_AT
+from lang.source import Source
+from udfs.decode import EventDecoder, Refused
+from udfs.item_history import ItemHistory, ItemTail
+
+VERDICT = DataTypes.ROW(
+    [
+        DataTypes.FIELD("user_id", DataTypes.STRING()),
+        DataTypes.FIELD("event_id", DataTypes.STRING()),
+        DataTypes.FIELD("occurred_at", DataTypes.BIGINT()),
+        DataTypes.FIELD("record", DataTypes.BYTES()),
+        DataTypes.FIELD("reason", DataTypes.STRING()),
+        DataTypes.FIELD("appended_at", DataTypes.BIGINT()),
+    ]
+)
+_COLUMNS = VERDICT.field_names()
+Verdict: TypeAlias = tuple[str | None, str | None, int | None, bytes | None, str | None, int]
+
+
+class JudgeEvents(ScalarFunction):
+    """(payload, partition, offset, appended) → (key columns, clean Avro record) or a reason.
+
+    The record leaves as Avro bytes: the JVM carries them to the sink without looking inside.
+    """
+
+    def __init__(self, source: Source, bootstrap: str) -> None:
+        self._source = source
+        self._bootstrap = bootstrap
+
+    def open(self, function_context: FunctionContext) -> None:
+        """Read the catalogue's history before the first event."""
+        self._decoder = EventDecoder(self._source)
+        stamp = self._source.stamp
+        columns = tuple(column.name for column in stamp.columns) if stamp else ()
+        self._tail = ItemTail(self._bootstrap, ItemHistory(columns)) if stamp else None
+
+    def close(self) -> None:
+        """Leave the catalogue's topic."""
+        if self._tail:
+            self._tail.close()
+
+    def eval(self, payload: pd.Series, partition: pd.Series, offset: pd.Series, appended: pd.Series) -> pd.DataFrame:
+        """Judge one batch; all arguments have length B, `appended` holds times."""
+        if self._tail:
+            self._tail.catch_up()
+        appended_ms = appended.to_numpy(dtype="datetime64[ms]").astype("int64").tolist()
+        rows = [self._judge(*row) for row in zip(payload, partition, offset, appended_ms, strict=True)]
+        return pd.DataFrame(rows, columns=_COLUMNS, dtype=object)
+
+    def _judge(self, payload: bytes | None, partition: int, offset: int, appended_ms: int) -> Verdict:
+        try:
+            event = self._decoder.decode(payload, appended_ms)
+        except Refused as refused:
+            return None, None, None, None, str(refused), appended_ms
+        stamp = self._source.stamp
+        if stamp and self._tail:
+            stamped = self._tail.history.at(event[stamp.key], event[RECEIVED_AT])
+            event.update(zip(self._tail.history.columns, stamped, strict=True))
+        event["source_partition"] = int(partition)
+        event["source_offset"] = int(offset)
+        record = self._decoder.contract.encode(event)
+        occurred_at = event[self._source.event_time]
+        return event["user_id"], event[self._source.dedupe], occurred_at, record, None, appended_ms
