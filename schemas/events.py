@@ -38,4 +38,3 @@ def clean_contract(columns: Mapping[str, Any]) -> Contract:
         columns: the declared and stamped columns, name to Avro type, in file order.
     """
     return Contract(record({**columns, "source_partition": "int", "source_offset": "long"}))
-

@@ -3,7 +3,6 @@
 import struct
 
 MEMBER_SEPARATOR = "\x1f"
-ALIAS_PREFIX = "feature:alias:"
 
 _FIELD = struct.Struct("<IQ")  # size in s, start in ms
 FIELD_BYTES = _FIELD.size
@@ -17,11 +16,6 @@ def tiles_key(group: str, version: int, entity: str) -> str:
 def sequence_key(group: str, version: int, entity: str, sequence: str) -> str:
     """Key of the ZSET with one entity's sequence."""
     return f"s:{{{entity}}}:{group}@{version}:{sequence}"
-
-
-def alias_key(group: str) -> str:
-    """Key of the STRING that names the live version of a group."""
-    return f"{ALIAS_PREFIX}{group}"
 
 
 def pack_field(size_ms: int, start_ms: int, member: str = "") -> bytes:

@@ -1,0 +1,78 @@
+"""Features: `events.clean` → one topic of absolute tiles a group, one of sequence rows where it has sequences.
+
+Operators in order (the SQL of each group comes from its plan, see lang/flink_sql.py):
+1. source      clean events, read committed
+2. fold        GROUP BY key, tile size, tile start for each family; mini-batch bounds how often a tile is re-emitted
+3. tiles       upsert topic of absolute partials; at least once is enough: every record is absolute and carries n
+4. sequences   one keyed row an event, no state
+
+No windows, watermarks or timers: a tile is re-emitted whole when a late event changes it.
+"""
+
+from pyflink.table import StatementSet
+
+from jobs import tables
+from jobs.environment import JobSettings, from_command_line, table_environment
+from lang.clean import clean_topic, contract
+from lang.flink_sql import TopicTable, statements
+from lang.load import load_plan
+from lang.plan import Plan
+
+JOB = "features"
+SOURCE_TABLE = "clean"
+_OPTIONS = {
+    "table.exec.mini-batch.enabled": "true",
+    "table.exec.mini-batch.allow-latency": "200 ms",
+    "table.exec.mini-batch.size": "5000",
+    "table.optimizer.agg-phase-strategy": "ONE_PHASE",
+}
+
+
+def sink_options(table: TopicTable, bootstrap: str) -> str:
+    """The WITH clause of a feature topic."""
+    shared = {
+        "topic": table.topic,
+        "properties.bootstrap.servers": bootstrap,
+        "properties.compression.type": "lz4",
+        "key.format": "avro",
+        "value.format": "avro",
+    }
+    if table.mode == "append":
+        return tables.options({"connector": "kafka", "key.fields": ";".join(table.key)} | shared)
+    flush = {"sink.buffer-flush.max-rows": "5000", "sink.buffer-flush.interval": "100 ms"}
+    return tables.options({"connector": "upsert-kafka"} | shared | flush)
+
+
+def build(plan: Plan, settings: JobSettings) -> StatementSet:
+    """One job for every group of the plan, ready to execute or to explain."""
+    environment = table_environment(JOB, settings)
+    for key, value in _OPTIONS.items():
+        environment.get_config().set(key, value)
+    longest = max(group.retain_ms for group in plan.groups)
+    environment.get_config().set("table.exec.state.ttl", f"{longest} ms")
+    source = plan.groups[0].source
+    clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=JOB) | {"format": "avro"}
+    environment.execute_sql(
+        f"CREATE TEMPORARY TABLE {SOURCE_TABLE} ({tables.columns(contract(source))}) WITH ({tables.options(clean)})"
+    )
+    statement_set = environment.create_statement_set()
+    for group in plan.groups:
+        sql = statements(
+            group,
+            source_table=SOURCE_TABLE,
+            table_options=lambda table: sink_options(table, settings.bootstrap),
+        )
+        for statement in (*sql.tables, *sql.views):
+            environment.execute_sql(statement)
+        for insert in sql.inserts:
+            statement_set.add_insert_sql(insert)
+    return statement_set
+
+
+def submit(settings: JobSettings) -> None:
+    """Start the job on the cluster that the settings name."""
+    build(load_plan(settings.features), settings).execute()
+
+
+if __name__ == "__main__":
+    submit(from_command_line(JOB))

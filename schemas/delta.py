@@ -1,0 +1,298 @@
+"""Topic `model.deltas`: the numbered, chained, signed versions of a model.
+
+A version is chunks, then a manifest, in one Kafka transaction with the model's name as key. A value that
+starts with zstd's magic is a chunk, one that starts with `{` is a manifest. A chunk, unpacked, is a
+safetensors file with these tensors, T the table's name:
+
+* `T/ids` uint8 [8, N]: differences of the ascending ids, the first from 0, as byte planes, lowest first;
+* `T/lead` float16 [N, A]: the first A columns; `T/codes` uint8 [N, W-A], `T/fit` float16 [N, 2] (scale, offset):
+  the other columns are code * scale + offset. Or `T/rows` float32 [N, W], whole;
+* `T/gone` uint8 [8, G]: ids taken out, coded like ids;
+* `=NAME` float32: a dense tensor, whole.
+
+Rows are absolute, never differences. A version's hash is the SHA-256 of its manifest as JSON with sorted
+keys, without `created_at` and `signature`; `parent` is the hash of the version before. A version without
+a parent holds the whole model.
+"""
+
+# pyright: reportUnknownMemberType=false
+# safetensors types its arrays with unknown parameters.
+import hashlib
+import hmac
+from collections.abc import Iterator
+from typing import Literal, TypeAlias, cast
+
+import msgspec
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors import numpy as safetensors
+
+from schemas.rows import Coding, TableUpdate, Tensors, pack_ids, pack_rows, unpack_ids, unpack_rows
+
+CHUNK_BYTES = 900_000  # below Kafka's default message limit of 1 MB
+BUFFER_BYTES = 2 << 30  # chunks held while their manifest is awaited
+Check: TypeAlias = Literal["format", "signature", "hash", "schema", "parent", "finite"]
+
+_PIECE_BYTES = 880_000  # of tensors in a chunk before zstd, which may add a little to what does not shrink
+_OUTSIDE_HASH = ("created_at", "signature")
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+class DeltaError(ValueError):
+    """A version that must not be applied. `check` names the test it failed."""
+
+    def __init__(self, message: str, *, check: Check) -> None:
+        super().__init__(f"{check}: {message}")
+        self.check: Check = check
+
+
+class Update(msgspec.Struct, frozen=True):
+    """What a version changes: tables by name, dense tensors by name (whole, float32)."""
+
+    tables: dict[str, TableUpdate]
+    dense: dict[str, NDArray[np.float32]]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The last message of a version. Times in ms of the samples' clock; `created_at` of the wall.
+
+    Attributes:
+        parent: hash of the version before; empty when this version holds the whole model.
+        chunks: SHA-256 of every chunk, in order.
+        schema: hash of `settings`, feature set and widths; a reader with another schema must not apply it.
+        settings: the model's settings as JSON text.
+        offsets: next offset of `samples` by partition: what the version has learnt ends there.
+    """
+
+    model: str
+    epoch: int
+    seq: int
+    parent: str
+    chunks: list[str]
+    schema: str
+    settings: str
+    from_ms: int
+    to_ms: int
+    offsets: dict[str, int]
+    rows: dict[str, int]
+    gone: dict[str, int]
+    stats: dict[str, float]
+    format: int = 1
+    created_at: int = 0
+    signature: str = ""
+
+    @property
+    def version(self) -> str:
+        """Name of the version: `epoch.seq`, never used twice."""
+        return f"{self.epoch}.{self.seq}"
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """A version that passed every check."""
+
+    manifest: Manifest
+    hash: str
+    update: Update
+
+
+def manifest_hash(payload: bytes) -> str:
+    """Hash of a manifest's JSON; fields this code does not know count too.
+
+    Raises:
+        DeltaError: the payload is no JSON object.
+    """
+    try:
+        fields = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+        known = {key: msgspec.json.decode(raw) for key, raw in fields.items() if key not in _OUTSIDE_HASH}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message = f"a manifest is a JSON object; this one is not ({error})"
+        raise DeltaError(message, check="format") from error
+    return hashlib.sha256(msgspec.json.encode(known, order="sorted")).hexdigest()
+
+
+def sign(digest: str, key: bytes) -> str:
+    """HMAC-SHA256 of a version's hash, in hex."""
+    return hmac.new(key, digest.encode(), hashlib.sha256).hexdigest()
+
+
+def seal(manifest: Manifest, *, key: bytes) -> tuple[bytes, str]:
+    """The manifest's message, signed, and its hash."""
+    digest = manifest_hash(msgspec.json.encode(manifest))
+    return msgspec.json.encode(msgspec.structs.replace(manifest, signature=sign(digest, key))), digest
+
+
+def encode_chunks(update: Update, *, coding: Coding = "int8") -> list[bytes]:
+    """An update as messages of at most `CHUNK_BYTES`.
+
+    Raises:
+        DeltaError: a value is not finite, or a dense tensor is too large for one message.
+    """
+    packer = zstandard.ZstdCompressor(level=1)
+    chunks: list[bytes] = []
+    try:
+        chunks.extend(packer.compress(safetensors.save(tensors)) for tensors in _grouped(_pieces(update, coding)))
+    except ValueError as error:
+        raise DeltaError(str(error), check="finite") from error
+    largest = max(map(len, chunks), default=0)
+    if largest > CHUNK_BYTES:
+        message = f"a dense tensor packs to {largest} bytes, a message holds {CHUNK_BYTES}; make the layer smaller"
+        raise DeltaError(message, check="format")
+    return chunks
+
+
+def _pieces(update: Update, coding: Coding) -> Iterator[Tensors]:
+    for name, values in update.dense.items():
+        if not np.isfinite(values).all():
+            message = f"dense tensor {name} holds a value that is not finite"
+            raise ValueError(message)
+        yield {f"={name}": np.ascontiguousarray(values, dtype="<f4")}
+    for name, table in update.tables.items():
+        step = max(1, _PIECE_BYTES // (table.rows.shape[1] * (1 if coding == "int8" else 4) + 2 * table.lead + 12))
+        for start in range(0, max(len(table.ids), 1), step):  # a table without rows still says how wide it is
+            part = slice(start, start + step)
+            packed = pack_rows(table.rows[part], lead=table.lead, coding=coding)
+            yield {f"{name}/ids": pack_ids(table.ids[part]), **{f"{name}/{key}": of for key, of in packed.items()}}
+        for start in range(0, len(table.gone), _PIECE_BYTES // 8):
+            yield {f"{name}/gone": pack_ids(table.gone[start : start + _PIECE_BYTES // 8])}
+
+
+def _grouped(pieces: Iterator[Tensors]) -> Iterator[Tensors]:
+    group: Tensors = {}
+    size = 0
+    for piece in pieces:
+        piece_bytes = sum(tensor.nbytes for tensor in piece.values())
+        if group and (size + piece_bytes > _PIECE_BYTES or group.keys() & piece.keys()):
+            yield group
+            group, size = {}, 0
+        group |= piece
+        size += piece_bytes
+    if group:
+        yield group
+
+
+def decode_chunks(chunks: list[bytes]) -> Update:
+    """The update that `chunks`, all of a version, hold.
+
+    Raises:
+        DeltaError: a chunk cannot be read (`format`) or holds a value that is not finite (`finite`).
+    """
+    dense: dict[str, NDArray[np.float32]] = {}
+    parts: dict[str, list[Tensors]] = {}
+    for chunk in chunks:
+        tables: dict[str, Tensors] = {}
+        for name, tensor in _unpacked(chunk).items():
+            table, slash, kind = name.partition("/")
+            if name.startswith("="):
+                dense[name[1:]] = tensor.astype(np.float32)
+            elif slash:
+                tables.setdefault(table, {})[kind] = tensor
+        for table, tensors in tables.items():
+            parts.setdefault(table, []).append(tensors)
+    update = Update(tables={name: _joined(name, pieces) for name, pieces in parts.items()}, dense=dense)
+    for name, values in (*((name, table.rows) for name, table in update.tables.items()), *dense.items()):
+        if not np.isfinite(values).all():
+            message = f"{name} holds a value that is not finite"
+            raise DeltaError(message, check="finite")
+    return update
+
+
+def _unpacked(chunk: bytes) -> Tensors:
+    try:
+        raw = zstandard.ZstdDecompressor().decompress(chunk, max_output_size=4 * CHUNK_BYTES)
+        return cast(Tensors, safetensors.load(raw))
+    except (zstandard.ZstdError, SafetensorError, KeyError) as error:
+        message = f"a chunk is safetensors packed by zstd; this one cannot be read ({error})"
+        raise DeltaError(message, check="format") from error
+
+
+def _joined(name: str, pieces: list[Tensors]) -> TableUpdate:
+    none = np.zeros((8, 0), np.uint8)
+    try:
+        full = [piece for piece in pieces if "ids" in piece]
+        ids = [unpack_ids(cast(NDArray[np.uint8], piece["ids"])) for piece in full]
+        rows = [unpack_rows(piece) for piece in full]
+        gone = [unpack_ids(cast(NDArray[np.uint8], piece.get("gone", none))) for piece in pieces]
+        joined = TableUpdate(ids=np.concatenate(ids), rows=np.concatenate(rows), gone=np.concatenate(gone))
+    except (ValueError, KeyError, IndexError) as error:
+        message = f"table {name} cannot be put together ({error!r})"
+        raise DeltaError(message, check="format") from error
+    if len(joined.ids) != len(joined.rows) or bool((np.diff(joined.ids) <= 0).any()):
+        message = f"table {name} has {len(joined.rows)} rows for {len(joined.ids)} ids, which must ascend"
+        raise DeltaError(message, check="format")
+    return joined
+
+
+class DeltaAssembler:
+    """Messages in, verified versions out. After an error nothing of that version is kept.
+
+    It follows one chain: versions at or before the one it stands on are passed over, the next must name it
+    as parent. A version of a later epoch without a parent holds the whole model and starts a new chain.
+    """
+
+    def __init__(self, *, key: bytes, schema: str) -> None:
+        self._key = key
+        self._schema = schema
+        self._chunks: dict[str, bytes] = {}
+        self._buffered_bytes = 0
+        self._at = (0, 0)
+        self._hash = ""
+
+    def resume(self, *, epoch: int, seq: int, digest: str) -> None:
+        """Stand on a version that was loaded from a snapshot."""
+        self._at, self._hash = (epoch, seq), digest
+
+    def feed(self, payload: bytes) -> Delta | None:
+        """Take one message; a version when this was its manifest and it is the next one.
+
+        Raises:
+            DeltaError: the version must not be applied; `check` says why.
+        """
+        if payload.startswith(_ZSTD_MAGIC):
+            return self._keep(payload)
+        held, self._chunks, self._buffered_bytes = self._chunks, {}, 0
+        manifest, digest = self._signed(payload)
+        if (manifest.epoch, manifest.seq) <= self._at:
+            return None
+        missing = [name for name in manifest.chunks if name not in held]
+        if missing:
+            message = f"version {manifest.version} lists {len(missing)} chunks that did not come, first {missing[0]}"
+            raise DeltaError(message, check="hash")
+        self._check_place(manifest)
+        update = decode_chunks([held[name] for name in manifest.chunks])
+        self.resume(epoch=manifest.epoch, seq=manifest.seq, digest=digest)
+        return Delta(manifest, digest, update)
+
+    def _keep(self, chunk: bytes) -> None:
+        self._buffered_bytes += len(chunk)
+        if self._buffered_bytes > BUFFER_BYTES:
+            self._chunks, self._buffered_bytes = {}, 0
+            message = f"more than {BUFFER_BYTES} bytes of chunks without a manifest"
+            raise DeltaError(message, check="format")
+        self._chunks[hashlib.sha256(chunk).hexdigest()] = chunk
+
+    def _signed(self, payload: bytes) -> tuple[Manifest, str]:
+        digest = manifest_hash(payload)
+        try:
+            manifest = msgspec.json.decode(payload, type=Manifest)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            message = f"not a manifest ({error})"
+            raise DeltaError(message, check="format") from error
+        if not hmac.compare_digest(manifest.signature.encode(), sign(digest, self._key).encode()):
+            message = f"version {manifest.version} is not signed with this key; check HEADRACE_MODEL_KEY on both sides"
+            raise DeltaError(message, check="signature")
+        return manifest, digest
+
+    def _check_place(self, manifest: Manifest) -> None:
+        if manifest.schema != self._schema:
+            message = f"version {manifest.version} has schema {manifest.schema}, this reader {self._schema}"
+            raise DeltaError(message, check="schema")
+        fresh = not manifest.parent and manifest.epoch > self._at[0]
+        if manifest.parent != self._hash and not fresh:
+            epoch, seq = self._at
+            message = (
+                f"version {manifest.version} follows {manifest.parent[:12] or 'nothing'}, "
+                f"this reader stands on {epoch}.{seq} ({self._hash[:12] or 'nothing'}); load the latest snapshot"
+            )
+            raise DeltaError(message, check="parent")

@@ -1,0 +1,97 @@
+"""Records of the feature topics as writes to Redis."""
+
+import struct
+from collections.abc import Mapping
+from math import nan
+from typing import Any
+
+from msgspec import Struct
+
+from lang.avro import TopicContracts, sequence_contracts, tile_contracts
+from lang.plan import HEADER_CELLS, Group
+from schemas.redis_keys import MEMBER_SEPARATOR, pack_field, pack_member, sequence_key, tiles_key
+
+
+class TileWrite(Struct, frozen=True):
+    """One tile: its hash, its field, its packed value, when it was last true, and when its span ends (ms)."""
+
+    key: str
+    field: bytes
+    value: bytes
+    as_of: int
+    ends_at: int
+
+
+class SequenceWrite(Struct, frozen=True):
+    """One row of a sequence: its ZSET, score and member; `limit` newest rows are kept."""
+
+    key: str
+    occurred_at: int
+    member: bytes
+    limit: int
+    as_of: int
+
+
+class TileDecoder:
+    """Decodes one group's tile topic."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self._contracts: TopicContracts = tile_contracts(group)
+        self._columns = {
+            size: tuple(partial.name for partial in family.partials)
+            for family in group.families
+            for size in family.sizes_ms
+        }
+        self._pack = {
+            size: struct.Struct(f"<{HEADER_CELLS + len(columns)}d").pack for size, columns in self._columns.items()
+        }
+
+    def decode(self, payload: bytes) -> TileWrite:
+        """The write that a tile record asks for.
+
+        Raises:
+            KeyError: the tile's size is none of the group's: another version wrote to this topic.
+        """
+        tile = self._contracts.value.decode(payload)
+        size, start = tile["size_ms"], tile["start_ms"]
+        partials = (_number(tile[column]) for column in self._columns[size])
+        owner, member = entity_of(self.group, tile)
+        return TileWrite(
+            tiles_key(self.group.name, self.group.version, owner),
+            pack_field(size, start, member),
+            self._pack[size](tile["n"], tile["as_of"], *partials),
+            tile["as_of"],
+            start + size,
+        )
+
+
+class SequenceDecoder:
+    """Decodes one group's sequence topic."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self._contracts = sequence_contracts(group)
+        self._limits = {sequence.name: sequence.limit for sequence in group.sequences}
+
+    def decode(self, payload: bytes) -> SequenceWrite:
+        """The write that a sequence row asks for."""
+        row = self._contracts.value.decode(payload)
+        owner, _ = entity_of(self.group, row)
+        return SequenceWrite(
+            sequence_key(self.group.name, self.group.version, owner, row["sequence"]),
+            row["occurred_at"],
+            pack_member(row["event_id"], row["payload"] or ""),
+            self._limits[row["sequence"]],
+            row["as_of"],
+        )
+
+
+def entity_of(group: Group, record: Mapping[str, Any]) -> tuple[str, str]:
+    """(owner, member): the first key column, which names the Redis key, and the others, joined."""
+    owner, *others = (str(record[column]) for column in group.entity)
+    return owner, MEMBER_SEPARATOR.join(others)
+
+
+def _number(value: float | None) -> float:
+    return nan if value is None else float(value)

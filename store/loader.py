@@ -1,0 +1,108 @@
+"""The loader: feature topics → Redis. At least once and idempotent, so Redis can be lost and filled again.
+
+Poll a batch, keep the last record of each key, write it in one round trip, then commit the offsets: what
+was written and not committed is written again, to the same values.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import redis
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+
+from lang.load import load_plan
+from lang.plan import Plan
+from store.decode import SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
+from store.writer import Spans, Writer, spans_of
+
+BATCH = 5000
+GROUP = "loader"
+
+
+class Loader:
+    """Feature topics of one plan into one Redis."""
+
+    def __init__(self, plan: Plan, *, bootstrap: str, client: redis.Redis, group: str = GROUP) -> None:
+        self._tiles = {g.tile_topic: (spans_of(g), TileDecoder(g)) for g in plan.groups if g.families}
+        self._sequences = {g.sequence_topic: (spans_of(g), SequenceDecoder(g)) for g in plan.groups if g.sequences}
+        self._writer = Writer(client)
+        self._clock = 0
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": group,
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 50,
+                "topic.metadata.refresh.interval.ms": 5000,
+            }
+        )
+        self._consumer.subscribe([*self._tiles, *self._sequences])
+
+    def run(self, *, until: Callable[[], bool]) -> None:
+        """Load until told to stop. Redis or Kafka being away ends the run with their error; nothing is lost."""
+        try:
+            while not until():
+                self.load_batch()
+        finally:
+            self._consumer.close()
+
+    def load_batch(self, timeout_s: float = 0.1) -> int:
+        """Load one batch; returns its number of records."""
+        records = [message for message in self._consumer.consume(BATCH, timeout=timeout_s) if not _failed(message)]
+        if not records:
+            return 0
+        latest = {(message.topic(), message.key()): message for message in records}
+        tiles: list[tuple[Spans, TileWrite]] = []
+        sequences: list[tuple[Spans, SequenceWrite]] = []
+        for (topic, _), message in latest.items():
+            payload = message.value()
+            if payload is None or topic is None:
+                continue  # a tombstone: age takes the tile out of Redis
+            if topic in self._tiles:
+                spans, decoder = self._tiles[topic]
+                tiles.append((spans, decoder.decode(payload)))
+            else:
+                spans, rows = self._sequences[topic]
+                sequences.append((spans, rows.decode(payload)))
+        newest = max((write.as_of for _, write in (*tiles, *sequences)), default=0)
+        self._clock = max(self._clock, newest)
+        self._writer.write(tiles, sequences, clock=self._clock)
+        self._consumer.commit(asynchronous=True)
+        return len(records)
+
+
+def _failed(message: Message) -> bool:
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._PARTITION_EOF):
+        return True
+    raise KafkaException(error)
+
+
+def main() -> None:
+    """`python -m store.loader`."""
+    parser = argparse.ArgumentParser(prog="store.loader")
+    parser.add_argument("--bootstrap", required=True)
+    parser.add_argument("--redis", required=True, help="redis://host:port")
+    parser.add_argument("--features", type=Path, default=Path("features"))
+    chosen = parser.parse_args()
+    stop = False
+
+    def on_signal(*_: object) -> None:
+        nonlocal stop
+        stop = True
+
+    signal.signal(signal.SIGTERM, on_signal)
+    client = redis.Redis.from_url(chosen.redis)
+    loader = Loader(load_plan(chosen.features), bootstrap=chosen.bootstrap, client=client)
+    sys.stderr.write("loading\n")
+    loader.run(until=lambda: stop)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Writes to Redis: idempotent, and never back in time."""
+
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import redis
+from msgspec import Struct
+
+from lang.plan import Group
+from store.decode import SequenceWrite, TileWrite
+
+if TYPE_CHECKING:
+    from redis.client import Pipeline
+
+_SCRIPT = (Path(__file__).parent / "write_tiles.lua").read_text()
+_JITTER_SHARE = 16  # keys that were written together expire over a sixteenth of their life, not at once
+
+
+class Spans(Struct, frozen=True):
+    """How long a group's tiles count: `retain_ms`, the span of each tile size, and a hash's usual most fields."""
+
+    retain_ms: int
+    span_ms: dict[int, int]
+    usual_fields: int
+
+
+def spans_of(group: Group) -> Spans:
+    """The spans of a group, from its aggregates."""
+    span_ms: dict[int, int] = {}
+    for aggregate in group.aggregates:
+        span_ms[aggregate.tile_ms] = max(span_ms.get(aggregate.tile_ms, 0), aggregate.span_ms)
+    tiles = sum(span // size + 1 for size, span in span_ms.items())
+    return Spans(group.retain_ms, span_ms, 2 * tiles)
+
+
+class Writer:
+    """Applies batches of writes; a batch is one round trip."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._script = client.register_script(_SCRIPT)
+
+    def write(
+        self, tiles: Iterable[tuple[Spans, TileWrite]], sequences: Iterable[tuple[Spans, SequenceWrite]], *, clock: int
+    ) -> None:
+        """Write a batch.
+
+        Args:
+            tiles: each with the spans of its group; of two with one field the later one wins if its n is not smaller.
+            sequences: each with the spans of its group.
+            clock: the log clock, ms: expiry counts from it, so that a replayed old log is kept as long as a live one.
+
+        Raises:
+            redis.RedisError: nothing, or a part, was written; writing the batch again mends it.
+        """
+        pipeline = self._client.pipeline(transaction=False)
+        self._script.sha or self._client.script_load(_SCRIPT)
+        by_key: dict[str, list[TileWrite]] = defaultdict(list)
+        spans: dict[str, Spans] = {}
+        for span, tile in tiles:
+            by_key[tile.key].append(tile)
+            spans[tile.key] = span
+        for key, writes in by_key.items():
+            self._queue_tiles(pipeline, key, writes, spans[key], clock)
+        self._queue_sequences(pipeline, sequences, clock)
+        pipeline.execute()
+
+    def _queue_tiles(self, pipeline: "Pipeline", key: str, writes: list[TileWrite], spans: Spans, clock: int) -> None:
+        ends_at = max(tile.ends_at for tile in writes)
+        expired: list[int] = []
+        for size, span in spans.span_ms.items():
+            expired += [size // 1000, clock - span]
+        pairs: list[bytes] = []
+        for tile in writes:
+            pairs += [tile.field, tile.value]
+        life = _life_ms(key, ends_at + spans.retain_ms - clock)
+        self._script(keys=[key], args=[life, spans.usual_fields, len(spans.span_ms), *expired, *pairs], client=pipeline)
+
+    def _queue_sequences(
+        self, pipeline: "Pipeline", sequences: Iterable[tuple[Spans, SequenceWrite]], clock: int
+    ) -> None:
+        rows: dict[str, dict[bytes, int]] = defaultdict(dict)
+        limits: dict[str, tuple[int, int]] = {}
+        for span, row in sequences:
+            rows[row.key][row.member] = row.occurred_at
+            ends_at = max(limits.get(row.key, (0, 0))[1], row.occurred_at + span.retain_ms)
+            limits[row.key] = (row.limit, ends_at)
+        for key, members in rows.items():
+            limit, ends_at = limits[key]
+            pipeline.zadd(key, members)
+            pipeline.zremrangebyrank(key, 0, -(limit + 1))
+            pipeline.pexpire(key, _life_ms(key, ends_at - clock))
+
+
+def _life_ms(key: str, life_ms: int) -> int:
+    spread = max(life_ms, 1000) // _JITTER_SHARE
+    return max(life_ms, 1000) + zlib.crc32(key.encode()) % max(spread, 1)
