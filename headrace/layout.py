@@ -17,8 +17,27 @@ FLINK_HOME = ENVIRONMENT / "flink"
 STATE_VARIABLE = "HEADRACE_HOME"  # another folder makes another stack, beside the first
 
 
+class Pace(Struct, frozen=True, kw_only=True):
+    """How fast the line turns: what a demo and a test shorten.
+
+    Attributes:
+        ingest_ms: pause between checkpoints of ingest: the freshness knob.
+        samples_ms: pause between checkpoints of samples.
+        wait_ms: how long a slot waits for feedback; `correction_ms` how long after that a positive still corrects.
+        cadence_s: seconds of the learner's clock between two versions; `snapshot_s` between two snapshots.
+    """
+
+    ingest_ms: int = 300
+    features_ms: int = 5_000
+    samples_ms: int = 1_000
+    wait_ms: int = 600_000
+    correction_ms: int = 3_600_000
+    cadence_s: int = 60
+    snapshot_s: int = 600
+
+
 class Endpoints(Struct, frozen=True, kw_only=True):
-    """Ports of a running stack on 127.0.0.1, and the development token of its API."""
+    """Ports of a running stack on 127.0.0.1, the development token of its API, the key that signs its models."""
 
     kafka: int
     kafka_controller: int
@@ -27,6 +46,8 @@ class Endpoints(Struct, frozen=True, kw_only=True):
     flink_rpc: int
     api: int
     token: str
+    model_key: str
+    pace: Pace = Pace()
 
     @property
     def bootstrap(self) -> str:
@@ -83,6 +104,8 @@ class Layout:
             EnvironmentProblem: no stack was started in this folder.
         """
         if not self.endpoints_file.exists():
-            message = f"no stack runs in {self.home}: {self.endpoints_file.name} is absent. Start one with `headrace up`."
+            message = (
+                f"no stack runs in {self.home}: {self.endpoints_file.name} is absent. Start one with `headrace up`."
+            )
             raise EnvironmentProblem(message)
         return msgspec.json.decode(self.endpoints_file.read_bytes(), type=Endpoints)

@@ -4,7 +4,7 @@ import secrets
 import socket
 from collections.abc import Iterable
 
-from headrace.layout import Endpoints
+from headrace.layout import Endpoints, Pace
 
 USUAL = {
     "kafka": 9092,
@@ -37,10 +37,11 @@ def free_port(taken: Iterable[int]) -> int:
             return port
 
 
-def choose_endpoints(*, usual: bool = True) -> tuple[Endpoints, dict[str, int]]:
+def choose_endpoints(pace: Pace, *, usual: bool = True) -> tuple[Endpoints, dict[str, int]]:
     """Endpoints for a new stack, and the usual ports that had to be replaced (name to usual port).
 
     Args:
+        pace: kept with the addresses, for the jobs that are submitted later.
         usual: try the well-known ports first; False takes free ones for all, as a test stack does.
     """
     chosen: dict[str, int] = {}
@@ -52,4 +53,5 @@ def choose_endpoints(*, usual: bool = True) -> tuple[Endpoints, dict[str, int]]:
         chosen[name] = free_port(chosen.values())
         if usual:
             replaced[name] = port
-    return Endpoints(**chosen, token=f"dev-{secrets.token_urlsafe(18)}"), replaced
+    token = f"dev-{secrets.token_urlsafe(18)}"
+    return Endpoints(**chosen, token=token, model_key=secrets.token_hex(32), pace=pace), replaced

@@ -5,40 +5,58 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from typing import TypeAlias
 
+import httpx
 import msgspec
+import psutil
 import redis
 from confluent_kafka.admin import AdminClient
 
 from headrace import flink, kafka, redis_server, supervisor
-from headrace.layout import REPOSITORY, STATE_VARIABLE, Endpoints, Layout
+from headrace.jobs import FEATURES, JOBS
+from headrace.layout import REPOSITORY, STATE_VARIABLE, Endpoints, Layout, Pace
 from headrace.ports import choose_endpoints
 from headrace.supervisor import Program, Supervisor
 from headrace.wait import wait_until
-from schemas.topics import TOPICS
+from lang.load import load_plan
+from lang.plan import Plan
+from schemas.topics import TOPICS, Topic, sequence_topic, tile_topic
 
-ENGINES = ("kafka", "redis", "jobmanager", "taskmanager")
 _ENGINES_DEADLINE_S = 90.0
-Say = Callable[[str], None]
+Say: TypeAlias = Callable[[str], None]
+OwnPrograms: TypeAlias = Callable[[Layout, Endpoints], list[Program]]
+
+
+def no_programs(_layout: Layout, _endpoints: Endpoints) -> list[Program]:
+    """The engines alone."""
+    return []
 
 
 def engines(layout: Layout, endpoints: Endpoints) -> list[Program]:
     """Kafka, Redis and Flink."""
     flink_environment = flink.environment(layout)
     return [
-        Program(
-            name="kafka", command=kafka.command(kafka.prepare(layout, endpoints)), priority=10, stop_wait_s=20
-        ),
+        Program(name="kafka", command=kafka.command(kafka.prepare(layout, endpoints)), priority=10, stop_wait_s=20),
         Program(name="redis", command=redis_server.command(layout, endpoints), priority=10),
         Program(name="jobmanager", command=flink.jobmanager_command(), environment=flink_environment, priority=20),
         Program(name="taskmanager", command=flink.taskmanager_command(), environment=flink_environment, priority=20),
     ]
 
 
-def start_engines(layout: Layout, *, say: Say, programs: list[Program], usual_ports: bool = True) -> Endpoints:
-    """Start supervisord with the engines and `programs` (not yet started), and wait until the engines are well.
+def start_engines(
+    layout: Layout, *, say: Say, pace: Pace, ours: OwnPrograms = no_programs, usual_ports: bool = True
+) -> Endpoints:
+    """Start supervisord with the engines, and wait until they are well and the topics are there.
 
     A stack that already runs in this folder is left as it is.
+
+    Args:
+        layout: the stack's folder.
+        say: told what a person should know.
+        pace: how fast the line turns.
+        ours: makes the programs that supervisord shall know beside the engines; they are not started.
+        usual_ports: False takes free ports for all, as a test stack does.
 
     Raises:
         EnvironmentProblem: an engine did not come up; its log is named.
@@ -49,17 +67,25 @@ def start_engines(layout: Layout, *, say: Say, programs: list[Program], usual_po
     supervisor.end_recorded(layout, patience_s=10)
     for folder in layout.folders():
         folder.mkdir(parents=True, exist_ok=True)
-    endpoints, replaced = choose_endpoints(usual=usual_ports)
+    endpoints, replaced = choose_endpoints(pace, usual=usual_ports)
     for name, port in replaced.items():
         say(f"port {port} is taken: {name} listens on {getattr(endpoints, name)} instead")
     layout.endpoints_file.write_bytes(msgspec.json.format(msgspec.json.encode(endpoints)))
+    layout.endpoints_file.chmod(0o600)
     flink.configure(layout, endpoints)
-    keeper.start([*engines(layout, endpoints), *programs])
+    keeper.start([*engines(layout, endpoints), *ours(layout, endpoints)])
     wait_for_engines(layout, endpoints)
-    created = kafka.create_topics(endpoints.bootstrap, TOPICS)
-    say(f"topics created: {len(created)}" if created else "topics are as the registry says")
+    created = kafka.create_topics(endpoints.bootstrap, (*TOPICS, *feature_topics(load_plan(FEATURES))))
+    say(f"{len(created)} topics created" if created else "topics are as the registry says")
     supervisor.record(layout)
     return endpoints
+
+
+def feature_topics(plan: Plan) -> tuple[Topic, ...]:
+    """The topics of every group's tiles and sequences."""
+    tiles = [tile_topic(g.name, g.version, retain_ms=g.retain_ms) for g in plan.groups if g.families]
+    sequences = [sequence_topic(g.name, g.version, retain_ms=g.retain_ms) for g in plan.groups if g.sequences]
+    return (*tiles, *sequences)
 
 
 def wait_for_engines(layout: Layout, endpoints: Endpoints) -> None:
@@ -78,20 +104,70 @@ def wait_for_engines(layout: Layout, endpoints: Endpoints) -> None:
         wait_until(check, what=name, deadline_s=_ENGINES_DEADLINE_S, mend=f"Look at {log}.")
 
 
-def own_process(layout: Layout, name: str, module: str, *arguments: str, priority: int = 50) -> Program:
-    """A Python process of ours, started later by name."""
+def line(layout: Layout, endpoints: Endpoints) -> list[Program]:
+    """Our own processes: the keeper of the jobs, then loader, learner and serving."""
+    pace, artefacts = endpoints.pace, str(layout.artefacts)
+    kafka_address = ("--bootstrap", endpoints.bootstrap)
+    redis_address = ("--redis", endpoints.redis_url)
+    features = ("--features", str(FEATURES))
+    rhythm = ("--cadence-s", pace.cadence_s, "--snapshot-s", pace.snapshot_s, "--wait-s", pace.wait_ms // 1000)
+    return [
+        own_process(layout, endpoints, "keeper", "headrace.keeper"),
+        own_process(layout, endpoints, "loader", "store.loader", *kafka_address, *redis_address, *features),
+        own_process(
+            layout, endpoints, "learner", "learner", *kafka_address, "--artefacts", artefacts, *map(str, rhythm)
+        ),
+        own_process(
+            layout,
+            endpoints,
+            "serving",
+            "serving",
+            *(*kafka_address, *redis_address, *features, "--artefacts", artefacts, "--port", str(endpoints.api)),
+        ),
+    ]
+
+
+def own_process(layout: Layout, endpoints: Endpoints, name: str, module: str, *arguments: str) -> Program:
+    """A Python process of ours, started later by name. Secrets travel in the environment, not in arguments."""
+    secrets = {"HEADRACE_MODEL_KEY": endpoints.model_key, "HEADRACE_TOKEN": endpoints.token}
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     return Program(
         name=name,
         command=[sys.executable, "-m", module, *arguments],
-        environment={**flink.environment(layout), "PYTHONUNBUFFERED": "1", STATE_VARIABLE: str(layout.home)},
-        priority=priority,
+        environment={**flink.environment(layout), **secrets, **one_thread, STATE_VARIABLE: str(layout.home)},
+        priority=50,
         autostart=False,
     )
 
 
+def up(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True) -> Endpoints:
+    """Start the whole line and wait until jobs run and the API is ready.
+
+    Raises:
+        EnvironmentProblem: a part did not come up; its log is named.
+    """
+    endpoints = start_engines(layout, say=say, pace=pace, ours=line, usual_ports=usual_ports)
+    keeper = Supervisor(layout)
+    states = keeper.programs()
+    for name in ("keeper", "loader", "learner", "serving"):
+        if states[name][0] not in ("RUNNING", "STARTING"):
+            keeper.start_program(name, wait=False)
+    rest = flink.FlinkRest(endpoints.flink_url)
+    for job in JOBS:
+        mend = f"Look at {layout.logs / 'keeper.log'} and {endpoints.flink_url}."
+        wait_until(lambda job=job: rest.is_running(job), what=f"job {job}", deadline_s=120, mend=mend)
+    ready = f"{endpoints.api_url}/health/ready"
+    mend = f"Look at {layout.logs / 'serving.log'}."
+    wait_until(lambda: httpx.get(ready).is_success, what="the API", deadline_s=60, mend=mend)
+    supervisor.record(layout)
+    return endpoints
+
+
 def stop(layout: Layout, *, wipe: bool = False) -> None:
     """Stop everything this stack started, and nothing else; `wipe` removes its folder too."""
-    supervisor.record(layout) if layout.home.exists() else None
+    if not layout.home.exists():
+        return
+    supervisor.record(layout)
     keeper = Supervisor(layout)
     keeper.shutdown()
     deadline = time.monotonic() + 40
@@ -106,8 +182,4 @@ def stop(layout: Layout, *, wipe: bool = False) -> None:
 
 def memory_mb(layout: Layout) -> float:
     """Memory of the whole stack and of this process: sum of PSS."""
-    return supervisor.proportional_memory_mb([*supervisor.tree(layout), *_this_process()])
-
-
-def _this_process() -> list[supervisor.psutil.Process]:
-    return [supervisor.psutil.Process(os.getpid())]
+    return supervisor.proportional_memory_mb([*supervisor.tree(layout), psutil.Process(os.getpid())])

@@ -6,6 +6,7 @@ when supervisord itself was killed.
 """
 
 import contextlib
+import os
 import shlex
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import psutil
 from msgspec import Struct
 from supervisor.xmlrpc import SupervisorTransport
 
-from headrace.layout import Layout
+from headrace.layout import STATE_VARIABLE, Layout
 
 
 class Program(Struct, frozen=True, kw_only=True):
@@ -76,7 +77,7 @@ def config_text(layout: Layout, programs: Iterable[Program]) -> str:
 
 
 def _escape(text: str) -> str:
-    """supervisord expands % in its file."""
+    """Supervisord expands % in its file."""
     return text.replace("%", "%%")
 
 
@@ -106,9 +107,9 @@ class Supervisor:
         found = self._call("getAllProcessInfo")
         return {process["name"]: (process["statename"], process["pid"]) for process in found}
 
-    def start_program(self, name: str) -> None:
-        """Start one program and wait until it has stayed up for two seconds."""
-        self._call("startProcess", name)
+    def start_program(self, name: str, *, wait: bool = True) -> None:
+        """Start one program; `wait` until it has stayed up for two seconds."""
+        self._call("startProcess", name, wait)
 
     def stop_program(self, name: str) -> None:
         """Stop one program; it is not started again by itself."""
@@ -119,14 +120,19 @@ class Supervisor:
         with contextlib.suppress(OSError, xmlrpc.client.Error):
             self._call("shutdown")
 
-    def _call(self, method: str, *arguments: str):  # noqa: ANN202
+    def _call(self, method: str, *arguments: str | bool):
         transport = SupervisorTransport(None, None, f"unix://{self._layout.supervisor_socket}")
         proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
         return getattr(proxy.supervisor, method)(*arguments)
 
 
+def inherit(layout: Layout, environment: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment, `environment` over it, and the stack's folder."""
+    return {**os.environ, **environment, STATE_VARIABLE: str(layout.home)}
+
+
 def tree(layout: Layout) -> list[psutil.Process]:
-    """supervisord and everything below it, supervisord first; empty when it does not run."""
+    """Supervisord and everything below it, supervisord first; empty when it does not run."""
     with contextlib.suppress(OSError, ValueError, psutil.Error):
         root = psutil.Process(int(layout.supervisor_pid.read_text()))
         if str(layout.supervisor_config) in root.cmdline():

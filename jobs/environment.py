@@ -16,6 +16,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
     Attributes:
         features: folder of the feature files.
         checkpoint_ms: pause between checkpoints; for an exactly-once sink the largest part of its delay.
+        checkpoints: folder for this job's checkpoints, as a URI; None leaves it to the cluster.
         wait_ms: samples only: how long a slot waits for feedback before its open heads count as negative.
         correction_ms: samples only: how long after that a late positive still corrects.
         restore: a retained checkpoint to start from.
@@ -26,6 +27,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
     features: Path = Path("features")
     parallelism: int = 1
     checkpoint_ms: int = 1000
+    checkpoints: str | None = None
     wait_ms: int = 600_000
     correction_ms: int = 3_600_000
     restore: str | None = None
@@ -39,6 +41,7 @@ def from_command_line(job: str) -> JobSettings:
     parser.add_argument("--features", type=Path, default=Path("features"), help="folder of the feature files")
     parser.add_argument("--parallelism", type=int, default=1)
     parser.add_argument("--checkpoint-ms", type=int, default=1000)
+    parser.add_argument("--checkpoints", help="folder for checkpoints, as a URI")
     parser.add_argument("--wait-ms", type=int, default=600_000)
     parser.add_argument("--correction-ms", type=int, default=3_600_000)
     parser.add_argument("--restore", help="retained checkpoint to start from")
@@ -56,6 +59,8 @@ def configuration(job: str, settings: JobSettings) -> Configuration:
         "execution.attached": "false",
         "table.local-time-zone": "UTC",
     }
+    if settings.checkpoints:
+        options["execution.checkpointing.dir"] = settings.checkpoints
     if settings.restore:
         options["execution.state-recovery.path"] = settings.restore
     configuration = Configuration()

@@ -51,8 +51,9 @@ def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[s
         SELECT *, judge(payload, `partition`, `offset`, appended) AS verdict FROM events""",
     ]
     inserts = [
-        f"""INSERT INTO dead SELECT verdict.reason, '{source.topic}', `partition`, `offset`, payload, verdict.appended_at
-        FROM judged WHERE verdict.reason IS NOT NULL""",
+        f"""INSERT INTO dead
+        SELECT verdict.reason, '{source.topic}', `partition`, `offset`, payload, verdict.appended_at FROM judged
+        WHERE verdict.reason IS NOT NULL""",
         """INSERT INTO clean SELECT user_id, record FROM (
           SELECT user_id, record, ROW_NUMBER() OVER (PARTITION BY event_id, occurred_at ORDER BY arrived) AS copy
           FROM (SELECT verdict.user_id AS user_id, verdict.record AS record, verdict.event_id AS event_id,

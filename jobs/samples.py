@@ -53,7 +53,8 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
         SELECT CAST(headers['user_id'] AS STRING) AS user_id, payload AS exposure,
           CAST(headers['request_id'] AS STRING) AS request_id, CAST(NULL AS STRING) AS item_id,
           CAST(NULL AS INT) AS `position`, CAST(NULL AS STRING) AS session_id, CAST(NULL AS STRING) AS event_type,
-          CAST(NULL AS DOUBLE) AS `value`, CAST(NULL AS BIGINT) AS received_at, rowtime FROM exposures WHERE payload IS NOT NULL
+          CAST(NULL AS DOUBLE) AS `value`, CAST(NULL AS BIGINT) AS received_at, rowtime
+        FROM exposures WHERE payload IS NOT NULL -- a tick has no value
         UNION ALL
         SELECT user_id, CAST(NULL AS BYTES), request_id, item_id, `position`, session_id, event_type, `value`,
           received_at, rowtime FROM clean WHERE event_type NOT IN ({unseen})""",

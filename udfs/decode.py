@@ -28,7 +28,7 @@ _PYTHON: dict[ColumnType, Any] = {
 _REQUIRED_TEXT = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class Refused(Exception):  # noqa: N818 - a verdict on a record, not a fault
+class Refused(Exception):
     """The record goes to the dead letters; the text is `<code>: <what was seen, what was expected>`."""
 
 

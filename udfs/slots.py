@@ -105,9 +105,7 @@ def close(slate: Slate) -> Iterator[bytes]:
     for index, positive in enumerate(slate.positive):
         if positive != _ALL_SAID:
             labels = {head: 0.0 for head in HEADS if not positive & _BIT[head]}
-            yield _sample(
-                slate, index, kind="first", known_at=slate.closes_at, labels=labels, weight=NEGATIVE_WEIGHT
-            )
+            yield _sample(slate, index, kind="first", known_at=slate.closes_at, labels=labels, weight=NEGATIVE_WEIGHT)
 
 
 def _label(feedback: Feedback) -> float | None:
@@ -116,9 +114,7 @@ def _label(feedback: Feedback) -> float | None:
     return feedback.value if feedback.value is not None and feedback.value > 0 else None
 
 
-def _sample(
-    slate: Slate, index: int, *, kind: str, known_at: int, labels: dict[Head, float], weight: float
-) -> bytes:
+def _sample(slate: Slate, index: int, *, kind: str, known_at: int, labels: dict[Head, float], weight: float) -> bytes:
     exposure: dict[str, Any] = EXPOSURE.decode(slate.payload)
     slot = exposure["slots"][index]
     return SAMPLE.encode(

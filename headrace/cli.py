@@ -1,0 +1,96 @@
+"""`headrace`: one verb a thing to do.
+
+Exit 1: the command cannot be carried out as given; exit 2: the machine is not well.
+"""
+
+import sys
+from collections.abc import Callable
+
+import cyclopts
+from rich.console import Console
+
+from headrace import doctor, features, records, stack, status
+from headrace.errors import HeadraceError
+from headrace.layout import Layout, Pace
+
+app = cyclopts.App(name="headrace", help="A real-time recommender on Apache Flink, Kafka and Redis.", version="0.1.0")
+app.command(features.app, name="features")
+console = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """Tell the person at the keyboard."""
+    console.print(text)
+
+
+@app.command
+def up() -> None:
+    """Start Kafka, Flink, Redis and the whole line on this machine; returns when the API is ready."""
+    layout = Layout.here()
+    endpoints = stack.up(layout, say=say, pace=Pace())
+    console.print(status.welcome(endpoints))
+
+
+@app.command
+def down(*, wipe: bool = False) -> None:
+    """Stop exactly what `up` started.
+
+    Args:
+        wipe: remove the logs, topics and models of the stack too.
+    """
+    stack.stop(Layout.here(), wipe=wipe)
+
+
+@app.command(name="status")
+def show_status(*, json: bool = False) -> None:
+    """Show processes, jobs, lag and memory on one screen.
+
+    Args:
+        json: print for a program instead of a person.
+    """
+    status.show(Layout.here(), as_json=json)
+
+
+@app.command(name="doctor")
+def examine() -> None:
+    """Say what is missing on this machine and how to mend it."""
+    sys.exit(doctor.examine(Console()))
+
+
+@app.command
+def tail(topic: str, *, count: int = 10, follow: bool = False) -> None:
+    """Print the last records of a topic, decoded.
+
+    Args:
+        topic: a topic's name.
+        count: how many records of each partition.
+        follow: go on with what comes.
+    """
+    records.tail(Layout.here().endpoints(), topic, count=count, follow=follow)
+
+
+@app.command
+def dead(*, count: int = 20) -> None:
+    """List the newest dead letters: reason, partition, offset, payload.
+
+    Args:
+        count: how many.
+    """
+    records.dead(Layout.here().endpoints(), count=count)
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(run(app))
+
+
+def run(command: Callable[[], object]) -> int:
+    """Run a command; its errors become one message and an exit code, never a traceback."""
+    try:
+        command()
+    except HeadraceError as error:
+        console.print(f"[red]headrace:[/red] {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0

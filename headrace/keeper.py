@@ -1,0 +1,56 @@
+"""The keeper: sees to it that every job of the stack runs, and writes down what the stack has started.
+
+A standalone JobManager forgets its jobs when it dies. The keeper notices that a job is missing and
+submits it again from its newest checkpoint. It is itself kept by supervisord.
+"""
+
+import subprocess
+import sys
+import threading
+
+import httpx
+
+from headrace import flink, supervisor
+from headrace.flink import FlinkRest
+from headrace.jobs import JOBS
+from headrace.layout import Endpoints, Layout
+
+PERIOD_S = 2.0
+_SUBMIT_LIMIT_S = 120
+
+
+def missing_jobs(rest: FlinkRest) -> tuple[str, ...]:
+    """Jobs that should run and do not; none while there is no TaskManager to run them."""
+    if not rest.slots():
+        return ()
+    present = rest.jobs()
+    return tuple(name for name in JOBS if name not in present)
+
+
+def submit_in_client(layout: Layout, names: tuple[str, ...]) -> None:
+    """Run one client process that submits these jobs."""
+    sys.stdout.write(f"submitting {', '.join(names)}\n")
+    client = [sys.executable, "-m", "headrace.jobs", *names]
+    environment = flink.environment(layout) | {"JVM_ARGS": "-Xmx256m"}
+    try:
+        subprocess.run(client, check=True, timeout=_SUBMIT_LIMIT_S, env=supervisor.inherit(layout, environment))
+    except subprocess.SubprocessError as error:
+        sys.stdout.write(f"submitting failed, trying again: {error}\n")
+
+
+def keep(layout: Layout, endpoints: Endpoints, *, stop: threading.Event) -> None:
+    """Look every two seconds, until told to stop."""
+    rest = FlinkRest(endpoints.flink_url)
+    while not stop.wait(PERIOD_S):
+        supervisor.record(layout)
+        try:
+            missing = missing_jobs(rest)
+        except httpx.HTTPError:
+            continue  # no JobManager at the moment: supervisord brings it back
+        if missing:
+            submit_in_client(layout, missing)
+
+
+if __name__ == "__main__":
+    here = Layout.here()
+    keep(here, here.endpoints(), stop=threading.Event())
