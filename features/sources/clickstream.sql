@@ -1,0 +1,17 @@
+SOURCE clickstream (
+  topic 'events', event_time occurred_at, lateness '15 minutes', future '5 minutes',
+  dedupe event_id WITHIN '1 day',
+  stamp items (category STRING, price DOUBLE, seller STRING) ON item_id
+) COLUMNS (
+  event_id STRING REQUIRED,
+  user_id STRING REQUIRED,
+  item_id STRING,
+  event_type STRING REQUIRED,
+  occurred_at BIGINT REQUIRED,
+  received_at BIGINT,
+  session_id STRING,
+  request_id STRING,
+  position INT,
+  value DOUBLE,
+  context MAP<STRING, STRING>
+);

@@ -1,0 +1,30 @@
+"""Durations as feature files write them: `24h` or '30 minutes'."""
+
+import re
+
+from msgspec import Struct
+
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LONG = {"millisecond": "ms", "second": "s", "minute": "m", "hour": "h", "day": "d"}
+
+
+class Duration(Struct, frozen=True):
+    """A length of time and the short form that `{w}` stands for."""
+
+    length_ms: int
+    label: str
+
+
+def duration_of(text: str) -> Duration | None:
+    """Read a duration above zero; None where the text is none.
+
+    >>> duration_of("30 minutes")
+    Duration(length_ms=1800000, label='30m')
+    """
+    match = re.fullmatch(r"(\d+)\s*([a-z]+)", text.strip().lower())
+    if match is None:
+        return None
+    unit = _LONG.get(match[2].removesuffix("s"), match[2])
+    if unit not in _UNITS_MS or int(match[1]) == 0:
+        return None
+    return Duration(int(match[1]) * _UNITS_MS[unit], f"{int(match[1])}{unit}")

@@ -1,0 +1,133 @@
+"""An expression as a Python function of one event, with SQL's NULL: the oracle's and the fold's reading of it.
+
+Where SQL engines differ the language decides, and `lang.vector` and `lang.flink_expr` decide the same:
+`/` is a double and NULL over zero, `ln` and `sqrt` outside their domain are NULL, `least` and `greatest` of a
+NULL are NULL, `%` takes the sign of its left side.
+"""
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from typing import TypeAlias, cast
+
+from lang.expr import Cell, Column, Constant, Expr, Scalar
+
+Event: TypeAlias = Mapping[str, Cell]
+Evaluation: TypeAlias = Callable[[Event], Scalar]
+Number: TypeAlias = int | float
+
+
+def evaluation_of(expr: Expr) -> Evaluation:
+    """Compile once, call for every event."""
+    if isinstance(expr, Column):
+        name = expr.name
+        return lambda event: cast("Scalar", event.get(name))
+    if isinstance(expr, Constant):
+        value = expr.value
+        return lambda _: value
+    if expr.op == "map_get":
+        return _map_get(*expr.args)
+    parts = [evaluation_of(argument) for argument in expr.args]
+    if expr.op in _STRICT:
+        return _strict(cast("Callable[..., Scalar]", _STRICT[expr.op]), parts)
+    return _LENIENT[expr.op](parts)
+
+
+def holds(condition: Expr | None) -> Callable[[Event], bool]:
+    """A filter as a test; NULL does not pass, no filter passes everything."""
+    if condition is None:
+        return lambda _: True
+    evaluate = evaluation_of(condition)
+    return lambda event: evaluate(event) is True
+
+
+def _map_get(holder: Expr, key: Expr) -> Evaluation:
+    if not isinstance(holder, Column) or not isinstance(key, Constant):
+        message = "map_get takes a column and a literal"
+        raise TypeError(message)
+    name, word = holder.name, cast("str", key.value)
+
+    def get(event: Event) -> Scalar:
+        entries = event.get(name)
+        return entries.get(word) if isinstance(entries, dict) else None
+
+    return get
+
+
+def _strict(function: Callable[..., Scalar], parts: list[Evaluation]) -> Evaluation:
+    def evaluate(event: Event) -> Scalar:
+        values = [part(event) for part in parts]
+        return None if None in values else function(*values)
+
+    return evaluate
+
+
+def _and(parts: list[Evaluation]) -> Evaluation:
+    def evaluate(event: Event) -> Scalar:
+        values = [part(event) for part in parts]
+        return False if False in values else None if None in values else True
+
+    return evaluate
+
+
+def _or(parts: list[Evaluation]) -> Evaluation:
+    def evaluate(event: Event) -> Scalar:
+        values = [part(event) for part in parts]
+        return True if True in values else None if None in values else False
+
+    return evaluate
+
+
+def _case(parts: list[Evaluation]) -> Evaluation:
+    tests, results, otherwise = parts[0:-1:2], parts[1:-1:2], parts[-1]
+
+    def evaluate(event: Event) -> Scalar:
+        for test, result in zip(tests, results, strict=True):
+            if test(event) is True:
+                return result(event)
+        return otherwise(event)
+
+    return evaluate
+
+
+def _coalesce(parts: list[Evaluation]) -> Evaluation:
+    return lambda event: next((value for part in parts if (value := part(event)) is not None), None)
+
+
+def _in(subject: Scalar, *members: Scalar) -> Scalar:
+    return subject in members
+
+
+def _divide(left: Number, right: Number) -> Scalar:
+    return None if right == 0 else float(left) / float(right)
+
+
+def _remainder(left: int, right: int) -> Scalar:
+    return None if right == 0 else (-1 if left < 0 else 1) * (abs(left) % abs(right))
+
+
+def _ln(x: Number) -> Scalar:
+    return math.log(x) if x > 0 else None
+
+
+def _exp(x: Number) -> Scalar:
+    return math.exp(x) if x < 709.0 else math.inf
+
+
+def _sqrt(x: Number) -> Scalar:
+    return math.sqrt(x) if x >= 0 else None
+
+
+_STRICT: dict[str, Callable[..., object]] = {
+    "=": operator.eq, "<>": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": _divide, "%": _remainder, "neg": operator.neg,
+    "abs": abs, "ln": _ln, "exp": _exp, "sqrt": _sqrt, "least": min, "greatest": max, "in": _in,
+    "not": operator.not_,
+}  # fmt: skip
+_LENIENT: dict[str, Callable[[list[Evaluation]], Evaluation]] = {
+    "and": _and,
+    "or": _or,
+    "case": _case,
+    "coalesce": _coalesce,
+    "is_null": lambda parts: lambda event: parts[0](event) is None,
+}

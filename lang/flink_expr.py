@@ -1,0 +1,94 @@
+"""An expression as Flink SQL, with the meaning of `lang.evaluate`.
+
+Names are quoted (`position`, `value` are reserved). INT columns are widened, so that sums do not wrap at 2^31.
+Literals are 2e0, never 2.0: a DECIMAL makes POWER slow. String literals among branches are cast to STRING:
+a CHAR would be padded to the longest.
+"""
+
+from lang.expr import Call, Column, Constant, Expr
+
+_INFIX = {"=", "<>", "<", "<=", ">", ">=", "+", "-", "*"}
+_PLAIN = {"exp": "EXP", "abs": "ABS", "least": "LEAST", "greatest": "GREATEST", "coalesce": "COALESCE"}
+
+
+def quoted(name: str) -> str:
+    """A name as an identifier.
+
+    >>> quoted("value")
+    '`value`'
+    """
+    return f"`{name}`"
+
+
+def text(value: str) -> str:
+    """A string as a literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def flink(expr: Expr, *, prefix: str = "") -> str:
+    """The expression as SQL; `prefix` such as "a." stands before each column."""
+    if isinstance(expr, Column):
+        name = prefix + quoted(expr.name)
+        return f"CAST({name} AS BIGINT)" if expr.type == "INT" else name
+    if isinstance(expr, Constant):
+        return _constant(expr)
+    parts = [flink(argument, prefix=prefix) for argument in expr.args]
+    if expr.op in _INFIX:
+        return f"({parts[0]} {expr.op} {parts[1]})"
+    if expr.op in ("and", "or"):
+        return "(" + f" {expr.op.upper()} ".join(parts) + ")"
+    if expr.op in _PLAIN:
+        return f"{_PLAIN[expr.op]}({', '.join(_varchar(expr, parts))})"
+    return _special(expr, parts)
+
+
+def _special(call: Call, parts: list[str]) -> str:
+    first = parts[0]
+    if call.op == "/":
+        return f"(CAST({first} AS DOUBLE) / NULLIF(CAST({parts[1]} AS DOUBLE), 0e0))"
+    if call.op == "%":
+        return f"MOD({first}, NULLIF({parts[1]}, 0))"
+    if call.op == "neg":
+        return f"(- {first})"
+    if call.op == "not":
+        return f"(NOT {first})"
+    if call.op == "is_null":
+        return f"({first} IS NULL)"
+    if call.op == "in":
+        return f"({first} IN ({', '.join(parts[1:])}))"
+    if call.op == "map_get":
+        return f"{first}[{parts[1]}]"
+    if call.op == "ln":
+        return f"LN(CASE WHEN {first} > 0 THEN {first} END)"
+    if call.op == "sqrt":
+        return f"SQRT(CASE WHEN {first} >= 0 THEN {first} END)"
+    return _case(_varchar_results(call, parts))
+
+
+def _case(parts: list[str]) -> str:
+    tests = [f"WHEN {test} THEN {result}" for test, result in zip(parts[0:-1:2], parts[1:-1:2], strict=True)]
+    return f"CASE {' '.join(tests)} ELSE {parts[-1]} END"
+
+
+def _varchar(call: Call, parts: list[str]) -> list[str]:
+    return [f"CAST({part} AS STRING)" for part in parts] if call.type == "STRING" else parts
+
+
+def _varchar_results(call: Call, parts: list[str]) -> list[str]:
+    results = {*range(1, len(parts) - 1, 2), len(parts) - 1}
+    cast = _varchar(call, parts)
+    return [cast[index] if index in results else part for index, part in enumerate(parts)]
+
+
+def _constant(constant: Constant) -> str:
+    value = constant.value
+    if value is None:
+        return f"CAST(NULL AS {constant.type})"
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, int):
+        return str(value) if constant.type == "BIGINT" and abs(value) < 2**31 else f"CAST({value} AS BIGINT)"
+    written = repr(value)
+    return written if "e" in written else f"{written}e0"

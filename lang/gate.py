@@ -1,0 +1,54 @@
+"""Which events of a list ingest accepts: the rules first, then the first of each (dedupe column, event time)."""
+
+from typing import Literal, TypeAlias
+
+from lang.clean import RECEIVED_AT
+from lang.evaluate import Event
+from lang.source import Source
+
+Verdict: TypeAlias = Literal["accepted", "missing", "late", "future", "duplicate"]
+TICK_PREFIX = "_"
+"""Events whose event_type starts so only say how late the log is; no group folds them."""
+
+
+class Gate:
+    """Judges events in log order; remembers what it accepted, without end (ingest: for the dedupe window)."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._required = [column.name for column in source.columns if column.required]
+        self._accepted: set[tuple[object, int]] = set()
+
+    def judge(self, event: Event) -> Verdict:
+        """The verdict on the next event of the log."""
+        if any(event.get(name) is None for name in self._required):
+            return "missing"
+        occurred_at, received_at = whole(event, self._source.event_time), whole(event, RECEIVED_AT)
+        if received_at - occurred_at > self._source.lateness_ms:
+            return "late"
+        if occurred_at - received_at > self._source.future_ms:
+            return "future"
+        identity = (event[self._source.dedupe], occurred_at)
+        if identity in self._accepted:
+            return "duplicate"
+        self._accepted.add(identity)
+        return "accepted"
+
+
+def is_tick(event: Event) -> bool:
+    """Whether the event is a tick."""
+    kind = event.get("event_type")
+    return isinstance(kind, str) and kind.startswith(TICK_PREFIX)
+
+
+def whole(event: Event, name: str) -> int:
+    """A whole number of the event.
+
+    Raises:
+        TypeError: it is missing or something else.
+    """
+    value = event.get(name)
+    if not isinstance(value, int):
+        message = f"{name} is {value!r}, a whole number is needed"
+        raise TypeError(message)
+    return value

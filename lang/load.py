@@ -1,0 +1,60 @@
+"""A folder of feature files to one plan, or to every error in it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lang.errors import LangError, Problem, Report
+from lang.parse import parse
+from lang.plan import Group, Plan
+from lang.plan_group import plan_group
+from lang.plan_source import plan_source
+from lang.source import Source
+from lang.tree import GroupTree, SourceTree
+
+
+def load_plan(folder: Path) -> Plan:
+    """Read every `.sql` file below a folder.
+
+    Raises:
+        LangError: with all problems of all files.
+    """
+    paths = sorted(folder.rglob("*.sql"))
+    return plan_of({path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths})
+
+
+def plan_of(files: Mapping[str, str]) -> Plan:
+    """The plan of feature files given as path to text.
+
+    Raises:
+        LangError: with all problems of all files.
+    """
+    reports = [Report(path, text) for path, text in files.items()]
+    trees = [(parse(report), report) for report in reports]
+    sources: dict[str, Source] = {}
+    for tree, report in trees:
+        if isinstance(tree, SourceTree) and not report.problems:
+            source = plan_source(tree, report)
+            if source is not None and _new(tree.name.text, sources, tree, report):
+                sources[source.name] = source
+    groups: dict[str, Group] = {}
+    for tree, report in trees:
+        if isinstance(tree, GroupTree):
+            group = plan_group(tree, sources, report)
+            if group is not None and _new(tree.name.text, groups, tree, report):
+                groups[group.name] = group
+    problems = [problem for report in reports for problem in sorted(report.problems, key=_place)]
+    if problems:
+        raise LangError(problems)
+    return Plan(tuple(sources.values()), tuple(groups.values()))
+
+
+def _place(problem: Problem) -> int:
+    return problem.offset
+
+
+def _new(
+    name: str, known: Mapping[str, Source] | Mapping[str, Group], tree: SourceTree | GroupTree, report: Report
+) -> bool:
+    if name in known:
+        report.add("F116", tree.name.span, cause=f"{name} is declared twice", fix="rename one of them")
+    return name not in known

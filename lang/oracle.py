@@ -1,0 +1,140 @@
+"""The meaning of a group: brute force over a list of accepted events, without tiles, state or vectors.
+
+A value at (key, t) is made of the events received by t whose tile starts in (t - w, t], and for sequences of
+the events received by t and later than t - w.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+import numpy as np
+from msgspec import Struct
+
+from lang.clean import RECEIVED_AT
+from lang.evaluate import Event, evaluation_of, holds
+from lang.gate import is_tick, whole
+from lang.pairs import all_pairs
+from lang.plan import Aggregate, Group, Key, Partial, Rollup, Sequence
+
+FeatureValue: TypeAlias = float | list[str] | list[tuple[str, float]] | None
+
+
+class Reading(Struct, frozen=True):
+    """What a key reads as at one time; `as_of` is the largest received_at among the tiles' events, 0 for none."""
+
+    values: dict[str, FeatureValue]
+    as_of: int
+
+
+class Oracle:
+    """Answers reads of one group from the events that ingest accepted."""
+
+    def __init__(self, group: Group, events: Iterable[Event]) -> None:
+        self._group = group
+        self._events = [event for event in events if not is_tick(event)]
+
+    def read(self, key: Key, *, at_ms: int) -> Reading:
+        """The features of one key, rollups left out."""
+        group = self._group
+        mine = [event for event in self._folded(at_ms) if self._key(event) == key]
+        values: dict[str, FeatureValue] = {}
+        for aggregate in group.aggregates:
+            values[aggregate.name] = self._present(self._aggregate(aggregate, mine, at_ms))
+        for sequence in group.sequences:
+            value = self._sequence(sequence, mine, at_ms)
+            values[sequence.name] = value if isinstance(value, list) else self._present(value)
+        for derived in group.derived:
+            numbers = {name: value for name, value in values.items() if not isinstance(value, list)}
+            result = evaluation_of(derived.expression)(numbers)
+            values[derived.name] = self._present(None if result is None else float(result))
+        counted = [
+            whole(event, RECEIVED_AT)
+            for aggregate in group.aggregates
+            for event in self._in_tiles(aggregate, mine, at_ms)
+            if holds(group.families[aggregate.family].filter)(event)
+        ]
+        return Reading(values, max(counted, default=0))
+
+    def rank(self, rollup: Rollup, owner: str, *, at_ms: int) -> list[tuple[str, float]]:
+        """The members of a rollup, the largest (as float32) first, ties by name."""
+        keys = {key for event in self._folded(at_ms) if (key := self._key(event)) and key[0] == owner}
+        members: list[tuple[str, float]] = []
+        for key in keys:
+            value = self.read(key, at_ms=at_ms).values[rollup.by]
+            if isinstance(value, float) and value > 0:
+                members.append((key[1], value))
+        return sorted(members, key=lambda member: (-np.float32(member[1]), member[0]))[: rollup.limit]
+
+    def _folded(self, at_ms: int) -> list[Event]:
+        """The events, or pairs of events, received by `at_ms` that pass the group's WHERE."""
+        group = self._group
+        known = [event for event in self._events if whole(event, RECEIVED_AT) <= at_ms]
+        rows = all_pairs(group.source, group.pairs, known) if group.pairs else known
+        return [row for row in rows if holds(group.where)(row)]
+
+    def _key(self, event: Event) -> Key | None:
+        parts = [event.get(name) for name in self._group.entity]
+        return None if None in parts else tuple(str(part) for part in parts)
+
+    def _present(self, value: float | None) -> float | None:
+        return 0.0 if value is None and self._group.on_missing == "zero" else value
+
+    def _in_tiles(self, aggregate: Aggregate, events: list[Event], at_ms: int) -> list[Event]:
+        def counts(event: Event) -> bool:
+            occurred_at = whole(event, self._group.source.event_time)
+            start = occurred_at - occurred_at % aggregate.tile_ms
+            return at_ms - aggregate.span_ms < start <= at_ms
+
+        return [event for event in events if counts(event)]
+
+    def _aggregate(self, aggregate: Aggregate, mine: list[Event], at_ms: int) -> float | None:
+        partial = self._group.families[aggregate.family].partials[aggregate.partials[0]]
+        passes = holds(partial.filter)
+        events = [event for event in self._in_tiles(aggregate, mine, at_ms) if passes(event)]
+        values = _values(partial, events)
+        if aggregate.half_life_ms:
+            ages = [at_ms - whole(event, self._group.source.event_time) for event, _ in values]
+            weights = [0.5 ** (age / aggregate.half_life_ms) for age in ages]
+            total = sum(value * weight for (_, value), weight in zip(values, weights, strict=True))
+            if aggregate.function == "decayed_avg":
+                return total / sum(weights) if values else None
+            return total
+        return _FINISH[aggregate.function]([value for _, value in values])
+
+    def _sequence(self, sequence: Sequence, mine: list[Event], at_ms: int) -> float | list[str] | None:
+        source, passes = self._group.source, holds(sequence.filter)
+        oldest = at_ms - sequence.window_ms if sequence.window_ms else 0
+        rows = [event for event in mine if passes(event) and whole(event, source.event_time) > oldest]
+        rows.sort(key=lambda event: (whole(event, source.event_time), str(event[source.dedupe])), reverse=True)
+        if sequence.argument is None:
+            return max(0, at_ms - whole(rows[0], source.event_time)) / 1_000 if rows else None
+        payload = evaluation_of(sequence.argument)
+        return [str(value) for event in rows if (value := payload(event)) is not None][: sequence.limit]
+
+
+def _values(partial: Partial, events: list[Event]) -> list[tuple[Event, float]]:
+    """The events that have the argument, with it; 1 each where rows are counted."""
+    if partial.argument is None:
+        return [(event, 1.0) for event in events]
+    argument = evaluation_of(partial.argument)
+    found = [(event, argument(event)) for event in events]
+    if partial.op == "count":
+        return [(event, 1.0) for event, value in found if value is not None]
+    return [(event, float(value)) for event, value in found if value is not None]
+
+
+def _sum(values: list[float]) -> float | None:
+    return sum(values) if values else None
+
+
+def _avg(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+_FINISH: dict[str, Callable[[list[float]], float | None]] = {
+    "count": lambda values: float(len(values)),
+    "sum": _sum,
+    "avg": _avg,
+    "min": lambda values: min(values, default=None),
+    "max": lambda values: max(values, default=None),
+}

@@ -1,0 +1,129 @@
+"""The six columns a tile can hold: how one event becomes a cell, how cells combine, and the Flink SQL.
+
+Cells are float64; NaN stands for "no row". Every combination is associative and commutative and has `empty`
+as its identity, so tiles may be folded and merged in any order and any grouping.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from lang.flink_expr import flink, quoted
+from lang.plan import EPOCH_HALF_LIVES, Partial, PartialOp
+from lang.vector import Floats
+
+Starts = NDArray[np.intp]
+
+
+class Cells(Struct, frozen=True):
+    """One kind of partial column.
+
+    `lift(partial, value, occurred_at_ms)` is the cell of one event. `combine` joins two cells. `reduce(cells,
+    starts)` joins runs of rows: cells (R, C), run k from starts[k] to the next start, to (K, C). `sql(partial,
+    event_time)` is the Flink aggregate call, without FILTER.
+    """
+
+    empty: float
+    lift: Callable[[Partial, float, int], float]
+    combine: Callable[[float, float], float]
+    reduce: Callable[[Floats, Starts], Floats]
+    sql: Callable[[Partial, str], str]
+
+
+def epoch_ms(half_life_ms: int) -> int:
+    """The length of a decayed tile: 16 half-lives, so that a cell grows by at most 2^16 within it."""
+    return EPOCH_HALF_LIVES * half_life_ms
+
+
+def _one(partial: Partial, value: float, occurred_at_ms: int) -> float:
+    del partial, value, occurred_at_ms
+    return 1.0
+
+
+def _value(partial: Partial, value: float, occurred_at_ms: int) -> float:
+    del partial, occurred_at_ms
+    return value
+
+
+def _grown(partial: Partial, value: float, occurred_at_ms: int) -> float:
+    """The value as of the start of its epoch: x · 2^((t - L) / half_life)."""
+    age = occurred_at_ms % epoch_ms(partial.half_life_ms)
+    return value * 2.0 ** (age / partial.half_life_ms)
+
+
+def _grown_one(partial: Partial, value: float, occurred_at_ms: int) -> float:
+    del value
+    return _grown(partial, 1.0, occurred_at_ms)
+
+
+def _add(one: float, two: float) -> float:
+    if math.isnan(one):
+        return two
+    return one if math.isnan(two) else one + two
+
+
+def _add_runs(cells: Floats, starts: Starts) -> Floats:
+    missing = np.isnan(cells)
+    totals: Floats = np.add.reduceat(np.where(missing, 0.0, cells), starts, axis=0)
+    totals[np.logical_and.reduceat(missing, starts, axis=0)] = np.nan
+    return totals
+
+
+def _smaller(one: float, two: float) -> float:
+    return two if math.isnan(one) or two < one else one
+
+
+def _larger(one: float, two: float) -> float:
+    return two if math.isnan(one) or two > one else one
+
+
+def _smallest_of_runs(cells: Floats, starts: Starts) -> Floats:
+    return np.fmin.reduceat(cells, starts, axis=0)
+
+
+def _largest_of_runs(cells: Floats, starts: Starts) -> Floats:
+    return np.fmax.reduceat(cells, starts, axis=0)
+
+
+def _argument(partial: Partial) -> str:
+    if partial.argument is None:
+        message = f"{partial.name}: only count takes no argument"
+        raise TypeError(message)
+    return flink(partial.argument)
+
+
+def _count_sql(partial: Partial, event_time: str) -> str:
+    del event_time
+    return "COUNT(*)" if partial.argument is None else f"COUNT({flink(partial.argument)})"
+
+
+def _call_sql(function: str) -> Callable[[Partial, str], str]:
+    """A double argument: the sum of an INT would wrap."""
+    return lambda partial, _: f"{function}(CAST({_argument(partial)} AS DOUBLE))"
+
+
+def _growth_sql(partial: Partial, event_time: str) -> str:
+    age = f"CAST(MOD({quoted(event_time)}, {epoch_ms(partial.half_life_ms)}) AS DOUBLE)"
+    return f"POWER(2e0, {age} / {float(partial.half_life_ms)!r}e0)"
+
+
+def _decayed_sum_sql(partial: Partial, event_time: str) -> str:
+    return f"SUM(CAST({_argument(partial)} AS DOUBLE) * {_growth_sql(partial, event_time)})"
+
+
+def _decayed_count_sql(partial: Partial, event_time: str) -> str:
+    growth = _growth_sql(partial, event_time)
+    return f"SUM(CASE WHEN {_argument(partial)} IS NOT NULL THEN {growth} END)"
+
+
+CELLS: dict[PartialOp, Cells] = {
+    "count": Cells(0.0, _one, _add, _add_runs, _count_sql),
+    "sum": Cells(math.nan, _value, _add, _add_runs, _call_sql("SUM")),
+    "min": Cells(math.nan, _value, _smaller, _smallest_of_runs, _call_sql("MIN")),
+    "max": Cells(math.nan, _value, _larger, _largest_of_runs, _call_sql("MAX")),
+    "decayed_sum": Cells(math.nan, _grown, _add, _add_runs, _decayed_sum_sql),
+    "decayed_count": Cells(math.nan, _grown_one, _add, _add_runs, _decayed_count_sql),
+}

@@ -1,0 +1,103 @@
+"""The features of a group: its aggregates, sequences, rollups and derived ones, with their names."""
+
+from typing import Literal
+
+from lang.duration import Duration
+from lang.errors import Halt, Report
+from lang.expr import ColumnType
+from lang.layout import Wanted
+from lang.plan import Derived, Feature, FeatureKind, Rollup, Sequence
+from lang.plan_measure import MeasurePlanner, named
+from lang.resolve import Resolver
+from lang.tree import GroupTree, Measure, Name, Ranking
+
+
+class FeaturePlanner:
+    """Plans the features of one group in the order written; problems are noted, and the rest read on."""
+
+    def __init__(self, tree: GroupTree, report: Report, entity: tuple[str, ...]) -> None:
+        self._tree = tree
+        self._report = report
+        self._entity = entity
+        self._kinds: dict[str, FeatureKind] = {}
+        self.wanted: list[Wanted] = []
+        self.sequences: list[Sequence] = []
+        self.derived: list[Derived] = []
+        self.rollups: list[Rollup] = []
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """Every name the group answers to."""
+        return tuple(Feature(name, kind) for name, kind in self._kinds.items())
+
+    def plan(self, columns: Resolver) -> None:
+        """Plan SELECT over these columns, then DERIVE and ROLLUP over its features."""
+        measures = MeasurePlanner(self._report, columns)
+        for measure in self._tree.measures:
+            for window in self._windows(measure.alias, measure.windows):
+                self._measure(measures, measure, window)
+        self._derive()
+        for ranking in self._tree.rankings:
+            try:
+                self._rank(ranking)
+            except Halt:
+                continue
+
+    def _measure(self, measures: MeasurePlanner, measure: Measure, window: Duration | None) -> None:
+        try:
+            planned = measures.plan(measure, window)
+            kind: Literal["number", "list"] = "number"
+            if isinstance(planned, Wanted):
+                self.wanted.append(planned)
+            else:
+                self.sequences.append(planned)
+                kind = "list" if planned.function == "last_n" else "number"
+            self._name(planned.name, kind, measure.alias)
+        except Halt:
+            return
+
+    def _derive(self) -> None:
+        for derivation in self._tree.derivations:
+            for window in self._windows(derivation.alias, derivation.windows):
+                numbers: dict[str, ColumnType] = {
+                    name: "DOUBLE" for name, kind in self._kinds.items() if kind == "number"
+                }
+                resolver = Resolver(self._report, numbers, noun="feature")
+                try:
+                    label = window.label if window else ""
+                    expression = resolver.number(derivation.expression, label=label)
+                    name = named(derivation.alias.text, window)
+                    self._name(name, "number", derivation.alias)
+                    self.derived.append(Derived(name, expression))
+                except Halt:
+                    continue
+
+    def _rank(self, ranking: Ranking) -> None:
+        entity, member, by = ranking.entity, ranking.member, ranking.by
+        if (entity.text, member.text) != self._entity:
+            wanted = f"ROLLUP {self._entity[0]} … top_k({self._entity[-1]}, …)"
+            cause = "a rollup ranks the second of two entity columns under the first"
+            self._report.halt("F100", entity.span, cause=cause, fix=f"group by two columns and write {wanted}")
+        numbers = [name for name, kind in self._kinds.items() if kind == "number"]
+        if by.text not in numbers:
+            self._report.unknown("feature", by.text, numbers, by.span)
+        if ranking.limit < 1:
+            self._report.halt("F140", member.span, cause="top_k keeps 1 or more", fix="raise the number")
+        self._name(ranking.name.text, "ranking", ranking.name)
+        self.rollups.append(Rollup(ranking.name.text, entity.text, member.text, ranking.limit, by.text))
+
+    def _windows(self, alias: Name, windows: tuple[Duration, ...]) -> tuple[Duration | None, ...]:
+        if "{w}" in alias.text and not windows:
+            cause, fix = f"{alias.text} has no window to put for {{w}}", "add OVER EACH (…), or drop {w}"
+            self._report.add("F100", alias.span, cause=cause, fix=fix)
+            return ()
+        if "{w}" not in alias.text and len(windows) > 1:
+            cause = f"{len(windows)} windows would all be named {alias.text}"
+            self._report.add("F116", alias.span, cause=cause, fix=f"write AS {alias.text}_{{w}}")
+            return ()
+        return windows or (None,)
+
+    def _name(self, name: str, kind: FeatureKind, alias: Name) -> None:
+        if name in self._kinds or name in self._entity:
+            self._report.halt("F116", alias.span, cause=f"the name {name} is taken", fix="choose another")
+        self._kinds[name] = kind

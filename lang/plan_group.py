@@ -1,0 +1,142 @@
+"""A FEATURE GROUP tree to a checked `Group`."""
+
+from collections.abc import Mapping
+from typing import Literal, cast
+
+from lang.cursor import Cursor
+from lang.errors import Halt, Report
+from lang.expr import ColumnType, Expr
+from lang.header import Header
+from lang.layout import lay_out
+from lang.pairs import PAIR_KEYS, pair_columns
+from lang.plan import Group, Pairs
+from lang.plan_features import FeaturePlanner
+from lang.resolve import Resolver
+from lang.source import Source
+from lang.tree import GroupTree, Name, Sql
+from lang.windows import DAY_MS
+
+_WORDS = ("version", "owner", "entity", "source", "on_missing", "description", "retain", "stale_after")
+_RETAIN_UNBOUNDED_MS = 30 * DAY_MS
+"""How long a group without any window keeps an idle entity, unless it says `retain`."""
+
+
+def plan_group(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Group | None:
+    """The group over one of the sources; None where a problem was noted."""
+    before = len(report.problems)
+    try:
+        group = _plan(tree, sources, report)
+    except Halt:
+        return None
+    return group if len(report.problems) == before else None
+
+
+def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Group:
+    header = Header(tree.name, tree.options, report)
+    header.allow(*_WORDS)
+    source = _source(tree, header, sources, report)
+    pairs = _pairs(tree, source, report)
+    columns = pair_columns(source, pairs) if pairs else _columns(source)
+    entity = _entity(tree, header, columns, report)
+    resolver = Resolver(report, columns)
+    where = _condition(tree.where, resolver)
+    features = FeaturePlanner(tree, report, entity)
+    features.plan(resolver)
+    families, aggregates = lay_out(features.wanted, taken={*entity, "size_ms", "start_ms", "n", "as_of"})
+    spans = [each.span_ms for each in features.wanted] + [each.window_ms or 0 for each in features.sequences]
+    return Group(
+        name=tree.name.text,
+        version=header.read("version", lambda cursor: cursor.integer("a whole number"), 1),
+        owner=header.string("owner"),
+        description=header.string("description"),
+        entity=entity,
+        source=source,
+        on_missing=header.read("on_missing", _on_missing, "null"),
+        features=features.features,
+        families=families,
+        aggregates=aggregates,
+        sequences=tuple(features.sequences),
+        derived=tuple(features.derived),
+        rollups=tuple(features.rollups),
+        retain_ms=_retain_ms(tree, header, max(spans, default=0), source, report),
+        stale_after_ms=header.duration_ms("stale_after") if header.has("stale_after") else None,
+        pairs=pairs,
+        where=where,
+    )
+
+
+def _columns(source: Source) -> dict[str, ColumnType]:
+    return {column.name: column.type for column in source.event_columns}
+
+
+def _source(tree: GroupTree, header: Header, sources: Mapping[str, Source], report: Report) -> Source:
+    declared = header.name("source")
+    for name in (declared, tree.source):
+        if name.text not in sources and name is not tree.name:
+            report.unknown("source", name.text, sources, name.span)
+    if declared.text != tree.source.text:
+        cause = f"the header says source {declared.text}, FROM says {tree.source.text}"
+        report.halt("F100", tree.source.span, cause=cause, fix="name one source in both")
+    return sources[declared.text]
+
+
+def _pairs(tree: GroupTree, source: Source, report: Report) -> Pairs | None:
+    if tree.pairs is None:
+        return None
+    columns = _columns(source)
+    for name in (tree.pairs.column, *(Name(key, tree.source.span) for key in PAIR_KEYS)):
+        if name.text not in columns:
+            report.unknown("column", name.text, columns, name.span)
+    if source.type_of(tree.pairs.column.text) != "STRING":
+        cause = f"{tree.pairs.column.text} is {source.type_of(tree.pairs.column.text)}, pairs takes STRING"
+        report.halt("F140", tree.pairs.column.span, cause=cause, fix="pair an id column")
+    condition = _condition(tree.pairs.filter, Resolver(report, columns))
+    return Pairs(tree.pairs.column.text, condition, tree.pairs.within.length_ms)
+
+
+def _condition(sql: Sql | None, resolver: Resolver) -> Expr | None:
+    if sql is None:
+        return None
+    try:
+        return resolver.condition(sql)
+    except Halt:
+        return None
+
+
+def _entity(tree: GroupTree, header: Header, columns: Mapping[str, ColumnType], report: Report) -> tuple[str, ...]:
+    names = header.read("entity", _names, tree.group_by)
+    for name in names:
+        if name.text not in columns:
+            report.unknown("column", name.text, columns, name.span)
+        if columns[name.text] not in ("STRING", "BIGINT", "INT"):
+            cause = f"entity column {name.text} is {columns[name.text]}"
+            report.add("F140", name.span, cause=cause, fix="use a STRING or BIGINT column")
+    if [name.text for name in names] != [name.text for name in tree.group_by]:
+        words = ", ".join(name.text for name in names)
+        span = tree.group_by[0].span if tree.group_by else tree.name.span
+        report.add("F100", span, cause=f"GROUP BY is not the entity {words}", fix=f"write GROUP BY {words}")
+    return tuple(name.text for name in names)
+
+
+def _names(cursor: Cursor) -> tuple[Name, ...]:
+    names = [cursor.name("an entity column")]
+    while cursor.token.kind == "word":
+        names.append(cursor.name("an entity column"))
+    return tuple(names)
+
+
+def _on_missing(cursor: Cursor) -> Literal["zero", "null"]:
+    if not cursor.token.is_word("ZERO", "NULL"):
+        cursor.fail("zero or null")
+    return cast('Literal["zero", "null"]', cursor.advance().text.lower())
+
+
+def _retain_ms(tree: GroupTree, header: Header, span_ms: int, source: Source, report: Report) -> int:
+    needed_ms = (span_ms or _RETAIN_UNBOUNDED_MS) + source.lateness_ms
+    if not header.has("retain"):
+        return needed_ms
+    retain_ms = header.duration_ms("retain")
+    if span_ms and retain_ms < needed_ms:
+        cause = f"retain is shorter than the longest window + lateness ({needed_ms // 1_000}s)"
+        report.add("F108", tree.name.span, cause=cause, fix="raise retain, or leave it out")
+    return retain_ms

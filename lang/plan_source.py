@@ -1,0 +1,98 @@
+"""A SOURCE tree to a checked `Source`."""
+
+from typing import get_args
+
+from lang.clean import RECEIVED_AT
+from lang.cursor import Cursor
+from lang.errors import Halt, Report
+from lang.expr import ColumnType
+from lang.header import Header
+from lang.lexer import Span
+from lang.source import Source, SourceColumn, Stamp
+from lang.tree import Name, SourceTree
+
+_TYPES: tuple[ColumnType, ...] = get_args(ColumnType)
+_WORDS = ("topic", "event_time", "lateness", "future", "dedupe", "stamp")
+
+
+def plan_source(tree: SourceTree, report: Report) -> Source | None:
+    """The source a tree declares; None where a problem was noted."""
+    before = len(report.problems)
+    header = Header(tree.name, tree.options, report)
+    header.allow(*_WORDS, later=("mask", "bot"))
+    columns = tuple(
+        SourceColumn(column.name.text, _type(column.type.text, column.type.span, report), column.required)
+        for column in tree.columns
+    )
+    lateness_ms, future_ms = header.duration_ms("lateness"), header.duration_ms("future")
+    event_time = header.name("event_time")
+    dedupe, within_ms = header.read("dedupe", _dedupe, (tree.name, lateness_ms + future_ms))
+    stamp = header.read("stamp", _stamp, None) if header.has("stamp") else None
+    source = Source(
+        name=tree.name.text,
+        topic=header.string("topic"),
+        event_time=event_time.text,
+        lateness_ms=lateness_ms,
+        future_ms=future_ms,
+        dedupe=dedupe.text,
+        dedupe_within_ms=within_ms,
+        columns=columns,
+        stamp=stamp,
+    )
+    if len(report.problems) == before:
+        _check(source, event_time, dedupe, tree, report)
+    return source if len(report.problems) == before else None
+
+
+def _type(text: str, span: Span, report: Report) -> ColumnType:
+    if text not in _TYPES:
+        report.add("F140", span, cause=f"{text} is not a column type", fix=f"use {', '.join(_TYPES)}")
+        return "STRING"
+    return text
+
+
+def _dedupe(cursor: Cursor) -> tuple[Name, int]:
+    name = cursor.name("a column")
+    cursor.expect("WITHIN")
+    return name, cursor.duration().length_ms
+
+
+def _stamp(cursor: Cursor) -> Stamp | None:
+    table = cursor.name("the table to stamp from")
+    cursor.expect_symbol("(")
+    columns: list[SourceColumn] = []
+    while True:
+        name = cursor.name("a column")
+        kind = cursor.name("the column's type")
+        columns.append(SourceColumn(name.text, _type(kind.text.upper(), kind.span, cursor.report)))
+        if not cursor.take_symbol(","):
+            break
+    cursor.expect_symbol(")")
+    cursor.expect("ON")
+    return Stamp(table.text, cursor.name("a column").text, tuple(columns))
+
+
+def _check(source: Source, event_time: Name, dedupe: Name, tree: SourceTree, report: Report) -> None:
+    known = [column.name for column in source.event_columns]
+    for name in {name for name in known if known.count(name) > 1}:
+        report.add("F116", tree.name.span, cause=f"column {name} stands twice", fix="keep one of them")
+    wanted = [event_time, dedupe, Name(RECEIVED_AT, tree.name.span)]
+    if source.stamp is not None:
+        wanted.append(Name(source.stamp.key, tree.name.span))
+    for name in wanted:
+        _known_column(name, known, report)
+    for name in (event_time, Name(RECEIVED_AT, tree.name.span)):
+        if source.type_of(name.text) not in (None, "BIGINT"):
+            cause = f"{name.text} is {source.type_of(name.text)}, times are BIGINT milliseconds since 1970 UTC"
+            report.add("F140", name.span, cause=cause, fix=f"declare {name.text} BIGINT")
+    if source.dedupe_within_ms < source.lateness_ms + source.future_ms:
+        cause = "a duplicate can arrive lateness + future after its original, later than dedupe remembers"
+        report.add("F113", dedupe.span, cause=cause, fix="raise WITHIN to lateness + future or more")
+
+
+def _known_column(name: Name, known: list[str], report: Report) -> None:
+    try:
+        if name.text not in known:
+            report.unknown("column", name.text, known, name.span)
+    except Halt:
+        return

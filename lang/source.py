@@ -1,0 +1,44 @@
+"""A declared stream: its topic, its columns and what makes an event acceptable."""
+
+from msgspec import Struct
+
+from lang.expr import ColumnType
+
+
+class SourceColumn(Struct, frozen=True):
+    """A column as the topic carries it."""
+
+    name: str
+    type: ColumnType
+    required: bool = False
+
+
+class Stamp(Struct, frozen=True):
+    """Columns that ingest copies onto the event from the latest record of `table` at its `received_at`."""
+
+    table: str
+    key: str
+    columns: tuple[SourceColumn, ...]
+
+
+class Source(Struct, frozen=True):
+    """One stream, declared once; drives the ingest job and every group that reads it."""
+
+    name: str
+    topic: str
+    event_time: str
+    lateness_ms: int
+    future_ms: int
+    dedupe: str
+    dedupe_within_ms: int
+    columns: tuple[SourceColumn, ...]
+    stamp: Stamp | None = None
+
+    @property
+    def event_columns(self) -> tuple[SourceColumn, ...]:
+        """The columns of an accepted event: declared ones, then stamped ones."""
+        return self.columns + (self.stamp.columns if self.stamp else ())
+
+    def type_of(self, name: str) -> ColumnType | None:
+        """The type of a column of an accepted event, None where it has no such column."""
+        return next((column.type for column in self.event_columns if column.name == name), None)

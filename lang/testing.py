@@ -1,0 +1,155 @@
+"""Runs the test file beside a feature group: on the oracle, on the tiles, and on tiles that were mistreated.
+
+Each expectation is read at its time from the events received by then. The checks, all on by default, repeat
+the tile reads with the events shuffled, with the job restarted from a checkpoint before every event, and with
+the log replayed into the same store.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias, cast
+
+import msgspec
+from msgspec import Struct
+
+from lang.clean import RECEIVED_AT
+from lang.deliveries import fold_in_order, fold_restarting, fold_shuffled, fold_twice
+from lang.evaluate import Event
+from lang.event_table import read_events, time_ms
+from lang.gate import Gate, whole
+from lang.oracle import FeatureValue, Oracle
+from lang.plan import Group, Key
+from lang.tiles import TileStore
+
+Check: TypeAlias = Literal["shuffle", "restart_anywhere", "replay_twice"]
+Written: TypeAlias = str | int | float | list[str | list[str | int | float]] | None
+_ALL: tuple[Check, ...] = ("shuffle", "restart_anywhere", "replay_twice")
+_VERDICTS = {"late": "late", "duplicates": "duplicate", "future": "future", "missing": "missing"}
+_WRITTEN_RATIO = 1e-6
+"""How near a value must come to the number a person wrote."""
+_PATHS_RATIO = 1e-9
+"""How near two paths must come to each other: floats are added in different orders."""
+
+
+class Case(Struct, frozen=True, forbid_unknown_fields=True):
+    """One test: events given per source, and what is expected to be read or counted."""
+
+    name: str
+    given: dict[str, str]
+    expect: tuple[dict[str, Written], ...]
+    check: tuple[Check, ...] = _ALL
+
+
+class Failure(Struct, frozen=True):
+    """An expectation that a path did not meet."""
+
+    case: str
+    path: str
+    what: str
+    expected: Written
+    found: object
+
+    def __str__(self) -> str:
+        return f"F150 {self.case}: {self.what} is {self.found!r} by {self.path}, expected {self.expected!r}"
+
+
+def read_cases(text: str) -> list[Case]:
+    """The cases of a test file.
+
+    Raises:
+        msgspec.ValidationError: it is not in the format.
+    """
+    return msgspec.yaml.decode(text, type=list[Case])
+
+
+def run_cases(group: Group, cases: Sequence[Case]) -> list[Failure]:
+    """Run a group's cases; an empty list means all is well."""
+    return [failure for case in cases for failure in _run(group, case)]
+
+
+def _run(group: Group, case: Case) -> list[Failure]:
+    events = read_events(case.given[group.source.name], group.source)
+    gate = Gate(group.source)
+    judged = [(gate.judge(event), event) for event in events]
+    accepted = [event for verdict, event in judged if verdict == "accepted"]
+    failures: list[Failure] = []
+    for expectation in case.expect:
+        if "at" in expectation:
+            failures += _run_read(group, case, accepted, expectation)
+        for word, expected in expectation.items():
+            if word in _VERDICTS and "at" not in expectation:
+                found = sum(verdict == _VERDICTS[word] for verdict, _ in judged)
+                if found != expected:
+                    failures.append(Failure(case.name, "ingest", word, expected, found))
+    return failures
+
+
+def _run_read(group: Group, case: Case, accepted: list[Event], expectation: dict[str, Written]) -> list[Failure]:
+    at_ms = time_ms(str(expectation["at"]))
+    known = [event for event in accepted if whole(event, RECEIVED_AT) <= at_ms]
+    written = expectation["key"]
+    key = tuple(str(part) for part in written) if isinstance(written, list) else (str(written),)
+    features = {name: value for name, value in expectation.items() if name not in ("at", "key")}
+    paths = {"oracle": _read_oracle(group, known, key, at_ms, list(features))}
+    for check in ("tiles", *case.check):
+        paths[check] = _read_tiles(group, _STORES[check](group, known), key, at_ms, list(features))
+    failures: list[Failure] = []
+    known_names = {feature.name for feature in group.features}
+    for name, expected in features.items():
+        if name not in known_names:
+            failures.append(Failure(case.name, "the plan", name, expected, "no feature of the group"))
+            continue
+        for path, values in paths.items():
+            found = values.get(name, f"asked with {len(key)} key columns")
+            what = f"{name} of {'/'.join(key)} at {expectation['at']}"
+            if not agree(expected, found, ratio=_WRITTEN_RATIO):
+                failures.append(Failure(case.name, path, what, expected, found))
+            elif not agree(paths["oracle"].get(name, found), found, ratio=_PATHS_RATIO):
+                failures.append(Failure(case.name, path, f"{what} (unlike the oracle)", expected, found))
+    return failures
+
+
+def agree(expected: object, found: object, *, ratio: float) -> bool:
+    """Whether two values are equal, floats up to a ratio; an expected ranking may leave the values out."""
+    if isinstance(expected, list | tuple) and isinstance(found, list | tuple):
+        wanted, there = cast("Sequence[object]", expected), cast("Sequence[object]", found)
+        if len(wanted) != len(there):
+            return False
+        return all(_member_agrees(one, two, ratio) for one, two in zip(wanted, there, strict=True))
+    if isinstance(expected, int | float) and isinstance(found, int | float):
+        return math.isclose(expected, found, rel_tol=ratio, abs_tol=1e-12)
+    return expected == found
+
+
+def _member_agrees(expected: object, found: object, ratio: float) -> bool:
+    if isinstance(expected, str) and isinstance(found, tuple):
+        return expected == cast("tuple[object, ...]", found)[0]
+    return agree(expected, found, ratio=ratio)
+
+
+def _read_oracle(
+    group: Group, events: list[Event], key: Key, at_ms: int, features: list[str]
+) -> dict[str, FeatureValue]:
+    oracle = Oracle(group, events)
+    rollups = {rollup.name: rollup for rollup in group.rollups}
+    values = oracle.read(key, at_ms=at_ms).values if len(key) == len(group.entity) else {}
+    ranked = {name: oracle.rank(rollups[name], key[0], at_ms=at_ms) for name in features if name in rollups}
+    return values | ranked
+
+
+def _read_tiles(group: Group, store: TileStore, key: Key, at_ms: int, features: list[str]) -> dict[str, FeatureValue]:
+    merged = store.read([key], at_ms=at_ms)
+    values: dict[str, FeatureValue] = {
+        name: None if math.isnan(column[0]) else float(column[0]) for name, column in merged.numbers.items()
+    }
+    values |= {name: column[0] for name, column in merged.lists.items()}
+    rollups = {rollup.name: rollup for rollup in group.rollups if rollup.name in features}
+    return values | {name: store.rank(rollup, [key[0]], at_ms=at_ms)[0] for name, rollup in rollups.items()}
+
+
+_STORES: dict[str, Callable[[Group, Sequence[Event]], TileStore]] = {
+    "tiles": fold_in_order,
+    "shuffle": fold_shuffled,
+    "restart_anywhere": fold_restarting,
+    "replay_twice": fold_twice,
+}

@@ -1,0 +1,22 @@
+"""How long a window's tiles are."""
+
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+TILE_SIZES_MS = (
+    1_000, 5_000, 10_000, 30_000, MINUTE_MS, 5 * MINUTE_MS, 10 * MINUTE_MS, 30 * MINUTE_MS,
+    HOUR_MS, 3 * HOUR_MS, 6 * HOUR_MS, 12 * HOUR_MS, DAY_MS,
+)  # fmt: skip
+FEWEST_TILES = 48
+MOST_TILES = 400
+"""A window of more tiles than this costs its readers too much; a year in days fits."""
+
+
+def tile_ms_of(window_ms: int) -> int | None:
+    """The largest of TILE_SIZES_MS that cuts the window into at least 48 tiles; None where none suits.
+
+    >>> [tile_ms_of(hours * HOUR_MS) // MINUTE_MS for hours in (1, 24, 7 * 24, 30 * 24)]
+    [1, 30, 180, 720]
+    """
+    fitting = [size for size in TILE_SIZES_MS if size * FEWEST_TILES <= window_ms]
+    if not fitting or window_ms > MOST_TILES * fitting[-1]:
+        return None
+    return fitting[-1]

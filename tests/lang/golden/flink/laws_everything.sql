@@ -1,0 +1,101 @@
+CREATE TEMPORARY TABLE `tiles_everything_v1` (
+  `item_id` STRING NOT NULL,
+  `size_ms` BIGINT NOT NULL,
+  `start_ms` BIGINT NOT NULL,
+  `n` BIGINT NOT NULL,
+  `as_of` BIGINT NOT NULL,
+  `clicks_count` BIGINT,
+  `valued_1h_count` BIGINT,
+  `value_sum_sum` DOUBLE,
+  `odd_1h_sum` DOUBLE,
+  `value_min_1h_min` DOUBLE,
+  `value_max_24h_max` DOUBLE,
+  `heat_decayed_sum` DOUBLE,
+  `ewma_decayed_sum` DOUBLE,
+  `ewma_decayed_count` DOUBLE,
+  PRIMARY KEY (`item_id`, `size_ms`, `start_ms`) NOT ENFORCED
+) WITH ('topic' = 'features.everything.v1', 'mode' = 'upsert');
+
+CREATE TEMPORARY TABLE `sequences_everything_v1` (
+  `item_id` STRING NOT NULL,
+  `sequence` STRING NOT NULL,
+  `occurred_at` BIGINT NOT NULL,
+  `event_id` STRING NOT NULL,
+  `as_of` BIGINT NOT NULL,
+  `payload` STRING
+) WITH ('topic' = 'features.everything.events.v1', 'mode' = 'append');
+
+INSERT INTO `tiles_everything_v1`
+SELECT
+  `item_id`,
+  size_ms,
+  start_ms,
+  COUNT(*),
+  MAX(`received_at`),
+  COUNT(*) FILTER (WHERE (`event_type` = 'click')),
+  COUNT(`value`),
+  SUM(CAST(`value` AS DOUBLE)),
+  SUM(CAST(((CAST(`position` AS BIGINT) * 2) - 1) AS DOUBLE)) FILTER (WHERE ((`value` > 0) OR (CAST(`position` AS BIGINT) IS NULL))),
+  MIN(CAST(`value` AS DOUBLE)),
+  MAX(CAST(`value` AS DOUBLE)),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE)
+FROM `readings_clean` CROSS JOIN UNNEST(ARRAY[ROW(CAST(60000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 60000)), ROW(CAST(1800000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 1800000))]) AS tile (size_ms, start_ms)
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90)
+GROUP BY `item_id`, size_ms, start_ms;
+
+INSERT INTO `tiles_everything_v1`
+SELECT
+  `item_id`,
+  CAST(9600000 AS BIGINT),
+  `occurred_at` - MOD(`occurred_at`, 9600000),
+  COUNT(*),
+  MAX(`received_at`),
+  CAST(NULL AS BIGINT),
+  CAST(NULL AS BIGINT),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
+  SUM(CAST(`value` AS DOUBLE) * POWER(2e0, CAST(MOD(`occurred_at`, 9600000) AS DOUBLE) / 600000.0e0)),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90)
+GROUP BY `item_id`, `occurred_at` - MOD(`occurred_at`, 9600000);
+
+INSERT INTO `tiles_everything_v1`
+SELECT
+  `item_id`,
+  CAST(57600000 AS BIGINT),
+  `occurred_at` - MOD(`occurred_at`, 57600000),
+  COUNT(*),
+  MAX(`received_at`),
+  CAST(NULL AS BIGINT),
+  CAST(NULL AS BIGINT),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
+  SUM(CAST(`value` AS DOUBLE) * POWER(2e0, CAST(MOD(`occurred_at`, 57600000) AS DOUBLE) / 3600000.0e0)),
+  SUM(CASE WHEN `value` IS NOT NULL THEN POWER(2e0, CAST(MOD(`occurred_at`, 57600000) AS DOUBLE) / 3600000.0e0) END)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND ((COALESCE(`value`, 0) < 90) AND (`event_type` <> 'click'))
+GROUP BY `item_id`, `occurred_at` - MOD(`occurred_at`, 57600000);
+
+INSERT INTO `sequences_everything_v1`
+SELECT `item_id`, 'users', `occurred_at`, `event_id`, `received_at`, CAST(`user_id` AS STRING)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND ((COALESCE(`value`, 0) < 90) AND (`event_type` = 'click')) AND CAST(`user_id` AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_everything_v1`
+SELECT `item_id`, 'positions', `occurred_at`, `event_id`, `received_at`, CAST(CAST(`position` AS BIGINT) AS STRING)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90) AND CAST(CAST(`position` AS BIGINT) AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_everything_v1`
+SELECT `item_id`, 'idle_s', `occurred_at`, `event_id`, `received_at`, ''
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND ((COALESCE(`value`, 0) < 90) AND (`event_type` = 'click'));

@@ -1,0 +1,28 @@
+"""Wrong files and what is said about them: one case a file in `fixtures/errors`, the answer in `golden/errors`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lang.errors import LangError
+from lang.load import plan_of
+
+FIXTURES = Path(__file__).parent / "fixtures/errors"
+SOURCE = Path(__file__).parents[2] / "features/sources/clickstream.sql"
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.sql")), ids=lambda path: path.stem)
+def test_errors(golden: Callable[[str, str], None], path: Path) -> None:
+    files = {SOURCE.name: SOURCE.read_text(encoding="utf-8"), path.name: path.read_text(encoding="utf-8")}
+    with pytest.raises(LangError) as raised:
+        plan_of(files)
+    golden(f"errors/{path.stem}.txt", f"{raised.value}\n")
+    assert all(problem.path == path.name for problem in raised.value.problems)
+
+
+def test_a_problem_knows_its_line_and_column() -> None:
+    with pytest.raises(LangError) as raised:
+        plan_of({"x.sql": "\n  NONSENSE"})
+    (problem,) = raised.value.problems
+    assert (problem.code, problem.line, problem.column) == ("F100", 2, 3)

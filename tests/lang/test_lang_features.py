@@ -1,0 +1,59 @@
+"""The shipped features: their own tests, and what they become in Flink and on the wire."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lang.avro import sequence_contracts, tile_contracts
+from lang.flink_sql import TopicTable, statements
+from lang.load import load_plan
+from lang.plan import Plan
+from lang.testing import read_cases, run_cases
+
+FEATURES = Path(__file__).parents[2] / "features"
+GROUPS = sorted(path.stem for path in FEATURES.glob("*.sql"))
+
+
+def options(table: TopicTable) -> str:
+    return f"'topic' = '{table.topic}', 'mode' = '{table.mode}'"
+
+
+def test_every_group_has_a_test_file() -> None:
+    assert sorted(path.name.removesuffix(".test.yaml") for path in FEATURES.glob("*.test.yaml")) == GROUPS
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_cases(shipped: Plan, name: str) -> None:
+    cases = read_cases((FEATURES / f"{name}.test.yaml").read_text(encoding="utf-8"))
+    assert [str(failure) for failure in run_cases(shipped.group(name), cases)] == []
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_flink_sql(shipped: Plan, golden: Callable[[str, str], None], name: str) -> None:
+    sql = statements(shipped.group(name), source_table="events_clean", table_options=options)
+    golden(f"flink/{name}.sql", ";\n\n".join([*sql.tables, *sql.views, *sql.inserts]) + ";\n")
+
+
+@pytest.mark.parametrize("name", ["everything", "next_items", "two_keys"])
+def test_flink_sql_of_every_aggregate(golden: Callable[[str, str], None], name: str) -> None:
+    laws = load_plan(Path(__file__).parent / "fixtures/laws")
+    sql = statements(laws.group(name), source_table="readings_clean", table_options=options)
+    golden(f"flink/laws_{name}.sql", ";\n\n".join([*sql.tables, *sql.views, *sql.inserts]) + ";\n")
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_plan(shipped: Plan, golden: Callable[[str, str], None], name: str) -> None:
+    text = json.dumps(msgspec.to_builtins(shipped.group(name)), indent=1)
+    golden(f"plan/{name}.json", text + "\n")
+    assert msgspec.json.decode(text, type=type(shipped.group(name))) == shipped.group(name)
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_avro(shipped: Plan, golden: Callable[[str, str], None], name: str) -> None:
+    group = shipped.group(name)
+    contracts = [tile_contracts(group), *([sequence_contracts(group)] if group.sequences else [])]
+    schemas = [schema for both in contracts for schema in (both.key.schema, both.value.schema)]
+    golden(f"avro/{name}.json", json.dumps(schemas, indent=1) + "\n")

@@ -1,0 +1,75 @@
+"""The laws every partial column of a tile keeps, and every aggregate finished from them."""
+
+import math
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lang.aggregates import TILE_AGGREGATES
+from lang.expr import Column
+from lang.partials import CELLS, epoch_ms
+from lang.plan import Partial, PartialOp, TileFunction
+
+OPS = get_args(PartialOp)
+HALF_LIFE_MS = 3_600_000
+cells = st.one_of(st.just(math.nan), st.integers(-1_000, 1_000).map(float))
+times = st.integers(0, 10 * epoch_ms(HALF_LIFE_MS))
+
+
+def partial(op: PartialOp) -> Partial:
+    return Partial("x", op, Column("x", "DOUBLE"), None, HALF_LIFE_MS)
+
+
+def same(one: float, two: float) -> bool:
+    return (math.isnan(one) and math.isnan(two)) or math.isclose(one, two, rel_tol=1e-9, abs_tol=1e-9)
+
+
+@pytest.mark.parametrize("op", OPS)
+@given(a=cells, b=cells, c=cells)
+def test_associative_and_commutative(op: PartialOp, a: float, b: float, c: float) -> None:
+    combine = CELLS[op].combine
+    assert same(combine(combine(a, b), c), combine(a, combine(b, c)))
+    assert same(combine(a, b), combine(b, a))
+
+
+@pytest.mark.parametrize("op", OPS)
+@given(a=cells)
+def test_empty_is_the_identity(op: PartialOp, a: float) -> None:
+    rule = CELLS[op]
+    expected = rule.empty if op == "count" and math.isnan(a) else a
+    assert same(rule.combine(rule.empty, a), expected)
+    assert same(rule.combine(a, rule.empty), expected)
+
+
+@pytest.mark.parametrize("op", OPS)
+@given(values=st.lists(st.tuples(st.integers(-1_000, 1_000).map(float), times), min_size=1), cut=st.integers(0))
+def test_merge_of_a_split_is_the_whole(op: PartialOp, values: list[tuple[float, int]], cut: int) -> None:
+    rule = CELLS[op]
+    lifted = [rule.lift(partial(op), value, time) for value, time in values]
+    whole = rule.empty
+    for cell in lifted:
+        whole = rule.combine(whole, cell)
+    place = cut % len(lifted)
+    starts = np.array([0] if place == 0 else [0, place])
+    runs = rule.reduce(np.array(lifted)[:, None], starts)[:, 0]
+    merged = rule.reduce(runs[:, None], np.array([0]))[0, 0]
+    assert same(float(merged), whole)
+
+
+@pytest.mark.parametrize("function", get_args(TileFunction))
+def test_finish_of_nothing(function: TileFunction) -> None:
+    aggregate = TILE_AGGREGATES[function]
+    (found,) = aggregate.finish(tuple(np.array([np.nan]) for _ in aggregate.partials))
+    assert found == 0 if function in ("count", "decayed_sum") else math.isnan(found)
+
+
+@given(time=times, value=st.integers(-1_000, 1_000).map(float), ahead=st.integers(0, epoch_ms(HALF_LIFE_MS)))
+def test_a_decayed_cell_scaled_to_t_is_the_value_decayed_by_its_age(time: int, value: float, ahead: int) -> None:
+    cell = CELLS["decayed_sum"].lift(partial("decayed_sum"), value, time)
+    start = time - time % epoch_ms(HALF_LIFE_MS)
+    at = time + ahead
+    scaled = cell * 2.0 ** ((start - at) / HALF_LIFE_MS)
+    assert math.isclose(scaled, value * 0.5 ** (ahead / HALF_LIFE_MS), rel_tol=1e-9)

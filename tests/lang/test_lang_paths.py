@@ -1,0 +1,92 @@
+"""The oracle and the tiles agree on any log: late, doubled, shuffled, with gaps longer than the windows."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lang.deliveries import fold_in_order, fold_restarting, fold_shuffled, fold_twice
+from lang.evaluate import Event
+from lang.gate import Gate
+from lang.load import load_plan
+from lang.oracle import Oracle
+from lang.plan import Group, Key
+from lang.testing import agree
+from lang.tiles import TileStore
+
+PLAN = load_plan(Path(__file__).parent / "fixtures/laws")
+START_MS = 1_767_225_600_000
+GAPS_MS = st.one_of(st.integers(0, 5_000), st.integers(0, 1_200_000), st.just(2 * 3_600_000), st.just(40 * 3_600_000))
+NAMES = ("a", "b", "c")
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Event]:
+    """Accepted events in log order; ties, duplicates, ticks and NULLs included, late and future ones judged."""
+    clock, events = START_MS, list[Event]()
+    for number in range(draw(st.integers(1, 14))):
+        clock += draw(GAPS_MS)
+        events.append(
+            {
+                "event_id": f"e{draw(st.integers(0, number))}",
+                "user_id": draw(st.sampled_from(("u", "v"))),
+                "session_id": draw(st.sampled_from(("s", "s", "t", None))),
+                "item_id": draw(st.sampled_from((*NAMES, None))),
+                "event_type": draw(st.sampled_from(("click", "click", "view", "_tick"))),
+                "occurred_at": clock + draw(st.sampled_from((0, 0, -1, -60_000, -800_000, -1_000_000, 200_000))),
+                "received_at": clock,
+                "value": draw(st.one_of(st.none(), st.integers(-50, 100).map(float))),
+                "position": draw(st.one_of(st.none(), st.integers(0, 9))),
+            }
+        )
+    gate = Gate(PLAN.source("readings"))
+    return [event for event in events if gate.judge(event) == "accepted"]
+
+
+def keys_of(group: Group) -> list[Key]:
+    firsts = ("u", "v") if group.entity[0] == "user_id" else NAMES
+    return [(one,) for one in firsts] if len(group.entity) == 1 else [(one, two) for one in firsts for two in NAMES]
+
+
+def assert_agree(group: Group, events: list[Event], store: TileStore, *, at_ms: int) -> None:
+    oracle, keys = Oracle(group, events), keys_of(group)
+    merged = store.read(keys, at_ms=at_ms)
+    for index, key in enumerate(keys):
+        expected = oracle.read(key, at_ms=at_ms)
+        assert expected.as_of == merged.as_of[index]
+        for name, value in expected.values.items():
+            column = merged.lists[name] if name in merged.lists else merged.numbers[name]
+            found = column[index]
+            if isinstance(found, float) and math.isnan(found):
+                assert value is None, (name, value)
+            else:
+                assert agree(value, found, ratio=1e-9), (name, value, found)
+    for rollup in group.rollups:
+        owners = sorted({key[0] for key in keys})
+        for owner, ranked in zip(owners, store.rank(rollup, owners, at_ms=at_ms), strict=True):
+            assert agree(oracle.rank(rollup, owner, at_ms=at_ms), ranked, ratio=1e-9)
+
+
+@pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group.name)
+@pytest.mark.parametrize("delivery", [fold_in_order, fold_shuffled, fold_restarting, fold_twice])
+@settings(max_examples=40, deadline=None)
+@given(events=logs(), later_ms=st.sampled_from((0, 59_000, 3_599_999, 3_600_000, 30 * 3_600_000, 10**9)))
+def test_any_log(
+    delivery: Callable[[Group, list[Event]], TileStore], group: Group, events: list[Event], later_ms: int
+) -> None:
+    if events:
+        at_ms = max(event["received_at"] for event in events) + later_ms
+        assert_agree(group, events, delivery(group, events), at_ms=at_ms)
+
+
+@pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group.name)
+@settings(max_examples=25, deadline=None)
+@given(events=logs())
+def test_every_moment_of_a_log(group: Group, events: list[Event]) -> None:
+    for index, event in enumerate(events):
+        if index + 1 == len(events) or events[index + 1]["received_at"] > event["received_at"]:
+            seen = events[: index + 1]
+            assert_agree(group, events, fold_in_order(group, seen), at_ms=event["received_at"])
