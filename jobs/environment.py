@@ -15,6 +15,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
 
     Attributes:
         features: folder of the feature files.
+        source: name of the source that ingest and samples read.
         checkpoint_ms: pause between checkpoints; for an exactly-once sink the largest part of its delay.
         checkpoints: folder for this job's checkpoints, as a URI; None leaves it to the cluster.
         wait_ms: samples only: how long a slot waits for feedback before its open heads count as negative.
@@ -25,6 +26,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
 
     bootstrap: str
     features: Path = Path("features")
+    source: str = "clickstream"
     parallelism: int = 1
     checkpoint_ms: int = 1000
     checkpoints: str | None = None
@@ -39,6 +41,7 @@ def from_command_line(job: str) -> JobSettings:
     parser = argparse.ArgumentParser(prog=f"jobs/{job}.py")
     parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
     parser.add_argument("--features", type=Path, default=Path("features"), help="folder of the feature files")
+    parser.add_argument("--source", default="clickstream", help="name of the source to read")
     parser.add_argument("--parallelism", type=int, default=1)
     parser.add_argument("--checkpoint-ms", type=int, default=1000)
     parser.add_argument("--checkpoints", help="folder for checkpoints, as a URI")

@@ -30,13 +30,13 @@ JOB = "ingest"
 def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[str]]:
     """(DDL, inserts) of the job; the function `judge` must be registered before."""
     events = tables.read_committed(settings.bootstrap, source.topic, group=JOB) | {"format": "raw"}
-    clean = tables.exactly_once(settings.bootstrap, clean_topic(source), prefix=f"{JOB}-clean") | {
+    clean = tables.exactly_once(settings.bootstrap, clean_topic(source), prefix=f"{JOB}-{source.name}-clean") | {
         "key.format": "raw",
         "key.fields": "user_id",
         "value.format": "raw",
         "value.fields-include": "EXCEPT_KEY",
     }
-    dead = tables.exactly_once(settings.bootstrap, EVENTS_DEAD.name, prefix=f"{JOB}-dead") | {"format": "avro"}
+    dead = tables.exactly_once(settings.bootstrap, EVENTS_DEAD.name, prefix=f"{JOB}-{source.name}-dead") | {"format": "avro"}
     ddl = [
         f"""CREATE TEMPORARY TABLE events (
           payload BYTES, `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL,
@@ -83,7 +83,7 @@ def build(source: Source, settings: JobSettings) -> StatementSet:
 
 def submit(settings: JobSettings) -> None:
     """Start the job on the cluster that the Flink configuration names."""
-    source = load_plan(settings.features).source("clickstream")
+    source = load_plan(settings.features).source(settings.source)
     build(source, settings).execute()
 
 

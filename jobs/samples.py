@@ -32,7 +32,7 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
     """The job's tables and the one stream of exposures and feedback."""
     exposures = tables.read_committed(settings.bootstrap, EXPOSURES.name, group=JOB) | {"format": "raw"}
     clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=JOB) | {"format": "avro"}
-    samples = tables.exactly_once(settings.bootstrap, SAMPLES.name, prefix=f"{JOB}-samples") | {
+    samples = tables.exactly_once(settings.bootstrap, SAMPLES.name, prefix=f"{JOB}-{source.name}") | {
         "key.format": "raw",
         "key.fields": "request_id",
         "value.format": "raw",
@@ -76,7 +76,7 @@ def build(source: Source, settings: JobSettings) -> StatementSet:
 
 def submit(settings: JobSettings) -> None:
     """Start the job on the cluster that the settings name."""
-    build(load_plan(settings.features).source("clickstream"), settings).execute()
+    build(load_plan(settings.features).source(settings.source), settings).execute()
 
 
 if __name__ == "__main__":

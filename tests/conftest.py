@@ -1,0 +1,25 @@
+"""One local stack for all tests that need it: real Kafka, Flink and Redis on ports and in a folder of their own."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from headrace import stack
+from headrace.layout import REPOSITORY, STATE_VARIABLE, Layout, Pace
+from tests.line import Line
+
+TEST_PACE = Pace(ingest_ms=300, features_ms=1_000, samples_ms=500, wait_ms=20_000, correction_ms=60_000, cadence_s=10, snapshot_s=10)
+
+
+@pytest.fixture(scope="session")
+def line() -> Iterator[Line]:
+    """The running line; stopped and wiped at the end, its logs kept if it did not come up."""
+    layout = Layout(REPOSITORY / ".headrace" / "test")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STATE_VARIABLE, str(layout.home))
+        stack.stop(layout, wipe=True)
+        endpoints = stack.up(layout, say=print, pace=TEST_PACE, usual_ports=False)
+        yield Line(layout, endpoints)
+        stack.stop(layout)
+    shutil.rmtree(layout.home, ignore_errors=True)

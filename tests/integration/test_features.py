@@ -1,0 +1,59 @@
+"""Events through ingest, the features job and the loader read as the oracle says, for every group and column."""
+
+import pytest
+
+from lang.gate import Gate
+from schemas.catalogue import ITEM
+from tests.comparison import by_the_oracle, mismatches
+from tests.events import random_events
+from tests.line import Line
+
+pytestmark = pytest.mark.stack
+
+
+def catalogue(tag: str, items: int, received_at: int) -> dict[str, dict[str, object]]:
+    """Items with a category each, known before the first event."""
+    return {
+        f"{tag}-i{n}": {
+            "item_id": f"{tag}-i{n}",
+            "category": f"{tag}-c{n % 5}",
+            "title": None,
+            "price": float(n),
+            "seller": None,
+            "tags": [],
+            "stock": None,
+            "born_at": 0,
+            "received_at": received_at,
+            "takedown": False,
+        }
+        for n in range(items)
+    }
+
+
+def test_the_store_equals_the_oracle(line: Line) -> None:
+    now = line.now()
+    tag = f"f{now}"  # a stack may be used twice
+    items = catalogue(tag, 30, now - 900_000)
+    line.write("items", [(key, ITEM.encode(item)) for key, item in items.items()])
+    events = random_events(3_000, seed=11, tag=tag, start_ms=now - 600_000, span_ms=600_000)
+    line.write_events(events)
+
+    gate = Gate(line.plan.source("clickstream"))
+    stamped = [
+        event | {name: items[str(event["item_id"])][name] for name in ("category", "price", "seller")}
+        for event in events
+    ]
+    accepted = [event for event in stamped if gate.judge(event) == "accepted"]  # type: ignore[arg-type]
+    assert len(accepted) == 3_000
+
+    for group in line.plan.groups:
+        if group.pairs is not None:
+            keys = [(f"{tag}-i{n}", f"{tag}-i{m}") for n in range(1, 6) for m in range(1, 6) if n != m]
+        elif len(group.entity) == 2:
+            keys = [(f"{tag}-u{n}", f"{tag}-c{m}") for n in range(20) for m in range(5)]
+        else:
+            keys = [(f"{tag}-{group.entity[0][0]}{n}",) for n in range(20)]
+
+        expected = by_the_oracle(group, accepted, keys, at_ms=now)  # type: ignore[arg-type]
+        line.wait(lambda expected=expected: not mismatches(expected, line.reader), f"{group.name} in the store")
+        assert mismatches(expected, line.reader) == []

@@ -1,0 +1,112 @@
+"""Every record is clean, a duplicate or dead: nothing is lost, nothing crashes, per partition."""
+
+from collections import Counter
+
+import msgspec
+import pytest
+
+from lang.clean import contract
+from schemas.dead import DEAD
+from schemas.partition import tick_key
+from schemas.topics import EVENT_PARTITIONS, EVENTS_DEAD
+from tests.events import random_events
+from tests.line import Line
+
+pytestmark = pytest.mark.stack
+
+
+def poison(now: int) -> dict[str, tuple[bytes | None, str]]:
+    """Name to (payload, code that its dead letter must begin with)."""
+    good = {"event_id": "p", "user_id": "p", "event_type": "click", "occurred_at": now, "received_at": now}
+
+    def with_(**changes: object) -> bytes:
+        return msgspec.json.encode(good | changes)
+
+    return {
+        "no value": (None, "null"),
+        "empty": (b"", "json"),
+        "cut": (with_()[:-5], "json"),
+        "trailing bytes": (with_() + b"}", "json"),
+        "an array": (b"[1, 2]", "type"),
+        "invalid UTF-8": (b'{"event_id": "\xff\xfe"}', "json"),
+        "lone surrogate": (b'{"event_id": "\\ud800"}', "json"),
+        "number as text": (with_(occurred_at=str(now)), "type"),
+        "fraction as integer": (with_(position=1.7), "type"),
+        "object as text": (with_(item_id={"a": 1}), "type"),
+        "list in a map": (with_(context={"geo": ["x"]}), "type"),
+        "no user": (msgspec.json.encode({k: v for k, v in good.items() if k != "user_id"}), "missing"),
+        "empty user": (with_(user_id=""), "type"),
+        "integer too large": (with_(occurred_at=1 << 70), "type"),
+        "late": (with_(occurred_at=now - 3_600_000), "late"),
+        "future": (with_(occurred_at=now + 3_600_000), "future"),
+        "oversize": (with_(item_id="x" * 300_000), "oversize"),
+    }
+
+
+def test_every_record_is_clean_a_duplicate_or_dead(line: Line) -> None:
+    now = line.now()
+    events = random_events(3_000, seed=7, tag=f"ingest{now}", start_ms=now - 60_000, span_ms=60_000)
+    poisons = poison(now)
+    places = line.write_events(events)
+    dead_places = line.write("events", [(f"k{n}", payload) for n, (payload, _) in enumerate(poisons.values())])
+    last = [
+        {
+            "event_id": f"ingest-last-{now}-{p}",
+            "user_id": tick_key(p, EVENT_PARTITIONS),
+            "event_type": "view",
+            "occurred_at": now,
+            "received_at": now,
+        }
+        for p in range(EVENT_PARTITIONS)
+    ]
+    last_places = line.write_events(last)
+    mine = {*places, *dead_places, *last_places}
+    clean_contract = contract(line.plan.source("clickstream"))
+
+    def clean_places() -> dict[tuple[int, int], dict[str, object]]:
+        rows = line.read("events.clean", clean_contract.decode)
+        return {(row["source_partition"], row["source_offset"]): row for row in rows}  # type: ignore[misc]
+
+    line.wait(lambda: set(last_places) <= set(clean_places()), "the last event of each partition")
+    clean = {place: row for place, row in clean_places().items() if place in mine}
+    letters = {
+        (row["partition"], row["offset"]): row
+        for row in line.read(EVENTS_DEAD.name, DEAD.decode)
+        if (row["partition"], row["offset"]) in mine
+    }
+
+    unique = {event["event_id"] for event in events}
+    assert {row["event_id"] for row in clean.values()} == unique | {event["event_id"] for event in last}
+    assert set(letters) == set(dead_places)
+    written = Counter(partition for partition, _ in (*places, *dead_places, *last_places))
+    kept = Counter(partition for partition, _ in (*clean, *letters))
+    seen: set[object] = set()
+    duplicates: Counter[int] = Counter()
+    for event, (partition, _) in zip(events, places, strict=True):
+        duplicates[partition] += event["event_id"] in seen
+        seen.add(event["event_id"])
+    assert written == kept + duplicates
+    for place, (name, (payload, code)) in zip(dead_places, poisons.items(), strict=True):
+        letter = letters[place]
+        assert str(letter["reason"]).startswith(f"{code}:"), (name, letter["reason"])
+        assert letter["topic"] == "events"
+        assert letter["payload"] == payload, name
+
+
+def test_a_good_retry_of_a_bad_first_copy_counts(line: Line) -> None:
+    now = line.now()
+    event = {
+        "event_id": f"retry-{now}",
+        "user_id": "retry-u",
+        "event_type": "click",
+        "occurred_at": now - 3_600_000,
+        "received_at": now,
+    }
+    line.write_events([event, event | {"received_at": now - 3_600_000 + 5}])
+    decode = contract(line.plan.source("clickstream")).decode
+
+    def arrived() -> list[object]:
+        return [row["received_at"] for row in line.read("events.clean", decode) if row["event_id"] == event["event_id"]]
+
+    line.wait(lambda: bool(arrived()), "the retry")
+    assert arrived() == [now - 3_600_000 + 5]

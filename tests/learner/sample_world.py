@@ -1,0 +1,75 @@
+"""A small world with known tastes, as samples in the log's order."""
+
+import numpy as np
+
+from models.inputs import DENSE, FEATURE_SET
+from schemas.samples import Sample
+
+START_MS = 1_700_000_000_000
+WAIT_MS = 20_000
+
+
+def sample(**changes) -> Sample:
+    """A valid sample; `changes` replace fields."""
+    fields = {
+        "request_id": "r",
+        "position": 0,
+        "user_id": "u",
+        "item_id": "i",
+        "category": "c",
+        "kind": "first",
+        "served_at": START_MS,
+        "known_at": START_MS + WAIT_MS,
+        "click": 0.0,
+        "converted": 0.0,
+        "engagement": 0.0,
+        "weight": 1.0,
+        "negative_rate": 1.0,
+        "propensity": 1.0,
+        "served_score": 0.1,
+        "arm": "a",
+        "policy": "p",
+        "model_version": "",
+        "feature_set": FEATURE_SET,
+        "history": [],
+        "context": {},
+        "dense": np.zeros(len(DENSE), "<f4").tobytes(),
+    }
+    return Sample(**(fields | changes))
+
+
+def stream(slots: int, *, seed: int = 0, every_ms: int = 40, users: int = 200, items: int = 60) -> list[Sample]:
+    """One row a slot: a positive when it happens, a negative when its wait is over. Ordered by `known_at`.
+
+    A click's log-odds: the item's appeal, whether its category is the user's, and one dense input.
+    """
+    generator = np.random.default_rng(seed)
+    appeal = generator.normal(0, 1.0, items)
+    rows: list[Sample] = []
+    pasts: dict[int, list[str]] = {}
+    for slot in range(slots):
+        user, item = int(generator.integers(users)), int(generator.integers(items))
+        dense = generator.normal(0, 1, len(DENSE)).astype("<f4")
+        logit = -2.0 + appeal[item] + 1.5 * (item % 5 == user % 5) + 0.8 * dense[3]
+        clicked = bool(generator.random() < 1 / (1 + np.exp(-logit)))
+        served = START_MS + slot * every_ms
+        past = pasts.setdefault(user, [])
+        rows.append(
+            sample(
+                request_id=f"r{slot}",
+                position=slot % 10,
+                user_id=f"u{user}",
+                item_id=f"i{item}",
+                category=f"c{item % 5}",
+                served_at=served,
+                known_at=served + (int(generator.integers(1000, 5000)) if clicked else WAIT_MS),
+                click=float(clicked),
+                converted=float(clicked and generator.random() < 0.3),
+                engagement=float(generator.exponential(30)) if clicked else 0.0,
+                history=past[:5],
+                dense=dense.tobytes(),
+            )
+        )
+        if clicked:
+            past.insert(0, f"i{item}")
+    return sorted(rows, key=lambda row: row.known_at)

@@ -1,0 +1,46 @@
+"""Samples as arrays: what is known, what it weighs, what is taken back."""
+
+import numpy as np
+from msgspec import structs
+from sample_world import sample
+
+from learner.app import read
+from learner.collate import Collator
+from models.inputs import DENSE
+from schemas.ids import hash64
+from schemas.samples import SAMPLE
+
+
+def test_labels_weights_and_undo():
+    rows = [
+        sample(click=1.0, converted=None, engagement=None, weight=3.0),
+        sample(click=0.0, converted=0.0, engagement=0.0, negative_rate=0.25),
+        sample(click=None, converted=1.0, engagement=None, kind="correction", weight=10.0, negative_rate=0.25),
+    ]
+    batch = Collator(2).batch(rows, 7)
+    assert batch.labels[:, :2].tolist() == [[1, 0], [0, 0], [0, 1]]
+    assert batch.weights.tolist() == [[3, 0, 0], [4, 4, 4], [0, 10, 0]]
+    assert batch.undo.tolist() == [[0, 0, 0], [0, 0, 0], [0, 10, 0]]
+    assert batch.at_ms == 7
+
+
+def test_ids_histories_and_dense():
+    rows = [sample(user_id="a", item_id="b", category="", history=["x", "y", "z"]), sample(history=["x"], position=-1)]
+    batch = Collator(2).batch(rows, 0)
+    assert batch.users.tolist() == [hash64("a"), hash64("u")]
+    assert batch.categories.tolist() == [0, hash64("c")]
+    assert batch.history.tolist() == [[hash64("x"), hash64("y")], [hash64("x"), 0]]
+    assert batch.positions.tolist() == [0, 0]
+    assert batch.dense.shape == (2, len(DENSE))
+    assert batch.dense.dtype == np.float32
+
+
+def test_a_record_survives_the_wire_and_rubbish_does_not():
+    row = sample(history=["x"], context={"device": "phone"}, click=None)
+    payload = SAMPLE.encode(structs.asdict(row))
+    assert read(payload) == row
+    for cut in range(len(payload)):
+        assert read(payload[:cut]) is None
+    generator = np.random.default_rng(0)
+    for _ in range(300):
+        read(generator.bytes(int(generator.integers(200))))

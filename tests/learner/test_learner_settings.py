@@ -1,0 +1,29 @@
+"""The command line: what is said is what is done, and all problems are told at once."""
+
+import pytest
+
+from learner.__main__ import parse
+
+LINE = ["--bootstrap", "broker:9092", "--artefacts", "place"]
+
+
+def test_the_defaults_are_the_reference():
+    settings = parse(LINE, "k")
+    assert (settings.loop.cadence_ms, settings.loop.snapshot_ms, settings.loop.batch) == (60_000, 600_000, 256)
+    assert not settings.stop_at_end
+
+
+def test_everything_said_is_used():
+    said = ["--model", "m", "--cadence-s", "10", "--snapshot-s", "30", "--wait-s", "20", "--batch", "64", "--seed", "5"]
+    settings = parse([*LINE, *said, "--stop-at-end"], "k")
+    loop = settings.loop
+    assert (loop.model, loop.cadence_ms, loop.snapshot_ms, loop.wait_ms) == ("m", 10_000, 30_000, 20_000)
+    assert (loop.batch, loop.seed, settings.stop_at_end, settings.key) == (64, 5, True, b"k")
+
+
+def test_all_problems_are_told_at_once(capsys):
+    with pytest.raises(SystemExit):
+        parse([*LINE, "--cadence-s", "7", "--snapshot-s", "10", "--batch", "0"], "")
+    said = capsys.readouterr().err
+    for part in ("HEADRACE_MODEL_KEY", "--cadence-s is 7", "multiple", "--batch is 0"):
+        assert part in said

@@ -1,0 +1,44 @@
+"""What a restarted learner does with versions it makes again."""
+
+from sample_world import WAIT_MS, stream
+
+from learner.ledger import Ledger
+from learner.loop import Learner, LoopSettings, Publication
+from models.config import RankerConfig
+
+CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
+
+
+def made(slots=500, seed=0):
+    learner = Learner(LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, wait_ms=WAIT_MS, seed=seed), CONFIG)
+    return learner, [cut for cut in learner.feed(enumerate(stream(slots))) if isinstance(cut, Publication)]
+
+
+def test_published_once_compared_after():
+    learner, versions = made()
+    ledger = Ledger("ranker")
+    for version in versions[:2]:
+        assert ledger.verdict(version) == "publish"
+        ledger.note(version.manifest, version.hash)
+    _, again = made()
+    assert [ledger.verdict(version) for version in again[:3]] == ["same", "same", "publish"]
+    _, others = made(seed=1)
+    assert ledger.verdict(others[0]) == "differs"
+    new = learner.begin_epoch(ledger.last[0] + 1)
+    assert (new.manifest.version, new.manifest.parent, ledger.verdict(new)) == ("2.1", "", "publish")
+    ledger.note(new.manifest, new.hash)
+    assert ledger.verdict(versions[2]) == "differs"
+
+
+def test_a_version_that_retention_took_counts_as_published():
+    _, versions = made()
+    ledger = Ledger("ranker")
+    ledger.note(versions[1].manifest, versions[1].hash)
+    assert ledger.verdict(versions[0]) == "same"
+
+
+def test_other_models_do_not_count():
+    _, versions = made()
+    ledger = Ledger("another")
+    ledger.note(versions[0].manifest, versions[0].hash)
+    assert ledger.last == (0, 0)

@@ -1,0 +1,229 @@
+"""The loop: the same samples make the same versions, however they come and wherever it was stopped."""
+
+import msgspec
+import numpy as np
+import pytest
+from msgspec import structs
+from sample_world import START_MS, WAIT_MS, sample, stream
+
+from learner.collate import Collator
+from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from learner.snapshot import Snapshots, load
+from models.arrays import flatten
+from models.config import RankerConfig
+from models.inputs import DENSE
+from models.state import ModelState
+from schemas.delta import Delta, DeltaAssembler, decode_chunks, seal
+
+CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
+SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, batch=64, wait_ms=WAIT_MS)
+SAMPLES = list(enumerate(stream(1500)))  # 60 s of slots
+
+
+def learner(**changes):
+    return Learner(structs.replace(SETTINGS, **changes), CONFIG)
+
+
+def run(subject, samples=SAMPLES):
+    return list(subject.feed(samples))
+
+
+def versions(cuts):
+    return [cut for cut in cuts if isinstance(cut, Publication)]
+
+
+def checkpoints(cuts):
+    return [cut for cut in cuts if isinstance(cut, Checkpoint)]
+
+
+def parameters(subject):
+    return flatten(subject.trainer.state())
+
+
+def equal(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    subject = learner()
+    return subject, run(subject)
+
+
+def test_versions_are_numbered_chained_and_cut_by_the_samples_clock(whole):
+    subject, cuts = whole
+    made = versions(cuts)
+    assert [cut.manifest.version for cut in made] == [f"1.{seq}" for seq in range(1, len(made) + 1)]
+    assert [cut.manifest.parent for cut in made] == ["", *(cut.hash for cut in made[:-1])]
+    clocks = [row.known_at for _, row in SAMPLES]
+    boundaries = {clock // 10_000 for clock in clocks} - {clocks[0] // 10_000}
+    assert len(made) == len(boundaries)
+    for cut in made:
+        learnt = [row.known_at for offset, row in SAMPLES if offset < cut.manifest.offsets["0"]]
+        assert max(learnt) // 10_000 < clocks[cut.manifest.offsets["0"]] // 10_000
+        assert cut.manifest.to_ms == max(learnt)
+    assert subject.hash == made[-1].hash
+
+
+@pytest.mark.parametrize("size", [1, 7, 500])
+def test_how_samples_are_handed_over_changes_nothing(whole, size):
+    subject = learner()
+    cuts = [cut for start in range(0, len(SAMPLES), size) for cut in subject.feed(SAMPLES[start : start + size])]
+    assert [cut.hash for cut in versions(cuts)] == [cut.hash for cut in versions(whole[1])]
+    equal(parameters(subject), parameters(whole[0]))
+
+
+def test_another_order_does_change_something(whole):
+    swapped = [*SAMPLES]
+    swapped[700], swapped[702] = (700, swapped[702][1]), (702, swapped[700][1])
+    assert versions(run(learner(), swapped))[-1].hash != versions(whole[1])[-1].hash
+
+
+def test_killed_after_any_snapshot_it_goes_on_bit_for_bit(whole, tmp_path):
+    subject, cuts = whole
+    made = [cut.hash for cut in versions(cuts)]
+    taken = checkpoints(cuts)
+    assert len(taken) >= 3
+    for checkpoint in taken:
+        meta, arrays = load(Snapshots(tmp_path).save(checkpoint))
+        resumed = Learner.restored(SETTINGS, meta, arrays)
+        later = versions(run(resumed, SAMPLES[meta.offset :]))
+        assert [cut.hash for cut in later] == made[meta.seq :]
+        equal(parameters(resumed), parameters(subject))
+        assert (resumed.offset, resumed.clock_ms, resumed.hash) == (subject.offset, subject.clock_ms, subject.hash)
+
+
+def test_a_restored_learner_scores_with_what_had_been_published(whole):
+    subject = learner()
+    for cut in subject.feed(SAMPLES):
+        if isinstance(cut, Checkpoint):
+            resumed = Learner.restored(SETTINGS, cut.meta, cut.arrays)
+            for name, rows in subject.published.tables.items():
+                np.testing.assert_array_equal(resumed.published.tables[name].ids, rows.ids)
+                np.testing.assert_array_equal(resumed.published.tables[name].values, rows.values)
+
+
+def test_a_reader_follows_from_the_first_version_and_across_a_new_epoch(whole):
+    subject = learner()
+    reader, state = DeltaAssembler(key=b"k", schema=CONFIG.schema()), ModelState.empty(CONFIG)
+    sent = []
+    for cut in subject.feed(SAMPLES):
+        if isinstance(cut, Publication):
+            sent.append(cut)
+            if cut.manifest.version == "1.3":
+                sent.append(subject.begin_epoch(2))
+    for cut in sent:
+        message, digest = seal(structs.replace(cut.manifest, created_at=1), key=b"k")
+        assert digest == cut.hash
+        deltas = [reader.feed(payload) for payload in (*cut.chunks, message)]
+        state = state.apply(deltas[-1])
+    assert [cut.manifest.version for cut in sent[2:5]] == ["1.3", "2.1", "2.2"]
+    request = SAMPLES[-1][1]
+    assert state.version == sent[-1].manifest.version
+    assert state.tables["item"].ids.tolist() == subject.published.tables["item"].ids.tolist()
+    np.testing.assert_array_equal(state.tables["item"].values, subject.published.tables["item"].values)
+    assert request.item_id
+
+
+def test_positives_of_a_new_model_wait_for_their_slots():
+    """In the first wait the log holds positives only: nothing of them may be learnt before negatives are."""
+    start = SAMPLES[0][1].known_at
+    early = [pair for pair in SAMPLES if pair[1].known_at < START_MS + WAIT_MS]
+    assert {row.click for _, row in early} == {1.0}
+    subject = learner()
+    run(subject, early)
+    assert subject.trainer.state().steps == 0
+    assert len(subject._held) == len(early) > 50
+    run(subject, [pair for pair in SAMPLES[len(early) :] if pair[1].known_at <= start + 2 * WAIT_MS])
+    assert subject._held == []
+    assert subject.trainer.state().steps > 3
+
+
+def test_holding_keeps_a_new_model_from_believing_in_positives_alone():
+    def first(wait_ms):
+        made = versions(run(learner(wait_ms=wait_ms, batch=16), SAMPLES[:500]))
+        request = SAMPLES[499][1]
+        batch = Collator(4).batch([request], 0)
+        state = decoded(made)
+        scores = state.score(0, batch.history[0], items=batch.items, categories=batch.categories, inputs=batch.dense)
+        return scores.click[0]
+
+    assert first(WAIT_MS) < first(0) - 0.1
+
+
+def decoded(made):
+    state = ModelState.empty(CONFIG)
+    for cut in made:
+        state = state.apply(Delta(cut.manifest, cut.hash, decode_chunks(cut.chunks)))
+    return state
+
+
+def test_prediction_comes_strictly_before_learning(whole):
+    """Labels drawn by a coin: a metric that had seen them would beat the coin."""
+    generator = np.random.default_rng(0)
+    coin = [
+        (offset, structs.replace(row, click=float(generator.random() < 0.5), known_at=row.served_at + WAIT_MS))
+        for offset, row in SAMPLES
+    ]
+    made = versions(run(learner(), sorted(coin, key=lambda pair: pair[1].known_at)))
+    assert made[-1].rolling["live.all.click.log_loss"] > 0.67
+    assert 0.4 < made[-1].rolling["live.all.click.auc"] < 0.6
+    assert made[-1].rolling["published.all.click.log_loss"] > 0.67
+
+
+def test_it_learns(whole):
+    longer = list(enumerate(stream(6000)))
+    made = versions(run(learner(batch=32), longer))
+    last = made[-1].rolling
+    assert last["live.all.click.normalised_entropy"] < 0.95
+    assert last["live.all.click.auc"] > 0.68
+    assert last["published.all.click.auc"] > 0.65
+    assert 0.8 < last["published.all.click.calibration"] < 1.2
+
+
+def test_samples_that_cannot_be_used_are_counted_and_move_the_offset(whole):
+    bad = [
+        None,
+        sample(feature_set="other"),
+        sample(dense=b"123"),
+        sample(dense=np.full(len(DENSE), np.nan, "<f4").tobytes()),
+        sample(click=float("nan")),
+        sample(click=3.0),
+        sample(engagement=-1.0),
+        sample(weight=-1.0),
+        sample(negative_rate=0.0),
+    ]
+    subject = learner()
+    run(subject, enumerate(bad))
+    assert subject.offset == len(bad)
+    assert subject.faults == {"unreadable": 1, "feature_set": 1, "dense": 2, "label": 3, "weight": 2}
+    assert subject._batch == []
+
+
+def test_a_silent_hour_makes_one_version_not_sixty():
+    late = [(offset, structs.replace(row, known_at=row.known_at + 3_600_000)) for offset, row in SAMPLES[700:750]]
+    made = versions(run(learner(), [*SAMPLES[:700], *late]))
+    gaps = np.diff([cut.manifest.offsets["0"] for cut in made])
+    assert (gaps >= 0).all()
+    assert len(made) == len({row.known_at // 10_000 for _, row in [*SAMPLES[:700], *late]}) - 1
+
+
+def test_finish_publishes_what_is_left(whole):
+    subject = learner()
+    run(subject, SAMPLES[:100])
+    last = list(subject.finish())
+    assert [type(cut) for cut in last] == [Publication, Checkpoint]
+    assert last[0].manifest.offsets == {"0": 100}
+    resumed = Learner.restored(SETTINGS, last[1].meta, last[1].arrays)
+    ours, theirs = run(subject, SAMPLES[100:]), run(resumed, SAMPLES[100:])
+    assert [cut.hash for cut in versions(ours)] == [cut.hash for cut in versions(theirs)]
+
+
+def test_a_checkpoint_is_plain_data():
+    subject = learner()
+    (first, *_) = checkpoints(run(subject, SAMPLES[:900]))
+    assert all(isinstance(values, np.ndarray) and values.dtype != object for values in first.arrays.values())
+    assert msgspec.json.decode(msgspec.json.encode(first.meta), type=type(first.meta)) == first.meta
+    assert first.meta.clock_ms > START_MS

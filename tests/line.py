@@ -1,0 +1,90 @@
+"""The running line as a test sees it: write records, read what was committed, wait for a condition."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+import redis
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+from headrace.jobs import FEATURES
+from headrace.layout import Endpoints, Layout
+from headrace.supervisor import Supervisor
+from headrace.wait import wait_until
+from lang.load import load_plan
+from schemas.partition import PARTITIONER
+from schemas.topics import TOPICS
+from store.reader import FeatureReader
+
+Place = tuple[int, int]  # partition, offset
+_PARTITIONS = {topic.name: topic.partitions for topic in TOPICS}
+
+
+class Line:
+    """A stack that runs, and the few things every test does with it."""
+
+    def __init__(self, layout: Layout, endpoints: Endpoints) -> None:
+        self.layout = layout
+        self.endpoints = endpoints
+        self.plan = load_plan(FEATURES)
+        self.redis = redis.Redis.from_url(endpoints.redis_url)
+        self.reader = FeatureReader(self.redis)
+        self.supervisor = Supervisor(layout)
+        self._producer = Producer({"bootstrap.servers": endpoints.bootstrap, "partitioner": PARTITIONER, "linger.ms": 5})
+
+    def write(
+        self,
+        topic: str,
+        records: Iterable[tuple[str | None, bytes | None]],
+        *,
+        headers: Mapping[str, bytes] | None = None,
+    ) -> list[Place]:
+        """Append (key, value) records; returns where each landed."""
+        places: dict[int, Place] = {}
+        for number, (key, value) in enumerate(records):
+
+            def landed(error: KafkaError | None, message, number: int = number) -> None:  # noqa: ANN001
+                assert error is None, error
+                places[number] = (message.partition(), message.offset())
+
+            self._producer.produce(topic, value, key, headers=dict(headers or {}), on_delivery=landed)
+            self._producer.poll(0)
+        assert self._producer.flush(30) == 0
+        return [places[number] for number in range(len(places))]
+
+    def write_events(self, events: Iterable[Mapping[str, object]]) -> list[Place]:
+        """Append events to topic `events`, keyed by user."""
+        return self.write("events", ((str(event["user_id"]), msgspec.json.encode(event)) for event in events))
+
+    def read(self, topic: str, decode: Callable[[bytes], dict[str, object]]) -> list[dict[str, object]]:
+        """Every committed record of a topic, decoded, partition by partition."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.endpoints.bootstrap,
+                "group.id": "tests",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+            }
+        )
+        partitions = _PARTITIONS[topic]
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
+        rows: list[dict[str, object]] = []
+        ended: set[int] = set()
+        while len(ended) < partitions:
+            for message in consumer.consume(5000, timeout=1.0):
+                if message.error() is None:
+                    value = message.value()
+                    if value is not None:
+                        rows.append(decode(value))
+                elif message.error().code() == KafkaError._PARTITION_EOF:
+                    ended.add(message.partition())
+        consumer.close()
+        return rows
+
+    def wait(self, condition: Callable[[], bool], what: str, deadline_s: float = 90) -> None:
+        """Wait until something holds."""
+        wait_until(condition, what=what, deadline_s=deadline_s, mend=f"Look into {self.layout.logs}.")
+
+    def now(self) -> int:
+        """Milliseconds since 1970."""
+        return time.time_ns() // 1_000_000

@@ -1,0 +1,77 @@
+"""The dense inputs: finite whatever comes in, and each column where its name says."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.inputs import CROSS_INPUTS, DENSE, FEATURE_SET, ITEM_INPUTS, USER_INPUTS, assemble
+
+wild = st.floats(allow_nan=True, allow_infinity=True)
+
+
+def column(name, inputs):
+    return inputs[:, DENSE.index(name)]
+
+
+def test_the_feature_set_is_pinned():
+    """A change here makes old exposures unusable for training: it must be meant."""
+    assert (len(DENSE), FEATURE_SET) == (29, "0fedf4a330487ee9")
+
+
+@given(st.integers(0, 5), st.data())
+@settings(max_examples=60, deadline=None)
+def test_finite_and_bounded_whatever_comes_in(count, data):
+    columns = st.lists(wild, min_size=count, max_size=count).map(np.array)
+    inputs = assemble(
+        count,
+        user={name: data.draw(wild) for name in USER_INPUTS},
+        items={name: data.draw(columns) for name in ITEM_INPUTS},
+        crosses={name: data.draw(columns) for name in CROSS_INPUTS},
+    )
+    assert inputs.shape == (count, len(DENSE))
+    assert inputs.dtype == np.float32
+    assert (np.abs(inputs) <= 3).all()
+
+
+def test_values_are_bent_as_their_column_says():
+    inputs = assemble(
+        2,
+        user={"user_recent.clicks_24h": 3.0},
+        items={"item_engagement.ctr_24h": np.array([0.049, np.nan])},
+        crosses={"history.contains": np.array([1.0, 0.0])},
+    )
+    np.testing.assert_allclose(column("user_recent.clicks_24h", inputs), np.log1p(3.0) * 0.4, rtol=1e-6)
+    np.testing.assert_allclose(column("item_engagement.ctr_24h", inputs), [0.0, 0.0], atol=1e-6)
+    np.testing.assert_array_equal(column("history.contains", inputs), [1.0, 0.0])
+
+
+def test_missing_differs_from_zero():
+    inputs = assemble(2, user={}, items={"item_engagement.imps_24h": np.array([0.0, np.nan])}, crosses={})
+    assert column("item_engagement.imps_24h.missing", inputs).tolist() == [0.0, 1.0]
+    assert column("user_recent.idle_s.missing", inputs).tolist() == [1.0, 1.0]
+
+
+def test_ranks_share_ties():
+    heat = np.array([5.0, 1.0, 5.0, 9.0, np.nan])
+    inputs = assemble(5, user={}, items={"item_engagement.heat_6h": heat}, crosses={})
+    assert column("item_engagement.heat_6h.rank", inputs).tolist() == [0.625, 0.25, 0.625, 1.0, 0.0]
+    assert column("item_engagement.clicks_24h.rank", inputs).tolist() == [0.5] * 5
+    alone = assemble(1, user={}, items={}, crosses={})
+    assert column("item_engagement.heat_6h.rank", alone).tolist() == [0.5]
+
+
+def test_a_candidate_alone_or_among_others_differs_only_in_its_ranks():
+    generator = np.random.default_rng(0)
+    items = {name: generator.uniform(0, 50, 6) for name in ITEM_INPUTS}
+    together = assemble(6, user={}, items=items, crosses={})
+    alone = assemble(1, user={}, items={name: values[2:3] for name, values in items.items()}, crosses={})
+    plain = [place for place, name in enumerate(DENSE) if not name.endswith(".rank")]
+    np.testing.assert_array_equal(together[2, plain], alone[0, plain])
+
+
+def test_a_wrong_name_or_length_is_refused():
+    with pytest.raises(ValueError, match="no user input"):
+        assemble(1, user={"item.price": 1.0}, items={}, crosses={})
+    with pytest.raises(ValueError, match="2 values for 3 candidates"):
+        assemble(3, user={}, items={"item.price": np.ones(2)}, crosses={})

@@ -1,0 +1,275 @@
+"""The ranker: gradients against differences, scoring against the training forward, learning against a constant."""
+
+import numpy as np
+import pytest
+import torch
+from batches import ITEMS, batch
+from msgspec import structs
+
+from models.arrays import flatten, unflatten
+from models.batch import Batch
+from models.config import RankerConfig
+from models.ranker import LEAD, attend, chances, forward, from_numpy, light_loss, loss, with_position
+from models.state import ModelState
+from models.towers import item_tower, softmax_loss, user_tower
+from models.training import Trainer, gather, initial_dense, predict
+
+CONFIG = RankerConfig(
+    dim=4, history=5, attention=6, rank=5, hidden=(8, 6), vector=4, item_admission=1, user_admission=1
+)
+
+
+def trained(batches=12, config=CONFIG):
+    trainer = Trainer(config, np.random.default_rng(0))
+    for seed in range(batches):
+        trainer.learn(batch(seed))
+    return trainer
+
+
+def test_gradients_equal_differences():
+    generator = np.random.default_rng(0)
+    dense = {
+        name: torch.from_numpy(generator.normal(0, 0.3, shape)).requires_grad_()
+        for name, shape in CONFIG.shapes().items()
+    }
+    trainer = trained(2)
+    sample = batch(3, size=6)
+    rows = gather(dict(trainer.tables), sample, learn=False).rows
+    rows = structs.replace(
+        rows, **{name: getattr(rows, name).double().requires_grad_() for name in ("user", "item", "category", "past")}
+    )
+    inputs = torch.from_numpy(sample.dense.astype(np.float64))
+    leaves = [*dense.values(), rows.user, rows.item, rows.category, rows.past]
+
+    def outputs(*tensors):
+        named = dict(zip(dense, tensors, strict=False))
+        user, item, category, past = tensors[len(dense) :]
+        given = structs.replace(rows, user=user, item=item, category=category, past=past)
+        return with_position(named, forward(CONFIG, named, given, inputs), torch.from_numpy(sample.positions))
+
+    with _double():
+        assert torch.autograd.gradcheck(outputs, leaves, eps=1e-6, atol=1e-5, fast_mode=True)
+
+
+class _double:
+    def __enter__(self):
+        torch.set_default_dtype(torch.float64)
+
+    def __exit__(self, *_):
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("known", [0, 1, 3, 5])
+def test_scoring_equals_the_training_forward_without_position(known):
+    trainer = trained()
+    state = ModelState.published(CONFIG, trainer.state(), version="1.1", coding="float32")
+    generator = np.random.default_rng(1)
+    count = 30
+    history = np.zeros(5, np.int64)
+    history[:known] = ITEMS[:known]
+    places = generator.integers(0, len(ITEMS), count)
+    items = np.where(generator.random(count) < 0.2, 999_999_937, ITEMS[places])  # some have no row
+    request = structs.replace(
+        batch(0, size=count),
+        users=np.full(count, 3),
+        items=items,
+        categories=places % 4 + 1,
+        history=np.tile(history, (count, 1)),
+        positions=np.zeros(count, np.int64),
+    )
+    expected = predict(CONFIG, trainer.dense, dict(trainer.tables), request)
+    got = state.score(3, history, items=items, categories=request.categories, inputs=request.dense)
+    np.testing.assert_allclose(got.click, expected[:, 0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got.converted, expected[:, 1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got.engagement, expected[:, 2], rtol=1e-4, atol=1e-5)
+    assert np.ptp(got.click) > 0.01
+
+
+def test_position_is_learnt_and_left_out_of_serving():
+    trainer = Trainer(CONFIG, np.random.default_rng(0))
+    for seed in range(60):
+        positions = np.random.default_rng(seed).integers(0, 4, 64)
+        trainer.learn(structs.replace(batch(seed, size=64, click=positions == 0), positions=positions))
+    biases = trainer.dense["position"].detach().numpy()[:, 0]
+    assert (biases[1:4] < -0.5).all()
+    outputs = torch.zeros(2, 3)
+    assert with_position(trainer.dense, outputs, torch.tensor([0, 0])).tolist() == outputs.tolist()
+    late = with_position(trainer.dense, outputs, torch.tensor([31, 500]))
+    assert late[0].tolist() == late[1].tolist()
+
+
+def test_attention_leaves_empty_slots_out():
+    trainer = trained()
+    full = batch(1, size=4, slots=5)
+    history = full.history.copy()
+    history[:, 3:] = 0
+    history[0] = 0
+    dense = {name: tensor.detach() for name, tensor in trainer.dense.items()}
+
+    def attended(histories):
+        rows = gather(dict(trainer.tables), structs.replace(full, history=histories), learn=False).rows
+        return attend(dense, rows.item[:, LEAD:], rows).numpy()
+
+    np.testing.assert_allclose(attended(history), attended(history[:, :3]), rtol=1e-5, atol=1e-7)
+    assert (attended(history)[0] == 0).all()
+
+
+def test_unknown_heads_teach_nothing_and_weights_scale():
+    outputs = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+    sample = batch(0, size=8)
+    silent = structs.replace(sample, weights=np.zeros((8, 3), np.float32))
+    assert float(loss(CONFIG, outputs, silent)) == 0.0
+    twice = structs.replace(sample, weights=np.full((8, 3), 2, np.float32))
+    assert float(loss(CONFIG, outputs, twice)) == pytest.approx(2 * float(loss(CONFIG, outputs, sample)), rel=1e-6)
+
+
+def test_a_correction_undoes_the_negative():
+    """Negative, then correction: together the gradient of a positive alone."""
+    outputs = torch.tensor([[0.3, -0.2, 0.1]], requires_grad=True)
+    ones = np.ones((1, 3), np.float32)
+    positive = structs.replace(batch(0, size=1), labels=np.array([[1, 1, 0]], np.float32), weights=ones)
+    negative = structs.replace(positive, labels=np.zeros((1, 3), np.float32))
+    corrected = structs.replace(positive, undo=ones)
+
+    def gradient(of: Batch):
+        (found,) = torch.autograd.grad(loss(CONFIG, outputs, of), outputs)
+        return found[:, :2]
+
+    torch.testing.assert_close(gradient(negative) + gradient(corrected), gradient(positive))
+
+
+def test_learning_beats_a_constant_on_a_logistic_world():
+    config = structs.replace(CONFIG, dim=8)
+    trainer = Trainer(config, np.random.default_rng(0))
+    generator = np.random.default_rng(5)
+    appeal = generator.normal(0, 1.5, len(ITEMS))
+    losses, truths = [], []
+    for seed in range(150):
+        sample = batch(seed, size=128)
+        places = np.searchsorted(ITEMS, sample.items)
+        chance = 1 / (1 + np.exp(1 - appeal[places] - sample.dense[:, 2] - 1.5 * (sample.users % 4 == places % 4)))
+        click = generator.random(128) < chance
+        labels = np.stack([click, click * 0, click * 0], axis=1).astype(np.float32)
+        predicted = trainer.learn(structs.replace(sample, labels=labels))[:, 0]
+        if seed >= 75:
+            losses.extend(-np.log(np.where(click, predicted, 1 - predicted)))
+            truths.extend(click)
+    rate = np.mean(truths)
+    constant = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
+    assert np.mean(losses) < 0.85 * constant
+
+
+def test_engagement_is_learnt_in_seconds():
+    trainer = Trainer(CONFIG, np.random.default_rng(0))
+    for seed in range(150):
+        sample = batch(seed, size=64)
+        labels = np.zeros((64, 3), np.float32)
+        labels[:, 2] = np.where(sample.items % 2, 60.0, 2.0)
+        predicted = trainer.learn(structs.replace(sample, labels=labels))[:, 2]
+    long = sample.items % 2 == 1
+    assert 30 < predicted[long].mean() < 90
+    assert predicted[~long].mean() < 8
+
+
+def test_the_light_ranker_copies_the_click_chance():
+    config = structs.replace(CONFIG, dense_rate=0.02)
+    trainer = Trainer(config, np.random.default_rng(0))
+    for seed in range(150):
+        sample = batch(seed, size=64)
+        trainer.learn(structs.replace(sample, labels=np.repeat(sample.dense[:, :1] > 0, 3, axis=1).astype(np.float32)))
+    sample = batch(1000, size=500)
+    state = ModelState.published(config, trainer.state(), version="1.1")
+    light = state.score_light(sample.dense)
+    full = predict(config, trainer.dense, dict(trainer.tables), sample)[:, 0]
+    assert np.corrcoef(light, full)[0, 1] > 0.85
+
+
+def test_the_light_ranker_does_not_pull_at_its_teacher():
+    dense = {
+        name: tensor.requires_grad_()
+        for name, tensor in from_numpy(initial_dense(CONFIG, np.random.default_rng(0))).items()
+    }
+    outputs = torch.zeros(4, 3, requires_grad=True)
+    total = light_loss(dense, torch.ones(4, len(dense["light"])), outputs)
+    assert torch.autograd.grad(total, outputs, allow_unused=True) == (None,)
+
+
+def test_retrieval_finds_what_the_user_clicks():
+    """Users of one parity click items of one parity: their vectors end up closer."""
+    trainer = Trainer(structs.replace(CONFIG, retrieval_weight=1.0), np.random.default_rng(0))
+    for seed in range(200):
+        sample = batch(seed, size=64)
+        click = (sample.users % 2 == np.searchsorted(ITEMS, sample.items) % 2).astype(np.float32)
+        trainer.learn(
+            structs.replace(sample, labels=np.stack([click, click * 0, click * 0], axis=1), history=sample.history * 0)
+        )
+    state = ModelState.published(CONFIG, trainer.state(), version="1.1")
+    vectors = state.item_vectors(ITEMS, np.arange(len(ITEMS)) % 4 + 1)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    for user in range(1, 20):
+        products = vectors @ state.user_vector(user, np.zeros(0, np.int64))
+        alike = np.arange(len(ITEMS)) % 2 == user % 2
+        assert products[alike].mean() > products[~alike].mean() + 0.2
+
+
+def test_the_softmax_corrects_for_how_often_items_are_drawn():
+    """By hand, and: a user who clicks whatever is shown is no closer to what is shown often."""
+    loss_ = softmax_loss(
+        torch.tensor([[1.0, 2.0]]), torch.tensor([0]), torch.log(torch.tensor([0.5, 0.1])), torch.tensor([3.0])
+    )
+    odds = np.exp(1.0) / 0.5, np.exp(2.0) / 0.1
+    assert loss_.item() == pytest.approx(-3 * np.log(odds[0] / sum(odds)), rel=1e-5)
+    trainer = Trainer(structs.replace(CONFIG, retrieval_weight=1.0), np.random.default_rng(0))
+    often = ITEMS[:4]
+    for seed in range(250):
+        sample = batch(seed, size=64)
+        shown = np.where(sample.positions % 2 == 0, often[sample.users % 4], sample.items)
+        sample = structs.replace(sample, items=shown, categories=np.ones(64, np.int64), history=sample.history * 0)
+        click = (np.random.default_rng(seed).random(64) < 0.3).astype(np.float32)
+        shuffled = np.random.default_rng(seed + 1).permutation(sample.users)
+        trainer.learn(structs.replace(sample, users=shuffled, labels=np.stack([click, click * 0, click * 0], axis=1)))
+    state = ModelState.published(CONFIG, trainer.state(), version="1.1")
+    vectors = state.item_vectors(ITEMS, np.ones(len(ITEMS), np.int64))
+    users = np.stack([state.user_vector(user, np.zeros(0, np.int64)) for user in range(1, 20)])
+    similar = (users @ vectors.T).mean(axis=0)
+    gap = similar[:4].mean() - similar[4:].mean()
+    assert abs(gap) < 0.1
+
+
+def test_serving_and_training_make_the_same_vectors():
+    trainer = trained()
+    state = ModelState.published(CONFIG, trainer.state(), version="1.1", coding="float32")
+    sample = batch(2, size=8)
+    with torch.no_grad():
+        rows = gather(dict(trainer.tables), sample, learn=False).rows
+        items = item_tower(trainer.dense, rows.item, rows.category).numpy()
+        users = user_tower(trainer.dense, rows).numpy()
+    np.testing.assert_allclose(state.item_vectors(sample.items, sample.categories), items, rtol=1e-4, atol=1e-6)
+    for row in range(8):
+        mine = state.user_vector(int(sample.users[row]), sample.history[row])
+        np.testing.assert_allclose(mine, users[row], rtol=1e-4, atol=1e-6)
+
+
+def test_a_loss_that_is_not_finite_stops_the_learner():
+    sample = batch(0)
+    sample.dense[3, 3] = np.nan
+    with pytest.raises(FloatingPointError, match="must be finite"):
+        Trainer(CONFIG, np.random.default_rng(0)).learn(sample)
+
+
+def test_a_restored_trainer_goes_on_bit_for_bit():
+    hours = 3_600_000
+    straight, resumed = trained(3), trained(3)
+    resumed = Trainer.restored(CONFIG, unflatten(flatten(resumed.state())))
+    for seed in range(3, 9):
+        sample = batch(seed, at_ms=seed * 3 * hours)
+        np.testing.assert_array_equal(straight.learn(sample), resumed.learn(sample))
+    ours, theirs = flatten(straight.state()), flatten(resumed.state())
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+def test_chances_are_chances():
+    seen = chances(torch.tensor([[0.0, 100.0, -100.0]]))
+    assert seen[0].tolist() == pytest.approx([0.5, 1.0, 0.0], abs=1e-6)

@@ -1,0 +1,155 @@
+"""The table's laws: it equals a dict of rows; ids are admitted, forgotten and reported as they should."""
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from models.table import DEFAULT, Table, TableConfig
+
+CONFIG = TableConfig(dim=4, lead=1, admission=3, keep_ms=100)
+
+
+def array(values):
+    return np.array(list(values), np.int64)
+
+
+def sighted(ids, *, times=3, at_ms=0, config=CONFIG):
+    table = Table(config)
+    for _ in range(times):
+        table.sight(array(ids), at_ms)
+    return table
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(1, 30), max_size=12), st.integers(0, 60)), max_size=25))
+@settings(max_examples=150, deadline=None)
+def test_equals_a_dict_of_sightings(steps):
+    """Admission and expiry as a dict would do them; rows of different ids are never the same row."""
+    table, seen, last, now = Table(CONFIG, capacity=4), Counter(), {}, 0
+    owned: set[int] = set()
+    for ids, pause in steps:
+        now += pause
+        table.expire(now)
+        for id_ in [id_ for id_, at in last.items() if at < now - CONFIG.keep_ms]:
+            del seen[id_], last[id_]
+            owned.discard(id_)
+        table.sight(array(ids), now)
+        seen.update(ids)
+        last |= dict.fromkeys(ids, now)
+        owned |= {id_ for id_ in ids if seen[id_] >= CONFIG.admission}
+        places = table.find(array(range(31)))
+        assert {id_ for id_ in range(31) if places[id_] != DEFAULT} == owned
+        assert len(set(places[sorted(owned)].tolist())) == len(owned) == len(table)
+        assert table.owned()[0].tolist() == sorted(owned)
+
+
+def test_sightings_of_one_batch_count_each():
+    table = Table(CONFIG)
+    table.sight(array([8, 8, 9, 8, 9]), 0)
+    assert (table.find(array([8, 9])) != DEFAULT).tolist() == [True, False]
+
+
+def test_an_unadmitted_id_reads_and_trains_the_default_row():
+    table = sighted([1], times=2)
+    place = table.find(array([1]))
+    table.learn(place, np.ones((1, 5), np.float32))
+    assert (table.rows(table.find(array([77]))) < 0).all()
+    table.sight(array([1]), 0)
+    np.testing.assert_allclose(table.rows(table.find(array([1]))), table.rows(array([DEFAULT])), atol=CONFIG.spread)
+    assert (table.rows(table.find(array([1])))[0, 1:] != table.rows(array([DEFAULT]))[0, 1:]).all()
+
+
+def test_adagrad_by_hand():
+    table = sighted([1])
+    place = table.find(array([1]))
+    before = table.rows(place)
+    gradient = np.array([[2.0, 0.1, 0.2, 0.0, -0.1]], np.float32)
+    table.learn(place, gradient)
+    lead = CONFIG.rate * 2.0 / np.sqrt(CONFIG.first + 4.0)
+    vector = CONFIG.rate * gradient[:, 1:] / np.sqrt(CONFIG.first + np.mean(np.square(gradient[:, 1:])))
+    np.testing.assert_allclose(table.rows(place)[:, :1], before[:, :1] - lead, rtol=1e-5)
+    np.testing.assert_allclose(table.rows(place)[:, 1:], before[:, 1:] - vector, rtol=1e-5, atol=1e-7)
+
+
+def test_a_long_gradient_is_clipped():
+    short, long = sighted([1]), sighted([1])
+    direction = np.full((1, 5), 1 / np.sqrt(5), np.float32)
+    short.learn(short.find(array([1])), direction * CONFIG.clip)
+    long.learn(long.find(array([1])), direction * 1e6)
+    np.testing.assert_allclose(short.rows(array([1])), long.rows(array([1])), rtol=1e-5)
+
+
+def test_decay_brings_steps_back_but_not_below_the_floor():
+    table = sighted([1])
+    place = table.find(array([1]))
+    ones = np.ones((1, 5), np.float32)
+    for _ in range(200):
+        table.learn(place, ones)
+
+    def step(of):
+        before = of.rows(place)
+        of.learn(place, ones)
+        return float(np.abs(of.rows(place) - before).max())
+
+    tired = step(table)
+    for _ in range(500):
+        table.decay()
+    assert step(table) > 5 * tired
+    assert step(table) <= CONFIG.rate / np.sqrt(CONFIG.first)
+
+
+def test_changes_are_reported_once_in_order_with_what_is_gone():
+    table = sighted([9, 5])
+    first = table.changes()
+    assert first.ids.tolist() == [0, 5, 9]
+    assert table.changes().ids.tolist() == []
+    table.learn(table.find(array([9])), np.ones((1, 5), np.float32))
+    second = table.changes()
+    assert second.ids.tolist() == [9]
+    np.testing.assert_array_equal(second.rows, table.rows(table.find(array([9]))))
+    table.sight(array([5]), 90)
+    assert table.expire(150) == 1
+    third = table.changes()
+    assert (third.ids.tolist(), third.gone.tolist()) == ([], [9])
+    assert table.find(array([9])).tolist() == [DEFAULT]
+
+
+def test_an_id_that_comes_back_is_not_reported_as_gone():
+    table = sighted([9])
+    table.expire(500)
+    for _ in range(3):
+        table.sight(array([9]), 500)
+    assert (table.changes().gone.tolist(), len(table)) == ([], 1)
+
+
+def test_freed_rows_are_used_again():
+    table = Table(CONFIG, capacity=4)
+    for start in range(0, 4000, 10):
+        for _ in range(3):
+            table.sight(array(range(start + 1, start + 11)), start * 100)
+        table.expire(start * 100)
+    assert len(table.state().ids) <= 21
+    assert table.waiting <= 20
+
+
+@given(
+    st.lists(st.tuples(st.lists(st.integers(1, 20), max_size=8), st.integers(0, 60)), max_size=12), st.integers(0, 11)
+)
+@settings(max_examples=60, deadline=None)
+def test_a_restored_table_goes_on_bit_for_bit(steps, pause):
+    straight, resumed, now = Table(CONFIG, capacity=4), Table(CONFIG, capacity=4), 0
+    for turn, (ids, gap) in enumerate(steps):
+        now += gap
+        if turn == pause:
+            resumed = Table.restored(CONFIG, resumed.state())
+        for table in (straight, resumed):
+            table.expire(now)
+            table.sight(array(ids), now)
+            places = np.unique(table.find(array([*ids, 7])))
+            table.learn(places, np.outer(places + 1, np.arange(5) - 1.5).astype(np.float32))
+            if turn % 3 == 0:
+                table.decay()
+    for name, values in structs.asdict(straight.state()).items():
+        np.testing.assert_array_equal(values, getattr(resumed.state(), name), err_msg=name)
