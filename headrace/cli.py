@@ -5,11 +5,12 @@ Exit 1: the command cannot be carried out as given; exit 2: the machine is not w
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import cyclopts
 from rich.console import Console
 
-from headrace import doctor, features, records, stack, status
+from headrace import doctor, features, records, replays, stack, status
 from headrace.errors import HeadraceError
 from headrace.layout import Layout, Pace
 
@@ -77,6 +78,18 @@ def dead(*, count: int = 20) -> None:
         count: how many.
     """
     records.dead(Layout.here().endpoints(), count=count)
+
+
+@app.command
+def replay(file: Path, *, format: str, speed: str = "max") -> None:
+    """Send a recorded log through the whole line, and wait until all of it has arrived.
+
+    Args:
+        file: the recording.
+        format: kuairand or movietweetings.
+        speed: recorded seconds a second, or max.
+    """
+    replays.run(Layout.here(), file, recording_format=format, speed=speed, say=say)
 
 
 def main() -> None:

@@ -36,7 +36,8 @@ def decoders() -> dict[str, Callable[[bytes], object]]:
     contracts |= {clean_topic(source): contract(source) for source in plan.sources}
     contracts |= {group.tile_topic: tile_contracts(group).value for group in plan.groups if group.families}
     contracts |= {group.sequence_topic: sequence_contracts(group).value for group in plan.groups if group.sequences}
-    return {EVENTS.name: text} | {name: each.decode for name, each in contracts.items()}
+    known: dict[str, Callable[[bytes], object]] = {name: each.decode for name, each in contracts.items()}
+    return known | {EVENTS.name: text}
 
 
 def text(payload: bytes) -> str:

@@ -140,27 +140,40 @@ def own_process(layout: Layout, endpoints: Endpoints, name: str, module: str, *a
     )
 
 
-def up(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True) -> Endpoints:
-    """Start the whole line and wait until jobs run and the API is ready.
+def start_line(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True) -> Endpoints:
+    """Start everything but serving, and wait until the jobs run: a line that no live clock ticks for.
 
     Raises:
         EnvironmentProblem: a part did not come up; its log is named.
     """
     endpoints = start_engines(layout, say=say, pace=pace, ours=line, usual_ports=usual_ports)
-    keeper = Supervisor(layout)
-    states = keeper.programs()
-    for name in ("keeper", "loader", "learner", "serving"):
-        if states[name][0] not in ("RUNNING", "STARTING"):
-            keeper.start_program(name, wait=False)
+    start_programs(layout, "keeper", "loader", "learner")
     rest = flink.FlinkRest(endpoints.flink_url)
     for job in JOBS:
         mend = f"Look at {layout.logs / 'keeper.log'} and {endpoints.flink_url}."
         wait_until(lambda job=job: rest.is_running(job), what=f"job {job}", deadline_s=120, mend=mend)
+    supervisor.record(layout)
+    return endpoints
+
+
+def up(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True) -> Endpoints:
+    """Start the whole line and wait until jobs run and the API is ready; raises as `start_line` does."""
+    endpoints = start_line(layout, say=say, pace=pace, usual_ports=usual_ports)
+    start_programs(layout, "serving")
     ready = f"{endpoints.api_url}/health/ready"
     mend = f"Look at {layout.logs / 'serving.log'}."
     wait_until(lambda: httpx.get(ready).is_success, what="the API", deadline_s=60, mend=mend)
     supervisor.record(layout)
     return endpoints
+
+
+def start_programs(layout: Layout, *names: str) -> None:
+    """Start those of these programs that do not run yet."""
+    keeper = Supervisor(layout)
+    states = keeper.programs()
+    for name in names:
+        if states[name][0] not in ("RUNNING", "STARTING"):
+            keeper.start_program(name, wait=False)
 
 
 def stop(layout: Layout, *, wipe: bool = False) -> None:

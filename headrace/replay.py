@@ -1,0 +1,230 @@
+"""A recorded log through the whole line, as a trusted producer.
+
+Each visit becomes one exposure, with the features it would have been served with (the same fold, merge and
+assembly as live, over the visits before it), then its impression and its feedback, all with the recorded
+time as `received_at`. The log ends with a tick that closes every slot.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import cast
+
+import msgspec
+import numpy as np
+from confluent_kafka import Producer
+from msgspec import Struct, structs
+
+from headrace.recordings import Recording, Visit
+from lang.evaluate import Event as Fields
+from lang.plan import Plan
+from models.inputs import FEATURE_SET
+from schemas.catalogue import ITEM, Item
+from schemas.events import Event
+from schemas.exposures import EXPOSURE, Exposure, Slot
+from schemas.ids import hash64
+from schemas.partition import PARTITIONER
+from schemas.topics import EVENTS, EXPOSURES, ITEMS
+from serving import catalogue as catalogues
+from serving import heat
+from serving.experiment import Arm
+from serving.hydrate import Hydrator
+from serving.query import Candidates, Faults, Query
+from serving.record import HISTORY
+from serving.score import inputs
+from serving.state import ServingState
+from serving.ticker import ticks
+from simulator.shelf import Shelf
+from store.reader import FeatureReader, Values, Wanted
+
+ARM = Arm(name="recorded", share=1.0, policy="recorded")
+_POLL_EACH = 500
+
+
+class Counts(Struct, frozen=True):
+    """What a replay has written."""
+
+    exposures: int
+    events: int
+
+
+class Served:
+    """Works out what each visit would have been served with."""
+
+    def __init__(self, recording: Recording, plan: Plan) -> None:
+        entries = [(hash64(item.item_id), hash64(item.category), item) for item in recording.items]
+        catalogue = catalogues.build(entries)
+        nothing = np.full((len(catalogue), len(heat.COLUMNS)), np.nan)
+        features = heat.build(catalogue, nothing, swept_at=0)
+        self._state = ServingState(catalogue=catalogue, features=features, models={})
+        self._items = {item.item_id: item for item in recording.items}
+        self._shelf = Shelf(plan)
+        self._hydrator = Hydrator(cast(FeatureReader, self._shelf), plan)  # it reads as the reader does
+        self._plan = plan
+        self._group = plan.group(heat.GROUP)
+        self._versions = {group.name: group.version for group in plan.groups}
+
+    def exposure(self, request_id: str, visit: Visit) -> Exposure:
+        """The exposure of a visit: one slot, dense inputs as of the visits before it."""
+        query = Query(
+            request_id=request_id,
+            user_id=visit.user_id,
+            session_id=visit.session_id,
+            surface="feed",
+            count=1,
+            at_ms=visit.at_ms,
+            seed=0,
+            arm=ARM,
+        )
+        query = structs.replace(query, user=self._hydrator.hydrate(query, Faults()))
+        ids = np.array([hash64(visit.item_id)])
+        candidates = Candidates(ids=ids, found_by=np.zeros(1, np.int64), places=self._state.catalogue.find(ids)[0])
+        (found,) = self._shelf.read([Wanted(self._group, [visit.item_id])], at_ms=visit.at_ms)
+        rows = np.stack([found.merged.numbers[name] for name in heat.COLUMNS], axis=1)  # [1, K]
+        slot = Slot(
+            item_id=visit.item_id,
+            position=0,
+            score=0.0,
+            propensity=1.0,
+            sources=["recorded"],
+            category=self._items[visit.item_id].category,
+            dense=inputs(query, candidates, self._state, rows)[0].tobytes(),
+        )
+        return Exposure(
+            request_id=request_id,
+            user_id=visit.user_id,
+            session_id=visit.session_id,
+            surface="feed",
+            received_at=visit.at_ms,
+            arm=ARM.name,
+            policy=ARM.policy,
+            model_version="",
+            feature_set=FEATURE_SET,
+            feature_versions=self._versions,
+            history=query.user.history[:HISTORY],
+            slots=[slot],
+        )
+
+    def differences(self, reader: FeatureReader, visits: Iterable[Visit], *, at_ms: int) -> list[str]:
+        """Which features of these visits' users and items the store tells otherwise than the executor."""
+        owners: dict[str, set[str]] = {"user_id": set(), "item_id": set()}
+        for visit in visits:
+            owners["user_id"].add(visit.user_id)
+            owners["item_id"].add(visit.item_id)
+        wanted = [Wanted(group, sorted(owners[group.entity[0]])) for group in self._plan.groups]
+        pairs = zip(self._shelf.read(wanted, at_ms=at_ms), reader.read(wanted, at_ms=at_ms), strict=True)
+        return [difference for ours, theirs in pairs for difference in _differences(ours, theirs)]
+
+    def happen(self, events: Iterable[Event]) -> None:
+        """Fold what came of a visit."""
+        for event in events:
+            item = self._items[event.item_id or ""]
+            stamped = {"category": item.category, "price": item.price, "seller": item.seller}
+            self._shelf.add(cast(Fields, structs.asdict(event) | stamped))
+
+
+def events_of(request_id: str, visit: Visit) -> list[Event]:
+    """The impression of a visit and its feedback."""
+    happened = [("impression", None), *visit.feedback]
+    return [
+        Event(
+            event_id=f"{request_id}-{number}-{kind}",
+            user_id=visit.user_id,
+            event_type=kind,
+            occurred_at=visit.at_ms,
+            received_at=visit.at_ms,
+            item_id=visit.item_id,
+            session_id=visit.session_id,
+            request_id=request_id,
+            position=0,
+            value=value,
+        )
+        for number, (kind, value) in enumerate(happened)
+    ]
+
+
+def _differences(ours: Values, theirs: Values) -> Iterator[str]:
+    place = {key: index for index, key in enumerate(theirs.keys)}
+    for index, key in enumerate(ours.keys):
+        there = place.get(key)
+        if there is None:
+            yield f"{ours.group.name} {key}: not in the store"
+            continue
+        for name, column in ours.merged.numbers.items():
+            found = theirs.merged.numbers[name][there]
+            if not np.isclose(column[index], found, rtol=1e-9, atol=1e-12, equal_nan=True):
+                yield f"{ours.group.name} {key} {name}: {found} in the store, {column[index]} by the executor"
+        for name, lists in ours.merged.lists.items():
+            if lists[index] != theirs.merged.lists[name][there]:
+                yield f"{ours.group.name} {key} {name}: other members in the store"
+
+
+class Replayer:
+    """Writes a recording to the log of one stack."""
+
+    def __init__(self, recording: Recording, plan: Plan, *, bootstrap: str, name: str) -> None:
+        self._recording = recording
+        self.served = Served(recording, plan)
+        self._name = name
+        settings = {"bootstrap.servers": bootstrap, "partitioner": PARTITIONER, "linger.ms": 20}
+        self._producer = Producer(settings | {"compression.type": "lz4", "enable.idempotence": True})
+
+    def write(self, *, speed: float, close_after_ms: int, seen: Callable[[int], None]) -> Counts:
+        """Write the whole recording.
+
+        Args:
+            speed: recorded seconds a second; infinity writes as fast as it goes.
+            close_after_ms: how far beyond the last visit the closing tick lies.
+            seen: told the number of visits written, now and then.
+        """
+        for item in self._recording.items:
+            self._send(ITEMS.name, item.item_id, _item(item))
+        visits = self._recording.visits
+        begun, first_ms, events = time.monotonic(), visits[0].at_ms, 0
+        for number, visit in enumerate(visits):
+            due_s = (visit.at_ms - first_ms) / 1000 / speed - (time.monotonic() - begun)
+            if due_s > 0:
+                time.sleep(due_s)
+            events += self._visit(f"{self._name}-{number}", visit)
+            if number % _POLL_EACH == 0:
+                seen(number)
+        self._close(visits[-1].at_ms + close_after_ms)
+        seen(len(visits))
+        return Counts(len(visits), events)
+
+    def _visit(self, request_id: str, visit: Visit) -> int:
+        exposure = self.served.exposure(request_id, visit)
+        headers = {"received_at": visit.at_ms, "user_id": visit.user_id, "request_id": request_id}
+        value = EXPOSURE.encode(msgspec.to_builtins(exposure, builtin_types=(bytes,)))
+        self._send(EXPOSURES.name, request_id, value, {name: str(each).encode() for name, each in headers.items()})
+        events = events_of(request_id, visit)
+        for event in events:
+            self._send(EVENTS.name, visit.user_id, msgspec.json.encode(event))
+        self.served.happen(events)
+        return len(events)
+
+    def _close(self, at_ms: int) -> None:
+        self._flush()
+        for letter in ticks(at_ms):
+            self._producer.produce(
+                letter.topic.name, letter.value, letter.key, partition=letter.partition, headers=list(letter.headers)
+            )
+        self._flush()
+
+    def _send(self, topic: str, key: str, value: bytes, headers: Mapping[str, bytes] = MappingProxyType({})) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, value, key, headers=list(headers.items()))
+            except BufferError:
+                self._producer.poll(0.1)  # the queue is full: let the broker take some
+            else:
+                break
+        self._producer.poll(0)
+
+    def _flush(self) -> None:
+        while self._producer.flush(10):
+            pass
+
+
+def _item(item: Item) -> bytes:
+    return ITEM.encode(msgspec.to_builtins(item) | structs.asdict(item))

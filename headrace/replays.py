@@ -1,0 +1,111 @@
+"""`headrace replay`: start a line without a live clock, write the recording, wait until all of it has arrived."""
+
+import math
+from pathlib import Path
+
+import redis
+from confluent_kafka import Consumer, TopicPartition
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from headrace import stack
+from headrace.errors import UsageProblem
+from headrace.jobs import FEATURES
+from headrace.layout import Endpoints, Layout, Pace
+from headrace.recordings import Recording, read
+from headrace.replay import Replayer
+from headrace.stack import Say
+from headrace.supervisor import Supervisor
+from headrace.wait import wait_until
+from lang.load import load_plan
+from schemas.samples import SAMPLE
+from schemas.topics import SAMPLES
+from store.reader import FeatureReader
+
+_ARRIVED_S = 900.0
+_COMPARED = 50  # last visits whose features are held against the executor's
+
+
+def run(layout: Layout, file: Path, *, recording_format: str, speed: str, say: Say) -> None:
+    """Replay a file and wait for its end; the line is left running.
+
+    Raises:
+        UsageProblem: the file, the format or the speed is none, or serving runs: its ticks say that the log's
+            time is now, and every recorded slot would be closed before its feedback.
+        EnvironmentProblem: the line did not come up, or did not take in the whole log.
+    """
+    recording = read(file, recording_format)
+    factor = _factor(speed)
+    if Supervisor(layout).is_up() and Supervisor(layout).programs()["serving"][0] == "RUNNING":
+        message = (
+            f"serving runs in {layout.home} and its ticks say that it is now; a recorded log wants a line of its own: "
+            "`headrace down`, or HEADRACE_HOME=/another/folder headrace replay …"
+        )
+        raise UsageProblem(message)
+    endpoints = stack.start_line(layout, say=say, pace=Pace())
+    replayer = Replayer(recording, load_plan(FEATURES), bootstrap=endpoints.bootstrap, name=recording_format)
+    closes_after_ms = endpoints.pace.wait_ms + endpoints.pace.correction_ms + 60_000
+    with _progress() as bar:
+        task = bar.add_task("visits", total=len(recording.visits))
+        counts = replayer.write(
+            speed=factor, close_after_ms=closes_after_ms, seen=lambda number: bar.update(task, completed=number)
+        )
+    say(f"{counts.exposures} exposures and {counts.events} events written; waiting for the line")
+    samples = wait_for_samples(endpoints, f"{recording_format}-{counts.exposures - 1}")
+    wait_for_features(endpoints, replayer, recording)
+    say(f"{samples} samples out; features of the last {_COMPARED} visits in Redis equal the executor's")
+
+
+def _factor(speed: str) -> float:
+    if speed == "max":
+        return math.inf
+    try:
+        factor = float(speed)
+    except ValueError:
+        factor = 0.0
+    if factor <= 0:
+        message = f"--speed is {speed!r}; it is a number above 0, or max"
+        raise UsageProblem(message)
+    return factor
+
+
+def wait_for_samples(endpoints: Endpoints, last_request: str) -> int:
+    """Wait until the last slot is closed; returns the number of samples up to there."""
+    consumer = Consumer(
+        {"bootstrap.servers": endpoints.bootstrap, "group.id": "replay", "isolation.level": "read_committed"}
+    )
+    consumer.assign([TopicPartition(SAMPLES.name, 0, 0)])
+    found = 0
+
+    def closed() -> bool:
+        nonlocal found
+        for message in consumer.consume(5000, timeout=0.5):
+            value = message.value()
+            if message.error() is None and value is not None:
+                found += 1
+                sample = SAMPLE.decode(value)
+                if sample["request_id"] == last_request and sample["converted"] is not None:
+                    return True
+        return False
+
+    wait_until(closed, what="the last sample", deadline_s=_ARRIVED_S, mend=f"Look at {endpoints.flink_url}.")
+    consumer.close()
+    return found
+
+
+def wait_for_features(endpoints: Endpoints, replayer: Replayer, recording: Recording) -> None:
+    """Wait until the store tells of the last visits what the executor does."""
+    reader = FeatureReader(redis.Redis.from_url(endpoints.redis_url))
+    last = recording.visits[-_COMPARED:]
+    at_ms = last[-1].at_ms
+    wait_until(
+        lambda: not replayer.served.differences(reader, last, at_ms=at_ms),
+        what="the features of the last visits",
+        deadline_s=_ARRIVED_S,
+        mend=f"Look at {endpoints.flink_url} and at the loader's log.",
+    )
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
