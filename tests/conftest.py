@@ -9,7 +9,9 @@ from headrace import stack
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Layout, Pace
 from tests.line import Line
 
-TEST_PACE = Pace(ingest_ms=300, features_ms=1_000, samples_ms=500, wait_ms=20_000, correction_ms=60_000, cadence_s=10, snapshot_s=10)
+TEST_PACE = Pace(
+    ingest_ms=300, features_ms=1_000, samples_ms=500, wait_ms=20_000, correction_ms=60_000, cadence_s=10, snapshot_s=10
+)
 
 
 @pytest.fixture(scope="session")

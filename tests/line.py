@@ -14,6 +14,7 @@ from headrace.wait import wait_until
 from lang.load import load_plan
 from schemas.partition import PARTITIONER
 from schemas.topics import TOPICS
+from serving.ticker import ticks
 from store.reader import FeatureReader
 
 Place = tuple[int, int]  # partition, offset
@@ -30,7 +31,9 @@ class Line:
         self.redis = redis.Redis.from_url(endpoints.redis_url)
         self.reader = FeatureReader(self.redis)
         self.supervisor = Supervisor(layout)
-        self._producer = Producer({"bootstrap.servers": endpoints.bootstrap, "partitioner": PARTITIONER, "linger.ms": 5})
+        self._producer = Producer(
+            {"bootstrap.servers": endpoints.bootstrap, "partitioner": PARTITIONER, "linger.ms": 5}
+        )
 
     def write(
         self,
@@ -43,7 +46,7 @@ class Line:
         places: dict[int, Place] = {}
         for number, (key, value) in enumerate(records):
 
-            def landed(error: KafkaError | None, message, number: int = number) -> None:  # noqa: ANN001
+            def landed(error: KafkaError | None, message, number: int = number) -> None:
                 assert error is None, error
                 places[number] = (message.partition(), message.offset())
 
@@ -55,6 +58,14 @@ class Line:
     def write_events(self, events: Iterable[Mapping[str, object]]) -> list[Place]:
         """Append events to topic `events`, keyed by user."""
         return self.write("events", ((str(event["user_id"]), msgspec.json.encode(event)) for event in events))
+
+    def tick(self, at_ms: int) -> None:
+        """Say in every partition of events and exposures that the log is as late as `at_ms`."""
+        for letter in ticks(at_ms):
+            self._producer.produce(
+                letter.topic.name, letter.value, letter.key, partition=letter.partition, headers=list(letter.headers)
+            )
+        assert self._producer.flush(30) == 0
 
     def read(self, topic: str, decode: Callable[[bytes], dict[str, object]]) -> list[dict[str, object]]:
         """Every committed record of a topic, decoded, partition by partition."""

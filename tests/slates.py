@@ -1,0 +1,96 @@
+"""Made-up slates and feedback for tests, and the batch join that says what samples they must give."""
+
+import random
+from collections.abc import Iterable, Mapping
+
+from schemas.exposures import EXPOSURE
+from udfs.slots import FEEDBACK_HEADS
+
+Label = tuple[str, int, str, bool]  # request, position, head, positive
+
+
+def exposures(count: int, *, tag: str, at_ms: Iterable[int], slots: int = 3) -> list[dict[str, object]]:
+    """`count` served slates, one at each of the times."""
+    return [
+        {
+            "request_id": f"{tag}-r{number}",
+            "user_id": f"{tag}-u{number % 7}",
+            "session_id": f"{tag}-s{number % 7}",
+            "surface": "feed",
+            "received_at": at,
+            "arm": "online",
+            "policy": "model:live",
+            "model_version": "0.1",
+            "feature_set": "test",
+            "feature_versions": {},
+            "history": [],
+            "context": {},
+            "seed": 0,
+            "level": 0,
+            "trainable": True,
+            "slots": [
+                {
+                    "item_id": f"{tag}-i{(number * 3 + position) % 11}",
+                    "position": position,
+                    "score": 0.1,
+                    "propensity": 1.0,
+                    "sources": ["trending"],
+                    "category": "c",
+                    "dense": b"\0\0\0\0",
+                }
+                for position in range(slots)
+            ],
+        }
+        for number, at in zip(range(count), at_ms, strict=False)
+    ]
+
+
+def feedback_on(slates: list[dict[str, object]], *, seed: int, delay_ms: int) -> list[dict[str, object]]:
+    """Events on these slates: some slots get none, some several, some twice the same event."""
+    rng = random.Random(seed)
+    events: list[dict[str, object]] = []
+    for slate in slates:
+        for slot in slate["slots"]:  # type: ignore[attr-defined]
+            for kind in rng.sample(["impression", "click", "dwell", "purchase", "click"], rng.choice([1, 1, 2, 3])):
+                at = slate["received_at"] + rng.randrange(delay_ms)  # type: ignore[operator]
+                event = {
+                    "event_id": f"{slate['request_id']}-{slot['position']}-{len(events)}",
+                    "user_id": slate["user_id"],
+                    "event_type": kind,
+                    "occurred_at": at,
+                    "received_at": at,
+                    "item_id": slot["item_id"],
+                    "session_id": slate["session_id"],
+                    "request_id": slate["request_id"],
+                    "position": slot["position"],
+                    "value": 3.5,
+                }
+                events.append(event)
+                if rng.random() < 0.1:
+                    events.append(event)
+    return sorted(events, key=lambda event: event["received_at"])  # type: ignore[arg-type, return-value]
+
+
+def batch_join(slates: Iterable[Mapping[str, object]], events: Iterable[Mapping[str, object]]) -> set[Label]:
+    """What every slot and head must be labelled, written as plainly as it can be."""
+    positive = {
+        (event["request_id"], event["position"], FEEDBACK_HEADS[str(event["event_type"])])
+        for event in events
+        if event["event_type"] in FEEDBACK_HEADS
+    }
+    return {
+        (str(slate["request_id"]), slot["position"], head, (slate["request_id"], slot["position"], head) in positive)
+        for slate in slates
+        for slot in slate["slots"]  # type: ignore[attr-defined]
+        for head in FEEDBACK_HEADS.values()
+    }
+
+
+def headers_of(slate: Mapping[str, object]) -> dict[str, bytes]:
+    """The headers that an exposure travels with."""
+    return {name: str(slate[name]).encode() for name in ("received_at", "user_id", "request_id")}
+
+
+def encoded(slate: Mapping[str, object]) -> bytes:
+    """The exposure as it stands in the topic."""
+    return EXPOSURE.encode(slate)

@@ -1,0 +1,168 @@
+"""One net label for each slot and head, whatever comes and when."""
+
+import itertools
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.exposures import EXPOSURE
+from schemas.samples import HEADS, SAMPLE
+from udfs.slots import FEEDBACK_HEADS, Feedback, Slate, answer, close, open_slate
+
+WAIT_MS, CORRECTION_MS, SERVED_AT = 1_000, 5_000, 1_000_000
+
+
+def exposure(items: list[str], *, trainable: bool = True) -> bytes:
+    slots = [
+        {
+            "item_id": item,
+            "position": position,
+            "score": 0.5,
+            "propensity": 1.0,
+            "sources": ["trending"],
+            "category": "c",
+            "dense": bytes([position] * 4),
+        }
+        for position, item in enumerate(items)
+    ]
+    return EXPOSURE.encode(
+        {
+            "request_id": "r",
+            "user_id": "u",
+            "session_id": "s",
+            "surface": "feed",
+            "received_at": SERVED_AT,
+            "arm": "online",
+            "policy": "model:live",
+            "model_version": "0.1",
+            "feature_set": "f",
+            "feature_versions": {},
+            "history": ["h1"],
+            "context": {},
+            "seed": 0,
+            "level": 0,
+            "trainable": trainable,
+            "slots": slots,
+        }
+    )
+
+
+def slate(items: list[str]) -> Slate:
+    opened = open_slate(exposure(items), wait_ms=WAIT_MS, correction_ms=CORRECTION_MS)
+    assert opened is not None
+    return opened
+
+
+def feedback(
+    event_type: str = "click", *, item: str | None = "a", position: int | None = None, at: int = 10
+) -> Feedback:
+    return Feedback(
+        request_id="r",
+        item_id=item,
+        position=position,
+        session_id="s",
+        event_type=event_type,
+        value=12.5,
+        received_at=SERVED_AT + at,
+    )
+
+
+def said(rows: list[bytes]) -> list[tuple[int, str, str, float]]:
+    """(position, kind, head, label) of everything that rows say."""
+    samples = [SAMPLE.decode(row) for row in rows]
+    return [
+        (sample["position"], sample["kind"], head, sample[head])
+        for sample in samples
+        for head in HEADS
+        if sample[head] is not None
+    ]
+
+
+def test_a_positive_is_said_at_once_and_the_rest_when_the_wait_closes() -> None:
+    state = slate(["a", "b"])
+    assert said(list(answer(state, feedback()))) == [(0, "first", "click", 1.0)]
+    assert said(list(close(state))) == [
+        (0, "first", "converted", 0.0),
+        (0, "first", "engagement", 0.0),
+        (1, "first", "click", 0.0),
+        (1, "first", "converted", 0.0),
+        (1, "first", "engagement", 0.0),
+    ]
+    assert list(close(state)) == []
+
+
+def test_a_second_click_says_nothing() -> None:
+    state = slate(["a"])
+    assert len(list(answer(state, feedback()))) == 1
+    assert list(answer(state, feedback(at=20))) == []
+
+
+def test_a_positive_after_the_wait_closes_the_slate_first_and_corrects() -> None:
+    state = slate(["a"])
+    rows = said(list(answer(state, feedback(at=WAIT_MS + 1))))
+    assert rows == [
+        (0, "first", "click", 0.0),
+        (0, "first", "converted", 0.0),
+        (0, "first", "engagement", 0.0),
+        (0, "correction", "click", 1.0),
+    ]
+
+
+def test_beyond_the_correction_window_nothing_is_said() -> None:
+    state = slate(["a"])
+    assert list(answer(state, feedback(at=WAIT_MS + CORRECTION_MS + 1))) == []
+
+
+def test_position_decides_between_two_slots_with_one_item() -> None:
+    state = slate(["a", "b", "a"])
+    assert said(list(answer(state, feedback(position=2)))) == [(2, "first", "click", 1.0)]
+    assert said(list(answer(state, feedback(position=1)))) == [(0, "first", "click", 1.0)], "another item is there"
+
+
+def test_impressions_views_and_strangers_are_no_feedback() -> None:
+    state = slate(["a"])
+    for event_type in ("impression", "view", "skip"):
+        assert list(answer(state, feedback(event_type))) == []
+    assert list(answer(state, feedback(item="never served"))) == []
+    assert list(answer(state, feedback("dwell", item="a"))) != []
+
+
+def test_features_travel_as_served_and_known_at_is_when_the_label_was_known() -> None:
+    state = slate(["a", "b"])
+    (positive,) = (SAMPLE.decode(row) for row in answer(state, feedback(position=1, item="b")))
+    assert positive["dense"] == bytes([1] * 4)
+    assert positive["history"] == ["h1"]
+    assert (positive["served_at"], positive["known_at"]) == (SERVED_AT, SERVED_AT + 10)
+    assert {SAMPLE.decode(row)["known_at"] for row in close(state)} == {SERVED_AT + WAIT_MS}
+
+
+def test_slates_that_are_not_to_be_learned_from_are_left_out() -> None:
+    assert open_slate(exposure(["a"], trainable=False), wait_ms=WAIT_MS, correction_ms=CORRECTION_MS) is None
+
+
+events = st.lists(
+    st.builds(
+        feedback,
+        st.sampled_from([*FEEDBACK_HEADS, "impression"]),
+        item=st.sampled_from(["a", "b", "c"]),
+        position=st.none() | st.integers(0, 2),
+        at=st.integers(0, WAIT_MS + CORRECTION_MS + 100),
+    ),
+    max_size=8,
+)
+
+
+@given(events)
+def test_each_head_of_each_slot_has_one_net_label_in_any_order(given_events: list[Feedback]) -> None:
+    nets = []
+    for order in itertools.islice(itertools.permutations(given_events), 12):
+        state = slate(["a", "b", "a"])
+        rows = said([row for event in order for row in answer(state, event)] + list(close(state)))
+        first = Counter((position, head) for position, kind, head, _ in rows if kind == "first")
+        assert set(first) == set(itertools.product(range(3), HEADS))
+        assert set(first.values()) == {1}
+        corrected = Counter((position, head) for position, kind, head, _ in rows if kind == "correction")
+        assert all(count == 1 for count in corrected.values())
+        nets.append({(position, head): label > 0 for position, _, head, label in rows})
+    assert all(net == nets[0] for net in nets)
