@@ -122,8 +122,8 @@ class Supervisor:
 
     def _call(self, method: str, *arguments: str | bool):
         transport = SupervisorTransport(None, None, f"unix://{self._layout.supervisor_socket}")
-        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
-        return getattr(proxy.supervisor, method)(*arguments)
+        with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+            return getattr(proxy.supervisor, method)(*arguments)
 
 
 def inherit(layout: Layout, environment: Mapping[str, str]) -> dict[str, str]:
