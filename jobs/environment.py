@@ -16,6 +16,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
     Attributes:
         features: folder of the feature files.
         source: name of the source that ingest and samples read.
+        name: the job's name on the cluster; None takes the file's. Two jobs of one file need two names.
         checkpoint_ms: pause between checkpoints; for an exactly-once sink the largest part of its delay.
         checkpoints: folder for this job's checkpoints, as a URI; None leaves it to the cluster.
         wait_ms: samples only: how long a slot waits for feedback before its open heads count as negative.
@@ -27,6 +28,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
     bootstrap: str
     features: Path = Path("features")
     source: str = "clickstream"
+    name: str | None = None
     parallelism: int = 1
     checkpoint_ms: int = 1000
     checkpoints: str | None = None
@@ -42,6 +44,7 @@ def from_command_line(job: str) -> JobSettings:
     parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
     parser.add_argument("--features", type=Path, default=Path("features"), help="folder of the feature files")
     parser.add_argument("--source", default="clickstream", help="name of the source to read")
+    parser.add_argument("--name", help="the job's name on the cluster")
     parser.add_argument("--parallelism", type=int, default=1)
     parser.add_argument("--checkpoint-ms", type=int, default=1000)
     parser.add_argument("--checkpoints", help="folder for checkpoints, as a URI")
@@ -55,7 +58,7 @@ def from_command_line(job: str) -> JobSettings:
 def configuration(job: str, settings: JobSettings) -> Configuration:
     """The options that every job shares."""
     options = {
-        "pipeline.name": job,
+        "pipeline.name": settings.name or job,
         "parallelism.default": str(settings.parallelism),
         "execution.checkpointing.interval": f"{settings.checkpoint_ms} ms",
         "execution.checkpointing.timeout": "5 min",

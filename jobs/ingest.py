@@ -5,7 +5,7 @@ Operators in order:
 2. judge       vectorised Python: decode, required and type rules, late and future rules, item columns stamped
 3. dead        refused records with their reason → `events.dead`, exactly once
 4. dedupe      first of each (event_id, occurred_at), keyed state with TTL = dedupe window + lateness + future
-5. clean       accepted records → `events.clean`, exactly once, keyed by user
+5. clean       accepted records → `events.clean`, exactly once, keyed by the source's key (the user)
 
 events = clean + duplicates + dead, for each partition. The rules come before the dedupe, so that a good
 retry of a bad first copy still counts. Mini-batch stays off: with it the planner turns the dedupe into
@@ -32,7 +32,7 @@ def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[s
     events = tables.read_committed(settings.bootstrap, source.topic, group=JOB) | {"format": "raw"}
     clean = tables.exactly_once(settings.bootstrap, clean_topic(source), prefix=f"{JOB}-{source.name}-clean") | {
         "key.format": "raw",
-        "key.fields": "user_id",
+        "key.fields": "key",
         "value.format": "raw",
         "value.fields-include": "EXCEPT_KEY",
     }
@@ -42,7 +42,7 @@ def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[s
           payload BYTES, `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL,
           appended TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, arrived AS PROCTIME()
         ) WITH ({tables.options(events)})""",
-        f"CREATE TEMPORARY TABLE clean (user_id STRING, record BYTES) WITH ({tables.options(clean)})",
+        f"CREATE TEMPORARY TABLE clean (`key` STRING, record BYTES) WITH ({tables.options(clean)})",
         f"""CREATE TEMPORARY TABLE dead (
           reason STRING NOT NULL, topic STRING NOT NULL, `partition` INT NOT NULL, `offset` BIGINT NOT NULL,
           payload BYTES, `at` BIGINT NOT NULL
@@ -54,9 +54,9 @@ def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[s
         f"""INSERT INTO dead
         SELECT verdict.reason, '{source.topic}', `partition`, `offset`, payload, verdict.appended_at FROM judged
         WHERE verdict.reason IS NOT NULL""",
-        """INSERT INTO clean SELECT user_id, record FROM (
-          SELECT user_id, record, ROW_NUMBER() OVER (PARTITION BY event_id, occurred_at ORDER BY arrived) AS copy
-          FROM (SELECT verdict.user_id AS user_id, verdict.record AS record, verdict.event_id AS event_id,
+        """INSERT INTO clean SELECT `key`, record FROM (
+          SELECT `key`, record, ROW_NUMBER() OVER (PARTITION BY event_id, occurred_at ORDER BY arrived) AS copy
+          FROM (SELECT verdict.`key` AS `key`, verdict.record AS record, verdict.event_id AS event_id,
             verdict.occurred_at AS occurred_at, arrived FROM judged WHERE verdict.reason IS NULL)
         ) WHERE copy = 1""",
     ]

@@ -39,6 +39,11 @@ class Source(Struct, frozen=True):
         """The columns of an accepted event: declared ones, then stamped ones."""
         return self.columns + (self.stamp.columns if self.stamp else ())
 
+    @property
+    def key(self) -> str:
+        """The column that keys the clean topic: `user_id` where the source has one, else the dedupe column."""
+        return "user_id" if self.type_of("user_id") else self.dedupe
+
     def type_of(self, name: str) -> ColumnType | None:
         """The type of a column of an accepted event, None where it has no such column."""
         return next((column.type for column in self.event_columns if column.name == name), None)

@@ -50,6 +50,10 @@ class Loader:
         finally:
             self._consumer.close()
 
+    def close(self) -> None:
+        """Leave the topics."""
+        self._consumer.close()
+
     def load_batch(self, timeout_s: float = 0.1) -> int:
         """Load one batch; returns its number of records."""
         records = [message for message in self._consumer.consume(BATCH, timeout=timeout_s) if not _failed(message)]

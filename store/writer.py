@@ -20,20 +20,24 @@ _JITTER_SHARE = 16  # keys that were written together expire over a sixteenth of
 
 
 class Spans(Struct, frozen=True):
-    """How long a group's tiles count: `retain_ms`, the span of each tile size, and a hash's usual most fields."""
+    """How long a group's tiles are kept: `retain_ms`, for each tile size `kept_ms`, and a hash's usual most fields."""
 
     retain_ms: int
-    span_ms: dict[int, int]
+    kept_ms: dict[int, int]
     usual_fields: int
 
 
 def spans_of(group: Group) -> Spans:
-    """The spans of a group, from its aggregates."""
+    """The spans of a group: a tile is kept for its window and for what `retain` goes beyond the longest one.
+
+    Reads may go that far back in time: by default the lateness, more where the file says `retain`.
+    """
     span_ms: dict[int, int] = {}
     for aggregate in group.aggregates:
         span_ms[aggregate.tile_ms] = max(span_ms.get(aggregate.tile_ms, 0), aggregate.span_ms)
-    tiles = sum(span // size + 1 for size, span in span_ms.items())
-    return Spans(group.retain_ms, span_ms, 2 * tiles)
+    back_ms = group.retain_ms - max(span_ms.values(), default=group.retain_ms)
+    kept_ms = {size: span + back_ms for size, span in span_ms.items()}
+    return Spans(group.retain_ms, kept_ms, 2 * sum(kept // size + 1 for size, kept in kept_ms.items()))
 
 
 class Writer:
@@ -71,13 +75,13 @@ class Writer:
     def _queue_tiles(self, pipeline: "Pipeline", key: str, writes: list[TileWrite], spans: Spans, clock: int) -> None:
         ends_at = max(tile.ends_at for tile in writes)
         expired: list[int] = []
-        for size, span in spans.span_ms.items():
-            expired += [size // 1000, clock - span]
+        for size, kept in spans.kept_ms.items():
+            expired += [size // 1000, clock - kept]
         pairs: list[bytes] = []
         for tile in writes:
             pairs += [tile.field, tile.value]
         life = _life_ms(key, ends_at + spans.retain_ms - clock)
-        self._script(keys=[key], args=[life, spans.usual_fields, len(spans.span_ms), *expired, *pairs], client=pipeline)
+        self._script(keys=[key], args=[life, spans.usual_fields, len(spans.kept_ms), *expired, *pairs], client=pipeline)
 
     def _queue_sequences(
         self, pipeline: "Pipeline", sequences: Iterable[tuple[Spans, SequenceWrite]], clock: int

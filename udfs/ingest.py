@@ -13,7 +13,7 @@ from udfs.item_history import ItemHistory, ItemTail
 
 VERDICT = DataTypes.ROW(
     [
-        DataTypes.FIELD("user_id", DataTypes.STRING()),
+        DataTypes.FIELD("key", DataTypes.STRING()),
         DataTypes.FIELD("event_id", DataTypes.STRING()),
         DataTypes.FIELD("occurred_at", DataTypes.BIGINT()),
         DataTypes.FIELD("record", DataTypes.BYTES()),
@@ -68,4 +68,4 @@ class JudgeEvents(ScalarFunction):
         event["source_offset"] = int(offset)
         record = self._decoder.contract.encode(event)
         occurred_at = event[self._source.event_time]
-        return event["user_id"], event[self._source.dedupe], occurred_at, record, None, appended_ms
+        return event[self._source.key], event[self._source.dedupe], occurred_at, record, None, appended_ms

@@ -119,7 +119,7 @@ def test_nearest_equals_sorting():
     allowed = generator.random(300) < 0.5
     for count in (0, 1, 7, 150, 400):
         for mask in (None, allowed, np.zeros(300, np.bool_)):
-            places, products = index.search(user, count, mask)
+            places, products = index.search(user, count, allowed=mask)
             every = index.vectors @ user
             candidates = np.arange(300) if mask is None else np.flatnonzero(mask)
             expected = sorted(candidates.tolist(), key=lambda place: (-every[place], place))[:count]

@@ -1,0 +1,1 @@
+"""Samples in, numbered versions out: test-then-train, deltas, snapshots."""

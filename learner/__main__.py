@@ -1,0 +1,71 @@
+"""`python -m learner`: learn from topic `samples` and publish versions."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from learner.app import App, AppSettings, steady
+from learner.loop import LoopSettings
+from models.config import RankerConfig
+
+KEY_VARIABLE = "HEADRACE_MODEL_KEY"
+
+
+def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
+    """Settings from the command line and the signing key."""
+    reference = LoopSettings()
+    parser = argparse.ArgumentParser(prog="learner", description=__doc__)
+    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
+    parser.add_argument("--artefacts", required=True, type=Path, help="folder for snapshots and the journal")
+    parser.add_argument("--model", default=reference.model, help="the model's name: key of its versions")
+    parser.add_argument("--cadence-s", type=int, default=reference.cadence_ms // 1000, help="a version each, >= 10")
+    parser.add_argument("--snapshot-s", type=int, default=reference.snapshot_ms // 1000, help="a snapshot each")
+    parser.add_argument("--wait-s", type=int, default=reference.wait_ms // 1000, help="how long a slot stays open")
+    parser.add_argument("--batch", type=int, default=reference.batch, help="samples a micro-batch")
+    parser.add_argument("--seed", type=int, default=reference.seed, help="of the first dense tensors")
+    parser.add_argument("--stop-at-end", action="store_true", help="leave when the log has been read to its end")
+    options = parser.parse_args(arguments)
+    problems = _problems(options, key)
+    if problems:
+        parser.error("; ".join(problems))
+    loop = LoopSettings(
+        model=options.model,
+        cadence_ms=options.cadence_s * 1000,
+        snapshot_ms=options.snapshot_s * 1000,
+        wait_ms=options.wait_s * 1000,
+        batch=options.batch,
+        seed=options.seed,
+    )
+    return AppSettings(
+        bootstrap=options.bootstrap,
+        artefacts=options.artefacts,
+        key=key.encode(),
+        loop=loop,
+        config=RankerConfig(),
+        stop_at_end=options.stop_at_end,
+    )
+
+
+def _problems(options: argparse.Namespace, key: str) -> list[str]:
+    found: list[str] = []
+    if not key:
+        found.append(f"{KEY_VARIABLE} is not set: versions are signed with it, and serving needs the same")
+    if options.cadence_s < 10:
+        found.append(f"--cadence-s is {options.cadence_s}, must be at least 10")
+    if options.snapshot_s % max(options.cadence_s, 1):
+        found.append(f"--snapshot-s is {options.snapshot_s}, must be a multiple of --cadence-s")
+    if options.batch < 1:
+        found.append(f"--batch is {options.batch}, must be positive")
+    return found
+
+
+def main() -> None:
+    """Run the learner."""
+    settings = parse(None, os.environ.get(KEY_VARIABLE, ""))
+    steady()
+    App(settings).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The learner's journal: one JSON line a version, with its metrics; and one a thing worth knowing."""
+
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from learner.loop import Publication
+
+
+class Journal:
+    """Writes lines to a file and, shorter, to the standard output."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab")
+        self._since_s = time.monotonic()
+        self._learnt = 0
+
+    def note(self, event: str, **facts: str | float) -> None:
+        """Print a line about anything but a version."""
+        self._print({"event": event, **facts})
+
+    def version(self, publication: Publication, *, offset: int, faults: dict[str, int]) -> None:
+        """Write a published version's line and print its headline."""
+        manifest = publication.manifest
+        now_s = time.monotonic()
+        rate = (offset - self._learnt) / max(now_s - self._since_s, 1e-9)
+        self._since_s, self._learnt = now_s, offset
+        headline = {
+            "event": "version",
+            "version": manifest.version,
+            "clock_ms": manifest.to_ms,
+            "offset": offset,
+            "rows": sum(manifest.rows.values()),
+            "bytes": sum(map(len, publication.chunks)),
+            "samples_per_s": round(rate, 1),
+        }
+        line = {**headline, "faults": faults, "window": publication.window, "rolling": publication.rolling}
+        self._file.write(msgspec.json.encode(line) + b"\n")
+        self._file.flush()
+        loss = publication.rolling.get("published.all.click.log_loss")
+        self._print(headline if loss is None else {**headline, "click_log_loss": round(loss, 5)})
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @staticmethod
+    def _print(line: dict[str, str | float | int]) -> None:
+        sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+        sys.stdout.buffer.flush()

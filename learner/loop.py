@@ -1,0 +1,258 @@
+"""The learner: samples in the log's order in, versions and checkpoints out. No I/O and no clock of its own.
+
+Its clock is the running maximum of `known_at`. Batches are cut by count and, with versions and checkpoints, by that
+clock; so the same samples make the same versions bit for bit, however they are handed over.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush
+
+import msgspec
+import numpy as np
+
+from learner.collate import CORRECTION, Collator
+from learner.metrics import Predicted, Prequential
+from models.arrays import Arrays, flatten, unflatten
+from models.batch import Batch
+from models.config import RankerConfig
+from models.ranker import from_numpy
+from models.rowset import RowSource
+from models.state import ModelState
+from models.training import Trainer, predict
+from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks, manifest_hash
+from schemas.rows import Coding
+from schemas.samples import Sample
+from schemas.snapshot import SnapshotMeta
+
+_NEW_BELOW = 10  # sightings under which an item counts as new
+_IN_MANIFEST = ("log_loss", "log_error", "calibration", "auc")
+
+
+class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """When to cut what.
+
+    Attributes:
+        cadence_ms: a version each; `snapshot_ms`, a multiple of it: a checkpoint each.
+        batch: samples a micro-batch.
+        wait_ms: how long a slot stays open; in a new model positives of the first `wait_ms` are held until their
+            slots close, so that it does not begin on positives alone.
+        seed: of the first dense tensors.
+    """
+
+    model: str = "ranker"
+    cadence_ms: int = 60_000
+    snapshot_ms: int = 600_000
+    batch: int = 256
+    wait_ms: int = 600_000
+    coding: Coding = "int8"
+    seed: int = 0
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True):
+    """A version ready to be sent. `window`, `rolling`: prequential metrics."""
+
+    manifest: Manifest
+    hash: str
+    chunks: list[bytes]
+    window: dict[str, float]
+    rolling: dict[str, float]
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """A snapshot ready to be written."""
+
+    meta: SnapshotMeta
+    arrays: Arrays
+
+
+class Learner:
+    """Test, then train."""
+
+    def __init__(self, settings: LoopSettings, config: RankerConfig) -> None:
+        self.settings = settings
+        self.config = config
+        self.trainer = Trainer(config, np.random.default_rng(settings.seed))
+        self.published = ModelState.empty(config)
+        self.faults: Counter[str] = Counter()
+        self.offset = 0  # of the next sample to read
+        self.epoch, self.seq, self.hash = 1, 0, ""
+        self.clock_ms = 0
+        self._started_ms = self._published_ms = self._next_publish_ms = self._next_snapshot_ms = 0
+        self._batch: list[Sample] = []
+        self._held: list[tuple[int, int, Sample]] = []  # heap of (release, arrival, sample)
+        self._arrivals = 0
+        self._metrics = Prequential()
+        self._collator = Collator(config.history)
+
+    def feed(self, samples: Iterable[tuple[int, Sample | None]]) -> Iterator[Publication | Checkpoint]:
+        """Learn samples given with their offsets (None: unreadable); what is cut on the way is yielded there and then.
+
+        The learner stands still at each yield: what is sent or written then is exactly that state.
+        """
+        for offset, sample in samples:
+            self.offset = offset
+            if sample is None:
+                self.faults["unreadable"] += 1
+                self.offset = offset + 1
+                continue
+            if sample.known_at > self.clock_ms:
+                yield from self._advance(sample.known_at)
+            self.offset = offset + 1
+            fault = self._collator.fault(sample)
+            if fault:
+                self.faults[fault] += 1
+            elif self._positive(sample) and sample.known_at < self._started_ms + self.settings.wait_ms:
+                self._hold(sample)
+            else:
+                self._take(sample)
+
+    def finish(self) -> Iterator[Publication | Checkpoint]:
+        """End a batch run: learn what is left, publish, checkpoint. What is held stays held."""
+        self._learn()
+        yield self._publish()
+        yield self._checkpoint()
+
+    def begin_epoch(self, epoch: int) -> Publication:
+        """Go on from here in a new epoch, whose first version holds the whole model."""
+        self.epoch, self.seq, self.hash = epoch, 0, ""
+        self.trainer.touch_all()
+        return self._publish()
+
+    def checkpoint(self) -> Checkpoint:
+        """Where the learner stands. Only right at a version's yield, when no batch is open."""
+        return self._checkpoint()
+
+    @classmethod
+    def restored(cls, settings: LoopSettings, meta: SnapshotMeta, *, arrays: Arrays) -> "Learner":
+        """The learner that a checkpoint was taken of; feed it from `offset` on."""
+        learner = cls(settings, RankerConfig.parse(meta.settings))
+        state = unflatten(arrays)
+        learner.trainer = Trainer.restored(learner.config, state)
+        version = f"{meta.epoch}.{meta.seq}"
+        learner.published = ModelState.published(learner.config, state, version=version, coding=settings.coding)
+        learner.epoch, learner.seq, learner.hash = meta.epoch, meta.seq, meta.hash
+        learner.clock_ms, learner.offset = meta.clock_ms, meta.offset
+        learner._started_ms, learner._published_ms = meta.started_ms, meta.published_ms
+        learner._next_publish_ms, learner._next_snapshot_ms = meta.next_publish_ms, meta.next_snapshot_ms
+        learner._metrics.resume({name.removeprefix("metrics/"): values for name, values in arrays.items()})
+        held = msgspec.msgpack.decode(arrays["loop/held"].tobytes(), type=list[tuple[int, Sample]])
+        learner._held = [(release, arrival, sample) for arrival, (release, sample) in enumerate(held)]
+        learner._arrivals = len(held)
+        faults = msgspec.msgpack.decode(arrays["loop/faults"].tobytes(), type=dict[str, int])
+        learner.faults = Counter(faults)
+        return learner
+
+    def _advance(self, to_ms: int) -> Iterator[Publication | Checkpoint]:
+        """Move the clock; when it passes a cut, everything before the cut is learnt and published first."""
+        settings = self.settings
+        if not self.clock_ms:
+            self._started_ms = self._published_ms = to_ms
+            self._next_publish_ms = (to_ms // settings.cadence_ms + 1) * settings.cadence_ms
+            self._next_snapshot_ms = (to_ms // settings.snapshot_ms + 1) * settings.snapshot_ms
+        if to_ms >= self._next_publish_ms:
+            self._learn()
+            self._next_publish_ms = (to_ms // settings.cadence_ms + 1) * settings.cadence_ms
+            yield self._publish()
+            if to_ms >= self._next_snapshot_ms:
+                self._next_snapshot_ms = (to_ms // settings.snapshot_ms + 1) * settings.snapshot_ms
+                yield self._checkpoint()
+        self.clock_ms = to_ms
+        while self._held and self._held[0][0] <= to_ms:
+            self._take(heappop(self._held)[2])
+
+    @staticmethod
+    def _positive(sample: Sample) -> bool:
+        return sample.kind != CORRECTION and bool(sample.click or sample.converted or sample.engagement)
+
+    def _hold(self, sample: Sample) -> None:
+        release = sample.served_at + self.settings.wait_ms
+        if release <= self.clock_ms:
+            self._take(sample)
+            return
+        heappush(self._held, (release, self._arrivals, sample))
+        self._arrivals += 1
+
+    def _take(self, sample: Sample) -> None:
+        self._batch.append(sample)
+        if len(self._batch) >= self.settings.batch:
+            self._learn()
+
+    def _learn(self) -> None:
+        if not self._batch:
+            return
+        samples, self._batch = self._batch, []
+        batch = self._collator.batch(samples, self.clock_ms)
+        new_item, new_user = self._newness(batch)
+        sources: dict[str, RowSource] = {**self.published.tables}
+        published = predict(self.config, from_numpy(self.published.dense), tables=sources, batch=batch)
+        seen = Predicted(
+            batch=batch,
+            closes_ms=np.array([sample.served_at + self.settings.wait_ms for sample in samples], np.int64),
+            counted=np.array([sample.kind != CORRECTION for sample in samples], np.bool_),
+            published=published,
+            live=self.trainer.learn(batch),
+            new_item=new_item,
+            new_user=new_user,
+        )
+        self._metrics.record(seen)
+
+    def _newness(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        items, users = self.trainer.tables["item"], self.trainer.tables["user"]
+        places = items.find(batch.items)
+        return (places == 0) | (items.sightings(places) < _NEW_BELOW), users.find(batch.users) == 0
+
+    def _publish(self) -> Publication:
+        window, rolling = self._metrics.cut(self.clock_ms)
+        update = self.trainer.changes()
+        chunks = encode_chunks(update, coding=self.settings.coding)
+        self.seq += 1
+        manifest = self._manifest(update, chunks, rolling=rolling)
+        digest = manifest_hash(msgspec.json.encode(manifest))
+        self.hash, self._published_ms = digest, self.clock_ms
+        self.published = self.published.apply(Delta(manifest, digest, decode_chunks(chunks)))
+        return Publication(manifest=manifest, hash=digest, chunks=chunks, window=window, rolling=rolling)
+
+    def _manifest(self, update: Update, chunks: list[bytes], *, rolling: dict[str, float]) -> Manifest:
+        return Manifest(
+            model=self.settings.model,
+            epoch=self.epoch,
+            seq=self.seq,
+            parent=self.hash,
+            chunks=[hashlib.sha256(chunk).hexdigest() for chunk in chunks],
+            schema=self.config.schema(),
+            settings=self.config.settings(),
+            from_ms=self._published_ms,
+            to_ms=self.clock_ms,
+            offsets={"0": self.offset},
+            rows={name: len(table.ids) for name, table in update.tables.items()},
+            gone={name: len(table.gone) for name, table in update.tables.items()},
+            stats={
+                name: value
+                for name, value in rolling.items()
+                if name.startswith("published.all.") and name.endswith(_IN_MANIFEST)
+            },
+        )
+
+    def _checkpoint(self) -> Checkpoint:
+        held = [(release, sample) for release, _, sample in sorted(self._held, key=lambda entry: entry[:2])]
+        packed = {"loop/held": msgspec.msgpack.encode(held), "loop/faults": msgspec.msgpack.encode(dict(self.faults))}
+        arrays = flatten(self.trainer.state())
+        arrays |= {f"metrics/{name}": values for name, values in self._metrics.arrays().items()}
+        arrays |= {name: np.frombuffer(packing, np.uint8) for name, packing in packed.items()}
+        meta = SnapshotMeta(
+            model=self.settings.model,
+            epoch=self.epoch,
+            seq=self.seq,
+            hash=self.hash,
+            schema=self.config.schema(),
+            settings=self.config.settings(),
+            clock_ms=self.clock_ms,
+            started_ms=self._started_ms,
+            published_ms=self._published_ms,
+            next_publish_ms=self._next_publish_ms,
+            next_snapshot_ms=self._next_snapshot_ms,
+            offset=self.offset,
+        )
+        return Checkpoint(meta, arrays)

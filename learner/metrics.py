@@ -1,0 +1,144 @@
+"""Prequential metrics: every sample is predicted before it is learnt, and counted once its slot has closed.
+
+A positive is known at once, a negative only when its wait is over. Counted as they come, a window would mix the
+positives of one time with the negatives of another; so a positive waits for its slot's end too.
+"""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from models.axes import Doubles, Flags, Floats
+from models.batch import Batch
+from schemas.samples import HEADS
+
+Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
+
+SIDES = ("published", "live")
+SEGMENTS = ("all", "new_items", "new_users")
+_LOGISTIC = 2  # the first heads are chances, the last is seconds
+_BINS = 256  # of the logit in [-8, 8]: AUC to about 0.001
+_SPAN = 8.0
+_KEPT = 0.9  # of the rolling sums at each version: a memory of about ten
+
+
+class Predicted(Struct, frozen=True, kw_only=True):
+    """A batch with what was predicted for it. `published`, `live`: [B, H]; `new_item`, `new_user`: [B]."""
+
+    batch: Batch
+    closes_ms: NDArray[np.int64]
+    counted: Flags
+    published: Floats
+    live: Floats
+    new_item: Flags
+    new_user: Flags
+
+
+class Prequential:
+    """Sums of the window since the last version and rolling sums over versions.
+
+    Axes: side 2, segment 3, head 3, then (weight, loss, predicted, observed); histograms by outcome and bin.
+    """
+
+    def __init__(self) -> None:
+        shape = (len(SIDES), len(SEGMENTS))
+        self._open: Doubles = np.zeros((0, 1 + 4 * len(HEADS) + len(SEGMENTS)))
+        self._sums: Doubles = np.zeros((*shape, len(HEADS), 4))
+        self._bins: Doubles = np.zeros((*shape, _LOGISTIC, 2, _BINS))
+        self._arrived: list[Doubles] = []
+
+    def record(self, seen: Predicted) -> None:
+        """Keep a batch's predictions until its slots close; corrections are not counted again."""
+        batch = seen.batch
+        columns = [
+            seen.closes_ms[:, None],
+            batch.labels,
+            batch.weights,
+            seen.published,
+            seen.live,
+            np.ones((len(batch), 1)),
+            seen.new_item[:, None],
+            seen.new_user[:, None],
+        ]
+        self._arrived.append(np.concatenate(columns, axis=1, dtype=np.float64)[seen.counted])
+
+    def cut(self, clock_ms: int) -> tuple[dict[str, float], dict[str, float]]:
+        """End a window: (metrics of the window, rolling metrics). Undefined ones are left out."""
+        rows = np.concatenate([self._open, *self._arrived])
+        self._arrived = []
+        closed = rows[:, 0] <= clock_ms
+        self._open = rows[~closed]
+        sums, bins = _count(rows[closed])
+        self._sums = self._sums * _KEPT + sums
+        self._bins = self._bins * _KEPT + bins
+        return _summary(sums, bins), _summary(self._sums, self._bins)
+
+    def arrays(self) -> dict[str, Doubles]:
+        """State just after a cut."""
+        return {"open": self._open.copy(), "sums": self._sums.copy(), "bins": self._bins.copy()}
+
+    def resume(self, arrays: Arrays) -> None:
+        """Go on from `arrays`."""
+        self._open, self._sums, self._bins = (arrays[name].astype(np.float64) for name in ("open", "sums", "bins"))
+        self._arrived = []
+
+
+def _count(rows: Doubles) -> tuple[Doubles, Doubles]:
+    heads = len(HEADS)
+    labels, weights = rows[:, 1 : 1 + heads], rows[:, 1 + heads : 1 + 2 * heads]
+    sums = np.zeros((len(SIDES), len(SEGMENTS), heads, 4))
+    bins = np.zeros((len(SIDES), len(SEGMENTS), _LOGISTIC, 2, _BINS))
+    for side in range(len(SIDES)):
+        predicted = rows[:, 1 + (2 + side) * heads : 1 + (3 + side) * heads]
+        losses = _losses(predicted, labels)
+        chance = np.clip(predicted[:, :_LOGISTIC], 1e-7, 1 - 1e-7)
+        places = ((np.log(chance / (1 - chance)) + _SPAN) * (_BINS / (2 * _SPAN))).clip(0, _BINS - 1).astype(np.int64)
+        for segment in range(len(SEGMENTS)):
+            weight = weights * rows[:, 1 + 4 * heads + segment, None]
+            for column, value in enumerate((np.ones_like(losses), losses, predicted, labels)):
+                sums[side, segment, :, column] = (weight * value).sum(axis=0)
+            for head in range(_LOGISTIC):
+                for outcome, share in enumerate((1 - labels[:, head], labels[:, head])):
+                    bins[side, segment, head, outcome] = np.bincount(
+                        places[:, head], weights=weight[:, head] * share, minlength=_BINS
+                    )
+    return sums, bins
+
+
+def _losses(predicted: Doubles, labels: Doubles) -> Doubles:
+    chance = np.clip(predicted[:, :_LOGISTIC], 1e-7, 1 - 1e-7)
+    truth = labels[:, :_LOGISTIC]
+    logistic = -(truth * np.log(chance) + (1 - truth) * np.log(1 - chance))
+    absolute = np.abs(np.log1p(predicted[:, _LOGISTIC:]) - np.log1p(labels[:, _LOGISTIC:]))
+    return np.concatenate([logistic, absolute], axis=1)
+
+
+def _summary(sums: Doubles, bins: Doubles) -> dict[str, float]:
+    """Names are `side.segment.head.metric`."""
+    summary: dict[str, float] = {}
+    for side, side_name in enumerate(SIDES):
+        for segment, segment_name in enumerate(SEGMENTS):
+            for head, head_name in enumerate(HEADS):
+                weight, loss, predicted, observed = (float(value) for value in sums[side, segment, head])
+                if weight <= 0:
+                    continue
+                name = f"{side_name}.{segment_name}.{head_name}"
+                summary[f"{name}.weight"] = weight
+                summary[f"{name}.{'log_loss' if head < _LOGISTIC else 'log_error'}"] = loss / weight
+                if observed > 0:
+                    summary[f"{name}.calibration"] = predicted / observed
+                rate = observed / weight
+                if head < _LOGISTIC and 0 < rate < 1:
+                    entropy = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
+                    summary[f"{name}.normalised_entropy"] = float(loss / weight / entropy)
+                    summary[f"{name}.auc"] = area(bins[side, segment, head, 0], bins[side, segment, head, 1])
+    return summary
+
+
+def area(negatives: Doubles, positives: Doubles) -> float:
+    """Area under the ROC curve of two histograms over the same ascending bins; a shared bin counts half."""
+    below = np.cumsum(negatives) - negatives
+    return float((positives * (below + negatives / 2)).sum() / (negatives.sum() * positives.sum()))

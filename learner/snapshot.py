@@ -1,0 +1,133 @@
+"""Snapshots on disk: one folder a snapshot, written under another name, synced, then renamed."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from safetensors import numpy as safetensors
+
+from learner.loop import Checkpoint
+from models.arrays import Arrays
+from schemas.snapshot import SnapshotMeta
+
+ARRAYS, META, PINNED = "arrays.safetensors", "meta.json", "pinned"
+_UNFINISHED = ".tmp-"
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+
+
+class SnapshotError(ValueError):
+    """A snapshot's files do not fit together."""
+
+
+class Snapshots:
+    """The snapshots of one model, `FOLDER/EPOCH.SEQ/`.
+
+    Kept: those of the last 48 h of the samples' clock, the first of each day for 30 days, and for ever those
+    with a file `pinned` in them. The newest always stays.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """Write a checkpoint; after this returns it survives a crash."""
+        meta = checkpoint.meta
+        self.folder.mkdir(parents=True, exist_ok=True)
+        unfinished = self.folder / f"{_UNFINISHED}{meta.epoch}.{meta.seq}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        packed = safetensors.save(dict(checkpoint.arrays))
+        meta = msgspec.structs.replace(meta, arrays_sha256=hashlib.sha256(packed).hexdigest())
+        _write(unfinished / ARRAYS, packed)
+        _write(unfinished / META, msgspec.json.format(msgspec.json.encode(meta), indent=2))
+        _sync(unfinished)
+        final = self.folder / f"{meta.epoch}.{meta.seq}"
+        shutil.rmtree(final, ignore_errors=True)
+        unfinished.rename(final)
+        _sync(self.folder)
+        self._retain()
+        return final
+
+    def latest(self) -> Path | None:
+        """Folder of the newest snapshot whose files are whole; damaged ones are passed over."""
+        for folder in reversed(list(self._finished())):
+            try:
+                load(folder)
+            except SnapshotError:
+                continue
+            return folder
+        return None
+
+    def _finished(self) -> Iterator[Path]:
+        """Folders in the order of their versions."""
+        folders = [path for path in self.folder.glob("[0-9]*.[0-9]*") if (path / META).is_file()]
+        yield from sorted(folders, key=lambda path: tuple(map(int, path.name.split("."))))
+
+    def _retain(self) -> None:
+        clocks: dict[Path, int] = {}
+        for folder in self._finished():
+            with suppress(SnapshotError):  # a damaged one is left for its owner to look at
+                clocks[folder] = _meta(folder).clock_ms
+        for folder in retired(clocks, pinned={folder for folder in clocks if (folder / PINNED).exists()}):
+            shutil.rmtree(folder)
+
+
+def retired(clocks: dict[Path, int], pinned: set[Path]) -> list[Path]:
+    """Which snapshots are no longer kept. `clocks`: the samples' clock of each, in the order of versions."""
+    newest = max(clocks.values(), default=0)
+    days: set[int] = set()
+    gone: list[Path] = []
+    for folder, clock_ms in list(clocks.items())[:-1]:
+        age_ms, day = newest - clock_ms, clock_ms // _DAY_MS
+        first_of_day = day not in days
+        days.add(day)
+        if folder not in pinned and age_ms > 48 * _HOUR_MS and not (first_of_day and age_ms <= 30 * _DAY_MS):
+            gone.append(folder)
+    return gone
+
+
+def load(folder: Path) -> tuple[SnapshotMeta, Arrays]:
+    """A snapshot's meta and arrays.
+
+    Raises:
+        SnapshotError: a file is missing, cut short or changed.
+    """
+    meta = _meta(folder)
+    try:
+        packed = (folder / ARRAYS).read_bytes()
+    except OSError as error:
+        message = f"{folder}: {ARRAYS} cannot be read ({error}); remove the folder to fall back to an older snapshot"
+        raise SnapshotError(message) from error
+    digest = hashlib.sha256(packed).hexdigest()
+    if digest != meta.arrays_sha256:
+        message = f"{folder}: {ARRAYS} has hash {digest[:12]}, {META} says {meta.arrays_sha256[:12]}; remove the folder"
+        raise SnapshotError(message)
+    return meta, dict(safetensors.load(packed))
+
+
+def _meta(folder: Path) -> SnapshotMeta:
+    try:
+        return msgspec.json.decode((folder / META).read_bytes(), type=SnapshotMeta)
+    except (OSError, msgspec.DecodeError) as error:
+        message = f"{folder}: {META} cannot be read ({error}); remove the folder to fall back to an older snapshot"
+        raise SnapshotError(message) from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,53 @@
+"""A training state as named arrays, the content of a snapshot's `arrays.safetensors`, and back."""
+
+from typing import TypeAlias, cast
+
+import numpy as np
+from msgspec import structs
+from numpy.typing import NDArray
+
+from models.axes import Floats
+from models.table import TableState
+from models.training import TrainingState
+
+Arrays: TypeAlias = dict[str, NDArray[np.generic]]
+
+
+def flatten(state: TrainingState) -> Arrays:
+    """Names are `table/T/FIELD`, `dense/NAME`, `moment/NAME`, `count/NAME`."""
+    arrays: Arrays = {
+        f"table/{name}/{field}": values
+        for name, table in state.tables.items()
+        for field, values in structs.asdict(table).items()
+    }
+    arrays |= {f"dense/{name}": values for name, values in state.dense.items()}
+    arrays |= {f"moment/{name}": values for name, values in state.moments.items()}
+    arrays["count/steps"] = np.array([state.steps], np.int64)
+    arrays["count/period"] = np.array([state.period], np.int64)
+    arrays["count/sightings"] = np.array([state.sightings], np.float64)
+    return arrays
+
+
+def unflatten(arrays: Arrays) -> TrainingState:
+    """The state whose arrays these are; names it does not know are left alone.
+
+    Raises:
+        KeyError: an array is missing.
+    """
+    fields: dict[str, Arrays] = {}
+    for name, values in arrays.items():
+        head, _, rest = name.rpartition("/")
+        fields.setdefault(head, {})[rest] = values
+    tables = {head.removeprefix("table/"): of for head, of in fields.items() if head.startswith("table/")}
+    wanted = TableState.__struct_fields__
+    return TrainingState(
+        tables={
+            name: TableState(**cast(dict[str, Floats], {field: of[field] for field in wanted}))  # pyright: ignore[reportArgumentType]
+            for name, of in tables.items()
+        },
+        dense=cast(dict[str, Floats], fields["dense"]),
+        moments=cast(dict[str, Floats], fields["moment"]),
+        steps=int(arrays["count/steps"][0]),
+        period=int(arrays["count/period"][0]),
+        sightings=float(arrays["count/sightings"][0]),
+    )

@@ -1,0 +1,32 @@
+"""A micro-batch, as arrays."""
+
+from msgspec import Struct
+
+from models.axes import Floats, Ids
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """B samples.
+
+    Attributes:
+        users, items, categories: [B]. `history`: [B, L], newest first, 0 where there is none.
+        dense: [B, F]. `positions`: [B], 0-based.
+        labels: [B, H] in the order of HEADS: 0 or 1, 0 or 1, seconds.
+        weights: [B, H], 0 where the head is not known.
+        undo: [B, H], weight of an earlier negative that a correction takes back.
+        at_ms: the learner's clock.
+    """
+
+    users: Ids
+    items: Ids
+    categories: Ids
+    history: Ids
+    dense: Floats
+    positions: Ids
+    labels: Floats
+    weights: Floats
+    undo: Floats
+    at_ms: int
+
+    def __len__(self) -> int:
+        return len(self.users)

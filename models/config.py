@@ -1,0 +1,120 @@
+"""The ranker's settings, its parameters' shapes, and the hash that says which versions fit which reader."""
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+from models.inputs import DENSE, FEATURE_SET
+from models.table import TableConfig
+from schemas.samples import HEADS
+
+_DAY_MS = 86_400_000
+TABLES = ("user", "item", "category")
+
+
+class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the whole model. The defaults are the reference configuration that all figures are stated for.
+
+    Attributes:
+        dim: D of every embedding. `history`: L, last items looked at. `positions`: P, later ones share the last bias.
+        attention: units that weigh a past item. `crosses` layers of rank `rank`. `hidden`: the MLP's layers.
+        vector: V of the retrieval vectors; `temperature` divides their cosine in the softmax.
+        dense_rate: Adam's step for dense tensors, with `beta_1`, `beta_2`. `clip`: longest dense gradient.
+        head_weights: loss weight of click, converted, engagement; `retrieval_weight` of the sampled softmax.
+        decay_ms: period after which accumulators decay; expiry is looked for as often.
+    """
+
+    dim: int = 16
+    history: int = 20
+    positions: int = 32
+    attention: int = 32
+    crosses: int = 2
+    rank: int = 32
+    hidden: tuple[int, int] = (64, 32)
+    vector: int = 16
+    temperature: float = 0.1
+    dense_rate: float = 0.003
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    clip: float = 5.0
+    head_weights: tuple[float, float, float] = (1.0, 1.0, 0.2)
+    retrieval_weight: float = 0.1
+    decay_ms: int = 6 * 3_600_000
+    embedding_rate: float = 0.08
+    item_admission: int = 2
+    user_admission: int = 2
+    item_keep_ms: int = 30 * _DAY_MS
+    user_keep_ms: int = 30 * _DAY_MS
+
+    @property
+    def width(self) -> int:
+        """W, columns of a row: one bias a head, then the vector."""
+        return len(HEADS) + self.dim
+
+    def tables(self) -> dict[str, TableConfig]:
+        """Settings of each table."""
+        alike = TableConfig(dim=self.dim, lead=len(HEADS), rate=self.embedding_rate)
+        replace = msgspec.structs.replace
+        return {
+            "user": replace(alike, admission=self.user_admission, keep_ms=self.user_keep_ms),
+            "item": replace(alike, admission=self.item_admission, keep_ms=self.item_keep_ms),
+            "category": replace(alike, admission=1, keep_ms=365 * _DAY_MS),
+        }
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every dense tensor. X = 6 D + F is the width of the joint input."""
+        dim, dense, heads = self.dim, len(DENSE), len(HEADS)
+        joint = 6 * dim + dense
+        first, second = self.hidden
+        crosses = {
+            f"cross_{layer}_{name}": shape
+            for layer in range(self.crosses)
+            for name, shape in {"down": (joint, self.rank), "up": (self.rank, joint), "bias": (joint,)}.items()
+        }
+        return {
+            "attend_past": (dim, self.attention),
+            "attend_now": (dim, self.attention),
+            "attend_both": (dim, self.attention),
+            "attend_bias": (self.attention,),
+            "attend_slot": (self.history,),
+            "attend_out": (self.attention,),
+            **crosses,
+            "mlp_1": (joint, first),
+            "mlp_1_bias": (first,),
+            "mlp_2": (first, second),
+            "mlp_2_bias": (second,),
+            "head": (joint + second, heads),
+            "head_bias": (heads,),
+            "position": (self.positions, heads),
+            "light": (dense,),
+            "light_bias": (1,),
+            "user_vector": (3 * dim, self.vector),
+            "user_vector_bias": (self.vector,),
+            "item_vector": (2 * dim, self.vector),
+            "item_vector_bias": (self.vector,),
+        }
+
+    def schema(self) -> str:
+        """Hash of what a reader must share: inputs, heads, widths, shapes; not of learning rates."""
+        agreed: Mapping[str, object] = {
+            "feature_set": FEATURE_SET,
+            "heads": HEADS,
+            "tables": dict.fromkeys(TABLES, self.width),
+            "shapes": self.shapes(),
+            "temperature": self.temperature,
+        }
+        return hashlib.sha256(msgspec.json.encode(agreed, order="sorted")).hexdigest()[:16]
+
+    def settings(self) -> str:
+        """The settings as JSON text, as a manifest carries them; `RankerConfig.parse` reads it."""
+        return msgspec.json.encode(self).decode()
+
+    @staticmethod
+    def parse(settings: str) -> "RankerConfig":
+        """The settings that a manifest or snapshot carries.
+
+        Raises:
+            msgspec.DecodeError: the text is not the JSON of a `RankerConfig`.
+        """
+        return msgspec.json.decode(settings, type=RankerConfig)

@@ -1,0 +1,148 @@
+"""The ranker's dense inputs: which feature values it reads and how each becomes a number near 1.
+
+Serving and replay both call `assemble`, and what serving computed travels in the exposure, so a
+sample is learnt from the very floats it was scored with. Every column is a pure function of the
+values given; the three rank columns also look at the other candidates of the request.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Literal, TypeAlias
+
+import numpy as np
+from msgspec import Struct
+
+from models.axes import Doubles, Floats
+
+Side: TypeAlias = Literal["user", "item", "cross"]
+Shape: TypeAlias = Literal["log", "rate", "plain"]
+
+
+class Column(Struct, frozen=True):
+    """One value read: where it comes from and how it is bent and scaled.
+
+    Shapes: `log` is log1p(x) * scale, `rate` is log((x + 0.001) / 0.05) * scale, so that a click rate of 5 %
+    is 0, `plain` is x * scale. All are clipped to [-3, 3]; a missing value (absent or NaN) becomes 0.
+    """
+
+    name: str
+    side: Side
+    shape: Shape
+    scale: float
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("user_recent.clicks_24h", "user", "log", 0.4),
+    Column("user_recent.idle_s", "user", "log", 0.15),
+    Column("user_recent.dwell_ewma", "user", "log", 0.3),
+    Column("user_category.affinity_total", "user", "log", 0.5),
+    Column("item_engagement.imps_1h", "item", "log", 0.2),
+    Column("item_engagement.clicks_1h", "item", "log", 0.3),
+    Column("item_engagement.imps_24h", "item", "log", 0.15),
+    Column("item_engagement.clicks_24h", "item", "log", 0.25),
+    Column("item_engagement.ctr_1h", "item", "rate", 0.5),
+    Column("item_engagement.ctr_24h", "item", "rate", 0.5),
+    Column("item_engagement.ctr_7d", "item", "rate", 0.5),
+    Column("item_engagement.heat_6h", "item", "log", 0.3),
+    Column("item_engagement.log_imps_24h", "item", "plain", 0.15),
+    Column("item.age_s", "item", "log", 0.08),
+    Column("item.price", "item", "log", 0.2),
+    Column("user_category.affinity", "cross", "log", 0.7),
+    Column("user_category.affinity_share", "cross", "plain", 2.0),
+    Column("user_category.skips_1h", "cross", "log", 0.5),
+    Column("user_category.skips_24h", "cross", "log", 0.4),
+    Column("item_next.strength", "cross", "log", 0.5),
+    Column("history.contains", "cross", "plain", 1.0),
+    Column("history.category_share", "cross", "plain", 2.0),
+)
+MISSING = ("user_recent.idle_s", "item_engagement.imps_24h", "item_next.strength", "item.price")
+RANKED = ("item_engagement.heat_6h", "item_engagement.clicks_24h", "item_engagement.ctr_24h")
+
+DENSE: tuple[str, ...] = (
+    *(column.name for column in COLUMNS),
+    *(f"{name}.missing" for name in MISSING),
+    *(f"{name}.rank" for name in RANKED),
+)
+FEATURE_SET = blake2b(
+    "\n".join((*(f"{c.name} {c.shape} {c.scale}" for c in COLUMNS), *DENSE)).encode(), digest_size=8
+).hexdigest()
+
+USER_INPUTS = tuple(column.name for column in COLUMNS if column.side == "user")
+ITEM_INPUTS = tuple(column.name for column in COLUMNS if column.side == "item")
+CROSS_INPUTS = tuple(column.name for column in COLUMNS if column.side == "cross")
+
+_LIMIT = 3.0
+_LARGEST = 1e15
+_PLACE = {column.name: place for place, column in enumerate(COLUMNS)}
+_SCALE = np.array([column.scale for column in COLUMNS])[:, None]
+_LOG = np.array([place for place, column in enumerate(COLUMNS) if column.shape == "log"])
+_RATE = np.array([place for place, column in enumerate(COLUMNS) if column.shape == "rate"])
+_MISSING = np.array([_PLACE[name] for name in MISSING])
+_RANKED = np.array([_PLACE[name] for name in RANKED])
+_SIDES: dict[Side, frozenset[str]] = {
+    "user": frozenset(USER_INPUTS),
+    "item": frozenset(ITEM_INPUTS),
+    "cross": frozenset(CROSS_INPUTS),
+}
+
+
+def assemble(
+    count: int,
+    *,
+    user: Mapping[str, float],
+    items: Mapping[str, Doubles],
+    crosses: Mapping[str, Doubles],
+) -> Floats:
+    """The dense inputs of one user's candidates.
+
+    Args:
+        count: C, the number of candidates.
+        user: value by name, of `USER_INPUTS`; absent or NaN is missing.
+        items: column [C] by name, of `ITEM_INPUTS`.
+        crosses: column [C] by name, of `CROSS_INPUTS`: what this user has to do with each candidate.
+
+    Returns:
+        float32 [C, F] in the order of `DENSE`; always finite.
+
+    Raises:
+        ValueError: a name is not an input, or a column has another length than `count`.
+    """
+    raw = np.full((len(COLUMNS), count), np.nan)
+    _fill(raw, "user", values=user)
+    _fill(raw, "item", values=items)
+    _fill(raw, "cross", values=crosses)
+    missing = ~np.isfinite(raw)
+    raw[missing] = 0.0
+    np.clip(raw, -_LARGEST, _LARGEST, out=raw)  # so that nothing overflows below
+    ranks = _ranks(raw[_RANKED])
+    raw[_LOG] = np.log1p(np.maximum(raw[_LOG], 0.0))
+    raw[_RATE] = np.log((np.maximum(raw[_RATE], 0.0) + 0.001) / 0.05)
+    raw[missing] = 0.0  # a missing rate is the 5 % prior, not a rate of 0
+    bent = np.clip(raw * _SCALE, -_LIMIT, _LIMIT)
+    # [22, C] + [4, C] + [3, C] -> [C, F]
+    return np.ascontiguousarray(np.concatenate([bent, missing[_MISSING], ranks]).T, dtype=np.float32)
+
+
+def _fill(raw: Doubles, side: Side, *, values: Mapping[str, float] | Mapping[str, Doubles]) -> None:
+    for name, value in values.items():
+        if name not in _SIDES[side]:
+            message = f"{name!r} is no {side} input of feature set {FEATURE_SET}; it reads {sorted(_SIDES[side])}"
+            raise ValueError(message)
+        if np.ndim(value) == 1 and np.shape(value) != (raw.shape[1],):
+            message = f"{name} has {np.shape(value)[0]} values for {raw.shape[1]} candidates; give one each"
+            raise ValueError(message)
+        raw[_PLACE[name]] = value
+
+
+def _ranks(values: Doubles) -> Doubles:
+    """Share of the candidates that a candidate beats, ties shared, in [0, 1]; 0.5 for one alone. [R, C] -> [R, C]."""
+    count = values.shape[1]
+    if count < 2:
+        return np.full_like(values, 0.5)
+    ordered = np.sort(values, axis=1)
+    ranks = np.empty_like(values)
+    for row in range(values.shape[0]):
+        below = ordered[row].searchsorted(values[row], side="left")
+        upto = ordered[row].searchsorted(values[row], side="right")
+        ranks[row] = (below + upto - 1) / (2 * (count - 1))
+    return ranks

@@ -1,0 +1,72 @@
+"""Adam over all dense tensors at once: they are views of one flat array."""
+
+# pyright: reportUnknownMemberType=false
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.axes import Floats
+from models.config import RankerConfig
+
+_EPSILON = np.float32(1e-8)
+# Biases that no other weight can stand in for must settle within minutes, not hours: at 0.003 a step, a position
+# bias of -2 takes 700 batches.
+_FASTER = {"position": 10.0, "head_bias": 10.0, "light_bias": 10.0, "light": 3.0}
+
+
+class Adam:
+    """Source: Kingma & Ba 2015, algorithm 1, with the gradient clipped to a norm. One flat step costs about 0.1 ms."""
+
+    def __init__(self, config: RankerConfig, dense: dict[str, Floats]) -> None:
+        self._config = config
+        self._shapes = config.shapes()
+        self._flat: Floats = np.concatenate([dense[name].reshape(-1) for name in self._shapes]).astype(np.float32)
+        self._first: Floats = np.zeros_like(self._flat)
+        self._second: Floats = np.zeros_like(self._flat)
+        self._pace: Floats = np.concatenate(
+            [np.full(int(np.prod(shape)), _FASTER.get(name, 1.0), np.float32) for name, shape in self._shapes.items()]
+        )
+        self.steps = 0
+        self.tensors: dict[str, Tensor] = {
+            name: torch.from_numpy(values).requires_grad_() for name, values in self._views(self._flat).items()
+        }
+
+    def step(self, count: int) -> None:
+        """One step with the mean of gradients summed over `count` samples; the gradients are cleared."""
+        gradients = [
+            torch.zeros(tensor.numel()) if tensor.grad is None else tensor.grad.reshape(-1)
+            for tensor in self.tensors.values()
+        ]
+        gradient: Floats = torch.cat(gradients).numpy() / np.float32(count)
+        norm = float(np.sqrt(np.square(gradient).sum()))
+        gradient *= np.float32(min(1.0, self._config.clip / max(norm, 1e-12)))
+        self.steps += 1
+        beta_1, beta_2 = np.float32(self._config.beta_1), np.float32(self._config.beta_2)
+        self._first += (1 - beta_1) * (gradient - self._first)
+        self._second += (1 - beta_2) * (np.square(gradient) - self._second)
+        rate = self._config.dense_rate / (1 - self._config.beta_1**self.steps)
+        spread = np.sqrt(self._second / np.float32(1 - self._config.beta_2**self.steps)) + _EPSILON
+        self._flat -= np.float32(rate) * self._pace * self._first / spread
+        for tensor in self.tensors.values():
+            tensor.grad = None
+
+    def arrays(self) -> dict[str, Floats]:
+        """Copies of the dense tensors."""
+        return {name: values.copy() for name, values in self._views(self._flat).items()}
+
+    def moments(self) -> dict[str, Floats]:
+        """Copies of the two moment estimates, flat in the order of the tensors."""
+        return {"first": self._first.copy(), "second": self._second.copy()}
+
+    def resume(self, moments: dict[str, Floats], steps: int) -> None:
+        """Go on from the moments of a snapshot."""
+        self._first[:], self._second[:], self.steps = moments["first"], moments["second"], steps
+
+    def _views(self, flat: Floats) -> dict[str, Floats]:
+        views: dict[str, Floats] = {}
+        start = 0
+        for name, shape in self._shapes.items():
+            size = int(np.prod(shape))
+            views[name] = flat[start : start + size].reshape(shape)
+            start += size
+        return views

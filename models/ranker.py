@@ -1,0 +1,113 @@
+"""The multi-task ranker as a differentiable function: target attention, cross network, MLP, three heads."""
+
+# pyright: reportUnknownMemberType=false
+from typing import cast
+
+import torch
+from msgspec import Struct
+from torch import Tensor
+from torch.nn import functional
+
+from models.axes import Floats
+from models.batch import Batch
+from models.config import RankerConfig
+from schemas.samples import HEADS
+
+LEAD = len(HEADS)
+ENGAGEMENT = HEADS.index("engagement")
+_NEVER = -1e9  # attention logit of an empty slot
+
+
+class Rows(Struct, frozen=True):
+    """Embedding rows of a batch. `user`, `item`, `category`: [B, W]; `present`: [B, L].
+
+    `past`: vectors [B, L, D], zeros in empty slots.
+    """
+
+    user: Tensor
+    item: Tensor
+    category: Tensor
+    past: Tensor
+    present: Tensor
+
+
+def forward(config: RankerConfig, dense: dict[str, Tensor], *, rows: Rows, inputs: Tensor) -> Tensor:
+    """Head outputs without position: two logits and log(1 + seconds) before softplus. inputs [B, F] -> [B, H].
+
+    Source: target attention as in Zhou et al. 2018 (DIN), but softmax over the slots; cross layers as in
+    Wang et al. 2021 (DCN-v2, eq. 2, low rank).
+    """
+    user, item, category = (part[:, LEAD:] for part in (rows.user, rows.item, rows.category))  # [B, D]
+    attended = attend(dense, item, rows=rows)
+    count = rows.present.sum(dim=1, keepdim=True).clamp(min=1)
+    mean = rows.past.sum(dim=1) / count
+    start = torch.cat([user, item, category, attended, mean, attended * item, inputs], dim=1)  # [B, X]
+    crossed = start
+    for layer in range(config.crosses):
+        change = crossed @ dense[f"cross_{layer}_down"] @ dense[f"cross_{layer}_up"] + dense[f"cross_{layer}_bias"]
+        crossed = torch.addcmul(crossed, start, change)
+    deep = functional.relu(torch.addmm(dense["mlp_1_bias"], start, dense["mlp_1"]))
+    deep = functional.relu(torch.addmm(dense["mlp_2_bias"], deep, dense["mlp_2"]))
+    heads = torch.addmm(dense["head_bias"], torch.cat([crossed, deep], dim=1), dense["head"])
+    return heads + rows.user[:, :LEAD] + rows.item[:, :LEAD] + rows.category[:, :LEAD]
+
+
+def attend(dense: dict[str, Tensor], item: Tensor, *, rows: Rows) -> Tensor:
+    """Past items weighed by what the candidate makes of them. item [B, D] -> [B, D].
+
+    Zeros without a history: empty slots of `rows.past` are zeros.
+    """
+    size, slots, dim = rows.past.shape
+    flat = rows.past.reshape(-1, dim)  # [B * L, D]
+    both = (rows.past * item[:, None, :]).reshape(-1, dim)
+    unit = torch.addmm(flat @ dense["attend_past"], both, dense["attend_both"]).reshape(size, slots, -1)
+    unit = functional.relu(unit + (item @ dense["attend_now"] + dense["attend_bias"])[:, None, :])
+    logits = unit @ dense["attend_out"] + dense["attend_slot"][:slots]
+    shares = torch.softmax(logits.masked_fill(~rows.present, _NEVER), dim=1)
+    return (shares[:, None, :] @ rows.past)[:, 0, :]
+
+
+def with_position(dense: dict[str, Tensor], outputs: Tensor, *, positions: Tensor) -> Tensor:
+    """Outputs as at the position shown. Position 0 adds nothing, so that serving scores a slot at the top. [B, H]."""
+    table = torch.cat([torch.zeros(1, outputs.shape[1]), dense["position"][1:]])
+    return outputs + table[positions.clamp(max=len(table) - 1)]
+
+
+def chances(outputs: Tensor) -> Tensor:
+    """Outputs as predictions: two chances and seconds. [B, H] -> [B, H]."""
+    seconds = torch.expm1(functional.softplus(outputs[:, ENGAGEMENT:]))
+    return torch.cat([torch.sigmoid(outputs[:, :ENGAGEMENT]), seconds], dim=1)
+
+
+def loss(config: RankerConfig, outputs: Tensor, *, batch: Batch) -> Tensor:
+    """Weighted sum over rows and heads, not divided by B.
+
+    Logistic for click and converted; Huber on log(1 + seconds) for engagement. A correction adds the positive's
+    loss less that of the negative learnt before: together they leave the positive alone.
+    """
+    labels, weights, undo = (torch.from_numpy(part) for part in (batch.labels, batch.weights, batch.undo))
+    logits, truth = outputs[:, :ENGAGEMENT], labels[:, :ENGAGEMENT]
+    each = weights[:, :ENGAGEMENT] * (functional.softplus(logits) - truth * logits)
+    each = each - undo[:, :ENGAGEMENT] * functional.softplus(logits)
+    watched = functional.huber_loss(
+        functional.softplus(outputs[:, ENGAGEMENT]), torch.log1p(labels[:, ENGAGEMENT]), reduction="none"
+    )
+    scale = torch.tensor(config.head_weights)
+    return (each * scale[:ENGAGEMENT]).sum() + (watched * weights[:, ENGAGEMENT]).sum() * scale[ENGAGEMENT]
+
+
+def light_loss(dense: dict[str, Tensor], inputs: Tensor, *, outputs: Tensor) -> Tensor:
+    """Loss of the light ranker, a logistic in the dense inputs that copies the full one's click chance."""
+    teacher = torch.sigmoid(outputs[:, 0]).detach()
+    logits = inputs @ dense["light"] + dense["light_bias"]
+    return (functional.softplus(logits) - teacher * logits).sum()
+
+
+def from_numpy(dense: dict[str, Floats]) -> dict[str, Tensor]:
+    """Dense tensors that share memory with the arrays."""
+    return {name: torch.from_numpy(values) for name, values in dense.items()}
+
+
+def to_numpy(tensor: Tensor) -> Floats:
+    """The tensor's numbers; they share its memory."""
+    return cast(Floats, tensor.numpy())

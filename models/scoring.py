@@ -1,0 +1,105 @@
+"""Scoring one user's candidates, in numpy: what depends on the user alone is computed once.
+
+The same function as `ranker.forward`, without position; a test holds them together. numpy, because at this
+size a torch operation's overhead exceeds its work.
+"""
+
+import numpy as np
+from msgspec import Struct
+
+from models.axes import Floats, Ids
+from models.config import RankerConfig
+from models.ranker import LEAD
+
+
+class Scores(Struct, frozen=True):
+    """Predictions for C candidates as if shown at the top. `click`, `converted`: chances; `engagement`: seconds."""
+
+    click: Floats
+    converted: Floats
+    engagement: Floats
+
+
+class Part(Struct, frozen=True):
+    """Rows of one request. `user`: [W]; `past`: [n, D], n <= L, newest first; `items`, `categories`: [C, W]."""
+
+    user: Floats
+    past: Floats
+    items: Floats
+    categories: Floats
+
+
+def score(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inputs: Floats) -> Scores:
+    """Score C candidates. inputs [C, F]."""
+    outputs = _outputs(config, dense, part=part, inputs=inputs)
+    return Scores(_sigmoid(outputs[:, 0]), _sigmoid(outputs[:, 1]), np.expm1(np.logaddexp(0, outputs[:, 2])))
+
+
+def score_light(dense: dict[str, Floats], inputs: Floats) -> Floats:
+    """Click chances of the light ranker, from dense inputs alone. [C, F] -> [C]."""
+    return _sigmoid(inputs @ dense["light"] + dense["light_bias"])
+
+
+def user_vector(dense: dict[str, Floats], user: Floats, *, past: Floats) -> Floats:
+    """The user's unit vector [V], from a row [W] and past vectors [n, D]."""
+    last = past[0] if len(past) else np.zeros(len(user) - LEAD, np.float32)
+    joint = np.concatenate([user[LEAD:], _mean(past), last])
+    return _unit((joint @ dense["user_vector"] + dense["user_vector_bias"])[None, :])[0]
+
+
+def item_vectors(dense: dict[str, Floats], items: Floats, *, categories: Floats) -> Floats:
+    """Items' unit vectors, from rows [N, W] -> [N, V]."""
+    joint = np.concatenate([items[:, LEAD:], categories[:, LEAD:]], axis=1)
+    return _unit(joint @ dense["item_vector"] + dense["item_vector_bias"])
+
+
+def _outputs(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inputs: Floats) -> Floats:
+    item = part.items[:, LEAD:]  # [C, D]
+    count, dim = item.shape
+    attended = _attend(dense, item, past=part.past) if len(part.past) else np.zeros_like(item)
+    start = np.empty((count, 6 * dim + inputs.shape[1]), np.float32)  # [C, X]
+    pieces = (part.user[LEAD:], item, part.categories[:, LEAD:], attended, _mean(part.past), attended * item)
+    for place, piece in enumerate(pieces):
+        start[:, place * dim : (place + 1) * dim] = piece
+    start[:, 6 * dim :] = inputs
+    crossed = start
+    for layer in range(config.crosses):
+        change = crossed @ dense[f"cross_{layer}_down"] @ dense[f"cross_{layer}_up"] + dense[f"cross_{layer}_bias"]
+        crossed = crossed + start * change
+    deep = np.maximum(start @ dense["mlp_1"] + dense["mlp_1_bias"], 0)
+    deep = np.maximum(deep @ dense["mlp_2"] + dense["mlp_2_bias"], 0)
+    heads = np.concatenate([crossed, deep], axis=1) @ dense["head"] + dense["head_bias"]
+    return heads + part.user[:LEAD] + part.items[:, :LEAD] + part.categories[:, :LEAD]
+
+
+def _attend(dense: dict[str, Floats], item: Floats, *, past: Floats) -> Floats:
+    """Past items weighed for each candidate. item [C, D], past [n, D] -> [C, D]."""
+    slots, units = len(past), len(dense["attend_bias"])
+    # sum over d of t_d h_d B_da = t @ (h * B): one product of [C, D] with [D, n * A] for all pairs
+    both = (past.T[:, :, None] * dense["attend_both"][:, None, :]).reshape(item.shape[1], slots * units)
+    unit = item @ both + (past @ dense["attend_past"]).reshape(-1)
+    unit = unit.reshape(len(item), slots, units)
+    unit += (item @ dense["attend_now"] + dense["attend_bias"])[:, None, :]
+    np.maximum(unit, 0, out=unit)
+    logits = unit.reshape(-1, units) @ dense["attend_out"]
+    logits = logits.reshape(len(item), slots) + dense["attend_slot"][:slots]
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    return shares @ past
+
+
+def _mean(past: Floats) -> Floats:
+    return past.sum(axis=0) / np.float32(max(len(past), 1))
+
+
+def _unit(vectors: Floats) -> Floats:
+    return vectors / np.maximum(np.sqrt(np.square(vectors).sum(axis=1, keepdims=True)), np.float32(1e-12))
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    return np.float32(1) / (np.float32(1) + np.exp(-np.clip(logits, -60, 60)))
+
+
+def padded(history: Ids, slots: int) -> Ids:
+    """The last items that the ranker looks at: no more than L, without empty ones."""
+    return history[history != 0][:slots]

@@ -1,0 +1,111 @@
+"""The model as serving holds it: immutable; a version makes a new one off the request path."""
+
+import numpy as np
+from msgspec import Struct
+
+from models import scoring
+from models.axes import Floats, Ids
+from models.config import TABLES, RankerConfig
+from models.rowset import RowSet
+from models.scoring import Part, Scores
+from models.training import TrainingState
+from schemas.delta import Delta
+from schemas.rows import Coding
+
+
+class ModelState(Struct, frozen=True, kw_only=True):
+    """One version of the model. `version` is `epoch.seq`, empty before the first."""
+
+    config: RankerConfig
+    tables: dict[str, RowSet]
+    dense: dict[str, Floats]
+    version: str = ""
+
+    @classmethod
+    def empty(cls, config: RankerConfig) -> "ModelState":
+        """A model that gives every candidate the same score; the first version of an epoch fills it."""
+        return cls(
+            config=config,
+            tables={name: RowSet.empty(config.width) for name in TABLES},
+            dense={name: np.zeros(shape, np.float32) for name, shape in config.shapes().items()},
+        )
+
+    @classmethod
+    def published(
+        cls, config: RankerConfig, state: TrainingState, *, version: str, coding: Coding = "int8"
+    ) -> "ModelState":
+        """The model as one who followed all versions up to a snapshot, cut just after `version`, has it."""
+        tables: dict[str, RowSet] = {}
+        for name, table in state.tables.items():
+            used = table.ids != 0
+            used[0] = True
+            lead = config.tables()[name].lead
+            tables[name] = RowSet.as_published(table.ids[used], table.rows[used], lead=lead, coding=coding)
+        return cls(config=config, tables=tables, dense=state.dense, version=version)
+
+    def apply(self, delta: Delta) -> "ModelState":
+        """The model with a verified version's rows and tensors; this one stays as it is.
+
+        Raises:
+            ValueError: a table or tensor has another name or shape than the settings say.
+        """
+        fresh = not delta.manifest.parent
+        before = {name: RowSet.empty(self.config.width) for name in TABLES} if fresh else self.tables
+        shapes = self.config.shapes()
+        for name, values in delta.update.dense.items():
+            if values.shape != shapes.get(name):
+                message = f"tensor {name} is {values.shape}, the settings say {shapes.get(name)}"
+                raise ValueError(message)
+        if strange := delta.update.tables.keys() - before.keys():
+            message = f"tables {sorted(strange)} are unknown; there are {TABLES}"
+            raise ValueError(message)
+        changed = {name: before[name].updated(update) for name, update in delta.update.tables.items()}
+        return ModelState(
+            config=self.config,
+            tables={**before, **changed},
+            dense={**self.dense, **delta.update.dense},
+            version=delta.manifest.version,
+        )
+
+    def score(self, user_id: int, history: Ids, *, items: Ids, categories: Ids, inputs: Floats) -> Scores:
+        """Score one user's candidates as if each were shown at the top.
+
+        Args:
+            user_id: 0 for nobody known.
+            history: the user's last items [n], newest first; only the first L count.
+            items: ids [C].
+            categories: their categories' ids [C].
+            inputs: dense inputs [C, F], of `inputs.assemble`.
+        """
+        part = Part(
+            user=self._row("user", user_id),
+            past=self._past(history),
+            items=self._rows("item", items),
+            categories=self._rows("category", categories),
+        )
+        return scoring.score(self.config, self.dense, part=part, inputs=inputs)
+
+    def score_light(self, inputs: Floats) -> Floats:
+        """Click chances from dense inputs alone, for degraded serving. [C, F] -> [C]."""
+        return scoring.score_light(self.dense, inputs)
+
+    def user_vector(self, user_id: int, history: Ids) -> Floats:
+        """The user's retrieval vector [V], of length 1."""
+        return scoring.user_vector(self.dense, self._row("user", user_id), past=self._past(history))
+
+    def item_vectors(self, items: Ids, categories: Ids) -> Floats:
+        """Retrieval vectors of items [N] -> [N, V], each of length 1."""
+        return scoring.item_vectors(
+            self.dense, self._rows("item", items), categories=self._rows("category", categories)
+        )
+
+    def _row(self, table: str, id_: int) -> Floats:
+        return self._rows(table, np.array([id_], np.int64))[0]
+
+    def _rows(self, table: str, ids: Ids) -> Floats:
+        rows = self.tables[table]
+        return rows.rows(rows.find(ids))
+
+    def _past(self, history: Ids) -> Floats:
+        rows = self._rows("item", scoring.padded(history, self.config.history))
+        return rows[:, scoring.LEAD :]

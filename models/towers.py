@@ -1,0 +1,37 @@
+"""Retrieval vectors: a user's and an item's, trained so that their product orders items for the user."""
+
+# pyright: reportUnknownMemberType=false
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models.ranker import LEAD, Rows
+
+
+def user_tower(dense: dict[str, Tensor], rows: Rows) -> Tensor:
+    """Unit vectors of users from id, mean and last of history. -> [B, V]."""
+    count = rows.present.sum(dim=1, keepdim=True).clamp(min=1)
+    mean = rows.past.sum(dim=1) / count
+    joint = torch.cat([rows.user[:, LEAD:], mean, rows.past[:, 0]], dim=1)
+    return functional.normalize(torch.addmm(dense["user_vector_bias"], joint, dense["user_vector"]), dim=1)
+
+
+def item_tower(dense: dict[str, Tensor], item: Tensor, *, category: Tensor) -> Tensor:
+    """Unit vectors of items from id and category rows [N, W] -> [N, V]."""
+    joint = torch.cat([item[:, LEAD:], category[:, LEAD:]], dim=1)
+    return functional.normalize(torch.addmm(dense["item_vector_bias"], joint, dense["item_vector"]), dim=1)
+
+
+def softmax_loss(similarity: Tensor, targets: Tensor, *, log_drawn: Tensor, weights: Tensor) -> Tensor:
+    """Sampled softmax: each positive against the items drawn with it, as if all items had been drawn alike.
+
+    Args:
+        similarity: [P, N], cosine over temperature, of P positives with N drawn items.
+        targets: [P], the positive's place among the N.
+        log_drawn: [N], log of the chance that the item is among the drawn.
+        weights: [P], loss weights.
+
+    Source: Yi et al. 2019, "Sampling-bias-corrected neural modeling", eq. 6 (log-Q correction).
+    """
+    logits = similarity - log_drawn
+    return (functional.cross_entropy(logits, targets, reduction="none") * weights).sum()

@@ -1,0 +1,206 @@
+"""The model as the learner holds it: tables and dense tensors that one micro-batch at a time changes."""
+
+# pyright: reportUnknownMemberType=false
+import numpy as np
+import torch
+from msgspec import Struct, structs
+from torch import Tensor
+
+from models.axes import Floats, Indexes
+from models.batch import Batch
+from models.config import TABLES, RankerConfig
+from models.optimiser import Adam
+from models.ranker import LEAD, Rows, chances, forward, light_loss, loss, to_numpy, with_position
+from models.rowset import RowSource
+from models.table import DEFAULT, Table, TableState
+from models.towers import item_tower, softmax_loss, user_tower
+from schemas.delta import Update
+
+_MOST_PERIODS = 64  # decay applied for a gap; beyond it the floor is reached anyway
+
+
+class Gathered(Struct, frozen=True):
+    """Distinct rows of a batch as tensors, one a table, and where they came from.
+
+    Attributes:
+        places: rows in the table [U]. `leaves`: [U, W]. `back`: the row of each element, any shape.
+    """
+
+    places: dict[str, Indexes]
+    leaves: dict[str, Tensor]
+    rows: Rows
+
+
+def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool) -> Gathered:
+    """Look up the rows of a batch; with `learn`, gradients are kept for the leaves."""
+    size, slots = batch.history.shape
+    wanted = {
+        "user": batch.users,
+        "category": batch.categories,
+        "item": np.concatenate([batch.items, batch.history.reshape(-1)]),
+    }
+    places: dict[str, Indexes] = {}
+    leaves: dict[str, Tensor] = {}
+    picks: dict[str, Tensor] = {}
+    for name, ids in wanted.items():
+        places[name], back = np.unique(tables[name].find(ids), return_inverse=True)
+        leaves[name] = torch.from_numpy(tables[name].rows(places[name])).requires_grad_(learn)
+        picks[name] = torch.from_numpy(back)
+    present = torch.from_numpy(batch.history != 0)
+    past = leaves["item"][:, LEAD:].index_select(0, picks["item"][size:]).reshape(size, slots, -1)
+    rows = Rows(
+        user=leaves["user"].index_select(0, picks["user"]),
+        item=leaves["item"].index_select(0, picks["item"][:size]),
+        category=leaves["category"].index_select(0, picks["category"]),
+        past=past * present[:, :, None],
+        present=present,
+    )
+    return Gathered(places, leaves, rows)
+
+
+def predict(config: RankerConfig, dense: dict[str, Tensor], *, tables: dict[str, RowSource], batch: Batch) -> Floats:
+    """Chances and seconds at the positions shown, nothing learnt. [B, H]."""
+    with torch.no_grad():
+        rows = gather(tables, batch, learn=False).rows
+        outputs = forward(config, dense, rows=rows, inputs=torch.from_numpy(batch.dense))
+        return to_numpy(chances(with_position(dense, outputs, positions=torch.from_numpy(batch.positions))))
+
+
+class TrainingState(Struct, frozen=True):
+    """Everything a restart needs to go on bit for bit, as copies."""
+
+    tables: dict[str, TableState]
+    dense: dict[str, Floats]
+    moments: dict[str, Floats]
+    steps: int
+    period: int
+    sightings: float
+
+
+class Trainer:
+    """Learns micro-batches. Deterministic: the same batches give the same bits, on one torch thread."""
+
+    def __init__(self, config: RankerConfig, generator: np.random.Generator) -> None:
+        self.config = config
+        self.tables = {name: Table(settings) for name, settings in config.tables().items()}
+        self._adam = Adam(config, initial_dense(config, generator))
+        self._period = -1
+        self._sightings = 0.0
+
+    @property
+    def dense(self) -> dict[str, Tensor]:
+        """The dense tensors, leaves of the gradient."""
+        return self._adam.tensors
+
+    def learn(self, batch: Batch) -> Floats:
+        """Learn a batch and return what was predicted for it before. [B, H]: chances and seconds.
+
+        Raises:
+            FloatingPointError: the loss is not finite: an input was not, or the model has diverged.
+        """
+        self._begin(batch)
+        sources: dict[str, RowSource] = {**self.tables}
+        gathered = gather(sources, batch, learn=True)
+        inputs = torch.from_numpy(batch.dense)
+        outputs = forward(self.config, self.dense, rows=gathered.rows, inputs=inputs)
+        shown = with_position(self.dense, outputs, positions=torch.from_numpy(batch.positions))
+        total = loss(self.config, shown, batch=batch) + light_loss(self.dense, inputs, outputs=outputs)
+        total = total + self.config.retrieval_weight * self._retrieval_loss(batch, gathered)
+        if not torch.isfinite(total):
+            message = f"loss of a batch at {batch.at_ms} is {total.item()}; inputs must be finite"
+            raise FloatingPointError(message)
+        total.backward()
+        self._adam.step(len(batch))
+        for name in TABLES:
+            gradient = gathered.leaves[name].grad
+            if gradient is not None:
+                self.tables[name].learn(gathered.places[name], to_numpy(gradient))
+        with torch.no_grad():
+            return to_numpy(chances(shown))
+
+    def changes(self) -> Update:
+        """Rows changed since the last call, absolute, and all dense tensors."""
+        return Update({name: table.changes() for name, table in self.tables.items()}, self._adam.arrays())
+
+    def touch_all(self) -> None:
+        """Make the next `changes` hold the whole model."""
+        for table in self.tables.values():
+            table.touch_all()
+
+    def state(self) -> TrainingState:
+        """Copy of everything a restart needs."""
+        return TrainingState(
+            tables={name: table.state() for name, table in self.tables.items()},
+            dense=self._adam.arrays(),
+            moments=self._adam.moments(),
+            steps=self._adam.steps,
+            period=self._period,
+            sightings=self._sightings,
+        )
+
+    @classmethod
+    def restored(cls, config: RankerConfig, state: TrainingState) -> "Trainer":
+        """The trainer that `state` was taken of."""
+        trainer = cls(config, np.random.default_rng(0))
+        settings = config.tables()
+        trainer.tables = {name: Table.restored(settings[name], of) for name, of in state.tables.items()}
+        trainer._adam = Adam(config, state.dense)
+        trainer._adam.resume(state.moments, state.steps)
+        trainer._period, trainer._sightings = state.period, state.sightings
+        return trainer
+
+    def _begin(self, batch: Batch) -> None:
+        """Count sightings, and once a period decay accumulators and forget old ids."""
+        period = batch.at_ms // self.config.decay_ms
+        if self._period >= 0:
+            for _ in range(min(period - self._period, _MOST_PERIODS)):
+                self._sightings *= self.config.tables()["item"].decay
+                for table in self.tables.values():
+                    table.decay()
+        if period > self._period:
+            for table in self.tables.values():
+                table.expire(batch.at_ms)
+        self._period = max(period, self._period)
+        for name, ids in (("user", batch.users), ("item", batch.items), ("category", batch.categories)):
+            self.tables[name].sight(ids, batch.at_ms)
+        self._sightings += len(batch)
+
+    def _retrieval_loss(self, batch: Batch, gathered: Gathered) -> Tensor:
+        """Sampled softmax of clicked items against the batch's items that own a row."""
+        table = self.tables["item"]
+        owned = table.find(batch.items)
+        drawn, first, back = np.unique(owned, return_index=True, return_inverse=True)
+        kept = drawn != DEFAULT
+        clicked = np.flatnonzero((batch.labels[:, 0] > 0) & (batch.weights[:, 0] > 0) & (owned != DEFAULT))
+        if not len(clicked) or kept.sum() < 2:
+            return torch.zeros(())
+        rank = np.cumsum(kept) - 1  # place among the kept
+        expected = table.sightings(drawn[kept]) * (len(batch) / max(self._sightings, 1.0))
+        pick, rows = torch.from_numpy(first[kept]), gathered.rows
+        items = item_tower(self.dense, rows.item[pick], category=rows.category[pick])
+        one = torch.from_numpy(clicked)
+        chosen = structs.replace(rows, user=rows.user[one], past=rows.past[one], present=rows.present[one])
+        users = user_tower(self.dense, chosen)
+        return softmax_loss(
+            users @ items.T / self.config.temperature,
+            torch.from_numpy(rank[back[clicked]]),
+            # items are drawn once however often they come: the chance of 1 or more, if comings are Poisson
+            log_drawn=torch.from_numpy(np.log(-np.expm1(-np.maximum(expected, 1e-9))).astype(np.float32)),
+            weights=torch.from_numpy(batch.weights[clicked, 0]),
+        )
+
+
+def initial_dense(config: RankerConfig, generator: np.random.Generator) -> dict[str, Floats]:
+    """Dense tensors before the first sample: Glorot for matrices, zeros for biases, positions and the light ranker.
+
+    Source: Glorot & Bengio 2010, eq. 16. A tenth of it for `head` and the cross layers' way back, so that the
+    first predictions are near even and a cross layer starts as the identity.
+    """
+    dense: dict[str, Floats] = {}
+    for name, shape in config.shapes().items():
+        values = np.zeros(shape, np.float32)
+        if name == "attend_out" or (len(shape) == 2 and name != "position"):
+            limit = np.sqrt(6 / sum(shape)) * (0.1 if name == "head" or name.endswith("_up") else 1.0)
+            values = generator.uniform(-limit, limit, shape).astype(np.float32)
+        dense[name] = values
+    return dense

@@ -1,0 +1,228 @@
+"""Request and response types of the API. JSON, snake_case; times in ms since 1970 UTC; unknown fields are refused."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+
+Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+Explain: TypeAlias = Literal["none", "basic"]
+BATCH = 500  # events or items in one request
+
+
+class RecommendationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Asks for a slate. One of `user_id`, `anonymous_id` is needed; an unknown one is a cold start, no error.
+
+    Attributes:
+        count: K, items wanted.
+        context: what is known of the moment (device, country, …); kept with the exposure.
+        exclude_items: never in the answer.
+        explain: `basic` adds a reason for each item and what was removed, counted by reason.
+    """
+
+    user_id: Id | None = None
+    anonymous_id: Id | None = None
+    session_id: Id | None = None
+    surface: Id = "feed"
+    count: Annotated[int, Meta(ge=1, le=100)] = 10
+    context: dict[str, str] = field(default_factory=dict[str, str])
+    exclude_items: Annotated[list[Id], Meta(max_length=500)] = field(default_factory=list[str])
+    explain: Explain = "none"
+
+
+class RankedItem(Struct, frozen=True, kw_only=True):
+    """One item of a slate. `rank` is 0-based; `propensity` is the chance that this item stood here, in (0, 1]."""
+
+    id: str
+    rank: int
+    score: float
+    propensity: float
+    sources: list[str]
+    reason: str
+
+
+class Assignment(Struct, frozen=True, kw_only=True):
+    """The arm of one experiment that this user is in."""
+
+    experiment: str
+    arm: str
+
+
+class Versions(Struct, frozen=True, kw_only=True):
+    """What the slate was made with. `model` ranked it and is empty where none did; `index` found candidates.
+
+    Attributes:
+        features: the version of each feature group, by name.
+        feature_set: hash of the ranker's inputs, in order.
+    """
+
+    model: str
+    index: str
+    features: dict[str, int]
+    feature_set: str
+
+
+class Degraded(Struct, frozen=True, kw_only=True):
+    """How far the answer is from a full one: L0 full, L1 a source is missing, L2 no model, L3 no user state.
+
+    L4 ranks the catalogue without features, L5 has nothing to rank.
+    """
+
+    level: int
+    reasons: list[str]
+
+
+class RecommendationAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A slate, best first. `removed` counts the candidates taken out, by reason; only where `explain` asks."""
+
+    request_id: str
+    items: list[RankedItem]
+    experiments: list[Assignment]
+    versions: Versions
+    degraded: Degraded
+    removed: dict[str, int] | UnsetType = UNSET
+
+
+class EventsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Events as topic `events` has them (`schemas.events.Event`), each judged by itself."""
+
+    events: Annotated[list[Raw], Meta(min_length=1, max_length=BATCH)]
+
+
+class ItemsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Items as the catalogue has them (`ItemRecord`), each judged by itself."""
+
+    items: Annotated[list[Raw], Meta(min_length=1, max_length=BATCH)]
+
+
+class ItemRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One item, whole: what is not said is taken away. `takedown` removes it from every answer.
+
+    Attributes:
+        born_at: when it may first be shown; absent, when we first saw it.
+    """
+
+    item_id: Id
+    category: Id
+    title: str | None = None
+    price: Annotated[float, Meta(ge=0)] | None = None
+    seller: str | None = None
+    tags: list[str] = field(default_factory=list[str])
+    stock: Annotated[int, Meta(ge=0)] | None = None
+    born_at: Annotated[int, Meta(ge=0)] | None = None
+    takedown: bool = False
+
+
+class Rejected(Struct, frozen=True, kw_only=True):
+    """A record that was not taken: its place in the request, a JSON pointer to the fault, a stable code."""
+
+    index: int
+    pointer: str
+    code: str
+    detail: str
+
+
+class BatchAnswer(Struct, frozen=True, kw_only=True):
+    """What became of a batch. `duplicate` counts records that the same request had before."""
+
+    accepted: int
+    duplicate: int
+    rejected: list[Rejected]
+
+
+class RankedMember(Struct, frozen=True, kw_only=True):
+    """A place in a feature that ranks members of an entity."""
+
+    member: str
+    value: float
+
+
+class FeatureValue(Struct, frozen=True, kw_only=True):
+    """One feature now. `as_of`: the newest event folded, `age_ms` how long ago; null where none was.
+
+    Attributes:
+        status: ok; stale; default or missing: nothing was found and the value is zero or null.
+    """
+
+    name: str
+    value: float | list[str | RankedMember] | None
+    as_of: int | None
+    age_ms: int | None
+    status: Literal["ok", "default", "stale", "missing"]
+
+
+class FeaturesAnswer(Struct, frozen=True, kw_only=True):
+    """Every feature of one group for one key, at `at`."""
+
+    group: str
+    version: int
+    key: dict[str, str]
+    at: int
+    features: list[FeatureValue]
+
+
+class AliasState(Struct, frozen=True, kw_only=True):
+    """The version that an alias names. `offset` is where the samples it has learnt end; -1 where that is unknown."""
+
+    alias: str
+    version: str
+    seq: int
+    applied_at: int
+    offset: int
+
+
+class AppliedVersion(Struct, frozen=True, kw_only=True):
+    """A version that this process took up, when, and up to which time of the samples it has learnt."""
+
+    version: str
+    applied_at: int
+    to_ms: int
+
+
+class ModelsAnswer(Struct, frozen=True, kw_only=True):
+    """Aliases, the last versions applied (newest first), and versions refused, by the check they failed."""
+
+    aliases: list[AliasState]
+    history: list[AppliedVersion]
+    rejected: dict[str, int]
+
+
+class AliasRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pin an alias. `version` is `live`, the version that is live now, or that version by name."""
+
+    version: Id
+    why: str = ""
+
+
+class AliasAnswer(Struct, frozen=True, kw_only=True):
+    """The decision as it was written; it holds from when each process has read it back."""
+
+    alias: str
+    version: str
+    at: int
+
+
+class ReadyAnswer(Struct, frozen=True, kw_only=True):
+    """Whether requests may come, and what is still awaited. `dropped`: records lost because Kafka was away."""
+
+    ready: bool
+    waiting_for: list[str]
+    items: int
+    model: str
+    queued: int
+    dropped: int
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """An error (RFC 9457). `detail` gives the value and what was expected, `mend` what to do.
+
+    Attributes:
+        type: stable name of the kind of error.
+        pointer: JSON pointer into the request's body; empty where the fault is elsewhere.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    mend: str
+    pointer: str = ""

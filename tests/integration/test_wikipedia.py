@@ -1,0 +1,83 @@
+"""Published answers come out of the whole feature path, with the day shuffled and replayed twice."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from wikipedia_edits import ADDED, DELETED_PER_HOUR, HOUR_MS, MIDNIGHT_MS, TOP_PAGES, read_edits
+
+from headrace import flink, kafka, supervisor
+from headrace.layout import REPOSITORY
+from headrace.stack import feature_topics
+from lang.load import load_plan
+from lang.plan import Plan
+from schemas.topics import EVENTS, EVENTS_CLEAN
+from store.loader import Loader
+from store.reader import Wanted
+from tests.line import Line
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+FIXTURES = Path(__file__).parents[1] / "lang" / "fixtures" / "wikipedia"
+JOBS = ("ingest", "features")
+END_OF_DAY_MS = MIDNIGHT_MS + 24 * HOUR_MS - 1
+
+
+def submit(line: Line, job: str) -> None:
+    """Submit one more job of a file, over the fixture's feature files."""
+    command = [sys.executable, f"jobs/{job}.py", "--bootstrap", line.endpoints.bootstrap, "--features", str(FIXTURES)]
+    command += ["--source", "edits", "--name", f"{job}-edits", "--checkpoint-ms", "500"]
+    command += ["--cluster", f"127.0.0.1:{line.endpoints.flink_rest}"]
+    environment = supervisor.inherit(line.layout, flink.environment(line.layout))
+    subprocess.run(command, check=True, cwd=REPOSITORY, env=environment, timeout=120)
+
+
+def create_topics(line: Line, plan: Plan) -> None:
+    edits = msgspec.structs.replace(EVENTS, name="edits")
+    clean = msgspec.structs.replace(EVENTS_CLEAN, name="edits.clean")
+    kafka.create_topics(line.endpoints.bootstrap, (edits, clean, *feature_topics(plan)))
+
+
+def answers(line: Line, plan: Plan) -> tuple[list[float], list[float], dict[str, float]]:
+    """Deleted per hour, edits of the ten most edited pages, added per channel; as the store tells."""
+
+    def read(group: str, owners: list[str], feature: str, at_ms: int) -> list[float]:
+        found = line.reader.read([Wanted(plan.group(group), owners)], at_ms=at_ms)[0]
+        return found.merged.numbers[feature].tolist()
+
+    ends = [MIDNIGHT_MS + (hour + 1) * HOUR_MS - 1 for hour in range(24)]
+    deleted = [read("feed_edits", ["wikipedia"], "deleted_1h", end)[0] for end in ends]
+    pages = sorted({str(edit["page"]) for edit in read_edits(dates_set_back=True)})
+    counts = sorted(read("page_edits", pages, "edits_24h", END_OF_DAY_MS), reverse=True)
+    added = dict(zip(ADDED, read("channel_edits", list(ADDED), "added_24h", END_OF_DAY_MS), strict=True))
+    return deleted, counts[:10], added
+
+
+def test_published_answers_shuffled_and_replayed_twice(line: Line) -> None:
+    plan = load_plan(FIXTURES)
+    create_topics(line, plan)
+    for job in JOBS:
+        submit(line, job)
+    rest = flink.FlinkRest(line.endpoints.flink_url)
+    try:
+        columns = [column.name for column in plan.source("edits").columns]
+        edits = [{name: edit[name] for name in columns} for edit in read_edits(dates_set_back=True)]
+        for seed in (1, 2):
+            random.Random(seed).shuffle(edits)
+            line.write("edits", ((str(edit["event_id"]), msgspec.json.encode(edit)) for edit in edits))
+        loader = Loader(plan, bootstrap=line.endpoints.bootstrap, client=line.redis, group="loader-edits")
+
+        def loaded() -> bool:
+            while loader.load_batch(timeout_s=1.0):
+                pass
+            return answers(line, plan) == (DELETED_PER_HOUR, TOP_PAGES, ADDED)
+
+        line.wait(loaded, "the published answers", deadline_s=240)
+        assert answers(line, plan) == (DELETED_PER_HOUR, TOP_PAGES, ADDED)
+    finally:
+        for job in JOBS:
+            running = rest.jobs().get(f"{job}-edits")
+            if running:
+                rest.cancel(running[0])

@@ -1,0 +1,56 @@
+"""Arms, and the settings that declare them."""
+
+from pathlib import Path
+
+import pytest
+
+from serving.experiment import Arm, Experiment, ExperimentError, checked
+from serving.settings import parse
+
+ARMS = [
+    Arm(name="online", share=0.8, policy="model:live"),
+    Arm(name="frozen", share=0.1, policy="model:frozen"),
+    Arm(name="popular", share=0.1, policy="popular"),
+]
+TOLD = ["--bootstrap", "k:9092", "--redis", "redis://r:6379", "--artefacts", "a"]
+
+
+def test_shares_are_kept_and_a_user_stays() -> None:
+    experiment = Experiment(arms=ARMS)
+    arms = [experiment.arm_of(f"u{n}").name for n in range(20_000)]
+    assert arms == [experiment.arm_of(f"u{n}").name for n in range(20_000)]
+    for arm in ARMS:
+        assert arms.count(arm.name) / 20_000 == pytest.approx(arm.share, abs=0.01)
+
+
+def test_another_salt_deals_anew() -> None:
+    one, two = Experiment(arms=ARMS), Experiment(arms=ARMS, salt="other")
+    moved = [one.arm_of(f"u{n}") != two.arm_of(f"u{n}") for n in range(2000)]
+    assert sum(moved) / 2000 == pytest.approx(1 - 0.66, abs=0.04)  # 1 - (0.64 + 0.01 + 0.01)
+
+
+def test_every_problem_is_named() -> None:
+    arms = [Arm(name="a", share=1.5, policy="model:"), Arm(name="a", share=0.1, policy="best")]
+    with pytest.raises(ExperimentError) as raised:
+        checked(Experiment(arms=arms))
+    for part in ("arms[].name", "arms[0].share", "arms[0].policy", "arms[1].policy", "add up to 1.6"):
+        assert part in str(raised.value)
+
+
+def test_the_command_line_names_every_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "serving.json"
+    config.write_text('{"experiment": {"arms": [{"name": "a", "share": 1, "policy": "x"}]}}')
+    with pytest.raises(SystemExit):
+        parse([*TOLD, "--config", str(config)], {"HEADRACE_TOKEN": "short"})
+    said = capsys.readouterr().err
+    for part in ("HEADRACE_MODEL_KEY is not set", "HEADRACE_TOKEN has 5 characters", "arms[0].policy"):
+        assert part in said
+
+
+def test_a_good_command_line(tmp_path: Path) -> None:
+    config = tmp_path / "serving.json"
+    config.write_text('{"experiment": {"arms": [{"name": "p", "share": 1.0, "policy": "popular"}]}}')
+    secrets = {"HEADRACE_TOKEN": "a-token-of-16-chars", "HEADRACE_MODEL_KEY": "key"}
+    told = parse([*TOLD, "--config", str(config)], secrets)
+    assert (told.token, told.key) == ("a-token-of-16-chars", b"key")
+    assert told.config.experiment.arm_of("anyone").policy == "popular"

@@ -1,0 +1,179 @@
+"""The API as a client sees it, with Kafka and Redis away: nobody listens on port 1."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from schemas.http import Problem
+from serving import app, services
+from serving.services import Services
+from serving.settings import Config, Settings
+from tests.serving import worlds
+
+TOKEN = "a-token-for-tests-only"
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+OPENAPI = Path(__file__).parent / "openapi.json"
+FEATURES = Path(__file__).parents[2] / "features"
+
+
+def settings(artefacts: Path) -> Settings:
+    return Settings(
+        bootstrap="127.0.0.1:1",
+        redis="redis://127.0.0.1:1",
+        artefacts=artefacts,
+        features=FEATURES,
+        host="127.0.0.1",
+        port=0,
+        token=TOKEN,
+        key=b"key",
+        model="ranker",
+        config=Config(),
+    )
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Services:
+    parts = services.build(settings(tmp_path_factory.mktemp("artefacts")))
+    worlds.live(count=400, categories=8, holder=parts.live)
+    return parts
+
+
+@pytest.fixture(scope="module")
+def client(parts: Services) -> Iterator[TestClient[Litestar]]:
+    with TestClient(app.create(parts, TOKEN)) as client:
+        yield client
+
+
+def problem(response) -> Problem:
+    assert response.headers["content-type"] == "application/problem+json"
+    found = msgspec.json.decode(response.content, type=Problem)
+    assert found.status == response.status_code
+    assert found.detail
+    assert found.mend
+    return found
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/recommendations"),
+        ("POST", "/v1/events"),
+        ("POST", "/v1/items:batchUpsert"),
+        ("GET", "/v1/features/user_recent/u1"),
+        ("GET", "/v1/models"),
+        ("PUT", "/v1/models/aliases/frozen"),
+    ],
+)
+def test_without_the_token_nothing(client: TestClient[Litestar], header: str | None, method: str, path: str) -> None:
+    response = client.request(method, path, headers={} if header is None else {"Authorization": header})
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert problem(response).type == "unauthorized"
+
+
+def test_health_needs_no_token(client: TestClient[Litestar]) -> None:
+    assert client.get("/health/live").json() == {"status": "live"}
+    ready = client.get("/health/ready")
+    assert ready.status_code == 200
+    assert ready.json()["items"] == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "says"),
+    [
+        ('{"user_id":"u","count":0}', "/count", ">= 1: 0"),
+        ('{"user_id":"u","count":101}', "/count", "<= 100: 101"),
+        ('{"user_id":"u","count":"5"}', "/count", 'got `str`: "5"'),
+        ('{"user_id":""}', "/user_id", "length >= 1"),
+        ('{"user_id":7}', "/user_id", "got `int`: 7"),
+        ('{"user_id":"u","colour":1}', "", "unknown field `colour`"),
+        ('{"user_id":"u","explain":"all"}', "/explain", '"all"'),
+        ('{"user_id":"u","context":{"device":[1]}}', "", "got `array`"),
+        ('{"user_id":"u","exclude_items":["a",1]}', "/exclude_items/1", "got `int`: 1"),
+        ("{}", "/user_id", "anonymous_id"),
+        ("[]", "", "got `array`"),
+        ("", "", "data: "),
+        ('{"user_id":', "", "no JSON"),
+        ('{"user_id":"\\ud800"}', "", "no JSON"),
+    ],
+)
+def test_a_bad_request_says_where_and_why(client: TestClient[Litestar], body: str, pointer: str, says: str) -> None:
+    response = client.post("/v1/recommendations", content=body, headers=HEADERS)
+    found = problem(response)
+    assert (found.status, found.type) == (400, "invalid")
+    assert says in found.detail
+    assert found.pointer.startswith(pointer)
+
+
+def test_a_body_is_at_most_256_kb(client: TestClient[Litestar]) -> None:
+    response = client.post("/v1/events", content=b" " * (app.BODY_BYTES + 1), headers=HEADERS)
+    assert problem(response).type == "too-large"
+
+
+def test_the_store_away_is_an_answer_all_the_same(client: TestClient[Litestar]) -> None:
+    told = {"anonymous_id": "v1", "count": 12, "exclude_items": ["i5"], "context": {"device": "phone"}}
+    response = client.post("/v1/recommendations", json=told | {"explain": "basic"}, headers=HEADERS)
+    assert response.status_code == 200
+    answer = response.json()
+    assert response.headers["x-degraded-level"] == "L3"
+    assert answer["degraded"]["reasons"] == ["the feature store does not answer (ConnectionError): no user state"]
+    assert [item["rank"] for item in answer["items"]] == list(range(12))
+    assert all(item["reason"] and item["id"] != "i5" for item in answer["items"])
+    assert answer["versions"]["model"] == "1.1"
+    assert answer["experiments"] == [{"experiment": "default", "arm": "online"}]
+    stages = [part.partition(";")[0] for part in response.headers["server-timing"].split(", ")]
+    assert stages == ["hydrate", "source", "merge", "filter", "score", "rerank", "record", "total"]
+    plain = client.post("/v1/recommendations", json=told, headers=HEADERS).json()
+    assert "removed" not in plain
+    assert all(item["reason"] == "" for item in plain["items"])
+
+
+def test_kafka_away_is_a_503_for_those_who_must_know(client: TestClient[Litestar]) -> None:
+    event = {"event_id": "e1", "user_id": "u1", "event_type": "click", "occurred_at": worlds.NOW}
+    late = client.post("/v1/events", json={"events": [event]}, headers=HEADERS)
+    assert late.status_code == 202  # nothing to write: the event is years late and says so
+    assert late.json()["rejected"][0]["code"] == "late"
+    item = {"items": [{"item_id": "i1", "category": "c1"}]}
+    response = client.post("/v1/items:batchUpsert", json=item, headers=HEADERS)
+    assert problem(response).type == "unavailable"
+    assert response.headers["retry-after"] == "2"
+
+
+def test_features_of_a_wrong_key_or_group(client: TestClient[Litestar]) -> None:
+    wrong = client.get("/v1/features/user_category/u1", headers=HEADERS)
+    assert "user_id, category" in problem(wrong).detail
+    nobody = client.get("/v1/features/nothing/u1", headers=HEADERS)
+    assert problem(nobody).status == 404
+    assert "user_recent" in problem(nobody).detail
+    away = client.get("/v1/features/user_recent/u1", headers=HEADERS)
+    assert problem(away).type == "unavailable"
+
+
+def test_models_and_what_cannot_be_pinned(client: TestClient[Litestar]) -> None:
+    answer = client.get("/v1/models", headers=HEADERS).json()
+    assert answer["aliases"] == [{"alias": "live", "version": "1.1", "seq": 1, "applied_at": worlds.NOW, "offset": -1}]
+    live = client.put("/v1/models/aliases/live", json={"version": "live"}, headers=HEADERS)
+    assert "cannot be pinned" in problem(live).detail
+    other = client.put("/v1/models/aliases/frozen", json={"version": "9.9"}, headers=HEADERS)
+    assert (problem(other).status, problem(other).pointer) == (409, "/version")
+
+
+def test_an_unknown_path_is_a_problem_too(client: TestClient[Litestar]) -> None:
+    assert problem(client.get("/v1/nothing", headers=HEADERS)).type == "not-found"
+    assert problem(client.get("/v1/events", headers=HEADERS)).type == "method"
+
+
+def test_the_schema_is_the_one_checked_in(client: TestClient[Litestar]) -> None:
+    """After a wanted change: `python -m tests.serving.test_http` writes it anew."""
+    served = client.get("/schema/openapi.json", headers=HEADERS).json()
+    assert served == msgspec.json.decode(OPENAPI.read_bytes())
+
+
+if __name__ == "__main__":
+    schema = app.create(services.build(settings(Path())), TOKEN).openapi_schema.to_schema()
+    OPENAPI.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n")

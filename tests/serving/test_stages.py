@@ -1,0 +1,127 @@
+"""Each stage by itself, on hand-made states."""
+
+import numpy as np
+import pytest
+
+from models.inputs import DENSE
+from serving import explore, heat, score, source
+from serving.filter import keep
+from serving.merge import merge
+from serving.query import Candidates, Faults, ids_of
+from serving.rerank import CAP, capped
+from tests.serving import worlds
+
+
+def all_of(state) -> Candidates:
+    return merge({"trending": state.catalogue.ids})
+
+
+def test_sources_fill_up_with_what_is_hot() -> None:
+    state = worlds.state(count=1000, categories=10)
+    cold = source.find(worlds.query(), state, Faults())
+    warm = source.find(worlds.query(user=worlds.user(["i1"], ["i2", "i3"])), state, Faults())
+    assert {name: len(ids) for name, ids in cold.items()} == {"nearest": 120, "next": 0, "trending": 140}
+    assert {name: len(ids) for name, ids in warm.items()} == {"nearest": 120, "next": 2, "trending": 138}
+    assert warm["trending"][:10].tolist() == state.features.hot_in["c1"][:10].tolist()
+
+
+def test_trending_falls_by_heat() -> None:
+    state = worlds.state()
+    values = heat.heat_of(state.features.gather(state.features.hot))
+    assert (np.diff(values) <= 0).all()
+
+
+def test_without_a_model_nearest_drops_out_and_is_named() -> None:
+    faults = Faults()
+    found = source.find(worlds.query(), worlds.state(with_model=False), faults)
+    assert len(found["nearest"]) == 0
+    assert (faults.level, faults.reasons) == (1, ["source nearest: no model"])
+
+
+def test_without_item_features_the_newest_stand_in() -> None:
+    faults = Faults()
+    state = worlds.state(with_features=False)
+    found = source.find(worlds.query(), state, faults)
+    assert faults.level == 4
+    assert found["trending"][0] == ids_of(["i0"])[0]
+
+
+def test_merge_names_every_source_once() -> None:
+    merged = merge({"nearest": ids_of(["a", "b"]), "next": ids_of(["b"]), "trending": ids_of(["b", "a"])})
+    by_id = {int(id_): merged.sources(place) for place, id_ in enumerate(merged.ids)}
+    assert by_id == {
+        int(ids_of(["a"])[0]): ["nearest", "trending"],
+        int(ids_of(["b"])[0]): ["nearest", "next", "trending"],
+    }
+
+
+def test_filter_says_why() -> None:
+    late = worlds.items(1, 1, item_id="young", born_at=worlds.NOW + 1)
+    shelf = worlds.shelf([*worlds.items(5, 1), *late])
+    asked = worlds.query(exclude=frozenset({"i1"}), user=worlds.user(["i2"], []))
+    found = merge({"trending": ids_of(["i0", "i1", "i2", "i3", "young", "taken down"])})
+    kept, removed = keep(asked, found, shelf)
+    assert sorted(shelf.names[place] for place in kept.places) == ["i0", "i3"]
+    assert {reason: ids.tolist() for reason, ids in removed.items()} == {
+        "excluded": ids_of(["i1"]).tolist(),
+        "clicked": ids_of(["i2"]).tolist(),
+        "unborn": ids_of(["young"]).tolist(),
+        "gone": ids_of(["taken down"]).tolist(),
+    }
+
+
+def test_a_takedown_is_not_in_the_catalogue() -> None:
+    shelf = worlds.shelf([*worlds.items(3, 1), *worlds.items(1, 1, item_id="bad", takedown=True)])
+    assert shelf.names == [shelf.names[place] for place in range(3)]
+    assert "bad" not in shelf.names
+
+
+def test_inputs_read_what_they_name() -> None:
+    state = worlds.state()
+    asked = worlds.query(user=worlds.user(["i1", "i7", "i2"], ["i9"]))
+    candidates, _ = keep(asked, all_of(state), state.catalogue)
+    crosses = score._crosses(asked.user, candidates, state)
+    names = [state.catalogue.names[place] for place in candidates.places]
+    first = {name: dict(zip(names, column, strict=True)) for name, column in crosses.items()}
+    assert first["user_category.affinity"]["i13"] == 2.0  # category c1
+    assert first["user_category.affinity_share"]["i8"] == pytest.approx(1 / 3)  # c2
+    assert first["user_category.skips_24h"]["i13"] == 1.0
+    assert first["history.category_share"]["i13"] == pytest.approx(2 / 3)
+    assert first["item_next.strength"]["i9"] == 2.0
+    assert np.isnan(first["item_next.strength"]["i10"])
+
+
+def test_drawn_items_do_not_touch_the_others() -> None:
+    state = worlds.state(count=900, categories=10)
+    asked = worlds.query(count=100)
+    candidates, _ = keep(asked, merge(source.find(asked, state, Faults())), state.catalogue)
+    scored = []
+    for seed in range(8):
+        draws = explore.draw(asked, candidates, state=state, rng=np.random.default_rng(seed))
+        ranker = state.models["live"]
+        out = score.score(asked, candidates, draws=draws, state=state, ranker=ranker)
+        assert len(out.score) == len(candidates) + len(draws.positions)
+        assert out.dense.shape[1] == len(DENSE)
+        scored.append((len(draws.positions), out.dense[: len(candidates)].tobytes()))
+    assert len({count for count, _ in scored}) > 1
+    assert len({dense for _, dense in scored}) == 1
+
+
+def test_popular_orders_by_heat() -> None:
+    state = worlds.state()
+    asked = worlds.query(arm=worlds.POPULAR)
+    candidates, _ = keep(asked, all_of(state), state.catalogue)
+    draws = explore.draw(asked, candidates, state=state, rng=np.random.default_rng(1))
+    assert not draws.positions  # every item was a candidate: nothing is left to draw
+    scored = score.score(asked, candidates, draws=draws, state=state, ranker=None)
+    assert state.catalogue.ids[candidates.places[scored.score.argmax()]] == state.features.hot[0]
+
+
+def test_the_cap_holds_and_gives_way_only_where_nothing_else_is_left() -> None:
+    codes = np.array([0] * 20 + [1, 2, 3])
+    order = np.arange(23)
+    chosen = capped(order, codes, 10)
+    assert chosen == [0, 1, 2, 20, 21, 22, 3, 4, 5, 6]
+    assert capped(order, np.arange(23), 12) == list(range(12))
+    assert capped(np.arange(20), np.array([0, 1, 2, 3, 4] * 4), 10)[:5] == [0, 1, 2, 3, 4]
+    assert CAP == 3

@@ -1,0 +1,99 @@
+"""Hand-made states: a catalogue, item features and a model with random weights, all from a seed."""
+
+import msgspec
+import numpy as np
+
+from models.config import RankerConfig
+from models.state import ModelState
+from schemas.catalogue import Item
+from schemas.ids import hash64
+from serving import catalogue, heat
+from serving.catalogue import Catalogue
+from serving.experiment import Arm
+from serving.query import Query, Taste, User, ids_of
+from serving.state import Live, ServingState
+
+NOW = 1_700_000_000_000
+MODEL = Arm(name="online", share=1.0, policy="model:live")
+POPULAR = Arm(name="popular", share=1.0, policy="popular")
+
+
+def items(count: int, categories: int, **changes: object) -> list[Item]:
+    return [
+        Item(
+            **{
+                "item_id": f"i{n}",
+                "category": f"c{n % categories}",
+                "price": float(n % 50),
+                "born_at": NOW - 1000 * n,
+                **changes,
+            }
+        )
+        for n in range(count)
+    ]
+
+
+def shelf(records: list[Item]) -> Catalogue:
+    return catalogue.build([(hash64(item.item_id), hash64(item.category), item) for item in records])
+
+
+def model(seed: int, version: str = "1.1") -> ModelState:
+    rng = np.random.default_rng(seed)
+    config = RankerConfig()
+    dense = {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in config.shapes().items()}
+    return msgspec.structs.replace(ModelState.empty(config), dense=dense, version=version)
+
+
+def live(
+    *,
+    count: int = 60,
+    categories: int = 6,
+    seed: int = 0,
+    with_model: bool = True,
+    with_features: bool = True,
+    holder: Live | None = None,
+) -> Live:
+    holder = holder or Live()
+    holder.show(shelf(items(count, categories)))
+    if with_features:
+        shown = holder.state.catalogue
+        values = np.random.default_rng(seed).gamma(1.0, 60.0, (len(shown), len(heat.COLUMNS)))
+        holder.warm(heat.build(shown, values, swept_at=NOW))
+    if with_model:
+        holder.promote("live", model(seed), applied_at=NOW)
+    holder.progress.catalogue_read = holder.progress.control_read = holder.progress.deltas_read = True
+    return holder
+
+
+def state(**options: object) -> ServingState:
+    return live(**options).state  # type: ignore[arg-type]
+
+
+def user(history: list[str], follow: list[str]) -> User:
+    return User(
+        history=history,
+        history_ids=ids_of(history),
+        numbers={"user_recent.clicks_24h": float(len(history)), "user_category.affinity_total": 3.0},
+        tastes={
+            "c1": Taste(affinity=2.0, skips_1h=0.0, skips_24h=1.0),
+            "c2": Taste(affinity=1.0, skips_1h=0.0, skips_24h=0.0),
+        },
+        top=["c1", "c2", "gone"],
+        next_ids=ids_of(follow),
+        next_strength=np.linspace(2, 1, len(follow)),
+        after=np.zeros(len(follow), np.int64),
+    )
+
+
+def query(seed: int = 1, **changes: object) -> Query:
+    told: dict[str, object] = {
+        "request_id": f"r{seed}",
+        "user_id": "u1",
+        "session_id": "s1",
+        "surface": "feed",
+        "count": 10,
+        "at_ms": NOW,
+        "seed": seed,
+        "arm": MODEL,
+    }
+    return Query(**(told | changes))  # type: ignore[arg-type]
