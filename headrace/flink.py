@@ -65,22 +65,20 @@ class FlinkRest:
     """What the stack asks of Flink's REST interface."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=5.0)
+        self._url = url
 
     def slots(self) -> int:
         """Task slots that are registered; 0 while no TaskManager is there."""
-        return self._client.get("/overview").raise_for_status().json()["slots-total"]
+        return self._get("/overview")["slots-total"]
 
     def jobs(self) -> dict[str, tuple[str, str]]:
         """Name to (job id, state) of every job that is not at its end; of two with one name, the newer."""
-        found = self._client.get("/jobs/overview").raise_for_status().json()["jobs"]
-        live = [job for job in found if job["state"] in LIVE_STATES]
+        live = [job for job in self._get("/jobs/overview")["jobs"] if job["state"] in LIVE_STATES]
         return {job["name"]: (job["jid"], job["state"]) for job in sorted(live, key=lambda job: job["start-time"])}
 
     def running_tasks(self, job_id: str) -> tuple[int, int]:
         """(tasks running, tasks in all) of a job: a job may be RUNNING while its tasks still deploy."""
-        job = self._client.get(f"/jobs/{job_id}").raise_for_status().json()
-        counts = job["status-counts"]
+        counts = self._get(f"/jobs/{job_id}")["status-counts"]
         return counts["RUNNING"] + counts["FINISHED"], sum(counts.values())
 
     def is_running(self, name: str) -> bool:
@@ -93,4 +91,7 @@ class FlinkRest:
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job; its checkpoints stay."""
-        self._client.patch(f"/jobs/{job_id}", params={"mode": "cancel"}).raise_for_status()
+        httpx.patch(f"{self._url}/jobs/{job_id}", params={"mode": "cancel"}).raise_for_status()
+
+    def _get(self, path: str):
+        return httpx.get(f"{self._url}{path}", timeout=5.0).raise_for_status().json()
