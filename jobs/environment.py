@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 from pyflink.common import Configuration
@@ -84,5 +85,6 @@ def table_environment(job: str, settings: JobSettings) -> StreamTableEnvironment
     for key, value in {"execution.target": "remote", "rest.address": host, "rest.port": port}.items():
         options.set_string(key, value)
     # PyFlink has no constructor for a remote environment, and its getter falls back to an in-process cluster.
-    java = get_gateway().jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
+    jvm: Any = get_gateway().jvm
+    java = jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
     return StreamTableEnvironment.create(StreamExecutionEnvironment(java(options._j_configuration)))

@@ -13,8 +13,10 @@ updates, which the append-only sink refuses. A record becomes visible at the nex
 `checkpoint_ms` is the freshness knob.
 """
 
+from typing import cast
+
 from pyflink.table import StatementSet
-from pyflink.table.udf import udf
+from pyflink.table.udf import UserDefinedFunctionWrapper, udf
 
 from jobs import tables
 from jobs.environment import JobSettings, from_command_line, table_environment
@@ -36,7 +38,9 @@ def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[s
         "value.format": "raw",
         "value.fields-include": "EXCEPT_KEY",
     }
-    dead = tables.exactly_once(settings.bootstrap, EVENTS_DEAD.name, prefix=f"{JOB}-{source.name}-dead") | {"format": "avro"}
+    dead = tables.exactly_once(settings.bootstrap, EVENTS_DEAD.name, prefix=f"{JOB}-{source.name}-dead") | {
+        "format": "avro"
+    }
     ddl = [
         f"""CREATE TEMPORARY TABLE events (
           payload BYTES, `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL,
@@ -71,7 +75,7 @@ def build(source: Source, settings: JobSettings) -> StatementSet:
     # One judge for both sinks: without this the planner plans the view once per sink.
     environment.get_config().set("table.optimizer.reuse-optimize-block-with-digest-enabled", "true")
     judge = udf(JudgeEvents(source, settings.bootstrap), func_type="pandas", result_type=VERDICT)
-    environment.create_temporary_function("judge", judge)
+    environment.create_temporary_function("judge", cast(UserDefinedFunctionWrapper, judge))
     ddl, inserts = statements(source, settings)
     for statement in ddl:
         environment.execute_sql(statement)

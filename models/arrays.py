@@ -3,14 +3,24 @@
 from typing import TypeAlias, cast
 
 import numpy as np
-from msgspec import structs
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from models.axes import Floats
 from models.table import TableState
-from models.training import TrainingState
 
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
+
+
+class TrainingState(Struct, frozen=True):
+    """Everything a restart needs to go on bit for bit, as copies."""
+
+    tables: dict[str, TableState]
+    dense: dict[str, Floats]
+    moments: dict[str, Floats]
+    steps: int
+    period: int
+    sightings: float
 
 
 def flatten(state: TrainingState) -> Arrays:

@@ -11,6 +11,8 @@ from schemas.samples import HEADS
 
 _DAY_MS = 86_400_000
 TABLES = ("user", "item", "category")
+LEAD = len(HEADS)
+"""A row of a table starts with one bias a head; the vector follows."""
 
 
 class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):

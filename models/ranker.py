@@ -10,10 +10,9 @@ from torch.nn import functional
 
 from models.axes import Floats
 from models.batch import Batch
-from models.config import RankerConfig
+from models.config import LEAD, RankerConfig
 from schemas.samples import HEADS
 
-LEAD = len(HEADS)
 ENGAGEMENT = HEADS.index("engagement")
 _NEVER = -1e9  # attention logit of an empty slot
 

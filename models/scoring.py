@@ -8,8 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from models.axes import Floats, Ids
-from models.config import RankerConfig
-from models.ranker import LEAD
+from models.config import LEAD, RankerConfig
 
 
 class Scores(Struct, frozen=True):

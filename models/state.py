@@ -4,11 +4,11 @@ import numpy as np
 from msgspec import Struct
 
 from models import scoring
+from models.arrays import TrainingState
 from models.axes import Floats, Ids
 from models.config import TABLES, RankerConfig
 from models.rowset import RowSet
 from models.scoring import Part, Scores
-from models.training import TrainingState
 from schemas.delta import Delta
 from schemas.rows import Coding
 

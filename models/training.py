@@ -6,13 +6,14 @@ import torch
 from msgspec import Struct, structs
 from torch import Tensor
 
+from models.arrays import TrainingState
 from models.axes import Floats, Indexes
 from models.batch import Batch
-from models.config import TABLES, RankerConfig
+from models.config import LEAD, TABLES, RankerConfig
 from models.optimiser import Adam
-from models.ranker import LEAD, Rows, chances, forward, light_loss, loss, to_numpy, with_position
+from models.ranker import Rows, chances, forward, light_loss, loss, to_numpy, with_position
 from models.rowset import RowSource
-from models.table import DEFAULT, Table, TableState
+from models.table import DEFAULT, Table
 from models.towers import item_tower, softmax_loss, user_tower
 from schemas.delta import Update
 
@@ -64,17 +65,6 @@ def predict(config: RankerConfig, dense: dict[str, Tensor], *, tables: dict[str,
         rows = gather(tables, batch, learn=False).rows
         outputs = forward(config, dense, rows=rows, inputs=torch.from_numpy(batch.dense))
         return to_numpy(chances(with_position(dense, outputs, positions=torch.from_numpy(batch.positions))))
-
-
-class TrainingState(Struct, frozen=True):
-    """Everything a restart needs to go on bit for bit, as copies."""
-
-    tables: dict[str, TableState]
-    dense: dict[str, Floats]
-    moments: dict[str, Floats]
-    steps: int
-    period: int
-    sightings: float
 
 
 class Trainer:

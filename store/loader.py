@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """The loader: feature topics → Redis. At least once and idempotent, so Redis can be lost and filled again.
 
 Poll a batch, keep the last record of each key, write it in one round trip, then commit the offsets: what

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """The reader: Redis → finished feature values at a time, one round trip for any number of groups and keys.
 
 Axes: K keys, R tiles or rows.
@@ -44,6 +45,15 @@ class Values(Struct, frozen=True):
     merged: Merged
     rollups: dict[str, list[list[tuple[str, float]]]]
     status: list[Status]
+
+
+class _Columns(Struct, frozen=True):
+    """The tiles of one family as they are collected."""
+
+    key: list[int]
+    size_ms: list[int]
+    start_ms: list[int]
+    value: list[bytes]
 
 
 class FeatureReader:
@@ -94,7 +104,7 @@ def finish(wanted: Wanted, tiles: list[_Tiles], rows: list[list[_Rows]], *, at_m
     present = merged.as_of > 0
     for block in sequences:
         present[block.key] = True
-    status = [
+    status: list[Status] = [
         _status(group, bool(there), at_ms - int(as_of)) for there, as_of in zip(present, merged.as_of, strict=True)
     ]
     return Values(group, keys, owner, merged, rollups, status)
@@ -114,7 +124,7 @@ def _blocks(
     keys: list[tuple[str, ...]] = [(owner,) for owner in owners] if single else []
     owner_of: list[int] = list(range(len(owners))) if single else []
     family_of = {size: index for index, family in enumerate(group.families) for size in family.sizes_ms}
-    cells: list[tuple[list[int], list[int], list[int], list[bytes]]] = [([], [], [], []) for _ in group.families]
+    cells = [_Columns([], [], [], []) for _ in group.families]
     for place, fields in enumerate(tiles):
         known: dict[str, int] = {}
         for field, value in fields.items():
@@ -128,17 +138,22 @@ def _blocks(
                 key = known[member] = len(keys)
                 keys.append((owners[place], *member.split(MEMBER_SEPARATOR)))
                 owner_of.append(place)
-            for column, cell in zip(cells[family], (key, size, start, value), strict=True):
-                column.append(cell)
+            columns = cells[family]
+            columns.key.append(key)
+            columns.size_ms.append(size)
+            columns.start_ms.append(start)
+            columns.value.append(value)
     return keys, np.array(owner_of, dtype=np.int64), [_tile_block(group, i, columns) for i, columns in enumerate(cells)]
 
 
-def _tile_block(group: Group, family: int, columns: tuple[list[int], list[int], list[int], list[bytes]]) -> TileBlock:
-    key, size, start, value = columns
+def _tile_block(group: Group, family: int, columns: _Columns) -> TileBlock:
     width = HEADER_CELLS + len(group.families[family].partials)
-    values = np.frombuffer(b"".join(value), dtype="<f8").reshape(len(value), width)  # (R, 2 + P)
+    values = np.frombuffer(b"".join(columns.value), dtype="<f8").reshape(len(columns.value), width)  # (R, 2 + P)
     return TileBlock(
-        np.array(key, dtype=np.int64), np.array(size, dtype=np.int64), np.array(start, dtype=np.int64), values
+        np.array(columns.key, dtype=np.int64),
+        np.array(columns.size_ms, dtype=np.int64),
+        np.array(columns.start_ms, dtype=np.int64),
+        values,
     )
 
 

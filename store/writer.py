@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """Writes to Redis: idempotent, and never back in time."""
 
 import zlib
@@ -61,7 +62,6 @@ class Writer:
             redis.RedisError: nothing, or a part, was written; writing the batch again mends it.
         """
         pipeline = self._client.pipeline(transaction=False)
-        self._script.sha or self._client.script_load(_SCRIPT)
         by_key: dict[str, list[TileWrite]] = defaultdict(list)
         spans: dict[str, Spans] = {}
         for span, tile in tiles:

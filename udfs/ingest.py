@@ -21,7 +21,7 @@ VERDICT = DataTypes.ROW(
         DataTypes.FIELD("appended_at", DataTypes.BIGINT()),
     ]
 )
-_COLUMNS = VERDICT.field_names()
+_COLUMNS = pd.Index(VERDICT.field_names())
 Verdict: TypeAlias = tuple[str | None, str | None, int | None, bytes | None, str | None, int]
 
 
@@ -47,8 +47,9 @@ class JudgeEvents(ScalarFunction):
         if self._tail:
             self._tail.close()
 
-    def eval(self, payload: pd.Series, partition: pd.Series, offset: pd.Series, appended: pd.Series) -> pd.DataFrame:
-        """Judge one batch; all arguments have length B, `appended` holds times."""
+    def eval(self, *columns: pd.Series) -> pd.DataFrame:
+        """Judge one batch; the columns are payload, partition, offset and append time, each of length B."""
+        payload, partition, offset, appended = columns
         if self._tail:
             self._tail.catch_up()
         appended_ms = appended.to_numpy(dtype="datetime64[ms]").astype("int64").tolist()

@@ -71,8 +71,9 @@ class ItemTail:
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
-            self._next[message.partition()] = message.offset() + (error is None)
-            payload = message.value()
+            partition, offset, payload = message.partition(), message.offset(), message.value()
+            if partition is not None and offset is not None:
+                self._next[partition] = offset + (error is None)
             if error is None and payload is not None:
                 item = ITEM.decode(payload)
                 values = tuple(item.get(column) for column in self.history.columns)

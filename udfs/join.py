@@ -1,3 +1,5 @@
+# pyright: reportArgumentType=false, reportIncompatibleMethodOverride=false
+# (a Row is typed as holding anything, a timer as emitting nothing)
 """The keyed process function of the samples job: one user's slates and the feedback on them.
 
 Keyed by user, not by request: a feedback without a request id then finds the user's latest slot with its

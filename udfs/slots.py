@@ -104,7 +104,7 @@ def close(slate: Slate) -> Iterator[bytes]:
     slate.closed = True
     for index, positive in enumerate(slate.positive):
         if positive != _ALL_SAID:
-            labels = {head: 0.0 for head in HEADS if not positive & _BIT[head]}
+            labels: dict[Head, float] = {head: 0.0 for head in HEADS if not positive & _BIT[head]}
             yield _sample(slate, index, kind="first", known_at=slate.closes_at, labels=labels, weight=NEGATIVE_WEIGHT)
 
 

@@ -1,0 +1,61 @@
+"""The catalogue as arrays: what may be shown at all. Immutable; a change makes a new one."""
+
+from collections.abc import Collection
+
+import numpy as np
+from msgspec import Struct
+
+from models.axes import Doubles, Flags, Ids, Indexes
+from schemas.catalogue import Item
+
+
+class Catalogue(Struct, frozen=True, kw_only=True):
+    """N items, by ascending id. Takedowns are not in it.
+
+    Attributes:
+        ids: [N], `hash64` of the item ids. `categories`: [N], `hash64` of the category.
+        names: N item ids. `category_names`: by code, the categories in use. `codes`: [N], each item's category.
+        category_code: code by category name.
+        price: [N], NaN where unknown. `born_at`: [N], ms.
+    """
+
+    ids: Ids
+    categories: Ids
+    names: list[str]
+    codes: Indexes
+    category_names: list[str]
+    category_code: dict[str, int]
+    price: Doubles
+    born_at: Ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def find(self, ids: Ids) -> tuple[Indexes, Flags]:
+        """(places [C], known [C]); the place of an unknown id means nothing."""
+        if not len(self.ids):
+            return np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_)
+        places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
+        return places, self.ids[places] == ids
+
+    def category(self, place: int) -> str:
+        """Category of the item at a place."""
+        return self.category_names[int(self.codes[place])]
+
+
+def build(items: Collection[tuple[int, int, Item]]) -> Catalogue:
+    """The catalogue of (id, category id, item) without takedowns."""
+    shown = sorted((entry for entry in items if not entry[2].takedown), key=lambda entry: entry[0])
+    records = [item for _, _, item in shown]
+    category_names = sorted({item.category for item in records})
+    category_code = {name: code for code, name in enumerate(category_names)}
+    return Catalogue(
+        ids=np.array([id_ for id_, _, _ in shown], np.int64),
+        categories=np.array([category for _, category, _ in shown], np.int64),
+        names=[item.item_id for item in records],
+        codes=np.array([category_code[item.category] for item in records], np.int64),
+        category_names=category_names,
+        category_code=category_code,
+        price=np.array([np.nan if item.price is None else item.price for item in records], np.float64),
+        born_at=np.array([item.born_at for item in records], np.int64),
+    )

@@ -1,0 +1,70 @@
+"""Background thread: topic `control` → aliases. A decision holds from when it has been read back, everywhere alike."""
+
+import threading
+import time
+
+from schemas.control import CONTROL, Control
+from schemas.topics import CONTROL_TOPIC
+from serving.outlet import Letter
+from serving.pins import Pins
+from serving.state import LIVE, Live
+from serving.tail import Tail
+
+PREFIX = "alias/"
+PIN = "pin"
+_POLL_S = 0.1
+
+
+class ControlReader:
+    """Folds the topic to alias → version and puts pinned models in service."""
+
+    def __init__(self, live: Live, pins: Pins) -> None:
+        self._live = live
+        self._pins = pins
+        self.aliases: dict[str, str] = {}
+        self.missing: set[str] = set()
+
+    def run(self, bootstrap: str, stop: threading.Event) -> None:
+        """Follow the topic until told to stop."""
+        tail = Tail(bootstrap, CONTROL_TOPIC)
+        try:
+            while not stop.is_set():
+                for message in tail.read(_POLL_S):
+                    self.take(message.value())
+                if tail.at_end:
+                    self.carry_out()
+                    self._live.progress.control_read = True
+        finally:
+            tail.close()
+
+    def take(self, payload: bytes | None) -> None:
+        """Fold one record; what is no pin of an alias is for others to read."""
+        try:
+            control = Control(**CONTROL.decode(payload or b""))
+        except (EOFError, LookupError, ValueError, TypeError):  # fastavro has no error of its own
+            return
+        alias = control.name.removeprefix(PREFIX)
+        version = control.arguments.get("version")
+        if control.action == PIN and control.name.startswith(PREFIX) and alias != LIVE and version:
+            self.aliases[alias] = version
+
+    def carry_out(self) -> None:
+        """Put every alias's model in service. One that is neither in memory nor on disk leaves its alias as it was."""
+        for alias, version in self.aliases.items():
+            now = self._live.state.models.get(alias)
+            if (now is not None and now.version == version) or version in self.missing:
+                continue
+            held = self._live.held(version)
+            found = (held.model, held.offset) if held else self._pins.load(version)
+            if found is None:
+                self.missing.add(version)
+                continue
+            model, offset = found
+            self._live.promote(alias, model, applied_at=time.time_ns() // 1_000_000, offset=offset)
+
+
+def pin(alias: str, version: str, *, at: int, why: str) -> Letter:
+    """The record that pins an alias."""
+    record = Control(name=f"{PREFIX}{alias}", action=PIN, arguments={"version": version}, who="api", at=at, why=why)
+    fields = {name: getattr(record, name) for name in record.__struct_fields__}
+    return Letter(topic=CONTROL_TOPIC, key=record.name, value=CONTROL.encode(fields))

@@ -1,0 +1,83 @@
+"""Item features as arrays, and the lists of what is hot: what the sweep leaves for requests to gather from."""
+
+import numpy as np
+from msgspec import Struct
+
+from models.axes import Doubles, Flags, Ids, Indexes
+from models.inputs import ITEM_INPUTS
+from serving.catalogue import Catalogue
+
+GROUP = "item_engagement"
+COLUMNS = tuple(name.partition(".")[2] for name in ITEM_INPUTS if name.startswith(f"{GROUP}."))
+NEWBORN_IMPRESSIONS = 50  # below it an item counts as new, and exploration looks at it more often
+_HOT = 300
+_HOT_A_CATEGORY = 50
+_HEAT, _SEEN = COLUMNS.index("heat_6h"), COLUMNS.index("imps_24h")
+
+
+class ItemFeatures(Struct, frozen=True, kw_only=True):
+    """Finished features of N items, by ascending id.
+
+    Attributes:
+        values: [N, K] in the order of `COLUMNS`, NaN where the store has nothing of the item.
+        swept_at: when the sweep began, ms; 0 before the first.
+        hot: ids by falling heat; `hot_in` the same by category.
+    """
+
+    ids: Ids
+    values: Doubles
+    swept_at: int
+    hot: Ids
+    hot_in: dict[str, Ids]
+
+    @classmethod
+    def empty(cls) -> "ItemFeatures":
+        """Before the first sweep."""
+        none = np.zeros(0, np.int64)
+        return cls(ids=none, values=np.zeros((0, len(COLUMNS))), swept_at=0, hot=none, hot_in={})
+
+    @property
+    def known(self) -> bool:
+        """Whether a sweep has finished."""
+        return self.swept_at > 0
+
+    def gather(self, ids: Ids) -> Doubles:
+        """Rows of `ids` [C] -> [C, K]; NaN for items that the last sweep did not see."""
+        out = np.full((len(ids), len(COLUMNS)), np.nan)
+        if len(self.ids):
+            places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
+            known = self.ids[places] == ids
+            out[known] = self.values[places[known]]
+        return out
+
+    def newborn(self, ids: Ids) -> Flags:
+        """Which items have hardly been shown in the last day. [C] -> [C]."""
+        if not len(self.ids):
+            return np.ones(len(ids), np.bool_)
+        places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
+        return (self.ids[places] != ids) | ~(self.values[places, _SEEN] >= NEWBORN_IMPRESSIONS)
+
+
+def build(catalogue: Catalogue, values: Doubles, *, swept_at: int) -> ItemFeatures:
+    """Features of the catalogue's items. values [N, K]."""
+    heat = np.nan_to_num(values[:, _HEAT])
+    order = _falling(heat, catalogue)
+    by_category = order[np.argsort(catalogue.codes[order], kind="stable")]
+    starts = catalogue.codes[by_category].searchsorted(np.arange(len(catalogue.category_names) + 1))
+    hot_in = {
+        name: catalogue.ids[by_category[starts[code] : starts[code + 1]][:_HOT_A_CATEGORY]]
+        for code, name in enumerate(catalogue.category_names)
+    }
+    return ItemFeatures(
+        ids=catalogue.ids, values=values, swept_at=swept_at, hot=catalogue.ids[order[:_HOT]], hot_in=hot_in
+    )
+
+
+def heat_of(rows: Doubles) -> Doubles:
+    """Decayed popularity. [C, K] -> [C], 0 where there is none."""
+    return np.nan_to_num(rows[:, _HEAT])
+
+
+def _falling(heat: Doubles, catalogue: Catalogue) -> Indexes:
+    """By falling heat, then the younger first, then by id."""
+    return np.lexsort((catalogue.ids, -catalogue.born_at, -heat))

@@ -1,0 +1,82 @@
+"""One key's features now, as a person wants to see them."""
+
+import math
+import time
+
+import redis
+
+from lang.plan import Feature, Group, Plan
+from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
+from serving.problems import Fault, invalid, unavailable
+from store.reader import FeatureReader, Status, Values, Wanted
+
+
+class Lookup:
+    """Reads any group of the plan."""
+
+    def __init__(self, reader: FeatureReader, plan: Plan) -> None:
+        self._reader = reader
+        self._plan = plan
+
+    def read(self, name: str, key: str) -> FeaturesAnswer:
+        """Every feature of a group for a key; the columns of a longer key are separated by `:`.
+
+        Raises:
+            Fault: no such group, a key of the wrong length, or a store that does not answer.
+        """
+        group = self._group(name)
+        parts = key.split(":", len(group.entity) - 1)
+        if len(parts) != len(group.entity) or not all(parts):
+            detail = f"The key {key!r} has {len(parts)} columns; {name} is kept by {', '.join(group.entity)}."
+            mend = f"Ask for /v1/features/{name}/{':'.join(column.upper() for column in group.entity)}."
+            raise invalid(detail, mend=mend)
+        at = time.time_ns() // 1_000_000
+        try:
+            (values,) = self._reader.read([Wanted(group, [parts[0]])], at_ms=at)
+        except redis.RedisError as error:
+            detail = f"The feature store does not answer ({type(error).__name__})."
+            raise unavailable(detail) from error
+        return FeaturesAnswer(
+            group=group.name,
+            version=group.version,
+            key=dict(zip(group.entity, parts, strict=True)),
+            at=at,
+            features=_features(values, tuple(parts), at),
+        )
+
+    def _group(self, name: str) -> Group:
+        try:
+            return self._plan.group(name)
+        except KeyError as error:
+            raise _no_group(str(error.args[0])) from error
+
+
+def _no_group(detail: str) -> Fault:
+    return invalid(detail, mend="Ask for one of those, or declare it in features/.", status=404)
+
+
+def _features(values: Values, key: tuple[str, ...], at: int) -> list[FeatureValue]:
+    place = values.keys.index(key) if key in values.keys else None
+    as_of = int(values.merged.as_of[place]) if place is not None else 0
+    missing: Status = "default" if values.group.on_missing == "zero" else "missing"
+    return [
+        FeatureValue(
+            name=feature.name,
+            value=_value(values, feature, place),
+            as_of=as_of or None,
+            age_ms=at - as_of if as_of else None,
+            status=missing if place is None else values.status[place],
+        )
+        for feature in values.group.features
+    ]
+
+
+def _value(values: Values, feature: Feature, place: int | None) -> float | list[str | RankedMember] | None:
+    if feature.kind == "ranking":  # of the first key column, whatever the others are
+        return [RankedMember(member=member, value=value) for member, value in values.rollups[feature.name][0]]
+    if feature.kind == "list":
+        return [] if place is None else [*values.merged.lists[feature.name][place]]
+    if place is None:
+        return 0.0 if values.group.on_missing == "zero" else None
+    number = float(values.merged.numbers[feature.name][place])
+    return None if math.isnan(number) else number

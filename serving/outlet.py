@@ -1,0 +1,119 @@
+"""Everything serving writes to Kafka goes through one producer, so that a `_tick` never overtakes an event.
+
+Requests never wait for it and never fail for it: the queue is bounded, and what finds it full is dropped
+and counted (a disk spool is not built yet). Those who must know, `confirm`, wait for the broker's word.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from confluent_kafka import KafkaError, Message, Producer
+from msgspec import Struct
+
+from schemas.partition import PARTITIONER
+from schemas.topics import Topic
+
+CONFIRM_S = 2.0
+Report: TypeAlias = Callable[[KafkaError | None, Message], None]
+_QUEUE = 100_000  # records; about 100 MB of exposures
+_POLL_S = 0.1
+_CONFIRMING = 24  # requests that may wait for the broker at once: the other threads stay free for slates
+
+
+class Letter(Struct, frozen=True, kw_only=True):
+    """One record to write. `partition` -1 lets the key decide."""
+
+    topic: Topic
+    value: bytes | None
+    key: str | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    partition: int = -1
+
+
+class Outlet:
+    """The producer, its poll thread and its counts."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "partitioner": PARTITIONER,
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "compression.type": "lz4",
+                "queue.buffering.max.messages": _QUEUE,
+                "queue.buffering.max.kbytes": 128 * 1024,
+                "reconnect.backoff.ms": 500,  # each failure is a line in the log
+                "reconnect.backoff.max.ms": 2000,
+            }
+        )
+        self._confirming = threading.BoundedSemaphore(_CONFIRMING)
+        self.dropped = 0
+
+    @property
+    def queued(self) -> int:
+        """Records that the broker has not taken yet."""
+        return len(self._producer)
+
+    def send(self, letter: Letter) -> bool:
+        """Queue one record; False where the queue was full, which is counted."""
+        return self._put(letter, self._delivered)
+
+    def confirm(self, letters: Sequence[Letter]) -> bool:
+        """Queue records and wait until the broker has all of them; False after `CONFIRM_S`, or where it is not there.
+
+        What was queued may still be written after a False: records must be such that writing them twice does no harm.
+        """
+        if not self._confirming.acquire(blocking=False):
+            return False
+        try:
+            waiting = _Waiting(len(letters))
+            if not all(self._put(letter, waiting.delivered) for letter in letters):
+                return False
+            return waiting.done.wait(CONFIRM_S) and not waiting.failed
+        finally:
+            self._confirming.release()
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve delivery reports until told to stop, then give what is queued a last chance."""
+        while not stop.is_set():
+            self._producer.poll(_POLL_S)
+        self._producer.flush(CONFIRM_S)
+
+    def _put(self, letter: Letter, report: Report) -> bool:
+        try:
+            self._producer.produce(
+                letter.topic.name,
+                value=letter.value,
+                key=letter.key,
+                headers=list(letter.headers),
+                partition=letter.partition,
+                on_delivery=report,
+            )
+        except BufferError:
+            self.dropped += 1
+            return False
+        return True
+
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self.dropped += 1
+
+
+class _Waiting:
+    """Counts down the deliveries of one `confirm`."""
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+        self.failed = False
+        self.done = threading.Event()
+        if not count:
+            self.done.set()
+
+    def delivered(self, error: KafkaError | None, _: Message) -> None:
+        """One record's report; the poll thread calls it."""
+        self.failed |= error is not None
+        self._left -= 1
+        if not self._left:
+            self.done.set()

@@ -1,0 +1,107 @@
+"""Errors as `application/problem+json` (RFC 9457): what was seen, what was expected, what to do."""
+
+import http
+import re
+import sys
+import traceback
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.openapi import ResponseSpec
+
+from schemas.http import Problem
+
+MEDIA_TYPE = "application/problem+json"
+_PATH = re.compile(r" - at `(\$[^`]*)`$")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+MEND_REQUEST = "Correct the request; /schema/openapi.json has the types."
+_MENDS = {
+    401: "Send the header `Authorization: Bearer TOKEN` with the token that serving was started with.",
+    404: "Look at /schema/openapi.json for the paths there are.",
+    405: "Look at /schema/openapi.json for the methods of this path.",
+    413: "Send fewer records at once: a body has at most 256 KB.",
+    415: "Send JSON with `Content-Type: application/json`.",
+}
+_NAMES = {401: "unauthorized", 404: "not-found", 405: "method", 413: "too-large", 415: "media-type"}
+
+
+_SEEN = {
+    400: "The request is not valid",
+    401: "No token, or another one",
+    503: "Something the request needs is away; try again after the seconds in Retry-After",
+}
+ANSWERS = {
+    status: ResponseSpec(Problem, media_type=MEDIA_TYPE, generate_examples=False, description=description)
+    for status, description in _SEEN.items()
+}
+
+
+class Fault(Exception):
+    """A problem to answer with."""
+
+    def __init__(self, problem: Problem, headers: dict[str, str] | None = None) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+        self.headers = headers or {}
+
+
+def invalid(detail: str, *, mend: str, pointer: str = "", status: int = 400) -> Fault:
+    """A request that does not mean anything to us."""
+    kind = "not-found" if status == 404 else "invalid"
+    title = "Nothing there" if status == 404 else "The request is not valid"
+    return Fault(Problem(type=kind, title=title, status=status, detail=detail, mend=mend, pointer=pointer))
+
+
+def unavailable(detail: str) -> Fault:
+    """Something we need is away; the same request may succeed later, and repeating it does no harm."""
+    problem = Problem(
+        type="unavailable",
+        title="Not now",
+        status=503,
+        detail=detail,
+        mend="Send the same request again after the seconds in Retry-After.",
+    )
+    return Fault(problem, {"Retry-After": "2"})
+
+
+def pointer_of(message: str) -> tuple[str, str]:
+    """(JSON pointer, message without the path) of a msgspec error.
+
+    >>> pointer_of("Expected `int`, got `str` - at `$.events[3].position`")
+    ('/events/3/position', 'Expected `int`, got `str`')
+    """
+    found = _PATH.search(message)
+    if found is None:
+        return "", message
+    steps = (name or index for name, index in _STEP.findall(found[1]))
+    return "".join(f"/{step}" for step in steps), message[: found.start()]
+
+
+def _of_http(error: HTTPException) -> Problem:
+    """An error of the framework's."""
+    status = error.status_code
+    faults = error.extra if isinstance(error.extra, list) else []
+    said = "".join(f"; {fault.get('key', '')}: {fault.get('message', '')}" for fault in faults)
+    return Problem(
+        type=_NAMES.get(status, "invalid" if status < 500 else "internal"),
+        title=http.HTTPStatus(status).phrase,
+        status=status,
+        detail=f"{error.detail}{said}",
+        mend=_MENDS.get(status, MEND_REQUEST),
+    )
+
+
+def respond(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """The answer to any exception; one that we did not foresee is printed and answered with 500."""
+    headers: dict[str, str] = {}
+    if isinstance(error, Fault):
+        problem, headers = error.problem, error.headers
+    elif isinstance(error, HTTPException):
+        problem, headers = _of_http(error), error.headers or {}
+    else:
+        traceback.print_exception(error, file=sys.stderr)
+        problem = Problem(
+            type="internal", title="A fault of ours", status=500, detail=type(error).__name__, mend="Look at the log."
+        )
+    return Response(problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)

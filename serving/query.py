@@ -1,0 +1,135 @@
+"""What the stages hand on: the query, the user as hydrated, candidates, and what was removed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct, field
+
+from models.axes import Doubles, Floats, Ids, Indexes
+from schemas.http import Explain
+from schemas.ids import hash64
+from serving.experiment import Arm
+
+SOURCES = ("nearest", "next", "trending", "explore")
+
+
+def ids_of(texts: Sequence[str]) -> Ids:
+    """The numbers that string ids have inside models. [n]."""
+    return np.array([hash64(text) for text in texts], np.int64)
+
+
+class Taste(Struct, frozen=True, kw_only=True):
+    """What a user feels about a category: decayed affinity, and skips."""
+
+    affinity: float
+    skips_1h: float
+    skips_24h: float
+
+
+class User(Struct, frozen=True, kw_only=True):
+    """The user as the store knows them.
+
+    Attributes:
+        history: item ids clicked, newest first. `history_ids`: their numbers.
+        numbers: by name of `models.inputs.USER_INPUTS`.
+        tastes: by category, `top` the categories liked most, best first.
+        next_ids, next_strength: [M] items clicked after those of the history, strongest first, summed over them.
+        after: M, place in the history of the item that each follows most.
+    """
+
+    history: list[str]
+    history_ids: Ids
+    numbers: dict[str, float]
+    tastes: dict[str, Taste]
+    top: list[str]
+    next_ids: Ids
+    next_strength: Doubles
+    after: Indexes
+
+    @classmethod
+    def unknown(cls) -> "User":
+        """Someone never seen, or a store that does not answer."""
+        none = np.zeros(0, np.int64)
+        return cls(
+            history=[],
+            history_ids=none,
+            numbers={},
+            tastes={},
+            top=[],
+            next_ids=none,
+            next_strength=np.zeros(0),
+            after=none,
+        )
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """A request, understood. `user_id` is the anonymous id where that was given; `seed` draws the exploration.
+
+    `user` is unknown until hydrated.
+    """
+
+    request_id: str
+    user_id: str
+    session_id: str
+    surface: str
+    count: int
+    at_ms: int
+    seed: int
+    arm: Arm
+    context: dict[str, str] = field(default_factory=dict[str, str])
+    exclude: frozenset[str] = frozenset()
+    user: User = field(default_factory=User.unknown)
+    explain: Explain = "none"
+
+
+class Candidates(Struct, frozen=True, kw_only=True):
+    """C items. `found_by` [C] has bit s set where source s named the item; `places` [C] in the catalogue."""
+
+    ids: Ids
+    found_by: Indexes
+    places: Indexes
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, chosen: Indexes) -> "Candidates":
+        """Those at `chosen`."""
+        return Candidates(ids=self.ids[chosen], found_by=self.found_by[chosen], places=self.places[chosen])
+
+    def sources(self, place: int) -> list[str]:
+        """Names of the sources of one."""
+        return [name for bit, name in enumerate(SOURCES) if int(self.found_by[place]) >> bit & 1]
+
+
+class Scored(Struct, frozen=True, kw_only=True):
+    """Candidates with what orders them.
+
+    Attributes:
+        score: [C], the order. `click`: [C], chance of a click, as the arm sees it.
+        dense: [C, F], the ranker's inputs as served.
+    """
+
+    candidates: Candidates
+    score: Floats
+    click: Floats
+    dense: Floats
+
+
+class Slot(Struct, frozen=True, kw_only=True):
+    """One position of the slate: an item's place among the scored, and the chance that it stands here."""
+
+    place: int
+    propensity: float
+    explored: bool = False
+
+
+class Faults(Struct, kw_only=True):
+    """What went wrong while one request was answered: the worst level, and every reason."""
+
+    level: int = 0
+    reasons: list[str] = field(default_factory=list[str])
+
+    def note(self, level: int, reason: str) -> None:
+        """Remember a fault."""
+        self.level = max(self.level, level)
+        self.reasons.append(reason)

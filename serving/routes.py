@@ -1,0 +1,192 @@
+"""The paths of the API. Handlers are thin: they translate between HTTP and the parts that do the work."""
+
+import time
+from typing import Annotated, TypeAlias
+
+from litestar import Response, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, PathParameter
+
+from schemas.http import (
+    AliasAnswer,
+    AliasRequest,
+    AliasState,
+    BatchAnswer,
+    EventsRequest,
+    FeaturesAnswer,
+    Id,
+    ItemsRequest,
+    ModelsAnswer,
+    ReadyAnswer,
+    RecommendationAnswer,
+    RecommendationRequest,
+)
+from schemas.ids import hash64
+from serving import control, intake
+from serving.body import Strict
+from serving.experiment import Experiment
+from serving.outlet import CONFIRM_S
+from serving.problems import ANSWERS, invalid, unavailable
+from serving.query import Query
+from serving.services import Services
+from serving.state import LIVE
+from serving.stopwatch import Stopwatch
+from serving.token import OPEN, request_id
+
+Parts: TypeAlias = NamedDependency[Services]
+_AWAY = f"Kafka did not take the records, or too many requests wait for it (each at most {CONFIRM_S:g} s)."
+
+
+@post(
+    "/v1/recommendations",
+    status_code=200,
+    dto=Strict[RecommendationRequest],
+    return_dto=None,
+    sync_to_thread=True,
+    responses=ANSWERS,
+)
+def recommend(data: JSONBody[RecommendationRequest], services: Parts) -> Response[RecommendationAnswer]:
+    """A ranked slate for a user. An unknown user is a cold start and gets one too."""
+    watch = Stopwatch()
+    answer = services.pipeline.recommend(query_of(data, services.experiment), watch)
+    headers = {"Server-Timing": watch.header(), "X-Degraded-Level": f"L{answer.degraded.level}"}
+    return Response(answer, headers=headers)
+
+
+@post("/v1/events", status_code=202, dto=Strict[EventsRequest], return_dto=None, sync_to_thread=True, responses=ANSWERS)
+def take_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswer:
+    """Keep events. 202 when the broker has them; sending them again does no harm, an event counts once."""
+    batch = intake.judge_events(data.events, services.plan.source("clickstream"), now=_now())
+    _keep(batch, services)
+    return batch.answer
+
+
+@post(
+    "/v1/items:batchUpsert",
+    status_code=200,
+    dto=Strict[ItemsRequest],
+    return_dto=None,
+    sync_to_thread=True,
+    responses=ANSWERS,
+)
+def upsert_items(data: JSONBody[ItemsRequest], services: Parts) -> BatchAnswer:
+    """Write items, whole; takedowns too. In force about a second after the answer."""
+    batch = intake.judge_items(data.items, services.live.state.catalogue, now=_now())
+    _keep(batch, services)
+    return batch.answer
+
+
+@get("/v1/features/{group:str}/{key:str}", sync_to_thread=True, responses=ANSWERS)
+def read_features(
+    group: FromPath[str],
+    key: Annotated[str, PathParameter(description="the group's key columns, separated by `:`")],
+    services: Parts,
+) -> FeaturesAnswer:
+    """Every feature of a group for one key, now."""
+    return services.lookup.read(group, key)
+
+
+@get("/v1/models", sync_to_thread=False, responses=ANSWERS)
+def list_models(services: Parts) -> ModelsAnswer:
+    """Which versions are in service, which came, which were refused."""
+    live = services.live
+    aliases = [
+        AliasState(
+            alias=alias,
+            version=served.version,
+            seq=int(served.version.partition(".")[2] or 0),
+            applied_at=served.applied_at,
+            offset=served.offset,
+        )
+        for alias, served in sorted(live.state.models.items())
+    ]
+    return ModelsAnswer(aliases=aliases, history=list(live.progress.applied), rejected=dict(live.progress.rejected))
+
+
+@put(
+    "/v1/models/aliases/{alias:str}", dto=Strict[AliasRequest], return_dto=None, sync_to_thread=True, responses=ANSWERS
+)
+def pin_alias(alias: FromPath[str], data: JSONBody[AliasRequest], services: Parts) -> AliasAnswer:
+    """Let an alias name the version that is live now. It holds when the decision has been read back."""
+    live = services.live.state.models.get(LIVE)
+    if alias == LIVE:
+        detail = "The alias 'live' follows the learner and cannot be pinned."
+        raise invalid(detail, mend="Pin another alias and give it to an arm as `model:ALIAS`.")
+    if live is None or data.version not in (LIVE, live.version):
+        there = live.version if live else "none"
+        detail = f"The version {data.version!r} is not in service; live is {there}."
+        raise invalid(detail, mend='Send {"version": "live"} once a version is there.', pointer="/version", status=409)
+    services.pins.save(live)
+    at = _now()
+    if not services.outlet.confirm([control.pin(alias, live.version, at=at, why=data.why)]):
+        raise unavailable(_AWAY)
+    return AliasAnswer(alias=alias, version=live.version, at=at)
+
+
+@get("/health/live", opt={OPEN: True}, sync_to_thread=False)
+def is_live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "live"}
+
+
+@get("/health/ready", opt={OPEN: True}, sync_to_thread=False)
+def is_ready(services: Parts) -> Response[ReadyAnswer]:
+    """Whether requests may come: catalogue and control read to their ends, features swept, model loaded or absent."""
+    waiting, state = services.live.waiting_for(), services.live.state
+    live = state.models.get(LIVE)
+    answer = ReadyAnswer(
+        ready=not waiting,
+        waiting_for=waiting,
+        items=len(state.catalogue),
+        model=live.version if live else "",
+        queued=services.outlet.queued,
+        dropped=services.outlet.dropped,
+    )
+    return Response(answer, status_code=503 if waiting else 200)
+
+
+def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
+    """The request, understood.
+
+    Raises:
+        Fault: nobody is named.
+    """
+    user_id: Id | None = data.user_id or data.anonymous_id
+    if user_id is None:
+        detail = "Neither user_id nor anonymous_id is there; one of them says whose slate it is."
+        raise invalid(detail, mend="Send user_id, or for a visitor any stable anonymous_id.", pointer="/user_id")
+    name = request_id()
+    return Query(
+        request_id=name,
+        user_id=user_id,
+        session_id=data.session_id or name,
+        surface=data.surface,
+        count=data.count,
+        at_ms=_now(),
+        seed=hash64(name),
+        arm=experiment.arm_of(user_id),
+        context=data.context,
+        exclude=frozenset(data.exclude_items),
+        explain=data.explain,
+    )
+
+
+def _keep(batch: intake.Batch, services: Services) -> None:
+    if not services.outlet.confirm(batch.letters):
+        raise unavailable(_AWAY)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+HANDLERS = (
+    recommend,
+    take_events,
+    upsert_items,
+    read_features,
+    list_models,
+    pin_alias,
+    is_live,
+    is_ready,
+)

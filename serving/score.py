@@ -1,0 +1,116 @@
+"""Stage 5: dense inputs from arrays in memory, then the arm's ranker."""
+
+import numpy as np
+
+from models.axes import Doubles, Floats, Indexes
+from models.inputs import assemble
+from schemas.ids import hash64
+from serving.explore import Draws
+from serving.heat import COLUMNS, GROUP, heat_of
+from serving.query import Candidates, Faults, Query, Scored, User
+from serving.state import ServedModel, ServingState
+
+CLICK, CONVERTED, ENGAGEMENT = 0.7, 0.2, 0.1
+ENGAGEMENT_SECONDS = 100.0  # seconds that weigh as much as a certain click of the same coefficient
+_RATE = COLUMNS.index("ctr_7d")
+_PRIOR = 0.05  # click rate of an item that the store has nothing of
+
+
+def ranker_of(query: Query, state: ServingState, faults: Faults) -> ServedModel | None:
+    """The model of the query's arm; None for popular, or where no version has come yet."""
+    alias = query.arm.alias
+    if alias is None:
+        return None
+    served = state.models.get(alias)
+    if served is None:
+        faults.note(2, f"no model under alias {alias!r}: ordered by popularity")
+    return served
+
+
+def score(
+    query: Query, candidates: Candidates, *, draws: Draws, state: ServingState, ranker: ServedModel | None
+) -> Scored:
+    """Candidates scored, then the drawn items scored among them.
+
+    The candidates' own inputs do not look at the drawn items (ranks would): the order of a slate stays a
+    function of its request and state, which the propensities rest on.
+    """
+    rows = state.features.gather(candidates.ids)
+    dense = inputs(query, candidates, state, rows)
+    everyone = candidates
+    if len(draws.candidates):
+        everyone = _joined(candidates, draws.candidates)
+        rows = np.concatenate([rows, state.features.gather(draws.candidates.ids)])
+        dense = np.concatenate([dense, inputs(query, everyone, state, rows)[len(candidates) :]])
+    if ranker is None:
+        heat = heat_of(rows).astype(np.float32)
+        click = np.nan_to_num(rows[:, _RATE], nan=_PRIOR).astype(np.float32)
+        return Scored(candidates=everyone, score=heat, click=click, dense=dense)
+    scores = ranker.model.score(
+        hash64(query.user_id),
+        query.user.history_ids,
+        items=everyone.ids,
+        categories=state.catalogue.categories[everyone.places],
+        inputs=dense,
+    )
+    blend = CLICK * scores.click + CONVERTED * scores.converted + ENGAGEMENT * scores.engagement / ENGAGEMENT_SECONDS
+    return Scored(candidates=everyone, score=blend.astype(np.float32), click=scores.click, dense=dense)
+
+
+def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doubles) -> Floats:
+    """Dense inputs [C, F]; `rows` [C, K] are the candidates' item features."""
+    catalogue, places = state.catalogue, candidates.places
+    items = {f"{GROUP}.{name}": rows[:, column] for column, name in enumerate(COLUMNS)}
+    items["item.age_s"] = np.maximum(query.at_ms - catalogue.born_at[places], 0) / 1000
+    items["item.price"] = catalogue.price[places]
+    return assemble(
+        len(candidates), user=query.user.numbers, items=items, crosses=_crosses(query.user, candidates, state)
+    )
+
+
+def _crosses(user: User, candidates: Candidates, state: ServingState) -> dict[str, Doubles]:
+    catalogue = state.catalogue
+    codes = catalogue.codes[candidates.places]
+    count = len(catalogue.category_names)
+    affinity, skips_1h, skips_24h = np.zeros(count), np.zeros(count), np.zeros(count)
+    for name, taste in user.tastes.items():
+        code = catalogue.category_code.get(name)
+        if code is not None:
+            affinity[code], skips_1h[code], skips_24h[code] = taste.affinity, taste.skips_1h, taste.skips_24h
+    total = user.numbers.get("user_category.affinity_total", 0.0)
+    return {
+        "user_category.affinity": affinity[codes],
+        "user_category.affinity_share": affinity[codes] / total if total > 0 else np.zeros(len(codes)),
+        "user_category.skips_1h": skips_1h[codes],
+        "user_category.skips_24h": skips_24h[codes],
+        "item_next.strength": _strength(user, candidates),
+        "history.contains": np.isin(candidates.ids, user.history_ids).astype(np.float64),
+        "history.category_share": _history_share(user, state, count)[codes],
+    }
+
+
+def _strength(user: User, candidates: Candidates) -> Doubles:
+    """How strongly each candidate follows the history, NaN where it does not. [C]."""
+    strength = np.full(len(candidates), np.nan)
+    if len(user.next_ids) and len(candidates):
+        order = np.argsort(candidates.ids)
+        places = candidates.ids.searchsorted(user.next_ids, sorter=order)
+        places = order[np.minimum(places, len(order) - 1)]
+        hit = candidates.ids[places] == user.next_ids
+        strength[places[hit]] = user.next_strength[hit]
+    return strength
+
+
+def _history_share(user: User, state: ServingState, count: int) -> Doubles:
+    """Share of the history in each category, of those items that the catalogue still holds. [categories]."""
+    places, known = state.catalogue.find(user.history_ids)
+    codes: Indexes = state.catalogue.codes[places[known]]
+    return np.bincount(codes, minlength=count) / max(len(codes), 1)
+
+
+def _joined(first: Candidates, second: Candidates) -> Candidates:
+    return Candidates(
+        ids=np.concatenate([first.ids, second.ids]),
+        found_by=np.concatenate([first.found_by, second.found_by]),
+        places=np.concatenate([first.places, second.places]),
+    )

@@ -1,0 +1,97 @@
+"""Everything a handler reaches, made once; and the background threads that feed it."""
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+
+import redis
+from msgspec import Struct
+
+from lang.load import load_plan
+from lang.plan import Plan
+from models.config import RankerConfig
+from serving import ticker
+from serving.control import ControlReader
+from serving.deltas import DeltaReader
+from serving.experiment import Experiment
+from serving.hydrate import Hydrator
+from serving.items import CatalogueReader
+from serving.lookup import Lookup
+from serving.outlet import Outlet
+from serving.pins import Pins
+from serving.pipeline import Pipeline
+from serving.settings import Settings
+from serving.state import Live
+from serving.sweep import Sweep
+from store.reader import FeatureReader
+
+_REQUEST_TIMEOUT_S = 0.025  # half of a request's 50 ms; a store that is slower counts as away (L3)
+_SWEEP_TIMEOUT_S = 1.0
+
+
+class Services(Struct, frozen=True, kw_only=True):
+    """The parts, by name."""
+
+    live: Live
+    outlet: Outlet
+    pipeline: Pipeline
+    lookup: Lookup
+    pins: Pins
+    plan: Plan
+    experiment: Experiment
+
+
+def build(settings: Settings) -> Services:
+    """The parts; nothing runs yet, and nothing was asked of Kafka or Redis."""
+    plan, live, outlet = load_plan(settings.features), Live(), Outlet(settings.bootstrap)
+    reader = FeatureReader(_client(settings.redis, _REQUEST_TIMEOUT_S))
+    experiment = settings.config.experiment
+    return Services(
+        live=live,
+        outlet=outlet,
+        pipeline=Pipeline(live, Hydrator(reader, plan), plan=plan, outlet=outlet, experiment=experiment.name),
+        lookup=Lookup(FeatureReader(_client(settings.redis, _SWEEP_TIMEOUT_S)), plan),
+        pins=Pins(settings.artefacts / settings.model / "pins", RankerConfig()),
+        plan=plan,
+        experiment=experiment,
+    )
+
+
+def start(settings: Settings, services: Services, stop: threading.Event) -> list[threading.Thread]:
+    """Start the background threads."""
+    live, bootstrap = services.live, settings.bootstrap
+    folder = settings.artefacts / settings.model / "snapshots"
+    deltas = DeltaReader(live, name=settings.model, key=settings.key, folder=folder)
+    control = ControlReader(live, services.pins)
+    catalogue = CatalogueReader(bootstrap, live)
+    sweep = Sweep(FeatureReader(_client(settings.redis, _SWEEP_TIMEOUT_S)), services.plan, live)
+    return [
+        _thread("outlet", lambda: services.outlet.run(stop)),
+        _thread("catalogue", lambda: catalogue.run(stop)),
+        _thread("control", lambda: control.run(bootstrap, stop)),
+        _thread("deltas", lambda: deltas.run(bootstrap, stop)),
+        _thread("sweep", lambda: sweep.run(stop)),
+        _thread("ticker", lambda: ticker.run(services.outlet, stop)),
+    ]
+
+
+def _client(url: str, timeout_s: float) -> redis.Redis:
+    return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+
+
+def _thread(name: str, run: Callable[[], None]) -> threading.Thread:
+    """A thread whose fault ends the process: serving on with a dead reader would show old things for ever."""
+
+    def guarded() -> None:
+        try:
+            run()
+        except BaseException:
+            traceback.print_exc(file=sys.stderr)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=guarded, name=name, daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,86 @@
+"""What the process is told when it starts."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct, field
+
+from serving.experiment import Experiment, ExperimentError, checked
+
+KEY_VARIABLE = "HEADRACE_MODEL_KEY"
+TOKEN_VARIABLE = "HEADRACE_TOKEN"
+_SHORTEST_TOKEN = 16
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file that `--config` names."""
+
+    experiment: Experiment = field(default_factory=Experiment)
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Where serving reads and writes. `key` verifies versions; `artefacts` is the learner's folder."""
+
+    bootstrap: str
+    redis: str
+    artefacts: Path
+    features: Path
+    host: str
+    port: int
+    token: str
+    key: bytes
+    model: str
+    config: Config
+
+
+def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Settings:
+    """Settings from the command line, and the secrets from the environment."""
+    key = environment.get(KEY_VARIABLE, "")
+    parser = argparse.ArgumentParser(prog="serving", description="The recommendation API.")
+    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
+    parser.add_argument("--redis", required=True, help="redis://host:port")
+    parser.add_argument("--artefacts", required=True, type=Path, help="the learner's folder of snapshots")
+    parser.add_argument("--features", type=Path, default=Path("features"), help="the folder of feature files")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on")
+    token = environment.get(TOKEN_VARIABLE, "")
+    parser.add_argument("--token", default=token, help=f"bearer token of the API; better in {TOKEN_VARIABLE}")
+    parser.add_argument("--model", default="ranker", help="the model's name: key of its versions")
+    parser.add_argument("--config", type=Path, help="JSON file with the experiment")
+    options = parser.parse_args(arguments)
+    problems: list[str] = []
+    if not key:
+        problems.append(f"{KEY_VARIABLE} is not set: versions are verified with it, and the learner needs the same")
+    if len(options.token) < _SHORTEST_TOKEN:
+        problems.append(
+            f"{TOKEN_VARIABLE} has {len(options.token)} characters, must have at least {_SHORTEST_TOKEN}: "
+            "whoever has it may write events and items"
+        )
+    config = Config()
+    try:
+        config = read_config(options.config) if options.config else config
+    except (OSError, msgspec.DecodeError, ExperimentError) as error:
+        problems.append(f"--config {options.config}: {error}")
+    if problems:
+        parser.error("; ".join(problems))
+    told = {name: value for name, value in vars(options).items() if name != "config"}
+    return Settings(**told, key=key.encode(), config=config)
+
+
+def read_config(path: Path) -> Config:
+    """The file's settings.
+
+    Raises:
+        OSError, msgspec.DecodeError: it cannot be read. ExperimentError: its experiment does not fit together.
+    """
+    config = msgspec.json.decode(path.read_bytes(), type=Config)
+    checked(config.experiment)
+    return config
+
+
+def from_environment() -> Settings:
+    """Settings of this process."""
+    return parse(None, os.environ)

@@ -1,0 +1,106 @@
+"""All that a request reads: one immutable value, pinned once a request, swapped by reference."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from models.index import Nearest
+from models.state import ModelState
+from schemas.http import AppliedVersion
+from serving import catalogue as catalogues
+from serving.catalogue import Catalogue
+from serving.heat import ItemFeatures
+
+LIVE = "live"
+_REMEMBERED = 200  # applied versions told by GET /v1/models
+_HELD = 5  # last models kept, so that a pin still finds the one that was live when it was asked for
+
+
+class ServedModel(Struct, frozen=True, kw_only=True):
+    """A model with the index of the catalogue's items under it; `offset` as in `AliasState`."""
+
+    model: ModelState
+    index: Nearest
+    applied_at: int
+    offset: int = -1
+
+    @property
+    def version(self) -> str:
+        """`epoch.seq`."""
+        return self.model.version
+
+    def indexed(self, catalogue: Catalogue) -> "ServedModel":
+        """The same model over another catalogue."""
+        vectors = self.model.item_vectors(catalogue.ids, catalogue.categories)
+        return msgspec.structs.replace(self, index=Nearest(catalogue.ids, vectors))
+
+
+class ServingState(Struct, frozen=True, kw_only=True):
+    """Catalogue, item features, and models by alias; `live` is the newest version."""
+
+    catalogue: Catalogue
+    features: ItemFeatures
+    models: dict[str, ServedModel]
+
+
+class Progress(Struct, kw_only=True):
+    """How far the background threads have come. Only those write; a reader may see a mixture of moments."""
+
+    catalogue_read: bool = False
+    control_read: bool = False
+    deltas_read: bool = False
+    applied: deque[AppliedVersion] = msgspec.field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    rejected: Counter[str] = msgspec.field(default_factory=Counter[str])
+
+
+class Live:
+    """Holds the current state. Reading takes no lock; writers, the background threads, take turns."""
+
+    def __init__(self) -> None:
+        self.state = ServingState(catalogue=catalogues.build([]), features=ItemFeatures.empty(), models={})
+        self.progress = Progress()
+        self._writing = threading.Lock()
+        self._held: deque[ServedModel] = deque(maxlen=_HELD)
+
+    def show(self, catalogue: Catalogue) -> None:
+        """Swap the catalogue, and the index of every model with it."""
+        with self._writing:
+            models = {alias: served.indexed(catalogue) for alias, served in self.state.models.items()}
+            self._change(catalogue=catalogue, models=models)
+
+    def warm(self, features: ItemFeatures) -> None:
+        """Swap the item features."""
+        with self._writing:
+            self._change(features=features)
+
+    def promote(self, alias: str, model: ModelState, *, applied_at: int, offset: int = -1) -> None:
+        """Put a model under an alias."""
+        none = Nearest(np.zeros(0, np.int64), np.zeros((0, model.config.vector), np.float32))
+        served = ServedModel(model=model, index=none, applied_at=applied_at, offset=offset)
+        with self._writing:
+            served = served.indexed(self.state.catalogue)
+            self._held.append(served)
+            self._change(models={**self.state.models, alias: served})
+
+    def held(self, version: str) -> ServedModel | None:
+        """A model of this version that is still in memory."""
+        with self._writing:
+            known = [*self._held, *self.state.models.values()]
+        return next((served for served in known if served.version == version), None)
+
+    def waiting_for(self) -> list[str]:
+        """What must be there before requests may come, and is not."""
+        checks: dict[str, Callable[[], bool]] = {
+            "catalogue": lambda: self.progress.catalogue_read,
+            "item features": lambda: self.state.features.known,
+            "control": lambda: self.progress.control_read,
+            "model": lambda: self.progress.deltas_read,
+        }
+        return [name for name, done in checks.items() if not done()]
+
+    def _change(self, **parts: object) -> None:
+        self.state = msgspec.structs.replace(self.state, **parts)

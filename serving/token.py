@@ -1,0 +1,37 @@
+"""Who may ask: one bearer token, compared in constant time; and new names for requests."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import NotAuthorizedException
+from litestar.handlers import BaseRouteHandler
+
+OPEN = "open"  # a handler's mark: anyone may call it
+_SCHEME = "bearer "
+
+Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
+
+
+def guard(token: str) -> Guard:
+    """Refuses requests without the token. Both sides are hashed first, so that not even the length can be timed."""
+    expected = hashlib.sha256(token.encode()).digest()
+
+    def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        if handler.opt.get(OPEN):
+            return
+        header = connection.headers.get("authorization", "")
+        given = header[len(_SCHEME) :] if header.lower().startswith(_SCHEME) else ""
+        if not hmac.compare_digest(hashlib.sha256(given.encode()).digest(), expected):
+            detail = "The bearer token is absent or not the one expected."
+            raise NotAuthorizedException(detail, headers={"WWW-Authenticate": "Bearer"})
+
+    return check
+
+
+def request_id() -> str:
+    """A name no other request has: 96 random bits."""
+    return f"r{secrets.token_hex(12)}"

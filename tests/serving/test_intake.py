@@ -1,0 +1,111 @@
+"""What is taken from clients, record by record; ticks; and rankings joined."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from msgspec import Raw
+
+from lang.load import load_plan
+from schemas.catalogue import ITEM
+from schemas.events import TICK
+from schemas.partition import partition_of
+from serving import intake, ticker
+from serving.followers import Following, joint
+from serving.items import CatalogueReader
+from serving.outlet import Letter
+from serving.query import ids_of
+from serving.state import Live
+from tests.serving import worlds
+
+SOURCE = load_plan(Path(__file__).parents[2] / "features").source("clickstream")
+NOW = worlds.NOW
+GOOD: dict[str, object] = {"event_id": "e", "user_id": "u", "event_type": "click", "occurred_at": NOW - 5}
+
+
+def raw(*records: object) -> list[Raw]:
+    return [Raw(msgspec.json.encode(record)) for record in records]
+
+
+def test_events_are_stamped_whatever_they_say() -> None:
+    batch = intake.judge_events(raw(GOOD | {"received_at": 1, "extra": "kept"}), SOURCE, now=NOW)
+    (letter,) = batch.letters
+    assert letter.key == "u"
+    assert msgspec.json.decode(letter.value or b"") == GOOD | {"received_at": NOW, "extra": "kept"}
+
+
+def test_a_repeated_event_counts_once() -> None:
+    batch = intake.judge_events(raw(GOOD, GOOD, GOOD | {"occurred_at": NOW}), SOURCE, now=NOW)
+    assert (batch.answer.accepted, batch.answer.duplicate) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("record", "code", "pointer"),
+    [
+        ({}, "missing", "/events/1"),
+        (GOOD | {"occurred_at": "5"}, "type", "/events/1/occurred_at"),
+        (GOOD | {"user_id": ""}, "type", "/events/1/user_id"),
+        (GOOD | {"position": 1.5}, "type", "/events/1/position"),
+        (GOOD | {"occurred_at": NOW - 3_600_000}, "late", "/events/1"),
+        (GOOD | {"occurred_at": NOW + 3_600_000}, "future", "/events/1"),
+        ([GOOD], "type", "/events/1"),
+        (7, "type", "/events/1"),
+    ],
+)
+def test_a_bad_event_does_not_harm_the_others(record: object, code: str, pointer: str) -> None:
+    batch = intake.judge_events(raw(GOOD, record), SOURCE, now=NOW)
+    assert batch.answer.accepted == 1
+    (rejected,) = batch.answer.rejected
+    assert (rejected.index, rejected.code, rejected.pointer) == (1, code, pointer)
+    assert rejected.detail
+
+
+def test_items_keep_their_birth_and_the_last_record_counts() -> None:
+    shelf = worlds.shelf(worlds.items(3, 1))
+    told = [
+        {"item_id": "i2", "category": "c"},
+        {"item_id": "new", "category": "c"},
+        {"item_id": "new", "category": "d", "born_at": 5},
+        {"item_id": "bad", "category": 5},
+        {"item_id": "strange", "category": "c", "colour": "red"},
+    ]
+    batch = intake.judge_items(raw(*told), shelf, now=NOW)
+    assert (batch.answer.accepted, batch.answer.duplicate) == (2, 1)
+    assert [(each.index, each.pointer) for each in batch.answer.rejected] == [(3, "/items/3/category"), (4, "/items/4")]
+    written = {letter.key: ITEM.decode(letter.value or b"") for letter in batch.letters}
+    assert written["i2"]["born_at"] == NOW - 2000
+    assert (written["new"]["category"], written["new"]["born_at"]) == ("d", 5)
+    assert all(record["received_at"] == NOW for record in written.values())
+
+
+def test_the_catalogue_folds_records_and_passes_over_others() -> None:
+    reader = CatalogueReader("nowhere", Live())
+    told = [{"item_id": "a", "category": "c"}, {"item_id": "b", "category": "c", "takedown": True}]
+    letters = intake.judge_items(raw(*told), worlds.shelf([]), now=NOW).letters
+    assert [reader.take(letter.value) for letter in letters] == [True, True]
+    assert [reader.take(payload) for payload in (b"", None, b"\xff\xff")] == [False] * 3
+    assert reader.refused == 3
+
+
+def test_a_tick_reaches_every_partition() -> None:
+    letters = ticker.ticks(NOW)
+    events = [letter for letter in letters if letter.topic.name == "events"]
+    exposures = [letter for letter in letters if letter.topic.name == "exposures"]
+    assert [letter.partition for letter in events] == [0, 1, 2, 3]
+    for letter in events:
+        event = msgspec.json.decode(letter.value or b"")
+        assert partition_of(event["user_id"], 4) == letter.partition
+        assert (event["event_type"], event["occurred_at"], event["received_at"]) == (TICK, NOW, NOW)
+    expected = Letter(topic=exposures[0].topic, value=None, headers=(("received_at", str(NOW).encode()),), partition=2)
+    assert exposures[2] == expected
+
+
+def test_followers_are_summed_and_name_the_strongest() -> None:
+    one = Following(ids_of(["a", "b"]), np.array([3.0, 1.0]), 0.0)
+    two = Following(ids_of(["b", "c"]), np.array([2.5, 0.5]), 0.0)
+    both = joint([one, two])
+    assert both.ids.tolist() == ids_of(["b", "a", "c"]).tolist()
+    assert both.strength.tolist() == [3.5, 3.0, 0.5]
+    assert both.after.tolist() == [1, 0, 1]
+    assert len(joint([]).ids) == 0
