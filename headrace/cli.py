@@ -29,7 +29,7 @@ def up() -> None:
     """Start Kafka, Flink, Redis and the whole line on this machine; returns when the API is ready."""
     layout = Layout.here()
     endpoints = stack.up(layout, say=say, pace=Pace())
-    console.print(status.welcome(endpoints))
+    console.print(status.welcome(endpoints), soft_wrap=True)
 
 
 @app.command

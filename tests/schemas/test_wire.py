@@ -1,0 +1,88 @@
+"""Every record on the wire against its golden bytes, and old bytes read by a newer schema."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.jobs import FEATURES
+from lang.avro import sequence_contracts, tile_contracts
+from lang.clean import contract
+from lang.load import load_plan
+from schemas.avro import Contract, nullable
+from schemas.catalogue import ITEM
+from schemas.control import CONTROL
+from schemas.dead import DEAD
+from schemas.exposures import EXPOSURE
+from schemas.redis_keys import pack_field, pack_member, unpack_field, unpack_member
+from schemas.samples import SAMPLE
+
+GOLDEN = Path(__file__).parent / "golden"
+PLAN = load_plan(FEATURES)
+CONTRACTS: dict[str, Contract] = {
+    "item": ITEM,
+    "control": CONTROL,
+    "dead": DEAD,
+    "exposure": EXPOSURE,
+    "sample": SAMPLE,
+    "clean": contract(PLAN.source("clickstream")),
+    "tile_key": tile_contracts(PLAN.group("user_category")).key,
+    "tile": tile_contracts(PLAN.group("item_engagement")).value,
+    "sequence_key": sequence_contracts(PLAN.group("user_recent")).key,
+    "sequence": sequence_contracts(PLAN.group("user_recent")).value,
+}
+_VALUES: dict[str, Any] = {
+    "string": "text é",
+    "long": 1_770_000_000_123,
+    "int": 7,
+    "double": 0.1,
+    "boolean": True,
+    "bytes": b"\x00\xff",
+}
+
+
+def example(avro: Any, *, empty: bool) -> Any:
+    """A value of a type: every nullable field null and every list empty, or all of them filled."""
+    if isinstance(avro, list):
+        return None if empty else example(avro[1], empty=empty)
+    if isinstance(avro, str):
+        return _VALUES[avro]
+    if avro["type"] == "array":
+        return [] if empty else [example(avro["items"], empty=empty)] * 2
+    if avro["type"] == "map":
+        return {} if empty else {"key": example(avro["values"], empty=empty)}
+    return {field["name"]: example(field["type"], empty=empty) for field in avro["fields"]}
+
+
+@pytest.mark.parametrize("kind", ["full", "empty"])
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_golden_bytes(name: str, kind: str) -> None:
+    record = example(CONTRACTS[name].schema, empty=kind == "empty")
+    path = GOLDEN / f"{name}.{kind}.hex"
+    if os.environ.get("HEADRACE_WRITE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(CONTRACTS[name].encode(record).hex() + "\n")
+    golden = bytes.fromhex(path.read_text())
+    assert CONTRACTS[name].encode(record) == golden
+    assert CONTRACTS[name].decode(golden) == record
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_old_bytes_are_read_by_a_schema_with_one_more_field(name: str) -> None:
+    old = CONTRACTS[name]
+    fields = [*old.fields, {"name": "added_later", "type": nullable("string"), "default": None}]
+    newer = Contract({**old.schema, "fields": fields})
+    golden = bytes.fromhex((GOLDEN / f"{name}.full.hex").read_text())
+    assert newer.decode(golden, written_with=old) == {**old.decode(golden), "added_later": None}
+
+
+def test_redis_names_are_as_they_were() -> None:
+    field = pack_field(60_000, 1_770_000_000_000, "shoes")
+    assert field.hex() == "3c00000000a4381c9c01000073686f6573"
+    assert unpack_field(field) == (60_000, 1_770_000_000_000, "shoes")
+    member = pack_member("e1", "i1")
+    assert member == b"e1\0i1"
+    assert unpack_member(member) == ("e1", "i1")
+
+
