@@ -35,7 +35,8 @@ demo: setup ## the whole line against a simulated world: make demo ARGS="--minut
 	$(BIN)/headrace demo $(ARGS)
 
 test: setup lint types ## everything CI checks: lint, types, unit, then integration on its own stack
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -m "not stack" $(ARGS)
+	$(BIN)/pytest -m stack $(ARGS)
 
 fmt: setup ## format the code
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

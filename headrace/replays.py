@@ -23,6 +23,8 @@ from schemas.topics import SAMPLES
 from store.reader import FeatureReader
 
 _ARRIVED_S = 900.0
+# Versions are cut by the samples' clock: two weeks of recorded minutes would be twenty thousand versions.
+_PACE = Pace(cadence_s=3_600, snapshot_s=86_400)
 _COMPARED = 50  # last visits whose features are held against the executor's
 
 
@@ -42,7 +44,7 @@ def run(layout: Layout, file: Path, *, recording_format: str, speed: str, say: S
             "`headrace down`, or HEADRACE_HOME=/another/folder headrace replay …"
         )
         raise UsageProblem(message)
-    endpoints = stack.start_line(layout, say=say, pace=Pace())
+    endpoints = stack.start_line(layout, say=say, pace=_PACE)
     replayer = Replayer(recording, load_plan(FEATURES), bootstrap=endpoints.bootstrap, name=recording_format)
     closes_after_ms = endpoints.pace.wait_ms + endpoints.pace.correction_ms + 60_000
     with _progress() as bar:

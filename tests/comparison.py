@@ -1,6 +1,6 @@
 """Hold the store against the oracle: every feature of a group for many keys, at one time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
@@ -25,24 +25,36 @@ class Expected(Struct):
 def by_the_oracle(group: Group, events: Sequence[Event], keys: Iterable[Key], *, at_ms: int) -> Expected:
     """Ask the oracle, once: it is brute force."""
     expected = Expected(group, at_ms, {}, {})
+    concerning = _by_owner(group, events)
     oracles: dict[str, Oracle] = {}
     for key in keys:
         owner = key[0]
         if owner not in oracles:
-            oracles[owner] = Oracle(group, _concerning(group, owner, events))
+            oracles[owner] = Oracle(group, concerning.get(owner, []))
             for rollup in group.rollups:
                 expected.rankings[rollup.name, owner] = oracles[owner].rank(rollup, owner, at_ms=at_ms)
         expected.values[key] = oracles[owner].read(key, at_ms=at_ms).values
     return expected
 
 
-def _concerning(group: Group, owner: str, events: Sequence[Event]) -> list[Event]:
-    """The events that can touch an owner's features; the oracle need not see the others."""
+def _by_owner(group: Group, events: Sequence[Event]) -> dict[str, list[Event]]:
+    """The events that can touch each owner's features; the oracle, brute force, need not see the others."""
     if group.pairs is None:
-        return [event for event in events if event.get(group.entity[0]) == owner]
+        return {str(owner): mine for owner, mine in _grouped(events, lambda e: e.get(group.entity[0])).items()}
     column = group.pairs.column
-    sessions = {(event["user_id"], event["session_id"]) for event in events if event.get(column) == owner}
-    return [event for event in events if (event["user_id"], event["session_id"]) in sessions]
+    sessions = _grouped(events, lambda event: (event["user_id"], event["session_id"]))
+    concerning: dict[str, list[Event]] = {}
+    for session in sessions.values():
+        for owner in {str(event[column]) for event in session if event.get(column) is not None}:
+            concerning.setdefault(owner, []).extend(session)
+    return concerning
+
+
+def _grouped(events: Sequence[Event], place: Callable[[Event], object]) -> dict[object, list[Event]]:
+    groups: dict[object, list[Event]] = {}
+    for event in events:
+        groups.setdefault(place(event), []).append(event)
+    return groups
 
 
 def mismatches(expected: Expected, reader: FeatureReader) -> list[str]:

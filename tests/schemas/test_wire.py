@@ -84,5 +84,3 @@ def test_redis_names_are_as_they_were() -> None:
     member = pack_member("e1", "i1")
     assert member == b"e1\0i1"
     assert unpack_member(member) == ("e1", "i1")
-
-

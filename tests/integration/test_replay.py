@@ -1,0 +1,125 @@
+"""A recorded log through the whole line: samples as a batch join of the file says, features as the oracle says."""
+
+import csv
+import gzip
+import itertools
+import os
+import random
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from headrace import replays, stack
+from headrace.layout import REPOSITORY, STATE_VARIABLE, Layout
+from headrace.recordings import Recording, read
+from headrace.replay import events_of
+from lang.evaluate import Event
+from lang.plan import Group, Key
+from schemas.samples import HEADS, SAMPLE
+from tests.comparison import by_the_oracle, mismatches
+from tests.line import Line
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+KEYS = 500
+
+
+def recording_path() -> Path:
+    path = Path(os.environ.get("HEADRACE_DATA", REPOSITORY / "../shared/data")) / "kuairand" / "exposures.tsv.gz"
+    if not path.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{path} is missing; set HEADRACE_DATA")
+        pytest.skip(f"{path} is missing; set HEADRACE_DATA to the folder of recorded data")
+    return path
+
+
+@pytest.fixture(scope="module")
+def replayed() -> Iterator[Line]:
+    """A line of its own, for serving's ticks would say that it is now, after a replay of the whole file."""
+    path = recording_path()
+    layout = Layout(REPOSITORY / ".headrace" / "replay-test")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STATE_VARIABLE, str(layout.home))
+        stack.stop(layout, wipe=True)
+        replays.run(layout, path, recording_format="kuairand", speed="max", say=print)
+        yield Line(layout, layout.endpoints())
+        stack.stop(layout)
+    shutil.rmtree(layout.home, ignore_errors=True)
+
+
+def batch_join() -> Counter[tuple[str, str, bool]]:
+    """(request, head, positive) of the file, read anew and joined as plainly as can be."""
+    with gzip.open(recording_path(), "rt", encoding="utf-8", newline="") as file:
+        rows = sorted(csv.DictReader(file, delimiter="\t"), key=lambda row: int(row["time_ms"]))
+    labels: Counter[tuple[str, str, bool]] = Counter()
+    for number, row in enumerate(rows):
+        request = f"kuairand-{number}"
+        labels[request, "click", row["is_click"] == "1"] += 1
+        labels[request, "engagement", int(row["play_time_ms"]) > 0] += 1
+        labels[request, "converted", False] += 1
+    return labels
+
+
+def test_samples_equal_a_batch_join(replayed: Line) -> None:
+    samples = replayed.read("samples", SAMPLE.decode)
+    labels = Counter(
+        (str(sample["request_id"]), head, float(str(sample[head])) > 0)
+        for sample in samples
+        for head in HEADS
+        if sample[head] is not None
+    )
+    expected = batch_join()
+    assert len({request for request, _, _ in expected}) == 41_828
+    assert labels == expected
+    positives = sum(count for (_, _, positive), count in expected.items() if positive)
+    assert len(samples) == positives + 41_828, "a row a positive, and one for what stayed open"
+    assert {sample["kind"] for sample in samples} == {"first"}
+
+
+def accepted(recording: Recording) -> list[Event]:
+    items = {item.item_id: item for item in recording.items}
+    events: list[Event] = []
+    for number, visit in enumerate(recording.visits):
+        item = items[visit.item_id]
+        stamped = {"category": item.category, "price": item.price, "seller": item.seller}
+        events += [structs.asdict(event) | stamped for event in events_of(f"kuairand-{number}", visit)]
+    return events
+
+
+def keys_of(group: Group, events: Sequence[Event], count: int) -> list[Key]:
+    """Keys of a group, the same number from each tenth of the keys by activity."""
+    if group.pairs is not None:
+        ordered = sorted(events, key=lambda event: (str(event["session_id"]), int(str(event["occurred_at"]))))
+        clicks = [event for event in ordered if event["event_type"] == "click"]
+        pairs = itertools.pairwise(clicks)
+        activity = Counter(
+            (str(a["item_id"]), str(b["item_id"]))
+            for a, b in pairs
+            if a["session_id"] == b["session_id"] and a["item_id"] != b["item_id"]
+        )
+    else:
+        activity = Counter(tuple(str(event[column]) for column in group.entity) for event in events)
+    ranked = [key for key, _ in activity.most_common()]
+    rng = random.Random(17)
+    tenth = max(1, len(ranked) // 10)
+    chosen = [
+        rng.sample(ranked[start : start + tenth], min(count // 10, tenth)) for start in range(0, len(ranked), tenth)
+    ]
+    return [key for part in chosen for key in part][:count]
+
+
+def test_features_equal_the_oracle_at_the_end_of_the_log(replayed: Line) -> None:
+    recording = read(recording_path(), "kuairand")
+    events = accepted(recording)
+    at_ms = recording.visits[-1].at_ms
+    compared = 0
+    for group in replayed.plan.groups:
+        keys = keys_of(group, events, KEYS // len(replayed.plan.groups))
+        expected = by_the_oracle(group, events, keys, at_ms=at_ms)
+        replayed.wait(lambda expected=expected: not mismatches(expected, replayed.reader), f"all of {group.name}")
+        assert mismatches(expected, replayed.reader) == []
+        compared += len(keys)
+    assert compared == KEYS
