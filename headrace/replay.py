@@ -166,8 +166,8 @@ class Replayer:
         self._recording = recording
         self.served = Served(recording, plan)
         self._name = name
-        settings = {"bootstrap.servers": bootstrap, "partitioner": PARTITIONER, "linger.ms": 20}
-        self._producer = Producer(settings | {"compression.type": "lz4", "enable.idempotence": True})
+        settings = {"bootstrap.servers": bootstrap, "partitioner": PARTITIONER, "enable.idempotence": True}
+        self._producer = Producer(settings | {"linger.ms": 20, "compression.type": "lz4", "batch.size": 65_536})
 
     def write(self, *, speed: float, close_after_ms: int, seen: Callable[[int], None]) -> Counts:
         """Write the whole recording.

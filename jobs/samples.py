@@ -25,13 +25,16 @@ from schemas.topics import EXPOSURES, SAMPLES
 from udfs.join import OUTPUT, JoinSlots
 
 JOB = "samples"
+# A backlog is read in small bites of each partition. With the default of 1 MB one partition runs far ahead of the
+# others, the watermark stands, and the learner gets thousands of positives before the first negative.
+_LEVEL = {"properties.max.partition.fetch.bytes": "65536"}
 DISORDER_MS = 1000  # how far received_at may run backwards within a partition: producers' clocks and batches
 
 
 def ddl(source: Source, settings: JobSettings) -> list[str]:
     """The job's tables and the one stream of exposures and feedback."""
-    exposures = tables.read_committed(settings.bootstrap, EXPOSURES.name, group=JOB) | {"format": "raw"}
-    clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=JOB) | {"format": "avro"}
+    exposures = tables.read_committed(settings.bootstrap, EXPOSURES.name, group=JOB) | _LEVEL | {"format": "raw"}
+    clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=JOB) | _LEVEL | {"format": "avro"}
     samples = tables.exactly_once(settings.bootstrap, SAMPLES.name, prefix=f"{JOB}-{source.name}") | {
         "key.format": "raw",
         "key.fields": "request_id",

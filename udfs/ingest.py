@@ -1,3 +1,5 @@
+# pyright: reportIncompatibleMethodOverride=false
+# (PyFlink types `eval` as returning nothing)
 """The one Python step of the ingest job: decode, judge and stamp a batch of events."""
 
 from typing import TypeAlias

@@ -1,0 +1,1 @@
+"""A synthetic world with hidden preferences that drift, and the traffic it makes."""
