@@ -105,9 +105,8 @@ def keys_of(group: Group, events: Sequence[Event], count: int) -> list[Key]:
     ranked = [key for key, _ in activity.most_common()]
     rng = random.Random(17)
     tenth = max(1, len(ranked) // 10)
-    chosen = [
-        rng.sample(ranked[start : start + tenth], min(count // 10, tenth)) for start in range(0, len(ranked), tenth)
-    ]
+    tenths = [ranked[start : start + tenth] for start in range(0, len(ranked), tenth)]
+    chosen = [rng.sample(part, min(-(-count // 10), len(part))) for part in tenths]
     return [key for part in chosen for key in part][:count]
 
 
