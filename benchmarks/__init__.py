@@ -1,0 +1,1 @@
+"""Benchmarks: one script a question, a peer measured in the same run, figures as JSON in results/."""

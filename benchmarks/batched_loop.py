@@ -1,0 +1,223 @@
+"""The best Python loop we know for the same features: batches, state in the process, tiles written as ours are.
+
+confluent-kafka polls 5,000 events, msgspec decodes the fields that count, dicts hold every tile, and one pipeline a
+batch writes those that changed, in the layout that `store/reader.py` reads.
+
+What it gives up: state and dedupe live in this process alone. A crash loses them, and a restart would have to read
+the whole retention again; offsets and writes are not one step; nothing is forgotten, so memory grows with every
+event; it runs on one core; its four groups are written by hand, and no clean topic is left for anyone else.
+"""
+
+import argparse
+import math
+import struct
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+import redis
+from confluent_kafka import Consumer, TopicPartition
+from msgspec import Struct
+
+from benchmarks.contender import Assignment, Ran, cpu_s, peak_mb
+from benchmarks.usual_loop import (
+    AFFINITY_MS,
+    EWMA_MS,
+    HEAT_MS,
+    HOUR_MS,
+    KEPT_S,
+    LATENESS_MS,
+    PAIR_MS,
+    RECENT,
+    STRENGTH_MS,
+)
+from schemas.redis_keys import pack_field, pack_member, sequence_key, tiles_key
+
+if TYPE_CHECKING:
+    from redis.client import Pipeline
+
+BATCH = 5_000
+ITEM, NEXT, CATEGORY, RECENTLY = "item_engagement", "item_next", "user_category", "user_recent"
+MINUTE_MS, HALF_HOUR_MS = 60_000, 1_800_000
+EPOCHS = 16  # half-lives in the tile of a decayed sum
+_NAN = math.nan
+_PACK = {width: struct.Struct(f"<{width}d").pack for width in (3, 4, 8)}
+
+Place: TypeAlias = tuple[str, str, str, int, int]  # group, owner, member, size, start
+Click: TypeAlias = tuple[str, str, str, int]  # user, item, event id, time
+Cells: TypeAlias = list[float]
+
+
+class Wanted(Struct, frozen=True, gc=False):
+    """The fields of an event that any feature uses."""
+
+    event_id: str
+    user_id: str
+    item_id: str
+    event_type: str
+    occurred_at: int
+    received_at: int
+    session_id: str
+    value: float | None = None
+
+
+class BatchedLoop:
+    """Folds batches into its own tiles and writes those that changed."""
+
+    def __init__(self, client: redis.Redis, categories: Mapping[str, str]) -> None:
+        self._redis = client
+        self._categories = categories
+        self._decode = msgspec.json.Decoder(Wanted).decode
+        self._seen: set[str] = set()
+        self._tiles: dict[Place, Cells] = {}
+        self._changed: dict[Place, Cells] = {}
+        self._sessions: dict[str, list[tuple[int, str, int]]] = {}
+        self._clicks: list[Click] = []
+
+    def handle(self, payloads: Iterable[bytes]) -> None:
+        """Fold a batch, then write it in one round trip."""
+        folds = {
+            "impression": self._impression,
+            "click": self._click,
+            "dwell": self._dwell,
+            "skip": self._skip,
+            "purchase": self._purchase,
+        }
+        for payload in payloads:
+            event = self._decode(payload)
+            if event.event_id in self._seen or event.received_at - event.occurred_at > LATENESS_MS:
+                continue
+            self._seen.add(event.event_id)
+            fold = folds.get(event.event_type)
+            if fold:
+                fold(event)
+        self._write()
+
+    def _tile(self, event: Wanted, place: tuple[str, str, str], size: int, *, empty: Cells, at_ms: int = 0) -> Cells:
+        """The tile of this size at the event's time, counted and marked as changed."""
+        at_ms = at_ms or event.occurred_at
+        where = (*place, size, at_ms - at_ms % size)
+        cells = self._tiles.get(where)
+        if cells is None:
+            cells = self._tiles[where] = [0.0, 0.0, *empty]
+        self._changed[where] = cells
+        cells[0] += 1.0
+        if event.received_at > cells[1]:
+            cells[1] = event.received_at
+        return cells
+
+    def _grow(self, event: Wanted, place: tuple[str, str, str], half_life_ms: int, weights: Cells) -> None:
+        size = EPOCHS * half_life_ms
+        cells = self._tile(event, place, size, empty=[0.0] * len(weights))
+        growth = 2.0 ** (event.occurred_at % size / half_life_ms)
+        for index, weight in enumerate(weights, start=2):
+            cells[index] += weight * growth
+
+    def _of_item(self, event: Wanted) -> list[Cells]:
+        place = (ITEM, event.item_id, "")
+        sizes = (MINUTE_MS, HALF_HOUR_MS, 3 * HOUR_MS)
+        return [self._tile(event, place, size, empty=[0.0, 0.0, _NAN, 0.0, _NAN, _NAN]) for size in sizes]
+
+    def _impression(self, event: Wanted) -> None:
+        for cells in self._of_item(event):
+            cells[2] += 1
+
+    def _click(self, event: Wanted) -> None:
+        for cells in self._of_item(event):
+            cells[3] += 1
+        user, item, at_ms = event.user_id, event.item_id, event.occurred_at
+        self._grow(event, (ITEM, item, ""), HEAT_MS, [1.0])
+        self._grow(event, (CATEGORY, user, self._categories[item]), AFFINITY_MS, [1.0])
+        self._tile(event, (RECENTLY, user, ""), HALF_HOUR_MS, empty=[0.0])[2] += 1
+        self._clicks.append((user, item, event.event_id, at_ms))
+        others = self._sessions.setdefault(event.session_id, [])
+        for other_ms, other, other_received in others:
+            gap_ms = abs(at_ms - other_ms)
+            if 0 < gap_ms <= PAIR_MS and other != item:
+                first, second = (other, item) if other_ms < at_ms else (item, other)
+                self._pair(event, first, second, math.exp(-gap_ms / PAIR_MS), max(at_ms, other_ms), other_received)
+        others.append((at_ms, item, event.received_at))
+
+    def _pair(self, event: Wanted, first: str, second: str, weight: float, at_ms: int, other_received: int) -> None:
+        size = EPOCHS * STRENGTH_MS
+        cells = self._tile(event, (NEXT, first, second), size, empty=[0.0], at_ms=at_ms)
+        cells[1] = max(cells[1], other_received)
+        cells[2] += weight * 2.0 ** (at_ms % size / STRENGTH_MS)
+
+    def _dwell(self, event: Wanted) -> None:
+        value = event.value or 0.0
+        for cells in self._of_item(event):
+            known = cells[5] > 0
+            cells[4] = cells[4] + value if known else value
+            cells[5] += 1
+            cells[6] = min(cells[6], value) if known else value
+            cells[7] = max(cells[7], value) if known else value
+        self._grow(event, (RECENTLY, event.user_id, ""), EWMA_MS, [value, 1.0])
+
+    def _skip(self, event: Wanted) -> None:
+        place = (CATEGORY, event.user_id, self._categories[event.item_id])
+        self._grow(event, place, AFFINITY_MS, [0.0])  # the group folds a skip too, with no weight
+        for size in (MINUTE_MS, HALF_HOUR_MS):
+            self._tile(event, place, size, empty=[0.0])[2] += 1
+
+    def _purchase(self, event: Wanted) -> None:
+        self._grow(event, (ITEM, event.item_id, ""), HEAT_MS, [1.0])
+        self._grow(event, (CATEGORY, event.user_id, self._categories[event.item_id]), AFFINITY_MS, [5.0])
+
+    def _write(self) -> None:
+        fields: dict[str, list[bytes]] = defaultdict(list)
+        for (group, owner, member, size, start), cells in self._changed.items():
+            fields[tiles_key(group, 1, owner)] += [pack_field(size, start, member), _PACK[len(cells)](*cells)]
+        pipe = self._redis.pipeline(transaction=False)
+        for key, pairs in fields.items():
+            pipe.execute_command("HSET", key, *pairs)
+            pipe.execute_command("EXPIRE", key, KEPT_S)
+        self._queue_clicks(pipe)
+        pipe.execute()
+        self._changed.clear()
+        self._clicks.clear()
+
+    def _queue_clicks(self, pipe: "Pipeline") -> None:
+        rows: dict[str, dict[bytes, int]] = defaultdict(dict)
+        for user, item, event_id, at_ms in self._clicks:
+            rows[sequence_key(RECENTLY, 1, user, "recent_items")][pack_member(event_id, item)] = at_ms
+            rows[sequence_key(RECENTLY, 1, user, "idle_s")][pack_member(event_id, "")] = at_ms
+        for key, members in rows.items():
+            pipe.zadd(key, members)
+            pipe.zremrangebyrank(key, 0, -RECENT - 1)
+            pipe.execute_command("EXPIRE", key, KEPT_S)
+
+
+def consume(given: Assignment) -> Ran:
+    """Handle the assigned events, at most for the seconds given; the clock starts at the first batch."""
+    consumer = Consumer({"bootstrap.servers": given.bootstrap, "group.id": "batched", "enable.auto.commit": False})
+    places = [TopicPartition(given.topic, partition, begin) for partition, begin in enumerate(given.begins)]
+    consumer.assign(places)
+    loop = BatchedLoop(redis.Redis.from_url(given.redis), given.categories)
+    handled = [0] * len(places)
+    begun = begun_cpu = 0.0
+    while sum(handled) < given.events and not (begun and time.perf_counter() - begun > given.at_most_s):
+        messages = consumer.consume(min(BATCH, given.events - sum(handled)), timeout=0.05)
+        if messages and not begun:
+            begun, begun_cpu = time.perf_counter(), cpu_s()
+        loop.handle([message.value() or b"" for message in messages])
+        for message in messages:
+            handled[message.partition() or 0] += 1
+        consumer.commit(asynchronous=True)
+    ended = time.perf_counter()
+    consumer.close()
+    return Ran(handled, ended - begun, cpu_s() - begun_cpu, peak_mb())
+
+
+def main() -> None:
+    """`python -m benchmarks.batched_loop ASSIGNMENT.json`: prints what it did as JSON."""
+    parser = argparse.ArgumentParser(prog="benchmarks.batched_loop")
+    parser.add_argument("assignment", type=Assignment.load)
+    sys.stdout.buffer.write(consume(parser.parse_args().assignment).encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""The bed a benchmark runs on: a line of its own with ingest, features and loader, and nothing else."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+import redis
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from benchmarks.log import Log, Record
+from headrace import stack
+from headrace.errors import EnvironmentProblem
+from headrace.flink import FlinkRest
+from headrace.jobs import FEATURES
+from headrace.keeper import submit_in_client
+from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
+from headrace.stack import Say
+from headrace.supervisor import Program, Supervisor, record
+from headrace.wait import wait_until
+from lang.load import load_plan
+from schemas.partition import PARTITIONER
+from schemas.topics import EVENT_PARTITIONS, EVENTS, ITEMS
+
+JOBS = ("ingest", "features")
+PEERS_DB = 1  # Redis database of the loops
+_POLL_S = 0.02
+
+
+class Bed:
+    """A running line, and how a log is laid on it."""
+
+    def __init__(self, layout: Layout, endpoints: Endpoints) -> None:
+        self.layout = layout
+        self.endpoints = endpoints
+        self.plan = load_plan(FEATURES)
+        self.redis = redis.Redis.from_url(endpoints.redis_url)
+        self.peers_url = f"{endpoints.redis_url}/{PEERS_DB}"
+        self.supervisor = Supervisor(layout)
+        self._producer = Producer(
+            {
+                "bootstrap.servers": endpoints.bootstrap,
+                "partitioner": PARTITIONER,
+                "linger.ms": 5,
+                "log_level": 2,
+                "queue.buffering.max.messages": 2_000_000,
+            }
+        )
+
+    def write_items(self, log: Log) -> None:
+        """Append the log's catalogue."""
+        self._write(ITEMS.name, log.item_records())
+
+    def write_events(self, records: list[Record]) -> None:
+        """Append events as fast as the broker takes them."""
+        self._write(EVENTS.name, records)
+
+    def ends(self) -> list[int]:
+        """Where each partition of `events` ends now."""
+        consumer = Consumer({"bootstrap.servers": self.endpoints.bootstrap, "group.id": "bench"})
+        places = [TopicPartition(EVENTS.name, partition) for partition in range(EVENT_PARTITIONS)]
+        ends = [consumer.get_watermark_offsets(place, timeout=10)[1] for place in places]
+        consumer.close()
+        return ends
+
+    def wait(self, arrived: Callable[[], bool], what: str, *, deadline_s: float) -> None:
+        """Poll until something has arrived.
+
+        Raises:
+            EnvironmentProblem: it has not before the deadline.
+        """
+        begun = time.monotonic()
+        while not arrived():
+            if time.monotonic() - begun > deadline_s:
+                message = f"{what} had not arrived after {deadline_s:.0f} s. Look into {self.layout.logs}."
+                raise EnvironmentProblem(message)
+            time.sleep(_POLL_S)
+
+    def rest_flink(self) -> None:
+        """Stop Flink and the loader, so that the loops have the machine to themselves."""
+        for name in ("loader", "taskmanager", "jobmanager"):
+            self.supervisor.stop_program(name)
+
+    def _write(self, topic: str, records: list[Record]) -> None:
+        for key, value in records:
+            self._producer.produce(topic, value, key)
+        if left := self._producer.flush(120):
+            message = f"{left} of {len(records)} records were not taken by {topic} within 120 s"
+            raise EnvironmentProblem(message)
+
+
+@contextlib.contextmanager
+def bed(*, say: Say) -> Iterator[Bed]:
+    """A line in `.headrace/bench` on free ports, wiped before and after."""
+    layout = Layout(REPOSITORY / ".headrace" / "bench")
+    stack.stop(layout, wipe=True)
+    try:
+        endpoints = stack.start_engines(layout, say=say, pace=Pace(), ours=_loader, usual_ports=False)
+        submit_in_client(layout, JOBS)
+        stack.start_programs(layout, "loader")
+        rest = FlinkRest(endpoints.flink_url)
+        for job in JOBS:
+            mend = f"Look at {layout.logs / 'taskmanager.log'}."
+            wait_until(lambda job=job: rest.is_running(job), what=f"job {job}", deadline_s=120, mend=mend)
+        record(layout)
+        yield Bed(layout, endpoints)
+    finally:
+        stack.stop(layout, wipe=True)
+
+
+def _loader(layout: Layout, endpoints: Endpoints) -> list[Program]:
+    return [program for program in stack.line(layout, endpoints) if program.name == "loader"]

@@ -1,0 +1,147 @@
+"""Hold every contender to the same values: the oracle's, for sampled keys of each group, and our totals for all."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import cast
+
+import numpy as np
+import redis
+from msgspec import Struct
+
+from benchmarks.log import Log
+from lang.evaluate import Event, holds
+from lang.oracle import FeatureValue, Oracle
+from lang.pairs import PairJoin
+from lang.plan import Group, Key, Plan
+from lang.testing import agree
+from schemas.redis_keys import tiles_key, unpack_field
+from store.reader import FeatureReader, Values, Wanted
+
+SAMPLED = 50  # keys of each group
+_TOUCHED = 200  # events of one item at most, where pairs are asked for: the oracle compares each with each
+
+Read = Callable[[Group, list[Key]], list[dict[str, object]]]
+
+
+class Expected(Struct, frozen=True):
+    """What the oracle says of one key at one time."""
+
+    group: Group
+    key: Key
+    values: dict[str, FeatureValue]
+
+
+def sample(plan: Plan, log: Log, accepted: list[Event], *, seed: int) -> list[Expected]:
+    """The oracle's values of sampled keys of each group, sentinels among them; keys the log touches only."""
+    chosen: list[Expected] = []
+    for group in plan.groups:
+        concerning = _by_owner(group, accepted)
+        keys = _keys(group, accepted, concerning)
+        picked = [keys[n] for n in np.random.default_rng(seed).permutation(len(keys))[:SAMPLED].tolist()]
+        chosen += [
+            Expected(group, key, Oracle(group, concerning[key[0]]).read(key, at_ms=log.end_ms).values)
+            for key in dict.fromkeys([*_of_sentinels(log, keys), *picked])
+        ]
+    return chosen
+
+
+def differences(expected: Iterable[Expected], read: Read, *, ratio: float) -> list[str]:
+    """What a contender tells otherwise, as sentences; features it leaves to be derived are not asked for."""
+    wrong: list[str] = []
+    for _, same in groupby(expected, key=lambda each: each.group.name):
+        alike = list(same)
+        group = alike[0].group
+        required = [*(a.name for a in group.aggregates), *(s.name for s in group.sequences)]
+        for each, found in zip(alike, read(group, [each.key for each in alike]), strict=True):
+            for name in dict.fromkeys([*required, *found]):
+                if name not in found or not agree(each.values[name], found[name], ratio=ratio):
+                    place = f"{group.name} {'/'.join(each.key)} {name}"
+                    wrong.append(f"{place}: {found.get(name)} here, {each.values[name]} by the oracle")
+    return wrong
+
+
+def read_store(client: redis.Redis, *, at_ms: int) -> Read:
+    """Reads features through the store's own reader, one round trip for all keys of a group."""
+    reader = FeatureReader(client)
+
+    def read(group: Group, keys: list[Key]) -> list[dict[str, object]]:
+        (values,) = reader.read([Wanted(group, list(dict.fromkeys(key[0] for key in keys)))], at_ms=at_ms)
+        places = {key: place for place, key in enumerate(values.keys)}
+        return [_features(values, places[key]) if key in places else {} for key in keys]
+
+    return read
+
+
+def _features(values: Values, place: int) -> dict[str, object]:
+    numbers = {name: float(column[place]) for name, column in values.merged.numbers.items()}
+    found: dict[str, object] = {name: None if value != value else value for name, value in numbers.items()}
+    return found | {name: lists[place] for name, lists in values.merged.lists.items()}
+
+
+def totals_of_log(plan: Plan, accepted: list[Event]) -> dict[str, int]:
+    """How many events, or pairs of events, each family of each group folds in all."""
+    totals: dict[str, int] = defaultdict(int)
+    for group in plan.groups:
+        rows: Iterable[Event] = accepted
+        if group.pairs:
+            join = PairJoin(group.source, group.pairs)
+            rows = (pair for event in accepted for pair in join.add(event))
+        takes, families = holds(group.where), [(family.sizes_ms[0], holds(family.filter)) for family in group.families]
+        for row in rows:
+            for size, passes in families:
+                totals[f"{group.name}/{size}"] += takes(row) and passes(row)
+    return dict(totals)
+
+
+def totals_of_store(client: redis.Redis, plan: Plan, accepted: list[Event]) -> dict[str, int]:
+    """The same by the store: the sum of `n` over the finest tiles of every entity of the log."""
+    totals: dict[str, int] = defaultdict(int)
+    for group in plan.groups:
+        finest = {family.sizes_ms[0] for family in group.families}
+        for fields in _hashes(client, group, sorted({str(event[group.entity[0]]) for event in accepted})):
+            for field, value in fields.items():
+                size, _, _ = unpack_field(field)
+                if size in finest:
+                    totals[f"{group.name}/{size}"] += int(np.frombuffer(value, "<f8", 1)[0])
+    return dict(totals)
+
+
+def _hashes(client: redis.Redis, group: Group, owners: list[str]) -> Iterator[dict[bytes, bytes]]:
+    for first in range(0, len(owners), 500):
+        pipeline = client.pipeline(transaction=False)
+        for owner in owners[first : first + 500]:
+            pipeline.hgetall(tiles_key(group.name, group.version, owner))
+        yield from cast("list[dict[bytes, bytes]]", pipeline.execute())
+
+
+def _by_owner(group: Group, accepted: list[Event]) -> dict[str, list[Event]]:
+    """For each value of the group's first key column the events that can touch its features."""
+    owned: dict[str, list[Event]] = defaultdict(list)
+    if group.pairs is None:
+        for event in accepted:
+            owned[str(event[group.entity[0]])].append(event)
+        return owned
+    sessions: dict[object, list[Event]] = defaultdict(list)
+    matches = holds(group.pairs.filter)
+    for event in accepted:
+        if matches(event):
+            sessions[event["session_id"]].append(event)
+    for clicks in sessions.values():
+        for item in {str(event[group.pairs.column]) for event in clicks}:
+            owned[item] += clicks
+    return owned
+
+
+def _keys(group: Group, accepted: list[Event], concerning: dict[str, list[Event]]) -> list[Key]:
+    """Every key of a group, in an order that a seed can count on; of pairs those of moderate items."""
+    if group.pairs is None:
+        takes = holds(group.where)
+        return sorted({tuple(str(event[name]) for name in group.entity) for event in accepted if takes(event)})
+    join = PairJoin(group.source, group.pairs)
+    keys = {tuple(str(pair[name]) for name in group.entity) for event in accepted for pair in join.add(event)}
+    return sorted(key for key in keys if len(concerning[key[0]]) <= _TOUCHED)
+
+
+def _of_sentinels(log: Log, keys: list[Key]) -> list[Key]:
+    return [key for key in keys if key[0].startswith(f"{log.tag}-z")]

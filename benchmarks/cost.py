@@ -1,0 +1,100 @@
+"""What a stretch of time cost: CPU seconds of each part of the line and of each Flink thread, and peak memory."""
+
+import contextlib
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+from types import TracebackType
+from typing import TypeAlias
+
+import psutil
+from msgspec import Struct
+
+from headrace import supervisor
+from headrace.layout import Layout
+from headrace.supervisor import Supervisor
+
+_LOOK_S = 1.0
+Seconds: TypeAlias = defaultdict[str, float]
+
+
+class Cost(Struct, frozen=True):
+    """CPU seconds by part of the line, by thread of the TaskManager, and the line's largest sum of PSS.
+
+    `paused_s` is the longest time that this process was not let run, beyond its own pauses: where it is long,
+    the machine was asleep or taken by others, and the clock is worth nothing.
+    """
+
+    cpu_s: dict[str, float]
+    threads_cpu_s: dict[str, float]
+    peak_mb: float
+    paused_s: float
+
+    @property
+    def total_cpu_s(self) -> float:
+        """CPU seconds of all parts."""
+        return sum(self.cpu_s.values())
+
+
+class Meter:
+    """`with Meter(layout) as meter: …`, then `meter.cost`."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._stop = threading.Event()
+        self._peak_mb = self._paused_s = 0.0
+        self._watch = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> "Meter":
+        self._parts, self._threads = _by_part(self._layout), _by_thread(self._layout)
+        self._watch.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        parts, threads = _by_part(self._layout), _by_thread(self._layout)
+        self._stop.set()
+        self._watch.join()
+        spent = _spent(self._parts, parts), _spent(self._threads, threads)
+        self.cost = Cost(*spent, round(self._peak_mb), round(self._paused_s, 1))
+
+    def _look(self) -> None:
+        looked = time.monotonic()
+        while not self._stop.wait(_LOOK_S):
+            self._paused_s = max(self._paused_s, time.monotonic() - looked - _LOOK_S)
+            with contextlib.suppress(psutil.Error):
+                held_mb = supervisor.proportional_memory_mb(supervisor.tree(self._layout))
+                self._peak_mb = max(self._peak_mb, held_mb)
+            looked = time.monotonic()
+
+
+def _spent(before: Seconds, after: Seconds) -> dict[str, float]:
+    spent = {name: round(seconds - before[name], 2) for name, seconds in after.items()}
+    return {name: seconds for name, seconds in sorted(spent.items(), key=lambda each: -each[1]) if seconds >= 0.05}
+
+
+def _by_part(layout: Layout) -> Seconds:
+    """CPU seconds so far of each program; Flink's Python workers stand alone."""
+    parts: Seconds = defaultdict(float)
+    for name, (_, pid) in Supervisor(layout).programs().items():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            root = psutil.Process(pid) if pid else None
+            for process in [root, *root.children(recursive=True)] if root else []:
+                part = "python workers" if "fn_execution" in " ".join(process.cmdline()) else name
+                times = process.cpu_times()
+                parts[part] += times.user + times.system
+    return parts
+
+
+def _by_thread(layout: Layout) -> Seconds:
+    """CPU seconds so far of the TaskManager's threads, by the 15 letters that the kernel keeps of their names."""
+    threads: Seconds = defaultdict(float)
+    _, pid = Supervisor(layout).programs()["taskmanager"]
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for thread in psutil.Process(pid).threads() if pid else []:
+            with contextlib.suppress(OSError):
+                name = Path(f"/proc/{pid}/task/{thread.id}/comm").read_text().strip()
+                threads[name] += thread.user_time + thread.system_time
+    return threads

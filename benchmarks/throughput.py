@@ -1,0 +1,233 @@
+"""Events a second, Kafka → clean → four feature groups → Redis: ours, a loop as usually written, a batched loop.
+
+Ours runs with a freshness pace (300 ms checkpoints of ingest), warmed by a small log. The clock runs from the first
+append of the log until every sampled key of every group, the sentinels of all partitions among them, reads as the
+oracle says; after it the totals of every tile are compared with the log. Then Flink and the loader rest, and the
+loops work through the same topic on the same Kafka and Redis, alone on the machine, their clock running from the
+first event in their hands. Their values are held to the oracle too.
+"""
+
+import argparse
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import redis
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import check
+from benchmarks.bed import Bed, bed
+from benchmarks.contender import Assignment, Ran
+from benchmarks.cost import Cost, Meter
+from benchmarks.log import Log, Scale, make_log
+from benchmarks.machine import Machine, this_machine
+from benchmarks.usual_loop import UsualReader
+from headrace.errors import EnvironmentProblem, HeadraceError
+from headrace.layout import REPOSITORY
+from lang.plan import Group, Key
+from schemas.partition import partition_of
+from schemas.topics import EVENT_PARTITIONS, EVENTS
+
+RESULT = REPOSITORY / "benchmarks" / "results" / "throughput.json"
+_OURS_RATIO, _LOOPS_RATIO = 1e-9, 1e-6
+_AT_MOST_S = 60.0
+_ARRIVED_S = 600.0
+console = Console(stderr=True, highlight=False)
+
+
+class Run(Struct, frozen=True):
+    """One measured run; `events` counts records of the topic, duplicates too."""
+
+    contender: str
+    events: int
+    wall_s: float
+    events_per_s: int
+    cpu_s: dict[str, float]
+    threads_cpu_s: dict[str, float]
+    peak_mb: float
+    paused_s: float
+    checked_keys: int
+
+
+class Result(Struct, frozen=True):
+    """All runs of one session, and the ratio of the medians, ours to the usual loop's."""
+
+    machine: Machine
+    scale: Scale
+    runs: list[Run]
+    median_events_per_s: dict[str, int]
+    ours_to_usual: float
+
+
+def measure(scale: Scale, *, repeats: int, warm: int) -> Result:
+    """Run every contender.
+
+    Raises:
+        EnvironmentProblem: the line did not come up or did not take in a log, or a contender's values are not
+            the oracle's.
+    """
+    machine = this_machine()
+    with bed(say=console.print) as ground:
+        _run_ours(ground, _log(Scale(warm, scale.users, scale.items), "warm", 100))
+        console.print(f"warmed by {warm} events")
+        runs: list[Run] = []
+        begins = ground.ends()
+        logs = [_log(scale, f"r{number}", number) for number in range(repeats)]
+        for log in logs:
+            runs.append(_run_ours(ground, log))
+            console.print(f"ours: {runs[-1].events_per_s} events/s, checked")
+        ground.rest_flink()
+        for name in ("usual", "batched"):
+            runs.append(_run_loop(ground, logs[0], begins, name))
+            console.print(f"{name} loop: {runs[-1].events_per_s} events/s, checked")
+    medians = {
+        name: round(statistics.median(run.events_per_s for run in runs if run.contender == name))
+        for name in ("ours", "usual", "batched")
+    }
+    return Result(machine, scale, runs, medians, round(medians["ours"] / medians["usual"], 2))
+
+
+def _log(scale: Scale, tag: str, seed: int) -> Log:
+    return make_log(scale, tag=tag, seed=seed, end_ms=time.time_ns() // 1_000_000)
+
+
+def _run_ours(ground: Bed, log: Log) -> Run:
+    accepted = log.accepted()
+    expected = check.sample(ground.plan, log, accepted, seed=1)
+    last = [each for each in expected if each.key[0].startswith(f"{log.tag}-z")]
+    records = log.event_records()
+    read = check.read_store(ground.redis, at_ms=log.end_ms)
+    ground.write_items(log)
+    with Meter(ground.layout) as meter:
+        begun, begun_cpu = time.perf_counter(), time.process_time()
+        ground.write_events(records)
+        written_cpu = time.process_time() - begun_cpu
+        arrived = _Arrived(last, expected, read)
+        ground.wait(arrived, f"the log {log.tag}", deadline_s=_ARRIVED_S)
+        wall_s = time.perf_counter() - begun
+    _hold_totals(ground, log)
+    cost = msgspec.structs.replace(meter.cost, cpu_s=meter.cost.cpu_s | {"producer": round(written_cpu, 2)})
+    return _run("ours", len(records), wall_s, cost, len(expected))
+
+
+class _Arrived:
+    """Whether the sentinels, and then every sampled key, read as expected."""
+
+    def __init__(self, last: list[check.Expected], all_of_them: list[check.Expected], read: check.Read) -> None:
+        self._stages = [last[-1:], last, all_of_them]
+        self._read = read
+
+    def __call__(self) -> bool:
+        return not any(check.differences(stage, self._read, ratio=_OURS_RATIO) for stage in self._stages)
+
+
+def _hold_totals(ground: Bed, log: Log) -> None:
+    accepted = log.accepted()
+    wanted = check.totals_of_log(ground.plan, accepted)
+    found = check.totals_of_store(ground.redis, ground.plan, accepted)
+    if found != wanted:
+        message = f"the store's tiles hold {found} events in all, the log {wanted}"
+        raise EnvironmentProblem(message)
+
+
+def _run_loop(ground: Bed, log: Log, begins: list[int], name: str) -> Run:
+    client = redis.Redis.from_url(ground.peers_url)
+    client.flushdb()
+    path = ground.layout.home / f"{name}.json"
+    assignment = Assignment(
+        bootstrap=ground.endpoints.bootstrap,
+        redis=ground.peers_url,
+        topic=EVENTS.name,
+        begins=begins,
+        events=len(log.events),
+        at_most_s=_AT_MOST_S,
+        categories=log.categories,
+    )
+    path.write_bytes(msgspec.json.encode(assignment))
+    with Meter(ground.layout) as meter:
+        command = [sys.executable, "-m", f"benchmarks.{name}_loop", str(path)]
+        done = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE)
+    ran = msgspec.json.decode(done.stdout, type=Ran)
+    expected = check.sample(ground.plan, log, log.accepted(_handled(log, ran)), seed=1)
+    usual = UsualReader(client)
+
+    def read_usual(group: Group, keys: list[Key]) -> list[dict[str, object]]:
+        return [usual.read(group.name, key, at_ms=log.end_ms) for key in keys]
+
+    read = read_usual if name == "usual" else check.read_store(client, at_ms=log.end_ms)
+    if wrong := check.differences(expected, read, ratio=_LOOPS_RATIO):
+        message = f"the {name} loop is wrong {len(wrong)} times, first: {wrong[:3]}"
+        raise EnvironmentProblem(message)
+    cost = Cost(meter.cost.cpu_s | {"loop": round(ran.cpu_s, 2)}, {}, round(ran.peak_mb), meter.cost.paused_s)
+    return _run(name, sum(ran.handled), ran.wall_s, cost, len(expected))
+
+
+def _handled(log: Log, ran: Ran) -> list[check.Event]:
+    """The events a loop has seen: the first so many of each partition."""
+    left = list(ran.handled)
+    seen: list[check.Event] = []
+    for event in log.events:
+        partition = partition_of(str(event["user_id"]), EVENT_PARTITIONS)
+        if left[partition] > 0:
+            left[partition] -= 1
+            seen.append(event)
+    return seen
+
+
+def _run(contender: str, events: int, wall_s: float, cost: Cost, checked: int) -> Run:
+    rate = round(events / wall_s)
+    return Run(
+        contender=contender,
+        events=events,
+        wall_s=round(wall_s, 2),
+        events_per_s=rate,
+        cpu_s=cost.cpu_s,
+        threads_cpu_s=cost.threads_cpu_s,
+        peak_mb=cost.peak_mb,
+        paused_s=cost.paused_s,
+        checked_keys=checked,
+    )
+
+
+def show(result: Result) -> None:
+    """Print a table: one row a contender, the median of its runs."""
+    table = Table("contender", "events/s", "least to most", "CPU s a million", "peak MB", box=None, pad_edge=False)
+    for name, median in result.median_events_per_s.items():
+        runs = [run for run in result.runs if run.contender == name]
+        rates = [run.events_per_s for run in runs]
+        cpu = statistics.median(sum(run.cpu_s.values()) / run.events for run in runs) * 1e6
+        spread = f"{min(rates):.0f} to {max(rates):.0f}"
+        table.add_row(name, f"{median}", spread, f"{cpu:.0f}", f"{max(run.peak_mb for run in runs):.0f}")
+    out = Console()
+    out.print(table)
+    out.print(f"ours is {result.ours_to_usual:.1f} times the usual loop")
+
+
+def main() -> int:
+    """`python -m benchmarks.throughput`."""
+    parser = argparse.ArgumentParser(prog="headrace bench throughput", description=__doc__)
+    parser.add_argument("--events", type=int, default=Scale().events)
+    parser.add_argument("--repeats", type=int, default=3, help="runs of ours")
+    parser.add_argument("--warm", type=int, default=20_000, help="events that warm the line before the clock runs")
+    parser.add_argument("--output", type=Path, default=RESULT)
+    chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the line is stopped
+    try:
+        result = measure(Scale(chosen.events), repeats=chosen.repeats, warm=chosen.warm)
+    except HeadraceError as error:
+        console.print(f"[red]throughput:[/red] {error}")
+        return error.exit_code
+    chosen.output.parent.mkdir(parents=True, exist_ok=True)
+    chosen.output.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    show(result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

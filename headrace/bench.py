@@ -1,0 +1,34 @@
+"""`headrace bench NAME`: run a benchmark of this checkout in a process of its own.
+
+The benchmarks are not installed with the package: they start stacks and want the repository around them.
+"""
+
+import subprocess
+import sys
+
+from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.layout import REPOSITORY
+
+FOLDER = REPOSITORY / "benchmarks"
+BENCHMARKS = {"throughput": "events a second through ingest, four groups and the loader, beside two Python loops"}
+
+
+def run(name: str, arguments: tuple[str, ...]) -> int:
+    """Run a benchmark with its own arguments; returns its exit code.
+
+    Raises:
+        UsageProblem: there is no benchmark of this name.
+        EnvironmentProblem: the package runs outside a checkout.
+    """
+    if name not in BENCHMARKS:
+        known = "; ".join(f"{each}: {what}" for each, what in BENCHMARKS.items())
+        message = f"no benchmark is named {name!r}; there are {known}"
+        raise UsageProblem(message)
+    if not FOLDER.is_dir():
+        message = (
+            f"{FOLDER} is absent: benchmarks run from a checkout. Clone the repository and run `make bench` there."
+        )
+        raise EnvironmentProblem(message)
+    return subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *arguments], cwd=REPOSITORY, check=False
+    ).returncode
