@@ -6,11 +6,13 @@ Exit 1: the command cannot be carried out as given; exit 2: the machine is not w
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import cyclopts
 from rich.console import Console
 
-from headrace import doctor, features, records, replays, stack, status
+from headrace import bench, doctor, features, records, replays, stack, status
+from headrace import demo as demonstration
 from headrace.errors import HeadraceError
 from headrace.layout import Layout, Pace
 
@@ -21,7 +23,7 @@ console = Console(stderr=True, highlight=False)
 
 def say(text: str) -> None:
     """Tell the person at the keyboard."""
-    console.print(text)
+    console.print(text, soft_wrap=True)
 
 
 @app.command
@@ -40,6 +42,19 @@ def down(*, wipe: bool = False) -> None:
         wipe: remove the logs, topics and models of the stack too.
     """
     stack.stop(Layout.here(), wipe=wipe)
+
+
+@app.command
+def demo(*, minutes: float = 4.0, headless: bool = False, report: Path | None = None, seed: int = 1) -> None:
+    """Play a synthetic world on a stack of its own: online arm against a frozen model and popularity.
+
+    Args:
+        minutes: how long the live load lasts; warm-up and start take about two more.
+        headless: plain lines only.
+        report: where the report goes, as JSON.
+        seed: of the world and of what people do.
+    """
+    sys.exit(demonstration.run(minutes=minutes, seed=seed, headless=headless, report=report, say=say))
 
 
 @app.command(name="status")
@@ -90,6 +105,17 @@ def replay(file: Path, *, format: str, speed: str = "max") -> None:
         speed: recorded seconds a second, or max.
     """
     replays.run(Layout.here(), file, recording_format=format, speed=speed, say=say)
+
+
+@app.command(name="bench")
+def measure(name: str, *arguments: Annotated[str, cyclopts.Parameter(allow_leading_hyphen=True)]) -> None:
+    """Run a benchmark on a line of its own, against peers that do the same work.
+
+    Args:
+        name: throughput.
+        arguments: the benchmark's own, such as --events 200000 --repeats 3; --help lists them.
+    """
+    sys.exit(bench.run(name, arguments))
 
 
 def main() -> None:

@@ -105,11 +105,13 @@ def wait_for_engines(layout: Layout, endpoints: Endpoints) -> None:
 
 
 def line(layout: Layout, endpoints: Endpoints) -> list[Program]:
-    """Our own processes: the keeper of the jobs, then loader, learner and serving."""
+    """Our own processes: the keeper of the jobs, then loader, learner, and serving (told by `serving.json`)."""
     pace, artefacts = endpoints.pace, str(layout.artefacts)
     kafka_address = ("--bootstrap", endpoints.bootstrap)
     redis_address = ("--redis", endpoints.redis_url)
     features = ("--features", str(FEATURES))
+    told = layout.home / "serving.json"
+    config = ("--config", str(told)) if told.exists() else ()
     rhythm = ("--cadence-s", pace.cadence_s, "--snapshot-s", pace.snapshot_s, "--wait-s", pace.wait_ms // 1000)
     return [
         own_process(layout, endpoints, "keeper", "headrace.keeper"),
@@ -122,7 +124,8 @@ def line(layout: Layout, endpoints: Endpoints) -> list[Program]:
             endpoints,
             "serving",
             "serving",
-            *(*kafka_address, *redis_address, *features, "--artefacts", artefacts, "--port", str(endpoints.api)),
+            *(*kafka_address, *redis_address, *features, *config, "--artefacts", artefacts),
+            *("--port", str(endpoints.api)),
         ),
     ]
 

@@ -1,0 +1,212 @@
+"""`headrace demo`: a stack of its own, a synthetic world on its API, and a report of what came of it."""
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import msgspec
+import redis
+
+from headrace import stack, status
+from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.jobs import FEATURES
+from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
+from headrace.stack import Say
+from headrace.wait import wait_until
+from lang.load import load_plan
+from schemas.http import ModelsAnswer
+from serving.experiment import POPULAR, Arm, Experiment
+from serving.settings import Config
+from simulator import play as plays
+from simulator import report as reports
+from simulator.account import Account, Accountant
+from simulator.history import Stalled
+from simulator.narrator import Narrator
+from simulator.play import FROZEN, Address, Measured, Play, PlaySettings
+from simulator.poison import Poisoner
+from simulator.probe import Probe
+from simulator.warmup import WarmUp
+from store.reader import FeatureReader
+
+PACE = Pace(ingest_ms=300, wait_ms=20_000, correction_ms=60_000, cadence_s=10, snapshot_s=60)
+_LEARNT_S = 300.0
+_JUDGED_S = 60.0
+_LEAST_MINUTES = 0.5
+
+
+def run(*, minutes: float, seed: int, headless: bool, report: Path | None, say: Say) -> int:
+    """Play one world; returns the exit code: 1 if the line did not do its work, whichever arm won.
+
+    Raises:
+        UsageProblem: too short to measure anything.
+        EnvironmentProblem: a part of the stack did not come up or did not catch up; its log is named.
+    """
+    if minutes < _LEAST_MINUTES:
+        message = f"--minutes is {minutes:g}; versions come each {PACE.cadence_s} s, so give at least {_LEAST_MINUTES}"
+        raise UsageProblem(message)
+    settings = PlaySettings(seed=seed, seconds=minutes * 60, wait_ms=PACE.wait_ms, cadence_ms=PACE.cadence_s * 1000)
+    layout = Layout(REPOSITORY / ".headrace" / "demo")
+    with stopped(layout, say):
+        found = perform(layout, settings, headless=headless, say=say)
+    if report:
+        report.write_bytes(reports.encode(found))
+        say(f"report in {report}")
+    for text in reports.lines(found):
+        say(text)
+    faults = found.faults()
+    for fault in faults:
+        say(f"not as it should be: {fault}")
+    return 1 if faults else 0
+
+
+@contextmanager
+def stopped(layout: Layout, say: Say) -> Iterator[None]:
+    """A clean folder before, nothing left running after. Where something failed, the logs stay."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside is ended as by Ctrl-C
+    stack.stop(layout, wipe=True)
+    try:
+        yield
+    except BaseException:
+        say(f"stopping; the logs stay in {layout.logs}")
+        stack.stop(layout)
+        raise
+    stack.stop(layout, wipe=True)
+
+
+def perform(layout: Layout, settings: PlaySettings, *, headless: bool, say: Say) -> reports.Report:
+    """From an empty folder to the report, on a running stack."""
+    plan = load_plan(FEATURES)
+    play = Play(settings, plan)
+    begun_s = time.monotonic()
+    endpoints = prepare(layout, play, say)
+    if not headless:
+        say(status.welcome(endpoints))
+    warm_up_s = time.monotonic() - begun_s
+    accountant = Accountant(endpoints.bootstrap, plan.source("clickstream"))
+    accountant.begin()
+    probe = Probe(
+        endpoints.api_url,
+        endpoints.token,
+        reader=FeatureReader(redis.Redis.from_url(endpoints.redis_url)),
+        plan=plan,
+        bootstrap=endpoints.bootstrap,
+    )
+    traffic, api, poison = play.live(address(endpoints))
+    narrator = Narrator(traffic, api, probe=probe, memory_mb=lambda: stack.memory_mb(layout), say=say)
+    begun_ms = time.time_ns() // 1_000_000
+    say(f"live load for {settings.seconds:.0f} s")
+    probe.start()
+    narrator.start()
+    try:
+        asyncio.run(plays.perform(traffic, api))
+        models = probe.models()
+    finally:
+        narrator.stop()
+        probe.stop()
+    measured = Measured(
+        traffic=traffic,
+        api=api,
+        poison=poison,
+        probe=probe,
+        account=settle(accountant, poison),
+        published=accountant.published(),
+        begun_ms=begun_ms,
+        warm_up_s=warm_up_s,
+        peak_mb=narrator.peak_mb,
+    )
+    return plays.conclude(play, measured, models)
+
+
+def prepare(layout: Layout, play: Play, say: Say) -> Endpoints:
+    """The stack up, the history learnt, the frozen version pinned."""
+    layout.home.mkdir(parents=True, exist_ok=True)
+    (layout.home / "serving.json").write_bytes(msgspec.json.encode(Config(experiment=arms(play.settings.seed))))
+    say("starting Kafka, Flink and Redis; meanwhile the world lives through its history")
+    with ThreadPoolExecutor(1) as starting:
+        # no serving yet: its ticks would say that it is now, and close every slot of the history at once
+        started = starting.submit(stack.start_line, layout, say=say, pace=PACE)
+        history = play.warm_up()
+        endpoints = started.result()
+    say(f"{play.exposures} exposures of history go through the line")
+    write(play, history, layout=layout, endpoints=endpoints)
+    del history
+    stack.up(layout, say=say, pace=PACE)
+    with client(endpoints) as api:
+        mend = f"Look into {layout.logs}."
+        wait_until(lambda: play.learnt(models(api)), what="the history learnt", deadline_s=_LEARNT_S, mend=mend)
+        wait_until(lambda: play.folded(api), what="the history's features", deadline_s=_LEARNT_S, mend=mend)
+        pin(play, api, mend)
+    return endpoints
+
+
+def write(play: Play, history: WarmUp, *, layout: Layout, endpoints: Endpoints) -> None:
+    """Put the history on the log.
+
+    Raises:
+        EnvironmentProblem: the line does not take it in.
+    """
+    try:
+        play.write(history, endpoints.bootstrap)
+    except Stalled as error:
+        message = f"the history does not come through the line: {error}. Look into {layout.logs}."
+        raise EnvironmentProblem(message) from error
+
+
+def pin(play: Play, api: httpx.Client, mend: str) -> None:
+    """Pin the version in service as the frozen one."""
+    pinned = api.put(f"/v1/models/aliases/{FROZEN}", json={"version": "live", "why": "the demo's frozen arm"})
+    version = pinned.raise_for_status().json()["version"]
+    play.frozen = next(applied for applied in models(api).history if applied.version == version)
+    wait_until(
+        lambda: any(alias.alias == FROZEN for alias in models(api).aliases),
+        what="the frozen version in service",
+        deadline_s=30,
+        mend=mend,
+    )
+
+
+def settle(accountant: Accountant, poison: Poisoner) -> Account:
+    """The account, once ingest has judged everything that was sent."""
+    end = accountant.marks()
+    account = accountant.account(end)
+    ends_s = time.monotonic() + _JUDGED_S
+    pause = threading.Event()
+    while time.monotonic() < ends_s:
+        if accountant.judged(account, end) and poison.places <= account.dead.keys():
+            break
+        pause.wait(0.5)
+        account = accountant.account(end)
+    return account
+
+
+def arms(seed: int) -> Experiment:
+    """A third of the users each; another seed deals them anew."""
+    policies = {"online": "model:live", "frozen": f"model:{FROZEN}", "popular": POPULAR}
+    third = 1 / len(policies)
+    return Experiment(
+        name="demo",
+        salt=f"demo-{seed}",
+        arms=[Arm(name=name, share=third, policy=policy) for name, policy in policies.items()],
+    )
+
+
+def client(endpoints: Endpoints) -> httpx.Client:
+    """A client of the stack's API."""
+    headers = {"Authorization": f"Bearer {endpoints.token}"}
+    return httpx.Client(base_url=endpoints.api_url, headers=headers, timeout=10.0)
+
+
+def models(api: httpx.Client) -> ModelsAnswer:
+    """What GET /v1/models says."""
+    return msgspec.json.decode(api.get("/v1/models").raise_for_status().content, type=ModelsAnswer)
+
+
+def address(endpoints: Endpoints) -> Address:
+    """Where the simulator finds the stack."""
+    return Address(url=endpoints.api_url, token=endpoints.token, bootstrap=endpoints.bootstrap)

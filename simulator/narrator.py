@@ -1,0 +1,71 @@
+"""The live line: each five seconds what happened since the last one; and the most memory that was seen."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+from simulator.api import Api
+from simulator.probe import Probe
+from simulator.report import spread
+from simulator.traffic import Traffic
+
+_EACH_S = 5.0
+Say: TypeAlias = Callable[[str], None]
+
+
+class Narrator:
+    """A thread that looks and tells."""
+
+    def __init__(self, traffic: Traffic, api: Api, *, probe: Probe, memory_mb: Callable[[], float], say: Say) -> None:
+        self.peak_mb = 0.0
+        self._traffic = traffic
+        self._api = api
+        self._probe = probe
+        self._memory_mb = memory_mb
+        self._say = say
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="narrator", daemon=True)
+        self._at_s = time.monotonic()
+        self._events = 0
+        self._slates = 0
+        self._features = 0
+
+    def start(self) -> None:
+        """Begin to tell."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stop.set()
+        self._thread.join(timeout=_EACH_S)
+
+    def _run(self) -> None:
+        while not self._stop.wait(_EACH_S):
+            memory_mb = self._memory_mb()
+            self.peak_mb = max(self.peak_mb, memory_mb)
+            self._say(self._line(memory_mb))
+
+    def _line(self, memory_mb: float) -> str:
+        now_s = time.monotonic()
+        events, slates = self._traffic.sent["accepted"], len(self._api.answered_ms)
+        took_s = now_s - self._at_s
+        answered = spread(self._api.answered_ms[self._slates : slates])
+        fresh = spread(self._probe.to_feature_ms[self._features :])
+        version = self._probe.applied[-1].version if self._probe.applied else "-"
+        said = (
+            f"{self._traffic.elapsed_s:4.0f} s",
+            f"{(events - self._events) / took_s:4.0f} events/s",
+            f"{(slates - self._slates) / took_s:4.1f} slates/s, p99 {_rounded(answered.p99)} ms",
+            f"feature {_rounded(fresh.p50)} ms",
+            f"weights {_rounded(spread(self._probe.to_weights_ms()).p50)} ms, version {version}",
+            " ".join(f"{arm} {ctr:.3f}" for arm, ctr in self._traffic.tally.ctr().items()),
+            f"{memory_mb:.0f} MB",
+        )
+        self._at_s, self._events, self._slates = now_s, events, slates
+        self._features = len(self._probe.to_feature_ms)
+        return " | ".join(part for part in said if part)
+
+
+def _rounded(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"

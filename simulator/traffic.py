@@ -1,0 +1,168 @@
+"""The live load: pages asked for at a constant rate, whatever the answers take, and what people do with them.
+
+Everything that happens is an event with its own time of sending; every fifth of a second those that are due are
+posted. Newborn items are upserted as the world bears them.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from heapq import heappop, heappush
+
+import numpy as np
+from msgspec import Struct
+from numpy.random import Generator
+
+from schemas.events import Event
+from simulator.api import Api
+from simulator.conduct import Served, events_of
+from simulator.mischief import Mischief, Rates, Sending
+from simulator.poison import Poisoner
+from simulator.tally import Tally
+from simulator.visits import Page, Visits
+from simulator.world import World, item_number, user_name
+
+_POST_S = 0.2
+_BATCH = 400  # below the API's 500 events and 256 KB
+_BIRTHS_S = 1.0
+_SETTLE_S = 20.0  # longest time until people have done with their last slate
+
+
+class TrafficSettings(Struct, frozen=True, kw_only=True):
+    """How much traffic for how long."""
+
+    seconds: float
+    pages_per_s: float = 33.0
+    count: int = 10
+    rates: Rates = Rates()
+
+
+class Generators(Struct, frozen=True):
+    """Separate streams of chance, so that how often one is asked does not move the others."""
+
+    visits: Generator
+    reactions: Generator
+    mischief: Generator
+
+
+class Traffic:
+    """People on the API. `begun_ms` is when the world's clock would have stood at 0."""
+
+    def __init__(self, settings: TrafficSettings, world: World, *, api: Api, poison: Poisoner, by: Generators) -> None:
+        self.settings = settings
+        self.under_load = 0  # events accepted while pages were asked for
+        self.tally = Tally(world.settings.users, first_newborn=len(world))
+        self.sent: Counter[str] = Counter()
+        self._world = world
+        self._api = api
+        self._poison = poison
+        self._reactions = by.reactions
+        self._mischief = Mischief(settings.rates, by.mischief)
+        rate = settings.pages_per_s
+        self._visits = Visits(world.settings.users, rate_per_s=rate, generator=by.visits, prefix="live")
+        self._due: list[tuple[int, int, Sending]] = []
+        self._queued = 0
+        self._begun_s = 0.0
+        self._world_begun_s = float(world.now_s)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of load so far."""
+        return min(time.monotonic() - self._begun_s, self.settings.seconds) if self._begun_s else 0.0
+
+    async def run(self) -> None:
+        """Run the load to its end and post what is still due."""
+        self._begun_s = time.monotonic()
+        births = asyncio.create_task(self._bear())
+        posting = asyncio.create_task(self._post())
+        await self._ask()
+        births.cancel()
+        posting.cancel()
+        await asyncio.gather(births, posting, return_exceptions=True)
+        self.under_load = self.sent["accepted"]
+        await self._settle()
+        self._poison.flush()
+
+    async def _ask(self) -> None:
+        rate = self.settings.pages_per_s
+        pages: set[asyncio.Task[None]] = set()
+        for number in range(round(self.settings.seconds * rate)):
+            due_s = self._begun_s + number / rate
+            await asyncio.sleep(max(due_s - time.monotonic(), 0))
+            page = asyncio.create_task(self._page(self._visits.next(), due_s))
+            pages.add(page)
+            page.add_done_callback(pages.discard)
+        await asyncio.gather(*pages)
+
+    async def _page(self, page: Page, due_s: float) -> None:
+        name = user_name(page.user)
+        answer = await self._api.recommend(user=name, session=page.session_id, count=self.settings.count, due_s=due_s)
+        if answer is None or not answer.items:
+            return
+        names = [item.id for item in answer.items]
+        items = np.array([item_number(item) for item in names], np.int64)
+        reactions = self._world.react(page.user, items, self._reactions)
+        self.tally.count(answer.experiments[0].arm, page.user, items=items, clicks=len(reactions))
+        served = Served(
+            request_id=answer.request_id,
+            user=page.user,
+            session_id=page.session_id,
+            items=names,
+            shown_at=time.time_ns() // 1_000_000,
+        )
+        for event in events_of(served, reactions):
+            self._queue(event)
+
+    def _queue(self, event: Event) -> None:
+        for sending in self._mischief.sendings(event):
+            heappush(self._due, (sending.at_ms, self._queued, sending))
+            self._queued += 1
+
+    async def _post(self) -> None:
+        while True:
+            await asyncio.sleep(_POST_S)
+            await self._post_due(time.time_ns() // 1_000_000)
+
+    async def _post_due(self, upto_ms: int) -> None:
+        while self._due and self._due[0][0] <= upto_ms:
+            batch: list[Sending] = []
+            while self._due and self._due[0][0] <= upto_ms and len(batch) < _BATCH:
+                batch.append(heappop(self._due)[2])
+            answer = await self._api.events(sending.event for sending in batch)
+            self._note(batch, accepted=answer is not None)
+            if answer is not None:
+                self.sent["accepted"] += answer.accepted
+                self.sent["duplicate"] += answer.duplicate
+                self.sent["rejected"] += len(answer.rejected)
+
+    def _note(self, batch: list[Sending], *, accepted: bool) -> None:
+        self.sent["posted" if accepted else "lost"] += len(batch)
+        self.sent["copies"] += sum(sending.copy for sending in batch)
+        self.sent["held_back"] += sum(
+            sending.at_ms > sending.event.occurred_at and not sending.copy for sending in batch
+        )
+        for _ in batch:
+            if self._mischief.poisons():
+                self._poison.send(time.time_ns() // 1_000_000)
+
+    async def _settle(self) -> None:
+        """People finish what they watch; then devices give up what they hold back."""
+        ends_s = time.monotonic() + _SETTLE_S
+        while self._due and time.monotonic() < ends_s:
+            now_ms = time.time_ns() // 1_000_000
+            await self._post_due(now_ms)
+            if all(sending.event.occurred_at <= now_ms for _, _, sending in self._due):
+                break
+            await asyncio.sleep(_POST_S)
+        while self._due:
+            await self._post_due(self._due[0][0])
+
+    async def _bear(self) -> None:
+        while True:
+            await asyncio.sleep(_BIRTHS_S)
+            born = self._world.advance(self._world_begun_s + time.monotonic() - self._begun_s)
+            begun_ms = time.time_ns() // 1_000_000 - self._world.now_s * 1000
+            if len(born):
+                records = [self._world.record(item, begun_ms=begun_ms) for item in born.tolist()]
+                answer = await self._api.items(records)
+                self.sent["born"] += answer.accepted if answer else 0

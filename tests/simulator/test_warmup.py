@@ -1,0 +1,95 @@
+"""The history: records that the line can read, with features as they would have been served."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from headrace.jobs import FEATURES
+from lang.load import load_plan
+from models.inputs import DENSE, FEATURE_SET
+from schemas.catalogue import ITEM
+from schemas.exposures import EXPOSURE
+from simulator.history import encoded, headers
+from simulator.warmup import WarmUp, WarmUpSettings
+from simulator.world import World, WorldSettings
+from udfs.decode import EventDecoder
+
+BEGIN_MS = 1_700_000_000_000
+SECONDS, RATE = 60, 4.0
+
+
+def play(seed: int) -> WarmUp:
+    plan = load_plan(FEATURES)
+    generators = [np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(2)]
+    world = World(WorldSettings(users=80, items=400, births_per_s=1.0), generators[0])
+    settings = WarmUpSettings(begin_ms=BEGIN_MS, seconds=SECONDS, rate_per_s=RATE)
+    history = WarmUp(settings, world=world, plan=plan, generator=generators[1])
+    history.run()
+    return history
+
+
+@pytest.fixture(scope="module")
+def history() -> WarmUp:
+    return play(5)
+
+
+def test_exposures_decode_with_the_contract_in_order_of_receipt(history: WarmUp) -> None:
+    read = [EXPOSURE.decode(encoded(exposure)) for exposure in history.exposures]
+    assert len(read) == round(SECONDS * RATE)
+    times = [record["received_at"] for record in read]
+    assert times == sorted(times)
+    assert times[0] == BEGIN_MS
+    assert times[-1] < BEGIN_MS + SECONDS * 1000
+    for record, exposure in zip(read, history.exposures, strict=True):
+        assert record["feature_set"] == FEATURE_SET
+        assert [slot["position"] for slot in record["slots"]] == list(range(10))
+        assert len({slot["item_id"] for slot in record["slots"]}) == 10
+        assert all(0 < slot["propensity"] <= 1 for slot in record["slots"])
+        dense = np.frombuffer(b"".join(slot["dense"] for slot in record["slots"]), "<f4")
+        assert dense.shape == (10 * len(DENSE),)
+        assert np.isfinite(dense).all()
+        told = dict(headers(exposure))
+        assert told["received_at"] == str(record["received_at"]).encode()
+        assert told["user_id"] == record["user_id"].encode()
+
+
+def test_events_pass_the_rules_of_ingest_in_order_of_receipt(history: WarmUp) -> None:
+    decoder = EventDecoder(load_plan(FEATURES).source("clickstream"))
+    read = [decoder.decode(msgspec.json.encode(event), 0) for event in history.events]
+    times = [event["received_at"] for event in read]
+    assert times == sorted(times)
+    assert len({event["event_id"] for event in read}) == len(read)
+    kinds = {event["event_type"] for event in read}
+    assert {"impression", "click", "dwell"} <= kinds
+    impressions = sum(event["event_type"] == "impression" for event in read)
+    assert impressions == sum(len(exposure.slots) for exposure in history.exposures)
+
+
+def test_an_item_is_in_the_catalogue_before_it_is_shown(history: WarmUp) -> None:
+    known = {record.item_id: record for record in history.catalogue.records}
+    for record in known.values():
+        assert ITEM.decode(ITEM.encode(msgspec.structs.asdict(record)))["item_id"] == record.item_id
+    for event in history.events:
+        item = known[event.item_id or ""]
+        assert max(item.born_at, item.received_at) <= (event.received_at or 0)
+
+
+def test_dense_inputs_are_those_of_the_moment(history: WarmUp) -> None:
+    """A user's clicks so far stand in the inputs of the next slate, and those to come do not."""
+    place = DENSE.index("user_recent.clicks_24h")
+    checked = 0
+    for exposure in history.exposures:
+        before = exposure.received_at - 500
+        mine = [event for event in history.events if event.user_id == exposure.user_id and event.event_type == "click"]
+        clicks = sum((event.received_at or 0) <= before for event in mine)
+        dense = np.frombuffer(exposure.slots[0].dense, "<f4")
+        assert dense[place] == pytest.approx(0.4 * np.log1p(clicks), abs=1e-6)
+        assert len(exposure.history) == min(clicks, 20)
+        checked += clicks > 0
+    assert checked > 20
+
+
+def test_a_seed_repeats_bit_for_bit(history: WarmUp) -> None:
+    again = play(5)
+    assert again.events == history.events
+    assert [encoded(each) for each in again.exposures] == [encoded(each) for each in history.exposures]
