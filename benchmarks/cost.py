@@ -23,18 +23,15 @@ class Cost(Struct, frozen=True):
     """CPU seconds by part of the line, by thread of the TaskManager, and the line's largest sum of PSS.
 
     `paused_s` is the longest time that this process was not let run, beyond its own pauses: where it is long,
-    the machine was asleep or taken by others, and the clock is worth nothing.
+    the machine was asleep or taken by others, and the clock is worth nothing. `machine_cpu_s` is what every process
+    of the machine has spent: what it exceeds ours by went to others.
     """
 
     cpu_s: dict[str, float]
     threads_cpu_s: dict[str, float]
     peak_mb: float
     paused_s: float
-
-    @property
-    def total_cpu_s(self) -> float:
-        """CPU seconds of all parts."""
-        return sum(self.cpu_s.values())
+    machine_cpu_s: float
 
 
 class Meter:
@@ -48,6 +45,7 @@ class Meter:
 
     def __enter__(self) -> "Meter":
         self._parts, self._threads = _by_part(self._layout), _by_thread(self._layout)
+        self._machine_s = _machine_s()
         self._watch.start()
         return self
 
@@ -58,7 +56,8 @@ class Meter:
         self._stop.set()
         self._watch.join()
         spent = _spent(self._parts, parts), _spent(self._threads, threads)
-        self.cost = Cost(*spent, round(self._peak_mb), round(self._paused_s, 1))
+        machine_s = round(_machine_s() - self._machine_s, 2)
+        self.cost = Cost(*spent, round(self._peak_mb), round(self._paused_s, 1), machine_s)
 
     def _look(self) -> None:
         looked = time.monotonic()
@@ -73,6 +72,11 @@ class Meter:
 def _spent(before: Seconds, after: Seconds) -> dict[str, float]:
     spent = {name: round(seconds - before[name], 2) for name, seconds in after.items()}
     return {name: seconds for name, seconds in sorted(spent.items(), key=lambda each: -each[1]) if seconds >= 0.05}
+
+
+def _machine_s() -> float:
+    times = psutil.cpu_times()
+    return times.user + times.system + getattr(times, "nice", 0.0)
 
 
 def _by_part(layout: Layout) -> Seconds:
