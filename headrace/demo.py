@@ -14,7 +14,7 @@ import msgspec
 import redis
 
 from headrace import stack, status
-from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.errors import UsageProblem
 from headrace.jobs import FEATURES
 from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
 from headrace.stack import Say
@@ -26,12 +26,10 @@ from serving.settings import Config
 from simulator import play as plays
 from simulator import report as reports
 from simulator.account import Account, Accountant
-from simulator.history import Stalled
 from simulator.narrator import Narrator
 from simulator.play import FROZEN, Address, Measured, Play, PlaySettings
 from simulator.poison import Poisoner
 from simulator.probe import Probe
-from simulator.warmup import WarmUp
 from store.reader import FeatureReader
 
 PACE = Pace(ingest_ms=300, wait_ms=20_000, correction_ms=60_000, cadence_s=10, snapshot_s=60)
@@ -134,7 +132,7 @@ def prepare(layout: Layout, play: Play, say: Say) -> Endpoints:
         history = play.warm_up()
         endpoints = started.result()
     say(f"{play.exposures} exposures of history go through the line")
-    write(play, history, layout=layout, endpoints=endpoints)
+    play.write(history, endpoints.bootstrap)
     del history
     stack.up(layout, say=say, pace=PACE)
     with client(endpoints) as api:
@@ -143,19 +141,6 @@ def prepare(layout: Layout, play: Play, say: Say) -> Endpoints:
         wait_until(lambda: play.folded(api), what="the history's features", deadline_s=_LEARNT_S, mend=mend)
         pin(play, api, mend)
     return endpoints
-
-
-def write(play: Play, history: WarmUp, *, layout: Layout, endpoints: Endpoints) -> None:
-    """Put the history on the log.
-
-    Raises:
-        EnvironmentProblem: the line does not take it in.
-    """
-    try:
-        play.write(history, endpoints.bootstrap)
-    except Stalled as error:
-        message = f"the history does not come through the line: {error}. Look into {layout.logs}."
-        raise EnvironmentProblem(message) from error
 
 
 def pin(play: Play, api: httpx.Client, mend: str) -> None:

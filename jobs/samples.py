@@ -26,7 +26,7 @@ from udfs.join import OUTPUT, JoinSlots
 
 JOB = "samples"
 # A backlog is read in small bites of each partition. With the default of 1 MB one partition runs far ahead of the
-# others, the watermark stands, and the learner gets thousands of positives before the first negative.
+# others, and what is ahead of the watermark waits in state.
 _LEVEL = {"properties.max.partition.fetch.bytes": "65536"}
 DISORDER_MS = 1000  # how far received_at may run backwards within a partition: producers' clocks and batches
 

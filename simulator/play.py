@@ -17,7 +17,7 @@ from schemas.topics import EVENT_PARTITIONS
 from simulator import report as reports
 from simulator.account import Account
 from simulator.api import Api
-from simulator.history import Follower, Writer
+from simulator.history import Writer
 from simulator.mischief import Rates
 from simulator.poison import Poisoner
 from simulator.probe import Probe
@@ -84,16 +84,11 @@ class Play:
 
     @staticmethod
     def write(history: WarmUp, bootstrap: str) -> None:
-        """Put the history on the log and close its slots.
-
-        Raises:
-            Stalled: the line does not take it in.
-        """
-        writer, follower = Writer(bootstrap), Follower(bootstrap)
+        """Put the history on the log and close its slots."""
+        writer = Writer(bootstrap)
         writer.items(history.catalogue.records)
-        writer.slates(history.exposures, history.events, follower=follower)
+        writer.slates(history.exposures, history.events)
         writer.close(_now())
-        follower.close()
 
     @property
     def exposures(self) -> int:

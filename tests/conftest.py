@@ -14,6 +14,11 @@ TEST_PACE = Pace(
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a stack of their own come before those that share one, so that never two run at once."""
+    items.sort(key=lambda item: "line" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def line() -> Iterator[Line]:
     """The running line; stopped and wiped at the end, its logs kept if it did not come up."""

@@ -1,10 +1,15 @@
-# pyright: reportArgumentType=false, reportIncompatibleMethodOverride=false
-# (a Row is typed as holding anything, a timer as emitting nothing)
+# pyright: reportArgumentType=false, reportIncompatibleMethodOverride=false, reportOperatorIssue=false
+# (a Row is typed as holding anything, a timer as emitting nothing, a watermark as None)
 """The keyed process function of the samples job: one user's slates and the feedback on them.
 
 Keyed by user, not by request: a feedback without a request id then finds the user's latest slot with its
-item at hand. State per user: slates by request, feedback that came before its exposure, and the times at
-which something falls due.
+item at hand. State per user: slates by request, feedback that came before its exposure, feedback put off, and
+the times at which something falls due.
+
+Negatives come when the watermark has passed the wait, positives at once. While a backlog is read, the
+watermark stands where the slowest partition is, and positives would run minutes ahead of the negatives beside
+them. So feedback more than half a wait ahead of the watermark is put off to its own time: `samples` comes out
+level, whatever the order in which partitions were read.
 """
 
 from collections.abc import Iterator
@@ -19,7 +24,7 @@ from udfs.slots import Feedback, Slate, answer, close, open_slate, slot_of
 INPUT = ("user_id", "exposure", "request_id", "item_id", "position", "session_id", "event_type", "value", "received_at")
 OUTPUT = Types.ROW_NAMED(["request_id", "record"], [Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE())])
 _slate = msgspec.msgpack.Decoder(Slate)
-_early = msgspec.msgpack.Decoder(list[Feedback])
+_feedback = msgspec.msgpack.Decoder(list[Feedback])
 _due = msgspec.msgpack.Decoder(list[tuple[int, str]])
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -30,12 +35,14 @@ class JoinSlots(KeyedProcessFunction):
     def __init__(self, *, wait_ms: int, correction_ms: int) -> None:
         self._wait_ms = wait_ms
         self._correction_ms = correction_ms
+        self._lead_ms = wait_ms // 2
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Take the state handles."""
         text, blob = Types.STRING(), Types.PICKLED_BYTE_ARRAY()
         self._slates = runtime_context.get_map_state(MapStateDescriptor("slates", text, blob))
         self._early = runtime_context.get_map_state(MapStateDescriptor("early", text, blob))
+        self._put_off = runtime_context.get_state(ValueStateDescriptor("put_off", blob))
         self._due = runtime_context.get_state(ValueStateDescriptor("due", blob))
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
@@ -44,10 +51,15 @@ class JoinSlots(KeyedProcessFunction):
             yield from self._serve(value["request_id"], value["exposure"], ctx)
         else:
             feedback = Feedback(**{name: value[name] for name in Feedback.__struct_fields__})
-            yield from self._answer(feedback, ctx)
+            if feedback.received_at > ctx.timer_service().current_watermark() + self._lead_ms:
+                self._postpone(feedback, ctx)
+            else:
+                yield from self._answer(feedback, ctx)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        """Close the slates whose wait is over, forget those past their correction window."""
+        """Take in feedback put off to now, close the slates whose wait is over, forget those past correction."""
+        for feedback in self._come(timestamp):
+            yield from self._answer(feedback, ctx)
         due = self._read_due()
         for at, request_id in due:
             if at > timestamp:
@@ -62,7 +74,7 @@ class JoinSlots(KeyedProcessFunction):
         if slate is None:
             return
         rows: list[Row] = []
-        for feedback in _early.decode(self._early.get(request_id) or b"\x90"):
+        for feedback in _feedback.decode(self._early.get(request_id) or b"\x90"):
             rows += self._rows(request_id, answer(slate, feedback))
         self._early.remove(request_id)
         self._slates.put(request_id, _encode(slate))
@@ -83,6 +95,19 @@ class JoinSlots(KeyedProcessFunction):
             self._slates.put(request_id, _encode(slate))
         yield from rows
 
+    def _postpone(self, feedback: Feedback, ctx: KeyedProcessFunction.Context) -> None:
+        waiting = _feedback.decode(self._put_off.value() or b"\x90")
+        self._put_off.update(_encode([*waiting, feedback]))
+        ctx.timer_service().register_event_time_timer(feedback.received_at)
+
+    def _come(self, now: int) -> list[Feedback]:
+        """Feedback put off whose time has come, by time, and no longer in state."""
+        waiting = _feedback.decode(self._put_off.value() or b"\x90")
+        come = sorted((each for each in waiting if each.received_at <= now), key=lambda each: each.received_at)
+        if come:
+            self._put_off.update(_encode([each for each in waiting if each.received_at > now]))
+        return come
+
     def _latest_request(self, feedback: Feedback) -> str | None:
         """The user's latest request in this session that served the item."""
         found: tuple[int, str] | None = None
@@ -93,7 +118,7 @@ class JoinSlots(KeyedProcessFunction):
         return found[1] if found else None
 
     def _keep_early(self, request_id: str, feedback: Feedback, ctx: KeyedProcessFunction.Context) -> None:
-        waiting = _early.decode(self._early.get(request_id) or b"\x90")
+        waiting = _feedback.decode(self._early.get(request_id) or b"\x90")
         self._early.put(request_id, _encode([*waiting, feedback]))
         if not waiting:
             self._fall_due_at([feedback.received_at + self._wait_ms + self._correction_ms], request_id, ctx)

@@ -79,6 +79,14 @@ def test_samples_equal_a_batch_join(replayed: Line) -> None:
     assert {sample["kind"] for sample in samples} == {"first"}
 
 
+def test_a_backlog_comes_out_level(replayed: Line) -> None:
+    """However far ahead a partition is read, positives come with the negatives of their time."""
+    known_at = [int(str(sample["known_at"])) for sample in replayed.read("samples", SAMPLE.decode)]
+    newest = itertools.accumulate(known_at, max)
+    behind_ms = max(so_far - at for so_far, at in zip(newest, known_at, strict=True))
+    assert behind_ms <= replayed.endpoints.pace.wait_ms
+
+
 def accepted(recording: Recording) -> list[Event]:
     items = {item.item_id: item for item in recording.items}
     events: list[Event] = []
