@@ -17,6 +17,7 @@ class Catalogue(Struct, frozen=True, kw_only=True):
         names: N item ids. `category_names`: by code, the categories in use. `codes`: [N], each item's category.
         category_code: code by category name.
         price: [N], NaN where unknown. `born_at`: [N], ms.
+        by_age: [N], places of the youngest first, those not yet born before them.
     """
 
     ids: Ids
@@ -27,6 +28,7 @@ class Catalogue(Struct, frozen=True, kw_only=True):
     category_code: dict[str, int]
     price: Doubles
     born_at: Ids
+    by_age: Indexes
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -37,6 +39,11 @@ class Catalogue(Struct, frozen=True, kw_only=True):
             return np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_)
         places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
         return places, self.ids[places] == ids
+
+    def newest(self, at_ms: int, count: int) -> Ids:
+        """The items born last before a time, youngest first. At most `count`."""
+        first = int((-self.born_at[self.by_age]).searchsorted(-at_ms))
+        return self.ids[self.by_age[first : first + count]]
 
     def category(self, place: int) -> str:
         """Category of the item at a place."""
@@ -49,6 +56,7 @@ def build(items: Collection[tuple[int, int, Item]]) -> Catalogue:
     records = [item for _, _, item in shown]
     category_names = sorted({item.category for item in records})
     category_code = {name: code for code, name in enumerate(category_names)}
+    born_at = np.array([item.born_at for item in records], np.int64)
     return Catalogue(
         ids=np.array([id_ for id_, _, _ in shown], np.int64),
         categories=np.array([category for _, category, _ in shown], np.int64),
@@ -57,5 +65,6 @@ def build(items: Collection[tuple[int, int, Item]]) -> Catalogue:
         category_names=category_names,
         category_code=category_code,
         price=np.array([np.nan if item.price is None else item.price for item in records], np.float64),
-        born_at=np.array([item.born_at for item in records], np.int64),
+        born_at=born_at,
+        by_age=np.argsort(-born_at, kind="stable"),
     )

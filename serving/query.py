@@ -10,7 +10,7 @@ from schemas.http import Explain
 from schemas.ids import hash64
 from serving.experiment import Arm
 
-SOURCES = ("nearest", "next", "trending", "explore")
+SOURCES = ("nearest", "next", "newest", "trending", "explore")
 
 
 def ids_of(texts: Sequence[str]) -> Ids:

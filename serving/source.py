@@ -1,7 +1,8 @@
 """Stage 2: where candidates come from. All arms have the same sources: an experiment compares rankings only.
 
-Quotas: 120 nearest to the user's vector, 80 clicked after the last items, 10 hot ones in each of the user's
-four best categories; what is hot everywhere fills up to 260, so that a cold user has as many to rank.
+Quotas: 120 nearest to the user's vector, 80 clicked after the last items, the 40 newest, 10 hot ones in each of
+the user's four best categories; what is hot everywhere fills up to 260, so that a cold user has as many to rank.
+Without the newest an item that nobody has clicked could only be found by exploration, a slate in thousands.
 A source that has nothing to work on drops out and is named.
 """
 
@@ -9,12 +10,13 @@ import numpy as np
 
 from models.axes import Ids
 from schemas.ids import hash64
-from serving.query import Faults, Query, User
+from serving.query import Faults, Query
 from serving.state import LIVE, ServingState
 
 TOTAL = 260
 NEAREST = 120
 NEXT = 80
+NEWEST = 40
 CATEGORIES, IN_CATEGORY = 4, 10
 _HOT_AT_LEAST = 20
 
@@ -24,9 +26,10 @@ def find(query: Query, state: ServingState, faults: Faults) -> dict[str, Ids]:
     found = {
         "nearest": nearest(query, state, faults),
         "next": query.user.next_ids[:NEXT],
+        "newest": state.catalogue.newest(query.at_ms, NEWEST),
     }
     room = TOTAL - sum(len(ids) for ids in found.values())
-    return {**found, "trending": trending(query.user, state, faults, room=max(room, _HOT_AT_LEAST))}
+    return {**found, "trending": trending(query, state, faults, room=max(room, _HOT_AT_LEAST))}
 
 
 def nearest(query: Query, state: ServingState, faults: Faults) -> Ids:
@@ -40,12 +43,11 @@ def nearest(query: Query, state: ServingState, faults: Faults) -> Ids:
     return live.index.ids[places]
 
 
-def trending(user: User, state: ServingState, faults: Faults, *, room: int) -> Ids:
+def trending(query: Query, state: ServingState, faults: Faults, *, room: int) -> Ids:
     """What is hot in the user's categories, then everywhere; the newest items where heat is not known."""
     if not state.features.known:
         faults.note(4, "item features were never read: the newest items stand in")
-        catalogue = state.catalogue
-        return catalogue.ids[np.lexsort((catalogue.ids, -catalogue.born_at))[:room]]
-    lists = [state.features.hot_in.get(category, np.zeros(0, np.int64)) for category in user.top[:CATEGORIES]]
+        return state.catalogue.newest(query.at_ms, room)
+    lists = [state.features.hot_in.get(category, np.zeros(0, np.int64)) for category in query.user.top[:CATEGORIES]]
     own = np.concatenate([ids[:IN_CATEGORY] for ids in lists]) if lists else np.zeros(0, np.int64)
     return np.concatenate([own, state.features.hot[: max(room - len(own), _HOT_AT_LEAST)]])

@@ -20,8 +20,8 @@ def test_sources_fill_up_with_what_is_hot() -> None:
     state = worlds.state(count=1000, categories=10)
     cold = source.find(worlds.query(), state, Faults())
     warm = source.find(worlds.query(user=worlds.user(["i1"], ["i2", "i3"])), state, Faults())
-    assert {name: len(ids) for name, ids in cold.items()} == {"nearest": 120, "next": 0, "trending": 140}
-    assert {name: len(ids) for name, ids in warm.items()} == {"nearest": 120, "next": 2, "trending": 138}
+    assert {name: len(ids) for name, ids in cold.items()} == {"nearest": 120, "next": 0, "newest": 40, "trending": 100}
+    assert {name: len(ids) for name, ids in warm.items()} == {"nearest": 120, "next": 2, "newest": 40, "trending": 98}
     assert warm["trending"][:10].tolist() == state.features.hot_in["c1"][:10].tolist()
 
 
