@@ -44,7 +44,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     model: str = "ranker"
     cadence_ms: int = 60_000
     snapshot_ms: int = 600_000
-    batch: int = 256
+    batch: int = 64
     wait_ms: int = 600_000
     coding: Coding = "int8"
     seed: int = 0

@@ -1,5 +1,6 @@
 """A training state as named arrays, the content of a snapshot's `arrays.safetensors`, and back."""
 
+from collections.abc import Mapping
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -21,6 +22,12 @@ class TrainingState(Struct, frozen=True):
     steps: int
     period: int
     sightings: float
+
+
+def blank_dense(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Floats]:
+    """Dense tensors that have learnt nothing: zeros, and inputs taken as they come."""
+    filled = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    return filled | {"input_spread": np.ones(shapes["input_spread"], np.float32)}
 
 
 def flatten(state: TrainingState) -> Arrays:

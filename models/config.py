@@ -11,6 +11,9 @@ from schemas.samples import HEADS
 
 _DAY_MS = 86_400_000
 TABLES = ("user", "item", "category")
+STATISTICS = ("input_mean", "input_spread")
+"""Dense tensors that follow the inputs instead of a gradient."""
+INPUT_LIMIT = 5.0  # spreads from the mean at which a standardised input is cut off
 LEAD = len(HEADS)
 """A row of a table starts with one bias a head; the vector follows."""
 
@@ -36,14 +39,14 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
     hidden: tuple[int, int] = (64, 32)
     vector: int = 16
     temperature: float = 0.1
-    dense_rate: float = 0.003
+    dense_rate: float = 0.001
     beta_1: float = 0.9
     beta_2: float = 0.999
     clip: float = 5.0
     head_weights: tuple[float, float, float] = (1.0, 1.0, 0.2)
     retrieval_weight: float = 0.1
     decay_ms: int = 6 * 3_600_000
-    embedding_rate: float = 0.08
+    embedding_rate: float = 0.03
     item_admission: int = 2
     user_admission: int = 2
     item_keep_ms: int = 30 * _DAY_MS
@@ -75,6 +78,8 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
             for name, shape in {"down": (joint, self.rank), "up": (self.rank, joint), "bias": (joint,)}.items()
         }
         return {
+            **dict.fromkeys(STATISTICS, (dense,)),
+            "wide": (dense, heads),
             "attend_past": (dim, self.attention),
             "attend_now": (dim, self.attention),
             "attend_both": (dim, self.attention),

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 
 from models.axes import Floats
-from models.config import RankerConfig
+from models.config import STATISTICS, RankerConfig
 
+_SLOWEST = 0.002  # share of a batch in the inputs' running mean, once the first batches are behind
+_LEAST_SPREAD = np.float32(0.05)  # of an input that hardly ever differs
 _EPSILON = np.float32(1e-8)
 # Biases that no other weight can stand in for must settle within minutes, not hours: at 0.003 a step, a position
 # bias of -2 takes 700 batches.
-_FASTER = {"position": 10.0, "head_bias": 10.0, "light_bias": 10.0, "light": 3.0}
+_FASTER = {"position": 10.0, "head_bias": 10.0, "light_bias": 10.0, "light": 3.0, "wide": 3.0}
 
 
 class Adam:
@@ -49,6 +51,15 @@ class Adam:
         self._flat -= np.float32(rate) * self._pace * self._first / spread
         for tensor in self.tensors.values():
             tensor.grad = None
+
+    def follow(self, inputs: Floats) -> None:
+        """Move the running mean and spread of the dense inputs towards a batch [B, F]."""
+        share = np.float32(max(1 / (self.steps + 1), _SLOWEST))
+        views = self._views(self._flat)
+        mean, spread = (views[name] for name in STATISTICS)
+        mean += share * (inputs.mean(axis=0) - mean)
+        square = np.square(spread) + share * (np.square(inputs - mean).mean(axis=0) - np.square(spread))
+        spread[:] = np.maximum(np.sqrt(square), _LEAST_SPREAD)
 
     def arrays(self) -> dict[str, Floats]:
         """Copies of the dense tensors."""

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from models.axes import Floats
 from models.batch import Batch
-from models.config import LEAD, RankerConfig
+from models.config import INPUT_LIMIT, LEAD, RankerConfig
 from schemas.samples import HEADS
 
 ENGAGEMENT = HEADS.index("engagement")
@@ -37,6 +37,7 @@ def forward(config: RankerConfig, dense: dict[str, Tensor], *, rows: Rows, input
     Wang et al. 2021 (DCN-v2, eq. 2, low rank).
     """
     user, item, category = (part[:, LEAD:] for part in (rows.user, rows.item, rows.category))  # [B, D]
+    inputs = standardised(dense, inputs)
     attended = attend(dense, item, rows=rows)
     count = rows.present.sum(dim=1, keepdim=True).clamp(min=1)
     mean = rows.past.sum(dim=1) / count
@@ -48,7 +49,14 @@ def forward(config: RankerConfig, dense: dict[str, Tensor], *, rows: Rows, input
     deep = functional.relu(torch.addmm(dense["mlp_1_bias"], start, dense["mlp_1"]))
     deep = functional.relu(torch.addmm(dense["mlp_2_bias"], deep, dense["mlp_2"]))
     heads = torch.addmm(dense["head_bias"], torch.cat([crossed, deep], dim=1), dense["head"])
+    heads = torch.addmm(heads, inputs, dense["wide"])
     return heads + rows.user[:, :LEAD] + rows.item[:, :LEAD] + rows.category[:, :LEAD]
+
+
+def standardised(dense: dict[str, Tensor], inputs: Tensor) -> Tensor:
+    """Inputs by their running mean and spread, no further than `INPUT_LIMIT` spreads out. [B, F] -> [B, F]."""
+    mean, spread = dense["input_mean"].detach(), dense["input_spread"].detach()
+    return ((inputs - mean) / spread).clamp(-INPUT_LIMIT, INPUT_LIMIT)
 
 
 def attend(dense: dict[str, Tensor], item: Tensor, *, rows: Rows) -> Tensor:
@@ -98,7 +106,7 @@ def loss(config: RankerConfig, outputs: Tensor, *, batch: Batch) -> Tensor:
 def light_loss(dense: dict[str, Tensor], inputs: Tensor, *, outputs: Tensor) -> Tensor:
     """Loss of the light ranker, a logistic in the dense inputs that copies the full one's click chance."""
     teacher = torch.sigmoid(outputs[:, 0]).detach()
-    logits = inputs @ dense["light"] + dense["light_bias"]
+    logits = standardised(dense, inputs) @ dense["light"] + dense["light_bias"]
     return (functional.softplus(logits) - teacher * logits).sum()
 
 

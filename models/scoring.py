@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from models.axes import Floats, Ids
-from models.config import LEAD, RankerConfig
+from models.config import INPUT_LIMIT, LEAD, RankerConfig
 
 
 class Scores(Struct, frozen=True):
@@ -36,7 +36,7 @@ def score(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inputs:
 
 def score_light(dense: dict[str, Floats], inputs: Floats) -> Floats:
     """Click chances of the light ranker, from dense inputs alone. [C, F] -> [C]."""
-    return _sigmoid(inputs @ dense["light"] + dense["light_bias"])
+    return _sigmoid(_standardised(dense, inputs) @ dense["light"] + dense["light_bias"])
 
 
 def user_vector(dense: dict[str, Floats], user: Floats, *, past: Floats) -> Floats:
@@ -60,7 +60,7 @@ def _outputs(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inpu
     pieces = (part.user[LEAD:], item, part.categories[:, LEAD:], attended, _mean(part.past), attended * item)
     for place, piece in enumerate(pieces):
         start[:, place * dim : (place + 1) * dim] = piece
-    start[:, 6 * dim :] = inputs
+    inputs = start[:, 6 * dim :] = _standardised(dense, inputs)
     crossed = start
     for layer in range(config.crosses):
         change = crossed @ dense[f"cross_{layer}_down"] @ dense[f"cross_{layer}_up"] + dense[f"cross_{layer}_bias"]
@@ -68,7 +68,12 @@ def _outputs(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inpu
     deep = np.maximum(start @ dense["mlp_1"] + dense["mlp_1_bias"], 0)
     deep = np.maximum(deep @ dense["mlp_2"] + dense["mlp_2_bias"], 0)
     heads = np.concatenate([crossed, deep], axis=1) @ dense["head"] + dense["head_bias"]
+    heads += inputs @ dense["wide"]
     return heads + part.user[:LEAD] + part.items[:, :LEAD] + part.categories[:, :LEAD]
+
+
+def _standardised(dense: dict[str, Floats], inputs: Floats) -> Floats:
+    return ((inputs - dense["input_mean"]) / dense["input_spread"]).clip(-INPUT_LIMIT, INPUT_LIMIT)
 
 
 def _attend(dense: dict[str, Floats], item: Floats, *, past: Floats) -> Floats:

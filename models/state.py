@@ -4,7 +4,7 @@ import numpy as np
 from msgspec import Struct
 
 from models import scoring
-from models.arrays import TrainingState
+from models.arrays import TrainingState, blank_dense
 from models.axes import Floats, Ids
 from models.config import TABLES, RankerConfig
 from models.rowset import RowSet
@@ -27,7 +27,7 @@ class ModelState(Struct, frozen=True, kw_only=True):
         return cls(
             config=config,
             tables={name: RowSet.empty(config.width) for name in TABLES},
-            dense={name: np.zeros(shape, np.float32) for name, shape in config.shapes().items()},
+            dense=blank_dense(config.shapes()),
         )
 
     @classmethod

@@ -6,7 +6,7 @@ import torch
 from msgspec import Struct, structs
 from torch import Tensor
 
-from models.arrays import TrainingState
+from models.arrays import TrainingState, blank_dense
 from models.axes import Floats, Indexes
 from models.batch import Batch
 from models.config import LEAD, TABLES, RankerConfig
@@ -17,6 +17,7 @@ from models.table import DEFAULT, Table
 from models.towers import item_tower, softmax_loss, user_tower
 from schemas.delta import Update
 
+_FROM_ZERO = ("position", "wide")
 _MOST_PERIODS = 64  # decay applied for a gap; beyond it the floor is reached anyway
 
 
@@ -154,6 +155,7 @@ class Trainer:
         for name, ids in (("user", batch.users), ("item", batch.items), ("category", batch.categories)):
             self.tables[name].sight(ids, batch.at_ms)
         self._sightings += len(batch)
+        self._adam.follow(batch.dense)
 
     def _retrieval_loss(self, batch: Batch, gathered: Gathered) -> Tensor:
         """Sampled softmax of clicked items against the batch's items that own a row."""
@@ -181,16 +183,14 @@ class Trainer:
 
 
 def initial_dense(config: RankerConfig, generator: np.random.Generator) -> dict[str, Floats]:
-    """Dense tensors before the first sample: Glorot for matrices, zeros for biases, positions and the light ranker.
+    """Dense tensors before the first sample: Glorot for matrices, zeros for biases, positions and linear parts.
 
     Source: Glorot & Bengio 2010, eq. 16. A tenth of it for `head` and the cross layers' way back, so that the
     first predictions are near even and a cross layer starts as the identity.
     """
-    dense: dict[str, Floats] = {}
-    for name, shape in config.shapes().items():
-        values = np.zeros(shape, np.float32)
-        if name == "attend_out" or (len(shape) == 2 and name != "position"):
-            limit = np.sqrt(6 / sum(shape)) * (0.1 if name == "head" or name.endswith("_up") else 1.0)
-            values = generator.uniform(-limit, limit, shape).astype(np.float32)
-        dense[name] = values
+    dense = blank_dense(config.shapes())
+    for name, values in dense.items():
+        if name == "attend_out" or (values.ndim == 2 and name not in _FROM_ZERO):
+            limit = np.sqrt(6 / sum(values.shape)) * (0.1 if name == "head" or name.endswith("_up") else 1.0)
+            values[:] = generator.uniform(-limit, limit, values.shape)
     return dense

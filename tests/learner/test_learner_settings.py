@@ -9,7 +9,7 @@ LINE = ["--bootstrap", "broker:9092", "--artefacts", "place"]
 
 def test_the_defaults_are_the_reference():
     settings = parse(LINE, "k")
-    assert (settings.loop.cadence_ms, settings.loop.snapshot_ms, settings.loop.batch) == (60_000, 600_000, 256)
+    assert (settings.loop.cadence_ms, settings.loop.snapshot_ms, settings.loop.batch) == (60_000, 600_000, 64)
     assert not settings.stop_at_end
 
 

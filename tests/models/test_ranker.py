@@ -8,7 +8,7 @@ from msgspec import structs
 
 from models.arrays import flatten, unflatten
 from models.batch import Batch
-from models.config import RankerConfig
+from models.config import STATISTICS, RankerConfig
 from models.ranker import LEAD, attend, chances, forward, from_numpy, light_loss, loss, with_position
 from models.state import ModelState
 from models.towers import item_tower, softmax_loss, user_tower
@@ -31,8 +31,10 @@ def test_gradients_equal_differences():
     dense = {
         name: torch.from_numpy(generator.normal(0, 0.3, shape)).requires_grad_()
         for name, shape in CONFIG.shapes().items()
+        if name not in STATISTICS
     }
     trainer = trained(2)
+    followed = {name: trainer.dense[name].detach().double() for name in STATISTICS}
     sample = batch(3, size=6)
     rows = gather(dict(trainer.tables), sample, learn=False).rows
     rows = structs.replace(
@@ -46,7 +48,9 @@ def test_gradients_equal_differences():
         user, item, category, past = tensors[len(dense) :]
         given = structs.replace(rows, user=user, item=item, category=category, past=past)
         return with_position(
-            named, forward(CONFIG, named, rows=given, inputs=inputs), positions=torch.from_numpy(sample.positions)
+            named,
+            forward(CONFIG, named | followed, rows=given, inputs=inputs),
+            positions=torch.from_numpy(sample.positions),
         )
 
     with _double():
@@ -88,7 +92,7 @@ def test_scoring_equals_the_training_forward_without_position(known):
 
 
 def test_position_is_learnt_and_left_out_of_serving():
-    trainer = Trainer(CONFIG, np.random.default_rng(0))
+    trainer = Trainer(structs.replace(CONFIG, dense_rate=0.003), np.random.default_rng(0))
     for seed in range(60):
         positions = np.random.default_rng(seed).integers(0, 4, 64)
         trainer.learn(structs.replace(batch(seed, size=64, click=positions == 0), positions=positions))
@@ -98,6 +102,20 @@ def test_position_is_learnt_and_left_out_of_serving():
     assert with_position(trainer.dense, outputs, positions=torch.tensor([0, 0])).tolist() == outputs.tolist()
     late = with_position(trainer.dense, outputs, positions=torch.tensor([31, 500]))
     assert late[0].tolist() == late[1].tolist()
+
+
+def test_inputs_are_standardised_by_what_was_seen():
+    """The same inputs on another scale, or about another mean, give the same predictions."""
+    scale, shift = np.float32(40.0), np.float32(-7.0)
+    plain, moved = (Trainer(CONFIG, np.random.default_rng(0)) for _ in range(2))
+    for seed in range(20):
+        sample = batch(seed)
+        expected = plain.learn(sample)
+        got = moved.learn(structs.replace(sample, dense=sample.dense * scale + shift))
+    np.testing.assert_allclose(got, expected, rtol=2e-3, atol=2e-4)
+    assert moved.dense["input_mean"].detach().numpy() == pytest.approx(
+        plain.dense["input_mean"].detach().numpy() * scale + shift, rel=1e-3, abs=1e-2
+    )
 
 
 def test_attention_leaves_empty_slots_out():

@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from models.config import RankerConfig
+from models.config import STATISTICS, RankerConfig
 from models.state import ModelState
 from schemas.catalogue import Item
 from schemas.ids import hash64
@@ -40,8 +40,10 @@ def shelf(records: list[Item]) -> Catalogue:
 def model(seed: int, version: str = "1.1") -> ModelState:
     rng = np.random.default_rng(seed)
     config = RankerConfig()
-    dense = {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in config.shapes().items()}
-    return msgspec.structs.replace(ModelState.empty(config), dense=dense, version=version)
+    empty = ModelState.empty(config)
+    learnt = (name for name in empty.dense if name not in STATISTICS)
+    dense = {name: rng.normal(0, 0.3, empty.dense[name].shape).astype(np.float32) for name in learnt}
+    return msgspec.structs.replace(empty, dense=empty.dense | dense, version=version)
 
 
 def live(
