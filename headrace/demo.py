@@ -32,7 +32,7 @@ from simulator.poison import Poisoner
 from simulator.probe import Probe
 from store.reader import FeatureReader
 
-PACE = Pace(ingest_ms=300, wait_ms=20_000, correction_ms=60_000, cadence_s=10, snapshot_s=60)
+PACE = Pace(ingest_ms=300, wait_ms=6_000, correction_ms=60_000, cadence_s=10, snapshot_s=60)
 _LEARNT_S = 300.0
 _JUDGED_S = 60.0
 _LEAST_MINUTES = 0.5

@@ -25,6 +25,15 @@ def test_sources_fill_up_with_what_is_hot() -> None:
     assert warm["trending"][:10].tolist() == state.features.hot_in["c1"][:10].tolist()
 
 
+def test_the_newest_are_the_last_born_and_none_still_to_come() -> None:
+    announced = worlds.items(1, 1, item_id="tomorrow", born_at=worlds.NOW + 1)
+    shelf = worlds.shelf([*worlds.items(5, 1), *announced])
+    newest = shelf.newest(worlds.NOW, 2)
+    assert [shelf.names[place] for place in shelf.find(newest)[0]] == ["i0", "i1"]
+    assert len(shelf.newest(worlds.NOW - 4000, 10)) == 1
+    assert len(shelf.newest(worlds.NOW - 4001, 10)) == 0
+
+
 def test_trending_falls_by_heat() -> None:
     state = worlds.state()
     values = heat.heat_of(state.features.gather(state.features.hot))
