@@ -55,7 +55,7 @@ class Loader:
         """Leave the topics."""
         self._consumer.close()
 
-    def load_batch(self, timeout_s: float = 0.1) -> int:
+    def load_batch(self, timeout_s: float = 0.05) -> int:
         """Load one batch; returns its number of records."""
         records = [message for message in self._consumer.consume(BATCH, timeout=timeout_s) if not _failed(message)]
         if not records:

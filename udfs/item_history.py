@@ -6,7 +6,7 @@ topic stamps each event once, with what was known when it was received.
 
 from bisect import bisect_right
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.catalogue import ITEM
 from schemas.topics import ITEMS
@@ -60,21 +60,22 @@ class ItemTail:
         for partition in self._partitions:
             _, end = self._consumer.get_watermark_offsets(partition, timeout=10)
             while self._next[partition.partition] < end:
-                self._take(1.0)
+                self._take(self._consumer.poll(1.0))  # not consume(): it waits until it has all it was asked for
 
     def close(self) -> None:
         """Leave the topic."""
         self._consumer.close()
 
-    def _take(self, timeout_s: float) -> None:
-        for message in self._consumer.consume(1000, timeout=timeout_s):
-            error = message.error()
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise KafkaException(error)
-            partition, offset, payload = message.partition(), message.offset(), message.value()
-            if partition is not None and offset is not None:
-                self._next[partition] = offset + (error is None)
-            if error is None and payload is not None:
-                item = ITEM.decode(payload)
-                values = tuple(item.get(column) for column in self.history.columns)
-                self.history.add(item["item_id"], item["received_at"], values)
+    def _take(self, message: Message | None) -> None:
+        if message is None:
+            return
+        error = message.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            raise KafkaException(error)
+        partition, offset, payload = message.partition(), message.offset(), message.value()
+        if partition is not None and offset is not None:
+            self._next[partition] = offset + (error is None)
+        if error is None and payload is not None:
+            item = ITEM.decode(payload)
+            values = tuple(item.get(column) for column in self.history.columns)
+            self.history.add(item["item_id"], item["received_at"], values)
