@@ -4,7 +4,7 @@ Operators in order:
 1. sources     exposures and clean events, read committed; event time is `received_at`, watermarks per partition
 2. feedback    clean events that can speak of a slot (impressions and views never do), ticks dropped after they
                have moved the watermark
-3. join        keyed by user: slates, early feedback and due times in state (udfs/join.py)
+3. join        keyed by user: slates, early feedback, feedback put off and due times in state (udfs/join.py)
 4. samples     Avro, exactly once, keyed by request
 
 Time passes by records alone: `_tick` records in every partition close the slots of a silent log, so a

@@ -110,6 +110,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
             "tables": dict.fromkeys(TABLES, self.width),
             "shapes": self.shapes(),
             "temperature": self.temperature,
+            "input_limit": INPUT_LIMIT,
         }
         return hashlib.sha256(msgspec.json.encode(agreed, order="sorted")).hexdigest()[:16]
 

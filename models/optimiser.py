@@ -11,8 +11,8 @@ from models.config import STATISTICS, RankerConfig
 _SLOWEST = 0.002  # share of a batch in the inputs' running mean, once the first batches are behind
 _LEAST_SPREAD = np.float32(0.05)  # of an input that hardly ever differs
 _EPSILON = np.float32(1e-8)
-# Biases that no other weight can stand in for must settle within minutes, not hours: at 0.003 a step, a position
-# bias of -2 takes 700 batches.
+# Biases that no other weight can stand in for must settle within minutes, not hours: at 0.001 a step, a position
+# bias of -2 takes 2,000 batches. The linear parts see standardised inputs and bear larger steps (docs/adr/0005).
 _FASTER = {"position": 10.0, "head_bias": 10.0, "light_bias": 10.0, "light": 3.0, "wide": 3.0}
 
 

@@ -1,7 +1,8 @@
 """Stage 2: where candidates come from. All arms have the same sources: an experiment compares rankings only.
 
 Quotas: 120 nearest to the user's vector, 80 clicked after the last items, the 40 newest, 10 hot ones in each of
-the user's four best categories; what is hot everywhere fills up to 260, so that a cold user has as many to rank.
+the user's four best categories; what is hot everywhere fills up to 260, and adds 20 at least, so that a cold user
+has as many to rank.
 Without the newest an item that nobody has clicked could only be found by exploration, a slate in thousands.
 A source that has nothing to work on drops out and is named.
 """

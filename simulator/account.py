@@ -3,11 +3,12 @@
 Kafka counts transaction markers as offsets, so exactly-once topics are read, not subtracted.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from lang.clean import contract
 from lang.source import Source
@@ -15,6 +16,8 @@ from schemas.dead import DEAD
 from schemas.delta import Manifest
 from schemas.topics import EVENTS, EVENTS_CLEAN, EVENTS_DEAD, MODEL_DELTAS, Topic
 from simulator.poison import Place
+
+_SILENT_S = 30.0
 
 
 class Marks(msgspec.Struct, frozen=True):
@@ -102,11 +105,16 @@ class Accountant:
         starts = self._begin.ends[topic.name]
         consumer.assign([TopicPartition(topic.name, partition, start) for partition, start in enumerate(starts)])
         ended: set[int | None] = set()
+        heard_s = time.monotonic()
         while len(ended) < topic.partitions:
             for message in consumer.consume(5000, timeout=1.0):
-                error = message.error()
+                error, heard_s = message.error(), time.monotonic()
                 if error is None:
                     yield message
                 elif error.code() == KafkaError._PARTITION_EOF:
                     ended.add(message.partition())
+                else:
+                    raise KafkaException(error)
+            if time.monotonic() > heard_s + _SILENT_S:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{topic.name}: the broker says nothing"))
         consumer.close()

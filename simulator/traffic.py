@@ -46,7 +46,7 @@ class Generators(Struct, frozen=True):
 
 
 class Traffic:
-    """People on the API. `begun_ms` is when the world's clock would have stood at 0."""
+    """People on the API."""
 
     def __init__(self, settings: TrafficSettings, world: World, *, api: Api, poison: Poisoner, by: Generators) -> None:
         self.settings = settings
@@ -63,6 +63,7 @@ class Traffic:
         self._due: list[tuple[int, int, Sending]] = []
         self._queued = 0
         self._begun_s = 0.0
+        self._asked = asyncio.Event()  # the last page is answered
         self._world_begun_s = float(world.now_s)
 
     @property
@@ -73,26 +74,22 @@ class Traffic:
     async def run(self) -> None:
         """Run the load to its end and post what is still due."""
         self._begun_s = time.monotonic()
-        births = asyncio.create_task(self._bear())
-        posting = asyncio.create_task(self._post())
-        await self._ask()
-        births.cancel()
-        posting.cancel()
-        await asyncio.gather(births, posting, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._bear())
+            group.create_task(self._post())
+            await self._ask()
+            self._asked.set()
         self.under_load = self.sent["accepted"]
         await self._settle()
         self._poison.flush()
 
     async def _ask(self) -> None:
         rate = self.settings.pages_per_s
-        pages: set[asyncio.Task[None]] = set()
-        for number in range(round(self.settings.seconds * rate)):
-            due_s = self._begun_s + number / rate
-            await asyncio.sleep(max(due_s - time.monotonic(), 0))
-            page = asyncio.create_task(self._page(self._visits.next(), due_s))
-            pages.add(page)
-            page.add_done_callback(pages.discard)
-        await asyncio.gather(*pages)
+        async with asyncio.TaskGroup() as pages:
+            for number in range(round(self.settings.seconds * rate)):
+                due_s = self._begun_s + number / rate
+                await asyncio.sleep(max(due_s - time.monotonic(), 0))
+                pages.create_task(self._page(self._visits.next(), due_s))
 
     async def _page(self, page: Page, due_s: float) -> None:
         name = user_name(page.user)
@@ -119,7 +116,7 @@ class Traffic:
             self._queued += 1
 
     async def _post(self) -> None:
-        while True:
+        while not self._asked.is_set():
             await asyncio.sleep(_POST_S)
             await self._post_due(time.time_ns() // 1_000_000)
 
@@ -158,7 +155,7 @@ class Traffic:
             await self._post_due(self._due[0][0])
 
     async def _bear(self) -> None:
-        while True:
+        while not self._asked.is_set():
             await asyncio.sleep(_BIRTHS_S)
             born = self._world.advance(self._world_begun_s + time.monotonic() - self._begun_s)
             begun_ms = time.time_ns() // 1_000_000 - self._world.now_s * 1000

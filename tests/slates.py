@@ -46,13 +46,14 @@ def exposures(count: int, *, tag: str, at_ms: Iterable[int], slots: int = 3) -> 
 
 
 def feedback_on(slates: list[dict[str, object]], *, seed: int, delay_ms: int) -> list[dict[str, object]]:
-    """Events on these slates: some slots get none, some several, some twice the same event."""
+    """Events on these slates: some slots get none, some several, some twice the same event, some name no request."""
     rng = random.Random(seed)
     events: list[dict[str, object]] = []
     for slate in slates:
         for slot in slate["slots"]:  # type: ignore[attr-defined]
             for kind in rng.sample(["impression", "click", "dwell", "purchase", "click"], rng.choice([1, 1, 2, 3])):
                 at = slate["received_at"] + rng.randrange(delay_ms)  # type: ignore[operator]
+                named = rng.random() < 0.8
                 event = {
                     "event_id": f"{slate['request_id']}-{slot['position']}-{len(events)}",
                     "user_id": slate["user_id"],
@@ -61,9 +62,9 @@ def feedback_on(slates: list[dict[str, object]], *, seed: int, delay_ms: int) ->
                     "received_at": at,
                     "item_id": slot["item_id"],
                     "session_id": slate["session_id"],
-                    "request_id": slate["request_id"],
-                    "position": slot["position"],
-                    "value": 3.5,
+                    "request_id": slate["request_id"] if named else None,
+                    "position": slot["position"] if named else None,
+                    "value": rng.randrange(1, 60) / 4,
                 }
                 events.append(event)
                 if rng.random() < 0.1:
@@ -73,8 +74,9 @@ def feedback_on(slates: list[dict[str, object]], *, seed: int, delay_ms: int) ->
 
 def batch_join(slates: Iterable[Mapping[str, object]], events: Iterable[Mapping[str, object]]) -> set[Label]:
     """What every slot and head must be labelled, written as plainly as it can be."""
+    slates = list(slates)
     positive = {
-        (event["request_id"], event["position"], FEEDBACK_HEADS[str(event["event_type"])])
+        (*_slot_of(event, slates), FEEDBACK_HEADS[str(event["event_type"])])
         for event in events
         if event["event_type"] in FEEDBACK_HEADS
     }
@@ -84,6 +86,21 @@ def batch_join(slates: Iterable[Mapping[str, object]], events: Iterable[Mapping[
         for slot in slate["slots"]  # type: ignore[attr-defined]
         for head in FEEDBACK_HEADS.values()
     }
+
+
+def _slot_of(event: Mapping[str, object], slates: list[Mapping[str, object]]) -> tuple[object, object]:
+    """(request, position) that an event speaks of: what it names, else the session's latest slot with its item."""
+    if event["request_id"] is not None:
+        return event["request_id"], event["position"]
+    served = [
+        (slate["received_at"], slate["request_id"], slot["position"])
+        for slate in slates
+        for slot in slate["slots"]  # type: ignore[attr-defined]
+        if slate["session_id"] == event["session_id"]
+        and slot["item_id"] == event["item_id"]
+        and slate["received_at"] <= event["received_at"]  # type: ignore[operator]
+    ]
+    return max(served)[1:]  # type: ignore[type-var]
 
 
 def headers_of(slate: Mapping[str, object]) -> dict[str, bytes]:

@@ -9,10 +9,10 @@ Source: the wait-then-correct scheme of delayed feedback, Ktena et al., "Address
 Continuous Training with Neural Networks in CTR prediction", RecSys 2019.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from schemas.exposures import EXPOSURE
 from schemas.samples import HEADS, SAMPLE, Head
@@ -24,7 +24,7 @@ _BIT: dict[Head, int] = {head: 1 << place for place, head in enumerate(HEADS)}
 _ALL_SAID = (1 << len(HEADS)) - 1
 
 
-class Feedback(Struct, frozen=True, kw_only=True):
+class Feedback(Struct, frozen=True, kw_only=True, array_like=True):
     """What a user did with something served; `value` is seconds for a dwell."""
 
     request_id: str | None
@@ -36,10 +36,9 @@ class Feedback(Struct, frozen=True, kw_only=True):
     received_at: int
 
 
-class Slate(Struct, kw_only=True):
-    """State of one served request. `positive` holds a bit for each head already said positive, by slot."""
+class Slate(Struct, kw_only=True, array_like=True):
+    """What is known of one served request. `positive` holds a bit for each head already said positive, by slot."""
 
-    payload: bytes
     served_at: int
     closes_at: int
     forgotten_at: int
@@ -50,6 +49,57 @@ class Slate(Struct, kw_only=True):
     closed: bool = False
 
 
+class Label(Struct, frozen=True, kw_only=True):
+    """What is to be said of the slot at `index`: the heads and their values, first or as a correction."""
+
+    index: int
+    kind: str
+    known_at: int
+    heads: dict[Head, float]
+    weight: float
+
+
+class Book(Struct, kw_only=True, array_like=True):
+    """What is open of one user.
+
+    Attributes:
+        slates: by request. `early`: feedback that came before its exposure, by request.
+        put_off: feedback whose time has not come. `due`: (when, request) at which a slate closes or is forgotten.
+    """
+
+    slates: dict[str, Slate] = field(default_factory=dict[str, Slate])
+    early: dict[str, list[Feedback]] = field(default_factory=dict[str, list[Feedback]])
+    put_off: list[Feedback] = field(default_factory=list[Feedback])
+    due: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+
+    def empty(self) -> bool:
+        """Whether nothing is open."""
+        return not (self.slates or self.early or self.put_off or self.due)
+
+    def come(self, now: int) -> list[Feedback]:
+        """Take out the feedback whose time has come, by time."""
+        come = sorted((each for each in self.put_off if each.received_at <= now), key=lambda each: each.received_at)
+        self.put_off = [each for each in self.put_off if each.received_at > now]
+        return come
+
+    def fallen_due(self, now: int) -> list[str]:
+        """Take out the requests that something falls due for, by time."""
+        fallen = sorted(entry for entry in self.due if entry[0] <= now)
+        self.due = [entry for entry in self.due if entry[0] > now]
+        return [request_id for _, request_id in fallen]
+
+    def latest_request(self, feedback: Feedback) -> str | None:
+        """The latest request of a feedback's session that had served its item by then."""
+        served = [
+            (slate.served_at, request_id)
+            for request_id, slate in self.slates.items()
+            if slate.session_id == feedback.session_id
+            and slate.served_at <= feedback.received_at
+            and slot_of(slate, feedback) is not None
+        ]
+        return max(served)[1] if served else None
+
+
 def open_slate(payload: bytes, *, wait_ms: int, correction_ms: int) -> Slate | None:
     """The state of a newly served request; None if its slate is not to be learned from."""
     exposure = EXPOSURE.decode(payload)
@@ -58,7 +108,6 @@ def open_slate(payload: bytes, *, wait_ms: int, correction_ms: int) -> Slate | N
     served_at = exposure["received_at"]
     slots = exposure["slots"]
     return Slate(
-        payload=payload,
         served_at=served_at,
         closes_at=served_at + wait_ms,
         forgotten_at=served_at + wait_ms + correction_ms,
@@ -80,8 +129,8 @@ def slot_of(slate: Slate, feedback: Feedback) -> int | None:
     return None
 
 
-def answer(slate: Slate, feedback: Feedback) -> Iterator[bytes]:
-    """Samples that a feedback brings forth; changes the state of its slot."""
+def answer(slate: Slate, feedback: Feedback) -> Iterator[Label]:
+    """Labels that a feedback brings forth; changes the state of its slot."""
     index = slot_of(slate, feedback)
     head = FEEDBACK_HEADS.get(feedback.event_type)
     value = _label(feedback)
@@ -94,18 +143,18 @@ def answer(slate: Slate, feedback: Feedback) -> Iterator[bytes]:
     slate.positive[index] |= _BIT[head]
     kind = "correction" if slate.closed else "first"
     known_at = max(feedback.received_at, slate.served_at)
-    yield _sample(slate, index, kind=kind, known_at=known_at, labels={head: value}, weight=WEIGHTS[head])
+    yield Label(index=index, kind=kind, known_at=known_at, heads={head: value}, weight=WEIGHTS[head])
 
 
-def close(slate: Slate) -> Iterator[bytes]:
-    """The rows that end the wait: for each slot the heads still open, as negatives. Once only."""
+def close(slate: Slate) -> Iterator[Label]:
+    """The labels that end the wait: for each slot the heads still open, as negatives. Once only."""
     if slate.closed:
         return
     slate.closed = True
     for index, positive in enumerate(slate.positive):
         if positive != _ALL_SAID:
-            labels: dict[Head, float] = {head: 0.0 for head in HEADS if not positive & _BIT[head]}
-            yield _sample(slate, index, kind="first", known_at=slate.closes_at, labels=labels, weight=NEGATIVE_WEIGHT)
+            heads: dict[Head, float] = {head: 0.0 for head in HEADS if not positive & _BIT[head]}
+            yield Label(index=index, kind="first", known_at=slate.closes_at, heads=heads, weight=NEGATIVE_WEIGHT)
 
 
 def _label(feedback: Feedback) -> float | None:
@@ -114,9 +163,15 @@ def _label(feedback: Feedback) -> float | None:
     return feedback.value if feedback.value is not None and feedback.value > 0 else None
 
 
-def _sample(slate: Slate, index: int, *, kind: str, known_at: int, labels: dict[Head, float], weight: float) -> bytes:
-    exposure: dict[str, Any] = EXPOSURE.decode(slate.payload)
-    slot = exposure["slots"][index]
+def samples(payload: bytes, slate: Slate, labels: Sequence[Label]) -> Iterator[bytes]:
+    """A training sample for each label, with what the exposure says of its slot."""
+    exposure: dict[str, Any] = EXPOSURE.decode(payload)
+    for label in labels:
+        yield _sample(exposure, slate, label)
+
+
+def _sample(exposure: dict[str, Any], slate: Slate, label: Label) -> bytes:
+    slot = exposure["slots"][label.index]
     return SAMPLE.encode(
         {
             "request_id": exposure["request_id"],
@@ -124,11 +179,11 @@ def _sample(slate: Slate, index: int, *, kind: str, known_at: int, labels: dict[
             "user_id": exposure["user_id"],
             "item_id": slot["item_id"],
             "category": slot["category"],
-            "kind": kind,
+            "kind": label.kind,
             "served_at": slate.served_at,
-            "known_at": known_at,
-            **{head: labels.get(head) for head in HEADS},
-            "weight": weight,
+            "known_at": label.known_at,
+            **{head: label.heads.get(head) for head in HEADS},
+            "weight": label.weight,
             "negative_rate": 1.0,
             "propensity": slot["propensity"],
             "served_score": slot["score"],

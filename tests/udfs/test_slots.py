@@ -2,13 +2,16 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Iterable
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from schemas.exposures import EXPOSURE
 from schemas.samples import HEADS, SAMPLE
-from udfs.slots import FEEDBACK_HEADS, Feedback, Slate, answer, close, open_slate
+from udfs.slots import FEEDBACK_HEADS, Book, Feedback, Label, Slate, answer, close, open_slate, samples
 
 WAIT_MS, CORRECTION_MS, SERVED_AT = 1_000, 5_000, 1_000_000
 
@@ -68,15 +71,9 @@ def feedback(
     )
 
 
-def said(rows: list[bytes]) -> list[tuple[int, str, str, float]]:
-    """(position, kind, head, label) of everything that rows say."""
-    samples = [SAMPLE.decode(row) for row in rows]
-    return [
-        (sample["position"], sample["kind"], head, sample[head])
-        for sample in samples
-        for head in HEADS
-        if sample[head] is not None
-    ]
+def said(labels: Iterable[Label]) -> list[tuple[int, str, str, float]]:
+    """(slot, kind, head, value) of everything that labels say."""
+    return [(label.index, label.kind, head, value) for label in labels for head, value in label.heads.items()]
 
 
 def test_a_positive_is_said_at_once_and_the_rest_when_the_wait_closes() -> None:
@@ -130,11 +127,39 @@ def test_impressions_views_and_strangers_are_no_feedback() -> None:
 
 def test_features_travel_as_served_and_known_at_is_when_the_label_was_known() -> None:
     state = slate(["a", "b"])
-    (positive,) = (SAMPLE.decode(row) for row in answer(state, feedback(position=1, item="b")))
+    served = exposure(["a", "b"])
+    labels = list(answer(state, feedback(position=1, item="b")))
+    (positive,) = (SAMPLE.decode(record) for record in samples(served, state, labels))
+    assert (positive["position"], positive["item_id"], positive["click"], positive["converted"]) == (1, "b", 1.0, None)
     assert positive["dense"] == bytes([1] * 4)
     assert positive["history"] == ["h1"]
     assert (positive["served_at"], positive["known_at"]) == (SERVED_AT, SERVED_AT + 10)
-    assert {SAMPLE.decode(row)["known_at"] for row in close(state)} == {SERVED_AT + WAIT_MS}
+    assert {label.known_at for label in close(state)} == {SERVED_AT + WAIT_MS}
+
+
+def test_a_book_gives_back_what_is_due_in_order_of_time() -> None:
+    book = Book(put_off=[feedback(at=at) for at in (30, 10, 20)], due=[(7, "b"), (5, "a"), (9, "c")])
+    assert [each.received_at - SERVED_AT for each in book.come(SERVED_AT + 20)] == [10, 20]
+    assert [each.received_at - SERVED_AT for each in book.put_off] == [30]
+    assert book.fallen_due(7) == ["a", "b"]
+    assert book.due == [(9, "c")]
+    assert not book.empty()
+    assert Book().empty()
+
+
+def test_feedback_without_a_request_is_on_the_latest_slate_served_by_then() -> None:
+    later = structs.replace(slate(["a"]), served_at=SERVED_AT + 100)
+    elsewhere = structs.replace(slate(["a"]), session_id="other", served_at=SERVED_AT + 5)
+    book = Book(slates={"first": slate(["a"]), "later": later, "elsewhere": elsewhere})
+    nameless = structs.replace(feedback(at=99), request_id=None)
+    assert book.latest_request(nameless) == "first"
+    assert book.latest_request(structs.replace(nameless, received_at=SERVED_AT + 100)) == "later"
+    assert book.latest_request(structs.replace(nameless, item_id="never served")) is None
+
+
+def test_a_book_survives_its_packing() -> None:
+    book = Book(slates={"r": slate(["a"])}, early={"e": [feedback()]}, put_off=[feedback(at=3)], due=[(1, "r")])
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(book), type=Book) == book
 
 
 def test_slates_that_are_not_to_be_learned_from_are_left_out() -> None:
