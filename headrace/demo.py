@@ -2,11 +2,8 @@
 
 import asyncio
 import signal
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -14,7 +11,7 @@ import msgspec
 import redis
 
 from headrace import stack, status
-from headrace.errors import UsageProblem
+from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.jobs import FEATURES
 from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
 from headrace.stack import Say
@@ -25,11 +22,11 @@ from serving.experiment import POPULAR, Arm, Experiment
 from serving.settings import Config
 from simulator import play as plays
 from simulator import report as reports
-from simulator.account import Account, Accountant
+from simulator.account import Account, Accountant, Marks
 from simulator.narrator import Narrator
 from simulator.play import FROZEN, Address, Measured, Play, PlaySettings
-from simulator.poison import Poisoner
 from simulator.probe import Probe
+from simulator.report import Report
 from store.reader import FeatureReader
 
 PACE = Pace(ingest_ms=300, wait_ms=6_000, correction_ms=60_000, cadence_s=10, snapshot_s=60)
@@ -42,16 +39,17 @@ def run(*, minutes: float, seed: int, headless: bool, report: Path | None, say: 
     """Play one world; returns the exit code: 1 if the line did not do its work, whichever arm won.
 
     Raises:
-        UsageProblem: too short to measure anything.
+        UsageProblem: too short to measure anything, or no folder for the report.
         EnvironmentProblem: a part of the stack did not come up or did not catch up; its log is named.
     """
     if minutes < _LEAST_MINUTES:
         message = f"--minutes is {minutes:g}; versions come each {PACE.cadence_s} s, so give at least {_LEAST_MINUTES}"
         raise UsageProblem(message)
+    if report and not report.absolute().parent.is_dir():
+        message = f"--report is {report}; there is no folder {report.absolute().parent}"
+        raise UsageProblem(message)
     settings = PlaySettings(seed=seed, seconds=minutes * 60, wait_ms=PACE.wait_ms, cadence_ms=PACE.cadence_s * 1000)
-    layout = Layout(REPOSITORY / ".headrace" / "demo")
-    with stopped(layout, say):
-        found = perform(layout, settings, headless=headless, say=say)
+    found = on_a_clean_stack(settings, headless=headless, say=say)
     if report:
         report.write_bytes(reports.encode(found))
         say(f"report in {report}")
@@ -63,42 +61,43 @@ def run(*, minutes: float, seed: int, headless: bool, report: Path | None, say: 
     return 1 if faults else 0
 
 
-@contextmanager
-def stopped(layout: Layout, say: Say) -> Iterator[None]:
+def on_a_clean_stack(settings: PlaySettings, *, headless: bool, say: Say) -> Report:
     """A clean folder before, nothing left running after. Where something failed, the logs stay."""
+    layout = Layout(REPOSITORY / ".headrace" / "demo")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside is ended as by Ctrl-C
     stack.stop(layout, wipe=True)
+    good = False
     try:
-        yield
-    except BaseException:
-        say(f"stopping; the logs stay in {layout.logs}")
-        stack.stop(layout)
-        raise
-    stack.stop(layout, wipe=True)
+        found = perform(layout, settings, headless=headless, say=say)
+        good = not found.faults()
+    finally:
+        if not good:
+            say(f"stopping; the logs stay in {layout.logs}")
+        stack.stop(layout, wipe=good)
+    return found
 
 
-def perform(layout: Layout, settings: PlaySettings, *, headless: bool, say: Say) -> reports.Report:
+def perform(layout: Layout, settings: PlaySettings, *, headless: bool, say: Say) -> Report:
     """From an empty folder to the report, on a running stack."""
-    plan = load_plan(FEATURES)
-    play = Play(settings, plan)
+    play = Play(settings, load_plan(FEATURES))
     begun_s = time.monotonic()
     endpoints = prepare(layout, play, say)
     if not headless:
         say(status.welcome(endpoints))
     warm_up_s = time.monotonic() - begun_s
-    accountant = Accountant(endpoints.bootstrap, plan.source("clickstream"))
+    say(f"live load for {settings.seconds:.0f} s")
+    return measure(layout, endpoints, play=play, warm_up_s=warm_up_s, say=say)
+
+
+def measure(layout: Layout, endpoints: Endpoints, *, play: Play, warm_up_s: float, say: Say) -> Report:
+    """Run the live load under the eyes of probe, narrator and accountant."""
+    accountant = Accountant(endpoints.bootstrap, play.plan.source("clickstream"))
     accountant.begin()
-    probe = Probe(
-        endpoints.api_url,
-        endpoints.token,
-        reader=FeatureReader(redis.Redis.from_url(endpoints.redis_url)),
-        plan=plan,
-        bootstrap=endpoints.bootstrap,
-    )
+    reader = FeatureReader(redis.Redis.from_url(endpoints.redis_url))
+    probe = Probe(endpoints.api_url, endpoints.token, reader=reader, plan=play.plan, bootstrap=endpoints.bootstrap)
     traffic, api, poison = play.live(address(endpoints))
     narrator = Narrator(traffic, api, probe=probe, memory_mb=lambda: stack.memory_mb(layout), say=say)
-    begun_ms = time.time_ns() // 1_000_000
-    say(f"live load for {settings.seconds:.0f} s")
+    begun_ms, rejected = time.time_ns() // 1_000_000, sum(probe.models().rejected.values())
     probe.start()
     narrator.start()
     try:
@@ -107,13 +106,17 @@ def perform(layout: Layout, settings: PlaySettings, *, headless: bool, say: Say)
     finally:
         narrator.stop()
         probe.stop()
+    end = accountant.marks()
+    account, judged = settle(accountant, end)
     measured = Measured(
         traffic=traffic,
         api=api,
         poison=poison,
         probe=probe,
-        account=settle(accountant, poison),
-        published=accountant.published(),
+        account=account,
+        judged=judged,
+        published=accountant.published(end),
+        rejected=sum(models.rejected.values()) - rejected,
         begun_ms=begun_ms,
         warm_up_s=warm_up_s,
         peak_mb=narrator.peak_mb,
@@ -156,18 +159,20 @@ def pin(play: Play, api: httpx.Client, mend: str) -> None:
     )
 
 
-def settle(accountant: Accountant, poison: Poisoner) -> Account:
-    """The account, once ingest has judged everything that was sent."""
-    end = accountant.marks()
+def settle(accountant: Accountant, end: Marks) -> tuple[Account, bool]:
+    """(the account, whether ingest has judged everything up to `end`); waits for that a minute at most."""
     account = accountant.account(end)
-    ends_s = time.monotonic() + _JUDGED_S
-    pause = threading.Event()
-    while time.monotonic() < ends_s:
-        if accountant.judged(account, end) and poison.places <= account.dead.keys():
-            break
-        pause.wait(0.5)
+
+    def judged() -> bool:
+        nonlocal account
         account = accountant.account(end)
-    return account
+        return accountant.judged(account, end)
+
+    try:
+        wait_until(judged, what="ingest past the last event", deadline_s=_JUDGED_S, mend="Look into its log.")
+    except EnvironmentProblem:
+        return account, False
+    return account, True
 
 
 def arms(seed: int) -> Experiment:

@@ -81,7 +81,6 @@ class Layout:
         self.flink = home / "flink"
         self.checkpoints = home / "checkpoints"
         self.artefacts = home / "artefacts"
-        self.spool = home / "spool"
         self.endpoints_file = home / "endpoints.json"
         self.processes_file = home / "processes.json"
         self.supervisor_config = home / "supervisord.conf"
@@ -95,7 +94,7 @@ class Layout:
 
     def folders(self) -> tuple[Path, ...]:
         """Every folder the stack writes to."""
-        return (self.logs, self.kafka, self.redis, self.flink, self.checkpoints, self.artefacts, self.spool)
+        return (self.logs, self.kafka, self.redis, self.flink, self.checkpoints, self.artefacts)
 
     def endpoints(self) -> Endpoints:
         """Addresses of the running stack.

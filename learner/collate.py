@@ -9,7 +9,7 @@ from models.axes import Ids
 from models.batch import Batch
 from models.inputs import DENSE, FEATURE_SET
 from schemas.ids import hash64
-from schemas.samples import HEADS, Sample
+from schemas.samples import HEADS, NEGATIVE_WEIGHT, Sample
 
 CORRECTION = "correction"
 _REMEMBERED = 1 << 20  # hashes kept; about 150 MB when full
@@ -51,7 +51,7 @@ class Collator:
                 # of the negatives only a share was kept: each stands for 1 / rate of them
                 weights[row, head] = sample.weight if label else sample.weight / sample.negative_rate
                 if sample.kind == CORRECTION:
-                    undo[row, head] = sample.weight
+                    undo[row, head] = NEGATIVE_WEIGHT / sample.negative_rate
         return Batch(
             users=self._ids([sample.user_id for sample in samples]),
             items=self._ids([sample.item_id for sample in samples]),

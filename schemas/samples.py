@@ -11,6 +11,7 @@ from msgspec import Struct
 from schemas.avro import Contract, array, mapping, nullable, record
 
 HEADS = ("click", "converted", "engagement")
+NEGATIVE_WEIGHT = 1.0  # of a row that says what stayed open; a correction takes that much back
 Head: TypeAlias = Literal["click", "converted", "engagement"]
 
 

@@ -88,9 +88,11 @@ class Accountant:
         """Whether ingest is past `end`: the ticks that follow it each second have come through."""
         return all(account.upto.get(partition, -1) >= last for partition, last in enumerate(end.ends[EVENTS.name]))
 
-    def published(self) -> int:
-        """Versions on the log since the beginning."""
-        values = (message.value() or b"" for message in self._read(MODEL_DELTAS))
+    def published(self, end: Marks) -> int:
+        """Versions on the log between the beginning and `end`."""
+        last = end.ends[MODEL_DELTAS.name]
+        messages = (each for each in self._read(MODEL_DELTAS) if (each.offset() or 0) < last[each.partition() or 0])
+        values = (message.value() or b"" for message in messages)
         manifests = [msgspec.json.decode(value, type=Manifest) for value in values if value.startswith(b"{")]
         return len(manifests)
 

@@ -52,11 +52,11 @@ class Address(Struct, frozen=True, kw_only=True):
 
 
 class Play:
-    """Holds the world between the acts: `warm_up`, `write`, `pin`, `live`."""
+    """Holds the world between the acts: `warm_up`, `write`, `live`."""
 
     def __init__(self, settings: PlaySettings, plan: Plan) -> None:
         self.settings = settings
-        self._plan = plan
+        self.plan = plan
         names = ("world", "warm-up", "visits", "reactions", "mischief", "bootstrap")
         seeds = np.random.SeedSequence(settings.seed).spawn(len(names))
         self._by = {name: np.random.default_rng(seed) for name, seed in zip(names, seeds, strict=True)}
@@ -65,7 +65,6 @@ class Play:
         self._last: list[Event] = []
         self.known = len(self.world)
         self.frozen: AppliedVersion | None = None
-        self.traffic: Traffic | None = None
         self._before: tuple[Doubles, Doubles] = (self.world.trend, self.world.tastes)
 
     def warm_up(self) -> WarmUp:
@@ -74,7 +73,7 @@ class Play:
         begin_ms = _now() - _BEFORE_MS - reference.seconds * 1000
         generator = self._by["warm-up"]
         history = WarmUp(
-            structs.replace(reference, begin_ms=begin_ms), world=self.world, plan=self._plan, generator=generator
+            structs.replace(reference, begin_ms=begin_ms), world=self.world, plan=self.plan, generator=generator
         )
         history.run()
         self._exposures = history.exposures
@@ -125,8 +124,7 @@ class Play:
         )
         by = Generators(self._by["visits"], self._by["reactions"], self._by["mischief"])
         self._before = (self.world.trend, self.world.tastes)
-        self.traffic = Traffic(settings, self.world, api=api, poison=poison, by=by)
-        return self.traffic, api, poison
+        return Traffic(settings, self.world, api=api, poison=poison, by=by), api, poison
 
     def arms(self, traffic: Traffic) -> dict[str, Rate]:
         """Click rates, the arms of the demo always among them."""
@@ -158,7 +156,9 @@ class Measured(Struct, frozen=True, kw_only=True):
     poison: Poisoner
     probe: Probe
     account: Account
+    judged: bool
     published: int
+    rejected: int
     begun_ms: int
     warm_up_s: float
     peak_mb: float
@@ -186,19 +186,19 @@ def conclude(play: Play, measured: Measured, models: ModelsAnswer) -> Report:
             append_to_sample=reports.spread(probe.to_sample_ms),
             click_to_weights=reports.spread(probe.to_weights_ms()),
         ),
-        deltas=reports.Deltas(
-            published=measured.published, applied=len(applied), rejected=sum(models.rejected.values())
-        ),
+        deltas=reports.Deltas(published=measured.published, applied=len(applied), rejected=measured.rejected),
         arms=play.arms(traffic),
         dead_letters=reports.DeadLetters(count=len(account.dead), by_reason=account.reasons()),
         duplicates_removed=account.duplicates,
         duplicates_sent=traffic.sent["copies"] - traffic.sent["duplicate"],
         held_back=traffic.sent["held_back"],
+        judged=measured.judged,
+        probes_lost=probe.lost,
         http=_http(measured.api, seconds),
         peak_rss_mb=round(measured.peak_mb, 1),
         poison=reports.Poison(
             sent=poison.sent,
-            accounted=len(poison.places & account.dead.keys()),
+            accounted=sum(account.dead.get(place) == code for place, code in poison.places.items()),
             expected=dict(sorted(poison.expected.items())),
         ),
         world=play.facts(traffic),

@@ -46,7 +46,7 @@ class Poisoner:
         self._producer = Producer({"bootstrap.servers": bootstrap, "partitioner": PARTITIONER, "linger.ms": 5})
         self._sent = 0
         self.expected: Counter[str] = Counter()
-        self.places: set[Place] = set()
+        self.places: dict[Place, str] = {}  # the reason code that each must be refused with
 
     @property
     def sent(self) -> int:
@@ -56,7 +56,13 @@ class Poisoner:
     def send(self, now_ms: int) -> None:
         """Write one."""
         code, make = KINDS[self._sent % len(KINDS)]
-        self._producer.produce(EVENTS.name, make(self._sent, now_ms), f"p{self._sent}", on_delivery=self._landed)
+
+        def landed(error: KafkaError | None, message: Message) -> None:
+            partition, offset = message.partition(), message.offset()
+            if error is None and partition is not None and offset is not None:
+                self.places[partition, offset] = code
+
+        self._producer.produce(EVENTS.name, make(self._sent, now_ms), f"p{self._sent}", on_delivery=landed)
         self._producer.poll(0)
         self.expected[code] += 1
         self._sent += 1
@@ -64,8 +70,3 @@ class Poisoner:
     def flush(self, deadline_s: float = 10.0) -> None:
         """Wait until the broker has them all."""
         self._producer.flush(deadline_s)
-
-    def _landed(self, error: KafkaError | None, message: Message) -> None:
-        partition, offset = message.partition(), message.offset()
-        if error is None and partition is not None and offset is not None:
-            self.places.add((partition, offset))

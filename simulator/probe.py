@@ -70,11 +70,6 @@ class Probe:
             thread.join(timeout=_GIVE_UP_S)
         self._http.close()
 
-    @property
-    def sent(self) -> int:
-        """Clicks of the probe's own."""
-        return len(self.to_feature_ms) + self.lost
-
     def to_weights_ms(self) -> list[float]:
         """From each positive to the first version that has learnt it; those that none has learnt yet are left out."""
         return waits(self._positives, self.applied)

@@ -43,7 +43,7 @@ class DeadLetters(Struct, frozen=True, kw_only=True):
 
 
 class Poison(Struct, frozen=True, kw_only=True):
-    """Poison written, and how much of it was found among the dead letters, at its own partition and offset."""
+    """Poison written, and how much was found among the dead letters: at its own place, with the expected reason."""
 
     sent: int
     accounted: int
@@ -85,7 +85,12 @@ class WarmUpFacts(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """Everything."""
+    """Everything.
+
+    Attributes:
+        judged: ingest was past the last event when the log was read. `probes_lost`: clicks that never became a feature.
+        peak_rss_mb: largest sum of PSS under the load: shared pages count once.
+    """
 
     seconds: float
     events: int
@@ -99,6 +104,8 @@ class Report(Struct, frozen=True, kw_only=True):
     held_back: int
     http: Http
     peak_rss_mb: float
+    judged: bool
+    probes_lost: int
     poison: Poison
     world: WorldFacts
     warm_up: WarmUpFacts
@@ -111,6 +118,8 @@ class Report(Struct, frozen=True, kw_only=True):
             f"of {self.poison.sent} poison records {self.poison.accounted} are among the dead letters": (
                 self.poison.accounted != self.poison.sent
             ),
+            "ingest had not judged every event: the counts of the log are too low": not self.judged,
+            f"{self.probes_lost} clicks did not become a feature within 20 s": self.probes_lost > 0,
             "no version was applied while the load ran": self.deltas.applied == 0,
         }
         return [fault for fault, found in checks.items() if found]

@@ -126,14 +126,12 @@ class Traffic:
             while self._due and self._due[0][0] <= upto_ms and len(batch) < _BATCH:
                 batch.append(heappop(self._due)[2])
             answer = await self._api.events(sending.event for sending in batch)
-            self._note(batch, accepted=answer is not None)
+            self._note(batch)
             if answer is not None:
                 self.sent["accepted"] += answer.accepted
                 self.sent["duplicate"] += answer.duplicate
-                self.sent["rejected"] += len(answer.rejected)
 
-    def _note(self, batch: list[Sending], *, accepted: bool) -> None:
-        self.sent["posted" if accepted else "lost"] += len(batch)
+    def _note(self, batch: list[Sending]) -> None:
         self.sent["copies"] += sum(sending.copy for sending in batch)
         self.sent["held_back"] += sum(
             sending.at_ms > sending.event.occurred_at and not sending.copy for sending in batch
@@ -161,5 +159,4 @@ class Traffic:
             begun_ms = time.time_ns() // 1_000_000 - self._world.now_s * 1000
             if len(born):
                 records = [self._world.record(item, begun_ms=begun_ms) for item in born.tolist()]
-                answer = await self._api.items(records)
-                self.sent["born"] += answer.accepted if answer else 0
+                await self._api.items(records)

@@ -87,7 +87,6 @@ class WarmUp:
         self._random = generator
         self._plan = plan
         self._group = plan.group(heat.GROUP)
-        self._versions = {group.name: group.version for group in plan.groups}
         self._pending: list[tuple[int, str, Event]] = []
         self._touched: set[str] = set()
         self._read: dict[str, Doubles] = {}

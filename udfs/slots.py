@@ -15,11 +15,10 @@ from typing import Any
 from msgspec import Struct, field
 
 from schemas.exposures import EXPOSURE
-from schemas.samples import HEADS, SAMPLE, Head
+from schemas.samples import HEADS, NEGATIVE_WEIGHT, SAMPLE, Head
 
 FEEDBACK_HEADS: dict[str, Head] = {"click": "click", "purchase": "converted", "dwell": "engagement"}
 WEIGHTS: dict[Head, float] = {"click": 3.0, "converted": 10.0, "engagement": 1.0}
-NEGATIVE_WEIGHT = 1.0
 _BIT: dict[Head, int] = {head: 1 << place for place, head in enumerate(HEADS)}
 _ALL_SAID = (1 << len(HEADS)) - 1
 

@@ -19,6 +19,8 @@ def a_report(**changes: object) -> reports.Report:
         "events": 84_000,
         "events_per_s": 350.0,
         "freshness_ms": reports.Freshness(append_to_feature=spread, append_to_sample=spread, click_to_weights=spread),
+        "judged": True,
+        "probes_lost": 0,
         "deltas": reports.Deltas(published=24, applied=24, rejected=0),
         "arms": {"online": an_arm(0.10), "frozen": an_arm(0.08), "popular": an_arm(0.07)},
         "dead_letters": reports.DeadLetters(count=2, by_reason={"json": 2}),
