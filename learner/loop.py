@@ -36,8 +36,8 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         cadence_ms: a version each; `snapshot_ms`, a multiple of it: a checkpoint each.
         batch: samples a micro-batch.
-        wait_ms: how long a slot stays open; in a new model positives of the first `wait_ms` are held until their
-            slots close, so that it does not begin on positives alone.
+        wait_ms: how long a slot stays open; at the beginning of a log, and after a silence longer than that,
+            positives of the first `wait_ms` are held until their slots close: their negatives are not there yet.
         seed: of the first dense tensors.
     """
 
@@ -147,8 +147,10 @@ class Learner:
     def _advance(self, to_ms: int) -> Iterator[Publication | Checkpoint]:
         """Move the clock; when it passes a cut, everything before the cut is learnt and published first."""
         settings = self.settings
+        if to_ms - self.clock_ms > settings.wait_ms:
+            self._started_ms = to_ms
         if not self.clock_ms:
-            self._started_ms = self._published_ms = to_ms
+            self._published_ms = to_ms
             self._next_publish_ms = (to_ms // settings.cadence_ms + 1) * settings.cadence_ms
             self._next_snapshot_ms = (to_ms // settings.snapshot_ms + 1) * settings.snapshot_ms
         if to_ms >= self._next_publish_ms:

@@ -141,6 +141,20 @@ def test_positives_of_a_new_model_wait_for_their_slots():
     assert subject.trainer.state().steps > 3
 
 
+def test_positives_after_a_silence_wait_as_in_a_new_model():
+    subject = learner()
+    run(subject, SAMPLES)
+    steps = subject.trainer.state().steps
+    early = [
+        (offset, structs.replace(row, served_at=row.served_at + 3_600_000, known_at=row.known_at + 3_600_000))
+        for offset, row in SAMPLES
+        if row.known_at < START_MS + WAIT_MS
+    ]
+    run(subject, early)
+    assert len(subject._held) == len(early) > 50
+    assert subject.trainer.state().steps <= steps + 1, "only the batch that was open before"
+
+
 def test_holding_keeps_a_new_model_from_believing_in_positives_alone():
     def first(wait_ms):
         made = versions(run(learner(wait_ms=wait_ms, batch=16), SAMPLES[:500]))
