@@ -8,10 +8,13 @@ UV = $(shell command -v uv || echo $(BIN)/uv)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fmt lint types bench lock clean
+.PHONY: help modules setup demo test fmt lint types bench lock clean
 
 help: ## what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+modules: ## every module in one line, as its docstring begins
+	@git ls-files '*.py' | grep -vE '__init__|^tests/' | xargs awk '/^"""/ && !told[FILENAME]++ {gsub(/"""/, ""); printf "%-30s %s\n", FILENAME, $$0}'
 
 setup: $(VENV)/.ready ## make or refresh the environment in .venv (called by the others)
 
