@@ -1,0 +1,64 @@
+"""What the documents say of the tree, the command line and the words is what the code has."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from headrace.cli import app
+from headrace.layout import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+MODULES = (REPOSITORY / "docs/modules.md").read_text(encoding="utf-8")
+LINES_A_FILE, LINES_A_FUNCTION = 330, 48
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "*.py"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [REPOSITORY / name for name in listed.stdout.split() if (REPOSITORY / name).exists()]
+
+
+def rooms() -> set[str]:
+    return {path.relative_to(REPOSITORY).parts[0] for path in tracked() if path.parent != REPOSITORY} - {"tests"}
+
+
+def test_every_room_is_in_the_readme_and_in_the_contracts() -> None:
+    tree = README.split("## Finding your way")[1]
+    assert rooms() == set(re.findall(r"\b([a-z]+)/ ", tree)) - {"features"}
+    assert rooms() == set(re.findall(r"^\| `([a-z]+)/`", MODULES, re.MULTILINE))
+
+
+def test_every_verb_of_the_readme_is_a_verb_of_the_command_line() -> None:
+    verbs = {name for name in app if not name.startswith("-")}
+    said = set(re.findall(r"headrace (?!`)([a-z]+)", README.split("## Limits")[0])) - {"is"}
+    assert said, "the README names no verb"
+    assert said <= verbs
+
+
+def test_every_module_says_what_it_holds_in_its_first_line() -> None:
+    silent = [path for path in tracked() if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))]
+    assert [str(path) for path in silent if path.name != "__init__.py" and "tests" not in path.parts] == []
+
+
+def test_files_and_functions_fit_a_screen_or_two() -> None:
+    long: list[str] = []
+    for path in tracked():
+        text = path.read_text(encoding="utf-8")
+        if text.count("\n") > LINES_A_FILE:
+            long.append(f"{path}: {text.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > LINES_A_FUNCTION:
+                    long.append(f"{path}:{node.lineno} {node.name}: {lines} lines")
+    assert long == []
+
+
+def test_glossary_names_each_word_once() -> None:
+    rows = re.findall(r"^\| ([^|]+) \|", (REPOSITORY / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    words = [word.strip() for row in rows[2:] for word in row.split(",")]
+    assert len(words) == len(set(words)) > 40
