@@ -32,19 +32,19 @@ class WorldSettings(Struct, frozen=True, kw_only=True):
         purchase: log-odds of a purchase after a click on an item of usual price.
     """
 
-    users: int = 2_400
+    users: int = 4_800
     items: int = 5_000
     categories: int = 40
     directions: int = 8
     category_share: float = 0.5
     base: float = -2.5
     taste: float = 1.1
-    trend: float = 0.8
+    trend: float = 1.0
     quality: float = 0.5
     position: float = -0.15
     lasting_share: float = 0.7
     mood_s: float = 600.0
-    trend_s: float = 200.0
+    trend_s: float = 150.0
     births_per_s: float = 4.0
     fade_s: float = 300.0
     purchase: float = -3.0
