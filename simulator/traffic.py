@@ -32,7 +32,7 @@ class TrafficSettings(Struct, frozen=True, kw_only=True):
     """How much traffic for how long."""
 
     seconds: float
-    pages_per_s: float = 33.0
+    pages_per_s: float
     count: int = 10
     rates: Rates = Rates()
 
