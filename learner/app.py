@@ -158,4 +158,4 @@ def read(value: bytes) -> Sample | None:
 def steady() -> None:
     """Make torch repeat itself bit for bit: one thread, deterministic algorithms."""
     torch.set_num_threads(1)
-    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms() loads the compiler: 5 s, 150 MB
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms() loads the compiler

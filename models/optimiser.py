@@ -29,8 +29,10 @@ class Adam:
             [np.full(int(np.prod(shape)), _FASTER.get(name, 1.0), np.float32) for name, shape in self._shapes.items()]
         )
         self.steps = 0
+        views = self._views(self._flat)
+        self._statistics = [views[name] for name in STATISTICS]
         self.tensors: dict[str, Tensor] = {
-            name: torch.from_numpy(values).requires_grad_() for name, values in self._views(self._flat).items()
+            name: torch.from_numpy(values).requires_grad_() for name, values in views.items()
         }
 
     def step(self, count: int) -> None:
@@ -55,8 +57,7 @@ class Adam:
     def follow(self, inputs: Floats) -> None:
         """Move the running mean and spread of the dense inputs towards a batch [B, F]."""
         share = np.float32(max(1 / (self.steps + 1), _SLOWEST))
-        views = self._views(self._flat)
-        mean, spread = (views[name] for name in STATISTICS)
+        mean, spread = self._statistics
         mean += share * (inputs.mean(axis=0) - mean)
         square = np.square(spread) + share * (np.square(inputs - mean).mean(axis=0) - np.square(spread))
         spread[:] = np.maximum(np.sqrt(square), _LEAST_SPREAD)

@@ -50,7 +50,7 @@ def draw(query: Query, candidates: Candidates, *, state: ServingState, rng: Gene
     places = places[judge(query, catalogue, places) == KEPT]
     ids = catalogue.ids[places]
     classes = ids % blocks
-    weight = _weights(classes, state.features.newborn(ids), blocks)
+    weight = _weights(classes, state.features.hardly_shown(ids), blocks)
     turn = int(rng.integers(blocks))
     positions: list[int] = []
     chosen: list[int] = []
@@ -67,11 +67,11 @@ def draw(query: Query, candidates: Candidates, *, state: ServingState, rng: Gene
     return Draws(found, positions, Pool(places, weight / blocks))
 
 
-def _weights(classes: Indexes, newborn: np.ndarray, blocks: int) -> Doubles:
-    """Chance of each item within its class: half for the newborn alone, half for all. [M]; each class sums to 1."""
+def _weights(classes: Indexes, hardly_shown: np.ndarray, blocks: int) -> Doubles:
+    """Chance of each item within its class: half for the hardly shown, half for all. [M]; each class sums to 1."""
     size = np.bincount(classes, minlength=blocks)
-    young = np.bincount(classes[newborn], minlength=blocks)
+    young = np.bincount(classes[hardly_shown], minlength=blocks)
     half = np.where(young > 0, 0.5, 1.0)
     weight = (half / np.maximum(size, 1))[classes]
-    weight[newborn] += ((1 - half) / np.maximum(young, 1))[classes[newborn]]
+    weight[hardly_shown] += ((1 - half) / np.maximum(young, 1))[classes[hardly_shown]]
     return weight

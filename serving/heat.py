@@ -9,7 +9,7 @@ from serving.catalogue import Catalogue
 
 GROUP = "item_engagement"
 COLUMNS = tuple(name.partition(".")[2] for name in ITEM_INPUTS if name.startswith(f"{GROUP}."))
-NEWBORN_IMPRESSIONS = 50  # below it an item counts as new, and exploration looks at it more often
+FEW_IMPRESSIONS = 50  # below it an item counts as hardly shown, and exploration looks at it more often
 _HOT = 300
 _HOT_A_CATEGORY = 50
 _HEAT, _SEEN = COLUMNS.index("heat_6h"), COLUMNS.index("imps_24h")
@@ -50,12 +50,12 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
             out[known] = self.values[places[known]]
         return out
 
-    def newborn(self, ids: Ids) -> Flags:
+    def hardly_shown(self, ids: Ids) -> Flags:
         """Which items have hardly been shown in the last day. [C] -> [C]."""
         if not len(self.ids):
             return np.ones(len(ids), np.bool_)
         places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
-        return (self.ids[places] != ids) | ~(self.values[places, _SEEN] >= NEWBORN_IMPRESSIONS)
+        return (self.ids[places] != ids) | ~(self.values[places, _SEEN] >= FEW_IMPRESSIONS)
 
 
 def build(catalogue: Catalogue, values: Doubles, *, swept_at: int) -> ItemFeatures:

@@ -3,7 +3,7 @@
 Slates mix popularity and chance, so that the model learns from more than its own choice. The dense inputs are those
 that serving would have computed: the same functions over the same plan, with the events up to half a second before
 the request. Two things are coarser than live: item features and the catalogue are looked at every ten seconds
-instead of every two, and an item that no event touched keeps the values it was read with.
+instead of every second or two, and an item that no event touched keeps the values it was read with.
 """
 
 from heapq import heappop, heappush
