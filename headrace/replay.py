@@ -6,25 +6,19 @@ time as `received_at`. The log ends with a tick that closes every slot.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
-import msgspec
 import numpy as np
-from confluent_kafka import Producer
 from msgspec import Struct, structs
 
 from headrace.recordings import Recording, Visit
 from lang.evaluate import Event as Fields
 from lang.plan import Plan
 from models.inputs import FEATURE_SET
-from schemas.catalogue import ITEM, Item
 from schemas.events import Event
-from schemas.exposures import EXPOSURE, Exposure, Slot
+from schemas.exposures import Exposure, Slot
 from schemas.ids import hash64
-from schemas.partition import PARTITIONER
-from schemas.topics import EVENTS, EXPOSURES, ITEMS
 from serving import catalogue as catalogues
 from serving import heat
 from serving.experiment import Arm
@@ -33,7 +27,7 @@ from serving.query import Candidates, Faults, Query
 from serving.record import HISTORY
 from serving.score import inputs
 from serving.state import ServingState
-from serving.ticker import ticks
+from simulator.history import Writer
 from simulator.shelf import Shelf
 from store.reader import FeatureReader, Values, Wanted
 
@@ -166,8 +160,7 @@ class Replayer:
         self._recording = recording
         self.served = Served(recording, plan)
         self._name = name
-        settings = {"bootstrap.servers": bootstrap, "partitioner": PARTITIONER, "enable.idempotence": True}
-        self._producer = Producer(settings | {"linger.ms": 20, "compression.type": "lz4", "batch.size": 65_536})
+        self._writer = Writer(bootstrap)
 
     def write(self, *, speed: float, close_after_ms: int, seen: Callable[[int], None]) -> Counts:
         """Write the whole recording.
@@ -177,8 +170,7 @@ class Replayer:
             close_after_ms: how far beyond the last visit the closing tick lies.
             seen: told the number of visits written, now and then.
         """
-        for item in self._recording.items:
-            self._send(ITEMS.name, item.item_id, _item(item))
+        self._writer.items(self._recording.items)
         visits = self._recording.visits
         begun, first_ms, events = time.monotonic(), visits[0].at_ms, 0
         for number, visit in enumerate(visits):
@@ -188,43 +180,14 @@ class Replayer:
             events += self._visit(f"{self._name}-{number}", visit)
             if number % _POLL_EACH == 0:
                 seen(number)
-        self._close(visits[-1].at_ms + close_after_ms)
+        self._writer.close(visits[-1].at_ms + close_after_ms)
         seen(len(visits))
         return Counts(len(visits), events)
 
     def _visit(self, request_id: str, visit: Visit) -> int:
-        exposure = self.served.exposure(request_id, visit)
-        headers = {"received_at": visit.at_ms, "user_id": visit.user_id, "request_id": request_id}
-        value = EXPOSURE.encode(msgspec.to_builtins(exposure, builtin_types=(bytes,)))
-        self._send(EXPOSURES.name, request_id, value, {name: str(each).encode() for name, each in headers.items()})
+        self._writer.write(self.served.exposure(request_id, visit))
         events = events_of(request_id, visit)
         for event in events:
-            self._send(EVENTS.name, visit.user_id, msgspec.json.encode(event))
+            self._writer.write(event)
         self.served.happen(events)
         return len(events)
-
-    def _close(self, at_ms: int) -> None:
-        self._flush()
-        for letter in ticks(at_ms):
-            self._producer.produce(
-                letter.topic.name, letter.value, letter.key, partition=letter.partition, headers=list(letter.headers)
-            )
-        self._flush()
-
-    def _send(self, topic: str, key: str, value: bytes, headers: Mapping[str, bytes] = MappingProxyType({})) -> None:
-        while True:
-            try:
-                self._producer.produce(topic, value, key, headers=list(headers.items()))
-            except BufferError:
-                self._producer.poll(0.1)  # the queue is full: let the broker take some
-            else:
-                break
-        self._producer.poll(0)
-
-    def _flush(self) -> None:
-        while self._producer.flush(10):
-            pass
-
-
-def _item(item: Item) -> bytes:
-    return ITEM.encode(msgspec.to_builtins(item) | structs.asdict(item))

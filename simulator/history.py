@@ -1,4 +1,4 @@
-"""The warm-up on the log, written as a trusted producer: items, exposures and events with their own `received_at`."""
+"""A history on the log, written as a trusted producer: items, exposures and events with their own `received_at`."""
 
 from collections.abc import Iterable
 from heapq import merge
@@ -34,14 +34,18 @@ class Writer:
     def slates(self, exposures: Iterable[Exposure], events: Iterable[Event]) -> None:
         """Write exposures and events, both ascending, in order of `received_at`."""
         for record in merge(exposures, events, key=lambda record: record.received_at or 0):
-            if isinstance(record, Event):
-                self._send(EVENTS.name, record.user_id, msgspec.json.encode(record))
-            else:
-                self._send(EXPOSURES.name, record.request_id, encoded(record), headers(record))
-        self.flush()
+            self.write(record)
+
+    def write(self, record: Exposure | Event) -> None:
+        """Write one record; it is with the broker after `flush` or `close`."""
+        if isinstance(record, Event):
+            self._send(EVENTS.name, record.user_id, msgspec.json.encode(record))
+        else:
+            self._send(EXPOSURES.name, record.request_id, encoded(record), headers(record))
 
     def close(self, now_ms: int) -> None:
         """End the history with a tick in every partition, so that its slots close without further traffic."""
+        self.flush()
         for letter in ticks(now_ms):
             self._producer.produce(
                 letter.topic.name, letter.value, letter.key, partition=letter.partition, headers=list(letter.headers)
