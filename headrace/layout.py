@@ -22,13 +22,14 @@ class Pace(Struct, frozen=True, kw_only=True):
 
     Attributes:
         ingest_ms: pause between checkpoints of ingest: the freshness knob.
+        features_ms: pause between checkpoints of features: how much is read again after a failure, no freshness.
         samples_ms: pause between checkpoints of samples.
         wait_ms: how long a slot waits for feedback; `correction_ms` how long after that a positive still corrects.
         cadence_s: seconds of the learner's clock between two versions; `snapshot_s` between two snapshots.
     """
 
     ingest_ms: int = 300
-    features_ms: int = 5_000
+    features_ms: int = 30_000
     samples_ms: int = 1_000
     wait_ms: int = 600_000
     correction_ms: int = 3_600_000

@@ -1,7 +1,9 @@
 """What every job is told, and the table environment it runs in."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
@@ -9,6 +11,8 @@ from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class JobSettings(Struct, frozen=True, kw_only=True):
@@ -56,14 +60,16 @@ def from_command_line(job: str) -> JobSettings:
     return JobSettings(**vars(parser.parse_args()))
 
 
-def configuration(job: str, settings: JobSettings) -> Configuration:
-    """The options that every job shares."""
+def configuration(job: str, settings: JobSettings, own: Mapping[str, str]) -> Configuration:
+    """The options that every job shares, and the job's own."""
     options = {
         "pipeline.name": settings.name or job,
         "parallelism.default": str(settings.parallelism),
         "execution.checkpointing.interval": f"{settings.checkpoint_ms} ms",
         "execution.checkpointing.timeout": "5 min",
         "execution.attached": "false",
+        # Rows are not copied between chained operators: the SQL operators never change a row they have passed on.
+        "pipeline.object-reuse": "true",
         "table.local-time-zone": "UTC",
     }
     if settings.checkpoints:
@@ -71,14 +77,17 @@ def configuration(job: str, settings: JobSettings) -> Configuration:
     if settings.restore:
         options["execution.state-recovery.path"] = settings.restore
     configuration = Configuration()
-    for key, value in options.items():
+    for key, value in {**options, **own}.items():
         configuration.set_string(key, value)
     return configuration
 
 
-def table_environment(job: str, settings: JobSettings) -> StreamTableEnvironment:
-    """A streaming table environment on the cluster that the settings, or else `flink run`, name."""
-    options = configuration(job, settings)
+def table_environment(job: str, settings: JobSettings, own: Mapping[str, str] = _NONE) -> StreamTableEnvironment:
+    """A streaming table environment on the cluster that the settings, or else `flink run`, name.
+
+    `own` are options of Flink that this job has for itself.
+    """
+    options = configuration(job, settings, own)
     if settings.cluster is None:
         return StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment(options))
     host, _, port = settings.cluster.rpartition(":")

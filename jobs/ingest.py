@@ -27,6 +27,13 @@ from schemas.topics import EVENTS_DEAD
 from udfs.ingest import VERDICT, JudgeEvents
 
 JOB = "ingest"
+# A checkpoint each few hundred ms must cost what has changed since the last, not what the state holds: the heap
+# backend writes all of it each time. Many small files a second: universal compaction rewrites them least.
+_STATE = {
+    "state.backend.type": "rocksdb",
+    "execution.checkpointing.incremental": "true",
+    "state.backend.rocksdb.compaction.style": "UNIVERSAL",
+}
 
 
 def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[str]]:
@@ -69,7 +76,7 @@ def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[s
 
 def build(source: Source, settings: JobSettings) -> StatementSet:
     """The job, ready to execute or to explain."""
-    environment = table_environment(JOB, settings)
+    environment = table_environment(JOB, settings, _STATE)
     state_ttl_ms = source.dedupe_within_ms + source.lateness_ms + source.future_ms
     environment.get_config().set("table.exec.state.ttl", f"{state_ttl_ms} ms")
     # One judge for both sinks: without this the planner plans the view once per sink.
