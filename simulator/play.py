@@ -38,7 +38,7 @@ class PlaySettings(Struct, frozen=True, kw_only=True):
     seconds: float
     wait_ms: int
     cadence_ms: int
-    pages_per_s: float = 31.0
+    pages_per_s: float = 36.0
     rates: Rates = Rates()
     world: WorldSettings = WorldSettings()
 

@@ -39,7 +39,7 @@ class WorldSettings(Struct, frozen=True, kw_only=True):
     category_share: float = 0.5
     base: float = -2.5
     taste: float = 1.1
-    trend: float = 1.0
+    trend: float = 1.4
     quality: float = 0.5
     position: float = -0.15
     lasting_share: float = 0.7
