@@ -13,8 +13,9 @@ from rich.console import Console
 
 from headrace import bench, doctor, features, records, replays, stack, status
 from headrace import demo as demonstration
-from headrace.errors import HeadraceError
+from headrace.errors import EnvironmentProblem, HeadraceError
 from headrace.layout import Layout, Pace
+from simulator.history import NotWritten
 
 app = cyclopts.App(name="headrace", help="A real-time recommender on Apache Flink, Kafka and Redis.", version="0.1.0")
 app.command(features.app, name="features")
@@ -130,6 +131,9 @@ def run(command: Callable[[], object]) -> int:
     except HeadraceError as error:
         console.print(f"[red]headrace:[/red] {error}")
         return error.exit_code
+    except NotWritten as error:
+        console.print(f"[red]headrace:[/red] {error}")
+        return EnvironmentProblem.exit_code
     except KeyboardInterrupt:
         return 130
     return 0

@@ -37,8 +37,9 @@ class Recording(Struct, frozen=True):
 
 
 def kuairand(path: Path) -> Recording:
-    """Short-video exposures of KuaiRand: TSV with `user_id, video_id, time_ms, is_click, play_time_ms, duration_ms`.
+    """Short-video exposures of KuaiRand: TSV with a header.
 
+    Columns read: `user_id, video_id, time_ms, is_click, long_view, play_time_ms, duration_ms`.
     A video has no category in this extract; its length, known before it is shown, stands in for one.
     """
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
@@ -117,8 +118,13 @@ def read(path: Path, recording_format: str) -> Recording:
     if not path.exists():
         message = f"there is no file {path}"
         raise UsageProblem(message)
+    reader = READERS[recording_format]
     try:
-        return READERS[recording_format](path)
+        recording = reader(path)
     except (KeyError, ValueError, OSError) as error:
-        message = f"{path} is not in the format {recording_format}: {error!r}"
+        message = f"{path} is not in the format {recording_format}: {error!r}. {reader.__doc__}"
         raise UsageProblem(message) from error
+    if not recording.visits:
+        message = f"{path} holds no visits, nothing can be replayed. {reader.__doc__}"
+        raise UsageProblem(message)
+    return recording

@@ -19,7 +19,7 @@ from headrace.supervisor import Supervisor
 from headrace.wait import wait_until
 from lang.load import load_plan
 from schemas.samples import SAMPLE
-from schemas.topics import SAMPLES
+from schemas.topics import EXPOSURES, SAMPLES
 from store.reader import FeatureReader
 
 _ARRIVED_S = 900.0
@@ -32,8 +32,8 @@ def run(layout: Layout, file: Path, *, recording_format: str, speed: str, say: S
     """Replay a file and wait for its end; the line is left running.
 
     Raises:
-        UsageProblem: the file, the format or the speed is none, or serving runs: its ticks say that the log's
-            time is now, and every recorded slot would be closed before its feedback.
+        UsageProblem: the file, the format or the speed is none; or serving runs: its ticks say that the log's
+            time is now, and every recorded slot would be closed before its feedback; or the log holds something.
         EnvironmentProblem: the line did not come up, or did not take in the whole log.
     """
     recording = read(file, recording_format)
@@ -45,6 +45,7 @@ def run(layout: Layout, file: Path, *, recording_format: str, speed: str, say: S
         )
         raise UsageProblem(message)
     endpoints = stack.start_line(layout, say=say, pace=_PACE)
+    _refuse_a_used_log(layout, endpoints)
     replayer = Replayer(recording, load_plan(FEATURES), bootstrap=endpoints.bootstrap, name=recording_format)
     closes_after_ms = endpoints.pace.wait_ms + endpoints.pace.correction_ms + 60_000
     with _progress() as bar:
@@ -56,6 +57,20 @@ def run(layout: Layout, file: Path, *, recording_format: str, speed: str, say: S
     samples = wait_for_samples(endpoints, f"{recording_format}-{counts.exposures - 1}")
     wait_for_features(endpoints, replayer, recording)
     say(f"{samples} samples out; features of the last {_COMPARED} visits in Redis equal the executor's")
+
+
+def _refuse_a_used_log(layout: Layout, endpoints: Endpoints) -> None:
+    """A second recording behind the first would be older than the log's time: every slot would come too late."""
+    consumer = Consumer({"bootstrap.servers": endpoints.bootstrap, "group.id": "replay"})
+    partitions = [TopicPartition(EXPOSURES.name, partition) for partition in range(EXPOSURES.partitions)]
+    held = sum(consumer.get_watermark_offsets(partition, timeout=10)[1] for partition in partitions)
+    consumer.close()
+    if held:
+        message = (
+            f"{EXPOSURES.name} in {layout.home} holds {held} records, a replay wants an empty log: "
+            "`headrace down --wipe`, or HEADRACE_HOME=/another/folder headrace replay …"
+        )
+        raise UsageProblem(message)
 
 
 def _factor(speed: str) -> float:

@@ -27,8 +27,7 @@ from schemas.topics import EVENTS_DEAD
 from udfs.ingest import VERDICT, JudgeEvents
 
 JOB = "ingest"
-# A checkpoint each few hundred ms must cost what has changed since the last, not what the state holds: the heap
-# backend writes all of it each time. Many small files a second: universal compaction rewrites them least.
+# Checkpoints a few hundred ms apart: docs/adr/0007
 _STATE = {
     "state.backend.type": "rocksdb",
     "execution.checkpointing.incremental": "true",
@@ -93,7 +92,7 @@ def build(source: Source, settings: JobSettings) -> StatementSet:
 
 
 def submit(settings: JobSettings) -> None:
-    """Start the job on the cluster that the Flink configuration names."""
+    """Start the job on the cluster that the settings name."""
     source = load_plan(settings.features).source(settings.source)
     build(source, settings).execute()
 

@@ -2,8 +2,7 @@
 
 Operators in order:
 1. sources     exposures and clean events, read committed; event time is `received_at`, watermarks per partition
-2. feedback    clean events that can speak of a slot (impressions and views never do), ticks dropped after they
-               have moved the watermark
+2. feedback    clean events that can label a slot (udfs/slots.py says which); ticks have moved the watermark before
 3. join        keyed by user: slates, early feedback, feedback put off and due times in state (udfs/join.py)
 4. samples     Avro, exactly once, keyed by request
 
@@ -20,9 +19,9 @@ from jobs.environment import JobSettings, from_command_line, table_environment
 from lang.clean import clean_topic, contract
 from lang.load import load_plan
 from lang.source import Source
-from schemas.events import UNSEEN_FEEDBACK
 from schemas.topics import EXPOSURES, SAMPLES
 from udfs.join import OUTPUT, JoinSlots
+from udfs.slots import FEEDBACK_HEADS
 
 JOB = "samples"
 # A backlog is read in small bites of each partition. With the default of 1 MB one partition runs far ahead of the
@@ -42,7 +41,7 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
         "value.fields-include": "EXCEPT_KEY",
     }
     watermark = f"WATERMARK FOR rowtime AS rowtime - INTERVAL '{DISORDER_MS / 1000:.3f}' SECOND"
-    unseen = ", ".join(f"'{event_type}'" for event_type in sorted(UNSEEN_FEEDBACK))
+    feedback = ", ".join(f"'{event_type}'" for event_type in sorted(FEEDBACK_HEADS))
     return [
         f"""CREATE TEMPORARY TABLE exposures (
           payload BYTES, headers MAP<STRING, BYTES> METADATA VIRTUAL,
@@ -60,7 +59,7 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
         FROM exposures WHERE payload IS NOT NULL -- a tick has no value
         UNION ALL
         SELECT user_id, CAST(NULL AS BYTES), request_id, item_id, `position`, session_id, event_type, `value`,
-          received_at, rowtime FROM clean WHERE event_type NOT IN ({unseen})""",
+          received_at, rowtime FROM clean WHERE event_type IN ({feedback})""",
     ]
 
 

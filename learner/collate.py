@@ -9,9 +9,8 @@ from models.axes import Ids
 from models.batch import Batch
 from models.inputs import DENSE, FEATURE_SET
 from schemas.ids import hash64
-from schemas.samples import HEADS, NEGATIVE_WEIGHT, Sample
+from schemas.samples import CORRECTION, FIRST, HEADS, NEGATIVE_WEIGHT, Sample
 
-CORRECTION = "correction"
 _REMEMBERED = 1 << 20  # hashes kept; about 150 MB when full
 
 
@@ -28,6 +27,8 @@ class Collator:
             return "feature_set"
         if len(sample.dense) != 4 * len(DENSE) or not np.isfinite(np.frombuffer(sample.dense, "<f4")).all():
             return "dense"
+        if sample.kind not in (FIRST, CORRECTION):
+            return "kind"
         labels = (sample.click, sample.converted, sample.engagement)
         if any(label is not None and not (math.isfinite(label) and label >= 0) for label in labels):
             return "label"

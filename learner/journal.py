@@ -16,7 +16,7 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab")
         self._since_s = time.monotonic()
-        self._learnt = 0
+        self._offset: int | None = None  # of the last version's end; None before the first of this process
 
     def note(self, event: str, **facts: str | float) -> None:
         """Print a line about anything but a version."""
@@ -26,8 +26,9 @@ class Journal:
         """Write a published version's line and print its headline."""
         manifest = publication.manifest
         now_s = time.monotonic()
-        rate = (offset - self._learnt) / max(now_s - self._since_s, 1e-9)
-        self._since_s, self._learnt = now_s, offset
+        before = offset if self._offset is None else self._offset
+        rate = (offset - before) / max(now_s - self._since_s, 1e-9)
+        self._since_s, self._offset = now_s, offset
         headline = {
             "event": "version",
             "version": manifest.version,

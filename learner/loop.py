@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 import msgspec
 import numpy as np
 
-from learner.collate import CORRECTION, Collator
+from learner.collate import Collator
 from learner.metrics import Predicted, Prequential
 from models.arrays import Arrays, flatten, unflatten
 from models.batch import Batch
@@ -23,7 +23,7 @@ from models.state import ModelState
 from models.training import Trainer, predict
 from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks, manifest_hash
 from schemas.rows import Coding
-from schemas.samples import Sample
+from schemas.samples import CORRECTION, Sample
 from schemas.snapshot import SnapshotMeta
 
 _NEW_BELOW = 10  # sightings under which an item counts as new

@@ -96,11 +96,11 @@ def loss(config: RankerConfig, outputs: Tensor, *, batch: Batch) -> Tensor:
     logits, truth = outputs[:, :ENGAGEMENT], labels[:, :ENGAGEMENT]
     each = weights[:, :ENGAGEMENT] * (functional.softplus(logits) - truth * logits)
     each = each - undo[:, :ENGAGEMENT] * functional.softplus(logits)
-    watched = functional.huber_loss(
-        functional.softplus(outputs[:, ENGAGEMENT]), torch.log1p(labels[:, ENGAGEMENT]), reduction="none"
-    )
+    seconds, watched = functional.softplus(outputs[:, ENGAGEMENT]), torch.log1p(labels[:, ENGAGEMENT])
+    apart = weights[:, ENGAGEMENT] * functional.huber_loss(seconds, watched, reduction="none")
+    apart = apart - undo[:, ENGAGEMENT] * functional.huber_loss(seconds, torch.zeros_like(seconds), reduction="none")
     scale = torch.tensor(config.head_weights)
-    return (each * scale[:ENGAGEMENT]).sum() + (watched * weights[:, ENGAGEMENT]).sum() * scale[ENGAGEMENT]
+    return (each * scale[:ENGAGEMENT]).sum() + apart.sum() * scale[ENGAGEMENT]
 
 
 def light_loss(dense: dict[str, Tensor], inputs: Tensor, *, outputs: Tensor) -> Tensor:

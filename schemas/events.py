@@ -8,7 +8,6 @@ from msgspec import Struct, field
 from schemas.avro import Contract, record
 
 TICK = "_tick"  # event type of a record that only says how late it is; never folded, never joined
-UNSEEN_FEEDBACK = frozenset({"impression", "view", TICK})  # never feedback on a slot
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):

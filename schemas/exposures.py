@@ -28,9 +28,9 @@ class Exposure(Struct, frozen=True, kw_only=True):
     Attributes:
         received_at: when it was served, ms.
         history: the user's last items as the ranker saw them, newest first.
-        feature_set: hash of the names and order of the dense features.
+        feature_set: hash of the names, order, shape and scale of the dense features.
         arm: the experiment arm; `policy` the rule that ordered the slate.
-        trainable: False for ladder levels below L2, bots and takedowns.
+        trainable: False where serving was too degraded for its slate to teach (`serving.record.TRAINABLE`).
     """
 
     request_id: str

@@ -13,6 +13,9 @@ from schemas.avro import Contract, array, mapping, nullable, record
 HEADS = ("click", "converted", "engagement")
 NEGATIVE_WEIGHT = 1.0  # of a row that says what stayed open; a correction takes that much back
 Head: TypeAlias = Literal["click", "converted", "engagement"]
+Kind: TypeAlias = Literal["first", "correction"]
+FIRST: Kind = "first"
+CORRECTION: Kind = "correction"
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -34,7 +37,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     user_id: str
     item_id: str
     category: str
-    kind: str
+    kind: Kind
     served_at: int
     known_at: int
     click: float | None

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from heapq import merge
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 from msgspec import structs
 
 from schemas.catalogue import ITEM, Item
@@ -18,12 +18,17 @@ from serving.ticker import ticks
 Headers: TypeAlias = list[tuple[str, str | bytes | None]]
 
 
+class NotWritten(Exception):
+    """The log lacks a record that was to be written."""
+
+
 class Writer:
-    """A producer that waits where the broker is slower."""
+    """A producer that waits where the broker is slower. What the broker did not take is raised by `flush`."""
 
     def __init__(self, bootstrap: str) -> None:
         settings = {"bootstrap.servers": bootstrap, "partitioner": PARTITIONER, "enable.idempotence": True}
         self._producer = Producer(settings | {"linger.ms": 20, "compression.type": "lz4", "batch.size": 65_536})
+        self._refused = ""
 
     def items(self, records: Iterable[Item]) -> None:
         """Write items and wait for the broker: ingest stamps events with what it has read by then."""
@@ -41,31 +46,42 @@ class Writer:
         if isinstance(record, Event):
             self._send(EVENTS.name, record.user_id, msgspec.json.encode(record))
         else:
-            self._send(EXPOSURES.name, record.request_id, encoded(record), headers(record))
+            self._send(EXPOSURES.name, record.request_id, encoded(record), headers=headers(record))
 
     def close(self, now_ms: int) -> None:
         """End the history with a tick in every partition, so that its slots close without further traffic."""
         self.flush()
         for letter in ticks(now_ms):
-            self._producer.produce(
-                letter.topic.name, letter.value, letter.key, partition=letter.partition, headers=list(letter.headers)
+            self._send(
+                letter.topic.name, letter.key, letter.value, partition=letter.partition, headers=list(letter.headers)
             )
         self.flush()
 
     def flush(self) -> None:
-        """Wait until the broker has everything."""
+        """Wait until the broker has everything.
+
+        Raises:
+            NotWritten: it did not take a record within the producer's time.
+        """
         while self._producer.flush(10):
             pass
+        if self._refused:
+            raise NotWritten(self._refused)
 
-    def _send(self, topic: str, key: str, value: bytes, headers: Headers | None = None) -> None:
+    def _send(self, topic: str, key: str | None, value: bytes | None, **where: Any) -> None:
         while True:
             try:
-                self._producer.produce(topic, value, key, headers=headers or [])
+                self._producer.produce(topic, value, key, on_delivery=self._delivered, **where)
             except BufferError:
                 self._producer.poll(0.1)  # the queue is full: let the broker take some
             else:
                 break
         self._producer.poll(0)
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error and not self._refused:
+            place = f"the record {message.key()!r} of topic {message.topic()}"
+            self._refused = f"{place} did not reach the broker: {error}. Look at kafka.log in the stack's logs."
 
 
 def encoded(exposure: Exposure) -> bytes:

@@ -20,13 +20,13 @@ from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 from lang.plan import Plan
 from schemas.events import Event
 from schemas.http import ModelsAnswer
-from schemas.samples import SAMPLE
+from schemas.samples import FIRST, SAMPLE
 from schemas.topics import SAMPLES
-from store.reader import FeatureReader, Wanted
+from store.reader import FeatureReader, StoreError, Wanted
 
 _EACH_S = 1.0
 _LOOK_S = 0.015
-_GIVE_UP_S = 20.0
+GIVE_UP_S = 20.0
 _POLL_S = 0.05
 _PROBES = 20  # users of the probe's own, in turn
 _LIVE = "live"
@@ -67,7 +67,7 @@ class Probe:
         """End; what has been found stays."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(timeout=_GIVE_UP_S)
+            thread.join(timeout=GIVE_UP_S)
         self._http.close()
 
     def to_weights_ms(self) -> list[float]:
@@ -83,7 +83,7 @@ class Probe:
         while not self._stop.wait(_EACH_S):
             try:
                 self._feature(number)
-            except httpx.HTTPError:
+            except (httpx.HTTPError, StoreError):
                 self.lost += 1
             number += 1
 
@@ -103,7 +103,7 @@ class Probe:
 
     def _until_seen(self, user: str, item: str) -> float | None:
         """Milliseconds from the click's receipt until the store told of it."""
-        ends_s = time.monotonic() + _GIVE_UP_S
+        ends_s = time.monotonic() + GIVE_UP_S
         while time.monotonic() < ends_s:
             (found,) = self._reader.read([Wanted(self._group, [user])], at_ms=time.time_ns() // 1_000_000 + 1000)
             now_ms = time.time_ns() / 1_000_000
@@ -133,7 +133,7 @@ class Probe:
 
     def _sample(self, offset: int, value: bytes, now_ms: float) -> None:
         sample = SAMPLE.decode(value)
-        if sample["kind"] == "first" and sample["click"]:
+        if sample["kind"] == FIRST and sample["click"]:
             self.to_sample_ms.append(now_ms - sample["known_at"])
             self._positives.append((offset, sample["known_at"]))
 

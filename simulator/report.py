@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from simulator.probe import GIVE_UP_S
 from simulator.tally import Rate
 
 ARMS = ("online", "frozen", "popular")
@@ -119,7 +120,11 @@ class Report(Struct, frozen=True, kw_only=True):
                 self.poison.accounted != self.poison.sent
             ),
             "ingest had not judged every event: the counts of the log are too low": not self.judged,
-            f"{self.probes_lost} clicks did not become a feature within 20 s": self.probes_lost > 0,
+            f"{self.probes_lost} clicks did not become a feature within {GIVE_UP_S:.0f} s": self.probes_lost > 0,
+            "no click was seen to become a feature": not self.freshness_ms.append_to_feature.count,
+            f"of {self.duplicates_sent} duplicates {self.duplicates_removed} were removed": (
+                self.duplicates_removed != self.duplicates_sent
+            ),
             "no version was applied while the load ran": self.deltas.applied == 0,
         }
         return [fault for fault, found in checks.items() if found]

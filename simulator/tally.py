@@ -9,7 +9,7 @@ from numpy.random import Generator
 from models.axes import Doubles, Indexes
 
 _RESAMPLES = 2_000
-_SLICE = 200  # resamples at once: 200 x 4,800 users are 8 MB
+_SLICE = 200  # resamples at once: each costs 8 bytes a user
 
 
 class Rate(Struct, frozen=True, kw_only=True):

@@ -85,7 +85,7 @@ class WarmUp:
         self.shelf = Shelf(plan)
         self._world = world
         self._random = generator
-        self._plan = plan
+        self._hydrator = Hydrator(cast(FeatureReader, self.shelf), plan)  # it reads as the reader does
         self._group = plan.group(heat.GROUP)
         self._pending: list[tuple[int, str, Event]] = []
         self._touched: set[str] = set()
@@ -118,8 +118,8 @@ class WarmUp:
             self._touched.add(item.item_id)
 
     def hydrate(self, query: Query) -> User:
-        """The user as serving would have read them; by a new hydrator, for one remembers by the wall clock."""
-        return Hydrator(cast(FeatureReader, self.shelf), self._plan).hydrate(query, Faults())
+        """The user as serving would have read them."""
+        return self._hydrator.hydrate(query, Faults())
 
     def happen(self, events: list[Event]) -> None:
         """Note events; the trusted producer's `received_at` is the event's own time."""

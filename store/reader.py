@@ -56,6 +56,10 @@ class _Columns(Struct, frozen=True):
     value: list[bytes]
 
 
+StoreError = redis.RedisError
+"""What a reader raises when the store does not answer."""
+
+
 class FeatureReader:
     """Reads the versions that the plan names."""
 

@@ -27,7 +27,7 @@ def exposures(count: int, *, tag: str, at_ms: Iterable[int], slots: int = 3) -> 
             "context": {},
             "seed": 0,
             "level": 0,
-            "trainable": True,
+            "trainable": number % 10 != 9,
             "slots": [
                 {
                     "item_id": f"{tag}-i{(number * 3 + position) % 11}",
@@ -83,6 +83,7 @@ def batch_join(slates: Iterable[Mapping[str, object]], events: Iterable[Mapping[
     return {
         (str(slate["request_id"]), slot["position"], head, (slate["request_id"], slot["position"], head) in positive)
         for slate in slates
+        if slate["trainable"]
         for slot in slate["slots"]  # type: ignore[attr-defined]
         for head in FEEDBACK_HEADS.values()
     }

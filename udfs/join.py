@@ -77,10 +77,9 @@ class JoinSlots(KeyedProcessFunction):
         if request_id in book.slates:
             return  # the same exposure written twice
         slate = open_slate(payload, wait_ms=self._wait_ms, correction_ms=self._correction_ms)
-        if slate is None:
-            return
         book.slates[request_id] = slate
-        self._payloads.put(request_id, payload)
+        if not slate.closed:
+            self._payloads.put(request_id, payload)
         self._fall_due_at(book, request_id, times=(slate.closes_at, slate.forgotten_at), ctx=ctx)
         labels = [label for feedback in book.early.pop(request_id, []) for label in answer(slate, feedback)]
         yield from self._rows(request_id, slate, labels)
@@ -103,7 +102,8 @@ class JoinSlots(KeyedProcessFunction):
         if slate is None:
             book.early.pop(request_id, None)
             return
-        yield from self._rows(request_id, slate, list(close(slate)))
+        if slate.closes_at <= now:
+            yield from self._rows(request_id, slate, list(close(slate)))
         if slate.forgotten_at <= now:
             del book.slates[request_id]
             self._payloads.remove(request_id)

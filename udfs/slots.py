@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from schemas.exposures import EXPOSURE
-from schemas.samples import HEADS, NEGATIVE_WEIGHT, SAMPLE, Head
+from schemas.samples import CORRECTION, FIRST, HEADS, NEGATIVE_WEIGHT, SAMPLE, Head, Kind
 
 FEEDBACK_HEADS: dict[str, Head] = {"click": "click", "purchase": "converted", "dwell": "engagement"}
 WEIGHTS: dict[Head, float] = {"click": 3.0, "converted": 10.0, "engagement": 1.0}
@@ -52,7 +52,7 @@ class Label(Struct, frozen=True, kw_only=True):
     """What is to be said of the slot at `index`: the heads and their values, first or as a correction."""
 
     index: int
-    kind: str
+    kind: Kind
     known_at: int
     heads: dict[Head, float]
     weight: float
@@ -99,11 +99,10 @@ class Book(Struct, kw_only=True, array_like=True):
         return max(served)[1] if served else None
 
 
-def open_slate(payload: bytes, *, wait_ms: int, correction_ms: int) -> Slate | None:
-    """The state of a newly served request; None if its slate is not to be learned from."""
+def open_slate(payload: bytes, *, wait_ms: int, correction_ms: int) -> Slate:
+    """The state of a newly served request. Of a slate that is not to be learned from all has been said already."""
     exposure = EXPOSURE.decode(payload)
-    if not exposure["trainable"]:
-        return None
+    trainable: bool = exposure["trainable"]
     served_at = exposure["received_at"]
     slots = exposure["slots"]
     return Slate(
@@ -113,7 +112,8 @@ def open_slate(payload: bytes, *, wait_ms: int, correction_ms: int) -> Slate | N
         session_id=exposure["session_id"],
         items=[slot["item_id"] for slot in slots],
         positions=[slot["position"] for slot in slots],
-        positive=[0] * len(slots),
+        positive=[0 if trainable else _ALL_SAID] * len(slots),
+        closed=not trainable,
     )
 
 
@@ -140,7 +140,7 @@ def answer(slate: Slate, feedback: Feedback) -> Iterator[Label]:
     if feedback.received_at > slate.closes_at:
         yield from close(slate)
     slate.positive[index] |= _BIT[head]
-    kind = "correction" if slate.closed else "first"
+    kind = CORRECTION if slate.closed else FIRST
     known_at = max(feedback.received_at, slate.served_at)
     yield Label(index=index, kind=kind, known_at=known_at, heads={head: value}, weight=WEIGHTS[head])
 
@@ -153,7 +153,7 @@ def close(slate: Slate) -> Iterator[Label]:
     for index, positive in enumerate(slate.positive):
         if positive != _ALL_SAID:
             heads: dict[Head, float] = {head: 0.0 for head in HEADS if not positive & _BIT[head]}
-            yield Label(index=index, kind="first", known_at=slate.closes_at, heads=heads, weight=NEGATIVE_WEIGHT)
+            yield Label(index=index, kind=FIRST, known_at=slate.closes_at, heads=heads, weight=NEGATIVE_WEIGHT)
 
 
 def _label(feedback: Feedback) -> float | None:

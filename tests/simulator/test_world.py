@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace.demo import PACE
 from simulator.world import World, WorldSettings, item_name, item_number
 
 SMALL = WorldSettings(users=60, items=300, categories=6, births_per_s=2.0)
@@ -105,11 +106,11 @@ def test_category_tells_a_part_of_the_style_only() -> None:
     assert 0.3 < told.var() / logits.var() < 0.7
 
 
-def test_a_reaction_is_told_within_the_wait_of_a_slot() -> None:
+def test_a_click_is_told_within_the_wait_of_a_slot() -> None:
     played, generator = world(), np.random.default_rng(1)
     reactions = [each for _ in range(400) for each in played.react(3, np.arange(len(played))[-10:], generator)]
     assert reactions
-    assert all(0 < each.after_s + each.dwell_s < 20 for each in reactions)
+    assert all(0 < each.after_s < PACE.wait_ms / 1000 for each in reactions)
 
 
 def test_an_item_name_gives_its_number_back() -> None:
