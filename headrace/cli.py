@@ -10,6 +10,7 @@ from typing import Annotated
 
 import cyclopts
 from rich.console import Console
+from rich.markup import escape
 
 from headrace import bench, doctor, features, records, replays, stack, status
 from headrace import demo as demonstration
@@ -27,6 +28,11 @@ def say(text: str) -> None:
     console.print(text, soft_wrap=True)
 
 
+def complain(error: Exception) -> None:
+    """Tell of an error as it is worded: carets stand under what they mean, brackets are no markup."""
+    console.print("[red]headrace:[/red]", escape(str(error)), soft_wrap=True)
+
+
 @app.command
 def up() -> None:
     """Start Kafka, Flink, Redis and the whole line on this machine; returns when the API is ready."""
@@ -42,7 +48,10 @@ def down(*, wipe: bool = False) -> None:
     Args:
         wipe: remove the logs, topics and models of the stack too.
     """
-    stack.stop(Layout.here(), wipe=wipe)
+    layout = Layout.here()
+    ran = layout.endpoints_file.exists()
+    stack.stop(layout, wipe=wipe)
+    say(f"stopped the stack in {layout.home}" if ran else f"no stack ran in {layout.home}")
 
 
 @app.command
@@ -60,7 +69,7 @@ def demo(*, minutes: float = 4.0, headless: bool = False, report: Path | None = 
 
 @app.command(name="status")
 def show_status(*, json: bool = False) -> None:
-    """Show processes, jobs, lag and memory on one screen.
+    """Show processes, jobs, how far each topic has come, and memory on one screen.
 
     Args:
         json: print for a program instead of a person.
@@ -75,15 +84,16 @@ def examine() -> None:
 
 
 @app.command
-def tail(topic: str, *, count: int = 10, follow: bool = False) -> None:
+def tail(topic: str, *, count: int = 10, follow: bool = False, ticks: bool = False) -> None:
     """Print the last records of a topic, decoded.
 
     Args:
         topic: a topic's name.
         count: how many records of each partition.
         follow: go on with what comes.
+        ticks: show the records that only say how late it is, too.
     """
-    records.tail(Layout.here().endpoints(), topic, count=count, follow=follow)
+    records.tail(Layout.here().endpoints(), topic, count=count, follow=follow, ticks=ticks)
 
 
 @app.command
@@ -129,10 +139,10 @@ def run(command: Callable[[], object]) -> int:
     try:
         command()
     except HeadraceError as error:
-        console.print(f"[red]headrace:[/red] {error}")
+        complain(error)
         return error.exit_code
     except NotWritten as error:
-        console.print(f"[red]headrace:[/red] {error}")
+        complain(error)
         return EnvironmentProblem.exit_code
     except KeyboardInterrupt:
         return 130

@@ -3,8 +3,9 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, Message, TopicPartition
 
 from headrace.errors import UsageProblem
 from headrace.jobs import FEATURES
@@ -16,11 +17,13 @@ from schemas.avro import Contract
 from schemas.catalogue import ITEM
 from schemas.control import CONTROL
 from schemas.dead import DEAD
+from schemas.events import TICK
 from schemas.exposures import EXPOSURE
 from schemas.samples import SAMPLE
 from schemas.topics import CONTROL_TOPIC, EVENTS, EVENTS_DEAD, EXPOSURES, ITEMS, SAMPLES
 
 _TIMEOUT_S = 5.0
+_TICK = TICK.encode()
 
 
 def decoders() -> dict[str, Callable[[bytes], object]]:
@@ -37,7 +40,15 @@ def decoders() -> dict[str, Callable[[bytes], object]]:
     contracts |= {group.tile_topic: tile_contracts(group).value for group in plan.groups if group.families}
     contracts |= {group.sequence_topic: sequence_contracts(group).value for group in plan.groups if group.sequences}
     known: dict[str, Callable[[bytes], object]] = {name: each.decode for name, each in contracts.items()}
-    return known | {EVENTS.name: text}
+    return known | {EVENTS.name: shown}
+
+
+def shown(payload: bytes) -> object:
+    """What a client sent: JSON where it is that, else the text."""
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return text(payload)
 
 
 def text(payload: bytes) -> str:
@@ -45,35 +56,78 @@ def text(payload: bytes) -> str:
     return payload.decode("utf-8", "backslashreplace")
 
 
-def newest(endpoints: Endpoints, topic: str, *, count: int, follow: bool) -> Iterator[Message]:
-    """The last `count` records of each partition; with `follow` without an end.
+def _consumer(endpoints: Endpoints) -> Consumer:
+    settings = {"bootstrap.servers": endpoints.bootstrap, "group.id": "tail", "isolation.level": "read_committed"}
+    return Consumer(settings | {"enable.partition.eof": True})
+
+
+def newest(endpoints: Endpoints, topic: str, *, count: int, ticks: bool = False) -> Iterator[Message]:
+    """The last `count` records that each partition holds now; ticks count only where they are asked for.
 
     Raises:
         UsageProblem: there is no such topic.
     """
-    consumer = Consumer(
-        {"bootstrap.servers": endpoints.bootstrap, "group.id": "tail", "isolation.level": "read_committed"}
-    )
+    consumer = _consumer(endpoints)
     present = consumer.list_topics(timeout=_TIMEOUT_S).topics
     if topic not in present:
         message = f"there is no topic {topic!r}; there are {', '.join(sorted(present))}"
         raise UsageProblem(message)
-    starts: list[TopicPartition] = []
-    for partition in present[topic].partitions:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_S)
-        starts.append(TopicPartition(topic, partition, max(low, high - count)))
-    consumer.assign(starts)
     try:
-        while batch := consumer.consume(1000, timeout=1.0) or follow:
-            yield from (message for message in (batch if isinstance(batch, list) else ()) if message.error() is None)
+        for partition in present[topic].partitions:
+            yield from _last(consumer, topic, partition, count=count, ticks=ticks)
     finally:
         consumer.close()
 
 
-def tail(endpoints: Endpoints, topic: str, *, count: int, follow: bool) -> None:
+def _last(consumer: Consumer, topic: str, partition: int, *, count: int, ticks: bool) -> list[Message]:
+    """Looks further back until it has found enough: between two records may lie any number of ticks and markers."""
+    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_S)
+    back, found = count, list[Message]()
+    while True:
+        start = max(low, high - back)
+        found = [each for each in _between(consumer, topic, partition, start, high) if ticks or not is_tick(each)]
+        if len(found) >= count or start == low:
+            return found[-count:] if count else []
+        back *= 8
+
+
+def _between(consumer: Consumer, topic: str, partition: int, start: int, end: int) -> Iterator[Message]:
+    """Records of one partition from `start` to before `end`."""
+    consumer.assign([TopicPartition(topic, partition, start)])
+    while start < end:
+        batch = consumer.consume(1000, timeout=_TIMEOUT_S)
+        for message in batch:
+            start = (message.offset() or 0) + 1
+            if message.error() is None and start <= end:
+                yield message
+        if not batch or any(message.error() for message in batch):  # the end of the partition, behind markers
+            return
+
+
+def followed(endpoints: Endpoints, topic: str, *, ticks: bool) -> Iterator[Message]:
+    """Records of every partition that come from now on, without an end."""
+    consumer = _consumer(endpoints)
+    partitions = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, partition, OFFSET_END) for partition in partitions])
+    try:
+        while True:
+            for message in consumer.consume(1000, timeout=0.2):
+                if message.error() is None and (ticks or not is_tick(message)):
+                    yield message
+    finally:
+        consumer.close()
+
+
+def is_tick(message: Message) -> bool:
+    """Whether a record only says how late it is: in `exposures` it has no value, elsewhere a key of its own."""
+    return message.value() is None if message.topic() == EXPOSURES.name else (message.key() or b"").startswith(_TICK)
+
+
+def tail(endpoints: Endpoints, topic: str, *, count: int, follow: bool, ticks: bool) -> None:
     """Print records, one JSON object a line."""
     decode = decoders().get(topic, text)
-    for message in newest(endpoints, topic, count=count, follow=follow):
+    told = newest(endpoints, topic, count=count, ticks=ticks)
+    for message in chain(told, followed(endpoints, topic, ticks=ticks) if follow else ()):
         value = message.value()
         row = {
             "partition": message.partition(),
@@ -87,7 +141,10 @@ def tail(endpoints: Endpoints, topic: str, *, count: int, follow: bool) -> None:
 
 def dead(endpoints: Endpoints, *, count: int) -> None:
     """Print dead letters: where each came from, why, and what it was."""
-    for message in newest(endpoints, EVENTS_DEAD.name, count=count, follow=False):
+    letters = list(newest(endpoints, EVENTS_DEAD.name, count=count))
+    if not letters:
+        sys.stdout.write("no dead letters\n")
+    for message in letters:
         letter = DEAD.decode(message.value() or b"")
         payload = text(letter["payload"] or b"")[:200]
         place = f"{letter['topic']}[{letter['partition']}]@{letter['offset']}"

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from headrace import stack
 from headrace.errors import UsageProblem
 from headrace.jobs import FEATURES
-from headrace.layout import Endpoints, Layout, Pace
+from headrace.layout import STATE_VARIABLE, Endpoints, Layout, Pace
 from headrace.recordings import Recording, read
 from headrace.replay import Replayer
 from headrace.stack import Say
@@ -41,7 +41,7 @@ def run(layout: Layout, file: Path, *, recording_format: str, speed: str, say: S
     if Supervisor(layout).is_up() and Supervisor(layout).programs()["serving"][0] == "RUNNING":
         message = (
             f"serving runs in {layout.home} and its ticks say that it is now; a recorded log wants a line of its own: "
-            "`headrace down`, or HEADRACE_HOME=/another/folder headrace replay …"
+            f"{_down(layout)}, or {STATE_VARIABLE}=/another/folder headrace replay …"
         )
         raise UsageProblem(message)
     endpoints = stack.start_line(layout, say=say, pace=_PACE)
@@ -57,6 +57,7 @@ def run(layout: Layout, file: Path, *, recording_format: str, speed: str, say: S
     samples = wait_for_samples(endpoints, f"{recording_format}-{counts.exposures - 1}")
     wait_for_features(endpoints, replayer, recording)
     say(f"{samples} samples out; features of the last {_COMPARED} visits in Redis equal the executor's")
+    say(f"the line stays up, without serving: `headrace status`, `headrace tail samples`; end it with {_down(layout)}")
 
 
 def _refuse_a_used_log(layout: Layout, endpoints: Endpoints) -> None:
@@ -68,9 +69,13 @@ def _refuse_a_used_log(layout: Layout, endpoints: Endpoints) -> None:
     if held:
         message = (
             f"{EXPOSURES.name} in {layout.home} holds {held} records, a replay wants an empty log: "
-            "`headrace down --wipe`, or HEADRACE_HOME=/another/folder headrace replay …"
+            f"{_down(layout)} --wipe, or {STATE_VARIABLE}=/another/folder headrace replay …"
         )
         raise UsageProblem(message)
+
+
+def _down(layout: Layout) -> str:
+    return f"{STATE_VARIABLE}={layout.home} headrace down"
 
 
 def _factor(speed: str) -> float:

@@ -17,7 +17,7 @@ from schemas.topics import TOPICS
 
 
 class Status(Struct, frozen=True):
-    """What `status` prints; `processes` is name to state, `jobs` likewise, `records` is topic to records written."""
+    """What `status` prints: states of processes and jobs by name, and of each topic the offsets that it holds."""
 
     processes: dict[str, str]
     jobs: dict[str, str]
@@ -63,20 +63,31 @@ def show(layout: Layout, *, as_json: bool) -> None:
         return
     console = Console()
     for title, rows in (("process", status.processes), ("job", status.jobs), ("topic", status.records)):
-        table = Table(title, "records" if title == "topic" else "state", box=None, pad_edge=False)
+        table = Table(title, "offsets" if title == "topic" else "state", box=None, pad_edge=False)
         for name, value in rows.items():
             table.add_row(name, str(value))
         console.print(table, "")
+    console.print("offsets count ticks and the markers of transactions too")
     console.print(f"memory {status.memory_mb:.0f} MB (sum of PSS)")
 
 
 def welcome(endpoints: Endpoints) -> str:
     """Addresses, the development token, and a first request that works."""
+    item = '{"items": [{"item_id": "i1", "category": "news"}, {"item_id": "i2", "category": "sport"}]}'
+    click = '{"event_id": "e1", "user_id": "u1", "item_id": "i1", "event_type": "click", '
+    click = '{"events": [' + click + "\"occurred_at\": '$(date +%s)000'}]}"
+    slate = '{"user_id": "u1", "session_id": "s1", "count": 5}'
     return (
-        f"API    {endpoints.api_url}   token {endpoints.token}\n"
+        f"API    {endpoints.api_url}   token {endpoints.token}   types {endpoints.api_url}/schema/openapi.json\n"
         f"Flink  {endpoints.flink_url}\n"
         f"Kafka  {endpoints.bootstrap}   Redis {endpoints.redis_url}\n\n"
-        f"curl -s {endpoints.api_url}/v1/recommendations -H 'Authorization: Bearer {endpoints.token}' "
-        "-H 'Content-Type: application/json' "
-        """-d '{"user_id": "u1", "session_id": "s1", "count": 5}'"""
+        "two items, a click, a slate (a new stack is empty):\n"
+        f"{_curl(endpoints, 'items:batchUpsert', item)}\n"
+        f"{_curl(endpoints, 'events', click)}\n"
+        f"{_curl(endpoints, 'recommendations', slate)}"
     )
+
+
+def _curl(endpoints: Endpoints, path: str, body: str) -> str:
+    headers = f"-H 'Authorization: Bearer {endpoints.token}' -H 'Content-Type: application/json'"
+    return f"curl -s {endpoints.api_url}/v1/{path} {headers} -d '{body}'"

@@ -2,16 +2,17 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.concurrency import set_asyncio_executor
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from serving import routes
 from serving.problems import respond
 from serving.services import Services
-from serving.token import guard
+from serving.token import OPEN, guard
 
 BODY_BYTES = 256 * 1024
 _THREADS = 32  # handlers at once; 24 of them at most wait for the broker (serving/outlet.py)
@@ -22,6 +23,8 @@ OPENAPI = OpenAPIConfig(
     components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
     security=[{"token": []}],
     use_handler_docstrings=True,
+    render_plugins=[JsonRenderPlugin()],  # the pages of the other plugins load scripts from elsewhere
+    openapi_router=Router("/schema", route_handlers=[], opt={OPEN: True}),
 )
 
 

@@ -55,7 +55,13 @@ def recommend(data: JSONBody[RecommendationRequest], services: Parts) -> Respons
 
 @post("/v1/events", status_code=202, dto=Strict[EventsRequest], return_dto=None, sync_to_thread=True, responses=ANSWERS)
 def take_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswer:
-    """Keep events. 202 when the broker has them; sending them again does no harm, an event counts once."""
+    """Keep events. 202 when the broker has them; sending them again does no harm, an event counts once.
+
+    An event is an object with `event_id`, `user_id`, `event_type` and `occurred_at` (ms), and where they are known
+    `item_id`, `session_id`, `request_id` and `position` of the slate, `value` (seconds of a dwell) and `context`
+    (text by name). Types are free; `click`, `dwell` and `purchase` label what was served. Each event is judged by
+    itself: what is refused stands in the answer, with its place and reason, and is kept nowhere.
+    """
     batch = intake.judge_events(data.events, services.plan.source("clickstream"), now=_now())
     _keep(batch, services)
     return batch.answer
@@ -70,7 +76,11 @@ def take_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswer:
     responses=ANSWERS,
 )
 def upsert_items(data: JSONBody[ItemsRequest], services: Parts) -> BatchAnswer:
-    """Write items, whole; takedowns too. In force about a second after the answer."""
+    """Write items, whole; takedowns too. In force about a second after the answer.
+
+    An item is an object with `item_id` and `category`, and where they are known `title`, `price`, `seller`, `tags`,
+    `stock`, `born_at` (ms, when it may first be shown) and `takedown` (true takes it out of every slate).
+    """
     batch = intake.judge_items(data.items, services.live.state.catalogue, now=_now())
     _keep(batch, services)
     return batch.answer
