@@ -17,6 +17,12 @@ class Wanted(Struct, frozen=True):
     tile_ms: int
     span_ms: int
     half_life_ms: int = 0
+    windows: int = 1
+
+    @property
+    def reach_ms(self) -> int:
+        """How far back it reads."""
+        return self.windows * self.span_ms
 
 
 class _Draft:
@@ -60,9 +66,8 @@ def lay_out(wanted: Many[Wanted], *, taken: set[str]) -> tuple[tuple[Family, ...
             drafts.append(_Draft())
             drafts[family].sizes_ms.add(each.tile_ms)
         places = tuple(drafts[family].place(partial, taken) for partial in each.partials)
-        aggregates.append(
-            Aggregate(each.name, each.function, family, places, each.tile_ms, each.span_ms, each.half_life_ms)
-        )
+        shape = (each.tile_ms, each.span_ms, each.half_life_ms, each.windows)
+        aggregates.append(Aggregate(each.name, each.function, family, places, *shape))
     return tuple(draft.family() for draft in drafts), tuple(aggregates)
 
 

@@ -32,7 +32,7 @@ class TileBlock(Struct, frozen=True):
 
 
 class SequenceBlock(Struct, frozen=True):
-    """Rows of one sequence; within a key the newest by (event time, event id) first."""
+    """Rows of one sequence; within a key the newest by (event time, event id) first, for `first` the oldest."""
 
     key: Ints
     occurred_at: Ints
@@ -75,16 +75,19 @@ def merge(
         mine = [aggregate for aggregate in group.aggregates if aggregate.family == index]
         for like in dict.fromkeys(_window(aggregate) for aggregate in mine):
             alike = [aggregate for aggregate in mine if _window(aggregate) == like]
-            cells = _merge_window(family, alike, block, at, as_of)
+            ends = [at - step * like.span_ms for step in range(like.windows)]
+            windows = [_merge_window(family, alike, block, end, as_of) for end in ends]
             for aggregate in alike:
                 finish = TILE_AGGREGATES[aggregate.function].finish
-                finished[aggregate.name] = finish(tuple(cells[place] for place in aggregate.partials))
+                finished[aggregate.name] = finish(
+                    tuple(cells[place] for cells in windows for place in aggregate.partials)
+                )
     lists: dict[str, list[list[str]]] = {}
     for sequence, rows in zip(group.sequences, sequences, strict=True):
-        if sequence.argument is None:
-            finished[sequence.name] = _idle_s(rows, at)
+        if sequence.function == "last_n":
+            lists[sequence.name] = _kept(sequence, rows, at)
         else:
-            lists[sequence.name] = _newest(sequence, rows, at)
+            finished[sequence.name] = _number(sequence, rows, at)
     return Merged(_finish(group, finished, keys), lists, as_of)
 
 
@@ -108,17 +111,24 @@ def rank(
     return ranked
 
 
-def _window(aggregate: Aggregate) -> tuple[int, int, int]:
-    return aggregate.tile_ms, aggregate.span_ms, aggregate.half_life_ms
+class _Window(Struct, frozen=True):
+    tile_ms: int
+    span_ms: int
+    half_life_ms: int
+    windows: int
+
+
+def _window(aggregate: Aggregate) -> _Window:
+    return _Window(aggregate.tile_ms, aggregate.span_ms, aggregate.half_life_ms, aggregate.windows)
 
 
 def _merge_window(family: Family, alike: list[Aggregate], block: TileBlock, at: Ints, as_of: Ints) -> dict[int, Floats]:
     """The partials of aggregates with one window, each (K,), NaN for no row; raises `as_of` in place."""
     places = sorted({place for aggregate in alike for place in aggregate.partials})
     merged = np.full((len(at), len(places)), np.nan)
-    tile_ms, span_ms, half_life_ms = _window(alike[0])
+    window = _window(alike[0])
     now = at[block.key]  # (R,)
-    counted = (block.size_ms == tile_ms) & (block.start_ms <= now) & (block.start_ms > now - span_ms)
+    counted = (block.size_ms == window.tile_ms) & (block.start_ms <= now) & (block.start_ms > now - window.span_ms)
     chosen = np.flatnonzero(counted)
     if len(chosen):
         chosen = chosen[np.argsort(block.key[chosen], kind="stable")]
@@ -129,8 +139,8 @@ def _merge_window(family: Family, alike: list[Aggregate], block: TileBlock, at: 
         newest = np.maximum.reduceat(cells[:, 1], runs).astype(np.int64)
         as_of[present] = np.maximum(as_of[present], newest)
         wanted = cells[:, [HEADER_CELLS + place for place in places]]
-        if half_life_ms:
-            wanted = wanted * np.exp2((block.start_ms[chosen] - now[chosen]) / half_life_ms)[:, None]
+        if window.half_life_ms:
+            wanted = wanted * np.exp2((block.start_ms[chosen] - now[chosen]) / window.half_life_ms)[:, None]
         for rule, columns in _rules(family, places):
             merged[present[:, None], columns] = rule.reduce(wanted[:, columns], runs)
     return {place: merged[:, index] for index, place in enumerate(places)}
@@ -142,13 +152,23 @@ def _rules(family: Family, places: list[int]) -> list[tuple[Cells, NDArray[np.in
     return [(rule, np.flatnonzero([each == op for each in ops])) for op, rule in CELLS.items() if op in ops]
 
 
+def _number(sequence: Sequence, rows: SequenceBlock, at: Ints) -> Floats:
+    """A sequence that is one number a key, NaN for none."""
+    if sequence.function == "seconds_since_last":
+        return _idle_s(rows, at)
+    kept = _kept(sequence, rows, at)
+    if sequence.function == "count_distinct":
+        return np.array([float(len(each)) for each in kept])
+    return np.array([float(each[0]) if each else np.nan for each in kept])
+
+
 def _idle_s(rows: SequenceBlock, at: Ints) -> Floats:
     newest = np.full(len(at), np.nan)
     newest[rows.key[::-1]] = rows.occurred_at[::-1]  # the first row of a key is written last and stays
     return np.maximum(at - newest, 0.0) / 1_000
 
 
-def _newest(sequence: Sequence, rows: SequenceBlock, at: Ints) -> list[list[str]]:
+def _kept(sequence: Sequence, rows: SequenceBlock, at: Ints) -> list[list[str]]:
     lists: list[list[str]] = [[] for _ in range(len(at))]
     oldest = at - sequence.window_ms if sequence.window_ms else np.zeros_like(at)
     recent = rows.occurred_at > oldest[rows.key]  # (R,)

@@ -4,6 +4,7 @@ A value at (key, t) is made of the events received by t whose tile starts in (t 
 the events received by t and later than t - w.
 """
 
+import statistics
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
@@ -50,7 +51,8 @@ class Oracle:
         counted = [
             whole(event, RECEIVED_AT)
             for aggregate in group.aggregates
-            for event in self._in_tiles(aggregate, mine, at_ms)
+            for end_ms in range(at_ms, at_ms - aggregate.reach_ms, -aggregate.span_ms)
+            for event in self._in_tiles(aggregate, mine, end_ms)
             if holds(group.families[aggregate.family].filter)(event)
         ]
         return Reading(values, max(counted, default=0))
@@ -88,10 +90,10 @@ class Oracle:
         return [event for event in events if counts(event)]
 
     def _aggregate(self, aggregate: Aggregate, mine: list[Event], at_ms: int) -> float | None:
-        partial = self._group.families[aggregate.family].partials[aggregate.partials[0]]
-        passes = holds(partial.filter)
-        events = [event for event in self._in_tiles(aggregate, mine, at_ms) if passes(event)]
-        values = _values(partial, events)
+        values = self._counted(aggregate, mine, at_ms)
+        if aggregate.function == "rate_of_change":
+            before = len(self._counted(aggregate, mine, at_ms - aggregate.span_ms))
+            return (len(values) - before) / before if before else None
         if aggregate.half_life_ms:
             ages = [at_ms - whole(event, self._group.source.event_time) for event, _ in values]
             weights = [0.5 ** (age / aggregate.half_life_ms) for age in ages]
@@ -101,6 +103,12 @@ class Oracle:
             return total
         return _FINISH[aggregate.function]([value for _, value in values])
 
+    def _counted(self, aggregate: Aggregate, mine: list[Event], end_ms: int) -> list[tuple[Event, float]]:
+        """The events of the window that ends at `end_ms`, with the aggregate's argument."""
+        partial = self._group.families[aggregate.family].partials[aggregate.partials[0]]
+        passes = holds(partial.filter)
+        return _values(partial, [event for event in self._in_tiles(aggregate, mine, end_ms) if passes(event)])
+
     def _sequence(self, sequence: Sequence, mine: list[Event], at_ms: int) -> float | list[str] | None:
         source, passes = self._group.source, holds(sequence.filter)
         oldest = at_ms - sequence.window_ms if sequence.window_ms else 0
@@ -109,7 +117,12 @@ class Oracle:
         if sequence.argument is None:
             return max(0, at_ms - whole(rows[0], source.event_time)) / 1_000 if rows else None
         payload = evaluation_of(sequence.argument)
-        return [str(value) for event in rows if (value := payload(event)) is not None][: sequence.limit]
+        found = [value for event in rows if (value := payload(event)) is not None]
+        if sequence.function == "count_distinct":
+            return float(min(len(set(found)), sequence.limit))
+        if sequence.function == "last_n":
+            return [str(value) for value in found][: sequence.limit]
+        return float(found[0 if sequence.function == "last" else -1]) if found else None
 
 
 def _values(partial: Partial, events: list[Event]) -> list[tuple[Event, float]]:
@@ -118,7 +131,7 @@ def _values(partial: Partial, events: list[Event]) -> list[tuple[Event, float]]:
         return [(event, 1.0) for event in events]
     argument = evaluation_of(partial.argument)
     found = [(event, argument(event)) for event in events]
-    if partial.op == "count":
+    if partial.op in ("count", "decayed_count"):
         return [(event, 1.0) for event, value in found if value is not None]
     return [(event, float(value)) for event, value in found if value is not None]
 
@@ -131,10 +144,20 @@ def _avg(values: list[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
+def _variance(values: list[float]) -> float | None:
+    return statistics.variance(values) if len(values) > 1 else None
+
+
+def _stddev(values: list[float]) -> float | None:
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
 _FINISH: dict[str, Callable[[list[float]], float | None]] = {
     "count": lambda values: float(len(values)),
     "sum": _sum,
     "avg": _avg,
+    "variance": _variance,
+    "stddev": _stddev,
     "min": lambda values: min(values, default=None),
     "max": lambda values: max(values, default=None),
 }

@@ -155,14 +155,8 @@ def _argument(cursor: Cursor) -> Argument:
         name = cursor.name("an argument's name")
         cursor.expect_symbol("=>")
         return Argument(cursor.sql(*_AFTER_CALL), name)
-    if cursor.take("DISTINCT"):
-        cursor.report.halt(
-            "F104",
-            cursor.token.span,
-            cause="DISTINCT is not keepable in tiles, and distinct counts are not in this cut",
-            fix="count rows, or leave the feature out",
-        )
-    return Argument(cursor.sql(*_AFTER_CALL))
+    distinct = cursor.take("DISTINCT")
+    return Argument(cursor.sql(*_AFTER_CALL), distinct=distinct)
 
 
 def _filter(cursor: Cursor) -> Sql:

@@ -1,4 +1,4 @@
-"""The six columns a tile can hold: how one event becomes a cell, how cells combine, and the Flink SQL.
+"""The columns a tile can hold: how one event becomes a cell, how cells combine, and the Flink SQL.
 
 Cells are float64; NaN stands for "no row". Every combination is associative and commutative and has `empty`
 as its identity, so tiles may be folded and merged in any order and any grouping.
@@ -46,6 +46,11 @@ def _one(partial: Partial, value: float, occurred_at_ms: int) -> float:
 def _value(partial: Partial, value: float, occurred_at_ms: int) -> float:
     del partial, occurred_at_ms
     return value
+
+
+def _square(partial: Partial, value: float, occurred_at_ms: int) -> float:
+    del partial, occurred_at_ms
+    return value * value
 
 
 def _grown(partial: Partial, value: float, occurred_at_ms: int) -> float:
@@ -105,6 +110,12 @@ def _call_sql(function: str) -> Callable[[Partial, str], str]:
     return lambda partial, _: f"{function}(CAST({_argument(partial)} AS DOUBLE))"
 
 
+def _squares_sql(partial: Partial, event_time: str) -> str:
+    del event_time
+    value = f"CAST({_argument(partial)} AS DOUBLE)"
+    return f"SUM({value} * {value})"
+
+
 def _growth_sql(partial: Partial, event_time: str) -> str:
     age = f"CAST(MOD({quoted(event_time)}, {epoch_ms(partial.half_life_ms)}) AS DOUBLE)"
     return f"POWER(2e0, {age} / {float(partial.half_life_ms)!r}e0)"
@@ -116,12 +127,15 @@ def _decayed_sum_sql(partial: Partial, event_time: str) -> str:
 
 def _decayed_count_sql(partial: Partial, event_time: str) -> str:
     growth = _growth_sql(partial, event_time)
+    if partial.argument is None:
+        return f"SUM({growth})"
     return f"SUM(CASE WHEN {_argument(partial)} IS NOT NULL THEN {growth} END)"
 
 
 CELLS: dict[PartialOp, Cells] = {
     "count": Cells(0.0, _one, _add, _add_runs, _count_sql),
     "sum": Cells(math.nan, _value, _add, _add_runs, _call_sql("SUM")),
+    "squares": Cells(math.nan, _square, _add, _add_runs, _squares_sql),
     "min": Cells(math.nan, _value, _smaller, _smallest_of_runs, _call_sql("MIN")),
     "max": Cells(math.nan, _value, _larger, _largest_of_runs, _call_sql("MAX")),
     "decayed_sum": Cells(math.nan, _grown, _add, _add_runs, _decayed_sum_sql),

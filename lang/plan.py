@@ -8,9 +8,12 @@ from lang.expr import Expr
 from lang.source import Source
 from schemas import topics
 
-PartialOp: TypeAlias = Literal["count", "sum", "min", "max", "decayed_sum", "decayed_count"]
-TileFunction: TypeAlias = Literal["count", "sum", "avg", "min", "max", "decayed_sum", "decayed_avg"]
-SequenceFunction: TypeAlias = Literal["last_n", "seconds_since_last"]
+PartialOp: TypeAlias = Literal["count", "sum", "squares", "min", "max", "decayed_sum", "decayed_count"]
+TileFunction: TypeAlias = Literal[
+    "count", "sum", "avg", "variance", "stddev", "min", "max", "rate_of_change",
+    "decayed_count", "decayed_sum", "decayed_avg",
+]  # fmt: skip
+SequenceFunction: TypeAlias = Literal["last_n", "last", "first", "count_distinct", "seconds_since_last"]
 Key: TypeAlias = tuple[str, ...]
 """The values of a group's entity columns, as text."""
 FeatureKind: TypeAlias = Literal["number", "list", "ranking"]
@@ -52,7 +55,7 @@ class Aggregate(Struct, frozen=True):
     """A feature finished from the tiles of size `tile_ms` with `t - span_ms < start <= t`.
 
     `family` and `partials` are indices into `Group.families` and that family's partials. `span_ms` is the
-    window, for decayed aggregates two epochs.
+    window, for decayed aggregates two epochs. With `windows` above 1 the windows just before are read too.
     """
 
     name: str
@@ -62,10 +65,19 @@ class Aggregate(Struct, frozen=True):
     tile_ms: int
     span_ms: int
     half_life_ms: int = 0
+    windows: int = 1
+
+    @property
+    def reach_ms(self) -> int:
+        """How far back it reads."""
+        return self.windows * self.span_ms
 
 
 class Sequence(Struct, frozen=True):
-    """A feature finished from the newest `limit` rows by (event time, event id), none older than `window_ms`."""
+    """A feature finished from the newest `limit` rows by (event time, event id), none older than `window_ms`.
+
+    `first` keeps the oldest instead; `count_distinct` keeps a value once, at its newest time.
+    """
 
     name: str
     function: SequenceFunction

@@ -7,7 +7,8 @@ from lang.errors import Halt, Report
 from lang.expr import ColumnType
 from lang.layout import Wanted
 from lang.plan import Derived, Feature, FeatureKind, Rollup, Sequence
-from lang.plan_measure import MeasurePlanner, named
+from lang.plan_call import named
+from lang.plan_measure import MeasurePlanner
 from lang.resolve import Resolver
 from lang.tree import GroupTree, Measure, Name, Ranking
 

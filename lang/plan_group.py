@@ -43,7 +43,7 @@ def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Gro
     features = FeaturePlanner(tree, report, entity)
     features.plan(resolver)
     families, aggregates = lay_out(features.wanted, taken={*entity, "size_ms", "start_ms", "n", "as_of"})
-    spans = [each.span_ms for each in features.wanted] + [each.window_ms or 0 for each in features.sequences]
+    spans = [each.reach_ms for each in features.wanted] + [each.window_ms or 0 for each in features.sequences]
     return Group(
         name=tree.name.text,
         version=header.read("version", lambda cursor: cursor.integer("a whole number"), 1),

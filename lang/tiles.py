@@ -15,7 +15,8 @@ class TileStore:
     def __init__(self, group: Group) -> None:
         self._group = group
         self._tiles: dict[Key, dict[tuple[int, int], TileRow]] = {}
-        self._rows: dict[Key, dict[tuple[str, int, str], SequenceRow]] = {}
+        self._rows: dict[Key, dict[tuple[str, str, int, str], SequenceRow]] = {}
+        self._functions = {sequence.name: sequence.function for sequence in group.sequences}
 
     def put(self, rows: Many[TileRow | SequenceRow]) -> None:
         """Upsert rows; those of one tile in the order the fold gave them."""
@@ -23,8 +24,7 @@ class TileStore:
             if isinstance(row, TileRow):
                 self._tiles.setdefault(row.key, {})[row.size_ms, row.start_ms] = row
             else:
-                place = (row.sequence, row.occurred_at, row.event_id)
-                self._rows.setdefault(row.key, {})[place] = row
+                self._keep(row)
 
     def read(self, keys: Many[Key], *, at_ms: int) -> Merged:
         """The features of these keys, rollups left out."""
@@ -39,6 +39,15 @@ class TileStore:
         owner = np.array([place[key[0]] for key in keys], dtype=np.int64)
         merged = self.read(keys, at_ms=at_ms)
         return rank(rollup, merged, owner=owner, members=[key[1] for key in keys], owners=len(owners))
+
+    def _keep(self, row: SequenceRow) -> None:
+        rows = self._rows.setdefault(row.key, {})
+        if self._functions[row.sequence] != "count_distinct":
+            rows[row.sequence, "", row.occurred_at, row.event_id] = row
+            return
+        place = (row.sequence, row.payload, 0, "")
+        if place not in rows or rows[place].occurred_at < row.occurred_at:
+            rows[place] = row
 
     def _tile_block(self, family: int, keys: Many[Key]) -> TileBlock:
         sizes = self._group.families[family].sizes_ms
@@ -60,7 +69,8 @@ class TileStore:
         found: list[tuple[int, SequenceRow]] = []
         for index, key in enumerate(keys):
             rows = [row for row in self._rows.get(key, {}).values() if row.sequence == sequence]
-            rows.sort(key=lambda row: (row.occurred_at, row.event_id), reverse=True)
+            newest_first = self._functions[sequence] != "first"
+            rows.sort(key=lambda row: (row.occurred_at, row.event_id), reverse=newest_first)
             found += [(index, row) for row in rows]
         return SequenceBlock(
             np.array([index for index, _ in found], dtype=np.int64),

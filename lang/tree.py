@@ -33,10 +33,11 @@ class Option(Struct, frozen=True):
 
 
 class Argument(Struct, frozen=True):
-    """An argument of an aggregate, `name` only where written `name => value`."""
+    """An argument of an aggregate, `name` only where written `name => value`; `distinct` after DISTINCT."""
 
     value: Sql
     name: Name | None = None
+    distinct: bool = False
 
 
 class Measure(Struct, frozen=True):

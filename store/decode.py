@@ -23,13 +23,14 @@ class TileWrite(Struct, frozen=True):
 
 
 class SequenceWrite(Struct, frozen=True):
-    """One row of a sequence: its ZSET, score and member; `limit` newest rows are kept."""
+    """One row of a sequence: its ZSET, score and member; the newest (or `oldest`) `limit` rows are kept."""
 
     key: str
     occurred_at: int
     member: bytes
     limit: int
     as_of: int
+    oldest: bool = False
 
 
 class TileDecoder:
@@ -72,18 +73,21 @@ class SequenceDecoder:
     def __init__(self, group: Group) -> None:
         self.group = group
         self._contracts = sequence_contracts(group)
-        self._limits = {sequence.name: sequence.limit for sequence in group.sequences}
+        self._sequences = {sequence.name: sequence for sequence in group.sequences}
 
     def decode(self, payload: bytes) -> SequenceWrite:
         """The write that a sequence row asks for."""
         row = self._contracts.value.decode(payload)
         owner, _ = entity_of(self.group, row)
+        sequence = self._sequences[row["sequence"]]
+        event_id = "" if sequence.function == "count_distinct" else row["event_id"]  # one member a value
         return SequenceWrite(
-            sequence_key(self.group.name, self.group.version, owner, row["sequence"]),
+            sequence_key(self.group.name, self.group.version, owner, sequence.name),
             row["occurred_at"],
-            pack_member(row["event_id"], row["payload"] or ""),
-            self._limits[row["sequence"]],
+            pack_member(event_id, row["payload"] or ""),
+            sequence.limit,
             row["as_of"],
+            oldest=sequence.function == "first",
         )
 
 

@@ -80,7 +80,8 @@ class FeatureReader:
                     pipeline.hgetall(tiles_key(group.name, group.version, owner))
                 for sequence in group.sequences:
                     key = sequence_key(group.name, group.version, owner, sequence.name)
-                    pipeline.zrevrange(key, 0, sequence.limit - 1, withscores=True)
+                    newest_first = sequence.function != "first"
+                    pipeline.zrange(key, 0, sequence.limit - 1, desc=newest_first, withscores=True)
         replies = iter(cast("list[object]", pipeline.execute()))
         found: list[Values] = []
         for each in wanted:

@@ -35,7 +35,7 @@ def spans_of(group: Group) -> Spans:
     """
     span_ms: dict[int, int] = {}
     for aggregate in group.aggregates:
-        span_ms[aggregate.tile_ms] = max(span_ms.get(aggregate.tile_ms, 0), aggregate.span_ms)
+        span_ms[aggregate.tile_ms] = max(span_ms.get(aggregate.tile_ms, 0), aggregate.reach_ms)
     back_ms = group.retain_ms - max(span_ms.values(), default=group.retain_ms)
     kept_ms = {size: span + back_ms for size, span in span_ms.items()}
     return Spans(group.retain_ms, kept_ms, 2 * sum(kept // size + 1 for size, kept in kept_ms.items()))
@@ -87,16 +87,18 @@ class Writer:
         self, pipeline: "Pipeline", sequences: Iterable[tuple[Spans, SequenceWrite]], clock: int
     ) -> None:
         rows: dict[str, dict[bytes, int]] = defaultdict(dict)
-        limits: dict[str, tuple[int, int]] = {}
+        last: dict[str, SequenceWrite] = {}
+        ends_at: dict[str, int] = defaultdict(int)
         for span, row in sequences:
-            rows[row.key][row.member] = row.occurred_at
-            ends_at = max(limits.get(row.key, (0, 0))[1], row.occurred_at + span.retain_ms)
-            limits[row.key] = (row.limit, ends_at)
+            members = rows[row.key]
+            members[row.member] = max(members.get(row.member, 0), row.occurred_at)
+            ends_at[row.key] = max(ends_at[row.key], row.occurred_at + span.retain_ms)
+            last[row.key] = row
         for key, members in rows.items():
-            limit, ends_at = limits[key]
-            pipeline.zadd(key, members)
-            pipeline.zremrangebyrank(key, 0, -(limit + 1))
-            pipeline.pexpire(key, _life_ms(key, ends_at - clock))
+            pipeline.zadd(key, members, gt=True)  # a value seen again moves forward, never back
+            excess = (last[key].limit, -1) if last[key].oldest else (0, -(last[key].limit + 1))
+            pipeline.zremrangebyrank(key, *excess)
+            pipeline.pexpire(key, _life_ms(key, ends_at[key] - clock))
 
 
 def _life_ms(key: str, life_ms: int) -> int:

@@ -10,6 +10,11 @@ CREATE TEMPORARY TABLE `tiles_everything_v1` (
   `odd_1h_sum` DOUBLE,
   `value_min_1h_min` DOUBLE,
   `value_max_24h_max` DOUBLE,
+  `value_variance_1h_squares` DOUBLE,
+  `position_stddev_24h_sum` DOUBLE,
+  `position_stddev_24h_squares` DOUBLE,
+  `position_stddev_24h_count` BIGINT,
+  `hits_decayed_count` DOUBLE,
   `heat_decayed_sum` DOUBLE,
   `ewma_decayed_sum` DOUBLE,
   `ewma_decayed_count` DOUBLE,
@@ -38,6 +43,11 @@ SELECT
   SUM(CAST(((CAST(`position` AS BIGINT) * 2) - 1) AS DOUBLE)) FILTER (WHERE ((`value` > 0) OR (CAST(`position` AS BIGINT) IS NULL))),
   MIN(CAST(`value` AS DOUBLE)),
   MAX(CAST(`value` AS DOUBLE)),
+  SUM(CAST(`value` AS DOUBLE) * CAST(`value` AS DOUBLE)),
+  SUM(CAST(CAST(`position` AS BIGINT) AS DOUBLE)),
+  SUM(CAST(CAST(`position` AS BIGINT) AS DOUBLE) * CAST(CAST(`position` AS BIGINT) AS DOUBLE)),
+  COUNT(CAST(`position` AS BIGINT)),
+  CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE)
@@ -58,6 +68,11 @@ SELECT
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS BIGINT),
+  SUM(POWER(2e0, CAST(MOD(`occurred_at`, 9600000) AS DOUBLE) / 600000.0e0)),
   SUM(CAST(`value` AS DOUBLE) * POWER(2e0, CAST(MOD(`occurred_at`, 9600000) AS DOUBLE) / 600000.0e0)),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE)
@@ -79,6 +94,11 @@ SELECT
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS BIGINT),
+  CAST(NULL AS DOUBLE),
+  CAST(NULL AS DOUBLE),
   SUM(CAST(`value` AS DOUBLE) * POWER(2e0, CAST(MOD(`occurred_at`, 57600000) AS DOUBLE) / 3600000.0e0)),
   SUM(CASE WHEN `value` IS NOT NULL THEN POWER(2e0, CAST(MOD(`occurred_at`, 57600000) AS DOUBLE) / 3600000.0e0) END)
 FROM `readings_clean`
@@ -94,6 +114,36 @@ INSERT INTO `sequences_everything_v1`
 SELECT `item_id`, 'positions', `occurred_at`, `event_id`, `received_at`, CAST(CAST(`position` AS BIGINT) AS STRING)
 FROM `readings_clean`
 WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90) AND CAST(CAST(`position` AS BIGINT) AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_everything_v1`
+SELECT `item_id`, 'people_1h', `occurred_at`, `event_id`, `received_at`, CAST(`user_id` AS STRING)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90) AND CAST(`user_id` AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_everything_v1`
+SELECT `item_id`, 'people_24h', `occurred_at`, `event_id`, `received_at`, CAST(`user_id` AS STRING)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90) AND CAST(`user_id` AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_everything_v1`
+SELECT `item_id`, 'places_24h', `occurred_at`, `event_id`, `received_at`, CAST(CAST(`position` AS BIGINT) AS STRING)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND ((COALESCE(`value`, 0) < 90) AND (`event_type` = 'click')) AND CAST(CAST(`position` AS BIGINT) AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_everything_v1`
+SELECT `item_id`, 'value_last', `occurred_at`, `event_id`, `received_at`, CAST(`value` AS STRING)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND ((COALESCE(`value`, 0) < 90) AND (`event_type` = 'click')) AND CAST(`value` AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_everything_v1`
+SELECT `item_id`, 'position_last_1h', `occurred_at`, `event_id`, `received_at`, CAST(CAST(`position` AS BIGINT) AS STRING)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90) AND CAST(CAST(`position` AS BIGINT) AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_everything_v1`
+SELECT `item_id`, 'value_first', `occurred_at`, `event_id`, `received_at`, CAST(`value` AS STRING)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90) AND CAST(`value` AS STRING) IS NOT NULL;
 
 INSERT INTO `sequences_everything_v1`
 SELECT `item_id`, 'idle_s', `occurred_at`, `event_id`, `received_at`, ''

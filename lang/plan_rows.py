@@ -1,0 +1,82 @@
+"""One aggregate of SELECT that is finished from rows: the newest, the oldest, or the different ones."""
+
+from typing import Literal
+
+from lang.duration import Duration
+from lang.errors import Report
+from lang.expr import Constant, Expr
+from lang.plan import Sequence
+from lang.plan_call import CallReader, named
+from lang.resolve import Resolver
+from lang.tree import Measure, Sql
+
+ROW_AGGREGATES = ("last_n", "last", "first", "seconds_since_last")
+_MOST_ROWS = 1_000
+
+
+class RowPlanner:
+    """Checks measures against a source's columns; what is wrong is noted and raises Halt."""
+
+    def __init__(self, report: Report, resolver: Resolver) -> None:
+        self._report = report
+        self._resolver = resolver
+        self._call = CallReader(report, resolver)
+
+    def plan(self, measure: Measure, function: str, window: Duration | None) -> Sequence:
+        """One of ROW_AGGREGATES over one of its windows, None where it names none."""
+        if function == "last_n":
+            return self._last_n(measure, window)
+        if function == "last" or function == "first":
+            return self._end(measure, function, window)
+        self._call.arguments(measure, plain=0)
+        self._call.no_window(measure)
+        return Sequence(measure.alias.text, "seconds_since_last", None, self._call.filter(measure), 1)
+
+    def distinct(self, measure: Measure, function: str, window: Duration | None) -> Sequence:
+        """An aggregate of DISTINCT values."""
+        if function != "count":
+            cause = f"{function}(DISTINCT …) is not keepable: only counts of distinct values are"
+            self._report.halt("F104", measure.function.span, cause=cause, fix="write count(DISTINCT x)")
+        if window is None:
+            cause = "a distinct count without a window would run forever and never forget"
+            self._report.halt("F104", measure.function.span, cause=cause, fix="add OVER 24h")
+        (argument,) = self._call.arguments(measure, plain=1)
+        expression = self._keepable(argument, "count(DISTINCT …)")
+        name = named(measure.alias.text, window)
+        return Sequence(name, "count_distinct", expression, self._call.filter(measure), _MOST_ROWS, window.length_ms)
+
+    def _end(self, measure: Measure, function: Literal["last", "first"], window: Duration | None) -> Sequence:
+        (argument,) = self._call.arguments(measure, plain=1)
+        expression = self._resolver.number(argument)
+        if function == "first" and window is not None:
+            cause = "the first of a window changes as the window moves: all of its rows would have to be kept"
+            self._report.halt("F104", measure.function.span, cause=cause, fix="leave OVER out, or use min")
+        window_ms = window.length_ms if window else None
+        return Sequence(
+            named(measure.alias.text, window), function, expression, self._call.filter(measure), 1, window_ms
+        )
+
+    def _keepable(self, argument: Sql, function: str) -> Expr:
+        """What is kept as text in a row."""
+        expression = self._resolver.resolve(argument)
+        if expression.type not in ("STRING", "BIGINT", "INT"):
+            self._report.halt(
+                "F140",
+                argument.span,
+                cause=f"{function} keeps text and whole numbers, this is {expression.type}",
+                fix="give a STRING or BIGINT column",
+            )
+        return expression
+
+    def _last_n(self, measure: Measure, window: Duration | None) -> Sequence:
+        argument, count = self._call.arguments(measure, plain=2)
+        expression, limit = self._keepable(argument, "last_n"), self._resolver.resolve(count)
+        if not isinstance(limit, Constant) or not isinstance(limit.value, int) or not 0 < limit.value <= _MOST_ROWS:
+            self._report.halt(
+                "F140",
+                count.span,
+                cause=f"last_n keeps a fixed number of rows, found {count.text}",
+                fix=f"give a whole number from 1 to {_MOST_ROWS}",
+            )
+        name, window_ms = named(measure.alias.text, window), window.length_ms if window else None
+        return Sequence(name, "last_n", expression, self._call.filter(measure), limit.value, window_ms)
