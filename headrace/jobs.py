@@ -5,46 +5,57 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
+from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY, Endpoints, Layout
+from store.versions import read_versions
 
-JOBS = ("ingest", "features", "samples")
+JOBS = ("ingest", "features", "samples")  # of a new stack; versions applied later have jobs of their own
 FEATURES = REPOSITORY / "features"
 
 
-def checkpoints(layout: Layout, job: str) -> Path:
-    """Folder of a job's checkpoints."""
-    return layout.checkpoints / job
+def checkpoints(layout: Layout, job: str, *, from_ms: int = 0) -> Path:
+    """Folder of a job's checkpoints. One that reads the log from another point on starts without state."""
+    return layout.checkpoints / (f"{job}-from-{from_ms}" if from_ms else job)
 
 
-def newest_checkpoint(layout: Layout, job: str) -> str | None:
-    """The newest complete checkpoint of a job, as a URI; None before its first one."""
-    found = list(checkpoints(layout, job).glob("*/chk-*/_metadata"))
+def newest_checkpoint(folder: Path) -> str | None:
+    """The newest complete checkpoint of a job's folder, as a URI; None before its first one."""
+    found = list(folder.glob("*/chk-*/_metadata"))
     return max(found, key=lambda path: path.stat().st_mtime).parent.as_uri() if found else None
 
 
 def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None:
-    """Submit jobs, each from its newest checkpoint if there is one."""
+    """Submit jobs, each from its newest checkpoint if there is one.
+
+    Raises:
+        EnvironmentProblem: no version is computed by a job of this name.
+    """
     from jobs import environment, features, ingest, samples  # the Flink client is heavy: only who submits pays
 
-    pace = endpoints.pace
-    submitters = {
-        "ingest": (ingest.submit, pace.ingest_ms),
-        "features": (features.submit, pace.features_ms),
-        "samples": (samples.submit, pace.samples_ms),
-    }
+    pace, versions = endpoints.pace, read_versions(endpoints.bootstrap)
+    submitters = {"ingest": (ingest.submit, pace.ingest_ms), "samples": (samples.submit, pace.samples_ms)}
     for name in names:
-        start, checkpoint_ms = submitters[name]
+        groups = versions.computed_by(name)
+        if name not in submitters and not groups:
+            message = f"no job {name!r}: topic control knows {', '.join((*submitters, *versions.jobs()))}"
+            raise EnvironmentProblem(message)
+        from_ms = versions.reads_from(name)
+        folder = checkpoints(layout, name, from_ms=from_ms)
+        compute = partial(features.compute, groups, from_ms=from_ms)
+        start, checkpoint_ms = submitters.get(name, (compute, pace.features_ms))
         start(
             environment.JobSettings(
                 bootstrap=endpoints.bootstrap,
                 features=FEATURES,
+                name=name,
                 checkpoint_ms=checkpoint_ms,
-                checkpoints=checkpoints(layout, name).as_uri(),
+                checkpoints=folder.as_uri(),
                 wait_ms=pace.wait_ms,
                 correction_ms=pace.correction_ms,
-                restore=newest_checkpoint(layout, name),
+                restore=newest_checkpoint(folder),
                 cluster=f"127.0.0.1:{endpoints.flink_rest}",
             )
         )

@@ -14,6 +14,9 @@ from headrace import flink, supervisor
 from headrace.flink import FlinkRest
 from headrace.jobs import JOBS
 from headrace.layout import Endpoints, Layout
+from schemas.topics import CONTROL_TOPIC
+from store.tail import Tail
+from store.versions import Versions
 
 PERIOD_S = 2.0
 _SUBMIT_LIMIT_S = 120
@@ -21,12 +24,20 @@ _SUBMIT_LIMIT_S = 120
 _CLIENT_JVM = "-Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
-def missing_jobs(rest: FlinkRest) -> tuple[str, ...]:
+def missing_jobs(rest: FlinkRest, versions: Versions) -> tuple[str, ...]:
     """Jobs that should run and do not; none while there is no TaskManager to run them."""
     if not rest.slots():
         return ()
     present = rest.jobs()
-    return tuple(name for name in JOBS if name not in present)
+    wanted = dict.fromkeys((*JOBS, *versions.jobs()))
+    return tuple(name for name in wanted if name not in present)
+
+
+def end_retired(rest: FlinkRest, versions: Versions) -> None:
+    """Cancel the jobs of versions that are gone; a job that the registry never named is none of ours."""
+    for name, (job_id, _) in rest.jobs().items():
+        if name in versions.ended:
+            rest.cancel(job_id)
 
 
 def submit_in_client(layout: Layout, names: tuple[str, ...]) -> None:
@@ -42,11 +53,13 @@ def submit_in_client(layout: Layout, names: tuple[str, ...]) -> None:
 
 def keep(layout: Layout, endpoints: Endpoints, *, stop: threading.Event) -> None:
     """Look every two seconds, until told to stop."""
-    rest = FlinkRest(endpoints.flink_url)
+    rest, registry, versions = FlinkRest(endpoints.flink_url), Tail(endpoints.bootstrap, CONTROL_TOPIC), Versions()
     while not stop.wait(PERIOD_S):
         supervisor.record(layout)
+        versions = versions.after(message.value() for message in registry.read(0.1))
         try:
-            missing = missing_jobs(rest)
+            end_retired(rest, versions)
+            missing = missing_jobs(rest, versions)
         except httpx.HTTPError:
             continue  # no JobManager at the moment: supervisord brings it back
         if missing:

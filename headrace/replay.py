@@ -49,11 +49,11 @@ class Served:
         entries = [(hash64(item.item_id), hash64(item.category), item) for item in recording.items]
         catalogue = catalogues.build(entries)
         nothing = np.full((len(catalogue), len(heat.COLUMNS)), np.nan)
-        features = heat.build(catalogue, nothing, swept_at=0)
-        self._state = ServingState(catalogue=catalogue, features=features, models={})
+        features = heat.build(catalogue, nothing, group=plan.group(heat.GROUP), swept_at=0)
+        self._state = ServingState(plan=plan, catalogue=catalogue, features=features, models={})
         self._items = {item.item_id: item for item in recording.items}
         self._shelf = Shelf(plan)
-        self._hydrator = Hydrator(cast(FeatureReader, self._shelf), plan)  # it reads as the reader does
+        self._hydrator = Hydrator(cast(FeatureReader, self._shelf))  # it reads as the reader does
         self._plan = plan
         self._group = plan.group(heat.GROUP)
         self._versions = {group.name: group.version for group in plan.groups}
@@ -70,7 +70,7 @@ class Served:
             seed=0,
             arm=ARM,
         )
-        query = structs.replace(query, user=self._hydrator.hydrate(query, Faults()))
+        query = structs.replace(query, user=self._hydrator.hydrate(query, self._plan, Faults()))
         ids = np.array([hash64(visit.item_id)])
         candidates = Candidates(ids=ids, found_by=np.zeros(1, np.int64), places=self._state.catalogue.find(ids)[0])
         (found,) = self._shelf.read([Wanted(self._group, [visit.item_id])], at_ms=visit.at_ms)

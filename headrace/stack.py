@@ -16,12 +16,12 @@ from confluent_kafka.admin import AdminClient
 from headrace import flink, kafka, redis_server, supervisor
 from headrace.jobs import FEATURES, JOBS
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Endpoints, Layout, Pace
+from headrace.lifecycle import seed
 from headrace.ports import choose_endpoints
 from headrace.supervisor import Program, Supervisor
 from headrace.wait import wait_until
 from lang.load import load_plan
-from lang.plan import Plan
-from schemas.topics import TOPICS, Topic, sequence_topic, tile_topic
+from schemas.topics import TOPICS
 
 _ENGINES_DEADLINE_S = 90.0
 Say: TypeAlias = Callable[[str], None]
@@ -75,17 +75,11 @@ def start_engines(
     flink.configure(layout, endpoints)
     keeper.start([*engines(layout, endpoints), *ours(layout, endpoints)])
     wait_for_engines(layout, endpoints)
-    created = kafka.create_topics(endpoints.bootstrap, (*TOPICS, *feature_topics(load_plan(FEATURES))))
-    say(f"{len(created)} topics created" if created else "topics are as the registry says")
+    created = kafka.create_topics(endpoints.bootstrap, TOPICS)
+    say(f"{len(created)} topics created" if created else "topics are as schemas/topics.py says")
+    seed(endpoints, load_plan(FEATURES))
     supervisor.record(layout)
     return endpoints
-
-
-def feature_topics(plan: Plan) -> tuple[Topic, ...]:
-    """The topics of every group's tiles and sequences."""
-    tiles = [tile_topic(g.name, g.version, retain_ms=g.retain_ms) for g in plan.groups if g.families]
-    sequences = [sequence_topic(g.name, g.version, retain_ms=g.retain_ms) for g in plan.groups if g.sequences]
-    return (*tiles, *sequences)
 
 
 def wait_for_engines(layout: Layout, endpoints: Endpoints) -> None:
@@ -115,7 +109,7 @@ def line(layout: Layout, endpoints: Endpoints) -> list[Program]:
     rhythm = ("--cadence-s", pace.cadence_s, "--snapshot-s", pace.snapshot_s, "--wait-s", pace.wait_ms // 1000)
     return [
         own_process(layout, endpoints, "keeper", "headrace.keeper"),
-        own_process(layout, endpoints, "loader", "store.loader", *kafka_address, *redis_address, *features),
+        own_process(layout, endpoints, "loader", "store.loader", *kafka_address, *redis_address),
         yielding(
             own_process(
                 layout, endpoints, "learner", "learner", *kafka_address, "--artefacts", artefacts, *map(str, rhythm)

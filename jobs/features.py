@@ -9,6 +9,8 @@ Operators in order (the SQL of each group comes from its plan, see lang/flink_sq
 No windows, watermarks or timers: a tile is re-emitted whole when a late event changes it.
 """
 
+from collections.abc import Sequence
+
 from pyflink.table import StatementSet
 
 from jobs import tables
@@ -16,7 +18,7 @@ from jobs.environment import JobSettings, from_command_line, table_environment
 from lang.clean import clean_topic, contract
 from lang.flink_sql import TopicTable, statements
 from lang.load import load_plan
-from lang.plan import Plan
+from lang.plan import Group
 
 JOB = "features"
 SOURCE_TABLE = "clean"
@@ -43,20 +45,24 @@ def sink_options(table: TopicTable, bootstrap: str) -> str:
     return tables.options({"connector": "upsert-kafka"} | shared | flush)
 
 
-def build(plan: Plan, settings: JobSettings) -> StatementSet:
-    """One job for every group of the plan, ready to execute or to explain."""
+def build(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -> StatementSet:
+    """One job for groups of one source, ready to execute or to explain; `from_ms` is the append time to read from."""
     environment = table_environment(JOB, settings)
     for key, value in _OPTIONS.items():
         environment.get_config().set(key, value)
-    longest = max(group.retain_ms for group in plan.groups)
+    longest = max(group.retain_ms for group in groups)
     environment.get_config().set("table.exec.state.ttl", f"{longest} ms")
-    source = plan.groups[0].source
-    clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=JOB) | {"format": "avro"}
+    source = groups[0].source
+    clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=settings.name or JOB) | {
+        "format": "avro"
+    }
+    if from_ms:
+        clean |= {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(from_ms)}
     environment.execute_sql(
         f"CREATE TEMPORARY TABLE {SOURCE_TABLE} ({tables.columns(contract(source))}) WITH ({tables.options(clean)})"
     )
     statement_set = environment.create_statement_set()
-    for group in plan.groups:
+    for group in groups:
         sql = statements(
             group,
             source_table=SOURCE_TABLE,
@@ -69,9 +75,14 @@ def build(plan: Plan, settings: JobSettings) -> StatementSet:
     return statement_set
 
 
-def submit(settings: JobSettings) -> None:
+def compute(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -> None:
     """Start the job on the cluster that the settings name."""
-    build(load_plan(settings.features), settings).execute()
+    build(groups, settings, from_ms=from_ms).execute()
+
+
+def submit(settings: JobSettings) -> None:
+    """Start the job for every group of the settings' folder."""
+    compute(load_plan(settings.features).groups, settings)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def options(settings: Mapping[str, str]) -> str:
 def read_committed(bootstrap: str, topic: str, *, group: str) -> dict[str, str]:
     """Options of a source that sees committed records only, from the start of the topic.
 
-    No offsets are committed: where a job goes on stands in its checkpoint.
+    Where a job goes on stands in its checkpoint; the offsets it commits with each only tell others how far it is.
     """
     return {
         "connector": "kafka",

@@ -1,14 +1,19 @@
-"""Background thread: topic `control` → aliases. A decision holds from when it has been read back, everywhere alike."""
+"""Background thread: topic `control` → aliases of models, and the feature versions that answer.
+
+A decision holds from when it has been read back, everywhere alike.
+"""
 
 import threading
 import time
 
+from lang.plan import Plan
 from schemas.control import CONTROL, Control
 from schemas.topics import CONTROL_TOPIC
 from serving.outlet import Letter
 from serving.pins import Pins
 from serving.state import LIVE, Live
-from serving.tail import Tail
+from store.tail import Tail
+from store.versions import Versions, control_of
 
 PREFIX = "alias/"
 PIN = "pin"
@@ -22,6 +27,7 @@ class ControlReader:
         self._live = live
         self._pins = pins
         self.aliases: dict[str, str] = {}
+        self._versions = Versions()
         self.missing: set[str] = set()
 
     def run(self, bootstrap: str, stop: threading.Event) -> None:
@@ -38,11 +44,11 @@ class ControlReader:
             tail.close()
 
     def take(self, payload: bytes | None) -> None:
-        """Fold one record; what is no pin of an alias is for others to read."""
-        try:
-            control = Control(**CONTROL.decode(payload or b""))
-        except (EOFError, LookupError, ValueError, TypeError):  # fastavro has no error of its own
+        """Fold one record; what speaks of other things is for others to read."""
+        control = control_of(payload)
+        if control is None:
             return
+        self._versions = self._versions.taken(control)
         alias = control.name.removeprefix(PREFIX)
         version = control.arguments.get("version")
         if control.action == PIN and control.name.startswith(PREFIX) and alias != LIVE and version:
@@ -50,6 +56,9 @@ class ControlReader:
 
     def carry_out(self) -> None:
         """Put every alias's model in service. One that is neither in memory nor on disk leaves its alias as it was."""
+        plan, groups = self._live.state.plan, self._versions.answering()
+        if groups and groups != plan.groups:
+            self._live.answer_by(Plan(plan.sources, groups))
         for alias, version in self.aliases.items():
             now = self._live.state.models.get(alias)
             if (now is not None and now.version == version) or version in self.missing:

@@ -18,7 +18,7 @@ from schemas.http import AppliedVersion
 from schemas.topics import MODEL_DELTAS
 from serving import snapshot
 from serving.state import LIVE, Live
-from serving.tail import Tail
+from store.tail import Tail
 
 _POLL_S = 0.1
 _PARTITION = "0"  # `samples` has one partition

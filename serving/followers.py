@@ -38,21 +38,23 @@ class Joint(Struct, frozen=True):
 class Followers:
     """Reads group `item_next` for those items that are not at hand."""
 
-    def __init__(self, reader: FeatureReader, group: Group) -> None:
+    def __init__(self, reader: FeatureReader) -> None:
         self._reader = reader
-        self._group = group
+        self._version = 0
         self._held: dict[str, Following] = {}
 
-    def of(self, items: Sequence[str], *, at_ms: int) -> Joint:
-        """Followers of all `items`, strengths summed; at most one round trip.
+    def of(self, items: Sequence[str], *, group: Group, at_ms: int) -> Joint:
+        """Followers of all `items` by one version of the group, strengths summed; at most one round trip.
 
         Raises:
             redis.RedisError: the store did not answer.
         """
+        if group.version != self._version:
+            self._version, self._held = group.version, {}
         known = {item: held for item in items if (held := self._held.get(item)) and _is_fresh(held, at_ms)}
         absent = [item for item in dict.fromkeys(items) if item not in known]
         if absent:
-            (found,) = self._reader.read([Wanted(self._group, absent)], at_ms=at_ms)
+            (found,) = self._reader.read([Wanted(group, absent)], at_ms=at_ms)
             for item, ranking in zip(absent, found.rollups["next_items"], strict=True):
                 strength = np.array([value for _, value in ranking], np.float64)
                 known[item] = Following(ids_of([member for member, _ in ranking]), strength, at_ms)

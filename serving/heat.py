@@ -3,6 +3,7 @@
 import numpy as np
 from msgspec import Struct
 
+from lang.plan import Group
 from models.axes import Doubles, Flags, Ids, Indexes
 from models.inputs import ITEM_INPUTS
 from serving.catalogue import Catalogue
@@ -19,11 +20,13 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
     """Finished features of N items, by ascending id.
 
     Attributes:
+        version: of the group they were read from, by its name.
         values: [N, K] in the order of `COLUMNS`, NaN where the store has nothing of the item.
         swept_at: when the sweep began, ms; 0 before the first.
         hot: ids by falling heat; `hot_in` the same by category.
     """
 
+    version: dict[str, int]
     ids: Ids
     values: Doubles
     swept_at: int
@@ -34,7 +37,7 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
     def empty(cls) -> "ItemFeatures":
         """Before the first sweep."""
         none = np.zeros(0, np.int64)
-        return cls(ids=none, values=np.zeros((0, len(COLUMNS))), swept_at=0, hot=none, hot_in={})
+        return cls(version={}, ids=none, values=np.zeros((0, len(COLUMNS))), swept_at=0, hot=none, hot_in={})
 
     @property
     def known(self) -> bool:
@@ -58,7 +61,7 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
         return (self.ids[places] != ids) | ~(self.values[places, _SEEN] >= FEW_IMPRESSIONS)
 
 
-def build(catalogue: Catalogue, values: Doubles, *, swept_at: int) -> ItemFeatures:
+def build(catalogue: Catalogue, values: Doubles, *, group: Group, swept_at: int) -> ItemFeatures:
     """Features of the catalogue's items. values [N, K]."""
     heat = np.nan_to_num(values[:, _HEAT])
     order = _falling(heat, catalogue)
@@ -69,7 +72,12 @@ def build(catalogue: Catalogue, values: Doubles, *, swept_at: int) -> ItemFeatur
         for code, name in enumerate(catalogue.category_names)
     }
     return ItemFeatures(
-        ids=catalogue.ids, values=values, swept_at=swept_at, hot=catalogue.ids[order[:_HOT]], hot_in=hot_in
+        version={group.name: group.version},
+        ids=catalogue.ids,
+        values=values,
+        swept_at=swept_at,
+        hot=catalogue.ids[order[:_HOT]],
+        hot_in=hot_in,
     )
 
 

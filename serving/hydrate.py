@@ -15,28 +15,25 @@ from serving.query import Faults, Query, Taste, User, ids_of
 from store.reader import FeatureReader, Values, Wanted
 
 AFTER = 5  # newest different items of the history whose followers are asked for
-_RECENT = "user_recent"
+_RECENT, _TASTE, _NEXT = "user_recent", "user_category", "item_next"
 _NUMBERS = tuple(name for name in USER_INPUTS if name.startswith(f"{_RECENT}."))
 
 
 class Hydrator:
     """Reads users. Raises nothing: a store that does not answer gives an unknown user at L3."""
 
-    def __init__(self, reader: FeatureReader, plan: Plan) -> None:
+    def __init__(self, reader: FeatureReader) -> None:
         self._reader = reader
-        self._recent = plan.group(_RECENT)
-        self._taste = plan.group("user_category")
-        self._followers = Followers(reader, plan.group("item_next"))
+        self._followers = Followers(reader)
 
-    def hydrate(self, query: Query, faults: Faults) -> User:
-        """The user of a query at its time."""
+    def hydrate(self, query: Query, plan: Plan, faults: Faults) -> User:
+        """The user of a query at its time, by the versions of a plan."""
         try:
-            recent, taste = self._reader.read(
-                [Wanted(self._recent, [query.user_id]), Wanted(self._taste, [query.user_id])], at_ms=query.at_ms
-            )
+            wanted = [Wanted(plan.group(name), [query.user_id]) for name in (_RECENT, _TASTE)]
+            recent, taste = self._reader.read(wanted, at_ms=query.at_ms)
             history = recent.merged.lists["recent_items"][0]
             newest = list(dict.fromkeys(history))[:AFTER]
-            follow = self._followers.of(newest, at_ms=query.at_ms)
+            follow = self._followers.of(newest, group=plan.group(_NEXT), at_ms=query.at_ms)
         except redis.RedisError as error:
             faults.note(3, f"the feature store does not answer ({type(error).__name__}): no user state")
             return User.unknown()

@@ -8,7 +8,7 @@ from schemas.ids import hash64
 from schemas.topics import ITEMS
 from serving import catalogue
 from serving.state import Live
-from serving.tail import Tail
+from store.tail import Tail
 
 _POLL_S = 0.1
 _SWAP_EVERY_S = 1.0  # arrays are built anew whole: about 20 ms for 5,000 items, 0.3 s for 50,000

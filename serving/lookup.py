@@ -5,18 +5,19 @@ import time
 
 import redis
 
-from lang.plan import Feature, Group, Plan
+from lang.plan import Feature, Group
 from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
 from serving.problems import Fault, invalid, unavailable
+from serving.state import Live
 from store.reader import FeatureReader, Status, Values, Wanted
 
 
 class Lookup:
-    """Reads any group of the plan."""
+    """Reads any group, the version that answers."""
 
-    def __init__(self, reader: FeatureReader, plan: Plan) -> None:
+    def __init__(self, reader: FeatureReader, live: Live) -> None:
         self._reader = reader
-        self._plan = plan
+        self._live = live
 
     def read(self, name: str, key: str) -> FeaturesAnswer:
         """Every feature of a group for a key; the columns of a longer key are separated by `:`.
@@ -24,31 +25,34 @@ class Lookup:
         Raises:
             Fault: no such group, a key of the wrong length, or a store that does not answer.
         """
-        group = self._group(name)
-        parts = key.split(":", len(group.entity) - 1)
-        if len(parts) != len(group.entity) or not all(parts):
-            detail = f"The key {key!r} has {len(parts)} columns; {name} is kept by {', '.join(group.entity)}."
-            mend = f"Ask for /v1/features/{name}/{':'.join(column.upper() for column in group.entity)}."
-            raise invalid(detail, mend=mend)
-        at = time.time_ns() // 1_000_000
-        try:
-            (values,) = self._reader.read([Wanted(group, [parts[0]])], at_ms=at)
-        except redis.RedisError as error:
-            detail = f"The feature store does not answer ({type(error).__name__})."
-            raise unavailable(detail) from error
-        return FeaturesAnswer(
-            group=group.name,
-            version=group.version,
-            key=dict(zip(group.entity, parts, strict=True)),
-            at=at,
-            features=_features(values, tuple(parts), at),
-        )
+        return answer(self._reader, self._group(name), key, at=time.time_ns() // 1_000_000)
 
     def _group(self, name: str) -> Group:
         try:
-            return self._plan.group(name)
+            return self._live.state.plan.group(name)
         except KeyError as error:
             raise _no_group(str(error.args[0])) from error
+
+
+def answer(reader: FeatureReader, group: Group, key: str, *, at: int) -> FeaturesAnswer:
+    """Every feature of one version for a key; raises as `Lookup.read` does."""
+    parts = key.split(":", len(group.entity) - 1)
+    if len(parts) != len(group.entity) or not all(parts):
+        detail = f"The key {key!r} has {len(parts)} columns; {group.name} is kept by {', '.join(group.entity)}."
+        mend = f"Ask for {group.name}/{':'.join(column.upper() for column in group.entity)}."
+        raise invalid(detail, mend=mend)
+    try:
+        (values,) = reader.read([Wanted(group, [parts[0]])], at_ms=at)
+    except redis.RedisError as error:
+        detail = f"The feature store does not answer ({type(error).__name__})."
+        raise unavailable(detail) from error
+    return FeaturesAnswer(
+        group=group.name,
+        version=group.version,
+        key=dict(zip(group.entity, parts, strict=True)),
+        at=at,
+        features=_features(values, tuple(parts), at),
+    )
 
 
 def _no_group(detail: str) -> Fault:

@@ -6,7 +6,6 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from lang.plan import Plan
 from schemas.http import RecommendationAnswer
 from serving import explore, record, source
 from serving.filter import keep
@@ -32,10 +31,9 @@ class Exit(Protocol):
 class Pipeline:
     """Answers queries from the current state, which it pins once a request."""
 
-    def __init__(self, live: Live, hydrator: Hydrator, *, plan: Plan, outlet: Exit, experiment: str) -> None:
+    def __init__(self, live: Live, hydrator: Hydrator, *, outlet: Exit, experiment: str) -> None:
         self._live = live
         self._hydrator = hydrator
-        self._plan = plan
         self._outlet = outlet
         self._experiment = experiment
 
@@ -43,10 +41,10 @@ class Pipeline:
         """The slate for a query; the exposure is on its way when this returns."""
         state, faults = self._live.state, Faults()
         with watch.stage("hydrate"):
-            query = msgspec.structs.replace(query, user=self._hydrator.hydrate(query, faults))
+            query = msgspec.structs.replace(query, user=self._hydrator.hydrate(query, state.plan, faults))
         slate, removed = rank(query, state, faults, watch)
         with watch.stage("record"):
-            made_with = record.versions(slate, self._plan)
+            made_with = record.versions(slate)
             answer = record.answer(query, slate, made_with=made_with, faults=faults, experiment=self._experiment)
             served_at = time.time_ns() // 1_000_000
             if slate.slots:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from lang.plan import Plan
 from models.inputs import FEATURE_SET
 from schemas.exposures import EXPOSURE, Exposure
 from schemas.exposures import Slot as ServedSlot
@@ -27,13 +26,13 @@ class Slate(Struct, frozen=True, kw_only=True):
     ranker: ServedModel | None
 
 
-def versions(slate: Slate, plan: Plan) -> Versions:
-    """What the slate was made with."""
+def versions(slate: Slate) -> Versions:
+    """What the slate was made with; item features are those of the last sweep, a moment behind a new alias."""
     live = slate.state.models.get(LIVE)
     return Versions(
         model=slate.ranker.version if slate.ranker else "",
         index=live.version if live else "",
-        features={group.name: group.version for group in plan.groups},
+        features={group.name: group.version for group in slate.state.plan.groups} | slate.state.features.version,
         feature_set=FEATURE_SET,
     )
 

@@ -46,14 +46,15 @@ class Services(Struct, frozen=True, kw_only=True):
 
 def build(settings: Settings) -> Services:
     """The parts; nothing runs yet, and nothing was asked of Kafka or Redis."""
-    plan, live, outlet = load_plan(settings.features), Live(), Outlet(settings.bootstrap)
+    plan, outlet = load_plan(settings.features), Outlet(settings.bootstrap)
+    live = Live(plan)
     reader = FeatureReader(_client(settings.redis, _REQUEST_TIMEOUT_S))
     experiment = settings.config.experiment
     return Services(
         live=live,
         outlet=outlet,
-        pipeline=Pipeline(live, Hydrator(reader, plan), plan=plan, outlet=outlet, experiment=experiment.name),
-        lookup=Lookup(FeatureReader(_client(settings.redis, _SWEEP_TIMEOUT_S)), plan),
+        pipeline=Pipeline(live, Hydrator(reader), outlet=outlet, experiment=experiment.name),
+        lookup=Lookup(FeatureReader(_client(settings.redis, _SWEEP_TIMEOUT_S)), live),
         pins=Pins(settings.artefacts / settings.model / "pins", RankerConfig()),
         plan=plan,
         experiment=experiment,
@@ -67,7 +68,7 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     deltas = DeltaReader(live, name=settings.model, key=settings.key, folder=folder)
     control = ControlReader(live, services.pins)
     catalogue = CatalogueReader(bootstrap, live)
-    sweep = Sweep(FeatureReader(_client(settings.redis, _SWEEP_TIMEOUT_S)), services.plan, live)
+    sweep = Sweep(FeatureReader(_client(settings.redis, _SWEEP_TIMEOUT_S)), live)
     return [
         _thread("outlet", lambda: services.outlet.run(stop)),
         _thread("catalogue", lambda: catalogue.run(stop)),

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from lang.plan import Plan
 from models.index import Nearest
 from models.state import ModelState
 from schemas.http import AppliedVersion
@@ -40,8 +41,9 @@ class ServedModel(Struct, frozen=True, kw_only=True):
 
 
 class ServingState(Struct, frozen=True, kw_only=True):
-    """Catalogue, item features, and models by alias; `live` is the newest version."""
+    """Catalogue, item features, models by alias (`live` is the newest version); `plan`: the groups that answer."""
 
+    plan: Plan
     catalogue: Catalogue
     features: ItemFeatures
     models: dict[str, ServedModel]
@@ -60,11 +62,16 @@ class Progress(Struct, kw_only=True):
 class Live:
     """Holds the current state. Reading takes no lock; writers, the background threads, take turns."""
 
-    def __init__(self) -> None:
-        self.state = ServingState(catalogue=catalogues.build([]), features=ItemFeatures.empty(), models={})
+    def __init__(self, plan: Plan) -> None:
+        self.state = ServingState(plan=plan, catalogue=catalogues.build([]), features=ItemFeatures.empty(), models={})
         self.progress = Progress()
         self._writing = threading.Lock()
         self._held: deque[ServedModel] = deque(maxlen=_HELD)
+
+    def answer_by(self, plan: Plan) -> None:
+        """Swap the feature versions that answer."""
+        with self._writing:
+            self._change(plan=plan)
 
     def show(self, catalogue: Catalogue) -> None:
         """Swap the catalogue, and the index of every model with it."""

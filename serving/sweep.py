@@ -11,7 +11,7 @@ import time
 import numpy as np
 import redis
 
-from lang.plan import Plan
+from lang.plan import Group
 from models.axes import Doubles
 from serving import heat
 from serving.catalogue import Catalogue
@@ -26,9 +26,8 @@ _REST = 2.0  # after a slice, rest so many times as long as it took, while that 
 class Sweep:
     """Reads item features slice by slice and swaps the arrays when all are there."""
 
-    def __init__(self, reader: FeatureReader, plan: Plan, live: Live) -> None:
+    def __init__(self, reader: FeatureReader, live: Live) -> None:
         self._reader = reader
-        self._group = plan.group(heat.GROUP)
         self._live = live
 
     def run(self, stop: threading.Event) -> None:
@@ -37,17 +36,17 @@ class Sweep:
             start = time.monotonic()
             state = self._live.state
             if self._live.progress.catalogue_read:
-                swept_at = time.time_ns() // 1_000_000
+                swept_at, group = time.time_ns() // 1_000_000, state.plan.group(heat.GROUP)
                 try:
-                    values = self.read(state.catalogue, at_ms=swept_at, stop=stop)
+                    values = self.read(state.catalogue, group, at_ms=swept_at, stop=stop)
                 except redis.RedisError:
                     values = None
                 if values is not None:
-                    self._live.warm(heat.build(state.catalogue, values, swept_at=swept_at))
+                    self._live.warm(heat.build(state.catalogue, values, group=group, swept_at=swept_at))
             stop.wait(max(_EVERY_S - (time.monotonic() - start), 0.05))
 
-    def read(self, catalogue: Catalogue, *, at_ms: int, stop: threading.Event) -> Doubles | None:
-        """Features [N, K] at one moment; None when told to stop.
+    def read(self, catalogue: Catalogue, group: Group, *, at_ms: int, stop: threading.Event) -> Doubles | None:
+        """Features [N, K] of a group's version at one moment; None when told to stop.
 
         Raises:
             redis.RedisError: the store did not answer.
@@ -57,7 +56,7 @@ class Sweep:
         for start in range(0, len(catalogue), _SLICE):
             began = time.monotonic()
             names = catalogue.names[start : start + _SLICE]
-            (found,) = self._reader.read([Wanted(self._group, names)], at_ms=at_ms)
+            (found,) = self._reader.read([Wanted(group, names)], at_ms=at_ms)
             there = np.array([status in ("ok", "stale") for status in found.status])
             for column, name in enumerate(heat.COLUMNS):
                 values[start : start + len(names), column] = np.where(there, found.merged.numbers[name], np.nan)

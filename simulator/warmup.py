@@ -85,8 +85,8 @@ class WarmUp:
         self.shelf = Shelf(plan)
         self._world = world
         self._random = generator
-        self._hydrator = Hydrator(cast(FeatureReader, self.shelf), plan)  # it reads as the reader does
-        self._group = plan.group(heat.GROUP)
+        self._hydrator = Hydrator(cast(FeatureReader, self.shelf))  # it reads as the reader does
+        self._plan = plan
         self._pending: list[tuple[int, str, Event]] = []
         self._touched: set[str] = set()
         self._read: dict[str, Doubles] = {}
@@ -119,7 +119,7 @@ class WarmUp:
 
     def hydrate(self, query: Query) -> User:
         """The user as serving would have read them."""
-        return self._hydrator.hydrate(query, Faults())
+        return self._hydrator.hydrate(query, self._plan, Faults())
 
     def happen(self, events: list[Event]) -> None:
         """Note events; the trusted producer's `received_at` is the event's own time."""
@@ -132,12 +132,14 @@ class WarmUp:
         """The catalogue and its features at a time; only what was touched is read again."""
         catalogue = self.catalogue.built()
         touched, self._touched = sorted(self._touched), set[str]()
-        (found,) = self.shelf.read([Wanted(self._group, touched)], at_ms=at_ms)
+        group = self._plan.group(heat.GROUP)
+        (found,) = self.shelf.read([Wanted(group, touched)], at_ms=at_ms)
         rows = np.stack([found.merged.numbers[name] for name in heat.COLUMNS], axis=1)  # [touched, K]
         self._read.update(zip(touched, rows, strict=True))
         unknown = np.full(len(heat.COLUMNS), np.nan)
         values = np.stack([self._read.get(name, unknown) for name in catalogue.names])
-        return ServingState(catalogue=catalogue, features=heat.build(catalogue, values, swept_at=at_ms), models={})
+        features = heat.build(catalogue, values, group=group, swept_at=at_ms)
+        return ServingState(plan=self._plan, catalogue=catalogue, features=features, models={})
 
     def _serve(self, request_id: str, page: Page, at_ms: int) -> None:
         query = Query(

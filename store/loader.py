@@ -8,27 +8,29 @@ was written and not committed is written again, to the same values.
 import argparse
 import signal
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
-from lang.load import load_plan
-from lang.plan import Plan
+from lang.plan import Group
+from schemas.topics import CONTROL_TOPIC
 from store.decode import SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
+from store.tail import Tail
+from store.versions import Versions
 from store.writer import Spans, Writer, spans_of
 
 BATCH = 5000
+_LOOK_S = 0.0  # at topic `control` between two batches: what is there, without waiting
 GROUP = "loader"
 
 
 class Loader:
-    """Feature topics of one plan into one Redis."""
+    """Feature topics of some versions of groups into one Redis."""
 
-    def __init__(self, plan: Plan, *, bootstrap: str, client: redis.Redis, group: str = GROUP) -> None:
-        self._tiles = {g.tile_topic: (spans_of(g), TileDecoder(g)) for g in plan.groups if g.families}
-        self._sequences = {g.sequence_topic: (spans_of(g), SequenceDecoder(g)) for g in plan.groups if g.sequences}
+    def __init__(self, *, bootstrap: str, client: redis.Redis, group: str = GROUP) -> None:
+        self._tiles: dict[str, tuple[Spans, TileDecoder]] = {}
+        self._sequences: dict[str, tuple[Spans, SequenceDecoder]] = {}
         self._writer = Writer(client)
         self._clock = 0
         self._consumer = Consumer(
@@ -41,13 +43,27 @@ class Loader:
                 "topic.metadata.refresh.interval.ms": 5000,
             }
         )
+
+    def follow(self, groups: Sequence[Group]) -> None:
+        """Load these from now on, each from where it was left, a new one from the beginning of its topics."""
+        self._tiles = {g.tile_topic: (spans_of(g), TileDecoder(g)) for g in groups if g.families}
+        self._sequences = {g.sequence_topic: (spans_of(g), SequenceDecoder(g)) for g in groups if g.sequences}
         self._consumer.subscribe([*self._tiles, *self._sequences])
 
-    def run(self, *, until: Callable[[], bool]) -> None:
-        """Load until told to stop. Redis or Kafka being away ends the run with their error; nothing is lost."""
+    def run(self, registry: Tail, *, until: Callable[[], bool]) -> None:
+        """Load every version that topic `control` knows, until told to stop.
+
+        Redis or Kafka being away ends the run with their error; nothing is lost.
+        """
+        versions = Versions()
         try:
             while not until():
-                self.load_batch()
+                told = versions.after(message.value() for message in registry.read(_LOOK_S))
+                if told.groups() != versions.groups():
+                    self.follow(told.groups())
+                versions = told
+                if versions.applied:
+                    self.load_batch()
         finally:
             self._consumer.close()
 
@@ -70,7 +86,7 @@ class Loader:
             if topic in self._tiles:
                 spans, decoder = self._tiles[topic]
                 tiles.append((spans, decoder.decode(payload)))
-            else:
+            elif topic in self._sequences:
                 spans, rows = self._sequences[topic]
                 sequences.append((spans, rows.decode(payload)))
         newest = max((write.as_of for _, write in (*tiles, *sequences)), default=0)
@@ -94,7 +110,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="store.loader")
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--redis", required=True, help="redis://host:port")
-    parser.add_argument("--features", type=Path, default=Path("features"))
     chosen = parser.parse_args()
     stop = False
 
@@ -104,9 +119,13 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     client = redis.Redis.from_url(chosen.redis)
-    loader = Loader(load_plan(chosen.features), bootstrap=chosen.bootstrap, client=client)
+    loader = Loader(bootstrap=chosen.bootstrap, client=client)
+    registry = Tail(chosen.bootstrap, CONTROL_TOPIC)
     sys.stderr.write("loading\n")
-    loader.run(until=lambda: stop)
+    try:
+        loader.run(registry, until=lambda: stop)
+    finally:
+        registry.close()
 
 
 if __name__ == "__main__":

@@ -1,14 +1,19 @@
 """The running line as a test sees it: write records, read what was committed, wait for a condition."""
 
+import contextlib
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
 import msgspec
 import redis
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
+from headrace import flink, supervisor
 from headrace.jobs import FEATURES
-from headrace.layout import Endpoints, Layout
+from headrace.layout import REPOSITORY, Endpoints, Layout
 from headrace.supervisor import Supervisor
 from headrace.wait import wait_until
 from lang.load import load_plan
@@ -95,6 +100,21 @@ class Line:
     def wait(self, condition: Callable[[], bool], what: str, deadline_s: float = 90) -> None:
         """Wait until something holds."""
         wait_until(condition, what=what, deadline_s=deadline_s, mend=f"Look into {self.layout.logs}.")
+
+    @contextlib.contextmanager
+    def job(self, job: str, *, features: Path, name: str, source: str = "clickstream") -> Iterator[None]:
+        """One more job of a file, over another folder of feature files; cancelled at the end."""
+        command = [sys.executable, f"jobs/{job}.py", "--bootstrap", self.endpoints.bootstrap]
+        command += ["--features", str(features), "--source", source, "--name", name, "--checkpoint-ms", "500"]
+        command += ["--cluster", f"127.0.0.1:{self.endpoints.flink_rest}"]
+        environment = supervisor.inherit(self.layout, flink.environment(self.layout))
+        subprocess.run(command, check=True, cwd=REPOSITORY, env=environment, timeout=120)
+        rest = flink.FlinkRest(self.endpoints.flink_url)
+        try:
+            yield
+        finally:
+            if name in rest.jobs():
+                rest.cancel(rest.jobs()[name][0])
 
     def now(self) -> int:
         """Milliseconds since 1970."""

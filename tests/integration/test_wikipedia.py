@@ -1,17 +1,15 @@
 """Published answers come out of the whole feature path, with the day shuffled and replayed twice."""
 
+import contextlib
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 from wikipedia_edits import ADDED, DELETED_PER_HOUR, HOUR_MS, MIDNIGHT_MS, TOP_PAGES, read_edits
 
-from headrace import flink, kafka, supervisor
-from headrace.layout import REPOSITORY
-from headrace.stack import feature_topics
+from headrace import kafka
+from headrace.lifecycle import feature_topics
 from lang.load import load_plan
 from lang.plan import Plan
 from schemas.topics import EVENTS, EVENTS_CLEAN
@@ -21,23 +19,13 @@ from tests.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 FIXTURES = Path(__file__).parents[1] / "lang" / "fixtures" / "wikipedia"
-JOBS = ("ingest", "features")
 END_OF_DAY_MS = MIDNIGHT_MS + 24 * HOUR_MS - 1
-
-
-def submit(line: Line, job: str) -> None:
-    """Submit one more job of a file, over the fixture's feature files."""
-    command = [sys.executable, f"jobs/{job}.py", "--bootstrap", line.endpoints.bootstrap, "--features", str(FIXTURES)]
-    command += ["--source", "edits", "--name", f"{job}-edits", "--checkpoint-ms", "500"]
-    command += ["--cluster", f"127.0.0.1:{line.endpoints.flink_rest}"]
-    environment = supervisor.inherit(line.layout, flink.environment(line.layout))
-    subprocess.run(command, check=True, cwd=REPOSITORY, env=environment, timeout=120)
 
 
 def create_topics(line: Line, plan: Plan) -> None:
     edits = msgspec.structs.replace(EVENTS, name="edits")
     clean = msgspec.structs.replace(EVENTS_CLEAN, name="edits.clean")
-    kafka.create_topics(line.endpoints.bootstrap, (edits, clean, *feature_topics(plan)))
+    kafka.create_topics(line.endpoints.bootstrap, (edits, clean, *feature_topics(plan.groups)))
 
 
 def answers(line: Line, plan: Plan) -> tuple[list[float], list[float], dict[str, float]]:
@@ -58,16 +46,16 @@ def answers(line: Line, plan: Plan) -> tuple[list[float], list[float], dict[str,
 def test_published_answers_shuffled_and_replayed_twice(line: Line) -> None:
     plan = load_plan(FIXTURES)
     create_topics(line, plan)
-    for job in JOBS:
-        submit(line, job)
-    rest = flink.FlinkRest(line.endpoints.flink_url)
-    try:
+    with contextlib.ExitStack() as jobs:
+        for job in ("ingest", "features"):
+            jobs.enter_context(line.job(job, features=FIXTURES, source="edits", name=f"{job}-edits"))
         columns = [column.name for column in plan.source("edits").columns]
         edits = [{name: edit[name] for name in columns} for edit in read_edits(dates_set_back=True)]
         for seed in (1, 2):
             random.Random(seed).shuffle(edits)
             line.write("edits", ((str(edit["event_id"]), msgspec.json.encode(edit)) for edit in edits))
-        loader = Loader(plan, bootstrap=line.endpoints.bootstrap, client=line.redis, group="loader-edits")
+        loader = Loader(bootstrap=line.endpoints.bootstrap, client=line.redis, group="loader-edits")
+        loader.follow(plan.groups)
 
         def loaded() -> bool:
             while loader.load_batch(timeout_s=1.0):
@@ -76,8 +64,3 @@ def test_published_answers_shuffled_and_replayed_twice(line: Line) -> None:
 
         line.wait(loaded, "the published answers", deadline_s=240)
         assert answers(line, plan) == (DELETED_PER_HOUR, TOP_PAGES, ADDED)
-    finally:
-        for job in JOBS:
-            running = rest.jobs().get(f"{job}-edits")
-            if running:
-                rest.cancel(running[0])

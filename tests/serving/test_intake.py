@@ -80,7 +80,7 @@ def test_items_keep_their_birth_and_the_last_record_counts() -> None:
 
 
 def test_the_catalogue_folds_records_and_passes_over_others() -> None:
-    reader = CatalogueReader("nowhere", Live())
+    reader = CatalogueReader("nowhere", Live(worlds.PLAN))
     told = [{"item_id": "a", "category": "c"}, {"item_id": "b", "category": "c", "takedown": True}]
     letters = intake.judge_items(raw(*told), worlds.shelf([]), now=NOW).letters
     assert [reader.take(letter.value) for letter in letters] == [True, True]

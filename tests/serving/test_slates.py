@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lang.load import plan_of
 from schemas.exposures import EXPOSURE
 from serving import record
 from serving.experiment import Arm
@@ -18,7 +17,6 @@ from serving.state import ServingState
 from serving.stopwatch import Stopwatch
 from tests.serving import worlds
 
-PLAN = plan_of({})
 STATES = {
     (model, features): worlds.state(count=400, categories=8, with_model=model, with_features=features)
     for model in (True, False)
@@ -49,7 +47,7 @@ def slate_of(query: Query, state: ServingState) -> tuple[Slate, Faults]:
 def test_laws(query: Query, known: tuple[bool, bool]) -> None:
     state = STATES[known]
     slate, faults = slate_of(query, state)
-    made_with = record.versions(slate, PLAN)
+    made_with = record.versions(slate)
     answer = record.answer(query, slate, made_with=made_with, faults=faults, experiment="e")
     shown = [item.id for item in answer.items]
     assert [item.rank for item in answer.items] == list(range(len(shown)))
@@ -82,7 +80,7 @@ def test_laws(query: Query, known: tuple[bool, bool]) -> None:
 def test_every_rung_is_marked(known: tuple[bool, bool], arm: Arm, level: int, version: str) -> None:
     slate, faults = slate_of(worlds.query(arm=arm), STATES[known])
     assert faults.level == level, faults.reasons
-    assert record.versions(slate, PLAN).model == version
+    assert record.versions(slate).model == version
 
 
 def test_an_empty_catalogue_gives_an_empty_slate() -> None:

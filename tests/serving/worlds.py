@@ -1,8 +1,11 @@
 """Hand-made states: a catalogue, item features and a model with random weights, all from a seed."""
 
+from pathlib import Path
+
 import msgspec
 import numpy as np
 
+from lang.load import load_plan
 from models.config import STATISTICS, RankerConfig
 from models.state import ModelState
 from schemas.catalogue import Item
@@ -16,6 +19,7 @@ from serving.state import Live, ServingState
 NOW = 1_700_000_000_000
 MODEL = Arm(name="online", share=1.0, policy="model:live")
 POPULAR = Arm(name="popular", share=1.0, policy="popular")
+PLAN = load_plan(Path(__file__).parents[2] / "features")
 
 
 def items(count: int, categories: int, **changes: object) -> list[Item]:
@@ -55,12 +59,12 @@ def live(
     with_features: bool = True,
     holder: Live | None = None,
 ) -> Live:
-    holder = holder or Live()
+    holder = holder or Live(PLAN)
     holder.show(shelf(items(count, categories)))
     if with_features:
         shown = holder.state.catalogue
         values = np.random.default_rng(seed).gamma(1.0, 60.0, (len(shown), len(heat.COLUMNS)))
-        holder.warm(heat.build(shown, values, swept_at=NOW))
+        holder.warm(heat.build(shown, values, group=PLAN.group(heat.GROUP), swept_at=NOW))
     if with_model:
         holder.promote("live", model(seed), applied_at=NOW)
     holder.progress.catalogue_read = holder.progress.control_read = holder.progress.deltas_read = True

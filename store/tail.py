@@ -15,7 +15,7 @@ class Tail:
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
-                "group.id": f"serving-{topic.name}",  # never committed: each process reads all of it
+                "group.id": f"tail-{topic.name}",  # never committed: each process reads all of it
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",

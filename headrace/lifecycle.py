@@ -1,0 +1,159 @@
+"""The life of a feature version on a running stack: applied, filled from the log, promoted, rolled back, retired.
+
+Every step is a record of topic `control` (store/versions.py); keeper, loader and serving act on what they read there.
+"""
+
+import time
+from collections.abc import Iterable
+
+import msgspec
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from headrace import kafka
+from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.layout import Endpoints
+from lang.clean import clean_topic
+from lang.plan import Group, Plan
+from schemas.control import CONTROL, Control
+from schemas.topics import CONTROL_TOPIC, Topic, sequence_topic, tile_topic
+from store import versions as names
+from store.versions import Choice, Version, Versions, read_versions
+
+SHARED_JOB = "features"
+
+
+def feature_topics(groups: tuple[Group, ...]) -> tuple[Topic, ...]:
+    """The topics of the groups' tiles and sequences."""
+    tiles = [tile_topic(g.name, g.version, retain_ms=g.retain_ms) for g in groups if g.families]
+    sequences = [sequence_topic(g.name, g.version, retain_ms=g.retain_ms) for g in groups if g.sequences]
+    return (*tiles, *sequences)
+
+
+def own_job(group: Group) -> str:
+    """The job of a version that was applied to a running stack."""
+    return f"{SHARED_JOB}-{group.name}-v{group.version}"
+
+
+def seed(endpoints: Endpoints, plan: Plan) -> None:
+    """On a log that knows no version yet, have every group of a plan run and answer; then make missing topics."""
+    registry = Registry(endpoints, who="up")
+    versions = registry.versions()
+    if not versions.applied:
+        registry.seed(plan.groups)
+    kafka.create_topics(endpoints.bootstrap, feature_topics(versions.groups() or plan.groups))
+
+
+class Registry:
+    """Decisions about feature versions, written for one stack."""
+
+    def __init__(self, endpoints: Endpoints, *, who: str) -> None:
+        self._bootstrap = endpoints.bootstrap
+        self._who = who
+        self._producer = Producer({"bootstrap.servers": endpoints.bootstrap, "acks": "all"})
+
+    def versions(self) -> Versions:
+        """What has been decided so far."""
+        return read_versions(self._bootstrap)
+
+    def seed(self, groups: Iterable[Group]) -> None:
+        """Apply and promote these, all in the shared job."""
+        for group in groups:
+            self._apply(group, job=SHARED_JOB, from_ms=0, why="first start")
+            self._choose(group.name, names.PROMOTE, Choice(group.version), why="first start")
+        self._flush()
+
+    def apply(self, group: Group, *, why: str) -> Version:
+        """Start a version beside the live one, on what comes from now on; `fill` gives it the past."""
+        kafka.create_topics(self._bootstrap, feature_topics((group,)))
+        return self.fill(group, from_ms=time.time_ns() // 1_000_000, why=why)
+
+    def fill(self, group: Group, *, from_ms: int, why: str) -> Version:
+        """Have the version's own job read the log from an append time on."""
+        version = Version(group=group, job=own_job(group), from_ms=from_ms)
+        self._apply(group, job=version.job, from_ms=from_ms, why=why)
+        self._flush()
+        return version
+
+    def promote(self, version: Version, *, why: str) -> Choice:
+        """Have a version answer."""
+        before = self.versions().live.get(version.group.name, Choice(0)).version
+        return self._decide(version.group.name, names.PROMOTE, Choice(version.group.version, before), why=why)
+
+    def rollback(self, name: str, *, why: str) -> Choice:
+        """Have the version answer that did so before the last decision.
+
+        Raises:
+            UsageProblem: there is none, or it has been retired.
+        """
+        versions = self.versions()
+        now = versions.live.get(name, Choice(0))
+        if f"{name}@{now.before}" not in versions.applied:
+            message = f"{name}@{now.version} answers, and no version that answered before it is kept"
+            raise UsageProblem(message)
+        return self._decide(name, names.ROLLBACK, Choice(now.before, now.version), why=why)
+
+    def retire(self, version: Version, *, why: str) -> None:
+        """Let go of a version; its job is stopped by the keeper."""
+        self._write(f"{names.GROUP}{version.name}", names.RETIRE, {}, why)
+        self._flush()
+
+    def _decide(self, name: str, action: str, choice: Choice, *, why: str) -> Choice:
+        self._choose(name, action, choice, why=why)
+        self._flush()
+        return choice
+
+    def _apply(self, group: Group, *, job: str, from_ms: int, why: str) -> None:
+        arguments = {"plan": msgspec.json.encode(group).decode(), "job": job, "from_ms": str(from_ms)}
+        self._write(f"{names.GROUP}{group.name}@{group.version}", names.APPLY, arguments, why)
+
+    def _choose(self, name: str, action: str, choice: Choice, *, why: str) -> None:
+        arguments = {"version": str(choice.version), "before": str(choice.before)}
+        self._write(f"{names.LIVE}{name}", action, arguments, why)
+
+    def _write(self, name: str, action: str, arguments: dict[str, str], why: str) -> None:
+        at = time.time_ns() // 1_000_000
+        record = Control(name=name, action=action, arguments=arguments, who=self._who, at=at, why=why)
+        value = CONTROL.encode(msgspec.structs.asdict(record))
+        self._producer.produce(CONTROL_TOPIC.name, value, name)
+
+    def _flush(self) -> None:
+        if left := self._producer.flush(20):
+            message = f"{left} records of topic {CONTROL_TOPIC.name} were not taken within 20 s. Look at kafka.log."
+            raise EnvironmentProblem(message)
+
+
+class Backlog:
+    """How far a version's job has come in its source's clean topic, by the offsets it commits with checkpoints."""
+
+    def __init__(self, endpoints: Endpoints, version: Version) -> None:
+        self._topic = clean_topic(version.group.source)
+        self._from_ms = version.from_ms
+        self._consumer = Consumer({"bootstrap.servers": endpoints.bootstrap, "group.id": version.job})
+
+    def look(self, until_ms: int) -> tuple[int, int]:
+        """(records read, records to read) of those appended from the version's beginning up to a time.
+
+        Nothing counts as read before the job's first checkpoint. A time after the newest record counts all there are,
+        transaction markers too, and is only reached when a record has come that is younger.
+        """
+        partitions = self._consumer.list_topics(self._topic, timeout=10).topics[self._topic].partitions
+        begins, ends = self._offsets(partitions, self._from_ms), self._offsets(partitions, until_ms)
+        committed = self._consumer.committed([TopicPartition(self._topic, each) for each in partitions], timeout=10)
+        read = there = 0
+        for begin, end, done in zip(begins, ends, committed, strict=True):
+            there += end - begin
+            read += min(max(done.offset, begin), end) - begin
+        return read, there
+
+    def _offsets(self, partitions: Iterable[int], at_ms: int) -> list[int]:
+        """Of the first record of each partition appended at a time or later; the end where there is none."""
+        wanted = [TopicPartition(self._topic, partition, at_ms) for partition in partitions]
+        found = self._consumer.offsets_for_times(wanted, timeout=10)
+        return [place.offset if place.offset >= 0 else self._end(place.partition) for place in found]
+
+    def _end(self, partition: int) -> int:
+        return self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=10)[1]
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()

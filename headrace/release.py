@@ -1,0 +1,149 @@
+"""`headrace features plan … retire`: how an edit of a feature file comes to answer, and how it goes back."""
+
+import time
+
+from msgspec import Struct
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from headrace.errors import UsageProblem
+from headrace.flink import FlinkRest
+from headrace.layout import Endpoints
+from headrace.lifecycle import SHARED_JOB, Backlog, Registry
+from headrace.wait import wait_until
+from lang.change import Change, compare
+from lang.duration import duration_of
+from lang.plan import Group, Plan
+from store.versions import Version, Versions
+
+_RUNNING_S = 120.0
+_FILLED_S = 24 * 3600.0
+_STARTS = ("new", "additive", "breaking")
+
+
+class ReleasePlan(Struct, frozen=True, kw_only=True):
+    """What `plan` found, as `apply` wants it: the changes and the groups they lead to."""
+
+    changes: list[Change]
+    groups: list[Group]
+
+
+def planned(plan: Plan, versions: Versions) -> ReleasePlan:
+    """The changes from what answers to what the files say.
+
+    Raises:
+        UsageProblem: a meaning changed and its version did not (F115), or the version was used before.
+    """
+    live = {group.name: group for group in versions.answering()}
+    wanted = {group.name: group for group in plan.groups}
+    pairs = ((live.get(name), wanted.get(name)) for name in sorted({*live, *wanted}))
+    changes = [change for pair in pairs if (change := compare(*pair))]
+    refused = [_refusal(change, versions) for change in changes]
+    if any(refused):
+        raise UsageProblem("\n" + "\n".join(filter(None, refused)))
+    starts = [wanted[change.group] for change in changes if change.kind in _STARTS]
+    return ReleasePlan(changes=changes, groups=starts)
+
+
+def _refusal(change: Change, versions: Versions) -> str:
+    name = f"{change.group}@{change.version}"
+    if change.kind == "unversioned":
+        features = ", ".join((*change.added, *change.changed, *change.removed))
+        cause = f"F115 {name}: the meaning of {features} changed, the version did not"
+        return f"{cause}\n  fix: version {change.before + 1}"
+    if change.kind in _STARTS and name in versions.applied:
+        return f"F115 {name} has been applied before\n  fix: version {change.version + 1}, or promote what is there"
+    return ""
+
+
+def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: str) -> list[Version]:
+    """Start every version of a release plan beside the live one, and wait until its job runs.
+
+    Raises:
+        EnvironmentProblem: a job did not come up.
+    """
+    started = [registry.apply(group, why=why) for group in release.groups]
+    for version in started:
+        _wait_for_job(rest, version)
+    return started
+
+
+def _wait_for_job(rest: FlinkRest, version: Version) -> None:
+    mend = "Look at keeper.log and at Flink's page."
+    wait_until(lambda: rest.is_running(version.job), what=f"job {version.job}", deadline_s=_RUNNING_S, mend=mend)
+
+
+def filled(registry: Registry, rest: FlinkRest, endpoints: Endpoints, version: Version, *, since: str) -> Version:
+    """Have a version read the log from further back, and wait until it has read what was there when it began.
+
+    Raises:
+        UsageProblem: the version shares its job, or `since` is no duration.
+        EnvironmentProblem: its job did not come up, or did not get through.
+    """
+    if version.job == SHARED_JOB:
+        message = f"{version.name} was there from the first start and has read the whole log"
+        raise UsageProblem(message)
+    now_ms = time.time_ns() // 1_000_000
+    from_ms = _from_ms(since, now_ms)
+    if version.from_ms > from_ms:  # else it has begun there already: an interrupted backfill is only watched
+        running = rest.jobs().get(version.job)
+        version = registry.fill(version.group, from_ms=from_ms, why=f"backfill since {since}")
+        if running:
+            rest.cancel(running[0])  # the keeper starts it again where the record says
+    _wait_for_job(rest, version)
+    _watch(Backlog(endpoints, version), version.name, until_ms=now_ms)
+    return version
+
+
+def _watch(backlog: Backlog, name: str, *, until_ms: int) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(name)
+
+        def through() -> bool:
+            read, there = backlog.look(until_ms)
+            bar.update(task, completed=read, total=there)
+            return read >= there
+
+        mend = "Look at Flink's page; the same backfill again goes on where it stands."
+        wait_until(through, what=f"the backfill of {name}", deadline_s=_FILLED_S, mend=mend)
+    backlog.close()
+
+
+def _from_ms(since: str, now_ms: int) -> int:
+    if since == "all":
+        return 1
+    duration = duration_of(since)
+    if duration is None:
+        message = f"--since is {since!r}; it is a duration such as 24h or '7 days', or all"
+        raise UsageProblem(message)
+    return now_ms - duration.length_ms
+
+
+def version_of(versions: Versions, name: str) -> Version:
+    """The applied version that `group@version` names; without a version the newest.
+
+    Raises:
+        UsageProblem: there is none.
+    """
+    of_group = [each for each in versions.groups() if each.name == name]
+    full = f"{name}@{of_group[-1].version}" if of_group else name
+    if full not in versions.applied:
+        message = f"there is no version {name!r}; there are {', '.join(sorted(versions.applied))}"
+        raise UsageProblem(message)
+    return versions.applied[full]
+
+
+def retired(registry: Registry, version: Version) -> None:
+    """Let go of a version that does not answer.
+
+    Raises:
+        UsageProblem: it answers, or the shared job computes it.
+    """
+    if registry.versions().is_live(version.group):
+        message = f"{version.name} answers: promote another version first"
+        raise UsageProblem(message)
+    if version.job == SHARED_JOB:
+        message = f"{version.name} is computed by the job of the first start and goes with it: `headrace down --wipe`"
+        raise UsageProblem(message)
+    registry.retire(version, why="retired")

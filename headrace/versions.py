@@ -1,0 +1,184 @@
+"""`headrace features list … get`: the versions on a running stack, released and read by name."""
+
+import sys
+import time
+from pathlib import Path
+
+import cyclopts
+import msgspec
+import redis
+from rich.console import Console
+from rich.table import Table
+
+from headrace import release
+from headrace.errors import UsageProblem
+from headrace.flink import FlinkRest
+from headrace.jobs import FEATURES
+from headrace.layout import Endpoints, Layout
+from headrace.lifecycle import Registry
+from headrace.release import ReleasePlan
+from lang.errors import LangError
+from lang.load import load_plan
+from lang.plan import Plan
+from serving import lookup
+from serving.problems import Fault
+from store.reader import FeatureReader
+
+app = cyclopts.App()
+PLAN_FILE = Path("features.plan.json")
+_CLOCKS_MS = 1_000
+
+
+def plan_in(folder: Path) -> Plan:
+    """The plan of a folder of feature files.
+
+    Raises:
+        UsageProblem: there is no such folder, no group in it, or the files have errors; the message holds all of them.
+    """
+    if not folder.is_dir():
+        message = f"there is no folder {folder}; give the folder that holds the feature files and sources/"
+        raise UsageProblem(message)
+    try:
+        found = load_plan(folder)
+    except LangError as error:
+        raise UsageProblem("\n" + str(error)) from error
+    if not found.groups:
+        message = f"{folder} declares no feature group; a group is a file with FEATURE GROUP"
+        raise UsageProblem(message)
+    return found
+
+
+def _stack() -> tuple[Endpoints, Registry, FlinkRest]:
+    endpoints = Layout.here().endpoints()
+    return endpoints, Registry(endpoints, who="operator"), FlinkRest(endpoints.flink_url)
+
+
+@app.command(name="list")
+def list_versions() -> None:
+    """List the versions on the running stack: which answers, and which job computes each."""
+    _, registry, rest = _stack()
+    versions, jobs = registry.versions(), rest.jobs()
+    table = Table("group", "version", "answers", "job", "state", "features", box=None, pad_edge=False)
+    for group in versions.groups():
+        job = versions.applied[f"{group.name}@{group.version}"].job
+        state = jobs.get(job, ("", "not running"))[1]
+        answers = "yes" if versions.is_live(group) else ""
+        table.add_row(group.name, str(group.version), answers, job, state, str(len(group.features)))
+    Console().print(table)
+
+
+@app.command
+def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
+    """Say what the files would change on the running stack, and write it down for `apply`.
+
+    Args:
+        folder: the feature files.
+        output: where to write the plan.
+    """
+    _, registry, _ = _stack()
+    found = release.planned(plan_in(folder), registry.versions())
+    for change in found.changes:
+        sys.stdout.write(f"{change}\n")
+    if not found.groups:
+        sys.stdout.write("nothing to apply\n")
+        return
+    output.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    sys.stdout.write(f"{len(found.groups)} to apply, written to {output}: headrace features apply {output}\n")
+
+
+@app.command
+def apply(file: Path = PLAN_FILE, *, why: str = "applied") -> None:
+    """Start the versions of a plan beside those that answer; nothing that answers is touched.
+
+    Args:
+        file: what `plan` wrote.
+        why: kept with the decision.
+    """
+    try:
+        wanted = msgspec.json.decode(file.read_bytes(), type=ReleasePlan)
+    except (OSError, msgspec.DecodeError) as error:
+        message = f"{file} is no plan ({error}). Write one with `headrace features plan`."
+        raise UsageProblem(message) from error
+    _, registry, rest = _stack()
+    for version in release.applied(registry, rest, wanted, why=why):
+        sys.stdout.write(f"{version.name} runs as job {version.job}, on what comes from now on\n")
+
+
+@app.command
+def backfill(name: str, *, since: str = "all") -> None:
+    """Have a version read the log from further back, and wait until it has caught up.
+
+    Args:
+        name: group@version; the newest where no version is given.
+        since: how far back, such as 24h or '7 days'; all reads what the log still holds.
+    """
+    endpoints, registry, rest = _stack()
+    version = release.version_of(registry.versions(), name)
+    release.filled(registry, rest, endpoints, version, since=since)
+    sys.stdout.write(f"{version.name} has read the log since {since}\n")
+
+
+@app.command
+def promote(name: str, *, why: str = "promoted") -> None:
+    """Have a version answer; visible to every reader within a second.
+
+    Args:
+        name: group@version; the newest where no version is given.
+        why: kept with the decision.
+    """
+    _, registry, _ = _stack()
+    version = release.version_of(registry.versions(), name)
+    choice = registry.promote(version, why=why)
+    sys.stdout.write(f"{version.name} answers; before it version {choice.before} did\n")
+
+
+@app.command
+def rollback(group: str, *, why: str = "rolled back") -> None:
+    """Have the version answer that did so before.
+
+    Args:
+        group: name of the group.
+        why: kept with the decision.
+    """
+    _, registry, _ = _stack()
+    choice = registry.rollback(group, why=why)
+    sys.stdout.write(f"{group}@{choice.version} answers; before it version {choice.before} did\n")
+
+
+@app.command
+def retire(name: str) -> None:
+    """Stop a version that does not answer.
+
+    Args:
+        name: group@version.
+    """
+    _, registry, _ = _stack()
+    version = release.version_of(registry.versions(), name)
+    release.retired(registry, version)
+    sys.stdout.write(f"{version.name} is retired\n")
+
+
+@app.command
+def get(name: str, key: str, *, at: int | None = None) -> None:
+    """Read the features of one key from the running store, as GET /v1/features answers.
+
+    Args:
+        name: group, for the version that answers, or group@version.
+        key: the entity; further key columns after a colon each, e.g. u1:shoes.
+        at: as they will read at this time, ms since 1970 UTC, now or later; now if not given.
+    """
+    endpoints, registry, _ = _stack()
+    versions, now_ms = registry.versions(), time.time_ns() // 1_000_000
+    at_ms = now_ms if at is None else at
+    if at_ms < now_ms - _CLOCKS_MS:
+        message = f"--at is {at_ms} ms, {now_ms - at_ms} ms ago: the store holds what is known now, not what was then"
+        raise UsageProblem(message)
+    live = {group.name: group for group in versions.answering()}
+    group = live[name] if name in live else release.version_of(versions, name).group
+    reader = FeatureReader(redis.Redis.from_url(endpoints.redis_url))
+    try:
+        found = lookup.answer(reader, group, key, at=at_ms)
+    except Fault as fault:
+        message = f"{fault.problem.detail} {fault.problem.mend}"
+        raise UsageProblem(message) from fault
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found)) + b"\n")

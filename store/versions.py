@@ -1,0 +1,126 @@
+"""Which versions of feature groups exist, which job computes each, and which one answers: a fold of topic `control`.
+
+A record `group/<group>@<version>` says that a version exists and carries its plan; `live/<group>` says which answers.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+import msgspec
+from msgspec import Struct
+
+from lang.plan import Group
+from schemas.control import CONTROL, Control
+from schemas.topics import CONTROL_TOPIC
+from store.tail import Tail
+
+GROUP, LIVE = "group/", "live/"
+APPLY, RETIRE, PROMOTE, ROLLBACK = "apply", "retire", "promote", "rollback"
+_NOTHING: Mapping[str, "Version"] = MappingProxyType({})
+_NONE: Mapping[str, "Choice"] = MappingProxyType({})
+
+
+class Version(Struct, frozen=True, kw_only=True):
+    """One version of a group.
+
+    Attributes:
+        job: the Flink job that computes it, with others or alone.
+        from_ms: the append time from which that job reads `events.clean`; 0 reads all of it.
+    """
+
+    group: Group
+    job: str
+    from_ms: int = 0
+
+    @property
+    def name(self) -> str:
+        """`group@version`."""
+        return f"{self.group.name}@{self.group.version}"
+
+
+class Choice(Struct, frozen=True):
+    """The version of a group that answers, and the one that did before; 0 for none."""
+
+    version: int
+    before: int = 0
+
+
+class Versions(Struct, frozen=True):
+    """The fold: versions by `group@version`, choices by group, jobs of retired versions. `taken` makes a new one."""
+
+    applied: Mapping[str, Version] = _NOTHING
+    live: Mapping[str, Choice] = _NONE
+    ended: frozenset[str] = frozenset()
+
+    def taken(self, record: Control) -> "Versions":
+        """After one more record; what speaks of other things changes nothing.
+
+        Raises:
+            msgspec.DecodeError: the record carries no plan of this software.
+        """
+        if record.name.startswith(GROUP) and record.action == APPLY:
+            group = msgspec.json.decode(record.arguments["plan"], type=Group)
+            from_ms = int(record.arguments.get("from_ms", "0"))
+            version = Version(group=group, job=record.arguments["job"], from_ms=from_ms)
+            return Versions({**self.applied, version.name: version}, self.live, self.ended - {version.job})
+        if record.name.startswith(GROUP) and record.action == RETIRE:
+            gone = self.applied.get(record.name.removeprefix(GROUP))
+            left = {name: each for name, each in self.applied.items() if each is not gone}
+            return Versions(left, self.live, self.ended.union([gone.job] if gone else []))
+        if record.name.startswith(LIVE):
+            choice = Choice(int(record.arguments["version"]), int(record.arguments.get("before", "0")))
+            return Versions(self.applied, {**self.live, record.name.removeprefix(LIVE): choice}, self.ended)
+        return self
+
+    def after(self, payloads: Iterable[bytes | None]) -> "Versions":
+        """After these records of the topic."""
+        versions = self
+        for payload in payloads:
+            record = control_of(payload)
+            versions = versions.taken(record) if record else versions
+        return versions
+
+    def groups(self) -> tuple[Group, ...]:
+        """Every version there is, by name and version."""
+        groups = (version.group for version in self.applied.values())
+        return tuple(sorted(groups, key=lambda group: (group.name, group.version)))
+
+    def answering(self) -> tuple[Group, ...]:
+        """The version of each group that answers, by name."""
+        return tuple(group for group in self.groups() if self.is_live(group))
+
+    def is_live(self, group: Group) -> bool:
+        """Whether this version answers."""
+        choice = self.live.get(group.name)
+        return choice is not None and choice.version == group.version
+
+    def computed_by(self, job: str) -> tuple[Group, ...]:
+        """The versions that a job computes."""
+        return tuple(group for group in self.groups() if self.applied[f"{group.name}@{group.version}"].job == job)
+
+    def reads_from(self, job: str) -> int:
+        """The append time from which a job reads, ms; 0 for all of the log."""
+        return min((version.from_ms for version in self.applied.values() if version.job == job), default=0)
+
+    def jobs(self) -> tuple[str, ...]:
+        """The Flink jobs that compute features."""
+        return tuple(sorted({version.job for version in self.applied.values()}))
+
+
+def control_of(payload: bytes | None) -> Control | None:
+    """A record of the topic; None for what is none of ours."""
+    try:
+        return Control(**CONTROL.decode(payload or b""))
+    except (EOFError, LookupError, ValueError, TypeError):  # fastavro has no error of its own
+        return None
+
+
+def read_versions(bootstrap: str) -> Versions:
+    """The fold of what the topic holds now."""
+    tail, versions = Tail(bootstrap, CONTROL_TOPIC), Versions()
+    try:
+        while not tail.at_end:
+            versions = versions.after(message.value() for message in tail.read(0.5))
+    finally:
+        tail.close()
+    return versions

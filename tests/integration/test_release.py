@@ -1,0 +1,96 @@
+"""A new version of a group on the running line: applied, filled from the log, promoted, rolled back, retired."""
+
+import shutil
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from headrace import release
+from headrace.flink import FlinkRest
+from headrace.jobs import FEATURES
+from headrace.lifecycle import Registry
+from lang.gate import Gate
+from lang.load import load_plan
+from tests.comparison import by_the_oracle, mismatches
+from tests.events import random_events
+from tests.line import Line
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+GROUP = "item_engagement"
+
+
+def edited(folder: Path) -> Path:
+    """The shipped features, one group with a version and a feature more."""
+    shutil.copytree(FEATURES, folder)
+    file = folder / f"{GROUP}.sql"
+    text = file.read_text().replace("version 1", "version 2", 1)
+    more = "count(DISTINCT user_id) FILTER (WHERE event_type = 'click') OVER 24h AS clickers_24h,\n  avg(value)"
+    file.write_text(text.replace("avg(value)", more, 1))
+    return folder
+
+
+class Reads:
+    """Reads one item again and again; notes every answer whose features are not those of its version."""
+
+    def __init__(self, line: Line, item: str, names: dict[int, set[str]]) -> None:
+        headers = {"Authorization": f"Bearer {line.endpoints.token}"}
+        self._client = httpx.Client(base_url=line.endpoints.api_url, headers=headers)
+        self._path, self._names = f"/v1/features/{GROUP}/{item}", names
+        self.version, self.count, self.wrong = 0, 0, list[object]()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Reads":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._client.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.005):
+            answer = self._client.get(self._path)
+            body = answer.json()
+            self.count += 1
+            if answer.is_error or {each["name"] for each in body["features"]} != self._names[body["version"]]:
+                self.wrong.append(body)
+            else:
+                self.version = body["version"]
+
+
+def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> None:
+    now = line.now()
+    tag = f"release{now}"
+    events = random_events(600, seed=4, tag=tag, start_ms=now - 300_000, span_ms=300_000)
+    line.write_events(events)
+    registry, rest = Registry(line.endpoints, who="tests"), FlinkRest(line.endpoints.flink_url)
+    plan = load_plan(edited(tmp_path / "features"))
+    wanted = plan.group(GROUP)
+
+    found = release.planned(plan, registry.versions())
+    assert [str(change) for change in found.changes] == [f"{GROUP} 1 → 2, additive: + clickers_24h"]
+    (version,) = release.applied(registry, rest, found, why="test")
+    version = release.filled(registry, rest, line.endpoints, version, since="all")
+
+    gate = Gate(plan.source("clickstream"))
+    unknown = {"category": None, "price": None, "seller": None}  # items that no catalogue has
+    accepted = [event | unknown for event in events if gate.judge(event) == "accepted"]  # type: ignore[arg-type]
+    keys = [(f"{tag}-i{n}",) for n in range(20)]
+    expected = by_the_oracle(wanted, accepted, keys, at_ms=now)  # type: ignore[arg-type]
+    line.wait(lambda: not mismatches(expected, line.reader), "the candidate in the store")
+
+    before = line.plan.group(GROUP)
+    names = {group.version: {feature.name for feature in group.features} for group in (before, wanted)}
+    with Reads(line, keys[1][0], names) as reads:
+        line.wait(lambda: reads.version == 1, "reads of version 1")
+        registry.promote(version, why="test")
+        line.wait(lambda: reads.version == 2, "reads of version 2", deadline_s=5)
+        registry.rollback(GROUP, why="test")
+        line.wait(lambda: reads.version == 1, "reads of version 1 again", deadline_s=5)
+    assert reads.wrong == []
+    release.retired(registry, version)
+    line.wait(lambda: version.job not in rest.jobs(), "the end of the candidate's job")

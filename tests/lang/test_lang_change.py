@@ -1,0 +1,59 @@
+"""What an edit means: words, more features, or other values under the same names."""
+
+import pytest
+
+from lang.change import compare
+from lang.load import plan_of
+from lang.plan import Group
+
+SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '15 minutes', future '5 minutes',
+  dedupe event_id WITHIN '1 day')
+COLUMNS (event_id STRING REQUIRED, user_id STRING REQUIRED, event_type STRING, occurred_at BIGINT REQUIRED,
+  received_at BIGINT);"""
+FEATURES = """count(*) FILTER (WHERE event_type = 'click') OVER 1h AS clicks_1h, count(*) OVER 1h AS events_1h
+  FROM clicks GROUP BY user_id DERIVE clicks_1h / events_1h AS share"""
+
+
+def group(features: str = FEATURES, *, version: int = 1, description: str = "x") -> Group:
+    words = f"version {version}, owner 'o', entity user_id, source clicks, on_missing null, description '{description}'"
+    return plan_of({"s.sql": SOURCE, "g.sql": f"FEATURE GROUP g ({words}); SELECT {features};"}).group("g")
+
+
+def kind(wanted: Group) -> str | None:
+    change = compare(group(), wanted)
+    return change.kind if change else None
+
+
+def test_nothing_and_words() -> None:
+    assert compare(group(), group()) is None
+    assert kind(group(description="y")) == "cosmetic"
+    assert kind(group(version=2)) == "cosmetic"
+
+
+def test_another_order_of_the_same_features_means_the_same() -> None:
+    turned = """count(*) OVER 1h AS events_1h, count(*) FILTER (WHERE event_type = 'click') OVER 1h AS clicks_1h
+      FROM clicks GROUP BY user_id DERIVE clicks_1h / events_1h AS share"""
+    assert kind(group(turned)) is None
+
+
+def test_one_feature_more() -> None:
+    change = compare(group(), group(f"max(occurred_at) OVER 24h AS last_at, {FEATURES}", version=2))
+    assert change is not None
+    assert (change.kind, change.added, change.changed, change.removed) == ("additive", ("last_at",), (), ())
+    assert str(change) == "g 1 → 2, additive: + last_at"
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_another_filter_changes_what_is_derived_from_it_too(version: int) -> None:
+    change = compare(group(), group(FEATURES.replace("'click'", "'view'"), version=version))
+    assert change is not None
+    assert change.kind == ("breaking" if version == 2 else "unversioned")
+    assert change.changed == ("clicks_1h", "share")
+
+
+def test_new_and_removed() -> None:
+    new, gone = compare(None, group()), compare(group(), None)
+    assert new is not None
+    assert gone is not None
+    assert (new.kind, new.added) == ("new", ("clicks_1h", "events_1h", "share"))
+    assert (gone.kind, gone.removed) == ("removed", ("clicks_1h", "events_1h", "share"))

@@ -1,0 +1,62 @@
+"""The fold of the decisions about feature versions."""
+
+from pathlib import Path
+
+import msgspec
+
+from lang.load import load_plan
+from lang.plan import Group
+from schemas.control import CONTROL, Control
+from store.versions import Versions, control_of
+
+PLAN = load_plan(Path(__file__).parents[2] / "features")
+GROUP = PLAN.group("item_engagement")
+
+
+def told(name: str, action: str, **arguments: str) -> bytes:
+    return CONTROL.encode({"name": name, "action": action, "arguments": arguments, "who": "t", "at": 1, "why": ""})
+
+
+def applied(group: Group, job: str, from_ms: int = 0) -> bytes:
+    plan = msgspec.json.encode(group).decode()
+    return told(f"group/{group.name}@{group.version}", "apply", plan=plan, job=job, from_ms=str(from_ms))
+
+
+def live(version: int, before: int, action: str = "promote") -> bytes:
+    return told(f"live/{GROUP.name}", action, version=str(version), before=str(before))
+
+
+SECOND = msgspec.structs.replace(GROUP, version=2)
+BOTH = [applied(GROUP, "features"), live(1, 0), applied(SECOND, "own", 5)]
+
+
+def test_a_version_answers_only_when_promoted() -> None:
+    versions = Versions().after(BOTH)
+    assert versions.groups() == (GROUP, SECOND)
+    assert versions.answering() == (GROUP,)
+    assert versions.after([live(2, 1)]).answering() == (SECOND,)
+    assert versions.after([live(2, 1), live(1, 2, "rollback")]).answering() == (GROUP,)
+
+
+def test_jobs_and_where_they_read_from() -> None:
+    versions = Versions().after(BOTH)
+    assert versions.jobs() == ("features", "own")
+    assert versions.computed_by("own") == (SECOND,)
+    assert (versions.reads_from("own"), versions.reads_from("features")) == (5, 0)
+    assert versions.after([applied(SECOND, "own", 2)]).reads_from("own") == 2
+
+
+def test_a_retired_version_is_gone() -> None:
+    versions = Versions().after([*BOTH, told("group/item_engagement@2", "retire")])
+    assert versions.groups() == (GROUP,)
+    assert (versions.jobs(), versions.ended) == (("features",), {"own"})
+    assert versions.after([applied(SECOND, "own")]).ended == frozenset()
+
+
+def test_other_records_and_what_is_none_change_nothing() -> None:
+    versions = Versions().after(BOTH)
+    others = [None, b"", b"\xff\xff", told("alias/frozen", "pin", version="1.4")]
+    assert versions.after(others) == versions
+    assert control_of(others[-1]) == Control(
+        name="alias/frozen", action="pin", arguments={"version": "1.4"}, who="t", at=1, why=""
+    )
