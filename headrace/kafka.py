@@ -92,6 +92,16 @@ def create_topics(bootstrap: str, topics: tuple[Topic, ...]) -> list[str]:
     return [topic.name for topic in absent]
 
 
+def remove_topics(bootstrap: str, names: list[str]) -> list[str]:
+    """Remove those of these topics that are there; returns their names."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    present = admin.list_topics(timeout=20).topics
+    found = [name for name in names if name in present]
+    for future in admin.delete_topics(found).values() if found else ():
+        future.result()
+    return found
+
+
 def check_topics(admin: AdminClient, topics: tuple[Topic, ...]) -> None:
     """Compare topics on the broker with the registry; see `create_topics` for what it raises."""
     if not topics:

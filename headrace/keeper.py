@@ -36,7 +36,7 @@ def missing_jobs(rest: FlinkRest, versions: Versions) -> tuple[str, ...]:
 def end_retired(rest: FlinkRest, versions: Versions) -> None:
     """Cancel the jobs of versions that are gone; a job that the registry never named is none of ours."""
     for name, (job_id, _) in rest.jobs().items():
-        if name in versions.ended:
+        if name in {version.job for version in versions.retired.values()}:
             rest.cancel(job_id)
 
 

@@ -3,16 +3,18 @@
 Every step is a record of topic `control` (store/versions.py); keeper, loader and serving act on what they read there.
 """
 
+import shutil
 import time
 from collections.abc import Iterable
+from typing import cast
 
 import msgspec
-from confluent_kafka import Consumer, Producer, TopicPartition
+import redis
+from confluent_kafka import Producer
 
 from headrace import kafka
 from headrace.errors import EnvironmentProblem, UsageProblem
-from headrace.layout import Endpoints
-from lang.clean import clean_topic
+from headrace.layout import Endpoints, Layout
 from lang.plan import Group, Plan
 from schemas.control import CONTROL, Control
 from schemas.topics import CONTROL_TOPIC, Topic, sequence_topic, tile_topic
@@ -122,38 +124,14 @@ class Registry:
             raise EnvironmentProblem(message)
 
 
-class Backlog:
-    """How far a version's job has come in its source's clean topic, by the offsets it commits with checkpoints."""
-
-    def __init__(self, endpoints: Endpoints, version: Version) -> None:
-        self._topic = clean_topic(version.group.source)
-        self._from_ms = version.from_ms
-        self._consumer = Consumer({"bootstrap.servers": endpoints.bootstrap, "group.id": version.job})
-
-    def look(self, until_ms: int) -> tuple[int, int]:
-        """(records read, records to read) of those appended from the version's beginning up to a time.
-
-        Nothing counts as read before the job's first checkpoint. A time after the newest record counts all there are,
-        transaction markers too, and is only reached when a record has come that is younger.
-        """
-        partitions = self._consumer.list_topics(self._topic, timeout=10).topics[self._topic].partitions
-        begins, ends = self._offsets(partitions, self._from_ms), self._offsets(partitions, until_ms)
-        committed = self._consumer.committed([TopicPartition(self._topic, each) for each in partitions], timeout=10)
-        read = there = 0
-        for begin, end, done in zip(begins, ends, committed, strict=True):
-            there += end - begin
-            read += min(max(done.offset, begin), end) - begin
-        return read, there
-
-    def _offsets(self, partitions: Iterable[int], at_ms: int) -> list[int]:
-        """Of the first record of each partition appended at a time or later; the end where there is none."""
-        wanted = [TopicPartition(self._topic, partition, at_ms) for partition in partitions]
-        found = self._consumer.offsets_for_times(wanted, timeout=10)
-        return [place.offset if place.offset >= 0 else self._end(place.partition) for place in found]
-
-    def _end(self, partition: int) -> int:
-        return self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=10)[1]
-
-    def close(self) -> None:
-        """Leave the broker."""
-        self._consumer.close()
+def collect(layout: Layout, endpoints: Endpoints, version: Version) -> tuple[int, int]:
+    """Remove a retired version's topics, keys and checkpoints; returns how many topics and keys there were."""
+    name = f"{version.group.name}@{version.group.version}"
+    present = kafka.remove_topics(endpoints.bootstrap, [topic.name for topic in feature_topics((version.group,))])
+    client, keys = redis.Redis.from_url(endpoints.redis_url), 0
+    for pattern in (f"f:*:{name}", f"s:*:{name}:*"):
+        for key in client.scan_iter(match=pattern, count=1000):
+            keys += cast(int, client.unlink(key))
+    for folder in layout.checkpoints.glob(f"{version.job}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(present), keys

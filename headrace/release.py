@@ -2,22 +2,27 @@
 
 import time
 
+import redis
 from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from headrace.clean_log import CleanLog
 from headrace.errors import UsageProblem
 from headrace.flink import FlinkRest
 from headrace.layout import Endpoints
-from headrace.lifecycle import SHARED_JOB, Backlog, Registry
+from headrace.lifecycle import SHARED_JOB, Registry
+from headrace.parity import compare as compare_in_store
 from headrace.wait import wait_until
 from lang.change import Change, compare
 from lang.duration import duration_of
 from lang.plan import Group, Plan
-from store.versions import Version, Versions
+from store.versions import Choice, Version, Versions
 
 _RUNNING_S = 120.0
 _FILLED_S = 24 * 3600.0
+_SAMPLE = 1_000  # owners compared before a promotion
+_DIFFERENT = 0.01  # share of them that may differ: traffic goes on while they are read
 _STARTS = ("new", "additive", "breaking")
 
 
@@ -91,23 +96,24 @@ def filled(registry: Registry, rest: FlinkRest, endpoints: Endpoints, version: V
         if running:
             rest.cancel(running[0])  # the keeper starts it again where the record says
     _wait_for_job(rest, version)
-    _watch(Backlog(endpoints, version), version.name, until_ms=now_ms)
+    _watch(endpoints, version, until_ms=now_ms)
     return version
 
 
-def _watch(backlog: Backlog, name: str, *, until_ms: int) -> None:
+def _watch(endpoints: Endpoints, version: Version, *, until_ms: int) -> None:
+    log = CleanLog(endpoints, version.group.source, reader=version.job)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(name)
+        task = bar.add_task(version.name)
 
         def through() -> bool:
-            read, there = backlog.look(until_ms)
+            read, there = log.read(version.from_ms, until_ms), log.count(version.from_ms, until_ms)
             bar.update(task, completed=read, total=there)
             return read >= there
 
         mend = "Look at Flink's page; the same backfill again goes on where it stands."
-        wait_until(through, what=f"the backfill of {name}", deadline_s=_FILLED_S, mend=mend)
-    backlog.close()
+        wait_until(through, what=f"the backfill of {version.name}", deadline_s=_FILLED_S, mend=mend)
+    log.close()
 
 
 def _from_ms(since: str, now_ms: int) -> int:
@@ -132,6 +138,33 @@ def version_of(versions: Versions, name: str) -> Version:
         message = f"there is no version {name!r}; there are {', '.join(sorted(versions.applied))}"
         raise UsageProblem(message)
     return versions.applied[full]
+
+
+def named_or_live(versions: Versions, name: str) -> Group:
+    """The group version that `group@version` names; without a version the one that answers.
+
+    Raises:
+        UsageProblem: there is none.
+    """
+    live = {group.name: group for group in versions.answering()}
+    return live[name] if name in live else version_of(versions, name).group
+
+
+def promoted(registry: Registry, client: redis.Redis, version: Version, *, why: str) -> Choice:
+    """Have a version answer, once it reads as the one that answers now wherever they mean the same.
+
+    Raises:
+        UsageProblem: it does not (F160); the worst keys are named.
+    """
+    live = [group for group in registry.versions().answering() if group.name == version.group.name]
+    if live and live[0].version != version.group.version:
+        at_ms = time.time_ns() // 1_000_000
+        parity = compare_in_store(client, live[0], version.group, sample=_SAMPLE, at_ms=at_ms)
+        if parity.share > _DIFFERENT:
+            cause = f"F160 {version.name} does not read as {live[0].name}@{live[0].version} does"
+            fix = f"  fix: headrace features backfill {version.name}, or give what means something else another name"
+            raise UsageProblem("\n".join([cause, *parity.lines(), fix]))
+    return registry.promote(version, why=why)
 
 
 def retired(registry: Registry, version: Version) -> None:

@@ -28,8 +28,8 @@ from serving.record import HISTORY
 from serving.score import inputs
 from serving.state import ServingState
 from simulator.history import Writer
-from simulator.shelf import Shelf
 from store.reader import FeatureReader, Values, Wanted
+from store.shelf import Shelf
 
 ARM = Arm(name="recorded", share=1.0, policy="recorded")
 _POLL_EACH = 500

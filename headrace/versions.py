@@ -10,12 +10,14 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
-from headrace import release
+from headrace import lifecycle, parity, release
+from headrace.cost import cost_of
 from headrace.errors import UsageProblem
 from headrace.flink import FlinkRest
 from headrace.jobs import FEATURES
 from headrace.layout import Endpoints, Layout
 from headrace.lifecycle import Registry
+from headrace.past import as_known_at, recorded_cases
 from headrace.release import ReleasePlan
 from lang.errors import LangError
 from lang.load import load_plan
@@ -26,7 +28,7 @@ from store.reader import FeatureReader
 
 app = cyclopts.App()
 PLAN_FILE = Path("features.plan.json")
-_CLOCKS_MS = 1_000
+_FIRST_MS = 10**12  # September 2001: what lies before was given in seconds
 
 
 def plan_in(folder: Path) -> Plan:
@@ -75,10 +77,13 @@ def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
         folder: the feature files.
         output: where to write the plan.
     """
-    _, registry, _ = _stack()
-    found = release.planned(plan_in(folder), registry.versions())
+    endpoints, registry, _ = _stack()
+    versions, client = registry.versions(), redis.Redis.from_url(endpoints.redis_url)
+    found = release.planned(plan_in(folder), versions)
+    live = {group.name: group for group in versions.answering()}
+    costs = {group.name: cost_of(endpoints, client, group, live.get(group.name)) for group in found.groups}
     for change in found.changes:
-        sys.stdout.write(f"{change}\n")
+        sys.stdout.write(f"{change}\n" + (f"  {costs[change.group]}\n" if change.group in costs else ""))
     if not found.groups:
         sys.stdout.write("nothing to apply\n")
         return
@@ -120,16 +125,55 @@ def backfill(name: str, *, since: str = "all") -> None:
 
 @app.command
 def promote(name: str, *, why: str = "promoted") -> None:
-    """Have a version answer; visible to every reader within a second.
+    """Have a version answer, visible to every reader within a second; refused where it reads otherwise than it should.
 
     Args:
         name: group@version; the newest where no version is given.
         why: kept with the decision.
     """
-    _, registry, _ = _stack()
+    endpoints, registry, _ = _stack()
     version = release.version_of(registry.versions(), name)
-    choice = registry.promote(version, why=why)
+    choice = release.promoted(registry, redis.Redis.from_url(endpoints.redis_url), version, why=why)
     sys.stdout.write(f"{version.name} answers; before it version {choice.before} did\n")
+
+
+@app.command
+def diff(first: str, second: str, *, sample: int = 1_000) -> None:
+    """Compare two versions of a group in the store: features that mean the same should read the same.
+
+    Args:
+        first: group@version.
+        second: another version of it.
+        sample: how many entities to look at.
+    """
+    endpoints, registry, _ = _stack()
+    groups = [release.version_of(registry.versions(), name).group for name in (first, second)]
+    client, at_ms = redis.Redis.from_url(endpoints.redis_url), time.time_ns() // 1_000_000
+    found = parity.compare(client, *groups, sample=sample, at_ms=at_ms)
+    sys.stdout.writelines(f"{line}\n" for line in found.lines())
+
+
+@app.command
+def gc() -> None:
+    """Remove what retired versions have left: topics, keys in the store, checkpoints."""
+    endpoints, registry, _ = _stack()
+    for version in registry.versions().retired.values():
+        topics, keys = lifecycle.collect(Layout.here(), endpoints, version)
+        sys.stdout.write(f"{version.name}: {topics} topics and {keys} keys removed\n")
+
+
+@app.command
+def create_test(name: str, *, keys: int = 3) -> None:
+    """Print test cases made of the newest real events of a group; what they expect is what the oracle says.
+
+    Args:
+        name: group, for the version that answers, or group@version.
+        keys: how many keys to take, a case each.
+    """
+    endpoints, registry, _ = _stack()
+    group = release.named_or_live(registry.versions(), name)
+    for case in recorded_cases(endpoints, group, keys=keys):
+        sys.stdout.write(case)
 
 
 @app.command
@@ -165,19 +209,19 @@ def get(name: str, key: str, *, at: int | None = None) -> None:
     Args:
         name: group, for the version that answers, or group@version.
         key: the entity; further key columns after a colon each, e.g. u1:shoes.
-        at: as they will read at this time, ms since 1970 UTC, now or later; now if not given.
+        at: as they were known at this time, ms since 1970 UTC, recomputed from the log; now if not given.
     """
     endpoints, registry, _ = _stack()
-    versions, now_ms = registry.versions(), time.time_ns() // 1_000_000
-    at_ms = now_ms if at is None else at
-    if at_ms < now_ms - _CLOCKS_MS:
-        message = f"--at is {at_ms} ms, {now_ms - at_ms} ms ago: the store holds what is known now, not what was then"
+    now_ms = time.time_ns() // 1_000_000
+    if at is not None and not _FIRST_MS < at <= now_ms:
+        message = f"--at is {at}; it is a time that is past, in milliseconds since 1970: now it is {now_ms}"
         raise UsageProblem(message)
-    live = {group.name: group for group in versions.answering()}
-    group = live[name] if name in live else release.version_of(versions, name).group
-    reader = FeatureReader(redis.Redis.from_url(endpoints.redis_url))
+    group = release.named_or_live(registry.versions(), name)
+    reader: lookup.Reads = FeatureReader(redis.Redis.from_url(endpoints.redis_url))
+    if at is not None:
+        reader = as_known_at(endpoints, group, key.split(":")[0], at_ms=at)
     try:
-        found = lookup.answer(reader, group, key, at=at_ms)
+        found = lookup.answer(reader, group, key, at=at or now_ms)
     except Fault as fault:
         message = f"{fault.problem.detail} {fault.problem.mend}"
         raise UsageProblem(message) from fault

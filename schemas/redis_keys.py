@@ -13,6 +13,16 @@ def tiles_key(group: str, version: int, entity: str) -> str:
     return f"f:{{{entity}}}:{group}@{version}"
 
 
+def owner_of(key: bytes) -> str:
+    """The entity that a key is of.
+
+    >>> owner_of(tiles_key("group", 1, "u{1}").encode())
+    'u{1}'
+    """
+    text = key.decode()
+    return text[text.index("{") + 1 : text.rindex("}:")]
+
+
 def sequence_key(group: str, version: int, entity: str, sequence: str) -> str:
     """Key of the ZSET with one entity's sequence."""
     return f"s:{{{entity}}}:{group}@{version}:{sequence}"

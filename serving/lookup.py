@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Sequence
+from typing import Protocol
 
 import redis
 
@@ -10,6 +12,14 @@ from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
 from serving.problems import Fault, invalid, unavailable
 from serving.state import Live
 from store.reader import FeatureReader, Status, Values, Wanted
+
+
+class Reads(Protocol):
+    """What answers reads of features: the store, or one in memory."""
+
+    def read(self, wanted: Sequence[Wanted], *, at_ms: int) -> list[Values]:
+        """Values in the order asked for."""
+        ...
 
 
 class Lookup:
@@ -34,7 +44,7 @@ class Lookup:
             raise _no_group(str(error.args[0])) from error
 
 
-def answer(reader: FeatureReader, group: Group, key: str, *, at: int) -> FeaturesAnswer:
+def answer(reader: Reads, group: Group, key: str, *, at: int) -> FeaturesAnswer:
     """Every feature of one version for a key; raises as `Lookup.read` does."""
     parts = key.split(":", len(group.entity) - 1)
     if len(parts) != len(group.entity) or not all(parts):

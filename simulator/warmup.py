@@ -31,10 +31,10 @@ from serving.record import HISTORY
 from serving.score import inputs
 from serving.state import ServingState
 from simulator.conduct import Served, events_of
-from simulator.shelf import Shelf
 from simulator.visits import Page, Visits
 from simulator.world import World, item_number, user_name
 from store.reader import FeatureReader, Wanted
+from store.shelf import Shelf
 
 ARM = Arm(name="warm-up", share=1.0, policy="popular and random")
 _LAG_MS = 500  # from an event to its feature, about what the line needs

@@ -46,11 +46,11 @@ class Choice(Struct, frozen=True):
 
 
 class Versions(Struct, frozen=True):
-    """The fold: versions by `group@version`, choices by group, jobs of retired versions. `taken` makes a new one."""
+    """The fold: versions by `group@version`, choices by group. Immutable; `taken` makes a new one."""
 
     applied: Mapping[str, Version] = _NOTHING
     live: Mapping[str, Choice] = _NONE
-    ended: frozenset[str] = frozenset()
+    retired: Mapping[str, Version] = _NOTHING
 
     def taken(self, record: Control) -> "Versions":
         """After one more record; what speaks of other things changes nothing.
@@ -62,14 +62,16 @@ class Versions(Struct, frozen=True):
             group = msgspec.json.decode(record.arguments["plan"], type=Group)
             from_ms = int(record.arguments.get("from_ms", "0"))
             version = Version(group=group, job=record.arguments["job"], from_ms=from_ms)
-            return Versions({**self.applied, version.name: version}, self.live, self.ended - {version.job})
+            retired = {name: each for name, each in self.retired.items() if name != version.name}
+            return Versions({**self.applied, version.name: version}, self.live, retired)
         if record.name.startswith(GROUP) and record.action == RETIRE:
-            gone = self.applied.get(record.name.removeprefix(GROUP))
-            left = {name: each for name, each in self.applied.items() if each is not gone}
-            return Versions(left, self.live, self.ended.union([gone.job] if gone else []))
+            name = record.name.removeprefix(GROUP)
+            gone = {name: self.applied[name]} if name in self.applied else {}
+            left = {known: each for known, each in self.applied.items() if known != name}
+            return Versions(left, self.live, {**self.retired, **gone})
         if record.name.startswith(LIVE):
             choice = Choice(int(record.arguments["version"]), int(record.arguments.get("before", "0")))
-            return Versions(self.applied, {**self.live, record.name.removeprefix(LIVE): choice}, self.ended)
+            return Versions(self.applied, {**self.live, record.name.removeprefix(LIVE): choice}, self.retired)
         return self
 
     def after(self, payloads: Iterable[bytes | None]) -> "Versions":

@@ -7,12 +7,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from headrace import release
+from headrace import lifecycle, release
+from headrace.errors import UsageProblem
 from headrace.flink import FlinkRest
 from headrace.jobs import FEATURES
 from headrace.lifecycle import Registry
+from headrace.past import as_known_at
 from lang.gate import Gate
 from lang.load import load_plan
+from lang.testing import agree
+from serving import lookup
 from tests.comparison import by_the_oracle, mismatches
 from tests.events import random_events
 from tests.line import Line
@@ -74,6 +78,8 @@ def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> 
     found = release.planned(plan, registry.versions())
     assert [str(change) for change in found.changes] == [f"{GROUP} 1 → 2, additive: + clickers_24h"]
     (version,) = release.applied(registry, rest, found, why="test")
+    with pytest.raises(UsageProblem, match="F160"):  # it knows nothing yet
+        release.promoted(registry, line.redis, version, why="too early")
     version = release.filled(registry, rest, line.endpoints, version, since="all")
 
     gate = Gate(plan.source("clickstream"))
@@ -83,14 +89,23 @@ def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> 
     expected = by_the_oracle(wanted, accepted, keys, at_ms=now)  # type: ignore[arg-type]
     line.wait(lambda: not mismatches(expected, line.reader), "the candidate in the store")
 
+    halfway = int(str(accepted[300]["received_at"]))
+    for key in keys[:5]:
+        (then,) = by_the_oracle(wanted, accepted, [key], at_ms=halfway).values.values()  # type: ignore[arg-type]
+        answer = lookup.answer(as_known_at(line.endpoints, wanted, key[0], at_ms=halfway), wanted, key[0], at=halfway)
+        assert all(agree(then[each.name], each.value, ratio=1e-9) for each in answer.features), (then, answer)
+
     before = line.plan.group(GROUP)
     names = {group.version: {feature.name for feature in group.features} for group in (before, wanted)}
     with Reads(line, keys[1][0], names) as reads:
         line.wait(lambda: reads.version == 1, "reads of version 1")
-        registry.promote(version, why="test")
+        release.promoted(registry, line.redis, version, why="test")
         line.wait(lambda: reads.version == 2, "reads of version 2", deadline_s=5)
         registry.rollback(GROUP, why="test")
         line.wait(lambda: reads.version == 1, "reads of version 1 again", deadline_s=5)
     assert reads.wrong == []
     release.retired(registry, version)
     line.wait(lambda: version.job not in rest.jobs(), "the end of the candidate's job")
+    topics, removed = lifecycle.collect(line.layout, line.endpoints, version)
+    assert (topics, removed > 0) == (2, True)
+    assert not list(line.redis.scan_iter(match=f"*:{version.name}*", count=1000))

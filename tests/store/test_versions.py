@@ -49,8 +49,8 @@ def test_jobs_and_where_they_read_from() -> None:
 def test_a_retired_version_is_gone() -> None:
     versions = Versions().after([*BOTH, told("group/item_engagement@2", "retire")])
     assert versions.groups() == (GROUP,)
-    assert (versions.jobs(), versions.ended) == (("features",), {"own"})
-    assert versions.after([applied(SECOND, "own")]).ended == frozenset()
+    assert (versions.jobs(), [version.job for version in versions.retired.values()]) == (("features",), ["own"])
+    assert versions.after([applied(SECOND, "own")]).retired == {}
 
 
 def test_other_records_and_what_is_none_change_nothing() -> None:

@@ -1,6 +1,6 @@
 """The feature store in memory: the same plan, fold and merge as the line, without Kafka and Redis.
 
-It gives the warm-up the feature values that a request would have read at its time.
+It tells what a request would have read at a time that is past.
 """
 
 from collections.abc import Sequence as Many
@@ -22,6 +22,7 @@ class _Part:
         self._fold = TileFold(group)
         self.store = TileStore(group)
         self.keys: dict[str, dict[Key, None]] = {}
+        self._touched: dict[Key, None] = {}
 
     def add(self, event: Event) -> list[TileRow | SequenceRow]:
         """Fold one event."""
@@ -29,7 +30,13 @@ class _Part:
         self.store.put(rows)
         for row in rows:
             self.keys.setdefault(row.key[0], {})[row.key] = None
+            self._touched.pop(row.key, None)
+            self._touched[row.key] = None
         return rows
+
+    def newest(self) -> list[Key]:
+        """Keys, the last touched first."""
+        return list(reversed(self._touched))
 
 
 class Shelf:
@@ -46,6 +53,10 @@ class Shelf:
     def read(self, wanted: Many[Wanted], *, at_ms: int) -> list[Values]:
         """Values at `at_ms`, in the order asked for."""
         return [self._read(each, at_ms) for each in wanted]
+
+    def newest_keys(self, group: Group, count: int) -> list[Key]:
+        """The keys of a group that were touched last, the newest first."""
+        return self._parts[group.name].newest()[:count]
 
     def _read(self, wanted: Wanted, at_ms: int) -> Values:
         group, part = wanted.group, self._parts[wanted.group.name]

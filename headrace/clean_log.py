@@ -1,0 +1,68 @@
+"""The clean topic of a source: what it holds by time, and how far a job has come in it."""
+
+from collections.abc import Iterator
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from headrace.layout import Endpoints
+from lang.clean import clean_topic, contract
+from lang.evaluate import Event
+from lang.source import Source
+
+
+class CleanLog:
+    """The clean topic of a source, by append time."""
+
+    def __init__(self, endpoints: Endpoints, source: Source, *, reader: str = "release") -> None:
+        self._topic = clean_topic(source)
+        self._decode = contract(source).decode
+        settings = {"bootstrap.servers": endpoints.bootstrap, "group.id": reader, "enable.auto.commit": False}
+        committed = {"isolation.level": "read_committed", "enable.partition.eof": True}
+        self._consumer = Consumer(settings | committed)
+        self._partitions = list(self._consumer.list_topics(self._topic, timeout=10).topics[self._topic].partitions)
+
+    def count(self, from_ms: int, until_ms: int) -> int:
+        """Records appended from one time to another; the markers of transactions count too."""
+        begins, ends = self._at(from_ms), self._at(until_ms)
+        return sum(end - begin for begin, end in zip(begins, ends, strict=True))
+
+    def read(self, from_ms: int, until_ms: int) -> int:
+        """How many of those the reader has committed: none before its first checkpoint.
+
+        A time after the newest record is only reached when a younger record has come.
+        """
+        places = [TopicPartition(self._topic, partition) for partition in self._partitions]
+        done = [place.offset for place in self._consumer.committed(places, timeout=10)]
+        begins, ends = self._at(from_ms), self._at(until_ms)
+        return sum(min(max(at, begin), end) - begin for at, begin, end in zip(done, begins, ends, strict=True))
+
+    def events(self, from_ms: int) -> Iterator[Event]:
+        """Events appended from a time until now, partition by partition.
+
+        Raises:
+            KafkaException: the broker went away.
+        """
+        for partition, begin in zip(self._partitions, self._at(from_ms), strict=True):
+            self._consumer.assign([TopicPartition(self._topic, partition, begin)])
+            at_end = False
+            while not at_end:
+                for message in self._consumer.consume(5000, timeout=1.0):
+                    error, value = message.error(), message.value()
+                    at_end |= error is not None and error.code() == KafkaError._PARTITION_EOF
+                    if error is not None and not at_end:
+                        raise KafkaException(error)
+                    if error is None and value is not None:
+                        yield self._decode(value)
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+    def _at(self, at_ms: int) -> list[int]:
+        """Offsets of the first records appended at a time or later; the end where there is none."""
+        wanted = [TopicPartition(self._topic, partition, at_ms) for partition in self._partitions]
+        found = self._consumer.offsets_for_times(wanted, timeout=10)
+        return [place.offset if place.offset >= 0 else self._end(place.partition) for place in found]
+
+    def _end(self, partition: int) -> int:
+        return self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=10)[1]

@@ -1,0 +1,42 @@
+"""A case made of real events passes on every path, and says so in a form that people can read."""
+
+from pathlib import Path
+
+import pytest
+
+from lang.evaluate import Event
+from lang.example import example
+from lang.load import load_plan
+from lang.plan import Group, Plan
+from lang.testing import read_cases, run_cases
+
+PLAN: Plan = load_plan(Path(__file__).parents[2] / "features")
+KEYS = {"item_engagement": ("i1",), "user_recent": ("u1",), "user_category": ("u1", "c1"), "item_next": ("i1", "i2")}
+
+
+def event(number: int, **changes: object) -> Event:
+    at = 1_767_262_000_000 + 60_000 * number
+    fields = {"event_id": f"e{number}", "user_id": "u1", "item_id": "i1", "event_type": "click", "session_id": "s1"}
+    return {**fields, "occurred_at": at, "received_at": at + 100, "value": None, "category": "c1", **changes}  # type: ignore[return-value]
+
+
+EVENTS = [event(1), event(2, event_type="dwell", value=2.5), event(3, item_id="i2"), event(4, event_type="impression")]
+
+
+@pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group.name)
+def test_every_group_passes_its_own_example(group: Group) -> None:
+    text = example(group, KEYS[group.name], EVENTS, at_ms=1_767_262_600_000)
+    cases = read_cases(text)
+    assert run_cases(group, cases) == []
+    assert set(cases[0].expect[0]) == {"at", "key"} | {f.name for f in group.features if f.kind != "ranking"}
+
+
+def test_a_wrong_expectation_fails() -> None:
+    text = example(PLAN.group("item_engagement"), ("i1",), EVENTS, at_ms=1_767_262_600_000)
+    cases = read_cases(text.replace("clicks_1h: 1.0", "clicks_1h: 2.0"))
+    assert len(run_cases(PLAN.group("item_engagement"), cases)) == 4 + 1
+
+
+def test_what_a_table_cannot_hold_is_said() -> None:
+    with pytest.raises(ValueError, match="comma"):
+        example(PLAN.group("item_engagement"), ("i,1",), [event(1, item_id="i,1")], at_ms=1_767_262_600_000)
