@@ -38,7 +38,7 @@ class Pace(Struct, frozen=True, kw_only=True):
 
 
 class Endpoints(Struct, frozen=True, kw_only=True):
-    """Ports of a running stack on 127.0.0.1, the development token of its API, the key that signs its models."""
+    """Ports of a running stack on 127.0.0.1, its API's token, the keys that sign its models and mask columns."""
 
     kafka: int
     kafka_controller: int
@@ -48,6 +48,7 @@ class Endpoints(Struct, frozen=True, kw_only=True):
     api: int
     token: str
     model_key: str
+    mask_key: str
     pace: Pace = Pace()
 
     @property

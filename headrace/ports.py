@@ -54,4 +54,6 @@ def choose_endpoints(pace: Pace, *, usual: bool = True) -> tuple[Endpoints, dict
         if usual:
             replaced[name] = port
     token = f"dev-{secrets.token_urlsafe(18)}"
-    return Endpoints(**chosen, token=token, model_key=secrets.token_hex(32), pace=pace), replaced
+    return Endpoints(
+        **chosen, token=token, model_key=secrets.token_hex(32), mask_key=secrets.token_hex(32), pace=pace
+    ), replaced

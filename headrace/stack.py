@@ -22,6 +22,7 @@ from headrace.supervisor import Program, Supervisor
 from headrace.wait import wait_until
 from lang.load import load_plan
 from schemas.topics import TOPICS
+from udfs.mask import KEY_VARIABLE
 
 _ENGINES_DEADLINE_S = 90.0
 Say: TypeAlias = Callable[[str], None]
@@ -40,7 +41,12 @@ def engines(layout: Layout, endpoints: Endpoints) -> list[Program]:
         Program(name="kafka", command=kafka.command(kafka.prepare(layout, endpoints)), priority=10, stop_wait_s=20),
         Program(name="redis", command=redis_server.command(layout, endpoints), priority=10),
         Program(name="jobmanager", command=flink.jobmanager_command(), environment=flink_environment, priority=20),
-        Program(name="taskmanager", command=flink.taskmanager_command(), environment=flink_environment, priority=20),
+        Program(
+            name="taskmanager",
+            command=flink.taskmanager_command(),
+            environment={**flink_environment, KEY_VARIABLE: endpoints.mask_key},
+            priority=20,
+        ),
     ]
 
 

@@ -12,14 +12,14 @@ from lang.source import Source, SourceColumn, Stamp
 from lang.tree import Name, SourceTree
 
 _TYPES: tuple[ColumnType, ...] = get_args(ColumnType)
-_WORDS = ("topic", "event_time", "lateness", "future", "dedupe", "stamp")
+_WORDS = ("topic", "event_time", "lateness", "future", "dedupe", "stamp", "mask")
 
 
 def plan_source(tree: SourceTree, report: Report) -> Source | None:
     """The source a tree declares; None where a problem was noted."""
     before = len(report.problems)
     header = Header(tree.name, tree.options, report)
-    header.allow(*_WORDS, later=("mask", "bot"))
+    header.allow(*_WORDS, later=("bot",))
     columns = tuple(
         SourceColumn(column.name.text, _type(column.type.text, column.type.span, report), column.required)
         for column in tree.columns
@@ -28,6 +28,7 @@ def plan_source(tree: SourceTree, report: Report) -> Source | None:
     event_time = header.name("event_time")
     dedupe, within_ms = header.read("dedupe", _dedupe, (tree.name, lateness_ms + future_ms))
     stamp = header.read("stamp", _stamp, None) if header.has("stamp") else None
+    masked = header.read("mask", _mask, ()) if header.has("mask") else ()
     source = Source(
         name=tree.name.text,
         topic=header.string("topic"),
@@ -38,9 +39,11 @@ def plan_source(tree: SourceTree, report: Report) -> Source | None:
         dedupe_within_ms=within_ms,
         columns=columns,
         stamp=stamp,
+        masked=tuple(name.text for name in masked),
     )
     if len(report.problems) == before:
         _check(source, event_time, dedupe, tree, report)
+        _check_masked(source, masked, report)
     return source if len(report.problems) == before else None
 
 
@@ -55,6 +58,17 @@ def _dedupe(cursor: Cursor) -> tuple[Name, int]:
     name = cursor.name("a column")
     cursor.expect("WITHIN")
     return name, cursor.duration().length_ms
+
+
+def _mask(cursor: Cursor) -> tuple[Name, ...]:
+    cursor.expect_symbol("(")
+    names = [cursor.name("a column")]
+    while cursor.take_symbol(","):
+        names.append(cursor.name("a column"))
+    cursor.expect_symbol(")")
+    cursor.expect("WITH")
+    cursor.expect("HASH")
+    return tuple(names)
 
 
 def _stamp(cursor: Cursor) -> Stamp | None:
@@ -88,6 +102,21 @@ def _check(source: Source, event_time: Name, dedupe: Name, tree: SourceTree, rep
     if source.dedupe_within_ms < source.lateness_ms + source.future_ms:
         cause = "a duplicate can arrive lateness + future after its original, later than dedupe remembers"
         report.add("F113", dedupe.span, cause=cause, fix="raise WITHIN to lateness + future or more")
+
+
+def _check_masked(source: Source, masked: tuple[Name, ...], report: Report) -> None:
+    declared = [column.name for column in source.columns]
+    needed = {source.key: "keys the topic", source.dedupe: "tells duplicates apart"}
+    if source.stamp is not None:
+        needed[source.stamp.key] = "is looked up"
+    for name in masked:
+        _known_column(name, declared, report)
+        if name.text in needed:
+            cause = f"{name.text} {needed[name.text]}: masked it would not meet its like in other topics"
+            report.add("F140", name.span, cause=cause, fix=f"leave {name.text} out of mask")
+        elif source.type_of(name.text) not in (None, "STRING"):
+            cause = f"{name.text} is {source.type_of(name.text)}, a hash is STRING"
+            report.add("F140", name.span, cause=cause, fix="mask STRING columns")
 
 
 def _known_column(name: Name, known: list[str], report: Report) -> None:

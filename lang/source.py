@@ -22,7 +22,10 @@ class Stamp(Struct, frozen=True):
 
 
 class Source(Struct, frozen=True):
-    """One stream, declared once; drives the ingest job and every group that reads it."""
+    """One stream, declared once; drives the ingest job and every group that reads it.
+
+    `masked`: columns whose values ingest replaces by a keyed hash.
+    """
 
     name: str
     topic: str
@@ -33,6 +36,7 @@ class Source(Struct, frozen=True):
     dedupe_within_ms: int
     columns: tuple[SourceColumn, ...]
     stamp: Stamp | None = None
+    masked: tuple[str, ...] = ()
 
     @property
     def event_columns(self) -> tuple[SourceColumn, ...]:

@@ -12,6 +12,7 @@ from lang.clean import RECEIVED_AT
 from lang.source import Source
 from udfs.decode import EventDecoder, Refused
 from udfs.item_history import ItemHistory, ItemTail
+from udfs.mask import Mask
 
 VERDICT = DataTypes.ROW(
     [
@@ -40,6 +41,7 @@ class JudgeEvents(ScalarFunction):
     def open(self, function_context: FunctionContext) -> None:
         """Read the catalogue's history before the first event."""
         self._decoder = EventDecoder(self._source)
+        self._mask = Mask.from_environment(self._source)
         stamp = self._source.stamp
         columns = tuple(column.name for column in stamp.columns) if stamp else ()
         self._tail = ItemTail(self._bootstrap, ItemHistory(columns)) if stamp else None
@@ -67,6 +69,7 @@ class JudgeEvents(ScalarFunction):
         if stamp and self._tail:
             stamped = self._tail.history.at(event[stamp.key], event[RECEIVED_AT])
             event.update(zip(self._tail.history.columns, stamped, strict=True))
+        self._mask.apply(event)
         event["source_partition"] = int(partition)
         event["source_offset"] = int(offset)
         record = self._decoder.contract.encode(event)

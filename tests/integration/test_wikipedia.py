@@ -9,6 +9,7 @@ import pytest
 from wikipedia_edits import ADDED, DELETED_PER_HOUR, HOUR_MS, MIDNIGHT_MS, TOP_PAGES, read_edits
 
 from headrace import kafka
+from headrace.clean_log import CleanLog
 from headrace.lifecycle import feature_topics
 from lang.load import load_plan
 from lang.plan import Plan
@@ -64,3 +65,8 @@ def test_published_answers_shuffled_and_replayed_twice(line: Line) -> None:
 
         line.wait(loaded, "the published answers", deadline_s=240)
         assert answers(line, plan) == (DELETED_PER_HOUR, TOP_PAGES, ADDED)
+
+        written = {str(edit["editor"]) for edit in edits}
+        masked = {str(event["editor"]) for event in CleanLog(line.endpoints, plan.source("edits")).events(1)}
+        assert len(masked) == len(written)
+        assert not masked & written

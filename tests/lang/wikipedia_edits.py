@@ -50,6 +50,7 @@ def edit_of(number: int, row: dict[str, str], *, dates_set_back: bool) -> Event:
         "received_at": occurred_at,
         "on_the_day": on_the_day,
         "feed": "wikipedia",
+        "editor": row["user"],
         **{name: row[name] for name in ("channel", "page", "added", "deleted")},
     }
 
