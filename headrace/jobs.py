@@ -16,9 +16,9 @@ JOBS = ("ingest", "features", "samples")  # of a new stack; versions applied lat
 FEATURES = REPOSITORY / "features"
 
 
-def checkpoints(layout: Layout, job: str, *, from_ms: int = 0) -> Path:
-    """Folder of a job's checkpoints. One that reads the log from another point on starts without state."""
-    return layout.checkpoints / (f"{job}-from-{from_ms}" if from_ms else job)
+def checkpoints(layout: Layout, job: str) -> Path:
+    """Folder of a job's checkpoints."""
+    return layout.checkpoints / job
 
 
 def newest_checkpoint(folder: Path) -> str | None:
@@ -43,7 +43,7 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
             message = f"no job {name!r}: topic control knows {', '.join((*submitters, *versions.jobs()))}"
             raise EnvironmentProblem(message)
         from_ms = versions.reads_from(name)
-        folder = checkpoints(layout, name, from_ms=from_ms)
+        folder = checkpoints(layout, name)
         compute = partial(features.compute, groups, from_ms=from_ms)
         start, checkpoint_ms = submitters.get(name, (compute, pace.features_ms))
         start(

@@ -36,7 +36,7 @@ def missing_jobs(rest: FlinkRest, versions: Versions) -> tuple[str, ...]:
 def end_retired(rest: FlinkRest, versions: Versions) -> None:
     """Cancel the jobs of versions that are gone; a job that the registry never named is none of ours."""
     for name, (job_id, _) in rest.jobs().items():
-        if name in {version.job for version in versions.retired.values()}:
+        if name in versions.ended:
             rest.cancel(job_id)
 
 
@@ -57,6 +57,8 @@ def keep(layout: Layout, endpoints: Endpoints, *, stop: threading.Event) -> None
     while not stop.wait(PERIOD_S):
         supervisor.record(layout)
         versions = versions.after(message.value() for message in registry.read(0.1))
+        if not registry.at_end:
+            continue  # half of the decisions are none
         try:
             end_retired(rest, versions)
             missing = missing_jobs(rest, versions)

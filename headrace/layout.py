@@ -84,6 +84,7 @@ class Layout:
         self.checkpoints = home / "checkpoints"
         self.artefacts = home / "artefacts"
         self.endpoints_file = home / "endpoints.json"
+        self.secrets_file = home / "secrets.json"
         self.processes_file = home / "processes.json"
         self.supervisor_config = home / "supervisord.conf"
         self.supervisor_socket = home / "supervisord.sock"

@@ -31,9 +31,9 @@ def feature_topics(groups: tuple[Group, ...]) -> tuple[Topic, ...]:
     return (*tiles, *sequences)
 
 
-def own_job(group: Group) -> str:
-    """The job of a version that was applied to a running stack."""
-    return f"{SHARED_JOB}-{group.name}-v{group.version}"
+def own_job(group: Group, from_ms: int | str) -> str:
+    """The job of a version that was applied to a running stack: another one for each point in the log to read from."""
+    return f"{SHARED_JOB}-{group.name}-v{group.version}-from-{from_ms}"
 
 
 def seed(endpoints: Endpoints, plan: Plan) -> None:
@@ -54,14 +54,22 @@ class Registry:
         self._producer = Producer({"bootstrap.servers": endpoints.bootstrap, "acks": "all"})
 
     def versions(self) -> Versions:
-        """What has been decided so far."""
-        return read_versions(self._bootstrap)
+        """What has been decided so far.
+
+        Raises:
+            EnvironmentProblem: the topic could not be read.
+        """
+        try:
+            return read_versions(self._bootstrap)
+        except TimeoutError as error:
+            message = f"{error}. Look at kafka.log."
+            raise EnvironmentProblem(message) from error
 
     def seed(self, groups: Iterable[Group]) -> None:
         """Apply and promote these, all in the shared job."""
         for group in groups:
             self._apply(group, job=SHARED_JOB, from_ms=0, why="first start")
-            self._choose(group.name, names.PROMOTE, Choice(group.version), why="first start")
+            self._choose(group.name, names.PROMOTE, group.version, why="first start")
         self._flush()
 
     def apply(self, group: Group, *, why: str) -> Version:
@@ -71,7 +79,7 @@ class Registry:
 
     def fill(self, group: Group, *, from_ms: int, why: str) -> Version:
         """Have the version's own job read the log from an append time on."""
-        version = Version(group=group, job=own_job(group), from_ms=from_ms)
+        version = Version(group=group, job=own_job(group, from_ms), from_ms=from_ms)
         self._apply(group, job=version.job, from_ms=from_ms, why=why)
         self._flush()
         return version
@@ -100,7 +108,7 @@ class Registry:
         self._flush()
 
     def _decide(self, name: str, action: str, choice: Choice, *, why: str) -> Choice:
-        self._choose(name, action, choice, why=why)
+        self._choose(name, action, choice.version, why=why)
         self._flush()
         return choice
 
@@ -108,9 +116,8 @@ class Registry:
         arguments = {"plan": msgspec.json.encode(group).decode(), "job": job, "from_ms": str(from_ms)}
         self._write(f"{names.GROUP}{group.name}@{group.version}", names.APPLY, arguments, why)
 
-    def _choose(self, name: str, action: str, choice: Choice, *, why: str) -> None:
-        arguments = {"version": str(choice.version), "before": str(choice.before)}
-        self._write(f"{names.LIVE}{name}", action, arguments, why)
+    def _choose(self, name: str, action: str, version: int, *, why: str) -> None:
+        self._write(f"{names.LIVE}{name}", action, {"version": str(version)}, why)
 
     def _write(self, name: str, action: str, arguments: dict[str, str], why: str) -> None:
         at = time.time_ns() // 1_000_000
@@ -132,6 +139,6 @@ def collect(layout: Layout, endpoints: Endpoints, version: Version) -> tuple[int
     for pattern in (f"f:*:{name}", f"s:*:{name}:*"):
         for key in client.scan_iter(match=pattern, count=1000):
             keys += cast(int, client.unlink(key))
-    for folder in layout.checkpoints.glob(f"{version.job}*"):
+    for folder in layout.checkpoints.glob(own_job(version.group, "*")):
         shutil.rmtree(folder, ignore_errors=True)
     return len(present), keys

@@ -51,7 +51,7 @@ def concerning(group: Group, events: list[Event], owner: str) -> Iterator[Event]
         yield from (event for event in events if str(event.get(group.entity[0])) == owner)
         return
     column = group.pairs.column
-    sessions = {_session(event) for event in events if event.get(column) == owner}
+    sessions = {_session(event) for event in events if str(event.get(column)) == owner}
     yield from (event for event in events if _session(event) in sessions)
 
 

@@ -1,10 +1,13 @@
-"""Ports: the usual ones where they are free, others where they are taken."""
+"""Ports, the usual ones where they are free, others where they are taken; and the secrets of a stack."""
 
 import secrets
 import socket
 from collections.abc import Iterable
 
-from headrace.layout import Endpoints, Pace
+import msgspec
+from msgspec import Struct
+
+from headrace.layout import Endpoints, Layout, Pace
 
 USUAL = {
     "kafka": 9092,
@@ -37,11 +40,30 @@ def free_port(taken: Iterable[int]) -> int:
             return port
 
 
-def choose_endpoints(pace: Pace, *, usual: bool = True) -> tuple[Endpoints, dict[str, int]]:
+class Secrets(Struct, frozen=True):
+    """What a stack keeps to itself, until it is wiped: what was signed or masked before a restart must fit after it."""
+
+    token: str
+    model_key: str
+    mask_key: str
+
+
+def secrets_of(layout: Layout) -> Secrets:
+    """The stack's secrets, drawn at its first start."""
+    if layout.secrets_file.exists():
+        return msgspec.json.decode(layout.secrets_file.read_bytes(), type=Secrets)
+    drawn = Secrets(f"dev-{secrets.token_urlsafe(18)}", secrets.token_hex(32), secrets.token_hex(32))
+    layout.secrets_file.touch(mode=0o600)
+    layout.secrets_file.write_bytes(msgspec.json.encode(drawn))
+    return drawn
+
+
+def choose_endpoints(pace: Pace, kept: Secrets, *, usual: bool = True) -> tuple[Endpoints, dict[str, int]]:
     """Endpoints for a new stack, and the usual ports that had to be replaced (name to usual port).
 
     Args:
-        pace: kept with the addresses, for the jobs that are submitted later.
+        pace: goes with the addresses, for the jobs that are submitted later.
+        kept: the stack's secrets; they go with the addresses too.
         usual: try the well-known ports first; False takes free ones for all, as a test stack does.
     """
     chosen: dict[str, int] = {}
@@ -53,7 +75,4 @@ def choose_endpoints(pace: Pace, *, usual: bool = True) -> tuple[Endpoints, dict
         chosen[name] = free_port(chosen.values())
         if usual:
             replaced[name] = port
-    token = f"dev-{secrets.token_urlsafe(18)}"
-    return Endpoints(
-        **chosen, token=token, model_key=secrets.token_hex(32), mask_key=secrets.token_hex(32), pace=pace
-    ), replaced
+    return Endpoints(**chosen, **msgspec.structs.asdict(kept), pace=pace), replaced

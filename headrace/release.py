@@ -56,8 +56,10 @@ def _refusal(change: Change, versions: Versions) -> str:
         features = ", ".join((*change.added, *change.changed, *change.removed))
         cause = f"F115 {name}: the meaning of {features} changed, the version did not"
         return f"{cause}\n  fix: version {change.before + 1}"
-    if change.kind in _STARTS and name in versions.applied:
-        return f"F115 {name} has been applied before\n  fix: version {change.version + 1}, or promote what is there"
+    if change.kind in _STARTS and name in {*versions.applied, *versions.retired}:
+        used = [group.version for group in versions.groups() if group.name == change.group]
+        used += [each.group.version for each in versions.retired.values() if each.group.name == change.group]
+        return f"F115 {name} has been applied before\n  fix: version {max(used) + 1}, or promote {name}"
     return ""
 
 
@@ -65,8 +67,14 @@ def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: s
     """Start every version of a release plan beside the live one, and wait until its job runs.
 
     Raises:
+        UsageProblem: one of them has been applied since the plan was made.
         EnvironmentProblem: a job did not come up.
     """
+    versions = registry.versions()
+    for name in (f"{group.name}@{group.version}" for group in release.groups):
+        if name in {*versions.applied, *versions.retired}:
+            message = f"{name} has been applied since the plan was made; make a new one: headrace features plan"
+            raise UsageProblem(message)
     started = [registry.apply(group, why=why) for group in release.groups]
     for version in started:
         _wait_for_job(rest, version)
@@ -91,10 +99,7 @@ def filled(registry: Registry, rest: FlinkRest, endpoints: Endpoints, version: V
     now_ms = time.time_ns() // 1_000_000
     from_ms = _from_ms(since, now_ms)
     if version.from_ms > from_ms:  # else it has begun there already: an interrupted backfill is only watched
-        running = rest.jobs().get(version.job)
         version = registry.fill(version.group, from_ms=from_ms, why=f"backfill since {since}")
-        if running:
-            rest.cancel(running[0])  # the keeper starts it again where the record says
     _wait_for_job(rest, version)
     _watch(endpoints, version, until_ms=now_ms)
     return version
@@ -157,10 +162,13 @@ def promoted(registry: Registry, client: redis.Redis, version: Version, *, why: 
         UsageProblem: it does not (F160); the worst keys are named.
     """
     live = [group for group in registry.versions().answering() if group.name == version.group.name]
-    if live and live[0].version != version.group.version:
+    if live and live[0].version == version.group.version:
+        message = f"{version.name} answers already"
+        raise UsageProblem(message)
+    if live:
         at_ms = time.time_ns() // 1_000_000
         parity = compare_in_store(client, live[0], version.group, sample=_SAMPLE, at_ms=at_ms)
-        if parity.share > _DIFFERENT:
+        if parity.share > _DIFFERENT or parity.moving > parity.judged:
             cause = f"F160 {version.name} does not read as {live[0].name}@{live[0].version} does"
             fix = f"  fix: headrace features backfill {version.name}, or give what means something else another name"
             raise UsageProblem("\n".join([cause, *parity.lines(), fix]))

@@ -17,7 +17,7 @@ from headrace import flink, kafka, redis_server, supervisor
 from headrace.jobs import FEATURES, JOBS
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Endpoints, Layout, Pace
 from headrace.lifecycle import seed
-from headrace.ports import choose_endpoints
+from headrace.ports import choose_endpoints, secrets_of
 from headrace.supervisor import Program, Supervisor
 from headrace.wait import wait_until
 from lang.load import load_plan
@@ -73,7 +73,7 @@ def start_engines(
     supervisor.end_recorded(layout, patience_s=10)
     for folder in layout.folders():
         folder.mkdir(parents=True, exist_ok=True)
-    endpoints, replaced = choose_endpoints(pace, usual=usual_ports)
+    endpoints, replaced = choose_endpoints(pace, secrets_of(layout), usual=usual_ports)
     for name, port in replaced.items():
         say(f"port {port} is taken: {name} listens on {getattr(endpoints, name)} instead")
     layout.endpoints_file.write_bytes(msgspec.json.format(msgspec.json.encode(endpoints)))

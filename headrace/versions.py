@@ -19,6 +19,7 @@ from headrace.layout import Endpoints, Layout
 from headrace.lifecycle import Registry
 from headrace.past import as_known_at, recorded_cases
 from headrace.release import ReleasePlan
+from headrace.wait import wait_until
 from lang.errors import LangError
 from lang.load import load_plan
 from lang.plan import Plan
@@ -85,6 +86,7 @@ def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
     for change in found.changes:
         sys.stdout.write(f"{change}\n" + (f"  {costs[change.group]}\n" if change.group in costs else ""))
     if not found.groups:
+        output.unlink(missing_ok=True)
         sys.stdout.write("nothing to apply\n")
         return
     output.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
@@ -156,8 +158,12 @@ def diff(first: str, second: str, *, sample: int = 1_000) -> None:
 @app.command
 def gc() -> None:
     """Remove what retired versions have left: topics, keys in the store, checkpoints."""
-    endpoints, registry, _ = _stack()
+    endpoints, registry, rest = _stack()
     for version in registry.versions().retired.values():
+        mend = "Look at keeper.log."
+        wait_until(
+            lambda job=version.job: job not in rest.jobs(), what=f"end of {version.job}", deadline_s=150, mend=mend
+        )
         topics, keys = lifecycle.collect(Layout.here(), endpoints, version)
         sys.stdout.write(f"{version.name}: {topics} topics and {keys} keys removed\n")
 
@@ -172,8 +178,11 @@ def create_test(name: str, *, keys: int = 3) -> None:
     """
     endpoints, registry, _ = _stack()
     group = release.named_or_live(registry.versions(), name)
-    for case in recorded_cases(endpoints, group, keys=keys):
-        sys.stdout.write(case)
+    try:
+        for case in recorded_cases(endpoints, group, keys=keys):
+            sys.stdout.write(case)
+    except ValueError as error:
+        raise UsageProblem(str(error)) from error
 
 
 @app.command
@@ -219,7 +228,7 @@ def get(name: str, key: str, *, at: int | None = None) -> None:
     group = release.named_or_live(registry.versions(), name)
     reader: lookup.Reads = FeatureReader(redis.Redis.from_url(endpoints.redis_url))
     if at is not None:
-        reader = as_known_at(endpoints, group, key.split(":")[0], at_ms=at)
+        reader = as_known_at(endpoints, group, key.split(":", len(group.entity) - 1)[0], at_ms=at)
     try:
         found = lookup.answer(reader, group, key, at=at or now_ms)
     except Fault as fault:

@@ -45,10 +45,10 @@ class ControlReader:
 
     def take(self, payload: bytes | None) -> None:
         """Fold one record; what speaks of other things is for others to read."""
+        self._versions = self._versions.after([payload])
         control = control_of(payload)
         if control is None:
             return
-        self._versions = self._versions.taken(control)
         alias = control.name.removeprefix(PREFIX)
         version = control.arguments.get("version")
         if control.action == PIN and control.name.startswith(PREFIX) and alias != LIVE and version:

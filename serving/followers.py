@@ -40,8 +40,7 @@ class Followers:
 
     def __init__(self, reader: FeatureReader) -> None:
         self._reader = reader
-        self._version = 0
-        self._held: dict[str, Following] = {}
+        self._held: dict[tuple[int, str], Following] = {}  # by version and item: requests of two versions may overlap
 
     def of(self, items: Sequence[str], *, group: Group, at_ms: int) -> Joint:
         """Followers of all `items` by one version of the group, strengths summed; at most one round trip.
@@ -49,9 +48,8 @@ class Followers:
         Raises:
             redis.RedisError: the store did not answer.
         """
-        if group.version != self._version:
-            self._version, self._held = group.version, {}
-        known = {item: held for item in items if (held := self._held.get(item)) and _is_fresh(held, at_ms)}
+        looked = ((item, self._held.get((group.version, item))) for item in items)
+        known = {item: held for item, held in looked if held and _is_fresh(held, at_ms)}
         absent = [item for item in dict.fromkeys(items) if item not in known]
         if absent:
             (found,) = self._reader.read([Wanted(group, absent)], at_ms=at_ms)
@@ -60,7 +58,7 @@ class Followers:
                 known[item] = Following(ids_of([member for member, _ in ranking]), strength, at_ms)
             if len(self._held) > _MOST:
                 self._held.clear()
-            self._held.update({item: known[item] for item in absent})
+            self._held.update({(group.version, item): known[item] for item in absent})
         return joint([known[item] for item in items])
 
 

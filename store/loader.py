@@ -21,7 +21,7 @@ from store.versions import Versions
 from store.writer import Spans, Writer, spans_of
 
 BATCH = 5000
-_LOOK_S = 0.0  # at topic `control` between two batches: what is there, without waiting
+_WAIT_S = 0.1  # for topic `control`, while there is nothing to load
 GROUP = "loader"
 
 
@@ -58,11 +58,12 @@ class Loader:
         versions = Versions()
         try:
             while not until():
-                told = versions.after(message.value() for message in registry.read(_LOOK_S))
-                if told.groups() != versions.groups():
+                idle = not (registry.at_end and versions.applied)
+                told = versions.after(message.value() for message in registry.read(_WAIT_S if idle else 0.0))
+                if registry.at_end and (idle or told.groups() != versions.groups()):
                     self.follow(told.groups())
                 versions = told
-                if versions.applied:
+                if registry.at_end and versions.applied:
                     self.load_batch()
         finally:
             self._consumer.close()

@@ -3,6 +3,8 @@
 A record `group/<group>@<version>` says that a version exists and carries its plan; `live/<group>` says which answers.
 """
 
+import sys
+import time
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -16,6 +18,7 @@ from store.tail import Tail
 
 GROUP, LIVE = "group/", "live/"
 APPLY, RETIRE, PROMOTE, ROLLBACK = "apply", "retire", "promote", "rollback"
+_READ_S = 20.0
 _NOTHING: Mapping[str, "Version"] = MappingProxyType({})
 _NONE: Mapping[str, "Choice"] = MappingProxyType({})
 
@@ -46,40 +49,58 @@ class Choice(Struct, frozen=True):
 
 
 class Versions(Struct, frozen=True):
-    """The fold: versions by `group@version`, choices by group. Immutable; `taken` makes a new one."""
+    """The fold: versions by `group@version`, choices by group. Immutable; `taken` makes a new one.
+
+    The log is the order of decisions: one that the fold cannot follow (retire what answers, promote what is not
+    there, promote what answers already) changes nothing. `ended`: jobs that were asked for once and are no more.
+    """
 
     applied: Mapping[str, Version] = _NOTHING
     live: Mapping[str, Choice] = _NONE
     retired: Mapping[str, Version] = _NOTHING
+    ended: frozenset[str] = frozenset()
 
     def taken(self, record: Control) -> "Versions":
         """After one more record; what speaks of other things changes nothing.
 
         Raises:
-            msgspec.DecodeError: the record carries no plan of this software.
+            LookupError, ValueError: the record lacks an argument, or carries no plan of this software.
         """
         if record.name.startswith(GROUP) and record.action == APPLY:
             group = msgspec.json.decode(record.arguments["plan"], type=Group)
             from_ms = int(record.arguments.get("from_ms", "0"))
             version = Version(group=group, job=record.arguments["job"], from_ms=from_ms)
             retired = {name: each for name, each in self.retired.items() if name != version.name}
-            return Versions({**self.applied, version.name: version}, self.live, retired)
+            return self._with({**self.applied, version.name: version}, retired)
         if record.name.startswith(GROUP) and record.action == RETIRE:
             name = record.name.removeprefix(GROUP)
-            gone = {name: self.applied[name]} if name in self.applied else {}
+            gone = self.applied.get(name)
+            if gone is None or self.is_live(gone.group):
+                return self
             left = {known: each for known, each in self.applied.items() if known != name}
-            return Versions(left, self.live, {**self.retired, **gone})
-        if record.name.startswith(LIVE):
-            choice = Choice(int(record.arguments["version"]), int(record.arguments.get("before", "0")))
-            return Versions(self.applied, {**self.live, record.name.removeprefix(LIVE): choice}, self.retired)
+            return self._with(left, {**self.retired, name: gone})
+        if record.name.startswith(LIVE) and record.action in (PROMOTE, ROLLBACK):
+            group = record.name.removeprefix(LIVE)
+            before = self.live.get(group, Choice(0)).version
+            choice = Choice(int(record.arguments["version"]), before)
+            if f"{group}@{choice.version}" in self.applied and choice.version != before:
+                return Versions(self.applied, {**self.live, group: choice}, self.retired, self.ended)
         return self
 
+    def _with(self, applied: Mapping[str, Version], retired: Mapping[str, Version]) -> "Versions":
+        wanted = {version.job for version in applied.values()}
+        ended = self.ended.union(self.jobs()).difference(wanted)
+        return Versions(applied, self.live, retired, ended)
+
     def after(self, payloads: Iterable[bytes | None]) -> "Versions":
-        """After these records of the topic."""
+        """After these records of the topic. One that says nothing to this software is told of and passed over."""
         versions = self
         for payload in payloads:
             record = control_of(payload)
-            versions = versions.taken(record) if record else versions
+            try:
+                versions = versions.taken(record) if record else versions
+            except (LookupError, ValueError) as error:
+                sys.stderr.write(f"passed over {record and record.name} of topic {CONTROL_TOPIC.name}: {error!r}\n")
         return versions
 
     def groups(self) -> tuple[Group, ...]:
@@ -118,10 +139,17 @@ def control_of(payload: bytes | None) -> Control | None:
 
 
 def read_versions(bootstrap: str) -> Versions:
-    """The fold of what the topic holds now."""
-    tail, versions = Tail(bootstrap, CONTROL_TOPIC), Versions()
+    """The fold of what the topic holds now.
+
+    Raises:
+        TimeoutError: the broker did not show its end.
+    """
+    tail, versions, ends_s = Tail(bootstrap, CONTROL_TOPIC), Versions(), time.monotonic() + _READ_S
     try:
         while not tail.at_end:
+            if time.monotonic() > ends_s:
+                message = f"topic {CONTROL_TOPIC.name} at {bootstrap} could not be read to its end in {_READ_S:.0f} s"
+                raise TimeoutError(message)
             versions = versions.after(message.value() for message in tail.read(0.5))
     finally:
         tail.close()

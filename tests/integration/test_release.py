@@ -108,4 +108,6 @@ def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> 
     line.wait(lambda: version.job not in rest.jobs(), "the end of the candidate's job")
     topics, removed = lifecycle.collect(line.layout, line.endpoints, version)
     assert (topics, removed > 0) == (2, True)
+    with pytest.raises(UsageProblem, match="F115"):  # its number has been used
+        release.planned(plan, registry.versions())
     assert not list(line.redis.scan_iter(match=f"*:{version.name}*", count=1000))

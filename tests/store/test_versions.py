@@ -22,20 +22,20 @@ def applied(group: Group, job: str, from_ms: int = 0) -> bytes:
     return told(f"group/{group.name}@{group.version}", "apply", plan=plan, job=job, from_ms=str(from_ms))
 
 
-def live(version: int, before: int, action: str = "promote") -> bytes:
-    return told(f"live/{GROUP.name}", action, version=str(version), before=str(before))
+def live(version: int, action: str = "promote") -> bytes:
+    return told(f"live/{GROUP.name}", action, version=str(version))
 
 
 SECOND = msgspec.structs.replace(GROUP, version=2)
-BOTH = [applied(GROUP, "features"), live(1, 0), applied(SECOND, "own", 5)]
+BOTH = [applied(GROUP, "features"), live(1), applied(SECOND, "own", 5)]
 
 
 def test_a_version_answers_only_when_promoted() -> None:
     versions = Versions().after(BOTH)
     assert versions.groups() == (GROUP, SECOND)
     assert versions.answering() == (GROUP,)
-    assert versions.after([live(2, 1)]).answering() == (SECOND,)
-    assert versions.after([live(2, 1), live(1, 2, "rollback")]).answering() == (GROUP,)
+    assert versions.after([live(2)]).answering() == (SECOND,)
+    assert versions.after([live(2), live(1, "rollback")]).answering() == (GROUP,)
 
 
 def test_jobs_and_where_they_read_from() -> None:
@@ -53,10 +53,25 @@ def test_a_retired_version_is_gone() -> None:
     assert versions.after([applied(SECOND, "own")]).retired == {}
 
 
+def test_decisions_that_cannot_be_followed_change_nothing() -> None:
+    versions = Versions().after(BOTH)
+    assert versions.after([told("group/item_engagement@1", "retire")]) == versions, "it answers"
+    assert versions.after([live(3)]) == versions, "it is not there"
+    assert versions.after([live(1)]) == versions, "it answers already"
+    assert versions.after([live(2), live(2)]).live["item_engagement"].before == 1
+
+
+def test_a_version_filled_from_elsewhere_ends_its_job_before() -> None:
+    versions = Versions().after([*BOTH, applied(SECOND, "own from 2", 2)])
+    assert (versions.jobs(), versions.ended) == (("features", "own from 2"), {"own"})
+
+
 def test_other_records_and_what_is_none_change_nothing() -> None:
     versions = Versions().after(BOTH)
     others = [None, b"", b"\xff\xff", told("alias/frozen", "pin", version="1.4")]
     assert versions.after(others) == versions
+    broken = [told("group/a@1", "apply", plan="{}", job="j"), told("group/a@1", "apply"), told("live/a", "promote")]
+    assert versions.after(broken) == versions
     assert control_of(others[-1]) == Control(
         name="alias/frozen", action="pin", arguments={"version": "1.4"}, who="t", at=1, why=""
     )
