@@ -57,6 +57,6 @@ def _redis_mb(client: redis.Redis, wanted: Group, live: Group | None) -> float |
 
 
 def _cells(group: Group) -> int:
-    """Cells of one tile of each size, and a cell for each row that a sequence keeps."""
+    """A weight for comparing two versions: cells of one tile of each size, and of a sequence up to ten rows."""
     tiles = sum(len(family.sizes_ms) * (2 + len(family.partials)) for family in group.families)
     return tiles + sum(min(sequence.limit, 10) for sequence in group.sequences)

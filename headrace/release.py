@@ -59,7 +59,8 @@ def _refusal(change: Change, versions: Versions) -> str:
     if change.kind in _STARTS and name in {*versions.applied, *versions.retired}:
         used = [group.version for group in versions.groups() if group.name == change.group]
         used += [each.group.version for each in versions.retired.values() if each.group.name == change.group]
-        return f"F115 {name} has been applied before\n  fix: version {max(used) + 1}, or promote {name}"
+        promote = f", or promote {name}" if name in versions.applied else ""
+        return f"F115 {name} has been applied before\n  fix: version {max(used) + 1}{promote}"
     return ""
 
 

@@ -127,7 +127,7 @@ def backfill(name: str, *, since: str = "all") -> None:
 
 @app.command
 def promote(name: str, *, why: str = "promoted") -> None:
-    """Have a version answer, visible to every reader within a second; refused where it reads otherwise than it should.
+    """Have a version answer, for every reader at once; refused where it reads otherwise than it should.
 
     Args:
         name: group@version; the newest where no version is given.

@@ -50,9 +50,9 @@ def feedback_on(slates: list[dict[str, object]], *, seed: int, delay_ms: int) ->
     rng = random.Random(seed)
     events: list[dict[str, object]] = []
     for slate in slates:
-        for slot in slate["slots"]:  # type: ignore[attr-defined]
+        for slot in slate["slots"]:
             for kind in rng.sample(["impression", "click", "dwell", "purchase", "click"], rng.choice([1, 1, 2, 3])):
-                at = slate["received_at"] + rng.randrange(delay_ms)  # type: ignore[operator]
+                at = slate["received_at"] + rng.randrange(delay_ms)
                 named = rng.random() < 0.8
                 event = {
                     "event_id": f"{slate['request_id']}-{slot['position']}-{len(events)}",
@@ -69,7 +69,7 @@ def feedback_on(slates: list[dict[str, object]], *, seed: int, delay_ms: int) ->
                 events.append(event)
                 if rng.random() < 0.1:
                     events.append(event)
-    return sorted(events, key=lambda event: event["received_at"])  # type: ignore[arg-type, return-value]
+    return sorted(events, key=lambda event: event["received_at"])
 
 
 def batch_join(slates: Iterable[Mapping[str, object]], events: Iterable[Mapping[str, object]]) -> set[Label]:
@@ -84,7 +84,7 @@ def batch_join(slates: Iterable[Mapping[str, object]], events: Iterable[Mapping[
         (str(slate["request_id"]), slot["position"], head, (slate["request_id"], slot["position"], head) in positive)
         for slate in slates
         if slate["trainable"]
-        for slot in slate["slots"]  # type: ignore[attr-defined]
+        for slot in slate["slots"]
         for head in FEEDBACK_HEADS.values()
     }
 
@@ -96,12 +96,12 @@ def _slot_of(event: Mapping[str, object], slates: list[Mapping[str, object]]) ->
     served = [
         (slate["received_at"], slate["request_id"], slot["position"])
         for slate in slates
-        for slot in slate["slots"]  # type: ignore[attr-defined]
+        for slot in slate["slots"]
         if slate["session_id"] == event["session_id"]
         and slot["item_id"] == event["item_id"]
-        and slate["received_at"] <= event["received_at"]  # type: ignore[operator]
+        and slate["received_at"] <= event["received_at"]
     ]
-    return max(served)[1:]  # type: ignore[type-var]
+    return max(served)[1:]
 
 
 def headers_of(slate: Mapping[str, object]) -> dict[str, bytes]:

@@ -54,14 +54,14 @@ def test_the_store_equals_the_oracle_for_every_aggregate(line: Line) -> None:
     kafka.create_topics(line.endpoints.bootstrap, (clean, *feature_topics(plan.groups)))
     with line.job("features", features=FIXTURES, name="features-laws"):
         gate, encode = Gate(source), contract(source).encode
-        accepted = [event for event in readings(900, end_ms=now) if gate.judge(event) == "accepted"]  # type: ignore[arg-type]
+        accepted = [event for event in readings(900, end_ms=now) if gate.judge(event) == "accepted"]
         assert len(accepted) == 900
         origin = {"source_partition": 0, "source_offset": 0}
         line.write(clean.name, ((str(event["user_id"]), encode(event | origin)) for event in accepted))
         loader = Loader(bootstrap=line.endpoints.bootstrap, client=line.redis, group="loader-laws")
         loader.follow(plan.groups)
         for group in plan.groups:
-            expected = by_the_oracle(group, accepted, keys_of(group), at_ms=now)  # type: ignore[arg-type]
+            expected = by_the_oracle(group, accepted, keys_of(group), at_ms=now)
 
             def loaded(expected=expected) -> bool:
                 while loader.load_batch(timeout_s=1.0):

@@ -63,7 +63,7 @@ def test_counts_and_labels_survive(line: Line, victim: str) -> None:
 
     group = line.plan.group("item_engagement")
     keys = [(f"{tag}-i{n}",) for n in range(20)]
-    expected = by_the_oracle(group, unique, keys, at_ms=now + 5_000)  # type: ignore[arg-type]
+    expected = by_the_oracle(group, unique, keys, at_ms=now + 5_000)
     line.wait(lambda: not mismatches(expected, line.reader), "features after the fault", deadline_s=240)
 
     joined = batch_join(slates, feedback)

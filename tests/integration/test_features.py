@@ -43,7 +43,7 @@ def test_the_store_equals_the_oracle(line: Line) -> None:
         event | {name: items[str(event["item_id"])][name] for name in ("category", "price", "seller")}
         for event in events
     ]
-    accepted = [event for event in stamped if gate.judge(event) == "accepted"]  # type: ignore[arg-type]
+    accepted = [event for event in stamped if gate.judge(event) == "accepted"]
     assert len(accepted) == 3_000
 
     for group in line.plan.groups:
@@ -54,6 +54,6 @@ def test_the_store_equals_the_oracle(line: Line) -> None:
         else:
             keys = [(f"{tag}-{group.entity[0][0]}{n}",) for n in range(20)]
 
-        expected = by_the_oracle(group, accepted, keys, at_ms=now)  # type: ignore[arg-type]
+        expected = by_the_oracle(group, accepted, keys, at_ms=now)
         line.wait(lambda expected=expected: not mismatches(expected, line.reader), f"{group.name} in the store")
         assert mismatches(expected, line.reader) == []

@@ -65,7 +65,7 @@ def test_every_record_is_clean_a_duplicate_or_dead(line: Line) -> None:
 
     def clean_places() -> dict[tuple[int, int], dict[str, object]]:
         rows = line.read("events.clean", clean_contract.decode)
-        return {(row["source_partition"], row["source_offset"]): row for row in rows}  # type: ignore[misc]
+        return {(row["source_partition"], row["source_offset"]): row for row in rows}
 
     line.wait(lambda: set(last_places) <= set(clean_places()), "the last event of each partition")
     clean = {place: row for place, row in clean_places().items() if place in mine}

@@ -84,14 +84,14 @@ def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> 
 
     gate = Gate(plan.source("clickstream"))
     unknown = {"category": None, "price": None, "seller": None}  # items that no catalogue has
-    accepted = [event | unknown for event in events if gate.judge(event) == "accepted"]  # type: ignore[arg-type]
+    accepted = [event | unknown for event in events if gate.judge(event) == "accepted"]
     keys = [(f"{tag}-i{n}",) for n in range(20)]
-    expected = by_the_oracle(wanted, accepted, keys, at_ms=now)  # type: ignore[arg-type]
+    expected = by_the_oracle(wanted, accepted, keys, at_ms=now)
     line.wait(lambda: not mismatches(expected, line.reader), "the candidate in the store")
 
     halfway = int(str(accepted[300]["received_at"]))
     for key in keys[:5]:
-        (then,) = by_the_oracle(wanted, accepted, [key], at_ms=halfway).values.values()  # type: ignore[arg-type]
+        (then,) = by_the_oracle(wanted, accepted, [key], at_ms=halfway).values.values()
         answer = lookup.answer(as_known_at(line.endpoints, wanted, key[0], at_ms=halfway), wanted, key[0], at=halfway)
         assert all(agree(then[each.name], each.value, ratio=1e-9) for each in answer.features), (then, answer)
 

@@ -17,7 +17,7 @@ KEYS = {"item_engagement": ("i1",), "user_recent": ("u1",), "user_category": ("u
 def event(number: int, **changes: object) -> Event:
     at = 1_767_262_000_000 + 60_000 * number
     fields = {"event_id": f"e{number}", "user_id": "u1", "item_id": "i1", "event_type": "click", "session_id": "s1"}
-    return {**fields, "occurred_at": at, "received_at": at + 100, "value": None, "category": "c1", **changes}  # type: ignore[return-value]
+    return {**fields, "occurred_at": at, "received_at": at + 100, "value": None, "category": "c1", **changes}
 
 
 EVENTS = [event(1), event(2, event_type="dwell", value=2.5), event(3, item_id="i2"), event(4, event_type="impression")]

@@ -51,7 +51,7 @@ def test_a_click_changes_the_next_slate(api: httpx.Client, line: Line) -> None:
 
     line.wait(lambda: bool(exposed()), "the exposure on the log")
     (record,) = exposed()
-    assert [slot["item_id"] for slot in record["slots"]] == shown  # type: ignore[index,attr-defined]
+    assert [slot["item_id"] for slot in record["slots"]] == shown
     assert (record["user_id"], record["history"], record["trainable"]) == (user, [clicked], True)
 
 

@@ -28,7 +28,7 @@ def version(
     rows = np.full((1, CONFIG.width), float(seq), np.float32)
     table = TableUpdate(ids=np.array([7], np.int64), rows=rows, gone=np.zeros(0, np.int64), lead=3)
     dense = {} if parent else {name: np.zeros(shape, np.float32) for name, shape in CONFIG.shapes().items()}
-    dense |= changes.pop("dense", {})  # type: ignore[arg-type]
+    dense |= changes.pop("dense", {})
     chunks = encode_chunks(Update(tables={"item": table}, dense=dense))
     told: dict[str, object] = {
         "model": "ranker",
@@ -45,7 +45,7 @@ def version(
         "gone": {},
         "stats": {},
     }
-    message, digest = seal(Manifest(**(told | changes)), key=key)  # type: ignore[arg-type]
+    message, digest = seal(Manifest(**(told | changes)), key=key)
     return [*chunks, message], digest
 
 
@@ -92,7 +92,7 @@ def test_a_refused_version_is_counted_and_the_model_stays(
     live: Live, reader: DeltaReader, check: str, changes: dict[str, object]
 ) -> None:
     first, digest = version(1)
-    bad, _ = version(2, **({"parent": digest} | changes))  # type: ignore[arg-type]
+    bad, _ = version(2, **({"parent": digest} | changes))
     good, _ = version(2, digest)
     feed(reader, [*first, *bad])
     assert dict(live.progress.rejected) == {check: 1}

@@ -72,7 +72,7 @@ def live(
 
 
 def state(**options: object) -> ServingState:
-    return live(**options).state  # type: ignore[arg-type]
+    return live(**options).state
 
 
 def user(history: list[str], follow: list[str]) -> User:
@@ -102,4 +102,4 @@ def query(seed: int = 1, **changes: object) -> Query:
         "seed": seed,
         "arm": MODEL,
     }
-    return Query(**(told | changes))  # type: ignore[arg-type]
+    return Query(**(told | changes))

@@ -50,7 +50,7 @@ def a_report(**changes: object) -> reports.Report:
         ),
         "warm_up": reports.WarmUpFacts(exposures=56_400, learnt=55_000, frozen_version="1.60", seconds=80.0),
     }
-    return reports.Report(**(fields | changes))  # type: ignore[arg-type]
+    return reports.Report(**(fields | changes))
 
 
 def test_the_file_has_the_fields_that_are_promised() -> None:
