@@ -60,7 +60,7 @@ class CleanLog:
 
     def _at(self, at_ms: int) -> list[int]:
         """Offsets of the first records appended at a time or later; the end where there is none."""
-        wanted = [TopicPartition(self._topic, partition, at_ms) for partition in self._partitions]
+        wanted = [TopicPartition(self._topic, partition, max(at_ms, 0)) for partition in self._partitions]
         found = self._consumer.offsets_for_times(wanted, timeout=10)
         return [place.offset if place.offset >= 0 else self._end(place.partition) for place in found]
 

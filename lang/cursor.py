@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from lang.duration import Duration, duration_of
+from lang.duration import LIFETIME, Duration, duration_of
 from lang.errors import Report
 from lang.lexer import Token
 from lang.tree import Name, Sql
@@ -101,6 +101,10 @@ class Cursor:
             self.fail("a duration such as 24h or '30 minutes'")
         self.advance()
         return found
+
+    def window(self) -> Duration:
+        """Read a duration, or `lifetime`."""
+        return LIFETIME if self.take("LIFETIME") else self.duration()
 
     def sql(self, *stops: str) -> Sql:
         """Read an expression: all up to a comma, a closing bracket, ';' or one of the words, at this depth."""

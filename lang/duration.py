@@ -15,6 +15,10 @@ class Duration(Struct, frozen=True):
     label: str
 
 
+LIFETIME = Duration(100 * 365 * 86_400_000, "lifetime")
+"""`OVER lifetime`: a hundred years, of which one tile starts at 1970 and holds every event until 2069."""
+
+
 def duration_of(text: str) -> Duration | None:
     """Read a duration above zero; None where the text is none.
 

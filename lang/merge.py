@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lang.aggregates import TILE_AGGREGATES
 from lang.partials import CELLS, Cells
 from lang.plan import HEADER_CELLS, Aggregate, Family, Group, Rollup, Sequence
+from lang.rows import number
 from lang.vector import Floats, derive
 
 Ints: TypeAlias = NDArray[np.int64]
@@ -156,10 +157,7 @@ def _number(sequence: Sequence, rows: SequenceBlock, at: Ints) -> Floats:
     """A sequence that is one number a key, NaN for none."""
     if sequence.function == "seconds_since_last":
         return _idle_s(rows, at)
-    kept = _kept(sequence, rows, at)
-    if sequence.function == "count_distinct":
-        return np.array([float(len(each)) for each in kept])
-    return np.array([float(each[0]) if each else np.nan for each in kept])
+    return np.array([number(sequence, payloads) for payloads in _kept(sequence, rows, at)])
 
 
 def _idle_s(rows: SequenceBlock, at: Ints) -> Floats:

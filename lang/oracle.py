@@ -16,6 +16,7 @@ from lang.evaluate import Event, evaluation_of, holds
 from lang.gate import is_tick, whole
 from lang.pairs import all_pairs
 from lang.plan import Aggregate, Group, Key, Partial, Rollup, Sequence
+from lang.sketch import cell_of, estimate
 
 FeatureValue: TypeAlias = float | list[str] | list[tuple[str, float]] | None
 
@@ -120,6 +121,10 @@ class Oracle:
         found = [value for event in rows if (value := payload(event)) is not None]
         if sequence.function == "count_distinct":
             return float(min(len(set(found)), sequence.limit))
+        if sequence.function == "approx_distinct":
+            return estimate({cell_of(str(value)) for value in found})
+        if sequence.function == "percentile":
+            return _quantile([float(value) for value in found[: sequence.limit]], sequence.quantile)
         if sequence.function == "last_n":
             return [str(value) for value in found][: sequence.limit]
         return float(found[0 if sequence.function == "last" else -1]) if found else None
@@ -134,6 +139,16 @@ def _values(partial: Partial, events: list[Event]) -> list[tuple[Event, float]]:
     if partial.op in ("count", "decayed_count"):
         return [(event, 1.0) for event, value in found if value is not None]
     return [(event, float(value)) for event, value in found if value is not None]
+
+
+def _quantile(values: list[float], quantile: float) -> float | None:
+    """The value at this share of the way through the sorted ones, between two in proportion."""
+    if not values:
+        return None
+    place = quantile * (len(values) - 1)
+    low, ordered = int(place), sorted(values)
+    high = min(low + 1, len(values) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
 def _sum(values: list[float]) -> float | None:

@@ -169,8 +169,8 @@ def _filter(cursor: Cursor) -> Sql:
 
 def _windows(cursor: Cursor) -> tuple[Duration, ...]:
     if not cursor.take("EACH"):
-        return (cursor.duration(),)
-    return _bracketed(cursor, Cursor.duration)
+        return (cursor.window(),)
+    return _bracketed(cursor, Cursor.window)
 
 
 def _from(cursor: Cursor) -> tuple[Name, PairsOf | None]:

@@ -13,7 +13,9 @@ TileFunction: TypeAlias = Literal[
     "count", "sum", "avg", "variance", "stddev", "min", "max", "rate_of_change",
     "decayed_count", "decayed_sum", "decayed_avg",
 ]  # fmt: skip
-SequenceFunction: TypeAlias = Literal["last_n", "last", "first", "count_distinct", "seconds_since_last"]
+SequenceFunction: TypeAlias = Literal[
+    "last_n", "last", "first", "count_distinct", "approx_distinct", "percentile", "seconds_since_last",
+]  # fmt: skip
 Key: TypeAlias = tuple[str, ...]
 """The values of a group's entity columns, as text."""
 FeatureKind: TypeAlias = Literal["number", "list", "ranking"]
@@ -76,7 +78,7 @@ class Aggregate(Struct, frozen=True):
 class Sequence(Struct, frozen=True):
     """A feature finished from the newest `limit` rows by (event time, event id), none older than `window_ms`.
 
-    `first` keeps the oldest instead; `count_distinct` keeps a value once, at its newest time.
+    `lang.rows` tells which rows those are for each function. `quantile` is percentile's, in [0, 1].
     """
 
     name: str
@@ -85,6 +87,7 @@ class Sequence(Struct, frozen=True):
     filter: Expr | None
     limit: int
     window_ms: int | None = None
+    quantile: float = 0.0
 
 
 class Derived(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from typing import NoReturn
 
 from lang.aggregates import TILE_AGGREGATES
-from lang.duration import Duration, duration_of
+from lang.duration import LIFETIME, Duration, duration_of
 from lang.errors import Report
 from lang.expr import Expr
 from lang.layout import Wanted
@@ -15,7 +15,6 @@ from lang.resolve import Resolver
 from lang.tree import Measure, Sql
 from lang.windows import FEWEST_TILES, MOST_TILES, TILE_SIZES_MS, tile_ms_of
 
-_LATER = ("approx_distinct", "percentile")
 _COUNTING = ("count", "rate_of_change", "decayed_count")
 """What they count are rows for `*`, else the values that are not NULL."""
 _NOT_KEEPABLE = ("median", "mode", "array_agg", "listagg", "string_agg", "rank", "row_number", "lag", "lead")
@@ -49,10 +48,11 @@ class MeasurePlanner:
                 "F104",
                 measure.function.span,
                 cause=f"{function} without a window would run forever and never forget",
-                fix="add OVER 24h, or use decayed_sum",
+                fix="add OVER 24h or OVER lifetime, or use decayed_sum",
             )
+        windows = TILE_AGGREGATES[function].windows
         tile_ms = tile_ms_of(window.length_ms)
-        if tile_ms is None:
+        if tile_ms is None or (windows > 1 and window == LIFETIME):
             shortest = TILE_SIZES_MS[0] * FEWEST_TILES // 1_000
             self._report.halt(
                 "F108",
@@ -65,7 +65,6 @@ class MeasurePlanner:
         partials = tuple(
             Partial(stem(measure.alias.text), op, argument, condition) for op in TILE_AGGREGATES[function].partials
         )
-        windows = TILE_AGGREGATES[function].windows
         return Wanted(name, function, partials, tile_ms, window.length_ms, windows=windows)
 
     def _counted(self, measure: Measure, function: TileFunction) -> Expr | None:
@@ -104,8 +103,6 @@ class MeasurePlanner:
 
     def _unknown(self, measure: Measure) -> NoReturn:
         name, span = measure.function.text.lower(), measure.function.span
-        if name in _LATER:
-            self._report.halt("F100", span, cause=f"{name} is not in this cut", fix="leave it out for now")
         if name == "top_k":
             fix = "GROUP BY two columns, and rank the second: ROLLUP user_id AS …: top_k(category, 10, by => …)"
             self._report.halt("F104", span, cause="top_k ranks the keys of a group, it is no aggregate", fix=fix)

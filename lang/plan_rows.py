@@ -1,16 +1,17 @@
 """One aggregate of SELECT that is finished from rows: the newest, the oldest, or the different ones."""
 
-from typing import Literal
+from typing import Literal, NoReturn
 
 from lang.duration import Duration
 from lang.errors import Report
 from lang.expr import Constant, Expr
-from lang.plan import Sequence
+from lang.plan import Sequence, SequenceFunction
 from lang.plan_call import CallReader, named
 from lang.resolve import Resolver
+from lang.sketch import MOST_CELLS
 from lang.tree import Measure, Sql
 
-ROW_AGGREGATES = ("last_n", "last", "first", "seconds_since_last")
+ROW_AGGREGATES = ("last_n", "last", "first", "approx_distinct", "percentile", "seconds_since_last")
 _MOST_ROWS = 1_000
 
 
@@ -28,6 +29,10 @@ class RowPlanner:
             return self._last_n(measure, window)
         if function == "last" or function == "first":
             return self._end(measure, function, window)
+        if function == "approx_distinct":
+            return self._values(measure, function, window, limit=MOST_CELLS)
+        if function == "percentile":
+            return self._percentile(measure, window)
         self._call.arguments(measure, plain=0)
         self._call.no_window(measure)
         return Sequence(measure.alias.text, "seconds_since_last", None, self._call.filter(measure), 1)
@@ -37,13 +42,36 @@ class RowPlanner:
         if function != "count":
             cause = f"{function}(DISTINCT …) is not keepable: only counts of distinct values are"
             self._report.halt("F104", measure.function.span, cause=cause, fix="write count(DISTINCT x)")
-        if window is None:
-            cause = "a distinct count without a window would run forever and never forget"
-            self._report.halt("F104", measure.function.span, cause=cause, fix="add OVER 24h")
+        return self._values(measure, "count_distinct", window, limit=_MOST_ROWS)
+
+    def _values(self, measure: Measure, function: SequenceFunction, window: Duration | None, *, limit: int) -> Sequence:
+        """Different values within a window."""
+        window = self._window(measure, window)
         (argument,) = self._call.arguments(measure, plain=1)
-        expression = self._keepable(argument, "count(DISTINCT …)")
-        name = named(measure.alias.text, window)
-        return Sequence(name, "count_distinct", expression, self._call.filter(measure), _MOST_ROWS, window.length_ms)
+        expression, condition = self._keepable(argument, measure.function.text), self._call.filter(measure)
+        return Sequence(named(measure.alias.text, window), function, expression, condition, limit, window.length_ms)
+
+    def _percentile(self, measure: Measure, window: Duration | None) -> Sequence:
+        window = self._window(measure, window)
+        argument, share = self._call.arguments(measure, plain=2)
+        expression, quantile = self._resolver.number(argument), self._resolver.resolve(share)
+        if not isinstance(quantile, Constant) or not isinstance(quantile.value, int | float):
+            self._no_quantile(share)
+        if not 0 <= quantile.value <= 1:
+            self._no_quantile(share)
+        name, condition = named(measure.alias.text, window), self._call.filter(measure)
+        shape = (_MOST_ROWS, window.length_ms, float(quantile.value))
+        return Sequence(name, "percentile", expression, condition, *shape)
+
+    def _no_quantile(self, share: Sql) -> NoReturn:
+        cause = f"percentile takes a share from 0 to 1, found {share.text}"
+        self._report.halt("F140", share.span, cause=cause, fix="write percentile(value, 0.9)")
+
+    def _window(self, measure: Measure, window: Duration | None) -> Duration:
+        if window is None:
+            cause = f"{measure.function.text} without a window would never forget a value"
+            self._report.halt("F104", measure.function.span, cause=cause, fix="add OVER 24h, or OVER lifetime")
+        return window
 
     def _end(self, measure: Measure, function: Literal["last", "first"], window: Duration | None) -> Sequence:
         (argument,) = self._call.arguments(measure, plain=1)

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence as Many
 
+import msgspec
 import numpy as np
 
 from lang.fold import SequenceRow, TileRow
 from lang.merge import Merged, SequenceBlock, TileBlock, merge, rank
 from lang.plan import HEADER_CELLS, Group, Key, Rollup
+from lang.rows import kept, once
 
 
 class TileStore:
@@ -16,7 +18,7 @@ class TileStore:
         self._group = group
         self._tiles: dict[Key, dict[tuple[int, int], TileRow]] = {}
         self._rows: dict[Key, dict[tuple[str, str, int, str], SequenceRow]] = {}
-        self._functions = {sequence.name: sequence.function for sequence in group.sequences}
+        self._sequences = {sequence.name: sequence for sequence in group.sequences}
 
     def put(self, rows: Many[TileRow | SequenceRow]) -> None:
         """Upsert rows; those of one tile in the order the fold gave them."""
@@ -42,9 +44,10 @@ class TileStore:
 
     def _keep(self, row: SequenceRow) -> None:
         rows = self._rows.setdefault(row.key, {})
-        if self._functions[row.sequence] != "count_distinct":
+        if not once(self._sequences[row.sequence]):
             rows[row.sequence, "", row.occurred_at, row.event_id] = row
             return
+        row = msgspec.structs.replace(row, payload=kept(self._sequences[row.sequence], row.payload))
         place = (row.sequence, row.payload, 0, "")
         if place not in rows or rows[place].occurred_at < row.occurred_at:
             rows[place] = row
@@ -69,7 +72,7 @@ class TileStore:
         found: list[tuple[int, SequenceRow]] = []
         for index, key in enumerate(keys):
             rows = [row for row in self._rows.get(key, {}).values() if row.sequence == sequence]
-            newest_first = self._functions[sequence] != "first"
+            newest_first = self._sequences[sequence].function != "first"
             rows.sort(key=lambda row: (row.occurred_at, row.event_id), reverse=newest_first)
             found += [(index, row) for row in rows]
         return SequenceBlock(

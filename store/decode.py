@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from lang.avro import TopicContracts, sequence_contracts, tile_contracts
 from lang.plan import HEADER_CELLS, Group
+from lang.rows import kept, once
 from schemas.redis_keys import MEMBER_SEPARATOR, pack_field, pack_member, sequence_key, tiles_key
 
 
@@ -80,11 +81,11 @@ class SequenceDecoder:
         row = self._contracts.value.decode(payload)
         owner, _ = entity_of(self.group, row)
         sequence = self._sequences[row["sequence"]]
-        event_id = "" if sequence.function == "count_distinct" else row["event_id"]  # one member a value
+        event_id = "" if once(sequence) else row["event_id"]  # one member a value
         return SequenceWrite(
             sequence_key(self.group.name, self.group.version, owner, sequence.name),
             row["occurred_at"],
-            pack_member(event_id, row["payload"] or ""),
+            pack_member(event_id, kept(sequence, row["payload"] or "")),
             sequence.limit,
             row["as_of"],
             oldest=sequence.function == "first",

@@ -6,10 +6,11 @@ CREATE TEMPORARY TABLE `tiles_everything_v1` (
   `as_of` BIGINT NOT NULL,
   `clicks_count` BIGINT,
   `valued_1h_count` BIGINT,
+  `events_count` BIGINT,
+  `value_max_ever_max` DOUBLE,
   `value_sum_sum` DOUBLE,
   `odd_1h_sum` DOUBLE,
   `value_min_1h_min` DOUBLE,
-  `value_max_24h_max` DOUBLE,
   `value_variance_1h_squares` DOUBLE,
   `position_stddev_24h_sum` DOUBLE,
   `position_stddev_24h_squares` DOUBLE,
@@ -39,10 +40,11 @@ SELECT
   MAX(`received_at`),
   COUNT(*) FILTER (WHERE (`event_type` = 'click')),
   COUNT(`value`),
+  COUNT(*),
+  MAX(CAST(`value` AS DOUBLE)),
   SUM(CAST(`value` AS DOUBLE)),
   SUM(CAST(((CAST(`position` AS BIGINT) * 2) - 1) AS DOUBLE)) FILTER (WHERE ((`value` > 0) OR (CAST(`position` AS BIGINT) IS NULL))),
   MIN(CAST(`value` AS DOUBLE)),
-  MAX(CAST(`value` AS DOUBLE)),
   SUM(CAST(`value` AS DOUBLE) * CAST(`value` AS DOUBLE)),
   SUM(CAST(CAST(`position` AS BIGINT) AS DOUBLE)),
   SUM(CAST(CAST(`position` AS BIGINT) AS DOUBLE) * CAST(CAST(`position` AS BIGINT) AS DOUBLE)),
@@ -51,7 +53,7 @@ SELECT
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE)
-FROM `readings_clean` CROSS JOIN UNNEST(ARRAY[ROW(CAST(60000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 60000)), ROW(CAST(1800000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 1800000))]) AS tile (size_ms, start_ms)
+FROM `readings_clean` CROSS JOIN UNNEST(ARRAY[ROW(CAST(60000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 60000)), ROW(CAST(1800000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 1800000)), ROW(CAST(3153600000000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 3153600000000))]) AS tile (size_ms, start_ms)
 WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90)
 GROUP BY `item_id`, size_ms, start_ms;
 
@@ -62,6 +64,7 @@ SELECT
   `occurred_at` - MOD(`occurred_at`, 9600000),
   COUNT(*),
   MAX(`received_at`),
+  CAST(NULL AS BIGINT),
   CAST(NULL AS BIGINT),
   CAST(NULL AS BIGINT),
   CAST(NULL AS DOUBLE),
@@ -89,6 +92,7 @@ SELECT
   MAX(`received_at`),
   CAST(NULL AS BIGINT),
   CAST(NULL AS BIGINT),
+  CAST(NULL AS BIGINT),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE),
@@ -104,6 +108,11 @@ SELECT
 FROM `readings_clean`
 WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND ((COALESCE(`value`, 0) < 90) AND (`event_type` <> 'click'))
 GROUP BY `item_id`, `occurred_at` - MOD(`occurred_at`, 57600000);
+
+INSERT INTO `sequences_everything_v1`
+SELECT `item_id`, 'people_ever', `occurred_at`, `event_id`, `received_at`, CAST(`user_id` AS STRING)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90) AND CAST(`user_id` AS STRING) IS NOT NULL;
 
 INSERT INTO `sequences_everything_v1`
 SELECT `item_id`, 'users', `occurred_at`, `event_id`, `received_at`, CAST(`user_id` AS STRING)
@@ -129,6 +138,21 @@ INSERT INTO `sequences_everything_v1`
 SELECT `item_id`, 'places_24h', `occurred_at`, `event_id`, `received_at`, CAST(CAST(`position` AS BIGINT) AS STRING)
 FROM `readings_clean`
 WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND ((COALESCE(`value`, 0) < 90) AND (`event_type` = 'click')) AND CAST(CAST(`position` AS BIGINT) AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_everything_v1`
+SELECT `item_id`, 'places_approx_24h', `occurred_at`, `event_id`, `received_at`, CAST(CAST(`position` AS BIGINT) AS STRING)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90) AND CAST(CAST(`position` AS BIGINT) AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_everything_v1`
+SELECT `item_id`, 'value_p90_1h', `occurred_at`, `event_id`, `received_at`, CAST(`value` AS STRING)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND ((COALESCE(`value`, 0) < 90) AND (`event_type` = 'click')) AND CAST(`value` AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_everything_v1`
+SELECT `item_id`, 'position_median_24h', `occurred_at`, `event_id`, `received_at`, CAST(CAST(`position` AS BIGINT) AS STRING)
+FROM `readings_clean`
+WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90) AND CAST(CAST(`position` AS BIGINT) AS STRING) IS NOT NULL;
 
 INSERT INTO `sequences_everything_v1`
 SELECT `item_id`, 'value_last', `occurred_at`, `event_id`, `received_at`, CAST(`value` AS STRING)
