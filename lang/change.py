@@ -54,7 +54,7 @@ def compare(live: Group | None, wanted: Group | None) -> Change | None:
 
 def meanings(group: Group) -> dict[str, object]:
     """What each feature's value follows from: equal for two features exactly if they mean the same."""
-    shared = (group.entity, group.source, group.where, group.pairs, group.on_missing)
+    shared = (group.entity, group.source, group.where, group.pairs, group.sessions, group.on_missing)
     found: dict[str, object] = {each.name: _aggregate(group, each) for each in group.aggregates}
     found |= {each.name: each for each in group.sequences}
     for derived in group.derived:

@@ -46,6 +46,8 @@ def _columns(group: Group) -> list[str]:
     if group.pairs is not None:
         keys = (*PAIR_KEYS, group.pairs.column)
         read += columns_of(group.pairs.filter) if group.pairs.filter is not None else ()
+    if group.sessions is not None:
+        keys = (source.key, *keys)
     known = {column.name for column in source.event_columns}
     required = [column.name for column in source.columns if column.required]  # without them ingest would refuse
     names = (source.dedupe, source.event_time, RECEIVED_AT, *required, *keys, *read)

@@ -2,7 +2,8 @@
 
 The source table has the columns of the source's accepted events, with `received_at` BIGINT NOT NULL. The job's
 operators in order, for each family:
-1. the events, or for `pairs` a regular inner join of the events with themselves, append-only
+1. the events; for `pairs` a regular inner join of the events with themselves, append-only; for `sessions` the events
+   with the newest time of their user before them, by two OVER aggregates in order of arrival
 2. where a family has several tile sizes: one row for each, by UNNEST of an array that names a column
    (stateless; a constant array would be a join that keeps every event)
 3. GROUP BY key, size_ms, start_ms; absolute partials, re-emitted whole when they change
@@ -21,7 +22,8 @@ from lang.flink_expr import flink, quoted, text
 from lang.gate import TICK_PREFIX
 from lang.pairs import PAIR_KEYS
 from lang.partials import CELLS
-from lang.plan import Family, Group, Pairs, Partial, Sequence
+from lang.plan import Family, Group, Pairs, Partial, Sequence, Sessions
+from lang.sessions import ADDS, BEGINS
 
 PAIR_STATE_TTL_MS = 86_400_000
 """How long a pair's first event is remembered beyond lateness, future and WITHIN: the longest outage survived."""
@@ -80,6 +82,10 @@ def statements(group: Group, *, source_table: str, table_options: Callable[[Topi
     if group.pairs is not None:
         source = quoted(f"pairs_{group.name}_v{group.version}")
         views.append(f"CREATE TEMPORARY VIEW {source} AS\n{_pairs_sql(group, group.pairs, quoted(source_table))}")
+    if group.sessions is not None:
+        source = quoted(f"sessions_{group.name}_v{group.version}")
+        marked = _sessions_sql(group, group.sessions, quoted(source_table))
+        views.append(f"CREATE TEMPORARY VIEW {source} AS\n{marked}")
     if group.families:
         table = tile_table(group)
         tables.append(table.ddl(table_options(table)))
@@ -178,4 +184,20 @@ def _pairs_sql(group: Group, pairs: Pairs, source: str) -> str:
         f"  GREATEST(a.{received}, b.{received}) AS {received}\n"
         f"FROM {source} AS a JOIN {source} AS b ON {same}\n"
         f"WHERE {' AND '.join(tests)}"
+    )
+
+
+def _sessions_sql(group: Group, sessions: Sessions, source: str) -> str:
+    """Flink's OVER ends at the current row: what was newest before it is the LAG of what is newest with it."""
+    time, user = quoted(group.source.event_time), quoted(group.source.key)
+    order = f"OVER (PARTITION BY {user} ORDER BY arrived"
+    gap = f"({time} - newest_before)"
+    kept = " AND ".join([f"{user} IS NOT NULL", *_no_tick_sql(group, "")])
+    return (
+        f"SELECT *, newest_before IS NULL OR {gap} > {sessions.idle_ms} AS {quoted(BEGINS)},\n"
+        f"  CASE WHEN {gap} > 0 AND {gap} <= {sessions.idle_ms} THEN CAST({gap} AS DOUBLE) / 1e3 ELSE 0e0 END"
+        f" AS {quoted(ADDS)}\n"
+        f"FROM (SELECT *, LAG(newest) {order}) AS newest_before\n"
+        f"  FROM (SELECT *, MAX({time}) {order} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS newest\n"
+        f"    FROM (SELECT *, PROCTIME() AS arrived FROM {source} WHERE {kept})))"
     )

@@ -13,6 +13,7 @@ from lang.gate import is_tick, whole
 from lang.pairs import PairJoin
 from lang.partials import CELLS
 from lang.plan import HEADER_CELLS, Family, Group, Key, Partial, Sequence
+from lang.sessions import SessionMarks
 
 
 class TileRow(Struct, frozen=True):
@@ -36,11 +37,15 @@ class SequenceRow(Struct, frozen=True):
 
 
 class TileFold:
-    """The state of one group's job: every tile it ever touched, and for pairs the events still to be paired."""
+    """The state of one group's job: every tile it ever touched, and what its relation remembers."""
 
     def __init__(self, group: Group) -> None:
         self._group = group
-        self._pairs = PairJoin(group.source, group.pairs) if group.pairs else None
+        self._relation: PairJoin | SessionMarks | None = None
+        if group.pairs:
+            self._relation = PairJoin(group.source, group.pairs)
+        elif group.sessions:
+            self._relation = SessionMarks(group.source, group.sessions)
         self._where = holds(group.where)
         self._families = [_FamilyFold(family) for family in group.families]
         self._sequences = [_SequenceFold(sequence) for sequence in group.sequences]
@@ -50,7 +55,7 @@ class TileFold:
         """Fold one accepted event; the rows that changed."""
         if is_tick(event):
             return []
-        rows = self._pairs.add(event) if self._pairs else [event]
+        rows = self._relation.add(event) if self._relation else [event]
         return [changed for row in rows for changed in self._fold(row)]
 
     def _fold(self, event: Event) -> list[TileRow | SequenceRow]:

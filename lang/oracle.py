@@ -16,6 +16,7 @@ from lang.evaluate import Event, evaluation_of, holds
 from lang.gate import is_tick, whole
 from lang.pairs import all_pairs
 from lang.plan import Aggregate, Group, Key, Partial, Rollup, Sequence
+from lang.sessions import all_marked
 from lang.sketch import cell_of, estimate
 
 FeatureValue: TypeAlias = float | list[str] | list[tuple[str, float]] | None
@@ -69,11 +70,14 @@ class Oracle:
         return sorted(members, key=lambda member: (-np.float32(member[1]), member[0]))[: rollup.limit]
 
     def _folded(self, at_ms: int) -> list[Event]:
-        """The events, or pairs of events, received by `at_ms` that pass the group's WHERE."""
+        """The events, or what the group's relation makes of them, received by `at_ms` that pass the group's WHERE."""
         group = self._group
         known = [event for event in self._events if whole(event, RECEIVED_AT) <= at_ms]
-        rows = all_pairs(group.source, group.pairs, known) if group.pairs else known
-        return [row for row in rows if holds(group.where)(row)]
+        if group.pairs:
+            known = all_pairs(group.source, group.pairs, known)
+        if group.sessions:
+            known = all_marked(group.source, group.sessions, known)
+        return [row for row in known if holds(group.where)(row)]
 
     def _key(self, event: Event) -> Key | None:
         parts = [event.get(name) for name in self._group.entity]

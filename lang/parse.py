@@ -17,6 +17,7 @@ from lang.tree import (
     Option,
     PairsOf,
     Ranking,
+    SessionsOf,
     SourceTree,
     Sql,
 )
@@ -73,7 +74,7 @@ def _group(cursor: Cursor) -> GroupTree:
     cursor.expect("SELECT")
     measures = _items(cursor, _measure)
     cursor.expect("FROM")
-    source, pairs = _from(cursor)
+    source, relation = _from(cursor)
     where = cursor.sql(*_CLAUSES) if cursor.take("WHERE") else None
     cursor.expect("GROUP", "BY")
     group_by = _items(cursor, lambda step: step.name("an entity column"))
@@ -81,7 +82,7 @@ def _group(cursor: Cursor) -> GroupTree:
     while cursor.take("ROLLUP"):
         rankings += _items(cursor, _ranking)
     derived = _items(cursor, _derivation) if cursor.take("DERIVE") else ()
-    return GroupTree(name, options, measures, source, pairs, where, group_by, rankings, derived)
+    return GroupTree(name, options, measures, source, relation, where, group_by, rankings, derived)
 
 
 def _items(cursor: Cursor, read: Callable[[Cursor], T]) -> tuple[T, ...]:
@@ -173,12 +174,23 @@ def _windows(cursor: Cursor) -> tuple[Duration, ...]:
     return _bracketed(cursor, Cursor.window)
 
 
-def _from(cursor: Cursor) -> tuple[Name, PairsOf | None]:
-    name = cursor.name("a source, or pairs(…)")
-    if name.text.lower() != "pairs" or not cursor.take_symbol("("):
+def _from(cursor: Cursor) -> tuple[Name, PairsOf | SessionsOf | None]:
+    name = cursor.name("a source, pairs(…) or sessions(…)")
+    relation = _RELATIONS.get(name.text.lower())
+    if relation is None or not cursor.take_symbol("("):
         return name, None
     source = cursor.name("a source")
     cursor.expect_symbol(",")
+    read = relation(cursor)
+    cursor.expect_symbol(")")
+    return source, read
+
+
+def _sessions_of(cursor: Cursor) -> SessionsOf:
+    return SessionsOf(cursor.duration())
+
+
+def _pairs_of(cursor: Cursor) -> PairsOf:
     column = cursor.name("the column to pair")
     cursor.expect_symbol(",")
     condition = None
@@ -186,9 +198,10 @@ def _from(cursor: Cursor) -> tuple[Name, PairsOf | None]:
         condition = cursor.sql()
         cursor.expect_symbol(",")
     cursor.expect("WITHIN")
-    within = cursor.duration()
-    cursor.expect_symbol(")")
-    return source, PairsOf(column, condition, within)
+    return PairsOf(column, condition, cursor.duration())
+
+
+_RELATIONS: dict[str, Callable[[Cursor], PairsOf | SessionsOf]] = {"pairs": _pairs_of, "sessions": _sessions_of}
 
 
 def _ranking(cursor: Cursor) -> Ranking:

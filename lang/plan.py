@@ -115,6 +115,12 @@ class Pairs(Struct, frozen=True):
     within_ms: int
 
 
+class Sessions(Struct, frozen=True):
+    """The group folds events marked by the visits they belong to (see `lang.sessions`) instead of bare events."""
+
+    idle_ms: int
+
+
 class Feature(Struct, frozen=True):
     """A name the group answers to: a number (NaN for NULL), a list of strings, or a ranking of (member, value)."""
 
@@ -144,6 +150,7 @@ class Group(Struct, frozen=True):
     retain_ms: int
     stale_after_ms: int | None = None
     pairs: Pairs | None = None
+    sessions: Sessions | None = None
     where: Expr | None = None
 
     @property

@@ -9,11 +9,12 @@ from lang.expr import ColumnType, Expr
 from lang.header import Header
 from lang.layout import lay_out
 from lang.pairs import PAIR_KEYS, pair_columns
-from lang.plan import Group, Pairs
+from lang.plan import Group, Pairs, Sessions
 from lang.plan_features import FeaturePlanner
 from lang.resolve import Resolver
+from lang.sessions import SESSION_COLUMNS
 from lang.source import Source
-from lang.tree import GroupTree, Name, Sql
+from lang.tree import GroupTree, Name, PairsOf, SessionsOf, Sql
 from lang.windows import DAY_MS
 
 _WORDS = ("version", "owner", "entity", "source", "on_missing", "description", "retain", "stale_after")
@@ -36,8 +37,13 @@ def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Gro
     header.allow(*_WORDS)
     source = _source(tree, header, sources, report)
     pairs = _pairs(tree, source, report)
+    sessions = _sessions(tree)
     columns = pair_columns(source, pairs) if pairs else _columns(source)
+    columns |= SESSION_COLUMNS if sessions else {}
     entity = _entity(tree, header, columns, report)
+    if sessions and entity[0] != source.key:
+        cause = f"sessions are of a {source.key}, this groups by {entity[0]} first"
+        report.halt("F100", tree.group_by[0].span, cause=cause, fix=f"write GROUP BY {source.key}")
     resolver = Resolver(report, columns)
     where = _condition(tree.where, resolver)
     features = FeaturePlanner(tree, report, entity)
@@ -61,6 +67,7 @@ def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Gro
         retain_ms=_retain_ms(tree, header, max(spans, default=0), source, report),
         stale_after_ms=header.duration_ms("stale_after") if header.has("stale_after") else None,
         pairs=pairs,
+        sessions=sessions,
         where=where,
     )
 
@@ -81,17 +88,22 @@ def _source(tree: GroupTree, header: Header, sources: Mapping[str, Source], repo
 
 
 def _pairs(tree: GroupTree, source: Source, report: Report) -> Pairs | None:
-    if tree.pairs is None:
+    written = tree.relation
+    if not isinstance(written, PairsOf):
         return None
     columns = _columns(source)
-    for name in (tree.pairs.column, *(Name(key, tree.source.span) for key in PAIR_KEYS)):
+    for name in (written.column, *(Name(key, tree.source.span) for key in PAIR_KEYS)):
         if name.text not in columns:
             report.unknown("column", name.text, columns, name.span)
-    if source.type_of(tree.pairs.column.text) != "STRING":
-        cause = f"{tree.pairs.column.text} is {source.type_of(tree.pairs.column.text)}, pairs takes STRING"
-        report.halt("F140", tree.pairs.column.span, cause=cause, fix="pair an id column")
-    condition = _condition(tree.pairs.filter, Resolver(report, columns))
-    return Pairs(tree.pairs.column.text, condition, tree.pairs.within.length_ms)
+    if source.type_of(written.column.text) != "STRING":
+        cause = f"{written.column.text} is {source.type_of(written.column.text)}, pairs takes STRING"
+        report.halt("F140", written.column.span, cause=cause, fix="pair an id column")
+    condition = _condition(written.filter, Resolver(report, columns))
+    return Pairs(written.column.text, condition, written.within.length_ms)
+
+
+def _sessions(tree: GroupTree) -> Sessions | None:
+    return Sessions(tree.relation.idle.length_ms) if isinstance(tree.relation, SessionsOf) else None
 
 
 def _condition(sql: Sql | None, resolver: Resolver) -> Expr | None:

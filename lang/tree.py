@@ -76,6 +76,12 @@ class PairsOf(Struct, frozen=True):
     within: Duration
 
 
+class SessionsOf(Struct, frozen=True):
+    """sessions(source, 'duration')."""
+
+    idle: Duration
+
+
 class GroupTree(Struct, frozen=True):
     """A FEATURE GROUP file."""
 
@@ -83,7 +89,7 @@ class GroupTree(Struct, frozen=True):
     options: tuple[Option, ...]
     measures: tuple[Measure, ...]
     source: Name
-    pairs: PairsOf | None
+    relation: PairsOf | SessionsOf | None
     where: Sql | None
     group_by: tuple[Name, ...]
     rankings: tuple[Ranking, ...]
