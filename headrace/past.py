@@ -47,6 +47,9 @@ def recorded_cases(endpoints: Endpoints, group: Group, *, keys: int) -> Iterator
 
 def concerning(group: Group, events: list[Event], owner: str) -> Iterator[Event]:
     """The events that can touch an owner's features: those with its key, for pairs whole sessions that it is in."""
+    if group.over_all:
+        yield from events
+        return
     if group.pairs is None:
         yield from (event for event in events if str(event.get(group.entity[0])) == owner)
         return

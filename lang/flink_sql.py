@@ -6,7 +6,8 @@ operators in order, for each family:
    with the newest time of their user before them, by two OVER aggregates in order of arrival
 2. where a family has several tile sizes: one row for each, by UNNEST of an array that names a column
    (stateless; a constant array would be a join that keeps every event)
-3. GROUP BY key, size_ms, start_ms; absolute partials, re-emitted whole when they change
+3. GROUP BY key, size_ms, start_ms; absolute partials, re-emitted whole when they change; where a derived feature
+   compares with all keys together, once more under one literal key
 4. the tile topic, upserted; partials of other families are NULL in it
 Sequences need no state: one row an event to the sequence topic.
 """
@@ -22,7 +23,7 @@ from lang.flink_expr import flink, quoted, text
 from lang.gate import TICK_PREFIX
 from lang.pairs import PAIR_KEYS
 from lang.partials import CELLS
-from lang.plan import Family, Group, Pairs, Partial, Sequence, Sessions
+from lang.plan import EVERYTHING, Family, Group, Pairs, Partial, Sequence, Sessions
 from lang.sessions import ADDS, BEGINS
 
 PAIR_STATE_TTL_MS = 86_400_000
@@ -89,7 +90,11 @@ def statements(group: Group, *, source_table: str, table_options: Callable[[Topi
     if group.families:
         table = tile_table(group)
         tables.append(table.ddl(table_options(table)))
-        inserts += [_tiles_sql(group, family, source, quoted(table.name)) for family in group.families]
+        keys = [quoted(name) for name in group.entity]
+        inserts += [_tiles_sql(group, family, source, quoted(table.name), keys) for family in group.families]
+        if group.over_all:
+            all_keys = [text(EVERYTHING)]
+            inserts += [_tiles_sql(group, family, source, quoted(table.name), all_keys) for family in group.families]
     if group.sequences:
         table = sequence_table(group)
         tables.append(table.ddl(table_options(table)))
@@ -102,9 +107,9 @@ def _entity_columns(group: Group) -> list[tuple[str, str]]:
     return [(name, f"{types.get(name, 'STRING')} NOT NULL") for name in group.entity]
 
 
-def _tiles_sql(group: Group, family: Family, source: str, table: str) -> str:
+def _tiles_sql(group: Group, family: Family, source: str, table: str, keys: list[str]) -> str:
+    """The family's insert; `keys` are what is grouped by, columns or one literal."""
     time = quoted(group.source.event_time)
-    keys = [quoted(name) for name in group.entity]
     measures = ["COUNT(*)", f"MAX({quoted(RECEIVED_AT)})"]
     measures += [_partial_sql(group, family, partial) for partial in group.partials]
     if len(family.sizes_ms) == 1:

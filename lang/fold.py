@@ -12,7 +12,7 @@ from lang.evaluate import Evaluation, Event, evaluation_of, holds
 from lang.gate import is_tick, whole
 from lang.pairs import PairJoin
 from lang.partials import CELLS
-from lang.plan import HEADER_CELLS, Family, Group, Key, Partial, Sequence
+from lang.plan import EVERYTHING, HEADER_CELLS, Family, Group, Key, Partial, Sequence
 from lang.sessions import SessionMarks
 
 
@@ -69,7 +69,8 @@ class TileFold:
         for family in self._families:
             cells = family.lift(event, occurred_at, received_at)
             if cells is not None:
-                changed += [self._tile(key, size, occurred_at, family, cells) for size in family.sizes_ms]
+                keys = (key, (EVERYTHING,)) if self._group.over_all else (key,)
+                changed += [self._tile(k, size, occurred_at, family, cells) for k in keys for size in family.sizes_ms]
         for sequence in self._sequences:
             payload = sequence.payload(event)
             if payload is not None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lang.aggregates import TILE_AGGREGATES
 from lang.partials import CELLS, Cells
-from lang.plan import HEADER_CELLS, Aggregate, Family, Group, Rollup, Sequence
+from lang.plan import HEADER_CELLS, OVER_ALL, Aggregate, Family, Group, Rollup, Sequence
 from lang.rows import number
 from lang.vector import Floats, derive
 
@@ -60,7 +60,7 @@ def merge(
     keys: int,
     at_ms: int | Ints,
 ) -> Merged:
-    """Every feature of a group but its rollups.
+    """Every feature of a group but its rollups. The last key of a group with `over_all` must be EVERYTHING.
 
     Args:
         group: the plan of the group.
@@ -90,6 +90,12 @@ def merge(
         else:
             finished[sequence.name] = _number(sequence, rows, at)
     return Merged(_finish(group, finished, keys), lists, as_of)
+
+
+def without_last(merged: Merged) -> Merged:
+    """All keys but the last."""
+    numbers = {name: values[:-1] for name, values in merged.numbers.items()}
+    return Merged(numbers, {name: lists[:-1] for name, lists in merged.lists.items()}, merged.as_of[:-1])
 
 
 def rank(
@@ -180,6 +186,8 @@ def _kept(sequence: Sequence, rows: SequenceBlock, at: Ints) -> list[list[str]]:
 def _finish(group: Group, finished: dict[str, Floats], keys: int) -> dict[str, Floats]:
     """Aggregates with NULL replaced as `on_missing` says, then derived features over them."""
     numbers = {name: _present(group, values) for name, values in finished.items()}
+    if group.over_all:
+        numbers |= {OVER_ALL + name: np.full_like(values, values[-1]) for name, values in numbers.items()}
     for derived in group.derived:
         numbers[derived.name] = _present(group, derive(derived.expression, numbers, rows=keys))
     return {name: numbers[name] for name in group.dense}

@@ -15,7 +15,7 @@ from lang.clean import RECEIVED_AT
 from lang.evaluate import Event, evaluation_of, holds
 from lang.gate import is_tick, whole
 from lang.pairs import all_pairs
-from lang.plan import Aggregate, Group, Key, Partial, Rollup, Sequence
+from lang.plan import OVER_ALL, Aggregate, Group, Key, Partial, Rollup, Sequence
 from lang.sessions import all_marked
 from lang.sketch import cell_of, estimate
 
@@ -39,13 +39,18 @@ class Oracle:
     def read(self, key: Key, *, at_ms: int) -> Reading:
         """The features of one key, rollups left out."""
         group = self._group
-        mine = [event for event in self._folded(at_ms) if self._key(event) == key]
+        keyed = [(self._key(event), event) for event in self._folded(at_ms)]
+        mine = [event for other, event in keyed if other == key]
         values: dict[str, FeatureValue] = {}
         for aggregate in group.aggregates:
             values[aggregate.name] = self._present(self._aggregate(aggregate, mine, at_ms))
         for sequence in group.sequences:
             value = self._sequence(sequence, mine, at_ms)
             values[sequence.name] = value if isinstance(value, list) else self._present(value)
+        if group.over_all:
+            everyone = [event for other, event in keyed if other is not None]
+            over_all = {OVER_ALL + each.name: self._aggregate(each, everyone, at_ms) for each in group.aggregates}
+            values |= {name: self._present(value) for name, value in over_all.items()}
         for derived in group.derived:
             numbers = {name: value for name, value in values.items() if not isinstance(value, list)}
             result = evaluation_of(derived.expression)(numbers)
@@ -57,7 +62,8 @@ class Oracle:
             for event in self._in_tiles(aggregate, mine, end_ms)
             if holds(group.families[aggregate.family].filter)(event)
         ]
-        return Reading(values, max(counted, default=0))
+        own = {name: value for name, value in values.items() if not name.startswith(OVER_ALL)}
+        return Reading(own, max(counted, default=0))
 
     def rank(self, rollup: Rollup, owner: str, *, at_ms: int) -> list[tuple[str, float]]:
         """The members of a rollup, the largest (as float32) first, ties by name."""

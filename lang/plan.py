@@ -20,6 +20,10 @@ Key: TypeAlias = tuple[str, ...]
 """The values of a group's entity columns, as text."""
 FeatureKind: TypeAlias = Literal["number", "list", "ranking"]
 EPOCH_HALF_LIVES = 16
+EVERYTHING = "*"
+"""The key of all keys together, kept by groups with `over_all`; no event's own key may be it."""
+OVER_ALL = "over_all."
+"""DERIVE reads a column of this prefix as the feature's value for EVERYTHING."""
 HEADER_CELLS = 2
 """A tile's value starts with two cells, `n` and `as_of`; partials follow."""
 
@@ -131,7 +135,8 @@ class Feature(Struct, frozen=True):
 class Group(Struct, frozen=True):
     """One feature group at one version.
 
-    `features` lists aggregates, sequences and derived features in the order written, then rollups.
+    `features` lists aggregates, sequences and derived features in the order written, then rollups. With `over_all`
+    every event is folded a second time under the key EVERYTHING, because a derived feature compares with it.
     """
 
     name: str
@@ -152,6 +157,7 @@ class Group(Struct, frozen=True):
     pairs: Pairs | None = None
     sessions: Sessions | None = None
     where: Expr | None = None
+    over_all: bool = False
 
     @property
     def tile_topic(self) -> str:

@@ -4,9 +4,9 @@ from typing import Literal
 
 from lang.duration import Duration
 from lang.errors import Halt, Report
-from lang.expr import ColumnType
+from lang.expr import ColumnType, columns_of
 from lang.layout import Wanted
-from lang.plan import Derived, Feature, FeatureKind, Rollup, Sequence
+from lang.plan import OVER_ALL, Derived, Feature, FeatureKind, Rollup, Sequence
 from lang.plan_call import named
 from lang.plan_measure import MeasurePlanner
 from lang.resolve import Resolver
@@ -30,6 +30,11 @@ class FeaturePlanner:
     def features(self) -> tuple[Feature, ...]:
         """Every name the group answers to."""
         return tuple(Feature(name, kind) for name, kind in self._kinds.items())
+
+    @property
+    def over_all(self) -> bool:
+        """Whether a derived feature compares with the value over all keys."""
+        return any(name.startswith(OVER_ALL) for each in self.derived for name in columns_of(each.expression))
 
     def plan(self, columns: Resolver) -> None:
         """Plan SELECT over these columns, then DERIVE and ROLLUP over its features."""
@@ -63,7 +68,8 @@ class FeaturePlanner:
                 numbers: dict[str, ColumnType] = {
                     name: "DOUBLE" for name, kind in self._kinds.items() if kind == "number"
                 }
-                resolver = Resolver(self._report, numbers, noun="feature")
+                tiled = [each.name for each in self.wanted]
+                resolver = Resolver(self._report, numbers, noun="feature", over_all=tiled)
                 try:
                     label = window.label if window else ""
                     expression = resolver.number(derivation.expression, label=label)

@@ -5,11 +5,11 @@ from typing import Literal, cast
 
 from lang.cursor import Cursor
 from lang.errors import Halt, Report
-from lang.expr import ColumnType, Expr
+from lang.expr import Call, Column, ColumnType, Constant, Expr, all_of
 from lang.header import Header
 from lang.layout import lay_out
 from lang.pairs import PAIR_KEYS, pair_columns
-from lang.plan import Group, Pairs, Sessions
+from lang.plan import EVERYTHING, Group, Pairs, Sessions
 from lang.plan_features import FeaturePlanner
 from lang.resolve import Resolver
 from lang.sessions import SESSION_COLUMNS
@@ -48,6 +48,8 @@ def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Gro
     where = _condition(tree.where, resolver)
     features = FeaturePlanner(tree, report, entity)
     features.plan(resolver)
+    if features.over_all:
+        where = _without_everything(where, tree, entity, columns, report)
     families, aggregates = lay_out(features.wanted, taken={*entity, "size_ms", "start_ms", "n", "as_of"})
     spans = [each.reach_ms for each in features.wanted] + [each.window_ms or 0 for each in features.sequences]
     return Group(
@@ -69,6 +71,7 @@ def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Gro
         pairs=pairs,
         sessions=sessions,
         where=where,
+        over_all=features.over_all,
     )
 
 
@@ -113,6 +116,18 @@ def _condition(sql: Sql | None, resolver: Resolver) -> Expr | None:
         return resolver.condition(sql)
     except Halt:
         return None
+
+
+def _without_everything(
+    where: Expr | None, tree: GroupTree, entity: tuple[str, ...], columns: Mapping[str, ColumnType], report: Report
+) -> Expr | None:
+    """WHERE, and the key is not the one that stands for all keys."""
+    name, *others = entity
+    if others or columns[name] != "STRING":
+        cause = "prior => 'global' needs one STRING entity column"
+        report.halt("F140", tree.group_by[0].span, cause=cause, fix="give the prior as a number")
+    own = Call("<>", (Column(name, "STRING"), Constant(EVERYTHING, "STRING")), "BOOLEAN")
+    return all_of([own, *([where] if where is not None else [])])
 
 
 def _entity(tree: GroupTree, header: Header, columns: Mapping[str, ColumnType], report: Report) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Expression text to a typed tree: sqlglot reads it, names and types are looked up here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NoReturn
 
 import sqlglot
@@ -11,6 +11,7 @@ from sqlglot.expressions.core import Expr as Node
 from lang.errors import Report
 from lang.expr import NUMBERS, Call, Column, ColumnType, Constant, Expr
 from lang.lexer import Span
+from lang.plan import OVER_ALL
 from lang.tree import Sql
 
 _PLACEHOLDER = "ØwØ"  # as long as {w}, so that spans stay true, and a letter to sqlglot
@@ -31,8 +32,17 @@ FUNCTIONS = "coalesce, ln, exp, sqrt, abs, least, greatest, smooth_ratio"
 class Resolver:
     """Resolves expressions over one set of columns; every problem is noted and raises Halt."""
 
-    def __init__(self, report: Report, columns: Mapping[str, ColumnType], *, noun: str = "column") -> None:
+    def __init__(
+        self,
+        report: Report,
+        columns: Mapping[str, ColumnType],
+        *,
+        noun: str = "column",
+        over_all: Collection[str] = (),
+    ) -> None:
+        """`over_all`: those columns whose value over all keys may be asked for."""
         self._report = report
+        self._over_all = over_all
         self._columns = columns
         self._noun = noun
         self._sql = Sql("", 0)
@@ -241,13 +251,21 @@ class Resolver:
             cause = "smooth_ratio takes a numerator, a denominator, prior and strength"
             fix = "write smooth_ratio(clicks, imps, prior => 0.05, strength => 20)"
             self._fail("F100", node, cause=cause, fix=fix)
-        if named["prior"].is_string:
-            cause = f"prior => {named['prior'].sql()} is not in this cut"
-            self._fail("F140", named["prior"], cause=cause, fix="give a number, such as prior => 0.05")
         numerator, denominator = (self._number(part) for part in plain)
-        prior, strength = self._number(named["prior"]), self._number(named["strength"])
+        prior, strength = self._prior(named["prior"], numerator, denominator), self._number(named["strength"])
         smoothed = Call("+", (numerator, Call("*", (prior, strength), "DOUBLE")), "DOUBLE")
         return Call("/", (smoothed, Call("+", (denominator, strength), "DOUBLE")), "DOUBLE")
+
+    def _prior(self, node: Node, numerator: Expr, denominator: Expr) -> Expr:
+        """A number, or 'global': the ratio over all keys, 0 where there is none."""
+        if not node.is_string:
+            return self._number(node)
+        both = (numerator, denominator)
+        if node.name != "global" or not all(isinstance(part, Column) and part.name in self._over_all for part in both):
+            cause = f"prior => {node.sql()} is no prior here: 'global' takes two aggregates that are kept in tiles"
+            self._fail("F140", node, cause=cause, fix="give a number, or prior => 'global' with two such features")
+        of_all = tuple(Column(OVER_ALL + part.name, "DOUBLE") for part in both if isinstance(part, Column))
+        return Call("coalesce", (Call("/", of_all, "DOUBLE"), Constant(0.0, "DOUBLE")), "DOUBLE")
 
 
 def _is_null(expr: Expr) -> bool:

@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 
 from lang.fold import SequenceRow, TileRow
-from lang.merge import Merged, SequenceBlock, TileBlock, merge, rank
-from lang.plan import HEADER_CELLS, Group, Key, Rollup
+from lang.merge import Merged, SequenceBlock, TileBlock, merge, rank, without_last
+from lang.plan import EVERYTHING, HEADER_CELLS, Group, Key, Rollup
 from lang.rows import kept, once
 
 
@@ -30,6 +30,11 @@ class TileStore:
 
     def read(self, keys: Many[Key], *, at_ms: int) -> Merged:
         """The features of these keys, rollups left out."""
+        if self._group.over_all:
+            return without_last(self._merged([*keys, (EVERYTHING,)], at_ms=at_ms))
+        return self._merged(keys, at_ms=at_ms)
+
+    def _merged(self, keys: Many[Key], *, at_ms: int) -> Merged:
         tiles = [self._tile_block(index, keys) for index in range(len(self._group.families))]
         sequences = [self._sequence_block(sequence.name, keys) for sequence in self._group.sequences]
         return merge(self._group, tiles, sequences, keys=len(keys), at_ms=at_ms)

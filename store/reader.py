@@ -11,8 +11,8 @@ import numpy as np
 import redis
 from msgspec import Struct
 
-from lang.merge import Ints, Merged, SequenceBlock, TileBlock, merge, rank
-from lang.plan import HEADER_CELLS, Group
+from lang.merge import Ints, Merged, SequenceBlock, TileBlock, merge, rank, without_last
+from lang.plan import EVERYTHING, HEADER_CELLS, Group
 from schemas.redis_keys import MEMBER_SEPARATOR, sequence_key, tiles_key, unpack_field, unpack_member
 
 Status: TypeAlias = Literal["ok", "default", "stale", "missing"]
@@ -73,6 +73,7 @@ class FeatureReader:
             redis.RedisError: the store did not answer.
         """
         pipeline = self._client.pipeline(transaction=False)
+        wanted = [_with_everything(each) for each in wanted]
         for each in wanted:
             group = each.group
             for owner in each.owners:
@@ -91,8 +92,20 @@ class FeatureReader:
                 tiles.append(cast(_Tiles, next(replies)) if each.group.families else {})
                 for place in rows:
                     place.append(cast(_Rows, next(replies)))
-            found.append(finish(each, tiles, rows, at_ms=at_ms))
+            values = finish(each, tiles, rows, at_ms=at_ms)
+            found.append(_without_everything(values) if each.group.over_all else values)
         return found
+
+
+def _with_everything(wanted: Wanted) -> Wanted:
+    """What has to be read: for a group that compares with all keys together, those last."""
+    return Wanted(wanted.group, [*wanted.owners, EVERYTHING]) if wanted.group.over_all else wanted
+
+
+def _without_everything(values: Values) -> Values:
+    """What was asked for: one key column, no rollup (see `lang.plan_group`), so all but the last."""
+    merged = without_last(values.merged)
+    return Values(values.group, values.keys[:-1], values.owner[:-1], merged, values.rollups, values.status[:-1])
 
 
 def finish(wanted: Wanted, tiles: list[_Tiles], rows: list[list[_Rows]], *, at_ms: int) -> Values:

@@ -39,6 +39,8 @@ def by_the_oracle(group: Group, events: Sequence[Event], keys: Iterable[Key], *,
 
 def _by_owner(group: Group, events: Sequence[Event]) -> dict[str, list[Event]]:
     """The events that can touch each owner's features; the oracle, brute force, need not see the others."""
+    if group.over_all:
+        return {str(owner): list(events) for owner in {event.get(group.entity[0]) for event in events}}
     if group.pairs is None:
         return {str(owner): mine for owner, mine in _grouped(events, lambda e: e.get(group.entity[0])).items()}
     column = group.pairs.column
