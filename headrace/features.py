@@ -2,17 +2,21 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import cyclopts
 import msgspec
 
 from headrace import versions
+from headrace.engine import flink
 from headrace.errors import UsageProblem
 from headrace.jobs import FEATURES
 from headrace.versions import plan_in
 from lang.errors import LangError, Problem
-from lang.testing import read_cases, run_cases
+from lang.plan import Group
+from lang.testing import Case, read_cases, run_cases
 
 app = cyclopts.App(help="Validate, test, release and read feature groups.")
 app.command(versions.app, name="*")
@@ -40,31 +44,41 @@ def validate(folder: Path = FEATURES, *, json: bool = False) -> None:
 
 
 @app.command(name="test")
-def run_tests(folder: Path = FEATURES, *, k: str = "") -> None:
-    """Run the test files beside the groups, on the oracle and on tiles.
+def run_tests(folder: Path = FEATURES, *, k: str = "", engine: Literal["tiles", "flink"] = "tiles") -> None:
+    """Run the test files beside the groups, on the oracle and on an engine.
 
     Args:
         folder: the feature files.
         k: run only cases whose group or name contains this.
+        engine: tiles, in many ways mistreated; or the SQL of the features job, on a Flink in this process.
     """
-    plan = plan_in(folder)
-    failed = ran = 0
     begun = time.monotonic()
-    for path in sorted(folder.rglob(f"*{SUFFIX}")):
-        group = plan.group(path.name.removesuffix(SUFFIX))
-        for case in read_cases(path.read_text(encoding="utf-8")):
-            if k not in f"{group.name} {case.name}":
-                continue
-            failures = run_cases(group, [case])
-            ran, failed = ran + 1, failed + bool(failures)
-            sys.stdout.write(f"{'FAIL' if failures else 'ok  '} {group.name}: {case.name}\n")
-            sys.stdout.writelines(f"     {failure}\n" for failure in failures)
-    sys.stdout.write(f"{ran - failed} passed, {failed} failed in {time.monotonic() - begun:.2f} s\n")
-    if not ran:
-        message = f"no case of a *{SUFFIX} file in {folder} contains {k!r}"
+    chosen = [(group, case) for group, case in _cases(folder) if k in f"{group.name} {case.name}"]
+    if not chosen:
+        message = f"no case of a *{SUFFIX} file in {folder} contains {k!r}; leave --k out to run all of them"
         raise UsageProblem(message)
+    engines = flink(chosen) if engine == "flink" else None
+    failed = 0
+    for group, case in chosen:
+        failures = run_cases(group, [case], engines=engines)
+        failed += bool(failures)
+        sys.stdout.write(f"{'FAIL' if failures else 'ok  '} {group.name}: {case.name}\n")
+        sys.stdout.writelines(f"     {failure}\n" for failure in failures)
+    sys.stdout.write(f"{len(chosen) - failed} passed, {failed} failed in {time.monotonic() - begun:.2f} s\n")
     if failed:
         sys.exit(1)
+
+
+def _cases(folder: Path) -> Iterator[tuple[Group, Case]]:
+    plan = plan_in(folder)
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        group = plan.group(path.name.removesuffix(SUFFIX))
+        try:
+            cases = read_cases(path.read_text(encoding="utf-8"))
+        except msgspec.ValidationError as error:
+            message = f"{path} is no list of cases: {error}. Compare features/item_next.test.yaml."
+            raise UsageProblem(message) from error
+        yield from ((group, case) for case in cases)
 
 
 def _row(problem: Problem) -> dict[str, str | int]:

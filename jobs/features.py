@@ -9,9 +9,10 @@ Operators in order (the SQL of each group comes from its plan, see lang/flink_sq
 No windows, watermarks or timers: a tile is re-emitted whole when a late event changes it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from pyflink.table import StatementSet
+from pyflink.table import StatementSet, StreamTableEnvironment
 
 from jobs import tables
 from jobs.environment import JobSettings, from_command_line, table_environment
@@ -45,13 +46,35 @@ def sink_options(table: TopicTable, bootstrap: str) -> str:
     return tables.options({"connector": "upsert-kafka"} | shared | flush)
 
 
-def build(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -> StatementSet:
-    """One job for groups of one source, ready to execute or to explain; `from_ms` is the append time to read from."""
+def streaming(groups: Sequence[Group], settings: JobSettings) -> StreamTableEnvironment:
+    """The environment that the SQL of these groups is written for."""
     environment = table_environment(JOB, settings)
     for key, value in _OPTIONS.items():
         environment.get_config().set(key, value)
     longest = max(group.retain_ms for group in groups)
     environment.get_config().set("table.exec.state.ttl", f"{longest} ms")
+    return environment
+
+
+def fold(
+    inserts: StatementSet,
+    environment: StreamTableEnvironment,
+    group: Group,
+    *,
+    source_table: str,
+    table_options: Callable[[TopicTable], str],
+) -> None:
+    """Add a group to a job: its tables and views at once, its inserts to be executed with the others."""
+    sql = statements(group, source_table=source_table, table_options=table_options)
+    for statement in (*sql.tables, *sql.views):
+        environment.execute_sql(statement)
+    for insert in sql.inserts:
+        inserts.add_insert_sql(insert)
+
+
+def build(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -> StatementSet:
+    """One job for groups of one source, ready to execute or to explain; `from_ms` is the append time to read from."""
+    environment = streaming(groups, settings)
     source = groups[0].source
     clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=settings.name or JOB) | {
         "format": "avro"
@@ -61,18 +84,11 @@ def build(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -
     environment.execute_sql(
         f"CREATE TEMPORARY TABLE {SOURCE_TABLE} ({tables.columns(contract(source))}) WITH ({tables.options(clean)})"
     )
-    statement_set = environment.create_statement_set()
+    inserts = environment.create_statement_set()
     for group in groups:
-        sql = statements(
-            group,
-            source_table=SOURCE_TABLE,
-            table_options=lambda table: sink_options(table, settings.bootstrap),
-        )
-        for statement in (*sql.tables, *sql.views):
-            environment.execute_sql(statement)
-        for insert in sql.inserts:
-            statement_set.add_insert_sql(insert)
-    return statement_set
+        topics = partial(sink_options, bootstrap=settings.bootstrap)
+        fold(inserts, environment, group, source_table=SOURCE_TABLE, table_options=topics)
+    return inserts
 
 
 def compute(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -> None:

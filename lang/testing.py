@@ -2,11 +2,13 @@
 
 Each expectation is read at its time from the events received by then. The checks, all on by default, repeat
 the tile reads with the events shuffled, with the job restarted from a checkpoint before every event, and with
-the log replayed into the same store. Sessions follow the log's order and are not shuffled.
+the log replayed into the same store. Sessions follow the log's order and are not shuffled. An engine from outside,
+such as Flink, can stand in for all of these.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal, TypeAlias, cast
 
 import msgspec
@@ -16,13 +18,16 @@ from lang.clean import RECEIVED_AT
 from lang.deliveries import fold_in_order, fold_restarting, fold_shuffled, fold_twice
 from lang.evaluate import Event
 from lang.event_table import read_events, time_ms
-from lang.gate import Gate, whole
+from lang.evidence import contributing
+from lang.gate import Gate, Verdict, whole
 from lang.oracle import FeatureValue, Oracle
 from lang.plan import Group, Key
 from lang.tiles import TileStore
 
 Check: TypeAlias = Literal["shuffle", "restart_anywhere", "replay_twice"]
 Written: TypeAlias = str | int | float | list[str | list[str | int | float]] | None
+Engine: TypeAlias = Callable[[Group, Sequence[Event]], TileStore]
+"""Folds a group's accepted events into a store."""
 _ALL: tuple[Check, ...] = ("shuffle", "restart_anywhere", "replay_twice")
 _VERDICTS = {"late": "late", "duplicates": "duplicate", "future": "future", "missing": "missing"}
 _WRITTEN_RATIO = 1e-6
@@ -41,16 +46,19 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Failure(Struct, frozen=True):
-    """An expectation that a path did not meet."""
+    """An expectation that a path did not meet; `events` are the ids of those that the oracle's value is made of."""
 
     case: str
     path: str
     what: str
     expected: Written
     found: object
+    events: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"F150 {self.case}: {self.what} is {self.found!r} by {self.path}, expected {self.expected!r}"
+        made = ", ".join(self.events) or "no event"
+        found = f"{self.what} is {self.found!r} by {self.path}, expected {self.expected!r}"
+        return f"F150 {self.case}: {found}; the oracle reads it from {made}"
 
 
 def read_cases(text: str) -> list[Case]:
@@ -62,51 +70,92 @@ def read_cases(text: str) -> list[Case]:
     return msgspec.yaml.decode(text, type=list[Case])
 
 
-def run_cases(group: Group, cases: Sequence[Case]) -> list[Failure]:
-    """Run a group's cases; an empty list means all is well."""
-    return [failure for case in cases for failure in _run(group, case)]
+def run_cases(group: Group, cases: Sequence[Case], *, engines: Mapping[str, Engine] | None = None) -> list[Failure]:
+    """Run a group's cases; an empty list means all is well.
+
+    `engines`, by the name of their path, stand in for the tiles and the case's checks.
+    """
+    return [failure for case in cases for failure in _run(group, case, engines)]
 
 
-def _run(group: Group, case: Case) -> list[Failure]:
-    events = read_events(case.given[group.source.name], group.source)
+def histories(group: Group, cases: Sequence[Case]) -> list[list[Event]]:
+    """What is known at each moment that the cases read at: all that an engine will be asked for."""
+    moments = [(_accepted(_judged(group, case)), case) for case in cases]
+    return [
+        _known(accepted, time_ms(str(expectation["at"])))
+        for accepted, case in moments
+        for expectation in case.expect
+        if "at" in expectation
+    ]
+
+
+def _judged(group: Group, case: Case) -> list[tuple[Verdict, Event]]:
     gate = Gate(group.source)
-    judged = [(gate.judge(event), event) for event in events]
-    accepted = [event for verdict, event in judged if verdict == "accepted"]
+    return [(gate.judge(event), event) for event in read_events(case.given[group.source.name], group.source)]
+
+
+def _accepted(judged: list[tuple[Verdict, Event]]) -> list[Event]:
+    return [event for verdict, event in judged if verdict == "accepted"]
+
+
+def _known(accepted: list[Event], at_ms: int) -> list[Event]:
+    return [event for event in accepted if whole(event, RECEIVED_AT) <= at_ms]
+
+
+def _run(group: Group, case: Case, engines: Mapping[str, Engine] | None) -> list[Failure]:
+    judged = _judged(group, case)
+    checks = [check for check in case.check if check != "shuffle" or group.sessions is None]
+    chosen = engines or {name: _ENGINES[name] for name in ("tiles", *checks)}
     failures: list[Failure] = []
     for expectation in case.expect:
         if "at" in expectation:
-            failures += _run_read(group, case, accepted, expectation)
+            failures += _run_read(group, case.name, _accepted(judged), expectation, chosen)
         for word, expected in expectation.items():
             if word in _VERDICTS and "at" not in expectation:
-                found = sum(verdict == _VERDICTS[word] for verdict, _ in judged)
-                if found != expected:
-                    failures.append(Failure(case.name, "ingest", word, expected, found))
+                found = [str(event.get(group.source.dedupe)) for verdict, event in judged if verdict == _VERDICTS[word]]
+                if len(found) != expected:
+                    failures.append(Failure(case.name, "ingest", word, expected, len(found), tuple(found)))
     return failures
 
 
-def _run_read(group: Group, case: Case, accepted: list[Event], expectation: dict[str, Written]) -> list[Failure]:
+def _run_read(
+    group: Group, case: str, accepted: list[Event], expectation: dict[str, Written], engines: Mapping[str, Engine]
+) -> list[Failure]:
     at_ms = time_ms(str(expectation["at"]))
-    known = [event for event in accepted if whole(event, RECEIVED_AT) <= at_ms]
+    known = _known(accepted, at_ms)
     written = expectation["key"]
     key = tuple(str(part) for part in written) if isinstance(written, list) else (str(written),)
     features = {name: value for name, value in expectation.items() if name not in ("at", "key")}
     paths = {"oracle": _read_oracle(group, known, key, at_ms, list(features))}
-    for check in ("tiles", *(each for each in case.check if each != "shuffle" or group.sessions is None)):
-        paths[check] = _read_tiles(group, _STORES[check](group, known), key, at_ms, list(features))
+    for path, fold in engines.items():
+        paths[path] = _read_tiles(group, fold(group, known), key, at_ms, list(features))
     failures: list[Failure] = []
     known_names = {feature.name for feature in group.features}
     for name, expected in features.items():
         if name not in known_names:
-            failures.append(Failure(case.name, "the plan", name, expected, "no feature of the group"))
+            failures.append(Failure(case, "the plan", name, expected, "no feature of the group", ()))
             continue
-        for path, values in paths.items():
-            found = values.get(name, f"asked with {len(key)} key columns")
-            what = f"{name} of {'/'.join(key)} at {expectation['at']}"
-            if not agree(expected, found, ratio=_WRITTEN_RATIO):
-                failures.append(Failure(case.name, path, what, expected, found))
-            elif not agree(paths["oracle"].get(name, found), found, ratio=_PATHS_RATIO):
-                failures.append(Failure(case.name, path, f"{what} (unlike the oracle)", expected, found))
+        what = f"{name} of {'/'.join(key)} at {expectation['at']}"
+        wrong = _unlike(paths, name, expected, absent=f"asked with {len(key)} key columns")
+        if wrong:
+            read = partial(_read_one, group, key=key, at_ms=at_ms, name=name)
+            events = contributing(read, known, identity=group.source.dedupe)
+            failures += [Failure(case, path, what + note, expected, found, events) for path, note, found in wrong]
     return failures
+
+
+def _unlike(
+    paths: Mapping[str, Mapping[str, FeatureValue]], name: str, expected: Written, *, absent: str
+) -> list[tuple[str, str, object]]:
+    """(path, remark, value) of every path that reads otherwise than expected, or than the oracle."""
+    wrong: list[tuple[str, str, object]] = []
+    for path, values in paths.items():
+        found = values.get(name, absent)
+        if not agree(expected, found, ratio=_WRITTEN_RATIO):
+            wrong.append((path, "", found))
+        elif not agree(paths["oracle"].get(name, found), found, ratio=_PATHS_RATIO):
+            wrong.append((path, " (unlike the oracle)", found))
+    return wrong
 
 
 def agree(expected: object, found: object, *, ratio: float) -> bool:
@@ -137,6 +186,10 @@ def _read_oracle(
     return values | ranked
 
 
+def _read_one(group: Group, events: list[Event], *, key: Key, at_ms: int, name: str) -> FeatureValue:
+    return _read_oracle(group, events, key, at_ms, [name]).get(name)
+
+
 def _read_tiles(group: Group, store: TileStore, key: Key, at_ms: int, features: list[str]) -> dict[str, FeatureValue]:
     merged = store.read([key], at_ms=at_ms)
     values: dict[str, FeatureValue] = {
@@ -147,7 +200,7 @@ def _read_tiles(group: Group, store: TileStore, key: Key, at_ms: int, features: 
     return values | {name: store.rank(rollup, [key[0]], at_ms=at_ms)[0] for name, rollup in rollups.items()}
 
 
-_STORES: dict[str, Callable[[Group, Sequence[Event]], TileStore]] = {
+_ENGINES: dict[str, Engine] = {
     "tiles": fold_in_order,
     "shuffle": fold_shuffled,
     "restart_anywhere": fold_restarting,
