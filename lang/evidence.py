@@ -1,4 +1,4 @@
-"""Which events a value is made of: those without which it would be another."""
+"""Which events a value is made of: some that make it alone, none of which could be spared."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,10 +9,13 @@ from lang.oracle import FeatureValue
 def contributing(
     read: Callable[[list[Event]], FeatureValue], events: Sequence[Event], *, identity: str
 ) -> tuple[str, ...]:
-    """The ids of the events that each on its own change what `read` says; column `identity` holds them.
+    """The ids of events from which `read` says the same as from all; column `identity` holds them.
 
     Reads once more for every event: for the few of a test.
     """
-    whole = read(list(events))
-    without = ([*events[:place], *events[place + 1 :]] for place in range(len(events)))
-    return tuple(str(event[identity]) for event, others in zip(events, without, strict=True) if read(others) != whole)
+    whole, needed = read(list(events)), list(events)
+    for event in events:
+        others = [each for each in needed if each is not event]
+        if read(others) == whole:
+            needed = others
+    return tuple(str(event[identity]) for event in needed)
