@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import Struct, structs
 
 from headrace.recordings import Recording, Visit
+from lang.computed import Computation
 from lang.evaluate import Event as Fields
 from lang.plan import Plan
 from models.inputs import FEATURE_SET
@@ -56,6 +57,7 @@ class Served:
         self._hydrator = Hydrator(cast(FeatureReader, self._shelf))  # it reads as the reader does
         self._plan = plan
         self._group = plan.group(heat.GROUP)
+        self._complete = Computation(self._group.source).fill
         self._versions = {group.name: group.version for group in plan.groups}
 
     def exposure(self, request_id: str, visit: Visit) -> Exposure:
@@ -114,7 +116,7 @@ class Served:
         for event in events:
             item = self._items[event.item_id or ""]
             stamped = {"category": item.category, "price": item.price, "seller": item.seller}
-            self._shelf.add(cast(Fields, structs.asdict(event) | stamped))
+            self._shelf.add(self._complete(cast(Fields, structs.asdict(event) | stamped)))
 
 
 def events_of(request_id: str, visit: Visit) -> list[Event]:

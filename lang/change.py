@@ -55,13 +55,14 @@ def compare(live: Group | None, wanted: Group | None) -> Change | None:
 def meanings(group: Group) -> dict[str, object]:
     """What each feature's value follows from: equal for two features exactly if they mean the same."""
     shared = (group.entity, group.source, group.where, group.pairs, group.sessions, group.on_missing)
+    boosts = {group.boost} if group.boost else set[str]()
     found: dict[str, object] = {each.name: _aggregate(group, each) for each in group.aggregates}
     found |= {each.name: each for each in group.sequences}
     for derived in group.derived:
         read = tuple(found[name] for name in columns_of(derived.expression))
         found[derived.name] = (derived.expression, read)
     found |= {rollup.name: (rollup, found[rollup.by]) for rollup in group.rollups}
-    return {name: (shared, meaning) for name, meaning in found.items()}
+    return {name: (shared, meaning, name in boosts) for name, meaning in found.items()}
 
 
 def _aggregate(group: Group, aggregate: Aggregate) -> object:

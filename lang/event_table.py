@@ -7,6 +7,7 @@ Cells are separated by commas, an empty cell is NULL, `#` starts a comment. Time
 from datetime import UTC, datetime
 
 from lang.clean import RECEIVED_AT
+from lang.computed import Computation
 from lang.evaluate import Event
 from lang.expr import Cell, ColumnType
 from lang.source import Source
@@ -36,7 +37,8 @@ def read_events(text: str, source: Source) -> list[Event]:
                 for name, cell in zip(names, row, strict=True)
             }
         )
-    return sorted(events, key=lambda event: _received(event))
+    fill = Computation(source).fill
+    return sorted((fill(event) for event in events), key=_received)
 
 
 def time_ms(text: str) -> int:

@@ -48,9 +48,11 @@ def _columns(group: Group) -> list[str]:
         read += columns_of(group.pairs.filter) if group.pairs.filter is not None else ()
     if group.sessions is not None:
         keys = (source.key, *keys)
+    made_of = {column.name: tuple(columns_of(column.expression)) for column in source.computed}
+    read = [given for name in (*keys, *read) for given in made_of.get(name, (name,))]
     known = {column.name for column in source.event_columns}
     required = [column.name for column in source.columns if column.required]  # without them ingest would refuse
-    names = (source.dedupe, source.event_time, RECEIVED_AT, *required, *keys, *read)
+    names = (source.dedupe, source.event_time, RECEIVED_AT, *required, *read)
     return [name for name in dict.fromkeys(names) if name in known]
 
 

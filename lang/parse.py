@@ -63,6 +63,8 @@ def _column(cursor: Cursor) -> ColumnTree:
         cursor.expect("STRING")
         cursor.expect_symbol(">")
         text = "MAP<STRING, STRING>"
+    if cursor.take("AS"):
+        return ColumnTree(name, Name(text, kind.span), required=False, expression=cursor.sql())
     return ColumnTree(name, Name(text, kind.span), cursor.take("REQUIRED"))
 
 

@@ -137,6 +137,7 @@ class Group(Struct, frozen=True):
 
     `features` lists aggregates, sequences and derived features in the order written, then rollups. With `over_all`
     every event is folded a second time under the key EVERYTHING, because a derived feature compares with it.
+    `boost` names the feature by which rankings multiply a score.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Group(Struct, frozen=True):
     sessions: Sessions | None = None
     where: Expr | None = None
     over_all: bool = False
+    boost: str | None = None
 
     @property
     def tile_topic(self) -> str:

@@ -32,6 +32,12 @@ class FeaturePlanner:
         return tuple(Feature(name, kind) for name, kind in self._kinds.items())
 
     @property
+    def reach_ms(self) -> int:
+        """The longest window of all, 0 without one."""
+        reaches = [each.reach_ms for each in self.wanted] + [each.window_ms or 0 for each in self.sequences]
+        return max(reaches, default=0)
+
+    @property
     def over_all(self) -> bool:
         """Whether a derived feature compares with the value over all keys."""
         return any(name.startswith(OVER_ALL) for each in self.derived for name in columns_of(each.expression))
@@ -56,11 +62,18 @@ class FeaturePlanner:
             if isinstance(planned, Wanted):
                 self.wanted.append(planned)
             else:
+                self._one_key(planned, measure)
                 self.sequences.append(planned)
                 kind = "list" if planned.function == "last_n" else "number"
             self._name(planned.name, kind, measure.alias)
         except Halt:
             return
+
+    def _one_key(self, planned: Sequence, measure: Measure) -> None:
+        if len(self._entity) > 1:
+            cause = f"{planned.function} keeps rows, and rows are kept by one entity column, not {len(self._entity)}"
+            fix = "group by one column, or use an aggregate that is kept in tiles"
+            self._report.halt("F104", measure.function.span, cause=cause, fix=fix)
 
     def _derive(self) -> None:
         for derivation in self._tree.derivations:

@@ -8,16 +8,17 @@ from lang.errors import Halt, Report
 from lang.expr import Call, Column, ColumnType, Constant, Expr, all_of
 from lang.header import Header
 from lang.layout import lay_out
-from lang.pairs import PAIR_KEYS, pair_columns
-from lang.plan import EVERYTHING, Group, Pairs, Sessions
+from lang.plan import EVERYTHING, Group
 from lang.plan_features import FeaturePlanner
+from lang.plan_relation import plan_relation
 from lang.resolve import Resolver
-from lang.sessions import SESSION_COLUMNS
 from lang.source import Source
-from lang.tree import GroupTree, Name, PairsOf, SessionsOf, Sql
+from lang.tree import GroupTree, Name, Sql
 from lang.windows import DAY_MS
 
-_WORDS = ("version", "owner", "entity", "source", "on_missing", "description", "retain", "stale_after")
+_WORDS = ("version", "owner", "entity", "source", "on_missing", "description", "retain", "stale_after", "boost")
+_BOOSTED = (("item_id",), ("category",), ("seller",), ("user_id", "category"), ("user_id", "seller"))
+"""Entities that a candidate of a request has one of, so that a feature of theirs can weigh its score."""
 _RETAIN_UNBOUNDED_MS = 30 * DAY_MS
 """How long a group without any window keeps an idle entity, unless it says `retain`."""
 
@@ -36,14 +37,9 @@ def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Gro
     header = Header(tree.name, tree.options, report)
     header.allow(*_WORDS)
     source = _source(tree, header, sources, report)
-    pairs = _pairs(tree, source, report)
-    sessions = _sessions(tree)
-    columns = pair_columns(source, pairs) if pairs else _columns(source)
-    columns |= SESSION_COLUMNS if sessions else {}
+    relation = plan_relation(tree, source, report)
+    columns = relation.columns
     entity = _entity(tree, header, columns, report)
-    if sessions and entity[0] != source.key:
-        cause = f"sessions are of a {source.key}, this groups by {entity[0]} first"
-        report.halt("F100", tree.group_by[0].span, cause=cause, fix=f"write GROUP BY {source.key}")
     resolver = Resolver(report, columns)
     where = _condition(tree.where, resolver)
     features = FeaturePlanner(tree, report, entity)
@@ -51,7 +47,6 @@ def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Gro
     if features.over_all:
         where = _without_everything(where, tree, entity, columns, report)
     families, aggregates = lay_out(features.wanted, taken={*entity, "size_ms", "start_ms", "n", "as_of"})
-    spans = [each.reach_ms for each in features.wanted] + [each.window_ms or 0 for each in features.sequences]
     return Group(
         name=tree.name.text,
         version=header.read("version", lambda cursor: cursor.integer("a whole number"), 1),
@@ -66,17 +61,14 @@ def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Gro
         sequences=tuple(features.sequences),
         derived=tuple(features.derived),
         rollups=tuple(features.rollups),
-        retain_ms=_retain_ms(tree, header, max(spans, default=0), source, report),
+        retain_ms=_retain_ms(tree, header, features.reach_ms, source, report),
         stale_after_ms=header.duration_ms("stale_after") if header.has("stale_after") else None,
-        pairs=pairs,
-        sessions=sessions,
+        pairs=relation.pairs,
+        sessions=relation.sessions,
         where=where,
         over_all=features.over_all,
+        boost=_boost(header, entity, features, report),
     )
-
-
-def _columns(source: Source) -> dict[str, ColumnType]:
-    return {column.name: column.type for column in source.event_columns}
 
 
 def _source(tree: GroupTree, header: Header, sources: Mapping[str, Source], report: Report) -> Source:
@@ -88,25 +80,6 @@ def _source(tree: GroupTree, header: Header, sources: Mapping[str, Source], repo
         cause = f"the header says source {declared.text}, FROM says {tree.source.text}"
         report.halt("F100", tree.source.span, cause=cause, fix="name one source in both")
     return sources[declared.text]
-
-
-def _pairs(tree: GroupTree, source: Source, report: Report) -> Pairs | None:
-    written = tree.relation
-    if not isinstance(written, PairsOf):
-        return None
-    columns = _columns(source)
-    for name in (written.column, *(Name(key, tree.source.span) for key in PAIR_KEYS)):
-        if name.text not in columns:
-            report.unknown("column", name.text, columns, name.span)
-    if source.type_of(written.column.text) != "STRING":
-        cause = f"{written.column.text} is {source.type_of(written.column.text)}, pairs takes STRING"
-        report.halt("F140", written.column.span, cause=cause, fix="pair an id column")
-    condition = _condition(written.filter, Resolver(report, columns))
-    return Pairs(written.column.text, condition, written.within.length_ms)
-
-
-def _sessions(tree: GroupTree) -> Sessions | None:
-    return Sessions(tree.relation.idle.length_ms) if isinstance(tree.relation, SessionsOf) else None
 
 
 def _condition(sql: Sql | None, resolver: Resolver) -> Expr | None:
@@ -128,6 +101,20 @@ def _without_everything(
         report.halt("F140", tree.group_by[0].span, cause=cause, fix="give the prior as a number")
     own = Call("<>", (Column(name, "STRING"), Constant(EVERYTHING, "STRING")), "BOOLEAN")
     return all_of([own, *([where] if where is not None else [])])
+
+
+def _boost(header: Header, entity: tuple[str, ...], features: FeaturePlanner, report: Report) -> str | None:
+    if not header.has("boost"):
+        return None
+    name = header.name("boost")
+    numbers = [feature.name for feature in features.features if feature.kind == "number"]
+    if name.text not in numbers:
+        report.unknown("feature", name.text, numbers, name.span)
+    if entity not in _BOOSTED:
+        cause = f"a candidate has no {', '.join(entity)} of its own to be boosted by"
+        fix = "group by " + ", or by ".join(", ".join(columns) for columns in _BOOSTED)
+        report.halt("F140", name.span, cause=cause, fix=fix)
+    return name.text
 
 
 def _entity(tree: GroupTree, header: Header, columns: Mapping[str, ColumnType], report: Report) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from lang.errors import Halt, Report
 from lang.expr import ColumnType
 from lang.header import Header
 from lang.lexer import Span
-from lang.source import Source, SourceColumn, Stamp
+from lang.resolve import Resolver
+from lang.source import ComputedColumn, Source, SourceColumn, Stamp
 from lang.tree import Name, SourceTree
 
 _TYPES: tuple[ColumnType, ...] = get_args(ColumnType)
@@ -23,6 +24,7 @@ def plan_source(tree: SourceTree, report: Report) -> Source | None:
     columns = tuple(
         SourceColumn(column.name.text, _type(column.type.text, column.type.span, report), column.required)
         for column in tree.columns
+        if column.expression is None
     )
     lateness_ms, future_ms = header.duration_ms("lateness"), header.duration_ms("future")
     event_time = header.name("event_time")
@@ -40,11 +42,30 @@ def plan_source(tree: SourceTree, report: Report) -> Source | None:
         columns=columns,
         stamp=stamp,
         masked=tuple(name.text for name in masked),
+        computed=_computed(tree, (*columns, *(stamp.columns if stamp else ())), report),
     )
     if len(report.problems) == before:
         _check(source, event_time, dedupe, tree, report)
         _check_masked(source, masked, report)
     return source if len(report.problems) == before else None
+
+
+def _computed(tree: SourceTree, columns: tuple[SourceColumn, ...], report: Report) -> tuple[ComputedColumn, ...]:
+    resolver = Resolver(report, {column.name: column.type for column in columns})
+    found: list[ComputedColumn] = []
+    for column in tree.columns:
+        if column.expression is None:
+            continue
+        kind = _type(column.type.text, column.type.span, report)
+        try:
+            expression = resolver.resolve(column.expression)
+        except Halt:
+            continue
+        if expression.type != kind:
+            cause = f"{column.name.text} is declared {kind} and computed as {expression.type}"
+            report.add("F140", column.type.span, cause=cause, fix=f"declare it {expression.type}")
+        found.append(ComputedColumn(column.name.text, kind, expression))
+    return tuple(found)
 
 
 def _type(text: str, span: Span, report: Report) -> ColumnType:

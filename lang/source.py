@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from lang.expr import ColumnType
+from lang.expr import ColumnType, Expr
 
 
 class SourceColumn(Struct, frozen=True):
@@ -11,6 +11,14 @@ class SourceColumn(Struct, frozen=True):
     name: str
     type: ColumnType
     required: bool = False
+
+
+class ComputedColumn(Struct, frozen=True):
+    """A column that ingest computes from declared and stamped ones."""
+
+    name: str
+    type: ColumnType
+    expression: Expr
 
 
 class Stamp(Struct, frozen=True):
@@ -37,11 +45,13 @@ class Source(Struct, frozen=True):
     columns: tuple[SourceColumn, ...]
     stamp: Stamp | None = None
     masked: tuple[str, ...] = ()
+    computed: tuple[ComputedColumn, ...] = ()
 
     @property
     def event_columns(self) -> tuple[SourceColumn, ...]:
-        """The columns of an accepted event: declared ones, then stamped ones."""
-        return self.columns + (self.stamp.columns if self.stamp else ())
+        """The columns of an accepted event: declared ones, then stamped ones, then computed ones."""
+        computed = tuple(SourceColumn(column.name, column.type) for column in self.computed)
+        return self.columns + (self.stamp.columns if self.stamp else ()) + computed
 
     @property
     def key(self) -> str:

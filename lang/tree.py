@@ -97,11 +97,12 @@ class GroupTree(Struct, frozen=True):
 
 
 class ColumnTree(Struct, frozen=True):
-    """A column declaration, its type still unread."""
+    """A column declaration, its type still unread; `expression` where it is computed."""
 
     name: Name
     type: Name
     required: bool
+    expression: Sql | None = None
 
 
 class SourceTree(Struct, frozen=True):

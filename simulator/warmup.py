@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.random import Generator
 
+from lang.computed import Computation
 from lang.evaluate import Event as Fields
 from lang.plan import Plan
 from models.axes import Doubles, Ids, Indexes
@@ -87,6 +88,7 @@ class WarmUp:
         self._random = generator
         self._hydrator = Hydrator(cast(FeatureReader, self.shelf))  # it reads as the reader does
         self._plan = plan
+        self._complete = Computation(plan.source("clickstream")).fill
         self._pending: list[tuple[int, str, Event]] = []
         self._touched: set[str] = set()
         self._read: dict[str, Doubles] = {}
@@ -114,7 +116,7 @@ class WarmUp:
             _, _, event = heappop(self._pending)
             item = self.catalogue.records[item_number(event.item_id or "")]
             fields = {**structs.asdict(event), "category": item.category, "price": item.price, "seller": None}
-            self.shelf.add(cast(Fields, fields))
+            self.shelf.add(self._complete(cast(Fields, fields)))
             self._touched.add(item.item_id)
 
     def hydrate(self, query: Query) -> User:

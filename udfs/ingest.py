@@ -1,6 +1,6 @@
 # pyright: reportIncompatibleMethodOverride=false
 # (PyFlink types `eval` as returning nothing)
-"""The one Python step of the ingest job: decode, judge and stamp a batch of events."""
+"""The one Python step of the ingest job: decode, judge, stamp and complete a batch of events."""
 
 from typing import TypeAlias
 
@@ -9,6 +9,7 @@ from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, ScalarFunction
 
 from lang.clean import RECEIVED_AT
+from lang.computed import Computation
 from lang.source import Source
 from udfs.decode import EventDecoder, Refused
 from udfs.item_history import ItemHistory, ItemTail
@@ -41,6 +42,7 @@ class JudgeEvents(ScalarFunction):
     def open(self, function_context: FunctionContext) -> None:
         """Read the catalogue's history before the first event."""
         self._decoder = EventDecoder(self._source)
+        self._computation = Computation(self._source)
         self._mask = Mask.from_environment(self._source)
         stamp = self._source.stamp
         columns = tuple(column.name for column in stamp.columns) if stamp else ()
@@ -69,6 +71,7 @@ class JudgeEvents(ScalarFunction):
         if stamp and self._tail:
             stamped = self._tail.history.at(event[stamp.key], event[RECEIVED_AT])
             event.update(zip(self._tail.history.columns, stamped, strict=True))
+        event.update(self._computation.values(event))
         self._mask.apply(event)
         event["source_partition"] = int(partition)
         event["source_offset"] = int(offset)

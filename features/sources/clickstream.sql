@@ -13,5 +13,12 @@ SOURCE clickstream (
   request_id STRING,
   position INT,
   value DOUBLE,
-  context MAP<STRING, STRING>
+  context MAP<STRING, STRING>,
+  country STRING AS context['country'],
+  daypart STRING AS CASE  -- by UTC
+    WHEN occurred_at % 86400000 < 21600000 THEN 'night'
+    WHEN occurred_at % 86400000 < 43200000 THEN 'morning'
+    WHEN occurred_at % 86400000 < 64800000 THEN 'afternoon'
+    ELSE 'evening'
+  END
 );

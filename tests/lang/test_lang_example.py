@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lang.computed import Computation
 from lang.evaluate import Event
 from lang.example import example
 from lang.load import load_plan
@@ -11,13 +12,22 @@ from lang.plan import Group, Plan
 from lang.testing import read_cases, run_cases
 
 PLAN: Plan = load_plan(Path(__file__).parents[2] / "features")
-KEYS = {"item_engagement": ("i1",), "user_recent": ("u1",), "user_category": ("u1", "c1"), "item_next": ("i1", "i2")}
+OF = {
+    "item_id": "i1",
+    "user_id": "u1",
+    "category": "c1",
+    "next_item_id": "i2",
+    "country": "fi",
+    "seller": "s1",
+    "daypart": "morning",
+}
 
 
 def event(number: int, **changes: object) -> Event:
     at = 1_767_262_000_000 + 60_000 * number
     fields = {"event_id": f"e{number}", "user_id": "u1", "item_id": "i1", "event_type": "click", "session_id": "s1"}
-    return {**fields, "occurred_at": at, "received_at": at + 100, "value": None, "category": "c1", **changes}
+    whole = {**fields, "occurred_at": at, "received_at": at + 100, "value": None, "category": "c1", **changes}
+    return Computation(PLAN.source("clickstream")).fill({"context": {"country": "fi"}, **whole})
 
 
 EVENTS = [event(1), event(2, event_type="dwell", value=2.5), event(3, item_id="i2"), event(4, event_type="impression")]
@@ -25,7 +35,8 @@ EVENTS = [event(1), event(2, event_type="dwell", value=2.5), event(3, item_id="i
 
 @pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group.name)
 def test_every_group_passes_its_own_example(group: Group) -> None:
-    text = example(group, KEYS[group.name], EVENTS, at_ms=1_767_262_600_000)
+    key = tuple(OF[column] for column in group.entity)
+    text = example(group, key, EVENTS, at_ms=1_767_262_600_000)
     cases = read_cases(text)
     assert run_cases(group, cases) == []
     assert set(cases[0].expect[0]) == {"at", "key"} | {f.name for f in group.features if f.kind != "ranking"}

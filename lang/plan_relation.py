@@ -1,0 +1,58 @@
+"""What a group reads: the events of a source, pairs of them, or events marked by visits; and which columns that has."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from lang.errors import Halt, Report
+from lang.expr import ColumnType
+from lang.pairs import PAIR_KEYS, pair_columns
+from lang.plan import Pairs, Sessions
+from lang.resolve import Resolver
+from lang.sessions import SESSION_COLUMNS
+from lang.source import Source
+from lang.tree import GroupTree, Name, PairsOf, SessionsOf
+
+
+class Relation(Struct, frozen=True):
+    """`columns` of what the group folds; at most one of `pairs` and `sessions`."""
+
+    columns: Mapping[str, ColumnType]
+    pairs: Pairs | None = None
+    sessions: Sessions | None = None
+
+
+def plan_relation(tree: GroupTree, source: Source, report: Report) -> Relation:
+    """The relation of FROM.
+
+    Raises:
+        Halt: it cannot be made of this source.
+    """
+    columns: dict[str, ColumnType] = {column.name: column.type for column in source.event_columns}
+    written = tree.relation
+    if isinstance(written, PairsOf):
+        pairs = _pairs(written, tree, columns, report)
+        return Relation(pair_columns(source, pairs), pairs=pairs)
+    if isinstance(written, SessionsOf):
+        first = tree.group_by[0]
+        if first.text != source.key:
+            cause = f"sessions are of a {source.key}, this groups by {first.text} first"
+            report.halt("F100", first.span, cause=cause, fix=f"write GROUP BY {source.key}")
+        return Relation(columns | SESSION_COLUMNS, sessions=Sessions(written.idle.length_ms))
+    return Relation(columns)
+
+
+def _pairs(written: PairsOf, tree: GroupTree, columns: Mapping[str, ColumnType], report: Report) -> Pairs:
+    for name in (written.column, *(Name(key, tree.source.span) for key in PAIR_KEYS)):
+        if name.text not in columns:
+            report.unknown("column", name.text, columns, name.span)
+    if columns[written.column.text] != "STRING":
+        cause = f"{written.column.text} is {columns[written.column.text]}, pairs takes STRING"
+        report.halt("F140", written.column.span, cause=cause, fix="pair an id column")
+    condition = None
+    if written.filter is not None:
+        try:
+            condition = Resolver(report, columns).condition(written.filter)
+        except Halt:
+            condition = None
+    return Pairs(written.column.text, condition, written.within.length_ms)
