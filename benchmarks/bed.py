@@ -18,10 +18,13 @@ from headrace.stack import Say
 from headrace.supervisor import Program, Supervisor, record
 from headrace.wait import wait_until
 from lang.load import load_plan
+from lang.plan import Plan
 from schemas.partition import PARTITIONER
 from schemas.topics import EVENT_PARTITIONS, EVENTS, ITEMS
 
 JOBS = ("ingest", "features")
+FOUR = ("item_engagement", "item_next", "user_category", "user_recent")
+"""The groups that the loops beside ours compute too."""
 PEERS_DB = 1  # Redis database of the loops
 _POLL_S = 0.02
 
@@ -29,10 +32,10 @@ _POLL_S = 0.02
 class Bed:
     """A running line, and how a log is laid on it."""
 
-    def __init__(self, layout: Layout, endpoints: Endpoints) -> None:
+    def __init__(self, layout: Layout, endpoints: Endpoints, plan: Plan) -> None:
         self.layout = layout
         self.endpoints = endpoints
-        self.plan = load_plan(FEATURES)
+        self.plan = plan
         self.redis = redis.Redis.from_url(endpoints.redis_url)
         self.peers_url = f"{endpoints.redis_url}/{PEERS_DB}"
         self.supervisor = Supervisor(layout)
@@ -88,13 +91,19 @@ class Bed:
             raise EnvironmentProblem(message)
 
 
+def shipped(*names: str) -> Plan:
+    """Some of the shipped groups, in this order."""
+    plan = load_plan(FEATURES)
+    return Plan(plan.sources, tuple(plan.group(name) for name in names))
+
+
 @contextlib.contextmanager
-def bed(*, say: Say) -> Iterator[Bed]:
-    """A line in `.headrace/bench` on free ports, wiped before and after."""
+def bed(plan: Plan, *, say: Say) -> Iterator[Bed]:
+    """A line in `.headrace/bench` that computes these groups, on free ports, wiped before and after."""
     layout = Layout(REPOSITORY / ".headrace" / "bench")
     stack.stop(layout, wipe=True)
     try:
-        endpoints = stack.start_engines(layout, say=say, pace=Pace(), ours=_loader, usual_ports=False)
+        endpoints = stack.start_engines(layout, say=say, pace=Pace(), ours=_loader, usual_ports=False, plan=plan)
         submit_in_client(layout, JOBS)
         stack.start_programs(layout, "loader")
         rest = FlinkRest(endpoints.flink_url)
@@ -102,7 +111,7 @@ def bed(*, say: Say) -> Iterator[Bed]:
             mend = f"Look at {layout.logs / 'taskmanager.log'}."
             wait_until(lambda job=job: rest.is_running(job), what=f"job {job}", deadline_s=120, mend=mend)
         record(layout)
-        yield Bed(layout, endpoints)
+        yield Bed(layout, endpoints, plan)
     finally:
         stack.stop(layout, wipe=True)
 

@@ -6,13 +6,17 @@ are even, a session lasts 30 events of its user. 5 % of the events come up to te
 touches every feature; when they have arrived, the partition has.
 """
 
+import zlib
 from typing import TypeAlias
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 
+from headrace.jobs import FEATURES
+from lang.computed import Computation
 from lang.evaluate import Event
+from lang.load import load_plan
 from schemas.catalogue import ITEM
 from schemas.partition import partition_of
 from schemas.topics import EVENT_PARTITIONS
@@ -24,7 +28,8 @@ LATE_MS = 10 * 60_000
 _LATE_SHARE, _TWICE_SHARE = 0.05, 0.02
 _TWICE_WITHIN = 500  # a duplicate comes at most so many events later
 _SESSION_EVENTS = 30
-_CATEGORIES = 50
+_CATEGORIES, _SELLERS = 50, 100
+_SOURCE = load_plan(FEATURES).source("clickstream")
 
 Record: TypeAlias = tuple[str, bytes]
 
@@ -55,10 +60,9 @@ class Log(Struct, frozen=True):
     def accepted(self, events: list[Event] | None = None) -> list[Event]:
         """What ingest lets through of these events, by default of all: each once, item columns stamped."""
         once = {str(event["event_id"]): event for event in (self.events if events is None else events)}
-        return [
-            {**event, "category": self.categories[str(event["item_id"])], "price": None, "seller": None}
-            for event in once.values()
-        ]
+        fill = Computation(_SOURCE).fill
+        stamped = ({**event, **self._stamped(str(event["item_id"]))} for event in once.values())
+        return [fill(event) for event in stamped]
 
     def event_records(self) -> list[Record]:
         """Key and JSON of each event."""
@@ -68,11 +72,14 @@ class Log(Struct, frozen=True):
     def item_records(self) -> list[Record]:
         """Key and Avro of each item, known before the first event."""
         known_at = self.end_ms - SPAN_MS - LATE_MS - 60_000
-        empty = {"title": None, "price": None, "seller": None, "tags": [], "stock": None, "takedown": False}
-        return [
-            (item, ITEM.encode({**empty, "item_id": item, "category": category, "born_at": 0, "received_at": known_at}))
-            for item, category in self.categories.items()
-        ]
+        empty = {"title": None, "tags": [], "stock": None, "takedown": False, "born_at": 0, "received_at": known_at}
+        return [(item, ITEM.encode({**empty, "item_id": item, **self._stamped(item)})) for item in self.categories]
+
+    def _stamped(self, item: str) -> dict[str, str | float]:
+        """What the catalogue says of an item: a category of its own, a price and a seller by its name."""
+        number = zlib.crc32(item.encode())
+        seller = f"{self.tag}-s{number % _SELLERS}"
+        return {"category": self.categories[item], "price": 1.0 + number % 1_000 / 10, "seller": seller}
 
 
 def make_log(scale: Scale, *, tag: str, seed: int, end_ms: int) -> Log:
@@ -120,7 +127,7 @@ def _traffic(scale: Scale, tag: str, seed: int, end_ms: int) -> list[Event]:
                 "request_id": f"{tag}-u{user}-r{session}-{place // 10}",
                 "position": place % 10,
                 "value": values[n] if kind in ("dwell", "purchase") else None,
-                "context": {"device": "ios", "surface": "feed"},
+                "context": {"country": "fi", "surface": "feed"},
             }
         )
     return events
@@ -147,6 +154,7 @@ def _sentinel_events(tag: str, partition: int, end_ms: int) -> list[Event]:
             "occurred_at": end_ms - 6_000 + n * 1_000,
             "received_at": end_ms,
             "session_id": f"{user}-s",
+            "context": {"country": "fi"},
             "value": 7.0 if kind == "dwell" else None,
         }
         for n, kind in enumerate(kinds)

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import check
-from benchmarks.bed import Bed, bed
+from benchmarks.bed import FOUR, Bed, bed, shipped
 from benchmarks.contender import Assignment, Ran
 from benchmarks.cost import Cost, Meter
 from benchmarks.log import Log, Scale, make_log
@@ -74,14 +74,14 @@ def measure(scale: Scale, *, repeats: int, warm: int) -> Result:
             the oracle's.
     """
     machine = this_machine()
-    with bed(say=console.print) as ground:
-        _run_ours(ground, _log(Scale(warm, scale.users, scale.items), "warm", 100))
+    with bed(shipped(*FOUR), say=console.print) as ground:
+        run_ours(ground, log_now(Scale(warm, scale.users, scale.items), "warm", 100))
         console.print(f"warmed by {warm} events")
         runs: list[Run] = []
-        logs = [_log(scale, f"r{number}", number) for number in range(repeats)]
+        logs = [log_now(scale, f"r{number}", number) for number in range(repeats)]
         for log in logs:
             begins = ground.ends()
-            runs.append(_run_ours(ground, log))
+            runs.append(run_ours(ground, log))
             console.print(f"ours: {runs[-1].events_per_s} events/s, checked")
         ground.rest_flink()
         for name in ("usual", "batched"):
@@ -94,11 +94,13 @@ def measure(scale: Scale, *, repeats: int, warm: int) -> Result:
     return Result(machine, scale, runs, medians, round(medians["ours"] / medians["usual"], 2))
 
 
-def _log(scale: Scale, tag: str, seed: int) -> Log:
+def log_now(scale: Scale, tag: str, seed: int) -> Log:
+    """A log that ends now."""
     return make_log(scale, tag=tag, seed=seed, end_ms=time.time_ns() // 1_000_000)
 
 
-def _run_ours(ground: Bed, log: Log) -> Run:
+def run_ours(ground: Bed, log: Log) -> Run:
+    """Lay a log on the line and wait until the store reads as the oracle says."""
     accepted = log.accepted()
     expected = check.sample(ground.plan, log, accepted, seed=1)
     last = [each for each in expected if each.key[0].startswith(f"{log.tag}-z")]

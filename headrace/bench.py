@@ -10,7 +10,10 @@ from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import REPOSITORY
 
 FOLDER = REPOSITORY / "benchmarks"
-BENCHMARKS = {"throughput": "events a second through ingest, four groups and the loader, beside two Python loops"}
+BENCHMARKS = {
+    "throughput": "events a second through ingest, four groups and the loader, beside two Python loops",
+    "groups": "events a second by the number of feature groups",
+}
 
 
 def run(name: str, arguments: tuple[str, ...]) -> int:

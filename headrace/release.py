@@ -17,6 +17,7 @@ from headrace.wait import wait_until
 from lang.change import Change, compare
 from lang.duration import duration_of
 from lang.plan import Group, Plan
+from serving.reads import lacking as lacking_of
 from store.versions import Choice, Version, Versions
 
 _RUNNING_S = 120.0
@@ -37,13 +38,14 @@ def planned(plan: Plan, versions: Versions) -> ReleasePlan:
     """The changes from what answers to what the files say.
 
     Raises:
-        UsageProblem: a meaning changed and its version did not (F115), or the version was used before.
+        UsageProblem: a meaning changed and its version did not, or the version was used before (F115); a version lacks
+            what serving reads (F117).
     """
     live = {group.name: group for group in versions.answering()}
     wanted = {group.name: group for group in plan.groups}
     pairs = ((live.get(name), wanted.get(name)) for name in sorted({*live, *wanted}))
     changes = [change for pair in pairs if (change := compare(*pair))]
-    refused = [_refusal(change, versions) for change in changes]
+    refused = [_refusal(change, versions) for change in changes] + [_unread(group) for group in plan.groups]
     if any(refused):
         raise UsageProblem("\n" + "\n".join(filter(None, refused)))
     starts = [wanted[change.group] for change in changes if change.kind in _STARTS]
@@ -62,6 +64,14 @@ def _refusal(change: Change, versions: Versions) -> str:
         promote = f", or promote {name}" if name in versions.applied else ""
         return f"F115 {name} has been applied before\n  fix: version {max(used) + 1}{promote}"
     return ""
+
+
+def _unread(group: Group) -> str:
+    lacking = lacking_of(group)
+    if not lacking:
+        return ""
+    cause = f"F117 {group.name}@{group.version} has no {', '.join(lacking)}, and serving reads it"
+    return f"{cause}\n  fix: keep it, or take it out of what is read: models/inputs.py and serving/reads.py"
 
 
 def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: str) -> list[Version]:
@@ -160,8 +170,10 @@ def promoted(registry: Registry, client: redis.Redis, version: Version, *, why: 
     """Have a version answer, once it reads as the one that answers now wherever they mean the same.
 
     Raises:
-        UsageProblem: it does not (F160); the worst keys are named.
+        UsageProblem: it does not (F160), the worst keys are named; or it lacks what serving reads (F117).
     """
+    if unread := _unread(version.group):
+        raise UsageProblem(unread)
     live = [group for group in registry.versions().answering() if group.name == version.group.name]
     if live and live[0].version == version.group.version:
         message = f"{version.name} answers already"

@@ -16,12 +16,13 @@ from headrace.recordings import Recording, Visit
 from lang.computed import Computation
 from lang.evaluate import Event as Fields
 from lang.plan import Plan
+from models.axes import Doubles
 from models.inputs import FEATURE_SET
 from schemas.events import Event
 from schemas.exposures import Exposure, Slot
 from schemas.ids import hash64
 from serving import catalogue as catalogues
-from serving import heat
+from serving import columns, heat
 from serving.experiment import Arm
 from serving.hydrate import Hydrator
 from serving.query import Candidates, Faults, Query
@@ -34,6 +35,7 @@ from store.shelf import Shelf
 
 ARM = Arm(name="recorded", share=1.0, policy="recorded")
 _POLL_EACH = 500
+_DAYPARTS = ("night", "morning", "afternoon", "evening")
 
 
 class Counts(Struct, frozen=True):
@@ -49,15 +51,14 @@ class Served:
     def __init__(self, recording: Recording, plan: Plan) -> None:
         entries = [(hash64(item.item_id), hash64(item.category), item) for item in recording.items]
         catalogue = catalogues.build(entries)
-        nothing = np.full((len(catalogue), len(heat.COLUMNS)), np.nan)
-        features = heat.build(catalogue, nothing, group=plan.group(heat.GROUP), swept_at=0)
+        features = heat.build(catalogue, columns.blank(len(catalogue)), version={}, swept_at=0)
         self._state = ServingState(plan=plan, catalogue=catalogue, features=features, models={})
         self._items = {item.item_id: item for item in recording.items}
         self._shelf = Shelf(plan)
-        self._hydrator = Hydrator(cast(FeatureReader, self._shelf))  # it reads as the reader does
+        self._hydrator = Hydrator(self._shelf)
         self._plan = plan
-        self._group = plan.group(heat.GROUP)
-        self._complete = Computation(self._group.source).fill
+        self._parts = columns.parts_of(plan)
+        self._complete = Computation(plan.source("clickstream")).fill
         self._versions = {group.name: group.version for group in plan.groups}
 
     def exposure(self, request_id: str, visit: Visit) -> Exposure:
@@ -75,8 +76,6 @@ class Served:
         query = structs.replace(query, user=self._hydrator.hydrate(query, self._plan, Faults()))
         ids = np.array([hash64(visit.item_id)])
         candidates = Candidates(ids=ids, found_by=np.zeros(1, np.int64), places=self._state.catalogue.find(ids)[0])
-        (found,) = self._shelf.read([Wanted(self._group, [visit.item_id])], at_ms=visit.at_ms)
-        rows = np.stack([found.merged.numbers[name] for name in heat.COLUMNS], axis=1)  # [1, K]
         slot = Slot(
             item_id=visit.item_id,
             position=0,
@@ -84,7 +83,7 @@ class Served:
             propensity=1.0,
             sources=["recorded"],
             category=self._items[visit.item_id].category,
-            dense=inputs(query, candidates, self._state, rows)[0].tobytes(),
+            dense=inputs(query, candidates, self._state, self._row(visit))[0].tobytes(),
         )
         return Exposure(
             request_id=request_id,
@@ -101,13 +100,24 @@ class Served:
             slots=[slot],
         )
 
+    def _row(self, visit: Visit) -> Doubles:
+        """The item's columns, [1, K]."""
+        item, row = self._items[visit.item_id], columns.blank(1)
+        owners = {"item_id": item.item_id, "category": item.category, "seller": item.seller}
+        for part in self._parts:
+            owner = owners[part.by]
+            if owner is not None:
+                columns.fill(row, part, columns.read(self._shelf, part, [owner], at_ms=visit.at_ms))
+        return row
+
     def differences(self, reader: FeatureReader, visits: Iterable[Visit], *, at_ms: int) -> list[str]:
         """Which features of these visits' users and items the store tells otherwise than the executor."""
-        owners: dict[str, set[str]] = {"user_id": set(), "item_id": set()}
+        owners: dict[str, set[str]] = {"user_id": set(), "item_id": set(), "daypart": set(_DAYPARTS)}
         for visit in visits:
             owners["user_id"].add(visit.user_id)
             owners["item_id"].add(visit.item_id)
-        wanted = [Wanted(group, sorted(owners[group.entity[0]])) for group in self._plan.groups]
+        known = [group for group in self._plan.groups if group.entity[0] in owners]
+        wanted = [Wanted(group, sorted(owners[group.entity[0]])) for group in known]
         pairs = zip(self._shelf.read(wanted, at_ms=at_ms), reader.read(wanted, at_ms=at_ms), strict=True)
         return [difference for ours, theirs in pairs for difference in _differences(ours, theirs)]
 

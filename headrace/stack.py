@@ -21,6 +21,7 @@ from headrace.ports import choose_endpoints, secrets_of
 from headrace.supervisor import Program, Supervisor
 from headrace.wait import wait_until
 from lang.load import load_plan
+from lang.plan import Plan
 from schemas.topics import TOPICS
 from udfs.mask import KEY_VARIABLE
 
@@ -51,7 +52,13 @@ def engines(layout: Layout, endpoints: Endpoints) -> list[Program]:
 
 
 def start_engines(
-    layout: Layout, *, say: Say, pace: Pace, ours: OwnPrograms = no_programs, usual_ports: bool = True
+    layout: Layout,
+    *,
+    say: Say,
+    pace: Pace,
+    ours: OwnPrograms = no_programs,
+    usual_ports: bool = True,
+    plan: Plan | None = None,
 ) -> Endpoints:
     """Start supervisord with the engines, and wait until they are well and the topics are there.
 
@@ -63,6 +70,7 @@ def start_engines(
         pace: how fast the line turns.
         ours: makes the programs that supervisord shall know beside the engines; they are not started.
         usual_ports: False takes free ports for all, as a test stack does.
+        plan: the groups of a stack that has none yet; by default those of `features/`.
 
     Raises:
         EnvironmentProblem: an engine did not come up; its log is named.
@@ -73,18 +81,24 @@ def start_engines(
     supervisor.end_recorded(layout, patience_s=10)
     for folder in layout.folders():
         folder.mkdir(parents=True, exist_ok=True)
-    endpoints, replaced = choose_endpoints(pace, secrets_of(layout), usual=usual_ports)
-    for name, port in replaced.items():
-        say(f"port {port} is taken: {name} listens on {getattr(endpoints, name)} instead")
-    layout.endpoints_file.write_bytes(msgspec.json.format(msgspec.json.encode(endpoints)))
-    layout.endpoints_file.chmod(0o600)
+    endpoints = _addresses(layout, pace, usual_ports=usual_ports, say=say)
     flink.configure(layout, endpoints)
     keeper.start([*engines(layout, endpoints), *ours(layout, endpoints)])
     wait_for_engines(layout, endpoints)
     created = kafka.create_topics(endpoints.bootstrap, TOPICS)
     say(f"{len(created)} topics created" if created else "topics are as schemas/topics.py says")
-    seed(endpoints, load_plan(FEATURES))
+    seed(endpoints, plan or load_plan(FEATURES))
     supervisor.record(layout)
+    return endpoints
+
+
+def _addresses(layout: Layout, pace: Pace, *, usual_ports: bool, say: Say) -> Endpoints:
+    """Choose them, write them down for all verbs, and tell which are not the usual ones."""
+    endpoints, replaced = choose_endpoints(pace, secrets_of(layout), usual=usual_ports)
+    for name, port in replaced.items():
+        say(f"port {port} is taken: {name} listens on {getattr(endpoints, name)} instead")
+    layout.endpoints_file.write_bytes(msgspec.json.format(msgspec.json.encode(endpoints)))
+    layout.endpoints_file.chmod(0o600)
     return endpoints
 
 

@@ -25,7 +25,7 @@ from lang.load import load_plan
 from lang.plan import Plan
 from serving import lookup
 from serving.problems import Fault
-from store.reader import FeatureReader
+from store.reader import FeatureReader, Reads
 
 app = cyclopts.App()
 PLAN_FILE = Path("features.plan.json")
@@ -226,7 +226,7 @@ def get(name: str, key: str, *, at: int | None = None) -> None:
         message = f"--at is {at}; it is a time that is past, in milliseconds since 1970: now it is {now_ms}"
         raise UsageProblem(message)
     group = release.named_or_live(registry.versions(), name)
-    reader: lookup.Reads = FeatureReader(redis.Redis.from_url(endpoints.redis_url))
+    reader: Reads = FeatureReader(redis.Redis.from_url(endpoints.redis_url))
     if at is not None:
         reader = as_known_at(endpoints, group, key.split(":", len(group.entity) - 1)[0], at_ms=at)
     try:

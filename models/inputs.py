@@ -36,6 +36,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("user_recent.idle_s", "user", "log", 0.15),
     Column("user_recent.dwell_ewma", "user", "log", 0.3),
     Column("user_category.affinity_total", "user", "log", 0.5),
+    Column("user_sessions.visits_7d", "user", "log", 0.4),
+    Column("user_sessions.visit_s", "user", "log", 0.15),
+    Column("user_sessions.depth", "user", "log", 0.4),
+    Column("user_price.clicked_avg_30d", "user", "log", 0.2),
     Column("item_engagement.imps_1h", "item", "log", 0.2),
     Column("item_engagement.clicks_1h", "item", "log", 0.3),
     Column("item_engagement.imps_24h", "item", "log", 0.15),
@@ -45,6 +49,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("item_engagement.ctr_7d", "item", "rate", 0.5),
     Column("item_engagement.heat_6h", "item", "log", 0.3),
     Column("item_engagement.log_imps_24h", "item", "plain", 0.15),
+    Column("item_heat.heat_10m", "item", "log", 0.4),
+    Column("item_heat.warming", "item", "plain", 0.7),
+    Column("item_growth.velocity_30m", "item", "plain", 0.3),
+    Column("seller_quality.ctr_7d", "item", "rate", 0.5),
+    Column("seller_quality.conversion_7d", "item", "rate", 0.3),
     Column("item.age_s", "item", "log", 0.08),
     Column("item.price", "item", "log", 0.2),
     Column("user_category.affinity", "cross", "log", 0.7),
@@ -52,6 +61,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("user_category.skips_1h", "cross", "log", 0.5),
     Column("user_category.skips_24h", "cross", "log", 0.4),
     Column("item_next.strength", "cross", "log", 0.5),
+    Column("user_price.dearness", "cross", "plain", 0.7),
     Column("history.contains", "cross", "plain", 1.0),
     Column("history.category_share", "cross", "plain", 2.0),
 )
@@ -119,7 +129,7 @@ def assemble(
     raw[_RATE] = np.log((np.maximum(raw[_RATE], 0.0) + 0.001) / 0.05)
     raw[missing] = 0.0  # a missing rate is the 5 % prior, not a rate of 0
     bent = np.clip(raw * _SCALE, -_LIMIT, _LIMIT)
-    # [22, C] + [4, C] + [3, C] -> [C, F]
+    # [columns, C] + [missing, C] + [ranked, C] -> [C, F]
     return np.ascontiguousarray(np.concatenate([bent, missing[_MISSING], ranks]).T, dtype=np.float32)
 
 

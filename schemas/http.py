@@ -150,6 +150,14 @@ class FeatureValue(Struct, frozen=True, kw_only=True):
     status: Literal["ok", "default", "stale", "missing"]
 
 
+class SimilarAnswer(Struct, frozen=True, kw_only=True):
+    """Items looked at after an item within one session, the most and latest first; `version` of group `item_coview`."""
+
+    item_id: str
+    version: int
+    items: list[RankedMember]
+
+
 class FeaturesAnswer(Struct, frozen=True, kw_only=True):
     """Every feature of one group for one key, at `at`."""
 

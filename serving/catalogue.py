@@ -15,7 +15,7 @@ class Catalogue(Struct, frozen=True, kw_only=True):
     Attributes:
         ids: [N], `hash64` of the item ids. `categories`: [N], `hash64` of the category.
         names: N item ids. `category_names`: by code, the categories in use. `codes`: [N], each item's category.
-        category_code: code by category name.
+        category_code: code by category name. `sellers`, `seller_codes`: the same of sellers, -1 for an item of none.
         price: [N], NaN where unknown. `born_at`: [N], ms.
         by_age: [N], places of the youngest first, those not yet born before them.
     """
@@ -26,6 +26,8 @@ class Catalogue(Struct, frozen=True, kw_only=True):
     codes: Indexes
     category_names: list[str]
     category_code: dict[str, int]
+    sellers: list[str]
+    seller_codes: Indexes
     price: Doubles
     born_at: Ids
     by_age: Indexes
@@ -45,6 +47,14 @@ class Catalogue(Struct, frozen=True, kw_only=True):
         first = int((-self.born_at[self.by_age]).searchsorted(-at_ms))
         return self.ids[self.by_age[first : first + count]]
 
+    def owners(self, column: str) -> tuple[list[str], Indexes]:
+        """(names, place of each item's own among them [N], -1 for none) of `item_id`, `category` or `seller`."""
+        if column == "item_id":
+            return self.names, np.arange(len(self.names))
+        if column == "category":
+            return self.category_names, self.codes
+        return self.sellers, self.seller_codes
+
     def category(self, place: int) -> str:
         """Category of the item at a place."""
         return self.category_names[int(self.codes[place])]
@@ -55,6 +65,8 @@ def build(items: Collection[tuple[int, int, Item]]) -> Catalogue:
     shown = sorted((entry for entry in items if not entry[2].takedown), key=lambda entry: entry[0])
     records = [item for _, _, item in shown]
     category_names = sorted({item.category for item in records})
+    sellers = sorted({item.seller for item in records if item.seller})
+    seller_code = {name: code for code, name in enumerate(sellers)}
     category_code = {name: code for code, name in enumerate(category_names)}
     born_at = np.array([item.born_at for item in records], np.int64)
     return Catalogue(
@@ -64,6 +76,8 @@ def build(items: Collection[tuple[int, int, Item]]) -> Catalogue:
         codes=np.array([category_code[item.category] for item in records], np.int64),
         category_names=category_names,
         category_code=category_code,
+        sellers=sellers,
+        seller_codes=np.array([seller_code.get(item.seller or "", -1) for item in records], np.int64),
         price=np.array([np.nan if item.price is None else item.price for item in records], np.float64),
         born_at=born_at,
         by_age=np.argsort(-born_at, kind="stable"),

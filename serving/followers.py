@@ -13,7 +13,7 @@ from msgspec import Struct
 from lang.plan import Group
 from models.axes import Doubles, Ids, Indexes
 from serving.query import ids_of
-from store.reader import FeatureReader, Wanted
+from store.reader import Reads, Wanted
 
 _KEPT_MS = 5_000
 _MOST = 20_000  # items held; about 20 MB
@@ -38,7 +38,7 @@ class Joint(Struct, frozen=True):
 class Followers:
     """Reads group `item_next` for those items that are not at hand."""
 
-    def __init__(self, reader: FeatureReader) -> None:
+    def __init__(self, reader: Reads) -> None:
         self._reader = reader
         self._held: dict[tuple[int, str], Following] = {}  # by version and item: requests of two versions may overlap
 

@@ -3,25 +3,22 @@
 import numpy as np
 from msgspec import Struct
 
-from lang.plan import Group
 from models.axes import Doubles, Flags, Ids, Indexes
-from models.inputs import ITEM_INPUTS
+from serving import columns
 from serving.catalogue import Catalogue
 
-GROUP = "item_engagement"
-COLUMNS = tuple(name.partition(".")[2] for name in ITEM_INPUTS if name.startswith(f"{GROUP}."))
 FEW_IMPRESSIONS = 50  # below it an item counts as hardly shown, and exploration looks at it more often
 _HOT = 300
 _HOT_A_CATEGORY = 50
-_HEAT, _SEEN = COLUMNS.index("heat_6h"), COLUMNS.index("imps_24h")
+_HEAT, _SEEN = "item_engagement.heat_6h", "item_engagement.imps_24h"
 
 
 class ItemFeatures(Struct, frozen=True, kw_only=True):
     """Finished features of N items, by ascending id.
 
     Attributes:
-        version: of the group they were read from, by its name.
-        values: [N, K] in the order of `COLUMNS`, NaN where the store has nothing of the item.
+        version: of the groups they were read from, by name.
+        values: [N, K], see `serving.columns`; NaN where the store has nothing of the item.
         swept_at: when the sweep began, ms; 0 before the first.
         hot: ids by falling heat; `hot_in` the same by category.
     """
@@ -37,7 +34,7 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
     def empty(cls) -> "ItemFeatures":
         """Before the first sweep."""
         none = np.zeros(0, np.int64)
-        return cls(version={}, ids=none, values=np.zeros((0, len(COLUMNS))), swept_at=0, hot=none, hot_in={})
+        return cls(version={}, ids=none, values=columns.blank(0), swept_at=0, hot=none, hot_in={})
 
     @property
     def known(self) -> bool:
@@ -45,8 +42,8 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
         return self.swept_at > 0
 
     def gather(self, ids: Ids) -> Doubles:
-        """Rows of `ids` [C] -> [C, K]; NaN for items that the last sweep did not see."""
-        out = np.full((len(ids), len(COLUMNS)), np.nan)
+        """Rows of `ids` [C] -> [C, K]; blank for items that the last sweep did not see."""
+        out = columns.blank(len(ids))
         if len(self.ids):
             places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
             known = self.ids[places] == ids
@@ -58,12 +55,12 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
         if not len(self.ids):
             return np.ones(len(ids), np.bool_)
         places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
-        return (self.ids[places] != ids) | ~(self.values[places, _SEEN] >= FEW_IMPRESSIONS)
+        return (self.ids[places] != ids) | ~(columns.column(self.values, _SEEN)[places] >= FEW_IMPRESSIONS)
 
 
-def build(catalogue: Catalogue, values: Doubles, *, group: Group, swept_at: int) -> ItemFeatures:
+def build(catalogue: Catalogue, values: Doubles, *, version: dict[str, int], swept_at: int) -> ItemFeatures:
     """Features of the catalogue's items. values [N, K]."""
-    heat = np.nan_to_num(values[:, _HEAT])
+    heat = heat_of(values)
     order = _falling(heat, catalogue)
     by_category = order[np.argsort(catalogue.codes[order], kind="stable")]
     starts = catalogue.codes[by_category].searchsorted(np.arange(len(catalogue.category_names) + 1))
@@ -72,7 +69,7 @@ def build(catalogue: Catalogue, values: Doubles, *, group: Group, swept_at: int)
         for code, name in enumerate(catalogue.category_names)
     }
     return ItemFeatures(
-        version={group.name: group.version},
+        version=version,
         ids=catalogue.ids,
         values=values,
         swept_at=swept_at,
@@ -83,7 +80,7 @@ def build(catalogue: Catalogue, values: Doubles, *, group: Group, swept_at: int)
 
 def heat_of(rows: Doubles) -> Doubles:
     """Decayed popularity. [C, K] -> [C], 0 where there is none."""
-    return np.nan_to_num(rows[:, _HEAT])
+    return np.nan_to_num(columns.column(rows, _HEAT))
 
 
 def _falling(heat: Doubles, catalogue: Catalogue) -> Indexes:

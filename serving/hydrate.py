@@ -1,62 +1,95 @@
 """Stage 1: the user from the store.
 
-One round trip reads the user's history and tastes. What is clicked after the newest items of that history needs
-a second one, only where it was not read a moment ago for somebody else (serving/followers.py). Keeping histories
-here instead would save that, but then two workers would answer one user differently.
+One round trip reads the user's history, tastes, visits and prices. What is clicked after the newest items of that
+history needs a second one, only where it was not read a moment ago for somebody else (serving/followers.py); so does
+what is liked where a new user comes from (serving/trends.py). Keeping histories here instead would save that, but then
+two workers would answer one user differently.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 import redis
 
 from lang.plan import Plan
 from models.inputs import USER_INPUTS
-from serving.followers import Followers, Joint
+from serving import columns
+from serving.followers import Followers
 from serving.query import Faults, Query, Taste, User, ids_of
-from store.reader import FeatureReader, Values, Wanted
+from serving.trends import Trends
+from store.reader import Reads, Values, Wanted
 
 AFTER = 5  # newest different items of the history whose followers are asked for
-_RECENT, _TASTE, _NEXT = "user_recent", "user_category", "item_next"
-_NUMBERS = tuple(name for name in USER_INPUTS if name.startswith(f"{_RECENT}."))
+RECENT, TASTE, NEXT = "user_recent", "user_category", "item_next"
+_TOTAL = f"{TASTE}.affinity_total"  # made here
+_NUMBERS = tuple(name.split(".") for name in USER_INPUTS if name != _TOTAL)
+READ = (
+    *(".".join(name) for name in _NUMBERS),
+    *(f"{TASTE}.{name}" for name in ("affinity", "skips_1h", "skips_24h", "user_top_categories")),
+    f"{RECENT}.recent_items",
+    f"{NEXT}.next_items",
+)
+_GROUPS = tuple(dict.fromkeys((RECENT, TASTE, *(group for group, _ in _NUMBERS))))
 
 
 class Hydrator:
     """Reads users. Raises nothing: a store that does not answer gives an unknown user at L3."""
 
-    def __init__(self, reader: FeatureReader) -> None:
+    def __init__(self, reader: Reads) -> None:
         self._reader = reader
         self._followers = Followers(reader)
+        self._trends = Trends(reader)
 
     def hydrate(self, query: Query, plan: Plan, faults: Faults) -> User:
         """The user of a query at its time, by the versions of a plan."""
+        boosted = [group.name for group in plan.groups if group.boost and group.entity[0] == "user_id"]
+        names = dict.fromkeys((*_GROUPS, *boosted))
         try:
-            wanted = [Wanted(plan.group(name), [query.user_id]) for name in (_RECENT, _TASTE)]
-            recent, taste = self._reader.read(wanted, at_ms=query.at_ms)
-            history = recent.merged.lists["recent_items"][0]
+            wanted = [Wanted(plan.group(name), [query.user_id]) for name in names]
+            found = dict(zip(names, self._reader.read(wanted, at_ms=query.at_ms), strict=True))
+            history = found[RECENT].merged.lists["recent_items"][0]
             newest = list(dict.fromkeys(history))[:AFTER]
-            follow = self._followers.of(newest, group=plan.group(_NEXT), at_ms=query.at_ms)
+            follow = self._followers.of(newest, group=plan.group(NEXT), at_ms=query.at_ms)
+            top = [category for category, _ in found[TASTE].rollups["user_top_categories"][0]]
+            trends = [] if top else self._trends.of(query, plan)
         except redis.RedisError as error:
             faults.note(3, f"the feature store does not answer ({type(error).__name__}): no user state")
             return User.unknown()
-        return _user(newest, recent, taste, follow)
+        places = np.array([history.index(item) for item in newest], np.int64)
+        tastes = _tastes(found[TASTE])
+        return User(
+            history=history,
+            history_ids=ids_of(history),
+            numbers=_numbers(found) | {_TOTAL: sum(each.affinity for each in tastes.values())},
+            tastes=tastes,
+            top=top,
+            trends=trends,
+            boosts=_boosts(found),
+            next_ids=follow.ids,
+            next_strength=follow.strength,
+            after=places[follow.after],
+        )
 
 
-def _user(newest: list[str], recent: Values, taste: Values, follow: Joint) -> User:
-    history = recent.merged.lists["recent_items"][0]
-    places = np.array([history.index(item) for item in newest], np.int64)
-    numbers = {name: float(recent.merged.numbers[name.partition(".")[2]][0]) for name in _NUMBERS}
-    columns = (taste.merged.numbers[name] for name in ("affinity", "skips_1h", "skips_24h"))
-    tastes = {
+def _numbers(found: Mapping[str, Values]) -> dict[str, float]:
+    return {f"{group}.{name}": float(found[group].merged.numbers[name][0]) for group, name in _NUMBERS}
+
+
+def _tastes(taste: Values) -> dict[str, Taste]:
+    numbers = (taste.merged.numbers[name] for name in ("affinity", "skips_1h", "skips_24h"))
+    return {
         category: Taste(affinity=float(affinity), skips_1h=float(skips_1h), skips_24h=float(skips_24h))
-        for (_, category), affinity, skips_1h, skips_24h in zip(taste.keys, *columns, strict=True)
+        for (_, category), affinity, skips_1h, skips_24h in zip(taste.keys, *numbers, strict=True)
     }
-    numbers["user_category.affinity_total"] = sum(each.affinity for each in tastes.values())
-    return User(
-        history=history,
-        history_ids=ids_of(history),
-        numbers=numbers,
-        tastes=tastes,
-        top=[category for category, _ in taste.rollups["user_top_categories"][0]],
-        next_ids=follow.ids,
-        next_strength=follow.strength,
-        after=places[follow.after],
-    )
+
+
+def _boosts(found: Mapping[str, Values]) -> dict[str, dict[str, float]]:
+    """Factors of the groups by user and something else that name a boost."""
+    boosts: dict[str, dict[str, float]] = {}
+    for values in found.values():
+        if values.group.boost:
+            factors = columns.factors(values.merged.numbers[values.group.boost]).tolist()
+            mine = boosts.setdefault(values.group.entity[1], {})
+            for (_, member), factor in zip(values.keys, factors, strict=True):
+                mine[member] = mine.get(member, 1.0) * factor
+    return boosts

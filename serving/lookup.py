@@ -2,8 +2,6 @@
 
 import math
 import time
-from collections.abc import Sequence
-from typing import Protocol
 
 import redis
 
@@ -11,15 +9,7 @@ from lang.plan import Feature, Group
 from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
 from serving.problems import Fault, invalid, unavailable
 from serving.state import Live
-from store.reader import FeatureReader, Status, Values, Wanted
-
-
-class Reads(Protocol):
-    """What answers reads of features: the store, or one in memory."""
-
-    def read(self, wanted: Sequence[Wanted], *, at_ms: int) -> list[Values]:
-        """Values in the order asked for."""
-        ...
+from store.reader import FeatureReader, Reads, Status, Values, Wanted
 
 
 class Lookup:

@@ -32,7 +32,8 @@ class User(Struct, frozen=True, kw_only=True):
     Attributes:
         history: item ids clicked, newest first. `history_ids`: their numbers.
         numbers: by name of `models.inputs.USER_INPUTS`.
-        tastes: by category, `top` the categories liked most, best first.
+        tastes: by category, `top` the categories liked most, best first; `trends` stand in for those of a new user.
+        boosts: factors by which scores are multiplied, by `category` or `seller` and its name.
         next_ids, next_strength: [M] items clicked after those of the history, strongest first, summed over them.
         after: M, place in the history of the item that each follows most.
     """
@@ -45,6 +46,8 @@ class User(Struct, frozen=True, kw_only=True):
     next_ids: Ids
     next_strength: Doubles
     after: Indexes
+    trends: Sequence[str] = ()
+    boosts: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
 
     @classmethod
     def unknown(cls) -> "User":

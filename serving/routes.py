@@ -20,6 +20,7 @@ from schemas.http import (
     ReadyAnswer,
     RecommendationAnswer,
     RecommendationRequest,
+    SimilarAnswer,
 )
 from schemas.ids import hash64
 from serving import control, intake
@@ -94,6 +95,12 @@ def read_features(
 ) -> FeaturesAnswer:
     """Every feature of a group for one key, now."""
     return services.lookup.read(group, key)
+
+
+@get("/v1/items/{item:str}/similar", sync_to_thread=True, responses=ANSWERS)
+def read_similar(item: FromPath[str], services: Parts) -> SimilarAnswer:
+    """Items looked at after this one within one session, as far as the catalogue shows them."""
+    return services.similar.read(item)
 
 
 @get("/v1/models", sync_to_thread=False, responses=ANSWERS)
@@ -195,6 +202,7 @@ HANDLERS = (
     take_events,
     upsert_items,
     read_features,
+    read_similar,
     list_models,
     pin_alias,
     is_live,

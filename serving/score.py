@@ -5,14 +5,16 @@ import numpy as np
 from models.axes import Doubles, Floats, Indexes
 from models.inputs import assemble
 from schemas.ids import hash64
+from serving import columns
+from serving.columns import COLUMNS
 from serving.explore import Draws
-from serving.heat import COLUMNS, GROUP, heat_of
+from serving.heat import heat_of
 from serving.query import Candidates, Faults, Query, Scored, User
 from serving.state import ServedModel, ServingState
 
 CLICK, CONVERTED, ENGAGEMENT = 0.7, 0.2, 0.1
 ENGAGEMENT_SECONDS = 100.0  # seconds that weigh as much as a certain click of the same coefficient
-_RATE = COLUMNS.index("ctr_7d")
+_RATE = "item_engagement.ctr_7d"
 _PRIOR = 0.05  # click rate of an item that the store has nothing of
 
 
@@ -42,10 +44,10 @@ def score(
         everyone = _joined(candidates, draws.candidates)
         rows = np.concatenate([rows, state.features.gather(draws.candidates.ids)])
         dense = np.concatenate([dense, inputs(query, everyone, state, rows)[len(candidates) :]])
+    lift = boosts(query.user, everyone, state, rows)
     if ranker is None:
-        heat = heat_of(rows).astype(np.float32)
-        click = np.nan_to_num(rows[:, _RATE], nan=_PRIOR).astype(np.float32)
-        return Scored(candidates=everyone, score=heat, click=click, dense=dense)
+        click = np.nan_to_num(columns.column(rows, _RATE), nan=_PRIOR).astype(np.float32)
+        return Scored(candidates=everyone, score=(heat_of(rows) * lift).astype(np.float32), click=click, dense=dense)
     scores = ranker.model.score(
         hash64(query.user_id),
         query.user.history_ids,
@@ -54,18 +56,28 @@ def score(
         inputs=dense,
     )
     blend = CLICK * scores.click + CONVERTED * scores.converted + ENGAGEMENT * scores.engagement / ENGAGEMENT_SECONDS
-    return Scored(candidates=everyone, score=blend.astype(np.float32), click=scores.click, dense=dense)
+    return Scored(candidates=everyone, score=(blend * lift).astype(np.float32), click=scores.click, dense=dense)
 
 
 def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doubles) -> Floats:
     """Dense inputs [C, F]; `rows` [C, K] are the candidates' item features."""
     catalogue, places = state.catalogue, candidates.places
-    items = {f"{GROUP}.{name}": rows[:, column] for column, name in enumerate(COLUMNS)}
+    items = {name: columns.column(rows, name) for name in COLUMNS[:-1]}
     items["item.age_s"] = np.maximum(query.at_ms - catalogue.born_at[places], 0) / 1000
     items["item.price"] = catalogue.price[places]
     return assemble(
         len(candidates), user=query.user.numbers, items=items, crosses=_crosses(query.user, candidates, state)
     )
+
+
+def boosts(user: User, candidates: Candidates, state: ServingState, rows: Doubles) -> Doubles:
+    """By what each score is multiplied: the items' own boosts, and the user's for their categories and sellers. [C]."""
+    lift = columns.boost_of(rows)
+    for column, factor in user.boosts.items():
+        names, codes = state.catalogue.owners(column)
+        factors = np.array([*(factor.get(name, 1.0) for name in names), 1.0])  # the last for items of no owner, at -1
+        lift = lift * factors[codes[candidates.places]]
+    return lift
 
 
 def _crosses(user: User, candidates: Candidates, state: ServingState) -> dict[str, Doubles]:
@@ -84,9 +96,17 @@ def _crosses(user: User, candidates: Candidates, state: ServingState) -> dict[st
         "user_category.skips_1h": skips_1h[codes],
         "user_category.skips_24h": skips_24h[codes],
         "item_next.strength": _strength(user, candidates),
+        "user_price.dearness": _dearness(user, catalogue.price[candidates.places]),
         "history.contains": np.isin(candidates.ids, user.history_ids).astype(np.float64),
         "history.category_share": _history_share(user, state, count)[codes],
     }
+
+
+def _dearness(user: User, price: Doubles) -> Doubles:
+    """Log of a candidate's price by what the user usually clicks, NaN where either is not known. [C]."""
+    usual = user.numbers.get("user_price.clicked_avg_30d", np.nan)
+    known = (price > 0) & (usual > 0)
+    return np.log(price / usual, out=np.full_like(price, np.nan), where=known)
 
 
 def _strength(user: User, candidates: Candidates) -> Doubles:

@@ -24,6 +24,7 @@ from serving.outlet import Outlet
 from serving.pins import Pins
 from serving.pipeline import Pipeline
 from serving.settings import Settings
+from serving.similar import Similar
 from serving.state import Live
 from serving.sweep import Sweep
 from store.reader import FeatureReader
@@ -39,6 +40,7 @@ class Services(Struct, frozen=True, kw_only=True):
     outlet: Outlet
     pipeline: Pipeline
     lookup: Lookup
+    similar: Similar
     pins: Pins
     plan: Plan
     experiment: Experiment
@@ -49,12 +51,14 @@ def build(settings: Settings) -> Services:
     plan, outlet = load_plan(settings.features), Outlet(settings.bootstrap)
     live = Live(plan)
     reader = FeatureReader(_client(settings.redis, _REQUEST_TIMEOUT_S))
+    patient = FeatureReader(_client(settings.redis, _SWEEP_TIMEOUT_S))
     experiment = settings.config.experiment
     return Services(
         live=live,
         outlet=outlet,
         pipeline=Pipeline(live, Hydrator(reader), outlet=outlet, experiment=experiment.name),
-        lookup=Lookup(FeatureReader(_client(settings.redis, _SWEEP_TIMEOUT_S)), live),
+        lookup=Lookup(patient, live),
+        similar=Similar(patient, live),
         pins=Pins(settings.artefacts / settings.model / "pins", RankerConfig()),
         plan=plan,
         experiment=experiment,

@@ -45,10 +45,11 @@ def nearest(query: Query, state: ServingState, faults: Faults) -> Ids:
 
 
 def trending(query: Query, state: ServingState, faults: Faults, *, room: int) -> Ids:
-    """What is hot in the user's categories, then everywhere; the newest items where heat is not known."""
+    """What is hot in the user's or their surroundings' categories, then everywhere; else the newest."""
     if not state.features.known:
         faults.note(4, "item features were never read: the newest items stand in")
         return state.catalogue.newest(query.at_ms, room)
-    lists = [state.features.hot_in.get(category, np.zeros(0, np.int64)) for category in query.user.top[:CATEGORIES]]
+    liked = query.user.top or query.user.trends
+    lists = [state.features.hot_in.get(category, np.zeros(0, np.int64)) for category in liked[:CATEGORIES]]
     own = np.concatenate([ids[:IN_CATEGORY] for ids in lists]) if lists else np.zeros(0, np.int64)
     return np.concatenate([own, state.features.hot[: max(room - len(own), _HOT_AT_LEAST)]])

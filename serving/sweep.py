@@ -1,4 +1,4 @@
-"""Background thread: the features of every catalogue item, read anew about every two seconds.
+"""Background thread: the feature columns of every catalogue item, read anew about every two seconds.
 
 Requests then gather from arrays and never ask the store for a candidate. The limit is this process's share of
 the interpreter: 100 items cost about 2 to 6 ms of it, so up to about 50,000 items a sweep still ends in a few
@@ -7,16 +7,17 @@ seconds; beyond that a loader must write finished arrays outside this process.
 
 import threading
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import redis
 
-from lang.plan import Group
 from models.axes import Doubles
-from serving import heat
+from serving import columns, heat
 from serving.catalogue import Catalogue
+from serving.columns import Part
 from serving.state import Live
-from store.reader import FeatureReader, Wanted
+from store.reader import FeatureReader
 
 _EVERY_S = 2.0
 _SLICE = 100  # items a round trip: requests come between two slices
@@ -36,31 +37,32 @@ class Sweep:
             start = time.monotonic()
             state = self._live.state
             if self._live.progress.catalogue_read:
-                swept_at, group = time.time_ns() // 1_000_000, state.plan.group(heat.GROUP)
+                swept_at, parts = time.time_ns() // 1_000_000, columns.parts_of(state.plan)
                 try:
-                    values = self.read(state.catalogue, group, at_ms=swept_at, stop=stop)
+                    values = self.read(state.catalogue, parts, at_ms=swept_at, stop=stop)
                 except redis.RedisError:
                     values = None
                 if values is not None:
-                    self._live.warm(heat.build(state.catalogue, values, group=group, swept_at=swept_at))
+                    version = {part.group.name: part.group.version for part in parts}
+                    self._live.warm(heat.build(state.catalogue, values, version=version, swept_at=swept_at))
             stop.wait(max(_EVERY_S - (time.monotonic() - start), 0.05))
 
-    def read(self, catalogue: Catalogue, group: Group, *, at_ms: int, stop: threading.Event) -> Doubles | None:
-        """Features [N, K] of a group's version at one moment; None when told to stop.
+    def read(self, catalogue: Catalogue, parts: Sequence[Part], *, at_ms: int, stop: threading.Event) -> Doubles | None:
+        """Columns [N, K] of the catalogue's items at one moment; None when told to stop.
 
         Raises:
             redis.RedisError: the store did not answer.
         """
-        values = np.full((len(catalogue), len(heat.COLUMNS)), np.nan)
-        slices = -(-len(catalogue) // _SLICE)
-        for start in range(0, len(catalogue), _SLICE):
-            began = time.monotonic()
-            names = catalogue.names[start : start + _SLICE]
-            (found,) = self._reader.read([Wanted(group, names)], at_ms=at_ms)
-            there = np.array([status in ("ok", "stale") for status in found.status])
-            for column, name in enumerate(heat.COLUMNS):
-                values[start : start + len(names), column] = np.where(there, found.merged.numbers[name], np.nan)
-            took = time.monotonic() - began
-            if stop.wait(min(_REST * took, _EVERY_S / slices)):
-                return None
+        values = columns.blank(len(catalogue))
+        owners = sum(len(catalogue.owners(part.by)[0]) for part in parts)
+        rest_s = _EVERY_S / max(owners / _SLICE, 1)
+        for part in parts:
+            names, codes = catalogue.owners(part.by)
+            rows = np.full((len(names) + 1, len(part.features)), np.nan)  # the last for items of no owner, at -1
+            for start in range(0, len(names), _SLICE):
+                began, some = time.monotonic(), names[start : start + _SLICE]
+                rows[start : start + len(some)] = columns.read(self._reader, part, some, at_ms=at_ms)
+                if stop.wait(min(_REST * (time.monotonic() - began), rest_s)):
+                    return None
+            columns.fill(values, part, rows[codes])
         return values

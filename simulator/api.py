@@ -34,9 +34,17 @@ class Api:
         """Close the connections."""
         await self._client.aclose()
 
-    async def recommend(self, *, user: str, session: str, count: int, due_s: float) -> RecommendationAnswer | None:
+    async def recommend(
+        self, *, user: str, session: str, country: str, count: int, due_s: float
+    ) -> RecommendationAnswer | None:
         """A slate, or None. The time is counted from `due_s` (monotonic), when the request should have left."""
-        body = {"user_id": user, "session_id": session, "surface": "feed", "count": count}
+        body = {
+            "user_id": user,
+            "session_id": session,
+            "surface": "feed",
+            "count": count,
+            "context": {"country": country},
+        }
         answer = await self._post("/v1/recommendations", body, RecommendationAnswer)
         if answer is not None:
             self.answered_ms.append((time.monotonic() - due_s) * 1000)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from schemas.events import Event
-from simulator.world import Reaction, user_name
+from simulator.world import Reaction, country_of, user_name
 
 
 class Served(Struct, frozen=True, kw_only=True):
@@ -41,4 +41,5 @@ def _event(served: Served, kind: str, position: int, *, after_s: float, value: f
         request_id=served.request_id,
         position=position,
         value=value,
+        context={"country": country_of(served.user)},
     )

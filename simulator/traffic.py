@@ -20,7 +20,7 @@ from simulator.mischief import Mischief, Rates, Sending
 from simulator.poison import Poisoner
 from simulator.tally import Tally
 from simulator.visits import Page, Visits
-from simulator.world import World, item_number, user_name
+from simulator.world import World, country_of, item_number, user_name
 
 _POST_S = 0.2
 _BATCH = 400  # below the API's 500 events and 256 KB
@@ -93,7 +93,13 @@ class Traffic:
 
     async def _page(self, page: Page, due_s: float) -> None:
         name = user_name(page.user)
-        answer = await self._api.recommend(user=name, session=page.session_id, count=self.settings.count, due_s=due_s)
+        answer = await self._api.recommend(
+            user=name,
+            session=page.session_id,
+            country=country_of(page.user),
+            count=self.settings.count,
+            due_s=due_s,
+        )
         if answer is None or not answer.items:
             return
         names = [item.id for item in answer.items]

@@ -23,7 +23,7 @@ from schemas.events import Event
 from schemas.exposures import Exposure, Slot
 from schemas.ids import hash64
 from serving import catalogue as catalogues
-from serving import heat
+from serving import columns, heat
 from serving.experiment import Arm
 from serving.filter import KEPT, judge
 from serving.hydrate import Hydrator
@@ -34,7 +34,6 @@ from serving.state import ServingState
 from simulator.conduct import Served, events_of
 from simulator.visits import Page, Visits
 from simulator.world import World, item_number, user_name
-from store.reader import FeatureReader, Wanted
 from store.shelf import Shelf
 
 ARM = Arm(name="warm-up", share=1.0, policy="popular and random")
@@ -86,12 +85,12 @@ class WarmUp:
         self.shelf = Shelf(plan)
         self._world = world
         self._random = generator
-        self._hydrator = Hydrator(cast(FeatureReader, self.shelf))  # it reads as the reader does
+        self._hydrator = Hydrator(self.shelf)
         self._plan = plan
         self._complete = Computation(plan.source("clickstream")).fill
         self._pending: list[tuple[int, str, Event]] = []
         self._touched: set[str] = set()
-        self._read: dict[str, Doubles] = {}
+        self._read: dict[str, dict[str, Doubles]] = {}
         self._state = self._look(settings.begin_ms)
 
     def run(self) -> None:
@@ -115,7 +114,7 @@ class WarmUp:
         while self._pending and self._pending[0][0] <= upto_ms:
             _, _, event = heappop(self._pending)
             item = self.catalogue.records[item_number(event.item_id or "")]
-            fields = {**structs.asdict(event), "category": item.category, "price": item.price, "seller": None}
+            fields = {**structs.asdict(event), "category": item.category, "price": item.price, "seller": item.seller}
             self.shelf.add(self._complete(cast(Fields, fields)))
             self._touched.add(item.item_id)
 
@@ -134,13 +133,16 @@ class WarmUp:
         """The catalogue and its features at a time; only what was touched is read again."""
         catalogue = self.catalogue.built()
         touched, self._touched = sorted(self._touched), set[str]()
-        group = self._plan.group(heat.GROUP)
-        (found,) = self.shelf.read([Wanted(group, touched)], at_ms=at_ms)
-        rows = np.stack([found.merged.numbers[name] for name in heat.COLUMNS], axis=1)  # [touched, K]
-        self._read.update(zip(touched, rows, strict=True))
-        unknown = np.full(len(heat.COLUMNS), np.nan)
-        values = np.stack([self._read.get(name, unknown) for name in catalogue.names])
-        features = heat.build(catalogue, values, group=group, swept_at=at_ms)
+        values = columns.blank(len(catalogue))
+        for part in columns.parts_of(self._plan):
+            names, codes = catalogue.owners(part.by)
+            read = self._read.setdefault(part.group.name, {})
+            looked = touched if part.by == "item_id" else names
+            read.update(zip(looked, columns.read(self.shelf, part, looked, at_ms=at_ms), strict=True))
+            unknown = np.full(len(part.features), np.nan)
+            rows = np.stack([*(read.get(name, unknown) for name in names), unknown])  # the last for items of no owner
+            columns.fill(values, part, rows[codes])
+        features = heat.build(catalogue, values, version={}, swept_at=at_ms)
         return ServingState(plan=self._plan, catalogue=catalogue, features=features, models={})
 
     def _serve(self, request_id: str, page: Page, at_ms: int) -> None:

@@ -16,6 +16,9 @@ from numpy.random import Generator
 from models.axes import Doubles, Indexes
 from schemas.catalogue import Item
 
+SELLERS = 300
+COUNTRIES = ("dk", "ee", "fi", "no", "se")
+
 
 class WorldSettings(Struct, frozen=True, kw_only=True):
     """How large the world is, how strong each influence on a click, how fast things move.
@@ -129,6 +132,7 @@ class World:
         return Item(
             item_id=item_name(item),
             category=f"c{self.categories[item]:02d}",
+            seller=f"s{item % SELLERS}",
             price=round(float(self.prices[item]), 2),
             born_at=begun_ms + round(float(self.born_s[item]) * 1000),
         )
@@ -168,6 +172,11 @@ def item_number(name: str) -> int:
 def user_name(user: int) -> str:
     """A user's id."""
     return f"u{user:05d}"
+
+
+def country_of(user: int) -> str:
+    """Where a user lives; it says nothing of their taste."""
+    return COUNTRIES[user % len(COUNTRIES)]
 
 
 def _units(generator: Generator, count: int, directions: int) -> Doubles:

@@ -5,7 +5,7 @@ Axes: K keys, R tiles or rows.
 """
 
 from collections.abc import Sequence as Many
-from typing import Literal, TypeAlias, cast
+from typing import Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 import redis
@@ -54,6 +54,14 @@ class _Columns(Struct, frozen=True):
     size_ms: list[int]
     start_ms: list[int]
     value: list[bytes]
+
+
+class Reads(Protocol):
+    """What answers reads of features: the store, or one in memory."""
+
+    def read(self, wanted: Many[Wanted], *, at_ms: int) -> list[Values]:
+        """Values in the order asked for."""
+        ...
 
 
 StoreError = redis.RedisError

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from benchmarks.bed import FOUR, shipped
 from benchmarks.check import differences, sample, totals_of_log
 from benchmarks.log import KINDS, LATE_MS, SHARES, SPAN_MS, Scale, make_log
 from headrace.jobs import FEATURES
@@ -49,7 +50,7 @@ def test_the_last_event_of_each_partition_is_a_sentinels() -> None:
 
 
 def test_sentinels_touch_every_family_and_are_sampled() -> None:
-    plan, log = load_plan(FEATURES), make_log(SCALE, tag="t", seed=3, end_ms=END_MS)
+    plan, log = shipped(*FOUR), make_log(SCALE, tag="t", seed=3, end_ms=END_MS)
     of_sentinels = [event for event in log.accepted() if str(event["user_id"]).startswith("t-z")]
     totals = totals_of_log(plan, of_sentinels)
     families = sum(len(group.families) for group in plan.groups)
@@ -60,7 +61,7 @@ def test_sentinels_touch_every_family_and_are_sampled() -> None:
 
 
 def test_a_wrong_or_absent_value_is_a_difference() -> None:
-    plan, log = load_plan(FEATURES), make_log(SCALE, tag="t", seed=3, end_ms=END_MS)
+    plan, log = shipped(*FOUR), make_log(SCALE, tag="t", seed=3, end_ms=END_MS)
     expected = sample(plan, log, log.accepted(), seed=1)
     right = {(each.group.name, each.key): dict(each.values) for each in expected}
 

@@ -9,10 +9,9 @@ import redis
 
 from benchmarks import check
 from benchmarks.batched_loop import BatchedLoop
+from benchmarks.bed import FOUR, shipped
 from benchmarks.log import Log, Scale, make_log
 from benchmarks.usual_loop import UsualLoop, UsualReader
-from headrace.jobs import FEATURES
-from lang.load import load_plan
 from lang.plan import Group, Key
 from tests.line import Line
 
@@ -37,7 +36,7 @@ def small_log(line: Line) -> Log:
 
 
 def test_usual_loop(line: Line, store: redis.Redis) -> None:
-    log, plan, reader = small_log(line), load_plan(FEATURES), UsualReader(store)
+    log, plan, reader = small_log(line), shipped(*FOUR), UsualReader(store)
     loop = UsualLoop(store, log.categories)
     for _, payload in log.event_records():
         loop.handle(msgspec.json.decode(payload))
@@ -49,7 +48,7 @@ def test_usual_loop(line: Line, store: redis.Redis) -> None:
 
 
 def test_batched_loop(line: Line, store: redis.Redis) -> None:
-    log, plan = small_log(line), load_plan(FEATURES)
+    log, plan = small_log(line), shipped(*FOUR)
     loop = BatchedLoop(store, log.categories)
     payloads = [payload for _, payload in log.event_records()]
     for first in range(0, len(payloads), 700):

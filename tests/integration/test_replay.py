@@ -14,10 +14,13 @@ import pytest
 from msgspec import structs
 
 from headrace import replays, stack
+from headrace.jobs import FEATURES
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Layout
 from headrace.recordings import Recording, read
 from headrace.replay import events_of
+from lang.computed import Computation
 from lang.evaluate import Event
+from lang.load import load_plan
 from lang.plan import Group, Key
 from schemas.samples import HEADS, SAMPLE
 from tests.comparison import by_the_oracle, mismatches
@@ -90,10 +93,11 @@ def test_a_backlog_comes_out_level(replayed: Line) -> None:
 def accepted(recording: Recording) -> list[Event]:
     items = {item.item_id: item for item in recording.items}
     events: list[Event] = []
+    fill = Computation(load_plan(FEATURES).source("clickstream")).fill
     for number, visit in enumerate(recording.visits):
         item = items[visit.item_id]
         stamped = {"category": item.category, "price": item.price, "seller": item.seller}
-        events += [structs.asdict(event) | stamped for event in events_of(f"kuairand-{number}", visit)]
+        events += [fill(structs.asdict(event) | stamped) for event in events_of(f"kuairand-{number}", visit)]
     return events
 
 
@@ -123,10 +127,11 @@ def test_features_equal_the_oracle_at_the_end_of_the_log(replayed: Line) -> None
     events = accepted(recording)
     at_ms = recording.visits[-1].at_ms
     compared = 0
-    for group in replayed.plan.groups:
-        keys = keys_of(group, events, KEYS // len(replayed.plan.groups))
+    groups = [group for group in replayed.plan.groups if group.entity[0] in ("user_id", "item_id")]
+    for group in groups:
+        keys = keys_of(group, events, -(-KEYS // len(groups)))
         expected = by_the_oracle(group, events, keys, at_ms=at_ms)
         replayed.wait(lambda expected=expected: not mismatches(expected, replayed.reader), f"all of {group.name}")
         assert mismatches(expected, replayed.reader) == []
         compared += len(keys)
-    assert compared == KEYS
+    assert compared >= KEYS

@@ -10,7 +10,7 @@ from models.config import STATISTICS, RankerConfig
 from models.state import ModelState
 from schemas.catalogue import Item
 from schemas.ids import hash64
-from serving import catalogue, heat
+from serving import catalogue, columns, heat
 from serving.catalogue import Catalogue
 from serving.experiment import Arm
 from serving.query import Query, Taste, User, ids_of
@@ -19,7 +19,8 @@ from serving.state import Live, ServingState
 NOW = 1_700_000_000_000
 MODEL = Arm(name="online", share=1.0, policy="model:live")
 POPULAR = Arm(name="popular", share=1.0, policy="popular")
-PLAN = load_plan(Path(__file__).parents[2] / "features")
+FEATURES = Path(__file__).parents[2] / "features"
+PLAN = load_plan(FEATURES)
 
 
 def items(count: int, categories: int, **changes: object) -> list[Item]:
@@ -63,8 +64,9 @@ def live(
     holder.show(shelf(items(count, categories)))
     if with_features:
         shown = holder.state.catalogue
-        values = np.random.default_rng(seed).gamma(1.0, 60.0, (len(shown), len(heat.COLUMNS)))
-        holder.warm(heat.build(shown, values, group=PLAN.group(heat.GROUP), swept_at=NOW))
+        values = columns.blank(len(shown))
+        values[:, :-1] = np.random.default_rng(seed).gamma(1.0, 60.0, (len(shown), len(columns.COLUMNS) - 1))
+        holder.warm(heat.build(shown, values, version={"item_engagement": 1}, swept_at=NOW))
     if with_model:
         holder.promote("live", model(seed), applied_at=NOW)
     holder.progress.catalogue_read = holder.progress.control_read = holder.progress.deltas_read = True
