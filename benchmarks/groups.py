@@ -1,4 +1,4 @@
-"""Events a second by the number of feature groups: 1, 2, 4 and 12, Kafka → clean → groups → Redis, checked each time."""
+"""Events a second by the number of feature groups, 1, 2, 4 and 12: Kafka → clean → groups → Redis, checked each."""
 
 import argparse
 import signal

@@ -5,15 +5,30 @@
 
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY, Endpoints, Layout
-from store.versions import read_versions
+from lang.source import Source
+from schemas.topics import EVENTS
+from store.versions import Versions, read_versions
 
-JOBS = ("ingest", "features", "samples")  # of a new stack; versions applied later have jobs of their own
+INGEST = "ingest"
+JOBS = (INGEST, "features", "samples")  # of a new stack; versions applied later have jobs of their own
 FEATURES = REPOSITORY / "features"
+
+
+def ingest_job(source: Source) -> str:
+    """The job that takes a stream in."""
+    return INGEST if source.topic == EVENTS.name else f"{INGEST}-{source.name}"
+
+
+def wanted_jobs(versions: Versions) -> tuple[str, ...]:
+    """Every job that should run: the streams', the versions', and the sample join."""
+    ingests = (ingest_job(source) for source in versions.sources().values())
+    return tuple(dict.fromkeys((*JOBS, *ingests, *versions.jobs())))
 
 
 def checkpoints(layout: Layout, job: str) -> Path:
@@ -31,21 +46,25 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
     """Submit jobs, each from its newest checkpoint if there is one.
 
     Raises:
-        EnvironmentProblem: no version is computed by a job of this name.
+        EnvironmentProblem: no stream and no version has a job of this name.
     """
     from jobs import environment, features, ingest, samples  # the Flink client is heavy: only who submits pays
 
     pace, versions = endpoints.pace, read_versions(endpoints.bootstrap)
-    submitters = {"ingest": (ingest.submit, pace.ingest_ms), "samples": (samples.submit, pace.samples_ms)}
+    starters: dict[str, tuple[Callable[[environment.JobSettings], None], int]] = {
+        "samples": (samples.submit, pace.samples_ms)
+    }
+    for source in versions.sources().values():
+        starters[ingest_job(source)] = (partial(ingest.start, source), pace.ingest_ms)
+    for job in versions.jobs():
+        compute = partial(features.compute, versions.computed_by(job), from_ms=versions.reads_from(job))
+        starters[job] = (compute, pace.features_ms)
     for name in names:
-        groups = versions.computed_by(name)
-        if name not in submitters and not groups:
-            message = f"no job {name!r}: topic control knows {', '.join((*submitters, *versions.jobs()))}"
+        if name not in starters:
+            message = f"no job {name!r}: topic control knows {', '.join(starters)}"
             raise EnvironmentProblem(message)
-        from_ms = versions.reads_from(name)
+        start, checkpoint_ms = starters[name]
         folder = checkpoints(layout, name)
-        compute = partial(features.compute, groups, from_ms=from_ms)
-        start, checkpoint_ms = submitters.get(name, (compute, pace.features_ms))
         start(
             environment.JobSettings(
                 bootstrap=endpoints.bootstrap,

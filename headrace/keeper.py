@@ -12,7 +12,7 @@ import httpx
 
 from headrace import flink, supervisor
 from headrace.flink import FlinkRest
-from headrace.jobs import JOBS
+from headrace.jobs import wanted_jobs
 from headrace.layout import Endpoints, Layout
 from schemas.topics import CONTROL_TOPIC
 from store.tail import Tail
@@ -29,8 +29,7 @@ def missing_jobs(rest: FlinkRest, versions: Versions) -> tuple[str, ...]:
     if not rest.slots():
         return ()
     present = rest.jobs()
-    wanted = dict.fromkeys((*JOBS, *versions.jobs()))
-    return tuple(name for name in wanted if name not in present)
+    return tuple(name for name in wanted_jobs(versions) if name not in present)
 
 
 def end_retired(rest: FlinkRest, versions: Versions) -> None:

@@ -16,8 +16,9 @@ from headrace import kafka
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
 from lang.plan import Group, Plan
+from lang.source import Source
 from schemas.control import CONTROL, Control
-from schemas.topics import CONTROL_TOPIC, Topic, sequence_topic, tile_topic
+from schemas.topics import CONTROL_TOPIC, EVENTS, Topic, sequence_topic, stream_topics, tile_topic
 from store import versions as names
 from store.versions import Choice, Version, Versions, read_versions
 
@@ -25,10 +26,21 @@ SHARED_JOB = "features"
 
 
 def feature_topics(groups: tuple[Group, ...]) -> tuple[Topic, ...]:
-    """The topics of the groups' tiles and sequences."""
+    """The topics of the groups' tiles and sequences, of this version alone."""
     tiles = [tile_topic(g.name, g.version, retain_ms=g.retain_ms) for g in groups if g.families]
     sequences = [sequence_topic(g.name, g.version, retain_ms=g.retain_ms) for g in groups if g.sequences]
     return (*tiles, *sequences)
+
+
+def stream_topics_of(groups: tuple[Group, ...]) -> tuple[Topic, ...]:
+    """The topics of the streams that the groups read, without the clickstream's."""
+    names = dict.fromkeys(group.source.topic for group in groups)
+    return tuple(topic for name in names if name != EVENTS.name for topic in stream_topics(name))
+
+
+def shared_job(source: Source) -> str:
+    """The job of all groups of a source that were there at the first start."""
+    return SHARED_JOB if source.topic == EVENTS.name else f"{SHARED_JOB}-{source.name}"
 
 
 def own_job(group: Group, from_ms: int | str) -> str:
@@ -42,7 +54,8 @@ def seed(endpoints: Endpoints, plan: Plan) -> None:
     versions = registry.versions()
     if not versions.applied:
         registry.seed(plan.groups)
-    kafka.create_topics(endpoints.bootstrap, feature_topics(versions.groups() or plan.groups))
+    groups = versions.groups() or plan.groups
+    kafka.create_topics(endpoints.bootstrap, (*stream_topics_of(groups), *feature_topics(groups)))
 
 
 class Registry:
@@ -66,15 +79,15 @@ class Registry:
             raise EnvironmentProblem(message) from error
 
     def seed(self, groups: Iterable[Group]) -> None:
-        """Apply and promote these, all in the shared job."""
+        """Apply and promote these, those of one source in one job."""
         for group in groups:
-            self._apply(group, job=SHARED_JOB, from_ms=0, why="first start")
+            self._apply(group, job=shared_job(group.source), from_ms=0, why="first start")
             self._choose(group.name, names.PROMOTE, group.version, why="first start")
         self._flush()
 
     def apply(self, group: Group, *, why: str) -> Version:
         """Start a version beside the live one, on what comes from now on; `fill` gives it the past."""
-        kafka.create_topics(self._bootstrap, feature_topics((group,)))
+        kafka.create_topics(self._bootstrap, (*stream_topics_of((group,)), *feature_topics((group,))))
         return self.fill(group, from_ms=time.time_ns() // 1_000_000, why=why)
 
     def fill(self, group: Group, *, from_ms: int, why: str) -> Version:
@@ -133,10 +146,9 @@ class Registry:
 
 def collect(layout: Layout, endpoints: Endpoints, version: Version) -> tuple[int, int]:
     """Remove a retired version's topics, keys and checkpoints; returns how many topics and keys there were."""
-    name = f"{version.group.name}@{version.group.version}"
     present = kafka.remove_topics(endpoints.bootstrap, [topic.name for topic in feature_topics((version.group,))])
     client, keys = redis.Redis.from_url(endpoints.redis_url), 0
-    for pattern in (f"f:*:{name}", f"s:*:{name}:*"):
+    for pattern in (f"f:*:{version.name}", f"s:*:{version.name}:*"):
         for key in client.scan_iter(match=pattern, count=1000):
             keys += cast(int, client.unlink(key))
     for folder in layout.checkpoints.glob(own_job(version.group, "*")):

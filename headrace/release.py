@@ -11,12 +11,13 @@ from headrace.clean_log import CleanLog
 from headrace.errors import UsageProblem
 from headrace.flink import FlinkRest
 from headrace.layout import Endpoints
-from headrace.lifecycle import SHARED_JOB, Registry
+from headrace.lifecycle import Registry, shared_job
 from headrace.parity import compare as compare_in_store
 from headrace.wait import wait_until
 from lang.change import Change, compare
 from lang.duration import duration_of
 from lang.plan import Group, Plan
+from lang.source import Source
 from serving.reads import lacking as lacking_of
 from store.versions import Choice, Version, Versions
 
@@ -46,6 +47,7 @@ def planned(plan: Plan, versions: Versions) -> ReleasePlan:
     pairs = ((live.get(name), wanted.get(name)) for name in sorted({*live, *wanted}))
     changes = [change for pair in pairs if (change := compare(*pair))]
     refused = [_refusal(change, versions) for change in changes] + [_unread(group) for group in plan.groups]
+    refused += [_redeclared(source, versions) for source in plan.sources]
     if any(refused):
         raise UsageProblem("\n" + "\n".join(filter(None, refused)))
     starts = [wanted[change.group] for change in changes if change.kind in _STARTS]
@@ -64,6 +66,14 @@ def _refusal(change: Change, versions: Versions) -> str:
         promote = f", or promote {name}" if name in versions.applied else ""
         return f"F115 {name} has been applied before\n  fix: version {max(used) + 1}{promote}"
     return ""
+
+
+def _redeclared(source: Source, versions: Versions) -> str:
+    running = versions.sources().get(source.name, source)
+    if running == source:
+        return ""
+    cause = f"F115 source {source.name}: its declaration changed, and its ingest runs by the one it began with"
+    return f"{cause}\n  fix: declare the stream anew under another name, or start a new stack: headrace down --wipe"
 
 
 def _unread(group: Group) -> str:
@@ -104,7 +114,7 @@ def filled(registry: Registry, rest: FlinkRest, endpoints: Endpoints, version: V
         UsageProblem: the version shares its job, or `since` is no duration.
         EnvironmentProblem: its job did not come up, or did not get through.
     """
-    if version.job == SHARED_JOB:
+    if version.job == shared_job(version.group.source):
         message = f"{version.name} was there from the first start and has read the whole log"
         raise UsageProblem(message)
     now_ms = time.time_ns() // 1_000_000
@@ -197,7 +207,7 @@ def retired(registry: Registry, version: Version) -> None:
     if registry.versions().is_live(version.group):
         message = f"{version.name} answers: promote another version first"
         raise UsageProblem(message)
-    if version.job == SHARED_JOB:
+    if version.job == shared_job(version.group.source):
         message = f"{version.name} is computed by the job of the first start and goes with it: `headrace down --wipe`"
         raise UsageProblem(message)
     registry.retire(version, why="retired")

@@ -5,7 +5,8 @@ Operators in order:
 2. judge       vectorised Python: decode, required and type rules, late and future rules, item columns stamped
 3. dead        refused records with their reason → `events.dead`, exactly once
 4. dedupe      first of each (event_id, occurred_at), keyed state with TTL = dedupe window + lateness + future
-5. clean       accepted records → `events.clean`, exactly once, keyed by the source's key (the user)
+5. bots        where the source has a rule: a running count per key and span; what is beyond it → `events.dead`
+6. clean       accepted records → `events.clean`, exactly once, keyed by the source's key (the user)
 
 events = clean + duplicates + dead, for each partition. The rules come before the dedupe, so that a good
 retry of a bad first copy still counts. Mini-batch stays off: with it the planner turns the dedupe into
@@ -37,17 +38,36 @@ _STATE = {
 
 def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[str]]:
     """(DDL, inserts) of the job; the function `judge` must be registered before."""
-    events = tables.read_committed(settings.bootstrap, source.topic, group=JOB) | {"format": "raw"}
+    views = [
+        """CREATE TEMPORARY VIEW judged AS
+        SELECT *, judge(payload, `partition`, `offset`, appended) AS verdict FROM events""",
+        _once_sql(source),
+    ]
+    accepted = "once"
+    dead = f"""SELECT verdict.reason, '{source.topic}', `partition`, `offset`, payload, verdict.appended_at
+        FROM judged WHERE verdict.reason IS NOT NULL"""
+    if source.bot is not None:
+        views.append(_counted_sql())
+        accepted = f"counted WHERE place <= {source.bot.most}"
+        reason = f"bot: more than {source.bot.most} events of one {source.bot.key} in {source.bot.each_ms // 1000} s"
+        dead += f"""
+        UNION ALL SELECT '{reason}', '{source.topic}', `partition`, `offset`, payload, appended_at
+        FROM counted WHERE place > {source.bot.most}"""
+    inserts = [f"INSERT INTO dead {dead}", f"INSERT INTO clean SELECT `key`, record FROM {accepted}"]
+    return [*_tables(source, settings), *views], inserts
+
+
+def _tables(source: Source, settings: JobSettings) -> list[str]:
+    """The topics as tables; both sinks are exactly once."""
+    events = tables.read_committed(settings.bootstrap, source.topic, group=settings.name or JOB) | {"format": "raw"}
     clean = tables.exactly_once(settings.bootstrap, clean_topic(source), prefix=f"{JOB}-{source.name}-clean") | {
         "key.format": "raw",
         "key.fields": "key",
         "value.format": "raw",
         "value.fields-include": "EXCEPT_KEY",
     }
-    dead = tables.exactly_once(settings.bootstrap, EVENTS_DEAD.name, prefix=f"{JOB}-{source.name}-dead") | {
-        "format": "avro"
-    }
-    ddl = [
+    dead = tables.exactly_once(settings.bootstrap, EVENTS_DEAD.name, prefix=f"{JOB}-{source.name}-dead")
+    return [
         f"""CREATE TEMPORARY TABLE events (
           payload BYTES, `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL,
           appended TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, arrived AS PROCTIME()
@@ -56,21 +76,28 @@ def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[s
         f"""CREATE TEMPORARY TABLE dead (
           reason STRING NOT NULL, topic STRING NOT NULL, `partition` INT NOT NULL, `offset` BIGINT NOT NULL,
           payload BYTES, `at` BIGINT NOT NULL
-        ) WITH ({tables.options(dead)})""",
-        """CREATE TEMPORARY VIEW judged AS
-        SELECT *, judge(payload, `partition`, `offset`, appended) AS verdict FROM events""",
+        ) WITH ({tables.options(dead | {"format": "avro"})})""",
     ]
-    inserts = [
-        f"""INSERT INTO dead
-        SELECT verdict.reason, '{source.topic}', `partition`, `offset`, payload, verdict.appended_at FROM judged
-        WHERE verdict.reason IS NOT NULL""",
-        """INSERT INTO clean SELECT `key`, record FROM (
-          SELECT `key`, record, ROW_NUMBER() OVER (PARTITION BY event_id, occurred_at ORDER BY arrived) AS copy
-          FROM (SELECT verdict.`key` AS `key`, verdict.record AS record, verdict.event_id AS event_id,
-            verdict.occurred_at AS occurred_at, arrived FROM judged WHERE verdict.reason IS NULL)
-        ) WHERE copy = 1""",
-    ]
-    return ddl, inserts
+
+
+def _once_sql(source: Source) -> str:
+    """The first of each; what only the bot rule asks for is carried along only for it."""
+    carried = ["verdict.`key` AS `key`", "verdict.record AS record", "verdict.event_id AS event_id"]
+    carried += ["verdict.occurred_at AS occurred_at", "arrived"]
+    if source.bot is not None:
+        carried += ["verdict.counted_as AS counted_as", "verdict.appended_at AS appended_at"]
+        carried += ["`partition`", "`offset`", "payload"]
+    return f"""CREATE TEMPORARY VIEW once AS SELECT * FROM (
+          SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id, occurred_at ORDER BY arrived) AS copy
+          FROM (SELECT {", ".join(carried)} FROM judged WHERE verdict.reason IS NULL)
+        ) WHERE copy = 1"""
+
+
+def _counted_sql() -> str:
+    """Each accepted event with its place among those of its key and span, in the order of the log."""
+    return """CREATE TEMPORARY VIEW counted AS
+        SELECT *, COUNT(*) OVER (PARTITION BY counted_as ORDER BY counted_at) AS place
+        FROM (SELECT *, PROCTIME() AS counted_at FROM once)"""
 
 
 def build(source: Source, settings: JobSettings) -> StatementSet:
@@ -91,10 +118,14 @@ def build(source: Source, settings: JobSettings) -> StatementSet:
     return statement_set
 
 
-def submit(settings: JobSettings) -> None:
-    """Start the job on the cluster that the settings name."""
-    source = load_plan(settings.features).source(settings.source)
+def start(source: Source, settings: JobSettings) -> None:
+    """Start the job of a source on the cluster that the settings name."""
     build(source, settings).execute()
+
+
+def submit(settings: JobSettings) -> None:
+    """Start the job for a source of the settings' folder."""
+    start(load_plan(settings.features).source(settings.source), settings)
 
 
 if __name__ == "__main__":

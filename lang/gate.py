@@ -1,12 +1,13 @@
-"""Which events of a list ingest accepts: the rules first, then the first of each (dedupe column, event time)."""
+"""Which events of a list ingest accepts: the rules, the first of each (dedupe column, event time), no bots."""
 
+from collections import Counter
 from typing import Literal, TypeAlias
 
 from lang.clean import RECEIVED_AT
 from lang.evaluate import Event
 from lang.source import Source
 
-Verdict: TypeAlias = Literal["accepted", "missing", "late", "future", "duplicate"]
+Verdict: TypeAlias = Literal["accepted", "missing", "late", "future", "duplicate", "bot"]
 TICK_PREFIX = "_"
 """Events whose event_type starts so only say how late the log is; no group folds them."""
 
@@ -18,6 +19,7 @@ class Gate:
         self._source = source
         self._required = [column.name for column in source.columns if column.required]
         self._accepted: set[tuple[object, int]] = set()
+        self._counts: Counter[tuple[object, int]] = Counter()
 
     def judge(self, event: Event) -> Verdict:
         """The verdict on the next event of the log."""
@@ -32,7 +34,15 @@ class Gate:
         if identity in self._accepted:
             return "duplicate"
         self._accepted.add(identity)
-        return "accepted"
+        return "bot" if self._is_too_many(event, received_at) else "accepted"
+
+    def _is_too_many(self, event: Event, received_at: int) -> bool:
+        bot = self._source.bot
+        if bot is None or is_tick(event):
+            return False
+        place = (event.get(bot.key), received_at // bot.each_ms)
+        self._counts[place] += 1
+        return self._counts[place] > bot.most
 
 
 def is_tick(event: Event) -> bool:

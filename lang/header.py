@@ -23,13 +23,10 @@ class Header:
                 cause = f"{option.name.text} stands twice"
                 report.add("F116", option.name.span, cause=cause, fix="keep one of them")
 
-    def allow(self, *words: str, later: tuple[str, ...] = ()) -> None:
-        """Note every word that is not one of these; those in `later` are known but not in this cut."""
+    def allow(self, *words: str) -> None:
+        """Note every word that is not one of these."""
         for word, option in self._options.items():
-            if word in later:
-                cause = f"{word} is not in this cut"
-                self._report.add("F100", option.name.span, cause=cause, fix=f"leave {word} out for now")
-            elif word not in words:
+            if word not in words:
                 cause, fix = f"unknown header word {word!r}", f"use {', '.join(words)}"
                 self._report.add("F100", option.name.span, cause=cause, fix=fix)
 

@@ -9,18 +9,18 @@ from lang.expr import ColumnType
 from lang.header import Header
 from lang.lexer import Span
 from lang.resolve import Resolver
-from lang.source import ComputedColumn, Source, SourceColumn, Stamp
+from lang.source import Bot, ComputedColumn, Source, SourceColumn, Stamp
 from lang.tree import Name, SourceTree
 
 _TYPES: tuple[ColumnType, ...] = get_args(ColumnType)
-_WORDS = ("topic", "event_time", "lateness", "future", "dedupe", "stamp", "mask")
+_WORDS = ("topic", "event_time", "lateness", "future", "dedupe", "stamp", "mask", "bot")
 
 
 def plan_source(tree: SourceTree, report: Report) -> Source | None:
     """The source a tree declares; None where a problem was noted."""
     before = len(report.problems)
     header = Header(tree.name, tree.options, report)
-    header.allow(*_WORDS, later=("bot",))
+    header.allow(*_WORDS)
     columns = tuple(
         SourceColumn(column.name.text, _type(column.type.text, column.type.span, report), column.required)
         for column in tree.columns
@@ -42,6 +42,7 @@ def plan_source(tree: SourceTree, report: Report) -> Source | None:
         columns=columns,
         stamp=stamp,
         masked=tuple(name.text for name in masked),
+        bot=header.read("bot", _bot, None) if header.has("bot") else None,
         computed=_computed(tree, (*columns, *(stamp.columns if stamp else ())), report),
     )
     if len(report.problems) == before:
@@ -92,6 +93,21 @@ def _mask(cursor: Cursor) -> tuple[Name, ...]:
     return tuple(names)
 
 
+def _bot(cursor: Cursor) -> Bot | None:
+    """WHEN count(*) PER (user_id) EACH '1 minute' > 300."""
+    cursor.expect("WHEN", "COUNT")
+    for symbol in ("(", "*", ")"):
+        cursor.expect_symbol(symbol)
+    cursor.expect("PER")
+    cursor.expect_symbol("(")
+    key = cursor.name("a column")
+    cursor.expect_symbol(")")
+    cursor.expect("EACH")
+    each = cursor.duration()
+    cursor.expect_symbol(">")
+    return Bot(key.text, each.length_ms, cursor.integer("how many events stand"))
+
+
 def _stamp(cursor: Cursor) -> Stamp | None:
     table = cursor.name("the table to stamp from")
     cursor.expect_symbol("(")
@@ -114,6 +130,8 @@ def _check(source: Source, event_time: Name, dedupe: Name, tree: SourceTree, rep
     wanted = [event_time, dedupe, Name(RECEIVED_AT, tree.name.span)]
     if source.stamp is not None:
         wanted.append(Name(source.stamp.key, tree.name.span))
+    if source.bot is not None:
+        wanted.append(Name(source.bot.key, tree.name.span))
     for name in wanted:
         _known_column(name, known, report)
     for name in (event_time, Name(RECEIVED_AT, tree.name.span)):

@@ -29,6 +29,14 @@ class Stamp(Struct, frozen=True):
     columns: tuple[SourceColumn, ...]
 
 
+class Bot(Struct, frozen=True):
+    """Whose `key` has more than `most` accepted events in one `each_ms` of `received_at`: the rest are refused."""
+
+    key: str
+    each_ms: int
+    most: int
+
+
 class Source(Struct, frozen=True):
     """One stream, declared once; drives the ingest job and every group that reads it.
 
@@ -46,6 +54,7 @@ class Source(Struct, frozen=True):
     stamp: Stamp | None = None
     masked: tuple[str, ...] = ()
     computed: tuple[ComputedColumn, ...] = ()
+    bot: Bot | None = None
 
     @property
     def event_columns(self) -> tuple[SourceColumn, ...]:

@@ -29,7 +29,7 @@ Written: TypeAlias = str | int | float | list[str | list[str | int | float]] | N
 Engine: TypeAlias = Callable[[Group, Sequence[Event]], TileStore]
 """Folds a group's accepted events into a store."""
 _ALL: tuple[Check, ...] = ("shuffle", "restart_anywhere", "replay_twice")
-_VERDICTS = {"late": "late", "duplicates": "duplicate", "future": "future", "missing": "missing"}
+_VERDICTS = {"late": "late", "duplicates": "duplicate", "future": "future", "missing": "missing", "bots": "bot"}
 _WRITTEN_RATIO = 1e-6
 """How near a value must come to the number a person wrote."""
 _PATHS_RATIO = 1e-9

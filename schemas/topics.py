@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 EVENT_PARTITIONS = 4  # events, events.clean and exposures share it; a count is never changed in place
 _DAY_MS = 86_400_000
@@ -113,6 +113,12 @@ TOPICS: tuple[Topic, ...] = (
     MODEL_DELTAS,
     CONTROL_TOPIC,
 )
+
+
+def stream_topics(topic: str) -> tuple[Topic, Topic]:
+    """(raw, clean) topics of a declared stream that is not the clickstream."""
+    raw = structs.replace(EVENTS, name=topic, key="any", value="JSON, features/sources", written_by="its producers")
+    return raw, structs.replace(EVENTS_CLEAN, name=f"{topic}.clean", value="Avro, lang/clean.py")
 
 
 def tile_topic(group: str, version: int, *, retain_ms: int) -> Topic:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from lang.plan import Group
+from lang.source import Source
 from schemas.control import CONTROL, Control
 from schemas.topics import CONTROL_TOPIC
 from store.tail import Tail
@@ -116,6 +117,10 @@ class Versions(Struct, frozen=True):
         """Whether this version answers."""
         choice = self.live.get(group.name)
         return choice is not None and choice.version == group.version
+
+    def sources(self) -> dict[str, Source]:
+        """The streams that any version reads, by name, as the version that came first declares them."""
+        return {group.source.name: group.source for group in reversed(self.groups())}
 
     def computed_by(self, job: str) -> tuple[Group, ...]:
         """The versions that a job computes."""

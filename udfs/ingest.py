@@ -2,7 +2,7 @@
 # (PyFlink types `eval` as returning nothing)
 """The one Python step of the ingest job: decode, judge, stamp and complete a batch of events."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pandas as pd
 from pyflink.table import DataTypes
@@ -10,6 +10,7 @@ from pyflink.table.udf import FunctionContext, ScalarFunction
 
 from lang.clean import RECEIVED_AT
 from lang.computed import Computation
+from lang.gate import is_tick
 from lang.source import Source
 from udfs.decode import EventDecoder, Refused
 from udfs.item_history import ItemHistory, ItemTail
@@ -23,10 +24,11 @@ VERDICT = DataTypes.ROW(
         DataTypes.FIELD("record", DataTypes.BYTES()),
         DataTypes.FIELD("reason", DataTypes.STRING()),
         DataTypes.FIELD("appended_at", DataTypes.BIGINT()),
+        DataTypes.FIELD("counted_as", DataTypes.STRING()),
     ]
 )
 _COLUMNS = pd.Index(VERDICT.field_names())
-Verdict: TypeAlias = tuple[str | None, str | None, int | None, bytes | None, str | None, int]
+Verdict: TypeAlias = tuple[str | None, str | None, int | None, bytes | None, str | None, int, str | None]
 
 
 class JudgeEvents(ScalarFunction):
@@ -66,7 +68,7 @@ class JudgeEvents(ScalarFunction):
         try:
             event = self._decoder.decode(payload, appended_ms)
         except Refused as refused:
-            return None, None, None, None, str(refused), appended_ms
+            return None, None, None, None, str(refused), appended_ms, None
         stamp = self._source.stamp
         if stamp and self._tail:
             stamped = self._tail.history.at(event[stamp.key], event[RECEIVED_AT])
@@ -77,4 +79,13 @@ class JudgeEvents(ScalarFunction):
         event["source_offset"] = int(offset)
         record = self._decoder.contract.encode(event)
         occurred_at = event[self._source.event_time]
-        return event[self._source.key], event[self._source.dedupe], occurred_at, record, None, appended_ms
+        key, event_id = event[self._source.key], event[self._source.dedupe]
+        return key, event_id, occurred_at, record, None, appended_ms, self._counted_as(event)
+
+    def _counted_as(self, event: dict[str, Any]) -> str | None:
+        """Under which name the source's bot rule counts the event; ticks each under their own."""
+        bot = self._source.bot
+        if bot is None:
+            return None
+        counted = event[self._source.dedupe] if is_tick(event) else event[bot.key]
+        return f"{event[RECEIVED_AT] // bot.each_ms}:{counted}"

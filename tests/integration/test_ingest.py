@@ -72,7 +72,7 @@ def test_every_record_is_clean_a_duplicate_or_dead(line: Line) -> None:
     letters = {
         (row["partition"], row["offset"]): row
         for row in line.read(EVENTS_DEAD.name, DEAD.decode)
-        if (row["partition"], row["offset"]) in mine
+        if row["topic"] == "events" and (row["partition"], row["offset"]) in mine
     }
 
     unique = {event["event_id"] for event in events}
