@@ -1,7 +1,7 @@
 """The best Python loop we know for the same features: batches, state in the process, tiles written as ours are.
 
 confluent-kafka polls 5,000 events, msgspec decodes the fields that count, dicts hold every tile, and one pipeline a
-batch writes those that changed, in the layout that `store/reader.py` reads.
+batch writes the records of those that changed, in the layout that `store/reader.py` reads.
 
 What it gives up: state and dedupe live in this process alone. A crash loses them, and a restart would have to read
 the whole retention again; offsets and writes are not one step; nothing is forgotten, so memory grows with every
@@ -10,7 +10,6 @@ event; it runs on one core; its four groups are written by hand, and no clean to
 
 import argparse
 import math
-import struct
 import sys
 import time
 from collections import defaultdict
@@ -22,6 +21,7 @@ import redis
 from confluent_kafka import Consumer, TopicPartition
 from msgspec import Struct
 
+from benchmarks.bed import FOUR, shipped
 from benchmarks.contender import Assignment, Ran, cpu_s, peak_mb
 from benchmarks.usual_loop import (
     AFFINITY_MS,
@@ -34,7 +34,8 @@ from benchmarks.usual_loop import (
     RECENT,
     STRENGTH_MS,
 )
-from schemas.redis_keys import pack_field, pack_member, sequence_key, tiles_key
+from schemas.redis_keys import pack_member, sequence_key, tiles_key
+from store.record import RecordLayout, Row
 
 if TYPE_CHECKING:
     from redis.client import Pipeline
@@ -44,9 +45,9 @@ ITEM, NEXT, CATEGORY, RECENTLY = "item_engagement", "item_next", "user_category"
 MINUTE_MS, HALF_HOUR_MS = 60_000, 1_800_000
 EPOCHS = 16  # half-lives in the tile of a decayed sum
 _NAN = math.nan
-_PACK = {width: struct.Struct(f"<{width}d").pack for width in (3, 4, 8)}
 
-Place: TypeAlias = tuple[str, str, str, int, int]  # group, owner, member, size, start
+Key: TypeAlias = tuple[str, str, str]  # group, owner, member
+Place: TypeAlias = tuple[str, str, str, int, int]  # key, size, start
 Click: TypeAlias = tuple[str, str, str, int]  # user, item, event id, time
 Cells: TypeAlias = list[float]
 
@@ -74,6 +75,8 @@ class BatchedLoop:
         self._seen: set[str] = set()
         self._tiles: dict[Place, Cells] = {}
         self._changed: dict[Place, Cells] = {}
+        self._layouts = {group.name: RecordLayout(group) for group in shipped(*FOUR).groups}
+        self._rows: dict[Key, dict[tuple[int, int], Row]] = defaultdict(dict)
         self._sessions: dict[str, list[tuple[int, str, int]]] = {}
         self._clicks: list[Click] = []
 
@@ -168,13 +171,19 @@ class BatchedLoop:
         self._grow(event, (CATEGORY, event.user_id, self._categories[event.item_id]), AFFINITY_MS, [5.0])
 
     def _write(self) -> None:
-        fields: dict[str, list[bytes]] = defaultdict(list)
-        for (group, owner, member, size, start), cells in self._changed.items():
-            fields[tiles_key(group, 1, owner)] += [pack_field(size, start, member), _PACK[len(cells)](*cells)]
+        touched: dict[Key, dict[tuple[int, int], Row]] = {}
+        for (group, owner, member, size, start), (n, as_of, *partials) in self._changed.items():
+            rows = touched[group, owner, member] = self._rows[group, owner, member]
+            row = self._layouts[group].row(size, start, n=int(n), as_of=int(as_of), partials=partials)
+            rows[size, start] = row
         pipe = self._redis.pipeline(transaction=False)
-        for key, pairs in fields.items():
-            pipe.execute_command("HSET", key, *pairs)
-            pipe.execute_command("EXPIRE", key, KEPT_S)
+        for (group, owner, member), rows in touched.items():
+            key, record = tiles_key(group, 1, owner), self._layouts[group].record(list(rows.values()))
+            if group in (ITEM, RECENTLY):
+                pipe.execute_command("SET", key, record, "EX", KEPT_S)
+            else:
+                pipe.execute_command("HSET", key, member, record)
+                pipe.execute_command("EXPIRE", key, KEPT_S)
         self._queue_clicks(pipe)
         pipe.execute()
         self._changed.clear()

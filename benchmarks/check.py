@@ -15,8 +15,9 @@ from lang.oracle import FeatureValue, Oracle
 from lang.pairs import PairJoin
 from lang.plan import Group, Key, Plan
 from lang.testing import agree
-from schemas.redis_keys import tiles_key, unpack_field
+from schemas.redis_keys import tiles_key
 from store.reader import FeatureReader, Values, Wanted
+from store.record import RecordLayout
 
 SAMPLED = 50  # keys of each group
 _TOUCHED = 200  # events of one item at most, where pairs are asked for: the oracle compares each with each
@@ -98,21 +99,23 @@ def totals_of_store(client: redis.Redis, plan: Plan, accepted: list[Event]) -> d
     """The same by the store: the sum of `n` over the finest tiles of every entity of the log."""
     totals: dict[str, int] = defaultdict(int)
     for group in plan.groups:
-        finest = {family.sizes_ms[0] for family in group.families}
-        for fields in _hashes(client, group, sorted({str(event[group.entity[0]]) for event in accepted})):
-            for field, value in fields.items():
-                size, _, _ = unpack_field(field)
-                if size in finest:
-                    totals[f"{group.name}/{size}"] += int(np.frombuffer(value, "<f8", 1)[0])
+        owners = sorted({str(event[group.entity[0]]) for event in accepted})
+        blocks = RecordLayout(group).blocks(list(_records(client, group, owners)))
+        for family, block in zip(group.families, blocks, strict=True):
+            finest = family.sizes_ms[0]
+            totals[f"{group.name}/{finest}"] += int(block.values[block.size_ms == finest, 0].sum())
     return dict(totals)
 
 
-def _hashes(client: redis.Redis, group: Group, owners: list[str]) -> Iterator[dict[bytes, bytes]]:
-    for first in range(0, len(owners), 500):
-        pipeline = client.pipeline(transaction=False)
-        for owner in owners[first : first + 500]:
-            pipeline.hgetall(tiles_key(group.name, group.version, owner))
-        yield from cast("list[dict[bytes, bytes]]", pipeline.execute())
+def _records(client: redis.Redis, group: Group, owners: list[str]) -> Iterator[bytes | None]:
+    keys = [tiles_key(group.name, group.version, owner) for owner in owners]
+    for first in range(0, len(keys), 500):
+        some = keys[first : first + 500]
+        if len(group.entity) == 1:
+            yield from cast("list[bytes | None]", client.mget(some))
+            continue
+        for key in some:
+            yield from cast("list[bytes]", client.hvals(key))
 
 
 def _by_owner(group: Group, accepted: list[Event]) -> dict[str, list[Event]]:

@@ -74,10 +74,12 @@ def merge(
     finished: dict[str, Floats] = {}
     for index, (family, block) in enumerate(zip(group.families, tiles, strict=True)):
         mine = [aggregate for aggregate in group.aggregates if aggregate.family == index]
+        ascending = _ascending(block)
+        age_ms = at[ascending.key] - ascending.start_ms  # (R,)
         for like in dict.fromkeys(_window(aggregate) for aggregate in mine):
             alike = [aggregate for aggregate in mine if _window(aggregate) == like]
-            ends = [at - step * like.span_ms for step in range(like.windows)]
-            windows = [_merge_window(family, alike, block, end, as_of) for end in ends]
+            rows = [_chosen(ascending, age_ms, like, step) for step in range(like.windows)]
+            windows = [_merge_window(family, alike, each, as_of) for each in rows]
             for aggregate in alike:
                 finish = TILE_AGGREGATES[aggregate.function].finish
                 finished[aggregate.name] = finish(
@@ -129,27 +131,45 @@ def _window(aggregate: Aggregate) -> _Window:
     return _Window(aggregate.tile_ms, aggregate.span_ms, aggregate.half_life_ms, aggregate.windows)
 
 
-def _merge_window(family: Family, alike: list[Aggregate], block: TileBlock, at: Ints, as_of: Ints) -> dict[int, Floats]:
+class _Chosen(Struct, frozen=True):
+    """The rows of one window: keys, ages at its end and values; `runs` are the places where the key changes."""
+
+    key: Ints
+    age_ms: Ints
+    values: Floats
+    runs: NDArray[np.intp]
+
+
+def _ascending(block: TileBlock) -> TileBlock:
+    if np.all(block.key[1:] >= block.key[:-1]):
+        return block
+    order = np.argsort(block.key, kind="stable")
+    return TileBlock(block.key[order], block.size_ms[order], block.start_ms[order], block.values[order])
+
+
+def _chosen(block: TileBlock, age_ms: Ints, window: _Window, step: int) -> _Chosen:
+    """The rows of the window that ends `step` windows ago."""
+    ended_ms = step * window.span_ms
+    counted = (block.size_ms == window.tile_ms) & (age_ms >= ended_ms) & (age_ms < ended_ms + window.span_ms)
+    places = np.flatnonzero(counted)
+    key, values = block.key.take(places), block.values.take(places, axis=0)
+    return _Chosen(key, age_ms.take(places) - ended_ms, values, np.flatnonzero(np.diff(key, prepend=-1)))
+
+
+def _merge_window(family: Family, alike: list[Aggregate], rows: _Chosen, as_of: Ints) -> dict[int, Floats]:
     """The partials of aggregates with one window, each (K,), NaN for no row; raises `as_of` in place."""
     places = sorted({place for aggregate in alike for place in aggregate.partials})
-    merged = np.full((len(at), len(places)), np.nan)
-    window = _window(alike[0])
-    now = at[block.key]  # (R,)
-    counted = (block.size_ms == window.tile_ms) & (block.start_ms <= now) & (block.start_ms > now - window.span_ms)
-    chosen = np.flatnonzero(counted)
-    if len(chosen):
-        chosen = chosen[np.argsort(block.key[chosen], kind="stable")]
-        key = block.key[chosen]
-        runs = np.flatnonzero(np.diff(key, prepend=-1))
-        present = key[runs]  # (runs,)
-        cells = block.values[chosen]  # (chosen, 2 + P)
-        newest = np.maximum.reduceat(cells[:, 1], runs).astype(np.int64)
+    merged = np.full((len(as_of), len(places)), np.nan)
+    if len(rows.key):
+        present = rows.key[rows.runs]  # (runs,)
+        newest = np.maximum.reduceat(rows.values[:, 1], rows.runs).astype(np.int64)
         as_of[present] = np.maximum(as_of[present], newest)
-        wanted = cells[:, [HEADER_CELLS + place for place in places]]
-        if window.half_life_ms:
-            wanted = wanted * np.exp2((block.start_ms[chosen] - now[chosen]) / window.half_life_ms)[:, None]
+        half_life_ms = alike[0].half_life_ms
+        left = np.exp2(-rows.age_ms / half_life_ms)[:, None] if half_life_ms else None  # (R, 1)
         for rule, columns in _rules(family, places):
-            merged[present[:, None], columns] = rule.reduce(wanted[:, columns], runs)
+            cells = rows.values.take(HEADER_CELLS + np.array(places)[columns], axis=1)  # (R, C)
+            decayed = cells if left is None else cells * left
+            merged[present[:, None], columns] = rule.reduce(decayed, rows.runs)
     return {place: merged[:, index] for index, place in enumerate(places)}
 
 

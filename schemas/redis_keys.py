@@ -1,15 +1,10 @@
-"""Names of Redis keys and the packing of what they hold."""
-
-import struct
+"""Names of Redis keys and the packing of ZSET members; what a record of tiles holds is said in `store/record.py`."""
 
 MEMBER_SEPARATOR = "\x1f"
 
-_FIELD = struct.Struct("<IQ")  # size in s, start in ms
-FIELD_BYTES = _FIELD.size
-
 
 def tiles_key(group: str, version: int, entity: str) -> str:
-    """Key of the HASH with one entity's tiles; the braces keep an entity's keys on one cluster slot."""
+    """Key of one entity's tiles; the braces keep an entity's keys on one cluster slot."""
     return f"f:{{{entity}}}:{group}@{version}"
 
 
@@ -26,21 +21,6 @@ def owner_of(key: bytes) -> str:
 def sequence_key(group: str, version: int, entity: str, sequence: str) -> str:
     """Key of the ZSET with one entity's sequence."""
     return f"s:{{{entity}}}:{group}@{version}:{sequence}"
-
-
-def pack_field(size_ms: int, start_ms: int, member: str = "") -> bytes:
-    """Name of a tile within its entity.
-
-    >>> unpack_field(pack_field(60_000, 1_700_000_040_000, "shoes"))
-    (60000, 1700000040000, 'shoes')
-    """
-    return _FIELD.pack(size_ms // 1000, start_ms) + member.encode()
-
-
-def unpack_field(field: bytes) -> tuple[int, int, str]:
-    """(size_ms, start_ms, member) of a tile's name."""
-    size_s, start_ms = _FIELD.unpack_from(field)
-    return size_s * 1000, start_ms, field[FIELD_BYTES:].decode()
 
 
 def pack_member(event_id: str, payload: str) -> bytes:

@@ -46,7 +46,7 @@ class Followers:
         """Followers of all `items` by one version of the group, strengths summed; at most one round trip.
 
         Raises:
-            redis.RedisError: the store did not answer.
+            StoreError: the store did not answer.
         """
         looked = ((item, self._held.get((group.version, item))) for item in items)
         known = {item: held for item, held in looked if held and _is_fresh(held, at_ms)}

@@ -51,7 +51,7 @@ class Sweep:
         """Columns [N, K] of the catalogue's items at one moment; None when told to stop.
 
         Raises:
-            redis.RedisError: the store did not answer.
+            StoreError: the store did not answer.
         """
         values = columns.blank(len(catalogue))
         owners = sum(len(catalogue.owners(part.by)[0]) for part in parts)

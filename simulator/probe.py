@@ -83,7 +83,7 @@ class Probe:
         while not self._stop.wait(_EACH_S):
             try:
                 self._feature(number)
-            except (httpx.HTTPError, StoreError):
+            except (httpx.HTTPError, *StoreError):
                 self.lost += 1
             number += 1
 

@@ -1,6 +1,5 @@
 """Records of the feature topics as writes to Redis."""
 
-import struct
 from collections.abc import Mapping
 from math import nan
 from typing import Any
@@ -8,17 +7,18 @@ from typing import Any
 from msgspec import Struct
 
 from lang.avro import TopicContracts, sequence_contracts, tile_contracts
-from lang.plan import HEADER_CELLS, Group
+from lang.plan import Group
 from lang.rows import kept, once
-from schemas.redis_keys import MEMBER_SEPARATOR, pack_field, pack_member, sequence_key, tiles_key
+from schemas.redis_keys import MEMBER_SEPARATOR, pack_member, sequence_key, tiles_key
+from store.record import RecordLayout, Row
 
 
 class TileWrite(Struct, frozen=True):
-    """One tile: its hash, its field, its packed value, when it was last true, and when its span ends (ms)."""
+    """One tile: its key, its member where the group has more key columns, its row, when it was last true, its end."""
 
     key: str
-    field: bytes
-    value: bytes
+    member: str | None
+    row: Row
     as_of: int
     ends_at: int
 
@@ -45,9 +45,7 @@ class TileDecoder:
             for family in group.families
             for size in family.sizes_ms
         }
-        self._pack = {
-            size: struct.Struct(f"<{HEADER_CELLS + len(columns)}d").pack for size, columns in self._columns.items()
-        }
+        self._layout = RecordLayout(group)
 
     def decode(self, payload: bytes) -> TileWrite:
         """The write that a tile record asks for.
@@ -56,14 +54,14 @@ class TileDecoder:
             KeyError: the tile's size is none of the group's: another version wrote to this topic.
         """
         tile = self._contracts.value.decode(payload)
-        size, start = tile["size_ms"], tile["start_ms"]
-        partials = (_number(tile[column]) for column in self._columns[size])
+        size, start, as_of = tile["size_ms"], tile["start_ms"], tile["as_of"]
+        partials = [_number(tile[column]) for column in self._columns[size]]
         owner, member = entity_of(self.group, tile)
         return TileWrite(
             tiles_key(self.group.name, self.group.version, owner),
-            pack_field(size, start, member),
-            self._pack[size](tile["n"], tile["as_of"], *partials),
-            tile["as_of"],
+            member,
+            self._layout.row(size, start, n=tile["n"], as_of=as_of, partials=partials),
+            as_of,
             start + size,
         )
 
@@ -92,10 +90,10 @@ class SequenceDecoder:
         )
 
 
-def entity_of(group: Group, record: Mapping[str, Any]) -> tuple[str, str]:
-    """(owner, member): the first key column, which names the Redis key, and the others, joined."""
+def entity_of(group: Group, record: Mapping[str, Any]) -> tuple[str, str | None]:
+    """(owner, member): the first key column, which names the Redis key, and the others, joined, None of none."""
     owner, *others = (str(record[column]) for column in group.entity)
-    return owner, MEMBER_SEPARATOR.join(others)
+    return owner, MEMBER_SEPARATOR.join(others) if others else None
 
 
 def _number(value: float | None) -> float:

@@ -1,22 +1,26 @@
 # pyright: reportUnknownMemberType=false
 """The reader: Redis → finished feature values at a time, one round trip for any number of groups and keys.
 
-Axes: K keys, R tiles or rows.
+Axes: K keys, R rows.
 """
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from typing import Literal, Protocol, TypeAlias, cast
 
 import numpy as np
-import redis
 from msgspec import Struct
+from numpy.typing import NDArray
 
-from lang.merge import Ints, Merged, SequenceBlock, TileBlock, merge, rank, without_last
-from lang.plan import EVERYTHING, HEADER_CELLS, Group
-from schemas.redis_keys import MEMBER_SEPARATOR, sequence_key, tiles_key, unpack_field, unpack_member
+from lang.merge import Ints, Merged, SequenceBlock, merge, rank, without_last
+from lang.plan import EVERYTHING, Group, Key
+from schemas.redis_keys import MEMBER_SEPARATOR, sequence_key, tiles_key, unpack_member
+from store.connect import Client, Pipeline, StoreError, together
+from store.record import RecordLayout
+
+__all__ = ["FeatureReader", "Status", "StoreError", "Values", "Wanted"]
 
 Status: TypeAlias = Literal["ok", "default", "stale", "missing"]
-_Tiles: TypeAlias = dict[bytes, bytes]
 _Rows: TypeAlias = list[tuple[bytes, float]]
 
 
@@ -40,20 +44,11 @@ class Values(Struct, frozen=True):
     """
 
     group: Group
-    keys: list[tuple[str, ...]]
+    keys: list[Key]
     owner: Ints
     merged: Merged
     rollups: dict[str, list[list[tuple[str, float]]]]
     status: list[Status]
-
-
-class _Columns(Struct, frozen=True):
-    """The tiles of one family as they are collected."""
-
-    key: list[int]
-    size_ms: list[int]
-    start_ms: list[int]
-    value: list[bytes]
 
 
 class Reads(Protocol):
@@ -64,44 +59,79 @@ class Reads(Protocol):
         ...
 
 
-StoreError = redis.RedisError
-"""What a reader raises when the store does not answer."""
+class _Found(Struct, frozen=True):
+    """What the store holds of the owners asked for: K keys, the place of each one's owner, their records."""
+
+    keys: list[Key]
+    owner: list[int]
+    records: list[bytes | None]
 
 
 class FeatureReader:
     """Reads the versions that the plan names."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
 
     def read(self, wanted: Many[Wanted], *, at_ms: int) -> list[Values]:
         """Values at `at_ms`, in the order asked for.
 
         Raises:
-            redis.RedisError: the store did not answer.
+            StoreError: the store did not answer.
         """
         pipeline = self._client.pipeline(transaction=False)
-        wanted = [_with_everything(each) for each in wanted]
-        for each in wanted:
-            group = each.group
-            for owner in each.owners:
-                if group.families:
-                    pipeline.hgetall(tiles_key(group.name, group.version, owner))
-                for sequence in group.sequences:
-                    key = sequence_key(group.name, group.version, owner, sequence.name)
-                    newest_first = sequence.function != "first"
-                    pipeline.zrange(key, 0, sequence.limit - 1, desc=newest_first, withscores=True)
+        asked = [_with_everything(each) for each in wanted]
+        for each in asked:
+            self._ask(pipeline, each)
         replies = iter(cast("list[object]", pipeline.execute()))
-        found: list[Values] = []
-        for each in wanted:
-            tiles: list[_Tiles] = []
-            rows: list[list[_Rows]] = [[] for _ in each.group.sequences]
-            for _ in each.owners:
-                tiles.append(cast(_Tiles, next(replies)) if each.group.families else {})
-                for place in rows:
-                    place.append(cast(_Rows, next(replies)))
-            values = finish(each, tiles, rows, at_ms=at_ms)
-            found.append(_without_everything(values) if each.group.over_all else values)
+        return [_without_everything(self._finish(each, replies, at_ms)) for each in asked]
+
+    def _ask(self, pipeline: Pipeline, wanted: Wanted) -> None:
+        group = wanted.group
+        keys = [tiles_key(group.name, group.version, owner) for owner in wanted.owners] if group.families else []
+        if len(group.entity) == 1:
+            for some in together(self._client, keys):
+                pipeline.execute_command("MGET", *some)
+        else:
+            for key in keys:
+                pipeline.hgetall(key)
+        for sequence in group.sequences:
+            newest_first = sequence.function != "first"
+            for owner in wanted.owners:
+                key = sequence_key(group.name, group.version, owner, sequence.name)
+                pipeline.zrange(key, 0, sequence.limit - 1, desc=newest_first, withscores=True)
+
+    def _finish(self, wanted: Wanted, replies: Iterator[object], at_ms: int) -> Values:
+        """The replies to what `_ask` asked, as values."""
+        group, owners = wanted.group, wanted.owners
+        found = self._records(wanted, replies)
+        rows = [[cast(_Rows, next(replies)) for _ in owners] for _ in group.sequences]
+        sequences = [_sequence_block(lists) for lists in rows]
+        merged = merge(group, RecordLayout(group).blocks(found.records), sequences, keys=len(found.keys), at_ms=at_ms)
+        owner = np.array(found.owner, dtype=np.int64)
+        members = [MEMBER_SEPARATOR.join(key[1:]) for key in found.keys]
+        rollups = {
+            rollup.name: rank(rollup, merged, owner=owner, members=members, owners=len(owners))
+            for rollup in group.rollups
+        }
+        present = merged.as_of > 0
+        for block in sequences:
+            present[block.key] = True
+        return Values(group, found.keys, owner, merged, rollups, _statuses(group, present, at_ms - merged.as_of))
+
+    def _records(self, wanted: Wanted, replies: Iterator[object]) -> _Found:
+        owners, records = wanted.owners, list[bytes | None]()
+        if len(wanted.group.entity) == 1:
+            while wanted.group.families and len(records) < len(owners):
+                records += cast("list[bytes | None]", next(replies))
+            keys: list[Key] = [(owner,) for owner in owners]
+            return _Found(keys, list(range(len(owners))), records or [None] * len(owners))
+        found = _Found([], [], [])
+        for place, owner in enumerate(owners if wanted.group.families else ()):
+            members = cast("dict[bytes, bytes]", next(replies))
+            found.keys.extend((owner, *member.decode().split(MEMBER_SEPARATOR)) for member in members)
+            found.owner.extend([place] * len(members))
+            found.records.extend(members.values())
         return found
 
 
@@ -111,76 +141,20 @@ def _with_everything(wanted: Wanted) -> Wanted:
 
 
 def _without_everything(values: Values) -> Values:
-    """What was asked for: one key column, no rollup (see `lang.plan_group`), so all but the last."""
+    """What was asked for; a group that compares has one key column and no rollup (see `lang.plan_group`)."""
+    if not values.group.over_all:
+        return values
     merged = without_last(values.merged)
     return Values(values.group, values.keys[:-1], values.owner[:-1], merged, values.rollups, values.status[:-1])
 
 
-def finish(wanted: Wanted, tiles: list[_Tiles], rows: list[list[_Rows]], *, at_ms: int) -> Values:
-    """Raw replies to values: `tiles` one hash an owner, `rows` for each sequence one list an owner."""
-    group = wanted.group
-    keys, owner, blocks = _blocks(group, wanted.owners, tiles)
-    sequences = [_sequence_block(lists) for lists in rows]
-    merged = merge(group, blocks, sequences, keys=len(keys), at_ms=at_ms)
-    members = [MEMBER_SEPARATOR.join(key[1:]) for key in keys]
-    rollups = {
-        rollup.name: rank(rollup, merged, owner=owner, members=members, owners=len(wanted.owners))
-        for rollup in group.rollups
-    }
-    present = merged.as_of > 0
-    for block in sequences:
-        present[block.key] = True
-    status: list[Status] = [
-        _status(group, bool(there), at_ms - int(as_of)) for there, as_of in zip(present, merged.as_of, strict=True)
-    ]
-    return Values(group, keys, owner, merged, rollups, status)
-
-
-def _status(group: Group, present: bool, age_ms: int) -> Status:
-    if not present:
-        return "default" if group.on_missing == "zero" else "missing"
-    return "stale" if group.stale_after_ms is not None and age_ms > group.stale_after_ms else "ok"
-
-
-def _blocks(
-    group: Group, owners: list[str], tiles: list[_Tiles]
-) -> tuple[list[tuple[str, ...]], Ints, list[TileBlock]]:
-    """(keys, owner of each key, one block of tiles a family)."""
-    single = len(group.entity) == 1
-    keys: list[tuple[str, ...]] = [(owner,) for owner in owners] if single else []
-    owner_of: list[int] = list(range(len(owners))) if single else []
-    family_of = {size: index for index, family in enumerate(group.families) for size in family.sizes_ms}
-    cells = [_Columns([], [], [], []) for _ in group.families]
-    for place, fields in enumerate(tiles):
-        known: dict[str, int] = {}
-        for field, value in fields.items():
-            size, start, member = unpack_field(field)
-            family = family_of.get(size)
-            if family is None:
-                continue
-            if single:
-                key = place
-            elif (key := known.get(member, -1)) < 0:
-                key = known[member] = len(keys)
-                keys.append((owners[place], *member.split(MEMBER_SEPARATOR)))
-                owner_of.append(place)
-            columns = cells[family]
-            columns.key.append(key)
-            columns.size_ms.append(size)
-            columns.start_ms.append(start)
-            columns.value.append(value)
-    return keys, np.array(owner_of, dtype=np.int64), [_tile_block(group, i, columns) for i, columns in enumerate(cells)]
-
-
-def _tile_block(group: Group, family: int, columns: _Columns) -> TileBlock:
-    width = HEADER_CELLS + len(group.families[family].partials)
-    values = np.frombuffer(b"".join(columns.value), dtype="<f8").reshape(len(columns.value), width)  # (R, 2 + P)
-    return TileBlock(
-        np.array(columns.key, dtype=np.int64),
-        np.array(columns.size_ms, dtype=np.int64),
-        np.array(columns.start_ms, dtype=np.int64),
-        values,
-    )
+def _statuses(group: Group, present: NDArray[np.bool_], age_ms: Ints) -> list[Status]:
+    """The status of each of K keys."""
+    absent: Status = "default" if group.on_missing == "zero" else "missing"
+    stale_after_ms = group.stale_after_ms
+    late = age_ms > stale_after_ms if stale_after_ms is not None else np.zeros_like(present)
+    found: list[tuple[bool, bool]] = list(zip(present.tolist(), late.tolist(), strict=True))
+    return [("stale" if old else "ok") if there else absent for there, old in found]
 
 
 def _sequence_block(lists: list[_Rows]) -> SequenceBlock:

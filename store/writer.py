@@ -1,31 +1,53 @@
 # pyright: reportUnknownMemberType=false
 """Writes to Redis: idempotent, and never back in time."""
 
+import hashlib
+import struct
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import redis
 from msgspec import Struct
+from redis.exceptions import NoScriptError
 
 from lang.plan import Group
+from store.connect import Client, Pipeline
 from store.decode import SequenceWrite, TileWrite
+from store.record import RecordLayout
 
-if TYPE_CHECKING:
-    from redis.client import Pipeline
-
-_SCRIPT = (Path(__file__).parent / "write_tiles.lua").read_text()
+_HERE = Path(__file__).parent
+MERGE = (_HERE / "merge.lua").read_text()
 _JITTER_SHARE = 16  # keys that were written together expire over a sixteenth of their life, not at once
 
 
+class _Script(Struct, frozen=True):
+    text: str
+    sha: str
+
+
+def _script(name: str) -> _Script:
+    text = MERGE + (_HERE / f"{name}.lua").read_text()
+    return _Script(text, hashlib.sha1(text.encode()).hexdigest())
+
+
+_RECORD, _MEMBERS = _script("write_record"), _script("write_members")
+
+
 class Spans(Struct, frozen=True):
-    """How long a group's tiles are kept: `retain_ms`, for each tile size `kept_ms`, and a hash's usual most fields."""
+    """How long a group's tiles are kept: `retain_ms`, and (size, kept for) of each size in the order of its records.
+
+    `strides` are the bytes of a row of each family, packed.
+    """
 
     retain_ms: int
-    kept_ms: dict[int, int]
-    usual_fields: int
+    kept_ms: tuple[tuple[int, int], ...]
+    strides: bytes
+
+    def oldest_slots(self, clock: int) -> bytes:
+        """The oldest slot of each size that is kept when the log clock shows `clock`, packed."""
+        slots = [max((clock - kept) // size + 1, 0) for size, kept in self.kept_ms]
+        return struct.pack(f"<{len(slots)}I", *slots)
 
 
 def spans_of(group: Group) -> Spans:
@@ -37,16 +59,31 @@ def spans_of(group: Group) -> Spans:
     for aggregate in group.aggregates:
         span_ms[aggregate.tile_ms] = max(span_ms.get(aggregate.tile_ms, 0), aggregate.reach_ms)
     back_ms = group.retain_ms - max(span_ms.values(), default=group.retain_ms)
-    kept_ms = {size: span + back_ms for size, span in span_ms.items()}
-    return Spans(group.retain_ms, kept_ms, 2 * sum(kept // size + 1 for size, kept in kept_ms.items()))
+    layout = RecordLayout(group)
+    kept_ms = tuple((size, span_ms[size] + back_ms) for size in layout.sizes_ms)
+    return Spans(group.retain_ms, kept_ms, struct.pack(f"<{len(layout.strides)}I", *layout.strides))
+
+
+class _Batch:
+    """The tiles of one key that are written together: for each member the rows of each family."""
+
+    def __init__(self, spans: Spans) -> None:
+        self.spans = spans
+        self.ends_at = 0
+        self.rows: dict[str | None, list[bytes]] = {}
+
+    def add(self, tile: TileWrite) -> None:
+        if tile.member not in self.rows:
+            self.rows[tile.member] = [b""] * (len(self.spans.strides) // 4)
+        self.rows[tile.member][tile.row.family] += tile.row.bytes
+        self.ends_at = max(self.ends_at, tile.ends_at)
 
 
 class Writer:
     """Applies batches of writes; a batch is one round trip."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._script = client.register_script(_SCRIPT)
 
     def write(
         self, tiles: Iterable[tuple[Spans, TileWrite]], sequences: Iterable[tuple[Spans, SequenceWrite]], *, clock: int
@@ -54,51 +91,55 @@ class Writer:
         """Write a batch.
 
         Args:
-            tiles: each with the spans of its group; of two with one field the later one wins if its n is not smaller.
+            tiles: each with the spans of its group; of two of one tile the later one wins if its n is not smaller.
             sequences: each with the spans of its group.
             clock: the log clock, ms: expiry counts from it, so that a replayed old log is kept as long as a live one.
 
         Raises:
-            redis.RedisError: nothing, or a part, was written; writing the batch again mends it.
+            StoreError: nothing, or a part, was written; writing the batch again mends it.
         """
+        batches: dict[str, _Batch] = {}
+        for spans, tile in tiles:
+            if tile.key not in batches:
+                batches[tile.key] = _Batch(spans)
+            batches[tile.key].add(tile)
+        rows = list(sequences)
+        try:
+            self._execute(batches, rows, clock)
+        except NoScriptError:  # a server that is new here
+            for script in (_RECORD, _MEMBERS):
+                self._client.script_load(script.text)
+            self._execute(batches, rows, clock)
+
+    def _execute(self, batches: dict[str, _Batch], sequences: list[tuple[Spans, SequenceWrite]], clock: int) -> None:
         pipeline = self._client.pipeline(transaction=False)
-        by_key: dict[str, list[TileWrite]] = defaultdict(list)
-        spans: dict[str, Spans] = {}
-        for span, tile in tiles:
-            by_key[tile.key].append(tile)
-            spans[tile.key] = span
-        for key, writes in by_key.items():
-            self._queue_tiles(pipeline, key, writes, spans[key], clock)
-        self._queue_sequences(pipeline, sequences, clock)
+        for key, batch in batches.items():
+            life_ms = _life_ms(key, batch.ends_at + batch.spans.retain_ms - clock)
+            told: list[str | bytes | int] = [life_ms, batch.spans.strides, batch.spans.oldest_slots(clock)]
+            if None in batch.rows:
+                pipeline.execute_command("EVALSHA", _RECORD.sha, 1, key, *told, *batch.rows[None])
+                continue
+            for member, rows in batch.rows.items():
+                told += [member or "", *rows]
+            pipeline.execute_command("EVALSHA", _MEMBERS.sha, 1, key, *told)
+        _queue_sequences(pipeline, sequences, clock)
         pipeline.execute()
 
-    def _queue_tiles(self, pipeline: "Pipeline", key: str, writes: list[TileWrite], spans: Spans, clock: int) -> None:
-        ends_at = max(tile.ends_at for tile in writes)
-        expired: list[int] = []
-        for size, kept in spans.kept_ms.items():
-            expired += [size // 1000, clock - kept]
-        pairs: list[bytes] = []
-        for tile in writes:
-            pairs += [tile.field, tile.value]
-        life = _life_ms(key, ends_at + spans.retain_ms - clock)
-        self._script(keys=[key], args=[life, spans.usual_fields, len(spans.kept_ms), *expired, *pairs], client=pipeline)
 
-    def _queue_sequences(
-        self, pipeline: "Pipeline", sequences: Iterable[tuple[Spans, SequenceWrite]], clock: int
-    ) -> None:
-        rows: dict[str, dict[bytes, int]] = defaultdict(dict)
-        last: dict[str, SequenceWrite] = {}
-        ends_at: dict[str, int] = defaultdict(int)
-        for span, row in sequences:
-            members = rows[row.key]
-            members[row.member] = max(members.get(row.member, 0), row.occurred_at)
-            ends_at[row.key] = max(ends_at[row.key], row.occurred_at + span.retain_ms)
-            last[row.key] = row
-        for key, members in rows.items():
-            pipeline.zadd(key, members, gt=True)  # a value seen again moves forward, never back
-            excess = (last[key].limit, -1) if last[key].oldest else (0, -(last[key].limit + 1))
-            pipeline.zremrangebyrank(key, *excess)
-            pipeline.pexpire(key, _life_ms(key, ends_at[key] - clock))
+def _queue_sequences(pipeline: Pipeline, sequences: Iterable[tuple[Spans, SequenceWrite]], clock: int) -> None:
+    rows: dict[str, dict[bytes, int]] = defaultdict(dict)
+    last: dict[str, SequenceWrite] = {}
+    ends_at: dict[str, int] = defaultdict(int)
+    for span, row in sequences:
+        members = rows[row.key]
+        members[row.member] = max(members.get(row.member, 0), row.occurred_at)
+        ends_at[row.key] = max(ends_at[row.key], row.occurred_at + span.retain_ms)
+        last[row.key] = row
+    for key, members in rows.items():
+        pipeline.zadd(key, members, gt=True)  # a value seen again moves forward, never back
+        excess = (last[key].limit, -1) if last[key].oldest else (0, -(last[key].limit + 1))
+        pipeline.zremrangebyrank(key, *excess)
+        pipeline.pexpire(key, _life_ms(key, ends_at[key] - clock))
 
 
 def _life_ms(key: str, life_ms: int) -> int:

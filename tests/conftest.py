@@ -1,12 +1,13 @@
-"""One local stack for all tests that need it: real Kafka, Flink and Redis on ports and in a folder of their own."""
+"""What tests share: a redis-server, and a local stack of real Kafka, Flink and Redis, on ports of their own."""
 
 import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from headrace import stack
+from headrace import redis_server, stack
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Layout, Pace
+from store.connect import Client, connect
 from tests.line import Line
 
 TEST_PACE = Pace(
@@ -30,3 +31,19 @@ def line() -> Iterator[Line]:
         yield Line(layout, endpoints)
         stack.stop(layout)
     shutil.rmtree(layout.home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """One redis-server for all tests that need nothing else."""
+    with redis_server.running(tmp_path_factory.mktemp("redis")) as port:
+        client = connect(f"redis://127.0.0.1:{port}")
+        yield client
+        client.close()
+
+
+@pytest.fixture
+def client(server: Client) -> Client:
+    """An empty store."""
+    server.flushall()
+    return server

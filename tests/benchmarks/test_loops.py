@@ -1,11 +1,9 @@
 """Both Python loops tell of a small log what the oracle tells, on a real Redis."""
 
 import random
-from collections.abc import Iterator
+import time
 
 import msgspec
-import pytest
-import redis
 
 from benchmarks import check
 from benchmarks.batched_loop import BatchedLoop
@@ -13,31 +11,18 @@ from benchmarks.bed import FOUR, shipped
 from benchmarks.log import Log, Scale, make_log
 from benchmarks.usual_loop import UsualLoop, UsualReader
 from lang.plan import Group, Key
-from tests.line import Line
-
-pytestmark = pytest.mark.stack
-_DATABASE = 3  # the line itself writes to 0
+from store.connect import Client
 
 
-@pytest.fixture
-def store(line: Line) -> Iterator[redis.Redis]:
-    """An empty Redis database."""
-    client = redis.Redis(port=line.endpoints.redis, db=_DATABASE)
-    client.flushdb()
-    yield client
-    client.flushdb()
-    client.close()
-
-
-def small_log(line: Line) -> Log:
-    log = make_log(Scale(events=4_000, users=60, items=80), tag="t", seed=5, end_ms=line.now())
+def small_log() -> Log:
+    log = make_log(Scale(events=4_000, users=60, items=80), tag="t", seed=5, end_ms=time.time_ns() // 1_000_000)
     random.Random(5).shuffle(log.events)
     return log
 
 
-def test_usual_loop(line: Line, store: redis.Redis) -> None:
-    log, plan, reader = small_log(line), shipped(*FOUR), UsualReader(store)
-    loop = UsualLoop(store, log.categories)
+def test_usual_loop(client: Client) -> None:
+    log, plan, reader = small_log(), shipped(*FOUR), UsualReader(client)
+    loop = UsualLoop(client, log.categories)
     for _, payload in log.event_records():
         loop.handle(msgspec.json.decode(payload))
 
@@ -47,13 +32,13 @@ def test_usual_loop(line: Line, store: redis.Redis) -> None:
     assert check.differences(check.sample(plan, log, log.accepted(), seed=1), read, ratio=1e-6) == []
 
 
-def test_batched_loop(line: Line, store: redis.Redis) -> None:
-    log, plan = small_log(line), shipped(*FOUR)
-    loop = BatchedLoop(store, log.categories)
+def test_batched_loop(client: Client) -> None:
+    log, plan = small_log(), shipped(*FOUR)
+    loop = BatchedLoop(client, log.categories)
     payloads = [payload for _, payload in log.event_records()]
     for first in range(0, len(payloads), 700):
         loop.handle(payloads[first : first + 700])
-    read = check.read_store(store, at_ms=log.end_ms)
+    read = check.read_store(client, at_ms=log.end_ms)
     accepted = log.accepted()
     assert check.differences(check.sample(plan, log, accepted, seed=1), read, ratio=1e-6) == []
-    assert check.totals_of_store(store, plan, accepted) == check.totals_of_log(plan, accepted)
+    assert check.totals_of_store(client, plan, accepted) == check.totals_of_log(plan, accepted)

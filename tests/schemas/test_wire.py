@@ -15,7 +15,7 @@ from schemas.catalogue import ITEM
 from schemas.control import CONTROL
 from schemas.dead import DEAD
 from schemas.exposures import EXPOSURE
-from schemas.redis_keys import pack_field, pack_member, unpack_field, unpack_member
+from schemas.redis_keys import pack_member, unpack_member
 from schemas.samples import SAMPLE
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -78,9 +78,6 @@ def test_old_bytes_are_read_by_a_schema_with_one_more_field(name: str) -> None:
 
 
 def test_redis_names_are_as_they_were() -> None:
-    field = pack_field(60_000, 1_770_000_000_000, "shoes")
-    assert field.hex() == "3c00000000a4381c9c01000073686f6573"
-    assert unpack_field(field) == (60_000, 1_770_000_000_000, "shoes")
     member = pack_member("e1", "i1")
     assert member == b"e1\0i1"
     assert unpack_member(member) == ("e1", "i1")

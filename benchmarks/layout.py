@@ -1,0 +1,202 @@
+"""How an entity's tiles should lie in Redis: reads, bytes and writes of three layouts, in turns on one server.
+
+The contenders (benchmarks/shapes.py) hold the same items of fifty features (benchmarks/wide.py). A read ends in the
+arrays that `lang/merge.py` takes; before the clock runs, those of all contenders are held to be the same tiles.
+Writes come as the loader's do: a batch of events, each of which gives a newer value to one tile of every size.
+"""
+
+import argparse
+import gc
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import redis
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.machine import Machine, this_machine
+from benchmarks.shapes import FieldAFamily, FieldATile, OneRecord, Shape
+from benchmarks.turns import Times, in_turns
+from benchmarks.wide import Crowd, Item, crowd_of, decayed_group, wide_group
+from headrace import redis_server
+from headrace.errors import EnvironmentProblem
+from headrace.layout import REPOSITORY
+from lang.fold import TileRow
+
+RESULT = REPOSITORY / "benchmarks" / "results" / "layout.json"
+CROWDS: tuple[Crowd, ...] = ("usual", "busy")
+_ENTITIES = (1, 10, 100, 500)
+_EVENTS = 1_000  # a batch of the loader
+_FILL = 20_000
+_AT_MS = 1_800_000_000_000
+console = Console(stderr=True, highlight=False)
+
+
+class Spread(Struct, frozen=True):
+    """Of the entities of a crowd."""
+
+    median: int
+    most: int
+
+
+class Reads(Struct, frozen=True):
+    """Reads of so many entities, by contender."""
+
+    crowd: Crowd
+    entities: int
+    times: dict[str, Times]
+
+
+class Result(Struct, frozen=True):
+    """All that was measured; `bytes` by crowd and contender, `decayed_bytes` of 50 decayed values, by tiles held."""
+
+    machine: Machine
+    tiles: dict[Crowd, Spread]
+    bytes: dict[Crowd, dict[str, Spread]]
+    decayed_bytes: dict[int, int]
+    tiles_per_s: dict[str, int]
+    reads: list[Reads]
+
+
+def measure(*, items: int, rounds: int) -> Result:
+    """Run every contender on a server of this benchmark's own."""
+    machine, group = this_machine(), wide_group()
+    crowds = {crowd: crowd_of(group, crowd, items, at_ms=_AT_MS, seed=1) for crowd in CROWDS}
+    with tempfile.TemporaryDirectory() as folder, redis_server.running(Path(folder)) as port:
+        client = redis.Redis(port=port)
+        shapes: dict[str, Shape] = {
+            "field a tile": FieldATile(client, group),
+            "field a family": FieldAFamily(client, group),
+            "one record": OneRecord(client, group),
+        }
+        for crowd in crowds.values():
+            _fill(shapes, crowd)
+        gc.collect()
+        gc.freeze()  # the items' millions of objects are the benchmark's, no reader holds them
+        return Result(
+            machine=machine,
+            tiles={crowd: _spread([len(item.rows) for item in crowds[crowd]]) for crowd in CROWDS},
+            bytes={crowd: _bytes(client, shapes, crowds[crowd]) for crowd in CROWDS},
+            decayed_bytes=_decayed_bytes(client),
+            reads=[
+                _reads(shapes, crowd, crowds[crowd][:entities], rounds=rounds)
+                for crowd in CROWDS
+                for entities in _ENTITIES
+            ],
+            tiles_per_s=_writes(shapes, crowds["usual"], batches=rounds // 4),
+        )
+
+
+def _fill(shapes: Mapping[str, Shape], items: list[Item]) -> None:
+    rows = [row for item in items for row in item.rows]
+    for shape in shapes.values():
+        for first in range(0, len(rows), _FILL):
+            shape.write(rows[first : first + _FILL], clock=_AT_MS)
+    names = [item.name for item in items]
+    told = {name: _tiles(shape, names) for name, shape in shapes.items()}
+    if any(tiles != told["one record"] for tiles in told.values()):
+        message = f"the layouts {', '.join(told)} do not hold the same tiles: one of benchmarks/shapes.py is wrong"
+        raise EnvironmentProblem(message)
+
+
+def _tiles(shape: Shape, names: list[str]) -> set[tuple[float, ...]]:
+    """Every tile; NaN, which equals nothing, as text."""
+    return {
+        (family, key, size, start, *cells)
+        for family, block in enumerate(shape.read(names))
+        for key, size, start, cells in zip(
+            block.key.tolist(), block.size_ms.tolist(), block.start_ms.tolist(), _cells(block.values), strict=True
+        )
+    }
+
+
+def _cells(values: np.ndarray) -> list[list[float]]:
+    return np.nan_to_num(values, nan=-1.0).tolist()
+
+
+def _spread(values: list[int]) -> Spread:
+    return Spread(int(np.median(values)), max(values))
+
+
+def _bytes(client: redis.Redis, shapes: Mapping[str, Shape], items: list[Item]) -> dict[str, Spread]:
+    return {
+        name: _spread([int(client.memory_usage(shape.key(item.name)) or 0) for item in items])
+        for name, shape in shapes.items()
+    }
+
+
+def _decayed_bytes(client: redis.Redis) -> dict[int, int]:
+    """Of one entity with 50 decayed values: in the first epoch one tile, later two."""
+    group = decayed_group(50)
+    shape, (size_ms,) = OneRecord(client, group), group.families[0].sizes_ms
+    found: dict[int, int] = {}
+    for tiles in (1, 2):
+        start_ms = _AT_MS - _AT_MS % size_ms - (2 - tiles) * size_ms
+        shape.write([TileRow(("item",), size_ms, start_ms, (1.0, float(_AT_MS), *[0.5] * 50))], clock=_AT_MS)
+        found[tiles] = int(client.memory_usage(shape.key("item")) or 0)
+    return found
+
+
+def _reads(shapes: Mapping[str, Shape], crowd: Crowd, items: list[Item], *, rounds: int) -> Reads:
+    names = [item.name for item in items]
+    contenders = {name: lambda shape=shape: shape.read(names) for name, shape in shapes.items()}
+    return Reads(crowd, len(items), in_turns(contenders, rounds=rounds, seed=len(items)))
+
+
+def _writes(shapes: Mapping[str, Shape], items: list[Item], *, batches: int) -> dict[str, int]:
+    """Tiles a second, by the median batch; each batch goes to every contender before the next."""
+    rng = np.random.default_rng(2)
+    weights = np.array([len(item.rows) for item in items], dtype=np.float64)
+    took: dict[str, list[float]] = {name: [] for name in shapes}
+    for number in range(1, batches + 1):
+        chosen = rng.choice(len(items), _EVENTS, p=weights / weights.sum())
+        tiles = [_newer(row, number) for place in dict.fromkeys(chosen.tolist()) for row in _newest(items[place])]
+        for name, shape in shapes.items():
+            begun = time.perf_counter()
+            shape.write(tiles, clock=_AT_MS)
+            took[name].append(len(tiles) / (time.perf_counter() - begun))
+    return {name: round(float(np.median(rates))) for name, rates in took.items()}
+
+
+def _newest(item: Item) -> list[TileRow]:
+    """The newest tile of each size."""
+    return list({row.size_ms: row for row in item.rows}.values())
+
+
+def _newer(row: TileRow, events: int) -> TileRow:
+    return TileRow(row.key, row.size_ms, row.start_ms, (row.cells[0] + events, *row.cells[1:]))
+
+
+def _show(result: Result) -> None:
+    table = Table("entities", *next(iter(result.reads)).times, title="reads, p50 / p99 ms")
+    for reads in result.reads:
+        cells = [f"{times.p50_ms} / {times.p99_ms}" for times in reads.times.values()]
+        table.add_row(f"{reads.entities} {reads.crowd}", *cells)
+    for crowd, spreads in result.bytes.items():
+        table.add_row(f"bytes, {crowd}: median, most", *[f"{each.median}, {each.most}" for each in spreads.values()])
+    table.add_row("tiles written a second", *map(str, result.tiles_per_s.values()))
+    console.print(table)
+    console.print(f"50 decayed values: {result.decayed_bytes} bytes by tiles held")
+
+
+def main() -> None:
+    """`headrace bench layout`."""
+    parser = argparse.ArgumentParser(prog="headrace bench layout")
+    parser.add_argument("--items", type=int, default=600, help="of each crowd")
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--output", type=Path, default=RESULT)
+    chosen = parser.parse_args()
+    result = measure(items=chosen.items, rounds=chosen.rounds)
+    _show(result)
+    chosen.output.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    sys.stderr.write(f"written to {chosen.output}\n")
+
+
+if __name__ == "__main__":
+    main()

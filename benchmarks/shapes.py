@@ -1,0 +1,166 @@
+"""Three ways for an entity's tiles to lie in Redis, told and read alike."""
+
+import struct
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+import numpy as np
+import redis
+
+from lang.fold import TileRow
+from lang.merge import TileBlock
+from lang.plan import HEADER_CELLS, Group
+from schemas.redis_keys import tiles_key
+from store.decode import TileWrite
+from store.record import RecordLayout, Row
+from store.writer import MERGE, Writer, spans_of
+
+_LIFE_MS = 10**9
+
+
+class Shape(Protocol):
+    """One layout of one group."""
+
+    def key(self, owner: str) -> str:
+        """Where an entity lies."""
+        ...
+
+    def write(self, tiles: Sequence[TileRow], *, clock: int) -> None:
+        """Write tiles in one round trip; a smaller n never replaces a larger one."""
+        ...
+
+    def read(self, owners: Sequence[str]) -> list[TileBlock]:
+        """One block of tiles a family, in one round trip."""
+        ...
+
+
+class FieldATile:
+    """A HASH, field = size and start, value = n, as_of and partials as f64: the layout of docs/adr/0004."""
+
+    _SCRIPT = """
+    for i = 2, #ARGV, 2 do
+      local stored = redis.call('HGET', KEYS[1], ARGV[i])
+      if not stored or struct.unpack('<d', stored) <= struct.unpack('<d', ARGV[i + 1]) then
+        redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+      end
+    end
+    if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+    """
+
+    def __init__(self, client: redis.Redis, group: Group) -> None:
+        self._client, self._group = client, group
+        self._script = client.register_script(self._SCRIPT)
+        self._field = struct.Struct("<IQ")
+
+    def key(self, owner: str) -> str:
+        """Where an entity lies."""
+        return f"tile:{{{owner}}}"
+
+    def write(self, tiles: Sequence[TileRow], *, clock: int) -> None:
+        """Expired tiles are left: to find them is work the others do as they write."""
+        del clock
+        pairs: dict[str, list[bytes]] = defaultdict(list)
+        for tile in tiles:
+            field = self._field.pack(tile.size_ms // 1000, tile.start_ms)
+            pairs[tile.key[0]] += [field, struct.pack(f"<{len(tile.cells)}d", *tile.cells)]
+        pipeline = self._client.pipeline(transaction=False)
+        for owner, each in pairs.items():
+            self._script(keys=[self.key(owner)], args=[_LIFE_MS, *each], client=pipeline)
+        pipeline.execute()
+
+    def read(self, owners: Sequence[str]) -> list[TileBlock]:
+        """A step for each tile."""
+        pipeline = self._client.pipeline(transaction=False)
+        for owner in owners:
+            pipeline.hgetall(self.key(owner))
+        places: list[list[tuple[int, int, int]]] = [[] for _ in self._group.families]
+        values: list[list[bytes]] = [[] for _ in self._group.families]
+        family_of = {size: self._group.family_of(size) for each in self._group.families for size in each.sizes_ms}
+        for place, fields in enumerate(cast("list[dict[bytes, bytes]]", pipeline.execute())):
+            for field, value in fields.items():
+                size_s, start_ms = self._field.unpack(field)
+                family = family_of[size_s * 1000]
+                places[family].append((place, size_s * 1000, start_ms))
+                values[family].append(value)
+        return [self._block(*each) for each in zip(range(len(places)), places, values, strict=True)]
+
+    def _block(self, family: int, places: list[tuple[int, int, int]], values: list[bytes]) -> TileBlock:
+        width = HEADER_CELLS + len(self._group.families[family].partials)
+        key, size_ms, start_ms = np.array(places, dtype=np.int64).reshape(-1, 3).T
+        return TileBlock(key, size_ms, start_ms, np.frombuffer(b"".join(values), "<f8").reshape(-1, width))
+
+
+class FieldAFamily:
+    """A HASH, field = family, value = its rows, merged by the store's own script."""
+
+    _SCRIPT = """
+    for family, stride in ipairs(strides) do
+      local rows, field = ARGV[3 + family], family - 1
+      if #rows > 0 then
+        redis.call('HSET', KEYS[1], field, written(redis.call('HGET', KEYS[1], field) or '', rows, stride))
+      end
+    end
+    if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+    """
+
+    def __init__(self, client: redis.Redis, group: Group) -> None:
+        self._client, self._layout, self._spans = client, RecordLayout(group), spans_of(group)
+        self._script = client.register_script(MERGE + self._SCRIPT)
+        self._families = range(len(group.families))
+
+    def key(self, owner: str) -> str:
+        """Where an entity lies."""
+        return f"family:{{{owner}}}"
+
+    def write(self, tiles: Sequence[TileRow], *, clock: int) -> None:
+        """Rows of one family at once."""
+        rows: dict[str, list[bytes]] = defaultdict(lambda: [b""] * len(self._families))
+        for tile in tiles:
+            row = row_of(self._layout, tile)
+            rows[tile.key[0]][row.family] += row.bytes
+        told = [_LIFE_MS, self._spans.strides, self._spans.oldest_slots(clock)]
+        pipeline = self._client.pipeline(transaction=False)
+        for owner, each in rows.items():
+            self._script(keys=[self.key(owner)], args=[*told, *each], client=pipeline)
+        pipeline.execute()
+
+    def read(self, owners: Sequence[str]) -> list[TileBlock]:
+        """One HMGET an entity."""
+        pipeline = self._client.pipeline(transaction=False)
+        for owner in owners:
+            pipeline.execute_command("HMGET", self.key(owner), *self._families)
+        found = cast("list[list[bytes | None]]", pipeline.execute())
+        sections = [[each[family] or b"" for each in found] for family in self._families]
+        return [self._layout.block(family, each) for family, each in enumerate(sections)]
+
+
+class OneRecord:
+    """A STRING with a record: the store's own way."""
+
+    def __init__(self, client: redis.Redis, group: Group) -> None:
+        self._client, self._group = client, group
+        self._layout, self._spans, self._writer = RecordLayout(group), spans_of(group), Writer(client)
+
+    def key(self, owner: str) -> str:
+        """Where an entity lies."""
+        return tiles_key(self._group.name, self._group.version, owner)
+
+    def write(self, tiles: Sequence[TileRow], *, clock: int) -> None:
+        """As the loader does."""
+        rows = ((tile, row_of(self._layout, tile)) for tile in tiles)
+        writes = [
+            TileWrite(self.key(tile.key[0]), None, row, int(tile.cells[1]), tile.start_ms + tile.size_ms)
+            for tile, row in rows
+        ]
+        self._writer.write([(self._spans, write) for write in writes], [], clock=clock)
+
+    def read(self, owners: Sequence[str]) -> list[TileBlock]:
+        """One MGET for all."""
+        return self._layout.blocks(cast("list[bytes | None]", self._client.mget([self.key(owner) for owner in owners])))
+
+
+def row_of(layout: RecordLayout, tile: TileRow) -> Row:
+    """A tile as a row of a record."""
+    cells = tile.cells
+    return layout.row(tile.size_ms, tile.start_ms, n=int(cells[0]), as_of=int(cells[1]), partials=cells[2:])

@@ -1,0 +1,34 @@
+"""Calls timed in turns: what else the machine does meets every contender alike."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from msgspec import Struct
+
+
+class Times(Struct, frozen=True):
+    """Of one contender: calls, and what they took, ms."""
+
+    calls: int
+    p50_ms: float
+    p99_ms: float
+
+
+def in_turns(contenders: Mapping[str, Callable[[], object]], *, rounds: int, seed: int) -> dict[str, Times]:
+    """Call each contender once a round, in an order drawn anew each time, after two rounds that do not count."""
+    took: dict[str, list[float]] = {name: [] for name in contenders}
+    rng, names = random.Random(seed), list(contenders)
+    for _ in range(rounds + 2):
+        rng.shuffle(names)
+        for name in names:
+            begun = time.perf_counter()
+            contenders[name]()
+            took[name].append((time.perf_counter() - begun) * 1_000)
+    return {name: _times(taken[2:]) for name, taken in took.items()}
+
+
+def _times(taken: list[float]) -> Times:
+    p50, p99 = np.percentile(taken, (50, 99))
+    return Times(len(taken), round(float(p50), 3), round(float(p99), 3))

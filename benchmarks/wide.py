@@ -1,0 +1,82 @@
+"""Items with fifty features and a past of seven weeks, as tiles: few that are busy, most of them not.
+
+`busy`: a click or two each second, so that every tile of every window is there: the worst a read meets. `usual`:
+events a week by a log-normal law, 60 at the median, a tenth of the items with more than 400.
+"""
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from msgspec import Struct
+
+from headrace.jobs import FEATURES
+from lang.fold import TileRow
+from lang.load import plan_of
+from lang.plan import Family, Group
+from store.writer import spans_of
+
+WEEK_MS = 7 * 86_400_000
+_EVENTS_A_WEEK, _SPREAD, _BUSY_A_WEEK = 60, 1.5, 1_000_000
+_FEW = 0.05  # share of tiles without the events that some column counts
+
+Crowd = Literal["usual", "busy"]
+
+
+class Item(Struct, frozen=True):
+    """One entity and its tiles."""
+
+    name: str
+    rows: list[TileRow]
+
+
+def wide_group() -> Group:
+    """The group that `wide.sql` writes."""
+    return _planned(Path(__file__).with_suffix(".sql").read_text(), "item_wide")
+
+
+def decayed_group(features: int) -> Group:
+    """So many counts, each of events of another type, with one half-life: a finished value is one cell of one tile."""
+    counts = [
+        f"decayed_count(*, half_life => '7 days') FILTER (WHERE event_type = 'kind{n}') AS kind{n}"
+        for n in range(features)
+    ]
+    header = "version 1, owner 'benchmarks', entity item_id, source clickstream, on_missing zero, description 'Decayed'"
+    select = f"SELECT {', '.join(counts)} FROM clickstream GROUP BY item_id;"
+    return _planned(f"FEATURE GROUP item_decayed ({header}); {select}", "item_decayed")
+
+
+def _planned(text: str, name: str) -> Group:
+    sources = {path.name: path.read_text() for path in (FEATURES / "sources").glob("*.sql")}
+    return plan_of({**sources, f"{name}.sql": text}).group(name)
+
+
+def crowd_of(group: Group, crowd: Crowd, count: int, *, at_ms: int, seed: int) -> list[Item]:
+    """So many items with the tiles that a store holds of them at `at_ms`."""
+    rng = np.random.default_rng(seed)
+    usual = np.exp(rng.normal(math.log(_EVENTS_A_WEEK), _SPREAD, count))
+    weekly = usual if crowd == "usual" else np.full(count, _BUSY_A_WEEK)
+    names = [f"{crowd}{number}" for number in range(count)]
+    return [Item(name, _rows(group, name, rate, at_ms, rng)) for name, rate in zip(names, weekly.tolist(), strict=True)]
+
+
+def _rows(group: Group, name: str, weekly: float, at_ms: int, rng: np.random.Generator) -> list[TileRow]:
+    kept_ms = dict(spans_of(group).kept_ms)
+    rows: list[TileRow] = []
+    for family in group.families:
+        for size in family.sizes_ms:
+            starts = np.arange(at_ms - at_ms % size, at_ms - kept_ms[size], -size)[::-1]
+            events = rng.poisson(weekly * size / WEEK_MS, len(starts))
+            there = zip(starts[events > 0].tolist(), events[events > 0].tolist(), strict=True)
+            rows += [TileRow((name,), size, start, _cells(family, n, start + size, rng)) for start, n in there]
+    return rows
+
+
+def _cells(family: Family, n: int, end_ms: int, rng: np.random.Generator) -> tuple[float, ...]:
+    cells = [float(n), float(end_ms)]
+    for partial in family.partials:
+        count = float(rng.integers(0, n + 1))
+        value = count if partial.op == "count" else round(float(rng.gamma(2.0, 15.0)), 3)
+        cells.append(math.nan if partial.op != "count" and rng.random() < _FEW else value)
+    return tuple(cells)

@@ -1,0 +1,97 @@
+"""A record: one key's tiles as bytes, so laid out that many records become arrays without a step per tile.
+
+For each family of the group the number of its rows, u32; then the rows of each family. A row:
+
+| bytes | holds |
+|---|---|
+| 0 | n, events folded, u32: of two rows of one tile the one with more is the newer |
+| 4 | slot, the tile's start / its size, u32: enough until 2106 for tiles of a second |
+| 8 | place of the size among all sizes of the group, u8 |
+| 9 | as_of, the largest `received_at` folded, ms, u56 |
+| 16 | the family's partials, f64 |
+
+All little-endian. Axes: K records, R rows, P partials of a family, F families.
+"""
+
+import struct
+from collections.abc import Sequence as Many
+
+import numpy as np
+from msgspec import Struct
+
+from lang.merge import TileBlock
+from lang.plan import HEADER_CELLS, Group
+
+CELL_BYTES = 8
+PLACE = slice(4, 9)
+"""The bytes of a row that name its tile."""
+_MOST_EVENTS = 2**32 - 1  # n stays there, and of two such rows the later written wins
+
+
+class Row(Struct, frozen=True):
+    """One tile's row, and the family whose section it belongs to."""
+
+    family: int
+    bytes: bytes
+
+
+class RecordLayout:
+    """The layout of one group's records."""
+
+    def __init__(self, group: Group) -> None:
+        self.sizes_ms = tuple(size for family in group.families for size in family.sizes_ms)
+        self._widths = [HEADER_CELLS + len(family.partials) for family in group.families]
+        self._counts = struct.Struct(f"<{len(group.families)}I")
+        family_of = [index for index, family in enumerate(group.families) for _ in family.sizes_ms]
+        packs = [struct.Struct(f"<IIQ{len(family.partials)}d").pack for family in group.families]
+        self._places = {
+            size: (place, family, packs[family])
+            for place, (size, family) in enumerate(zip(self.sizes_ms, family_of, strict=True))
+        }
+        self._size_ms = np.array(self.sizes_ms, dtype=np.int64)
+
+    @property
+    def strides(self) -> list[int]:
+        """Bytes of a row of each family."""
+        return [CELL_BYTES * width for width in self._widths]
+
+    def row(self, size_ms: int, start_ms: int, *, n: int, as_of: int, partials: Many[float]) -> Row:
+        """A tile as a row.
+
+        Raises:
+            KeyError: no tile of the group has this size.
+        """
+        place, family, pack = self._places[size_ms]
+        return Row(family, pack(min(n, _MOST_EVENTS), start_ms // size_ms, place | as_of << 8, *partials))
+
+    def record(self, rows: Many[Row]) -> bytes:
+        """A record of these rows, each of another tile."""
+        sections = [[row.bytes for row in rows if row.family == family] for family in range(len(self._widths))]
+        return self._counts.pack(*map(len, sections)) + b"".join(row for section in sections for row in section)
+
+    def blocks(self, records: Many[bytes | None]) -> list[TileBlock]:
+        """One block of tiles a family; a block's keys are places in `records`, ascending, where None holds no tile."""
+        empty = bytes(self._counts.size)
+        held = [empty if record is None else record for record in records]
+        counts = np.array([self._counts.unpack_from(record) for record in held], dtype=np.int64)
+        counts = counts.reshape(len(held), len(self._widths))  # (K, F)
+        lengths = counts * self.strides
+        ends = self._counts.size + np.cumsum(lengths, axis=1)
+        starts, views = ends - lengths, [memoryview(record) for record in held]  # a cut of bytes would copy them
+        blocks: list[TileBlock] = []
+        for family in range(len(self._widths)):
+            places = zip(views, starts[:, family].tolist(), ends[:, family].tolist(), strict=True)
+            blocks.append(self.block(family, [view[start:end] for view, start, end in places]))
+        return blocks
+
+    def block(self, family: int, sections: Many[bytes | memoryview]) -> TileBlock:
+        """The block of one family's sections, one a record."""
+        width = self._widths[family]
+        values = np.frombuffer(bytearray().join(sections), dtype="<f8").reshape(-1, width)  # (R, 2 + P)
+        key = np.repeat(np.arange(len(sections)), [len(section) // (CELL_BYTES * width) for section in sections])
+        heads = values.view("<u8")
+        slots = (heads[:, 0] >> 32).astype(np.int64)
+        n, last = heads[:, 0] & 0xFFFFFFFF, heads[:, 1].copy()
+        size_ms = self._size_ms[last & 0xFF]
+        values[:, 0], values[:, 1] = n, last >> 8
+        return TileBlock(key, size_ms, slots * size_ms, values)

@@ -1,0 +1,62 @@
+"""The rows of a fold on their way to Redis: encoded as Flink writes them, decoded and written as the loader does."""
+
+from collections.abc import Iterable
+from math import isnan
+
+from lang.avro import sequence_contracts, tile_contracts
+from lang.evaluate import Event
+from lang.fold import SequenceRow, TileFold, TileRow
+from lang.plan import Group
+from store.connect import Client
+from store.decode import SequenceDecoder, TileDecoder
+from store.writer import Writer, spans_of
+
+Row = TileRow | SequenceRow
+
+
+def rows_of(group: Group, events: Iterable[Event]) -> list[Row]:
+    """Every row that a job emits for these events, in order; each tile is absolute."""
+    fold = TileFold(group)
+    return [row for event in events for row in fold.add(event)]
+
+
+class Delivery:
+    """Writes rows of one group."""
+
+    def __init__(self, client: Client, group: Group) -> None:
+        self._group = group
+        self._writer, self._spans = Writer(client), spans_of(group)
+
+    def write(self, rows: Iterable[Row], *, clock: int) -> None:
+        """Write one batch."""
+        rows = list(rows)
+        tiles, sequences = TileDecoder(self._group), SequenceDecoder(self._group)
+        self._writer.write(
+            [(self._spans, tiles.decode(self._tile(row))) for row in rows if isinstance(row, TileRow)],
+            [(self._spans, sequences.decode(self._sequence(row))) for row in rows if isinstance(row, SequenceRow)],
+            clock=clock,
+        )
+
+    def _tile(self, row: TileRow) -> bytes:
+        group = self._group
+        columns = [partial.name for partial in group.families[group.family_of(row.size_ms)].partials]
+        cells = {name: None if isnan(cell) else cell for name, cell in zip(columns, row.cells[2:], strict=True)}
+        counts = {partial.name for partial in group.partials if partial.type == "BIGINT"}
+        named = {name: int(cell) if name in counts and cell is not None else cell for name, cell in cells.items()}
+        head = {"size_ms": row.size_ms, "start_ms": row.start_ms, "n": int(row.cells[0]), "as_of": int(row.cells[1])}
+        absent = {partial.name: None for partial in group.partials}
+        return tile_contracts(group).value.encode(
+            {**dict(zip(group.entity, row.key, strict=True)), **head, **absent, **named}
+        )
+
+    def _sequence(self, row: SequenceRow) -> bytes:
+        record = {
+            "sequence": row.sequence,
+            "occurred_at": row.occurred_at,
+            "event_id": row.event_id,
+            "as_of": row.as_of,
+            "payload": row.payload,
+        }
+        return sequence_contracts(self._group).value.encode(
+            dict(zip(self._group.entity, row.key, strict=True)) | record
+        )

@@ -1,0 +1,77 @@
+"""What no window reads any more goes, by the log clock, and a key outlives its newest tile by what `retain` says."""
+
+from test_lang_paths import PLAN
+
+from lang.fold import TileRow
+from lang.plan import Group
+from schemas.redis_keys import tiles_key
+from store.connect import Client
+from store.reader import FeatureReader, Wanted
+from store.record import RecordLayout
+from store.writer import spans_of
+from tests.store.delivery import Delivery
+
+HOUR_MS, MINUTE_MS = 3_600_000, 60_000
+START_MS = 1_700_000_040_000  # long ago by the wall clock
+ONE_KEY, TWO_KEYS = PLAN.group("everything"), PLAN.group("two_keys")
+
+
+def tile(group: Group, key: tuple[str, ...], start_ms: int, *, n: int = 1, size_ms: int = MINUTE_MS) -> TileRow:
+    partials = group.families[group.family_of(size_ms)].partials
+    return TileRow(
+        key, size_ms, start_ms - start_ms % size_ms, (float(n), float(start_ms), *[float(n)] * len(partials))
+    )
+
+
+def starts_of(record: bytes | None) -> list[int]:
+    return sorted(RecordLayout(ONE_KEY).blocks([record])[0].start_ms.tolist())
+
+
+def test_a_record_keeps_what_windows_and_lateness_reach(client: Client) -> None:
+    delivery, kept_ms = Delivery(client, ONE_KEY), dict(spans_of(ONE_KEY).kept_ms)[MINUTE_MS]
+    minutes = [START_MS + minute * MINUTE_MS for minute in range(600)]
+    lengths: list[int] = []
+    for start in minutes:
+        delivery.write([tile(ONE_KEY, ("a",), start)], clock=start)
+        lengths.append(len(starts_of(client.get(tiles_key("everything", 1, "a")))))
+    reached = kept_ms // MINUTE_MS
+    assert max(lengths) <= reached + 16, "rows are looked through each 16"
+    assert starts_of(client.get(tiles_key("everything", 1, "a")))[-reached:] == minutes[-reached:]
+
+
+def test_a_short_record_is_looked_through_with_each_new_tile(client: Client) -> None:
+    delivery = Delivery(client, ONE_KEY)
+    for start in (START_MS, START_MS + 30 * HOUR_MS):
+        delivery.write([tile(ONE_KEY, ("a",), start)], clock=start)
+    assert starts_of(client.get(tiles_key("everything", 1, "a"))) == [START_MS + 30 * HOUR_MS]
+
+
+def test_members_that_nobody_touches_go(client: Client) -> None:
+    delivery, key = Delivery(client, TWO_KEYS), tiles_key("two_keys", 1, "u")
+    for day in range(40):
+        start = START_MS + day * 24 * HOUR_MS
+        delivery.write([tile(TWO_KEYS, ("u", f"{day}-{number}"), start) for number in range(20)], clock=start)
+    left = set(client.hkeys(key))
+    assert len(left) < 64 + 20, "of 800 members"
+    assert {f"39-{number}".encode() for number in range(20)} <= left
+
+
+def test_life_is_counted_by_the_log_clock(client: Client) -> None:
+    for group, key in ((ONE_KEY, ("a",)), (TWO_KEYS, ("u", "a"))):
+        name, delivery = tiles_key(group.name, 1, key[0]), Delivery(client, group)
+        whole_ms = group.retain_ms + MINUTE_MS
+        delivery.write([tile(group, key, START_MS)], clock=START_MS)
+        assert whole_ms - 5_000 < client.pttl(name) <= whole_ms * 17 // 16 + 1
+        delivery.write([tile(group, key, START_MS, n=2)], clock=START_MS + HOUR_MS)
+        assert client.pttl(name) > whole_ms - 5_000, "a write never shortens it"
+        client.delete(name)
+        delivery.write([tile(group, key, START_MS, n=2)], clock=START_MS + HOUR_MS)
+        assert client.pttl(name) <= (whole_ms - HOUR_MS) * 17 // 16 + 1
+
+
+def test_an_older_tile_never_replaces_a_newer_one(client: Client) -> None:
+    delivery, wanted = Delivery(client, ONE_KEY), [Wanted(ONE_KEY, ["a"])]
+    for n in (3, 5, 4, 1):
+        delivery.write([tile(ONE_KEY, ("a",), START_MS, n=n)], clock=START_MS)
+    (values,) = FeatureReader(client).read(wanted, at_ms=START_MS)
+    assert values.merged.numbers["clicks_1h"].tolist() == [5]
