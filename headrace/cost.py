@@ -5,13 +5,13 @@ from itertools import islice
 from typing import cast
 
 import msgspec
-import redis
 from msgspec import Struct
 
 from headrace.clean_log import CleanLog
 from headrace.layout import REPOSITORY, Endpoints
 from lang.plan import Group
 from schemas.redis_keys import tiles_key
+from store.connect import Client
 
 _MEASURED = REPOSITORY / "benchmarks" / "results" / "throughput.json"
 _SAMPLE = 2_000  # keys looked at for their size
@@ -35,7 +35,7 @@ class Cost(Struct, frozen=True, kw_only=True):
         return f"{self.events} events, {self.minutes:.1f} minutes, {size}"
 
 
-def cost_of(endpoints: Endpoints, client: redis.Redis, wanted: Group, live: Group | None) -> Cost:
+def cost_of(endpoints: Endpoints, client: Client, wanted: Group, live: Group | None) -> Cost:
     """The cost of having a version read the log as far back as it needs."""
     now_ms = time.time_ns() // 1_000_000
     log = CleanLog(endpoints, wanted.source)
@@ -45,7 +45,7 @@ def cost_of(endpoints: Endpoints, client: redis.Redis, wanted: Group, live: Grou
     return Cost(events=events, minutes=round(events / rate / 60, 1), redis_mb=_redis_mb(client, wanted, live))
 
 
-def _redis_mb(client: redis.Redis, wanted: Group, live: Group | None) -> float | None:
+def _redis_mb(client: Client, wanted: Group, live: Group | None) -> float | None:
     """The live version's bytes, in step with the cells of a tile."""
     if live is None:
         return None

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx
 import msgspec
-import redis
 
 from headrace import stack, status
 from headrace.errors import EnvironmentProblem, UsageProblem
@@ -27,6 +26,7 @@ from simulator.narrator import Narrator
 from simulator.play import FROZEN, Address, Measured, Play, PlaySettings
 from simulator.probe import Probe
 from simulator.report import Report
+from store.connect import connect
 from store.reader import FeatureReader
 
 PACE = Pace(ingest_ms=300, wait_ms=6_000, correction_ms=60_000, cadence_s=10, snapshot_s=60)
@@ -93,7 +93,7 @@ def measure(layout: Layout, endpoints: Endpoints, *, play: Play, warm_up_s: floa
     """Run the live load under the eyes of probe, narrator and accountant."""
     accountant = Accountant(endpoints.bootstrap, play.plan.source("clickstream"))
     accountant.begin()
-    reader = FeatureReader(redis.Redis.from_url(endpoints.redis_url))
+    reader = FeatureReader(connect(endpoints.redis_url))
     probe = Probe(endpoints.api_url, endpoints.token, reader=reader, plan=play.plan, bootstrap=endpoints.bootstrap)
     traffic, api, poison = play.live(address(endpoints))
     narrator = Narrator(traffic, api, probe=probe, memory_mb=lambda: stack.memory_mb(layout), say=say)

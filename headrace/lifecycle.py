@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import cast
 
 import msgspec
-import redis
 from confluent_kafka import Producer
 
 from headrace import kafka
@@ -20,6 +19,7 @@ from lang.source import Source
 from schemas.control import CONTROL, Control
 from schemas.topics import CONTROL_TOPIC, EVENTS, Topic, sequence_topic, stream_topics, tile_topic
 from store import versions as names
+from store.connect import connect
 from store.versions import Choice, Version, Versions, read_versions
 
 SHARED_JOB = "features"
@@ -147,7 +147,7 @@ class Registry:
 def collect(layout: Layout, endpoints: Endpoints, version: Version) -> tuple[int, int]:
     """Remove a retired version's topics, keys and checkpoints; returns how many topics and keys there were."""
     present = kafka.remove_topics(endpoints.bootstrap, [topic.name for topic in feature_topics((version.group,))])
-    client, keys = redis.Redis.from_url(endpoints.redis_url), 0
+    client, keys = connect(endpoints.redis_url), 0
     for pattern in (f"f:*:{version.name}", f"s:*:{version.name}:*"):
         for key in client.scan_iter(match=pattern, count=1000):
             keys += cast(int, client.unlink(key))

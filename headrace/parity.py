@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-import redis
 from msgspec import Struct, field
 
 from lang.change import meanings
 from lang.plan import Group, Key
 from lang.testing import agree
 from schemas.redis_keys import owner_of, sequence_key, tiles_key
+from store.connect import Client
 from store.reader import FeatureReader, Values, Wanted
 
 _RATIO = 1e-9
@@ -55,7 +55,7 @@ class Parity(Struct):
         yield from (f"  {each}" for each in self.worst)
 
 
-def compare(client: redis.Redis, first: Group, second: Group, *, sample: int, at_ms: int) -> Parity:
+def compare(client: Client, first: Group, second: Group, *, sample: int, at_ms: int) -> Parity:
     """Hold the second version against the first, for up to `sample` owners that the store holds of the first."""
     then, now = meanings(first), meanings(second)
     ranked = {rollup.name for rollup in first.rollups}  # of owners, not of keys: they follow from what they rank
@@ -69,7 +69,7 @@ def compare(client: redis.Redis, first: Group, second: Group, *, sample: int, at
     return parity
 
 
-def _owners(client: redis.Redis, group: Group, sample: int) -> Iterator[str]:
+def _owners(client: Client, group: Group, sample: int) -> Iterator[str]:
     """Entities of a version, in the order that Redis has them: as good as chance."""
     pattern = tiles_key(group.name, group.version, "*")
     if not group.families:

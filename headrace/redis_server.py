@@ -33,13 +33,13 @@ def command(layout: Layout, endpoints: Endpoints) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *settings: str) -> Iterator[int]:
-    """The port of a server of one's own, up until the end; its files lie in `folder`.
+def running(folder: Path, *settings: str, port: int | None = None) -> Iterator[int]:
+    """The port of a server of one's own, by default a free one, up until the end; its files lie in `folder`.
 
     Raises:
         EnvironmentProblem: it did not answer in time.
     """
-    port, log = free_port(()), folder / "redis.log"
+    port, log = port or free_port(()), folder / "redis.log"
     process = subprocess.Popen([*_command(port, folder), "--logfile", str(log), *settings])
     client = redis.Redis(port=port)
     try:

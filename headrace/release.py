@@ -2,7 +2,6 @@
 
 import time
 
-import redis
 from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,6 +18,7 @@ from lang.duration import duration_of
 from lang.plan import Group, Plan
 from lang.source import Source
 from serving.reads import lacking as lacking_of
+from store.connect import Client
 from store.versions import Choice, Version, Versions
 
 _RUNNING_S = 120.0
@@ -176,7 +176,7 @@ def named_or_live(versions: Versions, name: str) -> Group:
     return live[name] if name in live else version_of(versions, name).group
 
 
-def promoted(registry: Registry, client: redis.Redis, version: Version, *, why: str) -> Choice:
+def promoted(registry: Registry, client: Client, version: Version, *, why: str) -> Choice:
     """Have a version answer, once it reads as the one that answers now wherever they mean the same.
 
     Raises:

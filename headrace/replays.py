@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-import redis
 from confluent_kafka import Consumer, TopicPartition
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,6 +19,7 @@ from headrace.wait import wait_until
 from lang.load import load_plan
 from schemas.samples import SAMPLE
 from schemas.topics import EXPOSURES, SAMPLES
+from store.connect import connect
 from store.reader import FeatureReader
 
 _ARRIVED_S = 900.0
@@ -117,7 +117,7 @@ def wait_for_samples(endpoints: Endpoints, last_request: str) -> int:
 
 def wait_for_features(endpoints: Endpoints, replayer: Replayer, recording: Recording) -> None:
     """Wait until the store tells of the last visits what the executor does."""
-    reader = FeatureReader(redis.Redis.from_url(endpoints.redis_url))
+    reader = FeatureReader(connect(endpoints.redis_url))
     last = recording.visits[-_COMPARED:]
     at_ms = last[-1].at_ms
     wait_until(

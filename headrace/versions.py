@@ -6,7 +6,6 @@ from pathlib import Path
 
 import cyclopts
 import msgspec
-import redis
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +24,7 @@ from lang.load import load_plan
 from lang.plan import Plan
 from serving import lookup
 from serving.problems import Fault
+from store.connect import connect
 from store.reader import FeatureReader, Reads
 
 app = cyclopts.App()
@@ -79,7 +79,7 @@ def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
         output: where to write the plan.
     """
     endpoints, registry, _ = _stack()
-    versions, client = registry.versions(), redis.Redis.from_url(endpoints.redis_url)
+    versions, client = registry.versions(), connect(endpoints.redis_url)
     found = release.planned(plan_in(folder), versions)
     live = {group.name: group for group in versions.answering()}
     costs = {group.name: cost_of(endpoints, client, group, live.get(group.name)) for group in found.groups}
@@ -135,7 +135,7 @@ def promote(name: str, *, why: str = "promoted") -> None:
     """
     endpoints, registry, _ = _stack()
     version = release.version_of(registry.versions(), name)
-    choice = release.promoted(registry, redis.Redis.from_url(endpoints.redis_url), version, why=why)
+    choice = release.promoted(registry, connect(endpoints.redis_url), version, why=why)
     sys.stdout.write(f"{version.name} answers; before it version {choice.before} did\n")
 
 
@@ -150,7 +150,7 @@ def diff(first: str, second: str, *, sample: int = 1_000) -> None:
     """
     endpoints, registry, _ = _stack()
     groups = [release.version_of(registry.versions(), name).group for name in (first, second)]
-    client, at_ms = redis.Redis.from_url(endpoints.redis_url), time.time_ns() // 1_000_000
+    client, at_ms = connect(endpoints.redis_url), time.time_ns() // 1_000_000
     found = parity.compare(client, *groups, sample=sample, at_ms=at_ms)
     sys.stdout.writelines(f"{line}\n" for line in found.lines())
 
@@ -226,7 +226,7 @@ def get(name: str, key: str, *, at: int | None = None) -> None:
         message = f"--at is {at}; it is a time that is past, in milliseconds since 1970: now it is {now_ms}"
         raise UsageProblem(message)
     group = release.named_or_live(registry.versions(), name)
-    reader: Reads = FeatureReader(redis.Redis.from_url(endpoints.redis_url))
+    reader: Reads = FeatureReader(connect(endpoints.redis_url))
     if at is not None:
         reader = as_known_at(endpoints, group, key.split(":", len(group.entity) - 1)[0], at_ms=at)
     try:

@@ -9,7 +9,6 @@ two workers would answer one user differently.
 from collections.abc import Mapping
 
 import numpy as np
-import redis
 
 from lang.plan import Plan
 from models.inputs import USER_INPUTS
@@ -17,6 +16,7 @@ from serving import columns
 from serving.followers import Followers
 from serving.query import Faults, Query, Taste, User, ids_of
 from serving.trends import Trends
+from store.connect import StoreError
 from store.reader import Reads, Values, Wanted
 
 AFTER = 5  # newest different items of the history whose followers are asked for
@@ -52,7 +52,7 @@ class Hydrator:
             follow = self._followers.of(newest, group=plan.group(NEXT), at_ms=query.at_ms)
             top = [category for category, _ in found[TASTE].rollups["user_top_categories"][0]]
             trends = [] if top else self._trends.of(query, plan)
-        except redis.RedisError as error:
+        except StoreError as error:
             faults.note(3, f"the feature store does not answer ({type(error).__name__}): no user state")
             return User.unknown()
         places = np.array([history.index(item) for item in newest], np.int64)

@@ -3,12 +3,11 @@
 import math
 import time
 
-import redis
-
 from lang.plan import Feature, Group
 from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
 from serving.problems import Fault, invalid, unavailable
 from serving.state import Live
+from store.connect import StoreError
 from store.reader import FeatureReader, Reads, Status, Values, Wanted
 
 
@@ -43,7 +42,7 @@ def answer(reader: Reads, group: Group, key: str, *, at: int) -> FeaturesAnswer:
         raise invalid(detail, mend=mend)
     try:
         (values,) = reader.read([Wanted(group, [parts[0]])], at_ms=at)
-    except redis.RedisError as error:
+    except StoreError as error:
         detail = f"The feature store does not answer ({type(error).__name__})."
         raise unavailable(detail) from error
     return FeaturesAnswer(

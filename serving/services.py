@@ -7,7 +7,6 @@ import threading
 import traceback
 from collections.abc import Callable
 
-import redis
 from msgspec import Struct
 
 from lang.load import load_plan
@@ -27,6 +26,7 @@ from serving.settings import Settings
 from serving.similar import Similar
 from serving.state import Live
 from serving.sweep import Sweep
+from store.connect import connect
 from store.reader import FeatureReader
 
 _REQUEST_TIMEOUT_S = 0.025  # half of a request's 50 ms; a store that is slower counts as away (L3)
@@ -50,8 +50,8 @@ def build(settings: Settings) -> Services:
     """The parts; nothing runs yet, and nothing was asked of Kafka or Redis."""
     plan, outlet = load_plan(settings.features), Outlet(settings.bootstrap)
     live = Live(plan)
-    reader = FeatureReader(_client(settings.redis, _REQUEST_TIMEOUT_S))
-    patient = FeatureReader(_client(settings.redis, _SWEEP_TIMEOUT_S))
+    reader = FeatureReader(connect(settings.redis, timeout_s=_REQUEST_TIMEOUT_S))
+    patient = FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S))
     experiment = settings.config.experiment
     return Services(
         live=live,
@@ -72,7 +72,7 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     deltas = DeltaReader(live, name=settings.model, key=settings.key, folder=folder)
     control = ControlReader(live, services.pins)
     catalogue = CatalogueReader(bootstrap, live)
-    sweep = Sweep(FeatureReader(_client(settings.redis, _SWEEP_TIMEOUT_S)), live)
+    sweep = Sweep(FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)), live)
     return [
         _thread("outlet", lambda: services.outlet.run(stop)),
         _thread("catalogue", lambda: catalogue.run(stop)),
@@ -81,10 +81,6 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
         _thread("sweep", lambda: sweep.run(stop)),
         _thread("ticker", lambda: ticker.run(services.outlet, stop)),
     ]
-
-
-def _client(url: str, timeout_s: float) -> redis.Redis:
-    return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
 
 
 def _thread(name: str, run: Callable[[], None]) -> threading.Thread:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct, field
 
 from serving.experiment import Experiment, ExperimentError, checked
+from store.connect import ADDRESS
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 TOKEN_VARIABLE = "HEADRACE_TOKEN"
@@ -41,7 +42,7 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
     key = environment.get(KEY_VARIABLE, "")
     parser = argparse.ArgumentParser(prog="serving", description="The recommendation API.")
     parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
-    parser.add_argument("--redis", required=True, help="redis://host:port")
+    parser.add_argument("--redis", required=True, help=ADDRESS)
     parser.add_argument("--artefacts", required=True, type=Path, help="the learner's folder of snapshots")
     parser.add_argument("--features", type=Path, default=Path("features"), help="the folder of feature files")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")

@@ -3,12 +3,12 @@
 import time
 
 import numpy as np
-import redis
 
 from schemas.http import RankedMember, SimilarAnswer
 from schemas.ids import hash64
 from serving.problems import invalid, unavailable
 from serving.state import Live
+from store.connect import StoreError
 from store.reader import Reads, Wanted
 
 _GROUP, _ROLLUP = "item_coview", "seen_with"
@@ -34,7 +34,7 @@ class Similar:
             raise invalid(detail, mend="Upsert it with POST /v1/items:batchUpsert.", status=404)
         try:
             (found,) = self._reader.read([Wanted(state.plan.group(_GROUP), [item])], at_ms=at_ms)
-        except redis.RedisError as error:
+        except StoreError as error:
             detail = f"The feature store does not answer ({type(error).__name__})."
             raise unavailable(detail) from error
         ranking = found.rollups[_ROLLUP][0]

@@ -10,13 +10,13 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-import redis
 
 from models.axes import Doubles
 from serving import columns, heat
 from serving.catalogue import Catalogue
 from serving.columns import Part
 from serving.state import Live
+from store.connect import StoreError
 from store.reader import FeatureReader
 
 _EVERY_S = 2.0
@@ -40,7 +40,7 @@ class Sweep:
                 swept_at, parts = time.time_ns() // 1_000_000, columns.parts_of(state.plan)
                 try:
                     values = self.read(state.catalogue, parts, at_ms=swept_at, stop=stop)
-                except redis.RedisError:
+                except StoreError:
                     values = None
                 if values is not None:
                     version = {part.group.name: part.group.version for part in parts}

@@ -14,10 +14,11 @@ StoreError = (redis.RedisError, RedisClusterException)
 """What a client raises when the store does not answer."""
 
 _CLUSTER = "redis+cluster://"
+ADDRESS = f"redis://host:port, or {_CLUSTER}host:port of any node of a cluster"
 
 
 def connect(url: str, *, timeout_s: float | None = None) -> Client:
-    """A client of `redis://host:port`, which asks nothing yet, or of `redis+cluster://host:port`, any of its nodes.
+    """A client of a server, which asks nothing yet, or of a cluster, which asks for its nodes (see `ADDRESS`).
 
     Raises:
         StoreError: no node of the cluster answers.

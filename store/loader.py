@@ -10,11 +10,11 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from lang.plan import Group
 from schemas.topics import CONTROL_TOPIC
+from store.connect import ADDRESS, Client, connect
 from store.decode import SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
 from store.tail import Tail
 from store.versions import Versions
@@ -28,7 +28,7 @@ GROUP = "loader"
 class Loader:
     """Feature topics of some versions of groups into one Redis."""
 
-    def __init__(self, *, bootstrap: str, client: redis.Redis, group: str = GROUP) -> None:
+    def __init__(self, *, bootstrap: str, client: Client, group: str = GROUP) -> None:
         self._tiles: dict[str, tuple[Spans, TileDecoder]] = {}
         self._sequences: dict[str, tuple[Spans, SequenceDecoder]] = {}
         self._writer = Writer(client)
@@ -110,7 +110,7 @@ def main() -> None:
     """`python -m store.loader`."""
     parser = argparse.ArgumentParser(prog="store.loader")
     parser.add_argument("--bootstrap", required=True)
-    parser.add_argument("--redis", required=True, help="redis://host:port")
+    parser.add_argument("--redis", required=True, help=ADDRESS)
     chosen = parser.parse_args()
     stop = False
 
@@ -119,7 +119,7 @@ def main() -> None:
         stop = True
 
     signal.signal(signal.SIGTERM, on_signal)
-    client = redis.Redis.from_url(chosen.redis)
+    client = connect(chosen.redis)
     loader = Loader(bootstrap=chosen.bootstrap, client=client)
     registry = Tail(chosen.bootstrap, CONTROL_TOPIC)
     sys.stderr.write("loading\n")

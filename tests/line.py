@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
-import redis
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from headrace import flink, supervisor
@@ -20,6 +19,7 @@ from lang.load import load_plan
 from schemas.partition import PARTITIONER
 from schemas.topics import TOPICS
 from serving.ticker import ticks
+from store.connect import connect
 from store.reader import FeatureReader
 
 Place = tuple[int, int]  # partition, offset
@@ -33,7 +33,7 @@ class Line:
         self.layout = layout
         self.endpoints = endpoints
         self.plan = load_plan(FEATURES)
-        self.redis = redis.Redis.from_url(endpoints.redis_url)
+        self.redis = connect(endpoints.redis_url)
         self.reader = FeatureReader(self.redis)
         self.supervisor = Supervisor(layout)
         self._producer = Producer(

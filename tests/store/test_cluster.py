@@ -1,0 +1,91 @@
+"""On a Redis Cluster of three nodes all is written, and read as it was written; an entity lies on one slot."""
+
+from collections.abc import Iterator
+from itertools import groupby
+
+import pytest
+import redis
+from redis.cluster import RedisCluster
+from test_lang_paths import PLAN
+
+from headrace.parity import compare
+from lang.evaluate import Event
+from lang.testing import agree
+from schemas.redis_keys import owner_of
+from store.connect import Client, StoreError, connect
+from store.reader import FeatureReader, Wanted
+from store.shelf import Shelf
+from tests import cluster
+from tests.store.delivery import Delivery, rows_of
+from tests.store.test_reads import features
+
+NOW_MS = 1_767_225_600_000
+OWNERS = 300
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[redis.Redis]]:
+    with cluster.running(tmp_path_factory.mktemp("cluster")) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="module")
+def shelf() -> Shelf:
+    """What three hundred users and items did, in memory."""
+    shelf = Shelf(PLAN)
+    for event in EVENTS:
+        shelf.add(event)
+    return shelf
+
+
+@pytest.fixture(scope="module")
+def client(nodes: list[redis.Redis]) -> Iterator[Client]:
+    """The same, on the cluster."""
+    client = connect(f"redis+cluster://127.0.0.1:{cluster.port_of(nodes[-1])}", timeout_s=5)
+    for group in PLAN.groups:
+        rows, delivery = rows_of(group, EVENTS), Delivery(client, group)
+        for first in range(0, len(rows), 500):
+            delivery.write(rows[first : first + 500], clock=NOW_MS)
+    yield client
+    client.close()
+
+
+def _event(number: int) -> Event:
+    at_ms, kind = NOW_MS - number * 1_000, "click" if number % 3 else "view"
+    session = {"session_id": f"s{number // 4}", "user_id": f"u{number % OWNERS}", "item_id": f"i{number * 7 % OWNERS}"}
+    times: dict[str, str | int] = {"event_type": kind, "occurred_at": at_ms, "received_at": at_ms}
+    return {"event_id": f"e{number}", **session, **times, "value": float(number % 50), "position": number % 9}
+
+
+EVENTS = [_event(number) for number in reversed(range(3 * OWNERS))]
+
+
+def test_every_entity_reads_as_it_was_written(client: Client, shelf: Shelf) -> None:
+    wanted = [Wanted(group, [f"{group.entity[0][0]}{n}" for n in range(OWNERS)]) for group in PLAN.groups]
+    at_ms = NOW_MS + 60_000
+    for found, expected in zip(
+        FeatureReader(client).read(wanted, at_ms=at_ms), shelf.read(wanted, at_ms=at_ms), strict=True
+    ):
+        there = features(found)
+        assert there.keys() == features(expected).keys()
+        for key, values in features(expected).items():
+            assert all(agree(value, there[key][name], ratio=1e-9) for name, value in values.items()), key
+
+
+def test_every_node_holds_some_and_an_entity_lies_on_one_slot(client: Client, nodes: list[redis.Redis]) -> None:
+    assert isinstance(client, RedisCluster)
+    assert min(node.dbsize() for node in nodes) > OWNERS
+    keys = sorted(client.scan_iter(), key=owner_of)
+    for _, same in groupby(keys, key=owner_of):
+        assert len({client.keyslot(key) for key in same}) == 1
+
+
+def test_versions_are_compared_there_too(client: Client) -> None:
+    group = PLAN.group("everything")
+    parity = compare(client, group, group, sample=100, at_ms=NOW_MS + 60_000)
+    assert (parity.alike, parity.unlike, parity.missing) == (100, 0, 0)
+
+
+def test_a_cluster_that_is_away_is_a_store_that_does_not_answer() -> None:
+    with pytest.raises(StoreError):
+        connect("redis+cluster://127.0.0.1:1", timeout_s=0.1)
