@@ -22,7 +22,8 @@ from rich.table import Table
 
 from benchmarks.machine import Machine, this_machine
 from benchmarks.shapes import FieldAFamily, FieldATile, OneRecord, Shape
-from benchmarks.turns import Times, in_turns
+from benchmarks.spread import Spread, spread_of
+from benchmarks.turns import Times, clocked, in_turns
 from benchmarks.wide import Crowd, Item, crowd_of, decayed_group, wide_group
 from headrace import redis_server
 from headrace.errors import EnvironmentProblem
@@ -36,13 +37,6 @@ _EVENTS = 1_000  # a batch of the loader
 _FILL = 20_000
 _AT_MS = 1_800_000_000_000
 console = Console(stderr=True, highlight=False)
-
-
-class Spread(Struct, frozen=True):
-    """Of the entities of a crowd."""
-
-    median: int
-    most: int
 
 
 class Reads(Struct, frozen=True):
@@ -81,7 +75,7 @@ def measure(*, items: int, rounds: int) -> Result:
         gc.freeze()  # the items' millions of objects are the benchmark's, no reader holds them
         return Result(
             machine=machine,
-            tiles={crowd: _spread([len(item.rows) for item in crowds[crowd]]) for crowd in CROWDS},
+            tiles={crowd: spread_of([len(item.rows) for item in crowds[crowd]]) for crowd in CROWDS},
             bytes={crowd: _bytes(client, shapes, crowds[crowd]) for crowd in CROWDS},
             decayed_bytes=_decayed_bytes(client),
             reads=[
@@ -120,13 +114,9 @@ def _cells(values: np.ndarray) -> list[list[float]]:
     return np.nan_to_num(values, nan=-1.0).tolist()
 
 
-def _spread(values: list[int]) -> Spread:
-    return Spread(int(np.median(values)), max(values))
-
-
 def _bytes(client: redis.Redis, shapes: Mapping[str, Shape], items: list[Item]) -> dict[str, Spread]:
     return {
-        name: _spread([int(client.memory_usage(shape.key(item.name)) or 0) for item in items])
+        name: spread_of([int(client.memory_usage(shape.key(item.name)) or 0) for item in items])
         for name, shape in shapes.items()
     }
 
@@ -145,7 +135,7 @@ def _decayed_bytes(client: redis.Redis) -> dict[int, int]:
 
 def _reads(shapes: Mapping[str, Shape], crowd: Crowd, items: list[Item], *, rounds: int) -> Reads:
     names = [item.name for item in items]
-    contenders = {name: lambda shape=shape: shape.read(names) for name, shape in shapes.items()}
+    contenders = {name: clocked(lambda shape=shape: shape.read(names)) for name, shape in shapes.items()}
     return Reads(crowd, len(items), in_turns(contenders, rounds=rounds, seed=len(items)))
 
 

@@ -13,6 +13,7 @@ FOLDER = REPOSITORY / "benchmarks"
 BENCHMARKS = {
     "throughput": "events a second through ingest, four groups and the loader, beside two Python loops",
     "groups": "events a second by the number of feature groups",
+    "reads": "reads of 1 to 500 entities with fifty features, beside Feast with Redis",
     "layout": "reads, bytes and writes of three ways for tiles to lie in Redis",
 }
 
