@@ -1,4 +1,4 @@
-"""Events a second by the number of feature groups, 1, 2, 4 and 12: Kafka → clean → groups → Redis, checked each."""
+"""Events a second by the number of feature groups: 1, 2, 4, 12; Kafka → clean → groups → Redis, checked each time."""
 
 import argparse
 import signal

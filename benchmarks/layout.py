@@ -24,11 +24,12 @@ from benchmarks.machine import Machine, this_machine
 from benchmarks.shapes import FieldAFamily, FieldATile, OneRecord, Shape
 from benchmarks.spread import Spread, spread_of
 from benchmarks.turns import Times, clocked, in_turns
-from benchmarks.wide import Crowd, Item, crowd_of, decayed_group, wide_group
+from benchmarks.wide import FIFTY, Crowd, Item, crowd_of, one_tile_group, wide_group
 from headrace import redis_server
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
 from lang.fold import TileRow
+from lang.plan import Group
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "layout.json"
 CROWDS: tuple[Crowd, ...] = ("usual", "busy")
@@ -48,12 +49,12 @@ class Reads(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """All that was measured; `bytes` by crowd and contender, `decayed_bytes` of 50 decayed values, by tiles held."""
+    """All that was measured; `bytes` by crowd and contender, `fifty_bytes` of fifty values of one tile."""
 
     machine: Machine
     tiles: dict[Crowd, Spread]
     bytes: dict[Crowd, dict[str, Spread]]
-    decayed_bytes: dict[int, int]
+    fifty_bytes: dict[str, int]
     tiles_per_s: dict[str, int]
     reads: list[Reads]
 
@@ -77,7 +78,7 @@ def measure(*, items: int, rounds: int) -> Result:
             machine=machine,
             tiles={crowd: spread_of([len(item.rows) for item in crowds[crowd]]) for crowd in CROWDS},
             bytes={crowd: _bytes(client, shapes, crowds[crowd]) for crowd in CROWDS},
-            decayed_bytes=_decayed_bytes(client),
+            fifty_bytes=_fifty_bytes(client),
             reads=[
                 _reads(shapes, crowd, crowds[crowd][:entities], rounds=rounds)
                 for crowd in CROWDS
@@ -121,16 +122,25 @@ def _bytes(client: redis.Redis, shapes: Mapping[str, Shape], items: list[Item]) 
     }
 
 
-def _decayed_bytes(client: redis.Redis) -> dict[int, int]:
-    """Of one entity with 50 decayed values: in the first epoch one tile, later two."""
-    group = decayed_group(50)
+def _fifty_bytes(client: redis.Redis) -> dict[str, int]:
+    """Of one entity: decayed values are one tile in the first epoch, later two; lifetime values are one for ever."""
+    decayed = one_tile_group("decayed", "decayed_count(*, half_life => '7 days') {filter}")
+    lifetime = one_tile_group("for_ever", "count(*) {filter} OVER lifetime")
+    return {
+        "decayed, one tile": _bytes_of(client, decayed, tiles=1),
+        "decayed, two tiles": _bytes_of(client, decayed, tiles=2),
+        "lifetime": _bytes_of(client, lifetime, tiles=1),
+    }
+
+
+def _bytes_of(client: redis.Redis, group: Group, *, tiles: int) -> int:
     shape, (size_ms,) = OneRecord(client, group), group.families[0].sizes_ms
-    found: dict[int, int] = {}
-    for tiles in (1, 2):
-        start_ms = _AT_MS - _AT_MS % size_ms - (2 - tiles) * size_ms
-        shape.write([TileRow(("item",), size_ms, start_ms, (1.0, float(_AT_MS), *[0.5] * 50))], clock=_AT_MS)
-        found[tiles] = int(client.memory_usage(shape.key("item")) or 0)
-    return found
+    newest_ms = _AT_MS - _AT_MS % size_ms
+    cells = (1.0, float(_AT_MS), *[0.5] * FIFTY)
+    shape.write([TileRow(("item",), size_ms, newest_ms - n * size_ms, cells) for n in range(tiles)], clock=_AT_MS)
+    used = int(client.memory_usage(shape.key("item")) or 0)
+    client.delete(shape.key("item"))
+    return used
 
 
 def _reads(shapes: Mapping[str, Shape], crowd: Crowd, items: list[Item], *, rounds: int) -> Reads:
@@ -172,7 +182,7 @@ def _show(result: Result) -> None:
         table.add_row(f"bytes, {crowd}: median, most", *[f"{each.median}, {each.most}" for each in spreads.values()])
     table.add_row("tiles written a second", *map(str, result.tiles_per_s.values()))
     console.print(table)
-    console.print(f"50 decayed values: {result.decayed_bytes} bytes by tiles held")
+    console.print(f"bytes of fifty values: {result.fifty_bytes}")
 
 
 def main() -> None:

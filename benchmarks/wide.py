@@ -21,6 +21,7 @@ WEEK_MS = 7 * 86_400_000
 _EVENTS_A_WEEK, _SPREAD, _BUSY_A_WEEK = 60, 1.5, 1_000_000
 _FEW = 0.05  # share of tiles without the events that some column counts
 
+FIFTY = 50
 Crowd = Literal["usual", "busy"]
 
 
@@ -36,15 +37,14 @@ def wide_group() -> Group:
     return _planned(Path(__file__).with_suffix(".sql").read_text(), "item_wide")
 
 
-def decayed_group(features: int) -> Group:
-    """So many counts, each of events of another type, with one half-life: a finished value is one cell of one tile."""
-    counts = [
-        f"decayed_count(*, half_life => '7 days') FILTER (WHERE event_type = 'kind{n}') AS kind{n}"
-        for n in range(features)
-    ]
-    header = "version 1, owner 'benchmarks', entity item_id, source clickstream, on_missing zero, description 'Decayed'"
-    select = f"SELECT {', '.join(counts)} FROM clickstream GROUP BY item_id;"
-    return _planned(f"FEATURE GROUP item_decayed ({header}); {select}", "item_decayed")
+def one_tile_group(name: str, measure: str) -> Group:
+    """Fifty features that are a cell of one tile each: the measure, of events of another type each time."""
+    filters = [f"FILTER (WHERE event_type = 'kind{number}')" for number in range(FIFTY)]
+    measures = [f"{measure.format(filter=each)} AS kind{number}" for number, each in enumerate(filters)]
+    header = f"version 1, owner 'benchmarks', entity item_id, source clickstream, on_missing zero, description '{name}'"
+    return _planned(
+        f"FEATURE GROUP {name} ({header}); SELECT {', '.join(measures)} FROM clickstream GROUP BY item_id;", name
+    )
 
 
 def _planned(text: str, name: str) -> Group:
