@@ -8,7 +8,7 @@ UV = $(shell command -v uv || echo $(BIN)/uv)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help modules setup demo test fmt lint types bench lock clean
+.PHONY: help modules setup demo test fmt lint types bench docs lock clean
 
 help: ## what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ types: setup ## static types
 
 bench: setup ## one benchmark: make bench ARGS="throughput"
 	$(BIN)/headrace bench $(ARGS)
+
+docs: setup ## write docs/reference from the code
+	$(BIN)/headrace features reference
 
 lock: $(BIN)/python ## resolve requirements.in and jgo.toml anew
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.lock

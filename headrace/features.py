@@ -1,4 +1,4 @@
-"""`headrace features validate | test`: what analysts write, looked at without a stack; the other verbs join in."""
+"""`headrace features validate | test | explain | reference`: what needs no stack; the other verbs join in."""
 
 import sys
 import time
@@ -12,15 +12,19 @@ import msgspec
 from headrace import versions
 from headrace.engine import flink
 from headrace.errors import UsageProblem
+from headrace.explain import explained
 from headrace.jobs import FEATURES
+from headrace.layout import REPOSITORY
 from headrace.versions import plan_in
 from lang.errors import LangError, Problem
+from lang.pages import pages
 from lang.plan import Group
 from lang.testing import Case, read_cases, run_cases
 
 app = cyclopts.App(help="Validate, test, release and read feature groups.")
 app.command(versions.app, name="*")
 SUFFIX = ".test.yaml"
+REFERENCE = REPOSITORY / "docs" / "reference"
 
 
 @app.command
@@ -79,6 +83,33 @@ def _cases(folder: Path) -> Iterator[tuple[Group, Case]]:
             message = f"{path} is no list of cases: {error}. Compare features/item_next.test.yaml."
             raise UsageProblem(message) from error
         yield from ((group, case) for case in cases)
+
+
+@app.command
+def explain(feature: str, folder: Path = FEATURES) -> None:
+    """Say where a feature of the files comes from: columns, tiles or rows, SQL, keys in the store.
+
+    Args:
+        feature: group.feature, or the feature alone where one group has it.
+        folder: the feature files.
+    """
+    sys.stdout.write(explained(plan_in(folder), feature))
+
+
+@app.command
+def reference(folder: Path = REFERENCE) -> None:
+    """Write the reference of the feature language from the code, as `make docs` does.
+
+    Args:
+        folder: where the pages go; what else lies there is removed.
+    """
+    wanted = pages()
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in {*folder.glob("*.md")} - {folder / name for name in wanted}:
+        stale.unlink()
+    for name, text in wanted.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    sys.stdout.write(f"{len(wanted)} pages in {folder}\n")
 
 
 def _row(problem: Problem) -> dict[str, str | int]:

@@ -32,3 +32,15 @@ def duration_of(text: str) -> Duration | None:
     if unit not in _UNITS_MS or int(match[1]) == 0:
         return None
     return Duration(int(match[1]) * _UNITS_MS[unit], f"{int(match[1])}{unit}")
+
+
+def written(length_ms: int) -> str:
+    """A length as feature files write it, in the largest unit that fits.
+
+    >>> [written(length_ms) for length_ms in (90_000, 1_800_000, 7 * 86_400_000)]
+    ['90s', '30m', '7d']
+    """
+    if length_ms == LIFETIME.length_ms:
+        return LIFETIME.label
+    unit = next(unit for unit in ("d", "h", "m", "s", "ms") if length_ms % _UNITS_MS[unit] == 0)
+    return f"{length_ms // _UNITS_MS[unit]}{unit}"

@@ -178,7 +178,7 @@ def _windows(cursor: Cursor) -> tuple[Duration, ...]:
 
 def _from(cursor: Cursor) -> tuple[Name, PairsOf | SessionsOf | None]:
     name = cursor.name("a source, pairs(…) or sessions(…)")
-    relation = _RELATIONS.get(name.text.lower())
+    relation = RELATIONS.get(name.text.lower())
     if relation is None or not cursor.take_symbol("("):
         return name, None
     source = cursor.name("a source")
@@ -203,7 +203,7 @@ def _pairs_of(cursor: Cursor) -> PairsOf:
     return PairsOf(column, condition, cursor.duration())
 
 
-_RELATIONS: dict[str, Callable[[Cursor], PairsOf | SessionsOf]] = {"pairs": _pairs_of, "sessions": _sessions_of}
+RELATIONS: dict[str, Callable[[Cursor], PairsOf | SessionsOf]] = {"pairs": _pairs_of, "sessions": _sessions_of}
 
 
 def _ranking(cursor: Cursor) -> Ranking:

@@ -1,0 +1,64 @@
+"""The reference of what shapes a group: relations after FROM, and what is made of its features at read."""
+
+from lang.reference import Entry
+from lang.resolve import FUNCTIONS
+
+RELATIONS: dict[str, Entry] = {
+    "pairs": Entry(
+        sentence="The events of one user in one session, two by two: what follows what.",
+        signature="FROM pairs(source, column, [WHERE condition,] WITHIN 'duration')",
+        arguments=(
+            ("column", "STRING", "what is paired; gives the columns `column` and `next_column`"),
+            ("condition", "BOOLEAN", "what both events must pass"),
+            ("duration", "duration", "how far apart they may be; `weight` is exp(-gap / duration)"),
+        ),
+        example="SELECT decayed_sum(weight, half_life => '7 days') AS strength\n"
+        "FROM pairs(clicks, item_id, WHERE event_type = 'click', WITHIN '30 minutes')\nGROUP BY item_id, next_item_id",
+        means="the features over an event for each two events a, b with the same user_id and session_id, different"
+        " columns and 0 < b - a <= duration; it has b's event time and the later received_at",
+        exact="exact: no order of arrival changes it",
+    ),
+    "sessions": Entry(
+        sentence="The events, each marked with what it means to the visit that it belongs to.",
+        signature="FROM sessions(source, 'duration')",
+        arguments=(
+            ("duration", "duration", "a visit ends after so long without an event"),
+            ("session_begins", "BOOLEAN", "column: nothing of the user came within duration before it"),
+            ("session_adds_s", "DOUBLE", "column: by how many seconds it makes the visit longer"),
+        ),
+        example="SELECT count(*) FILTER (WHERE session_begins) OVER 24h AS visits_24h,\n"
+        "  sum(session_adds_s) OVER 24h AS stayed_s_24h\nFROM sessions(clicks, '30 minutes')\nGROUP BY user_id",
+        means="the features over the events in the order of the log; an event that comes late begins and adds nothing",
+        exact="exact for the order of the log; another order of arrival can mark other events",
+    ),
+}
+AT_READ: dict[str, Entry] = {
+    "top_k": Entry(
+        sentence="The second key columns with the largest value above zero, for one first key column.",
+        signature="ROLLUP first AS name: top_k(second, k, by => feature)",
+        arguments=(
+            ("first, second", "STRING, BIGINT, INT", "the two entity columns of the group"),
+            ("k", "whole number", "how many at most"),
+            ("feature", "number", "a feature of the group; compared as float32, ties by name"),
+        ),
+        example="SELECT decayed_count(*, half_life => '2 days') AS affinity\nFROM clicks\n"
+        "GROUP BY user_id, category\nROLLUP user_id AS top_categories: top_k(category, 10, by => affinity)",
+        means="the members ordered by the feature's value at t; read as (member, value)",
+        exact="as the feature it ranks by; all members are kept, so none is missed",
+    ),
+    "derive": Entry(
+        sentence=f"A feature computed at read from features before it: operators, CASE, IN, BETWEEN, {FUNCTIONS}.",
+        signature="DERIVE expression [EACH (window, …)] AS name",
+        arguments=(
+            ("expression", "number", "over features of the group; `{w}` in names stands for each window"),
+            ("prior", "number, 'global'", "of smooth_ratio: what a ratio of nothing is; 'global': that over all keys"),
+            ("strength", "number", "of smooth_ratio: how many observations the prior weighs"),
+        ),
+        example="SELECT count(*) FILTER (WHERE event_type = 'click') OVER 24h AS clicks_24h,\n"
+        "  count(*) FILTER (WHERE event_type = 'impression') OVER 24h AS imps_24h\nFROM clicks\nGROUP BY item_id\n"
+        "DERIVE smooth_ratio(clicks_24h, imps_24h, prior => 0.05, strength => 20) AS ctr_24h",
+        means="the expression over the values read at t, with SQL's NULL; x / 0 and ln or sqrt outside their domain are"
+        " NULL; smooth_ratio(a, b, …) is (a + prior · strength) / (b + strength)",
+        exact="as the features it reads",
+    ),
+}

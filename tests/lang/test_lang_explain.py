@@ -1,0 +1,21 @@
+"""What `headrace features explain` prints of a feature."""
+
+from collections.abc import Callable
+
+import pytest
+
+from headrace.errors import UsageProblem
+from headrace.explain import explained
+from lang.plan import Plan
+
+
+@pytest.mark.parametrize("name", ["item_engagement.ctr_1h", "item_next.next_items", "user_recent.recent_items"])
+def test_a_feature_explained(shipped: Plan, golden: Callable[[str, str], None], name: str) -> None:
+    golden(f"explain/{name}.txt", explained(shipped, name))
+
+
+def test_a_name_that_several_groups_have_is_asked_for_in_full(shipped: Plan) -> None:
+    with pytest.raises(UsageProblem, match=r"item_engagement\.clicks_24h, user_recent\.clicks_24h"):
+        explained(shipped, "clicks_24h")
+    with pytest.raises(UsageProblem, match=r"there are item_engagement\.imps_1h"):
+        explained(shipped, "nothing")

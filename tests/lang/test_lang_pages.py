@@ -1,0 +1,43 @@
+"""The reference says what the code does: every word has a page, every page is the one that would be written."""
+
+import pytest
+
+from headrace.features import REFERENCE
+from lang.lineage import columns_behind, parts, roots
+from lang.pages import ENTRIES, WORDS, group_of, pages
+from lang.plan import Plan
+from lang.reference import Entry
+
+
+def test_every_word_of_the_language_has_an_entry() -> None:
+    assert sorted(set(WORDS) - set(ENTRIES)) == [], "write an Entry for it in lang/reference_*.py"
+    assert sorted(set(ENTRIES) - set(WORDS)) == [], "the language has no such word"
+
+
+def test_the_pages_are_those_that_would_be_written() -> None:
+    written = {path.name: path.read_text(encoding="utf-8") for path in REFERENCE.glob("*.md")}
+    wanted = pages()
+    assert sorted(written) == sorted(wanted), "run make docs"
+    assert [name for name, text in wanted.items() if written[name] != text] == [], "run make docs"
+
+
+@pytest.mark.parametrize(("word", "entry"), ENTRIES.items(), ids=list(ENTRIES))
+def test_an_example_shows_its_word(word: str, entry: Entry) -> None:
+    group = group_of(entry)
+    used = {each.function for each in (*group.aggregates, *group.sequences)}
+    used |= {"pairs"} if group.pairs else set()
+    used |= {"sessions"} if group.sessions else set()
+    used |= {"top_k"} if group.rollups else set()
+    used |= {"derive"} if group.derived else set()
+    assert word in used
+
+
+def test_lineage_reaches_the_columns_of_the_source(shipped: Plan) -> None:
+    engagement, following = shipped.group("item_engagement"), shipped.group("item_next")
+    assert parts(engagement, "ctr_1h") == ("clicks_1h", "imps_1h")
+    assert columns_behind(engagement, "ctr_1h") == ("item_id", "occurred_at", "event_type")
+    assert columns_behind(engagement, "dwell_avg_24h") == ("item_id", "occurred_at", "value", "event_type")
+    assert roots(following, "next_items") == ("strength",)
+    assert columns_behind(following, "next_items") == ("item_id", "user_id", "session_id", "occurred_at", "event_type")
+    with pytest.raises(KeyError):
+        columns_behind(engagement, "nothing")
