@@ -15,7 +15,7 @@ def test_a_feature_explained(shipped: Plan, golden: Callable[[str, str], None], 
 
 
 def test_a_name_that_several_groups_have_is_asked_for_in_full(shipped: Plan) -> None:
-    with pytest.raises(UsageProblem, match=r"item_engagement\.clicks_24h, user_recent\.clicks_24h"):
+    with pytest.raises(UsageProblem, match=r"item_engagement\.clicks_24h, .*user_recent\.clicks_24h"):
         explained(shipped, "clicks_24h")
-    with pytest.raises(UsageProblem, match=r"there are item_engagement\.imps_1h"):
+    with pytest.raises(UsageProblem, match=r"there are .*item_engagement\.imps_1h"):
         explained(shipped, "nothing")
