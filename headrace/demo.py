@@ -11,8 +11,7 @@ import msgspec
 
 from headrace import stack, status
 from headrace.errors import EnvironmentProblem, UsageProblem
-from headrace.jobs import FEATURES
-from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
+from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
 from headrace.stack import Say
 from headrace.wait import wait_until
 from lang.load import load_plan

@@ -13,38 +13,18 @@ from headrace import versions
 from headrace.engine import flink
 from headrace.errors import UsageProblem
 from headrace.explain import explained
-from headrace.jobs import FEATURES
-from headrace.layout import REPOSITORY
-from headrace.versions import plan_in
-from lang.errors import LangError, Problem
-from lang.pages import pages
+from headrace.folder import plan_in
+from headrace.layout import FEATURES
+from headrace.reference import reference
+from headrace.validate import validate
 from lang.plan import Group
 from lang.testing import Case, read_cases, run_cases
 
 app = cyclopts.App(help="Validate, test, release and read feature groups.")
 app.command(versions.app, name="*")
+app.command(validate)
+app.command(reference)
 SUFFIX = ".test.yaml"
-REFERENCE = REPOSITORY / "docs" / "reference"
-
-
-@app.command
-def validate(folder: Path = FEATURES, *, json: bool = False) -> None:
-    """Parse, resolve and type-check feature files; offline, all errors at once.
-
-    Args:
-        folder: the feature files.
-        json: print the problems for a program.
-    """
-    try:
-        plan = plan_in(folder)
-    except UsageProblem as problem:
-        if not json or not isinstance(problem.__cause__, LangError):
-            raise
-        rows = [_row(each) for each in problem.__cause__.problems]
-        sys.stdout.buffer.write(msgspec.json.encode(rows) + b"\n")
-        sys.exit(1)
-    sources, groups = len(plan.sources), len(plan.groups)
-    sys.stdout.write("[]\n" if json else f"{sources} sources, {groups} groups: no problems\n")
 
 
 @app.command(name="test")
@@ -94,30 +74,3 @@ def explain(feature: str, folder: Path = FEATURES) -> None:
         folder: the feature files.
     """
     sys.stdout.write(explained(plan_in(folder), feature))
-
-
-@app.command
-def reference(folder: Path = REFERENCE) -> None:
-    """Write the reference of the feature language from the code, as `make docs` does.
-
-    Args:
-        folder: where the pages go; what else lies there is removed.
-    """
-    wanted = pages()
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in {*folder.glob("*.md")} - {folder / name for name in wanted}:
-        stale.unlink()
-    for name, text in wanted.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    sys.stdout.write(f"{len(wanted)} pages in {folder}\n")
-
-
-def _row(problem: Problem) -> dict[str, str | int]:
-    return {
-        "file": problem.path,
-        "line": problem.line,
-        "column": problem.column,
-        "code": problem.code,
-        "cause": problem.cause,
-        "fix": problem.fix,
-    }

@@ -10,14 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from headrace.errors import EnvironmentProblem
-from headrace.layout import REPOSITORY, Endpoints, Layout
+from headrace.layout import FEATURES, Endpoints, Layout
 from lang.source import Source
 from schemas.topics import EVENTS
 from store.versions import Versions, read_versions
 
 INGEST = "ingest"
 JOBS = (INGEST, "features", "samples")  # of a new stack; versions applied later have jobs of their own
-FEATURES = REPOSITORY / "features"
 
 
 def ingest_job(source: Source) -> str:

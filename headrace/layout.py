@@ -10,6 +10,7 @@ from msgspec import Struct
 from headrace.errors import EnvironmentProblem
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+FEATURES = REPOSITORY / "features"
 ENVIRONMENT = Path(sys.prefix)
 KAFKA_JARS = ENVIRONMENT / "jars" / "kafka"
 FLINK_JARS = ENVIRONMENT / "jars" / "flink"

@@ -8,8 +8,7 @@ from itertools import chain
 from confluent_kafka import OFFSET_END, Consumer, Message, TopicPartition
 
 from headrace.errors import UsageProblem
-from headrace.jobs import FEATURES
-from headrace.layout import Endpoints
+from headrace.layout import FEATURES, Endpoints
 from lang.avro import sequence_contracts, tile_contracts
 from lang.clean import clean_topic, contract
 from lang.load import load_plan

@@ -11,6 +11,7 @@ from headrace.errors import UsageProblem
 from headrace.flink import FlinkRest
 from headrace.layout import Endpoints
 from headrace.lifecycle import Registry, shared_job
+from headrace.parity import Parity
 from headrace.parity import compare as compare_in_store
 from headrace.wait import wait_until
 from lang.change import Change, compare
@@ -192,10 +193,15 @@ def promoted(registry: Registry, client: Client, version: Version, *, why: str) 
         at_ms = time.time_ns() // 1_000_000
         parity = compare_in_store(client, live[0], version.group, sample=_SAMPLE, at_ms=at_ms)
         if parity.share > _DIFFERENT or parity.moving > parity.judged:
-            cause = f"F160 {version.name} does not read as {live[0].name}@{live[0].version} does"
-            fix = f"  fix: headrace features backfill {version.name}, or give what means something else another name"
-            raise UsageProblem("\n".join([cause, *parity.lines(), fix]))
+            raise UsageProblem(unlike(version.name, live[0], parity))
     return registry.promote(version, why=why)
+
+
+def unlike(name: str, live: Group, parity: Parity) -> str:
+    """What is said of a version that reads otherwise than the one that answers."""
+    cause = f"F160 {name} does not read as {live.name}@{live.version} does"
+    fix = f"  fix: headrace features backfill {name}, or give what means something else another name"
+    return "\n".join([cause, *parity.lines(), fix])
 
 
 def retired(registry: Registry, version: Version) -> None:

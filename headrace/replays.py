@@ -9,8 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from headrace import stack
 from headrace.errors import UsageProblem
-from headrace.jobs import FEATURES
-from headrace.layout import STATE_VARIABLE, Endpoints, Layout, Pace
+from headrace.layout import FEATURES, STATE_VARIABLE, Endpoints, Layout, Pace
 from headrace.recordings import Recording, read
 from headrace.replay import Replayer
 from headrace.stack import Say

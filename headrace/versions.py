@@ -13,15 +13,12 @@ from headrace import lifecycle, parity, release
 from headrace.cost import cost_of
 from headrace.errors import UsageProblem
 from headrace.flink import FlinkRest
-from headrace.jobs import FEATURES
-from headrace.layout import Endpoints, Layout
+from headrace.folder import plan_in
+from headrace.layout import FEATURES, Endpoints, Layout
 from headrace.lifecycle import Registry
 from headrace.past import as_known_at, recorded_cases
 from headrace.release import ReleasePlan
 from headrace.wait import wait_until
-from lang.errors import LangError
-from lang.load import load_plan
-from lang.plan import Plan
 from serving import lookup
 from serving.problems import Fault
 from store.connect import connect
@@ -30,25 +27,6 @@ from store.reader import FeatureReader, Reads
 app = cyclopts.App()
 PLAN_FILE = Path("features.plan.json")
 _FIRST_MS = 10**12  # September 2001: what lies before was given in seconds
-
-
-def plan_in(folder: Path) -> Plan:
-    """The plan of a folder of feature files.
-
-    Raises:
-        UsageProblem: there is no such folder, no group in it, or the files have errors; the message holds all of them.
-    """
-    if not folder.is_dir():
-        message = f"there is no folder {folder}; give the folder that holds the feature files and sources/"
-        raise UsageProblem(message)
-    try:
-        found = load_plan(folder)
-    except LangError as error:
-        raise UsageProblem("\n" + str(error)) from error
-    if not found.groups:
-        message = f"{folder} declares no feature group; a group is a file with FEATURE GROUP"
-        raise UsageProblem(message)
-    return found
 
 
 def _stack() -> tuple[Endpoints, Registry, FlinkRest]:

@@ -1,17 +1,4 @@
-"""Errors of the feature language: a code, a place, one line of cause and one line of fix.
-
-| code | meaning |
-|---|---|
-| F100 | syntax, or a word of the language that this cut does not have |
-| F101 | unknown column, feature, source or function |
-| F104 | not keepable in tiles |
-| F106 | a clock or random function makes replay differ from live |
-| F108 | the window does not suit its tiles |
-| F113 | duplicates could outlive the memory of dedupe |
-| F116 | a name is taken |
-| F140 | type |
-| F150 | a test of a feature file failed |
-"""
+"""Errors of the feature language: a code of `lang.codes`, a place, one line of cause and one line of fix."""
 
 import difflib
 from collections.abc import Iterable
@@ -63,18 +50,23 @@ class Halt(Exception):
 
 
 class Report:
-    """Collects the problems of one file."""
+    """Collects the problems of one file; what only deserves a word before going on stands in `warnings`."""
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.text = text
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
 
     def add(self, code: str, span: tuple[int, int], *, cause: str, fix: str) -> None:
         """Note a problem at `span` (offset, length)."""
         problem = Problem(code, self.path, self.text, span[0], span[1], cause, fix)
         if problem not in self.problems:
             self.problems.append(problem)
+
+    def warn(self, code: str, span: tuple[int, int], *, cause: str, fix: str) -> None:
+        """Note at `span` what keeps nobody from going on."""
+        self.warnings.append(Problem(code, self.path, self.text, span[0], span[1], cause, fix))
 
     def halt(self, code: str, span: tuple[int, int], *, cause: str, fix: str) -> NoReturn:
         """Note a problem and leave the construct it stands in.

@@ -1,7 +1,9 @@
-"""A folder of feature files to one plan, or to every error in it."""
+"""A folder of feature files to one plan, with everything that is to be said of them."""
 
 from collections.abc import Mapping
 from pathlib import Path
+
+from msgspec import Struct
 
 from lang.errors import LangError, Problem, Report
 from lang.parse import parse
@@ -12,14 +14,27 @@ from lang.source import Source
 from lang.tree import GroupTree, SourceTree
 
 
+class Findings(Struct, frozen=True):
+    """What files declare as far as they can be read, and what is wrong or doubtful in them, in order."""
+
+    plan: Plan
+    errors: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
 def load_plan(folder: Path) -> Plan:
     """Read every `.sql` file below a folder.
 
     Raises:
         LangError: with all problems of all files.
     """
+    return plan_of(texts_in(folder))
+
+
+def texts_in(folder: Path) -> dict[str, str]:
+    """Path to text of every `.sql` file below a folder."""
     paths = sorted(folder.rglob("*.sql"))
-    return plan_of({path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths})
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
 def plan_of(files: Mapping[str, str]) -> Plan:
@@ -28,6 +43,14 @@ def plan_of(files: Mapping[str, str]) -> Plan:
     Raises:
         LangError: with all problems of all files.
     """
+    found = findings_in(files)
+    if found.errors:
+        raise LangError(found.errors)
+    return found.plan
+
+
+def findings_in(files: Mapping[str, str]) -> Findings:
+    """What feature files given as path to text say, and what is to be said of them."""
     reports = [Report(path, text) for path, text in files.items()]
     trees = [(parse(report), report) for report in reports]
     sources: dict[str, Source] = {}
@@ -42,10 +65,9 @@ def plan_of(files: Mapping[str, str]) -> Plan:
             group = plan_group(tree, sources, report)
             if group is not None and _new(tree.name.text, groups, tree, report):
                 groups[group.name] = group
-    problems = [problem for report in reports for problem in sorted(report.problems, key=_place)]
-    if problems:
-        raise LangError(problems)
-    return Plan(tuple(sources.values()), tuple(groups.values()))
+    errors = [problem for report in reports for problem in sorted(report.problems, key=_place)]
+    warnings = [problem for report in reports for problem in sorted(report.warnings, key=_place)]
+    return Findings(Plan(tuple(sources.values()), tuple(groups.values())), tuple(errors), tuple(warnings))
 
 
 def _place(problem: Problem) -> int:

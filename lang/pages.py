@@ -21,10 +21,10 @@ ENTRIES: Mapping[str, Entry] = {**TILES, **ROWS, **RELATIONS, **AT_READ}
 WORDS = (*TILE_AGGREGATES, *get_args(SequenceFunction), *WRITTEN_RELATIONS, *AT_READ)
 """Every word of the language that wants a page."""
 SOURCE = """SOURCE clicks (
-  topic 'clicks', event_time occurred_at, lateness '15 minutes', future '5 minutes', dedupe event_id WITHIN '1 day'
+  topic 'events', event_time occurred_at, lateness '15 minutes', future '5 minutes', dedupe event_id WITHIN '1 day'
 ) COLUMNS (
-  event_id STRING REQUIRED, user_id STRING REQUIRED, session_id STRING, item_id STRING, category STRING,
-  event_type STRING REQUIRED, occurred_at BIGINT REQUIRED, received_at BIGINT, value DOUBLE
+  event_id STRING REQUIRED, user_id STRING REQUIRED, session_id STRING, request_id STRING, item_id STRING,
+  category STRING, event_type STRING REQUIRED, occurred_at BIGINT REQUIRED, received_at BIGINT, value DOUBLE
 );
 """
 _CELL_BYTES = 8
@@ -65,10 +65,16 @@ def page(word: str, entry: Entry) -> str:
 
 def group_of(entry: Entry) -> Group:
     """The group that an entry's example makes."""
-    entity = entry.example.split("GROUP BY ")[1].split("\n")[0]
+    return plan_of(files_of(entry.example)).group("example")
+
+
+def files_of(declared: str) -> dict[str, str]:
+    """A source and a group of files: either a SOURCE, or what a group selects from the examples' source."""
+    if declared.startswith("SOURCE"):
+        return {"clicks.sql": declared}
+    entity = declared.split("GROUP BY ")[1].split("\n")[0]
     header = f"version 1, owner 'docs', entity {entity}, source clicks, on_missing null, description 'an example'"
-    files = {"clicks.sql": SOURCE, "example.sql": f"FEATURE GROUP example ({header});\n{entry.example};\n"}
-    return plan_of(files).group("example")
+    return {"clicks.sql": SOURCE, "example.sql": f"FEATURE GROUP example ({header});\n{declared};\n"}
 
 
 def _of_nothing(group: Group) -> dict[str, FeatureValue]:
@@ -139,14 +145,15 @@ _PAGE = """# `{word}`
 """
 _LIST = """# Reference of the feature language
 
-Written by `make docs` from the code; a test compares.
+Written by `make docs` from the code; a test compares. What can be wrong: [errors](errors.md).
 
 | | |
 |---|---|
 {rows}
 
 A window is a length such as `24h`, or `lifetime`; `OVER EACH (1h, 24h)` gives a feature for each and puts `1h`, `24h` \
-for `{{w}}` in its name. Every aggregate reads only what was received by the time of the read.
+for `{{w}}` in its name. Every aggregate reads only what was received by the time of the \
+read. What is kept as rows wants a group of one entity column.
 
 The examples read this source:
 

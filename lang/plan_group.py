@@ -8,10 +8,12 @@ from lang.errors import Halt, Report
 from lang.expr import Call, Column, ColumnType, Constant, Expr, all_of
 from lang.header import Header
 from lang.layout import lay_out
+from lang.leak import refuse_own_label
 from lang.plan import EVERYTHING, Group
 from lang.plan_features import FeaturePlanner
 from lang.plan_relation import plan_relation
 from lang.resolve import Resolver
+from lang.retention import warn_of_short_log
 from lang.source import Source
 from lang.tree import GroupTree, Name, Sql
 from lang.windows import DAY_MS
@@ -42,6 +44,8 @@ def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Gro
     entity = _entity(tree, header, columns, report)
     resolver = Resolver(report, columns)
     where = _condition(tree.where, resolver)
+    refuse_own_label(tree.group_by, source, report)
+    warn_of_short_log(tree, source, report)
     features = FeaturePlanner(tree, report, entity)
     features.plan(resolver)
     if features.over_all:

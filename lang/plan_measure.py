@@ -107,6 +107,6 @@ class MeasurePlanner:
             fix = "GROUP BY two columns, and rank the second: ROLLUP user_id AS …: top_k(category, 10, by => …)"
             self._report.halt("F104", span, cause="top_k ranks the keys of a group, it is no aggregate", fix=fix)
         if name in _NOT_KEEPABLE:
-            fix = "use count, avg, min, max, or last_n for the newest rows"
+            fix = "use count, avg, percentile, or last_n for the newest rows"
             self._report.halt("F104", span, cause=f"{name} is not keepable in tiles", fix=fix)
         self._report.unknown("aggregate", name, [*TILE_AGGREGATES, *ROW_AGGREGATES], span)

@@ -56,9 +56,9 @@ class Failure(Struct, frozen=True):
     events: tuple[str, ...]
 
     def __str__(self) -> str:
-        made = ", ".join(self.events) or "no event"
+        made = ", ".join(self.events) or "none"
         found = f"{self.what} is {self.found!r} by {self.path}, expected {self.expected!r}"
-        return f"F150 {self.case}: {found}; the oracle reads it from {made}"
+        return f"F150 {self.case}: {found}; events: {made}"
 
 
 def read_cases(text: str) -> list[Case]:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from headrace.features import REFERENCE
+from headrace.reference import FOLDER, written
 from lang.lineage import columns_behind, parts, roots
-from lang.pages import ENTRIES, WORDS, group_of, pages
+from lang.pages import ENTRIES, WORDS, group_of
 from lang.plan import Plan
 from lang.reference import Entry
 
@@ -15,10 +15,10 @@ def test_every_word_of_the_language_has_an_entry() -> None:
 
 
 def test_the_pages_are_those_that_would_be_written() -> None:
-    written = {path.name: path.read_text(encoding="utf-8") for path in REFERENCE.glob("*.md")}
-    wanted = pages()
-    assert sorted(written) == sorted(wanted), "run make docs"
-    assert [name for name, text in wanted.items() if written[name] != text] == [], "run make docs"
+    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
+    wanted = written()
+    assert sorted(there) == sorted(wanted), "run make docs"
+    assert [name for name, text in wanted.items() if there[name] != text] == [], "run make docs"
 
 
 @pytest.mark.parametrize(("word", "entry"), ENTRIES.items(), ids=list(ENTRIES))

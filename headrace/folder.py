@@ -1,0 +1,43 @@
+"""A folder of feature files as a verb finds it."""
+
+from pathlib import Path
+
+from headrace.errors import UsageProblem
+from lang.errors import LangError
+from lang.load import Findings, findings_in, texts_in
+from lang.plan import Plan
+
+
+def findings(folder: Path) -> Findings:
+    """What the files of a folder declare, and what is to be said of them.
+
+    Raises:
+        UsageProblem: there is no such folder.
+    """
+    if not folder.is_dir():
+        message = f"there is no folder {folder}; give the folder that holds the feature files and sources/"
+        raise UsageProblem(message)
+    return findings_in(texts_in(folder))
+
+
+def plan_in(folder: Path) -> Plan:
+    """The plan of a folder of feature files.
+
+    Raises:
+        UsageProblem: there is no such folder, no group in it, or the files have errors; the message holds all of them.
+    """
+    return usable(findings(folder), folder)
+
+
+def usable(found: Findings, folder: Path) -> Plan:
+    """The plan that was found in a folder.
+
+    Raises:
+        UsageProblem: the files have errors, or declare no group.
+    """
+    if found.errors:
+        raise UsageProblem("\n" + str(LangError(found.errors)))
+    if not found.plan.groups:
+        message = f"{folder} declares no feature group; a group is a file with FEATURE GROUP"
+        raise UsageProblem(message)
+    return found.plan

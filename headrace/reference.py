@@ -1,0 +1,30 @@
+"""`headrace features reference`: the pages of docs/reference, written from the code."""
+
+import sys
+from pathlib import Path
+
+from headrace.layout import REPOSITORY
+from lang.catalogue import errors_page
+from lang.pages import pages
+
+FOLDER = REPOSITORY / "docs" / "reference"
+
+
+def reference(folder: Path = FOLDER) -> None:
+    """Write the reference of the feature language from the code, as `make docs` does.
+
+    Args:
+        folder: where the pages go; what else lies there is removed.
+    """
+    wanted = written()
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in {*folder.glob("*.md")} - {folder / name for name in wanted}:
+        stale.unlink()
+    for name, text in wanted.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    sys.stdout.write(f"{len(wanted)} pages in {folder}\n")
+
+
+def written() -> dict[str, str]:
+    """File name to text of every page."""
+    return pages() | {"errors.md": errors_page()}

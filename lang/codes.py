@@ -1,0 +1,113 @@
+"""Every code that an error or a warning of the feature language can have, each with an example and its mend."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Code(Struct, frozen=True, kw_only=True):
+    """One code.
+
+    Attributes:
+        meaning: one line.
+        verb: who says it, `headrace features …`.
+        wrong: for validate, a declaration that has it; for others, what is said.
+        right: the declaration mended; for others, what to do.
+    """
+
+    meaning: str
+    verb: Literal["validate", "test", "plan", "promote"] = "validate"
+    wrong: str
+    right: str
+
+
+def _of_user(measure: str) -> str:
+    return f"SELECT {measure}\nFROM clicks\nGROUP BY user_id"
+
+
+def _source(within: str) -> str:
+    return f"""SOURCE clicks (
+  topic 'events', event_time occurred_at, lateness '15 minutes', future '5 minutes', dedupe event_id WITHIN '{within}'
+) COLUMNS (event_id STRING REQUIRED, occurred_at BIGINT REQUIRED, received_at BIGINT);"""
+
+
+CODES: dict[str, Code] = {
+    "F100": Code(
+        meaning="syntax, or a word in a place that has no use for it",
+        wrong=_of_user("count(*) OVER 1h clicks_1h"),
+        right=_of_user("count(*) OVER 1h AS clicks_1h"),
+    ),
+    "F101": Code(
+        meaning="unknown column, feature, source or function",
+        wrong=_of_user("sum(valeu) OVER 1h AS value_1h"),
+        right=_of_user("sum(value) OVER 1h AS value_1h"),
+    ),
+    "F104": Code(
+        meaning="not keepable in tiles or rows",
+        wrong=_of_user("median(value) OVER 24h AS value_median_24h"),
+        right=_of_user("percentile(value, 0.5) OVER 24h AS value_median_24h"),
+    ),
+    "F106": Code(
+        meaning="a clock or random function makes replay differ from live",
+        wrong=_of_user("count(*) FILTER (WHERE occurred_at > now()) OVER 1h AS fresh_1h"),
+        right=_of_user("count(*) OVER 1h AS fresh_1h"),
+    ),
+    "F108": Code(
+        meaning="the window does not suit its tiles, or `retain` the windows",
+        wrong=_of_user("count(*) OVER 10s AS clicks_10s"),
+        right=_of_user("count(*) OVER 1m AS clicks_1m"),
+    ),
+    "F112": Code(
+        meaning="a warning: the window is longer than its topic is kept, and nothing archives the topic",
+        wrong=_of_user("count(*) OVER 30d AS clicks_30d"),
+        right=_of_user("count(*) OVER 7d AS clicks_7d"),
+    ),
+    "F113": Code(
+        meaning="duplicates could outlive the memory of dedupe",
+        wrong=_source("10 minutes"),
+        right=_source("1 day"),
+    ),
+    "F115": Code(
+        meaning="the meaning of a group changed and its version did not, or the version was used before",
+        verb="plan",
+        wrong="F115 item_next@1: the meaning of strength, next_items changed, the version did not\n  fix: version 2",
+        right="write `version 2` in the group's header",
+    ),
+    "F116": Code(
+        meaning="a name is taken",
+        wrong=_of_user("count(*) OVER EACH (1h, 24h) AS clicks"),
+        right=_of_user("count(*) OVER EACH (1h, 24h) AS clicks_{w}"),
+    ),
+    "F117": Code(
+        meaning="the version lacks a feature that serving or the ranker reads",
+        verb="plan",
+        wrong="F117 item_next@2 has no strength, and serving reads it\n"
+        "  fix: keep it, or take it out of what is read: models/inputs.py and serving/reads.py",
+        right="keep the feature, or train a ranker without it",
+    ),
+    "F130": Code(
+        meaning="the feature reads its own label's events",
+        wrong="SELECT count(*) OVER 1h AS clicks_1h\nFROM clicks\nGROUP BY request_id",
+        right=_of_user("count(*) OVER 1h AS clicks_1h"),
+    ),
+    "F140": Code(
+        meaning="type",
+        wrong=_of_user("sum(event_type) OVER 1h AS value_1h"),
+        right=_of_user("sum(value) OVER 1h AS value_1h"),
+    ),
+    "F150": Code(
+        meaning="a test of a feature file failed: what was read, by which path, from which events",
+        verb="test",
+        wrong="F150 two clicks: clicks_24h of u1 at 10:05:00 is 2.0 by tiles, expected 3; events: e1, e2",
+        right="mend the feature or the expectation; a path other than the oracle that stands alone is a fault of ours",
+    ),
+    "F160": Code(
+        meaning="a version does not read as the one that answers, where both mean the same",
+        verb="promote",
+        wrong="F160 item_engagement@2 does not read as item_engagement@1 does\n"
+        "keys: 9 alike, 1 unlike, 0 missing, 0 extra, 0 moving\n  clicks_1h: 1 differ\n"
+        "  i1 clicks_1h: 3.0 in the first, 2.0 in the second\n"
+        "  fix: headrace features backfill item_engagement@2, or give what means something else another name",
+        right="`headrace features backfill item_engagement@2`, then promote again",
+    ),
+}

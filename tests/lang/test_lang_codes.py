@@ -1,0 +1,116 @@
+"""The table of codes: what the code raises, what the examples are said to raise, what the other verbs say."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from headrace.errors import UsageProblem
+from headrace.layout import FEATURES, REPOSITORY
+from headrace.parity import Parity
+from headrace.release import planned, unlike
+from lang.catalogue import said_of
+from lang.codes import CODES
+from lang.load import findings_in, plan_of, texts_in
+from lang.plan import Group, Plan
+from lang.testing import read_cases, run_cases
+from schemas.control import CONTROL
+from store.versions import Versions
+
+ROOMS = ("lang", "headrace", "jobs", "store", "serving", "udfs", "simulator", "learner", "models", "schemas")
+OFFLINE = {code: each for code, each in CODES.items() if each.verb == "validate"}
+TABLE = REPOSITORY / "lang" / "codes.py"
+
+
+def strings(path: Path) -> Iterator[str]:
+    """The strings of a module that are not documentation."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    words = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in words:
+            yield node.value
+
+
+def test_every_code_that_is_raised_is_in_the_table_and_the_other_way_round() -> None:
+    paths = [path for room in ROOMS for path in (REPOSITORY / room).glob("*.py") if path != TABLE]
+    raised = {code for path in paths for text in strings(path) for code in re.findall(r"\bF1\d\d\b", text)}
+    assert sorted(raised - CODES.keys()) == [], "raised, and absent in lang/codes.py"
+    assert sorted(CODES.keys() - raised) == [], "in lang/codes.py, and never raised"
+
+
+@pytest.mark.parametrize("code", OFFLINE)
+def test_an_example_has_its_code_and_its_mend_has_none(code: str) -> None:
+    assert {problem.code for problem in said_of(CODES[code].wrong)} == {code}
+    assert said_of(CODES[code].right) == ()
+
+
+def test_warnings_keep_nobody_from_going_on(golden: Callable[[str, str], None]) -> None:
+    folder = Path(__file__).parent / "fixtures" / "warnings"
+    found = findings_in(texts_in(FEATURES / "sources") | texts_in(folder))
+    assert found.errors == ()
+    assert [group.name for group in found.plan.groups] == ["long"]
+    golden("errors/F112_retention.txt", "".join(f"{warning}\n" for warning in found.warnings))
+
+
+def control(name: str, action: str, **arguments: str) -> bytes:
+    return CONTROL.encode({"name": name, "action": action, "arguments": arguments, "who": "t", "at": 1, "why": ""})
+
+
+def answering(group: Group) -> Versions:
+    plan = msgspec.json.encode(group).decode()
+    applied = control(f"group/{group.name}@{group.version}", "apply", plan=plan, job="features", from_ms="0")
+    return Versions().after([applied, control(f"live/{group.name}", "promote", version=str(group.version))])
+
+
+def edited(name: str, *changes: tuple[str, str]) -> Plan:
+    text = (FEATURES / f"{name}.sql").read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return plan_of(texts_in(FEATURES / "sources") | {f"{name}.sql": text})
+
+
+def said_by_plan(shipped: Plan, name: str, *changes: tuple[str, str]) -> str:
+    with pytest.raises(UsageProblem) as raised:
+        planned(edited(name, *changes), answering(shipped.group(name)))
+    return str(raised.value).strip()
+
+
+def test_what_plan_says(shipped: Plan, golden: Callable[[str, str], None]) -> None:
+    unversioned = said_by_plan(shipped, "item_next", ("= 'click'", "= 'impression'"))
+    golden("errors/F115_version.txt", unversioned + "\n")
+    assert unversioned == CODES["F115"].wrong
+    renamed = said_by_plan(shipped, "item_next", ("version 1", "version 2"), ("strength", "weightiness"))
+    golden("errors/F117_ranker.txt", renamed + "\n")
+    assert renamed == CODES["F117"].wrong
+
+
+def test_what_test_says(shipped: Plan, golden: Callable[[str, str], None]) -> None:
+    (case,) = read_cases("""
+- name: two clicks
+  given:
+    clickstream: |
+      event_id, occurred_at, received_at, user_id, event_type
+      e1, 10:00:00, 10:00:01, u1, click
+      e2, 10:01:00, 10:01:01, u1, click
+      e3, 10:01:30, 10:01:31, u1, impression
+  expect:
+    - {at: "10:05:00", key: u1, clicks_24h: 3}
+    - {at: "10:05:00", key: u2, clicks_24h: 1}
+    - {late: 1}
+""")
+    said = [str(failure) for failure in run_cases(shipped.group("user_recent"), [case])]
+    golden("errors/F150_test.txt", "\n".join(said) + "\n")
+    assert CODES["F150"].wrong in said
+
+
+def test_what_promote_says(shipped: Plan, golden: Callable[[str, str], None]) -> None:
+    parity = Parity(alike=9, unlike=1)
+    parity.mismatched["clicks_1h"] = 1
+    parity.worst.append("i1 clicks_1h: 3.0 in the first, 2.0 in the second")
+    said = unlike("item_engagement@2", shipped.group("item_engagement"), parity)
+    golden("errors/F160_parity.txt", said + "\n")
+    assert said == CODES["F160"].wrong
