@@ -1,44 +1,47 @@
 """`headrace`: one verb a thing to do.
 
 Exit 1: the command cannot be carried out as given; exit 2: the machine is not well.
+Each verb imports what it needs: half of them want Kafka, Flink and torch, the others should answer at once.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
-from rich.console import Console
-from rich.markup import escape
 
-from headrace import bench, doctor, features, records, replays, stack, status
-from headrace import demo as demonstration
 from headrace.errors import EnvironmentProblem, HeadraceError
+from headrace.features import app as features
 from headrace.layout import Layout, Pace
-from simulator.history import NotWritten
 
 app = cyclopts.App(name="headrace", help="A real-time recommender on Apache Flink, Kafka and Redis.", version="0.1.0")
-app.command(features.app, name="features")
-console = Console(stderr=True, highlight=False)
+app.command(features, name="features")
 
 
 def say(text: str) -> None:
     """Tell the person at the keyboard."""
-    console.print(text, soft_wrap=True)
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
 
 
 def complain(error: Exception) -> None:
     """Tell of an error as it is worded: carets stand under what they mean, brackets are no markup."""
-    console.print("[red]headrace:[/red]", escape(str(error)), soft_wrap=True)
+    from rich.markup import escape
+
+    say(f"[red]headrace:[/red] {escape(str(error))}")
 
 
 @app.command
 def up() -> None:
     """Start Kafka, Flink, Redis and the whole line on this machine; returns when the API is ready."""
+    from headrace import stack, status
+
     layout = Layout.here()
     endpoints = stack.up(layout, say=say, pace=Pace())
-    console.print(status.welcome(endpoints), soft_wrap=True)
+    say(status.welcome(endpoints))
 
 
 @app.command
@@ -48,6 +51,8 @@ def down(*, wipe: bool = False) -> None:
     Args:
         wipe: remove the logs, topics and models of the stack too.
     """
+    from headrace import stack
+
     layout = Layout.here()
     ran = layout.endpoints_file.exists()
     stack.stop(layout, wipe=wipe)
@@ -64,7 +69,10 @@ def demo(*, minutes: float = 4.0, headless: bool = False, report: Path | None = 
         report: where the report goes, as JSON.
         seed: of the world and of what people do.
     """
-    sys.exit(demonstration.run(minutes=minutes, seed=seed, headless=headless, report=report, say=say))
+    from headrace import demo as demonstration
+
+    with _logged():
+        sys.exit(demonstration.run(minutes=minutes, seed=seed, headless=headless, report=report, say=say))
 
 
 @app.command(name="status")
@@ -74,12 +82,18 @@ def show_status(*, json: bool = False) -> None:
     Args:
         json: print for a program instead of a person.
     """
+    from headrace import status
+
     status.show(Layout.here(), as_json=json)
 
 
 @app.command(name="doctor")
 def examine() -> None:
     """Say what is missing on this machine and how to mend it."""
+    from rich.console import Console
+
+    from headrace import doctor
+
     sys.exit(doctor.examine(Console()))
 
 
@@ -93,6 +107,8 @@ def tail(topic: str, *, count: int = 10, follow: bool = False, ticks: bool = Fal
         follow: go on with what comes.
         ticks: show the records that only say how late it is, too.
     """
+    from headrace import records
+
     records.tail(Layout.here().endpoints(), topic, count=count, follow=follow, ticks=ticks)
 
 
@@ -103,6 +119,8 @@ def dead(*, count: int = 20) -> None:
     Args:
         count: how many.
     """
+    from headrace import records
+
     records.dead(Layout.here().endpoints(), count=count)
 
 
@@ -115,18 +133,34 @@ def replay(file: Path, *, format: str, speed: str = "max") -> None:
         format: kuairand or movietweetings.
         speed: recorded seconds a second, or max.
     """
-    replays.run(Layout.here(), file, recording_format=format, speed=speed, say=say)
+    from headrace import replays
+
+    with _logged():
+        replays.run(Layout.here(), file, recording_format=format, speed=speed, say=say)
 
 
 @app.command(name="bench")
 def measure(name: str, *arguments: Annotated[str, cyclopts.Parameter(allow_leading_hyphen=True)]) -> None:
-    """Run a benchmark on a line of its own, against peers that do the same work.
+    """Run a benchmark, against peers in the same run.
 
     Args:
-        name: throughput.
+        name: throughput, groups or validate.
         arguments: the benchmark's own, such as --events 200000 --repeats 3; --help lists them.
     """
+    from headrace import bench
+
     sys.exit(bench.run(name, arguments))
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """What the broker does not take in is a fault of the machine."""
+    from simulator.history import NotWritten
+
+    try:
+        yield
+    except NotWritten as error:
+        raise EnvironmentProblem(str(error)) from error
 
 
 def main() -> None:
@@ -141,9 +175,6 @@ def run(command: Callable[[], object]) -> int:
     except HeadraceError as error:
         complain(error)
         return error.exit_code
-    except NotWritten as error:
-        complain(error)
-        return EnvironmentProblem.exit_code
     except KeyboardInterrupt:
         return 130
     return 0

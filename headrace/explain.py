@@ -1,10 +1,14 @@
-"""A feature of the files, explained: the columns behind it, how and where it is kept, what Flink is told."""
+"""`headrace features explain`: the columns behind a feature, how and where it is kept, what Flink is told."""
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
 from headrace.errors import UsageProblem
+from headrace.folder import plan_in
+from headrace.layout import FEATURES
 from lang.clean import clean_topic
 from lang.duration import written
 from lang.expr import columns_of
@@ -15,6 +19,16 @@ from lang.source import Source
 from schemas.redis_keys import sequence_key, tiles_key
 
 _TABLE = "clean"
+
+
+def explain(feature: str, folder: Path = FEATURES) -> None:
+    """Say where a feature of the files comes from: columns, tiles or rows, SQL, keys in the store.
+
+    Args:
+        feature: group.feature, or the feature alone where one group has it.
+        folder: the feature files.
+    """
+    sys.stdout.write(explained(plan_in(folder), feature))
 
 
 def explained(plan: Plan, name: str) -> str:

@@ -1,76 +1,27 @@
-"""`headrace features validate | test | explain | reference`: what needs no stack; the other verbs join in."""
+"""`headrace features …`: the verbs of feature files and of their versions.
 
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Literal
+Each is named by where it lies, and imported when it is called: `validate` answers an editor and needs no Redis.
+"""
 
 import cyclopts
-import msgspec
 
-from headrace import versions
-from headrace.engine import flink
-from headrace.errors import UsageProblem
-from headrace.explain import explained
-from headrace.folder import plan_in
-from headrace.layout import FEATURES
-from headrace.reference import reference
-from headrace.validate import validate
-from lang.plan import Group
-from lang.testing import Case, read_cases, run_cases
-
+VERBS = {
+    "validate": ("validate:validate", "Parse, resolve and type-check feature files; offline, all errors at once."),
+    "test": ("cases:run_tests", "Run the test files beside the groups, on the oracle and on an engine."),
+    "explain": ("explain:explain", "Say where a feature of the files comes from: columns, tiles or rows, SQL, keys."),
+    "reference": ("reference:reference", "Write the reference of the feature language, as `make docs` does."),
+    "list": ("versions:list_versions", "List the versions on the running stack: which answers, which job computes it."),
+    "plan": ("versions:plan", "Say what the files would change on the running stack, and write it for `apply`."),
+    "apply": ("versions:apply", "Start the versions of a plan beside those that answer."),
+    "backfill": ("versions:backfill", "Have a version read the log from further back, and wait until it has."),
+    "diff": ("versions:diff", "Compare two versions of a group in the store."),
+    "promote": ("versions:promote", "Have a version answer; refused where it reads otherwise than it should."),
+    "rollback": ("versions:rollback", "Have the version answer that did so before."),
+    "retire": ("versions:retire", "Stop a version that does not answer."),
+    "gc": ("versions:gc", "Remove what retired versions have left: topics, keys, checkpoints."),
+    "get": ("versions:get", "Read the features of one key from the running store, or as they were known."),
+    "create-test": ("versions:create_test", "Print test cases made of the newest real events of a group."),
+}
 app = cyclopts.App(help="Validate, test, release and read feature groups.")
-app.command(versions.app, name="*")
-app.command(validate)
-app.command(reference)
-SUFFIX = ".test.yaml"
-
-
-@app.command(name="test")
-def run_tests(folder: Path = FEATURES, *, k: str = "", engine: Literal["tiles", "flink"] = "tiles") -> None:
-    """Run the test files beside the groups, on the oracle and on an engine.
-
-    Args:
-        folder: the feature files.
-        k: run only cases whose group or name contains this.
-        engine: tiles, in many ways mistreated; or the SQL of the features job, on a Flink in this process.
-    """
-    begun = time.monotonic()
-    chosen = [(group, case) for group, case in _cases(folder) if k in f"{group.name} {case.name}"]
-    if not chosen:
-        message = f"no case of a *{SUFFIX} file in {folder} contains {k!r}; leave --k out to run all of them"
-        raise UsageProblem(message)
-    engines = flink(chosen) if engine == "flink" else None
-    failed = 0
-    for group, case in chosen:
-        failures = run_cases(group, [case], engines=engines)
-        failed += bool(failures)
-        sys.stdout.write(f"{'FAIL' if failures else 'ok  '} {group.name}: {case.name}\n")
-        sys.stdout.writelines(f"     {failure}\n" for failure in failures)
-    sys.stdout.write(f"{len(chosen) - failed} passed, {failed} failed in {time.monotonic() - begun:.2f} s\n")
-    if failed:
-        sys.exit(1)
-
-
-def _cases(folder: Path) -> Iterator[tuple[Group, Case]]:
-    plan = plan_in(folder)
-    for path in sorted(folder.rglob(f"*{SUFFIX}")):
-        group = plan.group(path.name.removesuffix(SUFFIX))
-        try:
-            cases = read_cases(path.read_text(encoding="utf-8"))
-        except msgspec.ValidationError as error:
-            message = f"{path} is no list of cases: {error}. Compare features/item_next.test.yaml."
-            raise UsageProblem(message) from error
-        yield from ((group, case) for case in cases)
-
-
-@app.command
-def explain(feature: str, folder: Path = FEATURES) -> None:
-    """Say where a feature of the files comes from: columns, tiles or rows, SQL, keys in the store.
-
-    Args:
-        feature: group.feature, or the feature alone where one group has it.
-        folder: the feature files.
-    """
-    sys.stdout.write(explained(plan_in(folder), feature))
+for _verb, (_place, _help) in VERBS.items():
+    app.command(f"headrace.{_place}", name=_verb, help=_help)

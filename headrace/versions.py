@@ -4,7 +4,6 @@ import sys
 import time
 from pathlib import Path
 
-import cyclopts
 import msgspec
 from rich.console import Console
 from rich.table import Table
@@ -24,7 +23,6 @@ from serving.problems import Fault
 from store.connect import connect
 from store.reader import FeatureReader, Reads
 
-app = cyclopts.App()
 PLAN_FILE = Path("features.plan.json")
 _FIRST_MS = 10**12  # September 2001: what lies before was given in seconds
 
@@ -34,7 +32,6 @@ def _stack() -> tuple[Endpoints, Registry, FlinkRest]:
     return endpoints, Registry(endpoints, who="operator"), FlinkRest(endpoints.flink_url)
 
 
-@app.command(name="list")
 def list_versions() -> None:
     """List the versions on the running stack: which answers, and which job computes each."""
     _, registry, rest = _stack()
@@ -48,7 +45,6 @@ def list_versions() -> None:
     Console().print(table)
 
 
-@app.command
 def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
     """Say what the files would change on the running stack, and write it down for `apply`.
 
@@ -71,7 +67,6 @@ def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
     sys.stdout.write(f"{len(found.groups)} to apply, written to {output}: headrace features apply {output}\n")
 
 
-@app.command
 def apply(file: Path = PLAN_FILE, *, why: str = "applied") -> None:
     """Start the versions of a plan beside those that answer; nothing that answers is touched.
 
@@ -89,7 +84,6 @@ def apply(file: Path = PLAN_FILE, *, why: str = "applied") -> None:
         sys.stdout.write(f"{version.name} runs as job {version.job}, on what comes from now on\n")
 
 
-@app.command
 def backfill(name: str, *, since: str = "all") -> None:
     """Have a version read the log from further back, and wait until it has caught up.
 
@@ -103,7 +97,6 @@ def backfill(name: str, *, since: str = "all") -> None:
     sys.stdout.write(f"{version.name} has read the log since {since}\n")
 
 
-@app.command
 def promote(name: str, *, why: str = "promoted") -> None:
     """Have a version answer, for every reader at once; refused where it reads otherwise than it should.
 
@@ -117,7 +110,6 @@ def promote(name: str, *, why: str = "promoted") -> None:
     sys.stdout.write(f"{version.name} answers; before it version {choice.before} did\n")
 
 
-@app.command
 def diff(first: str, second: str, *, sample: int = 1_000) -> None:
     """Compare two versions of a group in the store: features that mean the same should read the same.
 
@@ -133,7 +125,6 @@ def diff(first: str, second: str, *, sample: int = 1_000) -> None:
     sys.stdout.writelines(f"{line}\n" for line in found.lines())
 
 
-@app.command
 def gc() -> None:
     """Remove what retired versions have left: topics, keys in the store, checkpoints."""
     endpoints, registry, rest = _stack()
@@ -146,7 +137,6 @@ def gc() -> None:
         sys.stdout.write(f"{version.name}: {topics} topics and {keys} keys removed\n")
 
 
-@app.command
 def create_test(name: str, *, keys: int = 3) -> None:
     """Print test cases made of the newest real events of a group; what they expect is what the oracle says.
 
@@ -163,7 +153,6 @@ def create_test(name: str, *, keys: int = 3) -> None:
         raise UsageProblem(str(error)) from error
 
 
-@app.command
 def rollback(group: str, *, why: str = "rolled back") -> None:
     """Have the version answer that did so before.
 
@@ -176,7 +165,6 @@ def rollback(group: str, *, why: str = "rolled back") -> None:
     sys.stdout.write(f"{group}@{choice.version} answers; before it version {choice.before} did\n")
 
 
-@app.command
 def retire(name: str) -> None:
     """Stop a version that does not answer.
 
@@ -189,7 +177,6 @@ def retire(name: str) -> None:
     sys.stdout.write(f"{version.name} is retired\n")
 
 
-@app.command
 def get(name: str, key: str, *, at: int | None = None) -> None:
     """Read the features of one key from the running store, as GET /v1/features answers.
 

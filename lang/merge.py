@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lang.aggregates import TILE_AGGREGATES
+from lang.finish import FINISH
 from lang.partials import CELLS, Cells
 from lang.plan import HEADER_CELLS, OVER_ALL, Aggregate, Family, Group, Rollup, Sequence
 from lang.rows import number
@@ -81,7 +81,7 @@ def merge(
             rows = [_chosen(ascending, age_ms, like, step) for step in range(like.windows)]
             windows = [_merge_window(family, alike, each, as_of) for each in rows]
             for aggregate in alike:
-                finish = TILE_AGGREGATES[aggregate.function].finish
+                finish = FINISH[aggregate.function]
                 finished[aggregate.name] = finish(
                     tuple(cells[place] for cells in windows for place in aggregate.partials)
                 )

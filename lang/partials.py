@@ -12,8 +12,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lang.flink_expr import flink, quoted
-from lang.plan import EPOCH_HALF_LIVES, Partial, PartialOp
+from lang.plan import Partial, PartialOp
 from lang.vector import Floats
+from lang.windows import epoch_ms
 
 Starts = NDArray[np.intp]
 
@@ -31,11 +32,6 @@ class Cells(Struct, frozen=True):
     combine: Callable[[float, float], float]
     reduce: Callable[[Floats, Starts], Floats]
     sql: Callable[[Partial, str], str]
-
-
-def epoch_ms(half_life_ms: int) -> int:
-    """The length of a decayed tile: 16 half-lives, so that a cell grows by at most 2^16 within it."""
-    return EPOCH_HALF_LIVES * half_life_ms
 
 
 def _one(partial: Partial, value: float, occurred_at_ms: int) -> float:

@@ -7,13 +7,12 @@ from lang.duration import LIFETIME, Duration, duration_of
 from lang.errors import Report
 from lang.expr import Expr
 from lang.layout import Wanted
-from lang.partials import epoch_ms
 from lang.plan import Partial, Sequence, TileFunction
 from lang.plan_call import CallReader, named, stem
 from lang.plan_rows import ROW_AGGREGATES, RowPlanner
 from lang.resolve import Resolver
 from lang.tree import Measure, Sql
-from lang.windows import FEWEST_TILES, MOST_TILES, TILE_SIZES_MS, tile_ms_of
+from lang.windows import FEWEST_TILES, MOST_TILES, TILE_SIZES_MS, epoch_ms, tile_ms_of
 
 _COUNTING = ("count", "rate_of_change", "decayed_count")
 """What they count are rows for `*`, else the values that are not NULL."""

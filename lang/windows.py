@@ -1,6 +1,7 @@
 """How long a window's tiles are."""
 
 from lang.duration import LIFETIME
+from lang.plan import EPOCH_HALF_LIVES
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 TILE_SIZES_MS = (
@@ -26,3 +27,8 @@ def tile_ms_of(window_ms: int) -> int | None:
     if not fitting or window_ms > MOST_TILES * fitting[-1]:
         return None
     return fitting[-1]
+
+
+def epoch_ms(half_life_ms: int) -> int:
+    """The length of a decayed tile: 16 half-lives, so that a cell grows by at most 2^16 within it."""
+    return EPOCH_HALF_LIVES * half_life_ms

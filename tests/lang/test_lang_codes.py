@@ -83,8 +83,8 @@ def test_what_plan_says(shipped: Plan, golden: Callable[[str, str], None]) -> No
     unversioned = said_by_plan(shipped, "item_next", ("= 'click'", "= 'impression'"))
     golden("errors/F115_version.txt", unversioned + "\n")
     assert unversioned == CODES["F115"].wrong
-    renamed = said_by_plan(shipped, "item_next", ("version 1", "version 2"), ("strength", "weightiness"))
-    golden("errors/F117_ranker.txt", renamed + "\n")
+    renamed = said_by_plan(shipped, "item_next", ("version 1", "version 2"), ("AS next_items", "AS followers"))
+    golden("errors/F117_unread.txt", renamed + "\n")
     assert renamed == CODES["F117"].wrong
 
 

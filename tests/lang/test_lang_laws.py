@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from lang.aggregates import TILE_AGGREGATES
 from lang.expr import Column
-from lang.partials import CELLS, epoch_ms
+from lang.finish import FINISH
+from lang.partials import CELLS
 from lang.plan import Partial, PartialOp, TileFunction
+from lang.windows import epoch_ms
 
 OPS = get_args(PartialOp)
 HALF_LIFE_MS = 3_600_000
@@ -62,7 +64,7 @@ def test_merge_of_a_split_is_the_whole(op: PartialOp, values: list[tuple[float, 
 @pytest.mark.parametrize("function", get_args(TileFunction))
 def test_finish_of_nothing(function: TileFunction) -> None:
     aggregate = TILE_AGGREGATES[function]
-    (found,) = aggregate.finish(tuple(np.array([np.nan]) for _ in aggregate.partials * aggregate.windows))
+    (found,) = FINISH[function](tuple(np.array([np.nan]) for _ in aggregate.partials * aggregate.windows))
     assert found == 0 if function in ("count", "decayed_count", "decayed_sum") else math.isnan(found)
 
 

