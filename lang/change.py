@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from lang.expr import columns_of
-from lang.plan import Aggregate, Group
+from lang.plan import OVER_ALL, Aggregate, Group
 
 Kind: TypeAlias = Literal["new", "cosmetic", "additive", "breaking", "unversioned", "removed"]
 
@@ -59,7 +59,7 @@ def meanings(group: Group) -> dict[str, object]:
     found: dict[str, object] = {each.name: _aggregate(group, each) for each in group.aggregates}
     found |= {each.name: each for each in group.sequences}
     for derived in group.derived:
-        read = tuple(found[name] for name in columns_of(derived.expression))
+        read = tuple(found[name.removeprefix(OVER_ALL)] for name in columns_of(derived.expression))
         found[derived.name] = (derived.expression, read)
     found |= {rollup.name: (rollup, found[rollup.by]) for rollup in group.rollups}
     return {name: (shared, meaning, name in boosts) for name, meaning in found.items()}

@@ -4,7 +4,7 @@ import pytest
 
 from lang.change import compare
 from lang.load import plan_of
-from lang.plan import Group
+from lang.plan import Group, Plan
 
 SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '15 minutes', future '5 minutes',
   dedupe event_id WITHIN '1 day')
@@ -57,3 +57,8 @@ def test_new_and_removed() -> None:
     assert gone is not None
     assert (new.kind, new.added) == ("new", ("clicks_1h", "events_1h", "share"))
     assert (gone.kind, gone.removed) == ("removed", ("clicks_1h", "events_1h", "share"))
+
+
+def test_every_shipped_group_can_be_compared(shipped: Plan) -> None:
+    for each in shipped.groups:
+        assert compare(each, each) is None
