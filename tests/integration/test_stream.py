@@ -1,5 +1,6 @@
 """A second stream is one new file: taken in, its bots and bad records refused, its group served."""
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -54,9 +55,7 @@ def orders(now: int, tag: str) -> list[dict[str, object]]:
 
 def test_a_second_stream_is_one_new_file(line: Line, tmp_path: Path) -> None:
     folder, now = tmp_path / "features", line.now()
-    folder.mkdir()
-    for file in FEATURES.iterdir():
-        (folder / file.name).symlink_to(file)
+    shutil.copytree(FEATURES, folder)
     (folder / "orders.sql").write_text(STREAM)
     (folder / "user_orders.sql").write_text(GROUP)
     plan, registry, rest = load_plan(folder), Registry(line.endpoints, who="tests"), FlinkRest(line.endpoints.flink_url)
