@@ -109,13 +109,14 @@ class Scored(Struct, frozen=True, kw_only=True):
 
     Attributes:
         score: [C], the order. `click`: [C], chance of a click, as the arm sees it.
-        dense: [C, F], the ranker's inputs as served.
+        dense: [C, F], the ranker's inputs as served. `lift`: [C], what boosts have multiplied the score by.
     """
 
     candidates: Candidates
     score: Floats
     click: Floats
     dense: Floats
+    lift: Doubles
 
 
 class Slot(Struct, frozen=True, kw_only=True):

@@ -126,4 +126,6 @@ def _reason(query: Query, slate: Slate, slot: Slot) -> str:
         why = "close to what this user clicks"
     else:
         why = "hot now"
-    return f"{why}; chance of a click {float(slate.scored.click[slot.place]):.3f}"
+    lift = float(slate.scored.lift[slot.place])
+    lifted = f"; lifted {lift:.2f} times" if lift != 1 else ""
+    return f"{why}; chance of a click {float(slate.scored.click[slot.place]):.3f}{lifted}"

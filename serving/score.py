@@ -47,7 +47,8 @@ def score(
     lift = boosts(query.user, everyone, state, rows)
     if ranker is None:
         click = np.nan_to_num(columns.column(rows, _RATE), nan=_PRIOR).astype(np.float32)
-        return Scored(candidates=everyone, score=(heat_of(rows) * lift).astype(np.float32), click=click, dense=dense)
+        score = (heat_of(rows) * lift).astype(np.float32)
+        return Scored(candidates=everyone, score=score, click=click, dense=dense, lift=lift)
     scores = ranker.model.score(
         hash64(query.user_id),
         query.user.history_ids,
@@ -56,7 +57,9 @@ def score(
         inputs=dense,
     )
     blend = CLICK * scores.click + CONVERTED * scores.converted + ENGAGEMENT * scores.engagement / ENGAGEMENT_SECONDS
-    return Scored(candidates=everyone, score=(blend * lift).astype(np.float32), click=scores.click, dense=dense)
+    return Scored(
+        candidates=everyone, score=(blend * lift).astype(np.float32), click=scores.click, dense=dense, lift=lift
+    )
 
 
 def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doubles) -> Floats:

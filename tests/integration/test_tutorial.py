@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from headrace.jobs import FEATURES
@@ -19,22 +20,45 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", (REPOSITORY / "docs" / "first-feature.md
 def test_every_command_of_the_tutorial_works(line: Line, tmp_path: Path) -> None:
     (tmp_path / "features").symlink_to(FEATURES)
     now = line.now()
-    click = {"event_id": f"tutorial-{now}", "user_id": "u1", "event_type": "click", "occurred_at": now}
-    line.write_events([click])
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    said = ""
-    for block in BLOCKS:
-        command = ["bash", "-euo", "pipefail", "-c", block]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
-        said += done.stdout
+    item, user = f"rushed{now}", {"user_id": f"tutorial{now}"}
+    with client(line) as api:
+        items = [{"item_id": item, "category": "c"}, {"item_id": f"calm{now}", "category": "c"}]
+        api.post("/v1/items:batchUpsert", json={"items": items}).raise_for_status()
+        click = {"event_id": f"tutorial-{now}", "user_id": "u1", "event_type": "click", "occurred_at": now}
+        line.write_events([click | {"item_id": item}])
+
+        def lifted() -> set[str]:
+            asked = user | {"count": 100, "explain": "basic"}
+            slate = api.post("/v1/recommendations", json=asked).raise_for_status().json()["items"]
+            return {each["id"] for each in slate if "lifted" in each["reason"]}
+
+        said = ""
+        for block in BLOCKS:
+            said += run(block, tmp_path)
+            if "promote item_rush@2" in block:
+                line.wait(lambda: item in lifted(), "the boost in a ranking")
+                assert f"calm{now}" not in lifted()
+        line.wait(lambda: item not in lifted(), "the end of the boost")
     for wanted in (
-        "user_price none → 1, new: + price_avg_24h, + price_avg_30d, + price_max_30d, + price_trend",
-        "user_price@1 answers; before it version 0 did",
-        "user_price 1 → 2, additive: + price_spread_30d",
-        "user_price@1 answers; before it version 2 did",
-        "user_price@2: 1 topics",
+        "item_rush none → 1, new: + clicks_10m, + clicks_24h, + clickers_24h, + rush",
+        "item_rush@1 answers; before it version 0 did",
+        "item_rush 1 → 2, additive: + lift",
+        "item_rush@2 answers; before it version 1 did",
+        "item_rush@1 answers; before it version 2 did",
+        "item_rush@2: 2 topics",
     ):
         assert wanted in said, said
+
+
+def client(line: Line) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {line.endpoints.token}"}
+    return httpx.Client(base_url=line.endpoints.api_url, headers=headers, timeout=30)
+
+
+def run(block: str, folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = ["bash", "-euo", "pipefail", "-c", block]
+    environment = os.environ | {"PATH": path}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
+    return done.stdout
