@@ -3,12 +3,17 @@
 
 Poll a batch, keep the last record of each key, write it in one round trip, then commit the offsets: what
 was written and not committed is written again, to the same values.
+
+Offsets belong to a store, not to the loader: the store carries a mark, and the consumer group is named after it. A
+store that was emptied or came back empty has no mark; it gets a new one, and with it everything from the beginning.
 """
 
 import argparse
 import signal
 import sys
+import uuid
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
@@ -23,6 +28,8 @@ from store.writer import Spans, Writer, spans_of
 BATCH = 5000
 _WAIT_S = 0.1  # for topic `control`, while there is nothing to load
 GROUP = "loader"
+MARK = "loaded"
+"""The key of the mark. On a cluster it lies on one node: another that was lost alone is not noticed."""
 
 
 class Loader:
@@ -31,12 +38,25 @@ class Loader:
     def __init__(self, *, bootstrap: str, client: Client, group: str = GROUP) -> None:
         self._tiles: dict[str, tuple[Spans, TileDecoder]] = {}
         self._sequences: dict[str, tuple[Spans, SequenceDecoder]] = {}
+        self._client = client
         self._writer = Writer(client)
         self._clock = 0
-        self._consumer = Consumer(
+        self._bootstrap, self._group = bootstrap, group
+        self._mark = self._read_mark()
+        self._consumer = self._joined()
+
+    def follow(self, groups: Sequence[Group]) -> None:
+        """Load these from now on, each from where it was left, a new one from the beginning of its topics."""
+        self._tiles = {g.tile_topic: (spans_of(g), TileDecoder(g)) for g in groups if g.families}
+        self._sequences = {g.sequence_topic: (spans_of(g), SequenceDecoder(g)) for g in groups if g.sequences}
+        self._consumer.subscribe([*self._tiles, *self._sequences])
+
+    def _joined(self) -> Consumer:
+        """A member of the group that fills this store."""
+        return Consumer(
             {
-                "bootstrap.servers": bootstrap,
-                "group.id": group,
+                "bootstrap.servers": self._bootstrap,
+                "group.id": f"{self._group}-{self._mark}",
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "fetch.wait.max.ms": 50,
@@ -44,11 +64,19 @@ class Loader:
             }
         )
 
-    def follow(self, groups: Sequence[Group]) -> None:
-        """Load these from now on, each from where it was left, a new one from the beginning of its topics."""
-        self._tiles = {g.tile_topic: (spans_of(g), TileDecoder(g)) for g in groups if g.families}
-        self._sequences = {g.sequence_topic: (spans_of(g), SequenceDecoder(g)) for g in groups if g.sequences}
-        self._consumer.subscribe([*self._tiles, *self._sequences])
+    def _read_mark(self) -> str:
+        """The store's mark; one that has none gets one. Several loaders agree on the first."""
+        self._client.set(MARK, uuid.uuid4().hex, nx=True)
+        return cast(bytes, self._client.get(MARK)).decode()
+
+    def _begin_again_if_emptied(self) -> None:
+        mark = self._read_mark()
+        if mark != self._mark:
+            sys.stderr.write("the store was emptied: loading everything again\n")
+            self._consumer.close()
+            self._mark = mark
+            self._consumer = self._joined()
+            self._consumer.subscribe([*self._tiles, *self._sequences])
 
     def run(self, registry: Tail, *, until: Callable[[], bool]) -> None:
         """Load every version that topic `control` knows, until told to stop.
@@ -74,6 +102,7 @@ class Loader:
 
     def load_batch(self, timeout_s: float = 0.05) -> int:
         """Load one batch; returns its number of records."""
+        self._begin_again_if_emptied()
         records = [message for message in self._consumer.consume(BATCH, timeout=timeout_s) if not _failed(message)]
         if not records:
             return 0
