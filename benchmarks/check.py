@@ -37,8 +37,8 @@ def sample(plan: Plan, log: Log, accepted: list[Event], *, seed: int) -> list[Ex
     """The oracle's values of sampled keys of each group, sentinels among them; keys the log touches only."""
     chosen: list[Expected] = []
     for group in plan.groups:
-        concerning = _by_owner(group, accepted)
-        keys = _keys(group, accepted, concerning)
+        concerning = by_owner(group, accepted)
+        keys = keys_of(group, accepted, concerning)
         picked = [keys[n] for n in np.random.default_rng(seed).permutation(len(keys))[:SAMPLED].tolist()]
         chosen += [
             Expected(group, key, Oracle(group, concerning[key[0]]).read(key, at_ms=log.end_ms).values)
@@ -118,9 +118,11 @@ def _records(client: redis.Redis, group: Group, owners: list[str]) -> Iterator[b
             yield from cast("list[bytes]", client.hvals(key))
 
 
-def _by_owner(group: Group, accepted: list[Event]) -> dict[str, list[Event]]:
+def by_owner(group: Group, accepted: list[Event]) -> dict[str, list[Event]]:
     """For each value of the group's first key column the events that can touch its features."""
     owned: dict[str, list[Event]] = defaultdict(list)
+    if group.over_all:
+        return dict.fromkeys((str(event[group.entity[0]]) for event in accepted), accepted)
     if group.pairs is None:
         for event in accepted:
             owned[str(event[group.entity[0]])].append(event)
@@ -136,7 +138,7 @@ def _by_owner(group: Group, accepted: list[Event]) -> dict[str, list[Event]]:
     return owned
 
 
-def _keys(group: Group, accepted: list[Event], concerning: dict[str, list[Event]]) -> list[Key]:
+def keys_of(group: Group, accepted: list[Event], concerning: dict[str, list[Event]]) -> list[Key]:
     """Every key of a group, in an order that a seed can count on; of pairs those of moderate items."""
     if group.pairs is None:
         takes = holds(group.where)

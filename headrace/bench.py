@@ -12,7 +12,9 @@ from headrace.layout import REPOSITORY
 FOLDER = REPOSITORY / "benchmarks"
 BENCHMARKS = {
     "throughput": "events a second through ingest, four groups and the loader, beside two Python loops",
+    "faults": "a million events with kills and a lost store among them, then random reads against the oracle",
     "groups": "events a second by the number of feature groups",
+    "release": "promotions and rollbacks under 200 reads a second",
     "reads": "reads of 1 to 500 entities with fifty features, beside Feast with Redis",
     "layout": "reads, bytes and writes of three ways for tiles to lie in Redis",
     "validate": "seconds that `headrace features validate` takes for fifty groups, beside a Python that does nothing",

@@ -52,7 +52,7 @@ def running(folder: Path, *settings: str, port: int | None = None) -> Iterator[i
 
 
 def _command(port: int, folder: Path) -> list[str]:
-    """No persistence: the store is a cache of the feature topics, filled again by the loader when it comes back empty."""
+    """No persistence: the store is a cache of the feature topics, and the loader fills one that comes back empty."""
     return [
         executable(),
         *("--port", str(port)),

@@ -1,0 +1,184 @@
+"""A million events with faults among them, then random reads of every group against the oracle: (group, key, time).
+
+While the log goes through the line the TaskManager is killed, then the loader, then the store is emptied. When all has
+arrived, keys are drawn at random, half of them by how often they occur, and read at random times after the log's end,
+up to nine days, so that windows empty one by one. Counts, sequences and ranks must be equal, floats to 1e-9.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from confluent_kafka import Consumer, TopicPartition
+from msgspec import Struct
+from numpy.random import Generator
+from rich.console import Console
+
+from benchmarks import check
+from benchmarks.bed import Bed, bed, shipped
+from benchmarks.log import Log, Scale, make_log
+from benchmarks.machine import Machine, this_machine
+from headrace.errors import HeadraceError
+from headrace.layout import FEATURES, REPOSITORY
+from lang.evaluate import Event
+from lang.load import load_plan
+from lang.oracle import Oracle
+from lang.plan import Group, Key
+from schemas.topics import EVENT_PARTITIONS, EVENTS_CLEAN
+
+RESULT = REPOSITORY / "benchmarks" / "results" / "faults.json"
+READS, TIMES, WHOLE = 200, 12, 3
+"""Reads in all, different times, and reads of a group that compares with all keys: its oracle folds the whole log."""
+_LATEST_MS = 9 * 86_400_000
+_ARRIVED_S = 1_800.0
+console = Console(stderr=True)
+
+
+class Drawn(Struct, frozen=True):
+    """One read, and what the oracle says."""
+
+    at_ms: int
+    expected: check.Expected
+
+
+class Result(Struct, frozen=True):
+    """What was done and what came of it."""
+
+    machine: Machine
+    events: int
+    groups: int
+    faults: list[str]
+    reads: int
+    values: int
+    by_group: dict[str, int]
+    mismatches: list[str]
+    seconds: float
+
+
+def measure(scale: Scale, *, seed: int) -> Result:
+    """Write, break, wait, read.
+
+    Raises:
+        EnvironmentProblem: the line did not come up, or did not take the log in.
+    """
+    machine, names = this_machine(), [group.name for group in load_plan(FEATURES).groups]
+    log = make_log(scale, tag=f"f{seed}", seed=seed, end_ms=time.time_ns() // 1_000_000)
+    accepted = log.accepted()
+    with bed(shipped(*names), say=console.print) as ground:
+        begun = time.monotonic()
+        ground.write_items(log)
+        ground.write_events(log.event_records())
+        console.print(f"{len(log.events)} records written")
+        faults = [_fault(ground, len(accepted), share, victim) for share, victim in _VICTIMS]
+        _arrive(ground, log, accepted)
+        seconds = time.monotonic() - begun
+        console.print(f"all of it has arrived after {seconds:.0f} s")
+        drawn = list(_draw(ground, log, accepted, np.random.default_rng(seed)))
+        wrong = [sentence for each in drawn for sentence in _read(ground, each)]
+    by_group = Counter(each.expected.group.name for each in drawn)
+    values = sum(len(each.expected.values) for each in drawn)
+    return Result(
+        machine, len(log.events), len(names), faults, len(drawn), values, dict(by_group), wrong, round(seconds)
+    )
+
+
+_VICTIMS = ((0.2, "taskmanager"), (0.45, "loader"), (0.7, "redis"))
+
+
+def _fault(ground: Bed, events: int, share: float, victim: str) -> str:
+    """Break one part once that share of the log is clean."""
+    ground.wait(lambda: _clean(ground) >= share * events, f"{share:.0%} of the log", deadline_s=_ARRIVED_S)
+    if victim == "redis":
+        ground.redis.flushall()
+    else:
+        os.kill(ground.supervisor.programs()[victim][1], signal.SIGKILL)
+    told = f"{'FLUSHALL' if victim == 'redis' else 'kill -9 ' + victim} at {share:.0%}"
+    console.print(told)
+    return told
+
+
+def _clean(ground: Bed) -> int:
+    """Records that the clean topic holds; the markers of transactions count too."""
+    consumer = Consumer({"bootstrap.servers": ground.endpoints.bootstrap, "group.id": "bench"})
+    places = [TopicPartition(EVENTS_CLEAN.name, partition) for partition in range(EVENT_PARTITIONS)]
+    total = sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
+    consumer.close()
+    return total
+
+
+def _arrive(ground: Bed, log: Log, accepted: list[Event]) -> None:
+    """Wait until every family of every group holds as many events as the log gives it."""
+    wanted = check.totals_of_log(ground.plan, accepted)
+
+    def arrived() -> bool:
+        return check.totals_of_store(ground.redis, ground.plan, accepted) == wanted
+
+    ground.wait(arrived, f"the log {log.tag}", deadline_s=_ARRIVED_S)
+
+
+def _draw(ground: Bed, log: Log, accepted: list[Event], draw: Generator) -> "list[Drawn]":
+    times = log.end_ms + (10 ** draw.uniform(0, np.log10(_LATEST_MS), TIMES)).astype(np.int64)
+    groups = [*ground.plan.groups]
+    whole = [group for group in groups if group.over_all]
+    shares = {group.name: WHOLE for group in whole}
+    left = READS - sum(shares.values())
+    for number, group in enumerate(group for group in groups if not group.over_all):
+        others = len(groups) - len(whole)
+        shares[group.name] = left // others + (number < left % others)
+    drawn: list[Drawn] = []
+    for group in groups:
+        concerning = check.by_owner(group, accepted)
+        for key in _keys(group, accepted, concerning, shares[group.name], draw):
+            at_ms = int(draw.choice(times))
+            values = Oracle(group, concerning[key[0]]).read(key, at_ms=at_ms).values
+            drawn.append(Drawn(at_ms, check.Expected(group, key, values)))
+        console.print(f"{group.name}: {shares[group.name]} keys by the oracle")
+    return drawn
+
+
+def _keys(
+    group: Group, accepted: list[Event], concerning: dict[str, list[Event]], count: int, draw: Generator
+) -> list[Key]:
+    """Half of them drawn by how often their first column occurs, half evenly."""
+    keys = check.keys_of(group, accepted, concerning)
+    weights = np.array([len(concerning[key[0]]) for key in keys], np.float64)
+    often = draw.choice(len(keys), min(count // 2, len(keys)), replace=False, p=weights / weights.sum())
+    rest = np.setdiff1d(np.arange(len(keys)), often)
+    evenly = draw.choice(rest, min(count - len(often), len(rest)), replace=False)
+    return [keys[place] for place in (*often.tolist(), *evenly.tolist())]
+
+
+def _read(ground: Bed, drawn: Drawn) -> list[str]:
+    read = check.read_store(ground.redis, at_ms=drawn.at_ms)
+    return check.differences([drawn.expected], read, ratio=1e-9)
+
+
+def main() -> int:
+    """`python -m benchmarks.faults`."""
+    parser = argparse.ArgumentParser(prog="headrace bench faults", description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", type=Path, default=RESULT)
+    chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the line is stopped
+    try:
+        result = measure(Scale(chosen.events, users=20_000), seed=chosen.seed)
+    except HeadraceError as error:
+        console.print(f"[red]faults:[/red] {error}")
+        return error.exit_code
+    chosen.output.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    out = Console()
+    out.print(f"{result.events} records, {result.groups} groups; {', '.join(result.faults)}; {result.seconds:.0f} s")
+    out.print(f"{result.reads} reads, {result.values} values: {len(result.mismatches)} mismatches")
+    out.print("\n".join(result.mismatches[:20]))
+    return 1 if result.mismatches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""Promote and roll back under 200 reads a second: reads that failed or mixed versions, and how soon a decision shows.
+
+A line with serving answers `GET /v1/features` to several clients; a second version of one group, with one feature
+more, is applied and filled, then promoted and rolled back again and again. A read is mixed when its features are not
+exactly those of the version it names. A decision's time counts from before the verb, gate and all.
+"""
+
+import argparse
+import signal
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import msgspec
+from msgspec import Struct, structs
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.machine import Machine, this_machine
+from headrace import release, stack
+from headrace.errors import HeadraceError
+from headrace.flink import FlinkRest
+from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
+from headrace.lifecycle import Registry
+from headrace.wait import wait_until
+from lang.load import plan_of
+from lang.plan import Plan
+from schemas.events import Event
+from simulator.history import Writer
+from store.connect import connect
+
+RESULT = REPOSITORY / "benchmarks" / "results" / "release.json"
+GROUP, CLIENTS, KEYS = "item_engagement", 4, 50
+_SETTLE_S = 3.0
+console = Console(stderr=True)
+
+
+class Reading(Struct, frozen=True):
+    """One answer: when it was asked for (s, monotonic), how long it took, and the version it named, 0 for a failure."""
+
+    asked_s: float
+    took_ms: float
+    version: int
+
+
+class Decision(Struct, frozen=True):
+    """Times from before the verb, ms: until it returned, the first read of the new version, the last of the old."""
+
+    action: str
+    verb_ms: int
+    seen_ms: int
+    gone_ms: int
+
+
+class Result(Struct, frozen=True):
+    """Of one session."""
+
+    machine: Machine
+    reads: int
+    reads_per_s: float
+    failed: int
+    mixed: int
+    read_p50_ms: float
+    read_p99_ms: float
+    decisions: list[Decision]
+
+
+class Readers:
+    """Clients that read at a constant rate until told to stop."""
+
+    def __init__(self, endpoints: Endpoints, names: dict[int, set[str]], *, rate_per_s: float) -> None:
+        self.readings: list[Reading] = []
+        self.mixed = 0
+        self._endpoints, self._names, self._each_s = endpoints, names, CLIENTS / rate_per_s
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(CLIENTS)]
+
+    def __enter__(self) -> "Readers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, number: int) -> None:
+        headers = {"Authorization": f"Bearer {self._endpoints.token}"}
+        with httpx.Client(base_url=self._endpoints.api_url, headers=headers) as client:
+            due_s = time.monotonic() + number * self._each_s / CLIENTS
+            while not self._stop.wait(max(due_s - time.monotonic(), 0)):
+                self._read(client, f"i{len(self.readings) % KEYS}")
+                due_s += self._each_s
+
+    def _read(self, client: httpx.Client, item: str) -> None:
+        asked_s, version = time.monotonic(), 0
+        try:
+            body = client.get(f"/v1/features/{GROUP}/{item}").raise_for_status().json()
+            version = body["version"]
+            self.mixed += {each["name"] for each in body["features"]} != self._names[version]
+        except httpx.HTTPError as error:
+            console.print(f"a read failed: {error}")
+        self.readings.append(Reading(asked_s, (time.monotonic() - asked_s) * 1000, version))
+
+
+def plans() -> tuple[Plan, Plan]:
+    """The shipped groups, and the same with a second version of one."""
+    files = {path.relative_to(FEATURES).as_posix(): path.read_text() for path in FEATURES.rglob("*.sql")}
+    text = files[f"{GROUP}.sql"].replace("version 1", "version 2", 1)
+    more = "approx_distinct(user_id) FILTER (WHERE event_type = 'click') OVER 24h AS clickers_24h,\n  avg(value)"
+    return plan_of(files), plan_of(files | {f"{GROUP}.sql": text.replace("avg(value)", more, 1)})
+
+
+def measure(turns: int, *, rate_per_s: float) -> Result:
+    """Start a line, release a second version, and turn between both.
+
+    Raises:
+        EnvironmentProblem: the line did not come up. UsageProblem: a release was refused.
+    """
+    machine, layout = this_machine(), Layout(REPOSITORY / ".headrace" / "bench")
+    stack.stop(layout, wipe=True)
+    try:
+        endpoints = stack.up(layout, say=console.print, pace=Pace(), usual_ports=False)
+        before, after = plans()
+        _click(endpoints)
+        turn = _Turn(endpoints, after)
+        names = {plan.group(GROUP).version: {f.name for f in plan.group(GROUP).features} for plan in (before, after)}
+        with Readers(endpoints, names, rate_per_s=rate_per_s) as readers:
+            begun_s = time.monotonic()
+            time.sleep(_SETTLE_S)
+            decisions = [
+                decision
+                for _ in range(turns)
+                for decision in (
+                    _decide(readers, 2, "promote", turn.forth),
+                    _decide(readers, 1, "rollback", turn.back),
+                )
+            ]
+            seconds = time.monotonic() - begun_s
+    finally:
+        stack.stop(layout, wipe=True)
+    took = sorted(reading.took_ms for reading in readers.readings)
+    return Result(
+        machine=machine,
+        reads=len(took),
+        reads_per_s=round(len(took) / seconds, 1),
+        failed=sum(reading.version == 0 for reading in readers.readings),
+        mixed=readers.mixed,
+        read_p50_ms=round(statistics.median(took), 1),
+        read_p99_ms=round(took[int(len(took) * 0.99)], 1),
+        decisions=decisions,
+    )
+
+
+class _Turn:
+    """A second version, applied and filled, that can be promoted and rolled back."""
+
+    def __init__(self, endpoints: Endpoints, after: Plan) -> None:
+        self._registry, self._client = Registry(endpoints, who="bench"), connect(endpoints.redis_url)
+        rest, found = FlinkRest(endpoints.flink_url), release.planned(after, self._registry.versions())
+        (version,) = release.applied(self._registry, rest, found, why="bench")
+        self._version = release.filled(self._registry, rest, endpoints, version, since="all")
+
+    def forth(self) -> None:
+        """Promote it, behind the gate."""
+        release.promoted(self._registry, self._client, self._version, why="bench")
+
+    def back(self) -> None:
+        """Roll back."""
+        self._registry.rollback(GROUP, why="bench")
+
+
+def _click(endpoints: Endpoints) -> None:
+    """Clicks on the items that are read, from trusted hands."""
+    writer, now = Writer(endpoints.bootstrap), time.time_ns() // 1_000_000
+    plain = Event(event_id="", user_id="u1", event_type="click", occurred_at=now, received_at=now)
+    for number in range(KEYS * 4):
+        writer.write(structs.replace(plain, event_id=f"bench-{number}", item_id=f"i{number % KEYS}"))
+    writer.close(now + 1)
+
+
+def _decide(readers: Readers, version: int, action: str, verb: Callable[[], object]) -> Decision:
+    begun_s = time.monotonic()
+    verb()
+    returned_s = time.monotonic()
+    mend = "Look at serving.log."
+    wait_until(lambda: readers.readings[-1].version == version, what=f"version {version}", deadline_s=30, mend=mend)
+    time.sleep(_SETTLE_S)
+    since = [reading for reading in readers.readings if reading.asked_s >= begun_s]
+    seen_s = min(reading.asked_s for reading in since if reading.version == version)
+    gone_s = max((reading.asked_s for reading in since if reading.version not in (0, version)), default=begun_s)
+    times = (returned_s - begun_s, seen_s - begun_s, gone_s - begun_s)
+    return Decision(action, *(round(each * 1000) for each in times))
+
+
+def main() -> int:
+    """`python -m benchmarks.release`."""
+    parser = argparse.ArgumentParser(prog="headrace bench release", description=__doc__)
+    parser.add_argument("--turns", type=int, default=5, help="promotions, each followed by a rollback")
+    parser.add_argument("--rate", type=float, default=200.0, help="reads a second")
+    parser.add_argument("--output", type=Path, default=RESULT)
+    chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the line is stopped
+    try:
+        result = measure(chosen.turns, rate_per_s=chosen.rate)
+    except HeadraceError as error:
+        console.print(f"[red]release:[/red] {error}")
+        return error.exit_code
+    chosen.output.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    show(result)
+    return 0
+
+
+def show(result: Result) -> None:
+    """Print the reads, and a row a decision."""
+    out, table = Console(), Table("decision", "verb ms", "first of the new ms", "last of the old ms", box=None)
+    for each in result.decisions:
+        table.add_row(each.action, str(each.verb_ms), str(each.seen_ms), str(each.gone_ms))
+    took = f"p50 {result.read_p50_ms} ms, p99 {result.read_p99_ms} ms"
+    wrong = f"{result.failed} failed, {result.mixed} mixed"
+    out.print(f"{result.reads} reads at {result.reads_per_s} a second, {took}: {wrong}")
+    out.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
