@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from headrace.layout import Endpoints
+from headrace.topic import values
 from lang.clean import clean_topic, contract
 from lang.evaluate import Event
 from lang.source import Source
@@ -17,8 +18,8 @@ class CleanLog:
         self._topic = clean_topic(source)
         self._decode = contract(source).decode
         settings = {"bootstrap.servers": endpoints.bootstrap, "group.id": reader, "enable.auto.commit": False}
-        committed = {"isolation.level": "read_committed", "enable.partition.eof": True}
-        self._consumer = Consumer(settings | committed)
+        self._consumer = Consumer(settings | {"isolation.level": "read_committed"})
+        self._bootstrap = endpoints.bootstrap
         self._partitions = list(self._consumer.list_topics(self._topic, timeout=10).topics[self._topic].partitions)
 
     def count(self, from_ms: int, until_ms: int) -> int:
@@ -42,17 +43,9 @@ class CleanLog:
         Raises:
             KafkaException: the broker went away.
         """
-        for partition, begin in zip(self._partitions, self._at(from_ms), strict=True):
-            self._consumer.assign([TopicPartition(self._topic, partition, begin)])
-            at_end = False
-            while not at_end:
-                for message in self._consumer.consume(5000, timeout=1.0):
-                    error, value = message.error(), message.value()
-                    at_end |= error is not None and error.code() == KafkaError._PARTITION_EOF
-                    if error is not None and not at_end:
-                        raise KafkaException(error)
-                    if error is None and value is not None:
-                        yield self._decode(value)
+        begins = dict(zip(self._partitions, self._at(from_ms), strict=True))
+        for value in values(self._bootstrap, self._topic, [begins[partition] for partition in sorted(begins)]):
+            yield self._decode(value)
 
     def close(self) -> None:
         """Leave the broker."""

@@ -20,6 +20,7 @@ VERBS = {
     "retire": ("versions:retire", "Stop a version that does not answer."),
     "gc": ("versions:gc", "Remove what retired versions have left: topics, keys, checkpoints."),
     "get": ("versions:get", "Read the features of one key from the running store, or as they were known."),
+    "skew": ("skew:skew", "Hold the inputs that the newest exposures were scored with against the log."),
     "create-test": ("versions:create_test", "Print test cases made of the newest real events of a group."),
 }
 app = cyclopts.App(help="Validate, test, release and read feature groups.")

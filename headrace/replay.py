@@ -12,26 +12,19 @@ from typing import cast
 import numpy as np
 from msgspec import Struct, structs
 
+from headrace.recompute import Recomputation
 from headrace.recordings import Recording, Visit
 from lang.computed import Computation
 from lang.evaluate import Event as Fields
 from lang.plan import Plan
-from models.axes import Doubles
 from models.inputs import FEATURE_SET
 from schemas.events import Event
 from schemas.exposures import Exposure, Slot
-from schemas.ids import hash64
-from serving import catalogue as catalogues
-from serving import columns, heat
 from serving.experiment import Arm
-from serving.hydrate import Hydrator
-from serving.query import Candidates, Faults, Query
+from serving.query import Query
 from serving.record import HISTORY
-from serving.score import inputs
-from serving.state import ServingState
 from simulator.history import Writer
 from store.reader import FeatureReader, Values, Wanted
-from store.shelf import Shelf
 
 ARM = Arm(name="recorded", share=1.0, policy="recorded")
 _POLL_EACH = 500
@@ -49,15 +42,8 @@ class Served:
     """Works out what each visit would have been served with."""
 
     def __init__(self, recording: Recording, plan: Plan) -> None:
-        entries = [(hash64(item.item_id), hash64(item.category), item) for item in recording.items]
-        catalogue = catalogues.build(entries)
-        features = heat.build(catalogue, columns.blank(len(catalogue)), version={}, swept_at=0)
-        self._state = ServingState(plan=plan, catalogue=catalogue, features=features, models={})
-        self._items = {item.item_id: item for item in recording.items}
-        self._shelf = Shelf(plan)
-        self._hydrator = Hydrator(self._shelf)
+        self._recomputed = Recomputation(plan, recording.items)
         self._plan = plan
-        self._parts = columns.parts_of(plan)
         self._complete = Computation(plan.source("clickstream")).fill
         self._versions = {group.name: group.version for group in plan.groups}
 
@@ -73,17 +59,15 @@ class Served:
             seed=0,
             arm=ARM,
         )
-        query = structs.replace(query, user=self._hydrator.hydrate(query, self._plan, Faults()))
-        ids = np.array([hash64(visit.item_id)])
-        candidates = Candidates(ids=ids, found_by=np.zeros(1, np.int64), places=self._state.catalogue.find(ids)[0])
+        query = self._recomputed.hydrated(query)
         slot = Slot(
             item_id=visit.item_id,
             position=0,
             score=0.0,
             propensity=1.0,
             sources=["recorded"],
-            category=self._items[visit.item_id].category,
-            dense=inputs(query, candidates, self._state, self._row(visit))[0].tobytes(),
+            category=self._recomputed.items[visit.item_id].category,
+            dense=self._recomputed.dense(query, visit.item_id).tobytes(),
         )
         return Exposure(
             request_id=request_id,
@@ -100,16 +84,6 @@ class Served:
             slots=[slot],
         )
 
-    def _row(self, visit: Visit) -> Doubles:
-        """The item's columns, [1, K]."""
-        item, row = self._items[visit.item_id], columns.blank(1)
-        owners = {"item_id": item.item_id, "category": item.category, "seller": item.seller}
-        for part in self._parts:
-            owner = owners[part.by]
-            if owner is not None:
-                columns.fill(row, part, columns.read(self._shelf, part, [owner], at_ms=visit.at_ms))
-        return row
-
     def differences(self, reader: FeatureReader, visits: Iterable[Visit], *, at_ms: int) -> list[str]:
         """Which features of these visits' users and items the store tells otherwise than the executor."""
         owners: dict[str, set[str]] = {"user_id": set(), "item_id": set(), "daypart": set(_DAYPARTS)}
@@ -118,15 +92,15 @@ class Served:
             owners["item_id"].add(visit.item_id)
         known = [group for group in self._plan.groups if group.entity[0] in owners]
         wanted = [Wanted(group, sorted(owners[group.entity[0]])) for group in known]
-        pairs = zip(self._shelf.read(wanted, at_ms=at_ms), reader.read(wanted, at_ms=at_ms), strict=True)
+        pairs = zip(self._recomputed.shelf.read(wanted, at_ms=at_ms), reader.read(wanted, at_ms=at_ms), strict=True)
         return [difference for ours, theirs in pairs for difference in _differences(ours, theirs)]
 
     def happen(self, events: Iterable[Event]) -> None:
         """Fold what came of a visit."""
         for event in events:
-            item = self._items[event.item_id or ""]
+            item = self._recomputed.items[event.item_id or ""]
             stamped = {"category": item.category, "price": item.price, "seller": item.seller}
-            self._shelf.add(self._complete(cast(Fields, structs.asdict(event) | stamped)))
+            self._recomputed.fold(self._complete(cast(Fields, structs.asdict(event) | stamped)))
 
 
 def events_of(request_id: str, visit: Visit) -> list[Event]:

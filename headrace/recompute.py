@@ -1,0 +1,61 @@
+"""The ranker's inputs recomputed from the log: what a request would have read, by the line's own fold in memory."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from msgspec import structs
+
+from lang.evaluate import Event
+from lang.plan import Plan
+from models.axes import Doubles, Floats
+from schemas.catalogue import Item
+from schemas.ids import hash64
+from serving import catalogue as catalogues
+from serving import columns, heat
+from serving.hydrate import Hydrator
+from serving.query import Candidates, Faults, Query
+from serving.score import inputs
+from serving.state import ServingState
+from store.shelf import Shelf
+
+
+class Recomputation:
+    """Folds events and tells, at any point of the log, what serving would have computed there."""
+
+    def __init__(self, plan: Plan, items: Iterable[Item]) -> None:
+        self.items = {item.item_id: item for item in items}
+        entries = [(hash64(item.item_id), hash64(item.category), item) for item in self.items.values()]
+        catalogue = catalogues.build(entries)
+        features = heat.build(catalogue, columns.blank(len(catalogue)), version={}, swept_at=0)
+        self.shelf = Shelf(plan)
+        self._state = ServingState(plan=plan, catalogue=catalogue, features=features, models={})
+        self._hydrator = Hydrator(self.shelf)
+        self._parts = columns.parts_of(plan)
+
+    def fold(self, event: Event) -> None:
+        """Take one event as ingest wrote it."""
+        self.shelf.add(event)
+
+    def forget(self) -> None:
+        """Read anew what serving would have kept for some seconds."""
+        self._hydrator = Hydrator(self.shelf)
+
+    def hydrated(self, query: Query) -> Query:
+        """The query with its user as of the events folded."""
+        return structs.replace(query, user=self._hydrator.hydrate(query, self._state.plan, Faults()))
+
+    def dense(self, query: Query, item_id: str) -> Floats:
+        """Inputs [F] of one item, as if it were the only candidate of a hydrated query."""
+        ids = np.array([hash64(item_id)])
+        candidates = Candidates(ids=ids, found_by=np.zeros(1, np.int64), places=self._state.catalogue.find(ids)[0])
+        return inputs(query, candidates, self._state, self._row(item_id, query.at_ms))[0]
+
+    def _row(self, item_id: str, at_ms: int) -> Doubles:
+        """The item's columns, [1, K]."""
+        item, row = self.items[item_id], columns.blank(1)
+        owners = {"item_id": item.item_id, "category": item.category, "seller": item.seller}
+        for part in self._parts:
+            owner = owners[part.by]
+            if owner is not None:
+                columns.fill(row, part, columns.read(self.shelf, part, [owner], at_ms=at_ms))
+        return row

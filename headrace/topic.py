@@ -1,0 +1,42 @@
+"""A topic read from where one likes to where it ends now."""
+
+from collections.abc import Iterator, Sequence
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+_BATCH = 5000
+
+
+def values(bootstrap: str, topic: str, begins: Sequence[int] | None = None) -> Iterator[bytes]:
+    """The committed records that are there now and hold something, partition by partition.
+
+    Args:
+        bootstrap: the broker.
+        topic: its name.
+        begins: the first offset of each partition; by default all that the topic holds.
+
+    Raises:
+        KafkaException: the broker went away.
+    """
+    settings = {"bootstrap.servers": bootstrap, "group.id": "read", "enable.auto.commit": False}
+    consumer = Consumer(settings | {"isolation.level": "read_committed", "enable.partition.eof": True})
+    try:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        for partition in partitions:
+            begin = OFFSET_BEGINNING if begins is None else begins[partition]
+            consumer.assign([TopicPartition(topic, partition, begin)])
+            yield from _to_the_end(consumer)
+    finally:
+        consumer.close()
+
+
+def _to_the_end(consumer: Consumer) -> Iterator[bytes]:
+    at_end = False
+    while not at_end:
+        for message in consumer.consume(_BATCH, timeout=1.0):
+            error, value = message.error(), message.value()
+            at_end |= error is not None and error.code() == KafkaError._PARTITION_EOF
+            if error is not None and not at_end:
+                raise KafkaException(error)
+            if error is None and value is not None:
+                yield value
