@@ -1,0 +1,29 @@
+"""What a release plan refuses before anything is started: a stream declared otherwise than it runs."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from headrace.errors import UsageProblem
+from headrace.release import planned
+from lang.load import load_plan
+from lang.plan import Plan
+from store.versions import Choice, Version, Versions
+
+PLAN = load_plan(Path(__file__).parents[2] / "features")
+RUNNING = Versions(
+    applied={f"{group.name}@{group.version}": Version(group=group, job="features") for group in PLAN.groups},
+    live={group.name: Choice(group.version) for group in PLAN.groups},
+)
+
+
+def test_the_shipped_files_change_nothing_on_a_stack_that_runs_them() -> None:
+    assert planned(PLAN, RUNNING).changes == []
+
+
+def test_a_stream_keeps_the_declaration_that_its_ingest_runs_by() -> None:
+    source = msgspec.structs.replace(PLAN.source("clickstream"), lateness_ms=1)
+    groups = tuple(msgspec.structs.replace(group, source=source, version=2) for group in PLAN.groups)
+    with pytest.raises(UsageProblem, match="F115 source clickstream: its declaration changed"):
+        planned(Plan((source,), groups), RUNNING)
