@@ -1,6 +1,8 @@
 """What the documents say of the tree, the command line and the words is what the code has."""
 
 import ast
+import doctest
+import importlib
 import re
 import subprocess
 from pathlib import Path
@@ -62,3 +64,11 @@ def test_glossary_names_each_word_once() -> None:
     rows = re.findall(r"^\| ([^|]+) \|", (REPOSITORY / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
     words = [word.strip() for row in rows[2:] for word in row.split(",")]
     assert len(words) == len(set(words)) > 40
+
+
+def test_examples_in_docstrings_hold() -> None:
+    shown = [path for path in tracked() if path.name != "test_docs.py" and ">>> " in path.read_text(encoding="utf-8")]
+    names = [".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in shown]
+    results = {name: doctest.testmod(importlib.import_module(name)) for name in names}
+    assert len(results) > 10
+    assert [name for name, result in results.items() if result.failed or not result.attempted] == []
