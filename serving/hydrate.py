@@ -6,6 +6,7 @@ what is liked where a new user comes from (serving/trends.py). Keeping histories
 two workers would answer one user differently.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,18 +18,16 @@ from serving.followers import Followers
 from serving.query import Faults, Query, Taste, User, ids_of
 from serving.trends import Trends
 from store.connect import StoreError
-from store.reader import Reads, Values, Wanted
+from store.reader import Reads, Status, Values, Wanted
 
 AFTER = 5  # newest different items of the history whose followers are asked for
 RECENT, TASTE, NEXT = "user_recent", "user_category", "item_next"
 _TOTAL = f"{TASTE}.affinity_total"  # made here
 _NUMBERS = tuple(name.split(".") for name in USER_INPUTS if name != _TOTAL)
-READ = (
-    *(".".join(name) for name in _NUMBERS),
-    *(f"{TASTE}.{name}" for name in ("affinity", "skips_1h", "skips_24h", "user_top_categories")),
-    f"{RECENT}.recent_items",
-    f"{NEXT}.next_items",
-)
+_TASTES = ("affinity", "skips_1h", "skips_24h")
+_TOP, _HISTORY, _FOLLOWERS = f"{TASTE}.user_top_categories", f"{RECENT}.recent_items", f"{NEXT}.next_items"
+READ = (*(".".join(name) for name in _NUMBERS), *(f"{TASTE}.{name}" for name in _TASTES), _TOP, _HISTORY, _FOLLOWERS)
+_THERE: tuple[Status, ...] = ("ok", "stale")
 _GROUPS = tuple(dict.fromkeys((RECENT, TASTE, *(group for group, _ in _NUMBERS))))
 
 
@@ -68,6 +67,7 @@ class Hydrator:
             next_ids=follow.ids,
             next_strength=follow.strength,
             after=places[follow.after],
+            nulls=_nulls(found) | {_TOP: not top, _HISTORY: not history, _FOLLOWERS: not len(follow.ids)},
         )
 
 
@@ -75,8 +75,18 @@ def _numbers(found: Mapping[str, Values]) -> dict[str, float]:
     return {f"{group}.{name}": float(found[group].merged.numbers[name][0]) for group, name in _NUMBERS}
 
 
+def _nulls(found: Mapping[str, Values]) -> dict[str, bool]:
+    """Whether each number is NULL for all keys of the user; a count's 0 where the store has nothing is NULL here."""
+    nulls: dict[str, bool] = {}
+    for group, name in (*_NUMBERS, *((TASTE, name) for name in _TASTES)):
+        values = found[group]
+        pairs = zip(values.status, values.merged.numbers[name].tolist(), strict=True)
+        nulls[f"{group}.{name}"] = not any(status in _THERE and not math.isnan(number) for status, number in pairs)
+    return nulls
+
+
 def _tastes(taste: Values) -> dict[str, Taste]:
-    numbers = (taste.merged.numbers[name] for name in ("affinity", "skips_1h", "skips_24h"))
+    numbers = (taste.merged.numbers[name] for name in _TASTES)
     return {
         category: Taste(affinity=float(affinity), skips_1h=float(skips_1h), skips_24h=float(skips_24h))
         for (_, category), affinity, skips_1h, skips_24h in zip(taste.keys, *numbers, strict=True)

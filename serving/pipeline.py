@@ -11,6 +11,7 @@ from serving import explore, record, source
 from serving.filter import keep
 from serving.hydrate import Hydrator
 from serving.merge import merge
+from serving.metrics import Metrics
 from serving.outlet import Letter
 from serving.query import Faults, Query
 from serving.record import Slate
@@ -31,11 +32,12 @@ class Exit(Protocol):
 class Pipeline:
     """Answers queries from the current state, which it pins once a request."""
 
-    def __init__(self, live: Live, hydrator: Hydrator, *, outlet: Exit, experiment: str) -> None:
+    def __init__(self, live: Live, hydrator: Hydrator, *, outlet: Exit, experiment: str, metrics: Metrics) -> None:
         self._live = live
         self._hydrator = hydrator
         self._outlet = outlet
         self._experiment = experiment
+        self._metrics = metrics
 
     def recommend(self, query: Query, watch: Stopwatch) -> RecommendationAnswer:
         """The slate for a query; the exposure is on its way when this returns."""
@@ -51,6 +53,7 @@ class Pipeline:
                 self._outlet.send(
                     record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=served_at)
                 )
+        self._metrics.served(query, watch, level=faults.level)
         return msgspec.structs.replace(answer, removed=removed) if query.explain == "basic" else answer
 
 

@@ -36,6 +36,7 @@ class User(Struct, frozen=True, kw_only=True):
         boosts: factors by which scores are multiplied, by `category` or `seller` and its name.
         next_ids, next_strength: [M] items clicked after those of the history, strongest first, summed over them.
         after: M, place in the history of the item that each follows most.
+        nulls: by feature read, whether the store had nothing of it; empty where the store did not answer.
     """
 
     history: list[str]
@@ -48,6 +49,7 @@ class User(Struct, frozen=True, kw_only=True):
     after: Indexes
     trends: Sequence[str] = ()
     boosts: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    nulls: dict[str, bool] = field(default_factory=dict[str, bool])
 
     @classmethod
     def unknown(cls) -> "User":

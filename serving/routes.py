@@ -23,7 +23,7 @@ from schemas.http import (
     SimilarAnswer,
 )
 from schemas.ids import hash64
-from serving import control, intake
+from serving import control, intake, metrics
 from serving.body import Strict
 from serving.experiment import Experiment
 from serving.outlet import CONFIRM_S
@@ -162,6 +162,12 @@ def is_ready(services: Parts) -> Response[ReadyAnswer]:
     return Response(answer, status_code=503 if waiting else 200)
 
 
+@get("/metrics", opt={OPEN: True}, sync_to_thread=True, media_type=metrics.MEDIA_TYPE)
+def read_metrics(services: Parts) -> bytes:
+    """Features and requests as Prometheus scrapes them; docs/modules.md lists the metrics."""
+    return services.metrics.text()
+
+
 def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
     """The request, understood.
 
@@ -207,4 +213,5 @@ HANDLERS = (
     pin_alias,
     is_live,
     is_ready,
+    read_metrics,
 )

@@ -19,6 +19,8 @@ from serving.experiment import Experiment
 from serving.hydrate import Hydrator
 from serving.items import CatalogueReader
 from serving.lookup import Lookup
+from serving.metrics import Metrics
+from serving.monitor import Monitor
 from serving.outlet import Outlet
 from serving.pins import Pins
 from serving.pipeline import Pipeline
@@ -44,6 +46,7 @@ class Services(Struct, frozen=True, kw_only=True):
     pins: Pins
     plan: Plan
     experiment: Experiment
+    metrics: Metrics
 
 
 def build(settings: Settings) -> Services:
@@ -52,16 +55,17 @@ def build(settings: Settings) -> Services:
     live = Live(plan)
     reader = FeatureReader(connect(settings.redis, timeout_s=_REQUEST_TIMEOUT_S))
     patient = FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S))
-    experiment = settings.config.experiment
+    experiment, metrics = settings.config.experiment, Metrics()
     return Services(
         live=live,
         outlet=outlet,
-        pipeline=Pipeline(live, Hydrator(reader), outlet=outlet, experiment=experiment.name),
+        pipeline=Pipeline(live, Hydrator(reader), outlet=outlet, experiment=experiment.name, metrics=metrics),
         lookup=Lookup(patient, live),
         similar=Similar(patient, live),
         pins=Pins(settings.artefacts / settings.model / "pins", RankerConfig()),
         plan=plan,
         experiment=experiment,
+        metrics=metrics,
     )
 
 
@@ -72,7 +76,7 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     deltas = DeltaReader(live, name=settings.model, key=settings.key, folder=folder)
     control = ControlReader(live, services.pins)
     catalogue = CatalogueReader(bootstrap, live)
-    sweep = Sweep(FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)), live)
+    sweep = Sweep(FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)), live, Monitor(services.metrics))
     return [
         _thread("outlet", lambda: services.outlet.run(stop)),
         _thread("catalogue", lambda: catalogue.run(stop)),

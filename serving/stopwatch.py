@@ -21,7 +21,10 @@ class Stopwatch:
         finally:
             self.took_ms[name] = (time.perf_counter() - start) * 1000
 
+    def spans(self) -> dict[str, float]:
+        """Durations by stage, ms, and `total` since the stopwatch's making."""
+        return {**self.took_ms, "total": (time.perf_counter() - self._since) * 1000}
+
     def header(self) -> str:
-        """Value of `Server-Timing`; `total` counts from the stopwatch's making."""
-        total = (time.perf_counter() - self._since) * 1000
-        return ", ".join(f"{name};dur={took:.2f}" for name, took in {**self.took_ms, "total": total}.items())
+        """Value of `Server-Timing`."""
+        return ", ".join(f"{name};dur={took:.2f}" for name, took in self.spans().items())

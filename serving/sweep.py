@@ -15,6 +15,7 @@ from models.axes import Doubles
 from serving import columns, heat
 from serving.catalogue import Catalogue
 from serving.columns import Part
+from serving.monitor import Monitor
 from serving.state import Live
 from store.connect import StoreError
 from store.reader import FeatureReader
@@ -27,9 +28,10 @@ _REST = 2.0  # after a slice, rest so many times as long as it took, while that 
 class Sweep:
     """Reads item features slice by slice and swaps the arrays when all are there."""
 
-    def __init__(self, reader: FeatureReader, live: Live) -> None:
+    def __init__(self, reader: FeatureReader, live: Live, monitor: Monitor) -> None:
         self._reader = reader
         self._live = live
+        self._monitor = monitor
 
     def run(self, stop: threading.Event) -> None:
         """Sweep until told to stop. While the store does not answer, the last arrays stay."""
@@ -44,7 +46,9 @@ class Sweep:
                     values = None
                 if values is not None:
                     version = {part.group.name: part.group.version for part in parts}
-                    self._live.warm(heat.build(state.catalogue, values, version=version, swept_at=swept_at))
+                    features = heat.build(state.catalogue, values, version=version, swept_at=swept_at)
+                    self._live.warm(features)
+                    self._monitor.observe(features, took_s=time.monotonic() - start)
             stop.wait(max(_EVERY_S - (time.monotonic() - start), 0.05))
 
     def read(self, catalogue: Catalogue, parts: Sequence[Part], *, at_ms: int, stop: threading.Event) -> Doubles | None:

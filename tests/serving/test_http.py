@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.http import Problem
 from serving import app, services
@@ -74,6 +75,21 @@ def test_without_the_token_nothing(client: TestClient[Litestar], header: str | N
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
     assert problem(response).type == "unauthorized"
+
+
+def test_metrics_need_no_token_and_name_nobody(client: TestClient[Litestar]) -> None:
+    asked = {"user_id": "user-to-hide", "session_id": "session-to-hide", "surface": "home"}
+    slate = client.post("/v1/recommendations", json=asked, headers=HEADERS).json()
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    families = list(text_string_to_metric_families(response.text))
+    samples = [sample for family in families for sample in family.samples]
+    assert {"surface": "home", "level": "L3"} in [sample.labels for sample in samples]
+    told = {word for sample in samples for word in (sample.name, *sample.labels.values())}
+    hidden = {*asked.values(), slate["request_id"], *(item["id"] for item in slate["items"])} - {"home"}
+    assert slate["items"]
+    assert not [name for name in hidden if any(name in word for word in told)]
 
 
 def test_health_needs_no_token(client: TestClient[Litestar]) -> None:

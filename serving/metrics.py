@@ -1,0 +1,63 @@
+"""What `GET /metrics` tells: each metric by name, in a registry of its own, so that one process may hold several apps.
+
+Labels name features, stages, levels and surfaces, never a user or an item: series stay few and tell nothing of anyone.
+"""
+
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, disable_created_metrics
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from serving import hydrate
+from serving.query import Query
+from serving.stopwatch import Stopwatch
+
+MEDIA_TYPE = CONTENT_TYPE_LATEST
+OTHER = "other"  # the surface of requests that came after `_SURFACES` others: clients name surfaces freely
+_SURFACES = 20
+_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+
+class Metrics:
+    """The metrics of one app. The sweep's monitor and the pipeline write, a scrape reads."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # the library's own third series beside each counter
+        self.registry = told = CollectorRegistry()
+        feature = ("feature",)
+        self.null_ratio = Gauge("headrace_feature_null_ratio", "Share of items it is NULL for", feature, registry=told)
+        self.mean = Gauge("headrace_feature_mean", "Mean over items, without NULLs", feature, registry=told)
+        self.psi = Gauge("headrace_feature_psi", "Drift from the reference", feature, registry=told)
+        self.items = Gauge("headrace_feature_sweep_items", "Items in the last sweep", registry=told)
+        self.sweep_s = Summary("headrace_feature_sweep_seconds", "Time that sweeps took", registry=told)
+        self.swept_at_s = time.time()  # nothing swept yet counts from here: an app that never sweeps grows old too
+        age = Gauge("headrace_feature_sweep_age_seconds", "Age of the item features in use", registry=told)
+        age.set_function(lambda: time.time() - self.swept_at_s)
+        reads = Counter("headrace_user_feature_reads_total", "Requests that read it", feature, registry=told)
+        nulls = Counter("headrace_user_feature_nulls_total", "Of those, it was NULL", feature, registry=told)
+        self._reads = {name: reads.labels(name) for name in hydrate.READ}  # looking a label up costs more than counting
+        self._nulls = {name: nulls.labels(name) for name in hydrate.READ}
+        self._slates = Counter("headrace_recommendations_total", "Slates answered", ("surface", "level"), registry=told)
+        self._stages = Histogram(
+            "headrace_stage_seconds", "Time per stage of a request", ("stage",), buckets=_BOUNDS_S, registry=told
+        )
+        self._surfaces: set[str] = set()
+
+    def served(self, query: Query, watch: Stopwatch, *, level: int) -> None:
+        """Count one answered request, hydrated."""
+        for name, null in query.user.nulls.items():
+            self._reads[name].inc()
+            if null:
+                self._nulls[name].inc()
+        self._slates.labels(self._surface(query.surface), f"L{level}").inc()
+        for stage, took_ms in watch.spans().items():
+            self._stages.labels(stage).observe(took_ms / 1000)
+
+    def text(self) -> bytes:
+        """All of them in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _surface(self, name: str) -> str:
+        if name not in self._surfaces and len(self._surfaces) < _SURFACES:
+            self._surfaces.add(name)
+        return name if name in self._surfaces else OTHER

@@ -1,0 +1,145 @@
+"""What is exported: the item features of a sweep, the user features of requests, and that documents and rules agree."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import yaml
+
+from headrace.layout import REPOSITORY
+from serving import columns, hydrate, metrics
+from serving.columns import COLUMNS
+from serving.heat import ItemFeatures
+from serving.hydrate import Hydrator
+from serving.metrics import Metrics
+from serving.monitor import REFERENCE_MS, WATCHED, Monitor
+from serving.query import Faults, Query
+from serving.stopwatch import Stopwatch
+from store.connect import connect
+from store.reader import FeatureReader
+from tests.serving import worlds
+from tests.serving.test_groups import click, shelf_of
+
+RULES = REPOSITORY / "serving/alerts.yml"
+CASES = Path(__file__).parent / "alerts.test.yml"
+HEAT = "item_engagement.heat_6h"
+
+
+def features(at_ms: int = worlds.NOW, **changes: float) -> ItemFeatures:
+    """A sweep of a thousand items; `heat` is put in the place of theirs, `times` multiplies them."""
+    swept = worlds.state(count=1000).features
+    values = swept.values.copy()
+    heat = columns.column(values, HEAT)
+    heat[:] = changes.get("heat", heat * changes.get("times", 1.0))
+    return msgspec.structs.replace(swept, values=values, swept_at=at_ms)
+
+
+def told(exported: Metrics, name: str, **labels: str) -> float | None:
+    return exported.registry.get_sample_value(name, labels)
+
+
+def test_a_column_gone_null_shows_and_the_others_do_not() -> None:
+    exported = Metrics()
+    monitor = Monitor(exported)
+    monitor.observe(features(), took_s=1.0)
+    monitor.observe(features(heat=np.nan), took_s=2.0)
+    ratios = {name: told(exported, "headrace_feature_null_ratio", feature=name) for name in WATCHED}
+    assert ratios == {name: float(name == HEAT) for name in COLUMNS if name != "boost"}
+    assert np.isnan(told(exported, "headrace_feature_mean", feature=HEAT))
+    assert np.isnan(told(exported, "headrace_feature_psi", feature=HEAT))
+    assert told(exported, "headrace_feature_psi", feature=WATCHED[0]) == 0
+    assert told(exported, "headrace_feature_sweep_items") == 1000
+    assert told(exported, "headrace_feature_sweep_seconds_sum") == 3.0
+
+
+def test_the_reference_holds_for_a_day() -> None:
+    exported = Metrics()
+    monitor, drifts = Monitor(exported), []
+    day = REFERENCE_MS
+    for at_ms, times in ((0, 1.0), (1, 3.0), (day - 1, 3.0), (day, 3.0), (day + 1, 1.0)):
+        monitor.observe(features(worlds.NOW + at_ms, times=times), took_s=1.0)
+        drifts.append(told(exported, "headrace_feature_psi", feature=HEAT))
+    assert [drift > 0.2 for drift in drifts] == [False, True, True, False, True]
+
+
+def test_another_version_has_a_reference_of_its_own() -> None:
+    exported = Metrics()
+    monitor = Monitor(exported)
+    monitor.observe(features(), took_s=1.0)
+    monitor.observe(msgspec.structs.replace(features(times=3.0), version={"item_engagement": 2}), took_s=1.0)
+    assert told(exported, "headrace_feature_psi", feature=HEAT) == 0
+
+
+def test_an_empty_catalogue_is_no_fault_and_the_age_counts_from_the_sweep() -> None:
+    exported = Metrics()
+    assert 0 <= told(exported, "headrace_feature_sweep_age_seconds") < 60
+    Monitor(exported).observe(msgspec.structs.replace(ItemFeatures.empty(), swept_at=worlds.NOW), took_s=0.1)
+    assert told(exported, "headrace_feature_sweep_age_seconds") > 1e6  # that was in 2023
+    assert told(exported, "headrace_feature_sweep_items") == 0
+
+
+def hydrated(user_id: str) -> Query:
+    hydrator = Hydrator(shelf_of(worlds.PLAN, [click(1)]))
+    asked = worlds.query(user_id=user_id)
+    return msgspec.structs.replace(asked, user=hydrator.hydrate(asked, worlds.PLAN, Faults()))
+
+
+def test_user_features_are_null_where_the_store_has_nothing() -> None:
+    exported = Metrics()
+    for user_id in ("u1", "nobody"):
+        exported.served(hydrated(user_id), Stopwatch(), level=0)
+    reads = {name: told(exported, "headrace_user_feature_reads_total", feature=name) for name in hydrate.READ}
+    nulls = {name: told(exported, "headrace_user_feature_nulls_total", feature=name) for name in hydrate.READ}
+    assert set(reads.values()) == {2}
+    assert nulls["user_recent.clicks_24h"] == nulls["user_recent.recent_items"] == nulls["user_category.affinity"] == 1
+    assert nulls["user_price.clicked_avg_30d"] == nulls["item_next.next_items"] == 2  # the click had no price
+    assert told(exported, "headrace_recommendations_total", surface="feed", level="L0") == 2
+    assert told(exported, "headrace_stage_seconds_count", stage="total") == 2
+
+
+def test_a_store_that_does_not_answer_is_a_level_and_no_null() -> None:
+    exported, faults = Metrics(), Faults()
+    asked = worlds.query()
+    nobody_listens = FeatureReader(connect("redis://127.0.0.1:1", timeout_s=0.1))
+    user = Hydrator(nobody_listens).hydrate(asked, worlds.PLAN, faults)
+    exported.served(msgspec.structs.replace(asked, user=user), Stopwatch(), level=faults.level)
+    assert told(exported, "headrace_user_feature_reads_total", feature=hydrate.READ[0]) == 0
+    assert told(exported, "headrace_recommendations_total", surface="feed", level="L3") == 1
+
+
+def test_surfaces_are_bounded() -> None:
+    exported = Metrics()
+    for number in range(50):
+        exported.served(worlds.query(surface=f"s{number}"), Stopwatch(), level=0)
+    assert told(exported, "headrace_recommendations_total", surface="s0", level="L0") == 1
+    assert told(exported, "headrace_recommendations_total", surface=metrics.OTHER, level="L0") == 30
+
+
+def exported_names() -> set[str]:
+    families = Metrics().registry.collect()
+    return {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
+
+
+def test_every_metric_is_in_the_table_and_every_row_is_exported() -> None:
+    section = (REPOSITORY / "docs/modules.md").read_text(encoding="utf-8").split("## Metrics")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == exported_names()
+
+
+def test_rules_name_what_is_exported() -> None:
+    rules = [rule for group in yaml.safe_load(RULES.read_bytes())["groups"] for rule in group["rules"]]
+    named = [set(re.findall(r"headrace_\w+", rule["expr"])) for rule in rules]
+    assert all(named)
+    assert set().union(*named) <= exported_names()
+
+
+def test_rules_fire_when_they_should() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not on PATH; it comes with Prometheus")
+    for command in (["check", "rules", str(RULES)], ["test", "rules", str(CASES)]):
+        done = subprocess.run([promtool, *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
