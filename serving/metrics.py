@@ -33,6 +33,10 @@ class Metrics:
         self.swept_at_s = time.time()  # nothing swept yet counts from here: an app that never sweeps grows old too
         age = Gauge("headrace_feature_sweep_age_seconds", "Age of the item features in use", registry=told)
         age.set_function(lambda: time.time() - self.swept_at_s)
+        self._as_of_s = Gauge(
+            "headrace_group_as_of_timestamp_seconds", "When the newest event came in", ("group",), registry=told
+        )
+        self._as_of_ms: dict[str, int] = {}
         reads = Counter("headrace_user_feature_reads_total", "Requests that read it", feature, registry=told)
         nulls = Counter("headrace_user_feature_nulls_total", "Of those, it was NULL", feature, registry=told)
         self._reads = {name: reads.labels(name) for name in hydrate.READ}  # looking a label up costs more than counting
@@ -52,6 +56,12 @@ class Metrics:
         self._slates.labels(self._surface(query.surface), f"L{level}").inc()
         for stage, took_ms in watch.spans().items():
             self._stages.labels(stage).observe(took_ms / 1000)
+
+    def saw(self, group: str, *, as_of_ms: int) -> None:
+        """Note that a group holds an event received at this time; the newest counts."""
+        if as_of_ms > self._as_of_ms.get(group, 0):
+            self._as_of_ms[group] = as_of_ms
+            self._as_of_s.labels(group).set(as_of_ms / 1000)
 
     def text(self) -> bytes:
         """All of them in Prometheus' text format."""

@@ -16,6 +16,7 @@ from serving import ticker
 from serving.control import ControlReader
 from serving.deltas import DeltaReader
 from serving.experiment import Experiment
+from serving.freshness import Fresh
 from serving.hydrate import Hydrator
 from serving.items import CatalogueReader
 from serving.lookup import Lookup
@@ -59,7 +60,9 @@ def build(settings: Settings) -> Services:
     return Services(
         live=live,
         outlet=outlet,
-        pipeline=Pipeline(live, Hydrator(reader), outlet=outlet, experiment=experiment.name, metrics=metrics),
+        pipeline=Pipeline(
+            live, Hydrator(Fresh(reader, metrics)), outlet=outlet, experiment=experiment.name, metrics=metrics
+        ),
         lookup=Lookup(patient, live),
         similar=Similar(patient, live),
         pins=Pins(settings.artefacts / settings.model / "pins", RankerConfig()),
@@ -76,7 +79,8 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     deltas = DeltaReader(live, name=settings.model, key=settings.key, folder=folder)
     control = ControlReader(live, services.pins)
     catalogue = CatalogueReader(bootstrap, live)
-    sweep = Sweep(FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)), live, Monitor(services.metrics))
+    reader = Fresh(FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)), services.metrics)
+    sweep = Sweep(reader, live, Monitor(services.metrics))
     return [
         _thread("outlet", lambda: services.outlet.run(stop)),
         _thread("catalogue", lambda: catalogue.run(stop)),

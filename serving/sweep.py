@@ -18,7 +18,7 @@ from serving.columns import Part
 from serving.monitor import Monitor
 from serving.state import Live
 from store.connect import StoreError
-from store.reader import FeatureReader
+from store.reader import Reads
 
 _EVERY_S = 2.0
 _SLICE = 100  # items a round trip: requests come between two slices
@@ -28,7 +28,7 @@ _REST = 2.0  # after a slice, rest so many times as long as it took, while that 
 class Sweep:
     """Reads item features slice by slice and swaps the arrays when all are there."""
 
-    def __init__(self, reader: FeatureReader, live: Live, monitor: Monitor) -> None:
+    def __init__(self, reader: Reads, live: Live, monitor: Monitor) -> None:
         self._reader = reader
         self._live = live
         self._monitor = monitor

@@ -13,6 +13,7 @@ import yaml
 from headrace.layout import REPOSITORY
 from serving import columns, hydrate, metrics
 from serving.columns import COLUMNS
+from serving.freshness import Fresh
 from serving.heat import ItemFeatures
 from serving.hydrate import Hydrator
 from serving.metrics import Metrics
@@ -80,6 +81,18 @@ def test_an_empty_catalogue_is_no_fault_and_the_age_counts_from_the_sweep() -> N
     Monitor(exported).observe(msgspec.structs.replace(ItemFeatures.empty(), swept_at=worlds.NOW), took_s=0.1)
     assert told(exported, "headrace_feature_sweep_age_seconds") > 1e6  # that was in 2023
     assert told(exported, "headrace_feature_sweep_items") == 0
+
+
+def test_a_group_is_as_new_as_its_newest_event() -> None:
+    exported = Metrics()
+    newest = click(30_000)
+    reader = Fresh(shelf_of(worlds.PLAN, [click(1), newest, click(2, user_id="u2")]), exported)
+    hydrator = Hydrator(reader)
+    for user_id in ("u1", "u2", "nobody"):
+        hydrator.hydrate(worlds.query(user_id=user_id), worlds.PLAN, Faults())
+    as_of_s = told(exported, "headrace_group_as_of_timestamp_seconds", group="user_recent")
+    assert as_of_s == newest["received_at"] / 1000
+    assert told(exported, "headrace_group_as_of_timestamp_seconds", group="user_price") is None  # no click had a price
 
 
 def hydrated(user_id: str) -> Query:
