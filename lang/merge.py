@@ -10,9 +10,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lang.finish import FINISH
-from lang.partials import CELLS, Cells
-from lang.plan import HEADER_CELLS, OVER_ALL, Aggregate, Family, Group, Rollup, Sequence
+from lang.plan import OVER_ALL, Group, Rollup, Sequence
+from lang.recipe import recipe_of
 from lang.rows import number
 from lang.vector import Floats, derive
 
@@ -52,46 +51,83 @@ class Merged(Struct, frozen=True):
     as_of: Ints
 
 
-def merge(
-    group: Group,
-    tiles: Many[TileBlock],
-    sequences: Many[SequenceBlock],
-    *,
-    keys: int,
-    at_ms: int | Ints,
-) -> Merged:
-    """Every feature of a group but its rollups. The last key of a group with `over_all` must be EVERYTHING.
+class _Aged(Struct, frozen=True):
+    """The tiles of a family, by ascending key; `age_ms` is how long before the time of the read a tile began."""
 
-    Args:
-        group: the plan of the group.
-        tiles: one block for each of `group.families`, in order.
-        sequences: one block for each of `group.sequences`, in order.
-        keys: K.
-        at_ms: the time to read at, one for all or (K,).
-    """
-    at = np.broadcast_to(np.asarray(at_ms, dtype=np.int64), (keys,))
-    as_of = np.zeros(keys, dtype=np.int64)
-    finished: dict[str, Floats] = {}
-    for index, (family, block) in enumerate(zip(group.families, tiles, strict=True)):
-        mine = [aggregate for aggregate in group.aggregates if aggregate.family == index]
-        ascending = _ascending(block)
-        age_ms = at[ascending.key] - ascending.start_ms  # (R,)
-        for like in dict.fromkeys(_window(aggregate) for aggregate in mine):
-            alike = [aggregate for aggregate in mine if _window(aggregate) == like]
-            rows = [_chosen(ascending, age_ms, like, step) for step in range(like.windows)]
-            windows = [_merge_window(family, alike, each, as_of) for each in rows]
-            for aggregate in alike:
-                finish = FINISH[aggregate.function]
-                finished[aggregate.name] = finish(
-                    tuple(cells[place] for cells in windows for place in aggregate.partials)
-                )
-    lists: dict[str, list[list[str]]] = {}
-    for sequence, rows in zip(group.sequences, sequences, strict=True):
-        if sequence.function == "last_n":
-            lists[sequence.name] = _kept(sequence, rows, at)
-        else:
-            finished[sequence.name] = _number(sequence, rows, at)
-    return Merged(_finish(group, finished, keys), lists, as_of)
+    key: Ints
+    size_ms: Ints
+    age_ms: Ints
+    values: Floats
+
+
+def _aged(block: TileBlock, at_ms: int | Ints) -> _Aged:
+    now = at_ms if isinstance(at_ms, int) else at_ms[block.key]
+    age_ms = now - block.start_ms
+    if np.all(block.key[1:] >= block.key[:-1]):
+        return _Aged(block.key, block.size_ms, age_ms, block.values)
+    order = np.argsort(block.key, kind="stable")
+    return _Aged(block.key[order], block.size_ms[order], age_ms[order], block.values[order])
+
+
+class Merger:
+    """Merges the tiles of one group; what does not hang on the tiles is worked out once."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self._recipe = recipe_of(group)
+
+    def merge(self, tiles: Many[TileBlock], sequences: Many[SequenceBlock], *, keys: int, at_ms: int | Ints) -> Merged:
+        """Every feature of the group but its rollups. The last key of a group with `over_all` must be EVERYTHING.
+
+        Args:
+            tiles: one block for each of `group.families`, in order.
+            sequences: one block for each of `group.sequences`, in order.
+            keys: K.
+            at_ms: the time to read at, one for all or (K,).
+        """
+        at = np.broadcast_to(np.asarray(at_ms, dtype=np.int64), (keys,))
+        as_of = np.zeros(keys, dtype=np.int64)
+        table = self._table([_aged(block, at_ms) for block in tiles], as_of)
+        numbers: dict[str, Floats] = {}
+        for finish in self._recipe.finishes:
+            features = finish.function(tuple(table[rows] for rows in finish.arguments))  # (features, K)
+            numbers |= dict(zip(finish.names, _present(self._group, features), strict=True))
+        lists: dict[str, list[list[str]]] = {}
+        for sequence, rows in zip(self._group.sequences, sequences, strict=True):
+            if sequence.function == "last_n":
+                lists[sequence.name] = _kept(sequence, rows, at)
+            else:
+                numbers[sequence.name] = _present(self._group, _number(sequence, rows, at))
+        return Merged(_derived(self._group, numbers, keys), lists, as_of)
+
+    def _table(self, families: list[_Aged], as_of: Ints) -> Floats:
+        """The partials of every window (T, K), NaN for no row; raises `as_of` (K,) in place."""
+        table = np.full((self._recipe.rows, len(as_of)), np.nan)
+        for window in self._recipe.windows:
+            tiles = families[window.family]
+            age_ms = tiles.age_ms
+            counted = (tiles.size_ms == window.tile_ms) & (age_ms >= window.newest_ms) & (age_ms < window.oldest_ms)
+            chosen = np.flatnonzero(counted)
+            if not len(chosen):
+                continue
+            key, values = tiles.key.take(chosen), tiles.values.take(chosen, axis=0)
+            runs = np.flatnonzero(np.diff(key, prepend=-1))
+            present = key[runs]  # (runs,)
+            newest = np.maximum.reduceat(values[:, 1], runs).astype(np.int64)
+            as_of[present] = np.maximum(as_of[present], newest)
+            if window.half_life_ms:
+                values *= np.exp2((window.newest_ms - age_ms[chosen]) / window.half_life_ms)[:, None]
+            for each in window.reductions:
+                cells = values.take(each.columns, axis=1)  # (R, C)
+                table[each.rows[:, None], present] = each.rule.reduce(cells, runs).T
+        return table
+
+
+def merge(
+    group: Group, tiles: Many[TileBlock], sequences: Many[SequenceBlock], *, keys: int, at_ms: int | Ints
+) -> Merged:
+    """As `Merger.merge`, for a group that is merged once."""
+    return Merger(group).merge(tiles, sequences, keys=keys, at_ms=at_ms)
 
 
 def without_last(merged: Merged) -> Merged:
@@ -120,65 +156,6 @@ def rank(
     return ranked
 
 
-class _Window(Struct, frozen=True):
-    tile_ms: int
-    span_ms: int
-    half_life_ms: int
-    windows: int
-
-
-def _window(aggregate: Aggregate) -> _Window:
-    return _Window(aggregate.tile_ms, aggregate.span_ms, aggregate.half_life_ms, aggregate.windows)
-
-
-class _Chosen(Struct, frozen=True):
-    """The rows of one window: keys, ages at its end and values; `runs` are the places where the key changes."""
-
-    key: Ints
-    age_ms: Ints
-    values: Floats
-    runs: NDArray[np.intp]
-
-
-def _ascending(block: TileBlock) -> TileBlock:
-    if np.all(block.key[1:] >= block.key[:-1]):
-        return block
-    order = np.argsort(block.key, kind="stable")
-    return TileBlock(block.key[order], block.size_ms[order], block.start_ms[order], block.values[order])
-
-
-def _chosen(block: TileBlock, age_ms: Ints, window: _Window, step: int) -> _Chosen:
-    """The rows of the window that ends `step` windows ago."""
-    ended_ms = step * window.span_ms
-    counted = (block.size_ms == window.tile_ms) & (age_ms >= ended_ms) & (age_ms < ended_ms + window.span_ms)
-    places = np.flatnonzero(counted)
-    key, values = block.key.take(places), block.values.take(places, axis=0)
-    return _Chosen(key, age_ms.take(places) - ended_ms, values, np.flatnonzero(np.diff(key, prepend=-1)))
-
-
-def _merge_window(family: Family, alike: list[Aggregate], rows: _Chosen, as_of: Ints) -> dict[int, Floats]:
-    """The partials of aggregates with one window, each (K,), NaN for no row; raises `as_of` in place."""
-    places = sorted({place for aggregate in alike for place in aggregate.partials})
-    merged = np.full((len(as_of), len(places)), np.nan)
-    if len(rows.key):
-        present = rows.key[rows.runs]  # (runs,)
-        newest = np.maximum.reduceat(rows.values[:, 1], rows.runs).astype(np.int64)
-        as_of[present] = np.maximum(as_of[present], newest)
-        half_life_ms = alike[0].half_life_ms
-        left = np.exp2(-rows.age_ms / half_life_ms)[:, None] if half_life_ms else None  # (R, 1)
-        for rule, columns in _rules(family, places):
-            cells = rows.values.take(HEADER_CELLS + np.array(places)[columns], axis=1)  # (R, C)
-            decayed = cells if left is None else cells * left
-            merged[present[:, None], columns] = rule.reduce(decayed, rows.runs)
-    return {place: merged[:, index] for index, place in enumerate(places)}
-
-
-def _rules(family: Family, places: list[int]) -> list[tuple[Cells, NDArray[np.intp]]]:
-    """Which of the columns each kind of partial reduces."""
-    ops = [family.partials[place].op for place in places]
-    return [(rule, np.flatnonzero([each == op for each in ops])) for op, rule in CELLS.items() if op in ops]
-
-
 def _number(sequence: Sequence, rows: SequenceBlock, at: Ints) -> Floats:
     """A sequence that is one number a key, NaN for none."""
     if sequence.function == "seconds_since_last":
@@ -203,9 +180,8 @@ def _kept(sequence: Sequence, rows: SequenceBlock, at: Ints) -> list[list[str]]:
     return lists
 
 
-def _finish(group: Group, finished: dict[str, Floats], keys: int) -> dict[str, Floats]:
-    """Aggregates with NULL replaced as `on_missing` says, then derived features over them."""
-    numbers = {name: _present(group, values) for name, values in finished.items()}
+def _derived(group: Group, numbers: dict[str, Floats], keys: int) -> dict[str, Floats]:
+    """The group's numeric features, in order: those given and those derived from them."""
     if group.over_all:
         numbers |= {OVER_ALL + name: np.full_like(values, values[-1]) for name, values in numbers.items()}
     for derived in group.derived:

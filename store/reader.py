@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lang.merge import Ints, Merged, SequenceBlock, merge, rank, without_last
+from lang.merge import Ints, Merged, Merger, SequenceBlock, rank, without_last
 from lang.plan import EVERYTHING, Group, Key
 from schemas.redis_keys import MEMBER_SEPARATOR, sequence_key, tiles_key, unpack_member
 from store.connect import Client, Pipeline, StoreError, together
@@ -67,11 +67,20 @@ class _Found(Struct, frozen=True):
     records: list[bytes | None]
 
 
+class _Known(Struct, frozen=True):
+    """What is worked out once of a group."""
+
+    group: Group
+    layout: RecordLayout
+    merger: Merger
+
+
 class FeatureReader:
     """Reads the versions that the plan names."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._groups: dict[tuple[str, int], _Known] = {}
 
     def read(self, wanted: Many[Wanted], *, at_ms: int) -> list[Values]:
         """Values at `at_ms`, in the order asked for.
@@ -107,7 +116,9 @@ class FeatureReader:
         found = self._records(wanted, replies)
         rows = [[cast(_Rows, next(replies)) for _ in owners] for _ in group.sequences]
         sequences = [_sequence_block(lists) for lists in rows]
-        merged = merge(group, RecordLayout(group).blocks(found.records), sequences, keys=len(found.keys), at_ms=at_ms)
+        known = self._known(group)
+        tiles = known.layout.blocks(found.records)
+        merged = known.merger.merge(tiles, sequences, keys=len(found.keys), at_ms=at_ms)
         owner = np.array(found.owner, dtype=np.int64)
         members = [MEMBER_SEPARATOR.join(key[1:]) for key in found.keys]
         rollups = {
@@ -118,6 +129,13 @@ class FeatureReader:
         for block in sequences:
             present[block.key] = True
         return Values(group, found.keys, owner, merged, rollups, _statuses(group, present, at_ms - merged.as_of))
+
+    def _known(self, group: Group) -> _Known:
+        name = (group.name, group.version)
+        known = self._groups.get(name)
+        if known is None or known.group is not group:  # a plan may be told anew
+            known = self._groups[name] = _Known(group, RecordLayout(group), Merger(group))
+        return known
 
     def _records(self, wanted: Wanted, replies: Iterator[object]) -> _Found:
         owners, records = wanted.owners, list[bytes | None]()
