@@ -6,6 +6,7 @@ and prints the milliseconds that took. `proto` ends in Feast's answer, `dict` in
 is a local file that is read once, the features are a feature service, the client is redis-py with hiredis.
 """
 
+import gc
 import json
 import sys
 import tempfile
@@ -55,6 +56,8 @@ def main() -> None:
         store.write_to_online_store("item_wide", frame)
         rows = [{"item_id": name} for name in names]
         first = store.get_online_features(features=service, entity_rows=rows[:1]).to_dict()
+        gc.collect()
+        gc.freeze()  # as in our process: what was imported and written is not looked through again
         _say(json.dumps({name: first[name][0] for name in columns}))
         for line in sys.stdin:
             manner, count = line.split()

@@ -42,10 +42,17 @@ console = Console(stderr=True, highlight=False)
 
 
 class Reads(Struct, frozen=True):
-    """Reads of so many entities, by contender; how many times Feast's p99 is ours of the usual crowd."""
+    """Reads of so many entities, by contender.
+
+    Attributes:
+        alone: ours of the usual crowd once more, with no other contender's call in between: caches stay warm.
+        feast_to_ours_p50, feast_to_ours_p99: how many times as long Feast took as ours, usual, both in turns.
+    """
 
     entities: int
     times: dict[str, Times]
+    alone: Times
+    feast_to_ours_p50: float
     feast_to_ours_p99: float
 
 
@@ -141,18 +148,26 @@ def _reads(ground: Ground, peer: feast_peer.Peer, entities: int, *, rounds: int)
         "floor": clocked(lambda: ground.read_floor(entities)),
     }
     times = in_turns(contenders, rounds=rounds, seed=entities)
-    return Reads(entities, times, round(times["feast"].p99_ms / times["ours, usual"].p99_ms, 1))
+    (alone,) = in_turns({"ours": contenders["ours, usual"]}, rounds=rounds, seed=entities).values()
+    ours, feast = times["ours, usual"], times["feast"]
+    p50_ratio, p99_ratio = feast.p50_ms / ours.p50_ms, feast.p99_ms / ours.p99_ms
+    return Reads(entities, times, alone, round(p50_ratio, 1), round(p99_ratio, 1))
 
 
 def _show(result: Result) -> None:
     names = list(result.reads[0].times)
-    table = Table("entities", *names, "feast to ours, p99", title="reads of fifty features, p50 / p99 ms")
+    columns = ("entities", *names, "ours alone", "feast to ours")
+    table = Table(*columns, title="reads of fifty features, p50 / p99 ms")
     for reads in result.reads:
         cells = [f"{reads.times[name].p50_ms} / {reads.times[name].p99_ms}" for name in names]
-        table.add_row(str(reads.entities), *cells, str(reads.feast_to_ours_p99))
+        cells += [
+            f"{reads.alone.p50_ms} / {reads.alone.p99_ms}",
+            f"{reads.feast_to_ours_p50} / {reads.feast_to_ours_p99}",
+        ]
+        table.add_row(str(reads.entities), *cells)
     table.add_section()
     spreads = [result.bytes.get(name) for name in names]
-    table.add_row("bytes: median, most", *[f"{each.median}, {each.most}" if each else "" for each in spreads], "")
+    table.add_row("bytes: median, most", *[f"{each.median}, {each.most}" if each else "" for each in spreads])
     console.print(table)
 
 
