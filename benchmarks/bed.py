@@ -65,7 +65,7 @@ class Bed:
         consumer.close()
         return ends
 
-    def wait(self, arrived: Callable[[], bool], what: str, *, deadline_s: float) -> None:
+    def wait(self, arrived: Callable[[], bool], what: str, *, deadline_s: float, every_s: float = _POLL_S) -> None:
         """Poll until something has arrived.
 
         Raises:
@@ -76,7 +76,7 @@ class Bed:
             if time.monotonic() - begun > deadline_s:
                 message = f"{what} had not arrived after {deadline_s:.0f} s. Look into {self.layout.logs}."
                 raise EnvironmentProblem(message)
-            time.sleep(_POLL_S)
+            time.sleep(every_s)
 
     def rest_flink(self) -> None:
         """Stop Flink and the loader, so that the loops have the machine to themselves."""

@@ -36,7 +36,7 @@ RESULT = REPOSITORY / "benchmarks" / "results" / "faults.json"
 READS, TIMES, WHOLE = 200, 12, 3
 """Reads in all, different times, and reads of a group that compares with all keys: its oracle folds the whole log."""
 _LATEST_MS = 9 * 86_400_000
-_ARRIVED_S = 1_800.0
+_ARRIVED_S, _LOOK_S = 1_800.0, 3.0
 console = Console(stderr=True)
 
 
@@ -75,7 +75,9 @@ def measure(scale: Scale, *, seed: int) -> Result:
         ground.write_items(log)
         ground.write_events(log.event_records())
         console.print(f"{len(log.events)} records written")
-        faults = [_fault(ground, len(accepted), share, victim) for share, victim in _VICTIMS]
+        clean = _Clean(ground.endpoints.bootstrap)
+        faults = [_fault(ground, clean, len(accepted), share, victim) for share, victim in _VICTIMS]
+        _come_in(ground, clean, len(accepted))
         _arrive(ground, log, accepted)
         seconds = time.monotonic() - begun
         console.print(f"all of it has arrived after {seconds:.0f} s")
@@ -91,9 +93,9 @@ def measure(scale: Scale, *, seed: int) -> Result:
 _VICTIMS = ((0.2, "taskmanager"), (0.45, "loader"), (0.7, "redis"))
 
 
-def _fault(ground: Bed, events: int, share: float, victim: str) -> str:
+def _fault(ground: Bed, clean: "_Clean", events: int, share: float, victim: str) -> str:
     """Break one part once that share of the log is clean."""
-    ground.wait(lambda: _clean(ground) >= share * events, f"{share:.0%} of the log", deadline_s=_ARRIVED_S)
+    _come_in(ground, clean, round(share * events))
     if victim == "redis":
         ground.redis.flushall()
     else:
@@ -103,13 +105,21 @@ def _fault(ground: Bed, events: int, share: float, victim: str) -> str:
     return told
 
 
-def _clean(ground: Bed) -> int:
-    """Records that the clean topic holds; the markers of transactions count too."""
-    consumer = Consumer({"bootstrap.servers": ground.endpoints.bootstrap, "group.id": "bench"})
-    places = [TopicPartition(EVENTS_CLEAN.name, partition) for partition in range(EVENT_PARTITIONS)]
-    total = sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
-    consumer.close()
-    return total
+class _Clean:
+    """How many records the clean topic holds; the markers of transactions count too."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench"})
+        self._places = [TopicPartition(EVENTS_CLEAN.name, partition) for partition in range(EVENT_PARTITIONS)]
+
+    def count(self) -> int:
+        """Now."""
+        return sum(self._consumer.get_watermark_offsets(place, timeout=10)[1] for place in self._places)
+
+
+def _come_in(ground: Bed, clean: _Clean, count: int) -> None:
+    what = f"{count} clean records"
+    ground.wait(lambda: clean.count() >= count, what, deadline_s=_ARRIVED_S, every_s=_LOOK_S)
 
 
 def _arrive(ground: Bed, log: Log, accepted: list[Event]) -> None:
@@ -119,7 +129,7 @@ def _arrive(ground: Bed, log: Log, accepted: list[Event]) -> None:
     def arrived() -> bool:
         return check.totals_of_store(ground.redis, ground.plan, accepted) == wanted
 
-    ground.wait(arrived, f"the log {log.tag}", deadline_s=_ARRIVED_S)
+    ground.wait(arrived, f"the log {log.tag}", deadline_s=_ARRIVED_S, every_s=4 * _LOOK_S)
 
 
 def _draw(ground: Bed, log: Log, accepted: list[Event], draw: Generator) -> "list[Drawn]":
