@@ -61,8 +61,9 @@ def prepare(layout: Layout, endpoints: Endpoints) -> Path:
     (layout.kafka / "log4j.properties").write_text(_LOG4J)
     if not (layout.kafka / "logs" / "meta.properties").exists():
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = [JAVA, "-cp", CLASSPATH, "kafka.tools.StorageTool", "format", "--standalone"]
-        done = subprocess.run([*tool, "-t", cluster, "-c", str(config)], capture_output=True, text=True, check=False)
+        identity = f"--cluster-id={cluster}"  # in one word: an id may begin with a dash
+        tool = [JAVA, "-cp", CLASSPATH, "kafka.tools.StorageTool", "format", "--standalone", identity]
+        done = subprocess.run([*tool, "-c", str(config)], capture_output=True, text=True, check=False)
         if done.returncode:
             message = f"Kafka's log folder {layout.kafka / 'logs'} could not be formatted: {done.stdout}{done.stderr}"
             raise EnvironmentProblem(message)
