@@ -84,7 +84,7 @@ def measure(*, items: int, rounds: int) -> Result:
                 for crowd in CROWDS
                 for entities in _ENTITIES
             ],
-            tiles_per_s=_writes(shapes, crowds["usual"], batches=rounds // 4),
+            tiles_per_s=_writes(shapes, crowds["usual"], batches=rounds),
         )
 
 
@@ -189,7 +189,7 @@ def main() -> None:
     """`headrace bench layout`."""
     parser = argparse.ArgumentParser(prog="headrace bench layout")
     parser.add_argument("--items", type=int, default=600, help="of each crowd")
-    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
     result = measure(items=chosen.items, rounds=chosen.rounds)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from msgspec import Struct
 
+_COUNTED = 5
+
 
 class Times(Struct, frozen=True):
     """Of one contender: calls, and what they took, ms."""
@@ -28,14 +30,18 @@ def clocked(call: Callable[[], object]) -> Callable[[], float]:
 
 
 def in_turns(contenders: Mapping[str, Callable[[], float]], *, rounds: int, seed: int) -> dict[str, Times]:
-    """Call each contender, which tells its ms, once a round, in an order drawn anew, after two that do not count."""
+    """Each contender's turn comes once a round, in an order drawn anew; each call tells its ms.
+
+    A turn is one call that does not count, for the processor has slept or held the others' data, and then five.
+    """
     took: dict[str, list[float]] = {name: [] for name in contenders}
     rng, names = random.Random(seed), list(contenders)
-    for _ in range(rounds + 2):
+    for _ in range(rounds):
         rng.shuffle(names)
         for name in names:
-            took[name].append(contenders[name]())
-    return {name: _times(taken[2:]) for name, taken in took.items()}
+            contenders[name]()
+            took[name] += [contenders[name]() for _ in range(_COUNTED)]
+    return {name: _times(taken) for name, taken in took.items()}
 
 
 def _times(taken: list[float]) -> Times:
