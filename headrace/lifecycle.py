@@ -85,10 +85,10 @@ class Registry:
             self._choose(group.name, names.PROMOTE, group.version, why="first start")
         self._flush()
 
-    def apply(self, group: Group, *, why: str) -> Version:
-        """Start a version beside the live one, on what comes from now on; `fill` gives it the past."""
+    def apply(self, group: Group, *, from_ms: int, why: str) -> Version:
+        """Start a version beside the live one, on the log from an append time on; `fill` gives it more of the past."""
         kafka.create_topics(self._bootstrap, (*stream_topics_of((group,)), *feature_topics((group,))))
-        return self.fill(group, from_ms=time.time_ns() // 1_000_000, why=why)
+        return self.fill(group, from_ms=from_ms, why=why)
 
     def fill(self, group: Group, *, from_ms: int, why: str) -> Version:
         """Have the version's own job read the log from an append time on."""

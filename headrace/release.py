@@ -26,6 +26,7 @@ _RUNNING_S = 120.0
 _FILLED_S = 24 * 3600.0
 _SAMPLE = 1_000  # owners compared before a promotion
 _DIFFERENT = 0.01  # share of them that may differ: traffic goes on while they are read
+NOW = "now"
 _STARTS = ("new", "additive", "breaking")
 
 
@@ -85,11 +86,18 @@ def _unread(group: Group) -> str:
     return f"{cause}\n  fix: keep it, or take it out of what is read: models/inputs.py and serving/reads.py"
 
 
-def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: str) -> list[Version]:
+def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: str, since: str = NOW) -> list[Version]:
     """Start every version of a release plan beside the live one, and wait until its job runs.
 
+    Args:
+        registry: where it is decided.
+        rest: the cluster that runs the jobs.
+        release: the plan.
+        why: kept with the decision.
+        since: how far back they read the log: a duration, `all`, or `now` for what comes from now on.
+
     Raises:
-        UsageProblem: one of them has been applied since the plan was made.
+        UsageProblem: one of them has been applied since the plan was made, or `since` is none of these.
         EnvironmentProblem: a job did not come up.
     """
     versions = registry.versions()
@@ -97,7 +105,8 @@ def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: s
         if name in {*versions.applied, *versions.retired}:
             message = f"{name} has been applied since the plan was made; make a new one: headrace features plan"
             raise UsageProblem(message)
-    started = [registry.apply(group, why=why) for group in release.groups]
+    from_ms = _from_ms(since, time.time_ns() // 1_000_000)
+    started = [registry.apply(group, from_ms=from_ms, why=why) for group in release.groups]
     for version in started:
         _wait_for_job(rest, version)
     return started
@@ -146,9 +155,11 @@ def _watch(endpoints: Endpoints, version: Version, *, until_ms: int) -> None:
 def _from_ms(since: str, now_ms: int) -> int:
     if since == "all":
         return 1
+    if since == NOW:
+        return now_ms
     duration = duration_of(since)
     if duration is None:
-        message = f"--since is {since!r}; it is a duration such as 24h or '7 days', or all"
+        message = f"--since is {since!r}; it is a duration such as 24h or '7 days', all, or now"
         raise UsageProblem(message)
     return now_ms - duration.length_ms
 

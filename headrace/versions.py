@@ -67,11 +67,12 @@ def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
     sys.stdout.write(f"{len(found.groups)} to apply, written to {output}: headrace features apply {output}\n")
 
 
-def apply(file: Path = PLAN_FILE, *, why: str = "applied") -> None:
+def apply(file: Path = PLAN_FILE, *, since: str = release.NOW, why: str = "applied") -> None:
     """Start the versions of a plan beside those that answer; nothing that answers is touched.
 
     Args:
         file: what `plan` wrote.
+        since: how far back they read the log, such as 24h or all; now begins with what comes from now on.
         why: kept with the decision.
     """
     try:
@@ -80,8 +81,8 @@ def apply(file: Path = PLAN_FILE, *, why: str = "applied") -> None:
         message = f"{file} is no plan ({error}). Write one with `headrace features plan`."
         raise UsageProblem(message) from error
     _, registry, rest = _stack()
-    for version in release.applied(registry, rest, wanted, why=why):
-        sys.stdout.write(f"{version.name} runs as job {version.job}, on what comes from now on\n")
+    for version in release.applied(registry, rest, wanted, why=why, since=since):
+        sys.stdout.write(f"{version.name} runs as job {version.job}, on the log since {since}\n")
 
 
 def backfill(name: str, *, since: str = "all") -> None:

@@ -56,7 +56,8 @@ def test_the_store_equals_the_oracle(line: Line) -> None:
 
     for group in owned(line.plan):
         if group.pairs is not None:
-            keys = [(f"{tag}-i{n}", f"{tag}-i{m}") for n in range(1, 6) for m in range(1, 6) if n != m]
+            few = range(6, 11)  # not the items of every session: the oracle compares each event with each
+            keys = [(f"{tag}-i{n}", f"{tag}-i{m}") for n in few for m in few if n != m]
         elif len(group.entity) == 2:
             keys = [(f"{tag}-u{n}", f"{tag}-c{m}") for n in range(20) for m in range(5)]
         else:
