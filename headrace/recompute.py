@@ -18,11 +18,14 @@ from serving.score import inputs
 from serving.state import ServingState
 from store.shelf import Shelf
 
+CLICKSTREAM = "clickstream"
+
 
 class Recomputation:
-    """Folds events and tells, at any point of the log, what serving would have computed there."""
+    """Folds events of the clickstream and tells, at any point of the log, what serving would have computed there."""
 
     def __init__(self, plan: Plan, items: Iterable[Item]) -> None:
+        plan = plan.over(CLICKSTREAM)  # serving reads no other stream's groups
         self.items = {item.item_id: item for item in items}
         entries = [(hash64(item.item_id), hash64(item.category), item) for item in self.items.values()]
         catalogue = catalogues.build(entries)

@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 from msgspec import Struct, structs
 
-from headrace.recompute import Recomputation
+from headrace.recompute import CLICKSTREAM, Recomputation
 from headrace.recordings import Recording, Visit
 from lang.computed import Computation
 from lang.evaluate import Event as Fields
@@ -42,9 +42,10 @@ class Served:
     """Works out what each visit would have been served with."""
 
     def __init__(self, recording: Recording, plan: Plan) -> None:
+        plan = plan.over(CLICKSTREAM)
         self._recomputed = Recomputation(plan, recording.items)
         self._plan = plan
-        self._complete = Computation(plan.source("clickstream")).fill
+        self._complete = Computation(plan.source(CLICKSTREAM)).fill
         self._versions = {group.name: group.version for group in plan.groups}
 
     def exposure(self, request_id: str, visit: Visit) -> Exposure:

@@ -20,7 +20,7 @@ from rich.table import Table
 from headrace import topic
 from headrace.layout import Layout
 from headrace.lifecycle import Registry
-from headrace.recompute import Recomputation
+from headrace.recompute import CLICKSTREAM, Recomputation
 from lang.clean import RECEIVED_AT, clean_topic, contract
 from lang.evaluate import Event
 from lang.gate import is_tick, whole
@@ -133,9 +133,10 @@ def skew(*, sample: int = 100) -> int:
         sample: how many exposures, the newest that were served in full.
     """
     endpoints = Layout.here().endpoints()
-    groups = Registry(endpoints, who="operator").versions().answering()
-    source = next(group.source for group in groups if group.name == "item_engagement")
-    plan, decode = Plan((source,), groups), contract(source).decode
+    versions = Registry(endpoints, who="operator").versions()
+    plan = Plan(tuple(versions.sources().values()), versions.answering()).over(CLICKSTREAM)
+    source = plan.source(CLICKSTREAM)
+    decode = contract(source).decode
     items = list({item.item_id: item for item in _items(endpoints.bootstrap)}.values())
     exposures = (
         msgspec.convert(EXPOSURE.decode(value), Exposure) for value in topic.values(endpoints.bootstrap, EXPOSURES.name)

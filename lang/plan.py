@@ -211,6 +211,14 @@ class Plan(Struct, frozen=True):
         message = f"no source {name!r}; there are {', '.join(source.name for source in self.sources)}"
         raise KeyError(message)
 
+    def over(self, source: str) -> "Plan":
+        """The part of it that folds the events of one source.
+
+        Raises:
+            KeyError: no such source.
+        """
+        return Plan((self.source(source),), tuple(group for group in self.groups if group.source.name == source))
+
     def group(self, name: str) -> Group:
         """The group of this name.
 

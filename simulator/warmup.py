@@ -82,6 +82,7 @@ class WarmUp:
         self.catalogue = Catalogue(world, settings.begin_ms)
         self.exposures: list[Exposure] = []
         self.events: list[Event] = []
+        plan = plan.over("clickstream")
         self.shelf = Shelf(plan)
         self._world = world
         self._random = generator

@@ -9,7 +9,7 @@ from headrace.recompute import Recomputation
 from headrace.skew import compare
 from lang.computed import Computation
 from lang.evaluate import Event
-from lang.load import load_plan
+from lang.load import load_plan, plan_of
 from models.inputs import DENSE, FEATURE_SET
 from schemas.catalogue import Item
 from schemas.exposures import Exposure, Slot
@@ -70,6 +70,19 @@ def exposure(number: int) -> Exposure:
 
 
 EXPOSURES = [exposure(number) for number in range(1, 9)]
+
+
+def test_a_second_stream_is_none_of_the_rankers() -> None:
+    """Its group is kept by users too, and by a time that no click has."""
+    orders = """SOURCE orders (topic 'orders', event_time ordered_at, lateness '1 hour', future '1 minute',
+      dedupe order_id WITHIN '1 day') COLUMNS (order_id STRING REQUIRED, user_id STRING REQUIRED,
+      ordered_at BIGINT REQUIRED, received_at BIGINT);"""
+    group = """FEATURE GROUP user_orders (version 1, owner 'shop', entity user_id, source orders, on_missing zero,
+      description 'x'); SELECT count(*) OVER 24h AS orders_24h FROM orders GROUP BY user_id;"""
+    folder = Path(__file__).parents[2] / "features"
+    files = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*.sql")}
+    plan = plan_of(files | {"orders.sql": orders, "user_orders.sql": group})
+    assert compare(plan, ITEMS, EVENTS, EXPOSURES[:2]).slots == 8
 
 
 def test_what_was_served_is_what_the_log_gives() -> None:
