@@ -28,6 +28,7 @@ class Trends:
 
     def __init__(self, reader: Reads) -> None:
         self._reader = reader
+        self._computed: dict[str, Computation] = {}  # by source, whose declaration does not change
         self._held: dict[tuple[str, int, str], _Held] = {}
 
     def of(self, query: Query, plan: Plan) -> Sequence[str]:
@@ -39,7 +40,9 @@ class Trends:
         for name in _GROUPS:
             group = plan.group(name)
             event = {group.source.event_time: query.at_ms, "context": query.context}
-            owner = Computation(group.source).values(event)[group.entity[0]]
+            if group.source.name not in self._computed:
+                self._computed[group.source.name] = Computation(group.source)
+            owner = self._computed[group.source.name].values(event)[group.entity[0]]
             categories = self._ranking(group, str(owner), query.at_ms) if owner is not None else []
             if categories:
                 return categories

@@ -19,7 +19,7 @@ from store.tail import Tail
 
 GROUP, LIVE = "group/", "live/"
 APPLY, RETIRE, PROMOTE, ROLLBACK = "apply", "retire", "promote", "rollback"
-_READ_S = 20.0
+_READ_S, _POLL_S = 20.0, 0.05
 _NOTHING: Mapping[str, "Version"] = MappingProxyType({})
 _NONE: Mapping[str, "Choice"] = MappingProxyType({})
 
@@ -155,7 +155,7 @@ def read_versions(bootstrap: str) -> Versions:
             if time.monotonic() > ends_s:
                 message = f"topic {CONTROL_TOPIC.name} at {bootstrap} could not be read to its end in {_READ_S:.0f} s"
                 raise TimeoutError(message)
-            versions = versions.after(message.value() for message in tail.read(0.5))
+            versions = versions.after(message.value() for message in tail.read(_POLL_S))
     finally:
         tail.close()
     return versions
