@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 from msgspec import Struct
@@ -24,7 +23,7 @@ from benchmarks import check
 from benchmarks.bed import Bed, bed, shipped
 from benchmarks.log import Log, Scale, make_log
 from benchmarks.machine import Machine, this_machine
-from headrace.errors import HeadraceError
+from benchmarks.report import carry_out
 from headrace.layout import FEATURES, REPOSITORY
 from lang.evaluate import Event
 from lang.load import load_plan
@@ -176,13 +175,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the line is stopped
-    try:
-        result = measure(Scale(chosen.events, users=20_000), seed=chosen.seed)
-    except HeadraceError as error:
-        console.print(f"[red]faults:[/red] {error}")
-        return error.exit_code
-    chosen.output.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    result = carry_out("faults", lambda: measure(Scale(chosen.events, users=20_000), seed=chosen.seed), chosen.output)
     out = Console()
     out.print(f"{result.events} records, {result.groups} groups; {', '.join(result.faults)}; {result.seconds:.0f} s")
     out.print(f"{result.reads} reads, {result.values} values: {len(result.mismatches)} mismatches")

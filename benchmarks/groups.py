@@ -1,11 +1,9 @@
 """Events a second by the number of feature groups: 1, 2, 4, 12; Kafka → clean → groups → Redis, checked each time."""
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
@@ -13,8 +11,8 @@ from rich.table import Table
 from benchmarks.bed import FOUR, bed, shipped
 from benchmarks.log import Scale
 from benchmarks.machine import Machine, this_machine
+from benchmarks.report import carry_out
 from benchmarks.throughput import Run, log_now, run_ours
-from headrace.errors import HeadraceError
 from headrace.jobs import FEATURES
 from headrace.layout import REPOSITORY
 from lang.load import load_plan
@@ -78,13 +76,9 @@ def main() -> int:
     parser.add_argument("--warm", type=int, default=40_000, help="events that warm each line before the clock runs")
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the line is stopped
-    try:
-        result = measure(Scale(chosen.events), repeats=chosen.repeats, warm=chosen.warm)
-    except HeadraceError as error:
-        console.print(f"[red]groups:[/red] {error}")
-        return error.exit_code
-    chosen.output.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    result = carry_out(
+        "groups", lambda: measure(Scale(chosen.events), repeats=chosen.repeats, warm=chosen.warm), chosen.output
+    )
     show(result)
     return 0
 

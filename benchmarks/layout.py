@@ -7,13 +7,11 @@ Writes come as the loader's do: a batch of events, each of which gives a newer v
 
 import argparse
 import gc
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import redis
 from msgspec import Struct
@@ -21,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import Machine, this_machine
+from benchmarks.report import carry_out
 from benchmarks.shapes import FieldAFamily, FieldATile, OneRecord, Shape
 from benchmarks.spread import Spread, spread_of
 from benchmarks.turns import Times, clocked, in_turns
@@ -192,10 +191,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    result = measure(items=chosen.items, rounds=chosen.rounds)
+    result = carry_out("layout", lambda: measure(items=chosen.items, rounds=chosen.rounds), chosen.output)
     _show(result)
-    chosen.output.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-    sys.stderr.write(f"written to {chosen.output}\n")
 
 
 if __name__ == "__main__":

@@ -8,13 +8,11 @@ answer is there, `feast to_dict` until its values are Python's.
 
 import argparse
 import gc
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-import msgspec
 import numpy as np
 import redis
 from msgspec import Struct
@@ -23,6 +21,7 @@ from rich.table import Table
 
 from benchmarks import feast_peer
 from benchmarks.machine import Machine, this_machine
+from benchmarks.report import carry_out
 from benchmarks.shapes import OneRecord
 from benchmarks.spread import Spread, spread_of
 from benchmarks.turns import Times, clocked, in_turns
@@ -172,10 +171,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    result = measure(items=chosen.items, rounds=chosen.rounds)
+    result = carry_out("reads", lambda: measure(items=chosen.items, rounds=chosen.rounds), chosen.output)
     _show(result)
-    chosen.output.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-    sys.stderr.write(f"written to {chosen.output}\n")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ exactly those of the version it names. A decision's time counts from before the 
 """
 
 import argparse
-import signal
 import statistics
 import sys
 import threading
@@ -15,14 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import msgspec
 from msgspec import Struct, structs
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import Machine, this_machine
+from benchmarks.report import carry_out
 from headrace import release, stack
-from headrace.errors import HeadraceError
 from headrace.flink import FlinkRest
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
 from headrace.lifecycle import Registry
@@ -205,13 +203,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=200.0, help="reads a second")
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the line is stopped
-    try:
-        result = measure(chosen.turns, rate_per_s=chosen.rate)
-    except HeadraceError as error:
-        console.print(f"[red]release:[/red] {error}")
-        return error.exit_code
-    chosen.output.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    result = carry_out("release", lambda: measure(chosen.turns, rate_per_s=chosen.rate), chosen.output)
     show(result)
     return 0
 

@@ -8,7 +8,6 @@ first event in their hands. Their values are held to the oracle too.
 """
 
 import argparse
-import signal
 import statistics
 import subprocess
 import sys
@@ -27,8 +26,9 @@ from benchmarks.contender import Assignment, Ran
 from benchmarks.cost import Cost, Meter
 from benchmarks.log import Log, Scale, make_log
 from benchmarks.machine import Machine, this_machine
+from benchmarks.report import carry_out
 from benchmarks.usual_loop import UsualReader
-from headrace.errors import EnvironmentProblem, HeadraceError
+from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
 from lang.plan import Group, Key
 from schemas.partition import partition_of
@@ -226,14 +226,9 @@ def main() -> int:
     parser.add_argument("--warm", type=int, default=50_000, help="events that warm the line before the clock runs")
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the line is stopped
-    try:
-        result = measure(Scale(chosen.events), repeats=chosen.repeats, warm=chosen.warm)
-    except HeadraceError as error:
-        console.print(f"[red]throughput:[/red] {error}")
-        return error.exit_code
-    chosen.output.parent.mkdir(parents=True, exist_ok=True)
-    chosen.output.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    result = carry_out(
+        "throughput", lambda: measure(Scale(chosen.events), repeats=chosen.repeats, warm=chosen.warm), chosen.output
+    )
     show(result)
     return 0
 

@@ -16,11 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import msgspec
 import psutil
 from msgspec import Struct
 
 from benchmarks.machine import Machine, this_machine
+from benchmarks.report import carry_out
 from headrace.layout import FEATURES, REPOSITORY
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "validate.json"
@@ -106,9 +106,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    result = measure(chosen.groups, repeats=chosen.repeats)
-    chosen.output.parent.mkdir(parents=True, exist_ok=True)
-    chosen.output.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    result = carry_out("validate", lambda: measure(chosen.groups, repeats=chosen.repeats), chosen.output)
     ours, floor = result.median_wall_s["validate"], result.median_wall_s["nothing"]
     sys.stdout.write(
         f"{result.groups} groups: {ours:.2f} s, {result.median_cpu_s['validate']:.2f} s of CPU"
