@@ -127,7 +127,7 @@ class Registry:
 
     def _apply(self, group: Group, *, job: str, from_ms: int, why: str) -> None:
         arguments = {"plan": msgspec.json.encode(group).decode(), "job": job, "from_ms": str(from_ms)}
-        self._write(f"{names.GROUP}{group.name}@{group.version}", names.APPLY, arguments, why)
+        self._write(f"{names.GROUP}{group.title}", names.APPLY, arguments, why)
 
     def _choose(self, name: str, action: str, version: int, *, why: str) -> None:
         self._write(f"{names.LIVE}{name}", action, {"version": str(version)}, why)

@@ -82,7 +82,7 @@ def _unread(group: Group) -> str:
     lacking = lacking_of(group)
     if not lacking:
         return ""
-    cause = f"F117 {group.name}@{group.version} has no {', '.join(lacking)}, and serving reads it"
+    cause = f"F117 {group.title} has no {', '.join(lacking)}, and serving reads it"
     return f"{cause}\n  fix: keep it, or take it out of what is read: models/inputs.py and serving/reads.py"
 
 
@@ -101,7 +101,7 @@ def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: s
         EnvironmentProblem: a job did not come up.
     """
     versions = registry.versions()
-    for name in (f"{group.name}@{group.version}" for group in release.groups):
+    for name in (group.title for group in release.groups):
         if name in {*versions.applied, *versions.retired}:
             message = f"{name} has been applied since the plan was made; make a new one: headrace features plan"
             raise UsageProblem(message)
@@ -171,7 +171,7 @@ def version_of(versions: Versions, name: str) -> Version:
         UsageProblem: there is none.
     """
     of_group = [each for each in versions.groups() if each.name == name]
-    full = f"{name}@{of_group[-1].version}" if of_group else name
+    full = of_group[-1].title if of_group else name
     if full not in versions.applied:
         message = f"there is no version {name!r}; there are {', '.join(sorted(versions.applied))}"
         raise UsageProblem(message)
@@ -210,7 +210,7 @@ def promoted(registry: Registry, client: Client, version: Version, *, why: str) 
 
 def unlike(name: str, live: Group, parity: Parity) -> str:
     """What is said of a version that reads otherwise than the one that answers."""
-    cause = f"F160 {name} does not read as {live.name}@{live.version} does"
+    cause = f"F160 {name} does not read as {live.title} does"
     fix = f"  fix: headrace features backfill {name}, or give what means something else another name"
     return "\n".join([cause, *parity.lines(), fix])
 

@@ -38,7 +38,7 @@ def list_versions() -> None:
     versions, jobs = registry.versions(), rest.jobs()
     table = Table("group", "version", "answers", "job", "state", "features", box=None, pad_edge=False)
     for group in versions.groups():
-        job = versions.applied[f"{group.name}@{group.version}"].job
+        job = versions.applied[group.title].job
         state = jobs.get(job, ("", "not running"))[1]
         answers = "yes" if versions.is_live(group) else ""
         table.add_row(group.name, str(group.version), answers, job, state, str(len(group.features)))

@@ -162,6 +162,11 @@ class Group(Struct, frozen=True):
     boost: str | None = None
 
     @property
+    def title(self) -> str:
+        """`group@version`, as people and topic `control` name it."""
+        return f"{self.name}@{self.version}"
+
+    @property
     def tile_topic(self) -> str:
         """The compacted topic its tiles are written to."""
         return topics.tile_topic(self.name, self.version, retain_ms=self.retain_ms).name

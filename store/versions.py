@@ -39,7 +39,7 @@ class Version(Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """`group@version`."""
-        return f"{self.group.name}@{self.group.version}"
+        return self.group.title
 
 
 class Choice(Struct, frozen=True):
@@ -124,7 +124,7 @@ class Versions(Struct, frozen=True):
 
     def computed_by(self, job: str) -> tuple[Group, ...]:
         """The versions that a job computes."""
-        return tuple(group for group in self.groups() if self.applied[f"{group.name}@{group.version}"].job == job)
+        return tuple(group for group in self.groups() if self.applied[group.title].job == job)
 
     def reads_from(self, job: str) -> int:
         """The append time from which a job reads, ms; 0 for all of the log."""
