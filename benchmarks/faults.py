@@ -6,6 +6,7 @@ up to nine days, so that windows empty one by one. Counts, sequences and ranks m
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -74,9 +75,9 @@ def measure(scale: Scale, *, seed: int) -> Result:
         ground.write_items(log)
         ground.write_events(log.event_records())
         console.print(f"{len(log.events)} records written")
-        clean = _Clean(ground.endpoints.bootstrap)
-        faults = [_fault(ground, clean, len(accepted), share, victim) for share, victim in _VICTIMS]
-        _come_in(ground, clean, len(accepted))
+        with contextlib.closing(_Clean(ground.endpoints.bootstrap)) as clean:
+            faults = [_fault(ground, clean, len(accepted), share, victim) for share, victim in _VICTIMS]
+            _come_in(ground, clean, len(accepted))
         _arrive(ground, log, accepted)
         seconds = time.monotonic() - begun
         console.print(f"all of it has arrived after {seconds:.0f} s")
@@ -114,6 +115,10 @@ class _Clean:
     def count(self) -> int:
         """Now."""
         return sum(self._consumer.get_watermark_offsets(place, timeout=10)[1] for place in self._places)
+
+    def close(self) -> None:
+        """Leave the topic."""
+        self._consumer.close()
 
 
 def _come_in(ground: Bed, clean: _Clean, count: int) -> None:
