@@ -7,13 +7,14 @@ from typing import cast
 
 import numpy as np
 import redis
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from benchmarks.log import Log
 from lang.evaluate import Event, holds
+from lang.expr import columns_of
 from lang.oracle import FeatureValue, Oracle
 from lang.pairs import PairJoin
-from lang.plan import Group, Key, Plan
+from lang.plan import OVER_ALL, Group, Key, Plan
 from lang.testing import agree
 from schemas.redis_keys import tiles_key
 from store.reader import FeatureReader, Values, Wanted
@@ -34,9 +35,12 @@ class Expected(Struct, frozen=True):
 
 
 def sample(plan: Plan, log: Log, accepted: list[Event], *, seed: int) -> list[Expected]:
-    """The oracle's values of sampled keys of each group, sentinels among them; keys the log touches only."""
+    """The oracle's values of sampled keys of each group, sentinels among them; keys the log touches only.
+
+    What compares with all keys is left out: the line holds other logs too.
+    """
     chosen: list[Expected] = []
-    for group in plan.groups:
+    for group in map(_by_itself, plan.groups):
         concerning = by_owner(group, accepted)
         keys = keys_of(group, accepted, concerning)
         picked = [keys[n] for n in np.random.default_rng(seed).permutation(len(keys))[:SAMPLED].tolist()]
@@ -45,6 +49,16 @@ def sample(plan: Plan, log: Log, accepted: list[Event], *, seed: int) -> list[Ex
             for key in dict.fromkeys([*_of_sentinels(log, keys), *picked])
         ]
     return chosen
+
+
+def _by_itself(group: Group) -> Group:
+    """The group without the features that are read together with its value over all keys."""
+    compared = {
+        each.name for each in group.derived if any(name.startswith(OVER_ALL) for name in columns_of(each.expression))
+    }
+    derived = tuple(each for each in group.derived if each.name not in compared)
+    features = tuple(each for each in group.features if each.name not in compared)
+    return structs.replace(group, over_all=False, derived=derived, features=features)
 
 
 def differences(expected: Iterable[Expected], read: Read, *, ratio: float) -> list[str]:
@@ -95,19 +109,19 @@ def totals_of_log(plan: Plan, accepted: list[Event]) -> dict[str, int]:
     return dict(totals)
 
 
-def totals_of_store(client: redis.Redis, plan: Plan, accepted: list[Event]) -> dict[str, int]:
-    """The same by the store: the sum of `n` over the finest tiles of every entity of the log."""
+def totals_of_store(client: redis.Redis, plan: Plan, accepted: list[Event], *, tag: str) -> dict[str, int]:
+    """The same by the store: the sum of `n` over the finest tiles of every entity of the log with this tag."""
     totals: dict[str, int] = defaultdict(int)
     for group in plan.groups:
         owners = sorted({str(event[group.entity[0]]) for event in accepted})
-        blocks = RecordLayout(group).blocks(list(_records(client, group, owners)))
+        blocks = RecordLayout(group).blocks(list(_records(client, group, owners, tag)))
         for family, block in zip(group.families, blocks, strict=True):
             finest = family.sizes_ms[0]
             totals[f"{group.name}/{finest}"] += int(block.values[block.size_ms == finest, 0].sum())
     return dict(totals)
 
 
-def _records(client: redis.Redis, group: Group, owners: list[str]) -> Iterator[bytes | None]:
+def _records(client: redis.Redis, group: Group, owners: list[str], tag: str) -> Iterator[bytes | None]:
     keys = [tiles_key(group.name, group.version, owner) for owner in owners]
     for first in range(0, len(keys), 500):
         some = keys[first : first + 500]
@@ -115,7 +129,8 @@ def _records(client: redis.Redis, group: Group, owners: list[str]) -> Iterator[b
             yield from cast("list[bytes | None]", client.mget(some))
             continue
         for key in some:
-            yield from cast("list[bytes]", client.hvals(key))
+            members = cast("dict[bytes, bytes]", client.hgetall(key))
+            yield from (record for member, record in members.items() if member.startswith(tag.encode()))
 
 
 def by_owner(group: Group, accepted: list[Event]) -> dict[str, list[Event]]:

@@ -131,7 +131,7 @@ def _arrive(ground: Bed, log: Log, accepted: list[Event]) -> None:
     wanted = check.totals_of_log(ground.plan, accepted)
 
     def arrived() -> bool:
-        return check.totals_of_store(ground.redis, ground.plan, accepted) == wanted
+        return check.totals_of_store(ground.redis, ground.plan, accepted, tag=log.tag) == wanted
 
     ground.wait(arrived, f"the log {log.tag}", deadline_s=_ARRIVED_S, every_s=4 * _LOOK_S)
 

@@ -46,7 +46,7 @@ class Log(Struct, frozen=True):
     """One log, ready to be written.
 
     Attributes:
-        tag: marks its users, items and event ids, so that logs on one line do not meet.
+        tag: marks its users, items, categories, countries and event ids, so that logs on one line do not meet.
         events: in log order, duplicates too.
         categories: item to category.
         end_ms: no event is later; the time to read features at.
@@ -84,11 +84,11 @@ class Log(Struct, frozen=True):
 
 def make_log(scale: Scale, *, tag: str, seed: int, end_ms: int) -> Log:
     """A log whose last event is received at `end_ms`."""
-    categories = {f"{tag}-i{n}": f"c{n % _CATEGORIES}" for n in range(scale.items)}
+    categories = {f"{tag}-i{n}": f"{tag}-c{n % _CATEGORIES}" for n in range(scale.items)}
     events = _in_log_order(_traffic(scale, tag, seed, end_ms - 10_000), seed)
     for partition in range(EVENT_PARTITIONS):
         last = _sentinel_events(tag, partition, end_ms)
-        categories |= {str(event["item_id"]): f"c{partition}" for event in last}
+        categories |= {str(event["item_id"]): f"{tag}-c{partition}" for event in last}
         events += last
     return Log(tag, events, categories, end_ms)
 
@@ -127,7 +127,7 @@ def _traffic(scale: Scale, tag: str, seed: int, end_ms: int) -> list[Event]:
                 "request_id": f"{tag}-u{user}-r{session}-{place // 10}",
                 "position": place % 10,
                 "value": values[n] if kind in ("dwell", "purchase") else None,
-                "context": {"country": "fi", "surface": "feed"},
+                "context": {"country": f"{tag}-fi", "surface": "feed"},
             }
         )
     return events
@@ -154,7 +154,7 @@ def _sentinel_events(tag: str, partition: int, end_ms: int) -> list[Event]:
             "occurred_at": end_ms - 6_000 + n * 1_000,
             "received_at": end_ms,
             "session_id": f"{user}-s",
-            "context": {"country": "fi"},
+            "context": {"country": f"{tag}-fi"},
             "value": 7.0 if kind == "dwell" else None,
         }
         for n, kind in enumerate(kinds)

@@ -133,7 +133,7 @@ class _Arrived:
 def _hold_totals(ground: Bed, log: Log) -> None:
     accepted = log.accepted()
     wanted = check.totals_of_log(ground.plan, accepted)
-    found = check.totals_of_store(ground.redis, ground.plan, accepted)
+    found = check.totals_of_store(ground.redis, ground.plan, accepted, tag=log.tag)
     if found != wanted:
         message = f"the store's tiles hold {found} events in all, the log {wanted}"
         raise EnvironmentProblem(message)

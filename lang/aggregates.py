@@ -17,17 +17,21 @@ from lang.plan import PartialOp, TileFunction
 
 
 class TileAggregate(Struct, frozen=True):
-    """One aggregate. With `windows` above 1 the windows just before the one that ends now are kept and read too."""
+    """One aggregate. With `windows` above 1 the windows just before the one that ends now are kept and read too.
+
+    A share of a tile makes sense to one that is `divisible`.
+    """
 
     partials: tuple[PartialOp, ...]
     decayed: bool = False
     windows: int = 1
+    divisible: bool = False
 
 
 TILE_AGGREGATES: dict[TileFunction, TileAggregate] = {
-    "count": TileAggregate(("count",)),
-    "sum": TileAggregate(("sum",)),
-    "avg": TileAggregate(("sum", "count")),
+    "count": TileAggregate(("count",), divisible=True),
+    "sum": TileAggregate(("sum",), divisible=True),
+    "avg": TileAggregate(("sum", "count"), divisible=True),
     "variance": TileAggregate(("sum", "squares", "count")),
     "stddev": TileAggregate(("sum", "squares", "count")),
     "min": TileAggregate(("min",)),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
 from lang.expr import Cell, Column, Constant, Expr, Scalar
+from lang.hashing import bucket_of, cross_of
 
 Event: TypeAlias = Mapping[str, Cell]
 Evaluation: TypeAlias = Callable[[Event], Scalar]
@@ -114,6 +115,10 @@ def _exp(x: Number) -> Scalar:
     return math.exp(x) if x < 709.0 else math.inf
 
 
+def _hash_bucket(value: str | int, buckets: int) -> Scalar:
+    return bucket_of(str(value), buckets)
+
+
 def _sqrt(x: Number) -> Scalar:
     return math.sqrt(x) if x >= 0 else None
 
@@ -122,7 +127,7 @@ _STRICT: dict[str, Callable[..., object]] = {
     "=": operator.eq, "<>": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": _divide, "%": _remainder, "neg": operator.neg,
     "abs": abs, "ln": _ln, "exp": _exp, "sqrt": _sqrt, "least": min, "greatest": max, "in": _in,
-    "not": operator.not_,
+    "not": operator.not_, "hash_bucket": _hash_bucket, "cross": cross_of,
 }  # fmt: skip
 _LENIENT: dict[str, Callable[[list[Evaluation]], Evaluation]] = {
     "and": _and,

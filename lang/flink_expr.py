@@ -6,6 +6,7 @@ a CHAR would be padded to the longest.
 """
 
 from lang.expr import Call, Column, Constant, Expr
+from lang.hashing import HEX_DIGITS, SEPARATOR
 
 _INFIX = {"=", "<>", "<", "<=", ">", ">=", "+", "-", "*"}
 _PLAIN = {"exp": "EXP", "abs": "ABS", "least": "LEAST", "greatest": "GREATEST", "coalesce": "COALESCE"}
@@ -60,9 +61,23 @@ def _special(call: Call, parts: list[str]) -> str:
         return f"{first}[{parts[1]}]"
     if call.op == "ln":
         return f"LN(CASE WHEN {first} > 0 THEN {first} END)"
+    if call.op == "cross":
+        return f"({f' || CHR({ord(SEPARATOR)}) || '.join(f'CAST({part} AS STRING)' for part in parts)})"
+    if call.op == "hash_bucket":
+        return f"MOD({_hash(first)}, {parts[1]})"
     if call.op == "sqrt":
         return f"SQRT(CASE WHEN {first} >= 0 THEN {first} END)"
     return _case(_varchar_results(call, parts))
+
+
+def _hash(part: str) -> str:
+    """The first hexadecimal digits of MD5 as a number; SQL has no function that reads them."""
+    digits = [
+        f"(POSITION(SUBSTRING(MD5(CAST({part} AS STRING)) FROM {place} FOR 1) IN '0123456789abcdef') - 1)"
+        f" * CAST({16 ** (HEX_DIGITS - place)} AS BIGINT)"
+        for place in range(1, HEX_DIGITS + 1)
+    ]
+    return f"({' + '.join(digits)})"
 
 
 def _case(parts: list[str]) -> str:

@@ -18,11 +18,12 @@ class Wanted(Struct, frozen=True):
     span_ms: int
     half_life_ms: int = 0
     windows: int = 1
+    edge_ms: int = 0
 
     @property
     def reach_ms(self) -> int:
         """How far back it reads."""
-        return self.windows * self.span_ms
+        return self.windows * self.span_ms + self.edge_ms
 
 
 class _Draft:
@@ -66,7 +67,7 @@ def lay_out(wanted: Many[Wanted], *, taken: set[str]) -> tuple[tuple[Family, ...
             drafts.append(_Draft())
             drafts[family].sizes_ms.add(each.tile_ms)
         places = tuple(drafts[family].place(partial, taken) for partial in each.partials)
-        shape = (each.tile_ms, each.span_ms, each.half_life_ms, each.windows)
+        shape = (each.tile_ms, each.span_ms, each.half_life_ms, each.windows, each.edge_ms)
         aggregates.append(Aggregate(each.name, each.function, family, places, *shape))
     return tuple(draft.family() for draft in drafts), tuple(aggregates)
 

@@ -117,6 +117,8 @@ class Merger:
             as_of[present] = np.maximum(as_of[present], newest)
             if window.half_life_ms:
                 values *= np.exp2((window.newest_ms - age_ms[chosen]) / window.half_life_ms)[:, None]
+            if window.edge_ms:
+                values *= np.minimum((window.oldest_ms - age_ms[chosen]) / window.edge_ms, 1.0)[:, None]
             for each in window.reductions:
                 cells = values.take(each.columns, axis=1)  # (R, C)
                 table[each.rows[:, None], present] = each.rule.reduce(cells, runs).T

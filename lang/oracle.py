@@ -58,7 +58,7 @@ class Oracle:
         counted = [
             whole(event, RECEIVED_AT)
             for aggregate in group.aggregates
-            for end_ms in range(at_ms, at_ms - aggregate.reach_ms, -aggregate.span_ms)
+            for end_ms in range(at_ms, at_ms - aggregate.windows * aggregate.span_ms, -aggregate.span_ms)
             for event in self._in_tiles(aggregate, mine, end_ms)
             if holds(group.families[aggregate.family].filter)(event)
         ]
@@ -96,7 +96,7 @@ class Oracle:
         def counts(event: Event) -> bool:
             occurred_at = whole(event, self._group.source.event_time)
             start = occurred_at - occurred_at % aggregate.tile_ms
-            return at_ms - aggregate.span_ms < start <= at_ms
+            return at_ms - aggregate.span_ms - aggregate.edge_ms < start <= at_ms
 
         return [event for event in events if counts(event)]
 
@@ -112,7 +112,18 @@ class Oracle:
             if aggregate.function == "decayed_avg":
                 return total / sum(weights) if values else None
             return total
+        if aggregate.edge_ms:
+            shares = [self._share(aggregate, event, at_ms) for event, _ in values]
+            total = sum(value * share for (_, value), share in zip(values, shares, strict=True))
+            none = 0.0 if aggregate.function == "count" else None
+            return none if not values else total / sum(shares) if aggregate.function == "avg" else total
         return _FINISH[aggregate.function]([value for _, value in values])
+
+    def _share(self, aggregate: Aggregate, event: Event, at_ms: int) -> float:
+        """How much of the event's tile lies in the window."""
+        occurred_at = whole(event, self._group.source.event_time)
+        end_ms = occurred_at - occurred_at % aggregate.tile_ms + aggregate.tile_ms
+        return min(1.0, (end_ms - (at_ms - aggregate.span_ms)) / aggregate.tile_ms)
 
     def _counted(self, aggregate: Aggregate, mine: list[Event], end_ms: int) -> list[tuple[Event, float]]:
         """The events of the window that ends at `end_ms`, with the aggregate's argument."""

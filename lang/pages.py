@@ -153,7 +153,7 @@ Written by `make docs` from the code; a test compares. What can be wrong: [error
 
 A window is a length such as `24h`, or `lifetime`; `OVER EACH (1h, 24h)` gives a feature for each and puts `1h`, `24h` \
 for `{{w}}` in its name. Every aggregate reads only what was received by the time of the \
-read. What is kept as rows wants a group of one entity column.
+read.
 
 The examples read this source:
 

@@ -61,7 +61,8 @@ class Aggregate(Struct, frozen=True):
     """A feature finished from the tiles of size `tile_ms` with `t - span_ms < start <= t`.
 
     `family` and `partials` are indices into `Group.families` and that family's partials. `span_ms` is the
-    window, for decayed aggregates two epochs. With `windows` above 1 the windows just before are read too.
+    window, for decayed aggregates two epochs. With `windows` above 1 the windows just before are read too. With
+    `edge_ms`, one tile, the tile that the window begins in counts by the share of it that lies inside.
     """
 
     name: str
@@ -72,11 +73,12 @@ class Aggregate(Struct, frozen=True):
     span_ms: int
     half_life_ms: int = 0
     windows: int = 1
+    edge_ms: int = 0
 
     @property
     def reach_ms(self) -> int:
         """How far back it reads."""
-        return self.windows * self.span_ms
+        return self.windows * self.span_ms + self.edge_ms
 
 
 class Sequence(Struct, frozen=True):

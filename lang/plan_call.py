@@ -18,11 +18,13 @@ class CallReader:
         """FILTER, None where there is none."""
         return self._resolver.condition(measure.filter) if measure.filter else None
 
-    def arguments(self, measure: Measure, *, plain: int, named: tuple[str, ...] = ()) -> list[Sql]:
+    def arguments(
+        self, measure: Measure, *, plain: int, named: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+    ) -> list[Sql]:
         """The plain arguments, after a check of how many there are and which are named."""
         values = [argument.value for argument in measure.arguments if argument.name is None]
         found = {_name(argument) for argument in measure.arguments if argument.name is not None}
-        if len(values) != plain or found != set(named):
+        if len(values) != plain or found - set(optional) != set(named):
             wanted = ", ".join([*("x" * plain), *(f"{word} => …" for word in named)])
             self._report.halt(
                 "F100",
@@ -31,6 +33,15 @@ class CallReader:
                 fix=f"write {measure.function.text}({wanted})",
             )
         return values
+
+    def edge(self, measure: Measure) -> bool:
+        """Whether `edge => interpolate` is there."""
+        values = [argument.value for argument in measure.arguments if _name(argument) == "edge"]
+        for value in values:
+            if value.text != "interpolate":
+                cause, fix = f"edge => {value.text} is not known", "write edge => interpolate, or leave it out"
+                self._report.halt("F140", value.span, cause=cause, fix=fix)
+        return bool(values)
 
     def no_window(self, measure: Measure) -> None:
         """Refuse OVER."""

@@ -62,18 +62,11 @@ class FeaturePlanner:
             if isinstance(planned, Wanted):
                 self.wanted.append(planned)
             else:
-                self._one_key(planned, measure)
                 self.sequences.append(planned)
                 kind = "list" if planned.function == "last_n" else "number"
             self._name(planned.name, kind, measure.alias)
         except Halt:
             return
-
-    def _one_key(self, planned: Sequence, measure: Measure) -> None:
-        if len(self._entity) > 1:
-            cause = f"{planned.function} keeps rows, and rows are kept by one entity column, not {len(self._entity)}"
-            fix = "group by one column, or use an aggregate that is kept in tiles"
-            self._report.halt("F104", measure.function.span, cause=cause, fix=fix)
 
     def _derive(self) -> None:
         for derivation in self._tree.derivations:

@@ -64,10 +64,12 @@ class MeasurePlanner:
         partials = tuple(
             Partial(stem(measure.alias.text), op, argument, condition) for op in TILE_AGGREGATES[function].partials
         )
-        return Wanted(name, function, partials, tile_ms, window.length_ms, windows=windows)
+        edge_ms = tile_ms if self._call.edge(measure) else 0
+        return Wanted(name, function, partials, tile_ms, window.length_ms, windows=windows, edge_ms=edge_ms)
 
     def _counted(self, measure: Measure, function: TileFunction) -> Expr | None:
-        (argument,) = self._call.arguments(measure, plain=1)
+        optional = ("edge",) if TILE_AGGREGATES[function].divisible else ()
+        (argument,) = self._call.arguments(measure, plain=1, optional=optional)
         return self._argument(function, argument)
 
     def _argument(self, function: TileFunction, argument: Sql) -> Expr | None:

@@ -26,9 +26,9 @@ class Reduction(Struct, frozen=True):
 
 
 class Window(Struct, frozen=True):
-    """The tiles of one family and size whose age is in [newest, oldest), ms; decayed by their age where half-lives are.
+    """The tiles of one family and size whose age is in [newest, oldest), ms.
 
-    `half_life_ms` is 0 for those that are not.
+    They count by their age: half as much each `half_life_ms`, or less and less over the last `edge_ms`; 0 for whole.
     """
 
     family: int
@@ -36,6 +36,7 @@ class Window(Struct, frozen=True):
     newest_ms: int
     oldest_ms: int
     half_life_ms: int
+    edge_ms: int
     reductions: tuple[Reduction, ...]
 
 
@@ -63,6 +64,7 @@ class _Frame(Struct, frozen=True):
     newest_ms: int
     oldest_ms: int
     half_life_ms: int
+    edge_ms: int
 
 
 def recipe_of(group: Group) -> Recipe:
@@ -73,7 +75,8 @@ def recipe_of(group: Group) -> Recipe:
         cells: list[int] = []
         for step in range(each.windows):
             newest_ms = step * each.span_ms
-            frame = _Frame(each.family, each.tile_ms, newest_ms, newest_ms + each.span_ms, each.half_life_ms)
+            oldest_ms = newest_ms + each.span_ms + each.edge_ms
+            frame = _Frame(each.family, each.tile_ms, newest_ms, oldest_ms, each.half_life_ms, each.edge_ms)
             cells += [rows.setdefault((frame, place), len(rows)) for place in each.partials]
         made.setdefault(each.function, {})[each.name] = cells
     windows = [_window(group, frame, rows) for frame in dict.fromkeys(frame for frame, _ in rows)]
@@ -95,4 +98,4 @@ def _window(group: Group, frame: _Frame, rows: dict[tuple[_Frame, int], int]) ->
         for op, places in ops.items()
     ]
     span = (frame.family, frame.tile_ms, frame.newest_ms, frame.oldest_ms)
-    return Window(*span, frame.half_life_ms, tuple(reductions))
+    return Window(*span, frame.half_life_ms, frame.edge_ms, tuple(reductions))

@@ -58,7 +58,9 @@ AT_READ: dict[str, Entry] = {
         "  count(*) FILTER (WHERE event_type = 'impression') OVER 24h AS imps_24h\nFROM clicks\nGROUP BY item_id\n"
         "DERIVE smooth_ratio(clicks_24h, imps_24h, prior => 0.05, strength => 20) AS ctr_24h",
         means="the expression over the values read at t, with SQL's NULL; x / 0 and ln or sqrt outside their domain are"
-        " NULL; smooth_ratio(a, b, …) is (a + prior · strength) / (b + strength)",
+        " NULL; smooth_ratio(a, b, …) is (a + prior · strength) / (b + strength); bucket(x, 1, 10) is how many of the"
+        " bounds x has reached; hash_bucket(x, n) is the first 7 hexadecimal digits of MD5(x) modulo n, of a STRING or"
+        " a whole number; cross(a, b, …) is several such values as one. All but 'global' are for columns of events too",
         exact="as the features it reads",
     ),
 }

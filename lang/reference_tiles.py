@@ -17,6 +17,11 @@ MERGED: dict[PartialOp, str] = {
 _AFTER = "[FILTER (WHERE condition)] OVER window"
 _X = ("x", NUMBER, "what is folded; a NULL is left out")
 _COUNTED = ("* or x", "any type", "rows, or the values of x that are not NULL")
+_EDGE = (
+    "edge => interpolate",
+    "word",
+    "may be left out: the tile that the window begins in counts by its share inside",
+)
 _CLICKS = "FILTER (WHERE event_type = 'click')"
 _DWELLS = "FILTER (WHERE event_type = 'dwell')"
 _PASS = "the events received by t that pass FILTER and whose tile starts in (t - window, t]"
@@ -30,24 +35,24 @@ def _select(measure: str) -> str:
 TILES: dict[TileFunction, Entry] = {
     "count": Entry(
         sentence=f"How many events, or how many values that are not NULL. {WINDOW}",
-        signature=f"count(*) {_AFTER}",
-        arguments=(_COUNTED,),
+        signature=f"count(*[, edge => interpolate]) {_AFTER}",
+        arguments=(_COUNTED, _EDGE),
         example=_select(f"count(*) {_CLICKS} OVER EACH (1h, 24h) AS clicks_{{w}}"),
         means=f"the number of {_PASS}",
         exact="exact below 2^53",
     ),
     "sum": Entry(
         sentence=f"The sum of a value. {WINDOW}",
-        signature=f"sum(x) {_AFTER}",
-        arguments=(_X,),
+        signature=f"sum(x[, edge => interpolate]) {_AFTER}",
+        arguments=(_X, _EDGE),
         example=_select(f"sum(value) {_DWELLS} OVER 24h AS dwell_24h"),
         means=f"the sum of x over {_PASS}",
         exact=FLOATS,
     ),
     "avg": Entry(
         sentence=f"The mean of a value. {WINDOW}",
-        signature=f"avg(x) {_AFTER}",
-        arguments=(_X,),
+        signature=f"avg(x[, edge => interpolate]) {_AFTER}",
+        arguments=(_X, _EDGE),
         example=_select(f"avg(value) {_DWELLS} OVER 24h AS dwell_avg_24h"),
         means=f"the mean of x over {_PASS}",
         exact=FLOATS,

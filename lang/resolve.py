@@ -1,17 +1,18 @@
 """Expression text to a typed tree: sqlglot reads it, names and types are looked up here."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import TokenError
 from sqlglot.expressions.core import Expr as Node
 
 from lang.errors import Report
 from lang.expr import NUMBERS, Call, Column, ColumnType, Constant, Expr
 from lang.lexer import Span
-from lang.plan import OVER_ALL
+from lang.named_calls import CALLS
 from lang.tree import Sql
 
 _PLACEHOLDER = "ØwØ"  # as long as {w}, so that spans stay true, and a letter to sqlglot
@@ -26,7 +27,16 @@ _CHOICES: dict[type[Node], str] = {
 }  # fmt: skip
 _CLOCKS = (exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.CurrentDatetime, exp.Rand, exp.Uuid)
 _CLOCK_NAMES = {"now", "localtimestamp", "localtime", "proctime", "unix_timestamp", "current_row_timestamp"}
-FUNCTIONS = "coalesce, ln, exp, sqrt, abs, least, greatest, smooth_ratio"
+FUNCTIONS = ", ".join(("coalesce", "ln", "exp", "sqrt", "abs", "least", "greatest", *CALLS))
+
+
+class _Expressions(DuckDB):
+    """DuckDB's expressions, in which nothing is joined: `cross` is a function."""
+
+    class Tokenizer(DuckDB.Tokenizer):
+        """Of the same words but one."""
+
+        KEYWORDS: ClassVar = {word: kind for word, kind in DuckDB.Tokenizer.KEYWORDS.items() if word != "CROSS"}
 
 
 class Resolver:
@@ -42,7 +52,7 @@ class Resolver:
     ) -> None:
         """`over_all`: those columns whose value over all keys may be asked for."""
         self._report = report
-        self._over_all = over_all
+        self.over_all = over_all
         self._columns = columns
         self._noun = noun
         self._sql = Sql("", 0)
@@ -69,11 +79,11 @@ class Resolver:
         """The typed tree of `sql`, `{w}` read as `label`."""
         self._sql, self._label = sql, label
         try:
-            node = sqlglot.parse_one(sql.text.replace("{w}", _PLACEHOLDER), read="duckdb")
+            node = sqlglot.parse_one(sql.text.replace("{w}", _PLACEHOLDER), read=_Expressions)
         except (sqlglot.ParseError, TokenError):
             fix = "write one SQL expression here"
-            self._fail("F100", None, cause=f"{sql.text} is no expression", fix=fix)
-        return self._expr(node)
+            self.fail("F100", None, cause=f"{sql.text} is no expression", fix=fix)
+        return self.tree_of(node)
 
     def number(self, sql: Sql, *, label: str = "") -> Expr:
         """As resolve, and must be a number."""
@@ -90,16 +100,18 @@ class Resolver:
         start, end = min(meta["start"] for meta in metas), max(meta["end"] for meta in metas)
         return self._sql.offset + start, end - start + 1
 
-    def _fail(self, code: str, node: Node | None, *, cause: str, fix: str) -> NoReturn:
+    def fail(self, code: str, node: Node | None, *, cause: str, fix: str) -> NoReturn:
+        """Note a problem at a part of the expression, None for all of it, and raise Halt."""
         self._report.halt(code, self._span(node), cause=cause, fix=fix)
 
     def _typed(self, expr: Expr, types: tuple[ColumnType, ...], node: Node | None) -> Expr:
         if expr.type not in types and not _is_null(expr):
             wanted = "a number" if types == NUMBERS else " or ".join(types)
-            self._fail("F140", node, cause=f"this is {expr.type}, {wanted} is needed", fix=f"give {wanted}")
+            self.fail("F140", node, cause=f"this is {expr.type}, {wanted} is needed", fix=f"give {wanted}")
         return expr
 
-    def _expr(self, node: Node) -> Expr:
+    def tree_of(self, node: Node) -> Expr:
+        """The typed tree of a part."""
         kind = type(node)
         if kind in _COMPARISONS:
             return self._comparison(_COMPARISONS[kind], node.args["this"], node.args["expression"], node)
@@ -109,26 +121,27 @@ class Resolver:
         if kind in _ARITHMETIC:
             return self._arithmetic(_ARITHMETIC[kind], node)
         if kind in _TO_DOUBLE:
-            return Call(_TO_DOUBLE[kind], (self._number(node.args["this"]),), "DOUBLE")
+            return Call(_TO_DOUBLE[kind], (self.number_of(node.args["this"]),), "DOUBLE")
         if kind in _CHOICES:
             parts = [node.args["this"], *node.args["expressions"]]
-            return self._choice(_CHOICES[kind], [self._expr(part) for part in parts], node)
+            return self._choice(_CHOICES[kind], [self.tree_of(part) for part in parts], node)
         rule = self._rules.get(kind)
         if rule is not None:
             return rule(node)
         if isinstance(node, _CLOCKS):
             self._clock(node)
         fix = f"use columns, literals, operators, CASE, IN, BETWEEN, IS NULL, {FUNCTIONS}"
-        self._fail("F100", node, cause=f"{node.key} is not in the language", fix=fix)
+        self.fail("F100", node, cause=f"{node.key} is not in the language", fix=fix)
 
-    def _number(self, node: Node) -> Expr:
-        return self._typed(self._expr(node), NUMBERS, node)
+    def number_of(self, node: Node) -> Expr:
+        """As tree_of, and must be a number."""
+        return self._typed(self.tree_of(node), NUMBERS, node)
 
     def _boolean(self, node: Node) -> Expr:
-        return self._typed(self._expr(node), ("BOOLEAN",), node)
+        return self._typed(self.tree_of(node), ("BOOLEAN",), node)
 
     def _paren(self, node: Node) -> Expr:
-        return self._expr(node.args["this"])
+        return self.tree_of(node.args["this"])
 
     def _column(self, node: Node) -> Expr:
         name = node.name.replace(_PLACEHOLDER, self._label)
@@ -150,35 +163,35 @@ class Resolver:
         return Constant(None, "DOUBLE")
 
     def _negation(self, node: Node) -> Expr:
-        operand = self._number(node.args["this"])
+        operand = self.number_of(node.args["this"])
         return Call("neg", (operand,), _number_type([operand]))
 
     def _not(self, node: Node) -> Expr:
         return Call("not", (self._boolean(node.args["this"]),), "BOOLEAN")
 
     def _absolute(self, node: Node) -> Expr:
-        operand = self._number(node.args["this"])
+        operand = self.number_of(node.args["this"])
         return Call("abs", (operand,), _number_type([operand]))
 
     def _division(self, node: Node) -> Expr:
-        return Call("/", (self._number(node.args["this"]), self._number(node.args["expression"])), "DOUBLE")
+        return Call("/", (self.number_of(node.args["this"]), self.number_of(node.args["expression"])), "DOUBLE")
 
     def _arithmetic(self, op: str, node: Node) -> Expr:
-        operands = (self._number(node.args["this"]), self._number(node.args["expression"]))
+        operands = (self.number_of(node.args["this"]), self.number_of(node.args["expression"]))
         kind = _number_type(operands)
         if op == "%" and kind == "DOUBLE":
-            self._fail("F140", node, cause="% needs whole numbers, this is DOUBLE", fix="use BIGINT columns")
+            self.fail("F140", node, cause="% needs whole numbers, this is DOUBLE", fix="use BIGINT columns")
         return Call(op, operands, kind)
 
     def _comparison(self, op: str, left: Node, right: Node, node: Node) -> Expr:
-        return self._compare(op, self._expr(left), self._expr(right), node)
+        return self._compare(op, self.tree_of(left), self.tree_of(right), node)
 
     def _compare(self, op: str, one: Expr, two: Expr, node: Node) -> Expr:
         if _is_null(one) or _is_null(two):
-            self._fail("F140", node, cause="a comparison with NULL is never true", fix="use IS NULL")
+            self.fail("F140", node, cause="a comparison with NULL is never true", fix="use IS NULL")
         if _rank(one.type) != _rank(two.type) or one.type.startswith("MAP"):
             cause = f"cannot compare {one.type} with {two.type}"
-            self._fail("F140", node, cause=cause, fix="compare values of one type")
+            self.fail("F140", node, cause=cause, fix="compare values of one type")
         return Call(op, (one, two), "BOOLEAN")
 
     def _between(self, node: Node) -> Expr:
@@ -186,23 +199,23 @@ class Resolver:
         return Call("and", (low, self._comparison("<=", node.args["this"], node.args["high"], node)), "BOOLEAN")
 
     def _membership(self, node: Node) -> Expr:
-        subject = self._expr(node.args["this"])
-        members = [self._expr(member) for member in node.args["expressions"]]
+        subject = self.tree_of(node.args["this"])
+        members = [self.tree_of(member) for member in node.args["expressions"]]
         if not all(isinstance(member, Constant) for member in members):
-            self._fail("F100", node, cause="IN takes literals", fix="compare columns with = and OR")
+            self.fail("F100", node, cause="IN takes literals", fix="compare columns with = and OR")
         tests = tuple(self._compare("=", subject, member, node) for member in members)
         return tests[0] if len(tests) == 1 else Call("in", (subject, *members), "BOOLEAN")
 
     def _is(self, node: Node) -> Expr:
         if not isinstance(node.args["expression"], exp.Null):
-            self._fail("F100", node, cause="IS takes only NULL", fix="write x IS NULL or x = TRUE")
-        return Call("is_null", (self._expr(node.args["this"]),), "BOOLEAN")
+            self.fail("F100", node, cause="IS takes only NULL", fix="write x IS NULL or x = TRUE")
+        return Call("is_null", (self.tree_of(node.args["this"]),), "BOOLEAN")
 
     def _bracket(self, node: Node) -> Expr:
-        holder = self._typed(self._expr(node.args["this"]), ("MAP<STRING, STRING>",), node)
-        key = self._expr(node.args["expressions"][0])
+        holder = self._typed(self.tree_of(node.args["this"]), ("MAP<STRING, STRING>",), node)
+        key = self.tree_of(node.args["expressions"][0])
         if not isinstance(key, Constant) or key.type != "STRING":
-            self._fail("F140", node, cause="a map key must be a string literal", fix="write context['name']")
+            self.fail("F140", node, cause="a map key must be a string literal", fix="write context['name']")
         return Call("map_get", (holder, key), "STRING")
 
     def _case(self, node: Node) -> Expr:
@@ -210,9 +223,9 @@ class Resolver:
         for branch in node.args["ifs"]:
             test = branch.args["this"]
             tests.append(self._comparison("=", subject, test, branch) if subject else self._boolean(test))
-            values.append(self._expr(branch.args["true"]))
+            values.append(self.tree_of(branch.args["true"]))
         default = node.args.get("default")
-        values.append(self._expr(default) if default else Constant(None, "DOUBLE"))
+        values.append(self.tree_of(default) if default else Constant(None, "DOUBLE"))
         chosen = self._choice("case", values, node)
         *results, otherwise = chosen.args
         pairs = (part for pair in zip(tests, results, strict=True) for part in pair)
@@ -223,49 +236,22 @@ class Resolver:
         typed = [option for option in options if not _is_null(option)]
         if not typed or len({_rank(option.type) for option in typed}) > 1 or typed[0].type.startswith("MAP"):
             cause = f"{op} over {', '.join(option.type for option in options)}"
-            self._fail("F140", node, cause=cause, fix="give every branch one type, and one that is not NULL")
+            self.fail("F140", node, cause=cause, fix="give every branch one type, and one that is not NULL")
         kind = _number_type(typed) if typed[0].type in NUMBERS else typed[0].type
         args = tuple(Constant(None, kind) if _is_null(option) else option for option in options)
         return Call(op, args, kind)
 
     def _clock(self, node: Node) -> NoReturn:
         cause = "a clock or random value makes replay differ from live"
-        self._fail("F106", node, cause=cause, fix="use the event's own columns; OVER gives the time window")
+        self.fail("F106", node, cause=cause, fix="use the event's own columns; OVER gives the time window")
 
     def _function(self, node: Node) -> Expr:
         name = node.name.lower()
         if name in _CLOCK_NAMES:
             self._clock(node)
-        if name != "smooth_ratio":
-            cause = f"unknown function {name!r}"
-            self._fail("F101", node, cause=cause, fix=f"use one of {FUNCTIONS}")
-        return self._smooth_ratio(node)
-
-    def _smooth_ratio(self, node: Node) -> Expr:
-        """(num + prior · strength) / (den + strength)."""
-        plain = [part for part in node.args["expressions"] if not isinstance(part, exp.Kwarg)]
-        named = {
-            part.args["this"].name: part.args["expression"] for part in node.args["expressions"] if part not in plain
-        }
-        if len(plain) != 2 or set(named) != {"prior", "strength"}:
-            cause = "smooth_ratio takes a numerator, a denominator, prior and strength"
-            fix = "write smooth_ratio(clicks, imps, prior => 0.05, strength => 20)"
-            self._fail("F100", node, cause=cause, fix=fix)
-        numerator, denominator = (self._number(part) for part in plain)
-        prior, strength = self._prior(named["prior"], numerator, denominator), self._number(named["strength"])
-        smoothed = Call("+", (numerator, Call("*", (prior, strength), "DOUBLE")), "DOUBLE")
-        return Call("/", (smoothed, Call("+", (denominator, strength), "DOUBLE")), "DOUBLE")
-
-    def _prior(self, node: Node, numerator: Expr, denominator: Expr) -> Expr:
-        """A number, or 'global': the ratio over all keys, 0 where there is none."""
-        if not node.is_string:
-            return self._number(node)
-        both = (numerator, denominator)
-        if node.name != "global" or not all(isinstance(part, Column) and part.name in self._over_all for part in both):
-            cause = f"prior => {node.sql()} is no prior here: 'global' takes two aggregates that are kept in tiles"
-            self._fail("F140", node, cause=cause, fix="give a number, or prior => 'global' with two such features")
-        of_all = tuple(Column(OVER_ALL + part.name, "DOUBLE") for part in both if isinstance(part, Column))
-        return Call("coalesce", (Call("/", of_all, "DOUBLE"), Constant(0.0, "DOUBLE")), "DOUBLE")
+        if name not in CALLS:
+            self.fail("F101", node, cause=f"unknown function {name!r}", fix=f"use one of {FUNCTIONS}")
+        return CALLS[name](self, node.args["expressions"], node)
 
 
 def _is_null(expr: Expr) -> bool:

@@ -42,7 +42,7 @@ class TileStore:
     def rank(self, rollup: Rollup, owners: Many[str], *, at_ms: int) -> list[list[tuple[str, float]]]:
         """A rollup for each owner."""
         place = {owner: index for index, owner in enumerate(owners)}
-        keys = [key for key in self._tiles if key[0] in place]
+        keys = [key for key in dict.fromkeys((*self._tiles, *self._rows)) if key[0] in place]
         owner = np.array([place[key[0]] for key in keys], dtype=np.int64)
         merged = self.read(keys, at_ms=at_ms)
         return rank(rollup, merged, owner=owner, members=[key[1] for key in keys], owners=len(owners))

@@ -3,13 +3,15 @@
 Numbers are float64 with NaN for NULL; conditions are float64 too: 1, 0, NaN for unknown.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lang.expr import Column, Constant, Expr
+from lang.expr import Call, Column, Constant, Expr
+from lang.hashing import bucket_of, cross_of
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -23,9 +25,21 @@ def derive(expr: Expr, columns: Mapping[str, Floats], *, rows: int) -> Floats:
             message = f"a string in a derived feature: {expr.value!r}"
             raise TypeError(message)
         return np.full(rows, np.nan if expr.value is None else float(expr.value))
+    if expr.op == "hash_bucket":
+        value, buckets = expr.args
+        return _hash_bucket(value, buckets, columns, rows=rows)
     parts = [derive(argument, columns, rows=rows) for argument in expr.args]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return _OPERATORS[expr.op](*parts)
+
+
+def _hash_bucket(value: Expr, buckets: Expr, columns: Mapping[str, Floats], *, rows: int) -> Floats:
+    """Of a whole number, or of a cross of several; a row with a NULL among them has none."""
+    crossed = value.args if isinstance(value, Call) and value.op == "cross" else (value,)
+    parts = np.stack([derive(part, columns, rows=rows) for part in crossed], axis=1)
+    count = int(derive(buckets, columns, rows=1)[0])
+    hashed = [math.nan if np.isnan(row).any() else bucket_of(cross_of(*map(int, row)), count) for row in parts]
+    return np.array(hashed, np.float64)
 
 
 def _known(result: NDArray[np.bool_], *parts: Floats) -> Floats:

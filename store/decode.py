@@ -24,11 +24,12 @@ class TileWrite(Struct, frozen=True):
 
 
 class SequenceWrite(Struct, frozen=True):
-    """One row of a sequence: its ZSET, score and member; the newest (or `oldest`) `limit` rows are kept."""
+    """One row of a sequence, and its member as of a tile; the newest (or `oldest`) `limit` rows are kept."""
 
     key: str
+    member: str | None
     occurred_at: int
-    member: bytes
+    row: bytes
     limit: int
     as_of: int
     oldest: bool = False
@@ -77,11 +78,12 @@ class SequenceDecoder:
     def decode(self, payload: bytes) -> SequenceWrite:
         """The write that a sequence row asks for."""
         row = self._contracts.value.decode(payload)
-        owner, _ = entity_of(self.group, row)
+        owner, member = entity_of(self.group, row)
         sequence = self._sequences[row["sequence"]]
-        event_id = "" if once(sequence) else row["event_id"]  # one member a value
+        event_id = "" if once(sequence) else row["event_id"]  # one row a value
         return SequenceWrite(
             sequence_key(self.group.name, self.group.version, owner, sequence.name),
+            member,
             row["occurred_at"],
             pack_member(event_id, kept(sequence, row["payload"] or "")),
             sequence.limit,

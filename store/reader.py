@@ -12,16 +12,16 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lang.merge import Ints, Merged, Merger, SequenceBlock, rank, without_last
+from lang.merge import Ints, Merged, Merger, rank, without_last
 from lang.plan import EVERYTHING, Group, Key
-from schemas.redis_keys import MEMBER_SEPARATOR, sequence_key, tiles_key, unpack_member
+from schemas.redis_keys import MEMBER_SEPARATOR, tiles_key
 from store.connect import Client, Pipeline, StoreError, together
 from store.record import RecordLayout
+from store.rows import Rows, ask, block_of, by_member
 
 __all__ = ["FeatureReader", "Status", "StoreError", "Values", "Wanted"]
 
 Status: TypeAlias = Literal["ok", "default", "stale", "missing"]
-_Rows: TypeAlias = list[tuple[bytes, float]]
 
 
 class Wanted(Struct, frozen=True):
@@ -60,11 +60,12 @@ class Reads(Protocol):
 
 
 class _Found(Struct, frozen=True):
-    """What the store holds of the owners asked for: K keys, the place of each one's owner, their records."""
+    """What the store holds of the owners asked for: K keys, each one's owner's place, record, and rows a sequence."""
 
     keys: list[Key]
     owner: list[int]
     records: list[bytes | None]
+    rows: list[list[Rows]]
 
 
 class _Known(Struct, frozen=True):
@@ -105,17 +106,13 @@ class FeatureReader:
             for key in keys:
                 pipeline.hgetall(key)
         for sequence in group.sequences:
-            newest_first = sequence.function != "first"
-            for owner in wanted.owners:
-                key = sequence_key(group.name, group.version, owner, sequence.name)
-                pipeline.zrange(key, 0, sequence.limit - 1, desc=newest_first, withscores=True)
+            ask(pipeline, group, sequence, wanted.owners)
 
     def _finish(self, wanted: Wanted, replies: Iterator[object], at_ms: int) -> Values:
         """The replies to what `_ask` asked, as values."""
         group, owners = wanted.group, wanted.owners
-        found = self._records(wanted, replies)
-        rows = [[cast(_Rows, next(replies)) for _ in owners] for _ in group.sequences]
-        sequences = [_sequence_block(lists) for lists in rows]
+        found = _of_owners(wanted, replies) if len(group.entity) == 1 else _of_members(wanted, replies)
+        sequences = [block_of(lists) for lists in found.rows]
         known = self._known(group)
         tiles = known.layout.blocks(found.records)
         merged = known.merger.merge(tiles, sequences, keys=len(found.keys), at_ms=at_ms)
@@ -137,20 +134,30 @@ class FeatureReader:
             known = self._groups[name] = _Known(group, RecordLayout(group), Merger(group))
         return known
 
-    def _records(self, wanted: Wanted, replies: Iterator[object]) -> _Found:
-        owners, records = wanted.owners, list[bytes | None]()
-        if len(wanted.group.entity) == 1:
-            while wanted.group.families and len(records) < len(owners):
-                records += cast("list[bytes | None]", next(replies))
-            keys: list[Key] = [(owner,) for owner in owners]
-            return _Found(keys, list(range(len(owners))), records or [None] * len(owners))
-        found = _Found([], [], [])
-        for place, owner in enumerate(owners if wanted.group.families else ()):
-            members = cast("dict[bytes, bytes]", next(replies))
-            found.keys.extend((owner, *member.decode().split(MEMBER_SEPARATOR)) for member in members)
-            found.owner.extend([place] * len(members))
-            found.records.extend(members.values())
-        return found
+
+def _of_owners(wanted: Wanted, replies: Iterator[object]) -> _Found:
+    """The replies to a group with one key column: MGETs, then a ZRANGE for each sequence and owner."""
+    owners, records = wanted.owners, list[bytes | None]()
+    while wanted.group.families and len(records) < len(owners):
+        records += cast("list[bytes | None]", next(replies))
+    rows = [[cast("Rows", next(replies)) for _ in owners] for _ in wanted.group.sequences]
+    return _Found([(owner,) for owner in owners], list(range(len(owners))), records or [None] * len(owners), rows)
+
+
+def _of_members(wanted: Wanted, replies: Iterator[object]) -> _Found:
+    """The replies to a group with more: an HGETALL for each owner, then one for each sequence and owner."""
+    group, owners = wanted.group, wanted.owners
+    tiles = [cast("dict[bytes, bytes]", next(replies)) if group.families else {} for _ in owners]
+    sequences = [[by_member(next(replies)) for _ in owners] for _ in group.sequences]
+    found = _Found([], [], [], [[] for _ in sequences])
+    for place, owner in enumerate(owners):
+        for member in dict.fromkeys(member for held in (tiles, *sequences) for member in held[place]):
+            found.keys.append((owner, *member.decode().split(MEMBER_SEPARATOR)))
+            found.owner.append(place)
+            found.records.append(tiles[place].get(member))
+            for rows, held in zip(found.rows, sequences, strict=True):
+                rows.append(held[place].get(member, []))
+    return found
 
 
 def _with_everything(wanted: Wanted) -> Wanted:
@@ -173,15 +180,3 @@ def _statuses(group: Group, present: NDArray[np.bool_], age_ms: Ints) -> list[St
     late = age_ms > stale_after_ms if stale_after_ms is not None else np.zeros_like(present)
     found: list[tuple[bool, bool]] = list(zip(present.tolist(), late.tolist(), strict=True))
     return [("stale" if old else "ok") if there else absent for there, old in found]
-
-
-def _sequence_block(lists: list[_Rows]) -> SequenceBlock:
-    key: list[int] = []
-    occurred_at: list[int] = []
-    payload: list[str] = []
-    for place, rows in enumerate(lists):
-        for member, score in rows:
-            key.append(place)
-            occurred_at.append(int(score))
-            payload.append(unpack_member(member)[1])
-    return SequenceBlock(np.array(key, dtype=np.int64), np.array(occurred_at, dtype=np.int64), payload)

@@ -4,7 +4,6 @@
 import hashlib
 import struct
 import zlib
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from msgspec import Struct
 from redis.exceptions import NoScriptError
 
 from lang.plan import Group
-from store.connect import Client, Pipeline
+from store.connect import Client
 from store.decode import SequenceWrite, TileWrite
 from store.record import RecordLayout
+from store.rows import RowBatch, batches_of, queue
 
 _HERE = Path(__file__).parent
 MERGE = (_HERE / "merge.lua").read_text()
@@ -26,12 +26,12 @@ class _Script(Struct, frozen=True):
     sha: str
 
 
-def _script(name: str) -> _Script:
-    text = MERGE + (_HERE / f"{name}.lua").read_text()
+def _script(name: str, before: str = "") -> _Script:
+    text = before + (_HERE / f"{name}.lua").read_text()
     return _Script(text, hashlib.sha1(text.encode()).hexdigest())
 
 
-_RECORD, _MEMBERS = _script("write_record"), _script("write_members")
+_RECORD, _MEMBERS, _ROWS = _script("write_record", MERGE), _script("write_members", MERGE), _script("write_rows")
 
 
 class Spans(Struct, frozen=True):
@@ -103,15 +103,15 @@ class Writer:
             if tile.key not in batches:
                 batches[tile.key] = _Batch(spans)
             batches[tile.key].add(tile)
-        rows = list(sequences)
+        rows = batches_of([(span.retain_ms, row) for span, row in sequences])
         try:
             self._execute(batches, rows, clock)
         except NoScriptError:  # a server that is new here
-            for script in (_RECORD, _MEMBERS):
+            for script in (_RECORD, _MEMBERS, _ROWS):
                 self._client.script_load(script.text)
             self._execute(batches, rows, clock)
 
-    def _execute(self, batches: dict[str, _Batch], sequences: list[tuple[Spans, SequenceWrite]], clock: int) -> None:
+    def _execute(self, batches: dict[str, _Batch], sequences: dict[str, RowBatch], clock: int) -> None:
         pipeline = self._client.pipeline(transaction=False)
         for key, batch in batches.items():
             life_ms = _life_ms(key, batch.ends_at + batch.spans.retain_ms - clock)
@@ -122,24 +122,10 @@ class Writer:
             for member, rows in batch.rows.items():
                 told += [member or "", *rows]
             pipeline.execute_command("EVALSHA", _MEMBERS.sha, 1, key, *told)
-        _queue_sequences(pipeline, sequences, clock)
+        for key, written in sequences.items():
+            life_ms = _life_ms(key, written.ends_at - clock)
+            queue(pipeline, key, written, life_ms=life_ms, clock=clock, sha=_ROWS.sha)
         pipeline.execute()
-
-
-def _queue_sequences(pipeline: Pipeline, sequences: Iterable[tuple[Spans, SequenceWrite]], clock: int) -> None:
-    rows: dict[str, dict[bytes, int]] = defaultdict(dict)
-    last: dict[str, SequenceWrite] = {}
-    ends_at: dict[str, int] = defaultdict(int)
-    for span, row in sequences:
-        members = rows[row.key]
-        members[row.member] = max(members.get(row.member, 0), row.occurred_at)
-        ends_at[row.key] = max(ends_at[row.key], row.occurred_at + span.retain_ms)
-        last[row.key] = row
-    for key, members in rows.items():
-        pipeline.zadd(key, members, gt=True)  # a value seen again moves forward, never back
-        excess = (last[key].limit, -1) if last[key].oldest else (0, -(last[key].limit + 1))
-        pipeline.zremrangebyrank(key, *excess)
-        pipeline.pexpire(key, _life_ms(key, ends_at[key] - clock))
 
 
 def _life_ms(key: str, life_ms: int) -> int:

@@ -41,4 +41,4 @@ def test_batched_loop(client: Client) -> None:
     read = check.read_store(client, at_ms=log.end_ms)
     accepted = log.accepted()
     assert check.differences(check.sample(plan, log, accepted, seed=1), read, ratio=1e-6) == []
-    assert check.totals_of_store(client, plan, accepted) == check.totals_of_log(plan, accepted)
+    assert check.totals_of_store(client, plan, accepted, tag=log.tag) == check.totals_of_log(plan, accepted)

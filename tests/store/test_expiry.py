@@ -2,12 +2,13 @@
 
 from test_lang_paths import PLAN
 
-from lang.fold import TileRow
+from lang.fold import SequenceRow, TileRow
 from lang.plan import Group
-from schemas.redis_keys import tiles_key
+from schemas.redis_keys import sequence_key, tiles_key
 from store.connect import Client
 from store.reader import FeatureReader, Wanted
 from store.record import RecordLayout
+from store.rows import by_member
 from store.writer import spans_of
 from tests.store.delivery import Delivery
 
@@ -54,6 +55,21 @@ def test_members_that_nobody_touches_go(client: Client) -> None:
     left = set(client.hkeys(key))
     assert len(left) < 64 + 20, "of 800 members"
     assert {f"39-{number}".encode() for number in range(20)} <= left
+
+
+def test_rows_of_members_that_nobody_touches_go_and_of_a_busy_one_the_newest_stay(client: Client) -> None:
+    delivery, key = Delivery(client, TWO_KEYS), sequence_key("two_keys", 1, "u", "types")
+    for day in range(40):
+        at = START_MS + day * 24 * HOUR_MS
+        members = ["busy", *(f"{day}-{number}" for number in range(20))]
+        rows = [SequenceRow(("u", member), "types", at, f"e{day}", at, str(day)) for member in members]
+        delivery.write(rows, clock=at)
+    left = set(client.hkeys(key))
+    assert len(left) < 64 + 21, "of 801 members"
+    assert {f"39-{number}".encode() for number in range(20)} <= left
+    (values,) = FeatureReader(client).read([Wanted(TWO_KEYS, ["u"])], at_ms=at)
+    assert values.merged.lists["types"][values.keys.index(("u", "busy"))] == ["39"], "a window of 24 hours"
+    assert len(by_member({b"busy": client.hget(key, "busy")})[b"busy"]) == 3, "last_n(…, 3)"
 
 
 def test_life_is_counted_by_the_log_clock(client: Client) -> None:

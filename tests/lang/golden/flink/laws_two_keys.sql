@@ -10,6 +10,16 @@ CREATE TEMPORARY TABLE `tiles_two_keys_v1` (
   PRIMARY KEY (`user_id`, `item_id`, `size_ms`, `start_ms`) NOT ENFORCED
 ) WITH ('topic' = 'features.two_keys.v1', 'mode' = 'upsert');
 
+CREATE TEMPORARY TABLE `sequences_two_keys_v1` (
+  `user_id` STRING NOT NULL,
+  `item_id` STRING NOT NULL,
+  `sequence` STRING NOT NULL,
+  `occurred_at` BIGINT NOT NULL,
+  `event_id` STRING NOT NULL,
+  `as_of` BIGINT NOT NULL,
+  `payload` STRING
+) WITH ('topic' = 'features.two_keys.events.v1', 'mode' = 'append');
+
 INSERT INTO `tiles_two_keys_v1`
 SELECT
   `user_id`,
@@ -37,3 +47,28 @@ SELECT
 FROM `readings_clean`
 WHERE `user_id` IS NOT NULL AND `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_'
 GROUP BY `user_id`, `item_id`, `occurred_at` - MOD(`occurred_at`, 57600000);
+
+INSERT INTO `sequences_two_keys_v1`
+SELECT `user_id`, `item_id`, 'types', `occurred_at`, `event_id`, `received_at`, CAST(`event_type` AS STRING)
+FROM `readings_clean`
+WHERE `user_id` IS NOT NULL AND `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND CAST(`event_type` AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_two_keys_v1`
+SELECT `user_id`, `item_id`, 'places_24h', `occurred_at`, `event_id`, `received_at`, CAST(CAST(`position` AS BIGINT) AS STRING)
+FROM `readings_clean`
+WHERE `user_id` IS NOT NULL AND `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND CAST(CAST(`position` AS BIGINT) AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_two_keys_v1`
+SELECT `user_id`, `item_id`, 'value_median_1h', `occurred_at`, `event_id`, `received_at`, CAST(`value` AS STRING)
+FROM `readings_clean`
+WHERE `user_id` IS NOT NULL AND `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND CAST(`value` AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_two_keys_v1`
+SELECT `user_id`, `item_id`, 'value_last', `occurred_at`, `event_id`, `received_at`, CAST(`value` AS STRING)
+FROM `readings_clean`
+WHERE `user_id` IS NOT NULL AND `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND CAST(`value` AS STRING) IS NOT NULL;
+
+INSERT INTO `sequences_two_keys_v1`
+SELECT `user_id`, `item_id`, 'idle_s', `occurred_at`, `event_id`, `received_at`, ''
+FROM `readings_clean`
+WHERE `user_id` IS NOT NULL AND `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_';

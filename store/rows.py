@@ -1,0 +1,103 @@
+# pyright: reportUnknownMemberType=false
+"""Sequences in Redis: the newest rows of a key, or the oldest, by time and then by their bytes.
+
+A group with one key column keeps a ZSET an entity: a row is a member, its time the score. A group with more keeps a
+HASH an entity: field = the other columns, value = that member's rows, as `write_rows.lua` packs them.
+"""
+
+import struct
+from collections import defaultdict
+from collections.abc import Iterator
+from collections.abc import Sequence as Many
+from typing import TypeAlias, cast
+
+import numpy as np
+from msgspec import Struct
+
+from lang.merge import SequenceBlock
+from lang.plan import Group, Sequence
+from schemas.redis_keys import sequence_key, unpack_member
+from store.connect import Pipeline
+from store.decode import SequenceWrite
+
+Rows: TypeAlias = list[tuple[bytes, float]]
+"""A key's rows with their times, in the order in which they count."""
+_HEAD = struct.Struct("<dI")
+
+
+class RowBatch(Struct):
+    """The rows that are written to one Redis key together: of each member each row with its newest time."""
+
+    limit: int
+    oldest: bool
+    retain_ms: int
+    ends_at: int
+    rows: dict[str | None, dict[bytes, int]]
+
+    def add(self, write: SequenceWrite) -> None:
+        """One more."""
+        rows = self.rows.setdefault(write.member, {})
+        rows[write.row] = max(rows.get(write.row, 0), write.occurred_at)
+        self.ends_at = max(self.ends_at, write.occurred_at + self.retain_ms)
+
+
+def batches_of(writes: Many[tuple[int, SequenceWrite]]) -> dict[str, RowBatch]:
+    """Writes, each with how long its group's rows are kept (ms), by Redis key."""
+    batches: dict[str, RowBatch] = {}
+    for retain_ms, write in writes:
+        if write.key not in batches:
+            batches[write.key] = RowBatch(write.limit, write.oldest, retain_ms, 0, defaultdict(dict))
+        batches[write.key].add(write)
+    return batches
+
+
+def queue(pipeline: Pipeline, key: str, batch: RowBatch, *, life_ms: int, clock: int, sha: str) -> None:
+    """Put a batch into a pipeline; `sha` is that of `write_rows.lua`."""
+    if None in batch.rows:
+        pipeline.zadd(key, batch.rows[None], gt=True)  # a value seen again moves forward, never back
+        excess = (batch.limit, -1) if batch.oldest else (0, -(batch.limit + 1))
+        pipeline.zremrangebyrank(key, *excess)
+        pipeline.pexpire(key, life_ms)
+        return
+    told: list[str | bytes | int] = [life_ms, batch.limit, "oldest" if batch.oldest else "newest"]
+    told.append(clock - batch.retain_ms)
+    for member, rows in batch.rows.items():
+        told += [member or "", b"".join(_HEAD.pack(time, len(row)) + row for row, time in rows.items())]
+    pipeline.execute_command("EVALSHA", sha, 1, key, *told)
+
+
+def ask(pipeline: Pipeline, group: Group, sequence: Sequence, owners: Many[str]) -> None:
+    """Put the reads of one sequence into a pipeline, a command an owner."""
+    for owner in owners:
+        key = sequence_key(group.name, group.version, owner, sequence.name)
+        if len(group.entity) > 1:
+            pipeline.hgetall(key)
+        else:
+            newest_first = sequence.function != "first"
+            pipeline.zrange(key, 0, sequence.limit - 1, desc=newest_first, withscores=True)
+
+
+def by_member(reply: object) -> dict[bytes, Rows]:
+    """What HGETALL answers."""
+    return {member: list(_unpacked(packed)) for member, packed in cast("dict[bytes, bytes]", reply).items()}
+
+
+def _unpacked(packed: bytes) -> Iterator[tuple[bytes, float]]:
+    at = 0
+    while at < len(packed):
+        time, length = _HEAD.unpack_from(packed, at)
+        at += _HEAD.size + length
+        yield packed[at - length : at], time
+
+
+def block_of(lists: Many[Rows]) -> SequenceBlock:
+    """The rows of K keys as one block."""
+    key: list[int] = []
+    occurred_at: list[int] = []
+    payload: list[str] = []
+    for place, rows in enumerate(lists):
+        for row, time in rows:
+            key.append(place)
+            occurred_at.append(int(time))
+            payload.append(unpack_member(row)[1])
+    return SequenceBlock(np.array(key, dtype=np.int64), np.array(occurred_at, dtype=np.int64), payload)
