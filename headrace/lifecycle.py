@@ -97,9 +97,8 @@ class Registry:
         self._flush()
         return version
 
-    def promote(self, version: Version, *, why: str) -> Choice:
-        """Have a version answer."""
-        before = self.versions().live.get(version.group.name, Choice(0)).version
+    def promote(self, version: Version, *, before: int, why: str) -> Choice:
+        """Have a version answer; `before` is the one that does now, 0 for none."""
         return self._decide(version.group.name, names.PROMOTE, Choice(version.group.version, before), why=why)
 
     def rollback(self, name: str, *, why: str) -> Choice:

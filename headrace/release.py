@@ -205,7 +205,7 @@ def promoted(registry: Registry, client: Client, version: Version, *, why: str) 
         parity = compare_in_store(client, live[0], version.group, sample=_SAMPLE, at_ms=at_ms)
         if parity.share > _DIFFERENT or parity.moving > parity.judged:
             raise UsageProblem(unlike(version.name, live[0], parity))
-    return registry.promote(version, why=why)
+    return registry.promote(version, before=live[0].version if live else 0, why=why)
 
 
 def unlike(name: str, live: Group, parity: Parity) -> str:
