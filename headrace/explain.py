@@ -68,8 +68,10 @@ def _told(source: Source, name: str) -> str:
     for computed in source.computed:
         if computed.name == name:
             return f"{name} (computed from {', '.join(dict.fromkeys(columns_of(computed.expression)))})"
-    if source.stamp is not None and name in [column.name for column in source.stamp.columns]:
-        return f"{name} (stamped from {source.stamp.table})"
+    for stamp in source.stamps:
+        if name in [column.name for column in stamp.columns]:
+            masked = stamp.stream is not None and name in stamp.stream.masked
+            return f"{name} (stamped from {stamp.table}{', a keyed hash' if masked else ''})"
     return name
 
 

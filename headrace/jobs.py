@@ -25,9 +25,9 @@ def ingest_job(source: Source) -> str:
 
 
 def wanted_jobs(versions: Versions) -> tuple[str, ...]:
-    """Every job that should run: the streams', the versions', and the sample join."""
+    """Every job that should run: the streams', those of tables first, the versions', and the sample join."""
     ingests = (ingest_job(source) for source in versions.sources().values())
-    return tuple(dict.fromkeys((*JOBS, *ingests, *versions.jobs())))
+    return tuple(dict.fromkeys((*ingests, *JOBS, *versions.jobs())))
 
 
 def checkpoints(layout: Layout, job: str) -> Path:

@@ -33,9 +33,10 @@ def feature_topics(groups: tuple[Group, ...]) -> tuple[Topic, ...]:
 
 
 def stream_topics_of(groups: tuple[Group, ...]) -> tuple[Topic, ...]:
-    """The topics of the streams that the groups read, without the clickstream's."""
-    names = dict.fromkeys(group.source.topic for group in groups)
-    return tuple(topic for name in names if name != EVENTS.name for topic in stream_topics(name))
+    """The topics of the streams that the groups need, without the clickstream's."""
+    streams = {stream.topic: stream for group in groups for stream in group.source.streams}
+    others = (stream for name, stream in streams.items() if name != EVENTS.name)
+    return tuple(topic for each in others for topic in stream_topics(each.topic, retain_ms=each.retain_ms))
 
 
 def shared_job(source: Source) -> str:

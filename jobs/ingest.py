@@ -2,7 +2,7 @@
 
 Operators in order:
 1. source      topic `events` as raw bytes with partition, offset and append time
-2. judge       vectorised Python: decode, required and type rules, late and future rules, item columns stamped
+2. judge       vectorised Python: decode, required and type rules, late and future rules, columns of tables stamped
 3. dead        refused records with their reason → `events.dead`, exactly once
 4. dedupe      first of each (event_id, occurred_at), keyed state with TTL = dedupe window + lateness + future
 5. bots        where the source has a rule: a running count per key and span; what is beyond it → `events.dead`

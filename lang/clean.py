@@ -30,3 +30,13 @@ def contract(source: Source) -> Contract:
         for column in source.event_columns
     }
     return clean_contract(columns)
+
+
+def column_types(contract: Contract) -> dict[str, ColumnType]:
+    """The types of a contract's columns, without those that no event can have, such as lists."""
+    return {
+        each["name"]: kind
+        for each in contract.fields
+        for kind, avro in _AVRO.items()
+        if each["type"] in (avro, nullable(avro))
+    }

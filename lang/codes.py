@@ -31,6 +31,13 @@ def _source(within: str) -> str:
 ) COLUMNS (event_id STRING REQUIRED, occurred_at BIGINT REQUIRED, received_at BIGINT);"""
 
 
+def _stamped(columns: str, declared: str) -> str:
+    return f"""SOURCE clicks (
+  topic 'events', event_time occurred_at, lateness '15 minutes', future '5 minutes', dedupe event_id WITHIN '1 day',
+  stamp items ({columns}) ON item_id
+) COLUMNS (event_id STRING REQUIRED, {declared}occurred_at BIGINT REQUIRED, received_at BIGINT);"""
+
+
 CODES: dict[str, Code] = {
     "F100": Code(
         meaning="syntax, or a word in a place that has no use for it",
@@ -84,6 +91,11 @@ CODES: dict[str, Code] = {
         wrong="F117 item_next@2 has no item_next.next_items, and serving reads it\n"
         "  fix: keep it, or take it out of what is read: models/inputs.py and serving/reads.py",
         right="keep the feature, or train a ranker without it",
+    ),
+    "F118": Code(
+        meaning="a stamp wants what is not there yet: a key that it gives itself, or a circle of sources",
+        wrong=_stamped("item_id STRING, category STRING", ""),
+        right=_stamped("category STRING", "item_id STRING, "),
     ),
     "F130": Code(
         meaning="the feature reads its own label's events",

@@ -1,7 +1,7 @@
 """Computed columns: what a source makes of an event's own columns, filled in by ingest after stamping."""
 
 from lang.evaluate import Event, evaluation_of
-from lang.expr import Scalar
+from lang.expr import Cell, Scalar
 from lang.source import Source
 
 
@@ -9,11 +9,16 @@ class Computation:
     """Fills the computed columns of one source."""
 
     def __init__(self, source: Source) -> None:
-        self._columns = [(column.name, evaluation_of(column.expression)) for column in source.computed]
+        self._columns = {column.name: evaluation_of(column.expression) for column in source.computed}
 
     def values(self, event: Event) -> dict[str, Scalar]:
         """The computed columns of an event that has its declared and stamped ones."""
-        return {name: evaluate(event) for name, evaluate in self._columns}
+        return {name: evaluate(event) for name, evaluate in self._columns.items()}
+
+    def value(self, name: str, event: Event) -> Cell:
+        """One column of an event, computed where it is a computed one; what that is made of must be there."""
+        evaluate = self._columns.get(name)
+        return evaluate(event) if evaluate else event.get(name)
 
     def fill(self, event: Event) -> Event:
         """The event with its computed columns."""

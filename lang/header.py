@@ -1,6 +1,6 @@
 """The bracketed header of a SOURCE or FEATURE GROUP: `word value` entries, read one word at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from lang.cursor import Cursor
@@ -9,17 +9,22 @@ from lang.lexer import Token
 from lang.tree import Name, Option
 
 T = TypeVar("T")
+F = TypeVar("F")
 
 
 class Header:
     """Looks words up; what is missing or malformed is noted and the fallback returned, so reading goes on."""
 
-    def __init__(self, owner: Name, options: tuple[Option, ...], report: Report) -> None:
+    def __init__(
+        self, owner: Name, options: tuple[Option, ...], report: Report, *, several: Collection[str] = ()
+    ) -> None:
+        """`several`: words that may stand more than once."""
         self._owner = owner
         self._report = report
+        self._written = options
         self._options = {option.name.text: option for option in options}
         for option in options:
-            if self._options[option.name.text] is not option:
+            if self._options[option.name.text] is not option and option.name.text not in several:
                 cause = f"{option.name.text} stands twice"
                 report.add("F116", option.name.span, cause=cause, fix="keep one of them")
 
@@ -41,6 +46,14 @@ class Header:
             cause = f"{self._owner.text} has no {word}"
             self._report.add("F100", self._owner.span, cause=cause, fix=f"add {word} to its header")
             return fallback
+        return self._value(option, rule, fallback)
+
+    def each(self, word: str, rule: Callable[[Cursor], T]) -> tuple[T, ...]:
+        """Every value of a word that may stand more than once or not at all; those that cannot be read are left out."""
+        read = (self._value(option, rule, None) for option in self._written if option.name.text == word)
+        return tuple(value for value in read if value is not None)
+
+    def _value(self, option: Option, rule: Callable[[Cursor], T], fallback: F) -> T | F:
         start, length = option.values[-1].span if option.values else option.name.span
         cursor = Cursor((*option.values, Token("end", "", start + length)), self._report)
         try:

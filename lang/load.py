@@ -9,8 +9,7 @@ from lang.errors import LangError, Problem, Report
 from lang.parse import parse
 from lang.plan import Group, Plan
 from lang.plan_group import plan_group
-from lang.plan_source import plan_source
-from lang.source import Source
+from lang.sources import plan_sources
 from lang.tree import GroupTree, SourceTree
 
 
@@ -53,17 +52,16 @@ def findings_in(files: Mapping[str, str]) -> Findings:
     """What feature files given as path to text say, and what is to be said of them."""
     reports = [Report(path, text) for path, text in files.items()]
     trees = [(parse(report), report) for report in reports]
-    sources: dict[str, Source] = {}
-    for tree, report in trees:
-        if isinstance(tree, SourceTree) and not report.problems:
-            source = plan_source(tree, report)
-            if source is not None and _new(tree.name.text, sources, tree, report):
-                sources[source.name] = source
+    legible = ((tree, report) for tree, report in trees if not report.problems)
+    sources = plan_sources((tree, report) for tree, report in legible if isinstance(tree, SourceTree))
+    broken = {tree.name.text for tree, _ in trees if isinstance(tree, SourceTree)} - sources.keys()
     groups: dict[str, Group] = {}
     for tree, report in trees:
-        if isinstance(tree, GroupTree):
+        if isinstance(tree, GroupTree) and tree.source.text not in broken:
             group = plan_group(tree, sources, report)
-            if group is not None and _new(tree.name.text, groups, tree, report):
+            if group is not None and group.name in groups:
+                report.add("F116", tree.name.span, cause=f"{group.name} is declared twice", fix="rename one of them")
+            elif group is not None:
                 groups[group.name] = group
     errors = [problem for report in reports for problem in sorted(report.problems, key=_place)]
     warnings = [problem for report in reports for problem in sorted(report.warnings, key=_place)]
@@ -72,11 +70,3 @@ def findings_in(files: Mapping[str, str]) -> Findings:
 
 def _place(problem: Problem) -> int:
     return problem.offset
-
-
-def _new(
-    name: str, known: Mapping[str, Source] | Mapping[str, Group], tree: SourceTree | GroupTree, report: Report
-) -> bool:
-    if name in known:
-        report.add("F116", tree.name.span, cause=f"{name} is declared twice", fix="rename one of them")
-    return name not in known

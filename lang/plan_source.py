@@ -1,79 +1,54 @@
 """A SOURCE tree to a checked `Source`."""
 
-from typing import get_args
-
 from lang.clean import RECEIVED_AT
 from lang.cursor import Cursor
 from lang.errors import Halt, Report
-from lang.expr import ColumnType
 from lang.header import Header
-from lang.lexer import Span
-from lang.resolve import Resolver
-from lang.source import Bot, ComputedColumn, Source, SourceColumn, Stamp
+from lang.plan_column import plan_column, plan_computed
+from lang.plan_stamp import FindStream, StampPlanner, read_stamp
+from lang.source import Bot, Source
 from lang.tree import Name, SourceTree
+from schemas.topics import EVENTS, EVENTS_CLEAN
 
-_TYPES: tuple[ColumnType, ...] = get_args(ColumnType)
-_WORDS = ("topic", "event_time", "lateness", "future", "dedupe", "stamp", "mask", "bot")
+_WORDS = ("topic", "event_time", "lateness", "future", "dedupe", "stamp", "mask", "bot", "retain")
 
 
-def plan_source(tree: SourceTree, report: Report) -> Source | None:
-    """The source a tree declares; None where a problem was noted."""
+def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | None:
+    """The source a tree declares; None where a problem was noted in it, or in a stream that it is stamped from."""
     before = len(report.problems)
-    header = Header(tree.name, tree.options, report)
+    header = Header(tree.name, tree.options, report, several=("stamp",))
     header.allow(*_WORDS)
-    columns = tuple(
-        SourceColumn(column.name.text, _type(column.type.text, column.type.span, report), column.required)
-        for column in tree.columns
-        if column.expression is None
-    )
+    columns = tuple(plan_column(column, report) for column in tree.columns if column.expression is None)
     lateness_ms, future_ms = header.duration_ms("lateness"), header.duration_ms("future")
     event_time = header.name("event_time")
     dedupe, within_ms = header.read("dedupe", _dedupe, (tree.name, lateness_ms + future_ms))
-    stamp = header.read("stamp", _stamp, None) if header.has("stamp") else None
+    stamps = header.each("stamp", read_stamp)
+    stamped = tuple(plan_column(column, report) for stamp in stamps for column in stamp.columns)
+    computed = plan_computed(tree.columns, {each.name: each.type for each in (*columns, *stamped)}, report)
     masked = header.read("mask", _mask, ()) if header.has("mask") else ()
+    bot = header.read("bot", _bot, None) if header.has("bot") else None
+    topic, retain_ms = header.string("topic"), _retain_ms(header, tree, report)
+    legible = len(report.problems) == before
+    planner = StampPlanner({each.name: each.type for each in columns}, computed, report)
     source = Source(
         name=tree.name.text,
-        topic=header.string("topic"),
+        topic=topic,
         event_time=event_time.text,
         lateness_ms=lateness_ms,
         future_ms=future_ms,
         dedupe=dedupe.text,
         dedupe_within_ms=within_ms,
         columns=columns,
-        stamp=stamp,
+        stamps=planner.plan(stamps, find),
         masked=tuple(name.text for name in masked),
-        bot=header.read("bot", _bot, None) if header.has("bot") else None,
-        computed=_computed(tree, (*columns, *(stamp.columns if stamp else ())), report),
+        bot=bot,
+        computed=computed,
+        retain_ms=retain_ms,
     )
-    if len(report.problems) == before:
+    if legible:
         _check(source, event_time, dedupe, tree, report)
         _check_masked(source, masked, report)
-    return source if len(report.problems) == before else None
-
-
-def _computed(tree: SourceTree, columns: tuple[SourceColumn, ...], report: Report) -> tuple[ComputedColumn, ...]:
-    resolver = Resolver(report, {column.name: column.type for column in columns})
-    found: list[ComputedColumn] = []
-    for column in tree.columns:
-        if column.expression is None:
-            continue
-        kind = _type(column.type.text, column.type.span, report)
-        try:
-            expression = resolver.resolve(column.expression)
-        except Halt:
-            continue
-        if expression.type != kind:
-            cause = f"{column.name.text} is declared {kind} and computed as {expression.type}"
-            report.add("F140", column.type.span, cause=cause, fix=f"declare it {expression.type}")
-        found.append(ComputedColumn(column.name.text, kind, expression))
-    return tuple(found)
-
-
-def _type(text: str, span: Span, report: Report) -> ColumnType:
-    if text not in _TYPES:
-        report.add("F140", span, cause=f"{text} is not a column type", fix=f"use {', '.join(_TYPES)}")
-        return "STRING"
-    return text
+    return source if len(report.problems) == before and len(source.stamps) == len(stamps) else None
 
 
 def _dedupe(cursor: Cursor) -> tuple[Name, int]:
@@ -108,28 +83,20 @@ def _bot(cursor: Cursor) -> Bot | None:
     return Bot(key.text, each.length_ms, cursor.integer("how many events stand"))
 
 
-def _stamp(cursor: Cursor) -> Stamp | None:
-    table = cursor.name("the table to stamp from")
-    cursor.expect_symbol("(")
-    columns: list[SourceColumn] = []
-    while True:
-        name = cursor.name("a column")
-        kind = cursor.name("the column's type")
-        columns.append(SourceColumn(name.text, _type(kind.text.upper(), kind.span, cursor.report)))
-        if not cursor.take_symbol(","):
-            break
-    cursor.expect_symbol(")")
-    cursor.expect("ON")
-    return Stamp(table.text, cursor.name("a column").text, tuple(columns))
+def _retain_ms(header: Header, tree: SourceTree, report: Report) -> int:
+    if not header.has("retain"):
+        return EVENTS_CLEAN.retention_ms
+    if header.string("topic") == EVENTS.name:
+        cause = f"{tree.name.text} says retain: schemas/topics.py says how long topic {EVENTS_CLEAN.name} is kept"
+        report.add("F100", tree.name.span, cause=cause, fix="take retain out")
+    return header.read("retain", lambda cursor: cursor.window().length_ms, EVENTS_CLEAN.retention_ms)
 
 
 def _check(source: Source, event_time: Name, dedupe: Name, tree: SourceTree, report: Report) -> None:
     known = [column.name for column in source.event_columns]
-    for name in {name for name in known if known.count(name) > 1}:
+    for name in sorted({name for name in known if known.count(name) > 1}):
         report.add("F116", tree.name.span, cause=f"column {name} stands twice", fix="keep one of them")
     wanted = [event_time, dedupe, Name(RECEIVED_AT, tree.name.span)]
-    if source.stamp is not None:
-        wanted.append(Name(source.stamp.key, tree.name.span))
     if source.bot is not None:
         wanted.append(Name(source.bot.key, tree.name.span))
     for name in wanted:
@@ -146,8 +113,7 @@ def _check(source: Source, event_time: Name, dedupe: Name, tree: SourceTree, rep
 def _check_masked(source: Source, masked: tuple[Name, ...], report: Report) -> None:
     declared = [column.name for column in source.columns]
     needed = {source.key: "keys the topic", source.dedupe: "tells duplicates apart"}
-    if source.stamp is not None:
-        needed[source.stamp.key] = "is looked up"
+    needed |= dict.fromkeys((stamp.key for stamp in source.stamps), "is looked up")
     for name in masked:
         _known_column(name, declared, report)
         if name.text in needed:

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from lang.expr import ColumnType, Expr
+from schemas.topics import EVENTS_CLEAN, ITEMS
 
 
 class SourceColumn(Struct, frozen=True):
@@ -22,11 +23,21 @@ class ComputedColumn(Struct, frozen=True):
 
 
 class Stamp(Struct, frozen=True):
-    """Columns that ingest copies onto the event from the latest record of `table` at its `received_at`."""
+    """Columns that ingest copies onto the event from the latest record of a table at the event's `received_at`.
 
-    table: str
+    The table is what is accepted of `stream`, or, where that is None, the catalogue of items. Its record is found by
+    the column `lookup`, which holds what the event has in `key`.
+    """
+
     key: str
+    lookup: str
     columns: tuple[SourceColumn, ...]
+    stream: "Source | None" = None
+
+    @property
+    def table(self) -> str:
+        """Its name in feature files."""
+        return self.stream.name if self.stream else ITEMS.name
 
 
 class Bot(Struct, frozen=True):
@@ -40,7 +51,7 @@ class Bot(Struct, frozen=True):
 class Source(Struct, frozen=True):
     """One stream, declared once; drives the ingest job and every group that reads it.
 
-    `masked`: columns whose values ingest replaces by a keyed hash.
+    `masked`: columns whose values ingest replaces by a keyed hash. `retain_ms`: how long its clean topic keeps one.
     """
 
     name: str
@@ -51,16 +62,23 @@ class Source(Struct, frozen=True):
     dedupe: str
     dedupe_within_ms: int
     columns: tuple[SourceColumn, ...]
-    stamp: Stamp | None = None
+    stamps: tuple[Stamp, ...] = ()
     masked: tuple[str, ...] = ()
     computed: tuple[ComputedColumn, ...] = ()
     bot: Bot | None = None
+    retain_ms: int = EVENTS_CLEAN.retention_ms
+
+    @property
+    def streams(self) -> tuple["Source", ...]:
+        """Every stream it needs, each after those that it takes columns from; itself last."""
+        needed = (each for stamp in self.stamps if stamp.stream for each in stamp.stream.streams)
+        return tuple({each.name: each for each in (*needed, self)}.values())
 
     @property
     def event_columns(self) -> tuple[SourceColumn, ...]:
         """The columns of an accepted event: declared ones, then stamped ones, then computed ones."""
         computed = tuple(SourceColumn(column.name, column.type) for column in self.computed)
-        return self.columns + (self.stamp.columns if self.stamp else ()) + computed
+        return self.columns + tuple(column for stamp in self.stamps for column in stamp.columns) + computed
 
     @property
     def key(self) -> str:

@@ -105,6 +105,15 @@ class ColumnTree(Struct, frozen=True):
     expression: Sql | None = None
 
 
+class StampTree(Struct, frozen=True):
+    """stamp table (columns) ON key = lookup; `lookup` only where written."""
+
+    table: Name
+    columns: tuple[ColumnTree, ...]
+    key: Name
+    lookup: Name | None
+
+
 class SourceTree(Struct, frozen=True):
     """A SOURCE file."""
 

@@ -115,10 +115,11 @@ TOPICS: tuple[Topic, ...] = (
 )
 
 
-def stream_topics(topic: str) -> tuple[Topic, Topic]:
-    """(raw, clean) topics of a declared stream that is not the clickstream."""
+def stream_topics(topic: str, *, retain_ms: int) -> tuple[Topic, Topic]:
+    """(raw, clean) topics of a declared stream that is not the clickstream; `retain_ms` is the clean one's."""
     raw = structs.replace(EVENTS, name=topic, key="any", value="JSON, features/sources", written_by="its producers")
-    return raw, structs.replace(EVENTS_CLEAN, name=f"{topic}.clean", value="Avro, lang/clean.py")
+    clean = structs.replace(EVENTS_CLEAN, name=f"{topic}.clean", value="Avro, lang/clean.py", retention_ms=retain_ms)
+    return raw, clean
 
 
 def tile_topic(group: str, version: int, *, retain_ms: int) -> Topic:

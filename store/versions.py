@@ -119,8 +119,8 @@ class Versions(Struct, frozen=True):
         return choice is not None and choice.version == group.version
 
     def sources(self) -> dict[str, Source]:
-        """The streams that any version reads, by name; all versions declare a stream alike."""
-        return {group.source.name: group.source for group in self.groups()}
+        """The streams that any version needs, by name, tables first; all versions declare a stream alike."""
+        return {stream.name: stream for group in self.groups() for stream in group.source.streams}
 
     def computed_by(self, job: str) -> tuple[Group, ...]:
         """The versions that a job computes."""

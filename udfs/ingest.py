@@ -9,12 +9,12 @@ from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, ScalarFunction
 
 from lang.clean import RECEIVED_AT
-from lang.computed import Computation
 from lang.gate import is_tick
 from lang.source import Source
 from udfs.decode import EventDecoder, Refused
-from udfs.item_history import ItemHistory, ItemTail
+from udfs.history import TableTail
 from udfs.mask import Mask
+from udfs.stamp import Stamper
 
 VERDICT = DataTypes.ROW(
     [
@@ -42,24 +42,22 @@ class JudgeEvents(ScalarFunction):
         self._bootstrap = bootstrap
 
     def open(self, function_context: FunctionContext) -> None:
-        """Read the catalogue's history before the first event."""
+        """Begin to follow the tables that the source is stamped from."""
         self._decoder = EventDecoder(self._source)
-        self._computation = Computation(self._source)
+        self._stamper = Stamper(self._source)
         self._mask = Mask.from_environment(self._source)
-        stamp = self._source.stamp
-        columns = tuple(column.name for column in stamp.columns) if stamp else ()
-        self._tail = ItemTail(self._bootstrap, ItemHistory(columns)) if stamp else None
+        self._tables = [TableTail(self._bootstrap, history) for history in self._stamper.histories]
 
     def close(self) -> None:
-        """Leave the catalogue's topic."""
-        if self._tail:
-            self._tail.close()
+        """Leave the tables' topics."""
+        for table in self._tables:
+            table.close()
 
     def eval(self, *columns: pd.Series) -> pd.DataFrame:
         """Judge one batch; the columns are payload, partition, offset and append time, each of length B."""
         payload, partition, offset, appended = columns
-        if self._tail:
-            self._tail.catch_up()
+        for table in self._tables:
+            table.catch_up()
         appended_ms = appended.to_numpy(dtype="datetime64[ms]").astype("int64").tolist()
         rows = [self._judge(*row) for row in zip(payload, partition, offset, appended_ms, strict=True)]
         return pd.DataFrame(rows, columns=_COLUMNS, dtype=object)
@@ -69,11 +67,7 @@ class JudgeEvents(ScalarFunction):
             event = self._decoder.decode(payload, appended_ms)
         except Refused as refused:
             return None, None, None, None, str(refused), appended_ms, None
-        stamp = self._source.stamp
-        if stamp and self._tail:
-            stamped = self._tail.history.at(event[stamp.key], event[RECEIVED_AT])
-            event.update(zip(self._tail.history.columns, stamped, strict=True))
-        event.update(self._computation.values(event))
+        self._stamper.complete(event)
         self._mask.apply(event)
         event["source_partition"] = int(partition)
         event["source_offset"] = int(offset)

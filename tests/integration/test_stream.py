@@ -1,4 +1,4 @@
-"""A second stream is one new file: taken in, its bots and bad records refused, its group served."""
+"""A second stream is one new file: taken in, stamped, its bots and bad records refused, its group served."""
 
 import shutil
 from pathlib import Path
@@ -7,11 +7,13 @@ import msgspec
 import pytest
 
 from headrace import release
+from headrace.clean_log import CleanLog
 from headrace.flink import FlinkRest
 from headrace.jobs import FEATURES, ingest_job
 from headrace.lifecycle import Registry
 from lang.gate import Gate
 from lang.load import load_plan
+from lang.source import Source
 from schemas.dead import DEAD
 from schemas.topics import EVENTS_DEAD
 from tests.comparison import by_the_oracle, mismatches
@@ -20,10 +22,11 @@ from tests.line import Line
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 STREAM = """SOURCE orders (
   topic 'orders', event_time ordered_at, lateness '1 hour', future '1 minute', dedupe order_id WITHIN '1 day',
-  bot WHEN count(*) PER (user_id) EACH '1 minute' > 5
+  bot WHEN count(*) PER (user_id) EACH '1 minute' > 5,
+  stamp clickstream (country STRING) ON user_id
 ) COLUMNS (
   order_id STRING REQUIRED, user_id STRING REQUIRED, ordered_at BIGINT REQUIRED, received_at BIGINT,
-  amount DOUBLE REQUIRED, shop STRING, country STRING,
+  amount DOUBLE REQUIRED, shop STRING,
   abroad BOOLEAN AS country <> 'fi'
 );"""
 GROUP = """FEATURE GROUP user_orders (
@@ -37,7 +40,7 @@ FROM orders GROUP BY user_id;"""
 
 
 def orders(now: int, tag: str) -> list[dict[str, object]]:
-    """Forty orders of eight users, one of them eight in a minute; two stand twice."""
+    """Forty orders of eight users, received one a second, then eight of one user in a minute; two stand twice."""
     found = [
         {
             "order_id": f"{tag}-{number}",
@@ -46,11 +49,41 @@ def orders(now: int, tag: str) -> list[dict[str, object]]:
             "received_at": now - 500_000 + number * 1_000 if number < 32 else now // 60_000 * 60_000,
             "amount": 10.0 + number,
             "shop": "s",
-            "country": ("fi", "se")[number % 2],
         }
         for number in range(40)
     ]
     return [*found, found[0], found[9]]
+
+
+def views(at_ms: int, tag: str, countries: tuple[str, str]) -> list[dict[str, object]]:
+    """A view of each of the eight users, the even ones from the first country."""
+    return [
+        {
+            "event_id": f"{tag}-{at_ms}-{number}",
+            "user_id": f"{tag}-u{number}",
+            "event_type": "view",
+            "occurred_at": at_ms,
+            "received_at": at_ms,
+            "context": {"country": countries[number % 2]},
+        }
+        for number in range(8)
+    ]
+
+
+def is_abroad(order: dict[str, object], moved: int) -> bool:
+    """Whether the user was abroad when the order was received: the odd ones, from `moved` on."""
+    return order["received_at"] >= moved and str(order["user_id"])[-1] in "1357"
+
+
+def taken_in(line: Line, source: Source, tag: str, count: int) -> None:
+    """Wait until ingest has committed so many events of the test's users."""
+    log = CleanLog(line.endpoints, source)
+
+    def seen() -> int:
+        return sum(str(event["user_id"]).startswith(tag) for event in log.events(int(tag.removeprefix("orders"))))
+
+    line.wait(lambda: seen() >= count, f"{count} events of {source.name}")
+    log.close()
 
 
 def test_a_second_stream_is_one_new_file(line: Line, tmp_path: Path) -> None:
@@ -63,13 +96,24 @@ def test_a_second_stream_is_one_new_file(line: Line, tmp_path: Path) -> None:
 
     (version,) = release.applied(registry, rest, release.planned(plan, registry.versions()), why="test")
     line.wait(lambda: rest.is_running(ingest_job(source)), "the ingest of orders")
-    written, gate = orders(now, f"orders{now}"), Gate(source)
-    line.write("orders", [(str(each["user_id"]), msgspec.json.encode(each)) for each in written])
+    tag, moved = f"orders{now}", now - 484_000
+    written, gate = orders(now, tag), Gate(source)
+
+    def order(some: list[dict[str, object]]) -> None:
+        line.write("orders", [(str(each["user_id"]), msgspec.json.encode(each)) for each in some])
+
+    line.write_events(views(now - 550_000, tag, ("fi", "fi")))
+    taken_in(line, plan.source("clickstream"), tag, 8)
+    order(written[:8])
+    taken_in(line, source, tag, 8)
+    line.write_events(views(moved, tag, ("fi", "se")))
+    taken_in(line, plan.source("clickstream"), tag, 16)
+    order(written[8:])  # half of these were received before the users moved
     line.write("orders", [("x", b'{"order_id": "no amount"}')])
 
     verdicts = [(gate.judge(each), each) for each in written]
     assert sorted({verdict for verdict, _ in verdicts}) == ["accepted", "bot", "duplicate"]
-    accepted = [{**each, "abroad": each["country"] != "fi"} for verdict, each in verdicts if verdict == "accepted"]
+    accepted = [{**each, "abroad": is_abroad(each, moved)} for verdict, each in verdicts if verdict == "accepted"]
     keys = [(str(each["user_id"]),) for each in written[:8]]
     expected = by_the_oracle(group, accepted, keys, at_ms=now)
     line.wait(lambda: not mismatches(expected, line.reader), "the features of orders")

@@ -1,0 +1,115 @@
+"""A table as of any time: every record of its topic, looked up by key and time.
+
+A regular join would retract, a temporal join would wait for watermarks; a Python worker that tails the
+topic stamps each event once, with what was known when it was received.
+
+Each worker holds in memory the stamped columns of every record that the topic keeps: a table is what
+changes slowly, and `retain` of its stream says how far back it is known.
+"""
+
+from bisect import bisect_left
+from typing import cast
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
+
+from lang.clean import RECEIVED_AT
+from lang.gate import is_tick
+from lang.source import Stamp
+from lang.table import table_of
+
+_TIMEOUT_S = 10
+Columns = tuple[object, ...]
+Moment = tuple[int, int, int]
+"""When a record was received, then its place in the log that it was written to: partition, offset."""
+
+
+class History:
+    """What a stamp looks up: the columns of each key's records, in the order of their moments."""
+
+    def __init__(self, stamp: Stamp) -> None:
+        self.table = table_of(stamp.stream)
+        self.columns = tuple(column.name for column in stamp.columns)
+        self._lookup = stamp.lookup
+        self._moments: dict[object, list[Moment]] = {}
+        self._values: dict[object, list[Columns]] = {}
+        self._nothing: Columns = (None,) * len(self.columns)
+
+    def take(self, payload: bytes, partition: int, offset: int) -> None:
+        """Take in a record of the table's topic; a tick says nothing, and without a key nobody asks for it."""
+        record = self.table.contract.decode(payload)
+        key = record[self._lookup]
+        if key is None or is_tick(record):
+            return
+        # By its source's log: a clean topic may order the records of one key otherwise.
+        place = (record.get("source_partition", partition), record.get("source_offset", offset))
+        self.add(key, (record[RECEIVED_AT], *place), tuple(record[column] for column in self.columns))
+
+    def add(self, key: object, moment: Moment, values: Columns) -> None:
+        """Take in one record, in whatever order they come."""
+        moments = self._moments.setdefault(key, [])
+        place = bisect_left(moments, moment)
+        moments.insert(place, moment)
+        self._values.setdefault(key, []).insert(place, values)
+
+    def at(self, key: object, received_at: int) -> Columns:
+        """The columns of the latest record received no later than `received_at`; all None where there is none."""
+        moments = self._moments.get(key)
+        place = bisect_left(moments, (received_at + 1, -1, -1)) if moments else 0
+        return self._values[key][place - 1] if place else self._nothing
+
+
+class TableTail:
+    """Keeps a history level with the end of its table's topic."""
+
+    def __init__(self, bootstrap: str, history: History) -> None:
+        self._history, table = history, history.table
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": f"stamp-{table.topic}",  # offsets are never committed: each worker reads the whole topic
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 20,
+            }
+        )
+        self._consumer.assign([TopicPartition(table.topic, p, OFFSET_BEGINNING) for p in range(table.partitions)])
+        # A connection of its own: on the consumer's, the answer would stand behind a fetch that waits for records.
+        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        latest = cast(OffsetSpec, OffsetSpec.latest())  # the package types it as if it might be None
+        self._ends = {TopicPartition(table.topic, p): latest for p in range(table.partitions)}
+        self._next = dict.fromkeys(range(table.partitions), 0)
+
+    def catch_up(self) -> None:
+        """Read up to what is the end of the topic now, so that an event finds every record committed before it."""
+        committed = IsolationLevel.READ_COMMITTED
+        ends = self._admin.list_offsets(self._ends, isolation_level=committed, request_timeout=_TIMEOUT_S)
+        for partition, end in ends.items():
+            while self._next[partition.partition] < end.result().offset:
+                self._take(self._consumer.poll(1.0))  # not consume(): it waits until it has all it was asked for
+
+    def close(self) -> None:
+        """Leave the topic."""
+        self._consumer.close()
+
+    def _take(self, message: Message | None) -> None:
+        if message is None:
+            return
+        error = message.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            raise KafkaException(error)
+        partition, offset, payload = message.partition(), message.offset(), message.value()
+        if partition is not None and offset is not None:
+            self._next[partition] = offset + (error is None)
+            if error is None and payload is not None:
+                self._history.take(payload, partition, offset)
