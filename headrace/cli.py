@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import cyclopts
 
@@ -137,6 +137,38 @@ def replay(file: Path, *, format: str, speed: str = "max") -> None:
 
     with _logged():
         replays.run(Layout.here(), file, recording_format=format, speed=speed, say=say)
+
+
+@app.command
+def evaluate(
+    file: Path,
+    *,
+    columns: Annotated[str, cyclopts.Parameter(name="--map")],
+    task: Literal["ctr"] = "ctr",
+    row_features: str = "",
+    from_fraction: float = 0.3,
+    freeze_after: float = 0.3,
+    seed: int = 0,
+    json: Path | None = None,
+) -> None:
+    """Run a log of yours through the features, the ranker and the learner, each row predicted before it is learnt.
+
+    Args:
+        file: CSV or TSV, gzipped if it ends in .gz.
+        columns: user=…,item=…,time=…,label=… and, if there are, session=…, slate=…: names in the header, or numbers
+            from 1 where there is none.
+        task: ctr predicts a label of 0 or 1.
+        row_features: columns known before the event, separated by commas.
+        from_fraction: share of the rows after which they are scored.
+        freeze_after: share of the rows after which a copy of the model stands still.
+        seed: of the first weights.
+        json: a file for the report.
+    """
+    from headrace.evaluation import run
+
+    known = [name.strip() for name in row_features.split(",") if name.strip()]
+    shares = {"from_share": from_fraction, "freeze_share": freeze_after}
+    run.command(file, mapping=columns, known=known, **shares, seed=seed, json=json)
 
 
 @app.command(name="bench")

@@ -49,7 +49,7 @@ def kuairand(path: Path) -> Recording:
         video = row["video_id"]
         items.setdefault(video, Item(item_id=video, category=_length(int(row["duration_ms"]))))
     visits = [(row["user_id"], row["video_id"], int(row["time_ms"]), tuple(_kuairand_feedback(row))) for row in rows]
-    return Recording(list(items.values()), list(_in_sessions(visits)))
+    return Recording(list(items.values()), list(in_sessions(visits)))
 
 
 def _kuairand_feedback(row: dict[str, str]) -> Iterator[tuple[str, float | None]]:
@@ -84,7 +84,7 @@ def movietweetings(path: Path) -> Recording:
         (user, film, int(at_s) * 1000, (("click", None), ("rating", float(value))))
         for user, film, value, at_s in ratings
     ]
-    return Recording(items, list(_in_sessions(visits)))
+    return Recording(items, list(in_sessions(visits)))
 
 
 def _film(fields: list[str]) -> Item:
@@ -93,7 +93,7 @@ def _film(fields: list[str]) -> Item:
     return Item(item_id=film, category=tags[0] if tags else "unknown genre", title=title, tags=tags)
 
 
-def _in_sessions(rows: Iterable[tuple[str, str, int, Feedback]]) -> Iterator[Visit]:
+def in_sessions(rows: Iterable[tuple[str, str, int, Feedback]]) -> Iterator[Visit]:
     """A user's session ends with a pause of half an hour."""
     last: dict[str, tuple[int, int]] = {}
     for user, item, at_ms, feedback in rows:

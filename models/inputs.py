@@ -15,14 +15,15 @@ from msgspec import Struct
 from models.axes import Doubles, Floats
 
 Side: TypeAlias = Literal["user", "item", "cross"]
-Shape: TypeAlias = Literal["log", "rate", "plain"]
+Shape: TypeAlias = Literal["log", "rate", "odds", "plain"]
 
 
 class Column(Struct, frozen=True):
     """One value read: where it comes from and how it is bent and scaled.
 
     Shapes: `log` is log1p(x) * scale, `rate` is log((x + 0.001) / 0.05) * scale, so that a click rate of 5 %
-    is 0, `plain` is x * scale. All are clipped to [-3, 3]; a missing value (absent or NaN) becomes 0.
+    is 0, `odds` is log((x + 0.001) / (1.001 - x)) * scale for shares that may come near 1, `plain` is x * scale.
+    All are clipped to [-3, 3]; a missing value (absent or NaN) becomes 0.
     """
 
     name: str
@@ -36,6 +37,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("user_recent.idle_s", "user", "log", 0.15),
     Column("user_recent.dwell_ewma", "user", "log", 0.3),
     Column("user_category.affinity_total", "user", "log", 0.5),
+    Column("user_engagement.imps_ever", "user", "log", 0.2),
+    Column("user_engagement.ctr_ever", "user", "odds", 0.4),
+    Column("user_engagement.imps_now", "user", "log", 0.4),
+    Column("user_engagement.ctr_now", "user", "odds", 0.4),
     Column("user_sessions.visits_7d", "user", "log", 0.4),
     Column("user_sessions.visit_s", "user", "log", 0.15),
     Column("user_sessions.depth", "user", "log", 0.4),
@@ -49,6 +54,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("item_engagement.ctr_7d", "item", "rate", 0.5),
     Column("item_engagement.heat_6h", "item", "log", 0.3),
     Column("item_engagement.log_imps_24h", "item", "plain", 0.15),
+    Column("item_quality.imps_ever", "item", "log", 0.15),
+    Column("item_quality.ctr_ever", "item", "odds", 0.4),
     Column("item_heat.heat_10m", "item", "log", 0.4),
     Column("item_heat.warming", "item", "plain", 0.7),
     Column("item_growth.velocity_30m", "item", "plain", 0.3),
@@ -60,6 +67,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("user_category.affinity_share", "cross", "plain", 2.0),
     Column("user_category.skips_1h", "cross", "log", 0.5),
     Column("user_category.skips_24h", "cross", "log", 0.4),
+    Column("user_category_engagement.imps_ever", "cross", "log", 0.3),
+    Column("user_category_engagement.ctr_ever", "cross", "odds", 0.4),
     Column("item_next.strength", "cross", "log", 0.5),
     Column("user_price.dearness", "cross", "plain", 0.7),
     Column("history.contains", "cross", "plain", 1.0),
@@ -86,6 +95,7 @@ _LARGEST = 1e15
 _PLACE = {column.name: place for place, column in enumerate(COLUMNS)}
 _SCALE = np.array([column.scale for column in COLUMNS])[:, None]
 _LOG = np.array([place for place, column in enumerate(COLUMNS) if column.shape == "log"])
+_ODDS = np.array([place for place, column in enumerate(COLUMNS) if column.shape == "odds"])
 _RATE = np.array([place for place, column in enumerate(COLUMNS) if column.shape == "rate"])
 _MISSING = np.array([_PLACE[name] for name in MISSING])
 _RANKED = np.array([_PLACE[name] for name in RANKED])
@@ -127,6 +137,8 @@ def assemble(
     ranks = _ranks(raw[_RANKED])
     raw[_LOG] = np.log1p(np.maximum(raw[_LOG], 0.0))
     raw[_RATE] = np.log((np.maximum(raw[_RATE], 0.0) + 0.001) / 0.05)
+    share = np.clip(raw[_ODDS], 0.0, 1.0)
+    raw[_ODDS] = np.log((share + 0.001) / (1.001 - share))
     raw[missing] = 0.0  # a missing rate is the 5 % prior, not a rate of 0
     bent = np.clip(raw * _SCALE, -_LIMIT, _LIMIT)
     # [columns, C] + [missing, C] + [ranked, C] -> [C, F]

@@ -21,14 +21,21 @@ from store.connect import StoreError
 from store.reader import Reads, Status, Values, Wanted
 
 AFTER = 5  # newest different items of the history whose followers are asked for
-RECENT, TASTE, NEXT = "user_recent", "user_category", "item_next"
+RECENT, TASTE, SHOWN, NEXT = "user_recent", "user_category", "user_category_engagement", "item_next"
 _TOTAL = f"{TASTE}.affinity_total"  # made here
 _NUMBERS = tuple(name.split(".") for name in USER_INPUTS if name != _TOTAL)
-_TASTES = ("affinity", "skips_1h", "skips_24h")
+_TASTES = ((TASTE, ("affinity", "skips_1h", "skips_24h")), (SHOWN, ("imps_ever", "clicks_ever")))
+_BY_CATEGORY = tuple((group, name) for group, names in _TASTES for name in names)
 _TOP, _HISTORY, _FOLLOWERS = f"{TASTE}.user_top_categories", f"{RECENT}.recent_items", f"{NEXT}.next_items"
-READ = (*(".".join(name) for name in _NUMBERS), *(f"{TASTE}.{name}" for name in _TASTES), _TOP, _HISTORY, _FOLLOWERS)
+READ = (
+    *(".".join(name) for name in _NUMBERS),
+    *(f"{group}.{name}" for group, name in _BY_CATEGORY),
+    _TOP,
+    _HISTORY,
+    _FOLLOWERS,
+)
 _THERE: tuple[Status, ...] = ("ok", "stale")
-_GROUPS = tuple(dict.fromkeys((RECENT, TASTE, *(group for group, _ in _NUMBERS))))
+_GROUPS = tuple(dict.fromkeys((RECENT, TASTE, SHOWN, *(group for group, _ in _NUMBERS))))
 
 
 class Hydrator:
@@ -55,7 +62,7 @@ class Hydrator:
             faults.note(3, f"the feature store does not answer ({type(error).__name__}): no user state")
             return User.unknown()
         places = np.array([history.index(item) for item in newest], np.int64)
-        tastes = _tastes(found[TASTE])
+        tastes = _tastes(found)
         return User(
             history=history,
             history_ids=ids_of(history),
@@ -78,19 +85,20 @@ def _numbers(found: Mapping[str, Values]) -> dict[str, float]:
 def _nulls(found: Mapping[str, Values]) -> dict[str, bool]:
     """Whether each number is NULL for all keys of the user; a count's 0 where the store has nothing is NULL here."""
     nulls: dict[str, bool] = {}
-    for group, name in (*_NUMBERS, *((TASTE, name) for name in _TASTES)):
+    for group, name in (*_NUMBERS, *_BY_CATEGORY):
         values = found[group]
         pairs = zip(values.status, values.merged.numbers[name].tolist(), strict=True)
         nulls[f"{group}.{name}"] = not any(status in _THERE and not math.isnan(number) for status, number in pairs)
     return nulls
 
 
-def _tastes(taste: Values) -> dict[str, Taste]:
-    numbers = (taste.merged.numbers[name] for name in _TASTES)
-    return {
-        category: Taste(affinity=float(affinity), skips_1h=float(skips_1h), skips_24h=float(skips_24h))
-        for (_, category), affinity, skips_1h, skips_24h in zip(taste.keys, *numbers, strict=True)
-    }
+def _tastes(found: Mapping[str, Values]) -> dict[str, Taste]:
+    numbers: dict[str, dict[str, float]] = {}
+    for group, names in _TASTES:
+        values = [found[group].merged.numbers[name].tolist() for name in names]
+        for (_, category), *row in zip(found[group].keys, *values, strict=True):
+            numbers.setdefault(category, {}).update(zip(names, row, strict=True))
+    return {category: Taste(**row) for category, row in numbers.items()}
 
 
 def _boosts(found: Mapping[str, Values]) -> dict[str, dict[str, float]]:

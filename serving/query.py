@@ -19,11 +19,13 @@ def ids_of(texts: Sequence[str]) -> Ids:
 
 
 class Taste(Struct, frozen=True, kw_only=True):
-    """What a user feels about a category: decayed affinity, and skips."""
+    """What a user feels about a category: decayed affinity, skips, and what was shown and clicked of it ever."""
 
-    affinity: float
-    skips_1h: float
-    skips_24h: float
+    affinity: float = 0.0
+    skips_1h: float = 0.0
+    skips_24h: float = 0.0
+    imps_ever: float = 0.0
+    clicks_ever: float = 0.0
 
 
 class User(Struct, frozen=True, kw_only=True):

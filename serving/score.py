@@ -1,6 +1,7 @@
 """Stage 5: dense inputs from arrays in memory, then the arm's ranker."""
 
 import numpy as np
+from msgspec import structs
 
 from models.axes import Doubles, Floats, Indexes
 from models.inputs import assemble
@@ -9,12 +10,13 @@ from serving import columns
 from serving.columns import COLUMNS
 from serving.explore import Draws
 from serving.heat import heat_of
-from serving.query import Candidates, Faults, Query, Scored, User
+from serving.query import Candidates, Faults, Query, Scored, Taste, User
 from serving.state import ServedModel, ServingState
 
 CLICK, CONVERTED, ENGAGEMENT = 0.7, 0.2, 0.1
 ENGAGEMENT_SECONDS = 100.0  # seconds that weigh as much as a certain click of the same coefficient
 _RATE = "item_engagement.ctr_7d"
+_WEIGHT = 5.0  # impressions that what a user clicks of everything weighs against what they click of a category
 _PRIOR = 0.05  # click rate of an item that the store has nothing of
 
 
@@ -87,17 +89,21 @@ def _crosses(user: User, candidates: Candidates, state: ServingState) -> dict[st
     catalogue = state.catalogue
     codes = catalogue.codes[candidates.places]
     count = len(catalogue.category_names)
-    affinity, skips_1h, skips_24h = np.zeros(count), np.zeros(count), np.zeros(count)
+    tastes = np.zeros((count, len(Taste.__struct_fields__)))
     for name, taste in user.tastes.items():
         code = catalogue.category_code.get(name)
         if code is not None:
-            affinity[code], skips_1h[code], skips_24h[code] = taste.affinity, taste.skips_1h, taste.skips_24h
+            tastes[code] = structs.astuple(taste)
+    affinity, skips_1h, skips_24h, imps, clicks = tastes.T
+    usual = user.numbers.get("user_engagement.ctr_ever", np.nan)
     total = user.numbers.get("user_category.affinity_total", 0.0)
     return {
         "user_category.affinity": affinity[codes],
         "user_category.affinity_share": affinity[codes] / total if total > 0 else np.zeros(len(codes)),
         "user_category.skips_1h": skips_1h[codes],
         "user_category.skips_24h": skips_24h[codes],
+        "user_category_engagement.imps_ever": imps[codes],
+        "user_category_engagement.ctr_ever": ((clicks + _WEIGHT * usual) / (imps + _WEIGHT))[codes],
         "item_next.strength": _strength(user, candidates),
         "user_price.dearness": _dearness(user, catalogue.price[candidates.places]),
         "history.contains": np.isin(candidates.ids, user.history_ids).astype(np.float64),

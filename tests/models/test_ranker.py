@@ -166,14 +166,14 @@ def test_learning_beats_a_constant_on_a_logistic_world():
     generator = np.random.default_rng(5)
     appeal = generator.normal(0, 1.5, len(ITEMS))
     losses, truths = [], []
-    for seed in range(150):
+    for seed in range(200):
         sample = batch(seed, size=128)
         places = np.searchsorted(ITEMS, sample.items)
         chance = 1 / (1 + np.exp(1 - appeal[places] - sample.dense[:, 2] - 1.5 * (sample.users % 4 == places % 4)))
         click = generator.random(128) < chance
         labels = np.stack([click, click * 0, click * 0], axis=1).astype(np.float32)
         predicted = trainer.learn(structs.replace(sample, labels=labels))[:, 0]
-        if seed >= 75:
+        if seed >= 100:
             losses.extend(-np.log(np.where(click, predicted, 1 - predicted)))
             truths.extend(click)
     rate = np.mean(truths)

@@ -1,0 +1,218 @@
+"""Anybody's log as a recording, by its columns' names; a row that cannot be read is counted and told of."""
+
+import csv
+import gzip
+import math
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from msgspec import Struct
+
+from headrace.errors import UsageProblem
+from headrace.recordings import Feedback, Recording, Visit, in_sessions
+from schemas.catalogue import Item
+
+_SEPARATORS = ("\t", "::", ";", ",", "|")
+_ONE = "\x1f"  # what stands for a separator: csv takes one character
+_SECONDS_BELOW = 1e11  # a time below is in seconds: in ms it would be before 1973
+_TOLD = 3  # faulty rows quoted
+_SHARES = 10  # a numeric column is cut where so many equal shares of the first rows end
+NONE = "none"
+Record: TypeAlias = dict[str, str]
+
+
+class Columns(Struct, frozen=True, kw_only=True):
+    """The log's columns, by their names in its header, or by their numbers from 1 where it has none.
+
+    `label` holds 0 or 1; without one each row is a positive. `known` are columns that were known before the event.
+    """
+
+    user: str
+    item: str
+    time: str
+    label: str | None = None
+    session: str | None = None
+    slate: str | None = None
+    known: tuple[str, ...] = ()
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the log has no header."""
+        return all(name.isdigit() for name in (self.user, self.item, self.time))
+
+
+class Log(Struct, frozen=True):
+    """A log by time, ties in file order, with the slate of each visit.
+
+    Attributes:
+        rows: how many lines of data there were.
+        faults: those that could not be read, the first of them quoted.
+        slates: one a visit, "" where the log has none.
+    """
+
+    recording: Recording
+    slates: list[str]
+    rows: int
+    faults: list[str]
+
+
+class _Row(Struct, frozen=True, kw_only=True):
+    user: str
+    item: str
+    at_ms: int
+    positive: bool
+    session: str
+    slate: str
+    known: tuple[str, ...]
+
+
+def columns_of(mapping: str, known: Sequence[str]) -> Columns:
+    """`user=…,item=…,time=…[,label=…][,session=…][,slate=…]` as columns.
+
+    Raises:
+        UsageProblem: a part is not `word=column`, a word is not known, or user, item or time is missing.
+    """
+    pairs = [part.partition("=") for part in mapping.split(",")]
+    given = {word.strip(): name.strip() for word, _, name in pairs}
+    words = ("user", "item", "time", "label", "session", "slate")
+    if not all(given.values()) or not set(given) <= set(words) or not {"user", "item", "time"} <= set(given):
+        message = f"--map is {mapping!r}; write user=…,item=…,time=… and, if there are, label=…, session=…, slate=…"
+        raise UsageProblem(message)
+    return Columns(**given, known=tuple(known))
+
+
+def read(path: Path, columns: Columns, *, warm_share: float) -> Log:
+    """Read a whole log.
+
+    Args:
+        path: CSV or TSV, `::` too, gzipped if its name ends in `.gz`.
+        columns: where what stands.
+        warm_share: the first rows, by time, that say where numeric columns are cut into categories.
+
+    Raises:
+        UsageProblem: there is no such file or column, or no row could be read.
+    """
+    rows: list[_Row] = []
+    faults: list[str] = []
+    count = 0
+    for count, (line, record) in enumerate(_records(path, columns), 1):  # noqa: B007
+        try:
+            rows.append(_row(record, columns))
+        except ValueError as error:
+            faults.append(f"line {line}: {error}")
+    if not rows:
+        message = f"none of {count} rows of {path} could be read: {'; '.join(faults[:_TOLD])}"
+        raise UsageProblem(message)
+    rows.sort(key=lambda row: row.at_ms)
+    cuts = _cuts(rows[: math.ceil(len(rows) * warm_share)], len(columns.known))
+    items: dict[str, Item] = {}
+    for row in rows:
+        category = "|".join(_category(text, cut) for text, cut in zip(row.known, cuts, strict=True))
+        items.setdefault(row.item, Item(item_id=row.item, category=category or NONE, born_at=row.at_ms))
+    told = [(row.user, row.item, row.at_ms, _feedback(row)) for row in rows]
+    visits = [
+        visit if not row.session else _in_session(visit, row.session)
+        for visit, row in zip(in_sessions(told), rows, strict=True)
+    ]
+    return Log(Recording(list(items.values()), visits), [row.slate for row in rows], count, faults)
+
+
+def _records(path: Path, columns: Columns) -> Iterator[tuple[int, Record]]:
+    """(line number, record) of each line of data."""
+    if not path.exists():
+        message = f"there is no file {path}"
+        raise UsageProblem(message)
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8", newline="") as file:
+        first = file.readline().removeprefix("\ufeff")
+        separator = max(_SEPARATORS, key=first.count)
+        lines = (line.replace(separator, _ONE) for line in chain([first], file))
+        reader = csv.reader(lines, delimiter=_ONE)
+        head = next(reader)
+        names = [str(number) for number in range(1, len(head) + 1)] if columns.numbered else head
+        wanted = [columns.user, columns.item, columns.time, columns.label, columns.session, columns.slate]
+        if missing := [name for name in (*wanted, *columns.known) if name is not None and name not in names]:
+            message = f"{path} has no column {', '.join(missing)}; it has {', '.join(names)}"
+            raise UsageProblem(message)
+        for fields in chain([head] if columns.numbered else [], reader):
+            yield reader.line_num, dict(zip(names, fields, strict=False))
+
+
+def _row(record: Record, columns: Columns) -> _Row:
+    """A record as a row.
+
+    Raises:
+        ValueError: a column is empty or not what it should be.
+    """
+    user, item, time = (record.get(name, "").strip() for name in (columns.user, columns.item, columns.time))
+    for word, value in (("user", user), ("item", item)):
+        if not value:
+            message = f"no {word}"
+            raise ValueError(message)
+    label = record.get(columns.label, "").strip() if columns.label else "1"
+    if label not in ("0", "1", "0.0", "1.0"):
+        message = f"the label is {label!r}, 0 or 1 is wanted"
+        raise ValueError(message)
+    return _Row(
+        user=user,
+        item=item,
+        at_ms=_ms(time),
+        positive=float(label) > 0,
+        session=record.get(columns.session, "").strip() if columns.session else "",
+        slate=record.get(columns.slate, "").strip() if columns.slate else "",
+        known=tuple(record.get(name, "").strip() for name in columns.known),
+    )
+
+
+def _ms(text: str) -> int:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < 1e14:
+        message = f"the time is {text!r}, seconds or milliseconds since 1970 are wanted"
+        raise ValueError(message)
+    return round((int(text) if text.isdigit() else number) * (1000 if number < _SECONDS_BELOW else 1))
+
+
+def _cuts(rows: Sequence[_Row], count: int) -> list[list[float] | None]:
+    """Where each known column is cut; None for one that is no number throughout."""
+    found: list[list[float] | None] = []
+    for place in range(count):
+        try:
+            numbers = [float(row.known[place] or 0) for row in rows]
+        except ValueError:
+            found.append(None)
+            continue
+        above = [number for number in numbers if number]
+        shares = np.quantile(above, np.arange(1, _SHARES) / _SHARES).tolist() if above else []
+        found.append(sorted(set(shares)))
+    return found
+
+
+def _category(text: str, cuts: list[float] | None) -> str:
+    """A known column's value as part of a category; 0 and nothing stand apart."""
+    if cuts is None:
+        return text
+    try:
+        number = float(text or 0)
+    except ValueError:
+        return text
+    return str(sum(number > cut for cut in cuts) + 1) if number else "0"
+
+
+def _feedback(row: _Row) -> Feedback:
+    return (("click", None),) if row.positive else ()
+
+
+def _in_session(visit: Visit, session: str) -> Visit:
+    return Visit(
+        user_id=visit.user_id,
+        item_id=visit.item_id,
+        at_ms=visit.at_ms,
+        session_id=session,
+        feedback=visit.feedback,
+    )

@@ -1,0 +1,66 @@
+"""The progressive run: what it may know, that it repeats itself, and that it learns."""
+
+import numpy as np
+import pytest
+
+from headrace.evaluation import ctr
+from headrace.evaluation.log import columns_of, read
+from headrace.evaluation.run import evaluate
+from headrace.layout import FEATURES
+from lang.load import load_plan
+
+ROWS = 3_000
+
+
+def text_of(rows):
+    return "who,what,when,clicked\n" + "".join(f"{','.join(map(str, row))}\n" for row in rows)
+
+
+def rows_of(seed):
+    """Users and items that differ, several rows of one moment, and from the middle on the other items are liked."""
+    rng = np.random.default_rng(seed)
+    users, items = rng.normal(size=40), rng.normal(size=60)
+    rows = []
+    for n in range(ROWS):
+        user, item = rng.integers(40), rng.integers(60)
+        odds = users[user] + 2 * items[item] * (1 if n < ROWS / 2 else -1)
+        rows.append([f"u{user}", f"i{item}", 1_700_000_000 + n // 3 * 60, int(rng.random() < 1 / (1 + np.exp(-odds)))])
+    return rows
+
+
+def run(path, rows):
+    path.write_text(text_of(rows), encoding="utf-8")
+    log = read(path, columns_of("user=who,item=what,time=when,label=clicked", ()), warm_share=0.3)
+    return evaluate(log, from_share=0.3, freeze_share=0.3, seed=1, seen=lambda _: None)
+
+
+def predicted(path, rows):
+    path.write_text(text_of(rows), encoding="utf-8")
+    log = read(path, columns_of("user=who,item=what,time=when,label=clicked", ()), warm_share=0.3)
+    return ctr.run(log, load_plan(FEATURES), freeze_at=200, seed=1, seen=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("log") / "x.csv", rows_of(1))
+
+
+def test_it_learns_what_changes(report):
+    clear = 3 * report.standard_errors["auc"]
+    assert report.metrics["auc"] > report.frozen["auc"] + clear
+    assert report.metrics["auc"] > report.baselines["user_item_rate"]["auc"]
+    assert (report.rows, report.scored) == (ROWS, ROWS - round(ROWS * 0.3))
+
+
+def test_the_same_log_and_seed_give_the_same_figures(report, tmp_path):
+    again = run(tmp_path / "x.csv", rows_of(1))
+    assert (again.metrics, again.frozen, again.baselines) == (report.metrics, report.frozen, report.baselines)
+
+
+def test_a_row_knows_nothing_of_its_moment_or_later(tmp_path):
+    rows = rows_of(2)[:600]
+    turned = [[*row[:3], 1 - row[3]] if place >= 597 else row for place, row in enumerate(rows)]
+    told = [predicted(tmp_path / name, each) for name, each in (("a.csv", rows), ("b.csv", turned))]
+    np.testing.assert_array_equal(told[0].ours, told[1].ours)
+    np.testing.assert_array_equal(told[0].baselines["user_item_rate"], told[1].baselines["user_item_rate"])
+    assert not np.array_equal(told[0].labels, told[1].labels)
