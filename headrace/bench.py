@@ -17,6 +17,7 @@ BENCHMARKS = {
     "release": "promotions and rollbacks under 200 reads a second",
     "reads": "reads of 1 to 500 entities with fifty features, beside Feast with Redis",
     "layout": "reads, bytes and writes of three ways for tiles to lie in Redis",
+    "quality": "recorded logs predicted row by row by the product with its defaults, beside simple baselines",
     "validate": "seconds that `headrace features validate` takes for fifty groups, beside a Python that does nothing",
 }
 
