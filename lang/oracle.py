@@ -35,22 +35,23 @@ class Oracle:
     def __init__(self, group: Group, events: Iterable[Event]) -> None:
         self._group = group
         self._events = [event for event in events if not is_tick(event)]
+        self._read_at: int | None = None  # what does not hang on the key is worked out once a time
+        self._keyed: list[tuple[Key | None, Event]] = []
+        self._over_all: dict[str, FeatureValue] = {}
 
     def read(self, key: Key, *, at_ms: int) -> Reading:
         """The features of one key, rollups left out."""
         group = self._group
-        keyed = [(self._key(event), event) for event in self._folded(at_ms)]
-        mine = [event for other, event in keyed if other == key]
+        if self._read_at != at_ms:
+            self._look(at_ms)
+        mine = [event for other, event in self._keyed if other == key]
         values: dict[str, FeatureValue] = {}
         for aggregate in group.aggregates:
             values[aggregate.name] = self._present(self._aggregate(aggregate, mine, at_ms))
         for sequence in group.sequences:
             value = self._sequence(sequence, mine, at_ms)
             values[sequence.name] = value if isinstance(value, list) else self._present(value)
-        if group.over_all:
-            everyone = [event for other, event in keyed if other is not None]
-            over_all = {OVER_ALL + each.name: self._aggregate(each, everyone, at_ms) for each in group.aggregates}
-            values |= {name: self._present(value) for name, value in over_all.items()}
+        values |= self._over_all
         for derived in group.derived:
             numbers = {name: value for name, value in values.items() if not isinstance(value, list)}
             result = evaluation_of(derived.expression)(numbers)
@@ -64,6 +65,14 @@ class Oracle:
         ]
         own = {name: value for name, value in values.items() if not name.startswith(OVER_ALL)}
         return Reading(own, max(counted, default=0))
+
+    def _look(self, at_ms: int) -> None:
+        """What every key is read from at a time: the rows by key, and the values over all of them."""
+        self._read_at, self._keyed = at_ms, [(self._key(event), event) for event in self._folded(at_ms)]
+        if self._group.over_all:
+            everyone = [event for other, event in self._keyed if other is not None]
+            for each in self._group.aggregates:
+                self._over_all[OVER_ALL + each.name] = self._present(self._aggregate(each, everyone, at_ms))
 
     def rank(self, rollup: Rollup, owner: str, *, at_ms: int) -> list[tuple[str, float]]:
         """The members of a rollup, the largest (as float32) first, ties by name."""

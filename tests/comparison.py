@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from lang.evaluate import Event
 from lang.oracle import FeatureValue, Oracle
-from lang.plan import Group, Key
+from lang.plan import EVERYTHING, Group, Key
 from lang.testing import agree
 from store.reader import FeatureReader, Values, Wanted
 
@@ -28,7 +28,7 @@ def by_the_oracle(group: Group, events: Sequence[Event], keys: Iterable[Key], *,
     concerning = _by_owner(group, events)
     oracles: dict[str, Oracle] = {}
     for key in keys:
-        owner = key[0]
+        owner = EVERYTHING if group.over_all else key[0]
         if owner not in oracles:
             oracles[owner] = Oracle(group, concerning.get(owner, []))
             for rollup in group.rollups:
@@ -40,7 +40,7 @@ def by_the_oracle(group: Group, events: Sequence[Event], keys: Iterable[Key], *,
 def _by_owner(group: Group, events: Sequence[Event]) -> dict[str, list[Event]]:
     """The events that can touch each owner's features; the oracle, brute force, need not see the others."""
     if group.over_all:
-        return {str(owner): list(events) for owner in {event.get(group.entity[0]) for event in events}}
+        return {EVERYTHING: list(events)}
     if group.pairs is None:
         return {str(owner): mine for owner, mine in _grouped(events, lambda e: e.get(group.entity[0])).items()}
     column = group.pairs.column
