@@ -69,7 +69,8 @@ def _aggregate(group: Group, aggregate: Aggregate) -> object:
     """An aggregate without its place in the group's layout."""
     partials = [group.families[aggregate.family].partials[place] for place in aggregate.partials]
     computed = [(partial.op, partial.argument, partial.filter, partial.half_life_ms) for partial in partials]
-    return aggregate.function, computed, aggregate.tile_ms, aggregate.span_ms, aggregate.windows
+    window = (aggregate.tile_ms, aggregate.span_ms, aggregate.windows, aggregate.edge_ms)
+    return aggregate.function, computed, window
 
 
 def _kind(live: Group | None, wanted: Group | None, *, any_lost: bool) -> Kind | None:

@@ -13,6 +13,8 @@ COLUMNS (event_id STRING REQUIRED, user_id STRING REQUIRED, event_type STRING, o
 FEATURES = """count(*) FILTER (WHERE event_type = 'click') OVER 1h AS clicks_1h, count(*) OVER 1h AS events_1h
   FROM clicks GROUP BY user_id DERIVE clicks_1h / events_1h AS share"""
 
+SMOOTH = "count(*, edge => interpolate) OVER 24h AS c FROM clicks GROUP BY user_id"
+
 
 def group(features: str = FEATURES, *, version: int = 1, description: str = "x") -> Group:
     words = f"version {version}, owner 'o', entity user_id, source clicks, on_missing null, description '{description}'"
@@ -49,6 +51,12 @@ def test_another_filter_changes_what_is_derived_from_it_too(version: int) -> Non
     assert change is not None
     assert change.kind == ("breaking" if version == 2 else "unversioned")
     assert change.changed == ("clicks_1h", "share")
+
+
+def test_another_edge_is_another_value() -> None:
+    change = compare(group("count(*) OVER 24h AS c FROM clicks GROUP BY user_id"), group(SMOOTH, version=2))
+    assert change is not None
+    assert (change.kind, change.changed) == ("breaking", ("c",))
 
 
 def test_new_and_removed() -> None:
