@@ -98,6 +98,11 @@ class Registry:
         self._flush()
         return version
 
+    def reword(self, version: Version, group: Group, *, why: str) -> None:
+        """Have a version say other words of itself: the same job goes on as it is."""
+        self._apply(group, job=version.job, from_ms=version.from_ms, why=why)
+        self._flush()
+
     def promote(self, version: Version, *, before: int, why: str) -> Choice:
         """Have a version answer; `before` is the one that does now, 0 for none."""
         return self._decide(version.group.name, names.PROMOTE, Choice(version.group.version, before), why=why)

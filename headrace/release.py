@@ -14,7 +14,7 @@ from headrace.lifecycle import Registry, shared_job
 from headrace.parity import Parity
 from headrace.parity import compare as compare_in_store
 from headrace.wait import wait_until
-from lang.change import Change, compare
+from lang.change import Change, compare, reworded
 from lang.duration import duration_of
 from lang.plan import Group, Plan
 from lang.source import Source
@@ -31,10 +31,16 @@ _STARTS = ("new", "additive", "breaking")
 
 
 class ReleasePlan(Struct, frozen=True, kw_only=True):
-    """What `plan` found, as `apply` wants it: the changes and the groups they lead to."""
+    """What `plan` found, as `apply` wants it.
+
+    Attributes:
+        groups: the versions to start.
+        reworded: versions that answer, with what the files now say of them and no value follows from.
+    """
 
     changes: list[Change]
     groups: list[Group]
+    reworded: list[Group]
 
 
 def planned(plan: Plan, versions: Versions) -> ReleasePlan:
@@ -53,7 +59,9 @@ def planned(plan: Plan, versions: Versions) -> ReleasePlan:
     if any(refused):
         raise UsageProblem("\n" + "\n".join(filter(None, refused)))
     starts = [wanted[change.group] for change in changes if change.kind in _STARTS]
-    return ReleasePlan(changes=changes, groups=starts)
+    cosmetic = [change.group for change in changes if change.kind == "cosmetic"]
+    words = [(live[name], reworded(live[name], wanted[name])) for name in cosmetic]
+    return ReleasePlan(changes=changes, groups=starts, reworded=[new for old, new in words if new != old])
 
 
 def _refusal(change: Change, versions: Versions) -> str:
@@ -87,7 +95,7 @@ def _unread(group: Group) -> str:
 
 
 def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: str, since: str = NOW) -> list[Version]:
-    """Start every version of a release plan beside the live one, and wait until its job runs.
+    """Start every version of a release plan beside the live one, and wait until its job runs; tell the new words.
 
     Args:
         registry: where it is decided.
@@ -105,6 +113,8 @@ def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: s
         if name in {*versions.applied, *versions.retired}:
             message = f"{name} has been applied since the plan was made; make a new one: headrace features plan"
             raise UsageProblem(message)
+    for group in release.reworded:
+        registry.reword(version_of(versions, group.title), group, why=why)
     from_ms = _from_ms(since, time.time_ns() // 1_000_000)
     started = [registry.apply(group, from_ms=from_ms, why=why) for group in release.groups]
     for version in started:

@@ -59,12 +59,13 @@ def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
     costs = {group.name: cost_of(endpoints, client, group, live.get(group.name)) for group in found.groups}
     for change in found.changes:
         sys.stdout.write(f"{change}\n" + (f"  {costs[change.group]}\n" if change.group in costs else ""))
-    if not found.groups:
+    if not found.groups and not found.reworded:
         output.unlink(missing_ok=True)
         sys.stdout.write("nothing to apply\n")
         return
     output.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
-    sys.stdout.write(f"{len(found.groups)} to apply, written to {output}: headrace features apply {output}\n")
+    count = len(found.groups) + len(found.reworded)
+    sys.stdout.write(f"{count} to apply, written to {output}: headrace features apply {output}\n")
 
 
 def apply(file: Path = PLAN_FILE, *, since: str = release.NOW, why: str = "applied") -> None:
@@ -83,6 +84,7 @@ def apply(file: Path = PLAN_FILE, *, since: str = release.NOW, why: str = "appli
     _, registry, rest = _stack()
     for version in release.applied(registry, rest, wanted, why=why, since=since):
         sys.stdout.write(f"{version.name} runs as job {version.job}, on the log since {since}\n")
+    sys.stdout.writelines(f"{group.title} has its new words\n" for group in wanted.reworded)
 
 
 def backfill(name: str, *, since: str = "all") -> None:

@@ -2,6 +2,7 @@
 
 from typing import Literal, TypeAlias
 
+import msgspec
 from msgspec import Struct
 
 from lang.expr import columns_of
@@ -65,6 +66,17 @@ def meanings(group: Group) -> dict[str, object]:
     return {name: (shared, meaning, name in boosts) for name, meaning in found.items()}
 
 
+def reworded(live: Group, wanted: Group) -> Group:
+    """The version that answers with the words of the files: what is told of a group and changes no value."""
+    return msgspec.structs.replace(
+        live,
+        owner=wanted.owner,
+        description=wanted.description,
+        stale_after_ms=wanted.stale_after_ms,
+        max_entities=wanted.max_entities,
+    )
+
+
 def _aggregate(group: Group, aggregate: Aggregate) -> object:
     """An aggregate without its place in the group's layout."""
     partials = [group.families[aggregate.family].partials[place] for place in aggregate.partials]
@@ -79,8 +91,7 @@ def _kind(live: Group | None, wanted: Group | None, *, any_lost: bool) -> Kind |
     if wanted is None:
         return "removed"
     if meanings(live) == meanings(wanted):
-        words = (live.owner, live.description) != (wanted.owner, wanted.description)
-        return "cosmetic" if words or live.version != wanted.version else None
+        return "cosmetic" if reworded(live, wanted) != live or live.version != wanted.version else None
     if live.version == wanted.version:
         return "unversioned"
     return "breaking" if any_lost else "additive"

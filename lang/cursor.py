@@ -82,8 +82,8 @@ class Cursor:
         return Name(token.text, token.span)
 
     def integer(self, noun: str) -> int:
-        """Read a whole number."""
-        if self.token.kind != "number" or not self.token.text.isdigit():
+        """Read a whole number, which may stand in groups: 5_000_000."""
+        if self.token.kind != "number" or not self.token.text.replace("_", "").isdigit():
             self.fail(noun)
         return int(self.advance().text)
 

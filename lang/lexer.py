@@ -15,7 +15,7 @@ _TOKEN = re.compile(
     r"""(?P<skip>\s+|--[^\n]*|/\*.*?\*/)
       | (?P<word>(?:[A-Za-z_]|\{w\})(?:[A-Za-z0-9_]|\{w\})*)
       | (?P<duration>\d+(?:ms|[smhd])\b)
-      | (?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)
+      | (?P<number>\d+(?:_\d+)*(?:\.\d+)?(?:[eE][+-]?\d+)?)
       | (?P<string>'(?:[^']|'')*')
       | (?P<symbol>=>|<=|>=|<>|!=|.)""",
     re.VERBOSE | re.DOTALL,

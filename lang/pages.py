@@ -13,7 +13,7 @@ from lang.plan import HEADER_CELLS, Aggregate, Group, SequenceFunction
 from lang.plan import Sequence as Rows
 from lang.reference import Entry
 from lang.reference_rows import ROWS
-from lang.reference_shapes import AT_READ, RELATIONS
+from lang.reference_shapes import AT_READ, HEADER, RELATIONS
 from lang.reference_tiles import MERGED, TILES
 from lang.rows import kept, once
 
@@ -38,7 +38,8 @@ def pages() -> dict[str, str]:
     """
     found = {f"{word}.md": page(word, ENTRIES[word]) for word in WORDS}
     lines = [f"| [`{word}`]({word}.md) | {ENTRIES[word].sentence.split('. ')[0].removesuffix('.')} |" for word in WORDS]
-    return found | {"README.md": _LIST.format(rows="\n".join(lines), source=SOURCE)}
+    words = "\n".join(f"| `{word}` | {meaning} |" for word, meaning in HEADER.items())
+    return found | {"README.md": _LIST.format(rows="\n".join(lines), words=words, source=SOURCE)}
 
 
 def page(word: str, entry: Entry) -> str:
@@ -154,6 +155,12 @@ Written by `make docs` from the code; a test compares. What can be wrong: [error
 A window is a length such as `24h`, or `lifetime`; `OVER EACH (1h, 24h)` gives a feature for each and puts `1h`, `24h` \
 for `{{w}}` in its name. Every aggregate reads only what was received by the time of the \
 read.
+
+The header of a group says:
+
+| | |
+|---|---|
+{words}
 
 The examples read this source:
 

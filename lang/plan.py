@@ -139,7 +139,7 @@ class Group(Struct, frozen=True):
 
     `features` lists aggregates, sequences and derived features in the order written, then rollups. With `over_all`
     every event is folded a second time under the key EVERYTHING, because a derived feature compares with it.
-    `boost` names the feature by which rankings multiply a score.
+    `boost` names the feature by which rankings multiply a score. `max_entities` is what its owner expects, not a gate.
     """
 
     name: str
@@ -162,6 +162,7 @@ class Group(Struct, frozen=True):
     where: Expr | None = None
     over_all: bool = False
     boost: str | None = None
+    max_entities: int | None = None
 
     @property
     def title(self) -> str:

@@ -18,7 +18,10 @@ from lang.source import Source
 from lang.tree import GroupTree, Name, Sql
 from lang.windows import DAY_MS
 
-_WORDS = ("version", "owner", "entity", "source", "on_missing", "description", "retain", "stale_after", "boost")
+WORDS = (
+    "version", "owner", "entity", "source", "on_missing", "description",
+    "retain", "stale_after", "boost", "max_entities",
+)  # fmt: skip
 _BOOSTED = (("item_id",), ("category",), ("seller",), ("user_id", "category"), ("user_id", "seller"))
 """Entities that a candidate of a request has one of, so that a feature of theirs can weigh its score."""
 _RETAIN_UNBOUNDED_MS = 30 * DAY_MS
@@ -37,7 +40,7 @@ def plan_group(tree: GroupTree, sources: Mapping[str, Source], report: Report) -
 
 def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Group:
     header = Header(tree.name, tree.options, report)
-    header.allow(*_WORDS)
+    header.allow(*WORDS)
     source = _source(tree, header, sources, report)
     relation = plan_relation(tree, source, report)
     columns = relation.columns
@@ -72,6 +75,7 @@ def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Gro
         where=where,
         over_all=features.over_all,
         boost=_boost(header, entity, features, report),
+        max_entities=header.read("max_entities", _above_zero, 1) if header.has("max_entities") else None,
     )
 
 
@@ -147,6 +151,12 @@ def _on_missing(cursor: Cursor) -> Literal["zero", "null"]:
     if not cursor.token.is_word("ZERO", "NULL"):
         cursor.fail("zero or null")
     return cast('Literal["zero", "null"]', cursor.advance().text.lower())
+
+
+def _above_zero(cursor: Cursor) -> int:
+    if cursor.token.text == "0":
+        cursor.fail("a whole number above 0")
+    return cursor.integer("a whole number")
 
 
 def _retain_ms(tree: GroupTree, header: Header, span_ms: int, source: Source, report: Report) -> int:

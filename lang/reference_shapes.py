@@ -32,6 +32,18 @@ RELATIONS: dict[str, Entry] = {
         exact="exact for the order of the log; another order of arrival can mark other events",
     ),
 }
+HEADER: dict[str, str] = {
+    "version": "a whole number; another meaning wants another one",
+    "owner": "who is asked about the group",
+    "entity": "the columns it is kept by, those of GROUP BY",
+    "source": "the stream it reads, that of FROM",
+    "on_missing": "`zero` or `null`: what its features are of an entity that nothing is known of",
+    "description": "one line for people",
+    "retain": "may stand: how long an entity is kept; by default the longest window and the source's lateness",
+    "stale_after": "may stand: how old the newest event of an entity may be before its values are marked stale",
+    "boost": "may stand: the feature by which rankings multiply an item's score",
+    "max_entities": "may stand: how many entities it should have; nothing is refused an event for it",
+}
 AT_READ: dict[str, Entry] = {
     "top_k": Entry(
         sentence="The second key columns with the largest value above zero, for one first key column.",

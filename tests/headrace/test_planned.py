@@ -22,6 +22,21 @@ def test_the_shipped_files_change_nothing_on_a_stack_that_runs_them() -> None:
     assert planned(PLAN, RUNNING).changes == []
 
 
+def test_words_alone_are_told_and_start_nothing() -> None:
+    live, *others = PLAN.groups
+    wanted = msgspec.structs.replace(live, owner="another", max_entities=5)
+    found = planned(Plan(PLAN.sources, (wanted, *others)), RUNNING)
+    assert [change.kind for change in found.changes] == ["cosmetic"]
+    assert (found.groups, found.reworded) == ([], [wanted])
+
+
+def test_the_version_that_answers_keeps_its_words_beside_another() -> None:
+    live, *others = PLAN.groups
+    wanted = msgspec.structs.replace(live, version=2, owner="another", on_missing="null")
+    found = planned(Plan(PLAN.sources, (wanted, *others)), RUNNING)
+    assert (found.groups, found.reworded) == ([wanted], [])
+
+
 def test_a_stream_keeps_the_declaration_that_its_ingest_runs_by() -> None:
     source = msgspec.structs.replace(PLAN.source("clickstream"), lateness_ms=1)
     groups = tuple(msgspec.structs.replace(group, source=source, version=2) for group in PLAN.groups)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lang.change import compare
+from lang.change import compare, reworded
+from lang.errors import LangError
 from lang.load import plan_of
 from lang.plan import Group, Plan
 
@@ -16,8 +17,9 @@ FEATURES = """count(*) FILTER (WHERE event_type = 'click') OVER 1h AS clicks_1h,
 SMOOTH = "count(*, edge => interpolate) OVER 24h AS c FROM clicks GROUP BY user_id"
 
 
-def group(features: str = FEATURES, *, version: int = 1, description: str = "x") -> Group:
+def group(features: str = FEATURES, *, version: int = 1, description: str = "x", more: str = "") -> Group:
     words = f"version {version}, owner 'o', entity user_id, source clicks, on_missing null, description '{description}'"
+    words += more
     return plan_of({"s.sql": SOURCE, "g.sql": f"FEATURE GROUP g ({words}); SELECT {features};"}).group("g")
 
 
@@ -30,6 +32,22 @@ def test_nothing_and_words() -> None:
     assert compare(group(), group()) is None
     assert kind(group(description="y")) == "cosmetic"
     assert kind(group(version=2)) == "cosmetic"
+
+
+def test_a_limit_is_a_word_and_no_meaning() -> None:
+    limited = group(more=", max_entities 5_000_000")
+    assert limited.max_entities == 5_000_000
+    assert kind(limited) == "cosmetic"
+    assert reworded(group(), limited) == limited
+    assert kind(group(more=", stale_after 1h")) == "cosmetic", "a mark, not a value"
+    more = group(f"max(occurred_at) OVER 24h AS last_at, {FEATURES}", description="y")
+    assert reworded(group(), more) == group(description="y"), "its words alone"
+
+
+@pytest.mark.parametrize("most", ["0", "many", "1.5", "'5'"])
+def test_a_limit_is_a_whole_number_above_zero(most: str) -> None:
+    with pytest.raises(LangError, match=r"F100 found .* expected a whole number"):
+        group(more=f", max_entities {most}")
 
 
 def test_another_order_of_the_same_features_means_the_same() -> None:

@@ -6,12 +6,18 @@ from headrace.reference import FOLDER, written
 from lang.lineage import columns_behind, parts, roots
 from lang.pages import ENTRIES, WORDS, group_of
 from lang.plan import Plan
+from lang.plan_group import WORDS as HEADER_WORDS
 from lang.reference import Entry
+from lang.reference_shapes import HEADER
 
 
 def test_every_word_of_the_language_has_an_entry() -> None:
     assert sorted(set(WORDS) - set(ENTRIES)) == [], "write an Entry for it in lang/reference_*.py"
     assert sorted(set(ENTRIES) - set(WORDS)) == [], "the language has no such word"
+
+
+def test_every_word_of_a_header_is_explained() -> None:
+    assert tuple(HEADER) == HEADER_WORDS
 
 
 def test_the_pages_are_those_that_would_be_written() -> None:

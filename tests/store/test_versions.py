@@ -66,6 +66,14 @@ def test_a_version_filled_from_elsewhere_ends_its_job_before() -> None:
     assert (versions.jobs(), versions.ended) == (("features", "own from 2"), {"own"})
 
 
+def test_a_version_may_be_told_other_words_of_itself() -> None:
+    versions = Versions().after(BOTH)
+    renamed = msgspec.structs.replace(GROUP, owner="another")
+    told_anew = versions.after([applied(renamed, "features")])
+    assert told_anew.answering() == (renamed,)
+    assert (told_anew.jobs(), told_anew.ended) == (versions.jobs(), frozenset())
+
+
 def test_other_records_and_what_is_none_change_nothing() -> None:
     versions = Versions().after(BOTH)
     others = [None, b"", b"\xff\xff", told("alias/frozen", "pin", version="1.4")]
