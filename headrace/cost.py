@@ -1,62 +1,113 @@
-"""What a new version of a group would cost: events to read again, minutes for that, bytes in Redis."""
+"""What a new version of a group would cost: events to read again, Redis, Flink's state; and whom it touches."""
 
 import time
-from itertools import islice
-from typing import cast
+from collections.abc import Iterator
 
 import msgspec
 from msgspec import Struct
 
 from headrace.clean_log import CleanLog
+from headrace.flink import FlinkRest
 from headrace.layout import REPOSITORY, Endpoints
+from headrace.state import cell_bytes
+from headrace.weight import cells, tile_cells
+from lang.change import Change
 from lang.plan import Group
-from schemas.redis_keys import tiles_key
+from serving.reads import touched
+from store.census import Holding, holding
 from store.connect import Client
+from store.versions import Versions
 
 _MEASURED = REPOSITORY / "benchmarks" / "results" / "throughput.json"
-_SAMPLE = 2_000  # keys looked at for their size
+_UNKNOWN = "not known yet"
+
+
+class Answering(Struct, frozen=True, kw_only=True):
+    """The version of a group that answers, measured: what a new one is judged by.
+
+    Attributes:
+        held: what the store holds of it.
+        cell_bytes: Flink's state for each cell of a tile (`headrace.state`); None before a checkpoint.
+    """
+
+    group: Group
+    held: Holding
+    cell_bytes: float | None
+
+
+def measured(client: Client, rest: FlinkRest, *, group: Group, versions: Versions) -> Answering:
+    """Look at a version that answers.
+
+    Raises:
+        StoreError, HTTPError: Redis or Flink did not answer.
+    """
+    job = versions.applied[group.title].job
+    state = cell_bytes(rest.tasks(job), versions.computed_by(job), group)
+    return Answering(group=group, held=holding(client, group), cell_bytes=state)
+
+
+class Keys(Struct, frozen=True):
+    """Keys in Redis and the bytes of each, on average."""
+
+    count: int
+    each_bytes: int
+
+    @property
+    def megabytes(self) -> float:
+        """All of them."""
+        return self.count * self.each_bytes / 1e6
 
 
 class Cost(Struct, frozen=True, kw_only=True):
-    """Of one version.
+    """Of one version, once it has read the log.
 
     Attributes:
-        events: in the log as far back as the longest window; `minutes` to read them at the rate of `benchmarks/`.
-        redis_mb: in the store once filled, by the size of the version that answers; None for a new group.
+        events: in the log as far back as it reads; `minutes` to read them at the rate of `benchmarks/`.
+        redis: by the version that answers and the cells of a key; None where nothing is known of it.
+        flink_mb: in a checkpoint, the same way; in the heap it is more.
+        touches: who reads a feature that it changes.
     """
 
+    group: str
     events: int
     minutes: float
-    redis_mb: float | None
+    redis: Keys | None
+    flink_mb: float | None
+    touches: tuple[str, ...]
 
-    def __str__(self) -> str:
-        """One phrase: `1200 events, 0.1 minutes, about 3.2 MB in Redis`."""
-        size = "entities not known yet" if self.redis_mb is None else f"about {self.redis_mb:.1f} MB in Redis"
-        return f"{self.events} events, {self.minutes:.1f} minutes, {size}"
+    def lines(self) -> Iterator[str]:
+        """For a person: `redis: about 3.2 MB, 6400 keys of 502 bytes`."""
+        yield f"reads: {self.events} events, {self.minutes:.1f} minutes"
+        keys = self.redis
+        size = f"about {keys.megabytes:.1f} MB, {keys.count} keys of {keys.each_bytes} bytes" if keys else _UNKNOWN
+        yield f"redis: {size}"
+        yield f"flink: {_UNKNOWN if self.flink_mb is None else f'about {self.flink_mb:.1f} MB in a checkpoint'}"
+        yield f"touches: {', '.join(self.touches) or 'nothing that serving reads'}"
 
 
-def cost_of(endpoints: Endpoints, client: Client, wanted: Group, live: Group | None) -> Cost:
+def cost_of(endpoints: Endpoints, change: Change, *, wanted: Group, live: Answering | None) -> Cost:
     """The cost of having a version read the log as far back as it needs."""
     now_ms = time.time_ns() // 1_000_000
     log = CleanLog(endpoints, wanted.source)
     events = log.count(now_ms - wanted.retain_ms, now_ms)
     log.close()
     rate = msgspec.json.decode(_MEASURED.read_bytes())["median_events_per_s"]["ours"]
-    return Cost(events=events, minutes=round(events / rate / 60, 1), redis_mb=_redis_mb(client, wanted, live))
+    versions = (wanted, live.group) if live else (wanted,)
+    return Cost(
+        group=wanted.name,
+        events=events,
+        minutes=round(events / rate / 60, 1),
+        redis=keys_of(wanted, live) if live and live.held.keys else None,
+        flink_mb=_flink_mb(wanted, live) if live else None,
+        touches=touched((*change.added, *change.changed, *change.removed), *versions),
+    )
 
 
-def _redis_mb(client: Client, wanted: Group, live: Group | None) -> float | None:
-    """The live version's bytes, in step with the cells of a tile."""
-    if live is None:
-        return None
-    found = client.scan_iter(match=tiles_key(live.name, live.version, "*"), count=1000)
-    sizes = [cast("int | None", client.memory_usage(key)) or 0 for key in islice(found, _SAMPLE)]
-    owners = len(sizes) + sum(1 for _ in found)
-    mean = sum(sizes) / max(len(sizes), 1)
-    return round(owners * mean * _cells(wanted) / _cells(live) / 1e6, 1)
+def keys_of(wanted: Group, live: Answering) -> Keys:
+    """As many keys as the version that answers has, their bytes in step with the cells of a key."""
+    each_bytes = live.held.bytes / live.held.keys
+    return Keys(live.held.keys, round(each_bytes * cells(wanted) / cells(live.group)))
 
 
-def _cells(group: Group) -> int:
-    """A weight for comparing two versions: cells of one tile of each size, and of a sequence up to ten rows."""
-    tiles = sum(len(family.sizes_ms) * (2 + len(family.partials)) for family in group.families)
-    return tiles + sum(min(sequence.limit, 10) for sequence in group.sequences)
+def _flink_mb(wanted: Group, live: Answering) -> float | None:
+    return None if live.cell_bytes is None else round(live.cell_bytes * tile_cells(wanted) / 1e6, 1)

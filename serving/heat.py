@@ -10,7 +10,7 @@ from serving.catalogue import Catalogue
 FEW_IMPRESSIONS = 50  # below it an item counts as hardly shown, and exploration looks at it more often
 _HOT = 300
 _HOT_A_CATEGORY = 50
-_HEAT, _SEEN = "item_engagement.heat_6h", "item_engagement.imps_24h"
+HEAT, SEEN = "item_engagement.heat_6h", "item_engagement.imps_24h"
 
 
 class ItemFeatures(Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
         if not len(self.ids):
             return np.ones(len(ids), np.bool_)
         places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
-        return (self.ids[places] != ids) | ~(columns.column(self.values, _SEEN)[places] >= FEW_IMPRESSIONS)
+        return (self.ids[places] != ids) | ~(columns.column(self.values, SEEN)[places] >= FEW_IMPRESSIONS)
 
 
 def build(catalogue: Catalogue, values: Doubles, *, version: dict[str, int], swept_at: int) -> ItemFeatures:
@@ -80,7 +80,7 @@ def build(catalogue: Catalogue, values: Doubles, *, version: dict[str, int], swe
 
 def heat_of(rows: Doubles) -> Doubles:
     """Decayed popularity. [C, K] -> [C], 0 where there is none."""
-    return np.nan_to_num(columns.column(rows, _HEAT))
+    return np.nan_to_num(columns.column(rows, HEAT))
 
 
 def _falling(heat: Doubles, catalogue: Catalogue) -> Indexes:

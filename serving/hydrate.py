@@ -26,14 +26,9 @@ _TOTAL = f"{TASTE}.affinity_total"  # made here
 _NUMBERS = tuple(name.split(".") for name in USER_INPUTS if name != _TOTAL)
 _TASTES = ((TASTE, ("affinity", "skips_1h", "skips_24h")), (SHOWN, ("imps_ever", "clicks_ever")))
 _BY_CATEGORY = tuple((group, name) for group, names in _TASTES for name in names)
-_TOP, _HISTORY, _FOLLOWERS = f"{TASTE}.user_top_categories", f"{RECENT}.recent_items", f"{NEXT}.next_items"
-READ = (
-    *(".".join(name) for name in _NUMBERS),
-    *(f"{group}.{name}" for group, name in _BY_CATEGORY),
-    _TOP,
-    _HISTORY,
-    _FOLLOWERS,
-)
+TOP, HISTORY, FOLLOWERS = f"{TASTE}.user_top_categories", f"{RECENT}.recent_items", f"{NEXT}.next_items"
+NUMBERS = (*(".".join(name) for name in _NUMBERS), *(".".join(name) for name in _BY_CATEGORY))
+READ = (*NUMBERS, TOP, HISTORY, FOLLOWERS)
 _THERE: tuple[Status, ...] = ("ok", "stale")
 _GROUPS = tuple(dict.fromkeys((RECENT, TASTE, SHOWN, *(group for group, _ in _NUMBERS))))
 
@@ -74,7 +69,7 @@ class Hydrator:
             next_ids=follow.ids,
             next_strength=follow.strength,
             after=places[follow.after],
-            nulls=_nulls(found) | {_TOP: not top, _HISTORY: not history, _FOLLOWERS: not len(follow.ids)},
+            nulls=_nulls(found) | {TOP: not top, HISTORY: not history, FOLLOWERS: not len(follow.ids)},
         )
 
 

@@ -1,18 +1,31 @@
-"""What serving reads of the feature store, group by group: a version that is to answer must have all of it."""
+"""What serving reads of the feature store, and for what: a version that is to answer must have all of it."""
+
+from collections.abc import Iterable
 
 from lang.plan import Group
-from serving import hydrate, similar, trends
-from serving.columns import COLUMNS
+from serving import columns, heat, hydrate, similar, trends
 
-_READ: tuple[str, ...] = (
-    *COLUMNS,
-    *hydrate.READ,
-    *trends.READ,
-    *similar.READ,
-)
+_READERS: dict[str, tuple[str, ...]] = {
+    "ranker": (*columns.COLUMNS, *hydrate.NUMBERS, hydrate.HISTORY, hydrate.FOLLOWERS),
+    "nearest": (hydrate.HISTORY,),
+    "next": (hydrate.HISTORY, hydrate.FOLLOWERS),
+    "trending": (heat.HEAT, hydrate.TOP, *trends.READ),
+    "exploration": (heat.SEEN,),
+    "similar": similar.READ,
+}
+"""The ranker, the sources of candidates, and what else; each with the features its inputs are made of."""
 
 
 def lacking(group: Group) -> list[str]:
     """The features of a group that serving reads and this version has not, as `group.feature`."""
     there = {f"{group.name}.{feature.name}" for feature in group.features}
-    return [name for name in dict.fromkeys(_READ) if name.startswith(f"{group.name}.") and name not in there]
+    read = dict.fromkeys(name for names in _READERS.values() for name in names)
+    return [name for name in read if name.startswith(f"{group.name}.") and name not in there]
+
+
+def touched(features: Iterable[str], *versions: Group) -> tuple[str, ...]:
+    """Who reads some of these features, of one group in some versions, each with which: `ranker (heat_6h)`."""
+    names, group = list(features), versions[0].name
+    readers = {reader: [name for name in names if f"{group}.{name}" in read] for reader, read in _READERS.items()}
+    readers["boost"] = [name for name in names if name in {version.boost for version in versions}]
+    return tuple(f"{reader} ({', '.join(read)})" for reader, read in readers.items() if read)

@@ -41,6 +41,10 @@ def test_every_command_of_the_tutorial_works(line: Line, tmp_path: Path) -> None
         line.wait(lambda: item not in lifted(), "the end of the boost")
     for wanted in (
         "item_rush none → 1, new: + clicks_10m, + clicks_24h, + clickers_24h, + rush",
+        "  redis: not known yet\n  flink: not known yet\n  touches: nothing that serving reads\n",
+        "item_rush 1 → 1, cosmetic",
+        "item_rush@1 has its new words",
+        "  touches: boost (lift)\n",
         "item_rush@1 answers; before it version 0 did",
         "item_rush 1 → 2, additive: + lift",
         "item_rush@2 answers; before it version 1 did",
@@ -48,6 +52,8 @@ def test_every_command_of_the_tutorial_works(line: Line, tmp_path: Path) -> None
         "item_rush@2: 2 topics",
     ):
         assert wanted in said, said
+    known = r"  redis: about \d+\.\d MB, \d+ keys of \d+ bytes\n  flink: about \d+\.\d MB in a checkpoint\n"
+    assert re.search(known, said), said
 
 
 def client(line: Line) -> httpx.Client:

@@ -12,7 +12,7 @@ from serving.filter import keep
 from serving.hydrate import Hydrator
 from serving.merge import merge
 from serving.query import Faults, Query, Scored
-from serving.reads import lacking
+from serving.reads import lacking, touched
 from serving.state import ServingState
 from store.shelf import Shelf
 from tests.serving import worlds
@@ -120,3 +120,12 @@ def test_serving_reads_nothing_that_the_shipped_groups_lack() -> None:
     assert [lacking(group) for group in worlds.PLAN.groups] == [[]] * len(worlds.PLAN.groups)
     poorer = FILES["user_recent.sql"].replace("clicks_24h", "clicks_today")
     assert lacking(plan_of(FILES | {"user_recent.sql": poorer}).group("user_recent")) == ["user_recent.clicks_24h"]
+
+
+def test_who_reads_what_an_edit_changes() -> None:
+    engagement, following = worlds.PLAN.group("item_engagement"), worlds.PLAN.group("item_next")
+    assert touched(["heat_6h", "clicks_7d"], engagement) == ("ranker (heat_6h)", "trending (heat_6h)")
+    assert touched(["strength", "next_items"], following) == ("ranker (next_items)", "next (next_items)")
+    assert touched(["clicks_7d"], engagement) == ()
+    lifting = plan_with("item_lift", "item_id").group("item_lift")
+    assert touched(["lift"], msgspec.structs.replace(lifting, boost=None), lifting) == ("boost (lift)",)

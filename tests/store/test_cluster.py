@@ -12,6 +12,7 @@ from headrace.parity import compare
 from lang.evaluate import Event
 from lang.testing import agree
 from schemas.redis_keys import owner_of
+from store.census import holding
 from store.connect import Client, StoreError, connect
 from store.reader import FeatureReader, Wanted
 from store.shelf import Shelf
@@ -84,6 +85,10 @@ def test_versions_are_compared_there_too(client: Client) -> None:
     group = PLAN.group("everything")
     parity = compare(client, group, group, sample=100, at_ms=NOW_MS + 60_000)
     assert (parity.alike, parity.unlike, parity.missing) == (100, 0, 0)
+
+
+def test_all_nodes_are_counted(client: Client) -> None:
+    assert holding(client, PLAN.group("everything")).entities == OWNERS
 
 
 def test_a_cluster_that_is_away_is_a_store_that_does_not_answer() -> None:

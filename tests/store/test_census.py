@@ -1,0 +1,44 @@
+"""What is counted of a version is what was written of it and is still there."""
+
+import msgspec
+import pytest
+from test_lang_paths import PLAN
+
+from lang.evaluate import Event
+from lang.plan import Group
+from store.census import Holding, holding
+from store.connect import Client
+from tests.store.delivery import Delivery, rows_of
+
+NOW_MS = 1_767_225_600_000
+USERS, ITEMS = 40, 7
+
+
+def events() -> list[Event]:
+    """Each user clicks each item."""
+    head = {"event_type": "click", "occurred_at": NOW_MS, "received_at": NOW_MS, "value": 1.0, "position": 1}
+    pairs = [(user, item) for user in range(USERS) for item in range(ITEMS)]
+    return [
+        {"event_id": f"{user}-{item}", "user_id": f"u{user}", "item_id": f"i{item}", "session_id": f"s{user}", **head}
+        for user, item in pairs
+    ]
+
+
+def fill(client: Client, group: Group) -> None:
+    Delivery(client, group).write(rows_of(group, events()), clock=NOW_MS)
+
+
+@pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group.name)
+def test_what_was_written_is_counted(client: Client, group: Group) -> None:
+    tenth = msgspec.structs.replace(group, version=10)
+    fill(client, group)
+    there = [key for key in client.scan_iter() if key.startswith((b"f:", b"s:"))]
+    fill(client, tenth)
+    found = holding(client, group)
+    assert found.keys == len(there), "of this version, not of the tenth"
+    assert found.bytes == pytest.approx(sum(client.memory_usage(key) for key in there), abs=1)
+    assert found.entities == len({row.key for row in rows_of(group, events())})
+
+
+def test_a_version_that_holds_nothing(client: Client) -> None:
+    assert holding(client, PLAN.groups[0]) == Holding(keys=0, entities=0, bytes=0)
