@@ -6,7 +6,9 @@ from pathlib import Path
 import msgspec
 
 from headrace import release
+from headrace.budget import beyond_limit, beyond_memory
 from headrace.cost import cost_of, measured
+from headrace.errors import UsageProblem
 from headrace.flink import FlinkRest
 from headrace.folder import plan_in
 from headrace.layout import FEATURES, Endpoints, Layout
@@ -14,6 +16,7 @@ from headrace.lifecycle import Registry
 from headrace.release import ReleasePlan
 from lang.plan import Plan
 from store.connect import connect
+from store.memory import left_bytes
 from store.versions import Versions
 
 PLAN_FILE = Path("features.plan.json")
@@ -46,7 +49,7 @@ def drafted(endpoints: Endpoints, wanted: Plan, versions: Versions) -> ReleasePl
     """The release plan with its costs.
 
     Raises:
-        UsageProblem: what `release.planned` refuses.
+        UsageProblem: what `release.planned` refuses; or Redis has no room (F120), or a group for entities (F122).
         StoreError, HTTPError: Redis or Flink did not answer.
     """
     found = release.planned(wanted, versions)
@@ -62,4 +65,8 @@ def drafted(endpoints: Endpoints, wanted: Plan, versions: Versions) -> ReleasePl
         for change in found.changes
         if change.group in started
     ]
+    refused = [beyond_limit(group, live.get(group.name)) for group in found.groups]
+    refused.append(beyond_memory(costs, found.groups, left_bytes(client)))
+    if any(refused):
+        raise UsageProblem("\n" + "\n".join(filter(None, refused)))
     return msgspec.structs.replace(found, costs=costs)

@@ -10,7 +10,7 @@ VERBS = {
     "test": ("cases:run_tests", "Run the test files beside the groups, on the oracle and on an engine."),
     "explain": ("explain:explain", "Say where a feature of the files comes from: columns, tiles or rows, SQL, keys."),
     "reference": ("reference:reference", "Write the reference of the feature language, as `make docs` does."),
-    "list": ("versions:list_versions", "List the versions on the running stack: which answers, which job computes it."),
+    "list": ("versions:list_versions", "List the versions on the running stack: which answers, its job, its entities."),
     "plan": ("draft:plan", "Say what the files would change on the running stack, and write it for `apply`."),
     "apply": ("versions:apply", "Start the versions of a plan beside those that answer."),
     "backfill": ("versions:backfill", "Have a version read the log from further back, and wait until it has."),

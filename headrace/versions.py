@@ -19,6 +19,7 @@ from headrace.release import ReleasePlan
 from headrace.wait import wait_until
 from serving import lookup
 from serving.problems import Fault
+from store.census import holding
 from store.connect import connect
 from store.reader import FeatureReader, Reads
 
@@ -31,15 +32,16 @@ def _stack() -> tuple[Endpoints, Registry, FlinkRest]:
 
 
 def list_versions() -> None:
-    """List the versions on the running stack: which answers, and which job computes each."""
-    _, registry, rest = _stack()
-    versions, jobs = registry.versions(), rest.jobs()
-    table = Table("group", "version", "answers", "job", "state", "features", box=None, pad_edge=False)
+    """List the versions on the running stack: which answers, the job of each, entities where a limit is."""
+    endpoints, registry, rest = _stack()
+    versions, jobs, client = registry.versions(), rest.jobs(), connect(endpoints.redis_url)
+    table = Table("group", "version", "answers", "job", "state", "features", "entities", box=None, pad_edge=False)
     for group in versions.groups():
         job = versions.applied[group.title].job
         state = jobs.get(job, ("", "not running"))[1]
         answers = "yes" if versions.is_live(group) else ""
-        table.add_row(group.name, str(group.version), answers, job, state, str(len(group.features)))
+        entities = f"{holding(client, group).entities} of {group.max_entities}" if group.max_entities else ""
+        table.add_row(group.name, str(group.version), answers, job, state, str(len(group.features)), entities)
     Console().print(table)
 
 

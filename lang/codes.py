@@ -97,6 +97,22 @@ CODES: dict[str, Code] = {
         wrong=_stamped("item_id STRING, category STRING", ""),
         right=_stamped("category STRING", "item_id STRING, "),
     ),
+    "F120": Code(
+        meaning="the versions to start want more of Redis than its `maxmemory` leaves",
+        verb="plan",
+        wrong="F120 the versions to start want about 23920.0 MB of Redis, and 8000.0 MB of its maxmemory are left\n"
+        "  item_engagement@2: 5200000 keys of 4600 bytes; 59 % less without imps_24h, clicks_24h, dwell_avg_24h,"
+        " dwell_min_24h, dwell_max_24h; 30 % less without imps_1h, clicks_1h\n"
+        "  fix: take out what is dear, retire a version that does not answer, or raise maxmemory",
+        right="take out one of the cuts it names, retire a version that does not answer, or raise `maxmemory`",
+    ),
+    "F122": Code(
+        meaning="the version that answers has as many entities already as the header says another may have",
+        verb="plan",
+        wrong="F122 item_engagement@2 may have 5000000 entities, and item_engagement@1 has 5200000\n"
+        "  fix: raise max_entities, or group by what there is less of",
+        right="`max_entities 10_000_000` in the group's header, or a key that there is less of",
+    ),
     "F130": Code(
         meaning="the feature reads its own label's events",
         wrong="SELECT count(*) OVER 1h AS clicks_1h\nFROM clicks\nGROUP BY request_id",

@@ -42,7 +42,7 @@ HEADER: dict[str, str] = {
     "retain": "may stand: how long an entity is kept; by default the longest window and the source's lateness",
     "stale_after": "may stand: how old the newest event of an entity may be before its values are marked stale",
     "boost": "may stand: the feature by which rankings multiply an item's score",
-    "max_entities": "may stand: how many entities it should have; nothing is refused an event for it",
+    "max_entities": "may stand: how many entities it should have; watched, not enforced (docs/adr/0012)",
 }
 AT_READ: dict[str, Entry] = {
     "top_k": Entry(

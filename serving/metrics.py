@@ -4,6 +4,7 @@ Labels name features, stages, levels and surfaces, never a user or an item: seri
 """
 
 import time
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -37,6 +38,11 @@ class Metrics:
             "headrace_group_as_of_timestamp_seconds", "When the newest event came in", ("group",), registry=told
         )
         self._as_of_ms: dict[str, int] = {}
+        group = ("group",)
+        self._entities = Gauge("headrace_group_entities", "Entities in the store", group, registry=told)
+        self._max_entities = Gauge(
+            "headrace_group_max_entities", "What the header limits them to", group, registry=told
+        )
         reads = Counter("headrace_user_feature_reads_total", "Requests that read it", feature, registry=told)
         nulls = Counter("headrace_user_feature_nulls_total", "Of those, it was NULL", feature, registry=told)
         self._reads = {name: reads.labels(name) for name in hydrate.READ}  # looking a label up costs more than counting
@@ -62,6 +68,13 @@ class Metrics:
         if as_of_ms > self._as_of_ms.get(group, 0):
             self._as_of_ms[group] = as_of_ms
             self._as_of_s.labels(group).set(as_of_ms / 1000)
+
+    def counted(self, entities: Mapping[str, tuple[int, int]]) -> None:
+        """Note (entities, limit) of every group that has a limit; what was told of others goes."""
+        for gauge, place in ((self._entities, 0), (self._max_entities, 1)):
+            gauge.clear()
+            for group, numbers in entities.items():
+                gauge.labels(group).set(numbers[place])
 
     def text(self) -> bytes:
         """All of them in Prometheus' text format."""

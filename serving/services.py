@@ -19,6 +19,7 @@ from serving.experiment import Experiment
 from serving.freshness import Fresh
 from serving.hydrate import Hydrator
 from serving.items import CatalogueReader
+from serving.limits import Limits
 from serving.lookup import Lookup
 from serving.metrics import Metrics
 from serving.monitor import Monitor
@@ -79,7 +80,8 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     deltas = DeltaReader(live, name=settings.model, key=settings.key, folder=folder)
     control = ControlReader(live, services.pins)
     catalogue = CatalogueReader(bootstrap, live)
-    reader = Fresh(FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)), services.metrics)
+    client = connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)
+    reader, limits = Fresh(FeatureReader(client), services.metrics), Limits(client, live, services.metrics)
     sweep = Sweep(reader, live, Monitor(services.metrics))
     return [
         _thread("outlet", lambda: services.outlet.run(stop)),
@@ -87,6 +89,7 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
         _thread("control", lambda: control.run(bootstrap, stop)),
         _thread("deltas", lambda: deltas.run(bootstrap, stop)),
         _thread("sweep", lambda: sweep.run(stop)),
+        _thread("limits", lambda: limits.run(stop)),
         _thread("ticker", lambda: ticker.run(services.outlet, stop)),
     ]
 

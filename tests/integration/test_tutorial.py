@@ -54,6 +54,7 @@ def test_every_command_of_the_tutorial_works(line: Line, tmp_path: Path) -> None
         assert wanted in said, said
     known = r"  redis: about \d+\.\d MB, \d+ keys of \d+ bytes\n  flink: about \d+\.\d MB in a checkpoint\n"
     assert re.search(known, said), said
+    assert re.search(r"item_rush +1 +yes .* \d+ of 2000000", said), said
 
 
 def client(line: Line) -> httpx.Client:

@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from headrace.budget import beyond_limit, beyond_memory
+from headrace.cost import Answering, Cost, Keys
 from headrace.errors import UsageProblem
 from headrace.layout import FEATURES, REPOSITORY
 from headrace.parity import Parity
@@ -18,6 +20,7 @@ from lang.load import findings_in, plan_of, texts_in
 from lang.plan import Group, Plan
 from lang.testing import read_cases, run_cases
 from schemas.control import CONTROL
+from store.census import Holding
 from store.versions import Versions
 
 ROOMS = ("lang", "headrace", "jobs", "store", "serving", "udfs", "simulator", "learner", "models", "schemas")
@@ -86,6 +89,16 @@ def test_what_plan_says(shipped: Plan, golden: Callable[[str, str], None]) -> No
     renamed = said_by_plan(shipped, "item_next", ("version 1", "version 2"), ("AS next_items", "AS followers"))
     golden("errors/F117_unread.txt", renamed + "\n")
     assert renamed == CODES["F117"].wrong
+
+
+def test_what_plan_says_of_a_running_stack(shipped: Plan) -> None:
+    live = shipped.group("item_engagement")
+    wanted = msgspec.structs.replace(live, version=2, max_entities=5_000_000)
+    held = Holding(keys=5_200_000, entities=5_200_000, bytes=5_200_000 * 4_600)
+    assert beyond_limit(wanted, Answering(group=live, held=held, cell_bytes=None)) == CODES["F122"].wrong
+    keys = Keys(5_200_000, 4_600)
+    cost = Cost(group=wanted.name, events=0, minutes=0.0, redis=keys, flink_mb=None, touches=())
+    assert beyond_memory([cost], [wanted], 8_000_000_000) == CODES["F120"].wrong
 
 
 def test_what_test_says(shipped: Plan, golden: Callable[[str, str], None]) -> None:

@@ -11,16 +11,20 @@ import pytest
 import yaml
 
 from headrace.layout import REPOSITORY
+from lang.plan import Plan
+from schemas.redis_keys import tiles_key
 from serving import columns, hydrate, metrics
 from serving.columns import COLUMNS
 from serving.freshness import Fresh
 from serving.heat import ItemFeatures
 from serving.hydrate import Hydrator
+from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.monitor import REFERENCE_MS, WATCHED, Monitor
 from serving.query import Faults, Query
+from serving.state import Live
 from serving.stopwatch import Stopwatch
-from store.connect import connect
+from store.connect import Client, connect
 from store.reader import FeatureReader
 from tests.serving import worlds
 from tests.serving.test_groups import click, shelf_of
@@ -93,6 +97,21 @@ def test_a_group_is_as_new_as_its_newest_event() -> None:
     as_of_s = told(exported, "headrace_group_as_of_timestamp_seconds", group="user_recent")
     assert as_of_s == newest["received_at"] / 1000
     assert told(exported, "headrace_group_as_of_timestamp_seconds", group="user_price") is None  # no click had a price
+
+
+def test_entities_are_counted_where_they_are_limited(client: Client) -> None:
+    limited = msgspec.structs.replace(worlds.PLAN.group("user_recent"), max_entities=1_000)
+    plan = Plan(worlds.PLAN.sources, (worlds.PLAN.group("item_heat"), limited))
+    for user in range(3):
+        client.set(tiles_key("user_recent", 1, f"u{user}"), b"")
+    client.set(tiles_key("item_heat", 1, "i1"), b"")
+    exported = Metrics()
+    Limits(client, Live(plan), exported).count()
+    entities, most = "headrace_group_entities", "headrace_group_max_entities"
+    assert (told(exported, entities, group="user_recent"), told(exported, most, group="user_recent")) == (3, 1_000)
+    assert told(exported, entities, group="item_heat") is None
+    Limits(client, Live(worlds.PLAN), exported).count()
+    assert told(exported, entities, group="user_recent") is None, "the limit has gone"
 
 
 def hydrated(user_id: str) -> Query:

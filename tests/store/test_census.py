@@ -1,13 +1,17 @@
-"""What is counted of a version is what was written of it and is still there."""
+"""What is counted of a version is what was written of it and is still there; `maxmemory` is all that Redis may take."""
+
+from pathlib import Path
 
 import msgspec
 import pytest
 from test_lang_paths import PLAN
 
+from headrace import redis_server
 from lang.evaluate import Event
 from lang.plan import Group
 from store.census import Holding, holding
-from store.connect import Client
+from store.connect import Client, connect
+from store.memory import left_bytes
 from tests.store.delivery import Delivery, rows_of
 
 NOW_MS = 1_767_225_600_000
@@ -42,3 +46,18 @@ def test_what_was_written_is_counted(client: Client, group: Group) -> None:
 
 def test_a_version_that_holds_nothing(client: Client) -> None:
     assert holding(client, PLAN.groups[0]) == Holding(keys=0, entities=0, bytes=0)
+
+
+def test_no_maxmemory_no_budget(client: Client) -> None:
+    assert left_bytes(client) is None
+
+
+def test_what_is_left_is_up_to_maxmemory(tmp_path: Path) -> None:
+    with redis_server.running(tmp_path, "--maxmemory", "20mb") as port:
+        client = connect(f"redis://127.0.0.1:{port}")
+        before = left_bytes(client)
+        assert before is not None
+        assert 10 * 2**20 < before < 20 * 2**20
+        client.set("x", b"x" * 2**20)
+        assert 2**20 <= before - (left_bytes(client) or 0) < 4 * 2**20, "the value, and the client's buffers"
+        client.close()

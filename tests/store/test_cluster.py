@@ -14,6 +14,7 @@ from lang.testing import agree
 from schemas.redis_keys import owner_of
 from store.census import holding
 from store.connect import Client, StoreError, connect
+from store.memory import left_bytes
 from store.reader import FeatureReader, Wanted
 from store.shelf import Shelf
 from tests import cluster
@@ -87,8 +88,18 @@ def test_versions_are_compared_there_too(client: Client) -> None:
     assert (parity.alike, parity.unlike, parity.missing) == (100, 0, 0)
 
 
-def test_all_nodes_are_counted(client: Client) -> None:
+def test_all_nodes_are_counted(client: Client, nodes: list[redis.Redis]) -> None:
     assert holding(client, PLAN.group("everything")).entities == OWNERS
+    assert left_bytes(client) is None
+    for node in nodes[:2]:
+        node.config_set("maxmemory", "50mb")
+    assert left_bytes(client) is None, "the third takes what comes"
+    nodes[2].config_set("maxmemory", "50mb")
+    left = left_bytes(client)
+    for node in nodes:
+        node.config_set("maxmemory", "0")
+    assert left is not None
+    assert 100 * 2**20 < left < 150 * 2**20
 
 
 def test_a_cluster_that_is_away_is_a_store_that_does_not_answer() -> None:

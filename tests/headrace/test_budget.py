@@ -1,0 +1,72 @@
+"""A plan is refused what Redis has no room for, and another version of a group that has as many entities as it may."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from test_lang_paths import PLAN
+
+from headrace import redis_server
+from headrace.budget import beyond_limit, beyond_memory
+from headrace.cost import Answering, Cost, Keys, keys_of
+from lang.plan import Group
+from store.census import Holding, holding
+from store.connect import Client, connect
+from store.memory import left_bytes
+from tests.store.delivery import Delivery, rows_of
+
+NOW_MS = 1_767_225_600_000
+LIVE = PLAN.group("everything")
+WANTED = msgspec.structs.replace(LIVE, version=2)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Client]:
+    """A Redis of four megabytes that holds a version of some hundred users."""
+    with redis_server.running(tmp_path, "--maxmemory", "4mb") as port:
+        client = connect(f"redis://127.0.0.1:{port}")
+        head = {"event_type": "click", "received_at": NOW_MS, "value": 1.0, "position": 1, "session_id": "s"}
+        times = {"occurred_at": NOW_MS, "item_id": "i"}
+        events = [{"event_id": f"e{user}", "user_id": f"u{user}", **times, **head} for user in range(300)]
+        Delivery(client, LIVE).write(rows_of(LIVE, events), clock=NOW_MS)
+        yield client
+        client.close()
+
+
+def cost(keys: Keys | None, group: Group = WANTED) -> Cost:
+    return Cost(group=group.name, events=0, minutes=0.0, redis=keys, flink_mb=None, touches=())
+
+
+def answering(client: Client) -> Answering:
+    return Answering(group=LIVE, held=holding(client, LIVE), cell_bytes=None)
+
+
+def test_a_version_fits_or_it_does_not(small: Client) -> None:
+    keys, left = keys_of(WANTED, answering(small)), left_bytes(small)
+    assert keys.megabytes * 1e6 == pytest.approx(holding(small, LIVE).bytes, rel=0.01)
+    assert beyond_memory([cost(keys)], [WANTED], left) == ""
+    small.config_set("maxmemory", small.info("memory")["used_memory"] + int(keys.megabytes * 1e6) // 2)
+    refused = beyond_memory([cost(keys)], [WANTED], left_bytes(small))
+    assert refused.startswith(f"F120 the versions to start want about {keys.megabytes:.1f} MB of Redis")
+    assert f"everything@2: {keys.count} keys of {keys.each_bytes} bytes; " in refused
+    assert refused.count("% less without") == 2
+    small.config_set("maxmemory", "0")
+    assert beyond_memory([cost(keys)], [WANTED], left_bytes(small)) == ""
+
+
+def test_versions_are_summed_and_what_is_not_known_counts_as_nothing() -> None:
+    other = msgspec.structs.replace(PLAN.group("two_keys"), version=2)
+    costs = [cost(Keys(10, 100)), cost(Keys(10, 100), other)]
+    assert beyond_memory(costs, [WANTED, other], 2_000) == ""
+    assert beyond_memory(costs, [WANTED, other], 1_999) != ""
+    assert beyond_memory([cost(None)], [WANTED], 0) == ""
+
+
+def test_a_limit_holds_for_the_next_version() -> None:
+    live = Answering(group=LIVE, held=Holding(keys=5, entities=5, bytes=500), cell_bytes=None)
+    limited = {most: msgspec.structs.replace(WANTED, max_entities=most) for most in (5, 6)}
+    assert beyond_limit(limited[5], live).startswith("F122 everything@2 may have 5 entities, and everything@1 has 5")
+    assert beyond_limit(limited[6], live) == ""
+    assert beyond_limit(limited[5], None) == ""
+    assert beyond_limit(WANTED, live) == ""
