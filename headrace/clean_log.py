@@ -47,6 +47,17 @@ class CleanLog:
         for value in values(self._bootstrap, self._topic, [begins[partition] for partition in sorted(begins)]):
             yield self._decode(value)
 
+    def newest(self, count: int) -> Iterator[Event]:
+        """About the newest so many events, an equal part of each partition.
+
+        Raises:
+            KafkaException: the broker went away.
+        """
+        part = -(-count // max(len(self._partitions), 1))
+        ends = [self._ends(partition) for partition in sorted(self._partitions)]
+        for value in values(self._bootstrap, self._topic, [max(high - part, low) for low, high in ends]):
+            yield self._decode(value)
+
     def close(self) -> None:
         """Leave the broker."""
         self._consumer.close()
@@ -55,7 +66,7 @@ class CleanLog:
         """Offsets of the first records appended at a time or later; the end where there is none."""
         wanted = [TopicPartition(self._topic, partition, max(at_ms, 0)) for partition in self._partitions]
         found = self._consumer.offsets_for_times(wanted, timeout=10)
-        return [place.offset if place.offset >= 0 else self._end(place.partition) for place in found]
+        return [place.offset if place.offset >= 0 else self._ends(place.partition)[1] for place in found]
 
-    def _end(self, partition: int) -> int:
-        return self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=10)[1]
+    def _ends(self, partition: int) -> tuple[int, int]:
+        return self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=10)

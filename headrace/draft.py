@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from headrace import release
+from headrace import delay, release
 from headrace.budget import beyond_limit, beyond_memory
 from headrace.cost import cost_of, measured
 from headrace.errors import UsageProblem
@@ -31,6 +31,8 @@ def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
     """
     endpoints, wanted = Layout.here().endpoints(), plan_in(folder)
     found = drafted(endpoints, wanted, Registry(endpoints, who="operator").versions())
+    doubts = (delay.oversized(endpoints, source, wanted.over(source.name).groups) for source in wanted.sources)
+    sys.stdout.writelines(f"warning: {doubt}\n" for doubt in doubts if doubt)
     costs = {cost.group: cost for cost in found.costs}
     for change in found.changes:
         sys.stdout.write(f"{change}\n")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from headrace.delay import observed_ms
 from lang.computed import Computation
 from lang.gate import Gate
 from lang.plan import Group, Plan
@@ -66,3 +67,7 @@ def test_the_store_equals_the_oracle(line: Line) -> None:
         expected = by_the_oracle(group, accepted, keys, at_ms=now)
         line.wait(lambda expected=expected: not mismatches(expected, line.reader), f"{group.name} in the store")
         assert mismatches(expected, line.reader) == []
+
+    delays_ms = observed_ms(line.endpoints, line.plan.source("clickstream"))
+    assert len(delays_ms) >= 3_000
+    assert 60_000 < max(delays_ms) <= line.plan.source("clickstream").lateness_ms

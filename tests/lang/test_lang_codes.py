@@ -10,6 +10,7 @@ import pytest
 
 from headrace.budget import beyond_limit, beyond_memory
 from headrace.cost import Answering, Cost, Keys
+from headrace.delay import warning_of
 from headrace.errors import UsageProblem
 from headrace.layout import FEATURES, REPOSITORY
 from headrace.parity import Parity
@@ -99,6 +100,10 @@ def test_what_plan_says_of_a_running_stack(shipped: Plan) -> None:
     keys = Keys(5_200_000, 4_600)
     cost = Cost(group=wanted.name, events=0, minutes=0.0, redis=keys, flink_mb=None, touches=())
     assert beyond_memory([cost], [wanted], 8_000_000_000) == CODES["F120"].wrong
+    more_ms = 6 * 3_600_000 - live.source.lateness_ms
+    source = msgspec.structs.replace(live.source, lateness_ms=6 * 3_600_000)
+    late = [msgspec.structs.replace(g, source=source, retain_ms=g.retain_ms + more_ms) for g in shipped.groups]
+    assert warning_of(source, late, [0] * 19_900 + [61_000] * 100) == CODES["F110"].wrong
 
 
 def test_what_test_says(shipped: Plan, golden: Callable[[str, str], None]) -> None:

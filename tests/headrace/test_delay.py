@@ -1,0 +1,52 @@
+"""A lateness is oversized where events come far sooner and most tiles are kept for it."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from headrace.delay import share_for, warning_of
+from lang.load import load_plan
+from lang.plan import Group
+from lang.source import Source
+
+PLAN = load_plan(Path(__file__).parents[2] / "features")
+SOURCE = PLAN.source("clickstream")
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+# as the demo's devices do: one event in twenty is held back, by a quarter of a minute on average
+HELD_BACK_MS = np.random.default_rng(1).exponential(15_000, 20_000) * (np.arange(20_000) % 20 == 0)
+DELAYS_MS = [int(delay) for delay in np.minimum(HELD_BACK_MS, 90_000)]
+
+
+def declared(lateness_ms: int) -> tuple[Source, list[Group]]:
+    """The shipped source with another lateness, and its groups."""
+    source = msgspec.structs.replace(SOURCE, lateness_ms=lateness_ms)
+    more_ms = lateness_ms - SOURCE.lateness_ms
+    return source, [
+        msgspec.structs.replace(group, source=source, retain_ms=group.retain_ms + more_ms) for group in PLAN.groups
+    ]
+
+
+def test_the_shipped_lateness_is_no_matter() -> None:
+    source, groups = declared(SOURCE.lateness_ms)
+    assert share_for(groups, source.lateness_ms) == pytest.approx(0.07, abs=0.01)
+    assert warning_of(source, groups, DELAYS_MS) == ""
+    assert warning_of(source, groups, [0] * 20_000) == "", "nor for a replay, which knows no delay"
+
+
+def test_six_hours_for_what_comes_within_a_minute() -> None:
+    source, groups = declared(6 * HOUR_MS)
+    warned = warning_of(source, groups, DELAYS_MS)
+    assert warned.startswith("F110 source clickstream: lateness 6h, and 99.9 % of the newest 20000 events came within ")
+    assert "64 % of a busy key's tiles" in warned
+    assert share_for(groups, 15 * MINUTE_MS) == pytest.approx(0.07, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("lateness_ms", "delays_ms"),
+    [(6 * HOUR_MS, DELAYS_MS[:999]), (6 * HOUR_MS, [40 * MINUTE_MS] * 2_000), (HOUR_MS, [1] * 2_000)],
+    ids=["too few to say", "ten times the delay is more", "cheap"],
+)
+def test_nothing_is_said(lateness_ms: int, delays_ms: list[int]) -> None:
+    assert warning_of(*declared(lateness_ms), delays_ms) == ""
