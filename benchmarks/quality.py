@@ -91,6 +91,7 @@ def show(result: Result) -> None:
         case, report = outcome.case, outcome.report
         best = max(report.baselines, key=lambda name, told=report.baselines, of=case.figure: told[name][of])
         ours = f"{report.metrics[case.figure]:.4f} ± {report.standard_errors[case.figure]:.4f}"
+        ours += " missed" if report.metrics[case.figure] < case.bar else ""
         beside = f"{report.baselines[best][case.figure]:.4f} {best}"
         wanted = (f"{case.bar}", f"{case.aim}", f"{report.frozen[case.figure]:.4f}")
         table.add_row(case.name, case.figure, ours, *wanted, beside, f"{report.events_per_s:.0f}")

@@ -145,7 +145,7 @@ def evaluate(
     *,
     columns: Annotated[str, cyclopts.Parameter(name="--map")],
     task: Literal["ctr"] = "ctr",
-    row_features: str = "",
+    item_features: str = "",
     from_fraction: float = 0.3,
     freeze_after: float = 0.3,
     seed: int = 0,
@@ -158,17 +158,18 @@ def evaluate(
         columns: user=…,item=…,time=…,label=… and, if there are, session=…, slate=…: names in the header, or numbers
             from 1 where there is none.
         task: ctr predicts a label of 0 or 1.
-        row_features: columns known before the event, separated by commas.
+        item_features: columns of the item that are known before the event, separated by commas.
         from_fraction: share of the rows after which they are scored.
         freeze_after: share of the rows after which a copy of the model stands still.
         seed: of the first weights.
         json: a file for the report.
     """
     from headrace.evaluation import run
+    from headrace.evaluation.log import columns_of
 
-    known = [name.strip() for name in row_features.split(",") if name.strip()]
-    shares = {"from_share": from_fraction, "freeze_share": freeze_after}
-    run.command(file, mapping=columns, known=known, **shares, seed=seed, json=json)
+    known = [name.strip() for name in item_features.split(",") if name.strip()]
+    where = columns_of(columns, known)
+    run.command(file, columns=where, from_share=from_fraction, freeze_share=freeze_after, seed=seed, json=json)
 
 
 @app.command(name="bench")

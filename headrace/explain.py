@@ -70,7 +70,7 @@ def _told(source: Source, name: str) -> str:
             return f"{name} (computed from {', '.join(dict.fromkeys(columns_of(computed.expression)))})"
     for stamp in source.stamps:
         if name in [column.name for column in stamp.columns]:
-            masked = stamp.stream is not None and name in stamp.stream.masked
+            masked = stamp.stream is not None and name in stamp.stream.hashed
             return f"{name} (stamped from {stamp.table}{', a keyed hash' if masked else ''})"
     return name
 
@@ -98,7 +98,8 @@ def _span(aggregate: Aggregate) -> str:
     tiles = f"in tiles of {written(aggregate.tile_ms)}"
     if aggregate.half_life_ms:
         return f"with a half-life of {written(aggregate.half_life_ms)} {tiles}"
-    return f"over {written(aggregate.span_ms)} {tiles}"
+    edge = ", that of the window's beginning by its share inside" if aggregate.edge_ms else ""
+    return f"over {written(aggregate.span_ms)} {tiles}{edge}"
 
 
 def _sql(group: Group, feature: str) -> list[str]:

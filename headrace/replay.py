@@ -45,7 +45,9 @@ class Served:
         plan = plan.over(CLICKSTREAM)
         self._recomputed = Recomputation(plan, recording.items)
         self._plan = plan
-        self._complete = Computation(plan.source(CLICKSTREAM)).fill
+        source = plan.source(CLICKSTREAM)
+        self._complete = Computation(source).fill
+        self._stamped = [column.name for stamp in source.stamps for column in stamp.columns if stamp.stream is None]
         self._versions = {group.name: group.version for group in plan.groups}
 
     def exposure(self, request_id: str, visit: Visit) -> Exposure:
@@ -100,7 +102,7 @@ class Served:
         """Fold what came of a visit."""
         for event in events:
             item = self._recomputed.items[event.item_id or ""]
-            stamped = {"category": item.category, "price": item.price, "seller": item.seller}
+            stamped = {name: getattr(item, name) for name in self._stamped}
             self._recomputed.fold(self._complete(cast(Fields, structs.asdict(event) | stamped)))
 
 

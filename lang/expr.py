@@ -47,6 +47,13 @@ def columns_of(expr: Expr) -> Iterator[str]:
             yield from columns_of(argument)
 
 
+def crossed(expr: Expr) -> tuple[Expr, ...]:
+    """The parts of a cross, of crosses within it too; anything else is one part."""
+    if not isinstance(expr, Call) or expr.op != "cross":
+        return (expr,)
+    return tuple(part for argument in expr.args for part in crossed(argument))
+
+
 def any_of(filters: list[Expr]) -> Expr:
     """The OR of one or more filters, each named once."""
     distinct = tuple(dict.fromkeys(filters))

@@ -2,11 +2,11 @@
 
 from hashlib import md5
 
+from schemas.redis_keys import MEMBER_SEPARATOR as SEPARATOR
+
 HEX_DIGITS = 7
 """Of MD5's 32, from the left: a whole number that float64 holds, and as many buckets as anybody asks for."""
 MOST_BUCKETS = 16**HEX_DIGITS
-SEPARATOR = "\x1f"
-"""Between the parts of a cross: the unit separator, which no id has."""
 
 
 def bucket_of(text: str, buckets: int) -> int:
@@ -19,5 +19,5 @@ def bucket_of(text: str, buckets: int) -> int:
 
 
 def cross_of(*parts: object) -> str:
-    """Several values as one text."""
+    """Several values as one text. Where one of them holds the separator, which ids do not by custom, two may meet."""
     return SEPARATOR.join(map(str, parts))

@@ -78,7 +78,7 @@ def _bucket(trees: Trees, parts: list[Node], node: Node) -> Expr:
 def _hash_bucket(trees: Trees, parts: list[Node], node: Node) -> Expr:
     """Which of n buckets a value falls into."""
     count = parts[1] if len(parts) == 2 else None
-    buckets = int(count.name) if count is not None and count.is_int else 0
+    buckets = int(count.name) if isinstance(count, exp.Literal) and count.is_int else 0
     if not 1 <= buckets <= MOST_BUCKETS:
         cause = f"hash_bucket takes a value and how many buckets, a literal from 1 to {MOST_BUCKETS}"
         trees.fail("F100", node, cause=cause, fix="write hash_bucket(category, 1000)")

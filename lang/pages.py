@@ -107,7 +107,7 @@ def _kept(group: Group) -> Sequence[tuple[str, str]]:
 
 
 def _most_tiles(aggregate: Aggregate) -> int:
-    return aggregate.windows * -(-aggregate.span_ms // aggregate.tile_ms)
+    return -(-aggregate.reach_ms // aggregate.tile_ms)
 
 
 def _tiles(aggregate: Aggregate) -> str:

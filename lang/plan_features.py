@@ -4,8 +4,9 @@ from typing import Literal
 
 from lang.duration import Duration
 from lang.errors import Halt, Report
-from lang.expr import ColumnType, columns_of
+from lang.expr import Call, ColumnType, Expr, columns_of, crossed
 from lang.layout import Wanted
+from lang.lexer import Span
 from lang.plan import OVER_ALL, Derived, Feature, FeatureKind, Rollup, Sequence
 from lang.plan_call import named
 from lang.plan_measure import MeasurePlanner
@@ -62,6 +63,7 @@ class FeaturePlanner:
             if isinstance(planned, Wanted):
                 self.wanted.append(planned)
             else:
+                self._goes(planned, measure)
                 self.sequences.append(planned)
                 kind = "list" if planned.function == "last_n" else "number"
             self._name(planned.name, kind, measure.alias)
@@ -79,11 +81,23 @@ class FeaturePlanner:
                 try:
                     label = window.label if window else ""
                     expression = resolver.number(derivation.expression, label=label)
+                    self._of_numbers(expression, derivation.expression.span)
                     name = named(derivation.alias.text, window)
                     self._name(name, "number", derivation.alias)
                     self.derived.append(Derived(name, expression))
                 except Halt:
                     continue
+
+    def _goes(self, planned: Sequence, measure: Measure) -> None:
+        if planned.function == "first" and len(self._entity) > 1:
+            cause = f"first is kept as long as its {self._entity[0]} is seen, for each {self._entity[-1]} there was"
+            fix = "group by one column, or use min or last"
+            self._report.halt("F104", measure.function.span, cause=cause, fix=fix)
+
+    def _of_numbers(self, expression: Expr, span: Span) -> None:
+        if _has_text(expression):
+            cause = "a derived feature is made of numbers, and text stands only in hash_bucket(cross(…), n)"
+            self._report.halt("F140", span, cause=cause, fix="write hash_bucket(cross(a, b), 100), or compare numbers")
 
     def _rank(self, ranking: Ranking) -> None:
         entity, member, by = ranking.entity, ranking.member, ranking.by
@@ -114,3 +128,10 @@ class FeaturePlanner:
         if name in self._kinds or name in self._entity:
             self._report.halt("F116", alias.span, cause=f"the name {name} is taken", fix="choose another")
         self._kinds[name] = kind
+
+
+def _has_text(expr: Expr) -> bool:
+    if expr.type == "STRING" or not isinstance(expr, Call):
+        return expr.type == "STRING"
+    parts = crossed(expr.args[0]) if expr.op == "hash_bucket" else expr.args
+    return any(_has_text(part) for part in parts)

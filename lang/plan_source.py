@@ -3,6 +3,7 @@
 from lang.clean import RECEIVED_AT
 from lang.cursor import Cursor
 from lang.errors import Halt, Report
+from lang.expr import columns_of
 from lang.header import Header
 from lang.plan_column import plan_column, plan_computed
 from lang.plan_stamp import FindStream, StampPlanner, read_stamp
@@ -114,6 +115,12 @@ def _check_masked(source: Source, masked: tuple[Name, ...], report: Report) -> N
     declared = [column.name for column in source.columns]
     needed = {source.key: "keys the topic", source.dedupe: "tells duplicates apart"}
     needed |= dict.fromkeys((stamp.key for stamp in source.stamps), "is looked up")
+    for column in source.computed:
+        for name in masked:
+            if name.text in columns_of(column.expression):
+                cause = f"{column.name} is computed from {name.text}, which is masked: it would show the value"
+                fix = f"compute it of something else, or leave {name.text} out of mask"
+                report.add("F140", name.span, cause=cause, fix=fix)
     for name in masked:
         _known_column(name, declared, report)
         if name.text in needed:

@@ -85,6 +85,18 @@ class Source(Struct, frozen=True):
         """The column that keys the clean topic: `user_id` where the source has one, else the dedupe column."""
         return "user_id" if self.type_of("user_id") else self.dedupe
 
+    @property
+    def hashed(self) -> tuple[str, ...]:
+        """Columns that hold hashes: masked ones, and those stamped from such."""
+        given = (
+            column.name
+            for stamp in self.stamps
+            if stamp.stream is not None
+            for column in stamp.columns
+            if column.name in stamp.stream.hashed
+        )
+        return (*self.masked, *given)
+
     def type_of(self, name: str) -> ColumnType | None:
         """The type of a column of an accepted event, None where it has no such column."""
         return next((column.type for column in self.event_columns if column.name == name), None)

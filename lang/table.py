@@ -27,4 +27,4 @@ def table_of(stream: Source | None) -> Table:
     if stream is None:
         return Table(ITEMS.name, ITEMS.partitions, ITEM, column_types(ITEM))
     columns: dict[str, ColumnType] = {column.name: column.type for column in stream.event_columns}
-    return Table(clean_topic(stream), EVENTS_CLEAN.partitions, contract(stream), columns, stream.masked)
+    return Table(clean_topic(stream), EVENTS_CLEAN.partitions, contract(stream), columns, stream.hashed)

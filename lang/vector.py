@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lang.expr import Call, Column, Constant, Expr
+from lang.expr import Column, Constant, Expr, crossed
 from lang.hashing import bucket_of, cross_of
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -35,8 +35,7 @@ def derive(expr: Expr, columns: Mapping[str, Floats], *, rows: int) -> Floats:
 
 def _hash_bucket(value: Expr, buckets: Expr, columns: Mapping[str, Floats], *, rows: int) -> Floats:
     """Of a whole number, or of a cross of several; a row with a NULL among them has none."""
-    crossed = value.args if isinstance(value, Call) and value.op == "cross" else (value,)
-    parts = np.stack([derive(part, columns, rows=rows) for part in crossed], axis=1)
+    parts = np.stack([derive(part, columns, rows=rows) for part in crossed(value)], axis=1)
     count = int(derive(buckets, columns, rows=1)[0])
     hashed = [math.nan if np.isnan(row).any() else bucket_of(cross_of(*map(int, row)), count) for row in parts]
     return np.array(hashed, np.float64)
@@ -81,6 +80,10 @@ def _divide(left: Floats, right: Floats) -> Floats:
     return np.where(right == 0, np.nan, left / right)
 
 
+def _remainder(left: Floats, right: Floats) -> Floats:
+    return np.where(right == 0, np.nan, np.fmod(left, right))
+
+
 def _ln(x: Floats) -> Floats:
     return np.where(x > 0, np.log(x), np.nan)
 
@@ -119,6 +122,7 @@ _OPERATORS: dict[str, Callable[..., Floats]] = {
     "-": np.subtract,
     "*": np.multiply,
     "/": _divide,
+    "%": _remainder,
     "neg": np.negative,
     "abs": np.abs,
     "ln": _ln,

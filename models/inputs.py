@@ -139,7 +139,7 @@ def assemble(
     raw[_RATE] = np.log((np.maximum(raw[_RATE], 0.0) + 0.001) / 0.05)
     share = np.clip(raw[_ODDS], 0.0, 1.0)
     raw[_ODDS] = np.log((share + 0.001) / (1.001 - share))
-    raw[missing] = 0.0  # a missing rate is the 5 % prior, not a rate of 0
+    raw[missing] = 0.0  # a missing rate is the 5 % prior, missing odds are even
     bent = np.clip(raw * _SCALE, -_LIMIT, _LIMIT)
     # [columns, C] + [missing, C] + [ranked, C] -> [C, F]
     return np.ascontiguousarray(np.concatenate([bent, missing[_MISSING], ranks]).T, dtype=np.float32)

@@ -6,7 +6,6 @@ HASH an entity: field = the other columns, value = that member's rows, as `write
 """
 
 import struct
-from collections import defaultdict
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from typing import TypeAlias, cast
@@ -46,7 +45,7 @@ def batches_of(writes: Many[tuple[int, SequenceWrite]]) -> dict[str, RowBatch]:
     batches: dict[str, RowBatch] = {}
     for retain_ms, write in writes:
         if write.key not in batches:
-            batches[write.key] = RowBatch(write.limit, write.oldest, retain_ms, 0, defaultdict(dict))
+            batches[write.key] = RowBatch(write.limit, write.oldest, retain_ms, 0, {})
         batches[write.key].add(write)
     return batches
 

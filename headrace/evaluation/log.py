@@ -3,16 +3,17 @@
 import csv
 import gzip
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from headrace.errors import UsageProblem
-from headrace.recordings import Feedback, Recording, Visit, in_sessions
+from headrace.recordings import Feedback, Recording, in_sessions
 from schemas.catalogue import Item
 
 _SEPARATORS = ("\t", "::", ";", ",", "|")
@@ -27,7 +28,7 @@ Record: TypeAlias = dict[str, str]
 class Columns(Struct, frozen=True, kw_only=True):
     """The log's columns, by their names in its header, or by their numbers from 1 where it has none.
 
-    `label` holds 0 or 1; without one each row is a positive. `known` are columns that were known before the event.
+    `label` holds 0 or 1; without one each row is a positive. `known` are columns of the item that were known before.
     """
 
     user: str
@@ -49,7 +50,8 @@ class Log(Struct, frozen=True):
 
     Attributes:
         rows: how many lines of data there were.
-        faults: those that could not be read, the first of them quoted.
+        faults: why rows could not be read, with the numbers of their lines.
+        varied: items whose `known` columns differ from row to row: those of the first row stand.
         slates: one a visit, "" where the log has none.
     """
 
@@ -57,6 +59,7 @@ class Log(Struct, frozen=True):
     slates: list[str]
     rows: int
     faults: list[str]
+    varied: int
 
 
 class _Row(Struct, frozen=True, kw_only=True):
@@ -95,29 +98,46 @@ def read(path: Path, columns: Columns, *, warm_share: float) -> Log:
     Raises:
         UsageProblem: there is no such file or column, or no row could be read.
     """
-    rows: list[_Row] = []
-    faults: list[str] = []
-    count = 0
-    for count, (line, record) in enumerate(_records(path, columns), 1):  # noqa: B007
-        try:
-            rows.append(_row(record, columns))
-        except ValueError as error:
-            faults.append(f"line {line}: {error}")
-    if not rows:
-        message = f"none of {count} rows of {path} could be read: {'; '.join(faults[:_TOLD])}"
-        raise UsageProblem(message)
-    rows.sort(key=lambda row: row.at_ms)
+    rows, faults = _rows(path, columns)
     cuts = _cuts(rows[: math.ceil(len(rows) * warm_share)], len(columns.known))
     items: dict[str, Item] = {}
+    varied: set[str] = set()
     for row in rows:
         category = "|".join(_category(text, cut) for text, cut in zip(row.known, cuts, strict=True))
-        items.setdefault(row.item, Item(item_id=row.item, category=category or NONE, born_at=row.at_ms))
+        item = items.setdefault(row.item, Item(item_id=row.item, category=category or NONE, born_at=row.at_ms))
+        if item.category != (category or NONE):
+            varied.add(row.item)
     told = [(row.user, row.item, row.at_ms, _feedback(row)) for row in rows]
     visits = [
-        visit if not row.session else _in_session(visit, row.session)
+        structs.replace(visit, session_id=f"{row.user}-{row.session}") if row.session else visit
         for visit, row in zip(in_sessions(told), rows, strict=True)
     ]
-    return Log(Recording(list(items.values()), visits), [row.slate for row in rows], count, faults)
+    return Log(
+        Recording(list(items.values()), visits),
+        [row.slate for row in rows],
+        len(rows) + len(faults),
+        faults,
+        len(varied),
+    )
+
+
+def _rows(path: Path, columns: Columns) -> tuple[list[_Row], list[str]]:
+    """The rows by time, ties in file order, and what is wrong with those that could not be read."""
+    rows: list[_Row] = []
+    faults: list[str] = []
+    try:
+        for line, record in _records(path, columns):
+            try:
+                rows.append(_row(record, columns))
+            except ValueError as error:
+                faults.append(f"line {line}: {error}")
+    except (UnicodeError, OSError, EOFError, zlib.error, csv.Error) as error:
+        message = f"{path} cannot be read: {error}; CSV or TSV in UTF-8 is wanted, gzipped if its name ends in .gz"
+        raise UsageProblem(message) from error
+    if not rows:
+        message = f"none of {len(faults)} rows of {path} could be read: {'; '.join(faults[:_TOLD])}"
+        raise UsageProblem(message)
+    return sorted(rows, key=lambda row: row.at_ms), faults
 
 
 def _records(path: Path, columns: Columns) -> Iterator[tuple[int, Record]]:
@@ -129,8 +149,9 @@ def _records(path: Path, columns: Columns) -> Iterator[tuple[int, Record]]:
     with opened(path, "rt", encoding="utf-8", newline="") as file:
         first = file.readline().removeprefix("\ufeff")
         separator = max(_SEPARATORS, key=first.count)
-        lines = (line.replace(separator, _ONE) for line in chain([first], file))
-        reader = csv.reader(lines, delimiter=_ONE)
+        one = separator if len(separator) == 1 else _ONE
+        lines = (line.replace(separator, one) for line in chain([first], file))
+        reader = csv.reader(lines, delimiter=one)
         head = next(reader)
         names = [str(number) for number in range(1, len(head) + 1)] if columns.numbered else head
         wanted = [columns.user, columns.item, columns.time, columns.label, columns.session, columns.slate]
@@ -147,6 +168,9 @@ def _row(record: Record, columns: Columns) -> _Row:
     Raises:
         ValueError: a column is empty or not what it should be.
     """
+    if (lines := max(len(value.splitlines()) for value in record.values())) > 1:
+        message = f"a quote is not closed on its line: up to there {lines} lines are one row"
+        raise ValueError(message)
     user, item, time = (record.get(name, "").strip() for name in (columns.user, columns.item, columns.time))
     for word, value in (("user", user), ("item", item)):
         if not value:
@@ -187,7 +211,7 @@ def _cuts(rows: Sequence[_Row], count: int) -> list[list[float] | None]:
         except ValueError:
             found.append(None)
             continue
-        above = [number for number in numbers if number]
+        above = [number for number in numbers if number and math.isfinite(number)]
         shares = np.quantile(above, np.arange(1, _SHARES) / _SHARES).tolist() if above else []
         found.append(sorted(set(shares)))
     return found
@@ -201,18 +225,8 @@ def _category(text: str, cuts: list[float] | None) -> str:
         number = float(text or 0)
     except ValueError:
         return text
-    return str(sum(number > cut for cut in cuts) + 1) if number else "0"
+    return str(sum(number > cut for cut in cuts) + 1) if number and math.isfinite(number) else "0"
 
 
 def _feedback(row: _Row) -> Feedback:
     return (("click", None),) if row.positive else ()
-
-
-def _in_session(visit: Visit, session: str) -> Visit:
-    return Visit(
-        user_id=visit.user_id,
-        item_id=visit.item_id,
-        at_ms=visit.at_ms,
-        session_id=session,
-        feedback=visit.feedback,
-    )

@@ -51,13 +51,14 @@ def of_slates(scores: Doubles, labels: Doubles, slates: list[str]) -> dict[str, 
     """`slate_auc`, `mrr` and `ndcg@10`, means over slates with a positive and a negative."""
     rows: dict[str, list[int]] = {}
     for place, slate in enumerate(slates):
-        rows.setdefault(slate, []).append(place)
+        if slate:
+            rows.setdefault(slate, []).append(place)
     found: dict[str, list[float]] = {"slate_auc": [], "mrr": [], f"ndcg@{TOP}": []}
     for places in rows.values():
         mine, gains = scores[places], labels[places]
         if not 0 < gains.sum() < len(gains):
             continue
-        ordered = gains[np.argsort(-mine, kind="stable")]
+        ordered = gains[np.lexsort((gains, -mine))]  # among equals the positive stands last
         found["slate_auc"].append(auc(mine, gains).value)
         found["mrr"].append(1.0 / (1 + int(np.argmax(ordered > 0))))
         discounts = 1 / np.log2(np.arange(2, len(ordered) + 2))

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from headrace.errors import UsageProblem
 from headrace.evaluation import ctr, report
-from headrace.evaluation.log import Log, columns_of, read
+from headrace.evaluation.log import Columns, Log, read
 from headrace.evaluation.report import Report
 from headrace.layout import FEATURES
 from lang.load import load_plan
@@ -47,21 +47,14 @@ def evaluate(log: Log, *, from_share: float, freeze_share: float, seed: int, see
 
 
 def command(
-    file: Path, *, mapping: str, known: list[str], from_share: float, freeze_share: float, seed: int, json: Path | None
+    file: Path, *, columns: Columns, from_share: float, freeze_share: float, seed: int, json: Path | None
 ) -> None:
     """Evaluate a file, with a progress bar, and print the report.
 
     Raises:
         UsageProblem: the file or a share is not what it should be, or the log has no label.
     """
-    for name, share in (("--from-fraction", from_share), ("--freeze-after", freeze_share)):
-        if not 0 < share < 1:
-            message = f"{name} is {share}; it is a share of the rows, above 0 and below 1"
-            raise UsageProblem(message)
-    columns = columns_of(mapping, known)
-    if columns.label is None:
-        message = f"--map is {mapping!r}; task ctr predicts a label: add label=COLUMN, of 0 and 1"
-        raise UsageProblem(message)
+    _check(columns, from_share=from_share, freeze_share=freeze_share, json=json)
     log = read(file, columns, warm_share=from_share)
     shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*shown, console=Console(stderr=True)) as bar:
@@ -79,5 +72,24 @@ def command(
     out.print(
         f"{found.scored} of {found.rows} rows scored, {found.unread} could not be read; {found.events_per_s} rows/s"
     )
-    out.print("\n".join(found.faults))
+    if found.faults:
+        out.print("\n".join(found.faults), markup=False, highlight=False)
+    if log.varied:
+        out.print(f"{log.varied} items have --item-features that differ by row; those of the first row stand")
     out.print(report.table(found))
+
+
+def _check(columns: Columns, *, from_share: float, freeze_share: float, json: Path | None) -> None:
+    for name, share in (("--from-fraction", from_share), ("--freeze-after", freeze_share)):
+        if not 0 < share < 1:
+            message = f"{name} is {share}; it is a share of the rows, above 0 and below 1"
+            raise UsageProblem(message)
+    if freeze_share > from_share:
+        message = f"--freeze-after {freeze_share} is after --from-fraction {from_share}: frozen would miss scored rows"
+        raise UsageProblem(message)
+    if json is not None and not json.parent.is_dir():
+        message = f"--json is {json}, and there is no folder {json.parent}"
+        raise UsageProblem(message)
+    if columns.label is None:
+        message = "--map names no label; task ctr predicts one: add label=COLUMN, of 0 and 1"
+        raise UsageProblem(message)

@@ -65,6 +65,31 @@ def test_a_mapping_or_a_log_that_does_not_fit(tmp_path, mapping, text, said):
         log_of(tmp_path / "x.csv", text, mapping)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("x.csv", "who,what,when\nj\u00fcrgen,a,1\n".encode("latin-1")), ("x.csv.gz", b"who,what,when\n")],
+    ids=["not UTF-8", "not gzipped"],
+)
+def test_a_file_that_cannot_be_read(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageProblem, match="cannot be read"):
+        read(tmp_path / name, columns_of("user=who,item=what,time=when", ()), warm_share=0.5)
+
+
+def test_a_separator_in_quotes_and_a_quote_that_is_not_closed(tmp_path):
+    log = log_of(tmp_path / "x.csv", 'who,what,when\nu,"a, b",1\nv,"c,2\nw,d,3\n', "user=who,item=what,time=when")
+    assert [visit.item_id for visit in log.recording.visits] == ["a, b"]
+    assert log.faults == ["line 4: a quote is not closed on its line: up to there 2 lines are one row"]
+
+
+def test_a_number_that_is_none_cuts_nothing(tmp_path):
+    rows = "".join(f"u,i{n},{n},{'nan' if n == 3 else n}\n" for n in range(1, 21))
+    log = log_of(tmp_path / "x.csv", f"who,what,when,length\n{rows}", "user=who,item=what,time=when",
+                 known=("length",), warm_share=0.99)  # fmt: skip
+    categories = {item.item_id: item.category for item in log.recording.items}
+    assert (categories["i3"], categories["i1"], categories["i20"]) == ("0", "1", "10")
+
+
 def test_known_columns_become_the_category(tmp_path):
     rows = "".join(f"u,i{n},{n},{n * 10},{'ab'[n % 2]}\n" for n in range(1, 21))
     log = log_of(tmp_path / "x.csv", f"who,what,when,length,kind\nu,i0,0,0,a\n{rows}",
@@ -77,5 +102,5 @@ def test_sessions_are_those_given_or_end_with_half_an_hour(tmp_path):
     text = "who,what,when,visit\nu,a,0,x\nu,b,3600,x\n"
     given = log_of(tmp_path / "x.csv", text, "user=who,item=what,time=when,session=visit")
     made = log_of(tmp_path / "x.csv", text, "user=who,item=what,time=when")
-    assert [visit.session_id for visit in given.recording.visits] == ["x", "x"]
+    assert [visit.session_id for visit in given.recording.visits] == ["u-x", "u-x"]
     assert len({visit.session_id for visit in made.recording.visits}) == 2

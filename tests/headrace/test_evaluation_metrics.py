@@ -45,3 +45,8 @@ def test_slates_by_hand():
     assert figures["mrr"].value == 0.5
     assert figures["ndcg@10"].value == pytest.approx(1 / math.log2(3))
     assert figures["slate_auc"].value == 0.5
+
+
+def test_among_equals_the_positive_stands_last():
+    figures = of_slates(np.zeros(4), np.array([1.0, 0.0, 0.0, 0.0]), ["x", "x", "x", ""])
+    assert figures["mrr"].value == pytest.approx(1 / 3)

@@ -93,3 +93,12 @@ def test_a_circle_is_said_once_and_a_broken_table_only_where_it_is_declared(gold
 def test_a_masked_key_is_refused(golden: Callable[[str, str], None]) -> None:
     masked = USERS.replace("mask (email)", "mask (email, home)")
     golden("errors/F140_masked_key.txt", said(users=masked, visits=VISITS.replace("ON user_id", "ON country = home")))
+
+
+def test_a_hash_stays_one_however_far_it_is_handed_on() -> None:
+    mails = f"""SOURCE mails (topic 'mails', event_time at_ms, {KEPT}, stamp visits (email STRING) ON user_id)
+    COLUMNS ({COLUMNS}, user_id STRING REQUIRED);"""
+    last = f"""SOURCE opened (topic 'opened', event_time at_ms, {KEPT}, stamp mails (user_id STRING) ON mail = email)
+    COLUMNS ({COLUMNS}, mail STRING);"""
+    assert planned(mails=mails).source("mails").hashed == ("email",)
+    assert "email is masked in mails" in said(mails=mails, opened=last)
