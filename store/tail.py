@@ -1,10 +1,13 @@
 """Reads a topic of one partition from its beginning and then follows it."""
 
+import contextlib
+
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.topics import Topic
 
 _BATCH = 1000
+_LEADER_S = 1.0
 
 
 class Tail:
@@ -25,7 +28,11 @@ class Tail:
                 "reconnect.backoff.max.ms": 2000,
             }
         )
-        self._consumer.assign([TopicPartition(topic.name, 0, OFFSET_BEGINNING)])
+        place = TopicPartition(topic.name, 0, OFFSET_BEGINNING)
+        # Asked for, the topic's leader is known in some 20 ms; left to itself the client looks for it after 500 ms.
+        with contextlib.suppress(KafkaException):  # a broker that is away is waited for
+            self._consumer.get_watermark_offsets(place, timeout=_LEADER_S)
+        self._consumer.assign([place])
 
     def read(self, timeout_s: float) -> list[Message]:
         """The next records, none after `timeout_s` without one. A broker that is away is waited for.
