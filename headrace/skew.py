@@ -14,13 +14,13 @@ from typing import cast
 import msgspec
 import numpy as np
 from msgspec import Struct
-from rich.console import Console
 from rich.table import Table
 
 from headrace import topic
 from headrace.layout import Layout
 from headrace.lifecycle import Registry
 from headrace.recompute import CLICKSTREAM, Recomputation
+from headrace.screen import screen
 from lang.clean import RECEIVED_AT, clean_topic, contract
 from lang.evaluate import Event
 from lang.gate import is_tick, whole
@@ -166,6 +166,6 @@ def _show(found: Skew, exposures: int, events: int) -> None:
     order = np.lexsort((-found.smape, -found.mismatched))[:_SHOWN]
     for place in order.tolist():
         table.add_row(DENSE[place], str(found.mismatched[place]), f"{found.smape[place]:.5f}")
-    Console().print(table)
+    screen().print(table)
     counts = f"{found.mismatched.sum()} mismatches, {found.missing} of them missing, {found.extra} extra"
     sys.stdout.write(f"{exposures} exposures, {found.slots} slots, {judged} values, {events} events: {counts}\n")

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from headrace import lifecycle, parity, release
@@ -16,6 +15,7 @@ from headrace.layout import Endpoints, Layout
 from headrace.lifecycle import Registry
 from headrace.past import as_known_at, recorded_cases
 from headrace.release import ReleasePlan
+from headrace.screen import screen
 from headrace.wait import wait_until
 from serving import lookup
 from serving.problems import Fault
@@ -42,7 +42,7 @@ def list_versions() -> None:
         answers = "yes" if versions.is_live(group) else ""
         entities = f"{holding(client, group).entities} of {group.max_entities}" if group.max_entities else ""
         table.add_row(group.name, str(group.version), answers, job, state, str(len(group.features)), entities)
-    Console().print(table)
+    screen().print(table)
 
 
 def apply(file: Path = PLAN_FILE, *, since: str = release.NOW, why: str = "applied") -> None:

@@ -14,6 +14,7 @@ from headrace.evaluation import ctr, report
 from headrace.evaluation.log import Columns, Log, read
 from headrace.evaluation.report import Report
 from headrace.layout import FEATURES
+from headrace.screen import screen
 from lang.load import load_plan
 from learner.app import steady
 
@@ -68,7 +69,7 @@ def command(
         )
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
-    out = Console()
+    out = screen()
     out.print(
         f"{found.scored} of {found.rows} rows scored, {found.unread} could not be read; {found.events_per_s} rows/s"
     )
