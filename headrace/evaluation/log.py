@@ -5,6 +5,7 @@ import gzip
 import math
 import zlib
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
@@ -195,11 +196,20 @@ def _ms(text: str) -> int:
     try:
         number = float(text)
     except ValueError:
-        number = math.nan
+        number = _moment(text)
     if not 0 <= number < 1e14:
-        message = f"the time is {text!r}, seconds or milliseconds since 1970 are wanted"
+        message = f"the time is {text!r}, seconds or milliseconds since 1970 or 2026-01-31T12:00:00 are wanted"
         raise ValueError(message)
     return round((int(text) if text.isdigit() else number) * (1000 if number < _SECONDS_BELOW else 1))
+
+
+def _moment(text: str) -> float:
+    """Seconds of an ISO 8601 time, by UTC where it names no zone; NaN for another text."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return math.nan
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _cuts(rows: Sequence[_Row], count: int) -> list[list[float] | None]:

@@ -26,9 +26,11 @@ def test_rows_come_by_time_and_ties_in_file_order(tmp_path):
     [
         ("x.tsv", "who\twhat\twhen\nu1\ta\t1649581149287\n", "user=who,item=what,time=when"),
         ("x.dat", "u1::a::7::1649581149.287\n", "user=1,item=2,time=4"),
+        ("x.csv", "who,what,when\nu1,a,2022-04-10T08:59:09.287Z\n", "user=who,item=what,time=when"),
+        ("x.csv", "who,what,when\nu1,a,2022-04-10 08:59:09.287\n", "user=who,item=what,time=when"),
         ("x.csv", '\ufeff"who","what","when"\n"u1","a","1649581149.287"\n', "user=who,item=what,time=when"),
     ],
-    ids=["tabs and milliseconds", "no header and seconds with a fraction", "quotes and a mark of UTF-8"],
+    ids=["tabs and ms", "no header, seconds with a fraction", "ISO 8601", "and by UTC", "quotes and a mark of UTF-8"],
 )
 def test_separators_headers_and_units_of_time(tmp_path, name, text, mapping):
     (visit,) = log_of(tmp_path / name, text, mapping).recording.visits
@@ -46,7 +48,7 @@ def test_rows_that_cannot_be_read_are_counted_and_told_of(tmp_path):
     assert (log.rows, len(log.recording.visits)) == (5, 1)
     assert log.faults == [
         "line 3: no user",
-        "line 4: the time is 'soon', seconds or milliseconds since 1970 are wanted",
+        "line 4: the time is 'soon', seconds or milliseconds since 1970 or 2026-01-31T12:00:00 are wanted",
         "line 5: the label is 'maybe', 0 or 1 is wanted",
         "line 6: the label is '', 0 or 1 is wanted",
     ]
