@@ -38,6 +38,8 @@ def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
         sys.stdout.write(f"{change}\n")
         if change.group in costs:
             sys.stdout.writelines(f"  {line}\n" for line in costs[change.group].lines())
+    for name in found.waiting:
+        sys.stdout.write(f"{name} runs and does not answer yet: headrace features promote {name}\n")
     if not found.groups and not found.reworded:
         output.unlink(missing_ok=True)
         sys.stdout.write("nothing to apply\n")

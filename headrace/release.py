@@ -37,12 +37,14 @@ class ReleasePlan(Struct, frozen=True, kw_only=True):
     Attributes:
         groups: the versions to start, with their `costs`.
         reworded: versions that answer, with what the files now say of them and no value follows from.
+        waiting: versions that run as the files say and do not answer yet, as `group@version`.
     """
 
     changes: list[Change]
     groups: list[Group]
     reworded: list[Group]
     costs: list[Cost] = []
+    waiting: list[str] = []
 
 
 def planned(plan: Plan, versions: Versions) -> ReleasePlan:
@@ -54,7 +56,8 @@ def planned(plan: Plan, versions: Versions) -> ReleasePlan:
     """
     live = {group.name: group for group in versions.answering()}
     wanted = {group.name: group for group in plan.groups}
-    pairs = ((live.get(name), wanted.get(name)) for name in sorted({*live, *wanted}))
+    waiting = {group.name: group.title for group in plan.groups if _waits(group, versions)}
+    pairs = ((live.get(name), wanted.get(name)) for name in sorted({*live, *wanted} - {*waiting}))
     changes = [change for pair in pairs if (change := compare(*pair))]
     refused = [_refusal(change, versions) for change in changes] + [_unread(group) for group in plan.groups]
     refused += [_redeclared(source, versions) for source in plan.sources]
@@ -63,7 +66,13 @@ def planned(plan: Plan, versions: Versions) -> ReleasePlan:
     starts = [wanted[change.group] for change in changes if change.kind in _STARTS]
     cosmetic = [change.group for change in changes if change.kind == "cosmetic"]
     words = [(live[name], reworded(live[name], wanted[name])) for name in cosmetic]
-    return ReleasePlan(changes=changes, groups=starts, reworded=[new for old, new in words if new != old])
+    told = [new for old, new in words if new != old]
+    return ReleasePlan(changes=changes, groups=starts, reworded=told, waiting=list(waiting.values()))
+
+
+def _waits(group: Group, versions: Versions) -> bool:
+    applied = versions.applied.get(group.title)
+    return applied is not None and applied.group == group and not versions.is_live(group)
 
 
 def _refusal(change: Change, versions: Versions) -> str:

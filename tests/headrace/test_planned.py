@@ -37,6 +37,19 @@ def test_the_version_that_answers_keeps_its_words_beside_another() -> None:
     assert (found.groups, found.reworded) == ([wanted], [])
 
 
+def test_a_version_that_was_applied_and_does_not_answer_yet_is_waited_for() -> None:
+    live, *others = PLAN.groups
+    wanted = msgspec.structs.replace(live, version=2, on_missing="null")
+    running = msgspec.structs.replace(
+        RUNNING, applied={**RUNNING.applied, wanted.title: Version(group=wanted, job="x")}
+    )
+    found = planned(Plan(PLAN.sources, (wanted, *others)), running)
+    assert (found.changes, found.groups, found.waiting) == ([], [], [wanted.title])
+    other = msgspec.structs.replace(wanted, where=None)
+    with pytest.raises(UsageProblem, match="has been applied before"):
+        planned(Plan(PLAN.sources, (other, *others)), running)
+
+
 def test_a_stream_keeps_the_declaration_that_its_ingest_runs_by() -> None:
     source = msgspec.structs.replace(PLAN.source("clickstream"), lateness_ms=1)
     groups = tuple(msgspec.structs.replace(group, source=source, version=2) for group in PLAN.groups)
