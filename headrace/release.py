@@ -3,8 +3,6 @@
 import time
 
 from msgspec import Struct
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from headrace.clean_log import CleanLog
 from headrace.cost import Cost
@@ -14,6 +12,7 @@ from headrace.layout import Endpoints
 from headrace.lifecycle import Registry, shared_job
 from headrace.parity import Parity
 from headrace.parity import compare as compare_in_store
+from headrace.screen import progress
 from headrace.wait import wait_until
 from lang.change import Change, compare, reworded
 from lang.duration import duration_of
@@ -159,8 +158,7 @@ def filled(registry: Registry, rest: FlinkRest, endpoints: Endpoints, version: V
 
 def _watch(endpoints: Endpoints, version: Version, *, until_ms: int) -> None:
     log = CleanLog(endpoints, version.group.source, reader=version.job)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with progress() as bar:
         task = bar.add_task(version.name)
 
         def through() -> bool:

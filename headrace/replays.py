@@ -4,14 +4,13 @@ import math
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from headrace import stack
 from headrace.errors import UsageProblem
 from headrace.layout import FEATURES, STATE_VARIABLE, Endpoints, Layout, Pace
 from headrace.recordings import Recording, read
 from headrace.replay import Replayer
+from headrace.screen import progress
 from headrace.stack import Say
 from headrace.supervisor import Supervisor
 from headrace.wait import wait_until
@@ -47,7 +46,7 @@ def run(layout: Layout, file: Path, *, recording_format: str, speed: str, say: S
     _refuse_a_used_log(layout, endpoints)
     replayer = Replayer(recording, load_plan(FEATURES), bootstrap=endpoints.bootstrap, name=recording_format)
     closes_after_ms = endpoints.pace.wait_ms + endpoints.pace.correction_ms + 60_000
-    with _progress() as bar:
+    with progress() as bar:
         task = bar.add_task("visits", total=len(recording.visits))
         counts = replayer.write(
             speed=factor, close_after_ms=closes_after_ms, seen=lambda number: bar.update(task, completed=number)
@@ -125,8 +124,3 @@ def wait_for_features(endpoints: Endpoints, replayer: Replayer, recording: Recor
         deadline_s=_ARRIVED_S,
         mend=f"Look at {endpoints.flink_url} and at the loader's log.",
     )
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))

@@ -1,12 +1,19 @@
-"""Where tables are printed: as wide as the terminal, and in a pipe or a file wide enough that no name is cut."""
+"""Where people read: tables on standard output, progress on standard error."""
 
 import sys
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _WIDE = 200  # characters
 
 
 def screen() -> Console:
-    """Standard output."""
+    """As wide as the terminal, and in a pipe or a file wide enough that no name is cut."""
     return Console(width=None if sys.stdout.isatty() else _WIDE)
+
+
+def progress() -> Progress:
+    """A bar with what has been done and how long the rest will take."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))

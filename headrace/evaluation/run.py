@@ -6,19 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from headrace.errors import UsageProblem
 from headrace.evaluation import ctr, report
-from headrace.evaluation.log import Columns, Log, read
+from headrace.evaluation.log import TOLD, Columns, Log, read
 from headrace.evaluation.report import Report
 from headrace.layout import FEATURES
-from headrace.screen import screen
+from headrace.screen import progress, screen
 from lang.load import load_plan
 from learner.app import steady
-
-_TOLD = 3
 
 
 def evaluate(log: Log, *, from_share: float, freeze_share: float, seed: int, seen: Callable[[int], None]) -> Report:
@@ -34,7 +30,7 @@ def evaluate(log: Log, *, from_share: float, freeze_share: float, seed: int, see
         task="ctr",
         rows=log.rows,
         unread=len(log.faults),
-        faults=log.faults[:_TOLD],
+        faults=log.faults[:TOLD],
         scored=rows - first,
         metrics=report.values(figures["ours"]),
         standard_errors=report.errors(figures["ours"]),
@@ -57,8 +53,7 @@ def command(
     """
     _check(columns, from_share=from_share, freeze_share=freeze_share, json=json)
     log = read(file, columns, warm_share=from_share)
-    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*shown, console=Console(stderr=True)) as bar:
+    with progress() as bar:
         task = bar.add_task("rows", total=len(log.recording.visits))
         found = evaluate(
             log,
