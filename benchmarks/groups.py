@@ -1,4 +1,4 @@
-"""Events a second by the number of feature groups: 1, 2, 4, 12; Kafka → clean → groups → Redis, checked each time."""
+"""Events a second by the number of feature groups: 1, 2, 4 and all; Kafka → clean → groups → Redis, checked."""
 
 import argparse
 import sys

@@ -177,7 +177,7 @@ def measure(name: str, *arguments: Annotated[str, cyclopts.Parameter(allow_leadi
     """Run a benchmark, against peers in the same run.
 
     Args:
-        name: throughput, groups, reads, layout or validate.
+        name: which; a name that is none lists them all.
         arguments: the benchmark's own, such as --events 200000 --repeats 3; --help lists them.
     """
     from headrace import bench

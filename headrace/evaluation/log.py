@@ -4,6 +4,7 @@ import csv
 import gzip
 import math
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain
@@ -20,9 +21,9 @@ from schemas.catalogue import Item
 _SEPARATORS = ("\t", "::", ";", ",", "|")
 _ONE = "\x1f"  # what stands for a separator: csv takes one character
 _SECONDS_BELOW = 1e11  # a time below is in seconds: in ms it would be before 1973
-_TOLD = 3  # faulty rows quoted
+TOLD = 3  # faulty rows quoted
 _SHARES = 10  # a numeric column is cut where so many equal shares of the first rows end
-NONE = "none"
+_NONE = "none"
 Record: TypeAlias = dict[str, str]
 
 
@@ -105,8 +106,8 @@ def read(path: Path, columns: Columns, *, warm_share: float) -> Log:
     varied: set[str] = set()
     for row in rows:
         category = "|".join(_category(text, cut) for text, cut in zip(row.known, cuts, strict=True))
-        item = items.setdefault(row.item, Item(item_id=row.item, category=category or NONE, born_at=row.at_ms))
-        if item.category != (category or NONE):
+        item = items.setdefault(row.item, Item(item_id=row.item, category=category or _NONE, born_at=row.at_ms))
+        if item.category != (category or _NONE):
             varied.add(row.item)
     told = [(row.user, row.item, row.at_ms, _feedback(row)) for row in rows]
     visits = [
@@ -136,7 +137,7 @@ def _rows(path: Path, columns: Columns) -> tuple[list[_Row], list[str]]:
         message = f"{path} cannot be read: {error}; CSV or TSV in UTF-8 is wanted, gzipped if its name ends in .gz"
         raise UsageProblem(message) from error
     if not rows:
-        message = f"none of {len(faults)} rows of {path} could be read: {'; '.join(faults[:_TOLD])}"
+        message = f"none of {len(faults)} rows of {path} could be read: {'; '.join(faults[:TOLD])}"
         raise UsageProblem(message)
     return sorted(rows, key=lambda row: row.at_ms), faults
 
@@ -160,7 +161,8 @@ def _records(path: Path, columns: Columns) -> Iterator[tuple[int, Record]]:
             message = f"{path} has no column {', '.join(missing)}; it has {', '.join(names)}"
             raise UsageProblem(message)
         for fields in chain([head] if columns.numbered else [], reader):
-            yield reader.line_num, dict(zip(names, fields, strict=False))
+            if fields:  # an empty line is none
+                yield reader.line_num, dict(zip(names, fields, strict=False))
 
 
 def _row(record: Record, columns: Columns) -> _Row:
@@ -235,7 +237,7 @@ def _category(text: str, cuts: list[float] | None) -> str:
         number = float(text or 0)
     except ValueError:
         return text
-    return str(sum(number > cut for cut in cuts) + 1) if number and math.isfinite(number) else "0"
+    return str(bisect_left(cuts, number) + 1) if number and math.isfinite(number) else "0"
 
 
 def _feedback(row: _Row) -> Feedback:

@@ -44,13 +44,13 @@ def test_a_gzipped_log(tmp_path):
 
 
 def test_rows_that_cannot_be_read_are_counted_and_told_of(tmp_path):
-    log = log_of(tmp_path / "x.csv", "who,what,when,clicked\nu1,a,1,1\n,a,2,1\nu1,a,soon,1\nu1,a,3,maybe\nu1,a\n")
+    log = log_of(tmp_path / "x.csv", "who,what,when,clicked\nu1,a,1,1\n,a,2,1\nu1,a,soon,1\nu1,a,3,maybe\n\nu1,a\n\n")
     assert (log.rows, len(log.recording.visits)) == (5, 1)
     assert log.faults == [
         "line 3: no user",
         "line 4: the time is 'soon', seconds or milliseconds since 1970 or 2026-01-31T12:00:00 are wanted",
         "line 5: the label is 'maybe', 0 or 1 is wanted",
-        "line 6: the label is '', 0 or 1 is wanted",
+        "line 7: the label is '', 0 or 1 is wanted",
     ]
 
 
