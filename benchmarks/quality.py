@@ -72,7 +72,7 @@ def measure(folder: Path) -> Result:
     Raises:
         UsageProblem: a recording is not in the folder.
     """
-    outcomes: list[Outcome] = []
+    machine, outcomes = this_machine(), list[Outcome]()
     for case in CASES:
         if not (folder / case.file).exists():
             message = f"there is no {folder / case.file}; HEADRACE_DATA names the folder of the recordings"
@@ -81,7 +81,7 @@ def measure(folder: Path) -> Result:
         report = evaluate(log, from_share=FROM_SHARE, freeze_share=FROM_SHARE, seed=0, seen=lambda _: None)
         console.print(f"{case.name}: {report.metrics[case.figure]:.4f}")
         outcomes.append(Outcome(case, report))
-    return Result(this_machine(), outcomes)
+    return Result(machine, outcomes)
 
 
 def show(result: Result) -> None:
