@@ -1,8 +1,9 @@
 # pyright: reportUnknownMemberType=false
-"""Sequences in Redis: the newest rows of a key, or the oldest, by time and then by their bytes.
+"""Sequences in Redis: the newest rows of a key, by time and then by their bytes.
 
-A group with one key column keeps a ZSET an entity: a row is a member, its time the score. A group with more keeps a
-HASH an entity: field = the other columns, value = that member's rows, as `write_rows.lua` packs them.
+A group with one key column keeps a ZSET an entity: a row is a member, its time the score; `first` keeps the oldest.
+A group with more keeps a HASH an entity: field = the other columns, value = that member's rows, as `write_rows.lua`
+packs them.
 """
 
 import struct
@@ -58,8 +59,7 @@ def queue(pipeline: Pipeline, key: str, batch: RowBatch, *, life_ms: int, clock:
         pipeline.zremrangebyrank(key, *excess)
         pipeline.pexpire(key, life_ms)
         return
-    told: list[str | bytes | int] = [life_ms, batch.limit, "oldest" if batch.oldest else "newest"]
-    told.append(clock - batch.retain_ms)
+    told: list[str | bytes | int] = [life_ms, batch.limit, clock - batch.retain_ms]
     for member, rows in batch.rows.items():
         told += [member or "", b"".join(_HEAD.pack(time, len(row)) + row for row, time in rows.items())]
     pipeline.execute_command("EVALSHA", sha, 1, key, *told)

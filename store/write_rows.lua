@@ -1,9 +1,9 @@
 -- Rows of a sequence of a group with more key columns: a HASH, field = the other columns, value = its rows.
--- A row is its time, an f64, the length of its bytes, a u32, and the bytes. The newest stands first, for `oldest` the oldest.
--- KEYS[1] the entity's key; ARGV[1] its time to live, ms; ARGV[2] rows kept of a member; ARGV[3] newest or oldest;
--- ARGV[4] before this time a member's newest row is no longer kept; ARGV[5..] member, rows; member, rows; ...
+-- A row is its time, an f64, the length of its bytes, a u32, and the bytes. The newest stands first.
+-- KEYS[1] the entity's key; ARGV[1] its time to live, ms; ARGV[2] rows kept of a member;
+-- ARGV[3] before this time a member's newest row is no longer kept; ARGV[4..] member, rows; member, rows; ...
 local EACH = 64
-local limit, newest_first, cut = tonumber(ARGV[2]), ARGV[3] == 'newest', tonumber(ARGV[4])
+local limit, cut = tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local function take(packed, times)
   local at = 1
@@ -27,9 +27,8 @@ local function packed(times)
   local rows = {}
   for row in pairs(times) do rows[#rows + 1] = row end
   table.sort(rows, function(one, two)
-    if times[one] ~= times[two] then return (times[one] > times[two]) == newest_first end
-    if one == two then return false end
-    return before(two, one) == newest_first
+    if times[one] ~= times[two] then return times[one] > times[two] end
+    return before(two, one)
   end)
   local parts = {}
   for place = 1, math.min(#rows, limit) do
@@ -39,7 +38,7 @@ local function packed(times)
 end
 
 local fresh = 0
-for place = 5, #ARGV, 2 do
+for place = 4, #ARGV, 2 do
   local times = {}
   take(redis.call('HGET', KEYS[1], ARGV[place]) or '', times)
   take(ARGV[place + 1], times)
@@ -47,8 +46,8 @@ for place = 5, #ARGV, 2 do
 end
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 
--- Members without a row for long: looked for each time that so many have come. The oldest row tells nothing of it.
-if newest_first and redis.call('HLEN', KEYS[1]) % EACH < fresh then
+-- Members without a row for long: looked for each time that so many have come.
+if redis.call('HLEN', KEYS[1]) % EACH < fresh then
   local all = redis.call('HGETALL', KEYS[1])
   for place = 1, #all, 2 do
     if struct.unpack('<d', all[place + 1]) < cut then redis.call('HDEL', KEYS[1], all[place]) end
