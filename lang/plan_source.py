@@ -3,7 +3,7 @@
 from lang.clean import RECEIVED_AT
 from lang.cursor import Cursor
 from lang.errors import Halt, Report
-from lang.expr import columns_of
+from lang.expr import ColumnType, columns_of
 from lang.header import Header
 from lang.plan_column import plan_column, plan_computed
 from lang.plan_stamp import FindStream, StampPlanner, read_stamp
@@ -24,8 +24,9 @@ def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | 
     event_time = header.name("event_time")
     dedupe, within_ms = header.read("dedupe", _dedupe, (tree.name, lateness_ms + future_ms))
     stamps = header.each("stamp", read_stamp)
-    stamped = tuple(plan_column(column, report) for stamp in stamps for column in stamp.columns)
-    computed = plan_computed(tree.columns, {each.name: each.type for each in (*columns, *stamped)}, report)
+    stamped = [tuple(plan_column(column, report) for column in stamp.columns) for stamp in stamps]
+    given: dict[str, ColumnType] = {each.name: each.type for some in (columns, *stamped) for each in some}
+    computed = plan_computed(tree.columns, given, report)
     masked = header.read("mask", _mask, ()) if header.has("mask") else ()
     bot = header.read("bot", _bot, None) if header.has("bot") else None
     topic, retain_ms = header.string("topic"), _retain_ms(header, tree, report)
@@ -40,7 +41,7 @@ def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | 
         dedupe=dedupe.text,
         dedupe_within_ms=within_ms,
         columns=columns,
-        stamps=planner.plan(stamps, find),
+        stamps=planner.plan(list(zip(stamps, stamped, strict=True)), find),
         masked=tuple(name.text for name in masked),
         bot=bot,
         computed=computed,

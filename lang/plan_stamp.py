@@ -1,14 +1,13 @@
 """`stamp users (plan STRING) ON user_id`: read, and checked against the table that the columns are copied from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
 from lang.cursor import Cursor
 from lang.errors import Halt, Report
 from lang.expr import ColumnType, columns_of
-from lang.plan_column import plan_column
-from lang.source import ComputedColumn, Source, Stamp
+from lang.source import ComputedColumn, Source, SourceColumn, Stamp
 from lang.table import Table, table_of
 from lang.tree import ColumnTree, Name, StampTree
 from schemas.topics import ITEMS
@@ -47,12 +46,11 @@ class StampPlanner:
         self._computed = computed
         self._report = report
 
-    def plan(self, trees: tuple[StampTree, ...], find: FindStream) -> tuple[Stamp, ...]:
-        """The stamps without those in which a problem was noted."""
-        given = {column.name.text for tree in trees for column in tree.columns}
+    def plan(self, trees: Sequence[tuple[StampTree, tuple[SourceColumn, ...]]], find: FindStream) -> tuple[Stamp, ...]:
+        """The stamps, each given with its columns, without those in which a problem was noted."""
+        given = {column.name for _, columns in trees for column in columns}
         stamps: list[Stamp] = []
-        for tree in trees:
-            columns = tuple(plan_column(column, self._report) for column in tree.columns)
+        for tree, columns in trees:
             with suppress(Halt):  # noted: go on with the next
                 key, lookup, stream = self._found(tree, find, given)
                 stamps.append(Stamp(key, lookup, columns, stream))
