@@ -1,6 +1,7 @@
 """The ranker's settings, its parameters' shapes, and the hash that says which versions fit which reader."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -14,6 +15,8 @@ TABLES = ("user", "item", "category")
 STATISTICS = ("input_mean", "input_spread")
 """Dense tensors that follow the inputs instead of a gradient."""
 INPUT_LIMIT = 5.0  # spreads from the mean at which a standardised input is cut off
+LONGEST = math.log1p(86_400)
+"""log(1 + seconds) of a day: no engagement is predicted beyond it, so that one wild row leaves sums finite."""
 LEAD = len(HEADS)
 """A row of a table starts with one bias a head; the vector follows."""
 

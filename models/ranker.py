@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from models.axes import Floats
 from models.batch import Batch
-from models.config import INPUT_LIMIT, LEAD, RankerConfig
+from models.config import INPUT_LIMIT, LEAD, LONGEST, RankerConfig
 from schemas.samples import HEADS
 
 ENGAGEMENT = HEADS.index("engagement")
@@ -81,8 +81,8 @@ def with_position(dense: dict[str, Tensor], outputs: Tensor, *, positions: Tenso
 
 
 def chances(outputs: Tensor) -> Tensor:
-    """Outputs as predictions: two chances and seconds. [B, H] -> [B, H]."""
-    seconds = torch.expm1(functional.softplus(outputs[:, ENGAGEMENT:]))
+    """Outputs as predictions: two chances and seconds, of a day at most. [B, H] -> [B, H]."""
+    seconds = torch.expm1(functional.softplus(outputs[:, ENGAGEMENT:]).clamp(max=LONGEST))
     return torch.cat([torch.sigmoid(outputs[:, :ENGAGEMENT]), seconds], dim=1)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from models.axes import Floats, Ids
-from models.config import INPUT_LIMIT, LEAD, RankerConfig
+from models.config import INPUT_LIMIT, LEAD, LONGEST, RankerConfig
 
 
 class Scores(Struct, frozen=True):
@@ -31,7 +31,8 @@ class Part(Struct, frozen=True):
 def score(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inputs: Floats) -> Scores:
     """Score C candidates. inputs [C, F]."""
     outputs = _outputs(config, dense, part=part, inputs=inputs)
-    return Scores(_sigmoid(outputs[:, 0]), _sigmoid(outputs[:, 1]), np.expm1(np.logaddexp(0, outputs[:, 2])))
+    seconds = np.expm1(np.minimum(np.logaddexp(0, outputs[:, 2]), np.float32(LONGEST)))
+    return Scores(_sigmoid(outputs[:, 0]), _sigmoid(outputs[:, 1]), seconds)
 
 
 def score_light(dense: dict[str, Floats], inputs: Floats) -> Floats:

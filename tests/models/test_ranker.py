@@ -316,5 +316,14 @@ def test_shares_of_sightings_stay_shares_as_they_decay():
 
 
 def test_chances_are_chances():
-    seen = chances(torch.tensor([[0.0, 100.0, -100.0]]))
+    seen = chances(torch.tensor([[0.0, 100.0, -100.0], [0.0, 0.0, 1000.0]]))
     assert seen[0].tolist() == pytest.approx([0.5, 1.0, 0.0], abs=1e-6)
+    assert seen[1, 2].item() == pytest.approx(86_400, rel=1e-4)
+
+
+def test_a_wild_row_is_watched_no_longer_than_a_day():
+    state = ModelState.published(CONFIG, trained().state(), version="1.1", coding="float32")
+    state.dense["head_bias"][2] = 1000
+    one, request = np.zeros(1, np.int64), batch(0, size=1)
+    got = state.score(3, one, items=request.items, categories=request.categories, inputs=request.dense)
+    assert got.engagement[0] == pytest.approx(86_400, rel=1e-4)
