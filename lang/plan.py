@@ -189,6 +189,18 @@ class Group(Struct, frozen=True):
         """The names of its numeric features, in order."""
         return tuple(feature.name for feature in self.features if feature.kind == "number")
 
+    @property
+    def kept_ms(self) -> dict[int, int]:
+        """How long tiles of each size are kept: for their window and for what `retain` goes beyond the longest one.
+
+        Reads may go that far back in time: by default the lateness, more where the file says `retain`.
+        """
+        span_ms: dict[int, int] = {}
+        for aggregate in self.aggregates:
+            span_ms[aggregate.tile_ms] = max(span_ms.get(aggregate.tile_ms, 0), aggregate.reach_ms)
+        back_ms = self.retain_ms - max(span_ms.values(), default=self.retain_ms)
+        return {size: span + back_ms for size, span in span_ms.items()}
+
     def family_of(self, size_ms: int) -> int:
         """The index of the family that a tile of this size belongs to.
 

@@ -1,32 +1,47 @@
 """A store of tile rows in memory, read by the same merge as Redis: the tile executor."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Many
+from functools import partial
 
-import msgspec
 import numpy as np
 
 from lang.fold import SequenceRow, TileRow
-from lang.merge import Merged, SequenceBlock, TileBlock, merge, rank, without_last
+from lang.held import CELLS, SIZE, START, HeldRows, HeldTiles
+from lang.merge import Merged, Merger, SequenceBlock, TileBlock, rank, without_last
 from lang.plan import EVERYTHING, HEADER_CELLS, Group, Key, Rollup
-from lang.rows import kept, once
 
 
 class TileStore:
-    """Keeps the last version of every row of one group."""
+    """Keeps the last version of every row of one group.
 
-    def __init__(self, group: Group) -> None:
+    `kept_ms` says how long tiles of a size are kept behind the newest of their key; without it all are.
+    """
+
+    def __init__(self, group: Group, *, kept_ms: Mapping[int, int] | None = None) -> None:
         self._group = group
-        self._tiles: dict[Key, dict[tuple[int, int], TileRow]] = {}
-        self._rows: dict[Key, dict[tuple[str, str, int, str], SequenceRow]] = {}
-        self._sequences = {sequence.name: sequence for sequence in group.sequences}
+        self._merger = Merger(group)
+        self._family_of = {size: place for place, family in enumerate(group.families) for size in family.sizes_ms}
+        self._widths = [HEADER_CELLS + len(family.partials) for family in group.families]
+        self._tiles: list[dict[Key, HeldTiles]] = [{} for _ in group.families]
+        self._rows: dict[str, dict[Key, HeldRows]] = {sequence.name: {} for sequence in group.sequences}
+        self._new_tiles = [partial(HeldTiles, width, kept_ms or {}) for width in self._widths]
+        self._new_rows = {sequence.name: partial(HeldRows, sequence) for sequence in group.sequences}
 
     def put(self, rows: Many[TileRow | SequenceRow]) -> None:
         """Upsert rows; those of one tile in the order the fold gave them."""
         for row in rows:
             if isinstance(row, TileRow):
-                self._tiles.setdefault(row.key, {})[row.size_ms, row.start_ms] = row
+                family = self._family_of[row.size_ms]
+                held = self._tiles[family].get(row.key)
+                if held is None:
+                    held = self._tiles[family][row.key] = self._new_tiles[family]()
+                held.put(row)
             else:
-                self._keep(row)
+                kept = self._rows[row.sequence].get(row.key)
+                if kept is None:
+                    kept = self._rows[row.sequence][row.key] = self._new_rows[row.sequence]()
+                kept.put(row)
 
     def read(self, keys: Many[Key], *, at_ms: int) -> Merged:
         """The features of these keys, rollups left out."""
@@ -34,54 +49,37 @@ class TileStore:
             return without_last(self._merged([*keys, (EVERYTHING,)], at_ms=at_ms))
         return self._merged(keys, at_ms=at_ms)
 
-    def _merged(self, keys: Many[Key], *, at_ms: int) -> Merged:
-        tiles = [self._tile_block(index, keys) for index in range(len(self._group.families))]
-        sequences = [self._sequence_block(sequence.name, keys) for sequence in self._group.sequences]
-        return merge(self._group, tiles, sequences, keys=len(keys), at_ms=at_ms)
-
     def rank(self, rollup: Rollup, owners: Many[str], *, at_ms: int) -> list[list[tuple[str, float]]]:
         """A rollup for each owner."""
         place = {owner: index for index, owner in enumerate(owners)}
-        keys = [key for key in dict.fromkeys((*self._tiles, *self._rows)) if key[0] in place]
+        held = (*self._tiles, *self._rows.values())
+        keys = [key for key in dict.fromkeys(key for of in held for key in of) if key[0] in place]
         owner = np.array([place[key[0]] for key in keys], dtype=np.int64)
         merged = self.read(keys, at_ms=at_ms)
         return rank(rollup, merged, owner=owner, members=[key[1] for key in keys], owners=len(owners))
 
-    def _keep(self, row: SequenceRow) -> None:
-        rows = self._rows.setdefault(row.key, {})
-        if not once(self._sequences[row.sequence]):
-            rows[row.sequence, "", row.occurred_at, row.event_id] = row
-            return
-        row = msgspec.structs.replace(row, payload=kept(self._sequences[row.sequence], row.payload))
-        place = (row.sequence, row.payload, 0, "")
-        if place not in rows or rows[place].occurred_at < row.occurred_at:
-            rows[place] = row
+    def _merged(self, keys: Many[Key], *, at_ms: int) -> Merged:
+        tiles = [self._tile_block(family, keys) for family in range(len(self._group.families))]
+        sequences = [self._sequence_block(sequence.name, keys) for sequence in self._group.sequences]
+        return self._merger.merge(tiles, sequences, keys=len(keys), at_ms=at_ms)
 
     def _tile_block(self, family: int, keys: Many[Key]) -> TileBlock:
-        sizes = self._group.families[family].sizes_ms
-        found = [
-            (index, row)
-            for index, key in enumerate(keys)
-            for row in self._tiles.get(key, {}).values()
-            if row.size_ms in sizes
-        ]
-        width = HEADER_CELLS + len(self._group.families[family].partials)
+        of = self._tiles[family]
+        found = [(index, of[key].rows) for index, key in enumerate(keys) if key in of]
+        none = np.empty((0, CELLS + self._widths[family]))
+        rows = np.concatenate([none, *(rows for _, rows in found)])
         return TileBlock(
-            np.array([index for index, _ in found], dtype=np.int64),
-            np.array([row.size_ms for _, row in found], dtype=np.int64),
-            np.array([row.start_ms for _, row in found], dtype=np.int64),
-            np.array([row.cells for _, row in found], dtype=np.float64).reshape(len(found), width),
+            np.repeat(np.array([index for index, _ in found], np.int64), [len(rows) for _, rows in found]),
+            rows[:, SIZE].astype(np.int64),
+            rows[:, START].astype(np.int64),
+            rows[:, CELLS:],
         )
 
     def _sequence_block(self, sequence: str, keys: Many[Key]) -> SequenceBlock:
-        found: list[tuple[int, SequenceRow]] = []
-        for index, key in enumerate(keys):
-            rows = [row for row in self._rows.get(key, {}).values() if row.sequence == sequence]
-            newest_first = self._sequences[sequence].function != "first"
-            rows.sort(key=lambda row: (row.occurred_at, row.event_id), reverse=newest_first)
-            found += [(index, row) for row in rows]
+        of = self._rows[sequence]
+        found = [(index, *row) for index, key in enumerate(keys) if key in of for row in of[key].ordered()]
         return SequenceBlock(
-            np.array([index for index, _ in found], dtype=np.int64),
-            np.array([row.occurred_at for _, row in found], dtype=np.int64),
-            [row.payload for _, row in found],
+            np.array([index for index, _, _ in found], dtype=np.int64),
+            np.array([occurred_at for _, occurred_at, _ in found], dtype=np.int64),
+            [payload for _, _, payload in found],
         )

@@ -20,7 +20,7 @@ class _Part:
 
     def __init__(self, group: Group) -> None:
         self._fold = TileFold(group)
-        self.store = TileStore(group)
+        self.store = TileStore(group, kept_ms=group.kept_ms)
         self.keys: dict[str, dict[Key, None]] = {}
         self._touched: dict[Key, None] = {}
 

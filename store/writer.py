@@ -51,16 +51,9 @@ class Spans(Struct, frozen=True):
 
 
 def spans_of(group: Group) -> Spans:
-    """The spans of a group: a tile is kept for its window and for what `retain` goes beyond the longest one.
-
-    Reads may go that far back in time: by default the lateness, more where the file says `retain`.
-    """
-    span_ms: dict[int, int] = {}
-    for aggregate in group.aggregates:
-        span_ms[aggregate.tile_ms] = max(span_ms.get(aggregate.tile_ms, 0), aggregate.reach_ms)
-    back_ms = group.retain_ms - max(span_ms.values(), default=group.retain_ms)
+    """The spans of a group."""
     layout = RecordLayout(group)
-    kept_ms = tuple((size, span_ms[size] + back_ms) for size in layout.sizes_ms)
+    kept_ms = tuple((size, group.kept_ms[size]) for size in layout.sizes_ms)
     return Spans(group.retain_ms, kept_ms, struct.pack(f"<{len(layout.strides)}I", *layout.strides))
 
 
