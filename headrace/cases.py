@@ -2,20 +2,17 @@
 
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
-
-import msgspec
 
 from headrace.engine import flink
 from headrace.errors import UsageProblem
 from headrace.folder import plan_in
 from headrace.layout import FEATURES
+from lang.cases import SUFFIX, Case, cases_in
+from lang.errors import LangError
 from lang.plan import Group
-from lang.testing import Case, read_cases, run_cases
-
-SUFFIX = ".test.yaml"
+from lang.testing import run_cases
 
 
 def run_tests(folder: Path = FEATURES, *, k: str = "", engine: Literal["tiles", "flink"] = "tiles") -> None:
@@ -43,13 +40,9 @@ def run_tests(folder: Path = FEATURES, *, k: str = "", engine: Literal["tiles", 
         sys.exit(1)
 
 
-def _cases(folder: Path) -> Iterator[tuple[Group, Case]]:
-    plan = plan_in(folder)
-    for path in sorted(folder.rglob(f"*{SUFFIX}")):
-        group = plan.group(path.name.removesuffix(SUFFIX))
-        try:
-            cases = read_cases(path.read_text(encoding="utf-8"))
-        except msgspec.ValidationError as error:
-            message = f"{path} is no list of cases: {error}. Compare features/item_next.test.yaml."
-            raise UsageProblem(message) from error
-        yield from ((group, case) for case in cases)
+def _cases(folder: Path) -> list[tuple[Group, Case]]:
+    plan, paths = plan_in(folder), sorted(folder.rglob(f"*{SUFFIX}"))
+    try:
+        return cases_in({path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}, plan)
+    except LangError as error:
+        raise UsageProblem("\n" + str(error)) from error

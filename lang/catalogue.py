@@ -32,7 +32,8 @@ _PAGE = """# Errors of the feature language
 
 Written by `make docs` from the code; a test compares. An error stands at `file:line:column` with one line of cause \
 and one line of fix; all are said at once. The exit code is 1; a warning leaves it 0. \
-`headrace features validate --json` says the same to an editor.
+`headrace features validate --json` says the same to an editor. Of test files `test` says F100, F101, F116 and F140 \
+too.
 
 | code | said by | meaning |
 |---|---|---|

@@ -45,7 +45,7 @@ CODES: dict[str, Code] = {
         right=_of_user("count(*) OVER 1h AS clicks_1h"),
     ),
     "F101": Code(
-        meaning="unknown column, feature, source or function",
+        meaning="unknown column, feature, source, group or function",
         wrong=_of_user("sum(valeu) OVER 1h AS value_1h"),
         right=_of_user("sum(value) OVER 1h AS value_1h"),
     ),

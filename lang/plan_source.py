@@ -11,14 +11,14 @@ from lang.source import Bot, Source
 from lang.tree import Name, SourceTree
 from schemas.topics import EVENTS, EVENTS_CLEAN
 
-_WORDS = ("topic", "event_time", "lateness", "future", "dedupe", "stamp", "mask", "bot", "retain")
+WORDS = ("topic", "event_time", "lateness", "future", "dedupe", "stamp", "mask", "bot", "retain")
 
 
 def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | None:
     """The source a tree declares; None where a problem was noted in it, or in a stream that it is stamped from."""
     before = len(report.problems)
     header = Header(tree.name, tree.options, report, several=("stamp",))
-    header.allow(*_WORDS)
+    header.allow(*WORDS)
     columns = tuple(plan_column(column, report) for column in tree.columns if column.expression is None)
     lateness_ms, future_ms = header.duration_ms("lateness"), header.duration_ms("future")
     event_time = header.name("event_time")

@@ -39,6 +39,17 @@ print(*(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)
     assert "no problems" in done.stdout
 
 
+def test_a_mistake_in_a_test_file_is_told_of(tmp_path: Path) -> None:
+    shutil.copytree(FEATURES, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "item_heat.test.yaml").write_text("- given: {clickstream: 'event_id, when'}\n", encoding="utf-8")
+    (tmp_path / "item_haet.test.yaml").write_text("[]", encoding="utf-8")
+    told = headrace("test", str(tmp_path))
+    assert told.returncode == 1
+    assert "item_heat.test.yaml:1:3: F100 a case is not so: Object missing required field `name`" in told.stderr
+    assert "item_haet.test.yaml:1:1: F101 unknown group 'item_haet'" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
 def test_validate_for_an_editor(tmp_path: Path) -> None:
     shutil.copytree(FEATURES / "sources", tmp_path / "sources")
     (tmp_path / "broken.sql").write_text(WRONG.read_text(encoding="utf-8"), encoding="utf-8")

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from headrace.jobs import FEATURES
-from lang.testing import read_cases
+from lang.cases import SUFFIX, cases_in
+from lang.load import load_plan
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 
 def test_cases_pass_on_flink_and_a_wrong_one_fails_with_its_events(tmp_path: Path) -> None:
     shutil.copytree(FEATURES, tmp_path, dirs_exist_ok=True)
-    shipped = sum(len(read_cases(path.read_text(encoding="utf-8"))) for path in tmp_path.glob("*.test.yaml"))
+    files = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob(f"*{SUFFIX}")}
+    shipped = len(cases_in(files, load_plan(tmp_path)))
     with (tmp_path / "user_category.test.yaml").open("a", encoding="utf-8") as file:
         file.write(
             """

@@ -15,11 +15,12 @@ from headrace.errors import UsageProblem
 from headrace.layout import FEATURES, REPOSITORY
 from headrace.parity import Parity
 from headrace.release import planned, unlike
+from lang.cases import cases_in
 from lang.catalogue import said_of
 from lang.codes import CODES
 from lang.load import findings_in, plan_of, texts_in
 from lang.plan import Group, Plan
-from lang.testing import read_cases, run_cases
+from lang.testing import run_cases
 from schemas.control import CONTROL
 from store.census import Holding
 from store.versions import Versions
@@ -107,7 +108,7 @@ def test_what_plan_says_of_a_running_stack(shipped: Plan) -> None:
 
 
 def test_what_test_says(shipped: Plan, golden: Callable[[str, str], None]) -> None:
-    (case,) = read_cases("""
+    text = """
 - name: two clicks
   given:
     clickstream: |
@@ -119,8 +120,9 @@ def test_what_test_says(shipped: Plan, golden: Callable[[str, str], None]) -> No
     - {at: "10:05:00", key: u1, clicks_24h: 3}
     - {at: "10:05:00", key: u2, clicks_24h: 1}
     - {late: 1}
-""")
-    said = [str(failure) for failure in run_cases(shipped.group("user_recent"), [case])]
+"""
+    ((group, case),) = cases_in({"user_recent.test.yaml": text}, shipped)
+    said = [str(failure) for failure in run_cases(group, [case])]
     golden("errors/F150_test.txt", "\n".join(said) + "\n")
     assert CODES["F150"].wrong in said
 

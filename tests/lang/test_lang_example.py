@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from lang.cases import SUFFIX, cases_in
 from lang.computed import Computation
 from lang.evaluate import Event
 from lang.example import example
 from lang.load import load_plan
 from lang.plan import Group, Plan
-from lang.testing import read_cases, run_cases
+from lang.testing import run_cases
 
 PLAN: Plan = load_plan(Path(__file__).parents[2] / "features")
 OF = {
@@ -37,15 +38,16 @@ EVENTS = [event(1), event(2, event_type="dwell", value=2.5), event(3, item_id="i
 def test_every_group_passes_its_own_example(group: Group) -> None:
     key = tuple(OF[column] for column in group.entity)
     text = example(group, key, EVENTS, at_ms=1_767_262_600_000)
-    cases = read_cases(text)
-    assert run_cases(group, cases) == []
-    assert set(cases[0].expect[0]) == {"at", "key"} | {f.name for f in group.features if f.kind != "ranking"}
+    ((_, case),) = cases_in({group.name + SUFFIX: text}, PLAN)
+    assert run_cases(group, [case]) == []
+    assert set(case.expect[0]) == {"at", "key"} | {f.name for f in group.features if f.kind != "ranking"}
 
 
 def test_a_wrong_expectation_fails() -> None:
     text = example(PLAN.group("item_engagement"), ("i1",), EVENTS, at_ms=1_767_262_600_000)
-    cases = read_cases(text.replace("clicks_1h: 1.0", "clicks_1h: 2.0"))
-    assert len(run_cases(PLAN.group("item_engagement"), cases)) == 4 + 1
+    wrong = text.replace("clicks_1h: 1.0", "clicks_1h: 2.0")
+    ((group, case),) = cases_in({f"item_engagement{SUFFIX}": wrong}, PLAN)
+    assert len(run_cases(group, [case])) == 4 + 1
 
 
 def test_what_a_table_cannot_hold_is_said() -> None:

@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from lang.avro import sequence_contracts, tile_contracts
+from lang.cases import SUFFIX, cases_in
 from lang.flink_sql import TopicTable, statements
 from lang.load import load_plan
 from lang.plan import Plan
-from lang.testing import read_cases, run_cases
+from lang.testing import run_cases
 
 FEATURES = Path(__file__).parents[2] / "features"
 GROUPS = sorted(path.stem for path in FEATURES.glob("*.sql"))
@@ -22,13 +23,13 @@ def options(table: TopicTable) -> str:
 
 
 def test_every_group_has_a_test_file() -> None:
-    assert sorted(path.name.removesuffix(".test.yaml") for path in FEATURES.glob("*.test.yaml")) == GROUPS
+    assert sorted(path.name.removesuffix(SUFFIX) for path in FEATURES.glob(f"*{SUFFIX}")) == GROUPS
 
 
 @pytest.mark.parametrize("name", GROUPS)
 def test_cases(shipped: Plan, name: str) -> None:
-    cases = read_cases((FEATURES / f"{name}.test.yaml").read_text(encoding="utf-8"))
-    assert [str(failure) for failure in run_cases(shipped.group(name), cases)] == []
+    cases = cases_in({name + SUFFIX: (FEATURES / f"{name}{SUFFIX}").read_text(encoding="utf-8")}, shipped)
+    assert [str(failure) for group, case in cases for failure in run_cases(group, [case])] == []
 
 
 @pytest.mark.parametrize("name", GROUPS)

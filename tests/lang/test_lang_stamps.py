@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from headrace.explain import explained
+from lang.cases import cases_in
 from lang.clean import contract
 from lang.duration import written
 from lang.errors import LangError
 from lang.load import findings_in, plan_of
 from lang.plan import Plan
-from lang.testing import read_cases, run_cases
+from lang.testing import run_cases
 
 KEPT = "lateness '1 day', future '5 minutes', dedupe id WITHIN '2 days'"
 COLUMNS = "id STRING REQUIRED, at_ms BIGINT REQUIRED, received_at BIGINT"
@@ -65,10 +66,11 @@ def test_a_source_knows_its_tables() -> None:
 def test_what_the_page_of_streams_shows_holds() -> None:
     page = (Path(__file__).parents[2] / "docs" / "streams.md").read_text(encoding="utf-8")
     files = dict(re.findall(r"```sql\n-- (features/\S+)\n(.*?)```", page, re.DOTALL))
-    (cases,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    tests = dict(re.findall(r"```yaml\n# (features/\S+)\n(.*?)```", page, re.DOTALL))
     found = findings_in(files)
     assert (len(files), found.errors, found.warnings) == (4, (), ())
-    assert run_cases(found.plan.group("tier_orders"), read_cases(cases)) == []
+    ((group, case),) = cases_in(tests, found.plan)
+    assert run_cases(group, [case]) == []
 
 
 def test_a_plan_goes_through_topic_control_with_its_tables() -> None:

@@ -1,0 +1,95 @@
+"""Mistakes in a test file: each is told of with its code, its place, and what stands there."""
+
+import pytest
+
+from lang.cases import VERDICTS, Case, cases_in
+from lang.errors import LangError
+from lang.plan import Plan
+from lang.plan_source import WORDS
+from lang.reference_cases import CASE, COUNTS, EXAMPLE
+from lang.reference_source import SOURCE_WORDS
+from lang.testing import run_cases
+
+PATH = "user_category.test.yaml"
+GOOD = """# times without a date are 2026-01-01 UTC
+- name: two shops
+  given:
+    clickstream: |
+      event_id, occurred_at, received_at, user_id, event_type, category, value, context
+      e1, 10:00:00, 10:00:00, u1, click, shoes, 1.5, a=b
+
+      e2, 10:00:01, 10:00:01, u1, click, hats, ,           # an empty cell is NULL
+  expect:
+    - {at: "10:00:01", key: [u1, hats], affinity: 1}
+    - {late: 0}
+"""
+MISTAKES = [
+    # (what is written, what is written instead, code, line:column, what is marked, cause, fix)
+    ("category,", "catgory,", "F101 5:64 catgory", "unknown column 'catgory'", "did you mean category?"),
+    (" value,", " country,", "F100 5:74 country", "country is computed by source clickstream", "made of"),
+    (" value,", " category,", "F116 5:74 category", "column category stands twice", "keep one"),
+    ("received_at,", "position,", "F100 5:7 event_id", "the table has no column received_at", "add received_at"),
+    (", shoes,", ",", "F100 6:7 e1, 10:00:00", "7 cells, the table has the 8 columns event_id,", "every column"),
+    ("1.5", "much", "F140 6:49 much", "value is 'much', which is no DOUBLE", "a number, or nothing for NULL"),
+    ("a=b", "a", "F140 6:54 a", "context is 'a', which is no MAP<STRING, STRING>", "key=value"),
+    ("e2, 10:00:01", "e2, noon", "F140 8:11 noon", "occurred_at is 'noon', which is no time", "10:00:00 (of"),
+    ('at: "10:00:01"', 'at: "noon"', 'F140 10:12 "noon"', "'noon' is no time", "10:00:00 (of 2026-01-01, UTC)"),
+    ('at: "10:00:01"', "at: 1.5", "F140 10:12 1.5", "'1.5' is no time", "milliseconds since 1970"),
+    ("clickstream:", "clickstraem:", "F101 4:5 clickstraem", "unknown source 'clickstraem'", "clickstream?"),
+    ("affinity:", "afinity:", "F101 10:41 afinity", "unknown feature 'afinity'", "did you mean affinity?"),
+    ("late: 0", "lates: 0", "F101 11:8 lates", "unknown count of refused events 'lates'", "did you mean late?"),
+    ("late: 0", "late: some", "F140 11:14 some", "late is 'some', which is no number of events", "whole number"),
+    ("late: 0", "late: 0, late: 1", "F116 11:17 late", "late stands twice", "keep one"),
+    ("key: [u1, hats], ", "", "F100 10:7 {at:", "needs a time and a key, and there is no `key`", "write {at:"),
+    ('at: "10:00:01", ', "", "F100 10:7 {key:", "needs a time and a key, and there is no `at`", "write {at:"),
+    ("expect:", "expects:", "F100 9:3 expects", "a case is not so: Object contains unknown field", "tests.md"),
+    ("- name: two shops\n  given:", "- given:", "F100 2:3 given", "missing required field `name`", "tests.md"),
+    ("  expect:", "  check: [shufle]\n  expect:", "F100 9:11 shufle", "Invalid enum value 'shufle'", "tests.md"),
+    ("two shops", "[two, shops]", "F100 2:9 [two, shops]", "Expected `str`, got `array`", "tests.md"),
+    ("two shops", "two: shops", "F100 2:12 :", "this is no YAML: mapping values are not allowed here", "in quotes"),
+    (GOOD, "name: two shops\n", "F100 1:1 name", f"{PATH} is no list of cases", "tests.md"),
+]  # fmt: skip
+
+
+def test_a_good_file_is_read(shipped: Plan) -> None:
+    ((group, case),) = cases_in({PATH: GOOD}, shipped)
+    assert (group.name, case.name, len(case.check)) == ("user_category", "two shops", 3)
+    unquoted = cases_in({PATH: GOOD.replace('"10:00:01"', "10:00:01")}, shipped)
+    assert unquoted == [(group, case)]
+
+
+@pytest.mark.parametrize(("written", "instead", "place", "cause", "fix"), MISTAKES, ids=[each[3] for each in MISTAKES])
+def test_a_mistake_is_told_of(shipped: Plan, written: str, instead: str, place: str, cause: str, fix: str) -> None:
+    assert written in GOOD
+    with pytest.raises(LangError) as raised:
+        cases_in({PATH: GOOD.replace(written, instead, 1)}, shipped)
+    problem = raised.value.problems[0]
+    code, line_column, marked = place.split(" ", 2)
+    assert (problem.code, f"{problem.line}:{problem.column}") == (code, line_column)
+    assert problem.text[problem.offset :].startswith(marked)
+    assert cause in problem.cause
+    assert fix in problem.fix
+    assert str(problem).startswith(f"{PATH}:{line_column}: {code} ")
+
+
+def test_all_mistakes_of_all_files_are_told_at_once(shipped: Plan) -> None:
+    strange = GOOD.replace("late: 0", "lates: 0").replace("category,", "catgory,").replace("1.5", "much")
+    with pytest.raises(LangError) as raised:
+        cases_in({PATH: strange, "user_catgory.test.yaml": GOOD, "user_recent.test.yaml": ""}, shipped)
+    assert [(each.path, each.code, each.line) for each in raised.value.problems] == [
+        (PATH, "F101", 5),
+        (PATH, "F101", 11),
+        ("user_catgory.test.yaml", "F101", 1),
+        ("user_recent.test.yaml", "F100", 1),
+    ]
+
+
+def test_every_word_of_a_test_file_and_of_a_source_is_explained() -> None:
+    assert tuple(CASE) == Case.__struct_fields__
+    assert {*COUNTS} == {*VERDICTS}
+    assert tuple(SOURCE_WORDS) == WORDS
+
+
+def test_the_example_of_the_reference_holds(shipped: Plan) -> None:
+    ((group, case),) = cases_in({"item_engagement.test.yaml": EXAMPLE}, shipped)
+    assert run_cases(group, [case]) == []
