@@ -1,8 +1,8 @@
 """Topic `model.deltas`: the numbered, chained, signed versions of a model.
 
-A version is chunks, then a manifest, in one Kafka transaction with the model's name as key. A value that
-starts with zstd's magic is a chunk, one that starts with `{` is a manifest. A chunk, unpacked, is a
-safetensors file with these tensors, T the table's name:
+docs/delta-format.md is the page for who reads it without this code. A version is chunks, then a manifest, in one
+Kafka transaction with the model's name as key. A value that starts with zstd's magic is a chunk, one that starts
+with `{` is a manifest. A chunk, unpacked, is a safetensors file with these tensors, T the table's name:
 
 * `T/ids` uint8 [8, N]: differences of the ascending ids, the first from 0, as byte planes, lowest first;
 * `T/lead` float16 [N, A]: the first A columns; `T/codes` uint8 [N, W-A], `T/fit` float16 [N, 2] (scale, offset):
@@ -31,7 +31,9 @@ from safetensors import numpy as safetensors
 
 from schemas.rows import Coding, TableUpdate, Tensors, pack_ids, pack_rows, unpack_ids, unpack_rows
 
+FORMAT = 1
 CHUNK_BYTES = 900_000  # below Kafka's default message limit of 1 MB
+UNPACKED_BYTES = 4 * CHUNK_BYTES
 BUFFER_BYTES = 2 << 30  # chunks held while their manifest is awaited
 Check: TypeAlias = Literal["format", "signature", "hash", "schema", "parent", "finite"]
 
@@ -79,7 +81,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     rows: dict[str, int]
     gone: dict[str, int]
     stats: dict[str, float]
-    format: int = 1
+    format: int = FORMAT
     created_at: int = 0
     signature: str = ""
 
@@ -130,15 +132,16 @@ def encode_chunks(update: Update, *, coding: Coding = "int8") -> list[bytes]:
         DeltaError: a value is not finite, or a dense tensor is too large for one message.
     """
     packer = zstandard.ZstdCompressor(level=1)
-    chunks: list[bytes] = []
     try:
-        chunks.extend(packer.compress(safetensors.save(tensors)) for tensors in _grouped(_pieces(update, coding)))
+        unpacked = [safetensors.save(tensors) for tensors in _grouped(_pieces(update, coding))]
     except ValueError as error:
         raise DeltaError(str(error), check="finite") from error
-    largest = max(map(len, chunks), default=0)
-    if largest > CHUNK_BYTES:
-        message = f"a dense tensor packs to {largest} bytes, a message holds {CHUNK_BYTES}; make the layer smaller"
-        raise DeltaError(message, check="format")
+    chunks = [packer.compress(raw) for raw in unpacked]
+    for most, pieces in ((UNPACKED_BYTES, unpacked), (CHUNK_BYTES, chunks)):
+        largest = max(map(len, pieces), default=0)
+        if largest > most:
+            message = f"a dense tensor makes a chunk of {largest} bytes, {most} are allowed; make the layer smaller"
+            raise DeltaError(message, check="format")
     return chunks
 
 
@@ -200,7 +203,10 @@ def decode_chunks(chunks: list[bytes]) -> Update:
 
 def _unpacked(chunk: bytes) -> Tensors:
     try:
-        raw = zstandard.ZstdDecompressor().decompress(chunk, max_output_size=4 * CHUNK_BYTES)
+        if zstandard.frame_content_size(chunk) > UNPACKED_BYTES:  # without a size, the next line bounds it
+            message = f"a chunk unpacks to more than {UNPACKED_BYTES} bytes"
+            raise DeltaError(message, check="format")
+        raw = zstandard.ZstdDecompressor().decompress(chunk, max_output_size=UNPACKED_BYTES)
         return cast(Tensors, safetensors.load(raw))
     except (zstandard.ZstdError, SafetensorError, KeyError) as error:
         message = f"a chunk is safetensors packed by zstd; this one cannot be read ({error})"
@@ -279,6 +285,9 @@ class DeltaAssembler:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             message = f"not a manifest ({error})"
             raise DeltaError(message, check="format") from error
+        if manifest.format != FORMAT:
+            message = f"version {manifest.version} has format {manifest.format}, this reader knows {FORMAT}; update it"
+            raise DeltaError(message, check="format")
         if not hmac.compare_digest(manifest.signature.encode(), sign(digest, self._key).encode()):
             message = f"version {manifest.version} is not signed with this key; check HEADRACE_MODEL_KEY on both sides"
             raise DeltaError(message, check="signature")

@@ -13,6 +13,7 @@ from safetensors.numpy import load, save
 
 from schemas.delta import (
     CHUNK_BYTES,
+    UNPACKED_BYTES,
     DeltaAssembler,
     DeltaError,
     Manifest,
@@ -235,6 +236,21 @@ def test_fields_of_a_later_writer_are_tolerated_and_signed():
     assert len(feed(assembler(), [*messages[:-1], later])) == 1
     fields["later"] = "changed"
     assert refused(assembler(), [*messages[:-1], msgspec.json.encode(fields)]) == "signature"
+
+
+def test_a_chunk_that_unpacks_to_much_is_neither_sent_nor_taken():
+    large = {"=w": np.zeros(UNPACKED_BYTES // 4, np.float32)}
+    with pytest.raises(DeltaError, match="make the layer smaller"):
+        encode_chunks(Update({}, {"w": large["=w"]}))
+    messages, _ = version(1, "", chunks=[zstandard.ZstdCompressor().compress(save(large))])
+    assert refused(assembler(), messages) == "format"
+
+
+def test_another_format_is_refused():
+    messages, _ = version(1, "")
+    manifest = msgspec.json.decode(messages[-1], type=Manifest)
+    other, _ = seal(msgspec.structs.replace(manifest, format=2), key=KEY)
+    assert refused(assembler(), [*messages[:-1], other]) == "format"
 
 
 def test_created_at_is_outside_the_hash():
