@@ -6,6 +6,7 @@ import numpy as np
 from msgspec import Struct
 
 from models.axes import Floats, Ids, Indexes
+from models.pool import Pool
 from schemas.rows import Coding, TableUpdate, as_sent
 
 
@@ -22,24 +23,39 @@ class RowSource(Protocol):
 
 
 class RowSet(Struct, frozen=True):
-    """Rows of one table. `ids` [N] ascending, the first is 0, the default row's; `values` [N, W]."""
+    """Rows of one table. `ids` [N] ascending, the first is 0, the default row's; `slots` [N], their rows in the pool.
+
+    A set and those made of it by updates share a pool, so that an update costs what it brings, not what there is.
+    """
 
     ids: Ids
-    values: Floats
+    slots: Indexes
+    pool: Pool
+
+    @classmethod
+    def of(cls, ids: Ids, values: Floats) -> "RowSet":
+        """Rows with a pool of their own. values [N, W]."""
+        pool = Pool(values.shape[1], capacity=len(values))
+        return cls(ids, pool.put(values), pool)
 
     @classmethod
     def empty(cls, width: int) -> "RowSet":
         """Only a default row of zeros."""
-        return cls(np.zeros(1, np.int64), np.zeros((1, width), np.float32))
+        return cls.of(np.zeros(1, np.int64), np.zeros((1, width), np.float32))
 
     @classmethod
     def as_published(cls, ids: Ids, values: Floats, *, lead: int, coding: Coding) -> "RowSet":
         """Rows as one who followed the versions has them: each was last sent as it stands here."""
         order = np.argsort(ids)
-        return cls(ids[order], as_sent(values[order], lead=lead, coding=coding))
+        return cls.of(ids[order], as_sent(values[order], lead=lead, coding=coding))
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def values(self) -> Floats:
+        """Copy of all rows in order of id, [N, W]."""
+        return self.pool.rows[self.slots]
 
     def find(self, ids: Ids) -> Indexes:
         """Places of `ids`, any shape; 0, the default row's, for those without one."""
@@ -48,7 +64,7 @@ class RowSet(Struct, frozen=True):
 
     def rows(self, places: Indexes) -> Floats:
         """Copy of the rows at `places` [U] -> [U, W]."""
-        return self.values[places]
+        return self.pool.rows[self.slots[places]]
 
     def updated(self, update: TableUpdate) -> "RowSet":
         """A new set with the update's rows in and its `gone` out; this one stays as it is.
@@ -56,20 +72,29 @@ class RowSet(Struct, frozen=True):
         Raises:
             ValueError: the rows have another width.
         """
-        if update.rows.shape[1] != self.values.shape[1]:
-            message = f"rows are {self.values.shape[1]} wide, the update brings {update.rows.shape[1]}"
+        width = self.pool.rows.shape[1]
+        if update.rows.shape[1] != width:
+            message = f"rows are {width} wide, the update brings {update.rows.shape[1]}"
             raise ValueError(message)
+        if self.pool.room < len(update.ids):
+            return self._moved(room=len(self) + 2 * len(update.ids)).updated(update)
+        slots = self.pool.put(update.rows)
         keep = np.ones(len(self.ids), np.bool_)
         places = np.minimum(self.ids.searchsorted(update.gone), len(self.ids) - 1)
         keep[places[self.ids[places] == update.gone]] = False
         places = np.minimum(self.ids.searchsorted(update.ids), len(self.ids) - 1)
         known = self.ids[places] == update.ids
         if known.all() and keep.all():  # the common minute: same ids, other values
-            values = self.values.copy()
-            values[places] = update.rows
-            return RowSet(self.ids, values)
+            changed = self.slots.copy()
+            changed[places] = slots
+            return RowSet(self.ids, changed, self.pool)
         keep[places[known]] = False
         ids = np.concatenate([self.ids[keep], update.ids])
-        values = np.concatenate([self.values[keep], update.rows])
+        slots = np.concatenate([self.slots[keep], slots])
         order = np.argsort(ids, kind="stable")
-        return RowSet(ids[order], values[order])
+        return RowSet(ids[order], slots[order], self.pool)
+
+    def _moved(self, *, room: int) -> "RowSet":
+        """The same rows in a new pool, which holds none that nobody reads, and room for more."""
+        pool = Pool(self.pool.rows.shape[1], capacity=len(self) + room)
+        return RowSet(self.ids, pool.take(self.pool, self.slots), pool)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Coding: TypeAlias = Literal["int8", "float32"]
 Tensors: TypeAlias = dict[str, NDArray[np.generic]]
+_STEPS = 191  # of a row's span; with 255 a version is 4 % larger and misses by 0.002 instead of 0.003 (bench deltas)
 
 
 class TableUpdate(Struct, frozen=True, kw_only=True):
@@ -45,7 +46,7 @@ def unpack_ids(planes: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def pack_rows(rows: NDArray[np.float32], *, lead: int, coding: Coding) -> Tensors:
-    """Rows as tensors of a chunk. A code misses its value by at most about 0.004 of the row's span.
+    """Rows as tensors of a chunk. A code misses its value by about 0.003 of the row's span at most.
 
     Raises:
         ValueError: a value is not finite, or beyond float16 where that carries it.
@@ -57,7 +58,7 @@ def pack_rows(rows: NDArray[np.float32], *, lead: int, coding: Coding) -> Tensor
         low = body.min(axis=1, initial=np.inf) if body.size else np.zeros(len(rows), np.float32)
         high = body.max(axis=1, initial=-np.inf) if body.size else low
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
-            fit = np.stack([(high - low) / np.float32(255), low], axis=1).astype("<f2")
+            fit = np.stack([(high - low) / np.float32(_STEPS), low], axis=1).astype("<f2")
             head = rows[:, :lead].astype("<f2")
         scale = fit[:, :1].astype(np.float32)
         codes = (body - fit[:, 1:].astype(np.float32)) * np.where(scale > 0, 1 / np.where(scale > 0, scale, 1), 0)

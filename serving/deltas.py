@@ -27,12 +27,12 @@ _PARTITION = "0"  # `samples` has one partition
 class DeltaReader:
     """Follows one model's versions."""
 
-    def __init__(self, live: Live, *, name: str, key: bytes, folder: Path) -> None:
+    def __init__(self, live: Live, *, name: str, key: bytes, folder: Path, config: RankerConfig | None = None) -> None:
         self._live = live
         self._name = name.encode()
         self._key = key
         self._folder = folder
-        self._config = RankerConfig()
+        self._config = config or RankerConfig()
         self._model = ModelState.empty(self._config)
         self._at, self._hash = (0, 0), ""
         self._offset = -1

@@ -50,7 +50,7 @@ class Pins:
         dense = {name.removeprefix(_DENSE): of for name, of in tensors.items() if name.startswith(_DENSE)}
         if {name: values.shape for name, values in dense.items()} != self._config.shapes():
             return None
-        tables = {name: RowSet(tensors[f"{name}/ids"], tensors[f"{name}/values"]) for name in self._config.tables()}
+        tables = {name: RowSet.of(tensors[f"{name}/ids"], tensors[f"{name}/values"]) for name in self._config.tables()}
         model = ModelState(config=self._config, tables=tables, dense=dense, version=version)
         return model, int(tensors[_OFFSET][0])
 
