@@ -1,5 +1,6 @@
 """Hold every contender to the same values: the oracle's, for sampled keys of each group, and our totals for all."""
 
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -143,10 +144,10 @@ def by_owner(group: Group, accepted: list[Event]) -> dict[str, list[Event]]:
             owned[str(event[group.entity[0]])].append(event)
         return owned
     sessions: dict[object, list[Event]] = defaultdict(list)
-    matches = holds(group.pairs.filter)
+    matches, shared = holds(group.pairs.filter), operator.itemgetter(*group.pairs.keys)
     for event in accepted:
         if matches(event):
-            sessions[event["session_id"]].append(event)
+            sessions[shared(event)].append(event)
     for clicks in sessions.values():
         for item in {str(event[group.pairs.column]) for event in clicks}:
             owned[item] += clicks

@@ -56,7 +56,8 @@ def _origin(group: Group, feature: str) -> Iterator[tuple[str, str]]:
     yield "reads", ", ".join(_told(source, name) for name in columns_behind(group, feature))
     yield "from", f"source {source.name}: topic {source.topic}, after ingest {clean_topic(source)}"
     if group.pairs is not None:
-        yield "over", f"pairs of {group.pairs.column} within {written(group.pairs.within_ms)}"
+        across = "" if "session_id" in group.pairs.keys else " across sessions"
+        yield "over", f"pairs of {group.pairs.column} within {written(group.pairs.within_ms)}{across}"
     if group.sessions is not None:
         yield "over", f"sessions that end after {written(group.sessions.idle_ms)}"
 

@@ -1,8 +1,8 @@
 """A group's features as they were known at a time that is past: recomputed from the log by the line's own fold."""
 
+import operator
 import time
 from collections.abc import Iterator
-from typing import cast
 
 from headrace.clean_log import CleanLog
 from headrace.layout import Endpoints
@@ -10,7 +10,6 @@ from lang.clean import RECEIVED_AT
 from lang.evaluate import Event
 from lang.example import example
 from lang.gate import is_tick, whole
-from lang.pairs import PAIR_KEYS
 from lang.plan import Group, Plan
 from store.shelf import Shelf
 
@@ -46,7 +45,7 @@ def recorded_cases(endpoints: Endpoints, group: Group, *, keys: int) -> Iterator
 
 
 def concerning(group: Group, events: list[Event], owner: str) -> Iterator[Event]:
-    """The events that can touch an owner's features: those with its key, for pairs whole sessions that it is in."""
+    """The events that can touch an owner's features: those with its key, for pairs whole sessions or users."""
     if group.over_all:
         yield from events
         return
@@ -54,9 +53,6 @@ def concerning(group: Group, events: list[Event], owner: str) -> Iterator[Event]
         yield from (event for event in events if str(event.get(group.entity[0])) == owner)
         return
     column = group.pairs.column
-    sessions = {_session(event) for event in events if str(event.get(column)) == owner}
-    yield from (event for event in events if _session(event) in sessions)
-
-
-def _session(event: Event) -> tuple[str | None, ...]:
-    return cast("tuple[str | None, ...]", tuple(event.get(name) for name in PAIR_KEYS))
+    shared = operator.itemgetter(*group.pairs.keys)
+    theirs = {shared(event) for event in events if str(event.get(column)) == owner}
+    yield from (event for event in events if shared(event) in theirs)

@@ -7,7 +7,6 @@ from lang.clean import RECEIVED_AT
 from lang.evaluate import Event
 from lang.expr import Cell, columns_of
 from lang.oracle import Oracle
-from lang.pairs import PAIR_KEYS
 from lang.plan import Group, Key
 
 
@@ -44,7 +43,7 @@ def _columns(group: Group) -> list[str]:
     read = [name for expression in expressions if expression is not None for name in columns_of(expression)]
     keys: tuple[str, ...] = group.entity
     if group.pairs is not None:
-        keys = (*PAIR_KEYS, group.pairs.column)
+        keys = (*group.pairs.keys, group.pairs.column)
         read += columns_of(group.pairs.filter) if group.pairs.filter is not None else ()
     if group.sessions is not None:
         keys = (source.key, *keys)

@@ -21,7 +21,6 @@ from lang.clean import RECEIVED_AT
 from lang.expr import Expr, all_of
 from lang.flink_expr import flink, quoted, text
 from lang.gate import TICK_PREFIX
-from lang.pairs import PAIR_KEYS
 from lang.partials import CELLS
 from lang.plan import EVERYTHING, Family, Group, Pairs, Partial, Sequence, Sessions
 from lang.sessions import ADDS, BEGINS
@@ -180,7 +179,7 @@ def _pairs_sql(group: Group, pairs: Pairs, source: str) -> str:
         if pairs.filter is not None:
             tests.append(flink(pairs.filter, prefix=side))
     ttl_ms = PAIR_STATE_TTL_MS + pairs.within_ms + group.source.lateness_ms + group.source.future_ms
-    same = " AND ".join(f"a.{quoted(name)} = b.{quoted(name)}" for name in PAIR_KEYS)
+    same = " AND ".join(f"a.{quoted(name)} = b.{quoted(name)}" for name in pairs.keys)
     return (
         f"SELECT /*+ STATE_TTL('a' = '{ttl_ms} ms', 'b' = '{ttl_ms} ms') */\n"
         f"  a.{item} AS {item}, b.{item} AS {quoted('next_' + pairs.column)},\n"

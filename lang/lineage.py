@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from lang.expr import Expr, columns_of
-from lang.pairs import PAIR_KEYS
 from lang.plan import OVER_ALL, Group
 from lang.sessions import SESSION_COLUMNS
 
@@ -65,7 +64,7 @@ def _evaluated(group: Group, names: tuple[str, ...]) -> Iterator[str]:
 def _before_relation(group: Group, column: str) -> tuple[str, ...]:
     """What a column of `pairs` or `sessions` is made of; any other is itself."""
     if group.pairs is not None:
-        return (group.pairs.column, *PAIR_KEYS, group.source.event_time)
+        return (group.pairs.column, *group.pairs.keys, group.source.event_time)
     if group.sessions is not None and column in SESSION_COLUMNS:
         return (group.source.key, group.source.event_time)
     return (column,)

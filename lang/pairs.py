@@ -1,9 +1,10 @@
-"""Pairs of events of one user in one session: what follows what.
+"""Pairs of events of one user, in one session or across them: what follows what.
 
-Two events a and b of one source make a pair where both match the WHERE, both have the same user_id and the same
-session_id (neither NULL), a.item and b.item are there and differ, and 0 < b.occurred_at - a.occurred_at <= WITHIN.
-The pair is an event with the columns item, next_item, weight = exp(-gap / WITHIN), the event time of b, the
-larger received_at, and the id `a>b`. Nothing depends on the order in which events arrive.
+Two events a and b of one source make a pair where both match the WHERE, both have the same user_id and, unless the
+group says ACROSS SESSIONS, the same session_id (none NULL), a.item and b.item are there and differ, and
+0 < b.occurred_at - a.occurred_at <= WITHIN. The pair is an event with the columns item, next_item,
+weight = exp(-gap / WITHIN), the event time of b, the larger received_at, and the id `a>b`. Nothing depends on the
+order in which events arrive.
 
 In Flink it is a regular inner join, append-only, and not an interval join: an interval join drops rows behind
 its watermark, and the watermark of a replayed topic runs ahead wherever partitions are read unevenly. A regular
@@ -46,7 +47,7 @@ class PairJoin:
 
     def add(self, event: Event) -> list[Event]:
         """The pairs this event completes, as either side."""
-        key = tuple(event.get(name) for name in PAIR_KEYS)
+        key = tuple(event.get(name) for name in self._pairs.keys)
         if is_tick(event) or None in (*key, event.get(self._pairs.column)) or not self._matches(event):
             return []
         others = self._seen.setdefault(key, [])
@@ -58,7 +59,7 @@ class PairJoin:
 
 
 def pair_of(source: Source, pairs: Pairs, first: Event, second: Event) -> Event | None:
-    """The pair that two matching events of one session make in this order, if any."""
+    """The pair that two matching events of the same keys make in this order, if any."""
     gap_ms = whole(second, source.event_time) - whole(first, source.event_time)
     if not 0 < gap_ms <= pairs.within_ms or first[pairs.column] == second[pairs.column]:
         return None
@@ -80,12 +81,12 @@ def all_pairs(source: Source, pairs: Pairs, events: Iterable[Event]) -> list[Eve
         for event in events
         if not is_tick(event)
         and matches(event)
-        and all(event.get(name) is not None for name in (*PAIR_KEYS, pairs.column))
+        and all(event.get(name) is not None for name in (*pairs.keys, pairs.column))
     ]
     return [
         pair
         for first in able
         for second in able
-        if all(first[name] == second[name] for name in PAIR_KEYS)
+        if all(first[name] == second[name] for name in pairs.keys)
         and (pair := pair_of(source, pairs, first, second)) is not None
     ]

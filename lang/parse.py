@@ -200,7 +200,10 @@ def _pairs_of(cursor: Cursor) -> PairsOf:
         condition = cursor.sql()
         cursor.expect_symbol(",")
     cursor.expect("WITHIN")
-    return PairsOf(column, condition, cursor.duration())
+    within, across = cursor.duration(), cursor.take("ACROSS")
+    if across:
+        cursor.expect("SESSIONS")
+    return PairsOf(column, condition, within, across)
 
 
 RELATIONS: dict[str, Callable[[Cursor], PairsOf | SessionsOf]] = {"pairs": _pairs_of, "sessions": _sessions_of}

@@ -114,11 +114,12 @@ class Rollup(Struct, frozen=True):
 
 
 class Pairs(Struct, frozen=True):
-    """The group folds pairs of events (see `lang.pairs`) instead of events."""
+    """The group folds pairs of events (see `lang.pairs`) instead of events; `keys` are columns that both share."""
 
     column: str
     filter: Expr | None
     within_ms: int
+    keys: tuple[str, ...]
 
 
 class Sessions(Struct, frozen=True):

@@ -43,7 +43,8 @@ def plan_relation(tree: GroupTree, source: Source, report: Report) -> Relation:
 
 
 def _pairs(written: PairsOf, tree: GroupTree, columns: Mapping[str, ColumnType], report: Report) -> Pairs:
-    for name in (written.column, *(Name(key, tree.source.span) for key in PAIR_KEYS)):
+    keys = PAIR_KEYS[:1] if written.across_sessions else PAIR_KEYS
+    for name in (written.column, *(Name(key, tree.source.span) for key in keys)):
         if name.text not in columns:
             report.unknown("column", name.text, columns, name.span)
     if columns[written.column.text] != "STRING":
@@ -55,4 +56,4 @@ def _pairs(written: PairsOf, tree: GroupTree, columns: Mapping[str, ColumnType],
             condition = Resolver(report, columns).condition(written.filter)
         except Halt:
             condition = None
-    return Pairs(written.column.text, condition, written.within.length_ms)
+    return Pairs(written.column.text, condition, written.within.length_ms, keys)

@@ -69,11 +69,12 @@ class Ranking(Struct, frozen=True):
 
 
 class PairsOf(Struct, frozen=True):
-    """pairs(source, column, WHERE filter, WITHIN 'duration')."""
+    """pairs(source, column, WHERE filter, WITHIN 'duration' [ACROSS SESSIONS])."""
 
     column: Name
     filter: Sql | None
     within: Duration
+    across_sessions: bool
 
 
 class SessionsOf(Struct, frozen=True):

@@ -38,6 +38,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("user_recent.dwell_ewma", "user", "log", 0.3),
     Column("user_category.affinity_total", "user", "log", 0.5),
     Column("user_engagement.imps_ever", "user", "log", 0.2),
+    Column("user_engagement.clicks_ever", "user", "log", 0.3),
     Column("user_engagement.ctr_ever", "user", "odds", 0.4),
     Column("user_engagement.imps_now", "user", "log", 0.4),
     Column("user_engagement.ctr_now", "user", "odds", 0.4),
@@ -55,9 +56,16 @@ COLUMNS: tuple[Column, ...] = (
     Column("item_engagement.heat_6h", "item", "log", 0.3),
     Column("item_engagement.log_imps_24h", "item", "plain", 0.15),
     Column("item_quality.imps_ever", "item", "log", 0.15),
+    Column("item_quality.clicks_ever", "item", "log", 0.2),
     Column("item_quality.ctr_ever", "item", "odds", 0.4),
     Column("item_heat.heat_10m", "item", "log", 0.4),
     Column("item_heat.warming", "item", "plain", 0.7),
+    Column("item_heat.heat_2d", "item", "log", 0.3),
+    Column("item_popularity.clicks_1d", "item", "log", 0.3),
+    Column("item_popularity.clicks_7d", "item", "log", 0.25),
+    Column("item_popularity.clicks_30d", "item", "log", 0.2),
+    Column("item_popularity.rising", "item", "plain", 0.7),
+    Column("item_growth.quiet_s", "item", "log", 0.1),
     Column("item_growth.velocity_30m", "item", "plain", 0.3),
     Column("seller_quality.ctr_7d", "item", "rate", 0.5),
     Column("seller_quality.conversion_7d", "item", "rate", 0.3),
@@ -70,11 +78,19 @@ COLUMNS: tuple[Column, ...] = (
     Column("user_category_engagement.imps_ever", "cross", "log", 0.3),
     Column("user_category_engagement.ctr_ever", "cross", "odds", 0.4),
     Column("item_next.strength", "cross", "log", 0.5),
+    Column("item_together.strength", "cross", "log", 0.5),
+    Column("item_together.cosine", "cross", "log", 1.0),
     Column("user_price.dearness", "cross", "plain", 0.7),
     Column("history.contains", "cross", "plain", 1.0),
     Column("history.category_share", "cross", "plain", 2.0),
 )
-MISSING = ("user_recent.idle_s", "item_engagement.imps_24h", "item_next.strength", "item.price")
+MISSING = (
+    "user_recent.idle_s",
+    "item_engagement.imps_24h",
+    "item_next.strength",
+    "item_together.strength",
+    "item.price",
+)
 RANKED = ("item_engagement.heat_6h", "item_engagement.clicks_24h", "item_engagement.ctr_24h")
 
 DENSE: tuple[str, ...] = (

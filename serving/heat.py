@@ -10,7 +10,8 @@ from serving.catalogue import Catalogue
 FEW_IMPRESSIONS = 50  # below it an item counts as hardly shown, and exploration looks at it more often
 _HOT = 300
 _HOT_A_CATEGORY = 50
-HEAT, SEEN = "item_engagement.heat_6h", "item_engagement.imps_24h"
+HEAT, LASTING = "item_engagement.heat_6h", "item_popularity.clicks_7d"
+SEEN, CLICKS = "item_engagement.imps_24h", "item_quality.clicks_ever"
 
 
 class ItemFeatures(Struct, frozen=True, kw_only=True):
@@ -20,7 +21,7 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
         version: of the groups they were read from, by name.
         values: [N, K], see `serving.columns`; NaN where the store has nothing of the item.
         swept_at: when the sweep began, ms; 0 before the first.
-        hot: ids by falling heat; `hot_in` the same by category.
+        hot: ids by falling heat; `hot_in` the same by category. `lasting`: by what a week's clicks have left.
     """
 
     version: dict[str, int]
@@ -29,12 +30,13 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
     swept_at: int
     hot: Ids
     hot_in: dict[str, Ids]
+    lasting: Ids
 
     @classmethod
     def empty(cls) -> "ItemFeatures":
         """Before the first sweep."""
         none = np.zeros(0, np.int64)
-        return cls(version={}, ids=none, values=columns.blank(0), swept_at=0, hot=none, hot_in={})
+        return cls(version={}, ids=none, values=columns.blank(0), swept_at=0, hot=none, hot_in={}, lasting=none)
 
     @property
     def known(self) -> bool:
@@ -60,8 +62,7 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
 
 def build(catalogue: Catalogue, values: Doubles, *, version: dict[str, int], swept_at: int) -> ItemFeatures:
     """Features of the catalogue's items. values [N, K]."""
-    heat = heat_of(values)
-    order = _falling(heat, catalogue)
+    order = _falling(heat_of(values), catalogue)
     by_category = order[np.argsort(catalogue.codes[order], kind="stable")]
     starts = catalogue.codes[by_category].searchsorted(np.arange(len(catalogue.category_names) + 1))
     hot_in = {
@@ -75,12 +76,21 @@ def build(catalogue: Catalogue, values: Doubles, *, version: dict[str, int], swe
         swept_at=swept_at,
         hot=catalogue.ids[order[:_HOT]],
         hot_in=hot_in,
+        lasting=catalogue.ids[_falling(np.nan_to_num(columns.column(values, LASTING)), catalogue)[:_HOT]],
     )
 
 
 def heat_of(rows: Doubles) -> Doubles:
     """Decayed popularity. [C, K] -> [C], 0 where there is none."""
     return np.nan_to_num(columns.column(rows, HEAT))
+
+
+def over_clicks(strength: Doubles, rows: Doubles) -> Doubles:
+    """What goes with a history, over the root of the clicks it has ever had: what is popular goes with everything.
+
+    strength [C], rows [C, K] -> [C].
+    """
+    return strength / np.sqrt(1 + np.nan_to_num(columns.column(rows, CLICKS)))
 
 
 def _falling(heat: Doubles, catalogue: Catalogue) -> Indexes:

@@ -1,9 +1,9 @@
 """Stage 1: the user from the store.
 
 One round trip reads the user's history, tastes, visits and prices. What is clicked after the newest items of that
-history needs a second one, only where it was not read a moment ago for somebody else (serving/followers.py); so does
-what is liked where a new user comes from (serving/trends.py). Keeping histories here instead would save that, but then
-two workers would answer one user differently.
+history, and by who clicked them, needs two more, only where it was not read a moment ago for somebody else
+(serving/followers.py); so does what is liked where a new user comes from (serving/trends.py). Keeping histories here
+instead would save that, but then two workers would answer one user differently.
 """
 
 import math
@@ -12,23 +12,26 @@ from collections.abc import Mapping
 import numpy as np
 
 from lang.plan import Plan
+from models.axes import Indexes
 from models.inputs import USER_INPUTS
 from serving import columns
-from serving.followers import Followers
-from serving.query import Faults, Query, Taste, User, ids_of
+from serving.followers import Followers, evened, joint
+from serving.query import Faults, Joint, Query, Taste, User, ids_of
 from serving.trends import Trends
 from store.connect import StoreError
 from store.reader import Reads, Status, Values, Wanted
 
 AFTER = 5  # newest different items of the history whose followers are asked for
-RECENT, TASTE, SHOWN, NEXT = "user_recent", "user_category", "user_category_engagement", "item_next"
+RECENT, TASTE, SHOWN = "user_recent", "user_category", "user_category_engagement"
+NEXT, TOGETHER = "item_next", "item_together"
 _TOTAL = f"{TASTE}.affinity_total"  # made here
 _NUMBERS = tuple(name.split(".") for name in USER_INPUTS if name != _TOTAL)
 _TASTES = ((TASTE, ("affinity", "skips_1h", "skips_24h")), (SHOWN, ("imps_ever", "clicks_ever")))
 _BY_CATEGORY = tuple((group, name) for group, names in _TASTES for name in names)
-TOP, HISTORY, FOLLOWERS = f"{TASTE}.user_top_categories", f"{RECENT}.recent_items", f"{NEXT}.next_items"
+TOP, HISTORY = f"{TASTE}.user_top_categories", f"{RECENT}.recent_items"
+FOLLOWERS, COMPANIONS = f"{NEXT}.next_items", f"{TOGETHER}.clicked_too"
 NUMBERS = (*(".".join(name) for name in _NUMBERS), *(".".join(name) for name in _BY_CATEGORY))
-READ = (*NUMBERS, TOP, HISTORY, FOLLOWERS)
+READ = (*NUMBERS, TOP, HISTORY, FOLLOWERS, COMPANIONS)
 _THERE: tuple[Status, ...] = ("ok", "stale")
 _GROUPS = tuple(dict.fromkeys((RECENT, TASTE, SHOWN, *(group for group, _ in _NUMBERS))))
 
@@ -50,13 +53,16 @@ class Hydrator:
             found = dict(zip(names, self._reader.read(wanted, at_ms=query.at_ms), strict=True))
             history = found[RECENT].merged.lists["recent_items"][0]
             newest = list(dict.fromkeys(history))[:AFTER]
-            follow = self._followers.of(newest, group=plan.group(NEXT), at_ms=query.at_ms)
+            after = self._followers.of(newest, group=plan.group(NEXT), at_ms=query.at_ms)
+            beside = self._followers.of(newest, group=plan.group(TOGETHER), at_ms=query.at_ms)
             top = [category for category, _ in found[TASTE].rollups["user_top_categories"][0]]
             trends = [] if top else self._trends.of(query, plan)
         except StoreError as error:
             faults.note(3, f"the feature store does not answer ({type(error).__name__}): no user state")
             return User.unknown()
         places = np.array([history.index(item) for item in newest], np.int64)
+        follow, together = _of_history(joint(after), places), _of_history(joint(list(map(evened, beside))), places)
+        lists = {TOP: not top, HISTORY: not history, FOLLOWERS: not len(follow.ids), COMPANIONS: not len(together.ids)}
         tastes = _tastes(found)
         return User(
             history=history,
@@ -66,11 +72,15 @@ class Hydrator:
             top=top,
             trends=trends,
             boosts=_boosts(found),
-            next_ids=follow.ids,
-            next_strength=follow.strength,
-            after=places[follow.after],
-            nulls=_nulls(found) | {TOP: not top, HISTORY: not history, FOLLOWERS: not len(follow.ids)},
+            next=follow,
+            together=together,
+            nulls=_nulls(found) | lists,
         )
+
+
+def _of_history(joint: Joint, places: Indexes) -> Joint:
+    """`after` as places in the whole history: it is of its newest different items, which stand at `places`."""
+    return Joint(joint.ids, joint.strength, places[joint.after])
 
 
 def _numbers(found: Mapping[str, Values]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from schemas.http import Explain
 from schemas.ids import hash64
 from serving.experiment import Arm
 
-SOURCES = ("nearest", "next", "newest", "trending", "explore")
+SOURCES = ("nearest", "next", "together", "newest", "trending", "popular", "explore")
 
 
 def ids_of(texts: Sequence[str]) -> Ids:
@@ -28,6 +28,22 @@ class Taste(Struct, frozen=True, kw_only=True):
     clicks_ever: float = 0.0
 
 
+class Joint(Struct, frozen=True):
+    """Items that go with those of a history: `ids` [M], strongest first, `strength` [M], summed over the history.
+
+    `after` [M] is the place in the history of the item that each goes with most.
+    """
+
+    ids: Ids
+    strength: Doubles
+    after: Indexes
+
+    @classmethod
+    def none(cls) -> "Joint":
+        """Of an empty history."""
+        return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
+
+
 class User(Struct, frozen=True, kw_only=True):
     """The user as the store knows them.
 
@@ -36,8 +52,7 @@ class User(Struct, frozen=True, kw_only=True):
         numbers: by name of `models.inputs.USER_INPUTS`.
         tastes: by category, `top` the categories liked most, best first; `trends` stand in for those of a new user.
         boosts: factors by which scores are multiplied, by `category` or `seller` and its name.
-        next_ids, next_strength: [M] items clicked after those of the history, strongest first, summed over them.
-        after: M, place in the history of the item that each follows most.
+        next: items clicked after those of the history. `together`: items that its items' other users clicked too.
         nulls: by feature read, whether the store had nothing of it; empty where the store did not answer.
     """
 
@@ -46,9 +61,8 @@ class User(Struct, frozen=True, kw_only=True):
     numbers: dict[str, float]
     tastes: dict[str, Taste]
     top: list[str]
-    next_ids: Ids
-    next_strength: Doubles
-    after: Indexes
+    next: Joint
+    together: Joint
     trends: Sequence[str] = ()
     boosts: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     nulls: dict[str, bool] = field(default_factory=dict[str, bool])
@@ -56,16 +70,14 @@ class User(Struct, frozen=True, kw_only=True):
     @classmethod
     def unknown(cls) -> "User":
         """Someone never seen, or a store that does not answer."""
-        none = np.zeros(0, np.int64)
         return cls(
             history=[],
-            history_ids=none,
+            history_ids=np.zeros(0, np.int64),
             numbers={},
             tastes={},
             top=[],
-            next_ids=none,
-            next_strength=np.zeros(0),
-            after=none,
+            next=Joint.none(),
+            together=Joint.none(),
         )
 
 

@@ -6,10 +6,12 @@ from lang.plan import Group
 from serving import columns, heat, hydrate, similar, trends
 
 _READERS: dict[str, tuple[str, ...]] = {
-    "ranker": (*columns.COLUMNS, *hydrate.NUMBERS, hydrate.HISTORY, hydrate.FOLLOWERS),
+    "ranker": (*columns.COLUMNS, *hydrate.NUMBERS, hydrate.HISTORY, hydrate.FOLLOWERS, hydrate.COMPANIONS),
     "nearest": (hydrate.HISTORY,),
     "next": (hydrate.HISTORY, hydrate.FOLLOWERS),
+    "together": (hydrate.HISTORY, hydrate.COMPANIONS, heat.CLICKS),
     "trending": (heat.HEAT, hydrate.TOP, *trends.READ),
+    "popular": (heat.LASTING,),
     "exploration": (heat.SEEN,),
     "similar": similar.READ,
 }

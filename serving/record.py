@@ -10,7 +10,7 @@ from schemas.exposures import Slot as ServedSlot
 from schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
 from schemas.topics import EXPOSURES
 from serving.outlet import Letter
-from serving.query import Faults, Query, Scored, Slot
+from serving.query import Faults, Joint, Query, Scored, Slot, User
 from serving.state import LIVE, ServedModel, ServingState
 
 HISTORY = 20  # items of the history kept with an exposure; the ranker looks at no more
@@ -110,6 +110,11 @@ def _slots(slate: Slate) -> Sequence[dict[str, object]]:
     return [{name: getattr(slot, name) for name in ServedSlot.__struct_fields__} for slot in served]
 
 
+def _goes_with(user: User, joint: Joint, item: int) -> str:
+    """The item of the history that an item goes with most."""
+    return user.history[int(joint.after[joint.ids == item][0])]
+
+
 def _reason(query: Query, slate: Slate, slot: Slot) -> str:
     """One sentence: the most telling source, and the chance of a click that it was given."""
     candidates = slate.scored.candidates
@@ -118,8 +123,9 @@ def _reason(query: Query, slate: Slate, slot: Slot) -> str:
     if "explore" in sources:
         why = "drawn at random, to learn about it"
     elif "next" in sources:
-        follows = query.user.next_ids == candidates.ids[slot.place]
-        why = f"often clicked after {query.user.history[int(query.user.after[follows][0])]}"
+        why = f"often clicked after {_goes_with(query.user, query.user.next, candidates.ids[slot.place])}"
+    elif "together" in sources:
+        why = f"clicked by who clicked {_goes_with(query.user, query.user.together, candidates.ids[slot.place])}"
     elif category in query.user.top:
         why = f"from {category}, which this user likes"
     elif "nearest" in sources:

@@ -6,11 +6,11 @@ from msgspec import structs
 from models.axes import Doubles, Floats, Indexes
 from models.inputs import assemble
 from schemas.ids import hash64
-from serving import columns
+from serving import columns, heat
 from serving.columns import COLUMNS
 from serving.explore import Draws
 from serving.heat import heat_of
-from serving.query import Candidates, Faults, Query, Scored, Taste, User
+from serving.query import Candidates, Faults, Joint, Query, Scored, Taste, User
 from serving.state import ServedModel, ServingState
 
 CLICK, CONVERTED, ENGAGEMENT = 0.7, 0.2, 0.1
@@ -71,7 +71,7 @@ def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doub
     items["item.age_s"] = np.maximum(query.at_ms - catalogue.born_at[places], 0) / 1000
     items["item.price"] = catalogue.price[places]
     return assemble(
-        len(candidates), user=query.user.numbers, items=items, crosses=_crosses(query.user, candidates, state)
+        len(candidates), user=query.user.numbers, items=items, crosses=_crosses(query.user, candidates, state, rows)
     )
 
 
@@ -85,7 +85,7 @@ def boosts(user: User, candidates: Candidates, state: ServingState, rows: Double
     return lift
 
 
-def _crosses(user: User, candidates: Candidates, state: ServingState) -> dict[str, Doubles]:
+def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doubles) -> dict[str, Doubles]:
     catalogue = state.catalogue
     codes = catalogue.codes[candidates.places]
     count = len(catalogue.category_names)
@@ -96,6 +96,7 @@ def _crosses(user: User, candidates: Candidates, state: ServingState) -> dict[st
             tastes[code] = structs.astuple(taste)
     affinity, skips_1h, skips_24h, imps, clicks = tastes.T
     usual = user.numbers.get("user_engagement.ctr_ever", np.nan)
+    together = _strength(user.together, candidates)
     total = user.numbers.get("user_category.affinity_total", 0.0)
     return {
         "user_category.affinity": affinity[codes],
@@ -104,7 +105,9 @@ def _crosses(user: User, candidates: Candidates, state: ServingState) -> dict[st
         "user_category.skips_24h": skips_24h[codes],
         "user_category_engagement.imps_ever": imps[codes],
         "user_category_engagement.ctr_ever": ((clicks + _WEIGHT * usual) / (imps + _WEIGHT))[codes],
-        "item_next.strength": _strength(user, candidates),
+        "item_next.strength": _strength(user.next, candidates),
+        "item_together.strength": together,
+        "item_together.cosine": heat.over_clicks(together, rows),
         "user_price.dearness": _dearness(user, catalogue.price[candidates.places]),
         "history.contains": np.isin(candidates.ids, user.history_ids).astype(np.float64),
         "history.category_share": _history_share(user, state, count)[codes],
@@ -118,15 +121,15 @@ def _dearness(user: User, price: Doubles) -> Doubles:
     return np.log(price / usual, out=np.full_like(price, np.nan), where=known)
 
 
-def _strength(user: User, candidates: Candidates) -> Doubles:
-    """How strongly each candidate follows the history, NaN where it does not. [C]."""
+def _strength(joint: Joint, candidates: Candidates) -> Doubles:
+    """How strongly each candidate goes with the history, NaN where it does not. [C]."""
     strength = np.full(len(candidates), np.nan)
-    if len(user.next_ids) and len(candidates):
+    if len(joint.ids) and len(candidates):
         order = np.argsort(candidates.ids)
-        places = candidates.ids.searchsorted(user.next_ids, sorter=order)
+        places = candidates.ids.searchsorted(joint.ids, sorter=order)
         places = order[np.minimum(places, len(order) - 1)]
-        hit = candidates.ids[places] == user.next_ids
-        strength[places[hit]] = user.next_strength[hit]
+        hit = candidates.ids[places] == joint.ids
+        strength[places[hit]] = joint.strength[hit]
     return strength
 
 

@@ -1,5 +1,6 @@
 """Hold the store against the oracle: every feature of a group for many keys, at one time."""
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
@@ -44,7 +45,7 @@ def _by_owner(group: Group, events: Sequence[Event]) -> dict[str, list[Event]]:
     if group.pairs is None:
         return {str(owner): mine for owner, mine in _grouped(events, lambda e: e.get(group.entity[0])).items()}
     column = group.pairs.column
-    sessions = _grouped(events, lambda event: (event["user_id"], event["session_id"]))
+    sessions = _grouped(events, operator.itemgetter(*group.pairs.keys))
     concerning: dict[str, list[Event]] = {}
     for session in sessions.values():
         for owner in {str(event[column]) for event in session if event.get(column) is not None}:

@@ -16,12 +16,15 @@ def all_of(state) -> Candidates:
     return merge({"trending": state.catalogue.ids})
 
 
+COLD = {"nearest": 80, "next": 0, "together": 0, "newest": 30, "popular": 50, "trending": 100}
+
+
 def test_sources_fill_up_with_what_is_hot() -> None:
     state = worlds.state(count=1000, categories=10)
     cold = source.find(worlds.query(), state, Faults())
     warm = source.find(worlds.query(user=worlds.user(["i1"], ["i2", "i3"])), state, Faults())
-    assert {name: len(ids) for name, ids in cold.items()} == {"nearest": 120, "next": 0, "newest": 40, "trending": 100}
-    assert {name: len(ids) for name, ids in warm.items()} == {"nearest": 120, "next": 2, "newest": 40, "trending": 98}
+    assert {name: len(ids) for name, ids in cold.items()} == COLD
+    assert {name: len(ids) for name, ids in warm.items()} == {**COLD, "next": 2, "together": 2, "trending": 96}
     assert warm["trending"][:10].tolist() == state.features.hot_in["c1"][:10].tolist()
 
 
@@ -89,7 +92,8 @@ def test_inputs_read_what_they_name() -> None:
     state = worlds.state()
     asked = worlds.query(user=worlds.user(["i1", "i7", "i2"], ["i9"]))
     candidates, _ = keep(asked, all_of(state), state.catalogue)
-    crosses = score._crosses(asked.user, candidates, state)
+    rows = state.features.gather(candidates.ids)
+    crosses = score._crosses(asked.user, candidates, state, rows)
     names = [state.catalogue.names[place] for place in candidates.places]
     first = {name: dict(zip(names, column, strict=True)) for name, column in crosses.items()}
     assert first["user_category.affinity"]["i13"] == 2.0  # category c1

@@ -13,7 +13,7 @@ from schemas.ids import hash64
 from serving import catalogue, columns, heat
 from serving.catalogue import Catalogue
 from serving.experiment import Arm
-from serving.query import Query, Taste, User, ids_of
+from serving.query import Joint, Query, Taste, User, ids_of
 from serving.state import Live, ServingState
 
 NOW = 1_700_000_000_000
@@ -87,9 +87,8 @@ def user(history: list[str], follow: list[str]) -> User:
             "c2": Taste(affinity=1.0, skips_1h=0.0, skips_24h=0.0),
         },
         top=["c1", "c2", "gone"],
-        next_ids=ids_of(follow),
-        next_strength=np.linspace(2, 1, len(follow)),
-        after=np.zeros(len(follow), np.int64),
+        next=Joint(ids_of(follow), np.linspace(2, 1, len(follow)), np.zeros(len(follow), np.int64)),
+        together=Joint(ids_of(follow), np.linspace(3, 1, len(follow)), np.zeros(len(follow), np.int64)),
     )
 
 
