@@ -144,8 +144,12 @@ def evaluate(
     file: Path,
     *,
     columns: Annotated[str, cyclopts.Parameter(name="--map")],
-    task: Literal["ctr"] = "ctr",
+    task: Literal["ctr", "rank", "next"] = "ctr",
     item_features: str = "",
+    items: Path | None = None,
+    item_map: str = "",
+    top: str = "10,20",
+    repeats: bool = False,
     from_fraction: float = 0.3,
     freeze_after: float = 0.3,
     seed: int = 0,
@@ -155,10 +159,14 @@ def evaluate(
 
     Args:
         file: CSV or TSV, gzipped if it ends in .gz.
-        columns: user=…,item=…,time=…,label=… and, if there are, session=…, slate=…: names in the header, or numbers
-            from 1 where there is none.
-        task: ctr predicts a label of 0 or 1.
+        columns: user=…,item=…,time=…, for ctr label=… and, if there are, session=…, slate=…: names in the header, or
+            numbers from 1 where there is none.
+        task: ctr predicts a label of 0 or 1, rank which item a user takes next, next which one a session goes on to.
         item_features: columns of the item that are known before the event, separated by commas.
+        items: a file of items, as the log is one of events.
+        item_map: its columns: item=… and, if there are, title=…, categories=…, year=….
+        top: the k of recall@k and its like, separated by commas.
+        repeats: rank: what a user has had may come again; next: it always may.
         from_fraction: share of the rows after which they are scored.
         freeze_after: share of the rows after which a copy of the model stands still.
         seed: of the first weights.
@@ -167,9 +175,16 @@ def evaluate(
     from headrace.evaluation import run
     from headrace.evaluation.log import columns_of
 
-    known = [name.strip() for name in item_features.split(",") if name.strip()]
-    where = columns_of(columns, known)
-    run.command(file, columns=where, from_share=from_fraction, freeze_share=freeze_after, seed=seed, json=json)
+    where = columns_of(columns, [name.strip() for name in item_features.split(",") if name.strip()])
+    settings = run.Settings(
+        task=task,
+        from_share=from_fraction,
+        freeze_share=freeze_after,
+        seed=seed,
+        tops=run.tops_of(top),
+        again=repeats,
+    )
+    run.command(file, settings, columns=where, about=(items, item_map) if items else None, json=json)
 
 
 @app.command(name="bench")

@@ -1,14 +1,17 @@
 """The ranker's inputs recomputed from the log: what a request would have read, by the line's own fold in memory."""
 
 from collections.abc import Iterable
+from typing import cast
 
 import numpy as np
 from msgspec import structs
 
-from lang.evaluate import Event
+from lang.computed import Computation
+from lang.evaluate import Event as Fields
 from lang.plan import Plan
 from models.axes import Doubles, Floats
 from schemas.catalogue import Item
+from schemas.events import Event
 from schemas.ids import hash64
 from serving import catalogue as catalogues
 from serving import columns, heat
@@ -31,13 +34,23 @@ class Recomputation:
         catalogue = catalogues.build(entries)
         features = heat.build(catalogue, columns.blank(len(catalogue)), version={}, swept_at=0)
         self.shelf = Shelf(plan)
-        self._state = ServingState(plan=plan, catalogue=catalogue, features=features, models={})
+        source = plan.source(CLICKSTREAM)
+        self._complete = Computation(source).fill
+        self._stamped = [column.name for stamp in source.stamps for column in stamp.columns if stamp.stream is None]
+        self.state = ServingState(plan=plan, catalogue=catalogue, features=features, models={})
         self._hydrator = Hydrator(self.shelf)
         self._parts = columns.parts_of(plan)
 
-    def fold(self, event: Event) -> None:
+    def fold(self, event: Fields) -> None:
         """Take one event as ingest wrote it."""
         self.shelf.add(event)
+
+    def happen(self, events: Iterable[Event]) -> None:
+        """Take events as they are sent: stamped and completed here, as ingest would."""
+        for event in events:
+            item = self.items[event.item_id or ""]
+            stamped = {name: getattr(item, name) for name in self._stamped}
+            self.fold(self._complete(cast(Fields, structs.asdict(event) | stamped)))
 
     def forget(self) -> None:
         """Read anew what serving would have kept for some seconds."""
@@ -45,13 +58,13 @@ class Recomputation:
 
     def hydrated(self, query: Query) -> Query:
         """The query with its user as of the events folded."""
-        return structs.replace(query, user=self._hydrator.hydrate(query, self._state.plan, Faults()))
+        return structs.replace(query, user=self._hydrator.hydrate(query, self.state.plan, Faults()))
 
     def dense(self, query: Query, item_id: str) -> Floats:
         """Inputs [F] of one item, as if it were the only candidate of a hydrated query."""
         ids = np.array([hash64(item_id)])
-        candidates = Candidates(ids=ids, found_by=np.zeros(1, np.int64), places=self._state.catalogue.find(ids)[0])
-        return inputs(query, candidates, self._state, self._row(item_id, query.at_ms))[0]
+        candidates = Candidates(ids=ids, found_by=np.zeros(1, np.int64), places=self.state.catalogue.find(ids)[0])
+        return inputs(query, candidates, self.state, self._row(item_id, query.at_ms))[0]
 
     def _row(self, item_id: str, at_ms: int) -> Doubles:
         """The item's columns, [1, K]."""

@@ -7,15 +7,12 @@ time as `received_at`. The log ends with a tick that closes every slot.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import cast
 
 import numpy as np
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from headrace.recompute import CLICKSTREAM, Recomputation
 from headrace.recordings import Recording, Visit
-from lang.computed import Computation
-from lang.evaluate import Event as Fields
 from lang.plan import Plan
 from models.inputs import FEATURE_SET
 from schemas.events import Event
@@ -42,27 +39,13 @@ class Served:
     """Works out what each visit would have been served with."""
 
     def __init__(self, recording: Recording, plan: Plan) -> None:
-        plan = plan.over(CLICKSTREAM)
+        self._plan = plan.over(CLICKSTREAM)
         self._recomputed = Recomputation(plan, recording.items)
-        self._plan = plan
-        source = plan.source(CLICKSTREAM)
-        self._complete = Computation(source).fill
-        self._stamped = [column.name for stamp in source.stamps for column in stamp.columns if stamp.stream is None]
-        self._versions = {group.name: group.version for group in plan.groups}
+        self._versions = {group.name: group.version for group in self._plan.groups}
 
     def exposure(self, request_id: str, visit: Visit) -> Exposure:
         """The exposure of a visit: one slot, dense inputs as of the visits before it."""
-        query = Query(
-            request_id=request_id,
-            user_id=visit.user_id,
-            session_id=visit.session_id,
-            surface="feed",
-            count=1,
-            at_ms=visit.at_ms,
-            seed=0,
-            arm=ARM,
-        )
-        query = self._recomputed.hydrated(query)
+        query = self._recomputed.hydrated(query_of(request_id, visit))
         slot = Slot(
             item_id=visit.item_id,
             position=0,
@@ -100,10 +83,21 @@ class Served:
 
     def happen(self, events: Iterable[Event]) -> None:
         """Fold what came of a visit."""
-        for event in events:
-            item = self._recomputed.items[event.item_id or ""]
-            stamped = {name: getattr(item, name) for name in self._stamped}
-            self._recomputed.fold(self._complete(cast(Fields, structs.asdict(event) | stamped)))
+        self._recomputed.happen(events)
+
+
+def query_of(request_id: str, visit: Visit) -> Query:
+    """The request that a visit began with."""
+    return Query(
+        request_id=request_id,
+        user_id=visit.user_id,
+        session_id=visit.session_id,
+        surface="feed",
+        count=1,
+        at_ms=visit.at_ms,
+        seed=0,
+        arm=ARM,
+    )
 
 
 def events_of(request_id: str, visit: Visit) -> list[Event]:

@@ -4,11 +4,14 @@ The same function as `ranker.forward`, without position; a test holds them toget
 size a torch operation's overhead exceeds its work.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from msgspec import Struct
 
 from models.axes import Floats, Ids
 from models.config import INPUT_LIMIT, LEAD, LONGEST, RankerConfig
+from models.rowset import RowSource
 
 
 class Scores(Struct, frozen=True):
@@ -26,6 +29,20 @@ class Part(Struct, frozen=True):
     past: Floats
     items: Floats
     categories: Floats
+
+
+def part_of(tables: Mapping[str, RowSource], *, user_id: int, past: Ids, items: Ids, categories: Ids) -> Part:
+    """The rows of a request: user (0 for nobody known), past items [n], n <= L, items and their categories [C]."""
+
+    def rows(table: str, ids: Ids) -> Floats:
+        return tables[table].rows(tables[table].find(ids))
+
+    return Part(
+        user=rows("user", np.array([user_id], np.int64))[0],
+        past=rows("item", past)[:, LEAD:],
+        items=rows("item", items),
+        categories=rows("category", categories),
+    )
 
 
 def score(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inputs: Floats) -> Scores:

@@ -8,7 +8,7 @@ from models.arrays import TrainingState, blank_dense
 from models.axes import Floats, Ids
 from models.config import TABLES, RankerConfig
 from models.rowset import RowSet
-from models.scoring import Part, Scores
+from models.scoring import Scores
 from schemas.delta import Delta
 from schemas.rows import Coding
 
@@ -77,12 +77,8 @@ class ModelState(Struct, frozen=True, kw_only=True):
             categories: their categories' ids [C].
             inputs: dense inputs [C, F], of `inputs.assemble`.
         """
-        part = Part(
-            user=self._row("user", user_id),
-            past=self._past(history),
-            items=self._rows("item", items),
-            categories=self._rows("category", categories),
-        )
+        past = scoring.padded(history, self.config.history)
+        part = scoring.part_of(self.tables, user_id=user_id, past=past, items=items, categories=categories)
         return scoring.score(self.config, self.dense, part=part, inputs=inputs)
 
     def score_light(self, inputs: Floats) -> Floats:

@@ -7,12 +7,13 @@ from msgspec import Struct, structs
 from torch import Tensor
 
 from models.arrays import TrainingState, blank_dense
-from models.axes import Floats, Indexes
+from models.axes import Floats, Ids, Indexes
 from models.batch import Batch
 from models.config import LEAD, TABLES, RankerConfig
 from models.optimiser import Adam
 from models.ranker import Rows, chances, forward, light_loss, loss, to_numpy, with_position
 from models.rowset import RowSource
+from models.scoring import Scores, padded, part_of, score
 from models.table import DEFAULT, Table
 from models.towers import item_tower, softmax_loss, user_tower
 from schemas.delta import Update
@@ -108,6 +109,13 @@ class Trainer:
                 self.tables[name].learn(gathered.places[name], to_numpy(gradient))
         with torch.no_grad():
             return to_numpy(chances(shown))
+
+    def score(self, user_id: int, history: Ids, *, items: Ids, categories: Ids, inputs: Floats) -> Scores:
+        """Score one user's candidates as the model stands now; see `ModelState.score`."""
+        past = padded(history, self.config.history)
+        part = part_of(self.tables, user_id=user_id, past=past, items=items, categories=categories)
+        dense = {name: to_numpy(tensor.detach()) for name, tensor in self.dense.items()}
+        return score(self.config, dense, part=part, inputs=inputs)
 
     def changes(self) -> Update:
         """Rows changed since the last call, absolute, and all dense tensors."""

@@ -1,30 +1,24 @@
 """Anybody's log as a recording, by its columns' names; a row that cannot be read is counted and told of."""
 
-import csv
-import gzip
 import math
-import zlib
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from msgspec import Struct, structs
 
 from headrace.errors import UsageProblem
+from headrace.evaluation.items import About
+from headrace.evaluation.table import Record, records
 from headrace.recordings import Feedback, Recording, in_sessions
 from schemas.catalogue import Item
 
-_SEPARATORS = ("\t", "::", ";", ",", "|")
-_ONE = "\x1f"  # what stands for a separator: csv takes one character
 _SECONDS_BELOW = 1e11  # a time below is in seconds: in ms it would be before 1973
 TOLD = 3  # faulty rows quoted
 _SHARES = 10  # a numeric column is cut where so many equal shares of the first rows end
 _NONE = "none"
-Record: TypeAlias = dict[str, str]
 
 
 class Columns(Struct, frozen=True, kw_only=True):
@@ -42,9 +36,10 @@ class Columns(Struct, frozen=True, kw_only=True):
     known: tuple[str, ...] = ()
 
     @property
-    def numbered(self) -> bool:
-        """Whether the log has no header."""
-        return all(name.isdigit() for name in (self.user, self.item, self.time))
+    def wanted(self) -> list[str]:
+        """The columns that the log must have."""
+        named = (self.user, self.item, self.time, self.label, self.session, self.slate)
+        return [*(name for name in named if name is not None), *self.known]
 
 
 class Log(Struct, frozen=True):
@@ -89,13 +84,14 @@ def columns_of(mapping: str, known: Sequence[str]) -> Columns:
     return Columns(**given, known=tuple(known))
 
 
-def read(path: Path, columns: Columns, *, warm_share: float) -> Log:
+def read(path: Path, columns: Columns, *, warm_share: float, about: Mapping[str, About] | None = None) -> Log:
     """Read a whole log.
 
     Args:
         path: CSV or TSV, `::` too, gzipped if its name ends in `.gz`.
         columns: where what stands.
         warm_share: the first rows, by time, that say where numeric columns are cut into categories.
+        about: what else is known of items, by their ids.
 
     Raises:
         UsageProblem: there is no such file or column, or no row could be read.
@@ -104,10 +100,13 @@ def read(path: Path, columns: Columns, *, warm_share: float) -> Log:
     cuts = _cuts(rows[: math.ceil(len(rows) * warm_share)], len(columns.known))
     items: dict[str, Item] = {}
     varied: set[str] = set()
+    nothing = About()
     for row in rows:
-        category = "|".join(_category(text, cut) for text, cut in zip(row.known, cuts, strict=True))
-        item = items.setdefault(row.item, Item(item_id=row.item, category=category or _NONE, born_at=row.at_ms))
-        if item.category != (category or _NONE):
+        told_of = (about or {}).get(row.item, nothing)
+        parts = [told_of.category, *(_category(text, cut) for text, cut in zip(row.known, cuts, strict=True))]
+        category = "|".join(part for part in parts if part) or _NONE
+        new = Item(item_id=row.item, category=category, title=told_of.title, tags=told_of.tags, born_at=row.at_ms)
+        if items.setdefault(row.item, new).category != category:
             varied.add(row.item)
     told = [(row.user, row.item, row.at_ms, _feedback(row)) for row in rows]
     visits = [
@@ -127,42 +126,15 @@ def _rows(path: Path, columns: Columns) -> tuple[list[_Row], list[str]]:
     """The rows by time, ties in file order, and what is wrong with those that could not be read."""
     rows: list[_Row] = []
     faults: list[str] = []
-    try:
-        for line, record in _records(path, columns):
-            try:
-                rows.append(_row(record, columns))
-            except ValueError as error:
-                faults.append(f"line {line}: {error}")
-    except (UnicodeError, OSError, EOFError, zlib.error, csv.Error) as error:
-        message = f"{path} cannot be read: {error}; CSV or TSV in UTF-8 is wanted, gzipped if its name ends in .gz"
-        raise UsageProblem(message) from error
+    for line, record in records(path, columns.wanted):
+        try:
+            rows.append(_row(record, columns))
+        except ValueError as error:
+            faults.append(f"line {line}: {error}")
     if not rows:
         message = f"none of {len(faults)} rows of {path} could be read: {'; '.join(faults[:TOLD])}"
         raise UsageProblem(message)
     return sorted(rows, key=lambda row: row.at_ms), faults
-
-
-def _records(path: Path, columns: Columns) -> Iterator[tuple[int, Record]]:
-    """(line number, record) of each line of data."""
-    if not path.exists():
-        message = f"there is no file {path}"
-        raise UsageProblem(message)
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8", newline="") as file:
-        first = file.readline().removeprefix("\ufeff")
-        separator = max(_SEPARATORS, key=first.count)
-        one = separator if len(separator) == 1 else _ONE
-        lines = (line.replace(separator, one) for line in chain([first], file))
-        reader = csv.reader(lines, delimiter=one)
-        head = next(reader)
-        names = [str(number) for number in range(1, len(head) + 1)] if columns.numbered else head
-        wanted = [columns.user, columns.item, columns.time, columns.label, columns.session, columns.slate]
-        if missing := [name for name in (*wanted, *columns.known) if name is not None and name not in names]:
-            message = f"{path} has no column {', '.join(missing)}; it has {', '.join(names)}"
-            raise UsageProblem(message)
-        for fields in chain([head] if columns.numbered else [], reader):
-            if fields:  # an empty line is none
-                yield reader.line_num, dict(zip(names, fields, strict=False))
 
 
 def _row(record: Record, columns: Columns) -> _Row:

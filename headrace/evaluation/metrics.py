@@ -1,6 +1,7 @@
 """Figures of predicted chances against labels, each with its standard error."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -67,6 +68,20 @@ def of_slates(scores: Doubles, labels: Doubles, slates: list[str]) -> dict[str, 
             float((ordered[:TOP] * discounts[:TOP]).sum() / (ideal[:TOP] * discounts[:TOP]).sum())
         )
     return {name: mean(np.array(values)) for name, values in found.items()}
+
+
+def of_places(places: Doubles, tops: Sequence[int], *, share: str) -> dict[str, Figure]:
+    """Figures of the one item that came, by its place from 1, infinity where it had none. (N,).
+
+    For each k of `tops` the share of places up to k, by the name `share`, `mrr@k` and `ndcg@k`.
+    """
+    found: dict[str, Figure] = {}
+    for top in tops:
+        near = places <= top
+        found[f"{share}@{top}"] = mean(near.astype(np.float64))
+        found[f"mrr@{top}"] = mean(np.where(near, 1 / places, 0.0))
+        found[f"ndcg@{top}"] = mean(np.where(near, 1 / np.log2(1 + places), 0.0))
+    return found
 
 
 def mean(values: Doubles) -> Figure:

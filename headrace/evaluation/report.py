@@ -1,6 +1,7 @@
 """What an evaluation tells: a table for people, JSON for programs."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -9,6 +10,7 @@ from rich.table import Table
 from headrace.evaluation import metrics
 from headrace.evaluation.ctr import Predicted
 from headrace.evaluation.metrics import Figure
+from headrace.evaluation.rank import Ranked
 from models.axes import Doubles
 
 Numbers = dict[str, float]
@@ -38,10 +40,17 @@ class Report(Struct, frozen=True, kw_only=True):
     seed: int
 
 
-def figures_of(predicted: Predicted, slates: list[str], *, first: int) -> dict[str, dict[str, Figure]]:
+def of_rows(predicted: Predicted, slates: list[str], *, first: int) -> dict[str, dict[str, Figure]]:
     """The figures of ours, of `frozen` and of each baseline over the rows from `first` on."""
     told = {"ours": predicted.ours, "frozen": predicted.frozen, **predicted.baselines}
     return {name: _figures(chances[first:], predicted.labels[first:], slates[first:]) for name, chances in told.items()}
+
+
+def of_places(ranked: Ranked, tops: Sequence[int], *, share: str, first: int) -> dict[str, dict[str, Figure]]:
+    """The same of places, over the rows from `first` on that were asked about; see `metrics.of_places`."""
+    told = {"ours": ranked.ours, "frozen": ranked.frozen, **ranked.baselines}
+    asked = ranked.asked[first:]
+    return {name: metrics.of_places(places[first:][asked], tops, share=share) for name, places in told.items()}
 
 
 def _figures(chances: Doubles, labels: Doubles, slates: list[str]) -> dict[str, Figure]:

@@ -4,34 +4,71 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from headrace.errors import UsageProblem
-from headrace.evaluation import ctr, report
+from headrace.evaluation import ctr, items, rank, report
+from headrace.evaluation.items import About
 from headrace.evaluation.log import TOLD, Columns, Log, read
+from headrace.evaluation.metrics import Figure
+from headrace.evaluation.rank import Question
 from headrace.evaluation.report import Report
 from headrace.layout import FEATURES
 from headrace.screen import progress, screen
 from lang.load import load_plan
 from learner.app import steady
 
+Task: TypeAlias = Literal["ctr", "rank", "next"]
 
-def evaluate(log: Log, *, from_share: float, freeze_share: float, seed: int, seen: Callable[[int], None]) -> Report:
-    """Run a log through the product, scored from a share of its rows on; one log and seed, the same figures."""
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What is asked of a log.
+
+    Attributes:
+        from_share: of the rows, scored from there on. `freeze_share`: where the frozen copy is taken.
+        seed: of first weights and of what is drawn. `tops`: the k of recall@k and its like.
+        again: task rank lets what a user has had come again.
+    """
+
+    task: Task = "ctr"
+    from_share: float = 0.3
+    freeze_share: float = 0.3
+    seed: int = 0
+    tops: tuple[int, ...] = (10, 20)
+    again: bool = False
+
+
+def tops_of(text: str) -> tuple[int, ...]:
+    """`10,20` as numbers.
+
+    Raises:
+        UsageProblem: it is no list of places from 1.
+    """
+    try:
+        tops = tuple(int(each) for each in text.split(","))
+    except ValueError:
+        tops = (0,)
+    if min(tops) < 1:
+        message = f"--top is {text!r}; places from 1 are wanted, separated by commas, as in 10,20"
+        raise UsageProblem(message)
+    return tops
+
+
+def evaluate(log: Log, settings: Settings, *, seen: Callable[[int], None]) -> Report:
+    """Run a log through the product, scored from a share of its rows on; one log and settings, the same figures."""
     steady()
     begun, rows = time.perf_counter(), len(log.recording.visits)
-    first = round(rows * from_share)
-    plan = load_plan(FEATURES)
-    predicted = ctr.run(log, plan, freeze_at=round(rows * freeze_share), seed=seed, seen=seen)
-    figures = report.figures_of(predicted, log.slates, first=first)
+    scored, figures = _figures(log, settings, seen)
     seconds = time.perf_counter() - begun
     return Report(
-        task="ctr",
+        task=settings.task,
         rows=log.rows,
         unread=len(log.faults),
         faults=log.faults[:TOLD],
-        scored=rows - first,
+        scored=scored,
         metrics=report.values(figures["ours"]),
         standard_errors=report.errors(figures["ours"]),
         frozen=report.values(figures["frozen"]),
@@ -39,29 +76,45 @@ def evaluate(log: Log, *, from_share: float, freeze_share: float, seed: int, see
         seconds=round(seconds, 1),
         events_per_s=round(rows / seconds, 1),
         peak_rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        seed=seed,
+        seed=settings.seed,
     )
 
 
+def _figures(log: Log, settings: Settings, seen: Callable[[int], None]) -> tuple[int, dict[str, dict[str, Figure]]]:
+    """How many rows are scored, and their figures by `ours`, `frozen` and each baseline."""
+    plan, rows = load_plan(FEATURES), len(log.recording.visits)
+    first, freeze_at = round(rows * settings.from_share), round(rows * settings.freeze_share)
+    if settings.task == "ctr":
+        predicted = ctr.run(log, plan, freeze_at=freeze_at, seed=settings.seed, seen=seen)
+        return rows - first, report.of_rows(predicted, log.slates, first=first)
+    within = settings.task == "next"
+    question = Question(again=settings.again or within, within_session=within, freeze_at=freeze_at, seed=settings.seed)
+    ranked = rank.run(log, plan, question=question, seen=seen)
+    share = "hr" if within else "recall"
+    return int(ranked.asked[first:].sum()), report.of_places(ranked, settings.tops, share=share, first=first)
+
+
 def command(
-    file: Path, *, columns: Columns, from_share: float, freeze_share: float, seed: int, json: Path | None
+    file: Path, settings: Settings, *, columns: Columns, about: tuple[Path, str] | None, json: Path | None
 ) -> None:
     """Evaluate a file, with a progress bar, and print the report.
 
+    Args:
+        file: the log.
+        settings: what is asked of it.
+        columns: where what stands in it.
+        about: a file of items, and its columns as `items.columns_of` reads them.
+        json: a file for the report.
+
     Raises:
-        UsageProblem: the file or a share is not what it should be, or the log has no label.
+        UsageProblem: a file or a share is not what it should be, or the log has not what the task wants.
     """
-    _check(columns, from_share=from_share, freeze_share=freeze_share, json=json)
-    log = read(file, columns, warm_share=from_share)
+    _check(settings, columns, json=json)
+    known: dict[str, About] = items.read(about[0], items.columns_of(about[1])) if about else {}
+    log = read(file, columns, warm_share=settings.from_share, about=known)
     with progress() as bar:
         task = bar.add_task("rows", total=len(log.recording.visits))
-        found = evaluate(
-            log,
-            from_share=from_share,
-            freeze_share=freeze_share,
-            seed=seed,
-            seen=lambda done: bar.update(task, completed=done),
-        )
+        found = evaluate(log, settings, seen=lambda done: bar.update(task, completed=done))
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     out = screen()
@@ -75,17 +128,22 @@ def command(
     out.print(report.table(found))
 
 
-def _check(columns: Columns, *, from_share: float, freeze_share: float, json: Path | None) -> None:
-    for name, share in (("--from-fraction", from_share), ("--freeze-after", freeze_share)):
+def _check(settings: Settings, columns: Columns, *, json: Path | None) -> None:
+    shares = (("--from-fraction", settings.from_share), ("--freeze-after", settings.freeze_share))
+    for name, share in shares:
         if not 0 < share < 1:
             message = f"{name} is {share}; it is a share of the rows, above 0 and below 1"
             raise UsageProblem(message)
-    if freeze_share > from_share:
-        message = f"--freeze-after {freeze_share} is after --from-fraction {from_share}: frozen would miss scored rows"
+    (_, first), (_, freeze) = shares
+    if freeze > first:
+        message = f"--freeze-after {freeze} is after --from-fraction {first}: frozen would miss scored rows"
         raise UsageProblem(message)
     if json is not None and not json.parent.is_dir():
         message = f"--json is {json}, and there is no folder {json.parent}"
         raise UsageProblem(message)
-    if columns.label is None:
-        message = "--map names no label; task ctr predicts one: add label=COLUMN, of 0 and 1"
+    if settings.task == "ctr" and columns.label is None:
+        message = "--map names no label; task ctr predicts one: add label=COLUMN, of 0 and 1, or take --task rank"
+        raise UsageProblem(message)
+    if settings.task != "ctr" and columns.label is not None:
+        message = f"task {settings.task} takes every row for a positive; leave label= out of --map, or take --task ctr"
         raise UsageProblem(message)

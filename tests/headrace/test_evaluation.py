@@ -5,7 +5,7 @@ import pytest
 
 from headrace.evaluation import ctr
 from headrace.evaluation.log import columns_of, read
-from headrace.evaluation.run import evaluate
+from headrace.evaluation.run import Settings, evaluate
 from headrace.layout import FEATURES
 from lang.load import load_plan
 
@@ -31,7 +31,7 @@ def rows_of(seed):
 def run(path, rows):
     path.write_text(text_of(rows), encoding="utf-8")
     log = read(path, columns_of("user=who,item=what,time=when,label=clicked", ()), warm_share=0.3)
-    return evaluate(log, from_share=0.3, freeze_share=0.3, seed=1, seen=lambda _: None)
+    return evaluate(log, Settings(seed=1), seen=lambda _: None)
 
 
 def predicted(path, rows):

@@ -1,0 +1,71 @@
+"""Item features as serving's sweep would have left them, read from the shelf when they are asked for.
+
+What an event has touched is read anew at once, the rest once it is ten minutes old; between two reads decayed clicks
+go on to fade, so that what is hot is told as of now. Axes: N items, C candidates, K columns.
+"""
+
+import numpy as np
+
+from lang.plan import Plan
+from models.axes import Doubles, Indexes
+from serving import columns, heat
+from serving.catalogue import Catalogue
+from serving.columns import COLUMNS
+from serving.heat import HEAT, LASTING, ItemFeatures
+from store.shelf import Shelf
+
+_FRESH_MS = 600_000
+
+
+class ItemColumns:
+    """The columns of a catalogue's items, [N, K]."""
+
+    def __init__(self, plan: Plan, shelf: Shelf, catalogue: Catalogue) -> None:
+        self._shelf, self._catalogue = shelf, catalogue
+        self._parts = columns.parts_of(plan)
+        self._values = columns.blank(len(catalogue))
+        self._read_at = np.zeros(len(catalogue), np.int64)
+        self._place = {name: place for place, name in enumerate(catalogue.names)}
+        self._touched: dict[int, None] = {}
+        self._half_lives_ms = {name: _half_life_ms(plan, name) for name in (HEAT, LASTING)}
+        self._features = ItemFeatures.empty()
+
+    def touch(self, item_id: str) -> None:
+        """Something has happened to an item."""
+        self._touched[self._place[item_id]] = None
+
+    def features(self, at_ms: int) -> ItemFeatures:
+        """Columns of all items, and what is hot."""
+        self._read(np.array(list(self._touched), np.int64), at_ms)
+        self._touched.clear()
+        if not self._features.known or at_ms - self._features.swept_at >= _FRESH_MS:
+            aged = self._values.copy()
+            for name, half_life_ms in self._half_lives_ms.items():
+                aged[:, COLUMNS.index(name)] *= np.exp2((self._read_at - at_ms) / half_life_ms)
+            self._features = heat.build(self._catalogue, aged, version={}, swept_at=at_ms)
+        return self._features
+
+    def rows(self, places: Indexes, at_ms: int) -> Doubles:
+        """The columns of candidates, [C, K]."""
+        self._read(places[at_ms - self._read_at[places] >= _FRESH_MS], at_ms)
+        return self._values[places]
+
+    def _read(self, places: Indexes, at_ms: int) -> None:
+        if not len(places):
+            return
+        rows = columns.blank(len(places))
+        for part in self._parts:
+            names, codes = self._catalogue.owners(part.by)
+            owners, back = np.unique(codes[places], return_inverse=True)
+            owned = np.flatnonzero(owners >= 0)
+            values = np.full((len(owners), len(part.features)), np.nan)
+            if len(owned):
+                asked = [names[owner] for owner in owners[owned]]
+                values[owned] = columns.read(self._shelf, part, asked, at_ms=at_ms)
+            columns.fill(rows, part, values[back])
+        self._values[places], self._read_at[places] = rows, at_ms
+
+
+def _half_life_ms(plan: Plan, name: str) -> int:
+    group, _, feature = name.partition(".")
+    return next(each.half_life_ms for each in plan.group(group).aggregates if each.name == feature)

@@ -1,0 +1,89 @@
+"""What anybody would rank by first, on the same rows: the place of the item that came, by each."""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+import numpy as np
+
+from headrace.recordings import Visit
+from models.axes import Doubles
+
+NOWHERE = np.inf
+_HALF_LIFE_MS = 7 * 86_400_000
+_NEIGHBOURS_OF = 5  # last items that item-kNN goes by
+
+
+class Places:
+    """Counts of rows so far: popularity, popularity that halves each week, items by the same users, what came next."""
+
+    def __init__(self) -> None:
+        self._place: dict[str, int] = {}
+        self._clicks, self._decayed = np.zeros(1), np.zeros(1)
+        self._at_ms = 0
+        self._histories: defaultdict[str, list[int]] = defaultdict(list)
+        self._together: defaultdict[int, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
+        self._after: defaultdict[int, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
+        self._last: dict[str, int] = {}
+        self._scores: dict[str, Callable[[Visit], Doubles]] = {
+            "popularity": lambda _: self._clicks,
+            "decayed_popularity": lambda _: self._decayed,
+            "item_knn": self._neighbours,
+            "transitions": self._followers,
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the baselines."""
+        return tuple(self._scores)
+
+    def of(self, visit: Visit, *, again: bool) -> dict[str, float]:
+        """The place of a visit's item by each, behind what scores the same; `again`: the user's own may come again."""
+        item, own = self._place.get(visit.item_id), self._histories[visit.user_id]
+        if item is None or (item in own and not again):
+            return dict.fromkeys(self._scores, NOWHERE)
+        found: dict[str, float] = {}
+        for name, score in self._scores.items():
+            scores = score(visit)[: len(self._place)]
+            ahead = scores >= scores[item]
+            if not again:
+                ahead[own] = False
+            found[name] = float(ahead.sum()) if scores[item] > 0 else NOWHERE
+        return found
+
+    def add(self, visit: Visit) -> None:
+        """Count a row."""
+        item = self._place.setdefault(visit.item_id, len(self._place))
+        if item >= len(self._clicks):
+            self._clicks, self._decayed = (np.resize(each, 2 * len(each)) for each in (self._clicks, self._decayed))
+            self._clicks[item:], self._decayed[item:] = 0.0, 0.0
+        if visit.at_ms > self._at_ms:
+            self._decayed *= 2.0 ** ((self._at_ms - visit.at_ms) / _HALF_LIFE_MS)
+            self._at_ms = visit.at_ms
+        self._clicks[item] += 1
+        self._decayed[item] += 1
+        history = self._histories[visit.user_id]
+        for other in set(history) - {item}:
+            self._together[other][item] += 1
+            self._together[item][other] += 1
+        history.append(item)
+        before = self._last.get(visit.session_id)
+        if before is not None:
+            self._after[before][item] += 1
+        self._last[visit.session_id] = item
+
+    def _neighbours(self, visit: Visit) -> Doubles:
+        """Cosine of items by their users, summed over the user's last."""
+        scores = np.zeros_like(self._clicks)
+        for item in self._histories[visit.user_id][-_NEIGHBOURS_OF:]:
+            others = self._together[item]
+            places = np.fromiter(others, np.int64, len(others))
+            counts = np.fromiter(others.values(), np.float64, len(others))
+            scores[places] += counts / np.sqrt(self._clicks[item] * self._clicks[places])
+        return scores
+
+    def _followers(self, visit: Visit) -> Doubles:
+        """How often each item came next after the session's last."""
+        scores = np.zeros_like(self._clicks)
+        for item, count in self._after.get(self._last.get(visit.session_id, -1), {}).items():
+            scores[item] = count
+        return scores

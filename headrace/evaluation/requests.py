@@ -1,0 +1,72 @@
+"""What serving would do with a request at any point of a log: candidates of its sources, with their inputs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct, structs
+
+from headrace.evaluation.item_columns import ItemColumns
+from headrace.recompute import CLICKSTREAM, Recomputation
+from headrace.recordings import Visit
+from headrace.replay import query_of
+from lang.plan import Plan
+from models.axes import Floats, Ids
+from models.index import Nearest
+from models.state import ModelState
+from schemas.catalogue import Item
+from schemas.events import Event
+from serving import source
+from serving.filter import keep
+from serving.merge import merge
+from serving.query import Candidates, Faults, Query, User
+from serving.score import inputs
+from serving.state import LIVE, ServedModel
+
+
+class Found(Struct, frozen=True):
+    """A hydrated query and its C candidates with their inputs [C, F] and categories' ids [C]."""
+
+    query: Query
+    candidates: Candidates
+    inputs: Floats
+    categories: Ids
+
+
+class Requests:
+    """Asks at visits of a log, folds what came of them."""
+
+    def __init__(self, plan: Plan, items: Sequence[Item]) -> None:
+        self._recomputed = Recomputation(plan, items)
+        self._state = self._recomputed.state
+        self._columns = ItemColumns(plan.over(CLICKSTREAM), self._recomputed.shelf, self._state.catalogue)
+
+    def show(self, model: ModelState, at_ms: int) -> None:
+        """Find the nearest by this version from now on."""
+        none = Nearest(np.zeros(0, np.int64), np.zeros((0, model.config.vector), np.float32))
+        served = ServedModel(model=model, index=none, applied_at=at_ms).indexed(self._state.catalogue)
+        self._state = structs.replace(self._state, models={LIVE: served})
+
+    def begin(self, at_ms: int) -> None:
+        """A moment: what has happened until now is read."""
+        self._state = structs.replace(self._state, features=self._columns.features(at_ms))
+
+    def ask(self, request_id: str, visit: Visit, *, again: bool) -> Found:
+        """The candidates for a visit's user; `again`: what they have clicked may come again."""
+        query = self._recomputed.hydrated(query_of(request_id, visit))
+        found = merge(source.find(query, self._state, Faults()))
+        filtered = structs.replace(query, user=User.unknown()) if again else query
+        candidates, _ = keep(filtered, found, self._state.catalogue)
+        rows = self._columns.rows(candidates.places, query.at_ms)
+        dense = inputs(query, candidates, self._state, rows)
+        return Found(query, candidates, dense, self._state.catalogue.categories[candidates.places])
+
+    def named(self, place: int) -> tuple[str, str]:
+        """(item id, category) of a place in the catalogue."""
+        catalogue = self._state.catalogue
+        return catalogue.names[place], catalogue.category(place)
+
+    def happen(self, events: Sequence[Event]) -> None:
+        """Fold what came of a visit."""
+        self._recomputed.happen(events)
+        for event in events:
+            self._columns.touch(event.item_id or "")

@@ -1,0 +1,47 @@
+"""A row's item as the sample that the line would have made of it."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from headrace.recordings import Visit
+from headrace.replay import ARM
+from models.inputs import FEATURE_SET
+from schemas.samples import FIRST, Sample
+from serving.record import HISTORY
+
+
+class Shown(Struct, frozen=True, kw_only=True):
+    """An item with its inputs as of the rows before, F float32."""
+
+    item_id: str
+    category: str
+    dense: bytes
+
+
+def sample_of(visit: Visit, shown: Shown, *, history: Sequence[str], click: bool, negative_rate: float = 1.0) -> Sample:
+    """The sample of an item shown at a visit to a user of this history; of its like a share of negatives was kept."""
+    return Sample(
+        request_id="",
+        position=0,
+        user_id=visit.user_id,
+        item_id=shown.item_id,
+        category=shown.category,
+        kind=FIRST,
+        served_at=visit.at_ms,
+        known_at=visit.at_ms,
+        click=float(click),
+        converted=None,
+        engagement=None,
+        weight=1.0,
+        negative_rate=negative_rate,
+        propensity=1.0,
+        served_score=0.0,
+        arm=ARM.name,
+        policy=ARM.policy,
+        model_version="",
+        feature_set=FEATURE_SET,
+        history=list(history[:HISTORY]),
+        context={},
+        dense=shown.dense,
+    )
