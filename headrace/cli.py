@@ -176,14 +176,8 @@ def evaluate(
     from headrace.evaluation.log import columns_of
 
     where = columns_of(columns, [name.strip() for name in item_features.split(",") if name.strip()])
-    settings = run.Settings(
-        task=task,
-        from_share=from_fraction,
-        freeze_share=freeze_after,
-        seed=seed,
-        tops=run.tops_of(top),
-        again=repeats,
-    )
+    shares = {"from_share": from_fraction, "freeze_share": freeze_after}
+    settings = run.Settings(task=task, seed=seed, tops=run.tops_of(top), again=repeats, **shares)
     run.command(file, settings, columns=where, about=(items, item_map) if items else None, json=json)
 
 

@@ -79,7 +79,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("user_category_engagement.ctr_ever", "cross", "odds", 0.4),
     Column("item_next.strength", "cross", "log", 0.5),
     Column("item_together.strength", "cross", "log", 0.5),
-    Column("item_together.cosine", "cross", "log", 1.0),
+    Column("item_together.cosine", "cross", "rate", 0.5),
     Column("user_price.dearness", "cross", "plain", 0.7),
     Column("history.contains", "cross", "plain", 1.0),
     Column("history.category_share", "cross", "plain", 2.0),

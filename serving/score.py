@@ -107,7 +107,7 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
         "user_category_engagement.ctr_ever": ((clicks + _WEIGHT * usual) / (imps + _WEIGHT))[codes],
         "item_next.strength": _strength(user.next, candidates),
         "item_together.strength": together,
-        "item_together.cosine": heat.over_clicks(together, rows),
+        "item_together.cosine": heat.over_clicks(np.nan_to_num(together), rows),
         "user_price.dearness": _dearness(user, catalogue.price[candidates.places]),
         "history.contains": np.isin(candidates.ids, user.history_ids).astype(np.float64),
         "history.category_share": _history_share(user, state, count)[codes],
