@@ -1,5 +1,6 @@
 """What serving would do with a request at any point of a log: candidates of its sources, with their inputs."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,6 +39,7 @@ class Requests:
     def __init__(self, plan: Plan, items: Sequence[Item]) -> None:
         self._recomputed = Recomputation(plan, items)
         self._state = self._recomputed.state
+        self._own: defaultdict[str, set[str]] = defaultdict(set)  # the store keeps the newest fifty of a month
         self._columns = ItemColumns(plan.over(CLICKSTREAM), self._recomputed.shelf, self._state.catalogue)
 
     def show(self, model: ModelState, at_ms: int) -> None:
@@ -52,7 +54,8 @@ class Requests:
 
     def ask(self, request_id: str, visit: Visit, *, again: bool) -> Found:
         """The candidates for a visit's user; `again`: what they have clicked may come again."""
-        query = self._recomputed.hydrated(query_of(request_id, visit))
+        own = frozenset[str]() if again else frozenset(self._own[visit.user_id])
+        query = self._recomputed.hydrated(structs.replace(query_of(request_id, visit), exclude=own))
         found = merge(source.find(query, self._state, Faults()))
         filtered = structs.replace(query, user=User.unknown()) if again else query
         candidates, _ = keep(filtered, found, self._state.catalogue)
@@ -70,3 +73,4 @@ class Requests:
         self._recomputed.happen(events)
         for event in events:
             self._columns.touch(event.item_id or "")
+            self._own[event.user_id].add(event.item_id or "")
