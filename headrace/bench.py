@@ -18,6 +18,8 @@ BENCHMARKS = {
     "reads": "reads of 1 to 500 entities with fifty features, beside Feast with Redis",
     "deltas": "a version of 100,000 rows: bytes, packing, applying, and slates ranked beside it",
     "layout": "reads, bytes and writes of three ways for tiles to lie in Redis",
+    "kills": "kill -9 of the learner at twenty random points, its parameters against the run that was never stopped",
+    "rollback": "seconds until an older version answers, on a model of a million rows",
     "quality": "recorded logs predicted row by row by the product with its defaults, beside simple baselines",
     "validate": "seconds that `headrace features validate` takes for fifty groups, beside a Python that does nothing",
 }

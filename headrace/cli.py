@@ -15,9 +15,11 @@ import cyclopts
 from headrace.errors import EnvironmentProblem, HeadraceError
 from headrace.features import app as features
 from headrace.layout import Layout, Pace
+from headrace.models import app as models
 
 app = cyclopts.App(name="headrace", help="A real-time recommender on Apache Flink, Kafka and Redis.", version="0.1.0")
 app.command(features, name="features")
+app.command(models, name="models")
 
 
 def say(text: str) -> None:

@@ -16,7 +16,7 @@ from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
 from lang.plan import Group, Plan
 from lang.source import Source
-from schemas.control import CONTROL, Control
+from schemas.control import Control
 from schemas.topics import CONTROL_TOPIC, EVENTS, Topic, sequence_topic, stream_topics, tile_topic
 from store import versions as names
 from store.connect import connect
@@ -140,8 +140,7 @@ class Registry:
     def _write(self, name: str, action: str, arguments: dict[str, str], why: str) -> None:
         at = time.time_ns() // 1_000_000
         record = Control(name=name, action=action, arguments=arguments, who=self._who, at=at, why=why)
-        value = CONTROL.encode(msgspec.structs.asdict(record))
-        self._producer.produce(CONTROL_TOPIC.name, value, name)
+        self._producer.produce(CONTROL_TOPIC.name, record.payload(), name)
 
     def _flush(self) -> None:
         if left := self._producer.flush(20):

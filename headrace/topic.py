@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 _BATCH = 5000
+_POLL_S = 0.2  # the end of a partition fills no batch: what is there is taken when this has passed
 
 
 def values(bootstrap: str, topic: str, begins: Sequence[int] | None = None) -> Iterator[bytes]:
@@ -33,7 +34,7 @@ def values(bootstrap: str, topic: str, begins: Sequence[int] | None = None) -> I
 def _to_the_end(consumer: Consumer) -> Iterator[bytes]:
     at_end = False
     while not at_end:
-        for message in consumer.consume(_BATCH, timeout=1.0):
+        for message in consumer.consume(_BATCH, timeout=_POLL_S):
             error, value = message.error(), message.value()
             at_end |= error is not None and error.code() == KafkaError._PARTITION_EOF
             if error is not None and not at_end:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from learner.app import App, AppSettings, steady
+from learner.guard import Limits
 from learner.loop import LoopSettings
 from models.config import RankerConfig
 
@@ -24,6 +25,10 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
     parser.add_argument("--wait-s", type=int, default=reference.wait_ms // 1000, help="how long a slot stays open")
     parser.add_argument("--batch", type=int, default=reference.batch, help="samples a micro-batch")
     parser.add_argument("--seed", type=int, default=reference.seed, help="of the first dense tensors")
+    limits = reference.limits
+    parser.add_argument("--guard-errors", type=float, default=limits.errors, help="standard errors that are trouble")
+    parser.add_argument("--guard-slots", type=int, default=limits.slots, help="closed slots below which none is")
+    parser.add_argument("--guard-windows", type=int, default=limits.windows, help="windows before one is judged")
     parser.add_argument("--stop-at-end", action="store_true", help="leave when the log has been read to its end")
     options = parser.parse_args(arguments)
     problems = _problems(options, key)
@@ -36,6 +41,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
         wait_ms=options.wait_s * 1000,
         batch=options.batch,
         seed=options.seed,
+        limits=Limits(errors=options.guard_errors, slots=options.guard_slots, windows=options.guard_windows),
     )
     return AppSettings(
         bootstrap=options.bootstrap,
@@ -55,6 +61,11 @@ def _problems(options: argparse.Namespace, key: str) -> list[str]:
         found.append(f"--cadence-s is {options.cadence_s}, must be at least 10")
     if options.snapshot_s % max(options.cadence_s, 1):
         found.append(f"--snapshot-s is {options.snapshot_s}, must be a multiple of --cadence-s")
+    if options.guard_errors <= 0 or not 2 <= options.guard_windows <= 20:
+        found.append(
+            f"--guard-errors is {options.guard_errors:g} and --guard-windows {options.guard_windows}, "
+            "must be above 0 and from 2 to 20"
+        )
     if options.batch < 1:
         found.append(f"--batch is {options.batch}, must be positive")
     return found

@@ -2,24 +2,28 @@
 
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import torch
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from learner.halt import halt
 from learner.journal import Journal
-from learner.ledger import Ledger
+from learner.ledger import Entry, Ledger
 from learner.loop import Checkpoint, Learner, LoopSettings, Publication
-from learner.publish import Publisher, read_ledger
+from learner.publish import Fenced, Publisher, read_ledger
+from learner.rebuild import CannotGoBack, Target, rebuilt
 from learner.snapshot import Snapshots, load
+from learner.source import Samples, SamplesGone
 from models.config import RankerConfig
-from schemas.samples import SAMPLE, Sample
-from schemas.topics import SAMPLES
+from models.fingerprint import fingerprint
+from schemas.control import Control
+from schemas.course import MODEL, SKIP, Course, named
+from schemas.topics import CONTROL_TOPIC, SAMPLES
+from store.tail import Tail
 
 _POLL_S = 0.2
-_POLL_COUNT = 1000
 
 
 class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +38,7 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class App:
-    """Carries the learner's cuts out: versions to Kafka, checkpoints to disk."""
+    """Carries the learner's cuts out: versions to Kafka, checkpoints to disk; and goes back when that is decided."""
 
     def __init__(self, settings: AppSettings) -> None:
         model = settings.loop.model
@@ -44,25 +48,54 @@ class App:
         self._publisher = Publisher(settings.bootstrap, model=model, key=settings.key)
         self._ledger: Ledger = read_ledger(settings.bootstrap, model)
         self._learner = self._restored()
+        self._samples = Samples(settings.bootstrap, model)
+        self._decisions, self._course = Tail(settings.bootstrap, CONTROL_TOPIC), Course()
         self._stop = threading.Event()
-        self._ended = False
 
     def run(self) -> None:
         """Learn until told to stop, or to the log's end; a batch that is open then is learnt by the next run."""
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: self._stop.set())
-        consumer = self._consumer()
         self._journal.note("started", offset=self._learner.offset, version=self._learner.published.version)
         try:
-            while not self._stop.is_set() and not (self._ended and self._settings.stop_at_end):
-                messages = consumer.consume(_POLL_COUNT, _POLL_S)
-                self._carry_out(self._learner.feed(self._samples(messages)))
-            if self._ended and self._settings.stop_at_end:
+            self._samples.seek(self._learner.offset)
+            while not self._decisions.at_end and not self._stop.is_set():
+                self._hear(_POLL_S)
+            while not self._stop.is_set() and not self._is_over():
+                self._step()
+            if self._is_over() and not self._is_left():
                 self._carry_out(self._learner.finish())
             self._journal.note("stopped", offset=self._learner.offset, version=self._learner.published.version)
+        except (Fenced, SamplesGone, CannotGoBack) as error:
+            message = f"the learner of {self._settings.loop.model} ends: {error}"
+            raise SystemExit(message) from error
         finally:
-            consumer.close()
+            self._samples.close()
+            self._decisions.close()
             self._journal.close()
+
+    def _is_over(self) -> bool:
+        return self._settings.stop_at_end and self._samples.ended
+
+    def _is_left(self) -> bool:
+        """Whether the versions this learner makes have been left, by a decision it has not carried out."""
+        return self._course.epoch > self._learner.epoch
+
+    def _step(self) -> None:
+        """Take in decisions, then samples; while a person is waited for, decisions alone."""
+        self._hear(0.0)
+        if not self._is_left():
+            self._carry_out(self._learner.feed(self._samples.read(_POLL_S)))
+            if self._samples.complaint:
+                self._journal.note("waiting", reason=self._samples.complaint)
+        elif self._course.waits:
+            self._hear(_POLL_S)
+        else:
+            self._go_back()
+
+    def _hear(self, timeout_s: float) -> None:
+        payloads = [message.value() for message in self._decisions.read(timeout_s)]
+        self._course = self._course.after(self._settings.loop.model, payloads)
 
     def _restored(self) -> Learner:
         settings = self._settings
@@ -78,81 +111,80 @@ class App:
             raise SystemExit(message)
         return Learner.restored(settings.loop, meta, arrays=arrays)
 
-    def _consumer(self) -> Consumer:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._settings.bootstrap,
-                "group.id": f"learner-{self._settings.loop.model}",
-                "enable.auto.commit": False,  # the offset is in the snapshot
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "error",  # never skip silently
-                "enable.partition.eof": True,
-            }
-        )
-        start = self._learner.offset or OFFSET_BEGINNING  # a first run takes the log from where it begins
-        consumer.assign([TopicPartition(SAMPLES.name, 0, start)])
-        return consumer
-
-    def _samples(self, messages: Iterable[Message]) -> Iterator[tuple[int, Sample | None]]:
-        for message in messages:
-            error = message.error()
-            if error is not None:
-                self._complaint(error)
-                continue
-            self._ended = False
-            offset, value = message.offset(), message.value()
-            if offset is not None:
-                yield offset, read(value or b"")
-
-    def _complaint(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._PARTITION_EOF:
-            self._ended = True
-        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-            message = (
-                f"offset {self._learner.offset} of {SAMPLES.name} is no longer on the log ({error}); "
-                "restore the topic from the archive, or move the snapshots away to start anew"
-            )
-            raise SystemExit(message)
-        elif error.fatal():
-            raise KafkaException(error)
-        else:
-            self._journal.note("waiting", reason=error.str())
-
     def _carry_out(self, cuts: Iterator[Publication | Checkpoint]) -> None:
         for cut in cuts:
             if isinstance(cut, Checkpoint):
                 self._snapshots.save(cut)
             else:
                 self._publish(cut)
+            if self._is_left():
+                return
 
-    def _publish(self, publication: Publication) -> None:
+    def _publish(self, publication: Publication, *told: Control) -> None:
         verdict = self._ledger.verdict(publication)
         if verdict == "same":
             return
+        if verdict == "publish" and publication.trouble:
+            self._halt(publication)
+            return
         if verdict == "differs":
             old = publication.manifest.version
-            publication = self._learner.begin_epoch(self._ledger.last[0] + 1)
+            epoch = max(self._ledger.last[0], self._course.epoch) + 1
+            publication = self._learner.begin_epoch(epoch, offset=self._learner.offset)
             self._journal.note("new epoch", instead_of=old, version=publication.manifest.version)
-        self._publisher.send(publication)
+        self._publisher.send(publication, told)
         self._ledger.note(publication.manifest, publication.hash)
         self._journal.version(publication, offset=self._learner.offset, faults=dict(self._learner.faults))
         if verdict == "differs":
             self._snapshots.save(self._learner.checkpoint())
 
+    def _halt(self, publication: Publication) -> None:
+        """Decide to go back to before the trouble, and wait until the decision has been read back."""
+        loop = self._settings.loop
+        decision = halt(publication, self._ledger, model=loop.model, wait_ms=loop.wait_ms)
+        self._publisher.decide(decision)
+        self._journal.note("halted", to=decision.arguments["version"], why=decision.why)
+        while not self._is_left() and not self._stop.is_set():
+            self._hear(_POLL_S)
 
-def read(value: bytes) -> Sample | None:
-    """A record of topic `samples`; None when it is none."""
-    try:
-        return Sample(**SAMPLE.decode(value))
-    except (
-        EOFError,
-        LookupError,
-        ValueError,
-        TypeError,
-        MemoryError,
-        OverflowError,
-    ):  # fastavro has no error of its own
-        return None
+    def _go_back(self) -> None:
+        """Take the parameters of the version decided on, and go on from them in the epoch decided on."""
+        course, loop = self._course, self._settings.loop
+        entry = self._ledger.entry(course.target)
+        if entry is None:
+            message = f"version {named(course.target)} is not on the log any more; decide on a later one"
+            raise CannotGoBack(message)
+        begun = self._ledger.entry((course.epoch, 1))
+        offset = begun.offset if begun else self._goes_on_at(entry)
+        target = Target(course.target, entry.hash)
+        learner = rebuilt(target, self._samples, snapshots=self._snapshots, settings=loop, config=self._settings.config)
+        before, skipped_from = fingerprint(learner.published), learner.offset
+        publication = learner.begin_epoch(course.epoch, offset=offset)
+        if fingerprint(learner.published) != before:
+            message = f"{publication.manifest.version} would not be bit for bit {named(course.target)}: a fault in here"
+            raise CannotGoBack(message)
+        self._learner = learner
+        self._publish(publication, *_skipped(publication, begin=skipped_from, until=offset))
+        self._snapshots.save(learner.checkpoint())
+        self._samples.seek(offset)
+        self._journal.note("went back", to=named(course.target), version=learner.published.version, offset=offset)
+
+    def _goes_on_at(self, entry: Entry) -> int:
+        if self._course.relearn:
+            return entry.offset
+        if self._course.halted:  # what came while a person was waited for may be as bad as what made it halt
+            return self._samples.bounds()[1]
+        return max(self._learner.offset, self._ledger.offset)
+
+
+def _skipped(publication: Publication, *, begin: int, until: int) -> list[Control]:
+    """What is told of the samples that a new epoch leaves out; nothing where there are none."""
+    manifest = publication.manifest
+    arguments = {"epoch": str(manifest.epoch), "topic": SAMPLES.name, "from": str(begin), "until": str(until)}
+    told = Control(
+        name=f"{MODEL}{manifest.model}", action=SKIP, arguments=arguments, who="", at=0, why="left by the rollback"
+    )
+    return [told] if begin != until else []
 
 
 def steady() -> None:

@@ -2,28 +2,56 @@
 
 from typing import Literal, TypeAlias
 
+from msgspec import Struct
+
 from learner.loop import Publication
+from schemas.course import Place
 from schemas.delta import Manifest
 
 Verdict: TypeAlias = Literal["publish", "same", "differs"]
+_PARTITION = "0"  # `samples` has one partition
+
+
+class Entry(Struct, frozen=True):
+    """A version on the log: its hash, the learner's clock at its end, the next offset of `samples`."""
+
+    hash: str
+    to_ms: int
+    offset: int
 
 
 class Ledger:
-    """Hashes of one model's versions on the log."""
+    """One model's versions on the log."""
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._hashes: dict[tuple[int, int], str] = {}
+        self._entries: dict[Place, Entry] = {}
 
     def note(self, manifest: Manifest, digest: str) -> None:
         """Remember a version found on, or sent to, the log; other models' are passed over."""
         if manifest.model == self._model:
-            self._hashes[manifest.epoch, manifest.seq] = digest
+            offset = manifest.offsets.get(_PARTITION, 0)
+            self._entries[manifest.epoch, manifest.seq] = Entry(digest, manifest.to_ms, offset)
+
+    def entry(self, place: Place) -> Entry | None:
+        """What is known of a version; None for one that the log does not hold."""
+        return self._entries.get(place)
+
+    def calm(self, epoch: int, clock_ms: int) -> Place | None:
+        """The newest version of an epoch that had learnt nothing known after a time, else the first that is there."""
+        of_epoch = sorted(place for place in self._entries if place[0] == epoch)
+        before = [place for place in of_epoch if self._entries[place].to_ms <= clock_ms]
+        return (before[-1:] or of_epoch[:1] or [None])[0]
 
     @property
-    def last(self) -> tuple[int, int]:
-        """Epoch and sequence of the last version, (0, 0) before the first."""
-        return max(self._hashes, default=(0, 0))
+    def last(self) -> Place:
+        """The last version, (0, 0) before the first."""
+        return max(self._entries, default=(0, 0))
+
+    @property
+    def offset(self) -> int:
+        """How far any version has learnt."""
+        return max((entry.offset for entry in self._entries.values()), default=0)
 
     def verdict(self, publication: Publication) -> Verdict:
         """What to do with a version that the learner has made.
@@ -37,4 +65,5 @@ class Ledger:
             return "publish"
         if manifest.epoch < self.last[0]:
             return "differs"
-        return "same" if self._hashes.get(place, publication.hash) == publication.hash else "differs"
+        found = self._entries.get(place)
+        return "same" if found is None or found.hash == publication.hash else "differs"

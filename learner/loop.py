@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from learner.collate import Collator
+from learner.guard import Guard, Limits
 from learner.metrics import Predicted, Prequential
 from models.arrays import Arrays, flatten, unflatten
 from models.batch import Batch
@@ -21,12 +22,14 @@ from models.ranker import from_numpy
 from models.rowset import RowSource
 from models.state import ModelState
 from models.training import Trainer, predict
+from schemas.course import Place
 from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks, manifest_hash
 from schemas.rows import Coding
 from schemas.samples import CORRECTION, Sample
 from schemas.snapshot import SnapshotMeta
 
 _NEW_BELOW = 10  # sightings under which an item counts as new
+_NEXT_MS = -1  # not known before the next sample comes
 _IN_MANIFEST = ("log_loss", "log_error", "calibration", "auc")
 
 
@@ -39,6 +42,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
         wait_ms: how long a slot stays open; at the beginning of a log, and after a silence longer than that,
             positives of the first `wait_ms` are held until their slots close: their negatives are not there yet.
         seed: of the first dense tensors.
+        limits: of the guard.
     """
 
     model: str = "ranker"
@@ -48,16 +52,23 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     wait_ms: int = 600_000
     coding: Coding = "int8"
     seed: int = 0
+    limits: Limits = Limits()
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
-    """A version ready to be sent. `window`, `rolling`: prequential metrics."""
+    """A version ready to be sent.
+
+    Attributes:
+        window, rolling: prequential metrics; the window ends with this version and began at `manifest.from_ms`.
+        trouble: why the guard would rather not have this version; empty when it is calm.
+    """
 
     manifest: Manifest
     hash: str
     chunks: list[bytes]
     window: dict[str, float]
     rolling: dict[str, float]
+    trouble: str = ""
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -79,11 +90,12 @@ class Learner:
         self.offset = 0  # of the next sample to read
         self.epoch, self.seq, self.hash = 1, 0, ""
         self.clock_ms = 0
-        self._started_ms = self._published_ms = self._next_publish_ms = self._next_snapshot_ms = 0
+        self._started_ms = self._published_ms = self._next_publish_ms = self._next_snapshot_ms = self._since_ms = 0
         self._batch: list[Sample] = []
         self._held: list[tuple[int, int, Sample]] = []  # heap of (release, arrival, sample)
         self._arrivals = 0
         self._metrics = Prequential()
+        self._guard = Guard(settings.limits)
         self._collator = Collator(config.history)
 
     def feed(self, samples: Iterable[tuple[int, Sample | None]]) -> Iterator[Publication | Checkpoint]:
@@ -100,7 +112,11 @@ class Learner:
             if sample.known_at > self.clock_ms:
                 yield from self._advance(sample.known_at)
             self.offset = offset + 1
+            if self._since_ms == _NEXT_MS:
+                self._since_ms = self._started_ms = self.clock_ms
             fault = self._collator.fault(sample)
+            if fault is None and sample.served_at < self._since_ms:
+                fault = "skipped"
             if fault:
                 self.faults[fault] += 1
             elif self._positive(sample) and sample.known_at < self._started_ms + self.settings.wait_ms:
@@ -114,9 +130,22 @@ class Learner:
         yield self._publish()
         yield self._checkpoint()
 
-    def begin_epoch(self, epoch: int) -> Publication:
-        """Go on from here in a new epoch, whose first version holds the whole model."""
+    @property
+    def place(self) -> Place:
+        """Epoch and sequence of the last version made."""
+        return self.epoch, self.seq
+
+    def begin_epoch(self, epoch: int, *, offset: int) -> Publication:
+        """Go on in a new epoch, whose first version holds the whole model, with the sample at `offset`.
+
+        Where that skips samples, slots served before are dropped: their positives lie in what was skipped, their
+        negatives would come.
+        """
+        if offset != self.offset:
+            self.faults["skipped"] += len(self._held)
+            self.offset, self._since_ms, self._held = offset, _NEXT_MS, []
         self.epoch, self.seq, self.hash = epoch, 0, ""
+        self._guard = Guard(self.settings.limits)
         self.trainer.touch_all()
         return self._publish()
 
@@ -135,8 +164,10 @@ class Learner:
         learner.epoch, learner.seq, learner.hash = meta.epoch, meta.seq, meta.hash
         learner.clock_ms, learner.offset = meta.clock_ms, meta.offset
         learner._started_ms, learner._published_ms = meta.started_ms, meta.published_ms
+        learner._since_ms = meta.since_ms
         learner._next_publish_ms, learner._next_snapshot_ms = meta.next_publish_ms, meta.next_snapshot_ms
         learner._metrics.resume({name.removeprefix("metrics/"): values for name, values in arrays.items()})
+        learner._guard.resume(arrays["guard/swings"])
         held = msgspec.msgpack.decode(arrays["loop/held"].tobytes(), type=list[tuple[int, Sample]])
         learner._held = [(release, arrival, sample) for arrival, (release, sample) in enumerate(held)]
         learner._arrivals = len(held)
@@ -207,6 +238,7 @@ class Learner:
 
     def _publish(self) -> Publication:
         window, rolling = self._metrics.cut(self.clock_ms)
+        trouble = self._guard.judge(window, rolling)
         update = self.trainer.changes()
         chunks = encode_chunks(update, coding=self.settings.coding)
         self.seq += 1
@@ -214,7 +246,9 @@ class Learner:
         digest = manifest_hash(msgspec.json.encode(manifest))
         self.hash, self._published_ms = digest, self.clock_ms
         self.published = self.published.apply(Delta(manifest, digest, decode_chunks(chunks)))
-        return Publication(manifest=manifest, hash=digest, chunks=chunks, window=window, rolling=rolling)
+        return Publication(
+            manifest=manifest, hash=digest, chunks=chunks, window=window, rolling=rolling, trouble=trouble
+        )
 
     def _manifest(self, update: Update, chunks: list[bytes], *, rolling: dict[str, float]) -> Manifest:
         return Manifest(
@@ -242,6 +276,7 @@ class Learner:
         packed = {"loop/held": msgspec.msgpack.encode(held), "loop/faults": msgspec.msgpack.encode(dict(self.faults))}
         arrays = flatten(self.trainer.state())
         arrays |= {f"metrics/{name}": values for name, values in self._metrics.arrays().items()}
+        arrays["guard/swings"] = self._guard.swings
         arrays |= {name: np.frombuffer(packing, np.uint8) for name, packing in packed.items()}
         meta = SnapshotMeta(
             model=self.settings.model,
@@ -256,5 +291,6 @@ class Learner:
             next_publish_ms=self._next_publish_ms,
             next_snapshot_ms=self._next_snapshot_ms,
             offset=self.offset,
+            since_ms=self._since_ms,
         )
         return Checkpoint(meta, arrays)

@@ -25,6 +25,10 @@ _SPAN = 8.0
 _KEPT = 0.9  # of the rolling sums at each version: a memory of about ten
 
 
+# summed over slots, w a slot's weight: w, w loss, w predicted, w observed, 1, (w loss)², (w (predicted - observed))²
+_COLUMNS = 7
+
+
 class Predicted(Struct, frozen=True, kw_only=True):
     """A batch with what was predicted for it. `published`, `live`: [B, H]; `new_item`, `new_user`: [B]."""
 
@@ -40,13 +44,13 @@ class Predicted(Struct, frozen=True, kw_only=True):
 class Prequential:
     """Sums of the window since the last version and rolling sums over versions.
 
-    Axes: side 2, segment 3, head 3, then (weight, loss, predicted, observed); histograms by outcome and bin.
+    Axes: side 2, segment 3, head 3, then `_COLUMNS`; histograms by outcome and bin.
     """
 
     def __init__(self) -> None:
         shape = (len(SIDES), len(SEGMENTS))
         self._open: Doubles = np.zeros((0, 1 + 4 * len(HEADS) + len(SEGMENTS)))
-        self._sums: Doubles = np.zeros((*shape, len(HEADS), 4))
+        self._sums: Doubles = np.zeros((*shape, len(HEADS), _COLUMNS))
         self._bins: Doubles = np.zeros((*shape, _LOGISTIC, 2, _BINS))
         self._arrived: list[Doubles] = []
 
@@ -89,7 +93,7 @@ class Prequential:
 def _count(rows: Doubles) -> tuple[Doubles, Doubles]:
     heads = len(HEADS)
     labels, weights = rows[:, 1 : 1 + heads], rows[:, 1 + heads : 1 + 2 * heads]
-    sums = np.zeros((len(SIDES), len(SEGMENTS), heads, 4))
+    sums = np.zeros((len(SIDES), len(SEGMENTS), heads, _COLUMNS))
     bins = np.zeros((len(SIDES), len(SEGMENTS), _LOGISTIC, 2, _BINS))
     for side in range(len(SIDES)):
         predicted = rows[:, 1 + (2 + side) * heads : 1 + (3 + side) * heads]
@@ -98,8 +102,10 @@ def _count(rows: Doubles) -> tuple[Doubles, Doubles]:
         places = ((np.log(chance / (1 - chance)) + _SPAN) * (_BINS / (2 * _SPAN))).clip(0, _BINS - 1).astype(np.int64)
         for segment in range(len(SEGMENTS)):
             weight = weights * rows[:, 1 + 4 * heads + segment, None]
-            for column, value in enumerate((np.ones_like(losses), losses, predicted, labels)):
-                sums[side, segment, :, column] = (weight * value).sum(axis=0)
+            plain = (weight, weight * losses, weight * predicted, weight * labels, weight > 0)
+            squares = (np.square(weight * losses), np.square(weight * (predicted - labels)))
+            for column, value in enumerate((*plain, *squares)):
+                sums[side, segment, :, column] = value.sum(axis=0)
             for head in range(_LOGISTIC):
                 for outcome, share in enumerate((1 - labels[:, head], labels[:, head])):
                     bins[side, segment, head, outcome] = np.bincount(
@@ -122,12 +128,17 @@ def _summary(sums: Doubles, bins: Doubles) -> dict[str, float]:
     for side, side_name in enumerate(SIDES):
         for segment, segment_name in enumerate(SEGMENTS):
             for head, head_name in enumerate(HEADS):
-                weight, loss, predicted, observed = (float(value) for value in sums[side, segment, head])
+                weight, loss, predicted, observed, count, *squares = (
+                    float(value) for value in sums[side, segment, head]
+                )
                 if weight <= 0:
                     continue
                 name = f"{side_name}.{segment_name}.{head_name}"
-                summary[f"{name}.weight"] = weight
+                summary[f"{name}.weight"], summary[f"{name}.count"] = weight, count
                 summary[f"{name}.{'log_loss' if head < _LOGISTIC else 'log_error'}"] = loss / weight
+                summary[f"{name}.bias"] = (predicted - observed) / weight
+                for of, square in zip(("loss_spread", "bias_spread"), squares, strict=True):
+                    summary[f"{name}.{of}"] = square**0.5 / weight  # the standard error, taken from 0: a little large
                 if observed > 0:
                     summary[f"{name}.calibration"] = predicted / observed
                 rate = observed / weight

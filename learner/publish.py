@@ -1,16 +1,24 @@
 """Versions to Kafka: one transaction each; a newer learner of the same model fences an older one."""
 
 import time
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from learner.ledger import Ledger
 from learner.loop import Publication
+from schemas.control import Control
 from schemas.delta import DeltaError, Manifest, manifest_hash, seal
-from schemas.topics import MODEL_DELTAS
+from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
 
+WHO = "learner"
 _PATIENCE_S = 60.0
+_FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
+
+
+class Fenced(RuntimeError):
+    """Another learner of the same model has taken over."""
 
 
 class Publisher:
@@ -30,22 +38,35 @@ class Publisher:
         )
         self._begin_session()
 
-    def send(self, publication: Publication) -> None:
-        """Publish a version; when this returns the transaction has committed.
+    def send(self, publication: Publication, told: Sequence[Control] = ()) -> None:
+        """Publish a version, and with it what is to be told on topic `control`; when this returns it has committed.
 
         Raises:
-            KafkaException: the broker refused; a fenced learner must stop.
+            Fenced: a newer learner of this model has begun. KafkaException: the broker refused.
         """
-        manifest = msgspec.structs.replace(publication.manifest, created_at=time.time_ns() // 1_000_000)
+        manifest = msgspec.structs.replace(publication.manifest, created_at=_now())
         message, _ = seal(manifest, key=self._key)
-        self._producer.begin_transaction()
+        deltas = [(MODEL_DELTAS.name, self._model, value) for value in (*publication.chunks, message)]
+        self._commit([*deltas, *map(_letter, told)])
+
+    def decide(self, decision: Control) -> None:
+        """Write one decision about the model; raises as `send` does."""
+        self._commit([_letter(decision)])
+
+    def _commit(self, records: Iterable[tuple[str, str, bytes]]) -> None:
+        """Write (topic, key, value) records in one transaction."""
         try:
-            for value in (*publication.chunks, message):
-                self._producer.produce(MODEL_DELTAS.name, key=self._model.encode(), value=value, partition=0)
+            self._producer.begin_transaction()
+            for topic, key, value in records:
+                self._producer.produce(topic, key=key.encode(), value=value, partition=0)
                 self._producer.poll(0)
             self._producer.commit_transaction(_PATIENCE_S)
         except KafkaException as error:
-            if not error.args[0].fatal():  # a fenced producer cannot even abort
+            fault = error.args[0]
+            if fault.code() in _FENCED:
+                message = f"a newer learner of model {self._model!r} has begun to publish; this one has written nothing"
+                raise Fenced(message) from error
+            if not fault.fatal():  # a fenced producer cannot even abort
                 self._producer.abort_transaction(_PATIENCE_S)
             raise
 
@@ -59,6 +80,15 @@ class Publisher:
                     raise
             else:
                 return
+
+
+def _letter(decision: Control) -> tuple[str, str, bytes]:
+    signed = msgspec.structs.replace(decision, who=WHO, at=_now())
+    return CONTROL_TOPIC.name, decision.name, signed.payload()
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def read_ledger(bootstrap: str, model: str) -> Ledger:

@@ -12,6 +12,7 @@ from safetensors import numpy as safetensors
 
 from learner.loop import Checkpoint
 from models.arrays import Arrays
+from schemas.course import Place, place_of
 from schemas.snapshot import SnapshotMeta
 
 ARRAYS, META, PINNED = "arrays.safetensors", "meta.json", "pinned"
@@ -55,18 +56,16 @@ class Snapshots:
 
     def latest(self) -> Path | None:
         """Folder of the newest snapshot whose files are whole; damaged ones are passed over."""
-        for folder in reversed(list(self._finished())):
-            try:
-                load(folder)
-            except SnapshotError:
-                continue
-            return folder
-        return None
+        return _whole(list(self._finished()))
+
+    def before(self, place: Place) -> Path | None:
+        """Folder of the newest whole snapshot of a version's epoch, of that version or before it."""
+        return _whole([path for path in self._finished() if (place[0], 0) <= place_of(path.name) <= place])
 
     def _finished(self) -> Iterator[Path]:
         """Folders in the order of their versions."""
         folders = [path for path in self.folder.glob("[0-9]*.[0-9]*") if (path / META).is_file()]
-        yield from sorted(folders, key=lambda path: tuple(map(int, path.name.split("."))))
+        yield from sorted(folders, key=lambda path: place_of(path.name))
 
     def _retain(self) -> None:
         clocks: dict[Path, int] = {}
@@ -75,6 +74,15 @@ class Snapshots:
                 clocks[folder] = _meta(folder).clock_ms
         for folder in retired(clocks, pinned={folder for folder in clocks if (folder / PINNED).exists()}):
             shutil.rmtree(folder)
+
+
+def _whole(folders: list[Path]) -> Path | None:
+    """The last of these whose files fit together."""
+    for folder in reversed(folders):
+        with suppress(SnapshotError):
+            load(folder)
+            return folder
+    return None
 
 
 def retired(clocks: dict[Path, int], pinned: set[Path]) -> list[Path]:

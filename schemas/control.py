@@ -1,6 +1,6 @@
 """Operators' words: promote, alias, pin, rollback, freeze. Aliases are the fold of the topic."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from schemas.avro import Contract, mapping, record
 
@@ -15,6 +15,10 @@ class Control(Struct, frozen=True, kw_only=True):
     at: int
     why: str
 
+    def payload(self) -> bytes:
+        """The record's value on the topic."""
+        return CONTROL.encode(structs.asdict(self))
+
 
 CONTROL = Contract(
     record(
@@ -28,3 +32,11 @@ CONTROL = Contract(
         }
     )
 )
+
+
+def control_of(payload: bytes | None) -> Control | None:
+    """A record of the topic; None for what is none of ours."""
+    try:
+        return Control(**CONTROL.decode(payload or b""))
+    except (EOFError, LookupError, ValueError, TypeError):  # fastavro has no error of its own
+        return None

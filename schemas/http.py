@@ -169,13 +169,19 @@ class FeaturesAnswer(Struct, frozen=True, kw_only=True):
 
 
 class AliasState(Struct, frozen=True, kw_only=True):
-    """The version that an alias names. `offset` is where the samples it has learnt end; -1 where that is unknown."""
+    """The version that an alias names.
+
+    Attributes:
+        offset: where the samples it has learnt end; -1 where that is unknown.
+        fingerprint: two versions with the same one are the same model, bit for bit.
+    """
 
     alias: str
     version: str
     seq: int
     applied_at: int
     offset: int
+    fingerprint: str
 
 
 class AppliedVersion(Struct, frozen=True, kw_only=True):
@@ -186,12 +192,26 @@ class AppliedVersion(Struct, frozen=True, kw_only=True):
     to_ms: int
 
 
+class RefusedVersion(Struct, frozen=True, kw_only=True):
+    """A version that this process did not take up, the check it failed, and when. `version` is empty if unreadable."""
+
+    version: str
+    check: str
+    detail: str
+    at: int
+
+
 class ModelsAnswer(Struct, frozen=True, kw_only=True):
-    """Aliases, the last versions applied (newest first), and versions refused, by the check they failed."""
+    """Aliases, the last versions applied and refused (newest first), and how many were refused, by check.
+
+    `frozen`: the version that `live` is kept at; null where it follows the learner.
+    """
 
     aliases: list[AliasState]
     history: list[AppliedVersion]
     rejected: dict[str, int]
+    refused: list[RefusedVersion]
+    frozen: str | None
 
 
 class AliasRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

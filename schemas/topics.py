@@ -99,7 +99,7 @@ CONTROL_TOPIC = Topic(
     value="Avro, schemas/control.py",
     partitions=1,
     retention_ms=-1,
-    written_by="operators",
+    written_by="operators, serving, learner",
     read_by="serving, learner, loader",
 )
 

@@ -1,4 +1,4 @@
-"""Background thread: topic `control` → aliases of models, and the feature versions that answer.
+"""Background thread: topic `control` → aliases and course of the model, and the feature versions that answer.
 
 A decision holds from when it has been read back, everywhere alike.
 """
@@ -7,13 +7,13 @@ import threading
 import time
 
 from lang.plan import Plan
-from schemas.control import CONTROL, Control
+from schemas.control import Control, control_of
 from schemas.topics import CONTROL_TOPIC
 from serving.outlet import Letter
 from serving.pins import Pins
 from serving.state import LIVE, Live
 from store.tail import Tail
-from store.versions import Versions, control_of
+from store.versions import Versions
 
 PREFIX = "alias/"
 PIN = "pin"
@@ -23,8 +23,9 @@ _POLL_S = 0.1
 class ControlReader:
     """Folds the topic to alias → version and puts pinned models in service."""
 
-    def __init__(self, live: Live, pins: Pins) -> None:
+    def __init__(self, live: Live, pins: Pins, *, model: str) -> None:
         self._live = live
+        self._model = model
         self._pins = pins
         self.aliases: dict[str, str] = {}
         self._versions = Versions()
@@ -46,6 +47,7 @@ class ControlReader:
     def take(self, payload: bytes | None) -> None:
         """Fold one record; what speaks of other things is for others to read."""
         self._versions = self._versions.after([payload])
+        self._live.course = self._live.course.after(self._model, [payload])
         control = control_of(payload)
         if control is None:
             return
@@ -75,5 +77,9 @@ class ControlReader:
 def pin(alias: str, version: str, *, at: int, why: str) -> Letter:
     """The record that pins an alias."""
     record = Control(name=f"{PREFIX}{alias}", action=PIN, arguments={"version": version}, who="api", at=at, why=why)
-    fields = {name: getattr(record, name) for name in record.__struct_fields__}
-    return Letter(topic=CONTROL_TOPIC, key=record.name, value=CONTROL.encode(fields))
+    return letter(record)
+
+
+def letter(record: Control) -> Letter:
+    """A decision as it is written."""
+    return Letter(topic=CONTROL_TOPIC, key=record.name, value=record.payload())

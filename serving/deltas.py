@@ -1,113 +1,225 @@
 """Background thread: topic `model.deltas` → the live model.
 
 It starts from the learner's newest snapshot, where there is one, and reads the topic from its beginning:
-versions the snapshot holds are passed over. A version that fails a check is counted by that check and the
-model in service stays. Where the chain is broken (a version was missed) a newer snapshot mends it.
+versions the snapshot holds are passed over, and those that the model's course does not admit (docs/adr/0014). A
+version that fails a check is counted by that check and the model in service stays. Where the chain is broken (a
+version was missed) a newer snapshot mends it; after a version out of bounds nothing does but a decision.
 """
 
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
+import msgspec
 from confluent_kafka import Message
 
 from models.config import RankerConfig
-from models.state import ModelState
+from schemas.course import Course, Place, back_to, named
 from schemas.delta import DeltaAssembler, DeltaError
-from schemas.http import AppliedVersion
+from schemas.http import AppliedVersion, RefusedVersion
 from schemas.topics import MODEL_DELTAS
 from serving import snapshot
+from serving.bounds import Bounds, OutOfBounds
+from serving.control import letter
+from serving.outlet import Letter
+from serving.standing import Standing, Trail, after, of_snapshot
 from serving.state import LIVE, Live
 from store.tail import Tail
 
 _POLL_S = 0.1
-_PARTITION = "0"  # `samples` has one partition
+_WHO = "serving"
+
+
+class Log(Protocol):
+    """The topic, followed; `store.tail.Tail` is one."""
+
+    at_end: bool
+
+    def read(self, timeout_s: float) -> Sequence[Message]:
+        """The next records."""
+        ...
+
+    def seek(self, offset: int) -> None:
+        """Read on from an offset."""
+        ...
+
+
+class _Numbers(msgspec.Struct, frozen=True):
+    """What of a manifest says which version it is."""
+
+    epoch: int
+    seq: int
+
+
+def unheard(_: Letter) -> bool:
+    """Where the decisions of a reader go that only looks."""
+    return False
 
 
 class DeltaReader:
-    """Follows one model's versions."""
+    """Follows one model's versions as far as its course goes. `send` writes a decision: to go back from a version."""
 
-    def __init__(self, live: Live, *, name: str, key: bytes, folder: Path, config: RankerConfig | None = None) -> None:
+    def __init__(
+        self,
+        live: Live,
+        *,
+        name: str,
+        key: bytes,
+        folder: Path,
+        send: Callable[[Letter], bool] = unheard,
+        config: RankerConfig | None = None,
+    ) -> None:
         self._live = live
-        self._name = name.encode()
+        self._name = name
         self._key = key
         self._folder = folder
+        self._send = send
         self._config = config or RankerConfig()
-        self._model = ModelState.empty(self._config)
-        self._at, self._hash = (0, 0), ""
-        self._offset = -1
-        self._assembler = self._standing()
+        self._course = Course()
+        self._trail = Trail(self._config)
+        self._standing = self._trail.back(self._course)
+        self._bounds = Bounds()
+        self._veto: Letter | None = None  # the decision asked for, until a course has come of it
+        self._begin: int | None = None  # offset of the first message since the last manifest
+        self._shown: Place = (0, 0)
+        self._assembler = self._fresh()
 
     def run(self, bootstrap: str, stop: threading.Event) -> None:
-        """Follow the topic until told to stop. While it catches up only the newest version is put in service."""
+        """Follow the topic until told to stop, once it is known which versions are admitted."""
+        while not (self._live.progress.control_read or stop.wait(_POLL_S)):
+            continue
+        self._course = self._live.course
         self.mend()
         tail = Tail(bootstrap, MODEL_DELTAS)
-        shown = ""
         try:
             while not stop.is_set():
-                for message in tail.read(_POLL_S):
-                    self.take(message)
-                if tail.at_end and self._model.version != shown:
-                    shown = self.show()
-                self._live.progress.deltas_read |= tail.at_end
+                self.step(tail)
         finally:
             tail.close()
 
+    def step(self, log: Log) -> None:
+        """Turn to another course if there is one, read on, and put in service what one stands on, once caught up."""
+        if self._live.course != self._course:
+            self._turn(self._live.course, log)
+        for message in log.read(_POLL_S):
+            self.take(message)
+        caught_up = log.at_end or not self._trail.ahead(self._standing, self._course)
+        if caught_up and self._standing.hash and self._standing.at != self._shown:
+            self.show()
+        self._live.progress.deltas_read |= log.at_end
+
     def take(self, message: Message) -> None:
         """Take one record of the topic."""
-        if message.key() == self._name:
+        if message.key() == self._name.encode():
+            offset = message.offset()
+            self._begin = offset if self._begin is None else self._begin
             self.feed(message.value() or b"")
 
     def feed(self, payload: bytes) -> None:
         """Take one message of this model, a chunk or a manifest."""
+        at = _place(payload)
+        if at is not None:
+            if self._begin is not None:
+                self._trail.begins(at, self._begin)
+            self._begin = None
+            if not self._course.admits(at):
+                self._assembler = self._fresh()  # without the chunks of what is passed over
+                return
         try:
-            delta = self._assembler.feed(payload)
+            self._advance(payload)
         except DeltaError as error:
-            self._live.progress.rejected[error.check] += 1
+            self._refuse(at, error.check, str(error))
             if error.check == "parent":
                 self.mend()
-            return
-        if delta is None:
-            return
-        try:
-            self._model = self._model.apply(delta)
-        except ValueError:  # signed and whole, but not of these shapes: step back, so that no later one follows it
-            self._live.progress.rejected["schema"] += 1
-            self._assembler = self._standing()
-            return
-        manifest = delta.manifest
-        self._stand((manifest.epoch, manifest.seq), delta.hash, offset=manifest.offsets.get(_PARTITION, -1))
-        self._note(manifest.to_ms)
+        except OutOfBounds as error:
+            self._refuse(at, error.check, str(error))
+            self._veto = self._decision(str(error))
+            self._send(self._veto)
+        except ValueError as error:  # signed and whole, but not of these shapes
+            self._refuse(at, "schema", str(error))
 
     def mend(self) -> None:
-        """Go on from the newest snapshot, if it is ahead."""
-        loaded = snapshot.latest(self._folder, self._config, after=self._at)
-        if loaded is None:
+        """Go on from the newest admitted snapshot, if it is ahead; not past a version that was out of bounds."""
+        if self._veto is not None:
+            self._send(self._veto)  # again: what is written twice holds once
             return
-        meta = loaded.meta
-        self._model = loaded.model
-        self._stand((meta.epoch, meta.seq), meta.hash, offset=meta.offset)
-        self._assembler = self._standing()
-        self._note(meta.published_ms)
+        loaded = snapshot.latest(self._folder, self._config, after=self._standing.at, course=self._course)
+        if loaded is not None:
+            self._stand(of_snapshot(loaded))
+            self._assembler = self._fresh()
 
     def show(self) -> str:
         """Put the model in service; returns its version."""
-        self._live.promote(LIVE, self._model, applied_at=_now(), offset=self._offset)
-        return self._model.version
+        standing = self._standing
+        self._live.promote(LIVE, standing.model, applied_at=_now(), offset=standing.offset)
+        self._shown = standing.at
+        return standing.model.version
 
-    def _standing(self) -> DeltaAssembler:
+    def _turn(self, course: Course, log: Log) -> None:
+        """Step back to what the new course admits, and read on from there if there is more."""
+        self._course, self._veto = course, None
+        if not course.admits(self._standing.at):
+            stepped = self._standing = self._trail.back(course)
+            self.mend()
+            if self._standing is stepped:
+                self._stand(stepped)
+        ahead = self._trail.ahead(self._standing, course)
+        if ahead:
+            self._begin = None
+            log.seek(min(ahead.values()))
+        self._assembler = self._fresh()
+
+    def _advance(self, payload: bytes) -> None:
+        delta = self._assembler.feed(payload)
+        if delta is None:
+            return
+        try:
+            standing = after(self._standing, delta)
+            self._bounds.check(self._standing.model, delta, standing.model)
+        except ValueError:
+            self._assembler = self._fresh()  # step back, so that no later one follows it
+            raise
+        self._live.progress.in_a_row = 0
+        self._stand(standing)
+
+    def _stand(self, standing: Standing) -> None:
+        self._standing = standing
+        self._trail.stood(standing)
+        version = standing.model.version
+        if version:
+            told = AppliedVersion(version=version, applied_at=_now(), to_ms=standing.to_ms)
+            self._live.progress.applied.appendleft(told)
+
+    def _refuse(self, at: Place | None, check: str, detail: str) -> None:
+        progress, version = self._live.progress, named(at) if at else ""
+        progress.rejected[check] += 1
+        progress.in_a_row += 1
+        progress.refused.appendleft(RefusedVersion(version=version, check=check, detail=detail, at=_now()))
+
+    def _decision(self, why: str) -> Letter:
+        """Back to where one stands, in the next epoch."""
+        at = self._standing.at
+        record = back_to(self._name, at, epoch=max(at[0], self._course.epoch) + 1)
+        return letter(msgspec.structs.replace(record, who=_WHO, at=_now(), why=why))
+
+    def _fresh(self) -> DeltaAssembler:
         assembler = DeltaAssembler(key=self._key, schema=self._config.schema())
-        epoch, seq = self._at
-        assembler.resume(epoch=epoch, seq=seq, digest=self._hash)
+        epoch, seq = self._standing.at
+        assembler.resume(epoch=epoch, seq=seq, digest=self._standing.hash)
         return assembler
 
-    def _stand(self, at: tuple[int, int], digest: str, *, offset: int) -> None:
-        self._at, self._hash, self._offset = at, digest, offset
 
-    def _note(self, to_ms: int) -> None:
-        self._live.progress.applied.appendleft(
-            AppliedVersion(version=self._model.version, applied_at=_now(), to_ms=to_ms)
-        )
+def _place(payload: bytes) -> Place | None:
+    """Which version a manifest is of; None for a chunk, or for what is neither."""
+    if not payload.startswith(b"{"):
+        return None
+    try:
+        numbers = msgspec.json.decode(payload, type=_Numbers)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return numbers.epoch, numbers.seq
 
 
 def _now() -> int:

@@ -4,13 +4,16 @@ Labels name features, stages, levels and surfaces, never a user or an item: seri
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from serving import hydrate
 from serving.query import Query
+from serving.state import Progress
 from serving.stopwatch import Stopwatch
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
@@ -19,12 +22,29 @@ _SURFACES = 20
 _BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
-class Metrics:
-    """The metrics of one app. The sweep's monitor and the pipeline write, a scrape reads."""
+class _Refused(Collector):
+    """Versions refused, as the deltas thread counts them."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def collect(self) -> Iterator[Metric]:
+        """Both metrics, now."""
+        refused = CounterMetricFamily("headrace_versions_refused_total", "Versions refused", labels=["check"])
+        for check, count in self._progress.rejected.items():
+            refused.add_metric([check], count)
+        yield refused
+        in_a_row = "Versions refused since one was applied"
+        yield GaugeMetricFamily("headrace_versions_refused_in_a_row", in_a_row, value=self._progress.in_a_row)
+
+
+class Metrics:
+    """The metrics of one app. The sweep's monitor and the pipeline write, a scrape reads, `progress` too."""
+
+    def __init__(self, progress: Progress) -> None:
         disable_created_metrics()  # the library's own third series beside each counter
         self.registry = told = CollectorRegistry()
+        told.register(_Refused(progress))
         feature = ("feature",)
         self.null_ratio = Gauge("headrace_feature_null_ratio", "Share of items it is NULL for", feature, registry=told)
         self.mean = Gauge("headrace_feature_mean", "Mean over items, without NULLs", feature, registry=told)

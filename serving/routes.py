@@ -7,6 +7,7 @@ from litestar import Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, PathParameter
 
+from schemas.course import named
 from schemas.http import (
     AliasAnswer,
     AliasRequest,
@@ -103,7 +104,7 @@ def read_similar(item: FromPath[str], services: Parts) -> SimilarAnswer:
     return services.similar.read(item)
 
 
-@get("/v1/models", sync_to_thread=False, responses=ANSWERS)
+@get("/v1/models", sync_to_thread=True, responses=ANSWERS)
 def list_models(services: Parts) -> ModelsAnswer:
     """Which versions are in service, which came, which were refused."""
     live = services.live
@@ -114,10 +115,18 @@ def list_models(services: Parts) -> ModelsAnswer:
             seq=int(served.version.partition(".")[2] or 0),
             applied_at=served.applied_at,
             offset=served.offset,
+            fingerprint=served.fingerprint,
         )
         for alias, served in sorted(live.state.models.items())
     ]
-    return ModelsAnswer(aliases=aliases, history=list(live.progress.applied), rejected=dict(live.progress.rejected))
+    progress, frozen_at = live.progress, live.course.frozen_at
+    return ModelsAnswer(
+        aliases=aliases,
+        history=list(progress.applied),
+        rejected=dict(progress.rejected),
+        refused=list(progress.refused),
+        frozen=named(frozen_at) if frozen_at else None,
+    )
 
 
 @put(

@@ -57,7 +57,7 @@ def build(settings: Settings) -> Services:
     live = Live(plan)
     reader = FeatureReader(connect(settings.redis, timeout_s=_REQUEST_TIMEOUT_S))
     patient = FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S))
-    experiment, metrics = settings.config.experiment, Metrics()
+    experiment, metrics = settings.config.experiment, Metrics(live.progress)
     return Services(
         live=live,
         outlet=outlet,
@@ -77,8 +77,8 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     """Start the background threads."""
     live, bootstrap = services.live, settings.bootstrap
     folder = settings.artefacts / settings.model / "snapshots"
-    deltas = DeltaReader(live, name=settings.model, key=settings.key, folder=folder)
-    control = ControlReader(live, services.pins)
+    deltas = DeltaReader(live, name=settings.model, key=settings.key, folder=folder, send=services.outlet.send)
+    control = ControlReader(live, services.pins, model=settings.model)
     catalogue = CatalogueReader(bootstrap, live)
     client = connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)
     reader, limits = Fresh(FeatureReader(client), services.metrics), Limits(client, live, services.metrics)

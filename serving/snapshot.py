@@ -11,6 +11,7 @@ from safetensors import numpy as safetensors
 from models.arrays import unflatten
 from models.config import RankerConfig
 from models.state import ModelState
+from schemas.course import Course, Place, place_of
 from schemas.snapshot import SnapshotMeta
 
 ARRAYS, META = "arrays.safetensors", "meta.json"
@@ -23,21 +24,16 @@ class Loaded(Struct, frozen=True):
     meta: SnapshotMeta
 
 
-def latest(folder: Path, config: RankerConfig, *, after: tuple[int, int] = (0, 0)) -> Loaded | None:
-    """The newest whole snapshot of this schema beyond version `after`; damaged ones are passed over."""
-    versions = {_version(path): path for path in folder.glob("[0-9]*.[0-9]*")} if folder.is_dir() else {}
-    for version in sorted(versions, reverse=True):
+def latest(folder: Path, config: RankerConfig, *, after: Place, course: Course) -> Loaded | None:
+    """The newest whole snapshot beyond version `after` that its course admits; damaged ones are passed over."""
+    versions = {place_of(path.name): path for path in folder.glob("[0-9]*.[0-9]*")} if folder.is_dir() else {}
+    for version in sorted(filter(course.admits, versions), reverse=True):
         if version <= after:
             return None
         loaded = _load(versions[version], config)
         if loaded is not None:
             return loaded
     return None
-
-
-def _version(path: Path) -> tuple[int, int]:
-    epoch, _, seq = path.name.partition(".")
-    return int(epoch), int(seq)
 
 
 def _load(folder: Path, config: RankerConfig) -> Loaded | None:

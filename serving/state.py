@@ -9,9 +9,11 @@ import numpy as np
 from msgspec import Struct
 
 from lang.plan import Plan
+from models.fingerprint import fingerprint
 from models.index import Nearest
 from models.state import ModelState
-from schemas.http import AppliedVersion
+from schemas.course import Course
+from schemas.http import AppliedVersion, RefusedVersion
 from serving import catalogue as catalogues
 from serving.catalogue import Catalogue
 from serving.heat import ItemFeatures
@@ -22,12 +24,23 @@ _HELD = 5  # last models kept, so that a pin still finds the one that was live w
 
 
 class ServedModel(Struct, frozen=True, kw_only=True):
-    """A model with the index of the catalogue's items under it; `offset` as in `AliasState`."""
+    """A model with the index of the catalogue's items under it; `offset` as in `AliasState`.
+
+    `asked` keeps the fingerprint once it was asked for.
+    """
 
     model: ModelState
     index: Nearest
     applied_at: int
     offset: int = -1
+    asked: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+
+    @property
+    def fingerprint(self) -> str:
+        """Taken when it is first asked for: a million rows take a tenth of a second, and few ask."""
+        if not self.asked:
+            self.asked[self.version] = fingerprint(self.model)
+        return self.asked[self.version]
 
     @property
     def version(self) -> str:
@@ -50,21 +63,30 @@ class ServingState(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, kw_only=True):
-    """How far the background threads have come. Only those write; a reader may see a mixture of moments."""
+    """How far the background threads have come. Only those write; a reader may see a mixture of moments.
+
+    `rejected`: versions refused, by check; `refused`: the last of them; `in_a_row`: since a version was applied.
+    """
 
     catalogue_read: bool = False
     control_read: bool = False
     deltas_read: bool = False
     applied: deque[AppliedVersion] = msgspec.field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     rejected: Counter[str] = msgspec.field(default_factory=Counter[str])
+    refused: deque[RefusedVersion] = msgspec.field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    in_a_row: int = 0
 
 
 class Live:
-    """Holds the current state. Reading takes no lock; writers, the background threads, take turns."""
+    """Holds the current state. Reading takes no lock; writers, the background threads, take turns.
+
+    `course`: which versions may be `live`, as decided; the control thread swaps it, the deltas thread follows.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.state = ServingState(plan=plan, catalogue=catalogues.build([]), features=ItemFeatures.empty(), models={})
         self.progress = Progress()
+        self.course = Course()
         self._writing = threading.Lock()
         self._held: deque[ServedModel] = deque(maxlen=_HELD)
 

@@ -28,6 +28,7 @@ class Tail:
                 "reconnect.backoff.max.ms": 2000,
             }
         )
+        self._topic = topic.name
         place = TopicPartition(topic.name, 0, OFFSET_BEGINNING)
         # Asked for, the topic's leader is known in some 20 ms; left to itself the client looks for it after 500 ms.
         with contextlib.suppress(KafkaException):  # a broker that is away is waited for
@@ -50,6 +51,11 @@ class Tail:
             elif error.fatal():
                 raise KafkaException(error)
         return messages
+
+    def seek(self, offset: int) -> None:
+        """Read on from an offset, back or ahead; `at_end` turns false."""
+        self.at_end = False
+        self._consumer.assign([TopicPartition(self._topic, 0, offset)])
 
     def close(self) -> None:
         """Leave the topic."""

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from lang.plan import Group
 from lang.source import Source
-from schemas.control import CONTROL, Control
+from schemas.control import Control, control_of
 from schemas.topics import CONTROL_TOPIC
 from store.tail import Tail
 
@@ -133,14 +133,6 @@ class Versions(Struct, frozen=True):
     def jobs(self) -> tuple[str, ...]:
         """The Flink jobs that compute features."""
         return tuple(sorted({version.job for version in self.applied.values()}))
-
-
-def control_of(payload: bytes | None) -> Control | None:
-    """A record of the topic; None for what is none of ours."""
-    try:
-        return Control(**CONTROL.decode(payload or b""))
-    except (EOFError, LookupError, ValueError, TypeError):  # fastavro has no error of its own
-        return None
 
 
 def read_versions(bootstrap: str) -> Versions:

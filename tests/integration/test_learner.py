@@ -1,66 +1,176 @@
-"""kill -9 of the learner: after its restart it goes on to the same bits as a run that never stopped."""
+"""The learner's process on a real log: killed, paused, told to go back, in trouble; the same bits come out."""
 
 import os
+import random
 import signal
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
 
-from headrace import flink, supervisor
-from headrace.layout import REPOSITORY
-from schemas.samples import SAMPLE
-from schemas.snapshot import SnapshotMeta
-from tests.learner.sample_world import START_MS, stream
-from tests.line import Line
+from benchmarks.learners import Learners
+from headrace import broker
+from headrace.wait import wait_until
+from models.config import RankerConfig
+from models.fingerprint import fingerprint
+from models.state import ModelState
+from schemas.control import Control
+from schemas.course import HALT, MODEL, SKIP, UNFREEZE, Place, back_to, place_of
+from schemas.delta import DeltaAssembler, Manifest
+from schemas.topics import MODEL_DELTAS
+from tests.learner.sample_world import START_MS, flipped, stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
-_SLOTS, _EVERY_MS = 6_000, 20  # two minutes of the learner's clock: a dozen versions
+_SLOTS, _EVERY_MS = 4_500, 40  # three minutes of the learner's clock: a dozen and a half versions
 
 
-def start(line: Line, model: str, artefacts: Path) -> subprocess.Popen[bytes]:
-    """A learner over the whole log, which leaves at its end."""
-    command = [sys.executable, "-m", "learner", "--bootstrap", line.endpoints.bootstrap, "--artefacts", str(artefacts)]
-    command += ["--model", model, "--cadence-s", "10", "--snapshot-s", "10", "--wait-s", "20", "--stop-at-end"]
-    secret = {"HEADRACE_MODEL_KEY": line.endpoints.model_key, "OMP_NUM_THREADS": "1"}
-    environment = supervisor.inherit(line.layout, flink.environment(line.layout) | secret)
-    return subprocess.Popen(command, cwd=REPOSITORY, env=environment)
+@pytest.fixture(scope="module")
+def learners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learners]:
+    home = tmp_path_factory.mktemp("broker")
+    with broker.running(home / "kafka") as endpoints:
+        made = Learners(endpoints, home / "artefacts")
+        made.write(stream(_SLOTS, seed=9, every_ms=_EVERY_MS))
+        made.run("unbroken")
+        yield made
 
 
-def snapshots(artefacts: Path, model: str) -> dict[tuple[int, int], str]:
-    """(epoch, seq) to the checksum of all parameters, optimiser state and counters."""
-    found = [
-        msgspec.json.decode(path.read_bytes(), type=SnapshotMeta)
-        for path in (artefacts / model / "snapshots").glob("*/meta.json")
-    ]
-    return {(meta.epoch, meta.seq): meta.arrays_sha256 for meta in found}
+def until(condition: Callable[[], bool], what: str) -> None:
+    wait_until(condition, what=what, deadline_s=90, mend="Look at the learner's output above.")
 
 
-def test_the_learner_restarts_bit_equal(line: Line, tmp_path: Path) -> None:
-    later = line.now() - START_MS
-    rows = [
-        msgspec.structs.replace(row, served_at=row.served_at + later, known_at=row.known_at + later)
-        for row in stream(_SLOTS, seed=9, every_ms=_EVERY_MS)
-    ]
-    line.write(
-        "samples", ((row.request_id, SAMPLE.encode(msgspec.to_builtins(row, builtin_types=(bytes,)))) for row in rows)
-    )
-    tag = str(line.now())
-    unbroken, broken = f"unbroken{tag}", f"broken{tag}"
-    assert start(line, unbroken, tmp_path).wait(timeout=240) == 0
-    expected = snapshots(tmp_path, unbroken)
-    assert len(expected) > 6
+def parameters(learners: Learners, model: str) -> dict[Place, str]:
+    return {place: meta.arrays_sha256 for place, meta in learners.snapshots(model).items()}
 
-    for stops in (2, 5):
-        victim = start(line, broken, tmp_path)
-        line.wait(lambda stops=stops: len(snapshots(tmp_path, broken)) >= stops, f"{stops} snapshots")
+
+def hashes(learners: Learners, model: str) -> dict[Place, list[str]]:
+    return {place: manifest.chunks for place, manifest in learners.manifests(model).items()}
+
+
+def test_killed_at_random_it_makes_the_same_versions_and_parameters(learners: Learners) -> None:
+    expected = parameters(learners, "unbroken")
+    assert len(expected) > 4
+    written, begun = len(learners.read(MODEL_DELTAS)), learners.end()
+    for share in sorted(random.Random(5).uniform(0.0, 0.9) for _ in range(5)):
+        victim = learners.start("broken", "--stop-at-end")
+        until(lambda share=share: learners.end() >= begun + round(share * written), f"{share:.2f} of the log")
         os.kill(victim.pid, signal.SIGKILL)
-        victim.wait()
-        assert len(snapshots(tmp_path, broken)) < len(expected), "the run was over before it was killed"
-    assert start(line, broken, tmp_path).wait(timeout=240) == 0
+        victim.communicate()
+    assert len(parameters(learners, "broken")) < len(expected), "the run was over before it was killed"
+    learners.run("broken")
+    assert parameters(learners, "broken") == expected
+    assert hashes(learners, "broken") == hashes(learners, "unbroken")
 
-    *regular, _last = sorted(expected)  # the last one is cut where the log happened to end
-    found = snapshots(tmp_path, broken)
-    assert {place: found[place] for place in regular} == {place: expected[place] for place in regular}
+
+def served(learners: Learners, model: str, until_place: Place) -> ModelState:
+    """The model as one who follows the log up to a version has it."""
+    schema = learners.manifests(model)[1, 1].schema
+    reader = DeltaAssembler(key=learners.endpoints.model_key.encode(), schema=schema)
+    state, chunks = ModelState.empty(RankerConfig()), []
+    for payload in learners.read(MODEL_DELTAS):
+        chunks.append(payload)
+        if not payload.startswith(b"{"):
+            continue
+        told, chunks = chunks, []
+        manifest = msgspec.json.decode(payload, type=Manifest)
+        if manifest.model == model and (manifest.epoch, manifest.seq) <= until_place:
+            state = state.apply([reader.feed(each) for each in told][-1])
+    return state
+
+
+def rollback(model: str, version: Place, **changes: bool) -> Control:
+    return msgspec.structs.replace(back_to(model, version, epoch=version[0] + 1, **changes), why="worse")
+
+
+def test_it_learns_again_from_where_it_went_back_to(learners: Learners) -> None:
+    model, target = "back", (1, 8)
+    learners.run(model)
+    learners.decide(rollback(model, target, relearn=True))
+    learners.run(model)
+    manifests = learners.manifests(model)
+    here = manifests[target].offsets["0"]
+    assert (manifests[2, 1].offsets, learners.snapshots(model)[2, 1].offset) == ({"0": here}, here)
+    assert fingerprint(served(learners, model, (2, 1))) == fingerprint(served(learners, model, target))
+    assert not [each for each in learners.decisions(model) if each.action == SKIP]
+    last = max(place for place in manifests if place[0] == 2)
+    assert last[1] > 5
+    end = max(learners.manifests("unbroken"))
+    assert fingerprint(served(learners, model, last)) == fingerprint(served(learners, "unbroken", end))
+
+
+def test_killed_while_it_goes_back_it_does_so_again(learners: Learners) -> None:
+    model, target = "back-killed", (1, 8)
+    learners.run(model)
+    last, begun = max(learners.manifests(model)), learners.end()
+    learners.decide(rollback(model, target))
+    victim = learners.start(model)
+    try:
+        until(lambda: learners.end() > begun, "the first chunk of the new epoch")
+    finally:
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.communicate()
+    learners.run(model)
+    manifests = learners.manifests(model)
+    begin, end = manifests[target].offsets["0"], manifests[last].offsets["0"]
+    assert manifests[2, 1].offsets == {"0": end}
+    assert fingerprint(served(learners, model, (2, 1))) == fingerprint(served(learners, model, target))
+    skips = [each.arguments for each in learners.decisions(model) if each.action == SKIP]
+    assert skips == [{"epoch": "2", "topic": "samples", "from": str(begin), "until": str(end)}]
+
+
+def test_what_cannot_be_gone_back_to_ends_it_before_it_writes(learners: Learners) -> None:
+    model = "back"
+    known = learners.manifests(model).keys()
+    learners.decide(msgspec.structs.replace(back_to(model, (1, 777), epoch=3), why="a slip"))
+    process = learners.start(model)
+    try:
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert "1.777 is not on the log" in said
+    assert "Traceback" not in said
+    assert learners.manifests(model).keys() == known
+
+
+def test_labels_turned_round_make_it_halt_at_the_last_good_version(learners: Learners) -> None:
+    """From here on the log has wrong labels, and then, an hour later, right ones."""
+    model, begin_ms = "troubled", START_MS + _SLOTS * _EVERY_MS
+    learners.write(flipped(stream(2_000, seed=10, every_ms=_EVERY_MS, begin_ms=begin_ms), begin=0))
+    learner = learners.start(model, "--guard-slots", "100")
+    try:
+        until(lambda: any(each.action == HALT for each in learners.decisions(model)), "a halt")
+        (halt,) = learners.decisions(model)
+        good, known = place_of(halt.arguments["version"]), learners.manifests(model)
+        assert good[1] > 10
+        assert known[good].to_ms <= begin_ms
+        assert "standard errors" in halt.why
+        learners.decide(Control(name=f"{MODEL}{model}", action=UNFREEZE, arguments={}, who="", at=0, why="mended"))
+        until(lambda: (2, 1) in learners.manifests(model), "a new epoch")
+        assert fingerprint(served(learners, model, (2, 1))) == fingerprint(served(learners, model, good))
+        (skip,) = (each for each in learners.decisions(model) if each.action == SKIP)
+        assert int(skip.arguments["until"]) >= _SLOTS + 2_000
+        learners.write(stream(1_500, seed=11, every_ms=_EVERY_MS, begin_ms=begin_ms + 3_600_000))
+        until(lambda: (2, 3) in learners.manifests(model), "versions of the new epoch")
+
+    finally:
+        learner.kill()
+        learner.communicate()
+
+
+def test_a_paused_learner_that_wakes_after_another_is_fenced(learners: Learners) -> None:
+    model = "paused"
+    old = learners.start(model)
+    try:
+        until(lambda: len(learners.manifests(model)) >= 3, "three versions")
+        os.kill(old.pid, signal.SIGSTOP)
+        learners.run(model)
+        known = learners.manifests(model)
+        os.kill(old.pid, signal.SIGCONT)
+        learners.write(stream(1_000, seed=12, every_ms=_EVERY_MS, begin_ms=START_MS + 3 * 3_600_000))
+        _, said = old.communicate(timeout=60)
+    finally:
+        old.kill()
+    assert old.returncode == 1
+    assert "newer learner" in said
+    assert "Traceback" not in said
+    assert learners.manifests(model) == known

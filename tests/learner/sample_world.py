@@ -1,6 +1,7 @@
 """A small world with known tastes, as samples in the log's order."""
 
 import numpy as np
+from msgspec import structs
 
 from models.inputs import DENSE, FEATURE_SET
 from schemas.samples import Sample
@@ -38,7 +39,18 @@ def sample(**changes) -> Sample:
     return Sample(**(fields | changes))
 
 
-def stream(slots: int, *, seed: int = 0, every_ms: int = 40, users: int = 200, items: int = 60) -> list[Sample]:
+def flipped(rows: list[Sample], *, begin: int) -> list[Sample]:
+    """The rows with the labels of all clicks turned round from the one at `begin` on."""
+    turned = [
+        structs.replace(row, click=None if row.click is None else 1.0 - row.click, converted=0.0, engagement=0.0)
+        for row in rows[begin:]
+    ]
+    return [*rows[:begin], *turned]
+
+
+def stream(
+    slots: int, *, seed: int = 0, every_ms: int = 40, users: int = 200, items: int = 60, begin_ms: int = START_MS
+) -> list[Sample]:
     """One row a slot: a positive when it happens, a negative when its wait is over. Ordered by `known_at`.
 
     A click's log-odds: the item's appeal, whether its category is the user's, and one dense input.
@@ -52,7 +64,7 @@ def stream(slots: int, *, seed: int = 0, every_ms: int = 40, users: int = 200, i
         dense = generator.normal(0, 1, len(DENSE)).astype("<f4")
         logit = -2.0 + appeal[item] + 1.5 * (item % 5 == user % 5) + 0.8 * dense[3]
         clicked = bool(generator.random() < 1 / (1 + np.exp(-logit)))
-        served = START_MS + slot * every_ms
+        served = begin_ms + slot * every_ms
         past = pasts.setdefault(user, [])
         rows.append(
             sample(

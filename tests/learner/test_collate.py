@@ -4,8 +4,8 @@ import numpy as np
 from msgspec import structs
 from sample_world import sample
 
-from learner.app import read
 from learner.collate import Collator
+from learner.source import read
 from models.inputs import DENSE
 from schemas.ids import hash64
 from schemas.samples import SAMPLE

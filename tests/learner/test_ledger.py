@@ -24,7 +24,7 @@ def test_published_once_compared_after():
     assert [ledger.verdict(version) for version in again[:3]] == ["same", "same", "publish"]
     _, others = made(seed=1)
     assert ledger.verdict(others[0]) == "differs"
-    new = learner.begin_epoch(ledger.last[0] + 1)
+    new = learner.begin_epoch(ledger.last[0] + 1, offset=learner.offset)
     assert (new.manifest.version, new.manifest.parent, ledger.verdict(new)) == ("2.1", "", "publish")
     ledger.note(new.manifest, new.hash)
     assert ledger.verdict(versions[2]) == "differs"

@@ -113,7 +113,7 @@ def test_a_reader_follows_from_the_first_version_and_across_a_new_epoch(whole):
         if isinstance(cut, Publication):
             sent.append(cut)
             if cut.manifest.version == "1.3":
-                sent.append(subject.begin_epoch(2))
+                sent.append(subject.begin_epoch(2, offset=subject.offset))
     for cut in sent:
         message, digest = seal(structs.replace(cut.manifest, created_at=1), key=b"k")
         assert digest == cut.hash

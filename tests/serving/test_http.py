@@ -9,6 +9,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from models.fingerprint import fingerprint
 from schemas.http import Problem
 from serving import app, services
 from serving.services import Services
@@ -172,7 +173,9 @@ def test_features_of_a_wrong_key_or_group(client: TestClient[Litestar]) -> None:
 
 def test_models_and_what_cannot_be_pinned(client: TestClient[Litestar]) -> None:
     answer = client.get("/v1/models", headers=HEADERS).json()
-    assert answer["aliases"] == [{"alias": "live", "version": "1.1", "seq": 1, "applied_at": worlds.NOW, "offset": -1}]
+    told = {"seq": 1, "applied_at": worlds.NOW, "offset": -1, "fingerprint": fingerprint(worlds.model(0))}
+    assert answer["aliases"] == [{"alias": "live", "version": "1.1", **told}]
+    assert (answer["refused"], answer["frozen"]) == ([], None)
     live = client.put("/v1/models/aliases/live", json={"version": "live"}, headers=HEADERS)
     assert "cannot be pinned" in problem(live).detail
     other = client.put("/v1/models/aliases/frozen", json={"version": "9.9"}, headers=HEADERS)

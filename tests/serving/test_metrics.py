@@ -22,7 +22,7 @@ from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.monitor import REFERENCE_MS, WATCHED, Monitor
 from serving.query import Faults, Query
-from serving.state import Live
+from serving.state import Live, Progress
 from serving.stopwatch import Stopwatch
 from store.connect import Client, connect
 from store.reader import FeatureReader
@@ -48,7 +48,7 @@ def told(exported: Metrics, name: str, **labels: str) -> float | None:
 
 
 def test_a_column_gone_null_shows_and_the_others_do_not() -> None:
-    exported = Metrics()
+    exported = Metrics(Progress())
     monitor = Monitor(exported)
     monitor.observe(features(), took_s=1.0)
     monitor.observe(features(heat=np.nan), took_s=2.0)
@@ -62,7 +62,7 @@ def test_a_column_gone_null_shows_and_the_others_do_not() -> None:
 
 
 def test_the_reference_holds_for_a_day() -> None:
-    exported = Metrics()
+    exported = Metrics(Progress())
     monitor, drifts = Monitor(exported), []
     day = REFERENCE_MS
     for at_ms, times in ((0, 1.0), (1, 3.0), (day - 1, 3.0), (day, 3.0), (day + 1, 1.0)):
@@ -72,7 +72,7 @@ def test_the_reference_holds_for_a_day() -> None:
 
 
 def test_another_version_has_a_reference_of_its_own() -> None:
-    exported = Metrics()
+    exported = Metrics(Progress())
     monitor = Monitor(exported)
     monitor.observe(features(), took_s=1.0)
     monitor.observe(msgspec.structs.replace(features(times=3.0), version={"item_engagement": 2}), took_s=1.0)
@@ -80,7 +80,7 @@ def test_another_version_has_a_reference_of_its_own() -> None:
 
 
 def test_an_empty_catalogue_is_no_fault_and_the_age_counts_from_the_sweep() -> None:
-    exported = Metrics()
+    exported = Metrics(Progress())
     assert 0 <= told(exported, "headrace_feature_sweep_age_seconds") < 60
     Monitor(exported).observe(msgspec.structs.replace(ItemFeatures.empty(), swept_at=worlds.NOW), took_s=0.1)
     assert told(exported, "headrace_feature_sweep_age_seconds") > 1e6  # that was in 2023
@@ -88,7 +88,7 @@ def test_an_empty_catalogue_is_no_fault_and_the_age_counts_from_the_sweep() -> N
 
 
 def test_a_group_is_as_new_as_its_newest_event() -> None:
-    exported = Metrics()
+    exported = Metrics(Progress())
     newest = click(30_000)
     reader = Fresh(shelf_of(worlds.PLAN, [click(1), newest, click(2, user_id="u2")]), exported)
     hydrator = Hydrator(reader)
@@ -105,7 +105,7 @@ def test_entities_are_counted_where_they_are_limited(client: Client) -> None:
     for user in range(3):
         client.set(tiles_key("user_recent", 1, f"u{user}"), b"")
     client.set(tiles_key("item_heat", 1, "i1"), b"")
-    exported = Metrics()
+    exported = Metrics(Progress())
     Limits(client, Live(plan), exported).count()
     entities, most = "headrace_group_entities", "headrace_group_max_entities"
     assert (told(exported, entities, group="user_recent"), told(exported, most, group="user_recent")) == (3, 1_000)
@@ -121,7 +121,7 @@ def hydrated(user_id: str) -> Query:
 
 
 def test_user_features_are_null_where_the_store_has_nothing() -> None:
-    exported = Metrics()
+    exported = Metrics(Progress())
     for user_id in ("u1", "nobody"):
         exported.served(hydrated(user_id), Stopwatch(), level=0)
     reads = {name: told(exported, "headrace_user_feature_reads_total", feature=name) for name in hydrate.READ}
@@ -134,7 +134,7 @@ def test_user_features_are_null_where_the_store_has_nothing() -> None:
 
 
 def test_a_store_that_does_not_answer_is_a_level_and_no_null() -> None:
-    exported, faults = Metrics(), Faults()
+    exported, faults = Metrics(Progress()), Faults()
     asked = worlds.query()
     nobody_listens = FeatureReader(connect("redis://127.0.0.1:1", timeout_s=0.1))
     user = Hydrator(nobody_listens).hydrate(asked, worlds.PLAN, faults)
@@ -144,7 +144,7 @@ def test_a_store_that_does_not_answer_is_a_level_and_no_null() -> None:
 
 
 def test_surfaces_are_bounded() -> None:
-    exported = Metrics()
+    exported = Metrics(Progress())
     for number in range(50):
         exported.served(worlds.query(surface=f"s{number}"), Stopwatch(), level=0)
     assert told(exported, "headrace_recommendations_total", surface="s0", level="L0") == 1
@@ -152,7 +152,7 @@ def test_surfaces_are_bounded() -> None:
 
 
 def exported_names() -> set[str]:
-    families = Metrics().registry.collect()
+    families = Metrics(Progress()).registry.collect()
     return {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors import numpy as safetensors
 
+from models.arrays import blank_dense
 from models.config import RankerConfig
 from schemas.delta import Manifest, Update, encode_chunks, seal
 from schemas.rows import TableUpdate
@@ -27,7 +28,7 @@ def version(
     """(messages, hash) of a version that sets one item's row to its seq."""
     rows = np.full((1, CONFIG.width), float(seq), np.float32)
     table = TableUpdate(ids=np.array([7], np.int64), rows=rows, gone=np.zeros(0, np.int64), lead=3)
-    dense = {} if parent else {name: np.zeros(shape, np.float32) for name, shape in CONFIG.shapes().items()}
+    dense = {} if parent else blank_dense(CONFIG.shapes())
     dense |= changes.pop("dense", {})
     chunks = encode_chunks(Update(tables={"item": table}, dense=dense))
     told: dict[str, object] = {
@@ -131,7 +132,7 @@ def test_a_pin_holds_when_it_was_read_back_and_survives_a_restart(live: Live, tm
     pins.save(live.state.models[LIVE])
     letter = pin("frozen", "1.4", at=5, why="the baseline")
     live.promote(LIVE, worlds.model(4, "1.5"), applied_at=2, offset=50)
-    control = ControlReader(live, pins)
+    control = ControlReader(live, pins, model="ranker")
     control.take(letter.value)
     control.take(b"no record")
     control.take(pin("live", "1.4", at=5, why="").value)  # live is the learner's
@@ -139,7 +140,7 @@ def test_a_pin_holds_when_it_was_read_back_and_survives_a_restart(live: Live, tm
     assert {alias: served.version for alias, served in live.state.models.items()} == {"live": "1.5", "frozen": "1.4"}
 
     restarted = worlds.live(with_model=False)
-    again = ControlReader(restarted, pins)
+    again = ControlReader(restarted, pins, model="ranker")
     again.take(letter.value)
     again.take(pin("lost", "0.9", at=6, why="").value)
     again.carry_out()

@@ -6,8 +6,8 @@ import msgspec
 
 from lang.load import load_plan
 from lang.plan import Group
-from schemas.control import CONTROL, Control
-from store.versions import Versions, control_of
+from schemas.control import CONTROL, Control, control_of
+from store.versions import Versions
 
 PLAN = load_plan(Path(__file__).parents[2] / "features")
 GROUP = PLAN.group("item_engagement")

@@ -1,0 +1,202 @@
+"""Seconds from a decision to go back until the older version answers, on a model of a million rows.
+
+Real Kafka, the threads of serving that read decisions and versions, and the learner's part beside them.
+"""
+
+import argparse
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import msgspec
+import numpy as np
+from confluent_kafka import Producer
+from msgspec import Struct
+from rich.console import Console
+
+from benchmarks.machine import Machine, this_machine
+from benchmarks.report import carry_out
+from headrace import broker
+from headrace.layout import FEATURES, REPOSITORY, Endpoints
+from headrace.wait import wait_until
+from lang.load import load_plan
+from learner.app import steady
+from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from learner.publish import Publisher
+from learner.snapshot import Snapshots, load
+from models.config import RankerConfig
+from models.fingerprint import fingerprint
+from schemas.course import back_to, place_of
+from schemas.topics import CONTROL_TOPIC
+from serving.control import ControlReader
+from serving.deltas import DeltaReader
+from serving.pins import Pins
+from serving.state import LIVE, Live
+
+RESULT = REPOSITORY / "benchmarks" / "results" / "rollback.json"
+BAR_S = 5.0
+_MODEL, _KEY = "ranker", b"bench"
+_VERSIONS, _SNAPSHOT_AT = 12, 1
+_HELD, _FAR = "1.10", "1.4"  # the newest six are in memory; the other takes a snapshot and three versions of the log
+_POLL_S = 0.005
+_DEADLINE_S = 60.0
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """Seconds of each repeat. `learner_s`: to load the snapshot, begin the epoch and publish the whole model."""
+
+    machine: Machine
+    rows: int
+    changed_rows: int
+    whole_bytes: int
+    from_memory_s: list[float]
+    from_snapshot_s: list[float]
+    learner_s: list[float]
+    equal: bool
+    bar_s: float = BAR_S
+
+
+class World:
+    """The versions on a broker, and the fingerprint of each."""
+
+    def __init__(self, endpoints: Endpoints, home: Path, *, rows: int, changed: int) -> None:
+        self.endpoints = endpoints
+        self.snapshots = Snapshots(home / "snapshots")
+        self.prints: dict[str, str] = {}
+        self.whole_bytes = 0
+        self._publisher = Publisher(endpoints.bootstrap, model=_MODEL, key=_KEY)
+        self._producer = Producer({"bootstrap.servers": endpoints.bootstrap})
+        self._epoch = 1
+        self._lay(rows, changed)
+
+    def back(self, live: Live, version: str) -> float:
+        """Decide to go to a version and wait until it answers; the seconds that took."""
+        self._epoch += 1
+        decision = back_to(_MODEL, place_of(version), epoch=self._epoch)
+        record = msgspec.structs.replace(decision, who="bench", why="bench")
+        self._producer.produce(CONTROL_TOPIC.name, record.payload(), record.name)
+        begun = time.monotonic()
+        self._producer.flush(10)
+        while live.state.models[LIVE].version != version:
+            if time.monotonic() - begun > _DEADLINE_S:
+                message = f"version {version} did not answer within {_DEADLINE_S:.0f} s"
+                raise TimeoutError(message)
+            time.sleep(_POLL_S)
+        return round(time.monotonic() - begun, 3)
+
+    def begun_anew(self) -> float:
+        """Seconds in which the learner takes up the snapshot and publishes the whole model in another epoch."""
+        begun = time.monotonic()
+        folder = self.snapshots.latest()
+        assert folder is not None
+        meta, arrays = load(folder)
+        learner = Learner.restored(LoopSettings(), meta, arrays=arrays)
+        self._epoch += 1
+        self._publisher.send(learner.begin_epoch(self._epoch, offset=0))
+        return round(time.monotonic() - begun, 3)
+
+    def _lay(self, rows: int, changed: int) -> None:
+        generator, learner = np.random.default_rng(0), Learner(LoopSettings(), RankerConfig())
+        table = learner.trainer.tables["user"]
+        for _ in range(table.config.admission):
+            table.sight(np.arange(1, rows + 1, dtype=np.int64), at_ms=1)
+        first = learner.begin_epoch(1, offset=0)
+        self.whole_bytes = sum(map(len, first.chunks))
+        self._send(learner, first)
+        self.snapshots.save(learner.checkpoint())
+        while learner.seq < _VERSIONS:
+            places = np.sort(generator.choice(rows, changed, replace=False)) + 1
+            table.learn(places, generator.normal(0, 0.1, (changed, table.config.width)).astype(np.float32))
+            for cut in learner.finish():
+                if isinstance(cut, Publication):
+                    self._send(learner, cut)
+                elif isinstance(cut, Checkpoint) and learner.seq == _SNAPSHOT_AT:
+                    self.snapshots.save(cut)
+
+    def _send(self, learner: Learner, publication: Publication) -> None:
+        self._publisher.send(publication)
+        self.prints[publication.manifest.version] = fingerprint(learner.published)
+
+
+@contextmanager
+def serving(world: World, home: Path) -> Iterator[Live]:
+    """Serving's threads of the model, caught up."""
+    live, stop = Live(load_plan(FEATURES)), threading.Event()
+    control = ControlReader(live, Pins(home / "pins", RankerConfig()), model=_MODEL)
+    deltas = DeltaReader(live, name=_MODEL, key=_KEY, folder=world.snapshots.folder)
+    runs = (control.run, deltas.run)
+    threads = [threading.Thread(target=run, args=(world.endpoints.bootstrap, stop), daemon=True) for run in runs]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: LIVE in live.state.models, what="a version", deadline_s=_DEADLINE_S, mend="Look above.")
+        yield live
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def measure(*, rows: int, changed: int, repeats: int) -> Result:
+    """Go back from the newest version to one in memory, and from that to one that is not, several times."""
+    steady()
+    machine = this_machine()
+    near: list[float] = []
+    far: list[float] = []
+    anew: list[float] = []
+    equal = True
+    with tempfile.TemporaryDirectory() as folder, broker.running(Path(folder) / "kafka") as endpoints:
+        home = Path(folder)
+        world = World(endpoints, home, rows=rows, changed=changed)
+        with serving(world, home) as live:
+            for _ in range(repeats):
+                if live.state.models[LIVE].version != f"1.{_VERSIONS}":
+                    world.back(live, f"1.{_VERSIONS}")
+                for version, seconds in ((_HELD, near), (_FAR, far)):
+                    seconds.append(world.back(live, version))
+                    equal &= live.state.models[LIVE].fingerprint == world.prints[version]
+        anew.extend(world.begun_anew() for _ in range(repeats))
+    return Result(
+        machine=machine,
+        rows=rows,
+        changed_rows=changed,
+        whole_bytes=world.whole_bytes,
+        from_memory_s=near,
+        from_snapshot_s=far,
+        learner_s=anew,
+        equal=equal,
+    )
+
+
+def main() -> int:
+    """`python -m benchmarks.rollback`; 1 where the bar is missed or a model differs."""
+    parser = argparse.ArgumentParser(prog="headrace bench rollback", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--changed", type=int, default=100_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--output", type=Path, default=RESULT)
+    chosen = parser.parse_args()
+    result = carry_out(
+        "rollback",
+        lambda: measure(rows=chosen.rows, changed=chosen.changed, repeats=chosen.repeats),
+        chosen.output,
+    )
+    out = Console(highlight=False)
+    out.print(f"{result.rows} rows, {result.changed_rows} changed by each version; {result.whole_bytes} bytes in all")
+    for name, seconds in (
+        ("serving, from memory", result.from_memory_s),
+        ("serving, from snapshot and log", result.from_snapshot_s),
+        ("learner, snapshot to published", result.learner_s),
+    ):
+        out.print(f"{name}: median {median(seconds):.2f} s, worst {max(seconds):.2f} s")
+    out.print(f"bit for bit as it was: {'yes' if result.equal else 'NO'}; bar {result.bar_s:g} s")
+    return int(not result.equal or max(*result.from_memory_s, *result.from_snapshot_s) > result.bar_s)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""`headrace models list`, `promote`: what serving says of its models, and the alias that it pins."""
+
+import sys
+
+import httpx
+import msgspec
+from rich.table import Table
+
+from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.layout import Endpoints, Layout
+from headrace.screen import screen
+from headrace.when import utc
+from schemas.http import AliasAnswer, AliasRequest, ModelsAnswer, Problem
+
+_PATIENCE_S = 10.0
+_TOLD = 10  # of a fingerprint's 64 digits
+
+
+def models(endpoints: Endpoints) -> ModelsAnswer:
+    """What serving says of its models.
+
+    Raises:
+        EnvironmentProblem: it does not answer.
+    """
+    return msgspec.json.decode(_ask(endpoints, "GET", "/v1/models"), type=ModelsAnswer)
+
+
+def list_aliases() -> None:
+    """List the aliases, the version of each, and whether live is frozen."""
+    told = models(Layout.here().endpoints())
+    table = Table("alias", "version", "since", "fingerprint", "", box=None, pad_edge=False)
+    for alias in told.aliases:
+        state = f"frozen at {told.frozen}" if alias.alias == "live" and told.frozen else ""
+        table.add_row(alias.alias, alias.version, utc(alias.applied_at), alias.fingerprint[:_TOLD], state)
+    out = screen()
+    out.print(table)
+    for refused in told.refused:
+        out.print(f"refused {refused.version} {utc(refused.at)} {refused.detail}", markup=False, highlight=False)
+
+
+def promote(version: str, *, alias: str, why: str) -> None:
+    """Pin an alias to the version that is live.
+
+    Args:
+        version: epoch.seq; only the one that is live now can be pinned.
+        alias: its name, which an arm is given as model:ALIAS.
+        why: kept with the decision.
+    """
+    body = msgspec.json.encode(AliasRequest(version=version, why=why))
+    answer = _ask(Layout.here().endpoints(), "PUT", f"/v1/models/aliases/{alias}", body)
+    pinned = msgspec.json.decode(answer, type=AliasAnswer)
+    sys.stdout.write(f"alias {pinned.alias} names {pinned.version}\n")
+
+
+def _ask(endpoints: Endpoints, method: str, path: str, body: bytes | None = None) -> bytes:
+    headers = {"Authorization": f"Bearer {endpoints.token}", "Content-Type": "application/json"}
+    try:
+        answer = httpx.request(method, f"{endpoints.api_url}{path}", content=body, headers=headers, timeout=_PATIENCE_S)
+    except httpx.HTTPError as error:
+        message = (
+            f"serving does not answer at {endpoints.api_url} ({error}). Look at serving.log, or `headrace status`."
+        )
+        raise EnvironmentProblem(message) from error
+    if not answer.is_success:
+        problem = msgspec.json.decode(answer.content, type=Problem)
+        message = f"{problem.detail} {problem.mend}"
+        raise UsageProblem(message)
+    return answer.content

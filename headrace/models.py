@@ -1,0 +1,15 @@
+"""`headrace models …`: the verbs of a model's versions. Each is named by where it lies, and imported when called."""
+
+import cyclopts
+
+VERBS = {
+    "history": ("chain:history", "List the versions on the log and the decisions taken, newest first."),
+    "list": ("aliases:list_aliases", "List the aliases, the version of each, and whether live is frozen."),
+    "rollback": ("retreat:rollback", "Have an earlier version answer, and learning go on from it."),
+    "freeze": ("retreat:freeze", "Keep live where it is; versions go on being published."),
+    "unfreeze": ("retreat:unfreeze", "Let live follow again, and a learner that halted go on."),
+    "promote": ("aliases:promote", "Pin an alias to the version that is live."),
+}
+app = cyclopts.App(help="Look at a model's versions, go back to one, freeze, pin.")
+for _verb, (_place, _help) in VERBS.items():
+    app.command(f"headrace.{_place}", name=_verb, help=_help)

@@ -1,0 +1,20 @@
+"""The guard's decision: back to before the trouble, and wait for a person."""
+
+import msgspec
+
+from learner.ledger import Ledger
+from learner.loop import Publication
+from schemas.control import Control
+from schemas.course import HALT, Place, back_to
+
+
+def halt(publication: Publication, ledger: Ledger, *, model: str, wait_ms: int) -> Control:
+    """The decision to go back to the last version that had learnt nothing of a troubled window.
+
+    A slot that closed in the window was served, and may have been learnt, up to one wait before it began.
+    """
+    manifest = publication.manifest
+    calm: Place = ledger.calm(manifest.epoch, manifest.from_ms - wait_ms) or ledger.last
+    decision = back_to(model, calm, epoch=manifest.epoch + 1, action=HALT)
+    why = f"{manifest.version} not published: {publication.trouble}"
+    return msgspec.structs.replace(decision, why=why)

@@ -1,0 +1,109 @@
+"""A learner as it stood at an earlier version: the snapshot before it, and the samples since learnt again."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from learner.loop import Learner, LoopSettings, Publication
+from learner.snapshot import Snapshots, load
+from learner.source import Row
+from models.config import RankerConfig
+from schemas.course import Place, named
+
+
+class CannotGoBack(LookupError):
+    """What a version was made of is not there any more."""
+
+
+class Rows(Protocol):
+    """The log of samples; `source.Samples` is one."""
+
+    ended: bool
+
+    def seek(self, offset: int) -> None:
+        """Read on from an offset."""
+        ...
+
+    def bounds(self) -> tuple[int, int]:
+        """Where the log begins and ends."""
+        ...
+
+    def read(self, timeout_s: float) -> Iterable[Row]:
+        """The next samples."""
+        ...
+
+
+class Target(Struct, frozen=True):
+    """A version and its hash on the log."""
+
+    place: Place
+    hash: str
+
+
+def base(snapshots: Snapshots, place: Place) -> Path | None:
+    """The snapshot that a replay up to a version begins with; None for the untrained model of the first epoch.
+
+    Raises:
+        CannotGoBack: there is no snapshot of its epoch before it.
+    """
+    folder = snapshots.before(place)
+    if folder is None and place[0] != 1:
+        message = f"{snapshots.folder} holds no snapshot of epoch {place[0]} up to {named(place)}; name a later version"
+        raise CannotGoBack(message)
+    return folder
+
+
+def check_samples(begin: int, bounds: tuple[int, int], *, place: Place) -> None:
+    """See that the log still holds the samples from `begin` on.
+
+    Raises:
+        CannotGoBack: it does not.
+    """
+    if bounds[0] > begin:
+        message = (
+            f"version {named(place)} is made of samples from offset {begin} on, and the log begins at {bounds[0]}; "
+            "name a later version, or restore the topic from the archive"
+        )
+        raise CannotGoBack(message)
+
+
+def rebuilt(
+    target: Target, rows: Rows, *, snapshots: Snapshots, settings: LoopSettings, config: RankerConfig
+) -> Learner:
+    """The learner as it stood when it published a version; its hash is checked against the log's.
+
+    Raises:
+        CannotGoBack: the snapshot or samples are gone, or what they give is not that version.
+    """
+    folder = base(snapshots, target.place)
+    if folder is None:
+        learner = Learner(settings, config)
+    else:
+        meta, arrays = load(folder)
+        learner = Learner.restored(settings, meta, arrays=arrays)
+    if learner.place != target.place:
+        check_samples(learner.offset, rows.bounds(), place=target.place)
+        rows.seek(learner.offset)
+        _replay(learner, rows, target.place)
+    if learner.hash != target.hash:
+        message = (
+            f"replayed, version {named(learner.place)} has hash {learner.hash[:12]}, the log {target.hash[:12]} for "
+            f"{named(target.place)}; start the learner with the settings it was made with, or name another version"
+        )
+        raise CannotGoBack(message)
+    return learner
+
+
+def _replay(learner: Learner, rows: Rows, place: Place) -> None:
+    """Feed the learner until it has just published `place`; it stands still there."""
+    while learner.place < place:
+        for cut in learner.feed(rows.read(1.0)):
+            if isinstance(cut, Publication) and learner.place == place:
+                return
+        if rows.ended:
+            message = (
+                f"the log of samples ends at version {named(learner.place)}, before {named(place)}; name that version"
+            )
+            raise CannotGoBack(message)

@@ -1,0 +1,100 @@
+"""Topic `samples` as the learner reads it: in order, from an offset on."""
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from schemas.samples import SAMPLE, Sample
+from schemas.topics import SAMPLES
+
+_POLL_COUNT = 1000
+_ASK_S = 10.0
+Row: TypeAlias = tuple[int, Sample | None]
+"""A sample with its offset; None where the record is none."""
+
+
+class SamplesGone(LookupError):
+    """An offset is no longer on the log."""
+
+
+class Samples:
+    """One reader. `ended`: what was there has been read; `complaint`: what the broker last said, else empty."""
+
+    def __init__(self, bootstrap: str, model: str) -> None:
+        self.ended = False
+        self.complaint = ""
+        self._offset = 0
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": f"learner-{model}",
+                "enable.auto.commit": False,  # the offset is in the snapshot
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "error",  # never skip silently
+                "enable.partition.eof": True,
+            }
+        )
+
+    def seek(self, offset: int) -> None:
+        """Read on from an offset; 0 takes the log from where it begins."""
+        self.ended, self._offset = False, offset
+        self._consumer.assign([TopicPartition(SAMPLES.name, 0, offset or OFFSET_BEGINNING)])
+
+    def bounds(self) -> tuple[int, int]:
+        """Where the log begins and ends now.
+
+        Raises:
+            KafkaException: the broker is away.
+        """
+        return self._consumer.get_watermark_offsets(TopicPartition(SAMPLES.name, 0), timeout=_ASK_S)
+
+    def read(self, timeout_s: float) -> Iterator[Row]:
+        """The next samples; none after `timeout_s` without one.
+
+        Raises:
+            SamplesGone: the offset asked for is not on the log. KafkaException: reading cannot go on.
+        """
+        self.complaint = ""
+        for message in self._consumer.consume(_POLL_COUNT, timeout_s):
+            error = message.error()
+            if error is not None:
+                self._complain(error)
+                continue
+            self.ended = False
+            offset, value = message.offset(), message.value()
+            if offset is not None:
+                yield offset, read(value or b"")
+
+    def close(self) -> None:
+        """Leave the topic."""
+        self._consumer.close()
+
+    def _complain(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._PARTITION_EOF:
+            self.ended = True
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+            message = (
+                f"offset {self._offset} of {SAMPLES.name} is no longer on the log ({error}); "
+                "restore the topic from the archive, or move the snapshots away to start anew"
+            )
+            raise SamplesGone(message)
+        elif error.fatal():
+            raise KafkaException(error)
+        else:
+            self.complaint = error.str()
+
+
+def read(value: bytes) -> Sample | None:
+    """A record of topic `samples`; None when it is none."""
+    try:
+        return Sample(**SAMPLE.decode(value))
+    except (
+        EOFError,
+        LookupError,
+        ValueError,
+        TypeError,
+        MemoryError,
+        OverflowError,
+    ):  # fastavro has no error of its own
+        return None

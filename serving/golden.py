@@ -1,0 +1,58 @@
+"""Golden requests: the same 200 draws of users, histories, items and inputs, scored before and after a version."""
+
+import msgspec
+import numpy as np
+
+from models.axes import Doubles, Ids
+from models.state import ModelState
+
+REQUESTS = 200
+_CANDIDATES, _HISTORY, _SEED = 5, 5, 14
+
+
+def shifts(before: ModelState, after: ModelState, drawn_from: dict[str, Ids]) -> tuple[float, float]:
+    """Mean distance of the click scores of two models, in log-odds; NaN where one of them is no number.
+
+    Args:
+        before: the model that the inputs are spread like.
+        after: the other one.
+        drawn_from: ids by table that requests are made of; a table without any gives nobody known.
+
+    Returns:
+        The distance that comes of everything, and of the tables alone: dense tensors move all scores at each version,
+        which would hide rows that stand under a wrong id.
+    """
+    rows_alone = msgspec.structs.replace(after, dense=before.dense)
+    with np.errstate(all="ignore"):  # what is no number shows in the answer
+        was = _logits(before, before, drawn_from)
+        moved = (np.abs(_logits(each, before, drawn_from) - was).mean() for each in (after, rows_alone))
+        return float(next(moved)), float(next(moved))
+
+
+def scores(model: ModelState) -> Doubles:
+    """Click log-odds of the golden requests over all that a model knows. [200 * 5]."""
+    return _logits(model, model, {name: table.ids[1:] for name, table in model.tables.items()})
+
+
+def _logits(model: ModelState, inputs_of: ModelState, drawn_from: dict[str, Ids]) -> Doubles:
+    generator = np.random.default_rng(_SEED)
+    mean, spread = inputs_of.dense["input_mean"], inputs_of.dense["input_spread"]
+    found: list[Doubles] = []
+    for _ in range(REQUESTS):
+        # drawn as shares of the lists, so that every model takes the same number of draws
+        user, *history = (_pick(drawn_from[name], generator.random(count)) for name, count in _PARTS)
+        items, categories, past = history
+        noise = generator.normal(size=(_CANDIDATES, len(mean))).astype(np.float32)
+        scored = model.score(
+            int(user[0]), past, items=items, categories=categories, inputs=mean + spread * noise
+        ).click.astype(np.float64)
+        clipped = scored.clip(1e-7, 1 - 1e-7)
+        found.append(np.log(clipped / (1 - clipped)))
+    return np.concatenate(found)
+
+
+_PARTS = (("user", 1), ("item", _CANDIDATES), ("category", _CANDIDATES), ("item", _HISTORY))
+
+
+def _pick(ids: Ids, shares: Doubles) -> Ids:
+    return ids[(shares * len(ids)).astype(np.int64)] if len(ids) else np.zeros(len(shares), np.int64)

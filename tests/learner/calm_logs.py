@@ -1,0 +1,75 @@
+"""Logs on which nothing is wrong, as samples in the log's order: the simulator's world, and a recording."""
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from headrace.evaluation.log import columns_of, read
+from headrace.layout import FEATURES
+from lang.load import load_plan
+from schemas.exposures import EXPOSURE
+from schemas.samples import SAMPLE, Sample
+from simulator.warmup import WarmUp, WarmUpSettings
+from simulator.world import World, WorldSettings
+from tests.learner.sample_world import sample
+from udfs.slots import Feedback, answer, close, open_slate, samples
+
+_BEGIN_MS = 1_700_000_000_000
+
+
+def simulated(seconds: int, *, seed: int, wait_ms: int) -> list[Sample]:
+    """The history of a simulated world whose fashions turn, joined as the line joins it."""
+    world = World(WorldSettings(), np.random.default_rng(seed))
+    settings = WarmUpSettings(begin_ms=_BEGIN_MS, seconds=seconds)
+    history = WarmUp(settings, world=world, plan=load_plan(FEATURES), generator=np.random.default_rng(seed + 1))
+    history.run()
+    return list(_joined(history, wait_ms))
+
+
+def _joined(history: WarmUp, wait_ms: int) -> Iterator[Sample]:
+    """One net label a slot and head, each when it is known."""
+    due: list[tuple[int, int, str]] = []
+    slates = {}
+    for number, exposure in enumerate(history.exposures):
+        payload = EXPOSURE.encode(msgspec.to_builtins(exposure, builtin_types=(bytes,)))
+        slates[exposure.request_id] = (payload, open_slate(payload, wait_ms=wait_ms, correction_ms=wait_ms))
+        heappush(due, (exposure.received_at + wait_ms, number, exposure.request_id))
+    for event in history.events:
+        now = event.received_at or 0
+        while due and due[0][0] < now:
+            payload, slate = slates[heappop(due)[2]]
+            yield from (Sample(**SAMPLE.decode(row)) for row in samples(payload, slate, list(close(slate))))
+        payload, slate = slates[event.request_id]
+        told = {name: getattr(event, name) for name in Feedback.__struct_fields__}
+        labels = list(answer(slate, Feedback(**told)))
+        yield from (Sample(**SAMPLE.decode(row)) for row in samples(payload, slate, labels))
+
+
+def recorded(file: Path, *, wait_ms: int) -> list[Sample]:
+    """KuaiRand's clicks by who and what alone: one is known at once, that there was none when the wait is over."""
+    columns = columns_of("user=user_id,item=video_id,time=time_ms,label=is_click", ("duration_ms",))
+    recording = read(file, columns, warm_share=0.3).recording
+    categories = {item.item_id: item.category for item in recording.items}
+    pasts: dict[str, list[str]] = {}
+    found: list[Sample] = []
+    for number, visit in enumerate(recording.visits):
+        past, clicked = pasts.setdefault(visit.user_id, []), bool(visit.feedback)
+        row = sample(
+            request_id=f"row-{number}",
+            user_id=visit.user_id,
+            item_id=visit.item_id,
+            category=categories[visit.item_id],
+            served_at=visit.at_ms,
+            known_at=visit.at_ms + (0 if clicked else wait_ms),
+            click=float(clicked),
+            converted=None,
+            engagement=None,
+            history=past[:20],
+        )
+        found.append(row)
+        if clicked:
+            past.insert(0, visit.item_id)
+    return sorted(found, key=lambda row: row.known_at)

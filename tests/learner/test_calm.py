@@ -1,0 +1,47 @@
+"""Guard and bounds stay quiet where nothing is wrong: fashions that turn in minutes, two weeks of recorded clicks."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from headrace.layout import REPOSITORY
+from learner.loop import Learner, LoopSettings, Publication
+from models.config import RankerConfig
+from models.state import ModelState
+from schemas.delta import Delta, decode_chunks
+from serving.bounds import Bounds
+from tests.learner.calm_logs import recorded, simulated
+
+_SIX_HOURLY = LoopSettings(cadence_ms=6 * 3_600_000, snapshot_ms=6 * 3_600_000)
+
+
+def judged(rows, settings: LoopSettings) -> tuple[int, list[str]]:
+    """(windows with enough slots to be judged, what was said of them); a version out of bounds raises."""
+    state, bounds, enough, said = ModelState.empty(RankerConfig()), Bounds(), 0, []
+    for cut in Learner(settings, RankerConfig()).feed(enumerate(rows)):
+        if isinstance(cut, Publication):
+            enough += cut.window.get("published.all.click.count", 0) >= settings.limits.slots
+            said += [cut.trouble] if cut.trouble else []
+            delta = Delta(cut.manifest, cut.hash, decode_chunks(cut.chunks))
+            before, state = state, state.apply(delta)
+            bounds.check(before, delta, state)
+    return enough, said
+
+
+def test_a_world_whose_fashions_turn() -> None:
+    rows = simulated(220, seed=2, wait_ms=20_000)
+    enough, said = judged(rows, LoopSettings(cadence_ms=10_000, snapshot_ms=30_000, wait_ms=20_000))
+    assert enough > 15
+    assert said == []
+
+
+def test_two_weeks_of_recorded_clicks() -> None:
+    path = Path(os.environ.get("HEADRACE_DATA", REPOSITORY / "../shared/data")) / "kuairand" / "exposures.tsv.gz"
+    if not path.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{path} is missing; set HEADRACE_DATA")
+        pytest.skip(f"{path} is missing; set HEADRACE_DATA to the folder of recorded data")
+    enough, said = judged(recorded(path, wait_ms=600_000), _SIX_HOURLY)
+    assert enough > 25
+    assert said == []

@@ -1,0 +1,132 @@
+"""Going back, as the learner does it, over a log in memory: the target's bits, then a new epoch from there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+from sample_world import START_MS, WAIT_MS, stream
+
+from learner.ledger import Ledger
+from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from learner.rebuild import CannotGoBack, Target, rebuilt
+from learner.snapshot import Snapshots
+from learner.source import Row
+from models.arrays import flatten
+from models.config import RankerConfig
+from models.fingerprint import fingerprint
+
+CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
+SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=30_000, wait_ms=WAIT_MS)
+SAMPLES = list(enumerate(stream(3000)))
+
+
+class Shelf:
+    """The topic of samples in memory; `begin`: what came before has been taken by its retention."""
+
+    def __init__(self, rows: list[Row], *, begin: int = 0) -> None:
+        self.ended, self._rows, self._next, self._begin = False, rows, 0, begin
+
+    def seek(self, offset: int) -> None:
+        self.ended, self._next = False, offset
+
+    def bounds(self) -> tuple[int, int]:
+        return self._begin, len(self._rows)
+
+    def read(self, timeout_s: float) -> list[Row]:
+        found = self._rows[self._next : self._next + 100]
+        self._next += len(found)
+        self.ended = not found
+        return found
+
+
+class Run:
+    """A learner over the whole log, with what it wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        self.snapshots, self.ledger, self.prints = Snapshots(folder), Ledger("ranker"), dict[tuple[int, int], str]()
+        self.learner = Learner(SETTINGS, CONFIG)
+        for cut in self.learner.feed(SAMPLES):
+            self.keep(cut)
+
+    def keep(self, cut: Publication | Checkpoint) -> None:
+        if isinstance(cut, Checkpoint):
+            self.snapshots.save(cut)
+            return
+        self.ledger.note(cut.manifest, cut.hash)
+        self.prints[cut.manifest.epoch, cut.manifest.seq] = fingerprint(self.learner.published)
+
+    def back(self, place: tuple[int, int], shelf: Shelf | None = None) -> Learner:
+        target = Target(place, self.ledger.entry(place).hash)
+        rows = shelf or Shelf(SAMPLES)
+        return rebuilt(target, rows, snapshots=self.snapshots, settings=SETTINGS, config=CONFIG)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    return Run(tmp_path / "snapshots")
+
+
+def test_every_version_can_be_gone_back_to_bit_for_bit(run: Run) -> None:
+    for place, expected in list(run.prints.items())[::2]:
+        learner = run.back(place)
+        whole = learner.begin_epoch(2, offset=len(SAMPLES))
+        assert (whole.manifest.version, whole.manifest.parent, whole.trouble) == ("2.1", "", "")
+        assert fingerprint(learner.published) == expected
+
+
+def test_learning_again_gives_what_was_learnt(run: Run) -> None:
+    learner = run.back((1, 4))
+    begin = learner.offset
+    learner.begin_epoch(2, offset=begin)
+    for _ in learner.feed(SAMPLES[begin:]):
+        pass
+    ours, theirs = flatten(learner.trainer.state()), flatten(run.learner.trainer.state())
+    assert {name: values.tobytes() for name, values in ours.items() if "changed" not in name} == {
+        name: values.tobytes() for name, values in theirs.items() if "changed" not in name
+    }
+
+
+def test_after_a_skip_slots_that_were_open_then_are_left_out(run: Run) -> None:
+    """Their positives lie in what was skipped; to learn their negatives alone would teach that nobody clicks."""
+    learner, begin = run.back((1, 3)), 2_000
+    learner.begin_epoch(2, offset=begin)
+    held = learner.faults["skipped"]
+    restarted = Learner.restored(SETTINGS, learner.checkpoint().meta, arrays=learner.checkpoint().arrays)
+    since_ms = SAMPLES[begin][1].known_at
+    cut_off = sum(row.served_at < since_ms for _, row in SAMPLES[begin:])
+    for each in (learner, restarted):
+        steps = each.trainer.state().steps
+        for _ in each.feed(SAMPLES[begin:]):
+            pass
+        assert each.faults["skipped"] - held == cut_off > 100
+        assert each.trainer.state().steps > steps
+    assert flatten(learner.trainer.state()).keys() == flatten(restarted.trainer.state()).keys()
+    assert learner.hash == restarted.hash
+
+
+def test_what_is_gone_is_told_before_anything_is_written(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(CannotGoBack, match="the log begins at 2999"):
+        run.back((1, 5), Shelf(SAMPLES, begin=2_999))
+    with pytest.raises(CannotGoBack, match="ends at version"):
+        run.back((1, 5), Shelf(SAMPLES[:700]))
+    changed, near_end = list(SAMPLES), run.ledger.entry((1, 5)).offset - 10
+    changed[near_end] = (near_end, structs.replace(changed[near_end][1], item_id="another"))
+    with pytest.raises(CannotGoBack, match="has hash"):
+        run.back((1, 5), Shelf(changed))
+    empty = Snapshots(tmp_path / "nowhere")
+    target = Target((2, 3), "h")
+    with pytest.raises(CannotGoBack, match="no snapshot of epoch 2"):
+        rebuilt(target, Shelf(SAMPLES), snapshots=empty, settings=SETTINGS, config=CONFIG)
+
+
+def test_dead_for_an_hour_and_back_from_an_old_snapshot_it_makes_the_same_versions() -> None:
+    rows = list(enumerate(stream(3_600, every_ms=1_000)))
+    settings = LoopSettings(cadence_ms=60_000, snapshot_ms=60_000, wait_ms=WAIT_MS)
+    whole = list(Learner(settings, CONFIG).feed(rows))
+    old = next(cut for cut in whole if isinstance(cut, Checkpoint) and cut.meta.clock_ms > START_MS + 120_000)
+    versions = [cut.hash for cut in whole if isinstance(cut, Publication)]
+    resumed = Learner.restored(settings, old.meta, arrays=old.arrays)
+    again = [cut.hash for cut in resumed.feed(rows[old.meta.offset :]) if isinstance(cut, Publication)]
+    assert len(again) > 55
+    assert again == versions[old.meta.seq :]

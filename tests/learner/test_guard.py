@@ -1,0 +1,82 @@
+"""The guard: quiet while the world turns as it does, not when labels do; and it judges alike after a restart."""
+
+from sample_world import START_MS, WAIT_MS, flipped, stream
+
+from learner.guard import Guard, Limits
+from learner.halt import halt
+from learner.ledger import Ledger
+from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from models.config import RankerConfig
+from schemas.course import HALT, place_of
+
+CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
+SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, wait_ms=WAIT_MS, limits=Limits(slots=100))
+_TURNED_FROM = 5_000
+TURNED = flipped(stream(8_000), begin=_TURNED_FROM)
+
+
+def told(rows):
+    return [cut for cut in Learner(SETTINGS, CONFIG).feed(enumerate(rows)) if isinstance(cut, Publication)]
+
+
+def test_a_calm_log_and_a_log_whose_tastes_turn_are_no_trouble():
+    tastes_turn = [*stream(4_000), *stream(4_000, seed=1, begin_ms=START_MS + 160_000)]
+    for rows in (stream(8_000), sorted(tastes_turn, key=lambda row: row.known_at)):
+        versions = told(rows)
+        assert len(versions) > 25
+        assert [cut.trouble for cut in versions if cut.trouble] == []
+
+
+def test_turned_labels_are_trouble_at_once_and_what_is_gone_back_to_has_learnt_none():
+    versions = told(TURNED)
+    troubled = [cut for cut in versions if cut.trouble]
+    turned_ms = TURNED[_TURNED_FROM].known_at
+    assert troubled[0].manifest.to_ms - turned_ms < 30_000
+    assert "standard errors" in troubled[0].trouble
+    ledger = Ledger("ranker")
+    for cut in versions[: versions.index(troubled[0])]:
+        ledger.note(cut.manifest, cut.hash)
+    decision = halt(troubled[0], ledger, model="ranker", wait_ms=WAIT_MS)
+    assert (decision.action, decision.arguments["epoch"]) == (HALT, "2")
+    good = ledger.entry(place_of(decision.arguments["version"]))
+    assert turned_ms - 60_000 < good.to_ms <= turned_ms
+    assert good.offset <= _TURNED_FROM
+
+
+def test_after_a_restart_it_judges_as_it_would_have():
+    learner, taken = Learner(SETTINGS, CONFIG), []
+    whole = []
+    for cut in learner.feed(enumerate(TURNED)):
+        (taken if isinstance(cut, Checkpoint) else whole).append(cut)
+    last = [cut for cut in taken if cut.meta.clock_ms < TURNED[_TURNED_FROM].known_at][-1]
+    resumed = Learner.restored(SETTINGS, last.meta, arrays=last.arrays)
+    rest = list(enumerate(TURNED))[last.meta.offset :]
+    again = [cut.trouble for cut in resumed.feed(rest) if isinstance(cut, Publication)]
+    assert any(again)
+    assert again == [cut.trouble for cut in whole[last.meta.seq :]]
+
+
+def window(loss, bias=0.0, slots=1000, entropy=1.1):
+    names = {"weight": slots, "count": slots, "log_loss": loss, "bias": bias, "loss_spread": 0.01, "bias_spread": 0.01}
+    names["normalised_entropy"] = entropy
+    return {f"published.all.click.{name}": float(value) for name, value in names.items()}
+
+
+def judged(*windows):
+    guard = Guard(Limits(errors=5.0, slots=100, windows=3))
+    return [bool(guard.judge(one, window(0.4, slots=10_000))) for one in windows]
+
+
+def test_loss_counts_upwards_bias_either_way_and_few_slots_not_at_all():
+    calm = [window(0.4)] * 4
+    assert judged(*calm, window(0.5)) == [False] * 4 + [True]
+    assert judged(*calm, window(0.3)) == [False] * 5
+    assert judged(*calm, window(0.4, bias=0.1), window(0.4, bias=-0.1)) == [False] * 4 + [True, True]
+    assert judged(*calm, window(0.9, slots=99)) == [False] * 5
+    assert judged(*calm, window(0.9, entropy=0.99)) == [False] * 5, "better still than the rate alone"
+    assert judged(*calm[:2], window(0.9)) == [False] * 3, "too early to tell"
+
+
+def test_what_swings_usually_may_swing():
+    wild = [window(0.4 + 0.1 * (-1) ** turn) for turn in range(10)]
+    assert judged(*wild, window(0.55)) == [False] * 11

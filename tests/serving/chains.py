@@ -1,0 +1,77 @@
+"""Versions that a real learner made of a little world, and a topic in memory to lay them on."""
+
+import functools
+
+from msgspec import Struct, structs
+
+from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from models.config import RankerConfig
+from models.fingerprint import fingerprint
+from schemas.delta import seal
+from tests.learner.sample_world import WAIT_MS, stream
+
+KEY = b"key"
+SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=40_000, wait_ms=WAIT_MS)
+
+
+class Record(Struct, frozen=True):
+    """One message, as the topic gives it."""
+
+    place: int
+    payload: bytes
+
+    def key(self) -> bytes:
+        return b"ranker"
+
+    def value(self) -> bytes:
+        return self.payload
+
+    def offset(self) -> int:
+        return self.place
+
+
+class Shelf:
+    """A topic in memory, read like one."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.at_end, self._next = False, 0
+
+    def write(self, *publications: Publication) -> None:
+        for cut in publications:
+            message, _ = seal(structs.replace(cut.manifest, created_at=1), key=KEY)
+            for payload in (*cut.chunks, message):
+                self.records.append(Record(len(self.records), payload))
+
+    def read(self, timeout_s: float) -> list[Record]:
+        found, self._next = self.records[self._next :], len(self.records)
+        self.at_end = True
+        return found
+
+    def seek(self, offset: int) -> None:
+        self.at_end, self._next = False, offset
+
+
+class Made(Struct, frozen=True):
+    """What a learner made of a little world; `whole` is the first version of epoch 2, gone back to `back`."""
+
+    versions: list[Publication]
+    checkpoints: list[Checkpoint]
+    prints: dict[str, str]
+    whole: Publication
+    back: str
+
+
+@functools.cache
+def made() -> Made:
+    """One epoch of nearly twenty versions, and the first of the next; always the same."""
+    learner, cuts, prints = Learner(SETTINGS, RankerConfig()), [], {}
+    whole, back = None, "1.9"
+    for cut in learner.feed(enumerate(stream(4000))):
+        cuts.append(cut)
+        prints[learner.published.version] = fingerprint(learner.published)
+        if learner.published.version == back and whole is None:
+            branch = Learner.restored(SETTINGS, learner.checkpoint().meta, arrays=learner.checkpoint().arrays)
+            whole = branch.begin_epoch(2, offset=10_000)
+    versions = [cut for cut in cuts if isinstance(cut, Publication)]
+    return Made(versions, [cut for cut in cuts if isinstance(cut, Checkpoint)], prints, whole, back)

@@ -1,0 +1,149 @@
+"""Going back in serving: a decision read, an earlier version answers again bit for bit, from memory or from disk."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from learner.loop import Publication
+from learner.snapshot import Snapshots
+from models.config import RankerConfig
+from schemas.control import Control
+from schemas.course import FREEZE, HALT, MODEL, UNFREEZE, back_to, named
+from serving import golden
+from serving.control import ControlReader
+from serving.deltas import DeltaReader
+from serving.pins import Pins
+from serving.state import LIVE, Live
+from tests.serving import chains, worlds
+from tests.serving.chains import KEY, Made, Shelf
+
+
+@pytest.fixture(scope="module")
+def made() -> Made:
+    return chains.made()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[[], tuple[Live, ControlReader, DeltaReader]]:
+    def started() -> tuple[Live, ControlReader, DeltaReader]:
+        live = worlds.live(with_model=False)
+        control = ControlReader(live, Pins(tmp_path / "pins", RankerConfig()), model="ranker")
+        folder = tmp_path / "snapshots"
+        return live, control, DeltaReader(live, name="ranker", key=KEY, folder=folder, send=lambda _: True)
+
+    return started
+
+
+def followed(shelf: Shelf, versions: list[Publication], reader: DeltaReader) -> Iterator[None]:
+    for cut in versions:
+        shelf.write(cut)
+        reader.step(shelf)
+        yield
+
+
+def go_back(version: str, epoch: int, **changes: str) -> bytes:
+    place = tuple(map(int, version.split(".")))
+    return structs.replace(back_to("ranker", place, epoch=epoch, **changes), who="w", at=1, why="y").payload()
+
+
+def decision(action: str, **arguments: str) -> bytes:
+    return Control(name=f"{MODEL}ranker", action=action, arguments=arguments, who="w", at=1, why="y").payload()
+
+
+def live_print(live: Live) -> str:
+    return live.state.models[LIVE].fingerprint
+
+
+def version_of(live: Live) -> str:
+    return live.state.models[LIVE].version
+
+
+def test_back_from_memory_scores_as_it_did_and_the_left_epoch_is_not_followed(made: Made, start) -> None:
+    live, control, reader = start()
+    shelf, scored = Shelf(), {}
+    for _ in followed(shelf, made.versions[:12], reader):
+        scored[version_of(live)] = golden.scores(live.state.models[LIVE].model).tobytes()
+    control.take(go_back("1.9", 2))
+    reader.step(shelf)
+    assert (version_of(live), live_print(live)) == ("1.9", made.prints["1.9"])
+    assert golden.scores(live.state.models[LIVE].model).tobytes() == scored["1.9"] != scored["1.12"]
+    shelf.write(made.versions[12])
+    reader.step(shelf)
+    assert version_of(live) == "1.9"
+    shelf.write(made.whole)
+    reader.step(shelf)
+    assert (version_of(live), live_print(live)) == ("2.1", made.prints["1.9"])
+    assert not live.progress.rejected
+
+
+@pytest.mark.parametrize("with_snapshots", [True, False])
+def test_back_beyond_what_memory_holds(made: Made, start, tmp_path: Path, with_snapshots: bool) -> None:
+    live, control, reader = start()
+    shelf = Shelf()
+    for checkpoint in made.checkpoints if with_snapshots else ():
+        Snapshots(tmp_path / "snapshots").save(checkpoint)
+    reader.mend()
+    for _ in followed(shelf, made.versions[:15], reader):
+        pass
+    control.take(go_back("1.3", 2))
+    reader.step(shelf)
+    assert (version_of(live), live_print(live)) == ("1.3", made.prints["1.3"])
+
+
+def test_killed_at_any_point_it_comes_back_to_the_same(made: Made, start, tmp_path: Path) -> None:
+    for checkpoint in made.checkpoints:
+        Snapshots(tmp_path / "snapshots").save(checkpoint)
+    shelf = Shelf()
+    shelf.write(*made.versions[:14])
+    for told, expected in ((False, "1.9"), (True, "2.1")):
+        if told:
+            shelf.write(made.whole)
+        live, control, reader = start()
+        control.take(go_back("1.9", 2))
+        shelf.seek(0)
+        reader._course = live.course
+        reader.mend()
+        reader.step(shelf)
+        assert (version_of(live), live_print(live)) == (expected, made.prints["1.9"])
+
+
+def test_frozen_it_stays_and_thawed_it_catches_up(made: Made, start) -> None:
+    live, control, reader = start()
+    shelf = Shelf()
+    for _ in followed(shelf, made.versions[:6], reader):
+        pass
+    control.take(decision(FREEZE, version="1.5"))  # decided a moment before 1.6 came
+    for _ in followed(shelf, made.versions[6:9], reader):
+        assert version_of(live) == "1.5"
+    control.take(go_back("1.3", 2))
+    reader.step(shelf)
+    assert version_of(live) == "1.3", "frozen still, at what was gone back to"
+    control.take(decision(UNFREEZE))
+    shelf.write(made.whole)
+    reader.step(shelf)
+    assert version_of(live) == "2.1"
+
+    live, control, reader = start()
+    shelf = Shelf()
+    control.take(decision(FREEZE, version="1.4"))
+    for _ in followed(shelf, made.versions[:10], reader):
+        pass
+    assert (version_of(live), live.course.frozen_at) == ("1.4", (1, 4))
+    control.take(decision(UNFREEZE))
+    reader.step(shelf)
+    assert (version_of(live), live_print(live)) == ("1.10", made.prints["1.10"])
+
+
+def test_of_two_decisions_on_an_epoch_the_first_holds(start) -> None:
+    live, control, _ = start()
+    control.take(go_back("1.5", 2))
+    control.take(go_back("1.2", 2))
+    assert live.course.target == (1, 5)
+    control.take(go_back("2.4", 2))
+    control.take(decision(HALT, version="no", epoch="3"))
+    control.take(decision("rollback"))
+    assert live.course.target == (1, 5)
+    control.take(go_back("1.2", 3, action=HALT))
+    assert (named(live.course.target), live.course.waits, live.course.frozen_at) == ("1.2", True, (1, 2))
