@@ -1,9 +1,7 @@
 """kill -9 of the learner at random points of the log: are the parameters those of the run that was never stopped?"""
 
 import argparse
-import os
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -16,26 +14,22 @@ from benchmarks.learners import Learners
 from benchmarks.machine import Machine, this_machine
 from benchmarks.report import carry_out
 from headrace import broker
-from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
-from headrace.wait import wait_until
-from schemas.topics import MODEL_DELTAS
 from tests.learner.sample_world import stream
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "kills.json"
 _EVERY_MS = 40
-_LATEST = 0.95  # share of the log's end at which the last kill may come
-_PROGRESS_S = 120.0
+_LATEST = 0.4  # share of the unbroken run's offsets that is shared out: a learner writes on until the kill is seen
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """One run. `at_share`: where the kills fell, as shares of what the whole run writes; `equal_*`: to the unbroken."""
+    """One run. `after`: offsets by which the log had grown at each kill; `equal_*`: to the unbroken run's."""
 
     machine: Machine
     samples: int
     versions: int
     kills: int
-    at_share: list[float]
+    after: list[int]
     equal_snapshots: int
     snapshots: int
     equal_versions: int
@@ -54,9 +48,9 @@ def measure(*, kills: int, slots: int, seed: int) -> Result:
         rows = stream(slots, seed=seed, every_ms=_EVERY_MS)
         learners.write(rows)
         learners.run("unbroken")
-        written = len(learners.read(MODEL_DELTAS))
-        at_share = sorted(random.Random(seed).uniform(0.0, _LATEST) for _ in range(kills))
-        _break(learners, learners.end(), [round(share * written) for share in at_share])
+        after = growths(learners.end(), kills, seed=seed)
+        for growth in after:
+            learners.kill_after("broken", growth)
         learners.run("broken")
         ours, theirs = learners.snapshots("broken"), learners.snapshots("unbroken")
         made, wanted = learners.manifests("broken"), learners.manifests("unbroken")
@@ -65,7 +59,7 @@ def measure(*, kills: int, slots: int, seed: int) -> Result:
         samples=len(rows),
         versions=len(wanted),
         kills=kills,
-        at_share=[round(share, 3) for share in at_share],
+        after=after,
         equal_snapshots=sum(ours[at].arrays_sha256 == meta.arrays_sha256 for at, meta in theirs.items() if at in ours),
         snapshots=len(theirs),
         equal_versions=sum(made[at].chunks == manifest.chunks for at, manifest in wanted.items() if at in made),
@@ -73,27 +67,18 @@ def measure(*, kills: int, slots: int, seed: int) -> Result:
     )
 
 
-def _break(learners: Learners, begin: int, points: list[int]) -> None:
-    """Kill a learner each time the log has grown to the next point."""
-    for point in points:
-        victim = learners.start("broken", "--stop-at-end")
-
-        def there(victim=victim, point=point) -> bool:
-            if victim.poll() is not None:
-                message = f"the learner ended before it was killed: {victim.communicate()[1][-2000:]}"
-                raise EnvironmentProblem(message)
-            return learners.end() >= begin + point
-
-        wait_until(there, what=f"message {point}", deadline_s=_PROGRESS_S, mend="Look at the learner's errors.")
-        os.kill(victim.pid, signal.SIGKILL)
-        victim.communicate()
+def growths(offsets: int, kills: int, *, seed: int) -> list[int]:
+    """By how much the log grows before each kill: random points of it, and the way from one to the next."""
+    drawn = random.Random(seed)
+    points = sorted(drawn.uniform(0.0, _LATEST * offsets) for _ in range(kills))
+    return [max(1, round(point - before)) for before, point in zip([0.0, *points[:-1]], points, strict=True)]
 
 
 def main() -> int:
     """`python -m benchmarks.kills`; 1 where anything differs."""
     parser = argparse.ArgumentParser(prog="headrace bench kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--slots", type=int, default=10_000)
+    parser.add_argument("--slots", type=int, default=30_000)
     parser.add_argument("--seed", type=int, default=9)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()

@@ -1,6 +1,7 @@
 """Learner processes over a prepared log of samples, watched and killed from outside."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY, Endpoints
+from headrace.wait import wait_until
 from schemas.control import Control, control_of
 from schemas.course import MODEL, Place
 from schemas.delta import Manifest
@@ -22,6 +24,7 @@ from store.tail import Tail
 RHYTHM = ("--cadence-s", "10", "--snapshot-s", "30", "--wait-s", "20")
 _ASK_S = 10.0
 _POLL_S = 0.05
+_PROGRESS_S = 120.0
 
 
 class Learners:
@@ -68,6 +71,26 @@ class Learners:
         _, said = process.communicate(timeout=240)
         if process.returncode:
             message = f"the learner of {model} ended with {process.returncode}: {said[-2000:]}"
+            raise EnvironmentProblem(message)
+
+    def kill_after(self, model: str, growth: int) -> None:
+        """Start a learner and kill it when the log has grown by so many offsets, in a version or between two.
+
+        Raises:
+            EnvironmentProblem: it ended before, or did not get on.
+        """
+        begun, victim = self.end(), self.start(model, "--stop-at-end")
+
+        def there() -> bool:
+            return victim.poll() is not None or self.end() >= begun + growth
+
+        try:
+            wait_until(there, what=f"{growth} offsets", deadline_s=_PROGRESS_S, mend="Look at the learner's errors.")
+        finally:
+            victim.kill()
+            _, said = victim.communicate()
+        if victim.returncode != -signal.SIGKILL:
+            message = f"the learner of {model} ended with {victim.returncode} before it was killed: {said[-2000:]}"
             raise EnvironmentProblem(message)
 
     def snapshots(self, model: str) -> dict[Place, SnapshotMeta]:

@@ -1,13 +1,13 @@
 """The learner's process on a real log: killed, paused, told to go back, in trouble; the same bits come out."""
 
 import os
-import random
 import signal
 from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
 
+from benchmarks.kills import growths
 from benchmarks.learners import Learners
 from headrace import broker
 from headrace.wait import wait_until
@@ -49,12 +49,8 @@ def hashes(learners: Learners, model: str) -> dict[Place, list[str]]:
 def test_killed_at_random_it_makes_the_same_versions_and_parameters(learners: Learners) -> None:
     expected = parameters(learners, "unbroken")
     assert len(expected) > 4
-    written, begun = len(learners.read(MODEL_DELTAS)), learners.end()
-    for share in sorted(random.Random(5).uniform(0.0, 0.9) for _ in range(5)):
-        victim = learners.start("broken", "--stop-at-end")
-        until(lambda share=share: learners.end() >= begun + round(share * written), f"{share:.2f} of the log")
-        os.kill(victim.pid, signal.SIGKILL)
-        victim.communicate()
+    for growth in growths(learners.end(), kills=5, seed=5):
+        learners.kill_after("broken", growth)
     assert len(parameters(learners, "broken")) < len(expected), "the run was over before it was killed"
     learners.run("broken")
     assert parameters(learners, "broken") == expected
