@@ -52,9 +52,9 @@ def test_it_learns_what_changes(report):
     assert (report.rows, report.scored) == (ROWS, ROWS - round(ROWS * 0.3))
 
 
-def test_the_same_log_and_seed_give_the_same_figures(report, tmp_path):
-    again = run(tmp_path / "x.csv", rows_of(1))
-    assert (again.metrics, again.frozen, again.baselines) == (report.metrics, report.frozen, report.baselines)
+def test_the_same_log_and_seed_give_the_same_figures(tmp_path):
+    one, two = (run(tmp_path / "x.csv", rows_of(1)[:500]) for _ in range(2))
+    assert (one.metrics, one.frozen, one.baselines) == (two.metrics, two.frozen, two.baselines)
 
 
 def test_a_row_knows_nothing_of_its_moment_or_later(tmp_path):

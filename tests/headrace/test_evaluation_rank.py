@@ -46,9 +46,10 @@ def test_it_tells_two_sorts_of_users_apart(report):
     assert set(report.metrics) == {"recall@5", "mrr@5", "ndcg@5"}
 
 
-def test_the_same_log_and_seed_give_the_same_figures(report, tmp_path):
-    again = evaluate(log_of(tmp_path / "x.csv", rows_of(1)), SETTINGS, seen=lambda _: None)
-    assert (again.metrics, again.frozen, again.baselines) == (report.metrics, report.frozen, report.baselines)
+def test_the_same_log_and_seed_give_the_same_figures(tmp_path):
+    log = log_of(tmp_path / "x.csv", rows_of(1)[:200])
+    one, two = (evaluate(log, SETTINGS, seen=lambda _: None) for _ in range(2))
+    assert (one.metrics, one.frozen, one.baselines) == (two.metrics, two.frozen, two.baselines)
 
 
 def ranked(path, rows, **asked):

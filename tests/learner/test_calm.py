@@ -1,4 +1,4 @@
-"""Guard and bounds stay quiet where nothing is wrong: fashions that turn in minutes, two weeks of recorded clicks."""
+"""Guard and bounds stay quiet where nothing is wrong: fashions that turn in minutes, a week of recorded clicks."""
 
 import os
 from pathlib import Path
@@ -30,18 +30,18 @@ def judged(rows, settings: LoopSettings) -> tuple[int, list[str]]:
 
 
 def test_a_world_whose_fashions_turn() -> None:
-    rows = simulated(220, seed=2, wait_ms=20_000)
+    rows = simulated(150, seed=2, wait_ms=20_000)
     enough, said = judged(rows, LoopSettings(cadence_ms=10_000, snapshot_ms=30_000, wait_ms=20_000))
-    assert enough > 15
+    assert enough > 10
     assert said == []
 
 
-def test_two_weeks_of_recorded_clicks() -> None:
+def test_a_week_of_recorded_clicks() -> None:
     path = Path(os.environ.get("HEADRACE_DATA", REPOSITORY / "../shared/data")) / "kuairand" / "exposures.tsv.gz"
     if not path.exists():
         if os.environ.get("CI"):
             pytest.fail(f"{path} is missing; set HEADRACE_DATA")
         pytest.skip(f"{path} is missing; set HEADRACE_DATA to the folder of recorded data")
-    enough, said = judged(recorded(path, wait_ms=600_000), _SIX_HOURLY)
-    assert enough > 25
+    enough, said = judged(recorded(path, wait_ms=600_000)[:20_000], _SIX_HOURLY)
+    assert enough > 12
     assert said == []
