@@ -136,7 +136,7 @@ def measure(*, items: int, rounds: int) -> Result:
             return Result(machine, rounds, tiles, ground.bytes(), reads)
 
 
-def _reads(ground: Ground, peer: feast_peer.Peer, entities: int, *, rounds: int) -> Reads:
+def _reads(ground: Ground, peer: feast_peer.Feast, entities: int, *, rounds: int) -> Reads:
     contenders: dict[str, Callable[[], float]] = {
         "ours, usual": clocked(lambda: ground.read("usual", entities)),
         "ours, busy": clocked(lambda: ground.read("busy", entities)),
