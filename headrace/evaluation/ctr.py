@@ -51,7 +51,7 @@ def run(log: Log, plan: Plan, *, freeze_at: int, seed: int, seen: Callable[[int]
             told.append(pupil.learn())
             pupil.freeze()
         for row in rows:
-            pupil.take(_sample(served, f"row-{row}", visits[row]))
+            pupil.take(sample(served, f"row-{row}", visits[row]))
             for name, chance in rates.chances(visits[row]).items():
                 baselines[name][row] = chance
         if pupil.ready:
@@ -65,7 +65,8 @@ def run(log: Log, plan: Plan, *, freeze_at: int, seed: int, seen: Callable[[int]
     return Predicted(labels, ours, frozen, baselines)
 
 
-def _sample(served: Served, request_id: str, visit: Visit) -> Sample:
+def sample(served: Served, request_id: str, visit: Visit) -> Sample:
+    """What the line would have learnt of a visit, with its inputs as of the visits before."""
     exposure = served.exposure(request_id, visit)
     (slot,) = exposure.slots
     shown = Shown(item_id=visit.item_id, category=slot.category, dense=slot.dense)

@@ -1,0 +1,75 @@
+"""Samples a second of the rankers and Vowpal Wabbit, told and learnt, timed in turns; and look-ups in a table."""
+
+from collections.abc import Callable, Mapping
+from itertools import cycle
+
+import numpy as np
+from msgspec import Struct
+
+from benchmarks.light import Light
+from benchmarks.stream import Stream
+from benchmarks.trained import ids_of
+from benchmarks.turns import Times, clocked, in_turns
+from benchmarks.wabbit_peer import Wabbit
+from learner.collate import Collator
+from models.axes import Floats
+from models.batch import Batch
+from models.config import RankerConfig
+from models.table import Table
+from models.training import Trainer
+
+_BATCHES = (64, 2_048)
+_ASKED = 100_000
+_AT_MS = 1_800_000_000_000
+_MANNERS = {"numbers": "VW, from numbers", "text": "VW, from text", "examples": "VW, examples made before"}
+
+
+class Speed(Struct, frozen=True):
+    """How many a second at the median time, and what is aimed at."""
+
+    name: str
+    per_s: int
+    aim: int | None
+    times: Times
+
+
+def speeds(stream: Stream, peer: Wabbit, *, rounds: int, ids: int) -> list[Speed]:
+    """All contenders in turns; a call handles as many samples as the larger batch has."""
+    count = min(_BATCHES[-1], len(stream.samples))
+    collator = Collator(RankerConfig().history)
+    batches = [
+        collator.batch(stream.samples[first : first + count], stream.samples[first].known_at)
+        for first in range(0, len(stream.samples) - count + 1, count)
+    ]
+    table, asked = _table(ids)
+    contenders: dict[str, Callable[[], float]] = {
+        **{f"light ranker, batches of {size}": clocked(_light(batches[-1], size)) for size in _BATCHES},
+        **{name: lambda manner=manner: peer.learn_ms(manner, count) for manner, name in _MANNERS.items()},
+        f"full ranker, batches of {count}": clocked(_full(batches)),
+        f"look-ups among {ids} rows": clocked(lambda: table.find(next(asked))),
+    }
+    aims = dict(zip(contenders, (None, 100_000, None, None, None, 30_000, 1_000_000), strict=True))
+    times = in_turns(contenders, rounds=rounds, seed=1)
+    amounts: Mapping[str, int] = dict.fromkeys(contenders, count) | {f"look-ups among {ids} rows": _ASKED}
+    return [Speed(name, round(amounts[name] / each.p50_ms * 1000), aims[name], each) for name, each in times.items()]
+
+
+def _light(batch: Batch, size: int) -> Callable[[], list[Floats]]:
+    ranker, labels = Light(seed=0), np.ascontiguousarray(batch.labels[:, 0])
+    parts = [slice(first, first + size) for first in range(0, len(batch), size)]
+    return lambda: [ranker.take(batch.dense[part], labels[part]) for part in parts]
+
+
+def _full(batches: list[Batch]) -> Callable[[], Floats]:
+    trainer, turns = Trainer(RankerConfig(), np.random.default_rng(0)), cycle(batches)
+    for batch in batches:  # so that ids own rows
+        trainer.learn(batch)
+    return lambda: trainer.learn(next(turns))
+
+
+def _table(count: int) -> "tuple[Table, cycle[np.ndarray]]":
+    """A table whose ids all own a row, and ids to ask for at random."""
+    table, ids = Table(RankerConfig().tables()["category"], capacity=count + 1), ids_of(count)
+    table.sight(ids, _AT_MS)
+    rng = np.random.default_rng(1)
+    return table, cycle([ids[rng.integers(0, count, _ASKED)] for _ in range(7)])

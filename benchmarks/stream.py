@@ -1,0 +1,78 @@
+"""A recorded log as every contender meets it: rows with the product's inputs, and those of one moment told together."""
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import numpy as np
+from msgspec import Struct
+
+from headrace.evaluation import ctr
+from headrace.evaluation.log import Log
+from headrace.replay import Served, events_of
+from lang.plan import Plan
+from models.axes import Doubles
+from schemas.samples import Sample
+
+_HOUR_MS = 3_600_000
+
+
+class Row(Struct, frozen=True):
+    """One row. `hour` of the day by UTC; `dense`: the product's inputs as of the rows before; `label` 0 or 1."""
+
+    user: str
+    item: str
+    bucket: str
+    hour: str
+    dense: list[float]
+    label: int
+
+
+class Stream(Struct, frozen=True):
+    """N rows in order, the first row of each moment, and the rows as the product's samples."""
+
+    rows: list[Row]
+    starts: list[int]
+    samples: list[Sample]
+
+    @property
+    def labels(self) -> Doubles:
+        """(N,)."""
+        return np.array([row.label for row in self.rows], np.float64)
+
+
+class Told(Struct, frozen=True):
+    """Chances (N,) of one contender, and what telling and learning took."""
+
+    chances: Doubles
+    seconds: float
+
+
+def stream_of(log: Log, plan: Plan) -> Stream:
+    """The rows of a log, with inputs worked out by the product."""
+    visits, served = log.recording.visits, Served(log.recording, plan)
+    starts, samples = list[int](), list[Sample]()
+    for _, moment in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
+        numbers = list(moment)
+        starts.append(numbers[0])
+        samples += [ctr.sample(served, f"row-{row}", visits[row]) for row in numbers]
+        for row in numbers:
+            served.happen(events_of(f"row-{row}", visits[row]))
+    return Stream([_row(sample) for sample in samples], starts, samples)
+
+
+def progressive(stream: Stream, *, tell: Callable[[Row], float], learn: Callable[[Row], None]) -> Told:
+    """Tell all rows of a moment, then learn them."""
+    begun, chances = time.perf_counter(), list[float]()
+    for start, end in zip(stream.starts, [*stream.starts[1:], len(stream.rows)], strict=True):
+        moment: Sequence[Row] = stream.rows[start:end]
+        chances += [tell(row) for row in moment]
+        for row in moment:
+            learn(row)
+    return Told(np.array(chances), time.perf_counter() - begun)
+
+
+def _row(sample: Sample) -> Row:
+    dense = np.frombuffer(sample.dense, "<f4").tolist()
+    hour = str(sample.served_at // _HOUR_MS % 24)
+    return Row(sample.user_id, sample.item_id, sample.category, hour, dense, int(bool(sample.click)))

@@ -1,0 +1,75 @@
+"""The rivals' stream is the product's, in the product's order; scores are against ours."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import river_loop
+from benchmarks.light import Light
+from benchmarks.rivals import Scorer, product, ranker
+from benchmarks.stream import Stream, Told, progressive, stream_of
+from headrace.evaluation.log import Log, columns_of, read
+from headrace.layout import FEATURES
+from lang.load import load_plan
+from models.inputs import DENSE
+
+COLUMNS = "user=user,item=item,time=at,label=click"
+ROWS = 160
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    path: Path = tmp_path_factory.mktemp("rivals") / "log.csv"
+    rng = np.random.default_rng(1)
+    lines = [
+        f"u{rng.integers(9)},i{item},{1_650_000_000 + row // 2},{int(rng.random() < (0.9 if item < 5 else 0.1))},{item}"
+        for row, item in enumerate(rng.integers(10, size=ROWS))
+    ]
+    path.write_text("\n".join(["user,item,at,click,length", *lines]) + "\n")
+    return read(path, columns_of(COLUMNS, ("length",)), warm_share=0.3)
+
+
+@pytest.fixture(scope="module")
+def stream(log: Log) -> Stream:
+    return stream_of(log, load_plan(FEATURES))
+
+
+def test_the_stream_is_what_the_product_learns_from(log: Log, stream: Stream) -> None:
+    ours = product(log, load_plan(FEATURES), freeze_at=ROWS)
+    assert np.array_equal(ours.chances, ranker(stream).chances)
+    assert np.array_equal([row.dense for row in stream.rows], [np.frombuffer(s.dense, "<f4") for s in stream.samples])
+
+
+def test_a_moment_is_told_before_it_is_learnt(stream: Stream) -> None:
+    learnt: list[int] = []
+    told = progressive(stream, tell=lambda _: float(len(learnt)), learn=lambda row: learnt.append(row.label))
+    assert told.chances.tolist() == [row // 2 * 2 for row in range(ROWS)]
+    assert learnt == stream.labels.tolist()
+
+
+@pytest.mark.parametrize("inputs", river_loop.CONTENDERS)
+def test_river_learns(stream: Stream, inputs: str) -> None:
+    told = river_loop.run(stream, inputs, optimiser="AdaGrad", rate=0.1)
+    late, labels = told.chances[ROWS // 2 :], stream.labels[ROWS // 2 :]
+    assert late[labels > 0].mean() > late[labels == 0].mean() + 0.1
+
+
+def test_the_best_setting_stands_and_is_told_beside_ours() -> None:
+    labels, ours = np.array([1.0, 0.0, 1.0]), np.array([0.8, 0.2, 0.8])
+    worse, worst = Told(np.array([9.0, 0.6, 0.4, 0.6]), 2.0), Told(np.array([9.0, 0.1, 0.9, 0.1]), 1.0)
+    scored = Scorer(labels, ours).best("rival", {"worst": worst, "worse": worse})
+    assert (scored.setting, scored.rows_per_s) == ("worse", 2)
+    assert scored.behind.value == pytest.approx(np.log(0.8 / 0.6))
+    assert scored.behind.error == pytest.approx(0.0)
+
+
+def test_the_light_ranker_learns_labels_alone() -> None:
+    rng, ranker = np.random.default_rng(2), Light(seed=0)
+    inputs = rng.normal(size=(64, len(DENSE))).astype(np.float32)
+    labels = (inputs[:, 0] > 0).astype(np.float32)
+    first = ranker.take(inputs, labels)
+    for _ in range(200):
+        last = ranker.take(inputs, labels)
+    assert np.allclose(first, 0.5)
+    assert np.abs(last - labels).mean() < 0.2
