@@ -1,11 +1,11 @@
 """Vowpal Wabbit in a process and an environment of its own (benchmarks/wabbit.lock), told by lines what to do.
 
 `wabbit_loop.py FOLDER` reads `rows.json` of the folder, an object of columns (user, item, bucket, hour, dense, label)
-and the first row of each moment, and prints its version. `tell raw|dense RATE` passes once over the rows, all of a moment
-told before one is learnt, writes the chances into `told.json` and prints the seconds. `learn numbers|text|examples
-COUNT` learns the last so many rows from their dense inputs, takes what was told of each before, and prints the
-milliseconds: from Python's numbers, from text, or from examples made before. Numbers become examples by
-`Workspace.example`, which beats writing text of them.
+and the first row of each moment, and prints its version. `tell raw|dense RATE` passes once over the rows, all of a
+moment told before one is learnt, writes the chances into `told.json` and prints the seconds. `learn MANNER COUNT`
+learns the last so many rows from their dense inputs, takes what was told of each before, and prints the milliseconds:
+from Python's `numbers`, from `text`, or from `examples` made before. Numbers become examples by `Workspace.example`,
+which beats writing text of them.
 """
 
 import gc
