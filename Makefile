@@ -8,7 +8,7 @@ UV = $(shell command -v uv || echo $(BIN)/uv)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help modules setup demo test fmt lint types bench docs lock clean
+.PHONY: help modules setup demo test long fmt lint types bench docs lock clean
 
 help: ## what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -39,7 +39,10 @@ demo: setup ## the whole line against a simulated world: make demo ARGS="--minut
 
 test: setup lint types ## everything CI checks: lint, types, unit, then integration on its own stack
 	$(BIN)/pytest -m "not stack" $(ARGS)
-	$(BIN)/pytest -m stack $(ARGS)
+	$(BIN)/pytest -m "stack and not long" $(ARGS)
+
+long: setup ## what takes minutes more: models that go back, on a running line
+	$(BIN)/pytest -m "stack and long" $(ARGS)
 
 fmt: setup ## format the code
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

@@ -77,6 +77,7 @@ def rollback(model: str, version: Place, **changes: bool) -> Control:
     return msgspec.structs.replace(back_to(model, version, epoch=version[0] + 1, **changes), why="worse")
 
 
+@pytest.mark.long
 def test_it_learns_again_from_where_it_went_back_to(learners: Learners) -> None:
     model, target = "back", (1, 8)
     learners.run(model)
@@ -93,6 +94,7 @@ def test_it_learns_again_from_where_it_went_back_to(learners: Learners) -> None:
     assert fingerprint(served(learners, model, last)) == fingerprint(served(learners, "unbroken", end))
 
 
+@pytest.mark.long
 def test_killed_while_it_goes_back_it_does_so_again(learners: Learners) -> None:
     model, target = "back-killed", (1, 8)
     learners.run(model)
@@ -113,6 +115,7 @@ def test_killed_while_it_goes_back_it_does_so_again(learners: Learners) -> None:
     assert skips == [{"epoch": "2", "topic": "samples", "from": str(begin), "until": str(end)}]
 
 
+@pytest.mark.long
 def test_what_cannot_be_gone_back_to_ends_it_before_it_writes(learners: Learners) -> None:
     model = "back"
     known = learners.manifests(model).keys()
@@ -128,6 +131,7 @@ def test_what_cannot_be_gone_back_to_ends_it_before_it_writes(learners: Learners
     assert learners.manifests(model).keys() == known
 
 
+@pytest.mark.long
 def test_labels_turned_round_make_it_halt_at_the_last_good_version(learners: Learners) -> None:
     """From here on the log has wrong labels, and then, an hour later, right ones."""
     model, begin_ms = "troubled", START_MS + _SLOTS * _EVERY_MS

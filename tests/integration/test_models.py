@@ -14,7 +14,7 @@ from schemas.samples import SAMPLE
 from tests.learner.sample_world import stream
 from tests.line import Line
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 _SLOTS, _EVERY_MS = 3_000, 40  # two minutes of the learner's clock: a dozen versions
 _BAR_S = 5.0
 
