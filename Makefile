@@ -38,11 +38,11 @@ demo: setup ## the whole line against a simulated world: make demo ARGS="--minut
 	$(BIN)/headrace demo $(ARGS)
 
 test: setup lint types ## everything CI checks: lint, types, unit, then integration on its own stack
-	$(BIN)/pytest -m "not stack" $(ARGS)
+	$(BIN)/pytest -m "not stack and not long" $(ARGS)
 	$(BIN)/pytest -m "stack and not long" $(ARGS)
 
-long: setup ## what takes minutes more: models that go back, on a running line
-	$(BIN)/pytest -m "stack and long" $(ARGS)
+long: setup ## tests of minutes more: models that go back, guards on calm logs
+	$(BIN)/pytest -m long $(ARGS)
 
 fmt: setup ## format the code
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

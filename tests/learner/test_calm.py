@@ -13,6 +13,7 @@ from schemas.delta import Delta, decode_chunks
 from serving.bounds import Bounds
 from tests.learner.calm_logs import recorded, simulated
 
+pytestmark = pytest.mark.long
 _SIX_HOURLY = LoopSettings(cadence_ms=6 * 3_600_000, snapshot_ms=6 * 3_600_000)
 
 
