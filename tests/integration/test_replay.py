@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from msgspec import structs
+from msgspec import Struct, structs
 
 from headrace import replays, stack
 from headrace.jobs import FEATURES
@@ -28,6 +28,15 @@ from tests.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 KEYS = 500
+FIRST, ALL = 12_000, 41_828  # rows of the file
+
+
+class Replayed(Struct, frozen=True):
+    """A line through which the first rows of the file have gone, and those rows as a file."""
+
+    line: Line
+    path: Path
+    rows: int
 
 
 def recording_path() -> Path:
@@ -39,23 +48,37 @@ def recording_path() -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def replayed() -> Iterator[Line]:
-    """A line of its own, for serving's ticks would say that it is now, after a replay of the whole file."""
-    path = recording_path()
+@pytest.fixture(scope="module", params=[FIRST, pytest.param(ALL, marks=pytest.mark.long)])
+def replayed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
+    """A line of its own, for serving's ticks would say that it is now, after a replay of a recorded log."""
+    rows: int = request.param
+    path = tmp_path_factory.mktemp("recorded") / "exposures.tsv.gz"
+    write_first(rows, path)
     layout = Layout(REPOSITORY / ".headrace" / "replay-test")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(STATE_VARIABLE, str(layout.home))
         stack.stop(layout, wipe=True)
         replays.run(layout, path, recording_format="kuairand", speed="max", say=print)
-        yield Line(layout, layout.endpoints())
+        yield Replayed(Line(layout, layout.endpoints()), path, rows)
         stack.stop(layout)
     shutil.rmtree(layout.home, ignore_errors=True)
 
 
-def batch_join() -> Counter[tuple[str, str, bool]]:
-    """(request, head, positive) of the file, read anew and joined as plainly as can be."""
+def write_first(count: int, path: Path) -> None:
+    """The first rows by time as a file of their own."""
     with gzip.open(recording_path(), "rt", encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, delimiter="\t")
+        rows = sorted(reader, key=lambda row: int(row["time_ms"]))[:count]
+    assert len(rows) == count
+    with gzip.open(path, "wt", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter="\t")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def batch_join(path: Path) -> Counter[tuple[str, str, bool]]:
+    """(request, head, positive) of a file, read anew and joined as plainly as can be."""
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         rows = sorted(csv.DictReader(file, delimiter="\t"), key=lambda row: int(row["time_ms"]))
     labels: Counter[tuple[str, str, bool]] = Counter()
     for number, row in enumerate(rows):
@@ -66,28 +89,28 @@ def batch_join() -> Counter[tuple[str, str, bool]]:
     return labels
 
 
-def test_samples_equal_a_batch_join(replayed: Line) -> None:
-    samples = replayed.read("samples", SAMPLE.decode)
+def test_samples_equal_a_batch_join(replayed: Replayed) -> None:
+    samples = replayed.line.read("samples", SAMPLE.decode)
     labels = Counter(
         (str(sample["request_id"]), head, float(str(sample[head])) > 0)
         for sample in samples
         for head in HEADS
         if sample[head] is not None
     )
-    expected = batch_join()
-    assert len({request for request, _, _ in expected}) == 41_828
+    expected = batch_join(replayed.path)
+    assert len({request for request, _, _ in expected}) == replayed.rows
     assert labels == expected
     positives = sum(count for (_, _, positive), count in expected.items() if positive)
-    assert len(samples) == positives + 41_828, "a row a positive, and one for what stayed open"
+    assert len(samples) == positives + replayed.rows, "a row a positive, and one for what stayed open"
     assert {sample["kind"] for sample in samples} == {"first"}
 
 
-def test_a_backlog_comes_out_level(replayed: Line) -> None:
+def test_a_backlog_comes_out_level(replayed: Replayed) -> None:
     """However far ahead a partition is read, positives come with the negatives of their time."""
-    known_at = [int(str(sample["known_at"])) for sample in replayed.read("samples", SAMPLE.decode)]
+    known_at = [int(str(sample["known_at"])) for sample in replayed.line.read("samples", SAMPLE.decode)]
     newest = itertools.accumulate(known_at, max)
     behind_ms = max(so_far - at for so_far, at in zip(newest, known_at, strict=True))
-    assert behind_ms <= replayed.endpoints.pace.wait_ms
+    assert behind_ms <= replayed.line.endpoints.pace.wait_ms
 
 
 def accepted(recording: Recording) -> list[Event]:
@@ -122,16 +145,16 @@ def keys_of(group: Group, events: Sequence[Event], count: int) -> list[Key]:
     return [key for part in chosen for key in part][:count]
 
 
-def test_features_equal_the_oracle_at_the_end_of_the_log(replayed: Line) -> None:
-    recording = read(recording_path(), "kuairand")
+def test_features_equal_the_oracle_at_the_end_of_the_log(replayed: Replayed) -> None:
+    recording, line = read(replayed.path, "kuairand"), replayed.line
     events = accepted(recording)
     at_ms = recording.visits[-1].at_ms
     compared = 0
-    groups = [group for group in replayed.plan.groups if group.entity[0] in ("user_id", "item_id")]
+    groups = [group for group in line.plan.groups if group.entity[0] in ("user_id", "item_id")]
     for group in groups:
         keys = keys_of(group, events, -(-KEYS // len(groups)))
         expected = by_the_oracle(group, events, keys, at_ms=at_ms)
-        replayed.wait(lambda expected=expected: not mismatches(expected, replayed.reader), f"all of {group.name}")
-        assert mismatches(expected, replayed.reader) == []
+        line.wait(lambda expected=expected: not mismatches(expected, line.reader), f"all of {group.name}")
+        assert mismatches(expected, line.reader) == []
         compared += len(keys)
     assert compared >= KEYS
