@@ -21,6 +21,7 @@ BENCHMARKS = {
     "kills": "kill -9 of the learner at twenty random points, its parameters against the run that was never stopped",
     "rollback": "seconds until an older version answers, on a model of a million rows",
     "quality": "recorded logs predicted row by row by the product with its defaults, beside simple baselines",
+    "line": "KuaiRand's clicks through the running line, beside the same log in process",
     "rivals": "KuaiRand's clicks by the product, Vowpal Wabbit and River in one run, and samples a second",
     "validate": "seconds that `headrace features validate` takes for fifty groups, beside a Python that does nothing",
 }

@@ -1,0 +1,128 @@
+"""KuaiRand's clicks through the running line: does the learner predict them there as well as `headrace evaluate` does?
+
+The log is replayed as fast as it goes through Kafka, Flink and Redis; the product's learner takes topic `samples` as it
+came out, predicts each row before it learns it, and is scored over the slots served from the same moment on as the
+rows that `evaluate` scores. There, labels of a visit's moment are withheld; here, until they are known.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct, structs
+from rich.console import Console
+
+from benchmarks.machine import Machine, this_machine
+from benchmarks.quality import CASES, FROM_SHARE
+from benchmarks.report import carry_out
+from headrace import replays, stack
+from headrace.evaluation.log import columns_of, read
+from headrace.evaluation.run import Settings, evaluate
+from headrace.layout import REPOSITORY, Layout
+from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from learner.source import Row, Samples
+from models.config import RankerConfig
+
+RESULT = REPOSITORY / "benchmarks" / "results" / "line.json"
+CASE = CASES[0]
+_NEVER_MS = 1 << 50  # no version is cut on the way: a window is then all that was learnt
+_WAIT_S = 1.0
+_CLICK = "live.all.click"
+console = Console(stderr=True)
+
+
+class Score(Struct, frozen=True):
+    """Of the clicks of `slots` slots."""
+
+    auc: float
+    calibration: float
+    slots: int
+
+
+class Result(Struct, frozen=True):
+    """Both scores, and the standard error of the AUC in process."""
+
+    machine: Machine
+    in_process: Score
+    line: Score
+    auc_error: float
+    apart_in_errors: float
+
+
+def measure(folder: Path) -> Result:
+    """Evaluate the log in process, then send it through a line.
+
+    Raises:
+        UsageProblem: the log is not in the folder. EnvironmentProblem: the line did not come up, or did not take it in.
+    """
+    machine, path = this_machine(), folder / CASE.file
+    log = read(path, columns_of(CASE.columns, CASE.known), warm_share=FROM_SHARE)
+    report = evaluate(log, Settings(from_share=FROM_SHARE), seen=lambda _: None)
+    visits = log.recording.visits
+    from_ms = visits[round(len(visits) * FROM_SHARE)].at_ms
+    line, error = _through_a_line(path, from_ms), report.standard_errors["auc"]
+    in_process = Score(report.metrics["auc"], report.metrics["calibration"], report.scored)
+    return Result(machine, in_process, line, error, (line.auc - in_process.auc) / error)
+
+
+def _through_a_line(path: Path, from_ms: int) -> Score:
+    layout = Layout(REPOSITORY / ".headrace" / "bench")
+    stack.stop(layout, wipe=True)
+    try:
+        replays.run(layout, path, recording_format="kuairand", speed="max", say=console.print)
+        endpoints = layout.endpoints()
+        settings = LoopSettings(
+            cadence_ms=_NEVER_MS, snapshot_ms=_NEVER_MS, wait_ms=endpoints.pace.wait_ms, coding="float32"
+        )
+        return _learnt(_samples(endpoints.bootstrap), settings, from_ms)
+    finally:
+        stack.stop(layout, wipe=True)
+
+
+def _samples(bootstrap: str) -> Iterator[Row]:
+    source = Samples(bootstrap, "bench")
+    source.seek(0)
+    while not source.ended:
+        yield from source.read(_WAIT_S)
+    source.close()
+
+
+def _learnt(rows: Iterator[Row], settings: LoopSettings, from_ms: int) -> Score:
+    """The score over slots served from a moment on."""
+    learner = Learner(settings, RankerConfig())
+    for row in rows:
+        if row[1] is not None and row[1].known_at > from_ms + settings.wait_ms:
+            _cut(learner)
+            list(learner.feed([row]))
+            break
+        list(learner.feed([row]))
+    list(learner.feed(rows))
+    found = _cut(learner).window
+    weight = found[f"{_CLICK}.count"]
+    return Score(found[f"{_CLICK}.auc"], found[f"{_CLICK}.calibration"], round(weight))
+
+
+def _cut(learner: Learner) -> Publication:
+    """End a window."""
+    cuts: list[Publication | Checkpoint] = list(learner.finish())
+    return next(cut for cut in cuts if isinstance(cut, Publication))
+
+
+def main() -> int:
+    """`python -m benchmarks.line`; 1 where the scores are more than two standard errors apart."""
+    parser = argparse.ArgumentParser(prog="headrace bench line", description=__doc__)
+    beside = REPOSITORY.parent / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("HEADRACE_DATA", beside)))
+    parser.add_argument("--output", type=Path, default=RESULT)
+    chosen = parser.parse_args()
+    result = carry_out("line", lambda: measure(chosen.data), chosen.output)
+    for name, score in (("in process", result.in_process), ("line", result.line)):
+        console.print(name, structs.asdict(score))
+    console.print(f"{result.apart_in_errors:+.2f} standard errors of {result.auc_error:.4f} apart")
+    return int(abs(result.apart_in_errors) > 2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
