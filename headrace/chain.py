@@ -14,7 +14,7 @@ from schemas.delta import Manifest, manifest_hash
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
 
 NAME = "ranker"
-_LOSS, _CALIBRATION = "published.all.click.log_loss", "published.all.click.calibration"
+_FIGURES = ("published.all.click.log_loss", "published.all.click.calibration")
 
 
 class Link(Struct, frozen=True, kw_only=True):
@@ -94,9 +94,6 @@ def versions_table(chain: Chain, count: int) -> Table:
         size = (str(sum(manifest.rows.values())), str(link.chunk_bytes))
         table.add_row(named(place), _state(chain, place), *times, *size, *(_figure(manifest, n) for n in _FIGURES))
     return table
-
-
-_FIGURES = (_LOSS, _CALIBRATION)
 
 
 def decisions_table(chain: Chain) -> Table:

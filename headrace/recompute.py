@@ -9,7 +9,7 @@ from msgspec import structs
 from lang.computed import Computation
 from lang.evaluate import Event as Fields
 from lang.plan import Plan
-from models.axes import Doubles, Floats
+from models.axes import Floats
 from schemas.catalogue import Item
 from schemas.events import Event
 from schemas.ids import hash64
@@ -62,16 +62,8 @@ class Recomputation:
 
     def dense(self, query: Query, item_id: str) -> Floats:
         """Inputs [F] of one item, as if it were the only candidate of a hydrated query."""
-        ids = np.array([hash64(item_id)])
-        candidates = Candidates(ids=ids, found_by=np.zeros(1, np.int64), places=self.state.catalogue.find(ids)[0])
-        return inputs(query, candidates, self.state, self._row(item_id, query.at_ms))[0]
-
-    def _row(self, item_id: str, at_ms: int) -> Doubles:
-        """The item's columns, [1, K]."""
-        item, row = self.items[item_id], columns.blank(1)
-        owners = {"item_id": item.item_id, "category": item.category, "seller": item.seller}
-        for part in self._parts:
-            owner = owners[part.by]
-            if owner is not None:
-                columns.fill(row, part, columns.read(self.shelf, part, [owner], at_ms=at_ms))
-        return row
+        ids, catalogue = np.array([hash64(item_id)]), self.state.catalogue
+        places = catalogue.find(ids)[0]
+        candidates = Candidates(ids=ids, found_by=np.zeros(1, np.int64), places=places)
+        rows = columns.of_items(self.shelf, self._parts, catalogue, places=places, at_ms=query.at_ms)
+        return inputs(query, candidates, self.state, rows)[0]

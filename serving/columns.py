@@ -10,8 +10,9 @@ import numpy as np
 from msgspec import Struct
 
 from lang.plan import Group, Plan
-from models.axes import Doubles
+from models.axes import Doubles, Indexes
 from models.inputs import ITEM_INPUTS
+from serving.catalogue import Catalogue
 from store.reader import Reads, Wanted
 
 COLUMNS = (*(name for name in ITEM_INPUTS if not name.startswith("item.")), "boost")
@@ -54,6 +55,24 @@ def read(reader: Reads, part: Part, owners: Sequence[str], *, at_ms: int) -> Dou
     there = np.array([status in ("ok", "stale") for status in found.status], np.bool_)
     columns = [np.where(there, found.merged.numbers[name], np.nan) for name in part.features]
     return np.stack(columns, axis=1)
+
+
+def of_items(reader: Reads, parts: Sequence[Part], catalogue: Catalogue, *, places: Indexes, at_ms: int) -> Doubles:
+    """Columns [N, K] of items at these places of a catalogue.
+
+    Raises:
+        StoreError: the store did not answer.
+    """
+    values = blank(len(places))
+    for part in parts:
+        names, codes = catalogue.owners(part.by)
+        owners, back = np.unique(codes[places], return_inverse=True)
+        owned = owners >= 0  # at -1 are items of no owner
+        rows = np.full((len(owners), len(part.features)), np.nan)
+        if owned.any():
+            rows[owned] = read(reader, part, [names[owner] for owner in owners[owned]], at_ms=at_ms)
+        fill(values, part, rows[back])
+    return values
 
 
 def blank(count: int) -> Doubles:

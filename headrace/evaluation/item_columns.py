@@ -51,19 +51,9 @@ class ItemColumns:
         return self._values[places]
 
     def _read(self, places: Indexes, at_ms: int) -> None:
-        if not len(places):
-            return
-        rows = columns.blank(len(places))
-        for part in self._parts:
-            names, codes = self._catalogue.owners(part.by)
-            owners, back = np.unique(codes[places], return_inverse=True)
-            owned = np.flatnonzero(owners >= 0)
-            values = np.full((len(owners), len(part.features)), np.nan)
-            if len(owned):
-                asked = [names[owner] for owner in owners[owned]]
-                values[owned] = columns.read(self._shelf, part, asked, at_ms=at_ms)
-            columns.fill(rows, part, values[back])
-        self._values[places], self._read_at[places] = rows, at_ms
+        if len(places):
+            read = columns.of_items(self._shelf, self._parts, self._catalogue, places=places, at_ms=at_ms)
+            self._values[places], self._read_at[places] = read, at_ms
 
 
 def _half_life_ms(plan: Plan, name: str) -> int:

@@ -1,6 +1,6 @@
 """What anybody would rank by first, on the same rows: the place of the item that came, by each."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 
 import numpy as np
@@ -20,7 +20,8 @@ class Places:
         self._place: dict[str, int] = {}
         self._clicks, self._decayed = np.zeros(1), np.zeros(1)
         self._at_ms = 0
-        self._histories: defaultdict[str, list[int]] = defaultdict(list)
+        self._newest: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=_NEIGHBOURS_OF))
+        self._own: defaultdict[str, set[int]] = defaultdict(set)
         self._together: defaultdict[int, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
         self._after: defaultdict[int, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
         self._last: dict[str, int] = {}
@@ -38,7 +39,7 @@ class Places:
 
     def of(self, visit: Visit, *, again: bool) -> dict[str, float]:
         """The place of a visit's item by each, behind what scores the same; `again`: the user's own may come again."""
-        item, own = self._place.get(visit.item_id), self._histories[visit.user_id]
+        item, own = self._place.get(visit.item_id), self._own[visit.user_id]
         if item is None or (item in own and not again):
             return dict.fromkeys(self._scores, NOWHERE)
         found: dict[str, float] = {}
@@ -46,7 +47,7 @@ class Places:
             scores = score(visit)[: len(self._place)]
             ahead = scores >= scores[item]
             if not again:
-                ahead[own] = False
+                ahead[list(own)] = False
             found[name] = float(ahead.sum()) if scores[item] > 0 else NOWHERE
         return found
 
@@ -61,11 +62,11 @@ class Places:
             self._at_ms = visit.at_ms
         self._clicks[item] += 1
         self._decayed[item] += 1
-        history = self._histories[visit.user_id]
-        for other in set(history) - {item}:
+        for other in self._own[visit.user_id] - {item}:
             self._together[other][item] += 1
             self._together[item][other] += 1
-        history.append(item)
+        self._own[visit.user_id].add(item)
+        self._newest[visit.user_id].append(item)
         before = self._last.get(visit.session_id)
         if before is not None:
             self._after[before][item] += 1
@@ -74,7 +75,7 @@ class Places:
     def _neighbours(self, visit: Visit) -> Doubles:
         """Cosine of items by their users, summed over the user's last."""
         scores = np.zeros_like(self._clicks)
-        for item in self._histories[visit.user_id][-_NEIGHBOURS_OF:]:
+        for item in self._newest[visit.user_id]:
             others = self._together[item]
             places = np.fromiter(others, np.int64, len(others))
             counts = np.fromiter(others.values(), np.float64, len(others))

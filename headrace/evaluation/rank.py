@@ -55,20 +55,20 @@ class Ranked(Struct, frozen=True):
 def run(log: Log, plan: Plan, *, question: Question, seen: Callable[[int], None]) -> Ranked:
     """Tell and learn every row of a log, in order; `seen` is told the number of rows done, now and then."""
     visits = log.recording.visits
-    course = _Course(Requests(plan, _born_when_seen(log)), question, rows=len(visits))
+    way = _Way(Requests(plan, _born_when_seen(log)), question, rows=len(visits))
     for at_ms, moment in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
         rows = list(moment)
-        course.begin(at_ms, rows)
+        way.begin(at_ms, rows)
         for row in rows:
-            course.tell(row, visits[row])
-        course.learn()
+            way.tell(row, visits[row])
+        way.learn()
         for row in rows:
-            course.happen(row, visits[row])
+            way.happen(row, visits[row])
         seen(rows[-1] + 1)
-    return course.ranked
+    return way.ranked
 
 
-class _Course:
+class _Way:
     """The way through the rows."""
 
     def __init__(self, requests: Requests, question: Question, *, rows: int) -> None:
