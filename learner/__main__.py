@@ -11,7 +11,6 @@ from learner.loop import LoopSettings
 from models.config import RankerConfig
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
-_QUIET = 1e6  # the guard watches and judges nothing: at its own 8 it halted the learner of a calm demo
 
 
 def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
@@ -27,7 +26,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
     parser.add_argument("--batch", type=int, default=reference.batch, help="samples a micro-batch")
     parser.add_argument("--seed", type=int, default=reference.seed, help="of the first dense tensors")
     limits = reference.limits
-    parser.add_argument("--guard-errors", type=float, default=_QUIET, help="standard errors that are trouble")
+    parser.add_argument("--guard-errors", type=float, default=limits.errors, help="standard errors that are trouble")
     parser.add_argument("--guard-slots", type=int, default=limits.slots, help="closed slots below which none is")
     parser.add_argument("--guard-windows", type=int, default=limits.windows, help="windows before one is judged")
     parser.add_argument("--stop-at-end", action="store_true", help="leave when the log has been read to its end")

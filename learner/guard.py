@@ -1,17 +1,17 @@
 """Is a version's window of closed slots what the windows before led one to expect? Arithmetic over metrics alone."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
+import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
+from numpy.typing import NDArray
 
 from models.axes import Doubles
 
-Metrics: TypeAlias = Mapping[str, float]
-_WATCHED = "published.all.click"
-_LOSS, _BIAS = 0, 1
-_SPREADS = ("loss_spread", "bias_spread")
+_COUNT = 4  # of the sums: how many slots
+_KEPT = 0.9  # of a policy's rolling sums at each version
+_GONE = 1e-6  # rolling slots below which a policy is forgotten
 _REMEMBERED = 20  # swings
 _DEVIATION = 1.4826  # standard deviation of a normal variable by its median absolute one: a wild hour does not count
 
@@ -21,8 +21,8 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     Attributes:
         errors: standard errors that it may be away from the rolling metrics before it.
-        slots: closed slots below which a window says nothing.
-        windows: that must have been seen before one is judged, at most 20.
+        slots: closed slots of a policy below which a window says nothing of it.
+        windows: that must have been seen of a policy before one is judged, at most 20.
     """
 
     errors: float = 8.0
@@ -30,57 +30,83 @@ class Limits(Struct, frozen=True, kw_only=True):
     windows: int = 10
 
 
-class Guard:
-    """Watches log loss (too high) and bias, predicted less observed (either side), of the published model's clicks.
+class _Past(Struct, frozen=True, array_like=True):
+    """What came of a policy: rolling sums by `learner.metrics`, and (log loss, bias) swings of calm windows by time."""
 
-    A swing is a window's metric less the rolling one before it. Its standard error is made of the window's own,
+    sums: list[float]
+    swings: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+
+
+class Guard:
+    """Watches log loss and bias (predicted less observed, either side) of the published model's clicks, by policy.
+
+    By policy, for when slates come to be chosen by another rule, loss and bias move at once and nothing is wrong.
+    A swing is how far a window is above the rolling metric before it. Its standard error is made of the window's own,
     from its slots, and of the usual swing of the last windows: fashions turn, and slots of one slate are alike. It
-    is trouble only where the model predicts worse than the window's own rate of clicks would: when slates come to be
-    chosen by another rule, loss and bias move, and the model is still the better for them.
+    is trouble only where the model predicts worse than the window's own rate of clicks would.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self.swings: Doubles = np.zeros((0, 2))  # of calm windows, the last comes last: loss, bias
+        self._pasts: dict[str, _Past] = {}
 
-    def resume(self, swings: np.ndarray) -> None:
-        """Go on from the swings of a snapshot."""
-        self.swings = swings.astype(np.float64)
+    def array(self) -> NDArray[np.uint8]:
+        """State, for a snapshot."""
+        return np.frombuffer(msgspec.msgpack.encode(self._pasts), np.uint8)
 
-    def judge(self, window: Metrics, rolling: Metrics) -> str:
-        """Why a window is trouble, empty when it is calm; what is calm is remembered. `rolling` holds it already."""
-        swing = _swing(window, rolling)
-        if swing is None or window[f"{_WATCHED}.count"] < self._limits.slots:
+    def resume(self, array: NDArray[np.generic]) -> None:
+        """Go on from a snapshot's `array`."""
+        self._pasts = msgspec.msgpack.decode(array.tobytes(), type=dict[str, _Past])
+
+    def judge(self, policies: Mapping[str, Doubles]) -> str:
+        """Why a window is trouble, empty when it is calm; what is calm is remembered. Sums by `learner.metrics`."""
+        troubles = [f"{policy}: {trouble}" for policy, sums in policies.items() if (trouble := self._of(policy, sums))]
+        if not troubles:
+            for policy, sums in policies.items():
+                self._remember(policy, sums)
+        return "; ".join(troubles)
+
+    def _of(self, policy: str, sums: Doubles) -> str:
+        past = self._pasts.get(policy)
+        weight, loss, predicted, observed, count, *squares = sums.tolist()
+        if past is None or len(past.swings) < self._limits.windows or count < self._limits.slots:
             return ""
-        if len(self.swings) >= self._limits.windows and window.get(f"{_WATCHED}.normalised_entropy", 2.0) > 1:
-            own = [window[f"{_WATCHED}.{name}"] for name in _SPREADS]
-            usual = np.median(self.swings, axis=0)  # below 0 while a model still improves
-            errors = np.hypot(own, _DEVIATION * np.median(np.abs(self.swings - usual), axis=0))
-            if trouble := self._trouble(window, swing, errors):
-                return trouble
-        self.swings = np.concatenate([self.swings, swing[None]])[-_REMEMBERED:]
+        if loss <= weight * _entropy(observed / weight):
+            return ""
+        swings = np.array(past.swings)
+        usual = np.median(swings, axis=0)  # below 0 while a model still improves
+        own = np.sqrt(squares) / weight
+        errors = np.hypot(own, _DEVIATION * np.median(np.abs(swings - usual), axis=0))
+        by_loss, by_bias = np.array(_swing(past, sums)) / np.maximum(errors, 1e-9)
+        slots = f"{count:.0f} closed slots"
+        if by_loss > self._limits.errors:
+            return f"log loss {loss / weight:.4f} of {slots} is {by_loss:.1f} standard errors above the rolling one"
+        if by_bias > self._limits.errors:
+            bias = (predicted - observed) / weight
+            return f"click bias {bias:+.4f} of {slots} is {by_bias:.1f} standard errors beyond the rolling one"
         return ""
 
-    def _trouble(self, window: Metrics, swing: Doubles, errors: Doubles) -> str:
-        away = swing / np.maximum(errors, 1e-9)
-        slots = f"{window[f'{_WATCHED}.count']:.0f} closed slots"
-        if away[_LOSS] > self._limits.errors:
-            loss = window[f"{_WATCHED}.log_loss"]
-            return f"log loss {loss:.4f} of {slots} is {away[_LOSS]:.1f} standard errors above the rolling one"
-        if abs(away[_BIAS]) > self._limits.errors:
-            bias = window[f"{_WATCHED}.bias"]
-            return f"click bias {bias:+.4f} of {slots} is {away[_BIAS]:+.1f} standard errors from the rolling one"
-        return ""
+    def _remember(self, policy: str, sums: Doubles) -> None:
+        past = self._pasts.pop(policy, None)
+        swings = [] if past is None else past.swings
+        if past is not None and sums[_COUNT] >= self._limits.slots:
+            swings = [*swings, _swing(past, sums)][-_REMEMBERED:]
+        rolling = sums if past is None else np.array(past.sums) * _KEPT + sums
+        if rolling[_COUNT] > _GONE:
+            self._pasts[policy] = _Past(rolling.tolist(), swings)
 
 
-def _swing(window: Metrics, rolling: Metrics) -> Doubles | None:
-    """(loss, bias) of a window less those of the windows before it; None where either has no closed slot."""
-    now = window.get(f"{_WATCHED}.weight", 0.0)
-    before = rolling.get(f"{_WATCHED}.weight", 0.0) - now
-    if now <= 0 or before <= 0:
-        return None
-    swings = np.zeros(2)
-    for place, name in ((_LOSS, "log_loss"), (_BIAS, "bias")):
-        mean = window[f"{_WATCHED}.{name}"]
-        swings[place] = mean - (rolling[f"{_WATCHED}.{name}"] * (before + now) - mean * now) / before
-    return swings
+def _swing(past: _Past, sums: Doubles) -> tuple[float, float]:
+    """(log loss, distance of predicted from observed) of a window less the rolling ones before it."""
+    (now_loss, now_bias), (loss, bias) = _means(sums.tolist()), _means(past.sums)
+    return now_loss - loss, abs(now_bias) - abs(bias)
+
+
+def _means(sums: list[float]) -> tuple[float, float]:
+    weight, loss, predicted, observed = sums[:4]
+    return loss / weight, (predicted - observed) / weight
+
+
+def _entropy(rate: float) -> float:
+    """Log loss of a rate that is told of every slot."""
+    return 0.0 if rate in (0.0, 1.0) else -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))

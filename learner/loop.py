@@ -167,7 +167,7 @@ class Learner:
         learner._since_ms = meta.since_ms
         learner._next_publish_ms, learner._next_snapshot_ms = meta.next_publish_ms, meta.next_snapshot_ms
         learner._metrics.resume({name.removeprefix("metrics/"): values for name, values in arrays.items()})
-        learner._guard.resume(arrays["guard/swings"])
+        learner._guard.resume(arrays["guard/policies"])
         held = msgspec.msgpack.decode(arrays["loop/held"].tobytes(), type=list[tuple[int, Sample]])
         learner._held = [(release, arrival, sample) for arrival, (release, sample) in enumerate(held)]
         learner._arrivals = len(held)
@@ -222,6 +222,7 @@ class Learner:
         published = predict(self.config, from_numpy(self.published.dense), tables=sources, batch=batch)
         seen = Predicted(
             batch=batch,
+            policies=[sample.policy for sample in samples],
             closes_ms=np.array([sample.served_at + self.settings.wait_ms for sample in samples], np.int64),
             counted=np.array([sample.kind != CORRECTION for sample in samples], np.bool_),
             published=published,
@@ -237,17 +238,22 @@ class Learner:
         return (places == 0) | (items.sightings(places) < _NEW_BELOW), users.find(batch.users) == 0
 
     def _publish(self) -> Publication:
-        window, rolling = self._metrics.cut(self.clock_ms)
-        trouble = self._guard.judge(window, rolling)
+        window = self._metrics.cut(self.clock_ms)
+        trouble = self._guard.judge(window.policies)
         update = self.trainer.changes()
         chunks = encode_chunks(update, coding=self.settings.coding)
         self.seq += 1
-        manifest = self._manifest(update, chunks, rolling=rolling)
+        manifest = self._manifest(update, chunks, rolling=window.rolling)
         digest = manifest_hash(msgspec.json.encode(manifest))
         self.hash, self._published_ms = digest, self.clock_ms
         self.published = self.published.apply(Delta(manifest, digest, decode_chunks(chunks)))
         return Publication(
-            manifest=manifest, hash=digest, chunks=chunks, window=window, rolling=rolling, trouble=trouble
+            manifest=manifest,
+            hash=digest,
+            chunks=chunks,
+            window=window.metrics,
+            rolling=window.rolling,
+            trouble=trouble,
         )
 
     def _manifest(self, update: Update, chunks: list[bytes], *, rolling: dict[str, float]) -> Manifest:
@@ -276,7 +282,7 @@ class Learner:
         packed = {"loop/held": msgspec.msgpack.encode(held), "loop/faults": msgspec.msgpack.encode(dict(self.faults))}
         arrays = flatten(self.trainer.state())
         arrays |= {f"metrics/{name}": values for name, values in self._metrics.arrays().items()}
-        arrays["guard/swings"] = self._guard.swings
+        arrays["guard/policies"] = self._guard.array()
         arrays |= {name: np.frombuffer(packing, np.uint8) for name, packing in packed.items()}
         meta = SnapshotMeta(
             model=self.settings.model,

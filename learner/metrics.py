@@ -4,9 +4,10 @@ A positive is known at once, a negative only when its wait is over. Counted as t
 positives of one time with the negatives of another; so a positive waits for its slot's end too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -30,15 +31,27 @@ _COLUMNS = 7
 
 
 class Predicted(Struct, frozen=True, kw_only=True):
-    """A batch with what was predicted for it. `published`, `live`: [B, H]; `new_item`, `new_user`: [B]."""
+    """A batch with what was predicted for it. `published`, `live`: [B, H]; `policies`, `new_item`, `new_user`: [B]."""
 
     batch: Batch
+    policies: Sequence[str]
     closes_ms: NDArray[np.int64]
     counted: Flags
     published: Floats
     live: Floats
     new_item: Flags
     new_user: Flags
+
+
+class Window(Struct, frozen=True):
+    """Metrics of the slots that closed since the last version, and rolling ones; undefined ones are left out.
+
+    `policies`: by policy that served, the `_COLUMNS` of what the published model said of clicks in the window.
+    """
+
+    metrics: dict[str, float]
+    rolling: dict[str, float]
+    policies: dict[str, Doubles]
 
 
 class Prequential:
@@ -49,7 +62,8 @@ class Prequential:
 
     def __init__(self) -> None:
         shape = (len(SIDES), len(SEGMENTS))
-        self._open: Doubles = np.zeros((0, 1 + 4 * len(HEADS) + len(SEGMENTS)))
+        self._policies: dict[str, int] = {}
+        self._open: Doubles = np.zeros((0, 2 + 4 * len(HEADS) + len(SEGMENTS)))
         self._sums: Doubles = np.zeros((*shape, len(HEADS), _COLUMNS))
         self._bins: Doubles = np.zeros((*shape, _LOGISTIC, 2, _BINS))
         self._arrived: list[Doubles] = []
@@ -66,27 +80,33 @@ class Prequential:
             np.ones((len(batch), 1)),
             seen.new_item[:, None],
             seen.new_user[:, None],
+            np.array([[self._policies.setdefault(policy, len(self._policies))] for policy in seen.policies]),
         ]
         self._arrived.append(np.concatenate(columns, axis=1, dtype=np.float64)[seen.counted])
 
-    def cut(self, clock_ms: int) -> tuple[dict[str, float], dict[str, float]]:
-        """End a window: (metrics of the window, rolling metrics). Undefined ones are left out."""
+    def cut(self, clock_ms: int) -> Window:
+        """End a window."""
         rows = np.concatenate([self._open, *self._arrived])
         self._arrived = []
         closed = rows[:, 0] <= clock_ms
         self._open = rows[~closed]
-        sums, bins = _count(rows[closed])
+        rows = rows[closed]
+        sums, bins = _count(rows)
         self._sums = self._sums * _KEPT + sums
         self._bins = self._bins * _KEPT + bins
-        return _summary(sums, bins), _summary(self._sums, self._bins)
+        policies = {name: _count(rows[rows[:, -1] == code])[0][0, 0, 0] for name, code in self._policies.items()}
+        return Window(_summary(sums, bins), _summary(self._sums, self._bins), policies)
 
-    def arrays(self) -> dict[str, Doubles]:
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
         """State just after a cut."""
-        return {"open": self._open.copy(), "sums": self._sums.copy(), "bins": self._bins.copy()}
+        policies = np.frombuffer(msgspec.msgpack.encode(list(self._policies)), np.uint8)
+        return {"open": self._open.copy(), "sums": self._sums.copy(), "bins": self._bins.copy(), "policies": policies}
 
     def resume(self, arrays: Arrays) -> None:
         """Go on from `arrays`."""
         self._open, self._sums, self._bins = (arrays[name].astype(np.float64) for name in ("open", "sums", "bins"))
+        names = msgspec.msgpack.decode(arrays["policies"].tobytes(), type=list[str])
+        self._policies = {name: code for code, name in enumerate(names)}
         self._arrived = []
 
 

@@ -1,5 +1,6 @@
 """The guard: quiet while the world turns as it does, not when labels do; and it judges alike after a restart."""
 
+import numpy as np
 from sample_world import START_MS, WAIT_MS, flipped, stream
 
 from learner.guard import Guard, Limits
@@ -56,27 +57,36 @@ def test_after_a_restart_it_judges_as_it_would_have():
     assert again == [cut.trouble for cut in whole[last.meta.seq :]]
 
 
-def window(loss, bias=0.0, slots=1000, entropy=1.1):
-    names = {"weight": slots, "count": slots, "log_loss": loss, "bias": bias, "loss_spread": 0.01, "bias_spread": 0.01}
-    names["normalised_entropy"] = entropy
-    return {f"published.all.click.{name}": float(value) for name, value in names.items()}
+def window(loss, bias=0.0, slots=1000, rate=0.1):
+    """Sums over slots as of learner/metrics.py, with standard errors of 0.01."""
+    mean = np.array([1.0, loss, rate + bias, rate, 1.0])
+    return np.array([*(mean * slots), (0.01 * slots) ** 2, (0.01 * slots) ** 2])
 
 
-def judged(*windows):
+def judged(*windows, policies=("p",)):
     guard = Guard(Limits(errors=5.0, slots=100, windows=3))
-    return [bool(guard.judge(one, window(0.4, slots=10_000))) for one in windows]
+    guard.judge({policy: window(0.4, slots=10_000) for policy in policies})
+    return [bool(guard.judge(one if isinstance(one, dict) else {"p": one})) for one in windows]
 
 
-def test_loss_counts_upwards_bias_either_way_and_few_slots_not_at_all():
+def test_loss_counts_upwards_bias_away_from_nought_and_few_slots_not_at_all():
     calm = [window(0.4)] * 4
     assert judged(*calm, window(0.5)) == [False] * 4 + [True]
-    assert judged(*calm, window(0.3)) == [False] * 5
+    assert judged(*calm, window(0.35)) == [False] * 5
     assert judged(*calm, window(0.4, bias=0.1), window(0.4, bias=-0.1)) == [False] * 4 + [True, True]
     assert judged(*calm, window(0.9, slots=99)) == [False] * 5
-    assert judged(*calm, window(0.9, entropy=0.99)) == [False] * 5, "better still than the rate alone"
+    assert judged(*calm, window(0.6, rate=0.5)) == [False] * 5, "better still than the rate alone"
     assert judged(*calm[:2], window(0.9)) == [False] * 3, "too early to tell"
 
 
 def test_what_swings_usually_may_swing():
-    wild = [window(0.4 + 0.1 * (-1) ** turn) for turn in range(10)]
-    assert judged(*wild, window(0.55)) == [False] * 11
+    wild = [window(0.4 + 0.05 * (-1) ** turn) for turn in range(10)]
+    assert judged(*wild, window(0.5)) == [False] * 11
+
+
+def test_a_policy_that_comes_is_no_trouble_and_each_is_judged_by_its_own_past():
+    before, after = [{"old": window(0.4)}] * 4, {"old": window(0.4, slots=0), "new": window(0.9, bias=0.2)}
+    assert judged(*before, *[after] * 4, policies=("old",)) == [False] * 8
+    worse = {"old": window(0.4), "new": window(0.5)}
+    both = {"old": window(0.4), "new": window(0.4)}
+    assert judged(*[both] * 4, worse, policies=("old", "new")) == [False] * 4 + [True]

@@ -9,7 +9,7 @@ from learner.metrics import Predicted, Prequential, area
 from models.batch import Batch
 
 
-def predicted(chances, labels, *, weights=None, closes=None, counted=None, new=None):
+def predicted(chances, labels, *, weights=None, closes=None, counted=None, new=None, policies=None):
     size = len(chances)
     labels = np.asarray(labels, np.float32)
     heads = np.stack([labels, labels, labels * 30], axis=1)
@@ -29,6 +29,7 @@ def predicted(chances, labels, *, weights=None, closes=None, counted=None, new=N
             undo=np.zeros((size, 3), np.float32),
             at_ms=0,
         ),
+        policies=["p"] * size if policies is None else policies,
         closes_ms=np.zeros(size, np.int64) if closes is None else np.array(closes),
         counted=np.ones(size, np.bool_) if counted is None else np.array(counted),
         published=scores,
@@ -42,7 +43,7 @@ def window(*seen, clock_ms=0):
     metrics = Prequential()
     for one in seen:
         metrics.record(one)
-    return metrics.cut(clock_ms)[0]
+    return metrics.cut(clock_ms).metrics
 
 
 def test_log_loss_calibration_and_entropy_by_hand():
@@ -81,9 +82,10 @@ def test_auc_sees_the_order_on_each_side():
 def test_a_positive_is_counted_when_its_slot_closes():
     metrics = Prequential()
     metrics.record(predicted([0.5, 0.5], [1, 0], closes=[100, 50]))
-    assert metrics.cut(60)[0]["published.all.click.weight"] == 1
-    assert metrics.cut(99)[0] == {}
-    window_, rolling = metrics.cut(100)
+    assert metrics.cut(60).metrics["published.all.click.weight"] == 1
+    assert metrics.cut(99).metrics == {}
+    cut = metrics.cut(100)
+    window_, rolling = cut.metrics, cut.rolling
     assert window_["published.all.click.calibration"] == 0.5
     assert rolling["published.all.click.weight"] == pytest.approx(1 + 0.9**2)
 
@@ -102,4 +104,9 @@ def test_state_goes_on_as_if_never_stopped():
         metrics.cut(60)
     again = Prequential()
     again.resume(resumed.arrays())
-    assert again.cut(100) == straight.cut(100)
+    ends = [each.cut(100) for each in (again, straight)]
+    assert ends[0].metrics == ends[1].metrics
+    assert ends[0].rolling == ends[1].rolling
+    assert {name: sums.tolist() for name, sums in ends[0].policies.items()} == {
+        name: sums.tolist() for name, sums in ends[1].policies.items()
+    }
