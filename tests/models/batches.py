@@ -1,11 +1,16 @@
-"""Random batches."""
+"""Random batches, and a small ranker that has learnt some."""
 
 import numpy as np
 
 from models.batch import Batch
+from models.config import RankerConfig
 from models.inputs import DENSE
+from models.training import Trainer
 
 ITEMS = np.arange(1, 41, dtype=np.int64) * 7919
+CONFIG = RankerConfig(
+    dim=4, history=5, attention=6, rank=5, hidden=(8, 6), vector=4, item_admission=1, user_admission=1
+)
 
 
 def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None) -> Batch:
@@ -28,3 +33,10 @@ def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None) -> Batch:
         undo=np.zeros((size, 3), np.float32),
         at_ms=at_ms,
     )
+
+
+def trained(batches=12, config=CONFIG):
+    trainer = Trainer(config, np.random.default_rng(0))
+    for seed in range(batches):
+        trainer.learn(batch(seed))
+    return trainer
