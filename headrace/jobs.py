@@ -16,7 +16,8 @@ from schemas.topics import EVENTS
 from store.versions import Versions, read_versions
 
 INGEST = "ingest"
-JOBS = (INGEST, "features", "samples")  # of a new stack; versions applied later have jobs of their own
+SAMPLES_JOB = "samples"
+JOBS = (INGEST, "features", SAMPLES_JOB)  # of a new stack; versions applied later have jobs of their own
 
 
 def ingest_job(source: Source) -> str:
@@ -51,7 +52,7 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
 
     pace, versions = endpoints.pace, read_versions(endpoints.bootstrap)
     starters: dict[str, tuple[Callable[[environment.JobSettings], None], int]] = {
-        "samples": (samples.submit, pace.samples_ms)
+        SAMPLES_JOB: (samples.submit, pace.samples_ms)
     }
     for source in versions.sources().values():
         starters[ingest_job(source)] = (partial(ingest.start, source), pace.ingest_ms)
@@ -73,6 +74,7 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
                 checkpoints=folder.as_uri(),
                 wait_ms=pace.wait_ms,
                 correction_ms=pace.correction_ms,
+                negative_rate=pace.negative_rate,
                 restore=newest_checkpoint(folder),
                 cluster=f"127.0.0.1:{endpoints.flink_rest}",
             )

@@ -26,6 +26,7 @@ class Pace(Struct, frozen=True, kw_only=True):
         features_ms: pause between checkpoints of features: how much is read again after a failure, no freshness.
         samples_ms: pause between checkpoints of samples.
         wait_ms: how long a slot waits for feedback; `correction_ms` how long after that a positive still corrects.
+        negative_rate: share of the slots without a positive that train.
         cadence_s: seconds of the learner's clock between two versions; `snapshot_s` between two snapshots.
     """
 
@@ -34,6 +35,7 @@ class Pace(Struct, frozen=True, kw_only=True):
     samples_ms: int = 1_000
     wait_ms: int = 600_000
     correction_ms: int = 3_600_000
+    negative_rate: float = 1.0
     cadence_s: int = 60
     snapshot_s: int = 600
 

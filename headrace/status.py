@@ -11,17 +11,25 @@ from rich.table import Table
 
 from headrace import supervisor
 from headrace.flink import FlinkRest
+from headrace.jobs import SAMPLES_JOB
 from headrace.layout import Endpoints, Layout
 from headrace.supervisor import Supervisor
 from schemas.topics import TOPICS
+from udfs.slots import COUNTERS
 
 
 class Status(Struct, frozen=True):
-    """What `status` prints: states of processes and jobs by name, and of each topic the offsets that it holds."""
+    """What `status` prints.
+
+    Attributes:
+        processes, jobs: states by name. `records`: of each topic the offsets that it holds.
+        left_out: of feedback and negatives, what does not train, since the samples job last started.
+    """
 
     processes: dict[str, str]
     jobs: dict[str, str]
     records: dict[str, int]
+    left_out: dict[str, int]
     memory_mb: float
 
 
@@ -34,12 +42,15 @@ def gather(layout: Layout) -> Status:
     endpoints = layout.endpoints()
     keeper = Supervisor(layout)
     processes = {name: state for name, (state, _) in keeper.programs().items()} if keeper.is_up() else {}
+    flink = FlinkRest(endpoints.flink_url)
     try:
-        jobs = {name: state for name, (_, state) in FlinkRest(endpoints.flink_url).jobs().items()}
+        jobs = {name: state for name, (_, state) in flink.jobs().items()}
+        left_out = flink.counters(SAMPLES_JOB, COUNTERS)
     except httpx.HTTPError:
-        jobs = {}
+        jobs, left_out = {}, {}
     records = topic_ends(endpoints) if processes.get("kafka") == "RUNNING" else {}
-    return Status(processes, jobs, records, round(supervisor.proportional_memory_mb(supervisor.tree(layout))))
+    memory_mb = round(supervisor.proportional_memory_mb(supervisor.tree(layout)))
+    return Status(processes, jobs, records, left_out, memory_mb)
 
 
 def topic_ends(endpoints: Endpoints) -> dict[str, int]:
@@ -62,8 +73,13 @@ def show(layout: Layout, *, as_json: bool) -> None:
         json.dump({name: getattr(status, name) for name in status.__struct_fields__}, sys.stdout, indent=2)
         return
     console = Console()
-    for title, rows in (("process", status.processes), ("job", status.jobs), ("topic", status.records)):
-        table = Table(title, "offsets" if title == "topic" else "state", box=None, pad_edge=False)
+    for title, column, rows in (
+        ("process", "state", status.processes),
+        ("job", "state", status.jobs),
+        ("topic", "offsets", status.records),
+        ("does not train", "since the samples job started", status.left_out),
+    ):
+        table = Table(title, column, box=None, pad_edge=False)
         for name, value in rows.items():
             table.add_row(name, str(value))
         console.print(table, "")

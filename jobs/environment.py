@@ -26,6 +26,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
         checkpoints: folder for this job's checkpoints, as a URI; None leaves it to the cluster.
         wait_ms: samples only: how long a slot waits for feedback before its open heads count as negative.
         correction_ms: samples only: how long after that a late positive still corrects.
+        negative_rate: samples only: share of the slots without a positive that train, in (0, 1].
         restore: a retained checkpoint to start from.
         cluster: REST address (host:port) of a session cluster to submit to; None under `flink run`, which knows it.
     """
@@ -39,8 +40,15 @@ class JobSettings(Struct, frozen=True, kw_only=True):
     checkpoints: str | None = None
     wait_ms: int = 600_000
     correction_ms: int = 3_600_000
+    negative_rate: float = 1.0
     restore: str | None = None
     cluster: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a setting cannot be."""
+        if not 0 < self.negative_rate <= 1:
+            message = f"negative_rate is {self.negative_rate:g}, must be above 0 and at most 1; 1 keeps every negative"
+            raise ValueError(message)
 
 
 def from_command_line(job: str) -> JobSettings:
@@ -55,6 +63,7 @@ def from_command_line(job: str) -> JobSettings:
     parser.add_argument("--checkpoints", help="folder for checkpoints, as a URI")
     parser.add_argument("--wait-ms", type=int, default=600_000)
     parser.add_argument("--correction-ms", type=int, default=3_600_000)
+    parser.add_argument("--negative-rate", type=float, default=1.0, help="share of slots without a positive that train")
     parser.add_argument("--restore", help="retained checkpoint to start from")
     parser.add_argument("--cluster", help="host:port of a session cluster; not needed under `flink run`")
     return JobSettings(**vars(parser.parse_args()))

@@ -69,7 +69,9 @@ def build(source: Source, settings: JobSettings) -> StatementSet:
     for statement in ddl(source, settings):
         environment.execute_sql(statement)
     arrivals = environment.to_data_stream(environment.from_path("arrivals"))
-    join = JoinSlots(wait_ms=settings.wait_ms, correction_ms=settings.correction_ms)
+    join = JoinSlots(
+        wait_ms=settings.wait_ms, correction_ms=settings.correction_ms, negative_rate=settings.negative_rate
+    )
     labelled = arrivals.key_by(lambda row: row["user_id"], key_type=Types.STRING()).process(join, output_type=OUTPUT)
     statement_set = environment.create_statement_set()
     statement_set.add_insert("samples", environment.from_data_stream(labelled).select(col("request_id"), col("record")))

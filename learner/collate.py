@@ -9,7 +9,7 @@ from models.axes import Ids
 from models.batch import Batch
 from models.inputs import DENSE, FEATURE_SET
 from schemas.ids import hash64
-from schemas.samples import CORRECTION, FIRST, HEADS, NEGATIVE_WEIGHT, Sample
+from schemas.samples import CORRECTION, FIRST, HEADS, NEGATIVE_WEIGHT, Sample, kept
 
 _REMEMBERED = 1 << 20  # hashes kept; about 150 MB when full
 
@@ -52,7 +52,7 @@ class Collator:
                 # of the negatives only a share was kept: each stands for 1 / rate of them
                 weights[row, head] = sample.weight if label else sample.weight / sample.negative_rate
                 if sample.kind == CORRECTION:
-                    undo[row, head] = NEGATIVE_WEIGHT / sample.negative_rate
+                    undo[row, head] = _taken_back(sample)
         return Batch(
             users=self._ids([sample.user_id for sample in samples]),
             items=self._ids([sample.item_id for sample in samples]),
@@ -84,3 +84,9 @@ class Collator:
             text for sample in samples for text in (*sample.history[:slots], *[""] * (slots - len(sample.history)))
         ]
         return self._ids(texts).reshape(len(samples), slots)
+
+
+def _taken_back(correction: Sample) -> float:
+    """What the negative weighed that a correction takes back: nothing where it was dropped."""
+    rate = correction.negative_rate
+    return NEGATIVE_WEIGHT / rate if kept(correction.request_id, correction.position, rate) else 0.0

@@ -4,6 +4,8 @@ from msgspec import Struct, field
 
 from schemas.avro import Contract, array, mapping, record
 
+EXPLORE, NEWEST = "explore", "newest"  # names among `Slot.sources`: drawn at random, found because it is new
+
 
 class Slot(Struct, frozen=True, kw_only=True):
     """One served position.

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from schemas.avro import Contract, array, mapping, nullable, record
+from schemas.ids import hash64
 
 HEADS = ("click", "converted", "engagement")
 NEGATIVE_WEIGHT = 1.0  # of a row that says what stayed open; a correction takes that much back
@@ -16,6 +17,7 @@ Head: TypeAlias = Literal["click", "converted", "engagement"]
 Kind: TypeAlias = Literal["first", "correction"]
 FIRST: Kind = "first"
 CORRECTION: Kind = "correction"
+_HASHES = 1 << 63
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -27,7 +29,8 @@ class Sample(Struct, frozen=True, kw_only=True):
         click: 1 or 0; None while this row does not speak of that head. So too `converted`.
         engagement: watch or dwell seconds, >= 0.
         weight: loss weight of the row.
-        negative_rate: share of negatives kept, in (0, 1]; a negative's weight is divided by it.
+        negative_rate: share of negatives kept, in (0, 1]; a negative's weight is divided by it. Of a correction: the
+            rate by which the slot's negative was kept or dropped (`kept`).
         dense: F float32, little endian, as served.
         served_score: click chance that the ranker gave when it served the slot.
     """
@@ -54,6 +57,15 @@ class Sample(Struct, frozen=True, kw_only=True):
     history: list[str]
     context: dict[str, str]
     dense: bytes
+
+
+def kept(request_id: str, position: int, rate: float) -> bool:
+    """Whether the negative of a slot is among the share that is kept; a replay keeps the same ones.
+
+    >>> kept("r", 0, 1.0), sum(kept("r", position, 0.25) for position in range(1000))
+    (True, 255)
+    """
+    return hash64(f"{request_id}/{position}") < rate * _HASHES
 
 
 SAMPLE = Contract(

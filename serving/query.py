@@ -6,11 +6,12 @@ import numpy as np
 from msgspec import Struct, field
 
 from models.axes import Doubles, Floats, Ids, Indexes
+from schemas.exposures import EXPLORE, NEWEST
 from schemas.http import Explain
 from schemas.ids import hash64
 from serving.experiment import Arm
 
-SOURCES = ("nearest", "next", "together", "newest", "trending", "popular", "explore")
+SOURCES = ("nearest", "next", "together", NEWEST, "trending", "popular", EXPLORE)
 
 
 def ids_of(texts: Sequence[str]) -> Ids:

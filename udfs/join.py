@@ -20,7 +20,18 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
-from udfs.slots import Book, Feedback, Label, Slate, answer, close, open_slate, samples
+from udfs.slots import (
+    NEGATIVES_DROPPED,
+    Book,
+    Feedback,
+    Label,
+    Slate,
+    answer,
+    close,
+    open_slate,
+    samples,
+    thinned,
+)
 
 INPUT = ("user_id", "exposure", "request_id", "item_id", "position", "session_id", "event_type", "value", "received_at")
 OUTPUT = Types.ROW_NAMED(["request_id", "record"], [Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE())])
@@ -31,13 +42,15 @@ _encode = msgspec.msgpack.Encoder().encode
 class JoinSlots(KeyedProcessFunction):
     """Rows of `INPUT` (an exposure, or a feedback) → rows (request_id, Avro sample)."""
 
-    def __init__(self, *, wait_ms: int, correction_ms: int) -> None:
+    def __init__(self, *, wait_ms: int, correction_ms: int, negative_rate: float) -> None:
         self._wait_ms = wait_ms
+        self._negative_rate = negative_rate
         self._correction_ms = correction_ms
         self._lead_ms = wait_ms // 2
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Take the state handles."""
+        """Take the state handles and the counter."""
+        self._dropped = runtime_context.get_metrics_group().counter(NEGATIVES_DROPPED)
         blob = Types.PICKLED_BYTE_ARRAY()
         self._book = runtime_context.get_state(ValueStateDescriptor("book", blob))
         self._payloads = runtime_context.get_map_state(MapStateDescriptor("payloads", Types.STRING(), blob))
@@ -76,7 +89,9 @@ class JoinSlots(KeyedProcessFunction):
     ) -> Iterator[Row]:
         if request_id in book.slates:
             return  # the same exposure written twice
-        slate = open_slate(payload, wait_ms=self._wait_ms, correction_ms=self._correction_ms)
+        slate = open_slate(
+            payload, wait_ms=self._wait_ms, correction_ms=self._correction_ms, negative_rate=self._negative_rate
+        )
         book.slates[request_id] = slate
         if not slate.closed:
             self._payloads.put(request_id, payload)
@@ -115,8 +130,10 @@ class JoinSlots(KeyedProcessFunction):
             ctx.timer_service().register_event_time_timer(at)
 
     def _rows(self, request_id: str, slate: Slate, labels: list[Label]) -> Iterator[Row]:
-        if labels:
-            for record in samples(self._payloads.get(request_id), slate, labels):
+        told = thinned(request_id, slate, labels)
+        self._dropped.inc(len(labels) - len(told))
+        if told:
+            for record in samples(self._payloads.get(request_id), slate, told):
                 yield Row(request_id=request_id, record=record)
 
     def _read(self) -> Book:

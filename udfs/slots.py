@@ -1,7 +1,8 @@
 """Exposure ⋈ feedback for one request: exactly one net label for each slot and head.
 
 A slot is (request_id, position). The first positive of a head is said at once; when the wait closes, one
-row says the heads still open, as negatives; a positive after that is said once more, as a correction.
+row says the heads still open, as negatives; a positive after that is said once more, as a correction. Of slots
+that close without any positive a share is kept, by a hash of the slot.
 Which of these a feedback is follows from its own `received_at`, so a replay labels as live did; only a
 feedback overtaken by the watermark turns from a first row into a correction, with the same net label.
 
@@ -9,16 +10,19 @@ Source: the wait-then-correct scheme of delayed feedback, Ktena et al., "Address
 Continuous Training with Neural Networks in CTR prediction", RecSys 2019.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct, field
 
-from schemas.exposures import EXPOSURE
-from schemas.samples import CORRECTION, FIRST, HEADS, NEGATIVE_WEIGHT, SAMPLE, Head, Kind
+from schemas.exposures import EXPLORE, EXPOSURE, NEWEST
+from schemas.samples import CORRECTION, FIRST, HEADS, NEGATIVE_WEIGHT, SAMPLE, Head, Kind, kept
 
 FEEDBACK_HEADS: dict[str, Head] = {"click": "click", "purchase": "converted", "dwell": "engagement"}
 WEIGHTS: dict[Head, float] = {"click": 3.0, "converted": 10.0, "engagement": 1.0}
+NEGATIVES_DROPPED = "negatives_dropped"
+COUNTERS = (NEGATIVES_DROPPED,)  # of the job; `headrace status` shows them
+_SPARED = frozenset({EXPLORE, NEWEST})  # sources whose slots are few and tell most: no negative of theirs is dropped
 _BIT: dict[Head, int] = {head: 1 << place for place, head in enumerate(HEADS)}
 _ALL_SAID = (1 << len(HEADS)) - 1
 
@@ -36,7 +40,12 @@ class Feedback(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Slate(Struct, kw_only=True, array_like=True):
-    """What is known of one served request. `positive` holds a bit for each head already said positive, by slot."""
+    """What is known of one served request.
+
+    Attributes:
+        positive: a bit for each head already said positive, by slot.
+        rates: by slot, the share of slots like it whose negative is kept, should it close without a positive.
+    """
 
     served_at: int
     closes_at: int
@@ -45,6 +54,7 @@ class Slate(Struct, kw_only=True, array_like=True):
     items: list[str]
     positions: list[int]
     positive: list[int]
+    rates: list[float]
     closed: bool = False
 
 
@@ -56,6 +66,7 @@ class Label(Struct, frozen=True, kw_only=True):
     known_at: int
     heads: dict[Head, float]
     weight: float
+    negative_rate: float = 1.0
 
 
 class Book(Struct, kw_only=True, array_like=True):
@@ -99,7 +110,7 @@ class Book(Struct, kw_only=True, array_like=True):
         return max(served)[1] if served else None
 
 
-def open_slate(payload: bytes, *, wait_ms: int, correction_ms: int) -> Slate:
+def open_slate(payload: bytes, *, wait_ms: int, correction_ms: int, negative_rate: float) -> Slate:
     """The state of a newly served request. Of a slate that is not to be learned from all has been said already."""
     exposure = EXPOSURE.decode(payload)
     trainable: bool = exposure["trainable"]
@@ -113,6 +124,7 @@ def open_slate(payload: bytes, *, wait_ms: int, correction_ms: int) -> Slate:
         items=[slot["item_id"] for slot in slots],
         positions=[slot["position"] for slot in slots],
         positive=[0 if trainable else _ALL_SAID] * len(slots),
+        rates=[negative_rate if _SPARED.isdisjoint(slot["sources"]) else 1.0 for slot in slots],
         closed=not trainable,
     )
 
@@ -142,7 +154,9 @@ def answer(slate: Slate, feedback: Feedback) -> Iterator[Label]:
     slate.positive[index] |= _BIT[head]
     kind = CORRECTION if slate.closed else FIRST
     known_at = max(feedback.received_at, slate.served_at)
-    yield Label(index=index, kind=kind, known_at=known_at, heads={head: value}, weight=WEIGHTS[head])
+    rate = slate.rates[index] if slate.closed else 1.0
+    heads: dict[Head, float] = {head: value}
+    yield Label(index=index, kind=kind, known_at=known_at, heads=heads, weight=WEIGHTS[head], negative_rate=rate)
 
 
 def close(slate: Slate) -> Iterator[Label]:
@@ -151,9 +165,27 @@ def close(slate: Slate) -> Iterator[Label]:
         return
     slate.closed = True
     for index, positive in enumerate(slate.positive):
+        if positive:
+            slate.rates[index] = 1.0
         if positive != _ALL_SAID:
             heads: dict[Head, float] = {head: 0.0 for head in HEADS if not positive & _BIT[head]}
-            yield Label(index=index, kind=FIRST, known_at=slate.closes_at, heads=heads, weight=NEGATIVE_WEIGHT)
+            yield Label(
+                index=index,
+                kind=FIRST,
+                known_at=slate.closes_at,
+                heads=heads,
+                weight=NEGATIVE_WEIGHT,
+                negative_rate=slate.rates[index],
+            )
+
+
+def thinned(request_id: str, slate: Slate, labels: Iterable[Label]) -> list[Label]:
+    """The labels without the negatives that are not kept."""
+    return [
+        label
+        for label in labels
+        if any(label.heads.values()) or kept(request_id, slate.positions[label.index], label.negative_rate)
+    ]
 
 
 def _label(feedback: Feedback) -> float | None:
@@ -183,7 +215,7 @@ def _sample(exposure: dict[str, Any], slate: Slate, label: Label) -> bytes:
             "known_at": label.known_at,
             **{head: label.heads.get(head) for head in HEADS},
             "weight": label.weight,
-            "negative_rate": 1.0,
+            "negative_rate": label.negative_rate,
             "propensity": slot["propensity"],
             "served_score": slot["score"],
             "arm": exposure["arm"],

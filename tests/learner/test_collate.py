@@ -8,19 +8,30 @@ from learner.collate import Collator
 from learner.source import read
 from models.inputs import DENSE
 from schemas.ids import hash64
-from schemas.samples import SAMPLE
+from schemas.samples import SAMPLE, kept
+
+
+def picks(rate):
+    """A request whose first slot is kept, and one whose first slot is dropped."""
+    return (next(n for n in range(100) if kept(f"r{n}", 0, rate) is wanted) for wanted in (True, False))
 
 
 def test_labels_weights_and_undo():
+    kept_one, dropped = ({"request_id": f"r{number}"} for number in picks(0.25))
     rows = [
         sample(click=1.0, converted=None, engagement=None, weight=3.0),
         sample(click=0.0, converted=0.0, engagement=0.0, negative_rate=0.25),
-        sample(click=None, converted=1.0, engagement=None, kind="correction", weight=10.0, negative_rate=0.25),
+        sample(
+            click=None, converted=1.0, engagement=None, kind="correction", weight=10.0, negative_rate=0.25, **kept_one
+        ),
+        sample(
+            click=None, converted=1.0, engagement=None, kind="correction", weight=10.0, negative_rate=0.25, **dropped
+        ),
     ]
     batch = Collator(2).batch(rows, 7)
-    assert batch.labels[:, :2].tolist() == [[1, 0], [0, 0], [0, 1]]
-    assert batch.weights.tolist() == [[3, 0, 0], [4, 4, 4], [0, 10, 0]]
-    assert batch.undo.tolist() == [[0, 0, 0], [0, 0, 0], [0, 4, 0]], "as much as the negative before it weighed"
+    assert batch.labels[:, :2].tolist() == [[1, 0], [0, 0], [0, 1], [0, 1]]
+    assert batch.weights.tolist() == [[3, 0, 0], [4, 4, 4], [0, 10, 0], [0, 10, 0]]
+    assert batch.undo.tolist() == [[0, 0, 0], [0, 0, 0], [0, 4, 0], [0, 0, 0]], "what its negative weighed"
     assert batch.at_ms == 7
 
 

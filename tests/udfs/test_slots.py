@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from hypothesis import given, settings
@@ -11,19 +11,19 @@ from msgspec import structs
 
 from schemas.exposures import EXPOSURE
 from schemas.samples import HEADS, SAMPLE
-from udfs.slots import FEEDBACK_HEADS, Book, Feedback, Label, Slate, answer, close, open_slate, samples
+from udfs.slots import FEEDBACK_HEADS, Book, Feedback, Label, Slate, answer, close, open_slate, samples, thinned
 
 WAIT_MS, CORRECTION_MS, SERVED_AT = 1_000, 5_000, 1_000_000
 
 
-def exposure(items: list[str], *, trainable: bool = True) -> bytes:
+def exposure(items: list[str], *, trainable: bool = True, sources: Sequence[str] = ("trending",)) -> bytes:
     slots = [
         {
             "item_id": item,
             "position": position,
             "score": 0.5,
             "propensity": 1.0,
-            "sources": ["trending"],
+            "sources": [*sources],
             "category": "c",
             "dense": bytes([position] * 4),
         }
@@ -51,8 +51,9 @@ def exposure(items: list[str], *, trainable: bool = True) -> bytes:
     )
 
 
-def slate(items: list[str]) -> Slate:
-    return open_slate(exposure(items), wait_ms=WAIT_MS, correction_ms=CORRECTION_MS)
+def slate(items: list[str], *, negative_rate: float = 1.0, sources: Sequence[str] = ("trending",)) -> Slate:
+    payload = exposure(items, sources=sources)
+    return open_slate(payload, wait_ms=WAIT_MS, correction_ms=CORRECTION_MS, negative_rate=negative_rate)
 
 
 def feedback(
@@ -161,8 +162,46 @@ def test_a_book_survives_its_packing() -> None:
 
 
 def test_slates_that_are_not_to_be_learned_from_are_left_out() -> None:
-    state = open_slate(exposure(["a"], trainable=False), wait_ms=WAIT_MS, correction_ms=CORRECTION_MS)
+    payload = exposure(["a"], trainable=False)
+    state = open_slate(payload, wait_ms=WAIT_MS, correction_ms=CORRECTION_MS, negative_rate=1.0)
     assert [*answer(state, feedback()), *close(state), *answer(state, feedback(at=WAIT_MS + 1))] == []
+
+
+def told(request_id: str, rate: float, *, sources: Sequence[str] = ("trending",), clicked: int = 0) -> list[Label]:
+    """What is kept of a slate of twenty when it closes, the first `clicked` of them clicked in time."""
+    state = slate([str(number) for number in range(20)], negative_rate=rate, sources=sources)
+    said_before = [row for item in range(clicked) for row in answer(state, feedback(item=str(item)))]
+    return thinned(request_id, state, [*said_before, *close(state)])
+
+
+def test_of_the_negatives_a_share_is_kept_and_weighs_as_much_as_all() -> None:
+    closed = [label for number in range(500) for label in told(f"r{number}", 0.25)]
+    total = sum(label.weight / label.negative_rate for label in closed)
+    assert abs(total / (500 * 20) - 1) < 3 * (0.75 / 0.25 / (500 * 20)) ** 0.5
+    assert [told(f"r{number}", 0.25) for number in range(20)] == [told(f"r{number}", 0.25) for number in range(20)]
+    kept_less = [(number, label.index) for number in range(50) for label in told(f"r{number}", 0.1)]
+    kept_more = [(number, label.index) for number in range(50) for label in told(f"r{number}", 0.25)]
+    assert set(kept_less) < set(kept_more), "a higher rate keeps what a lower one keeps"
+
+
+def test_slots_with_a_positive_and_those_explored_or_new_are_never_dropped() -> None:
+    assert len(told("r", 1e-9)) == 0
+    assert said(told("r", 1e-9, clicked=1)) == [
+        (0, "first", "click", 1.0),
+        (0, "first", "converted", 0.0),
+        (0, "first", "engagement", 0.0),
+    ]
+    for source in ("explore", "newest"):
+        labels = told("r", 1e-9, sources=("trending", source))
+        assert [label.negative_rate for label in labels] == [1.0] * 20
+
+
+def test_a_correction_says_by_which_rate_its_negative_was_kept_or_dropped() -> None:
+    state = slate(["a", "b"], negative_rate=0.25)
+    assert [label.negative_rate for label in answer(state, feedback(item="b"))] == [1.0]
+    list(close(state))
+    assert [label.negative_rate for label in answer(state, feedback(at=WAIT_MS + 1))] == [0.25]
+    assert [label.negative_rate for label in answer(state, feedback("purchase", item="b", at=WAIT_MS + 2))] == [1.0]
 
 
 events = st.lists(
