@@ -21,6 +21,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from udfs.slots import (
+    BEYOND_THE_DAY,
     NEGATIVES_DROPPED,
     Book,
     Feedback,
@@ -28,6 +29,7 @@ from udfs.slots import (
     Slate,
     answer,
     close,
+    day_over,
     open_slate,
     samples,
     thinned,
@@ -35,6 +37,7 @@ from udfs.slots import (
 
 INPUT = ("user_id", "exposure", "request_id", "item_id", "position", "session_id", "event_type", "value", "received_at")
 OUTPUT = Types.ROW_NAMED(["request_id", "record"], [Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE())])
+_OF_FEEDBACK = INPUT[2:]
 _decode = msgspec.msgpack.Decoder(Book).decode
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -49,8 +52,9 @@ class JoinSlots(KeyedProcessFunction):
         self._lead_ms = wait_ms // 2
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Take the state handles and the counter."""
-        self._dropped = runtime_context.get_metrics_group().counter(NEGATIVES_DROPPED)
+        """Take the state handles and the counters."""
+        metrics = runtime_context.get_metrics_group()
+        self._dropped, self._beyond = metrics.counter(NEGATIVES_DROPPED), metrics.counter(BEYOND_THE_DAY)
         blob = Types.PICKLED_BYTE_ARRAY()
         self._book = runtime_context.get_state(ValueStateDescriptor("book", blob))
         self._payloads = runtime_context.get_map_state(MapStateDescriptor("payloads", Types.STRING(), blob))
@@ -62,7 +66,9 @@ class JoinSlots(KeyedProcessFunction):
         if value["exposure"] is not None:
             rows += self._serve(book, value["request_id"], payload=value["exposure"], ctx=ctx)
         else:
-            feedback = Feedback(**{name: value[name] for name in Feedback.__struct_fields__})
+            feedback = book.admit(Feedback(**{name: value[name] for name in _OF_FEEDBACK}))
+            self._beyond.inc(not feedback.trains)
+            ctx.timer_service().register_event_time_timer(day_over(feedback.received_at))
             lead_ms = self._lead_ms if feedback.request_id else 0
             # behind what waits already, so that a slot's feedback keeps its order
             if book.put_off or feedback.received_at > ctx.timer_service().current_watermark() + lead_ms:
@@ -74,13 +80,14 @@ class JoinSlots(KeyedProcessFunction):
         yield from rows
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        """Take in feedback put off to now, close the slates whose wait is over, forget those past correction."""
+        """Take in feedback put off to now, close the slates whose wait is over, forget what is past."""
         book = self._read()
         rows: list[Row] = []
         for feedback in book.come(timestamp):
             rows += self._answer(book, feedback, ctx)
         for request_id in book.fallen_due(timestamp):
             rows += self._fall_due(book, request_id, timestamp)
+        book.forget_days(timestamp)
         self._write(book)
         yield from rows
 

@@ -13,22 +13,30 @@ Continuous Training with Neural Networks in CTR prediction", RecSys 2019.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from schemas.exposures import EXPLORE, EXPOSURE, NEWEST
 from schemas.samples import CORRECTION, FIRST, HEADS, NEGATIVE_WEIGHT, SAMPLE, Head, Kind, kept
 
 FEEDBACK_HEADS: dict[str, Head] = {"click": "click", "purchase": "converted", "dwell": "engagement"}
 WEIGHTS: dict[Head, float] = {"click": 3.0, "converted": 10.0, "engagement": 1.0}
-NEGATIVES_DROPPED = "negatives_dropped"
-COUNTERS = (NEGATIVES_DROPPED,)  # of the job; `headrace status` shows them
+TRAINING_A_DAY = 50  # feedback events of a user and UTC day; those above label their slots with weight 0
+NEGATIVES_DROPPED, BEYOND_THE_DAY = "negatives_dropped", "feedback_beyond_the_day"
+COUNTERS = (NEGATIVES_DROPPED, BEYOND_THE_DAY)  # of the job; `headrace status` shows them
 _SPARED = frozenset({EXPLORE, NEWEST})  # sources whose slots are few and tell most: no negative of theirs is dropped
 _BIT: dict[Head, int] = {head: 1 << place for place, head in enumerate(HEADS)}
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
 _ALL_SAID = (1 << len(HEADS)) - 1
 
 
+def day_over(at_ms: int) -> int:
+    """When nothing received on the same UTC day as `at_ms` comes any more, ms: an hour into the next day."""
+    return (at_ms // _DAY_MS + 1) * _DAY_MS + _HOUR_MS
+
+
 class Feedback(Struct, frozen=True, kw_only=True, array_like=True):
-    """What a user did with something served; `value` is seconds for a dwell."""
+    """What a user did with something served; `value` is seconds for a dwell. `trains`: the day has room for it."""
 
     request_id: str | None
     item_id: str | None
@@ -37,6 +45,7 @@ class Feedback(Struct, frozen=True, kw_only=True, array_like=True):
     event_type: str
     value: float | None
     received_at: int
+    trains: bool = True
 
 
 class Slate(Struct, kw_only=True, array_like=True):
@@ -75,16 +84,28 @@ class Book(Struct, kw_only=True, array_like=True):
     Attributes:
         slates: by request. `early`: feedback that came before its exposure, by request.
         put_off: feedback whose time has not come. `due`: (when, request) at which a slate closes or is forgotten.
+        counts: feedback events by UTC day, until `day_over`.
     """
 
     slates: dict[str, Slate] = field(default_factory=dict[str, Slate])
     early: dict[str, list[Feedback]] = field(default_factory=dict[str, list[Feedback]])
     put_off: list[Feedback] = field(default_factory=list[Feedback])
     due: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    counts: dict[int, int] = field(default_factory=dict[int, int])
 
     def empty(self) -> bool:
         """Whether nothing is open."""
-        return not (self.slates or self.early or self.put_off or self.due)
+        return not (self.slates or self.early or self.put_off or self.due or self.counts)
+
+    def admit(self, feedback: Feedback) -> Feedback:
+        """Count a feedback. Called in the log's order, which a replay has too, so the same ones train again."""
+        day = feedback.received_at // _DAY_MS
+        self.counts[day] = self.counts.get(day, 0) + 1
+        return feedback if self.counts[day] <= TRAINING_A_DAY else structs.replace(feedback, trains=False)
+
+    def forget_days(self, now: int) -> None:
+        """Drop the counts of the days that are over."""
+        self.counts = {day: count for day, count in self.counts.items() if day_over(day * _DAY_MS) > now}
 
     def come(self, now: int) -> list[Feedback]:
         """Take out the feedback whose time has come, by time."""
@@ -155,8 +176,9 @@ def answer(slate: Slate, feedback: Feedback) -> Iterator[Label]:
     kind = CORRECTION if slate.closed else FIRST
     known_at = max(feedback.received_at, slate.served_at)
     rate = slate.rates[index] if slate.closed else 1.0
+    weight = WEIGHTS[head] if feedback.trains else 0.0
     heads: dict[Head, float] = {head: value}
-    yield Label(index=index, kind=kind, known_at=known_at, heads=heads, weight=WEIGHTS[head], negative_rate=rate)
+    yield Label(index=index, kind=kind, known_at=known_at, heads=heads, weight=weight, negative_rate=rate)
 
 
 def close(slate: Slate) -> Iterator[Label]:

@@ -11,7 +11,19 @@ from msgspec import structs
 
 from schemas.exposures import EXPOSURE
 from schemas.samples import HEADS, SAMPLE
-from udfs.slots import FEEDBACK_HEADS, Book, Feedback, Label, Slate, answer, close, open_slate, samples, thinned
+from udfs.slots import (
+    FEEDBACK_HEADS,
+    Book,
+    Feedback,
+    Label,
+    Slate,
+    answer,
+    close,
+    day_over,
+    open_slate,
+    samples,
+    thinned,
+)
 
 WAIT_MS, CORRECTION_MS, SERVED_AT = 1_000, 5_000, 1_000_000
 
@@ -202,6 +214,24 @@ def test_a_correction_says_by_which_rate_its_negative_was_kept_or_dropped() -> N
     list(close(state))
     assert [label.negative_rate for label in answer(state, feedback(at=WAIT_MS + 1))] == [0.25]
     assert [label.negative_rate for label in answer(state, feedback("purchase", item="b", at=WAIT_MS + 2))] == [1.0]
+
+
+def test_of_a_users_day_fifty_train_and_the_rest_label_with_weight_0() -> None:
+    book, state = Book(), slate([str(number) for number in range(60)])
+    noon = feedback(at=0).received_at
+    admitted = [book.admit(feedback(item=str(number))) for number in range(60)]
+    weights = [label.weight for each in admitted for label in answer(state, each)]
+    assert weights == [3.0] * 50 + [0.0] * 10
+    *_, late = answer(state, structs.replace(admitted[59], event_type="purchase", received_at=noon + WAIT_MS + 1))
+    assert (late.kind, late.weight, late.heads) == ("correction", 0.0, {"converted": 1.0})
+    tomorrow = structs.replace(feedback(), received_at=noon + 86_400_000)
+    assert book.admit(tomorrow).trains
+    book.forget_days(day_over(noon) - 1)
+    assert not book.admit(feedback()).trains
+    book.forget_days(day_over(noon))
+    assert len(book.counts) == 1
+    book.forget_days(day_over(tomorrow.received_at))
+    assert book.empty()
 
 
 events = st.lists(
