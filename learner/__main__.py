@@ -1,6 +1,7 @@
 """`python -m learner`: learn from topic `samples` and publish versions."""
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
     parser.add_argument("--cadence-s", type=int, default=reference.cadence_ms // 1000, help="a version each, >= 10")
     parser.add_argument("--snapshot-s", type=int, default=reference.snapshot_ms // 1000, help="a snapshot each")
     parser.add_argument("--wait-s", type=int, default=reference.wait_ms // 1000, help="how long a slot stays open")
+    parser.add_argument("--half-life-s", type=float, default=math.inf, help="slate to label, halves a sample's weight")
     parser.add_argument("--batch", type=int, default=reference.batch, help="samples a micro-batch")
     parser.add_argument("--seed", type=int, default=reference.seed, help="of the first dense tensors")
     limits = reference.limits
@@ -39,6 +41,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
         cadence_ms=options.cadence_s * 1000,
         snapshot_ms=options.snapshot_s * 1000,
         wait_ms=options.wait_s * 1000,
+        half_life_ms=options.half_life_s * 1000,
         batch=options.batch,
         seed=options.seed,
         limits=Limits(errors=options.guard_errors, slots=options.guard_slots, windows=options.guard_windows),
@@ -66,6 +69,8 @@ def _problems(options: argparse.Namespace, key: str) -> list[str]:
             f"--guard-errors is {options.guard_errors:g} and --guard-windows {options.guard_windows}, "
             "must be above 0 and from 2 to 20"
         )
+    if not options.half_life_s > 0:
+        found.append(f"--half-life-s is {options.half_life_s:g}, must be above 0; inf lets nothing age")
     if options.batch < 1:
         found.append(f"--batch is {options.batch}, must be positive")
     return found

@@ -5,6 +5,7 @@ clock; so the same samples make the same versions bit for bit, however they are 
 """
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
@@ -12,6 +13,7 @@ from heapq import heappop, heappush
 import msgspec
 import numpy as np
 
+from learner.age import aged
 from learner.collate import Collator
 from learner.guard import Guard, Limits
 from learner.metrics import Predicted, Prequential
@@ -41,6 +43,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
         batch: samples a micro-batch.
         wait_ms: how long a slot stays open; at the beginning of a log, and after a silence longer than that,
             positives of the first `wait_ms` are held until their slots close: their negatives are not there yet.
+        half_life_ms: the time from slate to label that halves a sample's weight; metrics count it in full.
         seed: of the first dense tensors.
         limits: of the guard.
     """
@@ -50,6 +53,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_ms: int = 600_000
     batch: int = 64
     wait_ms: int = 600_000
+    half_life_ms: float = math.inf
     coding: Coding = "int8"
     seed: int = 0
     limits: Limits = Limits()
@@ -216,17 +220,17 @@ class Learner:
         if not self._batch:
             return
         samples, self._batch = self._batch, []
-        batch = self._collator.batch(samples, self.clock_ms)
+        batch, wait_ms = self._collator.batch(samples, self.clock_ms), self.settings.wait_ms
         new_item, new_user = self._newness(batch)
         sources: dict[str, RowSource] = {**self.published.tables}
         published = predict(self.config, from_numpy(self.published.dense), tables=sources, batch=batch)
         seen = Predicted(
             batch=batch,
             policies=[sample.policy for sample in samples],
-            closes_ms=np.array([sample.served_at + self.settings.wait_ms for sample in samples], np.int64),
+            closes_ms=np.array([sample.served_at + wait_ms for sample in samples], np.int64),
             counted=np.array([sample.kind != CORRECTION for sample in samples], np.bool_),
             published=published,
-            live=self.trainer.learn(batch),
+            live=self.trainer.learn(aged(batch, samples, wait_ms=wait_ms, half_life_ms=self.settings.half_life_ms)),
             new_item=new_item,
             new_user=new_user,
         )

@@ -1,0 +1,20 @@
+"""What is known late teaches less: a sample's weight halves with each half-life between its slate and its label."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import structs
+
+from models.batch import Batch
+from schemas.samples import Sample
+
+
+def aged(batch: Batch, samples: Sequence[Sample], *, wait_ms: int, half_life_ms: float) -> Batch:
+    """The batch of these samples as it is learnt. A correction takes back what its negative weighed at the wait's end.
+
+    A half-life of infinity leaves every bit as it is.
+    """
+    ages_ms = np.array([sample.known_at - sample.served_at for sample in samples], np.float64)
+    left = np.exp2(-ages_ms / half_life_ms).astype(np.float32)
+    undo = batch.undo * np.float32(np.exp2(-wait_ms / half_life_ms))
+    return structs.replace(batch, weights=batch.weights * left[:, None], undo=undo)

@@ -1,0 +1,46 @@
+"""What is known late weighs less where it is learnt, and the same where it is counted."""
+
+import math
+
+import numpy as np
+from msgspec import structs
+from sample_world import START_MS, WAIT_MS, sample, stream
+
+from learner.age import aged
+from learner.collate import Collator
+from learner.loop import Learner, LoopSettings, Publication
+from models.config import RankerConfig
+
+CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
+SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=1_000_000, wait_ms=WAIT_MS)
+ROWS = [
+    sample(click=1.0, weight=3.0, known_at=START_MS),
+    sample(known_at=START_MS + WAIT_MS),
+    sample(click=1.0, converted=None, engagement=None, weight=3.0, kind="correction", known_at=START_MS + 2 * WAIT_MS),
+]
+
+
+def learnt(half_life_ms):
+    return aged(Collator(2).batch(ROWS, 0), ROWS, wait_ms=WAIT_MS, half_life_ms=half_life_ms)
+
+
+def test_each_half_life_halves_and_a_correction_takes_back_what_its_negative_weighed():
+    batch = learnt(WAIT_MS)
+    assert batch.weights[:, 0].tolist() == [3.0, 0.5, 0.75]
+    assert batch.undo[:, 0].tolist() == [0.0, 0.0, 0.5]
+
+
+def test_without_an_end_nothing_changes():
+    batch, plain = learnt(math.inf), Collator(2).batch(ROWS, 0)
+    np.testing.assert_array_equal(batch.weights, plain.weights)
+    np.testing.assert_array_equal(batch.undo, plain.undo)
+
+
+def test_metrics_count_every_sample_in_full():
+    def last(**changes):
+        subject = Learner(structs.replace(SETTINGS, **changes), CONFIG)
+        return [cut for cut in subject.feed(enumerate(stream(1500))) if isinstance(cut, Publication)][-1]
+
+    ours, theirs = last(half_life_ms=WAIT_MS), last()
+    assert ours.hash != theirs.hash
+    assert ours.window["live.all.click.weight"] == theirs.window["live.all.click.weight"]
