@@ -35,7 +35,7 @@ class Learners:
         self.artefacts = artefacts
         self._producer = Producer({"bootstrap.servers": endpoints.bootstrap, "acks": "all"})
 
-    def write(self, rows: Iterable[Sample]) -> None:
+    def write(self, rows: Iterable[Sample], topic: Topic = SAMPLES) -> None:
         """Append samples.
 
         Raises:
@@ -43,7 +43,7 @@ class Learners:
         """
         for row in rows:
             value = SAMPLE.encode(msgspec.structs.asdict(row))
-            self._producer.produce(SAMPLES.name, value, row.request_id)
+            self._producer.produce(topic.name, value, row.request_id)
             self._producer.poll(0)
         self._flush()
 

@@ -19,7 +19,7 @@ from schemas.dead import DEAD
 from schemas.events import TICK
 from schemas.exposures import EXPOSURE
 from schemas.samples import SAMPLE
-from schemas.topics import CONTROL_TOPIC, EVENTS, EVENTS_DEAD, EXPOSURES, ITEMS, SAMPLES
+from schemas.topics import CONTROL_TOPIC, EVENTS, EVENTS_DEAD, EXPOSURES, ITEMS, SAMPLES, SAMPLES_URGENT
 
 _TIMEOUT_S = 5.0
 _TICK = TICK.encode()
@@ -33,6 +33,7 @@ def decoders() -> dict[str, Callable[[bytes], object]]:
         ITEMS.name: ITEM,
         EXPOSURES.name: EXPOSURE,
         SAMPLES.name: SAMPLE,
+        SAMPLES_URGENT.name: SAMPLE,
         CONTROL_TOPIC.name: CONTROL,
     }
     contracts |= {clean_topic(source): contract(source) for source in plan.sources}

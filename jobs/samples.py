@@ -5,6 +5,7 @@ Operators in order:
 2. feedback    clean events that can label a slot (udfs/slots.py says which); ticks have moved the watermark before
 3. join        keyed by user: slates, early feedback, feedback put off and due times in state (udfs/join.py)
 4. samples     Avro, exactly once, keyed by request
+5. urgent      purchases and deep stays to `samples.urgent` too (docs/adr/0015)
 
 Time passes by records alone: `_tick` records in every partition close the slots of a silent log, so a
 result never depends on the wall clock.
@@ -19,7 +20,7 @@ from jobs.environment import JobSettings, from_command_line, table_environment
 from lang.clean import clean_topic, contract
 from lang.load import load_plan
 from lang.source import Source
-from schemas.topics import EXPOSURES, SAMPLES
+from schemas.topics import EXPOSURES, SAMPLES, SAMPLES_URGENT
 from udfs.join import OUTPUT, JoinSlots
 from udfs.slots import FEEDBACK_HEADS
 
@@ -27,6 +28,13 @@ JOB = "samples"
 # A backlog is read in small bites of each partition. With the default of 1 MB one partition runs far ahead of the
 # others, and what is ahead of the watermark waits in state.
 _LEVEL = {"properties.max.partition.fetch.bytes": "65536"}
+_SINKS = {JOB: SAMPLES, "urgent": SAMPLES_URGENT}
+_RAW = {
+    "key.format": "raw",
+    "key.fields": "request_id",
+    "value.format": "raw",
+    "value.fields-include": "EXCEPT_KEY",
+}
 DISORDER_MS = 1000  # how far received_at may run backwards within a partition: producers' clocks and batches
 
 
@@ -34,11 +42,9 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
     """The job's tables and the one stream of exposures and feedback."""
     exposures = tables.read_committed(settings.bootstrap, EXPOSURES.name, group=JOB) | _LEVEL | {"format": "raw"}
     clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=JOB) | _LEVEL | {"format": "avro"}
-    samples = tables.exactly_once(settings.bootstrap, SAMPLES.name, prefix=f"{JOB}-{source.name}") | {
-        "key.format": "raw",
-        "key.fields": "request_id",
-        "value.format": "raw",
-        "value.fields-include": "EXCEPT_KEY",
+    sinks = {
+        table: tables.exactly_once(settings.bootstrap, topic.name, prefix=f"{table}-{source.name}") | _RAW
+        for table, topic in _SINKS.items()
     }
     watermark = f"WATERMARK FOR rowtime AS rowtime - INTERVAL '{DISORDER_MS / 1000:.3f}' SECOND"
     feedback = ", ".join(f"'{event_type}'" for event_type in sorted(FEEDBACK_HEADS))
@@ -50,7 +56,10 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
         f"""CREATE TEMPORARY TABLE clean (
           {tables.columns(contract(source))}, rowtime AS TO_TIMESTAMP_LTZ(received_at, 3), {watermark}
         ) WITH ({tables.options(clean)})""",
-        f"CREATE TEMPORARY TABLE samples (request_id STRING, record BYTES) WITH ({tables.options(samples)})",
+        *(
+            f"CREATE TEMPORARY TABLE {table} (request_id STRING, record BYTES) WITH ({tables.options(sink)})"
+            for table, sink in sinks.items()
+        ),
         f"""CREATE TEMPORARY VIEW arrivals AS
         SELECT CAST(headers['user_id'] AS STRING) AS user_id, payload AS exposure,
           CAST(headers['request_id'] AS STRING) AS request_id, CAST(NULL AS STRING) AS item_id,
@@ -74,7 +83,9 @@ def build(source: Source, settings: JobSettings) -> StatementSet:
     )
     labelled = arrivals.key_by(lambda row: row["user_id"], key_type=Types.STRING()).process(join, output_type=OUTPUT)
     statement_set = environment.create_statement_set()
-    statement_set.add_insert("samples", environment.from_data_stream(labelled).select(col("request_id"), col("record")))
+    rows = environment.from_data_stream(labelled)
+    for table, chosen in (("samples", rows), ("urgent", rows.filter(col("urgent")))):
+        statement_set.add_insert(table, chosen.select(col("request_id"), col("record")))
     return statement_set
 
 

@@ -10,6 +10,7 @@ import torch
 
 from learner.halt import halt
 from learner.journal import Journal
+from learner.lane import UrgentLane
 from learner.ledger import Entry, Ledger
 from learner.loop import Checkpoint, Learner, LoopSettings, Publication
 from learner.publish import Fenced, Publisher, read_ledger
@@ -47,7 +48,8 @@ class App:
         self._journal = Journal(settings.artefacts / model / "metrics.jsonl")
         self._publisher = Publisher(settings.bootstrap, model=model, key=settings.key)
         self._ledger: Ledger = read_ledger(settings.bootstrap, model)
-        self._learner = self._restored()
+        self._lane = UrgentLane(settings.bootstrap, model, self._ledger)
+        self._learner = self._opened(self._snapshots.latest())
         self._samples = Samples(settings.bootstrap, model)
         self._decisions, self._course = Tail(settings.bootstrap, CONTROL_TOPIC), Course()
         self._stop = threading.Event()
@@ -71,6 +73,7 @@ class App:
             raise SystemExit(message) from error
         finally:
             self._samples.close()
+            self._lane.close()
             self._decisions.close()
             self._journal.close()
 
@@ -97,11 +100,14 @@ class App:
         payloads = [message.value() for message in self._decisions.read(timeout_s)]
         self._course = self._course.after(self._settings.loop.model, payloads)
 
-    def _restored(self) -> Learner:
+    def _opened(self, folder: Path | None) -> Learner:
+        """The learner of a snapshot; without one the untrained one."""
+        learner = Learner(self._settings.loop, self._settings.config) if folder is None else self._restored(folder)
+        learner.lane = self._lane
+        return learner
+
+    def _restored(self, folder: Path) -> Learner:
         settings = self._settings
-        folder = self._snapshots.latest()
-        if folder is None:
-            return Learner(settings.loop, settings.config)
         meta, arrays = load(folder)
         if meta.schema != settings.config.schema():
             message = (
@@ -149,7 +155,7 @@ class App:
 
     def _go_back(self) -> None:
         """Take the parameters of the version decided on, and go on from them in the epoch decided on."""
-        course, loop = self._course, self._settings.loop
+        course = self._course
         entry = self._ledger.entry(course.target)
         if entry is None:
             message = f"version {named(course.target)} is not on the log any more; decide on a later one"
@@ -157,7 +163,7 @@ class App:
         begun = self._ledger.entry((course.epoch, 1))
         offset = begun.offset if begun else self._goes_on_at(entry)
         target = Target(course.target, entry.hash)
-        learner = rebuilt(target, self._samples, snapshots=self._snapshots, settings=loop, config=self._settings.config)
+        learner = rebuilt(target, self._samples, snapshots=self._snapshots, opened=self._opened)
         before, skipped_from = fingerprint(learner.published), learner.offset
         publication = learner.begin_epoch(course.epoch, offset=offset)
         if fingerprint(learner.published) != before:

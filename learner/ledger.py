@@ -4,6 +4,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from learner.ahead import URGENT
 from learner.loop import Publication
 from schemas.course import Place
 from schemas.delta import Manifest
@@ -13,11 +14,12 @@ _PARTITION = "0"  # `samples` has one partition
 
 
 class Entry(Struct, frozen=True):
-    """A version on the log: its hash, the learner's clock at its end, the next offset of `samples`."""
+    """A version on the log: its hash, the learner's clock at its end, the next offsets of `samples` and the lane."""
 
     hash: str
     to_ms: int
     offset: int
+    urgent: int
 
 
 class Ledger:
@@ -31,7 +33,8 @@ class Ledger:
         """Remember a version found on, or sent to, the log; other models' are passed over."""
         if manifest.model == self._model:
             offset = manifest.offsets.get(_PARTITION, 0)
-            self._entries[manifest.epoch, manifest.seq] = Entry(digest, manifest.to_ms, offset)
+            urgent = manifest.offsets.get(URGENT, 0)
+            self._entries[manifest.epoch, manifest.seq] = Entry(digest, manifest.to_ms, offset, urgent)
 
     def entry(self, place: Place) -> Entry | None:
         """What is known of a version; None for one that the log does not hold."""

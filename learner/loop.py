@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from learner.age import aged
+from learner.ahead import URGENT, Ahead, Closed, Lane
 from learner.collate import Collator
 from learner.guard import Guard, Limits
 from learner.metrics import Predicted, Prequential
@@ -92,12 +93,14 @@ class Learner:
         self.published = ModelState.empty(config)
         self.faults: Counter[str] = Counter()
         self.offset = 0  # of the next sample to read
+        self.lane: Lane = Closed()
         self.epoch, self.seq, self.hash = 1, 0, ""
         self.clock_ms = 0
         self._started_ms = self._published_ms = self._next_publish_ms = self._next_snapshot_ms = self._since_ms = 0
         self._batch: list[Sample] = []
         self._held: list[tuple[int, int, Sample]] = []  # heap of (release, arrival, sample)
         self._arrivals = 0
+        self._ahead = Ahead()
         self._metrics = Prequential()
         self._guard = Guard(settings.limits)
         self._collator = Collator(config.history)
@@ -118,9 +121,9 @@ class Learner:
             self.offset = offset + 1
             if self._since_ms == _NEXT_MS:
                 self._since_ms = self._started_ms = self.clock_ms
-            fault = self._collator.fault(sample)
-            if fault is None and sample.served_at < self._since_ms:
-                fault = "skipped"
+            if self._ahead.passed(sample):
+                continue
+            fault = self._fault(sample)
             if fault:
                 self.faults[fault] += 1
             elif self._positive(sample) and sample.known_at < self._started_ms + self.settings.wait_ms:
@@ -131,6 +134,7 @@ class Learner:
     def finish(self) -> Iterator[Publication | Checkpoint]:
         """End a batch run: learn what is left, publish, checkpoint. What is held stays held."""
         self._learn()
+        self._hurry()
         yield self._publish()
         yield self._checkpoint()
 
@@ -172,6 +176,7 @@ class Learner:
         learner._next_publish_ms, learner._next_snapshot_ms = meta.next_publish_ms, meta.next_snapshot_ms
         learner._metrics.resume({name.removeprefix("metrics/"): values for name, values in arrays.items()})
         learner._guard.resume(arrays["guard/policies"])
+        learner._ahead.resume(arrays["loop/ahead"])
         held = msgspec.msgpack.decode(arrays["loop/held"].tobytes(), type=list[tuple[int, Sample]])
         learner._held = [(release, arrival, sample) for arrival, (release, sample) in enumerate(held)]
         learner._arrivals = len(held)
@@ -190,6 +195,7 @@ class Learner:
             self._next_snapshot_ms = (to_ms // settings.snapshot_ms + 1) * settings.snapshot_ms
         if to_ms >= self._next_publish_ms:
             self._learn()
+            self._hurry()
             self._next_publish_ms = (to_ms // settings.cadence_ms + 1) * settings.cadence_ms
             yield self._publish()
             if to_ms >= self._next_snapshot_ms:
@@ -198,6 +204,21 @@ class Learner:
         self.clock_ms = to_ms
         while self._held and self._held[0][0] <= to_ms:
             self._take(heappop(self._held)[2])
+
+    def _fault(self, sample: Sample) -> str | None:
+        fault = self._collator.fault(sample)
+        return "skipped" if fault is None and sample.served_at < self._since_ms else fault
+
+    def _hurry(self) -> None:
+        """Learn what the urgent lane has for the version about to be cut; not while positives are held or skipped."""
+        if self._since_ms == _NEXT_MS or self.clock_ms < self._started_ms + self.settings.wait_ms:
+            return
+        rows = self.lane.rows((self.epoch, self.seq + 1), self._ahead.offset)
+        for sample in self._ahead.take(rows, self.clock_ms):
+            if self._fault(sample) is None:
+                self._ahead.note(sample)
+                self._take(sample)
+        self._learn()
 
     @staticmethod
     def _positive(sample: Sample) -> bool:
@@ -271,7 +292,7 @@ class Learner:
             settings=self.config.settings(),
             from_ms=self._published_ms,
             to_ms=self.clock_ms,
-            offsets={"0": self.offset},
+            offsets={"0": self.offset, URGENT: self._ahead.offset},
             rows={name: len(table.ids) for name, table in update.tables.items()},
             gone={name: len(table.gone) for name, table in update.tables.items()},
             stats={
@@ -286,7 +307,7 @@ class Learner:
         packed = {"loop/held": msgspec.msgpack.encode(held), "loop/faults": msgspec.msgpack.encode(dict(self.faults))}
         arrays = flatten(self.trainer.state())
         arrays |= {f"metrics/{name}": values for name, values in self._metrics.arrays().items()}
-        arrays["guard/policies"] = self._guard.array()
+        arrays["guard/policies"], arrays["loop/ahead"] = self._guard.array(), self._ahead.packed()
         arrays |= {name: np.frombuffer(packing, np.uint8) for name, packing in packed.items()}
         meta = SnapshotMeta(
             model=self.settings.model,

@@ -1,15 +1,14 @@
 """A learner as it stood at an earlier version: the snapshot before it, and the samples since learnt again."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
 
-from learner.loop import Learner, LoopSettings, Publication
-from learner.snapshot import Snapshots, load
-from learner.source import Row
-from models.config import RankerConfig
+from learner.ahead import Row
+from learner.loop import Learner, Publication
+from learner.snapshot import Snapshots
 from schemas.course import Place, named
 
 
@@ -69,20 +68,19 @@ def check_samples(begin: int, bounds: tuple[int, int], *, place: Place) -> None:
         raise CannotGoBack(message)
 
 
-def rebuilt(
-    target: Target, rows: Rows, *, snapshots: Snapshots, settings: LoopSettings, config: RankerConfig
-) -> Learner:
+def rebuilt(target: Target, rows: Rows, *, snapshots: Snapshots, opened: Callable[[Path | None], Learner]) -> Learner:
     """The learner as it stood when it published a version; its hash is checked against the log's.
+
+    Args:
+        target: that version.
+        rows: the log of samples.
+        snapshots: what there is to begin with.
+        opened: makes the learner of a snapshot's folder, without one the untrained one.
 
     Raises:
         CannotGoBack: the snapshot or samples are gone, or what they give is not that version.
     """
-    folder = base(snapshots, target.place)
-    if folder is None:
-        learner = Learner(settings, config)
-    else:
-        meta, arrays = load(folder)
-        learner = Learner.restored(settings, meta, arrays=arrays)
+    learner = opened(base(snapshots, target.place))
     if learner.place != target.place:
         check_samples(learner.offset, rows.bounds(), place=target.place)
         rows.seek(learner.offset)

@@ -1,17 +1,15 @@
 """Topic `samples` as the learner reads it: in order, from an offset on."""
 
 from collections.abc import Iterator
-from typing import TypeAlias
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from learner.ahead import Row
 from schemas.samples import SAMPLE, Sample
 from schemas.topics import SAMPLES
 
 _POLL_COUNT = 1000
 _ASK_S = 10.0
-Row: TypeAlias = tuple[int, Sample | None]
-"""A sample with its offset; None where the record is none."""
 
 
 class SamplesGone(LookupError):

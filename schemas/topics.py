@@ -84,6 +84,15 @@ SAMPLES = Topic(
     written_by="samples, exactly once",
     read_by="learner",
 )
+SAMPLES_URGENT = Topic(
+    name="samples.urgent",
+    key="request_id",
+    value="Avro, schemas/samples.py: the rows of `samples` that are learnt first (docs/adr/0015)",
+    partitions=1,
+    retention_ms=7 * _DAY_MS,
+    written_by="samples, exactly once",
+    read_by="learner",
+)
 MODEL_DELTAS = Topic(
     name="model.deltas",
     key="model",
@@ -110,6 +119,7 @@ TOPICS: tuple[Topic, ...] = (
     ITEMS,
     EXPOSURES,
     SAMPLES,
+    SAMPLES_URGENT,
     MODEL_DELTAS,
     CONTROL_TOPIC,
 )

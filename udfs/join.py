@@ -30,20 +30,23 @@ from udfs.slots import (
     answer,
     close,
     day_over,
+    is_urgent,
     open_slate,
     samples,
     thinned,
 )
 
 INPUT = ("user_id", "exposure", "request_id", "item_id", "position", "session_id", "event_type", "value", "received_at")
-OUTPUT = Types.ROW_NAMED(["request_id", "record"], [Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE())])
+OUTPUT = Types.ROW_NAMED(
+    ["request_id", "record", "urgent"], [Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE()), Types.BOOLEAN()]
+)
 _OF_FEEDBACK = INPUT[2:]
 _decode = msgspec.msgpack.Decoder(Book).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class JoinSlots(KeyedProcessFunction):
-    """Rows of `INPUT` (an exposure, or a feedback) → rows (request_id, Avro sample)."""
+    """Rows of `INPUT` (an exposure, or a feedback) → rows (request_id, Avro sample, whether it is urgent)."""
 
     def __init__(self, *, wait_ms: int, correction_ms: int, negative_rate: float) -> None:
         self._wait_ms = wait_ms
@@ -140,8 +143,9 @@ class JoinSlots(KeyedProcessFunction):
         told = thinned(request_id, slate, labels)
         self._dropped.inc(len(labels) - len(told))
         if told:
-            for record in samples(self._payloads.get(request_id), slate, told):
-                yield Row(request_id=request_id, record=record)
+            records = samples(self._payloads.get(request_id), slate, told)
+            for label, record in zip(told, records, strict=True):
+                yield Row(request_id=request_id, record=record, urgent=is_urgent(label))
 
     def _read(self) -> Book:
         value = self._book.value()

@@ -24,6 +24,7 @@ TRAINING_A_DAY = 50  # feedback events of a user and UTC day; those above label 
 NEGATIVES_DROPPED, BEYOND_THE_DAY = "negatives_dropped", "feedback_beyond_the_day"
 COUNTERS = (NEGATIVES_DROPPED, BEYOND_THE_DAY)  # of the job; `headrace status` shows them
 _SPARED = frozenset({EXPLORE, NEWEST})  # sources whose slots are few and tell most: no negative of theirs is dropped
+DEEP_S = 60.0  # a stay that says as much as a purchase that the item was right
 _BIT: dict[Head, int] = {head: 1 << place for place, head in enumerate(HEADS)}
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
@@ -208,6 +209,11 @@ def thinned(request_id: str, slate: Slate, labels: Iterable[Label]) -> list[Labe
         for label in labels
         if any(label.heads.values()) or kept(request_id, slate.positions[label.index], label.negative_rate)
     ]
+
+
+def is_urgent(label: Label) -> bool:
+    """Whether a label is to be learnt before others: a purchase or a deep stay, where it trains."""
+    return label.weight > 0 and (bool(label.heads.get("converted")) or label.heads.get("engagement", 0.0) >= DEEP_S)
 
 
 def _label(feedback: Feedback) -> float | None:

@@ -85,7 +85,7 @@ def test_it_learns_again_from_where_it_went_back_to(learners: Learners) -> None:
     learners.run(model)
     manifests = learners.manifests(model)
     here = manifests[target].offsets["0"]
-    assert (manifests[2, 1].offsets, learners.snapshots(model)[2, 1].offset) == ({"0": here}, here)
+    assert (manifests[2, 1].offsets, learners.snapshots(model)[2, 1].offset) == ({"0": here, "urgent": 0}, here)
     assert fingerprint(served(learners, model, (2, 1))) == fingerprint(served(learners, model, target))
     assert not [each for each in learners.decisions(model) if each.action == SKIP]
     last = max(place for place in manifests if place[0] == 2)
@@ -109,7 +109,7 @@ def test_killed_while_it_goes_back_it_does_so_again(learners: Learners) -> None:
     learners.run(model)
     manifests = learners.manifests(model)
     begin, end = manifests[target].offsets["0"], manifests[last].offsets["0"]
-    assert manifests[2, 1].offsets == {"0": end}
+    assert manifests[2, 1].offsets == {"0": end, "urgent": 0}
     assert fingerprint(served(learners, model, (2, 1))) == fingerprint(served(learners, model, target))
     skips = [each.arguments for each in learners.decisions(model) if each.action == SKIP]
     assert skips == [{"epoch": "2", "topic": "samples", "from": str(begin), "until": str(end)}]

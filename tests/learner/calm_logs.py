@@ -35,7 +35,10 @@ def _joined(history: WarmUp, wait_ms: int) -> Iterator[Sample]:
     slates = {}
     for number, exposure in enumerate(history.exposures):
         payload = EXPOSURE.encode(msgspec.to_builtins(exposure, builtin_types=(bytes,)))
-        slates[exposure.request_id] = (payload, open_slate(payload, wait_ms=wait_ms, correction_ms=wait_ms))
+        slates[exposure.request_id] = (
+            payload,
+            open_slate(payload, wait_ms=wait_ms, correction_ms=wait_ms, negative_rate=1.0),
+        )
         heappush(due, (exposure.received_at + wait_ms, number, exposure.request_id))
     for event in history.events:
         now = event.received_at or 0
@@ -43,7 +46,7 @@ def _joined(history: WarmUp, wait_ms: int) -> Iterator[Sample]:
             payload, slate = slates[heappop(due)[2]]
             yield from (Sample(**SAMPLE.decode(row)) for row in samples(payload, slate, list(close(slate))))
         payload, slate = slates[event.request_id]
-        told = {name: getattr(event, name) for name in Feedback.__struct_fields__}
+        told = {name: getattr(event, name) for name in Feedback.__struct_fields__ if name != "trains"}
         labels = list(answer(slate, Feedback(**told)))
         yield from (Sample(**SAMPLE.decode(row)) for row in samples(payload, slate, labels))
 

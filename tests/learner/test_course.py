@@ -7,11 +7,11 @@ import pytest
 from msgspec import structs
 from sample_world import START_MS, WAIT_MS, stream
 
+from learner.ahead import Row
 from learner.ledger import Ledger
 from learner.loop import Checkpoint, Learner, LoopSettings, Publication
 from learner.rebuild import CannotGoBack, Target, rebuilt
-from learner.snapshot import Snapshots
-from learner.source import Row
+from learner.snapshot import Snapshots, load
 from models.arrays import flatten
 from models.config import RankerConfig
 from models.fingerprint import fingerprint
@@ -40,6 +40,13 @@ class Shelf:
         return found
 
 
+def opened(folder: Path | None) -> Learner:
+    if folder is None:
+        return Learner(SETTINGS, CONFIG)
+    meta, arrays = load(folder)
+    return Learner.restored(SETTINGS, meta, arrays=arrays)
+
+
 class Run:
     """A learner over the whole log, with what it wrote."""
 
@@ -59,7 +66,7 @@ class Run:
     def back(self, place: tuple[int, int], shelf: Shelf | None = None) -> Learner:
         target = Target(place, self.ledger.entry(place).hash)
         rows = shelf or Shelf(SAMPLES)
-        return rebuilt(target, rows, snapshots=self.snapshots, settings=SETTINGS, config=CONFIG)
+        return rebuilt(target, rows, snapshots=self.snapshots, opened=opened)
 
 
 @pytest.fixture
@@ -117,7 +124,7 @@ def test_what_is_gone_is_told_before_anything_is_written(run: Run, tmp_path: Pat
     empty = Snapshots(tmp_path / "nowhere")
     target = Target((2, 3), "h")
     with pytest.raises(CannotGoBack, match="no snapshot of epoch 2"):
-        rebuilt(target, Shelf(SAMPLES), snapshots=empty, settings=SETTINGS, config=CONFIG)
+        rebuilt(target, Shelf(SAMPLES), snapshots=empty, opened=opened)
 
 
 def test_dead_for_an_hour_and_back_from_an_old_snapshot_it_makes_the_same_versions() -> None:

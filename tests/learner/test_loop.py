@@ -228,7 +228,7 @@ def test_finish_publishes_what_is_left(whole):
     run(subject, SAMPLES[:100])
     last = list(subject.finish())
     assert [type(cut) for cut in last] == [Publication, Checkpoint]
-    assert last[0].manifest.offsets == {"0": 100}
+    assert last[0].manifest.offsets == {"0": 100, "urgent": 0}
     resumed = Learner.restored(SETTINGS, last[1].meta, arrays=last[1].arrays)
     ours, theirs = run(subject, SAMPLES[100:]), run(resumed, SAMPLES[100:])
     assert [cut.hash for cut in versions(ours)] == [cut.hash for cut in versions(theirs)]

@@ -1,0 +1,99 @@
+"""The urgent lane: learnt at the next cut, once, and the same again after a restart."""
+
+import pytest
+from msgspec import structs
+from sample_world import START_MS, WAIT_MS, sample, stream
+
+from learner import ahead
+from learner.ahead import HORIZON_MS, Ahead
+from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from models.config import RankerConfig
+
+CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
+SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, batch=64, wait_ms=WAIT_MS)
+SAMPLES = list(enumerate(stream(3000)))  # 120 s of slots
+URGENT = list(enumerate(row for _, row in SAMPLES if row.converted))
+
+
+class Shelf:
+    """The lane in memory. At each cut some more has come, unless `ends` says how far a version read."""
+
+    def __init__(self, ends, more):
+        self.ends, self._more = ends, more
+
+    def rows(self, place, begin):
+        return URGENT[begin : self.ends.get(place, place[1] * self._more)]
+
+
+def opened(lane, checkpoint=None):
+    learner = Learner(SETTINGS, CONFIG)
+    if checkpoint is not None:
+        learner = Learner.restored(SETTINGS, checkpoint.meta, arrays=checkpoint.arrays)
+    learner.lane = lane
+    return learner
+
+
+def versions(cuts):
+    return [cut for cut in cuts if isinstance(cut, Publication)]
+
+
+@pytest.fixture(scope="module")
+def hurried():
+    learner = opened(Shelf({}, more=20))
+    return learner, list(learner.feed(SAMPLES))
+
+
+def test_what_is_on_the_lane_is_learnt_ahead_of_the_log(hurried):
+    _, cuts = hurried
+    reached = [cut.manifest.offsets["urgent"] for cut in versions(cuts)]
+    assert reached == sorted(reached)
+    assert reached[0] == 0, "positives of the first wait are held"
+    taken = max(row.known_at for _, row in URGENT[: reached[3]])
+    assert taken > versions(cuts)[3].manifest.to_ms + 10_000
+    assert reached[-1] == len(URGENT)
+    plain = opened(ahead.Closed())
+    unhurried = versions(plain.feed(SAMPLES))
+    assert [cut.manifest.to_ms for cut in versions(cuts)] == [cut.manifest.to_ms for cut in unhurried]
+    assert versions(cuts)[3].hash != unhurried[3].hash
+
+
+def test_each_sample_is_told_and_learnt_once(hurried):
+    def counted(cuts):
+        return sum(cut.window.get("live.all.converted.count", 0.0) for cut in versions(cuts))
+
+    learner, cuts = hurried
+    plain = opened(ahead.Closed())
+    assert counted([*cuts, *learner.finish()]) == counted([*plain.feed(SAMPLES), *plain.finish()])
+
+
+def test_a_restart_takes_what_the_manifests_say_though_more_has_come(hurried):
+    _, cuts = hurried
+    made = versions(cuts)
+    ends = {(1, cut.manifest.seq): cut.manifest.offsets["urgent"] for cut in made}
+    for checkpoint in (cut for cut in cuts if isinstance(cut, Checkpoint)):
+        resumed = opened(Shelf(ends, more=10_000), checkpoint)
+        later = versions(resumed.feed(SAMPLES[checkpoint.meta.offset :]))
+        assert [cut.hash for cut in later] == [cut.hash for cut in made[checkpoint.meta.seq :]]
+    assert versions(opened(Shelf({}, more=10_000)).feed(SAMPLES))[4].hash != made[4].hash
+
+
+def test_how_far_it_reads(monkeypatch):
+    def row(number, known_at):
+        return number, sample(request_id=f"r{number}", click=1.0, known_at=known_at)
+
+    subject = Ahead()
+    far = START_MS + HORIZON_MS
+    rows = [row(0, START_MS), (1, None), row(2, START_MS + 1), row(3, far + 1), row(4, START_MS + 2)]
+    (taken,) = subject.take(rows, START_MS)
+    assert (taken.request_id, subject.offset) == ("r2", 3)
+    subject.note(taken)
+    again = Ahead()
+    again.resume(subject.packed())
+    assert again.offset == 3
+    assert again.passed(taken)
+    assert not again.passed(taken)
+    assert not again.passed(structs.replace(taken, converted=1.0, click=None))
+    monkeypatch.setattr(ahead, "MOST", 1)
+    assert list(subject.take(rows[3:], START_MS + 1)) == []
+    assert [each.request_id for each in subject.take(rows[3:], far + 1)] == []
+    assert subject.offset == 5, "what has been remembered for the whole horizon is forgotten"
