@@ -16,10 +16,12 @@ from headrace.errors import EnvironmentProblem, HeadraceError
 from headrace.features import app as features
 from headrace.layout import Layout, Pace
 from headrace.models import app as models
+from headrace.samples import app as samples
 
 app = cyclopts.App(name="headrace", help="A real-time recommender on Apache Flink, Kafka and Redis.", version="0.1.0")
 app.command(features, name="features")
 app.command(models, name="models")
+app.command(samples, name="samples")
 
 
 def say(text: str) -> None:

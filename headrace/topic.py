@@ -2,14 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 _BATCH = 5000
 _POLL_S = 0.2  # the end of a partition fills no batch: what is there is taken when this has passed
 
 
 def values(bootstrap: str, topic: str, begins: Sequence[int] | None = None) -> Iterator[bytes]:
-    """The committed records that are there now and hold something, partition by partition.
+    """What the committed records that are there now hold; as `messages` otherwise."""
+    for message in messages(bootstrap, topic, begins):
+        value = message.value()
+        if value is not None:
+            yield value
+
+
+def messages(bootstrap: str, topic: str, begins: Sequence[int] | None = None) -> Iterator[Message]:
+    """The committed records that are there now, partition by partition.
 
     Args:
         bootstrap: the broker.
@@ -31,13 +39,13 @@ def values(bootstrap: str, topic: str, begins: Sequence[int] | None = None) -> I
         consumer.close()
 
 
-def _to_the_end(consumer: Consumer) -> Iterator[bytes]:
+def _to_the_end(consumer: Consumer) -> Iterator[Message]:
     at_end = False
     while not at_end:
         for message in consumer.consume(_BATCH, timeout=_POLL_S):
-            error, value = message.error(), message.value()
+            error = message.error()
             at_end |= error is not None and error.code() == KafkaError._PARTITION_EOF
             if error is not None and not at_end:
                 raise KafkaException(error)
-            if error is None and value is not None:
-                yield value
+            if error is None:
+                yield message

@@ -63,7 +63,7 @@ def check_samples(begin: int, bounds: tuple[int, int], *, place: Place) -> None:
     if bounds[0] > begin:
         message = (
             f"version {named(place)} is made of samples from offset {begin} on, and the log begins at {bounds[0]}; "
-            "name a later version, or restore the topic from the archive"
+            "name a later version"
         )
         raise CannotGoBack(message)
 

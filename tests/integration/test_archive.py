@@ -1,0 +1,57 @@
+"""The log of samples to Parquet and back, on a real broker: every record in order, each run from where one ended."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from msgspec import structs
+from pyarrow import parquet
+
+from benchmarks.learners import Learners
+from headrace import archive, broker
+from headrace.errors import UsageProblem
+from schemas.samples import SAMPLE, Sample
+from schemas.topics import SAMPLES
+from tests.learner.sample_world import stream
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+
+def commit(bootstrap: str, rows: Iterable[Sample], *, leave: bool = False) -> None:
+    """Append rows in one transaction, as the samples job does; with `leave` it is given up."""
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": "samples"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for row in rows:
+        producer.produce(SAMPLES.name, SAMPLE.encode(structs.asdict(row)), row.request_id)
+    producer.abort_transaction(30) if leave else producer.commit_transaction(30)
+
+
+def test_what_is_archived_comes_back_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "_ROWS", 400)
+    folder, rows = tmp_path / "archive", stream(1500)
+    with broker.running(tmp_path / "first") as endpoints:
+        commit(endpoints.bootstrap, rows[:1000])
+        assert archive.store(endpoints.bootstrap, folder) == (3, 1000)
+        assert archive.store(endpoints.bootstrap, folder) == (0, 0)
+        commit(endpoints.bootstrap, rows[:50], leave=True)
+        commit(endpoints.bootstrap, rows[1000:])
+        (folder / f".{archive.Part(1000, 1400).name}.tmp").write_bytes(b"a run that was killed")
+        assert archive.store(endpoints.bootstrap, folder) == (2, 500)
+        written = Learners(endpoints, tmp_path).read(SAMPLES)
+        with pytest.raises(UsageProblem, match="must be new"):
+            archive.write_back(endpoints.bootstrap, folder)
+    parts = archive.parts(folder)
+    assert all(before.next == after.first for before, after in pairwise(parts))
+    offsets = [each for part in parts for each in parquet.read_table(folder / part.name)["offset"].to_pylist()]
+    assert offsets == sorted(set(offsets))
+    with broker.running(tmp_path / "second") as endpoints:
+        with pytest.raises(UsageProblem, match="another log"):
+            archive.store(endpoints.bootstrap, folder)
+        assert archive.write_back(endpoints.bootstrap, folder) == len(rows)
+        assert Learners(endpoints, tmp_path).read(SAMPLES) == written
+    (folder / parts[1].name).unlink()
+    with pytest.raises(UsageProblem, match="put their file back"):
+        archive.parts(folder)
