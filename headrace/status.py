@@ -45,10 +45,11 @@ def gather(layout: Layout) -> Status:
     flink = FlinkRest(endpoints.flink_url)
     try:
         jobs = {name: state for name, (_, state) in flink.jobs().items()}
-        left_out = flink.counters(SAMPLES_JOB, COUNTERS)
+        flink.counters(SAMPLES_JOB, COUNTERS)  # Flink fetches counters when it is asked, and tells those it had
     except httpx.HTTPError:
-        jobs, left_out = {}, {}
+        jobs = {}
     records = topic_ends(endpoints) if processes.get("kafka") == "RUNNING" else {}
+    left_out = flink.counters(SAMPLES_JOB, COUNTERS) if jobs else {}
     memory_mb = round(supervisor.proportional_memory_mb(supervisor.tree(layout)))
     return Status(processes, jobs, records, left_out, memory_mb)
 

@@ -4,9 +4,12 @@ from collections import Counter
 
 import pytest
 
+from headrace.flink import FlinkRest
+from headrace.jobs import SAMPLES_JOB
 from schemas.samples import HEADS, SAMPLE
 from tests.line import Line
 from tests.slates import batch_join, encoded, exposures, feedback_on, headers_of
+from udfs.slots import BEYOND_THE_DAY, COUNTERS, FEEDBACK_HEADS, TRAINING_A_DAY
 
 pytestmark = pytest.mark.stack
 
@@ -41,3 +44,28 @@ def test_one_net_label_for_each_slot_and_head(line: Line) -> None:
     first, net = labels_of(line, tag)
     assert {(*place, positive) for place, positive in net.items()} == expected
     assert set(first.values()) == {1}
+
+
+def test_what_is_urgent_is_on_both_topics_and_what_does_not_train_is_counted(line: Line) -> None:
+    now = line.now()
+    tag = f"urgent{now}"
+    slates = exposures(120, tag=tag, at_ms=range(now, now + 6_000, 50))
+    events = feedback_on(slates, seed=6, delay_ms=4_000)
+    for slate in slates:
+        line.write("exposures", [(str(slate["request_id"]), encoded(slate))], headers=headers_of(slate))
+    line.write_events(events)
+    line.tick(now + 6_000 + line.endpoints.pace.wait_ms + 5_000)
+    expected = batch_join(slates, events)
+    line.wait(lambda: len(labels_of(line, tag)[1]) == len(expected), "a label for each slot and head")
+    told = [row for row in line.read("samples", SAMPLE.decode) if str(row["request_id"]).startswith(tag)]
+    urgent = [row for row in line.read("samples.urgent", SAMPLE.decode) if str(row["request_id"]).startswith(tag)]
+    wanted = [row for row in told if row["weight"] and row["converted"]]
+    assert sorted(map(str, urgent)) == sorted(map(str, wanted))
+    assert len(urgent) > 10
+
+    heard = {event["event_id"]: event["user_id"] for event in events if event["event_type"] in FEEDBACK_HEADS}
+    beyond = sum(max(0, count - TRAINING_A_DAY) for count in Counter(heard.values()).values())
+    assert beyond > 10
+    assert any(row["weight"] == 0 for row in told)
+    flink = FlinkRest(line.endpoints.flink_url)
+    line.wait(lambda: flink.counters(SAMPLES_JOB, COUNTERS)[BEYOND_THE_DAY] >= beyond, "the count of what is beyond")
