@@ -65,7 +65,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         chunks: SHA-256 of every chunk, in order.
         schema: hash of `settings`, feature set and widths; a reader with another schema must not apply it.
         settings: the model's settings as JSON text.
-        offsets: next offset of `samples` by partition: what the version has learnt ends there.
+        offsets: next offset of `samples` by partition: what the version has learnt ends there; and of the urgent lane.
     """
 
     model: str

@@ -48,6 +48,7 @@ def test_what_is_archived_comes_back_in_order(tmp_path: Path, monkeypatch: pytes
     offsets = [each for part in parts for each in parquet.read_table(folder / part.name)["offset"].to_pylist()]
     assert offsets == sorted(set(offsets))
     with broker.running(tmp_path / "second") as endpoints:
+        assert Learners(endpoints, tmp_path).read(SAMPLES) == []  # waits until the broker leads its topics
         with pytest.raises(UsageProblem, match="another log"):
             archive.store(endpoints.bootstrap, folder)
         assert archive.write_back(endpoints.bootstrap, folder) == len(rows)
