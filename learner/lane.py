@@ -1,11 +1,12 @@
 """Topic `samples.urgent`: for a version on the log read as far as its manifest says, for a new one to the end."""
 
+from collections import deque
 from collections.abc import Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from learner.ahead import Row
-from learner.ledger import Ledger
+from learner.ledger import Entry, Ledger
 from learner.source import read
 from schemas.course import Place
 from schemas.topics import SAMPLES_URGENT
@@ -20,8 +21,8 @@ class UrgentLane:
 
     def __init__(self, bootstrap: str, model: str, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._next = _ASTRAY  # the offset that the last call read up to
-        self._at = 0  # where the reader stands: at an end, behind the markers of transactions too
+        self._next = self._at = _ASTRAY  # the offset to give next, and the one to read next
+        self._read: deque[Row] = deque()
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -34,47 +35,49 @@ class UrgentLane:
         )
 
     def rows(self, place: Place, begin: int) -> Iterator[Row]:
-        """The rows that a version, about to be cut, may take.
+        """The rows that a version, about to be cut, may take. One that is not taken comes again.
 
         Raises:
-            KafkaException: reading cannot go on.
+            KafkaException: reading cannot go on, or the broker is away and the version on the log.
         """
         made = self._ledger.entry(place)
-        end = self._end() if made is None else made.urgent
+        end = self._end(made)
         if begin != self._next:
-            self._at = begin
+            self._next = self._at = begin
+            self._read.clear()
             self._consumer.assign([TopicPartition(SAMPLES_URGENT.name, 0, begin)])
-        self._next, last = _ASTRAY, begin  # astray if whoever asks stops before the end
-        at_end = False
-        while self._at < end and not at_end:
-            messages = self._consumer.consume(_POLL_COUNT, _POLL_S)
-            for message in messages:
-                error, offset = message.error(), message.offset() or 0
-                if error is not None:
-                    at_end |= self._is_end(error)
-                elif offset >= end:
-                    return
-                else:
-                    self._at = last = offset + 1
-                    yield offset, read(message.value() or b"")
-            if not messages and made is None:
-                break  # what is missing is in an open transaction, or the broker is away: the next cut takes it
-        self._at = max(self._at, end) if at_end else self._at
-        self._next = last
+        more = True
+        while more:
+            while self._read and self._read[0][0] < end:
+                yield self._read[0]
+                self._next = self._read.popleft()[0] + 1
+            # for a new version what is missing may be in an open transaction: the next cut takes it
+            more = not self._read and self._at < end and (self._poll() or made is not None)
 
     def close(self) -> None:
         """Leave the topic."""
         self._consumer.close()
 
-    @staticmethod
-    def _is_end(error: KafkaError) -> bool:
-        if error.fatal():
-            raise KafkaException(error)
-        return error.code() == KafkaError._PARTITION_EOF
+    def _poll(self) -> bool:
+        """Read on; whether anything came. At the topic's end the reader stands behind the markers there, too."""
+        messages = self._consumer.consume(_POLL_COUNT, _POLL_S)
+        for message in messages:
+            error, offset = message.error(), message.offset() or 0
+            if error is None:
+                self._read.append((offset, read(message.value() or b"")))
+                self._at = offset + 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._at = max(self._at, offset)
+            elif error.fatal():
+                raise KafkaException(error)
+        return bool(messages)
 
-    def _end(self) -> int:
-        """Where the topic ends now; 0 while the broker is away, so that nothing is read."""
+    def _end(self, made: Entry | None) -> int:
+        """Up to where a version may read: as far as it did, a new one to where the topic ends now."""
         try:
-            return self._consumer.get_watermark_offsets(TopicPartition(SAMPLES_URGENT.name, 0), timeout=_ASK_S)[1]
+            end = self._consumer.get_watermark_offsets(TopicPartition(SAMPLES_URGENT.name, 0), timeout=_ASK_S)[1]
         except KafkaException:
-            return 0
+            if made is not None:
+                raise
+            return 0  # a new version can do without
+        return end if made is None else min(end, made.urgent)
