@@ -51,7 +51,7 @@ class Collator:
                 labels[row, head] = label
                 # of the negatives only a share was kept: each stands for 1 / rate of them
                 weights[row, head] = sample.weight if label else sample.weight / sample.negative_rate
-                if sample.kind == CORRECTION:
+                if sample.kind == CORRECTION and sample.weight:
                     undo[row, head] = _taken_back(sample)
         return Batch(
             users=self._ids([sample.user_id for sample in samples]),

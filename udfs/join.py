@@ -113,7 +113,7 @@ class JoinSlots(KeyedProcessFunction):
         request_id = feedback.request_id or book.latest_request(feedback)
         if request_id is None:
             return  # nothing of ours that it could speak of
-        slate = book.slates.get(request_id)
+        slate = book.slate(request_id)
         if slate is not None:
             yield from self._rows(request_id, slate, list(answer(slate, feedback)))
             return
@@ -123,7 +123,7 @@ class JoinSlots(KeyedProcessFunction):
         book.early.setdefault(request_id, []).append(feedback)
 
     def _fall_due(self, book: Book, request_id: str, now: int) -> Iterator[Row]:
-        slate = book.slates.get(request_id)
+        slate = book.slate(request_id)
         if slate is None:
             book.early.pop(request_id, None)
             return

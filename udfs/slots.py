@@ -20,7 +20,7 @@ from schemas.samples import CORRECTION, FIRST, HEADS, NEGATIVE_WEIGHT, SAMPLE, H
 
 FEEDBACK_HEADS: dict[str, Head] = {"click": "click", "purchase": "converted", "dwell": "engagement"}
 WEIGHTS: dict[Head, float] = {"click": 3.0, "converted": 10.0, "engagement": 1.0}
-TRAINING_A_DAY = 50  # feedback events of a user and UTC day; those above label their slots with weight 0
+TRAINING_A_DAY = 50  # feedback events of a user and UTC day; what is above, or served after them, has weight 0
 NEGATIVES_DROPPED, BEYOND_THE_DAY = "negatives_dropped", "feedback_beyond_the_day"
 COUNTERS = (NEGATIVES_DROPPED, BEYOND_THE_DAY)  # of the job; `headrace status` shows them
 _SPARED = frozenset({EXPLORE, NEWEST})  # sources whose slots are few and tell most: no negative of theirs is dropped
@@ -55,6 +55,7 @@ class Slate(Struct, kw_only=True, array_like=True):
     Attributes:
         positive: a bit for each head already said positive, by slot.
         rates: by slot, the share of slots like it whose negative is kept, should it close without a positive.
+        full: the user's day had no room left when it was served: nor do its negatives train.
     """
 
     served_at: int
@@ -66,6 +67,7 @@ class Slate(Struct, kw_only=True, array_like=True):
     positive: list[int]
     rates: list[float]
     closed: bool = False
+    full: bool = False
 
 
 class Label(Struct, frozen=True, kw_only=True):
@@ -85,7 +87,7 @@ class Book(Struct, kw_only=True, array_like=True):
     Attributes:
         slates: by request. `early`: feedback that came before its exposure, by request.
         put_off: feedback whose time has not come. `due`: (when, request) at which a slate closes or is forgotten.
-        counts: feedback events by UTC day, until `day_over`.
+        counts: feedback events by UTC day, until `day_over`. `full`: when a day's room was taken, likewise.
     """
 
     slates: dict[str, Slate] = field(default_factory=dict[str, Slate])
@@ -93,6 +95,7 @@ class Book(Struct, kw_only=True, array_like=True):
     put_off: list[Feedback] = field(default_factory=list[Feedback])
     due: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     counts: dict[int, int] = field(default_factory=dict[int, int])
+    full: dict[int, int] = field(default_factory=dict[int, int])
 
     def empty(self) -> bool:
         """Whether nothing is open."""
@@ -102,11 +105,21 @@ class Book(Struct, kw_only=True, array_like=True):
         """Count a feedback. Called in the log's order, which a replay has too, so the same ones train again."""
         day = feedback.received_at // _DAY_MS
         self.counts[day] = self.counts.get(day, 0) + 1
+        if self.counts[day] == TRAINING_A_DAY:
+            self.full[day] = feedback.received_at
         return feedback if self.counts[day] <= TRAINING_A_DAY else structs.replace(feedback, trains=False)
 
     def forget_days(self, now: int) -> None:
         """Drop the counts of the days that are over."""
         self.counts = {day: count for day, count in self.counts.items() if day_over(day * _DAY_MS) > now}
+        self.full = {day: at for day, at in self.full.items() if day in self.counts}
+
+    def slate(self, request_id: str) -> Slate | None:
+        """A slate, with whether the user's day was full when it was served."""
+        slate = self.slates.get(request_id)
+        if slate is not None:
+            slate.full |= slate.served_at >= self.full.get(slate.served_at // _DAY_MS, slate.served_at + 1)
+        return slate
 
     def come(self, now: int) -> list[Feedback]:
         """Take out the feedback whose time has come, by time."""
@@ -197,7 +210,7 @@ def close(slate: Slate) -> Iterator[Label]:
                 kind=FIRST,
                 known_at=slate.closes_at,
                 heads=heads,
-                weight=NEGATIVE_WEIGHT,
+                weight=0.0 if slate.full else NEGATIVE_WEIGHT,
                 negative_rate=slate.rates[index],
             )
 

@@ -33,6 +33,8 @@ def test_labels_weights_and_undo():
     assert batch.weights.tolist() == [[3, 0, 0], [4, 4, 4], [0, 10, 0], [0, 10, 0]]
     assert batch.undo.tolist() == [[0, 0, 0], [0, 0, 0], [0, 4, 0], [0, 0, 0]], "what its negative weighed"
     assert batch.at_ms == 7
+    untrained = structs.replace(rows[2], weight=0.0)
+    assert not Collator(2).batch([untrained], 7).undo.any(), "a row of weight 0 teaches nothing"
 
 
 def test_ids_histories_and_dense():

@@ -234,6 +234,16 @@ def test_of_a_users_day_fifty_train_and_the_rest_label_with_weight_0() -> None:
     assert book.empty()
 
 
+def test_what_is_served_after_the_fiftieth_does_not_train_as_a_negative_either() -> None:
+    before, after = slate(["a"]), slate(["a"])
+    after.served_at += 1000
+    book = Book(slates={"before": before, "after": after})
+    for _ in range(50):
+        book.admit(feedback(at=1000))
+    assert (book.slate("before"), book.slate("after")) == (before, after)
+    assert [label.weight for state in (before, after) for label in close(state)] == [1.0, 0.0]
+
+
 events = st.lists(
     st.builds(
         feedback,
