@@ -44,10 +44,7 @@ class IdMap:
         """Take `ids` out; those that are not in the map are passed over."""
         places, found = self._seek(ids)
         self._keys[places[found]] = 0
-        keys, values = self.items()
-        self._size = 0
-        self._allot(len(self._keys))
-        self._insert(keys, values)
+        self._rebuild(len(self._keys))
 
     def items(self) -> tuple[Ids, Indexes]:
         """All ids and their values, in ascending order of id."""
@@ -62,11 +59,15 @@ class IdMap:
         self._mask = slots - 1
 
     def _grow(self, size: int) -> None:
-        if 2 * size <= len(self._keys):
-            return
-        keys, values = self.items()
+        if 2 * size > len(self._keys):
+            self._rebuild(1 << (2 * size - 1).bit_length())
+
+    def _rebuild(self, slots: int) -> None:
+        """Lay the ids out anew, in the order they lie: their new homes ascend too, so memory is gone through once."""
+        taken = np.flatnonzero(self._keys)
+        keys, values = self._keys[taken], self._values[taken]
         self._size = 0
-        self._allot(1 << (2 * size - 1).bit_length())
+        self._allot(slots)
         self._insert(keys, values)
 
     def _home(self, ids: Ids) -> Indexes:

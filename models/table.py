@@ -23,6 +23,8 @@ class TableConfig(Struct, frozen=True, kw_only=True):
         decay: what is left of accumulators and sighting counts after each decay period.
         spread: half width of the noise that sets a new row apart from the default row.
         clip: longest gradient of a row.
+        most_rows, most_waiting: ids that may own a row, and that may wait for one; then those go first that were not
+            seen for longest, whatever `keep_ms` says.
     """
 
     dim: int = 16
@@ -34,6 +36,8 @@ class TableConfig(Struct, frozen=True, kw_only=True):
     decay: float = 0.9
     spread: float = 0.05
     clip: float = 5.0
+    most_rows: int = 10_000_000
+    most_waiting: int = 4_000_000
 
     @property
     def width(self) -> int:
@@ -113,6 +117,8 @@ class Table:
         ready = total >= self.config.admission
         if not ready.all():
             self._waiting.put(ids[~ready], (at_ms << 8) | total[~ready])
+        if len(self._waiting) > self.config.most_waiting:
+            self._thin()
         self._admit(ids[ready], total[ready], at_ms=at_ms)
 
     def learn(self, places: Indexes, gradients: Floats) -> None:
@@ -143,12 +149,7 @@ class Table:
         ids, marks = self._waiting.items()
         self._waiting.remove(ids[((marks >> 8) < oldest) | (self._places.get(ids) != ABSENT)])
         stale = np.flatnonzero((self._ids[: self._used] != 0) & (self._seen_ms[: self._used] < oldest))
-        if len(stale):
-            self._places.remove(self._ids[stale])
-            self._gone.update(self._ids[stale].tolist())
-            self._ids[stale] = 0
-            self._changed[stale] = False
-            self._free.extend(stale[::-1].tolist())
+        self._forget(stale)
         return len(stale)
 
     def changes(self) -> TableUpdate:
@@ -170,13 +171,12 @@ class Table:
     def state(self) -> TableState:
         """Copy of everything a restart needs."""
         waiting, marks = self._waiting.items()
-        outside = self._places.get(waiting) == ABSENT
         return TableState(
             **{name: getattr(self, f"_{name}")[: self._used].copy() for name in _BY_ROW},
             gone=np.array(sorted(self._gone), np.int64),
             free=np.array(self._free, np.int64),
-            waiting=waiting[outside],
-            waiting_marks=marks[outside],
+            waiting=waiting,
+            waiting_marks=marks,
         )
 
     @classmethod
@@ -198,6 +198,8 @@ class Table:
         self._seen_ms[places] = np.maximum(self._seen_ms[places], at_ms)
 
     def _admit(self, ids: Ids, counts: Indexes, *, at_ms: int) -> None:
+        if len(self) + len(ids) > self.config.most_rows:
+            self._make_room(len(ids))
         reused = self._free[len(self._free) - min(len(ids), len(self._free)) :][::-1]
         del self._free[len(self._free) - len(reused) :]
         fresh = len(ids) - len(reused)
@@ -213,6 +215,28 @@ class Table:
         self._changed[places] = True
         self._saw(places, counts, at_ms=at_ms)
         self._gone.difference_update(ids.tolist())
+
+    def _thin(self) -> None:
+        """Halve the ids that wait: those that own a row by now go first, then those not seen for longest."""
+        ids, marks = self._waiting.items()
+        marks[self._places.get(ids) != ABSENT] = 0
+        self._waiting.remove(ids[np.argsort(marks, kind="stable")[: len(ids) // 2]])
+
+    def _make_room(self, coming: int) -> None:
+        """Forget the rows not seen for longest; an eighth of all at once, because forgetting costs the whole map."""
+        owned = np.flatnonzero(self._ids[: self._used])
+        order = np.lexsort((self._sightings[owned], self._seen_ms[owned]))
+        self._forget(np.sort(owned[order[: max(coming, self.config.most_rows // 8)]]))
+
+    def _forget(self, places: Indexes) -> None:
+        if not len(places):
+            return
+        ids = self._ids[places]
+        self._places.remove(ids)
+        self._gone.update(ids.tolist())
+        self._ids[places] = 0
+        self._changed[places] = False
+        self._free.extend(places[::-1].tolist())
 
     def _noise(self, ids: Ids) -> Floats:
         """Uniform in ±spread on the vector columns, a function of the id alone. [N] -> [N, W]."""

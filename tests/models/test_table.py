@@ -134,16 +134,42 @@ def test_freed_rows_are_used_again():
     assert table.waiting <= 20
 
 
+def test_a_full_table_forgets_the_rows_not_seen_for_longest():
+    config = structs.replace(CONFIG, most_rows=16)
+    table = sighted(range(1, 17), config=config)
+    table.sight(array(range(3, 17)), 1)
+    table.changes()
+    for _ in range(3):
+        table.sight(array([70, 71]), 2)
+    assert (len(table), table.changes().gone.tolist()) == (16, [1, 2])
+    assert table.owned()[0].tolist() == [*range(3, 17), 70, 71]
+
+
+def test_ids_that_never_stop_coming_stay_within_the_limits():
+    config = structs.replace(CONFIG, most_rows=80, most_waiting=60)
+    table, most = Table(config, capacity=4), (0, 0)
+    for start in range(1, 4000, 40):
+        table.sight(array(range(start, start + 40)), start // 40)
+        for _ in range(2):
+            table.sight(array(range(start, start + 10)), start // 40)
+        most = max(most[0], len(table)), max(most[1], table.waiting)
+    assert most[0] == 80
+    assert most[1] <= 60
+    assert len(table.state().ids) <= 81
+
+
 @given(
-    st.lists(st.tuples(st.lists(st.integers(1, 20), max_size=8), st.integers(0, 60)), max_size=12), st.integers(0, 11)
+    st.lists(st.tuples(st.lists(st.integers(1, 20), max_size=8), st.integers(0, 60)), max_size=12),
+    st.integers(0, 11),
+    st.sampled_from([CONFIG, structs.replace(CONFIG, most_rows=5, most_waiting=6)]),
 )
-@settings(max_examples=60, deadline=None)
-def test_a_restored_table_goes_on_bit_for_bit(steps, pause):
-    straight, resumed, now = Table(CONFIG, capacity=4), Table(CONFIG, capacity=4), 0
+@settings(max_examples=90, deadline=None)
+def test_a_restored_table_goes_on_bit_for_bit(steps, pause, config):
+    straight, resumed, now = Table(config, capacity=4), Table(config, capacity=4), 0
     for turn, (ids, gap) in enumerate(steps):
         now += gap
         if turn == pause:
-            resumed = Table.restored(CONFIG, resumed.state())
+            resumed = Table.restored(config, resumed.state())
         for table in (straight, resumed):
             table.expire(now)
             table.sight(array(ids), now)
