@@ -23,6 +23,7 @@ BENCHMARKS = {
     "quality": "recorded logs predicted row by row by the product with its defaults, beside simple baselines",
     "line": "KuaiRand's clicks through the running line, beside the same log in process",
     "rivals": "KuaiRand's clicks by the product, Vowpal Wabbit and River in one run, and samples a second",
+    "table": "ten million ids in an embedding table's map, beside a dict, and new ids that never stop coming",
     "validate": "seconds that `headrace features validate` takes for fifty groups, beside a Python that does nothing",
 }
 
