@@ -8,6 +8,7 @@ VERBS = {
     "rollback": ("retreat:rollback", "Have an earlier version answer, and learning go on from it."),
     "freeze": ("retreat:freeze", "Keep live where it is; versions go on being published."),
     "unfreeze": ("retreat:unfreeze", "Let live follow again, and a learner that halted go on."),
+    "export": ("export:export", "Write the ranker of the learner's newest snapshot for other runtimes."),
     "promote": ("aliases:promote", "Pin an alias to the version that is live."),
 }
 app = cyclopts.App(help="Look at a model's versions, go back to one, freeze, pin.")

@@ -1,0 +1,75 @@
+"""The ranker as an ONNX graph, for runtimes without this code: made of the function that the learner trains."""
+
+# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
+import warnings
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from models.axes import Floats
+from models.config import RankerConfig
+from models.inputs import DENSE
+from models.ranker import Rows, chances, forward, from_numpy
+
+INPUTS = ("user", "past", "present", "items", "categories", "inputs")
+OUTPUT = "predictions"
+
+
+class Slate(nn.Module):
+    """Predictions for one user's candidates as if each were shown at the top."""
+
+    def __init__(self, config: RankerConfig, dense: dict[str, Floats]) -> None:
+        super().__init__()
+        self._config = config
+        for name, tensor in from_numpy(dense).items():
+            self.register_buffer(name, tensor)
+
+    def forward(  # the names are the graph's, see INPUTS
+        self, user: Tensor, past: Tensor, present: Tensor, items: Tensor, categories: Tensor, inputs: Tensor
+    ) -> Tensor:
+        """Chances and seconds [C, H], of rows [W], [L, D], flags [L], rows [C, W], [C, W] and inputs [C, F]."""
+        count = items.shape[0]
+        rows = Rows(
+            user=user.expand(count, -1),
+            item=items,
+            category=categories,
+            past=past.expand(count, -1, -1),
+            present=present.expand(count, -1),
+        )
+        return chances(forward(self._config, dict(self.named_buffers()), rows=rows, inputs=inputs))
+
+
+def to_onnx(config: RankerConfig, dense: dict[str, Floats], *, version: str) -> bytes:
+    """The graph and its weights; the number of candidates is open, L slots of history are fixed.
+
+    Its metadata say which version it is of, and the schema and names of inputs that its reader must share.
+    """
+    width, count = config.width, 3
+    example = (
+        torch.zeros(width),
+        torch.zeros(config.history, config.dim),
+        torch.ones(config.history, dtype=torch.bool),
+        torch.zeros(count, width),
+        torch.zeros(count, width),
+        torch.zeros(count, len(DENSE)),
+    )
+    candidates = {0: torch.export.Dim("candidates", min=1)}
+    shapes = (None, None, None, candidates, candidates, candidates)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what the exporter's own parts deprecate of each other
+        program = torch.onnx.export(
+            Slate(config, dense).eval(),
+            example,
+            input_names=INPUTS,
+            output_names=(OUTPUT,),
+            dynamic_shapes=shapes,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    told = {"version": version, "schema": config.schema(), "dense_inputs": ",".join(DENSE)}
+    onnx.helper.set_model_props(model, told)
+    return model.SerializeToString()
