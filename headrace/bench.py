@@ -24,6 +24,7 @@ BENCHMARKS = {
     "line": "KuaiRand's clicks through the running line, beside the same log in process",
     "rivals": "KuaiRand's clicks by the product, Vowpal Wabbit and River in one run, and samples a second",
     "table": "ten million ids in an embedding table's map, beside a dict, and new ids that never stop coming",
+    "smaller": "the ranker and its vectors in float16, 8 bits and ONNX: bytes, ms a slate, loss on KuaiRand",
     "widths": "rows that begin narrow and grow with their sightings, beside rows of one width: KuaiRand, bytes",
     "validate": "seconds that `headrace features validate` takes for fifty groups, beside a Python that does nothing",
 }
