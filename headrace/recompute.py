@@ -1,6 +1,6 @@
 """The ranker's inputs recomputed from the log: what a request would have read, by the line's own fold in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import numpy as np
@@ -16,7 +16,7 @@ from schemas.ids import hash64
 from serving import catalogue as catalogues
 from serving import columns, heat
 from serving.hydrate import Hydrator
-from serving.query import Candidates, Faults, Query
+from serving.query import Candidates, Faults, Query, ids_of
 from serving.score import inputs
 from serving.state import ServingState
 from store.shelf import Shelf
@@ -60,10 +60,10 @@ class Recomputation:
         """The query with its user as of the events folded."""
         return structs.replace(query, user=self._hydrator.hydrate(query, self.state.plan, Faults()))
 
-    def dense(self, query: Query, item_id: str) -> Floats:
-        """Inputs [F] of one item, as if it were the only candidate of a hydrated query."""
-        ids, catalogue = np.array([hash64(item_id)]), self.state.catalogue
+    def dense(self, query: Query, item_ids: Sequence[str]) -> Floats:
+        """Inputs [C, F] of items, as if they were the candidates of a hydrated query."""
+        ids, catalogue = ids_of(item_ids), self.state.catalogue
         places = catalogue.find(ids)[0]
-        candidates = Candidates(ids=ids, found_by=np.zeros(1, np.int64), places=places)
+        candidates = Candidates(ids=ids, found_by=np.zeros(len(ids), np.int64), places=places)
         rows = columns.of_items(self.shelf, self._parts, catalogue, places=places, at_ms=query.at_ms)
-        return inputs(query, candidates, self.state, rows)[0]
+        return inputs(query, candidates, self.state, rows)

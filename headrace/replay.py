@@ -53,7 +53,7 @@ class Served:
             propensity=1.0,
             sources=["recorded"],
             category=self._recomputed.items[visit.item_id].category,
-            dense=self._recomputed.dense(query, visit.item_id).tobytes(),
+            dense=self._recomputed.dense(query, [visit.item_id]).tobytes(),
         )
         return Exposure(
             request_id=request_id,

@@ -20,7 +20,7 @@ from headrace import topic
 from headrace.layout import Layout
 from headrace.lifecycle import Registry
 from headrace.recompute import CLICKSTREAM, Recomputation
-from headrace.screen import screen
+from headrace.screen import progress, screen
 from lang.clean import RECEIVED_AT, clean_topic, contract
 from lang.evaluate import Event
 from lang.gate import is_tick, whole
@@ -123,7 +123,7 @@ def _inputs(recomputed: Recomputation, exposure: Exposure) -> Doubles:
     )
     recomputed.forget()
     query = recomputed.hydrated(query)
-    return np.array([recomputed.dense(query, slot.item_id) for slot in exposure.slots], np.float64)
+    return recomputed.dense(query, [slot.item_id for slot in exposure.slots]).astype(np.float64)
 
 
 def skew(*, sample: int = 100) -> int:
@@ -146,7 +146,8 @@ def skew(*, sample: int = 100) -> int:
     newest = nlargest(sample, whole_ones, key=lambda exposure: exposure.received_at)
     events = [cast(Event, decode(value)) for value in topic.values(endpoints.bootstrap, clean_topic(source))]
     events = sorted((each for each in events if not is_tick(each)), key=lambda event: whole(event, RECEIVED_AT))
-    found = compare(plan, items, events, newest)
+    with progress() as bar:
+        found = compare(plan, items, bar.track(events, description="events"), newest)
     _show(found, len(newest), len(events))
     return 1 if found.mismatched.any() else 0
 

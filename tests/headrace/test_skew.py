@@ -61,7 +61,7 @@ def exposure(number: int) -> Exposure:
             propensity=1.0,
             sources=[],
             category=item.category,
-            dense=recomputed.dense(query, item.item_id).tobytes(),
+            dense=recomputed.dense(query, [item.item_id]).tobytes(),
         )
         for place, item in enumerate(ITEMS)
     ]
