@@ -1,7 +1,7 @@
 """Item features as serving's sweep would have left them, read from the shelf when they are asked for.
 
-What an event has touched is read anew at once, the rest once it is ten minutes old; between two reads decayed clicks
-go on to fade, so that what is hot is told as of now. Axes: N items, C candidates, K columns.
+What an event has touched, or is ten minutes old, is read anew when it is asked for. What is hot is told anew each ten
+minutes, decayed clicks faded to then. Axes: N items, C candidates, K columns.
 """
 
 import numpy as np
@@ -15,6 +15,7 @@ from serving.heat import HEAT, LASTING, ItemFeatures
 from store.shelf import Shelf
 
 _FRESH_MS = 600_000
+_TOUCHED = -1  # in place of when it was read
 
 
 class ItemColumns:
@@ -26,19 +27,17 @@ class ItemColumns:
         self._values = columns.blank(len(catalogue))
         self._read_at = np.zeros(len(catalogue), np.int64)
         self._place = {name: place for place, name in enumerate(catalogue.names)}
-        self._touched: dict[int, None] = {}
         self._half_lives_ms = {name: _half_life_ms(plan, name) for name in (HEAT, LASTING)}
         self._features = ItemFeatures.empty()
 
     def touch(self, item_id: str) -> None:
         """Something has happened to an item."""
-        self._touched[self._place[item_id]] = None
+        self._read_at[self._place[item_id]] = _TOUCHED
 
     def features(self, at_ms: int) -> ItemFeatures:
         """Columns of all items, and what is hot."""
-        self._read(np.array(list(self._touched), np.int64), at_ms)
-        self._touched.clear()
         if not self._features.known or at_ms - self._features.swept_at >= _FRESH_MS:
+            self._read(np.flatnonzero(self._read_at == _TOUCHED), at_ms)
             aged = self._values.copy()
             for name, half_life_ms in self._half_lives_ms.items():
                 aged[:, COLUMNS.index(name)] *= np.exp2((self._read_at - at_ms) / half_life_ms)
