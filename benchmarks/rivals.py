@@ -112,7 +112,7 @@ def measure(folder: Path, *, rounds: int, ids: int) -> Result:
 def product(log: Log, plan: Plan, *, freeze_at: int) -> Told:
     """What `headrace evaluate` tells."""
     begun = time.perf_counter()
-    told = ctr.run(log, plan, freeze_at=freeze_at, seed=0, seen=lambda _: None)
+    told = ctr.run(log, plan, asked=ctr.Asked(freeze_at=freeze_at), seen=lambda _: None)
     return Told(told.ours, time.perf_counter() - begun)
 
 

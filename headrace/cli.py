@@ -156,6 +156,7 @@ def evaluate(
     repeats: bool = False,
     from_fraction: float = 0.3,
     freeze_after: float = 0.3,
+    lag: str = "",
     seed: int = 0,
     json: Path | None = None,
 ) -> None:
@@ -163,8 +164,7 @@ def evaluate(
 
     Args:
         file: CSV or TSV, gzipped if it ends in .gz.
-        columns: user=…,item=…,time=…, for ctr label=… and, if there are, session=…, slate=…: names in the header, or
-            numbers from 1 where there is none.
+        columns: user=…,item=…,time=…, label=… for ctr, maybe session=…,slate=…: names in its header or numbers from 1.
         task: ctr predicts a label of 0 or 1, rank which item a user takes next, next which one a session goes on to.
         item_features: columns of the item that are known before the event, separated by commas.
         items: a file of items, as the log is one of events.
@@ -173,15 +173,16 @@ def evaluate(
         repeats: rank: what a user has had may come again; next: it always may.
         from_fraction: share of the rows after which they are scored.
         freeze_after: share of the rows after which a copy of the model stands still.
+        lag: seconds of log time that a model is old which tells beside, with features that are not; several by commas.
         seed: of the first weights.
         json: a file for the report.
     """
-    from headrace.evaluation import run
-    from headrace.evaluation.log import columns_of
+    from headrace.evaluation import log, run
 
-    where = columns_of(columns, [name.strip() for name in item_features.split(",") if name.strip()])
+    where = log.columns_of(columns, [name.strip() for name in item_features.split(",") if name.strip()])
     shares = {"from_share": from_fraction, "freeze_share": freeze_after}
-    settings = run.Settings(task=task, seed=seed, tops=run.tops_of(top), again=repeats, **shares)
+    tops, lags_s = run.numbers_of(top, "--top"), run.numbers_of(lag, "--lag")
+    settings = run.Settings(task=task, seed=seed, tops=tops, again=repeats, lags_s=lags_s, **shares)
     run.command(file, settings, columns=where, about=(items, item_map) if items else None, json=json)
 
 

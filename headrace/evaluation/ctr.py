@@ -4,7 +4,7 @@ The rows go through the product: its feature groups folded in memory, its ranker
 known of a row after it was shown is nowhere an input.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -22,47 +22,55 @@ from schemas.samples import Sample
 
 
 class Predicted(Struct, frozen=True):
-    """What was told of the rows; each (N,). `frozen` is NaN before the freeze; `baselines` by name."""
+    """What was told of the rows; each (N,). `older`, by name, are NaN before the freeze (see `Pupil`)."""
 
     labels: Doubles
     ours: Doubles
-    frozen: Doubles
+    older: dict[str, Doubles]
     baselines: dict[str, Doubles]
 
 
-def run(log: Log, plan: Plan, *, freeze_at: int, seed: int, seen: Callable[[int], None]) -> Predicted:
-    """Tell and learn every row of a log, in order.
+class Asked(Struct, frozen=True, kw_only=True):
+    """What is asked of each row.
 
-    Args:
-        log: the rows.
-        plan: the feature groups.
-        freeze_at: the row from whose moment on a copy of the model that stands still is asked too.
+    Attributes:
+        freeze_at: the row from whose moment on older models are asked too: a copy that stands still, and by each of
+            `lags_s` one that is that old.
         seed: of the ranker's first weights.
-        seen: told the number of rows done, now and then.
     """
+
+    freeze_at: int
+    lags_s: Sequence[int] = ()
+    seed: int = 0
+
+
+def run(log: Log, plan: Plan, *, asked: Asked, seen: Callable[[int], None]) -> Predicted:
+    """Tell and learn every row of a log, in order; `seen` is told the number of rows done, now and then."""
     visits = log.recording.visits
-    pupil, served, rates = Pupil(seed), Served(log.recording, plan), Rates()
+    pupil = Pupil(asked.seed, lags_s=asked.lags_s, freeze_ms=visits[min(asked.freeze_at, len(visits) - 1)].at_ms)
+    served, rates = Served(log.recording, plan), Rates()
     labels = np.array([float(bool(visit.feedback)) for visit in visits])
-    told = [(np.zeros(0), np.zeros(0))]
+    told = [pupil.learn()]
     baselines = {name: np.zeros(len(visits)) for name in rates.chances(visits[0])}
-    for _, moment in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
+    for at_ms, moment in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
         rows = list(moment)
-        if rows[0] <= freeze_at <= rows[-1]:
+        if rows[0] <= asked.freeze_at <= rows[-1]:
             told.append(pupil.learn())
-            pupil.freeze()
+            pupil.freeze(at_ms)
         for row in rows:
             pupil.take(sample(served, f"row-{row}", visits[row]))
             for name, chance in rates.chances(visits[row]).items():
                 baselines[name][row] = chance
         if pupil.ready:
+            pupil.begin(at_ms)
             told.append(pupil.learn())
         for row in rows:
             served.happen(events_of(f"row-{row}", visits[row]))
             rates.add(visits[row], labels[row])
         seen(rows[-1] + 1)
     told.append(pupil.learn())
-    ours, frozen = (np.concatenate(each) for each in zip(*told, strict=True))
-    return Predicted(labels, ours, frozen, baselines)
+    older = {name: np.concatenate([beside[name] for _, beside in told]) for name in pupil.names}
+    return Predicted(labels, np.concatenate([ours for ours, _ in told]), older, baselines)
 
 
 def sample(served: Served, request_id: str, visit: Visit) -> Sample:

@@ -33,7 +33,8 @@ class Question(Struct, frozen=True, kw_only=True):
     Attributes:
         again: what the user has had may come again.
         within_session: only rows that follow another of their session are asked about.
-        freeze_at: the row from whose moment on a copy of the model that stands still is asked too.
+        freeze_at: the row from whose moment on older models are asked too: a copy that stands still, and by each of
+            `lags_s` one that is that old.
         seed: of first weights and negatives.
     """
 
@@ -41,21 +42,28 @@ class Question(Struct, frozen=True, kw_only=True):
     within_session: bool
     freeze_at: int
     seed: int
+    lags_s: Sequence[int] = ()
 
 
 class Ranked(Struct, frozen=True):
-    """The place of each row's item, from 1, infinity where it was none; each (N,). `asked`: the rows asked about."""
+    """The place of each row's item, from 1, infinity where it was none; each (N,).
+
+    Attributes:
+        asked: the rows asked about. `older`: by name (see `Pupil`), nowhere before the freeze.
+    """
 
     asked: Flags
     ours: Doubles
-    frozen: Doubles
+    older: dict[str, Doubles]
     baselines: dict[str, Doubles]
 
 
 def run(log: Log, plan: Plan, *, question: Question, seen: Callable[[int], None]) -> Ranked:
     """Tell and learn every row of a log, in order; `seen` is told the number of rows done, now and then."""
     visits = log.recording.visits
-    way = _Way(Requests(plan, _born_when_seen(log)), question, rows=len(visits))
+    freeze_ms = visits[min(question.freeze_at, len(visits) - 1)].at_ms
+    pupil = Pupil(question.seed, lags_s=question.lags_s, freeze_ms=freeze_ms)
+    way = _Way(Requests(plan, _born_when_seen(log)), question, pupil=pupil, rows=len(visits))
     for at_ms, moment in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
         rows = list(moment)
         way.begin(at_ms, rows)
@@ -71,19 +79,22 @@ def run(log: Log, plan: Plan, *, question: Question, seen: Callable[[int], None]
 class _Way:
     """The way through the rows."""
 
-    def __init__(self, requests: Requests, question: Question, *, rows: int) -> None:
+    def __init__(self, requests: Requests, question: Question, *, pupil: Pupil, rows: int) -> None:
         self._requests, self._question = requests, question
-        self._pupil, self._places = Pupil(question.seed), Places()
+        self._pupil, self._places = pupil, Places()
         self._rng = np.random.default_rng(question.seed)
         self._sessions: set[str] = set()
         self._next_version_ms = 0
-        blank = {name: np.full(rows, NOWHERE) for name in ("ours", "frozen", *self._places.names)}
-        self.ranked = Ranked(np.zeros(rows, np.bool_), blank.pop("ours"), blank.pop("frozen"), blank)
+        older, baselines = (
+            {name: np.full(rows, NOWHERE) for name in names} for names in (pupil.names, self._places.names)
+        )
+        self.ranked = Ranked(np.zeros(rows, np.bool_), np.full(rows, NOWHERE), older, baselines)
 
     def begin(self, at_ms: int, rows: Sequence[int]) -> None:
         """A moment: freeze, and put a version in service, where it is time."""
         if rows[0] <= self._question.freeze_at <= rows[-1]:
-            self._pupil.freeze()
+            self._pupil.freeze(at_ms)
+        self._pupil.begin(at_ms)
         if at_ms >= self._next_version_ms:
             self._requests.show(self._pupil.published(f"1.{rows[0]}"), at_ms)
             self._next_version_ms = at_ms + _VERSION_MS
@@ -96,8 +107,10 @@ class _Way:
         found = self._requests.ask(f"row-{row}", visit, again=self._question.again)
         mine = found.candidates.ids == hash64(visit.item_id)
         self.ranked.asked[row] = True
-        now, then = self._pupil.score(found)
-        self.ranked.ours[row], self.ranked.frozen[row] = _place(now, mine), _place(then, mine)
+        now, older = self._pupil.score(found)
+        self.ranked.ours[row] = _place(now, mine)
+        for name, then in older.items():
+            self.ranked.older[name][row] = _place(then, mine)
         for name, place in self._places.of(visit, again=self._question.again).items():
             self.ranked.baselines[name][row] = place
         for sample in self._samples(visit, found, mine):

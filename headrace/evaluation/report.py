@@ -23,6 +23,7 @@ class Report(Struct, frozen=True, kw_only=True):
         rows: lines of data in the log; `unread` of them could not be used, `faults` quotes the first.
         scored: rows that the figures are of: the last ones.
         metrics, standard_errors, frozen, baselines: figures by name, of the product, its frozen copy, the baselines.
+        lagged: likewise, of copies by how many seconds old they are.
     """
 
     task: str
@@ -33,6 +34,7 @@ class Report(Struct, frozen=True, kw_only=True):
     metrics: Numbers
     standard_errors: Numbers
     frozen: Numbers
+    lagged: dict[str, Numbers]
     baselines: dict[str, Numbers]
     seconds: float
     events_per_s: float
@@ -41,14 +43,14 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 def of_rows(predicted: Predicted, slates: list[str], *, first: int) -> dict[str, dict[str, Figure]]:
-    """The figures of ours, of `frozen` and of each baseline over the rows from `first` on."""
-    told = {"ours": predicted.ours, "frozen": predicted.frozen, **predicted.baselines}
+    """The figures of ours, of each older model and of each baseline over the rows from `first` on."""
+    told = {"ours": predicted.ours, **predicted.older, **predicted.baselines}
     return {name: _figures(chances[first:], predicted.labels[first:], slates[first:]) for name, chances in told.items()}
 
 
 def of_places(ranked: Ranked, tops: Sequence[int], *, share: str, first: int) -> dict[str, dict[str, Figure]]:
     """The same of places, over the rows from `first` on that were asked about; see `metrics.of_places`."""
-    told = {"ours": ranked.ours, "frozen": ranked.frozen, **ranked.baselines}
+    told = {"ours": ranked.ours, **ranked.older, **ranked.baselines}
     asked = ranked.asked[first:]
     return {name: metrics.of_places(places[first:][asked], tops, share=share) for name, places in told.items()}
 
@@ -71,11 +73,12 @@ def errors(figures: dict[str, Figure]) -> Numbers:
 
 
 def table(report: Report) -> Table:
-    """Ours, frozen and the baselines, a line each."""
+    """Ours, the older models and the baselines, a line each."""
     names = list(report.metrics)
     found = Table("", *names, box=None, pad_edge=False)
     with_errors = [f"{report.metrics[name]:.4f} ± {report.standard_errors.get(name, math.nan):.4f}" for name in names]
     found.add_row("headrace", *with_errors)
-    for name, numbers in {"frozen": report.frozen, **report.baselines}.items():
+    lagged = {f"{lag_s} s old": numbers for lag_s, numbers in report.lagged.items()}
+    for name, numbers in {"frozen": report.frozen, **lagged, **report.baselines}.items():
         found.add_row(name, *(f"{numbers[each]:.4f}" if each in numbers else "" for each in names))
     return found

@@ -30,7 +30,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     Attributes:
         from_share: of the rows, scored from there on. `freeze_share`: where the frozen copy is taken.
         seed: of first weights and of what is drawn. `tops`: the k of recall@k and its like.
-        again: task rank lets what a user has had come again.
+        again: task rank lets what a user has had come again. `lags_s`: how old the models are that are asked beside.
     """
 
     task: Task = "ctr"
@@ -39,22 +39,23 @@ class Settings(Struct, frozen=True, kw_only=True):
     seed: int = 0
     tops: tuple[int, ...] = (10, 20)
     again: bool = False
+    lags_s: tuple[int, ...] = ()
 
 
-def tops_of(text: str) -> tuple[int, ...]:
-    """`10,20` as numbers.
+def numbers_of(text: str, option: str) -> tuple[int, ...]:
+    """`10,20` as numbers, nothing as none.
 
     Raises:
-        UsageProblem: it is no list of places from 1.
+        UsageProblem: it is no list of numbers from 1.
     """
     try:
-        tops = tuple(int(each) for each in text.split(","))
+        numbers = tuple(int(each) for each in text.split(",") if text)
     except ValueError:
-        tops = (0,)
-    if min(tops) < 1:
-        message = f"--top is {text!r}; places from 1 are wanted, separated by commas, as in 10,20"
+        numbers = (0,)
+    if min(numbers, default=1) < 1:
+        message = f"{option} is {text!r}; whole numbers from 1 are wanted, separated by commas, as in 10,20"
         raise UsageProblem(message)
-    return tops
+    return numbers
 
 
 def evaluate(log: Log, settings: Settings, *, seen: Callable[[int], None]) -> Report:
@@ -62,6 +63,8 @@ def evaluate(log: Log, settings: Settings, *, seen: Callable[[int], None]) -> Re
     steady()
     begun, rows = time.perf_counter(), len(log.recording.visits)
     scored, figures = _figures(log, settings, seen)
+    lagged = [str(lag_s) for lag_s in settings.lags_s]
+    beside = figures.keys() - {"ours", "frozen", *lagged}
     seconds = time.perf_counter() - begun
     return Report(
         task=settings.task,
@@ -72,7 +75,8 @@ def evaluate(log: Log, settings: Settings, *, seen: Callable[[int], None]) -> Re
         metrics=report.values(figures["ours"]),
         standard_errors=report.errors(figures["ours"]),
         frozen=report.values(figures["frozen"]),
-        baselines={name: report.values(of) for name, of in figures.items() if name not in ("ours", "frozen")},
+        lagged={name: report.values(figures[name]) for name in lagged},
+        baselines={name: report.values(of) for name, of in figures.items() if name in beside},
         seconds=round(seconds, 1),
         events_per_s=round(rows / seconds, 1),
         peak_rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
@@ -85,10 +89,17 @@ def _figures(log: Log, settings: Settings, seen: Callable[[int], None]) -> tuple
     plan, rows = load_plan(FEATURES), len(log.recording.visits)
     first, freeze_at = round(rows * settings.from_share), round(rows * settings.freeze_share)
     if settings.task == "ctr":
-        predicted = ctr.run(log, plan, freeze_at=freeze_at, seed=settings.seed, seen=seen)
+        asked = ctr.Asked(freeze_at=freeze_at, lags_s=settings.lags_s, seed=settings.seed)
+        predicted = ctr.run(log, plan, asked=asked, seen=seen)
         return rows - first, report.of_rows(predicted, log.slates, first=first)
     within = settings.task == "next"
-    question = Question(again=settings.again or within, within_session=within, freeze_at=freeze_at, seed=settings.seed)
+    question = Question(
+        again=settings.again or within,
+        within_session=within,
+        freeze_at=freeze_at,
+        seed=settings.seed,
+        lags_s=settings.lags_s,
+    )
     ranked = rank.run(log, plan, question=question, seen=seen)
     share = "hr" if within else "recall"
     return int(ranked.asked[first:].sum()), report.of_places(ranked, settings.tops, share=share, first=first)
@@ -134,6 +145,9 @@ def _check(settings: Settings, columns: Columns, *, json: Path | None) -> None:
         if not 0 < share < 1:
             message = f"{name} is {share}; it is a share of the rows, above 0 and below 1"
             raise UsageProblem(message)
+    if not settings.tops:
+        message = "--top is empty; places from 1 are wanted, separated by commas, as in 10,20"
+        raise UsageProblem(message)
     (_, first), (_, freeze) = shares
     if freeze > first:
         message = f"--freeze-after {freeze} is after --from-fraction {first}: frozen would miss scored rows"

@@ -37,7 +37,7 @@ def run(path, rows):
 def predicted(path, rows):
     path.write_text(text_of(rows), encoding="utf-8")
     log = read(path, columns_of("user=who,item=what,time=when,label=clicked", ()), warm_share=0.3)
-    return ctr.run(log, load_plan(FEATURES), freeze_at=200, seed=1, seen=lambda _: None)
+    return ctr.run(log, load_plan(FEATURES), asked=ctr.Asked(freeze_at=200, seed=1), seen=lambda _: None)
 
 
 @pytest.fixture(scope="module")

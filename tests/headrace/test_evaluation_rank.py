@@ -2,15 +2,20 @@
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from headrace.evaluation import items, rank
+from headrace.evaluation.elder import Elder
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.places import NOWHERE, Places
 from headrace.evaluation.run import Settings, evaluate
 from headrace.layout import FEATURES
 from headrace.recordings import Visit
 from lang.load import load_plan
+from models.config import RankerConfig
+from models.state import ModelState
 
+CONFIG = RankerConfig()
 ROWS = 900
 HOUR_S = 3_600
 
@@ -50,6 +55,26 @@ def test_the_same_log_and_seed_give_the_same_figures(tmp_path):
     log = log_of(tmp_path / "x.csv", rows_of(1)[:200])
     one, two = (evaluate(log, SETTINGS, seen=lambda _: None) for _ in range(2))
     assert (one.metrics, one.frozen, one.baselines) == (two.metrics, two.frozen, two.baselines)
+
+
+def test_an_older_model_is_as_old_as_it_is_asked_to_be(tmp_path):
+    log = log_of(tmp_path / "x.csv", rows_of(1))
+    lags_s = (600, 400 * 600)
+    told = evaluate(log, structs.replace(SETTINGS, lags_s=lags_s), seen=lambda _: None)
+    plain = evaluate(log, SETTINGS, seen=lambda _: None)
+    assert (told.metrics, told.frozen, told.baselines) == (plain.metrics, plain.frozen, plain.baselines)
+    near, far = (told.lagged[str(lag_s)]["recall@5"] for lag_s in lags_s)
+    assert abs(near - told.metrics["recall@5"]) < told.standard_errors["recall@5"]
+    assert far < near
+
+
+def test_an_elder_is_no_younger_than_its_lag_and_a_quarter_older_at_most():
+    elder = Elder(1_000, from_ms=5_000)
+    for at_ms in range(0, 9_000, 50):
+        if elder.due(at_ms):
+            elder.keep(at_ms, ModelState(config=CONFIG, tables={}, dense={}, version=str(at_ms)))
+        if at_ms >= 5_000:
+            assert 1_000 <= at_ms - int(elder.model(at_ms).version) <= 1_250
 
 
 def ranked(path, rows, **asked):
