@@ -58,8 +58,9 @@ types: setup ## static types
 bench: setup ## one benchmark: make bench ARGS="throughput"
 	$(BIN)/headrace bench $(ARGS)
 
-docs: setup ## write docs/reference from the code
+docs: setup ## write docs/reference from the code, docs/freshness from its benchmark's result
 	$(BIN)/headrace features reference
+	$(BIN)/python -m benchmarks.charts
 
 lock: $(BIN)/python ## resolve requirements.in and jgo.toml anew
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.lock

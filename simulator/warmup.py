@@ -2,7 +2,7 @@
 
 Slates mix popularity and chance, so that the model learns from more than its own choice. The dense inputs are those
 that serving would have computed: the same functions over the same plan, with the events up to half a second before
-the request. Two things are coarser than live: item features and the catalogue are looked at every ten seconds
+the request. Two things are coarser than live: item features and the catalogue are looked at every `look_ms`
 instead of every second or two, and an item that no event touched keeps the values it was read with.
 """
 
@@ -38,18 +38,22 @@ from store.shelf import Shelf
 
 ARM = Arm(name="warm-up", share=1.0, policy="popular and random")
 _LAG_MS = 500  # from an event to its feature, about what the line needs
-_LOOK_MS = 10_000
 _HOT, _ANY = 160, 100  # candidates of a request, as many as serving has
 _BY_HEAT = 0.5  # share of slots drawn by popularity; the others each alike
 
 
 class WarmUpSettings(Struct, frozen=True, kw_only=True):
-    """How much history: slates of `count` items at `rate_per_s` over `seconds`; `begin_ms` is when it begins."""
+    """How much history: slates of `count` items at `rate_per_s` over `seconds`; `begin_ms` is when it begins.
+
+    Attributes:
+        look_ms: between two looks at item features and the catalogue.
+    """
 
     begin_ms: int
     seconds: int = 400
     rate_per_s: float = 14.1
     count: int = 10
+    look_ms: int = 10_000
 
 
 class Catalogue:
@@ -104,7 +108,7 @@ class WarmUp:
             at_ms = settings.begin_ms + round(number / rate * 1000)
             self.catalogue.add(self._world, self._world.advance((at_ms - settings.begin_ms) / 1000))
             self.fold(at_ms - _LAG_MS)
-            if at_ms - looked_ms >= _LOOK_MS:
+            if at_ms - looked_ms >= settings.look_ms:
                 self._state, looked_ms = self._look(at_ms), at_ms
             self._serve(f"warm-{number}", visits.next(), at_ms)
         self.fold(settings.begin_ms + (settings.seconds + 60) * 1000)

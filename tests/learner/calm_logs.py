@@ -1,21 +1,17 @@
 """Logs on which nothing is wrong, as samples in the log's order: the simulator's world, and a recording."""
 
-from collections.abc import Iterator
-from heapq import heappop, heappush
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
+from benchmarks.tape import joined
 from headrace.evaluation.log import columns_of, read
 from headrace.layout import FEATURES
 from lang.load import load_plan
-from schemas.exposures import EXPOSURE
-from schemas.samples import SAMPLE, Sample
+from schemas.samples import Sample
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
 from tests.learner.sample_world import sample
-from udfs.slots import Feedback, answer, close, open_slate, samples
 
 _BEGIN_MS = 1_700_000_000_000
 
@@ -26,29 +22,7 @@ def simulated(seconds: int, *, seed: int, wait_ms: int) -> list[Sample]:
     settings = WarmUpSettings(begin_ms=_BEGIN_MS, seconds=seconds)
     history = WarmUp(settings, world=world, plan=load_plan(FEATURES), generator=np.random.default_rng(seed + 1))
     history.run()
-    return list(_joined(history, wait_ms))
-
-
-def _joined(history: WarmUp, wait_ms: int) -> Iterator[Sample]:
-    """One net label a slot and head, each when it is known."""
-    due: list[tuple[int, int, str]] = []
-    slates = {}
-    for number, exposure in enumerate(history.exposures):
-        payload = EXPOSURE.encode(msgspec.to_builtins(exposure, builtin_types=(bytes,)))
-        slates[exposure.request_id] = (
-            payload,
-            open_slate(payload, wait_ms=wait_ms, correction_ms=wait_ms, negative_rate=1.0),
-        )
-        heappush(due, (exposure.received_at + wait_ms, number, exposure.request_id))
-    for event in history.events:
-        now = event.received_at or 0
-        while due and due[0][0] < now:
-            payload, slate = slates[heappop(due)[2]]
-            yield from (Sample(**SAMPLE.decode(row)) for row in samples(payload, slate, list(close(slate))))
-        payload, slate = slates[event.request_id]
-        told = {name: getattr(event, name) for name in Feedback.__struct_fields__ if name != "trains"}
-        labels = list(answer(slate, Feedback(**told)))
-        yield from (Sample(**SAMPLE.decode(row)) for row in samples(payload, slate, labels))
+    return list(joined(history.exposures, history.events, wait_ms=wait_ms, correction_ms=wait_ms))
 
 
 def recorded(file: Path, *, wait_ms: int) -> list[Sample]:

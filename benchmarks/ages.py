@@ -1,0 +1,82 @@
+"""Slots told by readers of one learner's versions, each slot before anything that was heard after it was served."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from msgspec import Struct
+
+from benchmarks.readers import CADENCE_MS, Reader, Version
+from headrace.evaluation import metrics
+from learner.collate import Collator
+from learner.loop import Learner, LoopSettings, Publication
+from models.axes import Doubles, Flags
+from models.batch import Batch
+from models.config import RankerConfig
+from models.ranker import from_numpy
+from models.rowset import RowSource
+from models.state import ModelState
+from models.training import predict
+from schemas.samples import HEADS, Sample
+
+_CLICK = HEADS.index("click")
+Numbers = dict[str, float]
+
+
+class Told(Struct, frozen=True):
+    """Clicks and the chances that each reader told, (N,). `newborn`: slots of items first shown while it was scored."""
+
+    labels: Doubles
+    newborn: Flags
+    chances: dict[str, Doubles]
+
+
+def versions(samples: Sequence[Sample], settings: LoopSettings) -> Iterator[Version]:
+    """The versions that a learner makes of samples in the order they are known."""
+    learner = Learner(settings, RankerConfig())
+    before = learner.published
+    for made in learner.feed(enumerate(samples)):
+        if isinstance(made, Publication):
+            cut_ms = (made.manifest.to_ms // CADENCE_MS + 1) * CADENCE_MS
+            yield Version(cut_ms, made, before, learner.published)
+            before = learner.published
+
+
+def read(slots: Sequence[Sample], made: Iterator[Version], readers: Mapping[str, Reader], *, from_ms: int) -> Told:
+    """Let every reader tell the slots that were served from `from_ms` on, by the minute of the version before."""
+    minutes: defaultdict[int, list[Sample]] = defaultdict(list)
+    for slot in slots:
+        minutes[slot.served_at // CADENCE_MS * CADENCE_MS].append(slot)
+    early = {slot.item_id for slot in slots if slot.served_at < from_ms}
+    collator = Collator(RankerConfig().history)
+    labels, newborn = [np.zeros(0)], [np.zeros(0, np.bool_)]
+    chances = {name: [np.zeros(0)] for name in readers}
+    for version in made:
+        models = {name: reader.follow(version) for name, reader in readers.items()}
+        served = minutes.get(version.cut_ms)
+        if version.cut_ms < from_ms or not served:
+            continue
+        batch = collator.batch(served, version.cut_ms)
+        labels.append(batch.labels[:, _CLICK].astype(np.float64))
+        newborn.append(np.array([slot.item_id not in early for slot in served]))
+        for name, model in models.items():
+            chances[name].append(_chances(model, batch))
+    joined = {name: np.concatenate(parts) for name, parts in chances.items()}
+    return Told(np.concatenate(labels), np.concatenate(newborn), joined)
+
+
+def figures(told: Told) -> dict[str, Numbers]:
+    """Log loss, AUC, normalised entropy and calibration of each reader, and the AUC of newborn items."""
+    rate = float(told.labels.mean())
+    entropy = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
+    found: dict[str, Numbers] = {}
+    for name, chances in told.chances.items():
+        whole = {figure: each.value for figure, each in metrics.of_chances(chances, told.labels).items()}
+        young = metrics.auc(chances[told.newborn], told.labels[told.newborn]).value
+        found[name] = {**whole, "normalised_entropy": whole["log_loss"] / float(entropy), "newborn_auc": young}
+    return found
+
+
+def _chances(model: ModelState, batch: Batch) -> Doubles:
+    tables: dict[str, RowSource] = {**model.tables}
+    return predict(model.config, from_numpy(model.dense), tables=tables, batch=batch)[:, _CLICK].astype(np.float64)

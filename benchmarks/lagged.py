@@ -1,0 +1,65 @@
+"""A recorded log ranked by models of several ages in one pass: `headrace evaluate --task rank --lag`."""
+
+from pathlib import Path
+
+from msgspec import Struct, structs
+
+from benchmarks.ages import Numbers
+from benchmarks.machine import Machine, this_machine
+from headrace.errors import UsageProblem
+from headrace.evaluation import items
+from headrace.evaluation.log import columns_of, read
+from headrace.evaluation.run import Settings, evaluate
+
+FILE, COLUMNS = "movietweetings/ratings.dat.gz", "user=1,item=2,time=4"
+ITEMS, ITEM_COLUMNS = "movietweetings/movies.dat.gz", "item=1,title=2,categories=3"
+ROWS, FREEZE_SHARE, FROM_SHARE = 15_000, 0.3, 0.55
+_DAY_S = 86_400
+LAGS_S = {"7 d": 7 * _DAY_S, "1 d": _DAY_S, "1 h": 3_600}
+
+
+class Lagged(Struct, frozen=True, kw_only=True):
+    """The first rows of MovieTweetings. `figures` by age; `errors`: standard errors of those of the live model.
+
+    Attributes:
+        days: from the first row to the freeze, to the first that is scored, to the last.
+    """
+
+    machine: Machine
+    rows: int
+    scored: int
+    days: tuple[float, float, float]
+    seconds: float
+    figures: dict[str, Numbers]
+    errors: Numbers
+
+
+def lagged(folder: Path) -> Lagged:
+    """Rank the log.
+
+    Raises:
+        UsageProblem: the recording is not in the folder.
+    """
+    machine, path = this_machine(), folder / FILE
+    if not path.exists():
+        message = f"there is no {path}; HEADRACE_DATA names the folder of the recordings"
+        raise UsageProblem(message)
+    about = items.read(folder / ITEMS, items.columns_of(ITEM_COLUMNS))
+    log = read(path, columns_of(COLUMNS, ()), warm_share=FROM_SHARE, about=about)
+    visits = log.recording.visits[:ROWS]
+    log = structs.replace(log, recording=structs.replace(log.recording, visits=visits), rows=ROWS)
+    lags_s = tuple(LAGS_S.values())
+    settings = Settings(task="rank", from_share=FROM_SHARE, freeze_share=FREEZE_SHARE, tops=(10,), lags_s=lags_s)
+    report = evaluate(log, settings, seen=lambda _: None)
+    ends = (visits[round(ROWS * FREEZE_SHARE)], visits[round(ROWS * FROM_SHARE)], visits[-1])
+    freeze, first, last = (round((visit.at_ms - visits[0].at_ms) / _DAY_S / 1000, 1) for visit in ends)
+    by_age = {name: report.lagged[str(lag_s)] for name, lag_s in LAGS_S.items()}
+    return Lagged(
+        machine=machine,
+        rows=ROWS,
+        scored=report.scored,
+        days=(freeze, first, last),
+        seconds=report.seconds,
+        figures={"frozen": report.frozen, **by_age, "live": report.metrics},
+        errors=report.standard_errors,
+    )

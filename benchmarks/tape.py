@@ -1,0 +1,156 @@
+"""A simulated feed as slots with what came of them, and as the samples that a learner hears of them.
+
+Every row weighs 1, so that what is learnt is the chance itself.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import heappop, heappush
+
+import msgspec
+import numpy as np
+from msgspec import Struct, structs
+from numpy.random import Generator
+
+from headrace.layout import FEATURES
+from lang.load import load_plan
+from schemas.events import Event
+from schemas.exposures import EXPOSURE, Exposure
+from schemas.samples import SAMPLE, Sample
+from simulator.warmup import WarmUp, WarmUpSettings
+from simulator.world import World, WorldSettings
+from udfs.slots import FEEDBACK_HEADS, Feedback, answer, close, open_slate, samples
+
+Slot = tuple[str, int]
+"""(request id, position)."""
+_NEVER_MS = 1 << 62
+
+
+class Tape(Struct, frozen=True, kw_only=True):
+    """A history. Exposures and events are in order of `received_at`.
+
+    Attributes:
+        slots: in the order they were served, each with all its labels, known when it was served.
+    """
+
+    exposures: list[Exposure]
+    events: list[Event]
+    slots: list[Sample]
+
+    def until(self, at_ms: int) -> "Tape":
+        """What was served before a time, and what came of it before then."""
+        return Tape(
+            exposures=[each for each in self.exposures if each.received_at < at_ms],
+            events=[each for each in self.events if (each.received_at or 0) < at_ms],
+            slots=[each for each in self.slots if each.served_at < at_ms],
+        )
+
+
+class Delays(Struct, frozen=True, kw_only=True):
+    """How long after its slate a slot's feedback comes, log-normal, and how long a learner waits for it."""
+
+    median_s: float = 300.0
+    spread: float = 1.5
+    wait_ms: int = 600_000
+    correction_ms: int = 6 * 3_600_000
+
+
+def played(world: WorldSettings, history: WarmUpSettings, *, seed: int) -> Tape:
+    """Play a world's history."""
+    plan, random = load_plan(FEATURES), np.random.default_rng
+    past = WarmUp(history, world=World(world, random(seed)), plan=plan, generator=random(seed + 1))
+    past.run()
+    return Tape(exposures=past.exposures, events=past.events, slots=list(_slots(past.exposures, past.events)))
+
+
+def joined(
+    exposures: Sequence[Exposure], events: Sequence[Event], *, wait_ms: int, correction_ms: int
+) -> Iterator[Sample]:
+    """What the line says of each slot and when: one net label a slot and head, corrected where it came late."""
+    due: list[tuple[int, int, str]] = []
+    slates = {}
+    for number, exposure in enumerate(exposures):
+        payload = _payload(exposure)
+        slates[exposure.request_id] = (
+            payload,
+            open_slate(payload, wait_ms=wait_ms, correction_ms=correction_ms, negative_rate=1.0),
+        )
+        heappush(due, (exposure.received_at + wait_ms, number, exposure.request_id))
+    for event in events:
+        now = event.received_at or 0
+        while due and due[0][0] < now:
+            payload, slate = slates[heappop(due)[2]]
+            yield from _rows(samples(payload, slate, list(close(slate))))
+        payload, slate = slates[event.request_id]
+        told = {name: getattr(event, name) for name in Feedback.__struct_fields__ if name != "trains"}
+        yield from _rows(samples(payload, slate, list(answer(slate, Feedback(**told)))))
+
+
+def even(rows: Iterator[Sample]) -> list[Sample]:
+    """The same rows, each of weight 1."""
+    return [structs.replace(row, weight=1.0) for row in rows]
+
+
+def drawn(tape: Tape, delays: Delays, generator: Generator) -> dict[Slot, int]:
+    """When the feedback of each clicked slot comes, in ms after its slate."""
+    clicked = [row for row in tape.slots if row.click]
+    lengths = delays.median_s * 1000 * np.exp(delays.spread * generator.normal(size=len(clicked)))
+    return {(row.request_id, row.position): int(length) for row, length in zip(clicked, lengths.tolist(), strict=True)}
+
+
+def told(tape: Tape, late_ms: Mapping[Slot, int], delays: Delays) -> dict[str, tuple[list[Sample], int]]:
+    """The samples of a tape whose feedback is late, by how a learner deals with that, and the learner's wait in ms.
+
+    `oracle` knows each label when the slot is served. `naive` hears "no" then, and the click when it comes as one more
+    row. `wait` hears once, when the wait is over. `corrected` is the product's join.
+    """
+    served = [structs.replace(row, click=0.0, converted=0.0, engagement=0.0) for row in tape.slots]
+    lag = [late_ms.get((row.request_id, row.position), _NEVER_MS) for row in tape.slots]
+    both = list(zip(tape.slots, lag, strict=True))
+    naive = [*served, *(_positive(row, late) for row, late in both if late < _NEVER_MS)]
+    waited = [
+        structs.replace(row if late <= delays.wait_ms else blank, known_at=row.served_at + delays.wait_ms)
+        for (row, late), blank in zip(both, served, strict=True)
+    ]
+    late = [_late(event, late_ms) for event in tape.events if event.event_type in FEEDBACK_HEADS]
+    late.sort(key=lambda event: event.received_at or 0)
+    corrected = joined(tape.exposures, late, wait_ms=delays.wait_ms, correction_ms=delays.correction_ms)
+    return {
+        "oracle": (tape.slots, 0),
+        "corrected": (even(corrected), delays.wait_ms),
+        "wait": (waited, 0),
+        "naive": (sorted(naive, key=lambda row: row.known_at), 0),
+    }
+
+
+def _slots(exposures: Sequence[Exposure], events: Sequence[Event]) -> Iterator[Sample]:
+    labels: defaultdict[Slot, dict[str, float]] = defaultdict(dict)
+    for event in events:
+        if event.event_type in FEEDBACK_HEADS and event.request_id and event.position is not None:
+            value = 1.0 if event.value is None else event.value
+            labels[event.request_id, event.position][FEEDBACK_HEADS[event.event_type]] = value
+    for exposure in exposures:
+        payload = _payload(exposure)
+        slate = open_slate(payload, wait_ms=0, correction_ms=0, negative_rate=1.0)
+        for row in _rows(samples(payload, slate, list(close(slate)))):
+            yield structs.replace(row, **labels.get((row.request_id, row.position), {}))
+
+
+def _positive(row: Sample, late_ms: int) -> Sample:
+    """The row of a click that comes late: it speaks of the heads that came true."""
+    said = {head: getattr(row, head) or None for head in ("click", "converted", "engagement")}
+    return structs.replace(row, known_at=row.served_at + late_ms, **said)
+
+
+def _late(event: Event, late_ms: Mapping[Slot, int]) -> Event:
+    """The event, as much later as the feedback of its slot."""
+    slot = (event.request_id or "", event.position or 0)
+    return structs.replace(event, received_at=(event.received_at or 0) + late_ms[slot])
+
+
+def _payload(exposure: Exposure) -> bytes:
+    return EXPOSURE.encode(msgspec.to_builtins(exposure, builtin_types=(bytes,)))
+
+
+def _rows(payloads: Iterator[bytes]) -> Iterator[Sample]:
+    return (Sample(**SAMPLE.decode(payload)) for payload in payloads)
