@@ -1,6 +1,6 @@
 """`headrace`: one verb a thing to do.
 
-Exit 1: the command cannot be carried out as given; exit 2: the machine is not well.
+Exit 1: the command cannot be carried out as given; 2: the machine is not well; 75: another process is at it.
 Each verb imports what it needs: half of them want Kafka, Flink and torch, the others should answer at once.
 """
 
@@ -22,6 +22,7 @@ app = cyclopts.App(name="headrace", help="A real-time recommender on Apache Flin
 app.command(features, name="features")
 app.command(models, name="models")
 app.command(samples, name="samples")
+app.command("headrace.train:train", name="train", help="Make a model anew of the samples that the log holds.")
 
 
 def say(text: str) -> None:

@@ -2,7 +2,8 @@
 
 HeadraceError
 ├── EnvironmentProblem   something on the machine is missing or broken (exit 2)
-└── UsageProblem         the user asked for something that cannot be done (exit 1)
+├── UsageProblem         the user asked for something that cannot be done (exit 1)
+└── Busy                 another process is at it; the same command can be carried out later (exit 75)
 """
 
 
@@ -20,3 +21,9 @@ class EnvironmentProblem(HeadraceError):
 
 class UsageProblem(HeadraceError):
     """The command cannot be carried out as given."""
+
+
+class Busy(HeadraceError):
+    """Another process does what only one may do; 75 is what sysexits.h calls a temporary failure."""
+
+    exit_code = 75

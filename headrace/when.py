@@ -1,6 +1,10 @@
-"""Times as a person reads them."""
+"""Times as a person reads and writes them."""
 
 from datetime import UTC, datetime
+
+from headrace.errors import UsageProblem
+
+_FIRST_MS = 10**12  # September 2001: what lies before was given in seconds
 
 
 def utc(at_ms: int) -> str:
@@ -10,3 +14,34 @@ def utc(at_ms: int) -> str:
     '2023-11-14 22:13:20'
     """
     return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def day(at_ms: int) -> str:
+    """The date in UTC.
+
+    >>> day(1_700_000_000_000)
+    '2023-11-14'
+    """
+    return utc(at_ms)[:10]
+
+
+def moment(text: str) -> int:
+    """A date, a date and time (ISO 8601, UTC where it names no zone) or milliseconds since 1970, as milliseconds.
+
+    Raises:
+        UsageProblem: it is none of these.
+
+    >>> moment("2023-11-14"), moment("2023-11-14T22:13:20"), moment("1700000000000")
+    (1699920000000, 1700000000000, 1700000000000)
+    """
+    try:
+        if text.isdecimal() and int(text) > _FIRST_MS:
+            return int(text)
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        message = (
+            f"{text!r} is no time; write a date such as 2026-11-22, a time such as 2026-11-22T03:00, or "
+            "milliseconds since 1970"
+        )
+        raise UsageProblem(message) from error
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -1,4 +1,4 @@
-"""What is known late teaches less: a sample's weight halves with each half-life between its slate and its label."""
+"""What is known late teaches less; in a replay, what was served long before its end, too."""
 
 from collections.abc import Sequence
 
@@ -18,3 +18,13 @@ def aged(batch: Batch, samples: Sequence[Sample], *, wait_ms: int, half_life_ms:
     left = np.exp2(-ages_ms / half_life_ms).astype(np.float32)
     undo = batch.undo * np.float32(np.exp2(-wait_ms / half_life_ms))
     return structs.replace(batch, weights=batch.weights * left[:, None], undo=undo)
+
+
+def faded(batch: Batch, samples: Sequence[Sample], *, until_ms: int, fade_ms: float) -> Batch:
+    """The batch with weights halved by each `fade_ms` between a sample's slate and `until_ms`, the end of a replay.
+
+    A correction has the slate of what it corrects, so it takes back as much. Infinity leaves every bit as it is.
+    """
+    before_ms = np.array([sample.served_at - until_ms for sample in samples], np.float64)
+    left = np.exp2(before_ms / fade_ms).astype(np.float32)[:, None]
+    return structs.replace(batch, weights=batch.weights * left, undo=batch.undo * left)

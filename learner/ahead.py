@@ -34,6 +34,9 @@ class Closed:
         del place, begin
         return ()
 
+    def close(self) -> None:
+        """Nothing to leave."""
+
 
 class Ahead:
     """Rows taken, until the log of samples has come to them; `offset`: where the lane stands."""

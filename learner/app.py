@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import torch
 
+from learner.ahead import Closed
 from learner.halt import halt
 from learner.journal import Journal
 from learner.lane import UrgentLane
@@ -16,11 +17,12 @@ from learner.loop import Checkpoint, Learner, LoopSettings, Publication
 from learner.publish import Fenced, Publisher, read_ledger
 from learner.rebuild import CannotGoBack, Target, rebuilt
 from learner.snapshot import Snapshots, load
-from learner.source import Samples, SamplesGone
+from learner.source import Samples, SamplesGone, Source
+from learner.stretch import Stretch
 from models.config import RankerConfig
 from models.fingerprint import fingerprint
 from schemas.control import Control
-from schemas.course import MODEL, SKIP, Course, named
+from schemas.course import MODEL, SKIP, Course, Place, named
 from schemas.topics import CONTROL_TOPIC, SAMPLES
 from store.tail import Tail
 
@@ -41,16 +43,17 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
 class App:
     """Carries the learner's cuts out: versions to Kafka, checkpoints to disk; and goes back when that is decided."""
 
-    def __init__(self, settings: AppSettings) -> None:
+    def __init__(self, settings: AppSettings, stretch: Stretch | None = None) -> None:
+        """Over a stretch it learns that alone: the urgent lane would bring what comes after it."""
         model = settings.loop.model
         self._settings = settings
         self._snapshots = Snapshots(settings.artefacts / model / "snapshots")
         self._journal = Journal(settings.artefacts / model / "metrics.jsonl")
         self._publisher = Publisher(settings.bootstrap, model=model, key=settings.key)
         self._ledger: Ledger = read_ledger(settings.bootstrap, model)
-        self._lane = UrgentLane(settings.bootstrap, model, self._ledger)
+        self._lane = Closed() if stretch else UrgentLane(settings.bootstrap, model, self._ledger)
         self._learner = self._opened(self._snapshots.latest())
-        self._samples = Samples(settings.bootstrap, model)
+        self._samples: Source = stretch or Samples(settings.bootstrap, model)
         self._decisions, self._course = Tail(settings.bootstrap, CONTROL_TOPIC), Course()
         self._stop = threading.Event()
 
@@ -93,6 +96,8 @@ class App:
                 self._journal.note("waiting", reason=self._samples.complaint)
         elif self._course.waits:
             self._hear(_POLL_S)
+        elif self._course.heir:
+            self._succeed(*self._course.heir)
         else:
             self._go_back()
 
@@ -174,6 +179,24 @@ class App:
         self._snapshots.save(learner.checkpoint())
         self._samples.seek(offset)
         self._journal.note("went back", to=named(course.target), version=learner.published.version, offset=offset)
+
+    def _succeed(self, heir: str, place: Place) -> None:
+        """Take a challenger's parameters, and go on from where it stands in the epoch decided on."""
+        folder = Snapshots(self._settings.artefacts / heir / "snapshots").before(place)
+        if folder is None or folder.name != named(place):
+            message = f"model {heir} has no snapshot of {named(place)}; promote a version that has one, or roll back"
+            raise CannotGoBack(message)
+        learner = self._opened(folder)
+        before = fingerprint(learner.published)
+        publication = learner.succeed(self._course.epoch)
+        if fingerprint(learner.published) != before:
+            message = f"{publication.manifest.version} would not be bit for bit {heir} {named(place)}: a fault in here"
+            raise CannotGoBack(message)
+        self._learner = learner
+        self._publish(publication)
+        self._snapshots.save(learner.checkpoint())
+        self._samples.seek(learner.offset)
+        self._journal.note("succeeded", model=heir, of=named(place), version=learner.published.version)
 
     def _goes_on_at(self, entry: Entry) -> int:
         if self._course.relearn:

@@ -5,7 +5,6 @@ clock; so the same samples make the same versions bit for bit, however they are 
 """
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
@@ -13,11 +12,12 @@ from heapq import heappop, heappush
 import msgspec
 import numpy as np
 
-from learner.age import aged
+from learner.age import aged, faded
 from learner.ahead import URGENT, Ahead, Closed, Lane
 from learner.collate import Collator
-from learner.guard import Guard, Limits
+from learner.guard import Guard
 from learner.metrics import Predicted, Prequential
+from learner.settings import LoopSettings
 from models.arrays import Arrays, flatten, unflatten
 from models.batch import Batch
 from models.config import RankerConfig
@@ -27,37 +27,12 @@ from models.state import ModelState
 from models.training import Trainer, predict
 from schemas.course import Place
 from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks, manifest_hash
-from schemas.rows import Coding
 from schemas.samples import CORRECTION, Sample
 from schemas.snapshot import SnapshotMeta
 
 _NEW_BELOW = 10  # sightings under which an item counts as new
 _NEXT_MS = -1  # not known before the next sample comes
 _IN_MANIFEST = ("log_loss", "log_error", "calibration", "auc")
-
-
-class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """When to cut what.
-
-    Attributes:
-        cadence_ms: a version each; `snapshot_ms`, a multiple of it: a checkpoint each.
-        batch: samples a micro-batch.
-        wait_ms: how long a slot stays open; at the beginning of a log, and after a silence longer than that,
-            positives of the first `wait_ms` are held until their slots close: their negatives are not there yet.
-        half_life_ms: the time from slate to label that halves a sample's weight; metrics count it in full.
-        seed: of the first dense tensors.
-        limits: of the guard.
-    """
-
-    model: str = "ranker"
-    cadence_ms: int = 60_000
-    snapshot_ms: int = 600_000
-    batch: int = 64
-    wait_ms: int = 600_000
-    half_life_ms: float = math.inf
-    coding: Coding = "int8"
-    seed: int = 0
-    limits: Limits = Limits()
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +67,7 @@ class Learner:
         self.trainer = Trainer(config, np.random.default_rng(settings.seed))
         self.published = ModelState.empty(config)
         self.faults: Counter[str] = Counter()
-        self.offset = 0  # of the next sample to read
+        self.offset = settings.begin  # of the next sample to read
         self.lane: Lane = Closed()
         self.epoch, self.seq, self.hash = 1, 0, ""
         self.clock_ms = 0
@@ -156,6 +131,13 @@ class Learner:
         self._guard = Guard(self.settings.limits)
         self.trainer.touch_all()
         return self._publish()
+
+    def succeed(self, epoch: int) -> Publication:
+        """Begin an epoch of these settings' model with another's parameters, which was perhaps cut more seldom."""
+        settings, clock_ms = self.settings, self.clock_ms
+        self._next_publish_ms = (clock_ms // settings.cadence_ms + 1) * settings.cadence_ms
+        self._next_snapshot_ms = (clock_ms // settings.snapshot_ms + 1) * settings.snapshot_ms
+        return self.begin_epoch(epoch, offset=self.offset)
 
     def checkpoint(self) -> Checkpoint:
         """Where the learner stands. Only right at a version's yield, when no batch is open."""
@@ -241,17 +223,19 @@ class Learner:
         if not self._batch:
             return
         samples, self._batch = self._batch, []
-        batch, wait_ms = self._collator.batch(samples, self.clock_ms), self.settings.wait_ms
+        settings, batch = self.settings, self._collator.batch(samples, self.clock_ms)
+        taught = aged(batch, samples, wait_ms=settings.wait_ms, half_life_ms=settings.half_life_ms)
+        taught = faded(taught, samples, until_ms=settings.until_ms, fade_ms=settings.fade_ms)
         new_item, new_user = self._newness(batch)
         sources: dict[str, RowSource] = {**self.published.tables}
         published = predict(self.config, from_numpy(self.published.dense), tables=sources, batch=batch)
         seen = Predicted(
             batch=batch,
             policies=[sample.policy for sample in samples],
-            closes_ms=np.array([sample.served_at + wait_ms for sample in samples], np.int64),
+            closes_ms=np.array([sample.served_at + settings.wait_ms for sample in samples], np.int64),
             counted=np.array([sample.kind != CORRECTION for sample in samples], np.bool_),
             published=published,
-            live=self.trainer.learn(aged(batch, samples, wait_ms=wait_ms, half_life_ms=self.settings.half_life_ms)),
+            live=self.trainer.learn(taught),
             new_item=new_item,
             new_user=new_user,
         )

@@ -1,37 +1,18 @@
 """A learner as it stood at an earlier version: the snapshot before it, and the samples since learnt again."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from msgspec import Struct
 
-from learner.ahead import Row
 from learner.loop import Learner, Publication
 from learner.snapshot import Snapshots
+from learner.source import Rows
 from schemas.course import Place, named
 
 
 class CannotGoBack(LookupError):
     """What a version was made of is not there any more."""
-
-
-class Rows(Protocol):
-    """The log of samples; `source.Samples` is one."""
-
-    ended: bool
-
-    def seek(self, offset: int) -> None:
-        """Read on from an offset."""
-        ...
-
-    def bounds(self) -> tuple[int, int]:
-        """Where the log begins and ends."""
-        ...
-
-    def read(self, timeout_s: float) -> Iterable[Row]:
-        """The next samples."""
-        ...
 
 
 class Target(Struct, frozen=True):

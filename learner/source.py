@@ -1,6 +1,7 @@
 """Topic `samples` as the learner reads it: in order, from an offset on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -14,6 +15,40 @@ _ASK_S = 10.0
 
 class SamplesGone(LookupError):
     """An offset is no longer on the log."""
+
+
+class Rows(Protocol):
+    """A log of samples."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether what was there has been read."""
+        ...
+
+    def seek(self, offset: int) -> None:
+        """Read on from an offset."""
+        ...
+
+    def bounds(self) -> tuple[int, int]:
+        """Where the log begins and ends."""
+        ...
+
+    def read(self, timeout_s: float) -> Iterable[Row]:
+        """The next samples."""
+        ...
+
+
+class Source(Rows, Protocol):
+    """One that a process reads; `Samples` is one, `stretch.Stretch` another."""
+
+    @property
+    def complaint(self) -> str:
+        """What the broker last said, else empty."""
+        ...
+
+    def close(self) -> None:
+        """Leave the topic."""
+        ...
 
 
 class Samples:

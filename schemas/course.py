@@ -9,6 +9,7 @@ from schemas.control import Control, control_of
 
 MODEL = "model/"
 ROLLBACK, HALT, FREEZE, UNFREEZE, SKIP = "rollback", "halt", "freeze", "unfreeze", "skip"
+PROMOTE, TRAINED = "promote", "trained"  # docs/adr/0017
 Place: TypeAlias = tuple[int, int]
 """Epoch and sequence of a version, in the order of versions."""
 
@@ -39,6 +40,7 @@ class Course(Struct, frozen=True, kw_only=True):
 
     Attributes:
         target: the version last gone back to. `epoch`: in which learning goes on from it; 0 before the first rollback.
+        heir: (model, version) that `epoch` begins with instead, once a challenger was promoted.
         relearn: whether that epoch learns again what the versions after `target` had learnt.
         halted: whether it was the learner's guard that went back.
         frozen_at: the last version that may answer, while frozen.
@@ -46,6 +48,7 @@ class Course(Struct, frozen=True, kw_only=True):
 
     target: Place = (0, 0)
     epoch: int = 0
+    heir: tuple[str, Place] | None = None
     relearn: bool = False
     halted: bool = False
     frozen_at: Place | None = None
@@ -66,7 +69,7 @@ class Course(Struct, frozen=True, kw_only=True):
         Raises:
             LookupError, ValueError: the record lacks an argument.
         """
-        if record.action in (ROLLBACK, HALT):
+        if record.action in (ROLLBACK, HALT, PROMOTE):
             epoch, target = int(record.arguments["epoch"]), place_of(record.arguments["version"])
             if epoch <= self.epoch or epoch <= target[0]:
                 return self
@@ -74,6 +77,7 @@ class Course(Struct, frozen=True, kw_only=True):
             return Course(
                 target=target,
                 epoch=epoch,
+                heir=_heir(record),
                 relearn=record.arguments.get("relearn") == "true",
                 halted=halted,
                 frozen_at=target if halted or self.frozen_at is not None else None,
@@ -94,6 +98,16 @@ class Course(Struct, frozen=True, kw_only=True):
                 except (LookupError, ValueError):
                     continue  # not written by this software
         return course
+
+
+def _heir(record: Control) -> tuple[str, Place] | None:
+    return (record.arguments["model"], place_of(record.arguments["of"])) if record.action == PROMOTE else None
+
+
+def handed_to(heir: tuple[str, Place], *, model: str, target: Place, epoch: int) -> Control:
+    """A decision that an epoch of `model` begins with a challenger's version, yet without who, when and why."""
+    arguments = {"version": named(target), "epoch": str(epoch), "model": heir[0], "of": named(heir[1])}
+    return Control(name=f"{MODEL}{model}", action=PROMOTE, arguments=arguments, who="", at=0, why="")
 
 
 def back_to(model: str, target: Place, *, epoch: int, action: str = ROLLBACK, relearn: bool = False) -> Control:

@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import structs
 from sample_world import START_MS, WAIT_MS, sample, stream
 
-from learner.age import aged
+from learner.age import aged, faded
 from learner.collate import Collator
 from learner.loop import Learner, LoopSettings, Publication
 from models.config import RankerConfig
@@ -44,3 +44,9 @@ def test_metrics_count_every_sample_in_full():
     ours, theirs = last(half_life_ms=WAIT_MS), last()
     assert ours.hash != theirs.hash
     assert ours.window["live.all.click.weight"] == theirs.window["live.all.click.weight"]
+
+
+def test_a_replay_fades_what_was_served_long_before_its_end():
+    batch = faded(Collator(2).batch(ROWS, 0), ROWS, until_ms=START_MS + WAIT_MS, fade_ms=WAIT_MS)
+    assert batch.weights[:, 0].tolist() == [1.5, 0.5, 1.5]
+    assert batch.undo[:, 0].tolist() == [0.0, 0.0, 0.5]

@@ -1,0 +1,46 @@
+"""Topic `samples` up to an offset: what a replay learns from, and the same whenever it is read."""
+
+from collections.abc import Callable, Iterator
+
+from learner.ahead import Row
+from learner.source import Samples
+
+
+class Stretch:
+    """Samples before `until`; `seen` is told the next offset after each read."""
+
+    def __init__(self, samples: Samples, *, until: int, seen: Callable[[int], None]) -> None:
+        self._samples, self._until, self._seen = samples, until, seen
+        self._past = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last of them has been read."""
+        return self._past or self._samples.ended
+
+    @property
+    def complaint(self) -> str:
+        """What the broker last said, else empty."""
+        return self._samples.complaint
+
+    def seek(self, offset: int) -> None:
+        """Read on from an offset."""
+        self._past = offset >= self._until
+        self._samples.seek(offset)
+
+    def bounds(self) -> tuple[int, int]:
+        """Where the log begins, and where this ends."""
+        begin, end = self._samples.bounds()
+        return begin, min(end, self._until)
+
+    def read(self, timeout_s: float) -> Iterator[Row]:
+        """The next samples; none beyond the end."""
+        for offset, sample in self._samples.read(timeout_s):
+            self._past |= offset + 1 >= self._until
+            if offset < self._until:
+                yield offset, sample
+            self._seen(min(offset + 1, self._until))
+
+    def close(self) -> None:
+        """Leave the topic."""
+        self._samples.close()

@@ -1,0 +1,101 @@
+"""`headrace train` on a real log: the loop's own versions, of a stretch."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from benchmarks.learners import Learners
+from headrace import broker, train
+from headrace.errors import Busy, UsageProblem
+from headrace.layout import STATE_VARIABLE, Layout, Pace
+from headrace.lock import alone
+from learner.app import steady
+from learner.loop import Learner, Publication
+from learner.settings import LoopSettings
+from models.config import RankerConfig
+from schemas.course import TRAINED
+from tests.learner.sample_world import START_MS, WAIT_MS, stream
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+PACE = Pace(wait_ms=WAIT_MS, cadence_s=10, snapshot_s=30)
+ROWS = stream(4_500, seed=9)
+DAY_MS = 86_400_000
+FROM_MS, TO_MS = START_MS + 30_000, START_MS + 120_000
+STRETCH = [place for place, row in enumerate(ROWS) if FROM_MS <= row.known_at < TO_MS]  # known_at ascends
+
+
+@pytest.fixture(scope="module")
+def learners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learners]:
+    layout = Layout(tmp_path_factory.mktemp("stack"))
+    with broker.running(layout.home / "broker") as started, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STATE_VARIABLE, str(layout.home))
+        endpoints = msgspec.structs.replace(started, pace=PACE)
+        layout.endpoints_file.write_bytes(msgspec.json.encode(endpoints))
+        made = Learners(endpoints, layout.artefacts)
+        made.write(ROWS)
+        yield made
+
+
+def headrace(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("headrace")), "train", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def trained(learners: Learners) -> Learners:
+    """The model `again`, of a part of the log."""
+    done = headrace("--from", str(FROM_MS), "--to", str(TO_MS), "--model", "again", "--half-life-days", "0.001")
+    assert done.returncode == 0, done.stderr
+    assert f"{len(STRETCH)} samples" in done.stdout
+    return learners
+
+
+def test_it_makes_what_the_loop_makes_of_that_stretch(trained: Learners) -> None:
+    steady()
+    settings = LoopSettings(
+        model="again",
+        cadence_ms=10_000,
+        snapshot_ms=100_000,
+        wait_ms=WAIT_MS,
+        fade_ms=0.001 * DAY_MS,
+        until_ms=ROWS[STRETCH[-1]].known_at + 1,
+        begin=STRETCH[0],
+    )
+    loop, rows = Learner(settings, RankerConfig()), [(place, ROWS[place]) for place in STRETCH]
+    cuts = [cut for cut in (*loop.feed(rows), *loop.finish()) if isinstance(cut, Publication)]
+    told = trained.manifests("again")
+    assert [each.chunks for each in told.values()] == [cut.manifest.chunks for cut in cuts]
+    assert trained.snapshots("again")[max(told)].hash == cuts[-1].hash
+    (record,) = (each for each in trained.decisions("again") if each.action == TRAINED)
+    assert record.arguments["from"] == str(STRETCH[0])
+    assert record.arguments["until"] == str(STRETCH[-1] + 1)
+    assert record.arguments["samples"] == str(len(STRETCH))
+
+
+def test_what_cannot_be_trained_is_told(trained: Learners, capsys: pytest.CaptureFixture[str]) -> None:
+    for told, message in (
+        ({"begin": "2020-01-01", "to": "2020-01-02"}, "no sample was known from 2020-01-01 00:00:00"),
+        ({"begin": "yesterday"}, "'yesterday' is no time"),
+        ({"model": "again", "begin": str(FROM_MS), "to": str(TO_MS)}, "the name again is taken"),
+        ({"half_life_days": 0.0}, "--half-life-days is 0"),
+    ):
+        with pytest.raises(UsageProblem, match=message):
+            train.train(**told)
+    with alone(Layout.here().home / "train.lock", what="a training"), pytest.raises(Busy, match="one at a time"):
+        train.train()
+    train.train(if_new=len(ROWS))
+    assert f"nothing trained: {len(ROWS) - STRETCH[-1] - 1} samples" in capsys.readouterr().out
+
+
+def test_a_beginning_that_has_passed_its_retention_is_told(trained: Learners) -> None:
+    admin = AdminClient({"bootstrap.servers": trained.endpoints.bootstrap})
+    for future in admin.delete_records([TopicPartition("samples", 0, 500)]).values():
+        future.result()
+    with pytest.raises(UsageProblem, match="has passed its retention"):
+        train.train(begin=str(START_MS), to=str(TO_MS), model="late")
