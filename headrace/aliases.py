@@ -1,4 +1,4 @@
-"""`headrace models list`, `promote`: what serving says of its models, and the alias that it pins."""
+"""`headrace models list`, `pin`: what serving says of its models, and the alias that it pins."""
 
 import sys
 
@@ -6,10 +6,12 @@ import httpx
 import msgspec
 from rich.table import Table
 
+from headrace.duel import NOTHING, duel
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.screen import screen
 from headrace.when import utc
+from schemas.aliases import CHALLENGER
 from schemas.http import AliasAnswer, AliasRequest, ModelsAnswer, Problem
 
 _PATIENCE_S = 10.0
@@ -26,19 +28,23 @@ def models(endpoints: Endpoints) -> ModelsAnswer:
 
 
 def list_aliases() -> None:
-    """List the aliases, the version of each, and whether live is frozen."""
-    told = models(Layout.here().endpoints())
-    table = Table("alias", "version", "since", "fingerprint", "", box=None, pad_edge=False)
+    """List the aliases, the version of each, whether live is frozen, and how the challenger does beside it."""
+    endpoints = Layout.here().endpoints()
+    told = models(endpoints)
+    table = Table("alias", "model", "version", "since", "fingerprint", "", box=None, pad_edge=False)
     for alias in told.aliases:
         state = f"frozen at {told.frozen}" if alias.alias == "live" and told.frozen else ""
-        table.add_row(alias.alias, alias.version, utc(alias.applied_at), alias.fingerprint[:_TOLD], state)
+        table.add_row(alias.alias, alias.model, alias.version, utc(alias.applied_at), alias.fingerprint[:_TOLD], state)
     out = screen()
     out.print(table)
+    for rival in (alias.model for alias in told.aliases if alias.alias == CHALLENGER):
+        found = duel(endpoints, rival)
+        out.print(f"{rival}: {'no closed slot yet' if found is NOTHING else found}", markup=False, highlight=False)
     for refused in told.refused:
         out.print(f"refused {refused.version} {utc(refused.at)} {refused.detail}", markup=False, highlight=False)
 
 
-def promote(version: str, *, alias: str, why: str) -> None:
+def pin(version: str, *, alias: str, why: str) -> None:
     """Pin an alias to the version that is live.
 
     Args:

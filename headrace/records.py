@@ -19,7 +19,8 @@ from schemas.dead import DEAD
 from schemas.events import TICK
 from schemas.exposures import EXPOSURE
 from schemas.samples import SAMPLE
-from schemas.topics import CONTROL_TOPIC, EVENTS, EVENTS_DEAD, EXPOSURES, ITEMS, SAMPLES, SAMPLES_URGENT
+from schemas.shadows import SHADOW
+from schemas.topics import CONTROL_TOPIC, EVENTS, EVENTS_DEAD, EXPOSURES, ITEMS, SAMPLES, SAMPLES_URGENT, SHADOWS
 
 _TIMEOUT_S = 5.0
 _TICK = TICK.encode()
@@ -34,6 +35,7 @@ def decoders() -> dict[str, Callable[[bytes], object]]:
         EXPOSURES.name: EXPOSURE,
         SAMPLES.name: SAMPLE,
         SAMPLES_URGENT.name: SAMPLE,
+        SHADOWS.name: SHADOW,
         CONTROL_TOPIC.name: CONTROL,
     }
     contracts |= {clean_topic(source): contract(source) for source in plan.sources}

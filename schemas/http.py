@@ -174,6 +174,7 @@ class AliasState(Struct, frozen=True, kw_only=True):
     Attributes:
         offset: where the samples it has learnt end; -1 where that is unknown.
         fingerprint: two versions with the same one are the same model, bit for bit.
+        model: the name of the model that the alias `challenger` follows, else empty.
     """
 
     alias: str
@@ -182,6 +183,7 @@ class AliasState(Struct, frozen=True, kw_only=True):
     applied_at: int
     offset: int
     fingerprint: str
+    model: str = ""
 
 
 class AppliedVersion(Struct, frozen=True, kw_only=True):
@@ -204,7 +206,8 @@ class RefusedVersion(Struct, frozen=True, kw_only=True):
 class ModelsAnswer(Struct, frozen=True, kw_only=True):
     """Aliases, the last versions applied and refused (newest first), and how many were refused, by check.
 
-    `frozen`: the version that `live` is kept at; null where it follows the learner.
+    `frozen`: the version that `live` is kept at; null where it follows the learner. `unshadowed`: slates of live that
+    the challenger had no time for.
     """
 
     aliases: list[AliasState]
@@ -212,6 +215,7 @@ class ModelsAnswer(Struct, frozen=True, kw_only=True):
     rejected: dict[str, int]
     refused: list[RefusedVersion]
     frozen: str | None
+    unshadowed: int = 0
 
 
 class AliasRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

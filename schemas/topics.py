@@ -102,6 +102,15 @@ MODEL_DELTAS = Topic(
     written_by="learner, one transaction a version",
     read_by="serving",
 )
+SHADOWS = Topic(
+    name="shadows",
+    key="request_id",
+    value="Avro, schemas/shadows.py",
+    partitions=1,
+    retention_ms=7 * _DAY_MS,
+    written_by="serving, while there is a challenger",
+    read_by="headrace models",
+)
 CONTROL_TOPIC = Topic(
     name="control",
     key="name",
@@ -121,6 +130,7 @@ TOPICS: tuple[Topic, ...] = (
     SAMPLES,
     SAMPLES_URGENT,
     MODEL_DELTAS,
+    SHADOWS,
     CONTROL_TOPIC,
 )
 

@@ -7,6 +7,7 @@ import threading
 import time
 
 from lang.plan import Plan
+from schemas.aliases import ALIAS, CHALLENGER, PIN, followed
 from schemas.control import Control, control_of
 from schemas.topics import CONTROL_TOPIC
 from serving.outlet import Letter
@@ -15,8 +16,6 @@ from serving.state import LIVE, Live
 from store.tail import Tail
 from store.versions import Versions
 
-PREFIX = "alias/"
-PIN = "pin"
 _POLL_S = 0.1
 
 
@@ -27,6 +26,7 @@ class ControlReader:
         self._live = live
         self._model = model
         self._pins = pins
+        self._challenger = ""
         self.aliases: dict[str, str] = {}
         self._versions = Versions()
         self.missing: set[str] = set()
@@ -48,16 +48,18 @@ class ControlReader:
         """Fold one record; what speaks of other things is for others to read."""
         self._versions = self._versions.after([payload])
         self._live.course = self._live.course.after(self._model, [payload])
+        self._challenger = followed([payload], self._challenger)
         control = control_of(payload)
         if control is None:
             return
-        alias = control.name.removeprefix(PREFIX)
+        alias = control.name.removeprefix(ALIAS)
         version = control.arguments.get("version")
-        if control.action == PIN and control.name.startswith(PREFIX) and alias != LIVE and version:
+        if control.action == PIN and control.name.startswith(ALIAS) and alias not in (LIVE, CHALLENGER) and version:
             self.aliases[alias] = version
 
     def carry_out(self) -> None:
         """Put every alias's model in service. One that is neither in memory nor on disk leaves its alias as it was."""
+        self._live.challenger = self._challenger
         plan, groups = self._live.state.plan, self._versions.answering()
         if groups and groups != plan.groups:
             self._live.answer_by(Plan(plan.sources, groups))
@@ -76,7 +78,7 @@ class ControlReader:
 
 def pin(alias: str, version: str, *, at: int, why: str) -> Letter:
     """The record that pins an alias."""
-    record = Control(name=f"{PREFIX}{alias}", action=PIN, arguments={"version": version}, who="api", at=at, why=why)
+    record = Control(name=f"{ALIAS}{alias}", action=PIN, arguments={"version": version}, who="api", at=at, why=why)
     return letter(record)
 
 

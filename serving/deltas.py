@@ -16,6 +16,7 @@ import msgspec
 from confluent_kafka import Message
 
 from models.config import RankerConfig
+from models.state import ModelState
 from schemas.course import Course, Place, back_to, named
 from schemas.delta import DeltaAssembler, DeltaError
 from schemas.http import AppliedVersion, RefusedVersion
@@ -25,7 +26,7 @@ from serving.bounds import Bounds, OutOfBounds
 from serving.control import letter
 from serving.outlet import Letter
 from serving.standing import Standing, Trail, after, of_snapshot
-from serving.state import LIVE, Live
+from serving.state import LIVE, Progress
 from store.tail import Tail
 
 _POLL_S = 0.1
@@ -46,6 +47,17 @@ class Log(Protocol):
         ...
 
 
+class Seat(Protocol):
+    """Where the versions of a model answer, and which may; `state.Live` is one, `challenger.Seat` another."""
+
+    progress: Progress
+    course: Course
+
+    def promote(self, alias: str, model: ModelState, *, applied_at: int, offset: int = -1) -> None:
+        """Put a model under an alias."""
+        ...
+
+
 class _Numbers(msgspec.Struct, frozen=True):
     """What of a manifest says which version it is."""
 
@@ -63,15 +75,17 @@ class DeltaReader:
 
     def __init__(
         self,
-        live: Live,
+        live: Seat,
         *,
         name: str,
         key: bytes,
         folder: Path,
         send: Callable[[Letter], bool] = unheard,
+        alias: str = LIVE,
         config: RankerConfig | None = None,
     ) -> None:
         self._live = live
+        self._alias = alias
         self._name = name
         self._key = key
         self._folder = folder
@@ -153,7 +167,7 @@ class DeltaReader:
     def show(self) -> str:
         """Put the model in service; returns its version."""
         standing = self._standing
-        self._live.promote(LIVE, standing.model, applied_at=_now(), offset=standing.offset)
+        self._live.promote(self._alias, standing.model, applied_at=_now(), offset=standing.offset)
         self._shown = standing.at
         return standing.model.version
 

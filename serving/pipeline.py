@@ -17,6 +17,7 @@ from serving.query import Faults, Query
 from serving.record import Slate
 from serving.rerank import rerank
 from serving.score import ranker_of, score
+from serving.shadow import Shadows
 from serving.state import Live, ServingState
 from serving.stopwatch import Stopwatch
 
@@ -38,6 +39,7 @@ class Pipeline:
         self._outlet = outlet
         self._experiment = experiment
         self._metrics = metrics
+        self.shadows = Shadows(outlet.send)
 
     def recommend(self, query: Query, watch: Stopwatch) -> RecommendationAnswer:
         """The slate for a query; the exposure is on its way when this returns."""
@@ -53,6 +55,7 @@ class Pipeline:
                 self._outlet.send(
                     record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=served_at)
                 )
+                self.shadows.take(query, slate, served_at)
         self._metrics.served(query, watch, level=faults.level)
         return msgspec.structs.replace(answer, removed=removed) if query.explain == "basic" else answer
 

@@ -7,6 +7,7 @@ from litestar import Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, PathParameter
 
+from schemas.aliases import CHALLENGER
 from schemas.course import named
 from schemas.http import (
     AliasAnswer,
@@ -116,6 +117,7 @@ def list_models(services: Parts) -> ModelsAnswer:
             applied_at=served.applied_at,
             offset=served.offset,
             fingerprint=served.fingerprint,
+            model=served.name,
         )
         for alias, served in sorted(live.state.models.items())
     ]
@@ -126,6 +128,7 @@ def list_models(services: Parts) -> ModelsAnswer:
         rejected=dict(progress.rejected),
         refused=list(progress.refused),
         frozen=named(frozen_at) if frozen_at else None,
+        unshadowed=services.pipeline.shadows.left_out,
     )
 
 
@@ -135,8 +138,8 @@ def list_models(services: Parts) -> ModelsAnswer:
 def pin_alias(alias: FromPath[str], data: JSONBody[AliasRequest], services: Parts) -> AliasAnswer:
     """Let an alias name the version that is live now. It holds when the decision has been read back."""
     live = services.live.state.models.get(LIVE)
-    if alias == LIVE:
-        detail = "The alias 'live' follows the learner and cannot be pinned."
+    if alias in (LIVE, CHALLENGER):
+        detail = f"The alias {alias!r} follows a model and cannot be pinned."
         raise invalid(detail, mend="Pin another alias and give it to an arm as `model:ALIAS`.")
     if live is None or data.version not in (LIVE, live.version):
         there = live.version if live else "none"

@@ -13,6 +13,7 @@ from lang.load import load_plan
 from lang.plan import Plan
 from models.config import RankerConfig
 from serving import ticker
+from serving.challenger import Challenger
 from serving.control import ControlReader
 from serving.deltas import DeltaReader
 from serving.experiment import Experiment
@@ -79,6 +80,7 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     folder = settings.artefacts / settings.model / "snapshots"
     deltas = DeltaReader(live, name=settings.model, key=settings.key, folder=folder, send=services.outlet.send)
     control = ControlReader(live, services.pins, model=settings.model)
+    challenger = Challenger(live, key=settings.key, artefacts=settings.artefacts)
     catalogue = CatalogueReader(bootstrap, live)
     client = connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)
     reader, limits = Fresh(FeatureReader(client), services.metrics), Limits(client, live, services.metrics)
@@ -88,6 +90,8 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
         _thread("catalogue", lambda: catalogue.run(stop)),
         _thread("control", lambda: control.run(bootstrap, stop)),
         _thread("deltas", lambda: deltas.run(bootstrap, stop)),
+        _thread("challenger", lambda: challenger.run(bootstrap, stop)),
+        _thread("shadows", lambda: services.pipeline.shadows.run(stop)),
         _thread("sweep", lambda: sweep.run(stop)),
         _thread("limits", lambda: limits.run(stop)),
         _thread("ticker", lambda: ticker.run(services.outlet, stop)),

@@ -26,13 +26,14 @@ _HELD = 5  # last models kept, so that a pin still finds the one that was live w
 class ServedModel(Struct, frozen=True, kw_only=True):
     """A model with the index of the catalogue's items under it; `offset` as in `AliasState`.
 
-    `asked` keeps the fingerprint once it was asked for.
+    `asked` keeps the fingerprint once it was asked for; `name` is a challenger's, empty for the model that is served.
     """
 
     model: ModelState
     index: Nearest
     applied_at: int
     offset: int = -1
+    name: str = ""
     asked: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
     @property
@@ -80,13 +81,15 @@ class Progress(Struct, kw_only=True):
 class Live:
     """Holds the current state. Reading takes no lock; writers, the background threads, take turns.
 
-    `course`: which versions may be `live`, as decided; the control thread swaps it, the deltas thread follows.
+    `course`: which versions may be `live`, as decided; the control thread swaps it, the deltas thread follows. So too
+    `challenger`, the model that this alias follows, empty for none.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.state = ServingState(plan=plan, catalogue=catalogues.build([]), features=ItemFeatures.empty(), models={})
         self.progress = Progress()
         self.course = Course()
+        self.challenger = ""
         self._writing = threading.Lock()
         self._held: deque[ServedModel] = deque(maxlen=_HELD)
 
@@ -106,20 +109,26 @@ class Live:
         with self._writing:
             self._change(features=features)
 
-    def promote(self, alias: str, model: ModelState, *, applied_at: int, offset: int = -1) -> None:
+    def promote(self, alias: str, model: ModelState, *, applied_at: int, offset: int = -1, name: str = "") -> None:
         """Put a model under an alias."""
         none = Nearest(np.zeros(0, np.int64), np.zeros((0, model.config.vector), np.float32))
-        served = ServedModel(model=model, index=none, applied_at=applied_at, offset=offset)
+        served = ServedModel(model=model, index=none, applied_at=applied_at, offset=offset, name=name)
         with self._writing:
             served = served.indexed(self.state.catalogue)
-            self._held.append(served)
+            if not name:
+                self._held.append(served)
             self._change(models={**self.state.models, alias: served})
+
+    def vacate(self, alias: str) -> None:
+        """Leave an alias without a model."""
+        with self._writing:
+            self._change(models={name: served for name, served in self.state.models.items() if name != alias})
 
     def held(self, version: str) -> ServedModel | None:
         """A model of this version that is still in memory."""
         with self._writing:
             known = [*self._held, *self.state.models.values()]
-        return next((served for served in known if served.version == version), None)
+        return next((served for served in known if served.version == version and not served.name), None)
 
     def waiting_for(self) -> list[str]:
         """What must be there before requests may come, and is not."""

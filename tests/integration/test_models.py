@@ -85,7 +85,7 @@ def test_frozen_pinned_and_thawed(learnt: Line, capsys: pytest.CaptureFixture[st
     line.wait(lambda: aliases.models(line.endpoints).frozen == live(line).version, "frozen in serving")
     with pytest.raises(UsageProblem, match="already"):
         retreat.freeze(why="again")
-    aliases.promote("live", alias="kept", why="a test")
+    aliases.pin("live", alias="kept", why="a test")
     line.wait(lambda: "kept" in {each.alias for each in aliases.models(line.endpoints).aliases}, "the alias")
     aliases.list_aliases()
     assert "frozen at" in capsys.readouterr().out

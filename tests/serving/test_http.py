@@ -173,7 +173,7 @@ def test_features_of_a_wrong_key_or_group(client: TestClient[Litestar]) -> None:
 
 def test_models_and_what_cannot_be_pinned(client: TestClient[Litestar]) -> None:
     answer = client.get("/v1/models", headers=HEADERS).json()
-    told = {"seq": 1, "applied_at": worlds.NOW, "offset": -1, "fingerprint": fingerprint(worlds.model(0))}
+    told = {"seq": 1, "applied_at": worlds.NOW, "offset": -1, "fingerprint": fingerprint(worlds.model(0)), "model": ""}
     assert answer["aliases"] == [{"alias": "live", "version": "1.1", **told}]
     assert (answer["refused"], answer["frozen"]) == ([], None)
     live = client.put("/v1/models/aliases/live", json={"version": "live"}, headers=HEADERS)

@@ -1,0 +1,40 @@
+"""What a challenger would have said of a slate that live served: topic `shadows`."""
+
+from msgspec import Struct, structs
+
+from schemas.avro import Contract, array, record
+
+
+class Shadow(Struct, frozen=True, kw_only=True):
+    """One slate: `click` holds the chance by position; `version` is of `model`; `served_at` in ms."""
+
+    request_id: str
+    served_at: int
+    model: str
+    version: str
+    click: list[float]
+
+    def payload(self) -> bytes:
+        """The record's value on the topic."""
+        return SHADOW.encode(structs.asdict(self))
+
+
+SHADOW = Contract(
+    record(
+        {
+            "request_id": "string",
+            "served_at": "long",
+            "model": "string",
+            "version": "string",
+            "click": array("double"),
+        }
+    )
+)
+
+
+def shadow_of(payload: bytes) -> Shadow | None:
+    """A record of the topic; None for what is none of ours."""
+    try:
+        return Shadow(**SHADOW.decode(payload))
+    except (EOFError, LookupError, ValueError, TypeError):  # fastavro has no error of its own
+        return None

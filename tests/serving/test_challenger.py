@@ -1,0 +1,136 @@
+"""A second model in the shadow of live: followed, scored with after the answer, and nothing served is another."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from schemas.aliases import CHALLENGER, follow
+from schemas.ids import hash64
+from schemas.shadows import Shadow, shadow_of
+from schemas.topics import SHADOWS
+from serving.challenger import Seat
+from serving.control import ControlReader
+from serving.deltas import DeltaReader
+from serving.outlet import Letter
+from serving.pins import Pins
+from serving.pipeline import rank
+from serving.query import Faults, Query
+from serving.record import Slate
+from serving.shadow import Shadows
+from serving.state import Live
+from serving.stopwatch import Stopwatch
+from tests.serving import chains, worlds
+from tests.serving.chains import KEY, Shelf
+
+HISTORY = ["i1", "i2", "i3"]
+
+
+class Box:
+    """Takes letters; `came` is set by the first."""
+
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+        self.came = threading.Event()
+
+    def send(self, letter: Letter) -> bool:
+        self.letters.append(letter)
+        self.came.set()
+        return True
+
+
+def seated(seed: int = 5) -> Live:
+    live = worlds.live()
+    Seat(live, "rival").promote(CHALLENGER, worlds.model(seed, "1.4"), applied_at=worlds.NOW)
+    return live
+
+
+def slate_of(live: Live, **changes: object) -> tuple[Query, Slate]:
+    query = worlds.query(user=worlds.user(HISTORY, ["i7", "i8"]), **changes)
+    return query, rank(query, live.state, Faults(), Stopwatch())[0]
+
+
+def shadow(live: Live, query: Query, slate: Slate) -> Shadow | None:
+    box, stop = Box(), threading.Event()
+    shadows = Shadows(box.send)
+    shadows.take(query, slate, worlds.NOW)
+    thread = threading.Thread(target=shadows.run, args=(stop,))
+    thread.start()
+    came = box.came.wait(5.0 if CHALLENGER in live.state.models and query.arm == worlds.MODEL else 0.0)
+    stop.set()
+    thread.join()
+    assert [letter.topic for letter in box.letters] == [SHADOWS] * came
+    return shadow_of(box.letters[0].value or b"") if came else None
+
+
+def test_the_slots_are_scored_as_the_challenger_would_have_and_served_as_they_were() -> None:
+    live, alone = seated(), worlds.live()
+    (query, slate), (_, before) = slate_of(live), slate_of(alone)
+    assert [(slot.place, slot.propensity) for slot in slate.slots] == [
+        (slot.place, slot.propensity) for slot in before.slots
+    ]
+    np.testing.assert_array_equal(slate.scored.score, before.scored.score)
+    told = shadow(live, query, slate)
+    assert told is not None
+    assert (told.request_id, told.model, told.version, told.served_at) == ("r1", "rival", "1.4", worlds.NOW)
+    candidates, places = slate.scored.candidates, [slot.place for slot in slate.slots]
+    expected = worlds.model(5).score(
+        hash64("u1"),
+        query.user.history_ids,
+        items=candidates.ids,
+        categories=live.state.catalogue.categories[candidates.places],
+        inputs=slate.scored.dense,
+    )
+    assert told.click == pytest.approx(expected.click[places].tolist())
+
+
+def test_the_same_model_in_the_shadow_says_what_live_says() -> None:
+    live = worlds.live()
+    Seat(live, "twin").promote(CHALLENGER, live.state.models["live"].model, applied_at=worlds.NOW)
+    query, slate = slate_of(live)
+    told = shadow(live, query, slate)
+    assert told is not None
+    assert told.click == pytest.approx([float(slate.scored.click[slot.place]) for slot in slate.slots])
+
+
+def test_other_arms_and_a_line_without_challenger_have_no_shadow() -> None:
+    for live, arm in ((seated(), worlds.POPULAR), (worlds.live(), worlds.MODEL)):
+        query, slate = slate_of(live, arm=arm)
+        assert shadow(live, query, slate) is None
+
+
+def test_a_full_queue_leaves_slates_out_and_counts_them() -> None:
+    live, shadows = seated(), Shadows(Box().send)
+    query, slate = slate_of(live)
+    for _ in range(503):
+        shadows.take(query, slate, worlds.NOW)
+    assert shadows.left_out == 3
+
+
+def test_it_follows_its_own_chain_and_pins_and_live_do_not_know_it(tmp_path: Path) -> None:
+    live, made, shelf = worlds.live(with_model=False), chains.made(), Shelf()
+    folder = tmp_path / "snapshots"
+    reader = DeltaReader(Seat(live, "ranker"), name="ranker", key=KEY, folder=folder, alias=CHALLENGER)
+    shelf.write(*made.versions[:4])
+    reader.step(shelf)
+    served = live.state.models[CHALLENGER]
+    assert (served.name, served.version) == ("ranker", "1.4")
+    assert served.fingerprint == made.prints["1.4"]
+    assert live.held("1.4") is None
+    assert not live.progress.applied
+    live.vacate(CHALLENGER)
+    assert live.state.models == {}
+
+
+def test_the_decision_names_it_once_the_log_is_read(tmp_path: Path) -> None:
+    live = worlds.live()
+    control = ControlReader(live, Pins(tmp_path, worlds.model(1).config), model="ranker")
+    for model in ("first", "second"):
+        control.take(follow(model).payload())
+    assert live.challenger == ""
+    control.carry_out()
+    assert live.challenger == "second"
+    control.take(follow("").payload())
+    control.carry_out()
+    assert live.challenger == ""
