@@ -13,7 +13,9 @@ VERBS = {
     "unfreeze": ("retreat:unfreeze", "Let live follow again, and a learner that halted go on."),
     "export": ("export:export", "Write the ranker of the learner's newest snapshot for other runtimes."),
     "pin": ("aliases:pin", "Pin an alias to the version that is live."),
+    "challenge": ("challengers:challenge", "Have serving score in live's shadow with a trained model."),
+    "promote": ("challengers:promote", "Have a challenger become live, where it is not worse."),
 }
-app = cyclopts.App(help="Look at a model's versions, go back to one, freeze, pin.")
+app = cyclopts.App(help="Look at a model's versions, go back to one, freeze, pin; challenge live.")
 for _verb, (_place, _help) in VERBS.items():
     app.command(f"headrace.{_place}", name=_verb, help=_help)

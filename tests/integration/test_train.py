@@ -1,4 +1,4 @@
-"""`headrace train` on a real log: the loop's own versions, of a stretch."""
+"""`headrace train` on a real log: the loop's own versions, of a stretch; a promoted challenger goes on as live."""
 
 import subprocess
 import sys
@@ -7,19 +7,26 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from msgspec import structs
 
 from benchmarks.learners import Learners
-from headrace import broker, train
+from headrace import broker, challengers, train
 from headrace.errors import Busy, UsageProblem
 from headrace.layout import STATE_VARIABLE, Layout, Pace
 from headrace.lock import alone
 from learner.app import steady
 from learner.loop import Learner, Publication
 from learner.settings import LoopSettings
+from learner.snapshot import load
 from models.config import RankerConfig
-from schemas.course import TRAINED
+from models.fingerprint import fingerprint
+from schemas.control import Control
+from schemas.course import PROMOTE, TRAINED, Place, back_to, named
+from schemas.samples import Sample
+from schemas.shadows import Shadow
+from schemas.topics import SHADOWS
 from tests.learner.sample_world import START_MS, WAIT_MS, stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -91,6 +98,66 @@ def test_what_cannot_be_trained_is_told(trained: Learners, capsys: pytest.Captur
         train.train()
     train.train(if_new=len(ROWS))
     assert f"nothing trained: {len(ROWS) - STRETCH[-1] - 1} samples" in capsys.readouterr().out
+
+
+@pytest.mark.long
+def test_a_promoted_challenger_goes_on_as_live_and_live_goes_back(trained: Learners) -> None:
+    learners = trained
+    learners.run("ranker")
+    live, heir = max(learners.manifests("ranker")), max(learners.manifests("again"))
+    with pytest.raises(UsageProblem, match="on 0 closed slates, 200 are wanted"):
+        challengers.promote("again", why="new")
+    challengers.promote("again", why="new", anyway=True)
+    (record,) = promotions(learners)
+    assert record.why.startswith("new (--anyway: again was scored")
+    assert record.arguments == {"version": named(live), "epoch": "2", "model": "again", "of": named(heir)}
+    learners.run("ranker")
+    begun, last = learners.manifests("ranker")[2, 1], max(learners.snapshots("ranker"))
+    assert (begun.offsets["0"], begun.parent) == (STRETCH[-1] + 1, "")
+    assert same_tables(learners, ("ranker", (2, 1)), ("again", heir))
+    assert learners.snapshots("ranker")[last].offset == len(ROWS)
+    learners.decide(back_to("ranker", live, epoch=3))
+    learners.run("ranker")
+    assert same_tables(learners, ("ranker", (3, 1)), ("ranker", live))
+
+
+def test_what_is_not_worse_in_the_shadow_may_be_promoted(trained: Learners) -> None:
+    if not trained.manifests("ranker"):
+        trained.run("ranker")
+    before = len(promotions(trained))
+    shown = [structs.replace(row, policy="model:live") for row in stream(400, seed=4, begin_ms=START_MS + 3_600_000)]
+    trained.write(shown)
+    shadowed(trained, shown, 0.99)
+    with pytest.raises(UsageProblem, match="worse than live by more than 2 standard errors"):
+        challengers.promote("again", why="new")
+    with pytest.raises(UsageProblem, match="ranker is no challenger"):
+        challengers.promote("ranker", why="a slip")
+    assert len(promotions(trained)) == before
+    shadowed(trained, shown, 0.1)
+    challengers.promote("again", why="as good")
+    assert promotions(trained)[-1].why.startswith("as good (log loss")
+
+
+def promotions(learners: Learners) -> list[Control]:
+    return [each for each in learners.decisions("ranker") if each.action == PROMOTE]
+
+
+def shadowed(learners: Learners, rows: list[Sample], chance: float) -> None:
+    """Shadows of slates that hold these rows, by a challenger that tells every slot the same."""
+    producer = Producer({"bootstrap.servers": learners.endpoints.bootstrap})
+    for row in rows:
+        told = {"request_id": row.request_id, "served_at": row.served_at, "model": "again", "version": "1.1"}
+        producer.produce(SHADOWS.name, Shadow(**told, click=[chance] * 10).payload())
+    assert producer.flush(30) == 0
+
+
+def same_tables(learners: Learners, *versions: tuple[str, Place]) -> bool:
+    """Whether two versions are the same model, bit for bit, as their snapshots publish it."""
+    prints: set[str] = set()
+    for model, place in versions:
+        meta, arrays = load(learners.artefacts / model / "snapshots" / named(place))
+        prints.add(fingerprint(Learner.restored(LoopSettings(), meta, arrays=arrays).published))
+    return len(prints) == 1
 
 
 def test_a_beginning_that_has_passed_its_retention_is_told(trained: Learners) -> None:

@@ -1,0 +1,63 @@
+"""A challenger on the running line: trained, followed, scored in live's shadow, promoted."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+from headrace import aliases, chain, challengers
+from headrace.topic import values
+from schemas.aliases import CHALLENGER
+from schemas.samples import SAMPLE
+from schemas.shadows import Shadow, shadow_of
+from schemas.topics import SHADOWS
+from tests.learner.sample_world import stream
+from tests.line import Line
+
+pytestmark = [pytest.mark.stack, pytest.mark.long]
+_SLOTS, _ASKED, _ITEMS = 3_000, 20, 40
+_AHEAD_MS = 600_000
+
+
+def train(model: str, *, begin_ms: int) -> None:
+    command = [str(Path(sys.executable).with_name("headrace")), "train", "--model", model]
+    times = ["--from", str(begin_ms), "--to", str(begin_ms + _AHEAD_MS)]
+    subprocess.run([*command, *times], check=True, timeout=120)
+
+
+def shadows(line: Line) -> list[Shadow]:
+    return [each for each in map(shadow_of, values(line.endpoints.bootstrap, SHADOWS.name)) if each is not None]
+
+
+def ask_for_slates(line: Line, begin_ms: int) -> None:
+    headers = {"Authorization": f"Bearer {line.endpoints.token}"}
+    with httpx.Client(base_url=line.endpoints.api_url, headers=headers, timeout=30) as api:
+        before = api.get("/health/ready").json()["items"]
+        items = [{"item_id": f"c{begin_ms}-{n}", "category": f"c{n % 5}"} for n in range(_ITEMS)]
+        api.post("/v1/items:batchUpsert", json={"items": items}).raise_for_status()
+        line.wait(lambda: api.get("/health/ready").json()["items"] == before + _ITEMS, "the items")
+        for user in range(_ASKED):
+            api.post("/v1/recommendations", json={"user_id": f"u{user}", "count": 10}).raise_for_status()
+
+
+def test_trained_scored_in_the_shadow_and_promoted(line: Line, capsys: pytest.CaptureFixture[str]) -> None:
+    begin_ms = line.now()
+    model = f"again-{begin_ms}"
+    rows = stream(_SLOTS, seed=6, begin_ms=begin_ms)
+    line.write("samples", ((row.request_id, SAMPLE.encode(msgspec.structs.asdict(row))) for row in rows))
+    line.wait(lambda: "live" in {each.alias for each in aliases.models(line.endpoints).aliases}, "a live version")
+    train(model, begin_ms=begin_ms)
+    challengers.challenge(model, why="a test")
+    ask_for_slates(line, begin_ms)
+    line.wait(lambda: sum(each.model == model for each in shadows(line)) == _ASKED, "the shadows")
+    assert {len(each.click) for each in shadows(line) if each.model == model} == {10}
+    aliases.list_aliases()
+    assert f"{model}: " in capsys.readouterr().out
+    epoch = chain.read_chain(line.endpoints).next_epoch
+    challengers.promote(model, why="a test", anyway=True)
+    line.wait(lambda: f"{epoch}.1" in {each.version for each in aliases.models(line.endpoints).history}, "the epoch")
+    challengers.challenge(why="a test")
+    line.wait(lambda: CHALLENGER not in {each.alias for each in aliases.models(line.endpoints).aliases}, "none")
