@@ -37,29 +37,30 @@ def span_of(bootstrap: str, *, from_ms: int, until_ms: int, whole: bool) -> Span
         UsageProblem: there is none, or the log begins later. EnvironmentProblem: the broker is away.
     """
     near, low = _begins(bootstrap, from_ms)
-    found: list[tuple[int, int]] = []
-    count, last_ms, begin_known = 0, 0, False
+    first: tuple[int, int] | None = None
+    count, end, last_ms, goes_back = 0, 0, 0, not 0 < near == low
     for offset, known_at in _known(messages(bootstrap, SAMPLES.name, [near])):
-        begin_known |= known_at < from_ms
         if known_at >= until_ms:
             break
-        if found or known_at >= from_ms:
-            found = [found[0] if found else (offset, known_at), (offset, known_at)]
-            count, last_ms = count + 1, max(last_ms, known_at)
-    if not found:
+        if first is None and known_at < from_ms:
+            goes_back = True
+            continue
+        first = first or (offset, known_at)
+        count, end, last_ms = count + 1, offset + 1, max(last_ms, known_at)
+    if first is None:
         message = (
             f"no sample was known from {utc(from_ms)} to {utc(until_ms)}; see what there is with "
             "`headrace tail samples`, or restore an archive with `headrace samples restore`"
         )
         raise UsageProblem(message)
-    (begin, first_ms), (end, _) = found
-    if whole and low and not begin_known and begin == low:
+    begin, first_ms = first
+    if whole and not goes_back:
         message = (
             f"the log of samples begins at {utc(first_ms)}, after --from {utc(from_ms)}: what came before has passed "
             "its retention; name a later time, or restore an archive with `headrace samples restore`"
         )
         raise UsageProblem(message)
-    return Span(begin=begin, until=end + 1, samples=count, first_ms=first_ms, last_ms=last_ms)
+    return Span(begin=begin, until=end, samples=count, first_ms=first_ms, last_ms=last_ms)
 
 
 def samples_since(bootstrap: str, offset: int) -> int:
