@@ -8,7 +8,6 @@ signature too; reading until a verified update is, applying until the model is.
 
 import argparse
 import gc
-import os
 import sys
 import tempfile
 import time
@@ -19,8 +18,6 @@ import numpy as np
 from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as serving is started
 
 from benchmarks import alongside, trained, versions
 from benchmarks.alongside import Alongside, Slates

@@ -21,8 +21,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the learner is started
-
 from benchmarks import tape as tapes
 from benchmarks.ages import Numbers, figures, read, versions
 from benchmarks.curves import tables

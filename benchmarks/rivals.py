@@ -22,8 +22,6 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the learner and serving are started
-
 from benchmarks import river_loop, wabbit_peer
 from benchmarks.machine import Machine, this_machine
 from benchmarks.report import carry_out

@@ -12,8 +12,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as serving is started; read once, when numpy is loaded
-
 import numpy as np
 import onnx
 import onnxruntime

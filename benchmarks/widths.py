@@ -14,8 +14,6 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table as Grid
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the learner is started
-
 from benchmarks.machine import Machine, this_machine
 from benchmarks.report import carry_out
 from benchmarks.rivals import COLUMNS, FILE, FROM_SHARE, KNOWN, Scorer
