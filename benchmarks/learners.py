@@ -33,7 +33,8 @@ class Learners:
     def __init__(self, endpoints: Endpoints, artefacts: Path) -> None:
         self.endpoints = endpoints
         self.artefacts = artefacts
-        self._producer = Producer({"bootstrap.servers": endpoints.bootstrap, "acks": "all"})
+        # idempotent: a batch that is sent again on a broker just started keeps its place
+        self._producer = Producer({"bootstrap.servers": endpoints.bootstrap, "enable.idempotence": True})
 
     def write(self, rows: Iterable[Sample], topic: Topic = SAMPLES) -> None:
         """Append samples.
