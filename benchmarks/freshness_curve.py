@@ -26,7 +26,7 @@ from benchmarks.ages import Numbers, figures, read, versions
 from benchmarks.curves import tables
 from benchmarks.lagged import lagged
 from benchmarks.machine import this_machine
-from benchmarks.readers import Absolute, Additive, Behind, Frozen, Reader
+from benchmarks.readers import Behind, Frozen, Lossy, Reader, absolute, additive
 from benchmarks.report import carry_out
 from benchmarks.study import HOUR_MS, LAGS_MS, MINUTE_MS, RESULT, Result, Run, Study
 from benchmarks.tape import Tape
@@ -47,7 +47,7 @@ def run(study: Study, seed: int) -> Run:
     heard = tapes.even(tapes.joined(tape.exposures, tape.events, wait_ms=study.wait_ms, correction_ms=study.wait_ms))
     warm_ms, scored_ms = (study.history.begin_ms + hours * HOUR_MS for hours in (study.warm_h, study.scored_h))
     readers: dict[str, Reader] = {"frozen": Frozen(warm_ms), **{name: Behind(lag) for name, lag in LAGS_MS.items()}}
-    readers |= {"absolute": Absolute(scored_ms), "additive": Additive(scored_ms)}
+    readers |= {"absolute": Lossy(scored_ms, absolute), "additive": Lossy(scored_ms, additive)}
     learnt = versions(heard, LoopSettings(wait_ms=study.wait_ms, seed=seed))
     told = read(tape.slots, learnt, readers, from_ms=scored_ms)
     short = tape.until(warm_ms + study.late_h * HOUR_MS)

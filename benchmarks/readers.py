@@ -1,6 +1,7 @@
 """Readers of a learner's versions who are behind, stand still, or lose some; each says which model answers."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -69,11 +70,11 @@ class Frozen:
         return self._model
 
 
-class Absolute:
-    """Loses a fifth of the versions from `from_ms` on and applies the others as they are: rows whole."""
+class Lossy:
+    """Loses a fifth of the versions from `from_ms` on, and applies of the others what `taken` makes of them."""
 
-    def __init__(self, from_ms: int) -> None:
-        self._from_ms = from_ms
+    def __init__(self, from_ms: int, taken: Callable[[Version, ModelState], Delta]) -> None:
+        self._from_ms, self._taken = from_ms, taken
         self._model: ModelState | None = None
 
     def follow(self, version: Version) -> ModelState:
@@ -81,23 +82,7 @@ class Absolute:
         if self._model is None or version.cut_ms < self._from_ms:
             self._model = version.after
         elif not lost(version):
-            self._model = self._model.apply(version.delta)
-        return self._model
-
-
-class Additive:
-    """Loses the same versions; of the others it adds up what changed, of rows and of dense tensors."""
-
-    def __init__(self, from_ms: int) -> None:
-        self._from_ms = from_ms
-        self._model: ModelState | None = None
-
-    def follow(self, version: Version) -> ModelState:
-        """The model as this reader has it; what it has not is counted from zeros."""
-        if self._model is None or version.cut_ms < self._from_ms:
-            self._model = version.after
-        elif not lost(version):
-            self._model = self._model.apply(_added(version, self._model))
+            self._model = self._model.apply(self._taken(version, self._model))
         return self._model
 
 
@@ -106,8 +91,14 @@ def lost(version: Version) -> bool:
     return hash64(f"version {version.publication.manifest.seq}") % 5 == 0
 
 
-def _added(version: Version, model: ModelState) -> Delta:
-    """The delta that makes of `model` what the sum with the version's differences is."""
+def absolute(version: Version, model: ModelState) -> Delta:
+    """The version as it is: rows whole."""
+    del model
+    return version.delta
+
+
+def additive(version: Version, model: ModelState) -> Delta:
+    """The delta that makes of `model` its sum with the version's differences; what it has not counts from zeros."""
     delta = version.delta
     tables = {
         name: structs.replace(

@@ -19,6 +19,7 @@ from pyarrow import parquet
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
 from headrace.topic import messages
+from learner.snapshot import sync
 from schemas.topics import SAMPLES
 
 _ROWS = 50_000  # a file, at most
@@ -172,13 +173,5 @@ def _write(folder: Path, first: int, batch: list[Message]) -> int:
         file.flush()
         os.fsync(file.fileno())
     unfinished.rename(folder / part.name)
-    _sync(folder)
+    sync(folder)
     return part.next
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

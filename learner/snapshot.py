@@ -46,11 +46,11 @@ class Snapshots:
         meta = msgspec.structs.replace(meta, arrays_sha256=hashlib.sha256(packed).hexdigest())
         _write(unfinished / ARRAYS, packed)
         _write(unfinished / META, msgspec.json.format(msgspec.json.encode(meta), indent=2))
-        _sync(unfinished)
+        sync(unfinished)
         final = self.folder / f"{meta.epoch}.{meta.seq}"
         shutil.rmtree(final, ignore_errors=True)
         unfinished.rename(final)
-        _sync(self.folder)
+        sync(self.folder)
         self._retain()
         return final
 
@@ -133,7 +133,8 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """Have the names in a folder reach the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

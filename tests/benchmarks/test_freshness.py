@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import charts
 from benchmarks.ages import figures, read, versions
-from benchmarks.readers import CADENCE_MS, Absolute, Additive, Behind, Frozen, Version, lost
+from benchmarks.readers import CADENCE_MS, Behind, Frozen, Lossy, Version, absolute, additive, lost
 from benchmarks.study import RESULT, Result
 from benchmarks.tape import Delays, Tape, drawn, even, joined, played, told
 from learner.loop import LoopSettings
@@ -46,10 +46,10 @@ def same(one: ModelState, other: ModelState, table: str) -> np.ndarray:
 
 
 def test_what_is_lost_heals_where_rows_come_whole_and_stays_where_differences_come(made: list[Version]) -> None:
-    absolute, additive = Absolute(made[1].cut_ms), Additive(made[1].cut_ms)
+    readers = [Lossy(made[1].cut_ms, taken) for taken in (absolute, additive)]
     gone = next(number for number, version in enumerate(made) if number and lost(version))
     for number, version in enumerate(made):
-        whole, summed = absolute.follow(version), additive.follow(version)
+        whole, summed = (reader.follow(version) for reader in readers)
         if number < gone:
             assert same(whole, version.after, "item").all()
             assert same(summed, version.after, "item").all()
