@@ -7,7 +7,7 @@ So `12:00:00`, `2026-01-02`, `no` and `007` are text, where YAML 1.1 has a numbe
 # PyYAML's constructors and resolvers have no types.
 import re
 from collections.abc import Iterator
-from typing import cast
+from typing import ClassVar, cast
 
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
@@ -24,7 +24,7 @@ _PLAIN = {
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  PyYAML's name
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
 
 for _kind, (_pattern, _first) in _PLAIN.items():
