@@ -7,7 +7,7 @@ So `12:00:00`, `2026-01-02`, `no` and `007` are text, where YAML 1.1 has a numbe
 # PyYAML's constructors and resolvers have no types.
 import re
 from collections.abc import Iterator
-from typing import ClassVar, cast
+from typing import cast
 
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
@@ -24,9 +24,10 @@ _PLAIN = {
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+    pass
 
 
+_Loader.yaml_implicit_resolvers = {}  # its own, none of YAML 1.1
 for _kind, (_pattern, _first) in _PLAIN.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern})$"), _first)
 
