@@ -32,7 +32,7 @@ from benchmarks.study import HOUR_MS, LAGS_MS, MINUTE_MS, RESULT, Result, Run, S
 from benchmarks.tape import Tape
 from headrace.layout import REPOSITORY
 from learner.app import steady
-from learner.loop import LoopSettings
+from learner.settings import LoopSettings
 from schemas.samples import Sample
 
 SEEDS = (1, 2, 3, 4, 5)

@@ -26,8 +26,9 @@ from headrace.layout import FEATURES, REPOSITORY, Endpoints
 from headrace.wait import wait_until
 from lang.load import load_plan
 from learner.app import steady
-from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from learner.loop import Checkpoint, Learner, Publication
 from learner.publish import Publisher
+from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
 from models.config import RankerConfig
 from models.fingerprint import fingerprint

@@ -34,7 +34,7 @@ from headrace.layout import FEATURES, REPOSITORY
 from lang.load import load_plan
 from learner.app import steady
 from learner.collate import Collator
-from learner.loop import LoopSettings
+from learner.settings import LoopSettings
 from models import scoring
 from models.axes import Doubles, Floats
 from models.batch import Batch

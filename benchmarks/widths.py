@@ -24,7 +24,7 @@ from headrace.layout import FEATURES, REPOSITORY
 from lang.load import load_plan
 from learner.app import steady
 from learner.collate import Collator
-from learner.loop import LoopSettings
+from learner.settings import LoopSettings
 from models.axes import Floats, Ids, Indexes
 from models.config import RankerConfig
 from models.table import DEFAULT, Table, TableConfig

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from learner.app import App, AppSettings, steady
 from learner.guard import Limits
-from learner.loop import LoopSettings
+from learner.settings import LoopSettings
 from models.config import RankerConfig
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"

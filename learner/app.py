@@ -13,9 +13,10 @@ from learner.halt import halt
 from learner.journal import Journal
 from learner.lane import UrgentLane
 from learner.ledger import Entry, Ledger
-from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from learner.loop import Checkpoint, Learner, Publication
 from learner.publish import Fenced, Publisher, read_ledger
 from learner.rebuild import CannotGoBack, Target, rebuilt
+from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
 from learner.source import Samples, SamplesGone, Source
 from learner.stretch import Stretch

@@ -7,7 +7,7 @@ import numpy as np
 from headrace.evaluation.elder import Elder
 from headrace.evaluation.requests import Found
 from learner.collate import Collator
-from learner.loop import LoopSettings
+from learner.settings import LoopSettings
 from models.axes import Doubles, Floats
 from models.batch import Batch
 from models.config import RankerConfig

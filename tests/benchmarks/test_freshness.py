@@ -9,7 +9,7 @@ from benchmarks.ages import figures, read, versions
 from benchmarks.readers import CADENCE_MS, Behind, Frozen, Lossy, Version, absolute, additive, lost
 from benchmarks.study import RESULT, Result
 from benchmarks.tape import Delays, Tape, drawn, even, joined, played, told
-from learner.loop import LoopSettings
+from learner.settings import LoopSettings
 from models.state import ModelState
 from simulator.warmup import WarmUpSettings
 from simulator.world import WorldSettings

@@ -8,7 +8,8 @@ from sample_world import START_MS, WAIT_MS, sample, stream
 
 from learner.age import aged, faded
 from learner.collate import Collator
-from learner.loop import Learner, LoopSettings, Publication
+from learner.loop import Learner, Publication
+from learner.settings import LoopSettings
 from models.config import RankerConfig
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)

@@ -6,7 +6,8 @@ from sample_world import START_MS, WAIT_MS, sample, stream
 
 from learner import ahead
 from learner.ahead import HORIZON_MS, Ahead
-from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from learner.loop import Checkpoint, Learner, Publication
+from learner.settings import LoopSettings
 from models.config import RankerConfig
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)

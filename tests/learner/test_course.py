@@ -9,8 +9,9 @@ from sample_world import START_MS, WAIT_MS, stream
 
 from learner.ahead import Row
 from learner.ledger import Ledger
-from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from learner.loop import Checkpoint, Learner, Publication
 from learner.rebuild import CannotGoBack, Target, rebuilt
+from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
 from models.arrays import flatten
 from models.config import RankerConfig

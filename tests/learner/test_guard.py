@@ -6,7 +6,8 @@ from sample_world import START_MS, WAIT_MS, flipped, stream
 from learner.guard import Guard, Limits
 from learner.halt import halt
 from learner.ledger import Ledger
-from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from learner.loop import Checkpoint, Learner, Publication
+from learner.settings import LoopSettings
 from models.config import RankerConfig
 from schemas.course import HALT, place_of
 

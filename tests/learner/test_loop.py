@@ -7,7 +7,8 @@ from msgspec import structs
 from sample_world import START_MS, WAIT_MS, sample, stream
 
 from learner.collate import Collator
-from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from learner.loop import Checkpoint, Learner, Publication
+from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
 from models.arrays import flatten
 from models.config import RankerConfig

@@ -4,7 +4,8 @@ import functools
 
 from msgspec import Struct, structs
 
-from learner.loop import Checkpoint, Learner, LoopSettings, Publication
+from learner.loop import Checkpoint, Learner, Publication
+from learner.settings import LoopSettings
 from models.config import RankerConfig
 from models.fingerprint import fingerprint
 from schemas.delta import seal
