@@ -7,7 +7,6 @@ ranked by models that are days old (`headrace evaluate --lag`). Features are nev
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -24,13 +23,13 @@ from rich.table import Table
 from benchmarks import tape as tapes
 from benchmarks.ages import Numbers, figures, read, versions
 from benchmarks.curves import tables
-from benchmarks.lagged import lagged
+from benchmarks.lagged import lagged, recording_in
 from benchmarks.machine import this_machine
 from benchmarks.readers import Behind, Frozen, Lossy, Reader, absolute, additive
+from benchmarks.recorded import add_folder
 from benchmarks.report import carry_out
 from benchmarks.study import HOUR_MS, LAGS_MS, MINUTE_MS, RESULT, Result, Run, Study
 from benchmarks.tape import Tape
-from headrace.layout import REPOSITORY
 from learner.app import steady
 from learner.settings import LoopSettings
 from schemas.samples import Sample
@@ -77,11 +76,16 @@ def _late(tape: Tape, rows: Sequence[Sample], settings: LoopSettings, *, from_ms
     return figures(told)["live"]
 
 
-def measure(old: Result, *, seeds: Sequence[int], recorded: Path | None) -> Result:
-    """Run seeds, and the recorded log where its folder is given, a process each; what else there was stays."""
+def measure(old: Result, *, seeds: Sequence[int], folder: Path | None) -> Result:
+    """Run seeds, and the recorded log where its folder is given, a process each; what else there was stays.
+
+    Raises:
+        UsageProblem: the recorded log is not in the folder.
+    """
+    recording = None if folder is None else recording_in(folder)
     runs = {each.seed: each for each in old.runs}
     with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=steady) as pool:
-        ranked = None if recorded is None else pool.submit(lagged, recorded)
+        ranked = None if recording is None else pool.submit(lagged, recording)
         for each in pool.map(partial(run, old.study), seeds):
             runs[each.seed] = each
             console.print(f"seed {each.seed}: {each.seconds:.0f} s")
@@ -110,15 +114,14 @@ def show(result: Result) -> None:
 def main() -> int:
     """`headrace bench freshness_curve`."""
     parser = argparse.ArgumentParser(prog="headrace bench freshness_curve", description=__doc__)
-    beside = REPOSITORY.parent / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("HEADRACE_DATA", beside)))
+    add_folder(parser)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="others stay as they were measured")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="of the feed; likewise")
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
     seeds = chosen.seeds if "feed" in chosen.parts else ()
-    recorded = chosen.data if "recorded" in chosen.parts else None
-    measured = partial(measure, kept(chosen.output), seeds=seeds, recorded=recorded)
+    folder = chosen.data if "recorded" in chosen.parts else None
+    measured = partial(measure, kept(chosen.output), seeds=seeds, folder=folder)
     show(carry_out("freshness_curve", measured, chosen.output))
     return 0
 

@@ -6,7 +6,7 @@ from msgspec import Struct, structs
 
 from benchmarks.ages import Numbers
 from benchmarks.machine import Machine, this_machine
-from headrace.errors import UsageProblem
+from benchmarks.recorded import file_in
 from headrace.evaluation import items
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.run import Settings, evaluate
@@ -34,18 +34,26 @@ class Lagged(Struct, frozen=True, kw_only=True):
     errors: Numbers
 
 
-def lagged(folder: Path) -> Lagged:
-    """Rank the log.
+class Recording(Struct, frozen=True):
+    """The files that are ranked."""
+
+    ratings: Path
+    movies: Path
+
+
+def recording_in(folder: Path) -> Recording:
+    """The files in a folder of recordings.
 
     Raises:
-        UsageProblem: the recording is not in the folder.
+        UsageProblem: they are not there.
     """
-    machine, path = this_machine(), folder / FILE
-    if not path.exists():
-        message = f"there is no {path}; HEADRACE_DATA names the folder of the recordings"
-        raise UsageProblem(message)
-    about = items.read(folder / ITEMS, items.columns_of(ITEM_COLUMNS))
-    log = read(path, columns_of(COLUMNS, ()), warm_share=FROM_SHARE, about=about)
+    return Recording(file_in(folder, FILE), file_in(folder, ITEMS))
+
+
+def lagged(recording: Recording) -> Lagged:
+    """Rank the log."""
+    machine, about = this_machine(), items.read(recording.movies, items.columns_of(ITEM_COLUMNS))
+    log = read(recording.ratings, columns_of(COLUMNS, ()), warm_share=FROM_SHARE, about=about)
     visits = log.recording.visits[:ROWS]
     log = structs.replace(log, recording=structs.replace(log.recording, visits=visits), rows=ROWS)
     lags_s = tuple(LAGS_S.values())

@@ -6,9 +6,8 @@ rows that `evaluate` scores. There, labels of a visit's moment are withheld; her
 """
 
 import argparse
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -16,6 +15,7 @@ from rich.console import Console
 
 from benchmarks.machine import Machine, this_machine
 from benchmarks.quality import CASES, FROM_SHARE
+from benchmarks.recorded import add_folder, file_in
 from benchmarks.report import carry_out
 from headrace import replays, stack
 from headrace.evaluation.log import columns_of, read
@@ -58,7 +58,7 @@ def measure(folder: Path) -> Result:
     Raises:
         UsageProblem: the log is not in the folder. EnvironmentProblem: the line did not come up, or did not take it in.
     """
-    machine, path = this_machine(), folder / CASE.file
+    machine, path = this_machine(), file_in(folder, CASE.file)
     log = read(path, columns_of(CASE.columns, CASE.known), warm_share=FROM_SHARE)
     report = evaluate(log, Settings(from_share=FROM_SHARE), seen=lambda _: None)
     visits = log.recording.visits
@@ -77,7 +77,7 @@ def _through_a_line(path: Path, from_ms: int) -> Score:
         settings = LoopSettings(
             cadence_ms=_NEVER_MS, snapshot_ms=_NEVER_MS, wait_ms=endpoints.pace.wait_ms, coding="float32"
         )
-        return _learnt(_samples(endpoints.bootstrap), settings, from_ms)
+        return _learnt(list(_samples(endpoints.bootstrap)), settings, from_ms)
     finally:
         stack.stop(layout, wipe=True)
 
@@ -90,19 +90,15 @@ def _samples(bootstrap: str) -> Iterator[Row]:
     source.close()
 
 
-def _learnt(rows: Iterator[Row], settings: LoopSettings, from_ms: int) -> Score:
+def _learnt(rows: Sequence[Row], settings: LoopSettings, from_ms: int) -> Score:
     """The score over slots served from a moment on."""
-    learner = Learner(settings, RankerConfig())
-    for row in rows:
-        if row[1] is not None and row[1].known_at > from_ms + settings.wait_ms:
-            _cut(learner)
-            list(learner.feed([row]))
-            break
-        list(learner.feed([row]))
-    list(learner.feed(rows))
+    learner, closed_ms = Learner(settings, RankerConfig()), from_ms + settings.wait_ms
+    first = next(place for place, (_, sample) in enumerate(rows) if sample is not None and sample.known_at > closed_ms)
+    list(learner.feed(rows[:first]))
+    _cut(learner)
+    list(learner.feed(rows[first:]))
     found = _cut(learner).window
-    weight = found[f"{_CLICK}.count"]
-    return Score(found[f"{_CLICK}.auc"], found[f"{_CLICK}.calibration"], round(weight))
+    return Score(found[f"{_CLICK}.auc"], found[f"{_CLICK}.calibration"], round(found[f"{_CLICK}.count"]))
 
 
 def _cut(learner: Learner) -> Publication:
@@ -114,8 +110,7 @@ def _cut(learner: Learner) -> Publication:
 def main() -> int:
     """`python -m benchmarks.line`; 1 where the scores are more than two standard errors apart."""
     parser = argparse.ArgumentParser(prog="headrace bench line", description=__doc__)
-    beside = REPOSITORY.parent / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("HEADRACE_DATA", beside)))
+    add_folder(parser)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
     result = carry_out("line", lambda: measure(chosen.data), chosen.output)

@@ -4,7 +4,6 @@ The product runs with one set of defaults. Bars and aims are those of the task; 
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import Machine, this_machine
+from benchmarks.recorded import add_folder, file_in
 from benchmarks.report import carry_out
-from headrace.errors import UsageProblem
 from headrace.evaluation import items
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.report import Report
@@ -92,11 +91,8 @@ def measure(folder: Path) -> Result:
     """
     machine, outcomes = this_machine(), list[Outcome]()
     for case in CASES:
-        if not (folder / case.file).exists():
-            message = f"there is no {folder / case.file}; HEADRACE_DATA names the folder of the recordings"
-            raise UsageProblem(message)
-        about = items.read(folder / case.items[0], items.columns_of(case.items[1])) if case.items else {}
-        log = read(folder / case.file, columns_of(case.columns, case.known), warm_share=FROM_SHARE, about=about)
+        about = items.read(file_in(folder, case.items[0]), items.columns_of(case.items[1])) if case.items else {}
+        log = read(file_in(folder, case.file), columns_of(case.columns, case.known), warm_share=FROM_SHARE, about=about)
         report = evaluate(log, Settings(task=case.task), seen=lambda _: None)
         console.print(case.name, {each.figure: report.metrics[each.figure] for each in case.asked})
         outcomes.append(Outcome(case, report))
@@ -125,8 +121,7 @@ def _cells(asked: Asked, report: Report) -> tuple[str, ...]:
 def main() -> int:
     """`python -m benchmarks.quality`; 1 where a bar is missed."""
     parser = argparse.ArgumentParser(prog="headrace bench quality", description=__doc__)
-    beside = REPOSITORY.parent / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("HEADRACE_DATA", beside)))
+    add_folder(parser)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
     result = carry_out("quality", lambda: measure(chosen.data), chosen.output)

@@ -8,7 +8,6 @@ ranker alone. Then speeds, in turns (benchmarks/speeds.py).
 """
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -24,10 +23,10 @@ from rich.table import Table
 
 from benchmarks import river_loop, wabbit_peer
 from benchmarks.machine import Machine, this_machine
+from benchmarks.recorded import add_folder, file_in
 from benchmarks.report import carry_out
 from benchmarks.speeds import Speed, speeds
 from benchmarks.stream import Stream, Told, stream_of
-from headrace.errors import UsageProblem
 from headrace.evaluation import ctr, metrics
 from headrace.evaluation.log import Log, columns_of, read
 from headrace.evaluation.metrics import Figure
@@ -81,10 +80,7 @@ def measure(folder: Path, *, rounds: int, ids: int) -> Result:
     Raises:
         UsageProblem: the recording is not in the folder.
     """
-    machine, path = this_machine(), folder / FILE
-    if not path.exists():
-        message = f"there is no {path}; HEADRACE_DATA names the folder of the recordings"
-        raise UsageProblem(message)
+    machine, path = this_machine(), file_in(folder, FILE)
     steady()
     log, plan = read(path, columns_of(COLUMNS, KNOWN), warm_share=FROM_SHARE), load_plan(FEATURES)
     first = round(len(log.recording.visits) * FROM_SHARE)
@@ -195,8 +191,7 @@ def show(result: Result) -> None:
 def main() -> int:
     """`headrace bench rivals`; 1 where something is missed."""
     parser = argparse.ArgumentParser(prog="headrace bench rivals", description=__doc__)
-    beside = REPOSITORY.parent / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("HEADRACE_DATA", beside)))
+    add_folder(parser)
     parser.add_argument("--rounds", type=int, default=12, help="of the speeds, five counted calls each")
     parser.add_argument("--ids", type=int, default=1_000_000, help="rows of the table that is looked up")
     parser.add_argument("--output", type=Path, default=RESULT)

@@ -7,7 +7,6 @@ scored, on one thread. The retrieval vectors are those of the items that own a r
 """
 
 import argparse
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from rich.markdown import Markdown
 
 from benchmarks import vectors
 from benchmarks.machine import Machine, this_machine
+from benchmarks.recorded import add_folder, file_in
 from benchmarks.report import carry_out
 from benchmarks.rivals import COLUMNS, FILE, KNOWN, Scorer
 from benchmarks.shrunk import Dense, Kept, dense_of, sources, tables_of
@@ -105,7 +105,7 @@ def measure(folder: Path, *, rounds: int) -> Result:
     """Every form."""
     machine = this_machine()
     steady()
-    log = read(folder / FILE, columns_of(COLUMNS, KNOWN), warm_share=LEARNT_SHARE)
+    log = read(file_in(folder, FILE), columns_of(COLUMNS, KNOWN), warm_share=LEARNT_SHARE)
     ground = Ground(stream_of(log, load_plan(FEATURES)).samples)
     chances, calls, sizes = _forms(ground)
     graphs, asked = _graphs(ground)
@@ -252,8 +252,7 @@ numbers loses neighbours and saves a search nothing.
 def main() -> None:
     """`headrace bench smaller`."""
     parser = argparse.ArgumentParser(prog="headrace bench smaller", description=__doc__)
-    beside = REPOSITORY.parent / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("HEADRACE_DATA", beside)))
+    add_folder(parser)
     parser.add_argument("--rounds", type=int, default=20, help="of the times, five counted calls each")
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()

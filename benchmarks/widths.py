@@ -6,7 +6,6 @@ numbers in use, what a table keeps beside them, and four bytes more to find the 
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.machine import Machine, this_machine
+from benchmarks.recorded import add_folder, file_in
 from benchmarks.report import carry_out
 from benchmarks.rivals import COLUMNS, FILE, FROM_SHARE, KNOWN, Scorer
 from benchmarks.stream import Stream, Told, stream_of
@@ -96,7 +96,7 @@ def measure(folder: Path) -> Result:
     """Every width and threshold."""
     machine = this_machine()
     steady()
-    log = read(folder / FILE, columns_of(COLUMNS, KNOWN), warm_share=FROM_SHARE)
+    log = read(file_in(folder, FILE), columns_of(COLUMNS, KNOWN), warm_share=FROM_SHARE)
     stream = stream_of(log, load_plan(FEATURES))
     return Result(machine, _NARROW, [width for dim in _DIMS for width in _of_dim(stream, dim)])
 
@@ -138,8 +138,7 @@ def _told(stream: Stream, trainer: Trainer) -> Told:
 def main() -> None:
     """`headrace bench widths`."""
     parser = argparse.ArgumentParser(prog="headrace bench widths", description=__doc__)
-    beside = REPOSITORY.parent / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("HEADRACE_DATA", beside)))
+    add_folder(parser)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
     result = carry_out("widths", lambda: measure(chosen.data), chosen.output)
