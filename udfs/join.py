@@ -71,7 +71,8 @@ class JoinSlots(KeyedProcessFunction):
         else:
             feedback = book.admit(Feedback(**{name: value[name] for name in _OF_FEEDBACK}))
             self._beyond.inc(not feedback.trains)
-            ctx.timer_service().register_event_time_timer(day_over(feedback.received_at))
+            if book.is_first_of_day(feedback):
+                ctx.timer_service().register_event_time_timer(day_over(feedback.received_at))
             lead_ms = self._lead_ms if feedback.request_id else 0
             # behind what waits already, so that a slot's feedback keeps its order
             if book.put_off or feedback.received_at > ctx.timer_service().current_watermark() + lead_ms:

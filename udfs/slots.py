@@ -109,6 +109,10 @@ class Book(Struct, kw_only=True, array_like=True):
             self.full[day] = feedback.received_at
         return feedback if self.counts[day] <= TRAINING_A_DAY else structs.replace(feedback, trains=False)
 
+    def is_first_of_day(self, feedback: Feedback) -> bool:
+        """Whether no other feedback of its day has been counted."""
+        return self.counts[feedback.received_at // _DAY_MS] == 1
+
     def forget_days(self, now: int) -> None:
         """Drop the counts of the days that are over."""
         self.counts = {day: count for day, count in self.counts.items() if day_over(day * _DAY_MS) > now}
