@@ -32,12 +32,13 @@ from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
 from models.config import RankerConfig
 from models.fingerprint import fingerprint
+from schemas.aliases import LIVE
 from schemas.course import back_to, place_of
 from schemas.topics import CONTROL_TOPIC
 from serving.control import ControlReader
 from serving.deltas import DeltaReader
 from serving.pins import Pins
-from serving.state import LIVE, Live
+from serving.state import Live
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "rollback.json"
 BAR_S = 5.0

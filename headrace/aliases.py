@@ -6,12 +6,12 @@ import httpx
 import msgspec
 from rich.table import Table
 
-from headrace.duel import NOTHING, duel
+from headrace.duel import duel
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.screen import screen
+from headrace.trial import trial
 from headrace.when import utc
-from schemas.aliases import CHALLENGER
 from schemas.http import AliasAnswer, AliasRequest, ModelsAnswer, Problem
 
 _PATIENCE_S = 10.0
@@ -37,11 +37,14 @@ def list_aliases() -> None:
         table.add_row(alias.alias, alias.model, alias.version, utc(alias.applied_at), alias.fingerprint[:_TOLD], state)
     out = screen()
     out.print(table)
-    for rival in (alias.model for alias in told.aliases if alias.alias == CHALLENGER):
-        found = duel(endpoints, rival)
-        out.print(f"{rival}: {'no closed slot yet' if found is NOTHING else found}", markup=False, highlight=False)
+    for rival in sorted({alias.model for alias in told.aliases if alias.model}):
+        found, tried = duel(endpoints, rival), trial(endpoints, rival)
+        lines = [str(each) for each, slates in ((found, found.slates), (tried, tried.arm.slates)) if slates]
+        for line in lines or ["no closed slate yet"]:
+            out.print(f"{rival}: {line}", markup=False, highlight=False)
     for refused in told.refused:
-        out.print(f"refused {refused.version} {utc(refused.at)} {refused.detail}", markup=False, highlight=False)
+        which = f"{refused.model} {refused.version}".strip()
+        out.print(f"refused {which} {utc(refused.at)} {refused.detail}", markup=False, highlight=False)
 
 
 def pin(version: str, *, alias: str, why: str) -> None:

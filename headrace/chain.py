@@ -71,13 +71,14 @@ def read_chain(endpoints: Endpoints, model: str = NAME) -> Chain:
     return Chain(links=links, decisions=decisions, course=Course().after(model, payloads))
 
 
-def history(*, count: int = 30) -> None:
+def history(*, count: int = 30, model: str = NAME) -> None:
     """List the versions on the log and the decisions taken, newest first.
 
     Args:
         count: how many versions at most.
+        model: another one than live's.
     """
-    chain = read_chain(Layout.here().endpoints())
+    chain = read_chain(Layout.here().endpoints(), model)
     out = screen()
     out.print(versions_table(chain, count), "")
     out.print(decisions_table(chain))

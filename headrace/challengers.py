@@ -10,6 +10,7 @@ from headrace.duel import BOUND, ENOUGH, Duel, duel
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.retreat import decide
+from headrace.trial import Trial, trial
 from headrace.wait import wait_until
 from learner.rebuild import CannotGoBack, check_samples
 from learner.snapshot import Snapshots, load
@@ -57,11 +58,13 @@ def promote(model: str, *, why: str, anyway: bool = False) -> None:
         state = f"is frozen at {named(live)}; `headrace models unfreeze` first" if live else "has no version yet"
         message = f"nothing was decided: model {NAME} {state}"
         raise UsageProblem(message)
-    found = duel(endpoints, model)
-    if not (found.is_not_worse or anyway):
-        message = f"nothing was decided: {wanted(model, found)}; --anyway promotes it all the same"
+    found, tried = duel(endpoints, model), trial(endpoints, model)
+    lacks = wanted(model, found, tried)
+    if lacks and not anyway:
+        message = f"nothing was decided: {lacks}; --anyway promotes it all the same"
         raise UsageProblem(message)
-    told = f"{why} (--anyway: {wanted(model, found)})" if not found.is_not_worse else f"{why} ({found})"
+    figures = "; ".join(str(each) for each, slates in ((tried, tried.arm.slates), (found, found.slates)) if slates)
+    told = f"{why} (--anyway: {lacks})" if lacks else f"{why} ({figures})"
     decision = handed_to((model, heir), model=NAME, target=live, epoch=chain.next_epoch)
     decide(endpoints, structs.replace(decision, why=told))
     sys.stdout.write(
@@ -96,14 +99,22 @@ def newest(layout: Layout, endpoints: Endpoints, model: str) -> Place:
     return place
 
 
-def wanted(model: str, found: Duel) -> str:
-    """What a challenger lacks."""
-    if found.slates < ENOUGH:
+def wanted(model: str, found: Duel, tried: Trial) -> str:
+    """What a model lacks to become live, empty for nothing: what users did decides where it has an arm."""
+    worse = f"{model} is worse than live by more than {BOUND:g} standard errors"
+    if not tried.arm.slates and found.slates < ENOUGH:
         return (
             f"{model} was scored in live's shadow on {found.slates} closed slates, {ENOUGH} are wanted; "
             f"`headrace models challenge {model}` and wait"
         )
-    return f"{model} is worse than live by more than {BOUND:g} standard errors: {found}"
+    if tried.arm.slates and not tried.is_enough:
+        return (
+            f"{model} has an arm of {tried.arm.slates} closed slates beside {tried.live.slates} of live, "
+            f"{ENOUGH} are wanted of each: wait"
+        )
+    if tried.is_worse:
+        return f"{worse}: {tried}"
+    return f"{worse}: {found}" if found.slates >= ENOUGH and not found.is_not_worse else ""
 
 
 def _seated(endpoints: Endpoints, model: str) -> str:

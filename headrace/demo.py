@@ -126,7 +126,7 @@ def measure(layout: Layout, endpoints: Endpoints, *, play: Play, warm_up_s: floa
 def prepare(layout: Layout, play: Play, say: Say) -> Endpoints:
     """The stack up, the history learnt, the frozen version pinned."""
     layout.home.mkdir(parents=True, exist_ok=True)
-    (layout.home / "serving.json").write_bytes(msgspec.json.encode(Config(experiment=arms(play.settings.seed))))
+    layout.serving_file.write_bytes(msgspec.json.encode(Config(experiment=arms(play.settings.seed))))
     say("starting Kafka, Flink and Redis; meanwhile the world lives through its history")
     with ThreadPoolExecutor(1) as starting:
         # no serving yet: its ticks would say that it is now, and close every slot of the history at once

@@ -1,7 +1,8 @@
-"""The keeper: sees to it that every job of the stack runs, and writes down what the stack has started.
+"""The keeper: sees to it that every job and learner of the stack runs, and writes down what the stack has started.
 
 A standalone JobManager forgets its jobs when it dies. The keeper notices that a job is missing and
-submits it again from its newest checkpoint. It is itself kept by supervisord.
+submits it again from its newest checkpoint. Learners beside live's come and go with what the experiment's arms and
+the alias `challenger` name: supervisord keeps them, and the keeper itself.
 """
 
 import subprocess
@@ -14,6 +15,9 @@ from headrace import flink, supervisor
 from headrace.flink import FlinkRest
 from headrace.jobs import wanted_jobs
 from headrace.layout import Endpoints, Layout
+from headrace.learners import experiment_of, keep_learners, wanted_learners
+from headrace.supervisor import Supervisor
+from schemas.aliases import followed
 from schemas.topics import CONTROL_TOPIC
 from store.tail import Tail
 from store.versions import Versions
@@ -53,11 +57,14 @@ def submit_in_client(layout: Layout, names: tuple[str, ...]) -> None:
 def keep(layout: Layout, endpoints: Endpoints, *, stop: threading.Event) -> None:
     """Look every two seconds, until told to stop."""
     rest, registry, versions = FlinkRest(endpoints.flink_url), Tail(endpoints.bootstrap, CONTROL_TOPIC), Versions()
+    experiment, challenger = experiment_of(layout), ""
     while not stop.wait(PERIOD_S):
         supervisor.record(layout)
-        versions = versions.after(message.value() for message in registry.read(0.1))
+        payloads = [message.value() for message in registry.read(0.1)]
+        versions, challenger = versions.after(payloads), followed(payloads, challenger)
         if not registry.at_end:
             continue  # half of the decisions are none
+        keep_learners(Supervisor(layout), wanted_learners(layout, endpoints, experiment, challenger=challenger))
         try:
             end_retired(rest, versions)
             missing = missing_jobs(rest, versions)

@@ -88,8 +88,10 @@ class Layout:
         self.artefacts = home / "artefacts"
         self.endpoints_file = home / "endpoints.json"
         self.secrets_file = home / "secrets.json"
+        self.serving_file = home / "serving.json"
         self.processes_file = home / "processes.json"
         self.supervisor_config = home / "supervisord.conf"
+        self.programs = home / "programs"
         self.supervisor_socket = home / "supervisord.sock"
         self.supervisor_pid = home / "supervisord.pid"
 
@@ -100,7 +102,7 @@ class Layout:
 
     def folders(self) -> tuple[Path, ...]:
         """Every folder the stack writes to."""
-        return (self.logs, self.kafka, self.redis, self.flink, self.checkpoints, self.artefacts)
+        return (self.logs, self.kafka, self.redis, self.flink, self.checkpoints, self.artefacts, self.programs)
 
     def endpoints(self) -> Endpoints:
         """Addresses of the running stack.

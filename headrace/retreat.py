@@ -42,36 +42,38 @@ def rollback(*, to: str | None = None, steps: int = 1, relearn: bool = False, wh
     sys.stdout.write(f"{_served(endpoints, target, chain.next_epoch)}; {told}\n")
 
 
-def freeze(*, why: str) -> None:
+def freeze(*, why: str, model: str = NAME) -> None:
     """Keep live where it is; versions go on being published.
 
     Args:
         why: kept with the decision.
+        model: another one than live's.
     """
     endpoints = Layout.here().endpoints()
-    chain = read_chain(endpoints)
+    chain = read_chain(endpoints, model)
     live = chain.live
     if live is None or chain.course.frozen_at is not None:
         state = f"is frozen at {named(live)} already" if live else "has no version yet"
-        message = f"model {NAME} {state}; see `headrace models history`"
+        message = f"model {model} {state}; see `headrace models history`"
         raise UsageProblem(message)
     arguments = {"version": named(live)}
-    decide(endpoints, Control(name=f"{MODEL}{NAME}", action=FREEZE, arguments=arguments, who="", at=0, why=why))
-    sys.stdout.write(f"live stays at {named(live)} until `headrace models unfreeze`\n")
+    decide(endpoints, Control(name=f"{MODEL}{model}", action=FREEZE, arguments=arguments, who="", at=0, why=why))
+    sys.stdout.write(f"{model} stays at {named(live)} until `headrace models unfreeze`\n")
 
 
-def unfreeze(*, why: str) -> None:
+def unfreeze(*, why: str, model: str = NAME) -> None:
     """Let live follow again, and a learner that halted go on.
 
     Args:
         why: kept with the decision.
+        model: another one than live's.
     """
     endpoints = Layout.here().endpoints()
-    if read_chain(endpoints).course.frozen_at is None:
-        message = f"model {NAME} is not frozen; see `headrace models history`"
+    if read_chain(endpoints, model).course.frozen_at is None:
+        message = f"model {model} is not frozen; see `headrace models history`"
         raise UsageProblem(message)
-    decide(endpoints, Control(name=f"{MODEL}{NAME}", action=UNFREEZE, arguments={}, who="", at=0, why=why))
-    sys.stdout.write("live follows the learner again\n")
+    decide(endpoints, Control(name=f"{MODEL}{model}", action=UNFREEZE, arguments={}, who="", at=0, why=why))
+    sys.stdout.write(f"serving follows the learner of {model} again\n")
 
 
 def check_reach(layout: Layout, endpoints: Endpoints, chain: Chain, target: Place) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from typing import TypeAlias
@@ -15,9 +14,11 @@ from confluent_kafka.admin import AdminClient
 
 from headrace import flink, kafka, redis_server, supervisor
 from headrace.jobs import FEATURES, JOBS
-from headrace.layout import REPOSITORY, STATE_VARIABLE, Endpoints, Layout, Pace
+from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
+from headrace.learners import experiment_of
 from headrace.lifecycle import seed
 from headrace.ports import choose_endpoints, secrets_of
+from headrace.programs import learner, own_process
 from headrace.supervisor import Program, Supervisor
 from headrace.wait import wait_until
 from lang.load import load_plan
@@ -119,49 +120,23 @@ def wait_for_engines(layout: Layout, endpoints: Endpoints) -> None:
 
 
 def line(layout: Layout, endpoints: Endpoints) -> list[Program]:
-    """Our own processes: the keeper of the jobs, then loader, learner, and serving (told by `serving.json`)."""
-    pace, artefacts = endpoints.pace, str(layout.artefacts)
-    kafka_address = ("--bootstrap", endpoints.bootstrap)
-    redis_address = ("--redis", endpoints.redis_url)
-    features = ("--features", str(FEATURES))
-    told = layout.home / "serving.json"
-    config = ("--config", str(told)) if told.exists() else ()
-    rhythm = ("--cadence-s", pace.cadence_s, "--snapshot-s", pace.snapshot_s, "--wait-s", pace.wait_ms // 1000)
+    """Our own processes: the keeper of jobs and other learners, loader, learner, serving (told by `serving.json`).
+
+    Raises:
+        UsageProblem: that file cannot be followed.
+    """
+    kafka_address, redis_address = ("--bootstrap", endpoints.bootstrap), ("--redis", endpoints.redis_url)
+    experiment_of(layout)  # so that a mistake is told here, not in a log
+    config = ("--config", str(layout.serving_file)) if layout.serving_file.exists() else ()
+    artefacts = ("--artefacts", str(layout.artefacts))
+    features, port = ("--features", str(FEATURES)), ("--port", str(endpoints.api))
+    served = (*kafka_address, *redis_address, *features, *config, *artefacts, *port)
     return [
         own_process(layout, endpoints, "keeper", "headrace.keeper"),
         own_process(layout, endpoints, "loader", "store.loader", *kafka_address, *redis_address),
-        yielding(
-            own_process(
-                layout, endpoints, "learner", "learner", *kafka_address, "--artefacts", artefacts, *map(str, rhythm)
-            )
-        ),
-        own_process(
-            layout,
-            endpoints,
-            "serving",
-            "serving",
-            *(*kafka_address, *redis_address, *features, *config, "--artefacts", artefacts),
-            *("--port", str(endpoints.api)),
-        ),
+        learner(layout, endpoints, "learner"),
+        own_process(layout, endpoints, "serving", "serving", *served),
     ]
-
-
-def yielding(program: Program) -> Program:
-    """The same program behind all others on a busy machine: a version may be a moment late, a request may not."""
-    return msgspec.structs.replace(program, command=["nice", "-n", "5", *program.command])
-
-
-def own_process(layout: Layout, endpoints: Endpoints, name: str, module: str, *arguments: str) -> Program:
-    """A Python process of ours, started later by name. Secrets travel in the environment, not in arguments."""
-    secrets = {"HEADRACE_MODEL_KEY": endpoints.model_key, "HEADRACE_TOKEN": endpoints.token}
-    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    return Program(
-        name=name,
-        command=[sys.executable, "-m", module, *arguments],
-        environment={**flink.environment(layout), **secrets, **one_thread, STATE_VARIABLE: str(layout.home)},
-        priority=50,
-        autostart=False,
-    )
 
 
 def start_line(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True) -> Endpoints:

@@ -84,6 +84,7 @@ def show(layout: Layout, *, as_json: bool) -> None:
         for name, value in rows.items():
             table.add_row(name, str(value))
         console.print(table, "")
+    console.print(f"a process's log is {layout.logs}/<process>.log")
     console.print("offsets count ticks and the markers of transactions too")
     console.print(f"memory {status.memory_mb:.0f} MB (sum of PSS)")
 

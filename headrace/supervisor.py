@@ -53,27 +53,33 @@ def config_text(layout: Layout, programs: Iterable[Program]) -> str:
         "chmod=0700",
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
+        "[include]",
+        f"files={layout.programs.name}/*.conf",  # from this file's folder: an address with spaces would be several
     ]
-    for program in programs:
-        environment = ",".join(f'{key}="{_escape(value)}"' for key, value in program.environment.items())
-        lines += [
-            f"[program:{program.name}]",
-            f"command={_escape(shlex.join(program.command))}",
-            f"environment={environment}",
-            f"priority={program.priority}",
-            f"autostart={str(program.autostart).lower()}",
-            "autorestart=true",
-            "startsecs=2",
-            "startretries=1000000",
-            f"stopwaitsecs={program.stop_wait_s}",
-            "stopasgroup=true",
-            "killasgroup=true",
-            "redirect_stderr=true",
-            f"stdout_logfile={layout.logs / program.name}.log",
-            "stdout_logfile_maxbytes=20MB",
-            "stdout_logfile_backups=1",
-        ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *(section(layout, program) for program in programs)]) + "\n"
+
+
+def section(layout: Layout, program: Program) -> str:
+    """The part of supervisord.conf that is about one program."""
+    environment = ",".join(f'{key}="{_escape(value)}"' for key, value in program.environment.items())
+    lines = [
+        f"[program:{program.name}]",
+        f"command={_escape(shlex.join(program.command))}",
+        f"environment={environment}",
+        f"priority={program.priority}",
+        f"autostart={str(program.autostart).lower()}",
+        "autorestart=true",
+        "startsecs=2",
+        "startretries=1000000",
+        f"stopwaitsecs={program.stop_wait_s}",
+        "stopasgroup=true",
+        "killasgroup=true",
+        "redirect_stderr=true",
+        f"stdout_logfile={layout.logs / program.name}.log",
+        "stdout_logfile_maxbytes=20MB",
+        "stdout_logfile_backups=1",
+    ]
+    return "\n".join(lines)
 
 
 def _escape(text: str) -> str:
@@ -90,6 +96,8 @@ class Supervisor:
     def start(self, programs: Iterable[Program]) -> None:
         """Start supervisord in a session of its own: it survives the terminal that started it."""
         layout = self._layout
+        for hired in layout.programs.glob("*.conf"):
+            hired.unlink()
         layout.supervisor_config.write_text(config_text(layout, programs))
         daemon = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(layout.supervisor_config)]
         subprocess.run(daemon, check=True, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -115,10 +123,26 @@ class Supervisor:
         """Stop one program; it is not started again by itself."""
         self._call("stopProcess", name)
 
+    def hire(self, program: Program) -> None:
+        """Keep one more program, until it is dismissed or supervisord ends."""
+        self._written(program.name).write_text(section(self._layout, program) + "\n")
+        self._call("reloadConfig")
+        self._call("addProcessGroup", program.name)
+
+    def dismiss(self, name: str) -> None:
+        """Stop a program that was hired, and keep it no more."""
+        with contextlib.suppress(xmlrpc.client.Fault):  # it may have ended by itself
+            self.stop_program(name)
+        self._call("removeProcessGroup", name)
+        self._written(name).unlink(missing_ok=True)
+
     def shutdown(self) -> None:
         """Stop every program, then supervisord."""
         with contextlib.suppress(OSError, xmlrpc.client.Error):
             self._call("shutdown")
+
+    def _written(self, name: str) -> Path:
+        return self._layout.programs / f"{name}.conf"
 
     def _call(self, method: str, *arguments: str | bool):
         transport = SupervisorTransport(None, None, f"unix://{self._layout.supervisor_socket}")

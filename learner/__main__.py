@@ -16,22 +16,7 @@ KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 
 def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
     """Settings from the command line and the signing key."""
-    reference = LoopSettings()
-    parser = argparse.ArgumentParser(prog="learner", description=__doc__)
-    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
-    parser.add_argument("--artefacts", required=True, type=Path, help="folder for snapshots and the journal")
-    parser.add_argument("--model", default=reference.model, help="the model's name: key of its versions")
-    parser.add_argument("--cadence-s", type=int, default=reference.cadence_ms // 1000, help="a version each, >= 10")
-    parser.add_argument("--snapshot-s", type=int, default=reference.snapshot_ms // 1000, help="a snapshot each")
-    parser.add_argument("--wait-s", type=int, default=reference.wait_ms // 1000, help="how long a slot stays open")
-    parser.add_argument("--half-life-s", type=float, default=math.inf, help="slate to label, halves a sample's weight")
-    parser.add_argument("--batch", type=int, default=reference.batch, help="samples a micro-batch")
-    parser.add_argument("--seed", type=int, default=reference.seed, help="of the first dense tensors")
-    limits = reference.limits
-    parser.add_argument("--guard-errors", type=float, default=limits.errors, help="standard errors that are trouble")
-    parser.add_argument("--guard-slots", type=int, default=limits.slots, help="closed slots below which none is")
-    parser.add_argument("--guard-windows", type=int, default=limits.windows, help="windows before one is judged")
-    parser.add_argument("--stop-at-end", action="store_true", help="leave when the log has been read to its end")
+    parser = _parser()
     options = parser.parse_args(arguments)
     problems = _problems(options, key)
     if problems:
@@ -44,6 +29,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
         half_life_ms=options.half_life_s * 1000,
         batch=options.batch,
         seed=options.seed,
+        arm=options.arm,
         limits=Limits(errors=options.guard_errors, slots=options.guard_slots, windows=options.guard_windows),
     )
     return AppSettings(
@@ -54,6 +40,27 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
         config=RankerConfig(),
         stop_at_end=options.stop_at_end,
     )
+
+
+def _parser() -> argparse.ArgumentParser:
+    reference = LoopSettings()
+    parser = argparse.ArgumentParser(prog="learner", description=__doc__)
+    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
+    parser.add_argument("--artefacts", required=True, type=Path, help="folder for snapshots and the journal")
+    parser.add_argument("--model", default=reference.model, help="the model's name: key of its versions")
+    parser.add_argument("--cadence-s", type=int, default=reference.cadence_ms // 1000, help="a version each, >= 10")
+    parser.add_argument("--snapshot-s", type=int, default=reference.snapshot_ms // 1000, help="a snapshot each")
+    parser.add_argument("--wait-s", type=int, default=reference.wait_ms // 1000, help="how long a slot stays open")
+    parser.add_argument("--half-life-s", type=float, default=math.inf, help="slate to label, halves a sample's weight")
+    parser.add_argument("--batch", type=int, default=reference.batch, help="samples a micro-batch")
+    parser.add_argument("--arm", default=reference.arm, help="learn only the samples of this arm")
+    parser.add_argument("--seed", type=int, default=reference.seed, help="of the first dense tensors")
+    limits = reference.limits
+    parser.add_argument("--guard-errors", type=float, default=limits.errors, help="standard errors that are trouble")
+    parser.add_argument("--guard-slots", type=int, default=limits.slots, help="closed slots below which none is")
+    parser.add_argument("--guard-windows", type=int, default=limits.windows, help="windows before one is judged")
+    parser.add_argument("--stop-at-end", action="store_true", help="leave when the log has been read to its end")
+    return parser
 
 
 def _problems(options: argparse.Namespace, key: str) -> list[str]:

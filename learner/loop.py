@@ -188,6 +188,8 @@ class Learner:
             self._take(heappop(self._held)[2])
 
     def _fault(self, sample: Sample) -> str | None:
+        if self.settings.arm not in ("", sample.arm):
+            return "other_arm"
         fault = self._collator.fault(sample)
         return "skipped" if fault is None and sample.served_at < self._since_ms else fault
 

@@ -19,6 +19,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
         half_life_ms: the time from slate to label that halves a sample's weight; metrics count it in full.
         fade_ms: likewise the time from slate to `until_ms`, where a replay ends; `begin`: its first offset.
         seed: of the first dense tensors.
+        arm: whose samples alone are learnt; all where it is empty. The clock goes by all.
         limits: of the guard.
     """
 
@@ -33,4 +34,5 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     begin: int = 0
     coding: Coding = "int8"
     seed: int = 0
+    arm: str = ""
     limits: Limits = Limits()

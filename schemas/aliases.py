@@ -1,11 +1,14 @@
 """Aliases of models in topic `control`: pinned to a version, or following a model (docs/adr/0017)."""
 
+import re
 from collections.abc import Iterable
 
 from schemas.control import Control, control_of
 
 ALIAS = "alias/"
-CHALLENGER = "challenger"
+LIVE, CHALLENGER = "live", "challenger"
+FOLLOWING = (LIVE, CHALLENGER)  # these follow a model and are never pinned
+MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # of a folder, a process and a key of the log
 PIN, FOLLOW = "pin", "follow"
 
 

@@ -174,7 +174,7 @@ class AliasState(Struct, frozen=True, kw_only=True):
     Attributes:
         offset: where the samples it has learnt end; -1 where that is unknown.
         fingerprint: two versions with the same one are the same model, bit for bit.
-        model: the name of the model that the alias `challenger` follows, else empty.
+        model: the name of the model that a challenger's or an arm's own alias follows, else empty.
     """
 
     alias: str
@@ -195,19 +195,23 @@ class AppliedVersion(Struct, frozen=True, kw_only=True):
 
 
 class RefusedVersion(Struct, frozen=True, kw_only=True):
-    """A version that this process did not take up, the check it failed, and when. `version` is empty if unreadable."""
+    """A version that this process did not take up, the check it failed, and when. `version` is empty if unreadable.
+
+    `model` as in `AliasState`.
+    """
 
     version: str
     check: str
     detail: str
     at: int
+    model: str = ""
 
 
 class ModelsAnswer(Struct, frozen=True, kw_only=True):
-    """Aliases, the last versions applied and refused (newest first), and how many were refused, by check.
+    """Aliases, the last versions of live applied and how many were refused, by check; the last refused of any model.
 
-    `frozen`: the version that `live` is kept at; null where it follows the learner. `unshadowed`: slates of live that
-    the challenger had no time for.
+    `history` and `refused` are newest first. `frozen`: the version that `live` is kept at; null where it follows the
+    learner. `unshadowed`: slates of live that the challenger had no time for.
     """
 
     aliases: list[AliasState]

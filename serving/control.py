@@ -7,12 +7,13 @@ import threading
 import time
 
 from lang.plan import Plan
-from schemas.aliases import ALIAS, CHALLENGER, PIN, followed
+from schemas.aliases import ALIAS, PIN, followed
 from schemas.control import Control, control_of
+from schemas.course import MODEL, Course
 from schemas.topics import CONTROL_TOPIC
 from serving.outlet import Letter
 from serving.pins import Pins
-from serving.state import LIVE, Live
+from serving.state import Live
 from store.tail import Tail
 from store.versions import Versions
 
@@ -52,10 +53,12 @@ class ControlReader:
         control = control_of(payload)
         if control is None:
             return
-        alias = control.name.removeprefix(ALIAS)
+        kind, _, name = control.name.partition("/")
         version = control.arguments.get("version")
-        if control.action == PIN and control.name.startswith(ALIAS) and alias not in (LIVE, CHALLENGER) and version:
-            self.aliases[alias] = version
+        if f"{kind}/" == MODEL:
+            self._live.courses[name] = self._live.courses.get(name, Course()).after(name, [payload])
+        elif f"{kind}/" == ALIAS and control.action == PIN and name not in self._live.following and version:
+            self.aliases[name] = version
 
     def carry_out(self) -> None:
         """Put every alias's model in service. One that is neither in memory nor on disk leaves its alias as it was."""

@@ -17,6 +17,7 @@ from confluent_kafka import Message
 
 from models.config import RankerConfig
 from models.state import ModelState
+from schemas.aliases import LIVE
 from schemas.course import Course, Place, back_to, named
 from schemas.delta import DeltaAssembler, DeltaError
 from schemas.http import AppliedVersion, RefusedVersion
@@ -26,7 +27,7 @@ from serving.bounds import Bounds, OutOfBounds
 from serving.control import letter
 from serving.outlet import Letter
 from serving.standing import Standing, Trail, after, of_snapshot
-from serving.state import LIVE, Progress
+from serving.state import Progress
 from store.tail import Tail
 
 _POLL_S = 0.1
@@ -48,10 +49,17 @@ class Log(Protocol):
 
 
 class Seat(Protocol):
-    """Where the versions of a model answer, and which may; `state.Live` is one, `challenger.Seat` another."""
+    """Where the versions of a model answer, and which may; `state.Live` is one, `rival.Seat` another."""
 
-    progress: Progress
-    course: Course
+    @property
+    def progress(self) -> Progress:
+        """How far its thread has come."""
+        ...
+
+    @property
+    def course(self) -> Course:
+        """Which versions may answer, as far as control has been read."""
+        ...
 
     def promote(self, alias: str, model: ModelState, *, applied_at: int, offset: int = -1) -> None:
         """Put a model under an alias."""
@@ -104,11 +112,15 @@ class DeltaReader:
         """Follow the topic until told to stop, once it is known which versions are admitted."""
         while not (self._live.progress.control_read or stop.wait(_POLL_S)):
             continue
+        self.follow(bootstrap, stop.is_set)
+
+    def follow(self, bootstrap: str, is_over: Callable[[], bool]) -> None:
+        """Follow the topic, once control has been read, until it is over."""
         self._course = self._live.course
         self.mend()
         tail = Tail(bootstrap, MODEL_DELTAS)
         try:
-            while not stop.is_set():
+            while not is_over():
                 self.step(tail)
         finally:
             tail.close()
@@ -210,7 +222,9 @@ class DeltaReader:
         progress, version = self._live.progress, named(at) if at else ""
         progress.rejected[check] += 1
         progress.in_a_row += 1
-        progress.refused.appendleft(RefusedVersion(version=version, check=check, detail=detail, at=_now()))
+        model = "" if self._alias == LIVE else self._name
+        told = RefusedVersion(version=version, check=check, detail=detail, at=_now(), model=model)
+        progress.refused.appendleft(told)
 
     def _decision(self, why: str) -> Letter:
         """Back to where one stands, in the next epoch."""

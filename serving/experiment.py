@@ -1,7 +1,11 @@
 """Which arm a user is in: salted hashing into 10^6 buckets, cut by the arms' shares."""
 
+from collections import Counter
+from typing import Literal
+
 from msgspec import Struct, field
 
+from schemas.aliases import FOLLOWING, MODEL_NAME
 from schemas.ids import hash64
 
 POPULAR = "popular"
@@ -13,12 +17,25 @@ class ExperimentError(ValueError):
     """An experiment's settings do not fit together; every problem is named."""
 
 
+class Learning(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the learner of an arm's own model learns from, all samples or those of the arm alone, and how."""
+
+    samples: Literal["all", "own"]
+    half_life_s: float | None = None
+    batch: int = 64
+    seed: int = 0
+
+
 class Arm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A share of the users and the rule that orders their slates: `model:ALIAS` or `popular`."""
+    """A share of the users and the rule that orders their slates: `model:ALIAS` or `popular`.
+
+    With `learner` the alias is a model's own name, which a learner of its own trains.
+    """
 
     name: str
     share: float
     policy: str
+    learner: Learning | None = None
 
     @property
     def alias(self) -> str | None:
@@ -36,6 +53,11 @@ class Experiment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str = "default"
     salt: str = "headrace"
     arms: list[Arm] = field(default_factory=_online)
+
+    @property
+    def own(self) -> dict[str, Arm]:
+        """The arms that have a learner, by their models' names."""
+        return {arm.alias: arm for arm in self.arms if arm.learner and arm.alias}
 
     def arm_of(self, user_id: str) -> Arm:
         """The user's arm, the same every time.
@@ -67,6 +89,9 @@ def checked(experiment: Experiment) -> Experiment:
             problems.append(f"arms[{place}].share is {arm.share}: must be between 0 and 1")
         if arm.policy != POPULAR and not arm.alias:
             problems.append(f"arms[{place}].policy is {arm.policy!r}: write 'popular' or 'model:ALIAS'")
+        problems += _of_learner(f"arms[{place}]", arm)
+    taught = Counter(arm.alias for arm in experiment.arms if arm.learner)
+    problems += [f"{count} arms give {name!r} a learner: one does" for name, count in taught.items() if count > 1]
     total = sum(arm.share for arm in experiment.arms)
     if abs(total - 1) > 1e-6:
         problems.append(f"arms[].share add up to {total:g}: must add up to 1")
@@ -74,3 +99,18 @@ def checked(experiment: Experiment) -> Experiment:
         message = "; ".join(problems)
         raise ExperimentError(message)
     return experiment
+
+
+def _of_learner(path: str, arm: Arm) -> list[str]:
+    learning, name = arm.learner, arm.alias or ""
+    if learning is None:
+        return []
+    found: list[str] = []
+    if not MODEL_NAME.fullmatch(name) or name in FOLLOWING:
+        told = f"{path}.policy is {arm.policy!r} and {path}.learner is given"
+        found.append(f"{told}: write 'model:NAME', a name of its own in small letters, digits and . _ -")
+    if learning.half_life_s is not None and not learning.half_life_s > 0:
+        found.append(f"{path}.learner.half_life_s is {learning.half_life_s:g}: must be above 0; leave it out for none")
+    if learning.batch < 1:
+        found.append(f"{path}.learner.batch is {learning.batch}: must be positive")
+    return found

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from models.inputs import FEATURE_SET
+from schemas.aliases import LIVE
 from schemas.exposures import EXPOSURE, Exposure
 from schemas.exposures import Slot as ServedSlot
 from schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
 from schemas.topics import EXPOSURES
 from serving.outlet import Letter
 from serving.query import Faults, Joint, Query, Scored, Slot, User
-from serving.state import LIVE, ServedModel, ServingState
+from serving.state import ServedModel, ServingState
 
 HISTORY = 20  # items of the history kept with an exposure; the ranker looks at no more
 TRAINABLE = 2  # worst level that is learnt from: below it the slate says little of the user

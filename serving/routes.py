@@ -7,7 +7,7 @@ from litestar import Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, PathParameter
 
-from schemas.aliases import CHALLENGER
+from schemas.aliases import LIVE
 from schemas.course import named
 from schemas.http import (
     AliasAnswer,
@@ -32,7 +32,6 @@ from serving.outlet import CONFIRM_S
 from serving.problems import ANSWERS, invalid, unavailable
 from serving.query import Query
 from serving.services import Services
-from serving.state import LIVE
 from serving.stopwatch import Stopwatch
 from serving.token import OPEN, request_id
 
@@ -122,11 +121,12 @@ def list_models(services: Parts) -> ModelsAnswer:
         for alias, served in sorted(live.state.models.items())
     ]
     progress, frozen_at = live.progress, live.course.frozen_at
+    refused = [each for of in (progress, *live.seats.values()) for each in of.refused]
     return ModelsAnswer(
         aliases=aliases,
         history=list(progress.applied),
         rejected=dict(progress.rejected),
-        refused=list(progress.refused),
+        refused=sorted(refused, key=lambda each: -each.at),
         frozen=named(frozen_at) if frozen_at else None,
         unshadowed=services.pipeline.shadows.left_out,
     )
@@ -138,7 +138,7 @@ def list_models(services: Parts) -> ModelsAnswer:
 def pin_alias(alias: FromPath[str], data: JSONBody[AliasRequest], services: Parts) -> AliasAnswer:
     """Let an alias name the version that is live now. It holds when the decision has been read back."""
     live = services.live.state.models.get(LIVE)
-    if alias in (LIVE, CHALLENGER):
+    if alias in services.live.following:
         detail = f"The alias {alias!r} follows a model and cannot be pinned."
         raise invalid(detail, mend="Pin another alias and give it to an arm as `model:ALIAS`.")
     if live is None or data.version not in (LIVE, live.version):

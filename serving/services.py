@@ -12,8 +12,8 @@ from msgspec import Struct
 from lang.load import load_plan
 from lang.plan import Plan
 from models.config import RankerConfig
+from schemas.aliases import CHALLENGER, FOLLOWING
 from serving import ticker
-from serving.challenger import Challenger
 from serving.control import ControlReader
 from serving.deltas import DeltaReader
 from serving.experiment import Experiment
@@ -27,6 +27,7 @@ from serving.monitor import Monitor
 from serving.outlet import Outlet
 from serving.pins import Pins
 from serving.pipeline import Pipeline
+from serving.rival import Origin, Rival
 from serving.settings import Settings
 from serving.similar import Similar
 from serving.state import Live
@@ -55,10 +56,11 @@ class Services(Struct, frozen=True, kw_only=True):
 def build(settings: Settings) -> Services:
     """The parts; nothing runs yet, and nothing was asked of Kafka or Redis."""
     plan, outlet = load_plan(settings.features), Outlet(settings.bootstrap)
-    live = Live(plan)
+    experiment = settings.config.experiment
+    live = Live(plan, (*FOLLOWING, *experiment.own))
     reader = FeatureReader(connect(settings.redis, timeout_s=_REQUEST_TIMEOUT_S))
     patient = FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S))
-    experiment, metrics = settings.config.experiment, Metrics(live.progress)
+    metrics = Metrics(live.progress)
     return Services(
         live=live,
         outlet=outlet,
@@ -80,7 +82,10 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     folder = settings.artefacts / settings.model / "snapshots"
     deltas = DeltaReader(live, name=settings.model, key=settings.key, folder=folder, send=services.outlet.send)
     control = ControlReader(live, services.pins, model=settings.model)
-    challenger = Challenger(live, key=settings.key, artefacts=settings.artefacts)
+    origin = Origin(bootstrap=bootstrap, artefacts=settings.artefacts, key=settings.key, send=services.outlet.send)
+    named: dict[str, Callable[[], str]] = {name: lambda name=name: name for name in services.experiment.own}
+    named[CHALLENGER] = lambda: live.challenger
+    rivals = {alias: Rival(live, origin, alias=alias, named=of) for alias, of in named.items()}
     catalogue = CatalogueReader(bootstrap, live)
     client = connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)
     reader, limits = Fresh(FeatureReader(client), services.metrics), Limits(client, live, services.metrics)
@@ -90,7 +95,7 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
         _thread("catalogue", lambda: catalogue.run(stop)),
         _thread("control", lambda: control.run(bootstrap, stop)),
         _thread("deltas", lambda: deltas.run(bootstrap, stop)),
-        _thread("challenger", lambda: challenger.run(bootstrap, stop)),
+        *(_thread(alias, lambda rival=rival: rival.run(stop)) for alias, rival in rivals.items()),
         _thread("shadows", lambda: services.pipeline.shadows.run(stop)),
         _thread("sweep", lambda: sweep.run(stop)),
         _thread("limits", lambda: limits.run(stop)),

@@ -65,6 +65,10 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
         config = read_config(options.config) if options.config else config
     except (OSError, msgspec.DecodeError, ExperimentError) as error:
         problems.append(f"--config {options.config}: {error}")
+    if options.model in config.experiment.own:
+        problems.append(
+            f"an arm has a learner of {options.model}, which is live's own: write model:live, or another name"
+        )
     if problems:
         parser.error("; ".join(problems))
     told = {name: value for name, value in vars(options).items() if name != "config"}

@@ -6,14 +6,14 @@ from queue import Empty, Full, Queue
 
 from msgspec import Struct
 
-from schemas.aliases import CHALLENGER
+from schemas.aliases import CHALLENGER, LIVE
 from schemas.ids import hash64
 from schemas.shadows import Shadow
 from schemas.topics import SHADOWS
 from serving.outlet import Letter
 from serving.query import Query
 from serving.record import Slate
-from serving.state import LIVE, ServedModel
+from serving.state import ServedModel
 
 _QUEUE = 500  # slates; each holds the state it was made with
 _POLL_S = 0.1

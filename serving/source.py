@@ -10,10 +10,11 @@ A source that has nothing to work on drops out and is named.
 import numpy as np
 
 from models.axes import Ids
+from schemas.aliases import LIVE
 from schemas.ids import hash64
 from serving import heat
 from serving.query import Faults, Query
-from serving.state import LIVE, ServingState
+from serving.state import ServingState
 
 TOTAL = 260
 NEAREST = 80

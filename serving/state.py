@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 import numpy as np
@@ -12,13 +12,13 @@ from lang.plan import Plan
 from models.fingerprint import fingerprint
 from models.index import Nearest
 from models.state import ModelState
+from schemas.aliases import FOLLOWING
 from schemas.course import Course
 from schemas.http import AppliedVersion, RefusedVersion
 from serving import catalogue as catalogues
 from serving.catalogue import Catalogue
 from serving.heat import ItemFeatures
 
-LIVE = "live"
 _REMEMBERED = 200  # applied versions told by GET /v1/models
 _HELD = 5  # last models kept, so that a pin still finds the one that was live when it was asked for
 
@@ -26,7 +26,8 @@ _HELD = 5  # last models kept, so that a pin still finds the one that was live w
 class ServedModel(Struct, frozen=True, kw_only=True):
     """A model with the index of the catalogue's items under it; `offset` as in `AliasState`.
 
-    `asked` keeps the fingerprint once it was asked for; `name` is a challenger's, empty for the model that is served.
+    `asked` keeps the fingerprint once it was asked for; `name` is that of a challenger or of an arm's own model,
+    empty for the model that is live and what is pinned of it.
     """
 
     model: ModelState
@@ -82,14 +83,18 @@ class Live:
     """Holds the current state. Reading takes no lock; writers, the background threads, take turns.
 
     `course`: which versions may be `live`, as decided; the control thread swaps it, the deltas thread follows. So too
-    `challenger`, the model that this alias follows, empty for none.
+    `challenger`, the model that this alias follows, empty for none; `courses` of other models, by name; and `seats`,
+    how far each alias has come that follows one of them. `following`: aliases that are not pinned.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, following: Iterable[str] = FOLLOWING) -> None:
         self.state = ServingState(plan=plan, catalogue=catalogues.build([]), features=ItemFeatures.empty(), models={})
         self.progress = Progress()
         self.course = Course()
         self.challenger = ""
+        self.courses: dict[str, Course] = {}
+        self.seats: dict[str, Progress] = {}
+        self.following = frozenset(following)
         self._writing = threading.Lock()
         self._held: deque[ServedModel] = deque(maxlen=_HELD)
 
@@ -123,6 +128,7 @@ class Live:
         """Leave an alias without a model."""
         with self._writing:
             self._change(models={name: served for name, served in self.state.models.items() if name != alias})
+        self.seats.pop(alias, None)
 
     def held(self, version: str) -> ServedModel | None:
         """A model of this version that is still in memory."""

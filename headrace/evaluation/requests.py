@@ -14,6 +14,7 @@ from lang.plan import Plan
 from models.axes import Floats, Ids
 from models.index import Nearest
 from models.state import ModelState
+from schemas.aliases import LIVE
 from schemas.catalogue import Item
 from schemas.events import Event
 from serving import source
@@ -21,7 +22,7 @@ from serving.filter import keep
 from serving.merge import merge
 from serving.query import Candidates, Faults, Query, User
 from serving.score import inputs
-from serving.state import LIVE, ServedModel
+from serving.state import ServedModel
 
 
 class Found(Struct, frozen=True):

@@ -241,3 +241,15 @@ def test_a_checkpoint_is_plain_data():
     assert all(isinstance(values, np.ndarray) and values.dtype != object for values in first.arrays.values())
     assert msgspec.json.decode(msgspec.json.encode(first.meta), type=type(first.meta)) == first.meta
     assert first.meta.clock_ms > START_MS
+
+
+def test_of_an_arm_only_its_own_samples_are_learnt_by_the_clock_of_all():
+    mixed = [(offset, structs.replace(row, arm="ab"[offset % 2])) for offset, row in SAMPLES]
+    alone = [(offset, row) for offset, row in mixed if row.arm == "a"]
+    of_all, of_one, by_itself = learner(arm="a"), learner(arm="a"), learner()
+    everything, _, same = run(of_all, mixed), run(of_one, alone), run(by_itself, alone)
+    assert of_all.faults["other_arm"] == len(mixed) - len(alone)
+    equal(parameters(of_one), parameters(by_itself))
+    assert [cut.hash for cut in versions(same)] != [cut.hash for cut in versions(everything)]
+    ids = of_all.trainer.tables["item"].state().ids
+    assert len(ids) == len(of_one.trainer.tables["item"].state().ids) > 1

@@ -9,13 +9,14 @@ from msgspec import structs
 from learner.loop import Publication
 from learner.snapshot import Snapshots
 from models.config import RankerConfig
+from schemas.aliases import LIVE
 from schemas.control import Control
 from schemas.course import FREEZE, HALT, MODEL, UNFREEZE, back_to, named
 from serving import golden
 from serving.control import ControlReader
 from serving.deltas import DeltaReader
 from serving.pins import Pins
-from serving.state import LIVE, Live
+from serving.state import Live
 from tests.serving import chains, worlds
 from tests.serving.chains import KEY, Made, Shelf
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.experiment import Arm, Experiment, ExperimentError, checked
-from serving.settings import parse
+from serving.experiment import Arm, Experiment, ExperimentError, Learning, checked
+from serving.settings import parse, read_config
 
 ARMS = [
     Arm(name="online", share=0.8, policy="model:live"),
@@ -54,3 +54,24 @@ def test_a_good_command_line(tmp_path: Path) -> None:
     told = parse([*TOLD, "--config", str(config)], secrets)
     assert (told.token, told.key) == ("a-token-of-16-chars", b"key")
     assert told.config.experiment.arm_of("anyone").policy == "popular"
+
+
+def test_an_arm_may_have_a_learner_of_its_own_model(tmp_path: Path) -> None:
+    config = tmp_path / "serving.json"
+    learner = '{"samples": "own", "half_life_s": 600}'
+    arm = f'{{"name": "p", "share": 1.0, "policy": "model:swift", "learner": {learner}}}'
+    config.write_text(f'{{"experiment": {{"arms": [{arm}]}}}}')
+    own = read_config(config).experiment.own
+    assert {name: arm.learner for name, arm in own.items()} == {"swift": Learning(samples="own", half_life_s=600)}
+
+
+def test_every_problem_of_a_learner_is_named() -> None:
+    wrong = Learning(samples="all", half_life_s=0, batch=0)
+    policies = ["model:live", "popular", "model:a/b", "model:twice", "model:twice"]
+    arms = [Arm(name=f"a{n}", share=0.2, policy=policy, learner=wrong) for n, policy in enumerate(policies)]
+    with pytest.raises(ExperimentError) as raised:
+        checked(Experiment(arms=arms))
+    for n in range(3):
+        assert f"arms[{n}].learner is given: write 'model:NAME'" in str(raised.value)
+    for part in ("2 arms give 'twice' a learner", "arms[3].learner.half_life_s is 0", "arms[3].learner.batch is 0"):
+        assert part in str(raised.value)

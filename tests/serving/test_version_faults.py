@@ -13,6 +13,7 @@ from safetensors import numpy as safetensors
 
 from learner.loop import Publication
 from learner.snapshot import Snapshots
+from schemas.aliases import LIVE
 from schemas.control import control_of
 from schemas.course import ROLLBACK
 from schemas.delta import Update, decode_chunks, encode_chunks, manifest_hash, seal
@@ -20,7 +21,6 @@ from serving.control import ControlReader
 from serving.deltas import DeltaReader
 from serving.outlet import Letter
 from serving.pins import Pins
-from serving.state import LIVE
 from tests.serving import chains, worlds
 from tests.serving.chains import KEY, Shelf
 

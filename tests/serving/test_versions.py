@@ -10,12 +10,13 @@ from safetensors import numpy as safetensors
 
 from models.arrays import blank_dense
 from models.config import RankerConfig
+from schemas.aliases import LIVE
 from schemas.delta import Manifest, Update, encode_chunks, seal
 from schemas.rows import TableUpdate
 from serving.control import ControlReader, pin
 from serving.deltas import DeltaReader
 from serving.pins import Pins
-from serving.state import LIVE, Live
+from serving.state import Live
 from tests.serving import worlds
 
 KEY = b"key"

@@ -5,19 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
-from schemas.aliases import CHALLENGER, follow
+from schemas.aliases import CHALLENGER, LIVE, follow
+from schemas.course import back_to
 from schemas.ids import hash64
 from schemas.shadows import Shadow, shadow_of
 from schemas.topics import SHADOWS
-from serving.challenger import Seat
-from serving.control import ControlReader
+from serving.control import ControlReader, pin
 from serving.deltas import DeltaReader
 from serving.outlet import Letter
 from serving.pins import Pins
 from serving.pipeline import rank
 from serving.query import Faults, Query
-from serving.record import Slate
+from serving.record import Slate, versions
+from serving.rival import Seat
 from serving.shadow import Shadows
 from serving.state import Live
 from serving.stopwatch import Stopwatch
@@ -42,7 +44,7 @@ class Box:
 
 def seated(seed: int = 5) -> Live:
     live = worlds.live()
-    Seat(live, "rival").promote(CHALLENGER, worlds.model(seed, "1.4"), applied_at=worlds.NOW)
+    Seat(live, CHALLENGER, "rival").promote(CHALLENGER, worlds.model(seed, "1.4"), applied_at=worlds.NOW)
     return live
 
 
@@ -87,7 +89,7 @@ def test_the_slots_are_scored_as_the_challenger_would_have_and_served_as_they_we
 
 def test_the_same_model_in_the_shadow_says_what_live_says() -> None:
     live = worlds.live()
-    Seat(live, "twin").promote(CHALLENGER, live.state.models["live"].model, applied_at=worlds.NOW)
+    Seat(live, CHALLENGER, "twin").promote(CHALLENGER, live.state.models["live"].model, applied_at=worlds.NOW)
     query, slate = slate_of(live)
     told = shadow(live, query, slate)
     assert told is not None
@@ -111,7 +113,7 @@ def test_a_full_queue_leaves_slates_out_and_counts_them() -> None:
 def test_it_follows_its_own_chain_and_pins_and_live_do_not_know_it(tmp_path: Path) -> None:
     live, made, shelf = worlds.live(with_model=False), chains.made(), Shelf()
     folder = tmp_path / "snapshots"
-    reader = DeltaReader(Seat(live, "ranker"), name="ranker", key=KEY, folder=folder, alias=CHALLENGER)
+    reader = DeltaReader(Seat(live, CHALLENGER, "ranker"), name="ranker", key=KEY, folder=folder, alias=CHALLENGER)
     shelf.write(*made.versions[:4])
     reader.step(shelf)
     served = live.state.models[CHALLENGER]
@@ -121,6 +123,40 @@ def test_it_follows_its_own_chain_and_pins_and_live_do_not_know_it(tmp_path: Pat
     assert not live.progress.applied
     live.vacate(CHALLENGER)
     assert live.state.models == {}
+
+
+def test_an_arm_is_served_by_its_own_model_and_says_which_version(tmp_path: Path) -> None:
+    live, arm = worlds.live(), structs.replace(worlds.MODEL, policy="model:swift")
+    query, slate = slate_of(live, arm=arm)
+    assert versions(slate).model == ""
+    assert rank(query, live.state, faults := Faults(), Stopwatch())[0].ranker is None
+    assert (faults.level, faults.reasons) == (2, ["no model under alias 'swift': ordered by popularity"])
+    Seat(live, "swift", "swift").promote("swift", worlds.model(5, "1.4"), applied_at=worlds.NOW)
+    _, slate = slate_of(live, arm=arm)
+    assert versions(slate).model == "1.4"
+    assert slate.ranker is live.state.models["swift"]
+
+
+def test_its_decisions_are_its_own(tmp_path: Path) -> None:
+    live = Live(worlds.PLAN, (LIVE, "swift"))
+    control = ControlReader(live, Pins(tmp_path, worlds.model(1).config), model="ranker")
+    for record in (back_to("swift", (1, 3), epoch=2), back_to("ranker", (1, 5), epoch=2)):
+        control.take(record.payload())
+    control.take(pin("swift", "1.1", at=1, why="").value)
+    assert (Seat(live, "swift", "swift").course.target, live.course.target) == ((1, 3), (1, 5))
+    assert control.aliases == {}
+
+
+def test_what_is_refused_of_it_is_told_under_its_name(tmp_path: Path) -> None:
+    live = worlds.live()
+    reader = DeltaReader(Seat(live, "swift", "ranker"), name="ranker", key=KEY, folder=tmp_path, alias="swift")
+    reader.feed(b'{"epoch": 1, "seq": 1}')
+    assert [(each.model, each.version, each.check) for each in live.seats["swift"].refused] == [
+        ("ranker", "1.1", "format")
+    ]
+    assert not live.progress.refused
+    live.vacate("swift")
+    assert live.seats == {}
 
 
 def test_the_decision_names_it_once_the_log_is_read(tmp_path: Path) -> None:

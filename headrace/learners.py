@@ -1,0 +1,72 @@
+"""The learners that a stack keeps beside live's: one for each model that an arm names, and the challenger's."""
+
+import sys
+import xmlrpc.client
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import structs
+
+from headrace.chain import NAME
+from headrace.errors import UsageProblem
+from headrace.layout import Endpoints, Layout
+from headrace.programs import learner
+from headrace.supervisor import Program, Supervisor
+from serving.experiment import Arm, Experiment, ExperimentError
+from serving.settings import read_config
+
+_PREFIX = "learner-"  # the process and its log: logs/learner-<model>.log
+
+
+def experiment_of(layout: Layout) -> Experiment:
+    """The experiment of a stack, as `serving.json` in its folder says; the default one where there is no such file.
+
+    Raises:
+        UsageProblem: it cannot be read, or does not fit together.
+    """
+    if not layout.serving_file.exists():
+        return Experiment()
+    try:
+        experiment = read_config(layout.serving_file).experiment
+    except (OSError, msgspec.DecodeError, ExperimentError) as error:
+        message = f"{layout.serving_file} cannot be followed: {error}; mend it, or move it away for one arm of live"
+        raise UsageProblem(message) from error
+    if NAME in experiment.own:
+        message = f"{layout.serving_file}: an arm has a learner of {NAME}, live's own; write model:live or another name"
+        raise UsageProblem(message)
+    return experiment
+
+
+def wanted_learners(
+    layout: Layout, endpoints: Endpoints, experiment: Experiment, *, challenger: str
+) -> dict[str, Program]:
+    """The learners there are to be, by the names of their processes."""
+    told = {model: _arguments(arm) for model, arm in experiment.own.items()}
+    models = {challenger: (), **told} if challenger not in ("", NAME) else told
+    return {
+        f"{_PREFIX}{model}": structs.replace(
+            learner(layout, endpoints, f"{_PREFIX}{model}", "--model", model, *arguments), autostart=True
+        )
+        for model, arguments in models.items()
+    }
+
+
+def keep_learners(supervisor: Supervisor, wanted: Mapping[str, Program]) -> None:
+    """Have those run that are wanted, and no others. What supervisord refuses is told and tried again."""
+    try:
+        there = {name for name in supervisor.programs() if name.startswith(_PREFIX)}
+        for name in there - set(wanted):
+            supervisor.dismiss(name)
+        for name in set(wanted) - there:
+            supervisor.hire(wanted[name])
+    except (OSError, xmlrpc.client.Error) as error:
+        sys.stdout.write(f"the learners beside live's are not as they should be, trying again: {error}\n")
+
+
+def _arguments(arm: Arm) -> tuple[str, ...]:
+    learning = arm.learner
+    if learning is None:
+        return ()
+    half_life = ("--half-life-s", f"{learning.half_life_s:g}") if learning.half_life_s is not None else ()
+    own = ("--arm", arm.name) if learning.samples == "own" else ()
+    return ("--batch", str(learning.batch), "--seed", str(learning.seed), *half_life, *own)

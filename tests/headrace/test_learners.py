@@ -1,0 +1,82 @@
+"""The learners of arms and of the challenger: which there are to be, and supervisord that keeps them."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec import structs
+
+from headrace.errors import UsageProblem
+from headrace.layout import Endpoints, Layout
+from headrace.learners import experiment_of, keep_learners, wanted_learners
+from headrace.supervisor import Program, Supervisor
+from headrace.wait import wait_until
+from serving.experiment import Arm, Experiment, Learning
+from serving.settings import Config
+
+ENDPOINTS = Endpoints(
+    kafka=1, kafka_controller=2, redis=3, flink_rest=4, flink_rpc=5, api=6, token="t", model_key="k", mask_key="m"
+)
+OWN = Arm(name="slow", share=0.5, policy="model:slow", learner=Learning(samples="own", half_life_s=60.0))
+ALL = Arm(name="fast", share=0.5, policy="model:fast", learner=Learning(samples="all", batch=32, seed=7))
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    made = Layout(tmp_path)
+    for folder in made.folders():
+        folder.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+@pytest.fixture
+def supervisor(layout: Layout) -> Iterator[Supervisor]:
+    keeper = Supervisor(layout)
+    keeper.start([waiter("first")])
+    yield keeper
+    keeper.shutdown()
+    wait_until(lambda: not keeper.is_up(), what="the end of supervisord", deadline_s=20, mend="Look into its log.")
+
+
+def waiter(name: str) -> Program:
+    return Program(name=name, command=[sys.executable, "-c", "import signal; signal.pause()"], stop_wait_s=5)
+
+
+def test_each_arm_that_names_a_model_has_a_learner_and_so_has_the_challenger(layout: Layout) -> None:
+    layout.serving_file.write_bytes(msgspec.json.encode(Config(experiment=Experiment(arms=[OWN, ALL]))))
+    wanted = wanted_learners(layout, ENDPOINTS, experiment_of(layout), challenger="again")
+    told = {name: program.command[program.command.index("--model") + 1 :] for name, program in wanted.items()}
+    assert told == {
+        "learner-again": ["again"],
+        "learner-slow": ["slow", "--batch", "64", "--seed", "0", "--half-life-s", "60", "--arm", "slow"],
+        "learner-fast": ["fast", "--batch", "32", "--seed", "7"],
+    }
+    assert all(program.autostart for program in wanted.values())
+    assert wanted_learners(layout, ENDPOINTS, Experiment(), challenger="") == {}
+
+
+def test_a_configuration_that_cannot_be_followed_is_told(layout: Layout) -> None:
+    live = structs.replace(OWN, share=1.0, policy="model:ranker")
+    for text, message in ((b"{", "cannot be followed"), (config(live), "a learner of ranker")):
+        layout.serving_file.write_bytes(text)
+        with pytest.raises(UsageProblem, match=message):
+            experiment_of(layout)
+
+
+def config(arm: Arm) -> bytes:
+    return msgspec.json.encode(Config(experiment=Experiment(arms=[arm])))
+
+
+def test_supervisord_keeps_those_that_are_wanted_and_no_others(layout: Layout, supervisor: Supervisor) -> None:
+    for names in (("learner-a", "learner-b"), ("learner-b",), ("learner-a", "learner-b"), ()):
+        keep_learners(supervisor, {name: waiter(name) for name in names})
+        wait_until(
+            lambda names=names: running(supervisor) == {"first", *names}, what=str(names), deadline_s=20, mend="Look."
+        )
+        assert {path.stem for path in layout.programs.iterdir()} == set(names)
+
+
+def running(supervisor: Supervisor) -> set[str]:
+    return {name for name, (state, _) in supervisor.programs().items() if state == "RUNNING"}

@@ -1,0 +1,89 @@
+"""Two arms with a model each on a real log: each learner publishes its own, serving answers each arm with its own."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from msgspec import structs
+
+from benchmarks.learners import Learners
+from headrace import broker
+from headrace.jobs import FEATURES
+from headrace.wait import wait_until
+from schemas.course import named
+from serving import services
+from serving.experiment import Arm, Experiment, Learning
+from serving.query import Query
+from serving.services import Services
+from serving.settings import Config, Settings
+from serving.stopwatch import Stopwatch
+from store.connect import Client
+from tests.learner.sample_world import stream
+from tests.serving import worlds
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+ARMS = [
+    Arm(name="all", share=0.5, policy="model:every", learner=Learning(samples="all")),
+    Arm(name="own", share=0.5, policy="model:own", learner=Learning(samples="own")),
+    Arm(name="late", share=0.0, policy="model:late", learner=Learning(samples="all")),
+]
+ROWS = [structs.replace(row, arm=ARMS[place % 2].name) for place, row in enumerate(stream(3_000, seed=3))]
+
+
+@pytest.fixture(scope="module")
+def learners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learners]:
+    folder = tmp_path_factory.mktemp("arms")
+    with broker.running(folder / "broker") as endpoints:
+        made = Learners(endpoints, folder / "artefacts")
+        made.write(ROWS)
+        made.run("every")
+        made.run("own", "--arm", "own")
+        yield made
+
+
+@pytest.fixture
+def serving(learners: Learners, client: Client) -> Iterator[Services]:
+    endpoints, stop = learners.endpoints, threading.Event()
+    port = client.connection_pool.connection_kwargs["port"]
+    settings = Settings(
+        bootstrap=endpoints.bootstrap,
+        redis=f"redis://127.0.0.1:{port}",
+        artefacts=learners.artefacts,
+        features=FEATURES,
+        host="127.0.0.1",
+        port=0,
+        token="",
+        key=endpoints.model_key.encode(),
+        model="ranker",
+        config=Config(experiment=Experiment(arms=ARMS)),
+    )
+    parts = services.build(settings)
+    worlds.live(with_model=False, holder=parts.live)
+    parts.live.progress.control_read = False
+    threads = services.start(settings, parts, stop)
+    yield parts
+    stop.set()
+    for thread in threads:
+        thread.join(20)
+
+
+def test_each_arm_is_answered_by_the_version_of_its_own_model(learners: Learners, serving: Services) -> None:
+    made = {model: learners.manifests(model) for model in ("every", "own")}
+    newest = {model: named(max(of)) for model, of in made.items()}
+    rows = {model: sum(of[place].rows["item"] for place in of) for model, of in made.items()}
+    assert 0 < rows["own"] < rows["every"]
+    mend = "Look at what the test printed."
+    wait_until(lambda: versions(serving) == newest, what=str(newest), deadline_s=60, mend=mend)
+    for arm, version, level in ((ARMS[0], newest["every"], 0), (ARMS[1], newest["own"], 0), (ARMS[2], "", 2)):
+        answer = serving.pipeline.recommend(query(arm), Stopwatch())
+        assert answer.versions.model == version
+        assert (answer.degraded.level >= 2) == (level == 2), answer.degraded
+        assert ("no model under alias 'late': ordered by popularity" in answer.degraded.reasons) == (level == 2)
+
+
+def versions(serving: Services) -> dict[str, str]:
+    return {alias: served.version for alias, served in serving.live.state.models.items()}
+
+
+def query(arm: Arm) -> Query:
+    return worlds.query(arm=arm, request_id=f"of-{arm.name}")
