@@ -6,6 +6,7 @@ import httpx
 import msgspec
 from rich.table import Table
 
+from headrace import seasons
 from headrace.duel import duel
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
@@ -29,7 +30,8 @@ def models(endpoints: Endpoints) -> ModelsAnswer:
 
 def list_aliases() -> None:
     """List the aliases, the version of each, whether live is frozen, and how the challenger does beside it."""
-    endpoints = Layout.here().endpoints()
+    layout = Layout.here()
+    endpoints = layout.endpoints()
     told = models(endpoints)
     table = Table("alias", "model", "version", "since", "fingerprint", "", box=None, pad_edge=False)
     for alias in told.aliases:
@@ -42,6 +44,7 @@ def list_aliases() -> None:
         lines = [str(each) for each, slates in ((found, found.slates), (tried, tried.arm.slates)) if slates]
         for line in lines or ["no closed slate yet"]:
             out.print(f"{rival}: {line}", markup=False, highlight=False)
+    seasons.show(layout)
     for refused in told.refused:
         which = f"{refused.model} {refused.version}".strip()
         out.print(f"refused {which} {utc(refused.at)} {refused.detail}", markup=False, highlight=False)

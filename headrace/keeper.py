@@ -8,16 +8,18 @@ the alias `challenger` name: supervisord keeps them, and the keeper itself.
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 
 import httpx
 
-from headrace import flink, supervisor
+from headrace import flink, seasons, supervisor
+from headrace.errors import HeadraceError
 from headrace.flink import FlinkRest
 from headrace.jobs import wanted_jobs
 from headrace.layout import Endpoints, Layout
 from headrace.learners import experiment_of, keep_learners, wanted_learners
 from headrace.supervisor import Supervisor
-from schemas.aliases import followed
+from schemas.aliases import CHALLENGER, SEASON, followed
 from schemas.topics import CONTROL_TOPIC
 from store.tail import Tail
 from store.versions import Versions
@@ -54,17 +56,28 @@ def submit_in_client(layout: Layout, names: tuple[str, ...]) -> None:
         sys.stdout.write(f"submitting failed, trying again: {error}\n")
 
 
+def keep_models(layout: Layout, endpoints: Endpoints, models: Mapping[str, str]) -> None:
+    """Turn the season, and have the learners run that are wanted; `models` by alias. A mistake in a file is told."""
+    try:
+        seasons.turn(layout, endpoints, followed=models.get(SEASON, ""))
+        wanted = wanted_learners(layout, endpoints, experiment_of(layout), challenger=models.get(CHALLENGER, ""))
+    except HeadraceError as error:
+        sys.stdout.write(f"the models beside live are left as they are: {error}\n")
+        return
+    keep_learners(Supervisor(layout), wanted)
+
+
 def keep(layout: Layout, endpoints: Endpoints, *, stop: threading.Event) -> None:
     """Look every two seconds, until told to stop."""
     rest, registry, versions = FlinkRest(endpoints.flink_url), Tail(endpoints.bootstrap, CONTROL_TOPIC), Versions()
-    experiment, challenger = experiment_of(layout), ""
+    models: dict[str, str] = {}
     while not stop.wait(PERIOD_S):
         supervisor.record(layout)
         payloads = [message.value() for message in registry.read(0.1)]
-        versions, challenger = versions.after(payloads), followed(payloads, challenger)
+        versions, models = versions.after(payloads), followed(payloads, models)
         if not registry.at_end:
             continue  # half of the decisions are none
-        keep_learners(Supervisor(layout), wanted_learners(layout, endpoints, experiment, challenger=challenger))
+        keep_models(layout, endpoints, models)
         try:
             end_retired(rest, versions)
             missing = missing_jobs(rest, versions)

@@ -89,6 +89,7 @@ class Layout:
         self.endpoints_file = home / "endpoints.json"
         self.secrets_file = home / "secrets.json"
         self.serving_file = home / "serving.json"
+        self.seasons_file = home / "seasons.yaml"
         self.processes_file = home / "processes.json"
         self.supervisor_config = home / "supervisord.conf"
         self.programs = home / "programs"

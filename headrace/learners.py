@@ -42,7 +42,7 @@ def wanted_learners(
 ) -> dict[str, Program]:
     """The learners there are to be, by the names of their processes."""
     told = {model: _arguments(arm) for model, arm in experiment.own.items()}
-    models = {challenger: (), **told} if challenger not in ("", NAME) else told
+    models = {challenger: (), **told} if challenger not in ("", NAME) else told  # a season's stands as it was trained
     return {
         f"{_PREFIX}{model}": structs.replace(
             learner(layout, endpoints, f"{_PREFIX}{model}", "--model", model, *arguments), autostart=True

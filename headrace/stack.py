@@ -19,6 +19,7 @@ from headrace.learners import experiment_of
 from headrace.lifecycle import seed
 from headrace.ports import choose_endpoints, secrets_of
 from headrace.programs import learner, own_process
+from headrace.seasons import seasons_of
 from headrace.supervisor import Program, Supervisor
 from headrace.wait import wait_until
 from lang.load import load_plan
@@ -127,6 +128,7 @@ def line(layout: Layout, endpoints: Endpoints) -> list[Program]:
     """
     kafka_address, redis_address = ("--bootstrap", endpoints.bootstrap), ("--redis", endpoints.redis_url)
     experiment_of(layout)  # so that a mistake is told here, not in a log
+    seasons_of(layout)
     config = ("--config", str(layout.serving_file)) if layout.serving_file.exists() else ()
     artefacts = ("--artefacts", str(layout.artefacts))
     features, port = ("--features", str(FEATURES)), ("--port", str(endpoints.api))

@@ -1,25 +1,26 @@
 """Aliases of models in topic `control`: pinned to a version, or following a model (docs/adr/0017)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from schemas.control import Control, control_of
 
 ALIAS = "alias/"
-LIVE, CHALLENGER = "live", "challenger"
-FOLLOWING = (LIVE, CHALLENGER)  # these follow a model and are never pinned
+LIVE, CHALLENGER, SEASON = "live", "challenger", "season"
+FOLLOWING = (LIVE, CHALLENGER, SEASON)  # these follow a model and are never pinned
 MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # of a folder, a process and a key of the log
 PIN, FOLLOW = "pin", "follow"
 
 
-def follow(model: str) -> Control:
-    """A decision that the challenger is this model, none if empty; yet without who, when and why."""
-    return Control(name=f"{ALIAS}{CHALLENGER}", action=FOLLOW, arguments={"model": model}, who="", at=0, why="")
+def follow(model: str, alias: str = CHALLENGER) -> Control:
+    """A decision that an alias follows this model, none if empty; yet without who, when and why."""
+    return Control(name=f"{ALIAS}{alias}", action=FOLLOW, arguments={"model": model}, who="", at=0, why="")
 
 
-def followed(payloads: Iterable[bytes | None], before: str = "") -> str:
-    """The model that is the challenger after these records of the topic; empty where there is none."""
+def followed(payloads: Iterable[bytes | None], before: Mapping[str, str]) -> dict[str, str]:
+    """The model that each alias follows after these records of the topic; empty where one follows none now."""
+    models = dict(before)
     for record in map(control_of, payloads):
-        if record is not None and record.name == f"{ALIAS}{CHALLENGER}" and record.action == FOLLOW:
-            before = record.arguments.get("model", before)
-    return before
+        if record is not None and record.name.startswith(ALIAS) and record.action == FOLLOW:
+            models[record.name.removeprefix(ALIAS)] = record.arguments.get("model", "")
+    return models

@@ -27,7 +27,7 @@ class ControlReader:
         self._live = live
         self._model = model
         self._pins = pins
-        self._challenger = ""
+        self._followed: dict[str, str] = {}
         self.aliases: dict[str, str] = {}
         self._versions = Versions()
         self.missing: set[str] = set()
@@ -49,7 +49,7 @@ class ControlReader:
         """Fold one record; what speaks of other things is for others to read."""
         self._versions = self._versions.after([payload])
         self._live.course = self._live.course.after(self._model, [payload])
-        self._challenger = followed([payload], self._challenger)
+        self._followed = followed([payload], self._followed)
         control = control_of(payload)
         if control is None:
             return
@@ -62,7 +62,7 @@ class ControlReader:
 
     def carry_out(self) -> None:
         """Put every alias's model in service. One that is neither in memory nor on disk leaves its alias as it was."""
-        self._live.challenger = self._challenger
+        self._live.followed = self._followed
         plan, groups = self._live.state.plan, self._versions.answering()
         if groups and groups != plan.groups:
             self._live.answer_by(Plan(plan.sources, groups))

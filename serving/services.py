@@ -12,7 +12,7 @@ from msgspec import Struct
 from lang.load import load_plan
 from lang.plan import Plan
 from models.config import RankerConfig
-from schemas.aliases import CHALLENGER, FOLLOWING
+from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
 from serving import ticker
 from serving.control import ControlReader
 from serving.deltas import DeltaReader
@@ -84,7 +84,7 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     control = ControlReader(live, services.pins, model=settings.model)
     origin = Origin(bootstrap=bootstrap, artefacts=settings.artefacts, key=settings.key, send=services.outlet.send)
     named: dict[str, Callable[[], str]] = {name: lambda name=name: name for name in services.experiment.own}
-    named[CHALLENGER] = lambda: live.challenger
+    named |= {alias: lambda alias=alias: live.followed.get(alias, "") for alias in (CHALLENGER, SEASON)}
     rivals = {alias: Rival(live, origin, alias=alias, named=of) for alias, of in named.items()}
     catalogue = CatalogueReader(bootstrap, live)
     client = connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)

@@ -83,15 +83,15 @@ class Live:
     """Holds the current state. Reading takes no lock; writers, the background threads, take turns.
 
     `course`: which versions may be `live`, as decided; the control thread swaps it, the deltas thread follows. So too
-    `challenger`, the model that this alias follows, empty for none; `courses` of other models, by name; and `seats`,
-    how far each alias has come that follows one of them. `following`: aliases that are not pinned.
+    `courses` of all models, by name, and `followed`, the models of the challenger and of the season, empty for none.
+    `seats`: how far each alias has come that follows a model; `following`: those aliases, which are not pinned.
     """
 
     def __init__(self, plan: Plan, following: Iterable[str] = FOLLOWING) -> None:
         self.state = ServingState(plan=plan, catalogue=catalogues.build([]), features=ItemFeatures.empty(), models={})
         self.progress = Progress()
         self.course = Course()
-        self.challenger = ""
+        self.followed: dict[str, str] = {}
         self.courses: dict[str, Course] = {}
         self.seats: dict[str, Progress] = {}
         self.following = frozenset(following)

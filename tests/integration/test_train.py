@@ -1,7 +1,9 @@
 """`headrace train` on a real log: the loop's own versions, of a stretch; a promoted challenger goes on as live."""
 
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +15,11 @@ from msgspec import structs
 
 from benchmarks.learners import Learners
 from headrace import broker, challengers, train
-from headrace.errors import Busy, UsageProblem
+from headrace.errors import Busy, EnvironmentProblem, UsageProblem
 from headrace.layout import STATE_VARIABLE, Layout, Pace
 from headrace.lock import alone
+from headrace.triggers import Triggers
+from headrace.wait import wait_until
 from learner.app import steady
 from learner.loop import Learner, Publication
 from learner.settings import LoopSettings
@@ -26,7 +30,8 @@ from schemas.control import Control
 from schemas.course import PROMOTE, TRAINED, Place, back_to, named
 from schemas.samples import Sample
 from schemas.shadows import Shadow
-from schemas.topics import SHADOWS
+from schemas.topics import EVENTS, SHADOWS
+from serving.ticker import ticks
 from tests.learner.sample_world import START_MS, WAIT_MS, stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -49,8 +54,11 @@ def learners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learners]:
         yield made
 
 
+HEADRACE = str(Path(sys.executable).with_name("headrace"))
+
+
 def headrace(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("headrace")), "train", *arguments]
+    command = [HEADRACE, "train", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
@@ -94,10 +102,56 @@ def test_what_cannot_be_trained_is_told(trained: Learners, capsys: pytest.Captur
     ):
         with pytest.raises(UsageProblem, match=message):
             train.train(**told)
-    with alone(Layout.here().home / "train.lock", what="a training"), pytest.raises(Busy, match="one at a time"):
-        train.train()
-    train.train(if_new=len(ROWS))
-    assert f"nothing trained: {len(ROWS) - STRETCH[-1] - 1} samples" in capsys.readouterr().out
+    lock = Layout.here().home / "trainings" / "again.lock"
+    with alone(lock, what="a training"), pytest.raises(Busy, match="one at a time"):
+        train.train(model="again")
+    train.train(if_new=len(ROWS), if_events=3)
+    new = len(ROWS) - STRETCH[-1] - 1
+    assert capsys.readouterr().out == (
+        f"nothing trained: {new} samples since the last training, --if-new is {len(ROWS)}; "
+        "0 events since the last training, --if-events is 3\n"
+    )
+
+
+def test_any_trigger_will_do(trained: Learners) -> None:
+    producer = Producer({"bootstrap.servers": trained.endpoints.bootstrap})
+    tick = next(letter for letter in ticks(1) if letter.topic == EVENTS)
+    for value in (b'{"event_type": "click"}', tick.value, b'{"event_type": "dwell"}'):
+        producer.produce(EVENTS.name, value, "u1")
+    assert producer.flush(30) == 0
+    for triggers, lacking in (
+        (Triggers(), ""),
+        (Triggers(samples=10**6, events=2), ""),
+        (Triggers(samples=10**6, events=3), "2 events since the last training, --if-events is 3"),
+    ):
+        told = triggers.lacking(trained.endpoints)
+        assert (lacking in told) if lacking else told == ""
+    with pytest.raises(EnvironmentProblem, match="serving does not tell its drift"):
+        Triggers(drifts=1).lacking(trained.endpoints)
+
+
+def test_outside_its_hours_it_is_put_off(trained: Learners) -> None:
+    hour = time.gmtime().tm_hour
+    done = headrace("--between", f"{(hour + 3) % 24:02}:00-{(hour + 4) % 24:02}:00")
+    assert done.returncode == 75
+    assert f"{(hour + 3) % 24:02}:00-{(hour + 4) % 24:02}:00 alone; try again then" in " ".join(done.stderr.split())
+
+
+def test_one_that_was_killed_goes_on_and_makes_the_same(trained: Learners) -> None:
+    begun, times = trained.end(), ("--from", str(FROM_MS), "--to", str(TO_MS), "--half-life-days", "0.001")
+    victim = subprocess.Popen([HEADRACE, "train", "--model", "killed", *times], stdout=subprocess.DEVNULL)
+    wait_until(lambda: trained.end() >= begun + 6, what="two versions", deadline_s=60, mend="Look at train.log.")
+    victim.kill()
+    assert victim.wait() == -signal.SIGKILL
+    other = headrace("--model", "killed", "--from", str(FROM_MS), "--to", str(TO_MS - 20_000))
+    assert other.returncode == 1
+    assert "was begun with" in other.stderr
+    done = headrace("--model", "killed")
+    assert done.returncode == 0, done.stderr
+    assert f"killed was begun and stopped, and goes on: {len(STRETCH)} samples" in done.stdout
+    ours, theirs = (trained.manifests(model) for model in ("killed", "again"))
+    assert [each.chunks for each in ours.values()] == [each.chunks for each in theirs.values()]
+    assert "the name killed is taken" in headrace("--model", "killed").stderr
 
 
 @pytest.mark.long

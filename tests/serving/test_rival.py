@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from schemas.aliases import CHALLENGER, LIVE, follow
+from schemas.aliases import CHALLENGER, LIVE, SEASON, follow
 from schemas.course import back_to
 from schemas.ids import hash64
 from schemas.shadows import Shadow, shadow_of
@@ -164,9 +164,10 @@ def test_the_decision_names_it_once_the_log_is_read(tmp_path: Path) -> None:
     control = ControlReader(live, Pins(tmp_path, worlds.model(1).config), model="ranker")
     for model in ("first", "second"):
         control.take(follow(model).payload())
-    assert live.challenger == ""
+    control.take(follow("winter", SEASON).payload())
+    assert live.followed == {}
     control.carry_out()
-    assert live.challenger == "second"
+    assert live.followed == {CHALLENGER: "second", SEASON: "winter"}
     control.take(follow("").payload())
     control.carry_out()
-    assert live.challenger == ""
+    assert live.followed == {CHALLENGER: "", SEASON: "winter"}

@@ -1,0 +1,100 @@
+"""Models by the calendar: which one the alias `season` is to follow today, by `seasons.yaml` in the stack's folder.
+
+Serving knows no calendar: it follows the record of topic `control` that the keeper writes when a season turns.
+"""
+
+import re
+import time
+
+import msgspec
+from msgspec import Struct, field, structs
+from rich.table import Table
+
+from headrace.chain import NAME
+from headrace.errors import UsageProblem
+from headrace.layout import Endpoints, Layout
+from headrace.retreat import decide
+from headrace.screen import screen
+from headrace.when import day
+from schemas.aliases import MODEL_NAME, SEASON, follow
+
+_DAY = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
+
+
+class Season(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Days of every year, MM-DD in UTC, both included, over New Year where `to` is the earlier; and their model."""
+
+    name: str
+    begin: str = field(name="from")
+    end: str = field(name="to")
+    model: str
+
+    def holds(self, today: str) -> bool:
+        """Whether a day, MM-DD, is in it.
+
+        >>> Season(name="winter", begin="12-01", end="02-28", model="w").holds("01-15")
+        True
+        """
+        begin, end = self.begin, self.end
+        return begin <= today <= end if begin <= end else today >= begin or today <= end
+
+
+def seasons_of(layout: Layout) -> list[Season]:
+    """The seasons of a stack; where two hold, the one that stands first does.
+
+    Raises:
+        UsageProblem: the file cannot be followed.
+    """
+    if not layout.seasons_file.exists():
+        return []
+    try:
+        seasons = msgspec.yaml.decode(layout.seasons_file.read_bytes(), type=list[Season])
+    except msgspec.DecodeError as error:
+        message = f"{layout.seasons_file} cannot be followed: {error}; write a list of name, from, to and model"
+        raise UsageProblem(message) from error
+    for season in seasons:
+        for told, form in ((season.begin, _DAY), (season.end, _DAY), (season.model, MODEL_NAME)):
+            if not form.fullmatch(told):
+                message = (
+                    f"{layout.seasons_file}: {season.name} has {told!r}; write days as '12-24', a model by its name"
+                )
+                raise UsageProblem(message)
+    return seasons
+
+
+def turn(layout: Layout, endpoints: Endpoints, *, followed: str) -> None:
+    """Have the alias follow the model of the season that holds, live's where none does; nothing without seasons.
+
+    Raises:
+        UsageProblem: the file cannot be followed. EnvironmentProblem: the broker did not take the decision.
+    """
+    seasons = seasons_of(layout)
+    now = season_at(layout, seasons, _today())
+    model = now.model if now else NAME
+    if seasons and model != followed:
+        decide(endpoints, structs.replace(follow(model, SEASON), why=f"season {now.name}" if now else "no season"))
+
+
+def season_at(layout: Layout, seasons: list[Season], today: str) -> Season | None:
+    """The first season that holds on a day and whose model has a snapshot; None where there is none."""
+    return next((each for each in seasons if each.holds(today) and has_snapshot(layout, each.model)), None)
+
+
+def has_snapshot(layout: Layout, model: str) -> bool:
+    """Whether a model could be served."""
+    return any((layout.artefacts / model / "snapshots").glob("[0-9]*/meta.json"))
+
+
+def show(layout: Layout) -> None:
+    """Print the calendar, and which season holds today; nothing where there is none."""
+    seasons, table = seasons_of(layout), Table("season", "from", "to", "model", "", box=None, pad_edge=False)
+    now = season_at(layout, seasons, _today())
+    for each in seasons:
+        state = "now" if each is now else "" if has_snapshot(layout, each.model) else "has no snapshot: train it"
+        table.add_row(each.name, each.begin, each.end, each.model, state)
+    if seasons:
+        screen().print(table)
+
+
+def _today() -> str:
+    return day(time.time_ns() // 1_000_000)[5:]
