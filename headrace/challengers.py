@@ -6,10 +6,10 @@ from msgspec import structs
 
 from headrace.aliases import models
 from headrace.chain import NAME, read_chain
+from headrace.decide import decide
 from headrace.duel import BOUND, ENOUGH, Duel, duel
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
-from headrace.retreat import decide
 from headrace.trial import Trial, trial
 from headrace.wait import wait_until
 from learner.rebuild import CannotGoBack, check_samples

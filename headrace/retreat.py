@@ -1,14 +1,13 @@
 """`headrace models rollback`, `freeze`, `unfreeze`: a record of topic `control` each, checked before it is written."""
 
 import sys
-import time
 
-from confluent_kafka import Producer
 from msgspec import structs
 
 from headrace.aliases import models
 from headrace.chain import NAME, Chain, read_chain
-from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.decide import decide
+from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.wait import wait_until
 from learner.rebuild import CannotGoBack, base, check_samples
@@ -16,10 +15,7 @@ from learner.snapshot import Snapshots, load
 from learner.source import Samples
 from schemas.control import Control
 from schemas.course import FREEZE, MODEL, UNFREEZE, Place, back_to, named, place_of
-from schemas.topics import CONTROL_TOPIC
 
-_WHO = "operator"
-_FLUSH_S = 20
 _SERVED_S = 30.0
 
 
@@ -107,20 +103,6 @@ def check_reach(layout: Layout, endpoints: Endpoints, chain: Chain, target: Plac
             f"{target[0]}.{missing[0]}; name a later version"
         )
         raise UsageProblem(message)
-
-
-def decide(endpoints: Endpoints, decision: Control) -> None:
-    """Write a decision.
-
-    Raises:
-        EnvironmentProblem: the broker did not take it.
-    """
-    record = structs.replace(decision, who=_WHO, at=time.time_ns() // 1_000_000)
-    producer = Producer({"bootstrap.servers": endpoints.bootstrap, "acks": "all"})
-    producer.produce(CONTROL_TOPIC.name, record.payload(), record.name)
-    if producer.flush(_FLUSH_S):
-        message = f"topic {CONTROL_TOPIC.name} did not take the decision within {_FLUSH_S} s. Look at kafka.log."
-        raise EnvironmentProblem(message)
 
 
 def _place(version: str) -> Place:

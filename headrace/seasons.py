@@ -11,9 +11,9 @@ from msgspec import Struct, field, structs
 from rich.table import Table
 
 from headrace.chain import NAME
+from headrace.decide import decide
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
-from headrace.retreat import decide
 from headrace.screen import screen
 from headrace.when import day
 from schemas.aliases import MODEL_NAME, SEASON, follow
@@ -72,7 +72,8 @@ def turn(layout: Layout, endpoints: Endpoints, *, followed: str) -> None:
     now = season_at(layout, seasons, _today())
     model = now.model if now else NAME
     if seasons and model != followed:
-        decide(endpoints, structs.replace(follow(model, SEASON), why=f"season {now.name}" if now else "no season"))
+        why = f"season {now.name}" if now else "no season"
+        decide(endpoints, structs.replace(follow(model, SEASON), who="keeper", why=why))
 
 
 def season_at(layout: Layout, seasons: list[Season], today: str) -> Season | None:

@@ -1,18 +1,19 @@
 """`headrace train`: a stretch of the log of samples through the learner's loop, as a model of its own name."""
 
 import math
+import os
 import time
 from contextlib import redirect_stdout
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from headrace.errors import EnvironmentProblem
+from headrace.decide import decide
+from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.hours import refuse_outside
 from headrace.layout import Endpoints, Layout
 from headrace.lock import alone
 from headrace.queue import in_turn
-from headrace.retreat import decide
 from headrace.screen import progress
 from headrace.span import offset_of
 from headrace.training import Training, asked_for, due, resumed, told
@@ -21,11 +22,12 @@ from headrace.when import utc
 from learner.app import App, AppSettings, steady
 from learner.guard import Limits
 from learner.publish import read_ledger
-from learner.settings import LoopSettings
+from learner.settings import DEVICE_VARIABLE, LoopSettings
 from learner.snapshot import Snapshots, load
 from learner.source import Samples
 from learner.stretch import Stretch
 from models.config import RankerConfig
+from models.device import NoDevice, device_of
 from schemas.course import named
 
 _DAY_MS = 86_400_000
@@ -61,6 +63,7 @@ def train(
         between: times of the day, UTC, within which it may begin, such as 01:00-05:00.
     """
     asked = asked_for(begin, to, model=model, half_life_days=half_life_days)
+    refuse_no_device(os.environ.get(DEVICE_VARIABLE, "cpu"))
     triggers = Triggers(samples=if_new, events=if_events, drifts=if_drift)
     layout = Layout.here()
     endpoints, trainings = layout.endpoints(), layout.home / "trainings"
@@ -71,6 +74,19 @@ def train(
         training = resumed(layout, endpoints, asked) or due(layout, endpoints, asked, triggers)
         if training is not None:
             run(layout, endpoints, training)
+
+
+def refuse_no_device(name: str) -> None:
+    """See that what the environment says to learn on is there.
+
+    Raises:
+        UsageProblem: it is not.
+    """
+    try:
+        device_of(name)
+    except NoDevice as error:
+        message = f"{DEVICE_VARIABLE}: {error}"
+        raise UsageProblem(message) from error
 
 
 def run(layout: Layout, endpoints: Endpoints, training: Training) -> None:
@@ -129,6 +145,7 @@ def _settings(layout: Layout, endpoints: Endpoints, training: Training) -> AppSe
         fade_ms=training.half_life_days * _DAY_MS,
         until_ms=training.until_ms,
         begin=span.begin,
+        device=os.environ.get(DEVICE_VARIABLE, "cpu"),
         limits=Limits(errors=math.inf),
     )
     return AppSettings(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from learner.app import App, AppSettings, steady
 from learner.guard import Limits
-from learner.settings import LoopSettings
+from learner.settings import DEVICE_VARIABLE, LoopSettings
 from models.config import RankerConfig
+from models.device import NoDevice, device_of
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 
@@ -30,6 +31,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
         batch=options.batch,
         seed=options.seed,
         arm=options.arm,
+        device=options.device,
         limits=Limits(errors=options.guard_errors, slots=options.guard_slots, windows=options.guard_windows),
     )
     return AppSettings(
@@ -54,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--half-life-s", type=float, default=math.inf, help="slate to label, halves a sample's weight")
     parser.add_argument("--batch", type=int, default=reference.batch, help="samples a micro-batch")
     parser.add_argument("--arm", default=reference.arm, help="learn only the samples of this arm")
+    device = os.environ.get(DEVICE_VARIABLE, reference.device)
+    parser.add_argument("--device", default=device, help=f"where the ranker learns, cpu or cuda, or {DEVICE_VARIABLE}")
     parser.add_argument("--seed", type=int, default=reference.seed, help="of the first dense tensors")
     limits = reference.limits
     parser.add_argument("--guard-errors", type=float, default=limits.errors, help="standard errors that are trouble")
@@ -78,6 +82,10 @@ def _problems(options: argparse.Namespace, key: str) -> list[str]:
         )
     if not options.half_life_s > 0:
         found.append(f"--half-life-s is {options.half_life_s:g}, must be above 0; inf lets nothing age")
+    try:
+        device_of(options.device)
+    except NoDevice as error:
+        found.append(f"--device: {error}")
     if options.batch < 1:
         found.append(f"--batch is {options.batch}, must be positive")
     return found

@@ -1,5 +1,6 @@
 """The learner as a process: topic `samples` in, topic `model.deltas`, snapshots and a journal out."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -218,6 +219,7 @@ def _skipped(publication: Publication, *, begin: int, until: int) -> list[Contro
 
 
 def steady() -> None:
-    """Make torch repeat itself bit for bit: one thread, deterministic algorithms."""
+    """Make torch repeat itself bit for bit: one thread, deterministic algorithms, on a GPU likewise."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may add in another order
     torch.set_num_threads(1)
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms() loads the compiler

@@ -21,6 +21,7 @@ from learner.settings import LoopSettings
 from models.arrays import Arrays, flatten, unflatten
 from models.batch import Batch
 from models.config import RankerConfig
+from models.device import device_of
 from models.ranker import from_numpy
 from models.rowset import RowSource
 from models.state import ModelState
@@ -64,7 +65,8 @@ class Learner:
     def __init__(self, settings: LoopSettings, config: RankerConfig) -> None:
         self.settings = settings
         self.config = config
-        self.trainer = Trainer(config, np.random.default_rng(settings.seed))
+        self._device = device_of(settings.device)
+        self.trainer = Trainer(config, np.random.default_rng(settings.seed), self._device)
         self.published = ModelState.empty(config)
         self.faults: Counter[str] = Counter()
         self.offset = settings.begin  # of the next sample to read
@@ -148,7 +150,7 @@ class Learner:
         """The learner that a checkpoint was taken of; feed it from `offset` on."""
         learner = cls(settings, RankerConfig.parse(meta.settings))
         state = unflatten(arrays)
-        learner.trainer = Trainer.restored(learner.config, state)
+        learner.trainer = Trainer.restored(learner.config, state, learner._device)
         version = f"{meta.epoch}.{meta.seq}"
         learner.published = ModelState.published(learner.config, state, version=version, coding=settings.coding)
         learner.epoch, learner.seq, learner.hash = meta.epoch, meta.seq, meta.hash
@@ -230,7 +232,7 @@ class Learner:
         taught = faded(taught, samples, until_ms=settings.until_ms, fade_ms=settings.fade_ms)
         new_item, new_user = self._newness(batch)
         sources: dict[str, RowSource] = {**self.published.tables}
-        published = predict(self.config, from_numpy(self.published.dense), tables=sources, batch=batch)
+        published = predict(self.config, from_numpy(self.published.dense, self._device), tables=sources, batch=batch)
         seen = Predicted(
             batch=batch,
             policies=[sample.policy for sample in samples],

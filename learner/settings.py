@@ -7,6 +7,8 @@ import msgspec
 from learner.guard import Limits
 from schemas.rows import Coding
 
+DEVICE_VARIABLE = "HEADRACE_DEVICE"
+
 
 class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     """When to cut what.
@@ -19,6 +21,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
         half_life_ms: the time from slate to label that halves a sample's weight; metrics count it in full.
         fade_ms: likewise the time from slate to `until_ms`, where a replay ends; `begin`: its first offset.
         seed: of the first dense tensors.
+        device: where the ranker learns; versions made on a GPU are not, bit for bit, those of a CPU.
         arm: whose samples alone are learnt; all where it is empty. The clock goes by all.
         limits: of the guard.
     """
@@ -35,4 +38,5 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     coding: Coding = "int8"
     seed: int = 0
     arm: str = ""
+    device: str = "cpu"
     limits: Limits = Limits()

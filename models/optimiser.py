@@ -7,6 +7,7 @@ from torch import Tensor
 
 from models.axes import Floats
 from models.config import STATISTICS, RankerConfig
+from models.device import HOST, placed
 
 _SLOWEST = 0.002  # share of a batch in the inputs' running mean, once the first batches are behind
 _LEAST_SPREAD = np.float32(0.05)  # of an input that hardly ever differs
@@ -19,7 +20,7 @@ _FASTER = {"position": 10.0, "head_bias": 10.0, "light_bias": 10.0, "light": 3.0
 class Adam:
     """Source: Kingma & Ba 2015, algorithm 1, with the gradient clipped to a norm. One flat step costs about 0.1 ms."""
 
-    def __init__(self, config: RankerConfig, dense: dict[str, Floats]) -> None:
+    def __init__(self, config: RankerConfig, dense: dict[str, Floats], device: torch.device = HOST) -> None:
         self._config = config
         self._shapes = config.shapes()
         self._flat: Floats = np.concatenate([dense[name].reshape(-1) for name in self._shapes]).astype(np.float32)
@@ -31,17 +32,20 @@ class Adam:
         self.steps = 0
         views = self._views(self._flat)
         self._statistics = [views[name] for name in STATISTICS]
+        self._placed = placed(self._flat, device)
+        ends = np.cumsum([values.size for values in views.values()])
         self.tensors: dict[str, Tensor] = {
-            name: torch.from_numpy(values).requires_grad_() for name, values in views.items()
+            name: self._placed[end - values.size : end].view(values.shape).requires_grad_()
+            for end, (name, values) in zip(ends.tolist(), views.items(), strict=True)
         }
 
     def step(self, count: int) -> None:
         """One step with the mean of gradients summed over `count` samples; the gradients are cleared."""
         gradients = [
-            torch.zeros(tensor.numel()) if tensor.grad is None else tensor.grad.reshape(-1)
+            torch.zeros(tensor.numel(), device=tensor.device) if tensor.grad is None else tensor.grad.reshape(-1)
             for tensor in self.tensors.values()
         ]
-        gradient: Floats = torch.cat(gradients).numpy() / np.float32(count)
+        gradient: Floats = torch.cat(gradients).cpu().numpy() / np.float32(count)
         norm = float(np.sqrt(np.square(gradient).sum()))
         gradient *= np.float32(min(1.0, self._config.clip / max(norm, 1e-12)))
         self.steps += 1
@@ -53,6 +57,7 @@ class Adam:
         self._flat -= np.float32(rate) * self._pace * self._first / spread
         for tensor in self.tensors.values():
             tensor.grad = None
+        self._place()
 
     def follow(self, inputs: Floats) -> None:
         """Move the running mean and spread of the dense inputs towards a batch [B, F]."""
@@ -61,6 +66,7 @@ class Adam:
         mean += share * (inputs.mean(axis=0) - mean)
         square = np.square(spread) + share * (np.square(inputs - mean).mean(axis=0) - np.square(spread))
         spread[:] = np.maximum(np.sqrt(square), _LEAST_SPREAD)
+        self._place()
 
     def arrays(self) -> dict[str, Floats]:
         """Copies of the dense tensors."""
@@ -73,6 +79,11 @@ class Adam:
     def resume(self, moments: dict[str, Floats], steps: int) -> None:
         """Go on from the moments of a snapshot."""
         self._first[:], self._second[:], self.steps = moments["first"], moments["second"], steps
+
+    def _place(self) -> None:
+        """Bring what was computed here to the device; on the CPU it is there."""
+        if self._placed.data_ptr() != self._flat.ctypes.data:
+            self._placed.copy_(torch.from_numpy(self._flat))
 
     def _views(self, flat: Floats) -> dict[str, Floats]:
         views: dict[str, Floats] = {}

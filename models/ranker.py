@@ -11,6 +11,7 @@ from torch.nn import functional
 from models.axes import Floats
 from models.batch import Batch
 from models.config import INPUT_LIMIT, LEAD, LONGEST, RankerConfig
+from models.device import HOST, placed
 from schemas.samples import HEADS
 
 ENGAGEMENT = HEADS.index("engagement")
@@ -76,7 +77,7 @@ def attend(dense: dict[str, Tensor], item: Tensor, *, rows: Rows) -> Tensor:
 
 def with_position(dense: dict[str, Tensor], outputs: Tensor, *, positions: Tensor) -> Tensor:
     """Outputs as at the position shown. Position 0 adds nothing, so that serving scores a slot at the top. [B, H]."""
-    table = torch.cat([torch.zeros(1, outputs.shape[1]), dense["position"][1:]])
+    table = torch.cat([torch.zeros(1, outputs.shape[1], device=outputs.device), dense["position"][1:]])
     return outputs + table[positions.clamp(max=len(table) - 1)]
 
 
@@ -92,14 +93,14 @@ def loss(config: RankerConfig, outputs: Tensor, *, batch: Batch) -> Tensor:
     Logistic for click and converted; Huber on log(1 + seconds) for engagement. A correction adds the positive's
     loss less that of the negative learnt before: together they leave the positive alone.
     """
-    labels, weights, undo = (torch.from_numpy(part) for part in (batch.labels, batch.weights, batch.undo))
+    labels, weights, undo = (placed(part, outputs.device) for part in (batch.labels, batch.weights, batch.undo))
     logits, truth = outputs[:, :ENGAGEMENT], labels[:, :ENGAGEMENT]
     each = weights[:, :ENGAGEMENT] * (functional.softplus(logits) - truth * logits)
     each = each - undo[:, :ENGAGEMENT] * functional.softplus(logits)
     seconds, watched = functional.softplus(outputs[:, ENGAGEMENT]), torch.log1p(labels[:, ENGAGEMENT])
     apart = weights[:, ENGAGEMENT] * functional.huber_loss(seconds, watched, reduction="none")
     apart = apart - undo[:, ENGAGEMENT] * functional.huber_loss(seconds, torch.zeros_like(seconds), reduction="none")
-    scale = torch.tensor(config.head_weights)
+    scale = torch.tensor(config.head_weights, device=outputs.device)
     return (each * scale[:ENGAGEMENT]).sum() + apart.sum() * scale[ENGAGEMENT]
 
 
@@ -110,11 +111,11 @@ def light_loss(dense: dict[str, Tensor], inputs: Tensor, *, outputs: Tensor) -> 
     return (functional.softplus(logits) - teacher * logits).sum()
 
 
-def from_numpy(dense: dict[str, Floats]) -> dict[str, Tensor]:
-    """Dense tensors that share memory with the arrays."""
-    return {name: torch.from_numpy(values) for name, values in dense.items()}
+def from_numpy(dense: dict[str, Floats], device: torch.device = HOST) -> dict[str, Tensor]:
+    """Dense tensors on a device; on the CPU they share memory with the arrays."""
+    return {name: placed(values, device) for name, values in dense.items()}
 
 
 def to_numpy(tensor: Tensor) -> Floats:
-    """The tensor's numbers; they share its memory."""
-    return cast(Floats, tensor.numpy())
+    """The tensor's numbers; on the CPU they share its memory."""
+    return cast(Floats, tensor.cpu().numpy())

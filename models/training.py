@@ -10,6 +10,7 @@ from models.arrays import TrainingState, blank_dense
 from models.axes import Floats, Ids, Indexes
 from models.batch import Batch
 from models.config import LEAD, TABLES, RankerConfig
+from models.device import HOST, placed
 from models.optimiser import Adam
 from models.ranker import Rows, chances, forward, light_loss, loss, to_numpy, with_position
 from models.rowset import RowSource
@@ -34,8 +35,8 @@ class Gathered(Struct, frozen=True):
     rows: Rows
 
 
-def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool) -> Gathered:
-    """Look up the rows of a batch; with `learn`, gradients are kept for the leaves."""
+def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool, device: torch.device = HOST) -> Gathered:
+    """Look up the rows of a batch and bring them to a device; with `learn`, gradients are kept for the leaves."""
     size, slots = batch.history.shape
     wanted = {
         "user": batch.users,
@@ -47,9 +48,9 @@ def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool) -> Gather
     picks: dict[str, Tensor] = {}
     for name, ids in wanted.items():
         places[name], back = np.unique(tables[name].find(ids), return_inverse=True)
-        leaves[name] = torch.from_numpy(tables[name].rows(places[name])).requires_grad_(learn)
-        picks[name] = torch.from_numpy(back)
-    present = torch.from_numpy(batch.history != 0)
+        leaves[name] = placed(tables[name].rows(places[name]), device).requires_grad_(learn)
+        picks[name] = placed(back, device)
+    present = placed(batch.history != 0, device)
     past = leaves["item"][:, LEAD:].index_select(0, picks["item"][size:]).reshape(size, slots, -1)
     rows = Rows(
         user=leaves["user"].index_select(0, picks["user"]),
@@ -63,19 +64,21 @@ def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool) -> Gather
 
 def predict(config: RankerConfig, dense: dict[str, Tensor], *, tables: dict[str, RowSource], batch: Batch) -> Floats:
     """Chances and seconds at the positions shown, nothing learnt. [B, H]."""
+    device = dense["position"].device
     with torch.no_grad():
-        rows = gather(tables, batch, learn=False).rows
-        outputs = forward(config, dense, rows=rows, inputs=torch.from_numpy(batch.dense))
-        return to_numpy(chances(with_position(dense, outputs, positions=torch.from_numpy(batch.positions))))
+        rows = gather(tables, batch, learn=False, device=device).rows
+        outputs = forward(config, dense, rows=rows, inputs=placed(batch.dense, device))
+        return to_numpy(chances(with_position(dense, outputs, positions=placed(batch.positions, device))))
 
 
 class Trainer:
     """Learns micro-batches. Deterministic: the same batches give the same bits, on one torch thread."""
 
-    def __init__(self, config: RankerConfig, generator: np.random.Generator) -> None:
+    def __init__(self, config: RankerConfig, generator: np.random.Generator, device: torch.device = HOST) -> None:
         self.config = config
+        self._device = device
         self.tables = {name: Table(settings) for name, settings in config.tables().items()}
-        self._adam = Adam(config, initial_dense(config, generator))
+        self._adam = Adam(config, initial_dense(config, generator), device)
         self._period = -1
         self._sightings = 0.0
 
@@ -92,10 +95,10 @@ class Trainer:
         """
         self._begin(batch)
         sources: dict[str, RowSource] = {**self.tables}
-        gathered = gather(sources, batch, learn=True)
-        inputs = torch.from_numpy(batch.dense)
+        gathered = gather(sources, batch, learn=True, device=self._device)
+        inputs = placed(batch.dense, self._device)
         outputs = forward(self.config, self.dense, rows=gathered.rows, inputs=inputs)
-        shown = with_position(self.dense, outputs, positions=torch.from_numpy(batch.positions))
+        shown = with_position(self.dense, outputs, positions=placed(batch.positions, self._device))
         total = loss(self.config, shown, batch=batch) + light_loss(self.dense, inputs, outputs=outputs)
         total = total + self.config.retrieval_weight * self._retrieval_loss(batch, gathered)
         if not torch.isfinite(total):
@@ -138,12 +141,12 @@ class Trainer:
         )
 
     @classmethod
-    def restored(cls, config: RankerConfig, state: TrainingState) -> "Trainer":
-        """The trainer that `state` was taken of."""
-        trainer = cls(config, np.random.default_rng(0))
+    def restored(cls, config: RankerConfig, state: TrainingState, device: torch.device = HOST) -> "Trainer":
+        """The trainer that `state` was taken of, on whichever device."""
+        trainer = cls(config, np.random.default_rng(0), device)
         settings = config.tables()
         trainer.tables = {name: Table.restored(settings[name], of) for name, of in state.tables.items()}
-        trainer._adam = Adam(config, state.dense)
+        trainer._adam = Adam(config, state.dense, device)
         trainer._adam.resume(state.moments, state.steps)
         trainer._period, trainer._sightings = state.period, state.sightings
         return trainer
@@ -173,20 +176,20 @@ class Trainer:
         kept = drawn != DEFAULT
         clicked = np.flatnonzero((batch.labels[:, 0] > 0) & (batch.weights[:, 0] > 0) & (owned != DEFAULT))
         if not len(clicked) or kept.sum() < 2:
-            return torch.zeros(())
+            return torch.zeros((), device=self._device)
         rank = np.cumsum(kept) - 1  # place among the kept
         expected = table.sightings(drawn[kept]) * (len(batch) / max(self._sightings, 1.0))
-        pick, rows = torch.from_numpy(first[kept]), gathered.rows
+        pick, rows = placed(first[kept], self._device), gathered.rows
         items = item_tower(self.dense, rows.item[pick], category=rows.category[pick])
-        one = torch.from_numpy(clicked)
+        one = placed(clicked, self._device)
         chosen = structs.replace(rows, user=rows.user[one], past=rows.past[one], present=rows.present[one])
         users = user_tower(self.dense, chosen)
         return softmax_loss(
             users @ items.T / self.config.temperature,
-            torch.from_numpy(rank[back[clicked]]),
+            placed(rank[back[clicked]], self._device),
             # items are drawn once however often they come: the chance of 1 or more, if comings are Poisson
-            log_drawn=torch.from_numpy(np.log(-np.expm1(-np.maximum(expected, 1e-9))).astype(np.float32)),
-            weights=torch.from_numpy(batch.weights[clicked, 0]),
+            log_drawn=placed(np.log(-np.expm1(-np.maximum(expected, 1e-9))).astype(np.float32), self._device),
+            weights=placed(batch.weights[clicked, 0], self._device),
         )
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from lang.load import load_plan
 from lang.plan import Plan
 from models.config import RankerConfig
+from models.index import index_on
 from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
 from serving import ticker
 from serving.control import ControlReader
@@ -57,7 +58,7 @@ def build(settings: Settings) -> Services:
     """The parts; nothing runs yet, and nothing was asked of Kafka or Redis."""
     plan, outlet = load_plan(settings.features), Outlet(settings.bootstrap)
     experiment = settings.config.experiment
-    live = Live(plan, (*FOLLOWING, *experiment.own))
+    live = Live(plan, (*FOLLOWING, *experiment.own), index_on(settings.device))
     reader = FeatureReader(connect(settings.redis, timeout_s=_REQUEST_TIMEOUT_S))
     patient = FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S))
     metrics = Metrics(live.progress)

@@ -8,11 +8,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
+from models.index import index_on
 from serving.experiment import Experiment, ExperimentError, checked
 from store.connect import ADDRESS
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 TOKEN_VARIABLE = "HEADRACE_TOKEN"
+DEVICE_VARIABLE = "HEADRACE_DEVICE"
 _SHORTEST_TOKEN = 16
 
 
@@ -35,6 +37,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     key: bytes
     model: str
     config: Config
+    device: str = "cpu"
 
 
 def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Settings:
@@ -50,6 +53,8 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
     token = environment.get(TOKEN_VARIABLE, "")
     parser.add_argument("--token", default=token, help=f"bearer token of the API; better in {TOKEN_VARIABLE}")
     parser.add_argument("--model", default="ranker", help="the model's name: key of its versions")
+    device = environment.get(DEVICE_VARIABLE, "cpu")
+    parser.add_argument("--device", default=device, help=f"where the nearest items are found, or {DEVICE_VARIABLE}")
     parser.add_argument("--config", type=Path, help="JSON file with the experiment")
     options = parser.parse_args(arguments)
     problems: list[str] = []
@@ -60,6 +65,10 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
             f"{TOKEN_VARIABLE} has {len(options.token)} characters, must have at least {_SHORTEST_TOKEN}: "
             "whoever has it may write events and items"
         )
+    try:
+        index_on(options.device)
+    except ValueError as error:
+        problems.append(f"--device: {error}")
     config = Config()
     try:
         config = read_config(options.config) if options.config else config

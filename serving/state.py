@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from lang.plan import Plan
 from models.fingerprint import fingerprint
-from models.index import Nearest
+from models.index import Build, Index, Nearest
 from models.state import ModelState
 from schemas.aliases import FOLLOWING
 from schemas.course import Course
@@ -31,7 +31,7 @@ class ServedModel(Struct, frozen=True, kw_only=True):
     """
 
     model: ModelState
-    index: Nearest
+    index: Index
     applied_at: int
     offset: int = -1
     name: str = ""
@@ -49,10 +49,10 @@ class ServedModel(Struct, frozen=True, kw_only=True):
         """`epoch.seq`."""
         return self.model.version
 
-    def indexed(self, catalogue: Catalogue) -> "ServedModel":
+    def indexed(self, catalogue: Catalogue, build: Build) -> "ServedModel":
         """The same model over another catalogue."""
         vectors = self.model.item_vectors(catalogue.ids, catalogue.categories)
-        return msgspec.structs.replace(self, index=Nearest(catalogue.ids, vectors))
+        return msgspec.structs.replace(self, index=build(catalogue.ids, vectors))
 
 
 class ServingState(Struct, frozen=True, kw_only=True):
@@ -87,7 +87,7 @@ class Live:
     `seats`: how far each alias has come that follows a model; `following`: those aliases, which are not pinned.
     """
 
-    def __init__(self, plan: Plan, following: Iterable[str] = FOLLOWING) -> None:
+    def __init__(self, plan: Plan, following: Iterable[str] = FOLLOWING, build: Build = Nearest) -> None:
         self.state = ServingState(plan=plan, catalogue=catalogues.build([]), features=ItemFeatures.empty(), models={})
         self.progress = Progress()
         self.course = Course()
@@ -95,6 +95,7 @@ class Live:
         self.courses: dict[str, Course] = {}
         self.seats: dict[str, Progress] = {}
         self.following = frozenset(following)
+        self._build = build
         self._writing = threading.Lock()
         self._held: deque[ServedModel] = deque(maxlen=_HELD)
 
@@ -106,7 +107,7 @@ class Live:
     def show(self, catalogue: Catalogue) -> None:
         """Swap the catalogue, and the index of every model with it."""
         with self._writing:
-            models = {alias: served.indexed(catalogue) for alias, served in self.state.models.items()}
+            models = {alias: served.indexed(catalogue, self._build) for alias, served in self.state.models.items()}
             self._change(catalogue=catalogue, models=models)
 
     def warm(self, features: ItemFeatures) -> None:
@@ -119,7 +120,7 @@ class Live:
         none = Nearest(np.zeros(0, np.int64), np.zeros((0, model.config.vector), np.float32))
         served = ServedModel(model=model, index=none, applied_at=applied_at, offset=offset, name=name)
         with self._writing:
-            served = served.indexed(self.state.catalogue)
+            served = served.indexed(self.state.catalogue, self._build)
             if not name:
                 self._held.append(served)
             self._change(models={**self.state.models, alias: served})

@@ -46,7 +46,7 @@ class Requests:
     def show(self, model: ModelState, at_ms: int) -> None:
         """Find the nearest by this version from now on."""
         none = Nearest(np.zeros(0, np.int64), np.zeros((0, model.config.vector), np.float32))
-        served = ServedModel(model=model, index=none, applied_at=at_ms).indexed(self._state.catalogue)
+        served = ServedModel(model=model, index=none, applied_at=at_ms).indexed(self._state.catalogue, Nearest)
         self._state = structs.replace(self._state, models={LIVE: served})
 
     def begin(self, at_ms: int) -> None:

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from msgspec import structs
 
 from benchmarks.learners import Learners
-from headrace import broker, challengers, train
+from headrace import broker, challengers, seasons, train
 from headrace.errors import Busy, EnvironmentProblem, UsageProblem
 from headrace.layout import STATE_VARIABLE, Layout, Pace
 from headrace.lock import alone
@@ -26,11 +26,13 @@ from learner.settings import LoopSettings
 from learner.snapshot import load
 from models.config import RankerConfig
 from models.fingerprint import fingerprint
-from schemas.control import Control
+from schemas import aliases
+from schemas.aliases import SEASON
+from schemas.control import Control, control_of
 from schemas.course import PROMOTE, TRAINED, Place, back_to, named
 from schemas.samples import Sample
 from schemas.shadows import Shadow
-from schemas.topics import EVENTS, SHADOWS
+from schemas.topics import CONTROL_TOPIC, EVENTS, SHADOWS
 from serving.ticker import ticks
 from tests.learner.sample_world import START_MS, WAIT_MS, stream
 
@@ -152,6 +154,18 @@ def test_one_that_was_killed_goes_on_and_makes_the_same(trained: Learners) -> No
     ours, theirs = (trained.manifests(model) for model in ("killed", "again"))
     assert [each.chunks for each in ours.values()] == [each.chunks for each in theirs.values()]
     assert "the name killed is taken" in headrace("--model", "killed").stderr
+
+
+def test_a_season_turns_by_one_record(trained: Learners) -> None:
+    layout = Layout.here()
+    layout.seasons_file.write_text("- {name: always, from: 01-01, to: 12-31, model: again}")
+    followed: dict[str, str] = {}
+    for _ in range(3):  # the keeper looks again and again
+        seasons.turn(layout, trained.endpoints, followed=followed.get(SEASON, ""))
+        followed = aliases.followed(trained.read(CONTROL_TOPIC), {})
+    assert followed == {SEASON: "again"}
+    records = [each for each in map(control_of, trained.read(CONTROL_TOPIC)) if each and each.action == aliases.FOLLOW]
+    assert [each.why for each in records] == ["season always"]
 
 
 @pytest.mark.long

@@ -15,15 +15,16 @@ def test_the_defaults_are_the_reference():
 
 def test_everything_said_is_used():
     said = ["--model", "m", "--cadence-s", "10", "--snapshot-s", "30", "--wait-s", "20", "--batch", "64", "--seed", "5"]
-    settings = parse([*LINE, *said, "--stop-at-end"], "k")
+    settings = parse([*LINE, *said, "--arm", "b", "--stop-at-end"], "k")
     loop = settings.loop
     assert (loop.model, loop.cadence_ms, loop.snapshot_ms, loop.wait_ms) == ("m", 10_000, 30_000, 20_000)
+    assert (loop.arm, loop.device) == ("b", "cpu")
     assert (loop.batch, loop.seed, settings.stop_at_end, settings.key) == (64, 5, True, b"k")
 
 
 def test_all_problems_are_told_at_once(capsys):
     with pytest.raises(SystemExit):
-        parse([*LINE, "--cadence-s", "7", "--snapshot-s", "10", "--batch", "0"], "")
+        parse([*LINE, "--cadence-s", "7", "--snapshot-s", "10", "--batch", "0", "--device", "tpu"], "")
     said = capsys.readouterr().err
-    for part in ("HEADRACE_MODEL_KEY", "--cadence-s is 7", "multiple", "--batch is 0"):
+    for part in ("HEADRACE_MODEL_KEY", "--cadence-s is 7", "multiple", "--batch is 0", "device is 'tpu'"):
         assert part in said

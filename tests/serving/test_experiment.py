@@ -75,3 +75,9 @@ def test_every_problem_of_a_learner_is_named() -> None:
         assert f"arms[{n}].learner is given: write 'model:NAME'" in str(raised.value)
     for part in ("2 arms give 'twice' a learner", "arms[3].learner.half_life_s is 0", "arms[3].learner.batch is 0"):
         assert part in str(raised.value)
+
+
+def test_a_device_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse([*TOLD, "--device", "tpu"], {"HEADRACE_TOKEN": "a-token-of-16-chars", "HEADRACE_MODEL_KEY": "key"})
+    assert "--device: device is 'tpu'; it is cpu, or cuda" in capsys.readouterr().err

@@ -1,0 +1,40 @@
+"""Nearest items by inner product on a torch device, exact: for catalogues that a CPU scans too slowly."""
+
+# pyright: reportUnknownMemberType=false
+from typing import cast
+
+import numpy as np
+import torch
+
+from models.axes import Flags, Floats, Ids, Indexes
+from models.device import placed
+from models.index import Build
+from models.ranker import to_numpy
+
+
+class Scan:
+    """An immutable index like `models.index.Nearest`, with the same answers but for the last bits of a product."""
+
+    def __init__(self, ids: Ids, vectors: Floats, device: torch.device) -> None:
+        self.ids = ids
+        self._device = device
+        self._vectors = placed(vectors, device)  # [N, V]
+
+    @classmethod
+    def on(cls, device: torch.device) -> Build:
+        """Makes indexes there."""
+        return lambda ids, vectors: cls(ids, vectors, device)
+
+    def search(self, vector: Floats, count: int, *, allowed: Flags | None = None) -> tuple[Indexes, Floats]:
+        """Places and products of the `count` best items, best first; see `Nearest.search`."""
+        products = self._vectors @ placed(vector, self._device)
+        if allowed is not None:
+            products = products.masked_fill(~placed(allowed, self._device), -torch.inf)
+        count = min(count, len(self.ids) if allowed is None else int(allowed.sum()))
+        if not count:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        least = torch.topk(products, count, sorted=False).values.min()
+        kept = (products >= least).nonzero()[:, 0]  # those as good as the last one, too: the lower place is taken
+        places, values = cast(Indexes, kept.cpu().numpy()), to_numpy(products[kept])
+        best = np.lexsort((places, -values))[:count]
+        return places[best], values[best]

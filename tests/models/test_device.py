@@ -1,0 +1,74 @@
+"""Another device than the CPU: the same bodies there; a GPU where there is one, a copy of the CPU's memory always."""
+
+import numpy as np
+import pytest
+import torch
+from batches import CONFIG, ITEMS, batch
+
+from models.arrays import flatten
+from models.device import HOST, NoDevice, device_of
+from models.index import Nearest
+from models.ranker import from_numpy
+from models.scan import Scan
+from models.training import Trainer, predict
+
+COPY = torch.device("cpu", 0)  # what is brought there is copied, as to any device
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU on this machine")
+ELSEWHERE = [pytest.param(COPY, 0.0, id="copy"), pytest.param(torch.device("cuda"), 1e-3, id="cuda", marks=NO_GPU)]
+
+
+def taught(device: torch.device, batches: int = 8) -> tuple[Trainer, list[np.ndarray]]:
+    trainer = Trainer(CONFIG, np.random.default_rng(0), device)
+    return trainer, [trainer.learn(batch(seed)) for seed in range(batches)]
+
+
+@pytest.mark.parametrize(("device", "apart"), ELSEWHERE)
+def test_it_learns_and_tells_what_the_cpu_does(device: torch.device, apart: float) -> None:
+    (ours, told), (theirs, expected) = taught(device), taught(HOST)
+    np.testing.assert_allclose(told, expected, rtol=apart, atol=apart)
+    for name, values in flatten(theirs.state()).items():
+        np.testing.assert_allclose(flatten(ours.state())[name], values, rtol=apart, atol=apart, err_msg=name)
+    predicted = [
+        predict(CONFIG, from_numpy(ours.changes().dense, of), tables=dict(ours.tables), batch=batch(99))
+        for of in (device, HOST)
+    ]
+    np.testing.assert_allclose(*predicted, rtol=apart, atol=apart)
+
+
+@pytest.mark.parametrize(("device", "apart"), ELSEWHERE)
+def test_a_snapshot_goes_on_on_either(device: torch.device, apart: float) -> None:
+    begun, _ = taught(HOST)
+    on = Trainer.restored(CONFIG, begun.state(), device)
+    np.testing.assert_allclose(on.learn(batch(9)), begun.learn(batch(9)), rtol=apart, atol=apart)
+
+
+def test_nothing_is_left_on_the_cpu() -> None:
+    trainer = Trainer(CONFIG, np.random.default_rng(0), torch.device("meta"))  # shapes alone, and no other tensors
+    clicked = batch(1, click=1.0)
+    for name, ids in (("user", clicked.users), ("item", ITEMS), ("category", clicked.categories)):
+        trainer.tables[name].sight(ids, 0)  # they own rows, so that the towers' loss is made, too
+    with pytest.raises(RuntimeError, match=r"item\(\)"):  # asked whether the loss is finite: all of it was made there
+        trainer.learn(clicked)
+
+
+def test_what_is_not_there_is_told() -> None:
+    with pytest.raises(NoDevice, match="'tpu'; it is cpu, or cuda"):
+        device_of("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(NoDevice, match="torch finds no GPU"):
+            device_of("cuda")
+
+
+@pytest.mark.parametrize(("device", "apart"), ELSEWHERE)
+def test_the_nearest_are_the_same(device: torch.device, apart: float) -> None:
+    generator = np.random.default_rng(3)
+    vectors = np.round(generator.normal(0, 1, (300, 2)), 1).astype(np.float32)  # with ties
+    ids, user = np.arange(1, 301), np.round(generator.normal(0, 1, 2), 1).astype(np.float32)
+    ours, theirs = Scan(ids, vectors, device), Nearest(ids, vectors)
+    for count in (0, 1, 7, 299, 300, 400):
+        for allowed in (None, generator.random(300) < 0.5, np.zeros(300, np.bool_)):
+            places, products = ours.search(user, count, allowed=allowed)
+            expected = theirs.search(user, count, allowed=allowed)
+            np.testing.assert_allclose(products, expected[1], rtol=apart, atol=apart)
+            if not apart:
+                np.testing.assert_array_equal(places, expected[0])
