@@ -43,19 +43,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Settings:
     """Settings from the command line, and the secrets from the environment."""
     key = environment.get(KEY_VARIABLE, "")
-    parser = argparse.ArgumentParser(prog="serving", description="The recommendation API.")
-    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
-    parser.add_argument("--redis", required=True, help=ADDRESS)
-    parser.add_argument("--artefacts", required=True, type=Path, help="the learner's folder of snapshots")
-    parser.add_argument("--features", type=Path, default=Path("features"), help="the folder of feature files")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=8080, help="port to listen on")
-    token = environment.get(TOKEN_VARIABLE, "")
-    parser.add_argument("--token", default=token, help=f"bearer token of the API; better in {TOKEN_VARIABLE}")
-    parser.add_argument("--model", default="ranker", help="the model's name: key of its versions")
-    device = environment.get(DEVICE_VARIABLE, "cpu")
-    parser.add_argument("--device", default=device, help=f"where the nearest items are found, or {DEVICE_VARIABLE}")
-    parser.add_argument("--config", type=Path, help="JSON file with the experiment")
+    parser = _parser(environment)
     options = parser.parse_args(arguments)
     problems: list[str] = []
     if not key:
@@ -82,6 +70,23 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
         parser.error("; ".join(problems))
     told = {name: value for name, value in vars(options).items() if name != "config"}
     return Settings(**told, key=key.encode(), config=config)
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="serving", description="The recommendation API.")
+    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
+    parser.add_argument("--redis", required=True, help=ADDRESS)
+    parser.add_argument("--artefacts", required=True, type=Path, help="the learner's folder of snapshots")
+    parser.add_argument("--features", type=Path, default=Path("features"), help="the folder of feature files")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on")
+    token = environment.get(TOKEN_VARIABLE, "")
+    parser.add_argument("--token", default=token, help=f"bearer token of the API; better in {TOKEN_VARIABLE}")
+    parser.add_argument("--model", default="ranker", help="the model's name: key of its versions")
+    device = environment.get(DEVICE_VARIABLE, "cpu")
+    parser.add_argument("--device", default=device, help=f"where the nearest items are found, or {DEVICE_VARIABLE}")
+    parser.add_argument("--config", type=Path, help="JSON file with the experiment")
+    return parser
 
 
 def read_config(path: Path) -> Config:
