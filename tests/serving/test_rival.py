@@ -25,6 +25,7 @@ from serving.state import Live
 from serving.stopwatch import Stopwatch
 from tests.serving import chains, worlds
 from tests.serving.chains import KEY, Shelf
+from tests.serving.test_version_faults import OUT_OF_BOUNDS
 
 HISTORY = ["i1", "i2", "i3"]
 
@@ -157,6 +158,22 @@ def test_what_is_refused_of_it_is_told_under_its_name(tmp_path: Path) -> None:
     assert not live.progress.refused
     live.vacate("swift")
     assert live.seats == {}
+
+
+def test_out_of_bounds_it_is_gone_back_from_as_live_is(tmp_path: Path) -> None:
+    live, box, shelf, made = worlds.live(), Box(), Shelf(), chains.made()
+    control = ControlReader(live, Pins(tmp_path, worlds.model(1).config), model="another")
+    seat = Seat(live, "swift", "ranker")
+    reader = DeltaReader(seat, name="ranker", key=KEY, folder=tmp_path, send=box.send, alias="swift")
+    shelf.write(*made.versions[:15], OUT_OF_BOUNDS["norm"](made.versions[15]))
+    reader.step(shelf)
+    assert live.state.models["swift"].version == "1.15"
+    assert [(each.model, each.version, each.check) for each in seat.progress.refused] == [("ranker", "1.16", "norm")]
+    control.take(box.letters[0].value)
+    assert (seat.course.epoch, live.course.epoch) == (2, 0)
+    shelf.write(made.whole)
+    reader.step(shelf)
+    assert live.state.models["swift"].version == "2.1"
 
 
 def test_the_decision_names_it_once_the_log_is_read(tmp_path: Path) -> None:
