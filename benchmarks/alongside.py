@@ -16,7 +16,6 @@ from headrace.layout import FEATURES
 from lang.load import load_plan
 from models.axes import Ids
 from schemas.catalogue import Item
-from schemas.ids import hash64
 from serving import catalogue, columns, heat
 from serving.deltas import DeltaReader
 from serving.experiment import Arm
@@ -63,7 +62,7 @@ class Slates:
             Item(item_id=f"i{n}", category=f"c{n % _CATEGORIES}", price=float(n % 50), born_at=_AT_MS - 1000 * n)
             for n in range(shown)
         ]
-        self.live.show(catalogue.build([(hash64(item.item_id), hash64(item.category), item) for item in items]))
+        self.live.show(catalogue.build([catalogue.entry_of(item) for item in items]))
         values = columns.blank(shown)
         values[:, :-1] = self._rng.gamma(1.0, 60.0, (shown, len(columns.COLUMNS) - 1))
         self.live.warm(heat.build(self.live.state.catalogue, values, version={}, swept_at=_AT_MS))

@@ -39,6 +39,7 @@ from models import scoring
 from models.axes import Doubles, Floats
 from models.batch import Batch
 from models.config import RankerConfig
+from models.items import Items
 from models.portable import to_onnx
 from models.ranker import from_numpy
 from models.scoring import Part
@@ -160,8 +161,8 @@ def _scoring(ground: Ground, tables: dict[str, Kept], dense: Dense) -> Callable[
 def _part(tables: dict[str, Kept], batch: Batch, row: int = 0, count: int | None = None) -> Part:
     """Rows of the user and history of a batch's row, and of candidates from there on."""
     past, those = batch.history[row], slice(row, None if count is None else row + count)
-    user, items, categories = int(batch.users[row]), batch.items[those], batch.categories[those]
-    return scoring.part_of(sources(tables), user_id=user, past=past[past != 0], items=items, categories=categories)
+    items = Items(batch.items[those], batch.categories[those])
+    return scoring.part_of(sources(tables), user_id=int(batch.users[row]), past=past[past != 0], items=items)
 
 
 def _graphs(
@@ -211,7 +212,7 @@ def _vectors(ground: Ground, rounds: int) -> dict[str, Vectors]:
         category |= dict(zip(batch.items.tolist(), batch.categories.tolist(), strict=True))
         last |= dict(zip(batch.users.tolist(), batch.history, strict=True))
     ids = np.array([each for each in model.tables["item"].ids.tolist() if each in category], np.int64)
-    items = model.item_vectors(ids, np.array([category[each] for each in ids.tolist()], np.int64))
+    items = model.item_vectors(Items(ids, np.array([category[each] for each in ids.tolist()], np.int64)))
     users = np.array([model.user_vector(user, past[past != 0]) for user, past in last.items()])
     return vectors.measure(items, users, rounds=rounds)
 

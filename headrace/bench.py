@@ -26,6 +26,7 @@ BENCHMARKS = {
     "table": "ten million ids in an embedding table's map, beside a dict, and new ids that never stop coming",
     "smaller": "the ranker and its vectors in float16, 8 bits and ONNX: bytes, ms a slate, loss on KuaiRand",
     "widths": "rows that begin narrow and grow with their sightings, beside rows of one width: KuaiRand, bytes",
+    "fusion": "what vectors of items are worth, joined early, gated or late: new items on a simulated feed",
     "freshness_curve": "what a model loses by its age, by late labels and by lost versions",
     "validate": "seconds that `headrace features validate` takes for fifty groups, beside a Python that does nothing",
 }

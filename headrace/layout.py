@@ -90,6 +90,7 @@ class Layout:
         self.secrets_file = home / "secrets.json"
         self.serving_file = home / "serving.json"
         self.seasons_file = home / "seasons.yaml"
+        self.fusion_file = home / "fusion.json"
         self.processes_file = home / "processes.json"
         self.supervisor_config = home / "supervisord.conf"
         self.programs = home / "programs"

@@ -27,7 +27,13 @@ def learner(layout: Layout, endpoints: Endpoints, name: str, *more: str) -> Prog
     pace = endpoints.pace
     rhythm = ("--cadence-s", pace.cadence_s, "--snapshot-s", pace.snapshot_s, "--wait-s", pace.wait_ms // 1000)
     places = ("--bootstrap", endpoints.bootstrap, "--artefacts", str(layout.artefacts))
-    return yielding(own_process(layout, endpoints, name, "learner", *places, *map(str, rhythm), *more))
+    told = (*places, *fusion(layout), *map(str, rhythm), *more)
+    return yielding(own_process(layout, endpoints, name, "learner", *told))
+
+
+def fusion(layout: Layout) -> tuple[str, ...]:
+    """What says to serving and learners which vectors items come with, where `fusion.json` does."""
+    return ("--fusion", str(layout.fusion_file)) if layout.fusion_file.exists() else ()
 
 
 def yielding(program: Program) -> Program:

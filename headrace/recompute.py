@@ -12,7 +12,6 @@ from lang.plan import Plan
 from models.axes import Floats
 from schemas.catalogue import Item
 from schemas.events import Event
-from schemas.ids import hash64
 from serving import catalogue as catalogues
 from serving import columns, heat
 from serving.hydrate import Hydrator
@@ -30,8 +29,7 @@ class Recomputation:
     def __init__(self, plan: Plan, items: Iterable[Item]) -> None:
         plan = plan.over(CLICKSTREAM)  # serving reads no other stream's groups
         self.items = {item.item_id: item for item in items}
-        entries = [(hash64(item.item_id), hash64(item.category), item) for item in self.items.values()]
-        catalogue = catalogues.build(entries)
+        catalogue = catalogues.build([catalogues.entry_of(item) for item in self.items.values()])
         features = heat.build(catalogue, columns.blank(len(catalogue)), version={}, swept_at=0)
         self.shelf = Shelf(plan)
         source = plan.source(CLICKSTREAM)

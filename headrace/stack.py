@@ -18,7 +18,7 @@ from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
 from headrace.learners import experiment_of
 from headrace.lifecycle import seed
 from headrace.ports import choose_endpoints, secrets_of
-from headrace.programs import learner, own_process
+from headrace.programs import fusion, learner, own_process
 from headrace.seasons import seasons_of
 from headrace.supervisor import Program, Supervisor
 from headrace.wait import wait_until
@@ -132,7 +132,7 @@ def line(layout: Layout, endpoints: Endpoints) -> list[Program]:
     config = ("--config", str(layout.serving_file)) if layout.serving_file.exists() else ()
     artefacts = ("--artefacts", str(layout.artefacts))
     features, port = ("--features", str(FEATURES)), ("--port", str(endpoints.api))
-    served = (*kafka_address, *redis_address, *features, *config, *artefacts, *port)
+    served = (*kafka_address, *redis_address, *features, *config, *fusion(layout), *artefacts, *port)
     return [
         own_process(layout, endpoints, "keeper", "headrace.keeper"),
         own_process(layout, endpoints, "loader", "store.loader", *kafka_address, *redis_address),

@@ -4,8 +4,10 @@ import math
 import os
 import time
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from headrace.decide import decide
@@ -26,7 +28,7 @@ from learner.settings import DEVICE_VARIABLE, LoopSettings
 from learner.snapshot import Snapshots, load
 from learner.source import Samples
 from learner.stretch import Stretch
-from models.config import RankerConfig
+from models.config import RankerConfig, with_fusion
 from models.device import NoDevice, device_of
 from schemas.course import named
 
@@ -133,6 +135,14 @@ def _is_through(layout: Layout, training: Training) -> bool:
     return folder is not None and load(folder)[0].offset >= training.span.until
 
 
+def _ranker(fusion: Path) -> RankerConfig:
+    try:
+        return with_fusion(fusion.read_bytes()) if fusion.exists() else RankerConfig()
+    except msgspec.DecodeError as error:
+        message = f"{fusion}: {error}; docs/vectors.md says what it holds"
+        raise EnvironmentProblem(message) from error
+
+
 def _settings(layout: Layout, endpoints: Endpoints, training: Training) -> AppSettings:
     pace, span = endpoints.pace, training.span
     line_ms = pace.cadence_s * 1000
@@ -153,6 +163,6 @@ def _settings(layout: Layout, endpoints: Endpoints, training: Training) -> AppSe
         artefacts=layout.artefacts,
         key=endpoints.model_key.encode(),
         loop=loop,
-        config=RankerConfig(),
+        config=_ranker(layout.fusion_file),
         stop_at_end=True,
     )

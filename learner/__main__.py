@@ -6,10 +6,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from learner.app import App, AppSettings, steady
 from learner.guard import Limits
 from learner.settings import DEVICE_VARIABLE, LoopSettings
-from models.config import RankerConfig
+from models.config import RankerConfig, with_fusion
 from models.device import NoDevice, device_of
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
@@ -19,8 +21,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
     """Settings from the command line and the signing key."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    problems = _problems(options, key)
-    if problems:
+    if problems := _problems(options, key):
         parser.error("; ".join(problems))
     loop = LoopSettings(
         model=options.model,
@@ -39,7 +40,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
         artefacts=options.artefacts,
         key=key.encode(),
         loop=loop,
-        config=RankerConfig(),
+        config=_ranker(options.fusion, parser),
         stop_at_end=options.stop_at_end,
     )
 
@@ -63,8 +64,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--guard-errors", type=float, default=limits.errors, help="standard errors that are trouble")
     parser.add_argument("--guard-slots", type=int, default=limits.slots, help="closed slots below which none is")
     parser.add_argument("--guard-windows", type=int, default=limits.windows, help="windows before one is judged")
+    parser.add_argument("--fusion", type=Path, help="JSON file with the vectors that items come with")
     parser.add_argument("--stop-at-end", action="store_true", help="leave when the log has been read to its end")
     return parser
+
+
+def _ranker(fusion: Path | None, parser: argparse.ArgumentParser) -> RankerConfig:
+    try:
+        return with_fusion(fusion.read_bytes()) if fusion else RankerConfig()
+    except (OSError, msgspec.DecodeError) as error:
+        parser.error(f"--fusion {fusion}: {error}; docs/vectors.md says what it holds")
 
 
 def _problems(options: argparse.Namespace, key: str) -> list[str]:

@@ -7,7 +7,9 @@ import numpy as np
 
 from models.axes import Ids
 from models.batch import Batch
+from models.content import Layout
 from models.inputs import DENSE, FEATURE_SET
+from models.modality import Modality
 from schemas.ids import hash64
 from schemas.samples import CORRECTION, FIRST, HEADS, NEGATIVE_WEIGHT, Sample, kept
 
@@ -17,8 +19,9 @@ _REMEMBERED = 1 << 20  # hashes kept; about 150 MB when full
 class Collator:
     """Lays samples out as arrays. It remembers hashes: a history repeats the same items again and again."""
 
-    def __init__(self, history: int) -> None:
+    def __init__(self, history: int, modalities: Sequence[Modality] = ()) -> None:
         self._history = history
+        self._layout = Layout(modalities)
         self._hashes: dict[str, int] = {"": 0}
 
     def fault(self, sample: Sample) -> str | None:
@@ -27,6 +30,8 @@ class Collator:
             return "feature_set"
         if len(sample.dense) != 4 * len(DENSE) or not np.isfinite(np.frombuffer(sample.dense, "<f4")).all():
             return "dense"
+        if not self._layout.fits(sample.content):
+            return "content"
         if sample.kind not in (FIRST, CORRECTION):
             return "kind"
         labels = (sample.click, sample.converted, sample.engagement)
@@ -66,6 +71,7 @@ class Collator:
             weights=weights,
             undo=undo,
             at_ms=at_ms,
+            content=self._layout.unpack([sample.content for sample in samples]) if self._layout else None,
         )
 
     def _ids(self, texts: Sequence[str]) -> Ids:

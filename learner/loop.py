@@ -80,7 +80,7 @@ class Learner:
         self._ahead = Ahead()
         self._metrics = Prequential()
         self._guard = Guard(settings.limits)
-        self._collator = Collator(config.history)
+        self._collator = Collator(config.history, config.modalities)
 
     def feed(self, samples: Iterable[tuple[int, Sample | None]]) -> Iterator[Publication | Checkpoint]:
         """Learn samples given with their offsets (None: unreadable); what is cut on the way is yielded there and then.

@@ -1,6 +1,7 @@
 """The array types that models pass around.
 
-Axes: B batch, C candidates, L history, D dim, F dense features, H heads, V retrieval vector, W row width.
+Axes: B batch, C candidates, L history, D dim, E numbers of an item's vectors, F dense features, H heads, M modalities,
+V retrieval vector, W row width.
 """
 
 from typing import TypeAlias

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from models.axes import Floats, Ids
+from models.content import Content
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -15,6 +16,7 @@ class Batch(Struct, frozen=True, kw_only=True):
         weights: [B, H], 0 where the head is not known.
         undo: [B, H], weight of an earlier negative that a correction takes back.
         at_ms: the learner's clock.
+        content: of the items; None where no modality is declared.
     """
 
     users: Ids
@@ -27,6 +29,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     weights: Floats
     undo: Floats
     at_ms: int
+    content: Content | None = None
 
     def __len__(self) -> int:
         return len(self.users)

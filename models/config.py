@@ -5,8 +5,10 @@ import math
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from models.inputs import DENSE, FEATURE_SET
+from models.modality import Fusion, Modality
 from models.table import TableConfig
 from schemas.samples import HEADS
 
@@ -31,6 +33,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
         dense_rate: Adam's step for dense tensors, with `beta_1`, `beta_2`. `clip`: longest dense gradient.
         head_weights: loss weight of click, converted, engagement; `retrieval_weight` of the sampled softmax.
         decay_ms: period after which accumulators decay; expiry is looked for as often.
+        fusion: of the vectors that items come with; unset, there are none and nothing speaks of them.
     """
 
     dim: int = 16
@@ -54,11 +57,17 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
     user_admission: int = 2
     item_keep_ms: int = 30 * _DAY_MS
     user_keep_ms: int = 30 * _DAY_MS
+    fusion: Fusion | UnsetType = UNSET
 
     @property
     def width(self) -> int:
         """W, columns of a row: one bias a head, then the vector."""
         return len(HEADS) + self.dim
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The vectors that items may come with."""
+        return () if self.fusion is UNSET else self.fusion.modalities
 
     def tables(self) -> dict[str, TableConfig]:
         """Settings of each table."""
@@ -71,9 +80,9 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every dense tensor. X = 6 D + F is the width of the joint input."""
+        """Shape of every dense tensor. X = 6 D + F is the width of the joint input, 8 D + F with a fused vector."""
         dim, dense, heads = self.dim, len(DENSE), len(HEADS)
-        joint = 6 * dim + dense
+        joint = (6 + (0 if self.fusion is UNSET else self.fusion.pieces)) * dim + dense
         first, second = self.hidden
         crosses = {
             f"cross_{layer}_{name}": shape
@@ -103,7 +112,12 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
             "user_vector_bias": (self.vector,),
             "item_vector": (2 * dim, self.vector),
             "item_vector_bias": (self.vector,),
+            **self.fusion_shapes(),
         }
+
+    def fusion_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Those among them that are the fusion's; none where no vectors are declared."""
+        return {} if self.fusion is UNSET else self.fusion.shapes(self.dim, heads=len(HEADS), vector=self.vector)
 
     def schema(self) -> str:
         """Hash of what a reader must share: inputs, heads, widths, shapes; not of learning rates."""
@@ -114,6 +128,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
             "shapes": self.shapes(),
             "temperature": self.temperature,
             "input_limit": INPUT_LIMIT,
+            **({} if self.fusion is UNSET else {"fusion": msgspec.to_builtins(self.fusion)}),
         }
         return hashlib.sha256(msgspec.json.encode(agreed, order="sorted")).hexdigest()[:16]
 
@@ -129,3 +144,12 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
             msgspec.DecodeError: the text is not the JSON of a `RankerConfig`.
         """
         return msgspec.json.decode(settings, type=RankerConfig)
+
+
+def with_fusion(told: bytes) -> RankerConfig:
+    """The reference settings for items that come with vectors; `told` is the JSON of a `Fusion`.
+
+    Raises:
+        msgspec.DecodeError: it is none; the message names the place.
+    """
+    return RankerConfig(fusion=msgspec.json.decode(told, type=Fusion))

@@ -15,6 +15,7 @@ _EPSILON = np.float32(1e-8)
 # Biases that no other weight can stand in for must settle within minutes, not hours: at 0.001 a step, a position
 # bias of -2 takes 2,000 batches. The linear parts see standardised inputs and bear larger steps (docs/adr/0005).
 _FASTER = {"position": 10.0, "head_bias": 10.0, "light_bias": 10.0, "light": 3.0, "wide": 3.0}
+_FUSION = 10.0  # what a look means must be learnt while it is in fashion (docs/adr/0019)
 
 
 class Adam:
@@ -26,8 +27,9 @@ class Adam:
         self._flat: Floats = np.concatenate([dense[name].reshape(-1) for name in self._shapes]).astype(np.float32)
         self._first: Floats = np.zeros_like(self._flat)
         self._second: Floats = np.zeros_like(self._flat)
+        faster = _FASTER | dict.fromkeys(config.fusion_shapes(), _FUSION)
         self._pace: Floats = np.concatenate(
-            [np.full(int(np.prod(shape)), _FASTER.get(name, 1.0), np.float32) for name, shape in self._shapes.items()]
+            [np.full(int(np.prod(shape)), faster.get(name, 1.0), np.float32) for name, shape in self._shapes.items()]
         )
         self.steps = 0
         views = self._views(self._flat)

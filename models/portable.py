@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from models.axes import Floats
 from models.config import RankerConfig
+from models.fusion import Vectors
 from models.inputs import DENSE
 from models.ranker import Rows, chances, forward, from_numpy
 
 INPUTS = ("user", "past", "present", "items", "categories", "inputs")
+VECTORS = ("content", "lacking")  # inputs of a model that declares modalities
 OUTPUT = "predictions"
 
 
@@ -26,17 +28,21 @@ class Slate(nn.Module):
         for name, tensor in from_numpy(dense).items():
             self.register_buffer(name, tensor)
 
-    def forward(  # the names are the graph's, see INPUTS
-        self, user: Tensor, past: Tensor, present: Tensor, items: Tensor, categories: Tensor, inputs: Tensor
-    ) -> Tensor:
-        """Chances and seconds [C, H], of rows [W], [L, D], flags [L], rows [C, W], [C, W] and inputs [C, F]."""
+    def forward(self, *given: Tensor) -> Tensor:
+        """Chances and seconds [C, H], of tensors in the order of INPUTS and VECTORS.
+
+        They are rows [W], [L, D], flags [L], rows [C, W], [C, W], inputs [C, F]; numbers [C, E] and flags [C, M].
+        """
+        user, past, present, items, categories, inputs, *vectors = given
         count = items.shape[0]
+        content, lacking = vectors or (items[:, :0], items[:, :0])
         rows = Rows(
             user=user.expand(count, -1),
             item=items,
             category=categories,
             past=past.expand(count, -1, -1),
             present=present.expand(count, -1),
+            vectors=Vectors(content, lacking.to(content.dtype)),
         )
         return chances(forward(self._config, dict(self.named_buffers()), rows=rows, inputs=inputs))
 
@@ -55,16 +61,19 @@ def to_onnx(config: RankerConfig, dense: dict[str, Floats], *, version: str) -> 
         torch.zeros(count, width),
         torch.zeros(count, len(DENSE)),
     )
+    if config.modalities:
+        numbers = sum(each.width for each in config.modalities)
+        example += (torch.zeros(count, numbers), torch.zeros(count, len(config.modalities), dtype=torch.bool))
     candidates = {0: torch.export.Dim("candidates", min=1)}
-    shapes = (None, None, None, candidates, candidates, candidates)
+    shapes = (None, None, None, *[candidates] * (len(example) - 3))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what the exporter's own parts deprecate of each other
         program = torch.onnx.export(
             Slate(config, dense).eval(),
             example,
-            input_names=INPUTS,
+            input_names=(INPUTS + VECTORS)[: len(example)],
             output_names=(OUTPUT,),
-            dynamic_shapes=shapes,
+            dynamic_shapes=(shapes,),  # of what `given` takes
             dynamo=True,
             verbose=False,
         )

@@ -12,6 +12,7 @@ from models.axes import Floats
 from models.batch import Batch
 from models.config import INPUT_LIMIT, LEAD, LONGEST, RankerConfig
 from models.device import HOST, placed
+from models.fusion import Vectors, tell
 from schemas.samples import HEADS
 
 ENGAGEMENT = HEADS.index("engagement")
@@ -21,7 +22,7 @@ _NEVER = -1e9  # attention logit of an empty slot
 class Rows(Struct, frozen=True):
     """Embedding rows of a batch. `user`, `item`, `category`: [B, W]; `present`: [B, L].
 
-    `past`: vectors [B, L, D], zeros in empty slots.
+    `past`: vectors [B, L, D], zeros in empty slots. `vectors`: what the items came with.
     """
 
     user: Tensor
@@ -29,6 +30,7 @@ class Rows(Struct, frozen=True):
     category: Tensor
     past: Tensor
     present: Tensor
+    vectors: Vectors
 
 
 def forward(config: RankerConfig, dense: dict[str, Tensor], *, rows: Rows, inputs: Tensor) -> Tensor:
@@ -42,7 +44,8 @@ def forward(config: RankerConfig, dense: dict[str, Tensor], *, rows: Rows, input
     attended = attend(dense, item, rows=rows)
     count = rows.present.sum(dim=1, keepdim=True).clamp(min=1)
     mean = rows.past.sum(dim=1) / count
-    start = torch.cat([user, item, category, attended, mean, attended * item, inputs], dim=1)  # [B, X]
+    told = tell(config, dense, vectors=rows.vectors, user=user, mean=mean)
+    start = torch.cat([user, item, category, attended, mean, attended * item, *told.pieces, inputs], dim=1)  # [B, X]
     crossed = start
     for layer in range(config.crosses):
         change = crossed @ dense[f"cross_{layer}_down"] @ dense[f"cross_{layer}_up"] + dense[f"cross_{layer}_bias"]
@@ -51,6 +54,8 @@ def forward(config: RankerConfig, dense: dict[str, Tensor], *, rows: Rows, input
     deep = functional.relu(torch.addmm(dense["mlp_2_bias"], deep, dense["mlp_2"]))
     heads = torch.addmm(dense["head_bias"], torch.cat([crossed, deep], dim=1), dense["head"])
     heads = torch.addmm(heads, inputs, dense["wide"])
+    if told.heads is not None:
+        heads = heads + told.heads
     return heads + rows.user[:, :LEAD] + rows.item[:, :LEAD] + rows.category[:, :LEAD]
 
 

@@ -11,6 +11,9 @@ from msgspec import Struct
 
 from models.axes import Floats, Ids
 from models.config import INPUT_LIMIT, LEAD, LONGEST, RankerConfig
+from models.content import Content, Layout
+from models.fused import tell
+from models.items import Items
 from models.rowset import RowSource
 
 
@@ -23,16 +26,20 @@ class Scores(Struct, frozen=True):
 
 
 class Part(Struct, frozen=True):
-    """Rows of one request. `user`: [W]; `past`: [n, D], n <= L, newest first; `items`, `categories`: [C, W]."""
+    """Rows of one request. `user`: [W]; `past`: [n, D], n <= L, newest first; `items`, `categories`: [C, W].
+
+    `content`: the candidates' vectors; None tells nothing.
+    """
 
     user: Floats
     past: Floats
     items: Floats
     categories: Floats
+    content: Content | None = None
 
 
-def part_of(tables: Mapping[str, RowSource], *, user_id: int, past: Ids, items: Ids, categories: Ids) -> Part:
-    """The rows of a request: user (0 for nobody known), past items [n], n <= L, items and their categories [C]."""
+def part_of(tables: Mapping[str, RowSource], *, user_id: int, past: Ids, items: Items) -> Part:
+    """The rows of a request: user (0 for nobody known), past items [n], n <= L, candidates [C]."""
 
     def rows(table: str, ids: Ids) -> Floats:
         return tables[table].rows(tables[table].find(ids))
@@ -40,8 +47,9 @@ def part_of(tables: Mapping[str, RowSource], *, user_id: int, past: Ids, items: 
     return Part(
         user=rows("user", np.array([user_id], np.int64))[0],
         past=rows("item", past)[:, LEAD:],
-        items=rows("item", items),
-        categories=rows("category", categories),
+        items=rows("item", items.ids),
+        categories=rows("category", items.categories),
+        content=items.content,
     )
 
 
@@ -64,21 +72,25 @@ def user_vector(dense: dict[str, Floats], user: Floats, *, past: Floats) -> Floa
     return _unit((joint @ dense["user_vector"] + dense["user_vector_bias"])[None, :])[0]
 
 
-def item_vectors(dense: dict[str, Floats], items: Floats, *, categories: Floats) -> Floats:
-    """Items' unit vectors, from rows [N, W] -> [N, V]."""
+def item_vectors(dense: dict[str, Floats], items: Floats, *, categories: Floats, lift: Floats | None) -> Floats:
+    """Items' unit vectors, from rows [N, W], and what their vectors add (`fused.lift`) -> [N, V]."""
     joint = np.concatenate([items[:, LEAD:], categories[:, LEAD:]], axis=1)
-    return _unit(joint @ dense["item_vector"] + dense["item_vector_bias"])
+    vectors = joint @ dense["item_vector"] + dense["item_vector_bias"]
+    return _unit(vectors if lift is None else vectors + lift)
 
 
 def _outputs(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inputs: Floats) -> Floats:
     item = part.items[:, LEAD:]  # [C, D]
     count, dim = item.shape
     attended = _attend(dense, item, past=part.past) if len(part.past) else np.zeros_like(item)
-    start = np.empty((count, 6 * dim + inputs.shape[1]), np.float32)  # [C, X]
-    pieces = (part.user[LEAD:], item, part.categories[:, LEAD:], attended, _mean(part.past), attended * item)
+    user, mean = part.user[LEAD:], _mean(part.past)
+    content = part.content or (Layout(config.modalities).blank(count) if config.modalities else None)
+    told = tell(config, dense, content=content, user=user, mean=mean)
+    pieces = (user, item, part.categories[:, LEAD:], attended, mean, attended * item, *told.pieces)
+    start = np.empty((count, len(pieces) * dim + inputs.shape[1]), np.float32)  # [C, X]
     for place, piece in enumerate(pieces):
         start[:, place * dim : (place + 1) * dim] = piece
-    inputs = start[:, 6 * dim :] = _standardised(dense, inputs)
+    inputs = start[:, len(pieces) * dim :] = _standardised(dense, inputs)
     crossed = start
     for layer in range(config.crosses):
         change = crossed @ dense[f"cross_{layer}_down"] @ dense[f"cross_{layer}_up"] + dense[f"cross_{layer}_bias"]
@@ -87,6 +99,8 @@ def _outputs(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inpu
     deep = np.maximum(deep @ dense["mlp_2"] + dense["mlp_2_bias"], 0)
     heads = np.concatenate([crossed, deep], axis=1) @ dense["head"] + dense["head_bias"]
     heads += inputs @ dense["wide"]
+    if told.heads is not None:
+        heads += told.heads
     return heads + part.user[:LEAD] + part.items[:, :LEAD] + part.categories[:, :LEAD]
 
 

@@ -7,6 +7,9 @@ from models import scoring
 from models.arrays import TrainingState, blank_dense
 from models.axes import Floats, Ids
 from models.config import TABLES, RankerConfig
+from models.content import Layout
+from models.fused import lift
+from models.items import Items
 from models.rowset import RowSet
 from models.scoring import Scores
 from schemas.delta import Delta
@@ -67,18 +70,17 @@ class ModelState(Struct, frozen=True, kw_only=True):
             version=delta.manifest.version,
         )
 
-    def score(self, user_id: int, history: Ids, *, items: Ids, categories: Ids, inputs: Floats) -> Scores:
+    def score(self, user_id: int, history: Ids, *, items: Items, inputs: Floats) -> Scores:
         """Score one user's candidates as if each were shown at the top.
 
         Args:
             user_id: 0 for nobody known.
             history: the user's last items [n], newest first; only the first L count.
-            items: ids [C].
-            categories: their categories' ids [C].
+            items: the candidates, C of them.
             inputs: dense inputs [C, F], of `inputs.assemble`.
         """
         past = scoring.padded(history, self.config.history)
-        part = scoring.part_of(self.tables, user_id=user_id, past=past, items=items, categories=categories)
+        part = scoring.part_of(self.tables, user_id=user_id, past=past, items=items)
         return scoring.score(self.config, self.dense, part=part, inputs=inputs)
 
     def score_light(self, inputs: Floats) -> Floats:
@@ -89,10 +91,13 @@ class ModelState(Struct, frozen=True, kw_only=True):
         """The user's retrieval vector [V], of length 1."""
         return scoring.user_vector(self.dense, self._row("user", user_id), past=self._past(history))
 
-    def item_vectors(self, items: Ids, categories: Ids) -> Floats:
-        """Retrieval vectors of items [N] -> [N, V], each of length 1."""
+    def item_vectors(self, items: Items) -> Floats:
+        """Retrieval vectors of N items -> [N, V], each of length 1."""
+        modalities, content = self.config.modalities, items.content
+        content = content or (Layout(modalities).blank(len(items.ids)) if modalities else None)
+        rows, categories = self._rows("item", items.ids), self._rows("category", items.categories)
         return scoring.item_vectors(
-            self.dense, self._rows("item", items), categories=self._rows("category", categories)
+            self.dense, rows, categories=categories, lift=lift(self.config, self.dense, content)
         )
 
     def _row(self, table: str, id_: int) -> Floats:

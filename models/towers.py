@@ -16,10 +16,11 @@ def user_tower(dense: dict[str, Tensor], rows: Rows) -> Tensor:
     return functional.normalize(torch.addmm(dense["user_vector_bias"], joint, dense["user_vector"]), dim=1)
 
 
-def item_tower(dense: dict[str, Tensor], item: Tensor, *, category: Tensor) -> Tensor:
-    """Unit vectors of items from id and category rows [N, W] -> [N, V]."""
+def item_tower(dense: dict[str, Tensor], item: Tensor, *, category: Tensor, lift: Tensor | None) -> Tensor:
+    """Unit vectors of items from id and category rows [N, W], and what vectors add (`fusion.lift`) -> [N, V]."""
     joint = torch.cat([item[:, LEAD:], category[:, LEAD:]], dim=1)
-    return functional.normalize(torch.addmm(dense["item_vector_bias"], joint, dense["item_vector"]), dim=1)
+    vectors = torch.addmm(dense["item_vector_bias"], joint, dense["item_vector"])
+    return functional.normalize(vectors if lift is None else vectors + lift, dim=1)
 
 
 def softmax_loss(similarity: Tensor, targets: Tensor, *, log_drawn: Tensor, weights: Tensor) -> Tensor:

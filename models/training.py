@@ -10,7 +10,10 @@ from models.arrays import TrainingState, blank_dense
 from models.axes import Floats, Ids, Indexes
 from models.batch import Batch
 from models.config import LEAD, TABLES, RankerConfig
+from models.content import Content, Layout
 from models.device import HOST, placed
+from models.fusion import Vectors, lift
+from models.items import Items
 from models.optimiser import Adam
 from models.ranker import Rows, chances, forward, light_loss, loss, to_numpy, with_position
 from models.rowset import RowSource
@@ -58,8 +61,13 @@ def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool, device: t
         category=leaves["category"].index_select(0, picks["category"]),
         past=past * present[:, :, None],
         present=present,
+        vectors=_vectors(batch.content or Layout().blank(size), device),
     )
     return Gathered(places, leaves, rows)
+
+
+def _vectors(content: Content, device: torch.device) -> Vectors:
+    return Vectors(placed(content.values, device), placed(content.lacking.astype(np.float32), device))
 
 
 def predict(config: RankerConfig, dense: dict[str, Tensor], *, tables: dict[str, RowSource], batch: Batch) -> Floats:
@@ -113,10 +121,10 @@ class Trainer:
         with torch.no_grad():
             return to_numpy(chances(shown))
 
-    def score(self, user_id: int, history: Ids, *, items: Ids, categories: Ids, inputs: Floats) -> Scores:
+    def score(self, user_id: int, history: Ids, *, items: Items, inputs: Floats) -> Scores:
         """Score one user's candidates as the model stands now; see `ModelState.score`."""
         past = padded(history, self.config.history)
-        part = part_of(self.tables, user_id=user_id, past=past, items=items, categories=categories)
+        part = part_of(self.tables, user_id=user_id, past=past, items=items)
         dense = {name: to_numpy(tensor.detach()) for name, tensor in self.dense.items()}
         return score(self.config, dense, part=part, inputs=inputs)
 
@@ -180,7 +188,9 @@ class Trainer:
         rank = np.cumsum(kept) - 1  # place among the kept
         expected = table.sightings(drawn[kept]) * (len(batch) / max(self._sightings, 1.0))
         pick, rows = placed(first[kept], self._device), gathered.rows
-        items = item_tower(self.dense, rows.item[pick], category=rows.category[pick])
+        vectors = Vectors(rows.vectors.values[pick], rows.vectors.lacking[pick])
+        lifted = lift(self.config, self.dense, vectors)
+        items = item_tower(self.dense, rows.item[pick], category=rows.category[pick], lift=lifted)
         one = placed(clicked, self._device)
         chosen = structs.replace(rows, user=rows.user[one], past=rows.past[one], present=rows.present[one])
         users = user_tower(self.dense, chosen)

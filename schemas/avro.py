@@ -6,12 +6,14 @@ The schemas are written as Flink's `avro` format derives them from a table: a nu
 by position, so a field is only ever added at the end, with a default.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Any, TypeAlias, cast
 
 import fastavro
+from msgspec import Struct
 
+_EMPTY: dict[str, Callable[[], object]] = {"bytes": bytes, "array": list, "map": dict}
 AvroType: TypeAlias = str | dict[str, Any] | list[Any]
 
 
@@ -30,18 +32,23 @@ def mapping(values: AvroType) -> AvroType:
     return {"type": "map", "values": values}
 
 
-def record(fields: Mapping[str, AvroType], *, name: str = "record") -> dict[str, Any]:
+class Later(Struct, frozen=True):
+    """A field of bytes, a list or a map that older records end before; of them it is read as empty."""
+
+    type: AvroType
+
+
+def record(fields: Mapping[str, AvroType | Later], *, name: str = "record") -> dict[str, Any]:
     """A record schema whose nullable fields default to null."""
-    return {
-        "type": "record",
-        "name": name,
-        "fields": [
-            {"name": key, "type": of, "default": None}
-            if isinstance(of, list) and of[0] == "null"
-            else {"name": key, "type": of}
-            for key, of in fields.items()
-        ],
-    }
+    return {"type": "record", "name": name, "fields": [_field(key, of) for key, of in fields.items()]}
+
+
+def _field(name: str, of: AvroType | Later) -> dict[str, Any]:
+    if isinstance(of, Later):
+        return {"name": name, "type": of.type, "default": "" if of.type == "bytes" else _EMPTY[_kind(of.type)]()}
+    if isinstance(of, list) and of[0] == "null":
+        return {"name": name, "type": of, "default": None}
+    return {"name": name, "type": of}
 
 
 class Contract:
@@ -50,6 +57,7 @@ class Contract:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.schema = dict(schema)
         self._parsed = fastavro.parse_schema(dict(schema))
+        self._before = _before(schema)
 
     @property
     def fields(self) -> Sequence[Mapping[str, Any]]:
@@ -67,6 +75,37 @@ class Contract:
         return out.getvalue()
 
     def decode(self, payload: bytes, *, written_with: "Contract | None" = None) -> dict[str, Any]:
-        """The record in `payload`; `written_with` names an older schema when the bytes are older."""
+        """The record in `payload`; `written_with` names an older schema when the bytes are older.
+
+        Bytes that end before a `Later` field are read without being asked to.
+
+        Raises:
+            EOFError: the bytes end before the record does.
+        """
         writer = (written_with or self)._parsed
-        return cast(dict[str, Any], fastavro.schemaless_reader(BytesIO(payload), writer, self._parsed))
+        try:
+            return self._read(payload, writer, self._parsed)
+        except EOFError:
+            if self._before is None or written_with is not None:
+                raise
+            # Avro's default of bytes is text, and that is what the library would give
+            empty = {each["name"]: _EMPTY[_kind(each["type"])]() for each in self.fields if _is_later(each)}
+            return self._read(payload, self._before, self._before) | empty
+
+    @staticmethod
+    def _read(payload: bytes, writer: Any, reader: Any) -> dict[str, Any]:
+        return cast(dict[str, Any], fastavro.schemaless_reader(BytesIO(payload), writer, reader))
+
+
+def _kind(of: AvroType) -> str:
+    return of["type"] if isinstance(of, dict) else str(of)
+
+
+def _is_later(field: Mapping[str, Any]) -> bool:
+    return field.get("default") is not None
+
+
+def _before(schema: Mapping[str, Any]) -> Any:
+    """The schema without its `Later` fields, parsed; None where it has none."""
+    fields = [each for each in schema["fields"] if not _is_later(each)]
+    return fastavro.parse_schema({**schema, "fields": fields}) if len(fields) < len(schema["fields"]) else None

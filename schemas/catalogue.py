@@ -2,11 +2,15 @@
 
 from msgspec import Struct, field
 
-from schemas.avro import Contract, array, nullable, record
+from schemas.avro import Contract, Later, array, mapping, nullable, record
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One item. `born_at` is when it may first be shown, `received_at` when our edge saw this record, both ms."""
+    """One item. `born_at` is when it may first be shown, `received_at` when our edge saw this record, both ms.
+
+    Attributes:
+        content: vectors by the modality's name, such as an image's; those that nobody declared are passed over.
+    """
 
     item_id: str
     category: str
@@ -18,6 +22,7 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     born_at: int = 0
     received_at: int = 0
     takedown: bool = False
+    content: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
 
 ITEM = Contract(
@@ -33,6 +38,7 @@ ITEM = Contract(
             "born_at": "long",
             "received_at": "long",
             "takedown": "boolean",
+            "content": Later(mapping(array("float"))),
         }
     )
 )

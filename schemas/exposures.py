@@ -2,7 +2,7 @@
 
 from msgspec import Struct, field
 
-from schemas.avro import Contract, array, mapping, record
+from schemas.avro import Contract, Later, array, mapping, record
 
 EXPLORE, NEWEST = "explore", "newest"  # names among `Slot.sources`: drawn at random, found because it is new
 
@@ -32,6 +32,7 @@ class Exposure(Struct, frozen=True, kw_only=True):
         history: the user's last items as the ranker saw them, newest first.
         feature_set: hash of the names, order, shape and scale of the dense features.
         arm: the experiment arm; `policy` the rule that ordered the slate.
+        contents: of each slot the item's vectors as served (`models.content`); empty where no modality is declared.
         trainable: False where serving was too degraded for its slate to teach (`serving.record.TRAINABLE`).
     """
 
@@ -51,6 +52,7 @@ class Exposure(Struct, frozen=True, kw_only=True):
     level: int = 0
     trainable: bool = True
     slots: list[Slot] = field(default_factory=list[Slot])
+    contents: list[bytes] = field(default_factory=list[bytes])
 
 
 SLOT_RECORD = record(
@@ -84,6 +86,7 @@ EXPOSURE = Contract(
             "level": "int",
             "trainable": "boolean",
             "slots": array(SLOT_RECORD),
+            "contents": Later(array("bytes")),
         }
     )
 )

@@ -99,6 +99,7 @@ class ItemRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     Attributes:
         born_at: when it may first be shown; absent, when we first saw it.
+        content: vectors by the name of a modality that the ranker declares, each as long as declared.
     """
 
     item_id: Id
@@ -110,6 +111,7 @@ class ItemRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stock: Annotated[int, Meta(ge=0)] | None = None
     born_at: Annotated[int, Meta(ge=0)] | None = None
     takedown: bool = False
+    content: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
 
 class Rejected(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from schemas.avro import Contract, array, mapping, nullable, record
+from schemas.avro import Contract, Later, array, mapping, nullable, record
 from schemas.ids import hash64
 
 HEADS = ("click", "converted", "engagement")
@@ -31,7 +31,7 @@ class Sample(Struct, frozen=True, kw_only=True):
         weight: loss weight of the row.
         negative_rate: share of negatives kept, in (0, 1]; a negative's weight is divided by it. Of a correction: the
             rate by which the slot's negative was kept or dropped (`kept`).
-        dense: F float32, little endian, as served.
+        dense: F float32, little endian, as served. `content`: the item's vectors, likewise (`models.content`).
         served_score: click chance that the ranker gave when it served the slot.
     """
 
@@ -57,6 +57,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     history: list[str]
     context: dict[str, str]
     dense: bytes
+    content: bytes = b""
 
 
 def kept(request_id: str, position: int, rate: float) -> bool:
@@ -93,6 +94,7 @@ SAMPLE = Contract(
             "history": array("string"),
             "context": mapping("string"),
             "dense": "bytes",
+            "content": Later("bytes"),
         }
     )
 )

@@ -3,10 +3,24 @@
 from collections.abc import Collection
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field, structs
 
 from models.axes import Doubles, Flags, Ids, Indexes
+from models.content import Content, Layout
+from models.items import Items
 from schemas.catalogue import Item
+from schemas.ids import hash64
+
+_NOTHING = Layout()
+
+
+class Entry(Struct, frozen=True):
+    """An item, the numbers of its id and category, and its vectors as exposures carry them, empty for none declared."""
+
+    id: int
+    category: int
+    item: Item
+    packed: bytes = b""
 
 
 class Catalogue(Struct, frozen=True, kw_only=True):
@@ -18,6 +32,7 @@ class Catalogue(Struct, frozen=True, kw_only=True):
         category_code: code by category name. `sellers`, `seller_codes`: the same of sellers, -1 for an item of none.
         price: [N], NaN where unknown. `born_at`: [N], ms.
         by_age: [N], places of the youngest first, those not yet born before them.
+        content: vectors of the N items, `packed` as exposures carry them; None and empty where none are declared.
     """
 
     ids: Ids
@@ -31,6 +46,8 @@ class Catalogue(Struct, frozen=True, kw_only=True):
     price: Doubles
     born_at: Ids
     by_age: Indexes
+    content: Content | None = None
+    packed: list[bytes] = field(default_factory=list[bytes])
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -41,6 +58,11 @@ class Catalogue(Struct, frozen=True, kw_only=True):
             return np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_)
         places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
         return places, self.ids[places] == ids
+
+    def items(self, places: Indexes) -> Items:
+        """The items at these places as a model is asked about them."""
+        content = None if self.content is None else self.content.take(places)
+        return Items(self.ids[places], self.categories[places], content)
 
     def newest(self, at_ms: int, count: int) -> Ids:
         """The items born last before a time, youngest first. At most `count`."""
@@ -60,18 +82,24 @@ class Catalogue(Struct, frozen=True, kw_only=True):
         return self.category_names[int(self.codes[place])]
 
 
-def build(items: Collection[tuple[int, int, Item]]) -> Catalogue:
-    """The catalogue of (id, category id, item) without takedowns."""
-    shown = sorted((entry for entry in items if not entry[2].takedown), key=lambda entry: entry[0])
-    records = [item for _, _, item in shown]
+def entry_of(item: Item, layout: Layout = _NOTHING) -> Entry:
+    """An item as the catalogue is built of it; its vectors are packed here, once."""
+    packed = layout.pack(item)
+    return Entry(hash64(item.item_id), hash64(item.category), structs.replace(item, content={}), packed)
+
+
+def build(items: Collection[Entry], layout: Layout = _NOTHING) -> Catalogue:
+    """The catalogue of these items without takedowns."""
+    shown = sorted((entry for entry in items if not entry.item.takedown), key=lambda entry: entry.id)
+    records, packed = [entry.item for entry in shown], [entry.packed for entry in shown] if layout else []
     category_names = sorted({item.category for item in records})
     sellers = sorted({item.seller for item in records if item.seller})
     seller_code = {name: code for code, name in enumerate(sellers)}
     category_code = {name: code for code, name in enumerate(category_names)}
     born_at = np.array([item.born_at for item in records], np.int64)
     return Catalogue(
-        ids=np.array([id_ for id_, _, _ in shown], np.int64),
-        categories=np.array([category for _, category, _ in shown], np.int64),
+        ids=np.array([entry.id for entry in shown], np.int64),
+        categories=np.array([entry.category for entry in shown], np.int64),
         names=[item.item_id for item in records],
         codes=np.array([category_code[item.category] for item in records], np.int64),
         category_names=category_names,
@@ -81,4 +109,6 @@ def build(items: Collection[tuple[int, int, Item]]) -> Catalogue:
         price=np.array([np.nan if item.price is None else item.price for item in records], np.float64),
         born_at=born_at,
         by_age=np.argsort(-born_at, kind="stable"),
+        content=layout.unpack(packed) if layout else None,
+        packed=packed,
     )

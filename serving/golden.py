@@ -4,10 +4,14 @@ import msgspec
 import numpy as np
 
 from models.axes import Doubles, Ids
+from models.config import RankerConfig
+from models.content import Content
+from models.items import Items
 from models.state import ModelState
 
 REQUESTS = 200
 _CANDIDATES, _HISTORY, _SEED = 5, 5, 14
+_LACKING = 0.2
 
 
 def shifts(before: ModelState, after: ModelState, drawn_from: dict[str, Ids]) -> tuple[float, float]:
@@ -43,12 +47,22 @@ def _logits(model: ModelState, inputs_of: ModelState, drawn_from: dict[str, Ids]
         user, *history = (_pick(drawn_from[name], generator.random(count)) for name, count in _PARTS)
         items, categories, past = history
         noise = generator.normal(size=(_CANDIDATES, len(mean))).astype(np.float32)
-        scored = model.score(
-            int(user[0]), past, items=items, categories=categories, inputs=mean + spread * noise
-        ).click.astype(np.float64)
+        asked = Items(items, categories, _content(model.config, generator))
+        scored = model.score(int(user[0]), past, items=asked, inputs=mean + spread * noise).click.astype(np.float64)
         clipped = scored.clip(1e-7, 1 - 1e-7)
         found.append(np.log(clipped / (1 - clipped)))
     return np.concatenate(found)
+
+
+def _content(config: RankerConfig, generator: np.random.Generator) -> Content | None:
+    """Vectors of about length 1, one in five missing; None where none are declared."""
+    if not config.modalities:
+        return None
+    widths = [each.width for each in config.modalities]
+    lacking = generator.random((_CANDIDATES, len(widths))) < _LACKING
+    drawn = generator.normal(size=(_CANDIDATES, sum(widths))) / np.sqrt(np.repeat(widths, widths))
+    values = np.where(np.repeat(lacking, widths, axis=1), 0.0, drawn)
+    return Content(values.astype(np.float32), lacking)
 
 
 _PARTS = (("user", 1), ("item", _CANDIDATES), ("category", _CANDIDATES), ("item", _HISTORY))

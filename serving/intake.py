@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from lang.source import Source
+from models.content import Layout
 from schemas.catalogue import ITEM, Item
 from schemas.http import BatchAnswer, ItemRecord, Rejected
 from schemas.topics import EVENTS, ITEMS
@@ -51,7 +52,7 @@ def judge_events(events: Sequence[Raw], source: Source, *, now: int) -> Batch:
     return Batch(letters, BatchAnswer(accepted=len(letters), duplicate=duplicate, rejected=rejected))
 
 
-def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, now: int) -> Batch:
+def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, layout: Layout, now: int) -> Batch:
     """Items as records of topic `items`. Within a request the last record of an item counts."""
     letters: dict[str, Letter] = {}
     rejected: list[Rejected] = []
@@ -61,6 +62,10 @@ def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, now: int) -> Batc
             record = _item.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             rejected.append(_rejected(index, str(error), "items"))
+            continue
+        if fault := layout.fault(record.content):
+            name, message = fault
+            rejected.append(_rejected(index, f"{message} - at `$.content.{name}`", "items"))
             continue
         fields = {name: getattr(record, name) for name in record.__struct_fields__ if name != "born_at"}
         born_at = record.born_at if record.born_at is not None else _first_seen(record.item_id, catalogue, now)

@@ -3,10 +3,11 @@
 import threading
 import time
 
+from models.content import Layout
 from schemas.catalogue import ITEM, Item
-from schemas.ids import hash64
 from schemas.topics import ITEMS
 from serving import catalogue
+from serving.catalogue import Entry
 from serving.state import Live
 from store.tail import Tail
 
@@ -17,10 +18,11 @@ _SWAP_EVERY_S = 1.0  # arrays are built anew whole: about 20 ms for 5,000 items,
 class CatalogueReader:
     """Folds item records, newest last, and shows the result at most once a second."""
 
-    def __init__(self, bootstrap: str, live: Live) -> None:
+    def __init__(self, bootstrap: str, live: Live, layout: Layout) -> None:
         self._bootstrap = bootstrap
         self._live = live
-        self._items: dict[str, tuple[int, int, Item]] = {}
+        self._layout = layout
+        self._items: dict[str, Entry] = {}
         self.refused = 0
 
     def run(self, stop: threading.Event) -> None:
@@ -32,7 +34,7 @@ class CatalogueReader:
                 for message in tail.read(_POLL_S):
                     changed |= self.take(message.value())
                 if changed and tail.at_end and time.monotonic() - shown_at >= _SWAP_EVERY_S:
-                    self._live.show(catalogue.build(self._items.values()))
+                    self._live.show(catalogue.build(self._items.values(), self._layout))
                     changed, shown_at = False, time.monotonic()
                 if tail.at_end and not changed:
                     self._live.progress.catalogue_read = True
@@ -46,5 +48,5 @@ class CatalogueReader:
         except (EOFError, LookupError, ValueError, TypeError):  # fastavro has no error of its own
             self.refused += 1
             return False
-        self._items[item.item_id] = (hash64(item.item_id), hash64(item.category), item)
+        self._items[item.item_id] = catalogue.entry_of(item, self._layout)
         return True

@@ -85,7 +85,7 @@ def exposure(query: Query, slate: Slate, *, made_with: Versions, level: int, ser
     return Letter(
         topic=EXPOSURES,
         key=query.request_id,
-        value=EXPOSURE.encode({**fields, "slots": _slots(slate)}),
+        value=EXPOSURE.encode({**fields, "slots": _slots(slate), "contents": _contents(slate)}),
         headers=(
             ("received_at", str(served_at).encode()),
             ("user_id", query.user_id.encode()),
@@ -109,6 +109,11 @@ def _slots(slate: Slate) -> Sequence[dict[str, object]]:
         for position, slot in enumerate(slate.slots)
     ]
     return [{name: getattr(slot, name) for name in ServedSlot.__struct_fields__} for slot in served]
+
+
+def _contents(slate: Slate) -> list[bytes]:
+    packed, places = slate.state.catalogue.packed, slate.scored.candidates.places
+    return [packed[int(places[slot.place])] for slot in slate.slots] if packed else []
 
 
 def _goes_with(user: User, joint: Joint, item: int) -> str:

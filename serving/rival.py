@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from models.config import RankerConfig
 from models.state import ModelState
 from schemas.course import Course
 from serving.deltas import DeltaReader
@@ -34,12 +35,13 @@ class Seat:
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """Where rivals come from, the key that verifies them, and where what is decided of them goes."""
+    """Where rivals come from, the key that verifies them, their settings, and where what is decided of them goes."""
 
     bootstrap: str
     artefacts: Path
     key: bytes
     send: Callable[[Letter], bool]
+    config: RankerConfig = RankerConfig()
 
 
 class Rival:
@@ -61,7 +63,15 @@ class Rival:
     def _follow(self, name: str, is_over: Callable[[], bool]) -> None:
         origin, seat = self._origin, Seat(self._live, self._alias, name)
         folder = origin.artefacts / name / "snapshots"
-        reader = DeltaReader(seat, name=name, key=origin.key, folder=folder, send=origin.send, alias=self._alias)
+        reader = DeltaReader(
+            seat,
+            name=name,
+            key=origin.key,
+            folder=folder,
+            send=origin.send,
+            alias=self._alias,
+            config=origin.config,
+        )
         try:
             reader.follow(origin.bootstrap, is_over)
         finally:

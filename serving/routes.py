@@ -81,9 +81,10 @@ def upsert_items(data: JSONBody[ItemsRequest], services: Parts) -> BatchAnswer:
     """Write items, whole; takedowns too. In force about a second after the answer.
 
     An item is an object with `item_id` and `category`, and where they are known `title`, `price`, `seller`, `tags`,
-    `stock`, `born_at` (ms, when it may first be shown) and `takedown` (true takes it out of every slate).
+    `stock`, `born_at` (ms, when it may first be shown), `content` (vectors by the name of a declared modality) and
+    `takedown` (true takes it out of every slate).
     """
-    batch = intake.judge_items(data.items, services.live.state.catalogue, now=_now())
+    batch = intake.judge_items(data.items, services.live.state.catalogue, layout=services.layout, now=_now())
     _keep(batch, services)
     return batch.answer
 

@@ -54,8 +54,7 @@ def score(
     scores = ranker.model.score(
         hash64(query.user_id),
         query.user.history_ids,
-        items=everyone.ids,
-        categories=state.catalogue.categories[everyone.places],
+        items=state.catalogue.items(everyone.places),
         inputs=dense,
     )
     blend = CLICK * scores.click + CONVERTED * scores.converted + ENGAGEMENT * scores.engagement / ENGAGEMENT_SECONDS

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from lang.load import load_plan
 from lang.plan import Plan
-from models.config import RankerConfig
+from models.content import Layout
 from models.index import index_on
 from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
 from serving import ticker
@@ -52,6 +52,7 @@ class Services(Struct, frozen=True, kw_only=True):
     plan: Plan
     experiment: Experiment
     metrics: Metrics
+    layout: Layout
 
 
 def build(settings: Settings) -> Services:
@@ -70,10 +71,11 @@ def build(settings: Settings) -> Services:
         ),
         lookup=Lookup(patient, live),
         similar=Similar(patient, live),
-        pins=Pins(settings.artefacts / settings.model / "pins", RankerConfig()),
+        pins=Pins(settings.artefacts / settings.model / "pins", settings.ranker),
         plan=plan,
         experiment=experiment,
         metrics=metrics,
+        layout=Layout(settings.ranker.modalities),
     )
 
 
@@ -81,13 +83,14 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     """Start the background threads."""
     live, bootstrap = services.live, settings.bootstrap
     folder = settings.artefacts / settings.model / "snapshots"
-    deltas = DeltaReader(live, name=settings.model, key=settings.key, folder=folder, send=services.outlet.send)
+    key, send, config = settings.key, services.outlet.send, settings.ranker
+    deltas = DeltaReader(live, name=settings.model, key=key, folder=folder, send=send, config=config)
     control = ControlReader(live, services.pins, model=settings.model)
-    origin = Origin(bootstrap=bootstrap, artefacts=settings.artefacts, key=settings.key, send=services.outlet.send)
+    origin = Origin(bootstrap=bootstrap, artefacts=settings.artefacts, key=key, send=send, config=config)
     named: dict[str, Callable[[], str]] = {name: lambda name=name: name for name in services.experiment.own}
     named |= {alias: lambda alias=alias: live.followed.get(alias, "") for alias in (CHALLENGER, SEASON)}
     rivals = {alias: Rival(live, origin, alias=alias, named=of) for alias, of in named.items()}
-    catalogue = CatalogueReader(bootstrap, live)
+    catalogue = CatalogueReader(bootstrap, live, services.layout)
     client = connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)
     reader, limits = Fresh(FeatureReader(client), services.metrics), Limits(client, live, services.metrics)
     sweep = Sweep(reader, live, Monitor(services.metrics))

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
+from models.config import RankerConfig, with_fusion
 from models.index import index_on
 from serving.experiment import Experiment, ExperimentError, checked
 from store.connect import ADDRESS
@@ -25,7 +26,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Where serving reads and writes. `key` verifies versions; `artefacts` is the learner's folder."""
+    """Where serving reads and writes. `key` verifies versions; `artefacts` is the learner's folder.
+
+    `ranker`: the settings of the models it takes up; the learner has the same.
+    """
 
     bootstrap: str
     redis: str
@@ -38,6 +42,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     model: str
     config: Config
     device: str = "cpu"
+    ranker: RankerConfig = RankerConfig()
 
 
 def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Settings:
@@ -57,19 +62,23 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
         index_on(options.device)
     except ValueError as error:
         problems.append(f"--device: {error}")
-    config = Config()
+    config, ranker = Config(), RankerConfig()
     try:
         config = read_config(options.config) if options.config else config
     except (OSError, msgspec.DecodeError, ExperimentError) as error:
         problems.append(f"--config {options.config}: {error}")
+    try:
+        ranker = with_fusion(options.fusion.read_bytes()) if options.fusion else ranker
+    except (OSError, msgspec.DecodeError) as error:
+        problems.append(f"--fusion {options.fusion}: {error}; docs/vectors.md says what it holds")
     if options.model in config.experiment.own:
         problems.append(
             f"an arm has a learner of {options.model}, which is live's own: write model:live, or another name"
         )
     if problems:
         parser.error("; ".join(problems))
-    told = {name: value for name, value in vars(options).items() if name != "config"}
-    return Settings(**told, key=key.encode(), config=config)
+    told = {name: value for name, value in vars(options).items() if name not in ("config", "fusion")}
+    return Settings(**told, key=key.encode(), config=config, ranker=ranker)
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -86,6 +95,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     device = environment.get(DEVICE_VARIABLE, "cpu")
     parser.add_argument("--device", default=device, help=f"where the nearest items are found, or {DEVICE_VARIABLE}")
     parser.add_argument("--config", type=Path, help="JSON file with the experiment")
+    parser.add_argument("--fusion", type=Path, help="JSON file with the vectors that items come with")
     return parser
 
 

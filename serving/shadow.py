@@ -63,8 +63,7 @@ def _shadow(seen: _Seen) -> Shadow:
     scores = rival.model.score(
         hash64(query.user_id),
         query.user.history_ids,
-        items=candidates.ids[places],
-        categories=slate.state.catalogue.categories[candidates.places[places]],
+        items=slate.state.catalogue.items(candidates.places[places]),
         inputs=slate.scored.dense[places],
     )
     return Shadow(

@@ -11,6 +11,7 @@ from msgspec import Struct
 from lang.plan import Plan
 from models.fingerprint import fingerprint
 from models.index import Build, Index, Nearest
+from models.items import Items
 from models.state import ModelState
 from schemas.aliases import FOLLOWING
 from schemas.course import Course
@@ -51,7 +52,7 @@ class ServedModel(Struct, frozen=True, kw_only=True):
 
     def indexed(self, catalogue: Catalogue, build: Build) -> "ServedModel":
         """The same model over another catalogue."""
-        vectors = self.model.item_vectors(catalogue.ids, catalogue.categories)
+        vectors = self.model.item_vectors(Items(catalogue.ids, catalogue.categories, catalogue.content))
         return msgspec.structs.replace(self, index=build(catalogue.ids, vectors))
 
 

@@ -17,11 +17,11 @@ from lang.computed import Computation
 from lang.evaluate import Event as Fields
 from lang.plan import Plan
 from models.axes import Doubles, Ids, Indexes
+from models.content import Layout
 from models.inputs import FEATURE_SET
 from schemas.catalogue import Item
 from schemas.events import Event
 from schemas.exposures import Exposure, Slot
-from schemas.ids import hash64
 from serving import catalogue as catalogues
 from serving import columns, heat
 from serving.experiment import Arm
@@ -61,8 +61,9 @@ class Catalogue:
 
     def __init__(self, world: World, begun_ms: int) -> None:
         self._begun_ms = begun_ms
+        self._layout = Layout([view.modality for view in world.settings.views])
         self.records: list[Item] = []
-        self._entries: list[tuple[int, int, Item]] = []
+        self._entries: list[catalogues.Entry] = []
         self.add(world, np.arange(len(world)))
 
     def add(self, world: World, born: Indexes) -> None:
@@ -71,11 +72,11 @@ class Catalogue:
             record = world.record(item, begun_ms=self._begun_ms)
             record = structs.replace(record, received_at=max(record.born_at, self._begun_ms))
             self.records.append(record)
-            self._entries.append((hash64(record.item_id), hash64(record.category), record))
+            self._entries.append(catalogues.entry_of(record, self._layout))
 
     def built(self) -> catalogues.Catalogue:
         """As arrays."""
-        return catalogues.build(self._entries)
+        return catalogues.build(self._entries, self._layout)
 
 
 class WarmUp:
@@ -181,7 +182,9 @@ class WarmUp:
             )
             for position, (place, chance) in enumerate(zip(chosen, chances, strict=True))
         ]
-        self.exposures.append(_exposure(query, slots))
+        packed = self._state.catalogue.packed
+        contents = [packed[place] for place in places[chosen].tolist()] if packed else []
+        self.exposures.append(_exposure(query, slots, contents))
         served = Served(request_id=request_id, user=page.user, session_id=page.session_id, items=names, shown_at=at_ms)
         items = np.array([item_number(name) for name in names], np.int64)
         self.happen(events_of(served, self._world.react(page.user, items, self._random)))
@@ -202,7 +205,7 @@ class WarmUp:
         return chosen.tolist(), np.minimum(weights[chosen] / left, 1.0).tolist()
 
 
-def _exposure(query: Query, slots: list[Slot]) -> Exposure:
+def _exposure(query: Query, slots: list[Slot], contents: list[bytes]) -> Exposure:
     return Exposure(
         request_id=query.request_id,
         user_id=query.user_id,
@@ -216,4 +219,5 @@ def _exposure(query: Query, slots: list[Slot]) -> Exposure:
         feature_versions={},
         history=query.user.history[:HISTORY],
         slots=slots,
+        contents=contents,
     )

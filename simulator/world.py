@@ -15,6 +15,7 @@ from numpy.random import Generator
 
 from models.axes import Doubles, Indexes
 from schemas.catalogue import Item
+from simulator.views import View, Views
 
 SELLERS = 300
 COUNTRIES = ("dk", "ee", "fi", "no", "se")
@@ -33,6 +34,7 @@ class WorldSettings(Struct, frozen=True, kw_only=True):
         births_per_s: new items. `fade_s`: each time it passes, the odds of a click on an item halve.
         position: log-odds for each doubling of (position + 1).
         purchase: log-odds of a purchase after a click on an item of usual price.
+        views: vectors that items come with; the ranker must declare the same modalities.
     """
 
     users: int = 4_800
@@ -51,6 +53,7 @@ class WorldSettings(Struct, frozen=True, kw_only=True):
     births_per_s: float = 4.0
     fade_s: float = 300.0
     purchase: float = -3.0
+    views: tuple[View, ...] = ()
 
 
 class Reaction(Struct, frozen=True, kw_only=True):
@@ -80,6 +83,8 @@ class World:
         self.born_s: Doubles = np.zeros(0)
         self._styles: Doubles = np.zeros((0, directions))
         self._quality: Doubles = np.zeros(0)
+        self._vectors: list[dict[str, list[float]]] = []
+        self._views = Views(settings.views, directions=directions, generator=generator.spawn(1)[0])
         # as many ages as the births of the past would have left
         self._bear(-np.sort(generator.uniform(0, settings.items / settings.births_per_s, settings.items))[::-1])
 
@@ -135,6 +140,7 @@ class World:
             seller=f"s{item % SELLERS}",
             price=round(float(self.prices[item]), 2),
             born_at=begun_ms + round(float(self.born_s[item]) * 1000),
+            content=self._vectors[item],
         )
 
     def _drift(self) -> None:
@@ -157,6 +163,7 @@ class World:
         self.born_s = np.concatenate([self.born_s, born_s])
         self._styles = np.concatenate([self._styles, styles])
         self._quality = np.concatenate([self._quality, random.normal(0, 1, len(own))])
+        self._vectors += self._views.see(styles)
 
 
 def item_name(item: int) -> str:

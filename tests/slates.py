@@ -10,7 +10,7 @@ Label = tuple[str, int, str, bool]  # request, position, head, positive
 
 
 def exposures(count: int, *, tag: str, at_ms: Iterable[int], slots: int = 3) -> list[dict[str, object]]:
-    """`count` served slates, one at each of the times."""
+    """`count` served slates, one at each of the times; every other one carries vectors."""
     return [
         {
             "request_id": f"{tag}-r{number}",
@@ -40,6 +40,7 @@ def exposures(count: int, *, tag: str, at_ms: Iterable[int], slots: int = 3) -> 
                 }
                 for position in range(slots)
             ],
+            "contents": [f"{number}/{position}".encode() for position in range(slots)] if number % 2 else [],
         }
         for number, at in zip(range(count), at_ms, strict=False)
     ]

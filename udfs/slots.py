@@ -270,5 +270,6 @@ def _sample(exposure: dict[str, Any], slate: Slate, label: Label) -> bytes:
             "history": exposure["history"],
             "context": exposure["context"],
             "dense": slot["dense"],
+            "content": exposure["contents"][label.index] if exposure["contents"] else b"",
         }
     )

@@ -11,6 +11,7 @@ from learner.settings import LoopSettings
 from models.axes import Doubles, Floats
 from models.batch import Batch
 from models.config import RankerConfig
+from models.items import Items
 from models.ranker import from_numpy
 from models.rowset import RowSource
 from models.state import ModelState
@@ -72,11 +73,11 @@ class Pupil:
     def score(self, found: Found) -> tuple[Floats, dict[str, Floats]]:
         """Click chances of candidates [C] by the model as it stands, and by the older ones."""
         user, history = hash64(found.query.user_id), found.query.user.history_ids
-        items, categories = found.candidates.ids, found.categories
-        now = self._trainer.score(user, history, items=items, categories=categories, inputs=found.inputs).click
+        items = Items(found.candidates.ids, found.categories)
+        now = self._trainer.score(user, history, items=items, inputs=found.inputs).click
         older = {name: np.full_like(now, np.nan) for name in self.names}
         for name, model in self._older.items():
-            older[name] = model.score(user, history, items=items, categories=categories, inputs=found.inputs).click
+            older[name] = model.score(user, history, items=items, inputs=found.inputs).click
         return now, older
 
     def published(self, version: str) -> ModelState:

@@ -59,6 +59,8 @@ def test_what_is_urgent_is_on_both_topics_and_what_does_not_train_is_counted(lin
     line.wait(lambda: len(labels_of(line, tag)[1]) == len(expected), "a label for each slot and head")
     told = [row for row in line.read("samples", SAMPLE.decode) if str(row["request_id"]).startswith(tag)]
     urgent = [row for row in line.read("samples.urgent", SAMPLE.decode) if str(row["request_id"]).startswith(tag)]
+    carried = {str(slate["request_id"]): slate["contents"] for slate in slates}
+    assert all(row["content"] == (carried[row["request_id"]] or [b""] * 3)[row["position"]] for row in told)
     wanted = [row for row in told if row["weight"] and row["converted"]]
     assert sorted(map(str, urgent)) == sorted(map(str, wanted))
     assert len(urgent) > 10

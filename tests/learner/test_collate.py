@@ -6,7 +6,10 @@ from sample_world import sample
 
 from learner.collate import Collator
 from learner.source import read
+from models.content import Layout
 from models.inputs import DENSE
+from models.modality import Modality
+from schemas.catalogue import Item
 from schemas.ids import hash64
 from schemas.samples import SAMPLE, kept
 
@@ -48,11 +51,27 @@ def test_ids_histories_and_dense():
     assert batch.dense.dtype == np.float32
 
 
+def test_content_is_laid_out_and_what_does_not_fit_is_a_fault():
+    modalities = (Modality(name="image", width=3), Modality(name="text", width=2))
+    packed = Layout(modalities).pack(Item(item_id="i", category="c", content={"image": [0.5, -1.0, 2.0]}))
+    rows = [sample(content=packed), sample()]
+    collator = Collator(2, modalities)
+    assert [collator.fault(row) for row in rows] == [None, None], "a record from before has none"
+    content = collator.batch(rows, 0).content
+    assert content is not None
+    assert content.values.tolist() == [[0.5, -1.0, 2.0, 0, 0], [0] * 5]
+    assert content.lacking.tolist() == [[False, True], [True, True]]
+    assert collator.fault(sample(content=packed[:-1])) == "content"
+    assert Collator(2, modalities[::-1]).fault(rows[0]) == "content", "of another declaration"
+    assert Collator(2).fault(rows[0]) is None, "nobody reads it"
+    assert Collator(2).batch(rows, 0).content is None
+
+
 def test_a_record_survives_the_wire_and_rubbish_does_not():
     row = sample(history=["x"], context={"device": "phone"}, click=None)
     payload = SAMPLE.encode(structs.asdict(row))
     assert read(payload) == row
-    for cut in range(len(payload)):
+    for cut in range(len(payload) - 1):  # without its last byte, of `content`, it is one from before there was any
         assert read(payload[:cut]) is None
     generator = np.random.default_rng(0)
     for _ in range(300):

@@ -22,6 +22,17 @@ def test_everything_said_is_used():
     assert (loop.batch, loop.seed, settings.stop_at_end, settings.key) == (64, 5, True, b"k")
 
 
+def test_vectors_are_declared_in_a_file(tmp_path, capsys):
+    told = tmp_path / "fusion.json"
+    told.write_text('{"manner": "early", "modalities": [{"name": "image", "width": 4}]}')
+    assert parse(LINE, "k").config.modalities == ()
+    assert [each.name for each in parse([*LINE, "--fusion", str(told)], "k").config.modalities] == ["image"]
+    told.write_text('{"modalities": [{"name": "image", "width": 0}]}')
+    with pytest.raises(SystemExit):
+        parse([*LINE, "--fusion", str(told)], "k")
+    assert "modalities[0].width" in capsys.readouterr().err
+
+
 def test_all_problems_are_told_at_once(capsys):
     with pytest.raises(SystemExit):
         parse([*LINE, "--cadence-s", "7", "--snapshot-s", "10", "--batch", "0", "--device", "tpu"], "")

@@ -13,6 +13,7 @@ from learner.snapshot import Snapshots, load
 from models.arrays import flatten
 from models.config import RankerConfig
 from models.inputs import DENSE
+from models.items import Items
 from models.state import ModelState
 from schemas.delta import Delta, DeltaAssembler, decode_chunks, seal
 
@@ -161,8 +162,8 @@ def test_holding_keeps_a_new_model_from_believing_in_positives_alone():
         clicks = []
         for _, request in SAMPLES[250:300]:
             batch = Collator(4).batch([request], 0)
-            shown = {"items": batch.items, "categories": batch.categories, "inputs": batch.dense}
-            clicks.append(state.score(0, batch.history[0], **shown).click[0])
+            shown = Items(batch.items, batch.categories)
+            clicks.append(state.score(0, batch.history[0], items=shown, inputs=batch.dense).click[0])
         return np.mean(clicks)
 
     assert first(WAIT_MS) < first(0) - 0.1

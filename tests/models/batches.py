@@ -1,10 +1,14 @@
 """Random batches, and a small ranker that has learnt some."""
 
 import numpy as np
+from msgspec import structs
 
 from models.batch import Batch
 from models.config import RankerConfig
+from models.content import Content
 from models.inputs import DENSE
+from models.items import Items
+from models.modality import Fusion, Modality
 from models.training import Trainer
 
 ITEMS = np.arange(1, 41, dtype=np.int64) * 7919
@@ -13,7 +17,29 @@ CONFIG = RankerConfig(
 )
 
 
-def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None) -> Batch:
+MODALITIES = (Modality(name="image", width=3), Modality(name="text", width=2))
+FUSED = [
+    structs.replace(CONFIG, fusion=Fusion(modalities=MODALITIES, manner=each)) for each in ("early", "gated", "late")
+]
+CONFIGS = [CONFIG, *FUSED]
+
+
+def content(seed, size, config) -> Content | None:
+    """Random vectors, a third of them missing."""
+    if not config.modalities:
+        return None
+    widths = [each.width for each in config.modalities]
+    generator = np.random.default_rng(seed)
+    lacking = generator.random((size, len(widths))) < 1 / 3
+    values = np.where(np.repeat(lacking, widths, axis=1), 0, generator.normal(0, 1, (size, sum(widths))))
+    return Content(values.astype(np.float32), lacking)
+
+
+def asked(sample) -> Items:
+    return Items(sample.items, sample.categories, sample.content)
+
+
+def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None, config=CONFIG) -> Batch:
     generator = np.random.default_rng(seed)
     places = generator.integers(0, len(ITEMS), size)
     history = ITEMS[generator.integers(0, len(ITEMS), (size, slots))]
@@ -32,11 +58,12 @@ def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None) -> Batch:
         weights=np.ones((size, 3), np.float32),
         undo=np.zeros((size, 3), np.float32),
         at_ms=at_ms,
+        content=content(seed, size, config),
     )
 
 
 def trained(batches=12, config=CONFIG):
     trainer = Trainer(config, np.random.default_rng(0))
     for seed in range(batches):
-        trainer.learn(batch(seed))
+        trainer.learn(batch(seed, config=config))
     return trainer

@@ -5,7 +5,7 @@ import hashlib
 import msgspec
 import numpy as np
 import pytest
-from batches import ITEMS, batch
+from batches import ITEMS, asked, batch
 from msgspec import structs
 
 from models.config import RankerConfig
@@ -102,7 +102,7 @@ def test_what_does_not_fit_is_refused():
 def test_an_empty_model_scores_everything_alike():
     state = ModelState.empty(CONFIG)
     sample = batch(0, size=9)
-    scores = state.score(0, sample.history[0], items=sample.items, categories=sample.categories, inputs=sample.dense)
+    scores = state.score(0, sample.history[0], items=asked(sample), inputs=sample.dense)
     assert set(scores.click.tolist()) == {0.5}
 
 

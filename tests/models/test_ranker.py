@@ -3,30 +3,34 @@
 import numpy as np
 import pytest
 import torch
-from batches import CONFIG, ITEMS, batch, trained
+from batches import CONFIG, CONFIGS, ITEMS, asked, batch, trained
 from msgspec import structs
 
 from models.arrays import flatten, unflatten
 from models.batch import Batch
 from models.config import STATISTICS
+from models.fusion import Vectors
 from models.ranker import LEAD, attend, chances, forward, from_numpy, light_loss, loss, with_position
 from models.state import ModelState
 from models.training import Trainer, gather, initial_dense, predict
 
 
-def test_gradients_equal_differences():
+@pytest.mark.parametrize("config", CONFIGS)
+def test_gradients_equal_differences(config):
     generator = np.random.default_rng(0)
     dense = {
         name: torch.from_numpy(generator.normal(0, 0.3, shape)).requires_grad_()
-        for name, shape in CONFIG.shapes().items()
+        for name, shape in config.shapes().items()
         if name not in STATISTICS
     }
-    trainer = trained(2)
+    trainer = trained(2, config)
     followed = {name: trainer.dense[name].detach().double() for name in STATISTICS}
-    sample = batch(3, size=6)
+    sample = batch(3, size=6, config=config)
     rows = gather(dict(trainer.tables), sample, learn=False).rows
     rows = structs.replace(
-        rows, **{name: getattr(rows, name).double().requires_grad_() for name in ("user", "item", "category", "past")}
+        rows,
+        **{name: getattr(rows, name).double().requires_grad_() for name in ("user", "item", "category", "past")},
+        vectors=Vectors(rows.vectors.values.double(), rows.vectors.lacking.double()),
     )
     inputs = torch.from_numpy(sample.dense.astype(np.float64))
     leaves = [*dense.values(), rows.user, rows.item, rows.category, rows.past]
@@ -37,7 +41,7 @@ def test_gradients_equal_differences():
         given = structs.replace(rows, user=user, item=item, category=category, past=past)
         return with_position(
             named,
-            forward(CONFIG, named | followed, rows=given, inputs=inputs),
+            forward(config, named | followed, rows=given, inputs=inputs),
             positions=torch.from_numpy(sample.positions),
         )
 
@@ -53,10 +57,11 @@ class _double:
         torch.set_default_dtype(torch.float32)
 
 
+@pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("known", [0, 1, 3, 5])
-def test_scoring_equals_the_training_forward_without_position(known):
-    trainer = trained()
-    state = ModelState.published(CONFIG, trainer.state(), version="1.1", coding="float32")
+def test_scoring_equals_the_training_forward_without_position(known, config):
+    trainer = trained(config=config)
+    state = ModelState.published(config, trainer.state(), version="1.1", coding="float32")
     generator = np.random.default_rng(1)
     count = 30
     history = np.zeros(5, np.int64)
@@ -64,15 +69,15 @@ def test_scoring_equals_the_training_forward_without_position(known):
     places = generator.integers(0, len(ITEMS), count)
     items = np.where(generator.random(count) < 0.2, 999_999_937, ITEMS[places])  # some have no row
     request = structs.replace(
-        batch(0, size=count),
+        batch(0, size=count, config=config),
         users=np.full(count, 3),
         items=items,
         categories=places % 4 + 1,
         history=np.tile(history, (count, 1)),
         positions=np.zeros(count, np.int64),
     )
-    expected = predict(CONFIG, trainer.dense, tables=dict(trainer.tables), batch=request)
-    got = state.score(3, history, items=items, categories=request.categories, inputs=request.dense)
+    expected = predict(config, trainer.dense, tables=dict(trainer.tables), batch=request)
+    got = state.score(3, history, items=asked(request), inputs=request.dense)
     np.testing.assert_allclose(got.click, expected[:, 0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(got.converted, expected[:, 1], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(got.engagement, expected[:, 2], rtol=1e-4, atol=1e-5)
@@ -243,5 +248,5 @@ def test_a_wild_row_is_watched_no_longer_than_a_day():
     state = ModelState.published(CONFIG, trained().state(), version="1.1", coding="float32")
     state.dense["head_bias"][2] = 1000
     one, request = np.zeros(1, np.int64), batch(0, size=1)
-    got = state.score(3, one, items=request.items, categories=request.categories, inputs=request.dense)
+    got = state.score(3, one, items=asked(request), inputs=request.dense)
     assert got.engagement[0] == pytest.approx(86_400, rel=1e-4)

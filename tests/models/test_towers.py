@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from batches import CONFIG, ITEMS, batch, trained
+from batches import CONFIG, CONFIGS, ITEMS, asked, batch, trained
 from msgspec import structs
 
+from models.fusion import lift
+from models.items import Items
 from models.state import ModelState
 from models.towers import item_tower, softmax_loss, user_tower
 from models.training import Trainer, gather
@@ -21,7 +23,7 @@ def test_retrieval_finds_what_the_user_clicks():
             structs.replace(sample, labels=np.stack([click, click * 0, click * 0], axis=1), history=sample.history * 0)
         )
     state = ModelState.published(CONFIG, trainer.state(), version="1.1")
-    vectors = state.item_vectors(ITEMS, np.arange(len(ITEMS)) % 4 + 1)
+    vectors = state.item_vectors(Items(ITEMS, np.arange(len(ITEMS)) % 4 + 1))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
     for user in range(1, 20):
         products = vectors @ state.user_vector(user, np.zeros(0, np.int64))
@@ -55,7 +57,7 @@ def popularity_gap(config):
             )
         )
     state = ModelState.published(config, trainer.state(), version="1.1")
-    vectors = state.item_vectors(ITEMS, np.ones(len(ITEMS), np.int64))
+    vectors = state.item_vectors(Items(ITEMS, np.ones(len(ITEMS), np.int64)))
     users = np.stack([state.user_vector(user, np.zeros(0, np.int64)) for user in range(1, 20)])
     similar = (users @ vectors.T).mean(axis=0)
     return similar[:4].mean() - similar[4:].mean()
@@ -67,15 +69,17 @@ def test_retrieval_knows_popularity_as_a_softmax_over_all_items_would():
     assert popularity_gap(config) / 0.2 == pytest.approx(np.log(9), abs=0.7)
 
 
-def test_serving_and_training_make_the_same_vectors():
-    trainer = trained()
-    state = ModelState.published(CONFIG, trainer.state(), version="1.1", coding="float32")
-    sample = batch(2, size=8)
+@pytest.mark.parametrize("config", CONFIGS)
+def test_serving_and_training_make_the_same_vectors(config):
+    trainer = trained(config=config)
+    state = ModelState.published(config, trainer.state(), version="1.1", coding="float32")
+    sample = batch(2, size=8, config=config)
     with torch.no_grad():
         rows = gather(dict(trainer.tables), sample, learn=False).rows
-        items = item_tower(trainer.dense, rows.item, category=rows.category).numpy()
+        lifted = lift(config, trainer.dense, rows.vectors)
+        items = item_tower(trainer.dense, rows.item, category=rows.category, lift=lifted).numpy()
         users = user_tower(trainer.dense, rows).numpy()
-    np.testing.assert_allclose(state.item_vectors(sample.items, sample.categories), items, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(state.item_vectors(asked(sample)), items, rtol=1e-4, atol=1e-6)
     for row in range(8):
         mine = state.user_vector(int(sample.users[row]), sample.history[row])
         np.testing.assert_allclose(mine, users[row], rtol=1e-4, atol=1e-6)

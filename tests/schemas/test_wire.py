@@ -37,6 +37,7 @@ _VALUES: dict[str, Any] = {
     "long": 1_770_000_000_123,
     "int": 7,
     "double": 0.1,
+    "float": 0.5,
     "boolean": True,
     "bytes": b"\x00\xff",
 }
@@ -75,6 +76,20 @@ def test_old_bytes_are_read_by_a_schema_with_one_more_field(name: str) -> None:
     newer = Contract({**old.schema, "fields": fields})
     golden = bytes.fromhex((GOLDEN / f"{name}.full.hex").read_text())
     assert newer.decode(golden, written_with=old) == {**old.decode(golden), "added_later": None}
+
+
+@pytest.mark.parametrize("kind", ["full", "empty"])
+@pytest.mark.parametrize(
+    ("name", "added"), [("item", {"content": {}}), ("exposure", {"contents": []}), ("sample", {"content": b""})]
+)
+def test_bytes_from_before_a_later_field_are_read_without_being_told(
+    name: str, added: dict[str, Any], kind: str
+) -> None:
+    before, now = (bytes.fromhex((GOLDEN / f"{name}.{kind}{age}.hex").read_text()) for age in (".before", ""))
+    read = CONTRACTS[name].decode(before)
+    assert read == {**CONTRACTS[name].decode(now), **added}
+    with pytest.raises(EOFError):
+        CONTRACTS[name].decode(before[:-1])
 
 
 def test_redis_names_are_as_they_were() -> None:

@@ -51,7 +51,10 @@ def test_a_good_command_line(tmp_path: Path) -> None:
     config = tmp_path / "serving.json"
     config.write_text('{"experiment": {"arms": [{"name": "p", "share": 1.0, "policy": "popular"}]}}')
     secrets = {"HEADRACE_TOKEN": "a-token-of-16-chars", "HEADRACE_MODEL_KEY": "key"}
-    told = parse([*TOLD, "--config", str(config)], secrets)
+    fusion = tmp_path / "fusion.json"
+    fusion.write_text('{"modalities": [{"name": "image", "width": 4}]}')
+    told = parse([*TOLD, "--config", str(config), "--fusion", str(fusion)], secrets)
+    assert [each.name for each in told.ranker.modalities] == ["image"]
     assert (told.token, told.key) == ("a-token-of-16-chars", b"key")
     assert told.config.experiment.arm_of("anyone").policy == "popular"
 

@@ -8,6 +8,8 @@ import pytest
 from msgspec import Raw
 
 from lang.load import load_plan
+from models.content import Layout
+from models.modality import Modality
 from schemas.catalogue import ITEM
 from schemas.events import TICK
 from schemas.partition import partition_of
@@ -70,7 +72,7 @@ def test_items_keep_their_birth_and_the_last_record_counts() -> None:
         {"item_id": "bad", "category": 5},
         {"item_id": "strange", "category": "c", "colour": "red"},
     ]
-    batch = intake.judge_items(raw(*told), shelf, now=NOW)
+    batch = intake.judge_items(raw(*told), shelf, layout=worlds.NOTHING, now=NOW)
     assert (batch.answer.accepted, batch.answer.duplicate) == (2, 1)
     assert [(each.index, each.pointer) for each in batch.answer.rejected] == [(3, "/items/3/category"), (4, "/items/4")]
     written = {letter.key: ITEM.decode(letter.value or b"") for letter in batch.letters}
@@ -79,10 +81,31 @@ def test_items_keep_their_birth_and_the_last_record_counts() -> None:
     assert all(record["received_at"] == NOW for record in written.values())
 
 
+def test_vectors_are_judged_by_the_declaration() -> None:
+    layout = Layout([Modality(name="image", width=2)])
+    told = [
+        {"item_id": "a", "category": "c", "content": {"image": [0.5, -1]}},
+        {"item_id": "b", "category": "c", "content": {"sound": [1]}},
+        {"item_id": "c", "category": "c", "content": {"image": [1]}},
+        {"item_id": "d", "category": "c", "content": {"image": [1, 1e9]}},
+        {"item_id": "e", "category": "c", "content": {"image": [1, "2"]}},
+    ]
+    batch = intake.judge_items(raw(*told), worlds.shelf([]), layout=layout, now=NOW)
+    assert [ITEM.decode(letter.value or b"")["content"] for letter in batch.letters] == [{"image": [0.5, -1.0]}]
+    assert [(each.index, each.pointer, each.code) for each in batch.answer.rejected] == [
+        (1, "/items/1/content/sound", "undeclared"),
+        (2, "/items/2/content/image", "length"),
+        (3, "/items/3/content/image", "range"),
+        (4, "/items/4/content/1", "type"),
+    ]
+    nothing = intake.judge_items(raw(told[0]), worlds.shelf([]), layout=worlds.NOTHING, now=NOW)
+    assert "declared are none" in nothing.answer.rejected[0].detail
+
+
 def test_the_catalogue_folds_records_and_passes_over_others() -> None:
-    reader = CatalogueReader("nowhere", Live(worlds.PLAN))
+    reader = CatalogueReader("nowhere", Live(worlds.PLAN), worlds.NOTHING)
     told = [{"item_id": "a", "category": "c"}, {"item_id": "b", "category": "c", "takedown": True}]
-    letters = intake.judge_items(raw(*told), worlds.shelf([]), now=NOW).letters
+    letters = intake.judge_items(raw(*told), worlds.shelf([]), layout=worlds.NOTHING, now=NOW).letters
     assert [reader.take(letter.value) for letter in letters] == [True, True]
     assert [reader.take(payload) for payload in (b"", None, b"\xff\xff")] == [False] * 3
     assert reader.refused == 3

@@ -81,8 +81,7 @@ def test_the_slots_are_scored_as_the_challenger_would_have_and_served_as_they_we
     expected = worlds.model(5).score(
         hash64("u1"),
         query.user.history_ids,
-        items=candidates.ids,
-        categories=live.state.catalogue.categories[candidates.places],
+        items=live.state.catalogue.items(candidates.places),
         inputs=slate.scored.dense,
     )
     assert told.click == pytest.approx(expected.click[places].tolist())

@@ -7,9 +7,9 @@ import numpy as np
 
 from lang.load import load_plan
 from models.config import STATISTICS, RankerConfig
+from models.content import Layout
 from models.state import ModelState
 from schemas.catalogue import Item
-from schemas.ids import hash64
 from serving import catalogue, columns, heat
 from serving.catalogue import Catalogue
 from serving.experiment import Arm
@@ -21,6 +21,8 @@ MODEL = Arm(name="online", share=1.0, policy="model:live")
 POPULAR = Arm(name="popular", share=1.0, policy="popular")
 FEATURES = Path(__file__).parents[2] / "features"
 PLAN = load_plan(FEATURES)
+NOTHING = Layout()
+REFERENCE = RankerConfig()
 
 
 def items(count: int, categories: int, **changes: object) -> list[Item]:
@@ -38,13 +40,12 @@ def items(count: int, categories: int, **changes: object) -> list[Item]:
     ]
 
 
-def shelf(records: list[Item]) -> Catalogue:
-    return catalogue.build([(hash64(item.item_id), hash64(item.category), item) for item in records])
+def shelf(records: list[Item], layout: Layout = NOTHING) -> Catalogue:
+    return catalogue.build([catalogue.entry_of(item, layout) for item in records], layout)
 
 
-def model(seed: int, version: str = "1.1") -> ModelState:
+def model(seed: int, version: str = "1.1", config: RankerConfig = REFERENCE) -> ModelState:
     rng = np.random.default_rng(seed)
-    config = RankerConfig()
     empty = ModelState.empty(config)
     learnt = (name for name in empty.dense if name not in STATISTICS)
     dense = {name: rng.normal(0, 0.3, empty.dense[name].shape).astype(np.float32) for name in learnt}

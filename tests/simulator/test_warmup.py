@@ -6,10 +6,12 @@ import pytest
 
 from headrace.jobs import FEATURES
 from lang.load import load_plan
+from models.content import Layout
 from models.inputs import DENSE, FEATURE_SET
 from schemas.catalogue import ITEM
 from schemas.exposures import EXPOSURE
 from simulator.history import encoded, headers
+from simulator.views import IMAGE, TEXT, View
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
 from udfs.decode import EventDecoder
@@ -18,10 +20,10 @@ BEGIN_MS = 1_700_000_000_000
 SECONDS, RATE = 60, 4.0
 
 
-def play(seed: int) -> WarmUp:
+def play(seed: int, *views: View) -> WarmUp:
     plan = load_plan(FEATURES)
     generators = [np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(2)]
-    world = World(WorldSettings(users=80, items=400, births_per_s=1.0), generators[0])
+    world = World(WorldSettings(users=80, items=400, births_per_s=1.0, views=views), generators[0])
     settings = WarmUpSettings(begin_ms=BEGIN_MS, seconds=SECONDS, rate_per_s=RATE)
     history = WarmUp(settings, world=world, plan=plan, generator=generators[1])
     history.run()
@@ -51,6 +53,14 @@ def test_exposures_decode_with_the_contract_in_order_of_receipt(history: WarmUp)
         told = dict(headers(exposure))
         assert told["received_at"] == str(record["received_at"]).encode()
         assert told["user_id"] == record["user_id"].encode()
+
+
+def test_vectors_are_carried_as_served_and_change_nothing_else(history: WarmUp) -> None:
+    told, layout = play(5, IMAGE, TEXT), Layout([IMAGE.modality, TEXT.modality])
+    packed = {record.item_id: layout.pack(record) for record in told.catalogue.records}
+    for exposure, bare in zip(told.exposures, history.exposures, strict=True):
+        assert exposure.contents == [packed[slot.item_id] for slot in exposure.slots]
+        assert msgspec.structs.replace(exposure, contents=[]) == bare
 
 
 def test_events_pass_the_rules_of_ingest_in_order_of_receipt(history: WarmUp) -> None:

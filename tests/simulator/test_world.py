@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from headrace.demo import PACE
+from simulator.views import IMAGE, TEXT
 from simulator.world import World, WorldSettings, item_name, item_number
 
 SMALL = WorldSettings(users=60, items=300, categories=6, births_per_s=2.0)
@@ -30,6 +32,30 @@ def story(seed: int) -> list[tuple[int, list[float], list[object]]]:
 def test_a_seed_repeats_and_another_does_not() -> None:
     assert story(3) == story(3)
     assert story(3) != story(4)
+
+
+def test_vectors_tell_of_the_style_and_move_nothing_else() -> None:
+    told, bare = world(settings=structs.replace(SMALL, views=(IMAGE, TEXT))), world()
+    told.advance(20)
+    bare.advance(20)
+    items = np.arange(len(told))
+    np.testing.assert_array_equal(told.chances(3, items), bare.chances(3, items))
+    vectors = [told.record(item, begun_ms=0).content for item in items.tolist()]
+    there = np.array(["image" in vector for vector in vectors])
+    assert there.mean() == pytest.approx(1 - IMAGE.missing, abs=0.08)
+    seen = np.array([vector["image"] for vector in vectors if "image" in vector])
+    assert seen.shape[1] == IMAGE.modality.width
+    # what a linear reader makes of it explains most of what users want of the items, far more than a category does
+    wanted = told.chances(3, items[there]) / np.exp(-np.log(2) * np.maximum(20 - told.born_s[there], 0) / SMALL.fade_s)
+    assert fitted(seen, np.log(wanted)) > fitted(np.eye(SMALL.categories)[told.categories[there]], np.log(wanted)) + 0.2
+    assert bare.record(0, begun_ms=0).content == {}
+
+
+def fitted(inputs: np.ndarray, outputs: np.ndarray) -> float:
+    """Share of the variance that a linear fit explains."""
+    inputs = np.column_stack([inputs, np.ones(len(inputs))])
+    left = outputs - inputs @ np.linalg.lstsq(inputs, outputs, rcond=None)[0]
+    return float(1 - left.var() / outputs.var())
 
 
 def test_time_moves_by_whole_seconds_however_it_is_asked() -> None:

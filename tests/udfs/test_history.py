@@ -49,7 +49,15 @@ def test_what_is_not_in_the_table_has_no_columns() -> None:
     assert history.at("i", 4) == history.at("j", 5) == history.at(None, 5) == (None, None)
 
 
-ITEM_OF_FIVE = {"item_id": "i", "category": "shoes", "tags": [], "born_at": 0, "received_at": 5, "takedown": False}
+ITEM_OF_FIVE = {
+    "item_id": "i",
+    "category": "shoes",
+    "tags": [],
+    "born_at": 0,
+    "received_at": 5,
+    "takedown": False,
+    "content": {},
+}
 
 
 def test_of_two_records_at_one_time_the_later_in_their_log_stands() -> None:

@@ -1,0 +1,83 @@
+"""Vectors from an item's record to the learner's batch: what was scored is what is learnt from."""
+
+import msgspec
+import numpy as np
+
+from learner.collate import Collator
+from models.config import RankerConfig
+from models.content import Layout
+from models.modality import Fusion, Modality
+from models.state import ModelState
+from schemas.aliases import LIVE
+from schemas.exposures import EXPOSURE
+from schemas.samples import SAMPLE, Sample
+from serving import record
+from serving.pipeline import rank
+from serving.query import Faults
+from serving.state import Live
+from serving.stopwatch import Stopwatch
+from tests.serving import worlds
+from udfs.slots import close, open_slate, samples
+
+MODALITIES = (Modality(name="image", width=3), Modality(name="text", width=8))
+CONFIG = RankerConfig(fusion=Fusion(modalities=MODALITIES))
+LAYOUT = Layout(MODALITIES)
+
+
+def told_of(live: Live) -> Live:
+    """Some items with an image, some with a title, some with neither."""
+    rng = np.random.default_rng(3)
+    items = [
+        msgspec.structs.replace(
+            item,
+            content={"image": rng.normal(0, 1, 3).tolist()} if number % 2 else {},
+            title=f"word{number % 7}" if number % 3 else None,
+        )
+        for number, item in enumerate(worlds.items(60, 6))
+    ]
+    live.show(worlds.shelf(items, LAYOUT))
+    live.promote(LIVE, worlds.model(1, config=CONFIG), applied_at=worlds.NOW)
+    return live
+
+
+def test_what_was_scored_is_what_is_learnt_from() -> None:
+    state = told_of(worlds.live()).state
+    slate, _ = rank(worlds.query(), state, Faults(), Stopwatch())
+    letter = record.exposure(worlds.query(), slate, made_with=record.versions(slate), level=0, served_at=worlds.NOW)
+    payload = letter.value or b""
+    opened = open_slate(payload, wait_ms=0, correction_ms=0, negative_rate=1.0)
+    rows = [Sample(**SAMPLE.decode(each)) for each in samples(payload, opened, list(close(opened)))]
+    assert [row.content for row in rows] == EXPOSURE.decode(payload)["contents"]
+    collator = Collator(CONFIG.history, CONFIG.modalities)
+    assert [collator.fault(row) for row in rows] == [None] * len(rows)
+    learnt = collator.batch(rows, worlds.NOW).content
+    places = slate.scored.candidates.places[[slot.place for slot in slate.slots]]
+    scored = state.catalogue.items(places).content
+    assert learnt is not None
+    assert scored is not None
+    np.testing.assert_array_equal(learnt.values, scored.values)
+    np.testing.assert_array_equal(learnt.lacking, scored.lacking)
+    assert 0 < scored.lacking.mean() < 1
+
+
+def test_vectors_move_scores_and_the_index() -> None:
+    live = told_of(worlds.live())
+    told = live.state
+    live.show(worlds.shelf(worlds.items(60, 6), LAYOUT))
+    bare = live.state
+    assert np.abs(told.models[LIVE].index.vectors - bare.models[LIVE].index.vectors).max() > 0.1
+    (with_vectors, _), (without, _) = (rank(worlds.query(), each, Faults(), Stopwatch()) for each in (told, bare))
+    assert np.abs(with_vectors.scored.click - without.scored.click).max() > 0.01
+
+
+def test_where_none_are_declared_nothing_travels() -> None:
+    slate, _ = rank(worlds.query(), worlds.state(), Faults(), Stopwatch())
+    letter = record.exposure(worlds.query(), slate, made_with=record.versions(slate), level=0, served_at=worlds.NOW)
+    assert EXPOSURE.decode(letter.value or b"")["contents"] == []
+
+
+def test_a_model_of_the_declaration_begins_empty() -> None:
+    live = told_of(worlds.live())
+    live.promote(LIVE, ModelState.empty(CONFIG), applied_at=worlds.NOW)
+    slate, _ = rank(worlds.query(), live.state, Faults(), Stopwatch())
+    assert set(slate.scored.click.tolist()) == {0.5}
