@@ -38,7 +38,7 @@ def tell(config: RankerConfig, dense: Dense, *, vectors: Vectors, user: Tensor, 
 def lift(config: RankerConfig, dense: Dense, vectors: Vectors) -> Tensor | None:
     """What vectors add to the items' retrieval vectors before these are scaled to length 1. [B, V].
 
-    Straight, not by way of the fused vector: the ranker's loss moves that, and the towers lose it (docs/adr/0019).
+    Straight, not by way of the fused vector: with that, retrieval placed new items lower (docs/adr/0019).
     """
     return None if config.fusion is UNSET else stood_in(config.fusion, dense, vectors) @ dense["lift"]
 
