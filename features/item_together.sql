@@ -1,9 +1,9 @@
--- what one user clicks within a week, in whatever session: on sparse logs it tells more than what follows at once
+-- what one user clicks within a week, either way, in any session: on sparse logs this tells more than what comes next
 FEATURE GROUP item_together (
-  version 1, owner 'feed', entity item_id, next_item_id, source clickstream, on_missing zero,
-  description 'Items that the same user clicks within a week of an item'
+  version 2, owner 'feed', entity item_id, next_item_id, source clickstream, on_missing zero,
+  description 'Items that the same user clicks within a week of an item, before or after'
 );
 SELECT count(*) OVER lifetime AS strength
-FROM pairs(clickstream, item_id, WHERE event_type = 'click', WITHIN '7 days' ACROSS SESSIONS)
+FROM pairs(clickstream, item_id, WHERE event_type = 'click', WITHIN '7 days' ACROSS SESSIONS EITHER ORDER)
 GROUP BY item_id, next_item_id
 ROLLUP item_id AS clicked_too: top_k(next_item_id, 200, by => strength);

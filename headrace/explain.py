@@ -57,7 +57,8 @@ def _origin(group: Group, feature: str) -> Iterator[tuple[str, str]]:
     yield "from", f"source {source.name}: topic {source.topic}, after ingest {clean_topic(source)}"
     if group.pairs is not None:
         across = "" if "session_id" in group.pairs.keys else " across sessions"
-        yield "over", f"pairs of {group.pairs.column} within {written(group.pairs.within_ms)}{across}"
+        either = " in either order" if group.pairs.either_order else ""
+        yield "over", f"pairs of {group.pairs.column} within {written(group.pairs.within_ms)}{across}{either}"
     if group.sessions is not None:
         yield "over", f"sessions that end after {written(group.sessions.idle_ms)}"
 

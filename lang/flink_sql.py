@@ -172,7 +172,9 @@ def _sequence_sql(group: Group, sequence: Sequence, source: str, table: str) -> 
 def _pairs_sql(group: Group, pairs: Pairs, source: str) -> str:
     item, time = quoted(pairs.column), quoted(group.source.event_time)
     identity, received = quoted(group.source.dedupe), quoted(RECEIVED_AT)
-    gap = f"(b.{time} - a.{time})"
+    gap, later = f"(b.{time} - a.{time})", f"b.{time}"
+    if pairs.either_order:
+        gap, later = f"ABS{gap}", f"GREATEST(a.{time}, b.{time})"
     tests = [f"a.{item} <> b.{item}", f"{gap} > 0", f"{gap} <= {pairs.within_ms}"]
     for side in ("a.", "b."):
         tests += _no_tick_sql(group, side)
@@ -184,7 +186,7 @@ def _pairs_sql(group: Group, pairs: Pairs, source: str) -> str:
         f"SELECT /*+ STATE_TTL('a' = '{ttl_ms} ms', 'b' = '{ttl_ms} ms') */\n"
         f"  a.{item} AS {item}, b.{item} AS {quoted('next_' + pairs.column)},\n"
         f"  EXP(- CAST({gap} AS DOUBLE) / {float(pairs.within_ms)!r}e0) AS `weight`,\n"
-        f"  a.{identity} || '>' || b.{identity} AS {identity}, b.{time} AS {time},\n"
+        f"  a.{identity} || '>' || b.{identity} AS {identity}, {later} AS {time},\n"
         f"  GREATEST(a.{received}, b.{received}) AS {received}\n"
         f"FROM {source} AS a JOIN {source} AS b ON {same}\n"
         f"WHERE {' AND '.join(tests)}"

@@ -1,10 +1,13 @@
-"""Pairs of events of one user, in one session or across them: what follows what.
+"""Pairs of events of one user, in one session or across them: what follows what, or what goes with what.
 
 Two events a and b of one source make a pair where both match the WHERE, both have the same user_id and, unless the
 group says ACROSS SESSIONS, the same session_id (none NULL), a.item and b.item are there and differ, and
 0 < b.occurred_at - a.occurred_at <= WITHIN. The pair is an event with the columns item, next_item,
 weight = exp(-gap / WITHIN), the event time of b, the larger received_at, and the id `a>b`. Nothing depends on the
 order in which events arrive.
+
+Where the group says EITHER ORDER, the gap is taken without its sign: the same two events make (a, b) and (b, a), both
+with the event time of the later one.
 
 In Flink it is a regular inner join, append-only, and not an interval join: an interval join drops rows behind
 its watermark, and the watermark of a replayed topic runs ahead wherever partitions are read unevenly. A regular
@@ -60,7 +63,10 @@ class PairJoin:
 
 def pair_of(source: Source, pairs: Pairs, first: Event, second: Event) -> Event | None:
     """The pair that two matching events of the same keys make in this order, if any."""
-    gap_ms = whole(second, source.event_time) - whole(first, source.event_time)
+    times_ms = whole(first, source.event_time), whole(second, source.event_time)
+    gap_ms = times_ms[1] - times_ms[0]
+    if pairs.either_order:
+        gap_ms = abs(gap_ms)
     if not 0 < gap_ms <= pairs.within_ms or first[pairs.column] == second[pairs.column]:
         return None
     return {
@@ -68,7 +74,7 @@ def pair_of(source: Source, pairs: Pairs, first: Event, second: Event) -> Event 
         f"next_{pairs.column}": second[pairs.column],
         "weight": math.exp(-gap_ms / pairs.within_ms),
         source.dedupe: f"{first[source.dedupe]}>{second[source.dedupe]}",
-        source.event_time: second[source.event_time],
+        source.event_time: max(times_ms),
         RECEIVED_AT: max(whole(first, RECEIVED_AT), whole(second, RECEIVED_AT)),
     }
 

@@ -200,10 +200,16 @@ def _pairs_of(cursor: Cursor) -> PairsOf:
         condition = cursor.sql()
         cursor.expect_symbol(",")
     cursor.expect("WITHIN")
-    within, across = cursor.duration(), cursor.take("ACROSS")
-    if across:
-        cursor.expect("SESSIONS")
-    return PairsOf(column, condition, within, across)
+    within = cursor.duration()
+    return PairsOf(column, condition, within, _said(cursor, "ACROSS", "SESSIONS"), _said(cursor, "EITHER", "ORDER"))
+
+
+def _said(cursor: Cursor, first: str, second: str) -> bool:
+    """Whether these two words come next; the first alone is a mistake."""
+    said = cursor.take(first)
+    if said:
+        cursor.expect(second)
+    return said
 
 
 RELATIONS: dict[str, Callable[[Cursor], PairsOf | SessionsOf]] = {"pairs": _pairs_of, "sessions": _sessions_of}

@@ -114,12 +114,16 @@ class Rollup(Struct, frozen=True):
 
 
 class Pairs(Struct, frozen=True):
-    """The group folds pairs of events (see `lang.pairs`) instead of events; `keys` are columns that both share."""
+    """The group folds pairs of events (see `lang.pairs`) instead of events.
+
+    `keys` are columns that both share. With `either_order` two events make a pair each way.
+    """
 
     column: str
     filter: Expr | None
     within_ms: int
     keys: tuple[str, ...]
+    either_order: bool = False
 
 
 class Sessions(Struct, frozen=True):

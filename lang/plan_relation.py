@@ -56,4 +56,4 @@ def _pairs(written: PairsOf, tree: GroupTree, columns: Mapping[str, ColumnType],
             condition = Resolver(report, columns).condition(written.filter)
         except Halt:
             condition = None
-    return Pairs(written.column.text, condition, written.within.length_ms, keys)
+    return Pairs(written.column.text, condition, written.within.length_ms, keys, written.either_order)

@@ -5,19 +5,21 @@ from lang.resolve import FUNCTIONS
 
 RELATIONS: dict[str, Entry] = {
     "pairs": Entry(
-        sentence="The events of one user, in one session or across them, two by two: what follows what.",
-        signature="FROM pairs(source, column, [WHERE condition,] WITHIN 'duration' [ACROSS SESSIONS])",
+        sentence="Events of one user, in one session or across them, two by two: what follows what, or goes with what.",
+        signature="FROM pairs(source, column, [WHERE condition,] WITHIN 'duration' [ACROSS SESSIONS] [EITHER ORDER])",
         arguments=(
             ("column", "STRING", "what is paired; gives the columns `column` and `next_column`"),
             ("condition", "BOOLEAN", "what both events must pass"),
             ("duration", "duration", "how far apart they may be; `weight` is exp(-gap / duration)"),
             ("ACROSS SESSIONS", "words", "the two may be of different sessions; state then grows with the duration"),
+            ("EITHER ORDER", "words", "two events make a pair each way, a with b and b with a; twice the pairs"),
         ),
         example="SELECT decayed_sum(weight, half_life => '7 days') AS strength\n"
         "FROM pairs(clicks, item_id, WHERE event_type = 'click', WITHIN '30 minutes')\nGROUP BY item_id, next_item_id",
         means="the features over an event for each two events a, b with the same user_id and, unless ACROSS"
         " SESSIONS, session_id, with different"
-        " columns and 0 < b - a <= duration; it has b's event time and the later received_at",
+        " columns and 0 < b - a <= duration; it has b's event time and the later received_at; with EITHER ORDER"
+        " there is b with a as well, with the same gap and times",
         exact="exact: no order of arrival changes it",
     ),
     "sessions": Entry(

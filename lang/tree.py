@@ -69,12 +69,13 @@ class Ranking(Struct, frozen=True):
 
 
 class PairsOf(Struct, frozen=True):
-    """pairs(source, column, WHERE filter, WITHIN 'duration' [ACROSS SESSIONS])."""
+    """pairs(source, column, WHERE filter, WITHIN 'duration' [ACROSS SESSIONS] [EITHER ORDER])."""
 
     column: Name
     filter: Sql | None
     within: Duration
     across_sessions: bool
+    either_order: bool
 
 
 class SessionsOf(Struct, frozen=True):

@@ -8,8 +8,10 @@ from headrace.errors import UsageProblem
 from headrace.explain import explained
 from lang.plan import Plan
 
+NAMES = ["item_engagement.ctr_1h", "item_next.next_items", "item_together.clicked_too", "user_recent.recent_items"]
 
-@pytest.mark.parametrize("name", ["item_engagement.ctr_1h", "item_next.next_items", "user_recent.recent_items"])
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_feature_explained(shipped: Plan, golden: Callable[[str, str], None], name: str) -> None:
     golden(f"explain/{name}.txt", explained(shipped, name))
 

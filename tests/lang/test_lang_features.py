@@ -38,7 +38,7 @@ def test_flink_sql(shipped: Plan, golden: Callable[[str, str], None], name: str)
     golden(f"flink/{name}.sql", ";\n\n".join([*sql.tables, *sql.views, *sql.inserts]) + ";\n")
 
 
-@pytest.mark.parametrize("name", ["everything", "next_items", "two_keys", "visits", "shares", "together"])
+@pytest.mark.parametrize("name", ["everything", "next_items", "two_keys", "visits", "shares", "together", "either"])
 def test_flink_sql_of_every_aggregate(golden: Callable[[str, str], None], name: str) -> None:
     laws = load_plan(Path(__file__).parent / "fixtures/laws")
     sql = statements(laws.group(name), source_table="readings_clean", table_options=options)

@@ -1,4 +1,4 @@
-CREATE TEMPORARY TABLE `tiles_item_together_v1` (
+CREATE TEMPORARY TABLE `tiles_item_together_v2` (
   `item_id` STRING NOT NULL,
   `next_item_id` STRING NOT NULL,
   `size_ms` BIGINT NOT NULL,
@@ -7,18 +7,18 @@ CREATE TEMPORARY TABLE `tiles_item_together_v1` (
   `as_of` BIGINT NOT NULL,
   `strength_count` BIGINT,
   PRIMARY KEY (`item_id`, `next_item_id`, `size_ms`, `start_ms`) NOT ENFORCED
-) WITH ('topic' = 'features.item_together.v1', 'mode' = 'upsert');
+) WITH ('topic' = 'features.item_together.v2', 'mode' = 'upsert');
 
-CREATE TEMPORARY VIEW `pairs_item_together_v1` AS
+CREATE TEMPORARY VIEW `pairs_item_together_v2` AS
 SELECT /*+ STATE_TTL('a' = '692400000 ms', 'b' = '692400000 ms') */
   a.`item_id` AS `item_id`, b.`item_id` AS `next_item_id`,
-  EXP(- CAST((b.`occurred_at` - a.`occurred_at`) AS DOUBLE) / 604800000.0e0) AS `weight`,
-  a.`event_id` || '>' || b.`event_id` AS `event_id`, b.`occurred_at` AS `occurred_at`,
+  EXP(- CAST(ABS(b.`occurred_at` - a.`occurred_at`) AS DOUBLE) / 604800000.0e0) AS `weight`,
+  a.`event_id` || '>' || b.`event_id` AS `event_id`, GREATEST(a.`occurred_at`, b.`occurred_at`) AS `occurred_at`,
   GREATEST(a.`received_at`, b.`received_at`) AS `received_at`
 FROM `events_clean` AS a JOIN `events_clean` AS b ON a.`user_id` = b.`user_id`
-WHERE a.`item_id` <> b.`item_id` AND (b.`occurred_at` - a.`occurred_at`) > 0 AND (b.`occurred_at` - a.`occurred_at`) <= 604800000 AND SUBSTRING(a.`event_type` FROM 1 FOR 1) <> '_' AND (a.`event_type` = 'click') AND SUBSTRING(b.`event_type` FROM 1 FOR 1) <> '_' AND (b.`event_type` = 'click');
+WHERE a.`item_id` <> b.`item_id` AND ABS(b.`occurred_at` - a.`occurred_at`) > 0 AND ABS(b.`occurred_at` - a.`occurred_at`) <= 604800000 AND SUBSTRING(a.`event_type` FROM 1 FOR 1) <> '_' AND (a.`event_type` = 'click') AND SUBSTRING(b.`event_type` FROM 1 FOR 1) <> '_' AND (b.`event_type` = 'click');
 
-INSERT INTO `tiles_item_together_v1`
+INSERT INTO `tiles_item_together_v2`
 SELECT
   `item_id`,
   `next_item_id`,
@@ -27,6 +27,6 @@ SELECT
   COUNT(*),
   MAX(`received_at`),
   COUNT(*)
-FROM `pairs_item_together_v1`
+FROM `pairs_item_together_v2`
 WHERE `item_id` IS NOT NULL AND `next_item_id` IS NOT NULL
 GROUP BY `item_id`, `next_item_id`, `occurred_at` - MOD(`occurred_at`, 3153600000000);
