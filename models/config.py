@@ -52,7 +52,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
     head_weights: tuple[float, float, float] = (1.0, 1.0, 0.2)
     retrieval_weight: float = 0.1
     decay_ms: int = 6 * 3_600_000
-    embedding_rate: float = 0.03
+    embedding_rate: float = 0.08
     item_admission: int = 2
     user_admission: int = 2
     item_keep_ms: int = 30 * _DAY_MS

@@ -1,7 +1,8 @@
 """Tasks rank and next: the place of the item that came, among all that could have, told before its moment is learnt.
 
 Every row is a positive. The candidates are those of serving's sources; an item that none of them found has no place.
-The ranker learns the positive beside a share of its other candidates: what a slate would have shown and was passed by.
+The ranker learns the positive beside its other candidates: the best, which a slate would have shown and were passed by,
+and a share of the rest, each for its like.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,8 @@ from schemas.catalogue import Item
 from schemas.ids import hash64
 from schemas.samples import Sample
 
-_NEGATIVES = 24  # other candidates learnt beside a positive, on average
+_SHOWN = 30  # best candidates, learnt each time
+_OTHERS = 20  # of the rest, on average
 _VERSION_MS = 3_600_000  # log time between two versions that the nearest are found by
 
 
@@ -113,7 +115,7 @@ class _Way:
             self.ranked.older[name][row] = _place(then, mine)
         for name, place in self._places.of(visit, again=self._question.again).items():
             self.ranked.baselines[name][row] = place
-        for sample in self._samples(visit, found, mine):
+        for sample in self._samples(visit, found, scores=now, mine=mine):
             self._pupil.take(sample)
 
     def learn(self) -> None:
@@ -127,15 +129,17 @@ class _Way:
         self._places.add(visit)
         self._sessions.add(visit.session_id)
 
-    def _samples(self, visit: Visit, found: Found, mine: Flags) -> Iterator[Sample]:
-        """The positive, if it was found, and a share of the other candidates."""
-        rate = min(_NEGATIVES / max(len(mine), 1), 1.0)
+    def _samples(self, visit: Visit, found: Found, *, scores: Floats, mine: Flags) -> Iterator[Sample]:
+        """The positive, if it was found, and the other candidates that are learnt."""
+        shown = np.zeros(len(mine), np.bool_)
+        shown[np.argsort(-scores)[:_SHOWN]] = True
+        rate = min(_OTHERS / max(len(mine) - _SHOWN, 1), 1.0)
         drawn = self._rng.random(len(mine)) < rate
-        for place in np.flatnonzero(drawn | mine).tolist():
+        for place in np.flatnonzero(mine | shown | drawn).tolist():
             item_id, category = self._requests.named(int(found.candidates.places[place]))
-            shown = Shown(item_id=item_id, category=category, dense=found.inputs[place].tobytes())
-            history = found.query.user.history
-            yield sample_of(visit, shown, history=history, click=bool(mine[place]), negative_rate=rate)
+            told = Shown(item_id=item_id, category=category, dense=found.inputs[place].tobytes())
+            history, kept = found.query.user.history, 1.0 if shown[place] else rate
+            yield sample_of(visit, told, history=history, click=bool(mine[place]), negative_rate=kept)
 
 
 def _place(scores: Floats, mine: Flags) -> float:
