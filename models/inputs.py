@@ -83,6 +83,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("user_price.dearness", "cross", "plain", 0.7),
     Column("history.contains", "cross", "plain", 1.0),
     Column("history.category_share", "cross", "plain", 2.0),
+    Column("history.likeness", "cross", "plain", 2.0),
 )
 MISSING = (
     "user_recent.idle_s",

@@ -10,6 +10,7 @@ from models.content import Content, Layout
 from models.items import Items
 from schemas.catalogue import Item
 from schemas.ids import hash64
+from serving.tags import Tags, tags_of
 
 _NOTHING = Layout()
 
@@ -46,6 +47,7 @@ class Catalogue(Struct, frozen=True, kw_only=True):
     price: Doubles
     born_at: Ids
     by_age: Indexes
+    tags: Tags
     content: Content | None = None
     packed: list[bytes] = field(default_factory=list[bytes])
 
@@ -109,6 +111,7 @@ def build(items: Collection[Entry], layout: Layout = _NOTHING) -> Catalogue:
         price=np.array([np.nan if item.price is None else item.price for item in records], np.float64),
         born_at=born_at,
         by_age=np.argsort(-born_at, kind="stable"),
+        tags=tags_of(records),
         content=layout.unpack(packed) if layout else None,
         packed=packed,
     )

@@ -7,6 +7,7 @@ from models.axes import Doubles, Floats, Indexes
 from models.inputs import assemble
 from schemas.ids import hash64
 from serving import columns, heat
+from serving.catalogue import Catalogue
 from serving.columns import COLUMNS
 from serving.explore import Draws
 from serving.heat import heat_of
@@ -87,7 +88,7 @@ def boosts(user: User, candidates: Candidates, state: ServingState, rows: Double
 def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doubles) -> dict[str, Doubles]:
     catalogue = state.catalogue
     codes = catalogue.codes[candidates.places]
-    count = len(catalogue.category_names)
+    count, past = len(catalogue.category_names), _past(user, catalogue)
     tastes = np.zeros((count, len(Taste.__struct_fields__)))
     for name, taste in user.tastes.items():
         code = catalogue.category_code.get(name)
@@ -109,7 +110,8 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
         "item_together.cosine": heat.over_clicks(np.nan_to_num(together), rows),
         "user_price.dearness": _dearness(user, catalogue.price[candidates.places]),
         "history.contains": np.isin(candidates.ids, user.history_ids).astype(np.float64),
-        "history.category_share": _history_share(user, state, count)[codes],
+        "history.category_share": np.bincount(catalogue.codes[past], minlength=count)[codes] / max(len(past), 1),
+        "history.likeness": catalogue.tags.likeness(past, candidates.places),
     }
 
 
@@ -132,11 +134,10 @@ def _strength(joint: Joint, candidates: Candidates) -> Doubles:
     return strength
 
 
-def _history_share(user: User, state: ServingState, count: int) -> Doubles:
-    """Share of the history in each category, of those items that the catalogue still holds. [categories]."""
-    places, known = state.catalogue.find(user.history_ids)
-    codes: Indexes = state.catalogue.codes[places[known]]
-    return np.bincount(codes, minlength=count) / max(len(codes), 1)
+def _past(user: User, catalogue: Catalogue) -> Indexes:
+    """Places of the history's items, of those that the catalogue still holds."""
+    places, known = catalogue.find(user.history_ids)
+    return places[known]
 
 
 def _joined(first: Candidates, second: Candidates) -> Candidates:
