@@ -6,6 +6,7 @@ from batches import CONFIG, FUSED, ITEMS, MODALITIES, batch
 from msgspec import structs
 
 from models.content import Content, Layout
+from models.inputs import DENSE
 from models.items import Items
 from models.modality import Fusion
 from models.state import ModelState
@@ -58,7 +59,9 @@ def gap(model, content) -> tuple[float, float]:
     vectors, likelier, nearer = model.item_vectors(items), list[float](), list[float]()
     for user in range(1, 20):
         mine = (STYLES[COUNT:] > 0) == user % 2
-        scores = model.score(user, np.zeros(0, np.int64), items=items, inputs=np.zeros((COUNT, 58), np.float32)).click
+        scores = model.score(
+            user, np.zeros(0, np.int64), items=items, inputs=np.zeros((COUNT, len(DENSE)), np.float32)
+        ).click
         products = vectors @ model.user_vector(user, np.zeros(0, np.int64))
         likelier.append(float(scores[mine].mean() - scores[~mine].mean()))
         nearer.append(float(products[mine].mean() - products[~mine].mean()))
@@ -100,5 +103,5 @@ def test_late_is_the_mean_of_what_those_present_say():
         np.ones(4, np.int64),
         Content(np.zeros((4, 5), np.float32), np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) > 0),
     )
-    click = model.score(1, np.zeros(0, np.int64), items=items, inputs=np.zeros((4, 58), np.float32)).click
+    click = model.score(1, np.zeros(0, np.int64), items=items, inputs=np.zeros((4, len(DENSE)), np.float32)).click
     np.testing.assert_allclose(np.log(click / (1 - click)), [2.0, 3.0, 1.0, 2.0], rtol=1e-5)
