@@ -89,7 +89,7 @@ def counted(served: Sequence[Served], samples: Iterable[Sample]) -> Trial:
     for row in samples:
         if row.request_id in asked and row.click:
             clicked.add((row.request_id, row.position))
-        elif row.kind == FIRST and row.click is not None:
+        elif row.kind == FIRST and row.click == 0:  # a click comes at once, and closes nothing
             closed_ms = max(closed_ms, row.served_at)
     clicks = dict.fromkeys(asked, 0)
     for request_id, _ in clicked:

@@ -41,6 +41,15 @@ def test_the_rate_is_of_closed_slates_and_a_late_click_counts_once():
     assert not found.is_enough
 
 
+def test_a_click_of_a_third_arm_closes_nothing():
+    served, rows = world(4, chances={"model:live": 0.0, "model:swift": 0.0}, users=4)
+    later = served[-1].served_at + 1_000
+    open_still = structs.replace(served[0], request_id="open", served_at=later)
+    negative = structs.replace(rows[0], request_id="third", policy="model:third", served_at=later)
+    assert counted([*served, open_still], [*rows, structs.replace(negative, click=1.0)]).live.slates == 2
+    assert counted([*served, open_still], [*rows, negative]).live.slates == 3
+
+
 def test_the_error_is_by_users():
     served, rows = world(2_000, chances={"model:live": 0.3, "model:swift": 0.3})
     found = counted(served, rows)
