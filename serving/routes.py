@@ -122,7 +122,8 @@ def list_models(services: Parts) -> ModelsAnswer:
         for alias, served in sorted(live.state.models.items())
     ]
     progress, frozen_at = live.progress, live.course.frozen_at
-    refused = [each for of in (progress, *live.seats.values()) for each in of.refused]
+    # Readers append meanwhile, and a deque that grows while it is iterated raises: each is copied in one step.
+    refused = [each for of in (progress, *list(live.seats.values())) for each in list(of.refused)]
     return ModelsAnswer(
         aliases=aliases,
         history=list(progress.applied),
