@@ -86,7 +86,9 @@ def gone_back(decisions: list[Control]) -> int:
     """How often live's learner or serving, by themselves, have gone back since the last training."""
     since_ms = max((each.at for each in trainings(decisions)), default=0)
     of_live = (each for each in decisions if each.name == f"{MODEL}{NAME}" and each.at > since_ms)
-    return sum(each.action == HALT or (each.action == ROLLBACK and each.who == _SERVING) for each in of_live)
+    back = (each for each in of_live if each.action == HALT or (each.action == ROLLBACK and each.who == _SERVING))
+    # Several readers may have written the same one.
+    return len({(each.name, each.action, frozenset(each.arguments.items())) for each in back})
 
 
 def shifted(metrics: str) -> int:

@@ -36,12 +36,12 @@ def test_features_that_have_moved_are_counted() -> None:
     assert shifted(f'{told}headrace_feature_psi{{feature="c"}} NaN\nheadrace_feature_mean{{feature="a"}} 9\n') == 1
 
 
-def test_going_back_counts_since_the_last_training_unless_an_operator_did() -> None:
-    back, trained = (
-        back_to("ranker", (1, 3), epoch=2),
-        Control(name="x", action=TRAINED, arguments={}, who="", at=5, why=""),
-    )
-    halt, other = back_to("ranker", (1, 3), epoch=2, action=HALT), back_to("swift", (1, 3), epoch=2, action=HALT)
-    told = [(halt, "learner"), (back, "serving"), (back, "operator"), (other, "learner")]
-    decisions = [structs.replace(each, who=who, at=at) for at in (4, 6) for each, who in told]
+def test_going_back_counts_since_the_last_training_once_each_unless_an_operator_did() -> None:
+    trained = Control(name="x", action=TRAINED, arguments={}, who="", at=5, why="")
+    decisions: list[Control] = []
+    for at in (4, 6):
+        back, halt = back_to("ranker", (1, 3), epoch=at), back_to("ranker", (1, 3), epoch=at, action=HALT)
+        other = back_to("swift", (1, 3), epoch=at, action=HALT)
+        told = [(halt, "learner"), (back, "serving"), (back, "serving"), (back, "operator"), (other, "learner")]
+        decisions += [structs.replace(each, who=who, at=at) for each, who in told]
     assert (gone_back(decisions), gone_back([*decisions, trained])) == (4, 2)
