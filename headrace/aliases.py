@@ -13,6 +13,7 @@ from headrace.layout import Endpoints, Layout
 from headrace.screen import screen
 from headrace.trial import trial
 from headrace.when import utc
+from schemas.aliases import SEASON
 from schemas.http import AliasAnswer, AliasRequest, ModelsAnswer, Problem
 
 _PATIENCE_S = 10.0
@@ -39,7 +40,8 @@ def list_aliases() -> None:
         table.add_row(alias.alias, alias.model, alias.version, utc(alias.applied_at), alias.fingerprint[:_TOLD], state)
     out = screen()
     out.print(table)
-    for rival in sorted({alias.model for alias in told.aliases if alias.model}):
+    # A season's model stands as it was trained: live's shadow and trial are the challenger's and the arms'.
+    for rival in sorted({alias.model for alias in told.aliases if alias.model and alias.alias != SEASON}):
         found, tried = duel(endpoints, rival), trial(endpoints, rival)
         lines = [str(each) for each, slates in ((found, found.slates), (tried, tried.arm.slates)) if slates]
         for line in lines or ["no closed slate yet"]:
