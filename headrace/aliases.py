@@ -46,7 +46,7 @@ def list_aliases() -> None:
         lines = [str(each) for each, slates in ((found, found.slates), (tried, tried.arm.slates)) if slates]
         for line in lines or ["no closed slate yet"]:
             out.print(f"{rival}: {line}", markup=False, highlight=False)
-    seasons.show(layout)
+    seasons.show(layout, endpoints)
     for refused in told.refused:
         which = f"{refused.model} {refused.version}".strip()
         out.print(f"refused {which} {utc(refused.at)} {refused.detail}", markup=False, highlight=False)

@@ -1,6 +1,7 @@
 """`headrace models challenge`, `promote`: a trained model in the shadow of live, and in its place."""
 
 import sys
+from collections.abc import Collection
 
 from msgspec import structs
 
@@ -10,6 +11,8 @@ from headrace.decide import decide
 from headrace.duel import BOUND, ENOUGH, Duel, duel
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
+from headrace.topic import values
+from headrace.training import ended, is_unfinished
 from headrace.trial import Trial, trial
 from headrace.wait import wait_until
 from learner.rebuild import CannotGoBack, check_samples
@@ -17,6 +20,7 @@ from learner.snapshot import Snapshots, load
 from learner.source import Samples
 from schemas.aliases import CHALLENGER, follow
 from schemas.course import Place, handed_to, named
+from schemas.topics import CONTROL_TOPIC
 
 _SERVED_S = 30.0
 
@@ -28,7 +32,8 @@ def challenge(model: str | None = None, *, why: str) -> None:
         model: the name it was trained by.
         why: kept with the decision.
     """
-    endpoints = Layout.here().endpoints()
+    layout = Layout.here()
+    endpoints = layout.endpoints()
     if model is None:
         decide(endpoints, structs.replace(follow(""), why=why))
         sys.stdout.write("there is no challenger now\n")
@@ -36,10 +41,25 @@ def challenge(model: str | None = None, *, why: str) -> None:
     if model == NAME or not read_chain(endpoints, model).links:
         message = f"{model} is no challenger: expected a model with versions on the log, other than {NAME}; train one"
         raise UsageProblem(message)
+    refuse_unfinished(layout, model, trained=ended(values(endpoints.bootstrap, CONTROL_TOPIC.name)))
     decide(endpoints, structs.replace(follow(model), why=why))
     mend = "The decision is written and holds. Look at serving.log."
     wait_until(lambda: bool(_seated(endpoints, model)), what=f"{model} in serving", deadline_s=_SERVED_S, mend=mend)
     sys.stdout.write(f"{model} {_seated(endpoints, model)} is the challenger; `headrace models list` compares\n")
+
+
+def refuse_unfinished(layout: Layout, model: str, *, trained: Collection[str]) -> None:
+    """See that no training of this name is under way: the challenger's learner would write beside it.
+
+    Raises:
+        UsageProblem: one is, or was stopped.
+    """
+    if is_unfinished(layout, model, trained=trained):
+        message = (
+            f"{model} is no challenger yet: its training is not through; "
+            f"`headrace train --model {model}` trains it to its end"
+        )
+        raise UsageProblem(message)
 
 
 def promote(model: str, *, why: str, anyway: bool = False) -> None:

@@ -8,7 +8,7 @@ the alias `challenger` name: supervisord keeps them, and the keeper itself.
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import httpx
 
@@ -19,6 +19,7 @@ from headrace.jobs import wanted_jobs
 from headrace.layout import Endpoints, Layout
 from headrace.learners import experiment_of, keep_learners, wanted_learners
 from headrace.supervisor import Supervisor
+from headrace.training import ended
 from schemas.aliases import CHALLENGER, SEASON, followed
 from schemas.topics import CONTROL_TOPIC
 from store.tail import Tail
@@ -56,28 +57,49 @@ def submit_in_client(layout: Layout, names: tuple[str, ...]) -> None:
         sys.stdout.write(f"submitting failed, trying again: {error}\n")
 
 
-def keep_models(layout: Layout, endpoints: Endpoints, models: Mapping[str, str]) -> None:
-    """Turn the season, and have the learners run that are wanted; `models` by alias. A mistake in a file is told."""
+def keep_models(
+    layout: Layout, endpoints: Endpoints, models: Mapping[str, str], *, trained: Collection[str]
+) -> list[str]:
+    """Turn the season, and have the learners run that are wanted, each whatever becomes of the other.
+
+    Args:
+        layout: the stack's folder.
+        endpoints: its addresses.
+        models: what each alias follows.
+        trained: the models whose training is through.
+
+    Returns:
+        What stands in the way.
+    """
+    troubles: list[str] = []
     try:
-        seasons.turn(layout, endpoints, followed=models.get(SEASON, ""))
-        wanted = wanted_learners(layout, endpoints, experiment_of(layout), challenger=models.get(CHALLENGER, ""))
+        seasons.turn(layout, endpoints, followed=models.get(SEASON, ""), trained=trained)
     except HeadraceError as error:
-        sys.stdout.write(f"the models beside live are left as they are: {error}\n")
-        return
-    keep_learners(Supervisor(layout), wanted)
+        troubles.append(f"the season is left as it is: {error}\n")
+    try:
+        challenger, experiment = models.get(CHALLENGER, ""), experiment_of(layout)
+        wanted = wanted_learners(layout, endpoints, experiment, challenger=challenger, trained=trained)
+        keep_learners(Supervisor(layout), wanted)
+    except HeadraceError as error:
+        troubles.append(f"the learners beside live's are left as they are: {error}\n")
+    return troubles
 
 
 def keep(layout: Layout, endpoints: Endpoints, *, stop: threading.Event) -> None:
     """Look every two seconds, until told to stop."""
     rest, registry, versions = FlinkRest(endpoints.flink_url), Tail(endpoints.bootstrap, CONTROL_TOPIC), Versions()
     models: dict[str, str] = {}
+    trained: frozenset[str] = frozenset()
+    troubles: list[str] = []
     while not stop.wait(PERIOD_S):
         supervisor.record(layout)
         payloads = [message.value() for message in registry.read(0.1)]
         versions, models = versions.after(payloads), followed(payloads, models)
+        trained |= ended(payloads)
         if not registry.at_end:
             continue  # half of the decisions are none
-        keep_models(layout, endpoints, models)
+        before, troubles = troubles, keep_models(layout, endpoints, models, trained=trained)
+        sys.stdout.writelines(each for each in troubles if each not in before)
         try:
             end_retired(rest, versions)
             missing = missing_jobs(rest, versions)

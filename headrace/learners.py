@@ -1,17 +1,17 @@
 """The learners that a stack keeps beside live's: one for each model that an arm names, and the challenger's."""
 
-import sys
 import xmlrpc.client
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 from msgspec import structs
 
 from headrace.chain import NAME
-from headrace.errors import UsageProblem
+from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.programs import learner
 from headrace.supervisor import Program, Supervisor
+from headrace.training import is_unfinished
 from serving.experiment import Arm, Experiment, ExperimentError
 from serving.settings import read_config
 
@@ -38,9 +38,9 @@ def experiment_of(layout: Layout) -> Experiment:
 
 
 def wanted_learners(
-    layout: Layout, endpoints: Endpoints, experiment: Experiment, *, challenger: str
+    layout: Layout, endpoints: Endpoints, experiment: Experiment, *, challenger: str, trained: Collection[str]
 ) -> dict[str, Program]:
-    """The learners there are to be, by the names of their processes."""
+    """The learners there are to be, by the names of their processes; none of a model that is being trained."""
     told = {model: _arguments(arm) for model, arm in experiment.own.items()}
     models = {challenger: (), **told} if challenger not in ("", NAME) else told  # a season's stands as it was trained
     return {
@@ -48,11 +48,16 @@ def wanted_learners(
             learner(layout, endpoints, f"{_PREFIX}{model}", "--model", model, *arguments), autostart=True
         )
         for model, arguments in models.items()
+        if not is_unfinished(layout, model, trained=trained)  # two writers would fence each other off
     }
 
 
 def keep_learners(supervisor: Supervisor, wanted: Mapping[str, Program]) -> None:
-    """Have those run that are wanted, and no others. What supervisord refuses is told and tried again."""
+    """Have those run that are wanted, and no others.
+
+    Raises:
+        EnvironmentProblem: supervisord refuses it, or is away.
+    """
     try:
         there = {name for name in supervisor.programs() if name.startswith(_PREFIX)}
         for name in there - set(wanted):
@@ -60,7 +65,8 @@ def keep_learners(supervisor: Supervisor, wanted: Mapping[str, Program]) -> None
         for name in set(wanted) - there:
             supervisor.hire(wanted[name])
     except (OSError, xmlrpc.client.Error) as error:
-        sys.stdout.write(f"the learners beside live's are not as they should be, trying again: {error}\n")
+        message = f"supervisord did not do as told, trying again: {error}; look at supervisord.log"
+        raise EnvironmentProblem(message) from error
 
 
 def _arguments(arm: Arm) -> tuple[str, ...]:

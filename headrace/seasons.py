@@ -5,6 +5,7 @@ Serving knows no calendar: it follows the record of topic `control` that the kee
 
 import re
 import time
+from collections.abc import Collection
 
 import msgspec
 from msgspec import Struct, field, structs
@@ -15,8 +16,11 @@ from headrace.decide import decide
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.screen import screen
+from headrace.topic import values
+from headrace.training import ended, is_unfinished
 from headrace.when import day
 from schemas.aliases import MODEL_NAME, SEASON, follow
+from schemas.topics import CONTROL_TOPIC
 
 _DAY = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 
@@ -49,7 +53,7 @@ def seasons_of(layout: Layout) -> list[Season]:
         return []
     try:
         seasons = msgspec.yaml.decode(layout.seasons_file.read_bytes(), type=list[Season])
-    except msgspec.DecodeError as error:
+    except (OSError, msgspec.DecodeError) as error:
         message = f"{layout.seasons_file} cannot be followed: {error}; write a list of name, from, to and model"
         raise UsageProblem(message) from error
     for season in seasons:
@@ -62,36 +66,42 @@ def seasons_of(layout: Layout) -> list[Season]:
     return seasons
 
 
-def turn(layout: Layout, endpoints: Endpoints, *, followed: str) -> None:
+def turn(layout: Layout, endpoints: Endpoints, *, followed: str, trained: Collection[str]) -> None:
     """Have the alias follow the model of the season that holds, live's where none does; nothing without seasons.
 
     Raises:
         UsageProblem: the file cannot be followed. EnvironmentProblem: the broker did not take the decision.
     """
     seasons = seasons_of(layout)
-    now = season_at(layout, seasons, _today())
+    now = season_at(layout, seasons, _today(), trained=trained)
     model = now.model if now else NAME
     if seasons and model != followed:
         why = f"season {now.name}" if now else "no season"
         decide(endpoints, structs.replace(follow(model, SEASON), who="keeper", why=why))
 
 
-def season_at(layout: Layout, seasons: list[Season], today: str) -> Season | None:
-    """The first season that holds on a day and whose model has a snapshot; None where there is none."""
-    return next((each for each in seasons if each.holds(today) and has_snapshot(layout, each.model)), None)
+def season_at(layout: Layout, seasons: list[Season], today: str, *, trained: Collection[str]) -> Season | None:
+    """The first season that holds on a day and whose model lacks nothing; None where there is none."""
+    return next(
+        (each for each in seasons if each.holds(today) and not lacking(layout, each.model, trained=trained)), None
+    )
 
 
-def has_snapshot(layout: Layout, model: str) -> bool:
-    """Whether a model could be served."""
-    return any((layout.artefacts / model / "snapshots").glob("[0-9]*/meta.json"))
+def lacking(layout: Layout, model: str, *, trained: Collection[str]) -> str:
+    """What a model lacks to be served, empty for nothing; `trained`: the models whose training is told as through."""
+    if is_unfinished(layout, model, trained=trained):
+        return f"is not trained to its end: `headrace train --model {model}`"
+    snapshots = layout.artefacts / model / "snapshots"
+    return "" if any(snapshots.glob("[0-9]*/meta.json")) else "has no snapshot: train it"
 
 
-def show(layout: Layout) -> None:
+def show(layout: Layout, endpoints: Endpoints) -> None:
     """Print the calendar, and which season holds today; nothing where there is none."""
     seasons, table = seasons_of(layout), Table("season", "from", "to", "model", "", box=None, pad_edge=False)
-    now = season_at(layout, seasons, _today())
+    trained = ended(values(endpoints.bootstrap, CONTROL_TOPIC.name)) if seasons else frozenset[str]()
+    now = season_at(layout, seasons, _today(), trained=trained)
     for each in seasons:
-        state = "now" if each is now else "" if has_snapshot(layout, each.model) else "has no snapshot: train it"
+        state = "now" if each is now else lacking(layout, each.model, trained=trained)
         table.add_row(each.name, each.begin, each.end, each.model, state)
     if seasons:
         screen().print(table)

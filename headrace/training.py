@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import msgspec
@@ -96,9 +97,7 @@ def resumed(layout: Layout, endpoints: Endpoints, asked: Asked) -> Training | No
         UsageProblem: another stretch is asked for by name than it was begun with.
     """
     begun = _begun(layout, asked.model)
-    decisions = map(control_of, values(endpoints.bootstrap, CONTROL_TOPIC.name))
-    ended = {each.name for each in decisions if each is not None and each.action == TRAINED}
-    if not begun.exists() or f"{MODEL}{asked.model}" in ended:
+    if not is_unfinished(layout, asked.model, trained=ended(values(endpoints.bootstrap, CONTROL_TOPIC.name))):
         return None
     training = msgspec.msgpack.decode(begun.read_bytes(), type=Training)
     span = training.span
@@ -144,6 +143,17 @@ def refuse_a_taken_name(layout: Layout, endpoints: Endpoints, model: str) -> Non
         there = f"version {named(last)} on the log" if last != (0, 0) else f"a folder {folder}"
         message = f"the name {model} is taken: there is {there}; give another with --model"
         raise UsageProblem(message)
+
+
+def ended(payloads: Iterable[bytes | None]) -> frozenset[str]:
+    """The models that these records of topic `control` say were trained to their end."""
+    trained = (each.name for each in map(control_of, payloads) if each is not None and each.action == TRAINED)
+    return frozenset(name.removeprefix(MODEL) for name in trained)
+
+
+def is_unfinished(layout: Layout, model: str, *, trained: Collection[str]) -> bool:
+    """Whether a training of this name was begun and is not through: its snapshots and log are that training's alone."""
+    return model not in trained and _begun(layout, model).exists()
 
 
 def _begun(layout: Layout, model: str) -> Path:

@@ -8,11 +8,16 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from headrace.challengers import refuse_unfinished
 from headrace.errors import UsageProblem
+from headrace.keeper import keep_models
 from headrace.layout import Endpoints, Layout
 from headrace.learners import experiment_of, keep_learners, wanted_learners
 from headrace.supervisor import Program, Supervisor
+from headrace.training import ended
 from headrace.wait import wait_until
+from schemas.control import Control
+from schemas.course import TRAINED
 from serving.experiment import Arm, Experiment, Learning
 from serving.settings import Config
 
@@ -21,6 +26,8 @@ ENDPOINTS = Endpoints(
 )
 OWN = Arm(name="slow", share=0.5, policy="model:slow", learner=Learning(samples="own", half_life_s=60.0))
 ALL = Arm(name="fast", share=0.5, policy="model:fast", learner=Learning(samples="all", batch=32, seed=7))
+
+DONE = Control(name="model/again", action=TRAINED, arguments={}, who="", at=1, why="")
 
 
 @pytest.fixture
@@ -46,7 +53,7 @@ def waiter(name: str) -> Program:
 
 def test_each_arm_that_names_a_model_has_a_learner_and_so_has_the_challenger(layout: Layout) -> None:
     layout.serving_file.write_bytes(msgspec.json.encode(Config(experiment=Experiment(arms=[OWN, ALL]))))
-    wanted = wanted_learners(layout, ENDPOINTS, experiment_of(layout), challenger="again")
+    wanted = wanted_learners(layout, ENDPOINTS, experiment_of(layout), challenger="again", trained=())
     told = {name: program.command[program.command.index("--model") + 1 :] for name, program in wanted.items()}
     assert told == {
         "learner-again": ["again"],
@@ -54,7 +61,29 @@ def test_each_arm_that_names_a_model_has_a_learner_and_so_has_the_challenger(lay
         "learner-fast": ["fast", "--batch", "32", "--seed", "7"],
     }
     assert all(program.autostart for program in wanted.values())
-    assert wanted_learners(layout, ENDPOINTS, Experiment(), challenger="") == {}
+    assert wanted_learners(layout, ENDPOINTS, Experiment(), challenger="", trained=()) == {}
+
+
+def test_what_is_being_trained_has_no_learner_and_is_no_challenger(layout: Layout) -> None:
+    for model in ("again", "slow"):
+        (layout.artefacts / model).mkdir()
+        (layout.artefacts / model / "training.msgpack").touch()
+    experiment = Experiment(arms=[OWN, ALL])
+    told = ended([b"none of ours", None, DONE.payload()])
+    for trained, names in (((), {"learner-fast"}), (told, {"learner-fast", "learner-again"})):
+        wanted = wanted_learners(layout, ENDPOINTS, experiment, challenger="again", trained=trained)
+        assert set(wanted) == names
+    refuse_unfinished(layout, "again", trained=told)
+    with pytest.raises(UsageProblem, match="its training is not through; `headrace train --model slow`"):
+        refuse_unfinished(layout, "slow", trained=told)
+
+
+def test_a_calendar_that_cannot_be_followed_stops_no_learner(layout: Layout, supervisor: Supervisor) -> None:
+    layout.seasons_file.mkdir()  # which cannot be read
+    keep_learners(supervisor, {"learner-left": waiter("learner-left")})
+    (trouble,) = keep_models(layout, ENDPOINTS, {}, trained=())
+    assert "the season is left as it is" in trouble
+    wait_until(lambda: running(supervisor) == {"first"}, what="its dismissal", deadline_s=20, mend="Look.")
 
 
 def test_a_configuration_that_cannot_be_followed_is_told(layout: Layout) -> None:

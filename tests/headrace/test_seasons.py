@@ -6,7 +6,7 @@ import pytest
 
 from headrace.errors import UsageProblem
 from headrace.layout import Layout
-from headrace.seasons import season_at, seasons_of
+from headrace.seasons import lacking, season_at, seasons_of
 
 TEXT = """
 - {name: sales, from: 11-27, to: 11-30, model: sales}
@@ -30,15 +30,22 @@ def layout(tmp_path: Path) -> Layout:
     + [(day, None) for day in ("03-01", "10-31")],
 )
 def test_the_first_that_holds_is_followed(layout: Layout, today: str, name: str | None) -> None:
-    found = season_at(layout, seasons_of(layout), today)
+    found = season_at(layout, seasons_of(layout), today, trained=())
     assert (found and found.name) == name
 
 
 def test_a_model_that_could_not_be_served_has_no_season(layout: Layout) -> None:
     (layout.artefacts / "sales" / "snapshots" / "1.7" / "meta.json").unlink()
-    found = season_at(layout, seasons_of(layout), "11-28")
+    found = season_at(layout, seasons_of(layout), "11-28", trained=())
     assert found is not None
     assert found.model == "winter"
+
+
+def test_a_model_whose_training_is_not_through_has_no_season(layout: Layout) -> None:
+    (layout.artefacts / "sales" / "training.msgpack").touch()
+    found = [season_at(layout, seasons_of(layout), "11-28", trained=trained) for trained in ((), ("sales",))]
+    assert [each and each.model for each in found] == ["winter", "sales"]
+    assert "headrace train --model sales" in lacking(layout, "sales", trained=())
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_a_season_turns_by_one_record(trained: Learners) -> None:
     layout.seasons_file.write_text("- {name: always, from: 01-01, to: 12-31, model: again}")
     followed: dict[str, str] = {}
     for _ in range(3):  # the keeper looks again and again
-        seasons.turn(layout, trained.endpoints, followed=followed.get(SEASON, ""))
+        seasons.turn(layout, trained.endpoints, followed=followed.get(SEASON, ""), trained={"again"})
         followed = aliases.followed(trained.read(CONTROL_TOPIC), {})
     assert followed == {SEASON: "again"}
     records = [each for each in map(control_of, trained.read(CONTROL_TOPIC)) if each and each.action == aliases.FOLLOW]
