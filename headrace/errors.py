@@ -3,7 +3,7 @@
 HeadraceError
 ├── EnvironmentProblem   something on the machine is missing or broken (exit 2)
 ├── UsageProblem         the user asked for something that cannot be done (exit 1)
-└── Busy                 another process is at it; the same command can be carried out later (exit 75)
+└── Busy                 not now: another process is at it, or it is outside --between; the same command later (exit 75)
 """
 
 
@@ -24,6 +24,6 @@ class UsageProblem(HeadraceError):
 
 
 class Busy(HeadraceError):
-    """Another process does what only one may do; 75 is what sysexits.h calls a temporary failure."""
+    """Another process does what only one may do, or it is not the time; 75 is sysexits.h's temporary failure."""
 
     exit_code = 75

@@ -43,7 +43,7 @@ def train(
     begin: Annotated[str | None, Parameter(name="--from")] = None,
     to: str | None = None,
     model: str | None = None,
-    half_life_days: float = 30.0,
+    half_life_days: float | None = None,
     if_new: int = 0,
     if_events: int = 0,
     if_drift: int = 0,
@@ -51,14 +51,14 @@ def train(
 ) -> None:
     """Make a model anew of samples that the log holds, beside the one that answers; see `headrace models challenge`.
 
-    Five train at once, more wait in the order they came; one that was stopped goes on when its name is trained again.
-    Exit 0: trained, or too little is new. 1: the range or the name is none. 2: the machine. 75: later.
+    Five train at once, more wait in the order they came. `--model NAME` takes up one that was stopped, as it was begun.
+    Exit 0: trained, or no reason to. 1: the range or the name is none. 2: the machine is not well. 75: later.
 
     Args:
         begin: known from this time on, such as 2026-11-22 or 2026-11-22T03:00; 90 days before the end if not given.
         to: known before this time; now if not given.
         model: its name; ranker-<day of the end> if not given.
-        half_life_days: age at the end that halves a sample's weight; inf lets none fade.
+        half_life_days: age at the end that halves a sample's weight, 30 if not given; inf lets none fade.
         if_new: train only if so many samples came since the last training, or another --if-… is met.
         if_events: likewise events.
         if_drift: likewise halts of the learner, versions out of bounds, and features that have shifted now.
@@ -103,7 +103,10 @@ def run(layout: Layout, endpoints: Endpoints, training: Training) -> None:
     last = read_ledger(endpoints.bootstrap, training.model)
     entry = last.entry(last.last)
     if entry is None or entry.offset < span.until:
-        message = f"{training.model} ends before offset {span.until}: it was stopped; the same command again goes on"
+        message = (
+            f"{training.model} ends before offset {span.until}: it was stopped; "
+            f"`headrace train --model {training.model}` goes on"
+        )
         raise EnvironmentProblem(message)
     decide(endpoints, training.record())
     took_s = time.monotonic() - begun_s

@@ -23,13 +23,16 @@ from schemas.topics import CONTROL_TOPIC
 
 _DAY_MS = 86_400_000
 _DEFAULT_DAYS = 90
+_HALF_LIFE_DAYS = 30.0
 
 
 class Training(Struct, frozen=True, kw_only=True):
-    """A stretch, the model that is made of it, and the weights of its samples."""
+    """A stretch, the model that is made of it, and the weights of its samples; asked for was `from_ms` to `to_ms`."""
 
     model: str
     span: Span
+    from_ms: int
+    to_ms: int
     until_ms: int
     half_life_days: float
 
@@ -48,65 +51,82 @@ class Training(Struct, frozen=True, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """A training as it was asked for; `whole`: the log must go back to its beginning."""
+    """A training as it was asked for; None for an option that was not given, `now_ms` stands for the end then."""
 
     model: str
-    from_ms: int
-    until_ms: int
-    whole: bool
-    half_life_days: float
+    from_ms: int | None
+    to_ms: int | None
+    half_life_days: float | None
+    now_ms: int
 
     def training(self, endpoints: Endpoints) -> Training:
-        """The training that this is on the log as it is now.
+        """The training that this is on the log as it is now; a beginning that was given must be on it.
 
         Raises:
             UsageProblem: the log does not hold the stretch.
         """
-        span = span_of(endpoints.bootstrap, from_ms=self.from_ms, until_ms=self.until_ms, whole=self.whole)
-        end_ms = min(self.until_ms, span.last_ms + 1)
-        return Training(model=self.model, span=span, until_ms=end_ms, half_life_days=self.half_life_days)
+        to_ms = self.now_ms if self.to_ms is None else self.to_ms
+        from_ms = to_ms - _DEFAULT_DAYS * _DAY_MS if self.from_ms is None else self.from_ms
+        whole = self.from_ms is not None
+        span = span_of(endpoints.bootstrap, from_ms=from_ms, until_ms=to_ms, whole=whole)
+        return Training(
+            model=self.model,
+            span=span,
+            from_ms=from_ms,
+            to_ms=to_ms,
+            until_ms=min(to_ms, span.last_ms + 1),
+            half_life_days=_HALF_LIFE_DAYS if self.half_life_days is None else self.half_life_days,
+        )
+
+    def refuse_another(self, begun: Training) -> None:
+        """See that the options that were given are those that a training was begun with.
+
+        Raises:
+            UsageProblem: one of them is not.
+        """
+        for option, asked, was, read in (
+            ("--from", self.from_ms, begun.from_ms, _time),
+            ("--to", self.to_ms, begun.to_ms, _time),
+            ("--half-life-days", self.half_life_days, begun.half_life_days, _number),
+        ):
+            if asked is not None and asked != was:
+                message = (
+                    f"{option} is {read(asked)}, and {self.model} was begun with {read(was)} and stopped: leave "
+                    f"{option} out, and it goes on; or give another name with --model"
+                )
+                raise UsageProblem(message)
 
 
-def asked_for(begin: str | None, to: str | None, *, model: str | None, half_life_days: float) -> Asked:
+def asked_for(begin: str | None, to: str | None, *, model: str | None, half_life_days: float | None) -> Asked:
     """What the options of `headrace train` say.
 
     Raises:
         UsageProblem: one of them cannot be.
     """
-    if not half_life_days > 0:
+    if half_life_days is not None and not half_life_days > 0:
         message = f"--half-life-days is {half_life_days:g}, must be above 0; inf lets nothing fade"
         raise UsageProblem(message)
-    until_ms = moment(to) if to else time.time_ns() // 1_000_000
-    name = model or f"{NAME}-{day(until_ms - 1)}"
+    now_ms = time.time_ns() // 1_000_000
+    to_ms = moment(to) if to else None
+    name = model or f"{NAME}-{day((now_ms if to_ms is None else to_ms) - 1)}"
     if not MODEL_NAME.fullmatch(name):
         message = f"--model is {name!r}: a folder and a process have that name; use small letters, digits and . _ -"
         raise UsageProblem(message)
-    return Asked(
-        model=name,
-        from_ms=moment(begin) if begin else until_ms - _DEFAULT_DAYS * _DAY_MS,
-        until_ms=until_ms,
-        whole=begin is not None,
-        half_life_days=half_life_days,
-    )
+    from_ms = moment(begin) if begin else None
+    return Asked(model=name, from_ms=from_ms, to_ms=to_ms, half_life_days=half_life_days, now_ms=now_ms)
 
 
 def resumed(layout: Layout, endpoints: Endpoints, asked: Asked) -> Training | None:
     """The training of this name that was begun and stopped, as it was begun; None where there is none.
 
     Raises:
-        UsageProblem: another stretch is asked for by name than it was begun with.
+        UsageProblem: an option says another thing than it was begun with.
     """
-    begun = _begun(layout, asked.model)
     if not is_unfinished(layout, asked.model, trained=ended(values(endpoints.bootstrap, CONTROL_TOPIC.name))):
         return None
-    training = msgspec.msgpack.decode(begun.read_bytes(), type=Training)
+    training = begun(layout, asked.model)
+    asked.refuse_another(training)
     span = training.span
-    if asked.whole and asked.training(endpoints) != training:
-        message = (
-            f"{asked.model} was begun with {span.samples} samples from {utc(span.first_ms)} to {utc(span.last_ms)} and "
-            "stopped: leave --from and --to out, and it goes on; or give another name with --model"
-        )
-        raise UsageProblem(message)
     told(f"{asked.model} was begun and stopped, and goes on: {span.samples} samples up to {utc(span.last_ms)}")
     return training
 
@@ -123,12 +143,31 @@ def due(layout: Layout, endpoints: Endpoints, asked: Asked, triggers: Triggers) 
         return None
     refuse_a_taken_name(layout, endpoints, asked.model)
     training = asked.training(endpoints)
-    begun = _begun(layout, asked.model)
-    begun.parent.mkdir(parents=True, exist_ok=True)
-    partial = begun.with_suffix(".partial")
-    partial.write_bytes(msgspec.msgpack.encode(training))
-    partial.rename(begun)
+    note(layout, training)
     return training
+
+
+def note(layout: Layout, training: Training) -> None:
+    """Keep what a training is begun with, so that it can go on."""
+    path = _begun(layout, training.model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(msgspec.msgpack.encode(training))
+    partial.rename(path)
+
+
+def begun(layout: Layout, model: str) -> Training:
+    """What the training of a name was begun with.
+
+    Raises:
+        UsageProblem: it cannot be read.
+    """
+    path = _begun(layout, model)
+    try:
+        return msgspec.msgpack.decode(path.read_bytes(), type=Training)
+    except (OSError, msgspec.DecodeError) as error:
+        message = f"{path} cannot be read: {error}; move {path.parent} away and give another name with --model"
+        raise UsageProblem(message) from error
 
 
 def refuse_a_taken_name(layout: Layout, endpoints: Endpoints, model: str) -> None:
@@ -157,8 +196,15 @@ def is_unfinished(layout: Layout, model: str, *, trained: Collection[str]) -> bo
 
 
 def _begun(layout: Layout, model: str) -> Path:
-    """What a training was begun with, so that it can go on."""
     return layout.artefacts / model / "training.msgpack"
+
+
+def _time(at_ms: float) -> str:
+    return utc(int(at_ms))
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
 
 
 def told(line: str) -> None:

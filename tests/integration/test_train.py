@@ -147,8 +147,9 @@ def test_one_that_was_killed_goes_on_and_makes_the_same(trained: Learners) -> No
     assert victim.wait() == -signal.SIGKILL
     other = headrace("--model", "killed", "--from", str(FROM_MS), "--to", str(TO_MS - 20_000))
     assert other.returncode == 1
-    assert "was begun with" in other.stderr
-    done = headrace("--model", "killed")
+    assert "--to is" in other.stderr
+    assert headrace("--model", "killed", "--half-life-days", "7").returncode == 1
+    done = headrace("--model", "killed", "--from", str(FROM_MS))
     assert done.returncode == 0, done.stderr
     assert f"killed was begun and stopped, and goes on: {len(STRETCH)} samples" in done.stdout
     ours, theirs = (trained.manifests(model) for model in ("killed", "again"))
