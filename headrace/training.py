@@ -8,14 +8,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from headrace.chain import NAME
+from headrace.chain import NAME, read_chain
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.span import Span, span_of
 from headrace.topic import values
 from headrace.triggers import Triggers
 from headrace.when import day, moment, utc
-from learner.publish import read_ledger
 from schemas.aliases import MODEL_NAME
 from schemas.control import Control, control_of
 from schemas.course import MODEL, TRAINED, named
@@ -176,7 +175,7 @@ def refuse_a_taken_name(layout: Layout, endpoints: Endpoints, model: str) -> Non
     Raises:
         UsageProblem: one has.
     """
-    last = read_ledger(endpoints.bootstrap, model).last
+    last = max(read_chain(endpoints, model).links, default=(0, 0))
     folder = layout.artefacts / model
     if last != (0, 0) or any(path.suffix != ".partial" for path in folder.glob("*")):
         there = f"version {named(last)} on the log" if last != (0, 0) else f"a folder {folder}"
