@@ -13,6 +13,7 @@ import redis
 from confluent_kafka.admin import AdminClient
 
 from headrace import flink, kafka, redis_server, supervisor
+from headrace.equipment import device, ranker
 from headrace.jobs import FEATURES, JOBS
 from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
 from headrace.learners import experiment_of
@@ -124,11 +125,13 @@ def line(layout: Layout, endpoints: Endpoints) -> list[Program]:
     """Our own processes: the keeper of jobs and other learners, loader, learner, serving (told by `serving.json`).
 
     Raises:
-        UsageProblem: that file cannot be followed.
+        UsageProblem: that file or `seasons.yaml` cannot be followed, or the device is not there.
+        EnvironmentProblem: `fusion.json` cannot be followed.
     """
     kafka_address, redis_address = ("--bootstrap", endpoints.bootstrap), ("--redis", endpoints.redis_url)
-    experiment_of(layout)  # so that a mistake is told here, not in a log
-    seasons_of(layout)
+    for read in (experiment_of, seasons_of, ranker):  # so that a mistake is told here, not in a log
+        read(layout)
+    device()
     config = ("--config", str(layout.serving_file)) if layout.serving_file.exists() else ()
     artefacts = ("--artefacts", str(layout.artefacts))
     features, port = ("--features", str(FEATURES)), ("--port", str(endpoints.api))

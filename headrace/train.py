@@ -1,17 +1,15 @@
 """`headrace train`: a stretch of the log of samples through the learner's loop, as a model of its own name."""
 
 import math
-import os
 import time
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import Annotated
 
-import msgspec
 from cyclopts import Parameter
 
 from headrace.decide import decide
-from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.equipment import device, ranker
+from headrace.errors import EnvironmentProblem
 from headrace.hours import refuse_outside
 from headrace.layout import Endpoints, Layout
 from headrace.lock import alone
@@ -24,12 +22,10 @@ from headrace.when import utc
 from learner.app import App, AppSettings, steady
 from learner.guard import Limits
 from learner.publish import read_ledger
-from learner.settings import DEVICE_VARIABLE, LoopSettings
+from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
 from learner.source import Samples
 from learner.stretch import Stretch
-from models.config import RankerConfig, with_fusion
-from models.device import NoDevice, device_of
 from schemas.course import named
 
 _DAY_MS = 86_400_000
@@ -65,7 +61,7 @@ def train(
         between: times of the day, UTC, within which it may begin, such as 01:00-05:00.
     """
     asked = asked_for(begin, to, model=model, half_life_days=half_life_days)
-    refuse_no_device(os.environ.get(DEVICE_VARIABLE, "cpu"))
+    device()  # one that is not there says so before anything is waited for
     triggers = Triggers(samples=if_new, events=if_events, drifts=if_drift)
     layout = Layout.here()
     endpoints, trainings = layout.endpoints(), layout.home / "trainings"
@@ -76,19 +72,6 @@ def train(
         training = resumed(layout, endpoints, asked) or due(layout, endpoints, asked, triggers)
         if training is not None:
             run(layout, endpoints, training)
-
-
-def refuse_no_device(name: str) -> None:
-    """See that what the environment says to learn on is there.
-
-    Raises:
-        UsageProblem: it is not.
-    """
-    try:
-        device_of(name)
-    except NoDevice as error:
-        message = f"{DEVICE_VARIABLE}: {error}"
-        raise UsageProblem(message) from error
 
 
 def run(layout: Layout, endpoints: Endpoints, training: Training) -> None:
@@ -138,14 +121,6 @@ def _is_through(layout: Layout, training: Training) -> bool:
     return folder is not None and load(folder)[0].offset >= training.span.until
 
 
-def _ranker(fusion: Path) -> RankerConfig:
-    try:
-        return with_fusion(fusion.read_bytes()) if fusion.exists() else RankerConfig()
-    except msgspec.DecodeError as error:
-        message = f"{fusion}: {error}; docs/vectors.md says what it holds"
-        raise EnvironmentProblem(message) from error
-
-
 def _settings(layout: Layout, endpoints: Endpoints, training: Training) -> AppSettings:
     pace, span = endpoints.pace, training.span
     line_ms = pace.cadence_s * 1000
@@ -158,7 +133,7 @@ def _settings(layout: Layout, endpoints: Endpoints, training: Training) -> AppSe
         fade_ms=training.half_life_days * _DAY_MS,
         until_ms=training.until_ms,
         begin=span.begin,
-        device=os.environ.get(DEVICE_VARIABLE, "cpu"),
+        device=device(),
         limits=Limits(errors=math.inf),
     )
     return AppSettings(
@@ -166,6 +141,6 @@ def _settings(layout: Layout, endpoints: Endpoints, training: Training) -> AppSe
         artefacts=layout.artefacts,
         key=endpoints.model_key.encode(),
         loop=loop,
-        config=_ranker(layout.fusion_file),
+        config=ranker(layout),
         stop_at_end=True,
     )

@@ -6,12 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from learner.app import App, AppSettings, steady
 from learner.guard import Limits
-from learner.settings import DEVICE_VARIABLE, LoopSettings
-from models.config import RankerConfig, with_fusion
+from learner.settings import LoopSettings
+from models.config import DEVICE_VARIABLE, NoFusion, RankerConfig, ranker_of
 from models.device import NoDevice, device_of
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
@@ -71,9 +69,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _ranker(fusion: Path | None, parser: argparse.ArgumentParser) -> RankerConfig:
     try:
-        return with_fusion(fusion.read_bytes()) if fusion else RankerConfig()
-    except (OSError, msgspec.DecodeError) as error:
-        parser.error(f"--fusion {fusion}: {error}; docs/vectors.md says what it holds")
+        return ranker_of(fusion)
+    except NoFusion as error:
+        parser.error(f"--fusion: {error}")
 
 
 def _problems(options: argparse.Namespace, key: str) -> list[str]:

@@ -7,8 +7,6 @@ import msgspec
 from learner.guard import Limits
 from schemas.rows import Coding
 
-DEVICE_VARIABLE = "HEADRACE_DEVICE"
-
 
 class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     """When to cut what.

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -12,6 +13,8 @@ from models.modality import Fusion, Modality
 from models.table import TableConfig
 from schemas.samples import HEADS
 
+DEVICE_VARIABLE = "HEADRACE_DEVICE"
+"""Where models compute, if it is set; it stands here because serving on a CPU does without torch."""
 _DAY_MS = 86_400_000
 TABLES = ("user", "item", "category")
 STATISTICS = ("input_mean", "input_spread")
@@ -153,3 +156,20 @@ def with_fusion(told: bytes) -> RankerConfig:
         msgspec.DecodeError: it is none; the message names the place.
     """
     return RankerConfig(fusion=msgspec.json.decode(told, type=Fusion))
+
+
+class NoFusion(ValueError):
+    """The file of vectors cannot be followed."""
+
+
+def ranker_of(fusion: Path | None) -> RankerConfig:
+    """The settings by a file as `with_fusion` reads it; the reference ones without a file.
+
+    Raises:
+        NoFusion: it cannot be read, or is none.
+    """
+    try:
+        return with_fusion(fusion.read_bytes()) if fusion else RankerConfig()
+    except (OSError, msgspec.DecodeError) as error:
+        message = f"{fusion} cannot be followed: {error}; docs/vectors.md says what it holds"
+        raise NoFusion(message) from error

@@ -8,14 +8,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from models.config import RankerConfig, with_fusion
+from models.config import DEVICE_VARIABLE, NoFusion, RankerConfig, ranker_of
 from models.index import index_on
 from serving.experiment import Experiment, ExperimentError, checked
 from store.connect import ADDRESS
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 TOKEN_VARIABLE = "HEADRACE_TOKEN"
-DEVICE_VARIABLE = "HEADRACE_DEVICE"
 _SHORTEST_TOKEN = 16
 
 
@@ -68,9 +67,9 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
     except (OSError, msgspec.DecodeError, ExperimentError) as error:
         problems.append(f"--config {options.config}: {error}")
     try:
-        ranker = with_fusion(options.fusion.read_bytes()) if options.fusion else ranker
-    except (OSError, msgspec.DecodeError) as error:
-        problems.append(f"--fusion {options.fusion}: {error}; docs/vectors.md says what it holds")
+        ranker = ranker_of(options.fusion)
+    except NoFusion as error:
+        problems.append(f"--fusion: {error}")
     if options.model in config.experiment.own:
         problems.append(
             f"an arm has a learner of {options.model}, which is live's own: write model:live, or another name"

@@ -9,13 +9,15 @@ import pytest
 from msgspec import structs
 
 from headrace.challengers import refuse_unfinished
-from headrace.errors import UsageProblem
+from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.keeper import keep_models
 from headrace.layout import Endpoints, Layout
 from headrace.learners import experiment_of, keep_learners, wanted_learners
+from headrace.stack import line
 from headrace.supervisor import Program, Supervisor
 from headrace.training import ended
 from headrace.wait import wait_until
+from models.config import DEVICE_VARIABLE
 from schemas.control import Control
 from schemas.course import TRAINED
 from serving.experiment import Arm, Experiment, Learning
@@ -92,6 +94,17 @@ def test_a_configuration_that_cannot_be_followed_is_told(layout: Layout) -> None
         layout.serving_file.write_bytes(text)
         with pytest.raises(UsageProblem, match=message):
             experiment_of(layout)
+
+
+def test_up_refuses_a_device_or_vectors_that_are_not_there(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(line(layout, ENDPOINTS)) == 4
+    monkeypatch.setenv(DEVICE_VARIABLE, "tpu")
+    with pytest.raises(UsageProblem, match="HEADRACE_DEVICE: device is 'tpu'"):
+        line(layout, ENDPOINTS)
+    monkeypatch.delenv(DEVICE_VARIABLE)
+    layout.fusion_file.write_text("{")
+    with pytest.raises(EnvironmentProblem, match=r"fusion.json cannot be followed.*docs/vectors.md"):
+        line(layout, ENDPOINTS)
 
 
 def config(arm: Arm) -> bytes:
