@@ -52,7 +52,7 @@ def _opinions(fusion: Fusion, dense: Dense, *, content: Content, user: Floats, m
     for place, each in enumerate(fusion.modalities):
         voice = heard[:, place]
         about = np.concatenate([voice, voice * user, voice * mean], axis=1)
-        total += shares[:, place : place + 1] * (about @ dense[f"opinion_{each.name}"] + dense["opinion_bias"][place])
+        total += shares[:, place : place + 1] * (about @ dense[f"opinion:{each.name}"] + dense["opinion_bias"][place])
     return total
 
 
@@ -63,7 +63,7 @@ def _stood_in(fusion: Fusion, dense: Dense, content: Content) -> Floats:
 
 def _voices(fusion: Fusion, dense: Dense, seen: Floats) -> Floats:
     heard = [
-        np.tanh(seen[:, span] @ dense[f"voice_{name}"] + dense[f"voice_{name}_bias"])
+        np.tanh(seen[:, span] @ dense[f"voice:{name}"] + dense[f"voice_bias:{name}"])
         for name, span in fusion.spans().items()
     ]
     return np.stack(heard, axis=1)

@@ -63,7 +63,7 @@ def opinions(fusion: Fusion, dense: Dense, *, vectors: Vectors, user: Tensor, me
     for place, each in enumerate(fusion.modalities):
         voice = heard[:, place]
         about = torch.cat([voice, voice * user, voice * mean], dim=1)
-        said = torch.addmm(dense["opinion_bias"][place], about, dense[f"opinion_{each.name}"])
+        said = torch.addmm(dense["opinion_bias"][place], about, dense[f"opinion:{each.name}"])
         total = total + shares[:, place : place + 1] * said
     return total + vectors.lacking @ dense["opinion_lacking"]
 
@@ -78,7 +78,7 @@ def stood_in(fusion: Fusion, dense: Dense, vectors: Vectors) -> Tensor:
 def voices(fusion: Fusion, dense: Dense, seen: Tensor) -> Tensor:
     """What each modality's own layer makes of its numbers. [B, E ...] -> [B, M, D]."""
     heard = [
-        torch.tanh(torch.addmm(dense[f"voice_{name}_bias"], seen[:, span], dense[f"voice_{name}"]))
+        torch.tanh(torch.addmm(dense[f"voice_bias:{name}"], seen[:, span], dense[f"voice:{name}"]))
         for name, span in fusion.spans().items()
     ]
     return torch.stack(heard, dim=1)

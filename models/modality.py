@@ -60,8 +60,8 @@ class Fusion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.manner == "early":
             return {**stand_in, "fuse": (seen, dim), "fuse_bias": (dim,)}
         for each in self.modalities:
-            stand_in |= {f"voice_{each.name}": (each.width, dim), f"voice_{each.name}_bias": (dim,)}
+            stand_in |= {f"voice:{each.name}": (each.width, dim), f"voice_bias:{each.name}": (dim,)}
         if self.manner == "gated":
             return {**stand_in, "gate": (seen, count), "gate_bias": (count,)}
-        heard = {f"opinion_{each.name}": (3 * dim, heads) for each in self.modalities}
+        heard = {f"opinion:{each.name}": (3 * dim, heads) for each in self.modalities}
         return {**stand_in, **heard, "opinion_lacking": (count, heads), "opinion_bias": (count, heads)}

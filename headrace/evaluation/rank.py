@@ -132,7 +132,7 @@ class _Way:
     def _samples(self, visit: Visit, found: Found, *, scores: Floats, mine: Flags) -> Iterator[Sample]:
         """The positive, if it was found, and the other candidates that are learnt."""
         shown = np.zeros(len(mine), np.bool_)
-        shown[np.argsort(-scores)[:_SHOWN]] = True
+        shown[np.argsort(-scores, kind="stable")[:_SHOWN]] = True
         rate = min(_OTHERS / max(len(mine) - _SHOWN, 1), 1.0)
         drawn = self._rng.random(len(mine)) < rate
         for place in np.flatnonzero(mine | shown | drawn).tolist():
