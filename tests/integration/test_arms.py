@@ -21,7 +21,7 @@ from store.connect import Client
 from tests.learner.sample_world import stream
 from tests.serving import worlds
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(300)]
 ARMS = [
     Arm(name="all", share=0.5, policy="model:every", learner=Learning(samples="all")),
     Arm(name="own", share=0.5, policy="model:own", learner=Learning(samples="own")),

@@ -139,6 +139,7 @@ def test_outside_its_hours_it_is_put_off(trained: Learners) -> None:
     assert f"{(hour + 3) % 24:02}:00-{(hour + 4) % 24:02}:00 alone; try again then" in " ".join(done.stderr.split())
 
 
+@pytest.mark.long
 def test_one_that_was_killed_goes_on_and_makes_the_same(trained: Learners) -> None:
     begun, times = trained.end(), ("--from", str(FROM_MS), "--to", str(TO_MS), "--half-life-days", "0.001")
     victim = subprocess.Popen([HEADRACE, "train", "--model", "killed", *times], stdout=subprocess.DEVNULL)
