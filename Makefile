@@ -38,7 +38,7 @@ demo: setup ## the whole line against a simulated world: make demo ARGS="--minut
 	$(BIN)/headrace demo $(ARGS)
 
 test: setup lint types ## everything CI checks: lint, types, unit, then integration on its own stack
-	$(BIN)/pytest -m "not stack and not long" $(ARGS)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not stack and not long" $(ARGS)
 	$(BIN)/pytest -m "stack and not long" $(ARGS)
 
 long: setup ## tests of minutes more: whole recorded logs, models that go back, guards on calm logs
