@@ -41,7 +41,7 @@ test: setup lint types ## everything CI checks: lint, types, unit, then integrat
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not stack and not long" $(ARGS)
 	$(BIN)/pytest -m "stack and not long" $(ARGS)
 
-long: setup ## tests of minutes more: whole recorded logs, models that go back, guards on calm logs
+long: setup ## tests of minutes more: whole recorded logs, models that go back, learners of arms, a training killed
 	$(BIN)/pytest -m long $(ARGS)
 
 fmt: setup ## format the code

@@ -30,7 +30,7 @@ def models(endpoints: Endpoints) -> ModelsAnswer:
 
 
 def list_aliases() -> None:
-    """List the aliases, the version of each, whether live is frozen, and how the challenger does beside it."""
+    """List the aliases, the version of each, whether live is frozen, how others do beside it, and the seasons."""
     layout = Layout.here()
     endpoints = layout.endpoints()
     told = models(endpoints)

@@ -10,7 +10,7 @@ from headrace.topic import values
 from headrace.when import utc
 from schemas.control import Control, control_of
 from schemas.course import MODEL, Course, Place, named
-from schemas.delta import Manifest, manifest_hash
+from schemas.delta import DeltaError, Manifest, manifest_hash
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
 
 NAME = "ranker"
@@ -60,15 +60,21 @@ def read_chain(endpoints: Endpoints, model: str = NAME) -> Chain:
         if not value.startswith(b"{"):
             chunk_bytes += len(value)
             continue
-        link = Link(
-            manifest=msgspec.json.decode(value, type=Manifest), hash=manifest_hash(value), chunk_bytes=chunk_bytes
-        )
-        chunk_bytes = 0
-        if link.manifest.model == model:
+        link, chunk_bytes = link_of(value, chunk_bytes), 0
+        if link is not None and link.manifest.model == model:
             links[link.place] = link
     payloads = list(values(endpoints.bootstrap, CONTROL_TOPIC.name))
     decisions = [each for each in map(control_of, payloads) if each is not None and each.name == f"{MODEL}{model}"]
     return Chain(links=links, decisions=decisions, course=Course().after(model, payloads))
+
+
+def link_of(value: bytes, chunk_bytes: int) -> Link | None:
+    """The version that a record tells of; None where it is no manifest: readers of versions pass it over too."""
+    try:
+        manifest = msgspec.json.decode(value, type=Manifest)
+        return Link(manifest=manifest, hash=manifest_hash(value), chunk_bytes=chunk_bytes)
+    except (msgspec.DecodeError, DeltaError):
+        return None
 
 
 def history(*, count: int = 30, model: str = NAME) -> None:

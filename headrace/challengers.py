@@ -49,14 +49,14 @@ def challenge(model: str | None = None, *, why: str) -> None:
 
 
 def refuse_unfinished(layout: Layout, model: str, *, trained: Collection[str]) -> None:
-    """See that no training of this name is under way: the challenger's learner would write beside it.
+    """See that no training of this name is under way: its learner would write beside it, its newest version is no end.
 
     Raises:
         UsageProblem: one is, or was stopped.
     """
     if is_unfinished(layout, model, trained=trained):
         message = (
-            f"{model} is no challenger yet: its training is not through; "
+            f"nothing was decided: the training of {model} is not through; "
             f"`headrace train --model {model}` trains it to its end"
         )
         raise UsageProblem(message)
@@ -72,6 +72,7 @@ def promote(model: str, *, why: str, anyway: bool = False) -> None:
     """
     layout = Layout.here()
     endpoints = layout.endpoints()
+    refuse_unfinished(layout, model, trained=ended(values(endpoints.bootstrap, CONTROL_TOPIC.name)))
     chain = read_chain(endpoints)
     live, heir = chain.live, newest(layout, endpoints, model)
     if live is None or chain.course.frozen_at is not None:

@@ -12,14 +12,14 @@ def device() -> str:
     """The device that the environment asks for, the CPU if none.
 
     Raises:
-        UsageProblem: this machine has none such.
+        EnvironmentProblem: this machine has none such.
     """
     name = os.environ.get(DEVICE_VARIABLE, "cpu")
     try:
         index_on(name)  # asks torch, which is slow to load, only where it is not the CPU
     except ValueError as error:
         message = f"{DEVICE_VARIABLE}: {error}"
-        raise UsageProblem(message) from error
+        raise EnvironmentProblem(message) from error
     return name
 
 
@@ -27,9 +27,9 @@ def ranker(layout: Layout) -> RankerConfig:
     """The ranker's settings, with vectors where there is a `fusion.json` in the stack's folder.
 
     Raises:
-        EnvironmentProblem: it cannot be followed.
+        UsageProblem: it cannot be followed.
     """
     try:
         return ranker_of(layout.fusion_file if layout.fusion_file.exists() else None)
     except NoFusion as error:
-        raise EnvironmentProblem(str(error)) from error
+        raise UsageProblem(str(error)) from error

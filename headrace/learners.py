@@ -53,16 +53,17 @@ def wanted_learners(
 
 
 def keep_learners(supervisor: Supervisor, wanted: Mapping[str, Program]) -> None:
-    """Have those run that are wanted, and no others.
+    """Have those run that are wanted, as they are wanted, and no others.
 
     Raises:
         EnvironmentProblem: supervisord refuses it, or is away.
     """
     try:
         there = {name for name in supervisor.programs() if name.startswith(_PREFIX)}
-        for name in there - set(wanted):
+        kept = {name for name in there & set(wanted) if supervisor.has_hired(wanted[name])}
+        for name in there - kept:
             supervisor.dismiss(name)
-        for name in set(wanted) - there:
+        for name in set(wanted) - kept:
             supervisor.hire(wanted[name])
     except (OSError, xmlrpc.client.Error) as error:
         message = f"supervisord did not do as told, trying again: {error}; look at supervisord.log"

@@ -75,7 +75,7 @@ def turn(layout: Layout, endpoints: Endpoints, *, followed: str, trained: Collec
     seasons = seasons_of(layout)
     now = season_at(layout, seasons, _today(), trained=trained)
     model = now.model if now else NAME
-    if seasons and model != followed:
+    if (seasons or followed) and model != followed:  # a calendar that is taken away ends its season
         why = f"season {now.name}" if now else "no season"
         decide(endpoints, structs.replace(follow(model, SEASON), who="keeper", why=why))
 

@@ -39,7 +39,8 @@ def no_programs(_layout: Layout, _endpoints: Endpoints) -> list[Program]:
 
 
 def engines(layout: Layout, endpoints: Endpoints) -> list[Program]:
-    """Kafka, Redis and Flink."""
+    """Kafka, Redis and Flink, with their files written."""
+    flink.configure(layout, endpoints)
     flink_environment = flink.environment(layout)
     return [
         Program(name="kafka", command=kafka.command(kafka.prepare(layout, endpoints)), priority=10, stop_wait_s=20),
@@ -76,7 +77,7 @@ def start_engines(
         plan: the groups of a stack that has none yet; by default those of `features/`.
 
     Raises:
-        EnvironmentProblem: an engine did not come up; its log is named.
+        HeadraceError: `ours` refused, before anything was started, or an engine did not come up; its log is named.
     """
     keeper = Supervisor(layout)
     if keeper.is_up():
@@ -85,8 +86,9 @@ def start_engines(
     for folder in layout.folders():
         folder.mkdir(parents=True, exist_ok=True)
     endpoints = _addresses(layout, pace, usual_ports=usual_ports, say=say)
-    flink.configure(layout, endpoints)
-    keeper.start([*engines(layout, endpoints), *ours(layout, endpoints)])
+    programs = ours(layout, endpoints)
+    write_endpoints(layout, endpoints)
+    keeper.start([*engines(layout, endpoints), *programs])
     wait_for_engines(layout, endpoints)
     created = kafka.create_topics(endpoints.bootstrap, TOPICS)
     say(f"{len(created)} topics created" if created else "topics are as schemas/topics.py says")
@@ -96,13 +98,17 @@ def start_engines(
 
 
 def _addresses(layout: Layout, pace: Pace, *, usual_ports: bool, say: Say) -> Endpoints:
-    """Choose them, write them down for all verbs, and tell which are not the usual ones."""
+    """Choose them, and tell which are not the usual ones."""
     endpoints, replaced = choose_endpoints(pace, secrets_of(layout), usual=usual_ports)
     for name, port in replaced.items():
         say(f"port {port} is taken: {name} listens on {getattr(endpoints, name)} instead")
+    return endpoints
+
+
+def write_endpoints(layout: Layout, endpoints: Endpoints) -> None:
+    """Write them down for all verbs: from here on there is a stack."""
     layout.endpoints_file.write_bytes(msgspec.json.format(msgspec.json.encode(endpoints)))
     layout.endpoints_file.chmod(0o600)
-    return endpoints
 
 
 def wait_for_engines(layout: Layout, endpoints: Endpoints) -> None:
@@ -125,8 +131,8 @@ def line(layout: Layout, endpoints: Endpoints) -> list[Program]:
     """Our own processes: the keeper of jobs and other learners, loader, learner, serving (told by `serving.json`).
 
     Raises:
-        UsageProblem: that file or `seasons.yaml` cannot be followed, or the device is not there.
-        EnvironmentProblem: `fusion.json` cannot be followed.
+        UsageProblem: that file, `seasons.yaml` or `fusion.json` cannot be followed.
+        EnvironmentProblem: the device is not there.
     """
     kafka_address, redis_address = ("--bootstrap", endpoints.bootstrap), ("--redis", endpoints.redis_url)
     for read in (experiment_of, seasons_of, ranker):  # so that a mistake is told here, not in a log
@@ -148,7 +154,8 @@ def start_line(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True
     """Start everything but serving, and wait until the jobs run: a line that no live clock ticks for.
 
     Raises:
-        EnvironmentProblem: a part did not come up; its log is named.
+        UsageProblem: a file that says how it is to run cannot be followed (see `line`).
+        EnvironmentProblem: a part did not come up; its log is named; or the device is not there.
     """
     endpoints = start_engines(layout, say=say, pace=pace, ours=line, usual_ports=usual_ports)
     start_programs(layout, "keeper", "loader", "learner")

@@ -123,9 +123,14 @@ class Supervisor:
         """Stop one program; it is not started again by itself."""
         self._call("stopProcess", name)
 
+    def has_hired(self, program: Program) -> bool:
+        """Whether a program is kept, and as it is told here."""
+        written = self._written(program.name)
+        return written.exists() and written.read_text() == self._told(program)
+
     def hire(self, program: Program) -> None:
         """Keep one more program, until it is dismissed or supervisord ends."""
-        self._written(program.name).write_text(section(self._layout, program) + "\n")
+        self._written(program.name).write_text(self._told(program))
         self._call("reloadConfig")
         self._call("addProcessGroup", program.name)
 
@@ -140,6 +145,9 @@ class Supervisor:
         """Stop every program, then supervisord."""
         with contextlib.suppress(OSError, xmlrpc.client.Error):
             self._call("shutdown")
+
+    def _told(self, program: Program) -> str:
+        return section(self._layout, program) + "\n"
 
     def _written(self, name: str) -> Path:
         return self._layout.programs / f"{name}.conf"

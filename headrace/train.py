@@ -48,7 +48,7 @@ def train(
     """Make a model anew of samples that the log holds, beside the one that answers; see `headrace models challenge`.
 
     Five train at once, more wait in the order they came. `--model NAME` takes up one that was stopped, as it was begun.
-    Exit 0: trained, or no reason to. 1: the range or the name is none. 2: the machine is not well. 75: later.
+    Exit 0: trained, or no reason to. 1: it cannot be done as asked. 2: the machine is not well. 75: later.
 
     Args:
         begin: known from this time on, such as 2026-11-22 or 2026-11-22T03:00; 90 days before the end if not given.
@@ -61,9 +61,10 @@ def train(
         between: times of the day, UTC, within which it may begin, such as 01:00-05:00.
     """
     asked = asked_for(begin, to, model=model, half_life_days=half_life_days)
-    device()  # one that is not there says so before anything is waited for
-    triggers = Triggers(samples=if_new, events=if_events, drifts=if_drift)
     layout = Layout.here()
+    device()  # what is not there, or cannot be followed, says so before anything is waited for
+    ranker(layout)
+    triggers = Triggers(samples=if_new, events=if_events, drifts=if_drift)
     endpoints, trainings = layout.endpoints(), layout.home / "trainings"
     refuse_outside(between)
     offset_of(endpoints.bootstrap, 0)  # a broker that is away says so here, and is not waited for below

@@ -105,7 +105,7 @@ def asked_for(begin: str | None, to: str | None, *, model: str | None, half_life
     if half_life_days is not None and not half_life_days > 0:
         message = f"--half-life-days is {half_life_days:g}, must be above 0; inf lets nothing fade"
         raise UsageProblem(message)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = time.time_ns() // 1_000_000_000 * 1000  # a whole second, as it is printed
     to_ms = moment(to) if to else None
     name = model or f"{NAME}-{day((now_ms if to_ms is None else to_ms) - 1)}"
     if not MODEL_NAME.fullmatch(name):

@@ -22,12 +22,11 @@ _LIVE, _CHALLENGER = _POLICY.format(LIVE), _POLICY.format(CHALLENGER)
 
 
 class Served(Struct, frozen=True, kw_only=True):
-    """A slate that was served by a model's policy; `version` is empty where there was none yet."""
+    """A slate that a version of a policy's model ordered."""
 
     request_id: str
     user_id: str
     policy: str
-    version: str
     served_at: int
 
 
@@ -73,7 +72,7 @@ def trial(endpoints: Endpoints, model: str) -> Trial:
     """
     since_ms = _challenger_since(endpoints, model)
     served = [each for each in _served(endpoints, model) if each.policy != _CHALLENGER or each.served_at >= since_ms]
-    ours = [each.served_at for each in served if each.policy != _LIVE and each.version]
+    ours = [each.served_at for each in served if each.policy != _LIVE]
     if not ours:
         return Trial()
     begin_ms = min(ours)
@@ -117,15 +116,15 @@ def _clicks(served: Sequence[Served], clicks: dict[str, int]) -> Clicks:
 
 
 def _served(endpoints: Endpoints, model: str) -> Iterable[Served]:
-    """Slates that can be learnt from, of live's arm and of those that the model orders."""
+    """Slates that can be learnt from, of live's arm and of those that the model orders; popularity's are neither's."""
     for value in values(endpoints.bootstrap, EXPOSURES.name):
         told = EXPOSURE.decode(value)
-        if told["trainable"] and told["policy"] in (_LIVE, _CHALLENGER, _POLICY.format(model)):
+        by_model = told["policy"] in (_LIVE, _CHALLENGER, _POLICY.format(model)) and told["model_version"]
+        if told["trainable"] and by_model:
             yield Served(
                 request_id=told["request_id"],
                 user_id=told["user_id"],
                 policy=told["policy"],
-                version=told["model_version"],
                 served_at=told["received_at"],
             )
 

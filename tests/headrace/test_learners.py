@@ -76,7 +76,7 @@ def test_what_is_being_trained_has_no_learner_and_is_no_challenger(layout: Layou
         wanted = wanted_learners(layout, ENDPOINTS, experiment, challenger="again", trained=trained)
         assert set(wanted) == names
     refuse_unfinished(layout, "again", trained=told)
-    with pytest.raises(UsageProblem, match="its training is not through; `headrace train --model slow`"):
+    with pytest.raises(UsageProblem, match="the training of slow is not through; `headrace train --model slow`"):
         refuse_unfinished(layout, "slow", trained=told)
 
 
@@ -99,11 +99,11 @@ def test_a_configuration_that_cannot_be_followed_is_told(layout: Layout) -> None
 def test_up_refuses_a_device_or_vectors_that_are_not_there(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(line(layout, ENDPOINTS)) == 4
     monkeypatch.setenv(DEVICE_VARIABLE, "tpu")
-    with pytest.raises(UsageProblem, match="HEADRACE_DEVICE: device is 'tpu'"):
+    with pytest.raises(EnvironmentProblem, match="HEADRACE_DEVICE: device is 'tpu'"):
         line(layout, ENDPOINTS)
     monkeypatch.delenv(DEVICE_VARIABLE)
     layout.fusion_file.write_text("{")
-    with pytest.raises(EnvironmentProblem, match=r"fusion.json cannot be followed.*docs/vectors.md"):
+    with pytest.raises(UsageProblem, match=r"fusion.json cannot be followed.*docs/vectors.md"):
         line(layout, ENDPOINTS)
 
 
@@ -118,6 +118,17 @@ def test_supervisord_keeps_those_that_are_wanted_and_no_others(layout: Layout, s
             lambda names=names: running(supervisor) == {"first", *names}, what=str(names), deadline_s=20, mend="Look."
         )
         assert {path.stem for path in layout.programs.iterdir()} == set(names)
+
+
+def test_a_learner_that_is_told_another_thing_begins_anew(supervisor: Supervisor) -> None:
+    first = waiter("learner-a")
+    other = structs.replace(first, command=[*first.command, "--arm"])
+    begun: list[int] = []
+    for program in (first, first, other):
+        keep_learners(supervisor, {"learner-a": program})
+        wait_until(lambda: "learner-a" in running(supervisor), what="the learner", deadline_s=20, mend="Look.")
+        begun.append(supervisor.programs()["learner-a"][1])
+    assert begun[0] == begun[1] != begun[2]
 
 
 def running(supervisor: Supervisor) -> set[str]:

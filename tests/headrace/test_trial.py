@@ -21,7 +21,7 @@ def world(count: int, *, chances: dict[str, float], users: int = 100) -> tuple[l
         user = number % users
         policy, at = policies[user % len(policies)], START_MS + 1_000 * number
         name = f"r{number}"
-        served.append(Served(request_id=name, user_id=f"u{user}", policy=policy, version="1.1", served_at=at))
+        served.append(Served(request_id=name, user_id=f"u{user}", policy=policy, served_at=at))
         for position in range(2):
             click = float(generator.random() < chances[policy])
             known_at = at + 500 if click else at + WAIT_MS

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from benchmarks.learners import Learners
 from headrace import broker, challengers, seasons, train
+from headrace.chain import NAME
 from headrace.errors import Busy, EnvironmentProblem, UsageProblem
 from headrace.layout import STATE_VARIABLE, Layout, Pace
 from headrace.lock import alone
@@ -168,6 +169,9 @@ def test_a_season_turns_by_one_record(trained: Learners) -> None:
     assert followed == {SEASON: "again"}
     records = [each for each in map(control_of, trained.read(CONTROL_TOPIC)) if each and each.action == aliases.FOLLOW]
     assert [each.why for each in records] == ["season always"]
+    layout.seasons_file.unlink()
+    seasons.turn(layout, trained.endpoints, followed="again", trained={"again"})
+    assert aliases.followed(trained.read(CONTROL_TOPIC), {}) == {SEASON: NAME}
 
 
 @pytest.mark.long
