@@ -97,13 +97,12 @@ def _between(consumer: Consumer, topic: str, partition: int, start: int, end: in
     """Records of one partition from `start` to before `end`."""
     consumer.assign([TopicPartition(topic, partition, start)])
     while start < end:
-        batch = consumer.consume(1000, timeout=_TIMEOUT_S)
-        for message in batch:
-            start = (message.offset() or 0) + 1
-            if message.error() is None and start <= end:
-                yield message
-        if not batch or any(message.error() for message in batch):  # the end of the partition, behind markers
+        message = consumer.poll(_TIMEOUT_S)  # `consume` would wait for a full batch, beyond the end of the partition
+        if message is None or message.error():  # that end, behind markers
             return
+        start = (message.offset() or 0) + 1
+        if start <= end:
+            yield message
 
 
 def followed(endpoints: Endpoints, topic: str, *, ticks: bool) -> Iterator[Message]:

@@ -107,11 +107,15 @@ def asked_for(begin: str | None, to: str | None, *, model: str | None, half_life
         raise UsageProblem(message)
     now_ms = time.time_ns() // 1_000_000_000 * 1000  # a whole second, as it is printed
     to_ms = moment(to) if to else None
-    name = model or f"{NAME}-{day((now_ms if to_ms is None else to_ms) - 1)}"
+    end_ms = now_ms if to_ms is None else to_ms
+    name = model or f"{NAME}-{day(end_ms - 1)}"
     if not MODEL_NAME.fullmatch(name):
         message = f"--model is {name!r}: a folder and a process have that name; use small letters, digits and . _ -"
         raise UsageProblem(message)
     from_ms = moment(begin) if begin else None
+    if from_ms is not None and from_ms >= end_ms:
+        message = f"--from is {utc(from_ms)}, and the end {utc(end_ms)}{'' if to else ', now'}: name an earlier time"
+        raise UsageProblem(message)
     return Asked(model=name, from_ms=from_ms, to_ms=to_ms, half_life_days=half_life_days, now_ms=now_ms)
 
 

@@ -132,7 +132,8 @@ def _rows(path: Path, columns: Columns) -> tuple[list[_Row], list[str]]:
         except ValueError as error:
             faults.append(f"line {line}: {error}")
     if not rows:
-        message = f"none of {len(faults)} rows of {path} could be read: {'; '.join(faults[:TOLD])}"
+        why = f"none of {len(faults)} rows could be read: {'; '.join(faults[:TOLD])}" if faults else "there are no rows"
+        message = f"{path}: {why}"
         raise UsageProblem(message)
     return sorted(rows, key=lambda row: row.at_ms), faults
 

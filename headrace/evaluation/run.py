@@ -53,7 +53,7 @@ def numbers_of(text: str, option: str) -> tuple[int, ...]:
     except ValueError:
         numbers = (0,)
     if min(numbers, default=1) < 1:
-        message = f"{option} is {text!r}; whole numbers from 1 are wanted, separated by commas, as in 10,20"
+        message = f"{option} is {text!r}; whole numbers from 1 are wanted, separated by commas"
         raise UsageProblem(message)
     return numbers
 
@@ -123,6 +123,8 @@ def command(
     _check(settings, columns, json=json)
     known: dict[str, About] = items.read(about[0], items.columns_of(about[1])) if about else {}
     log = read(file, columns, warm_share=settings.from_share, about=known)
+    if columns.label is not None:
+        check_labels(log, columns.label)
     with progress() as bar:
         task = bar.add_task("rows", total=len(log.recording.visits))
         found = evaluate(log, settings, seen=lambda done: bar.update(task, completed=done))
@@ -137,6 +139,21 @@ def command(
     if log.varied:
         out.print(f"{log.varied} items have --item-features that differ by row; those of the first row stand")
     out.print(report.table(found))
+
+
+def check_labels(log: Log, column: str) -> None:
+    """See that there are labels of both kinds to tell apart.
+
+    Raises:
+        UsageProblem: there are not.
+    """
+    kinds = {bool(visit.feedback) for visit in log.recording.visits}
+    if len(kinds) < 2:
+        message = (
+            f"label={column} is {int(kinds.pop())} in all of {len(log.recording.visits)} rows, and "
+            f"{len(log.faults)} more could not be read: 0 and 1 are wanted; is it the right column?"
+        )
+        raise UsageProblem(message)
 
 
 def _check(settings: Settings, columns: Columns, *, json: Path | None) -> None:

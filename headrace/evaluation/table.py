@@ -41,6 +41,9 @@ def _records(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Record]]
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8", newline="") as file:
         first = file.readline().removeprefix("\ufeff")
+        if not first.strip():
+            message = f"{path} begins with nothing; a header and rows are wanted, or rows alone and columns by number"
+            raise UsageProblem(message)
         separator = max(_SEPARATORS, key=first.count)
         one = separator if len(separator) == 1 else _ONE
         lines = (line.replace(separator, one) for line in chain([first], file))

@@ -6,6 +6,7 @@ import pytest
 
 from headrace.errors import UsageProblem
 from headrace.evaluation.log import columns_of, read
+from headrace.evaluation.run import check_labels
 
 COLUMNS = "user=who,item=what,time=when,label=clicked"
 
@@ -59,7 +60,9 @@ def test_rows_that_cannot_be_read_are_counted_and_told_of(tmp_path):
     [
         ("user=who,item=what", "who,what,when\n", "write user=…,item=…,time=…"),
         ("user=who,item=what,time=at", "who,what,when\nu,a,1\n", "has no column at; it has who, what, when"),
-        ("user=who,item=what,time=when", "who,what,when\nu,a,x\n", "none of 1 rows of"),
+        ("user=who,item=what,time=when", "who,what,when\nu,a,x\n", "none of 1 rows could be read: line 2"),
+        ("user=who,item=what,time=when", "who,what,when\n", "there are no rows"),
+        ("user=who,item=what,time=when", "", "begins with nothing; a header and rows are wanted"),
     ],
 )
 def test_a_mapping_or_a_log_that_does_not_fit(tmp_path, mapping, text, said):
@@ -106,3 +109,9 @@ def test_sessions_are_those_given_or_end_with_half_an_hour(tmp_path):
     made = log_of(tmp_path / "x.csv", text, "user=who,item=what,time=when")
     assert [visit.session_id for visit in given.recording.visits] == ["u-x", "u-x"]
     assert len({visit.session_id for visit in made.recording.visits}) == 2
+
+
+def test_labels_of_one_kind_are_refused(tmp_path):
+    log = log_of(tmp_path / "x.csv", "who,what,when,clicked\nu,a,1,0\nu,a,2,0\nu,a,3,7\n")
+    with pytest.raises(UsageProblem, match="label=clicked is 0 in all of 2 rows, and 1 more could not be read"):
+        check_labels(log, "clicked")

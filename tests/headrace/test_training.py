@@ -54,3 +54,9 @@ def test_what_it_was_begun_with_cannot_be_read(tmp_path: Path) -> None:
     (layout.artefacts / "torn" / "training.msgpack").write_bytes(b"{")
     with pytest.raises(UsageProblem, match="cannot be read"):
         begun(layout, "torn")
+
+
+@pytest.mark.parametrize(("begin", "to"), [("2099-01-01", None), ("2023-11-15", "2023-11-14")])
+def test_a_beginning_after_the_end_is_refused(begin: str, to: str | None) -> None:
+    with pytest.raises(UsageProblem, match=f"--from is {begin} 00:00:00, and the end"):
+        asked_for(begin, to, model=None, half_life_days=None)
