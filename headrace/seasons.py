@@ -67,7 +67,7 @@ def seasons_of(layout: Layout) -> list[Season]:
 
 
 def turn(layout: Layout, endpoints: Endpoints, *, followed: str, trained: Collection[str]) -> None:
-    """Have the alias follow the model of the season that holds, live's where none does; nothing without seasons.
+    """Have the alias follow the model of the season that holds, live's where none does or the calendar is gone.
 
     Raises:
         UsageProblem: the file cannot be followed. EnvironmentProblem: the broker did not take the decision.
