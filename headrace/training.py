@@ -50,13 +50,13 @@ class Training(Struct, frozen=True, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """A training as it was asked for; None for an option that was not given, `now_ms` stands for the end then."""
+    """A training as it was asked for; None for an option that was not given; `end_ms` is `to_ms`, or now."""
 
     model: str
     from_ms: int | None
     to_ms: int | None
     half_life_days: float | None
-    now_ms: int
+    end_ms: int
 
     def training(self, endpoints: Endpoints) -> Training:
         """The training that this is on the log as it is now; a beginning that was given must be on it.
@@ -64,16 +64,15 @@ class Asked(Struct, frozen=True, kw_only=True):
         Raises:
             UsageProblem: the log does not hold the stretch.
         """
-        to_ms = self.now_ms if self.to_ms is None else self.to_ms
-        from_ms = to_ms - _DEFAULT_DAYS * _DAY_MS if self.from_ms is None else self.from_ms
+        from_ms = self.end_ms - _DEFAULT_DAYS * _DAY_MS if self.from_ms is None else self.from_ms
         whole = self.from_ms is not None
-        span = span_of(endpoints.bootstrap, from_ms=from_ms, until_ms=to_ms, whole=whole)
+        span = span_of(endpoints.bootstrap, from_ms=from_ms, until_ms=self.end_ms, whole=whole)
         return Training(
             model=self.model,
             span=span,
             from_ms=from_ms,
-            to_ms=to_ms,
-            until_ms=min(to_ms, span.last_ms + 1),
+            to_ms=self.end_ms,
+            until_ms=min(self.end_ms, span.last_ms + 1),
             half_life_days=_HALF_LIFE_DAYS if self.half_life_days is None else self.half_life_days,
         )
 
@@ -116,7 +115,7 @@ def asked_for(begin: str | None, to: str | None, *, model: str | None, half_life
     if from_ms is not None and from_ms >= end_ms:
         message = f"--from is {utc(from_ms)}, and the end {utc(end_ms)}{'' if to else ', now'}: name an earlier time"
         raise UsageProblem(message)
-    return Asked(model=name, from_ms=from_ms, to_ms=to_ms, half_life_days=half_life_days, now_ms=now_ms)
+    return Asked(model=name, from_ms=from_ms, to_ms=to_ms, half_life_days=half_life_days, end_ms=end_ms)
 
 
 def resumed(layout: Layout, endpoints: Endpoints, asked: Asked) -> Training | None:
