@@ -1,18 +1,20 @@
 """Samples become micro-batches: ids are hashed, labels and weights laid out by head."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from models.axes import Ids
+from models.axes import Floats, Ids
 from models.batch import Batch
 from models.content import Layout
 from models.inputs import DENSE, FEATURE_SET
 from models.modality import Modality
 from schemas.ids import hash64
-from schemas.samples import CORRECTION, FIRST, HEADS, NEGATIVE_WEIGHT, Sample, kept
+from schemas.samples import CORRECTION, FIRST, HEADS, LONGEST_S, Sample
 
+_LARGEST_INPUT = 100.0  # `models.inputs.assemble` gives none above 3
+_LARGEST_WEIGHT = 1e6
+_LARGEST_LABELS = (1.0, 1.0, 86_400.0)  # a stay of more than a day is a wrong unit, not a long stay
 _REMEMBERED = 1 << 20  # hashes kept; about 150 MB when full
 
 
@@ -28,18 +30,21 @@ class Collator:
         """Why a sample cannot be learnt from; None when it can."""
         if sample.feature_set != FEATURE_SET:
             return "feature_set"
-        if len(sample.dense) != 4 * len(DENSE) or not np.isfinite(np.frombuffer(sample.dense, "<f4")).all():
+        if len(sample.dense) != 4 * len(DENSE) or not _are_inputs(np.frombuffer(sample.dense, "<f4")):
             return "dense"
         if not self._layout.fits(sample.content):
             return "content"
         if sample.kind not in (FIRST, CORRECTION):
             return "kind"
+        if sample.known_at < sample.served_at:
+            return "time"
         labels = (sample.click, sample.converted, sample.engagement)
-        if any(label is not None and not (math.isfinite(label) and label >= 0) for label in labels):
+        if any(
+            label is not None and not 0 <= label <= most for label, most in zip(labels, _LARGEST_LABELS, strict=True)
+        ):
             return "label"
-        if any(label is not None and label > 1 for label in labels[:2]):
-            return "label"
-        if not (math.isfinite(sample.weight) and sample.weight >= 0 and 0 < sample.negative_rate <= 1):
+        rate = sample.negative_rate
+        if not (0 < rate <= 1 and 0 <= sample.weight / rate <= _LARGEST_WEIGHT and 0 <= sample.undo <= _LARGEST_WEIGHT):
             return "weight"
         return None
 
@@ -48,16 +53,19 @@ class Collator:
         size = len(samples)
         labels = np.zeros((size, len(HEADS)), np.float32)
         weights = np.zeros((size, len(HEADS)), np.float32)
+        counts = np.zeros((size, len(HEADS)), np.float32)
         undo = np.zeros((size, len(HEADS)), np.float32)
         for row, sample in enumerate(samples):
+            trains = sample.weight > 0 or sample.undo > 0
             for head, label in enumerate((sample.click, sample.converted, sample.engagement)):
                 if label is None:
                     continue
-                labels[row, head] = label
+                labels[row, head] = min(label, LONGEST_S)
                 # of the negatives only a share was kept: each stands for 1 / rate of them
-                weights[row, head] = sample.weight if label else sample.weight / sample.negative_rate
-                if sample.kind == CORRECTION and sample.weight:
-                    undo[row, head] = _taken_back(sample)
+                stands_for = 1.0 if label else 1.0 / sample.negative_rate
+                weights[row, head] = sample.weight * stands_for
+                counts[row, head] = stands_for * trains
+                undo[row, head] = sample.undo if sample.kind == CORRECTION else 0.0
         return Batch(
             users=self._ids([sample.user_id for sample in samples]),
             items=self._ids([sample.item_id for sample in samples]),
@@ -69,6 +77,7 @@ class Collator:
             positions=np.array([max(sample.position, 0) for sample in samples], np.int64),
             labels=labels,
             weights=weights,
+            counts=counts,
             undo=undo,
             at_ms=at_ms,
             content=self._layout.unpack([sample.content for sample in samples]) if self._layout else None,
@@ -92,7 +101,6 @@ class Collator:
         return self._ids(texts).reshape(len(samples), slots)
 
 
-def _taken_back(correction: Sample) -> float:
-    """What the negative weighed that a correction takes back: nothing where it was dropped."""
-    rate = correction.negative_rate
-    return NEGATIVE_WEIGHT / rate if kept(correction.request_id, correction.position, rate) else 0.0
+def _are_inputs(values: Floats) -> bool:
+    """Whether these can be inputs; NaN cannot."""
+    return bool((np.abs(values) <= _LARGEST_INPUT).all())

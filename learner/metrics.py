@@ -1,7 +1,10 @@
 """Prequential metrics: every sample is predicted before it is learnt, and counted once its slot has closed.
 
 A positive is known at once, a negative only when its wait is over. Counted as they come, a window would mix the
-positives of one time with the negatives of another; so a positive waits for its slot's end too.
+positives of one time with the negatives of another; so a positive waits for its slot's end too. A positive that comes
+later still was counted as a negative by then: its correction takes that back and counts it as what it is, in the
+window of its own coming. Every slot counts as one, whatever its labels weigh in learning, so `calibration` is that of
+chances.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,17 +29,20 @@ _SPAN = 8.0
 _KEPT = 0.9  # of the rolling sums at each version: a memory of about ten
 
 
-# summed over slots, w a slot's weight: w, w loss, w predicted, w observed, 1, (w loss)², (w (predicted - observed))²
+# summed over slots, w how many slots one stands for:
+# w, w loss, w predicted, w observed, 1, (w loss)², (w (predicted - observed))²
 _COLUMNS = 7
 
 
 class Predicted(Struct, frozen=True, kw_only=True):
-    """A batch with what was predicted for it. `published`, `live`: [B, H]; `policies`, `new_item`, `new_user`: [B]."""
+    """A batch, as yet without any ageing, with what was predicted for it.
+
+    `published`, `live`: [B, H]; `policies`, `new_item`, `new_user`: [B].
+    """
 
     batch: Batch
     policies: Sequence[str]
     closes_ms: NDArray[np.int64]
-    counted: Flags
     published: Floats
     live: Floats
     new_item: Flags
@@ -46,7 +52,7 @@ class Predicted(Struct, frozen=True, kw_only=True):
 class Window(Struct, frozen=True):
     """Metrics of the slots that closed since the last version, and rolling ones; undefined ones are left out.
 
-    `policies`: by policy that served, the `_COLUMNS` of what the published model said of clicks in the window.
+    `policies`: by `POLICY HEAD`, of the policies that served, the `_COLUMNS` of what the published model predicted.
     """
 
     metrics: dict[str, float]
@@ -69,20 +75,26 @@ class Prequential:
         self._arrived: list[Doubles] = []
 
     def record(self, seen: Predicted) -> None:
-        """Keep a batch's predictions until its slots close; corrections are not counted again."""
+        """Keep a batch's predictions until its slots close."""
         batch = seen.batch
+        self._arrived.append(self._rows(seen, batch.labels, batch.counts))
+        corrects = batch.undo.any(axis=1)
+        if corrects.any():
+            self._arrived.append(self._rows(seen, np.zeros_like(batch.labels), -batch.undo)[corrects])
+
+    def _rows(self, seen: Predicted, labels: Floats, counts: Floats) -> Doubles:
         columns = [
             seen.closes_ms[:, None],
-            batch.labels,
-            batch.weights,
+            labels,
+            counts,
             seen.published,
             seen.live,
-            np.ones((len(batch), 1)),
+            np.ones((len(seen.batch), 1)),
             seen.new_item[:, None],
             seen.new_user[:, None],
             np.array([[self._policies.setdefault(policy, len(self._policies))] for policy in seen.policies]),
         ]
-        self._arrived.append(np.concatenate(columns, axis=1, dtype=np.float64)[seen.counted])
+        return np.concatenate(columns, axis=1, dtype=np.float64)
 
     def cut(self, clock_ms: int) -> Window:
         """End a window."""
@@ -94,7 +106,11 @@ class Prequential:
         sums, bins = _count(rows)
         self._sums = self._sums * _KEPT + sums
         self._bins = self._bins * _KEPT + bins
-        policies = {name: _count(rows[rows[:, -1] == code])[0][0, 0, 0] for name, code in self._policies.items()}
+        policies = {
+            f"{name} {head}": sums
+            for name, code in self._policies.items()
+            for head, sums in zip(HEADS, _count(rows[rows[:, -1] == code])[0][0, 0], strict=True)
+        }
         return Window(_summary(sums, bins), _summary(self._sums, self._bins), policies)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -112,7 +128,7 @@ class Prequential:
 
 def _count(rows: Doubles) -> tuple[Doubles, Doubles]:
     heads = len(HEADS)
-    labels, weights = rows[:, 1 : 1 + heads], rows[:, 1 + heads : 1 + 2 * heads]
+    labels, counts = rows[:, 1 : 1 + heads], rows[:, 1 + heads : 1 + 2 * heads]
     sums = np.zeros((len(SIDES), len(SEGMENTS), heads, _COLUMNS))
     bins = np.zeros((len(SIDES), len(SEGMENTS), _LOGISTIC, 2, _BINS))
     for side in range(len(SIDES)):
@@ -121,8 +137,8 @@ def _count(rows: Doubles) -> tuple[Doubles, Doubles]:
         chance = np.clip(predicted[:, :_LOGISTIC], 1e-7, 1 - 1e-7)
         places = ((np.log(chance / (1 - chance)) + _SPAN) * (_BINS / (2 * _SPAN))).clip(0, _BINS - 1).astype(np.int64)
         for segment in range(len(SEGMENTS)):
-            weight = weights * rows[:, 1 + 4 * heads + segment, None]
-            plain = (weight, weight * losses, weight * predicted, weight * labels, weight > 0)
+            weight = counts * rows[:, 1 + 4 * heads + segment, None]
+            plain = (weight, weight * losses, weight * predicted, weight * labels, np.sign(weight))
             squares = (np.square(weight * losses), np.square(weight * (predicted - labels)))
             for column, value in enumerate((*plain, *squares)):
                 sums[side, segment, :, column] = value.sum(axis=0)

@@ -13,7 +13,8 @@ class Batch(Struct, frozen=True, kw_only=True):
         users, items, categories: [B]. `history`: [B, L], newest first, 0 where there is none.
         dense: [B, F]. `positions`: [B], 0-based.
         labels: [B, H] in the order of HEADS: 0 or 1, 0 or 1, seconds.
-        weights: [B, H], 0 where the head is not known.
+        weights: [B, H], how much each label teaches, 0 where the head is not known.
+        counts: [B, H], how many slots each label stands for, whatever it teaches; 0 where the head is not known.
         undo: [B, H], weight of an earlier negative that a correction takes back.
         at_ms: the learner's clock.
         content: of the items; None where no modality is declared.
@@ -27,6 +28,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     positions: Ids
     labels: Floats
     weights: Floats
+    counts: Floats
     undo: Floats
     at_ms: int
     content: Content | None = None

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from models.inputs import DENSE, FEATURE_SET
 from models.modality import Fusion, Modality
 from models.table import TableConfig
-from schemas.samples import HEADS
+from schemas.samples import EVENT_WEIGHTS, HEADS, LONGEST_S
 
 DEVICE_VARIABLE = "HEADRACE_DEVICE"
 """Where models compute, if it is set; it stands here because serving on a CPU does without torch."""
@@ -20,8 +20,10 @@ TABLES = ("user", "item", "category")
 STATISTICS = ("input_mean", "input_spread")
 """Dense tensors that follow the inputs instead of a gradient."""
 INPUT_LIMIT = 5.0  # spreads from the mean at which a standardised input is cut off
-LONGEST = math.log1p(86_400)
-"""log(1 + seconds) of a day: no engagement is predicted beyond it, so that one wild row leaves sums finite."""
+UNIT_S = 60.0
+"""Seconds of engagement that the head speaks in: its output is the logarithm of the expected minutes."""
+LONGEST = math.log(LONGEST_S / UNIT_S)
+"""Output beyond which no engagement is predicted, so that one wild row leaves sums finite."""
 LEAD = len(HEADS)
 """A row of a table starts with one bias a head; the vector follows."""
 
@@ -127,6 +129,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
         agreed: Mapping[str, object] = {
             "feature_set": FEATURE_SET,
             "heads": HEADS,
+            "labels": {"weights": EVENT_WEIGHTS, "unit_s": UNIT_S, "longest_s": LONGEST_S},
             "tables": dict.fromkeys(TABLES, self.width),
             "shapes": self.shapes(),
             "temperature": self.temperature,

@@ -42,13 +42,22 @@ class Adam:
         }
 
     def step(self, count: int) -> None:
-        """One step with the mean of gradients summed over `count` samples; the gradients are cleared."""
+        """One step with the mean of gradients summed over `count` samples; the gradients are cleared.
+
+        Raises:
+            FloatingPointError: they are not finite; no parameter has moved.
+        """
         gradients = [
             torch.zeros(tensor.numel(), device=tensor.device) if tensor.grad is None else tensor.grad.reshape(-1)
             for tensor in self.tensors.values()
         ]
         gradient: Floats = torch.cat(gradients).cpu().numpy() / np.float32(count)
-        norm = float(np.sqrt(np.square(gradient).sum()))
+        for tensor in self.tensors.values():
+            tensor.grad = None
+        norm = float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
+        if not np.isfinite(norm):
+            message = f"the gradient of a batch of {count} has norm {norm}; inputs must be finite"
+            raise FloatingPointError(message)
         gradient *= np.float32(min(1.0, self._config.clip / max(norm, 1e-12)))
         self.steps += 1
         beta_1, beta_2 = np.float32(self._config.beta_1), np.float32(self._config.beta_2)
@@ -57,8 +66,6 @@ class Adam:
         rate = self._config.dense_rate / (1 - self._config.beta_1**self.steps)
         spread = np.sqrt(self._second / np.float32(1 - self._config.beta_2**self.steps)) + _EPSILON
         self._flat -= np.float32(rate) * self._pace * self._first / spread
-        for tensor in self.tensors.values():
-            tensor.grad = None
         self._place()
 
     def follow(self, inputs: Floats) -> None:

@@ -1,6 +1,7 @@
 """The multi-task ranker as a differentiable function: target attention, cross network, MLP, three heads."""
 
 # pyright: reportUnknownMemberType=false
+import math
 from typing import cast
 
 import torch
@@ -10,13 +11,15 @@ from torch.nn import functional
 
 from models.axes import Floats
 from models.batch import Batch
-from models.config import INPUT_LIMIT, LEAD, LONGEST, RankerConfig
+from models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
 from models.device import HOST, placed
 from models.fusion import Vectors, tell
-from schemas.samples import HEADS
+from schemas.samples import EVENT_WEIGHTS, HEADS
 
 ENGAGEMENT = HEADS.index("engagement")
+_WEIGHT_LOGITS = [math.log(EVENT_WEIGHTS[head]) for head in HEADS[:ENGAGEMENT]]
 _NEVER = -1e9  # attention logit of an empty slot
+_OVERFLOWS = 20.0  # output of the engagement head whose exponential is still a sum's equal
 
 
 class Rows(Struct, frozen=True):
@@ -34,7 +37,7 @@ class Rows(Struct, frozen=True):
 
 
 def forward(config: RankerConfig, dense: dict[str, Tensor], *, rows: Rows, inputs: Tensor) -> Tensor:
-    """Head outputs without position: two logits and log(1 + seconds) before softplus. inputs [B, F] -> [B, H].
+    """Head outputs without position: two logits and log(expected minutes). inputs [B, F] -> [B, H].
 
     Source: target attention as in Zhou et al. 2018 (DIN), but softmax over the slots; cross layers as in
     Wang et al. 2021 (DCN-v2, eq. 2, low rank).
@@ -87,24 +90,27 @@ def with_position(dense: dict[str, Tensor], outputs: Tensor, *, positions: Tenso
 
 
 def chances(outputs: Tensor) -> Tensor:
-    """Outputs as predictions: two chances and seconds, of a day at most. [B, H] -> [B, H]."""
-    seconds = torch.expm1(functional.softplus(outputs[:, ENGAGEMENT:]).clamp(max=LONGEST))
+    """Outputs as predictions: two chances and expected seconds, at most `LONGEST_S`. [B, H] -> [B, H]."""
+    seconds = UNIT_S * torch.exp(outputs[:, ENGAGEMENT:].clamp(max=LONGEST))
     return torch.cat([torch.sigmoid(outputs[:, :ENGAGEMENT]), seconds], dim=1)
 
 
 def loss(config: RankerConfig, outputs: Tensor, *, batch: Batch) -> Tensor:
     """Weighted sum over rows and heads, not divided by B.
 
-    Logistic for click and converted; Huber on log(1 + seconds) for engagement. A correction adds the positive's
-    loss less that of the negative learnt before: together they leave the positive alone.
+    Logistic for click and converted. A positive that weighs w times a negative adds ln w to the log-odds that fit
+    best; the loss is taken of the outputs with that much added, so that without it they are log-odds of what happens
+    (King & Zeng 2001, "Logistic Regression in Rare Events Data", eq. 7). Poisson for engagement, whose minimum is the
+    mean of the seconds however they are spread, zeros included. A correction adds the positive's loss less that of the
+    negative learnt before: together they leave the positive alone.
     """
     labels, weights, undo = (placed(part, outputs.device) for part in (batch.labels, batch.weights, batch.undo))
-    logits, truth = outputs[:, :ENGAGEMENT], labels[:, :ENGAGEMENT]
-    each = weights[:, :ENGAGEMENT] * (functional.softplus(logits) - truth * logits)
+    logits = outputs[:, :ENGAGEMENT] + torch.tensor(_WEIGHT_LOGITS, device=outputs.device)
+    each = weights[:, :ENGAGEMENT] * (functional.softplus(logits) - labels[:, :ENGAGEMENT] * logits)
     each = each - undo[:, :ENGAGEMENT] * functional.softplus(logits)
-    seconds, watched = functional.softplus(outputs[:, ENGAGEMENT]), torch.log1p(labels[:, ENGAGEMENT])
-    apart = weights[:, ENGAGEMENT] * functional.huber_loss(seconds, watched, reduction="none")
-    apart = apart - undo[:, ENGAGEMENT] * functional.huber_loss(seconds, torch.zeros_like(seconds), reduction="none")
+    minutes, seen = outputs[:, ENGAGEMENT], labels[:, ENGAGEMENT] / UNIT_S
+    expected = torch.exp(minutes.clamp(max=_OVERFLOWS))
+    apart = weights[:, ENGAGEMENT] * (expected - seen * minutes) - undo[:, ENGAGEMENT] * expected
     scale = torch.tensor(config.head_weights, device=outputs.device)
     return (each * scale[:ENGAGEMENT]).sum() + apart.sum() * scale[ENGAGEMENT]
 

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from models.axes import Floats, Ids
-from models.config import INPUT_LIMIT, LEAD, LONGEST, RankerConfig
+from models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
 from models.content import Content, Layout
 from models.fused import tell
 from models.items import Items
@@ -18,7 +18,7 @@ from models.rowset import RowSource
 
 
 class Scores(Struct, frozen=True):
-    """Predictions for C candidates as if shown at the top. `click`, `converted`: chances; `engagement`: seconds."""
+    """Predictions for C candidates as if shown at the top: two chances, and the seconds to expect."""
 
     click: Floats
     converted: Floats
@@ -56,7 +56,7 @@ def part_of(tables: Mapping[str, RowSource], *, user_id: int, past: Ids, items: 
 def score(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inputs: Floats) -> Scores:
     """Score C candidates. inputs [C, F]."""
     outputs = _outputs(config, dense, part=part, inputs=inputs)
-    seconds = np.expm1(np.minimum(np.logaddexp(0, outputs[:, 2]), np.float32(LONGEST)))
+    seconds = np.float32(UNIT_S) * np.exp(np.minimum(outputs[:, 2], np.float32(LONGEST)))
     return Scores(_sigmoid(outputs[:, 0]), _sigmoid(outputs[:, 1]), seconds)
 
 

@@ -1,13 +1,15 @@
 """The model as the learner holds it: tables and dense tensors that one micro-batch at a time changes."""
 
 # pyright: reportUnknownMemberType=false
+import math
+
 import numpy as np
 import torch
 from msgspec import Struct, structs
 from torch import Tensor
 
 from models.arrays import TrainingState, blank_dense
-from models.axes import Floats, Ids, Indexes
+from models.axes import Flags, Floats, Ids, Indexes
 from models.batch import Batch
 from models.config import LEAD, TABLES, RankerConfig
 from models.content import Content, Layout
@@ -23,6 +25,7 @@ from models.towers import item_tower, softmax_loss, user_tower
 from schemas.delta import Update
 
 _FROM_ZERO = ("position", "wide")
+_NEVER = -1e9  # similarity of an item left out of the softmax
 _MOST_PERIODS = 64  # decay applied for a gap; beyond it the floor is reached anyway
 
 
@@ -98,28 +101,27 @@ class Trainer:
     def learn(self, batch: Batch) -> Floats:
         """Learn a batch and return what was predicted for it before. [B, H]: chances and seconds.
 
+        The predictions come first of all: neither the inputs' statistics nor the admission of ids has seen the batch.
+
         Raises:
-            FloatingPointError: the loss is not finite: an input was not, or the model has diverged.
+            FloatingPointError: a prediction, the loss or a gradient is not finite: an input was not, or the model has
+                diverged. No parameter has moved.
         """
-        self._begin(batch)
         sources: dict[str, RowSource] = {**self.tables}
+        predicted = predict(self.config, self.dense, tables=sources, batch=batch)
+        _check_finite(float(predicted.sum()), "predictions", batch)
+        self._begin(batch)
         gathered = gather(sources, batch, learn=True, device=self._device)
-        inputs = placed(batch.dense, self._device)
-        outputs = forward(self.config, self.dense, rows=gathered.rows, inputs=inputs)
-        shown = with_position(self.dense, outputs, positions=placed(batch.positions, self._device))
-        total = loss(self.config, shown, batch=batch) + light_loss(self.dense, inputs, outputs=outputs)
-        total = total + self.config.retrieval_weight * self._retrieval_loss(batch, gathered)
-        if not torch.isfinite(total):
-            message = f"loss of a batch at {batch.at_ms} is {total.item()}; inputs must be finite"
-            raise FloatingPointError(message)
+        total = self._loss(batch, gathered)
+        _check_finite(total.item(), "loss", batch)
         total.backward()
+        gradients = {name: to_numpy(leaf.grad) for name, leaf in gathered.leaves.items() if leaf.grad is not None}
+        _check_finite(float(sum(gradient.sum() for gradient in gradients.values())), "gradient of its rows", batch)
         self._adam.step(len(batch))
         for name in TABLES:
-            gradient = gathered.leaves[name].grad
-            if gradient is not None:
-                self.tables[name].learn(gathered.places[name], to_numpy(gradient))
-        with torch.no_grad():
-            return to_numpy(chances(shown))
+            if name in gradients:
+                self.tables[name].learn(gathered.places[name], gradients[name])
+        return predicted
 
     def score(self, user_id: int, history: Ids, *, items: Items, inputs: Floats) -> Scores:
         """Score one user's candidates as the model stands now; see `ModelState.score`."""
@@ -176,8 +178,18 @@ class Trainer:
         self._sightings += len(batch)
         self._adam.follow(batch.dense)
 
+    def _loss(self, batch: Batch, gathered: Gathered) -> Tensor:
+        inputs = placed(batch.dense, self._device)
+        outputs = forward(self.config, self.dense, rows=gathered.rows, inputs=inputs)
+        shown = with_position(self.dense, outputs, positions=placed(batch.positions, self._device))
+        ranked = loss(self.config, shown, batch=batch) + light_loss(self.dense, inputs, outputs=outputs)
+        return ranked + self.config.retrieval_weight * self._retrieval_loss(batch, gathered)
+
     def _retrieval_loss(self, batch: Batch, gathered: Gathered) -> Tensor:
-        """Sampled softmax of clicked items against the batch's items that own a row."""
+        """Sampled softmax of clicked items against the batch's items that own a row.
+
+        What the same user has clicked, in this batch or before, is no example of what they would not.
+        """
         table = self.tables["item"]
         owned = table.find(batch.items)
         drawn, first, back = np.unique(owned, return_index=True, return_inverse=True)
@@ -194,13 +206,31 @@ class Trainer:
         one = placed(clicked, self._device)
         chosen = structs.replace(rows, user=rows.user[one], past=rows.past[one], present=rows.present[one])
         users = user_tower(self.dense, chosen)
+        targets = rank[back[clicked]]
+        liked = _liked(batch, clicked, items=batch.items[first[kept]])
+        liked[np.arange(len(clicked)), targets] = False
+        similarity = (users @ items.T / self.config.temperature).masked_fill(placed(liked, self._device), _NEVER)
         return softmax_loss(
-            users @ items.T / self.config.temperature,
-            placed(rank[back[clicked]], self._device),
+            similarity,
+            placed(targets, self._device),
             # items are drawn once however often they come: the chance of 1 or more, if comings are Poisson
             log_drawn=placed(np.log(-np.expm1(-np.maximum(expected, 1e-9))).astype(np.float32), self._device),
             weights=placed(batch.weights[clicked, 0], self._device),
         )
+
+
+def _liked(batch: Batch, clicked: Indexes, *, items: Ids) -> Flags:
+    """Which of these N items the users of P clicked rows have clicked, in the batch or in their history. [P, N]."""
+    users = batch.users[clicked]
+    in_batch = (users[:, None] == users)[:, :, None] & (batch.items[clicked][:, None] == items)[None]  # [P, P, N]
+    in_history = (batch.history[clicked][:, :, None] == items).any(axis=1)
+    return in_batch.any(axis=1) | in_history
+
+
+def _check_finite(value: float, what: str, batch: Batch) -> None:
+    if not math.isfinite(value):
+        message = f"the {what} of a batch of {len(batch)} at {batch.at_ms} is {value}; inputs must be finite"
+        raise FloatingPointError(message)
 
 
 def initial_dense(config: RankerConfig, generator: np.random.Generator) -> dict[str, Floats]:

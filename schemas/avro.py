@@ -7,13 +7,14 @@ by position, so a field is only ever added at the end, with a default.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from io import BytesIO
 from typing import Any, TypeAlias, cast
 
 import fastavro
 from msgspec import Struct
 
-_EMPTY: dict[str, Callable[[], object]] = {"bytes": bytes, "array": list, "map": dict}
+_EMPTY: dict[str, Callable[[], object]] = {"bytes": bytes, "double": float, "array": list, "map": dict}
 AvroType: TypeAlias = str | dict[str, Any] | list[Any]
 
 
@@ -33,7 +34,7 @@ def mapping(values: AvroType) -> AvroType:
 
 
 class Later(Struct, frozen=True):
-    """A field of bytes, a list or a map that older records end before; of them it is read as empty."""
+    """A field that was added later: records that end before it are read as if it were empty, a number as 0."""
 
     type: AvroType
 
@@ -57,7 +58,7 @@ class Contract:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.schema = dict(schema)
         self._parsed = fastavro.parse_schema(dict(schema))
-        self._before = _before(schema)
+        self._older = _older(schema)
 
     @property
     def fields(self) -> Sequence[Mapping[str, Any]]:
@@ -86,15 +87,22 @@ class Contract:
         try:
             return self._read(payload, writer, self._parsed)
         except EOFError:
-            if self._before is None or written_with is not None:
+            if not self._older or written_with is not None:
                 raise
-            # Avro's default of bytes is text, and that is what the library would give
-            empty = {each["name"]: _EMPTY[_kind(each["type"])]() for each in self.fields if _is_later(each)}
-            return self._read(payload, self._before, self._before) | empty
+        for older, empty in self._older:
+            with suppress(EOFError):
+                return self._read(payload, older, older, whole=True) | empty
+        message = f"the record's {len(payload)} bytes end before its fields do"
+        raise EOFError(message)
 
     @staticmethod
-    def _read(payload: bytes, writer: Any, reader: Any) -> dict[str, Any]:
-        return cast(dict[str, Any], fastavro.schemaless_reader(BytesIO(payload), writer, reader))
+    def _read(payload: bytes, writer: Any, reader: Any, *, whole: bool = False) -> dict[str, Any]:
+        """A record; with `whole`, one that the payload ends with. What a later writer has added is passed over else."""
+        stream = BytesIO(payload)
+        value = cast(dict[str, Any], fastavro.schemaless_reader(stream, writer, reader))
+        if whole and stream.tell() < len(payload):
+            raise EOFError
+        return value
 
 
 def _kind(of: AvroType) -> str:
@@ -105,7 +113,13 @@ def _is_later(field: Mapping[str, Any]) -> bool:
     return field.get("default") is not None
 
 
-def _before(schema: Mapping[str, Any]) -> Any:
-    """The schema without its `Later` fields, parsed; None where it has none."""
-    fields = [each for each in schema["fields"] if not _is_later(each)]
-    return fastavro.parse_schema({**schema, "fields": fields}) if len(fields) < len(schema["fields"]) else None
+def _older(schema: Mapping[str, Any]) -> list[tuple[Any, dict[str, object]]]:
+    """(parsed schema, what its records lack) without the last `Later` field, without the last two, and so on."""
+    found: list[tuple[Any, dict[str, object]]] = []
+    fields, lacking = list(schema["fields"]), dict[str, object]()
+    while _is_later(fields[-1]):
+        last = fields.pop()
+        # Avro's default of bytes is text, and that is what the library would give
+        lacking = {last["name"]: _EMPTY[_kind(last["type"])](), **lacking}
+        found.append((fastavro.parse_schema({**schema, "fields": [*fields]}), lacking))
+    return found

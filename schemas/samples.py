@@ -12,9 +12,14 @@ from schemas.avro import Contract, Later, array, mapping, nullable, record
 from schemas.ids import hash64
 
 HEADS = ("click", "converted", "engagement")
-NEGATIVE_WEIGHT = 1.0  # of a row that says what stayed open; a correction takes that much back
 Head: TypeAlias = Literal["click", "converted", "engagement"]
 Kind: TypeAlias = Literal["first", "correction"]
+NEGATIVE_WEIGHT = 1.0  # of a row that says what stayed open
+EVENT_WEIGHTS: dict[Head, float] = {"click": 3.0, "converted": 10.0, "engagement": 1.0}
+"""Loss weight of a positive. The learner takes the first two back out of the log-odds, so predictions stay chances;
+of seconds there is nothing to take out, so theirs must stay 1."""
+LONGEST_S = 3600.0
+"""Seconds of engagement that are told apart: what lasts longer teaches, and is predicted, as this."""
 FIRST: Kind = "first"
 CORRECTION: Kind = "correction"
 _HASHES = 1 << 63
@@ -28,9 +33,9 @@ class Sample(Struct, frozen=True, kw_only=True):
         known_at: received_at of the feedback, or served_at + wait for what stayed open, ms.
         click: 1 or 0; None while this row does not speak of that head. So too `converted`.
         engagement: watch or dwell seconds, >= 0.
-        weight: loss weight of the row.
-        negative_rate: share of negatives kept, in (0, 1]; a negative's weight is divided by it. Of a correction: the
-            rate by which the slot's negative was kept or dropped (`kept`).
+        weight: loss weight of the row; 0 where the user's day has no room left.
+        negative_rate: share of negatives kept, in (0, 1]; a negative's weight is divided by it.
+        undo: of a correction: what the slot's negative weighed, all told; the learner takes that much back.
         dense: F float32, little endian, as served. `content`: the item's vectors, likewise (`models.content`).
         served_score: click chance that the ranker gave when it served the slot.
     """
@@ -58,6 +63,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     context: dict[str, str]
     dense: bytes
     content: bytes = b""
+    undo: float = 0.0
 
 
 def kept(request_id: str, position: int, rate: float) -> bool:
@@ -95,6 +101,7 @@ SAMPLE = Contract(
             "context": mapping("string"),
             "dense": "bytes",
             "content": Later("bytes"),
+            "undo": Later("double"),
         }
     )
 )

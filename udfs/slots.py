@@ -16,10 +16,9 @@ from typing import Any
 from msgspec import Struct, field, structs
 
 from schemas.exposures import EXPLORE, EXPOSURE, NEWEST
-from schemas.samples import CORRECTION, FIRST, HEADS, NEGATIVE_WEIGHT, SAMPLE, Head, Kind, kept
+from schemas.samples import CORRECTION, EVENT_WEIGHTS, FIRST, HEADS, NEGATIVE_WEIGHT, SAMPLE, Head, Kind, kept
 
 FEEDBACK_HEADS: dict[str, Head] = {"click": "click", "purchase": "converted", "dwell": "engagement"}
-WEIGHTS: dict[Head, float] = {"click": 3.0, "converted": 10.0, "engagement": 1.0}
 TRAINING_A_DAY = 50  # feedback events of a user and UTC day; what is above, or served after them, has weight 0
 NEGATIVES_DROPPED, BEYOND_THE_DAY = "negatives_dropped", "feedback_beyond_the_day"
 COUNTERS = (NEGATIVES_DROPPED, BEYOND_THE_DAY)  # of the job; `headrace status` shows them
@@ -55,7 +54,8 @@ class Slate(Struct, kw_only=True, array_like=True):
     Attributes:
         positive: a bit for each head already said positive, by slot.
         rates: by slot, the share of slots like it whose negative is kept, should it close without a positive.
-        full: the user's day had no room left when it was served: nor do its negatives train.
+        full: the user's day had no room left when it was served: its negatives do not train either.
+        negative_weight: what its negatives weighed, once it has closed.
     """
 
     served_at: int
@@ -68,10 +68,14 @@ class Slate(Struct, kw_only=True, array_like=True):
     rates: list[float]
     closed: bool = False
     full: bool = False
+    negative_weight: float = NEGATIVE_WEIGHT
 
 
 class Label(Struct, frozen=True, kw_only=True):
-    """What is to be said of the slot at `index`: the heads and their values, first or as a correction."""
+    """What is to be said of the slot at `index`: the heads and their values, first or as a correction.
+
+    `undo`: what the negative weighed that a correction takes back, set by `thinned`.
+    """
 
     index: int
     kind: Kind
@@ -79,6 +83,7 @@ class Label(Struct, frozen=True, kw_only=True):
     heads: dict[Head, float]
     weight: float
     negative_rate: float = 1.0
+    undo: float = 0.0
 
 
 class Book(Struct, kw_only=True, array_like=True):
@@ -114,7 +119,9 @@ class Book(Struct, kw_only=True, array_like=True):
         return self.counts[feedback.received_at // _DAY_MS] == 1
 
     def forget_days(self, now: int) -> None:
-        """Drop the counts of the days that are over."""
+        """Drop the counts of the days that are over; the slates of a full day remember that it was."""
+        for request_id in self.slates:
+            self.slate(request_id)
         self.counts = {day: count for day, count in self.counts.items() if day_over(day * _DAY_MS) > now}
         self.full = {day: at for day, at in self.full.items() if day in self.counts}
 
@@ -194,7 +201,7 @@ def answer(slate: Slate, feedback: Feedback) -> Iterator[Label]:
     kind = CORRECTION if slate.closed else FIRST
     known_at = max(feedback.received_at, slate.served_at)
     rate = slate.rates[index] if slate.closed else 1.0
-    weight = WEIGHTS[head] if feedback.trains else 0.0
+    weight = EVENT_WEIGHTS[head] if feedback.trains else 0.0
     heads: dict[Head, float] = {head: value}
     yield Label(index=index, kind=kind, known_at=known_at, heads=heads, weight=weight, negative_rate=rate)
 
@@ -204,6 +211,7 @@ def close(slate: Slate) -> Iterator[Label]:
     if slate.closed:
         return
     slate.closed = True
+    slate.negative_weight = 0.0 if slate.full else NEGATIVE_WEIGHT
     for index, positive in enumerate(slate.positive):
         if positive:
             slate.rates[index] = 1.0
@@ -214,18 +222,21 @@ def close(slate: Slate) -> Iterator[Label]:
                 kind=FIRST,
                 known_at=slate.closes_at,
                 heads=heads,
-                weight=0.0 if slate.full else NEGATIVE_WEIGHT,
+                weight=slate.negative_weight,
                 negative_rate=slate.rates[index],
             )
 
 
 def thinned(request_id: str, slate: Slate, labels: Iterable[Label]) -> list[Label]:
-    """The labels without the negatives that are not kept."""
-    return [
-        label
-        for label in labels
-        if any(label.heads.values()) or kept(request_id, slate.positions[label.index], label.negative_rate)
-    ]
+    """The labels without the negatives that are not kept; a correction takes back its negative where it was kept."""
+    told: list[Label] = []
+    for label in labels:
+        was_kept = kept(request_id, slate.positions[label.index], label.negative_rate)
+        if label.kind == CORRECTION and was_kept:
+            told.append(structs.replace(label, undo=slate.negative_weight / label.negative_rate))
+        elif any(label.heads.values()) or was_kept:
+            told.append(label)
+    return told
 
 
 def is_urgent(label: Label) -> bool:
@@ -271,5 +282,6 @@ def _sample(exposure: dict[str, Any], slate: Slate, label: Label) -> bytes:
             "context": exposure["context"],
             "dense": slot["dense"],
             "content": exposure["contents"][label.index] if exposure["contents"] else b"",
+            "undo": label.undo,
         }
     )

@@ -8,7 +8,7 @@ from benchmarks.tape import joined
 from headrace.evaluation.log import columns_of, read
 from headrace.layout import FEATURES
 from lang.load import load_plan
-from schemas.samples import Sample
+from schemas.samples import EVENT_WEIGHTS, Sample
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
 from tests.learner.sample_world import sample
@@ -42,6 +42,7 @@ def recorded(file: Path, *, wait_ms: int) -> list[Sample]:
             served_at=visit.at_ms,
             known_at=visit.at_ms + (0 if clicked else wait_ms),
             click=float(clicked),
+            weight=EVENT_WEIGHTS["click"] if clicked else 1.0,
             converted=None,
             engagement=None,
             history=past[:20],

@@ -4,7 +4,7 @@ import numpy as np
 from msgspec import structs
 
 from models.inputs import DENSE, FEATURE_SET
-from schemas.samples import Sample
+from schemas.samples import EVENT_WEIGHTS, Sample
 
 START_MS = 1_700_000_000_000
 WAIT_MS = 20_000
@@ -42,7 +42,13 @@ def sample(**changes) -> Sample:
 def flipped(rows: list[Sample], *, begin: int) -> list[Sample]:
     """The rows with the labels of all clicks turned round from the one at `begin` on."""
     turned = [
-        structs.replace(row, click=None if row.click is None else 1.0 - row.click, converted=0.0, engagement=0.0)
+        structs.replace(
+            row,
+            click=None if row.click is None else 1.0 - row.click,
+            weight=1.0 if row.click else EVENT_WEIGHTS["click"],
+            converted=0.0,
+            engagement=0.0,
+        )
         for row in rows[begin:]
     ]
     return [*rows[:begin], *turned]
@@ -53,6 +59,7 @@ def stream(
 ) -> list[Sample]:
     """One row a slot: a positive when it happens, a negative when its wait is over. Ordered by `known_at`.
 
+    All heads are in that row, and weigh what the click does.
     A click's log-odds: the item's appeal, whether its category is the user's, and one dense input.
     """
     generator = np.random.default_rng(seed)
@@ -76,6 +83,7 @@ def stream(
                 served_at=served,
                 known_at=served + (int(generator.integers(1000, 5000)) if clicked else WAIT_MS),
                 click=float(clicked),
+                weight=EVENT_WEIGHTS["click"] if clicked else 1.0,
                 converted=float(clicked and generator.random() < 0.3),
                 engagement=float(generator.exponential(30)) if clicked else 0.0,
                 history=past[:5],

@@ -8,7 +8,8 @@ from sample_world import START_MS, WAIT_MS, sample, stream
 
 from learner.age import aged, faded
 from learner.collate import Collator
-from learner.loop import Learner, Publication
+from learner.cuts import Publication
+from learner.loop import Learner
 from learner.settings import LoopSettings
 from models.config import RankerConfig
 
@@ -17,7 +18,15 @@ SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=1_000_000, wait_ms=WAIT_M
 ROWS = [
     sample(click=1.0, weight=3.0, known_at=START_MS),
     sample(known_at=START_MS + WAIT_MS),
-    sample(click=1.0, converted=None, engagement=None, weight=3.0, kind="correction", known_at=START_MS + 2 * WAIT_MS),
+    sample(
+        click=1.0,
+        converted=None,
+        engagement=None,
+        weight=3.0,
+        kind="correction",
+        undo=1.0,
+        known_at=START_MS + 2 * WAIT_MS,
+    ),
 ]
 
 

@@ -11,33 +11,27 @@ from models.inputs import DENSE
 from models.modality import Modality
 from schemas.catalogue import Item
 from schemas.ids import hash64
-from schemas.samples import SAMPLE, kept
-
-
-def picks(rate):
-    """A request whose first slot is kept, and one whose first slot is dropped."""
-    return (next(n for n in range(100) if kept(f"r{n}", 0, rate) is wanted) for wanted in (True, False))
+from schemas.samples import SAMPLE
 
 
 def test_labels_weights_and_undo():
-    kept_one, dropped = ({"request_id": f"r{number}"} for number in picks(0.25))
     rows = [
         sample(click=1.0, converted=None, engagement=None, weight=3.0),
         sample(click=0.0, converted=0.0, engagement=0.0, negative_rate=0.25),
         sample(
-            click=None, converted=1.0, engagement=None, kind="correction", weight=10.0, negative_rate=0.25, **kept_one
+            click=None, converted=1.0, engagement=None, kind="correction", weight=10.0, negative_rate=0.25, undo=4.0
         ),
-        sample(
-            click=None, converted=1.0, engagement=None, kind="correction", weight=10.0, negative_rate=0.25, **dropped
-        ),
+        sample(click=None, converted=1.0, engagement=None, kind="correction", weight=10.0, negative_rate=0.25),
     ]
     batch = Collator(2).batch(rows, 7)
     assert batch.labels[:, :2].tolist() == [[1, 0], [0, 0], [0, 1], [0, 1]]
     assert batch.weights.tolist() == [[3, 0, 0], [4, 4, 4], [0, 10, 0], [0, 10, 0]]
+    assert batch.counts.tolist() == [[1, 0, 0], [4, 4, 4], [0, 1, 0], [0, 1, 0]]
     assert batch.undo.tolist() == [[0, 0, 0], [0, 0, 0], [0, 4, 0], [0, 0, 0]], "what its negative weighed"
     assert batch.at_ms == 7
-    untrained = structs.replace(rows[2], weight=0.0)
-    assert not Collator(2).batch([untrained], 7).undo.any(), "a row of weight 0 teaches nothing"
+    beyond_the_day = Collator(2).batch([structs.replace(rows[2], weight=0.0)], 7)
+    assert not beyond_the_day.weights.any()
+    assert beyond_the_day.undo.any(), "it teaches nothing, and takes back what was wrong"
 
 
 def test_ids_histories_and_dense():
@@ -71,8 +65,9 @@ def test_a_record_survives_the_wire_and_rubbish_does_not():
     row = sample(history=["x"], context={"device": "phone"}, click=None)
     payload = SAMPLE.encode(structs.asdict(row))
     assert read(payload) == row
-    for cut in range(len(payload) - 1):  # without its last byte, of `content`, it is one from before there was any
-        assert read(payload[:cut]) is None
+    before = (len(payload) - 8, len(payload) - 9)  # records from before there was any `undo`, and any `content`
+    assert all(read(payload[:cut]) == row for cut in before)
+    assert {cut for cut in range(len(payload)) if read(payload[:cut]) is not None} == {*before}
     generator = np.random.default_rng(0)
     for _ in range(300):
         read(generator.bytes(int(generator.integers(200))))

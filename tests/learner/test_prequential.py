@@ -9,7 +9,7 @@ from learner.metrics import Predicted, Prequential, area
 from models.batch import Batch
 
 
-def predicted(chances, labels, *, weights=None, closes=None, counted=None, new=None, policies=None):
+def predicted(chances, labels, *, weights=None, closes=None, undo=0.0, new=None, policies=None):
     size = len(chances)
     labels = np.asarray(labels, np.float32)
     heads = np.stack([labels, labels, labels * 30], axis=1)
@@ -25,13 +25,13 @@ def predicted(chances, labels, *, weights=None, closes=None, counted=None, new=N
             dense=np.zeros((size, 1), np.float32),
             positions=ids,
             labels=heads,
-            weights=np.repeat(np.asarray(weights, np.float32)[:, None], 3, axis=1),
-            undo=np.zeros((size, 3), np.float32),
+            weights=np.full((size, 3), 7, np.float32),  # what labels teach is not what they count
+            counts=np.repeat(np.asarray(weights, np.float32)[:, None], 3, axis=1),
+            undo=np.full((size, 3), undo, np.float32),
             at_ms=0,
         ),
         policies=["p"] * size if policies is None else policies,
         closes_ms=np.zeros(size, np.int64) if closes is None else np.array(closes),
-        counted=np.ones(size, np.bool_) if counted is None else np.array(counted),
         published=scores,
         live=np.abs(1 - scores),
         new_item=np.zeros(size, np.bool_) if new is None else np.array(new),
@@ -90,8 +90,23 @@ def test_a_positive_is_counted_when_its_slot_closes():
     assert rolling["published.all.click.weight"] == pytest.approx(1 + 0.9**2)
 
 
-def test_corrections_are_not_counted_again_and_segments_split():
-    got = window(predicted([0.5] * 3, [0, 1, 1], counted=[True, True, False], new=[True, False, False]))
+def test_a_late_positive_takes_the_place_of_its_negative():
+    """As if it had been known in time: the slot counts once, and as clicked."""
+    metrics, in_time = Prequential(), Prequential()
+    metrics.record(predicted([0.5, 0.3], [0, 0]))
+    assert "published.all.click.calibration" not in metrics.cut(0).metrics
+    metrics.record(predicted([0.3], [1], undo=1.0))
+    late = metrics.cut(0)
+    assert "published.all.click.weight" not in late.metrics, "no slot more"
+    in_time.record(predicted([0.5, 0.3], [0, 1]))
+    expected = in_time.cut(0).rolling
+    in_time.cut(0)
+    assert late.rolling["published.all.click.weight"] == pytest.approx(0.9 * expected["published.all.click.weight"])
+    assert late.rolling["published.all.click.calibration"] == pytest.approx(0.9 * 0.8, rel=1e-6)
+
+
+def test_segments_split():
+    got = window(predicted([0.5] * 2, [0, 1], new=[True, False]))
     assert got["published.all.click.weight"] == 2
     assert got["published.new_items.click.weight"] == 1
     assert "published.new_users.click.weight" not in got

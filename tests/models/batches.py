@@ -10,6 +10,7 @@ from models.inputs import DENSE
 from models.items import Items
 from models.modality import Fusion, Modality
 from models.training import Trainer
+from schemas.samples import EVENT_WEIGHTS, HEADS
 
 ITEMS = np.arange(1, 41, dtype=np.int64) * 7919
 CONFIG = RankerConfig(
@@ -35,6 +36,16 @@ def content(seed, size, config) -> Content | None:
     return Content(values.astype(np.float32), lacking)
 
 
+def weights(labels):
+    """What labels weigh in the product: positives as their events do, negatives 1."""
+    return np.where(labels > 0, [EVENT_WEIGHTS[head] for head in HEADS], 1.0).astype(np.float32)
+
+
+def labelled(sample: Batch, labels) -> Batch:
+    labels = np.asarray(labels, np.float32)
+    return structs.replace(sample, labels=labels, weights=weights(labels))
+
+
 def asked(sample) -> Items:
     return Items(sample.items, sample.categories, sample.content)
 
@@ -55,7 +66,8 @@ def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None, config=CONFIG) -> Ba
         dense=generator.normal(0, 1, (size, len(DENSE))).astype(np.float32),
         positions=generator.integers(0, 40, size),
         labels=labels,
-        weights=np.ones((size, 3), np.float32),
+        weights=weights(labels),
+        counts=np.ones((size, 3), np.float32),
         undo=np.zeros((size, 3), np.float32),
         at_ms=at_ms,
         content=content(seed, size, config),

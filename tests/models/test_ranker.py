@@ -1,18 +1,21 @@
 """The ranker: gradients against differences, scoring against the training forward, learning against a constant."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
-from batches import CONFIG, CONFIGS, ITEMS, asked, batch, trained
+from batches import CONFIG, CONFIGS, ITEMS, asked, batch, labelled, trained
 from msgspec import structs
 
 from models.arrays import flatten, unflatten
 from models.batch import Batch
-from models.config import STATISTICS
+from models.config import STATISTICS, UNIT_S
 from models.fusion import Vectors
 from models.ranker import LEAD, attend, chances, forward, from_numpy, light_loss, loss, with_position
 from models.state import ModelState
-from models.training import Trainer, gather, initial_dense, predict
+from models.training import Trainer, _liked, gather, initial_dense, predict
+from schemas.samples import EVENT_WEIGHTS, HEADS
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -132,7 +135,7 @@ def test_unknown_heads_teach_nothing_and_weights_scale():
     sample = batch(0, size=8)
     silent = structs.replace(sample, weights=np.zeros((8, 3), np.float32))
     assert float(loss(CONFIG, outputs, batch=silent)) == 0.0
-    twice = structs.replace(sample, weights=np.full((8, 3), 2, np.float32))
+    twice = structs.replace(sample, weights=2 * sample.weights)
     assert float(loss(CONFIG, outputs, batch=twice)) == pytest.approx(
         2 * float(loss(CONFIG, outputs, batch=sample)), rel=1e-6
     )
@@ -164,8 +167,7 @@ def test_learning_beats_a_constant_on_a_logistic_world():
         places = np.searchsorted(ITEMS, sample.items)
         chance = 1 / (1 + np.exp(1 - appeal[places] - sample.dense[:, 2] - 1.5 * (sample.users % 4 == places % 4)))
         click = generator.random(128) < chance
-        labels = np.stack([click, click * 0, click * 0], axis=1).astype(np.float32)
-        predicted = trainer.learn(structs.replace(sample, labels=labels))[:, 0]
+        predicted = trainer.learn(labelled(sample, np.stack([click, click * 0, click * 0], axis=1)))[:, 0]
         if seed >= 100:
             losses.extend(-np.log(np.where(click, predicted, 1 - predicted)))
             truths.extend(click)
@@ -180,7 +182,7 @@ def test_engagement_is_learnt_in_seconds():
         sample = batch(seed, size=64)
         labels = np.zeros((64, 3), np.float32)
         labels[:, 2] = np.where(sample.items % 2, 60.0, 2.0)
-        predicted = trainer.learn(structs.replace(sample, labels=labels))[:, 2]
+        predicted = trainer.learn(labelled(sample, labels))[:, 2]
     long = sample.items % 2 == 1
     assert 30 < predicted[long].mean() < 90
     assert predicted[~long].mean() < 8
@@ -191,7 +193,7 @@ def test_the_light_ranker_copies_the_click_chance():
     trainer = Trainer(config, np.random.default_rng(0))
     for seed in range(150):
         sample = batch(seed, size=64)
-        trainer.learn(structs.replace(sample, labels=np.repeat(sample.dense[:, :1] > 0, 3, axis=1).astype(np.float32)))
+        trainer.learn(labelled(sample, np.repeat(sample.dense[:, :1] > 0, 3, axis=1)))
     sample = batch(1000, size=500)
     state = ModelState.published(config, trainer.state(), version="1.1")
     light = state.score_light(sample.dense)
@@ -241,12 +243,77 @@ def test_shares_of_sightings_stay_shares_as_they_decay():
 def test_chances_are_chances():
     seen = chances(torch.tensor([[0.0, 100.0, -100.0], [0.0, 0.0, 1000.0]]))
     assert seen[0].tolist() == pytest.approx([0.5, 1.0, 0.0], abs=1e-6)
-    assert seen[1, 2].item() == pytest.approx(86_400, rel=1e-4)
+    assert seen[1, 2].item() == pytest.approx(3600, rel=1e-4)
 
 
-def test_a_wild_row_is_watched_no_longer_than_a_day():
+@pytest.mark.parametrize(("rate", "weight", "head"), [(0.05, 3.0, 0), (0.0105, 10.0, 1)])
+def test_what_events_weigh_moves_no_chance(rate, weight, head):
+    """The loss is least where the chance is the rate, whatever a positive weighs."""
+    labels = np.zeros((2, 3), np.float32)
+    labels[0, head] = 1
+    weights = np.zeros((2, 3), np.float32)
+    weights[:, head] = rate * weight, 1 - rate
+    sample = structs.replace(batch(0, size=2), labels=labels, weights=weights)
+    outputs = torch.zeros(1, 3)
+    outputs[0, head] = math.log(rate / (1 - rate))
+    outputs.requires_grad_()
+    (slope,) = torch.autograd.grad(loss(CONFIG, outputs.expand(2, 3), batch=sample), outputs)
+    assert EVENT_WEIGHTS[HEADS[head]] == weight
+    assert slope[0, head].item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("watched", "seconds"), [(0.3, 60.0), (0.8, 20.0), (0.01, 3000.0)])
+def test_engagement_is_the_mean_of_the_seconds_with_their_zeros(watched, seconds):
+    labels = np.array([[0, 0, seconds], [0, 0, 0]], np.float32)
+    weights = np.array([[0, 0, watched], [0, 0, 1 - watched]], np.float32)
+    sample = structs.replace(batch(0, size=2), labels=labels, weights=weights)
+    mean = torch.tensor([[0.0, 0.0, math.log(watched * seconds / UNIT_S)]], requires_grad=True)
+    (slope,) = torch.autograd.grad(loss(CONFIG, mean.expand(2, 3), batch=sample), mean)
+    assert slope[0, 2].item() == pytest.approx(0, abs=1e-6)
+    assert chances(mean)[0, 2].item() == pytest.approx(watched * seconds, rel=1e-5)
+
+
+def test_a_prediction_hangs_on_no_other_row_of_its_batch():
+    """Neither their inputs nor their ids."""
+    straight, moved = trained(3), trained(3)
+    sample = batch(7, size=64)
+    others = np.arange(64) > 0
+    changed = structs.replace(
+        sample,
+        dense=sample.dense + 5 * others[:, None].astype(np.float32),
+        items=np.where(others, sample.items + 1, 123_456),
+    )
+    sample = structs.replace(sample, items=np.where(others, sample.items, 123_456))
+    assert straight.learn(sample)[0].tolist() == moved.learn(changed)[0].tolist()
+
+
+def test_what_a_user_clicks_side_by_side_is_not_pushed_apart():
+    sample = structs.replace(
+        batch(0, size=3), users=np.array([1, 1, 2]), items=ITEMS[:3], history=np.zeros((3, 5), int)
+    )
+    liked = _liked(sample, np.array([0, 1]), items=ITEMS[:3])
+    assert liked.tolist() == [[True, True, False]] * 2
+    before = structs.replace(sample, history=np.tile(ITEMS[2:7], (3, 1)))
+    assert _liked(before, np.array([0]), items=ITEMS[:3]).tolist() == [[True, False, True]]
+
+
+def test_what_is_not_finite_moves_no_parameter():
+    trainer = trained(3)
+    before = flatten(trainer.state())
+    sample = batch(0)
+    wild = np.where(sample.labels > 0, np.inf, 0).astype(np.float32)
+    for broken in (structs.replace(sample, dense=sample.dense * np.nan), structs.replace(sample, labels=wild)):
+        with pytest.raises(FloatingPointError, match="must be finite"):
+            trainer.learn(broken)
+    after = flatten(trainer.state())
+    for name in before:
+        if (name.startswith("dense/") and not name.endswith(STATISTICS)) or name.endswith("/rows"):
+            np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+
+
+def test_a_wild_row_is_watched_no_longer_than_an_hour():
     state = ModelState.published(CONFIG, trained().state(), version="1.1", coding="float32")
     state.dense["head_bias"][2] = 1000
     one, request = np.zeros(1, np.int64), batch(0, size=1)
     got = state.score(3, one, items=asked(request), inputs=request.dense)
-    assert got.engagement[0] == pytest.approx(86_400, rel=1e-4)
+    assert got.engagement[0] == pytest.approx(3600, rel=1e-4)
