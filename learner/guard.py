@@ -13,6 +13,8 @@ _COUNT = 4  # of the sums: how many slots
 _KEPT = 0.9  # of a policy's rolling sums at each version
 _GONE = 1e-6  # rolling slots below which a policy is forgotten
 _REMEMBERED = 20  # swings
+_CHANCES = ("click", "converted")  # heads whose loss has the rate of what came to compare with
+_LEAST = 1e-6  # slots to divide by
 _DEVIATION = 1.4826  # standard deviation of a normal variable by its median absolute one: a wild hour does not count
 
 
@@ -38,12 +40,12 @@ class _Past(Struct, frozen=True, array_like=True):
 
 
 class Guard:
-    """Watches log loss and bias (predicted less observed, either side) of the published model's clicks, by policy.
+    """Watches loss and bias (predicted less observed, either side) of the published model, by policy and head.
 
     By policy, for when slates come to be chosen by another rule, loss and bias move at once and nothing is wrong.
     A swing is how far a window is above the rolling metric before it. Its standard error is made of the window's own,
     from its slots, and of the usual swing of the last windows: fashions turn, and slots of one slate are alike. It
-    is trouble only where the model predicts worse than the window's own rate of clicks would.
+    is trouble only where the model predicts worse than the window's own rate would.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -69,9 +71,9 @@ class Guard:
     def _of(self, policy: str, sums: Doubles) -> str:
         past = self._pasts.get(policy)
         weight, loss, predicted, observed, count, *squares = sums.tolist()
-        if past is None or len(past.swings) < self._limits.windows or count < self._limits.slots:
+        if past is None or len(past.swings) < self._limits.windows or count < self._limits.slots or weight <= 0:
             return ""
-        if loss <= weight * _entropy(observed / weight):
+        if policy.endswith(_CHANCES) and loss <= weight * _entropy(observed / weight):
             return ""
         swings = np.array(past.swings)
         usual = np.median(swings, axis=0)  # below 0 while a model still improves
@@ -80,10 +82,10 @@ class Guard:
         by_loss, by_bias = np.array(_swing(past, sums)) / np.maximum(errors, 1e-9)
         slots = f"{count:.0f} closed slots"
         if by_loss > self._limits.errors:
-            return f"log loss {loss / weight:.4f} of {slots} is {by_loss:.1f} standard errors above the rolling one"
+            return f"loss {loss / weight:.4f} of {slots} is {by_loss:.1f} standard errors above the rolling one"
         if by_bias > self._limits.errors:
             bias = (predicted - observed) / weight
-            return f"click bias {bias:+.4f} of {slots} is {by_bias:.1f} standard errors beyond the rolling one"
+            return f"bias {bias:+.4f} of {slots} is {by_bias:.1f} standard errors beyond the rolling one"
         return ""
 
     def _remember(self, policy: str, sums: Doubles) -> None:
@@ -104,9 +106,9 @@ def _swing(past: _Past, sums: Doubles) -> tuple[float, float]:
 
 def _means(sums: list[float]) -> tuple[float, float]:
     weight, loss, predicted, observed = sums[:4]
-    return loss / weight, (predicted - observed) / weight
+    return loss / max(weight, _LEAST), (predicted - observed) / max(weight, _LEAST)
 
 
 def _entropy(rate: float) -> float:
-    """Log loss of a rate that is told of every slot."""
-    return 0.0 if rate in (0.0, 1.0) else -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
+    """Log loss of a rate that is predicted for every slot; late positives can lift a window's beyond 1."""
+    return 0.0 if not 0 < rate < 1 else -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))

@@ -1,16 +1,24 @@
-"""Is a version's change of the usual size? Looked at before it goes live, against the versions just before it."""
+"""Is a version plausible, and its change of the usual size? Asked before it goes live.
+
+Every version is judged by absolute limits on what the golden requests come to; one that changes a model, by the changes
+of the versions just before it too. A version that holds the whole model is no change, nor is one that changes nothing.
+"""
 
 from collections import deque
 
 import numpy as np
 from msgspec import Struct
 
+from models.axes import Doubles
 from models.state import ModelState
+from schemas.course import Place
 from schemas.delta import Delta
 from serving import golden
+from serving.golden import OUTPUTS
 
 NORM, SHIFT = "norm", "shift"
-_ALL, _ROWS = "all", "rows"
+_ROWS = " of the tables alone"
+_SAMPLES = "samples"
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -18,9 +26,12 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     Attributes:
         norm_times: the usual root mean square change of a row of a table, at most so many times.
-        shift_times: the usual mean shift of the golden requests, at most so many times; below `shift_least`, in
-            log-odds, none is refused. `rows_times`, `rows_least`: likewise of what comes of the tables alone.
-        versions: seen before one is judged; the usual is the median of the last `remembered`.
+        shift_times: the usual mean shift of an output of the golden requests, at most so many times; below
+            `shift_least`, in log-odds and logarithms, none is refused. `rows_times`, `rows_least`: likewise of what
+            comes of the tables alone. A version of n times the usual samples may shift n times as far.
+        log_odds_most, seconds_most: mean log-odds of a chance, either side, and mean seconds, beyond which a version
+            is refused whatever is usual.
+        versions: changes seen before one is judged by them; the usual is the median of the last `remembered`.
     """
 
     norm_times: float = 100.0
@@ -28,6 +39,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     shift_least: float = 0.5
     rows_times: float = 6.0
     rows_least: float = 0.15
+    log_odds_most: float = 12.0
+    seconds_most: float = 1200.0
     versions: int = 5
     remembered: int = 20
 
@@ -41,49 +54,83 @@ class OutOfBounds(ValueError):
 
 
 class Bounds:
-    """Remembers the changes of the last versions. A version that holds the whole model is no change and not judged."""
+    """Remembers the changes of the last versions that changed something."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._seen: deque[dict[str, float]] = deque(maxlen=self._limits.remembered)
+        self._passed: Place = (0, 0)
 
     def check(self, before: ModelState, delta: Delta, after: ModelState) -> None:
-        """Judge a version and remember its change.
+        """Judge a version and remember its change. One that is read again, on the way back, was judged when it came.
 
         Raises:
-            OutOfBounds: it is far from the usual; it is not remembered.
+            OutOfBounds: it is implausible or far from the usual; it is not remembered.
         """
-        if not delta.manifest.parent:
-            return
-        change = _norms(before, delta)
-        changed = {name: _known(before, delta, name) for name in before.tables}
-        change[_ALL], change[_ROWS] = golden.shifts(before, after, changed)
-        if not np.isfinite(change[_ALL]):
-            message = f"version {delta.manifest.version} scores some golden requests with what is no number"
-            raise OutOfBounds(message, check=SHIFT)
-        if len(self._seen) >= self._limits.versions:
-            for name, value in change.items():
-                self._judge(name, value, version=delta.manifest.version)
-        self._seen.append(change)
+        place = (delta.manifest.epoch, delta.manifest.seq)
+        if place > self._passed:
+            self._judge_alone(after, delta.manifest.version)
+            if delta.manifest.parent:
+                self._judge_change(before, delta, after)
+            self._passed = place
 
-    def _judge(self, name: str, value: float, *, version: str) -> None:
+    def _judge_change(self, before: ModelState, delta: Delta, after: ModelState) -> None:
+        version, change = delta.manifest.version, _norms(before, delta)
+        changed = {name: _known(before, delta, name) for name in before.tables}
+        for suffix, moved in zip(("", _ROWS), golden.shifts(before, after, changed), strict=True):
+            change |= {f"{output}{suffix}": float(shift) for output, shift in zip(OUTPUTS, moved, strict=True)}
+        if not any(change.values()):
+            return
+        samples = max(delta.manifest.stats.get(_SAMPLES, 1.0), 1.0)
+        if len(self._seen) >= self._limits.versions:
+            more = max(samples / self._usual(_SAMPLES, samples), 1.0)
+            for name, value in change.items():
+                self._judge(name, value, version=version, more=more)
+        self._seen.append({**change, _SAMPLES: samples})
+
+    def _judge_alone(self, after: ModelState, version: str) -> None:
+        outputs = golden.scores(after)
+        if not np.isfinite(outputs).all():
+            message = f"version {version} scores some golden requests with what is no number"
+            raise OutOfBounds(message, check=SHIFT)
         limits = self._limits
-        usual = float(np.median([change[name] for change in self._seen if name in change] or [value]))
-        if name in (_ALL, _ROWS):
-            whole = name == _ALL
-            times = limits.shift_times if whole else limits.rows_times
-            if value > max(times * usual, limits.shift_least if whole else limits.rows_least):
+        for output, mean, most, unit in (
+            ("click", _mean(outputs, "click"), limits.log_odds_most, "in log-odds"),
+            ("converted", _mean(outputs, "converted"), limits.log_odds_most, "in log-odds"),
+            ("engagement", float(np.expm1(_mean(outputs, "engagement"))), limits.seconds_most, "seconds"),
+        ):
+            if abs(mean) > most:
                 message = (
-                    f"version {version} moves the golden requests by {value:.2f} in log-odds ({name}), "
-                    f"usual is {usual:.2f}, at most {times:g} times that"
+                    f"version {version} predicts {mean:.3g} {unit} for {output} of the golden requests, at most "
+                    f"{most:g} either side is plausible"
                 )
                 raise OutOfBounds(message, check=SHIFT)
-        elif usual > 0 and value > limits.norm_times * usual:
+
+    def _usual(self, name: str, otherwise: float) -> float:
+        return float(np.median([change[name] for change in self._seen if name in change] or [otherwise]))
+
+    def _judge(self, name: str, value: float, *, version: str, more: float) -> None:
+        limits, usual = self._limits, self._usual(name, value)
+        output = name.removesuffix(_ROWS)
+        if output in OUTPUTS:
+            whole = name == output
+            times = (limits.shift_times if whole else limits.rows_times) * more
+            if value > max(times * usual, limits.shift_least if whole else limits.rows_least):
+                message = (
+                    f"version {version} moves {name} of the golden requests by {value:.2f}, usual is {usual:.2f}, "
+                    f"at most {times:g} times that"
+                )
+                raise OutOfBounds(message, check=SHIFT)
+        elif usual > 0 and value > limits.norm_times * more * usual:
             message = (
                 f"version {version} changes a row of table {name} by {value:.3g}, usual is {usual:.3g}, "
-                f"at most {limits.norm_times:g} times that"
+                f"at most {limits.norm_times * more:g} times that"
             )
             raise OutOfBounds(message, check=NORM)
+
+
+def _mean(outputs: Doubles, output: str) -> float:
+    return float(outputs[:, OUTPUTS.index(output)].mean())
 
 
 def _norms(before: ModelState, delta: Delta) -> dict[str, float]:

@@ -7,6 +7,7 @@ from models.axes import Doubles, Floats, Indexes
 from models.inputs import assemble
 from schemas.ids import hash64
 from serving import columns, heat
+from serving.blend import blend
 from serving.catalogue import Catalogue
 from serving.columns import COLUMNS
 from serving.explore import Draws
@@ -14,8 +15,6 @@ from serving.heat import heat_of
 from serving.query import Candidates, Faults, Joint, Query, Scored, Taste, User
 from serving.state import ServedModel, ServingState
 
-CLICK, CONVERTED, ENGAGEMENT = 0.7, 0.2, 0.1
-ENGAGEMENT_SECONDS = 100.0  # seconds that weigh as much as a certain click of the same coefficient
 _RATE = "item_engagement.ctr_7d"
 _WEIGHT = 5.0  # impressions that what a user clicks of everything weighs against what they click of a category
 _PRIOR = 0.05  # click rate of an item that the store has nothing of
@@ -58,9 +57,8 @@ def score(
         items=state.catalogue.items(everyone.places),
         inputs=dense,
     )
-    blend = CLICK * scores.click + CONVERTED * scores.converted + ENGAGEMENT * scores.engagement / ENGAGEMENT_SECONDS
     return Scored(
-        candidates=everyone, score=(blend * lift).astype(np.float32), click=scores.click, dense=dense, lift=lift
+        candidates=everyone, score=(blend(scores) * lift).astype(np.float32), click=scores.click, dense=dense, lift=lift
     )
 
 

@@ -3,10 +3,11 @@
 import numpy as np
 from sample_world import START_MS, WAIT_MS, flipped, stream
 
+from learner.cuts import Checkpoint, Publication
 from learner.guard import Guard, Limits
 from learner.halt import halt
 from learner.ledger import Ledger
-from learner.loop import Checkpoint, Learner, Publication
+from learner.loop import Learner
 from learner.settings import LoopSettings
 from models.config import RankerConfig
 from schemas.course import HALT, place_of
@@ -49,7 +50,10 @@ def test_after_a_restart_it_judges_as_it_would_have():
     learner, taken = Learner(SETTINGS, CONFIG), []
     whole = []
     for cut in learner.feed(enumerate(TURNED)):
-        (taken if isinstance(cut, Checkpoint) else whole).append(cut)
+        if isinstance(cut, Checkpoint):
+            taken.append(cut)
+        elif isinstance(cut, Publication):
+            whole.append(cut)
     last = [cut for cut in taken if cut.meta.clock_ms < TURNED[_TURNED_FROM].known_at][-1]
     resumed = Learner.restored(SETTINGS, last.meta, arrays=last.arrays)
     rest = list(enumerate(TURNED))[last.meta.offset :]
@@ -66,8 +70,9 @@ def window(loss, bias=0.0, slots=1000, rate=0.1):
 
 def judged(*windows, policies=("p",)):
     guard = Guard(Limits(errors=5.0, slots=100, windows=3))
-    guard.judge({policy: window(0.4, slots=10_000) for policy in policies})
-    return [bool(guard.judge(one if isinstance(one, dict) else {"p": one})) for one in windows]
+    guard.judge({f"{policy} click": window(0.4, slots=10_000) for policy in policies})
+    named = [one if isinstance(one, dict) else {"p": one} for one in windows]
+    return [bool(guard.judge({f"{policy} click": sums for policy, sums in one.items()})) for one in named]
 
 
 def test_loss_counts_upwards_bias_away_from_nought_and_few_slots_not_at_all():
