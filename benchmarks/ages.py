@@ -9,7 +9,8 @@ from msgspec import Struct
 from benchmarks.readers import CADENCE_MS, Reader, Version
 from headrace.evaluation import metrics
 from learner.collate import Collator
-from learner.loop import Learner, Publication
+from learner.cuts import Publication
+from learner.loop import Learner
 from learner.settings import LoopSettings
 from models.axes import Doubles, Flags
 from models.batch import Batch

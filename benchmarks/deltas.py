@@ -105,7 +105,7 @@ class Follower:
 
     def __init__(self, ground: Ground) -> None:
         self._chain = Chain(ground.config)
-        self._assembler = DeltaAssembler(key=versions.KEY, schema=ground.config.schema())
+        self._assembler = DeltaAssembler(key=versions.KEY, schema=ground.config.schema(), model=versions.MODEL)
         self._model = ModelState.empty(ground.config)
         self.take(versions.whole(ground.config, ground.all, seed=1))
 
@@ -164,7 +164,7 @@ def _peer(name: str, ground: Ground, runs: int) -> Packed:
 
 
 def _largest_miss(ground: Ground, chunks: list[bytes]) -> float:
-    assembler = DeltaAssembler(key=versions.KEY, schema=ground.config.schema())
+    assembler = DeltaAssembler(key=versions.KEY, schema=ground.config.schema(), model=versions.MODEL)
     *_, delta = (assembler.feed(message) for message in Chain(ground.config).next(chunks))
     lead, sent = ground.delta.lead, ground.delta.rows
     got = delta.update.tables["item"].rows if delta else sent

@@ -21,7 +21,8 @@ from headrace import replays, stack
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.run import Settings, evaluate
 from headrace.layout import REPOSITORY, Layout
-from learner.loop import Checkpoint, Learner, Publication
+from learner.cuts import Checkpoint, Publication
+from learner.loop import Learner
 from learner.settings import LoopSettings
 from learner.source import Row, Samples
 from models.config import RankerConfig

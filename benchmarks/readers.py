@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from msgspec import Struct, structs
 
-from learner.loop import Publication
+from learner.cuts import Publication
 from models.rowset import RowSet
 from models.state import ModelState
 from schemas.delta import Delta, decode_chunks

@@ -26,7 +26,8 @@ from headrace.layout import FEATURES, REPOSITORY, Endpoints
 from headrace.wait import wait_until
 from lang.load import load_plan
 from learner.app import steady
-from learner.loop import Checkpoint, Learner, Publication
+from learner.cuts import Publication
+from learner.loop import Learner
 from learner.publish import Publisher
 from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
@@ -99,7 +100,7 @@ class World:
         meta, arrays = load(folder)
         learner = Learner.restored(LoopSettings(), meta, arrays=arrays)
         self._epoch += 1
-        self._publisher.send(learner.begin_epoch(self._epoch, offset=0))
+        self._publisher.send(learner.begin_epoch(self._epoch))
         return round(time.monotonic() - begun, 3)
 
     def _lay(self, rows: int, changed: int) -> None:
@@ -107,18 +108,16 @@ class World:
         table = learner.trainer.tables["user"]
         for _ in range(table.config.admission):
             table.sight(np.arange(1, rows + 1, dtype=np.int64), at_ms=1)
-        first = learner.begin_epoch(1, offset=0)
+        first = learner.begin_epoch(1)
         self.whole_bytes = sum(map(len, first.chunks))
         self._send(learner, first)
         self.snapshots.save(learner.checkpoint())
         while learner.seq < _VERSIONS:
             places = np.sort(generator.choice(rows, changed, replace=False)) + 1
             table.learn(places, generator.normal(0, 0.1, (changed, table.config.width)).astype(np.float32))
-            for cut in learner.finish():
-                if isinstance(cut, Publication):
-                    self._send(learner, cut)
-                elif isinstance(cut, Checkpoint) and learner.seq == _SNAPSHOT_AT:
-                    self.snapshots.save(cut)
+            self._send(learner, learner.publish())
+            if learner.seq == _SNAPSHOT_AT:
+                self.snapshots.save(learner.checkpoint())
 
     def _send(self, learner: Learner, publication: Publication) -> None:
         self._publisher.send(publication)

@@ -84,7 +84,7 @@ def run(layout: Layout, endpoints: Endpoints, training: Training) -> None:
     begun_s, span = time.monotonic(), training.span
     if not _is_through(layout, training):
         _learn(layout, endpoints, training)
-    last = read_ledger(endpoints.bootstrap, training.model)
+    last = read_ledger(endpoints.bootstrap, training.model, key=endpoints.model_key.encode())
     entry = last.entry(last.last)
     if entry is None or entry.offset < span.until:
         message = (

@@ -45,8 +45,11 @@ class Ahead:
         self.offset = 0
         self._known: dict[Key, int] = {}
 
-    def take(self, rows: Iterable[Row], clock_ms: int) -> Iterator[Sample]:
-        """The samples that are not known by the clock yet, as far as the lane may be read; moves `offset`."""
+    def take(self, rows: Iterable[Row], clock_ms: int) -> Iterator[tuple[int, Sample]]:
+        """The samples that are not known by the clock yet, with their offsets, as far as the lane may be read.
+
+        Moves `offset`.
+        """
         self._known = {key: known_at for key, known_at in self._known.items() if known_at + HORIZON_MS > clock_ms}
         for offset, sample in rows:
             far = sample is not None and sample.known_at > clock_ms + HORIZON_MS
@@ -54,7 +57,7 @@ class Ahead:
                 return
             self.offset = offset + 1
             if sample is not None and sample.known_at > clock_ms:
-                yield sample
+                yield offset, sample
 
     def note(self, sample: Sample) -> None:
         """Remember a sample that is learnt ahead."""

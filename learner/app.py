@@ -10,13 +10,14 @@ import msgspec
 import torch
 
 from learner.ahead import Closed
+from learner.cuts import Checkpoint, Cut, Publication
 from learner.halt import halt
 from learner.journal import Journal
 from learner.lane import UrgentLane
-from learner.ledger import Entry, Ledger
-from learner.loop import Checkpoint, Learner, Publication
+from learner.ledger import Ledger
+from learner.loop import Learner
 from learner.publish import Fenced, Publisher, read_ledger
-from learner.rebuild import CannotGoBack, Target, rebuilt
+from learner.rebuild import CannotGoBack, Target, between, rebuilt
 from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
 from learner.source import Samples, SamplesGone, Source
@@ -25,7 +26,10 @@ from models.config import RankerConfig
 from models.fingerprint import fingerprint
 from schemas.control import Control
 from schemas.course import MODEL, SKIP, Course, Place, named
+from schemas.dead import Dead
+from schemas.heartbeat import Heartbeat
 from schemas.topics import CONTROL_TOPIC, SAMPLES
+from store.quarantine import KafkaSend, Quarantine, TooManySetAside, now_ms
 from store.tail import Tail
 
 _POLL_S = 0.2
@@ -52,11 +56,12 @@ class App:
         self._snapshots = Snapshots(settings.artefacts / model / "snapshots")
         self._journal = Journal(settings.artefacts / model / "metrics.jsonl")
         self._publisher = Publisher(settings.bootstrap, model=model, key=settings.key)
-        self._ledger: Ledger = read_ledger(settings.bootstrap, model)
+        self._ledger: Ledger = read_ledger(settings.bootstrap, model, key=settings.key)
         self._lane = Closed() if stretch else UrgentLane(settings.bootstrap, model, self._ledger)
         self._learner = self._opened(self._snapshots.latest())
         self._samples: Source = stretch or Samples(settings.bootstrap, model)
         self._decisions, self._course = Tail(settings.bootstrap, CONTROL_TOPIC), Course()
+        self._quarantine = Quarantine(f"learner of {model}", KafkaSend(settings.bootstrap))
         self._stop = threading.Event()
 
     def run(self) -> None:
@@ -73,7 +78,7 @@ class App:
             if self._is_over() and not self._is_left():
                 self._carry_out(self._learner.finish())
             self._journal.note("stopped", offset=self._learner.offset, version=self._learner.published.version)
-        except (Fenced, SamplesGone, CannotGoBack) as error:
+        except (Fenced, SamplesGone, CannotGoBack, TooManySetAside) as error:
             message = f"the learner of {self._settings.loop.model} ends: {error}"
             raise SystemExit(message) from error
         finally:
@@ -93,7 +98,10 @@ class App:
         """Take in decisions, then samples; while a person is waited for, decisions alone."""
         self._hear(0.0)
         if not self._is_left():
+            before = self._learner.offset
             self._carry_out(self._learner.feed(self._samples.read(_POLL_S)))
+            self._set_aside()
+            self._quarantine.handled(self._learner.offset - before)
             if self._samples.complaint:
                 self._journal.note("waiting", reason=self._samples.complaint)
         elif self._course.waits:
@@ -124,10 +132,23 @@ class App:
             raise SystemExit(message)
         return Learner.restored(settings.loop, meta, arrays=arrays)
 
-    def _carry_out(self, cuts: Iterator[Publication | Checkpoint]) -> None:
+    def _set_aside(self) -> None:
+        """Write what the learner could not learn to the quarantine."""
+        aside, self._learner.aside = self._learner.aside, []
+        for each in aside:
+            letter = Dead(
+                reason=each.reason, topic=each.topic, partition=0, offset=each.offset, payload=None, at=now_ms()
+            )
+            self._quarantine.set_aside(letter)
+
+    def _carry_out(self, cuts: Iterator[Cut]) -> None:
         for cut in cuts:
+            self._set_aside()  # before a snapshot passes over them
             if isinstance(cut, Checkpoint):
                 self._snapshots.save(cut)
+            elif isinstance(cut, Heartbeat):
+                self._publisher.beat(cut)
+                self._journal.note("heartbeat", version=cut.version, held=cut.held, offset=cut.offset)
             else:
                 self._publish(cut)
             if self._is_left():
@@ -143,7 +164,7 @@ class App:
         if verdict == "differs":
             old = publication.manifest.version
             epoch = max(self._ledger.last[0], self._course.epoch) + 1
-            publication = self._learner.begin_epoch(epoch, offset=self._learner.offset)
+            publication = self._learner.begin_epoch(epoch)
             self._journal.note("new epoch", instead_of=old, version=publication.manifest.version)
         self._publisher.send(publication, told)
         self._ledger.note(publication.manifest, publication.hash)
@@ -168,11 +189,13 @@ class App:
             message = f"version {named(course.target)} is not on the log any more; decide on a later one"
             raise CannotGoBack(message)
         begun = self._ledger.entry((course.epoch, 1))
-        offset = begun.offset if begun else self._goes_on_at(entry)
         target = Target(course.target, entry.hash)
         learner = rebuilt(target, self._samples, snapshots=self._snapshots, opened=self._opened)
         before, skipped_from = fingerprint(learner.published), learner.offset
-        publication = learner.begin_epoch(course.epoch, offset=offset)
+        offset = begun.offset if begun else self._goes_on_at(skipped_from)
+        if offset != skipped_from:
+            learner.leave_out(between(self._samples, skipped_from, offset), until=offset)
+        publication = learner.begin_epoch(course.epoch)
         if fingerprint(learner.published) != before:
             message = f"{publication.manifest.version} would not be bit for bit {named(course.target)}: a fault in here"
             raise CannotGoBack(message)
@@ -200,12 +223,13 @@ class App:
         self._samples.seek(learner.offset)
         self._journal.note("succeeded", model=heir, of=named(place), version=learner.published.version)
 
-    def _goes_on_at(self, entry: Entry) -> int:
+    def _goes_on_at(self, offset: int) -> int:
+        """Where learning goes on after a version that had read up to an offset."""
         if self._course.relearn:
-            return entry.offset
+            return offset
         if self._course.halted:  # what came while a person was waited for may be as bad as what made it halt
             return self._samples.bounds()[1]
-        return max(self._learner.offset, self._ledger.offset)
+        return max(offset, self._learner.offset, self._ledger.offset)
 
 
 def _skipped(publication: Publication, *, begin: int, until: int) -> list[Control]:

@@ -2,8 +2,8 @@
 
 import msgspec
 
+from learner.cuts import Publication
 from learner.ledger import Ledger
-from learner.loop import Publication
 from schemas.control import Control
 from schemas.course import HALT, Place, back_to
 

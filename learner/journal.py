@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from learner.loop import Publication
+from learner.cuts import Publication
 
 
 class Journal:

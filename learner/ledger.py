@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from learner.ahead import URGENT
-from learner.loop import Publication
+from learner.cuts import Publication
 from schemas.course import Place
 from schemas.delta import Manifest
 

@@ -1,21 +1,25 @@
 """The learner: samples in the log's order in, versions and checkpoints out. No I/O and no clock of its own.
 
 Its clock is the running maximum of `known_at`. Batches are cut by count and, with versions and checkpoints, by that
-clock; so the same samples make the same versions bit for bit, however they are handed over.
+clock; so the same samples make the same versions bit for bit, however they are handed over. A cadence in which nothing
+was learnt makes a heartbeat, not a version. A sample that cannot be learnt is set aside, and the next is taken.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from heapq import heappop, heappush
+from typing import TypeAlias, TypeGuard
 
 import msgspec
 import numpy as np
 
 from learner.age import aged, faded
-from learner.ahead import URGENT, Ahead, Closed, Lane
+from learner.ahead import URGENT, Ahead, Closed, Lane, Row
+from learner.clock import LeapingClock
 from learner.collate import Collator
+from learner.cuts import Checkpoint, Cut, Publication
 from learner.guard import Guard
+from learner.hold import Hold
 from learner.metrics import Predicted, Prequential
 from learner.settings import LoopSettings
 from models.arrays import Arrays, flatten, unflatten
@@ -26,41 +30,31 @@ from models.ranker import from_numpy
 from models.rowset import RowSource
 from models.state import ModelState
 from models.training import Trainer, predict
-from schemas.course import Place
+from schemas.course import Place, named
 from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks, manifest_hash
+from schemas.heartbeat import Heartbeat
 from schemas.samples import CORRECTION, Sample
 from schemas.snapshot import SnapshotMeta
+from schemas.times import PLAUSIBLE_MS
+from schemas.topics import SAMPLES, SAMPLES_URGENT
 
 _NEW_BELOW = 10  # sightings under which an item counts as new
-_NEXT_MS = -1  # not known before the next sample comes
+_NO_FAULT_OF_THEIRS = ("feature_set", "other_arm", "skipped")  # samples that are left out, and nothing is wrong with
 _IN_MANIFEST = ("log_loss", "log_error", "calibration", "auc")
+Read: TypeAlias = tuple[str, int, Sample]
+"""A sample with the topic and the offset it was read at."""
 
 
-class Publication(msgspec.Struct, frozen=True, kw_only=True):
-    """A version ready to be sent.
+class Aside(msgspec.Struct, frozen=True):
+    """A sample that cannot be learnt: where it lies, and why."""
 
-    Attributes:
-        window, rolling: prequential metrics; the window ends with this version and began at `manifest.from_ms`.
-        trouble: why the guard would rather not have this version; empty when it is calm.
-    """
-
-    manifest: Manifest
-    hash: str
-    chunks: list[bytes]
-    window: dict[str, float]
-    rolling: dict[str, float]
-    trouble: str = ""
-
-
-class Checkpoint(msgspec.Struct, frozen=True):
-    """A snapshot ready to be written."""
-
-    meta: SnapshotMeta
-    arrays: Arrays
+    topic: str
+    offset: int
+    reason: str
 
 
 class Learner:
-    """Test, then train."""
+    """Test, then train. `aside`: what could not be learnt since someone last looked and emptied it."""
 
     def __init__(self, settings: LoopSettings, config: RankerConfig) -> None:
         self.settings = settings
@@ -72,74 +66,83 @@ class Learner:
         self.offset = settings.begin  # of the next sample to read
         self.lane: Lane = Closed()
         self.epoch, self.seq, self.hash = 1, 0, ""
-        self.clock_ms = 0
+        self.aside: list[Aside] = []
         self._started_ms = self._published_ms = self._next_publish_ms = self._next_snapshot_ms = self._since_ms = 0
-        self._batch: list[Sample] = []
-        self._held: list[tuple[int, int, Sample]] = []  # heap of (release, arrival, sample)
-        self._arrivals = 0
+        self._clock = LeapingClock(settings.wait_ms)
+        self._batch: list[Read] = []
+        self._learnt = 0  # samples since the last version
+        self._held = Hold()
         self._ahead = Ahead()
         self._metrics = Prequential()
         self._guard = Guard(settings.limits)
         self._collator = Collator(config.history, config.modalities)
 
-    def feed(self, samples: Iterable[tuple[int, Sample | None]]) -> Iterator[Publication | Checkpoint]:
+    def feed(self, samples: Iterable[Row]) -> Iterator[Cut]:
         """Learn samples given with their offsets (None: unreadable); what is cut on the way is yielded there and then.
 
         The learner stands still at each yield: what is sent or written then is exactly that state.
         """
+        yield from self._catch_up()
         for offset, sample in samples:
             self.offset = offset
-            if sample is None:
-                self.faults["unreadable"] += 1
-                self.offset = offset + 1
-                continue
-            if sample.known_at > self.clock_ms:
+            if self._is_timely(sample, offset):
                 yield from self._advance(sample.known_at)
+                self.offset = offset + 1
+                self._receive(offset, sample)
             self.offset = offset + 1
-            if self._since_ms == _NEXT_MS:
-                self._since_ms = self._started_ms = self.clock_ms
-            if self._ahead.passed(sample):
-                continue
-            fault = self._fault(sample)
-            if fault:
-                self.faults[fault] += 1
-            elif self._positive(sample) and sample.known_at < self._started_ms + self.settings.wait_ms:
-                self._hold(sample)
-            else:
-                self._take(sample)
+            yield from self._catch_up()
 
-    def finish(self) -> Iterator[Publication | Checkpoint]:
+    def finish(self) -> Iterator[Cut]:
         """End a batch run: learn what is left, publish, checkpoint. What is held stays held."""
         self._learn()
         self._hurry()
-        yield self._publish()
+        if self._learnt or not self.seq:
+            yield self.publish()
         yield self._checkpoint()
+
+    @property
+    def clock_ms(self) -> int:
+        """The running maximum of `known_at`."""
+        return self._clock.at_ms
 
     @property
     def place(self) -> Place:
         """Epoch and sequence of the last version made."""
         return self.epoch, self.seq
 
-    def begin_epoch(self, epoch: int, *, offset: int) -> Publication:
-        """Go on in a new epoch, whose first version holds the whole model, with the sample at `offset`.
-
-        Where that skips samples, slots served before are dropped: their positives lie in what was skipped, their
-        negatives would come.
-        """
-        if offset != self.offset:
-            self.faults["skipped"] += len(self._held)
-            self.offset, self._since_ms, self._held = offset, _NEXT_MS, []
+    def begin_epoch(self, epoch: int) -> Publication:
+        """Go on in a new epoch, whose first version holds the whole model."""
         self.epoch, self.seq, self.hash = epoch, 0, ""
         self._guard = Guard(self.settings.limits)
         self.trainer.touch_all()
-        return self._publish()
+        return self.publish()
+
+    def leave_out(self, samples: Iterable[Row], *, until: int) -> None:
+        """Pass over the samples up to an offset, and go on there.
+
+        Slots that have closed by then are left out whole, with the corrections of them still to come. Of those still
+        open nothing is lost: their positives are held until they close, as in a new model, for their negatives are
+        yet to come, and without the positives would teach that nobody ever clicks.
+        """
+        for offset, sample in samples:
+            if offset >= until:
+                break
+            rows = [(offset, sample)] if self._is_timely(sample, offset) else []
+            for place, timely in (*rows, *self._clock.due()):
+                self._pass_time(timely.known_at)
+                if not self._ahead.passed(timely) and self._fault(timely) is None and self._positive(timely):
+                    self._held.put(timely.served_at + self.settings.wait_ms, place, timely)
+        closed = sum(1 for _ in self._held.due(self.clock_ms))
+        self.faults["skipped"] += closed
+        self.offset = until
+        self._since_ms = max(self._since_ms, self.clock_ms - self.settings.wait_ms)
 
     def succeed(self, epoch: int) -> Publication:
         """Begin an epoch of these settings' model with another's parameters, which was perhaps cut more seldom."""
         settings, clock_ms = self.settings, self.clock_ms
         self._next_publish_ms = (clock_ms // settings.cadence_ms + 1) * settings.cadence_ms
         self._next_snapshot_ms = (clock_ms // settings.snapshot_ms + 1) * settings.snapshot_ms
-        return self.begin_epoch(epoch, offset=self.offset)
+        return self.begin_epoch(epoch)
 
     def checkpoint(self) -> Checkpoint:
         """Where the learner stands. Only right at a version's yield, when no batch is open."""
@@ -154,40 +157,97 @@ class Learner:
         version = f"{meta.epoch}.{meta.seq}"
         learner.published = ModelState.published(learner.config, state, version=version, coding=settings.coding)
         learner.epoch, learner.seq, learner.hash = meta.epoch, meta.seq, meta.hash
-        learner.clock_ms, learner.offset = meta.clock_ms, meta.offset
+        learner.offset = meta.offset
+        learner._clock.resume(meta.clock_ms, arrays["loop/beyond"])
         learner._started_ms, learner._published_ms = meta.started_ms, meta.published_ms
         learner._since_ms = meta.since_ms
         learner._next_publish_ms, learner._next_snapshot_ms = meta.next_publish_ms, meta.next_snapshot_ms
         learner._metrics.resume({name.removeprefix("metrics/"): values for name, values in arrays.items()})
         learner._guard.resume(arrays["guard/policies"])
         learner._ahead.resume(arrays["loop/ahead"])
-        held = msgspec.msgpack.decode(arrays["loop/held"].tobytes(), type=list[tuple[int, Sample]])
-        learner._held = [(release, arrival, sample) for arrival, (release, sample) in enumerate(held)]
-        learner._arrivals = len(held)
+        learner._held.resume(arrays["loop/held"])
         faults = msgspec.msgpack.decode(arrays["loop/faults"].tobytes(), type=dict[str, int])
         learner.faults = Counter(faults)
         return learner
 
-    def _advance(self, to_ms: int) -> Iterator[Publication | Checkpoint]:
+    def _catch_up(self) -> Iterator[Cut]:
+        """Take the samples that were held back, once there were enough of them to believe their time."""
+        for offset, sample in self._clock.due():
+            yield from self._advance(sample.known_at)
+            self._receive(offset, sample)
+
+    def _is_timely(self, sample: Sample | None, offset: int) -> TypeGuard[Sample]:
+        """Whether it is a sample's turn. If not it is held back, or set aside as of no sample's form or time."""
+        if sample is None:
+            self._set_aside(SAMPLES.name, offset, "unreadable")
+        elif sample.known_at not in PLAUSIBLE_MS or sample.served_at not in PLAUSIBLE_MS:
+            self._set_aside(SAMPLES.name, offset, "time")
+        elif not self._clock.is_timely(sample):
+            self._clock.hold_back(offset, sample)
+        else:
+            for place, _ in self._clock.wrong():
+                self._set_aside(SAMPLES.name, place, "time")
+            return True
+        return False
+
+    def _receive(self, offset: int, sample: Sample) -> None:
+        """Learn a sample, now or when its slot has closed, or set it aside."""
+        if self._ahead.passed(sample):
+            return
+        if fault := self._fault(sample):
+            self._set_aside(SAMPLES.name, offset, fault)
+        elif self._positive(sample) and sample.known_at < self._started_ms + self.settings.wait_ms:
+            self._hold(offset, sample)
+        else:
+            self._take(SAMPLES.name, offset, sample)
+
+    def _set_aside(self, topic: str, offset: int, reason: str) -> None:
+        kind = reason.partition(":")[0]
+        self.faults[kind] += 1
+        if kind not in _NO_FAULT_OF_THEIRS:
+            self.aside.append(Aside(topic, offset, reason))
+
+    def _advance(self, to_ms: int) -> Iterator[Cut]:
         """Move the clock; when it passes a cut, everything before the cut is learnt and published first."""
-        settings = self.settings
-        if to_ms - self.clock_ms > settings.wait_ms:
+        if to_ms <= self.clock_ms:
+            return
+        publishes, saves = to_ms >= self._next_publish_ms > 0, to_ms >= self._next_snapshot_ms
+        if publishes:
+            self._learn()
+            self._hurry()
+            self._next_publish_ms = self._after(to_ms, self.settings.cadence_ms)
+            yield self.publish() if self._learnt else self._heartbeat()
+            if saves and self.seq:
+                self._next_snapshot_ms = self._after(to_ms, self.settings.snapshot_ms)
+                yield self._checkpoint()
+        self._pass_time(to_ms)
+        for offset, sample in self._held.due(to_ms):
+            self._take(SAMPLES.name, offset, sample)
+
+    def _pass_time(self, to_ms: int) -> None:
+        """Move the clock alone."""
+        if to_ms <= self.clock_ms:
+            return
+        if to_ms - self.clock_ms > self.settings.wait_ms:
             self._started_ms = to_ms
         if not self.clock_ms:
             self._published_ms = to_ms
-            self._next_publish_ms = (to_ms // settings.cadence_ms + 1) * settings.cadence_ms
-            self._next_snapshot_ms = (to_ms // settings.snapshot_ms + 1) * settings.snapshot_ms
-        if to_ms >= self._next_publish_ms:
-            self._learn()
-            self._hurry()
-            self._next_publish_ms = (to_ms // settings.cadence_ms + 1) * settings.cadence_ms
-            yield self._publish()
-            if to_ms >= self._next_snapshot_ms:
-                self._next_snapshot_ms = (to_ms // settings.snapshot_ms + 1) * settings.snapshot_ms
-                yield self._checkpoint()
-        self.clock_ms = to_ms
-        while self._held and self._held[0][0] <= to_ms:
-            self._take(heappop(self._held)[2])
+        self._next_publish_ms = max(self._next_publish_ms, self._after(to_ms, self.settings.cadence_ms))
+        self._next_snapshot_ms = self._next_snapshot_ms or self._after(to_ms, self.settings.snapshot_ms)
+        self._clock.at_ms = to_ms
+
+    @staticmethod
+    def _after(to_ms: int, each_ms: int) -> int:
+        return (to_ms // each_ms + 1) * each_ms
+
+    def _heartbeat(self) -> Heartbeat:
+        return Heartbeat(
+            model=self.settings.model,
+            version=named(self.place),
+            clock_ms=self.clock_ms,
+            offset=self.offset,
+            held=len(self._held),
+        )
 
     def _fault(self, sample: Sample) -> str | None:
         if self.settings.arm not in ("", sample.arm):
@@ -197,36 +257,54 @@ class Learner:
 
     def _hurry(self) -> None:
         """Learn what the urgent lane has for the version about to be cut; not while positives are held or skipped."""
-        if self._since_ms == _NEXT_MS or self.clock_ms < self._started_ms + self.settings.wait_ms:
+        if self.clock_ms < self._started_ms + self.settings.wait_ms:
             return
         rows = self.lane.rows((self.epoch, self.seq + 1), self._ahead.offset)
-        for sample in self._ahead.take(rows, self.clock_ms):
-            if self._fault(sample) is None:
+        for offset, sample in self._ahead.take(rows, self.clock_ms):
+            if fault := self._fault(sample):
+                self._set_aside(SAMPLES_URGENT.name, offset, fault)
+            else:
                 self._ahead.note(sample)
-                self._take(sample)
+                self._take(SAMPLES_URGENT.name, offset, sample)
         self._learn()
 
     @staticmethod
     def _positive(sample: Sample) -> bool:
         return sample.kind != CORRECTION and bool(sample.click or sample.converted or sample.engagement)
 
-    def _hold(self, sample: Sample) -> None:
-        release = sample.served_at + self.settings.wait_ms
-        if release <= self.clock_ms:
-            self._take(sample)
-            return
-        heappush(self._held, (release, self._arrivals, sample))
-        self._arrivals += 1
+    def _hold(self, offset: int, sample: Sample) -> None:
+        closes_ms = sample.served_at + self.settings.wait_ms
+        if closes_ms <= self.clock_ms:
+            self._take(SAMPLES.name, offset, sample)
+        else:
+            self._held.put(closes_ms, offset, sample)
 
-    def _take(self, sample: Sample) -> None:
-        self._batch.append(sample)
+    def _take(self, topic: str, offset: int, sample: Sample) -> None:
+        self._batch.append((topic, offset, sample))
         if len(self._batch) >= self.settings.batch:
             self._learn()
 
     def _learn(self) -> None:
-        if not self._batch:
+        batch, self._batch = self._batch, []
+        self._learn_what_can_be(batch)
+
+    def _learn_what_can_be(self, rows: list[Read]) -> None:
+        """Learn a batch; where it cannot be, its halves, down to the samples that are to blame."""
+        if not rows:
             return
-        samples, self._batch = self._batch, []
+        try:
+            self._learn_batch([sample for _, _, sample in rows])
+            self._learnt += len(rows)
+        except FloatingPointError as error:
+            if len(rows) == 1:
+                topic, offset, _ = rows[0]
+                self._set_aside(topic, offset, f"unlearnable: {error}")
+                return
+            middle = len(rows) // 2
+            self._learn_what_can_be(rows[:middle])
+            self._learn_what_can_be(rows[middle:])
+
+    def _learn_batch(self, samples: list[Sample]) -> None:
         settings, batch = self.settings, self._collator.batch(samples, self.clock_ms)
         taught = aged(batch, samples, wait_ms=settings.wait_ms, half_life_ms=settings.half_life_ms)
         taught = faded(taught, samples, until_ms=settings.until_ms, fade_ms=settings.fade_ms)
@@ -237,7 +315,6 @@ class Learner:
             batch=batch,
             policies=[sample.policy for sample in samples],
             closes_ms=np.array([sample.served_at + settings.wait_ms for sample in samples], np.int64),
-            counted=np.array([sample.kind != CORRECTION for sample in samples], np.bool_),
             published=published,
             live=self.trainer.learn(taught),
             new_item=new_item,
@@ -250,7 +327,8 @@ class Learner:
         places = items.find(batch.items)
         return (places == 0) | (items.sightings(places) < _NEW_BELOW), users.find(batch.users) == 0
 
-    def _publish(self) -> Publication:
+    def publish(self) -> Publication:
+        """Make a version of what has changed since the last one."""
         window = self._metrics.cut(self.clock_ms)
         trouble = self._guard.judge(window.policies)
         update = self.trainer.changes()
@@ -258,7 +336,7 @@ class Learner:
         self.seq += 1
         manifest = self._manifest(update, chunks, rolling=window.rolling)
         digest = manifest_hash(msgspec.json.encode(manifest))
-        self.hash, self._published_ms = digest, self.clock_ms
+        self.hash, self._published_ms, self._learnt = digest, self.clock_ms, 0
         self.published = self.published.apply(Delta(manifest, digest, decode_chunks(chunks)))
         return Publication(
             manifest=manifest,
@@ -283,7 +361,8 @@ class Learner:
             offsets={"0": self.offset, URGENT: self._ahead.offset},
             rows={name: len(table.ids) for name, table in update.tables.items()},
             gone={name: len(table.gone) for name, table in update.tables.items()},
-            stats={
+            stats={"samples": float(self._learnt)}
+            | {
                 name: value
                 for name, value in rolling.items()
                 if name.startswith("published.all.") and name.endswith(_IN_MANIFEST)
@@ -291,12 +370,11 @@ class Learner:
         )
 
     def _checkpoint(self) -> Checkpoint:
-        held = [(release, sample) for release, _, sample in sorted(self._held, key=lambda entry: entry[:2])]
-        packed = {"loop/held": msgspec.msgpack.encode(held), "loop/faults": msgspec.msgpack.encode(dict(self.faults))}
         arrays = flatten(self.trainer.state())
         arrays |= {f"metrics/{name}": values for name, values in self._metrics.arrays().items()}
         arrays["guard/policies"], arrays["loop/ahead"] = self._guard.array(), self._ahead.packed()
-        arrays |= {name: np.frombuffer(packing, np.uint8) for name, packing in packed.items()}
+        arrays |= {"loop/held": self._held.packed(), "loop/beyond": self._clock.packed()}
+        arrays["loop/faults"] = np.frombuffer(msgspec.msgpack.encode(dict(self.faults)), np.uint8)
         meta = SnapshotMeta(
             model=self.settings.model,
             epoch=self.epoch,

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
+from learner.cuts import Publication
 from learner.ledger import Ledger
-from learner.loop import Publication
 from schemas.control import Control
-from schemas.delta import DeltaError, Manifest, manifest_hash, seal
+from schemas.delta import DeltaError, Manifest, is_signed, manifest_hash, seal
+from schemas.heartbeat import Heartbeat, key_of
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
 
 WHO = "learner"
@@ -48,6 +49,11 @@ class Publisher:
         message, _ = seal(manifest, key=self._key)
         deltas = [(MODEL_DELTAS.name, self._model, value) for value in (*publication.chunks, message)]
         self._commit([*deltas, *map(_letter, told)])
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Say that there was nothing to learn; raises as `send` does."""
+        at = msgspec.structs.replace(heartbeat, at=_now())
+        self._commit([(MODEL_DELTAS.name, key_of(self._model), at.payload())])
 
     def decide(self, decision: Control) -> None:
         """Write one decision about the model; raises as `send` does."""
@@ -91,8 +97,8 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def read_ledger(bootstrap: str, model: str) -> Ledger:
-    """The versions that `model.deltas` holds now, read to its end.
+def read_ledger(bootstrap: str, model: str, *, key: bytes) -> Ledger:
+    """The versions of this key that `model.deltas` holds now, read to its end.
 
     Raises:
         KafkaException: the topic cannot be read.
@@ -120,15 +126,18 @@ def read_ledger(bootstrap: str, model: str) -> Ledger:
                 raise KafkaException(error)
             if error is not None:
                 continue  # the broker or the topic is not there yet: librdkafka keeps trying
-            _note(ledger, message.value() or b"")
+            _note(ledger, message.value() or b"", key)
     finally:
         consumer.close()
 
 
-def _note(ledger: Ledger, value: bytes) -> None:
+def _note(ledger: Ledger, value: bytes, key: bytes) -> None:
+    """Remember a version; what is no manifest, or is not signed with the key, readers refuse too."""
     if not value.startswith(b"{"):
         return
     try:
-        ledger.note(msgspec.json.decode(value, type=Manifest), manifest_hash(value))
-    except (msgspec.DecodeError, DeltaError):
-        return  # not a manifest: readers refuse it too
+        manifest, digest = msgspec.json.decode(value, type=Manifest), manifest_hash(value)
+    except (msgspec.DecodeError, DeltaError, UnicodeDecodeError, RecursionError):
+        return
+    if is_signed(manifest, digest, key):
+        ledger.note(manifest, digest)

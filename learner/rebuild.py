@@ -1,11 +1,13 @@
 """A learner as it stood at an earlier version: the snapshot before it, and the samples since learnt again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from msgspec import Struct
 
-from learner.loop import Learner, Publication
+from learner.ahead import Row
+from learner.cuts import Publication
+from learner.loop import Learner
 from learner.snapshot import Snapshots
 from learner.source import Rows
 from schemas.course import Place, named
@@ -73,6 +75,16 @@ def rebuilt(target: Target, rows: Rows, *, snapshots: Snapshots, opened: Callabl
         )
         raise CannotGoBack(message)
     return learner
+
+
+def between(rows: Rows, begin: int, end: int) -> Iterator[Row]:
+    """The samples from one offset to before another; fewer where the log ends before."""
+    rows.seek(begin)
+    while begin < end and not rows.ended:
+        for offset, sample in rows.read(1.0):
+            begin = offset + 1
+            if offset < end:
+                yield offset, sample
 
 
 def _replay(learner: Learner, rows: Rows, place: Place) -> None:

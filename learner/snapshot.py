@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from safetensors import numpy as safetensors
 
-from learner.loop import Checkpoint
+from learner.cuts import Checkpoint
 from models.arrays import Arrays
 from schemas.course import Place, place_of
 from schemas.snapshot import SnapshotMeta

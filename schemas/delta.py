@@ -35,7 +35,7 @@ FORMAT = 1
 CHUNK_BYTES = 900_000  # below Kafka's default message limit of 1 MB
 UNPACKED_BYTES = 4 * CHUNK_BYTES
 BUFFER_BYTES = 2 << 30  # chunks held while their manifest is awaited
-Check: TypeAlias = Literal["format", "signature", "hash", "schema", "parent", "finite"]
+Check: TypeAlias = Literal["format", "signature", "model", "hash", "schema", "parent", "finite"]
 
 _PIECE_BYTES = 880_000  # of tensors in a chunk before zstd, which may add a little to what does not shrink
 _OUTSIDE_HASH = ("created_at", "signature")
@@ -117,6 +117,11 @@ def manifest_hash(payload: bytes) -> str:
 def sign(digest: str, key: bytes) -> str:
     """HMAC-SHA256 of a version's hash, in hex."""
     return hmac.new(key, digest.encode(), hashlib.sha256).hexdigest()
+
+
+def is_signed(manifest: Manifest, digest: str, key: bytes) -> bool:
+    """Whether a manifest of this hash carries this key's signature."""
+    return hmac.compare_digest(manifest.signature.encode(), sign(digest, key).encode())
 
 
 def seal(manifest: Manifest, *, key: bytes) -> tuple[bytes, str]:
@@ -237,8 +242,9 @@ class DeltaAssembler:
     as parent. A version of a later epoch without a parent holds the whole model and starts a new chain.
     """
 
-    def __init__(self, *, key: bytes, schema: str) -> None:
+    def __init__(self, *, key: bytes, schema: str, model: str) -> None:
         self._key = key
+        self._model = model
         self._schema = schema
         self._chunks: dict[str, bytes] = {}
         self._buffered_bytes = 0
@@ -282,15 +288,18 @@ class DeltaAssembler:
         digest = manifest_hash(payload)
         try:
             manifest = msgspec.json.decode(payload, type=Manifest)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             message = f"not a manifest ({error})"
             raise DeltaError(message, check="format") from error
         if manifest.format != FORMAT:
             message = f"version {manifest.version} has format {manifest.format}, this reader knows {FORMAT}; update it"
             raise DeltaError(message, check="format")
-        if not hmac.compare_digest(manifest.signature.encode(), sign(digest, self._key).encode()):
+        if not is_signed(manifest, digest, self._key):
             message = f"version {manifest.version} is not signed with this key; check HEADRACE_MODEL_KEY on both sides"
             raise DeltaError(message, check="signature")
+        if manifest.model != self._model:
+            message = f"version {manifest.version} is of model {manifest.model!r}, this reader follows {self._model!r}"
+            raise DeltaError(message, check="model")
         return manifest, digest
 
     def _check_place(self, manifest: Manifest) -> None:

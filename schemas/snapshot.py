@@ -10,8 +10,7 @@ class SnapshotMeta(Struct, frozen=True, kw_only=True):
         hash: of version `epoch.seq`, the parent of the next one; empty before the first.
         clock_ms: the learner's clock. `next_publish_ms`, `next_snapshot_ms`: its next cuts.
         offset: the next sample to read.
-        since_ms: samples of slots served before are dropped, since a part of them was skipped; -1: those before
-            the next sample is known.
+        since_ms: samples of slots served before are dropped, since a part of them was left out.
         arrays_sha256: of the file beside this one.
     """
 

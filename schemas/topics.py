@@ -57,6 +57,15 @@ EVENTS_DEAD = Topic(
     written_by="ingest, exactly once",
     read_by="operators",
 )
+QUARANTINE = Topic(
+    name="quarantine",
+    key="topic/partition/offset of the record",
+    value="Avro, schemas/dead.py: records that a consumer set aside (store/quarantine.py)",
+    partitions=1,
+    retention_ms=30 * _DAY_MS,
+    written_by="loader, learner, serving, keeper, archive",
+    read_by="operators",
+)
 ITEMS = Topic(
     name="items",
     key="item_id",
@@ -95,8 +104,8 @@ SAMPLES_URGENT = Topic(
 )
 MODEL_DELTAS = Topic(
     name="model.deltas",
-    key="model",
-    value="safetensors chunks and a JSON manifest, schemas/delta.py",
+    key="model; heartbeat/model",
+    value="safetensors chunks and a JSON manifest, schemas/delta.py; schemas/heartbeat.py",
     partitions=1,
     retention_ms=2 * _DAY_MS,
     written_by="learner, one transaction a version",
@@ -125,6 +134,7 @@ TOPICS: tuple[Topic, ...] = (
     EVENTS,
     EVENTS_CLEAN,
     EVENTS_DEAD,
+    QUARANTINE,
     ITEMS,
     EXPOSURES,
     SAMPLES,

@@ -106,6 +106,7 @@ class DeltaReader:
         self._veto: Letter | None = None  # the decision asked for, until a course has come of it
         self._begin: int | None = None  # offset of the first message since the last manifest
         self._shown: Place = (0, 0)
+        self._mended = False
         self._assembler = self._fresh()
 
     def run(self, bootstrap: str, stop: threading.Event) -> None:
@@ -131,6 +132,8 @@ class DeltaReader:
             self._turn(self._live.course, log)
         for message in log.read(_POLL_S):
             self.take(message)
+        if self._mended:  # the versions between the snapshot and the one that showed the gap have been read
+            self._read_on(log)
         caught_up = log.at_end or not self._trail.ahead(self._standing, self._course)
         if caught_up and self._standing.hash and self._standing.at != self._shown:
             self.show()
@@ -175,6 +178,7 @@ class DeltaReader:
         if loaded is not None:
             self._stand(of_snapshot(loaded))
             self._assembler = self._fresh()
+            self._mended = True
 
     def show(self) -> str:
         """Put the model in service; returns its version."""
@@ -191,7 +195,12 @@ class DeltaReader:
             self.mend()
             if self._standing is stepped:
                 self._stand(stepped)
-        ahead = self._trail.ahead(self._standing, course)
+        self._read_on(log)
+
+    def _read_on(self, log: Log) -> None:
+        """Read again what has been passed and follows on where one stands."""
+        self._mended = False
+        ahead = self._trail.ahead(self._standing, self._course)
         if ahead:
             self._begin = None
             log.seek(min(ahead.values()))
@@ -233,7 +242,7 @@ class DeltaReader:
         return letter(msgspec.structs.replace(record, who=_WHO, at=_now(), why=why))
 
     def _fresh(self) -> DeltaAssembler:
-        assembler = DeltaAssembler(key=self._key, schema=self._config.schema())
+        assembler = DeltaAssembler(key=self._key, schema=self._config.schema(), model=self._name)
         epoch, seq = self._standing.at
         assembler.resume(epoch=epoch, seq=seq, digest=self._standing.hash)
         return assembler

@@ -8,7 +8,7 @@ import pytest
 from headrace.errors import UsageProblem
 from headrace.export import export
 from headrace.layout import STATE_VARIABLE
-from learner.loop import Checkpoint
+from learner.cuts import Checkpoint
 from learner.snapshot import Snapshots
 from models.arrays import flatten
 from models.config import RankerConfig

@@ -50,7 +50,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 def items(learners: Learners, until_place: Place) -> list[int]:
     """Ids of the item table as one who follows the log up to a version has it."""
-    reader = DeltaAssembler(key=learners.endpoints.model_key.encode(), schema=RankerConfig().schema())
+    reader = DeltaAssembler(key=learners.endpoints.model_key.encode(), schema=RankerConfig().schema(), model="ranker")
     state = ModelState.empty(RankerConfig())
     for delta in filter(None, map(reader.feed, learners.read(MODEL_DELTAS))):
         if (delta.manifest.epoch, delta.manifest.seq) <= until_place:

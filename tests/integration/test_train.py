@@ -22,7 +22,8 @@ from headrace.lock import alone
 from headrace.triggers import Triggers
 from headrace.wait import wait_until
 from learner.app import steady
-from learner.loop import Learner, Publication
+from learner.cuts import Publication
+from learner.loop import Learner
 from learner.settings import LoopSettings
 from learner.snapshot import load
 from models.config import RankerConfig

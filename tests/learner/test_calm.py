@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from headrace.layout import REPOSITORY
-from learner.loop import Learner, Publication
+from learner.cuts import Publication
+from learner.loop import Learner
 from learner.settings import LoopSettings
 from models.config import RankerConfig
 from models.state import ModelState

@@ -2,15 +2,16 @@
 
 from sample_world import WAIT_MS, stream
 
+from learner.cuts import Publication
 from learner.ledger import Ledger
-from learner.loop import Learner, Publication
+from learner.loop import Learner
 from learner.settings import LoopSettings
 from models.config import RankerConfig
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 
 
-def made(slots=500, seed=0):
+def made(slots=1000, seed=0):
     learner = Learner(LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, wait_ms=WAIT_MS, seed=seed), CONFIG)
     return learner, [cut for cut in learner.feed(enumerate(stream(slots))) if isinstance(cut, Publication)]
 
@@ -25,7 +26,7 @@ def test_published_once_compared_after():
     assert [ledger.verdict(version) for version in again[:3]] == ["same", "same", "publish"]
     _, others = made(seed=1)
     assert ledger.verdict(others[0]) == "differs"
-    new = learner.begin_epoch(ledger.last[0] + 1, offset=learner.offset)
+    new = learner.begin_epoch(ledger.last[0] + 1)
     assert (new.manifest.version, new.manifest.parent, ledger.verdict(new)) == ("2.1", "", "publish")
     ledger.note(new.manifest, new.hash)
     assert ledger.verdict(versions[2]) == "differs"

@@ -4,7 +4,8 @@ import pytest
 from msgspec import structs
 from sample_world import WAIT_MS, stream
 
-from learner.loop import Learner, Publication
+from learner.cuts import Publication
+from learner.loop import Learner
 from learner.settings import LoopSettings
 from models.config import RankerConfig
 from schemas.samples import kept

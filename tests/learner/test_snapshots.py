@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.loop import Checkpoint
+from learner.cuts import Checkpoint
 from learner.snapshot import ARRAYS, META, PINNED, SnapshotError, Snapshots, load, retired
 from schemas.snapshot import SnapshotMeta
 

@@ -26,6 +26,7 @@ from schemas.delta import (
 )
 from schemas.rows import TableUpdate, pack_ids, unpack_ids
 
+MODEL = "ranker"
 KEY = b"a key of the tests"
 GOLDEN = Path(__file__).parent / "delta_golden"
 
@@ -43,7 +44,7 @@ def update(seed=0):
 def version(seq, parent, *, changes=None, chunks=None, key=KEY):
     chunks = encode_chunks(changes or update(seq)) if chunks is None else chunks
     manifest = Manifest(
-        model="ranker",
+        model=MODEL,
         epoch=1,
         seq=seq,
         parent=parent,
@@ -62,7 +63,7 @@ def version(seq, parent, *, changes=None, chunks=None, key=KEY):
 
 
 def assembler(**changes):
-    return DeltaAssembler(**({"key": KEY, "schema": "s1"} | changes))
+    return DeltaAssembler(**({"key": KEY, "schema": "s1", "model": MODEL} | changes))
 
 
 def feed(reader, messages):

@@ -13,6 +13,7 @@ from headrace.layout import FLINK_HOME, KAFKA_JARS
 from schemas.delta import Delta, DeltaAssembler, Manifest, Update, encode_chunks, manifest_hash, seal, sign
 from schemas.rows import Coding, TableUpdate
 
+MODEL = "ranker"
 KEY = b"a key of the tests"
 HERE = Path(__file__).parent
 GOLDEN = [HERE / "delta_golden" / name for name in ("chunk.bin", "manifest.json")]
@@ -51,7 +52,7 @@ def told(delta: Delta) -> list[list[str]]:
 
 
 def read_here(messages: list[Path]) -> list[list[str]]:
-    assembler = DeltaAssembler(key=KEY, schema="s1")
+    assembler = DeltaAssembler(key=KEY, schema="s1", model=MODEL)
     deltas = [delta for path in messages if (delta := assembler.feed(path.read_bytes())) is not None]
     return [line for delta in deltas for line in told(delta)]
 
@@ -74,7 +75,7 @@ def written(folder: Path, seq: int, parent: str, *, coding: Coding) -> tuple[lis
     """The messages of a version as files, and its hash; a later writer has added a field."""
     chunks = encode_chunks(changes(60_000, seq), coding=coding)
     manifest = Manifest(
-        model="ranker",
+        model=MODEL,
         epoch=1,
         seq=seq,
         parent=parent,

@@ -4,7 +4,8 @@ import functools
 
 from msgspec import Struct, structs
 
-from learner.loop import Checkpoint, Learner, Publication
+from learner.cuts import Checkpoint, Publication
+from learner.loop import Learner
 from learner.settings import LoopSettings
 from models.config import RankerConfig
 from models.fingerprint import fingerprint
@@ -68,11 +69,11 @@ def made() -> Made:
     """One epoch of nearly twenty versions, and the first of the next; always the same."""
     learner, cuts, prints = Learner(SETTINGS, RankerConfig()), [], {}
     whole, back = None, "1.9"
-    for cut in learner.feed(enumerate(stream(4000))):
+    for cut in learner.feed(enumerate(stream(4600))):
         cuts.append(cut)
         prints[learner.published.version] = fingerprint(learner.published)
         if learner.published.version == back and whole is None:
             branch = Learner.restored(SETTINGS, learner.checkpoint().meta, arrays=learner.checkpoint().arrays)
-            whole = branch.begin_epoch(2, offset=10_000)
+            whole = branch.begin_epoch(2)
     versions = [cut for cut in cuts if isinstance(cut, Publication)]
     return Made(versions, [cut for cut in cuts if isinstance(cut, Checkpoint)], prints, whole, back)

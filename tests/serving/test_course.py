@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from learner.loop import Publication
+from learner.cuts import Publication
 from learner.snapshot import Snapshots
 from models.config import RankerConfig
 from schemas.aliases import LIVE

@@ -1,0 +1,4 @@
+"""Which times a log can be of; all are ms since 1970 UTC."""
+
+PLAUSIBLE_MS = range(631_152_000_000, 4_102_444_800_000)
+"""1990 to 2100. A time outside is of a wrong unit: seconds fall into January 1970, microseconds beyond year 30,000."""
