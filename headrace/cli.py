@@ -164,7 +164,7 @@ def evaluate(
     """Run a log of yours through the features, the ranker and the learner, each row predicted before it is learnt.
 
     Args:
-        file: CSV or TSV, gzipped if it ends in .gz.
+        file: CSV, TSV and their kin, gzipped or not, or Parquet; `headrace inspect` proposes the columns.
         columns: user=…,item=…,time=…, label=… for ctr, maybe session=…,slate=…: names in its header or numbers from 1.
         task: ctr predicts a label of 0 or 1, rank which item a user takes next, next which one a session goes on to.
         item_features: columns of the item that are known before the event, separated by commas.
@@ -185,6 +185,19 @@ def evaluate(
     tops, lags_s = run.numbers_of(top, "--top"), run.numbers_of(lag, "--lag")
     settings = run.Settings(task=task, seed=seed, tops=tops, again=repeats, lags_s=lags_s, **shares)
     run.command(file, settings, columns=where, about=(items, item_map) if items else None, json=json)
+
+
+@app.command
+def inspect(file: Path, *, json: bool = False) -> None:
+    """Say how a log is understood, and propose the line to evaluate it.
+
+    Args:
+        file: as for evaluate.
+        json: print JSON.
+    """
+    from headrace.evaluation import inspection
+
+    inspection.command(file, json=json)
 
 
 @app.command(name="bench")

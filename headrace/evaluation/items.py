@@ -6,7 +6,9 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from headrace.errors import UsageProblem
-from headrace.evaluation.table import records
+from headrace.evaluation.reading import summary, table
+from headrace.evaluation.reading.cells import value_of
+from headrace.evaluation.reading.summary import Summary
 
 _WORDS = ("item", "title", "categories", "year")
 
@@ -38,13 +40,33 @@ def read(path: Path, columns: Mapping[str, str]) -> dict[str, About]:
     Raises:
         UsageProblem: there is no such file or column, or it cannot be read.
     """
-    return {
-        record.get(columns["item"], "").strip(): _about(record, columns)
-        for _, record in records(path, list(columns.values()))
-    }
+    return understood(path, columns)[0]
 
 
-def _about(record: Mapping[str, str], columns: Mapping[str, str]) -> About:
-    title, categories, year = (record.get(columns.get(word, ""), "").strip() for word in _WORDS[1:])
+def understood(path: Path, columns: Mapping[str, str]) -> tuple[dict[str, About], Summary]:
+    """Items by id, and how their file was understood.
+
+    Raises:
+        UsageProblem: there is no such file or column, or it cannot be read.
+    """
+    found = table.read(path, list(columns.values()))
+    places = {word: found.place(name) for word, name in columns.items()}
+    records = ({word: row.fields[place].strip() for word, place in places.items()} for row in found.rows)
+    items = {value_of(record["item"]): _about(record) for record in records}
+    rows = len(found.rows) + len(found.faults)
+    return items, Summary(
+        file=path.name,
+        form=found.form,
+        rows=rows,
+        read=len(found.rows),
+        columns=summary.columns_of(found),
+        time=None,
+        left_out=summary.left_out_of(found.faults),
+    )
+
+
+def _about(record: Mapping[str, str]) -> About:
+    title, categories, year = (record.get(word, "") for word in _WORDS[1:])
+    categories, year = value_of(categories), value_of(year)
     tags = [each.strip() for each in categories.split("|" if "|" in categories else ",") if each.strip()]
     return About(category=tags[0] if tags else "", title=title or None, tags=[*tags, *([year] if year else [])])

@@ -1,9 +1,8 @@
-"""Anybody's log as a recording, by its columns' names; a row that cannot be read is counted and told of."""
+"""Anybody's log as a recording, by its columns' names; a row that cannot be read is counted and reported."""
 
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,17 @@ from msgspec import Struct, structs
 
 from headrace.errors import UsageProblem
 from headrace.evaluation.items import About
-from headrace.evaluation.table import Record, records
+from headrace.evaluation.reading import summary, table
+from headrace.evaluation.reading.cells import kind_of, value_of
+from headrace.evaluation.reading.ids import known_of
+from headrace.evaluation.reading.summary import Summary
+from headrace.evaluation.reading.table import Fault, Table
+from headrace.evaluation.reading.times import Clock, clock_of
 from headrace.recordings import Feedback, Recording, in_sessions
 from schemas.catalogue import Item
 
-_SECONDS_BELOW = 1e11  # a time below is in seconds: in ms it would be before 1973
 TOLD = 3  # faulty rows quoted
+_MOSTLY = 0.9  # of a column's cells are numbers where it is cut as numbers
 _SHARES = 10  # a numeric column is cut where so many equal shares of the first rows end
 _NONE = "none"
 
@@ -50,6 +54,7 @@ class Log(Struct, frozen=True):
         faults: why rows could not be read, with the numbers of their lines.
         varied: items whose `known` columns differ from row to row: those of the first row stand.
         slates: one a visit, "" where the log has none.
+        summary: how the file was understood.
     """
 
     recording: Recording
@@ -57,12 +62,14 @@ class Log(Struct, frozen=True):
     rows: int
     faults: list[str]
     varied: int
+    summary: Summary
 
 
 class _Row(Struct, frozen=True, kw_only=True):
     user: str
     item: str
     at_ms: int
+    unit: str
     positive: bool
     session: str
     slate: str
@@ -88,112 +95,131 @@ def read(path: Path, columns: Columns, *, warm_share: float, about: Mapping[str,
     """Read a whole log.
 
     Args:
-        path: CSV or TSV, `::` too, gzipped if its name ends in `.gz`.
-        columns: where what stands.
+        path: CSV, TSV and their kin, gzipped or not, or Parquet.
+        columns: which column holds what.
         warm_share: the first rows, by time, that say where numeric columns are cut into categories.
         about: what else is known of items, by their ids.
 
     Raises:
-        UsageProblem: there is no such file or column, or no row could be read.
+        UsageProblem: there is no such file or column, its times are in no known unit, or no row could be read.
     """
-    rows, faults = _rows(path, columns)
-    cuts = _cuts(rows[: math.ceil(len(rows) * warm_share)], len(columns.known))
-    items: dict[str, Item] = {}
-    varied: set[str] = set()
-    nothing = About()
-    for row in rows:
-        told_of = (about or {}).get(row.item, nothing)
-        parts = [told_of.category, *(_category(text, cut) for text, cut in zip(row.known, cuts, strict=True))]
-        category = "|".join(part for part in parts if part) or _NONE
-        new = Item(item_id=row.item, category=category, title=told_of.title, tags=told_of.tags, born_at=row.at_ms)
-        if items.setdefault(row.item, new).category != category:
-            varied.add(row.item)
-    told = [(row.user, row.item, row.at_ms, _feedback(row)) for row in rows]
+    found = table.read(path, columns.wanted)
+    clock = _clock(path, found, columns.time)
+    rows, faults = _rows(path, found, columns=columns, clock=clock)
+    items, varied = _items(rows, columns, warm_share=warm_share, about=about or {})
+    fed = [(row.user, row.item, row.at_ms, _feedback(row)) for row in rows]
     visits = [
         structs.replace(visit, session_id=f"{row.user}-{row.session}") if row.session else visit
-        for visit, row in zip(in_sessions(told), rows, strict=True)
+        for visit, row in zip(in_sessions(fed), rows, strict=True)
     ]
+    understood = Summary(
+        file=path.name,
+        form=found.form,
+        rows=len(rows) + len(faults),
+        read=len(rows),
+        columns=summary.columns_of(found),
+        time=summary.span_of(columns.time, clock, [(row.at_ms, row.unit) for row in rows]),
+        left_out=summary.left_out_of(faults),
+        items=None if about is None else known_of(items, about),
+    )
     return Log(
         Recording(list(items.values()), visits),
         [row.slate for row in rows],
-        len(rows) + len(faults),
-        faults,
-        len(varied),
+        understood.rows,
+        [str(fault) for fault in faults],
+        varied,
+        understood,
     )
 
 
-def _rows(path: Path, columns: Columns) -> tuple[list[_Row], list[str]]:
-    """The rows by time, ties in file order, and what is wrong with those that could not be read."""
+def _clock(path: Path, found: Table, column: str) -> Clock:
+    place = found.place(column)
+    try:
+        return clock_of([value for row in found.rows if (value := value_of(row.fields[place]))])
+    except ValueError as error:
+        message = f"{path}: the times in {column} cannot be read: {error}"
+        raise UsageProblem(message) from error
+
+
+def _rows(path: Path, found: Table, *, columns: Columns, clock: Clock) -> tuple[list[_Row], list[Fault]]:
+    """The rows by time, ties in file order, and what is wrong with those that could not be read, in file order."""
     rows: list[_Row] = []
-    faults: list[str] = []
-    for line, record in records(path, columns.wanted):
-        try:
-            rows.append(_row(record, columns))
-        except ValueError as error:
-            faults.append(f"line {line}: {error}")
+    faults = list(found.faults)
+    places = {name: found.place(name) for name in columns.wanted}
+    for line in found.rows:
+        row = _row({name: value_of(line.fields[place]) for name, place in places.items()}, columns, clock)
+        if isinstance(row, _Row):
+            rows.append(row)
+        else:
+            faults.append(structs.replace(row, line=line.line))
+    faults.sort(key=lambda fault: fault.line)
+    timeless = [fault for fault in faults if fault.reason == _NO_TIME]
+    if len(timeless) > len(rows):
+        why = f"{len(timeless)} of {len(rows) + len(faults)} rows have no time that can be read in {columns.time}"
+        message = f"{path}: {why}: {timeless[0]}"
+        raise UsageProblem(message)
     if not rows:
-        why = f"none of {len(faults)} rows could be read: {'; '.join(faults[:TOLD])}" if faults else "there are no rows"
+        quoted = "; ".join(str(fault) for fault in faults[:TOLD])
+        why = f"none of {len(faults)} rows could be read: {quoted}" if faults else "there are no rows"
         message = f"{path}: {why}"
         raise UsageProblem(message)
     return sorted(rows, key=lambda row: row.at_ms), faults
 
 
-def _row(record: Record, columns: Columns) -> _Row:
-    """A record as a row.
+_NO_TIME, _NO_LABEL = "no time that can be read", "no label of 0 or 1"
+_LABELS = {"0": False, "1": True, "false": False, "true": True}
 
-    Raises:
-        ValueError: a column is empty or not what it should be.
-    """
-    if (lines := max(len(value.splitlines()) for value in record.values())) > 1:
-        message = f"a quote is not closed on its line: up to there {lines} lines are one row"
-        raise ValueError(message)
-    user, item, time = (record.get(name, "").strip() for name in (columns.user, columns.item, columns.time))
-    for word, value in (("user", user), ("item", item)):
-        if not value:
-            message = f"no {word}"
-            raise ValueError(message)
-    label = record.get(columns.label, "").strip() if columns.label else "1"
-    if label not in ("0", "1", "0.0", "1.0"):
-        message = f"the label is {label!r}, 0 or 1 is wanted"
-        raise ValueError(message)
+
+def _row(record: Mapping[str, str], columns: Columns, clock: Clock) -> _Row | Fault:
+    """A record as a row, or what is wrong with it; the line is not known here."""
+    user, item = record[columns.user], record[columns.item]
+    if not user or not item:
+        return Fault(0, f"no {'item' if user else 'user'}")
+    label = record[columns.label] if columns.label else "1"
+    positive = _LABELS.get(label.lower().removesuffix(".0"))
+    if positive is None:
+        return Fault(0, _NO_LABEL, f"the label is {label!r}, 0 or 1 is expected")
+    try:
+        at_ms, unit = clock.ms(record[columns.time])
+    except ValueError as error:
+        return Fault(0, _NO_TIME, str(error))
     return _Row(
         user=user,
         item=item,
-        at_ms=_ms(time),
-        positive=float(label) > 0,
-        session=record.get(columns.session, "").strip() if columns.session else "",
-        slate=record.get(columns.slate, "").strip() if columns.slate else "",
-        known=tuple(record.get(name, "").strip() for name in columns.known),
+        at_ms=at_ms,
+        unit=unit,
+        positive=positive,
+        session=record[columns.session] if columns.session else "",
+        slate=record[columns.slate] if columns.slate else "",
+        known=tuple(record[name] for name in columns.known),
     )
 
 
-def _ms(text: str) -> int:
-    try:
-        number = float(text)
-    except ValueError:
-        number = _moment(text)
-    if not 0 <= number < 1e14:
-        message = f"the time is {text!r}, seconds or milliseconds since 1970 or 2026-01-31T12:00:00 are wanted"
-        raise ValueError(message)
-    return round((int(text) if text.isdigit() else number) * (1000 if number < _SECONDS_BELOW else 1))
-
-
-def _moment(text: str) -> float:
-    """Seconds of an ISO 8601 time, by UTC where it names no zone; NaN for another text."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return math.nan
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+def _items(
+    rows: Sequence[_Row], columns: Columns, *, warm_share: float, about: Mapping[str, About]
+) -> tuple[dict[str, Item], int]:
+    """The items by their first rows, and how many differ from row to row."""
+    cuts = _cuts(rows[: math.ceil(len(rows) * warm_share)], len(columns.known))
+    items: dict[str, Item] = {}
+    varied: set[str] = set()
+    nothing = About()
+    for row in rows:
+        known = about.get(row.item, nothing)
+        parts = [known.category, *(_category(text, cut) for text, cut in zip(row.known, cuts, strict=True))]
+        category = "|".join(part for part in parts if part) or _NONE
+        new = Item(item_id=row.item, category=category, title=known.title, tags=known.tags, born_at=row.at_ms)
+        if items.setdefault(row.item, new).category != category:
+            varied.add(row.item)
+    return items, len(varied)
 
 
 def _cuts(rows: Sequence[_Row], count: int) -> list[list[float] | None]:
-    """Where each known column is cut; None for one that is no number throughout."""
+    """Where each known column is cut; None for one that does not hold numbers but for a few words."""
     found: list[list[float] | None] = []
     for place in range(count):
-        try:
-            numbers = [float(row.known[place] or 0) for row in rows]
-        except ValueError:
+        filled = [row.known[place] for row in rows if row.known[place]]
+        numbers = [float(text) for text in filled if kind_of(text) in ("whole number", "number")]
+        if len(numbers) < _MOSTLY * len(filled):
             found.append(None)
             continue
         above = [number for number in numbers if number and math.isfinite(number)]
@@ -203,13 +229,10 @@ def _cuts(rows: Sequence[_Row], count: int) -> list[list[float] | None]:
 
 
 def _category(text: str, cuts: list[float] | None) -> str:
-    """A known column's value as part of a category; 0 and nothing stand apart."""
-    if cuts is None:
+    """A known column's value as part of a category; 0 and nothing are one of their own."""
+    if cuts is None or kind_of(text) in ("text", "date"):
         return text
-    try:
-        number = float(text or 0)
-    except ValueError:
-        return text
+    number = float(text or 0)
     return str(bisect_left(cuts, number) + 1) if number and math.isfinite(number) else "0"
 
 

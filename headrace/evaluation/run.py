@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from headrace.errors import UsageProblem
 from headrace.evaluation import ctr, items, rank, report
-from headrace.evaluation.items import About
 from headrace.evaluation.log import TOLD, Columns, Log, read
 from headrace.evaluation.metrics import Figure
 from headrace.evaluation.rank import Question
@@ -108,34 +107,36 @@ def _figures(log: Log, settings: Settings, seen: Callable[[int], None]) -> tuple
 def command(
     file: Path, settings: Settings, *, columns: Columns, about: tuple[Path, str] | None, json: Path | None
 ) -> None:
-    """Evaluate a file, with a progress bar, and print the report.
+    """Print how a file is understood, evaluate it with a progress bar, and print the report.
 
     Args:
         file: the log.
         settings: what is asked of it.
         columns: where what stands in it.
         about: a file of items, and its columns as `items.columns_of` reads them.
-        json: a file for the report.
+        json: a file for the report, with what was understood as `log` and `items`.
 
     Raises:
         UsageProblem: a file or a share is not what it should be, or the log has not what the task wants.
     """
     _check(settings, columns, json=json)
-    known: dict[str, About] = items.read(about[0], items.columns_of(about[1])) if about else {}
+    out = screen()
+    known, of_items = items.understood(about[0], items.columns_of(about[1])) if about else (None, None)
     log = read(file, columns, warm_share=settings.from_share, about=known)
+    for summary in (log.summary, of_items):
+        for line in summary.lines if summary else ():
+            out.print(line, markup=False, highlight=False)
     if columns.label is not None:
         check_labels(log, columns.label)
     with progress() as bar:
         task = bar.add_task("rows", total=len(log.recording.visits))
         found = evaluate(log, settings, seen=lambda done: bar.update(task, completed=done))
     if json is not None:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
-    out = screen()
+        everything = msgspec.to_builtins(found) | {"log": log.summary, "items": of_items}
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(everything), indent=2) + b"\n")
     out.print(
         f"{found.scored} of {found.rows} rows scored, {found.unread} could not be read; {found.events_per_s} rows/s"
     )
-    if found.faults:
-        out.print("\n".join(found.faults), markup=False, highlight=False)
     if log.varied:
         out.print(f"{log.varied} items have --item-features that differ by row; those of the first row stand")
     out.print(report.table(found))

@@ -18,6 +18,7 @@ from models.state import ModelState
 CONFIG = RankerConfig()
 ROWS = 900
 HOUR_S = 3_600
+BEGIN_S = 1_700_000_000
 
 
 def log_of(path, rows, **more):
@@ -32,7 +33,7 @@ def rows_of(seed):
     for n in range(ROWS):
         user = int(rng.integers(60))
         drift = int(rng.integers(12)) + n // 90
-        rows.append([f"u{user}", f"i{user % 2}-{drift}", 1_700_000_000 + n * 600])
+        rows.append([f"u{user}", f"i{user % 2}-{drift}", BEGIN_S + n * 600])
     return rows
 
 
@@ -91,7 +92,7 @@ def test_a_row_knows_nothing_of_its_moment_or_later(tmp_path):
 
 
 def test_what_was_never_seen_has_no_place_and_what_one_had_has_none_unless_it_may_come_again(tmp_path):
-    rows = [["u1", "a", 0], ["u2", "a", 60], ["u2", "b", 120], ["u1", "a", 180]]
+    rows = [["u1", "a", BEGIN_S], ["u2", "a", BEGIN_S + 60], ["u2", "b", BEGIN_S + 120], ["u1", "a", BEGIN_S + 180]]
     once, twice = (ranked(tmp_path / "x.csv", rows, again=again).ours for again in (False, True))
     assert once[[0, 2, 3]].tolist() == [NOWHERE] * 3
     assert once[1] == 1
@@ -100,6 +101,7 @@ def test_what_was_never_seen_has_no_place_and_what_one_had_has_none_unless_it_ma
 
 def test_next_asks_only_of_what_follows_in_a_session(tmp_path):
     rows = [["u1", "a", 0], ["u1", "b", 60], ["u2", "a", 120], ["u1", "a", 60 + HOUR_S]]
+    rows = [[user, item, BEGIN_S + after_s] for user, item, after_s in rows]
     assert ranked(tmp_path / "x.csv", rows, within_session=True).asked.tolist() == [False, True, False, False]
 
 
@@ -127,7 +129,7 @@ def test_baselines_by_hand():
 def test_a_file_of_items_gives_categories_and_tags(tmp_path):
     (tmp_path / "items.dat").write_text("a::A film::Drama|War::1925\nb::Another::::\n", encoding="utf-8")
     about = items.read(tmp_path / "items.dat", items.columns_of("item=1,title=2,categories=3,year=4"))
-    log = log_of(tmp_path / "x.csv", [["u1", "a", 0], ["u1", "b", 1], ["u1", "c", 2]], about=about)
+    log = log_of(tmp_path / "x.csv", [["u1", item, BEGIN_S + n] for n, item in enumerate("abc")], about=about)
     told = {item.item_id: (item.category, item.title, item.tags) for item in log.recording.items}
     assert told == {
         "a": ("Drama", "A film", ["Drama", "War", "1925"]),

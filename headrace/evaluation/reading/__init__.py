@@ -1,0 +1,1 @@
+"""Reading tables that others wrote, and saying how they were understood."""

@@ -1,0 +1,97 @@
+"""A file's bytes as text: unpacked and decoded by what they are, whatever the name says."""
+
+import gzip
+import zlib
+from pathlib import Path
+
+from msgspec import Struct
+
+from headrace.errors import UsageProblem
+
+_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+_UNREADABLE = (  # first bytes, what they are, the fix
+    (b"PK\x03\x04", "a zip archive or a spreadsheet", "unpack it, or save the sheet as CSV"),
+    (b"\xd0\xcf\x11\xe0", "a spreadsheet", "save the sheet as CSV"),
+    (b"BZh", "packed by bzip2", "unpack it with bunzip2"),
+    (b"\xfd7zXZ", "packed by xz", "unpack it with unxz"),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd", "unpack it with unzstd"),
+    (b"Obj\x01", "Avro", "write it as Parquet or CSV"),
+    (b"ORC", "ORC", "write it as Parquet or CSV"),
+    (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
+)
+_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+
+
+class Contents(Struct, frozen=True, kw_only=True):
+    """A file as text.
+
+    Attributes:
+        encoding: as Python names it. Bytes that are not UTF-8 among others that are stay as lone surrogates.
+        gzipped: the file was.
+    """
+
+    text: str
+    encoding: str
+    gzipped: bool
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file begins as Parquet does."""
+    with path.open("rb") as file:
+        return file.read(len(_PARQUET)) == _PARQUET
+
+
+def contents_of(path: Path) -> Contents:
+    """Read a whole file as text.
+
+    Raises:
+        UsageProblem: it is empty, damaged, or neither text nor gzipped text.
+    """
+    try:
+        raw = path.read_bytes()
+        gzipped = raw.startswith(_GZIP)
+        raw = gzip.decompress(raw) if gzipped else raw
+    except (OSError, EOFError, zlib.error) as error:
+        message = f"{path} cannot be read: {error}; if it is gzipped, is it whole? `gzip -t` checks it"
+        raise UsageProblem(message) from error
+    for first, kind, fix in _UNREADABLE:
+        if raw.startswith(first):
+            message = f"{path} is {kind}; CSV, TSV or Parquet is expected: {fix}"
+            raise UsageProblem(message)
+    text, encoding = _decoded(path, raw)
+    if not text.strip():
+        message = f"{path} is empty; a header and rows are expected, or rows alone and columns by number"
+        raise UsageProblem(message)
+    if text.lstrip()[:2] in ('{"', "[{", "{}"):
+        message = f"{path} is JSON; CSV, TSV or Parquet is expected: write one column a field"
+        raise UsageProblem(message)
+    if text.count("\0") > len(text) // 100:
+        message = f"{path} is not text: {text.count(chr(0))} of its {len(text)} characters are NUL; CSV is expected"
+        raise UsageProblem(message)
+    return Contents(text=text, encoding=encoding, gzipped=gzipped)
+
+
+def _decoded(path: Path, raw: bytes) -> tuple[str, str]:
+    """(text, encoding): UTF-8, UTF-16 by its mark, or Windows-1252 where no letter outside ASCII is UTF-8."""
+    for mark, encoding in _MARKS:
+        if raw.startswith(mark) and encoding != "utf-8-sig":
+            try:
+                return raw.decode(encoding), encoding
+            except UnicodeDecodeError as error:
+                message = f"{path} cannot be read: it begins as UTF-16 and is not: {error}; write it as UTF-8"
+                raise UsageProblem(message) from error
+    try:
+        return raw.decode("utf-8-sig"), "utf-8"
+    except UnicodeDecodeError:
+        text = raw.decode("utf-8-sig", errors="surrogateescape")
+    if any("\x7f" < letter < "\ud800" or letter > "\udfff" for letter in text):
+        return text, "utf-8"
+    try:
+        return raw.decode("cp1252"), "cp1252"
+    except UnicodeDecodeError:
+        return raw.decode("latin-1"), "latin-1"
+
+
+def is_damaged(fields: list[str]) -> bool:
+    """Whether a row holds bytes that could not be decoded."""
+    return any("\ud800" <= letter <= "\udfff" for field in fields if not field.isascii() for letter in field)

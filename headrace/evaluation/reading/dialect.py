@@ -1,0 +1,76 @@
+"""Which dialect a text is written in: the one in which its lines agree."""
+
+from collections.abc import Sequence
+
+from headrace.evaluation.reading.cells import is_number_or_date
+from headrace.evaluation.reading.rows import Dialect, Quoting, Rows, rows_of
+
+_STRONG = ("\t", "::", "||", "\x01")  # nobody writes these in a text by chance
+_USUAL = (";", ",", "|")
+_WEAK = ("^", "~", " ")
+_SAMPLE = 1_000  # lines that the separator is chosen by; the quoting is chosen by all
+
+
+def rows_in(lines: Sequence[str], wanted: Sequence[str]) -> tuple[Rows, Dialect]:
+    """The rows of a text in its dialect.
+
+    Args:
+        lines: with their ends.
+        wanted: columns that the header must name, or numbers of columns where there is none; may be empty.
+    """
+    separator = _separator(lines, wanted)
+    best, dialect = rows_of(lines, Dialect(separator, "doubled")), Dialect(separator, "doubled")
+    for quoting in _quotings(lines, separator):
+        if not best.misfits:
+            break
+        rows = rows_of(lines, Dialect(separator, quoting))
+        if rows.misfits < best.misfits:
+            best, dialect = rows, Dialect(separator, quoting)
+    if dialect.quoting == "doubled" and not any('"' in line for line in lines):
+        dialect = Dialect(separator, "none")
+    return best, dialect
+
+
+def _quotings(lines: Sequence[str], separator: str) -> list[Quoting]:
+    """Other ways than the standard's that a text may be quoted in."""
+    tried: list[Quoting] = []
+    if any(f'{separator} "' in line for line in lines):
+        tried.append("spaced")
+    if any("\\" in line for line in lines):
+        tried.append("backslash")
+    return [*tried, "none"] if any('"' in line for line in lines) else tried
+
+
+def _separator(lines: Sequence[str], wanted: Sequence[str]) -> str:
+    sample = lines[:_SAMPLE]
+    found = [each for each in (*_STRONG, *_USUAL, *_WEAK) if any(each in line for line in sample)]
+    return max(found, key=lambda each: _fitness(sample, each, wanted), default=",")
+
+
+def _fitness(sample: Sequence[str], separator: str, wanted: Sequence[str]) -> tuple[float, ...]:
+    """How well a separator fits: the wanted columns, as many fields in each row, no chance letter, more fields.
+
+    A header that names what is wanted decides. After it counts how many rows agree, to a tenth, so that a few bad rows
+    do not hand a file to a separator that is in no row at all.
+    """
+    tried = [rows_of(sample, Dialect(separator, quoting)) for quoting in ("doubled", "none")]
+    rows = min(tried, key=lambda each: each.misfits / max(len(each.rows) + len(each.broken), 1))
+    first = rows.rows[0].fields if rows.rows else []
+    if all(name.isdigit() for name in wanted):
+        has_wanted = rows.width >= max((int(name) for name in wanted), default=2)
+    else:
+        names = {name.strip() for name in first}
+        has_wanted = all(name in names for name in wanted)
+    agreeing = 1 - rows.misfits / max(len(rows.rows) + len(rows.broken), 1)
+    strength = 2 if separator in _STRONG else 1 if separator in _USUAL else 0
+    numbers = sum(is_number_or_date(field) for row in rows.rows[1:20] for field in row.fields)
+    return (
+        has_wanted,
+        rows.width > 1,
+        len(first) == rows.width,
+        round(agreeing, 1),
+        strength,
+        rows.width,
+        numbers,
+        -(_STRONG + _USUAL + _WEAK).index(separator),
+    )
