@@ -19,26 +19,23 @@ def rows_in(lines: Sequence[str], wanted: Sequence[str]) -> tuple[Rows, Dialect]
         wanted: columns that the header must name, or numbers of columns where there is none; may be empty.
     """
     separator = _separator(lines, wanted)
-    best, dialect = rows_of(lines, Dialect(separator, "doubled")), Dialect(separator, "doubled")
+    best, dialect = Rows([], [], 0), Dialect(separator, "none")
     for quoting in _quotings(lines, separator):
+        rows = rows_of(lines, Dialect(separator, quoting))
+        if not best.width or rows.misfits < best.misfits:
+            best, dialect = rows, Dialect(separator, quoting)
         if not best.misfits:
             break
-        rows = rows_of(lines, Dialect(separator, quoting))
-        if rows.misfits < best.misfits:
-            best, dialect = rows, Dialect(separator, quoting)
-    if dialect.quoting == "doubled" and not any('"' in line for line in lines):
-        dialect = Dialect(separator, "none")
     return best, dialect
 
 
 def _quotings(lines: Sequence[str], separator: str) -> list[Quoting]:
-    """Other ways than the standard's that a text may be quoted in."""
-    tried: list[Quoting] = []
-    if any(f'{separator} "' in line for line in lines):
-        tried.append("spaced")
-    if any("\\" in line for line in lines):
-        tried.append("backslash")
-    return [*tried, "none"] if any('"' in line for line in lines) else tried
+    """Ways in which a text may be quoted, the likeliest first."""
+    if not any('"' in line for line in lines):
+        return ["none", "backslash"] if any("\\" in line for line in lines) else ["none"]
+    spaced = any(f'{separator} "' in line for line in lines)
+    backslash = any("\\" in line for line in lines)
+    return ["doubled", *(["spaced"] if spaced else []), *(["backslash"] if backslash else []), "none"]
 
 
 def _separator(lines: Sequence[str], wanted: Sequence[str]) -> str:
