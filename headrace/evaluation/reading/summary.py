@@ -88,7 +88,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         if self.items is not None:
             yield self.items.line
         for each in self.left_out:
-            yield f"left out: {each.rows} rows: {each.reason}; {each.example}"
+            yield f"left out: {each.rows} row{'s' if each.rows > 1 else ''}: {each.reason}; first {each.example}"
 
 
 _SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", " ": "spaces", "\x01": "the character 1"}
