@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace import recordings
 from headrace.cli import app
 from headrace.errors import UsageProblem
 from headrace.evaluation import items
@@ -156,6 +157,25 @@ def test_evaluate_says_first_what_it_understood(folder, tmp_path, capsys):
     )
     report = json.loads(out.read_bytes())
     assert (report["log"]["time"]["unit"], report["log"]["rows"], report["rows"]) == ("seconds", 60, 60)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "mapping"),
+    [
+        ("kuairand/exposures.tsv.gz", "kuairand", "user=user_id,item=video_id,time=time_ms,label=is_click"),
+        ("movietweetings/ratings.dat.gz", "movietweetings", "user=1,item=2,time=4"),
+    ],
+)
+def test_recordings_are_read_as_replay_reads_them(folder, name, kind, mapping):
+    path = folder.parent / name
+    ours, theirs = log_of(path, mapping), recordings.read(path, kind)
+    assert [told_of(visit) for visit in ours.recording.visits] == [told_of(visit) for visit in theirs.visits]
+    assert (ours.faults, ours.summary.left_out) == ([], [])
+
+
+def told_of(visit):
+    clicked = any(event == "click" for event, _ in visit.feedback)
+    return visit.user_id, visit.item_id, visit.at_ms, visit.session_id, clicked
 
 
 @pytest.mark.parametrize(

@@ -78,13 +78,11 @@ def lines(count=60, *, title="fine", sep=","):
 
 
 def test_a_stray_quote_that_a_later_one_closes_swallows_no_row(tmp_path):
-    rows = lines(title='"a, b"')
-    rows[10], rows[40] = (
-        f"{rows[n].rpartition(',')[0].rpartition(',')[0]},{text}" for n, text in ((10, '"x'), (40, 'y"'))
-    )
+    rows = [*lines(20, title='"a, b"'), *lines(20, title="fine"), *lines(20, title='"a, b"')]
+    rows[21], rows[38] = rows[21].replace("fine", '"fine'), rows[38].replace("fine", 'fine"')
     log = log_of(tmp_path / "x.csv", "\n".join([",".join(NAMES), *rows]))
     assert (log.rows, log.summary.read) == (60, 59)
-    assert log.faults == ["line 12: a quote is not closed where its field ends"]
+    assert log.faults == ["line 23: a quote is not closed where its field ends"]
 
 
 def test_a_quote_that_is_never_closed_costs_its_own_line(tmp_path):
@@ -169,6 +167,7 @@ MOMENT_MS = 1_600_000_060_000
         ("1600000060000000999", "nanoseconds", 0),
         ("20200913122740", "yyyymmddhhmmss", 0),
         ("2020091312", "yyyymmddhh", -1_660_000),
+        ("1212121212", "seconds", 1_212_121_212_000 - MOMENT_MS),
         ("2020-09-13T12:27:40Z", "ISO 8601", 0),
         ("2020-09-13 12:27:40 UTC", "ISO 8601", 0),
         ("2020-09-13 12:27:40.123456789 GMT", "ISO 8601", 123),

@@ -68,7 +68,7 @@ def clock_of(values: Sequence[str]) -> Clock:
         ValueError: days and months cannot be told apart.
     """
     counts: Counter[str] = Counter(form for value in values if (form := _form(value)) is not None)
-    if counts["seconds"] and all(_compact(value, 10) is not None for value in values if _form(value) == "seconds"):
+    if counts["seconds"] and all(_plausible(_compact(value, 10)) for value in values if _form(value) == "seconds"):
         counts[_COMPACT[10]] = counts.pop("seconds")
     others = [value for value in values if _form(value) is None and kind_of(value) in ("text", "date")]
     if others and len(others) > counts.total() and (named := _format_of(others)):
