@@ -52,7 +52,7 @@ def understood(path: Path, columns: Mapping[str, str]) -> tuple[dict[str, About]
     found = table.read(path, list(columns.values()))
     places = {word: found.place(name) for word, name in columns.items()}
     records = ({word: row.fields[place].strip() for word, place in places.items()} for row in found.rows)
-    items = {value_of(record["item"]): _about(record) for record in records}
+    items = {item: _about(record) for record in records if (item := value_of(record["item"]))}
     rows = len(found.rows) + len(found.faults)
     return items, Summary(
         file=path.name,

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, example, given, seed, settings
@@ -123,6 +124,11 @@ def test_one_row_in_another_encoding_is_left_out(tmp_path):
     assert log_of(tmp_path / "x.csv", raw).faults == ["line 3: bytes that are not UTF-8"]
 
 
+def test_a_name_that_cannot_be_decoded_is_still_printed(tmp_path):
+    raw = "user,item,at,pr\xe9nom\n".encode("latin-1") + "jürgen,a,1600000000,x\n".encode()
+    assert log_of(tmp_path / "x.csv", raw).summary.columns[3].name == "pr�nom"
+
+
 def test_a_header_once_more_and_cells_beyond_it_that_are_empty(tmp_path):
     log = log_of(tmp_path / "x.csv", "user,item,at\nu,a,1600000000,,\nuser,item,at\n\nv,b,1600000000\n")
     assert [visit.user_id for visit in log.recording.visits] == ["u", "v"]
@@ -137,7 +143,7 @@ def test_a_header_once_more_and_cells_beyond_it_that_are_empty(tmp_path):
         (b"PK\x03\x04rest", "a spreadsheet; CSV, TSV or Parquet is expected"),
         (b'{"user": 1}\n', "is JSON"),
         (b"PAR1 and no more", "cannot be read as Parquet"),
-        (gzip.compress(b"user,item,at\n" * 99)[:-9], "cannot be read"),
+        (gzip.compress(b"user,item,at\n" * 99, mtime=0)[:-9], "cannot be read"),
         (b"user,item,at,user\nu,a,1600000000,v\n", "2 columns named 'user'"),
         (b"user,item,stamp_ms\nu,a,1600000000\n", "no column at; it has user, item, stamp_ms"),
         (b"User,item,at\nu,a,1600000000\n", "for user, did you mean User"),
@@ -259,9 +265,15 @@ def test_a_damaged_file_is_read_or_refused(tmp_path, data):
         raw = bytearray(gzip.compress(bytes(raw)))[: -data.draw(st.sampled_from([0, 0, 3]), label="short") or None]
     path = tmp_path / "x.csv"
     path.write_bytes(bytes(raw))
-    for reading in (inspect, named, numbered):
+    for reading in (inspected, named, numbered):
         with suppress(UsageProblem):
             reading(path)
+
+
+def inspected(path):
+    found = inspect(path)
+    assert "\n".join(found.log.lines).encode()
+    assert msgspec.json.encode(found)
 
 
 def named(path):

@@ -95,3 +95,8 @@ def _decoded(path: Path, raw: bytes) -> tuple[str, str]:
 def is_damaged(fields: list[str]) -> bool:
     """Whether a row holds bytes that could not be decoded."""
     return any("\ud800" <= letter <= "\udfff" for field in fields if not field.isascii() for letter in field)
+
+
+def printable(text: str) -> str:
+    """A text with a replacement mark for each byte that could not be decoded."""
+    return text.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")

@@ -84,7 +84,7 @@ class Summary(Struct, frozen=True, kw_only=True):
                 f" ({', '.join(f'{rows} {unit}' for unit, rows in span.units.items())})" if len(span.units) > 1 else ""
             )
             yield f"time: {span.column} in {span.unit}{mixed}, {span.first} to {span.last}"
-            yield f"      rows on {span.days} days, {span.rows_per_day} on a usual one"
+            yield f"      {span.days} day{'s' if span.days > 1 else ''} with rows, a median of {span.rows_per_day} a day"
         if self.items is not None:
             yield self.items.line
         for each in self.left_out:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from headrace.errors import UsageProblem
 from headrace.evaluation.reading import parquet
 from headrace.evaluation.reading.cells import is_number_or_date
-from headrace.evaluation.reading.contents import contents_of, is_damaged, is_parquet
+from headrace.evaluation.reading.contents import contents_of, is_damaged, is_parquet, printable
 from headrace.evaluation.reading.dialect import rows_in
 from headrace.evaluation.reading.rows import Row, lines_of
 
@@ -85,7 +85,11 @@ def _delimited(path: Path, wanted: Sequence[str]) -> Table:
     found, dialect = rows_in(lines_of(text), wanted)
     rows = [Row(row.line + skipped, row.fields) for row in found.rows]
     header = bool(rows) and _has_header(rows, wanted)
-    names = [name.strip() for name in rows[0].fields] if header else [str(each + 1) for each in range(found.width)]
+    names = (
+        [printable(name.strip()) for name in rows[0].fields]
+        if header
+        else [str(each + 1) for each in range(found.width)]
+    )
     kept, misfits = _fitting(rows[header:], names, header=header)
     faults = [*misfits, *(Fault(each.line + skipped, each.reason) for each in found.broken)]
     form = Form(
