@@ -84,7 +84,8 @@ class Summary(Struct, frozen=True, kw_only=True):
                 f" ({', '.join(f'{rows} {unit}' for unit, rows in span.units.items())})" if len(span.units) > 1 else ""
             )
             yield f"time: {span.column} in {span.unit}{mixed}, {span.first} to {span.last}"
-            yield f"      {span.days} day{'s' if span.days > 1 else ''} with rows, a median of {span.rows_per_day} a day"
+            days = "1 day" if span.days == 1 else f"{span.days} days"
+            yield f"      {days} with rows, a median of {span.rows_per_day} a day"
         if self.items is not None:
             yield self.items.line
         for each in self.left_out:
