@@ -55,7 +55,7 @@ def stream_of(log: Log, plan: Plan) -> Stream:
     for _, moment in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
         numbers = list(moment)
         starts.append(numbers[0])
-        samples += [ctr.sample(served, f"row-{row}", visits[row]) for row in numbers]
+        samples += ctr.samples(served, visits, numbers, slates=[""] * len(visits))
         for row in numbers:
             served.happen(events_of(f"row-{row}", visits[row]))
     return Stream([_row(sample) for sample in samples], starts, samples)

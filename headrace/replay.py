@@ -43,18 +43,25 @@ class Served:
         self._recomputed = Recomputation(plan, recording.items)
         self._versions = {group.name: group.version for group in self._plan.groups}
 
-    def exposure(self, request_id: str, visit: Visit) -> Exposure:
-        """The exposure of a visit: one slot, dense inputs as of the visits before it."""
+    def exposure(self, request_id: str, *visits: Visit) -> Exposure:
+        """The exposure of what a user was shown at once: a slot each, dense inputs as of the visits before them."""
+        visit = visits[0]
         query = self._recomputed.hydrated(query_of(request_id, visit))
-        slot = Slot(
-            item_id=visit.item_id,
-            position=0,
-            score=0.0,
-            propensity=1.0,
-            sources=["recorded"],
-            category=self._recomputed.items[visit.item_id].category,
-            dense=self._recomputed.dense(query, [visit.item_id]).tobytes(),
-        )
+        item_ids = [each.item_id for each in visits]
+        slots = [
+            Slot(
+                item_id=item_id,
+                position=position,
+                score=0.0,
+                propensity=1.0,
+                sources=["recorded"],
+                category=self._recomputed.items[item_id].category,
+                dense=dense.tobytes(),
+            )
+            for position, (item_id, dense) in enumerate(
+                zip(item_ids, self._recomputed.dense(query, item_ids), strict=True)
+            )
+        ]
         return Exposure(
             request_id=request_id,
             user_id=visit.user_id,
@@ -67,7 +74,7 @@ class Served:
             feature_set=FEATURE_SET,
             feature_versions=self._versions,
             history=query.user.history[:HISTORY],
-            slots=[slot],
+            slots=slots,
         )
 
     def differences(self, reader: FeatureReader, visits: Iterable[Visit], *, at_ms: int) -> list[str]:

@@ -29,8 +29,8 @@ class Limits(Struct, frozen=True, kw_only=True):
         shift_times: the usual mean shift of an output of the golden requests, at most so many times; below
             `shift_least`, in log-odds and logarithms, none is refused. `rows_times`, `rows_least`: likewise of what
             comes of the tables alone. A version of n times the usual samples may shift n times as far.
-        log_odds_most, seconds_most: mean log-odds of a chance, either side, and mean seconds, beyond which a version
-            is refused whatever is usual.
+        log_odds_least, log_odds_most, seconds_most: mean log-odds of a chance, and mean seconds, beyond which a version
+            is refused whatever is usual: nothing that is shown is clicked 99.3 % of the time.
         versions: changes seen before one is judged by them; the usual is the median of the last `remembered`.
     """
 
@@ -39,7 +39,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     shift_least: float = 0.5
     rows_times: float = 6.0
     rows_least: float = 0.15
-    log_odds_most: float = 12.0
+    log_odds_least: float = -16.0
+    log_odds_most: float = 5.0
     seconds_most: float = 1200.0
     versions: int = 5
     remembered: int = 20
@@ -94,15 +95,16 @@ class Bounds:
             message = f"version {version} scores some golden requests with what is no number"
             raise OutOfBounds(message, check=SHIFT)
         limits = self._limits
-        for output, mean, most, unit in (
-            ("click", _mean(outputs, "click"), limits.log_odds_most, "in log-odds"),
-            ("converted", _mean(outputs, "converted"), limits.log_odds_most, "in log-odds"),
-            ("engagement", float(np.expm1(_mean(outputs, "engagement"))), limits.seconds_most, "seconds"),
+        log_odds, seconds = (limits.log_odds_least, limits.log_odds_most), (0.0, limits.seconds_most)
+        for output, mean, (least, most), unit in (
+            ("click", _mean(outputs, "click"), log_odds, "log-odds"),
+            ("converted", _mean(outputs, "converted"), log_odds, "log-odds"),
+            ("engagement", float(np.expm1(_mean(outputs, "engagement"))), seconds, "seconds"),
         ):
-            if abs(mean) > most:
+            if not least <= mean <= most:
                 message = (
-                    f"version {version} predicts {mean:.3g} {unit} for {output} of the golden requests, at most "
-                    f"{most:g} either side is plausible"
+                    f"version {version} predicts {mean:.3g} {unit} of {output} for the golden requests; from {least:g} "
+                    f"to {most:g} is plausible"
                 )
                 raise OutOfBounds(message, check=SHIFT)
 

@@ -5,6 +5,7 @@ from msgspec import structs
 
 from models.axes import Doubles, Floats, Indexes
 from models.inputs import assemble
+from schemas.aliases import LIVE
 from schemas.ids import hash64
 from serving import columns, heat
 from serving.blend import blend
@@ -21,14 +22,21 @@ _PRIOR = 0.05  # click rate of an item that the store has nothing of
 
 
 def ranker_of(query: Query, state: ServingState, faults: Faults) -> ServedModel | None:
-    """The model of the query's arm; None for popular, or where no version has come yet."""
+    """The model of the query's arm; None for popular, or where no version of it has come yet."""
     alias = query.arm.alias
     if alias is None:
         return None
     served = state.models.get(alias)
     if served is None:
-        faults.note(2, f"no model under alias {alias!r}: ordered by popularity")
+        light = _light_of(query, state)
+        instead = f"the light ranker of version {light.version}" if light else "popularity"
+        faults.note(2, f"no model under alias {alias!r}: ordered by {instead}")
     return served
+
+
+def _light_of(query: Query, state: ServingState) -> ServedModel | None:
+    """The version whose light ranker orders a slate whose own model is not there; None for arms without a model."""
+    return state.models.get(LIVE) if query.arm.alias is not None else None
 
 
 def score(
@@ -48,8 +56,12 @@ def score(
         dense = np.concatenate([dense, inputs(query, everyone, state, rows)[len(candidates) :]])
     lift = boosts(query.user, everyone, state, rows)
     if ranker is None:
-        click = np.nan_to_num(columns.column(rows, _RATE), nan=_PRIOR).astype(np.float32)
-        score = (heat_of(rows) * lift).astype(np.float32)
+        if light := _light_of(query, state):
+            click = light.model.score_light(dense)
+            score = (click * lift).astype(np.float32)
+        else:
+            click = np.nan_to_num(columns.column(rows, _RATE), nan=_PRIOR).astype(np.float32)
+            score = (heat_of(rows) * lift).astype(np.float32)
         return Scored(candidates=everyone, score=score, click=click, dense=dense, lift=lift)
     scores = ranker.model.score(
         hash64(query.user_id),

@@ -4,7 +4,7 @@ The rows go through the product: its feature groups folded in memory, its ranker
 known of a row after it was shown is nowhere an input.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -57,8 +57,8 @@ def run(log: Log, plan: Plan, *, asked: Asked, seen: Callable[[int], None]) -> P
         if rows[0] <= asked.freeze_at <= rows[-1]:
             told.append(pupil.learn())
             pupil.freeze(at_ms)
-        for row in rows:
-            pupil.take(sample(served, f"row-{row}", visits[row]))
+        for row, sample in zip(rows, samples(served, visits, rows, slates=log.slates), strict=True):
+            pupil.take(sample)
             for name, chance in rates.chances(visits[row]).items():
                 baselines[name][row] = chance
         if pupil.ready:
@@ -73,9 +73,20 @@ def run(log: Log, plan: Plan, *, asked: Asked, seen: Callable[[int], None]) -> P
     return Predicted(labels, np.concatenate([ours for ours, _ in told]), older, baselines)
 
 
-def sample(served: Served, request_id: str, visit: Visit) -> Sample:
-    """What the line would have learnt of a visit, with its inputs as of the visits before."""
-    exposure = served.exposure(request_id, visit)
-    (slot,) = exposure.slots
-    shown = Shown(item_id=visit.item_id, category=slot.category, dense=slot.dense)
-    return sample_of(visit, shown, history=exposure.history, click=bool(visit.feedback))
+def samples(served: Served, visits: Sequence[Visit], rows: Sequence[int], *, slates: Sequence[str]) -> Iterator[Sample]:
+    """What the line would have learnt of the visits of a moment, with their inputs as of the visits before.
+
+    Rows of one slate and user were candidates of one request, so their inputs see each other; others stand alone.
+    """
+    together: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        slate = slates[row]
+        together.setdefault((slate or f"row-{row}", visits[row].user_id if slate else ""), []).append(row)
+    of_row: dict[int, Sample] = {}
+    for members in together.values():
+        exposure = served.exposure(f"row-{members[0]}", *(visits[row] for row in members))
+        for row, slot in zip(members, exposure.slots, strict=True):
+            shown = Shown(item_id=slot.item_id, category=slot.category, dense=slot.dense)
+            click = bool(visits[row].feedback)
+            of_row[row] = sample_of(visits[row], shown, history=exposure.history, click=click)
+    return iter([of_row[row] for row in rows])

@@ -130,7 +130,12 @@ class _Way:
         self._sessions.add(visit.session_id)
 
     def _samples(self, visit: Visit, found: Found, *, scores: Floats, mine: Flags) -> Iterator[Sample]:
-        """The positive, if it was found, and the other candidates that are learnt."""
+        """The positive and the other candidates that are learnt; nothing where no source found the positive.
+
+        A slate without what was wanted says nothing of what is not wanted.
+        """
+        if not mine.any():
+            return
         shown = np.zeros(len(mine), np.bool_)
         shown[np.argsort(-scores, kind="stable")[:_SHOWN]] = True
         rate = min(_OTHERS / max(len(mine) - _SHOWN, 1), 1.0)

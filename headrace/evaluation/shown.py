@@ -7,7 +7,7 @@ from msgspec import Struct
 from headrace.recordings import Visit
 from headrace.replay import ARM
 from models.inputs import FEATURE_SET
-from schemas.samples import FIRST, Sample
+from schemas.samples import EVENT_WEIGHTS, FIRST, NEGATIVE_WEIGHT, Sample
 from serving.record import HISTORY
 
 
@@ -33,7 +33,7 @@ def sample_of(visit: Visit, shown: Shown, *, history: Sequence[str], click: bool
         click=float(click),
         converted=None,
         engagement=None,
-        weight=1.0,
+        weight=EVENT_WEIGHTS["click"] if click else NEGATIVE_WEIGHT,
         negative_rate=negative_rate,
         propensity=1.0,
         served_score=0.0,

@@ -7,7 +7,9 @@ from headrace.evaluation import ctr
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.run import Settings, evaluate
 from headrace.layout import FEATURES
+from headrace.replay import Served, events_of
 from lang.load import load_plan
+from models.inputs import DENSE
 
 ROWS = 3_000
 
@@ -64,3 +66,28 @@ def test_a_row_knows_nothing_of_its_moment_or_later(tmp_path):
     np.testing.assert_array_equal(told[0].ours, told[1].ours)
     np.testing.assert_array_equal(told[0].baselines["user_item_rate"], told[1].baselines["user_item_rate"])
     assert not np.array_equal(told[0].labels, told[1].labels)
+
+
+def test_rows_of_one_slate_see_each_other(tmp_path):
+    """Served side by side, the more popular of two items ranks above the other; alone each is in the middle."""
+    path, now = tmp_path / "slates.csv", 1_700_000_000
+    rows = [(f"u{n}", "i0", now + n, 1, f"s{n}") for n in range(20)]
+    rows += [("u99", item, now + 60, 0, "together") for item in ("i0", "i1")]
+    rows += [("u99", item, now + 120, 0, "") for item in ("i0", "i1")]
+    text = "who,what,when,clicked,slate\n" + "".join(f"{','.join(map(str, row))}\n" for row in rows)
+    path.write_text(text, encoding="utf-8")
+    log = read(path, columns_of("user=who,item=what,time=when,label=clicked,slate=slate", ()), warm_share=0.3)
+    served, visits = Served(log.recording, load_plan(FEATURES)), log.recording.visits
+    for row in range(20):
+        served.happen(events_of(f"row-{row}", visits[row]))
+    place = DENSE.index("item_engagement.clicks_24h.rank")
+    found = {}
+    for moment in ((20, 21), (22, 23)):
+        samples = list(ctr.samples(served, visits, moment, slates=log.slates))
+        assert [sample.item_id for sample in samples] == ["i0", "i1"]
+        found[moment] = [float(np.frombuffer(sample.dense, "<f4")[place]) for sample in samples]
+    assert found == {(20, 21): [1.0, 0.0], (22, 23): [0.5, 0.5]}
+
+
+def test_calibration_is_that_of_chances_whatever_a_click_weighs(report):
+    assert report.metrics["calibration"] == pytest.approx(1.0, abs=0.05)

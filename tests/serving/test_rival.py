@@ -130,7 +130,10 @@ def test_an_arm_is_served_by_its_own_model_and_says_which_version(tmp_path: Path
     query, slate = slate_of(live, arm=arm)
     assert versions(slate).model == ""
     assert rank(query, live.state, faults := Faults(), Stopwatch())[0].ranker is None
-    assert (faults.level, faults.reasons) == (2, ["no model under alias 'swift': ordered by popularity"])
+    assert (faults.level, faults.reasons) == (
+        2,
+        ["no model under alias 'swift': ordered by the light ranker of version 1.1"],
+    )
     Seat(live, "swift", "swift").promote("swift", worlds.model(5, "1.4"), applied_at=worlds.NOW)
     _, slate = slate_of(live, arm=arm)
     assert versions(slate).model == "1.4"

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.aliases import LIVE
 from schemas.exposures import EXPOSURE
 from serving import record
 from serving.experiment import Arm
@@ -81,6 +82,17 @@ def test_every_rung_is_marked(known: tuple[bool, bool], arm: Arm, level: int, ve
     slate, faults = slate_of(worlds.query(arm=arm), STATES[known])
     assert faults.level == level, faults.reasons
     assert record.versions(slate).model == version
+
+
+def test_at_level_2_the_light_ranker_of_live_orders() -> None:
+    query = worlds.query(arm=Arm(name="frozen", share=1, policy="model:frozen"), count=20)
+    state = STATES[True, True]
+    slate, faults = slate_of(query, state)
+    scored = slate.scored
+    np.testing.assert_array_equal(scored.click, state.models[LIVE].model.score_light(scored.dense))
+    np.testing.assert_allclose(scored.score, scored.click * scored.lift, rtol=1e-6)
+    assert np.ptp(scored.click) > 0.001
+    assert faults.reasons == ["no model under alias 'frozen': ordered by the light ranker of version 1.1"]
 
 
 def test_an_empty_catalogue_gives_an_empty_slate() -> None:
