@@ -172,6 +172,7 @@ def _summary(sums: Doubles, bins: Doubles) -> dict[str, float]:
                 name = f"{side_name}.{segment_name}.{head_name}"
                 summary[f"{name}.weight"], summary[f"{name}.count"] = weight, count
                 summary[f"{name}.{'log_loss' if head < _LOGISTIC else 'log_error'}"] = loss / weight
+                summary[f"{name}.predicted"], summary[f"{name}.observed"] = predicted / weight, observed / weight
                 summary[f"{name}.bias"] = (predicted - observed) / weight
                 for of, square in zip(("loss_spread", "bias_spread"), squares, strict=True):
                     summary[f"{name}.{of}"] = square**0.5 / weight  # the standard error, taken from 0: a little large

@@ -1,0 +1,153 @@
+"""What a user runs: every setting at its default, an hour of log, a model that learns, goes back and learns on."""
+
+import threading
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import pytest
+from msgspec import structs
+
+from headrace import stack
+from headrace.decide import decide
+from headrace.layout import FEATURES, Endpoints, Layout, Pace
+from headrace.topic import values
+from headrace.wait import wait_until
+from lang.load import load_plan
+from models.config import RankerConfig
+from schemas.aliases import LIVE
+from schemas.course import back_to, place_of
+from schemas.delta import Manifest
+from schemas.heartbeat import Heartbeat, heartbeat_of
+from schemas.topics import MODEL_DELTAS
+from serving.control import ControlReader
+from serving.deltas import DeltaReader
+from serving.pins import Pins
+from serving.state import Live
+from simulator.history import Writer
+from simulator.warmup import WarmUp, WarmUpSettings
+from simulator.world import World, WorldSettings
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+MINUTE_MS = 60_000
+HOUR_S, FIRST_S = 3_600, 2_400
+RATE = 1.5  # slates a second of the log
+BEGIN_MS = 1_767_225_600_000
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layout]:
+    """A line without serving, for serving's ticks say that it is now."""
+    found = Layout(tmp_path_factory.mktemp("defaults") / "stack")
+    found.home.mkdir()
+    stack.start_line(found, say=print, pace=Pace(), usual_ports=False)
+    yield found
+    stack.stop(found, wipe=True)
+
+
+@pytest.fixture(scope="module")
+def history() -> WarmUp:
+    settings = WarmUpSettings(begin_ms=BEGIN_MS, seconds=HOUR_S, rate_per_s=RATE, look_ms=MINUTE_MS)
+    world = World(WorldSettings(), np.random.default_rng(4))
+    played = WarmUp(settings, world=world, plan=load_plan(FEATURES), generator=np.random.default_rng(5))
+    played.run()
+    return played
+
+
+@pytest.fixture
+def live(layout: Layout) -> Iterator[Live]:
+    """Serving's threads of the model, with serving's bounds."""
+    endpoints, live, stop = layout.endpoints(), Live(load_plan(FEATURES)), threading.Event()
+    model = layout.artefacts / "ranker"
+    control = ControlReader(live, Pins(model / "pins", RankerConfig()), model="ranker")
+    key, folder = endpoints.model_key.encode(), model / "snapshots"
+    deltas = DeltaReader(live, name="ranker", key=key, folder=folder)
+    threads = [threading.Thread(target=each.run, args=(endpoints.bootstrap, stop)) for each in (control, deltas)]
+    for thread in threads:
+        thread.start()
+    yield live
+    stop.set()
+    for thread in threads:
+        thread.join(20)
+
+
+def written(endpoints: Endpoints, history: WarmUp, *, begin_s: int, end_s: int) -> int:
+    """Write what was received in a part of the hour, and the tick of its end; returns that, ms."""
+    begin_ms, end_ms = (BEGIN_MS + each * 1000 for each in (begin_s, end_s))
+    writer = Writer(endpoints.bootstrap)
+    within = range(begin_ms, end_ms)
+    writer.slates(
+        [each for each in history.exposures if each.received_at in within],
+        [each for each in history.events if each.received_at in within],
+    )
+    writer.close(end_ms)
+    return end_ms
+
+
+def manifests(endpoints: Endpoints) -> list[Manifest]:
+    payloads = values(endpoints.bootstrap, MODEL_DELTAS.name)
+    told = [payload for payload in payloads if payload.startswith(b"{") and heartbeat_of(payload) is None]
+    return [msgspec.json.decode(payload, type=Manifest) for payload in told]
+
+
+def heartbeats(endpoints: Endpoints) -> list[Heartbeat]:
+    found = map(heartbeat_of, values(endpoints.bootstrap, MODEL_DELTAS.name))
+    return [each for each in found if each is not None]
+
+
+def served(live: Live) -> str:
+    return live.state.models[LIVE].version if LIVE in live.state.models else ""
+
+
+def test_an_hour_of_log_with_the_defaults(layout: Layout, history: WarmUp, live: Live) -> None:
+    endpoints = layout.endpoints()
+    assert endpoints.pace == Pace()
+    Writer(endpoints.bootstrap).items(history.catalogue.records)
+    mend = f"Look into {layout.logs}."
+
+    def learnt_up_to(end_ms: int) -> bool:
+        applied = live.progress.applied
+        return bool(applied) and applied[0].to_ms > end_ms - 2 * MINUTE_MS
+
+    end_ms = written(endpoints, history, begin_s=0, end_s=FIRST_S)
+    wait_until(lambda: learnt_up_to(end_ms), what="forty minutes learnt", deadline_s=300, mend=mend)
+    before = manifests(endpoints)
+    beats = heartbeats(endpoints)
+    assert len(beats) >= 9, "ten minutes of positives are held"
+    assert {beat.version for beat in beats[:9]} == {"1.0"}
+    assert max(beat.held for beat in beats) > 0
+    assert before[0].parent == ""
+    assert all(manifest.stats["samples"] > 0 for manifest in before)
+    assert served(live) == before[-1].version
+
+    target = place_of(before[-4].version)
+    decide(endpoints, structs.replace(back_to("ranker", target, epoch=2), why="prices were wrong"))
+    wait_until(lambda: served(live) == "2.1", what="the version gone back to", deadline_s=60, mend=mend)
+    end_ms = written(endpoints, history, begin_s=FIRST_S, end_s=HOUR_S)
+    wait_until(lambda: learnt_up_to(end_ms), what="an hour learnt", deadline_s=300, mend=mend)
+    after = [manifest for manifest in manifests(endpoints) if manifest.epoch == 2]
+    assert live.progress.rejected == {}, live.progress.refused
+    assert served(live) == after[-1].version
+    minutes = (HOUR_S - FIRST_S) // 60
+    assert len(after) >= minutes - 2, "each minute of the rest has a version: nothing waits once more"
+    assert all(manifest.stats["samples"] > 0 for manifest in after[1:])
+    print(account(history, before, after))
+
+
+def account(history: WarmUp, before: list[Manifest], after: list[Manifest]) -> str:
+    """From a click to the version that has learnt it, in seconds of the log, for clicks once nothing is held."""
+    cut = BEGIN_MS + FIRST_S * 1000
+    lines = []
+    for name, versions, span in (
+        ("before the rollback", before, range(BEGIN_MS + 20 * MINUTE_MS, cut - MINUTE_MS)),
+        ("after the rollback", after, range(cut, BEGIN_MS + HOUR_S * 1000 - MINUTE_MS)),
+    ):
+        ends = np.array([manifest.to_ms for manifest in versions])
+        clicks = np.array([e.received_at for e in history.events if e.event_type == "click" and e.received_at in span])
+        waits_s = (ends[np.minimum(ends.searchsorted(clicks), len(ends) - 1)] - clicks) / 1000
+        rows = sum(sum(manifest.rows.values()) for manifest in versions)
+        lines.append(
+            f"{name}: {len(versions)} versions with {rows} rows, click to weights p50 {np.median(waits_s):.0f} s, "
+            f"p95 {np.quantile(waits_s, 0.95):.0f} s"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,82 @@
+"""Chances are chances: in a world whose events weigh 3 and 10, as many clicks and purchases are predicted as come."""
+
+import numpy as np
+import pytest
+from sample_world import START_MS, WAIT_MS, sample
+
+from learner.cuts import Publication
+from learner.loop import Learner
+from learner.settings import LoopSettings
+from models.config import RankerConfig
+from models.inputs import DENSE
+from schemas.samples import EVENT_WEIGHTS, HEADS, Sample
+
+CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
+SETTINGS = LoopSettings(cadence_ms=30_000, snapshot_ms=30_000_000, wait_ms=WAIT_MS)
+SLOTS, EVERY_MS = 100_000, 4
+LATE_MS = 5_000  # behind the wait
+
+
+def rows_of(slot: int, came: dict[str, float], *, late: bool, **of: object) -> list[Sample]:
+    """The rows that the join writes of a slot: each positive at once or as a correction, the rest when the wait ends."""
+    served = START_MS + slot * EVERY_MS
+    closes, nothing = served + WAIT_MS, dict.fromkeys(HEADS)
+    known = {**of, "request_id": f"r{slot}", "served_at": served}
+    if late:
+        known_at = closes + LATE_MS
+        positives = [
+            {"kind": "correction", "weight": EVENT_WEIGHTS[head], "known_at": known_at, "undo": 1.0, head: value}
+            for head, value in came.items()
+        ]
+        rest = dict.fromkeys(HEADS, 0.0)
+    else:
+        positives = [
+            {"weight": EVENT_WEIGHTS[head], "known_at": served + 1_000, head: value} for head, value in came.items()
+        ]
+        rest = {head: 0.0 for head in HEADS if head not in came}
+    rows = [sample(**{**known, **nothing, **positive}) for positive in positives]
+    return [*rows, sample(**{**known, **nothing, **rest, "known_at": closes})] if rest else rows
+
+
+def world(*, late: float) -> list[Sample]:
+    """Clicks at 5 to 15 %, half of them with a purchase, a third with a stay of 60 s on average."""
+    generator = np.random.default_rng(6)
+    items = generator.integers(40, size=SLOTS)
+    dense = generator.normal(0, 1, (SLOTS, len(DENSE))).astype("<f4")
+    chance = 0.05 + 0.1 * (items / 40)
+    draws = generator.random((SLOTS, 4))
+    stays = generator.exponential(60, SLOTS)
+    rows: list[Sample] = []
+    for slot in range(SLOTS):
+        came: dict[str, float] = {}
+        if draws[slot, 0] < chance[slot]:
+            came["click"] = 1.0
+            came |= {"converted": 1.0} if draws[slot, 1] < 0.5 else {}
+            came |= {"engagement": min(float(stays[slot]), 3000.0)} if draws[slot, 2] < 1 / 3 else {}
+        item = f"i{items[slot]}"
+        rows += rows_of(
+            slot, came, late=draws[slot, 3] < late, item_id=item, user_id=f"u{slot % 500}", dense=dense[slot].tobytes()
+        )
+    return sorted(rows, key=lambda row: row.known_at)
+
+
+def of(head: str, versions: list[Publication]) -> float:
+    """What was predicted over what came, of the slots that closed between these versions."""
+    name = f"published.all.{head}"
+    sums = [
+        [cut.window[f"{name}.weight"] * cut.window[f"{name}.{side}"] for side in ("predicted", "observed")]
+        for cut in versions
+    ]
+    predicted, observed = np.sum(sums, axis=0)
+    return float(predicted / observed)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.4])
+def test_as_much_is_predicted_as_comes(late: float) -> None:
+    made = [
+        cut for cut in Learner(SETTINGS, CONFIG).feed(enumerate(world(late=late))) if isinstance(cut, Publication)
+    ]
+    calibration = {head: of(head, made[len(made) // 3 :]) for head in HEADS}
+    assert calibration["click"] == pytest.approx(1, abs=0.02)
+    assert calibration["converted"] == pytest.approx(1, abs=0.02)
+    assert calibration["engagement"] == pytest.approx(1, abs=0.05)
