@@ -134,8 +134,7 @@ class App:
 
     def _set_aside(self) -> None:
         """Write what the learner could not learn to the quarantine."""
-        aside, self._learner.aside = self._learner.aside, []
-        for each in aside:
+        for each in self._learner.set_aside():
             letter = Dead(
                 reason=each.reason, topic=each.topic, partition=0, offset=each.offset, payload=None, at=now_ms()
             )

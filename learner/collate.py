@@ -79,6 +79,7 @@ class Collator:
             weights=weights,
             counts=counts,
             undo=undo,
+            uncounts=undo,
             at_ms=at_ms,
             content=self._layout.unpack([sample.content for sample in samples]) if self._layout else None,
         )

@@ -8,18 +8,16 @@ was learnt makes a heartbeat, not a version. A sample that cannot be learnt is s
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias, TypeGuard
 
 import msgspec
 import numpy as np
 
 from learner.age import aged, faded
-from learner.ahead import URGENT, Ahead, Closed, Lane, Row
-from learner.clock import LeapingClock
+from learner.ahead import URGENT, Closed, Lane, Row
 from learner.collate import Collator
 from learner.cuts import Checkpoint, Cut, Publication
 from learner.guard import Guard
-from learner.hold import Hold
+from learner.intake import Aside, Intake, Read
 from learner.metrics import Predicted, Prequential
 from learner.settings import LoopSettings
 from models.arrays import Arrays, flatten, unflatten
@@ -33,28 +31,15 @@ from models.training import Trainer, predict
 from schemas.course import Place, named
 from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks, manifest_hash
 from schemas.heartbeat import Heartbeat
-from schemas.samples import CORRECTION, Sample
+from schemas.samples import Sample
 from schemas.snapshot import SnapshotMeta
-from schemas.times import PLAUSIBLE_MS
-from schemas.topics import SAMPLES, SAMPLES_URGENT
 
 _NEW_BELOW = 10  # sightings under which an item counts as new
-_NO_FAULT_OF_THEIRS = ("feature_set", "other_arm", "skipped")  # samples that are left out, and nothing is wrong with
 _IN_MANIFEST = ("log_loss", "log_error", "calibration", "auc")
-Read: TypeAlias = tuple[str, int, Sample]
-"""A sample with the topic and the offset it was read at."""
-
-
-class Aside(msgspec.Struct, frozen=True):
-    """A sample that cannot be learnt: where it lies, and why."""
-
-    topic: str
-    offset: int
-    reason: str
 
 
 class Learner:
-    """Test, then train. `aside`: what could not be learnt since someone last looked and emptied it."""
+    """Test, then train."""
 
     def __init__(self, settings: LoopSettings, config: RankerConfig) -> None:
         self.settings = settings
@@ -62,20 +47,16 @@ class Learner:
         self._device = device_of(settings.device)
         self.trainer = Trainer(config, np.random.default_rng(settings.seed), self._device)
         self.published = ModelState.empty(config)
-        self.faults: Counter[str] = Counter()
         self.offset = settings.begin  # of the next sample to read
         self.lane: Lane = Closed()
         self.epoch, self.seq, self.hash = 1, 0, ""
-        self.aside: list[Aside] = []
-        self._started_ms = self._published_ms = self._next_publish_ms = self._next_snapshot_ms = self._since_ms = 0
-        self._clock = LeapingClock(settings.wait_ms)
+        self._published_ms = self._next_publish_ms = self._next_snapshot_ms = 0
         self._batch: list[Read] = []
         self._learnt = 0  # samples since the last version
-        self._held = Hold()
-        self._ahead = Ahead()
         self._metrics = Prequential()
         self._guard = Guard(settings.limits)
         self._collator = Collator(config.history, config.modalities)
+        self._intake = Intake(settings, self._collator)
 
     def feed(self, samples: Iterable[Row]) -> Iterator[Cut]:
         """Learn samples given with their offsets (None: unreadable); what is cut on the way is yielded there and then.
@@ -85,7 +66,7 @@ class Learner:
         yield from self._catch_up()
         for offset, sample in samples:
             self.offset = offset
-            if self._is_timely(sample, offset):
+            if self._intake.is_timely(sample, offset):
                 yield from self._advance(sample.known_at)
                 self.offset = offset + 1
                 self._receive(offset, sample)
@@ -103,7 +84,17 @@ class Learner:
     @property
     def clock_ms(self) -> int:
         """The running maximum of `known_at`."""
-        return self._clock.at_ms
+        return self._intake.clock.at_ms
+
+    @property
+    def faults(self) -> Counter[str]:
+        """Samples that were not learnt, by reason."""
+        return self._intake.faults
+
+    def set_aside(self) -> list[Aside]:
+        """Take out what could not be learnt since this was last asked."""
+        aside, self._intake.aside = self._intake.aside, []
+        return aside
 
     @property
     def place(self) -> Place:
@@ -118,24 +109,10 @@ class Learner:
         return self.publish()
 
     def leave_out(self, samples: Iterable[Row], *, until: int) -> None:
-        """Pass over the samples up to an offset, and go on there.
-
-        Slots that have closed by then are left out whole, with the corrections of them still to come. Of those still
-        open nothing is lost: their positives are held until they close, as in a new model, for their negatives are
-        yet to come, and without the positives would teach that nobody ever clicks.
-        """
-        for offset, sample in samples:
-            if offset >= until:
-                break
-            rows = [(offset, sample)] if self._is_timely(sample, offset) else []
-            for place, timely in (*rows, *self._clock.due()):
-                self._pass_time(timely.known_at)
-                if not self._ahead.passed(timely) and self._fault(timely) is None and self._positive(timely):
-                    self._held.put(timely.served_at + self.settings.wait_ms, place, timely)
-        closed = sum(1 for _ in self._held.due(self.clock_ms))
-        self.faults["skipped"] += closed
+        """Pass over the samples up to an offset, and go on there; see `Intake.leave_out`."""
+        self._intake.leave_out(samples, until=until)
+        self._pass_time(self.clock_ms)
         self.offset = until
-        self._since_ms = max(self._since_ms, self.clock_ms - self.settings.wait_ms)
 
     def succeed(self, epoch: int) -> Publication:
         """Begin an epoch of these settings' model with another's parameters, which was perhaps cut more seldom."""
@@ -158,54 +135,22 @@ class Learner:
         learner.published = ModelState.published(learner.config, state, version=version, coding=settings.coding)
         learner.epoch, learner.seq, learner.hash = meta.epoch, meta.seq, meta.hash
         learner.offset = meta.offset
-        learner._clock.resume(meta.clock_ms, arrays["loop/beyond"])
-        learner._started_ms, learner._published_ms = meta.started_ms, meta.published_ms
-        learner._since_ms = meta.since_ms
+        learner._published_ms = meta.published_ms
+        learner._intake.resume(arrays, clock_ms=meta.clock_ms, started_ms=meta.started_ms, since_ms=meta.since_ms)
         learner._next_publish_ms, learner._next_snapshot_ms = meta.next_publish_ms, meta.next_snapshot_ms
         learner._metrics.resume({name.removeprefix("metrics/"): values for name, values in arrays.items()})
         learner._guard.resume(arrays["guard/policies"])
-        learner._ahead.resume(arrays["loop/ahead"])
-        learner._held.resume(arrays["loop/held"])
-        faults = msgspec.msgpack.decode(arrays["loop/faults"].tobytes(), type=dict[str, int])
-        learner.faults = Counter(faults)
         return learner
 
     def _catch_up(self) -> Iterator[Cut]:
         """Take the samples that were held back, once there were enough of them to believe their time."""
-        for offset, sample in self._clock.due():
+        for offset, sample in self._intake.clock.due():
             yield from self._advance(sample.known_at)
             self._receive(offset, sample)
 
-    def _is_timely(self, sample: Sample | None, offset: int) -> TypeGuard[Sample]:
-        """Whether it is a sample's turn. If not it is held back, or set aside as of no sample's form or time."""
-        if sample is None:
-            self._set_aside(SAMPLES.name, offset, "unreadable")
-        elif sample.known_at not in PLAUSIBLE_MS or sample.served_at not in PLAUSIBLE_MS:
-            self._set_aside(SAMPLES.name, offset, "time")
-        elif not self._clock.is_timely(sample):
-            self._clock.hold_back(offset, sample)
-        else:
-            for place, _ in self._clock.wrong():
-                self._set_aside(SAMPLES.name, place, "time")
-            return True
-        return False
-
     def _receive(self, offset: int, sample: Sample) -> None:
-        """Learn a sample, now or when its slot has closed, or set it aside."""
-        if self._ahead.passed(sample):
-            return
-        if fault := self._fault(sample):
-            self._set_aside(SAMPLES.name, offset, fault)
-        elif self._positive(sample) and sample.known_at < self._started_ms + self.settings.wait_ms:
-            self._hold(offset, sample)
-        else:
-            self._take(SAMPLES.name, offset, sample)
-
-    def _set_aside(self, topic: str, offset: int, reason: str) -> None:
-        kind = reason.partition(":")[0]
-        self.faults[kind] += 1
-        if kind not in _NO_FAULT_OF_THEIRS:
-            self.aside.append(Aside(topic, offset, reason))
+        for read in self._intake.receive(offset, sample):
+            self._take(read)
 
     def _advance(self, to_ms: int) -> Iterator[Cut]:
         """Move the clock; when it passes a cut, everything before the cut is learnt and published first."""
@@ -221,20 +166,15 @@ class Learner:
                 self._next_snapshot_ms = self._after(to_ms, self.settings.snapshot_ms)
                 yield self._checkpoint()
         self._pass_time(to_ms)
-        for offset, sample in self._held.due(to_ms):
-            self._take(SAMPLES.name, offset, sample)
+        for read in self._intake.due():
+            self._take(read)
 
     def _pass_time(self, to_ms: int) -> None:
-        """Move the clock alone."""
-        if to_ms <= self.clock_ms:
-            return
-        if to_ms - self.clock_ms > self.settings.wait_ms:
-            self._started_ms = to_ms
-        if not self.clock_ms:
-            self._published_ms = to_ms
+        """Move the clock, and the cuts that it passes."""
+        self._published_ms = self._published_ms or to_ms
         self._next_publish_ms = max(self._next_publish_ms, self._after(to_ms, self.settings.cadence_ms))
         self._next_snapshot_ms = self._next_snapshot_ms or self._after(to_ms, self.settings.snapshot_ms)
-        self._clock.at_ms = to_ms
+        self._intake.pass_time(to_ms)
 
     @staticmethod
     def _after(to_ms: int, each_ms: int) -> int:
@@ -246,41 +186,19 @@ class Learner:
             version=named(self.place),
             clock_ms=self.clock_ms,
             offset=self.offset,
-            held=len(self._held),
+            held=len(self._intake.held),
         )
 
-    def _fault(self, sample: Sample) -> str | None:
-        if self.settings.arm not in ("", sample.arm):
-            return "other_arm"
-        fault = self._collator.fault(sample)
-        return "skipped" if fault is None and sample.served_at < self._since_ms else fault
-
     def _hurry(self) -> None:
-        """Learn what the urgent lane has for the version about to be cut; not while positives are held or skipped."""
-        if self.clock_ms < self._started_ms + self.settings.wait_ms:
-            return
-        rows = self.lane.rows((self.epoch, self.seq + 1), self._ahead.offset)
-        for offset, sample in self._ahead.take(rows, self.clock_ms):
-            if fault := self._fault(sample):
-                self._set_aside(SAMPLES_URGENT.name, offset, fault)
-            else:
-                self._ahead.note(sample)
-                self._take(SAMPLES_URGENT.name, offset, sample)
-        self._learn()
+        """Learn what the urgent lane has for the version about to be cut; not while positives wait."""
+        if self._intake.is_level:
+            rows = self.lane.rows((self.epoch, self.seq + 1), self._intake.ahead.offset)
+            for read in self._intake.hurried(rows):
+                self._take(read)
+            self._learn()
 
-    @staticmethod
-    def _positive(sample: Sample) -> bool:
-        return sample.kind != CORRECTION and bool(sample.click or sample.converted or sample.engagement)
-
-    def _hold(self, offset: int, sample: Sample) -> None:
-        closes_ms = sample.served_at + self.settings.wait_ms
-        if closes_ms <= self.clock_ms:
-            self._take(SAMPLES.name, offset, sample)
-        else:
-            self._held.put(closes_ms, offset, sample)
-
-    def _take(self, topic: str, offset: int, sample: Sample) -> None:
-        self._batch.append((topic, offset, sample))
+    def _take(self, read: Read) -> None:
+        self._batch.append(read)
         if len(self._batch) >= self.settings.batch:
             self._learn()
 
@@ -298,7 +216,7 @@ class Learner:
         except FloatingPointError as error:
             if len(rows) == 1:
                 topic, offset, _ = rows[0]
-                self._set_aside(topic, offset, f"unlearnable: {error}")
+                self._intake.set_aside(topic, offset, f"unlearnable: {error}")
                 return
             middle = len(rows) // 2
             self._learn_what_can_be(rows[:middle])
@@ -358,7 +276,7 @@ class Learner:
             settings=self.config.settings(),
             from_ms=self._published_ms,
             to_ms=self.clock_ms,
-            offsets={"0": self.offset, URGENT: self._ahead.offset},
+            offsets={"0": self.offset, URGENT: self._intake.ahead.offset},
             rows={name: len(table.ids) for name, table in update.tables.items()},
             gone={name: len(table.gone) for name, table in update.tables.items()},
             stats={"samples": float(self._learnt)}
@@ -372,9 +290,7 @@ class Learner:
     def _checkpoint(self) -> Checkpoint:
         arrays = flatten(self.trainer.state())
         arrays |= {f"metrics/{name}": values for name, values in self._metrics.arrays().items()}
-        arrays["guard/policies"], arrays["loop/ahead"] = self._guard.array(), self._ahead.packed()
-        arrays |= {"loop/held": self._held.packed(), "loop/beyond": self._clock.packed()}
-        arrays["loop/faults"] = np.frombuffer(msgspec.msgpack.encode(dict(self.faults)), np.uint8)
+        arrays |= {"guard/policies": self._guard.array(), **self._intake.arrays()}
         meta = SnapshotMeta(
             model=self.settings.model,
             epoch=self.epoch,
@@ -383,11 +299,11 @@ class Learner:
             schema=self.config.schema(),
             settings=self.config.settings(),
             clock_ms=self.clock_ms,
-            started_ms=self._started_ms,
+            started_ms=self._intake.started_ms,
             published_ms=self._published_ms,
             next_publish_ms=self._next_publish_ms,
             next_snapshot_ms=self._next_snapshot_ms,
             offset=self.offset,
-            since_ms=self._since_ms,
+            since_ms=self._intake.since_ms,
         )
         return Checkpoint(meta, arrays)

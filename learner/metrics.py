@@ -78,9 +78,9 @@ class Prequential:
         """Keep a batch's predictions until its slots close."""
         batch = seen.batch
         self._arrived.append(self._rows(seen, batch.labels, batch.counts))
-        corrects = batch.undo.any(axis=1)
+        corrects = batch.uncounts.any(axis=1)
         if corrects.any():
-            self._arrived.append(self._rows(seen, np.zeros_like(batch.labels), -batch.undo)[corrects])
+            self._arrived.append(self._rows(seen, np.zeros_like(batch.labels), -batch.uncounts)[corrects])
 
     def _rows(self, seen: Predicted, labels: Floats, counts: Floats) -> Doubles:
         columns = [

@@ -14,8 +14,9 @@ class Batch(Struct, frozen=True, kw_only=True):
         dense: [B, F]. `positions`: [B], 0-based.
         labels: [B, H] in the order of HEADS: 0 or 1, 0 or 1, seconds.
         weights: [B, H], how much each label teaches, 0 where the head is not known.
-        counts: [B, H], how many slots each label stands for, whatever it teaches; 0 where the head is not known.
         undo: [B, H], weight of an earlier negative that a correction takes back.
+        counts, uncounts: [B, H], how many slots each label stands for, and each negative taken back, whatever they
+            teach; 0 where the head is not known.
         at_ms: the learner's clock.
         content: of the items; None where no modality is declared.
     """
@@ -28,8 +29,9 @@ class Batch(Struct, frozen=True, kw_only=True):
     positions: Ids
     labels: Floats
     weights: Floats
-    counts: Floats
     undo: Floats
+    counts: Floats
+    uncounts: Floats
     at_ms: int
     content: Content | None = None
 

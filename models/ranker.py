@@ -104,13 +104,27 @@ def loss(config: RankerConfig, outputs: Tensor, *, batch: Batch) -> Tensor:
     mean of the seconds however they are spread, zeros included. A correction adds the positive's loss less that of the
     negative learnt before: together they leave the positive alone.
     """
-    labels, weights, undo = (placed(part, outputs.device) for part in (batch.labels, batch.weights, batch.undo))
-    logits = outputs[:, :ENGAGEMENT] + torch.tensor(_WEIGHT_LOGITS, device=outputs.device)
-    each = weights[:, :ENGAGEMENT] * (functional.softplus(logits) - labels[:, :ENGAGEMENT] * logits)
+    weighted = torch.tensor([*_WEIGHT_LOGITS, 0.0], device=outputs.device)
+    return _sum_of_losses(config, outputs + weighted, labels=batch.labels, weights=(batch.weights, batch.undo))
+
+
+def bias_loss(config: RankerConfig, outputs: Tensor, *, batch: Batch) -> Tensor:
+    """As `loss`, with every slot counting as one: where a bias no longer lowers it, as much is predicted as comes.
+
+    `loss` alone gives that only where the model fits: noise in the log-odds, which weights make larger, lifts the mean.
+    """
+    return _sum_of_losses(config, outputs, labels=batch.labels, weights=(batch.counts, batch.uncounts))
+
+
+def _sum_of_losses(config: RankerConfig, outputs: Tensor, *, labels: Floats, weights: tuple[Floats, Floats]) -> Tensor:
+    """`weights`: of the labels, and of the negatives taken back, [B, H] each."""
+    truth, weight, undo = (placed(part, outputs.device) for part in (labels, *weights))
+    logits = outputs[:, :ENGAGEMENT]
+    each = weight[:, :ENGAGEMENT] * (functional.softplus(logits) - truth[:, :ENGAGEMENT] * logits)
     each = each - undo[:, :ENGAGEMENT] * functional.softplus(logits)
-    minutes, seen = outputs[:, ENGAGEMENT], labels[:, ENGAGEMENT] / UNIT_S
+    minutes, seen = outputs[:, ENGAGEMENT], truth[:, ENGAGEMENT] / UNIT_S
     expected = torch.exp(minutes.clamp(max=_OVERFLOWS))
-    apart = weights[:, ENGAGEMENT] * (expected - seen * minutes) - undo[:, ENGAGEMENT] * expected
+    apart = weight[:, ENGAGEMENT] * (expected - seen * minutes) - undo[:, ENGAGEMENT] * expected
     scale = torch.tensor(config.head_weights, device=outputs.device)
     return (each * scale[:ENGAGEMENT]).sum() + apart.sum() * scale[ENGAGEMENT]
 

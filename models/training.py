@@ -17,7 +17,7 @@ from models.device import HOST, placed
 from models.fusion import Vectors, lift
 from models.items import Items
 from models.optimiser import Adam
-from models.ranker import Rows, chances, forward, light_loss, loss, to_numpy, with_position
+from models.ranker import Rows, bias_loss, chances, forward, light_loss, loss, to_numpy, with_position
 from models.rowset import RowSource
 from models.scoring import Scores, padded, part_of, score
 from models.table import DEFAULT, Table
@@ -182,7 +182,11 @@ class Trainer:
         inputs = placed(batch.dense, self._device)
         outputs = forward(self.config, self.dense, rows=gathered.rows, inputs=inputs)
         shown = with_position(self.dense, outputs, positions=placed(batch.positions, self._device))
-        ranked = loss(self.config, shown, batch=batch) + light_loss(self.dense, inputs, outputs=outputs)
+        # the heads' biases follow what comes, everything else what it weighs
+        bias = self.dense["head_bias"] - self.dense["head_bias"].detach()
+        ranked = loss(self.config, shown - bias, batch=batch)
+        ranked = ranked + bias_loss(self.config, shown.detach() + bias, batch=batch)
+        ranked = ranked + light_loss(self.dense, inputs, outputs=outputs)
         return ranked + self.config.retrieval_weight * self._retrieval_loss(batch, gathered)
 
     def _retrieval_loss(self, batch: Batch, gathered: Gathered) -> Tensor:

@@ -18,7 +18,7 @@ LATE_MS = 5_000  # behind the wait
 
 
 def rows_of(slot: int, came: dict[str, float], *, late: bool, **of: object) -> list[Sample]:
-    """The rows that the join writes of a slot: each positive at once or as a correction, the rest when the wait ends."""
+    """The rows that the join writes of a slot: positives at once or as corrections, the rest when the wait ends."""
     served = START_MS + slot * EVERY_MS
     closes, nothing = served + WAIT_MS, dict.fromkeys(HEADS)
     known = {**of, "request_id": f"r{slot}", "served_at": served}
@@ -39,11 +39,11 @@ def rows_of(slot: int, came: dict[str, float], *, late: bool, **of: object) -> l
 
 
 def world(*, late: float) -> list[Sample]:
-    """Clicks at 5 to 15 %, half of them with a purchase, a third with a stay of 60 s on average."""
+    """Clicks at 20 to 40 %, half of them with a purchase, a third with a stay of 60 s on average."""
     generator = np.random.default_rng(6)
     items = generator.integers(40, size=SLOTS)
     dense = generator.normal(0, 1, (SLOTS, len(DENSE))).astype("<f4")
-    chance = 0.05 + 0.1 * (items / 40)
+    chance = 0.2 + 0.2 * (items / 40)
     draws = generator.random((SLOTS, 4))
     stays = generator.exponential(60, SLOTS)
     rows: list[Sample] = []
@@ -73,9 +73,7 @@ def of(head: str, versions: list[Publication]) -> float:
 
 @pytest.mark.parametrize("late", [0.0, 0.4])
 def test_as_much_is_predicted_as_comes(late: float) -> None:
-    made = [
-        cut for cut in Learner(SETTINGS, CONFIG).feed(enumerate(world(late=late))) if isinstance(cut, Publication)
-    ]
+    made = [cut for cut in Learner(SETTINGS, CONFIG).feed(enumerate(world(late=late))) if isinstance(cut, Publication)]
     calibration = {head: of(head, made[len(made) // 3 :]) for head in HEADS}
     assert calibration["click"] == pytest.approx(1, abs=0.02)
     assert calibration["converted"] == pytest.approx(1, abs=0.02)

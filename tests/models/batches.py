@@ -69,6 +69,7 @@ def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None, config=CONFIG) -> Ba
         weights=weights(labels),
         counts=np.ones((size, 3), np.float32),
         undo=np.zeros((size, 3), np.float32),
+        uncounts=np.zeros((size, 3), np.float32),
         at_ms=at_ms,
         content=content(seed, size, config),
     )
