@@ -4,7 +4,8 @@ Operators in order:
 1. source      topic `events` as raw bytes with partition, offset and append time
 2. judge       vectorised Python: decode, required and type rules, late and future rules, columns of tables stamped
 3. dead        refused records with their reason → `events.dead`, exactly once
-4. dedupe      first of each (event_id, occurred_at), keyed state with TTL = dedupe window + lateness + future
+4. dedupe      first of each (event_id, occurred_at), keyed state with TTL = dedupe window + lateness + future; those
+               of another key than the first → `events.dead`
 5. bots        where the source has a rule: a running count per key and span; what is beyond it → `events.dead`
 6. clean       accepted records → `events.clean`, exactly once, keyed by the source's key (the user)
 
@@ -41,11 +42,14 @@ def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[s
     views = [
         """CREATE TEMPORARY VIEW judged AS
         SELECT *, judge(payload, `partition`, `offset`, appended) AS verdict FROM events""",
-        _once_sql(source),
+        _numbered_sql(source),
     ]
-    accepted = "once"
-    dead = f"""SELECT verdict.reason, '{source.topic}', `partition`, `offset`, payload, verdict.appended_at
-        FROM judged WHERE verdict.reason IS NOT NULL"""
+    accepted = "numbered WHERE copy = 1"
+    taken = f"taken: another {source.key} has an event of this {source.dedupe} and time; an id is of one event alone"
+    dead = f"""SELECT verdict.reason, '{source.topic}', `partition`, `offset`, verdict.refused, verdict.appended_at
+        FROM judged WHERE verdict.reason IS NOT NULL
+        UNION ALL SELECT '{taken}', '{source.topic}', `partition`, `offset`, payload, appended_at
+        FROM numbered WHERE copy > 1 AND `key` IS DISTINCT FROM owner"""
     if source.bot is not None:
         views.append(_counted_sql())
         accepted = f"counted WHERE place <= {source.bot.most}"
@@ -80,24 +84,24 @@ def _tables(source: Source, settings: JobSettings) -> list[str]:
     ]
 
 
-def _once_sql(source: Source) -> str:
-    """The first of each; what only the bot rule asks for is carried along only for it."""
+def _numbered_sql(source: Source) -> str:
+    """What passed the rules, with its place among those of one id and time, and the key of the first of them."""
     carried = ["verdict.`key` AS `key`", "verdict.record AS record", "verdict.event_id AS event_id"]
-    carried += ["verdict.occurred_at AS occurred_at", "arrived"]
+    carried += ["verdict.occurred_at AS occurred_at", "verdict.appended_at AS appended_at"]
+    carried += ["`partition`", "`offset`", "payload", "arrived"]
     if source.bot is not None:
-        carried += ["verdict.counted_as AS counted_as", "verdict.appended_at AS appended_at"]
-        carried += ["`partition`", "`offset`", "payload"]
-    return f"""CREATE TEMPORARY VIEW once AS SELECT * FROM (
-          SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id, occurred_at ORDER BY arrived) AS copy
-          FROM (SELECT {", ".join(carried)} FROM judged WHERE verdict.reason IS NULL)
-        ) WHERE copy = 1"""
+        carried += ["verdict.counted_as AS counted_as"]
+    return f"""CREATE TEMPORARY VIEW numbered AS
+        SELECT *, COUNT(*) OVER same AS copy, FIRST_VALUE(`key`) OVER same AS owner
+        FROM (SELECT {", ".join(carried)} FROM judged WHERE verdict.reason IS NULL)
+        WINDOW same AS (PARTITION BY event_id, occurred_at ORDER BY arrived)"""
 
 
 def _counted_sql() -> str:
     """Each accepted event with its place among those of its key and span, in the order of the log."""
     return """CREATE TEMPORARY VIEW counted AS
         SELECT *, COUNT(*) OVER (PARTITION BY counted_as ORDER BY counted_at) AS place
-        FROM (SELECT *, PROCTIME() AS counted_at FROM once)"""
+        FROM (SELECT *, PROCTIME() AS counted_at FROM numbered WHERE copy = 1)"""
 
 
 def build(source: Source, settings: JobSettings) -> StatementSet:

@@ -21,6 +21,7 @@ Written: TypeAlias = str | int | float | list[str | list[str | int | float]] | N
 SUFFIX = ".test.yaml"
 VERDICTS: Mapping[str, Verdict] = {
     "late": "late", "duplicates": "duplicate", "future": "future", "missing": "missing", "bots": "bot",
+    "out_of_bounds": "out_of_bounds", "taken": "taken",
 }  # fmt: skip
 """What an expectation calls the events that ingest refuses."""
 _FORMAT = "docs/reference/tests.md shows the format"

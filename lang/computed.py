@@ -1,6 +1,6 @@
 """Computed columns: what a source makes of an event's own columns, filled in by ingest after stamping."""
 
-from lang.evaluate import Event, evaluation_of
+from lang.evaluate import Event, value_of
 from lang.expr import Cell, Scalar
 from lang.source import Source
 
@@ -9,7 +9,7 @@ class Computation:
     """Fills the computed columns of one source."""
 
     def __init__(self, source: Source) -> None:
-        self._columns = {column.name: evaluation_of(column.expression) for column in source.computed}
+        self._columns = {column.name: value_of(column.expression) for column in source.computed}
 
     def values(self, event: Event) -> dict[str, Scalar]:
         """The computed columns of an event that has its declared and stamped ones."""

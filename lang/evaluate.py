@@ -2,11 +2,13 @@
 
 Where SQL engines differ the language decides, and `lang.vector` and `lang.flink_expr` decide the same:
 `/` is a double and NULL over zero, `ln` and `sqrt` outside their domain are NULL, `least` and `greatest` of a
-NULL are NULL, `%` takes the sign of its left side.
+NULL are NULL, `%` takes the sign of its left side, whole-number arithmetic beyond `WHOLE_MOST` is NULL instead of
+wrapping around.
 """
 
 import math
 import operator
+import sys
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
@@ -16,6 +18,9 @@ from lang.hashing import bucket_of, cross_of
 Event: TypeAlias = Mapping[str, Cell]
 Evaluation: TypeAlias = Callable[[Event], Scalar]
 Number: TypeAlias = int | float
+WHOLE_MOST = 9.2e18
+"""What whole-number arithmetic, reckoned in doubles, must stay below: a little less than 2^63, so that no rounding can
+take it beyond."""
 
 
 def evaluation_of(expr: Expr) -> Evaluation:
@@ -32,6 +37,19 @@ def evaluation_of(expr: Expr) -> Evaluation:
     if expr.op in _STRICT:
         return _strict(cast("Callable[..., Scalar]", _STRICT[expr.op]), parts)
     return _LENIENT[expr.op](parts)
+
+
+def value_of(expr: Expr) -> Evaluation:
+    """As `evaluation_of`, of an expression whose value is kept: a number that is not finite is NULL."""
+    evaluate = evaluation_of(expr)
+    if expr.type != "DOUBLE" or isinstance(expr, Column):
+        return evaluate
+
+    def finite(event: Event) -> Scalar:
+        value = evaluate(event)
+        return value if isinstance(value, int | float) and abs(value) <= sys.float_info.max else None
+
+    return finite
 
 
 def holds(condition: Expr | None) -> Callable[[Event], bool]:
@@ -99,6 +117,26 @@ def _in(subject: Scalar, *members: Scalar) -> Scalar:
     return subject in members
 
 
+def _negative(x: Number) -> Number:
+    return -x
+
+
+def _absolute(x: Number) -> Number:
+    return abs(x)
+
+
+def _whole(reckon: Callable[..., Number]) -> Callable[..., Scalar]:
+    """Arithmetic whose whole-number results fit 64 bits, or are NULL."""
+
+    def evaluate(*values: Number) -> Scalar:
+        result = reckon(*values)
+        if isinstance(result, int) and abs(reckon(*map(float, values))) >= WHOLE_MOST:
+            return None
+        return result
+
+    return evaluate
+
+
 def _divide(left: Number, right: Number) -> Scalar:
     return None if right == 0 else float(left) / float(right)
 
@@ -115,6 +153,14 @@ def _exp(x: Number) -> Scalar:
     return math.exp(x) if x < 709.0 else math.inf
 
 
+def _least(*values: Number) -> Scalar:
+    return min(values)
+
+
+def _greatest(*values: Number) -> Scalar:
+    return max(values)
+
+
 def _hash_bucket(value: str | int, buckets: int) -> Scalar:
     return bucket_of(str(value), buckets)
 
@@ -125,8 +171,9 @@ def _sqrt(x: Number) -> Scalar:
 
 _STRICT: dict[str, Callable[..., object]] = {
     "=": operator.eq, "<>": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": _divide, "%": _remainder, "neg": operator.neg,
-    "abs": abs, "ln": _ln, "exp": _exp, "sqrt": _sqrt, "least": min, "greatest": max, "in": _in,
+    "+": _whole(operator.add), "-": _whole(operator.sub), "*": _whole(operator.mul), "/": _divide, "%": _remainder,
+    "neg": _whole(_negative), "abs": _whole(_absolute),
+    "ln": _ln, "exp": _exp, "sqrt": _sqrt, "least": _least, "greatest": _greatest, "in": _in,
     "not": operator.not_, "hash_bucket": _hash_bucket, "cross": cross_of,
 }  # fmt: skip
 _LENIENT: dict[str, Callable[[list[Evaluation]], Evaluation]] = {

@@ -2,14 +2,19 @@
 
 Names are quoted (`position`, `value` are reserved). INT columns are widened, so that sums do not wrap at 2^31.
 Literals are 2e0, never 2.0: a DECIMAL makes POWER slow. String literals among branches are cast to STRING:
-a CHAR would be padded to the longest.
+a CHAR would be padded to the longest. Whole-number arithmetic is checked in doubles first: a BIGINT would wrap around.
 """
 
+import math
+import sys
+
+from lang.evaluate import WHOLE_MOST
 from lang.expr import Call, Column, Constant, Expr
 from lang.hashing import HEX_DIGITS, SEPARATOR
 
-_INFIX = {"=", "<>", "<", "<=", ">", ">=", "+", "-", "*"}
-_PLAIN = {"exp": "EXP", "abs": "ABS", "least": "LEAST", "greatest": "GREATEST", "coalesce": "COALESCE"}
+_INFIX = {"=", "<>", "<", "<=", ">", ">="}
+_ARITHMETIC = {"+": "({} + {})", "-": "({} - {})", "*": "({} * {})", "neg": "(- {})", "abs": "ABS({})"}
+_PLAIN = {"exp": "EXP", "least": "LEAST", "greatest": "GREATEST", "coalesce": "COALESCE"}
 
 
 def quoted(name: str) -> str:
@@ -34,6 +39,8 @@ def flink(expr: Expr, *, prefix: str = "") -> str:
     if isinstance(expr, Constant):
         return _constant(expr)
     parts = [flink(argument, prefix=prefix) for argument in expr.args]
+    if expr.op in _ARITHMETIC:
+        return _arithmetic(expr, parts)
     if expr.op in _INFIX:
         return f"({parts[0]} {expr.op} {parts[1]})"
     if expr.op in ("and", "or"):
@@ -43,14 +50,43 @@ def flink(expr: Expr, *, prefix: str = "") -> str:
     return _special(expr, parts)
 
 
+def flink_value(expr: Expr) -> str:
+    """As `flink`, of an expression whose value is kept: a number that is not finite is NULL."""
+    sql = flink(expr)
+    if expr.type != "DOUBLE" or not isinstance(expr, Call):
+        return sql
+    return f"CASE WHEN ABS({sql}) <= {_number(sys.float_info.max)} THEN {sql} END"
+
+
+def _arithmetic(call: Call, parts: list[str]) -> str:
+    """NULL where whole numbers would leave their 64 bits, reckoned in doubles."""
+    form = _ARITHMETIC[call.op]
+    exact = form.format(*parts)
+    if call.type == "DOUBLE" or _most(call) < WHOLE_MOST:
+        return exact
+    reckoned = form.format(*(f"CAST({part} AS DOUBLE)" for part in parts))
+    return f"CASE WHEN ABS({reckoned}) < {_number(WHOLE_MOST)} THEN {exact} END"
+
+
+def _most(expr: Expr) -> float:
+    """What a whole number cannot be beyond."""
+    if isinstance(expr, Column):
+        return 2.0**31 if expr.type == "INT" else math.inf
+    if isinstance(expr, Constant):
+        return abs(float(expr.value)) if isinstance(expr.value, int) else math.inf
+    if expr.op in ("+", "-"):
+        return sum(map(_most, expr.args))
+    if expr.op == "*":
+        return math.prod(map(_most, expr.args))
+    return _most(expr.args[-1]) if expr.op in ("neg", "abs", "%", "hash_bucket") else math.inf
+
+
 def _special(call: Call, parts: list[str]) -> str:
     first = parts[0]
     if call.op == "/":
         return f"(CAST({first} AS DOUBLE) / NULLIF(CAST({parts[1]} AS DOUBLE), 0e0))"
     if call.op == "%":
         return f"MOD({first}, NULLIF({parts[1]}, 0))"
-    if call.op == "neg":
-        return f"(- {first})"
     if call.op == "not":
         return f"(NOT {first})"
     if call.op == "is_null":
@@ -105,5 +141,9 @@ def _constant(constant: Constant) -> str:
         return text(value)
     if isinstance(value, int):
         return str(value) if constant.type == "BIGINT" and abs(value) < 2**31 else f"CAST({value} AS BIGINT)"
-    written = repr(value)
+    return _number(value)
+
+
+def _number(value: float) -> str:
+    written = repr(value).replace("+", "")
     return written if "e" in written else f"{written}e0"

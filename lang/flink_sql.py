@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from lang.clean import RECEIVED_AT
 from lang.expr import Expr, all_of
-from lang.flink_expr import flink, quoted, text
+from lang.flink_expr import flink, flink_value, quoted, text
 from lang.gate import TICK_PREFIX
 from lang.partials import CELLS
 from lang.plan import EVERYTHING, Family, Group, Pairs, Partial, Sequence, Sessions
@@ -158,7 +158,7 @@ def _no_tick_sql(group: Group, prefix: str) -> list[str]:
 
 
 def _sequence_sql(group: Group, sequence: Sequence, source: str, table: str) -> str:
-    payload = f"CAST({flink(sequence.argument)} AS STRING)" if sequence.argument is not None else text("")
+    payload = f"CAST({flink_value(sequence.argument)} AS STRING)" if sequence.argument is not None else text("")
     columns = [quoted(name) for name in group.entity]
     columns += [text(sequence.name), quoted(group.source.event_time), quoted(group.source.dedupe)]
     columns += [quoted(RECEIVED_AT), payload]

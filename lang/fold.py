@@ -8,7 +8,7 @@ import math
 from msgspec import Struct
 
 from lang.clean import RECEIVED_AT
-from lang.evaluate import Evaluation, Event, evaluation_of, holds
+from lang.evaluate import Evaluation, Event, holds, value_of
 from lang.gate import is_tick, whole
 from lang.pairs import PairJoin
 from lang.partials import CELLS
@@ -117,7 +117,7 @@ class _SequenceFold:
     def __init__(self, sequence: Sequence) -> None:
         self.name = sequence.name
         self._passes = holds(sequence.filter)
-        self._argument: Evaluation = evaluation_of(sequence.argument) if sequence.argument else lambda _: ""
+        self._argument: Evaluation = value_of(sequence.argument) if sequence.argument else lambda _: ""
 
     def payload(self, event: Event) -> str | None:
         """The event's payload; None where it is no row of the sequence."""
@@ -126,7 +126,7 @@ class _SequenceFold:
 
 
 def _argument(partial: Partial) -> Evaluation:
-    return evaluation_of(partial.argument) if partial.argument is not None else lambda _: 1
+    return value_of(partial.argument) if partial.argument is not None else lambda _: 1
 
 
 def _number(value: str | float | bool) -> float:

@@ -1,13 +1,17 @@
-"""Which events of a list ingest accepts: the rules, the first of each (dedupe column, event time), no bots."""
+"""Which events of a list ingest accepts: the rules, the first of each (dedupe column, event time), no bots.
+
+Event ids are the key's own: a repetition by the same key is a duplicate, by another it is refused.
+"""
 
 from collections import Counter
 from typing import Literal, TypeAlias
 
+from lang.bounds import Bounds
 from lang.clean import RECEIVED_AT
 from lang.evaluate import Event
 from lang.source import Source
 
-Verdict: TypeAlias = Literal["accepted", "missing", "late", "future", "duplicate", "bot"]
+Verdict: TypeAlias = Literal["accepted", "missing", "out_of_bounds", "late", "future", "duplicate", "taken", "bot"]
 TICK_PREFIX = "_"
 """Events whose event_type starts so only say how late the log is; no group folds them."""
 
@@ -18,13 +22,16 @@ class Gate:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._required = [column.name for column in source.columns if column.required]
-        self._accepted: set[tuple[object, int]] = set()
+        self._bounds = Bounds(source)
+        self._accepted: dict[tuple[object, int], object] = {}
         self._counts: Counter[tuple[object, int]] = Counter()
 
     def judge(self, event: Event) -> Verdict:
         """The verdict on the next event of the log."""
         if any(event.get(name) is None for name in self._required):
             return "missing"
+        if self._bounds.fault(event):
+            return "out_of_bounds"
         occurred_at, received_at = whole(event, self._source.event_time), whole(event, RECEIVED_AT)
         if received_at - occurred_at > self._source.lateness_ms:
             return "late"
@@ -32,8 +39,8 @@ class Gate:
             return "future"
         identity = (event[self._source.dedupe], occurred_at)
         if identity in self._accepted:
-            return "duplicate"
-        self._accepted.add(identity)
+            return "duplicate" if self._accepted[identity] == event.get(self._source.key) else "taken"
+        self._accepted[identity] = event.get(self._source.key)
         return "bot" if self._is_too_many(event, received_at) else "accepted"
 
     def _is_too_many(self, event: Event, received_at: int) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from lang.clean import RECEIVED_AT
-from lang.evaluate import Event, evaluation_of, holds
+from lang.evaluate import Event, evaluation_of, holds, value_of
 from lang.gate import is_tick, whole
 from lang.pairs import all_pairs
 from lang.plan import OVER_ALL, Aggregate, Group, Key, Partial, Rollup, Sequence
@@ -147,7 +147,7 @@ class Oracle:
         rows.sort(key=lambda event: (whole(event, source.event_time), str(event[source.dedupe])), reverse=True)
         if sequence.argument is None:
             return max(0, at_ms - whole(rows[0], source.event_time)) / 1_000 if rows else None
-        payload = evaluation_of(sequence.argument)
+        payload = value_of(sequence.argument)
         found = [value for event in rows if (value := payload(event)) is not None]
         if sequence.function == "count_distinct":
             return float(min(len(set(found)), sequence.limit))
@@ -164,7 +164,7 @@ def _values(partial: Partial, events: list[Event]) -> list[tuple[Event, float]]:
     """The events that have the argument, with it; 1 each where rows are counted."""
     if partial.argument is None:
         return [(event, 1.0) for event in events]
-    argument = evaluation_of(partial.argument)
+    argument = value_of(partial.argument)
     found = [(event, argument(event)) for event in events]
     if partial.op in ("count", "decayed_count"):
         return [(event, 1.0) for event, value in found if value is not None]

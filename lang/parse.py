@@ -63,9 +63,23 @@ def _column(cursor: Cursor) -> ColumnTree:
         cursor.expect("STRING")
         cursor.expect_symbol(">")
         text = "MAP<STRING, STRING>"
+    most_chars = None
+    if text == "STRING" and cursor.take_symbol("("):
+        most_chars = cursor.integer("how many characters at most")
+        cursor.expect_symbol(")")
     if cursor.take("AS"):
-        return ColumnTree(name, Name(text, kind.span), required=False, expression=cursor.sql())
-    return ColumnTree(name, Name(text, kind.span), cursor.take("REQUIRED"))
+        return ColumnTree(name, Name(text, kind.span), required=False, expression=cursor.sql(), most_chars=most_chars)
+    required = cursor.take("REQUIRED")
+    return ColumnTree(name, Name(text, kind.span), required, most_chars=most_chars, check=_check(cursor))
+
+
+def _check(cursor: Cursor) -> Sql | None:
+    if not cursor.take("CHECK"):
+        return None
+    cursor.expect_symbol("(")
+    condition = cursor.sql()
+    cursor.expect_symbol(")")
+    return condition
 
 
 def _group(cursor: Cursor) -> GroupTree:

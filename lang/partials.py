@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lang.flink_expr import flink, quoted
+from lang.flink_expr import flink_value, quoted
 from lang.plan import Partial, PartialOp
 from lang.vector import Floats
 from lang.windows import epoch_ms
@@ -93,12 +93,12 @@ def _argument(partial: Partial) -> str:
     if partial.argument is None:
         message = f"{partial.name}: only count takes no argument"
         raise TypeError(message)
-    return flink(partial.argument)
+    return flink_value(partial.argument)
 
 
 def _count_sql(partial: Partial, event_time: str) -> str:
     del event_time
-    return "COUNT(*)" if partial.argument is None else f"COUNT({flink(partial.argument)})"
+    return "COUNT(*)" if partial.argument is None else f"COUNT({flink_value(partial.argument)})"
 
 
 def _call_sql(function: str) -> Callable[[Partial, str], str]:

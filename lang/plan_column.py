@@ -1,20 +1,38 @@
 """The columns of a source: as the topic carries them, and computed from those."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import get_args
 
 from lang.errors import Halt, Report
 from lang.expr import ColumnType
 from lang.resolve import Resolver
-from lang.source import ComputedColumn, SourceColumn
+from lang.source import Check, ComputedColumn, SourceColumn
 from lang.tree import ColumnTree, Name
+from schemas.limits import RECORD_BYTES, TEXT_CHARS
 
 _TYPES: tuple[ColumnType, ...] = get_args(ColumnType)
 
 
 def plan_column(tree: ColumnTree, report: Report) -> SourceColumn:
     """A declared or stamped column; one of an unknown type is noted and read on as STRING."""
-    return SourceColumn(tree.name.text, _type(tree.type, report), tree.required)
+    kind = _type(tree.type, report)
+    most = TEXT_CHARS if tree.most_chars is None else tree.most_chars
+    if not 1 <= most <= RECORD_BYTES:
+        cause = f"{tree.name.text} may have {most} characters; an event has at most {RECORD_BYTES} bytes"
+        report.add("F140", tree.type.span, cause=cause, fix=f"write STRING({TEXT_CHARS}), or another length")
+    return SourceColumn(tree.name.text, kind, tree.required, most)
+
+
+def plan_checks(trees: tuple[ColumnTree, ...], columns: Mapping[str, ColumnType], report: Report) -> tuple[Check, ...]:
+    """The CHECKs of declared columns, each a condition over all of them."""
+    resolver = Resolver(report, columns)
+    found: list[Check] = []
+    for tree in trees:
+        if tree.check is not None:
+            with suppress(Halt):
+                found.append(Check(tree.name.text, " ".join(tree.check.text.split()), resolver.condition(tree.check)))
+    return tuple(found)
 
 
 def plan_computed(
@@ -26,6 +44,9 @@ def plan_computed(
     for tree in trees:
         if tree.expression is None:
             continue
+        if tree.most_chars is not None:
+            cause = f"{tree.name.text} is computed: it is as long as what it is made of"
+            report.add("F100", tree.type.span, cause=cause, fix="write STRING")
         kind = _type(tree.type, report)
         try:
             expression = resolver.resolve(tree.expression)

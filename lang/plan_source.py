@@ -1,17 +1,24 @@
 """A SOURCE tree to a checked `Source`."""
 
+import re
+
 from lang.clean import RECEIVED_AT
 from lang.cursor import Cursor
 from lang.errors import Halt, Report
 from lang.expr import ColumnType, columns_of
 from lang.header import Header
-from lang.plan_column import plan_column, plan_computed
+from lang.plan_column import plan_checks, plan_column, plan_computed
 from lang.plan_stamp import FindStream, StampPlanner, read_stamp
 from lang.source import Bot, Source
 from lang.tree import Name, SourceTree
+from schemas.limits import EARLIEST, EARLIEST_MS, LATEST, LATEST_MS, day_ms
 from schemas.topics import EVENTS, EVENTS_CLEAN
 
-WORDS = ("topic", "event_time", "lateness", "future", "dedupe", "stamp", "mask", "bot", "retain")
+WORDS = ("topic", "event_time", "lateness", "future", "times", "dedupe", "stamp", "mask", "bot", "retain")
+
+
+_TOPIC = r"[A-Za-z0-9._-]{1,200}"
+_TIMES = (EARLIEST_MS, LATEST_MS)
 
 
 def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | None:
@@ -27,6 +34,7 @@ def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | 
     stamped = [tuple(plan_column(column, report) for column in stamp.columns) for stamp in stamps]
     given: dict[str, ColumnType] = {each.name: each.type for some in (columns, *stamped) for each in some}
     computed = plan_computed(tree.columns, given, report)
+    checks = plan_checks(tree.columns, {each.name: each.type for each in columns}, report)
     masked = header.read("mask", _mask, ()) if header.has("mask") else ()
     bot = header.read("bot", _bot, None) if header.has("bot") else None
     topic, retain_ms = header.string("topic"), _retain_ms(header, tree, report)
@@ -46,6 +54,8 @@ def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | 
         bot=bot,
         computed=computed,
         retain_ms=retain_ms,
+        checks=checks,
+        times_ms=header.read("times", _times, _TIMES) if header.has("times") else _TIMES,
     )
     if legible:
         _check(source, event_time, dedupe, tree, report)
@@ -57,6 +67,26 @@ def _dedupe(cursor: Cursor) -> tuple[Name, int]:
     name = cursor.name("a column")
     cursor.expect("WITHIN")
     return name, cursor.duration().length_ms
+
+
+def _times(cursor: Cursor) -> tuple[int, int]:
+    """BETWEEN '1990-01-01' AND '2100-01-01'."""
+    cursor.expect("BETWEEN")
+    first = _day(cursor)
+    cursor.expect("AND")
+    last = _day(cursor)
+    if not 0 <= first < last:
+        cursor.fail(f"a later day than the first, both from 1970 on, such as '{LATEST}'")
+    return first, last
+
+
+def _day(cursor: Cursor) -> int:
+    token = cursor.token
+    try:
+        return day_ms(cursor.string())
+    except (ValueError, OverflowError):
+        cause = f"{token.text} is no day"
+        cursor.report.halt("F140", token.span, cause=cause, fix=f"write a day such as '{EARLIEST}'")
 
 
 def _mask(cursor: Cursor) -> tuple[Name, ...]:
@@ -107,9 +137,32 @@ def _check(source: Source, event_time: Name, dedupe: Name, tree: SourceTree, rep
         if source.type_of(name.text) not in (None, "BIGINT"):
             cause = f"{name.text} is {source.type_of(name.text)}, times are BIGINT milliseconds since 1970 UTC"
             report.add("F140", name.span, cause=cause, fix=f"declare {name.text} BIGINT")
+    _check_identity(source, event_time, dedupe, report)
+    if not re.fullmatch(_TOPIC, source.topic):
+        cause = f"{source.topic!r} is no name of a Kafka topic"
+        report.add(
+            "F140", tree.name.span, cause=cause, fix="use at most 200 letters, digits, dots, dashes, underscores"
+        )
     if source.dedupe_within_ms < source.lateness_ms + source.future_ms:
         cause = "a duplicate can arrive lateness + future after its original, later than dedupe remembers"
         report.add("F113", dedupe.span, cause=cause, fix="raise WITHIN to lateness + future or more")
+
+
+def _check_identity(source: Source, event_time: Name, dedupe: Name, report: Report) -> None:
+    """What ingest must find in each event: its time, and text by which it is known and keyed."""
+    always = [column.name for column in source.columns if column.required]
+    for name in (event_time, dedupe, Name(source.key, dedupe.span)):
+        kind = source.type_of(name.text)
+        if name is not event_time and kind not in (None, "STRING"):
+            cause = f"{name.text} is {kind}, and events are known and keyed by text"
+            report.add("F140", name.span, cause=cause, fix=f"declare {name.text} STRING")
+        elif kind is not None and name.text in (event_time.text, dedupe.text) and name.text not in always:
+            cause = f"{name.text} may be absent from an event, which cannot be without it"
+            typed = "BIGINT" if name is event_time else "STRING"
+            report.add("F140", name.span, cause=cause, fix=f"declare {name.text} {typed} REQUIRED")
+    if source.type_of(RECEIVED_AT) is not None and RECEIVED_AT not in [column.name for column in source.columns]:
+        cause, fix = f"{RECEIVED_AT} is not among the columns that events come with", f"declare {RECEIVED_AT} BIGINT"
+        report.add("F140", event_time.span, cause=cause, fix=fix)
 
 
 def _check_masked(source: Source, masked: tuple[Name, ...], report: Report) -> None:

@@ -12,6 +12,8 @@ COUNTS: dict[str, str] = {
     "future": "received earlier before their time than the source's `future`",
     "missing": "that lack a value which the source calls REQUIRED",
     "bots": "beyond the count of the source's `bot`",
+    "out_of_bounds": "with a time, a text or a number that the source has no room for",
+    "taken": "whose id and time an event of another key had before",
 }
 EXAMPLE = """# features/item_clicks.test.yaml
 - name: a late click counts, a too late one does not

@@ -5,10 +5,15 @@ SOURCE_WORDS: dict[str, tuple[str, str]] = {
     "event_time": ("column", "when it happened: a BIGINT, milliseconds since 1970 UTC"),
     "lateness": ("'15 minutes'", "how long after its time an event may be received; later ones are dead letters"),
     "future": ("'5 minutes'", "how long before its time it may be received"),
+    "times": (
+        "BETWEEN '1990-01-01' AND '2100-01-01'",
+        "may stand: the days that event times and `received_at` lie in, the last one excluded; these by default. A time"
+        " outside is a dead letter, which names the unit that it looks like: seconds, microseconds, nanoseconds",
+    ),
     "dedupe": (
         "column WITHIN '1 day'",
         "the first of each (column, event time) counts, those that follow within that time do not; at least `lateness`"
-        " and `future` together (F113)",
+        " and `future` together (F113). The same by another key (`user_id`) is a dead letter",
     ),
     "stamp": (
         "table (name TYPE, …) ON column [= column]",
@@ -29,14 +34,21 @@ SOURCE_WORDS: dict[str, tuple[str, str]] = {
 _COLUMNS = """| a column is | |
 |---|---|
 | `name TYPE` | a value that may be absent: then it is NULL |
-| `name TYPE REQUIRED` | an event without it is a dead letter |
+| `name TYPE REQUIRED` | an event without it, or with a blank text, is a dead letter |
+| `name STRING(1000)` | a text of at most so many characters; 256 where nothing is written |
+| `name TYPE CHECK (condition)` | an event of which the condition is false is a dead letter; NULL passes. The \
+condition may read all declared columns |
 | `name TYPE AS expression` | computed by ingest of declared and stamped columns, with the functions of \
 [derive](derive.md); producers do not send it |
 
 TYPE is `STRING`, `BIGINT`, `INT`, `DOUBLE`, `BOOLEAN` or `MAP<STRING, STRING>`; one entry of a map is \
-`context['country']`. `received_at BIGINT` must be declared: when our edge first saw the event. Without `event_type` \
-all events count alike; one whose `event_type` begins with `_` only says how late the log is. A topic is keyed by \
-`user_id` where there is one, else by the `dedupe` column."""
+`context['country']`. Whole numbers have 64 or 32 bits, a DOUBLE is within what a 32-bit float holds, a MAP has at \
+most 64 entries of at most 1024 characters, and no text holds control characters (U+0000 to U+001F, U+007F): they \
+separate the parts of keys. Ids are compared as they are, blanks included. A computed column that has no value within \
+its type is NULL: a division by zero, a result that is not finite, whole-number arithmetic beyond 9.2e18. \
+`received_at BIGINT` must be declared: when our edge first saw the event. Without `event_type` all events count \
+alike; one of type `_tick` only says how late the log is, and all others that begin with `_` are reserved. A topic is \
+keyed by `user_id` where there is one, else by the `dedupe` column."""
 _PAGE = """# `SOURCE`
 
 A stream, declared once: it drives the ingest job and every group that reads it. Written by `make docs` from the code; \

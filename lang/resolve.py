@@ -1,5 +1,6 @@
 """Expression text to a typed tree: sqlglot reads it, names and types are looked up here."""
 
+import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import ClassVar, NoReturn
 
@@ -14,6 +15,7 @@ from lang.expr import NUMBERS, Call, Column, ColumnType, Constant, Expr
 from lang.lexer import Span
 from lang.named_calls import CALLS
 from lang.tree import Sql
+from schemas.limits import INT64_MOST
 
 _PLACEHOLDER = "ØwØ"  # as long as {w}, so that spans stay true, and a letter to sqlglot
 _COMPARISONS: dict[type[Node], str] = {
@@ -79,11 +81,13 @@ class Resolver:
         """The typed tree of `sql`, `{w}` read as `label`."""
         self._sql, self._label = sql, label
         try:
-            node = sqlglot.parse_one(sql.text.replace("{w}", _PLACEHOLDER), read=_Expressions)
+            return self.tree_of(sqlglot.parse_one(sql.text.replace("{w}", _PLACEHOLDER), read=_Expressions))
         except (sqlglot.ParseError, TokenError):
             fix = "write one SQL expression here"
             self.fail("F100", None, cause=f"{sql.text} is no expression", fix=fix)
-        return self.tree_of(node)
+        except RecursionError:
+            cause = "this expression is nested too deeply"
+            self.fail("F100", None, cause=cause, fix="write it flatter, or in several columns or features")
 
     def number(self, sql: Sql, *, label: str = "") -> Expr:
         """As resolve, and must be a number."""
@@ -152,9 +156,10 @@ class Resolver:
     def _literal(self, node: Node) -> Expr:
         if node.is_string:
             return Constant(node.name, "STRING")
-        if node.is_int:
-            return Constant(int(node.name), "BIGINT")
-        return Constant(float(node.name), "DOUBLE")
+        value = int(node.name) if node.is_int else float(node.name)
+        if value > (INT64_MOST if node.is_int else sys.float_info.max):
+            self.fail("F140", node, cause=f"{node.name[:40]} is too large a number", fix="a whole number has 64 bits")
+        return Constant(value, "BIGINT" if node.is_int else "DOUBLE")
 
     def _truth(self, node: Node) -> Expr:
         return Constant(bool(node.args["this"]), "BOOLEAN")

@@ -3,15 +3,25 @@
 from msgspec import Struct
 
 from lang.expr import ColumnType, Expr
+from schemas.limits import EARLIEST_MS, LATEST_MS, TEXT_CHARS
 from schemas.topics import EVENTS_CLEAN, ITEMS
 
 
-class SourceColumn(Struct, frozen=True):
-    """A column as the topic carries it."""
+class Check(Struct, frozen=True):
+    """What an event's values must satisfy; unknown, for a NULL, will do. `text` is the condition as written."""
+
+    column: str
+    text: str
+    condition: Expr
+
+
+class SourceColumn(Struct, frozen=True, omit_defaults=True):
+    """A column as the topic carries it. `most_chars` is a limit of STRING."""
 
     name: str
     type: ColumnType
     required: bool = False
+    most_chars: int = TEXT_CHARS
 
 
 class ComputedColumn(Struct, frozen=True):
@@ -52,6 +62,7 @@ class Source(Struct, frozen=True):
     """One stream, declared once; drives the ingest job and every group that reads it.
 
     `masked`: columns whose values ingest replaces by a keyed hash. `retain_ms`: how long its clean topic keeps one.
+    `times_ms`: its times, and those of receipt, are from the one on and before the other.
     """
 
     name: str
@@ -67,6 +78,8 @@ class Source(Struct, frozen=True):
     computed: tuple[ComputedColumn, ...] = ()
     bot: Bot | None = None
     retain_ms: int = EVENTS_CLEAN.retention_ms
+    checks: tuple[Check, ...] = ()
+    times_ms: tuple[int, int] = (EARLIEST_MS, LATEST_MS)
 
     @property
     def streams(self) -> tuple["Source", ...]:

@@ -99,12 +99,14 @@ class GroupTree(Struct, frozen=True):
 
 
 class ColumnTree(Struct, frozen=True):
-    """A column declaration, its type still unread; `expression` where it is computed."""
+    """A column declaration, its type still unread; `expression` where it is computed, `most_chars` where written."""
 
     name: Name
     type: Name
     required: bool
     expression: Sql | None = None
+    most_chars: int | None = None
+    check: Sql | None = None
 
 
 class StampTree(Struct, frozen=True):

@@ -1,12 +1,42 @@
 """A record that could not be used, with the reason and the place it came from."""
 
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
 from msgspec import Struct
 
 from schemas.avro import Contract, nullable, record
 
+Code: TypeAlias = Literal[
+    "null", "oversize", "json", "depth", "type", "missing", "length", "text", "range", "time", "late", "future",
+    "reserved", "taken", "bot", "internal",
+]  # fmt: skip
+REASONS: Mapping[Code, str] = {
+    "null": "the record has no value",
+    "oversize": "it is longer than a record may be; the dead letter keeps its beginning",
+    "json": "it is not JSON in UTF-8",
+    "depth": "objects or arrays lie too deep in one another",
+    "type": "a value has another type than its column",
+    "missing": "a required column is absent or blank",
+    "length": "a text is too long, or a map has too many entries",
+    "text": "a text holds a control character",
+    "range": "a number is beyond what a float32 holds, or a CHECK of the source is false",
+    "time": "a time is outside the times of the source; the message names the unit it looks like",
+    "late": "it was received later after its time than `lateness` allows",
+    "future": "it was received earlier before its time than `future` allows",
+    "reserved": "its `event_type` begins with `_`",
+    "taken": "another key has an event of the same id and time",
+    "bot": "its key has more events than the source's `bot` allows",
+    "internal": "ingest failed on it, with the name of the exception: a fault of Headrace's, please report it",
+}
+"""What a dead letter's code means."""
+
 
 class Dead(Struct, frozen=True, kw_only=True):
-    """One dead letter. `reason` is `<code>: <what was seen, what was expected>`; `at` is the append time, ms."""
+    """One dead letter. `reason` is `<code>: <what was seen, what was expected>`; `at` is the append time, ms.
+
+    `payload` is the record's value, or the beginning of one that is oversize.
+    """
 
     reason: str
     topic: str

@@ -1,35 +1,53 @@
 """One event in: an accepted record out, or the reason why not.
 
-The rules, in this order: size, JSON, required columns and types, event time against `received_at`
-(late, future). Whether a record passes depends on the record alone and on the time it was appended, so
-a replay decides as the live run did. Types are strict: `"17"` is no number, `1.7` no integer, an array
-no object, trailing bytes no JSON (tests/udfs/test_decode.py has a line for each).
+The rules, in this order: size, depth, JSON, required columns and types, the source's bounds (`lang.bounds`), reserved
+event types, event time against `received_at` (late, future). Whether a record passes depends on the record alone and on
+the time it was appended, so a replay decides as the live run did. Types are strict: `"17"` is no number, `1.7` no
+integer, an array no object, trailing bytes no JSON (tests/udfs/test_decode.py has a line for each). Of a name that
+stands twice in one object the last value counts.
+
+Two things are forgiven, because so many clients send them: a blank text of an optional column is NULL, and in a map
+NULLs and blanks are dropped, numbers and booleans become their JSON text.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 
+from lang.bounds import Bounds
 from lang.clean import RECEIVED_AT, contract
 from lang.expr import ColumnType
+from lang.gate import is_tick
 from lang.source import Source, SourceColumn
 from schemas.avro import Contract
+from schemas.dead import Code
+from schemas.events import TICK
+from schemas.json_text import fault_of, is_deep
+from schemas.limits import INT64_LEAST, INT64_MOST, LEVELS, RECORD_BYTES
 
-MAX_BYTES = 256 * 1024
-
+_Int64 = Annotated[int, msgspec.Meta(ge=INT64_LEAST, le=INT64_MOST)]
 _PYTHON: dict[ColumnType, Any] = {
     "STRING": str,
-    "BIGINT": Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)],
+    "BIGINT": _Int64,
     "INT": Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 31) - 1)],
     "DOUBLE": float,
     "BOOLEAN": bool,
-    "MAP<STRING, STRING>": dict[str, str],
+    "MAP<STRING, STRING>": dict[str, str | _Int64 | float | bool | None],
 }
 _REQUIRED_TEXT = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Refused(Exception):
-    """The record goes to the dead letters; the text is `<code>: <what was seen, what was expected>`."""
+    """The record goes to the dead letters; the text is `<code>: <what was seen, what was expected>`.
+
+    `pointer` leads to the fault within the record, empty where it is the whole record's.
+    """
+
+    def __init__(self, detail: str, *, code: Code, pointer: str = "") -> None:
+        super().__init__(f"{code}: {detail}{f' - at {pointer}' if pointer else ''}")
+        self.code: Code = code
+        self.detail = detail
+        self.pointer = pointer
 
 
 class EventDecoder:
@@ -39,6 +57,9 @@ class EventDecoder:
         self._source = source
         self._type = msgspec.defstruct("Event", [_field(column) for column in source.columns], kw_only=True)
         self._json = msgspec.json.Decoder(self._type)
+        self._bounds = Bounds(source)
+        self._optional_texts = [each.name for each in source.columns if each.type == "STRING" and not each.required]
+        self._maps = [each.name for each in source.columns if each.type.startswith("MAP")]
         self.contract: Contract = contract(source)
 
     def decode(self, payload: bytes | None, appended_ms: int) -> dict[str, Any]:
@@ -52,32 +73,51 @@ class EventDecoder:
             Refused: the record breaks a rule.
         """
         event = self._parse(payload)
+        self._forgive(event)
         if event.get(RECEIVED_AT) is None:
             event[RECEIVED_AT] = appended_ms
+        if fault := self._bounds.fault(event):
+            raise Refused(fault.message, code=fault.code, pointer=f"/{fault.column}")
+        if is_tick(event) and event["event_type"] != TICK:
+            message = f"event types that begin with _ are reserved: {event['event_type'][:60]!a}"
+            raise Refused(message, code="reserved", pointer="/event_type")
         delay_ms = event[RECEIVED_AT] - event[self._source.event_time]
         if delay_ms > self._source.lateness_ms:
-            message = f"late: {delay_ms} ms after its time, at most {self._source.lateness_ms} are accepted"
-            raise Refused(message)
+            message = f"{delay_ms} ms after its time, at most {self._source.lateness_ms} are accepted"
+            raise Refused(message, code="late")
         if -delay_ms > self._source.future_ms:
-            message = f"future: {-delay_ms} ms ahead of its receipt, at most {self._source.future_ms} are accepted"
-            raise Refused(message)
+            message = f"{-delay_ms} ms ahead of its receipt, at most {self._source.future_ms} are accepted"
+            raise Refused(message, code="future")
         return event
 
     def _parse(self, payload: bytes | None) -> dict[str, Any]:
         if payload is None:
-            message = "null: the record has no value, a JSON object was expected"
-            raise Refused(message)
-        if len(payload) > MAX_BYTES:
-            message = f"oversize: {len(payload)} bytes, at most {MAX_BYTES} are accepted"
-            raise Refused(message)
+            message = "the record has no value, a JSON object was expected"
+            raise Refused(message, code="null")
+        if len(payload) > RECORD_BYTES:
+            message = f"{len(payload)} bytes, at most {RECORD_BYTES} are accepted"
+            raise Refused(message, code="oversize")
+        if is_deep(payload):
+            message = f"objects or arrays lie more than {LEVELS} deep in one another"
+            raise Refused(message, code="depth")
         try:
             return msgspec.structs.asdict(self._json.decode(payload))
         except msgspec.ValidationError as error:
-            code = "missing" if "missing required" in str(error) else "type"
-            message = f"{code}: {error}"
+            pointer, message = fault_of(error, payload)
+            code: Code = "missing" if "missing required" in message else "type"
+            raise Refused(message, code=code, pointer=pointer) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            message = f"json: {error}"
-        raise Refused(message)
+            raise Refused(str(error), code="json") from error
+
+    def _forgive(self, event: dict[str, Any]) -> None:
+        for name in self._optional_texts:
+            text = event[name]
+            if text is not None and (not text or text.isspace()):
+                event[name] = None
+        for name in self._maps:
+            entries = cast("dict[str, str | float | bool | None] | None", event[name])
+            if entries:
+                event[name] = {key: text for key, value in entries.items() if (text := _text(value)).strip()}
 
 
 def _field(column: SourceColumn) -> Any:
@@ -85,3 +125,10 @@ def _field(column: SourceColumn) -> Any:
     if not column.required:
         return (column.name, python | None, None)
     return (column.name, _REQUIRED_TEXT if column.type == "STRING" else python)
+
+
+def _text(value: str | float | bool | None) -> str:
+    """A value of a map as text, empty for none: `7`, `1.5`, `true`."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else msgspec.json.encode(value).decode()

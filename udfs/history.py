@@ -7,6 +7,7 @@ Each worker holds in memory the stamped columns of every record that the topic k
 changes slowly, and `retain` of its stream says how far back it is known.
 """
 
+import logging
 from bisect import bisect_left
 from typing import cast
 
@@ -25,7 +26,9 @@ from lang.clean import RECEIVED_AT
 from lang.gate import is_tick
 from lang.source import Stamp
 from lang.table import table_of
+from udfs.breaker import Breaker
 
+_LOG = logging.getLogger(__name__)
 _TIMEOUT_S = 10
 Columns = tuple[object, ...]
 Moment = tuple[int, int, int]
@@ -72,6 +75,7 @@ class TableTail:
 
     def __init__(self, bootstrap: str, history: History) -> None:
         self._history, table = history, history.table
+        self._breaker = Breaker()
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -112,4 +116,14 @@ class TableTail:
         if partition is not None and offset is not None:
             self._next[partition] = offset + (error is None)
             if error is None and payload is not None:
-                self._history.take(payload, partition, offset)
+                self._set_aside_or_take(payload, partition, offset)
+
+    def _set_aside_or_take(self, payload: bytes, partition: int, offset: int) -> None:
+        """A record that cannot be read stamps nothing; the next one is taken."""
+        try:
+            self._history.take(payload, partition, offset)
+            self._breaker.passed()
+        except Exception as error:
+            place = f"topic {self._history.table.topic}, partition {partition}, offset {offset}"
+            _LOG.warning("passed over, %s: %s: %s", place, type(error).__name__, error)
+            self._breaker.failed(error, place)

@@ -13,7 +13,7 @@ SOURCE clickstream (
   session_id STRING,
   request_id STRING,
   position INT,
-  value DOUBLE,
+  value DOUBLE CHECK (event_type <> 'dwell' OR value BETWEEN 0 AND 86400),  -- of a dwell, seconds: at most a day
   context MAP<STRING, STRING>,
   country STRING AS context['country'],
   daypart STRING AS CASE  -- by UTC

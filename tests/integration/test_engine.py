@@ -14,6 +14,55 @@ from lang.load import load_plan
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 
+EXTREMES = {
+    "sources/readings.sql": """SOURCE readings (
+  topic 'readings', event_time at_ms, lateness '1 hour', future '1 minute', dedupe id WITHIN '1 day'
+) COLUMNS (
+  id STRING REQUIRED, at_ms BIGINT REQUIRED, received_at BIGINT, user_id STRING REQUIRED, n BIGINT, m BIGINT, x DOUBLE,
+  twice BIGINT AS n * 2, far DOUBLE AS exp(x) * exp(x)
+);""",
+    "extremes.sql": """FEATURE GROUP extremes (
+  version 1, owner 'tests', entity user_id, source readings, on_missing null, description 'Numbers at their ends'
+);
+SELECT
+  count(n + m) OVER 1h AS sums, sum(n * m) OVER 1h AS products, count(n - m) OVER 1h AS differences,
+  count(-n) OVER 1h AS negatives, max(abs(n)) OVER 1h AS largest, count(exp(x) * exp(x)) OVER 1h AS finite,
+  sum(x / n) OVER 1h AS ratios, count(*) FILTER (WHERE n + m > 0) OVER 1h AS positive,
+  sum(n % 10) OVER 1h AS digits, last_n(n * 2, 9) OVER 1h AS doubled, last_n(twice, 9) OVER 1h AS twices,
+  count(far) OVER 1h AS far_ones, max(least(n, m)) OVER 1h AS lesser
+FROM readings
+GROUP BY user_id;""",
+    "extremes.test.yaml": """- name: what a number cannot hold is NULL, by every executor
+  given:
+    readings: |
+      id, at_ms, received_at, user_id, n, m, x
+      a, 10:00:00, 10:00:00, u1, 9223372036854775807, 1, 700
+      b, 10:00:01, 10:00:01, u1, -9223372036854775808, -1, -700
+      c, 10:00:02, 10:00:02, u1, 4611686018427387904, 4611686018427387904, 3.4e38
+      d, 10:00:03, 10:00:03, u1, 9199999999999998976, 1, 300
+      e, 10:00:04, 10:00:04, u1, 3, -2, 0
+      f, 10:00:05, 10:00:05, u1, 0, 5, -3.4e38
+      g, 10:00:06, 10:00:06, u1, , 9223372036854775807,
+  expect:
+    - {at: "10:00:10", key: u1, sums: 3, products: 9199999999999998970, differences: 4, positive: 3}
+    - {at: "10:00:10", key: u1, negatives: 4, largest: 9199999999999998976, finite: 4, far_ones: 4}
+    - {at: "10:00:10", key: u1, doubled: ["0", "6"], twices: ["0", "6"], digits: 10, lesser: 4611686018427387904}
+""",
+}
+
+
+def test_expressions_agree_at_the_ends_of_numbers(tmp_path: Path) -> None:
+    for name, text in EXTREMES.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    headrace = Path(sys.executable).with_name("headrace")
+    for engine in ([], ["--engine", "flink"]):
+        command = [str(headrace), "features", "test", str(tmp_path), *engine]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_cases_pass_on_flink_and_a_wrong_one_fails_with_its_events(tmp_path: Path) -> None:
     shutil.copytree(FEATURES, tmp_path, dirs_exist_ok=True)
     files = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob(f"*{SUFFIX}")}

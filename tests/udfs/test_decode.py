@@ -2,14 +2,20 @@
 
 import msgspec
 import pytest
+from msgspec import Raw
 
 from headrace.jobs import FEATURES
-from lang.load import load_plan
+from lang.load import load_plan, plan_of
+from schemas.limits import day_ms
 from udfs.decode import EventDecoder, Refused
 
 NOW = 1_770_000_000_000
 SOURCE = load_plan(FEATURES).source("clickstream")
 GOOD = {"event_id": "e", "user_id": "u", "event_type": "click", "occurred_at": NOW}
+
+
+def deep(levels: int) -> Raw:
+    return Raw(b"[" * levels + b"]" * levels)
 
 
 def decode(**changes: object) -> dict[str, object]:
@@ -24,8 +30,18 @@ def decode(**changes: object) -> dict[str, object]:
         ("value", 1.5, 1.5),
         ("value", 2, 2.0),
         ("context", {"geo": "de"}, {"geo": "de"}),
-        ("item_id", "", ""),
+        ("item_id", "", None),
+        ("item_id", "  ", None),
+        ("item_id", " i1", " i1"),
+        ("item_id", "/talks/2024:intro é 🎉", "/talks/2024:intro é 🎉"),
         ("event_type", "never seen before", "never seen before"),
+        ("event_type", "_tick", "_tick"),
+        (
+            "context",
+            {"a": None, "b": "", "c": 7, "d": 1.5, "e": True, "f": "x"},
+            {"c": "7", "d": "1.5", "e": "true", "f": "x"},
+        ),
+        ("value", 86_400, 86_400.0),
         ("unknown column", [1], None),
     ],
 )
@@ -45,9 +61,32 @@ def test_accepted(column: str, value: object, kept: object) -> None:
         ("occurred_at", 1 << 63, "type"),
         ("item_id", {"a": 1}, "type"),
         ("item_id", 7, "type"),
-        ("context", {"geo": 7}, "type"),
+        ("context", {"geo": {"lat": 7}}, "type"),
+        ("context", {"geo": ["fi"]}, "type"),
+        ("context", {"n": 1 << 64}, "type"),
         ("context", ["geo"], "type"),
+        ("context", {f"k{n}": "v" for n in range(65)}, "length"),
+        ("context", {"k" * 257: "v"}, "length"),
+        ("context", {"k": "v" * 1025}, "length"),
+        ("context", {"k": "a\x1fb"}, "text"),
+        ("context", {"k\x00": "a"}, "text"),
         ("event_id", "", "type"),
+        ("event_id", " \u00a0", "missing"),
+        ("user_id", "u" * 257, "length"),
+        ("user_id", "u\x00", "text"),
+        ("item_id", "a\x1fb", "text"),
+        ("item_id", "a\n", "text"),
+        ("event_type", "_mine", "reserved"),
+        ("value", 1e39, "range"),
+        ("value", -1e300, "range"),
+        ("occurred_at", NOW // 1000, "time"),
+        ("occurred_at", NOW * 1000, "time"),
+        ("occurred_at", NOW * 1_000_000, "time"),
+        ("occurred_at", -NOW, "time"),
+        ("occurred_at", 0, "time"),
+        ("received_at", NOW * 1000, "time"),
+        ("received_at", -1, "time"),
+        ("debug", deep(1_000), "depth"),
     ],
 )
 def test_refused(column: str, value: object, code: str) -> None:
@@ -69,4 +108,84 @@ def test_late_and_future_follow_the_record_alone() -> None:
         decode(occurred_at=NOW - SOURCE.lateness_ms - 1)
     with pytest.raises(Refused, match=r"^future: 300001 ms ahead"):
         decode(occurred_at=NOW + SOURCE.future_ms + 1)
-    assert decode(occurred_at=5, received_at=6)["received_at"] == 6, "a trusted receipt stands, whatever the log says"
+    old = NOW - 10 * 365 * 86_400_000
+    assert decode(occurred_at=old, received_at=old + 1)["received_at"] == old + 1, "a trusted receipt stands"
+
+
+@pytest.mark.parametrize("times", [1000, 1_000_000, -1])
+def test_both_times_in_another_unit_are_no_event(times: int) -> None:
+    with pytest.raises(Refused, match=r"^time: .*milliseconds since 1970 UTC are expected"):
+        decode(occurred_at=NOW * times, received_at=NOW * times)
+
+
+@pytest.mark.parametrize(
+    ("time", "unit"), [(NOW // 1000, "seconds"), (NOW * 1000, "microseconds"), (NOW * 10**6, "nanoseconds")]
+)
+def test_a_time_in_another_unit_is_told_by_its_name(time: int, unit: str) -> None:
+    with pytest.raises(Refused, match=rf"^time: {time} looks like {unit}; .*: {NOW // 1000}\d\d\d - at /occurred_at$"):
+        decode(occurred_at=time, received_at=time)
+
+
+def test_a_dwell_is_at_most_a_day_and_other_values_are_free() -> None:
+    assert decode(event_type="purchase", value=250_000)["value"] == 250_000
+    with pytest.raises(Refused, match=r"^range: '86401.0', expected is event_type <> 'dwell' OR .* - at /value$"):
+        decode(event_type="dwell", value=86_401)
+    with pytest.raises(Refused, match=r"^range: "):
+        decode(event_type="dwell", value=-1)
+
+
+def test_a_nested_value_of_a_map_is_named() -> None:
+    with pytest.raises(Refused) as refused:
+        decode(context={"a": "b", "geo/city": {"lat": 1}})
+    assert refused.value.pointer == "/context/geo~1city"
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"[" * 100_000, "depth"),
+        (b'{"a":' * 2_000 + b"1" + b"}" * 2_000, "depth"),
+        (b'{"context":' + b"[" * 33 + b"]" * 33 + b"}", "depth"),
+        (b'{"event_id":"e","value":1e400}', "type"),
+        (b'{"event_id":"\xe9"}', "json"),
+        (b'{"event_id":"\\ud800"}', "json"),
+        (b'{"value":NaN}', "json"),
+        (b"\xef\xbb\xbf{}", "json"),
+        (b"", "json"),
+        (b'{"value":' + b"9" * 5_000 + b"}", "type"),
+        (b'{"context":{"n":' + b"9" * 5_000 + b"}}", "type"),
+    ],
+)
+def test_bytes_that_are_no_event(payload: bytes, code: str) -> None:
+    with pytest.raises(Refused, match=f"^{code}: "):
+        EventDecoder(SOURCE).decode(payload, NOW)
+
+
+def test_brackets_within_texts_are_not_depth() -> None:
+    assert decode(context={"q": "[" * 100 + '"' + "{" * 100})["context"] == {"q": "[" * 100 + '"' + "{" * 100}
+
+
+def test_of_a_name_that_stands_twice_the_last_counts() -> None:
+    payload = msgspec.json.encode(GOOD)[:-1] + b',"user_id":"second"}'
+    assert EventDecoder(SOURCE).decode(payload, NOW)["user_id"] == "second"
+
+
+def test_a_source_declares_other_bounds() -> None:
+    source = plan_of({"s.sql": DECLARED}).source("diary")
+    decoder = EventDecoder(source)
+    entry = {
+        "entry_id": "e",
+        "written_at": day_ms("1975-05-05"),
+        "received_at": day_ms("1975-05-05"),
+        "words": "w" * 999,
+    }
+    assert decoder.decode(msgspec.json.encode(entry), NOW)["words"] == "w" * 999
+    for changes in ({"words": "w" * 1_001}, {"mood": 11}, {"received_at": NOW, "written_at": NOW}):
+        with pytest.raises(Refused, match=r"^(length|range|time): "):
+            decoder.decode(msgspec.json.encode(entry | changes), NOW)
+
+
+DECLARED = """SOURCE diary (topic 'diary', event_time written_at, lateness '1 hour', future '1 minute',
+  dedupe entry_id WITHIN '1 day', times BETWEEN '1970-01-01' AND '1980-01-01')
+COLUMNS (entry_id STRING REQUIRED, written_at BIGINT REQUIRED, received_at BIGINT, words STRING(1000),
+  mood INT CHECK (mood BETWEEN 1 AND 10));"""

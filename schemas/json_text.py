@@ -1,0 +1,101 @@
+"""JSON from outside: how deep it is, cut to a depth that any decoder stands, and what an error of the decoder means."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+import msgspec
+
+from schemas.limits import LEVELS
+
+_SIGN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|$)|[\[{\]}]', re.DOTALL)
+_OPEN, _CLOSED = b"[{", b"]}"
+_PATH = re.compile(r" - at `(\$.*)`$", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[(\.\.\.)\]")
+_UNKNOWN = re.compile(r"unknown field `(.*)`$", re.DOTALL)
+_PATTERN = re.compile(r"Expected `str` matching regex .*", re.DOTALL)
+_SHOWN_CHARS = 80
+
+
+def is_deep(payload: bytes | memoryview, most: int = LEVELS) -> bool:
+    """Whether objects and arrays lie in one another more than `most` levels deep.
+
+    >>> is_deep(b'{"a": [[1]]}', 2), is_deep(b'{"a": "[[[["}', 2)
+    (True, False)
+    """
+    text = bytes(payload)
+    return text.count(b"[") + text.count(b"{") > most and any(True for _ in _deep_spans(text, most))
+
+
+def shallow(payload: bytes, most: int) -> bytes:
+    """The text with `null` for what lies deeper than `most` levels, so that decoders need not recurse further."""
+    if payload.count(b"[") + payload.count(b"{") <= most:
+        return payload
+    kept: list[bytes] = []
+    at = 0
+    for start, end in _deep_spans(payload, most):
+        kept += (payload[at:start], b"null")
+        at = end
+    return b"".join((*kept, payload[at:]))
+
+
+def _deep_spans(text: bytes, most: int) -> Iterator[tuple[int, int]]:
+    """Where each value begins and ends that lies `most` levels deep; an open one ends with the text."""
+    level, start = 0, -1
+    for sign in _SIGN.finditer(text):
+        mark = sign[0][:1]
+        if mark in _OPEN:
+            if level == most:
+                start = sign.start()
+            level += 1
+        elif mark in _CLOSED and level:
+            level -= 1
+            if level == most:
+                yield start, sign.end()
+    if level > most:
+        yield start, len(text)
+
+
+def fault_of(error: Exception, payload: bytes | memoryview) -> tuple[str, str]:
+    """(JSON pointer, message) of a msgspec error about this text: entries of maps and unknown fields by their names."""
+    message = str(error)
+    found = _PATH.search(message)
+    said = message[: found.start()] if found else message
+    steps = [name or index or dots for name, index, dots in _STEP.findall(found[1])] if found else []
+    said = _PATTERN.sub("Expected `str` without control characters, and not only blanks", said)
+    if "..." in steps:
+        steps = _named(steps, payload)
+    elif unknown := _UNKNOWN.search(said):
+        steps.append(unknown[1])
+    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps), said
+
+
+def _named(steps: Sequence[str], payload: bytes | memoryview) -> list[str]:
+    """The steps with the key for `...`: that of the map's first entry which is an object or an array."""
+    place = steps.index("...")
+    holder = value_at(payload, steps[:place])
+    entries = cast("dict[str, object]", holder) if isinstance(holder, dict) else {}
+    nested = [key for key, value in entries.items() if isinstance(value, dict | list)]
+    return [*steps[:place], *nested[:1]]
+
+
+def value_at(payload: bytes | memoryview, steps: Sequence[str]) -> object:
+    """The value that steps from the outermost lead to; None where there is none, or the text is no JSON."""
+    try:
+        value: object = msgspec.json.decode(payload)
+        for step in steps:
+            at = int(step) if isinstance(value, list) else step
+            value = cast("dict[int | str, object]", value)[at]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError, ValueError):
+        return None
+    return value
+
+
+def shown(payload: bytes | memoryview, pointer: str) -> str:
+    """The value at a pointer as JSON, shortened; empty where it is not known."""
+    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+    value = value_at(payload, steps) if steps else None
+    try:
+        return "" if value is None else msgspec.json.encode(value).decode()[:_SHOWN_CHARS]
+    except OverflowError:  # a whole number beyond 64 bits
+        return ""
