@@ -157,12 +157,12 @@ def retire(name: str) -> None:
     sys.stdout.write(f"{version.name} is retired\n")
 
 
-def get(name: str, key: str, *, at: int | None = None) -> None:
+def get(name: str, *key: str, at: int | None = None) -> None:
     """Read the features of one key from the running store, as GET /v1/features answers.
 
     Args:
         name: group, for the version that answers, or group@version.
-        key: the entity; further key columns after a colon each, e.g. u1:shoes.
+        key: the entity; further key columns after it, e.g. u1 shoes.
         at: as they were known at this time, ms since 1970 UTC, recomputed from the log; now if not given.
     """
     endpoints, registry, _ = _stack()
@@ -172,8 +172,8 @@ def get(name: str, key: str, *, at: int | None = None) -> None:
         raise UsageProblem(message)
     group = release.named_or_live(registry.versions(), name)
     reader: Reads = FeatureReader(connect(endpoints.redis_url))
-    if at is not None:
-        reader = as_known_at(endpoints, group, key.split(":", len(group.entity) - 1)[0], at_ms=at)
+    if at is not None and key:
+        reader = as_known_at(endpoints, group, key[0], at_ms=at)
     try:
         found = lookup.answer(reader, group, key, at=at or now_ms)
     except Fault as fault:

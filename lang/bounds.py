@@ -8,15 +8,14 @@
 | entries of a MAP, characters of one | 64, 1024 | |
 """
 
-from typing import cast
-
 from msgspec import Struct
 
 from lang.clean import RECEIVED_AT
 from lang.evaluate import Event, evaluation_of
 from lang.source import Source
+from schemas.context import context_fault
 from schemas.dead import Code
-from schemas.limits import DOUBLE_MOST, MAP_ENTRIES, MAP_VALUE_CHARS, text_fault, time_fault
+from schemas.limits import DOUBLE_MOST, text_fault, time_fault
 
 
 class Fault(Struct, frozen=True):
@@ -41,12 +40,7 @@ class Bounds:
 
     def fault(self, event: Event) -> Fault | None:
         """The first bound that an event of the right types breaks."""
-        return (
-            self._time_fault(event)
-            or self._text_fault(event)
-            or next((found for name in self._maps if (found := _map_fault(name, event.get(name)))), None)
-            or self._number_fault(event)
-        )
+        return self._time_fault(event) or self._text_fault(event) or self._map_fault(event) or self._number_fault(event)
 
     def _time_fault(self, event: Event) -> Fault | None:
         for name in self._times:
@@ -67,6 +61,13 @@ class Bounds:
                 return Fault(*found, name)
         return None
 
+    def _map_fault(self, event: Event) -> Fault | None:
+        for name in self._maps:
+            entries = event.get(name)
+            if isinstance(entries, dict) and (found := context_fault(entries)):
+                return Fault(*found, name)
+        return None
+
     def _number_fault(self, event: Event) -> Fault | None:
         for name in self._doubles:
             value = event.get(name)
@@ -78,15 +79,3 @@ class Bounds:
                 seen = str(event.get(check.column))[:60]
                 return Fault("range", f"{seen!a}, expected is {check.text}", check.column)
         return None
-
-
-def _map_fault(name: str, entries: object) -> Fault | None:
-    if not isinstance(entries, dict):
-        return None
-    texts = cast("dict[str, str]", entries)
-    if len(texts) > MAP_ENTRIES:
-        return Fault("length", f"{len(texts)} entries, at most {MAP_ENTRIES} are accepted", name)
-    for key, value in texts.items():
-        if found := text_fault(key) or text_fault(value, MAP_VALUE_CHARS):
-            return Fault(found[0], f"entry {key[:60]!a}: {found[1]}", name)
-    return None

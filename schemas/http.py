@@ -4,9 +4,18 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+from schemas.context import Sent
+from schemas.limits import INT64_MOST, NO_CONTROL_PATTERN, TEXT_CHARS, TEXT_PATTERN
+
+Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS, pattern=TEXT_PATTERN)]
+"""No control characters, and not only blanks; blanks at its ends are part of it."""
+OptionalId: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARS, pattern=NO_CONTROL_PATTERN)]
+"""Blank is as absent."""
 Explain: TypeAlias = Literal["none", "basic"]
 BATCH = 500  # events or items in one request
+TITLE_CHARS = 4096
+TAGS = 256
+PRICE_MOST = 1e15
 
 
 class RecommendationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -14,17 +23,18 @@ class RecommendationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     Attributes:
         count: K, items wanted.
-        context: what is known of the moment (device, country, …); kept with the exposure.
+        context: what is known of the moment (device, country, …); kept with the exposure. Numbers and booleans become
+            text, nulls and blanks are dropped.
         exclude_items: never in the answer.
         explain: `basic` adds a reason for each item and what was removed, counted by reason.
     """
 
     user_id: Id | None = None
     anonymous_id: Id | None = None
-    session_id: Id | None = None
-    surface: Id = "feed"
+    session_id: OptionalId | None = None
+    surface: OptionalId = "feed"
     count: Annotated[int, Meta(ge=1, le=100)] = 10
-    context: dict[str, str] = field(default_factory=dict[str, str])
+    context: Sent = field(default_factory=Sent)
     exclude_items: Annotated[list[Id], Meta(max_length=500)] = field(default_factory=list[str])
     explain: Explain = "none"
 
@@ -98,18 +108,18 @@ class ItemRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One item, whole: what is not said is taken away. `takedown` removes it from every answer.
 
     Attributes:
-        born_at: when it may first be shown; absent, when we first saw it.
+        born_at: when it may first be shown, ms, from 1990 on; absent, when we first saw it.
         content: vectors by the name of a modality that the ranker declares, each as long as declared.
     """
 
     item_id: Id
     category: Id
-    title: str | None = None
-    price: Annotated[float, Meta(ge=0)] | None = None
-    seller: str | None = None
-    tags: list[str] = field(default_factory=list[str])
-    stock: Annotated[int, Meta(ge=0)] | None = None
-    born_at: Annotated[int, Meta(ge=0)] | None = None
+    title: Annotated[str, Meta(max_length=TITLE_CHARS)] | None = None
+    price: Annotated[float, Meta(ge=0, le=PRICE_MOST)] | None = None
+    seller: OptionalId | None = None
+    tags: Annotated[list[OptionalId], Meta(max_length=TAGS)] = field(default_factory=list[str])
+    stock: Annotated[int, Meta(ge=0, le=INT64_MOST)] | None = None
+    born_at: Annotated[int, Meta(ge=0, le=INT64_MOST)] | None = None
     takedown: bool = False
     content: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 

@@ -9,6 +9,7 @@ import msgspec
 from schemas.limits import LEVELS
 
 _SIGN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|$)|[\[{\]}]', re.DOTALL)
+_NAN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|$)|-?\b(?:NaN|Infinity)\b', re.DOTALL)
 _OPEN, _CLOSED = b"[{", b"]}"
 _PATH = re.compile(r" - at `(\$.*)`$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[(\.\.\.)\]")
@@ -37,6 +38,15 @@ def shallow(payload: bytes, most: int) -> bytes:
         kept += (payload[at:start], b"null")
         at = end
     return b"".join((*kept, payload[at:]))
+
+
+def without_nan(payload: bytes) -> bytes:
+    """The text with a number out of range for each NaN and Infinity, which JSON has not and many writers write.
+
+    >>> without_nan(b'{"NaN": [NaN, -Infinity]}')
+    b'{"NaN": [1e999, 1e999]}'
+    """
+    return _NAN.sub(lambda found: found[0] if found[0][:1] == b'"' else b"1e999", payload)
 
 
 def _deep_spans(text: bytes, most: int) -> Iterator[tuple[int, int]]:
@@ -71,22 +81,31 @@ def fault_of(error: Exception, payload: bytes | memoryview) -> tuple[str, str]:
 
 
 def _named(steps: Sequence[str], payload: bytes | memoryview) -> list[str]:
-    """The steps with the key for `...`: that of the map's first entry which is an object or an array."""
+    """The steps with a key for `...`: the first nested entry's, or that of one without a number where it should be."""
     place = steps.index("...")
-    holder = value_at(payload, steps[:place])
+    before, after = steps[:place], steps[place + 1 :]
+    holder = value_at(payload, before)
     entries = cast("dict[str, object]", holder) if isinstance(holder, dict) else {}
-    nested = [key for key, value in entries.items() if isinstance(value, dict | list)]
-    return [*steps[:place], *nested[:1]]
+    for key, value in entries.items():
+        if isinstance(value, dict | list) and not isinstance(_within(cast("object", value), after), int | float | None):
+            return [*before, key, *after]
+    return [*before]
 
 
 def value_at(payload: bytes | memoryview, steps: Sequence[str]) -> object:
     """The value that steps from the outermost lead to; None where there is none, or the text is no JSON."""
     try:
-        value: object = msgspec.json.decode(payload)
+        return _within(msgspec.json.decode(payload, type=object), steps)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return None
+
+
+def _within(value: object, steps: Sequence[str]) -> object:
+    try:
         for step in steps:
             at = int(step) if isinstance(value, list) else step
             value = cast("dict[int | str, object]", value)[at]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError):
         return None
     return value
 

@@ -18,7 +18,8 @@ DOUBLE_MOST = 3.4028234663852886e38
 INT64_LEAST, INT64_MOST = -(1 << 63), (1 << 63) - 1
 EARLIEST = "1990-01-01"
 LATEST = "2100-01-01"
-TEXT_PATTERN = r"^(?![\s\S]*[\x00-\x1f\x7f])[\s\S]*\S"
+NO_CONTROL_PATTERN = r"^(?![\s\S]*[\x00-\x1f\x7f])"
+TEXT_PATTERN = NO_CONTROL_PATTERN + r"[\s\S]*\S"
 """Of an id: no control characters, which separate the parts of keys, and more than blanks."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNITS = (("seconds", 1_000, 1), ("microseconds", 1, 1_000), ("nanoseconds", 1, 1_000_000))

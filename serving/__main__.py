@@ -18,7 +18,9 @@ async def serve(told: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then let the queue run out."""
     parts, stop = services.build(told), threading.Event()
     threads = services.start(told, parts, stop)
-    server = Server(app.create(parts, told.token), told.host, told.port, interface=Interfaces.ASGINL)
+    server = Server(
+        app.create(parts, told.token, told.config.origins), told.host, told.port, interface=Interfaces.ASGINL
+    )
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, server.stop)
     try:

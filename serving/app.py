@@ -1,20 +1,23 @@
 """The ASGI application."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from litestar import Litestar, Router
 from litestar.concurrency import set_asyncio_executor
+from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
+from schemas.limits import BODY_BYTES
 from serving import routes
+from serving.paths import whole
 from serving.problems import respond
 from serving.services import Services
 from serving.token import OPEN, guard
 
-BODY_BYTES = 256 * 1024
 _THREADS = 32  # handlers at once; 24 of them at most wait for the broker (serving/outlet.py)
 OPENAPI = OpenAPIConfig(
     title="Headrace",
@@ -33,13 +36,25 @@ def widen() -> None:
     set_asyncio_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="request"))
 
 
-def create(services: Services, token: str) -> Litestar:
-    """The API over its parts."""
-    return Litestar(
+def create(services: Services, token: str, origins: Sequence[str] = ()) -> Litestar:
+    """The API over its parts. `origins`: whose pages browsers may let call it."""
+    app = Litestar(
         route_handlers=routes.HANDLERS,
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
         guards=[guard(token)],
         exception_handlers={Exception: respond},
         request_max_body_size=BODY_BYTES,
         openapi_config=OPENAPI,
+        cors_config=_cors(origins) if origins else None,
+    )
+    app.asgi_handler = whole(app.asgi_handler)
+    return app
+
+
+def _cors(origins: Sequence[str]) -> CORSConfig:
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "HEAD", "POST", "PUT"],
+        allow_headers=["authorization", "content-type"],
+        expose_headers=["Retry-After", "Server-Timing", "X-Degraded-Level"],
     )

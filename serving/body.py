@@ -7,9 +7,12 @@ import msgspec
 from litestar.dto import AbstractDTO, DTOFieldDefinition
 from litestar.typing import FieldDefinition
 
-from serving.problems import MEND_REQUEST, invalid, pointer_of
+from schemas.json_text import fault_of, shallow, shown, without_nan
+from schemas.limits import LEVELS
+from serving.problems import MEND_REQUEST, invalid
 
 T = TypeVar("T")
+_ABOVE_RECORDS = 4  # a batch is an object with a list of them, and one level more makes a record too deep
 
 
 class Strict(AbstractDTO[T]):
@@ -40,28 +43,32 @@ class Strict(AbstractDTO[T]):
 
 
 def decode(body: bytes, type_: type[T]) -> T:
-    """A request's body as its type.
+    """A request's body as its type. Records of a batch that are too deep stay so, for whoever judges them.
 
     Raises:
         Fault: it is none; the problem says where, what was there and what was expected.
     """
+    text = shallow(body, LEVELS + _ABOVE_RECORDS)
     try:
-        return msgspec.json.decode(body, type=type_)
+        return _decoded(text, type_)
     except msgspec.ValidationError as error:
-        pointer, message = pointer_of(str(error))
-        detail = f"{message}{_seen(body, pointer)}."
+        pointer, message = fault_of(error, text)
+        seen = shown(text, pointer)
+        detail = f"{message}{f': {seen}' if seen else ''}."
         raise invalid(detail, mend=MEND_REQUEST, pointer=pointer) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         detail = f"The body is no JSON: {error}."
         raise invalid(detail, mend="Send one JSON object, in UTF-8.") from error
 
 
-def _seen(body: bytes, pointer: str) -> str:
-    """The value at a pointer, shortened, to stand in the message; nothing where the fault is the whole body's."""
-    value: Any = msgspec.json.decode(body)
-    for step in pointer.split("/")[1:]:
-        try:
-            value = value[int(step)] if isinstance(value, list) else value[step]
-        except (LookupError, TypeError, ValueError):
-            return ""
-    return f": {msgspec.json.encode(value).decode()[:80]}" if pointer else ""
+def _decoded(text: bytes, type_: type[T]) -> T:
+    """As msgspec decodes it; a NaN is the fault of its own place, or record of a batch, alone."""
+    try:
+        return msgspec.json.decode(text, type=type_)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        plain = without_nan(text)
+        if plain == text:
+            raise
+        return msgspec.json.decode(plain, type=type_)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 
 from lang.plan import Feature, Group
 from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
@@ -18,8 +19,8 @@ class Lookup:
         self._reader = reader
         self._live = live
 
-    def read(self, name: str, key: str) -> FeaturesAnswer:
-        """Every feature of a group for a key; the columns of a longer key are separated by `:`.
+    def read(self, name: str, key: Sequence[str]) -> FeaturesAnswer:
+        """Every feature of a group for a key, a part for each of the group's key columns.
 
         Raises:
             Fault: no such group, a key of the wrong length, or a store that does not answer.
@@ -33,24 +34,23 @@ class Lookup:
             raise _no_group(str(error.args[0])) from error
 
 
-def answer(reader: Reads, group: Group, key: str, *, at: int) -> FeaturesAnswer:
+def answer(reader: Reads, group: Group, key: Sequence[str], *, at: int) -> FeaturesAnswer:
     """Every feature of one version for a key; raises as `Lookup.read` does."""
-    parts = key.split(":", len(group.entity) - 1)
-    if len(parts) != len(group.entity) or not all(parts):
-        detail = f"The key {key!r} has {len(parts)} columns; {group.name} is kept by {', '.join(group.entity)}."
-        mend = f"Ask for {group.name}/{':'.join(column.upper() for column in group.entity)}."
-        raise invalid(detail, mend=mend)
+    if len(key) != len(group.entity) or not all(key):
+        detail = f"The key {list(key)!r} has {len(key)} columns; {group.name} is kept by {', '.join(group.entity)}."
+        asked = "&".join(f"key={column.upper()}" for column in group.entity)
+        raise invalid(detail, mend=f"Ask for {group.name}?{asked}, a key for each column in this order.")
     try:
-        (values,) = reader.read([Wanted(group, [parts[0]])], at_ms=at)
+        (values,) = reader.read([Wanted(group, [key[0]])], at_ms=at)
     except StoreError as error:
         detail = f"The feature store does not answer ({type(error).__name__})."
         raise unavailable(detail) from error
     return FeaturesAnswer(
         group=group.name,
         version=group.version,
-        key=dict(zip(group.entity, parts, strict=True)),
+        key=dict(zip(group.entity, key, strict=True)),
         at=at,
-        features=_features(values, tuple(parts), at),
+        features=_features(values, tuple(key), at),
     )
 
 

@@ -1,7 +1,6 @@
 """Errors as `application/problem+json` (RFC 9457): what was seen, what was expected, what to do."""
 
 import http
-import re
 import sys
 import traceback
 from typing import Any
@@ -13,8 +12,6 @@ from litestar.openapi import ResponseSpec
 from schemas.http import Problem
 
 MEDIA_TYPE = "application/problem+json"
-_PATH = re.compile(r" - at `(\$[^`]*)`$")
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 MEND_REQUEST = "Correct the request; /schema/openapi.json has the types."
 _MENDS = {
     401: "Send the header `Authorization: Bearer TOKEN` with the token that serving was started with.",
@@ -63,19 +60,6 @@ def unavailable(detail: str) -> Fault:
         mend="Send the same request again after the seconds in Retry-After.",
     )
     return Fault(problem, {"Retry-After": "2"})
-
-
-def pointer_of(message: str) -> tuple[str, str]:
-    """(JSON pointer, message without the path) of a msgspec error.
-
-    >>> pointer_of("Expected `int`, got `str` - at `$.events[3].position`")
-    ('/events/3/position', 'Expected `int`, got `str`')
-    """
-    found = _PATH.search(message)
-    if found is None:
-        return "", message
-    steps = (name or index for name, index in _STEP.findall(found[1]))
-    return "".join(f"/{step}" for step in steps), message[: found.start()]
 
 
 def _of_http(error: HTTPException) -> Problem:

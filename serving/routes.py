@@ -5,9 +5,10 @@ from typing import Annotated, TypeAlias
 
 from litestar import Response, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, PathParameter
+from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 
 from schemas.aliases import LIVE
+from schemas.context import as_texts, context_fault
 from schemas.course import named
 from schemas.http import (
     AliasAnswer,
@@ -29,6 +30,7 @@ from serving import control, intake, metrics
 from serving.body import Strict
 from serving.experiment import Experiment
 from serving.outlet import CONFIRM_S
+from serving.paths import checked_id, id_of
 from serving.problems import ANSWERS, invalid, unavailable
 from serving.query import Query
 from serving.services import Services
@@ -61,8 +63,10 @@ def take_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswer:
 
     An event is an object with `event_id`, `user_id`, `event_type` and `occurred_at` (ms), and where they are known
     `item_id`, `session_id`, `request_id` and `position` of the slate, `value` (seconds of a dwell) and `context`
-    (text by name). Types are free; `click`, `dwell` and `purchase` label what was served. Each event is judged by
-    itself: what is refused stands in the answer, with its place and reason, and is kept nowhere.
+    (text by name; numbers and booleans become text, nulls are dropped). Types are free but for those that begin with
+    `_`; `click`, `dwell` and `purchase` label what was served. Ids have at most 256 characters, none of them a control
+    character; the id of an event is its user's own. Each event is judged by itself: what is refused stands in the
+    answer, with its place and reason, and is kept nowhere.
     """
     batch = intake.judge_events(data.events, services.plan.source("clickstream"), now=_now())
     _keep(batch, services)
@@ -89,20 +93,32 @@ def upsert_items(data: JSONBody[ItemsRequest], services: Parts) -> BatchAnswer:
     return batch.answer
 
 
-@get("/v1/features/{group:str}/{key:str}", sync_to_thread=True, responses=ANSWERS)
+@get("/v1/features/{group:str}", sync_to_thread=True, responses=ANSWERS)
 def read_features(
     group: FromPath[str],
-    key: Annotated[str, PathParameter(description="the group's key columns, separated by `:`")],
+    key: Annotated[list[str], QueryParameter(description="one for each key column of the group, in its order")],
     services: Parts,
 ) -> FeaturesAnswer:
-    """Every feature of a group for one key, now."""
-    return services.lookup.read(group, key)
+    """Every feature of a group for one key, now: `/v1/features/user_category?key=u1&key=shoes`."""
+    return services.lookup.read(id_of(group), [checked_id(part) for part in key])
+
+
+@get("/v1/features/{group:str}/{key:str}", sync_to_thread=True, responses=ANSWERS)
+def read_features_of_one_column(
+    group: FromPath[str],
+    key: Annotated[str, PathParameter(description="the key, percent-encoded")],
+    services: Parts,
+) -> FeaturesAnswer:
+    """Every feature of a group of one key column, now."""
+    return services.lookup.read(id_of(group), [id_of(key)])
 
 
 @get("/v1/items/{item:str}/similar", sync_to_thread=True, responses=ANSWERS)
-def read_similar(item: FromPath[str], services: Parts) -> SimilarAnswer:
+def read_similar(
+    item: Annotated[str, PathParameter(description="the item's id, percent-encoded")], services: Parts
+) -> SimilarAnswer:
     """Items looked at after this one within one session, as far as the catalogue shows them."""
-    return services.similar.read(item)
+    return services.similar.read(id_of(item))
 
 
 @get("/v1/models", sync_to_thread=True, responses=ANSWERS)
@@ -139,7 +155,7 @@ def list_models(services: Parts) -> ModelsAnswer:
 )
 def pin_alias(alias: FromPath[str], data: JSONBody[AliasRequest], services: Parts) -> AliasAnswer:
     """Let an alias name the version that is live now. It holds when the decision has been read back."""
-    live = services.live.state.models.get(LIVE)
+    alias, live = id_of(alias), services.live.state.models.get(LIVE)
     if alias in services.live.following:
         detail = f"The alias {alias!r} follows a model and cannot be pinned."
         raise invalid(detail, mend="Pin another alias and give it to an arm as `model:ALIAS`.")
@@ -192,20 +208,30 @@ def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
     if user_id is None:
         detail = "Neither user_id nor anonymous_id is there; one of them says whose slate it is."
         raise invalid(detail, mend="Send user_id, or for a visitor any stable anonymous_id.", pointer="/user_id")
+    context = as_texts(data.context)
+    if fault := context_fault(context):
+        mend = "Send fewer and shorter entries, without control characters."
+        detail = f"Context cannot be taken: {fault[1]}."
+        raise invalid(detail, mend=mend, pointer="/context")
     name = request_id()
     return Query(
         request_id=name,
         user_id=user_id,
-        session_id=data.session_id or name,
-        surface=data.surface,
+        session_id=_there(data.session_id) or name,
+        surface=_there(data.surface) or "feed",
         count=data.count,
         at_ms=_now(),
         seed=hash64(name),
         arm=experiment.arm_of(user_id),
-        context=data.context,
+        context=context,
         exclude=frozenset(data.exclude_items),
         explain=data.explain,
     )
+
+
+def _there(text: str | None) -> str | None:
+    """A text, None where it is blank."""
+    return None if text is None or not text or text.isspace() else text
 
 
 def _keep(batch: intake.Batch, services: Services) -> None:
@@ -222,6 +248,7 @@ HANDLERS = (
     take_events,
     upsert_items,
     read_features,
+    read_features_of_one_column,
     read_similar,
     list_models,
     pin_alias,

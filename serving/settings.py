@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,12 +17,21 @@ from store.connect import ADDRESS
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 TOKEN_VARIABLE = "HEADRACE_TOKEN"
 _SHORTEST_TOKEN = 16
+_ORIGIN = r"\*|https?://[A-Za-z0-9.\-\[\]:]+"
+
+
+class OriginError(ValueError):
+    """What stands among the origins is none."""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file that `--config` names."""
+    """The file that `--config` names.
+
+    `origins`: pages of these, such as `https://shop.example`, may call the API from a browser (CORS); `*` for all.
+    """
 
     experiment: Experiment = field(default_factory=Experiment)
+    origins: list[str] = field(default_factory=list[str])
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -64,7 +74,7 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
     config, ranker = Config(), RankerConfig()
     try:
         config = read_config(options.config) if options.config else config
-    except (OSError, msgspec.DecodeError, ExperimentError) as error:
+    except (OSError, msgspec.DecodeError, ExperimentError, OriginError) as error:
         problems.append(f"--config {options.config}: {error}")
     try:
         ranker = ranker_of(options.fusion)
@@ -103,9 +113,13 @@ def read_config(path: Path) -> Config:
 
     Raises:
         OSError, msgspec.DecodeError: it cannot be read. ExperimentError: its experiment does not fit together.
+        OriginError: something else stands among the origins.
     """
     config = msgspec.json.decode(path.read_bytes(), type=Config)
     checked(config.experiment)
+    if wrong := [origin for origin in config.origins if not re.fullmatch(_ORIGIN, origin)]:
+        message = f"origins: {wrong[0]!r} is no origin; write https://shop.example or http://localhost:3000, no path"
+        raise OriginError(message)
     return config
 
 

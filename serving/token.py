@@ -21,7 +21,7 @@ def guard(token: str) -> Guard:
     expected = hashlib.sha256(token.encode()).digest()
 
     def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        if handler.opt.get(OPEN):
+        if handler.opt.get(OPEN) or connection.scope.get("method") == "OPTIONS":
             return
         header = connection.headers.get("authorization", "")
         given = header[len(_SCHEME) :] if header.lower().startswith(_SCHEME) else ""

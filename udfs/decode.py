@@ -10,7 +10,7 @@ Two things are forgiven, because so many clients send them: a blank text of an o
 NULLs and blanks are dropped, numbers and booleans become their JSON text.
 """
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import msgspec
 
@@ -20,19 +20,19 @@ from lang.expr import ColumnType
 from lang.gate import is_tick
 from lang.source import Source, SourceColumn
 from schemas.avro import Contract
+from schemas.context import Int64, Sent, as_texts
 from schemas.dead import Code
 from schemas.events import TICK
 from schemas.json_text import fault_of, is_deep
-from schemas.limits import INT64_LEAST, INT64_MOST, LEVELS, RECORD_BYTES
+from schemas.limits import LEVELS, RECORD_BYTES
 
-_Int64 = Annotated[int, msgspec.Meta(ge=INT64_LEAST, le=INT64_MOST)]
 _PYTHON: dict[ColumnType, Any] = {
     "STRING": str,
-    "BIGINT": _Int64,
+    "BIGINT": Int64,
     "INT": Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 31) - 1)],
     "DOUBLE": float,
     "BOOLEAN": bool,
-    "MAP<STRING, STRING>": dict[str, str | _Int64 | float | bool | None],
+    "MAP<STRING, STRING>": Sent,
 }
 _REQUIRED_TEXT = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -115,9 +115,8 @@ class EventDecoder:
             if text is not None and (not text or text.isspace()):
                 event[name] = None
         for name in self._maps:
-            entries = cast("dict[str, str | float | bool | None] | None", event[name])
-            if entries:
-                event[name] = {key: text for key, value in entries.items() if (text := _text(value)).strip()}
+            if event[name]:
+                event[name] = as_texts(event[name])
 
 
 def _field(column: SourceColumn) -> Any:
@@ -125,10 +124,3 @@ def _field(column: SourceColumn) -> Any:
     if not column.required:
         return (column.name, python | None, None)
     return (column.name, _REQUIRED_TEXT if column.type == "STRING" else python)
-
-
-def _text(value: str | float | bool | None) -> str:
-    """A value of a map as text, empty for none: `7`, `1.5`, `true`."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else msgspec.json.encode(value).decode()

@@ -1,12 +1,15 @@
 """Every record is clean, a duplicate or dead: nothing is lost, nothing crashes, per partition."""
 
+import urllib.request
 from collections import Counter
 
 import msgspec
 import pytest
 
+from headrace.flink import FlinkRest
 from lang.clean import contract
 from schemas.dead import DEAD
+from schemas.limits import RECORD_BYTES
 from schemas.partition import tick_key
 from schemas.topics import EVENT_PARTITIONS, EVENTS_DEAD
 from tests.events import random_events
@@ -40,11 +43,34 @@ def poison(now: int) -> dict[str, tuple[bytes | None, str]]:
         "late": (with_(occurred_at=now - 3_600_000), "late"),
         "future": (with_(occurred_at=now + 3_600_000), "future"),
         "oversize": (with_(item_id="x" * 300_000), "oversize"),
+        "as large as the broker takes": (with_(item_id="x" * 990_000), "oversize"),
+        "deep arrays in an unknown column": (with_(debug=msgspec.Raw(b"[" * 1_000 + b"]" * 1_000)), "depth"),
+        "deep objects": (b'{"a":' * 2_000 + b"1" + b"}" * 2_000, "depth"),
+        "microseconds": (with_(occurred_at=now * 1_000, received_at=now * 1_000), "time"),
+        "seconds": (with_(occurred_at=now // 1_000, received_at=now // 1_000), "time"),
+        "before 1970": (with_(occurred_at=-now, received_at=-now), "time"),
+        "receipt in nanoseconds": (with_(received_at=now * 1_000_000), "time"),
+        "a NUL in an id": (with_(user_id="u\0"), "text"),
+        "a separator in an id": (with_(item_id="i\x1f"), "text"),
+        "a long id": (with_(user_id="u" * 100_000), "length"),
+        "a blank id": (with_(user_id=" "), "missing"),
+        "a value beyond float32": (with_(value=1e39), "range"),
+        "a dwell of days": (with_(event_type="dwell", value=1e6), "range"),
+        "a nested value in context": (with_(context={"geo": {"lat": 1}}), "type"),
+        "a reserved type": (with_(event_type="_mine"), "reserved"),
     }
 
 
+def restarts(line: Line) -> int:
+    """How often ingest has been restarted."""
+    job, _ = FlinkRest(line.endpoints.flink_url).jobs()["ingest"]
+    with urllib.request.urlopen(f"{line.endpoints.flink_url}/jobs/{job}/metrics?get=numRestarts") as answer:
+        (metric,) = msgspec.json.decode(answer.read())
+    return int(metric["value"])
+
+
 def test_every_record_is_clean_a_duplicate_or_dead(line: Line) -> None:
-    now = line.now()
+    begun, now = restarts(line), line.now()
     events = random_events(3_000, seed=7, tag=f"ingest{now}", start_ms=now - 60_000, span_ms=60_000)
     poisons = poison(now)
     places = line.write_events(events)
@@ -90,7 +116,8 @@ def test_every_record_is_clean_a_duplicate_or_dead(line: Line) -> None:
         letter = letters[place]
         assert str(letter["reason"]).startswith(f"{code}:"), (name, letter["reason"])
         assert letter["topic"] == "events"
-        assert letter["payload"] == payload, name
+        assert letter["payload"] == (payload and payload[:RECORD_BYTES]), name
+    assert restarts(line) == begun, "no record restarts the job"
 
 
 def test_a_good_retry_of_a_bad_first_copy_counts(line: Line) -> None:
@@ -110,3 +137,25 @@ def test_a_good_retry_of_a_bad_first_copy_counts(line: Line) -> None:
 
     line.wait(lambda: bool(arrived()), "the retry")
     assert arrived() == [now - 3_600_000 + 5]
+
+
+def test_an_event_id_is_its_users_own(line: Line) -> None:
+    """The same id and time by another user is a dead letter; odd ids and blank texts are as they were sent."""
+    now = line.now()
+    users = [f"shared-{now}/a:{n}%\U0001f389 " for n in range(4)]
+    shared = {"event_id": f"shared-{now}", "event_type": "click", "occurred_at": now, "received_at": now, "item_id": ""}
+    places = line.write_events([shared | {"user_id": user} for user in (*users, *users)])
+    decode = contract(line.plan.source("clickstream")).decode
+
+    def found() -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+        clean = [row for row in line.read("events.clean", decode) if row["event_id"] == shared["event_id"]]
+        dead = [row for row in line.read(EVENTS_DEAD.name, DEAD.decode) if (row["partition"], row["offset"]) in places]
+        return clean, dead
+
+    line.wait(lambda: list(map(len, found())) == [1, 6], "one clean event, its duplicate, and six of others")
+    (clean,), dead = found()
+    assert clean["item_id"] is None
+    assert all(str(row["reason"]).startswith("taken: ") for row in dead)
+    payloads = [msgspec.json.decode(bytes(row["payload"]))["user_id"] for row in dead]  # pyright: ignore[reportArgumentType]
+    assert sorted({*payloads, clean["user_id"]}) == users
+    assert clean["user_id"] not in payloads

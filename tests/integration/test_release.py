@@ -94,7 +94,7 @@ def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> 
     halfway = int(str(accepted[300]["received_at"]))
     for key in keys[:5]:
         (then,) = by_the_oracle(wanted, accepted, [key], at_ms=halfway).values.values()
-        answer = lookup.answer(as_known_at(line.endpoints, wanted, key[0], at_ms=halfway), wanted, key[0], at=halfway)
+        answer = lookup.answer(as_known_at(line.endpoints, wanted, key[0], at_ms=halfway), wanted, key, at=halfway)
         assert all(agree(then[each.name], each.value, ratio=1e-9) for each in answer.features), (then, answer)
 
     before = line.plan.group(GROUP)

@@ -1,5 +1,6 @@
 """Arms, and the settings that declare them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,15 @@ def test_the_command_line_names_every_problem(tmp_path: Path, capsys: pytest.Cap
     said = capsys.readouterr().err
     for part in ("HEADRACE_MODEL_KEY is not set", "HEADRACE_TOKEN has 5 characters", "arms[0].policy"):
         assert part in said
+
+
+@pytest.mark.parametrize("origin", ["shop.example", "https://shop.example/", "https://*.example", ""])
+def test_an_origin_is_scheme_host_and_port(tmp_path: Path, origin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "serving.json"
+    config.write_text(json.dumps({"origins": ["http://localhost:3000", origin]}))
+    with pytest.raises(SystemExit):
+        parse([*TOLD, "--config", str(config)], {"HEADRACE_TOKEN": "a-token-of-16-chars", "HEADRACE_MODEL_KEY": "key"})
+    assert f"origins: {origin!r} is no origin" in capsys.readouterr().err
 
 
 def test_a_good_command_line(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """What is taken from clients, record by record; ticks; and rankings joined."""
 
+import json
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from lang.load import load_plan
@@ -12,6 +15,7 @@ from models.content import Layout
 from models.modality import Modality
 from schemas.catalogue import ITEM
 from schemas.events import TICK
+from schemas.http import ItemRecord
 from schemas.partition import partition_of
 from serving import intake, ticker
 from serving.followers import Following, joint
@@ -20,10 +24,23 @@ from serving.outlet import Letter
 from serving.query import ids_of
 from serving.state import Live
 from tests.serving import worlds
+from udfs.decode import EventDecoder
 
 SOURCE = load_plan(Path(__file__).parents[2] / "features").source("clickstream")
 NOW = worlds.NOW
 GOOD: dict[str, object] = {"event_id": "e", "user_id": "u", "event_type": "click", "occurred_at": NOW - 5}
+
+
+DEEP = Raw(b"[" * 34 + b"]" * 34)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 70), 1 << 70) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+)
+
+
+def dumped(*records: object) -> list[Raw]:
+    """As other writers of JSON do: NaN, lone surrogates, numbers without end."""
+    return [Raw(json.dumps(record).encode()) for record in records]
 
 
 def raw(*records: object) -> list[Raw]:
@@ -51,6 +68,18 @@ def test_a_repeated_event_counts_once() -> None:
         (GOOD | {"position": 1.5}, "type", "/events/1/position"),
         (GOOD | {"occurred_at": NOW - 3_600_000}, "late", "/events/1"),
         (GOOD | {"occurred_at": NOW + 3_600_000}, "future", "/events/1"),
+        (GOOD | {"occurred_at": NOW // 1000}, "time", "/events/1/occurred_at"),
+        (GOOD | {"event_type": "dwell", "value": 1e39}, "range", "/events/1/value"),
+        (GOOD | {"value": 1e300}, "range", "/events/1/value"),
+        (GOOD | {"event_type": "_tick"}, "reserved", "/events/1/event_type"),
+        (GOOD | {"event_type": "_mine"}, "reserved", "/events/1/event_type"),
+        (GOOD | {"user_id": "u" * 257}, "length", "/events/1/user_id"),
+        (GOOD | {"item_id": "a\x1fb"}, "text", "/events/1/item_id"),
+        (GOOD | {"context": {"geo": {"lat": 1}}}, "type", "/events/1/context/geo"),
+        (GOOD | {"user_id": "another"}, "taken", "/events/1/event_id"),
+        (GOOD | {"debug": DEEP}, "depth", "/events/1"),
+        (Raw(b'{"event_id":"\xe9"}'), "json", "/events/1"),
+        (Raw(b'{"value":1e400,"event_id":"e"}'), "type", "/events/1/value"),
         ([GOOD], "type", "/events/1"),
         (7, "type", "/events/1"),
     ],
@@ -63,21 +92,91 @@ def test_a_bad_event_does_not_harm_the_others(record: object, code: str, pointer
     assert rejected.detail
 
 
+def test_what_is_forgiven_in_an_event() -> None:
+    context = {"a": None, "b": 7, "c": True, "d": ""}
+    batch = intake.judge_events(raw(GOOD | {"item_id": "", "context": context}), SOURCE, now=NOW)
+    event = EventDecoder(SOURCE).decode(batch.letters[0].value, NOW)
+    assert (event["item_id"], event["context"]) == (None, {"b": "7", "c": "true"})
+
+
+@pytest.mark.parametrize(
+    ("record", "code", "pointer"),
+    [
+        ({"stock": 18446744073709551615}, "range", "stock"),
+        ({"stock": -1}, "range", "stock"),
+        ({"born_at": 9223372036854775808}, "range", "born_at"),
+        ({"born_at": 9223372036854775807}, "time", "born_at"),
+        ({"born_at": NOW // 1000}, "time", "born_at"),
+        ({"born_at": NOW * 1000}, "time", "born_at"),
+        ({"price": 1e16}, "range", "price"),
+        ({"price": Raw(b"1e400")}, "range", "price"),
+        ({"tags": ["t" * 257]}, "length", "tags/0"),
+        ({"tags": ["t"] * 257}, "length", "tags"),
+        ({"category": "a\x00"}, "text", "category"),
+        ({"category": "  "}, "text", "category"),
+        ({"item_id": "i" * 257}, "length", "item_id"),
+        ({"title": "t" * 4097}, "length", "title"),
+        ({"title": Raw(b'"\xff"')}, "json", ""),
+        ({"seller": DEEP}, "depth", ""),
+    ],
+)
+def test_a_bad_item_does_not_harm_the_others(record: dict[str, object], code: str, pointer: str) -> None:
+    good = {"item_id": "/talks/2024:intro", "category": "c", "seller": " ", "tags": ["", "t"], "title": "two\nlines"}
+    batch = intake.judge_items(
+        raw(good, good | {"item_id": "b"} | record), worlds.shelf([]), layout=worlds.NOTHING, now=NOW
+    )
+    (letter,) = batch.letters
+    written = ITEM.decode(letter.value or b"")
+    assert (letter.key, written["seller"], written["tags"]) == ("/talks/2024:intro", None, ["t"])
+    (rejected,) = batch.answer.rejected
+    assert (rejected.index, rejected.code, rejected.pointer) == (1, code, f"/items/1/{pointer}".rstrip("/"))
+
+
+def test_a_birth_in_another_unit_is_told_by_its_name() -> None:
+    told = [{"item_id": "a", "category": "c", "born_at": at} for at in (NOW // 1000, NOW * 1000, NOW * 10**6)]
+    batch = intake.judge_items(raw(*told), worlds.shelf([]), layout=worlds.NOTHING, now=NOW)
+    assert [each.detail.split()[3].strip(";") for each in batch.answer.rejected] == [
+        "seconds",
+        "microseconds",
+        "nanoseconds",
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    records=st.lists(
+        JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(ItemRecord.__struct_fields__, JSON)), max_size=5
+    )
+)
+def test_a_batch_judges_each_record_whatever_is_in_it(records: list[object]) -> None:
+    events = [GOOD | record if isinstance(record, dict) else record for record in records]
+    items = [{"item_id": "i", "category": "c"} | record if isinstance(record, dict) else record for record in records]
+    judged = [
+        intake.judge_events(dumped(*events), SOURCE, now=NOW).answer,
+        intake.judge_items(dumped(*items), worlds.shelf([]), layout=worlds.NOTHING, now=NOW).answer,
+    ]
+    for answer in judged:
+        assert answer.accepted + answer.duplicate + len(answer.rejected) == len(records)
+
+
 def test_items_keep_their_birth_and_the_last_record_counts() -> None:
     shelf = worlds.shelf(worlds.items(3, 1))
     told = [
         {"item_id": "i2", "category": "c"},
         {"item_id": "new", "category": "c"},
-        {"item_id": "new", "category": "d", "born_at": 5},
+        {"item_id": "new", "category": "d", "born_at": NOW - 5},
         {"item_id": "bad", "category": 5},
         {"item_id": "strange", "category": "c", "colour": "red"},
     ]
     batch = intake.judge_items(raw(*told), shelf, layout=worlds.NOTHING, now=NOW)
     assert (batch.answer.accepted, batch.answer.duplicate) == (2, 1)
-    assert [(each.index, each.pointer) for each in batch.answer.rejected] == [(3, "/items/3/category"), (4, "/items/4")]
+    assert [(each.index, each.pointer) for each in batch.answer.rejected] == [
+        (3, "/items/3/category"),
+        (4, "/items/4/colour"),
+    ]
     written = {letter.key: ITEM.decode(letter.value or b"") for letter in batch.letters}
     assert written["i2"]["born_at"] == NOW - 2000
-    assert (written["new"]["category"], written["new"]["born_at"]) == ("d", 5)
+    assert (written["new"]["category"], written["new"]["born_at"]) == ("d", NOW - 5)
     assert all(record["received_at"] == NOW for record in written.values())
 
 
@@ -96,7 +195,7 @@ def test_vectors_are_judged_by_the_declaration() -> None:
         (1, "/items/1/content/sound", "undeclared"),
         (2, "/items/2/content/image", "length"),
         (3, "/items/3/content/image", "range"),
-        (4, "/items/4/content/1", "type"),
+        (4, "/items/4/content/image/1", "type"),
     ]
     nothing = intake.judge_items(raw(told[0]), worlds.shelf([]), layout=worlds.NOTHING, now=NOW)
     assert "declared are none" in nothing.answer.rejected[0].detail

@@ -1,0 +1,37 @@
+"""`context` as clients send it, and as text by name, which is what events and exposures carry."""
+
+from collections.abc import Mapping
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from schemas.dead import Code
+from schemas.limits import INT64_LEAST, INT64_MOST, MAP_ENTRIES, MAP_VALUE_CHARS, text_fault
+
+Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=INT64_LEAST, le=INT64_MOST)]
+Sent: TypeAlias = dict[str, str | Int64 | float | bool | None]
+
+
+def as_texts(sent: Mapping[str, str | float | bool | None]) -> dict[str, str]:
+    """NULLs and blanks dropped, numbers and booleans as JSON writes them.
+
+    >>> as_texts({"a": None, "b": 7, "c": 1.5, "d": True, "e": " ", "f": "x"})
+    {'b': '7', 'c': '1.5', 'd': 'true', 'f': 'x'}
+    """
+    return {key: text for key, value in sent.items() if (text := _text(value)) and not text.isspace()}
+
+
+def context_fault(texts: Mapping[str, str]) -> tuple[Code, str] | None:
+    """(code, why) of entries that cannot be taken; None where all can."""
+    if len(texts) > MAP_ENTRIES:
+        return "length", f"{len(texts)} entries, at most {MAP_ENTRIES} are accepted"
+    for key, value in texts.items():
+        if found := text_fault(key) or text_fault(value, MAP_VALUE_CHARS):
+            return found[0], f"entry {key[:60]!a}: {found[1]}"
+    return None
+
+
+def _text(value: str | float | bool | None) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else msgspec.json.encode(value).decode()
