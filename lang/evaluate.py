@@ -91,8 +91,13 @@ def _and(parts: list[Evaluation]) -> Evaluation:
 
 def _or(parts: list[Evaluation]) -> Evaluation:
     def evaluate(event: Event) -> Scalar:
-        values = [part(event) for part in parts]
-        return True if True in values else None if None in values else False
+        known = True
+        for part in parts:
+            value = part(event)
+            if value is True:
+                return True
+            known = known and value is not None
+        return False if known else None
 
     return evaluate
 

@@ -13,6 +13,7 @@ from lang.plan import HEADER_CELLS, Aggregate, Group, SequenceFunction
 from lang.plan import Sequence as Rows
 from lang.reference import Entry
 from lang.reference_cases import cases_page
+from lang.reference_dead import dead_page
 from lang.reference_rows import ROWS
 from lang.reference_shapes import AT_READ, HEADER, RELATIONS
 from lang.reference_source import source_page
@@ -41,7 +42,7 @@ def pages() -> dict[str, str]:
     found = {f"{word}.md": page(word, ENTRIES[word]) for word in WORDS}
     lines = [f"| [`{word}`]({word}.md) | {ENTRIES[word].sentence.split('. ')[0].removesuffix('.')} |" for word in WORDS]
     words = "\n".join(f"| `{word}` | {meaning} |" for word, meaning in HEADER.items())
-    found |= {"tests.md": cases_page(), "source.md": source_page(SOURCE)}
+    found |= {"tests.md": cases_page(), "source.md": source_page(SOURCE), "dead_letters.md": dead_page()}
     return found | {"README.md": _LIST.format(rows="\n".join(lines), words=words, source=SOURCE)}
 
 
@@ -150,7 +151,8 @@ _PAGE = """# `{word}`
 _LIST = """# Reference of the feature language
 
 Written by `make docs` from the code; a test compares. A stream is a [source](source.md), the tests of a group stand \
-in [test files](tests.md), and what can be wrong is in [errors](errors.md).
+in [test files](tests.md), and what can be wrong is in [errors](errors.md). What an event may hold, and why one is \
+refused, is in [dead letters](dead_letters.md).
 
 | | |
 |---|---|

@@ -1,7 +1,7 @@
 """`context` as clients send it, and as text by name, which is what events and exposures carry."""
 
 from collections.abc import Mapping
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, cast
 
 import msgspec
 
@@ -18,6 +18,8 @@ def as_texts(sent: Mapping[str, str | float | bool | None]) -> dict[str, str]:
     >>> as_texts({"a": None, "b": 7, "c": 1.5, "d": True, "e": " ", "f": "x"})
     {'b': '7', 'c': '1.5', 'd': 'true', 'f': 'x'}
     """
+    if all(isinstance(value, str) and value and not value.isspace() for value in sent.values()):
+        return cast("dict[str, str]", dict(sent))
     return {key: text for key, value in sent.items() if (text := _text(value)) and not text.isspace()}
 
 

@@ -1,6 +1,7 @@
 """How large, long, deep and old what comes from outside may be. A source file can declare limits of its own."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from schemas.dead import Code
@@ -54,6 +55,11 @@ def time_fault(at: int, earliest_ms: int = EARLIEST_MS, latest_ms: int = LATEST_
             return f"{at} looks like {unit}; milliseconds since 1970 UTC are expected: {meant}"
     first, last = (datetime.fromtimestamp(ms / 1_000, UTC).date() for ms in (earliest_ms, latest_ms))
     return f"{at} is outside {first} to {last}; milliseconds since 1970 UTC are expected"
+
+
+def is_plain(texts: Iterable[str]) -> bool:
+    """Whether no text has a control character."""
+    return _CONTROL.search("".join(texts)) is None
 
 
 def text_fault(text: str, most_chars: int = TEXT_CHARS) -> tuple[Code, str] | None:

@@ -8,6 +8,7 @@ changes slowly, and `retain` of its stream says how far back it is known.
 """
 
 import logging
+import math
 from bisect import bisect_left
 from typing import cast
 
@@ -45,16 +46,31 @@ class History:
         self._moments: dict[object, list[Moment]] = {}
         self._values: dict[object, list[Columns]] = {}
         self._nothing: Columns = (None,) * len(self.columns)
+        self._breaker = Breaker()
 
     def take(self, payload: bytes, partition: int, offset: int) -> None:
-        """Take in a record of the table's topic; a tick says nothing, and without a key nobody asks for it."""
+        """Take in a record of the table's topic; one that cannot be read is logged, and stamps nothing.
+
+        Raises:
+            BrokenProgram: too many of the last records could not be read.
+        """
+        try:
+            self._take(payload, partition, offset)
+            self._breaker.passed()
+        except Exception as error:  # whatever it is, the next record is taken
+            place = f"topic {self.table.topic}, partition {partition}, offset {offset}"
+            _LOG.warning("passed over, %s: %s: %s", place, type(error).__name__, error)
+            self._breaker.failed(error, place)
+
+    def _take(self, payload: bytes, partition: int, offset: int) -> None:
+        """A tick says nothing, and without a key nobody asks for a record."""
         record = self.table.contract.decode(payload)
         key = record[self._lookup]
         if key is None or is_tick(record):
             return
         # By its source's log: a clean topic may order the records of one key otherwise.
         place = (record.get("source_partition", partition), record.get("source_offset", offset))
-        self.add(key, (record[RECEIVED_AT], *place), tuple(record[column] for column in self.columns))
+        self.add(key, (record[RECEIVED_AT], *place), tuple(_finite(record[column]) for column in self.columns))
 
     def add(self, key: object, moment: Moment, values: Columns) -> None:
         """Take in one record, in whatever order they come."""
@@ -70,12 +86,16 @@ class History:
         return self._values[key][place - 1] if place else self._nothing
 
 
+def _finite(value: object) -> object:
+    """The value, None for a number that is not finite: summed up it would be all that is left."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 class TableTail:
     """Keeps a history level with the end of its table's topic."""
 
     def __init__(self, bootstrap: str, history: History) -> None:
         self._history, table = history, history.table
-        self._breaker = Breaker()
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -116,14 +136,4 @@ class TableTail:
         if partition is not None and offset is not None:
             self._next[partition] = offset + (error is None)
             if error is None and payload is not None:
-                self._set_aside_or_take(payload, partition, offset)
-
-    def _set_aside_or_take(self, payload: bytes, partition: int, offset: int) -> None:
-        """A record that cannot be read stamps nothing; the next one is taken."""
-        try:
-            self._history.take(payload, partition, offset)
-            self._breaker.passed()
-        except Exception as error:
-            place = f"topic {self._history.table.topic}, partition {partition}, offset {offset}"
-            _LOG.warning("passed over, %s: %s: %s", place, type(error).__name__, error)
-            self._breaker.failed(error, place)
+                self._history.take(payload, partition, offset)

@@ -1,5 +1,6 @@
 """A table is known as it was when the event was received, by its source's log, without ticks."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +8,7 @@ from lang.clean import contract
 from lang.load import plan_of
 from lang.source import SourceColumn, Stamp
 from schemas.catalogue import ITEM
+from udfs.breaker import LEAST, BrokenProgram
 from udfs.history import History
 
 USERS = plan_of(
@@ -74,3 +76,21 @@ def test_ticks_and_records_without_a_key_say_nothing() -> None:
     history.take(changed("nobody's", received_at=6, place=(0, 3), user_id=None), 0, 3)
     assert history.at("u", 9) == ("gold",)
     assert history.at(None, 9) == (None,)
+
+
+def test_a_record_that_cannot_be_read_stamps_nothing_until_too_many_are_so() -> None:
+    history = History(BY_USER)
+    history.take(b"junk", 0, 1)
+    history.take(changed("gold", received_at=5, place=(0, 2)), 0, 2)
+    assert history.at("u", 9) == ("gold",)
+    for offset in range(LEAST - 2):
+        history.take(b"", 0, offset)
+    with pytest.raises(BrokenProgram, match=r"topic users\.clean, partition 0, offset 99"):
+        history.take(b"", 0, 99)
+
+
+def test_a_number_that_is_not_finite_is_not_stamped() -> None:
+    history = History(BY_ITEM)
+    told = {**dict.fromkeys(field["name"] for field in ITEM.fields)} | ITEM_OF_FIVE | {"price": float("inf")}
+    history.take(ITEM.encode(told), 0, 7)
+    assert history.at("i", 5) == ("shoes", None)
