@@ -11,6 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from schemas.http import BatchAnswer
 from serving import hydrate
 from serving.query import Query
 from serving.state import Progress
@@ -72,6 +73,14 @@ class Metrics:
             "headrace_stage_seconds", "Time per stage of a request", ("stage",), buckets=_BOUNDS_S, registry=told
         )
         self._surfaces: set[str] = set()
+        self._accepted = Counter("headrace_records_accepted_total", "Records written", ("kind",), registry=told)
+        self._rejected = Counter("headrace_records_rejected_total", "Records refused", ("kind", "code"), registry=told)
+
+    def took(self, kind: str, answer: BatchAnswer) -> None:
+        """Count what became of a batch of `events` or `items`."""
+        self._accepted.labels(kind).inc(answer.accepted)
+        for each in answer.rejected:
+            self._rejected.labels(kind, each.code).inc()
 
     def served(self, query: Query, watch: Stopwatch, *, level: int) -> None:
         """Count one answered request, hydrated."""

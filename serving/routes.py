@@ -69,8 +69,7 @@ def take_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswer:
     answer, with its place and reason, and is kept nowhere.
     """
     batch = intake.judge_events(data.events, services.plan.source("clickstream"), now=_now())
-    _keep(batch, services)
-    return batch.answer
+    return _kept("events", batch, services)
 
 
 @post(
@@ -89,8 +88,7 @@ def upsert_items(data: JSONBody[ItemsRequest], services: Parts) -> BatchAnswer:
     `takedown` (true takes it out of every slate).
     """
     batch = intake.judge_items(data.items, services.live.state.catalogue, layout=services.layout, now=_now())
-    _keep(batch, services)
-    return batch.answer
+    return _kept("items", batch, services)
 
 
 @get("/v1/features/{group:str}", sync_to_thread=True, responses=ANSWERS)
@@ -234,9 +232,11 @@ def _there(text: str | None) -> str | None:
     return None if text is None or not text or text.isspace() else text
 
 
-def _keep(batch: intake.Batch, services: Services) -> None:
+def _kept(kind: str, batch: intake.Batch, services: Services) -> BatchAnswer:
     if not services.outlet.confirm(batch.letters):
         raise unavailable(_AWAY)
+    services.metrics.took(kind, batch.answer)
+    return batch.answer
 
 
 def _now() -> int:

@@ -2,6 +2,7 @@
 
 import urllib.request
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import pytest
@@ -13,7 +14,7 @@ from schemas.limits import RECORD_BYTES
 from schemas.partition import tick_key
 from schemas.topics import EVENT_PARTITIONS, EVENTS_DEAD
 from tests.events import random_events
-from tests.line import Line
+from tests.line import Line, Place
 
 pytestmark = pytest.mark.stack
 
@@ -69,6 +70,23 @@ def restarts(line: Line) -> int:
     return int(metric["value"])
 
 
+def check_the_account(
+    events: Sequence[Mapping[str, object]],
+    places: Sequence[Place],
+    others: Sequence[Place],
+    kept_places: Sequence[Place],
+) -> None:
+    """For each partition: written = kept (clean or dead) + duplicates."""
+    written = Counter(partition for partition, _ in (*places, *others))
+    kept = Counter(partition for partition, _ in kept_places)
+    seen: set[object] = set()
+    duplicates: Counter[int] = Counter()
+    for event, (partition, _) in zip(events, places, strict=True):
+        duplicates[partition] += event["event_id"] in seen
+        seen.add(event["event_id"])
+    assert written == kept + duplicates
+
+
 def test_every_record_is_clean_a_duplicate_or_dead(line: Line) -> None:
     begun, now = restarts(line), line.now()
     events = random_events(3_000, seed=7, tag=f"ingest{now}", start_ms=now - 60_000, span_ms=60_000)
@@ -101,17 +119,10 @@ def test_every_record_is_clean_a_duplicate_or_dead(line: Line) -> None:
         if row["topic"] == "events" and (row["partition"], row["offset"]) in mine
     }
 
+    check_the_account(events, places, [*dead_places, *last_places], [*clean, *letters])
     unique = {event["event_id"] for event in events}
     assert {row["event_id"] for row in clean.values()} == unique | {event["event_id"] for event in last}
     assert set(letters) == set(dead_places)
-    written = Counter(partition for partition, _ in (*places, *dead_places, *last_places))
-    kept = Counter(partition for partition, _ in (*clean, *letters))
-    seen: set[object] = set()
-    duplicates: Counter[int] = Counter()
-    for event, (partition, _) in zip(events, places, strict=True):
-        duplicates[partition] += event["event_id"] in seen
-        seen.add(event["event_id"])
-    assert written == kept + duplicates
     for place, (name, (payload, code)) in zip(dead_places, poisons.items(), strict=True):
         letter = letters[place]
         assert str(letter["reason"]).startswith(f"{code}:"), (name, letter["reason"])

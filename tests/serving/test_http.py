@@ -1,74 +1,20 @@
-"""The API as a client sees it, with Kafka and Redis away: nobody listens on port 1."""
+"""The API as a client sees it, with Kafka and Redis away."""
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
 from litestar import Litestar
 from litestar.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.fingerprint import fingerprint
-from schemas.http import Problem
 from schemas.limits import BODY_BYTES
 from serving import app, services
-from serving.services import Services
-from serving.settings import Config, Settings
 from tests.serving import worlds
+from tests.serving.api import HEADERS, TOKEN, problem, settings
 
-TOKEN = "a-token-for-tests-only"
-HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 OPENAPI = Path(__file__).parent / "openapi.json"
-PREFLIGHT = {
-    "Origin": "https://shop.example",
-    "Access-Control-Request-Method": "POST",
-    "Access-Control-Request-Headers": "authorization,content-type",
-}
-FIELDS = ("user_id", "count", "context", "exclude_items", "events", "items", "item_id", "category", "version", "stock")
-FEATURES = Path(__file__).parents[2] / "features"
-
-
-def settings(artefacts: Path) -> Settings:
-    return Settings(
-        bootstrap="127.0.0.1:1",
-        redis="redis://127.0.0.1:1",
-        artefacts=artefacts,
-        features=FEATURES,
-        host="127.0.0.1",
-        port=0,
-        token=TOKEN,
-        key=b"key",
-        model="ranker",
-        config=Config(),
-    )
-
-
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Services:
-    parts = services.build(settings(tmp_path_factory.mktemp("artefacts")))
-    worlds.live(count=400, categories=8, holder=parts.live)
-    return parts
-
-
-@pytest.fixture(scope="module")
-def client(parts: Services) -> Iterator[TestClient[Litestar]]:
-    with TestClient(app.create(parts, TOKEN)) as client:
-        yield client
-
-
-def problem(response) -> Problem:
-    assert response.headers["content-type"] == "application/problem+json"
-    found = msgspec.json.decode(response.content, type=Problem)
-    assert found.status == response.status_code
-    assert found.detail
-    assert found.mend
-    return found
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x"])
@@ -201,124 +147,6 @@ def test_features_of_a_wrong_key_or_group(client: TestClient[Litestar]) -> None:
     assert "user_recent" in problem(nobody).detail
     away = client.get("/v1/features/user_recent/u1", headers=HEADERS)
     assert problem(away).type == "unavailable"
-
-
-def test_ids_in_paths_may_hold_any_character(client: TestClient[Litestar]) -> None:
-    for name in ("/talks/2024/intro", "urn:li:member:5", "100%", "a%2Fb", "é🎉", "a?b#c", " a ", "similar"):
-        asked = client.get(f"/v1/items/{quote(name, safe='')}/similar", headers=HEADERS)
-        assert f"The catalogue shows no item {name!r}." == problem(asked).detail
-        group = client.get(f"/v1/features/{quote(name, safe='')}/u1", headers=HEADERS)
-        assert problem(group).status == 404
-        assert name in problem(group).detail
-        assert problem(client.get(f"/v1/features/user_recent/{quote(name, safe='')}", headers=HEADERS)).status == 503
-        keys = {"key": [name, "urn:c:1"]}
-        assert problem(client.get("/v1/features/user_category", params=keys, headers=HEADERS)).status == 503
-    for name in ("%00", "%1F", "%20", "a" * 257, "%0A"):
-        assert problem(client.get(f"/v1/items/{name}/similar", headers=HEADERS)).status == 400
-        assert problem(client.get(f"/v1/features/user_recent?key={name}", headers=HEADERS)).status == 400
-    assert problem(client.get("/v1/features/user_recent", headers=HEADERS)).status == 400
-    assert problem(client.get("/v1/features/user_recent?key=a&key=b", headers=HEADERS)).status == 400
-    assert problem(client.get("/v1/items//similar", headers=HEADERS)).status == 404
-
-
-def test_a_path_may_be_encoded_where_it_need_not(client: TestClient[Litestar]) -> None:
-    response = client.post("/v1/items%3AbatchUpsert", json={"items": [{}]}, headers=HEADERS)
-    assert response.json()["rejected"][0]["code"] == "missing"
-
-
-def test_a_batch_keeps_the_good_records_whatever_the_others_are(client: TestClient[Litestar]) -> None:
-    deep = b"[" * 5000 + b"]" * 5000
-    item = b'{"item_id":"a","category":"c","stock":18446744073709551615}'
-    late = b'{"event_id":"e","user_id":"u","event_type":"click","occurred_at":1700000000000}'
-    for path, field, good in (("/v1/items:batchUpsert", b"items", item), ("/v1/events", b"events", late)):
-        body = b'{"%b":[%b,{"a":%b},7,{"item_id":"\xe9"},{"category":"c","value":NaN}]}' % (field, good, deep)
-        response = client.post(path, content=body, headers=HEADERS)
-        assert response.status_code in (200, 202), response.text
-        rejected = response.json()["rejected"]
-        assert [each["index"] for each in rejected] == [0, 1, 2, 3, 4]
-        assert [each["code"] for each in rejected[1:4]] == ["depth", "type", "json"]
-
-
-def test_blank_texts_of_a_request_are_as_absent(client: TestClient[Litestar]) -> None:
-    asked = {"user_id": "u", "session_id": "", "surface": " ", "context": {"a": None, "n": 7, "b": True}}
-    assert client.post("/v1/recommendations", json=asked, headers=HEADERS).status_code == 200
-
-
-def test_head_is_get_without_its_body(client: TestClient[Litestar]) -> None:
-    head = client.head("/health/live")
-    assert (head.status_code, head.content) == (200, b"")
-    assert client.head("/v1/models", headers=HEADERS).status_code == 200
-    assert client.head("/v1/events", headers=HEADERS).status_code == 405
-
-
-def test_a_method_that_is_none_says_which_are(client: TestClient[Litestar]) -> None:
-    response = client.delete("/v1/events", headers=HEADERS)
-    assert problem(response).type == "method"
-    assert "POST" in response.headers["allow"]
-
-
-def test_no_origin_may_call_by_default(client: TestClient[Litestar]) -> None:
-    response = client.options("/v1/events", headers=PREFLIGHT)
-    assert response.status_code == 204
-    assert "POST" in response.headers["allow"]
-    assert "access-control-allow-origin" not in response.headers
-
-
-def test_a_page_of_a_declared_origin_may_call(parts: Services) -> None:
-    with TestClient(app.create(parts, TOKEN, ["https://shop.example"])) as client:
-        answer = client.options("/v1/events", headers=PREFLIGHT)
-        assert answer.status_code == 204
-        assert answer.headers["access-control-allow-origin"] == "https://shop.example"
-        assert "POST" in answer.headers["access-control-allow-methods"]
-        assert "authorization" in answer.headers["access-control-allow-headers"]
-        other = client.options("/v1/events", headers=PREFLIGHT | {"Origin": "https://shop.example.evil"})
-        assert other.status_code == 400
-        told = client.get("/v1/models", headers=HEADERS | {"Origin": "https://shop.example"})
-        assert told.headers["access-control-allow-origin"] == "https://shop.example"
-        assert "access-control-allow-origin" not in client.get("/v1/models", headers=HEADERS).headers
-        refused = client.post("/v1/events", json={}, headers={"Origin": "https://shop.example"})
-        assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "https://shop.example")
-
-
-ROUTES = (
-    ("POST", "/v1/recommendations"),
-    ("POST", "/v1/events"),
-    ("POST", "/v1/items:batchUpsert"),
-    ("PUT", "/v1/models/aliases/frozen"),
-)
-JUNK = st.binary(max_size=100) | st.builds(
-    lambda value: json.dumps(value).encode(),
-    st.recursive(
-        st.none() | st.booleans() | st.integers(-(1 << 70), 1 << 70) | st.floats() | st.text(max_size=8),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=8), inner, max_size=5)
-        ),
-    ),
-)
-
-
-@examples(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(route=st.sampled_from(ROUTES), body=JUNK)
-def test_no_body_is_answered_5xx_but_for_kafka(
-    client: TestClient[Litestar], route: tuple[str, str], body: bytes
-) -> None:
-    response = client.request(*route, content=body, headers=HEADERS)
-    assert response.status_code < 500 or problem(response).type == "unavailable"
-
-
-@examples(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(segment=st.binary(min_size=1, max_size=12), query=st.binary(max_size=12))
-def test_no_address_is_answered_5xx(client: TestClient[Litestar], segment: bytes, query: bytes) -> None:
-    one = quote(segment, safe="")
-    for path in (
-        f"/v1/items/{one}/similar",
-        f"/v1/features/{one}/{one}",
-        f"/v1/features/user_recent?key={quote(query)}",
-        f"/{one}",
-    ):
-        response = client.get(path, headers=HEADERS)
-        assert response.status_code < 500 or problem(response).type == "unavailable"
 
 
 def test_models_and_what_cannot_be_pinned(client: TestClient[Litestar]) -> None:
