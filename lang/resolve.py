@@ -158,7 +158,7 @@ class Resolver:
             return Constant(node.name, "STRING")
         value = int(node.name) if node.is_int else float(node.name)
         if value > (INT64_MOST if node.is_int else sys.float_info.max):
-            self.fail("F140", node, cause=f"{node.name[:40]} is too large a number", fix="a whole number has 64 bits")
+            self.fail("F140", node, cause=f"{node.name[:40]} is too large a number", fix="whole numbers have 64 bits, doubles end at 1.8e308")
         return Constant(value, "BIGINT" if node.is_int else "DOUBLE")
 
     def _truth(self, node: Node) -> Expr:
