@@ -17,6 +17,7 @@ from lang.named_calls import CALLS
 from lang.tree import Sql
 from schemas.limits import INT64_MOST
 
+_DIGITS = 40
 _PLACEHOLDER = "ØwØ"  # as long as {w}, so that spans stay true, and a letter to sqlglot
 _COMPARISONS: dict[type[Node], str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
@@ -156,9 +157,13 @@ class Resolver:
     def _literal(self, node: Node) -> Expr:
         if node.is_string:
             return Constant(node.name, "STRING")
-        value = int(node.name) if node.is_int else float(node.name)
+        value = int(node.name) if node.is_int and len(node.name) < _DIGITS else float(node.name)
         if value > (INT64_MOST if node.is_int else sys.float_info.max):
-            self.fail("F140", node, cause=f"{node.name[:40]} is too large a number", fix="whole numbers have 64 bits, doubles end at 1.8e308")
+            cause, fix = (
+                f"{node.name[:_DIGITS]} is too large a number",
+                "whole numbers have 64 bits, doubles end at 1.8e308",
+            )
+            self.fail("F140", node, cause=cause, fix=fix)
         return Constant(value, "BIGINT" if node.is_int else "DOUBLE")
 
     def _truth(self, node: Node) -> Expr:
