@@ -20,6 +20,6 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Services:
 
 
 @pytest.fixture(scope="module")
-def client(parts: Services) -> Iterator[TestClient[Litestar]]:
-    with TestClient(app.create(parts, TOKEN)) as client:
-        yield client
+def api(parts: Services) -> Iterator[TestClient[Litestar]]:
+    with TestClient(app.create(parts, TOKEN)) as api:
+        yield api

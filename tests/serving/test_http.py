@@ -29,17 +29,17 @@ OPENAPI = Path(__file__).parent / "openapi.json"
         ("PUT", "/v1/models/aliases/frozen"),
     ],
 )
-def test_without_the_token_nothing(client: TestClient[Litestar], header: str | None, method: str, path: str) -> None:
-    response = client.request(method, path, headers={} if header is None else {"Authorization": header})
+def test_without_the_token_nothing(api: TestClient[Litestar], header: str | None, method: str, path: str) -> None:
+    response = api.request(method, path, headers={} if header is None else {"Authorization": header})
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
     assert problem(response).type == "unauthorized"
 
 
-def test_metrics_need_no_token_and_name_nobody(client: TestClient[Litestar]) -> None:
+def test_metrics_need_no_token_and_name_nobody(api: TestClient[Litestar]) -> None:
     asked = {"user_id": "user-to-hide", "session_id": "session-to-hide", "surface": "home"}
-    slate = client.post("/v1/recommendations", json=asked, headers=HEADERS).json()
-    response = client.get("/metrics")
+    slate = api.post("/v1/recommendations", json=asked, headers=HEADERS).json()
+    response = api.get("/metrics")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain; version=")
     families = list(text_string_to_metric_families(response.text))
@@ -51,9 +51,9 @@ def test_metrics_need_no_token_and_name_nobody(client: TestClient[Litestar]) -> 
     assert not [name for name in hidden if any(name in word for word in told)]
 
 
-def test_health_needs_no_token(client: TestClient[Litestar]) -> None:
-    assert client.get("/health/live").json() == {"status": "live"}
-    ready = client.get("/health/ready")
+def test_health_needs_no_token(api: TestClient[Litestar]) -> None:
+    assert api.get("/health/live").json() == {"status": "live"}
+    ready = api.get("/health/ready")
     assert ready.status_code == 200
     assert ready.json()["items"] == 400
 
@@ -95,23 +95,23 @@ def test_health_needs_no_token(client: TestClient[Litestar]) -> None:
     ],
 )
 def test_a_bad_request_says_where_and_why(
-    client: TestClient[Litestar], body: str | bytes, pointer: str, says: str
+    api: TestClient[Litestar], body: str | bytes, pointer: str, says: str
 ) -> None:
-    response = client.post("/v1/recommendations", content=body, headers=HEADERS)
+    response = api.post("/v1/recommendations", content=body, headers=HEADERS)
     found = problem(response)
     assert (found.status, found.type) == (400, "invalid")
     assert says in found.detail
     assert found.pointer.startswith(pointer)
 
 
-def test_a_body_is_at_most_256_kb(client: TestClient[Litestar]) -> None:
-    response = client.post("/v1/events", content=b" " * (BODY_BYTES + 1), headers=HEADERS)
+def test_a_body_is_at_most_256_kb(api: TestClient[Litestar]) -> None:
+    response = api.post("/v1/events", content=b" " * (BODY_BYTES + 1), headers=HEADERS)
     assert problem(response).type == "too-large"
 
 
-def test_the_store_away_is_an_answer_all_the_same(client: TestClient[Litestar]) -> None:
+def test_the_store_away_is_an_answer_all_the_same(api: TestClient[Litestar]) -> None:
     told = {"anonymous_id": "v1", "count": 12, "exclude_items": ["i5"], "context": {"device": "phone"}}
-    response = client.post("/v1/recommendations", json=told | {"explain": "basic"}, headers=HEADERS)
+    response = api.post("/v1/recommendations", json=told | {"explain": "basic"}, headers=HEADERS)
     assert response.status_code == 200
     answer = response.json()
     assert response.headers["x-degraded-level"] == "L3"
@@ -122,52 +122,52 @@ def test_the_store_away_is_an_answer_all_the_same(client: TestClient[Litestar]) 
     assert answer["experiments"] == [{"experiment": "default", "arm": "online"}]
     stages = [part.partition(";")[0] for part in response.headers["server-timing"].split(", ")]
     assert stages == ["hydrate", "source", "merge", "filter", "score", "rerank", "record", "total"]
-    plain = client.post("/v1/recommendations", json=told, headers=HEADERS).json()
+    plain = api.post("/v1/recommendations", json=told, headers=HEADERS).json()
     assert "removed" not in plain
     assert all(item["reason"] == "" for item in plain["items"])
 
 
-def test_kafka_away_is_a_503_for_those_who_must_know(client: TestClient[Litestar]) -> None:
+def test_kafka_away_is_a_503_for_those_who_must_know(api: TestClient[Litestar]) -> None:
     event = {"event_id": "e1", "user_id": "u1", "event_type": "click", "occurred_at": worlds.NOW}
-    late = client.post("/v1/events", json={"events": [event]}, headers=HEADERS)
+    late = api.post("/v1/events", json={"events": [event]}, headers=HEADERS)
     assert late.status_code == 202  # nothing to write: the event is years late and says so
     assert late.json()["rejected"][0]["code"] == "late"
     item = {"items": [{"item_id": "i1", "category": "c1"}]}
-    response = client.post("/v1/items:batchUpsert", json=item, headers=HEADERS)
+    response = api.post("/v1/items:batchUpsert", json=item, headers=HEADERS)
     assert problem(response).type == "unavailable"
     assert response.headers["retry-after"] == "2"
 
 
-def test_features_of_a_wrong_key_or_group(client: TestClient[Litestar]) -> None:
-    wrong = client.get("/v1/features/user_category/u1", headers=HEADERS)
+def test_features_of_a_wrong_key_or_group(api: TestClient[Litestar]) -> None:
+    wrong = api.get("/v1/features/user_category/u1", headers=HEADERS)
     assert "user_id, category" in problem(wrong).detail
     assert problem(wrong).mend.startswith("Ask for user_category?key=USER_ID&key=CATEGORY")
-    nobody = client.get("/v1/features/nothing/u1", headers=HEADERS)
+    nobody = api.get("/v1/features/nothing/u1", headers=HEADERS)
     assert problem(nobody).status == 404
     assert "user_recent" in problem(nobody).detail
-    away = client.get("/v1/features/user_recent/u1", headers=HEADERS)
+    away = api.get("/v1/features/user_recent/u1", headers=HEADERS)
     assert problem(away).type == "unavailable"
 
 
-def test_models_and_what_cannot_be_pinned(client: TestClient[Litestar]) -> None:
-    answer = client.get("/v1/models", headers=HEADERS).json()
+def test_models_and_what_cannot_be_pinned(api: TestClient[Litestar]) -> None:
+    answer = api.get("/v1/models", headers=HEADERS).json()
     told = {"seq": 1, "applied_at": worlds.NOW, "offset": -1, "fingerprint": fingerprint(worlds.model(0)), "model": ""}
     assert answer["aliases"] == [{"alias": "live", "version": "1.1", **told}]
     assert (answer["refused"], answer["frozen"]) == ([], None)
-    live = client.put("/v1/models/aliases/live", json={"version": "live"}, headers=HEADERS)
+    live = api.put("/v1/models/aliases/live", json={"version": "live"}, headers=HEADERS)
     assert "cannot be pinned" in problem(live).detail
-    other = client.put("/v1/models/aliases/frozen", json={"version": "9.9"}, headers=HEADERS)
+    other = api.put("/v1/models/aliases/frozen", json={"version": "9.9"}, headers=HEADERS)
     assert (problem(other).status, problem(other).pointer) == (409, "/version")
 
 
-def test_an_unknown_path_is_a_problem_too(client: TestClient[Litestar]) -> None:
-    assert problem(client.get("/v1/nothing", headers=HEADERS)).type == "not-found"
-    assert problem(client.get("/v1/events", headers=HEADERS)).type == "method"
+def test_an_unknown_path_is_a_problem_too(api: TestClient[Litestar]) -> None:
+    assert problem(api.get("/v1/nothing", headers=HEADERS)).type == "not-found"
+    assert problem(api.get("/v1/events", headers=HEADERS)).type == "method"
 
 
-def test_the_schema_is_the_one_checked_in(client: TestClient[Litestar]) -> None:
+def test_the_schema_is_the_one_checked_in(api: TestClient[Litestar]) -> None:
     """After a wanted change: `python -m tests.serving.test_http` writes it anew."""
-    served = client.get("/schema/openapi.json").json()  # without a token: it says nothing of the data
+    served = api.get("/schema/openapi.json").json()  # without a token: it says nothing of the data
     assert served == msgspec.json.decode(OPENAPI.read_bytes())
 
 
