@@ -150,6 +150,7 @@ class App:
                 self._journal.note("heartbeat", version=cut.version, held=cut.held, offset=cut.offset)
             else:
                 self._publish(cut)
+            self._samples.commit(self._learner.offset)
             if self._is_left():
                 return
 

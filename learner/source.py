@@ -46,6 +46,10 @@ class Source(Rows, Protocol):
         """What the broker last said, else empty."""
         ...
 
+    def commit(self, offset: int) -> None:
+        """Tell those who watch how far samples are learnt."""
+        ...
+
     def close(self) -> None:
         """Leave the topic."""
         ...
@@ -98,6 +102,10 @@ class Samples:
             offset, value = message.offset(), message.value()
             if offset is not None:
                 yield offset, read(value or b"")
+
+    def commit(self, offset: int) -> None:
+        """Tell the broker how far samples are learnt, for those who watch the lag; a restart goes by its snapshot."""
+        self._consumer.commit(offsets=[TopicPartition(SAMPLES.name, 0, offset)], asynchronous=True)
 
     def close(self) -> None:
         """Leave the topic."""

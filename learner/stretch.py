@@ -41,6 +41,9 @@ class Stretch:
                 yield offset, sample
             self._seen(min(offset + 1, self._until))
 
+    def commit(self, offset: int) -> None:
+        """Nobody watches a replay's lag: `seen` is told."""
+
     def close(self) -> None:
         """Leave the topic."""
         self._samples.close()

@@ -250,7 +250,12 @@ class AliasAnswer(Struct, frozen=True, kw_only=True):
 
 
 class ReadyAnswer(Struct, frozen=True, kw_only=True):
-    """Whether requests may come, and what is still awaited. `dropped`: records lost because Kafka was away."""
+    """Whether requests may come, and what is still awaited.
+
+    Attributes:
+        dropped: records lost because Kafka was away.
+        stands: what keeps features old: consumers that have not moved for two minutes while records wait for them.
+    """
 
     ready: bool
     waiting_for: list[str]
@@ -258,6 +263,7 @@ class ReadyAnswer(Struct, frozen=True, kw_only=True):
     model: str
     queued: int
     dropped: int
+    stands: list[str] = field(default_factory=list[str])
 
 
 class Problem(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from litestar import Litestar, Router
 from litestar.concurrency import set_asyncio_executor
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -14,7 +15,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from schemas.limits import BODY_BYTES
 from serving import routes
 from serving.paths import whole
-from serving.problems import respond
+from serving.problems import COUNT_ERROR, respond
 from serving.services import Services
 from serving.token import OPEN, guard
 
@@ -45,6 +46,7 @@ def create(services: Services, token: str, origins: Sequence[str] = ()) -> Lites
         exception_handlers={Exception: respond},
         request_max_body_size=BODY_BYTES,
         openapi_config=OPENAPI,
+        state=State({COUNT_ERROR: services.metrics.failed}),
         cors_config=_cors(origins) if origins else None,
     )
     app.asgi_handler = whole(app.asgi_handler)

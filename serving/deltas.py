@@ -20,6 +20,7 @@ from models.state import ModelState
 from schemas.aliases import LIVE
 from schemas.course import Course, Place, back_to, named
 from schemas.delta import DeltaAssembler, DeltaError
+from schemas.heartbeat import key_of
 from schemas.http import AppliedVersion, RefusedVersion
 from schemas.topics import MODEL_DELTAS
 from serving import snapshot
@@ -141,7 +142,10 @@ class DeltaReader:
 
     def take(self, message: Message) -> None:
         """Take one record of the topic."""
-        if message.key() == self._name.encode():
+        if message.key() == key_of(self._name).encode():
+            self._live.progress.heard_at = _now()
+        elif message.key() == self._name.encode():
+            self._live.progress.heard_at = _now()
             offset = message.offset()
             self._begin = offset if self._begin is None else self._begin
             self.feed(message.value() or b"")
@@ -217,6 +221,8 @@ class DeltaReader:
             self._assembler = self._fresh()  # step back, so that no later one follows it
             raise
         self._live.progress.in_a_row = 0
+        if delta.manifest.stats.get("samples", 1.0):
+            self._live.progress.learnt_at = _now()
         self._stand(standing)
 
     def _stand(self, standing: Standing) -> None:

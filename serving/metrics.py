@@ -24,19 +24,29 @@ _BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
 class _Refused(Collector):
-    """Versions refused, as the deltas thread counts them."""
+    """Versions refused, as the deltas thread counts them, and when it last heard of the learner."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._begun_s = time.time()  # an app that never hears of a learner grows old too
 
     def collect(self) -> Iterator[Metric]:
-        """Both metrics, now."""
+        """All of them, now."""
         refused = CounterMetricFamily("headrace_versions_refused_total", "Versions refused", labels=["check"])
         for check, count in self._progress.rejected.items():
             refused.add_metric([check], count)
         yield refused
         in_a_row = "Versions refused since one was applied"
         yield GaugeMetricFamily("headrace_versions_refused_in_a_row", in_a_row, value=self._progress.in_a_row)
+        for name, says, at_ms in (
+            (
+                "headrace_learner_heard_timestamp_seconds",
+                "When the learner last sent anything",
+                self._progress.heard_at,
+            ),
+            ("headrace_version_learnt_timestamp_seconds", "When one that learnt was applied", self._progress.learnt_at),
+        ):
+            yield GaugeMetricFamily(name, says, value=at_ms / 1000 if at_ms else self._begun_s)
 
 
 class Metrics:
@@ -72,6 +82,15 @@ class Metrics:
         self._stages = Histogram(
             "headrace_stage_seconds", "Time per stage of a request", ("stage",), buckets=_BOUNDS_S, registry=told
         )
+        consumer = ("consumer",)
+        self._behind = Gauge("headrace_consumer_lag_records", "Records that wait for it", consumer, registry=told)
+        self._stands_s = Gauge(
+            "headrace_consumer_stands_seconds", "Since it last moved, while records wait", consumer, registry=told
+        )
+        self._letters = Gauge(
+            "headrace_dead_letters_end", "End offset of a topic of dead letters", ("topic",), registry=told
+        )
+        self._errors = Counter("headrace_errors_total", "Answers with an error", ("status",), registry=told)
         self._surfaces: set[str] = set()
         self._accepted = Counter("headrace_records_accepted_total", "Records written", ("kind",), registry=told)
         self._rejected = Counter("headrace_records_rejected_total", "Records refused", ("kind", "code"), registry=told)
@@ -81,6 +100,22 @@ class Metrics:
         self._accepted.labels(kind).inc(answer.accepted)
         for each in answer.rejected:
             self._rejected.labels(kind, each.code).inc()
+
+    def lagged(self, consumers: Mapping[str, tuple[int, float]]) -> None:
+        """Note (records behind, seconds since it moved) of every consumer; those that are no more go."""
+        for gauge, place in ((self._behind, 0), (self._stands_s, 1)):
+            gauge.clear()
+            for name, numbers in consumers.items():
+                gauge.labels(name).set(numbers[place])
+
+    def letters(self, ends: Mapping[str, int]) -> None:
+        """Note where topics of dead letters end."""
+        for topic, end in ends.items():
+            self._letters.labels(topic).set(end)
+
+    def failed(self, status: int) -> None:
+        """Count an answer with an error."""
+        self._errors.labels(str(status)).inc()
 
     def served(self, query: Query, watch: Stopwatch, *, level: int) -> None:
         """Count one answered request, hydrated."""

@@ -12,6 +12,7 @@ from litestar.openapi import ResponseSpec
 from schemas.http import Problem
 
 MEDIA_TYPE = "application/problem+json"
+COUNT_ERROR = "count_error"  # the app's state has under it what counts an answer with an error, by status
 MEND_REQUEST = "Correct the request; /schema/openapi.json has the types."
 _MENDS = {
     401: "Send the header `Authorization: Bearer TOKEN` with the token that serving was started with.",
@@ -76,7 +77,7 @@ def _of_http(error: HTTPException) -> Problem:
     )
 
 
-def respond(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The answer to any exception; one that we did not foresee is printed and answered with 500."""
     headers: dict[str, str] = {}
     if isinstance(error, Fault):
@@ -88,4 +89,6 @@ def respond(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
         problem = Problem(
             type="internal", title="A fault of ours", status=500, detail=type(error).__name__, mend="Look at the log."
         )
+    if count := request.app.state.get(COUNT_ERROR):
+        count(problem.status)
     return Response(problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)

@@ -15,6 +15,7 @@ from models.content import Layout
 from models.index import index_on
 from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
 from serving import ticker
+from serving.consumers import Consumers
 from serving.control import ControlReader
 from serving.deltas import DeltaReader
 from serving.experiment import Experiment
@@ -34,6 +35,7 @@ from serving.similar import Similar
 from serving.state import Live
 from serving.sweep import Sweep
 from store.connect import connect
+from store.lag import groups_of
 from store.reader import FeatureReader
 
 _REQUEST_TIMEOUT_S = 0.025  # half of a request's 50 ms; a store that is slower counts as away (L3)
@@ -94,6 +96,7 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     client = connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)
     reader, limits = Fresh(FeatureReader(client), services.metrics), Limits(client, live, services.metrics)
     sweep = Sweep(reader, live, Monitor(services.metrics))
+    consumers = Consumers(live, services.metrics, groups=lambda: groups_of(client, settings.model))
     return [
         _thread("outlet", lambda: services.outlet.run(stop)),
         _thread("catalogue", lambda: catalogue.run(stop)),
@@ -104,6 +107,7 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
         _thread("sweep", lambda: sweep.run(stop)),
         _thread("limits", lambda: limits.run(stop)),
         _thread("ticker", lambda: ticker.run(services.outlet, stop)),
+        _thread("consumers", lambda: consumers.run(bootstrap, stop)),
     ]
 
 
