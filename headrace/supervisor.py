@@ -7,10 +7,12 @@ when supervisord itself was killed.
 
 import contextlib
 import os
+import re
 import shlex
 import subprocess
 import sys
 import xmlrpc.client
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -20,6 +22,9 @@ from msgspec import Struct
 from supervisor.xmlrpc import SupervisorTransport
 
 from headrace.layout import STATE_VARIABLE, Layout
+
+SUPERVISOR_LOG = "supervisord.log"
+_SPAWNED = re.compile(r"INFO spawned: '([^']+)'")
 
 
 class Program(Struct, frozen=True, kw_only=True):
@@ -40,11 +45,22 @@ class Recorded(Struct, frozen=True):
     started: float
 
 
+class Life(Struct, frozen=True):
+    """When a program was last started, seconds since 1970, and how often that was, by supervisord's log."""
+
+    since_s: int
+    starts: int
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
 def config_text(layout: Layout, programs: Iterable[Program]) -> str:
     """supervisord.conf for these programs."""
     lines = [
         "[supervisord]",
-        f"logfile={layout.logs / 'supervisord.log'}",
+        f"logfile={layout.logs / SUPERVISOR_LOG}",
         f"pidfile={layout.supervisor_pid}",
         "logfile_maxbytes=5MB",
         f"childlogdir={layout.logs}",
@@ -114,6 +130,16 @@ class Supervisor:
         """Name to (state, process id; 0 if none)."""
         found = self._call("getAllProcessInfo")
         return {process["name"]: (process["statename"], process["pid"]) for process in found}
+
+    def lives(self) -> dict[str, Life]:
+        """Name to how a program has lived, of those that were ever started."""
+        found = self._call("getAllProcessInfo")
+        spawned = Counter(_SPAWNED.findall(_text(self._layout.logs / SUPERVISOR_LOG)))
+        return {
+            process["name"]: Life(since_s=process["start"], starts=spawned[process["name"]])
+            for process in found
+            if process["start"]
+        }
 
     def start_program(self, name: str, *, wait: bool = True) -> None:
         """Start one program; `wait` until it has stayed up for two seconds."""

@@ -160,6 +160,37 @@ def test_models_and_what_cannot_be_pinned(api: TestClient[Litestar]) -> None:
     assert (problem(other).status, problem(other).pointer) == (409, "/version")
 
 
+def test_features_that_stand_still_are_told_by_ready_and_by_the_level(
+    api: TestClient[Litestar], parts: services.Services
+) -> None:
+    reason = "features stand still: loader has taken in nothing for 140 s, 7 records wait for it"
+    parts.live.progress.stands = (reason,)
+    try:
+        ready = api.get("/health/ready")
+        assert (ready.status_code, ready.json()["stands"]) == (200, [reason])
+        body = {"user_id": "u1", "count": 5}
+        answer = api.post("/v1/recommendations", json=body, headers=HEADERS).json()
+        assert answer["degraded"]["level"] >= 1
+        assert reason in answer["degraded"]["reasons"]
+    finally:
+        parts.live.progress.stands = ()
+
+
+def test_errors_are_counted_by_status(api: TestClient[Litestar]) -> None:
+    def counted(status: str) -> float:
+        families = text_string_to_metric_families(api.get("/metrics").text)
+        samples = [sample for family in families for sample in family.samples]
+        found = [
+            each.value for each in samples if each.name == "headrace_errors_total" and each.labels["status"] == status
+        ]
+        return sum(found)
+
+    before = counted("404"), counted("503")
+    api.get("/v1/nothing", headers=HEADERS)
+    api.post("/v1/items:batchUpsert", json={"items": [{"item_id": "i1", "category": "c1"}]}, headers=HEADERS)
+    assert (counted("404"), counted("503")) == (before[0] + 1, before[1] + 1)
+
+
 def test_an_unknown_path_is_a_problem_too(api: TestClient[Litestar]) -> None:
     assert problem(api.get("/v1/nothing", headers=HEADERS)).type == "not-found"
     assert problem(api.get("/v1/events", headers=HEADERS)).type == "method"
