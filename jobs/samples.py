@@ -69,12 +69,13 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
           CAST(headers['request_id'] AS STRING) AS request_id, CAST(NULL AS STRING) AS item_id,
           CAST(NULL AS INT) AS `position`, CAST(NULL AS STRING) AS session_id, CAST(NULL AS STRING) AS event_type,
           CAST(NULL AS DOUBLE) AS `value`, CASE WHEN {tables.counts(served_at)} THEN {served_at} END AS received_at,
-          '{EXPOSURES.name}' AS topic, `partition`, `offset`, {tables.APPENDED_MS} AS `at`, rowtime
+          '{EXPOSURES.name}' AS topic, _partition AS `partition`, _offset AS `offset`, {tables.APPENDED_MS} AS `at`,
+          rowtime
         FROM exposures WHERE payload IS NOT NULL -- a tick has no value
         UNION ALL
         SELECT user_id, CAST(NULL AS BYTES), request_id, item_id, `position`, session_id, event_type, `value`,
           CASE WHEN {tables.counts("received_at")} THEN received_at END,
-          '{clean_topic(source)}', `partition`, `offset`, {tables.APPENDED_MS}, rowtime
+          '{clean_topic(source)}', _partition, _offset, {tables.APPENDED_MS}, rowtime
         FROM clean WHERE event_type IN ({feedback})""",
     ]
 

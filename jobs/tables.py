@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from schemas.avro import AvroType, Contract
 from schemas.times import AHEAD_MS, PLAUSIBLE_MS
 
-PLACE = """`partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL,
-          appended TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL"""
+PLACE = """_partition INT METADATA FROM 'partition' VIRTUAL, _offset BIGINT METADATA FROM 'offset' VIRTUAL,
+          _appended TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL"""
 """Columns of where a record lies and when it was appended."""
-APPENDED_MS = "EXTRACT(EPOCH FROM appended) * 1000"
+APPENDED_MS = "EXTRACT(EPOCH FROM _appended) * 1000"
 _TRANSACTION_TIMEOUT_MS = 4 * 3_600_000  # outlasts an outage of four hours; the broker allows a day
 
 
@@ -46,9 +46,9 @@ def exactly_once(bootstrap: str, topic: str, *, prefix: str) -> dict[str, str]:
     }
 
 
-def counts(column: str) -> str:
-    """Whether a BIGINT column is a time of a log and not after its record was written; `appended` is when it was."""
-    return f"({_plausible(column)} AND {_moment(column)} <= appended + INTERVAL '{AHEAD_MS // 60_000}' MINUTE)"
+def counts(column: str, *, ahead_ms: int = AHEAD_MS) -> str:
+    """Whether a BIGINT column is a time of a log and not after its record was written, for a table with `PLACE`."""
+    return f"({_plausible(column)} AND {_moment(column)} <= _appended + INTERVAL '{ahead_ms // 60_000}' MINUTE)"
 
 
 def rowtime(column: str) -> str:

@@ -68,6 +68,7 @@ class ServingState(Struct, frozen=True, kw_only=True):
 class Progress(Struct, kw_only=True):
     """How far the background threads have come. Only those write; a reader may see a mixture of moments.
 
+    `stopped`: threads that have stopped, by name, because most of what they read could not be handled, and why.
     `rejected`: versions refused, by check; `refused`: the last of them; `in_a_row`: since a version was applied.
     """
 
@@ -78,6 +79,7 @@ class Progress(Struct, kw_only=True):
     rejected: Counter[str] = msgspec.field(default_factory=Counter[str])
     refused: deque[RefusedVersion] = msgspec.field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     in_a_row: int = 0
+    stopped: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 class Live:
@@ -146,7 +148,8 @@ class Live:
             "control": lambda: self.progress.control_read,
             "model": lambda: self.progress.deltas_read,
         }
-        return [name for name, done in checks.items() if not done()]
+        stopped = [f"{name}, which has stopped: {why}" for name, why in self.progress.stopped.items()]
+        return [name for name, done in checks.items() if not done()] + stopped
 
     def _change(self, **parts: object) -> None:
         self.state = msgspec.structs.replace(self.state, **parts)

@@ -1,7 +1,8 @@
 """Topic `control`, followed: the decisions that this software can follow; the others are set aside."""
 
+from schemas.aliases import ALIAS, PIN
 from schemas.control import control_of
-from schemas.course import MODEL, Course
+from schemas.course import MODEL, Course, place_of
 from schemas.topics import CONTROL_TOPIC
 from store.quarantine import Quarantine
 from store.tail import Tail
@@ -56,6 +57,8 @@ def fault_of(payload: bytes | None) -> str | None:
         Versions().taken(record)
         if record.name.startswith(MODEL):
             Course().taken(record)
+        if record.name.startswith(ALIAS) and record.action == PIN:
+            place_of(record.arguments["version"])
     except Exception as error:  # whatever its words make of us, it is their fault: there is no state yet
         return f"decision: {record.action[:40]!a} of {record.name[:60]!a} cannot be followed: {error!r}"[:500]
     return None

@@ -9,6 +9,7 @@ packs them.
 import struct
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
+from math import isfinite
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -84,7 +85,7 @@ def by_member(reply: object) -> dict[bytes, Rows]:
 
 def _unpacked(packed: bytes) -> Iterator[tuple[bytes, float]]:
     at = 0
-    while at < len(packed):
+    while at + _HEAD.size <= len(packed):
         time, length = _HEAD.unpack_from(packed, at)
         at += _HEAD.size + length
         yield packed[at - length : at], time
@@ -97,6 +98,8 @@ def block_of(lists: Many[Rows]) -> SequenceBlock:
     payload: list[str] = []
     for place, rows in enumerate(lists):
         for row, time in rows:
+            if not isfinite(time):
+                continue  # something else wrote it
             key.append(place)
             occurred_at.append(int(time))
             payload.append(unpack_member(row)[1])
