@@ -110,6 +110,11 @@ class Loader:
         """Leave the topics."""
         self._consumer.close()
 
+    def places(self) -> dict[tuple[str, int], int]:
+        """The next offset of each partition that is read; those of which nothing came yet are left out."""
+        held = self._consumer.position(self._consumer.assignment())
+        return {(place.topic, place.partition): place.offset for place in held if place.offset >= 0}
+
     def load_batch(self, timeout_s: float = 0.05) -> int:
         """Load one batch; returns its number of records. Raises as `run` does."""
         self._begin_again_if_emptied()
