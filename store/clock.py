@@ -30,8 +30,8 @@ class LogClock:
         2000
         >>> clock.take([10**15])
         2000
-        >>> clock.take(range(10**15, 10**15 + 4))
-        1000000000000003
+        >>> clock.take(range(10**15, 10**15 + 5))
+        1000000000000004
         """
         ascending = sorted(set(times))
         if not self.at_ms and ascending:

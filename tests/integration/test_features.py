@@ -50,8 +50,9 @@ def test_the_store_equals_the_oracle(line: Line) -> None:
     clean = contract(line.plan.source("clickstream"))
     blank = {field["name"]: {} if "map" in str(field["type"]) else None for field in clean.fields}
     odd = {**blank, **events[0], "event_id": f"{tag}-odd", "source_partition": 0, "source_offset": 0}
-    times = [{"occurred_at": now * 1000, "received_at": now * 1000}, {"received_at": now + 86_400_000}]
-    odd_events = line.write("events.clean", [(tag, clean.encode({**odd, **each})) for each in times])
+    times = (now * 1000, now + 86_400_000)
+    records = [clean.encode({**odd, "occurred_at": each, "received_at": each}) for each in times]
+    odd_events = line.write("events.clean", [(tag, record) for record in records])
 
     fill = Computation(line.plan.source("clickstream")).fill
     gate = Gate(line.plan.source("clickstream"))
