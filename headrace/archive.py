@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from cyclopts import Parameter
 from msgspec import Struct
 from pyarrow import parquet
@@ -124,11 +124,24 @@ def write_back(bootstrap: str, folder: Path) -> int:
 
 
 def _send(producer: Producer, table: pa.Table) -> int:
+    refused: list[str] = []
+
+    def taken(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            refused.append(error.str())
+
     for key, record in zip(table["key"].to_pylist(), table["record"].to_pylist(), strict=True):
-        producer.produce(SAMPLES.name, record, key, partition=0)
+        while True:
+            try:
+                producer.produce(SAMPLES.name, record, key, partition=0, on_delivery=taken)
+                break
+            except BufferError:  # the client's queue is full: the broker has to take some first
+                producer.poll(1.0)
         producer.poll(0)
-    if left := producer.flush(_FLUSH_S):
-        message = f"{left} samples were not taken within {_FLUSH_S:g} s; look at Kafka's log, wipe, restore again"
+    left = producer.flush(_FLUSH_S) + len(refused)
+    if left:
+        why = f" ({refused[0]})" if refused else ""
+        message = f"{left} samples were not taken{why} within {_FLUSH_S:g} s; look at Kafka's log, wipe, restore again"
         raise EnvironmentProblem(message)
     return len(table)
 

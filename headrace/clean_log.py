@@ -1,6 +1,7 @@
 """The clean topic of a source: what it holds by time, and how far a job has come in it."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -9,6 +10,7 @@ from headrace.topic import values
 from lang.clean import clean_topic, contract
 from lang.evaluate import Event
 from lang.source import Source
+from schemas.avro import Unreadable
 
 
 class CleanLog:
@@ -45,7 +47,7 @@ class CleanLog:
         """
         begins = dict(zip(self._partitions, self._at(from_ms), strict=True))
         for value in values(self._bootstrap, self._topic, [begins[partition] for partition in sorted(begins)]):
-            yield self._decode(value)
+            yield from self._read(value)
 
     def newest(self, count: int) -> Iterator[Event]:
         """About the newest so many events, an equal part of each partition.
@@ -56,6 +58,11 @@ class CleanLog:
         part = -(-count // max(len(self._partitions), 1))
         ends = [self._ends(partition) for partition in sorted(self._partitions)]
         for value in values(self._bootstrap, self._topic, [max(high - part, low) for low, high in ends]):
+            yield from self._read(value)
+
+    def _read(self, value: bytes) -> Iterator[Event]:
+        """The event of a record; none where it cannot be read, as the line passes over it."""
+        with suppress(Unreadable):
             yield self._decode(value)
 
     def close(self) -> None:

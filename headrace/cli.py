@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import cyclopts
 
-from headrace.errors import EnvironmentProblem, HeadraceError
+from headrace.errors import EnvironmentProblem, HeadraceError, UsageProblem
 from headrace.features import app as features
 from headrace.layout import Layout, Pace
 from headrace.models import app as models
@@ -118,15 +118,39 @@ def tail(topic: str, *, count: int = 10, follow: bool = False, ticks: bool = Fal
 
 
 @app.command
-def dead(*, count: int = 20) -> None:
-    """List the newest dead letters: reason, partition, offset, payload.
+def dead(*, reason: str = "", topic: str = "", count: int = 20, by_reason: bool = False, json: bool = False) -> None:
+    """List records that could not be used, of ingest and of every other consumer, the newest first.
 
     Args:
+        reason: only those whose reason begins with this code.
+        topic: only those that lay in this topic.
         count: how many.
+        by_reason: count them by topic and reason instead.
+        json: print for a program instead of a person.
     """
-    from headrace import records
+    from headrace import letters
 
-    records.dead(Layout.here().endpoints(), count=count)
+    found = letters.read(Layout.here().endpoints(), letters.Sought(reason=reason, topic=topic))
+    if by_reason:
+        letters.show_counts(found, as_json=json)
+    else:
+        letters.show(found, count=count, as_json=json)
+
+
+@app.command
+def backfill(*, into_redis: Annotated[bool, cyclopts.Parameter(negative="")], group: list[str] | None = None) -> None:
+    """Fill the store again from the feature topics, while the loader runs.
+
+    Args:
+        into_redis: yes, into Redis: that is what can be filled.
+        group: only groups of this name, or group@version; may be given several times.
+    """
+    from headrace import refill
+
+    if not into_redis:
+        message = "say what to fill: headrace backfill --into-redis"
+        raise UsageProblem(message)
+    refill.backfill(Layout.here(), groups=group or [], say=say)
 
 
 @app.command

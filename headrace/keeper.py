@@ -21,8 +21,8 @@ from headrace.learners import experiment_of, keep_learners, wanted_learners
 from headrace.supervisor import Supervisor
 from headrace.training import ended
 from schemas.aliases import CHALLENGER, SEASON, followed
-from schemas.topics import CONTROL_TOPIC
-from store.tail import Tail
+from store.decisions import Decisions
+from store.quarantine import KafkaSend, Quarantine, TooManySetAside
 from store.versions import Versions
 
 PERIOD_S = 2.0
@@ -86,14 +86,19 @@ def keep_models(
 
 
 def keep(layout: Layout, endpoints: Endpoints, *, stop: threading.Event) -> None:
-    """Look every two seconds, until told to stop."""
-    rest, registry, versions = FlinkRest(endpoints.flink_url), Tail(endpoints.bootstrap, CONTROL_TOPIC), Versions()
+    """Look every two seconds, until told to stop.
+
+    Raises:
+        TooManySetAside: most decisions cannot be followed.
+    """
+    rest, versions = FlinkRest(endpoints.flink_url), Versions()
+    registry = Decisions(endpoints.bootstrap, Quarantine("the keeper", KafkaSend(endpoints.bootstrap)))
     models: dict[str, str] = {}
     trained: frozenset[str] = frozenset()
     troubles: list[str] = []
     while not stop.wait(PERIOD_S):
         supervisor.record(layout)
-        payloads = [message.value() for message in registry.read(0.1)]
+        payloads = registry.read(0.1)
         versions, models = versions.after(payloads), followed(payloads, models)
         trained |= ended(payloads)
         if not registry.at_end:
@@ -111,4 +116,7 @@ def keep(layout: Layout, endpoints: Endpoints, *, stop: threading.Event) -> None
 
 if __name__ == "__main__":
     here = Layout.here()
-    keep(here, here.endpoints(), stop=threading.Event())
+    try:
+        keep(here, here.endpoints(), stop=threading.Event())
+    except TooManySetAside as error:
+        raise SystemExit(str(error)) from error

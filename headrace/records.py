@@ -1,4 +1,4 @@
-"""`headrace tail` and `headrace dead`: records of a topic, decoded, on the terminal."""
+"""`headrace tail`: records of a topic, decoded, on the terminal."""
 
 import json
 import sys
@@ -20,7 +20,17 @@ from schemas.events import TICK
 from schemas.exposures import EXPOSURE
 from schemas.samples import SAMPLE
 from schemas.shadows import SHADOW
-from schemas.topics import CONTROL_TOPIC, EVENTS, EVENTS_DEAD, EXPOSURES, ITEMS, SAMPLES, SAMPLES_URGENT, SHADOWS
+from schemas.topics import (
+    CONTROL_TOPIC,
+    EVENTS,
+    EVENTS_DEAD,
+    EXPOSURES,
+    ITEMS,
+    QUARANTINE,
+    SAMPLES,
+    SAMPLES_URGENT,
+    SHADOWS,
+)
 
 _TIMEOUT_S = 5.0
 _TICK = TICK.encode()
@@ -31,6 +41,7 @@ def decoders() -> dict[str, Callable[[bytes], object]]:
     plan = load_plan(FEATURES)
     contracts: dict[str, Contract] = {
         EVENTS_DEAD.name: DEAD,
+        QUARANTINE.name: DEAD,
         ITEMS.name: ITEM,
         EXPOSURES.name: EXPOSURE,
         SAMPLES.name: SAMPLE,
@@ -135,21 +146,17 @@ def tail(endpoints: Endpoints, topic: str, *, count: int, follow: bool, ticks: b
             "offset": message.offset(),
             "appended": message.timestamp()[1],
             "key": text(message.key() or b""),
-            "value": None if value is None else decode(value),
+            "value": None if value is None else _decoded(decode, value),
         }
         sys.stdout.write(json.dumps(row, default=_printable) + "\n")
 
 
-def dead(endpoints: Endpoints, *, count: int) -> None:
-    """Print dead letters: where each came from, why, and what it was."""
-    letters = list(newest(endpoints, EVENTS_DEAD.name, count=count))
-    if not letters:
-        sys.stdout.write("no dead letters\n")
-    for message in letters:
-        letter = DEAD.decode(message.value() or b"")
-        payload = text(letter["payload"] or b"")[:200]
-        place = f"{letter['topic']}[{letter['partition']}]@{letter['offset']}"
-        sys.stdout.write(f"{place}  {letter['reason']}\n    {payload}\n")
+def _decoded(decode: Callable[[bytes], object], value: bytes) -> object:
+    """What a record holds; of one that cannot be decoded, its bytes as text."""
+    try:
+        return decode(value)
+    except Exception as error:
+        return {"unreadable": str(error), "bytes": text(value)}
 
 
 def _printable(value: object) -> str:

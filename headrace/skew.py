@@ -7,9 +7,10 @@ candidates are not judged, for the candidates are not on the log.
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from heapq import nlargest
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -27,6 +28,7 @@ from lang.gate import is_tick, whole
 from lang.plan import Plan
 from models.axes import Doubles
 from models.inputs import DENSE, FEATURE_SET
+from schemas.avro import Unreadable
 from schemas.catalogue import ITEM, Item
 from schemas.exposures import EXPOSURE, Exposure
 from schemas.topics import EXPOSURES, ITEMS
@@ -139,12 +141,12 @@ def skew(*, sample: int = 100) -> int:
     decode = contract(source).decode
     items = list({item.item_id: item for item in _items(endpoints.bootstrap)}.values())
     exposures = (
-        msgspec.convert(EXPOSURE.decode(value), Exposure) for value in topic.values(endpoints.bootstrap, EXPOSURES.name)
+        msgspec.convert(each, Exposure) for each in _decoded(EXPOSURE.decode, endpoints.bootstrap, EXPOSURES.name)
     )
     known = {item.item_id for item in items}
     whole_ones = (each for each in exposures if _is_whole(each) and known.issuperset(s.item_id for s in each.slots))
     newest = nlargest(sample, whole_ones, key=lambda exposure: exposure.received_at)
-    events = [cast(Event, decode(value)) for value in topic.values(endpoints.bootstrap, clean_topic(source))]
+    events = [cast(Event, each) for each in _decoded(decode, endpoints.bootstrap, clean_topic(source))]
     events = sorted((each for each in events if not is_tick(each)), key=lambda event: whole(event, RECEIVED_AT))
     with progress() as bar:
         found = compare(plan, items, bar.track(events, description="events"), newest)
@@ -153,8 +155,15 @@ def skew(*, sample: int = 100) -> int:
 
 
 def _items(bootstrap: str) -> Iterator[Item]:
-    for value in topic.values(bootstrap, ITEMS.name):
-        yield Item(**ITEM.decode(value))
+    for item in _decoded(ITEM.decode, bootstrap, ITEMS.name):
+        yield Item(**item)
+
+
+def _decoded(decode: Callable[[bytes], dict[str, Any]], bootstrap: str, name: str) -> Iterator[dict[str, Any]]:
+    """What a topic holds, without what the line has set aside."""
+    for value in topic.values(bootstrap, name):
+        with suppress(Unreadable):
+            yield decode(value)
 
 
 def _is_whole(exposure: Exposure) -> bool:

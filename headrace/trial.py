@@ -12,6 +12,7 @@ from headrace.span import offset_of
 from headrace.topic import values
 from learner.source import read
 from schemas.aliases import ALIAS, CHALLENGER, FOLLOW, LIVE
+from schemas.avro import Unreadable
 from schemas.control import control_of
 from schemas.exposures import EXPOSURE
 from schemas.samples import FIRST, Sample
@@ -118,7 +119,10 @@ def _clicks(served: Sequence[Served], clicks: dict[str, int]) -> Clicks:
 def _served(endpoints: Endpoints, model: str) -> Iterable[Served]:
     """Slates that can be learnt from, of live's arm and of those that the model orders; popularity's are neither's."""
     for value in values(endpoints.bootstrap, EXPOSURES.name):
-        told = EXPOSURE.decode(value)
+        try:
+            told = EXPOSURE.decode(value)
+        except Unreadable:
+            continue  # the samples job has set it aside
         by_model = told["policy"] in (_LIVE, _CHALLENGER, _POLICY.format(model)) and told["model_version"]
         if told["trainable"] and by_model:
             yield Served(

@@ -2,27 +2,31 @@
 
 Operators in order (the SQL of each group comes from its plan, see lang/flink_sql.py):
 1. source      clean events, read committed
-2. fold        GROUP BY key, tile size, tile start for each family; mini-batch bounds how often a tile is re-emitted
-3. tiles       upsert topic of absolute partials; at least once is enough: every record is absolute and carries n
-4. sequences   one keyed row an event, no state
+2. aside       events whose times no tile can hold → `quarantine`; ingest lets none through, others may write there
+3. fold        GROUP BY key, tile size, tile start for each family; mini-batch bounds how often a tile is re-emitted
+4. tiles       upsert topic of absolute partials; at least once is enough: every record is absolute and carries n
+5. sequences   one keyed row an event, no state
 
 No windows, watermarks or timers: a tile is re-emitted whole when a late event changes it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from pyflink.table import StatementSet, StreamTableEnvironment
 
 from jobs import tables
 from jobs.environment import JobSettings, from_command_line, table_environment
-from lang.clean import clean_topic, contract
+from lang.clean import RECEIVED_AT, clean_topic, contract
 from lang.flink_sql import TopicTable, statements
 from lang.load import load_plan
 from lang.plan import Group
+from lang.source import Source
+from schemas.times import AHEAD_MS
+from schemas.topics import QUARANTINE
 
 JOB = "features"
-SOURCE_TABLE = "clean"
+SOURCE_TABLE, _LOG_TABLE = "clean", "clean_log"
 _OPTIONS = {
     "table.exec.mini-batch.enabled": "true",
     "table.exec.mini-batch.allow-latency": "200 ms",
@@ -81,14 +85,53 @@ def build(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -
     }
     if from_ms:
         clean |= {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(from_ms)}
-    environment.execute_sql(
-        f"CREATE TEMPORARY TABLE {SOURCE_TABLE} ({tables.columns(contract(source))}) WITH ({tables.options(clean)})"
-    )
+    for statement in _source_ddl(source, clean, settings):
+        environment.execute_sql(statement)
     inserts = environment.create_statement_set()
+    inserts.add_insert_sql(_aside_sql(source))
     for group in groups:
         topics = partial(sink_options, bootstrap=settings.bootstrap)
         fold(inserts, environment, group, source_table=SOURCE_TABLE, table_options=topics)
     return inserts
+
+
+def _source_ddl(source: Source, clean: Mapping[str, str], settings: JobSettings) -> list[str]:
+    """The clean topic, the view of the events that are folded, and the topic for the others."""
+    log = contract(source)
+    names = ", ".join(f"`{field['name']}`" for field in log.fields)
+    aside = {
+        "connector": "kafka",
+        "topic": QUARANTINE.name,
+        "properties.bootstrap.servers": settings.bootstrap,
+        "key.format": "raw",
+        "key.fields": "place",
+        "value.format": "avro",
+        "value.fields-include": "EXCEPT_KEY",
+    }
+    return [
+        f"CREATE TEMPORARY TABLE {_LOG_TABLE} ({tables.columns(log)}, {tables.PLACE}) WITH ({tables.options(clean)})",
+        f"CREATE TEMPORARY VIEW {SOURCE_TABLE} AS SELECT {names} FROM {_LOG_TABLE} WHERE {_in_time(source)}",
+        f"""CREATE TEMPORARY TABLE aside (
+          place STRING NOT NULL, reason STRING NOT NULL, topic STRING NOT NULL, `partition` INT NOT NULL,
+          `offset` BIGINT NOT NULL, payload BYTES, `at` BIGINT NOT NULL
+        ) WITH ({tables.options(aside)})""",
+    ]
+
+
+def _in_time(source: Source) -> str:
+    """Whether an event's times are those of a log; its own may be ahead of its receipt, and that of the broker."""
+    event_time = tables.counts(f"`{source.event_time}`", ahead_ms=2 * AHEAD_MS)
+    return f"({event_time} AND {tables.counts(RECEIVED_AT)})"
+
+
+def _aside_sql(source: Source) -> str:
+    topic, seen = clean_topic(source), f"CAST(`{source.event_time}` AS STRING)"
+    reason = f"'time: {source.event_time} is ' || {seen} || ', {RECEIVED_AT} ' || CAST({RECEIVED_AT} AS STRING)"
+    place = f"'{topic}/' || CAST(_partition AS STRING) || '/' || CAST(_offset AS STRING)"
+    return f"""INSERT INTO aside SELECT {place},
+          {reason} || '; times from 1990 to 2100 are expected, and none after the record was written',
+          '{topic}', _partition, _offset, CAST(NULL AS BYTES), {tables.APPENDED_MS}
+        FROM {_LOG_TABLE} WHERE {_in_time(source)} IS NOT TRUE"""
 
 
 def compute(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -> None:

@@ -6,9 +6,11 @@ Operators in order:
 3. join        keyed by user: slates, early feedback, feedback put off and due times in state (udfs/join.py)
 4. samples     Avro, exactly once, keyed by request
 5. urgent      purchases and deep stays to `samples.urgent` too (docs/adr/0015)
+6. aside       records that cannot be joined → `quarantine`, exactly once
 
 Time passes by records alone: `_tick` records in every partition close the slots of a silent log, so a
-result never depends on the wall clock.
+result never depends on the wall clock. The time of a record, a tick's too, moves the watermark only where it is one of
+a log and at most five minutes ahead of the record's append time: one wrong clock closes nobody's slates.
 """
 
 from pyflink.common import Types
@@ -20,7 +22,7 @@ from jobs.environment import JobSettings, from_command_line, table_environment
 from lang.clean import clean_topic, contract
 from lang.load import load_plan
 from lang.source import Source
-from schemas.topics import EXPOSURES, SAMPLES, SAMPLES_URGENT
+from schemas.topics import EXPOSURES, QUARANTINE, SAMPLES, SAMPLES_URGENT
 from udfs.join import OUTPUT, JoinSlots
 from udfs.slots import FEEDBACK_HEADS
 
@@ -28,7 +30,7 @@ JOB = "samples"
 # A backlog is read in small bites of each partition. With the default of 1 MB one partition runs far ahead of the
 # others, and what is ahead of the watermark waits in state.
 _LEVEL = {"properties.max.partition.fetch.bytes": "65536"}
-_SINKS = {JOB: SAMPLES, "urgent": SAMPLES_URGENT}
+_SINKS = {JOB: SAMPLES, "urgent": SAMPLES_URGENT, "aside": QUARANTINE}
 _RAW = {
     "key.format": "raw",
     "key.fields": "request_id",
@@ -47,28 +49,34 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
         for table, topic in _SINKS.items()
     }
     watermark = f"WATERMARK FOR rowtime AS rowtime - INTERVAL '{DISORDER_MS / 1000:.3f}' SECOND"
+    served_at = "COALESCE(TRY_CAST(CAST(headers['received_at'] AS STRING) AS BIGINT), 0)"
     feedback = ", ".join(f"'{event_type}'" for event_type in sorted(FEEDBACK_HEADS))
     return [
         f"""CREATE TEMPORARY TABLE exposures (
-          payload BYTES, headers MAP<STRING, BYTES> METADATA VIRTUAL,
-          rowtime AS TO_TIMESTAMP_LTZ(CAST(CAST(headers['received_at'] AS STRING) AS BIGINT), 3), {watermark}
+          payload BYTES, headers MAP<STRING, BYTES> METADATA VIRTUAL, {tables.PLACE},
+          rowtime AS {tables.rowtime(served_at)}, {watermark}
         ) WITH ({tables.options(exposures)})""",
         f"""CREATE TEMPORARY TABLE clean (
-          {tables.columns(contract(source))}, rowtime AS TO_TIMESTAMP_LTZ(received_at, 3), {watermark}
+          {tables.columns(contract(source))}, {tables.PLACE},
+          rowtime AS {tables.rowtime("received_at")}, {watermark}
         ) WITH ({tables.options(clean)})""",
         *(
             f"CREATE TEMPORARY TABLE {table} (request_id STRING, record BYTES) WITH ({tables.options(sink)})"
             for table, sink in sinks.items()
         ),
         f"""CREATE TEMPORARY VIEW arrivals AS
-        SELECT CAST(headers['user_id'] AS STRING) AS user_id, payload AS exposure,
+        SELECT COALESCE(CAST(headers['user_id'] AS STRING), '') AS user_id, payload AS exposure,
           CAST(headers['request_id'] AS STRING) AS request_id, CAST(NULL AS STRING) AS item_id,
           CAST(NULL AS INT) AS `position`, CAST(NULL AS STRING) AS session_id, CAST(NULL AS STRING) AS event_type,
-          CAST(NULL AS DOUBLE) AS `value`, CAST(NULL AS BIGINT) AS received_at, rowtime
+          CAST(NULL AS DOUBLE) AS `value`, CASE WHEN {tables.counts(served_at)} THEN {served_at} END AS received_at,
+          '{EXPOSURES.name}' AS topic, _partition AS `partition`, _offset AS `offset`, {tables.APPENDED_MS} AS `at`,
+          rowtime
         FROM exposures WHERE payload IS NOT NULL -- a tick has no value
         UNION ALL
         SELECT user_id, CAST(NULL AS BYTES), request_id, item_id, `position`, session_id, event_type, `value`,
-          received_at, rowtime FROM clean WHERE event_type IN ({feedback})""",
+          CASE WHEN {tables.counts("received_at")} THEN received_at END,
+          '{clean_topic(source)}', _partition, _offset, {tables.APPENDED_MS}, rowtime
+        FROM clean WHERE event_type IN ({feedback})""",
     ]
 
 
@@ -84,7 +92,9 @@ def build(source: Source, settings: JobSettings) -> StatementSet:
     labelled = arrivals.key_by(lambda row: row["user_id"], key_type=Types.STRING()).process(join, output_type=OUTPUT)
     statement_set = environment.create_statement_set()
     rows = environment.from_data_stream(labelled)
-    for table, chosen in (("samples", rows), ("urgent", rows.filter(col("urgent")))):
+    joined = rows.filter(~col("aside"))
+    sinks = {"samples": joined, "urgent": joined.filter(col("urgent")), "aside": rows.filter(col("aside"))}
+    for table, chosen in sinks.items():
         statement_set.add_insert(table, chosen.select(col("request_id"), col("record")))
     return statement_set
 

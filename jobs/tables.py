@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 
 from schemas.avro import AvroType, Contract
+from schemas.times import AHEAD_MS, PLAUSIBLE_MS
 
+PLACE = """_partition INT METADATA FROM 'partition' VIRTUAL, _offset BIGINT METADATA FROM 'offset' VIRTUAL,
+          _appended TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL"""
+"""Columns of where a record lies and when it was appended."""
+APPENDED_MS = "EXTRACT(EPOCH FROM _appended) * 1000"
 _TRANSACTION_TIMEOUT_MS = 4 * 3_600_000  # outlasts an outage of four hours; the broker allows a day
 
 
@@ -39,6 +44,24 @@ def exactly_once(bootstrap: str, topic: str, *, prefix: str) -> dict[str, str]:
         "sink.delivery-guarantee": "exactly-once",
         "sink.transactional-id-prefix": prefix,
     }
+
+
+def counts(column: str, *, ahead_ms: int = AHEAD_MS) -> str:
+    """Whether a BIGINT column is a time of a log and not after its record was written, for a table with `PLACE`."""
+    return f"({_plausible(column)} AND {_moment(column)} <= _appended + INTERVAL '{ahead_ms // 60_000}' MINUTE)"
+
+
+def rowtime(column: str) -> str:
+    """The time of a record that moves the watermark, which is nobody's own: 1970 where its own does not count."""
+    return f"CASE WHEN {counts(column)} THEN {_moment(column)} ELSE TO_TIMESTAMP_LTZ(0, 3) END"
+
+
+def _plausible(column: str) -> str:
+    return f"{column} BETWEEN {PLAUSIBLE_MS.start} AND {PLAUSIBLE_MS.stop - 1}"
+
+
+def _moment(column: str) -> str:
+    return f"TO_TIMESTAMP_LTZ(CASE WHEN {_plausible(column)} THEN {column} ELSE 0 END, 3)"
 
 
 _SQL: dict[str, str] = {

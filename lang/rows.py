@@ -18,6 +18,8 @@ from lang.plan import Sequence, SequenceFunction
 from lang.sketch import cell_of, estimate
 
 _ONCE: tuple[SequenceFunction, ...] = ("count_distinct", "approx_distinct")
+NUMBERS: tuple[SequenceFunction, ...] = ("last", "first", "percentile")
+"""Functions whose payloads are read as numbers."""
 
 
 def once(sequence: Sequence) -> bool:
@@ -32,7 +34,7 @@ def kept(sequence: Sequence, payload: str) -> str:
 
 def number(sequence: Sequence, payloads: Many[str]) -> float:
     """The value of the rows that count, newest first (`first`: oldest first); NaN for NULL."""
-    return _NUMBERS[sequence.function](payloads, sequence.quantile)
+    return _VALUES[sequence.function](payloads, sequence.quantile)
 
 
 def _end(payloads: Many[str], _: float) -> float:
@@ -44,7 +46,7 @@ def _percentile(payloads: Many[str], quantile: float) -> float:
     return float(np.quantile([float(each) for each in payloads], quantile)) if payloads else np.nan
 
 
-_NUMBERS: dict[SequenceFunction, Callable[[Many[str], float], float]] = {
+_VALUES: dict[SequenceFunction, Callable[[Many[str], float], float]] = {
     "last": _end,
     "first": _end,
     "percentile": _percentile,

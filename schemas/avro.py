@@ -14,6 +14,11 @@ from typing import Any, TypeAlias, cast
 import fastavro
 from msgspec import Struct
 
+
+class Unreadable(ValueError):
+    """The bytes are no record of the contract."""
+
+
 _EMPTY: dict[str, Callable[[], object]] = {"bytes": bytes, "double": float, "array": list, "map": dict}
 AvroType: TypeAlias = str | dict[str, Any] | list[Any]
 
@@ -81,19 +86,26 @@ class Contract:
         Bytes that end before a `Later` field are read without being asked to.
 
         Raises:
-            EOFError: the bytes end before the record does.
+            Unreadable: the bytes end before the record does, or cannot be read for another reason.
         """
         writer = (written_with or self)._parsed
         try:
             return self._read(payload, writer, self._parsed)
         except EOFError:
-            if not self._older or written_with is not None:
-                raise
+            if self._older and written_with is None:
+                return self._read_older(payload)
+            message = f"the record's {len(payload)} bytes end before its fields do"
+            raise Unreadable(message) from None
+        except Exception as error:  # fastavro has no error of its own: bytes at random raise whatever they meet
+            message = f"the record's {len(payload)} bytes are not Avro of this contract: {error!r}"
+            raise Unreadable(message) from error
+
+    def _read_older(self, payload: bytes) -> dict[str, Any]:
         for older, empty in self._older:
-            with suppress(EOFError):
+            with suppress(Exception):
                 return self._read(payload, older, older, whole=True) | empty
         message = f"the record's {len(payload)} bytes end before its fields do"
-        raise EOFError(message)
+        raise Unreadable(message)
 
     @staticmethod
     def _read(payload: bytes, writer: Any, reader: Any, *, whole: bool = False) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from msgspec import Struct, structs
 
-from schemas.avro import Contract, mapping, record
+from schemas.avro import Contract, Unreadable, mapping, record
 
 
 class Control(Struct, frozen=True, kw_only=True):
@@ -38,5 +38,5 @@ def control_of(payload: bytes | None) -> Control | None:
     """A record of the topic; None for what is none of ours."""
     try:
         return Control(**CONTROL.decode(payload or b""))
-    except (EOFError, LookupError, ValueError, TypeError):  # fastavro has no error of its own
+    except (Unreadable, TypeError):
         return None

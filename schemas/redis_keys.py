@@ -31,4 +31,4 @@ def pack_member(event_id: str, payload: str) -> bytes:
 def unpack_member(member: bytes) -> tuple[str, str]:
     """(event_id, payload) of a ZSET member."""
     event_id, _, payload = member.partition(b"\0")
-    return event_id.decode(), payload.decode()
+    return event_id.decode(errors="replace"), payload.decode(errors="replace")

@@ -2,7 +2,7 @@
 
 from msgspec import Struct, structs
 
-from schemas.avro import Contract, array, record
+from schemas.avro import Contract, Unreadable, array, record
 
 
 class Shadow(Struct, frozen=True, kw_only=True):
@@ -36,5 +36,5 @@ def shadow_of(payload: bytes) -> Shadow | None:
     """A record of the topic; None for what is none of ours."""
     try:
         return Shadow(**SHADOW.decode(payload))
-    except (EOFError, LookupError, ValueError, TypeError):  # fastavro has no error of its own
+    except (Unreadable, TypeError):
         return None

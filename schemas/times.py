@@ -2,3 +2,8 @@
 
 PLAUSIBLE_MS = range(631_152_000_000, 4_102_444_800_000)
 """1990 to 2100. A time outside is of a wrong unit: seconds fall into January 1970, microseconds beyond year 30,000."""
+AHEAD_MS = 300_000
+"""How far a record's own time may be ahead of the time at which the broker appended it: clocks differ by seconds.
+
+Any age is possible, since recorded logs are replayed; nothing has happened after it was written down.
+"""

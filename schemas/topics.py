@@ -63,7 +63,7 @@ QUARANTINE = Topic(
     value="Avro, schemas/dead.py: records that a consumer set aside (store/quarantine.py)",
     partitions=1,
     retention_ms=30 * _DAY_MS,
-    written_by="loader, learner, serving, keeper, archive",
+    written_by="features, samples, loader, learner, serving, keeper",
     read_by="operators",
 )
 ITEMS = Topic(

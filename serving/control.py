@@ -14,7 +14,8 @@ from schemas.topics import CONTROL_TOPIC
 from serving.outlet import Letter
 from serving.pins import Pins
 from serving.state import Live
-from store.tail import Tail
+from store.decisions import Decisions
+from store.quarantine import KafkaSend, Quarantine
 from store.versions import Versions
 
 _POLL_S = 0.1
@@ -23,7 +24,7 @@ _POLL_S = 0.1
 class ControlReader:
     """Folds the topic to alias → version and puts pinned models in service."""
 
-    def __init__(self, live: Live, pins: Pins, *, model: str) -> None:
+    def __init__(self, live: Live, pins: Pins, *, model: str, quarantine: Quarantine | None = None) -> None:
         self._live = live
         self._model = model
         self._pins = pins
@@ -31,19 +32,25 @@ class ControlReader:
         self.aliases: dict[str, str] = {}
         self._versions = Versions()
         self.missing: set[str] = set()
+        self._quarantine = quarantine
 
     def run(self, bootstrap: str, stop: threading.Event) -> None:
-        """Follow the topic until told to stop."""
-        tail = Tail(bootstrap, CONTROL_TOPIC)
+        """Follow the topic until told to stop.
+
+        Raises:
+            TooManySetAside: most decisions cannot be followed.
+        """
+        quarantine = self._quarantine or Quarantine("serving's control", KafkaSend(bootstrap))
+        decisions = Decisions(bootstrap, quarantine)
         try:
             while not stop.is_set():
-                for message in tail.read(_POLL_S):
-                    self.take(message.value())
-                if tail.at_end:
+                for payload in decisions.read(_POLL_S):
+                    self.take(payload)
+                if decisions.at_end:
                     self.carry_out()
                     self._live.progress.control_read = True
         finally:
-            tail.close()
+            decisions.close()
 
     def take(self, payload: bytes | None) -> None:
         """Fold one record; what speaks of other things is for others to read."""

@@ -29,6 +29,7 @@ from serving.control import letter
 from serving.outlet import Letter
 from serving.standing import Standing, Trail, after, of_snapshot
 from serving.state import Progress
+from store.quarantine import Quarantine, reason_of
 from store.tail import Tail
 
 _POLL_S = 0.1
@@ -92,6 +93,7 @@ class DeltaReader:
         send: Callable[[Letter], bool] = unheard,
         alias: str = LIVE,
         config: RankerConfig | None = None,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self._live = live
         self._alias = alias
@@ -100,6 +102,7 @@ class DeltaReader:
         self._folder = folder
         self._send = send
         self._config = config or RankerConfig()
+        self._quarantine = quarantine
         self._course = Course()
         self._trail = Trail(self._config)
         self._standing = self._trail.back(self._course)
@@ -148,7 +151,16 @@ class DeltaReader:
             self._live.progress.heard_at = _now()
             offset = message.offset()
             self._begin = offset if self._begin is None else self._begin
-            self.feed(message.value() or b"")
+            try:
+                self.feed(message.value() or b"")
+            except Exception as error:  # nobody foresaw it: the version is refused, and the next one is taken
+                self._assembler = self._fresh()
+                self._refuse(None, "internal", reason_of(error))
+                if self._quarantine:
+                    self._quarantine.message(message, reason_of(error))
+            else:
+                if self._quarantine:
+                    self._quarantine.handled()
 
     def feed(self, payload: bytes) -> None:
         """Take one message of this model, a chunk or a manifest."""
@@ -260,7 +272,7 @@ def _place(payload: bytes) -> Place | None:
         return None
     try:
         numbers = msgspec.json.decode(payload, type=_Numbers)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return numbers.epoch, numbers.seq
 

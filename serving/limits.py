@@ -4,8 +4,10 @@ All of the keyspace is walked through for each, so a round may take seconds; the
 """
 
 import contextlib
+import sys
 import threading
 import time
+import traceback
 
 from serving.metrics import Metrics
 from serving.state import Live
@@ -29,8 +31,11 @@ class Limits:
         took_s = 0.0
         while not stop.wait(max(_REST * took_s, _LEAST_REST_S)):
             start = time.monotonic()
-            with contextlib.suppress(*StoreError):
-                self.count()
+            try:
+                with contextlib.suppress(*StoreError):
+                    self.count()
+            except Exception:  # something in the store that nobody foresaw: the last numbers stay
+                traceback.print_exc(file=sys.stderr)
             took_s = time.monotonic() - start
 
     def count(self) -> None:

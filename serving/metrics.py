@@ -16,6 +16,7 @@ from serving import hydrate
 from serving.query import Query
 from serving.state import Progress
 from serving.stopwatch import Stopwatch
+from store.quarantine import Quarantine
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"  # the surface of requests that came after `_SURFACES` others: clients name surfaces freely
@@ -49,6 +50,21 @@ class _Refused(Collector):
             yield GaugeMetricFamily(name, says, value=at_ms / 1000 if at_ms else self._begun_s)
 
 
+class _SetAside(Collector):
+    """Records set aside, as the quarantines count them."""
+
+    def __init__(self) -> None:
+        self.quarantines: dict[str, Quarantine] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        """The metric, now."""
+        aside = CounterMetricFamily("headrace_set_aside_total", "Records set aside", labels=["reader", "reason"])
+        for reader, quarantine in self.quarantines.items():
+            for reason, count in dict(quarantine.reasons).items():
+                aside.add_metric([reader, reason], count)
+        yield aside
+
+
 class Metrics:
     """The metrics of one app. The sweep's monitor and the pipeline write, a scrape reads, `progress` too."""
 
@@ -56,6 +72,8 @@ class Metrics:
         disable_created_metrics()  # the library's own third series beside each counter
         self.registry = told = CollectorRegistry()
         told.register(_Refused(progress))
+        self._set_aside = _SetAside()
+        told.register(self._set_aside)
         feature = ("feature",)
         self.null_ratio = Gauge("headrace_feature_null_ratio", "Share of items it is NULL for", feature, registry=told)
         self.mean = Gauge("headrace_feature_mean", "Mean over items, without NULLs", feature, registry=told)
@@ -139,6 +157,11 @@ class Metrics:
             gauge.clear()
             for group, numbers in entities.items():
                 gauge.labels(group).set(numbers[place])
+
+    def watch(self, reader: str, quarantine: Quarantine) -> Quarantine:
+        """Tell what a reader sets aside; returns its quarantine."""
+        self._set_aside.quarantines[reader] = quarantine
+        return quarantine
 
     def text(self) -> bytes:
         """All of them in Prometheus' text format."""

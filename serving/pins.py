@@ -45,10 +45,14 @@ class Pins:
         """(model, offset of its samples); None where there is no such file, or one of another schema."""
         try:
             tensors = safetensors.load(self._path(version).read_bytes())
-        except (OSError, SafetensorError):
+        except (OSError, ValueError, SafetensorError):  # a name that no file can have, too
             return None
         dense = {name.removeprefix(_DENSE): of for name, of in tensors.items() if name.startswith(_DENSE)}
         if {name: values.shape for name, values in dense.items()} != self._config.shapes():
+            return None
+        if not {_OFFSET, *(f"{name}/{part}" for name in self._config.tables() for part in ("ids", "values"))} <= set(
+            tensors
+        ):
             return None
         tables = {name: RowSet.of(tensors[f"{name}/ids"], tensors[f"{name}/values"]) for name in self._config.tables()}
         model = ModelState(config=self._config, tables=tables, dense=dense, version=version)

@@ -36,6 +36,7 @@ from serving.state import Live
 from serving.sweep import Sweep
 from store.connect import connect
 from store.lag import groups_of
+from store.quarantine import KafkaSend, Quarantine, TooManySetAside
 from store.reader import FeatureReader
 
 _REQUEST_TIMEOUT_S = 0.025  # half of a request's 50 ms; a store that is slower counts as away (L3)
@@ -86,37 +87,50 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     live, bootstrap = services.live, settings.bootstrap
     folder = settings.artefacts / settings.model / "snapshots"
     key, send, config = settings.key, services.outlet.send, settings.ranker
-    deltas = DeltaReader(live, name=settings.model, key=key, folder=folder, send=send, config=config)
-    control = ControlReader(live, services.pins, model=settings.model)
+    aside = {
+        name: services.metrics.watch(name, Quarantine(f"serving's thread {name}", KafkaSend(bootstrap)))
+        for name in ("catalogue", "control", "deltas")
+    }
+    deltas = DeltaReader(
+        live, name=settings.model, key=key, folder=folder, send=send, config=config, quarantine=aside["deltas"]
+    )
+    control = ControlReader(live, services.pins, model=settings.model, quarantine=aside["control"])
     origin = Origin(bootstrap=bootstrap, artefacts=settings.artefacts, key=key, send=send, config=config)
     named: dict[str, Callable[[], str]] = {name: lambda name=name: name for name in services.experiment.own}
     named |= {alias: lambda alias=alias: live.followed.get(alias, "") for alias in (CHALLENGER, SEASON)}
     rivals = {alias: Rival(live, origin, alias=alias, named=of) for alias, of in named.items()}
-    catalogue = CatalogueReader(bootstrap, live, services.layout)
+    catalogue = CatalogueReader(bootstrap, live, services.layout, aside["catalogue"])
     client = connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)
     reader, limits = Fresh(FeatureReader(client), services.metrics), Limits(client, live, services.metrics)
     sweep = Sweep(reader, live, Monitor(services.metrics))
     consumers = Consumers(live, services.metrics, groups=lambda: groups_of(client, settings.model))
     return [
-        _thread("outlet", lambda: services.outlet.run(stop)),
-        _thread("catalogue", lambda: catalogue.run(stop)),
-        _thread("control", lambda: control.run(bootstrap, stop)),
-        _thread("deltas", lambda: deltas.run(bootstrap, stop)),
-        *(_thread(alias, lambda rival=rival: rival.run(stop)) for alias, rival in rivals.items()),
-        _thread("shadows", lambda: services.pipeline.shadows.run(stop)),
-        _thread("sweep", lambda: sweep.run(stop)),
-        _thread("limits", lambda: limits.run(stop)),
-        _thread("ticker", lambda: ticker.run(services.outlet, stop)),
-        _thread("consumers", lambda: consumers.run(bootstrap, stop)),
+        _thread(live, "outlet", lambda: services.outlet.run(stop)),
+        _thread(live, "catalogue", lambda: catalogue.run(stop)),
+        _thread(live, "control", lambda: control.run(bootstrap, stop)),
+        _thread(live, "deltas", lambda: deltas.run(bootstrap, stop)),
+        *(_thread(live, alias, lambda rival=rival: rival.run(stop)) for alias, rival in rivals.items()),
+        _thread(live, "shadows", lambda: services.pipeline.shadows.run(stop)),
+        _thread(live, "sweep", lambda: sweep.run(stop)),
+        _thread(live, "limits", lambda: limits.run(stop)),
+        _thread(live, "ticker", lambda: ticker.run(services.outlet, stop)),
+        _thread(live, "consumers", lambda: consumers.run(bootstrap, stop)),
     ]
 
 
-def _thread(name: str, run: Callable[[], None]) -> threading.Thread:
-    """A thread whose fault ends the process: serving on with a dead reader would show old things for ever."""
+def _thread(live: Live, name: str, run: Callable[[], None]) -> threading.Thread:
+    """A thread whose fault ends the process: serving on with a dead reader would show old things for ever.
+
+    One that stops because most records cannot be handled would stop again: it leaves what is served as it is, and is
+    told of as not ready.
+    """
 
     def guarded() -> None:
         try:
             run()
+        except TooManySetAside as error:
+            sys.stderr.write(f"{error}\n")
+            live.progress.stopped[name] = str(error)
         except BaseException:
             traceback.print_exc(file=sys.stderr)
             os.kill(os.getpid(), signal.SIGTERM)

@@ -1,6 +1,8 @@
 """Background thread: what a challenger says of the slates that live serves, after the answer (docs/adr/0017)."""
 
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from queue import Empty, Full, Queue
 
@@ -29,7 +31,7 @@ class _Seen(Struct, frozen=True):
 
 
 class Shadows:
-    """A bounded queue of slates and the thread that scores them; `left_out`: those that found it full."""
+    """A bounded queue of slates and the thread that scores them; `left_out`: not scored."""
 
     def __init__(self, send: Callable[[Letter], bool]) -> None:
         self._send = send
@@ -53,7 +55,12 @@ class Shadows:
                 seen = self._waiting.get(timeout=_POLL_S)
             except Empty:
                 continue
-            shadow = _shadow(seen)
+            try:
+                shadow = _shadow(seen)
+            except Exception:  # a slate that the challenger cannot score: the next one is taken
+                traceback.print_exc(file=sys.stderr)
+                self.left_out += 1
+                continue
             self._send(Letter(topic=SHADOWS, key=shadow.request_id, value=shadow.payload()))
 
 

@@ -70,6 +70,7 @@ class Progress(Struct, kw_only=True):
 
     `stands`: which consumers keep features old by not moving, in words. `heard_at`: when the learner last sent a
     version or a heartbeat; `learnt_at`: when a version that had learnt something was applied; ms, 0 before.
+    `stopped`: threads that have stopped, by name, because most of what they read could not be handled, and why.
     `rejected`: versions refused, by check; `refused`: the last of them; `in_a_row`: since a version was applied.
     """
 
@@ -83,6 +84,7 @@ class Progress(Struct, kw_only=True):
     stands: Sequence[str] = ()
     heard_at: int = 0
     learnt_at: int = 0
+    stopped: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 class Live:
@@ -151,7 +153,8 @@ class Live:
             "control": lambda: self.progress.control_read,
             "model": lambda: self.progress.deltas_read,
         }
-        return [name for name, done in checks.items() if not done()]
+        stopped = [f"{name}, which has stopped: {why}" for name, why in self.progress.stopped.items()]
+        return [name for name, done in checks.items() if not done()] + stopped
 
     def _change(self, **parts: object) -> None:
         self.state = msgspec.structs.replace(self.state, **parts)

@@ -5,8 +5,10 @@ the interpreter: 100 items cost about 2 to 6 ms of it, so up to about 50,000 ite
 seconds; beyond that a loader must write finished arrays outside this process.
 """
 
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 
 import numpy as np
@@ -43,6 +45,9 @@ class Sweep:
                 try:
                     values = self.read(state.catalogue, parts, at_ms=swept_at, stop=stop)
                 except StoreError:
+                    values = None
+                except Exception:  # something in the store that nobody foresaw: the arrays grow old, which is told of
+                    traceback.print_exc(file=sys.stderr)
                     values = None
                 if values is not None:
                     version = {part.group.name: part.group.version for part in parts}

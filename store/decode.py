@@ -1,16 +1,25 @@
-"""Records of the feature topics as writes to Redis."""
+"""Records of the feature topics as writes to Redis. What tiles or readers could not hold is refused here."""
 
 from collections.abc import Mapping
-from math import nan
+from math import inf, isfinite, nan
 from typing import Any
 
 from msgspec import Struct
 
 from lang.avro import TopicContracts, sequence_contracts, tile_contracts
 from lang.plan import Group
-from lang.rows import kept, once
+from lang.rows import NUMBERS, kept, once
+from schemas.avro import Unreadable
 from schemas.redis_keys import MEMBER_SEPARATOR, pack_member, sequence_key, tiles_key
+from schemas.times import AHEAD_MS, PLAUSIBLE_MS
 from store.record import RecordLayout, Row
+
+MOST_BYTES = 256 * 1024
+"""Of a record: sequences keep up to a thousand of them a key."""
+
+
+class Refused(ValueError):
+    """The record cannot be kept; the text is `<code>: <what was seen, what was expected>`."""
 
 
 class TileWrite(Struct, frozen=True):
@@ -48,20 +57,28 @@ class TileDecoder:
         }
         self._layout = RecordLayout(group)
 
-    def decode(self, payload: bytes) -> TileWrite:
-        """The write that a tile record asks for.
+    def decode(self, payload: bytes, *, appended_ms: int) -> TileWrite:
+        """The write that a tile record asks for; `appended_ms` is when the broker took the record.
 
         Raises:
-            KeyError: the tile's size is none of the group's: another version wrote to this topic.
+            Refused: it is no tile of this group, or its times or numbers are none that a tile can have.
         """
-        tile = self._contracts.value.decode(payload)
-        size, start, as_of = tile["size_ms"], tile["start_ms"], tile["as_of"]
-        partials = [_number(tile[column]) for column in self._columns[size]]
+        tile = _read(self._contracts, payload)
+        size, start, n = tile["size_ms"], tile["start_ms"], tile["n"]
+        if size not in self._columns:
+            message = f"size: a tile of {size} ms, this version has tiles of {', '.join(map(str, self._columns))} ms"
+            raise Refused(message)
+        _check_tile_time(start, size, appended_ms)
+        if n < 1:
+            message = f"range: n is {n}, a tile has folded at least one event"
+            raise Refused(message)
+        partials = [_number(column, tile[column]) for column in self._columns[size]]
+        as_of = _as_of(tile["as_of"], appended_ms)
         owner, member = entity_of(self.group, tile)
         return TileWrite(
             tiles_key(self.group.name, self.group.version, owner),
             member,
-            self._layout.row(size, start, n=tile["n"], as_of=as_of, partials=partials),
+            self._layout.row(size, start, n=n, as_of=as_of, partials=partials),
             as_of,
             start + size,
         )
@@ -75,28 +92,109 @@ class SequenceDecoder:
         self._contracts = sequence_contracts(group)
         self._sequences = {sequence.name: sequence for sequence in group.sequences}
 
-    def decode(self, payload: bytes) -> SequenceWrite:
-        """The write that a sequence row asks for."""
-        row = self._contracts.value.decode(payload)
+    def decode(self, payload: bytes, *, appended_ms: int) -> SequenceWrite:
+        """The write that a sequence row asks for; `appended_ms` is when the broker took the record.
+
+        Raises:
+            Refused: it is no row of this group, or its time or payload is none that a row can have.
+        """
+        row = _read(self._contracts, payload)
+        sequence = self._sequences.get(row["sequence"])
+        if sequence is None:
+            message = f"sequence: {row['sequence'][:60]!a}, this version has {', '.join(self._sequences)}"
+            raise Refused(message)
+        _check_time("occurred_at", row["occurred_at"], appended_ms)
+        text = row["payload"] or ""
+        if sequence.function in NUMBERS:
+            _check_number(text)
         owner, member = entity_of(self.group, row)
-        sequence = self._sequences[row["sequence"]]
         event_id = "" if once(sequence) else row["event_id"]  # one row a value
+        if "\0" in event_id:
+            message = f"text: event_id {event_id[:60]!a} holds a NUL, which separates it from the payload"
+            raise Refused(message)
         return SequenceWrite(
             sequence_key(self.group.name, self.group.version, owner, sequence.name),
             member,
             row["occurred_at"],
-            pack_member(event_id, kept(sequence, row["payload"] or "")),
+            pack_member(event_id, kept(sequence, text)),
             sequence.limit,
-            row["as_of"],
+            _as_of(row["as_of"], appended_ms),
             oldest=sequence.function == "first",
         )
 
 
 def entity_of(group: Group, record: Mapping[str, Any]) -> tuple[str, str | None]:
-    """(owner, member): the first key column, which names the Redis key, and the others, joined, None of none."""
+    """(owner, member): the first key column, which names the Redis key, and the others, joined, None of none.
+
+    Raises:
+        Refused: a column after the first holds the character that separates them.
+    """
     owner, *others = (str(record[column]) for column in group.entity)
+    if any(MEMBER_SEPARATOR in other for other in others):
+        message = f"text: {others!a} holds {MEMBER_SEPARATOR!a}, which separates key columns"
+        raise Refused(message)
     return owner, MEMBER_SEPARATOR.join(others) if others else None
 
 
-def _number(value: float | None) -> float:
-    return nan if value is None else float(value)
+def _read(contracts: TopicContracts, payload: bytes) -> dict[str, Any]:
+    if len(payload) > MOST_BYTES:
+        message = f"oversize: {len(payload)} bytes, at most {MOST_BYTES} are kept"
+        raise Refused(message)
+    try:
+        return contracts.value.decode(payload)
+    except Unreadable as error:
+        message = f"unreadable: {error}; does another version write to this topic?"
+        raise Refused(message) from error
+
+
+def _check_tile_time(start: int, size: int, appended_ms: int) -> None:
+    if start < 0 or start % size:
+        message = f"size: the tile starts at {start}, a multiple of its {size} ms is expected"
+        raise Refused(message)
+    # A tile of a lifetime starts in 1970.
+    _check_time("start_ms", max(start, min(start + size - 1, PLAUSIBLE_MS.start)), appended_ms)
+
+
+def _check_time(name: str, at: int, appended_ms: int) -> None:
+    if at not in PLAUSIBLE_MS:
+        message = f"time: {name} is {at}, ms since 1970 from 1990 to 2100 are expected"
+        raise Refused(message)
+    ahead_ms = at - appended_ms
+    if ahead_ms > 2 * AHEAD_MS:  # an event may be ahead of its receipt, and that of the broker's clock
+        message = f"time: {name} is {at}, {ahead_ms} ms after the record was written"
+        raise Refused(message)
+
+
+def _as_of(as_of: int, appended_ms: int) -> int:
+    """When the newest event came in. It shares its tile with others: a wrong one is set to the append time.
+
+    Raises:
+        Refused: it is none at all.
+    """
+    if as_of not in PLAUSIBLE_MS:
+        message = f"time: as_of is {as_of}, ms since 1970 from 1990 to 2100 are expected"
+        raise Refused(message)
+    return as_of if as_of <= appended_ms + AHEAD_MS else appended_ms
+
+
+def _number(column: str, value: float | None) -> float:
+    if value is None:
+        return nan
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf
+    if not isfinite(number):
+        message = f"range: {column} is {value}, a finite number is expected"
+        raise Refused(message)
+    return number
+
+
+def _check_number(text: str) -> None:
+    try:
+        number = float(text)
+    except ValueError:
+        number = nan
+    if not isfinite(number):
+        message = f"range: the payload is {text[:60]!a}, a finite number is expected"
+        raise Refused(message)

@@ -4,6 +4,8 @@
 Poll a batch, keep the last record of each key, write it in one round trip, then commit the offsets: what
 was written and not committed is written again, to the same values.
 
+A record that cannot be kept is set aside (`store/quarantine.py`), and an older one of its key in the batch is taken.
+
 Offsets belong to a store, not to the loader: the store carries a mark, and the consumer group is named after it. A
 store that was emptied or came back empty has no mark; it gets a new one, and with it everything from the beginning.
 """
@@ -13,15 +15,16 @@ import signal
 import sys
 import uuid
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import TypeAlias, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message
 
 from lang.plan import Group
-from schemas.topics import CONTROL_TOPIC
-from store.connect import ADDRESS, Client, connect
-from store.decode import SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
-from store.tail import Tail
+from store.clock import LogClock
+from store.connect import ADDRESS, Client, StoreError, connect
+from store.decisions import Decisions
+from store.decode import Refused, SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
+from store.quarantine import KafkaSend, Quarantine, TooManySetAside, now_ms, reason_of
 from store.versions import Versions
 from store.writer import Spans, Writer, spans_of
 
@@ -30,17 +33,22 @@ _WAIT_S = 0.1  # for topic `control`, while there is nothing to load
 GROUP = "loader"
 MARK = "loaded"
 """The key of the mark. On a cluster it lies on one node: another that was lost alone is not noticed."""
+Write: TypeAlias = tuple[Message, Spans, TileWrite | SequenceWrite]
+"""What a record asks for."""
 
 
 class Loader:
     """Feature topics of some versions of groups into one Redis."""
 
-    def __init__(self, *, bootstrap: str, client: Client, group: str = GROUP) -> None:
+    def __init__(
+        self, *, bootstrap: str, client: Client, group: str = GROUP, quarantine: Quarantine | None = None
+    ) -> None:
         self._tiles: dict[str, tuple[Spans, TileDecoder]] = {}
         self._sequences: dict[str, tuple[Spans, SequenceDecoder]] = {}
         self._client = client
         self._writer = Writer(client)
-        self._clock = 0
+        self._clock = LogClock()
+        self.quarantine = quarantine or Quarantine("the loader", KafkaSend(bootstrap))
         self._bootstrap, self._group = bootstrap, group
         self._mark = self._read_mark()
         self._consumer = self._joined()
@@ -78,16 +86,18 @@ class Loader:
             self._consumer = self._joined()
             self._consumer.subscribe([*self._tiles, *self._sequences])
 
-    def run(self, registry: Tail, *, until: Callable[[], bool]) -> None:
+    def run(self, registry: Decisions, *, until: Callable[[], bool]) -> None:
         """Load every version that topic `control` knows, until told to stop.
 
-        Redis or Kafka being away ends the run with their error; nothing is lost.
+        Raises:
+            StoreError, KafkaException: Redis or Kafka is away; nothing is lost.
+            TooManySetAside: most records cannot be kept.
         """
         versions = Versions()
         try:
             while not until():
                 idle = not (registry.at_end and versions.applied)
-                told = versions.after(message.value() for message in registry.read(_WAIT_S if idle else 0.0))
+                told = versions.after(registry.read(_WAIT_S if idle else 0.0))
                 if registry.at_end and (idle or told.groups() != versions.groups()):
                     self.follow(told.groups())
                 versions = told
@@ -100,30 +110,80 @@ class Loader:
         """Leave the topics."""
         self._consumer.close()
 
+    def places(self) -> dict[tuple[str, int], int]:
+        """The next offset of each partition that is read; those of which nothing came yet are left out."""
+        held = self._consumer.position(self._consumer.assignment())
+        return {(place.topic, place.partition): place.offset for place in held if place.offset >= 0}
+
     def load_batch(self, timeout_s: float = 0.05) -> int:
-        """Load one batch; returns its number of records."""
+        """Load one batch; returns its number of records. Raises as `run` does."""
         self._begin_again_if_emptied()
         records = [message for message in self._consumer.consume(BATCH, timeout=timeout_s) if not _failed(message)]
         if not records:
             return 0
-        latest = {(message.topic(), message.key()): message for message in records}
-        tiles: list[tuple[Spans, TileWrite]] = []
-        sequences: list[tuple[Spans, SequenceWrite]] = []
-        for (topic, _), message in latest.items():
-            payload = message.value()
-            if payload is None or topic is None:
-                continue  # a tombstone: age takes the tile out of Redis
-            if topic in self._tiles:
-                spans, decoder = self._tiles[topic]
-                tiles.append((spans, decoder.decode(payload)))
-            elif topic in self._sequences:
-                spans, rows = self._sequences[topic]
-                sequences.append((spans, rows.decode(payload)))
-        newest = max((write.as_of for _, write in (*tiles, *sequences)), default=0)
-        self._clock = max(self._clock, newest)
-        self._writer.write(tiles, sequences, clock=self._clock)
+        self.take(records)
         self._consumer.commit(asynchronous=True)
         return len(records)
+
+    def take(self, records: Sequence[Message]) -> None:
+        """Write what records of the topics followed ask for. Raises as `run` does."""
+        writes = self._latest(records)
+        self._clock.take(write.as_of for _, _, write in writes)
+        self._write(writes)
+
+    def _latest(self, records: Sequence[Message]) -> list[Write]:
+        """What the last record of each key asks for that can be kept. A tombstone asks for nothing: age takes tiles."""
+        found: dict[tuple[object, ...], Write | None] = {}
+        for message in reversed(records):
+            place = (message.topic(), message.key() or (message.partition(), message.offset()))
+            if place in found:
+                continue
+            try:
+                found[place] = self._decoded(message)
+            except Refused as refused:
+                self.quarantine.message(message, str(refused))
+            except Exception as error:
+                self.quarantine.message(message, reason_of(error))
+        self.quarantine.handled(len(found))
+        return [write for write in reversed(found.values()) if write is not None]
+
+    def _decoded(self, message: Message) -> Write | None:
+        payload, topic = message.value(), message.topic() or ""
+        if payload is None:
+            return None
+        kind, at_ms = message.timestamp()
+        appended_ms = now_ms() if kind == TIMESTAMP_NOT_AVAILABLE else at_ms
+        if topic in self._tiles:
+            spans, tiles = self._tiles[topic]
+            return message, spans, tiles.decode(payload, appended_ms=appended_ms)
+        if topic in self._sequences:
+            spans, rows = self._sequences[topic]
+            return message, spans, rows.decode(payload, appended_ms=appended_ms)
+        return None
+
+    def _write(self, writes: Sequence[Write]) -> None:
+        """Write them; where that cannot be, halves of them, down to the records that are to blame."""
+        if not writes:
+            return
+        try:
+            refused = self._writer.write(
+                [(spans, write) for _, spans, write in writes if isinstance(write, TileWrite)],
+                [(spans, write) for _, spans, write in writes if isinstance(write, SequenceWrite)],
+                clock=self._clock.at_ms,
+            )
+        except StoreError:
+            raise
+        except Exception as error:
+            if len(writes) == 1:
+                self.quarantine.message(writes[0][0], reason_of(error))
+                return
+            middle = len(writes) // 2
+            self._write(writes[:middle])
+            self._write(writes[middle:])
+            return
+        for message, _, write in writes:
+            if write.key in refused:
+                self.quarantine.message(message, f"store: {write.key[:200]!a}: {refused[write.key]}"[:500])
 
 
 def _failed(message: Message) -> bool:
@@ -150,10 +210,12 @@ def main() -> None:
     signal.signal(signal.SIGTERM, on_signal)
     client = connect(chosen.redis)
     loader = Loader(bootstrap=chosen.bootstrap, client=client)
-    registry = Tail(chosen.bootstrap, CONTROL_TOPIC)
+    registry = Decisions(chosen.bootstrap, loader.quarantine)
     sys.stderr.write("loading\n")
     try:
         loader.run(registry, until=lambda: stop)
+    except TooManySetAside as error:
+        raise SystemExit(str(error)) from error
     finally:
         registry.close()
 

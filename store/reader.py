@@ -152,7 +152,7 @@ def _of_members(wanted: Wanted, replies: Iterator[object]) -> _Found:
     found = _Found([], [], [], [[] for _ in sequences])
     for place, owner in enumerate(owners):
         for member in dict.fromkeys(member for held in (tiles, *sequences) for member in held[place]):
-            found.keys.append((owner, *member.decode().split(MEMBER_SEPARATOR, len(group.entity) - 2)))
+            found.keys.append((owner, *member.decode(errors="replace").split(MEMBER_SEPARATOR, len(group.entity) - 2)))
             found.owner.append(place)
             found.records.append(tiles[place].get(member))
             for rows, held in zip(found.rows, sequences, strict=True):

@@ -70,13 +70,19 @@ class RecordLayout:
         return self._counts.pack(*map(len, sections)) + b"".join(row for section in sections for row in section)
 
     def blocks(self, records: Many[bytes | None]) -> list[TileBlock]:
-        """One block of tiles a family; a block's keys are places in `records`, ascending, where None holds no tile."""
-        empty = bytes(self._counts.size)
-        held = [empty if record is None else record for record in records]
+        """One block of tiles a family; a block's keys are places in `records`, ascending, where None holds no tile.
+
+        What is no record, such as bytes that something else wrote to the key, holds none either.
+        """
+        empty, least = bytes(self._counts.size), self._counts.size
+        held = [empty if record is None or len(record) < least else record for record in records]
         counts = np.array([self._counts.unpack_from(record) for record in held], dtype=np.int64)
         counts = counts.reshape(len(held), len(self._widths))  # (K, F)
         lengths = counts * self.strides
         ends = self._counts.size + np.cumsum(lengths, axis=1)
+        whole = ends[:, -1] == np.array([len(record) for record in held], dtype=np.int64)
+        if not whole.all():
+            return self.blocks([record if fits else None for record, fits in zip(held, whole, strict=True)])
         starts, views = ends - lengths, [memoryview(record) for record in held]  # a cut of bytes would copy them
         blocks: list[TileBlock] = []
         for family in range(len(self._widths)):
@@ -92,6 +98,9 @@ class RecordLayout:
         heads = values.view("<u8")
         slots = (heads[:, 0] >> 32).astype(np.int64)
         n, last = heads[:, 0] & 0xFFFFFFFF, heads[:, 1].copy()
-        size_ms = self._size_ms[last & 0xFF]
+        place = (last & 0xFF).astype(np.int64)
         values[:, 0], values[:, 1] = n, last >> 8
+        if (foreign := place >= len(self._size_ms)).any():  # of a plan that is not ours
+            key, slots, place, values = key[~foreign], slots[~foreign], place[~foreign], values[~foreign]
+        size_ms = self._size_ms[place]
         return TileBlock(key, size_ms, slots * size_ms, values)

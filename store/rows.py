@@ -9,6 +9,7 @@ packs them.
 import struct
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
+from math import isfinite
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -51,18 +52,19 @@ def batches_of(writes: Many[tuple[int, SequenceWrite]]) -> dict[str, RowBatch]:
     return batches
 
 
-def queue(pipeline: Pipeline, key: str, batch: RowBatch, *, life_ms: int, clock: int, sha: str) -> None:
-    """Put a batch into a pipeline; `sha` is that of `write_rows.lua`."""
+def queue(pipeline: Pipeline, key: str, batch: RowBatch, *, life_ms: int, clock: int, sha: str) -> int:
+    """Put a batch into a pipeline; `sha` is that of `write_rows.lua`. How many commands that took."""
     if None in batch.rows:
         pipeline.zadd(key, batch.rows[None], gt=True)  # a value seen again moves forward, never back
         excess = (batch.limit, -1) if batch.oldest else (0, -(batch.limit + 1))
         pipeline.zremrangebyrank(key, *excess)
         pipeline.pexpire(key, life_ms)
-        return
+        return 3
     told: list[str | bytes | int] = [life_ms, batch.limit, clock - batch.retain_ms]
     for member, rows in batch.rows.items():
         told += [member or "", b"".join(_HEAD.pack(time, len(row)) + row for row, time in rows.items())]
     pipeline.execute_command("EVALSHA", sha, 1, key, *told)
+    return 1
 
 
 def ask(pipeline: Pipeline, group: Group, sequence: Sequence, owners: Many[str]) -> None:
@@ -83,7 +85,7 @@ def by_member(reply: object) -> dict[bytes, Rows]:
 
 def _unpacked(packed: bytes) -> Iterator[tuple[bytes, float]]:
     at = 0
-    while at < len(packed):
+    while at + _HEAD.size <= len(packed):
         time, length = _HEAD.unpack_from(packed, at)
         at += _HEAD.size + length
         yield packed[at - length : at], time
@@ -96,6 +98,8 @@ def block_of(lists: Many[Rows]) -> SequenceBlock:
     payload: list[str] = []
     for place, rows in enumerate(lists):
         for row, time in rows:
+            if not isfinite(time):
+                continue  # something else wrote it
             key.append(place)
             occurred_at.append(int(time))
             payload.append(unpack_member(row)[1])

@@ -3,6 +3,7 @@
 A record `group/<group>@<version>` says that a version exists and carries its plan; `live/<group>` says which answers.
 """
 
+import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -14,12 +15,16 @@ from msgspec import Struct
 from lang.plan import Group
 from lang.source import Source
 from schemas.control import Control, control_of
+from schemas.times import PLAUSIBLE_MS
 from schemas.topics import CONTROL_TOPIC
+from store.decode import SequenceDecoder, TileDecoder, entity_of
 from store.tail import Tail
+from store.writer import spans_of
 
 GROUP, LIVE = "group/", "live/"
 APPLY, RETIRE, PROMOTE, ROLLBACK = "apply", "retire", "promote", "rollback"
 _READ_S, _POLL_S = 20.0, 0.05
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _NOTHING: Mapping[str, "Version"] = MappingProxyType({})
 _NONE: Mapping[str, "Choice"] = MappingProxyType({})
 
@@ -68,7 +73,7 @@ class Versions(Struct, frozen=True):
             LookupError, ValueError: the record lacks an argument, or carries no plan of this software.
         """
         if record.name.startswith(GROUP) and record.action == APPLY:
-            group = msgspec.json.decode(record.arguments["plan"], type=Group)
+            group = _group_of(record.arguments["plan"])
             from_ms = int(record.arguments.get("from_ms", "0"))
             version = Version(group=group, job=record.arguments["job"], from_ms=from_ms)
             retired = {name: each for name, each in self.retired.items() if name != version.name}
@@ -100,7 +105,7 @@ class Versions(Struct, frozen=True):
             record = control_of(payload)
             try:
                 versions = versions.taken(record) if record else versions
-            except (LookupError, ValueError) as error:
+            except Exception as error:  # a plan may break whatever reads it
                 sys.stderr.write(f"passed over {record and record.name} of topic {CONTROL_TOPIC.name}: {error!r}\n")
         return versions
 
@@ -133,6 +138,27 @@ class Versions(Struct, frozen=True):
     def jobs(self) -> tuple[str, ...]:
         """The Flink jobs that compute features."""
         return tuple(sorted({version.job for version in self.applied.values()}))
+
+
+def _group_of(plan: str) -> Group:
+    """The group of a plan, which its consumers can work with: what they make of it is made once here.
+
+    Raises:
+        ValueError: it is no plan, or none that can be loaded.
+    """
+    try:
+        group = msgspec.json.decode(plan, type=Group)
+        spans_of(group).oldest_slots(PLAUSIBLE_MS.start)
+        TileDecoder(group)
+        SequenceDecoder(group)
+        entity_of(group, dict.fromkeys(group.entity))
+    except Exception as error:
+        message = f"no plan of this software: {error!r}"
+        raise ValueError(message) from error
+    if not _TOPIC.fullmatch(group.tile_topic) or not _TOPIC.fullmatch(group.sequence_topic):
+        message = f"{group.title[:60]!a} cannot name a topic: letters, digits, dot, dash, underscore are expected"
+        raise ValueError(message)
+    return group
 
 
 def read_versions(bootstrap: str) -> Versions:

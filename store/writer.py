@@ -2,13 +2,14 @@
 """Writes to Redis: idempotent, and never back in time."""
 
 import hashlib
+import re
 import struct
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from lang.plan import Group
 from store.connect import Client
@@ -19,6 +20,12 @@ from store.rows import RowBatch, batches_of, queue
 _HERE = Path(__file__).parent
 MERGE = (_HERE / "merge.lua").read_text()
 _JITTER_SHARE = 16  # keys that were written together expire over a sixteenth of their life, not at once
+
+
+_THE_STORES = re.compile(
+    "OOM|READONLY|MISCONF|LOADING|BUSY|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOPERM|NOAUTH|MOVED|ASK |EXECABORT"
+)
+"""Answers that are not the fault of what was written: the same write may pass a moment later."""
 
 
 class _Script(Struct, frozen=True):
@@ -80,13 +87,16 @@ class Writer:
 
     def write(
         self, tiles: Iterable[tuple[Spans, TileWrite]], sequences: Iterable[tuple[Spans, SequenceWrite]], *, clock: int
-    ) -> None:
+    ) -> dict[str, str]:
         """Write a batch.
 
         Args:
             tiles: each with the spans of its group; of two of one tile the later one wins if its n is not smaller.
             sequences: each with the spans of its group.
             clock: the log clock, ms: expiry counts from it, so that a replayed old log is kept as long as a live one.
+
+        Returns:
+            Keys that the store refused to change, and why: what is there is none of ours, or has no room for more.
 
         Raises:
             StoreError: nothing, or a part, was written; writing the batch again mends it.
@@ -98,16 +108,17 @@ class Writer:
             batches[tile.key].add(tile)
         rows = batches_of([(span.retain_ms, row) for span, row in sequences])
         try:
-            self._execute(batches, rows, clock)
+            return self._execute(batches, rows, clock)
         except NoScriptError:  # a server that is new here
             for script in (_RECORD, _MEMBERS, _ROWS):
                 self._client.script_load(script.text)
-            self._execute(batches, rows, clock)
+            return self._execute(batches, rows, clock)
 
-    def _execute(self, batches: dict[str, _Batch], sequences: dict[str, RowBatch], clock: int) -> None:
-        pipeline = self._client.pipeline(transaction=False)
+    def _execute(self, batches: dict[str, _Batch], sequences: dict[str, RowBatch], clock: int) -> dict[str, str]:
+        pipeline, keys = self._client.pipeline(transaction=False), list[str]()
         for key, batch in batches.items():
             life_ms = _life_ms(key, batch.ends_at + batch.spans.retain_ms - clock)
+            keys.append(key)
             told: list[str | bytes | int] = [life_ms, batch.spans.strides, batch.spans.oldest_slots(clock)]
             if None in batch.rows:
                 pipeline.execute_command("EVALSHA", _RECORD.sha, 1, key, *told, *batch.rows[None])
@@ -117,8 +128,27 @@ class Writer:
             pipeline.execute_command("EVALSHA", _MEMBERS.sha, 1, key, *told)
         for key, written in sequences.items():
             life_ms = _life_ms(key, written.ends_at - clock)
-            queue(pipeline, key, written, life_ms=life_ms, clock=clock, sha=_ROWS.sha)
-        pipeline.execute()
+            keys += [key] * queue(pipeline, key, written, life_ms=life_ms, clock=clock, sha=_ROWS.sha)
+        refused: dict[str, str] = {}
+        for key, reply in zip(keys, pipeline.execute(raise_on_error=False), strict=True):
+            if not isinstance(reply, Exception):
+                continue
+            if not isinstance(reply, ResponseError) or isinstance(reply, NoScriptError) or is_of_store(reply):
+                raise reply
+            refused[key] = str(reply)
+        return refused
+
+
+def is_of_store(error: ResponseError) -> bool:
+    """Whether an answer is about the state of the store and not about one write.
+
+    >>> is_of_store(ResponseError("OOM command not allowed when used memory > 'maxmemory'."))
+    True
+    >>> is_of_store(ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"))
+    False
+    """
+    # redis-py takes the first word away where it has an error of its own for it
+    return type(error) is not ResponseError or _THE_STORES.search(str(error)) is not None
 
 
 def _life_ms(key: str, life_ms: int) -> int:

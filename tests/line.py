@@ -16,6 +16,7 @@ from headrace.layout import REPOSITORY, Endpoints, Layout
 from headrace.supervisor import Supervisor
 from headrace.wait import wait_until
 from lang.load import load_plan
+from schemas.dead import DEAD
 from schemas.partition import PARTITIONER
 from schemas.topics import TOPICS
 from serving.ticker import ticks
@@ -96,6 +97,20 @@ class Line:
                     ended.add(message.partition())
         consumer.close()
         return rows
+
+    def reasons(self, topic: str, places: Iterable[Place]) -> list[str]:
+        """The codes of the reasons why these records of a topic were set aside; waits until all were."""
+        wanted, found = set(places), dict[Place, str]()
+
+        def all_there() -> bool:
+            for letter in self.read("quarantine", DEAD.decode):
+                place = (int(str(letter["partition"])), int(str(letter["offset"])))
+                if letter["topic"] == topic and place in wanted:
+                    found[place] = str(letter["reason"]).partition(":")[0]
+            return found.keys() == wanted
+
+        self.wait(all_there, f"the odd records of {topic} in the quarantine")
+        return [found[place] for place in sorted(wanted)]
 
     def wait(self, condition: Callable[[], bool], what: str, deadline_s: float = 90) -> None:
         """Wait until something holds."""

@@ -11,18 +11,26 @@ watermark stands where the slowest partition is, and positives would run minutes
 them. So feedback more than half a wait ahead of the watermark is put off to its own time: `samples` comes out
 level, whatever the order in which partitions were read. Feedback that names no request is always put off: which
 slate was the latest is known when the watermark has come to it.
+
+A record that cannot be joined becomes a row for topic `quarantine`, with its place and reason, and changes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
 
 import msgspec
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
+from schemas.dead import DEAD
+from schemas.topics import EXPOSURES
+from udfs.breaker import Breaker
+from udfs.served import Unusable, exposure_of
 from udfs.slots import (
     BEYOND_THE_DAY,
     NEGATIVES_DROPPED,
+    SET_ASIDE,
     Book,
     Feedback,
     Label,
@@ -31,22 +39,27 @@ from udfs.slots import (
     close,
     day_over,
     is_urgent,
-    open_slate,
     samples,
+    slate_of,
     thinned,
 )
 
-INPUT = ("user_id", "exposure", "request_id", "item_id", "position", "session_id", "event_type", "value", "received_at")
+_OF_FEEDBACK = ("request_id", "item_id", "position", "session_id", "event_type", "value", "received_at")
+PLACE = ("topic", "partition", "offset", "at")
+"""Of the record on its topic; `at` is the append time, ms."""
+INPUT = ("user_id", "exposure", *_OF_FEEDBACK, *PLACE)
+"""`received_at` is NULL where the record's own time is none that counts."""
 OUTPUT = Types.ROW_NAMED(
-    ["request_id", "record", "urgent"], [Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE()), Types.BOOLEAN()]
+    ["request_id", "record", "urgent", "aside"],
+    [Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE()), Types.BOOLEAN(), Types.BOOLEAN()],
 )
-_OF_FEEDBACK = INPUT[2:]
+"""`aside`: no sample but a letter of topic `quarantine`, and `request_id` its key."""
 _decode = msgspec.msgpack.Decoder(Book).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class JoinSlots(KeyedProcessFunction):
-    """Rows of `INPUT` (an exposure, or a feedback) → rows (request_id, Avro sample, whether it is urgent)."""
+    """Rows of `INPUT` (an exposure, or a feedback) → rows of `OUTPUT`."""
 
     def __init__(self, *, wait_ms: int, correction_ms: int, negative_rate: float) -> None:
         self._wait_ms = wait_ms
@@ -58,29 +71,22 @@ class JoinSlots(KeyedProcessFunction):
         """Take the state handles and the counters."""
         metrics = runtime_context.get_metrics_group()
         self._dropped, self._beyond = metrics.counter(NEGATIVES_DROPPED), metrics.counter(BEYOND_THE_DAY)
+        self._aside, self._breaker = metrics.counter(SET_ASIDE), Breaker()
         blob = Types.PICKLED_BYTE_ARRAY()
         self._book = runtime_context.get_state(ValueStateDescriptor("book", blob))
         self._payloads = runtime_context.get_map_state(MapStateDescriptor("payloads", Types.STRING(), blob))
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
-        """Take in one exposure or one feedback."""
-        book = self._read()
-        rows: list[Row] = []
-        if value["exposure"] is not None:
-            rows += self._serve(book, value["request_id"], payload=value["exposure"], ctx=ctx)
-        else:
-            feedback = book.admit(Feedback(**{name: value[name] for name in _OF_FEEDBACK}))
-            self._beyond.inc(not feedback.trains)
-            if book.is_first_of_day(feedback):
-                ctx.timer_service().register_event_time_timer(day_over(feedback.received_at))
-            lead_ms = self._lead_ms if feedback.request_id else 0
-            # behind what waits already, so that a slot's feedback keeps its order
-            if book.put_off or feedback.received_at > ctx.timer_service().current_watermark() + lead_ms:
-                book.put_off.append(feedback)
-                ctx.timer_service().register_event_time_timer(feedback.received_at)
-            else:
-                rows += self._answer(book, feedback, ctx)
-        self._write(book)
+        """Take in one exposure or one feedback.
+
+        Raises:
+            BrokenProgram: most of the last records could not be joined.
+        """
+        try:
+            rows = self._take(value, ctx)
+            self._breaker.passed()
+        except Exception as error:  # whatever it is, the record is set aside and the next one is taken
+            rows = [self._set_aside(error, value, payload=value["exposure"])]
         yield from rows
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
@@ -88,20 +94,66 @@ class JoinSlots(KeyedProcessFunction):
         book = self._read()
         rows: list[Row] = []
         for feedback in book.come(timestamp):
-            rows += self._answer(book, feedback, ctx)
+            rows += self._contained(feedback.request_id, timestamp, lambda of=feedback: self._answer(book, of, ctx))
         for request_id in book.fallen_due(timestamp):
-            rows += self._fall_due(book, request_id, timestamp)
+            rows += self._contained(request_id, timestamp, lambda of=request_id: self._fall_due(book, of, timestamp))
         book.forget_days(timestamp)
         self._write(book)
         yield from rows
 
-    def _serve(
-        self, book: Book, request_id: str, *, payload: bytes, ctx: KeyedProcessFunction.Context
-    ) -> Iterator[Row]:
+    def _take(self, value: Row, ctx: KeyedProcessFunction.Context) -> list[Row]:
+        """What a record brings forth. State is written last: a record that cannot be joined leaves it as it was."""
+        book = self._read()
+        book.check_room()
+        rows: list[Row] = []
+        if value["exposure"] is not None:
+            rows += self._serve(book, value, ctx)
+        elif value["received_at"] is None:
+            message = "time: received_at is no time of a log, or lies after the record was written"
+            raise Unusable(message)
+        else:
+            rows += self._hear(book, Feedback(**{name: value[name] for name in _OF_FEEDBACK}), ctx)
+        self._write(book)
+        return rows
+
+    def _hear(self, book: Book, told: Feedback, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+        feedback = book.admit(told)
+        self._beyond.inc(not feedback.trains)
+        if book.is_first_of_day(feedback):
+            ctx.timer_service().register_event_time_timer(day_over(feedback.received_at))
+        lead_ms = self._lead_ms if feedback.request_id else 0
+        # behind what waits already, so that a slot's feedback keeps its order
+        if book.put_off or feedback.received_at > ctx.timer_service().current_watermark() + lead_ms:
+            book.put_off.append(feedback)
+            ctx.timer_service().register_event_time_timer(feedback.received_at)
+        else:
+            yield from self._answer(book, feedback, ctx)
+
+    def _contained(self, request_id: str | None, now: int, act: Callable[[], Iterator[Row]]) -> list[Row]:
+        """The rows of what falls due, or the letter that says why there are none."""
+        try:
+            return list(act())
+        except Exception as error:
+            place = {"topic": EXPOSURES.name, "partition": -1, "offset": -1, "at": now}
+            return [self._set_aside(error, place, payload=None, key=f"{EXPOSURES.name}/{request_id}")]
+
+    def _set_aside(self, error: Exception, place: Mapping[str, object], *, payload: bytes | None, key: str = "") -> Row:
+        known = isinstance(error, Unusable)
+        reason = str(error) if known else f"internal: {type(error).__name__}: {error}"
+        letter = {name: place[name] for name in PLACE} | {"reason": reason[:500], "payload": payload}
+        where = key or f"{place['topic']}/{place['partition']}/{place['offset']}"
+        self._aside.inc()
+        self._breaker.failed(error, where)
+        return Row(request_id=where, record=DEAD.encode(letter), urgent=False, aside=True)
+
+    def _serve(self, book: Book, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+        payload = cast(bytes, value["exposure"])
+        exposure = _told_alike(value, exposure_of(payload))
+        request_id: str = exposure["request_id"]
         if request_id in book.slates:
             return  # the same exposure written twice
-        slate = open_slate(
-            payload, wait_ms=self._wait_ms, correction_ms=self._correction_ms, negative_rate=self._negative_rate
+        slate = slate_of(
+            exposure, wait_ms=self._wait_ms, correction_ms=self._correction_ms, negative_rate=self._negative_rate
         )
         book.slates[request_id] = slate
         if not slate.closed:
@@ -146,7 +198,7 @@ class JoinSlots(KeyedProcessFunction):
         if told:
             records = samples(self._payloads.get(request_id), slate, told)
             for label, record in zip(told, records, strict=True):
-                yield Row(request_id=request_id, record=record, urgent=is_urgent(label))
+                yield Row(request_id=request_id, record=record, urgent=is_urgent(label), aside=False)
 
     def _read(self) -> Book:
         value = self._book.value()
@@ -157,3 +209,17 @@ class JoinSlots(KeyedProcessFunction):
             self._book.clear()
         else:
             self._book.update(_encode(book))
+
+
+def _told_alike(value: Row, exposure: dict[str, Any]) -> dict[str, Any]:
+    """The exposure, whose headers, which the job keys and times it by, must say what its record does.
+
+    Raises:
+        Unusable: they do not.
+    """
+    for name in ("request_id", "user_id", "received_at"):
+        if value[name] != exposure[name]:
+            said = "missing, or no time that counts," if value[name] is None else f"{value[name]!a}"[:60]
+            message = f"headers: {name} is {said} in the header, {exposure[name]!a} in the record"
+            raise Unusable(message[:300])
+    return exposure

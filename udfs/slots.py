@@ -10,6 +10,7 @@ Source: the wait-then-correct scheme of delayed feedback, Ktena et al., "Address
 Continuous Training with Neural Networks in CTR prediction", RecSys 2019.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -17,11 +18,13 @@ from msgspec import Struct, field, structs
 
 from schemas.exposures import EXPLORE, EXPOSURE, NEWEST
 from schemas.samples import CORRECTION, EVENT_WEIGHTS, FIRST, HEADS, NEGATIVE_WEIGHT, SAMPLE, Head, Kind, kept
+from udfs.served import Unusable, exposure_of
 
 FEEDBACK_HEADS: dict[str, Head] = {"click": "click", "purchase": "converted", "dwell": "engagement"}
 TRAINING_A_DAY = 50  # feedback events of a user and UTC day; what is above, or served after them, has weight 0
-NEGATIVES_DROPPED, BEYOND_THE_DAY = "negatives_dropped", "feedback_beyond_the_day"
-COUNTERS = (NEGATIVES_DROPPED, BEYOND_THE_DAY)  # of the job; `headrace status` shows them
+MOST_OPEN = 5_000  # slates of a user, and feedback events that wait: all of it is one value of state
+NEGATIVES_DROPPED, BEYOND_THE_DAY, SET_ASIDE = "negatives_dropped", "feedback_beyond_the_day", "set_aside"
+COUNTERS = (NEGATIVES_DROPPED, BEYOND_THE_DAY, SET_ASIDE)  # of the job; `headrace status` shows them
 _SPARED = frozenset({EXPLORE, NEWEST})  # sources whose slots are few and tell most: no negative of theirs is dropped
 DEEP_S = 60.0  # a stay that says as much as a purchase that the item was right
 _BIT: dict[Head, int] = {head: 1 << place for place, head in enumerate(HEADS)}
@@ -106,6 +109,18 @@ class Book(Struct, kw_only=True, array_like=True):
         """Whether nothing is open."""
         return not (self.slates or self.early or self.put_off or self.due or self.counts)
 
+    def check_room(self) -> None:
+        """See that one more slate or feedback has room.
+
+        Raises:
+            Unusable: it has none.
+        """
+        waiting = len(self.put_off) + sum(map(len, self.early.values()))
+        for count, what in ((len(self.slates), "slates"), (waiting, "feedback events that wait")):
+            if count >= MOST_OPEN:
+                message = f"many: the user has {count} {what}, at most {MOST_OPEN} are kept"
+                raise Unusable(message)
+
     def admit(self, feedback: Feedback) -> Feedback:
         """Count a feedback. Called in the log's order, which a replay has too, so the same ones train again."""
         day = feedback.received_at // _DAY_MS
@@ -157,8 +172,17 @@ class Book(Struct, kw_only=True, array_like=True):
 
 
 def open_slate(payload: bytes, *, wait_ms: int, correction_ms: int, negative_rate: float) -> Slate:
-    """The state of a newly served request. Of a slate that is not to be learned from all has been said already."""
-    exposure = EXPOSURE.decode(payload)
+    """The state of a newly served request. Of a slate that is not to be learned from all has been said already.
+
+    Raises:
+        Unusable: the record holds no exposure that can be joined.
+    """
+    exposure = exposure_of(payload)
+    return slate_of(exposure, wait_ms=wait_ms, correction_ms=correction_ms, negative_rate=negative_rate)
+
+
+def slate_of(exposure: dict[str, Any], *, wait_ms: int, correction_ms: int, negative_rate: float) -> Slate:
+    """As `open_slate`, of an exposure that can be joined."""
     trainable: bool = exposure["trainable"]
     served_at = exposure["received_at"]
     slots = exposure["slots"]
@@ -247,7 +271,7 @@ def is_urgent(label: Label) -> bool:
 def _label(feedback: Feedback) -> float | None:
     if feedback.event_type != "dwell":
         return 1.0
-    return feedback.value if feedback.value is not None and feedback.value > 0 else None
+    return feedback.value if feedback.value is not None and 0 < feedback.value < math.inf else None
 
 
 def samples(payload: bytes, slate: Slate, labels: Sequence[Label]) -> Iterator[bytes]:

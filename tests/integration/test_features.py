@@ -3,6 +3,7 @@
 import pytest
 
 from headrace.delay import observed_ms
+from lang.clean import contract
 from lang.computed import Computation
 from lang.gate import Gate
 from lang.plan import Group, Plan
@@ -45,6 +46,13 @@ def test_the_store_equals_the_oracle(line: Line) -> None:
     line.write("items", [(key, ITEM.encode(item)) for key, item in items.items()])
     events = random_events(3_000, seed=11, tag=tag, start_ms=now - 600_000, span_ms=600_000)
     line.write_events(events)
+    odd_tiles = line.write("features.user_recent.events.v1", [(tag, b"?")])
+    clean = contract(line.plan.source("clickstream"))
+    blank = {field["name"]: {} if "map" in str(field["type"]) else None for field in clean.fields}
+    odd = {**blank, **events[0], "event_id": f"{tag}-odd", "source_partition": 0, "source_offset": 0}
+    times = (now * 1000, now + 86_400_000)
+    records = [clean.encode({**odd, "occurred_at": each, "received_at": each}) for each in times]
+    odd_events = line.write("events.clean", [(tag, record) for record in records])
 
     fill = Computation(line.plan.source("clickstream")).fill
     gate = Gate(line.plan.source("clickstream"))
@@ -67,6 +75,9 @@ def test_the_store_equals_the_oracle(line: Line) -> None:
         expected = by_the_oracle(group, accepted, keys, at_ms=now)
         line.wait(lambda expected=expected: not mismatches(expected, line.reader), f"{group.name} in the store")
         assert mismatches(expected, line.reader) == []
+
+    assert line.reasons("features.user_recent.events.v1", odd_tiles) == ["unreadable"]
+    assert line.reasons("events.clean", odd_events) == ["time", "time"]
 
     delays_ms = observed_ms(line.endpoints, line.plan.source("clickstream"))
     assert len(delays_ms) >= 3_000

@@ -7,7 +7,7 @@ import pytest
 from headrace.flink import FlinkRest
 from headrace.jobs import SAMPLES_JOB
 from schemas.samples import HEADS, SAMPLE
-from tests.line import Line
+from tests.line import Line, Place
 from tests.slates import batch_join, encoded, exposures, feedback_on, headers_of
 from udfs.slots import BEYOND_THE_DAY, COUNTERS, FEEDBACK_HEADS, TRAINING_A_DAY
 
@@ -33,6 +33,7 @@ def test_one_net_label_for_each_slot_and_head(line: Line) -> None:
     tag = f"join{now}"
     slates = exposures(120, tag=tag, at_ms=range(now, now + 6_000, 50))
     events = feedback_on(slates, seed=5, delay_ms=4_000)
+    odd = odd_exposures(line, slates[0], tag)
     for slate in slates:
         line.write("exposures", [(str(slate["request_id"]), encoded(slate))], headers=headers_of(slate))
     line.write("exposures", [(tag, encoded(slates[0]))], headers=headers_of(slates[0]))  # the same one twice
@@ -44,6 +45,20 @@ def test_one_net_label_for_each_slot_and_head(line: Line) -> None:
     first, net = labels_of(line, tag)
     assert {(*place, positive) for place, positive in net.items()} == expected
     assert set(first.values()) == {1}
+    assert sorted(line.reasons("exposures", odd)) == ["headers", "headers", "range", "time", "unreadable"]
+
+
+def odd_exposures(line: Line, slate: dict[str, object], tag: str) -> list[Place]:
+    """Exposures that cannot be joined, and ticks of the year 2090, which close nobody's slate."""
+    odd = {**slate, "request_id": f"{tag}-odd"}
+    negative = {**odd, "slots": [{**odd["slots"][0], "position": -1}], "contents": []}
+    future = {**odd, "received_at": 3_800_000_000_000}
+    micros = {**odd, "received_at": line.now() * 1000}
+    line.tick(3_800_000_000_000)
+    places = line.write("exposures", [(tag, b"?")], headers=headers_of(odd))
+    for each in (negative, future, micros):
+        places += line.write("exposures", [(tag, encoded(each))], headers=headers_of(each))
+    return places + line.write("exposures", [(tag, encoded(odd))], headers={"received_at": b"soon"})
 
 
 def test_what_is_urgent_is_on_both_topics_and_what_does_not_train_is_counted(line: Line) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from confluent_kafka import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
@@ -23,6 +24,7 @@ from serving.items import CatalogueReader
 from serving.outlet import Letter
 from serving.query import ids_of
 from serving.state import Live
+from store.quarantine import Quarantine
 from tests.serving import worlds
 from udfs.decode import EventDecoder
 
@@ -202,12 +204,14 @@ def test_vectors_are_judged_by_the_declaration() -> None:
 
 
 def test_the_catalogue_folds_records_and_passes_over_others() -> None:
-    reader = CatalogueReader("nowhere", Live(worlds.PLAN), worlds.NOTHING)
+    quarantine = Quarantine("catalogue", lambda key, value: None)
+    reader = CatalogueReader("nowhere", Live(worlds.PLAN), worlds.NOTHING, quarantine)
     told = [{"item_id": "a", "category": "c"}, {"item_id": "b", "category": "c", "takedown": True}]
     letters = intake.judge_items(raw(*told), worlds.shelf([]), layout=worlds.NOTHING, now=NOW).letters
-    assert [reader.take(letter.value) for letter in letters] == [True, True]
-    assert [reader.take(payload) for payload in (b"", None, b"\xff\xff")] == [False] * 3
-    assert reader.refused == 3
+    assert [reader.take(Message(topic="items", value=letter.value)) for letter in letters] == [True, True]
+    odd = (b"", None, b"\xff\xff")
+    assert [reader.take(Message(topic="items", value=payload)) for payload in odd] == [False] * 3
+    assert quarantine.reasons == {"unreadable": 3}
 
 
 def test_a_tick_reaches_every_partition() -> None:

@@ -12,6 +12,7 @@ from store.decode import SequenceDecoder, TileDecoder
 from store.writer import Writer, spans_of
 
 Row = TileRow | SequenceRow
+_LATER = 4_000_000_000_000  # rows are written down after they happened
 
 
 def rows_of(group: Group, events: Iterable[Event]) -> list[Row]:
@@ -31,13 +32,23 @@ class Delivery:
         """Write one batch."""
         rows = list(rows)
         tiles, sequences = TileDecoder(self._group), SequenceDecoder(self._group)
-        self._writer.write(
-            [(self._spans, tiles.decode(self._tile(row))) for row in rows if isinstance(row, TileRow)],
-            [(self._spans, sequences.decode(self._sequence(row))) for row in rows if isinstance(row, SequenceRow)],
+        refused = self._writer.write(
+            [
+                (self._spans, tiles.decode(self.tile(row), appended_ms=_LATER))
+                for row in rows
+                if isinstance(row, TileRow)
+            ],
+            [
+                (self._spans, sequences.decode(self.sequence(row), appended_ms=_LATER))
+                for row in rows
+                if isinstance(row, SequenceRow)
+            ],
             clock=clock,
         )
+        assert refused == {}
 
-    def _tile(self, row: TileRow) -> bytes:
+    def tile(self, row: TileRow) -> bytes:
+        """A row as the features job writes it."""
         group = self._group
         columns = [partial.name for partial in group.families[group.family_of(row.size_ms)].partials]
         cells = {name: None if isnan(cell) else cell for name, cell in zip(columns, row.cells[2:], strict=True)}
@@ -49,7 +60,8 @@ class Delivery:
             {**dict(zip(group.entity, row.key, strict=True)), **head, **absent, **named}
         )
 
-    def _sequence(self, row: SequenceRow) -> bytes:
+    def sequence(self, row: SequenceRow) -> bytes:
+        """A row as the features job writes it."""
         record = {
             "sequence": row.sequence,
             "occurred_at": row.occurred_at,

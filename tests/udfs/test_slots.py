@@ -25,7 +25,7 @@ from udfs.slots import (
     thinned,
 )
 
-WAIT_MS, CORRECTION_MS, SERVED_AT = 1_000, 5_000, 1_000_000
+WAIT_MS, CORRECTION_MS, SERVED_AT = 1_000, 5_000, 1_699_921_000_000
 
 
 def exposure(items: list[str], *, trainable: bool = True, sources: Sequence[str] = ("trending",)) -> bytes:

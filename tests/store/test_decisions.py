@@ -1,0 +1,37 @@
+"""Decisions that this software cannot follow are told apart before anyone follows them."""
+
+import msgspec
+from test_lang_paths import PLAN
+
+from lang.plan import Group
+from schemas.control import Control
+from store.decisions import fault_of
+
+GROUP = PLAN.group("everything")
+
+
+def applied(group: Group | None = None, plan: str = "") -> bytes:
+    text = msgspec.json.encode(group).decode() if group else plan
+    return decision("group/a@1", "apply", plan=text, job="j")
+
+
+def decision(name: str, action: str, **arguments: str) -> bytes:
+    return Control(name=name, action=action, arguments=arguments, who="", at=1, why="").payload()
+
+
+def test_a_plan_that_nobody_can_load_is_no_decision() -> None:
+    assert fault_of(applied(GROUP)) is None
+    assert fault_of(decision("anything", "else")) is None
+    odd = [
+        applied(plan="[" * 100_000),
+        applied(plan='{"name":' * 5_000),
+        applied(plan="null"),
+        applied(msgspec.structs.replace(GROUP, name="a b")),
+        applied(msgspec.structs.replace(GROUP, name="x" * 300)),
+        applied(msgspec.structs.replace(GROUP, entity=())),
+        decision("model/ranker", "rollback", version="1.1", epoch="9" * 5_000),
+        decision("model/ranker", "promote"),
+        decision("live/a", "promote", version="one"),
+    ]
+    assert all(str(fault_of(each)).startswith("decision: ") for each in odd), [fault_of(each) for each in odd]
+    assert str(fault_of(b"\xff" * 40)).startswith("unreadable: ")
