@@ -42,11 +42,11 @@ def complain(error: Exception) -> None:
 @app.command
 def up() -> None:
     """Start Kafka, Flink, Redis and the whole line on this machine; returns when the API is ready."""
-    from headrace import stack, status
+    from headrace import stack, welcome
 
     layout = Layout.here()
     endpoints = stack.up(layout, say=say, pace=Pace())
-    say(status.welcome(endpoints))
+    say(welcome.welcome(endpoints))
 
 
 @app.command

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from headrace import stack, status
+from headrace import stack, welcome
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
 from headrace.stack import Say
@@ -82,7 +82,7 @@ def perform(layout: Layout, settings: PlaySettings, *, headless: bool, say: Say)
     begun_s = time.monotonic()
     endpoints = prepare(layout, play, say)
     if not headless:
-        say(status.welcome(endpoints))
+        say(welcome.welcome(endpoints))
     warm_up_s = time.monotonic() - begun_s
     say(f"live load for {settings.seconds:.0f} s")
     return measure(layout, endpoints, play=play, warm_up_s=warm_up_s, say=say)

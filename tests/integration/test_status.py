@@ -1,0 +1,57 @@
+"""What `headrace status` says when a part stops, a record is set aside, and all is well again."""
+
+import pytest
+
+from headrace.status import Status, gather
+from tests.line import Line
+
+pytestmark = pytest.mark.stack
+CONSUMERS = {"ingest", "features", "samples", "loader", "learner"}
+
+
+def events(line: Line, tag: str, count: int) -> list[dict[str, object]]:
+    now = line.now()
+    kept = {"event_type": "click", "occurred_at": now, "received_at": now, "item_id": f"{tag}-i"}
+    return [{"event_id": f"{tag}-{number}", "user_id": f"{tag}-u{number}", **kept} for number in range(count)]
+
+
+def test_a_loader_that_stops_shows_as_lag_and_its_return_as_a_restart(line: Line) -> None:
+    tag = f"status{line.now()}"
+    line.write_events(events(line, f"{tag}-first", 20))
+
+    def at_rest() -> bool:
+        told = gather(line.layout)
+        return told.lag.keys() >= CONSUMERS - {"learner"} and told.lag["loader"] == 0
+
+    line.wait(at_rest, "a loader with nothing to do")
+    before = gather(line.layout)
+    assert before.processes["loader"].state == "RUNNING"
+    assert before.processes["loader"].since
+    assert {part.state for part in before.jobs.values()} == {"RUNNING"}
+    line.supervisor.stop_program("loader")
+    try:
+        line.write_events(events(line, tag, 200))
+        line.wait(lambda: gather(line.layout).lag["loader"] > 0, "records that wait for the loader")
+        assert gather(line.layout).processes["loader"].state == "STOPPED"
+    finally:
+        line.supervisor.start_program("loader")
+    line.wait(at_rest, "the loader at rest again")
+    after = gather(line.layout).processes["loader"]
+    assert after.restarts == before.processes["loader"].restarts + 1
+    assert after.since > before.processes["loader"].since
+
+
+def test_dead_letters_groups_and_the_model_are_told(line: Line) -> None:
+    tag = f"dead{line.now()}"
+
+    def dead(told: Status) -> int:
+        return told.dead.get("events depth", 0)
+
+    before = dead(gather(line.layout))
+    deep = b'{"user_id":"u","debug":' + b"[" * 1000 + b"]" * 1000 + b"}"
+    line.write("events", [(tag, deep)])
+    line.wait(lambda: dead(gather(line.layout)) == before + 1, "the dead letter by its reason")
+    told = gather(line.layout)
+    assert told.stands == []
+    assert "user_recent" in told.groups_s or "item_engagement" in told.groups_s
+    assert told.model["versions refused"].endswith("in a row")
