@@ -78,6 +78,7 @@ def on_a_clean_stack(settings: PlaySettings, *, headless: bool, say: Say) -> Rep
 
 def perform(layout: Layout, settings: PlaySettings, *, headless: bool, say: Say) -> Report:
     """From an empty folder to the report, on a running stack."""
+    say(f"unlike a stack with default settings: {unlike_defaults(PACE)}; three arms share the users")
     play = Play(settings, load_plan(FEATURES))
     begun_s = time.monotonic()
     endpoints = prepare(layout, play, say)
@@ -86,6 +87,20 @@ def perform(layout: Layout, settings: PlaySettings, *, headless: bool, say: Say)
     warm_up_s = time.monotonic() - begun_s
     say(f"live load for {settings.seconds:.0f} s")
     return measure(layout, endpoints, play=play, warm_up_s=warm_up_s, say=say)
+
+
+def unlike_defaults(pace: Pace) -> str:
+    """The settings of a pace that are not the defaults; `tests/integration/test_defaults.py` runs those.
+
+    >>> unlike_defaults(Pace(cadence_s=10))
+    'cadence_s 10 (default 60)'
+    """
+    usual = Pace()
+    return ", ".join(
+        f"{name} {getattr(pace, name)} (default {getattr(usual, name)})"
+        for name in Pace.__struct_fields__
+        if getattr(pace, name) != getattr(usual, name)
+    )
 
 
 def measure(layout: Layout, endpoints: Endpoints, *, play: Play, warm_up_s: float, say: Say) -> Report:
