@@ -8,12 +8,12 @@ wrapping around.
 
 import math
 import operator
-import sys
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
 from lang.expr import Cell, Column, Constant, Expr, Scalar
 from lang.hashing import bucket_of, cross_of
+from schemas.limits import DOUBLE_MOST
 
 Event: TypeAlias = Mapping[str, Cell]
 Evaluation: TypeAlias = Callable[[Event], Scalar]
@@ -39,17 +39,20 @@ def evaluation_of(expr: Expr) -> Evaluation:
     return _LENIENT[expr.op](parts)
 
 
-def value_of(expr: Expr) -> Evaluation:
-    """As `evaluation_of`, of an expression whose value is kept: a number that is not finite is NULL."""
+def value_of(expr: Expr, *, most: float = DOUBLE_MOST) -> Evaluation:
+    """As `evaluation_of`, of an expression whose value is kept: a DOUBLE beyond `most` is NULL.
+
+    So no sum of such values, and no square of one, is infinite.
+    """
     evaluate = evaluation_of(expr)
     if expr.type != "DOUBLE" or isinstance(expr, Column):
         return evaluate
 
-    def finite(event: Event) -> Scalar:
+    def within(event: Event) -> Scalar:
         value = evaluate(event)
-        return value if isinstance(value, int | float) and abs(value) <= sys.float_info.max else None
+        return value if isinstance(value, int | float) and abs(value) <= most else None
 
-    return finite
+    return within
 
 
 def holds(condition: Expr | None) -> Callable[[Event], bool]:

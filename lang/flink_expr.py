@@ -6,11 +6,11 @@ a CHAR would be padded to the longest. Whole-number arithmetic is checked in dou
 """
 
 import math
-import sys
 
 from lang.evaluate import WHOLE_MOST
 from lang.expr import Call, Column, Constant, Expr
 from lang.hashing import HEX_DIGITS, SEPARATOR
+from schemas.limits import DOUBLE_MOST
 
 _INFIX = {"=", "<>", "<", "<=", ">", ">="}
 _ARITHMETIC = {"+": "({} + {})", "-": "({} - {})", "*": "({} * {})", "neg": "(- {})", "abs": "ABS({})"}
@@ -51,11 +51,11 @@ def flink(expr: Expr, *, prefix: str = "") -> str:
 
 
 def flink_value(expr: Expr) -> str:
-    """As `flink`, of an expression whose value is kept: a number that is not finite is NULL."""
+    """As `flink`, of an expression whose value is kept: a DOUBLE beyond `DOUBLE_MOST` is NULL."""
     sql = flink(expr)
     if expr.type != "DOUBLE" or not isinstance(expr, Call):
         return sql
-    return f"CASE WHEN ABS({sql}) <= {_number(sys.float_info.max)} THEN {sql} END"
+    return f"CASE WHEN ABS({sql}) <= {_number(DOUBLE_MOST)} THEN {sql} END"
 
 
 def _arithmetic(call: Call, parts: list[str]) -> str:

@@ -108,7 +108,7 @@ def _entity_columns(group: Group) -> list[tuple[str, str]]:
 
 def _tiles_sql(group: Group, family: Family, source: str, table: str, keys: list[str]) -> str:
     """The family's insert; `keys` are what is grouped by, columns or one literal."""
-    time = quoted(group.source.event_time)
+    time = _counted_at_sql(group)
     measures = ["COUNT(*)", f"MAX({quoted(RECEIVED_AT)})"]
     measures += [_partial_sql(group, family, partial) for partial in group.partials]
     if len(family.sizes_ms) == 1:
@@ -127,6 +127,11 @@ def _tiles_sql(group: Group, family: Family, source: str, table: str, keys: list
     )
 
 
+def _counted_at_sql(group: Group) -> str:
+    """As `lang.gate.counted_at`: an event of a clock ahead of ours counts from its receipt."""
+    return f"LEAST({quoted(group.source.event_time)}, {quoted(RECEIVED_AT)})"
+
+
 def _start_sql(time: str, size_ms: int) -> str:
     return f"{time} - MOD({time}, {size_ms})"
 
@@ -138,7 +143,7 @@ def _partial_sql(group: Group, family: Family, partial: Partial) -> str:
     """
     if partial not in family.partials:
         return f"CAST(NULL AS {partial.type})"
-    call = CELLS[partial.op].sql(partial, group.source.event_time)
+    call = CELLS[partial.op].sql(partial, _counted_at_sql(group))
     return call if partial.filter in (None, family.filter) else f"{call} FILTER (WHERE {flink(partial.filter)})"
 
 

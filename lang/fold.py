@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lang.clean import RECEIVED_AT
 from lang.evaluate import Evaluation, Event, holds, value_of
-from lang.gate import is_tick, whole
+from lang.gate import counted_at, is_tick, whole
 from lang.pairs import PairJoin
 from lang.partials import CELLS
 from lang.plan import EVERYTHING, HEADER_CELLS, Family, Group, Key, Partial, Sequence
@@ -65,12 +65,13 @@ class TileFold:
         key = tuple(str(part) for part in parts)
         source = self._group.source
         occurred_at, received_at = whole(event, source.event_time), whole(event, RECEIVED_AT)
+        at_ms = counted_at(event, source)
         changed: list[TileRow | SequenceRow] = []
         for family in self._families:
-            cells = family.lift(event, occurred_at, received_at)
+            cells = family.lift(event, at_ms, received_at)
             if cells is not None:
                 keys = (key, (EVERYTHING,)) if self._group.over_all else (key,)
-                changed += [self._tile(k, size, occurred_at, family, cells) for k in keys for size in family.sizes_ms]
+                changed += [self._tile(k, size, at_ms, family, cells) for k in keys for size in family.sizes_ms]
         for sequence in self._sequences:
             payload = sequence.payload(event)
             if payload is not None:
@@ -78,10 +79,8 @@ class TileFold:
                 changed.append(SequenceRow(key, sequence.name, occurred_at, event_id, received_at, payload))
         return changed
 
-    def _tile(
-        self, key: Key, size_ms: int, occurred_at: int, family: "_FamilyFold", cells: tuple[float, ...]
-    ) -> TileRow:
-        start_ms = occurred_at - occurred_at % size_ms
+    def _tile(self, key: Key, size_ms: int, at_ms: int, family: "_FamilyFold", cells: tuple[float, ...]) -> TileRow:
+        start_ms = at_ms - at_ms % size_ms
         place = (key, size_ms, start_ms)
         before = self._tiles.get(place)
         self._tiles[place] = cells if before is None else family.combine(before, cells)
@@ -94,7 +93,7 @@ class _FamilyFold:
         self._partials = [(partial, holds(partial.filter), _argument(partial)) for partial in family.partials]
         self._passes = holds(family.filter)
 
-    def lift(self, event: Event, occurred_at: int, received_at: int) -> tuple[float, ...] | None:
+    def lift(self, event: Event, at_ms: int, received_at: int) -> tuple[float, ...] | None:
         """The cells of one event; None where no partial takes it."""
         if not self._passes(event):
             return None
@@ -102,7 +101,7 @@ class _FamilyFold:
         for partial, passes, argument in self._partials:
             value = argument(event) if passes(event) else None
             rule = CELLS[partial.op]
-            cells.append(rule.empty if value is None else rule.lift(partial, _number(value), occurred_at))
+            cells.append(rule.empty if value is None else rule.lift(partial, _number(value), at_ms))
         return tuple(cells)
 
     def combine(self, one: tuple[float, ...], two: tuple[float, ...]) -> tuple[float, ...]:

@@ -58,6 +58,15 @@ def is_tick(event: Event) -> bool:
     return isinstance(kind, str) and kind.startswith(TICK_PREFIX)
 
 
+def counted_at(event: Event, source: Source) -> int:
+    """The time that tiles count an event at, ms: its event time, or its receipt where that came first.
+
+    A client's clock may be ahead of ours by `future`; what was received has happened. So at any read the event is in
+    every window, and no decay makes more of it than it is.
+    """
+    return min(whole(event, source.event_time), whole(event, RECEIVED_AT))
+
+
 def whole(event: Event, name: str) -> int:
     """A whole number of the event.
 

@@ -14,6 +14,7 @@ from lang.plan import OVER_ALL, Group, Rollup, Sequence
 from lang.recipe import recipe_of
 from lang.rows import number
 from lang.vector import Floats, derive
+from schemas.limits import DOUBLE_MOST
 
 Ints: TypeAlias = NDArray[np.int64]
 
@@ -153,7 +154,7 @@ def rank(
         if value > 0:
             ranked[place].append((member, value))
     for row in ranked:
-        row.sort(key=lambda entry: (-np.float32(entry[1]), entry[0]))
+        row.sort(key=lambda entry: (-np.float32(min(entry[1], DOUBLE_MOST)), entry[0]))
         del row[rollup.limit :]
     return ranked
 
@@ -187,7 +188,8 @@ def _derived(group: Group, numbers: dict[str, Floats], keys: int) -> dict[str, F
     if group.over_all:
         numbers |= {OVER_ALL + name: np.full_like(values, values[-1]) for name, values in numbers.items()}
     for derived in group.derived:
-        numbers[derived.name] = _present(group, derive(derived.expression, numbers, rows=keys))
+        values = derive(derived.expression, numbers, rows=keys)
+        numbers[derived.name] = _present(group, np.where(np.isfinite(values), values, np.nan))
     return {name: numbers[name] for name in group.dense}
 
 

@@ -1,10 +1,12 @@
 """The meaning of a group: brute force over a list of accepted events, without tiles, state or vectors.
 
 A value at (key, t) is made of the events received by t whose tile starts in (t - w, t], and for sequences of
-the events received by t and later than t - w.
+the events received by t and later than t - w. Tiles count an event at its event time, or at its receipt where that
+came first (`lang.gate.counted_at`).
 """
 
 import statistics
+import sys
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
@@ -12,12 +14,13 @@ import numpy as np
 from msgspec import Struct
 
 from lang.clean import RECEIVED_AT
-from lang.evaluate import Event, evaluation_of, holds, value_of
-from lang.gate import is_tick, whole
+from lang.evaluate import Event, holds, value_of
+from lang.gate import counted_at, is_tick, whole
 from lang.pairs import all_pairs
 from lang.plan import OVER_ALL, Aggregate, Group, Key, Partial, Rollup, Sequence
 from lang.sessions import all_marked
 from lang.sketch import cell_of, estimate
+from schemas.limits import DOUBLE_MOST
 
 FeatureValue: TypeAlias = float | list[str] | list[tuple[str, float]] | None
 
@@ -54,7 +57,7 @@ class Oracle:
         values |= self._over_all
         for derived in group.derived:
             numbers = {name: value for name, value in values.items() if not isinstance(value, list)}
-            result = evaluation_of(derived.expression)(numbers)
+            result = value_of(derived.expression, most=sys.float_info.max)(numbers)
             values[derived.name] = self._present(None if result is None else float(result))
         counted = [
             whole(event, RECEIVED_AT)
@@ -82,7 +85,7 @@ class Oracle:
             value = self.read(key, at_ms=at_ms).values[rollup.by]
             if isinstance(value, float) and value > 0:
                 members.append((key[1], value))
-        return sorted(members, key=lambda member: (-np.float32(member[1]), member[0]))[: rollup.limit]
+        return sorted(members, key=lambda member: (-np.float32(min(member[1], DOUBLE_MOST)), member[0]))[: rollup.limit]
 
     def _folded(self, at_ms: int) -> list[Event]:
         """The events, or what the group's relation makes of them, received by `at_ms` that pass the group's WHERE."""
@@ -103,8 +106,8 @@ class Oracle:
 
     def _in_tiles(self, aggregate: Aggregate, events: list[Event], at_ms: int) -> list[Event]:
         def counts(event: Event) -> bool:
-            occurred_at = whole(event, self._group.source.event_time)
-            start = occurred_at - occurred_at % aggregate.tile_ms
+            at = counted_at(event, self._group.source)
+            start = at - at % aggregate.tile_ms
             return at_ms - aggregate.span_ms - aggregate.edge_ms < start <= at_ms
 
         return [event for event in events if counts(event)]
@@ -115,7 +118,7 @@ class Oracle:
             before = len(self._counted(aggregate, mine, at_ms - aggregate.span_ms))
             return (len(values) - before) / before if before else None
         if aggregate.half_life_ms:
-            ages = [at_ms - whole(event, self._group.source.event_time) for event, _ in values]
+            ages = [at_ms - counted_at(event, self._group.source) for event, _ in values]
             weights = [0.5 ** (age / aggregate.half_life_ms) for age in ages]
             total = sum(value * weight for (_, value), weight in zip(values, weights, strict=True))
             if aggregate.function == "decayed_avg":
@@ -130,8 +133,8 @@ class Oracle:
 
     def _share(self, aggregate: Aggregate, event: Event, at_ms: int) -> float:
         """How much of the event's tile lies in the window."""
-        occurred_at = whole(event, self._group.source.event_time)
-        end_ms = occurred_at - occurred_at % aggregate.tile_ms + aggregate.tile_ms
+        at = counted_at(event, self._group.source)
+        end_ms = at - at % aggregate.tile_ms + aggregate.tile_ms
         return min(1.0, (end_ms - (at_ms - aggregate.span_ms)) / aggregate.tile_ms)
 
     def _counted(self, aggregate: Aggregate, mine: list[Event], end_ms: int) -> list[tuple[Event, float]]:

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lang.flink_expr import flink_value, quoted
+from lang.flink_expr import flink_value
 from lang.plan import Partial, PartialOp
 from lang.vector import Floats
 from lang.windows import epoch_ms
@@ -22,9 +22,9 @@ Starts = NDArray[np.intp]
 class Cells(Struct, frozen=True):
     """One kind of partial column.
 
-    `lift(partial, value, occurred_at_ms)` is the cell of one event. `combine` joins two cells. `reduce(cells,
-    starts)` joins runs of rows: cells (R, C), run k from starts[k] to the next start, to (K, C). `sql(partial,
-    event_time)` is the Flink aggregate call, without FILTER.
+    `lift(partial, value, at_ms)` is the cell of one event that counts at that time. `combine` joins two cells.
+    `reduce(cells, starts)` joins runs of rows: cells (R, C), run k from starts[k] to the next start, to (K, C).
+    `sql(partial, time)` is the Flink aggregate call, without FILTER; `time` is SQL too.
     """
 
     empty: float
@@ -34,30 +34,30 @@ class Cells(Struct, frozen=True):
     sql: Callable[[Partial, str], str]
 
 
-def _one(partial: Partial, value: float, occurred_at_ms: int) -> float:
-    del partial, value, occurred_at_ms
+def _one(partial: Partial, value: float, at_ms: int) -> float:
+    del partial, value, at_ms
     return 1.0
 
 
-def _value(partial: Partial, value: float, occurred_at_ms: int) -> float:
-    del partial, occurred_at_ms
+def _value(partial: Partial, value: float, at_ms: int) -> float:
+    del partial, at_ms
     return value
 
 
-def _square(partial: Partial, value: float, occurred_at_ms: int) -> float:
-    del partial, occurred_at_ms
+def _square(partial: Partial, value: float, at_ms: int) -> float:
+    del partial, at_ms
     return value * value
 
 
-def _grown(partial: Partial, value: float, occurred_at_ms: int) -> float:
+def _grown(partial: Partial, value: float, at_ms: int) -> float:
     """The value as of the start of its epoch: x · 2^((t - L) / half_life)."""
-    age = occurred_at_ms % epoch_ms(partial.half_life_ms)
+    age = at_ms % epoch_ms(partial.half_life_ms)
     return value * 2.0 ** (age / partial.half_life_ms)
 
 
-def _grown_one(partial: Partial, value: float, occurred_at_ms: int) -> float:
+def _grown_one(partial: Partial, value: float, at_ms: int) -> float:
     del value
-    return _grown(partial, 1.0, occurred_at_ms)
+    return _grown(partial, 1.0, at_ms)
 
 
 def _add(one: float, two: float) -> float:
@@ -96,8 +96,8 @@ def _argument(partial: Partial) -> str:
     return flink_value(partial.argument)
 
 
-def _count_sql(partial: Partial, event_time: str) -> str:
-    del event_time
+def _count_sql(partial: Partial, time: str) -> str:
+    del time
     return "COUNT(*)" if partial.argument is None else f"COUNT({flink_value(partial.argument)})"
 
 
@@ -106,23 +106,23 @@ def _call_sql(function: str) -> Callable[[Partial, str], str]:
     return lambda partial, _: f"{function}(CAST({_argument(partial)} AS DOUBLE))"
 
 
-def _squares_sql(partial: Partial, event_time: str) -> str:
-    del event_time
+def _squares_sql(partial: Partial, time: str) -> str:
+    del time
     value = f"CAST({_argument(partial)} AS DOUBLE)"
     return f"SUM({value} * {value})"
 
 
-def _growth_sql(partial: Partial, event_time: str) -> str:
-    age = f"CAST(MOD({quoted(event_time)}, {epoch_ms(partial.half_life_ms)}) AS DOUBLE)"
+def _growth_sql(partial: Partial, time: str) -> str:
+    age = f"CAST(MOD({time}, {epoch_ms(partial.half_life_ms)}) AS DOUBLE)"
     return f"POWER(2e0, {age} / {float(partial.half_life_ms)!r}e0)"
 
 
-def _decayed_sum_sql(partial: Partial, event_time: str) -> str:
-    return f"SUM(CAST({_argument(partial)} AS DOUBLE) * {_growth_sql(partial, event_time)})"
+def _decayed_sum_sql(partial: Partial, time: str) -> str:
+    return f"SUM(CAST({_argument(partial)} AS DOUBLE) * {_growth_sql(partial, time)})"
 
 
-def _decayed_count_sql(partial: Partial, event_time: str) -> str:
-    growth = _growth_sql(partial, event_time)
+def _decayed_count_sql(partial: Partial, time: str) -> str:
+    growth = _growth_sql(partial, time)
     if partial.argument is None:
         return f"SUM({growth})"
     return f"SUM(CASE WHEN {_argument(partial)} IS NOT NULL THEN {growth} END)"

@@ -7,6 +7,8 @@ KEEPABLE = "STRING, BIGINT, INT"
 HALF_LIFE = ("half_life", "duration", "after how long a value weighs half, a second or more")
 FLOATS = "exact up to the order in which floats are added: 1e-9 of the value"
 WINDOW = "Its window is made of tiles: never more than its length, at least its length less one tile."
+AHEAD = "; an event of a clock ahead of ours counts from its receipt"
+"""What `means` of tiles ends with: `lang.gate.counted_at`."""
 
 
 class Entry(Struct, frozen=True, kw_only=True):

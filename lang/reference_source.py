@@ -45,7 +45,7 @@ TYPE is `STRING`, `BIGINT`, `INT`, `DOUBLE`, `BOOLEAN` or `MAP<STRING, STRING>`;
 `context['country']`. Whole numbers have 64 or 32 bits, a DOUBLE is within what a 32-bit float holds, a MAP has at \
 most 64 entries of at most 1024 characters, and no text holds control characters (U+0000 to U+001F, U+007F): they \
 separate the parts of keys. Ids are compared as they are, blanks included. A computed column that has no value within \
-its type is NULL: a division by zero, a result that is not finite, whole-number arithmetic beyond 9.2e18. \
+its type is NULL: a division by zero, a DOUBLE beyond 3.4e38, whole-number arithmetic beyond 9.2e18. \
 `received_at BIGINT` must be declared: when our edge first saw the event. Without `event_type` all events count \
 alike; one of type `_tick` only says how late the log is, and all others that begin with `_` are reserved. A topic is \
 keyed by `user_id` where there is one, else by the `dedupe` column."""

@@ -1,7 +1,7 @@
 """The reference of what is kept in tiles: `lang.aggregates` and the partials of `lang.partials`."""
 
 from lang.plan import PartialOp, TileFunction
-from lang.reference import FLOATS, HALF_LIFE, NUMBER, WINDOW, Entry
+from lang.reference import AHEAD, FLOATS, HALF_LIFE, NUMBER, WINDOW, Entry
 
 MERGED: dict[PartialOp, str] = {
     "count": "added",
@@ -38,7 +38,7 @@ TILES: dict[TileFunction, Entry] = {
         signature=f"count(*[, edge => interpolate]) {_AFTER}",
         arguments=(_COUNTED, _EDGE),
         example=_select(f"count(*) {_CLICKS} OVER EACH (1h, 24h) AS clicks_{{w}}"),
-        means=f"the number of {_PASS}",
+        means=f"the number of {_PASS}{AHEAD}",
         exact="exact below 2^53",
     ),
     "sum": Entry(
@@ -46,7 +46,7 @@ TILES: dict[TileFunction, Entry] = {
         signature=f"sum(x[, edge => interpolate]) {_AFTER}",
         arguments=(_X, _EDGE),
         example=_select(f"sum(value) {_DWELLS} OVER 24h AS dwell_24h"),
-        means=f"the sum of x over {_PASS}",
+        means=f"the sum of x over {_PASS}{AHEAD}",
         exact=FLOATS,
     ),
     "avg": Entry(
@@ -54,7 +54,7 @@ TILES: dict[TileFunction, Entry] = {
         signature=f"avg(x[, edge => interpolate]) {_AFTER}",
         arguments=(_X, _EDGE),
         example=_select(f"avg(value) {_DWELLS} OVER 24h AS dwell_avg_24h"),
-        means=f"the mean of x over {_PASS}",
+        means=f"the mean of x over {_PASS}{AHEAD}",
         exact=FLOATS,
     ),
     "variance": Entry(
@@ -62,7 +62,7 @@ TILES: dict[TileFunction, Entry] = {
         signature=f"variance(x) {_AFTER}",
         arguments=(_X,),
         example=_select(f"variance(value) {_DWELLS} OVER 24h AS dwell_variance_24h"),
-        means=f"the sample variance of x over {_PASS}; NULL of a single one",
+        means=f"the sample variance of x over {_PASS}; NULL of a single one{AHEAD}",
         exact="approximate where it is small beside the mean: what is below 1e-15 of the mean's square is lost",
     ),
     "stddev": Entry(
@@ -70,7 +70,7 @@ TILES: dict[TileFunction, Entry] = {
         signature=f"stddev(x) {_AFTER}",
         arguments=(_X,),
         example=_select(f"stddev(value) {_DWELLS} OVER 24h AS dwell_stddev_24h"),
-        means=f"the sample standard deviation of x over {_PASS}; NULL of a single one",
+        means=f"the sample standard deviation of x over {_PASS}; NULL of a single one{AHEAD}",
         exact="as `variance`",
     ),
     "min": Entry(
@@ -78,7 +78,7 @@ TILES: dict[TileFunction, Entry] = {
         signature=f"min(x) {_AFTER}",
         arguments=(_X,),
         example=_select(f"min(value) {_DWELLS} OVER 24h AS dwell_min_24h"),
-        means=f"the smallest x of {_PASS}",
+        means=f"the smallest x of {_PASS}{AHEAD}",
         exact="exact",
     ),
     "max": Entry(
@@ -86,7 +86,7 @@ TILES: dict[TileFunction, Entry] = {
         signature=f"max(x) {_AFTER}",
         arguments=(_X,),
         example=_select(f"max(value) {_DWELLS} OVER 24h AS dwell_max_24h"),
-        means=f"the largest x of {_PASS}",
+        means=f"the largest x of {_PASS}{AHEAD}",
         exact="exact",
     ),
     "rate_of_change": Entry(
@@ -95,7 +95,7 @@ TILES: dict[TileFunction, Entry] = {
         arguments=(_COUNTED,),
         example=_select(f"rate_of_change(*) {_CLICKS} OVER 1h AS trend_1h"),
         means=f"(now - before) / before: now counts {_PASS}, before those of the window that ended at t - window;"
-        " NULL where before is 0",
+        f" NULL where before is 0{AHEAD}",
         exact="exact below 2^53",
     ),
     "decayed_count": Entry(
@@ -103,7 +103,7 @@ TILES: dict[TileFunction, Entry] = {
         signature="decayed_count(*, half_life => 'duration') [FILTER (WHERE condition)]",
         arguments=(_COUNTED, HALF_LIFE),
         example=_select(f"decayed_count(*, half_life => '6 hours') {_CLICKS} AS heat"),
-        means="the sum of 2^(-(t - event time) / half_life) over the events received by t that pass FILTER",
+        means="the sum of 2^(-(t - event time) / half_life) over the events received by t that pass FILTER" + AHEAD,
         exact=FLOATS,
     ),
     "decayed_sum": Entry(
@@ -111,7 +111,7 @@ TILES: dict[TileFunction, Entry] = {
         signature="decayed_sum(x, half_life => 'duration') [FILTER (WHERE condition)]",
         arguments=(_X, HALF_LIFE),
         example=_select(f"decayed_sum(value, half_life => '2 days') {_DWELLS} AS interest"),
-        means="the sum of x · 2^(-(t - event time) / half_life) over the events received by t that pass FILTER",
+        means="the sum of x · 2^(-(t - event time) / half_life) over the events received by t that pass FILTER" + AHEAD,
         exact=FLOATS,
     ),
     "decayed_avg": Entry(
@@ -119,7 +119,7 @@ TILES: dict[TileFunction, Entry] = {
         signature="decayed_avg(x, half_life => 'duration') [FILTER (WHERE condition)]",
         arguments=(_X, HALF_LIFE),
         example=_select(f"decayed_avg(value, half_life => '3 days') {_DWELLS} AS dwell_ewma"),
-        means="the decayed sum of x by the decayed count of the values that are not NULL",
+        means="the decayed sum of x by the decayed count of the values that are not NULL" + AHEAD,
         exact=FLOATS,
     ),
 }

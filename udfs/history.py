@@ -8,7 +8,6 @@ changes slowly, and `retain` of its stream says how far back it is known.
 """
 
 import logging
-import math
 from bisect import bisect_left
 from typing import cast
 
@@ -27,6 +26,7 @@ from lang.clean import RECEIVED_AT
 from lang.gate import is_tick
 from lang.source import Stamp
 from lang.table import table_of
+from schemas.limits import DOUBLE_MOST
 from udfs.breaker import Breaker
 
 _LOG = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class History:
             return
         # By its source's log: a clean topic may order the records of one key otherwise.
         place = (record.get("source_partition", partition), record.get("source_offset", offset))
-        self.add(key, (record[RECEIVED_AT], *place), tuple(_finite(record[column]) for column in self.columns))
+        self.add(key, (record[RECEIVED_AT], *place), tuple(_within(record[column]) for column in self.columns))
 
     def add(self, key: object, moment: Moment, values: Columns) -> None:
         """Take in one record, in whatever order they come."""
@@ -86,9 +86,9 @@ class History:
         return self._values[key][place - 1] if place else self._nothing
 
 
-def _finite(value: object) -> object:
-    """The value, None for a number that is not finite: summed up it would be all that is left."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _within(value: object) -> object:
+    """The value, None for a number beyond what a DOUBLE of an event may be: summed up it would be all that is left."""
+    return None if isinstance(value, float) and not -DOUBLE_MOST <= value <= DOUBLE_MOST else value
 
 
 class TableTail:

@@ -14,10 +14,10 @@ SELECT
   `country`,
   `category`,
   CAST(115200000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 115200000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 115200000),
   COUNT(*),
   MAX(`received_at`),
-  SUM(POWER(2e0, CAST(MOD(`occurred_at`, 115200000) AS DOUBLE) / 7200000.0e0))
+  SUM(POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 115200000) AS DOUBLE) / 7200000.0e0))
 FROM `events_clean`
 WHERE `country` IS NOT NULL AND `category` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (`event_type` = 'click')
-GROUP BY `country`, `category`, `occurred_at` - MOD(`occurred_at`, 115200000);
+GROUP BY `country`, `category`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 115200000);

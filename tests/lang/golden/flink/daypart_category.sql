@@ -14,10 +14,10 @@ SELECT
   `daypart`,
   `category`,
   CAST(9676800000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 9676800000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 9676800000),
   COUNT(*),
   MAX(`received_at`),
-  SUM(POWER(2e0, CAST(MOD(`occurred_at`, 9676800000) AS DOUBLE) / 604800000.0e0))
+  SUM(POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 9676800000) AS DOUBLE) / 604800000.0e0))
 FROM `events_clean`
 WHERE `daypart` IS NOT NULL AND `category` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (`event_type` = 'click')
-GROUP BY `daypart`, `category`, `occurred_at` - MOD(`occurred_at`, 9676800000);
+GROUP BY `daypart`, `category`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 9676800000);

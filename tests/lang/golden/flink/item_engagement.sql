@@ -28,7 +28,7 @@ SELECT
   MIN(CAST(`value` AS DOUBLE)) FILTER (WHERE (`event_type` = 'dwell')),
   MAX(CAST(`value` AS DOUBLE)) FILTER (WHERE (`event_type` = 'dwell')),
   CAST(NULL AS DOUBLE)
-FROM `events_clean` CROSS JOIN UNNEST(ARRAY[ROW(CAST(60000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 60000)), ROW(CAST(1800000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 1800000)), ROW(CAST(10800000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 10800000))]) AS tile (size_ms, start_ms)
+FROM `events_clean` CROSS JOIN UNNEST(ARRAY[ROW(CAST(60000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 60000)), ROW(CAST(1800000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 1800000)), ROW(CAST(10800000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 10800000))]) AS tile (size_ms, start_ms)
 WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND ((`event_type` = 'impression') OR (`event_type` = 'click') OR (`event_type` = 'dwell'))
 GROUP BY `item_id`, size_ms, start_ms;
 
@@ -36,7 +36,7 @@ INSERT INTO `tiles_item_engagement_v1`
 SELECT
   `item_id`,
   CAST(345600000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 345600000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 345600000),
   COUNT(*),
   MAX(`received_at`),
   CAST(NULL AS BIGINT),
@@ -45,7 +45,7 @@ SELECT
   CAST(NULL AS BIGINT),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE),
-  SUM(CAST(1.0e0 AS DOUBLE) * POWER(2e0, CAST(MOD(`occurred_at`, 345600000) AS DOUBLE) / 21600000.0e0))
+  SUM(CAST(1.0e0 AS DOUBLE) * POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 345600000) AS DOUBLE) / 21600000.0e0))
 FROM `events_clean`
 WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (`event_type` IN ('click', 'purchase'))
-GROUP BY `item_id`, `occurred_at` - MOD(`occurred_at`, 345600000);
+GROUP BY `item_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 345600000);

@@ -25,7 +25,7 @@ SELECT
   COUNT(*),
   MAX(`received_at`),
   COUNT(*)
-FROM `events_clean` CROSS JOIN UNNEST(ARRAY[ROW(CAST(30000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 30000)), ROW(CAST(1800000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 1800000))]) AS tile (size_ms, start_ms)
+FROM `events_clean` CROSS JOIN UNNEST(ARRAY[ROW(CAST(30000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 30000)), ROW(CAST(1800000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 1800000))]) AS tile (size_ms, start_ms)
 WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (`event_type` = 'click')
 GROUP BY `item_id`, size_ms, start_ms;
 

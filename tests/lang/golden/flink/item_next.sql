@@ -23,10 +23,10 @@ SELECT
   `item_id`,
   `next_item_id`,
   CAST(9676800000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 9676800000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 9676800000),
   COUNT(*),
   MAX(`received_at`),
-  SUM(CAST(`weight` AS DOUBLE) * POWER(2e0, CAST(MOD(`occurred_at`, 9676800000) AS DOUBLE) / 604800000.0e0))
+  SUM(CAST(`weight` AS DOUBLE) * POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 9676800000) AS DOUBLE) / 604800000.0e0))
 FROM `pairs_item_next_v1`
 WHERE `item_id` IS NOT NULL AND `next_item_id` IS NOT NULL
-GROUP BY `item_id`, `next_item_id`, `occurred_at` - MOD(`occurred_at`, 9676800000);
+GROUP BY `item_id`, `next_item_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 9676800000);

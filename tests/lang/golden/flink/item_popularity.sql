@@ -14,40 +14,40 @@ INSERT INTO `tiles_item_popularity_v1`
 SELECT
   `item_id`,
   CAST(1382400000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 1382400000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 1382400000),
   COUNT(*),
   MAX(`received_at`),
-  SUM(POWER(2e0, CAST(MOD(`occurred_at`, 1382400000) AS DOUBLE) / 86400000.0e0)),
+  SUM(POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 1382400000) AS DOUBLE) / 86400000.0e0)),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE)
 FROM `events_clean`
 WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (`event_type` = 'click')
-GROUP BY `item_id`, `occurred_at` - MOD(`occurred_at`, 1382400000);
+GROUP BY `item_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 1382400000);
 
 INSERT INTO `tiles_item_popularity_v1`
 SELECT
   `item_id`,
   CAST(9676800000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 9676800000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 9676800000),
   COUNT(*),
   MAX(`received_at`),
   CAST(NULL AS DOUBLE),
-  SUM(POWER(2e0, CAST(MOD(`occurred_at`, 9676800000) AS DOUBLE) / 604800000.0e0)),
+  SUM(POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 9676800000) AS DOUBLE) / 604800000.0e0)),
   CAST(NULL AS DOUBLE)
 FROM `events_clean`
 WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (`event_type` = 'click')
-GROUP BY `item_id`, `occurred_at` - MOD(`occurred_at`, 9676800000);
+GROUP BY `item_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 9676800000);
 
 INSERT INTO `tiles_item_popularity_v1`
 SELECT
   `item_id`,
   CAST(41472000000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 41472000000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 41472000000),
   COUNT(*),
   MAX(`received_at`),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE),
-  SUM(POWER(2e0, CAST(MOD(`occurred_at`, 41472000000) AS DOUBLE) / 2592000000.0e0))
+  SUM(POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 41472000000) AS DOUBLE) / 2592000000.0e0))
 FROM `events_clean`
 WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (`event_type` = 'click')
-GROUP BY `item_id`, `occurred_at` - MOD(`occurred_at`, 41472000000);
+GROUP BY `item_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 41472000000);

@@ -23,10 +23,10 @@ SELECT
   `item_id`,
   `next_item_id`,
   CAST(3153600000000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 3153600000000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 3153600000000),
   COUNT(*),
   MAX(`received_at`),
   COUNT(*)
 FROM `pairs_item_together_v2`
 WHERE `item_id` IS NOT NULL AND `next_item_id` IS NOT NULL
-GROUP BY `item_id`, `next_item_id`, `occurred_at` - MOD(`occurred_at`, 3153600000000);
+GROUP BY `item_id`, `next_item_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 3153600000000);

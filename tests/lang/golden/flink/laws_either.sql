@@ -24,25 +24,25 @@ SELECT
   `item_id`,
   `next_item_id`,
   CAST(60000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 60000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 60000),
   COUNT(*),
   MAX(`received_at`),
   COUNT(*),
   CAST(NULL AS DOUBLE)
 FROM `pairs_either_v1`
 WHERE `item_id` IS NOT NULL AND `next_item_id` IS NOT NULL
-GROUP BY `item_id`, `next_item_id`, `occurred_at` - MOD(`occurred_at`, 60000);
+GROUP BY `item_id`, `next_item_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 60000);
 
 INSERT INTO `tiles_either_v1`
 SELECT
   `item_id`,
   `next_item_id`,
   CAST(1382400000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 1382400000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 1382400000),
   COUNT(*),
   MAX(`received_at`),
   CAST(NULL AS BIGINT),
-  SUM(CAST(`weight` AS DOUBLE) * POWER(2e0, CAST(MOD(`occurred_at`, 1382400000) AS DOUBLE) / 86400000.0e0))
+  SUM(CAST(`weight` AS DOUBLE) * POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 1382400000) AS DOUBLE) / 86400000.0e0))
 FROM `pairs_either_v1`
 WHERE `item_id` IS NOT NULL AND `next_item_id` IS NOT NULL
-GROUP BY `item_id`, `next_item_id`, `occurred_at` - MOD(`occurred_at`, 1382400000);
+GROUP BY `item_id`, `next_item_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 1382400000);

@@ -57,7 +57,7 @@ SELECT
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE)
-FROM `readings_clean` CROSS JOIN UNNEST(ARRAY[ROW(CAST(60000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 60000)), ROW(CAST(1800000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 1800000)), ROW(CAST(3153600000000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 3153600000000))]) AS tile (size_ms, start_ms)
+FROM `readings_clean` CROSS JOIN UNNEST(ARRAY[ROW(CAST(60000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 60000)), ROW(CAST(1800000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 1800000)), ROW(CAST(3153600000000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 3153600000000))]) AS tile (size_ms, start_ms)
 WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90)
 GROUP BY `item_id`, size_ms, start_ms;
 
@@ -65,7 +65,7 @@ INSERT INTO `tiles_everything_v1`
 SELECT
   `item_id`,
   CAST(9600000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 9600000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 9600000),
   COUNT(*),
   MAX(`received_at`),
   CAST(NULL AS BIGINT),
@@ -81,19 +81,19 @@ SELECT
   CAST(NULL AS BIGINT),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS BIGINT),
-  SUM(POWER(2e0, CAST(MOD(`occurred_at`, 9600000) AS DOUBLE) / 600000.0e0)),
-  SUM(CAST(`value` AS DOUBLE) * POWER(2e0, CAST(MOD(`occurred_at`, 9600000) AS DOUBLE) / 600000.0e0)),
+  SUM(POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 9600000) AS DOUBLE) / 600000.0e0)),
+  SUM(CAST(`value` AS DOUBLE) * POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 9600000) AS DOUBLE) / 600000.0e0)),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE)
 FROM `readings_clean`
 WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (COALESCE(`value`, 0) < 90)
-GROUP BY `item_id`, `occurred_at` - MOD(`occurred_at`, 9600000);
+GROUP BY `item_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 9600000);
 
 INSERT INTO `tiles_everything_v1`
 SELECT
   `item_id`,
   CAST(57600000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 57600000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 57600000),
   COUNT(*),
   MAX(`received_at`),
   CAST(NULL AS BIGINT),
@@ -111,11 +111,11 @@ SELECT
   CAST(NULL AS BIGINT),
   CAST(NULL AS DOUBLE),
   CAST(NULL AS DOUBLE),
-  SUM(CAST(`value` AS DOUBLE) * POWER(2e0, CAST(MOD(`occurred_at`, 57600000) AS DOUBLE) / 3600000.0e0)),
-  SUM(CASE WHEN `value` IS NOT NULL THEN POWER(2e0, CAST(MOD(`occurred_at`, 57600000) AS DOUBLE) / 3600000.0e0) END)
+  SUM(CAST(`value` AS DOUBLE) * POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 57600000) AS DOUBLE) / 3600000.0e0)),
+  SUM(CASE WHEN `value` IS NOT NULL THEN POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 57600000) AS DOUBLE) / 3600000.0e0) END)
 FROM `readings_clean`
 WHERE `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND ((COALESCE(`value`, 0) < 90) AND (`event_type` <> 'click'))
-GROUP BY `item_id`, `occurred_at` - MOD(`occurred_at`, 57600000);
+GROUP BY `item_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 57600000);
 
 INSERT INTO `sequences_everything_v1`
 SELECT `item_id`, 'people_ever', `occurred_at`, `event_id`, `received_at`, CAST(`user_id` AS STRING)

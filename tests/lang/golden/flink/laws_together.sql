@@ -23,10 +23,10 @@ SELECT
   `item_id`,
   `next_item_id`,
   CAST(1382400000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 1382400000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 1382400000),
   COUNT(*),
   MAX(`received_at`),
-  SUM(POWER(2e0, CAST(MOD(`occurred_at`, 1382400000) AS DOUBLE) / 86400000.0e0))
+  SUM(POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 1382400000) AS DOUBLE) / 86400000.0e0))
 FROM `pairs_together_v1`
 WHERE `item_id` IS NOT NULL AND `next_item_id` IS NOT NULL
-GROUP BY `item_id`, `next_item_id`, `occurred_at` - MOD(`occurred_at`, 1382400000);
+GROUP BY `item_id`, `next_item_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 1382400000);

@@ -25,28 +25,28 @@ SELECT
   `user_id`,
   `item_id`,
   CAST(60000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 60000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 60000),
   COUNT(*),
   MAX(`received_at`),
   COUNT(*),
   CAST(NULL AS DOUBLE)
 FROM `readings_clean`
 WHERE `user_id` IS NOT NULL AND `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_'
-GROUP BY `user_id`, `item_id`, `occurred_at` - MOD(`occurred_at`, 60000);
+GROUP BY `user_id`, `item_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 60000);
 
 INSERT INTO `tiles_two_keys_v1`
 SELECT
   `user_id`,
   `item_id`,
   CAST(57600000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 57600000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 57600000),
   COUNT(*),
   MAX(`received_at`),
   CAST(NULL AS BIGINT),
-  SUM(CAST(1.0e0 AS DOUBLE) * POWER(2e0, CAST(MOD(`occurred_at`, 57600000) AS DOUBLE) / 3600000.0e0))
+  SUM(CAST(1.0e0 AS DOUBLE) * POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 57600000) AS DOUBLE) / 3600000.0e0))
 FROM `readings_clean`
 WHERE `user_id` IS NOT NULL AND `item_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_'
-GROUP BY `user_id`, `item_id`, `occurred_at` - MOD(`occurred_at`, 57600000);
+GROUP BY `user_id`, `item_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 57600000);
 
 INSERT INTO `sequences_two_keys_v1`
 SELECT `user_id`, `item_id`, 'types', `occurred_at`, `event_id`, `received_at`, CAST(`event_type` AS STRING)

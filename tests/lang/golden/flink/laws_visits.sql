@@ -36,7 +36,7 @@ SELECT
   COUNT(*) FILTER (WHERE `session_begins`),
   SUM(CAST(`session_adds_s` AS DOUBLE)),
   COUNT(*)
-FROM `sessions_visits_v1` CROSS JOIN UNNEST(ARRAY[ROW(CAST(60000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 60000)), ROW(CAST(1800000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 1800000))]) AS tile (size_ms, start_ms)
+FROM `sessions_visits_v1` CROSS JOIN UNNEST(ARRAY[ROW(CAST(60000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 60000)), ROW(CAST(1800000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 1800000))]) AS tile (size_ms, start_ms)
 WHERE `user_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_'
 GROUP BY `user_id`, size_ms, start_ms;
 

@@ -15,7 +15,7 @@ INSERT INTO `tiles_seller_quality_v1`
 SELECT
   `seller`,
   CAST(10800000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 10800000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 10800000),
   COUNT(*),
   MAX(`received_at`),
   COUNT(*) FILTER (WHERE (`event_type` = 'impression')),
@@ -24,13 +24,13 @@ SELECT
   COUNT(*) FILTER (WHERE (`event_type` = 'hide'))
 FROM `events_clean`
 WHERE `seller` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND ((`seller` <> '*') AND ((`event_type` = 'impression') OR (`event_type` = 'click') OR (`event_type` = 'purchase') OR (`event_type` = 'hide')))
-GROUP BY `seller`, `occurred_at` - MOD(`occurred_at`, 10800000);
+GROUP BY `seller`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 10800000);
 
 INSERT INTO `tiles_seller_quality_v1`
 SELECT
   '*',
   CAST(10800000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 10800000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 10800000),
   COUNT(*),
   MAX(`received_at`),
   COUNT(*) FILTER (WHERE (`event_type` = 'impression')),
@@ -39,4 +39,4 @@ SELECT
   COUNT(*) FILTER (WHERE (`event_type` = 'hide'))
 FROM `events_clean`
 WHERE `seller` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND ((`seller` <> '*') AND ((`event_type` = 'impression') OR (`event_type` = 'click') OR (`event_type` = 'purchase') OR (`event_type` = 'hide')))
-GROUP BY '*', `occurred_at` - MOD(`occurred_at`, 10800000);
+GROUP BY '*', LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 10800000);

@@ -15,11 +15,11 @@ SELECT
   `user_id`,
   `category`,
   CAST(3153600000000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 3153600000000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 3153600000000),
   COUNT(*),
   MAX(`received_at`),
   COUNT(*) FILTER (WHERE (`event_type` = 'impression')),
   COUNT(*) FILTER (WHERE (`event_type` = 'click'))
 FROM `events_clean`
 WHERE `user_id` IS NOT NULL AND `category` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND ((`event_type` IN ('impression', 'click')) AND ((`event_type` = 'impression') OR (`event_type` = 'click')))
-GROUP BY `user_id`, `category`, `occurred_at` - MOD(`occurred_at`, 3153600000000);
+GROUP BY `user_id`, `category`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 3153600000000);

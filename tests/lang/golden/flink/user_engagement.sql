@@ -15,7 +15,7 @@ INSERT INTO `tiles_user_engagement_v1`
 SELECT
   `user_id`,
   CAST(3153600000000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 3153600000000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 3153600000000),
   COUNT(*),
   MAX(`received_at`),
   COUNT(*) FILTER (WHERE (`event_type` = 'impression')),
@@ -24,28 +24,28 @@ SELECT
   CAST(NULL AS DOUBLE)
 FROM `events_clean`
 WHERE `user_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (((`user_id` <> '*') AND (`event_type` IN ('impression', 'click'))) AND ((`event_type` = 'impression') OR (`event_type` = 'click')))
-GROUP BY `user_id`, `occurred_at` - MOD(`occurred_at`, 3153600000000);
+GROUP BY `user_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 3153600000000);
 
 INSERT INTO `tiles_user_engagement_v1`
 SELECT
   `user_id`,
   CAST(9600000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 9600000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 9600000),
   COUNT(*),
   MAX(`received_at`),
   CAST(NULL AS BIGINT),
   CAST(NULL AS BIGINT),
-  SUM(POWER(2e0, CAST(MOD(`occurred_at`, 9600000) AS DOUBLE) / 600000.0e0)) FILTER (WHERE (`event_type` = 'impression')),
-  SUM(POWER(2e0, CAST(MOD(`occurred_at`, 9600000) AS DOUBLE) / 600000.0e0)) FILTER (WHERE (`event_type` = 'click'))
+  SUM(POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 9600000) AS DOUBLE) / 600000.0e0)) FILTER (WHERE (`event_type` = 'impression')),
+  SUM(POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 9600000) AS DOUBLE) / 600000.0e0)) FILTER (WHERE (`event_type` = 'click'))
 FROM `events_clean`
 WHERE `user_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (((`user_id` <> '*') AND (`event_type` IN ('impression', 'click'))) AND ((`event_type` = 'impression') OR (`event_type` = 'click')))
-GROUP BY `user_id`, `occurred_at` - MOD(`occurred_at`, 9600000);
+GROUP BY `user_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 9600000);
 
 INSERT INTO `tiles_user_engagement_v1`
 SELECT
   '*',
   CAST(3153600000000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 3153600000000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 3153600000000),
   COUNT(*),
   MAX(`received_at`),
   COUNT(*) FILTER (WHERE (`event_type` = 'impression')),
@@ -54,19 +54,19 @@ SELECT
   CAST(NULL AS DOUBLE)
 FROM `events_clean`
 WHERE `user_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (((`user_id` <> '*') AND (`event_type` IN ('impression', 'click'))) AND ((`event_type` = 'impression') OR (`event_type` = 'click')))
-GROUP BY '*', `occurred_at` - MOD(`occurred_at`, 3153600000000);
+GROUP BY '*', LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 3153600000000);
 
 INSERT INTO `tiles_user_engagement_v1`
 SELECT
   '*',
   CAST(9600000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 9600000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 9600000),
   COUNT(*),
   MAX(`received_at`),
   CAST(NULL AS BIGINT),
   CAST(NULL AS BIGINT),
-  SUM(POWER(2e0, CAST(MOD(`occurred_at`, 9600000) AS DOUBLE) / 600000.0e0)) FILTER (WHERE (`event_type` = 'impression')),
-  SUM(POWER(2e0, CAST(MOD(`occurred_at`, 9600000) AS DOUBLE) / 600000.0e0)) FILTER (WHERE (`event_type` = 'click'))
+  SUM(POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 9600000) AS DOUBLE) / 600000.0e0)) FILTER (WHERE (`event_type` = 'impression')),
+  SUM(POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 9600000) AS DOUBLE) / 600000.0e0)) FILTER (WHERE (`event_type` = 'click'))
 FROM `events_clean`
 WHERE `user_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (((`user_id` <> '*') AND (`event_type` IN ('impression', 'click'))) AND ((`event_type` = 'impression') OR (`event_type` = 'click')))
-GROUP BY '*', `occurred_at` - MOD(`occurred_at`, 9600000);
+GROUP BY '*', LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 9600000);

@@ -33,7 +33,7 @@ SELECT
   SUM(CAST(`price` AS DOUBLE) * CAST(`price` AS DOUBLE)) FILTER (WHERE (`event_type` = 'click')),
   SUM(CAST(`price` AS DOUBLE)) FILTER (WHERE (`event_type` = 'purchase')),
   COUNT(`price`) FILTER (WHERE (`event_type` = 'purchase'))
-FROM `events_clean` CROSS JOIN UNNEST(ARRAY[ROW(CAST(43200000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 43200000)), ROW(CAST(3153600000000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 3153600000000))]) AS tile (size_ms, start_ms)
+FROM `events_clean` CROSS JOIN UNNEST(ARRAY[ROW(CAST(43200000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 43200000)), ROW(CAST(3153600000000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 3153600000000))]) AS tile (size_ms, start_ms)
 WHERE `user_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (((`event_type` IN ('click', 'purchase')) AND (`price` > 0)) AND ((`event_type` = 'click') OR (`event_type` = 'purchase')))
 GROUP BY `user_id`, size_ms, start_ms;
 

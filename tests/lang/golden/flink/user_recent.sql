@@ -23,7 +23,7 @@ INSERT INTO `tiles_user_recent_v1`
 SELECT
   `user_id`,
   CAST(1800000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 1800000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 1800000),
   COUNT(*),
   MAX(`received_at`),
   COUNT(*),
@@ -31,21 +31,21 @@ SELECT
   CAST(NULL AS DOUBLE)
 FROM `events_clean`
 WHERE `user_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (`event_type` = 'click')
-GROUP BY `user_id`, `occurred_at` - MOD(`occurred_at`, 1800000);
+GROUP BY `user_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 1800000);
 
 INSERT INTO `tiles_user_recent_v1`
 SELECT
   `user_id`,
   CAST(4147200000 AS BIGINT),
-  `occurred_at` - MOD(`occurred_at`, 4147200000),
+  LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 4147200000),
   COUNT(*),
   MAX(`received_at`),
   CAST(NULL AS BIGINT),
-  SUM(CAST(`value` AS DOUBLE) * POWER(2e0, CAST(MOD(`occurred_at`, 4147200000) AS DOUBLE) / 259200000.0e0)),
-  SUM(CASE WHEN `value` IS NOT NULL THEN POWER(2e0, CAST(MOD(`occurred_at`, 4147200000) AS DOUBLE) / 259200000.0e0) END)
+  SUM(CAST(`value` AS DOUBLE) * POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 4147200000) AS DOUBLE) / 259200000.0e0)),
+  SUM(CASE WHEN `value` IS NOT NULL THEN POWER(2e0, CAST(MOD(LEAST(`occurred_at`, `received_at`), 4147200000) AS DOUBLE) / 259200000.0e0) END)
 FROM `events_clean`
 WHERE `user_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_' AND (`event_type` = 'dwell')
-GROUP BY `user_id`, `occurred_at` - MOD(`occurred_at`, 4147200000);
+GROUP BY `user_id`, LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 4147200000);
 
 INSERT INTO `sequences_user_recent_v1`
 SELECT `user_id`, 'recent_items', `occurred_at`, `event_id`, `received_at`, CAST(`item_id` AS STRING)

@@ -29,6 +29,6 @@ SELECT
   SUM(CAST(`session_adds_s` AS DOUBLE)),
   COUNT(*) FILTER (WHERE (`event_type` = 'click')),
   COUNT(*) FILTER (WHERE (`event_type` = 'purchase'))
-FROM `sessions_user_sessions_v1` CROSS JOIN UNNEST(ARRAY[ROW(CAST(1800000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 1800000)), ROW(CAST(10800000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 10800000)), ROW(CAST(3153600000000 AS BIGINT), `occurred_at` - MOD(`occurred_at`, 3153600000000))]) AS tile (size_ms, start_ms)
+FROM `sessions_user_sessions_v1` CROSS JOIN UNNEST(ARRAY[ROW(CAST(1800000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 1800000)), ROW(CAST(10800000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 10800000)), ROW(CAST(3153600000000 AS BIGINT), LEAST(`occurred_at`, `received_at`) - MOD(LEAST(`occurred_at`, `received_at`), 3153600000000))]) AS tile (size_ms, start_ms)
 WHERE `user_id` IS NOT NULL AND SUBSTRING(`event_type` FROM 1 FOR 1) <> '_'
 GROUP BY `user_id`, size_ms, start_ms;
