@@ -6,9 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV = $(shell command -v uv || echo $(BIN)/uv)
 ARGS ?=
+MINUTES ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help modules setup demo test long fmt lint types bench docs lock clean
+.PHONY: help modules setup demo test long fuzz fmt lint types bench docs lock clean
 
 help: ## what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -43,6 +44,9 @@ test: setup lint types ## everything CI checks: lint, types, unit, then integrat
 
 long: setup ## tests of minutes more: whole recorded logs, models that go back, learners of arms, a training killed
 	$(BIN)/pytest -m long $(ARGS)
+
+fuzz: setup ## odd events, samples, records and requests to every part: make fuzz MINUTES=10
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(ARGS)
 
 fmt: setup ## format the code
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 from safetensors import SafetensorError
@@ -34,12 +35,12 @@ class Pins:
             tensors |= {f"{name}/ids": table.ids, f"{name}/values": table.values}
         tensors[_OFFSET] = np.array([served.offset], np.int64)
         self._folder.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".tmp")
-        with unfinished.open("wb") as file:
+        # Under a name of its own: requests may pin the same version at once.
+        with NamedTemporaryFile(dir=self._folder, suffix=".tmp", delete=False) as file:
             file.write(safetensors.save({name: np.ascontiguousarray(values) for name, values in tensors.items()}))
             file.flush()
             os.fsync(file.fileno())
-        unfinished.rename(path)
+        Path(file.name).rename(path)
 
     def load(self, version: str) -> tuple[ModelState, int] | None:
         """(model, offset of its samples); None where there is no such file, or one of another schema."""

@@ -29,7 +29,9 @@ SELECT
   count(-n) OVER 1h AS negatives, max(abs(n)) OVER 1h AS largest, count(exp(x) * exp(x)) OVER 1h AS finite,
   sum(x / n) OVER 1h AS ratios, count(*) FILTER (WHERE n + m > 0) OVER 1h AS positive,
   sum(n % 10) OVER 1h AS digits, last_n(n * 2, 9) OVER 1h AS doubled, last_n(twice, 9) OVER 1h AS twices,
-  count(far) OVER 1h AS far_ones, max(least(n, m)) OVER 1h AS lesser
+  count(far) OVER 1h AS far_ones, max(least(n, m)) OVER 1h AS lesser,
+  count(*) OVER EACH (1m, 1h) AS events_{w}, decayed_count(*, half_life => '10 minutes') AS hits,
+  sum(x) OVER 1h AS total, sum(x * 1e300) OVER 1h AS beyond, avg(x) OVER 1h AS mean
 FROM readings
 GROUP BY user_id;""",
     "extremes.test.yaml": """- name: what a number cannot hold is NULL, by every executor
@@ -43,9 +45,12 @@ GROUP BY user_id;""",
       e, 10:00:04, 10:00:04, u1, 3, -2, 0
       f, 10:00:05, 10:00:05, u1, 0, 5, -3.4e38
       g, 10:00:06, 10:00:06, u1, , 9223372036854775807,
+      h, 10:01:09, 10:00:10, u2, , , 3.4e38
+      i, 10:00:10, 10:00:10, u2, , , 3.4e38
   expect:
     - {at: "10:00:10", key: u1, sums: 3, products: 9199999999999998970, differences: 4, positive: 3}
     - {at: "10:00:10", key: u1, negatives: 4, largest: 9199999999999998976, finite: 4, far_ones: 4}
+    - {at: "10:00:10", key: u2, events_1m: 2, events_1h: 2, hits: 2, total: 6.8e+38, beyond: null, mean: 3.4e+38}
     - {at: "10:00:10", key: u1, doubled: ["0", "6"], twices: ["0", "6"], digits: 10, lesser: 4611686018427387904}
 """,
 }

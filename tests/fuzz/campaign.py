@@ -1,0 +1,116 @@
+"""Runs targets on inputs made from a seed, and keeps what ends one of them as a case."""
+
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from tests.fuzz.cases import Case, Found, save
+from tests.fuzz.events import Events, Loader
+from tests.fuzz.readers import Readers
+from tests.fuzz.requests import Requests
+from tests.fuzz.samples import Samples
+
+ROUND = 10_000  # inputs that one instance of a target takes
+_BATCH = 100
+
+
+class Target(Protocol):
+    """Something that takes inputs, each as bytes, and raises only where it is broken."""
+
+    counts: Counter[str]
+
+    def make(self) -> bytes:
+        """The next input."""
+        ...
+
+    def run(self, payload: bytes) -> None:
+        """Take one."""
+        ...
+
+    def close(self) -> None:
+        """Check what can only be seen in the end, and let go of what is held."""
+        ...
+
+
+TARGETS: Mapping[str, Callable[[random.Random], Target]] = {
+    "events": Events,
+    "loader": Loader,
+    "samples": Samples,
+    "readers": Readers,
+    "requests": Requests,
+}
+
+
+class Campaign:
+    """One target's inputs of one seed. `found`: the files of cases."""
+
+    def __init__(self, name: str, seed: int) -> None:
+        self.counts: Counter[str] = Counter()
+        self.found: list[Path] = []
+        self._name, self._seed, self._round = name, seed, 0
+
+    def run(self, inputs: int) -> None:
+        """A round: inputs to a fresh instance of the target."""
+        self._round += 1
+        target = TARGETS[self._name](random.Random(f"{self._seed}/{self._name}/{self._round}"))
+        taken: list[bytes] = []
+        try:
+            while len(taken) < inputs:
+                batch = [target.make() for _ in range(min(_BATCH, inputs - len(taken)))]
+                taken += batch
+                run_all(target, batch)
+            target.close()
+        except Exception as error:
+            self._keep(error, taken)
+            with suppress(Exception):
+                target.close()
+        self.counts += target.counts
+        self.counts["inputs"] += len(taken)
+
+    def _keep(self, error: Exception, taken: list[bytes]) -> None:
+        """Save the input at fault alone, if it is enough; else all of the round up to it."""
+        name, last = (error.target, error.payload) if isinstance(error, Found) else (self._name, taken[-1])
+        for payloads in ([last], taken):
+            try:
+                replay(name if payloads == [last] else self._name, payloads)
+            except Exception as again:
+                self.found.append(save(name if payloads == [last] else self._name, payloads, _cause(again)))
+                break
+        else:
+            self.found.append(save(self._name, taken, _cause(error)))
+        self.counts["uncaught"] += 1
+        sys.stderr.write(f"{self._name}: {_cause(error)!r}\n  input {last[:2_000]!r}\n  kept as {self.found[-1]}\n")
+
+
+def run_all(target: Target, batch: list[bytes]) -> None:
+    """Inputs one after the other, or as many at once as the target takes."""
+    if isinstance(target, Requests):
+        target.run_all(batch)
+    else:
+        for payload in batch:
+            target.run(payload)
+
+
+def replay(name: str, payloads: list[bytes]) -> None:
+    """Inputs to a fresh instance of a target; raises what it raises."""
+    target = TARGETS[name](random.Random(0))
+    try:
+        run_all(target, payloads)
+    except Exception:
+        with suppress(Exception):
+            target.close()
+        raise
+    target.close()
+
+
+def replayed(case: Case) -> None:
+    """A case again."""
+    replay(case.target, case.payloads())
+
+
+def _cause(error: BaseException) -> BaseException:
+    return error.__cause__ or error if isinstance(error, Found) else error

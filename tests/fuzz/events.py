@@ -1,0 +1,134 @@
+"""Events to ingest's judge; what is accepted to a fold, to Avro, to the loader's decoders, to the merge of a read."""
+
+import random
+from collections import Counter
+
+import msgspec
+import numpy as np
+
+from headrace.jobs import FEATURES
+from lang.fold import SequenceRow, TileFold, TileRow
+from lang.load import load_plan
+from lang.plan import Group, Key
+from store.decode import Refused, SequenceDecoder, TileDecoder
+from tests.events import random_events
+from tests.fuzz.cases import Found
+from tests.fuzz.mutation import NOW_MS, Mutator
+from tests.wire import Wire
+from udfs.decode import EventDecoder
+from udfs.judge import Judge
+from udfs.mask import Mask
+from udfs.stamp import Stamper
+
+PLAN = load_plan(FEATURES)
+SOURCE = PLAN.source("clickstream")
+REAL = random_events(2_000, seed=3, tag="t", start_ms=NOW_MS - 3_600_000, span_ms=3_600_000)
+_READ_EACH = 200
+
+
+class _Line:
+    """One group on its way from the clean topic to a reader."""
+
+    def __init__(self, group: Group) -> None:
+        self.fold, self.wire = TileFold(group), Wire(group)
+        self.keys: dict[Key, None] = {}
+
+    def read(self) -> None:
+        merged = self.wire.read(list(self.keys)[-50:], at_ms=NOW_MS)
+        for name, values in merged.numbers.items():
+            assert not np.isinf(values).any(), f"{name} is infinite"
+        self.keys.clear()
+
+
+class Loader:
+    """Records of feature topics to the loader's decoders, which may refuse them and no more.
+
+    An input is the number of a group, whether the record is a tile, and its bytes.
+    """
+
+    name = "loader"
+
+    def __init__(self, rng: random.Random) -> None:
+        self.counts: Counter[str] = Counter()
+        self._rng = rng
+        self._decoders = [
+            {True: TileDecoder(group), False: SequenceDecoder(group)} for group in PLAN.over("clickstream").groups
+        ]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def make(self) -> bytes:
+        """Bytes that are no record; `Events` makes those that nearly are."""
+        return msgspec.msgpack.encode((0, True, self._rng.randbytes(20)))
+
+    def run(self, payload: bytes) -> None:
+        """One packed record."""
+        self.decode(*msgspec.msgpack.decode(payload, type=tuple[int, bool, bytes]))
+
+    def decode(self, group: int, is_tile: bool, record: bytes) -> bool:
+        """Whether the record was taken."""
+        self.counts["loader: decoded"] += 1
+        try:
+            self._decoders[group][is_tile].decode(record, appended_ms=NOW_MS)
+        except Refused:
+            self.counts["loader: refused"] += 1
+            return False
+        except Exception as error:
+            raise Found(self.name, msgspec.msgpack.encode((group, is_tile, record))) from error
+        return True
+
+
+class Events:
+    """Records of topic `events`: real ones, bent ones, damaged ones."""
+
+    name = "events"
+
+    def __init__(self, rng: random.Random) -> None:
+        self.counts: Counter[str] = Counter()
+        self._mutator = Mutator(rng)
+        self._judge = Judge(SOURCE, Stamper(SOURCE), Mask(SOURCE, b"k"))
+        self._clean = EventDecoder(SOURCE).contract
+        self._lines = [_Line(group) for group in PLAN.over("clickstream").groups]
+        self._loader = Loader(rng)
+        self._loader.counts = self.counts
+
+    def make(self) -> bytes:
+        """One record: a quarter as it is but for its id, half bent, a quarter damaged."""
+        mutator = self._mutator
+        event = dict(mutator.rng.choice(REAL))
+        event["event_id"] = f"e{mutator.rng.randrange(1 << 40)}"
+        kind = mutator.rng.randrange(4)
+        payload = mutator.json(mutator.bent(event) if kind in (1, 2) else event)
+        return mutator.damaged(payload) if kind == 3 else payload
+
+    def run(self, payload: bytes) -> None:
+        """One record all the way."""
+        self.counts["judged"] += 1
+        verdict = self._judge.judge(payload, 0, self.counts["judged"], NOW_MS)
+        if verdict[3] is None:
+            reason = verdict[4] or ""
+            assert reason.partition(":")[0] not in ("", "internal"), reason
+            reason.encode()
+            return
+        self.counts["accepted"] += 1
+        number = self.counts["accepted"] % len(self._lines)
+        line = self._lines[number]
+        for row in line.fold.add(self._clean.decode(verdict[3])):
+            self._load(number, line, row)
+        if len(line.keys) >= _READ_EACH:
+            line.read()
+
+    def close(self) -> None:
+        """Read what was written last."""
+        for line in self._lines:
+            line.read()
+
+    def _load(self, number: int, line: _Line, row: TileRow | SequenceRow) -> None:
+        """A row of the fold through the loader, as it is and damaged."""
+        is_tile = isinstance(row, TileRow)
+        record = line.wire.tile_bytes(row) if is_tile else line.wire.row_bytes(row)
+        self._loader.decode(number, is_tile, self._mutator.damaged(record))
+        if self._loader.decode(number, is_tile, record):
+            line.wire.put([row])
+            line.keys[row.key] = None

@@ -1,0 +1,147 @@
+"""Records of `items`, `control` and `model.deltas` to serving's readers."""
+
+import functools
+import random
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
+from msgspec import structs
+
+from learner.cuts import Publication
+from learner.loop import Learner
+from schemas.aliases import ALIAS, FOLLOW, PIN
+from schemas.catalogue import ITEM, Item
+from schemas.control import CONTROL, Control
+from schemas.delta import seal
+from schemas.topics import CONTROL_TOPIC, ITEMS, MODEL_DELTAS
+from serving import catalogue
+from serving.control import ControlReader
+from serving.deltas import DeltaReader
+from serving.items import CatalogueReader
+from serving.pins import Pins
+from store.decisions import fault_of
+from store.quarantine import Breaker, Quarantine
+from tests.fuzz.mutation import NOW_MS, Mutator
+from tests.fuzz.samples import CONFIG, SETTINGS
+from tests.learner.sample_world import stream
+from tests.serving import worlds
+
+KEY = b"key"
+_SHOW_EACH = 200
+_ITEM = structs.asdict(Item(item_id="i1", category="c1", title="t", price=3.5, seller="s", born_at=NOW_MS))
+_DECISIONS = [
+    structs.asdict(Control(name=name, action=action, arguments=arguments, who="w", at=NOW_MS, why="y"))
+    for name, action, arguments in (
+        ("model/ranker", "rollback", {"version": "1.1", "epoch": "2"}),
+        ("model/ranker", "freeze", {}),
+        ("model/ranker", "unfreeze", {}),
+        (f"{ALIAS}frozen", PIN, {"version": "1.1"}),
+        (f"{ALIAS}challenger", FOLLOW, {"model": "other"}),
+        ("live/user_recent", "promote", {"version": "2"}),
+        ("group/user_recent@1", "start", {"plan": "x"}),
+    )
+]
+
+
+@functools.cache
+def published() -> tuple[bytes, ...]:
+    """The messages of a small model's first versions, in the topic's order."""
+    cuts = [cut for cut in Learner(SETTINGS, CONFIG).feed(enumerate(stream(1_500))) if isinstance(cut, Publication)]
+    sealed = [(*cut.chunks, seal(structs.replace(cut.manifest, created_at=1), key=KEY)[0]) for cut in cuts]
+    return tuple(payload for messages in sealed for payload in messages)
+
+
+class Readers:
+    """An input is a topic's name and a record's value."""
+
+    name = "readers"
+
+    def __init__(self, rng: random.Random) -> None:
+        self.counts: Counter[str] = Counter()
+        self._mutator, self._offset, self._sent = Mutator(rng), 0, 0
+        self._folder = tempfile.TemporaryDirectory()
+        live, folder = worlds.live(with_model=False), Path(self._folder.name)
+        self._quarantine = Quarantine("fuzz", lambda _key, _value: None, Breaker(share=1.0))
+        self._items = CatalogueReader("nowhere", live, worlds.NOTHING, self._quarantine)
+        self._control = ControlReader(live, Pins(folder / "pins", CONFIG), model="ranker", quarantine=self._quarantine)
+        self._deltas = DeltaReader(
+            live, name="ranker", key=KEY, folder=folder / "snapshots", config=CONFIG, quarantine=self._quarantine
+        )
+
+    def make(self) -> bytes:
+        """A record of one of the three topics."""
+        mutator = self._mutator
+        kind = mutator.rng.randrange(3)
+        if kind == 0:
+            record = _carried(mutator.bent(_ITEM | {"item_id": f"i{mutator.rng.randrange(500)}"}, typed=True))
+            topic, value = ITEMS.name, ITEM.encode(record)
+        elif kind == 1:
+            record = mutator.rng.choice(_DECISIONS)
+            if mutator.rng.random() < 0.7:
+                record = _carried(mutator.bent(record, typed=True))
+            topic, value = CONTROL_TOPIC.name, CONTROL.encode(record)
+        else:
+            messages = published()
+            topic, value = MODEL_DELTAS.name, messages[self._sent % len(messages)]
+            self._sent += mutator.rng.choice((1, 1, 1, 1, 0, 2))
+            if mutator.rng.random() < 0.2:
+                value = self._bent_manifest(value)
+        if mutator.rng.random() < 0.25:
+            value = mutator.damaged(value)
+        return msgspec.msgpack.encode((topic, value))
+
+    def run(self, payload: bytes) -> None:
+        """One record to its reader."""
+        topic, value = msgspec.msgpack.decode(payload, type=tuple[str, bytes])
+        self._offset += 1
+        self.counts[topic] += 1
+        at = (TIMESTAMP_LOG_APPEND_TIME, NOW_MS)
+        message = Message(topic=topic, partition=0, offset=self._offset, key=b"ranker", value=value, timestamp=at)
+        if topic == ITEMS.name:
+            self._items.take(message)
+        elif topic == MODEL_DELTAS.name:
+            self._deltas.take(message)
+        elif not fault_of(value):
+            self._control.take(value)
+        assert not self._quarantine.reasons["internal"], "set aside for a reason that nobody foresaw"
+        if self._offset % _SHOW_EACH == 0:
+            self._control.carry_out()
+            catalogue.build(self._items._items.values(), worlds.NOTHING)
+
+    def close(self) -> None:
+        """Show what was read last."""
+        self._control.carry_out()
+        catalogue.build(self._items._items.values(), worlds.NOTHING)
+        self._folder.cleanup()
+
+    def _bent_manifest(self, value: bytes) -> bytes:
+        if not value.startswith(b"{"):
+            return value
+        return self._mutator.json(self._mutator.bent(msgspec.json.decode(value, type=dict[str, object])))
+
+
+def _carried(record: dict[str, object]) -> dict[str, object]:
+    """What Avro can carry."""
+    for name, value in record.items():
+        if isinstance(value, int) and not isinstance(value, bool):
+            record[name] = max(min(value, (1 << 63) - 1), -(1 << 63))
+        elif isinstance(value, str):
+            record[name] = _text(value)
+        elif isinstance(value, list):
+            record[name] = [_text(str(each)) for each in value]
+    if "arguments" in record:
+        given = record["arguments"]
+        record["arguments"] = (
+            {_text(str(k)): _text(str(v)) for k, v in given.items()} if isinstance(given, dict) else {}
+        )
+    else:
+        record["content"] = {}
+        record |= {name: None for name in ("title", "seller") if not isinstance(record[name], str)}
+    return record
+
+
+def _text(value: str) -> str:
+    return value.encode("utf-8", "replace").decode()

@@ -1,0 +1,190 @@
+"""Requests to the API over a real store and a broker: none is answered 5xx, none ends the application.
+
+The broker is librdkafka's own, within the process; what the API writes is delivered there.
+"""
+
+import asyncio
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import msgspec
+from confluent_kafka import Producer
+
+from headrace import redis_server
+from schemas.http import Problem
+from serving import app, services
+from tests.fuzz.cases import Found
+from tests.fuzz.mutation import Mutator
+from tests.serving import worlds
+from tests.serving.api import HEADERS, TOKEN, settings
+
+_AT_ONCE = 16
+_AWAY = "unavailable"  # a store or broker that did not answer in time, as on a machine that is kept busy
+_EVENT = {"event_id": "e1", "user_id": "u1", "event_type": "click", "item_id": "i1", "value": 1.5, "position": 0}
+_ITEM = {"item_id": "i1", "category": "c1", "title": "t", "price": 3.5, "tags": ["a"], "stock": 3, "takedown": False}
+_ASKED = {
+    "user_id": "u1", "session_id": "s", "surface": "feed", "count": 5, "context": {"device": "ios"},
+    "exclude_items": ["i2"], "explain": "basic",
+}  # fmt: skip
+_PATHS = (
+    "/v1/features/user_recent/{}", "/v1/features/{}/u1", "/v1/features/user_category?key={}&key={}", "/v1/models",
+    "/v1/items/{}/similar", "/v1/items/i1/similar?{}", "/health/live", "/metrics", "/schema/openapi.json", "/{}",
+)  # fmt: skip
+_METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "POST")
+Sent = tuple[str, str, list[tuple[str, str]], bytes]
+"""Method, path and query percent-encoded, headers, body."""
+
+
+class Requests:
+    """The application, called as a server would."""
+
+    name = "requests"
+
+    def __init__(self, rng: random.Random) -> None:
+        self.counts: Counter[str] = Counter()
+        self._mutator, self._held = Mutator(rng), ExitStack()
+        folder = Path(self._held.enter_context(tempfile.TemporaryDirectory()))
+        port = self._held.enter_context(redis_server.running(folder))
+        self._broker = Producer({"bootstrap.servers": "", "test.mock.num.brokers": 1})
+        (broker,) = self._broker.list_topics(timeout=10).brokers.values()
+        told = msgspec.structs.replace(
+            settings(folder), bootstrap=f"{broker.host}:{broker.port}", redis=f"redis://127.0.0.1:{port}"
+        )
+        parts = services.build(told)
+        worlds.live(count=200, categories=8, holder=parts.live)
+        self._app = app.create(parts, TOKEN, ["https://shop.example"])
+        self._loop = asyncio.new_event_loop()
+        self._parts = parts
+        self._polling = self._loop.create_task(self._poll())
+
+    def close(self) -> None:
+        """Leave the broker and the store."""
+        if self._loop.is_closed():
+            return
+        self._polling.cancel()
+        self._loop.run_until_complete(asyncio.gather(*asyncio.all_tasks(self._loop), return_exceptions=True))
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+        self._held.close()
+
+    def make(self) -> bytes:
+        """One request: a sound one whose body, address, method or headers are bent."""
+        mutator = self._mutator
+        rng = mutator.rng
+        method, path, body = self._sound()
+        kind = rng.randrange(6)
+        if kind == 1 and body:
+            body = mutator.damaged(body)
+        elif kind == 2:
+            body = mutator.json(mutator.value(3))
+        elif kind == 3:
+            method = rng.choice(_METHODS)
+        elif kind == 4:
+            path = rng.choice(_PATHS).format(*[quote(_bytes(mutator.text()), safe="") for _ in range(2)])
+            method, body = "GET", b""
+        headers = list({**HEADERS, "Content-Type": "application/json"}.items())
+        if rng.random() < 0.2:
+            names = (
+                "Content-Type",
+                "Authorization",
+                "Accept",
+                "Origin",
+                "Accept-Encoding",
+                "Content-Length",
+                "X-Request-Id",
+            )
+            headers.append((rng.choice(names), _latin(mutator.text())))
+            rng.shuffle(headers)
+        return msgspec.msgpack.encode((method, path, headers, body))
+
+    def run(self, payload: bytes) -> None:
+        """One request."""
+        self.run_all([payload])
+
+    def run_all(self, payloads: Iterable[bytes]) -> None:
+        """Requests, some at a time."""
+        self._loop.run_until_complete(self._ask_all(list(payloads)))
+
+    def _sound(self) -> tuple[str, str, bytes]:
+        mutator = self._mutator
+        rng = mutator.rng
+        now = worlds.NOW if rng.random() < 0.2 else _now()
+        event = _EVENT | {"event_id": f"e{rng.randrange(1 << 30)}", "occurred_at": now}
+        bend: Callable[[dict[str, object]], dict[str, object]] = mutator.bent if rng.random() < 0.6 else dict
+        method, path, told = rng.choice(
+            (
+                ("POST", "/v1/recommendations", bend(_ASKED)),
+                ("POST", "/v1/events", {"events": [bend(event) for _ in range(rng.choice((1, 3)))]}),
+                ("POST", "/v1/items:batchUpsert", {"items": [bend(_ITEM) for _ in range(rng.choice((1, 3)))]}),
+                ("PUT", "/v1/models/aliases/frozen", bend({"version": "live", "why": "w"})),
+                ("GET", "/v1/features/user_category?key=u1&key=c1", None),
+            )
+        )
+        return method, path, b"" if told is None else mutator.json(told)
+
+    async def _poll(self) -> None:
+        """What the outlet's thread does."""
+        while True:
+            self._parts.outlet._producer.poll(0)
+            await asyncio.sleep(0.001)
+
+    async def _ask_all(self, payloads: list[bytes]) -> None:
+        for place in range(0, len(payloads), _AT_ONCE):
+            some = payloads[place : place + _AT_ONCE]
+            answers = await asyncio.gather(*map(self._ask, some), return_exceptions=True)
+            for answer in answers:
+                if answer is not None:
+                    raise answer
+
+    async def _ask(self, payload: bytes) -> None:
+        method, path, headers, body = msgspec.msgpack.decode(payload, type=Sent)
+        try:
+            status, answer = await asyncio.wait_for(self._call(method, path, headers, body), 60)
+            self.counts[f"{status // 100}xx"] += 1
+            if status >= 500:
+                problem = msgspec.json.decode(answer, type=Problem)
+                self.counts[f"{status}, the store or the broker was away"] += 1
+                assert problem.type == _AWAY, f"{status}: {answer[:300]!r}"
+        except Exception as error:
+            raise Found(self.name, payload) from error
+
+    async def _call(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> tuple[int, bytes]:
+        path, _, query = target.partition("?")
+        scope: dict[str, Any] = {
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": method,
+            "scheme": "http", "path": unquote(path), "raw_path": path.encode(), "query_string": query.encode(),
+            "root_path": "", "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
+            "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": {},
+        }  # fmt: skip
+        received = iter(({"type": "http.request", "body": body, "more_body": False},))
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return next(received, {"type": "http.disconnect"})
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self._app(scope, receive, send)  # type: ignore[arg-type]
+        answer = b"".join(each.get("body", b"") for each in sent if each["type"] == "http.response.body")
+        return sent[0]["status"], answer
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _latin(text: str) -> str:
+    """What a server lets through as a header's value."""
+    return "".join(each for each in text if 32 <= ord(each) < 256 and ord(each) != 127).strip()

@@ -1,0 +1,91 @@
+"""Samples to the learner: none ends it, no parameter leaves the finite numbers, sound ones are still learnt."""
+
+import random
+from collections import Counter
+
+import numpy as np
+from msgspec import structs
+
+from learner.loop import Learner
+from learner.settings import LoopSettings
+from learner.source import read
+from models.arrays import flatten
+from models.config import RankerConfig
+from schemas.samples import SAMPLE
+from tests.fuzz.mutation import Mutator
+from tests.learner.sample_world import WAIT_MS, stream
+
+CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
+SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=60_000, batch=64, wait_ms=WAIT_MS)
+SOUND = [structs.asdict(each) for each in stream(1_500)]
+_ROUND_MS = 60_000 + WAIT_MS
+_CHECK_EACH = 2_000
+_LEARN_WITHIN = 1_000  # more than the first wait of a learner holds back
+
+
+class Samples:
+    """Records of topic `samples`. Counts: `fed`, `learnt`, `set aside`."""
+
+    name, unit = "samples", "samples through the learner"
+
+    def __init__(self, rng: random.Random) -> None:
+        self.counts: Counter[str] = Counter()
+        self._mutator = Mutator(rng)
+        self._learner = Learner(SETTINGS, CONFIG)
+        self._made = self._offset = self._steps = self._checked = 0
+
+    def make(self) -> bytes:
+        """The next sample of a world that goes on: half sound, the others with odd fields or damaged bytes."""
+        mutator, (rounds, place) = self._mutator, divmod(self._made, len(SOUND))
+        self._made += 1
+        record = dict(SOUND[place])
+        record["served_at"] += rounds * _ROUND_MS
+        record["known_at"] += rounds * _ROUND_MS
+        kind = mutator.rng.randrange(6)
+        if kind in (3, 4):
+            record = _fitting(mutator.bent(record, typed=True))
+        payload = _encoded(record)
+        return mutator.damaged(payload) if kind == 5 else payload
+
+    def run(self, payload: bytes) -> None:
+        """One record read and fed."""
+        self.counts["fed"] += 1
+        for _ in self._learner.feed([(self._offset, read(payload))]):
+            pass
+        self._offset += 1
+        if self._offset % _CHECK_EACH == 0:
+            self.close()
+
+    def close(self) -> None:
+        """See that the parameters are finite and that the sound samples were learnt."""
+        state = self._learner.trainer.state()
+        for name, array in flatten(state).items():
+            if np.issubdtype(array.dtype, np.floating):
+                assert np.isfinite(array).all(), f"{name} is not finite"
+        enough = self.counts["fed"] - self._checked > _LEARN_WITHIN
+        assert state.steps > self._steps or not enough, "no sound sample of the last ones was learnt"
+        self._checked = self.counts["fed"]
+        self.counts["learnt"] += (state.steps - self._steps) * SETTINGS.batch
+        self._steps = state.steps
+        self.counts["set aside"] += len(self._learner.set_aside())
+
+
+def _fitting(record: dict[str, object]) -> dict[str, object]:
+    """What Avro can carry: whole numbers of 64 bits (a position of 32), text without lone surrogates."""
+    for name, value in record.items():
+        if isinstance(value, int) and not isinstance(value, bool):
+            bits = 31 if name == "position" else 63
+            record[name] = max(min(value, (1 << bits) - 1), -(1 << bits))
+        elif isinstance(value, str):
+            record[name] = value.encode("utf-8", "replace").decode()
+        elif isinstance(value, list):
+            record[name] = [str(each).encode("utf-8", "replace").decode() for each in value]
+    for name in ("click", "converted", "engagement"):
+        value = record[name]
+        record[name] = float(value) if isinstance(value, int | float) else None
+    record["context"] = {}
+    return record
+
+
+def _encoded(record: dict[str, object]) -> bytes:
+    return SAMPLE.encode(record)
