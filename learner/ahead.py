@@ -13,8 +13,8 @@ from schemas.samples import Sample
 URGENT = "urgent"  # the lane's name among a manifest's offsets
 HORIZON_MS = 3_600_000  # how far ahead of the clock the lane is read, and how long what is ahead is remembered
 MOST = 100_000  # rows ahead
-Row: TypeAlias = tuple[int, Sample | None]
-"""A sample with its offset; None where the record is none."""
+Row: TypeAlias = tuple[int, Sample | str]
+"""A sample with its offset, or the code of why the record there is none."""
 Key: TypeAlias = tuple[str, int, str]  # request, position, head
 
 
@@ -45,18 +45,18 @@ class Ahead:
         self.offset = 0
         self._known: dict[Key, int] = {}
 
-    def take(self, rows: Iterable[Row], clock_ms: int) -> Iterator[tuple[int, Sample]]:
-        """The samples that are not known by the clock yet, with their offsets, as far as the lane may be read.
+    def take(self, rows: Iterable[Row], clock_ms: int) -> Iterator[Row]:
+        """The samples that are not known by the clock yet, and what is none, as far as the lane may be read.
 
         Moves `offset`.
         """
         self._known = {key: known_at for key, known_at in self._known.items() if known_at + HORIZON_MS > clock_ms}
         for offset, sample in rows:
-            far = sample is not None and sample.known_at > clock_ms + HORIZON_MS
+            far = not isinstance(sample, str) and sample.known_at > clock_ms + HORIZON_MS
             if far or len(self._known) >= MOST:
                 return
             self.offset = offset + 1
-            if sample is not None and sample.known_at > clock_ms:
+            if isinstance(sample, str) or sample.known_at > clock_ms:
                 yield offset, sample
 
     def note(self, sample: Sample) -> None:

@@ -14,7 +14,6 @@ from learner.hold import Hold
 from learner.settings import LoopSettings
 from models.arrays import Arrays
 from schemas.samples import CORRECTION, Sample
-from schemas.times import PLAUSIBLE_MS
 from schemas.topics import SAMPLES, SAMPLES_URGENT
 
 _NO_FAULT_OF_THEIRS = ("feature_set", "other_arm", "skipped")  # samples that are left out, and nothing is wrong with
@@ -50,12 +49,10 @@ class Intake:
         self._settings = settings
         self._collator = collator
 
-    def is_timely(self, sample: Sample | None, offset: int) -> TypeGuard[Sample]:
-        """Whether it is a sample's turn. If not it is held back, or set aside as of no sample's form or time."""
-        if sample is None:
-            self.set_aside(SAMPLES.name, offset, "unreadable")
-        elif sample.known_at not in PLAUSIBLE_MS or sample.served_at not in PLAUSIBLE_MS:
-            self.set_aside(SAMPLES.name, offset, "time")
+    def is_timely(self, sample: Sample | str, offset: int) -> TypeGuard[Sample]:
+        """Whether it is a sample's turn. If not it is held back, or set aside by the code that stands for it."""
+        if isinstance(sample, str):
+            self.set_aside(SAMPLES.name, offset, sample)
         elif not self.clock.is_timely(sample):
             self.clock.hold_back(offset, sample)
         else:
@@ -89,7 +86,9 @@ class Intake:
     def hurried(self, rows: Iterable[Row]) -> Iterator[Read]:
         """What rows of the urgent lane bring."""
         for offset, sample in self.ahead.take(rows, self.clock.at_ms):
-            if fault := self._fault(sample):
+            if isinstance(sample, str):
+                self.set_aside(SAMPLES_URGENT.name, offset, sample)
+            elif fault := self._fault(sample):
                 self.set_aside(SAMPLES_URGENT.name, offset, fault)
             else:
                 self.ahead.note(sample)

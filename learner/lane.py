@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from learner.ahead import Row
 from learner.ledger import Entry, Ledger
-from learner.source import read
+from learner.source import sample_in
 from schemas.course import Place
 from schemas.topics import SAMPLES_URGENT
 
@@ -64,7 +64,7 @@ class UrgentLane:
         for message in messages:
             error, offset = message.error(), message.offset() or 0
             if error is None:
-                self._read.append((offset, read(message.value() or b"")))
+                self._read.append((offset, sample_in(message)))
                 self._at = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._at = max(self._at, offset)

@@ -3,10 +3,19 @@
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from learner.ahead import Row
 from schemas.samples import SAMPLE, Sample
+from schemas.times import AHEAD_MS, PLAUSIBLE_MS
 from schemas.topics import SAMPLES
 
 _POLL_COUNT = 1000
@@ -99,9 +108,9 @@ class Samples:
                 self._complain(error)
                 continue
             self.ended = False
-            offset, value = message.offset(), message.value()
+            offset = message.offset()
             if offset is not None:
-                yield offset, read(value or b"")
+                yield offset, sample_in(message)
 
     def commit(self, offset: int) -> None:
         """Tell the broker how far samples are learnt, for those who watch the lag; a restart goes by its snapshot."""
@@ -125,6 +134,25 @@ class Samples:
             raise KafkaException(error)
         else:
             self.complaint = error.str()
+
+
+def sample_in(message: Message) -> Sample | str:
+    """The sample in a record, or the code of why there is none."""
+    kind, appended_ms = message.timestamp()
+    if kind == TIMESTAMP_NOT_AVAILABLE:
+        appended_ms = PLAUSIBLE_MS.stop
+    return usable(read(message.value() or b""), appended_ms=appended_ms)
+
+
+def usable(sample: Sample | None, *, appended_ms: int) -> Sample | str:
+    """The sample; else the code of what is wrong with it.
+
+    A sample is known before it is written: one that would not be could hold up the clock, or the urgent lane, for good.
+    """
+    if sample is None:
+        return "unreadable"
+    is_time = sample.known_at in PLAUSIBLE_MS and sample.served_at in PLAUSIBLE_MS
+    return sample if is_time and sample.known_at <= appended_ms + AHEAD_MS else "time"
 
 
 def read(value: bytes) -> Sample | None:

@@ -238,6 +238,8 @@ def _joined(name: str, pieces: list[Tensors]) -> TableUpdate:
 class DeltaAssembler:
     """Messages in, verified versions out. After an error nothing of that version is kept.
 
+    What is not signed is no version: it does not touch the chunks of one that another wrote around it.
+
     It follows one chain: versions at or before the one it stands on are passed over, the next must name it
     as parent. A version of a later epoch without a parent holds the whole model and starts a new chain.
     """
@@ -263,8 +265,8 @@ class DeltaAssembler:
         """
         if payload.startswith(_ZSTD_MAGIC):
             return self._keep(payload)
-        held, self._chunks, self._buffered_bytes = self._chunks, {}, 0
         manifest, digest = self._signed(payload)
+        held, self._chunks, self._buffered_bytes = self._chunks, {}, 0
         if (manifest.epoch, manifest.seq) <= self._at:
             return None
         missing = [name for name in manifest.chunks if name not in held]

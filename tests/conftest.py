@@ -1,18 +1,13 @@
 """What tests share: a redis-server, and a local stack of real Kafka, Flink and Redis, on ports of their own."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from headrace import redis_server, stack
-from headrace.layout import REPOSITORY, STATE_VARIABLE, Layout, Pace
+from headrace import redis_server
+from headrace.layout import REPOSITORY, Layout
 from store.connect import Client, connect
-from tests.line import Line
-
-TEST_PACE = Pace(
-    ingest_ms=300, features_ms=1_000, samples_ms=500, wait_ms=20_000, correction_ms=60_000, cadence_s=10, snapshot_s=10
-)
+from tests.line import Line, running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,14 +18,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def line() -> Iterator[Line]:
     """The running line; stopped and wiped at the end, its logs kept if it did not come up."""
-    layout = Layout(REPOSITORY / ".headrace" / "test")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(STATE_VARIABLE, str(layout.home))
-        stack.stop(layout, wipe=True)
-        endpoints = stack.up(layout, say=print, pace=TEST_PACE, usual_ports=False)
-        yield Line(layout, endpoints)
-        stack.stop(layout)
-    shutil.rmtree(layout.home, ignore_errors=True)
+    with running(Layout(REPOSITORY / ".headrace" / "test")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """The running line as a test sees it: write records, read what was committed, wait for a condition."""
 
 import contextlib
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,9 +12,9 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
-from headrace import flink, supervisor
+from headrace import flink, stack, supervisor
 from headrace.jobs import FEATURES
-from headrace.layout import REPOSITORY, Endpoints, Layout
+from headrace.layout import REPOSITORY, STATE_VARIABLE, Endpoints, Layout, Pace
 from headrace.supervisor import Supervisor
 from headrace.wait import wait_until
 from lang.load import load_plan
@@ -24,6 +26,9 @@ from store.connect import connect
 from store.reader import FeatureReader
 
 Place = tuple[int, int]  # partition, offset
+TEST_PACE = Pace(
+    ingest_ms=300, features_ms=1_000, samples_ms=500, wait_ms=20_000, correction_ms=60_000, cadence_s=10, snapshot_s=10
+)
 _PARTITIONS = {topic.name: topic.partitions for topic in TOPICS}
 
 
@@ -134,3 +139,19 @@ class Line:
     def now(self) -> int:
         """Milliseconds since 1970."""
         return time.time_ns() // 1_000_000
+
+
+@contextlib.contextmanager
+def running(layout: Layout) -> Iterator[Line]:
+    """A stack in this folder, from empty; stopped and wiped at the end, its logs kept where something failed."""
+    before = os.environ.get(STATE_VARIABLE)
+    os.environ[STATE_VARIABLE] = str(layout.home)
+    try:
+        stack.stop(layout, wipe=True)
+        yield Line(layout, stack.up(layout, say=print, pace=TEST_PACE, usual_ports=False))
+        stack.stop(layout)
+        shutil.rmtree(layout.home, ignore_errors=True)
+    finally:
+        os.environ.pop(STATE_VARIABLE)
+        if before is not None:
+            os.environ[STATE_VARIABLE] = before

@@ -9,6 +9,7 @@ from learner.ahead import HORIZON_MS, Ahead
 from learner.cuts import Checkpoint, Publication
 from learner.loop import Learner
 from learner.settings import LoopSettings
+from learner.source import usable
 from models.config import RankerConfig
 from schemas.heartbeat import Heartbeat
 
@@ -87,8 +88,9 @@ def test_how_far_it_reads(monkeypatch):
 
     subject = Ahead()
     far = START_MS + HORIZON_MS
-    rows = [row(0, START_MS), (1, None), row(2, START_MS + 1), row(3, far + 1), row(4, START_MS + 2)]
-    ((offset, taken),) = subject.take(rows, START_MS)
+    rows = [row(0, START_MS), (1, "unreadable"), row(2, START_MS + 1), row(3, far + 1), row(4, START_MS + 2)]
+    odd, (offset, taken) = subject.take(rows, START_MS)
+    assert odd == (1, "unreadable")
     assert (taken.request_id, offset, subject.offset) == ("r2", 2, 3)
     subject.note(taken)
     again = Ahead()
@@ -101,3 +103,20 @@ def test_how_far_it_reads(monkeypatch):
     assert list(subject.take(rows[3:], START_MS + 1)) == []
     assert list(subject.take(rows[3:], far + 1)) == []
     assert subject.offset == 5, "what has been remembered for the whole horizon is forgotten"
+
+
+def test_what_is_no_sample_is_set_aside_and_the_lane_goes_on():
+    """One that was known in the year 2090 would keep the lane waiting for it."""
+    late = sample(request_id="late", known_at=3_800_000_000_000)
+    odd = [None, late, sample(known_at=-1), sample(known_at=START_MS + 60_000, click=2.0)]
+    rows = [usable(each, appended_ms=START_MS) for each in (*odd, sample(known_at=START_MS + 60_000, click=1.0))]
+
+    class Lane:
+        def rows(self, place, begin):
+            return [*enumerate(rows)][begin:] if place[1] > 3 else []
+
+    learner = opened(Lane())
+    list(learner.feed(SAMPLES[:2000]))
+    reasons = {each.offset: each.reason for each in learner.set_aside()}
+    assert reasons == {0: "unreadable", 1: "time", 2: "time"} | ({3: "label"} if 3 in reasons else {})
+    assert learner._intake.ahead.offset == len(rows)

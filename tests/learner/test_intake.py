@@ -9,10 +9,12 @@ from sample_world import START_MS, WAIT_MS, sample, stream
 from learner.cuts import Checkpoint
 from learner.loop import Learner
 from learner.settings import LoopSettings
+from learner.source import usable
 from models.arrays import flatten
 from models.config import RankerConfig
 from models.inputs import DENSE
 from schemas.ids import hash64
+from schemas.times import AHEAD_MS
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, batch=64, wait_ms=WAIT_MS)
@@ -102,14 +104,15 @@ def test_samples_that_cannot_be_used_are_counted_and_move_the_offset():
         sample(known_at=START_MS * 1000, served_at=START_MS * 1000),
         sample(known_at=START_MS // 1000, served_at=START_MS // 1000),
         sample(known_at=-1),
+        sample(known_at=START_MS + WAIT_MS + AHEAD_MS + 1),
         sample(known_at=START_MS, served_at=START_MS + 1),
     ]
     reasons = [
         *("unreadable", "feature_set", "dense", "dense", "label", "label", "label", "weight", "weight", "kind"),
-        *("dense", "label", "label", "weight", "weight", "time", "time", "time", "time"),
+        *("dense", "label", "label", "weight", "weight", "time", "time", "time", "time", "time"),
     ]
     subject = learner()
-    run(subject, enumerate(bad))
+    run(subject, enumerate(usable(each, appended_ms=START_MS + WAIT_MS) for each in bad))
     assert subject.offset == len(bad)
     assert subject.faults == Counter(reasons)
     assert subject._batch == []

@@ -138,6 +138,17 @@ def test_nothing_is_seen_before_the_manifest():
     assert feed(assembler(), messages[:-1]) == []
 
 
+def test_what_others_write_between_chunks_and_manifest_costs_no_version():
+    messages, _ = version(1, "")
+    forged, _ = version(1, "", key=b"another")
+    reader = assembler()
+    for odd in (b"{}", b"noise", b"", forged[-1]):
+        *chunks, manifest = messages
+        assert feed(reader, chunks) == []
+        assert refused(reader, [odd]) in {"format", "signature"}
+    assert len(feed(reader, [manifest])) == 1
+
+
 def test_a_gap_or_another_chain_is_refused():
     _, hash_1 = version(1, "")
     second, hash_2 = version(2, hash_1)

@@ -1,0 +1,33 @@
+"""Each kind of odd event is judged as `tests.odd_records` says, by the record alone."""
+
+from itertools import islice
+
+import pytest
+
+from headrace.jobs import FEATURES
+from lang.gate import Gate
+from lang.load import load_plan
+from tests.odd_records import KINDS, Odd, odd_events
+from udfs.decode import EventDecoder, Refused
+
+SOURCE = load_plan(FEATURES).source("clickstream")
+NOW = 1_770_000_000_000
+RECORDS = list(islice(odd_events(tag="t", now_ms=NOW, polite=["u1"]), KINDS + 4))
+
+
+def outcome(records: list[Odd]) -> str:
+    """What becomes of the last of some records."""
+    decoder, gate, found = EventDecoder(SOURCE), Gate(SOURCE), ""
+    for record in records:
+        try:
+            verdict = gate.judge(decoder.decode(record.payload, NOW))
+            found = {"accepted": "clean", "taken": "dead:taken"}.get(verdict, verdict)
+        except Refused as refused:
+            found = f"dead:{refused.code}"
+    return found
+
+
+@pytest.mark.parametrize("place", range(len(RECORDS)), ids=[record.kind for record in RECORDS])
+def test_it_is_judged_as_expected(place: int) -> None:
+    record = RECORDS[place]
+    assert outcome([each for each in RECORDS[: place + 1] if each.key == record.key]) == record.expected
