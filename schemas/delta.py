@@ -278,6 +278,14 @@ class DeltaAssembler:
         self.resume(epoch=manifest.epoch, seq=manifest.seq, digest=digest)
         return Delta(manifest, digest, update)
 
+    def is_ours(self, payload: bytes) -> bool:
+        """Whether a message is a manifest of this model, signed with this key; anybody can write another."""
+        try:
+            self._signed(payload)
+        except DeltaError:
+            return False
+        return True
+
     def _keep(self, chunk: bytes) -> None:
         self._buffered_bytes += len(chunk)
         if self._buffered_bytes > BUFFER_BYTES:

@@ -165,7 +165,7 @@ class DeltaReader:
     def feed(self, payload: bytes) -> None:
         """Take one message of this model, a chunk or a manifest."""
         at = _place(payload)
-        if at is not None:
+        if at is not None and self._assembler.is_ours(payload):
             if self._begin is not None:
                 self._trail.begins(at, self._begin)
             self._begin = None

@@ -15,12 +15,13 @@ from learner.cuts import Publication
 from learner.snapshot import Snapshots
 from schemas.aliases import LIVE
 from schemas.control import control_of
-from schemas.course import ROLLBACK
+from schemas.course import ROLLBACK, Course
 from schemas.delta import Update, decode_chunks, encode_chunks, manifest_hash, seal
 from serving.control import ControlReader
 from serving.deltas import DeltaReader
 from serving.outlet import Letter
 from serving.pins import Pins
+from serving.standing import Standing, Trail
 from tests.serving import chains, worlds
 from tests.serving.chains import KEY, Shelf
 
@@ -168,6 +169,25 @@ def test_a_manifest_damaged_or_signed_by_another_is_refused(follower: Follower) 
     assert follower.live.progress.rejected == {"signature": 2, "format": 4}
     follower.take(*GOOD[3:5])
     assert follower.served() == print_of("1.5")
+
+
+def test_what_others_write_between_chunks_and_manifest_costs_no_version(follower: Follower) -> None:
+    follower.take(*GOOD[:3])
+    forged, _ = seal(structs.replace(GOOD[4].manifest, epoch=9), key=b"other")
+    own, _ = seal(structs.replace(GOOD[3].manifest, created_at=1), key=KEY)
+    begin = len(follower.shelf.records)
+    for payload in (*GOOD[3].chunks, forged, b"{}", b"noise", own):
+        follower.shelf.records.append(chains.Record(len(follower.shelf.records), payload))
+    follower.reader.step(follower.shelf)
+    assert follower.served() == print_of("1.4")
+    assert follower.live.progress.rejected == {"signature": 1, "format": 2}
+    ahead = follower.reader._trail.ahead(of_nothing(), follower.reader._course)
+    assert ahead[1, 4] == begin, "read again, it is read from its first chunk"
+    assert (9, 5) not in ahead
+
+
+def of_nothing() -> Standing:
+    return Trail(worlds.model(0).config).back(Course())
 
 
 def _flipped(chunk: bytes) -> bytes:
