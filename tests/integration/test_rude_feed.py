@@ -245,7 +245,7 @@ def check_the_features(line: Line, sent: Sequence[Event], keys_of: Callable[[str
     for group in owned(line.plan):
         owners = keys_of(group.entity[0])
         if group.pairs is not None:
-            keys = [(a, b) for a in owners[6:11] for b in owners[6:11] if a != b]
+            keys = [(a, b) for a in owners[-4:] for b in owners[-4:] if a != b]
         elif len(group.entity) == 2:
             members = sorted({str(event.get(group.entity[1])) for event in sent})
             keys = [(owner, member) for owner in owners for member in members]
