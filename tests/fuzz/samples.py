@@ -4,14 +4,16 @@ import random
 from collections import Counter
 
 import numpy as np
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from msgspec import structs
 
 from learner.loop import Learner
 from learner.settings import LoopSettings
-from learner.source import read
+from learner.source import sample_in
 from models.arrays import flatten
 from models.config import RankerConfig
 from schemas.samples import SAMPLE
+from schemas.topics import SAMPLES
 from tests.fuzz.mutation import Mutator
 from tests.learner.sample_world import WAIT_MS, stream
 
@@ -19,6 +21,7 @@ CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vect
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=60_000, batch=64, wait_ms=WAIT_MS)
 SOUND = [structs.asdict(each) for each in stream(1_500)]
 _ROUND_MS = 60_000 + WAIT_MS
+_APPENDED_MS = 1_900_000_000_000  # later than any sound sample's times, so that odd ones may leap up to then
 _CHECK_EACH = 2_000
 _LEARN_WITHIN = 1_000  # more than the first wait of a learner holds back
 
@@ -50,7 +53,9 @@ class Samples:
     def run(self, payload: bytes) -> None:
         """One record read and fed."""
         self.counts["fed"] += 1
-        for _ in self._learner.feed([(self._offset, read(payload))]):
+        at = (TIMESTAMP_LOG_APPEND_TIME, _APPENDED_MS)
+        message = Message(topic=SAMPLES.name, partition=0, offset=self._offset, value=payload, timestamp=at)
+        for _ in self._learner.feed([(self._offset, sample_in(message))]):
             pass
         self._offset += 1
         if self._offset % _CHECK_EACH == 0:
