@@ -65,6 +65,17 @@ class _SetAside(Collector):
         yield aside
 
 
+class _Line:
+    """The metrics of the line behind an app: its consumers and what they set aside."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        consumer, stands = ("consumer",), "Since it last moved, while records wait"
+        self.behind = Gauge("headrace_consumer_lag_records", "Records that wait for it", consumer, registry=registry)
+        self.stands_s = Gauge("headrace_consumer_stands_seconds", stands, consumer, registry=registry)
+        ends = "End offset of a topic of dead letters"
+        self.letters = Gauge("headrace_dead_letters_end", ends, ("topic",), registry=registry)
+
+
 class Metrics:
     """The metrics of one app. The sweep's monitor and the pipeline write, a scrape reads, `progress` too."""
 
@@ -100,16 +111,9 @@ class Metrics:
         self._stages = Histogram(
             "headrace_stage_seconds", "Time per stage of a request", ("stage",), buckets=_BOUNDS_S, registry=told
         )
-        consumer = ("consumer",)
-        self._behind = Gauge("headrace_consumer_lag_records", "Records that wait for it", consumer, registry=told)
-        self._stands_s = Gauge(
-            "headrace_consumer_stands_seconds", "Since it last moved, while records wait", consumer, registry=told
-        )
-        self._letters = Gauge(
-            "headrace_dead_letters_end", "End offset of a topic of dead letters", ("topic",), registry=told
-        )
-        self._errors = Counter("headrace_errors_total", "Answers with an error", ("status",), registry=told)
+        self._line = _Line(told)
         self._surfaces: set[str] = set()
+        self._errors = Counter("headrace_errors_total", "Answers with an error", ("status",), registry=told)
         self._accepted = Counter("headrace_records_accepted_total", "Records written", ("kind",), registry=told)
         self._rejected = Counter("headrace_records_rejected_total", "Records refused", ("kind", "code"), registry=told)
 
@@ -121,7 +125,7 @@ class Metrics:
 
     def lagged(self, consumers: Mapping[str, tuple[int, float]]) -> None:
         """Note (records behind, seconds since it moved) of every consumer; those that are no more go."""
-        for gauge, place in ((self._behind, 0), (self._stands_s, 1)):
+        for gauge, place in ((self._line.behind, 0), (self._line.stands_s, 1)):
             gauge.clear()
             for name, numbers in consumers.items():
                 gauge.labels(name).set(numbers[place])
@@ -129,7 +133,7 @@ class Metrics:
     def letters(self, ends: Mapping[str, int]) -> None:
         """Note where topics of dead letters end."""
         for topic, end in ends.items():
-            self._letters.labels(topic).set(end)
+            self._line.letters.labels(topic).set(end)
 
     def failed(self, status: int) -> None:
         """Count an answer with an error."""
