@@ -15,7 +15,7 @@ from headrace.layout import REPOSITORY, Endpoints
 from headrace.wait import wait_until
 from schemas.control import Control, control_of
 from schemas.course import MODEL, Place
-from schemas.delta import Manifest
+from schemas.delta import Manifest, manifest_of
 from schemas.samples import SAMPLE, Sample
 from schemas.snapshot import SnapshotMeta
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS, SAMPLES, Topic
@@ -102,9 +102,8 @@ class Learners:
 
     def manifests(self, model: str) -> dict[Place, Manifest]:
         """The versions of a model on the log."""
-        payloads = (value for value in self.read(MODEL_DELTAS) if value.startswith(b"{"))
-        manifests = (msgspec.json.decode(payload, type=Manifest) for payload in payloads)
-        return {(each.epoch, each.seq): each for each in manifests if each.model == model}
+        found = map(manifest_of, self.read(MODEL_DELTAS))
+        return {(each.epoch, each.seq): each for each in found if each is not None and each.model == model}
 
     def decisions(self, model: str) -> list[Control]:
         """The decisions about a model on the log."""

@@ -119,6 +119,14 @@ def sign(digest: str, key: bytes) -> str:
     return hmac.new(key, digest.encode(), hashlib.sha256).hexdigest()
 
 
+def manifest_of(payload: bytes) -> Manifest | None:
+    """The manifest in a value of the topic, whoever signed it; None for a chunk, a heartbeat, or what is neither."""
+    try:
+        return msgspec.json.decode(payload, type=Manifest) if payload.startswith(b"{") else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def is_signed(manifest: Manifest, digest: str, key: bytes) -> bool:
     """Whether a manifest of this hash carries this key's signature."""
     return hmac.compare_digest(manifest.signature.encode(), sign(digest, key).encode())

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from lang.clean import contract
 from lang.source import Source
 from schemas.dead import DEAD
-from schemas.delta import Manifest
+from schemas.delta import manifest_of
 from schemas.topics import EVENTS, EVENTS_CLEAN, EVENTS_DEAD, MODEL_DELTAS, Topic
 from simulator.poison import Place
 
@@ -92,9 +92,7 @@ class Accountant:
         """Versions on the log between the beginning and `end`."""
         last = end.ends[MODEL_DELTAS.name]
         messages = (each for each in self._read(MODEL_DELTAS) if (each.offset() or 0) < last[each.partition() or 0])
-        values = (message.value() or b"" for message in messages)
-        manifests = [msgspec.json.decode(value, type=Manifest) for value in values if value.startswith(b"{")]
-        return len(manifests)
+        return sum(manifest_of(message.value() or b"") is not None for message in messages)
 
     def _dead(self) -> Iterator[tuple[Place, str]]:
         for message in self._read(EVENTS_DEAD):

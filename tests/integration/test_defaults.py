@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 
-import msgspec
 import numpy as np
 import pytest
 from msgspec import structs
@@ -17,7 +16,7 @@ from lang.load import load_plan
 from models.config import RankerConfig
 from schemas.aliases import LIVE
 from schemas.course import back_to, place_of
-from schemas.delta import Manifest
+from schemas.delta import Manifest, manifest_of
 from schemas.heartbeat import Heartbeat, heartbeat_of
 from schemas.topics import MODEL_DELTAS
 from serving.control import ControlReader
@@ -85,9 +84,8 @@ def written(endpoints: Endpoints, history: WarmUp, *, begin_s: int, end_s: int) 
 
 
 def manifests(endpoints: Endpoints) -> list[Manifest]:
-    payloads = values(endpoints.bootstrap, MODEL_DELTAS.name)
-    told = [payload for payload in payloads if payload.startswith(b"{") and heartbeat_of(payload) is None]
-    return [msgspec.json.decode(payload, type=Manifest) for payload in told]
+    found = map(manifest_of, values(endpoints.bootstrap, MODEL_DELTAS.name))
+    return [each for each in found if each is not None]
 
 
 def heartbeats(endpoints: Endpoints) -> list[Heartbeat]:
@@ -128,8 +126,9 @@ def test_an_hour_of_log_with_the_defaults(layout: Layout, history: WarmUp, live:
     after = [manifest for manifest in manifests(endpoints) if manifest.epoch == 2]
     assert live.progress.rejected == {}, live.progress.refused
     assert served(live) == after[-1].version
-    minutes = (HOUR_S - FIRST_S) // 60
-    assert len(after) >= minutes - 2, "each minute of the rest has a version: nothing waits once more"
+    # a backlog moves the clock by minutes at once, so not each of them has a version of its own
+    assert after[1].to_ms < BEGIN_MS + FIRST_S * 1000 + 6 * MINUTE_MS, "nothing waits for ten minutes once more"
+    assert len(after) > (HOUR_S - FIRST_S) // 60 // 2
     assert all(manifest.stats["samples"] > 0 for manifest in after[1:])
     print(account(history, before, after))
 

@@ -16,6 +16,7 @@ from models.config import RankerConfig
 from models.state import ModelState
 from schemas.course import Place
 from schemas.delta import DeltaAssembler, Manifest
+from schemas.heartbeat import heartbeat_of
 from schemas.ids import hash64
 from schemas.samples import Sample
 from schemas.topics import MODEL_DELTAS, SAMPLES, SAMPLES_URGENT
@@ -52,7 +53,8 @@ def items(learners: Learners, until_place: Place) -> list[int]:
     """Ids of the item table as one who follows the log up to a version has it."""
     reader = DeltaAssembler(key=learners.endpoints.model_key.encode(), schema=RankerConfig().schema(), model="ranker")
     state = ModelState.empty(RankerConfig())
-    for delta in filter(None, map(reader.feed, learners.read(MODEL_DELTAS))):
+    payloads = [each for each in learners.read(MODEL_DELTAS) if heartbeat_of(each) is None]
+    for delta in filter(None, map(reader.feed, payloads)):
         if (delta.manifest.epoch, delta.manifest.seq) <= until_place:
             state = state.apply(delta)
     return state.tables["item"].ids.tolist()

@@ -16,7 +16,7 @@ from models.fingerprint import fingerprint
 from models.state import ModelState
 from schemas.control import Control
 from schemas.course import HALT, MODEL, SKIP, UNFREEZE, Place, back_to, place_of
-from schemas.delta import DeltaAssembler, Manifest
+from schemas.delta import DeltaAssembler, manifest_of
 from schemas.topics import MODEL_DELTAS
 from tests.learner.sample_world import START_MS, flipped, stream
 
@@ -63,11 +63,13 @@ def served(learners: Learners, model: str, until_place: Place) -> ModelState:
     reader = DeltaAssembler(key=learners.endpoints.model_key.encode(), schema=schema, model="ranker")
     state, chunks = ModelState.empty(RankerConfig()), []
     for payload in learners.read(MODEL_DELTAS):
+        manifest = manifest_of(payload)
+        if payload.startswith(b"{") and manifest is None:
+            continue  # a heartbeat
         chunks.append(payload)
-        if not payload.startswith(b"{"):
+        if manifest is None:
             continue
         told, chunks = chunks, []
-        manifest = msgspec.json.decode(payload, type=Manifest)
         if manifest.model == model and (manifest.epoch, manifest.seq) <= until_place:
             state = state.apply([reader.feed(each) for each in told][-1])
     return state
