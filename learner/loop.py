@@ -79,7 +79,7 @@ class Learner:
         self._hurry()
         if self._learnt or not self.seq:
             yield self.publish()
-        yield self._checkpoint()
+        yield self.checkpoint()
 
     @property
     def clock_ms(self) -> int:
@@ -117,13 +117,9 @@ class Learner:
     def succeed(self, epoch: int) -> Publication:
         """Begin an epoch of these settings' model with another's parameters, which was perhaps cut more seldom."""
         settings, clock_ms = self.settings, self.clock_ms
-        self._next_publish_ms = (clock_ms // settings.cadence_ms + 1) * settings.cadence_ms
-        self._next_snapshot_ms = (clock_ms // settings.snapshot_ms + 1) * settings.snapshot_ms
+        self._next_publish_ms = self._after(clock_ms, settings.cadence_ms)
+        self._next_snapshot_ms = self._after(clock_ms, settings.snapshot_ms)
         return self.begin_epoch(epoch)
-
-    def checkpoint(self) -> Checkpoint:
-        """Where the learner stands. Only right at a version's yield, when no batch is open."""
-        return self._checkpoint()
 
     @classmethod
     def restored(cls, settings: LoopSettings, meta: SnapshotMeta, *, arrays: Arrays) -> "Learner":
@@ -164,7 +160,7 @@ class Learner:
             yield self.publish() if self._learnt else self._heartbeat()
             if saves and self.seq:
                 self._next_snapshot_ms = self._after(to_ms, self.settings.snapshot_ms)
-                yield self._checkpoint()
+                yield self.checkpoint()
         self._pass_time(to_ms)
         for read in self._intake.due():
             self._take(read)
@@ -287,7 +283,8 @@ class Learner:
             },
         )
 
-    def _checkpoint(self) -> Checkpoint:
+    def checkpoint(self) -> Checkpoint:
+        """Where the learner stands. Only right at a version's or heartbeat's yield, when no batch is open."""
         arrays = flatten(self.trainer.state())
         arrays |= {f"metrics/{name}": values for name, values in self._metrics.arrays().items()}
         arrays |= {"guard/policies": self._guard.array(), **self._intake.arrays()}

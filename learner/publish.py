@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from learner.cuts import Publication
 from learner.ledger import Ledger
 from schemas.control import Control
-from schemas.delta import DeltaError, Manifest, is_signed, manifest_hash, seal
+from schemas.delta import is_signed, manifest_hash, manifest_of, seal
 from schemas.heartbeat import Heartbeat, key_of
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
 
@@ -133,11 +133,6 @@ def read_ledger(bootstrap: str, model: str, *, key: bytes) -> Ledger:
 
 def _note(ledger: Ledger, value: bytes, key: bytes) -> None:
     """Remember a version; what is no manifest, or is not signed with the key, readers refuse too."""
-    if not value.startswith(b"{"):
-        return
-    try:
-        manifest, digest = msgspec.json.decode(value, type=Manifest), manifest_hash(value)
-    except (msgspec.DecodeError, DeltaError, UnicodeDecodeError, RecursionError):
-        return
-    if is_signed(manifest, digest, key):
+    manifest = manifest_of(value)
+    if manifest is not None and is_signed(manifest, digest := manifest_hash(value), key):
         ledger.note(manifest, digest)

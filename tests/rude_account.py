@@ -18,8 +18,7 @@ from lang.computed import Computation
 from lang.evaluate import Event
 from models.config import RankerConfig
 from schemas.dead import DEAD
-from schemas.delta import Manifest
-from schemas.heartbeat import heartbeat_of
+from schemas.delta import Manifest, manifest_of
 from schemas.partition import tick_key
 from schemas.topics import EVENT_PARTITIONS, EVENTS_DEAD, MODEL_DELTAS
 from tests.comparison import by_the_oracle, mismatches
@@ -99,15 +98,8 @@ def standing(line: Line, polite: Polite) -> Standing:
 
 def manifests(line: Line) -> list[Manifest]:
     """The versions of the model on the log."""
-    payloads = values(line.endpoints.bootstrap, MODEL_DELTAS.name)
-    found: list[Manifest] = []
-    for payload in payloads:
-        if payload.startswith(b"{") and heartbeat_of(payload) is None:
-            try:
-                found.append(msgspec.json.decode(payload, type=Manifest))
-            except (msgspec.DecodeError, RecursionError):
-                continue
-    return [each for each in found if each.model == "ranker" and each.created_at]
+    found = map(manifest_of, values(line.endpoints.bootstrap, MODEL_DELTAS.name))
+    return [each for each in found if each is not None and each.model == "ranker" and each.created_at]
 
 
 def write_feed(line: Line, feed: Feed, *, parts: int, between: Callable[[], None]) -> list[Place]:

@@ -4,7 +4,7 @@ The rows go through the product: its feature groups folded in memory, its ranker
 known of a row after it was shown is nowhere an input.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -73,7 +73,7 @@ def run(log: Log, plan: Plan, *, asked: Asked, seen: Callable[[int], None]) -> P
     return Predicted(labels, np.concatenate([ours for ours, _ in told]), older, baselines)
 
 
-def samples(served: Served, visits: Sequence[Visit], rows: Sequence[int], *, slates: Sequence[str]) -> Iterator[Sample]:
+def samples(served: Served, visits: Sequence[Visit], rows: Sequence[int], *, slates: Sequence[str]) -> list[Sample]:
     """What the line would have learnt of the visits of a moment, with their inputs as of the visits before.
 
     Rows of one slate and user were candidates of one request, so their inputs see each other; others stand alone.
@@ -89,4 +89,4 @@ def samples(served: Served, visits: Sequence[Visit], rows: Sequence[int], *, sla
             shown = Shown(item_id=slot.item_id, category=slot.category, dense=slot.dense)
             click = bool(visits[row].feedback)
             of_row[row] = sample_of(visits[row], shown, history=exposure.history, click=click)
-    return iter([of_row[row] for row in rows])
+    return [of_row[row] for row in rows]
