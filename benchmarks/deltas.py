@@ -29,7 +29,7 @@ from headrace.layout import REPOSITORY
 from models.axes import Ids
 from models.config import RankerConfig
 from models.state import ModelState
-from schemas.delta import DeltaAssembler
+from schemas.delta_assembler import DeltaAssembler
 from schemas.rows import TableUpdate
 from serving.deltas import DeltaReader
 

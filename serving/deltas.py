@@ -19,7 +19,8 @@ from models.config import RankerConfig
 from models.state import ModelState
 from schemas.aliases import LIVE
 from schemas.course import Course, Place, back_to, named
-from schemas.delta import DeltaAssembler, DeltaError
+from schemas.delta import DeltaError
+from schemas.delta_assembler import DeltaAssembler
 from schemas.heartbeat import key_of
 from schemas.http import AppliedVersion, RefusedVersion
 from schemas.topics import MODEL_DELTAS

@@ -15,7 +15,8 @@ from headrace.wait import wait_until
 from models.config import RankerConfig
 from models.state import ModelState
 from schemas.course import Place
-from schemas.delta import DeltaAssembler, Manifest
+from schemas.delta import Manifest
+from schemas.delta_assembler import DeltaAssembler
 from schemas.heartbeat import heartbeat_of
 from schemas.ids import hash64
 from schemas.samples import Sample

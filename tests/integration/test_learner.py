@@ -16,7 +16,8 @@ from models.fingerprint import fingerprint
 from models.state import ModelState
 from schemas.control import Control
 from schemas.course import HALT, MODEL, SKIP, UNFREEZE, Place, back_to, place_of
-from schemas.delta import DeltaAssembler, manifest_of
+from schemas.delta import manifest_of
+from schemas.delta_assembler import DeltaAssembler
 from schemas.topics import MODEL_DELTAS
 from tests.learner.sample_world import START_MS, flipped, stream
 

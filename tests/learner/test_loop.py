@@ -15,7 +15,8 @@ from models.arrays import flatten
 from models.config import RankerConfig
 from models.items import Items
 from models.state import ModelState
-from schemas.delta import Delta, DeltaAssembler, decode_chunks, seal
+from schemas.delta import Delta, decode_chunks, seal
+from schemas.delta_assembler import DeltaAssembler
 from schemas.heartbeat import Heartbeat
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)

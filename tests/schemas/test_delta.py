@@ -14,7 +14,6 @@ from safetensors.numpy import load, save
 from schemas.delta import (
     CHUNK_BYTES,
     UNPACKED_BYTES,
-    DeltaAssembler,
     DeltaError,
     Manifest,
     Update,
@@ -24,6 +23,7 @@ from schemas.delta import (
     seal,
     sign,
 )
+from schemas.delta_assembler import DeltaAssembler
 from schemas.rows import TableUpdate, pack_ids, unpack_ids
 
 MODEL = "ranker"

@@ -10,7 +10,8 @@ import numpy as np
 
 from headrace.kafka import JAVA
 from headrace.layout import FLINK_HOME, KAFKA_JARS
-from schemas.delta import Delta, DeltaAssembler, Manifest, Update, encode_chunks, manifest_hash, seal, sign
+from schemas.delta import Delta, Manifest, Update, encode_chunks, manifest_hash, seal, sign
+from schemas.delta_assembler import DeltaAssembler
 from schemas.rows import Coding, TableUpdate
 
 MODEL = "ranker"
