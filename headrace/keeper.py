@@ -21,8 +21,9 @@ from headrace.learners import experiment_of, keep_learners, wanted_learners
 from headrace.supervisor import Supervisor
 from headrace.training import ended
 from schemas.aliases import CHALLENGER, SEASON, followed
+from schemas.breaker import BrokenProgram
 from store.decisions import Decisions
-from store.quarantine import KafkaSend, Quarantine, TooManySetAside
+from store.quarantine import KafkaSend, Quarantine
 from store.versions import Versions
 
 PERIOD_S = 2.0
@@ -89,7 +90,7 @@ def keep(layout: Layout, endpoints: Endpoints, *, stop: threading.Event) -> None
     """Look every two seconds, until told to stop.
 
     Raises:
-        TooManySetAside: most decisions cannot be followed.
+        BrokenProgram: most decisions cannot be followed.
     """
     rest, versions = FlinkRest(endpoints.flink_url), Versions()
     registry = Decisions(endpoints.bootstrap, Quarantine("the keeper", KafkaSend(endpoints.bootstrap)))
@@ -118,5 +119,5 @@ if __name__ == "__main__":
     here = Layout.here()
     try:
         keep(here, here.endpoints(), stop=threading.Event())
-    except TooManySetAside as error:
+    except BrokenProgram as error:
         raise SystemExit(str(error)) from error

@@ -13,10 +13,10 @@ from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
 from headrace.screen import progress
 from lang.plan import Group
+from schemas.breaker import BrokenProgram
 from store.census import holding
 from store.connect import StoreError, connect
 from store.loader import Loader
-from store.quarantine import TooManySetAside
 from store.versions import read_versions
 
 _ASK_S = 10.0
@@ -48,7 +48,7 @@ def backfill(layout: Layout, *, groups: Sequence[str], say: Callable[[str], None
                 chosen,
                 seen=lambda done, total: bar.update(task, completed=done, total=total),
             )
-    except (KafkaException, *StoreError, TimeoutError, TooManySetAside) as error:
+    except (KafkaException, *StoreError, TimeoutError, BrokenProgram) as error:
         message = f"the store could not be filled: {error}; look at `headrace status`, and begin again"
         raise EnvironmentProblem(message) from error
     aside = f", {filled.aside} set aside (`headrace dead`)" if filled.aside else ""
@@ -72,7 +72,7 @@ def fill(bootstrap: str, redis_url: str, groups: Sequence[Group], *, seen: Calla
     """Load all that the topics of these groups hold now; `seen` is told offsets done and how many there are.
 
     Raises:
-        KafkaException, StoreError: Kafka or Redis does not answer. TooManySetAside: most records cannot be kept.
+        KafkaException, StoreError: Kafka or Redis does not answer. BrokenProgram: most records cannot be kept.
     """
     topics = [group.tile_topic for group in groups if group.families]
     topics += [group.sequence_topic for group in groups if group.sequences]

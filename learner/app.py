@@ -24,12 +24,13 @@ from learner.source import Samples, SamplesGone, Source
 from learner.stretch import Stretch
 from models.config import RankerConfig
 from models.fingerprint import fingerprint
+from schemas.breaker import BrokenProgram
 from schemas.control import Control
 from schemas.course import MODEL, SKIP, Course, Place, named
 from schemas.dead import Dead
 from schemas.heartbeat import Heartbeat
 from schemas.topics import CONTROL_TOPIC, SAMPLES
-from store.quarantine import KafkaSend, Quarantine, TooManySetAside, now_ms
+from store.quarantine import KafkaSend, Quarantine, now_ms
 from store.tail import Tail
 
 _POLL_S = 0.2
@@ -78,7 +79,7 @@ class App:
             if self._is_over() and not self._is_left():
                 self._carry_out(self._learner.finish())
             self._journal.note("stopped", offset=self._learner.offset, version=self._learner.published.version)
-        except (Fenced, SamplesGone, CannotGoBack, TooManySetAside) as error:
+        except (Fenced, SamplesGone, CannotGoBack, BrokenProgram) as error:
             message = f"the learner of {self._settings.loop.model} ends: {error}"
             raise SystemExit(message) from error
         finally:

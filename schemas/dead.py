@@ -32,6 +32,14 @@ REASONS: Mapping[Code, str] = {
 """What a dead letter's code means."""
 
 
+REASON_CHARS = 500  # of a reason, at most
+
+
+def reason_of(error: Exception) -> str:
+    """The reason of a record that made a reader fail in a way nobody foresaw."""
+    return f"internal: {type(error).__name__}: {error}"[:REASON_CHARS]
+
+
 class Dead(Struct, frozen=True, kw_only=True):
     """One dead letter. `reason` is `<code>: <what was seen, what was expected>`; `at` is the append time, ms.
 

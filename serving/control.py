@@ -38,7 +38,7 @@ class ControlReader:
         """Follow the topic until told to stop.
 
         Raises:
-            TooManySetAside: most decisions cannot be followed.
+            BrokenProgram: most decisions cannot be followed.
         """
         quarantine = self._quarantine or Quarantine("serving's control", KafkaSend(bootstrap))
         decisions = Decisions(bootstrap, quarantine)

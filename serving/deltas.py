@@ -19,6 +19,7 @@ from models.config import RankerConfig
 from models.state import ModelState
 from schemas.aliases import LIVE
 from schemas.course import Course, Place, back_to, named
+from schemas.dead import reason_of
 from schemas.delta import DeltaError
 from schemas.delta_assembler import DeltaAssembler
 from schemas.heartbeat import key_of
@@ -30,7 +31,7 @@ from serving.control import letter
 from serving.outlet import Letter
 from serving.standing import Standing, Trail, after, of_snapshot
 from serving.state import Progress
-from store.quarantine import Quarantine, reason_of
+from store.quarantine import Quarantine
 from store.tail import Tail
 
 _POLL_S = 0.1

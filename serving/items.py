@@ -12,12 +12,13 @@ from confluent_kafka import Message
 from models.content import Layout
 from schemas.avro import Unreadable
 from schemas.catalogue import ITEM, Item
+from schemas.dead import reason_of
 from schemas.times import PLAUSIBLE_MS
 from schemas.topics import ITEMS
 from serving import catalogue
 from serving.catalogue import Entry
 from serving.state import Live
-from store.quarantine import KafkaSend, Quarantine, reason_of
+from store.quarantine import KafkaSend, Quarantine
 from store.tail import Tail
 
 _POLL_S = 0.1
@@ -43,7 +44,7 @@ class CatalogueReader:
         """Follow the topic until told to stop.
 
         Raises:
-            TooManySetAside: most records are no items.
+            BrokenProgram: most records are no items.
         """
         tail = Tail(self._bootstrap, ITEMS)
         changed, shown_at = False, 0.0

@@ -14,6 +14,7 @@ from lang.plan import Plan
 from models.content import Layout
 from models.index import index_on
 from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
+from schemas.breaker import BrokenProgram
 from serving import ticker
 from serving.consumers import Consumers
 from serving.control import ControlReader
@@ -36,7 +37,7 @@ from serving.state import Live
 from serving.sweep import Sweep
 from store.connect import connect
 from store.lag import groups_of
-from store.quarantine import KafkaSend, Quarantine, TooManySetAside
+from store.quarantine import KafkaSend, Quarantine
 from store.reader import FeatureReader
 
 _REQUEST_TIMEOUT_S = 0.025  # half of a request's 50 ms; a store that is slower counts as away (L3)
@@ -128,7 +129,7 @@ def _thread(live: Live, name: str, run: Callable[[], None]) -> threading.Thread:
     def guarded() -> None:
         try:
             run()
-        except TooManySetAside as error:
+        except BrokenProgram as error:
             sys.stderr.write(f"{error}\n")
             live.progress.stopped[name] = str(error)
         except BaseException:

@@ -25,7 +25,7 @@ class Decisions:
         """The next decisions, none after `timeout_s` without one.
 
         Raises:
-            KafkaException: reading cannot go on. TooManySetAside: most records cannot be followed.
+            KafkaException: reading cannot go on. BrokenProgram: most records cannot be followed.
         """
         followed: list[bytes] = []
         for message in self._tail.read(timeout_s):

@@ -20,11 +20,13 @@ from typing import TypeAlias, cast
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message
 
 from lang.plan import Group
+from schemas.breaker import BrokenProgram
+from schemas.dead import reason_of
 from store.clock import LogClock
 from store.connect import ADDRESS, Client, StoreError, connect
 from store.decisions import Decisions
 from store.decode import Refused, SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
-from store.quarantine import KafkaSend, Quarantine, TooManySetAside, now_ms, reason_of
+from store.quarantine import KafkaSend, Quarantine, now_ms
 from store.versions import Versions
 from store.writer import Spans, Writer, spans_of
 
@@ -91,7 +93,7 @@ class Loader:
 
         Raises:
             StoreError, KafkaException: Redis or Kafka is away; nothing is lost.
-            TooManySetAside: most records cannot be kept.
+            BrokenProgram: most records cannot be kept.
         """
         versions = Versions()
         try:
@@ -214,7 +216,7 @@ def main() -> None:
     sys.stderr.write("loading\n")
     try:
         loader.run(registry, until=lambda: stop)
-    except TooManySetAside as error:
+    except BrokenProgram as error:
         raise SystemExit(str(error)) from error
     finally:
         registry.close()

@@ -14,24 +14,13 @@ from typing import TypeAlias
 import msgspec
 from confluent_kafka import Message, Producer
 
+from schemas.breaker import Breaker
 from schemas.dead import DEAD, Dead
 from schemas.topics import QUARANTINE
 
 _FLUSH_S = 30.0
 Send: TypeAlias = Callable[[bytes, bytes], None]
 """Write one record of topic `quarantine`: key, value."""
-
-
-class Breaker(msgspec.Struct, frozen=True, kw_only=True):
-    """When records set aside are too many: more than `share` of the last `window` records, and at least `least`."""
-
-    share: float = 0.5
-    window: int = 1000
-    least: int = 100
-
-
-class TooManySetAside(RuntimeError):
-    """So many records cannot be handled that the consumer is broken, or reads a topic of another version."""
 
 
 class Quarantine:
@@ -41,33 +30,22 @@ class Quarantine:
         self.reasons: Counter[str] = Counter()
         self._consumer, self._send = consumer, send
         self._breaker = breaker or Breaker()
-        self._good = self._bad = 0.0
 
     def handled(self, count: int = 1) -> None:
         """Count records that could be handled."""
-        self._good += count
-        self._forget()
+        self._breaker.passed(count)
 
     def set_aside(self, letter: Dead) -> None:
         """Write a record to the quarantine.
 
         Raises:
-            TooManySetAside: the last records show that it is not the records that are broken.
+            BrokenProgram: too many of the last records were set aside.
         """
         kind = letter.reason.partition(":")[0]
         place = f"{letter.topic}/{letter.partition}/{letter.offset}"
         self._send(place.encode(), DEAD.encode(msgspec.structs.asdict(letter)))
         self.reasons[kind] += 1
-        self._bad += 1
-        total, breaker = self._good + self._bad, self._breaker
-        if self._bad >= breaker.least and self._bad > breaker.share * total:
-            message = (
-                f"{self._consumer} set aside {self._bad:.0f} of its last {total:.0f} records, more than "
-                f"{breaker.share:.0%}; the last was {place}: {letter.reason}. Read them with `headrace dead`, and "
-                "update or repair this part: it is not the records"
-            )
-            raise TooManySetAside(message)
-        self._forget()
+        self._breaker.failed(f"{place}, read by {self._consumer}", letter.reason)
 
     def message(self, message: Message, reason: str) -> None:
         """Set aside a record as it was read; raises as `set_aside` does."""
@@ -81,16 +59,6 @@ class Quarantine:
                 at=message.timestamp()[1],
             )
         )
-
-    def _forget(self) -> None:
-        """Let older records count less: half of a full window."""
-        if self._good + self._bad >= self._breaker.window:
-            self._good, self._bad = self._good / 2, self._bad / 2
-
-
-def reason_of(error: Exception) -> str:
-    """The reason of a record that made a consumer fail in a way nobody foresaw."""
-    return f"internal: {type(error).__name__}: {error}"[:500]
 
 
 class KafkaSend:

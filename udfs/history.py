@@ -26,8 +26,9 @@ from lang.clean import RECEIVED_AT
 from lang.gate import is_tick
 from lang.source import Stamp
 from lang.table import table_of
+from schemas.breaker import Breaker
+from schemas.dead import reason_of
 from schemas.limits import DOUBLE_MOST
-from udfs.breaker import Breaker
 
 _LOG = logging.getLogger(__name__)
 _TIMEOUT_S = 10
@@ -59,8 +60,9 @@ class History:
             self._breaker.passed()
         except Exception as error:  # whatever it is, the next record is taken
             place = f"topic {self.table.topic}, partition {partition}, offset {offset}"
-            _LOG.warning("passed over, %s: %s: %s", place, type(error).__name__, error)
-            self._breaker.failed(error, place)
+            reason = reason_of(error)
+            _LOG.warning("passed over, %s: %s", place, reason)
+            self._breaker.failed(place, reason)
 
     def _take(self, payload: bytes, partition: int, offset: int) -> None:
         """A tick says nothing, and without a key nobody asks for a record."""

@@ -23,9 +23,9 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
-from schemas.dead import DEAD
+from schemas.breaker import Breaker
+from schemas.dead import DEAD, REASON_CHARS, reason_of
 from schemas.topics import EXPOSURES
-from udfs.breaker import Breaker
 from udfs.served import Unusable, exposure_of
 from udfs.slots import (
     BEYOND_THE_DAY,
@@ -138,12 +138,11 @@ class JoinSlots(KeyedProcessFunction):
             return [self._set_aside(error, place, payload=None, key=f"{EXPOSURES.name}/{request_id}")]
 
     def _set_aside(self, error: Exception, place: Mapping[str, object], *, payload: bytes | None, key: str = "") -> Row:
-        known = isinstance(error, Unusable)
-        reason = str(error) if known else f"internal: {type(error).__name__}: {error}"
-        letter = {name: place[name] for name in PLACE} | {"reason": reason[:500], "payload": payload}
+        reason = str(error)[:REASON_CHARS] if isinstance(error, Unusable) else reason_of(error)
+        letter = {name: place[name] for name in PLACE} | {"reason": reason, "payload": payload}
         where = key or f"{place['topic']}/{place['partition']}/{place['offset']}"
         self._aside.inc()
-        self._breaker.failed(error, where)
+        self._breaker.failed(where, reason)
         return Row(request_id=where, record=DEAD.encode(letter), urgent=False, aside=True)
 
     def _serve(self, book: Book, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 from lang.clean import RECEIVED_AT
 from lang.gate import is_tick
 from lang.source import Source
+from schemas.breaker import Breaker
+from schemas.dead import REASON_CHARS, reason_of
 from schemas.limits import RECORD_BYTES
-from udfs.breaker import Breaker
 from udfs.decode import EventDecoder, Refused
 from udfs.mask import Mask
 from udfs.stamp import Stamper
@@ -18,7 +19,6 @@ from udfs.stamp import Stamper
 Verdict: TypeAlias = tuple[str | None, str | None, int | None, bytes | None, str | None, bytes | None, int, str | None]
 """key, event id, event time and Avro of an accepted event; reason and payload of a refused one; append time; the name
 under which the bot rule counts it."""
-_REASON_CHARS = 500
 
 
 class Judge:
@@ -44,8 +44,9 @@ class Judge:
             self._breaker.passed()
             verdict = _refused(payload, str(refused), appended_ms)
         except Exception as error:  # whatever it is, the record is set aside and the next one is taken
-            self._breaker.failed(error, f"partition {partition}, offset {offset}")
-            verdict = _refused(payload, f"internal: {type(error).__name__}: {error}", appended_ms)
+            reason = reason_of(error)
+            self._breaker.failed(f"partition {partition}, offset {offset}", reason)
+            verdict = _refused(payload, reason, appended_ms)
         return verdict
 
     def _accepted(self, payload: bytes | None, partition: int, offset: int, appended_ms: int) -> Verdict:
@@ -71,5 +72,5 @@ class Judge:
 def _refused(payload: bytes | None, reason: str, appended_ms: int) -> Verdict:
     """A dead letter must fit into its topic, and its reason into a string: both are cut to what does."""
     kept = None if payload is None else bytes(payload[:RECORD_BYTES])
-    said = reason[:_REASON_CHARS].encode("utf-8", "replace").decode()
+    said = reason[:REASON_CHARS].encode("utf-8", "replace").decode()
     return None, None, None, None, said, kept, appended_ms, None

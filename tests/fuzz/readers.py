@@ -13,6 +13,7 @@ from msgspec import structs
 from learner.cuts import Publication
 from learner.loop import Learner
 from schemas.aliases import ALIAS, FOLLOW, PIN
+from schemas.breaker import Breaker
 from schemas.catalogue import ITEM, Item
 from schemas.control import CONTROL, Control
 from schemas.delta import seal
@@ -23,7 +24,7 @@ from serving.deltas import DeltaReader
 from serving.items import CatalogueReader
 from serving.pins import Pins
 from store.decisions import fault_of
-from store.quarantine import Breaker, Quarantine
+from store.quarantine import Quarantine
 from tests.fuzz.mutation import NOW_MS, Mutator
 from tests.fuzz.samples import CONFIG, SETTINGS
 from tests.learner.sample_world import stream

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from models.config import RankerConfig
 from schemas.aliases import ALIAS, LIVE, PIN
+from schemas.breaker import Breaker, BrokenProgram
 from schemas.catalogue import ITEM, Item
 from schemas.control import Control
 from schemas.dead import DEAD
@@ -25,7 +26,7 @@ from serving.metrics import Metrics
 from serving.pins import Pins
 from serving.services import _thread
 from serving.state import Live, Progress
-from store.quarantine import Breaker, Quarantine, TooManySetAside
+from store.quarantine import Quarantine
 from tests.serving import chains, worlds
 from tests.serving.chains import KEY, Shelf
 
@@ -183,7 +184,7 @@ def test_what_is_set_aside_is_exported() -> None:
     reader.take(message(ITEMS.name, 1, b"?"))
     labels = {"reader": "catalogue", "reason": "unreadable"}
     assert metrics.registry.get_sample_value("headrace_set_aside_total", labels) == 1
-    with pytest.raises(TooManySetAside):
+    with pytest.raises(BrokenProgram):
         reader.take(message(ITEMS.name, 2, b"?"))
 
 

@@ -1,0 +1,41 @@
+"""When records that cannot be handled stop being the records' fault."""
+
+
+class BrokenProgram(RuntimeError):
+    """So many records fail that the reader is broken, or reads records of another version."""
+
+
+class Breaker:
+    """Counts failures among the last records: more than `share` of them, and at least `least`, are too many.
+
+    A full `window` counts half from then on, so the last one to two halves of it are what is judged.
+    """
+
+    def __init__(self, *, share: float = 0.5, window: int = 1_000, least: int = 100) -> None:
+        self._share, self._window, self._least = share, window, least
+        self._passed = self._failed = 0.0
+
+    def passed(self, count: int = 1) -> None:
+        """Count records that were handled, or refused by a rule."""
+        self._passed += count
+        self._age()
+
+    def failed(self, place: str, reason: str) -> None:
+        """Count a record that could not be handled.
+
+        Raises:
+            BrokenProgram: that makes too many.
+        """
+        self._failed += 1
+        total = self._passed + self._failed
+        if self._failed >= self._least and self._failed > self._share * total:
+            message = (
+                f"{self._failed:.0f} of the last {total:.0f} records failed, more than {self._share:.0%}; "
+                f"the last was {place}: {reason}. The records are not at fault: update or roll back this reader"
+            )
+            raise BrokenProgram(message)
+        self._age()
+
+    def _age(self) -> None:
+        if self._passed + self._failed >= self._window:
+            self._passed, self._failed = self._passed / 2, self._failed / 2
