@@ -6,10 +6,11 @@ Operators in order:
 3. dead        refused records with their reason → `events.dead`, exactly once
 4. dedupe      first of each (event_id, occurred_at), keyed state with TTL = dedupe window + lateness + future; those
                of another key than the first → `events.dead`
-5. bots        where the source has a rule: a running count per key and span; what is beyond it → `events.dead`
+5. bots        where the source has a rule: a running count per key and span; what is beyond it → `events.dead`, and of
+               the first of each user and span a marker of type `_bot` → `events.clean`
 6. clean       accepted records → `events.clean`, exactly once, keyed by the source's key (the user)
 
-events = clean + duplicates + dead, for each partition. The rules come before the dedupe, so that a good
+events = clean without markers + duplicates + dead, for each partition. The rules come before the dedupe, so that a good
 retry of a bad first copy still counts. Mini-batch stays off: with it the planner turns the dedupe into
 updates, which the append-only sink refuses. A record becomes visible at the next checkpoint:
 `checkpoint_ms` is the freshness knob.
@@ -24,7 +25,7 @@ from jobs import tables
 from jobs.environment import JobSettings, from_command_line, table_environment
 from lang.clean import clean_topic
 from lang.load import load_plan
-from lang.source import Source
+from lang.source import Bot, Source
 from schemas.topics import EVENTS_DEAD
 from udfs.ingest import VERDICT, JudgeEvents
 
@@ -44,20 +45,21 @@ def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[s
         SELECT *, judge(payload, `partition`, `offset`, appended) AS verdict FROM events""",
         _numbered_sql(source),
     ]
-    accepted = "numbered WHERE copy = 1"
+    clean = "SELECT `key`, record FROM numbered WHERE copy = 1"
     taken = f"taken: another {source.key} has an event of this {source.dedupe} and time; an id is of one event alone"
     dead = f"""SELECT verdict.reason, '{source.topic}', `partition`, `offset`, verdict.refused, verdict.appended_at
         FROM judged WHERE verdict.reason IS NOT NULL
         UNION ALL SELECT '{taken}', '{source.topic}', `partition`, `offset`, payload, appended_at
         FROM numbered WHERE copy > 1 AND `key` IS DISTINCT FROM owner"""
     if source.bot is not None:
-        views.append(_counted_sql())
-        accepted = f"counted WHERE place <= {source.bot.most}"
+        views += [_counted_sql(), _beyond_sql(source.bot)]
+        clean = f"""SELECT `key`, record FROM counted WHERE place <= {source.bot.most}
+        UNION ALL SELECT `key`, marker FROM beyond WHERE nth = 1 AND marker IS NOT NULL"""
         reason = f"bot: more than {source.bot.most} events of one {source.bot.key} in {source.bot.each_ms // 1000} s"
         dead += f"""
         UNION ALL SELECT '{reason}', '{source.topic}', `partition`, `offset`, payload, appended_at
-        FROM counted WHERE place > {source.bot.most}"""
-    inserts = [f"INSERT INTO dead {dead}", f"INSERT INTO clean SELECT `key`, record FROM {accepted}"]
+        FROM beyond"""
+    inserts = [f"INSERT INTO dead {dead}", f"INSERT INTO clean {clean}"]
     return [*_tables(source, settings), *views], inserts
 
 
@@ -90,7 +92,7 @@ def _numbered_sql(source: Source) -> str:
     carried += ["verdict.occurred_at AS occurred_at", "verdict.appended_at AS appended_at"]
     carried += ["`partition`", "`offset`", "payload", "arrived"]
     if source.bot is not None:
-        carried += ["verdict.counted_as AS counted_as"]
+        carried += ["verdict.counted_as AS counted_as", "verdict.marker AS marker"]
     return f"""CREATE TEMPORARY VIEW numbered AS
         SELECT *, COUNT(*) OVER same AS copy, FIRST_VALUE(`key`) OVER same AS owner
         FROM (SELECT {", ".join(carried)} FROM judged WHERE verdict.reason IS NULL)
@@ -102,6 +104,13 @@ def _counted_sql() -> str:
     return """CREATE TEMPORARY VIEW counted AS
         SELECT *, COUNT(*) OVER (PARTITION BY counted_as ORDER BY counted_at) AS place
         FROM (SELECT *, PROCTIME() AS counted_at FROM numbered WHERE copy = 1)"""
+
+
+def _beyond_sql(bot: Bot) -> str:
+    """What the bot rule refuses, with its place among what it refuses of one user and span."""
+    return f"""CREATE TEMPORARY VIEW beyond AS
+        SELECT *, COUNT(*) OVER (PARTITION BY counted_as, `key` ORDER BY refused_at) AS nth
+        FROM (SELECT *, PROCTIME() AS refused_at FROM counted WHERE place > {bot.most})"""
 
 
 def build(source: Source, settings: JobSettings) -> StatementSet:

@@ -2,7 +2,8 @@
 
 Operators in order:
 1. sources     exposures and clean events, read committed; event time is `received_at`, watermarks per partition
-2. feedback    clean events that can label a slot (udfs/slots.py says which); ticks have moved the watermark before
+2. feedback    clean events that can label a slot (udfs/slots.py says which), and ingest's markers of bots; ticks
+               have moved the watermark before
 3. join        keyed by user: slates, early feedback, feedback put off and due times in state (udfs/join.py)
 4. samples     Avro, exactly once, keyed by request
 5. urgent      purchases and deep stays to `samples.urgent` too (docs/adr/0015)
@@ -22,6 +23,7 @@ from jobs.environment import JobSettings, from_command_line, table_environment
 from lang.clean import clean_topic, contract
 from lang.load import load_plan
 from lang.source import Source
+from schemas.events import BOT
 from schemas.topics import EXPOSURES, QUARANTINE, SAMPLES, SAMPLES_URGENT
 from udfs.join import OUTPUT, JoinSlots
 from udfs.slots import FEEDBACK_HEADS
@@ -50,7 +52,7 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
     }
     watermark = f"WATERMARK FOR rowtime AS rowtime - INTERVAL '{DISORDER_MS / 1000:.3f}' SECOND"
     served_at = "COALESCE(TRY_CAST(CAST(headers['received_at'] AS STRING) AS BIGINT), 0)"
-    feedback = ", ".join(f"'{event_type}'" for event_type in sorted(FEEDBACK_HEADS))
+    feedback = ", ".join(f"'{event_type}'" for event_type in sorted({*FEEDBACK_HEADS, BOT}))
     return [
         f"""CREATE TEMPORARY TABLE exposures (
           payload BYTES, headers MAP<STRING, BYTES> METADATA VIRTUAL, {tables.PLACE},

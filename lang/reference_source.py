@@ -23,7 +23,8 @@ SOURCE_WORDS: dict[str, tuple[str, str]] = {
     "mask": ("(column, …) WITH hash", "may stand: STRING columns that a keyed hash takes the place of, from ingest on"),
     "bot": (
         "WHEN count(*) PER (column) EACH '1 minute' > 100",
-        "may stand: of one value of the column the first so many in each such time of `received_at` count",
+        "optional: only the first events of each value of the column in each such span of `received_at` count. The rest"
+        " are dead letters, and their users' slates do not train for the rest of the day",
     ),
     "retain": (
         "30d",
@@ -35,7 +36,7 @@ _COLUMNS = """| a column is | |
 |---|---|
 | `name TYPE` | a value that may be absent: then it is NULL |
 | `name TYPE REQUIRED` | an event without it, or with a blank text, is a dead letter |
-| `name STRING(1000)` | a text of at most so many characters; 256 where nothing is written |
+| `name STRING(1000)` | a text of at most 1,000 characters; the default is 256 |
 | `name TYPE CHECK (condition)` | an event of which the condition is false is a dead letter; NULL passes. The \
 condition may read all declared columns |
 | `name TYPE AS expression` | computed by ingest of declared and stamped columns, with the functions of \

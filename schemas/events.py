@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from schemas.avro import Contract, record
 
 TICK = "_tick"  # event type of a record that only says how late it is; never folded, never joined
+BOT = "_bot"  # event type that ingest writes once for a user and a span of its bot rule; only the samples job reads it
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):

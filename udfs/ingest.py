@@ -22,6 +22,7 @@ VERDICT = DataTypes.ROW(
         DataTypes.FIELD("refused", DataTypes.BYTES()),
         DataTypes.FIELD("appended_at", DataTypes.BIGINT()),
         DataTypes.FIELD("counted_as", DataTypes.STRING()),
+        DataTypes.FIELD("marker", DataTypes.BYTES()),
     ]
 )
 _COLUMNS = pd.Index(VERDICT.field_names())

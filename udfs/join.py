@@ -25,6 +25,7 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from schemas.breaker import Breaker
 from schemas.dead import DEAD, REASON_CHARS, reason_of
+from schemas.events import BOT
 from schemas.topics import EXPOSURES
 from udfs.served import Unusable, exposure_of
 from udfs.slots import (
@@ -111,6 +112,8 @@ class JoinSlots(KeyedProcessFunction):
         elif value["received_at"] is None:
             message = "time: received_at is no time of a log, or lies after the record was written"
             raise Unusable(message)
+        elif value["event_type"] == BOT:
+            self._exclude(book, value["received_at"], ctx)
         else:
             rows += self._hear(book, Feedback(**{name: value[name] for name in _OF_FEEDBACK}), ctx)
         self._write(book)
@@ -128,6 +131,10 @@ class JoinSlots(KeyedProcessFunction):
             ctx.timer_service().register_event_time_timer(feedback.received_at)
         else:
             yield from self._answer(book, feedback, ctx)
+
+    def _exclude(self, book: Book, received_at: int, ctx: KeyedProcessFunction.Context) -> None:
+        book.exclude(received_at, wait_ms=self._wait_ms)
+        ctx.timer_service().register_event_time_timer(day_over(received_at))
 
     def _contained(self, request_id: str | None, now: int, act: Callable[[], Iterator[Row]]) -> list[Row]:
         """The rows of what falls due, or the letter that says why there are none."""

@@ -11,14 +11,17 @@ from lang.gate import is_tick
 from lang.source import Source
 from schemas.breaker import Breaker
 from schemas.dead import REASON_CHARS, reason_of
+from schemas.events import BOT
 from schemas.limits import RECORD_BYTES
 from udfs.decode import EventDecoder, Refused
 from udfs.mask import Mask
 from udfs.stamp import Stamper
 
-Verdict: TypeAlias = tuple[str | None, str | None, int | None, bytes | None, str | None, bytes | None, int, str | None]
+Verdict: TypeAlias = tuple[
+    str | None, str | None, int | None, bytes | None, str | None, bytes | None, int, str | None, bytes | None
+]
 """key, event id, event time and Avro of an accepted event; reason and payload of a refused one; append time; the name
-under which the bot rule counts it."""
+under which the bot rule counts it, and the record that says so should it be one too many."""
 
 
 class Judge:
@@ -58,7 +61,8 @@ class Judge:
         record = self._decoder.contract.encode(event)
         occurred_at = event[self._source.event_time]
         key, event_id = event[self._source.key], event[self._source.dedupe]
-        return key, event_id, occurred_at, record, None, None, appended_ms, self._counted_as(event)
+        counted_as, marker = self._counted_as(event), self._marker(event)
+        return key, event_id, occurred_at, record, None, None, appended_ms, counted_as, marker
 
     def _counted_as(self, event: dict[str, Any]) -> str | None:
         """Under which name the source's bot rule counts the event; ticks each under their own."""
@@ -68,9 +72,15 @@ class Judge:
         counted = event[self._source.dedupe] if is_tick(event) else event[bot.key]
         return f"{event[RECEIVED_AT] // bot.each_ms}:{counted}"
 
+    def _marker(self, event: dict[str, Any]) -> bytes | None:
+        """The event as one of type `_bot`, which tells the samples job of a user that no training is to come of."""
+        if self._source.bot is None or is_tick(event) or "event_type" not in event:
+            return None
+        return self._decoder.contract.encode(event | {"event_type": BOT})
+
 
 def _refused(payload: bytes | None, reason: str, appended_ms: int) -> Verdict:
     """A dead letter must fit into its topic, and its reason into a string: both are cut to what does."""
     kept = None if payload is None else bytes(payload[:RECORD_BYTES])
     said = reason[:REASON_CHARS].encode("utf-8", "replace").decode()
-    return None, None, None, None, said, kept, appended_ms, None
+    return None, None, None, None, said, kept, appended_ms, None, None

@@ -95,7 +95,7 @@ class Book(Struct, kw_only=True, array_like=True):
     Attributes:
         slates: by request. `early`: feedback that came before its exposure, by request.
         put_off: feedback whose time has not come. `due`: (when, request) at which a slate closes or is forgotten.
-        counts: feedback events by UTC day, until `day_over`. `full`: when a day's room was taken, likewise.
+        counts: feedback events by UTC day, until `day_over`. `full`: since when a day's slates do not train, likewise.
     """
 
     slates: dict[str, Slate] = field(default_factory=dict[str, Slate])
@@ -128,6 +128,13 @@ class Book(Struct, kw_only=True, array_like=True):
         if self.counts[day] == TRAINING_A_DAY:
             self.full[day] = feedback.received_at
         return feedback if self.counts[day] <= TRAINING_A_DAY else structs.replace(feedback, trains=False)
+
+    def exclude(self, received_at: int, *, wait_ms: int) -> None:
+        """Of a bot: no slate that is still open trains, and nothing of the rest of the day."""
+        since = received_at - wait_ms
+        for day in range(since // _DAY_MS, received_at // _DAY_MS + 1):
+            self.counts[day] = max(self.counts.get(day, 0), TRAINING_A_DAY)
+            self.full[day] = min(self.full.get(day, since), since)
 
     def is_first_of_day(self, feedback: Feedback) -> bool:
         """Whether no other feedback of its day has been counted."""

@@ -6,6 +6,10 @@ import pytest
 
 from headrace.flink import FlinkRest
 from headrace.jobs import SAMPLES_JOB
+from headrace.layout import FEATURES
+from lang.clean import contract
+from lang.load import load_plan
+from schemas.events import BOT
 from schemas.samples import HEADS, SAMPLE
 from tests.line import Line, Place
 from tests.slates import batch_join, encoded, exposures, feedback_on, headers_of
@@ -86,3 +90,22 @@ def test_what_is_urgent_is_on_both_topics_and_what_does_not_train_is_counted(lin
     assert any(row["weight"] == 0 for row in told)
     flink = FlinkRest(line.endpoints.flink_url)
     line.wait(lambda: flink.counters(SAMPLES_JOB, COUNTERS)[BEYOND_THE_DAY] >= beyond, "the count of what is beyond")
+
+
+def test_the_slates_of_a_bot_do_not_train(line: Line) -> None:
+    now = line.now()
+    tag = f"bot{now}"
+    slates = exposures(14, tag=tag, at_ms=range(now, now + 700, 50))
+    bot = str(slates[0]["user_id"])
+    event = {"event_id": tag, "user_id": bot, "event_type": BOT, "occurred_at": now, "received_at": now}
+    clean = contract(load_plan(FEATURES).source("clickstream"))
+    absent = dict.fromkeys(field["name"] for field in clean.fields)
+    marker = clean.encode(absent | event | {"context": {}, "source_partition": 0, "source_offset": 0})
+    line.write("events.clean", [(bot, marker)])
+    for slate in slates:
+        line.write("exposures", [(str(slate["request_id"]), encoded(slate))], headers=headers_of(slate))
+    line.tick(now + 6_000 + line.endpoints.pace.wait_ms + 5_000)
+    expected = batch_join(slates, [])
+    line.wait(lambda: len(labels_of(line, tag)[1]) == len(expected), "a label for each slot and head")
+    told = [row for row in line.read("samples", SAMPLE.decode) if str(row["request_id"]).startswith(tag)]
+    assert {(row["user_id"] == bot, row["weight"]) for row in told} == {(True, 0.0), (False, 1.0)}

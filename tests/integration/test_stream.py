@@ -15,6 +15,7 @@ from lang.gate import Gate
 from lang.load import load_plan
 from lang.source import Source
 from schemas.dead import DEAD
+from schemas.events import BOT
 from schemas.topics import EVENTS_DEAD
 from tests.comparison import by_the_oracle, mismatches
 from tests.line import Line
@@ -26,7 +27,7 @@ STREAM = """SOURCE orders (
   stamp clickstream (country STRING) ON user_id
 ) COLUMNS (
   order_id STRING REQUIRED, user_id STRING REQUIRED, ordered_at BIGINT REQUIRED, received_at BIGINT,
-  amount DOUBLE REQUIRED, shop STRING,
+  amount DOUBLE REQUIRED, shop STRING, event_type STRING,
   abroad BOOLEAN AS country <> 'fi'
 );"""
 GROUP = """FEATURE GROUP user_orders (
@@ -49,6 +50,7 @@ def orders(now: int, tag: str) -> list[dict[str, object]]:
             "received_at": now - 500_000 + number * 1_000 if number < 32 else now // 60_000 * 60_000,
             "amount": 10.0 + number,
             "shop": "s",
+            "event_type": "order",
         }
         for number in range(40)
     ]
@@ -123,5 +125,7 @@ def test_a_second_stream_is_one_new_file(line: Line, tmp_path: Path) -> None:
         return sorted(str(letter["reason"]).partition(":")[0] for letter in letters if letter["topic"] == "orders")
 
     line.wait(lambda: refused() == ["bot"] * 3 + ["missing"], "the dead letters of orders")
+    marked = [event["user_id"] for event in CleanLog(line.endpoints, source).events(now) if event["event_type"] == BOT]
+    assert marked == [f"{tag}-u0"], "one marker of a bot and minute"
     release.promoted(registry, line.redis, version, why="test")
     line.wait(lambda: registry.versions().is_live(group), "the group answers")

@@ -10,14 +10,16 @@ from pyflink.common import Row
 
 from schemas.breaker import BrokenProgram
 from schemas.dead import DEAD
+from schemas.events import BOT
 from schemas.exposures import EXPOSURE
 from schemas.samples import SAMPLE
 from tests.slates import encoded, exposures
 from udfs.join import INPUT, JoinSlots
 from udfs.served import MOST_SLOTS
-from udfs.slots import MOST_OPEN
+from udfs.slots import MOST_OPEN, TRAINING_A_DAY
 
 NOW_MS, WAIT_MS, CORRECTION_MS = 1_700_000_000_000, 1_000, 5_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 (SLATE,) = exposures(1, tag="t", at_ms=[NOW_MS])
 SLOT: Mapping[str, Any] = SLATE["slots"][0]
 
@@ -51,11 +53,11 @@ class State:
 class Flink:
     """What Flink gives to a keyed function, for one user; `counts` are its counters."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wait_ms: int = WAIT_MS) -> None:
         self.counts: dict[str, int] = {}
         self.timers: set[int] = set()
         self.watermark_ms = 0
-        self.join = JoinSlots(wait_ms=WAIT_MS, correction_ms=CORRECTION_MS, negative_rate=1.0)
+        self.join = JoinSlots(wait_ms=wait_ms, correction_ms=CORRECTION_MS, negative_rate=1.0)
         self.join.open(self)
         self._offset = 0
 
@@ -228,6 +230,53 @@ def test_where_most_records_are_odd_the_job_stops() -> None:
         flink.serve(b"?")
     with pytest.raises(BrokenProgram, match="unreadable"):
         flink.serve(b"?")
+
+
+def weights_of(rows: list[Row]) -> dict[str, set[float]]:
+    """The weights of a request's samples."""
+    found: dict[str, set[float]] = {}
+    for row in labels_of(rows):
+        found.setdefault(row["request_id"], set()).add(row["weight"])
+    return found
+
+
+def slate_at(flink: Flink, request_id: str, at_ms: int) -> None:
+    flink.serve(served(request_id=request_id, received_at=at_ms), request_id=request_id, received_at=at_ms)
+
+
+def test_nothing_of_a_bot_trains_until_the_day_is_over() -> None:
+    flink, next_day = Flink(), (NOW_MS // DAY_MS + 1) * DAY_MS
+    slate_at(flink, "closed", NOW_MS)
+    rows = flink.pass_time(NOW_MS + 2 * WAIT_MS)
+    slate_at(flink, "open", NOW_MS + 2 * WAIT_MS)
+    flink.hear(event_type=BOT, request_id=None, item_id=None, received_at=NOW_MS + 2 * WAIT_MS + 1)
+    rows += flink.hear(request_id="open", received_at=NOW_MS + 2 * WAIT_MS + 2)
+    slate_at(flink, "later", NOW_MS + 3 * WAIT_MS)
+    rows += flink.pass_time(next_day + WAIT_MS)
+    slate_at(flink, "next day", next_day + WAIT_MS)
+    rows += flink.pass_time(next_day + DAY_MS)
+    assert weights_of(rows) == {"closed": {1.0}, "open": {0.0}, "later": {0.0}, "next day": {1.0}}
+    assert letters_of(rows) == []
+
+
+def test_a_bot_of_midnight_has_two_days() -> None:
+    flink, midnight = Flink(), (NOW_MS // DAY_MS + 1) * DAY_MS
+    flink.hear(event_type=BOT, request_id=None, item_id=None, received_at=midnight + WAIT_MS // 2)
+    slate_at(flink, "before", midnight - WAIT_MS // 4)
+    slate_at(flink, "after", midnight + WAIT_MS)
+    assert weights_of(flink.pass_time(midnight + DAY_MS)) == {"before": {0.0}, "after": {0.0}}
+
+
+def test_a_full_day_is_remembered_by_slates_that_wait_for_longer() -> None:
+    wait_ms, evening = 5 * HOUR_MS, (NOW_MS // DAY_MS + 1) * DAY_MS - HOUR_MS
+    flink = Flink(wait_ms=wait_ms)
+    slate_at(flink, "early", evening)
+    for number in range(TRAINING_A_DAY):
+        flink.hear(request_id="another", received_at=evening + number)
+    slate_at(flink, "late", evening + TRAINING_A_DAY)
+    rows = flink.pass_time(evening + 4 * HOUR_MS)
+    assert rows == []
+    assert weights_of(flink.pass_time(evening + 6 * HOUR_MS)) == {"early": {1.0}, "late": {0.0}}
 
 
 NUMBERS = st.one_of(
