@@ -192,8 +192,8 @@ class BatchedLoop:
     def _queue_clicks(self, pipe: "Pipeline") -> None:
         rows: dict[str, dict[bytes, int]] = defaultdict(dict)
         for user, item, event_id, at_ms in self._clicks:
-            rows[sequence_key(RECENTLY, 1, user, "recent_items")][pack_member(event_id, item)] = at_ms
-            rows[sequence_key(RECENTLY, 1, user, "idle_s")][pack_member(event_id, "")] = at_ms
+            rows[sequence_key(RECENTLY, 1, user, "recent_items")][pack_member(event_id, item, at_ms)] = at_ms
+            rows[sequence_key(RECENTLY, 1, user, "idle_s")][pack_member(event_id, "", at_ms)] = at_ms
         for key, members in rows.items():
             pipe.zadd(key, members)
             pipe.zremrangebyrank(key, 0, -RECENT - 1)

@@ -116,7 +116,7 @@ class SequenceDecoder:
             sequence_key(self.group.name, self.group.version, owner, sequence.name),
             member,
             row["occurred_at"],
-            pack_member(event_id, kept(sequence, text)),
+            pack_member(event_id, kept(sequence, text), row["occurred_at"]),
             sequence.limit,
             _as_of(row["as_of"], appended_ms),
             oldest=sequence.function == "first",

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from lang.merge import SequenceBlock
 from lang.plan import Group, Sequence
-from schemas.redis_keys import sequence_key, unpack_member
+from schemas.redis_keys import payload_of, sequence_key
 from store.connect import Pipeline
 from store.decode import SequenceWrite
 
@@ -102,5 +102,5 @@ def block_of(lists: Many[Rows]) -> SequenceBlock:
                 continue  # something else wrote it
             key.append(place)
             occurred_at.append(int(time))
-            payload.append(unpack_member(row)[1])
+            payload.append(payload_of(row))
     return SequenceBlock(np.array(key, dtype=np.int64), np.array(occurred_at, dtype=np.int64), payload)

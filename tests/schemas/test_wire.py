@@ -15,7 +15,7 @@ from schemas.catalogue import ITEM
 from schemas.control import CONTROL
 from schemas.dead import DEAD
 from schemas.exposures import EXPOSURE
-from schemas.redis_keys import pack_member, unpack_member
+from schemas.redis_keys import pack_member, payload_of
 from schemas.samples import SAMPLE
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -100,6 +100,7 @@ def test_bytes_from_before_a_later_field_are_read_without_being_told(
 
 
 def test_redis_names_are_as_they_were() -> None:
-    member = pack_member("e1", "i1")
-    assert member == b"e1\0i1"
-    assert unpack_member(member) == ("e1", "i1")
+    member = pack_member("e1", "i1", 1_767_225_600_000)
+    assert member == b"e1\1\xb3\xb7\xb6\xea\xd0\x80\0i1"
+    assert payload_of(member) == payload_of(b"e1\0i1") == "i1", "rows of before are read"
+    assert pack_member("", "i1", 5) == b"\0i1"

@@ -1,5 +1,6 @@
 """What no window reads any more goes, by the log clock, and a key outlives its newest tile by what `retain` says."""
 
+import pytest
 from test_lang_paths import PLAN
 
 from lang.fold import SequenceRow, TileRow
@@ -70,6 +71,14 @@ def test_rows_of_members_that_nobody_touches_go_and_of_a_busy_one_the_newest_sta
     (values,) = FeatureReader(client).read([Wanted(TWO_KEYS, ["u"])], at_ms=at)
     assert values.merged.lists["types"][values.keys.index(("u", "busy"))] == ["39"], "a window of 24 hours"
     assert len(by_member({b"busy": client.hget(key, "busy")})[b"busy"]) == 3, "last_n(…, 3)"
+
+
+@pytest.mark.parametrize(("group", "key", "name"), [(ONE_KEY, ("u",), "positions"), (TWO_KEYS, ("u", "m"), "types")])
+def test_an_event_id_at_two_times_is_two_events(client: Client, group: Group, key: tuple[str, ...], name: str) -> None:
+    rows = [SequenceRow(key, name, START_MS + later, "e", START_MS + later, "7") for later in (0, 1, 0)]
+    Delivery(client, group).write(rows, clock=START_MS + 1)
+    (values,) = FeatureReader(client).read([Wanted(group, ["u"])], at_ms=START_MS + 1)
+    assert values.merged.lists[name][0] == ["7", "7"]
 
 
 def test_life_is_counted_by_the_log_clock(client: Client) -> None:
