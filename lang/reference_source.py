@@ -7,8 +7,8 @@ SOURCE_WORDS: dict[str, tuple[str, str]] = {
     "future": ("'5 minutes'", "how long before its time it may be received"),
     "times": (
         "BETWEEN '1990-01-01' AND '2100-01-01'",
-        "may stand: the days that event times and `received_at` lie in, the last one excluded; these by default. A time"
-        " outside is a dead letter, which names the unit that it looks like: seconds, microseconds, nanoseconds",
+        "optional, with this default: the range of event times and `received_at`, the last day excluded. A time outside"
+        " it is a dead letter that names the unit it looks like: seconds, microseconds or nanoseconds",
     ),
     "dedupe": (
         "column WITHIN '1 day'",
