@@ -9,7 +9,7 @@ from collections import deque
 import numpy as np
 from msgspec import Struct
 
-from models.axes import Doubles
+from models.axes import Doubles, Ids
 from models.state import ModelState
 from schemas.course import Place
 from schemas.delta import Delta
@@ -18,6 +18,7 @@ from serving.golden import OUTPUTS
 
 NORM, SHIFT = "norm", "shift"
 _ROWS = " of the tables alone"
+_ROWS_OF = "rows of "
 _SAMPLES = "samples"
 
 
@@ -28,7 +29,9 @@ class Limits(Struct, frozen=True, kw_only=True):
         norm_times: the usual root mean square change of a row of a table, at most so many times.
         shift_times: the usual mean shift of an output of the golden requests, at most so many times; below
             `shift_least`, in log-odds and logarithms, none is refused. `rows_times`, `rows_least`: likewise of what
-            comes of the tables alone. A version of n times the usual samples may shift n times as far.
+            comes of the tables alone. A version of n times the usual samples may shift n times as far. The requests are
+            of the rows that it changes; where these are fewer than usual, of others too: one of ten urgent samples
+            moves its few rows far, and nearly nobody's scores.
         log_odds_least, log_odds_most, seconds_most: mean log-odds of a chance, and mean seconds, beyond which a version
             is refused whatever is usual: nothing that is shown is clicked 99.3 % of the time.
         versions: changes seen before one is judged by them; the usual is the median of the last `remembered`.
@@ -77,8 +80,12 @@ class Bounds:
 
     def _judge_change(self, before: ModelState, delta: Delta, after: ModelState) -> None:
         version, change = delta.manifest.version, _norms(before, delta)
-        changed = {name: _known(before, delta, name) for name in before.tables}
-        for suffix, moved in zip(("", _ROWS), golden.shifts(before, after, changed), strict=True):
+        changed = {name: _changed(before, delta, name) for name in before.tables}
+        asked = {
+            name: _widened(ids, before.tables[name].ids[1:], self._usual(f"{_ROWS_OF}{name}", len(ids)))
+            for name, ids in changed.items()
+        }
+        for suffix, moved in zip(("", _ROWS), golden.shifts(before, after, asked), strict=True):
             change |= {f"{output}{suffix}": float(shift) for output, shift in zip(OUTPUTS, moved, strict=True)}
         if not any(change.values()):
             return
@@ -87,7 +94,8 @@ class Bounds:
             more = max(samples / self._usual(_SAMPLES, samples), 1.0)
             for name, value in change.items():
                 self._judge(name, value, version=version, more=more)
-        self._seen.append({**change, _SAMPLES: samples})
+        counts = {f"{_ROWS_OF}{name}": float(len(ids)) for name, ids in changed.items()}
+        self._seen.append({**change, **counts, _SAMPLES: samples})
 
     def _judge_alone(self, after: ModelState, version: str) -> None:
         outputs = golden.scores(after)
@@ -146,10 +154,17 @@ def _norms(before: ModelState, delta: Delta) -> dict[str, float]:
     return norms
 
 
-def _known(before: ModelState, delta: Delta, table: str) -> np.ndarray:
+def _changed(before: ModelState, delta: Delta, table: str) -> Ids:
     """Ids of a table that a version changes and that were there before."""
     update, rows = delta.update.tables.get(table), before.tables[table]
     if update is None:
-        return rows.ids[1:]
-    known = update.ids[(update.ids != 0) & (rows.find(update.ids) != 0)]
-    return known if len(known) else rows.ids[1:]
+        return np.zeros(0, np.int64)
+    return update.ids[(update.ids != 0) & (rows.find(update.ids) != 0)]
+
+
+def _widened(ids: Ids, others: Ids, count: float) -> Ids:
+    """These ids, with evenly spaced ones of the others where they are fewer than `count`; all the others of none."""
+    if not len(ids) and not count:
+        return others
+    lacking = min(int(count) - len(ids), len(others))
+    return ids if lacking <= 0 else np.concatenate([ids, others[np.linspace(0, len(others) - 1, lacking, dtype=int)]])

@@ -95,3 +95,18 @@ def test_a_version_of_more_samples_may_move_further() -> None:
     stats = {**far.manifest.stats, "samples": 50 * usual}
     judged([*versions[:12], structs.replace(far, manifest=structs.replace(far.manifest, stats=stats))])
     assert before.version == versions[11].manifest.version
+
+
+def users_moved(delta: Delta, *, kept: int) -> Delta:
+    """A version of only the first users it has, whose rows move far."""
+    table = delta.update.tables["user"]
+    moved = structs.replace(table, ids=table.ids[:kept], rows=table.rows[:kept] + np.float32(1.0))
+    return structs.replace(delta, update=Update({"user": moved}, {}))
+
+
+def test_a_few_rows_may_move_far_and_many_may_not() -> None:
+    """A cadence of a few urgent samples and nothing else: their rows move far, and nobody else's."""
+    versions = deltas()
+    judged([*versions[:12], users_moved(versions[12], kept=3)])
+    with pytest.raises(OutOfBounds, match="of the tables alone"):
+        judged([*versions[:12], users_moved(versions[12], kept=10_000)])
