@@ -12,7 +12,7 @@ from msgspec import Struct
 from headrace.errors import EnvironmentProblem
 from headrace.flink import FlinkRest
 from headrace.jobs import JOBS
-from headrace.topic import values
+from headrace.topic import messages, values
 from lang.clean import contract
 from lang.computed import Computation
 from lang.evaluate import Event
@@ -260,15 +260,27 @@ def check_the_versions(line: Line, polite: Polite, *, first: int, until_ms: int)
     return f"{len(versions)} versions, {versions[0].version} to {last}, one in each {TEST_PACE.cadence_s} s"
 
 
-def check_the_later(line: Line, count: int) -> None:
-    """What lies after its writing is clean, and set aside by those who would fold or join it."""
-    rows = line.read("quarantine", DEAD.decode)
-    aside = {
-        (row["partition"], row["offset"])
-        for row in rows
-        if row["topic"] == "events.clean" and str(row["reason"]).startswith("time")
-    }
-    assert len(aside) >= count, (len(aside), count)
+def check_the_later(line: Line, feed: Feed, places: Sequence[Place]) -> None:
+    """Of the feed's clean events those whose time is after their writing, and no others, are set aside downstream."""
+    decode = contract(line.plan.source("clickstream")).decode
+    is_later = {place: record.is_later for record, place in zip(feed.records, places, strict=True)}
+    found: dict[tuple[int, int], bool] = {}
+    for message in messages(line.endpoints.bootstrap, "events.clean"):
+        row = decode(message.value() or b"")
+        place = (int(str(row["source_partition"])), int(str(row["source_offset"])))
+        if place in is_later and not str(row["event_id"]).endswith("-odd-clean"):
+            found[message.partition() or 0, message.offset() or 0] = is_later[place]
+    expected = {place for place, later in found.items() if later}
+    assert len(expected) == sum(is_later.values())
+
+    def aside() -> set[tuple[int, int]]:
+        return {
+            (int(str(row["partition"])), int(str(row["offset"])))
+            for row in line.read("quarantine", DEAD.decode)
+            if row["topic"] == "events.clean" and str(row["reason"]).startswith("time")
+        }
+
+    line.wait(lambda: aside() & found.keys() == expected, "the events of later times in the quarantine", 60)
 
 
 def check_all_features(

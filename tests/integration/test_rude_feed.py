@@ -67,7 +67,7 @@ def go(line: Line, *, count: int, parts: int, killer: str = "") -> None:
         print(account(feed, places, found))
         check_the_outcomes(feed, places, found)
         print(check_the_letters(line, letters, letter_places))
-        check_the_later(line, sum(record.is_later for record in feed.records))
+        check_the_later(line, feed, places)
         print(check_the_versions(line, polite, first=first, until_ms=until_ms))
         polite.rest()
         told = polite.told
