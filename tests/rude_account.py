@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-import httpx
 import msgspec
 from msgspec import Struct
 
@@ -85,13 +84,8 @@ def standing(line: Line, polite: Polite) -> Standing:
     states = line.supervisor.programs()
     assert {state for state, pid in states.values() if pid} == {"RUNNING"}, states
     rest = FlinkRest(line.endpoints.flink_url)
-    jobs = rest.jobs()
-    restarts = {}
-    for job in JOBS:
-        url = f"{line.endpoints.flink_url}/jobs/{jobs[job][0]}/metrics"
-        (metric,) = httpx.get(url, params={"get": "numRestarts"}).raise_for_status().json()
-        restarts[job] = int(metric["value"])
-        assert rest.is_running(job), job
+    assert all(map(rest.is_running, JOBS))
+    restarts = {name: life.restarts for name, life in rest.lives()}
     starts = {name: life.starts for name, life in line.supervisor.lives().items()}
     return Standing(starts, restarts, polite.models().rejected)
 

@@ -30,7 +30,7 @@ from simulator.world import World, WorldSettings
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 MINUTE_MS = 60_000
 HOUR_S, FIRST_S = 3_600, 2_400
-RATE = 1.5  # slates a second of the log
+RATE = 0.75  # slates a second of the log
 BEGIN_MS = 1_767_225_600_000
 
 

@@ -1,6 +1,5 @@
 """Every record is clean, a duplicate or dead: nothing is lost, nothing crashes, per partition."""
 
-import urllib.request
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -64,10 +63,7 @@ def poison(now: int) -> dict[str, tuple[bytes | None, str]]:
 
 def restarts(line: Line) -> int:
     """How often ingest has been restarted."""
-    job, _ = FlinkRest(line.endpoints.flink_url).jobs()["ingest"]
-    with urllib.request.urlopen(f"{line.endpoints.flink_url}/jobs/{job}/metrics?get=numRestarts") as answer:
-        (metric,) = msgspec.json.decode(answer.read())
-    return int(metric["value"])
+    return dict(FlinkRest(line.endpoints.flink_url).lives())["ingest"].restarts
 
 
 def check_the_account(
