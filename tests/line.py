@@ -79,7 +79,7 @@ class Line:
         assert self._producer.flush(30) == 0
 
     def read(self, topic: str, decode: Callable[[bytes], dict[str, object]]) -> list[dict[str, object]]:
-        """Every committed record of a topic, decoded, partition by partition; what tests wrote unreadable is left out."""
+        """Every committed record of a topic, decoded, partition by partition, without those that cannot be decoded."""
         rows: list[dict[str, object]] = []
         for value in values(self.endpoints.bootstrap, topic):
             with contextlib.suppress(Unreadable):
