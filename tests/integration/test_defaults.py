@@ -130,7 +130,8 @@ def test_an_hour_of_log_with_the_defaults(layout: Layout, history: WarmUp, live:
     assert after[1].to_ms < BEGIN_MS + FIRST_S * 1000 + 6 * MINUTE_MS, "nothing waits for ten minutes once more"
     ends = [manifest.to_ms for manifest in after[1:]]
     assert max(np.diff(ends)) < 6 * MINUTE_MS, "feedback runs ahead by half a wait at most"
-    assert not [beat for beat in heartbeats(endpoints) if beat.version.startswith("2.")], "each cadence has a version"
+    beats = [beat for beat in heartbeats(endpoints) if beat.version.startswith("2.")]
+    assert len(beats) <= 1, "each cadence has a version, but for the rest of the one in which the rollback fell"
     assert all(manifest.stats["samples"] > 0 for manifest in after[1:])
     print(account(history, before, after))
 
