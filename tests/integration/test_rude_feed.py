@@ -102,7 +102,6 @@ def kill_with(line: Line, polite: Polite, killer: str, tag: str) -> bytes:
     return msgspec.json.encode(good | {"occurred_at": now * 1_000, "received_at": now * 1_000})
 
 
-@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_rude_feed(line: Line) -> None:
     go(line, count=5_000, parts=3)
