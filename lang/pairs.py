@@ -80,7 +80,7 @@ def pair_of(source: Source, pairs: Pairs, first: Event, second: Event) -> Event 
 
 
 def all_pairs(source: Source, pairs: Pairs, events: Iterable[Event]) -> list[Event]:
-    """Every pair of a list of events, by comparing each with each: the oracle's way."""
+    """Every pair of a list of events, by comparing each with each of the same keys: the oracle's way."""
     matches = holds(pairs.filter)
     able = [
         event
@@ -89,10 +89,13 @@ def all_pairs(source: Source, pairs: Pairs, events: Iterable[Event]) -> list[Eve
         and matches(event)
         and all(event.get(name) is not None for name in (*pairs.keys, pairs.column))
     ]
+    of_one_key: dict[tuple[Cell, ...], list[Event]] = {}
+    for event in able:
+        of_one_key.setdefault(tuple(event[name] for name in pairs.keys), []).append(event)
     return [
         pair
-        for first in able
-        for second in able
-        if all(first[name] == second[name] for name in pairs.keys)
-        and (pair := pair_of(source, pairs, first, second)) is not None
+        for some in of_one_key.values()
+        for first in some
+        for second in some
+        if (pair := pair_of(source, pairs, first, second)) is not None
     ]
