@@ -22,7 +22,7 @@ from headrace.layout import Endpoints, Layout
 from headrace.supervisor import Supervisor
 from schemas.topics import TOPICS
 from store.connect import StoreError, connect
-from store.lag import groups_of, lags
+from store.lag import lags, readers_of
 from udfs.slots import COUNTERS
 
 _MODEL = "ranker"
@@ -108,11 +108,11 @@ def _processes(layout: Layout) -> dict[str, Part]:
 
 def _lag(endpoints: Endpoints) -> dict[str, int]:
     try:
-        groups = groups_of(connect(endpoints.redis_url), _MODEL)
-        found = lags(AdminClient({"bootstrap.servers": endpoints.bootstrap}), groups.values())
+        readers = readers_of(connect(endpoints.redis_url), _MODEL)
+        found = lags(AdminClient({"bootstrap.servers": endpoints.bootstrap}), readers)
     except (KafkaException, *StoreError):
         return {}
-    return {name: found[group].behind for name, group in groups.items() if group in found}
+    return {name: lag.behind for name, lag in found.items()}
 
 
 def _dead(endpoints: Endpoints) -> dict[str, int]:

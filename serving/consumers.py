@@ -16,7 +16,7 @@ from schemas.topics import EVENTS_DEAD, QUARANTINE
 from serving.metrics import Metrics
 from serving.state import Live
 from store.connect import StoreError
-from store.lag import Lag, end_offsets, lags
+from store.lag import Lag, Reader, end_offsets, lags
 
 STANDS_S = 120.0  # jobs commit each half minute at the latest
 _EACH_S = 10.0
@@ -39,10 +39,10 @@ class Standstill:
 
 
 class Consumers:
-    """Watches consumer groups. `groups` gives the group of each consumer by the name operators know it by."""
+    """Watches consumer groups. `readers` gives each consumer by the name operators know it by."""
 
-    def __init__(self, live: Live, metrics: Metrics, *, groups: Callable[[], Mapping[str, str]]) -> None:
-        self._live, self._metrics, self._groups = live, metrics, groups
+    def __init__(self, live: Live, metrics: Metrics, *, readers: Callable[[], Mapping[str, Reader]]) -> None:
+        self._live, self._metrics, self._readers = live, metrics, readers
         self._standstill = Standstill()
 
     def run(self, bootstrap: str, stop: threading.Event) -> None:
@@ -50,13 +50,11 @@ class Consumers:
         admin = AdminClient({"bootstrap.servers": bootstrap})
         while not stop.wait(_EACH_S):
             try:
-                groups = self._groups()
-                found = lags(admin, groups.values())
+                found = lags(admin, self._readers())
                 dead = end_offsets(admin, [(topic.name, 0) for topic in (EVENTS_DEAD, QUARANTINE)])
             except (KafkaException, *StoreError):
                 continue
-            named = {name: found[group] for name, group in groups.items() if group in found}
-            self.look(named, time.monotonic())
+            self.look(found, time.monotonic())
             self._metrics.letters({topic: end for (topic, _), end in dead.items()})
 
     def look(self, found: Mapping[str, Lag], now_s: float) -> None:

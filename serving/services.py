@@ -36,7 +36,7 @@ from serving.similar import Similar
 from serving.state import Live
 from serving.sweep import Sweep
 from store.connect import connect
-from store.lag import groups_of
+from store.lag import readers_of
 from store.quarantine import KafkaSend, Quarantine
 from store.reader import FeatureReader
 
@@ -104,7 +104,7 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     client = connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)
     reader, limits = Fresh(FeatureReader(client), services.metrics), Limits(client, live, services.metrics)
     sweep = Sweep(reader, live, Monitor(services.metrics))
-    consumers = Consumers(live, services.metrics, groups=lambda: groups_of(client, settings.model))
+    consumers = Consumers(live, services.metrics, readers=lambda: readers_of(client, settings.model))
     return [
         _thread(live, "outlet", lambda: services.outlet.run(stop)),
         _thread(live, "catalogue", lambda: catalogue.run(stop)),

@@ -3,7 +3,8 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # (confluent_kafka types its futures as holding anything)
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
@@ -17,30 +18,39 @@ from store.loader import GROUP, MARK
 _ASK_S = 10.0
 
 
+class Reader(Struct, frozen=True):
+    """A consumer group, and a pattern of the topics it reads."""
+
+    group: str
+    topics: str
+
+
 class Lag(Struct, frozen=True):
     """Of one consumer group: records behind the ends of its topics, and the sum of what it has committed.
 
-    Markers of transactions count as records. Jobs commit at their checkpoints, so they are always a little behind.
+    Markers of transactions count as records. Jobs commit at their checkpoints, so they are always a little behind. A
+    group that has never committed is behind by all that its topics hold: it may fail on the first record.
     """
 
     behind: int
     committed: int
 
 
-def lags(admin: AdminClient, groups: Iterable[str]) -> dict[str, Lag]:
-    """The lag of each of these groups that has committed anything.
+def lags(admin: AdminClient, readers: Mapping[str, Reader]) -> dict[str, Lag]:
+    """The lag of each reader, by its name.
 
     Raises:
         KafkaException: the broker is away.
     """
     found: dict[str, Lag] = {}
-    for group in groups:
-        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=_ASK_S)
-        committed = [each for each in asked[group].result().topic_partitions or [] if each.offset >= 0]
-        if committed:
-            ends = end_offsets(admin, [(each.topic, each.partition) for each in committed])
-            behind = sum(max(ends.get((each.topic, each.partition), 0) - each.offset, 0) for each in committed)
-            found[group] = Lag(behind, sum(each.offset for each in committed))
+    for name, reader in readers.items():
+        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(reader.group)], request_timeout=_ASK_S)
+        told = asked[reader.group].result().topic_partitions or []
+        committed = {(each.topic, each.partition): each.offset for each in told if each.offset >= 0}
+        begun = committed or _offsets(admin, _partitions(admin, reader.topics), OffsetSpec.earliest())
+        ends = end_offsets(admin, begun)
+        behind = sum(max(ends.get(place, 0) - offset, 0) for place, offset in begun.items())
+        found[name] = Lag(behind, sum(committed.values()))
     return found
 
 
@@ -50,7 +60,16 @@ def end_offsets(admin: AdminClient, places: Iterable[tuple[str, int]]) -> dict[t
     Raises:
         KafkaException: the broker is away.
     """
-    wanted: dict[TopicPartition, Any] = {TopicPartition(*place): OffsetSpec.latest() for place in places}
+    return _offsets(admin, places, OffsetSpec.latest())
+
+
+def _partitions(admin: AdminClient, pattern: str) -> list[tuple[str, int]]:
+    topics = admin.list_topics(timeout=_ASK_S).topics
+    return [(name, number) for name in topics if re.fullmatch(pattern, name) for number in topics[name].partitions]
+
+
+def _offsets(admin: AdminClient, places: Iterable[tuple[str, int]], spec: Any) -> dict[tuple[str, int], int]:
+    wanted: dict[TopicPartition, Any] = {TopicPartition(*place): spec for place in places}
     if not wanted:
         return {}
     asked = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_ASK_S)
@@ -64,12 +83,18 @@ def end_offsets(admin: AdminClient, places: Iterable[tuple[str, int]]) -> dict[t
     return ends
 
 
-def groups_of(client: Client, model: str) -> dict[str, str]:
+def readers_of(client: Client, model: str) -> dict[str, Reader]:
     """The consumer groups of a line by the names that its operators know: jobs, loader, learner.
 
     Raises:
         StoreError: the store does not answer; the loader's group is named after its mark.
     """
     mark = cast(bytes | None, client.get(MARK))
-    loader = {"loader": f"{GROUP}-{mark.decode()}"} if mark else {}
-    return {"ingest": "ingest", "features": "features", "samples": "samples", "learner": f"learner-{model}", **loader}
+    loader = {"loader": Reader(f"{GROUP}-{mark.decode()}", r"features\..*")} if mark else {}
+    return {
+        "ingest": Reader("ingest", "events"),
+        "features": Reader("features", r"events\.clean"),
+        "samples": Reader("samples", r"exposures|events\.clean"),
+        "learner": Reader(f"learner-{model}", "samples"),
+        **loader,
+    }

@@ -11,6 +11,7 @@ from models.config import RankerConfig
 from schemas.topics import EVENTS_DEAD, MODEL_DELTAS
 from tests.line import Line
 from tests.odd_topics import odd_deltas
+from tests.slates import encoded, exposures, headers_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 QUIET_S = 15.0  # longer than two looks at the consumers, and than a cadence of the tests
@@ -56,7 +57,10 @@ def test_a_learner_that_is_down_is_not_heard(line: Line) -> None:
         assert before is not None
         assert metric(line, "headrace_version_learnt_timestamp_seconds") is not None
         line.wait(lambda: line.now() / 1000 - (metric(line, heard) or 0) > QUIET_S, "a learner that is silent")
-    line.tick(line.now())
+        slates = exposures(20, tag=f"heard{line.now()}", at_ms=range(line.now() - 20_000, line.now(), 1_000))
+        for slate in slates:
+            line.write("exposures", [(str(slate["request_id"]), encoded(slate))], headers=headers_of(slate))
+        line.tick(line.now() + line.endpoints.pace.wait_ms + 5_000)
     line.wait(lambda: (metric(line, heard) or 0) > before + QUIET_S, "a learner that is heard again")
 
 

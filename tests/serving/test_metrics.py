@@ -181,7 +181,7 @@ def test_rules_fire_when_they_should() -> None:
 
 def test_what_does_not_move_while_records_wait_stands_still() -> None:
     live = worlds.live()
-    consumers = Consumers(live, Metrics(live.progress), groups=dict)
+    consumers = Consumers(live, Metrics(live.progress), readers=dict)
     told = {"loader": Lag(behind=50, committed=100), "learner": Lag(behind=9, committed=7), "ingest": Lag(0, 5)}
     consumers.look(told, 0.0)
     consumers.look(told, STANDS_S)
