@@ -30,8 +30,9 @@ class Breaker:
         total = self._passed + self._failed
         if self._failed >= self._least and self._failed > self._share * total:
             message = (
-                f"{self._failed:.0f} of the last {total:.0f} records failed, more than {self._share:.0%}; "
-                f"the last was {place}: {reason}. The records are not at fault: update or roll back this reader"
+                f"{self._failed:.0f} of the last {total:.0f} records failed, more than {self._share:.0%}: the reader "
+                "is at fault, not the records. Update it or roll it back; `headrace dead` lists them. The last "
+                f"record was {place}: {reason}"
             )
             raise BrokenProgram(message)
         self._age()
