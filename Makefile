@@ -45,7 +45,7 @@ test: setup lint types ## everything CI checks: lint, types, unit, then integrat
 long: setup ## tests of minutes more: whole recorded logs, models that go back, learners of arms, a training killed
 	$(BIN)/pytest -m long $(ARGS)
 
-fuzz: setup ## odd events, samples, records and requests to every part: make fuzz MINUTES=10
+fuzz: setup ## odd input to ingest's judge, loader, learner and serving: make fuzz MINUTES=10
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(ARGS)
 
 fmt: setup ## format the code

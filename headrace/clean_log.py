@@ -61,7 +61,7 @@ class CleanLog:
             yield from self._read(value)
 
     def _read(self, value: bytes) -> Iterator[Event]:
-        """The event of a record; none where it cannot be read, as the line passes over it."""
+        """The event of a record; nothing for one that cannot be decoded."""
         with suppress(Unreadable):
             yield self._decode(value)
 

@@ -142,7 +142,7 @@ def backfill(*, into_redis: Annotated[bool, cyclopts.Parameter(negative="")], gr
     """Fill the store again from the feature topics, while the loader runs.
 
     Args:
-        into_redis: yes, into Redis: that is what can be filled.
+        into_redis: required; Redis is the only store.
         group: only groups of this name, or group@version; may be given several times.
     """
     from headrace import refill

@@ -8,6 +8,7 @@ from heapq import nlargest
 
 from confluent_kafka import Message
 from msgspec import Struct, structs
+from rich.markup import escape
 from rich.table import Table
 
 from headrace.layout import Endpoints
@@ -47,9 +48,15 @@ def letters(log: Iterable[Message]) -> Iterator[Dead]:
     for message in log:
         try:
             letter = Dead(**DEAD.decode(message.value() or b""))
-        except (Unreadable, TypeError) as error:
-            place = {"topic": message.topic() or "", "partition": 0, "offset": message.offset() or 0}
-            letter = Dead(reason=f"unreadable: no letter: {error}", payload=message.value(), at=0, **place)
+        except Unreadable as error:
+            letter = Dead(
+                reason=f"unreadable: no letter: {error}",
+                topic=message.topic() or "",
+                partition=message.partition() or 0,
+                offset=message.offset() or 0,
+                payload=message.value(),
+                at=0,
+            )
         place = message.key() or f"{letter.topic}/{letter.partition}/{letter.offset}".encode()
         if place not in seen:
             seen.add(place)
@@ -94,5 +101,5 @@ def show_counts(found: Iterable[Dead], *, as_json: bool) -> None:
         return
     table = Table("topic", "reason", "records", box=None, pad_edge=False)
     for (topic, reason), count in counts:
-        table.add_row(topic, reason, str(count))
+        table.add_row(escape(topic), escape(reason), str(count))
     screen().print(table if counts else "no dead letters")

@@ -155,7 +155,7 @@ def _decoded(decode: Callable[[bytes], object], value: bytes) -> object:
     """What a record holds; of one that cannot be decoded, its bytes as text."""
     try:
         return decode(value)
-    except Exception as error:
+    except Exception as error:  # decoders differ: whatever they raise, the bytes are shown
         return {"unreadable": str(error), "bytes": text(value)}
 
 

@@ -3,6 +3,7 @@
 Both write absolute values and never back in time, so they do not disturb each other.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Sequence
 
@@ -21,6 +22,7 @@ from store.versions import read_versions
 
 _ASK_S = 10.0
 _WAIT_S = 1.0
+_STALLED_S = 60.0  # nothing is read for so long: the broker is away, or what was to be read is no longer kept
 
 
 class Filled(Struct, frozen=True, kw_only=True):
@@ -69,10 +71,11 @@ def named(groups: Sequence[Group], names: Sequence[str]) -> list[Group]:
 
 
 def fill(bootstrap: str, redis_url: str, groups: Sequence[Group], *, seen: Callable[[int, int], None]) -> Filled:
-    """Load all that the topics of these groups hold now; `seen` is told offsets done and how many there are.
+    """Load all that the topics of these groups hold now; `seen` gets the offsets done and their total.
 
     Raises:
-        KafkaException, StoreError: Kafka or Redis does not answer. BrokenProgram: most records cannot be kept.
+        KafkaException, StoreError, TimeoutError: Kafka or Redis does not answer. BrokenProgram: most records cannot be
+            kept.
     """
     topics = [group.tile_topic for group in groups if group.families]
     topics += [group.sequence_topic for group in groups if group.sequences]
@@ -82,11 +85,15 @@ def fill(bootstrap: str, redis_url: str, groups: Sequence[Group], *, seen: Calla
         spans = spans_of(bootstrap, topics)
         total = sum(end - begin for begin, end in spans.values())
         loader.follow(groups)
-        done = 0
+        done, grew_s = 0, time.monotonic()
         while done < total:
             records += loader.load_batch(timeout_s=_WAIT_S)
-            at = loader.places()
+            at, before = loader.places(), done
             done = sum(min(max(at.get(place, begin), begin), end) - begin for place, (begin, end) in spans.items())
+            grew_s = time.monotonic() if done > before else grew_s
+            if time.monotonic() - grew_s > _STALLED_S:
+                message = f"no record came for {_STALLED_S:g} s; {done} of {total} offsets were read"
+                raise TimeoutError(message)
             seen(done, total)
     finally:
         loader.close()

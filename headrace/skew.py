@@ -160,7 +160,7 @@ def _items(bootstrap: str) -> Iterator[Item]:
 
 
 def _decoded(decode: Callable[[bytes], dict[str, Any]], bootstrap: str, name: str) -> Iterator[dict[str, Any]]:
-    """What a topic holds, without what the line has set aside."""
+    """What a topic holds, without records that cannot be decoded."""
     for value in topic.values(bootstrap, name):
         with suppress(Unreadable):
             yield decode(value)

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct, structs
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from headrace import letters, supervisor
@@ -199,10 +200,10 @@ def show(layout: Layout, *, as_json: bool) -> None:
     ):
         table = Table(title, column, box=None, pad_edge=False)
         for name, value in rows.items():
-            table.add_row(name, str(value))
+            table.add_row(escape(name), escape(str(value)))
         console.print(table, "")
     for stands in status.stands:
-        console.print(f"[red]{stands}[/red]")
+        console.print(stands, style="red", markup=False)
     console.print(f"a process's log is {layout.logs}/<process>.log; `headrace dead` shows dead letters")
     console.print("offsets and lag count ticks and the markers of transactions too; jobs commit at checkpoints")
     console.print(f"memory {status.memory_mb:.0f} MB (sum of PSS)")

@@ -25,6 +25,7 @@ from headrace.layout import STATE_VARIABLE, Layout
 
 SUPERVISOR_LOG = "supervisord.log"
 _SPAWNED = re.compile(r"INFO spawned: '([^']+)'")
+_BEGUN = "supervisord started with pid"
 
 
 class Program(Struct, frozen=True, kw_only=True):
@@ -134,7 +135,8 @@ class Supervisor:
     def lives(self) -> dict[str, Life]:
         """Name to how a program has lived, of those that were ever started."""
         found = self._call("getAllProcessInfo")
-        spawned = Counter(_SPAWNED.findall(_text(self._layout.logs / SUPERVISOR_LOG)))
+        log = _text(self._layout.logs / SUPERVISOR_LOG).rpartition(_BEGUN)[2]  # it goes on from one `up` to the next
+        spawned = Counter(_SPAWNED.findall(log))
         return {
             process["name"]: Life(since_s=process["start"], starts=spawned[process["name"]])
             for process in found

@@ -2,7 +2,8 @@
 
 Operators in order (the SQL of each group comes from its plan, see lang/flink_sql.py):
 1. source      clean events, read committed
-2. aside       events whose times no tile can hold → `quarantine`; ingest lets none through, others may write there
+2. aside       events whose times are outside 1990 to 2100, or later than their append time allows → `quarantine`;
+               ingest accepts a received_at ahead of the broker's clock
 3. fold        GROUP BY key, tile size, tile start for each family; mini-batch bounds how often a tile is re-emitted
 4. tiles       upsert topic of absolute partials; at least once is enough: every record is absolute and carries n
 5. sequences   one keyed row an event, no state
@@ -119,7 +120,7 @@ def _source_ddl(source: Source, clean: Mapping[str, str], settings: JobSettings)
 
 
 def _in_time(source: Source) -> str:
-    """Whether an event's times are those of a log; its own may be ahead of its receipt, and that of the broker."""
+    """Whether both times are plausible: `received_at` to 5 minutes after the append time, the event time to 10."""
     event_time = tables.counts(f"`{source.event_time}`", ahead_ms=2 * AHEAD_MS)
     return f"({event_time} AND {tables.counts(RECEIVED_AT)})"
 

@@ -10,8 +10,8 @@ Operators in order:
 6. aside       records that cannot be joined → `quarantine`, exactly once
 
 Time passes by records alone: `_tick` records in every partition close the slots of a silent log, so a
-result never depends on the wall clock. The time of a record, a tick's too, moves the watermark only where it is one of
-a log and at most five minutes ahead of the record's append time: one wrong clock closes nobody's slates.
+result never depends on the wall clock. The time of a record, a tick's too, moves the watermark only where it is
+plausible and at most five minutes ahead of the record's append time: one wrong clock closes nobody's slates.
 """
 
 from pyflink.common import Types

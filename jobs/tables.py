@@ -9,6 +9,7 @@ PLACE = """_partition INT METADATA FROM 'partition' VIRTUAL, _offset BIGINT META
           _appended TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL"""
 """Columns of where a record lies and when it was appended."""
 APPENDED_MS = "EXTRACT(EPOCH FROM _appended) * 1000"
+"""The append time in ms, cut to whole seconds."""
 _TRANSACTION_TIMEOUT_MS = 4 * 3_600_000  # outlasts an outage of four hours; the broker allows a day
 
 

@@ -6,6 +6,8 @@ a CHAR would be padded to the longest. Whole-number arithmetic is checked in dou
 """
 
 import math
+from collections.abc import Iterator
+from typing import TypeGuard
 
 from lang.evaluate import WHOLE_MOST
 from lang.expr import Call, Column, Constant, Expr
@@ -38,9 +40,9 @@ def flink(expr: Expr, *, prefix: str = "") -> str:
         return f"CAST({name} AS BIGINT)" if expr.type == "INT" else name
     if isinstance(expr, Constant):
         return _constant(expr)
-    parts = [flink(argument, prefix=prefix) for argument in expr.args]
     if expr.op in _ARITHMETIC:
-        return _arithmetic(expr, parts)
+        return _arithmetic(expr, prefix)
+    parts = [flink(argument, prefix=prefix) for argument in expr.args]
     if expr.op in _INFIX:
         return f"({parts[0]} {expr.op} {parts[1]})"
     if expr.op in ("and", "or"):
@@ -58,14 +60,41 @@ def flink_value(expr: Expr) -> str:
     return f"CASE WHEN ABS({sql}) <= {_number(DOUBLE_MOST)} THEN {sql} END"
 
 
-def _arithmetic(call: Call, parts: list[str]) -> str:
-    """NULL where whole numbers would leave their 64 bits, reckoned in doubles."""
-    form = _ARITHMETIC[call.op]
-    exact = form.format(*parts)
-    if call.type == "DOUBLE" or _most(call) < WHOLE_MOST:
+def _arithmetic(call: Call, prefix: str) -> str:
+    """NULL where a step of whole-number arithmetic would leave its 64 bits, reckoned in doubles.
+
+    All steps are checked around the whole expression: a check around each would write its parts twice at every level.
+    """
+    exact, checks = _exact(call, prefix), [_reckoned(step, prefix) for step in _unbounded(call)]
+    if not checks:
         return exact
-    reckoned = form.format(*(f"CAST({part} AS DOUBLE)" for part in parts))
-    return f"CASE WHEN ABS({reckoned}) < {_number(WHOLE_MOST)} THEN {exact} END"
+    within = " AND ".join(f"ABS({step}) < {_number(WHOLE_MOST)}" for step in checks)
+    return f"CASE WHEN {within} THEN {exact} END"
+
+
+def _is_step(expr: Expr) -> TypeGuard[Call]:
+    return isinstance(expr, Call) and expr.op in _ARITHMETIC
+
+
+def _unbounded(expr: Expr) -> Iterator[Call]:
+    """The steps of arithmetic that may leave 64 bits, the inner ones first."""
+    if _is_step(expr):
+        for operand in expr.args:
+            yield from _unbounded(operand)
+        if expr.type != "DOUBLE" and _most(expr) >= WHOLE_MOST:
+            yield expr
+
+
+def _exact(expr: Expr, prefix: str) -> str:
+    if not _is_step(expr):
+        return flink(expr, prefix=prefix)
+    return _ARITHMETIC[expr.op].format(*(_exact(operand, prefix) for operand in expr.args))
+
+
+def _reckoned(expr: Expr, prefix: str) -> str:
+    if not _is_step(expr):
+        return f"CAST({flink(expr, prefix=prefix)} AS DOUBLE)"
+    return _ARITHMETIC[expr.op].format(*(_reckoned(operand, prefix) for operand in expr.args))
 
 
 def _most(expr: Expr) -> float:

@@ -12,6 +12,7 @@ from lang.plan_stamp import FindStream, StampPlanner, read_stamp
 from lang.source import Bot, Source
 from lang.tree import Name, SourceTree
 from schemas.limits import EARLIEST, EARLIEST_MS, LATEST, LATEST_MS, day_ms
+from schemas.times import AHEAD_MS
 from schemas.topics import EVENTS, EVENTS_CLEAN
 
 WORDS = ("topic", "event_time", "lateness", "future", "times", "dedupe", "stamp", "mask", "bot", "retain")
@@ -74,9 +75,11 @@ def _times(cursor: Cursor) -> tuple[int, int]:
     cursor.expect("BETWEEN")
     first = _day(cursor)
     cursor.expect("AND")
+    token = cursor.token
     last = _day(cursor)
-    if not 0 <= first < last:
-        cursor.fail(f"a later day than the first, both from 1970 on, such as '{LATEST}'")
+    if not EARLIEST_MS <= first < last <= LATEST_MS:
+        cause = f"{token.text} is not after the first day, or one of them is not within {EARLIEST} to {LATEST}"
+        cursor.report.halt("F140", token.span, cause=cause, fix=f"write two days such as '{EARLIEST}' AND '{LATEST}'")
     return first, last
 
 
@@ -133,6 +136,9 @@ def _check(source: Source, event_time: Name, dedupe: Name, tree: SourceTree, rep
         wanted.append(Name(source.bot.key, tree.name.span))
     for name in wanted:
         _known_column(name, known, report)
+    if source.future_ms > AHEAD_MS:
+        cause = f"future is {source.future_ms // 1000} s; jobs fold no event that is over {AHEAD_MS // 1000} s ahead"
+        report.add("F140", tree.name.span, cause=cause, fix=f"write future '{AHEAD_MS // 60_000} minutes' or less")
     for name in (event_time, Name(RECEIVED_AT, tree.name.span)):
         if source.type_of(name.text) not in (None, "BIGINT"):
             cause = f"{name.text} is {source.type_of(name.text)}, times are BIGINT milliseconds since 1970 UTC"

@@ -30,7 +30,7 @@ _PAGE = """# Dead letters
 
 Written by `make docs` from the code; a test compares. A record that ingest cannot use goes to topic `events.dead` \
 with its reason, topic, partition and offset, and ingest takes the next one. `headrace dead` shows the newest. The \
-reason begins with a code; `POST /v1/events` answers with the same codes, for it judges by the same code.
+reason begins with a code; `POST /v1/events` answers with the same codes, because it runs the same checks.
 
 | code | why |
 |---|---|
@@ -41,9 +41,9 @@ broken program is no stream of bad records.
 | limit | by default | beyond it |
 |---|---|---|
 {limits}
-Forgiven are a blank text of an optional column, which is NULL, and in a map NULLs and blanks, which are dropped, \
-numbers and booleans, which become text (`7`, `1.5`, `true`). Ids are compared as they are: blanks at their ends and \
-upper case are part of them. Of a name that stands twice in one JSON object the last value counts.
+A blank text of an optional column becomes NULL; in a map NULLs and blanks are dropped, and numbers and booleans \
+become text (`7`, `1.5`, `true`). Ids are compared as they are: blanks at their ends and upper case are part of them. \
+If a JSON object has a name twice, the last value counts.
 """
 
 

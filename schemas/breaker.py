@@ -16,7 +16,7 @@ class Breaker:
         self._passed = self._failed = 0.0
 
     def passed(self, count: int = 1) -> None:
-        """Count records that were handled, or refused by a rule."""
+        """Count records that do not speak against the reader: handled, or refused for what one client did."""
         self._passed += count
         self._age()
 

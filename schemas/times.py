@@ -1,6 +1,8 @@
 """Which times a log can be of; all are ms since 1970 UTC."""
 
-PLAUSIBLE_MS = range(631_152_000_000, 4_102_444_800_000)
+from schemas.limits import EARLIEST_MS, LATEST_MS
+
+PLAUSIBLE_MS = range(EARLIEST_MS, LATEST_MS)
 """1990 to 2100. A time outside is of a wrong unit: seconds fall into January 1970, microseconds beyond year 30,000."""
 AHEAD_MS = 300_000
 """How far a record's own time may be ahead of the time at which the broker appended it: clocks differ by seconds.

@@ -16,6 +16,7 @@ from confluent_kafka import Message, Producer
 
 from schemas.breaker import Breaker
 from schemas.dead import DEAD, Dead
+from schemas.limits import RECORD_BYTES
 from schemas.topics import QUARANTINE
 
 _FLUSH_S = 30.0
@@ -55,10 +56,15 @@ class Quarantine:
                 topic=message.topic() or "",
                 partition=message.partition() or 0,
                 offset=message.offset() or 0,
-                payload=message.value(),
+                payload=_kept(message.value()),
                 at=message.timestamp()[1],
             )
         )
+
+
+def _kept(payload: bytes | None) -> bytes | None:
+    """A letter must fit into its topic."""
+    return payload and payload[:RECORD_BYTES]
 
 
 class KafkaSend:

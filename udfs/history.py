@@ -89,7 +89,7 @@ class History:
 
 
 def _within(value: object) -> object:
-    """The value, None for a number beyond what a DOUBLE of an event may be: summed up it would be all that is left."""
+    """The value, None for a number beyond a DOUBLE of an event: in a sum it would drown every other value."""
     return None if isinstance(value, float) and not -DOUBLE_MOST <= value <= DOUBLE_MOST else value
 
 

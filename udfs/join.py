@@ -26,8 +26,9 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 from schemas.breaker import Breaker
 from schemas.dead import DEAD, REASON_CHARS, reason_of
 from schemas.events import BOT
+from schemas.limits import RECORD_BYTES
 from schemas.topics import EXPOSURES
-from udfs.served import Unusable, exposure_of
+from udfs.served import TooMany, Unusable, exposure_of
 from udfs.slots import (
     BEYOND_THE_DAY,
     NEGATIVES_DROPPED,
@@ -49,7 +50,7 @@ _OF_FEEDBACK = ("request_id", "item_id", "position", "session_id", "event_type",
 PLACE = ("topic", "partition", "offset", "at")
 """Of the record on its topic; `at` is the append time, ms."""
 INPUT = ("user_id", "exposure", *_OF_FEEDBACK, *PLACE)
-"""`received_at` is NULL where the record's own time is none that counts."""
+"""`received_at` is NULL where the record's own time is implausible or ahead of its append time."""
 OUTPUT = Types.ROW_NAMED(
     ["request_id", "record", "urgent", "aside"],
     [Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE()), Types.BOOLEAN(), Types.BOOLEAN()],
@@ -105,7 +106,6 @@ class JoinSlots(KeyedProcessFunction):
     def _take(self, value: Row, ctx: KeyedProcessFunction.Context) -> list[Row]:
         """What a record brings forth. State is written last: a record that cannot be joined leaves it as it was."""
         book = self._read()
-        book.check_room()
         rows: list[Row] = []
         if value["exposure"] is not None:
             rows += self._serve(book, value, ctx)
@@ -120,6 +120,7 @@ class JoinSlots(KeyedProcessFunction):
         return rows
 
     def _hear(self, book: Book, told: Feedback, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+        book.check_room()
         feedback = book.admit(told)
         self._beyond.inc(not feedback.trains)
         if book.is_first_of_day(feedback):
@@ -140,16 +141,20 @@ class JoinSlots(KeyedProcessFunction):
         """The rows of what falls due, or the letter that says why there are none."""
         try:
             return list(act())
-        except Exception as error:
+        except Exception as error:  # one slate must not hold up the user's others
             place = {"topic": EXPOSURES.name, "partition": -1, "offset": -1, "at": now}
             return [self._set_aside(error, place, payload=None, key=f"{EXPOSURES.name}/{request_id}")]
 
     def _set_aside(self, error: Exception, place: Mapping[str, object], *, payload: bytes | None, key: str = "") -> Row:
         reason = str(error)[:REASON_CHARS] if isinstance(error, Unusable) else reason_of(error)
-        letter = {name: place[name] for name in PLACE} | {"reason": reason, "payload": payload}
+        kept = payload and payload[:RECORD_BYTES]  # a letter must fit into its topic
+        letter = {name: place[name] for name in PLACE} | {"reason": reason, "payload": kept}
         where = key or f"{place['topic']}/{place['partition']}/{place['offset']}"
         self._aside.inc()
-        self._breaker.failed(where, reason)
+        if isinstance(error, TooMany):  # of one user: says nothing of the program
+            self._breaker.passed()
+        else:
+            self._breaker.failed(where, reason)
         return Row(request_id=where, record=DEAD.encode(letter), urgent=False, aside=True)
 
     def _serve(self, book: Book, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
@@ -158,15 +163,16 @@ class JoinSlots(KeyedProcessFunction):
         request_id: str = exposure["request_id"]
         if request_id in book.slates:
             return  # the same exposure written twice
+        book.check_room()
         slate = slate_of(
             exposure, wait_ms=self._wait_ms, correction_ms=self._correction_ms, negative_rate=self._negative_rate
         )
         book.slates[request_id] = slate
+        labels = [label for feedback in book.early.pop(request_id, []) for label in answer(slate, feedback)]
+        yield from self._rows(request_id, slate, labels, payload=payload)
         if not slate.closed:
             self._payloads.put(request_id, payload)
         self._fall_due_at(book, request_id, times=(slate.closes_at, slate.forgotten_at), ctx=ctx)
-        labels = [label for feedback in book.early.pop(request_id, []) for label in answer(slate, feedback)]
-        yield from self._rows(request_id, slate, labels)
 
     def _answer(self, book: Book, feedback: Feedback, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         request_id = feedback.request_id or book.latest_request(feedback)
@@ -198,12 +204,14 @@ class JoinSlots(KeyedProcessFunction):
             book.due.append((at, request_id))
             ctx.timer_service().register_event_time_timer(at)
 
-    def _rows(self, request_id: str, slate: Slate, labels: list[Label]) -> Iterator[Row]:
-        told = thinned(request_id, slate, labels)
-        self._dropped.inc(len(labels) - len(told))
-        if told:
-            records = samples(self._payloads.get(request_id), slate, told)
-            for label, record in zip(told, records, strict=True):
+    def _rows(
+        self, request_id: str, slate: Slate, labels: list[Label], *, payload: bytes | None = None
+    ) -> Iterator[Row]:
+        kept = thinned(request_id, slate, labels)
+        self._dropped.inc(len(labels) - len(kept))
+        if kept:
+            records = samples(payload or self._payloads.get(request_id), slate, kept)
+            for label, record in zip(kept, records, strict=True):
                 yield Row(request_id=request_id, record=record, urgent=is_urgent(label), aside=False)
 
     def _read(self) -> Book:
@@ -225,7 +233,7 @@ def _told_alike(value: Row, exposure: dict[str, Any]) -> dict[str, Any]:
     """
     for name in ("request_id", "user_id", "received_at"):
         if value[name] != exposure[name]:
-            said = "missing, or no time that counts," if value[name] is None else f"{value[name]!a}"[:60]
+            said = "missing or implausible," if value[name] is None else f"{value[name]!a}"[:60]
             message = f"headers: {name} is {said} in the header, {exposure[name]!a} in the record"
             raise Unusable(message[:300])
     return exposure

@@ -1,7 +1,7 @@
 """One record of a source to its verdict: the clean record, or why it is refused.
 
 No record ends the job: whatever a step raises over one, that one is refused with code `internal` and the next is taken.
-Where most records end so the fault is not theirs, and the job stops.
+If most records fail this way the program is at fault, and the job stops.
 """
 
 from typing import Any, TypeAlias
@@ -21,7 +21,7 @@ Verdict: TypeAlias = tuple[
     str | None, str | None, int | None, bytes | None, str | None, bytes | None, int, str | None, bytes | None
 ]
 """key, event id, event time and Avro of an accepted event; reason and payload of a refused one; append time; the name
-under which the bot rule counts it, and the record that says so should it be one too many."""
+under which the bot rule counts it, and the marker to write if it exceeds the rule."""
 
 
 class Judge:
@@ -73,7 +73,7 @@ class Judge:
         return f"{event[RECEIVED_AT] // bot.each_ms}:{counted}"
 
     def _marker(self, event: dict[str, Any]) -> bytes | None:
-        """The event as one of type `_bot`, which tells the samples job of a user that no training is to come of."""
+        """The event as one of type `_bot`, by which the samples job excludes a user from training."""
         if self._source.bot is None or is_tick(event) or "event_type" not in event:
             return None
         return self._decoder.contract.encode(event | {"event_type": BOT})

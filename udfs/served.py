@@ -16,6 +16,10 @@ class Unusable(ValueError):
     """The record cannot be joined; the text is `<code>: <what was seen, what was expected>`."""
 
 
+class TooMany(Unusable):
+    """The record is sound, and its user has too much open already."""
+
+
 def exposure_of(payload: bytes) -> dict[str, Any]:
     """The exposure in a record.
 

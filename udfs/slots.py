@@ -18,7 +18,7 @@ from msgspec import Struct, field, structs
 
 from schemas.exposures import EXPLORE, EXPOSURE, NEWEST
 from schemas.samples import CORRECTION, EVENT_WEIGHTS, FIRST, HEADS, NEGATIVE_WEIGHT, SAMPLE, Head, Kind, kept
-from udfs.served import Unusable, exposure_of
+from udfs.served import TooMany, exposure_of
 
 FEEDBACK_HEADS: dict[str, Head] = {"click": "click", "purchase": "converted", "dwell": "engagement"}
 TRAINING_A_DAY = 50  # feedback events of a user and UTC day; what is above, or served after them, has weight 0
@@ -113,13 +113,13 @@ class Book(Struct, kw_only=True, array_like=True):
         """See that one more slate or feedback has room.
 
         Raises:
-            Unusable: it has none.
+            TooMany: it has none.
         """
         waiting = len(self.put_off) + sum(map(len, self.early.values()))
         for count, what in ((len(self.slates), "slates"), (waiting, "feedback events that wait")):
             if count >= MOST_OPEN:
                 message = f"many: the user has {count} {what}, at most {MOST_OPEN} are kept"
-                raise Unusable(message)
+                raise TooMany(message)
 
     def admit(self, feedback: Feedback) -> Feedback:
         """Count a feedback. Called in the log's order, which a replay has too, so the same ones train again."""
@@ -130,7 +130,7 @@ class Book(Struct, kw_only=True, array_like=True):
         return feedback if self.counts[day] <= TRAINING_A_DAY else structs.replace(feedback, trains=False)
 
     def exclude(self, received_at: int, *, wait_ms: int) -> None:
-        """Of a bot: no slate that is still open trains, and nothing of the rest of the day."""
+        """Exclude a bot: neither its open slates nor the rest of its day train."""
         since = received_at - wait_ms
         for day in range(since // _DAY_MS, received_at // _DAY_MS + 1):
             self.counts[day] = max(self.counts.get(day, 0), TRAINING_A_DAY)

@@ -172,7 +172,7 @@ class Requests:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await self._app(scope, receive, send)  # type: ignore[arg-type]
+        await self._app(scope, receive, send)  # type: ignore[arg-type] Litestar's own types of scope and message
         answer = b"".join(each.get("body", b"") for each in sent if each["type"] == "http.response.body")
         return sent[0]["status"], answer
 

@@ -93,11 +93,22 @@ def test_a_quote_that_is_never_closed_costs_its_own_line(tmp_path):
     assert (log.rows, log.summary.read, log.summary.left_out[0].first_line) == (60, 59, 5)
 
 
+def test_stray_quotes_in_lines_that_follow_one_another_cost_these_lines(tmp_path):
+    quoted, rows = lines(title='"a, b"'), lines(title="ab")
+    rows[:20] = quoted[:20]
+    rows[20] = rows[20].removesuffix("ab") + '"open'
+    rows[21] = rows[21].replace(rows[21].split(",")[1], '"', 1)
+    rows[40] += '"'
+    log = log_of(tmp_path / "x.csv", "\n".join([",".join(NAMES), *rows]))
+    assert (log.rows, log.summary.read) == (60, 58)
+
+
 def test_bars_as_many_in_each_row_do_not_hide_the_separator(tmp_path):
     for sep in ("::", "\t", ","):
         text = "\n".join(lines(title="A|B|C|D|E", sep=sep))
         (tmp_path / "x.dat").write_text(text)
-        assert table.read(tmp_path / "x.dat", ["1", "2", "3"]).form.separator == sep or sep == ","
+        if sep != ",":  # bars and commas without a header may be either
+            assert table.read(tmp_path / "x.dat", ["1", "2", "3"]).form.separator == sep
         head = sep.join(NAMES)
         assert log_of(tmp_path / "y.dat", f"{head}\n{text}").summary.form.separator == sep
 
@@ -183,6 +194,7 @@ MOMENT_MS = 1_600_000_060_000
         ("2020/09/13 12:27:40", "ISO 8601", 0),
         ("20200913T122740Z", "ISO 8601", 0),
         ("2020-9-13 12:27:40", "%Y-%m-%d %H:%M:%S", 0),
+        ("2020/9/13 12:27:40", "%Y/%m/%d %H:%M:%S", 0),
         ("13/Sep/2020:12:27:40 +0000", "%d/%b/%Y:%H:%M:%S %z", 0),
         ("Sun Sep 13 12:27:40 +0000 2020", "%a %b %d %H:%M:%S %z %Y", 0),
         ("Sun, 13 Sep 2020 12:27:40 GMT", "%a, %d %b %Y %H:%M:%S", 0),

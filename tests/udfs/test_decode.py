@@ -175,8 +175,8 @@ def test_a_source_declares_other_bounds() -> None:
     decoder = EventDecoder(source)
     entry = {
         "entry_id": "e",
-        "written_at": day_ms("1975-05-05"),
-        "received_at": day_ms("1975-05-05"),
+        "written_at": day_ms("1995-05-05"),
+        "received_at": day_ms("1995-05-05"),
         "words": "w" * 999,
     }
     assert decoder.decode(msgspec.json.encode(entry), NOW)["words"] == "w" * 999
@@ -186,6 +186,6 @@ def test_a_source_declares_other_bounds() -> None:
 
 
 DECLARED = """SOURCE diary (topic 'diary', event_time written_at, lateness '1 hour', future '1 minute',
-  dedupe entry_id WITHIN '1 day', times BETWEEN '1970-01-01' AND '1980-01-01')
+  dedupe entry_id WITHIN '1 day', times BETWEEN '1990-01-01' AND '2000-01-01')
 COLUMNS (entry_id STRING REQUIRED, written_at BIGINT REQUIRED, received_at BIGINT, words STRING(1000),
   mood INT CHECK (mood BETWEEN 1 AND 10));"""

@@ -12,6 +12,7 @@ from schemas.breaker import BrokenProgram
 from schemas.dead import DEAD
 from schemas.events import BOT
 from schemas.exposures import EXPOSURE
+from schemas.limits import RECORD_BYTES
 from schemas.samples import SAMPLE
 from tests.slates import encoded, exposures
 from udfs.join import INPUT, JoinSlots
@@ -162,7 +163,7 @@ def test_an_odd_exposure_is_set_aside_and_the_sound_one_after_it_is_joined(kind:
     ((row,), (letter,)) = rows, letters_of(rows)
     assert str(letter["reason"]).startswith(f"{reason}: ")
     assert (letter["topic"], letter["partition"], letter["offset"]) == ("exposures", 2, 1)
-    assert (letter["payload"], row["request_id"], row["urgent"]) == (payload, "exposures/2/1", False)
+    assert (letter["payload"], row["request_id"], row["urgent"]) == (payload[:RECORD_BYTES], "exposures/2/1", False)
     assert flink.counts["set_aside"] == 1
     assert flink.timers == set(), "nothing waits for it"
     assert flink.serve(SOUND) == []
@@ -257,6 +258,16 @@ def test_nothing_of_a_bot_trains_until_the_day_is_over() -> None:
     rows += flink.pass_time(next_day + DAY_MS)
     assert weights_of(rows) == {"closed": {1.0}, "open": {0.0}, "later": {0.0}, "next day": {1.0}}
     assert letters_of(rows) == []
+
+
+def test_a_user_with_too_much_open_stops_nothing_and_may_be_a_bot() -> None:
+    flink, (item,) = Flink(), [SLOT["item_id"]]
+    for number in range(MOST_OPEN):
+        flink.hear(request_id=f"unserved-{number}", item_id=item)
+    for _ in range(200):
+        (letter,) = letters_of(flink.hear())
+        assert str(letter["reason"]).startswith("many: ")
+    assert flink.hear(event_type=BOT, request_id=None, item_id=None) == []
 
 
 def test_a_bot_of_midnight_has_two_days() -> None:

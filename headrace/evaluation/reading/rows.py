@@ -111,6 +111,7 @@ class _Cut:
             if begin in aside:
                 broken.append(Broken(begin + 1, _NOT_CLOSED))
                 begin += 1
+                continue
             begin = self._until_broken(begin, aside, rows=rows, broken=broken)
         return rows, broken
 

@@ -19,7 +19,10 @@ _SHEET = "days since 1899-12-30 (a spreadsheet's serial number)"
 _SHEET_EPOCH = 25_569  # 1970-01-01 as such a number
 _ISO = "ISO 8601"
 _ZONE = re.compile(r"\s*\[[\w/+-]+\]$|\s*(\+0000\s+)?(UTC|GMT|Z)$", re.IGNORECASE)
-_DAYS = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y")
+_DAYS = (
+    *("%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y"),
+    *("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
+)
 _HOURS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _FORMATS = (
     *(f"{day}{hour}" for day, hour in product(_DAYS, _HOURS)),
