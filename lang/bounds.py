@@ -32,9 +32,7 @@ class Bounds:
     def __init__(self, source: Source) -> None:
         columns = source.columns
         self._texts = [(each.name, each.most_chars, each.required) for each in columns if each.type == "STRING"]
-        self._names = [each.name for each in columns if each.type == "STRING"]
-        self._shortest = min((each.most_chars for each in columns if each.type == "STRING"), default=TEXT_CHARS)
-        self._shortest = min(self._shortest, TEXT_CHARS)
+        self._shortest = min([TEXT_CHARS, *(most for _, most, _ in self._texts)])
         self._doubles = [each.name for each in columns if each.type == "DOUBLE"]
         self._maps = [each.name for each in columns if each.type.startswith("MAP")]
         self._times = tuple(dict.fromkeys((source.event_time, RECEIVED_AT)))
@@ -48,7 +46,7 @@ class Bounds:
 
     def _has_plain_texts(self, event: Event) -> bool:
         """Whether all texts are short and plain, as nearly always: one look at all takes a third of the time."""
-        texts = [text for name in self._names if isinstance(text := event.get(name), str)]
+        texts = [text for name, _, _ in self._texts if isinstance(text := event.get(name), str)]
         if any(map(str.isspace, texts)) or "" in texts:
             return False
         for name in self._maps:

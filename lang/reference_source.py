@@ -17,10 +17,10 @@ SOURCE_WORDS: dict[str, tuple[str, str]] = {
     ),
     "stamp": (
         "table (name TYPE, …) ON column [= column]",
-        "may stand, several times: columns that ingest copies onto the event from the latest record of `items` or of"
+        "optional, several times: columns that ingest copies onto the event from the latest record of `items` or of"
         " another source that was received no later (docs/streams.md)",
     ),
-    "mask": ("(column, …) WITH hash", "may stand: STRING columns that a keyed hash takes the place of, from ingest on"),
+    "mask": ("(column, …) WITH hash", "optional: STRING columns that a keyed hash takes the place of, from ingest on"),
     "bot": (
         "WHEN count(*) PER (column) EACH '1 minute' > 100",
         "optional: only the first events of each value of the column in each such span of `received_at` count. The rest"
@@ -28,7 +28,7 @@ SOURCE_WORDS: dict[str, tuple[str, str]] = {
     ),
     "retain": (
         "30d",
-        "may stand: how long the clean topic keeps an event, `lifetime` for ever; by default 7d. Topic `events` has its"
+        "optional: how long the clean topic keeps an event, `lifetime` for ever; by default 7d. Topic `events` has its"
         " own in schemas/topics.py",
     ),
 }

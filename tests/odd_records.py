@@ -285,6 +285,7 @@ _MAKERS: tuple[_Maker, ...] = (
     _both("an id again at another time", CLEAN, _moved),
 )
 KINDS = len(_MAKERS)
+_REFUSED = sum(map(len, DEAD.values()))  # they come first
 
 
 def odd_events(*, tag: str, now_ms: int, polite: list[str]) -> Iterator[Odd]:
@@ -294,7 +295,8 @@ def odd_events(*, tag: str, now_ms: int, polite: list[str]) -> Iterator[Odd]:
     of users `TAG-odd-uN`, twenty of them.
     """
     for number in itertools.count():
-        kind, refused = number % KINDS, number % KINDS < KINDS - len(ACCEPTED) - len(LATER) - 4
+        kind = number % KINDS
+        refused = kind < _REFUSED
         at_ms = now_ms - number * 997 % 300_000
         event: Event = {
             "event_id": f"{tag}-odd-{number}",

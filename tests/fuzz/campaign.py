@@ -73,12 +73,12 @@ class Campaign:
 
     def _keep(self, error: Exception, taken: list[bytes]) -> None:
         """Save the input at fault alone, if it is enough; else all of the round up to it."""
-        name, last = (error.target, error.payload) if isinstance(error, Found) else (self._name, taken[-1])
-        for payloads in ([last], taken):
+        name, last = (error.target, error.payload) if isinstance(error, Found) else (self._name, (taken or [b""])[-1])
+        for target, payloads in ((name, [last]), (self._name, taken)):
             try:
-                replay(name if payloads == [last] else self._name, payloads)
+                replay(target, payloads)
             except Exception as again:
-                self.found.append(save(name if payloads == [last] else self._name, payloads, _cause(again)))
+                self.found.append(save(target, payloads, _cause(again)))
                 break
         else:
             self.found.append(save(self._name, taken, _cause(error)))

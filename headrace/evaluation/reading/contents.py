@@ -19,7 +19,7 @@ _UNREADABLE = (  # first bytes, what they are, the fix
     (b"ORC", "ORC", "write it as Parquet or CSV"),
     (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
 )
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Contents(Struct, frozen=True, kw_only=True):
@@ -73,13 +73,12 @@ def contents_of(path: Path) -> Contents:
 
 def _decoded(path: Path, raw: bytes) -> tuple[str, str]:
     """(text, encoding): UTF-8, UTF-16 by its mark, or Windows-1252 where no letter outside ASCII is UTF-8."""
-    for mark, encoding in _MARKS:
-        if raw.startswith(mark) and encoding != "utf-8-sig":
-            try:
-                return raw.decode(encoding), encoding
-            except UnicodeDecodeError as error:
-                message = f"{path} cannot be read: it begins as UTF-16 and is not: {error}; write it as UTF-8"
-                raise UsageProblem(message) from error
+    if raw.startswith(_UTF_16):
+        try:
+            return raw.decode("utf-16"), "utf-16"
+        except UnicodeDecodeError as error:
+            message = f"{path} cannot be read: it begins as UTF-16 and is not: {error}; write it as UTF-8"
+            raise UsageProblem(message) from error
     try:
         return raw.decode("utf-8-sig"), "utf-8"
     except UnicodeDecodeError:

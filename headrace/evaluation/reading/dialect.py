@@ -53,7 +53,7 @@ def _fitness(sample: Sequence[str], separator: str, wanted: Sequence[str]) -> tu
     tried = [rows_of(sample, Dialect(separator, quoting)) for quoting in ("doubled", "none")]
     rows = min(tried, key=lambda each: each.misfits / max(len(each.rows) + len(each.broken), 1))
     first = rows.rows[0].fields if rows.rows else []
-    if all(name.isdigit() for name in wanted):
+    if all(map(str.isdecimal, wanted)):
         has_wanted = rows.width >= max((int(name) for name in wanted), default=2)
     else:
         names = {name.strip() for name in first}

@@ -1,6 +1,6 @@
 """A Parquet file as names and rows of text, each value as a CSV of it would hold it."""
 
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -37,7 +37,7 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return str(int(value))
-    if isinstance(value, date | datetime):
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, list):
         return "|".join(_text(each) for each in value)

@@ -126,7 +126,7 @@ def _fitting(rows: Sequence[Row], names: Sequence[str], *, header: bool) -> tupl
 
 def _has_header(rows: Sequence[Row], wanted: Sequence[str]) -> bool:
     if wanted:
-        return not all(name.isdigit() for name in wanted)
+        return not all(map(str.isdecimal, wanted))
     return not any(is_number_or_date(field) for field in rows[0].fields)
 
 
@@ -135,7 +135,7 @@ def _check_names(path: Path, table: Table, wanted: Sequence[str]) -> None:
         places = ", ".join(str(place + 1) for place, name in enumerate(table.names) if name == twice)
         message = f"{path} has {table.names.count(twice)} columns named {twice!r} ({places}): rename all but one"
         raise UsageProblem(message)
-    if table.form.kind == "Parquet" and wanted and all(name.isdigit() for name in wanted):
+    if table.form.kind == "Parquet" and wanted and all(map(str.isdecimal, wanted)):
         message = (
             f"{path} is Parquet and its columns have names: {', '.join(table.names)}; write those in place of numbers"
         )
