@@ -63,14 +63,14 @@ def letters(log: Iterable[Message]) -> Iterator[Dead]:
             yield letter
 
 
-def read(endpoints: Endpoints, sought: Sought) -> Iterator[Dead]:
-    """The letters of both topics, as they lie.
+def read(endpoints: Endpoints, sought: Sought, *, last: int | None = None) -> Iterator[Dead]:
+    """The letters of both topics, as they lie; at most of the newest `last` offsets of each partition.
 
     Raises:
         KafkaException: the broker is away.
     """
     for topic in (EVENTS_DEAD, QUARANTINE):
-        yield from filter(sought.fits, letters(messages(endpoints.bootstrap, topic.name)))
+        yield from filter(sought.fits, letters(messages(endpoints.bootstrap, topic.name, last=last)))
 
 
 def newest(found: Iterable[Dead], count: int) -> list[Dead]:

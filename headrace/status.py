@@ -27,6 +27,7 @@ from store.lag import lags, readers_of
 from udfs.slots import COUNTERS
 
 _MODEL = "ranker"
+_LETTERS = 10_000  # offsets of each partition; a topic keeps a month of letters
 _TIMEOUT_S = 5.0
 _AS_OF = "headrace_group_as_of_timestamp_seconds"
 
@@ -44,7 +45,7 @@ class Status(Struct, frozen=True, kw_only=True):
 
     Attributes:
         processes, jobs: by name. `lag`: records that wait, by consumer.
-        dead: dead letters by topic and reason, `TOPIC REASON`.
+        dead: dead letters by topic and reason, `TOPIC REASON`, among the newest of each topic.
         groups_s: seconds since the newest event of each feature group was received, as serving sees it.
         model: what serving holds and refuses of live's versions. `stands`: consumers that do not move, in words.
         records: of each topic the offsets that it holds.
@@ -88,7 +89,7 @@ def gather(layout: Layout) -> Status:
         groups_s=_ages_s(served),
         model=_model(served),
         stands=_stands(endpoints),
-        records=topic_ends(endpoints) if broker_is_up else {},
+        records=_ends(endpoints) if broker_is_up else {},
         left_out=left_out,
         memory_mb=round(supervisor.proportional_memory_mb(supervisor.tree(layout))),
     )
@@ -118,10 +119,10 @@ def _lag(endpoints: Endpoints) -> dict[str, int]:
 
 def _dead(endpoints: Endpoints) -> dict[str, int]:
     try:
-        found = Counter(f"{each.topic} {letters.code_of(each)}" for each in letters.read(endpoints, letters.Sought()))
+        newest = letters.read(endpoints, letters.Sought(), last=_LETTERS)
+        return dict(Counter(f"{each.topic} {letters.code_of(each)}" for each in newest).most_common())
     except KafkaException:
         return {}
-    return dict(found.most_common())
 
 
 def _served(endpoints: Endpoints) -> dict[tuple[str, str], float]:
@@ -163,6 +164,13 @@ def _stands(endpoints: Endpoints) -> list[str]:
     return [*waiting, *answer["stands"]]
 
 
+def _ends(endpoints: Endpoints) -> dict[str, int]:
+    try:
+        return topic_ends(endpoints)
+    except KafkaException:
+        return {}
+
+
 def topic_ends(endpoints: Endpoints) -> dict[str, int]:
     """End offset minus start offset of each topic; transaction markers count too."""
     consumer = Consumer({"bootstrap.servers": endpoints.bootstrap, "group.id": "status"})
@@ -192,7 +200,7 @@ def show(layout: Layout, *, as_json: bool) -> None:
         console.print(table, "")
     for title, column, rows in (
         ("consumer", "records that wait", status.lag),
-        ("dead letters of", "records", status.dead),
+        ("dead letters of", f"records among the newest {_LETTERS:,}", status.dead),
         ("feature group", "seconds since its newest event", status.groups_s),
         ("model", "", status.model),
         ("topic", "offsets", status.records),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 _BATCH = 5000
+_ASK_S = 10.0
 _POLL_S = 0.2  # the end of a partition fills no batch: what is there is taken when this has passed
 
 
@@ -16,13 +17,16 @@ def values(bootstrap: str, topic: str, begins: Sequence[int] | None = None) -> I
             yield value
 
 
-def messages(bootstrap: str, topic: str, begins: Sequence[int] | None = None) -> Iterator[Message]:
+def messages(
+    bootstrap: str, topic: str, begins: Sequence[int] | None = None, *, last: int | None = None
+) -> Iterator[Message]:
     """The committed records that are there now, partition by partition.
 
     Args:
         bootstrap: the broker.
         topic: its name.
         begins: the first offset of each partition; by default all that the topic holds.
+        last: at most that many of the newest offsets of each partition.
 
     Raises:
         KafkaException: the broker went away.
@@ -33,6 +37,9 @@ def messages(bootstrap: str, topic: str, begins: Sequence[int] | None = None) ->
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         for partition in partitions:
             begin = OFFSET_BEGINNING if begins is None else begins[partition]
+            if last is not None:
+                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_ASK_S)
+                begin = max(begin, low, high - last)
             consumer.assign([TopicPartition(topic, partition, begin)])
             yield from _to_the_end(consumer)
     finally:
