@@ -2,13 +2,13 @@
 
 
 class BrokenProgram(RuntimeError):
-    """So many records fail that the reader is broken, or reads records of another version."""
+    """Too many records fail: the reader is broken, or the records are of another version."""
 
 
 class Breaker:
     """Counts failures among the last records: more than `share` of them, and at least `least`, are too many.
 
-    A full `window` counts half from then on, so the last one to two halves of it are what is judged.
+    Once `window` records have been counted, all counts are halved, so that older records weigh less.
     """
 
     def __init__(self, *, share: float = 0.5, window: int = 1_000, least: int = 100) -> None:

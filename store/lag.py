@@ -45,8 +45,8 @@ def lags(admin: AdminClient, readers: Mapping[str, Reader]) -> dict[str, Lag]:
     found: dict[str, Lag] = {}
     for name, reader in readers.items():
         asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(reader.group)], request_timeout=_ASK_S)
-        told = asked[reader.group].result().topic_partitions or []
-        committed = {(each.topic, each.partition): each.offset for each in told if each.offset >= 0}
+        places = asked[reader.group].result().topic_partitions or []
+        committed = {(each.topic, each.partition): each.offset for each in places if each.offset >= 0}
         begun = committed or _offsets(admin, _partitions(admin, reader.topics), OffsetSpec.earliest())
         ends = end_offsets(admin, begun)
         behind = sum(max(ends.get(place, 0) - offset, 0) for place, offset in begun.items())

@@ -15,7 +15,7 @@ import msgspec
 from confluent_kafka import Message, Producer
 
 from schemas.breaker import Breaker
-from schemas.dead import DEAD, Dead
+from schemas.dead import DEAD, REASON_CHARS, Dead
 from schemas.limits import RECORD_BYTES
 from schemas.topics import QUARANTINE
 
@@ -42,6 +42,7 @@ class Quarantine:
         Raises:
             BrokenProgram: too many of the last records were set aside.
         """
+        letter = msgspec.structs.replace(letter, reason=letter.reason[:REASON_CHARS])
         kind = letter.reason.partition(":")[0]
         place = f"{letter.topic}/{letter.partition}/{letter.offset}"
         self._send(place.encode(), DEAD.encode(msgspec.structs.asdict(letter)))

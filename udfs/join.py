@@ -233,7 +233,7 @@ def _told_alike(value: Row, exposure: dict[str, Any]) -> dict[str, Any]:
     """
     for name in ("request_id", "user_id", "received_at"):
         if value[name] != exposure[name]:
-            said = "missing or implausible," if value[name] is None else f"{value[name]!a}"[:60]
-            message = f"headers: {name} is {said} in the header, {exposure[name]!a} in the record"
+            seen = "missing or implausible," if value[name] is None else f"{value[name]!a}"[:60]
+            message = f"headers: {name} is {seen} in the header, {exposure[name]!a} in the record"
             raise Unusable(message[:300])
     return exposure

@@ -107,5 +107,5 @@ def test_the_slates_of_a_bot_do_not_train(line: Line) -> None:
     line.tick(now + 6_000 + line.endpoints.pace.wait_ms + 5_000)
     expected = batch_join(slates, [])
     line.wait(lambda: len(labels_of(line, tag)[1]) == len(expected), "a label for each slot and head")
-    told = [row for row in line.read("samples", SAMPLE.decode) if str(row["request_id"]).startswith(tag)]
-    assert {(row["user_id"] == bot, row["weight"]) for row in told} == {(True, 0.0), (False, 1.0)}
+    made = [row for row in line.read("samples", SAMPLE.decode) if str(row["request_id"]).startswith(tag)]
+    assert {(row["user_id"] == bot, row["weight"]) for row in made} == {(True, 0.0), (False, 1.0)}
