@@ -87,6 +87,9 @@ class Bounds:
         }
         for suffix, moved in zip(("", _ROWS), golden.shifts(before, after, asked), strict=True):
             change |= {f"{output}{suffix}": float(shift) for output, shift in zip(OUTPUTS, moved, strict=True)}
+        if not np.isfinite([*change.values()]).all():
+            message = f"version {version} scores some golden requests with what is not a number"
+            raise OutOfBounds(message, check=SHIFT)
         if not any(change.values()):
             return
         samples = max(delta.manifest.stats.get(_SAMPLES, 1.0), 1.0)

@@ -34,7 +34,7 @@ class _Refused(Collector):
     def collect(self) -> Iterator[Metric]:
         """All of them, now."""
         refused = CounterMetricFamily("headrace_versions_refused_total", "Versions refused", labels=["check"])
-        for check, count in self._progress.rejected.items():
+        for check, count in [*self._progress.rejected.items()]:
             refused.add_metric([check], count)
         yield refused
         in_a_row = "Versions refused since one was applied"

@@ -153,7 +153,7 @@ class Live:
             "control": lambda: self.progress.control_read,
             "model": lambda: self.progress.deltas_read,
         }
-        stopped = [f"{name}, which has stopped: {why}" for name, why in self.progress.stopped.items()]
+        stopped = [f"{name}, which has stopped: {why}" for name, why in [*self.progress.stopped.items()]]
         return [name for name, done in checks.items() if not done()] + stopped
 
     def _change(self, **parts: object) -> None:

@@ -74,6 +74,8 @@ class RecordLayout:
 
         What is no record, such as bytes that something else wrote to the key, holds none either.
         """
+        if not self._widths:  # a group of sequences alone
+            return []
         empty, least = bytes(self._counts.size), self._counts.size
         held = [empty if record is None or len(record) < least else record for record in records]
         counts = np.array([self._counts.unpack_from(record) for record in held], dtype=np.int64)

@@ -97,6 +97,16 @@ def test_a_version_of_more_samples_may_move_further() -> None:
     assert before.version == versions[11].manifest.version
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_change_that_is_no_number_is_refused_and_not_remembered(value: float) -> None:
+    """Of a few rows: the golden requests over all ids may miss them."""
+    versions = deltas()
+    table = versions[12].update.tables["user"]
+    spoilt = structs.replace(table, ids=table.ids[:2], rows=np.full_like(table.rows[:2], value))
+    with pytest.raises(OutOfBounds):
+        judged([*versions[:12], structs.replace(versions[12], update=Update({"user": spoilt}, {}))])
+
+
 def users_moved(delta: Delta, *, kept: int) -> Delta:
     """A version of only the first users it has, whose rows move far."""
     table = delta.update.tables["user"]

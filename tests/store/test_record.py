@@ -2,6 +2,7 @@
 
 from math import nan
 
+import msgspec
 from test_lang_paths import PLAN
 
 from store.record import PLACE, RecordLayout
@@ -29,3 +30,8 @@ def test_records_become_blocks() -> None:
     assert minutes.values.tolist() == [[1, NOW_MS, 0], [1, NOW_MS, 0], [60_001, NOW_MS, 60_000]]
     assert (epochs.size_ms.tolist(), epochs.start_ms.tolist()) == ([16 * HOUR_MS], [0])
     assert epochs.values[0, :2].tolist() == [2**32 - 1, 7], "n stays at its most"
+
+
+def test_a_group_of_sequences_alone_has_no_blocks() -> None:
+    sequences_alone = msgspec.structs.replace(PLAN.group("everything"), families=())
+    assert RecordLayout(sequences_alone).blocks([None, None]) == []
