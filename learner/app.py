@@ -60,6 +60,7 @@ class App:
         self._ledger: Ledger = read_ledger(settings.bootstrap, model, key=settings.key)
         self._lane = Closed() if stretch else UrgentLane(settings.bootstrap, model, self._ledger)
         self._learner = self._opened(self._snapshots.latest())
+        self._counted = self._learner.offset  # up to where samples are counted as handled or set aside
         self._samples: Source = stretch or Samples(settings.bootstrap, model)
         self._decisions, self._course = Tail(settings.bootstrap, CONTROL_TOPIC), Course()
         self._quarantine = Quarantine(f"learner of {model}", KafkaSend(settings.bootstrap))
@@ -99,10 +100,9 @@ class App:
         """Take in decisions, then samples; while a person is waited for, decisions alone."""
         self._hear(0.0)
         if not self._is_left():
-            before = self._learner.offset
+            self._counted = self._learner.offset
             self._carry_out(self._learner.feed(self._samples.read(_POLL_S)))
             self._set_aside()
-            self._quarantine.handled(self._learner.offset - before)
             if self._samples.complaint:
                 self._journal.note("waiting", reason=self._samples.complaint)
         elif self._course.waits:
@@ -134,8 +134,11 @@ class App:
         return Learner.restored(settings.loop, meta, arrays=arrays)
 
     def _set_aside(self) -> None:
-        """Write what the learner could not learn to the quarantine."""
-        for each in self._learner.set_aside():
+        """Count what was read since this was last asked, and write what could not be learnt to the quarantine."""
+        aside, read = self._learner.set_aside(), self._learner.offset - self._counted
+        self._counted = self._learner.offset
+        self._quarantine.handled(max(read - len(aside), 0))  # first: a batch is judged as a whole
+        for each in aside:
             letter = Dead(
                 reason=each.reason, topic=each.topic, partition=0, offset=each.offset, payload=None, at=now_ms()
             )

@@ -129,11 +129,15 @@ class Loader:
 
     def take(self, records: Sequence[Message]) -> None:
         """Write what records of the topics followed ask for. Raises as `run` does."""
-        writes = self._latest(records)
+        aside: list[tuple[Message, str]] = []
+        writes = self._latest(records, aside)
         self._clock.take(write.as_of for _, _, write in writes)
-        self._write(writes)
+        self._write(writes, aside)
+        self.quarantine.handled(len(records) - len(aside))  # first: a batch is judged as a whole
+        for message, reason in aside:
+            self.quarantine.message(message, reason)
 
-    def _latest(self, records: Sequence[Message]) -> list[Write]:
+    def _latest(self, records: Sequence[Message], aside: list[tuple[Message, str]]) -> list[Write]:
         """What the last record of each key asks for that can be kept. A tombstone asks for nothing: age takes tiles."""
         found: dict[tuple[object, ...], Write | None] = {}
         for message in reversed(records):
@@ -143,10 +147,9 @@ class Loader:
             try:
                 found[place] = self._decoded(message)
             except Refused as refused:
-                self.quarantine.message(message, str(refused))
-            except Exception as error:
-                self.quarantine.message(message, reason_of(error))
-        self.quarantine.handled(len(found))
+                aside.append((message, str(refused)))
+            except Exception as error:  # any fault: the record is set aside and the next one is taken
+                aside.append((message, reason_of(error)))
         return [write for write in reversed(found.values()) if write is not None]
 
     def _decoded(self, message: Message) -> Write | None:
@@ -163,7 +166,7 @@ class Loader:
             return message, spans, rows.decode(payload, appended_ms=appended_ms)
         return None
 
-    def _write(self, writes: Sequence[Write]) -> None:
+    def _write(self, writes: Sequence[Write], aside: list[tuple[Message, str]]) -> None:
         """Write them; where that cannot be, halves of them, down to the records that are to blame."""
         if not writes:
             return
@@ -175,17 +178,17 @@ class Loader:
             )
         except StoreError:
             raise
-        except Exception as error:
+        except Exception as error:  # any fault: the records to blame are set aside, and the others are written
             if len(writes) == 1:
-                self.quarantine.message(writes[0][0], reason_of(error))
+                aside.append((writes[0][0], reason_of(error)))
                 return
             middle = len(writes) // 2
-            self._write(writes[:middle])
-            self._write(writes[middle:])
+            self._write(writes[:middle], aside)
+            self._write(writes[middle:], aside)
             return
         for message, _, write in writes:
             if write.key in refused:
-                self.quarantine.message(message, f"store: {write.key[:200]!a}: {refused[write.key]}"[:500])
+                aside.append((message, f"store: {write.key[:200]!a}: {refused[write.key]}"))
 
 
 def _failed(message: Message) -> bool:

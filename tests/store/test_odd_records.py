@@ -270,6 +270,14 @@ def test_where_most_records_are_odd_the_loader_stops(client: Client) -> None:
         bench.loader.take([bench.message(ONE_KEY.tile_topic, b"?") for _ in range(9)])
 
 
+def test_a_few_odd_records_at_the_beginning_do_not_stop_it(client: Client) -> None:
+    bench = Bench(client, ONE_KEY, Breaker(least=5))
+    odd = [bench.message(ONE_KEY.tile_topic, b"?") for _ in range(10)]
+    sound = [bench.message(ONE_KEY.tile_topic, bench.tile(f"{number}")) for number in range(40)]
+    bench.loader.take([*sound, *odd])  # a batch is read from its end
+    assert bench.quarantine.reasons == {"unreadable": 10}
+
+
 def mutations(sound: bytes) -> st.SearchStrategy[bytes]:
     """The record cut, prolonged, and with bytes changed."""
     changes = st.lists(st.tuples(st.integers(0, len(sound) - 1), st.integers(0, 255)), max_size=4)
