@@ -52,7 +52,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 def items(learners: Learners, until_place: Place) -> list[int]:
     """Ids of the item table as one who follows the log up to a version has it."""
-    reader = DeltaAssembler(key=learners.endpoints.model_key.encode(), schema=RankerConfig().schema(), model="ranker")
+    reader = DeltaAssembler(key=learners.endpoints.model_key.encode(), schema=RankerConfig().schema(), model=MODEL)
     state = ModelState.empty(RankerConfig())
     payloads = [each for each in learners.read(MODEL_DELTAS) if heartbeat_of(each) is None]
     for delta in filter(None, map(reader.feed, payloads)):

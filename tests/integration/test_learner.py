@@ -61,7 +61,7 @@ def test_killed_at_random_it_makes_the_same_versions_and_parameters(learners: Le
 def served(learners: Learners, model: str, until_place: Place) -> ModelState:
     """The model as one who follows the log up to a version has it."""
     schema = learners.manifests(model)[1, 1].schema
-    reader = DeltaAssembler(key=learners.endpoints.model_key.encode(), schema=schema, model="ranker")
+    reader = DeltaAssembler(key=learners.endpoints.model_key.encode(), schema=schema, model=model)
     state, chunks = ModelState.empty(RankerConfig()), []
     for payload in learners.read(MODEL_DELTAS):
         manifest = manifest_of(payload)
