@@ -1,4 +1,4 @@
-"""What the learner has taken from the urgent lane ahead of the log of samples (docs/adr/0015). No I/O."""
+"""What the learner has taken from the urgent lane ahead of a backlog of samples (docs/adr/0015). No I/O."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeAlias
@@ -21,17 +21,17 @@ Key: TypeAlias = tuple[str, int, str]  # request, position, head
 class Lane(Protocol):
     """The urgent lane; `lane.UrgentLane` is one."""
 
-    def rows(self, place: Place, begin: int) -> Iterable[Row]:
-        """The rows that a version, about to be cut, may take: from an offset on, with their offsets."""
+    def rows(self, place: Place, begin: int, clock_ms: int) -> Iterable[Row]:
+        """The rows that a version, about to be cut at a time, may take: from an offset on, with their offsets."""
         ...
 
 
 class Closed:
     """No lane: a learner over `samples` alone."""
 
-    def rows(self, place: Place, begin: int) -> Iterable[Row]:
+    def rows(self, place: Place, begin: int, clock_ms: int) -> Iterable[Row]:
         """None."""
-        del place, begin
+        del place, begin, clock_ms
         return ()
 
     def close(self) -> None:
@@ -45,8 +45,8 @@ class Ahead:
         self.offset = 0
         self._known: dict[Key, int] = {}
 
-    def take(self, rows: Iterable[Row], clock_ms: int) -> Iterator[Row]:
-        """The samples that are not known by the clock yet, and what is none, as far as the lane may be read.
+    def take(self, rows: Iterable[Row], clock_ms: int, *, cadence_ms: int) -> Iterator[Row]:
+        """The samples that the log does not bring within a cadence, and what is none, as far as the lane may be read.
 
         Moves `offset`.
         """
@@ -56,7 +56,7 @@ class Ahead:
             if far or len(self._known) >= MOST:
                 return
             self.offset = offset + 1
-            if isinstance(sample, str) or sample.known_at > clock_ms:
+            if isinstance(sample, str) or sample.known_at > clock_ms + cadence_ms:
                 yield offset, sample
 
     def note(self, sample: Sample) -> None:

@@ -103,6 +103,7 @@ class App:
             self._counted = self._learner.offset
             self._carry_out(self._learner.feed(self._samples.read(_POLL_S)))
             self._set_aside()
+            self._samples.commit(self._learner.offset)
             if self._samples.complaint:
                 self._journal.note("waiting", reason=self._samples.complaint)
         elif self._course.waits:

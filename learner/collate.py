@@ -44,7 +44,11 @@ class Collator:
         ):
             return "label"
         rate = sample.negative_rate
-        if not (0 < rate <= 1 and 0 <= sample.weight / rate <= _LARGEST_WEIGHT and 0 <= sample.undo <= _LARGEST_WEIGHT):
+        if not (
+            1 / _LARGEST_WEIGHT <= rate <= 1
+            and 0 <= sample.weight / rate <= _LARGEST_WEIGHT
+            and 0 <= sample.undo <= _LARGEST_WEIGHT
+        ):
             return "weight"
         return None
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias, TypeGuard
+from typing import TypeGuard
 
 import msgspec
 import numpy as np
@@ -17,8 +17,15 @@ from schemas.samples import CORRECTION, Sample
 from schemas.topics import SAMPLES, SAMPLES_URGENT
 
 _NO_FAULT_OF_THEIRS = ("feature_set", "other_arm", "skipped")  # samples that are left out, and nothing is wrong with
-Read: TypeAlias = tuple[str, int, Sample]
-"""A sample with the topic and the offset it was read at."""
+
+
+class Read(msgspec.Struct, frozen=True):
+    """A sample with the topic and the offset it was read at. `is_ahead`: on the urgent lane it was learnt before."""
+
+    topic: str
+    offset: int
+    sample: Sample
+    is_ahead: bool = False
 
 
 class Aside(msgspec.Struct, frozen=True):
@@ -69,30 +76,29 @@ class Intake:
 
     def receive(self, offset: int, sample: Sample) -> Iterator[Read]:
         """The sample, if it is to be learnt now; else it waits until its slot closes, or is set aside."""
-        if self.ahead.passed(sample):
-            return
+        is_ahead = self.ahead.passed(sample)
         if fault := self._fault(sample):
             self.set_aside(SAMPLES.name, offset, fault)
-        elif self._waits(sample):
+        elif self._waits(sample) and not is_ahead:
             self.held.put(sample.served_at + self._settings.wait_ms, offset, sample)
         else:
-            yield SAMPLES.name, offset, sample
+            yield Read(SAMPLES.name, offset, sample, is_ahead)
 
     def due(self) -> Iterator[Read]:
         """The samples that have waited for the clock."""
         for offset, sample in self.held.due(self.clock.at_ms):
-            yield SAMPLES.name, offset, sample
+            yield Read(SAMPLES.name, offset, sample)
 
     def hurried(self, rows: Iterable[Row]) -> Iterator[Read]:
         """What rows of the urgent lane bring."""
-        for offset, sample in self.ahead.take(rows, self.clock.at_ms):
+        for offset, sample in self.ahead.take(rows, self.clock.at_ms, cadence_ms=self._settings.cadence_ms):
             if isinstance(sample, str):
                 self.set_aside(SAMPLES_URGENT.name, offset, sample)
             elif fault := self._fault(sample):
                 self.set_aside(SAMPLES_URGENT.name, offset, fault)
             else:
                 self.ahead.note(sample)
-                yield SAMPLES_URGENT.name, offset, sample
+                yield Read(SAMPLES_URGENT.name, offset, sample)
 
     @property
     def is_level(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from learner.ahead import Row
-from learner.ledger import Entry, Ledger
+from learner.ledger import Ledger
 from learner.source import sample_in
 from schemas.course import Place
 from schemas.topics import SAMPLES_URGENT
@@ -34,14 +34,14 @@ class UrgentLane:
             }
         )
 
-    def rows(self, place: Place, begin: int) -> Iterator[Row]:
+    def rows(self, place: Place, begin: int, clock_ms: int) -> Iterator[Row]:
         """The rows that a version, about to be cut, may take. One that is not taken comes again.
 
         Raises:
             KafkaException: reading cannot go on, or the broker is away and the version on the log.
         """
-        made = self._ledger.entry(place)
-        end = self._end(made)
+        limit = self._ledger.lane_end(place, clock_ms)
+        end = self._end(limit)
         if begin != self._next:
             self._next = self._at = begin
             self._read.clear()
@@ -52,7 +52,7 @@ class UrgentLane:
                 yield self._read[0]
                 self._next = self._read.popleft()[0] + 1
             # for a new version what is missing may be in an open transaction: the next cut takes it
-            more = not self._read and self._at < end and (self._poll() or made is not None)
+            more = not self._read and self._at < end and (self._poll() or limit is not None)
 
     def close(self) -> None:
         """Leave the topic."""
@@ -72,12 +72,14 @@ class UrgentLane:
                 raise KafkaException(error)
         return bool(messages)
 
-    def _end(self, made: Entry | None) -> int:
-        """Up to where a version may read: as far as it did, a new one to where the topic ends now."""
+    def _end(self, limit: int | None) -> int:
+        """Up to where a cut may read: to its limit, a new version to where the topic ends now."""
+        if limit == 0:
+            return 0
         try:
             end = self._consumer.get_watermark_offsets(TopicPartition(SAMPLES_URGENT.name, 0), timeout=_ASK_S)[1]
         except KafkaException:
-            if made is not None:
+            if limit is not None:
                 raise
             return 0  # a new version can do without
-        return end if made is None else min(end, made.urgent)
+        return end if limit is None else min(end, limit)

@@ -40,6 +40,17 @@ class Ledger:
         """What is known of a version; None for one that the log does not hold."""
         return self._entries.get(place)
 
+    def lane_end(self, place: Place, clock_ms: int) -> int | None:
+        """Up to where a cut may read the lane for its version; None for one that the log does not hold.
+
+        As far as that version did, and nothing at a cut before it, which made a heartbeat: what the lane holds now had
+        not come then.
+        """
+        made = self._entries.get(place)
+        if made is None:
+            return None
+        return made.urgent if made.to_ms == clock_ms else 0
+
     def calm(self, epoch: int, clock_ms: int) -> Place | None:
         """The newest version of an epoch that had learnt nothing known after a time, else the first that is there."""
         of_epoch = sorted(place for place in self._entries if place[0] == epoch)

@@ -33,6 +33,7 @@ from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks,
 from schemas.heartbeat import Heartbeat
 from schemas.samples import Sample
 from schemas.snapshot import SnapshotMeta
+from schemas.topics import SAMPLES_URGENT
 
 _NEW_BELOW = 10  # sightings under which an item counts as new
 _IN_MANIFEST = ("log_loss", "log_error", "calibration", "auc")
@@ -188,7 +189,7 @@ class Learner:
     def _hurry(self) -> None:
         """Learn what the urgent lane has for the version about to be cut; not while positives wait."""
         if self._intake.is_level:
-            rows = self.lane.rows((self.epoch, self.seq + 1), self._intake.ahead.offset)
+            rows = self.lane.rows((self.epoch, self.seq + 1), self._intake.ahead.offset, self.clock_ms)
             for read in self._intake.hurried(rows):
                 self._take(read)
             self._learn()
@@ -207,19 +208,24 @@ class Learner:
         if not rows:
             return
         try:
-            self._learn_batch([sample for _, _, sample in rows])
+            self._learn_batch(rows)
             self._learnt += len(rows)
         except FloatingPointError as error:
             if len(rows) == 1:
-                topic, offset, _ = rows[0]
-                self._intake.set_aside(topic, offset, f"unlearnable: {error}")
+                self._intake.set_aside(rows[0].topic, rows[0].offset, f"unlearnable: {error}")
                 return
             middle = len(rows) // 2
             self._learn_what_can_be(rows[:middle])
             self._learn_what_can_be(rows[middle:])
 
-    def _learn_batch(self, samples: list[Sample]) -> None:
-        settings, batch = self.settings, self._collator.batch(samples, self.clock_ms)
+    def _learn_batch(self, rows: list[Read]) -> None:
+        """Rows of `samples`, or rows of the urgent lane: one batch holds no rows of both."""
+        settings, samples = self.settings, [row.sample for row in rows]
+        batch = self._collator.batch(samples, self.clock_ms)
+        ahead = np.array([row.is_ahead for row in rows])
+        if ahead.any():
+            batch = msgspec.structs.replace(batch, ahead=ahead)
+        learn = self.trainer.learn_ahead if rows[0].topic == SAMPLES_URGENT.name else self.trainer.learn
         taught = aged(batch, samples, wait_ms=settings.wait_ms, half_life_ms=settings.half_life_ms)
         taught = faded(taught, samples, until_ms=settings.until_ms, fade_ms=settings.fade_ms)
         new_item, new_user = self._newness(batch)
@@ -230,7 +236,7 @@ class Learner:
             policies=[sample.policy for sample in samples],
             closes_ms=np.array([sample.served_at + settings.wait_ms for sample in samples], np.int64),
             published=published,
-            live=self.trainer.learn(taught),
+            live=learn(taught),
             new_item=new_item,
             new_user=new_user,
         )

@@ -74,6 +74,7 @@ def rebuilt(target: Target, rows: Rows, *, snapshots: Snapshots, opened: Callabl
             f"{named(target.place)}; start the learner with the settings it was made with, or name another version"
         )
         raise CannotGoBack(message)
+    learner.set_aside()  # the quarantine has had these
     return learner
 
 

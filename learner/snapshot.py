@@ -46,11 +46,17 @@ class Snapshots:
         meta = msgspec.structs.replace(meta, arrays_sha256=hashlib.sha256(packed).hexdigest())
         _write(unfinished / ARRAYS, packed)
         _write(unfinished / META, msgspec.json.format(msgspec.json.encode(meta), indent=2))
-        sync(unfinished)
         final = self.folder / f"{meta.epoch}.{meta.seq}"
-        shutil.rmtree(final, ignore_errors=True)
+        if (final / PINNED).exists():  # of this version before a heartbeat
+            _write(unfinished / PINNED, (final / PINNED).read_bytes())
+        sync(unfinished)
+        replaced = self.folder / f"{_UNFINISHED}replaced"
+        shutil.rmtree(replaced, ignore_errors=True)
+        if final.exists():
+            final.rename(replaced)
         unfinished.rename(final)
         sync(self.folder)
+        shutil.rmtree(replaced, ignore_errors=True)
         self._retain()
         return final
 

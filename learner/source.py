@@ -70,7 +70,7 @@ class Samples:
     def __init__(self, bootstrap: str, model: str) -> None:
         self.ended = False
         self.complaint = ""
-        self._offset = 0
+        self._offset = self._end = self._committed = 0
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -106,6 +106,7 @@ class Samples:
             error = message.error()
             if error is not None:
                 self._complain(error)
+                self._end = message.offset() or 0
                 continue
             self.ended = False
             offset = message.offset()
@@ -113,8 +114,15 @@ class Samples:
                 yield offset, sample_in(message)
 
     def commit(self, offset: int) -> None:
-        """Tell the broker how far samples are learnt, for those who watch the lag; a restart goes by its snapshot."""
-        self._consumer.commit(offsets=[TopicPartition(SAMPLES.name, 0, offset)], asynchronous=True)
+        """Tell the broker how far samples are learnt, for those who watch the lag; a restart goes by its snapshot.
+
+        At the log's end that is its end: behind the last sample lies the marker of its transaction, which waits for
+        nobody.
+        """
+        offset = max(offset, self._end) if self.ended else offset
+        if offset != self._committed:
+            self._consumer.commit(offsets=[TopicPartition(SAMPLES.name, 0, offset)], asynchronous=True)
+            self._committed = offset
 
     def close(self) -> None:
         """Leave the topic."""

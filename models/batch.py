@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from models.axes import Floats, Ids
+from models.axes import Flags, Floats, Ids
 from models.content import Content
 
 
@@ -19,6 +19,7 @@ class Batch(Struct, frozen=True, kw_only=True):
             teach; 0 where the head is not known.
         at_ms: the learner's clock.
         content: of the items; None where no modality is declared.
+        ahead: [B], of which the rows of its ids have learnt ahead of the log; None where that is none.
     """
 
     users: Ids
@@ -34,6 +35,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     uncounts: Floats
     at_ms: int
     content: Content | None = None
+    ahead: Flags | None = None
 
     def __len__(self) -> int:
         return len(self.users)

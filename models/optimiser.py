@@ -1,6 +1,8 @@
 """Adam over all dense tensors at once: they are views of one flat array."""
 
 # pyright: reportUnknownMemberType=false
+from typing import cast
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -41,19 +43,23 @@ class Adam:
             for end, (name, values) in zip(ends.tolist(), views.items(), strict=True)
         }
 
-    def step(self, count: int) -> None:
-        """One step with the mean of gradients summed over `count` samples; the gradients are cleared.
-
-        Raises:
-            FloatingPointError: they are not finite; no parameter has moved.
-        """
+    def take_gradient(self) -> Floats:
+        """The tensors' gradient, flat in their order; it is cleared, so that a batch that fails leaves none behind."""
         gradients = [
             torch.zeros(tensor.numel(), device=tensor.device) if tensor.grad is None else tensor.grad.reshape(-1)
             for tensor in self.tensors.values()
         ]
-        gradient: Floats = torch.cat(gradients).cpu().numpy() / np.float32(count)
         for tensor in self.tensors.values():
             tensor.grad = None
+        return cast(Floats, torch.cat(gradients).cpu().numpy())
+
+    def step(self, summed: Floats, count: int) -> None:
+        """One step with the mean of a flat gradient summed over `count` samples.
+
+        Raises:
+            FloatingPointError: it is not finite; no parameter has moved.
+        """
+        gradient = summed / np.float32(count)
         norm = float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
         if not np.isfinite(norm):
             message = f"the gradient of a batch of {count} has norm {norm}; inputs must be finite"

@@ -66,7 +66,16 @@ def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool, device: t
         present=present,
         vectors=_vectors(batch.content or Layout().blank(size), device),
     )
-    return Gathered(places, leaves, rows)
+    return Gathered(places, leaves, rows if batch.ahead is None else _still(rows, placed(batch.ahead, device)))
+
+
+def _still(rows: Rows, ahead: Tensor) -> Rows:
+    """The same rows, without a gradient to those of some samples [B]."""
+    user, item, category = (
+        torch.where(ahead[:, None], part.detach(), part) for part in (rows.user, rows.item, rows.category)
+    )
+    past = torch.where(ahead[:, None, None], rows.past.detach(), rows.past)
+    return structs.replace(rows, user=user, item=item, category=category, past=past)
 
 
 def _vectors(content: Content, device: torch.device) -> Vectors:
@@ -80,6 +89,14 @@ def predict(config: RankerConfig, dense: dict[str, Tensor], *, tables: dict[str,
         rows = gather(tables, batch, learn=False, device=device).rows
         outputs = forward(config, dense, rows=rows, inputs=placed(batch.dense, device))
         return to_numpy(chances(with_position(dense, outputs, positions=placed(batch.positions, device))))
+
+
+class _Gradients(Struct, frozen=True):
+    """Of a batch: of the dense tensors, flat; of the distinct rows of each table, with their places."""
+
+    dense: Floats
+    places: dict[str, Indexes]
+    rows: dict[str, Floats]
 
 
 class Trainer:
@@ -107,20 +124,26 @@ class Trainer:
             FloatingPointError: a prediction, the loss or a gradient is not finite: an input was not, or the model has
                 diverged. No parameter has moved.
         """
-        sources: dict[str, RowSource] = {**self.tables}
-        predicted = predict(self.config, self.dense, tables=sources, batch=batch)
-        _check_finite(float(predicted.sum()), "predictions", batch)
+        predicted = self._predict(batch)
         self._begin(batch)
-        gathered = gather(sources, batch, learn=True, device=self._device)
-        total = self._loss(batch, gathered)
-        _check_finite(total.item(), "loss", batch)
-        total.backward()
-        gradients = {name: to_numpy(leaf.grad) for name, leaf in gathered.leaves.items() if leaf.grad is not None}
-        _check_finite(float(sum(gradient.sum() for gradient in gradients.values())), "gradient of its rows", batch)
-        self._adam.step(len(batch))
-        for name in TABLES:
-            if name in gradients:
-                self.tables[name].learn(gathered.places[name], gradients[name])
+        self._adam.follow(batch.dense)
+        found = self._gradients(batch)
+        self._adam.step(found.dense, len(batch))
+        self._learn_rows(found)
+        return predicted
+
+    def learn_ahead(self, batch: Batch) -> Floats:
+        """Learn positives ahead of the log in the rows of their ids alone, predicted before as in `learn`. [B, H].
+
+        What all ids share must see them among the negatives of their time: it learns when the log brings them, in a
+        batch where they are marked `ahead`.
+
+        Raises:
+            FloatingPointError: as `learn` does.
+        """
+        predicted = self._predict(batch)
+        self._begin(batch)
+        self._learn_rows(self._gradients(batch))
         return predicted
 
     def score(self, user_id: int, history: Ids, *, items: Items, inputs: Floats) -> Scores:
@@ -161,6 +184,26 @@ class Trainer:
         trainer._period, trainer._sightings = state.period, state.sightings
         return trainer
 
+    def _predict(self, batch: Batch) -> Floats:
+        predicted = predict(self.config, self.dense, tables={**self.tables}, batch=batch)
+        _check_finite(float(predicted.sum()), "predictions", batch)
+        return predicted
+
+    def _gradients(self, batch: Batch) -> "_Gradients":
+        gathered = gather({**self.tables}, batch, learn=True, device=self._device)
+        total = self._loss(batch, gathered)
+        _check_finite(total.item(), "loss", batch)
+        total.backward()
+        dense = self._adam.take_gradient()
+        rows = {name: to_numpy(leaf.grad) for name, leaf in gathered.leaves.items() if leaf.grad is not None}
+        _check_finite(float(sum(gradient.sum() for gradient in rows.values())), "gradient of its rows", batch)
+        return _Gradients(dense, gathered.places, rows)
+
+    def _learn_rows(self, found: "_Gradients") -> None:
+        for name in TABLES:
+            if name in found.rows:
+                self.tables[name].learn(found.places[name], found.rows[name])
+
     def _begin(self, batch: Batch) -> None:
         """Count sightings, and once a period decay accumulators and forget old ids."""
         period = batch.at_ms // self.config.decay_ms
@@ -173,10 +216,10 @@ class Trainer:
             for table in self.tables.values():
                 table.expire(batch.at_ms)
         self._period = max(period, self._period)
+        new = slice(None) if batch.ahead is None else ~batch.ahead  # the others were seen when they were learnt ahead
         for name, ids in (("user", batch.users), ("item", batch.items), ("category", batch.categories)):
-            self.tables[name].sight(ids, batch.at_ms)
-        self._sightings += len(batch)
-        self._adam.follow(batch.dense)
+            self.tables[name].sight(ids[new], batch.at_ms)
+        self._sightings += len(batch.users[new])
 
     def _loss(self, batch: Batch, gathered: Gathered) -> Tensor:
         inputs = placed(batch.dense, self._device)

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable
 
+from confluent_kafka import KafkaException
 from msgspec import Struct
 
 from lang.load import load_plan
@@ -37,7 +38,7 @@ from serving.state import Live
 from serving.sweep import Sweep
 from store.connect import connect
 from store.lag import readers_of
-from store.quarantine import KafkaSend, Quarantine
+from store.quarantine import KafkaSend, Quarantine, Send
 from store.reader import FeatureReader
 
 _REQUEST_TIMEOUT_S = 0.025  # half of a request's 50 ms; a store that is slower counts as away (L3)
@@ -89,7 +90,7 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     folder = settings.artefacts / settings.model / "snapshots"
     key, send, config = settings.key, services.outlet.send, settings.ranker
     aside = {
-        name: services.metrics.watch(name, Quarantine(f"serving's thread {name}", KafkaSend(bootstrap)))
+        name: services.metrics.watch(name, Quarantine(f"serving's thread {name}", _or_warn(KafkaSend(bootstrap))))
         for name in ("catalogue", "control", "deltas")
     }
     deltas = DeltaReader(
@@ -117,6 +118,18 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
         _thread(live, "ticker", lambda: ticker.run(services.outlet, stop)),
         _thread(live, "consumers", lambda: consumers.run(bootstrap, stop)),
     ]
+
+
+def _or_warn(send: Send) -> Send:
+    """Answer on while Kafka is away: a reader begins anew at each start, and sets aside then what was not written."""
+
+    def sent(key: bytes, value: bytes) -> None:
+        try:
+            send(key, value)
+        except KafkaException as error:
+            sys.stderr.write(f"not in the quarantine: {key.decode()}: {error}\n")
+
+    return sent
 
 
 def _thread(live: Live, name: str, run: Callable[[], None]) -> threading.Thread:

@@ -5,14 +5,13 @@ are read again after a restart, so one may be written twice: its key is its plac
 aside, it is the program that is broken and not the records: the consumer stops and says so.
 """
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
-from confluent_kafka import Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.breaker import Breaker
 from schemas.dead import DEAD, REASON_CHARS, Dead
@@ -40,7 +39,7 @@ class Quarantine:
         """Write a record to the quarantine.
 
         Raises:
-            BrokenProgram: too many of the last records were set aside.
+            BrokenProgram: too many of the last records were set aside. KafkaException: the broker does not have it.
         """
         letter = msgspec.structs.replace(letter, reason=letter.reason[:REASON_CHARS])
         kind = letter.reason.partition(":")[0]
@@ -76,13 +75,25 @@ class KafkaSend:
         self._producer: Producer | None = None
 
     def __call__(self, key: bytes, value: bytes) -> None:
-        """Write one record, and see that the broker has it: the offset of what was set aside may be committed next."""
+        """Write one record, and see that the broker has it: the offset of what was set aside may be committed next.
+
+        Raises:
+            KafkaException: the broker does not have it.
+        """
         if self._producer is None:
             settings: dict[str, str | int | bool] = {"bootstrap.servers": self._bootstrap, "enable.idempotence": True}
             self._producer = Producer(settings)
-        self._producer.produce(QUARANTINE.name, key=key, value=value)
+        faults: list[KafkaError] = []
+
+        def delivered(fault: KafkaError | None, _: object) -> None:
+            faults.extend([fault] if fault else [])
+
+        self._producer.produce(QUARANTINE.name, key=key, value=value, on_delivery=delivered)
         if self._producer.flush(_FLUSH_S):
-            sys.stderr.write(f"topic {QUARANTINE.name} did not take {key.decode()} within {_FLUSH_S:g} s\n")
+            message = f"topic {QUARANTINE.name} did not take {key.decode()} within {_FLUSH_S:g} s"
+            faults.append(KafkaError(KafkaError._TIMED_OUT, message))
+        if faults:
+            raise KafkaException(faults[0])
 
 
 def now_ms() -> int:

@@ -7,6 +7,7 @@ from sample_world import START_MS, WAIT_MS, sample, stream
 from learner import ahead
 from learner.ahead import HORIZON_MS, Ahead
 from learner.cuts import Checkpoint, Publication
+from learner.ledger import Ledger
 from learner.loop import Learner
 from learner.settings import LoopSettings
 from learner.source import usable
@@ -20,13 +21,16 @@ URGENT = list(enumerate(row for _, row in SAMPLES if row.converted))
 
 
 class Shelf:
-    """The lane in memory. At each cut some more has come, unless `ends` says how far a version read."""
+    """The lane in memory. At each cut some more has come, unless a ledger says how far its version read."""
 
-    def __init__(self, ends, more):
-        self.ends, self._more = ends, more
+    def __init__(self, made=(), *, more):
+        self._ledger, self._more = Ledger(SETTINGS.model), more
+        for version in made:
+            self._ledger.note(version.manifest, version.hash)
 
-    def rows(self, place, begin):
-        return URGENT[begin : self.ends.get(place, place[1] * self._more)]
+    def rows(self, place, begin, clock_ms):
+        limit = self._ledger.lane_end(place, clock_ms)
+        return URGENT[begin : place[1] * self._more if limit is None else limit]
 
 
 def opened(lane, checkpoint=None):
@@ -43,7 +47,7 @@ def versions(cuts):
 
 @pytest.fixture(scope="module")
 def hurried():
-    learner = opened(Shelf({}, more=40))
+    learner = opened(Shelf(more=40))
     return learner, list(learner.feed(SAMPLES))
 
 
@@ -74,12 +78,26 @@ def test_each_sample_is_told_and_learnt_once(hurried):
 def test_a_restart_takes_what_the_manifests_say_though_more_has_come(hurried):
     _, cuts = hurried
     made = versions(cuts)
-    ends = {(1, cut.manifest.seq): cut.manifest.offsets["urgent"] for cut in made}
     for checkpoint in (cut for cut in cuts if isinstance(cut, Checkpoint)):
-        resumed = opened(Shelf(ends, more=10_000), checkpoint)
+        resumed = opened(Shelf(made, more=10_000), checkpoint)
         later = versions(resumed.feed(SAMPLES[checkpoint.meta.offset :]))
         assert [cut.hash for cut in later] == [cut.hash for cut in made[checkpoint.meta.seq :]]
-    assert versions(opened(Shelf({}, more=10_000)).feed(SAMPLES))[4].hash != made[4].hash
+    assert versions(opened(Shelf(more=10_000)).feed(SAMPLES))[4].hash != made[4].hash
+
+
+def test_a_replayed_heartbeat_takes_nothing_from_the_lane_that_had_not_come_then():
+    """In one cadence, long after the first wait, samples move the clock and none of them can be learnt."""
+    silent = range(START_MS + 80_000, START_MS + 90_000)
+    log = [
+        (offset, structs.replace(row, feature_set="of another time") if row.known_at in silent else row)
+        for offset, row in SAMPLES
+    ]
+    first = list(opened(Shelf(more=0)).feed(log))  # no urgent row has come yet
+    made, beats = versions(first), [cut.clock_ms for cut in first if isinstance(cut, Heartbeat)]
+    assert beats[-1] in silent
+    again = list(opened(Shelf(made, more=10_000)).feed(log))
+    assert [cut.hash for cut in versions(again)] == [cut.hash for cut in made]
+    assert [cut.clock_ms for cut in again if isinstance(cut, Heartbeat)] == beats
 
 
 def test_how_far_it_reads(monkeypatch):
@@ -89,7 +107,7 @@ def test_how_far_it_reads(monkeypatch):
     subject = Ahead()
     far = START_MS + HORIZON_MS
     rows = [row(0, START_MS), (1, "unreadable"), row(2, START_MS + 1), row(3, far + 1), row(4, START_MS + 2)]
-    odd, (offset, taken) = subject.take(rows, START_MS)
+    odd, (offset, taken) = subject.take(rows, START_MS, cadence_ms=0)
     assert odd == (1, "unreadable")
     assert (taken.request_id, offset, subject.offset) == ("r2", 2, 3)
     subject.note(taken)
@@ -100,8 +118,8 @@ def test_how_far_it_reads(monkeypatch):
     assert not again.passed(taken)
     assert not again.passed(structs.replace(taken, converted=1.0, click=None))
     monkeypatch.setattr(ahead, "MOST", 1)
-    assert list(subject.take(rows[3:], START_MS + 1)) == []
-    assert list(subject.take(rows[3:], far + 1)) == []
+    assert list(subject.take(rows[3:], START_MS + 1, cadence_ms=0)) == []
+    assert list(subject.take(rows[3:], far + 1, cadence_ms=0)) == []
     assert subject.offset == 5, "what has been remembered for the whole horizon is forgotten"
 
 
@@ -112,7 +130,7 @@ def test_what_is_no_sample_is_set_aside_and_the_lane_goes_on():
     rows = [usable(each, appended_ms=START_MS) for each in (*odd, sample(known_at=START_MS + 60_000, click=1.0))]
 
     class Lane:
-        def rows(self, place, begin):
+        def rows(self, place, begin, clock_ms):
             return [*enumerate(rows)][begin:] if place[1] > 3 else []
 
     learner = opened(Lane())

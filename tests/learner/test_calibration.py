@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from sample_world import START_MS, WAIT_MS, sample
 
+from learner.ahead import Row
 from learner.cuts import Publication
 from learner.loop import Learner
 from learner.settings import LoopSettings
 from models.config import RankerConfig
 from models.inputs import DENSE
+from schemas.course import Place
 from schemas.samples import EVENT_WEIGHTS, HEADS, Sample
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
@@ -69,6 +71,27 @@ def of(head: str, versions: list[Publication]) -> float:
     ]
     predicted, observed = np.sum(sums, axis=0)
     return float(predicted / observed)
+
+
+class Backlog:
+    """The urgent lane of a learner that is far behind: all purchases are there."""
+
+    def __init__(self, rows: list[Sample]) -> None:
+        self._purchases = list(enumerate(row for row in rows if row.converted))
+
+    def rows(self, place: Place, begin: int, clock_ms: int) -> list[Row]:
+        del place, clock_ms
+        return [*self._purchases[begin:]]
+
+
+def test_purchases_learnt_ahead_of_a_backlog_do_not_teach_that_nobody_buys() -> None:
+    """Without what did not happen beside them, too: forty items have 380 each at once."""
+    rows = world(late=0.0)
+    learner = Learner(SETTINGS, CONFIG)
+    learner.lane = Backlog(rows)
+    made = [cut for cut in learner.feed(enumerate(rows)) if isinstance(cut, Publication)]
+    assert made[0].manifest.offsets["urgent"] > 1000
+    assert 0.8 < of("converted", made[len(made) // 3 :]) < 1.6
 
 
 @pytest.mark.parametrize("late", [0.0, 0.4])

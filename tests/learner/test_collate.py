@@ -1,5 +1,7 @@
 """Samples as arrays: what is known, what it weighs, what is taken back."""
 
+import math
+
 import numpy as np
 from msgspec import structs
 from sample_world import sample
@@ -59,6 +61,11 @@ def test_content_is_laid_out_and_what_does_not_fit_is_a_fault():
     assert Collator(2, modalities[::-1]).fault(rows[0]) == "content", "of another declaration"
     assert Collator(2).fault(rows[0]) is None, "nobody reads it"
     assert Collator(2).batch(rows, 0).content is None
+
+
+def test_one_negative_stands_for_a_million_at_most():
+    faults = {rate: Collator(2).fault(sample(negative_rate=rate)) for rate in (1.1, 1.0, 1e-6, 1e-7, 0.0, math.nan)}
+    assert faults == {1.1: "weight", 1.0: None, 1e-6: None, 1e-7: "weight", 0.0: "weight", math.nan: "weight"}
 
 
 def test_a_record_survives_the_wire_and_rubbish_does_not():

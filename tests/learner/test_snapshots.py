@@ -43,6 +43,16 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["1.4"]
 
 
+def test_one_that_is_written_again_stays_pinned(tmp_path):
+    """As after a heartbeat, which makes no version."""
+    snapshots = Snapshots(tmp_path)
+    (snapshots.save(checkpoint(4)) / PINNED).write_text("by an analyst")
+    folder = snapshots.save(checkpoint(4, clock_ms=HOUR_MS))
+    assert load(folder)[0].clock_ms == HOUR_MS
+    assert (folder / PINNED).read_text() == "by an analyst"
+    assert [path.name for path in tmp_path.iterdir()] == ["1.4"]
+
+
 def test_the_latest_is_by_number_and_whole(tmp_path):
     snapshots = Snapshots(tmp_path / "deep" / "er")
     assert snapshots.latest() is None
