@@ -46,13 +46,15 @@ _AWAY = f"Kafka did not take the records, or too many requests wait for it (each
     status_code=200,
     dto=Strict[RecommendationRequest],
     return_dto=None,
-    sync_to_thread=True,
     responses=ANSWERS,
 )
-def recommend(data: JSONBody[RecommendationRequest], services: Parts) -> Response[RecommendationAnswer]:
-    """A ranked slate for a user. An unknown user is a cold start and gets one too."""
-    watch = Stopwatch()
-    answer = services.pipeline.recommend(query_of(data, services.experiment), watch)
+async def recommend(data: JSONBody[RecommendationRequest], services: Parts) -> Response[RecommendationAnswer]:
+    """A ranked slate for a user. An unknown user is a cold start and gets one too.
+
+    503 where more slates are asked for than the process can make: a request that waited half a second is refused.
+    """
+    watch, query = Stopwatch(), query_of(data, services.experiment)
+    answer = await services.admission.run(lambda: services.pipeline.recommend(query, watch), watch)
     headers = {"Server-Timing": watch.header(), "X-Degraded-Level": f"L{answer.degraded.level}"}
     return Response(answer, headers=headers)
 

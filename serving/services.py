@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable
 
+import msgspec
 from confluent_kafka import KafkaException
 from msgspec import Struct
 
@@ -17,6 +18,7 @@ from models.index import index_on
 from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
 from schemas.breaker import BrokenProgram
 from serving import ticker
+from serving.admission import Admission
 from serving.consumers import Consumers
 from serving.control import ControlReader
 from serving.deltas import DeltaReader
@@ -58,6 +60,7 @@ class Services(Struct, frozen=True, kw_only=True):
     experiment: Experiment
     metrics: Metrics
     layout: Layout
+    admission: Admission = msgspec.field(default_factory=Admission)
 
 
 def build(settings: Settings) -> Services:

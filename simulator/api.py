@@ -15,17 +15,22 @@ from schemas.http import BatchAnswer, RecommendationAnswer
 
 _TIMEOUT_S = 10.0
 _RETRY_S = 1.0
+_SLATES, _BUSY = "/v1/recommendations", 503
 _NOT_SENT = ("received_at",)  # the API stamps it
 T = TypeVar("T")
 
 
 class Api:
-    """One client of one stack. `statuses` counts answers by status, 0 where none came."""
+    """One client of one stack. `statuses` counts answers by status, 0 where none came.
+
+    `refused`: slates that it was too busy to make, counted here alone.
+    """
 
     def __init__(self, url: str, token: str) -> None:
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._client = httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=_TIMEOUT_S)
+        self.refused = 0
         self.statuses: Counter[int] = Counter()
         self.levels: Counter[int] = Counter()
         self.answered_ms: list[float] = []
@@ -45,7 +50,7 @@ class Api:
             "count": count,
             "context": {"country": country},
         }
-        answer = await self._post("/v1/recommendations", body, RecommendationAnswer)
+        answer = await self._post(_SLATES, body, RecommendationAnswer)
         if answer is not None:
             self.answered_ms.append((time.monotonic() - due_s) * 1000)
             self.levels[answer.degraded.level] += 1
@@ -74,5 +79,8 @@ class Api:
         except httpx.HTTPError:
             self.statuses[0] += 1
             return None
-        self.statuses[response.status_code] += 1
+        if path == _SLATES and response.status_code == _BUSY:
+            self.refused += 1
+        else:
+            self.statuses[response.status_code] += 1
         return msgspec.json.decode(response.content, type=answer) if response.is_success else None

@@ -214,10 +214,11 @@ def conclude(play: Play, measured: Measured, models: ModelsAnswer) -> Report:
 def _http(api: Api, seconds: float) -> reports.Http:
     answered = reports.spread(api.answered_ms)
     return reports.Http(
-        requests=api.statuses.total(),
+        requests=api.statuses.total() + api.refused,
         recommendations=answered.count,
         recommendations_per_s=round(answered.count / seconds, 2),
         errors_5xx=sum(count for status, count in api.statuses.items() if status >= 500),
+        refused=api.refused,
         unanswered=api.statuses[0],
         p50_ms=answered.p50,
         p99_ms=answered.p99,

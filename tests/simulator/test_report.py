@@ -32,6 +32,7 @@ def a_report(**changes: object) -> reports.Report:
             recommendations=7920,
             recommendations_per_s=33.0,
             errors_5xx=0,
+            refused=0,
             unanswered=0,
             p50_ms=8.0,
             p99_ms=20.0,

@@ -1,0 +1,46 @@
+"""What a process cannot keep up with it refuses: one slate at a time here, and a second that has waited too long."""
+
+import asyncio
+import threading
+
+import pytest
+
+from serving.admission import Admission
+from serving.problems import Fault
+from serving.stopwatch import Stopwatch
+
+
+def together(admission: Admission) -> list[object]:
+    """Ask for three at once; the first is not done before the last waits."""
+    waiting = threading.Event()
+
+    async def ask() -> list[object]:
+        first = asyncio.ensure_future(admission.run(lambda: waiting.wait(60), Stopwatch()))
+        others = [asyncio.ensure_future(admission.run(lambda: "slate", Stopwatch())) for _ in range(2)]
+        await asyncio.sleep(0)  # let them be asked for
+        waiting.set()
+        return await asyncio.gather(first, *others, return_exceptions=True)
+
+    return asyncio.run(ask())
+
+
+def test_who_waits_for_too_long_is_refused_and_told_when_to_come_again() -> None:
+    first, *others = together(Admission(threads=1, patience_s=0.0))
+    assert isinstance(first, Fault) or first is True
+    for fault in others:
+        assert isinstance(fault, Fault)
+        assert fault.problem.status == 503
+        assert fault.headers["Retry-After"]
+        assert "more are asked than this process can answer" in fault.problem.detail
+
+
+def test_who_waits_for_less_is_answered_and_the_wait_is_told() -> None:
+    assert together(Admission(threads=1, patience_s=60.0)) == [True, "slate", "slate"]
+    watch = Stopwatch()
+    asyncio.run(Admission().run(lambda: None, watch))
+    assert "wait;dur=" in watch.header()
+
+
+def test_a_fault_of_the_work_is_the_askers() -> None:
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(Admission().run(lambda: 1 / 0, Stopwatch()))
