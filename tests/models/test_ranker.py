@@ -211,13 +211,6 @@ def test_the_light_ranker_does_not_pull_at_its_teacher():
     assert torch.autograd.grad(total, outputs, allow_unused=True) == (None,)
 
 
-def test_a_loss_that_is_not_finite_stops_the_learner():
-    sample = batch(0)
-    sample.dense[3, 3] = np.nan
-    with pytest.raises(FloatingPointError, match="must be finite"):
-        Trainer(CONFIG, np.random.default_rng(0)).learn(sample)
-
-
 def test_a_restored_trainer_goes_on_bit_for_bit():
     hours = 3_600_000
     straight, resumed = trained(3), trained(3)
@@ -295,54 +288,6 @@ def test_what_a_user_clicks_side_by_side_is_not_pushed_apart():
     assert liked.tolist() == [[True, True, False]] * 2
     before = structs.replace(sample, history=np.tile(ITEMS[2:7], (3, 1)))
     assert _liked(before, np.array([0]), items=ITEMS[:3]).tolist() == [[True, False, True]]
-
-
-def test_what_is_not_finite_moves_no_parameter():
-    trainer = trained(3)
-    before = flatten(trainer.state())
-    sample = batch(0)
-    wild = np.where(sample.labels > 0, np.inf, 0).astype(np.float32)
-    for broken in (structs.replace(sample, dense=sample.dense * np.nan), structs.replace(sample, labels=wild)):
-        with pytest.raises(FloatingPointError, match="must be finite"):
-            trainer.learn(broken)
-    after = flatten(trainer.state())
-    for name in before:
-        if (name.startswith("dense/") and not name.endswith(STATISTICS)) or name.endswith("/rows"):
-            np.testing.assert_array_equal(after[name], before[name], err_msg=name)
-
-
-def test_a_batch_that_fails_in_its_gradient_leaves_none_to_the_next():
-    trainer, sample = trained(3), batch(3)
-    heavy = structs.replace(sample, weights=np.full_like(sample.weights, 3e36))  # a loss that float32 just holds
-    with np.errstate(over="ignore"), pytest.raises(FloatingPointError, match="gradient"):
-        trainer.learn(heavy)
-    assert all(tensor.grad is None for tensor in trainer.dense.values())
-
-
-def test_what_is_learnt_ahead_moves_rows_now_and_what_they_share_later():
-    trainer, sample = trained(3), batch(3)
-    before = flatten(trainer.state())
-    trainer.learn_ahead(sample)
-    ahead = flatten(trainer.state())
-    moved = {name for name in before if not np.array_equal(before[name], ahead[name])}
-    assert {"table/item/rows", "table/user/rows"} <= moved
-    assert not {name for name in moved if name.startswith("dense/")}
-    trainer.learn(structs.replace(sample, ahead=np.ones(len(sample), np.bool_)))
-    after = flatten(trainer.state())
-    moved = {name for name in before if not np.array_equal(ahead[name], after[name])}
-    assert {name.partition("/")[0] for name in moved} == {"dense", "moment", "count"}
-    assert "count/sightings" not in moved, "it was seen once"
-
-
-def test_of_a_batch_only_those_learnt_ahead_leave_their_rows_alone():
-    apart = structs.replace(batch(3, size=2), users=np.array([1, 2]), items=ITEMS[:2], history=np.zeros((2, 5), int))
-    trainer = trained(3)
-    before = flatten(trainer.state())
-    trainer.learn(structs.replace(apart, ahead=np.array([True, False])))
-    after = flatten(trainer.state())
-    moved = before["table/item/rows"] != after["table/item/rows"]
-    places = trainer.tables["item"].find(ITEMS[:2])
-    assert moved.any(axis=1)[places].tolist() == [False, True]
 
 
 def test_a_wild_row_is_watched_no_longer_than_an_hour():
