@@ -1,4 +1,4 @@
-"""The learner's clock: the running maximum of `known_at`, which no single sample can move far."""
+"""The learner's clock: the running maximum of `known_at`, which no sample can move far alone."""
 
 from collections.abc import Iterator
 from typing import TypeAlias

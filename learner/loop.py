@@ -60,7 +60,7 @@ class Learner:
         self._intake = Intake(settings, self._collator)
 
     def feed(self, samples: Iterable[Row]) -> Iterator[Cut]:
-        """Learn samples given with their offsets (None: unreadable); what is cut on the way is yielded there and then.
+        """Learn samples given with their offsets; what is cut on the way is yielded there and then.
 
         The learner stands still at each yield: what is sent or written then is exactly that state.
         """

@@ -14,6 +14,7 @@ from confluent_kafka import (
 )
 
 from learner.ahead import Row
+from schemas.avro import Unreadable
 from schemas.samples import SAMPLE, Sample
 from schemas.times import AHEAD_MS, PLAUSIBLE_MS
 from schemas.topics import SAMPLES
@@ -167,12 +168,5 @@ def read(value: bytes) -> Sample | None:
     """A record of topic `samples`; None when it is none."""
     try:
         return Sample(**SAMPLE.decode(value))
-    except (
-        EOFError,
-        LookupError,
-        ValueError,
-        TypeError,
-        MemoryError,
-        OverflowError,
-    ):  # fastavro has no error of its own
+    except (Unreadable, TypeError):
         return None

@@ -32,8 +32,8 @@ class Limits(Struct, frozen=True, kw_only=True):
             comes of the tables alone. A version of n times the usual samples may shift n times as far. The requests are
             of the rows that it changes; where these are fewer than usual, of others too: one of ten urgent samples
             moves its few rows far, and nearly nobody's scores.
-        log_odds_least, log_odds_most, seconds_most: mean log-odds of a chance, and mean seconds, beyond which a version
-            is refused whatever is usual: nothing that is shown is clicked 99.3 % of the time.
+        log_odds_least, log_odds_most, seconds_most: mean log-odds of a chance, and geometric mean of the seconds (plus
+            1), beyond which a version is refused whatever is usual: nothing is clicked 99.3 % of the time.
         versions: changes seen before one is judged by them; the usual is the median of the last `remembered`.
     """
 

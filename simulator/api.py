@@ -14,6 +14,7 @@ from schemas.events import Event
 from schemas.http import BatchAnswer, RecommendationAnswer
 
 _TIMEOUT_S = 10.0
+_CONNECTIONS = 16
 _RETRY_S = 1.0
 _SLATES, _BUSY = "/v1/recommendations", 503
 _NOT_SENT = ("received_at",)  # the API stamps it
@@ -27,9 +28,11 @@ class Api:
     """
 
     def __init__(self, url: str, token: str) -> None:
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+        limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._client = httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=_TIMEOUT_S)
+        # Requests that wait inside the client's pool make each other slower: it goes through all of them for each.
+        self._turns = asyncio.Semaphore(_CONNECTIONS)
         self.refused = 0
         self.statuses: Counter[int] = Counter()
         self.levels: Counter[int] = Counter()
@@ -75,7 +78,8 @@ class Api:
 
     async def _post(self, path: str, body: object, answer: type[T]) -> T | None:
         try:
-            response = await self._client.post(path, content=msgspec.json.encode(body))
+            async with self._turns:
+                response = await self._client.post(path, content=msgspec.json.encode(body))
         except httpx.HTTPError:
             self.statuses[0] += 1
             return None

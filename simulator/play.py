@@ -194,7 +194,7 @@ def conclude(play: Play, measured: Measured, models: ModelsAnswer) -> Report:
         held_back=traffic.sent["held_back"],
         judged=measured.judged,
         probes_lost=probe.lost,
-        http=_http(measured.api, seconds),
+        http=_http(measured.api, seconds, play.settings.pages_per_s),
         peak_rss_mb=round(measured.peak_mb, 1),
         poison=reports.Poison(
             sent=poison.sent,
@@ -211,12 +211,13 @@ def conclude(play: Play, measured: Measured, models: ModelsAnswer) -> Report:
     )
 
 
-def _http(api: Api, seconds: float) -> reports.Http:
+def _http(api: Api, seconds: float, wanted_per_s: float) -> reports.Http:
     answered = reports.spread(api.answered_ms)
     return reports.Http(
         requests=api.statuses.total() + api.refused,
         recommendations=answered.count,
         recommendations_per_s=round(answered.count / seconds, 2),
+        wanted_per_s=wanted_per_s,
         errors_5xx=sum(count for status, count in api.statuses.items() if status >= 500),
         refused=api.refused,
         unanswered=api.statuses[0],

@@ -54,12 +54,14 @@ class Poison(Struct, frozen=True, kw_only=True):
 class Http(Struct, frozen=True, kw_only=True):
     """Requests of the load. `p50_ms`, `p99_ms`: recommendations, from when each was due. `levels`: answers by level.
 
-    `refused`: recommendations answered with 503, since the machine makes no more; not among `errors_5xx`.
+    `wanted_per_s`: recommendations that are asked for where the machine keeps up. `refused`: those answered with 503,
+    since it did not for a moment; not among `errors_5xx`.
     """
 
     requests: int
     recommendations: int
     recommendations_per_s: float
+    wanted_per_s: float
     errors_5xx: int
     refused: int
     unanswered: int
@@ -154,7 +156,7 @@ def lines(report: Report) -> list[str]:
         f"{report.seconds:.0f} s; trend now at cosine {world.drift['trend']:.2f} to where it was, tastes at "
         f"{world.drift['tastes']:.2f}",
         f"load       {report.events_per_s:.0f} events/s, {http.recommendations_per_s:.1f} slates/s "
-        f"(p50 {_ms(http.p50_ms)}, p99 {_ms(http.p99_ms)}), {http.refused} refused, {http.errors_5xx} answers 5xx",
+        f"of {http.wanted_per_s:g} (p50 {_ms(http.p50_ms)}, p99 {_ms(http.p99_ms)}), {http.refused} refused, {http.errors_5xx} answers 5xx",
         f"freshness  feature {_spread(fresh.append_to_feature)} | sample {_spread(fresh.append_to_sample)} | "
         f"weights {_spread(fresh.click_to_weights)}",
         f"versions   {report.deltas.published} published, {report.deltas.applied} applied, "

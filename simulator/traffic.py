@@ -1,10 +1,11 @@
-"""The live load: pages asked for at a constant rate, whatever the answers take, and what people do with them.
+"""The live load: pages asked for at a rate that the machine keeps up with, and what people do with them.
 
 Everything that happens is an event with its own time of sending; every fifth of a second those that are due are
 posted. Newborn items are upserted as the world bears them.
 """
 
 import asyncio
+import math
 import time
 from collections import Counter
 from heapq import heappop, heappush
@@ -19,6 +20,7 @@ from simulator.conduct import Served, events_of
 from simulator.mischief import Mischief, Rates, Sending
 from simulator.poison import Poisoner
 from simulator.tally import Tally
+from simulator.throttle import Throttle
 from simulator.visits import Page, Visits
 from simulator.world import World, country_of, item_number, user_name
 
@@ -29,7 +31,7 @@ _SETTLE_S = 20.0  # longest time until people have done with their last slate
 
 
 class TrafficSettings(Struct, frozen=True, kw_only=True):
-    """How much traffic for how long."""
+    """How much traffic for how long; `pages_per_s` at most."""
 
     seconds: float
     pages_per_s: float
@@ -58,8 +60,8 @@ class Traffic:
         self._poison = poison
         self._reactions = by.reactions
         self._mischief = Mischief(settings.rates, by.mischief)
-        rate = settings.pages_per_s
-        self._visits = Visits(world.settings.users, rate_per_s=rate, generator=by.visits, prefix="live")
+        self._throttle = Throttle(settings.pages_per_s)
+        self._visits = Visits(world.settings.users, rate_per_s=settings.pages_per_s, generator=by.visits, prefix="live")
         self._due: list[tuple[int, int, Sending]] = []
         self._queued = 0
         self._begun_s = 0.0
@@ -84,12 +86,12 @@ class Traffic:
         self._poison.flush()
 
     async def _ask(self) -> None:
-        rate = self.settings.pages_per_s
+        due_s, end_s = self._begun_s, self._begun_s + self.settings.seconds
         async with asyncio.TaskGroup() as pages:
-            for number in range(round(self.settings.seconds * rate)):
-                due_s = self._begun_s + number / rate
+            while due_s < end_s:
                 await asyncio.sleep(max(due_s - time.monotonic(), 0))
                 pages.create_task(self._page(self._visits.next(), due_s))
+                due_s += 1 / self._throttle.rate
 
     async def _page(self, page: Page, due_s: float) -> None:
         name = user_name(page.user)
@@ -100,6 +102,7 @@ class Traffic:
             count=self.settings.count,
             due_s=due_s,
         )
+        self._throttle.note(time.monotonic() - due_s if answer else math.inf)
         if answer is None or not answer.items:
             return
         names = [item.id for item in answer.items]
@@ -131,7 +134,9 @@ class Traffic:
             batch: list[Sending] = []
             while self._due and self._due[0][0] <= upto_ms and len(batch) < _BATCH:
                 batch.append(heappop(self._due)[2])
+            begun_s = time.monotonic()
             answer = await self._api.events(sending.event for sending in batch)
+            self._throttle.note(time.monotonic() - begun_s)
             self._note(batch)
             if answer is not None:
                 self.sent["accepted"] += answer.accepted
