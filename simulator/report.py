@@ -156,7 +156,8 @@ def lines(report: Report) -> list[str]:
         f"{report.seconds:.0f} s; trend now at cosine {world.drift['trend']:.2f} to where it was, tastes at "
         f"{world.drift['tastes']:.2f}",
         f"load       {report.events_per_s:.0f} events/s, {http.recommendations_per_s:.1f} slates/s "
-        f"of {http.wanted_per_s:g} (p50 {_ms(http.p50_ms)}, p99 {_ms(http.p99_ms)}), {http.refused} refused, {http.errors_5xx} answers 5xx",
+        f"of {http.wanted_per_s:g} (p50 {_ms(http.p50_ms)}, p99 {_ms(http.p99_ms)}), {http.refused} refused, "
+        f"{http.errors_5xx} answers 5xx",
         f"freshness  feature {_spread(fresh.append_to_feature)} | sample {_spread(fresh.append_to_sample)} | "
         f"weights {_spread(fresh.click_to_weights)}",
         f"versions   {report.deltas.published} published, {report.deltas.applied} applied, "
