@@ -37,7 +37,7 @@ class _Refused(Collector):
         for check, count in [*self._progress.rejected.items()]:
             refused.add_metric([check], count)
         yield refused
-        in_a_row = "Versions refused since one was applied"
+        in_a_row = "Versions refused since one that changes a model was applied"
         yield GaugeMetricFamily("headrace_versions_refused_in_a_row", in_a_row, value=self._progress.in_a_row)
         for name, says, at_ms in (
             (

@@ -71,7 +71,7 @@ class Progress(Struct, kw_only=True):
     `stands`: which consumers keep features old by not moving, in words. `heard_at`: when the learner last sent a
     version or a heartbeat; `learnt_at`: when a version that had learnt something was applied; ms, 0 before.
     `stopped`: threads that have stopped, by name, because most of what they read could not be handled, and why.
-    `rejected`: versions refused, by check; `refused`: the last of them; `in_a_row`: since a version was applied.
+    `rejected`: versions refused, by check; `refused`: the last of them; `in_a_row`: since a change was applied.
     """
 
     catalogue_read: bool = False
