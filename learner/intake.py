@@ -76,18 +76,17 @@ class Intake:
 
     def receive(self, offset: int, sample: Sample) -> Iterator[Read]:
         """The sample, if it is to be learnt now; else it waits until its slot closes, or is set aside."""
-        is_ahead = self.ahead.passed(sample)
         if fault := self._fault(sample):
             self.set_aside(SAMPLES.name, offset, fault)
-        elif self._waits(sample) and not is_ahead:
+        elif self._waits(sample):
             self.held.put(sample.served_at + self._settings.wait_ms, offset, sample)
         else:
-            yield Read(SAMPLES.name, offset, sample, is_ahead)
+            yield self._read(offset, sample)
 
     def due(self) -> Iterator[Read]:
         """The samples that have waited for the clock."""
         for offset, sample in self.held.due(self.clock.at_ms):
-            yield Read(SAMPLES.name, offset, sample)
+            yield self._read(offset, sample)
 
     def hurried(self, rows: Iterable[Row]) -> Iterator[Read]:
         """What rows of the urgent lane bring."""
@@ -119,7 +118,7 @@ class Intake:
             timely = [(offset, sample)] if self.is_timely(sample, offset) else []
             for place, each in (*timely, *self.clock.due()):
                 self.pass_time(each.known_at)
-                if not self.ahead.passed(each) and self._fault(each) is None and _is_positive(each):
+                if self._fault(each) is None and _is_positive(each):
                     self.held.put(each.served_at + wait_ms, place, each)
         self.faults["skipped"] += sum(1 for _ in self.due())
         self.since_ms = max(self.since_ms, self.clock.at_ms - wait_ms)
@@ -147,6 +146,9 @@ class Intake:
         self.held.resume(arrays["loop/held"])
         self.ahead.resume(arrays["loop/ahead"])
         self.faults.update(msgspec.msgpack.decode(arrays["loop/faults"].tobytes(), type=dict[str, int]))
+
+    def _read(self, offset: int, sample: Sample) -> Read:
+        return Read(SAMPLES.name, offset, sample, self.ahead.passed(sample))
 
     def _fault(self, sample: Sample) -> str | None:
         if self._settings.arm not in ("", sample.arm):

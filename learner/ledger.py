@@ -43,8 +43,8 @@ class Ledger:
     def lane_end(self, place: Place, clock_ms: int) -> int | None:
         """Up to where a cut may read the lane for its version; None for one that the log does not hold.
 
-        As far as that version did, and nothing at a cut before it, which made a heartbeat: what the lane holds now had
-        not come then.
+        As far as that version did; and nothing at a cut before it, which made a heartbeat because the lane held nothing
+        then that was to be learnt.
         """
         made = self._entries.get(place)
         if made is None:

@@ -209,7 +209,7 @@ class Learner:
             return
         try:
             self._learn_batch(rows)
-            self._learnt += len(rows)
+            self._learnt += sum(not row.is_ahead for row in rows)
         except FloatingPointError as error:
             if len(rows) == 1:
                 self._intake.set_aside(rows[0].topic, rows[0].offset, f"unlearnable: {error}")

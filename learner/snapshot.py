@@ -16,7 +16,7 @@ from schemas.course import Place, place_of
 from schemas.snapshot import SnapshotMeta
 
 ARRAYS, META, PINNED = "arrays.safetensors", "meta.json", "pinned"
-_UNFINISHED = ".tmp-"
+_UNFINISHED, _REPLACED = ".tmp-", ".replaced-"
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 
@@ -39,6 +39,7 @@ class Snapshots:
         """Write a checkpoint; after this returns it survives a crash."""
         meta = checkpoint.meta
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._restore()
         unfinished = self.folder / f"{_UNFINISHED}{meta.epoch}.{meta.seq}"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
@@ -50,8 +51,7 @@ class Snapshots:
         if (final / PINNED).exists():  # of this version before a heartbeat
             _write(unfinished / PINNED, (final / PINNED).read_bytes())
         sync(unfinished)
-        replaced = self.folder / f"{_UNFINISHED}replaced"
-        shutil.rmtree(replaced, ignore_errors=True)
+        replaced = self.folder / f"{_REPLACED}{final.name}"
         if final.exists():
             final.rename(replaced)
         unfinished.rename(final)
@@ -59,6 +59,15 @@ class Snapshots:
         shutil.rmtree(replaced, ignore_errors=True)
         self._retain()
         return final
+
+    def _restore(self) -> None:
+        """Put back what was to be replaced, if a crash has kept its successor from coming."""
+        for replaced in self.folder.glob(f"{_REPLACED}*"):
+            final = self.folder / replaced.name.removeprefix(_REPLACED)
+            if final.exists():
+                shutil.rmtree(replaced)
+            else:
+                replaced.rename(final)
 
     def latest(self) -> Path | None:
         """Folder of the newest snapshot whose files are whole; damaged ones are passed over."""

@@ -106,8 +106,7 @@ class Samples:
         for message in self._consumer.consume(_POLL_COUNT, timeout_s):
             error = message.error()
             if error is not None:
-                self._complain(error)
-                self._end = message.offset() or 0
+                self._complain(error, message.offset())
                 continue
             self.ended = False
             offset = message.offset()
@@ -129,9 +128,9 @@ class Samples:
         """Leave the topic."""
         self._consumer.close()
 
-    def _complain(self, error: KafkaError) -> None:
+    def _complain(self, error: KafkaError, offset: int | None) -> None:
         if error.code() == KafkaError._PARTITION_EOF:
-            self.ended = True
+            self.ended, self._end = True, offset or 0
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
             message = (
                 f"offset {self._offset} of {SAMPLES.name} is no longer on the log ({error}); "

@@ -19,7 +19,7 @@ class Batch(Struct, frozen=True, kw_only=True):
             teach; 0 where the head is not known.
         at_ms: the learner's clock.
         content: of the items; None where no modality is declared.
-        ahead: [B], of which the rows of its ids have learnt ahead of the log; None where that is none.
+        ahead: [B], samples whose embedding rows have learnt from the urgent lane already; None where there are none.
     """
 
     users: Ids

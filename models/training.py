@@ -33,11 +33,13 @@ class Gathered(Struct, frozen=True):
     """Distinct rows of a batch as tensors, one a table, and where they came from.
 
     Attributes:
-        places: rows in the table [U]. `leaves`: [U, W]. `back`: the row of each element, any shape.
+        places: rows in the table [U]. `leaves`: [U, W]. `picks`: which of them each element has; of items first the
+            B asked for, then B times L of histories.
     """
 
     places: dict[str, Indexes]
     leaves: dict[str, Tensor]
+    picks: dict[str, Tensor]
     rows: Rows
 
 
@@ -66,15 +68,22 @@ def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool, device: t
         present=present,
         vectors=_vectors(batch.content or Layout().blank(size), device),
     )
-    return Gathered(places, leaves, rows if batch.ahead is None else _still(rows, placed(batch.ahead, device)))
+    return Gathered(places, leaves, picks, rows)
 
 
-def _still(rows: Rows, ahead: Tensor) -> Rows:
-    """The same rows, without a gradient to those of some samples [B]."""
+def _still(gathered: Gathered, ahead: Tensor) -> Rows:
+    """The rows gathered, without a gradient to those that ids of some samples [B] own."""
+    rows, size = gathered.rows, len(ahead)
+    owned = {
+        name: placed(gathered.places[name] != DEFAULT, ahead.device).index_select(0, pick)
+        for name, pick in gathered.picks.items()
+    }
     user, item, category = (
-        torch.where(ahead[:, None], part.detach(), part) for part in (rows.user, rows.item, rows.category)
+        torch.where((ahead & owned[name][:size])[:, None], part.detach(), part)
+        for name, part in (("user", rows.user), ("item", rows.item), ("category", rows.category))
     )
-    past = torch.where(ahead[:, None, None], rows.past.detach(), rows.past)
+    past = ahead[:, None] & owned["item"][size:].reshape(size, -1)
+    past = torch.where(past[:, :, None], rows.past.detach(), rows.past)
     return structs.replace(rows, user=user, item=item, category=category, past=past)
 
 
@@ -133,17 +142,20 @@ class Trainer:
         return predicted
 
     def learn_ahead(self, batch: Batch) -> Floats:
-        """Learn positives ahead of the log in the rows of their ids alone, predicted before as in `learn`. [B, H].
+        """Learn positives ahead of the log in the rows that their ids own, predicted before as in `learn`. [B, H].
 
-        What all ids share must see them among the negatives of their time: it learns when the log brings them, in a
-        batch where they are marked `ahead`.
+        What ids share, the default rows too, must see them among the negatives of their time: it learns when the log
+        brings them, in a batch where they are marked `ahead`.
 
         Raises:
             FloatingPointError: as `learn` does.
         """
         predicted = self._predict(batch)
         self._begin(batch)
-        self._learn_rows(self._gradients(batch))
+        found = self._gradients(batch)
+        for name, gradients in found.rows.items():
+            gradients[found.places[name] == DEFAULT] = 0.0
+        self._learn_rows(found)
         return predicted
 
     def score(self, user_id: int, history: Ids, *, items: Items, inputs: Floats) -> Scores:
@@ -202,7 +214,8 @@ class Trainer:
     def _learn_rows(self, found: "_Gradients") -> None:
         for name in TABLES:
             if name in found.rows:
-                self.tables[name].learn(found.places[name], found.rows[name])
+                moves = found.rows[name].any(axis=1)
+                self.tables[name].learn(found.places[name][moves], found.rows[name][moves])
 
     def _begin(self, batch: Batch) -> None:
         """Count sightings, and once a period decay accumulators and forget old ids."""
@@ -223,7 +236,8 @@ class Trainer:
 
     def _loss(self, batch: Batch, gathered: Gathered) -> Tensor:
         inputs = placed(batch.dense, self._device)
-        outputs = forward(self.config, self.dense, rows=gathered.rows, inputs=inputs)
+        rows = gathered.rows if batch.ahead is None else _still(gathered, placed(batch.ahead, self._device))
+        outputs = forward(self.config, self.dense, rows=rows, inputs=inputs)
         shown = with_position(self.dense, outputs, positions=placed(batch.positions, self._device))
         # the heads' biases follow what comes, everything else what it weighs
         bias = self.dense["head_bias"] - self.dense["head_bias"].detach()

@@ -5,7 +5,6 @@ later. The answers would be for people who have left, and be learnt from as if t
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from serving.problems import unavailable
 from serving.stopwatch import Stopwatch
 
 T = TypeVar("T")
-_THREADS = 2 * (os.cpu_count() or 1)  # more would slow each other down; fewer would be idle while Redis is asked
+_THREADS = 4  # of one interpreter: more would slow each other down, fewer be idle while Redis is asked
 _PATIENCE_S = 0.5
 
 
@@ -38,8 +37,8 @@ class Admission:
             waited_s = time.monotonic() - asked_s
             if waited_s > self._patience_s:
                 detail = (
-                    f"The request waited {waited_s * 1000:.0f} ms for its turn, at most {self._patience_s * 1000:.0f} "
-                    "is worth while: more are asked than this process can answer."
+                    f"The request waited {waited_s * 1000:.0f} ms for its turn, the limit is "
+                    f"{self._patience_s * 1000:.0f} ms: more slates are requested than this process can make."
                 )
                 raise unavailable(detail)
             watch.took_ms["wait"] = waited_s * 1000

@@ -234,7 +234,7 @@ class DeltaReader:
         except ValueError:
             self._assembler = self._fresh()  # step back, so that no later one follows it
             raise
-        if delta.manifest.parent:  # each refused change may begin an epoch, whose first version is none
+        if delta.manifest.parent:  # each refused change may begin an epoch, whose first version changes nothing
             self._live.progress.in_a_row = 0
         if delta.manifest.stats.get("samples", 1.0):
             self._live.progress.learnt_at = _now()

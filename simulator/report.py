@@ -54,8 +54,8 @@ class Poison(Struct, frozen=True, kw_only=True):
 class Http(Struct, frozen=True, kw_only=True):
     """Requests of the load. `p50_ms`, `p99_ms`: recommendations, from when each was due. `levels`: answers by level.
 
-    `wanted_per_s`: recommendations that are asked for where the machine keeps up. `refused`: those answered with 503,
-    since it did not for a moment; not among `errors_5xx`.
+    `wanted_per_s`: recommendations that are asked for where the machine keeps up. `refused`: those answered with 503
+    because it fell behind; not among `errors_5xx`.
     """
 
     requests: int
@@ -121,6 +121,9 @@ class Report(Struct, frozen=True, kw_only=True):
         """Why the line did not do its work; which arm won is no matter of that."""
         checks = {
             f"{self.http.errors_5xx} answers were 5xx": self.http.errors_5xx > 0,
+            f"{self.http.refused} slates were refused, {self.http.recommendations} answered": (
+                self.http.refused > self.http.recommendations
+            ),
             f"{self.http.unanswered} requests had no answer": self.http.unanswered > 0,
             f"of {self.poison.sent} poison records {self.poison.accounted} are among the dead letters": (
                 self.poison.accounted != self.poison.sent

@@ -136,7 +136,7 @@ class Traffic:
                 batch.append(heappop(self._due)[2])
             begun_s = time.monotonic()
             answer = await self._api.events(sending.event for sending in batch)
-            self._throttle.note(time.monotonic() - begun_s)
+            self._throttle.note(time.monotonic() - begun_s if answer else math.inf)
             self._note(batch)
             if answer is not None:
                 self.sent["accepted"] += answer.accepted

@@ -21,16 +21,17 @@ URGENT = list(enumerate(row for _, row in SAMPLES if row.converted))
 
 
 class Shelf:
-    """The lane in memory. At each cut some more has come, unless a ledger says how far its version read."""
+    """The lane in memory. At each cut after a time more has come, unless a ledger says how far its version read."""
 
-    def __init__(self, made=(), *, more):
-        self._ledger, self._more = Ledger(SETTINGS.model), more
+    def __init__(self, made=(), *, more, after_ms=0):
+        self._ledger, self._more, self._after_ms = Ledger(SETTINGS.model), more, after_ms
         for version in made:
             self._ledger.note(version.manifest, version.hash)
 
     def rows(self, place, begin, clock_ms):
         limit = self._ledger.lane_end(place, clock_ms)
-        return URGENT[begin : place[1] * self._more if limit is None else limit]
+        come = place[1] * self._more if clock_ms > self._after_ms else 0
+        return URGENT[begin : come if limit is None else limit]
 
 
 def opened(lane, checkpoint=None):
@@ -87,14 +88,16 @@ def test_a_restart_takes_what_the_manifests_say_though_more_has_come(hurried):
 
 def test_a_replayed_heartbeat_takes_nothing_from_the_lane_that_had_not_come_then():
     """In one cadence, long after the first wait, samples move the clock and none of them can be learnt."""
-    silent = range(START_MS + 80_000, START_MS + 90_000)
+    silent = range(START_MS + 60_000, START_MS + 70_000)
     log = [
         (offset, structs.replace(row, feature_set="of another time") if row.known_at in silent else row)
         for offset, row in SAMPLES
     ]
-    first = list(opened(Shelf(more=0)).feed(log))  # no urgent row has come yet
+    first = list(opened(Shelf(more=10_000, after_ms=silent.stop)).feed(log))
     made, beats = versions(first), [cut.clock_ms for cut in first if isinstance(cut, Heartbeat)]
     assert beats[-1] in silent
+    reached = {cut.manifest.to_ms: cut.manifest.offsets["urgent"] for cut in made}
+    assert {to_ms > silent.stop: at for to_ms, at in reached.items()} == {False: 0, True: len(URGENT)}
     again = list(opened(Shelf(made, more=10_000)).feed(log))
     assert [cut.hash for cut in versions(again)] == [cut.hash for cut in made]
     assert [cut.clock_ms for cut in again if isinstance(cut, Heartbeat)] == beats

@@ -53,6 +53,16 @@ def test_one_that_is_written_again_stays_pinned(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["1.4"]
 
 
+def test_killed_while_it_is_written_again_it_comes_back(tmp_path):
+    snapshots = Snapshots(tmp_path)
+    folder = snapshots.save(checkpoint(4))
+    (folder / PINNED).write_text("by an analyst")
+    folder.rename(tmp_path / ".replaced-1.4")  # and the one that follows has not come
+    snapshots.save(checkpoint(5))
+    assert (folder / PINNED).read_text() == "by an analyst"
+    assert {path.name for path in tmp_path.iterdir()} == {"1.4", "1.5"}
+
+
 def test_the_latest_is_by_number_and_whole(tmp_path):
     snapshots = Snapshots(tmp_path / "deep" / "er")
     assert snapshots.latest() is None

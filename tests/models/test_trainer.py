@@ -7,6 +7,7 @@ from msgspec import structs
 
 from models.arrays import flatten
 from models.config import STATISTICS
+from models.table import DEFAULT
 from models.training import Trainer
 
 
@@ -39,8 +40,18 @@ def test_a_batch_that_fails_in_its_gradient_leaves_none_to_the_next():
     assert all(tensor.grad is None for tensor in trainer.dense.values())
 
 
+def purchases(sample):
+    """The batch without what it says of clicks, as rows of the urgent lane are."""
+    weights = sample.weights * np.array([0, 1, 1], np.float32)
+    return structs.replace(sample, weights=weights, counts=np.sign(weights))
+
+
+def default_rows(trainer):
+    return {name: table.rows(np.zeros(1, np.int64)) for name, table in trainer.tables.items()}
+
+
 def test_what_is_learnt_ahead_moves_rows_now_and_what_they_share_later():
-    trainer, sample = trained(3), batch(3)
+    trainer, sample = trained(3), purchases(batch(3))
     before = flatten(trainer.state())
     trainer.learn_ahead(sample)
     ahead = flatten(trainer.state())
@@ -50,15 +61,30 @@ def test_what_is_learnt_ahead_moves_rows_now_and_what_they_share_later():
     trainer.learn(structs.replace(sample, ahead=np.ones(len(sample), np.bool_)))
     after = flatten(trainer.state())
     moved = {name for name in before if not np.array_equal(ahead[name], after[name])}
-    assert {name.partition("/")[0] for name in moved} == {"dense", "moment", "count"}
+    assert {"dense/head", "moment/first", "count/steps"} <= moved
+    for name in ("table/item/rows", "table/user/rows", "table/category/rows"):
+        moves = (ahead[name] != after[name]).any(axis=1)
+        assert set(np.flatnonzero(moves).tolist()) <= {DEFAULT}, "ids without a row share this one"
     assert "count/sightings" not in moved, "it was seen once"
+
+
+def test_ids_without_a_row_learn_nothing_ahead_for_their_row_is_everybodys():
+    config = structs.replace(CONFIG, item_admission=5, user_admission=5)
+    trainer = trained(12, config)
+    strangers = structs.replace(batch(3, config=config), users=np.arange(32) + 10**9, items=np.arange(32) + 2 * 10**9)
+    before = default_rows(trainer)
+    trainer.learn_ahead(strangers)
+    assert all(np.array_equal(rows, before[name]) for name, rows in default_rows(trainer).items())
+    trainer.learn(structs.replace(strangers, ahead=np.ones(32, np.bool_)))
+    moved = {name for name, rows in default_rows(trainer).items() if (rows != before[name]).any()}
+    assert {"user", "item"} <= moved, "it learns when the log brings them"
 
 
 def test_of_a_batch_only_those_learnt_ahead_leave_their_rows_alone():
     apart = structs.replace(batch(3, size=2), users=np.array([1, 2]), items=ITEMS[:2], history=np.zeros((2, 5), int))
     trainer = trained(3)
     before = flatten(trainer.state())
-    trainer.learn(structs.replace(apart, ahead=np.array([True, False])))
+    trainer.learn(structs.replace(purchases(apart), ahead=np.array([True, False])))
     after = flatten(trainer.state())
     moved = before["table/item/rows"] != after["table/item/rows"]
     places = trainer.tables["item"].find(ITEMS[:2])

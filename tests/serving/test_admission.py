@@ -31,7 +31,7 @@ def test_who_waits_for_too_long_is_refused_and_told_when_to_come_again() -> None
         assert isinstance(fault, Fault)
         assert fault.problem.status == 503
         assert fault.headers["Retry-After"]
-        assert "more are asked than this process can answer" in fault.problem.detail
+        assert "more slates are requested than this process can make" in fault.problem.detail
 
 
 def test_who_waits_for_less_is_answered_and_the_wait_is_told() -> None:
