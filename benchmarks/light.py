@@ -31,5 +31,5 @@ class Light:
         self._adam.follow(inputs)
         teacher = torch.from_numpy((2 * labels - 1) * np.float32(_SURE))[:, None]
         light_loss(self._adam.tensors, torch.from_numpy(inputs), outputs=teacher).backward()
-        self._adam.step(len(inputs))
+        self._adam.step(self._adam.take_gradient(), len(inputs))
         return told
