@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from benchmarks.versions import Chain
 from headrace.errors import EnvironmentProblem
 from headrace.layout import FEATURES
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from models.axes import Ids
 from schemas.catalogue import Item
 from serving import catalogue, columns, heat

@@ -17,8 +17,8 @@ from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
 from headrace.stack import Say
 from headrace.supervisor import Program, Supervisor, record
 from headrace.wait import wait_until
-from lang.load import load_plan
-from lang.plan import Plan
+from lang.plan.plan import Plan
+from lang.planner.load import load_plan
 from schemas.partition import PARTITIONER
 from schemas.topics import EVENT_PARTITIONS, EVENTS, ITEMS
 

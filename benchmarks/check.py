@@ -11,12 +11,12 @@ import redis
 from msgspec import Struct, structs
 
 from benchmarks.log import Log
-from lang.evaluate import Event, holds
-from lang.expr import columns_of
-from lang.oracle import FeatureValue, Oracle
-from lang.pairs import PairJoin
-from lang.plan import OVER_ALL, Group, Key, Plan
-from lang.testing import agree
+from lang.events.pairs import PairJoin
+from lang.executors.oracle import FeatureValue, Oracle
+from lang.expressions.per_event import Event, holds
+from lang.expressions.tree import columns_of
+from lang.plan.plan import OVER_ALL, Group, Key, Plan
+from lang.testfiles.runner import agree
 from schemas.redis_keys import tiles_key
 from store.reader import FeatureReader, Values, Wanted
 from store.record import RecordLayout

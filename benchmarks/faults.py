@@ -26,10 +26,10 @@ from benchmarks.log import Log, Scale, make_log
 from benchmarks.machine import Machine, this_machine
 from benchmarks.report import carry_out
 from headrace.layout import FEATURES, REPOSITORY
-from lang.evaluate import Event
-from lang.load import load_plan
-from lang.oracle import Oracle
-from lang.plan import Group, Key
+from lang.executors.oracle import Oracle
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group, Key
+from lang.planner.load import load_plan
 from schemas.topics import EVENT_PARTITIONS, EVENTS_CLEAN
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "faults.json"

@@ -15,7 +15,7 @@ from benchmarks.report import carry_out
 from benchmarks.throughput import Run, log_now, run_ours
 from headrace.jobs import FEATURES
 from headrace.layout import REPOSITORY
-from lang.load import load_plan
+from lang.planner.load import load_plan
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "groups.json"
 console = Console(stderr=True)

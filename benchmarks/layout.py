@@ -1,7 +1,7 @@
 """How an entity's tiles should lie in Redis: reads, bytes and writes of three layouts, in turns on one server.
 
 The contenders (benchmarks/shapes.py) hold the same items of fifty features (benchmarks/wide.py). A read ends in the
-arrays that `lang/merge.py` takes; before the clock runs, those of all contenders are held to be the same tiles.
+arrays that `lang/executors/merge.py` takes; before the clock runs, all contenders must give the same tiles.
 Writes come as the loader's do: a batch of events, each of which gives a newer value to one tile of every size.
 """
 
@@ -27,8 +27,8 @@ from benchmarks.wide import FIFTY, Crowd, Item, crowd_of, one_tile_group, wide_g
 from headrace import redis_server
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
-from lang.fold import TileRow
-from lang.plan import Group
+from lang.executors.fold import TileRow
+from lang.plan.plan import Group
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "layout.json"
 CROWDS: tuple[Crowd, ...] = ("usual", "busy")

@@ -14,9 +14,9 @@ import numpy as np
 from msgspec import Struct
 
 from headrace.jobs import FEATURES
-from lang.computed import Computation
-from lang.evaluate import Event
-from lang.load import load_plan
+from lang.events.computed import Computation
+from lang.expressions.per_event import Event
+from lang.planner.load import load_plan
 from schemas.catalogue import ITEM
 from schemas.partition import partition_of
 from schemas.topics import EVENT_PARTITIONS

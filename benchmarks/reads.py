@@ -29,7 +29,7 @@ from benchmarks.wide import Crowd, Item, crowd_of, wide_group
 from headrace import redis_server
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
-from lang.plan import Group
+from lang.plan.plan import Group
 from store.reader import FeatureReader, Values, Wanted
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "reads.json"

@@ -25,8 +25,8 @@ from headrace.flink import FlinkRest
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
 from headrace.lifecycle import Registry
 from headrace.wait import wait_until
-from lang.load import plan_of
-from lang.plan import Plan
+from lang.plan.plan import Plan
+from lang.planner.load import plan_of
 from schemas.events import Event
 from simulator.history import Writer
 from store.connect import connect

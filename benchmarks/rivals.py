@@ -32,8 +32,8 @@ from headrace.evaluation.log import Log, columns_of, read
 from headrace.evaluation.metrics import Figure
 from headrace.evaluation.pupil import Pupil
 from headrace.layout import FEATURES, REPOSITORY
-from lang.load import load_plan
-from lang.plan import Plan
+from lang.plan.plan import Plan
+from lang.planner.load import load_plan
 from learner.app import steady
 from models.axes import Doubles
 

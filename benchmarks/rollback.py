@@ -24,7 +24,7 @@ from benchmarks.report import carry_out
 from headrace import broker
 from headrace.layout import FEATURES, REPOSITORY, Endpoints
 from headrace.wait import wait_until
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from learner.app import steady
 from learner.cuts import Publication
 from learner.loop import Learner

@@ -8,9 +8,9 @@ from typing import Protocol, cast
 import numpy as np
 import redis
 
-from lang.fold import TileRow
-from lang.merge import TileBlock
-from lang.plan import HEADER_CELLS, Group
+from lang.executors.fold import TileRow
+from lang.executors.merge import TileBlock
+from lang.plan.plan import HEADER_CELLS, Group
 from schemas.redis_keys import tiles_key
 from store.decode import TileWrite
 from store.record import RecordLayout, Row

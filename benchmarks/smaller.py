@@ -31,7 +31,7 @@ from benchmarks.vectors import Vectors
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.metrics import Figure
 from headrace.layout import FEATURES, REPOSITORY
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from learner.app import steady
 from learner.collate import Collator
 from learner.settings import LoopSettings

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from numpy.random import Generator
 
 from headrace.layout import FEATURES
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from schemas.events import Event
 from schemas.exposures import EXPOSURE, Exposure
 from schemas.samples import SAMPLE, Sample

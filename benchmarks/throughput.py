@@ -30,7 +30,7 @@ from benchmarks.report import carry_out
 from benchmarks.usual_loop import UsualReader
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
-from lang.plan import Group, Key
+from lang.plan.plan import Group, Key
 from schemas.partition import partition_of
 from schemas.topics import EVENT_PARTITIONS, EVENTS
 

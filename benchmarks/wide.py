@@ -12,9 +12,9 @@ import numpy as np
 from msgspec import Struct
 
 from headrace.jobs import FEATURES
-from lang.fold import TileRow
-from lang.load import plan_of
-from lang.plan import Family, Group
+from lang.executors.fold import TileRow
+from lang.plan.plan import Family, Group
+from lang.planner.load import plan_of
 from store.writer import spans_of
 
 WEEK_MS = 7 * 86_400_000

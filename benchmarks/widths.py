@@ -21,7 +21,7 @@ from benchmarks.stream import Stream, Told, stream_of
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.metrics import Figure
 from headrace.layout import FEATURES, REPOSITORY
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from learner.app import steady
 from learner.collate import Collator
 from learner.settings import LoopSettings

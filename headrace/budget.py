@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from headrace.cost import Answering, Cost
 from headrace.weight import cuts
-from lang.plan import Group
+from lang.plan.plan import Group
 
 _CUTS = 2
 

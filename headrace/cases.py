@@ -9,10 +9,10 @@ from headrace.engine import flink
 from headrace.errors import UsageProblem
 from headrace.folder import plan_in
 from headrace.layout import FEATURES
-from lang.cases import SUFFIX, Case, cases_in
-from lang.errors import LangError
-from lang.plan import Group
-from lang.testing import run_cases
+from lang.errors.report import LangError
+from lang.plan.plan import Group
+from lang.testfiles.cases import SUFFIX, Case, cases_in
+from lang.testfiles.runner import run_cases
 
 
 def run_tests(folder: Path = FEATURES, *, k: str = "", engine: Literal["tiles", "flink"] = "tiles") -> None:

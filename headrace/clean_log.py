@@ -7,9 +7,9 @@ from confluent_kafka import Consumer, TopicPartition
 
 from headrace.layout import Endpoints
 from headrace.topic import values
-from lang.clean import clean_topic, contract
-from lang.evaluate import Event
-from lang.source import Source
+from lang.expressions.per_event import Event
+from lang.plan.clean_topic import clean_topic, contract
+from lang.plan.source import Source
 from schemas.avro import Unreadable
 
 

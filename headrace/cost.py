@@ -11,8 +11,8 @@ from headrace.flink import FlinkRest
 from headrace.layout import REPOSITORY, Endpoints
 from headrace.state import cell_bytes
 from headrace.weight import cells, tile_cells
-from lang.change import Change
-from lang.plan import Group
+from lang.plan.plan import Group
+from lang.planner.diff import Change
 from serving.reads import touched
 from store.census import Holding, holding
 from store.connect import Client

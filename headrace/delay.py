@@ -6,11 +6,11 @@ import numpy as np
 
 from headrace.clean_log import CleanLog
 from headrace.layout import Endpoints
-from lang.clean import RECEIVED_AT
-from lang.duration import written
-from lang.gate import is_tick, whole
-from lang.plan import Group
-from lang.source import Source
+from lang.events.gate import is_tick, whole
+from lang.plan.clean_topic import RECEIVED_AT
+from lang.plan.plan import Group
+from lang.plan.source import Source
+from lang.syntax.duration import written
 from store.writer import spans_of
 
 _NEWEST, _FEWEST = 20_000, 1_000

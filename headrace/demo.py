@@ -14,7 +14,7 @@ from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
 from headrace.stack import Say
 from headrace.wait import wait_until
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from schemas.http import ModelsAnswer
 from serving.experiment import POPULAR, Arm, Experiment
 from serving.settings import Config

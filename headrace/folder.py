@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from headrace.errors import UsageProblem
-from lang.errors import LangError
-from lang.load import Findings, findings_in, texts_in
-from lang.plan import Plan
+from lang.errors.report import LangError
+from lang.plan.plan import Plan
+from lang.planner.load import Findings, findings_in, texts_in
 
 
 def findings(folder: Path) -> Findings:

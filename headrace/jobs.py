@@ -11,7 +11,7 @@ from pathlib import Path
 
 from headrace.errors import EnvironmentProblem
 from headrace.layout import FEATURES, Endpoints, Layout
-from lang.source import Source
+from lang.plan.source import Source
 from schemas.topics import EVENTS
 from store.versions import Versions, read_versions
 

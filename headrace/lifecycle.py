@@ -14,8 +14,8 @@ from confluent_kafka import Producer
 from headrace import kafka
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
-from lang.plan import Group, Plan
-from lang.source import Source
+from lang.plan.plan import Group, Plan
+from lang.plan.source import Source
 from schemas.control import Control
 from schemas.topics import CONTROL_TOPIC, EVENTS, Topic, sequence_topic, stream_topics, tile_topic
 from store import versions as names

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, field
 
-from lang.change import meanings
-from lang.plan import Group, Key
-from lang.testing import agree
+from lang.plan.plan import Group, Key
+from lang.planner.diff import meanings
+from lang.testfiles.runner import agree
 from schemas.redis_keys import owner_of, sequence_key, tiles_key
 from store.connect import Client
 from store.reader import FeatureReader, Values, Wanted

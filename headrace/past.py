@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from headrace.clean_log import CleanLog
 from headrace.layout import Endpoints
-from lang.clean import RECEIVED_AT
-from lang.evaluate import Event
-from lang.example import example
-from lang.gate import is_tick, whole
-from lang.plan import Group, Plan
+from lang.events.gate import is_tick, whole
+from lang.expressions.per_event import Event
+from lang.plan.clean_topic import RECEIVED_AT
+from lang.plan.plan import Group, Plan
+from lang.testfiles.from_events import example
 from store.shelf import Shelf
 
 _EVENTS = 20  # of one case: a person reads them

@@ -6,9 +6,9 @@ from typing import cast
 import numpy as np
 from msgspec import structs
 
-from lang.computed import Computation
-from lang.evaluate import Event as Fields
-from lang.plan import Plan
+from lang.events.computed import Computation
+from lang.expressions.per_event import Event as Fields
+from lang.plan.plan import Plan
 from models.axes import Floats
 from schemas.catalogue import Item
 from schemas.events import Event

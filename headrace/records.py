@@ -9,9 +9,9 @@ from confluent_kafka import OFFSET_END, Consumer, Message, TopicPartition
 
 from headrace.errors import UsageProblem
 from headrace.layout import FEATURES, Endpoints
-from lang.avro import sequence_contracts, tile_contracts
-from lang.clean import clean_topic, contract
-from lang.load import load_plan
+from lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from lang.plan.clean_topic import clean_topic, contract
+from lang.planner.load import load_plan
 from schemas.avro import Contract
 from schemas.catalogue import ITEM
 from schemas.control import CONTROL

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from headrace.layout import REPOSITORY
-from lang.catalogue import errors_page
-from lang.pages import pages
+from lang.reference.error_page import errors_page
+from lang.reference.pages import pages
 
 FOLDER = REPOSITORY / "docs" / "reference"
 

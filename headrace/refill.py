@@ -13,7 +13,7 @@ from msgspec import Struct
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
 from headrace.screen import progress
-from lang.plan import Group
+from lang.plan.plan import Group
 from schemas.breaker import BrokenProgram
 from store.census import holding
 from store.connect import StoreError, connect

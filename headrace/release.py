@@ -14,10 +14,10 @@ from headrace.parity import Parity
 from headrace.parity import compare as compare_in_store
 from headrace.screen import progress
 from headrace.wait import wait_until
-from lang.change import Change, compare, reworded
-from lang.duration import duration_of
-from lang.plan import Group, Plan
-from lang.source import Source
+from lang.plan.plan import Group, Plan
+from lang.plan.source import Source
+from lang.planner.diff import Change, compare, reworded
+from lang.syntax.duration import duration_of
 from serving.reads import lacking as lacking_of
 from store.connect import Client
 from store.versions import Choice, Version, Versions

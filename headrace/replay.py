@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from headrace.recompute import CLICKSTREAM, Recomputation
 from headrace.recordings import Recording, Visit
-from lang.plan import Plan
+from lang.plan.plan import Plan
 from models.inputs import FEATURE_SET
 from schemas.events import Event
 from schemas.exposures import Exposure, Slot

@@ -14,7 +14,7 @@ from headrace.screen import progress
 from headrace.stack import Say
 from headrace.supervisor import Supervisor
 from headrace.wait import wait_until
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from schemas.samples import SAMPLE
 from schemas.topics import EXPOSURES, SAMPLES
 from store.connect import connect

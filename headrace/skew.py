@@ -22,10 +22,10 @@ from headrace.layout import Layout
 from headrace.lifecycle import Registry
 from headrace.recompute import CLICKSTREAM, Recomputation
 from headrace.screen import progress, screen
-from lang.clean import RECEIVED_AT, clean_topic, contract
-from lang.evaluate import Event
-from lang.gate import is_tick, whole
-from lang.plan import Plan
+from lang.events.gate import is_tick, whole
+from lang.expressions.per_event import Event
+from lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
+from lang.plan.plan import Plan
 from models.axes import Doubles
 from models.inputs import DENSE, FEATURE_SET
 from schemas.avro import Unreadable

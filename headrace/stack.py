@@ -23,8 +23,8 @@ from headrace.programs import fusion, learner, own_process
 from headrace.seasons import seasons_of
 from headrace.supervisor import Program, Supervisor
 from headrace.wait import wait_until
-from lang.load import load_plan
-from lang.plan import Plan
+from lang.plan.plan import Plan
+from lang.planner.load import load_plan
 from schemas.topics import TOPICS
 from udfs.mask import KEY_VARIABLE
 

@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from headrace.weight import tile_cells
-from lang.plan import Group
+from lang.plan.plan import Group
 
 _GROUPED = re.compile(r"GroupAggregate\(groupBy=\[([^\]]*)\]")
-_PAIRS, _SESSIONS = "Join(", "OverAggregate("  # what only these relations have before the fold, see `lang.flink_sql`
+_PAIRS, _SESSIONS = (
+    "Join(",
+    "OverAggregate(",
+)  # what only these relations have before the fold, see `lang.executors.flink_sql`
 
 
 class Task(Struct, frozen=True, kw_only=True):

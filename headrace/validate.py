@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from headrace.folder import findings, usable
 from headrace.layout import FEATURES
-from lang.errors import Problem
-from lang.load import Findings
+from lang.errors.report import Problem
+from lang.planner.load import Findings
 
 
 class Said(Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Features: `events.clean` → one topic of absolute tiles a group, one of sequence rows where it has sequences.
 
-Operators in order (the SQL of each group comes from its plan, see lang/flink_sql.py):
+Operators in order (the SQL of each group comes from its plan, see lang/executors/flink_sql.py):
 1. source      clean events, read committed
 2. aside       events whose times are outside 1990 to 2100, or later than their append time allows → `quarantine`;
                ingest accepts a received_at ahead of the broker's clock
@@ -18,11 +18,11 @@ from pyflink.table import StatementSet, StreamTableEnvironment
 
 from jobs import tables
 from jobs.environment import JobSettings, from_command_line, table_environment
-from lang.clean import RECEIVED_AT, clean_topic, contract
-from lang.flink_sql import TopicTable, statements
-from lang.load import load_plan
-from lang.plan import Group
-from lang.source import Source
+from lang.executors.flink_sql import TopicTable, statements
+from lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
+from lang.plan.plan import Group
+from lang.plan.source import Source
+from lang.planner.load import load_plan
 from schemas.times import AHEAD_MS
 from schemas.topics import QUARANTINE
 

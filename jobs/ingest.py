@@ -23,9 +23,9 @@ from pyflink.table.udf import UserDefinedFunctionWrapper, udf
 
 from jobs import tables
 from jobs.environment import JobSettings, from_command_line, table_environment
-from lang.clean import clean_topic
-from lang.load import load_plan
-from lang.source import Bot, Source
+from lang.plan.clean_topic import clean_topic
+from lang.plan.source import Bot, Source
+from lang.planner.load import load_plan
 from schemas.topics import EVENTS_DEAD
 from udfs.ingest import VERDICT, JudgeEvents
 

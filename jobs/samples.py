@@ -20,9 +20,9 @@ from pyflink.table.expressions import col
 
 from jobs import tables
 from jobs.environment import JobSettings, from_command_line, table_environment
-from lang.clean import clean_topic, contract
-from lang.load import load_plan
-from lang.source import Source
+from lang.plan.clean_topic import clean_topic, contract
+from lang.plan.source import Source
+from lang.planner.load import load_plan
 from schemas.events import BOT
 from schemas.topics import EXPOSURES, QUARANTINE, SAMPLES, SAMPLES_URGENT
 from udfs.join import OUTPUT, JoinSlots

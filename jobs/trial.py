@@ -22,12 +22,12 @@ from pyflink.java_gateway import get_gateway
 
 from jobs import features, tables
 from jobs.environment import JobSettings
-from lang.clean import contract
-from lang.evaluate import Event
-from lang.flink_sql import TopicTable, sequence_table, tile_table
-from lang.fold import SequenceRow, TileRow
-from lang.plan import Group
-from lang.tiles import TileStore
+from lang.executors.flink_sql import TopicTable, sequence_table, tile_table
+from lang.executors.fold import SequenceRow, TileRow
+from lang.executors.tile_store import TileStore
+from lang.expressions.per_event import Event
+from lang.plan.clean_topic import contract
+from lang.plan.plan import Group
 
 _LINE = re.compile(r"(?P<table>\w+)> \+[IU]\[(?P<cells>.*)\]")
 """A row as `print` writes it. Rows taken back are left out, as the loader leaves out tombstones."""

@@ -148,7 +148,9 @@ TOPICS: tuple[Topic, ...] = (
 def stream_topics(topic: str, *, retain_ms: int) -> tuple[Topic, Topic]:
     """(raw, clean) topics of a declared stream that is not the clickstream; `retain_ms` is the clean one's."""
     raw = structs.replace(EVENTS, name=topic, key="any", value="JSON, features/sources", written_by="its producers")
-    clean = structs.replace(EVENTS_CLEAN, name=f"{topic}.clean", value="Avro, lang/clean.py", retention_ms=retain_ms)
+    clean = structs.replace(
+        EVENTS_CLEAN, name=f"{topic}.clean", value="Avro, lang/plan/clean_topic.py", retention_ms=retain_ms
+    )
     return raw, clean
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
-from lang.plan import Group, Plan
+from lang.plan.plan import Group, Plan
 from models.axes import Doubles, Indexes
 from models.inputs import ITEM_INPUTS
 from serving.catalogue import Catalogue

@@ -6,7 +6,7 @@ A decision holds from when it has been read back, everywhere alike.
 import threading
 import time
 
-from lang.plan import Plan
+from lang.plan.plan import Plan
 from schemas.aliases import ALIAS, PIN, followed
 from schemas.control import Control, control_of
 from schemas.course import MODEL, Course

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
-from lang.plan import Group
+from lang.plan.plan import Group
 from models.axes import Doubles, Ids
 from serving.query import Joint, ids_of
 from store.reader import Reads, Wanted

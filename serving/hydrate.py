@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lang.plan import Plan
+from lang.plan.plan import Plan
 from models.axes import Indexes
 from models.inputs import USER_INPUTS
 from serving import columns

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from lang.gate import is_tick
-from lang.source import Source
+from lang.events.gate import is_tick
+from lang.plan.source import Source
 from models.content import Layout
 from schemas.catalogue import ITEM, Item
 from schemas.http import BatchAnswer, ItemRecord, Rejected

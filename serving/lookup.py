@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 
-from lang.plan import Feature, Group
+from lang.plan.plan import Feature, Group
 from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
 from serving.problems import Fault, invalid, unavailable
 from serving.state import Live

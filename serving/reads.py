@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from lang.plan import Group
+from lang.plan.plan import Group
 from serving import columns, heat, hydrate, similar, trends
 
 _READERS: dict[str, tuple[str, ...]] = {

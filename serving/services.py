@@ -11,8 +11,8 @@ import msgspec
 from confluent_kafka import KafkaException
 from msgspec import Struct
 
-from lang.load import load_plan
-from lang.plan import Plan
+from lang.plan.plan import Plan
+from lang.planner.load import load_plan
 from models.content import Layout
 from models.index import index_on
 from schemas.aliases import CHALLENGER, FOLLOWING, SEASON

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from lang.plan import Plan
+from lang.plan.plan import Plan
 from models.fingerprint import fingerprint
 from models.index import Build, Index, Nearest
 from models.items import Items

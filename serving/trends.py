@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from lang.computed import Computation
-from lang.plan import Group, Plan
+from lang.events.computed import Computation
+from lang.plan.plan import Group, Plan
 from serving.query import Query
 from store.reader import Reads, Wanted
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from lang.clean import contract
-from lang.source import Source
+from lang.plan.clean_topic import contract
+from lang.plan.source import Source
 from schemas.dead import DEAD
 from schemas.delta import manifest_of
 from schemas.topics import EVENTS, EVENTS_CLEAN, EVENTS_DEAD, MODEL_DELTAS, Topic

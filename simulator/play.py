@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct, structs
 
-from lang.plan import Plan
+from lang.plan.plan import Plan
 from models.axes import Doubles
 from schemas.events import Event
 from schemas.exposures import Exposure

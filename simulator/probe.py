@@ -17,7 +17,7 @@ import httpx
 import msgspec
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
-from lang.plan import Plan
+from lang.plan.plan import Plan
 from schemas.events import Event
 from schemas.http import ModelsAnswer
 from schemas.samples import FIRST, SAMPLE

@@ -13,9 +13,9 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.random import Generator
 
-from lang.computed import Computation
-from lang.evaluate import Event as Fields
-from lang.plan import Plan
+from lang.events.computed import Computation
+from lang.expressions.per_event import Event as Fields
+from lang.plan.plan import Plan
 from models.axes import Doubles, Ids, Indexes
 from models.content import Layout
 from models.inputs import FEATURE_SET

@@ -7,7 +7,7 @@ from typing import cast
 
 from msgspec import Struct
 
-from lang.plan import Group
+from lang.plan.plan import Group
 from schemas.redis_keys import tiles_key
 from store.connect import Client
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from lang.avro import TopicContracts, sequence_contracts, tile_contracts
-from lang.plan import Group
-from lang.rows import NUMBERS, kept, once
+from lang.aggregates.sequences import NUMBERS, kept, once
+from lang.executors.topic_contracts import TopicContracts, sequence_contracts, tile_contracts
+from lang.plan.plan import Group
 from schemas.avro import Unreadable
 from schemas.redis_keys import MEMBER_SEPARATOR, pack_member, sequence_key, tiles_key
 from schemas.times import AHEAD_MS, PLAUSIBLE_MS

@@ -19,7 +19,7 @@ from typing import TypeAlias, cast
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message
 
-from lang.plan import Group
+from lang.plan.plan import Group
 from schemas.breaker import BrokenProgram
 from schemas.dead import reason_of
 from store.clock import LogClock

@@ -12,8 +12,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lang.merge import Ints, Merged, Merger, rank, without_last
-from lang.plan import EVERYTHING, Group, Key
+from lang.executors.merge import Ints, Merged, Merger, rank, without_last
+from lang.plan.plan import EVERYTHING, Group, Key
 from schemas.redis_keys import MEMBER_SEPARATOR, tiles_key
 from store.connect import Client, Pipeline, StoreError, together
 from store.record import RecordLayout
@@ -166,7 +166,7 @@ def _with_everything(wanted: Wanted) -> Wanted:
 
 
 def _without_everything(values: Values) -> Values:
-    """What was asked for; a group that compares has one key column and no rollup (see `lang.plan_group`)."""
+    """What was asked for; a group that compares has one key column and no rollup (see `lang.planner.groups`)."""
     if not values.group.over_all:
         return values
     merged = without_last(values.merged)

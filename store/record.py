@@ -19,8 +19,8 @@ from collections.abc import Sequence as Many
 import numpy as np
 from msgspec import Struct
 
-from lang.merge import TileBlock
-from lang.plan import HEADER_CELLS, Group
+from lang.executors.merge import TileBlock
+from lang.plan.plan import HEADER_CELLS, Group
 
 CELL_BYTES = 8
 PLACE = slice(4, 9)

@@ -15,8 +15,8 @@ from typing import TypeAlias, cast
 import numpy as np
 from msgspec import Struct
 
-from lang.merge import SequenceBlock
-from lang.plan import Group, Sequence
+from lang.executors.merge import SequenceBlock
+from lang.plan.plan import Group, Sequence
 from schemas.redis_keys import payload_of, sequence_key
 from store.connect import Pipeline
 from store.decode import SequenceWrite

@@ -7,11 +7,11 @@ from collections.abc import Sequence as Many
 
 import numpy as np
 
-from lang.evaluate import Event
-from lang.fold import SequenceRow, TileFold, TileRow
-from lang.merge import rank
-from lang.plan import Group, Key, Plan
-from lang.tiles import TileStore
+from lang.executors.fold import SequenceRow, TileFold, TileRow
+from lang.executors.merge import rank
+from lang.executors.tile_store import TileStore
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group, Key, Plan
 from store.reader import Values, Wanted
 
 

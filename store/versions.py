@@ -12,8 +12,8 @@ from types import MappingProxyType
 import msgspec
 from msgspec import Struct
 
-from lang.plan import Group
-from lang.source import Source
+from lang.plan.plan import Group
+from lang.plan.source import Source
 from schemas.control import Control, control_of
 from schemas.times import PLAUSIBLE_MS
 from schemas.topics import CONTROL_TOPIC

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 from redis.exceptions import NoScriptError, ResponseError
 
-from lang.plan import Group
+from lang.plan.plan import Group
 from store.connect import Client
 from store.decode import SequenceWrite, TileWrite
 from store.record import RecordLayout

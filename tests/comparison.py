@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
-from lang.evaluate import Event
-from lang.oracle import FeatureValue, Oracle
-from lang.plan import EVERYTHING, Group, Key
-from lang.testing import agree
+from lang.executors.oracle import FeatureValue, Oracle
+from lang.expressions.per_event import Event
+from lang.plan.plan import EVERYTHING, Group, Key
+from lang.testfiles.runner import agree
 from store.reader import FeatureReader, Values, Wanted
 
 FLOAT_RATIO = 1e-9

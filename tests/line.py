@@ -18,7 +18,7 @@ from headrace.layout import REPOSITORY, STATE_VARIABLE, Endpoints, Layout, Pace
 from headrace.supervisor import Supervisor
 from headrace.topic import values
 from headrace.wait import wait_until
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from schemas.avro import Unreadable
 from schemas.dead import DEAD
 from schemas.partition import PARTITIONER

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from msgspec import Struct, structs
 
-from lang.avro import sequence_contracts, tile_contracts
-from lang.clean import contract
-from lang.plan import Group, Plan
+from lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from lang.plan.clean_topic import contract
+from lang.plan.plan import Group, Plan
 from models.config import RankerConfig
 from schemas.catalogue import ITEM
 from schemas.control import Control

@@ -12,9 +12,9 @@ from headrace.errors import EnvironmentProblem
 from headrace.flink import FlinkRest
 from headrace.jobs import JOBS
 from headrace.topic import messages, values
-from lang.clean import contract
-from lang.computed import Computation
-from lang.evaluate import Event
+from lang.events.computed import Computation
+from lang.expressions.per_event import Event
+from lang.plan.clean_topic import contract
 from models.config import RankerConfig
 from schemas.dead import DEAD
 from schemas.delta import Manifest, manifest_of

@@ -4,10 +4,10 @@ import math
 
 from msgspec import Struct
 
-from lang.avro import sequence_contracts, tile_contracts
-from lang.fold import SequenceRow, TileRow
-from lang.merge import Merged, Merger, without_last
-from lang.plan import EVERYTHING, HEADER_CELLS, Group, Key
+from lang.executors.fold import SequenceRow, TileRow
+from lang.executors.merge import Merged, Merger, without_last
+from lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from lang.plan.plan import EVERYTHING, HEADER_CELLS, Group, Key
 from schemas.redis_keys import MEMBER_SEPARATOR, sequence_key, tiles_key
 from store.decode import SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
 from store.record import PLACE, RecordLayout, Row

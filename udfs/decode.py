@@ -1,8 +1,8 @@
 """One event in: an accepted record out, or the reason why not.
 
-The rules, in this order: size, depth, JSON, required columns and types, the source's bounds (`lang.bounds`), reserved
-event types, event time against `received_at` (late, future). Whether a record passes depends on the record alone and on
-the time it was appended, so a replay decides as the live run did. Types are strict: `"17"` is no number, `1.7` no
+The rules, in this order: size, depth, JSON, required columns and types, the source's bounds (`lang.events.bounds`),
+reserved event types, event time against `received_at` (late, future). Whether a record passes depends on the record
+alone and on the time it was appended, so a replay decides as the live run did. Types are strict: `"17"` is no number, `1.7` no
 integer, an array no object, trailing bytes no JSON (tests/udfs/test_decode.py has a line for each). Of a name that
 stands twice in one object the last value counts.
 
@@ -14,11 +14,11 @@ from typing import Annotated, Any
 
 import msgspec
 
-from lang.bounds import Bounds
-from lang.clean import RECEIVED_AT, contract
-from lang.expr import ColumnType
-from lang.gate import is_tick
-from lang.source import Source, SourceColumn
+from lang.events.bounds import Bounds
+from lang.events.gate import is_tick
+from lang.expressions.tree import ColumnType
+from lang.plan.clean_topic import RECEIVED_AT, contract
+from lang.plan.source import Source, SourceColumn
 from schemas.avro import Contract
 from schemas.context import Int64, Sent, as_texts
 from schemas.dead import Code

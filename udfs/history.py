@@ -22,10 +22,10 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
 
-from lang.clean import RECEIVED_AT
-from lang.gate import is_tick
-from lang.source import Stamp
-from lang.table import table_of
+from lang.events.gate import is_tick
+from lang.plan.clean_topic import RECEIVED_AT
+from lang.plan.source import Stamp
+from lang.plan.table import table_of
 from schemas.breaker import Breaker
 from schemas.dead import reason_of
 from schemas.limits import DOUBLE_MOST

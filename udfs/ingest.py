@@ -6,7 +6,7 @@ import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, ScalarFunction
 
-from lang.source import Source
+from lang.plan.source import Source
 from udfs.history import TableTail
 from udfs.judge import Judge
 from udfs.mask import Mask

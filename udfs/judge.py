@@ -6,9 +6,9 @@ If most records fail this way the program is at fault, and the job stops.
 
 from typing import Any, TypeAlias
 
-from lang.clean import RECEIVED_AT
-from lang.gate import is_tick
-from lang.source import Source
+from lang.events.gate import is_tick
+from lang.plan.clean_topic import RECEIVED_AT
+from lang.plan.source import Source
 from schemas.breaker import Breaker
 from schemas.dead import REASON_CHARS, reason_of
 from schemas.events import BOT

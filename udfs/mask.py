@@ -4,7 +4,7 @@ import os
 from hashlib import blake2b
 from typing import Any
 
-from lang.source import Source
+from lang.plan.source import Source
 
 KEY_VARIABLE = "HEADRACE_MASK_KEY"
 _BYTES = 16

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from lang.clean import RECEIVED_AT
-from lang.computed import Computation
-from lang.gate import is_tick
-from lang.source import Source
+from lang.events.computed import Computation
+from lang.events.gate import is_tick
+from lang.plan.clean_topic import RECEIVED_AT
+from lang.plan.source import Source
 from udfs.history import History
 
 

@@ -16,7 +16,7 @@ from headrace.evaluation.pupil import Pupil
 from headrace.evaluation.shown import Shown, sample_of
 from headrace.recordings import Visit
 from headrace.replay import Served, events_of
-from lang.plan import Plan
+from lang.plan.plan import Plan
 from models.axes import Doubles
 from schemas.samples import Sample
 

@@ -6,7 +6,7 @@ minutes, decayed clicks faded to then. Axes: N items, C candidates, K columns.
 
 import numpy as np
 
-from lang.plan import Plan
+from lang.plan.plan import Plan
 from models.axes import Doubles, Indexes
 from serving import columns, heat
 from serving.catalogue import Catalogue

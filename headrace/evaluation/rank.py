@@ -18,7 +18,7 @@ from headrace.evaluation.requests import Found, Requests
 from headrace.evaluation.shown import Shown, sample_of
 from headrace.recordings import Visit
 from headrace.replay import events_of
-from lang.plan import Plan
+from lang.plan.plan import Plan
 from models.axes import Doubles, Flags, Floats
 from schemas.catalogue import Item
 from schemas.ids import hash64

@@ -10,7 +10,7 @@ from headrace.evaluation.item_columns import ItemColumns
 from headrace.recompute import CLICKSTREAM, Recomputation
 from headrace.recordings import Visit
 from headrace.replay import query_of
-from lang.plan import Plan
+from lang.plan.plan import Plan
 from models.axes import Floats, Ids
 from models.index import Nearest
 from models.state import ModelState

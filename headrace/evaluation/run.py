@@ -17,7 +17,7 @@ from headrace.evaluation.rank import Question
 from headrace.evaluation.report import Report
 from headrace.layout import FEATURES
 from headrace.screen import progress, screen
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from learner.app import steady
 
 Task: TypeAlias = Literal["ctr", "rank", "next"]

@@ -8,9 +8,9 @@ from benchmarks.bed import FOUR, shipped
 from benchmarks.check import differences, sample, totals_of_log
 from benchmarks.log import KINDS, LATE_MS, SHARES, SPAN_MS, Scale, make_log
 from headrace.jobs import FEATURES
-from lang.gate import Gate
-from lang.load import load_plan
-from lang.plan import Group, Key
+from lang.events.gate import Gate
+from lang.plan.plan import Group, Key
+from lang.planner.load import load_plan
 from schemas.partition import partition_of
 from schemas.topics import EVENT_PARTITIONS
 

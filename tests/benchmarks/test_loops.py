@@ -10,7 +10,7 @@ from benchmarks.batched_loop import BatchedLoop
 from benchmarks.bed import FOUR, shipped
 from benchmarks.log import Log, Scale, make_log
 from benchmarks.usual_loop import UsualLoop, UsualReader
-from lang.plan import Group, Key
+from lang.plan.plan import Group, Key
 from store.connect import Client
 
 

@@ -11,7 +11,7 @@ from benchmarks.rivals import Scorer, product, ranker
 from benchmarks.stream import Stream, Told, progressive, stream_of
 from headrace.evaluation.log import Log, columns_of, read
 from headrace.layout import FEATURES
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from models.inputs import DENSE
 
 COLUMNS = "user=user,item=item,time=at,label=click"

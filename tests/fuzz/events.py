@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 
 from headrace.jobs import FEATURES
-from lang.fold import SequenceRow, TileFold, TileRow
-from lang.load import load_plan
-from lang.plan import Group, Key
+from lang.executors.fold import SequenceRow, TileFold, TileRow
+from lang.plan.plan import Group, Key
+from lang.planner.load import load_plan
 from store.decode import Refused, SequenceDecoder, TileDecoder
 from tests.events import random_events
 from tests.fuzz.cases import Found

@@ -10,7 +10,7 @@ from test_lang_paths import PLAN
 from headrace import redis_server
 from headrace.budget import beyond_limit, beyond_memory
 from headrace.cost import Answering, Cost, Keys, keys_of
-from lang.plan import Group
+from lang.plan.plan import Group
 from store.census import Holding, holding
 from store.connect import Client, connect
 from store.memory import left_bytes

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from headrace.delay import share_for, warning_of
-from lang.load import load_plan
-from lang.plan import Group
-from lang.source import Source
+from lang.plan.plan import Group
+from lang.plan.source import Source
+from lang.planner.load import load_plan
 
 PLAN = load_plan(Path(__file__).parents[2] / "features")
 SOURCE = PLAN.source("clickstream")

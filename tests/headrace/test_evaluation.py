@@ -8,7 +8,7 @@ from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.run import Settings, evaluate
 from headrace.layout import FEATURES
 from headrace.replay import Served, events_of
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from models.inputs import DENSE
 
 ROWS = 3_000

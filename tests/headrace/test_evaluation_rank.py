@@ -11,7 +11,7 @@ from headrace.evaluation.places import NOWHERE, Places
 from headrace.evaluation.run import Settings, evaluate
 from headrace.layout import FEATURES
 from headrace.recordings import Visit
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from models.config import RankerConfig
 from models.state import ModelState
 

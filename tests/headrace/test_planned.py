@@ -7,8 +7,8 @@ import pytest
 
 from headrace.errors import UsageProblem
 from headrace.release import planned
-from lang.load import load_plan
-from lang.plan import Plan
+from lang.plan.plan import Plan
+from lang.planner.load import load_plan
 from store.versions import Choice, Version, Versions
 
 PLAN = load_plan(Path(__file__).parents[2] / "features")

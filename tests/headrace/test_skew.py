@@ -7,9 +7,9 @@ import numpy as np
 
 from headrace.recompute import Recomputation
 from headrace.skew import compare
-from lang.computed import Computation
-from lang.evaluate import Event
-from lang.load import load_plan, plan_of
+from lang.events.computed import Computation
+from lang.expressions.per_event import Event
+from lang.planner.load import load_plan, plan_of
 from models.inputs import DENSE, FEATURE_SET
 from schemas.catalogue import Item
 from schemas.exposures import Exposure, Slot

@@ -6,7 +6,7 @@ import pytest
 
 from headrace.state import Task, cell_bytes
 from headrace.weight import tile_cells
-from lang.load import load_plan
+from lang.planner.load import load_plan
 
 PLAN = load_plan(Path(__file__).parents[2] / "features")
 HEAT, ENGAGEMENT = (PLAN.group(name) for name in ("item_heat", "item_engagement"))

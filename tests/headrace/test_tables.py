@@ -4,7 +4,7 @@ from pathlib import Path
 
 from headrace.jobs import wanted_jobs
 from headrace.lifecycle import stream_topics_of
-from lang.load import plan_of
+from lang.planner.load import plan_of
 from store.versions import Version, Versions
 
 COLUMNS = "id STRING REQUIRED, at_ms BIGINT REQUIRED, received_at BIGINT, user_id STRING REQUIRED"

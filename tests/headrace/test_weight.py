@@ -1,8 +1,8 @@
 """What weighs most in a group is what it would be lighter without."""
 
 from headrace.weight import Cut, cells, cuts, tile_cells
-from lang.load import plan_of
-from lang.plan import Group
+from lang.plan.plan import Group
+from lang.planner.load import plan_of
 
 SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '15 minutes', future '5 minutes',
   dedupe event_id WITHIN '1 day')

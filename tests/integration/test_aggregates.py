@@ -8,10 +8,10 @@ import pytest
 
 from headrace import kafka
 from headrace.lifecycle import feature_topics
-from lang.clean import clean_topic, contract
-from lang.gate import Gate
-from lang.load import load_plan
-from lang.plan import Group
+from lang.events.gate import Gate
+from lang.plan.clean_topic import clean_topic, contract
+from lang.plan.plan import Group
+from lang.planner.load import load_plan
 from schemas.topics import EVENTS_CLEAN
 from store.loader import Loader
 from tests.comparison import by_the_oracle, mismatches

@@ -12,7 +12,7 @@ from headrace.decide import decide
 from headrace.layout import FEATURES, Endpoints, Layout, Pace
 from headrace.topic import values
 from headrace.wait import wait_until
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from models.config import RankerConfig
 from schemas.aliases import LIVE
 from schemas.course import back_to, place_of

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from headrace.jobs import FEATURES
-from lang.cases import SUFFIX, cases_in
-from lang.load import load_plan
+from lang.planner.load import load_plan
+from lang.testfiles.cases import SUFFIX, cases_in
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from lang.clean import contract
+from lang.plan.clean_topic import contract
 from schemas.catalogue import ITEM
 from tests.comparison import by_the_oracle, mismatches
 from tests.events import random_events

@@ -3,10 +3,10 @@
 import pytest
 
 from headrace.delay import observed_ms
-from lang.clean import contract
-from lang.computed import Computation
-from lang.gate import Gate
-from lang.plan import Group, Plan
+from lang.events.computed import Computation
+from lang.events.gate import Gate
+from lang.plan.clean_topic import contract
+from lang.plan.plan import Group, Plan
 from schemas.catalogue import ITEM
 from tests.comparison import by_the_oracle, mismatches
 from tests.events import random_events

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from headrace.flink import FlinkRest
-from lang.clean import contract
+from lang.plan.clean_topic import contract
 from schemas.dead import DEAD
 from schemas.limits import RECORD_BYTES
 from schemas.partition import tick_key

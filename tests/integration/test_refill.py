@@ -11,7 +11,7 @@ from test_lang_paths import PLAN
 from headrace import broker, kafka, letters, redis_server, refill
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints
-from lang.fold import SequenceRow, TileRow
+from lang.executors.fold import SequenceRow, TileRow
 from schemas.dead import DEAD
 from schemas.topics import EVENTS_DEAD, sequence_topic, tile_topic
 from store.connect import Client, connect

@@ -13,9 +13,9 @@ from headrace.flink import FlinkRest
 from headrace.jobs import FEATURES
 from headrace.lifecycle import Registry
 from headrace.past import as_known_at
-from lang.gate import Gate
-from lang.load import load_plan
-from lang.testing import agree
+from lang.events.gate import Gate
+from lang.planner.load import load_plan
+from lang.testfiles.runner import agree
 from serving import lookup
 from tests.comparison import by_the_oracle, mismatches
 from tests.events import random_events

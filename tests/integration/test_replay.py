@@ -18,10 +18,10 @@ from headrace.jobs import FEATURES
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Layout
 from headrace.recordings import Recording, read
 from headrace.replay import events_of
-from lang.computed import Computation
-from lang.evaluate import Event
-from lang.load import load_plan
-from lang.plan import Group, Key
+from lang.events.computed import Computation
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group, Key
+from lang.planner.load import load_plan
 from schemas.samples import HEADS, SAMPLE
 from tests.comparison import by_the_oracle, mismatches
 from tests.line import Line

@@ -7,8 +7,8 @@ import pytest
 from headrace.flink import FlinkRest
 from headrace.jobs import SAMPLES_JOB
 from headrace.layout import FEATURES
-from lang.clean import contract
-from lang.load import load_plan
+from lang.plan.clean_topic import contract
+from lang.planner.load import load_plan
 from schemas.events import BOT
 from schemas.samples import HEADS, SAMPLE
 from tests.line import Line, Place

@@ -11,9 +11,9 @@ from headrace.clean_log import CleanLog
 from headrace.flink import FlinkRest
 from headrace.jobs import FEATURES, ingest_job
 from headrace.lifecycle import Registry
-from lang.gate import Gate
-from lang.load import load_plan
-from lang.source import Source
+from lang.events.gate import Gate
+from lang.plan.source import Source
+from lang.planner.load import load_plan
 from schemas.dead import DEAD
 from schemas.events import BOT
 from schemas.topics import EVENTS_DEAD

@@ -11,8 +11,8 @@ from wikipedia_edits import ADDED, DELETED_PER_HOUR, HOUR_MS, MIDNIGHT_MS, TOP_P
 from headrace import kafka
 from headrace.clean_log import CleanLog
 from headrace.lifecycle import feature_topics
-from lang.load import load_plan
-from lang.plan import Plan
+from lang.plan.plan import Plan
+from lang.planner.load import load_plan
 from schemas.topics import EVENTS, EVENTS_CLEAN
 from store.loader import Loader
 from store.reader import Wanted

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lang.bounds import Bounds
-from lang.computed import Computation
-from lang.evaluate import WHOLE_MOST
-from lang.gate import Gate
-from lang.load import plan_of
-from lang.source import Source
+from lang.events.bounds import Bounds
+from lang.events.computed import Computation
+from lang.events.gate import Gate
+from lang.expressions.per_event import WHOLE_MOST
+from lang.plan.source import Source
+from lang.planner.load import plan_of
 from schemas.limits import EARLIEST_MS, LATEST_MS, time_fault
 
 NOW = 1_770_000_000_000

@@ -2,13 +2,13 @@
 
 import pytest
 
-from lang.cases import VERDICTS, Case, cases_in
-from lang.errors import LangError
-from lang.plan import Plan
-from lang.plan_source import WORDS
-from lang.reference_cases import CASE, COUNTS, EXAMPLE
-from lang.reference_source import SOURCE_WORDS
-from lang.testing import run_cases
+from lang.errors.report import LangError
+from lang.plan.plan import Plan
+from lang.planner.source import WORDS
+from lang.reference.cases import CASE, COUNTS, EXAMPLE
+from lang.reference.source import SOURCE_WORDS
+from lang.testfiles.cases import VERDICTS, Case, cases_in
+from lang.testfiles.runner import run_cases
 
 PATH = "user_category.test.yaml"
 GOOD = """# times without a date are 2026-01-01 UTC

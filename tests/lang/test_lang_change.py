@@ -2,10 +2,10 @@
 
 import pytest
 
-from lang.change import compare, reworded
-from lang.errors import LangError
-from lang.load import plan_of
-from lang.plan import Group, Plan
+from lang.errors.report import LangError
+from lang.plan.plan import Group, Plan
+from lang.planner.diff import compare, reworded
+from lang.planner.load import plan_of
 
 SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '15 minutes', future '5 minutes',
   dedupe event_id WITHIN '1 day')

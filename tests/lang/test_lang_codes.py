@@ -15,19 +15,19 @@ from headrace.errors import UsageProblem
 from headrace.layout import FEATURES, REPOSITORY
 from headrace.parity import Parity
 from headrace.release import planned, unlike
-from lang.cases import cases_in
-from lang.catalogue import said_of
-from lang.codes import CODES
-from lang.load import findings_in, plan_of, texts_in
-from lang.plan import Group, Plan
-from lang.testing import run_cases
+from lang.errors.codes import CODES
+from lang.plan.plan import Group, Plan
+from lang.planner.load import findings_in, plan_of, texts_in
+from lang.reference.error_page import said_of
+from lang.testfiles.cases import cases_in
+from lang.testfiles.runner import run_cases
 from schemas.control import CONTROL
 from store.census import Holding
 from store.versions import Versions
 
 ROOMS = ("lang", "headrace", "jobs", "store", "serving", "udfs", "simulator", "learner", "models", "schemas")
 OFFLINE = {code: each for code, each in CODES.items() if each.verb == "validate"}
-TABLE = REPOSITORY / "lang" / "codes.py"
+TABLE = REPOSITORY / "lang" / "errors" / "codes.py"
 
 
 def strings(path: Path) -> Iterator[str]:
@@ -40,10 +40,10 @@ def strings(path: Path) -> Iterator[str]:
 
 
 def test_every_code_that_is_raised_is_in_the_table_and_the_other_way_round() -> None:
-    paths = [path for room in ROOMS for path in (REPOSITORY / room).glob("*.py") if path != TABLE]
+    paths = [path for room in ROOMS for path in (REPOSITORY / room).rglob("*.py") if path != TABLE]
     raised = {code for path in paths for text in strings(path) for code in re.findall(r"\bF1\d\d\b", text)}
-    assert sorted(raised - CODES.keys()) == [], "raised, and absent in lang/codes.py"
-    assert sorted(CODES.keys() - raised) == [], "in lang/codes.py, and never raised"
+    assert sorted(raised - CODES.keys()) == [], "raised, and absent in lang/errors/codes.py"
+    assert sorted(CODES.keys() - raised) == [], "in lang/errors/codes.py, and never raised"
 
 
 @pytest.mark.parametrize("code", OFFLINE)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lang.errors import LangError
-from lang.load import plan_of
+from lang.errors.report import LangError
+from lang.planner.load import plan_of
 
 FIXTURES = Path(__file__).parent / "fixtures/errors"
 SOURCE = Path(__file__).parents[2] / "features/sources/clickstream.sql"

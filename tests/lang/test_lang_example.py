@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from lang.cases import SUFFIX, cases_in
-from lang.computed import Computation
-from lang.evaluate import Event
-from lang.example import example
-from lang.load import load_plan
-from lang.plan import Group, Plan
-from lang.testing import run_cases
+from lang.events.computed import Computation
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group, Plan
+from lang.planner.load import load_plan
+from lang.testfiles.cases import SUFFIX, cases_in
+from lang.testfiles.from_events import example
+from lang.testfiles.runner import run_cases
 
 PLAN: Plan = load_plan(Path(__file__).parents[2] / "features")
 OF = {

@@ -6,7 +6,7 @@ import pytest
 
 from headrace.errors import UsageProblem
 from headrace.explain import explained
-from lang.plan import Plan
+from lang.plan.plan import Plan
 
 NAMES = ["item_engagement.ctr_1h", "item_next.next_items", "item_together.clicked_too", "user_recent.recent_items"]
 

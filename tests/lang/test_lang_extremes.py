@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lang.deliveries import fold_in_order, fold_shuffled
-from lang.evaluate import Event
-from lang.fold import TileFold
-from lang.gate import Gate
-from lang.load import plan_of
-from lang.merge import Merged
-from lang.oracle import Oracle
-from lang.plan import Group, Key
-from lang.testing import agree
+from lang.events.gate import Gate
+from lang.executors.fold import TileFold
+from lang.executors.merge import Merged
+from lang.executors.oracle import Oracle
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group, Key
+from lang.planner.load import plan_of
+from lang.testfiles.delivery_orders import fold_in_order, fold_shuffled
+from lang.testfiles.runner import agree
 from schemas.limits import DOUBLE_MOST, EARLIEST_MS, LATEST_MS, is_plain
 from tests.wire import Wire
 

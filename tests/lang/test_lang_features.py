@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lang.avro import sequence_contracts, tile_contracts
-from lang.cases import SUFFIX, cases_in
-from lang.flink_sql import TopicTable, statements
-from lang.load import load_plan
-from lang.plan import Plan
-from lang.testing import run_cases
+from lang.executors.flink_sql import TopicTable, statements
+from lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from lang.plan.plan import Plan
+from lang.planner.load import load_plan
+from lang.testfiles.cases import SUFFIX, cases_in
+from lang.testfiles.runner import run_cases
 
 FEATURES = Path(__file__).parents[2] / "features"
 GROUPS = sorted(path.stem for path in FEATURES.glob("*.sql"))

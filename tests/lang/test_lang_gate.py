@@ -1,8 +1,8 @@
 """Which events ingest accepts: what a bot rule leaves of a burst."""
 
-from lang.evaluate import Event
-from lang.gate import Gate
-from lang.load import plan_of
+from lang.events.gate import Gate
+from lang.expressions.per_event import Event
+from lang.planner.load import plan_of
 
 SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '5 minutes', future '1 minute',
   dedupe event_id WITHIN '10 minutes', bot WHEN count(*) PER (user_id) EACH '1 minute' > 3)

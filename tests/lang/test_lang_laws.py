@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lang.aggregates import TILE_AGGREGATES
-from lang.expr import Column
-from lang.finish import FINISH
-from lang.partials import CELLS
-from lang.plan import Partial, PartialOp, TileFunction
-from lang.windows import epoch_ms
+from lang.aggregates.cells import CELLS
+from lang.aggregates.finalize import FINISH
+from lang.aggregates.partials_of import TILE_AGGREGATES
+from lang.expressions.tree import Column
+from lang.plan.plan import Partial, PartialOp, TileFunction
+from lang.plan.windows import epoch_ms
 
 OPS = get_args(PartialOp)
 HALF_LIFE_MS = 3_600_000

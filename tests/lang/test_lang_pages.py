@@ -3,12 +3,12 @@
 import pytest
 
 from headrace.reference import FOLDER, written
-from lang.lineage import columns_behind, parts, roots
-from lang.pages import ENTRIES, WORDS, group_of
-from lang.plan import Plan
-from lang.plan_group import WORDS as HEADER_WORDS
-from lang.reference import Entry
-from lang.reference_shapes import HEADER
+from lang.plan.plan import Plan
+from lang.planner.groups import WORDS as HEADER_WORDS
+from lang.planner.lineage import columns_behind, parts, roots
+from lang.reference.entry import Entry
+from lang.reference.pages import ENTRIES, WORDS, group_of
+from lang.reference.shapes import HEADER
 
 
 def test_every_word_of_the_language_has_an_entry() -> None:

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from lang.change import compare
-from lang.evaluate import Event
-from lang.load import plan_of
-from lang.pairs import PairJoin, all_pairs
-from lang.plan import Group
+from lang.events.pairs import PairJoin, all_pairs
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group
+from lang.planner.diff import compare
+from lang.planner.load import plan_of
 
 SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '15 minutes', future '5 minutes',
   dedupe event_id WITHIN '1 day')

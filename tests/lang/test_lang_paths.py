@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lang.deliveries import fold_in_order, fold_restarting, fold_shuffled, fold_twice
-from lang.evaluate import Event
-from lang.gate import Gate
-from lang.load import load_plan
-from lang.oracle import Oracle
-from lang.plan import Group, Key
-from lang.testing import agree
-from lang.tiles import TileStore
+from lang.events.gate import Gate
+from lang.executors.oracle import Oracle
+from lang.executors.tile_store import TileStore
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group, Key
+from lang.planner.load import load_plan
+from lang.testfiles.delivery_orders import fold_in_order, fold_restarting, fold_shuffled, fold_twice
+from lang.testfiles.runner import agree
 
 PLAN = load_plan(Path(__file__).parent / "fixtures/laws")
 START_MS = 1_767_225_600_000

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from headrace.explain import explained
-from lang.cases import cases_in
-from lang.clean import contract
-from lang.duration import written
-from lang.errors import LangError
-from lang.load import findings_in, plan_of
-from lang.plan import Plan
-from lang.testing import run_cases
+from lang.errors.report import LangError
+from lang.plan.clean_topic import contract
+from lang.plan.plan import Plan
+from lang.planner.load import findings_in, plan_of
+from lang.syntax.duration import written
+from lang.testfiles.cases import cases_in
+from lang.testfiles.runner import run_cases
 
 KEPT = "lateness '1 day', future '5 minutes', dedupe id WITHIN '2 days'"
 COLUMNS = "id STRING REQUIRED, at_ms BIGINT REQUIRED, received_at BIGINT"

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from wikipedia_edits import ADDED, DELETED_PER_HOUR, HOUR_MS, MIDNIGHT_MS, TOP_PAGES, read_edits
 
-from lang.deliveries import fold_in_order
-from lang.evaluate import Event
-from lang.gate import Gate
-from lang.load import load_plan
-from lang.oracle import Oracle
-from lang.plan import Group
-from lang.tiles import TileStore
+from lang.events.gate import Gate
+from lang.executors.oracle import Oracle
+from lang.executors.tile_store import TileStore
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group
+from lang.planner.load import load_plan
+from lang.testfiles.delivery_orders import fold_in_order
 
 PLAN = load_plan(Path(__file__).parent / "fixtures/wikipedia")
 END_OF_DAY_MS = MIDNIGHT_MS + 24 * HOUR_MS - 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lang.evaluate import Event
+from lang.expressions.per_event import Event
 
 ROOT = Path(__file__).parents[2]
 DAY = "2015-09-12"

@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.tape import joined
 from headrace.evaluation.log import columns_of, read
 from headrace.layout import FEATURES
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from schemas.samples import EVENT_WEIGHTS, Sample
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings

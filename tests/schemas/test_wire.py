@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from headrace.jobs import FEATURES
-from lang.avro import sequence_contracts, tile_contracts
-from lang.clean import contract
-from lang.load import load_plan
+from lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from lang.plan.clean_topic import contract
+from lang.planner.load import load_plan
 from schemas.avro import Contract, Unreadable, nullable
 from schemas.catalogue import ITEM
 from schemas.control import CONTROL

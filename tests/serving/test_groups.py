@@ -3,10 +3,10 @@
 import msgspec
 import numpy as np
 
-from lang.computed import Computation
-from lang.evaluate import Event
-from lang.load import plan_of
-from lang.plan import Plan
+from lang.events.computed import Computation
+from lang.expressions.per_event import Event
+from lang.plan.plan import Plan
+from lang.planner.load import plan_of
 from serving import columns, explore, heat, score, source
 from serving.filter import keep
 from serving.hydrate import Hydrator

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from models.content import Layout
 from models.modality import Modality
 from schemas.catalogue import ITEM

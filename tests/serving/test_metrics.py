@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from headrace.layout import REPOSITORY
-from lang.plan import Plan
+from lang.plan.plan import Plan
 from schemas.redis_keys import tiles_key
 from serving import columns, hydrate, metrics
 from serving.columns import COLUMNS

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from models.config import STATISTICS, RankerConfig
 from models.content import Layout
 from models.state import ModelState

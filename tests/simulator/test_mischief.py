@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headrace.jobs import FEATURES
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from schemas.events import Event
 from simulator.conduct import Served, events_of
 from simulator.mischief import Mischief, Rates

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from headrace.jobs import FEATURES
-from lang.load import load_plan
+from lang.planner.load import load_plan
 from models.content import Layout
 from models.inputs import DENSE, FEATURE_SET
 from schemas.catalogue import ITEM

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from math import isnan
 
-from lang.avro import sequence_contracts, tile_contracts
-from lang.evaluate import Event
-from lang.fold import SequenceRow, TileFold, TileRow
-from lang.plan import Group
+from lang.executors.fold import SequenceRow, TileFold, TileRow
+from lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group
 from store.connect import Client
 from store.decode import SequenceDecoder, TileDecoder
 from store.writer import Writer, spans_of

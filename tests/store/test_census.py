@@ -7,8 +7,8 @@ import pytest
 from test_lang_paths import PLAN
 
 from headrace import redis_server
-from lang.evaluate import Event
-from lang.plan import Group
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group
 from store.census import Holding, holding
 from store.connect import Client, connect
 from store.memory import left_bytes

@@ -9,8 +9,8 @@ from redis.cluster import RedisCluster
 from test_lang_paths import PLAN
 
 from headrace.parity import compare
-from lang.evaluate import Event
-from lang.testing import agree
+from lang.expressions.per_event import Event
+from lang.testfiles.runner import agree
 from schemas.redis_keys import owner_of
 from store.census import holding
 from store.connect import Client, StoreError, connect

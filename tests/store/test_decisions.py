@@ -3,7 +3,7 @@
 import msgspec
 from test_lang_paths import PLAN
 
-from lang.plan import Group
+from lang.plan.plan import Group
 from schemas.control import Control
 from store.decisions import fault_of
 

@@ -3,8 +3,8 @@
 import pytest
 from test_lang_paths import PLAN
 
-from lang.fold import SequenceRow, TileRow
-from lang.plan import Group
+from lang.executors.fold import SequenceRow, TileRow
+from lang.plan.plan import Group
 from schemas.redis_keys import sequence_key, tiles_key
 from store.connect import Client
 from store.reader import FeatureReader, Wanted

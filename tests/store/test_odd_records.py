@@ -13,9 +13,9 @@ from redis.exceptions import ResponseError
 from test_lang_paths import PLAN
 
 from headrace import redis_server
-from lang.avro import sequence_contracts, tile_contracts
-from lang.fold import SequenceRow, TileRow
-from lang.plan import Group
+from lang.executors.fold import SequenceRow, TileRow
+from lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from lang.plan.plan import Group
 from schemas.breaker import Breaker, BrokenProgram
 from schemas.dead import DEAD
 from schemas.redis_keys import tiles_key

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_lang_paths import NAMES, PLAN, logs
 
-from lang.evaluate import Event
-from lang.plan import Group, Key
-from lang.testing import agree
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group, Key
+from lang.testfiles.runner import agree
 from store.connect import Client
 from store.reader import FeatureReader, Values, Wanted
 from store.shelf import Shelf

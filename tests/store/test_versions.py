@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from lang.load import load_plan
-from lang.plan import Group
+from lang.plan.plan import Group
+from lang.planner.load import load_plan
 from schemas.control import CONTROL, Control, control_of
 from store.versions import Versions
 

@@ -5,7 +5,7 @@ import pytest
 from msgspec import Raw
 
 from headrace.jobs import FEATURES
-from lang.load import load_plan, plan_of
+from lang.planner.load import load_plan, plan_of
 from schemas.limits import day_ms
 from udfs.decode import EventDecoder, Refused
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lang.clean import contract
-from lang.load import plan_of
-from lang.source import SourceColumn, Stamp
+from lang.plan.clean_topic import contract
+from lang.plan.source import SourceColumn, Stamp
+from lang.planner.load import plan_of
 from schemas.breaker import BrokenProgram
 from schemas.catalogue import ITEM
 from udfs.history import History

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.jobs import FEATURES
-from lang.load import load_plan, plan_of
+from lang.planner.load import load_plan, plan_of
 from schemas.breaker import Breaker, BrokenProgram
 from schemas.dead import REASONS
 from schemas.limits import RECORD_BYTES

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lang.load import plan_of
+from lang.planner.load import plan_of
 from udfs.mask import KEY_VARIABLE, Mask
 
 SOURCE = plan_of(

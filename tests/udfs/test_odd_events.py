@@ -5,8 +5,8 @@ from itertools import islice
 import pytest
 
 from headrace.jobs import FEATURES
-from lang.gate import Gate
-from lang.load import load_plan
+from lang.events.gate import Gate
+from lang.planner.load import load_plan
 from tests.odd_records import KINDS, Odd, odd_events
 from udfs.decode import EventDecoder, Refused
 

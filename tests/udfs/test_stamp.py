@@ -1,7 +1,7 @@
 """An event is completed from several tables, one after the other, by keys that it has, is given or computes."""
 
-from lang.clean import contract
-from lang.load import plan_of
+from lang.plan.clean_topic import contract
+from lang.planner.load import plan_of
 from udfs.stamp import Stamper
 
 HEADER = "event_time at_ms, lateness '1 day', future '5 minutes', dedupe id WITHIN '2 days'"

@@ -1,0 +1,139 @@
+"""The columns a tile can hold: how one event becomes a cell, how cells combine, and the Flink SQL.
+
+Cells are float64; NaN stands for "no row". Every combination is associative and commutative and has `empty`
+as its identity, so tiles may be folded and merged in any order and any grouping.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from lang.expressions.flink_sql import flink_value
+from lang.expressions.per_column import Floats
+from lang.plan.plan import Partial, PartialOp
+from lang.plan.windows import epoch_ms
+
+Starts = NDArray[np.intp]
+
+
+class Cells(Struct, frozen=True):
+    """One kind of partial column.
+
+    `lift(partial, value, at_ms)` is the cell of one event that counts at that time. `combine` joins two cells.
+    `reduce(cells, starts)` joins runs of rows: cells (R, C), run k from starts[k] to the next start, to (K, C).
+    `sql(partial, time)` is the Flink aggregate call, without FILTER; `time` is SQL too.
+    """
+
+    empty: float
+    lift: Callable[[Partial, float, int], float]
+    combine: Callable[[float, float], float]
+    reduce: Callable[[Floats, Starts], Floats]
+    sql: Callable[[Partial, str], str]
+
+
+def _one(partial: Partial, value: float, at_ms: int) -> float:
+    del partial, value, at_ms
+    return 1.0
+
+
+def _value(partial: Partial, value: float, at_ms: int) -> float:
+    del partial, at_ms
+    return value
+
+
+def _square(partial: Partial, value: float, at_ms: int) -> float:
+    del partial, at_ms
+    return value * value
+
+
+def _grown(partial: Partial, value: float, at_ms: int) -> float:
+    """The value as of the start of its epoch: x · 2^((t - L) / half_life)."""
+    age = at_ms % epoch_ms(partial.half_life_ms)
+    return value * 2.0 ** (age / partial.half_life_ms)
+
+
+def _grown_one(partial: Partial, value: float, at_ms: int) -> float:
+    del value
+    return _grown(partial, 1.0, at_ms)
+
+
+def _add(one: float, two: float) -> float:
+    if math.isnan(one):
+        return two
+    return one if math.isnan(two) else one + two
+
+
+def _add_runs(cells: Floats, starts: Starts) -> Floats:
+    missing = np.isnan(cells)
+    totals: Floats = np.add.reduceat(np.where(missing, 0.0, cells), starts, axis=0)
+    totals[np.logical_and.reduceat(missing, starts, axis=0)] = np.nan
+    return totals
+
+
+def _smaller(one: float, two: float) -> float:
+    return two if math.isnan(one) or two < one else one
+
+
+def _larger(one: float, two: float) -> float:
+    return two if math.isnan(one) or two > one else one
+
+
+def _smallest_of_runs(cells: Floats, starts: Starts) -> Floats:
+    return np.fmin.reduceat(cells, starts, axis=0)
+
+
+def _largest_of_runs(cells: Floats, starts: Starts) -> Floats:
+    return np.fmax.reduceat(cells, starts, axis=0)
+
+
+def _argument(partial: Partial) -> str:
+    if partial.argument is None:
+        message = f"{partial.name}: only count takes no argument"
+        raise TypeError(message)
+    return flink_value(partial.argument)
+
+
+def _count_sql(partial: Partial, time: str) -> str:
+    del time
+    return "COUNT(*)" if partial.argument is None else f"COUNT({flink_value(partial.argument)})"
+
+
+def _call_sql(function: str) -> Callable[[Partial, str], str]:
+    """A double argument: the sum of an INT would wrap."""
+    return lambda partial, _: f"{function}(CAST({_argument(partial)} AS DOUBLE))"
+
+
+def _squares_sql(partial: Partial, time: str) -> str:
+    del time
+    value = f"CAST({_argument(partial)} AS DOUBLE)"
+    return f"SUM({value} * {value})"
+
+
+def _growth_sql(partial: Partial, time: str) -> str:
+    age = f"CAST(MOD({time}, {epoch_ms(partial.half_life_ms)}) AS DOUBLE)"
+    return f"POWER(2e0, {age} / {float(partial.half_life_ms)!r}e0)"
+
+
+def _decayed_sum_sql(partial: Partial, time: str) -> str:
+    return f"SUM(CAST({_argument(partial)} AS DOUBLE) * {_growth_sql(partial, time)})"
+
+
+def _decayed_count_sql(partial: Partial, time: str) -> str:
+    growth = _growth_sql(partial, time)
+    if partial.argument is None:
+        return f"SUM({growth})"
+    return f"SUM(CASE WHEN {_argument(partial)} IS NOT NULL THEN {growth} END)"
+
+
+CELLS: dict[PartialOp, Cells] = {
+    "count": Cells(0.0, _one, _add, _add_runs, _count_sql),
+    "sum": Cells(math.nan, _value, _add, _add_runs, _call_sql("SUM")),
+    "squares": Cells(math.nan, _square, _add, _add_runs, _squares_sql),
+    "min": Cells(math.nan, _value, _smaller, _smallest_of_runs, _call_sql("MIN")),
+    "max": Cells(math.nan, _value, _larger, _largest_of_runs, _call_sql("MAX")),
+    "decayed_sum": Cells(math.nan, _grown, _add, _add_runs, _decayed_sum_sql),
+    "decayed_count": Cells(math.nan, _grown_one, _add, _add_runs, _decayed_count_sql),
+}

@@ -1,0 +1,43 @@
+"""The tile aggregates: which partial columns each keeps; `lang.aggregates.finalize` makes its value of them.
+
+| aggregate | partials | of no row |
+|---|---|---|
+| count | count | 0 |
+| sum, min, max | itself | NULL |
+| avg | sum, count of the values that are not NULL | NULL |
+| variance, stddev | sum, sum of squares, count of the values that are not NULL | NULL, of one row too |
+| rate_of_change | count of this window and of the one before | NULL where the one before is empty |
+| decayed_count, decayed_sum | itself | 0 |
+| decayed_avg | decayed sum, and decayed count of the values that are not NULL | NULL |
+"""
+
+from msgspec import Struct
+
+from lang.plan.plan import PartialOp, TileFunction
+
+
+class TileAggregate(Struct, frozen=True):
+    """One aggregate. With `windows` above 1 the windows just before the one that ends now are kept and read too.
+
+    A share of a tile makes sense to one that is `divisible`.
+    """
+
+    partials: tuple[PartialOp, ...]
+    decayed: bool = False
+    windows: int = 1
+    divisible: bool = False
+
+
+TILE_AGGREGATES: dict[TileFunction, TileAggregate] = {
+    "count": TileAggregate(("count",), divisible=True),
+    "sum": TileAggregate(("sum",), divisible=True),
+    "avg": TileAggregate(("sum", "count"), divisible=True),
+    "variance": TileAggregate(("sum", "squares", "count")),
+    "stddev": TileAggregate(("sum", "squares", "count")),
+    "min": TileAggregate(("min",)),
+    "max": TileAggregate(("max",)),
+    "rate_of_change": TileAggregate(("count",), windows=2),
+    "decayed_count": TileAggregate(("decayed_count",), decayed=True),
+    "decayed_sum": TileAggregate(("decayed_sum",), decayed=True),
+    "decayed_avg": TileAggregate(("decayed_sum", "decayed_count"), decayed=True),
+}

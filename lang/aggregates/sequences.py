@@ -1,0 +1,55 @@
+"""Sequences: what a store keeps of a row, and the number that the rows of a key make.
+
+| function | a store keeps | of no row |
+|---|---|---|
+| last_n, last, percentile | the newest rows by (event time, event id) | an empty list, NULL, NULL |
+| first | the oldest | NULL |
+| seconds_since_last | the newest | NULL |
+| count_distinct | each value once, at its newest time | 0 |
+| approx_distinct | each cell of a sketch once, at its newest time | 0 |
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence as Many
+
+import numpy as np
+
+from lang.aggregates.hyperloglog import cell_of, estimate
+from lang.plan.plan import Sequence, SequenceFunction
+
+_ONCE: tuple[SequenceFunction, ...] = ("count_distinct", "approx_distinct")
+NUMBERS: tuple[SequenceFunction, ...] = ("last", "first", "percentile")
+"""Functions whose payloads are read as numbers."""
+
+
+def once(sequence: Sequence) -> bool:
+    """Whether a store keeps one row a payload, at its newest time, instead of one an event."""
+    return sequence.function in _ONCE
+
+
+def kept(sequence: Sequence, payload: str) -> str:
+    """What a store keeps of a row's payload."""
+    return cell_of(payload) if sequence.function == "approx_distinct" else payload
+
+
+def number(sequence: Sequence, payloads: Many[str]) -> float:
+    """The value of the rows that count, newest first (`first`: oldest first); NaN for NULL."""
+    return _VALUES[sequence.function](payloads, sequence.quantile)
+
+
+def _end(payloads: Many[str], _: float) -> float:
+    return float(payloads[0]) if payloads else np.nan
+
+
+def _percentile(payloads: Many[str], quantile: float) -> float:
+    """Between two values in proportion, as SQL's PERCENTILE_CONT."""
+    return float(np.quantile([float(each) for each in payloads], quantile)) if payloads else np.nan
+
+
+_VALUES: dict[SequenceFunction, Callable[[Many[str], float], float]] = {
+    "last": _end,
+    "first": _end,
+    "percentile": _percentile,
+    "count_distinct": lambda payloads, _: float(len(payloads)),
+    "approx_distinct": lambda payloads, _: estimate(payloads),
+}

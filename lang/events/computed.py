@@ -1,0 +1,25 @@
+"""Computed columns: what a source makes of an event's own columns, filled in by ingest after stamping."""
+
+from lang.expressions.per_event import Event, value_of
+from lang.expressions.tree import Cell, Scalar
+from lang.plan.source import Source
+
+
+class Computation:
+    """Fills the computed columns of one source."""
+
+    def __init__(self, source: Source) -> None:
+        self._columns = {column.name: value_of(column.expression) for column in source.computed}
+
+    def values(self, event: Event) -> dict[str, Scalar]:
+        """The computed columns of an event that has its declared and stamped ones."""
+        return {name: evaluate(event) for name, evaluate in self._columns.items()}
+
+    def value(self, name: str, event: Event) -> Cell:
+        """One column of an event, computed where it is a computed one; what that is made of must be there."""
+        evaluate = self._columns.get(name)
+        return evaluate(event) if evaluate else event.get(name)
+
+    def fill(self, event: Event) -> Event:
+        """The event with its computed columns."""
+        return {**event, **self.values(event)}

@@ -1,0 +1,1 @@
+"""Three ways to run a plan: brute force, tiles, Flink SQL."""

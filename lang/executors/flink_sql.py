@@ -1,0 +1,214 @@
+"""A group as Flink SQL: plain strings, run by the features job.
+
+The source table has the columns of the source's accepted events, with `received_at` BIGINT NOT NULL. The job's
+operators in order, for each family:
+1. the events; for `pairs` a regular inner join of the events with themselves, append-only; for `sessions` the events
+   with the newest time of their user before them, by two OVER aggregates in order of arrival
+2. where a family has several tile sizes: one row for each, by UNNEST of an array that names a column
+   (stateless; a constant array would be a join that keeps every event)
+3. GROUP BY key, size_ms, start_ms; absolute partials, re-emitted whole when they change; where a derived feature
+   compares with all keys together, once more under one literal key
+4. the tile topic, upserted; partials of other families are NULL in it
+Sequences need no state: one row an event to the sequence topic.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from lang.aggregates.cells import CELLS
+from lang.events.gate import TICK_PREFIX
+from lang.events.sessions import ADDS, BEGINS
+from lang.expressions.flink_sql import flink, flink_value, quoted, text
+from lang.expressions.tree import Expr, all_of
+from lang.plan.clean_topic import RECEIVED_AT
+from lang.plan.plan import EVERYTHING, Family, Group, Pairs, Partial, Sequence, Sessions
+
+PAIR_STATE_TTL_MS = 86_400_000
+"""How long a pair's first event is remembered beyond lateness, future and WITHIN: the longest outage survived."""
+
+
+class TopicTable(Struct, frozen=True):
+    """A feature topic as a table. An upserted one has a PRIMARY KEY; an appended one wants `key.fields`."""
+
+    name: str
+    topic: str
+    mode: Literal["upsert", "append"]
+    key: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+
+    def ddl(self, options: str) -> str:
+        """CREATE TABLE with these WITH options."""
+        lines = [f"  {quoted(name)} {kind}" for name, kind in self.columns]
+        if self.mode == "upsert":
+            lines.append(f"  PRIMARY KEY ({', '.join(map(quoted, self.key))}) NOT ENFORCED")
+        return f"CREATE TEMPORARY TABLE {quoted(self.name)} (\n" + ",\n".join(lines) + f"\n) WITH ({options})"
+
+
+class GroupSql(Struct, frozen=True):
+    """The statements of one group, to be run in this order; the inserts belong in one statement set."""
+
+    tables: tuple[str, ...]
+    views: tuple[str, ...]
+    inserts: tuple[str, ...]
+
+
+def tile_table(group: Group) -> TopicTable:
+    """The table of the group's tile topic."""
+    key = (*group.entity, "size_ms", "start_ms")
+    columns = [*_entity_columns(group), ("size_ms", "BIGINT NOT NULL"), ("start_ms", "BIGINT NOT NULL")]
+    columns += [("n", "BIGINT NOT NULL"), ("as_of", "BIGINT NOT NULL")]
+    columns += [(partial.name, partial.type) for partial in group.partials]
+    name = f"tiles_{group.name}_v{group.version}"
+    return TopicTable(name, group.tile_topic, "upsert", key, tuple(columns))
+
+
+def sequence_table(group: Group) -> TopicTable:
+    """The table of the group's sequence topic."""
+    key = (*group.entity, "sequence", "occurred_at", "event_id")
+    columns = [*_entity_columns(group), ("sequence", "STRING NOT NULL"), ("occurred_at", "BIGINT NOT NULL")]
+    columns += [("event_id", "STRING NOT NULL"), ("as_of", "BIGINT NOT NULL"), ("payload", "STRING")]
+    name = f"sequences_{group.name}_v{group.version}"
+    return TopicTable(name, group.sequence_topic, "append", key, tuple(columns))
+
+
+def statements(group: Group, *, source_table: str, table_options: Callable[[TopicTable], str]) -> GroupSql:
+    """The group's tables, views and inserts over a table of accepted events."""
+    tables: list[str] = []
+    views: list[str] = []
+    inserts: list[str] = []
+    source = quoted(source_table)
+    if group.pairs is not None:
+        source = quoted(f"pairs_{group.name}_v{group.version}")
+        views.append(f"CREATE TEMPORARY VIEW {source} AS\n{_pairs_sql(group, group.pairs, quoted(source_table))}")
+    if group.sessions is not None:
+        source = quoted(f"sessions_{group.name}_v{group.version}")
+        marked = _sessions_sql(group, group.sessions, quoted(source_table))
+        views.append(f"CREATE TEMPORARY VIEW {source} AS\n{marked}")
+    if group.families:
+        table = tile_table(group)
+        tables.append(table.ddl(table_options(table)))
+        keys = [quoted(name) for name in group.entity]
+        inserts += [_tiles_sql(group, family, source, quoted(table.name), keys) for family in group.families]
+        if group.over_all:
+            all_keys = [text(EVERYTHING)]
+            inserts += [_tiles_sql(group, family, source, quoted(table.name), all_keys) for family in group.families]
+    if group.sequences:
+        table = sequence_table(group)
+        tables.append(table.ddl(table_options(table)))
+        inserts += [_sequence_sql(group, each, source, quoted(table.name)) for each in group.sequences]
+    return GroupSql(tuple(tables), tuple(views), tuple(inserts))
+
+
+def _entity_columns(group: Group) -> list[tuple[str, str]]:
+    types = {column.name: column.type for column in group.source.event_columns}
+    return [(name, f"{types.get(name, 'STRING')} NOT NULL") for name in group.entity]
+
+
+def _tiles_sql(group: Group, family: Family, source: str, table: str, keys: list[str]) -> str:
+    """The family's insert; `keys` are what is grouped by, columns or one literal."""
+    time = _counted_at_sql(group)
+    measures = ["COUNT(*)", f"MAX({quoted(RECEIVED_AT)})"]
+    measures += [_partial_sql(group, family, partial) for partial in group.partials]
+    if len(family.sizes_ms) == 1:
+        size = family.sizes_ms[0]
+        places = [f"CAST({size} AS BIGINT)", _start_sql(time, size)]
+        rows, grouping = source, [*keys, _start_sql(time, size)]
+    else:
+        places = ["size_ms", "start_ms"]
+        sizes = ", ".join(f"ROW(CAST({size} AS BIGINT), {_start_sql(time, size)})" for size in family.sizes_ms)
+        rows = f"{source} CROSS JOIN UNNEST(ARRAY[{sizes}]) AS tile (size_ms, start_ms)"
+        grouping = [*keys, *places]
+    selected = ",\n  ".join([*keys, *places, *measures])
+    return (
+        f"INSERT INTO {table}\nSELECT\n  {selected}\nFROM {rows}\n"
+        f"WHERE {_where_sql(group, family.filter)}\nGROUP BY {', '.join(grouping)}"
+    )
+
+
+def _counted_at_sql(group: Group) -> str:
+    """As `lang.events.gate.counted_at`: an event of a clock ahead of ours counts from its receipt."""
+    return f"LEAST({quoted(group.source.event_time)}, {quoted(RECEIVED_AT)})"
+
+
+def _start_sql(time: str, size_ms: int) -> str:
+    return f"{time} - MOD({time}, {size_ms})"
+
+
+def _partial_sql(group: Group, family: Family, partial: Partial) -> str:
+    """The partial's aggregate; NULL where it belongs to another family (names are unique in a group).
+
+    A FILTER that every row of the family has passed already is left off.
+    """
+    if partial not in family.partials:
+        return f"CAST(NULL AS {partial.type})"
+    call = CELLS[partial.op].sql(partial, _counted_at_sql(group))
+    return call if partial.filter in (None, family.filter) else f"{call} FILTER (WHERE {flink(partial.filter)})"
+
+
+def _where_sql(group: Group, condition: Expr | None) -> str:
+    """What a row must pass to be folded: entity there, no tick, the group's WHERE, and `condition`."""
+    tests = [f"{quoted(name)} IS NOT NULL" for name in group.entity]
+    if group.pairs is None:
+        tests += _no_tick_sql(group, "")
+    both = all_of([each for each in (group.where, condition) if each is not None])
+    return " AND ".join([*tests, *([flink(both)] if both is not None else [])])
+
+
+def _no_tick_sql(group: Group, prefix: str) -> list[str]:
+    if group.source.type_of("event_type") is None:
+        return []
+    return [f"SUBSTRING({prefix}{quoted('event_type')} FROM 1 FOR 1) <> {text(TICK_PREFIX)}"]
+
+
+def _sequence_sql(group: Group, sequence: Sequence, source: str, table: str) -> str:
+    payload = f"CAST({flink_value(sequence.argument)} AS STRING)" if sequence.argument is not None else text("")
+    columns = [quoted(name) for name in group.entity]
+    columns += [text(sequence.name), quoted(group.source.event_time), quoted(group.source.dedupe)]
+    columns += [quoted(RECEIVED_AT), payload]
+    kept = f" AND {payload} IS NOT NULL" if sequence.argument is not None else ""
+    return (
+        f"INSERT INTO {table}\nSELECT {', '.join(columns)}\nFROM {source}\n"
+        f"WHERE {_where_sql(group, sequence.filter)}{kept}"
+    )
+
+
+def _pairs_sql(group: Group, pairs: Pairs, source: str) -> str:
+    item, time = quoted(pairs.column), quoted(group.source.event_time)
+    identity, received = quoted(group.source.dedupe), quoted(RECEIVED_AT)
+    gap, later = f"(b.{time} - a.{time})", f"b.{time}"
+    if pairs.either_order:
+        gap, later = f"ABS{gap}", f"GREATEST(a.{time}, b.{time})"
+    tests = [f"a.{item} <> b.{item}", f"{gap} > 0", f"{gap} <= {pairs.within_ms}"]
+    for side in ("a.", "b."):
+        tests += _no_tick_sql(group, side)
+        if pairs.filter is not None:
+            tests.append(flink(pairs.filter, prefix=side))
+    ttl_ms = PAIR_STATE_TTL_MS + pairs.within_ms + group.source.lateness_ms + group.source.future_ms
+    same = " AND ".join(f"a.{quoted(name)} = b.{quoted(name)}" for name in pairs.keys)
+    return (
+        f"SELECT /*+ STATE_TTL('a' = '{ttl_ms} ms', 'b' = '{ttl_ms} ms') */\n"
+        f"  a.{item} AS {item}, b.{item} AS {quoted('next_' + pairs.column)},\n"
+        f"  EXP(- CAST({gap} AS DOUBLE) / {float(pairs.within_ms)!r}e0) AS `weight`,\n"
+        f"  a.{identity} || '>' || b.{identity} AS {identity}, {later} AS {time},\n"
+        f"  GREATEST(a.{received}, b.{received}) AS {received}\n"
+        f"FROM {source} AS a JOIN {source} AS b ON {same}\n"
+        f"WHERE {' AND '.join(tests)}"
+    )
+
+
+def _sessions_sql(group: Group, sessions: Sessions, source: str) -> str:
+    """Flink's OVER ends at the current row: what was newest before it is the LAG of what is newest with it."""
+    time, user = quoted(group.source.event_time), quoted(group.source.key)
+    order = f"OVER (PARTITION BY {user} ORDER BY arrived"
+    gap = f"({time} - newest_before)"
+    kept = " AND ".join([f"{user} IS NOT NULL", *_no_tick_sql(group, "")])
+    return (
+        f"SELECT *, newest_before IS NULL OR {gap} > {sessions.idle_ms} AS {quoted(BEGINS)},\n"
+        f"  CASE WHEN {gap} > 0 AND {gap} <= {sessions.idle_ms} THEN CAST({gap} AS DOUBLE) / 1e3 ELSE 0e0 END"
+        f" AS {quoted(ADDS)}\n"
+        f"FROM (SELECT *, LAG(newest) {order}) AS newest_before\n"
+        f"  FROM (SELECT *, MAX({time}) {order} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS newest\n"
+        f"    FROM (SELECT *, PROCTIME() AS arrived FROM {source} WHERE {kept})))"
+    )

@@ -1,0 +1,197 @@
+"""Tiles to features at time t, for many keys at once: the one merge of serving, evaluation and tests.
+
+Axes: K keys asked for, R rows of a block, P partials of a family.
+"""
+
+from collections.abc import Sequence as Many
+from typing import TypeAlias
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from lang.aggregates.sequences import number
+from lang.executors.merge_plan import recipe_of
+from lang.expressions.per_column import Floats, derive
+from lang.plan.plan import OVER_ALL, Group, Rollup, Sequence
+from schemas.limits import DOUBLE_MOST
+
+Ints: TypeAlias = NDArray[np.int64]
+
+
+class TileBlock(Struct, frozen=True):
+    """Tiles of one family, of any keys, sizes and starts, in any order.
+
+    `key` (R,) says which of the K keys a tile belongs to; `values` (R, 2 + P) holds n, as_of and the partials.
+    Tiles outside every window do no harm but cost time. Fastest where `key` ascends.
+    """
+
+    key: Ints
+    size_ms: Ints
+    start_ms: Ints
+    values: Floats
+
+
+class SequenceBlock(Struct, frozen=True):
+    """Rows of one sequence; within a key the newest by (event time, event id) first, for `first` the oldest."""
+
+    key: Ints
+    occurred_at: Ints
+    payload: list[str]
+
+
+class Merged(Struct, frozen=True):
+    """Finished features of K keys.
+
+    `numbers` holds (K,) float64, NaN for NULL; `lists` holds K lists; `as_of` (K,) is the largest received_at
+    among the tiles that counted, 0 where none did.
+    """
+
+    numbers: dict[str, Floats]
+    lists: dict[str, list[list[str]]]
+    as_of: Ints
+
+
+class _Aged(Struct, frozen=True):
+    """The tiles of a family, by ascending key; `age_ms` is how long before the time of the read a tile began."""
+
+    key: Ints
+    size_ms: Ints
+    age_ms: Ints
+    values: Floats
+
+
+def _aged(block: TileBlock, at_ms: int | Ints) -> _Aged:
+    now = at_ms if isinstance(at_ms, int) else at_ms[block.key]
+    age_ms = now - block.start_ms
+    if np.all(block.key[1:] >= block.key[:-1]):
+        return _Aged(block.key, block.size_ms, age_ms, block.values)
+    order = np.argsort(block.key, kind="stable")
+    return _Aged(block.key[order], block.size_ms[order], age_ms[order], block.values[order])
+
+
+class Merger:
+    """Merges the tiles of one group; what does not hang on the tiles is worked out once."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self._recipe = recipe_of(group)
+
+    def merge(self, tiles: Many[TileBlock], sequences: Many[SequenceBlock], *, keys: int, at_ms: int | Ints) -> Merged:
+        """Every feature of the group but its rollups. The last key of a group with `over_all` must be EVERYTHING.
+
+        Args:
+            tiles: one block for each of `group.families`, in order.
+            sequences: one block for each of `group.sequences`, in order.
+            keys: K.
+            at_ms: the time to read at, one for all or (K,).
+        """
+        at = np.broadcast_to(np.asarray(at_ms, dtype=np.int64), (keys,))
+        as_of = np.zeros(keys, dtype=np.int64)
+        table = self._table([_aged(block, at_ms) for block in tiles], as_of)
+        numbers: dict[str, Floats] = {}
+        for finish in self._recipe.finishes:
+            features = finish.function(tuple(table[rows] for rows in finish.arguments))  # (features, K)
+            numbers |= dict(zip(finish.names, _present(self._group, features), strict=True))
+        lists: dict[str, list[list[str]]] = {}
+        for sequence, rows in zip(self._group.sequences, sequences, strict=True):
+            if sequence.function == "last_n":
+                lists[sequence.name] = _kept(sequence, rows, at)
+            else:
+                numbers[sequence.name] = _present(self._group, _number(sequence, rows, at))
+        return Merged(_derived(self._group, numbers, keys), lists, as_of)
+
+    def _table(self, families: list[_Aged], as_of: Ints) -> Floats:
+        """The partials of every window (T, K), NaN for no row; raises `as_of` (K,) in place."""
+        table = np.full((self._recipe.rows, len(as_of)), np.nan)
+        for window in self._recipe.windows:
+            tiles = families[window.family]
+            age_ms = tiles.age_ms
+            counted = (tiles.size_ms == window.tile_ms) & (age_ms >= window.newest_ms) & (age_ms < window.oldest_ms)
+            chosen = np.flatnonzero(counted)
+            if not len(chosen):
+                continue
+            key, values = tiles.key.take(chosen), tiles.values.take(chosen, axis=0)
+            runs = np.flatnonzero(np.diff(key, prepend=-1))
+            present = key[runs]  # (runs,)
+            newest = np.maximum.reduceat(values[:, 1], runs).astype(np.int64)
+            as_of[present] = np.maximum(as_of[present], newest)
+            if window.half_life_ms:
+                values *= np.exp2((window.newest_ms - age_ms[chosen]) / window.half_life_ms)[:, None]
+            if window.edge_ms:
+                values *= np.minimum((window.oldest_ms - age_ms[chosen]) / window.edge_ms, 1.0)[:, None]
+            for each in window.reductions:
+                cells = values.take(each.columns, axis=1)  # (R, C)
+                table[each.rows[:, None], present] = each.rule.reduce(cells, runs).T
+        return table
+
+
+def merge(
+    group: Group, tiles: Many[TileBlock], sequences: Many[SequenceBlock], *, keys: int, at_ms: int | Ints
+) -> Merged:
+    """As `Merger.merge`, for a group that is merged once."""
+    return Merger(group).merge(tiles, sequences, keys=keys, at_ms=at_ms)
+
+
+def without_last(merged: Merged) -> Merged:
+    """All keys but the last."""
+    numbers = {name: values[:-1] for name, values in merged.numbers.items()}
+    return Merged(numbers, {name: lists[:-1] for name, lists in merged.lists.items()}, merged.as_of[:-1])
+
+
+def rank(
+    rollup: Rollup, merged: Merged, *, owner: Ints, members: Many[str], owners: int
+) -> list[list[tuple[str, float]]]:
+    """A rollup for each of the owners: (member, value), the largest above zero first, ties by name.
+
+    `owner` (K,) is the place of each key's first column among the owners, `members` its second column. Values
+    are compared as float32, so that the order of a sum's additions does not decide between equals.
+    """
+    ranked: list[list[tuple[str, float]]] = [[] for _ in range(owners)]
+    values = merged.numbers[rollup.by]
+    places: list[int] = owner.tolist()
+    for place, member, value in zip(places, members, map(float, values), strict=True):
+        if value > 0:
+            ranked[place].append((member, value))
+    for row in ranked:
+        row.sort(key=lambda entry: (-np.float32(min(entry[1], DOUBLE_MOST)), entry[0]))
+        del row[rollup.limit :]
+    return ranked
+
+
+def _number(sequence: Sequence, rows: SequenceBlock, at: Ints) -> Floats:
+    """A sequence that is one number a key, NaN for none."""
+    if sequence.function == "seconds_since_last":
+        return _idle_s(rows, at)
+    return np.array([number(sequence, payloads) for payloads in _kept(sequence, rows, at)])
+
+
+def _idle_s(rows: SequenceBlock, at: Ints) -> Floats:
+    newest = np.full(len(at), np.nan)
+    newest[rows.key[::-1]] = rows.occurred_at[::-1]  # the first row of a key is written last and stays
+    return np.maximum(at - newest, 0.0) / 1_000
+
+
+def _kept(sequence: Sequence, rows: SequenceBlock, at: Ints) -> list[list[str]]:
+    lists: list[list[str]] = [[] for _ in range(len(at))]
+    oldest = at - sequence.window_ms if sequence.window_ms else np.zeros_like(at)
+    recent = rows.occurred_at > oldest[rows.key]  # (R,)
+    places: list[int] = rows.key.tolist()
+    for place, payload, counts in zip(places, rows.payload, map(bool, recent), strict=True):
+        if counts and len(lists[place]) < sequence.limit:
+            lists[place].append(payload)
+    return lists
+
+
+def _derived(group: Group, numbers: dict[str, Floats], keys: int) -> dict[str, Floats]:
+    """The group's numeric features, in order: those given and those derived from them."""
+    if group.over_all:
+        numbers |= {OVER_ALL + name: np.full_like(values, values[-1]) for name, values in numbers.items()}
+    for derived in group.derived:
+        values = derive(derived.expression, numbers, rows=keys)
+        numbers[derived.name] = _present(group, np.where(np.isfinite(values), values, np.nan))
+    return {name: numbers[name] for name in group.dense}
+
+
+def _present(group: Group, values: Floats) -> Floats:
+    return np.where(np.isnan(values), 0.0, values) if group.on_missing == "zero" else values

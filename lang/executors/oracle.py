@@ -1,0 +1,211 @@
+"""The meaning of a group: brute force over a list of accepted events, without tiles, state or vectors.
+
+A value at (key, t) is made of the events received by t whose tile starts in (t - w, t], and for sequences of
+the events received by t and later than t - w. Tiles count an event at its event time, or at its receipt where that
+came first (`lang.events.gate.counted_at`).
+"""
+
+import statistics
+import sys
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+import numpy as np
+from msgspec import Struct
+
+from lang.aggregates.hyperloglog import cell_of, estimate
+from lang.events.gate import counted_at, is_tick, whole
+from lang.events.pairs import all_pairs
+from lang.events.sessions import all_marked
+from lang.expressions.per_event import Event, holds, value_of
+from lang.plan.clean_topic import RECEIVED_AT
+from lang.plan.plan import OVER_ALL, Aggregate, Group, Key, Partial, Rollup, Sequence
+from schemas.limits import DOUBLE_MOST
+
+FeatureValue: TypeAlias = float | list[str] | list[tuple[str, float]] | None
+
+
+class Reading(Struct, frozen=True):
+    """What a key reads as at one time; `as_of` is the largest received_at among the tiles' events, 0 for none."""
+
+    values: dict[str, FeatureValue]
+    as_of: int
+
+
+class Oracle:
+    """Answers reads of one group from the events that ingest accepted."""
+
+    def __init__(self, group: Group, events: Iterable[Event]) -> None:
+        self._group = group
+        self._events = [event for event in events if not is_tick(event)]
+        self._read_at: int | None = None  # what does not hang on the key is worked out once a time
+        self._keyed: list[tuple[Key | None, Event]] = []
+        self._over_all: dict[str, FeatureValue] = {}
+
+    def read(self, key: Key, *, at_ms: int) -> Reading:
+        """The features of one key, rollups left out."""
+        group = self._group
+        if self._read_at != at_ms:
+            self._look(at_ms)
+        mine = [event for other, event in self._keyed if other == key]
+        values: dict[str, FeatureValue] = {}
+        for aggregate in group.aggregates:
+            values[aggregate.name] = self._present(self._aggregate(aggregate, mine, at_ms))
+        for sequence in group.sequences:
+            value = self._sequence(sequence, mine, at_ms)
+            values[sequence.name] = value if isinstance(value, list) else self._present(value)
+        values |= self._over_all
+        for derived in group.derived:
+            numbers = {name: value for name, value in values.items() if not isinstance(value, list)}
+            result = value_of(derived.expression, most=sys.float_info.max)(numbers)
+            values[derived.name] = self._present(None if result is None else float(result))
+        counted = [
+            whole(event, RECEIVED_AT)
+            for aggregate in group.aggregates
+            for end_ms in range(at_ms, at_ms - aggregate.windows * aggregate.span_ms, -aggregate.span_ms)
+            for event in self._in_tiles(aggregate, mine, end_ms)
+            if holds(group.families[aggregate.family].filter)(event)
+        ]
+        own = {name: value for name, value in values.items() if not name.startswith(OVER_ALL)}
+        return Reading(own, max(counted, default=0))
+
+    def _look(self, at_ms: int) -> None:
+        """What every key is read from at a time: the rows by key, and the values over all of them."""
+        self._read_at, self._keyed = at_ms, [(self._key(event), event) for event in self._folded(at_ms)]
+        if self._group.over_all:
+            everyone = [event for other, event in self._keyed if other is not None]
+            for each in self._group.aggregates:
+                self._over_all[OVER_ALL + each.name] = self._present(self._aggregate(each, everyone, at_ms))
+
+    def rank(self, rollup: Rollup, owner: str, *, at_ms: int) -> list[tuple[str, float]]:
+        """The members of a rollup, the largest (as float32) first, ties by name."""
+        keys = {key for event in self._folded(at_ms) if (key := self._key(event)) and key[0] == owner}
+        members: list[tuple[str, float]] = []
+        for key in keys:
+            value = self.read(key, at_ms=at_ms).values[rollup.by]
+            if isinstance(value, float) and value > 0:
+                members.append((key[1], value))
+        return sorted(members, key=lambda member: (-np.float32(min(member[1], DOUBLE_MOST)), member[0]))[: rollup.limit]
+
+    def _folded(self, at_ms: int) -> list[Event]:
+        """The events, or what the group's relation makes of them, received by `at_ms` that pass the group's WHERE."""
+        group = self._group
+        known = [event for event in self._events if whole(event, RECEIVED_AT) <= at_ms]
+        if group.pairs:
+            known = all_pairs(group.source, group.pairs, known)
+        if group.sessions:
+            known = all_marked(group.source, group.sessions, known)
+        return [row for row in known if holds(group.where)(row)]
+
+    def _key(self, event: Event) -> Key | None:
+        parts = [event.get(name) for name in self._group.entity]
+        return None if None in parts else tuple(str(part) for part in parts)
+
+    def _present(self, value: float | None) -> float | None:
+        return 0.0 if value is None and self._group.on_missing == "zero" else value
+
+    def _in_tiles(self, aggregate: Aggregate, events: list[Event], at_ms: int) -> list[Event]:
+        def counts(event: Event) -> bool:
+            at = counted_at(event, self._group.source)
+            start = at - at % aggregate.tile_ms
+            return at_ms - aggregate.span_ms - aggregate.edge_ms < start <= at_ms
+
+        return [event for event in events if counts(event)]
+
+    def _aggregate(self, aggregate: Aggregate, mine: list[Event], at_ms: int) -> float | None:
+        values = self._counted(aggregate, mine, at_ms)
+        if aggregate.function == "rate_of_change":
+            before = len(self._counted(aggregate, mine, at_ms - aggregate.span_ms))
+            return (len(values) - before) / before if before else None
+        if aggregate.half_life_ms:
+            ages = [at_ms - counted_at(event, self._group.source) for event, _ in values]
+            weights = [0.5 ** (age / aggregate.half_life_ms) for age in ages]
+            total = sum(value * weight for (_, value), weight in zip(values, weights, strict=True))
+            if aggregate.function == "decayed_avg":
+                return total / sum(weights) if values else None
+            return total
+        if aggregate.edge_ms:
+            shares = [self._share(aggregate, event, at_ms) for event, _ in values]
+            total = sum(value * share for (_, value), share in zip(values, shares, strict=True))
+            none = 0.0 if aggregate.function == "count" else None
+            return none if not values else total / sum(shares) if aggregate.function == "avg" else total
+        return _FINISH[aggregate.function]([value for _, value in values])
+
+    def _share(self, aggregate: Aggregate, event: Event, at_ms: int) -> float:
+        """How much of the event's tile lies in the window."""
+        at = counted_at(event, self._group.source)
+        end_ms = at - at % aggregate.tile_ms + aggregate.tile_ms
+        return min(1.0, (end_ms - (at_ms - aggregate.span_ms)) / aggregate.tile_ms)
+
+    def _counted(self, aggregate: Aggregate, mine: list[Event], end_ms: int) -> list[tuple[Event, float]]:
+        """The events of the window that ends at `end_ms`, with the aggregate's argument."""
+        partial = self._group.families[aggregate.family].partials[aggregate.partials[0]]
+        passes = holds(partial.filter)
+        return _values(partial, [event for event in self._in_tiles(aggregate, mine, end_ms) if passes(event)])
+
+    def _sequence(self, sequence: Sequence, mine: list[Event], at_ms: int) -> float | list[str] | None:
+        source, passes = self._group.source, holds(sequence.filter)
+        oldest = at_ms - sequence.window_ms if sequence.window_ms else 0
+        rows = [event for event in mine if passes(event) and whole(event, source.event_time) > oldest]
+        rows.sort(key=lambda event: (whole(event, source.event_time), str(event[source.dedupe])), reverse=True)
+        if sequence.argument is None:
+            return max(0, at_ms - whole(rows[0], source.event_time)) / 1_000 if rows else None
+        payload = value_of(sequence.argument)
+        found = [value for event in rows if (value := payload(event)) is not None]
+        if sequence.function == "count_distinct":
+            return float(min(len(set(found)), sequence.limit))
+        if sequence.function == "approx_distinct":
+            return estimate({cell_of(str(value)) for value in found})
+        if sequence.function == "percentile":
+            return _quantile([float(value) for value in found[: sequence.limit]], sequence.quantile)
+        if sequence.function == "last_n":
+            return [str(value) for value in found][: sequence.limit]
+        return float(found[0 if sequence.function == "last" else -1]) if found else None
+
+
+def _values(partial: Partial, events: list[Event]) -> list[tuple[Event, float]]:
+    """The events that have the argument, with it; 1 each where rows are counted."""
+    if partial.argument is None:
+        return [(event, 1.0) for event in events]
+    argument = value_of(partial.argument)
+    found = [(event, argument(event)) for event in events]
+    if partial.op in ("count", "decayed_count"):
+        return [(event, 1.0) for event, value in found if value is not None]
+    return [(event, float(value)) for event, value in found if value is not None]
+
+
+def _quantile(values: list[float], quantile: float) -> float | None:
+    """The value at this share of the way through the sorted ones, between two in proportion."""
+    if not values:
+        return None
+    place = quantile * (len(values) - 1)
+    low, ordered = int(place), sorted(values)
+    high = min(low + 1, len(values) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def _sum(values: list[float]) -> float | None:
+    return sum(values) if values else None
+
+
+def _avg(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _variance(values: list[float]) -> float | None:
+    return statistics.variance(values) if len(values) > 1 else None
+
+
+def _stddev(values: list[float]) -> float | None:
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+_FINISH: dict[str, Callable[[list[float]], float | None]] = {
+    "count": lambda values: float(len(values)),
+    "sum": _sum,
+    "avg": _avg,
+    "variance": _variance,
+    "stddev": _stddev,
+    "min": lambda values: min(values, default=None),
+    "max": lambda values: max(values, default=None),
+}

@@ -1,0 +1,85 @@
+"""A store of tile rows in memory, read by the same merge as Redis: the tile executor."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Many
+from functools import partial
+
+import numpy as np
+
+from lang.executors.buffers import CELLS, SIZE, START, HeldRows, HeldTiles
+from lang.executors.fold import SequenceRow, TileRow
+from lang.executors.merge import Merged, Merger, SequenceBlock, TileBlock, rank, without_last
+from lang.plan.plan import EVERYTHING, HEADER_CELLS, Group, Key, Rollup
+
+
+class TileStore:
+    """Keeps the last version of every row of one group.
+
+    `kept_ms` says how long tiles of a size are kept behind the newest of their key; without it all are.
+    """
+
+    def __init__(self, group: Group, *, kept_ms: Mapping[int, int] | None = None) -> None:
+        self._group = group
+        self._merger = Merger(group)
+        self._family_of = {size: place for place, family in enumerate(group.families) for size in family.sizes_ms}
+        self._widths = [HEADER_CELLS + len(family.partials) for family in group.families]
+        self._tiles: list[dict[Key, HeldTiles]] = [{} for _ in group.families]
+        self._rows: dict[str, dict[Key, HeldRows]] = {sequence.name: {} for sequence in group.sequences}
+        self._new_tiles = [partial(HeldTiles, width, kept_ms or {}) for width in self._widths]
+        self._new_rows = {sequence.name: partial(HeldRows, sequence) for sequence in group.sequences}
+
+    def put(self, rows: Many[TileRow | SequenceRow]) -> None:
+        """Upsert rows; those of one tile in the order the fold gave them."""
+        for row in rows:
+            if isinstance(row, TileRow):
+                family = self._family_of[row.size_ms]
+                held = self._tiles[family].get(row.key)
+                if held is None:
+                    held = self._tiles[family][row.key] = self._new_tiles[family]()
+                held.put(row)
+            else:
+                kept = self._rows[row.sequence].get(row.key)
+                if kept is None:
+                    kept = self._rows[row.sequence][row.key] = self._new_rows[row.sequence]()
+                kept.put(row)
+
+    def read(self, keys: Many[Key], *, at_ms: int) -> Merged:
+        """The features of these keys, rollups left out."""
+        if self._group.over_all:
+            return without_last(self._merged([*keys, (EVERYTHING,)], at_ms=at_ms))
+        return self._merged(keys, at_ms=at_ms)
+
+    def rank(self, rollup: Rollup, owners: Many[str], *, at_ms: int) -> list[list[tuple[str, float]]]:
+        """A rollup for each owner."""
+        place = {owner: index for index, owner in enumerate(owners)}
+        held = (*self._tiles, *self._rows.values())
+        keys = [key for key in dict.fromkeys(key for of in held for key in of) if key[0] in place]
+        owner = np.array([place[key[0]] for key in keys], dtype=np.int64)
+        merged = self.read(keys, at_ms=at_ms)
+        return rank(rollup, merged, owner=owner, members=[key[1] for key in keys], owners=len(owners))
+
+    def _merged(self, keys: Many[Key], *, at_ms: int) -> Merged:
+        tiles = [self._tile_block(family, keys) for family in range(len(self._group.families))]
+        sequences = [self._sequence_block(sequence.name, keys) for sequence in self._group.sequences]
+        return self._merger.merge(tiles, sequences, keys=len(keys), at_ms=at_ms)
+
+    def _tile_block(self, family: int, keys: Many[Key]) -> TileBlock:
+        of = self._tiles[family]
+        found = [(index, of[key].rows) for index, key in enumerate(keys) if key in of]
+        none = np.empty((0, CELLS + self._widths[family]))
+        rows = np.concatenate([none, *(rows for _, rows in found)])
+        return TileBlock(
+            np.repeat(np.array([index for index, _ in found], np.int64), [len(rows) for _, rows in found]),
+            rows[:, SIZE].astype(np.int64),
+            rows[:, START].astype(np.int64),
+            rows[:, CELLS:],
+        )
+
+    def _sequence_block(self, sequence: str, keys: Many[Key]) -> SequenceBlock:
+        of = self._rows[sequence]
+        found = [(index, *row) for index, key in enumerate(keys) if key in of for row in of[key].ordered()]
+        return SequenceBlock(
+            np.array([index for index, _, _ in found], dtype=np.int64),
+            np.array([occurred_at for _, occurred_at, _ in found], dtype=np.int64),
+            [payload for _, _, payload in found],
+        )

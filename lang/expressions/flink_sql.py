@@ -1,0 +1,178 @@
+"""An expression as Flink SQL, with the meaning of `lang.expressions.per_event`.
+
+Names are quoted (`position`, `value` are reserved). INT columns are widened, so that sums do not wrap at 2^31.
+Literals are 2e0, never 2.0: a DECIMAL makes POWER slow. String literals among branches are cast to STRING:
+a CHAR would be padded to the longest. Whole-number arithmetic is checked in doubles first: a BIGINT would wrap around.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import TypeGuard
+
+from lang.expressions.hashing import HEX_DIGITS, SEPARATOR
+from lang.expressions.per_event import WHOLE_MOST
+from lang.expressions.tree import Call, Column, Constant, Expr
+from schemas.limits import DOUBLE_MOST
+
+_INFIX = {"=", "<>", "<", "<=", ">", ">="}
+_ARITHMETIC = {"+": "({} + {})", "-": "({} - {})", "*": "({} * {})", "neg": "(- {})", "abs": "ABS({})"}
+_PLAIN = {"exp": "EXP", "least": "LEAST", "greatest": "GREATEST", "coalesce": "COALESCE"}
+
+
+def quoted(name: str) -> str:
+    """A name as an identifier.
+
+    >>> quoted("value")
+    '`value`'
+    """
+    return f"`{name}`"
+
+
+def text(value: str) -> str:
+    """A string as a literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def flink(expr: Expr, *, prefix: str = "") -> str:
+    """The expression as SQL; `prefix` such as "a." stands before each column."""
+    if isinstance(expr, Column):
+        name = prefix + quoted(expr.name)
+        return f"CAST({name} AS BIGINT)" if expr.type == "INT" else name
+    if isinstance(expr, Constant):
+        return _constant(expr)
+    if expr.op in _ARITHMETIC:
+        return _arithmetic(expr, prefix)
+    parts = [flink(argument, prefix=prefix) for argument in expr.args]
+    if expr.op in _INFIX:
+        return f"({parts[0]} {expr.op} {parts[1]})"
+    if expr.op in ("and", "or"):
+        return "(" + f" {expr.op.upper()} ".join(parts) + ")"
+    if expr.op in _PLAIN:
+        return f"{_PLAIN[expr.op]}({', '.join(_varchar(expr, parts))})"
+    return _special(expr, parts)
+
+
+def flink_value(expr: Expr) -> str:
+    """As `flink`, of an expression whose value is kept: a DOUBLE beyond `DOUBLE_MOST` is NULL."""
+    sql = flink(expr)
+    if expr.type != "DOUBLE" or not isinstance(expr, Call):
+        return sql
+    return f"CASE WHEN ABS({sql}) <= {_number(DOUBLE_MOST)} THEN {sql} END"
+
+
+def _arithmetic(call: Call, prefix: str) -> str:
+    """NULL where a step of whole-number arithmetic would leave its 64 bits, reckoned in doubles.
+
+    All steps are checked around the whole expression: a check around each would write its parts twice at every level.
+    """
+    exact, checks = _exact(call, prefix), [_reckoned(step, prefix) for step in _unbounded(call)]
+    if not checks:
+        return exact
+    within = " AND ".join(f"ABS({step}) < {_number(WHOLE_MOST)}" for step in checks)
+    return f"CASE WHEN {within} THEN {exact} END"
+
+
+def _is_step(expr: Expr) -> TypeGuard[Call]:
+    return isinstance(expr, Call) and expr.op in _ARITHMETIC
+
+
+def _unbounded(expr: Expr) -> Iterator[Call]:
+    """The steps of arithmetic that may leave 64 bits, the inner ones first."""
+    if _is_step(expr):
+        for operand in expr.args:
+            yield from _unbounded(operand)
+        if expr.type != "DOUBLE" and _most(expr) >= WHOLE_MOST:
+            yield expr
+
+
+def _exact(expr: Expr, prefix: str) -> str:
+    if not _is_step(expr):
+        return flink(expr, prefix=prefix)
+    return _ARITHMETIC[expr.op].format(*(_exact(operand, prefix) for operand in expr.args))
+
+
+def _reckoned(expr: Expr, prefix: str) -> str:
+    if not _is_step(expr):
+        return f"CAST({flink(expr, prefix=prefix)} AS DOUBLE)"
+    return _ARITHMETIC[expr.op].format(*(_reckoned(operand, prefix) for operand in expr.args))
+
+
+def _most(expr: Expr) -> float:
+    """What a whole number cannot be beyond."""
+    if isinstance(expr, Column):
+        return 2.0**31 if expr.type == "INT" else math.inf
+    if isinstance(expr, Constant):
+        return abs(float(expr.value)) if isinstance(expr.value, int) else math.inf
+    if expr.op in ("+", "-"):
+        return sum(map(_most, expr.args))
+    if expr.op == "*":
+        return math.prod(map(_most, expr.args))
+    return _most(expr.args[-1]) if expr.op in ("neg", "abs", "%", "hash_bucket") else math.inf
+
+
+def _special(call: Call, parts: list[str]) -> str:
+    first = parts[0]
+    if call.op == "/":
+        return f"(CAST({first} AS DOUBLE) / NULLIF(CAST({parts[1]} AS DOUBLE), 0e0))"
+    if call.op == "%":
+        return f"MOD({first}, NULLIF({parts[1]}, 0))"
+    if call.op == "not":
+        return f"(NOT {first})"
+    if call.op == "is_null":
+        return f"({first} IS NULL)"
+    if call.op == "in":
+        return f"({first} IN ({', '.join(parts[1:])}))"
+    if call.op == "map_get":
+        return f"{first}[{parts[1]}]"
+    if call.op == "ln":
+        return f"LN(CASE WHEN {first} > 0 THEN {first} END)"
+    if call.op == "cross":
+        return f"({f' || CHR({ord(SEPARATOR)}) || '.join(f'CAST({part} AS STRING)' for part in parts)})"
+    if call.op == "hash_bucket":
+        return f"MOD({_hash(first)}, {parts[1]})"
+    if call.op == "sqrt":
+        return f"SQRT(CASE WHEN {first} >= 0 THEN {first} END)"
+    return _case(_varchar_results(call, parts))
+
+
+def _hash(part: str) -> str:
+    """The first hexadecimal digits of MD5 as a number; SQL has no function that reads them."""
+    digits = [
+        f"(POSITION(SUBSTRING(MD5(CAST({part} AS STRING)) FROM {place} FOR 1) IN '0123456789abcdef') - 1)"
+        f" * CAST({16 ** (HEX_DIGITS - place)} AS BIGINT)"
+        for place in range(1, HEX_DIGITS + 1)
+    ]
+    return f"({' + '.join(digits)})"
+
+
+def _case(parts: list[str]) -> str:
+    tests = [f"WHEN {test} THEN {result}" for test, result in zip(parts[0:-1:2], parts[1:-1:2], strict=True)]
+    return f"CASE {' '.join(tests)} ELSE {parts[-1]} END"
+
+
+def _varchar(call: Call, parts: list[str]) -> list[str]:
+    return [f"CAST({part} AS STRING)" for part in parts] if call.type == "STRING" else parts
+
+
+def _varchar_results(call: Call, parts: list[str]) -> list[str]:
+    results = {*range(1, len(parts) - 1, 2), len(parts) - 1}
+    cast = _varchar(call, parts)
+    return [cast[index] if index in results else part for index, part in enumerate(parts)]
+
+
+def _constant(constant: Constant) -> str:
+    value = constant.value
+    if value is None:
+        return f"CAST(NULL AS {constant.type})"
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, int):
+        return str(value) if constant.type == "BIGINT" and abs(value) < 2**31 else f"CAST({value} AS BIGINT)"
+    return _number(value)
+
+
+def _number(value: float) -> str:
+    written = repr(value).replace("+", "")
+    return written if "e" in written else f"{written}e0"

@@ -1,0 +1,1 @@
+"""The typed plan: what executors, store and jobs read."""

@@ -1,0 +1,42 @@
+"""The accepted event on the wire: the Avro contract of a source's clean topic, derived from its declaration."""
+
+from lang.expressions.tree import ColumnType
+from lang.plan.source import Source
+from schemas.avro import AvroType, Contract, mapping, nullable
+from schemas.events import clean_contract
+
+_AVRO: dict[ColumnType, AvroType] = {
+    "STRING": "string",
+    "BIGINT": "long",
+    "INT": "int",
+    "DOUBLE": "double",
+    "BOOLEAN": "boolean",
+    "MAP<STRING, STRING>": mapping("string"),
+}
+RECEIVED_AT = "received_at"
+
+
+def clean_topic(source: Source) -> str:
+    """Name of the topic that ingest writes a source's accepted events to."""
+    return f"{source.topic}.clean"
+
+
+def contract(source: Source) -> Contract:
+    """The contract of the source's clean topic; `received_at` is always set there."""
+    columns: dict[str, AvroType] = {
+        column.name: _AVRO[column.type]
+        if column.required or column.name == RECEIVED_AT
+        else nullable(_AVRO[column.type])
+        for column in source.event_columns
+    }
+    return clean_contract(columns)
+
+
+def column_types(contract: Contract) -> dict[str, ColumnType]:
+    """The types of a contract's columns, without those that no event can have, such as lists."""
+    return {
+        each["name"]: kind
+        for each in contract.fields
+        for kind, avro in _AVRO.items()
+        if each["type"] in (avro, nullable(avro))
+    }

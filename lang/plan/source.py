@@ -1,0 +1,115 @@
+"""A declared stream: its topic, its columns and what makes an event acceptable."""
+
+from msgspec import Struct
+
+from lang.expressions.tree import ColumnType, Expr
+from schemas.limits import EARLIEST_MS, LATEST_MS, TEXT_CHARS
+from schemas.topics import EVENTS_CLEAN, ITEMS
+
+
+class Check(Struct, frozen=True):
+    """What an event's values must satisfy; unknown, for a NULL, will do. `text` is the condition as written."""
+
+    column: str
+    text: str
+    condition: Expr
+
+
+class SourceColumn(Struct, frozen=True, omit_defaults=True):
+    """A column as the topic carries it. `most_chars` is a limit of STRING."""
+
+    name: str
+    type: ColumnType
+    required: bool = False
+    most_chars: int = TEXT_CHARS
+
+
+class ComputedColumn(Struct, frozen=True):
+    """A column that ingest computes from declared and stamped ones."""
+
+    name: str
+    type: ColumnType
+    expression: Expr
+
+
+class Stamp(Struct, frozen=True):
+    """Columns that ingest copies onto the event from the latest record of a table at the event's `received_at`.
+
+    The table is what is accepted of `stream`, or, where that is None, the catalogue of items. Its record is found by
+    the column `lookup`, which holds what the event has in `key`.
+    """
+
+    key: str
+    lookup: str
+    columns: tuple[SourceColumn, ...]
+    stream: "Source | None" = None
+
+    @property
+    def table(self) -> str:
+        """Its name in feature files."""
+        return self.stream.name if self.stream else ITEMS.name
+
+
+class Bot(Struct, frozen=True):
+    """Whose `key` has more than `most` accepted events in one `each_ms` of `received_at`: the rest are refused."""
+
+    key: str
+    each_ms: int
+    most: int
+
+
+class Source(Struct, frozen=True):
+    """One stream, declared once; drives the ingest job and every group that reads it.
+
+    `masked`: columns whose values ingest replaces by a keyed hash. `retain_ms`: how long its clean topic keeps one.
+    `times_ms`: its times, and those of receipt, are from the one on and before the other.
+    """
+
+    name: str
+    topic: str
+    event_time: str
+    lateness_ms: int
+    future_ms: int
+    dedupe: str
+    dedupe_within_ms: int
+    columns: tuple[SourceColumn, ...]
+    stamps: tuple[Stamp, ...] = ()
+    masked: tuple[str, ...] = ()
+    computed: tuple[ComputedColumn, ...] = ()
+    bot: Bot | None = None
+    retain_ms: int = EVENTS_CLEAN.retention_ms
+    checks: tuple[Check, ...] = ()
+    times_ms: tuple[int, int] = (EARLIEST_MS, LATEST_MS)
+
+    @property
+    def streams(self) -> tuple["Source", ...]:
+        """Every stream it needs, each after those that it takes columns from; itself last."""
+        needed = (each for stamp in self.stamps if stamp.stream for each in stamp.stream.streams)
+        return tuple({each.name: each for each in (*needed, self)}.values())
+
+    @property
+    def event_columns(self) -> tuple[SourceColumn, ...]:
+        """The columns of an accepted event: declared ones, then stamped ones, then computed ones."""
+        computed = tuple(SourceColumn(column.name, column.type) for column in self.computed)
+        return self.columns + tuple(column for stamp in self.stamps for column in stamp.columns) + computed
+
+    @property
+    def key(self) -> str:
+        """The column that keys the clean topic: `user_id` where the source has one, else the dedupe column."""
+        return "user_id" if self.type_of("user_id") else self.dedupe
+
+    @property
+    def hashed(self) -> tuple[str, ...]:
+        """Columns that hold hashes: masked ones, and those stamped from such."""
+        given = (
+            column.name
+            for stamp in self.stamps
+            if stamp.stream is not None
+            for column in stamp.columns
+            if column.name in stamp.stream.hashed
+        )
+        return (*self.masked, *given)
+
+    def type_of(self, name: str) -> ColumnType | None:
+        """The type of a column of an accepted event, None where it has no such column."""
+        return next((column.type for column in self.event_columns if column.name == name), None)

@@ -1,0 +1,30 @@
+"""What stamped columns are copied from: the catalogue of items, or what is accepted of a declared stream."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from lang.expressions.tree import ColumnType
+from lang.plan.clean_topic import clean_topic, column_types, contract
+from lang.plan.source import Source
+from schemas.avro import Contract
+from schemas.catalogue import ITEM
+from schemas.topics import EVENTS_CLEAN, ITEMS
+
+
+class Table(Struct, frozen=True):
+    """A topic whose records are looked up by key and time; `masked` columns hold hashes."""
+
+    topic: str
+    partitions: int
+    contract: Contract
+    columns: Mapping[str, ColumnType]
+    masked: tuple[str, ...] = ()
+
+
+def table_of(stream: Source | None) -> Table:
+    """The table that a stream is; without one the catalogue."""
+    if stream is None:
+        return Table(ITEMS.name, ITEMS.partitions, ITEM, column_types(ITEM))
+    columns: dict[str, ColumnType] = {column.name: column.type for column in stream.event_columns}
+    return Table(clean_topic(stream), EVENTS_CLEAN.partitions, contract(stream), columns, stream.hashed)

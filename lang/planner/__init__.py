@@ -1,0 +1,1 @@
+"""The tree to the typed plan, checked."""

@@ -1,0 +1,76 @@
+"""What is written between an aggregate's brackets and after them, checked: arguments, FILTER, and its names."""
+
+from lang.errors.report import Report
+from lang.expressions.tree import Expr
+from lang.planner.resolve import Resolver
+from lang.syntax.duration import Duration
+from lang.syntax.tree import Argument, Measure, Sql
+
+
+class CallReader:
+    """Reads the parts that all aggregates share; what is wrong is noted and raises Halt."""
+
+    def __init__(self, report: Report, resolver: Resolver) -> None:
+        self._report = report
+        self._resolver = resolver
+
+    def filter(self, measure: Measure) -> Expr | None:
+        """FILTER, None where there is none."""
+        return self._resolver.condition(measure.filter) if measure.filter else None
+
+    def arguments(
+        self, measure: Measure, *, plain: int, named: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+    ) -> list[Sql]:
+        """The plain arguments, after a check of how many there are and which are named."""
+        values = [argument.value for argument in measure.arguments if argument.name is None]
+        found = {_name(argument) for argument in measure.arguments if argument.name is not None}
+        if len(values) != plain or found - set(optional) != set(named):
+            wanted = ", ".join([*("x" * plain), *(f"{word} => …" for word in named)])
+            self._report.halt(
+                "F100",
+                measure.function.span,
+                cause=f"{measure.function.text} does not take these arguments",
+                fix=f"write {measure.function.text}({wanted})",
+            )
+        return values
+
+    def edge(self, measure: Measure) -> bool:
+        """Whether `edge => interpolate` is there."""
+        values = [argument.value for argument in measure.arguments if _name(argument) == "edge"]
+        for value in values:
+            if value.text != "interpolate":
+                cause, fix = f"edge => {value.text} is not known", "write edge => interpolate, or leave it out"
+                self._report.halt("F140", value.span, cause=cause, fix=fix)
+        return bool(values)
+
+    def no_window(self, measure: Measure) -> None:
+        """Refuse OVER."""
+        if measure.windows:
+            self._report.halt(
+                "F100",
+                measure.function.span,
+                cause=f"{measure.function.text} has no window",
+                fix="leave OVER out",
+            )
+
+
+def named(alias: str, window: Duration | None) -> str:
+    """The feature's name, `{w}` replaced.
+
+    >>> named("clicks_{w}", Duration(3600000, "1h"))
+    'clicks_1h'
+    """
+    return alias.replace("{w}", window.label if window else "")
+
+
+def stem(alias: str) -> str:
+    """What a partial is named after: the alias without its window.
+
+    >>> stem("clicks_{w}")
+    'clicks'
+    """
+    return alias.replace("{w}", "").strip("_").replace("__", "_")
+
+
+def _name(argument: Argument) -> str:
+    return argument.name.text.lower() if argument.name else ""

@@ -1,0 +1,66 @@
+"""The columns of a source: as the topic carries them, and computed from those."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import get_args
+
+from lang.errors.report import Halt, Report
+from lang.expressions.tree import ColumnType
+from lang.plan.source import Check, ComputedColumn, SourceColumn
+from lang.planner.resolve import Resolver
+from lang.syntax.tree import ColumnTree, Name
+from schemas.limits import RECORD_BYTES, TEXT_CHARS
+
+_TYPES: tuple[ColumnType, ...] = get_args(ColumnType)
+
+
+def plan_column(tree: ColumnTree, report: Report) -> SourceColumn:
+    """A declared or stamped column; one of an unknown type is noted and read on as STRING."""
+    kind = _type(tree.type, report)
+    most = TEXT_CHARS if tree.most_chars is None else tree.most_chars
+    if not 1 <= most <= RECORD_BYTES:
+        cause = f"{tree.name.text} may have {most} characters; an event has at most {RECORD_BYTES} bytes"
+        report.add("F140", tree.type.span, cause=cause, fix=f"write STRING({TEXT_CHARS}), or another length")
+    return SourceColumn(tree.name.text, kind, tree.required, most)
+
+
+def plan_checks(trees: tuple[ColumnTree, ...], columns: Mapping[str, ColumnType], report: Report) -> tuple[Check, ...]:
+    """The CHECKs of declared columns, each a condition over all of them."""
+    resolver = Resolver(report, columns)
+    found: list[Check] = []
+    for tree in trees:
+        if tree.check is not None:
+            with suppress(Halt):
+                found.append(Check(tree.name.text, " ".join(tree.check.text.split()), resolver.condition(tree.check)))
+    return tuple(found)
+
+
+def plan_computed(
+    trees: tuple[ColumnTree, ...], columns: Mapping[str, ColumnType], report: Report
+) -> tuple[ComputedColumn, ...]:
+    """Those of the columns that have an expression, over the others."""
+    resolver = Resolver(report, columns)
+    found: list[ComputedColumn] = []
+    for tree in trees:
+        if tree.expression is None:
+            continue
+        if tree.most_chars is not None:
+            cause = f"{tree.name.text} is computed: it is as long as what it is made of"
+            report.add("F100", tree.type.span, cause=cause, fix="write STRING")
+        kind = _type(tree.type, report)
+        try:
+            expression = resolver.resolve(tree.expression)
+        except Halt:
+            continue
+        if expression.type != kind:
+            cause = f"{tree.name.text} is declared {kind} and computed as {expression.type}"
+            report.add("F140", tree.type.span, cause=cause, fix=f"declare it {expression.type}")
+        found.append(ComputedColumn(tree.name.text, kind, expression))
+    return tuple(found)
+
+
+def _type(name: Name, report: Report) -> ColumnType:
+    if name.text not in _TYPES:
+        report.add("F140", name.span, cause=f"{name.text} is not a column type", fix=f"use {', '.join(_TYPES)}")
+        return "STRING"
+    return name.text

@@ -1,0 +1,137 @@
+"""The features of a group: its aggregates, sequences, rollups and derived ones, with their names."""
+
+from typing import Literal
+
+from lang.errors.report import Halt, Report
+from lang.expressions.tree import Call, ColumnType, Expr, columns_of, crossed
+from lang.plan.families import Wanted
+from lang.plan.plan import OVER_ALL, Derived, Feature, FeatureKind, Rollup, Sequence
+from lang.planner.calls import named
+from lang.planner.measures import MeasurePlanner
+from lang.planner.resolve import Resolver
+from lang.syntax.duration import Duration
+from lang.syntax.lexer import Span
+from lang.syntax.tree import GroupTree, Measure, Name, Ranking
+
+
+class FeaturePlanner:
+    """Plans the features of one group in the order written; problems are noted, and the rest read on."""
+
+    def __init__(self, tree: GroupTree, report: Report, entity: tuple[str, ...]) -> None:
+        self._tree = tree
+        self._report = report
+        self._entity = entity
+        self._kinds: dict[str, FeatureKind] = {}
+        self.wanted: list[Wanted] = []
+        self.sequences: list[Sequence] = []
+        self.derived: list[Derived] = []
+        self.rollups: list[Rollup] = []
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """Every name the group answers to."""
+        return tuple(Feature(name, kind) for name, kind in self._kinds.items())
+
+    @property
+    def reach_ms(self) -> int:
+        """The longest window of all, 0 without one."""
+        reaches = [each.reach_ms for each in self.wanted] + [each.window_ms or 0 for each in self.sequences]
+        return max(reaches, default=0)
+
+    @property
+    def over_all(self) -> bool:
+        """Whether a derived feature compares with the value over all keys."""
+        return any(name.startswith(OVER_ALL) for each in self.derived for name in columns_of(each.expression))
+
+    def plan(self, columns: Resolver) -> None:
+        """Plan SELECT over these columns, then DERIVE and ROLLUP over its features."""
+        measures = MeasurePlanner(self._report, columns)
+        for measure in self._tree.measures:
+            for window in self._windows(measure.alias, measure.windows):
+                self._measure(measures, measure, window)
+        self._derive()
+        for ranking in self._tree.rankings:
+            try:
+                self._rank(ranking)
+            except Halt:
+                continue
+
+    def _measure(self, measures: MeasurePlanner, measure: Measure, window: Duration | None) -> None:
+        try:
+            planned = measures.plan(measure, window)
+            kind: Literal["number", "list"] = "number"
+            if isinstance(planned, Wanted):
+                self.wanted.append(planned)
+            else:
+                self._goes(planned, measure)
+                self.sequences.append(planned)
+                kind = "list" if planned.function == "last_n" else "number"
+            self._name(planned.name, kind, measure.alias)
+        except Halt:
+            return
+
+    def _derive(self) -> None:
+        for derivation in self._tree.derivations:
+            for window in self._windows(derivation.alias, derivation.windows):
+                numbers: dict[str, ColumnType] = {
+                    name: "DOUBLE" for name, kind in self._kinds.items() if kind == "number"
+                }
+                tiled = [each.name for each in self.wanted]
+                resolver = Resolver(self._report, numbers, noun="feature", over_all=tiled)
+                try:
+                    label = window.label if window else ""
+                    expression = resolver.number(derivation.expression, label=label)
+                    self._of_numbers(expression, derivation.expression.span)
+                    name = named(derivation.alias.text, window)
+                    self._name(name, "number", derivation.alias)
+                    self.derived.append(Derived(name, expression))
+                except Halt:
+                    continue
+
+    def _goes(self, planned: Sequence, measure: Measure) -> None:
+        if planned.function == "first" and len(self._entity) > 1:
+            cause = f"first is kept as long as its {self._entity[0]} is seen, for each {self._entity[-1]} there was"
+            fix = "group by one column, or use min or last"
+            self._report.halt("F104", measure.function.span, cause=cause, fix=fix)
+
+    def _of_numbers(self, expression: Expr, span: Span) -> None:
+        if _has_text(expression):
+            cause = "a derived feature is made of numbers, and text stands only in hash_bucket(cross(…), n)"
+            self._report.halt("F140", span, cause=cause, fix="write hash_bucket(cross(a, b), 100), or compare numbers")
+
+    def _rank(self, ranking: Ranking) -> None:
+        entity, member, by = ranking.entity, ranking.member, ranking.by
+        if (entity.text, member.text) != self._entity:
+            wanted = f"ROLLUP {self._entity[0]} … top_k({self._entity[-1]}, …)"
+            cause = "a rollup ranks the second of two entity columns under the first"
+            self._report.halt("F100", entity.span, cause=cause, fix=f"group by two columns and write {wanted}")
+        numbers = [name for name, kind in self._kinds.items() if kind == "number"]
+        if by.text not in numbers:
+            self._report.unknown("feature", by.text, numbers, by.span)
+        if ranking.limit < 1:
+            self._report.halt("F140", member.span, cause="top_k keeps 1 or more", fix="raise the number")
+        self._name(ranking.name.text, "ranking", ranking.name)
+        self.rollups.append(Rollup(ranking.name.text, entity.text, member.text, ranking.limit, by.text))
+
+    def _windows(self, alias: Name, windows: tuple[Duration, ...]) -> tuple[Duration | None, ...]:
+        if "{w}" in alias.text and not windows:
+            cause, fix = f"{alias.text} has no window to put for {{w}}", "add OVER EACH (…), or drop {w}"
+            self._report.add("F100", alias.span, cause=cause, fix=fix)
+            return ()
+        if "{w}" not in alias.text and len(windows) > 1:
+            cause = f"{len(windows)} windows would all be named {alias.text}"
+            self._report.add("F116", alias.span, cause=cause, fix=f"write AS {alias.text}_{{w}}")
+            return ()
+        return windows or (None,)
+
+    def _name(self, name: str, kind: FeatureKind, alias: Name) -> None:
+        if name in self._kinds or name in self._entity:
+            self._report.halt("F116", alias.span, cause=f"the name {name} is taken", fix="choose another")
+        self._kinds[name] = kind
+
+
+def _has_text(expr: Expr) -> bool:
+    if expr.type == "STRING" or not isinstance(expr, Call):
+        return expr.type == "STRING"
+    parts = crossed(expr.args[0]) if expr.op == "hash_bucket" else expr.args
+    return any(_has_text(part) for part in parts)

@@ -1,0 +1,170 @@
+"""A FEATURE GROUP tree to a checked `Group`."""
+
+from collections.abc import Mapping
+from typing import Literal, cast
+
+from lang.errors.report import Halt, Report
+from lang.expressions.tree import Call, Column, ColumnType, Constant, Expr, all_of
+from lang.plan.families import lay_out
+from lang.plan.plan import EVERYTHING, Group
+from lang.plan.source import Source
+from lang.plan.windows import DAY_MS
+from lang.planner.features import FeaturePlanner
+from lang.planner.label_leak import refuse_own_label
+from lang.planner.relations import plan_relation
+from lang.planner.resolve import Resolver
+from lang.planner.retention import warn_of_short_log
+from lang.syntax.cursor import Cursor
+from lang.syntax.header import Header
+from lang.syntax.tree import GroupTree, Name, Sql
+
+WORDS = (
+    "version", "owner", "entity", "source", "on_missing", "description",
+    "retain", "stale_after", "boost", "max_entities",
+)  # fmt: skip
+_BOOSTED = (("item_id",), ("category",), ("seller",), ("user_id", "category"), ("user_id", "seller"))
+"""Entities that a candidate of a request has one of, so that a feature of theirs can weigh its score."""
+_RETAIN_UNBOUNDED_MS = 30 * DAY_MS
+"""How long a group without any window keeps an idle entity, unless it says `retain`."""
+
+
+def plan_group(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Group | None:
+    """The group over one of the sources; None where a problem was noted."""
+    before = len(report.problems)
+    try:
+        group = _plan(tree, sources, report)
+    except Halt:
+        return None
+    return group if len(report.problems) == before else None
+
+
+def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Group:
+    header = Header(tree.name, tree.options, report)
+    header.allow(*WORDS)
+    source = _source(tree, header, sources, report)
+    relation = plan_relation(tree, source, report)
+    columns = relation.columns
+    entity = _entity(tree, header, columns, report)
+    resolver = Resolver(report, columns)
+    where = _condition(tree.where, resolver)
+    refuse_own_label(tree.group_by, source, report)
+    warn_of_short_log(tree, source, report)
+    features = FeaturePlanner(tree, report, entity)
+    features.plan(resolver)
+    if features.over_all:
+        where = _without_everything(where, tree, entity, columns, report)
+    families, aggregates = lay_out(features.wanted, taken={*entity, "size_ms", "start_ms", "n", "as_of"})
+    return Group(
+        name=tree.name.text,
+        version=header.read("version", lambda cursor: cursor.integer("a whole number"), 1),
+        owner=header.string("owner"),
+        description=header.string("description"),
+        entity=entity,
+        source=source,
+        on_missing=header.read("on_missing", _on_missing, "null"),
+        features=features.features,
+        families=families,
+        aggregates=aggregates,
+        sequences=tuple(features.sequences),
+        derived=tuple(features.derived),
+        rollups=tuple(features.rollups),
+        retain_ms=_retain_ms(tree, header, features.reach_ms, source, report),
+        stale_after_ms=header.duration_ms("stale_after") if header.has("stale_after") else None,
+        pairs=relation.pairs,
+        sessions=relation.sessions,
+        where=where,
+        over_all=features.over_all,
+        boost=_boost(header, entity, features, report),
+        max_entities=header.read("max_entities", _above_zero, 1) if header.has("max_entities") else None,
+    )
+
+
+def _source(tree: GroupTree, header: Header, sources: Mapping[str, Source], report: Report) -> Source:
+    declared = header.name("source")
+    for name in (declared, tree.source):
+        if name.text not in sources and name is not tree.name:
+            report.unknown("source", name.text, sources, name.span)
+    if declared.text != tree.source.text:
+        cause = f"the header says source {declared.text}, FROM says {tree.source.text}"
+        report.halt("F100", tree.source.span, cause=cause, fix="name one source in both")
+    return sources[declared.text]
+
+
+def _condition(sql: Sql | None, resolver: Resolver) -> Expr | None:
+    if sql is None:
+        return None
+    try:
+        return resolver.condition(sql)
+    except Halt:
+        return None
+
+
+def _without_everything(
+    where: Expr | None, tree: GroupTree, entity: tuple[str, ...], columns: Mapping[str, ColumnType], report: Report
+) -> Expr | None:
+    """WHERE, and the key is not the one that stands for all keys."""
+    name, *others = entity
+    if others or columns[name] != "STRING":
+        cause = "prior => 'global' needs one STRING entity column"
+        report.halt("F140", tree.group_by[0].span, cause=cause, fix="give the prior as a number")
+    own = Call("<>", (Column(name, "STRING"), Constant(EVERYTHING, "STRING")), "BOOLEAN")
+    return all_of([own, *([where] if where is not None else [])])
+
+
+def _boost(header: Header, entity: tuple[str, ...], features: FeaturePlanner, report: Report) -> str | None:
+    if not header.has("boost"):
+        return None
+    name = header.name("boost")
+    numbers = [feature.name for feature in features.features if feature.kind == "number"]
+    if name.text not in numbers:
+        report.unknown("feature", name.text, numbers, name.span)
+    if entity not in _BOOSTED:
+        cause = f"a candidate has no {', '.join(entity)} of its own to be boosted by"
+        fix = "group by " + ", or by ".join(", ".join(columns) for columns in _BOOSTED)
+        report.halt("F140", name.span, cause=cause, fix=fix)
+    return name.text
+
+
+def _entity(tree: GroupTree, header: Header, columns: Mapping[str, ColumnType], report: Report) -> tuple[str, ...]:
+    names = header.read("entity", _names, tree.group_by)
+    for name in names:
+        if name.text not in columns:
+            report.unknown("column", name.text, columns, name.span)
+        if columns[name.text] not in ("STRING", "BIGINT", "INT"):
+            cause = f"entity column {name.text} is {columns[name.text]}"
+            report.add("F140", name.span, cause=cause, fix="use a STRING or BIGINT column")
+    if [name.text for name in names] != [name.text for name in tree.group_by]:
+        words = ", ".join(name.text for name in names)
+        span = tree.group_by[0].span if tree.group_by else tree.name.span
+        report.add("F100", span, cause=f"GROUP BY is not the entity {words}", fix=f"write GROUP BY {words}")
+    return tuple(name.text for name in names)
+
+
+def _names(cursor: Cursor) -> tuple[Name, ...]:
+    names = [cursor.name("an entity column")]
+    while cursor.token.kind == "word":
+        names.append(cursor.name("an entity column"))
+    return tuple(names)
+
+
+def _on_missing(cursor: Cursor) -> Literal["zero", "null"]:
+    if not cursor.token.is_word("ZERO", "NULL"):
+        cursor.fail("zero or null")
+    return cast('Literal["zero", "null"]', cursor.advance().text.lower())
+
+
+def _above_zero(cursor: Cursor) -> int:
+    if cursor.token.text == "0":
+        cursor.fail("a whole number above 0")
+    return cursor.integer("a whole number")
+
+
+def _retain_ms(tree: GroupTree, header: Header, span_ms: int, source: Source, report: Report) -> int:
+    needed_ms = (span_ms or _RETAIN_UNBOUNDED_MS) + source.lateness_ms
+    if not header.has("retain"):
+        return needed_ms
+    retain_ms = header.duration_ms("retain")
+    if span_ms and retain_ms < needed_ms:
+        cause = f"retain is shorter than the longest window + lateness ({needed_ms // 1_000}s)"
+        report.add("F108", tree.name.span, cause=cause, fix="raise retain, or leave it out")
+    return retain_ms

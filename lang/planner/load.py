@@ -1,0 +1,72 @@
+"""A folder of feature files to one plan, with everything that is to be said of them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from lang.errors.report import LangError, Problem, Report
+from lang.plan.plan import Group, Plan
+from lang.planner.groups import plan_group
+from lang.planner.sources import plan_sources
+from lang.syntax.parse import parse
+from lang.syntax.tree import GroupTree, SourceTree
+
+
+class Findings(Struct, frozen=True):
+    """What files declare as far as they can be read, and what is wrong or doubtful in them, in order."""
+
+    plan: Plan
+    errors: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def load_plan(folder: Path) -> Plan:
+    """Read every `.sql` file below a folder.
+
+    Raises:
+        LangError: with all problems of all files.
+    """
+    return plan_of(texts_in(folder))
+
+
+def texts_in(folder: Path) -> dict[str, str]:
+    """Path to text of every `.sql` file below a folder."""
+    paths = sorted(folder.rglob("*.sql"))
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+def plan_of(files: Mapping[str, str]) -> Plan:
+    """The plan of feature files given as path to text.
+
+    Raises:
+        LangError: with all problems of all files.
+    """
+    found = findings_in(files)
+    if found.errors:
+        raise LangError(found.errors)
+    return found.plan
+
+
+def findings_in(files: Mapping[str, str]) -> Findings:
+    """What feature files given as path to text say, and what is to be said of them."""
+    reports = [Report(path, text) for path, text in files.items()]
+    trees = [(parse(report), report) for report in reports]
+    legible = ((tree, report) for tree, report in trees if not report.problems)
+    sources = plan_sources((tree, report) for tree, report in legible if isinstance(tree, SourceTree))
+    broken = {tree.name.text for tree, _ in trees if isinstance(tree, SourceTree)} - sources.keys()
+    groups: dict[str, Group] = {}
+    for tree, report in trees:
+        if isinstance(tree, GroupTree) and tree.source.text not in broken:
+            group = plan_group(tree, sources, report)
+            if group is not None and group.name in groups:
+                report.add("F116", tree.name.span, cause=f"{group.name} is declared twice", fix="rename one of them")
+            elif group is not None:
+                groups[group.name] = group
+    errors = [problem for report in reports for problem in sorted(report.problems, key=_place)]
+    warnings = [problem for report in reports for problem in sorted(report.warnings, key=_place)]
+    return Findings(Plan(tuple(sources.values()), tuple(groups.values())), tuple(errors), tuple(warnings))
+
+
+def _place(problem: Problem) -> int:
+    return problem.offset

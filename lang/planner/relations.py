@@ -1,0 +1,59 @@
+"""What a group reads: the events of a source, pairs of them, or events marked by visits; and which columns that has."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from lang.errors.report import Halt, Report
+from lang.events.pairs import PAIR_KEYS, pair_columns
+from lang.events.sessions import SESSION_COLUMNS
+from lang.expressions.tree import ColumnType
+from lang.plan.plan import Pairs, Sessions
+from lang.plan.source import Source
+from lang.planner.resolve import Resolver
+from lang.syntax.tree import GroupTree, Name, PairsOf, SessionsOf
+
+
+class Relation(Struct, frozen=True):
+    """`columns` of what the group folds; at most one of `pairs` and `sessions`."""
+
+    columns: Mapping[str, ColumnType]
+    pairs: Pairs | None = None
+    sessions: Sessions | None = None
+
+
+def plan_relation(tree: GroupTree, source: Source, report: Report) -> Relation:
+    """The relation of FROM.
+
+    Raises:
+        Halt: it cannot be made of this source.
+    """
+    columns: dict[str, ColumnType] = {column.name: column.type for column in source.event_columns}
+    written = tree.relation
+    if isinstance(written, PairsOf):
+        pairs = _pairs(written, tree, columns, report)
+        return Relation(pair_columns(source, pairs), pairs=pairs)
+    if isinstance(written, SessionsOf):
+        first = tree.group_by[0]
+        if first.text != source.key:
+            cause = f"sessions are of a {source.key}, this groups by {first.text} first"
+            report.halt("F100", first.span, cause=cause, fix=f"write GROUP BY {source.key}")
+        return Relation(columns | SESSION_COLUMNS, sessions=Sessions(written.idle.length_ms))
+    return Relation(columns)
+
+
+def _pairs(written: PairsOf, tree: GroupTree, columns: Mapping[str, ColumnType], report: Report) -> Pairs:
+    keys = PAIR_KEYS[:1] if written.across_sessions else PAIR_KEYS
+    for name in (written.column, *(Name(key, tree.source.span) for key in keys)):
+        if name.text not in columns:
+            report.unknown("column", name.text, columns, name.span)
+    if columns[written.column.text] != "STRING":
+        cause = f"{written.column.text} is {columns[written.column.text]}, pairs takes STRING"
+        report.halt("F140", written.column.span, cause=cause, fix="pair an id column")
+    condition = None
+    if written.filter is not None:
+        try:
+            condition = Resolver(report, columns).condition(written.filter)
+        except Halt:
+            condition = None
+    return Pairs(written.column.text, condition, written.within.length_ms, keys, written.either_order)

@@ -1,0 +1,110 @@
+"""One aggregate of SELECT that is finished from rows: the newest, the oldest, or the different ones."""
+
+from typing import Literal, NoReturn
+
+from lang.aggregates.hyperloglog import MOST_CELLS
+from lang.errors.report import Report
+from lang.expressions.tree import Constant, Expr
+from lang.plan.plan import Sequence, SequenceFunction
+from lang.planner.calls import CallReader, named
+from lang.planner.resolve import Resolver
+from lang.syntax.duration import Duration
+from lang.syntax.tree import Measure, Sql
+
+ROW_AGGREGATES = ("last_n", "last", "first", "approx_distinct", "percentile", "seconds_since_last")
+_MOST_ROWS = 1_000
+
+
+class RowPlanner:
+    """Checks measures against a source's columns; what is wrong is noted and raises Halt."""
+
+    def __init__(self, report: Report, resolver: Resolver) -> None:
+        self._report = report
+        self._resolver = resolver
+        self._call = CallReader(report, resolver)
+
+    def plan(self, measure: Measure, function: str, window: Duration | None) -> Sequence:
+        """One of ROW_AGGREGATES over one of its windows, None where it names none."""
+        if function == "last_n":
+            return self._last_n(measure, window)
+        if function == "last" or function == "first":
+            return self._end(measure, function, window)
+        if function == "approx_distinct":
+            return self._values(measure, function, window, limit=MOST_CELLS)
+        if function == "percentile":
+            return self._percentile(measure, window)
+        self._call.arguments(measure, plain=0)
+        self._call.no_window(measure)
+        return Sequence(measure.alias.text, "seconds_since_last", None, self._call.filter(measure), 1)
+
+    def distinct(self, measure: Measure, function: str, window: Duration | None) -> Sequence:
+        """An aggregate of DISTINCT values."""
+        if function != "count":
+            cause = f"{function}(DISTINCT …) is not keepable: only counts of distinct values are"
+            self._report.halt("F104", measure.function.span, cause=cause, fix="write count(DISTINCT x)")
+        return self._values(measure, "count_distinct", window, limit=_MOST_ROWS)
+
+    def _values(self, measure: Measure, function: SequenceFunction, window: Duration | None, *, limit: int) -> Sequence:
+        """Different values within a window."""
+        window = self._window(measure, window)
+        (argument,) = self._call.arguments(measure, plain=1)
+        expression, condition = self._keepable(argument, measure.function.text), self._call.filter(measure)
+        return Sequence(named(measure.alias.text, window), function, expression, condition, limit, window.length_ms)
+
+    def _percentile(self, measure: Measure, window: Duration | None) -> Sequence:
+        window = self._window(measure, window)
+        argument, share = self._call.arguments(measure, plain=2)
+        expression, quantile = self._resolver.number(argument), self._resolver.resolve(share)
+        if not isinstance(quantile, Constant) or not isinstance(quantile.value, int | float):
+            self._no_quantile(share)
+        if not 0 <= quantile.value <= 1:
+            self._no_quantile(share)
+        name, condition = named(measure.alias.text, window), self._call.filter(measure)
+        shape = (_MOST_ROWS, window.length_ms, float(quantile.value))
+        return Sequence(name, "percentile", expression, condition, *shape)
+
+    def _no_quantile(self, share: Sql) -> NoReturn:
+        cause = f"percentile takes a share from 0 to 1, found {share.text}"
+        self._report.halt("F140", share.span, cause=cause, fix="write percentile(value, 0.9)")
+
+    def _window(self, measure: Measure, window: Duration | None) -> Duration:
+        if window is None:
+            cause = f"{measure.function.text} without a window would never forget a value"
+            self._report.halt("F104", measure.function.span, cause=cause, fix="add OVER 24h, or OVER lifetime")
+        return window
+
+    def _end(self, measure: Measure, function: Literal["last", "first"], window: Duration | None) -> Sequence:
+        (argument,) = self._call.arguments(measure, plain=1)
+        expression = self._resolver.number(argument)
+        if function == "first" and window is not None:
+            cause = "the first of a window changes as the window moves: all of its rows would have to be kept"
+            self._report.halt("F104", measure.function.span, cause=cause, fix="leave OVER out, or use min")
+        window_ms = window.length_ms if window else None
+        return Sequence(
+            named(measure.alias.text, window), function, expression, self._call.filter(measure), 1, window_ms
+        )
+
+    def _keepable(self, argument: Sql, function: str) -> Expr:
+        """What is kept as text in a row."""
+        expression = self._resolver.resolve(argument)
+        if expression.type not in ("STRING", "BIGINT", "INT"):
+            self._report.halt(
+                "F140",
+                argument.span,
+                cause=f"{function} keeps text and whole numbers, this is {expression.type}",
+                fix="give a STRING or BIGINT column",
+            )
+        return expression
+
+    def _last_n(self, measure: Measure, window: Duration | None) -> Sequence:
+        argument, count = self._call.arguments(measure, plain=2)
+        expression, limit = self._keepable(argument, "last_n"), self._resolver.resolve(count)
+        if not isinstance(limit, Constant) or not isinstance(limit.value, int) or not 0 < limit.value <= _MOST_ROWS:
+            self._report.halt(
+                "F140",
+                count.span,
+                cause=f"last_n keeps a fixed number of rows, found {count.text}",
+                fix=f"give a whole number from 1 to {_MOST_ROWS}",
+            )
+        name, window_ms = named(measure.alias.text, window), window.length_ms if window else None
+        return Sequence(name, "last_n", expression, self._call.filter(measure), limit.value, window_ms)

@@ -1,0 +1,199 @@
+"""A SOURCE tree to a checked `Source`."""
+
+import re
+
+from lang.errors.report import Halt, Report
+from lang.expressions.tree import ColumnType, columns_of
+from lang.plan.clean_topic import RECEIVED_AT
+from lang.plan.source import Bot, Source
+from lang.planner.columns import plan_checks, plan_column, plan_computed
+from lang.planner.stamps import FindStream, StampPlanner, read_stamp
+from lang.syntax.cursor import Cursor
+from lang.syntax.header import Header
+from lang.syntax.tree import Name, SourceTree
+from schemas.limits import EARLIEST, EARLIEST_MS, LATEST, LATEST_MS, day_ms
+from schemas.times import AHEAD_MS
+from schemas.topics import EVENTS, EVENTS_CLEAN
+
+WORDS = ("topic", "event_time", "lateness", "future", "times", "dedupe", "stamp", "mask", "bot", "retain")
+
+
+_TOPIC = r"[A-Za-z0-9._-]{1,200}"
+_TIMES = (EARLIEST_MS, LATEST_MS)
+
+
+def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | None:
+    """The source a tree declares; None where a problem was noted in it, or in a stream that it is stamped from."""
+    before = len(report.problems)
+    header = Header(tree.name, tree.options, report, several=("stamp",))
+    header.allow(*WORDS)
+    columns = tuple(plan_column(column, report) for column in tree.columns if column.expression is None)
+    lateness_ms, future_ms = header.duration_ms("lateness"), header.duration_ms("future")
+    event_time = header.name("event_time")
+    dedupe, within_ms = header.read("dedupe", _dedupe, (tree.name, lateness_ms + future_ms))
+    stamps = header.each("stamp", read_stamp)
+    stamped = [tuple(plan_column(column, report) for column in stamp.columns) for stamp in stamps]
+    given: dict[str, ColumnType] = {each.name: each.type for some in (columns, *stamped) for each in some}
+    computed = plan_computed(tree.columns, given, report)
+    checks = plan_checks(tree.columns, {each.name: each.type for each in columns}, report)
+    masked = header.read("mask", _mask, ()) if header.has("mask") else ()
+    bot = header.read("bot", _bot, None) if header.has("bot") else None
+    topic, retain_ms = header.string("topic"), _retain_ms(header, tree, report)
+    legible = len(report.problems) == before
+    planner = StampPlanner({each.name: each.type for each in columns}, computed, report)
+    source = Source(
+        name=tree.name.text,
+        topic=topic,
+        event_time=event_time.text,
+        lateness_ms=lateness_ms,
+        future_ms=future_ms,
+        dedupe=dedupe.text,
+        dedupe_within_ms=within_ms,
+        columns=columns,
+        stamps=planner.plan(list(zip(stamps, stamped, strict=True)), find),
+        masked=tuple(name.text for name in masked),
+        bot=bot,
+        computed=computed,
+        retain_ms=retain_ms,
+        checks=checks,
+        times_ms=header.read("times", _times, _TIMES) if header.has("times") else _TIMES,
+    )
+    if legible:
+        _check(source, event_time, dedupe, tree, report)
+        _check_masked(source, masked, report)
+    return source if len(report.problems) == before and len(source.stamps) == len(stamps) else None
+
+
+def _dedupe(cursor: Cursor) -> tuple[Name, int]:
+    name = cursor.name("a column")
+    cursor.expect("WITHIN")
+    return name, cursor.duration().length_ms
+
+
+def _times(cursor: Cursor) -> tuple[int, int]:
+    """BETWEEN '1990-01-01' AND '2100-01-01'."""
+    cursor.expect("BETWEEN")
+    first = _day(cursor)
+    cursor.expect("AND")
+    token = cursor.token
+    last = _day(cursor)
+    if not EARLIEST_MS <= first < last <= LATEST_MS:
+        cause = f"{token.text} is not after the first day, or one of them is not within {EARLIEST} to {LATEST}"
+        cursor.report.halt("F140", token.span, cause=cause, fix=f"write two days such as '{EARLIEST}' AND '{LATEST}'")
+    return first, last
+
+
+def _day(cursor: Cursor) -> int:
+    token = cursor.token
+    try:
+        return day_ms(cursor.string())
+    except (ValueError, OverflowError):
+        cause = f"{token.text} is no day"
+        cursor.report.halt("F140", token.span, cause=cause, fix=f"write a day such as '{EARLIEST}'")
+
+
+def _mask(cursor: Cursor) -> tuple[Name, ...]:
+    cursor.expect_symbol("(")
+    names = [cursor.name("a column")]
+    while cursor.take_symbol(","):
+        names.append(cursor.name("a column"))
+    cursor.expect_symbol(")")
+    cursor.expect("WITH")
+    cursor.expect("HASH")
+    return tuple(names)
+
+
+def _bot(cursor: Cursor) -> Bot | None:
+    """WHEN count(*) PER (user_id) EACH '1 minute' > 300."""
+    cursor.expect("WHEN", "COUNT")
+    for symbol in ("(", "*", ")"):
+        cursor.expect_symbol(symbol)
+    cursor.expect("PER")
+    cursor.expect_symbol("(")
+    key = cursor.name("a column")
+    cursor.expect_symbol(")")
+    cursor.expect("EACH")
+    each = cursor.duration()
+    cursor.expect_symbol(">")
+    return Bot(key.text, each.length_ms, cursor.integer("how many events stand"))
+
+
+def _retain_ms(header: Header, tree: SourceTree, report: Report) -> int:
+    if not header.has("retain"):
+        return EVENTS_CLEAN.retention_ms
+    if header.string("topic") == EVENTS.name:
+        cause = f"{tree.name.text} says retain: schemas/topics.py says how long topic {EVENTS_CLEAN.name} is kept"
+        report.add("F100", tree.name.span, cause=cause, fix="take retain out")
+    return header.read("retain", lambda cursor: cursor.window().length_ms, EVENTS_CLEAN.retention_ms)
+
+
+def _check(source: Source, event_time: Name, dedupe: Name, tree: SourceTree, report: Report) -> None:
+    known = [column.name for column in source.event_columns]
+    for name in sorted({name for name in known if known.count(name) > 1}):
+        report.add("F116", tree.name.span, cause=f"column {name} stands twice", fix="keep one of them")
+    wanted = [event_time, dedupe, Name(RECEIVED_AT, tree.name.span)]
+    if source.bot is not None:
+        wanted.append(Name(source.bot.key, tree.name.span))
+    for name in wanted:
+        _known_column(name, known, report)
+    if source.future_ms > AHEAD_MS:
+        cause = f"future is {source.future_ms // 1000} s; jobs fold no event that is over {AHEAD_MS // 1000} s ahead"
+        report.add("F140", tree.name.span, cause=cause, fix=f"write future '{AHEAD_MS // 60_000} minutes' or less")
+    for name in (event_time, Name(RECEIVED_AT, tree.name.span)):
+        if source.type_of(name.text) not in (None, "BIGINT"):
+            cause = f"{name.text} is {source.type_of(name.text)}, times are BIGINT milliseconds since 1970 UTC"
+            report.add("F140", name.span, cause=cause, fix=f"declare {name.text} BIGINT")
+    _check_identity(source, event_time, dedupe, report)
+    if not re.fullmatch(_TOPIC, source.topic):
+        cause = f"{source.topic!r} is no name of a Kafka topic"
+        report.add(
+            "F140", tree.name.span, cause=cause, fix="use at most 200 letters, digits, dots, dashes, underscores"
+        )
+    if source.dedupe_within_ms < source.lateness_ms + source.future_ms:
+        cause = "a duplicate can arrive lateness + future after its original, later than dedupe remembers"
+        report.add("F113", dedupe.span, cause=cause, fix="raise WITHIN to lateness + future or more")
+
+
+def _check_identity(source: Source, event_time: Name, dedupe: Name, report: Report) -> None:
+    """What ingest must find in each event: its time, and text by which it is known and keyed."""
+    always = [column.name for column in source.columns if column.required]
+    for name in (event_time, dedupe, Name(source.key, dedupe.span)):
+        kind = source.type_of(name.text)
+        if name is not event_time and kind not in (None, "STRING"):
+            cause = f"{name.text} is {kind}, and events are known and keyed by text"
+            report.add("F140", name.span, cause=cause, fix=f"declare {name.text} STRING")
+        elif kind is not None and name.text in (event_time.text, dedupe.text) and name.text not in always:
+            cause = f"{name.text} may be absent from an event, which cannot be without it"
+            typed = "BIGINT" if name is event_time else "STRING"
+            report.add("F140", name.span, cause=cause, fix=f"declare {name.text} {typed} REQUIRED")
+    if source.type_of(RECEIVED_AT) is not None and RECEIVED_AT not in [column.name for column in source.columns]:
+        cause, fix = f"{RECEIVED_AT} is not among the columns that events come with", f"declare {RECEIVED_AT} BIGINT"
+        report.add("F140", event_time.span, cause=cause, fix=fix)
+
+
+def _check_masked(source: Source, masked: tuple[Name, ...], report: Report) -> None:
+    declared = [column.name for column in source.columns]
+    needed = {source.key: "keys the topic", source.dedupe: "tells duplicates apart"}
+    needed |= dict.fromkeys((stamp.key for stamp in source.stamps), "is looked up")
+    for column in source.computed:
+        for name in masked:
+            if name.text in columns_of(column.expression):
+                cause = f"{column.name} is computed from {name.text}, which is masked: it would show the value"
+                fix = f"compute it of something else, or leave {name.text} out of mask"
+                report.add("F140", name.span, cause=cause, fix=fix)
+    for name in masked:
+        _known_column(name, declared, report)
+        if name.text in needed:
+            cause = f"{name.text} {needed[name.text]}: masked it would not meet its like in other topics"
+            report.add("F140", name.span, cause=cause, fix=f"leave {name.text} out of mask")
+        elif source.type_of(name.text) not in (None, "STRING"):
+            cause = f"{name.text} is {source.type_of(name.text)}, a hash is STRING"
+            report.add("F140", name.span, cause=cause, fix="mask STRING columns")
+
+
+def _known_column(name: Name, known: list[str], report: Report) -> None:
+    try:
+        if name.text not in known:
+            report.unknown("column", name.text, known, name.span)
+    except Halt:
+        return

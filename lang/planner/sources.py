@@ -1,0 +1,54 @@
+"""The sources of a folder, each planned after the streams that it is stamped from."""
+
+from collections.abc import Iterable
+
+from lang.errors.report import Halt, Report
+from lang.plan.source import Source
+from lang.planner.source import plan_source
+from lang.syntax.tree import Name, SourceTree
+from schemas.topics import ITEMS
+
+
+def plan_sources(declared: Iterable[tuple[SourceTree, Report]]) -> dict[str, Source]:
+    """The sources without those in which a problem was noted, by name, in the order of the files."""
+    sources = _Sources(declared)
+    return {name: source for name in sources.trees if (source := sources.planned(name)) is not None}
+
+
+class _Sources:
+    """Plans each source once, when it is first asked for."""
+
+    def __init__(self, declared: Iterable[tuple[SourceTree, Report]]) -> None:
+        self.trees: dict[str, tuple[SourceTree, Report]] = {}
+        self._planned: dict[str, Source | None] = {}
+        self._begun: list[str] = []  # from the one that was asked for to the one that it needs just now
+        for tree, report in declared:
+            name = tree.name.text
+            if name in self.trees or name == ITEMS.name:
+                cause = f"{name} is the catalogue of items" if name == ITEMS.name else f"{name} is declared twice"
+                report.add("F116", tree.name.span, cause=cause, fix="give it another name")
+            else:
+                self.trees[name] = (tree, report)
+
+    def planned(self, name: str) -> Source | None:
+        """The source of this name, None where a problem was noted in it or in what it needs."""
+        if name not in self._planned:
+            tree, report = self.trees[name]
+            self._begun.append(name)
+            self._planned[name] = plan_source(tree, lambda table: self._table(table, report), report)
+            self._begun.pop()
+        return self._planned[name]
+
+    def _table(self, name: Name, report: Report) -> Source:
+        """The stream that a stamp names."""
+        if name.text in self._begun:
+            circle = " ← ".join([*self._begun[self._begun.index(name.text) :], name.text])
+            cause = f"{circle} is a circle: a source is stamped with what was accepted of others before it"
+            report.halt("F118", name.span, cause=cause, fix="take one of these stamps out")
+        if name.text not in self.trees:
+            others = self.trees.keys() - {*self._begun}
+            report.unknown("table", name.text, (ITEMS.name, *others), name.span)
+        source = self.planned(name.text)
+        if source is None:
+            raise Halt  # noted where it is declared
+        return source

@@ -1,0 +1,1 @@
+"""Feature file text to its tree, as written."""

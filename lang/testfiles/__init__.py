@@ -1,0 +1,1 @@
+"""Test files beside feature groups."""

@@ -1,0 +1,138 @@
+"""Test files beside feature groups: their cases, or everything that is wrong in them at once."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import PurePath
+from typing import Literal, TypeAlias, cast, get_args
+
+import msgspec
+from msgspec import Struct
+from yaml import Node, ScalarNode, SequenceNode
+
+from lang.errors.report import Halt, LangError, Report
+from lang.events.gate import Verdict
+from lang.plan.plan import Group, Plan
+from lang.testfiles.event_table import TIME, read_events, time_ms
+from lang.testfiles.yaml_spans import elements, entries, entry, located, read_marked, repeated, span_of, text_offset
+
+Check: TypeAlias = Literal["shuffle", "restart_anywhere", "replay_twice"]
+Written: TypeAlias = str | int | float | list[str | list[str | int | float]] | None
+SUFFIX = ".test.yaml"
+VERDICTS: Mapping[str, Verdict] = {
+    "late": "late", "duplicates": "duplicate", "future": "future", "missing": "missing", "bots": "bot",
+    "out_of_bounds": "out_of_bounds", "taken": "taken",
+}  # fmt: skip
+"""What an expectation calls the events that ingest refuses."""
+_FORMAT = "docs/reference/tests.md shows the format"
+
+
+class Case(Struct, frozen=True, forbid_unknown_fields=True):
+    """One test: events given per source, and what is expected to be read or counted."""
+
+    name: str
+    given: dict[str, str]
+    expect: tuple[dict[str, Written], ...]
+    check: tuple[Check, ...] = get_args(Check)
+
+
+def cases_in(files: Mapping[str, str], plan: Plan) -> list[tuple[Group, Case]]:
+    """The cases of test files given as path to text, each with the group that its file is named after.
+
+    Raises:
+        LangError: with all problems of all files.
+    """
+    reports = [Report(path, text) for path, text in files.items()]
+    found = [pair for report in reports for pair in _pairs(report, plan)]
+    if any(report.problems for report in reports):
+        raise LangError(problem for report in reports for problem in sorted(report.problems, key=lambda at: at.offset))
+    return found
+
+
+def _pairs(report: Report, plan: Plan) -> Iterator[tuple[Group, Case]]:
+    name, groups = PurePath(report.path).name.removesuffix(SUFFIX), {group.name: group for group in plan.groups}
+    with suppress(Halt):
+        if name not in groups:
+            report.unknown("group", name, groups, (0, 1))
+        value, tree = read_marked(report)
+        if not isinstance(tree, SequenceNode):
+            report.halt("F100", (0, 1), cause=f"{report.path} is no list of cases", fix=_FORMAT)
+        for key in repeated(tree):
+            report.add("F116", span_of(key), cause=f"{key.value} stands twice", fix="keep one of them")
+        for part, node in zip(cast("list[object]", value), elements(tree), strict=True):
+            with suppress(Halt):
+                case = _case(part, node, report)
+                _Checker(groups[name], report).check(node)
+                yield groups[name], case
+
+
+def _case(value: object, node: Node, report: Report) -> Case:
+    try:
+        return msgspec.convert(value, type=Case)
+    except msgspec.ValidationError as error:
+        cause, _, path = str(error).partition(" - at ")
+        wrong = located(node, path.strip("`"))
+        unknown = re.search("unknown field `(.*)`", cause)
+        key = entry(wrong, unknown[1]) if unknown else None
+        report.halt("F100", span_of(key[0] if key else wrong), cause=f"a case is not so: {cause}", fix=_FORMAT)
+
+
+class _Checker:
+    """Holds cases of the right shape to their group and its source."""
+
+    def __init__(self, group: Group, report: Report) -> None:
+        self._group = group
+        self._report = report
+        self._features = [feature.name for feature in group.features]
+
+    def check(self, case: Node) -> None:
+        for key, part in entries(case):
+            if key.value == "given":
+                self._check_given(key, part)
+            elif key.value == "expect":
+                for expectation in elements(part):
+                    self._check_expectation(expectation)
+
+    def _check_given(self, given: ScalarNode, tables: Node) -> None:
+        name = self._group.source.name
+        for key, table in entries(tables):
+            if key.value == name and isinstance(table, ScalarNode):
+                self._check_table(table)
+            elif key.value != name:
+                self._unknown("source", key, [name])
+        if not entries(tables):
+            cause, fix = f"nothing is given of source {name}, which {self._group.name} reads", f"write `{name}: |`"
+            self._report.add("F100", span_of(given), cause=cause, fix=fix)
+
+    def _check_table(self, table: ScalarNode) -> None:
+        try:
+            read_events(cast("str", table.value), self._group.source)
+        except LangError as error:
+            for each in error.problems:
+                place = text_offset(table, each.offset, self._report.text)
+                span = span_of(table) if place is None else (place, each.length)
+                self._report.add(each.code, span, cause=each.cause, fix=each.fix)
+
+    def _check_expectation(self, expectation: Node) -> None:
+        words = {cast("str", key.value): value for key, value in entries(expectation)}
+        read = words.keys() & {"at", "key"}
+        for missing in {"at", "key"} - read if read else ():
+            cause = f"what is read needs a time and a key, and there is no `{missing}`"
+            self._report.add("F100", span_of(expectation), cause=cause, fix='write {at: "12:00:00", key: …, …}')
+        if isinstance(at := words.get("at"), ScalarNode):
+            try:
+                time_ms(cast("str", at.value))
+            except (ValueError, OverflowError):
+                self._report.add("F140", span_of(at), cause=f"{at.value!r} is no time", fix=f"write {TIME}")
+        for key, value in entries(expectation):
+            if read and key.value not in ("at", "key", *self._features):
+                self._unknown("feature", key, self._features)
+            elif not read and key.value not in VERDICTS:
+                self._unknown("count of refused events", key, VERDICTS)
+            elif not read and not str(value.value).isdecimal():
+                cause = f"{key.value} is {value.value!r}, which is no number of events"
+                self._report.add("F140", span_of(value), cause=cause, fix="write a whole number, 0 or more")
+
+    def _unknown(self, noun: str, key: ScalarNode, known: Mapping[str, Verdict] | list[str]) -> None:
+        with suppress(Halt):
+            self._report.unknown(noun, cast("str", key.value), known, span_of(key))

@@ -1,0 +1,69 @@
+"""A test case made of real events: what they are, and what the oracle reads from them."""
+
+import json
+from collections.abc import Sequence
+
+from lang.executors.oracle import Oracle
+from lang.expressions.per_event import Event
+from lang.expressions.tree import Cell, columns_of
+from lang.plan.clean_topic import RECEIVED_AT
+from lang.plan.plan import Group, Key
+
+
+def example(group: Group, key: Key, events: Sequence[Event], *, at_ms: int) -> str:
+    """A case of a test file, as text: these events, and the key's features at a time as the oracle says.
+
+    Rollups are left out: what they rank are other keys.
+
+    Raises:
+        ValueError: a cell holds what a table cannot: a comma, a hash or a line's end.
+    """
+    columns = _columns(group)
+    rows = [", ".join(columns), *(", ".join(_text(event.get(name)) for name in columns) for event in events)]
+    values = Oracle(group, events).read(key, at_ms=at_ms).values
+    read = {"at": at_ms, "key": list(key), **values}
+    expected = ", ".join(f"{name}: {json.dumps(value)}" for name, value in read.items())
+    lines = [
+        f"- name: {json.dumps(f'recorded: {group.name} of ' + ':'.join(key))}",
+        "  given:",
+        f"    {group.source.name}: |",
+        *(f"      {row}" for row in rows),
+        "  expect:",
+        f"    - {{{expected}}}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _columns(group: Group) -> list[str]:
+    """Those that say which event it is, those that ingest asks for, then those that the group reads."""
+    source = group.source
+    expressions = [group.where, *(family.filter for family in group.families)]
+    expressions += [each for partial in group.partials for each in (partial.argument, partial.filter)]
+    expressions += [each for sequence in group.sequences for each in (sequence.argument, sequence.filter)]
+    read = [name for expression in expressions if expression is not None for name in columns_of(expression)]
+    keys: tuple[str, ...] = group.entity
+    if group.pairs is not None:
+        keys = (*group.pairs.keys, group.pairs.column)
+        read += columns_of(group.pairs.filter) if group.pairs.filter is not None else ()
+    if group.sessions is not None:
+        keys = (source.key, *keys)
+    made_of = {column.name: tuple(columns_of(column.expression)) for column in source.computed}
+    read = [given for name in (*keys, *read) for given in made_of.get(name, (name,))]
+    known = {column.name for column in source.event_columns}
+    required = [column.name for column in source.columns if column.required]  # without them ingest would refuse
+    names = (source.dedupe, source.event_time, RECEIVED_AT, *required, *read)
+    return [name for name in dict.fromkeys(names) if name in known]
+
+
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, dict):
+        return _text(";".join(f"{name}={value}" for name, value in cell.items()))
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    text = str(cell)
+    if text != text.strip() or any(sign in text for sign in ",#\n"):
+        message = f"{text!r} cannot stand in a table of events: it holds a comma, a hash, a line's end or outer spaces"
+        raise ValueError(message)
+    return text

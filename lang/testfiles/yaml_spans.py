@@ -1,0 +1,114 @@
+"""YAML of which each value knows its place in the file; plain words mean what they do in YAML 1.2.
+
+So `12:00:00`, `2026-01-02`, `no` and `007` are text, where YAML 1.1 has a number, a date, false and 7.
+"""
+
+# pyright: reportUnknownMemberType=false
+# PyYAML's constructors and resolvers have no types.
+import re
+from collections.abc import Iterator
+from typing import cast
+
+import yaml
+from yaml import MappingNode, Node, ScalarNode, SequenceNode
+
+from lang.errors.report import Report
+
+_STEPS = re.compile(r"\.(\w+)|\[(\d+)\]")
+_PLAIN = {
+    "null": (r"~|null|", ["~", "n", ""]),
+    "bool": (r"true|false", ["t", "f"]),
+    "int": (r"[-+]?(0|[1-9][0-9_]*)", [*"-+0123456789"]),
+    "float": (r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
+}
+
+
+class _Loader(yaml.SafeLoader):
+    pass
+
+
+_Loader.yaml_implicit_resolvers = {}  # its own, none of YAML 1.1
+for _kind, (_pattern, _first) in _PLAIN.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern})$"), _first)
+
+
+def read_marked(report: Report) -> tuple[object, Node | None]:
+    """What the report's text holds, and the tree of its places.
+
+    Raises:
+        Halt: it is no YAML; the problem stands in the report.
+    """
+    loader = _Loader(report.text)
+    try:
+        tree = loader.get_single_node()
+        return (None if tree is None else cast("object", loader.construct_document(tree))), tree
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        cause = " ".join(filter(None, (error.problem, error.context)))
+        fix = "mend it there or just above; what holds `: ` or begins with a sign stands in quotes"
+        report.halt("F100", (mark.index if mark else 0, 1), cause=f"this is no YAML: {cause}", fix=fix)
+    except yaml.reader.ReaderError as error:
+        cause = f"this is no YAML: character {error.character!r} cannot stand in it"
+        report.halt("F100", (error.position, 1), cause=cause, fix="take it out")
+
+
+def span_of(node: Node) -> tuple[int, int]:
+    """Offset and length of a value."""
+    return node.start_mark.index, node.end_mark.index - node.start_mark.index
+
+
+def entries(node: Node) -> list[tuple[ScalarNode, Node]]:
+    """Keys and values of a mapping, in order; nothing of another value."""
+    return cast("list[tuple[ScalarNode, Node]]", node.value) if isinstance(node, MappingNode) else []
+
+
+def elements(node: Node) -> list[Node]:
+    """The values of a list; nothing of another value."""
+    return cast("list[Node]", node.value) if isinstance(node, SequenceNode) else []
+
+
+def entry(node: Node, name: str) -> tuple[ScalarNode, Node] | None:
+    """Key and value of this name."""
+    return next((each for each in entries(node) if each[0].value == name), None)
+
+
+def located(node: Node, path: str) -> Node:
+    """The value at a path such as `$.expect[0]`, or the last on the way that there is."""
+    for name, number in _STEPS.findall(path):
+        found = entry(node, name) if name else None
+        children = elements(node)
+        if found is not None:
+            node = found[1]
+        elif number and int(number) < len(children):
+            node = children[int(number)]
+        else:
+            return node
+    return node
+
+
+def repeated(node: Node) -> Iterator[ScalarNode]:
+    """Keys that stood in their mapping before: of those YAML keeps the last."""
+    seen: set[object] = set()
+    for key, value in entries(node):
+        if key.value in seen:
+            yield key
+        seen.add(key.value)
+        yield from repeated(value)
+    for child in elements(node):
+        yield from repeated(child)
+
+
+def text_offset(node: ScalarNode, offset: int, text: str) -> int | None:
+    """Where in the file `text` a place of a literal block (`|`) lies; None for text written another way."""
+    if node.style != "|":
+        return None
+    held = cast("str", node.value)
+    line_number = held.count("\n", 0, offset)
+    start = node.start_mark.index
+    for _ in range(line_number + 1):
+        start = text.index("\n", start) + 1
+    end = text.find("\n", start)
+    written = text[start:] if end < 0 else text[start:end]
+    begun = held.rfind("\n", 0, offset) + 1
+    line = held[begun:].split("\n", 1)[0]
+    return start + len(written) - len(line) + offset - begun
