@@ -64,7 +64,7 @@ bench: setup ## one benchmark: make bench ARGS="throughput"
 
 docs: setup ## write docs/reference from the code, docs/freshness from its benchmark's result
 	$(BIN)/headrace features reference
-	$(BIN)/python -m benchmarks.charts
+	$(BIN)/python -m benchmarks.studies.charts
 
 lock: $(BIN)/python ## resolve requirements.in and jgo.toml anew
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.lock

@@ -1,6 +1,6 @@
 """A version of a hundred thousand rows: its bytes, what packing and applying it take, and what it costs the slates.
 
-The rows have learnt (benchmarks/trained.py), their ids are spread over 63 bits, and the model they are applied onto has
+The rows have learnt (`inputs.trained_rows`), their ids are spread over 63 bits, and the model they are applied onto has
 a million; so many rows a version is more than a busy minute changes. Beside ours the same rows are packed whole by what
 one would take first: those are neither signed nor checked. Encoding is until the messages are there, hashes and
 signature too; reading until a verified update is, applying until the model is.
@@ -19,12 +19,13 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import alongside, trained, versions
-from benchmarks.alongside import Alongside, Slates
-from benchmarks.machine import Machine, this_machine
-from benchmarks.packings import PACKINGS, arrays_of
-from benchmarks.report import carry_out
-from benchmarks.versions import Chain
+from benchmarks.harness import under_load
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
+from benchmarks.harness.under_load import Alongside, Slates
+from benchmarks.inputs import trained_rows, version_messages
+from benchmarks.inputs.version_messages import Chain
+from benchmarks.peers.naive_packing import PACKINGS, arrays_of
 from headrace.layout import REPOSITORY
 from models.axes import Ids
 from models.config import RankerConfig
@@ -83,8 +84,8 @@ class Ground:
 
     def __init__(self, rows: int, model_rows: int, *, seed: int) -> None:
         self.config = RankerConfig(dim=_DIM)
-        ids = trained.ids_of(model_rows)
-        table = trained.table_of(ids[:rows], dim=_DIM, shows=30 * rows, seed=seed)
+        ids = trained_rows.ids_of(model_rows)
+        table = trained_rows.table_of(ids[:rows], dim=_DIM, shows=30 * rows, seed=seed)
         learnt = table.changes()
         self.delta = TableUpdate(ids=learnt.ids[1:], rows=learnt.rows[1:], gone=learnt.gone, lead=learnt.lead)
         everyone = np.concatenate([np.zeros(1, np.int64), np.sort(ids)])
@@ -105,9 +106,11 @@ class Follower:
 
     def __init__(self, ground: Ground) -> None:
         self._chain = Chain(ground.config)
-        self._assembler = DeltaAssembler(key=versions.KEY, schema=ground.config.schema(), model=versions.MODEL)
+        self._assembler = DeltaAssembler(
+            key=version_messages.KEY, schema=ground.config.schema(), model=version_messages.MODEL
+        )
         self._model = ModelState.empty(ground.config)
-        self.take(versions.whole(ground.config, ground.all, seed=1))
+        self.take(version_messages.whole(ground.config, ground.all, seed=1))
 
     def take(self, chunks: list[bytes]) -> tuple[float, float]:
         """(reading, applying), ms."""
@@ -143,10 +146,10 @@ def measure(*, rows: int, model_rows: int, runs: int, seconds: float) -> Result:
 
 def _ours(ground: Ground, runs: int) -> tuple[Ours, list[bytes]]:
     follower, chain = Follower(ground), Chain(ground.config)
-    encoded = [_clocked(lambda: chain.next(versions.changed(ground.delta))) for _ in range(runs)]
-    chunks = versions.changed(ground.delta)
+    encoded = [_clocked(lambda: chain.next(version_messages.changed(ground.delta))) for _ in range(runs)]
+    chunks = version_messages.changed(ground.delta)
     taken = np.array([follower.take(chunks) for _ in range(runs)])
-    new = [follower.take(versions.changed(ground.partly_new(turn)))[1] for turn in range(min(runs, 9))]
+    new = [follower.take(version_messages.changed(ground.partly_new(turn)))[1] for turn in range(min(runs, 9))]
     messages = chain.next(chunks)
     packed = Packed(sum(map(len, messages)), _spans(encoded), _spans(taken[:, 0]))
     return Ours(packed, _spans(taken[:, 1]), _spans(taken.sum(axis=1)), _spans(new)), chunks
@@ -164,7 +167,7 @@ def _peer(name: str, ground: Ground, runs: int) -> Packed:
 
 
 def _largest_miss(ground: Ground, chunks: list[bytes]) -> float:
-    assembler = DeltaAssembler(key=versions.KEY, schema=ground.config.schema(), model=versions.MODEL)
+    assembler = DeltaAssembler(key=version_messages.KEY, schema=ground.config.schema(), model=version_messages.MODEL)
     *_, delta = (assembler.feed(message) for message in Chain(ground.config).next(chunks))
     lead, sent = ground.delta.lead, ground.delta.rows
     got = delta.update.tables["item"].rows if delta else sent
@@ -176,13 +179,17 @@ def _serving(ground: Ground, chunks: list[bytes], seconds: float) -> Alongside:
     slates, chain = Slates(10_000, seed=1), Chain(ground.config)
     with tempfile.TemporaryDirectory() as folder:
         reader = DeltaReader(
-            slates.live, name=versions.MODEL, key=versions.KEY, folder=Path(folder), config=ground.config
+            slates.live,
+            name=version_messages.MODEL,
+            key=version_messages.KEY,
+            folder=Path(folder),
+            config=ground.config,
         )
-        alongside.take(reader, chain.next(versions.whole(ground.config, ground.all, seed=1)))
+        under_load.take(reader, chain.next(version_messages.whole(ground.config, ground.all, seed=1)))
         before_s = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_S)
         try:
-            return alongside.measure(slates, reader, chain, chunks=chunks, seconds=seconds)
+            return under_load.measure(slates, reader, chain, chunks=chunks, seconds=seconds)
         finally:
             sys.setswitchinterval(before_s)
 

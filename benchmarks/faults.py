@@ -20,11 +20,11 @@ from msgspec import Struct
 from numpy.random import Generator
 from rich.console import Console
 
-from benchmarks import check
-from benchmarks.bed import Bed, bed, shipped
-from benchmarks.log import Log, Scale, make_log
-from benchmarks.machine import Machine, this_machine
-from benchmarks.report import carry_out
+from benchmarks.harness import against_oracle
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.pipeline import Bed, bed, shipped
+from benchmarks.harness.report import carry_out
+from benchmarks.inputs.event_log import Log, Scale, make_log
 from headrace.layout import FEATURES, REPOSITORY
 from lang.executors.oracle import Oracle
 from lang.expressions.per_event import Event
@@ -44,7 +44,7 @@ class Drawn(Struct, frozen=True):
     """One read, and what the oracle says."""
 
     at_ms: int
-    expected: check.Expected
+    expected: against_oracle.Expected
 
 
 class Result(Struct, frozen=True):
@@ -128,10 +128,10 @@ def _come_in(ground: Bed, clean: _Clean, count: int) -> None:
 
 def _arrive(ground: Bed, log: Log, accepted: list[Event]) -> None:
     """Wait until every family of every group holds as many events as the log gives it."""
-    wanted = check.totals_of_log(ground.plan, accepted)
+    wanted = against_oracle.totals_of_log(ground.plan, accepted)
 
     def arrived() -> bool:
-        return check.totals_of_store(ground.redis, ground.plan, accepted, tag=log.tag) == wanted
+        return against_oracle.totals_of_store(ground.redis, ground.plan, accepted, tag=log.tag) == wanted
 
     ground.wait(arrived, f"the log {log.tag}", deadline_s=_ARRIVED_S, every_s=4 * _LOOK_S)
 
@@ -147,11 +147,11 @@ def _draw(ground: Bed, log: Log, accepted: list[Event], draw: Generator) -> "lis
         shares[group.name] = left // others + (number < left % others)
     drawn: list[Drawn] = []
     for group in groups:
-        concerning = check.by_owner(group, accepted)
+        concerning = against_oracle.by_owner(group, accepted)
         for key in _keys(group, accepted, concerning, shares[group.name], draw):
             at_ms = int(draw.choice(times))
             values = Oracle(group, concerning[key[0]]).read(key, at_ms=at_ms).values
-            drawn.append(Drawn(at_ms, check.Expected(group, key, values)))
+            drawn.append(Drawn(at_ms, against_oracle.Expected(group, key, values)))
         console.print(f"{group.name}: {shares[group.name]} keys by the oracle")
     return drawn
 
@@ -160,7 +160,7 @@ def _keys(
     group: Group, accepted: list[Event], concerning: dict[str, list[Event]], count: int, draw: Generator
 ) -> list[Key]:
     """Half of them drawn by how often their first column occurs, half evenly."""
-    keys = check.keys_of(group, accepted, concerning)
+    keys = against_oracle.keys_of(group, accepted, concerning)
     weights = np.array([len(concerning[key[0]]) for key in keys], np.float64)
     often = draw.choice(len(keys), min(count // 2, len(keys)), replace=False, p=weights / weights.sum())
     rest = np.setdiff1d(np.arange(len(keys)), often)
@@ -169,8 +169,8 @@ def _keys(
 
 
 def _read(ground: Bed, drawn: Drawn) -> list[str]:
-    read = check.read_store(ground.redis, at_ms=drawn.at_ms)
-    return check.differences([drawn.expected], read, ratio=1e-9)
+    read = against_oracle.read_store(ground.redis, at_ms=drawn.at_ms)
+    return against_oracle.differences([drawn.expected], read, ratio=1e-9)
 
 
 def main() -> int:

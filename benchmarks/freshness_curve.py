@@ -20,16 +20,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import tape as tapes
-from benchmarks.ages import Numbers, figures, read, versions
-from benchmarks.curves import tables
-from benchmarks.lagged import lagged, recording_in
-from benchmarks.machine import this_machine
-from benchmarks.readers import Behind, Frozen, Lossy, Reader, absolute, additive
-from benchmarks.recorded import add_folder
-from benchmarks.report import carry_out
-from benchmarks.study import HOUR_MS, LAGS_MS, MINUTE_MS, RESULT, Result, Run, Study
-from benchmarks.tape import Tape
+from benchmarks.harness.machine import this_machine
+from benchmarks.harness.report import carry_out
+from benchmarks.inputs import feedback_log as tapes
+from benchmarks.inputs.feedback_log import Tape
+from benchmarks.inputs.recordings import add_folder
+from benchmarks.inputs.version_readers import Behind, Frozen, Lossy, Reader, absolute, additive
+from benchmarks.studies.curves import tables
+from benchmarks.studies.freshness_study import HOUR_MS, LAGS_MS, MINUTE_MS, RESULT, Result, Run, Study
+from benchmarks.studies.lagged import lagged, recording_in
+from benchmarks.studies.version_ages import Numbers, figures, read, versions
 from learner.app import steady
 from learner.settings import LoopSettings
 from schemas.samples import Sample

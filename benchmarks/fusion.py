@@ -19,13 +19,13 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import slate
-from benchmarks import tape as tapes
-from benchmarks.curves import spread
-from benchmarks.machine import Machine, this_machine
-from benchmarks.newcomers import Blind, Numbers, follow
-from benchmarks.report import carry_out
-from benchmarks.turns import Times
+from benchmarks.harness.interleaved import Times
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
+from benchmarks.inputs import feedback_log as tapes
+from benchmarks.inputs.cold_items import Blind, Numbers, follow
+from benchmarks.studies import slate_timing
+from benchmarks.studies.curves import spread
 from headrace.layout import REPOSITORY
 from learner.app import steady
 from models.config import RankerConfig
@@ -133,7 +133,7 @@ def measure(old: Result, *, seeds: Sequence[int], processes: int) -> Result:
         for each in pool.map(partial(run, old.study), seeds):
             runs[each.seed] = each
             console.print(f"seed {each.seed}: {each.seconds:.0f} s")
-    scoring = slate.times(CONFIGS, rounds=_ROUNDS)
+    scoring = slate_timing.times(CONFIGS, rounds=_ROUNDS)
     return Result(study=old.study, runs=[runs[seed] for seed in sorted(runs)], scoring=scoring)
 
 

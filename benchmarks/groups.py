@@ -8,10 +8,10 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bed import FOUR, bed, shipped
-from benchmarks.log import Scale
-from benchmarks.machine import Machine, this_machine
-from benchmarks.report import carry_out
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.pipeline import FOUR, bed, shipped
+from benchmarks.harness.report import carry_out
+from benchmarks.inputs.event_log import Scale
 from benchmarks.throughput import Run, log_now, run_ours
 from headrace.jobs import FEATURES
 from headrace.layout import REPOSITORY

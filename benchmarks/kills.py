@@ -10,9 +10,9 @@ from pathlib import Path
 from msgspec import Struct
 from rich.console import Console
 
-from benchmarks.learners import Learners
-from benchmarks.machine import Machine, this_machine
-from benchmarks.report import carry_out
+from benchmarks.harness.learners import Learners
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
 from headrace import broker
 from headrace.layout import REPOSITORY
 from tests.learner.sample_world import stream

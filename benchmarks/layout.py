@@ -1,6 +1,6 @@
 """How an entity's tiles should lie in Redis: reads, bytes and writes of three layouts, in turns on one server.
 
-The contenders (benchmarks/shapes.py) hold the same items of fifty features (benchmarks/wide.py). A read ends in the
+The contenders (`peers.redis_layouts`) hold the same items of fifty features (`inputs.wide`). A read ends in the
 arrays that `lang/executors/merge.py` takes; before the clock runs, all contenders must give the same tiles.
 Writes come as the loader's do: a batch of events, each of which gives a newer value to one tile of every size.
 """
@@ -18,12 +18,12 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import Machine, this_machine
-from benchmarks.report import carry_out
-from benchmarks.shapes import FieldAFamily, FieldATile, OneRecord, Shape
-from benchmarks.spread import Spread, spread_of
-from benchmarks.turns import Times, clocked, in_turns
-from benchmarks.wide import FIFTY, Crowd, Item, crowd_of, one_tile_group, wide_group
+from benchmarks.harness.interleaved import Times, clocked, in_turns
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
+from benchmarks.inputs.spread import Spread, spread_of
+from benchmarks.inputs.wide import FIFTY, Crowd, Item, crowd_of, one_tile_group, wide_group
+from benchmarks.peers.redis_layouts import FieldAFamily, FieldATile, OneRecord, Shape
 from headrace import redis_server
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
@@ -95,7 +95,7 @@ def _fill(shapes: Mapping[str, Shape], items: list[Item]) -> None:
     names = [item.name for item in items]
     told = {name: _tiles(shape, names) for name, shape in shapes.items()}
     if any(tiles != told["one record"] for tiles in told.values()):
-        message = f"the layouts {', '.join(told)} do not hold the same tiles: one of benchmarks/shapes.py is wrong"
+        message = f"the layouts {', '.join(told)} do not hold the same tiles: one of peers/redis_layouts.py is wrong"
         raise EnvironmentProblem(message)
 
 

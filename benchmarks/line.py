@@ -13,10 +13,10 @@ from pathlib import Path
 from msgspec import Struct, structs
 from rich.console import Console
 
-from benchmarks.machine import Machine, this_machine
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
+from benchmarks.inputs.recordings import add_folder, file_in
 from benchmarks.quality import CASES, FROM_SHARE
-from benchmarks.recorded import add_folder, file_in
-from benchmarks.report import carry_out
 from headrace import replays, stack
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.run import Settings, evaluate

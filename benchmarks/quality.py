@@ -11,9 +11,9 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import Machine, this_machine
-from benchmarks.recorded import add_folder, file_in
-from benchmarks.report import carry_out
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
+from benchmarks.inputs.recordings import add_folder, file_in
 from headrace.evaluation import items
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.report import Report

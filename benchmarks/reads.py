@@ -1,6 +1,6 @@
 """Reads of 1 to 500 entities with fifty features: ours, merged from tiles at the read, beside Feast with Redis.
 
-One redis-server; our items (benchmarks/wide.py) in one database of it, in another their finished values as Feast
+One redis-server; our items (benchmarks/inputs/wide.py) in one database of it, in another their finished values as Feast
 keeps them, in a third as plain bytes: the floor, one HMGET an entity and `frombuffer`. Before the clock runs, Feast's
 values are held to ours. The contenders take turns. Feast is timed in its own process: `feast` until its
 answer is there, `feast to_dict` until its values are Python's.
@@ -19,13 +19,13 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import feast_peer
-from benchmarks.machine import Machine, this_machine
-from benchmarks.report import carry_out
-from benchmarks.shapes import OneRecord
-from benchmarks.spread import Spread, spread_of
-from benchmarks.turns import Times, clocked, in_turns
-from benchmarks.wide import Crowd, Item, crowd_of, wide_group
+from benchmarks.harness.interleaved import Times, clocked, in_turns
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
+from benchmarks.inputs.spread import Spread, spread_of
+from benchmarks.inputs.wide import Crowd, Item, crowd_of, wide_group
+from benchmarks.peers import feast_peer
+from benchmarks.peers.redis_layouts import OneRecord
 from headrace import redis_server
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY

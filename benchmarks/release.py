@@ -18,8 +18,8 @@ from msgspec import Struct, structs
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import Machine, this_machine
-from benchmarks.report import carry_out
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
 from headrace import release, stack
 from headrace.flink import FlinkRest
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace

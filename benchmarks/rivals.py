@@ -4,7 +4,7 @@ Rows of one moment are all told before one is learnt; the last 70 % are scored. 
 their pairs (user and item, user and length, user and hour), and with our dense inputs beside them; of a few learning
 rates it is given the one that was best on the scored rows, and it learns a row at once, where the product waits for 64.
 The product's rows a second hold its features and baselines; a rival finds the inputs ready, and so does the product's
-ranker alone. Then speeds, in turns (benchmarks/speeds.py).
+ranker alone. Then speeds, in turns (benchmarks/studies/speeds.py).
 """
 
 import argparse
@@ -21,12 +21,12 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import river_loop, wabbit_peer
-from benchmarks.machine import Machine, this_machine
-from benchmarks.recorded import add_folder, file_in
-from benchmarks.report import carry_out
-from benchmarks.speeds import Speed, speeds
-from benchmarks.stream import Stream, Told, stream_of
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
+from benchmarks.inputs.recorded_rows import Stream, Told, stream_of
+from benchmarks.inputs.recordings import add_folder, file_in
+from benchmarks.peers import river_loop, wabbit_peer
+from benchmarks.studies.speeds import Speed, speeds
 from headrace.evaluation import ctr, metrics
 from headrace.evaluation.log import Log, columns_of, read
 from headrace.evaluation.metrics import Figure

@@ -19,8 +19,8 @@ from confluent_kafka import Producer
 from msgspec import Struct
 from rich.console import Console
 
-from benchmarks.machine import Machine, this_machine
-from benchmarks.report import carry_out
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
 from headrace import broker
 from headrace.layout import FEATURES, REPOSITORY, Endpoints
 from headrace.wait import wait_until

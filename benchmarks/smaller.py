@@ -19,15 +19,15 @@ from onnxruntime.quantization import quantize_dynamic
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks import vectors
-from benchmarks.machine import Machine, this_machine
-from benchmarks.recorded import add_folder, file_in
-from benchmarks.report import carry_out
+from benchmarks.harness.interleaved import clocked, in_turns
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
+from benchmarks.inputs.recorded_rows import Told, stream_of
+from benchmarks.inputs.recordings import add_folder, file_in
 from benchmarks.rivals import COLUMNS, FILE, KNOWN, Scorer
-from benchmarks.shrunk import Dense, Kept, dense_of, sources, tables_of
-from benchmarks.stream import Told, stream_of
-from benchmarks.turns import clocked, in_turns
-from benchmarks.vectors import Vectors
+from benchmarks.studies import vector_codecs
+from benchmarks.studies.quantized import Dense, Kept, dense_of, sources, tables_of
+from benchmarks.studies.vector_codecs import Vectors
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.metrics import Figure
 from headrace.layout import FEATURES, REPOSITORY
@@ -214,7 +214,7 @@ def _vectors(ground: Ground, rounds: int) -> dict[str, Vectors]:
     ids = np.array([each for each in model.tables["item"].ids.tolist() if each in category], np.int64)
     items = model.item_vectors(Items(ids, np.array([category[each] for each in ids.tolist()], np.int64)))
     users = np.array([model.user_vector(user, past[past != 0]) for user, past in last.items()])
-    return vectors.measure(items, users, rounds=rounds)
+    return vector_codecs.measure(items, users, rounds=rounds)
 
 
 def page(result: Result) -> str:

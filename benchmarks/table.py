@@ -19,9 +19,9 @@ from msgspec import Struct, structs
 from rich.console import Console
 from rich.table import Table as Grid
 
-from benchmarks.machine import Machine, this_machine
-from benchmarks.report import carry_out
-from benchmarks.turns import clocked, in_turns
+from benchmarks.harness.interleaved import clocked, in_turns
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
 from headrace.layout import REPOSITORY
 from models.axes import Ids, Indexes
 from models.config import RankerConfig

@@ -20,14 +20,14 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import check
-from benchmarks.bed import FOUR, Bed, bed, shipped
-from benchmarks.contender import Assignment, Ran
-from benchmarks.cost import Cost, Meter
-from benchmarks.log import Log, Scale, make_log
-from benchmarks.machine import Machine, this_machine
-from benchmarks.report import carry_out
-from benchmarks.usual_loop import UsualReader
+from benchmarks.harness import against_oracle
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.pipeline import FOUR, Bed, bed, shipped
+from benchmarks.harness.report import carry_out
+from benchmarks.harness.resources import Cost, Meter
+from benchmarks.inputs.event_log import Log, Scale, make_log
+from benchmarks.peers.contender import Assignment, Ran
+from benchmarks.peers.usual_loop import UsualReader
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
 from lang.plan.plan import Group, Key
@@ -102,10 +102,10 @@ def log_now(scale: Scale, tag: str, seed: int) -> Log:
 def run_ours(ground: Bed, log: Log) -> Run:
     """Lay a log on the line and wait until the store reads as the oracle says."""
     accepted = log.accepted()
-    expected = check.sample(ground.plan, log, accepted, seed=1)
+    expected = against_oracle.sample(ground.plan, log, accepted, seed=1)
     last = [each for each in expected if each.key[0].startswith(f"{log.tag}-z")]
     records = log.event_records()
-    read = check.read_store(ground.redis, at_ms=log.end_ms)
+    read = against_oracle.read_store(ground.redis, at_ms=log.end_ms)
     ground.write_items(log)
     with Meter(ground.layout) as meter:
         begun, begun_cpu = time.perf_counter(), time.process_time()
@@ -122,18 +122,20 @@ def run_ours(ground: Bed, log: Log) -> Run:
 class _Arrived:
     """Whether the sentinels, and then every sampled key, read as expected."""
 
-    def __init__(self, last: list[check.Expected], all_of_them: list[check.Expected], read: check.Read) -> None:
+    def __init__(
+        self, last: list[against_oracle.Expected], all_of_them: list[against_oracle.Expected], read: against_oracle.Read
+    ) -> None:
         self._stages = [last[-1:], last, all_of_them]
         self._read = read
 
     def __call__(self) -> bool:
-        return not any(check.differences(stage, self._read, ratio=_OURS_RATIO) for stage in self._stages)
+        return not any(against_oracle.differences(stage, self._read, ratio=_OURS_RATIO) for stage in self._stages)
 
 
 def _hold_totals(ground: Bed, log: Log) -> None:
     accepted = log.accepted()
-    wanted = check.totals_of_log(ground.plan, accepted)
-    found = check.totals_of_store(ground.redis, ground.plan, accepted, tag=log.tag)
+    wanted = against_oracle.totals_of_log(ground.plan, accepted)
+    found = against_oracle.totals_of_store(ground.redis, ground.plan, accepted, tag=log.tag)
     if found != wanted:
         message = f"the store's tiles hold {found} events in all, the log {wanted}"
         raise EnvironmentProblem(message)
@@ -157,14 +159,14 @@ def _run_loop(ground: Bed, log: Log, begins: list[int], name: str) -> Run:
         command = [sys.executable, "-m", f"benchmarks.{name}_loop", str(path)]
         done = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE)
     ran = msgspec.json.decode(done.stdout, type=Ran)
-    expected = check.sample(ground.plan, log, log.accepted(_handled(log, ran)), seed=1)
+    expected = against_oracle.sample(ground.plan, log, log.accepted(_handled(log, ran)), seed=1)
     usual = UsualReader(client)
 
     def read_usual(group: Group, keys: list[Key]) -> list[dict[str, object]]:
         return [usual.read(group.name, key, at_ms=log.end_ms) for key in keys]
 
-    read = read_usual if name == "usual" else check.read_store(client, at_ms=log.end_ms)
-    if wrong := check.differences(expected, read, ratio=_LOOPS_RATIO):
+    read = read_usual if name == "usual" else against_oracle.read_store(client, at_ms=log.end_ms)
+    if wrong := against_oracle.differences(expected, read, ratio=_LOOPS_RATIO):
         message = f"the {name} loop is wrong {len(wrong)} times, first: {wrong[:3]}"
         raise EnvironmentProblem(message)
     parts = meter.cost.cpu_s | {"loop": round(ran.cpu_s, 2)}
@@ -172,10 +174,10 @@ def _run_loop(ground: Bed, log: Log, begins: list[int], name: str) -> Run:
     return _run(name, sum(ran.handled), ran.wall_s, cost, len(expected))
 
 
-def _handled(log: Log, ran: Ran) -> list[check.Event]:
+def _handled(log: Log, ran: Ran) -> list[against_oracle.Event]:
     """The events a loop has seen: the first so many of each partition."""
     left = list(ran.handled)
-    seen: list[check.Event] = []
+    seen: list[against_oracle.Event] = []
     for event in log.events:
         partition = partition_of(str(event["user_id"]), EVENT_PARTITIONS)
         if left[partition] > 0:

@@ -19,8 +19,8 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
-from benchmarks.machine import Machine, this_machine
-from benchmarks.report import carry_out
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
 from headrace.layout import FEATURES, REPOSITORY
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "validate.json"

@@ -13,11 +13,11 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table as Grid
 
-from benchmarks.machine import Machine, this_machine
-from benchmarks.recorded import add_folder, file_in
-from benchmarks.report import carry_out
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.harness.report import carry_out
+from benchmarks.inputs.recorded_rows import Stream, Told, stream_of
+from benchmarks.inputs.recordings import add_folder, file_in
 from benchmarks.rivals import COLUMNS, FILE, FROM_SHARE, KNOWN, Scorer
-from benchmarks.stream import Stream, Told, stream_of
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.metrics import Figure
 from headrace.layout import FEATURES, REPOSITORY

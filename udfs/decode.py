@@ -2,9 +2,9 @@
 
 The rules, in this order: size, depth, JSON, required columns and types, the source's bounds (`lang.events.bounds`),
 reserved event types, event time against `received_at` (late, future). Whether a record passes depends on the record
-alone and on the time it was appended, so a replay decides as the live run did. Types are strict: `"17"` is no number, `1.7` no
-integer, an array no object, trailing bytes no JSON (tests/udfs/test_decode.py has a line for each). Of a name that
-stands twice in one object the last value counts.
+alone and on the time it was appended, so a replay decides as the live run did. Types are strict: `"17"` is no number,
+`1.7` no integer, an array no object, trailing bytes no JSON (tests/udfs/test_decode.py has a line for each). Of a name
+that stands twice in one object the last value counts.
 
 Two things are forgiven, because so many clients send them: a blank text of an optional column is NULL, and in a map
 NULLs and blanks are dropped, numbers and booleans become their JSON text.

@@ -4,11 +4,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks import charts
-from benchmarks.ages import figures, read, versions
-from benchmarks.readers import CADENCE_MS, Behind, Frozen, Lossy, Version, absolute, additive, lost
-from benchmarks.study import RESULT, Result
-from benchmarks.tape import Delays, Tape, drawn, even, joined, played, told
+from benchmarks.inputs.feedback_log import Delays, Tape, drawn, even, joined, played, told
+from benchmarks.inputs.version_readers import CADENCE_MS, Behind, Frozen, Lossy, Version, absolute, additive, lost
+from benchmarks.studies import charts
+from benchmarks.studies.freshness_study import RESULT, Result
+from benchmarks.studies.version_ages import figures, read, versions
 from learner.settings import LoopSettings
 from models.state import ModelState
 from simulator.warmup import WarmUpSettings

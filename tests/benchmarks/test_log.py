@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.bed import FOUR, shipped
-from benchmarks.check import differences, sample, totals_of_log
-from benchmarks.log import KINDS, LATE_MS, SHARES, SPAN_MS, Scale, make_log
+from benchmarks.harness.against_oracle import differences, sample, totals_of_log
+from benchmarks.harness.pipeline import FOUR, shipped
+from benchmarks.inputs.event_log import KINDS, LATE_MS, SHARES, SPAN_MS, Scale, make_log
 from headrace.jobs import FEATURES
 from lang.events.gate import Gate
 from lang.plan.plan import Group, Key

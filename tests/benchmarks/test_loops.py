@@ -5,11 +5,11 @@ import time
 
 import msgspec
 
-from benchmarks import check
-from benchmarks.batched_loop import BatchedLoop
-from benchmarks.bed import FOUR, shipped
-from benchmarks.log import Log, Scale, make_log
-from benchmarks.usual_loop import UsualLoop, UsualReader
+from benchmarks.harness import against_oracle
+from benchmarks.harness.pipeline import FOUR, shipped
+from benchmarks.inputs.event_log import Log, Scale, make_log
+from benchmarks.peers.batched_loop import BatchedLoop
+from benchmarks.peers.usual_loop import UsualLoop, UsualReader
 from lang.plan.plan import Group, Key
 from store.connect import Client
 
@@ -29,7 +29,7 @@ def test_usual_loop(client: Client) -> None:
     def read(group: Group, keys: list[Key]) -> list[dict[str, object]]:
         return [reader.read(group.name, key, at_ms=log.end_ms) for key in keys]
 
-    assert check.differences(check.sample(plan, log, log.accepted(), seed=1), read, ratio=1e-6) == []
+    assert against_oracle.differences(against_oracle.sample(plan, log, log.accepted(), seed=1), read, ratio=1e-6) == []
 
 
 def test_batched_loop(client: Client) -> None:
@@ -38,7 +38,9 @@ def test_batched_loop(client: Client) -> None:
     payloads = [payload for _, payload in log.event_records()]
     for first in range(0, len(payloads), 700):
         loop.handle(payloads[first : first + 700])
-    read = check.read_store(client, at_ms=log.end_ms)
+    read = against_oracle.read_store(client, at_ms=log.end_ms)
     accepted = log.accepted()
-    assert check.differences(check.sample(plan, log, accepted, seed=1), read, ratio=1e-6) == []
-    assert check.totals_of_store(client, plan, accepted, tag=log.tag) == check.totals_of_log(plan, accepted)
+    assert against_oracle.differences(against_oracle.sample(plan, log, accepted, seed=1), read, ratio=1e-6) == []
+    assert against_oracle.totals_of_store(client, plan, accepted, tag=log.tag) == against_oracle.totals_of_log(
+        plan, accepted
+    )

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import river_loop
-from benchmarks.light import Light
+from benchmarks.inputs.recorded_rows import Stream, Told, progressive, stream_of
+from benchmarks.peers import river_loop
+from benchmarks.peers.light_ranker import Light
 from benchmarks.rivals import Scorer, product, ranker
-from benchmarks.stream import Stream, Told, progressive, stream_of
 from headrace.evaluation.log import Log, columns_of, read
 from headrace.layout import FEATURES
 from lang.planner.load import load_plan

@@ -4,7 +4,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks import shrunk, smaller, vectors
+from benchmarks import smaller
+from benchmarks.studies import quantized, vector_codecs
 from models.config import RankerConfig
 from models.training import Trainer
 
@@ -16,7 +17,7 @@ def state():
 
 @pytest.mark.parametrize(("form", "share", "miss"), [("fp32", 1, 0), ("fp16", 0.5, 1e-3), ("int8", 0.3, 5e-3)])
 def test_weights_come_back(state, form, share, miss):
-    dense, held_bytes = shrunk.dense_of(state.dense, form)
+    dense, held_bytes = quantized.dense_of(state.dense, form)
     assert held_bytes <= share * sum(values.nbytes for values in state.dense.values())
     assert all(np.abs(dense[name] - values).max() <= miss for name, values in state.dense.items())
 
@@ -25,7 +26,7 @@ def test_weights_come_back(state, form, share, miss):
 def test_rows_come_back(form, a_row):
     rng = np.random.default_rng(1)
     rows, ids = rng.normal(0, 0.3, (50, 19)).astype(np.float32), np.arange(50)
-    kept = shrunk.Kept(ids, shrunk.ROWS[form](rows, 3))
+    kept = quantized.Kept(ids, quantized.ROWS[form](rows, 3))
     assert kept.bytes == 50 * a_row
     assert np.abs(kept.rows(kept.find(np.array([7, 99]))) - rows[[7, 0]]).max() < 0.01
 
@@ -33,7 +34,7 @@ def test_rows_come_back(form, a_row):
 def test_vectors_on_half_the_axes_are_found_exactly_by_half_the_numbers():
     rng = np.random.default_rng(2)
     items = (rng.normal(size=(400, 4)) @ rng.normal(size=(4, 8))).astype(np.float32)
-    found = vectors.measure(items, rng.normal(size=(9, 8)).astype(np.float32), rounds=1)
+    found = vector_codecs.measure(items, rng.normal(size=(9, 8)).astype(np.float32), rounds=1)
     assert found["fp32"].recall == 1
     assert found["PCA to half"].recall > 0.99
     assert found["int8"].recall > 0.95

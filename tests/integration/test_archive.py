@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 from msgspec import structs
 from pyarrow import parquet
 
-from benchmarks.learners import Learners
+from benchmarks.harness.learners import Learners
 from headrace import archive, broker
 from headrace.errors import UsageProblem
 from schemas.samples import SAMPLE, Sample

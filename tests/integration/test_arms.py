@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from msgspec import structs
 
-from benchmarks.learners import Learners
+from benchmarks.harness.learners import Learners
 from headrace import broker
 from headrace.jobs import FEATURES
 from headrace.wait import wait_until

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from msgspec import structs
 
-from benchmarks.learners import Learners
+from benchmarks.harness.learners import Learners
 from headrace import broker
 from headrace.wait import wait_until
 from models.config import RankerConfig

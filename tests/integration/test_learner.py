@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 
+from benchmarks.harness.learners import Learners
 from benchmarks.kills import growths
-from benchmarks.learners import Learners
 from headrace import broker
 from headrace.wait import wait_until
 from models.config import RankerConfig

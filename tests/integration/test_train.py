@@ -13,7 +13,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from msgspec import structs
 
-from benchmarks.learners import Learners
+from benchmarks.harness.learners import Learners
 from headrace import broker, challengers, seasons, train
 from headrace.chain import NAME
 from headrace.errors import Busy, EnvironmentProblem, UsageProblem

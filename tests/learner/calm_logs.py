@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.tape import joined
+from benchmarks.inputs.feedback_log import joined
 from headrace.evaluation.log import columns_of, read
 from headrace.layout import FEATURES
 from lang.planner.load import load_plan

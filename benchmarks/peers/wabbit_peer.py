@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from benchmarks.peer import Peer, peer
-from benchmarks.stream import Row, Stream, Told
+from benchmarks.inputs.recorded_rows import Row, Stream, Told
+from benchmarks.peers.peer import Peer, peer
 
 RATES = (0.1, 0.25, 0.5, 1.0, 2.0)
 

@@ -2,10 +2,10 @@
 
 from msgspec import Struct
 
-from benchmarks.ages import Numbers
-from benchmarks.lagged import Lagged
-from benchmarks.machine import Machine
-from benchmarks.tape import Delays
+from benchmarks.harness.machine import Machine
+from benchmarks.inputs.feedback_log import Delays
+from benchmarks.studies.lagged import Lagged
+from benchmarks.studies.version_ages import Numbers
 from headrace.layout import REPOSITORY
 from simulator.warmup import WarmUpSettings
 from simulator.world import WorldSettings

@@ -10,7 +10,7 @@ import numpy as np
 import redis
 from msgspec import Struct, structs
 
-from benchmarks.log import Log
+from benchmarks.inputs.event_log import Log
 from lang.events.pairs import PairJoin
 from lang.executors.oracle import FeatureValue, Oracle
 from lang.expressions.per_event import Event, holds

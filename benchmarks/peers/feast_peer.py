@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.peer import Peer, peer
+from benchmarks.peers.peer import Peer, peer
 
 DATABASE = 1
 """Where Feast keeps its values, as `feast_reader.py` says."""

@@ -1,4 +1,4 @@
-"""Feast in a process and an environment of its own (benchmarks/feast.lock), told by lines what to read.
+"""Feast in a process and an environment of its own (benchmarks/peers/feast.lock), told by lines what to read.
 
 `feast_reader.py PORT VALUES.json` writes the values into a Feast of its own, in a Redis database of its own, prints
 one line with what it reads of the first entity, then for each line `MANNER COUNT` reads the first so many entities

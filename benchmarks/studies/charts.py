@@ -1,4 +1,4 @@
-"""docs/freshness.md's tables and charts, from the study's JSON: `python -m benchmarks.charts`, part of `make docs`."""
+"""Tables and charts of docs/freshness.md, from the study's JSON; `make docs` runs it."""
 
 import argparse
 import io
@@ -12,11 +12,11 @@ import msgspec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Chart
 
-from benchmarks import curves
-from benchmarks.ages import Numbers
-from benchmarks.curves import AGES, FRESH, LABELS, READERS
-from benchmarks.lagged import Lagged
-from benchmarks.study import RESULT, Result, Run
+from benchmarks.studies import curves
+from benchmarks.studies.curves import AGES, FRESH, LABELS, READERS
+from benchmarks.studies.freshness_study import RESULT, Result, Run
+from benchmarks.studies.lagged import Lagged
+from benchmarks.studies.version_ages import Numbers
 from headrace.evaluation.metrics import Figure
 from headrace.layout import REPOSITORY
 
@@ -108,7 +108,7 @@ def _line(title: str, names: Sequence[str], figures: Sequence[Figure], *, style:
 
 def main() -> int:
     """Write the page's tables and the charts."""
-    argparse.ArgumentParser(prog="python -m benchmarks.charts", description=__doc__).parse_args()
+    argparse.ArgumentParser(prog="python -m benchmarks.studies.charts", description=__doc__).parse_args()
     result = msgspec.json.decode(RESULT.read_bytes(), type=Result)
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), result), encoding="utf-8")
     for name, chart in drawn(result).items():

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from benchmarks.turns import Times, clocked, in_turns
+from benchmarks.harness.interleaved import Times, clocked, in_turns
 from models.config import STATISTICS, RankerConfig
 from models.content import Content
 from models.inputs import DENSE

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from msgspec import Struct
 
-from benchmarks.readers import CADENCE_MS, Reader, Version
+from benchmarks.inputs.version_readers import CADENCE_MS, Reader, Version
 from headrace.evaluation import metrics
 from learner.collate import Collator
 from learner.cuts import Publication

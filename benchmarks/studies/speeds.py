@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from msgspec import Struct
 
-from benchmarks.light import Light
-from benchmarks.stream import Stream
-from benchmarks.trained import ids_of
-from benchmarks.turns import Times, clocked, in_turns
-from benchmarks.wabbit_peer import Wabbit
+from benchmarks.harness.interleaved import Times, clocked, in_turns
+from benchmarks.inputs.recorded_rows import Stream
+from benchmarks.inputs.trained_rows import ids_of
+from benchmarks.peers.light_ranker import Light
+from benchmarks.peers.wabbit_peer import Wabbit
 from learner.collate import Collator
 from models.axes import Floats
 from models.batch import Batch

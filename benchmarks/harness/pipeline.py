@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from benchmarks.log import Log, Record
+from benchmarks.inputs.event_log import Log, Record
 from headrace import stack
 from headrace.errors import EnvironmentProblem
 from headrace.flink import FlinkRest

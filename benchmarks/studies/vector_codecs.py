@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from msgspec import Struct
 
-from benchmarks.turns import clocked, in_turns
+from benchmarks.harness.interleaved import clocked, in_turns
 from models.axes import Floats
 from models.index import Nearest
 

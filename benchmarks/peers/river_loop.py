@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from river import linear_model, optim, preprocessing
 
-from benchmarks.stream import Row, Stream, Told, progressive
+from benchmarks.inputs.recorded_rows import Row, Stream, Told, progressive
 from models.inputs import DENSE
 
 _MAKERS: dict[str, Callable[[float], optim.base.Optimizer]] = {"SGD": optim.SGD, "AdaGrad": optim.AdaGrad}

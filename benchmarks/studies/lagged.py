@@ -4,9 +4,9 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from benchmarks.ages import Numbers
-from benchmarks.machine import Machine, this_machine
-from benchmarks.recorded import file_in
+from benchmarks.harness.machine import Machine, this_machine
+from benchmarks.inputs.recordings import file_in
+from benchmarks.studies.version_ages import Numbers
 from headrace.evaluation import items
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.run import Settings, evaluate

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 import redis
 
-from benchmarks.contender import Assignment, Ran, cpu_s, peak_mb
+from benchmarks.peers.contender import Assignment, Ran, cpu_s, peak_mb
 
 if TYPE_CHECKING:
     from redis.client import Pipeline
@@ -229,8 +229,8 @@ def consume(given: Assignment) -> Ran:
 
 
 def main() -> None:
-    """`python -m benchmarks.usual_loop ASSIGNMENT.json`: prints what it did as JSON."""
-    parser = argparse.ArgumentParser(prog="benchmarks.usual_loop")
+    """`python -m benchmarks.peers.usual_loop ASSIGNMENT.json`: prints what it did as JSON."""
+    parser = argparse.ArgumentParser(prog="benchmarks.peers.usual_loop")
     parser.add_argument("assignment", type=Assignment.load)
     sys.stdout.buffer.write(consume(parser.parse_args().assignment).encode())
 

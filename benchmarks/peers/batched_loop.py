@@ -21,9 +21,9 @@ import redis
 from confluent_kafka import Consumer, TopicPartition
 from msgspec import Struct
 
-from benchmarks.bed import FOUR, shipped
-from benchmarks.contender import Assignment, Ran, cpu_s, peak_mb
-from benchmarks.usual_loop import (
+from benchmarks.harness.pipeline import FOUR, shipped
+from benchmarks.peers.contender import Assignment, Ran, cpu_s, peak_mb
+from benchmarks.peers.usual_loop import (
     AFFINITY_MS,
     EWMA_MS,
     HEAT_MS,
@@ -222,8 +222,8 @@ def consume(given: Assignment) -> Ran:
 
 
 def main() -> None:
-    """`python -m benchmarks.batched_loop ASSIGNMENT.json`: prints what it did as JSON."""
-    parser = argparse.ArgumentParser(prog="benchmarks.batched_loop")
+    """`python -m benchmarks.peers.batched_loop ASSIGNMENT.json`: prints what it did as JSON."""
+    parser = argparse.ArgumentParser(prog="benchmarks.peers.batched_loop")
     parser.add_argument("assignment", type=Assignment.load)
     sys.stdout.buffer.write(consume(parser.parse_args().assignment).encode())
 

@@ -1,4 +1,4 @@
-"""Vowpal Wabbit in a process and an environment of its own (benchmarks/wabbit.lock), told by lines what to do.
+"""Vowpal Wabbit in a process and an environment of its own (benchmarks/peers/wabbit.lock), told by lines what to do.
 
 `wabbit_loop.py FOLDER` reads `rows.json` of the folder, an object of columns (user, item, bucket, hour, dense, label)
 and the first row of each moment, and prints its version. `tell raw|dense RATE` passes once over the rows, all of a

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from msgspec import Struct
 
-from benchmarks.ages import Numbers
-from benchmarks.study import LAGS_MS, Result, Run
+from benchmarks.studies.freshness_study import LAGS_MS, Result, Run
+from benchmarks.studies.version_ages import Numbers
 from headrace.evaluation.metrics import Figure
 
 AGES = ("frozen", *LAGS_MS)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from msgspec import Struct, structs
 
-from benchmarks.versions import Chain
+from benchmarks.inputs.version_messages import Chain
 from headrace.errors import EnvironmentProblem
 from headrace.layout import FEATURES
 from lang.planner.load import load_plan

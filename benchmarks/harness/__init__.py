@@ -1,0 +1,1 @@
+"""How a benchmark is run, held to the oracle, and reported."""

@@ -1,0 +1,1 @@
+"""What a benchmark compares with, each told and asked alike."""
