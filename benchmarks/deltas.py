@@ -32,7 +32,7 @@ from models.config import RankerConfig
 from models.state import ModelState
 from schemas.delta_assembler import DeltaAssembler
 from schemas.rows import TableUpdate
-from serving.deltas import DeltaReader
+from serving.versions.delta_reader import DeltaReader
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "deltas.json"
 _DIM = 64

@@ -36,10 +36,10 @@ from models.fingerprint import fingerprint
 from schemas.aliases import LIVE
 from schemas.course import back_to, place_of
 from schemas.topics import CONTROL_TOPIC
-from serving.control import ControlReader
-from serving.deltas import DeltaReader
-from serving.pins import Pins
-from serving.state import Live
+from serving.state.state import Live
+from serving.versions.control import ControlReader
+from serving.versions.delta_reader import DeltaReader
+from serving.versions.pins import Pins
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "rollback.json"
 BAR_S = 5.0

@@ -13,7 +13,7 @@ from headrace.state import cell_bytes
 from headrace.weight import cells, tile_cells
 from lang.plan.plan import Group
 from lang.planner.diff import Change
-from serving.reads import touched
+from serving.feature_dependencies import touched
 from store.census import Holding, holding
 from store.connect import Client
 from store.versions import Versions

@@ -16,8 +16,8 @@ from headrace.stack import Say
 from headrace.wait import wait_until
 from lang.planner.load import load_plan
 from schemas.http import ModelsAnswer
-from serving.experiment import POPULAR, Arm, Experiment
 from serving.settings import Config
+from serving.state.experiment import POPULAR, Arm, Experiment
 from simulator import play as plays
 from simulator import report as reports
 from simulator.account import Account, Accountant, Marks

@@ -12,8 +12,8 @@ from headrace.layout import Endpoints, Layout
 from headrace.programs import learner
 from headrace.supervisor import Program, Supervisor
 from headrace.training import is_unfinished
-from serving.experiment import Arm, Experiment, ExperimentError
 from serving.settings import read_config
+from serving.state.experiment import Arm, Experiment, ExperimentError
 
 _PREFIX = "learner-"  # the process and its log: logs/learner-<model>.log
 

@@ -12,12 +12,12 @@ from lang.plan.plan import Plan
 from models.axes import Floats
 from schemas.catalogue import Item
 from schemas.events import Event
-from serving import catalogue as catalogues
-from serving import columns, heat
-from serving.hydrate import Hydrator
-from serving.query import Candidates, Faults, Query, ids_of
-from serving.score import inputs
-from serving.state import ServingState
+from serving.stages.hydrate import Hydrator
+from serving.stages.score import inputs
+from serving.state import catalogue as catalogues
+from serving.state import columns, item_features
+from serving.state.query import Candidates, Faults, Query, ids_of
+from serving.state.state import ServingState
 from store.shelf import Shelf
 
 CLICKSTREAM = "clickstream"
@@ -30,7 +30,7 @@ class Recomputation:
         plan = plan.over(CLICKSTREAM)  # serving reads no other stream's groups
         self.items = {item.item_id: item for item in items}
         catalogue = catalogues.build([catalogues.entry_of(item) for item in self.items.values()])
-        features = heat.build(catalogue, columns.blank(len(catalogue)), version={}, swept_at=0)
+        features = item_features.build(catalogue, columns.blank(len(catalogue)), version={}, swept_at=0)
         self.shelf = Shelf(plan)
         source = plan.source(CLICKSTREAM)
         self._complete = Computation(source).fill

@@ -18,7 +18,7 @@ from lang.plan.plan import Group, Plan
 from lang.plan.source import Source
 from lang.planner.diff import Change, compare, reworded
 from lang.syntax.duration import duration_of
-from serving.reads import lacking as lacking_of
+from serving.feature_dependencies import lacking as lacking_of
 from store.connect import Client
 from store.versions import Choice, Version, Versions
 
@@ -101,7 +101,8 @@ def _unread(group: Group) -> str:
     if not lacking:
         return ""
     cause = f"F117 {group.title} has no {', '.join(lacking)}, and serving reads it"
-    return f"{cause}\n  fix: keep it, or take it out of what is read: models/inputs.py and serving/reads.py"
+    read = "models/inputs.py and serving/feature_dependencies.py"
+    return f"{cause}\n  fix: keep it, or take it out of what is read: {read}"
 
 
 def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: str, since: str = NOW) -> list[Version]:

@@ -17,9 +17,9 @@ from lang.plan.plan import Plan
 from models.inputs import FEATURE_SET
 from schemas.events import Event
 from schemas.exposures import Exposure, Slot
-from serving.experiment import Arm
-from serving.query import Query
-from serving.record import HISTORY
+from serving.stages.record import HISTORY
+from serving.state.experiment import Arm
+from serving.state.query import Query
 from simulator.history import Writer
 from store.reader import FeatureReader, Values, Wanted
 

@@ -32,8 +32,8 @@ from schemas.avro import Unreadable
 from schemas.catalogue import ITEM, Item
 from schemas.exposures import EXPOSURE, Exposure
 from schemas.topics import EXPOSURES, ITEMS
-from serving.experiment import Arm
-from serving.query import Query
+from serving.state.experiment import Arm
+from serving.state.query import Query
 
 LAG_MS = 10_000
 _NEAR = 0.01  # of inputs that lie in [-3, 3]: they were float32 on the way

@@ -17,8 +17,8 @@ from headrace.past import as_known_at, recorded_cases
 from headrace.release import ReleasePlan
 from headrace.screen import screen
 from headrace.wait import wait_until
-from serving import lookup
-from serving.problems import Fault
+from serving.http import lookup
+from serving.http.problems import Fault
 from store.census import holding
 from store.connect import connect
 from store.reader import FeatureReader, Reads

@@ -33,7 +33,7 @@ class Exposure(Struct, frozen=True, kw_only=True):
         feature_set: hash of the names, order, shape and scale of the dense features.
         arm: the experiment arm; `policy` the rule that ordered the slate.
         contents: of each slot the item's vectors as served (`models.content`); empty where no modality is declared.
-        trainable: False where serving was too degraded for its slate to teach (`serving.record.TRAINABLE`).
+        trainable: False where serving was too degraded for its slate to teach (`serving.stages.record.TRAINABLE`).
     """
 
     request_id: str

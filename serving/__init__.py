@@ -1,4 +1,4 @@
-"""Request in, ranked slate out: one file a stage, one file a background thread."""
+"""Request in, ranked slate out: `stages` from top to bottom; beside them what keeps their state up to date."""
 
 import os
 

@@ -14,12 +14,12 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from schemas.limits import BODY_BYTES
 from serving import routes
-from serving.paths import whole
-from serving.problems import COUNT_ERROR, respond
+from serving.http.auth import OPEN, guard
+from serving.http.paths import whole
+from serving.http.problems import COUNT_ERROR, respond
 from serving.services import Services
-from serving.token import OPEN, guard
 
-_THREADS = 32  # handlers at once; 24 of them at most wait for the broker (serving/outlet.py)
+_THREADS = 32  # handlers at once; 24 of them at most wait for the broker (serving/kafka/producer.py)
 OPENAPI = OpenAPIConfig(
     title="Headrace",
     version="1",

@@ -26,16 +26,18 @@ from schemas.http import (
     SimilarAnswer,
 )
 from schemas.ids import hash64
-from serving import control, intake, metrics
-from serving.body import Strict
-from serving.experiment import Experiment
-from serving.outlet import CONFIRM_S
-from serving.paths import checked_id, id_of
-from serving.problems import ANSWERS, invalid, unavailable
-from serving.query import Query
+from serving.http import intake
+from serving.http.auth import OPEN, request_id
+from serving.http.body import Strict
+from serving.http.paths import checked_id, id_of
+from serving.http.problems import ANSWERS, invalid, unavailable
+from serving.kafka.producer import CONFIRM_S
 from serving.services import Services
-from serving.stopwatch import Stopwatch
-from serving.token import OPEN, request_id
+from serving.state.experiment import Experiment
+from serving.state.query import Query
+from serving.telemetry import metrics
+from serving.telemetry.stopwatch import Stopwatch
+from serving.versions import control
 
 Parts: TypeAlias = NamedDependency[Services]
 _AWAY = f"Kafka did not take the records, or too many requests wait for it (each at most {CONFIRM_S:g} s)."

@@ -17,27 +17,28 @@ from models.content import Layout
 from models.index import index_on
 from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
 from schemas.breaker import BrokenProgram
-from serving import ticker
-from serving.admission import Admission
-from serving.consumers import Consumers
-from serving.control import ControlReader
-from serving.deltas import DeltaReader
-from serving.experiment import Experiment
-from serving.freshness import Fresh
-from serving.hydrate import Hydrator
-from serving.items import CatalogueReader
-from serving.limits import Limits
-from serving.lookup import Lookup
-from serving.metrics import Metrics
-from serving.monitor import Monitor
-from serving.outlet import Outlet
-from serving.pins import Pins
-from serving.pipeline import Pipeline
-from serving.rival import Origin, Rival
+from serving.http.admission import Admission
+from serving.http.lookup import Lookup
+from serving.http.similar import Similar
+from serving.items.catalogue_reader import CatalogueReader
+from serving.items.sweep import Sweep
+from serving.kafka import ticker
+from serving.kafka.producer import Outlet
 from serving.settings import Settings
-from serving.similar import Similar
-from serving.state import Live
-from serving.sweep import Sweep
+from serving.stages import hydrate
+from serving.stages.hydrate import Hydrator
+from serving.stages.pipeline import Pipeline
+from serving.state.experiment import Experiment
+from serving.state.state import Live
+from serving.telemetry.consumers import Consumers
+from serving.telemetry.entity_counts import Limits
+from serving.telemetry.freshness import Fresh
+from serving.telemetry.metrics import Metrics
+from serving.telemetry.monitor import Monitor
+from serving.versions.challenger import Origin, Rival
+from serving.versions.control import ControlReader
+from serving.versions.delta_reader import DeltaReader
+from serving.versions.pins import Pins
 from store.connect import connect
 from store.lag import readers_of
 from store.quarantine import KafkaSend, Quarantine, Send
@@ -70,7 +71,7 @@ def build(settings: Settings) -> Services:
     live = Live(plan, (*FOLLOWING, *experiment.own), index_on(settings.device))
     reader = FeatureReader(connect(settings.redis, timeout_s=_REQUEST_TIMEOUT_S))
     patient = FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S))
-    metrics = Metrics(live.progress)
+    metrics = Metrics(live.progress, hydrate.READ)
     return Services(
         live=live,
         outlet=outlet,

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from models.config import DEVICE_VARIABLE, NoFusion, RankerConfig, ranker_of
 from models.index import index_on
-from serving.experiment import Experiment, ExperimentError, checked
+from serving.state.experiment import Experiment, ExperimentError, checked
 from store.connect import ADDRESS
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"

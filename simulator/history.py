@@ -13,7 +13,7 @@ from schemas.events import Event
 from schemas.exposures import EXPOSURE, Exposure
 from schemas.partition import PARTITIONER
 from schemas.topics import EVENTS, EXPOSURES, ITEMS
-from serving.ticker import ticks
+from serving.kafka.ticker import ticks
 
 Headers: TypeAlias = list[tuple[str, str | bytes | None]]
 

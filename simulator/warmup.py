@@ -22,15 +22,15 @@ from models.inputs import FEATURE_SET
 from schemas.catalogue import Item
 from schemas.events import Event
 from schemas.exposures import Exposure, Slot
-from serving import catalogue as catalogues
-from serving import columns, heat
-from serving.experiment import Arm
-from serving.filter import KEPT, judge
-from serving.hydrate import Hydrator
-from serving.query import Candidates, Faults, Query, User
-from serving.record import HISTORY
-from serving.score import inputs
-from serving.state import ServingState
+from serving.stages.filters import KEPT, judge
+from serving.stages.hydrate import Hydrator
+from serving.stages.record import HISTORY
+from serving.stages.score import inputs
+from serving.state import catalogue as catalogues
+from serving.state import columns, item_features
+from serving.state.experiment import Arm
+from serving.state.query import Candidates, Faults, Query, User
+from serving.state.state import ServingState
 from simulator.conduct import Served, events_of
 from simulator.visits import Page, Visits
 from simulator.world import World, item_number, user_name
@@ -148,7 +148,7 @@ class WarmUp:
             unknown = np.full(len(part.features), np.nan)
             rows = np.stack([*(read.get(name, unknown) for name in names), unknown])  # the last for items of no owner
             columns.fill(values, part, rows[codes])
-        features = heat.build(catalogue, values, version={}, swept_at=at_ms)
+        features = item_features.build(catalogue, values, version={}, swept_at=at_ms)
         return ServingState(plan=self._plan, catalogue=catalogue, features=features, models={})
 
     def _serve(self, request_id: str, page: Page, at_ms: int) -> None:
@@ -168,7 +168,7 @@ class WarmUp:
         rows = self._state.features.gather(ids)
         candidates = Candidates(ids=ids, found_by=np.zeros(len(ids), np.int64), places=places)
         dense = inputs(query, candidates, self._state, rows)
-        chosen, chances = self._draw(heat.heat_of(rows), query.count)
+        chosen, chances = self._draw(item_features.heat_of(rows), query.count)
         names = [self._state.catalogue.names[place] for place in places[chosen].tolist()]
         slots = [
             Slot(

@@ -22,7 +22,7 @@ from lang.planner.load import load_plan
 from schemas.avro import Unreadable
 from schemas.dead import DEAD
 from schemas.partition import PARTITIONER
-from serving.ticker import ticks
+from serving.kafka.ticker import ticks
 from store.connect import connect
 from store.reader import FeatureReader
 

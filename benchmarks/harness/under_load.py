@@ -16,13 +16,13 @@ from headrace.layout import FEATURES
 from lang.planner.load import load_plan
 from models.axes import Ids
 from schemas.catalogue import Item
-from serving import catalogue, columns, heat
-from serving.deltas import DeltaReader
-from serving.experiment import Arm
-from serving.pipeline import rank
-from serving.query import Faults, Query, Taste, User
-from serving.state import Live
-from serving.stopwatch import Stopwatch
+from serving.stages.pipeline import rank
+from serving.state import catalogue, columns, item_features
+from serving.state.experiment import Arm
+from serving.state.query import Faults, Query, Taste, User
+from serving.state.state import Live
+from serving.telemetry.stopwatch import Stopwatch
+from serving.versions.delta_reader import DeltaReader
 
 _AT_MS = 1_800_000_000_000
 _ONLINE = Arm(name="online", share=1.0, policy="model:live")
@@ -65,7 +65,7 @@ class Slates:
         self.live.show(catalogue.build([catalogue.entry_of(item) for item in items]))
         values = columns.blank(shown)
         values[:, :-1] = self._rng.gamma(1.0, 60.0, (shown, len(columns.COLUMNS) - 1))
-        self.live.warm(heat.build(self.live.state.catalogue, values, version={}, swept_at=_AT_MS))
+        self.live.warm(item_features.build(self.live.state.catalogue, values, version={}, swept_at=_AT_MS))
         self._queries = [self._query(number) for number in range(500)]
 
     def window(self, seconds: float) -> list[tuple[float, float]]:

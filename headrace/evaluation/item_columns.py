@@ -8,10 +8,10 @@ import numpy as np
 
 from lang.plan.plan import Plan
 from models.axes import Doubles, Indexes
-from serving import columns, heat
-from serving.catalogue import Catalogue
-from serving.columns import COLUMNS
-from serving.heat import HEAT, LASTING, ItemFeatures
+from serving.state import columns, item_features
+from serving.state.catalogue import Catalogue
+from serving.state.columns import COLUMNS
+from serving.state.item_features import HEAT, LASTING, ItemFeatures
 from store.shelf import Shelf
 
 _FRESH_MS = 600_000
@@ -41,7 +41,7 @@ class ItemColumns:
             aged = self._values.copy()
             for name, half_life_ms in self._half_lives_ms.items():
                 aged[:, COLUMNS.index(name)] *= np.exp2((self._read_at - at_ms) / half_life_ms)
-            self._features = heat.build(self._catalogue, aged, version={}, swept_at=at_ms)
+            self._features = item_features.build(self._catalogue, aged, version={}, swept_at=at_ms)
         return self._features
 
     def rows(self, places: Indexes, at_ms: int) -> Doubles:

@@ -17,12 +17,12 @@ from models.state import ModelState
 from schemas.aliases import LIVE
 from schemas.catalogue import Item
 from schemas.events import Event
-from serving import source
-from serving.filter import keep
-from serving.merge import merge
-from serving.query import Candidates, Faults, Query, User
-from serving.score import inputs
-from serving.state import ServedModel
+from serving.stages import sources
+from serving.stages.filters import keep
+from serving.stages.merge import merge
+from serving.stages.score import inputs
+from serving.state.query import Candidates, Faults, Query, User
+from serving.state.state import ServedModel
 
 
 class Found(Struct, frozen=True):
@@ -57,7 +57,7 @@ class Requests:
         """The candidates for a visit's user; `again`: what they have clicked may come again."""
         own = frozenset[str]() if again else frozenset(self._own[visit.user_id])
         query = self._recomputed.hydrated(structs.replace(query_of(request_id, visit), exclude=own))
-        found = merge(source.find(query, self._state, Faults()))
+        found = merge(sources.find(query, self._state, Faults()))
         filtered = structs.replace(query, user=User.unknown()) if again else query
         candidates, _ = keep(filtered, found, self._state.catalogue)
         rows = self._columns.rows(candidates.places, query.at_ms)

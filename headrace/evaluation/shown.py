@@ -8,7 +8,7 @@ from headrace.recordings import Visit
 from headrace.replay import ARM
 from models.inputs import FEATURE_SET
 from schemas.samples import EVENT_WEIGHTS, FIRST, NEGATIVE_WEIGHT, Sample
-from serving.record import HISTORY
+from serving.stages.record import HISTORY
 
 
 class Shown(Struct, frozen=True, kw_only=True):

@@ -18,11 +18,11 @@ from schemas.catalogue import ITEM, Item
 from schemas.control import CONTROL, Control
 from schemas.delta import seal
 from schemas.topics import CONTROL_TOPIC, ITEMS, MODEL_DELTAS
-from serving import catalogue
-from serving.control import ControlReader
-from serving.deltas import DeltaReader
-from serving.items import CatalogueReader
-from serving.pins import Pins
+from serving.items.catalogue_reader import CatalogueReader
+from serving.state import catalogue
+from serving.versions.control import ControlReader
+from serving.versions.delta_reader import DeltaReader
+from serving.versions.pins import Pins
 from store.decisions import fault_of
 from store.quarantine import Quarantine
 from tests.fuzz.mutation import NOW_MS, Mutator

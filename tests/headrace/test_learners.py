@@ -20,8 +20,8 @@ from headrace.wait import wait_until
 from models.config import DEVICE_VARIABLE
 from schemas.control import Control
 from schemas.course import TRAINED
-from serving.experiment import Arm, Experiment, Learning
 from serving.settings import Config
+from serving.state.experiment import Arm, Experiment, Learning
 
 ENDPOINTS = Endpoints(
     kafka=1, kafka_controller=2, redis=3, flink_rest=4, flink_rpc=5, api=6, token="t", model_key="k", mask_key="m"

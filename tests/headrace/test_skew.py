@@ -13,8 +13,8 @@ from lang.planner.load import load_plan, plan_of
 from models.inputs import DENSE, FEATURE_SET
 from schemas.catalogue import Item
 from schemas.exposures import Exposure, Slot
-from serving.experiment import Arm
-from serving.query import Query
+from serving.state.experiment import Arm
+from serving.state.query import Query
 
 PLAN = load_plan(Path(__file__).parents[2] / "features")
 BEGUN_MS = 1_790_000_000_000

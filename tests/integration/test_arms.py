@@ -12,11 +12,11 @@ from headrace.jobs import FEATURES
 from headrace.wait import wait_until
 from schemas.course import named
 from serving import services
-from serving.experiment import Arm, Experiment, Learning
-from serving.query import Query
 from serving.services import Services
 from serving.settings import Config, Settings
-from serving.stopwatch import Stopwatch
+from serving.state.experiment import Arm, Experiment, Learning
+from serving.state.query import Query
+from serving.telemetry.stopwatch import Stopwatch
 from store.connect import Client
 from tests.learner.sample_world import stream
 from tests.serving import worlds
@@ -75,7 +75,7 @@ def test_each_arm_is_answered_by_the_version_of_its_own_model(learners: Learners
     mend = "Look at what the test printed."
     wait_until(lambda: versions(serving) == newest, what=str(newest), deadline_s=60, mend=mend)
     for arm, version, level in ((ARMS[0], newest["every"], 0), (ARMS[1], newest["own"], 0), (ARMS[2], "", 2)):
-        answer = serving.pipeline.recommend(query(arm), Stopwatch())
+        answer = serving.stages.pipeline.recommend(query(arm), Stopwatch())
         assert answer.versions.model == version
         assert (answer.degraded.level >= 2) == (level == 2), answer.degraded
         assert ("no model under alias 'late': ordered by popularity" in answer.degraded.reasons) == (level == 2)

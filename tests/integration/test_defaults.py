@@ -19,10 +19,10 @@ from schemas.course import back_to, place_of
 from schemas.delta import Manifest, manifest_of
 from schemas.heartbeat import Heartbeat, heartbeat_of
 from schemas.topics import MODEL_DELTAS
-from serving.control import ControlReader
-from serving.deltas import DeltaReader
-from serving.pins import Pins
-from serving.state import Live
+from serving.state.state import Live
+from serving.versions.control import ControlReader
+from serving.versions.delta_reader import DeltaReader
+from serving.versions.pins import Pins
 from simulator.history import Writer
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings

@@ -16,7 +16,7 @@ from headrace.past import as_known_at
 from lang.events.gate import Gate
 from lang.planner.load import load_plan
 from lang.testfiles.runner import agree
-from serving import lookup
+from serving.http import lookup
 from tests.comparison import by_the_oracle, mismatches
 from tests.events import random_events
 from tests.line import Line

@@ -35,7 +35,7 @@ from schemas.course import PROMOTE, TRAINED, Place, back_to, named
 from schemas.samples import Sample
 from schemas.shadows import Shadow
 from schemas.topics import CONTROL_TOPIC, EVENTS, SHADOWS
-from serving.ticker import ticks
+from serving.kafka.ticker import ticks
 from tests.learner.sample_world import START_MS, WAIT_MS, stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]

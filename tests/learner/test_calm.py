@@ -12,7 +12,7 @@ from learner.settings import LoopSettings
 from models.config import RankerConfig
 from models.state import ModelState
 from schemas.delta import Delta, decode_chunks
-from serving.bounds import Bounds
+from serving.versions.bounds import Bounds
 from tests.learner.calm_logs import recorded, simulated
 
 pytestmark = pytest.mark.long

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from serving.admission import Admission
-from serving.problems import Fault
-from serving.stopwatch import Stopwatch
+from serving.http.admission import Admission
+from serving.http.problems import Fault
+from serving.telemetry.stopwatch import Stopwatch
 
 
 def together(admission: Admission) -> list[object]:

@@ -11,9 +11,9 @@ from models.config import RankerConfig
 from models.state import ModelState
 from schemas.delta import Delta, Update, decode_chunks
 from schemas.samples import HEADS
-from serving import golden
-from serving.blend import MOST_S
-from serving.bounds import Bounds, OutOfBounds
+from serving.stages.blend import MOST_S
+from serving.versions import golden_requests
+from serving.versions.bounds import Bounds, OutOfBounds
 from tests.serving import chains
 
 
@@ -63,10 +63,10 @@ def test_a_broken_head_is_refused_first_early_or_late(head: str, at: int) -> Non
 
 def test_no_stay_however_long_outweighs_a_click() -> None:
     _, model = judged(deltas()[:12])
-    outputs = golden.scores(model)
+    outputs = golden_requests.scores(model)
     lifted = structs.replace(model, dense=model.dense | {"head_bias": model.dense["head_bias"] + [0, 0, 50]})
-    assert golden.scores(lifted)[:, 2].max() <= np.log1p(3600) + 1e-6
-    gain = np.exp(golden.scores(lifted)[:, 3]) - np.exp(outputs[:, 3])
+    assert golden_requests.scores(lifted)[:, 2].max() <= np.log1p(3600) + 1e-6
+    gain = np.exp(golden_requests.scores(lifted)[:, 3]) - np.exp(outputs[:, 3])
     assert gain.max() <= 0.1 * MOST_S / 100 + 1e-6
 
 

@@ -11,11 +11,11 @@ from models.state import ModelState
 from schemas.aliases import LIVE
 from schemas.exposures import EXPOSURE
 from schemas.samples import SAMPLE, Sample
-from serving import record
-from serving.pipeline import rank
-from serving.query import Faults
-from serving.state import Live
-from serving.stopwatch import Stopwatch
+from serving.stages import record
+from serving.stages.pipeline import rank
+from serving.state.query import Faults
+from serving.state.state import Live
+from serving.telemetry.stopwatch import Stopwatch
 from tests.serving import worlds
 from udfs.slots import close, open_slate, samples
 

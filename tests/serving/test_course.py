@@ -12,11 +12,11 @@ from models.config import RankerConfig
 from schemas.aliases import LIVE
 from schemas.control import Control
 from schemas.course import FREEZE, HALT, MODEL, UNFREEZE, back_to, named
-from serving import golden
-from serving.control import ControlReader
-from serving.deltas import DeltaReader
-from serving.pins import Pins
-from serving.state import Live
+from serving.state.state import Live
+from serving.versions import golden_requests
+from serving.versions.control import ControlReader
+from serving.versions.delta_reader import DeltaReader
+from serving.versions.pins import Pins
 from tests.serving import chains, worlds
 from tests.serving.chains import KEY, Made, Shelf
 
@@ -65,11 +65,11 @@ def test_back_from_memory_scores_as_it_did_and_the_left_epoch_is_not_followed(ma
     live, control, reader = start()
     shelf, scored = Shelf(), {}
     for _ in followed(shelf, made.versions[:12], reader):
-        scored[version_of(live)] = golden.scores(live.state.models[LIVE].model).tobytes()
+        scored[version_of(live)] = golden_requests.scores(live.state.models[LIVE].model).tobytes()
     control.take(go_back("1.9", 2))
     reader.step(shelf)
     assert (version_of(live), live_print(live)) == ("1.9", made.prints["1.9"])
-    assert golden.scores(live.state.models[LIVE].model).tobytes() == scored["1.9"] != scored["1.12"]
+    assert golden_requests.scores(live.state.models[LIVE].model).tobytes() == scored["1.9"] != scored["1.12"]
     shelf.write(made.versions[12])
     reader.step(shelf)
     assert version_of(live) == "1.9"

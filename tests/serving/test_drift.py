@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from serving import drift
-from serving.drift import LEAST_VALUES
+from serving.telemetry import drift
+from serving.telemetry.drift import LEAST_VALUES
 
 
 def drawn(seed: int, count: int = 5000) -> np.ndarray:

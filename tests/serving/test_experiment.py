@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.experiment import Arm, Experiment, ExperimentError, Learning, checked
 from serving.settings import parse, read_config
+from serving.state.experiment import Arm, Experiment, ExperimentError, Learning, checked
 
 ARMS = [
     Arm(name="online", share=0.8, policy="model:live"),

@@ -7,13 +7,14 @@ from lang.events.computed import Computation
 from lang.expressions.per_event import Event
 from lang.plan.plan import Plan
 from lang.planner.load import plan_of
-from serving import columns, explore, heat, score, source
-from serving.filter import keep
-from serving.hydrate import Hydrator
-from serving.merge import merge
-from serving.query import Faults, Query, Scored
-from serving.reads import lacking, touched
-from serving.state import ServingState
+from serving.feature_dependencies import lacking, touched
+from serving.stages import explore, score, sources
+from serving.stages.filters import keep
+from serving.stages.hydrate import Hydrator
+from serving.stages.merge import merge
+from serving.state import columns, item_features
+from serving.state.query import Faults, Query, Scored
+from serving.state.state import ServingState
 from store.shelf import Shelf
 from tests.serving import worlds
 
@@ -57,7 +58,7 @@ def swept(state: ServingState, plan: Plan, shelf: Shelf) -> ServingState:
             names, codes = catalogue.owners(part.by)
             rows = np.concatenate([columns.read(shelf, part, names, at_ms=worlds.NOW), [[np.nan]]])
             columns.fill(values, part, rows[codes])
-    features = heat.build(catalogue, values, version={}, swept_at=worlds.NOW)
+    features = item_features.build(catalogue, values, version={}, swept_at=worlds.NOW)
     return msgspec.structs.replace(state, plan=plan, features=features)
 
 
@@ -112,7 +113,7 @@ def test_a_new_user_starts_from_their_country_then_from_the_time_of_day() -> Non
     abroad = worlds.query(user_id="new", context={"country": "se"})
     trends = [list(hydrator.hydrate(query, plan, faults).trends) for query in (at_home, abroad)]
     assert trends == [["c3"], ["c3", "c7"]]  # nobody in se clicked: what is clicked at this time of day
-    found = source.find(msgspec.structs.replace(at_home, user=hydrator.hydrate(at_home, plan, faults)), state, faults)
+    found = sources.find(msgspec.structs.replace(at_home, user=hydrator.hydrate(at_home, plan, faults)), state, faults)
     assert found["trending"][:10].tolist() == state.features.hot_in["c3"][:10].tolist()
 
 

@@ -18,12 +18,13 @@ from schemas.catalogue import ITEM
 from schemas.events import TICK
 from schemas.http import ItemRecord
 from schemas.partition import partition_of
-from serving import intake, ticker
-from serving.followers import Following, joint
-from serving.items import CatalogueReader
-from serving.outlet import Letter
-from serving.query import ids_of
-from serving.state import Live
+from serving.http import intake
+from serving.items.catalogue_reader import CatalogueReader
+from serving.kafka import ticker
+from serving.kafka.producer import Letter
+from serving.stages.neighbours import Following, joint
+from serving.state.query import ids_of
+from serving.state.state import Live
 from store.quarantine import Quarantine
 from tests.serving import worlds
 from udfs.decode import EventDecoder

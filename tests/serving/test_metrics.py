@@ -13,18 +13,20 @@ import yaml
 from headrace.layout import REPOSITORY
 from lang.plan.plan import Plan
 from schemas.redis_keys import tiles_key
-from serving import columns, hydrate, metrics
-from serving.columns import COLUMNS
-from serving.consumers import STANDS_S, Consumers
-from serving.freshness import Fresh
-from serving.heat import ItemFeatures
-from serving.hydrate import Hydrator
-from serving.limits import Limits
-from serving.metrics import Metrics
-from serving.monitor import REFERENCE_MS, WATCHED, Monitor
-from serving.query import Faults, Query
-from serving.state import Live, Progress
-from serving.stopwatch import Stopwatch
+from serving.stages import hydrate
+from serving.stages.hydrate import Hydrator
+from serving.state import columns
+from serving.state.columns import COLUMNS
+from serving.state.item_features import ItemFeatures
+from serving.state.query import Faults, Query
+from serving.state.state import Live, Progress
+from serving.telemetry import metrics
+from serving.telemetry.consumers import STANDS_S, Consumers
+from serving.telemetry.entity_counts import Limits
+from serving.telemetry.freshness import Fresh
+from serving.telemetry.metrics import Metrics
+from serving.telemetry.monitor import REFERENCE_MS, WATCHED, Monitor
+from serving.telemetry.stopwatch import Stopwatch
 from store.connect import Client, connect
 from store.lag import Lag
 from store.reader import FeatureReader
@@ -123,7 +125,7 @@ def hydrated(user_id: str) -> Query:
 
 
 def test_user_features_are_null_where_the_store_has_nothing() -> None:
-    exported = Metrics(Progress())
+    exported = Metrics(Progress(), hydrate.READ)
     for user_id in ("u1", "nobody"):
         exported.served(hydrated(user_id), Stopwatch(), level=0)
     reads = {name: told(exported, "headrace_user_feature_reads_total", feature=name) for name in hydrate.READ}
@@ -136,7 +138,7 @@ def test_user_features_are_null_where_the_store_has_nothing() -> None:
 
 
 def test_a_store_that_does_not_answer_is_a_level_and_no_null() -> None:
-    exported, faults = Metrics(Progress()), Faults()
+    exported, faults = Metrics(Progress(), hydrate.READ), Faults()
     asked = worlds.query()
     nobody_listens = FeatureReader(connect("redis://127.0.0.1:1", timeout_s=0.1))
     user = Hydrator(nobody_listens).hydrate(asked, worlds.PLAN, faults)

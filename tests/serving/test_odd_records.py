@@ -18,14 +18,14 @@ from schemas.catalogue import ITEM, Item
 from schemas.control import Control
 from schemas.dead import DEAD
 from schemas.topics import ITEMS, MODEL_DELTAS
-from serving import catalogue
-from serving.control import ControlReader
-from serving.deltas import DeltaReader
-from serving.items import CatalogueReader
-from serving.metrics import Metrics
-from serving.pins import Pins
+from serving.items.catalogue_reader import CatalogueReader
 from serving.services import _thread
-from serving.state import Live, Progress
+from serving.state import catalogue
+from serving.state.state import Live, Progress
+from serving.telemetry.metrics import Metrics
+from serving.versions.control import ControlReader
+from serving.versions.delta_reader import DeltaReader
+from serving.versions.pins import Pins
 from store.quarantine import Quarantine
 from tests.serving import chains, worlds
 from tests.serving.chains import KEY, Shelf
@@ -189,8 +189,8 @@ def test_what_is_set_aside_is_exported() -> None:
 
 
 def test_a_store_with_something_else_in_it_does_not_end_the_sweep() -> None:
-    from serving.monitor import Monitor
-    from serving.sweep import Sweep
+    from serving.items.sweep import Sweep
+    from serving.telemetry.monitor import Monitor
 
     stop, asked = threading.Event(), list[int]()
 

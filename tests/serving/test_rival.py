@@ -12,17 +12,17 @@ from schemas.course import back_to
 from schemas.ids import hash64
 from schemas.shadows import Shadow, shadow_of
 from schemas.topics import SHADOWS
-from serving.control import ControlReader, pin
-from serving.deltas import DeltaReader
-from serving.outlet import Letter
-from serving.pins import Pins
-from serving.pipeline import rank
-from serving.query import Faults, Query
-from serving.record import Slate, versions
-from serving.rival import Seat
-from serving.shadow import Shadows
-from serving.state import Live
-from serving.stopwatch import Stopwatch
+from serving.kafka.producer import Letter
+from serving.stages.pipeline import rank
+from serving.stages.record import Slate, versions
+from serving.stages.shadow import Shadows
+from serving.state.query import Faults, Query
+from serving.state.state import Live
+from serving.telemetry.stopwatch import Stopwatch
+from serving.versions.challenger import Seat
+from serving.versions.control import ControlReader, pin
+from serving.versions.delta_reader import DeltaReader
+from serving.versions.pins import Pins
 from tests.serving import chains, worlds
 from tests.serving.chains import KEY, Shelf
 from tests.serving.test_version_faults import OUT_OF_BOUNDS

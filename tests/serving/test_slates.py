@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from schemas.aliases import LIVE
 from schemas.exposures import EXPOSURE
-from serving import record
-from serving.experiment import Arm
-from serving.explore import RATE
-from serving.pipeline import rank
-from serving.query import Faults, Query
-from serving.record import Slate
-from serving.rerank import CAP
-from serving.state import ServingState
-from serving.stopwatch import Stopwatch
+from serving.stages import record
+from serving.stages.explore import RATE
+from serving.stages.pipeline import rank
+from serving.stages.record import Slate
+from serving.stages.rerank import CAP
+from serving.state.experiment import Arm
+from serving.state.query import Faults, Query
+from serving.state.state import ServingState
+from serving.telemetry.stopwatch import Stopwatch
 from tests.serving import worlds
 
 STATES = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from schemas.catalogue import Item
-from serving.tags import MOST, Tags, tags_of
+from serving.state.tags import MOST, Tags, tags_of
 
 
 def of(*tagged: list[str]) -> Tags:

@@ -17,11 +17,11 @@ from schemas.aliases import LIVE
 from schemas.control import control_of
 from schemas.course import ROLLBACK, Course
 from schemas.delta import Update, decode_chunks, encode_chunks, manifest_hash, seal
-from serving.control import ControlReader
-from serving.deltas import DeltaReader
-from serving.outlet import Letter
-from serving.pins import Pins
-from serving.standing import Standing, Trail
+from serving.kafka.producer import Letter
+from serving.versions.control import ControlReader
+from serving.versions.delta_reader import DeltaReader
+from serving.versions.history import Standing, Trail
+from serving.versions.pins import Pins
 from tests.serving import chains, worlds
 from tests.serving.chains import KEY, Shelf
 

@@ -13,10 +13,10 @@ from models.config import RankerConfig
 from schemas.aliases import LIVE
 from schemas.delta import Manifest, Update, encode_chunks, seal
 from schemas.rows import TableUpdate
-from serving.control import ControlReader, pin
-from serving.deltas import DeltaReader
-from serving.pins import Pins
-from serving.state import Live
+from serving.state.state import Live
+from serving.versions.control import ControlReader, pin
+from serving.versions.delta_reader import DeltaReader
+from serving.versions.pins import Pins
 from tests.serving import worlds
 
 KEY = b"key"

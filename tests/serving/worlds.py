@@ -10,11 +10,11 @@ from models.config import STATISTICS, RankerConfig
 from models.content import Layout
 from models.state import ModelState
 from schemas.catalogue import Item
-from serving import catalogue, columns, heat
-from serving.catalogue import Catalogue
-from serving.experiment import Arm
-from serving.query import Joint, Query, Taste, User, ids_of
-from serving.state import Live, ServingState
+from serving.state import catalogue, columns, item_features
+from serving.state.catalogue import Catalogue
+from serving.state.experiment import Arm
+from serving.state.query import Joint, Query, Taste, User, ids_of
+from serving.state.state import Live, ServingState
 
 NOW = 1_700_000_000_000
 MODEL = Arm(name="online", share=1.0, policy="model:live")
@@ -67,7 +67,7 @@ def live(
         shown = holder.state.catalogue
         values = columns.blank(len(shown))
         values[:, :-1] = np.random.default_rng(seed).gamma(1.0, 60.0, (len(shown), len(columns.COLUMNS) - 1))
-        holder.warm(heat.build(shown, values, version={"item_engagement": 1}, swept_at=NOW))
+        holder.warm(item_features.build(shown, values, version={"item_engagement": 1}, swept_at=NOW))
     if with_model:
         holder.promote("live", model(seed), applied_at=NOW)
     holder.progress.catalogue_read = holder.progress.control_read = holder.progress.deltas_read = True

@@ -1,0 +1,35 @@
+"""What serving reads of the feature store, and for what: a version that is to answer must have all of it."""
+
+from collections.abc import Iterable
+
+from lang.plan.plan import Group
+from serving.http import similar
+from serving.stages import cold_start, hydrate
+from serving.state import columns, item_features
+
+_READERS: dict[str, tuple[str, ...]] = {
+    "ranker": (*columns.COLUMNS, *hydrate.NUMBERS, hydrate.HISTORY, hydrate.FOLLOWERS, hydrate.COMPANIONS),
+    "nearest": (hydrate.HISTORY,),
+    "next": (hydrate.HISTORY, hydrate.FOLLOWERS),
+    "together": (hydrate.HISTORY, hydrate.COMPANIONS, item_features.CLICKS),
+    "trending": (item_features.HEAT, hydrate.TOP, *cold_start.READ),
+    "popular": (item_features.LASTING,),
+    "exploration": (item_features.SEEN,),
+    "similar": similar.READ,
+}
+"""The ranker, the sources of candidates, and what else; each with the features its inputs are made of."""
+
+
+def lacking(group: Group) -> list[str]:
+    """The features of a group that serving reads and this version has not, as `group.feature`."""
+    there = {f"{group.name}.{feature.name}" for feature in group.features}
+    read = dict.fromkeys(name for names in _READERS.values() for name in names)
+    return [name for name in read if name.startswith(f"{group.name}.") and name not in there]
+
+
+def touched(features: Iterable[str], *versions: Group) -> tuple[str, ...]:
+    """Who reads some of these features, of one group in some versions, each with which: `ranker (heat_6h)`."""
+    names, group = list(features), versions[0].name
+    readers = {reader: [name for name in names if f"{group}.{name}" in read] for reader, read in _READERS.items()}
+    readers["boost"] = [name for name in names if name in {version.boost for version in versions}]
+    return tuple(f"{reader} ({', '.join(read)})" for reader, read in readers.items() if read)

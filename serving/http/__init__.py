@@ -1,0 +1,1 @@
+"""Between HTTP and the parts that do the work."""

@@ -1,0 +1,74 @@
+"""Bodies, decoded strictly: the framework's own way would take `"5"` for a number and lose the place of a fault."""
+
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+import msgspec
+from litestar.dto import AbstractDTO, DTOFieldDefinition
+from litestar.typing import FieldDefinition
+
+from schemas.json_text import fault_of, shallow, shown, without_nan
+from schemas.limits import LEVELS
+from serving.http.problems import MEND_REQUEST, invalid
+
+T = TypeVar("T")
+_ABOVE_RECORDS = 4  # a batch is an object with a list of them, and one level more makes a record too deep
+
+
+class Strict(AbstractDTO[T]):
+    """`dto=Strict[TYPE]` on a handler: JSON in, that type out, or a problem with the place of the fault."""
+
+    def decode_bytes(self, value: bytes) -> T:
+        """The body as its type."""
+        return decode(value, self.model_type)
+
+    @classmethod
+    def create_for_field_definition(cls, *_: Any, **__: Any) -> None:
+        """No transfer model is needed: the type itself is what travels."""
+
+    @classmethod
+    def create_openapi_schema(cls, field_definition: FieldDefinition, handler_id: str, schema_creator: Any) -> Any:
+        """The type's own schema."""
+        return schema_creator.for_field_definition(field_definition)
+
+    @classmethod
+    def generate_field_definitions(cls, model_type: type[Any]) -> Generator[DTOFieldDefinition, None, None]:
+        """None: there is no transfer model."""
+        yield from ()
+
+    @classmethod
+    def detect_nested_field(cls, field_definition: FieldDefinition) -> bool:
+        """None: there is no transfer model."""
+        return False
+
+
+def decode(body: bytes, type_: type[T]) -> T:
+    """A request's body as its type. Records of a batch that are too deep stay so, for whoever judges them.
+
+    Raises:
+        Fault: it is none; the problem says where, what was there and what was expected.
+    """
+    text = shallow(body, LEVELS + _ABOVE_RECORDS)
+    try:
+        return _decoded(text, type_)
+    except msgspec.ValidationError as error:
+        pointer, message = fault_of(error, text)
+        seen = shown(text, pointer)
+        detail = f"{message}{f': {seen}' if seen else ''}."
+        raise invalid(detail, mend=MEND_REQUEST, pointer=pointer) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        detail = f"The body is no JSON: {error}."
+        raise invalid(detail, mend="Send one JSON object, in UTF-8.") from error
+
+
+def _decoded(text: bytes, type_: type[T]) -> T:
+    """As msgspec decodes it; a NaN is the fault of its own place, or record of a batch, alone."""
+    try:
+        return msgspec.json.decode(text, type=type_)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        plain = without_nan(text)
+        if plain == text:
+            raise
+        return msgspec.json.decode(plain, type=type_)

@@ -1,0 +1,151 @@
+"""What clients send to be kept: events and items, each record judged by itself.
+
+Events are judged by the ingest job's own decoder: what the edge takes, the job takes.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from lang.events.gate import is_tick
+from lang.plan.source import Source
+from models.content import Layout
+from schemas.catalogue import ITEM, Item
+from schemas.http import BatchAnswer, ItemRecord, Rejected
+from schemas.json_text import fault_of, is_deep
+from schemas.limits import LEVELS, time_fault
+from schemas.topics import EVENTS, ITEMS
+from serving.kafka.producer import Letter
+from serving.state.catalogue import Catalogue
+from serving.state.query import ids_of
+from udfs.decode import EventDecoder, Refused
+
+_fields = msgspec.json.Decoder(dict[str, Raw])
+_item = msgspec.json.Decoder(ItemRecord)
+_CODES = (
+    ("missing required", "missing"),
+    ("control characters", "text"),
+    ("of length", "length"),
+    ("<=", "range"),
+    (">=", "range"),
+    ("out of range", "range"),
+)
+"""What msgspec says, and the code of it; everything else is `type`."""
+
+
+class Batch(Struct, frozen=True):
+    """Records to write, and the answer once they are written."""
+
+    letters: list[Letter]
+    answer: BatchAnswer
+
+
+class Unfit(Exception):
+    """One record of a batch is not taken."""
+
+    def __init__(self, detail: str, *, code: str, pointer: str = "") -> None:
+        super().__init__(detail)
+        self.code = code
+        self.pointer = pointer
+
+
+@lru_cache(4)
+def _decoder(source: Source) -> EventDecoder:
+    return EventDecoder(source)
+
+
+def judge_events(events: Sequence[Raw], source: Source, *, now: int) -> Batch:
+    """Events as records of topic `events`, stamped `received_at` now, whatever they said themselves."""
+    letters: list[Letter] = []
+    rejected: list[Rejected] = []
+    owners: dict[tuple[str, int], str] = {}
+    duplicate = 0
+    for index, raw in enumerate(events):
+        try:
+            payload, event = _event(raw, source, now)
+            key, identity = event[source.key], (event[source.dedupe], event[source.event_time])
+            owner = owners.setdefault(identity, key)
+            if owner != key:
+                detail = f"another {source.key} has an event of this id and time in this request"
+                raise Unfit(detail, code="taken", pointer=f"/{source.dedupe}")
+        except Unfit as unfit:
+            rejected.append(_rejected("events", index, unfit))
+            continue
+        duplicate += len(owners) == len(letters)
+        if len(owners) > len(letters):
+            letters.append(Letter(topic=EVENTS, key=key, value=payload))
+    return Batch(letters, BatchAnswer(accepted=len(letters), duplicate=duplicate, rejected=rejected))
+
+
+def _event(raw: Raw, source: Source, now: int) -> tuple[bytes, dict[str, Any]]:
+    """The record as it goes to the topic, and what ingest will make of it."""
+    payload = msgspec.json.encode({**_decoded(raw, _fields), "received_at": now})
+    try:
+        event = _decoder(source).decode(payload, now)
+    except Refused as refused:
+        raise Unfit(refused.detail, code=refused.code, pointer=refused.pointer) from refused
+    if is_tick(event):
+        detail = "event types that begin with _ are reserved"
+        raise Unfit(detail, code="reserved", pointer="/event_type")
+    return payload, event
+
+
+def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, layout: Layout, now: int) -> Batch:
+    """Items as records of topic `items`. Within a request the last record of an item counts."""
+    letters: dict[str, Letter] = {}
+    rejected: list[Rejected] = []
+    duplicate = 0
+    for index, raw in enumerate(items):
+        try:
+            record = _item_record(raw, layout)
+        except Unfit as unfit:
+            rejected.append(_rejected("items", index, unfit))
+            continue
+        fields = {name: getattr(record, name) for name in record.__struct_fields__}
+        fields["born_at"] = _first_seen(record.item_id, catalogue, now) if record.born_at is None else record.born_at
+        fields["seller"] = record.seller if record.seller and not record.seller.isspace() else None
+        fields["tags"] = [tag for tag in record.tags if tag and not tag.isspace()]
+        item = Item(**fields, received_at=now)
+        value = ITEM.encode({name: getattr(item, name) for name in item.__struct_fields__})
+        duplicate += item.item_id in letters
+        letters[item.item_id] = Letter(topic=ITEMS, key=item.item_id, value=value)
+    answer = BatchAnswer(accepted=len(letters), duplicate=duplicate, rejected=rejected)
+    return Batch(list(letters.values()), answer)
+
+
+def _item_record(raw: Raw, layout: Layout) -> ItemRecord:
+    """The record, if it can be taken."""
+    record = _decoded(raw, _item)
+    if record.born_at is not None and (message := time_fault(record.born_at)):
+        raise Unfit(message, code="time", pointer="/born_at")
+    if fault := layout.fault(record.content):
+        name, message = fault
+        code, _, detail = message.partition(": ")
+        raise Unfit(detail, code=code, pointer=f"/content/{name}")
+    return record
+
+
+def _decoded(raw: Raw, decoder: msgspec.json.Decoder[Any]) -> Any:
+    if is_deep(raw):
+        message = f"objects or arrays lie more than {LEVELS} deep in one another"
+        raise Unfit(message, code="depth")
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        pointer, detail = fault_of(error, raw)
+        code = next((code for words, code in _CODES if words in detail), "type")
+        raise Unfit(detail, code=code, pointer=pointer) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unfit(str(error), code="json") from error
+
+
+def _first_seen(item_id: str, catalogue: Catalogue, now: int) -> int:
+    places, known = catalogue.find(ids_of([item_id]))
+    return int(catalogue.born_at[places[0]]) if known[0] else now
+
+
+def _rejected(field: str, index: int, unfit: Unfit) -> Rejected:
+    return Rejected(index=index, pointer=f"/{field}/{index}{unfit.pointer}", code=unfit.code, detail=str(unfit))

@@ -1,0 +1,85 @@
+"""One key's features now, as a person wants to see them."""
+
+import math
+import time
+from collections.abc import Sequence
+
+from lang.plan.plan import Feature, Group
+from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
+from serving.http.problems import Fault, invalid, unavailable
+from serving.state.state import Live
+from store.connect import StoreError
+from store.reader import FeatureReader, Reads, Status, Values, Wanted
+
+
+class Lookup:
+    """Reads any group, the version that answers."""
+
+    def __init__(self, reader: FeatureReader, live: Live) -> None:
+        self._reader = reader
+        self._live = live
+
+    def read(self, name: str, key: Sequence[str]) -> FeaturesAnswer:
+        """Every feature of a group for a key, a part for each of the group's key columns.
+
+        Raises:
+            Fault: no such group, a key of the wrong length, or a store that does not answer.
+        """
+        return answer(self._reader, self._group(name), key, at=time.time_ns() // 1_000_000)
+
+    def _group(self, name: str) -> Group:
+        try:
+            return self._live.state.plan.group(name)
+        except KeyError as error:
+            raise _no_group(str(error.args[0])) from error
+
+
+def answer(reader: Reads, group: Group, key: Sequence[str], *, at: int) -> FeaturesAnswer:
+    """Every feature of one version for a key; raises as `Lookup.read` does."""
+    if len(key) != len(group.entity) or not all(key):
+        detail = f"The key {list(key)!r} has {len(key)} columns; {group.name} is kept by {', '.join(group.entity)}."
+        asked = "&".join(f"key={column.upper()}" for column in group.entity)
+        raise invalid(detail, mend=f"Ask for {group.name}?{asked}, a key for each column in this order.")
+    try:
+        (values,) = reader.read([Wanted(group, [key[0]])], at_ms=at)
+    except StoreError as error:
+        detail = f"The feature store does not answer ({type(error).__name__})."
+        raise unavailable(detail) from error
+    return FeaturesAnswer(
+        group=group.name,
+        version=group.version,
+        key=dict(zip(group.entity, key, strict=True)),
+        at=at,
+        features=_features(values, tuple(key), at),
+    )
+
+
+def _no_group(detail: str) -> Fault:
+    return invalid(detail, mend="Ask for one of those, or declare it in features/.", status=404)
+
+
+def _features(values: Values, key: tuple[str, ...], at: int) -> list[FeatureValue]:
+    place = values.keys.index(key) if key in values.keys else None
+    as_of = int(values.merged.as_of[place]) if place is not None else 0
+    missing: Status = "default" if values.group.on_missing == "zero" else "missing"
+    return [
+        FeatureValue(
+            name=feature.name,
+            value=_value(values, feature, place),
+            as_of=as_of or None,
+            age_ms=at - as_of if as_of else None,
+            status=missing if place is None else values.status[place],
+        )
+        for feature in values.group.features
+    ]
+
+
+def _value(values: Values, feature: Feature, place: int | None) -> float | list[str | RankedMember] | None:
+    if feature.kind == "ranking":  # of the first key column, whatever the others are
+        return [RankedMember(member=member, value=value) for member, value in values.rollups[feature.name][0]]
+    if feature.kind == "list":
+        return [] if place is None else [*values.merged.lists[feature.name][place]]
+    if place is None:
+        return 0.0 if values.group.on_missing == "zero" else None
+    number = float(values.merged.numbers[feature.name][place])
+    return None if math.isnan(number) else number

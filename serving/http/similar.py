@@ -1,0 +1,47 @@
+"""What is looked at after an item in one session, of what the catalogue still shows."""
+
+import time
+
+import numpy as np
+
+from schemas.http import RankedMember, SimilarAnswer
+from schemas.ids import hash64
+from serving.http.problems import invalid, unavailable
+from serving.state.state import Live
+from store.connect import StoreError
+from store.reader import Reads, Wanted
+
+_GROUP, _ROLLUP = "item_coview", "seen_with"
+READ = (f"{_GROUP}.{_ROLLUP}",)
+
+
+class Similar:
+    """Reads one item's neighbours."""
+
+    def __init__(self, reader: Reads, live: Live) -> None:
+        self._reader = reader
+        self._live = live
+
+    def read(self, item: str) -> SimilarAnswer:
+        """Items seen with an item, the nearest first.
+
+        Raises:
+            Fault: the catalogue does not show the item, or the store does not answer.
+        """
+        state, at_ms = self._live.state, time.time_ns() // 1_000_000
+        if not state.catalogue.find(np.array([hash64(item)]))[1][0]:
+            detail = f"The catalogue shows no item {item!r}."
+            raise invalid(detail, mend="Upsert it with POST /v1/items:batchUpsert.", status=404)
+        try:
+            (found,) = self._reader.read([Wanted(state.plan.group(_GROUP), [item])], at_ms=at_ms)
+        except StoreError as error:
+            detail = f"The feature store does not answer ({type(error).__name__})."
+            raise unavailable(detail) from error
+        ranking = found.rollups[_ROLLUP][0]
+        shown = state.catalogue.find(np.array([hash64(member) for member, _ in ranking], np.int64))[1]
+        items = [
+            RankedMember(member=member, value=value)
+            for (member, value), there in zip(ranking, shown, strict=True)
+            if there
+        ]
+        return SimilarAnswer(item_id=item, version=found.group.version, items=items)

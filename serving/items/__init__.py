@@ -1,0 +1,1 @@
+"""Background threads that keep catalogue and item features up to date."""

@@ -1,0 +1,77 @@
+"""Background thread: the feature columns of every catalogue item, read anew about every two seconds.
+
+Requests then gather from arrays and never ask the store for a candidate. The limit is this process's share of
+the interpreter: 100 items cost about 2 to 6 ms of it, so up to about 50,000 items a sweep still ends in a few
+seconds; beyond that a loader must write finished arrays outside this process.
+"""
+
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.axes import Doubles
+from serving.state import columns, item_features
+from serving.state.catalogue import Catalogue
+from serving.state.columns import Part
+from serving.state.state import Live
+from serving.telemetry.monitor import Monitor
+from store.connect import StoreError
+from store.reader import Reads
+
+_EVERY_S = 2.0
+_SLICE = 100  # items a round trip: requests come between two slices
+_REST = 2.0  # after a slice, rest so many times as long as it took, while that fits in `_EVERY_S`
+
+
+class Sweep:
+    """Reads item features slice by slice and swaps the arrays when all are there."""
+
+    def __init__(self, reader: Reads, live: Live, monitor: Monitor) -> None:
+        self._reader = reader
+        self._live = live
+        self._monitor = monitor
+
+    def run(self, stop: threading.Event) -> None:
+        """Sweep until told to stop. While the store does not answer, the last arrays stay."""
+        while not stop.is_set():
+            start = time.monotonic()
+            state = self._live.state
+            if self._live.progress.catalogue_read:
+                swept_at, parts = time.time_ns() // 1_000_000, columns.parts_of(state.plan)
+                try:
+                    values = self.read(state.catalogue, parts, at_ms=swept_at, stop=stop)
+                except StoreError:
+                    values = None
+                except Exception:  # something in the store that nobody foresaw: the arrays grow old, which is told of
+                    traceback.print_exc(file=sys.stderr)
+                    values = None
+                if values is not None:
+                    version = {part.group.name: part.group.version for part in parts}
+                    features = item_features.build(state.catalogue, values, version=version, swept_at=swept_at)
+                    self._live.warm(features)
+                    self._monitor.observe(features, took_s=time.monotonic() - start)
+            stop.wait(max(_EVERY_S - (time.monotonic() - start), 0.05))
+
+    def read(self, catalogue: Catalogue, parts: Sequence[Part], *, at_ms: int, stop: threading.Event) -> Doubles | None:
+        """Columns [N, K] of the catalogue's items at one moment; None when told to stop.
+
+        Raises:
+            StoreError: the store did not answer.
+        """
+        values = columns.blank(len(catalogue))
+        owners = sum(len(catalogue.owners(part.by)[0]) for part in parts)
+        rest_s = _EVERY_S / max(owners / _SLICE, 1)
+        for part in parts:
+            names, codes = catalogue.owners(part.by)
+            rows = np.full((len(names) + 1, len(part.features)), np.nan)  # the last for items of no owner, at -1
+            for start in range(0, len(names), _SLICE):
+                began, some = time.monotonic(), names[start : start + _SLICE]
+                rows[start : start + len(some)] = columns.read(self._reader, part, some, at_ms=at_ms)
+                if stop.wait(min(_REST * (time.monotonic() - began), rest_s)):
+                    return None
+            columns.fill(values, part, rows[codes])
+        return values

@@ -1,0 +1,45 @@
+"""Background thread: each second a `_tick` into every partition of `events` and `exposures`.
+
+Jobs see time pass by records alone; without ticks a silent log would never close its slates.
+"""
+
+import threading
+import time
+
+import msgspec
+
+from schemas.events import TICK, Event
+from schemas.partition import tick_key
+from schemas.topics import EVENTS, EXPOSURES
+from serving.kafka.producer import Letter, Outlet
+
+_EVERY_S = 1.0
+
+
+def run(outlet: Outlet, stop: threading.Event) -> None:
+    """Tick until told to stop. Ticks queue behind what was sent before them, so they never run ahead of it."""
+    while not stop.wait(_EVERY_S):
+        now = time.time_ns() // 1_000_000
+        for letter in ticks(now):
+            outlet.send(letter)
+
+
+def ticks(now: int) -> list[Letter]:
+    """One tick a partition."""
+    return [*(_event(now, each) for each in range(EVENTS.partitions)), *_exposures(now)]
+
+
+def _event(now: int, partition: int) -> Letter:
+    user_id = tick_key(partition, EVENTS.partitions)
+    tick = Event(
+        event_id=f"{TICK}-{partition}-{now}", user_id=user_id, event_type=TICK, occurred_at=now, received_at=now
+    )
+    return Letter(topic=EVENTS, key=user_id, value=msgspec.json.encode(tick), partition=partition)
+
+
+def _exposures(now: int) -> list[Letter]:
+    header = (("received_at", str(now).encode()),)
+    return [
+        Letter(topic=EXPOSURES, value=None, headers=header, partition=partition)
+        for partition in range(EXPOSURES.partitions)
+    ]

@@ -1,0 +1,118 @@
+"""Stage 1: the user from the store.
+
+One round trip reads the user's history, tastes, visits and prices. What is clicked after the newest items of that
+history, and by who clicked them, needs two more, only where it was not read a moment ago for somebody else
+(`stages.neighbours`); so does what is liked where a new user comes from (`stages.cold_start`). Keeping histories here
+instead would save that, but then two workers would answer one user differently.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from lang.plan.plan import Plan
+from models.axes import Indexes
+from models.inputs import USER_INPUTS
+from serving.stages.cold_start import Trends
+from serving.stages.neighbours import Followers, evened, joint
+from serving.state import columns
+from serving.state.query import Faults, Joint, Query, Taste, User, ids_of
+from store.connect import StoreError
+from store.reader import Reads, Status, Values, Wanted
+
+AFTER = 5  # newest different items of the history whose followers are asked for
+RECENT, TASTE, SHOWN = "user_recent", "user_category", "user_category_engagement"
+NEXT, TOGETHER = "item_next", "item_together"
+_TOTAL = f"{TASTE}.affinity_total"  # made here
+_NUMBERS = tuple(name.split(".") for name in USER_INPUTS if name != _TOTAL)
+_TASTES = ((TASTE, ("affinity", "skips_1h", "skips_24h")), (SHOWN, ("imps_ever", "clicks_ever")))
+_BY_CATEGORY = tuple((group, name) for group, names in _TASTES for name in names)
+TOP, HISTORY = f"{TASTE}.user_top_categories", f"{RECENT}.recent_items"
+FOLLOWERS, COMPANIONS = f"{NEXT}.next_items", f"{TOGETHER}.clicked_too"
+NUMBERS = (*(".".join(name) for name in _NUMBERS), *(".".join(name) for name in _BY_CATEGORY))
+READ = (*NUMBERS, TOP, HISTORY, FOLLOWERS, COMPANIONS)
+_THERE: tuple[Status, ...] = ("ok", "stale")
+_GROUPS = tuple(dict.fromkeys((RECENT, TASTE, SHOWN, *(group for group, _ in _NUMBERS))))
+
+
+class Hydrator:
+    """Reads users. Raises nothing: a store that does not answer gives an unknown user at L3."""
+
+    def __init__(self, reader: Reads) -> None:
+        self._reader = reader
+        self._followers = Followers(reader)
+        self._trends = Trends(reader)
+
+    def hydrate(self, query: Query, plan: Plan, faults: Faults) -> User:
+        """The user of a query at its time, by the versions of a plan."""
+        boosted = [group.name for group in plan.groups if group.boost and group.entity[0] == "user_id"]
+        names = dict.fromkeys((*_GROUPS, *boosted))
+        try:
+            wanted = [Wanted(plan.group(name), [query.user_id]) for name in names]
+            found = dict(zip(names, self._reader.read(wanted, at_ms=query.at_ms), strict=True))
+            history = found[RECENT].merged.lists["recent_items"][0]
+            newest = list(dict.fromkeys(history))[:AFTER]
+            after = self._followers.of(newest, group=plan.group(NEXT), at_ms=query.at_ms)
+            beside = self._followers.of(newest, group=plan.group(TOGETHER), at_ms=query.at_ms)
+            top = [category for category, _ in found[TASTE].rollups["user_top_categories"][0]]
+            trends = [] if top else self._trends.of(query, plan)
+        except StoreError as error:
+            faults.note(3, f"the feature store does not answer ({type(error).__name__}): no user state")
+            return User.unknown()
+        places = np.array([history.index(item) for item in newest], np.int64)
+        follow, together = _of_history(joint(after), places), _of_history(joint(list(map(evened, beside))), places)
+        lists = {TOP: not top, HISTORY: not history, FOLLOWERS: not len(follow.ids), COMPANIONS: not len(together.ids)}
+        tastes = _tastes(found)
+        return User(
+            history=history,
+            history_ids=ids_of(history),
+            numbers=_numbers(found) | {_TOTAL: sum(each.affinity for each in tastes.values())},
+            tastes=tastes,
+            top=top,
+            trends=trends,
+            boosts=_boosts(found),
+            next=follow,
+            together=together,
+            nulls=_nulls(found) | lists,
+        )
+
+
+def _of_history(joint: Joint, places: Indexes) -> Joint:
+    """`after` as places in the whole history: it is of its newest different items, which stand at `places`."""
+    return Joint(joint.ids, joint.strength, places[joint.after])
+
+
+def _numbers(found: Mapping[str, Values]) -> dict[str, float]:
+    return {f"{group}.{name}": float(found[group].merged.numbers[name][0]) for group, name in _NUMBERS}
+
+
+def _nulls(found: Mapping[str, Values]) -> dict[str, bool]:
+    """Whether each number is NULL for all keys of the user; a count's 0 where the store has nothing is NULL here."""
+    nulls: dict[str, bool] = {}
+    for group, name in (*_NUMBERS, *_BY_CATEGORY):
+        values = found[group]
+        pairs = zip(values.status, values.merged.numbers[name].tolist(), strict=True)
+        nulls[f"{group}.{name}"] = not any(status in _THERE and not math.isnan(number) for status, number in pairs)
+    return nulls
+
+
+def _tastes(found: Mapping[str, Values]) -> dict[str, Taste]:
+    numbers: dict[str, dict[str, float]] = {}
+    for group, names in _TASTES:
+        values = [found[group].merged.numbers[name].tolist() for name in names]
+        for (_, category), *row in zip(found[group].keys, *values, strict=True):
+            numbers.setdefault(category, {}).update(zip(names, row, strict=True))
+    return {category: Taste(**row) for category, row in numbers.items()}
+
+
+def _boosts(found: Mapping[str, Values]) -> dict[str, dict[str, float]]:
+    """Factors of the groups by user and something else that name a boost."""
+    boosts: dict[str, dict[str, float]] = {}
+    for values in found.values():
+        if values.group.boost:
+            factors = columns.factors(values.merged.numbers[values.group.boost]).tolist()
+            mine = boosts.setdefault(values.group.entity[1], {})
+            for (_, member), factor in zip(values.keys, factors, strict=True):
+                mine[member] = mine.get(member, 1.0) * factor
+    return boosts

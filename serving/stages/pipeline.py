@@ -1,0 +1,82 @@
+"""A request's way: hydrate → source → merge → filter → score → rerank → record."""
+
+import time
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from schemas.http import RecommendationAnswer
+from serving.kafka.producer import Letter
+from serving.stages import explore, record, sources
+from serving.stages.filters import keep
+from serving.stages.hydrate import Hydrator
+from serving.stages.merge import merge
+from serving.stages.record import Slate
+from serving.stages.rerank import rerank
+from serving.stages.score import ranker_of, score
+from serving.stages.shadow import Shadows
+from serving.state.query import Faults, Query
+from serving.state.state import Live, ServingState
+from serving.telemetry.metrics import Metrics
+from serving.telemetry.stopwatch import Stopwatch
+
+
+class Exit(Protocol):
+    """Takes records without waiting; `outlet.Outlet` is one."""
+
+    def send(self, letter: Letter) -> bool:
+        """Queue one record; False where it was dropped."""
+        ...
+
+
+class Pipeline:
+    """Answers queries from the current state, which it pins once a request."""
+
+    def __init__(self, live: Live, hydrator: Hydrator, *, outlet: Exit, experiment: str, metrics: Metrics) -> None:
+        self._live = live
+        self._hydrator = hydrator
+        self._outlet = outlet
+        self._experiment = experiment
+        self._metrics = metrics
+        self.shadows = Shadows(outlet.send)
+
+    def recommend(self, query: Query, watch: Stopwatch) -> RecommendationAnswer:
+        """The slate for a query; the exposure is on its way when this returns."""
+        state, faults = self._live.state, Faults()
+        for reason in self._live.progress.stands:
+            faults.note(1, reason)
+        with watch.stage("hydrate"):
+            query = msgspec.structs.replace(query, user=self._hydrator.hydrate(query, state.plan, faults))
+        slate, removed = rank(query, state, faults, watch)
+        with watch.stage("record"):
+            made_with = record.versions(slate)
+            answer = record.answer(query, slate, made_with=made_with, faults=faults, experiment=self._experiment)
+            served_at = time.time_ns() // 1_000_000
+            if slate.slots:
+                self._outlet.send(
+                    record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=served_at)
+                )
+                self.shadows.take(query, slate, served_at)
+        self._metrics.served(query, watch, level=faults.level)
+        return msgspec.structs.replace(answer, removed=removed) if query.explain == "basic" else answer
+
+
+def rank(query: Query, state: ServingState, faults: Faults, watch: Stopwatch) -> tuple[Slate, dict[str, int]]:
+    """(slate, how many candidates were removed by reason) for a hydrated query: no I/O, no clock but the watch."""
+    if not len(state.catalogue):
+        faults.note(5, "the catalogue is empty: there is nothing to show")
+    with watch.stage("source"):
+        found = sources.find(query, state, faults)
+    with watch.stage("merge"):
+        candidates = merge(found)
+    with watch.stage("filter"):
+        candidates, removed = keep(query, candidates, state.catalogue)
+        draws = explore.draw(query, candidates, state=state, rng=np.random.default_rng(query.seed))
+    with watch.stage("score"):
+        ranker = ranker_of(query, state, faults)
+        scored = score(query, candidates, draws=draws, state=state, ranker=ranker)
+    with watch.stage("rerank"):
+        slots = rerank(query, scored, draws, state=state)
+    slate = Slate(scored=scored, slots=slots, state=state, ranker=ranker)
+    return slate, {reason: len(ids) for reason, ids in removed.items()}

@@ -1,0 +1,143 @@
+"""Stage 7: the answer, and the exposure that explains it and teaches the next version."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from models.inputs import FEATURE_SET
+from schemas.aliases import LIVE
+from schemas.exposures import EXPOSURE, Exposure
+from schemas.exposures import Slot as ServedSlot
+from schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
+from schemas.topics import EXPOSURES
+from serving.kafka.producer import Letter
+from serving.state.query import Faults, Joint, Query, Scored, Slot, User
+from serving.state.state import ServedModel, ServingState
+
+HISTORY = 20  # items of the history kept with an exposure; the ranker looks at no more
+TRAINABLE = 2  # worst level that is learnt from: below it the slate says little of the user
+
+
+class Slate(Struct, frozen=True, kw_only=True):
+    """A ranked request: what `answer` and `exposure` are made of."""
+
+    scored: Scored
+    slots: list[Slot]
+    state: ServingState
+    ranker: ServedModel | None
+
+
+def versions(slate: Slate) -> Versions:
+    """What the slate was made with; item features are those of the last sweep, a moment behind a new alias."""
+    live = slate.state.models.get(LIVE)
+    return Versions(
+        model=slate.ranker.version if slate.ranker else "",
+        index=live.version if live else "",
+        features={group.name: group.version for group in slate.state.plan.groups} | slate.state.features.version,
+        feature_set=FEATURE_SET,
+    )
+
+
+def answer(query: Query, slate: Slate, *, made_with: Versions, faults: Faults, experiment: str) -> RecommendationAnswer:
+    """The slate as the client gets it."""
+    names = slate.state.catalogue.names
+    candidates, score = slate.scored.candidates, slate.scored.score
+    items = [
+        RankedItem(
+            id=names[int(candidates.places[slot.place])],
+            rank=position,
+            score=float(score[slot.place]),
+            propensity=slot.propensity,
+            sources=candidates.sources(slot.place),
+            reason="" if query.explain == "none" else _reason(query, slate, slot),
+        )
+        for position, slot in enumerate(slate.slots)
+    ]
+    return RecommendationAnswer(
+        request_id=query.request_id,
+        items=items,
+        experiments=[Assignment(experiment=experiment, arm=query.arm.name)],
+        versions=made_with,
+        degraded=Degraded(level=faults.level, reasons=faults.reasons),
+    )
+
+
+def exposure(query: Query, slate: Slate, *, made_with: Versions, level: int, served_at: int) -> Letter:
+    """The record of the slate for topic `exposures`."""
+    record = Exposure(
+        request_id=query.request_id,
+        user_id=query.user_id,
+        session_id=query.session_id,
+        surface=query.surface,
+        received_at=served_at,
+        arm=query.arm.name,
+        policy=query.arm.policy,
+        model_version=made_with.model,
+        feature_set=made_with.feature_set,
+        feature_versions=made_with.features,
+        history=query.user.history[:HISTORY],
+        context=query.context,
+        seed=query.seed,
+        level=level,
+        trainable=level <= TRAINABLE,
+    )
+    fields = {name: getattr(record, name) for name in record.__struct_fields__}
+    return Letter(
+        topic=EXPOSURES,
+        key=query.request_id,
+        value=EXPOSURE.encode({**fields, "slots": _slots(slate), "contents": _contents(slate)}),
+        headers=(
+            ("received_at", str(served_at).encode()),
+            ("user_id", query.user_id.encode()),
+            ("request_id", query.request_id.encode()),
+        ),
+    )
+
+
+def _slots(slate: Slate) -> Sequence[dict[str, object]]:
+    catalogue, candidates = slate.state.catalogue, slate.scored.candidates
+    served = [
+        ServedSlot(
+            item_id=catalogue.names[int(candidates.places[slot.place])],
+            position=position,
+            score=float(slate.scored.click[slot.place]),
+            propensity=slot.propensity,
+            sources=candidates.sources(slot.place),
+            category=catalogue.category(int(candidates.places[slot.place])),
+            dense=slate.scored.dense[slot.place].astype("<f4").tobytes(),
+        )
+        for position, slot in enumerate(slate.slots)
+    ]
+    return [{name: getattr(slot, name) for name in ServedSlot.__struct_fields__} for slot in served]
+
+
+def _contents(slate: Slate) -> list[bytes]:
+    packed, places = slate.state.catalogue.packed, slate.scored.candidates.places
+    return [packed[int(places[slot.place])] for slot in slate.slots] if packed else []
+
+
+def _goes_with(user: User, joint: Joint, item: int) -> str:
+    """The item of the history that an item goes with most."""
+    return user.history[int(joint.after[joint.ids == item][0])]
+
+
+def _reason(query: Query, slate: Slate, slot: Slot) -> str:
+    """One sentence: the most telling source, and the chance of a click that it was given."""
+    candidates = slate.scored.candidates
+    sources = candidates.sources(slot.place)
+    category = slate.state.catalogue.category(int(candidates.places[slot.place]))
+    if "explore" in sources:
+        why = "drawn at random, to learn about it"
+    elif "next" in sources:
+        why = f"often clicked after {_goes_with(query.user, query.user.next, candidates.ids[slot.place])}"
+    elif "together" in sources:
+        why = f"clicked by who clicked {_goes_with(query.user, query.user.together, candidates.ids[slot.place])}"
+    elif category in query.user.top:
+        why = f"from {category}, which this user likes"
+    elif "nearest" in sources:
+        why = "close to what this user clicks"
+    else:
+        why = "hot now"
+    lift = float(slate.scored.lift[slot.place])
+    lifted = f"; lifted {lift:.2f} times" if lift != 1 else ""
+    return f"{why}; chance of a click {float(slate.scored.click[slot.place]):.3f}{lifted}"

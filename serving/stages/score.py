@@ -1,0 +1,158 @@
+"""Stage 5: dense inputs from arrays in memory, then the arm's ranker."""
+
+import numpy as np
+from msgspec import structs
+
+from models.axes import Doubles, Floats, Indexes
+from models.inputs import assemble
+from schemas.aliases import LIVE
+from schemas.ids import hash64
+from serving.stages.blend import blend
+from serving.stages.explore import Draws
+from serving.state import columns, item_features
+from serving.state.catalogue import Catalogue
+from serving.state.columns import COLUMNS
+from serving.state.item_features import heat_of
+from serving.state.query import Candidates, Faults, Joint, Query, Scored, Taste, User
+from serving.state.state import ServedModel, ServingState
+
+_RATE = "item_engagement.ctr_7d"
+_WEIGHT = 5.0  # impressions that what a user clicks of everything weighs against what they click of a category
+_PRIOR = 0.05  # click rate of an item that the store has nothing of
+
+
+def ranker_of(query: Query, state: ServingState, faults: Faults) -> ServedModel | None:
+    """The model of the query's arm; None for popular, or where no version of it has come yet."""
+    alias = query.arm.alias
+    if alias is None:
+        return None
+    served = state.models.get(alias)
+    if served is None:
+        light = _light_of(query, state)
+        instead = f"the light ranker of version {light.version}" if light else "popularity"
+        faults.note(2, f"no model under alias {alias!r}: ordered by {instead}")
+    return served
+
+
+def _light_of(query: Query, state: ServingState) -> ServedModel | None:
+    """The version whose light ranker orders a slate whose own model is not there; None for arms without a model."""
+    return state.models.get(LIVE) if query.arm.alias is not None else None
+
+
+def score(
+    query: Query, candidates: Candidates, *, draws: Draws, state: ServingState, ranker: ServedModel | None
+) -> Scored:
+    """Candidates scored, then the drawn items scored among them.
+
+    The candidates' own inputs do not look at the drawn items (ranks would): the order of a slate stays a
+    function of its request and state, which the propensities rest on.
+    """
+    rows = state.features.gather(candidates.ids)
+    dense = inputs(query, candidates, state, rows)
+    everyone = candidates
+    if len(draws.candidates):
+        everyone = _joined(candidates, draws.candidates)
+        rows = np.concatenate([rows, state.features.gather(draws.candidates.ids)])
+        dense = np.concatenate([dense, inputs(query, everyone, state, rows)[len(candidates) :]])
+    lift = boosts(query.user, everyone, state, rows)
+    if ranker is None:
+        if light := _light_of(query, state):
+            click = light.model.score_light(dense)
+            score = (click * lift).astype(np.float32)
+        else:
+            click = np.nan_to_num(columns.column(rows, _RATE), nan=_PRIOR).astype(np.float32)
+            score = (heat_of(rows) * lift).astype(np.float32)
+        return Scored(candidates=everyone, score=score, click=click, dense=dense, lift=lift)
+    scores = ranker.model.score(
+        hash64(query.user_id),
+        query.user.history_ids,
+        items=state.catalogue.items(everyone.places),
+        inputs=dense,
+    )
+    return Scored(
+        candidates=everyone, score=(blend(scores) * lift).astype(np.float32), click=scores.click, dense=dense, lift=lift
+    )
+
+
+def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doubles) -> Floats:
+    """Dense inputs [C, F]; `rows` [C, K] are the candidates' item features."""
+    catalogue, places = state.catalogue, candidates.places
+    items = {name: columns.column(rows, name) for name in COLUMNS[:-1]}
+    items["item.age_s"] = np.maximum(query.at_ms - catalogue.born_at[places], 0) / 1000
+    items["item.price"] = catalogue.price[places]
+    return assemble(
+        len(candidates), user=query.user.numbers, items=items, crosses=_crosses(query.user, candidates, state, rows)
+    )
+
+
+def boosts(user: User, candidates: Candidates, state: ServingState, rows: Doubles) -> Doubles:
+    """By what each score is multiplied: the items' own boosts, and the user's for their categories and sellers. [C]."""
+    lift = columns.boost_of(rows)
+    for column, factor in user.boosts.items():
+        names, codes = state.catalogue.owners(column)
+        factors = np.array([*(factor.get(name, 1.0) for name in names), 1.0])  # the last for items of no owner, at -1
+        lift = lift * factors[codes[candidates.places]]
+    return lift
+
+
+def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doubles) -> dict[str, Doubles]:
+    catalogue = state.catalogue
+    codes = catalogue.codes[candidates.places]
+    count, past = len(catalogue.category_names), _past(user, catalogue)
+    tastes = np.zeros((count, len(Taste.__struct_fields__)))
+    for name, taste in user.tastes.items():
+        code = catalogue.category_code.get(name)
+        if code is not None:
+            tastes[code] = structs.astuple(taste)
+    affinity, skips_1h, skips_24h, imps, clicks = tastes.T
+    usual = user.numbers.get("user_engagement.ctr_ever", np.nan)
+    together = _strength(user.together, candidates)
+    total = user.numbers.get("user_category.affinity_total", 0.0)
+    return {
+        "user_category.affinity": affinity[codes],
+        "user_category.affinity_share": affinity[codes] / total if total > 0 else np.zeros(len(codes)),
+        "user_category.skips_1h": skips_1h[codes],
+        "user_category.skips_24h": skips_24h[codes],
+        "user_category_engagement.imps_ever": imps[codes],
+        "user_category_engagement.ctr_ever": ((clicks + _WEIGHT * usual) / (imps + _WEIGHT))[codes],
+        "item_next.strength": _strength(user.next, candidates),
+        "item_together.strength": together,
+        "item_together.cosine": item_features.over_clicks(np.nan_to_num(together), rows),
+        "user_price.dearness": _dearness(user, catalogue.price[candidates.places]),
+        "history.contains": np.isin(candidates.ids, user.history_ids).astype(np.float64),
+        "history.category_share": np.bincount(catalogue.codes[past], minlength=count)[codes] / max(len(past), 1),
+        "history.likeness": catalogue.tags.likeness(past, candidates.places),
+    }
+
+
+def _dearness(user: User, price: Doubles) -> Doubles:
+    """Log of a candidate's price by what the user usually clicks, NaN where either is not known. [C]."""
+    usual = user.numbers.get("user_price.clicked_avg_30d", np.nan)
+    known = (price > 0) & (usual > 0)
+    return np.log(price / usual, out=np.full_like(price, np.nan), where=known)
+
+
+def _strength(joint: Joint, candidates: Candidates) -> Doubles:
+    """How strongly each candidate goes with the history, NaN where it does not. [C]."""
+    strength = np.full(len(candidates), np.nan)
+    if len(joint.ids) and len(candidates):
+        order = np.argsort(candidates.ids)
+        places = candidates.ids.searchsorted(joint.ids, sorter=order)
+        places = order[np.minimum(places, len(order) - 1)]
+        hit = candidates.ids[places] == joint.ids
+        strength[places[hit]] = joint.strength[hit]
+    return strength
+
+
+def _past(user: User, catalogue: Catalogue) -> Indexes:
+    """Places of the history's items, of those that the catalogue still holds."""
+    places, known = catalogue.find(user.history_ids)
+    return places[known]
+
+
+def _joined(first: Candidates, second: Candidates) -> Candidates:
+    return Candidates(
+        ids=np.concatenate([first.ids, second.ids]),
+        found_by=np.concatenate([first.found_by, second.found_by]),
+        places=np.concatenate([first.places, second.places]),
+    )

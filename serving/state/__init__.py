@@ -1,0 +1,1 @@
+"""What a request reads: immutable, swapped by reference, and the words that stages hand on."""

@@ -1,0 +1,117 @@
+"""The catalogue as arrays: what may be shown at all. Immutable; a change makes a new one."""
+
+from collections.abc import Collection
+
+import numpy as np
+from msgspec import Struct, field, structs
+
+from models.axes import Doubles, Flags, Ids, Indexes
+from models.content import Content, Layout
+from models.items import Items
+from schemas.catalogue import Item
+from schemas.ids import hash64
+from serving.state.tags import Tags, tags_of
+
+_NOTHING = Layout()
+
+
+class Entry(Struct, frozen=True):
+    """An item, the numbers of its id and category, and its vectors as exposures carry them, empty for none declared."""
+
+    id: int
+    category: int
+    item: Item
+    packed: bytes = b""
+
+
+class Catalogue(Struct, frozen=True, kw_only=True):
+    """N items, by ascending id. Takedowns are not in it.
+
+    Attributes:
+        ids: [N], `hash64` of the item ids. `categories`: [N], `hash64` of the category.
+        names: N item ids. `category_names`: by code, the categories in use. `codes`: [N], each item's category.
+        category_code: code by category name. `sellers`, `seller_codes`: the same of sellers, -1 for an item of none.
+        price: [N], NaN where unknown. `born_at`: [N], ms.
+        by_age: [N], places of the youngest first, those not yet born before them.
+        content: vectors of the N items, `packed` as exposures carry them; None and empty where none are declared.
+    """
+
+    ids: Ids
+    categories: Ids
+    names: list[str]
+    codes: Indexes
+    category_names: list[str]
+    category_code: dict[str, int]
+    sellers: list[str]
+    seller_codes: Indexes
+    price: Doubles
+    born_at: Ids
+    by_age: Indexes
+    tags: Tags
+    content: Content | None = None
+    packed: list[bytes] = field(default_factory=list[bytes])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def find(self, ids: Ids) -> tuple[Indexes, Flags]:
+        """(places [C], known [C]); the place of an unknown id means nothing."""
+        if not len(self.ids):
+            return np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_)
+        places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
+        return places, self.ids[places] == ids
+
+    def items(self, places: Indexes) -> Items:
+        """The items at these places as a model is asked about them."""
+        content = None if self.content is None else self.content.take(places)
+        return Items(self.ids[places], self.categories[places], content)
+
+    def newest(self, at_ms: int, count: int) -> Ids:
+        """The items born last before a time, youngest first. At most `count`."""
+        first = int((-self.born_at[self.by_age]).searchsorted(-at_ms))
+        return self.ids[self.by_age[first : first + count]]
+
+    def owners(self, column: str) -> tuple[list[str], Indexes]:
+        """(names, place of each item's own among them [N], -1 for none) of `item_id`, `category` or `seller`."""
+        if column == "item_id":
+            return self.names, np.arange(len(self.names))
+        if column == "category":
+            return self.category_names, self.codes
+        return self.sellers, self.seller_codes
+
+    def category(self, place: int) -> str:
+        """Category of the item at a place."""
+        return self.category_names[int(self.codes[place])]
+
+
+def entry_of(item: Item, layout: Layout = _NOTHING) -> Entry:
+    """An item as the catalogue is built of it; its vectors are packed here, once."""
+    packed = layout.pack(item)
+    return Entry(hash64(item.item_id), hash64(item.category), structs.replace(item, content={}), packed)
+
+
+def build(items: Collection[Entry], layout: Layout = _NOTHING) -> Catalogue:
+    """The catalogue of these items without takedowns."""
+    shown = sorted((entry for entry in items if not entry.item.takedown), key=lambda entry: entry.id)
+    records, packed = [entry.item for entry in shown], [entry.packed for entry in shown] if layout else []
+    category_names = sorted({item.category for item in records})
+    sellers = sorted({item.seller for item in records if item.seller})
+    seller_code = {name: code for code, name in enumerate(sellers)}
+    category_code = {name: code for code, name in enumerate(category_names)}
+    born_at = np.array([item.born_at for item in records], np.int64)
+    return Catalogue(
+        ids=np.array([entry.id for entry in shown], np.int64),
+        categories=np.array([entry.category for entry in shown], np.int64),
+        names=[item.item_id for item in records],
+        codes=np.array([category_code[item.category] for item in records], np.int64),
+        category_names=category_names,
+        category_code=category_code,
+        sellers=sellers,
+        seller_codes=np.array([seller_code.get(item.seller or "", -1) for item in records], np.int64),
+        price=np.array([np.nan if item.price is None else item.price for item in records], np.float64),
+        born_at=born_at,
+        by_age=np.argsort(-born_at, kind="stable"),
+        tags=tags_of(records),
+        content=layout.unpack(packed) if layout else None,
+        packed=packed,
+    )

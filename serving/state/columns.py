@@ -1,0 +1,105 @@
+"""Feature columns that stand for an item: kept by the item itself, by its category or by its seller; and its boost.
+
+Axes: N items, M owners, K columns: the ranker's item inputs that come from the store, then the boost, the product of
+the factors that groups name in their headers.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+
+from lang.plan.plan import Group, Plan
+from models.axes import Doubles, Indexes
+from models.inputs import ITEM_INPUTS
+from serving.state.catalogue import Catalogue
+from store.reader import Reads, Wanted
+
+COLUMNS = (*(name for name in ITEM_INPUTS if not name.startswith("item.")), "boost")
+LEAST_FACTOR, MOST_FACTOR = 0.2, 5.0
+_PLACE = {name: place for place, name in enumerate(COLUMNS)}
+_BOOST = len(COLUMNS) - 1
+_OWNERS = ("item_id", "category", "seller")
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """What one group tells of items. `by` is the column that its owners are named by; `inputs` are feature names."""
+
+    group: Group
+    by: str
+    inputs: tuple[str, ...]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What is read of it: inputs, then the boost if it has one."""
+        return (*self.inputs, self.group.boost) if self.group.boost else self.inputs
+
+
+def parts_of(plan: Plan) -> list[Part]:
+    """The groups of a plan that tell something of items, each with what is read of it."""
+    found: list[Part] = []
+    for group in plan.groups:
+        inputs = tuple(name.partition(".")[2] for name in COLUMNS if name.startswith(f"{group.name}."))
+        if len(group.entity) == 1 and group.entity[0] in _OWNERS and (inputs or group.boost):
+            found.append(Part(group=group, by=group.entity[0], inputs=inputs))
+    return found
+
+
+def read(reader: Reads, part: Part, owners: Sequence[str], *, at_ms: int) -> Doubles:
+    """A part's features of these owners [M, features], NaN where the store has nothing of one.
+
+    Raises:
+        StoreError: the store did not answer.
+    """
+    (found,) = reader.read([Wanted(part.group, list(owners))], at_ms=at_ms)
+    there = np.array([status in ("ok", "stale") for status in found.status], np.bool_)
+    columns = [np.where(there, found.merged.numbers[name], np.nan) for name in part.features]
+    return np.stack(columns, axis=1)
+
+
+def of_items(reader: Reads, parts: Sequence[Part], catalogue: Catalogue, *, places: Indexes, at_ms: int) -> Doubles:
+    """Columns [N, K] of items at these places of a catalogue.
+
+    Raises:
+        StoreError: the store did not answer.
+    """
+    values = blank(len(places))
+    for part in parts:
+        names, codes = catalogue.owners(part.by)
+        owners, back = np.unique(codes[places], return_inverse=True)
+        owned = owners >= 0  # at -1 are items of no owner
+        rows = np.full((len(owners), len(part.features)), np.nan)
+        if owned.any():
+            rows[owned] = read(reader, part, [names[owner] for owner in owners[owned]], at_ms=at_ms)
+        fill(values, part, rows[back])
+    return values
+
+
+def blank(count: int) -> Doubles:
+    """Columns [N, K] of items that nothing is known of."""
+    values = np.full((count, len(COLUMNS)), np.nan)
+    values[:, _BOOST] = 1.0
+    return values
+
+
+def fill(values: Doubles, part: Part, rows: Doubles) -> None:
+    """Put a part's features [N, features] into the columns [N, K], in place."""
+    for place, name in enumerate(part.inputs):
+        values[:, _PLACE[f"{part.group.name}.{name}"]] = rows[:, place]
+    if part.group.boost:
+        values[:, _BOOST] *= factors(rows[:, len(part.inputs)])
+
+
+def factors(values: Doubles) -> Doubles:
+    """Values of a boost as factors: 1 where there is none, never below 0.2 or above 5."""
+    return np.clip(np.nan_to_num(values, nan=1.0), LEAST_FACTOR, MOST_FACTOR)
+
+
+def column(values: Doubles, name: str) -> Doubles:
+    """One column. [N, K] -> [N]."""
+    return values[:, _PLACE[name]]
+
+
+def boost_of(rows: Doubles) -> Doubles:
+    """By what each item's score is multiplied, 1 for items that nothing is known of. [C, K] -> [C]."""
+    return np.nan_to_num(rows[:, _BOOST], nan=1.0)

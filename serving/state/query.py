@@ -1,0 +1,156 @@
+"""What the stages hand on: the query, the user as hydrated, candidates, and what was removed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct, field
+
+from models.axes import Doubles, Floats, Ids, Indexes
+from schemas.exposures import EXPLORE, NEWEST
+from schemas.http import Explain
+from schemas.ids import hash64
+from serving.state.experiment import Arm
+
+SOURCES = ("nearest", "next", "together", NEWEST, "trending", "popular", EXPLORE)
+
+
+def ids_of(texts: Sequence[str]) -> Ids:
+    """The numbers that string ids have inside models. [n]."""
+    return np.array([hash64(text) for text in texts], np.int64)
+
+
+class Taste(Struct, frozen=True, kw_only=True):
+    """What a user feels about a category: decayed affinity, skips, and what was shown and clicked of it ever."""
+
+    affinity: float = 0.0
+    skips_1h: float = 0.0
+    skips_24h: float = 0.0
+    imps_ever: float = 0.0
+    clicks_ever: float = 0.0
+
+
+class Joint(Struct, frozen=True):
+    """Items that go with those of a history: `ids` [M], strongest first, `strength` [M], summed over the history.
+
+    `after` [M] is the place in the history of the item that each goes with most.
+    """
+
+    ids: Ids
+    strength: Doubles
+    after: Indexes
+
+    @classmethod
+    def none(cls) -> "Joint":
+        """Of an empty history."""
+        return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
+
+
+class User(Struct, frozen=True, kw_only=True):
+    """The user as the store knows them.
+
+    Attributes:
+        history: item ids clicked, newest first. `history_ids`: their numbers.
+        numbers: by name of `models.inputs.USER_INPUTS`.
+        tastes: by category, `top` the categories liked most, best first; `trends` stand in for those of a new user.
+        boosts: factors by which scores are multiplied, by `category` or `seller` and its name.
+        next: items clicked after those of the history. `together`: items that its items' other users clicked too.
+        nulls: by feature read, whether the store had nothing of it; empty where the store did not answer.
+    """
+
+    history: list[str]
+    history_ids: Ids
+    numbers: dict[str, float]
+    tastes: dict[str, Taste]
+    top: list[str]
+    next: Joint
+    together: Joint
+    trends: Sequence[str] = ()
+    boosts: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    nulls: dict[str, bool] = field(default_factory=dict[str, bool])
+
+    @classmethod
+    def unknown(cls) -> "User":
+        """Someone never seen, or a store that does not answer."""
+        return cls(
+            history=[],
+            history_ids=np.zeros(0, np.int64),
+            numbers={},
+            tastes={},
+            top=[],
+            next=Joint.none(),
+            together=Joint.none(),
+        )
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """A request, understood. `user_id` is the anonymous id where that was given; `seed` draws the exploration.
+
+    `user` is unknown until hydrated.
+    """
+
+    request_id: str
+    user_id: str
+    session_id: str
+    surface: str
+    count: int
+    at_ms: int
+    seed: int
+    arm: Arm
+    context: dict[str, str] = field(default_factory=dict[str, str])
+    exclude: frozenset[str] = frozenset()
+    user: User = field(default_factory=User.unknown)
+    explain: Explain = "none"
+
+
+class Candidates(Struct, frozen=True, kw_only=True):
+    """C items. `found_by` [C] has bit s set where source s named the item; `places` [C] in the catalogue."""
+
+    ids: Ids
+    found_by: Indexes
+    places: Indexes
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, chosen: Indexes) -> "Candidates":
+        """Those at `chosen`."""
+        return Candidates(ids=self.ids[chosen], found_by=self.found_by[chosen], places=self.places[chosen])
+
+    def sources(self, place: int) -> list[str]:
+        """Names of the sources of one."""
+        return [name for bit, name in enumerate(SOURCES) if int(self.found_by[place]) >> bit & 1]
+
+
+class Scored(Struct, frozen=True, kw_only=True):
+    """Candidates with what orders them.
+
+    Attributes:
+        score: [C], the order. `click`: [C], chance of a click, as the arm sees it.
+        dense: [C, F], the ranker's inputs as served. `lift`: [C], what boosts have multiplied the score by.
+    """
+
+    candidates: Candidates
+    score: Floats
+    click: Floats
+    dense: Floats
+    lift: Doubles
+
+
+class Slot(Struct, frozen=True, kw_only=True):
+    """One position of the slate: an item's place among the scored, and the chance that it stands here."""
+
+    place: int
+    propensity: float
+    explored: bool = False
+
+
+class Faults(Struct, kw_only=True):
+    """What went wrong while one request was answered: the worst level, and every reason."""
+
+    level: int = 0
+    reasons: list[str] = field(default_factory=list[str])
+
+    def note(self, level: int, reason: str) -> None:
+        """Remember a fault."""
+        self.level = max(self.level, level)
+        self.reasons.append(reason)

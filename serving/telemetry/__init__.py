@@ -1,0 +1,1 @@
+"""What serving reports of itself and of the line behind it."""

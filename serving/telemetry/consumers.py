@@ -1,0 +1,73 @@
+"""Background thread: do the line's consumers move? What stands still makes features old, and the answer says so.
+
+A consumer stands still when records wait for it and what it has committed has not changed for `STANDS_S`: its process
+dies again and again, or a record holds it. Serving's own ticks come each second, so records always wait for a job that
+is down.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from schemas.topics import EVENTS_DEAD, QUARANTINE
+from serving.state.state import Live
+from serving.telemetry.metrics import Metrics
+from store.connect import StoreError
+from store.lag import Lag, Reader, end_offsets, lags
+
+STANDS_S = 120.0  # jobs commit each half minute at the latest
+_EACH_S = 10.0
+FEEDS_FEATURES = ("ingest", "features", "loader")
+
+
+class Standstill:
+    """Which consumers do not move, and since when. `now_s` is any clock that goes forward."""
+
+    def __init__(self) -> None:
+        self._moved: dict[str, tuple[int, float]] = {}  # what was committed, and when that was last seen to change
+
+    def seen(self, found: Mapping[str, Lag], now_s: float) -> dict[str, float]:
+        """For how many seconds each consumer has not moved; 0 where nothing waits for it."""
+        for name, lag in found.items():
+            before = self._moved.get(name)
+            if before is None or lag.committed != before[0] or not lag.behind:
+                self._moved[name] = lag.committed, now_s
+        return {name: now_s - self._moved[name][1] for name in found}
+
+
+class Consumers:
+    """Watches consumer groups. `readers` gives each consumer by the name operators know it by."""
+
+    def __init__(self, live: Live, metrics: Metrics, *, readers: Callable[[], Mapping[str, Reader]]) -> None:
+        self._live, self._metrics, self._readers = live, metrics, readers
+        self._standstill = Standstill()
+
+    def run(self, bootstrap: str, stop: threading.Event) -> None:
+        """Look each ten seconds until told to stop. While broker or store are away, the last look stays."""
+        admin = AdminClient({"bootstrap.servers": bootstrap})
+        while not stop.wait(_EACH_S):
+            try:
+                found = lags(admin, self._readers())
+                dead = end_offsets(admin, [(topic.name, 0) for topic in (EVENTS_DEAD, QUARANTINE)])
+            except (KafkaException, *StoreError):
+                continue
+            self.look(found, time.monotonic())
+            self._metrics.letters({topic: end for (topic, _), end in dead.items()})
+
+    def look(self, found: Mapping[str, Lag], now_s: float) -> None:
+        """Take in one look at the groups."""
+        stood_s = self._standstill.seen(found, now_s)
+        self._metrics.lagged({name: (lag.behind, stood_s[name]) for name, lag in found.items()})
+        self._live.progress.stands = _reasons(found, stood_s)
+
+
+def _reasons(found: Mapping[str, Lag], stood_s: Mapping[str, float]) -> Sequence[str]:
+    return tuple(
+        f"features stand still: {name} has taken in nothing for {stood_s[name]:.0f} s, "
+        f"{found[name].behind} records wait for it"
+        for name in FEEDS_FEATURES
+        if stood_s.get(name, 0.0) > STANDS_S
+    )

@@ -1,0 +1,50 @@
+"""What each sweep says of the item features themselves: how many are NULL, their mean, how far they have drifted."""
+
+import math
+
+from msgspec import Struct
+
+from serving.state import columns
+from serving.state.item_features import ItemFeatures
+from serving.telemetry import drift
+from serving.telemetry.drift import Reference
+from serving.telemetry.metrics import Metrics
+
+WATCHED = columns.COLUMNS[:-1]  # the last is the boost, which is never NULL
+REFERENCE_MS = 86_400_000  # a day: a reference is compared with the same hour of the next day before it goes
+
+
+class _Held(Struct, frozen=True):
+    reference: Reference
+    taken_at_ms: int
+
+
+class Monitor:
+    """Compares each sweep with the first that knew enough values of a feature, renewed each day."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._held: dict[tuple[str, int | None], _Held] = {}  # by feature and version: another version may differ
+
+    def observe(self, features: ItemFeatures, *, took_s: float) -> None:
+        """Tell of a finished sweep."""
+        metrics = self._metrics
+        for name in WATCHED:
+            values = columns.column(features.values, name)
+            metrics.null_ratio.labels(name).set(drift.null_ratio(values))
+            metrics.mean.labels(name).set(drift.mean(values))
+            reference = self._reference(name, features)
+            metrics.psi.labels(name).set(drift.psi(reference, values) if reference else math.nan)
+        metrics.items.set(len(features.ids))
+        metrics.sweep_s.observe(took_s)
+        metrics.swept_at_s = features.swept_at / 1000
+
+    def _reference(self, name: str, features: ItemFeatures) -> Reference | None:
+        """The feature's reference; a new one where there is none or it is a day old. None while too few are known."""
+        place = (name, features.version.get(name.partition(".")[0]))
+        held = self._held.get(place)
+        if held is None or features.swept_at - held.taken_at_ms >= REFERENCE_MS:
+            taken = drift.reference_of(columns.column(features.values, name))
+            if taken is not None:
+                held = self._held[place] = _Held(taken, features.swept_at)
+        return held.reference if held else None

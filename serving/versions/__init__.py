@@ -1,0 +1,1 @@
+"""Versions of models: followed, checked, promoted, gone back from."""

@@ -1,0 +1,173 @@
+"""Is a version plausible, and its change of the usual size? Asked before it goes live.
+
+Every version is judged by absolute limits on what the golden requests come to; one that changes a model, by the changes
+of the versions just before it too. A version that holds the whole model is no change, nor is one that changes nothing.
+"""
+
+from collections import deque
+
+import numpy as np
+from msgspec import Struct
+
+from models.axes import Doubles, Ids
+from models.state import ModelState
+from schemas.course import Place
+from schemas.delta import Delta
+from serving.versions import golden_requests
+from serving.versions.golden_requests import OUTPUTS
+
+NORM, SHIFT = "norm", "shift"
+_ROWS = " of the tables alone"
+_ROWS_OF = "rows of "
+_SAMPLES = "samples"
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """When a version is out of bounds.
+
+    Attributes:
+        norm_times: the usual root mean square change of a row of a table, at most so many times.
+        shift_times: the usual mean shift of an output of the golden requests, at most so many times; below
+            `shift_least`, in log-odds and logarithms, none is refused. `rows_times`, `rows_least`: likewise of what
+            comes of the tables alone. A version of n times the usual samples may shift n times as far. The requests are
+            of the rows that it changes; where these are fewer than usual, of others too: one of ten urgent samples
+            moves its few rows far, and nearly nobody's scores.
+        log_odds_least, log_odds_most, seconds_most: mean log-odds of a chance, and geometric mean of the seconds (plus
+            1), beyond which a version is refused whatever is usual: nothing is clicked 99.3 % of the time.
+        versions: changes seen before one is judged by them; the usual is the median of the last `remembered`.
+    """
+
+    norm_times: float = 100.0
+    shift_times: float = 10.0
+    shift_least: float = 0.5
+    rows_times: float = 6.0
+    rows_least: float = 0.15
+    log_odds_least: float = -16.0
+    log_odds_most: float = 5.0
+    seconds_most: float = 1200.0
+    versions: int = 5
+    remembered: int = 20
+
+
+class OutOfBounds(ValueError):
+    """A version that is valid and yet must not go live; `check` names the bound."""
+
+    def __init__(self, message: str, *, check: str) -> None:
+        super().__init__(f"{check}: {message}")
+        self.check = check
+
+
+class Bounds:
+    """Remembers the changes of the last versions that changed something."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._seen: deque[dict[str, float]] = deque(maxlen=self._limits.remembered)
+        self._passed: Place = (0, 0)
+
+    def check(self, before: ModelState, delta: Delta, after: ModelState) -> None:
+        """Judge a version and remember its change. One that is read again, on the way back, was judged when it came.
+
+        Raises:
+            OutOfBounds: it is implausible or far from the usual; it is not remembered.
+        """
+        place = (delta.manifest.epoch, delta.manifest.seq)
+        if place > self._passed:
+            self._judge_alone(after, delta.manifest.version)
+            if delta.manifest.parent:
+                self._judge_change(before, delta, after)
+            self._passed = place
+
+    def _judge_change(self, before: ModelState, delta: Delta, after: ModelState) -> None:
+        version, change = delta.manifest.version, _norms(before, delta)
+        changed = {name: _changed(before, delta, name) for name in before.tables}
+        asked = {
+            name: _widened(ids, before.tables[name].ids[1:], self._usual(f"{_ROWS_OF}{name}", len(ids)))
+            for name, ids in changed.items()
+        }
+        for suffix, moved in zip(("", _ROWS), golden_requests.shifts(before, after, asked), strict=True):
+            change |= {f"{output}{suffix}": float(shift) for output, shift in zip(OUTPUTS, moved, strict=True)}
+        if not np.isfinite([*change.values()]).all():
+            message = f"version {version} scores some golden requests with what is not a number"
+            raise OutOfBounds(message, check=SHIFT)
+        if not any(change.values()):
+            return
+        samples = max(delta.manifest.stats.get(_SAMPLES, 1.0), 1.0)
+        if len(self._seen) >= self._limits.versions:
+            more = max(samples / self._usual(_SAMPLES, samples), 1.0)
+            for name, value in change.items():
+                self._judge(name, value, version=version, more=more)
+        counts = {f"{_ROWS_OF}{name}": float(len(ids)) for name, ids in changed.items()}
+        self._seen.append({**change, **counts, _SAMPLES: samples})
+
+    def _judge_alone(self, after: ModelState, version: str) -> None:
+        outputs = golden_requests.scores(after)
+        if not np.isfinite(outputs).all():
+            message = f"version {version} scores some golden requests with what is no number"
+            raise OutOfBounds(message, check=SHIFT)
+        limits = self._limits
+        log_odds, seconds = (limits.log_odds_least, limits.log_odds_most), (0.0, limits.seconds_most)
+        for output, mean, (least, most), unit in (
+            ("click", _mean(outputs, "click"), log_odds, "log-odds"),
+            ("converted", _mean(outputs, "converted"), log_odds, "log-odds"),
+            ("engagement", float(np.expm1(_mean(outputs, "engagement"))), seconds, "seconds"),
+        ):
+            if not least <= mean <= most:
+                message = (
+                    f"version {version} predicts {mean:.3g} {unit} of {output} for the golden requests; from {least:g} "
+                    f"to {most:g} is plausible"
+                )
+                raise OutOfBounds(message, check=SHIFT)
+
+    def _usual(self, name: str, otherwise: float) -> float:
+        return float(np.median([change[name] for change in self._seen if name in change] or [otherwise]))
+
+    def _judge(self, name: str, value: float, *, version: str, more: float) -> None:
+        limits, usual = self._limits, self._usual(name, value)
+        output = name.removesuffix(_ROWS)
+        if output in OUTPUTS:
+            whole = name == output
+            times = (limits.shift_times if whole else limits.rows_times) * more
+            if value > max(times * usual, limits.shift_least if whole else limits.rows_least):
+                message = (
+                    f"version {version} moves {name} of the golden requests by {value:.2f}, usual is {usual:.2f}, "
+                    f"at most {times:g} times that"
+                )
+                raise OutOfBounds(message, check=SHIFT)
+        elif usual > 0 and value > limits.norm_times * more * usual:
+            message = (
+                f"version {version} changes a row of table {name} by {value:.3g}, usual is {usual:.3g}, "
+                f"at most {limits.norm_times * more:g} times that"
+            )
+            raise OutOfBounds(message, check=NORM)
+
+
+def _mean(outputs: Doubles, output: str) -> float:
+    return float(outputs[:, OUTPUTS.index(output)].mean())
+
+
+def _norms(before: ModelState, delta: Delta) -> dict[str, float]:
+    """Root mean square length of a row's change, by table; tables that do not change are left out."""
+    norms: dict[str, float] = {}
+    for name, update in delta.update.tables.items():
+        if len(update.ids):
+            table = before.tables[name]
+            change = update.rows.astype(np.float64) - table.rows(table.find(update.ids))
+            norms[name] = float(np.sqrt(np.square(change).sum(axis=1).mean()))
+    return norms
+
+
+def _changed(before: ModelState, delta: Delta, table: str) -> Ids:
+    """Ids of a table that a version changes and that were there before."""
+    update, rows = delta.update.tables.get(table), before.tables[table]
+    if update is None:
+        return np.zeros(0, np.int64)
+    return update.ids[(update.ids != 0) & (rows.find(update.ids) != 0)]
+
+
+def _widened(ids: Ids, others: Ids, count: float) -> Ids:
+    """These ids, with evenly spaced ones of the others where they are fewer than `count`; all the others of none."""
+    if not len(ids) and not count:
+        return others
+    lacking = min(int(count) - len(ids), len(others))
+    return ids if lacking <= 0 else np.concatenate([ids, others[np.linspace(0, len(others) - 1, lacking, dtype=int)]])

@@ -1,0 +1,84 @@
+"""Golden requests: the same 200 draws of users, histories, items and inputs, scored before and after a version."""
+
+import msgspec
+import numpy as np
+
+from models.axes import Doubles, Ids
+from models.config import RankerConfig
+from models.content import Content
+from models.items import Items
+from models.scoring import Scores
+from models.state import ModelState
+from serving.stages.blend import blend
+
+REQUESTS = 200
+OUTPUTS = ("click", "converted", "engagement", "blend")
+_CANDIDATES, _HISTORY, _SEED = 5, 5, 14
+_LACKING = 0.2
+
+
+def shifts(before: ModelState, after: ModelState, drawn_from: dict[str, Ids]) -> tuple[Doubles, Doubles]:
+    """Mean distances of the outputs of two models, as `outputs` has them; NaN where one of them is no number.
+
+    Args:
+        before: the model that the inputs are spread like.
+        after: the other one.
+        drawn_from: ids by table that requests are made of; a table without any gives nobody known.
+
+    Returns:
+        The distances that come of everything, and of the tables alone, each [4]: dense tensors move all scores at each
+        version, which would hide rows that are under a wrong id.
+    """
+    rows_alone = msgspec.structs.replace(after, dense=before.dense)
+    with np.errstate(all="ignore"):  # what is no number shows in the answer
+        was = outputs(before, before, drawn_from)
+        whole, rows = (np.abs(outputs(each, before, drawn_from) - was).mean(axis=0) for each in (after, rows_alone))
+    return whole, rows
+
+
+def scores(model: ModelState) -> Doubles:
+    """Outputs of the golden requests over all that a model knows, its inputs spread as it has seen them. [200 * 5, 4].
+
+    Not a number where the model's parameters give none.
+    """
+    with np.errstate(all="ignore"):
+        return outputs(model, model, {name: table.ids[1:] for name, table in model.tables.items()})
+
+
+def outputs(model: ModelState, inputs_of: ModelState, drawn_from: dict[str, Ids]) -> Doubles:
+    """Log-odds of click and converted, log(1 + seconds), log of the blend. [200 * 5, 4]."""
+    generator = np.random.default_rng(_SEED)
+    mean, spread = inputs_of.dense["input_mean"], inputs_of.dense["input_spread"]
+    found: list[Doubles] = []
+    for _ in range(REQUESTS):
+        # drawn as shares of the lists, so that every model takes the same number of draws
+        user, *history = (_pick(drawn_from[name], generator.random(count)) for name, count in _PARTS)
+        items, categories, past = history
+        noise = generator.normal(size=(_CANDIDATES, len(mean))).astype(np.float32)
+        asked = Items(items, categories, _content(model.config, generator))
+        found.append(_seen(model.score(int(user[0]), past, items=asked, inputs=mean + spread * noise)))
+    return np.concatenate(found)
+
+
+def _seen(scored: Scores) -> Doubles:
+    chances = np.stack([scored.click, scored.converted], axis=1).astype(np.float64).clip(1e-7, 1 - 1e-7)
+    others = np.stack([np.log1p(scored.engagement), np.log(blend(scored) + 1e-9)], axis=1)
+    return np.concatenate([np.log(chances / (1 - chances)), others], axis=1)
+
+
+def _content(config: RankerConfig, generator: np.random.Generator) -> Content | None:
+    """Vectors of about length 1, one in five missing; None where none are declared."""
+    if not config.modalities:
+        return None
+    widths = [each.width for each in config.modalities]
+    lacking = generator.random((_CANDIDATES, len(widths))) < _LACKING
+    drawn = generator.normal(size=(_CANDIDATES, sum(widths))) / np.sqrt(np.repeat(widths, widths))
+    values = np.where(np.repeat(lacking, widths, axis=1), 0.0, drawn)
+    return Content(values.astype(np.float32), lacking)
+
+
+_PARTS = (("user", 1), ("item", _CANDIDATES), ("category", _CANDIDATES), ("item", _HISTORY))
+
+
+def _pick(ids: Ids, shares: Doubles) -> Ids:
+    return ids[(shares * len(ids)).astype(np.int64)] if len(ids) else np.zeros(len(shares), np.int64)

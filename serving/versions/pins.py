@@ -1,0 +1,63 @@
+"""Models kept on disk for as long as an alias may name them: `FOLDER/VERSION.safetensors`."""
+
+import os
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors import numpy as safetensors
+
+from models.arrays import Arrays
+from models.config import RankerConfig
+from models.rowset import RowSet
+from models.state import ModelState
+from serving.state.state import ServedModel
+
+_DENSE = "="
+_OFFSET = "offset"
+
+
+class Pins:
+    """Writes and reads the models of one folder."""
+
+    def __init__(self, folder: Path, config: RankerConfig) -> None:
+        self._folder = folder
+        self._config = config
+
+    def save(self, served: ServedModel) -> None:
+        """Write a model; after this returns it survives a crash."""
+        path = self._path(served.version)
+        if path.exists():
+            return
+        tensors: Arrays = {f"{_DENSE}{name}": values for name, values in served.model.dense.items()}
+        for name, table in served.model.tables.items():
+            tensors |= {f"{name}/ids": table.ids, f"{name}/values": table.values}
+        tensors[_OFFSET] = np.array([served.offset], np.int64)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # Under a name of its own: requests may pin the same version at once.
+        with NamedTemporaryFile(dir=self._folder, suffix=".tmp", delete=False) as file:
+            file.write(safetensors.save({name: np.ascontiguousarray(values) for name, values in tensors.items()}))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).rename(path)
+
+    def load(self, version: str) -> tuple[ModelState, int] | None:
+        """(model, offset of its samples); None where there is no such file, or one of another schema."""
+        try:
+            tensors = safetensors.load(self._path(version).read_bytes())
+        except (OSError, ValueError, SafetensorError):  # a name that no file can have, too
+            return None
+        dense = {name.removeprefix(_DENSE): of for name, of in tensors.items() if name.startswith(_DENSE)}
+        if {name: values.shape for name, values in dense.items()} != self._config.shapes():
+            return None
+        if not {_OFFSET, *(f"{name}/{part}" for name in self._config.tables() for part in ("ids", "values"))} <= set(
+            tensors
+        ):
+            return None
+        tables = {name: RowSet.of(tensors[f"{name}/ids"], tensors[f"{name}/values"]) for name in self._config.tables()}
+        model = ModelState(config=self._config, tables=tables, dense=dense, version=version)
+        return model, int(tensors[_OFFSET][0])
+
+    def _path(self, version: str) -> Path:
+        return self._folder / f"{version}.safetensors"
