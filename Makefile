@@ -30,9 +30,9 @@ $(VENV)/.synced: requirements.lock | $(BIN)/python
 	$(UV) pip sync --quiet --python $(BIN)/python requirements.lock
 	@touch $@
 
-$(VENV)/.ready: $(VENV)/.synced pyproject.toml jgo.lock.toml headrace/install.py
+$(VENV)/.ready: $(VENV)/.synced pyproject.toml jgo.lock.toml headrace/stack/install.py
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m headrace.install
+	$(BIN)/python -m headrace.stack.install
 	@touch $@
 
 demo: setup ## the whole line against a simulated world: make demo ARGS="--minutes 4"

@@ -13,8 +13,8 @@ from benchmarks.harness.pipeline import FOUR, bed, shipped
 from benchmarks.harness.report import carry_out
 from benchmarks.inputs.event_log import Scale
 from benchmarks.throughput import Run, log_now, run_ours
-from headrace.jobs import FEATURES
 from headrace.layout import REPOSITORY
+from headrace.stack.jobs import FEATURES
 from lang.planner.load import load_plan
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "groups.json"

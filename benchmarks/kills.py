@@ -13,8 +13,8 @@ from rich.console import Console
 from benchmarks.harness.learners import Learners
 from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import carry_out
-from headrace import broker
 from headrace.layout import REPOSITORY
+from headrace.stack import broker
 from tests.learner.sample_world import stream
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "kills.json"

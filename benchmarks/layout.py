@@ -24,9 +24,9 @@ from benchmarks.harness.report import carry_out
 from benchmarks.inputs.spread import Spread, spread_of
 from benchmarks.inputs.wide import FIFTY, Crowd, Item, crowd_of, one_tile_group, wide_group
 from benchmarks.peers.redis_layouts import FieldAFamily, FieldATile, OneRecord, Shape
-from headrace import redis_server
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
+from headrace.stack import redis_server
 from lang.executors.fold import TileRow
 from lang.plan.plan import Group
 

@@ -17,10 +17,11 @@ from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import carry_out
 from benchmarks.inputs.recordings import add_folder, file_in
 from benchmarks.quality import CASES, FROM_SHARE
-from headrace import replays, stack
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.run import Settings, evaluate
 from headrace.layout import REPOSITORY, Layout
+from headrace.replay import command
+from headrace.stack import stack
 from learner.cuts import Checkpoint, Publication
 from learner.loop import Learner
 from learner.settings import LoopSettings
@@ -73,7 +74,7 @@ def _through_a_line(path: Path, from_ms: int) -> Score:
     layout = Layout(REPOSITORY / ".headrace" / "bench")
     stack.stop(layout, wipe=True)
     try:
-        replays.run(layout, path, recording_format="kuairand", speed="max", say=console.print)
+        command.run(layout, path, recording_format="kuairand", speed="max", say=console.print)
         endpoints = layout.endpoints()
         settings = LoopSettings(
             cadence_ms=_NEVER_MS, snapshot_ms=_NEVER_MS, wait_ms=endpoints.pace.wait_ms, coding="float32"

@@ -26,9 +26,9 @@ from benchmarks.inputs.spread import Spread, spread_of
 from benchmarks.inputs.wide import Crowd, Item, crowd_of, wide_group
 from benchmarks.peers import feast_peer
 from benchmarks.peers.redis_layouts import OneRecord
-from headrace import redis_server
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
+from headrace.stack import redis_server
 from lang.plan.plan import Group
 from store.reader import FeatureReader, Values, Wanted
 

@@ -20,10 +20,11 @@ from rich.table import Table
 
 from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import carry_out
-from headrace import release, stack
-from headrace.flink import FlinkRest
+from headrace.features import release
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
-from headrace.lifecycle import Registry
+from headrace.log.feature_versions import Registry
+from headrace.stack import stack
+from headrace.stack.flink import FlinkRest
 from headrace.wait import wait_until
 from lang.plan.plan import Plan
 from lang.planner.load import plan_of

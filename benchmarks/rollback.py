@@ -21,8 +21,8 @@ from rich.console import Console
 
 from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import carry_out
-from headrace import broker
 from headrace.layout import FEATURES, REPOSITORY, Endpoints
+from headrace.stack import broker
 from headrace.wait import wait_until
 from lang.planner.load import load_plan
 from learner.app import steady

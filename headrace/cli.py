@@ -13,16 +13,16 @@ from typing import Annotated, Literal
 import cyclopts
 
 from headrace.errors import EnvironmentProblem, HeadraceError, UsageProblem
-from headrace.features import app as features
+from headrace.features.verbs import app as features
 from headrace.layout import Layout, Pace
-from headrace.models import app as models
-from headrace.samples import app as samples
+from headrace.log.sample_verbs import app as samples
+from headrace.models.verbs import app as models
 
 app = cyclopts.App(name="headrace", help="A real-time recommender on Apache Flink, Kafka and Redis.", version="0.1.0")
 app.command(features, name="features")
 app.command(models, name="models")
 app.command(samples, name="samples")
-app.command("headrace.train:train", name="train", help="Make a model anew of the samples that the log holds.")
+app.command("headrace.training.train:train", name="train", help="Make a model anew of the samples that the log holds.")
 
 
 def say(text: str) -> None:
@@ -42,7 +42,7 @@ def complain(error: Exception) -> None:
 @app.command
 def up() -> None:
     """Start Kafka, Flink, Redis and the whole line on this machine; returns when the API is ready."""
-    from headrace import stack, welcome
+    from headrace.stack import stack, welcome
 
     layout = Layout.here()
     endpoints = stack.up(layout, say=say, pace=Pace())
@@ -56,7 +56,7 @@ def down(*, wipe: bool = False) -> None:
     Args:
         wipe: remove the logs, topics and models of the stack too.
     """
-    from headrace import stack
+    from headrace.stack import stack
 
     layout = Layout.here()
     ran = layout.endpoints_file.exists()
@@ -87,7 +87,7 @@ def show_status(*, json: bool = False) -> None:
     Args:
         json: print for a program instead of a person.
     """
-    from headrace import status
+    from headrace.stack import status
 
     status.show(Layout.here(), as_json=json)
 
@@ -97,7 +97,7 @@ def examine() -> None:
     """Say what is missing on this machine and how to mend it."""
     from rich.console import Console
 
-    from headrace import doctor
+    from headrace.stack import doctor
 
     sys.exit(doctor.examine(Console()))
 
@@ -112,7 +112,7 @@ def tail(topic: str, *, count: int = 10, follow: bool = False, ticks: bool = Fal
         follow: go on with what comes.
         ticks: show the records that only say how late it is, too.
     """
-    from headrace import records
+    from headrace.log import tail as records
 
     records.tail(Layout.here().endpoints(), topic, count=count, follow=follow, ticks=ticks)
 
@@ -128,13 +128,13 @@ def dead(*, reason: str = "", topic: str = "", count: int = 20, by_reason: bool 
         by_reason: count them by topic and reason instead.
         json: print for a program instead of a person.
     """
-    from headrace import letters
+    from headrace.log import dead_letters
 
-    found = letters.read(Layout.here().endpoints(), letters.Sought(reason=reason, topic=topic))
+    found = dead_letters.read(Layout.here().endpoints(), dead_letters.Sought(reason=reason, topic=topic))
     if by_reason:
-        letters.show_counts(found, as_json=json)
+        dead_letters.show_counts(found, as_json=json)
     else:
-        letters.show(found, count=count, as_json=json)
+        dead_letters.show(found, count=count, as_json=json)
 
 
 @app.command
@@ -145,7 +145,7 @@ def backfill(*, into_redis: Annotated[bool, cyclopts.Parameter(negative="")], gr
         into_redis: required; Redis is the only store.
         group: only groups of this name, or group@version; may be given several times.
     """
-    from headrace import refill
+    from headrace.features import refill
 
     if not into_redis:
         message = "say what to fill: headrace backfill --into-redis"
@@ -162,10 +162,10 @@ def replay(file: Path, *, format: str, speed: str = "max") -> None:
         format: kuairand or movietweetings.
         speed: recorded seconds a second, or max.
     """
-    from headrace import replays
+    from headrace.replay import command as replay_command
 
     with _logged():
-        replays.run(Layout.here(), file, recording_format=format, speed=speed, say=say)
+        replay_command.run(Layout.here(), file, recording_format=format, speed=speed, say=say)
 
 
 @app.command

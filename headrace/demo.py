@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from headrace import stack, welcome
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
-from headrace.stack import Say
+from headrace.stack import stack, welcome
+from headrace.stack.stack import Say
 from headrace.wait import wait_until
 from lang.planner.load import load_plan
 from schemas.http import ModelsAnswer

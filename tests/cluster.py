@@ -6,8 +6,8 @@ from pathlib import Path
 
 import redis
 
-from headrace import redis_server
-from headrace.ports import free_port, is_free
+from headrace.stack import redis_server
+from headrace.stack.ports import free_port, is_free
 from headrace.wait import wait_until
 
 NODES, SLOTS, _BUS = 3, 16_384, 10_000

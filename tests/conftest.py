@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from headrace import redis_server
 from headrace.layout import REPOSITORY, Layout
+from headrace.stack import redis_server
 from store.connect import Client, connect
 from tests.line import Line, running
 

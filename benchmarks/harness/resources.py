@@ -11,9 +11,9 @@ from typing import TypeAlias
 import psutil
 from msgspec import Struct
 
-from headrace import supervisor
 from headrace.layout import Layout
-from headrace.supervisor import Supervisor
+from headrace.stack import supervisor
+from headrace.stack.supervisor import Supervisor
 
 _LOOK_S = 1.0
 Seconds: TypeAlias = defaultdict[str, float]

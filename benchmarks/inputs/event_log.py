@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from headrace.jobs import FEATURES
+from headrace.stack.jobs import FEATURES
 from lang.events.computed import Computation
 from lang.expressions.per_event import Event
 from lang.planner.load import load_plan

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from headrace.evaluation import ctr
 from headrace.evaluation.log import Log
-from headrace.replay import Served, events_of
+from headrace.replay.writer import Served, events_of
 from lang.plan.plan import Plan
 from models.axes import Doubles
 from schemas.samples import Sample

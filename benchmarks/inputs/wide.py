@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
-from headrace.jobs import FEATURES
+from headrace.stack.jobs import FEATURES
 from lang.executors.fold import TileRow
 from lang.plan.plan import Family, Group
 from lang.planner.load import plan_of

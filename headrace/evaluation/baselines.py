@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from headrace.recordings import Visit
+from headrace.replay.recordings import Visit
 
 _WEIGHT = 5.0  # rows that the rate of all weighs
 

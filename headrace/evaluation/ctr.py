@@ -14,8 +14,8 @@ from headrace.evaluation.baselines import Rates
 from headrace.evaluation.log import Log
 from headrace.evaluation.pupil import Pupil
 from headrace.evaluation.shown import Shown, sample_of
-from headrace.recordings import Visit
-from headrace.replay import Served, events_of
+from headrace.replay.recordings import Visit
+from headrace.replay.writer import Served, events_of
 from lang.plan.plan import Plan
 from models.axes import Doubles
 from schemas.samples import Sample

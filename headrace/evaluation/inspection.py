@@ -6,12 +6,12 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.evaluation import log
 from headrace.evaluation.reading import summary, table
 from headrace.evaluation.reading.proposal import Proposal, proposed
 from headrace.evaluation.reading.summary import Summary
-from headrace.screen import screen
 
 
 class Inspection(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from headrace.evaluation.reading.ids import known_of
 from headrace.evaluation.reading.summary import Summary
 from headrace.evaluation.reading.table import Fault, Table
 from headrace.evaluation.reading.times import Clock, clock_of
-from headrace.recordings import Feedback, Recording, in_sessions
+from headrace.replay.recordings import Feedback, Recording, in_sessions
 from schemas.catalogue import Item
 
 TOLD = 3  # faulty rows quoted

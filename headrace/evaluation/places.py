@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from headrace.recordings import Visit
+from headrace.replay.recordings import Visit
 from models.axes import Doubles
 
 NOWHERE = np.inf

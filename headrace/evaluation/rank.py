@@ -16,8 +16,8 @@ from headrace.evaluation.places import NOWHERE, Places
 from headrace.evaluation.pupil import Pupil
 from headrace.evaluation.requests import Found, Requests
 from headrace.evaluation.shown import Shown, sample_of
-from headrace.recordings import Visit
-from headrace.replay import events_of
+from headrace.replay.recordings import Visit
+from headrace.replay.writer import events_of
 from lang.plan.plan import Plan
 from models.axes import Doubles, Flags, Floats
 from schemas.catalogue import Item

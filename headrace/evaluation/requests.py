@@ -7,9 +7,9 @@ import numpy as np
 from msgspec import Struct, structs
 
 from headrace.evaluation.item_columns import ItemColumns
-from headrace.recompute import CLICKSTREAM, Recomputation
-from headrace.recordings import Visit
-from headrace.replay import query_of
+from headrace.replay.offline_features import CLICKSTREAM, Recomputation
+from headrace.replay.recordings import Visit
+from headrace.replay.writer import query_of
 from lang.plan.plan import Plan
 from models.axes import Floats, Ids
 from models.index import Nearest

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from headrace.console import progress, screen
 from headrace.errors import UsageProblem
 from headrace.evaluation import ctr, items, rank, report
 from headrace.evaluation.log import TOLD, Columns, Log, read
@@ -16,7 +17,6 @@ from headrace.evaluation.metrics import Figure
 from headrace.evaluation.rank import Question
 from headrace.evaluation.report import Report
 from headrace.layout import FEATURES
-from headrace.screen import progress, screen
 from lang.planner.load import load_plan
 from learner.app import steady
 

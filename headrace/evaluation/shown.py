@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from headrace.recordings import Visit
-from headrace.replay import ARM
+from headrace.replay.recordings import Visit
+from headrace.replay.writer import ARM
 from models.inputs import FEATURE_SET
 from schemas.samples import EVENT_WEIGHTS, FIRST, NEGATIVE_WEIGHT, Sample
 from serving.stages.record import HISTORY

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.harness.against_oracle import differences, sample, totals_of_log
 from benchmarks.harness.pipeline import FOUR, shipped
 from benchmarks.inputs.event_log import KINDS, LATE_MS, SHARES, SPAN_MS, Scale, make_log
-from headrace.jobs import FEATURES
+from headrace.stack.jobs import FEATURES
 from lang.events.gate import Gate
 from lang.plan.plan import Group, Key
 from lang.planner.load import load_plan

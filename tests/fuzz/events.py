@@ -6,7 +6,7 @@ from collections import Counter
 import msgspec
 import numpy as np
 
-from headrace.jobs import FEATURES
+from headrace.stack.jobs import FEATURES
 from lang.executors.fold import SequenceRow, TileFold, TileRow
 from lang.plan.plan import Group, Key
 from lang.planner.load import load_plan

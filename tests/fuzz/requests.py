@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 import msgspec
 from confluent_kafka import Producer
 
-from headrace import redis_server
+from headrace.stack import redis_server
 from schemas.http import Problem
 from serving import app, services
 from tests.fuzz.cases import Found

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from test_lang_paths import PLAN
 
-from headrace import redis_server
-from headrace.budget import beyond_limit, beyond_memory
-from headrace.cost import Answering, Cost, Keys, keys_of
+from headrace.features.budget import beyond_limit, beyond_memory
+from headrace.features.cost import Answering, Cost, Keys, keys_of
+from headrace.stack import redis_server
 from lang.plan.plan import Group
 from store.census import Holding, holding
 from store.connect import Client, connect

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.chain import link_of
+from headrace.log.model_versions import link_of
 
 
 @pytest.mark.parametrize("value", [b"{", b'{"model": 3}', b'{"another": "record"}', b'{"\xff": 1}'])

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from headrace.delay import share_for, warning_of
+from headrace.features.lateness_check import share_for, warning_of
 from lang.plan.plan import Group
 from lang.plan.source import Source
 from lang.planner.load import load_plan

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from headrace.duel import ENOUGH, NOTHING, compared
+from headrace.models.shadow_comparison import ENOUGH, NOTHING, compared
 from schemas.samples import Sample
 from schemas.shadows import Shadow
 from tests.learner.sample_world import START_MS, WAIT_MS, sample

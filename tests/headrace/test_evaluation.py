@@ -7,7 +7,7 @@ from headrace.evaluation import ctr
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.run import Settings, evaluate
 from headrace.layout import FEATURES
-from headrace.replay import Served, events_of
+from headrace.replay.writer import Served, events_of
 from lang.planner.load import load_plan
 from models.inputs import DENSE
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from headrace import recordings
 from headrace.cli import app
 from headrace.errors import UsageProblem
 from headrace.evaluation import items
@@ -16,6 +15,7 @@ from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.reading import table
 from headrace.evaluation.reading.ids import known_of
 from headrace.layout import REPOSITORY
+from headrace.replay import recordings
 
 SIMPLE = "user=user,item=item,time=at"
 BEGIN = "2020-09-13T12:27:40Z"

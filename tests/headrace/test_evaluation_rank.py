@@ -10,7 +10,7 @@ from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.places import NOWHERE, Places
 from headrace.evaluation.run import Settings, evaluate
 from headrace.layout import FEATURES
-from headrace.recordings import Visit
+from headrace.replay.recordings import Visit
 from lang.planner.load import load_plan
 from models.config import RankerConfig
 from models.state import ModelState

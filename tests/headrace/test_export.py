@@ -6,8 +6,8 @@ import onnx
 import pytest
 
 from headrace.errors import UsageProblem
-from headrace.export import export
 from headrace.layout import STATE_VARIABLE
+from headrace.models.export import export
 from learner.cuts import Checkpoint
 from learner.snapshot import Snapshots
 from models.arrays import flatten

@@ -4,9 +4,9 @@ import pytest
 from msgspec import structs
 
 from headrace.errors import UsageProblem
-from headrace.hours import hours
-from headrace.triggers import gone_back, shifted
-from headrace.when import moment
+from headrace.timestamps import moment
+from headrace.training.time_window import hours
+from headrace.training.triggers import gone_back, shifted
 from schemas.control import Control
 from schemas.course import HALT, TRAINED, back_to
 

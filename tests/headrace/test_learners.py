@@ -8,14 +8,14 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from headrace.challengers import refuse_unfinished
 from headrace.errors import EnvironmentProblem, UsageProblem
-from headrace.keeper import keep_models
 from headrace.layout import Endpoints, Layout
-from headrace.learners import experiment_of, keep_learners, wanted_learners
-from headrace.stack import line
-from headrace.supervisor import Program, Supervisor
-from headrace.training import ended
+from headrace.log.trainings import ended
+from headrace.models.promotion import refuse_unfinished
+from headrace.stack.learners import experiment_of, keep_learners, wanted_learners
+from headrace.stack.reconciler import keep_models
+from headrace.stack.stack import line
+from headrace.stack.supervisor import Program, Supervisor
 from headrace.wait import wait_until
 from models.config import DEVICE_VARIABLE
 from schemas.control import Control

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from headrace.errors import UsageProblem
-from headrace.release import planned
+from headrace.features.release import planned
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
 from store.versions import Choice, Version, Versions

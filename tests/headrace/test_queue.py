@@ -4,13 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from headrace.queue import in_turn
+from headrace.training.slots import in_turn
 from headrace.wait import wait_until
 
 WORKER = """
 import sys
 from pathlib import Path
-from headrace.queue import in_turn
+from headrace.training.slots import in_turn
 folder, name = Path(sys.argv[1]), sys.argv[2]
 with in_turn(folder / "tickets", 2):
     (folder / name).touch()

@@ -6,7 +6,7 @@ import pytest
 
 from headrace.errors import UsageProblem
 from headrace.layout import Layout
-from headrace.seasons import lacking, season_at, seasons_of
+from headrace.stack.calendar import lacking, season_at, seasons_of
 
 TEXT = """
 - {name: sales, from: 11-27, to: 11-30, model: sales}

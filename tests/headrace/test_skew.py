@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from headrace.recompute import Recomputation
-from headrace.skew import compare
+from headrace.features.skew import compare
+from headrace.replay.offline_features import Recomputation
 from lang.events.computed import Computation
 from lang.expressions.per_event import Event
 from lang.planner.load import load_plan, plan_of

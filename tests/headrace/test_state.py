@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from headrace.state import Task, cell_bytes
-from headrace.weight import tile_cells
+from headrace.features.flink_state import Task, cell_bytes
+from headrace.features.state_size import tile_cells
 from lang.planner.load import load_plan
 
 PLAN = load_plan(Path(__file__).parents[2] / "features")

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from headrace.jobs import wanted_jobs
-from headrace.lifecycle import stream_topics_of
+from headrace.log.feature_versions import stream_topics_of
+from headrace.stack.jobs import wanted_jobs
 from lang.planner.load import plan_of
 from store.versions import Version, Versions
 

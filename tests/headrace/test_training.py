@@ -7,8 +7,8 @@ from msgspec import structs
 
 from headrace.errors import UsageProblem
 from headrace.layout import Layout
-from headrace.span import Span
-from headrace.training import Training, asked_for, begun, note
+from headrace.log.sample_range import Span
+from headrace.training.request import Training, asked_for, begun, note
 
 BEGUN = Training(
     model="again",

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from headrace.challengers import wanted
-from headrace.duel import ENOUGH, NOTHING, Duel
-from headrace.trial import Served, Trial, counted
+from headrace.models.arm_comparison import Served, Trial, counted
+from headrace.models.promotion import wanted
+from headrace.models.shadow_comparison import ENOUGH, NOTHING, Duel
 from schemas.samples import CORRECTION, Sample
 from tests.learner.sample_world import START_MS, WAIT_MS, sample
 

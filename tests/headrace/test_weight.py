@@ -1,6 +1,6 @@
 """What weighs most in a group is what it would be lighter without."""
 
-from headrace.weight import Cut, cells, cuts, tile_cells
+from headrace.features.state_size import Cut, cells, cuts, tile_cells
 from lang.plan.plan import Group
 from lang.planner.load import plan_of
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from headrace import kafka
-from headrace.lifecycle import feature_topics
+from headrace.log import topics as kafka_topics
+from headrace.log.feature_versions import feature_topics
 from lang.events.gate import Gate
 from lang.plan.clean_topic import clean_topic, contract
 from lang.plan.plan import Group
@@ -51,7 +51,7 @@ def test_the_store_equals_the_oracle_for_every_aggregate(line: Line) -> None:
     plan = load_plan(FIXTURES)
     source, now = plan.source("readings"), line.now()
     clean = msgspec.structs.replace(EVENTS_CLEAN, name=clean_topic(source))
-    kafka.create_topics(line.endpoints.bootstrap, (clean, *feature_topics(plan.groups)))
+    kafka_topics.create_topics(line.endpoints.bootstrap, (clean, *feature_topics(plan.groups)))
     with line.job("features", features=FIXTURES, name="features-laws"):
         gate, encode = Gate(source), contract(source).encode
         accepted = [event for event in readings(900, end_ms=now) if gate.judge(event) == "accepted"]

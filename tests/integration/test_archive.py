@@ -10,8 +10,9 @@ from msgspec import structs
 from pyarrow import parquet
 
 from benchmarks.harness.learners import Learners
-from headrace import archive, broker
 from headrace.errors import UsageProblem
+from headrace.log import archive
+from headrace.stack import broker
 from schemas.samples import SAMPLE, Sample
 from schemas.topics import SAMPLES
 from tests.learner.sample_world import stream

@@ -7,8 +7,8 @@ import pytest
 from msgspec import structs
 
 from benchmarks.harness.learners import Learners
-from headrace import broker
-from headrace.jobs import FEATURES
+from headrace.stack import broker
+from headrace.stack.jobs import FEATURES
 from headrace.wait import wait_until
 from schemas.course import named
 from serving import services
@@ -75,7 +75,7 @@ def test_each_arm_is_answered_by_the_version_of_its_own_model(learners: Learners
     mend = "Look at what the test printed."
     wait_until(lambda: versions(serving) == newest, what=str(newest), deadline_s=60, mend=mend)
     for arm, version, level in ((ARMS[0], newest["every"], 0), (ARMS[1], newest["own"], 0), (ARMS[2], "", 2)):
-        answer = serving.stages.pipeline.recommend(query(arm), Stopwatch())
+        answer = serving.pipeline.recommend(query(arm), Stopwatch())
         assert answer.versions.model == version
         assert (answer.degraded.level >= 2) == (level == 2), answer.degraded
         assert ("no model under alias 'late': ordered by popularity" in answer.degraded.reasons) == (level == 2)

@@ -8,8 +8,9 @@ import httpx
 import msgspec
 import pytest
 
-from headrace import aliases, chain, challengers
-from headrace.topic import values
+from headrace.log import model_versions
+from headrace.log.reader import values
+from headrace.models import aliases, promotion
 from schemas.aliases import CHALLENGER
 from schemas.samples import SAMPLE
 from schemas.shadows import Shadow, shadow_of
@@ -50,14 +51,14 @@ def test_trained_scored_in_the_shadow_and_promoted(line: Line, capsys: pytest.Ca
     line.write("samples", ((row.request_id, SAMPLE.encode(msgspec.structs.asdict(row))) for row in rows))
     line.wait(lambda: "live" in {each.alias for each in aliases.models(line.endpoints).aliases}, "a live version")
     train(model, begin_ms=begin_ms)
-    challengers.challenge(model, why="a test")
+    promotion.challenge(model, why="a test")
     ask_for_slates(line, begin_ms)
     line.wait(lambda: sum(each.model == model for each in shadows(line)) == _ASKED, "the shadows")
     assert {len(each.click) for each in shadows(line) if each.model == model} == {10}
     aliases.list_aliases()
     assert f"{model}: " in capsys.readouterr().out
-    epoch = chain.read_chain(line.endpoints).next_epoch
-    challengers.promote(model, why="a test", anyway=True)
+    epoch = model_versions.read_chain(line.endpoints).next_epoch
+    promotion.promote(model, why="a test", anyway=True)
     line.wait(lambda: f"{epoch}.1" in {each.version for each in aliases.models(line.endpoints).history}, "the epoch")
-    challengers.challenge(why="a test")
+    promotion.challenge(why="a test")
     line.wait(lambda: CHALLENGER not in {each.alias for each in aliases.models(line.endpoints).aliases}, "none")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from headrace import stack
-from headrace.decide import decide
 from headrace.layout import FEATURES, Endpoints, Layout, Pace
-from headrace.topic import values
+from headrace.log.decision import decide
+from headrace.log.reader import values
+from headrace.stack import stack
 from headrace.wait import wait_until
 from lang.planner.load import load_plan
 from models.config import RankerConfig

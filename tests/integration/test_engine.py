@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.jobs import FEATURES
+from headrace.stack.jobs import FEATURES
 from lang.planner.load import load_plan
 from lang.testfiles.cases import SUFFIX, cases_in
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.delay import observed_ms
+from headrace.features.lateness_check import observed_ms
 from lang.events.computed import Computation
 from lang.events.gate import Gate
 from lang.plan.clean_topic import contract

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import pytest
 
-from headrace.flink import FlinkRest
+from headrace.stack.flink import FlinkRest
 from lang.plan.clean_topic import contract
 from schemas.dead import DEAD
 from schemas.limits import RECORD_BYTES

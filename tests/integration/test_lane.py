@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from benchmarks.harness.learners import Learners
-from headrace import broker
+from headrace.stack import broker
 from headrace.wait import wait_until
 from models.config import RankerConfig
 from models.state import ModelState

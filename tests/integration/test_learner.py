@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.harness.learners import Learners
 from benchmarks.kills import growths
-from headrace import broker
+from headrace.stack import broker
 from headrace.wait import wait_until
 from models.config import RankerConfig
 from models.fingerprint import fingerprint

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from headrace import aliases, chain, retreat
 from headrace.errors import UsageProblem
+from headrace.log import model_versions
+from headrace.models import aliases, rollback
 from schemas.course import named, place_of
 from schemas.http import AliasState
 from schemas.samples import SAMPLE
@@ -27,7 +28,7 @@ def learnt(line: Line) -> Line:
     line.write("samples", ((row.request_id, SAMPLE.encode(as_fields(row))) for row in rows))
     wanted = place_of(before)[1] + 10
     line.wait(lambda: has_live(line) and place_of(live(line).version)[1] >= wanted, "a dozen versions in serving")
-    line.wait(lambda: live(line).version == named(chain.read_chain(line.endpoints).live), "the last version")
+    line.wait(lambda: live(line).version == named(model_versions.read_chain(line.endpoints).live), "the last version")
     return line
 
 
@@ -46,12 +47,12 @@ def live(line: Line) -> AliasState:
 def test_back_and_on_and_back_again_after_a_kill(learnt: Line, capsys: pytest.CaptureFixture[str]) -> None:
     line, told = learnt, aliases.models(learnt.endpoints)
     steps = 3
-    path = chain.read_chain(line.endpoints)
+    path = model_versions.read_chain(line.endpoints)
     target = named(sorted(filter(path.course.admits, path.links))[-1 - steps])
     assert target in {each.version for each in told.history}
     epoch = path.next_epoch
     begun = time.monotonic()
-    retreat.rollback(steps=steps, why="a test")
+    rollback.rollback(steps=steps, why="a test")
     assert time.monotonic() - begun < _BAR_S
     assert target in capsys.readouterr().out or place_of(live(line).version)[0] == epoch
     line.wait(lambda: live(line).version == f"{epoch}.1", "the new epoch in serving")
@@ -59,7 +60,7 @@ def test_back_and_on_and_back_again_after_a_kill(learnt: Line, capsys: pytest.Ca
     os.kill(line.supervisor.programs()["serving"][1], signal.SIGKILL)
     line.wait(lambda: has_live(line) and live(line).version == f"{epoch}.1", "serving back")
     assert live(line).fingerprint == expected
-    chain.history()
+    model_versions.history()
     said = capsys.readouterr().out
     assert "rollback" in said
     assert "a test" in said
@@ -67,27 +68,27 @@ def test_back_and_on_and_back_again_after_a_kill(learnt: Line, capsys: pytest.Ca
 
 
 def test_what_cannot_be_gone_back_to_is_told_and_nothing_is_written(learnt: Line) -> None:
-    before = len(chain.read_chain(learnt.endpoints).decisions)
+    before = len(model_versions.read_chain(learnt.endpoints).decisions)
     for wanted, message in ((("9.9", 1), "is not on the log"), (("x", 1), "is no version"), ((None, 999), "--steps")):
         to, steps = wanted
         with pytest.raises(UsageProblem, match=message):
-            retreat.rollback(to=to, steps=steps, why="")
+            rollback.rollback(to=to, steps=steps, why="")
     with pytest.raises(UsageProblem, match="answers already"):
-        retreat.rollback(to=live(learnt).version, why="")
+        rollback.rollback(to=live(learnt).version, why="")
     with pytest.raises(UsageProblem, match="not frozen"):
-        retreat.unfreeze(why="")
-    assert len(chain.read_chain(learnt.endpoints).decisions) == before
+        rollback.unfreeze(why="")
+    assert len(model_versions.read_chain(learnt.endpoints).decisions) == before
 
 
 def test_frozen_pinned_and_thawed(learnt: Line, capsys: pytest.CaptureFixture[str]) -> None:
     line = learnt
-    retreat.freeze(why="a look")
+    rollback.freeze(why="a look")
     line.wait(lambda: aliases.models(line.endpoints).frozen == live(line).version, "frozen in serving")
     with pytest.raises(UsageProblem, match="already"):
-        retreat.freeze(why="again")
+        rollback.freeze(why="again")
     aliases.pin("live", alias="kept", why="a test")
     line.wait(lambda: "kept" in {each.alias for each in aliases.models(line.endpoints).aliases}, "the alias")
     aliases.list_aliases()
     assert "frozen at" in capsys.readouterr().out
-    retreat.unfreeze(why="seen")
+    rollback.unfreeze(why="seen")
     line.wait(lambda: aliases.models(line.endpoints).frozen is None, "thawed in serving")

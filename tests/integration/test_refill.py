@@ -8,9 +8,12 @@ import pytest
 from confluent_kafka import Producer
 from test_lang_paths import PLAN
 
-from headrace import broker, kafka, letters, redis_server, refill
 from headrace.errors import UsageProblem
+from headrace.features import refill
 from headrace.layout import Endpoints
+from headrace.log import dead_letters
+from headrace.log.topics import create_topics
+from headrace.stack import broker, redis_server
 from lang.executors.fold import SequenceRow, TileRow
 from schemas.dead import DEAD
 from schemas.topics import EVENTS_DEAD, sequence_topic, tile_topic
@@ -29,7 +32,7 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     with broker.running(tmp_path_factory.mktemp("broker") / "home") as found:
         topics = [tile_topic(each.name, each.version, retain_ms=each.retain_ms) for each in (GROUP, OTHER)]
         topics += [sequence_topic(each.name, each.version, retain_ms=each.retain_ms) for each in (GROUP, OTHER)]
-        kafka.create_topics(found.bootstrap, tuple(topics))
+        create_topics(found.bootstrap, tuple(topics))
         yield found
 
 
@@ -87,13 +90,13 @@ def test_what_was_wiped_is_filled_again_and_what_was_odd_is_listed_once(
         producer.produce(EVENTS_DEAD.name, DEAD.encode(event))
     producer.produce(EVENTS_DEAD.name, b"no letter")
     assert producer.flush(30) == 0
-    letters.show_counts(letters.read(endpoints, letters.Sought()), as_json=True)
+    dead_letters.show_counts(dead_letters.read(endpoints, dead_letters.Sought()), as_json=True)
     counts = {(row["topic"], row["reason"]): row["count"] for row in json.loads(capsys.readouterr().out)}
     assert counts == {(GROUP.tile_topic, "unreadable"): 3, ("events", "late"): 1, (EVENTS_DEAD.name, "unreadable"): 1}
-    letters.show(letters.read(endpoints, letters.Sought(topic=GROUP.tile_topic)), count=2, as_json=True)
+    dead_letters.show(dead_letters.read(endpoints, dead_letters.Sought(topic=GROUP.tile_topic)), count=2, as_json=True)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(row["topic"], row["payload"]) for row in rows] == [(GROUP.tile_topic, "?")] * 2
-    letters.show(letters.read(endpoints, letters.Sought(reason="late")), count=9, as_json=False)
+    dead_letters.show(dead_letters.read(endpoints, dead_letters.Sought(reason="late")), count=9, as_json=False)
     assert capsys.readouterr().out == "events[1]@5  late: by a day\n    {}\n"
 
 

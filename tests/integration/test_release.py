@@ -7,12 +7,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from headrace import lifecycle, release
 from headrace.errors import UsageProblem
-from headrace.flink import FlinkRest
-from headrace.jobs import FEATURES
-from headrace.lifecycle import Registry
-from headrace.past import as_known_at
+from headrace.features import release
+from headrace.features.point_in_time import as_known_at
+from headrace.log.feature_versions import Registry, collect
+from headrace.stack.flink import FlinkRest
+from headrace.stack.jobs import FEATURES
 from lang.events.gate import Gate
 from lang.planner.load import load_plan
 from lang.testfiles.runner import agree
@@ -108,7 +108,7 @@ def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> 
     assert reads.wrong == []
     release.retired(registry, version)
     line.wait(lambda: version.job not in rest.jobs(), "the end of the candidate's job")
-    topics, removed = lifecycle.collect(line.layout, line.endpoints, version)
+    topics, removed = collect(line.layout, line.endpoints, version)
     assert (topics, removed > 0) == (2, True)
     with pytest.raises(UsageProblem, match="F115"):  # its number has been used
         release.planned(plan, registry.versions())

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from msgspec import Struct, structs
 
-from headrace import replays, stack
-from headrace.jobs import FEATURES
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Layout
-from headrace.recordings import Recording, read
-from headrace.replay import events_of
+from headrace.replay import command
+from headrace.replay.recordings import Recording, read
+from headrace.replay.writer import events_of
+from headrace.stack import stack
+from headrace.stack.jobs import FEATURES
 from lang.events.computed import Computation
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group, Key
@@ -58,7 +59,7 @@ def replayed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(STATE_VARIABLE, str(layout.home))
         stack.stop(layout, wipe=True)
-        replays.run(layout, path, recording_format="kuairand", speed="max", say=print)
+        command.run(layout, path, recording_format="kuairand", speed="max", say=print)
         yield Replayed(Line(layout, layout.endpoints()), path, rows)
         stack.stop(layout)
     shutil.rmtree(layout.home, ignore_errors=True)

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from headrace.flink import FlinkRest
-from headrace.jobs import SAMPLES_JOB
 from headrace.layout import FEATURES
+from headrace.stack.flink import FlinkRest
+from headrace.stack.jobs import SAMPLES_JOB
 from lang.plan.clean_topic import contract
 from lang.planner.load import load_plan
 from schemas.events import BOT

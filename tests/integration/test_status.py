@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from headrace.status import Status, gather
+from headrace.stack.status import Status, gather
 from tests.line import Line
 
 pytestmark = pytest.mark.stack

@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from headrace import release
-from headrace.clean_log import CleanLog
-from headrace.flink import FlinkRest
-from headrace.jobs import FEATURES, ingest_job
-from headrace.lifecycle import Registry
+from headrace.features import release
+from headrace.log.clean_log import CleanLog
+from headrace.log.feature_versions import Registry
+from headrace.stack.flink import FlinkRest
+from headrace.stack.jobs import FEATURES, ingest_job
 from lang.events.gate import Gate
 from lang.plan.source import Source
 from lang.planner.load import load_plan

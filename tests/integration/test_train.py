@@ -14,12 +14,14 @@ from confluent_kafka.admin import AdminClient
 from msgspec import structs
 
 from benchmarks.harness.learners import Learners
-from headrace import broker, challengers, seasons, train
-from headrace.chain import NAME
 from headrace.errors import Busy, EnvironmentProblem, UsageProblem
 from headrace.layout import STATE_VARIABLE, Layout, Pace
-from headrace.lock import alone
-from headrace.triggers import Triggers
+from headrace.log.model_versions import NAME
+from headrace.models import promotion
+from headrace.stack import broker, calendar
+from headrace.training import train
+from headrace.training.lock import alone
+from headrace.training.triggers import Triggers
 from headrace.wait import wait_until
 from learner.app import steady
 from learner.cuts import Publication
@@ -165,13 +167,13 @@ def test_a_season_turns_by_one_record(trained: Learners) -> None:
     layout.seasons_file.write_text("- {name: always, from: 01-01, to: 12-31, model: again}")
     followed: dict[str, str] = {}
     for _ in range(3):  # the keeper looks again and again
-        seasons.turn(layout, trained.endpoints, followed=followed.get(SEASON, ""), trained={"again"})
+        calendar.turn(layout, trained.endpoints, followed=followed.get(SEASON, ""), trained={"again"})
         followed = aliases.followed(trained.read(CONTROL_TOPIC), {})
     assert followed == {SEASON: "again"}
     records = [each for each in map(control_of, trained.read(CONTROL_TOPIC)) if each and each.action == aliases.FOLLOW]
     assert [each.why for each in records] == ["season always"]
     layout.seasons_file.unlink()
-    seasons.turn(layout, trained.endpoints, followed="again", trained={"again"})
+    calendar.turn(layout, trained.endpoints, followed="again", trained={"again"})
     assert aliases.followed(trained.read(CONTROL_TOPIC), {}) == {SEASON: NAME}
 
 
@@ -181,8 +183,8 @@ def test_a_promoted_challenger_goes_on_as_live_and_live_goes_back(trained: Learn
     learners.run("ranker")
     live, heir = max(learners.manifests("ranker")), max(learners.manifests("again"))
     with pytest.raises(UsageProblem, match="on 0 closed slates, 200 are wanted"):
-        challengers.promote("again", why="new")
-    challengers.promote("again", why="new", anyway=True)
+        promotion.promote("again", why="new")
+    promotion.promote("again", why="new", anyway=True)
     (record,) = promotions(learners)
     assert record.why.startswith("new (--anyway: again was scored")
     assert record.arguments == {"version": named(live), "epoch": "2", "model": "again", "of": named(heir)}
@@ -204,12 +206,12 @@ def test_what_is_not_worse_in_the_shadow_may_be_promoted(trained: Learners) -> N
     trained.write(shown)
     shadowed(trained, shown, 0.99)
     with pytest.raises(UsageProblem, match="worse than live by more than 2 standard errors"):
-        challengers.promote("again", why="new")
+        promotion.promote("again", why="new")
     with pytest.raises(UsageProblem, match="ranker is no challenger"):
-        challengers.promote("ranker", why="a slip")
+        promotion.promote("ranker", why="a slip")
     assert len(promotions(trained)) == before
     shadowed(trained, shown, 0.1)
-    challengers.promote("again", why="as good")
+    promotion.promote("again", why="as good")
     assert promotions(trained)[-1].why.startswith("as good (log loss")
 
 

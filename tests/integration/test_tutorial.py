@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from headrace.jobs import FEATURES
 from headrace.layout import REPOSITORY
+from headrace.stack.jobs import FEATURES
 from tests.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(500)]

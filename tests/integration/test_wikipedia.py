@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from wikipedia_edits import ADDED, DELETED_PER_HOUR, HOUR_MS, MIDNIGHT_MS, TOP_PAGES, read_edits
 
-from headrace import kafka
-from headrace.clean_log import CleanLog
-from headrace.lifecycle import feature_topics
+from headrace.log import topics as kafka_topics
+from headrace.log.clean_log import CleanLog
+from headrace.log.feature_versions import feature_topics
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
 from schemas.topics import EVENTS, EVENTS_CLEAN
@@ -26,7 +26,7 @@ END_OF_DAY_MS = MIDNIGHT_MS + 24 * HOUR_MS - 1
 def create_topics(line: Line, plan: Plan) -> None:
     edits = msgspec.structs.replace(EVENTS, name="edits")
     clean = msgspec.structs.replace(EVENTS_CLEAN, name="edits.clean")
-    kafka.create_topics(line.endpoints.bootstrap, (edits, clean, *feature_topics(plan.groups)))
+    kafka_topics.create_topics(line.endpoints.bootstrap, (edits, clean, *feature_topics(plan.groups)))
 
 
 def answers(line: Line, plan: Plan) -> tuple[list[float], list[float], dict[str, float]]:

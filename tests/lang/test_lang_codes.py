@@ -8,13 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from headrace.budget import beyond_limit, beyond_memory
-from headrace.cost import Answering, Cost, Keys
-from headrace.delay import warning_of
 from headrace.errors import UsageProblem
+from headrace.features.budget import beyond_limit, beyond_memory
+from headrace.features.cost import Answering, Cost, Keys
+from headrace.features.lateness_check import warning_of
+from headrace.features.parity import Parity
+from headrace.features.release import planned, unlike
 from headrace.layout import FEATURES, REPOSITORY
-from headrace.parity import Parity
-from headrace.release import planned, unlike
 from lang.errors.codes import CODES
 from lang.plan.plan import Group, Plan
 from lang.planner.load import findings_in, plan_of, texts_in

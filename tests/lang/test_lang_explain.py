@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from headrace.errors import UsageProblem
-from headrace.explain import explained
+from headrace.features.explain import explained
 from lang.plan.plan import Plan
 
 NAMES = ["item_engagement.ctr_1h", "item_next.next_items", "item_together.clicked_too", "user_recent.recent_items"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.reference import FOLDER, written
+from headrace.features.reference import FOLDER, written
 from lang.plan.plan import Plan
 from lang.planner.groups import WORDS as HEADER_WORDS
 from lang.planner.lineage import columns_behind, parts, roots

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from headrace.explain import explained
+from headrace.features.explain import explained
 from lang.errors.report import LangError
 from lang.plan.clean_topic import contract
 from lang.plan.plan import Plan

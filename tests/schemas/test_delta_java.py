@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from headrace.kafka import JAVA
 from headrace.layout import FLINK_HOME, KAFKA_JARS
+from headrace.stack.kafka import JAVA
 from schemas.delta import Delta, Manifest, Update, encode_chunks, manifest_hash, seal, sign
 from schemas.delta_assembler import DeltaAssembler
 from schemas.rows import Coding, TableUpdate

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headrace.jobs import FEATURES
+from headrace.stack.jobs import FEATURES
 from lang.executors.topic_contracts import sequence_contracts, tile_contracts
 from lang.plan.clean_topic import contract
 from lang.planner.load import load_plan

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from headrace.jobs import FEATURES
+from headrace.stack.jobs import FEATURES
 from lang.planner.load import load_plan
 from schemas.events import Event
 from simulator.conduct import Served, events_of

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from headrace.jobs import FEATURES
+from headrace.stack.jobs import FEATURES
 from lang.planner.load import load_plan
 from models.content import Layout
 from models.inputs import DENSE, FEATURE_SET

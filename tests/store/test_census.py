@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from test_lang_paths import PLAN
 
-from headrace import redis_server
+from headrace.stack import redis_server
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
 from store.census import Holding, holding

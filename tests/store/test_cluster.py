@@ -8,7 +8,7 @@ import redis
 from redis.cluster import RedisCluster
 from test_lang_paths import PLAN
 
-from headrace.parity import compare
+from headrace.features.parity import compare
 from lang.expressions.per_event import Event
 from lang.testfiles.runner import agree
 from schemas.redis_keys import owner_of

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from redis.exceptions import ResponseError
 from test_lang_paths import PLAN
 
-from headrace import redis_server
+from headrace.stack import redis_server
 from lang.executors.fold import SequenceRow, TileRow
 from lang.executors.topic_contracts import sequence_contracts, tile_contracts
 from lang.plan.plan import Group

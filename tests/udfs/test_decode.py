@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from headrace.jobs import FEATURES
+from headrace.stack.jobs import FEATURES
 from lang.planner.load import load_plan, plan_of
 from schemas.limits import day_ms
 from udfs.decode import EventDecoder, Refused

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.jobs import FEATURES
+from headrace.stack.jobs import FEATURES
 from lang.planner.load import load_plan, plan_of
 from schemas.breaker import Breaker, BrokenProgram
 from schemas.dead import REASONS

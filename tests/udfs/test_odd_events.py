@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 
-from headrace.jobs import FEATURES
+from headrace.stack.jobs import FEATURES
 from lang.events.gate import Gate
 from lang.planner.load import load_plan
 from tests.odd_records import KINDS, Odd, odd_events

@@ -1,0 +1,1 @@
+"""`headrace features`: validate and test feature files, release and compare versions."""

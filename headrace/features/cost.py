@@ -1,0 +1,113 @@
+"""What a new version of a group would cost: events to read again, Redis, Flink's state; and whom it touches."""
+
+import time
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+
+from headrace.features.flink_state import cell_bytes
+from headrace.features.state_size import cells, tile_cells
+from headrace.layout import REPOSITORY, Endpoints
+from headrace.log.clean_log import CleanLog
+from headrace.stack.flink import FlinkRest
+from lang.plan.plan import Group
+from lang.planner.diff import Change
+from serving.feature_dependencies import touched
+from store.census import Holding, holding
+from store.connect import Client
+from store.versions import Versions
+
+_MEASURED = REPOSITORY / "benchmarks" / "results" / "throughput.json"
+_UNKNOWN = "not known yet"
+
+
+class Answering(Struct, frozen=True, kw_only=True):
+    """The version of a group that answers, measured: what a new one is judged by.
+
+    Attributes:
+        held: what the store holds of it.
+        cell_bytes: Flink's state for each cell of a tile (`headrace.features.flink_state`); None before a checkpoint.
+    """
+
+    group: Group
+    held: Holding
+    cell_bytes: float | None
+
+
+def measured(client: Client, rest: FlinkRest, *, group: Group, versions: Versions) -> Answering:
+    """Look at a version that answers.
+
+    Raises:
+        StoreError, HTTPError: Redis or Flink did not answer.
+    """
+    job = versions.applied[group.title].job
+    state = cell_bytes(rest.tasks(job), versions.computed_by(job), group)
+    return Answering(group=group, held=holding(client, group), cell_bytes=state)
+
+
+class Keys(Struct, frozen=True):
+    """Keys in Redis and the bytes of each, on average."""
+
+    count: int
+    each_bytes: int
+
+    @property
+    def megabytes(self) -> float:
+        """All of them."""
+        return self.count * self.each_bytes / 1e6
+
+
+class Cost(Struct, frozen=True, kw_only=True):
+    """Of one version, once it has read the log.
+
+    Attributes:
+        events: in the log as far back as it reads; `minutes` to read them at the rate of `benchmarks/`.
+        redis: by the version that answers and the cells of a key; None where nothing is known of it.
+        flink_mb: in a checkpoint, the same way; in the heap it is more.
+        touches: who reads a feature that it changes.
+    """
+
+    group: str
+    events: int
+    minutes: float
+    redis: Keys | None
+    flink_mb: float | None
+    touches: tuple[str, ...]
+
+    def lines(self) -> Iterator[str]:
+        """For a person: `redis: about 3.2 MB, 6400 keys of 502 bytes`."""
+        yield f"reads: {self.events} events, {self.minutes:.1f} minutes"
+        keys = self.redis
+        size = f"about {keys.megabytes:.1f} MB, {keys.count} keys of {keys.each_bytes} bytes" if keys else _UNKNOWN
+        yield f"redis: {size}"
+        yield f"flink: {_UNKNOWN if self.flink_mb is None else f'about {self.flink_mb:.1f} MB in a checkpoint'}"
+        yield f"touches: {', '.join(self.touches) or 'nothing that serving reads'}"
+
+
+def cost_of(endpoints: Endpoints, change: Change, *, wanted: Group, live: Answering | None) -> Cost:
+    """The cost of having a version read the log as far back as it needs."""
+    now_ms = time.time_ns() // 1_000_000
+    log = CleanLog(endpoints, wanted.source)
+    events = log.count(now_ms - wanted.retain_ms, now_ms)
+    log.close()
+    rate = msgspec.json.decode(_MEASURED.read_bytes())["median_events_per_s"]["ours"]
+    versions = (wanted, live.group) if live else (wanted,)
+    return Cost(
+        group=wanted.name,
+        events=events,
+        minutes=round(events / rate / 60, 1),
+        redis=keys_of(wanted, live) if live and live.held.keys else None,
+        flink_mb=_flink_mb(wanted, live) if live else None,
+        touches=touched((*change.added, *change.changed, *change.removed), *versions),
+    )
+
+
+def keys_of(wanted: Group, live: Answering) -> Keys:
+    """As many keys as the version that answers has, their bytes in step with the cells of a key."""
+    each_bytes = live.held.bytes / live.held.keys
+    return Keys(live.held.keys, round(each_bytes * cells(wanted) / cells(live.group)))
+
+
+def _flink_mb(wanted: Group, live: Answering) -> float | None:
+    return None if live.cell_bytes is None else round(live.cell_bytes * tile_cells(wanted) / 1e6, 1)

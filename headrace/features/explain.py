@@ -1,0 +1,115 @@
+"""`headrace features explain`: the columns behind a feature, how and where it is kept, what Flink is told."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from headrace.errors import UsageProblem
+from headrace.features.feature_files import plan_in
+from headrace.layout import FEATURES
+from lang.executors.flink_sql import statements
+from lang.expressions.tree import columns_of
+from lang.plan.clean_topic import clean_topic
+from lang.plan.plan import Aggregate, Group, Plan
+from lang.plan.source import Source
+from lang.planner.lineage import columns_behind, parts, roots
+from lang.syntax.duration import written
+from schemas.redis_keys import sequence_key, tiles_key
+
+_TABLE = "clean"
+
+
+def explain(feature: str, folder: Path = FEATURES) -> None:
+    """Say where a feature of the files comes from: columns, tiles or rows, SQL, keys in the store.
+
+    Args:
+        feature: group.feature, or the feature alone where one group has it.
+        folder: the feature files.
+    """
+    sys.stdout.write(explained(plan_in(folder), feature))
+
+
+def explained(plan: Plan, name: str) -> str:
+    """The explanation of `group.feature`, or of a feature that one group alone has.
+
+    Raises:
+        UsageProblem: no group has it, or several do.
+    """
+    found = [(group, each.name) for group in plan.groups for each in group.features]
+    named = {f"{group.name}.{feature}": (group, feature) for group, feature in found}
+    fitting = [full for full in named if name in (full, full.partition(".")[2])]
+    if len(fitting) != 1:
+        there = f"several groups have it: {', '.join(fitting)}" if fitting else f"there are {', '.join(named)}"
+        message = f"{name!r} does not name one feature; {there}"
+        raise UsageProblem(message)
+    group, feature = named[fitting[0]]
+    head = f"{group.name}.{feature}, version {group.version} of the files, owner {group.owner}\n"
+    facts = "".join(f"{what:<10}{text}\n" for what, text in (*_origin(group, feature), *_kept(group, feature)))
+    return "\n\n".join([head + facts.removesuffix("\n"), *_sql(group, feature)]) + "\n"
+
+
+def _origin(group: Group, feature: str) -> Iterator[tuple[str, str]]:
+    source = group.source
+    yield "of", ", ".join(group.entity)
+    yield "reads", ", ".join(_told(source, name) for name in columns_behind(group, feature))
+    yield "from", f"source {source.name}: topic {source.topic}, after ingest {clean_topic(source)}"
+    if group.pairs is not None:
+        across = "" if "session_id" in group.pairs.keys else " across sessions"
+        either = " in either order" if group.pairs.either_order else ""
+        yield "over", f"pairs of {group.pairs.column} within {written(group.pairs.within_ms)}{across}{either}"
+    if group.sessions is not None:
+        yield "over", f"sessions that end after {written(group.sessions.idle_ms)}"
+
+
+def _told(source: Source, name: str) -> str:
+    """A column, and what ingest does for it."""
+    if name in source.masked:
+        return f"{name} (a keyed hash)"
+    for computed in source.computed:
+        if computed.name == name:
+            return f"{name} (computed from {', '.join(dict.fromkeys(columns_of(computed.expression)))})"
+    for stamp in source.stamps:
+        if name in [column.name for column in stamp.columns]:
+            masked = stamp.stream is not None and name in stamp.stream.hashed
+            return f"{name} (stamped from {stamp.table}{', a keyed hash' if masked else ''})"
+    return name
+
+
+def _kept(group: Group, feature: str) -> Iterator[tuple[str, str]]:
+    """How what is at the feature's bottom is kept, and under which keys."""
+    below, bottom = parts(group, feature), roots(group, feature)
+    if below:
+        yield "is", f"computed at read from {', '.join(below)}"
+    owner = f"<{group.entity[0]}>"
+    for aggregate in group.aggregates:
+        if aggregate.name in bottom:
+            yield "keeps", f"{aggregate.name}, {aggregate.function} {_span(aggregate)}"
+    if any(aggregate.name in bottom for aggregate in group.aggregates):
+        yield "in", f"topic {group.tile_topic}, in Redis {tiles_key(group.name, group.version, owner)}"
+    for rows in group.sequences:
+        if rows.name in bottom:
+            window = f" over {written(rows.window_ms)}" if rows.window_ms else ""
+            yield "keeps", f"{rows.name}, {rows.function}{window} in at most {rows.limit} rows"
+            key = sequence_key(group.name, group.version, owner, rows.name)
+            yield "in", f"topic {group.sequence_topic}, in Redis {key}"
+
+
+def _span(aggregate: Aggregate) -> str:
+    tiles = f"in tiles of {written(aggregate.tile_ms)}"
+    if aggregate.half_life_ms:
+        return f"with a half-life of {written(aggregate.half_life_ms)} {tiles}"
+    edge = ", that of the window's beginning by its share inside" if aggregate.edge_ms else ""
+    return f"over {written(aggregate.span_ms)} {tiles}{edge}"
+
+
+def _sql(group: Group, feature: str) -> list[str]:
+    """What the features job is told for it: views, the inserts of its families, those of its rows."""
+    bottom = roots(group, feature)
+    sql = statements(group, source_table=_TABLE, table_options=lambda _: "")
+    families = sorted({aggregate.family for aggregate in group.aggregates if aggregate.name in bottom})
+    rows = tuple(each for each in group.sequences if each.name in bottom)
+    of_rows = msgspec.structs.replace(group, families=(), sequences=rows, over_all=False)
+    inserts = statements(of_rows, source_table=_TABLE, table_options=lambda _: "").inserts
+    return [*sql.views, *(sql.inserts[family] for family in families), *inserts]

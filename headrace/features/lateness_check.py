@@ -1,0 +1,62 @@
+"""F110, a warning: a source that accepts events far later than they come, and has most of its tiles for that alone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from headrace.layout import Endpoints
+from headrace.log.clean_log import CleanLog
+from lang.events.gate import is_tick, whole
+from lang.plan.clean_topic import RECEIVED_AT
+from lang.plan.plan import Group
+from lang.plan.source import Source
+from lang.syntax.duration import written
+from store.writer import spans_of
+
+_NEWEST, _FEWEST = 20_000, 1_000
+_USUAL = 0.999
+# 20,000 events may be half a minute, and a phone can be without a network for an hour: only a lateness that nearly no
+# device comes near, and that more than half of a busy key's tiles are kept for, is worth a word. The shipped source's
+# 15 minutes are ten times what the demo's devices hold back, and 7 % of its tiles.
+_ROOM = 10
+_DEAR = 0.5
+_MINUTE_MS = 60_000
+
+
+def oversized(endpoints: Endpoints, source: Source, groups: Sequence[Group]) -> str:
+    """F110 for a source and the groups that read it; empty where there is nothing to say."""
+    if share_for(groups, source.lateness_ms) <= _DEAR:
+        return ""
+    return warning_of(source, groups, observed_ms(endpoints, source))
+
+
+def observed_ms(endpoints: Endpoints, source: Source) -> list[int]:
+    """How late the newest events came, those of clients that are ahead below zero; ticks are none."""
+    log = CleanLog(endpoints, source)
+    events = [event for event in log.newest(_NEWEST) if not is_tick(event)]
+    log.close()
+    return [whole(event, RECEIVED_AT) - whole(event, source.event_time) for event in events]
+
+
+def warning_of(source: Source, groups: Sequence[Group], delays_ms: Sequence[int]) -> str:
+    """F110 where these delays say so."""
+    if len(delays_ms) < _FEWEST:
+        return ""
+    usual_s = max(int(np.ceil(np.quantile(delays_ms, _USUAL) / 1_000)), 1)
+    enough_ms = -(-usual_s * 1_000 * _ROOM // _MINUTE_MS) * _MINUTE_MS
+    now, then = share_for(groups, source.lateness_ms), share_for(groups, enough_ms)
+    if enough_ms >= source.lateness_ms or now <= _DEAR:
+        return ""
+    seen = f"{_USUAL:.1%} of the newest {len(delays_ms)} events came within {written(usual_s * 1_000)}"
+    cause = f"F110 source {source.name}: lateness {written(source.lateness_ms)}, and {seen.replace('%', ' %')}"
+    cost = f"{now * 100:.0f} % of a busy key's tiles are kept for lateness alone"
+    fix = f"lateness {written(enough_ms)}, which costs {then * 100:.0f} %, when the stream is declared anew"
+    return f"{cause}; {cost}\n  fix: {fix}: a running one keeps its declaration"
+
+
+def share_for(groups: Sequence[Group], lateness_ms: int) -> float:
+    """The share of a busy key's tiles that groups of one source would keep for this lateness, in [0, 1]."""
+    kept_ms = [(size, kept - group.source.lateness_ms) for group in groups for size, kept in spans_of(group).kept_ms]
+    windows = sum(kept / size for size, kept in kept_ms)
+    late = sum(lateness_ms / size for size, _ in kept_ms)
+    return late / (windows + late) if kept_ms else 0.0

@@ -1,0 +1,58 @@
+"""A group's features as they were known at a time that is past: recomputed from the log by the line's own fold."""
+
+import operator
+import time
+from collections.abc import Iterator
+
+from headrace.layout import Endpoints
+from headrace.log.clean_log import CleanLog
+from lang.events.gate import is_tick, whole
+from lang.expressions.per_event import Event
+from lang.plan.clean_topic import RECEIVED_AT
+from lang.plan.plan import Group, Plan
+from lang.testfiles.from_events import example
+from store.shelf import Shelf
+
+_EVENTS = 20  # of one case: a person reads them
+
+
+def as_known_at(endpoints: Endpoints, group: Group, owner: str, *, at_ms: int) -> Shelf:
+    """A store that has seen what concerns one owner (a value of the first key column) and was received by `at_ms`.
+
+    It reads as far back as the longest window goes, or the log.
+    """
+    log = CleanLog(endpoints, group.source)
+    known = [event for event in log.events(at_ms - group.retain_ms) if whole(event, RECEIVED_AT) <= at_ms]
+    log.close()
+    shelf = Shelf(Plan((group.source,), (group,)))
+    for event in sorted(concerning(group, known, owner), key=lambda event: whole(event, RECEIVED_AT)):
+        shelf.add(event)
+    return shelf
+
+
+def recorded_cases(endpoints: Endpoints, group: Group, *, keys: int) -> Iterator[str]:
+    """Test cases of the keys that the newest events touch, each with at most `_EVENTS` events."""
+    log, now_ms = CleanLog(endpoints, group.source), time.time_ns() // 1_000_000
+    events = [event for event in log.events(now_ms - group.retain_ms) if not is_tick(event)]
+    log.close()
+    events.sort(key=lambda event: whole(event, RECEIVED_AT))
+    shelf = Shelf(Plan((group.source,), (group,)))
+    for event in events:
+        shelf.add(event)
+    for key in shelf.newest_keys(group, keys):
+        mine = list(concerning(group, events, key[0]))[-_EVENTS:]
+        yield example(group, key, mine, at_ms=whole(mine[-1], RECEIVED_AT) + 1_000)
+
+
+def concerning(group: Group, events: list[Event], owner: str) -> Iterator[Event]:
+    """The events that can touch an owner's features: those with its key, for pairs whole sessions or users."""
+    if group.over_all:
+        yield from events
+        return
+    if group.pairs is None:
+        yield from (event for event in events if str(event.get(group.entity[0])) == owner)
+        return
+    column = group.pairs.column
+    shared = operator.itemgetter(*group.pairs.keys)
+    theirs = {shared(event) for event in events if str(event.get(column)) == owner}
+    yield from (event for event in events if shared(event) in theirs)

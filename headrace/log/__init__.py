@@ -1,0 +1,1 @@
+"""Topics and archives: read, listed, restored."""

@@ -1,0 +1,160 @@
+"""The life of a feature version on a running stack: applied, filled from the log, promoted, rolled back, retired.
+
+Every step is a record of topic `control` (store/versions.py); keeper, loader and serving act on what they read there.
+"""
+
+import shutil
+import time
+from collections.abc import Iterable
+from typing import cast
+
+import msgspec
+from confluent_kafka import Producer
+
+from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.layout import Endpoints, Layout
+from headrace.log.topics import create_topics, remove_topics
+from lang.plan.plan import Group, Plan
+from lang.plan.source import Source
+from schemas.control import Control
+from schemas.topics import CONTROL_TOPIC, EVENTS, Topic, sequence_topic, stream_topics, tile_topic
+from store import versions as names
+from store.connect import connect
+from store.versions import Choice, Version, Versions, read_versions
+
+SHARED_JOB = "features"
+
+
+def feature_topics(groups: tuple[Group, ...]) -> tuple[Topic, ...]:
+    """The topics of the groups' tiles and sequences, of this version alone."""
+    tiles = [tile_topic(g.name, g.version, retain_ms=g.retain_ms) for g in groups if g.families]
+    sequences = [sequence_topic(g.name, g.version, retain_ms=g.retain_ms) for g in groups if g.sequences]
+    return (*tiles, *sequences)
+
+
+def stream_topics_of(groups: tuple[Group, ...]) -> tuple[Topic, ...]:
+    """The topics of the streams that the groups need, without the clickstream's."""
+    streams = {stream.topic: stream for group in groups for stream in group.source.streams}
+    others = (stream for name, stream in streams.items() if name != EVENTS.name)
+    return tuple(topic for each in others for topic in stream_topics(each.topic, retain_ms=each.retain_ms))
+
+
+def shared_job(source: Source) -> str:
+    """The job of all groups of a source that were there at the first start."""
+    return SHARED_JOB if source.topic == EVENTS.name else f"{SHARED_JOB}-{source.name}"
+
+
+def own_job(group: Group, from_ms: int | str) -> str:
+    """The job of a version that was applied to a running stack: another one for each point in the log to read from."""
+    return f"{SHARED_JOB}-{group.name}-v{group.version}-from-{from_ms}"
+
+
+def seed(endpoints: Endpoints, plan: Plan) -> None:
+    """On a log that knows no version yet, have every group of a plan run and answer; then make missing topics."""
+    registry = Registry(endpoints, who="up")
+    versions = registry.versions()
+    if not versions.applied:
+        registry.seed(plan.groups)
+    groups = versions.groups() or plan.groups
+    create_topics(endpoints.bootstrap, (*stream_topics_of(groups), *feature_topics(groups)))
+
+
+class Registry:
+    """Decisions about feature versions, written for one stack."""
+
+    def __init__(self, endpoints: Endpoints, *, who: str) -> None:
+        self._bootstrap = endpoints.bootstrap
+        self._who = who
+        self._producer = Producer({"bootstrap.servers": endpoints.bootstrap, "acks": "all"})
+
+    def versions(self) -> Versions:
+        """What has been decided so far.
+
+        Raises:
+            EnvironmentProblem: the topic could not be read.
+        """
+        try:
+            return read_versions(self._bootstrap)
+        except TimeoutError as error:
+            message = f"{error}. Look at kafka.log."
+            raise EnvironmentProblem(message) from error
+
+    def seed(self, groups: Iterable[Group]) -> None:
+        """Apply and promote these, those of one source in one job."""
+        for group in groups:
+            self._apply(group, job=shared_job(group.source), from_ms=0, why="first start")
+            self._choose(group.name, names.PROMOTE, group.version, why="first start")
+        self._flush()
+
+    def apply(self, group: Group, *, from_ms: int, why: str) -> Version:
+        """Start a version beside the live one, on the log from an append time on; `fill` gives it more of the past."""
+        create_topics(self._bootstrap, (*stream_topics_of((group,)), *feature_topics((group,))))
+        return self.fill(group, from_ms=from_ms, why=why)
+
+    def fill(self, group: Group, *, from_ms: int, why: str) -> Version:
+        """Have the version's own job read the log from an append time on."""
+        version = Version(group=group, job=own_job(group, from_ms), from_ms=from_ms)
+        self._apply(group, job=version.job, from_ms=from_ms, why=why)
+        self._flush()
+        return version
+
+    def reword(self, version: Version, group: Group, *, why: str) -> None:
+        """Have a version say other words of itself: the same job goes on as it is."""
+        self._apply(group, job=version.job, from_ms=version.from_ms, why=why)
+        self._flush()
+
+    def promote(self, version: Version, *, before: int, why: str) -> Choice:
+        """Have a version answer; `before` is the one that does now, 0 for none."""
+        return self._decide(version.group.name, names.PROMOTE, Choice(version.group.version, before), why=why)
+
+    def rollback(self, name: str, *, why: str) -> Choice:
+        """Have the version answer that did so before the last decision.
+
+        Raises:
+            UsageProblem: there is none, or it has been retired.
+        """
+        versions = self.versions()
+        now = versions.live.get(name, Choice(0))
+        if f"{name}@{now.before}" not in versions.applied:
+            message = f"{name}@{now.version} answers, and no version that answered before it is kept"
+            raise UsageProblem(message)
+        return self._decide(name, names.ROLLBACK, Choice(now.before, now.version), why=why)
+
+    def retire(self, version: Version, *, why: str) -> None:
+        """Let go of a version; its job is stopped by the keeper."""
+        self._write(f"{names.GROUP}{version.name}", names.RETIRE, {}, why)
+        self._flush()
+
+    def _decide(self, name: str, action: str, choice: Choice, *, why: str) -> Choice:
+        self._choose(name, action, choice.version, why=why)
+        self._flush()
+        return choice
+
+    def _apply(self, group: Group, *, job: str, from_ms: int, why: str) -> None:
+        arguments = {"plan": msgspec.json.encode(group).decode(), "job": job, "from_ms": str(from_ms)}
+        self._write(f"{names.GROUP}{group.title}", names.APPLY, arguments, why)
+
+    def _choose(self, name: str, action: str, version: int, *, why: str) -> None:
+        self._write(f"{names.LIVE}{name}", action, {"version": str(version)}, why)
+
+    def _write(self, name: str, action: str, arguments: dict[str, str], why: str) -> None:
+        at = time.time_ns() // 1_000_000
+        record = Control(name=name, action=action, arguments=arguments, who=self._who, at=at, why=why)
+        self._producer.produce(CONTROL_TOPIC.name, record.payload(), name)
+
+    def _flush(self) -> None:
+        if left := self._producer.flush(20):
+            message = f"{left} records of topic {CONTROL_TOPIC.name} were not taken within 20 s. Look at kafka.log."
+            raise EnvironmentProblem(message)
+
+
+def collect(layout: Layout, endpoints: Endpoints, version: Version) -> tuple[int, int]:
+    """Remove a retired version's topics, keys and checkpoints; returns how many topics and keys there were."""
+    present = remove_topics(endpoints.bootstrap, [topic.name for topic in feature_topics((version.group,))])
+    client, keys = connect(endpoints.redis_url), 0
+    for pattern in (f"f:*:{version.name}", f"s:*:{version.name}:*"):
+        for key in client.scan_iter(match=pattern, count=1000):
+            keys += cast(int, client.unlink(key))
+    for folder in layout.checkpoints.glob(own_job(version.group, "*")):
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(present), keys

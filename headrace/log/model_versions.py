@@ -1,0 +1,126 @@
+"""The versions of a model that the log holds, and the decisions about them, read from the topics as they are now."""
+
+import msgspec
+from msgspec import Struct
+from rich.table import Table
+
+from headrace.console import screen
+from headrace.layout import Endpoints, Layout
+from headrace.log.reader import values
+from headrace.timestamps import utc
+from schemas.control import Control, control_of
+from schemas.course import MODEL, Course, Place, named
+from schemas.delta import DeltaError, Manifest, manifest_hash
+from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
+
+NAME = "ranker"
+_FIGURES = ("published.all.click.log_loss", "published.all.click.calibration")
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """One version: its manifest, hash, and the bytes of its chunks."""
+
+    manifest: Manifest
+    hash: str
+    chunk_bytes: int
+
+    @property
+    def place(self) -> Place:
+        """Epoch and sequence."""
+        return self.manifest.epoch, self.manifest.seq
+
+
+class Chain(Struct, frozen=True, kw_only=True):
+    """Versions in order, decisions in order, and the course that follows from them."""
+
+    links: dict[Place, Link]
+    decisions: list[Control]
+    course: Course
+
+    @property
+    def live(self) -> Place | None:
+        """The version that answers, or is about to: the newest one that the course admits."""
+        return max(filter(self.course.admits, self.links), default=None)
+
+    @property
+    def next_epoch(self) -> int:
+        """One that neither the log nor a decision has used."""
+        return max(self.course.epoch, max(self.links, default=(0, 0))[0]) + 1
+
+
+def read_chain(endpoints: Endpoints, model: str = NAME) -> Chain:
+    """What the log holds of a model now.
+
+    Raises:
+        KafkaException: the broker is away.
+    """
+    links: dict[Place, Link] = {}
+    chunk_bytes = 0
+    for value in values(endpoints.bootstrap, MODEL_DELTAS.name):
+        if not value.startswith(b"{"):
+            chunk_bytes += len(value)
+            continue
+        link, chunk_bytes = link_of(value, chunk_bytes), 0
+        if link is not None and link.manifest.model == model:
+            links[link.place] = link
+    payloads = list(values(endpoints.bootstrap, CONTROL_TOPIC.name))
+    decisions = [each for each in map(control_of, payloads) if each is not None and each.name == f"{MODEL}{model}"]
+    return Chain(links=links, decisions=decisions, course=Course().after(model, payloads))
+
+
+def link_of(value: bytes, chunk_bytes: int) -> Link | None:
+    """The version that a record tells of; None where it is no manifest: readers of versions pass it over too."""
+    try:
+        manifest = msgspec.json.decode(value, type=Manifest)
+        return Link(manifest=manifest, hash=manifest_hash(value), chunk_bytes=chunk_bytes)
+    except (msgspec.DecodeError, DeltaError):
+        return None
+
+
+def history(*, count: int = 30, model: str = NAME) -> None:
+    """List the versions on the log and the decisions taken, newest first.
+
+    Args:
+        count: how many versions at most.
+        model: another one than live's.
+    """
+    chain = read_chain(Layout.here().endpoints(), model)
+    out = screen()
+    out.print(versions_table(chain, count), "")
+    out.print(decisions_table(chain))
+
+
+def versions_table(chain: Chain, count: int) -> Table:
+    """A row a version; `left` ones were gone back from, `held` ones come with `unfreeze`."""
+    table = Table(
+        "version", "state", "from", "to", "rows", "bytes", "log loss", "calibration", box=None, pad_edge=False
+    )
+    for place, link in sorted(chain.links.items(), reverse=True)[:count]:
+        manifest = link.manifest
+        times = (utc(manifest.from_ms), utc(manifest.to_ms))
+        size = (str(sum(manifest.rows.values())), str(link.chunk_bytes))
+        table.add_row(named(place), _state(chain, place), *times, *size, *(_figure(manifest, n) for n in _FIGURES))
+    return table
+
+
+def decisions_table(chain: Chain) -> Table:
+    """A row a decision: what, by whom and why."""
+    table = Table("at", "decision", "arguments", "who", "why", box=None, pad_edge=False)
+    for decision in reversed(chain.decisions):
+        arguments = ", ".join(f"{name} {value}" for name, value in decision.arguments.items())
+        table.add_row(utc(decision.at), decision.action, arguments, decision.who, decision.why)
+    return table
+
+
+def _state(chain: Chain, place: Place) -> str:
+    course = chain.course
+    if place == chain.live:
+        return "live, frozen" if course.frozen_at else "live"
+    if course.admits(place):
+        return ""
+    return "left" if place > course.target and place[0] < course.epoch else "held"
+
+
+def _figure(manifest: Manifest, name: str) -> str:
+    value = manifest.stats.get(name)
+    return "" if value is None else f"{value:.4f}"

@@ -1,0 +1,11 @@
+"""`headrace samples …`: the verbs of the log of samples. Each is named by where it lies, and imported when called."""
+
+import cyclopts
+
+VERBS = {
+    "archive": ("log.archive:archive", "Write what the log of samples holds beyond an archive's end to Parquet files."),
+    "restore": ("log.archive:restore", "Write an archive back to the log of samples, which must be empty."),
+}
+app = cyclopts.App(help="Keep samples for longer than their topic does.")
+for _verb, (_place, _help) in VERBS.items():
+    app.command(f"headrace.{_place}", name=_verb, help=_help)

@@ -1,0 +1,34 @@
+"""`headrace models export`: the ranker of the learner's newest snapshot as a file for other runtimes."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Literal
+
+from headrace.errors import UsageProblem
+from headrace.layout import Layout
+from headrace.log.model_versions import NAME
+from learner.snapshot import Snapshots, load
+from models.arrays import unflatten
+from models.config import RankerConfig
+from models.portable import to_onnx
+
+
+def export(*, format: Literal["onnx"] = "onnx", output: Path | None = None) -> None:
+    """Write the ranker of the learner's newest snapshot for other runtimes (docs/onnx.md).
+
+    Args:
+        format: onnx is the one there is.
+        output: the file; by default ranker-EPOCH.SEQ.onnx in this folder.
+    """
+    snapshots = Snapshots(Layout.here().artefacts / NAME / "snapshots")
+    folder = snapshots.latest()
+    if folder is None:
+        message = f"{snapshots.folder} has no whole snapshot; the learner writes one every ten minutes of its clock"
+        raise UsageProblem(message)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nothing here needs
+    meta, arrays = load(folder)
+    graph = to_onnx(RankerConfig.parse(meta.settings), unflatten(arrays).dense, version=f"{meta.epoch}.{meta.seq}")
+    path = output or Path(f"{NAME}-{meta.epoch}.{meta.seq}.{format}")
+    path.write_bytes(graph)
+    sys.stdout.write(f"{path}: version {meta.epoch}.{meta.seq}, {len(graph)} bytes\n")

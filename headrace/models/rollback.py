@@ -1,0 +1,135 @@
+"""`headrace models rollback`, `freeze`, `unfreeze`: a record of topic `control` each, checked before it is written."""
+
+import sys
+
+from msgspec import structs
+
+from headrace.errors import UsageProblem
+from headrace.layout import Endpoints, Layout
+from headrace.log.decision import decide
+from headrace.log.model_versions import NAME, Chain, read_chain
+from headrace.models.aliases import models
+from headrace.wait import wait_until
+from learner.rebuild import CannotGoBack, base, check_samples
+from learner.snapshot import Snapshots, load
+from learner.source import Samples
+from schemas.control import Control
+from schemas.course import FREEZE, MODEL, UNFREEZE, Place, back_to, named, place_of
+
+_SERVED_S = 30.0
+
+
+def rollback(*, to: str | None = None, steps: int = 1, relearn: bool = False, why: str) -> None:
+    """Have an earlier version answer, and learning go on from it in a new epoch.
+
+    Args:
+        to: the version, epoch.seq; by default `steps` before the one that answers.
+        steps: how many versions back.
+        relearn: learn again what the versions after it had learnt, instead of leaving that out.
+        why: kept with the decision.
+    """
+    layout = Layout.here()
+    endpoints = layout.endpoints()
+    chain = read_chain(endpoints)
+    target = _place(to) if to is not None else _steps_back(chain, steps)
+    check_reach(layout, endpoints, chain, target)
+    decide(endpoints, structs.replace(back_to(NAME, target, epoch=chain.next_epoch, relearn=relearn), why=why))
+    told = f"learning goes on from it in epoch {chain.next_epoch}"
+    sys.stdout.write(f"{_served(endpoints, target, chain.next_epoch)}; {told}\n")
+
+
+def freeze(*, why: str, model: str = NAME) -> None:
+    """Keep live where it is; versions go on being published.
+
+    Args:
+        why: kept with the decision.
+        model: another one than live's.
+    """
+    endpoints = Layout.here().endpoints()
+    chain = read_chain(endpoints, model)
+    live = chain.live
+    if live is None or chain.course.frozen_at is not None:
+        state = f"is frozen at {named(live)} already" if live else "has no version yet"
+        message = f"model {model} {state}; see `headrace models history`"
+        raise UsageProblem(message)
+    arguments = {"version": named(live)}
+    decide(endpoints, Control(name=f"{MODEL}{model}", action=FREEZE, arguments=arguments, who="", at=0, why=why))
+    sys.stdout.write(f"{model} stays at {named(live)} until `headrace models unfreeze`\n")
+
+
+def unfreeze(*, why: str, model: str = NAME) -> None:
+    """Let live follow again, and a learner that halted go on.
+
+    Args:
+        why: kept with the decision.
+        model: another one than live's.
+    """
+    endpoints = Layout.here().endpoints()
+    if read_chain(endpoints, model).course.frozen_at is None:
+        message = f"model {model} is not frozen; see `headrace models history`"
+        raise UsageProblem(message)
+    decide(endpoints, Control(name=f"{MODEL}{model}", action=UNFREEZE, arguments={}, who="", at=0, why=why))
+    sys.stdout.write(f"serving follows the learner of {model} again\n")
+
+
+def check_reach(layout: Layout, endpoints: Endpoints, chain: Chain, target: Place) -> None:
+    """See that serving and the learner can both come to a version.
+
+    Raises:
+        UsageProblem: it is not on the log, answers already, or what it is made of is gone.
+    """
+    if target not in chain.links:
+        there = f"{named(min(chain.links))} to {named(max(chain.links))}" if chain.links else "no version"
+        message = f"version {named(target)} is not on the log, which holds {there}; see `headrace models history`"
+        raise UsageProblem(message)
+    if target == chain.live:
+        message = f"version {named(target)} answers already; name an earlier one, or `freeze` to stay at it"
+        raise UsageProblem(message)
+    snapshots, samples = Snapshots(layout.artefacts / NAME / "snapshots"), Samples(endpoints.bootstrap, "reach")
+    try:
+        folder = base(snapshots, target)
+        meta = load(folder)[0] if folder else None
+        check_samples(meta.offset if meta else 0, samples.bounds(), place=target)
+    except CannotGoBack as error:
+        message = f"nothing was decided: {error}"
+        raise UsageProblem(message) from error
+    finally:
+        samples.close()
+    begin = meta.seq if meta else 0
+    missing = [seq for seq in range(begin + 1, target[1] + 1) if (target[0], seq) not in chain.links]
+    if missing:
+        message = (
+            f"nothing was decided: between snapshot {target[0]}.{begin} and version {named(target)} the log lacks "
+            f"{target[0]}.{missing[0]}; name a later version"
+        )
+        raise UsageProblem(message)
+
+
+def _place(version: str) -> Place:
+    try:
+        return place_of(version)
+    except ValueError as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _steps_back(chain: Chain, steps: int) -> Place:
+    """The version so many before live, over those that have answered or might have."""
+    path = sorted(filter(chain.course.admits, chain.links))
+    if not 1 <= steps < len(path):
+        message = f"--steps is {steps}; the log holds {max(len(path) - 1, 0)} versions before the one that answers"
+        raise UsageProblem(message)
+    return path[-1 - steps]
+
+
+def _served(endpoints: Endpoints, target: Place, epoch: int) -> str:
+    """Wait until serving has gone back, and say what it has."""
+    found: list[str] = []
+
+    def back() -> bool:
+        live = [alias for alias in models(endpoints).aliases if alias.alias == "live"]
+        found[:] = [f"{alias.version} answers, fingerprint {alias.fingerprint[:10]}" for alias in live]
+        return any(place_of(each.version) == target or place_of(each.version)[0] >= epoch for each in live)
+
+    mend = "The decision is written and holds. Look at serving.log."
+    wait_until(back, what=f"version {named(target)} in serving", deadline_s=_SERVED_S, mend=mend)
+    return found[0]

@@ -1,0 +1,126 @@
+"""`headrace replay`: start a line without a live clock, write the recording, wait until all of it has arrived."""
+
+import math
+from pathlib import Path
+
+from confluent_kafka import Consumer, TopicPartition
+
+from headrace.console import progress
+from headrace.errors import UsageProblem
+from headrace.layout import FEATURES, STATE_VARIABLE, Endpoints, Layout, Pace
+from headrace.replay.recordings import Recording, read
+from headrace.replay.writer import Replayer
+from headrace.stack import stack
+from headrace.stack.stack import Say
+from headrace.stack.supervisor import Supervisor
+from headrace.wait import wait_until
+from lang.planner.load import load_plan
+from schemas.samples import SAMPLE
+from schemas.topics import EXPOSURES, SAMPLES
+from store.connect import connect
+from store.reader import FeatureReader
+
+_ARRIVED_S = 900.0
+# Versions are cut by the samples' clock: two weeks of recorded minutes would be twenty thousand versions.
+_PACE = Pace(cadence_s=3_600, snapshot_s=86_400)
+_COMPARED = 50  # last visits whose features are held against the executor's
+
+
+def run(layout: Layout, file: Path, *, recording_format: str, speed: str, say: Say) -> None:
+    """Replay a file and wait for its end; the line is left running.
+
+    Raises:
+        UsageProblem: the file, the format or the speed is none; or serving runs: its ticks say that the log's
+            time is now, and every recorded slot would be closed before its feedback; or the log holds something.
+        EnvironmentProblem: the line did not come up, or did not take in the whole log.
+    """
+    recording = read(file, recording_format)
+    factor = _factor(speed)
+    if Supervisor(layout).is_up() and Supervisor(layout).programs()["serving"][0] == "RUNNING":
+        message = (
+            f"serving runs in {layout.home} and its ticks say that it is now; a recorded log wants a line of its own: "
+            f"{_down(layout)}, or {STATE_VARIABLE}=/another/folder headrace replay …"
+        )
+        raise UsageProblem(message)
+    endpoints = stack.start_line(layout, say=say, pace=_PACE)
+    _refuse_a_used_log(layout, endpoints)
+    replayer = Replayer(recording, load_plan(FEATURES), bootstrap=endpoints.bootstrap, name=recording_format)
+    closes_after_ms = endpoints.pace.wait_ms + endpoints.pace.correction_ms + 60_000
+    with progress() as bar:
+        task = bar.add_task("visits", total=len(recording.visits))
+        counts = replayer.write(
+            speed=factor, close_after_ms=closes_after_ms, seen=lambda number: bar.update(task, completed=number)
+        )
+    say(f"{counts.exposures} exposures and {counts.events} events written; waiting for the line")
+    samples = wait_for_samples(endpoints, f"{recording_format}-{counts.exposures - 1}")
+    wait_for_features(endpoints, replayer, recording)
+    say(f"{samples} samples out; features of the last {_COMPARED} visits in Redis equal the executor's")
+    say(f"the line stays up, without serving: `headrace status`, `headrace tail samples`; end it with {_down(layout)}")
+
+
+def _refuse_a_used_log(layout: Layout, endpoints: Endpoints) -> None:
+    """A second recording behind the first would be older than the log's time: every slot would come too late."""
+    consumer = Consumer({"bootstrap.servers": endpoints.bootstrap, "group.id": "replay"})
+    partitions = [TopicPartition(EXPOSURES.name, partition) for partition in range(EXPOSURES.partitions)]
+    held = sum(consumer.get_watermark_offsets(partition, timeout=10)[1] for partition in partitions)
+    consumer.close()
+    if held:
+        message = (
+            f"{EXPOSURES.name} in {layout.home} holds {held} records, a replay wants an empty log: "
+            f"{_down(layout)} --wipe, or {STATE_VARIABLE}=/another/folder headrace replay …"
+        )
+        raise UsageProblem(message)
+
+
+def _down(layout: Layout) -> str:
+    return f"{STATE_VARIABLE}={layout.home} headrace down"
+
+
+def _factor(speed: str) -> float:
+    if speed == "max":
+        return math.inf
+    try:
+        factor = float(speed)
+    except ValueError:
+        factor = 0.0
+    if factor <= 0:
+        message = f"--speed is {speed!r}; it is a number above 0, or max"
+        raise UsageProblem(message)
+    return factor
+
+
+def wait_for_samples(endpoints: Endpoints, last_request: str) -> int:
+    """Wait until the last slot is closed; returns the number of samples up to there."""
+    consumer = Consumer(
+        {"bootstrap.servers": endpoints.bootstrap, "group.id": "replay", "isolation.level": "read_committed"}
+    )
+    consumer.assign([TopicPartition(SAMPLES.name, 0, 0)])
+    found = 0
+
+    def closed() -> bool:
+        nonlocal found
+        for message in consumer.consume(5000, timeout=0.5):
+            value = message.value()
+            if message.error() is None and value is not None:
+                found += 1
+                sample = SAMPLE.decode(value)
+                if sample["request_id"] == last_request and sample["converted"] is not None:
+                    return True
+        return False
+
+    wait_until(closed, what="the last sample", deadline_s=_ARRIVED_S, mend=f"Look at {endpoints.flink_url}.")
+    consumer.close()
+    return found
+
+
+def wait_for_features(endpoints: Endpoints, replayer: Replayer, recording: Recording) -> None:
+    """Wait until the store tells of the last visits what the executor does."""
+    reader = FeatureReader(connect(endpoints.redis_url))
+    last = recording.visits[-_COMPARED:]
+    at_ms = last[-1].at_ms
+    wait_until(
+        lambda: not replayer.served.differences(reader, last, at_ms=at_ms),
+        what="the features of the last visits",
+        deadline_s=_ARRIVED_S,
+        mend=f"Look at {endpoints.flink_url} and at the loader's log.",
+    )

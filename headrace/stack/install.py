@@ -1,0 +1,104 @@
+"""Put the Java side into the environment: jars by locked coordinates, and a FLINK_HOME made of links.
+
+Run by `make setup` as `python -m headrace.stack.install`. A second run finds everything in place and
+downloads nothing.
+"""
+
+import hashlib
+import os
+import shutil
+import stat
+import sys
+import tomllib
+from pathlib import Path
+
+import pyflink
+from jgo.maven import MavenContext
+
+from headrace.errors import EnvironmentProblem
+from headrace.layout import FLINK_HOME, FLINK_JARS, KAFKA_JARS, REPOSITORY
+
+LOCK = REPOSITORY / "jgo.lock.toml"
+_FLINK_GROUP = "org.apache.flink"
+
+
+def locked() -> list[dict[str, str]]:
+    """The jars of the lock: groupId, artifactId, version, sha256."""
+    return tomllib.loads(LOCK.read_text())["dependencies"]
+
+
+def target(jar: dict[str, str]) -> Path:
+    """Where a locked jar lies in the environment."""
+    folder = FLINK_JARS if jar["groupId"] == _FLINK_GROUP else KAFKA_JARS
+    return folder / f"{jar['artifactId']}-{jar['version']}.jar"
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch(jar: dict[str, str], maven: MavenContext) -> Path:
+    """Bring one jar into the environment and check it against the lock.
+
+    Raises:
+        EnvironmentProblem: the jar could not be fetched, or its checksum is not the locked one.
+    """
+    path = target(jar)
+    if path.exists() and sha256(path) == jar["sha256"]:
+        return path
+    name = f"{jar['groupId']}:{jar['artifactId']}:{jar['version']}"
+    source = maven.project(jar["groupId"], jar["artifactId"]).at_version(jar["version"]).artifact().resolve()
+    seen = sha256(source)
+    if seen != jar["sha256"]:
+        message = (
+            f"{name} has sha256 {seen}, jgo.lock.toml says {jar['sha256']}: the repository serves another file. "
+            f"Remove {source} and run `make setup` again; if it stays, do not use that repository."
+        )
+        raise EnvironmentProblem(message)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    shutil.copyfile(source, partial)
+    partial.rename(path)
+    return path
+
+
+def link_flink_home() -> None:
+    """FLINK_HOME: the scripts and jars of the apache-flink package, and the connector jars beside them.
+
+    Flink's own folder stays as it was installed, but for the scripts' execute bits, which wheels lose.
+    """
+    package = Path(pyflink.__file__).parent
+    for script in (package / "bin").glob("*.sh"):
+        script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP)
+    shutil.rmtree(FLINK_HOME, ignore_errors=True)
+    (FLINK_HOME / "lib").mkdir(parents=True)
+    shutil.copytree(package / "bin", FLINK_HOME / "bin")  # Flink's scripts take their home from where they lie
+    for folder in ("opt", "plugins", "conf"):
+        (FLINK_HOME / folder).symlink_to(package / folder)
+    python = package / "opt"  # flink-python runs on the cluster too, when no `flink run` ships it
+    jars = (*(package / "lib").glob("*.jar"), *python.glob("flink-python*.jar"), *FLINK_JARS.glob("*.jar"))
+    for jar in jars:
+        (FLINK_HOME / "lib" / jar.name).symlink_to(jar)
+
+
+def main() -> None:
+    """Install everything the lock names."""
+    jars = locked()
+    missing = [jar for jar in jars if not target(jar).exists()]
+    if missing:
+        sys.stderr.write(f"fetching {len(missing)} jars\n")
+    maven = MavenContext()
+    wanted = {fetch(jar, maven) for jar in jars}
+    for stale in {*KAFKA_JARS.glob("*"), *FLINK_JARS.glob("*")} - wanted:
+        stale.unlink()
+    link_flink_home()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EnvironmentProblem as problem:
+        sys.stderr.write(f"{problem}{os.linesep}")
+        sys.exit(problem.exit_code)

@@ -1,0 +1,93 @@
+"""The Flink jobs of the stack: which there are, how each is submitted, which checkpoint it resumes from.
+
+`python -m headrace.stack.jobs NAME…` submits the named jobs from one client process: a JVM starts once for all.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from headrace.errors import EnvironmentProblem
+from headrace.layout import FEATURES, Endpoints, Layout
+from lang.plan.source import Source
+from schemas.topics import EVENTS
+from store.versions import Versions, read_versions
+
+INGEST = "ingest"
+SAMPLES_JOB = "samples"
+JOBS = (INGEST, "features", SAMPLES_JOB)  # of a new stack; versions applied later have jobs of their own
+
+
+def ingest_job(source: Source) -> str:
+    """The job that takes a stream in."""
+    return INGEST if source.topic == EVENTS.name else f"{INGEST}-{source.name}"
+
+
+def wanted_jobs(versions: Versions) -> tuple[str, ...]:
+    """Every job that should run: the streams', those of tables first, the versions', and the sample join."""
+    ingests = (ingest_job(source) for source in versions.sources().values())
+    return tuple(dict.fromkeys((*ingests, *JOBS, *versions.jobs())))
+
+
+def checkpoints(layout: Layout, job: str) -> Path:
+    """Folder of a job's checkpoints."""
+    return layout.checkpoints / job
+
+
+def newest_checkpoint(folder: Path) -> str | None:
+    """The newest complete checkpoint of a job's folder, as a URI; None before its first one."""
+    found = list(folder.glob("*/chk-*/_metadata"))
+    return max(found, key=lambda path: path.stat().st_mtime).parent.as_uri() if found else None
+
+
+def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None:
+    """Submit jobs, each from its newest checkpoint if there is one.
+
+    Raises:
+        EnvironmentProblem: no stream and no version has a job of this name.
+    """
+    from jobs import environment, features, ingest, samples  # the Flink client is heavy: only who submits pays
+
+    pace, versions = endpoints.pace, read_versions(endpoints.bootstrap)
+    starters: dict[str, tuple[Callable[[environment.JobSettings], None], int]] = {
+        SAMPLES_JOB: (samples.submit, pace.samples_ms)
+    }
+    for source in versions.sources().values():
+        starters[ingest_job(source)] = (partial(ingest.start, source), pace.ingest_ms)
+    for job in versions.jobs():
+        compute = partial(features.compute, versions.computed_by(job), from_ms=versions.reads_from(job))
+        starters[job] = (compute, pace.features_ms)
+    for name in names:
+        if name not in starters:
+            message = f"no job {name!r}: topic control knows {', '.join(starters)}"
+            raise EnvironmentProblem(message)
+        start, checkpoint_ms = starters[name]
+        folder = checkpoints(layout, name)
+        start(
+            environment.JobSettings(
+                bootstrap=endpoints.bootstrap,
+                features=FEATURES,
+                name=name,
+                checkpoint_ms=checkpoint_ms,
+                checkpoints=folder.as_uri(),
+                wait_ms=pace.wait_ms,
+                correction_ms=pace.correction_ms,
+                negative_rate=pace.negative_rate,
+                restore=newest_checkpoint(folder),
+                cluster=f"127.0.0.1:{endpoints.flink_rest}",
+            )
+        )
+
+
+def main() -> None:
+    """Submit the jobs named on the command line."""
+    layout = Layout.here()
+    submit(layout, layout.endpoints(), tuple(sys.argv[1:]) or JOBS)
+    sys.stdout.flush()
+    os._exit(0)  # the client's JVM would be waited for; it has nothing left to do
+
+
+if __name__ == "__main__":
+    main()
