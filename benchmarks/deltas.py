@@ -27,11 +27,11 @@ from benchmarks.inputs import trained_rows, version_messages
 from benchmarks.inputs.version_messages import Chain
 from benchmarks.peers.naive_packing import PACKINGS, arrays_of
 from headrace.layout import REPOSITORY
-from models.axes import Ids
+from models.array_types import Ids
 from models.config import RankerConfig
 from models.state import ModelState
 from schemas.delta_assembler import DeltaAssembler
-from schemas.rows import TableUpdate
+from schemas.row_codec import TableUpdate
 from serving.versions.delta_reader import DeltaReader
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "deltas.json"

@@ -31,7 +31,7 @@ from learner.app import steady
 from models.config import RankerConfig
 from models.content import Content
 from models.modality import Fusion, Manner
-from simulator.views import IMAGE, TEXT
+from simulator.item_vectors import IMAGE, TEXT
 from simulator.warmup import WarmUpSettings
 from simulator.world import WorldSettings
 

@@ -30,12 +30,12 @@ from benchmarks.studies.speeds import Speed, speeds
 from headrace.evaluation import ctr, metrics
 from headrace.evaluation.log import Log, columns_of, read
 from headrace.evaluation.metrics import Figure
-from headrace.evaluation.pupil import Pupil
+from headrace.evaluation.progressive import Pupil
 from headrace.layout import FEATURES, REPOSITORY
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
 from learner.app import steady
-from models.axes import Doubles
+from models.array_types import Doubles
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "rivals.json"
 FILE, KNOWN = "kuairand/exposures.tsv.gz", ("duration_ms",)

@@ -34,8 +34,8 @@ from learner.snapshot import Snapshots, load
 from models.config import RankerConfig
 from models.fingerprint import fingerprint
 from schemas.aliases import LIVE
-from schemas.course import back_to, place_of
 from schemas.topics import CONTROL_TOPIC
+from schemas.version_policy import back_to, place_of
 from serving.state.state import Live
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader

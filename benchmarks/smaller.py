@@ -35,14 +35,14 @@ from lang.planner.load import load_plan
 from learner.app import steady
 from learner.collate import Collator
 from learner.settings import LoopSettings
-from models import scoring
-from models.axes import Doubles, Floats
+from models import ranker_numpy
+from models.array_types import Doubles, Floats
 from models.batch import Batch
 from models.config import RankerConfig
 from models.items import Items
-from models.portable import to_onnx
-from models.ranker import from_numpy
-from models.scoring import Part
+from models.onnx_export import to_onnx
+from models.ranker_numpy import Part
+from models.ranker_torch import from_numpy
 from models.state import ModelState
 from models.training import Trainer, predict
 from schemas.samples import Sample
@@ -155,14 +155,14 @@ def _forms(
 
 
 def _scoring(ground: Ground, tables: dict[str, Kept], dense: Dense) -> Callable[[], object]:
-    return lambda: scoring.score(ground.config, dense, part=_part(tables, ground.slate), inputs=ground.slate.dense)
+    return lambda: ranker_numpy.score(ground.config, dense, part=_part(tables, ground.slate), inputs=ground.slate.dense)
 
 
 def _part(tables: dict[str, Kept], batch: Batch, row: int = 0, count: int | None = None) -> Part:
     """Rows of the user and history of a batch's row, and of candidates from there on."""
     past, those = batch.history[row], slice(row, None if count is None else row + count)
     items = Items(batch.items[those], batch.categories[those])
-    return scoring.part_of(sources(tables), user_id=int(batch.users[row]), past=past[past != 0], items=items)
+    return ranker_numpy.part_of(sources(tables), user_id=int(batch.users[row]), past=past[past != 0], items=items)
 
 
 def _graphs(

@@ -23,7 +23,7 @@ from benchmarks.harness.interleaved import clocked, in_turns
 from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import carry_out
 from headrace.layout import REPOSITORY
-from models.axes import Ids, Indexes
+from models.array_types import Ids, Indexes
 from models.config import RankerConfig
 from models.idmap import ABSENT, IdMap
 from models.table import Table

@@ -25,7 +25,7 @@ from lang.planner.load import load_plan
 from learner.app import steady
 from learner.collate import Collator
 from learner.settings import LoopSettings
-from models.axes import Floats, Ids, Indexes
+from models.array_types import Floats, Ids, Indexes
 from models.config import RankerConfig
 from models.table import DEFAULT, Table, TableConfig
 from models.training import Trainer

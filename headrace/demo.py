@@ -18,13 +18,13 @@ from lang.planner.load import load_plan
 from schemas.http import ModelsAnswer
 from serving.settings import Config
 from serving.state.experiment import POPULAR, Arm, Experiment
-from simulator import play as plays
 from simulator import report as reports
-from simulator.account import Account, Accountant, Marks
-from simulator.narrator import Narrator
-from simulator.play import FROZEN, Address, Measured, Play, PlaySettings
+from simulator import run as plays
 from simulator.probe import Probe
+from simulator.progress import Narrator
+from simulator.reconciliation import Account, Accountant, Marks
 from simulator.report import Report
+from simulator.run import FROZEN, Address, Measured, Play, PlaySettings
 from store.connect import connect
 from store.reader import FeatureReader
 

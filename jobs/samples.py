@@ -2,7 +2,7 @@
 
 Operators in order:
 1. sources     exposures and clean events, read committed; event time is `received_at`, watermarks per partition
-2. feedback    clean events that can label a slot (udfs/slots.py says which), and ingest's markers of bots; ticks
+2. feedback    clean events that can label a slot (udfs/labels.py says which), and ingest's markers of bots; ticks
                have moved the watermark before
 3. join        keyed by user: slates, early feedback, feedback put off and due times in state (udfs/join.py)
 4. samples     Avro, exactly once, keyed by request
@@ -26,7 +26,7 @@ from lang.planner.load import load_plan
 from schemas.events import BOT
 from schemas.topics import EXPOSURES, QUARANTINE, SAMPLES, SAMPLES_URGENT
 from udfs.join import OUTPUT, JoinSlots
-from udfs.slots import FEEDBACK_HEADS
+from udfs.labels import FEEDBACK_HEADS
 
 JOB = "samples"
 # A backlog is read in small bites of each partition. With the default of 1 MB one partition runs far ahead of the

@@ -9,11 +9,10 @@ from pathlib import Path
 import msgspec
 import torch
 
-from learner.ahead import Closed
+from learner.bounded_source import Stretch
 from learner.cuts import Checkpoint, Cut, Publication
 from learner.halt import halt
 from learner.journal import Journal
-from learner.lane import UrgentLane
 from learner.ledger import Ledger
 from learner.loop import Learner
 from learner.publish import Fenced, Publisher, read_ledger
@@ -21,15 +20,16 @@ from learner.rebuild import CannotGoBack, Target, between, rebuilt
 from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
 from learner.source import Samples, SamplesGone, Source
-from learner.stretch import Stretch
+from learner.urgent_source import UrgentLane
+from learner.urgent_state import Closed
 from models.config import RankerConfig
 from models.fingerprint import fingerprint
 from schemas.breaker import BrokenProgram
 from schemas.control import Control
-from schemas.course import MODEL, SKIP, Course, Place, named
-from schemas.dead import Dead
+from schemas.dead_letter import Dead
 from schemas.heartbeat import Heartbeat
 from schemas.topics import CONTROL_TOPIC, SAMPLES
+from schemas.version_policy import MODEL, SKIP, Course, Place, named
 from store.quarantine import KafkaSend, Quarantine, now_ms
 from store.tail import Tail
 

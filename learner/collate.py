@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.axes import Floats, Ids
+from models.array_types import Floats, Ids
 from models.batch import Batch
 from models.content import Layout
 from models.inputs import DENSE, FEATURE_SET

@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import Struct, field
 from numpy.typing import NDArray
 
-from models.axes import Doubles
+from models.array_types import Doubles
 
 _COUNT = 4  # of the sums: how many slots
 _KEPT = 0.9  # of a policy's rolling sums at each version

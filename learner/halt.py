@@ -5,7 +5,7 @@ import msgspec
 from learner.cuts import Publication
 from learner.ledger import Ledger
 from schemas.control import Control
-from schemas.course import HALT, Place, back_to
+from schemas.version_policy import HALT, Place, back_to
 
 
 def halt(publication: Publication, ledger: Ledger, *, model: str, wait_ms: int) -> Control:

@@ -7,11 +7,11 @@ from typing import TypeGuard
 import msgspec
 import numpy as np
 
-from learner.ahead import Ahead, Row
 from learner.clock import LeapingClock
 from learner.collate import Collator
 from learner.hold import Hold
 from learner.settings import LoopSettings
+from learner.urgent_state import Ahead, Row
 from models.arrays import Arrays
 from schemas.samples import CORRECTION, Sample
 from schemas.topics import SAMPLES, SAMPLES_URGENT

@@ -4,10 +4,10 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from learner.ahead import URGENT
 from learner.cuts import Publication
-from schemas.course import Place
+from learner.urgent_state import URGENT
 from schemas.delta import Manifest
+from schemas.version_policy import Place
 
 Verdict: TypeAlias = Literal["publish", "same", "differs"]
 _PARTITION = "0"  # `samples` has one partition

@@ -12,28 +12,28 @@ from collections.abc import Iterable, Iterator
 import msgspec
 import numpy as np
 
-from learner.age import aged, faded
-from learner.ahead import URGENT, Closed, Lane, Row
 from learner.collate import Collator
 from learner.cuts import Checkpoint, Cut, Publication
 from learner.guard import Guard
 from learner.intake import Aside, Intake, Read
 from learner.metrics import Predicted, Prequential
+from learner.sample_weights import aged, faded
 from learner.settings import LoopSettings
+from learner.urgent_state import URGENT, Closed, Lane, Row
 from models.arrays import Arrays, flatten, unflatten
 from models.batch import Batch
 from models.config import RankerConfig
 from models.device import device_of
-from models.ranker import from_numpy
+from models.ranker_torch import from_numpy
 from models.rowset import RowSource
 from models.state import ModelState
 from models.training import Trainer, predict
-from schemas.course import Place, named
 from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks, manifest_hash
 from schemas.heartbeat import Heartbeat
 from schemas.samples import Sample
 from schemas.snapshot import SnapshotMeta
 from schemas.topics import SAMPLES_URGENT
+from schemas.version_policy import Place, named
 
 _NEW_BELOW = 10  # sightings under which an item counts as new
 _IN_MANIFEST = ("log_loss", "log_error", "calibration", "auc")

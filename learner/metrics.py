@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from models.axes import Doubles, Flags, Floats
+from models.array_types import Doubles, Flags, Floats
 from models.batch import Batch
 from schemas.samples import HEADS
 

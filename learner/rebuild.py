@@ -5,12 +5,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from learner.ahead import Row
 from learner.cuts import Publication
 from learner.loop import Learner
 from learner.snapshot import Snapshots
 from learner.source import Rows
-from schemas.course import Place, named
+from learner.urgent_state import Row
+from schemas.version_policy import Place, named
 
 
 class CannotGoBack(LookupError):

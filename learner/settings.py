@@ -5,7 +5,7 @@ import math
 import msgspec
 
 from learner.guard import Limits
-from schemas.rows import Coding
+from schemas.row_codec import Coding
 
 
 class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,8 +12,8 @@ from safetensors import numpy as safetensors
 
 from learner.cuts import Checkpoint
 from models.arrays import Arrays
-from schemas.course import Place, place_of
 from schemas.snapshot import SnapshotMeta
+from schemas.version_policy import Place, place_of
 
 ARRAYS, META, PINNED = "arrays.safetensors", "meta.json", "pinned"
 _UNFINISHED, _REPLACED = ".tmp-", ".replaced-"

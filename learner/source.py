@@ -13,7 +13,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from learner.ahead import Row
+from learner.urgent_state import Row
 from schemas.avro import Unreadable
 from schemas.samples import SAMPLE, Sample
 from schemas.times import AHEAD_MS, PLAUSIBLE_MS

@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
 
-from models.axes import Floats
+from models.array_types import Floats
 from models.table import TableState
 
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from models.axes import Flags, Floats, Ids
+from models.array_types import Flags, Floats, Ids
 from models.content import Content
 
 

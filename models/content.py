@@ -7,9 +7,9 @@ from hashlib import blake2b
 import numpy as np
 from msgspec import Struct
 
-from models.axes import Flags, Floats, Indexes
+from models.array_types import Flags, Floats, Indexes
 from models.modality import TEXT, Modality
-from models.words import of_words
+from models.text_encoder import of_words
 from schemas.catalogue import Item
 
 _LARGEST = 65_504.0  # of a float16

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from models.axes import Ids
+from models.array_types import Ids
 from models.content import Content
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.axes import Floats
+from models.array_types import Floats
 from models.config import STATISTICS, RankerConfig
 from models.device import HOST, placed
 

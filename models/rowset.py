@@ -5,9 +5,9 @@ from typing import Protocol
 import numpy as np
 from msgspec import Struct
 
-from models.axes import Floats, Ids, Indexes
+from models.array_types import Floats, Ids, Indexes
 from models.pool import Pool
-from schemas.rows import Coding, TableUpdate, as_sent
+from schemas.row_codec import Coding, TableUpdate, as_sent
 
 
 class RowSource(Protocol):

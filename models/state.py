@@ -3,17 +3,17 @@
 import numpy as np
 from msgspec import Struct
 
-from models import scoring
+from models import ranker_numpy
+from models.array_types import Floats, Ids
 from models.arrays import TrainingState, blank_dense
-from models.axes import Floats, Ids
 from models.config import TABLES, RankerConfig
 from models.content import Layout
-from models.fused import lift
+from models.fusion_numpy import lift
 from models.items import Items
+from models.ranker_numpy import Scores
 from models.rowset import RowSet
-from models.scoring import Scores
 from schemas.delta import Delta
-from schemas.rows import Coding
+from schemas.row_codec import Coding
 
 
 class ModelState(Struct, frozen=True, kw_only=True):
@@ -79,24 +79,24 @@ class ModelState(Struct, frozen=True, kw_only=True):
             items: the candidates, C of them.
             inputs: dense inputs [C, F], of `inputs.assemble`.
         """
-        past = scoring.padded(history, self.config.history)
-        part = scoring.part_of(self.tables, user_id=user_id, past=past, items=items)
-        return scoring.score(self.config, self.dense, part=part, inputs=inputs)
+        past = ranker_numpy.padded(history, self.config.history)
+        part = ranker_numpy.part_of(self.tables, user_id=user_id, past=past, items=items)
+        return ranker_numpy.score(self.config, self.dense, part=part, inputs=inputs)
 
     def score_light(self, inputs: Floats) -> Floats:
         """Click chances from dense inputs alone, for degraded serving. [C, F] -> [C]."""
-        return scoring.score_light(self.dense, inputs)
+        return ranker_numpy.score_light(self.dense, inputs)
 
     def user_vector(self, user_id: int, history: Ids) -> Floats:
         """The user's retrieval vector [V], of length 1."""
-        return scoring.user_vector(self.dense, self._row("user", user_id), past=self._past(history))
+        return ranker_numpy.user_vector(self.dense, self._row("user", user_id), past=self._past(history))
 
     def item_vectors(self, items: Items) -> Floats:
         """Retrieval vectors of N items -> [N, V], each of length 1."""
         modalities, content = self.config.modalities, items.content
         content = content or (Layout(modalities).blank(len(items.ids)) if modalities else None)
         rows, categories = self._rows("item", items.ids), self._rows("category", items.categories)
-        return scoring.item_vectors(
+        return ranker_numpy.item_vectors(
             self.dense, rows, categories=categories, lift=lift(self.config, self.dense, content)
         )
 
@@ -108,5 +108,5 @@ class ModelState(Struct, frozen=True, kw_only=True):
         return rows.rows(rows.find(ids))
 
     def _past(self, history: Ids) -> Floats:
-        rows = self._rows("item", scoring.padded(history, self.config.history))
-        return rows[:, scoring.LEAD :]
+        rows = self._rows("item", ranker_numpy.padded(history, self.config.history))
+        return rows[:, ranker_numpy.LEAD :]

@@ -3,9 +3,9 @@
 import numpy as np
 from msgspec import Struct
 
-from models.axes import Doubles, Flags, Floats, Ids, Indexes
+from models.array_types import Doubles, Flags, Floats, Ids, Indexes
 from models.idmap import ABSENT, IdMap
-from schemas.rows import TableUpdate
+from schemas.row_codec import TableUpdate
 
 DEFAULT = 0  # the row, and the id it travels under, that all ids without a row of their own share
 _BY_ROW = ("ids", "rows", "sums", "seen_ms", "sightings", "changed")

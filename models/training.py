@@ -8,18 +8,18 @@ import torch
 from msgspec import Struct, structs
 from torch import Tensor
 
+from models.array_types import Flags, Floats, Ids, Indexes
 from models.arrays import TrainingState, blank_dense
-from models.axes import Flags, Floats, Ids, Indexes
 from models.batch import Batch
 from models.config import LEAD, TABLES, RankerConfig
 from models.content import Content, Layout
 from models.device import HOST, placed
-from models.fusion import Vectors, lift
+from models.fusion_torch import Vectors, lift
 from models.items import Items
 from models.optimiser import Adam
-from models.ranker import Rows, bias_loss, chances, forward, light_loss, loss, to_numpy, with_position
+from models.ranker_numpy import Scores, padded, part_of, score
+from models.ranker_torch import Rows, bias_loss, chances, forward, light_loss, loss, to_numpy, with_position
 from models.rowset import RowSource
-from models.scoring import Scores, padded, part_of, score
 from models.table import DEFAULT, Table
 from models.towers import item_tower, softmax_loss, user_tower
 from schemas.delta import Update

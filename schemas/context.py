@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias, cast
 
 import msgspec
 
-from schemas.dead import Code
+from schemas.dead_letter import Code
 from schemas.limits import INT64_LEAST, INT64_MOST, MAP_ENTRIES, MAP_VALUE_CHARS, text_fault
 
 Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=INT64_LEAST, le=INT64_MOST)]

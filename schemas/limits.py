@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from schemas.dead import Code
+from schemas.dead_letter import Code
 
 RECORD_BYTES = 256 * 1024
 BODY_BYTES = 256 * 1024

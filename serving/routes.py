@@ -9,7 +9,6 @@ from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 
 from schemas.aliases import LIVE
 from schemas.context import as_texts, context_fault
-from schemas.course import named
 from schemas.http import (
     AliasAnswer,
     AliasRequest,
@@ -26,6 +25,7 @@ from schemas.http import (
     SimilarAnswer,
 )
 from schemas.ids import hash64
+from schemas.version_policy import named
 from serving.http import intake
 from serving.http.auth import OPEN, request_id
 from serving.http.body import Strict

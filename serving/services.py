@@ -14,7 +14,7 @@ from msgspec import Struct
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
 from models.content import Layout
-from models.index import index_on
+from models.index_device import index_on
 from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
 from schemas.breaker import BrokenProgram
 from serving.http.admission import Admission

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from models.config import DEVICE_VARIABLE, NoFusion, RankerConfig, ranker_of
-from models.index import index_on
+from models.index_device import index_on
 from serving.state.experiment import Experiment, ExperimentError, checked
 from store.connect import ADDRESS
 

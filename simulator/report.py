@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from simulator.click_rates import Rate
 from simulator.probe import GIVE_UP_S
-from simulator.tally import Rate
 
 ARMS = ("online", "frozen", "popular")
 

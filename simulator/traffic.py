@@ -16,10 +16,10 @@ from numpy.random import Generator
 
 from schemas.events import Event
 from simulator.api import Api
-from simulator.conduct import Served, events_of
-from simulator.mischief import Mischief, Rates, Sending
+from simulator.behaviour import Served, events_of
+from simulator.click_rates import Tally
+from simulator.delivery_faults import Mischief, Rates, Sending
 from simulator.poison import Poisoner
-from simulator.tally import Tally
 from simulator.throttle import Throttle
 from simulator.visits import Page, Visits
 from simulator.world import World, country_of, item_number, user_name

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from lang.events.computed import Computation
 from lang.expressions.per_event import Event as Fields
 from lang.plan.plan import Plan
-from models.axes import Doubles, Ids, Indexes
+from models.array_types import Doubles, Ids, Indexes
 from models.content import Layout
 from models.inputs import FEATURE_SET
 from schemas.catalogue import Item
@@ -31,10 +31,10 @@ from serving.state import columns, item_features
 from serving.state.experiment import Arm
 from serving.state.query import Candidates, Faults, Query, User
 from serving.state.state import ServingState
-from simulator.conduct import Served, events_of
+from simulator.behaviour import Served, events_of
 from simulator.visits import Page, Visits
 from simulator.world import World, item_number, user_name
-from store.shelf import Shelf
+from store.memory_store import Shelf
 
 ARM = Arm(name="warm-up", share=1.0, policy="popular and random")
 _LAG_MS = 500  # from an event to its feature, about what the line needs

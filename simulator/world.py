@@ -13,9 +13,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.random import Generator
 
-from models.axes import Doubles, Indexes
+from models.array_types import Doubles, Indexes
 from schemas.catalogue import Item
-from simulator.views import View, Views
+from simulator.item_vectors import View, Views
 
 SELLERS = 300
 COUNTRIES = ("dk", "ee", "fi", "no", "se")

@@ -2,8 +2,8 @@
 
 from schemas.aliases import ALIAS, PIN
 from schemas.control import control_of
-from schemas.course import MODEL, Course, place_of
 from schemas.topics import CONTROL_TOPIC
+from schemas.version_policy import MODEL, Course, place_of
 from store.quarantine import Quarantine
 from store.tail import Tail
 from store.versions import Versions

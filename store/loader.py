@@ -21,7 +21,7 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, Kafka
 
 from lang.plan.plan import Group
 from schemas.breaker import BrokenProgram
-from schemas.dead import reason_of
+from schemas.dead_letter import reason_of
 from store.clock import LogClock
 from store.connect import ADDRESS, Client, StoreError, connect
 from store.decisions import Decisions

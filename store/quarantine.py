@@ -14,7 +14,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.breaker import Breaker
-from schemas.dead import DEAD, REASON_CHARS, Dead
+from schemas.dead_letter import DEAD, REASON_CHARS, Dead
 from schemas.limits import RECORD_BYTES
 from schemas.topics import QUARANTINE
 

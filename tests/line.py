@@ -20,7 +20,7 @@ from headrace.stack.supervisor import Supervisor
 from headrace.wait import wait_until
 from lang.planner.load import load_plan
 from schemas.avro import Unreadable
-from schemas.dead import DEAD
+from schemas.dead_letter import DEAD
 from schemas.partition import PARTITIONER
 from serving.kafka.ticker import ticks
 from store.connect import connect

@@ -14,7 +14,7 @@ from headrace.layout import Endpoints
 from schemas.catalogue import Item
 from schemas.events import Event
 from schemas.http import BatchAnswer, ModelsAnswer, RecommendationAnswer, Rejected
-from simulator.conduct import Served, events_of
+from simulator.behaviour import Served, events_of
 from simulator.visits import Visits
 from simulator.world import World, WorldSettings, item_number, user_name
 

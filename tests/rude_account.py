@@ -16,7 +16,7 @@ from lang.events.computed import Computation
 from lang.expressions.per_event import Event
 from lang.plan.clean_topic import contract
 from models.config import RankerConfig
-from schemas.dead import DEAD
+from schemas.dead_letter import DEAD
 from schemas.delta import Manifest, manifest_of
 from schemas.partition import tick_key
 from schemas.topics import EVENT_PARTITIONS, EVENTS_DEAD, MODEL_DELTAS

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable, Mapping
 
 from schemas.exposures import EXPOSURE
-from udfs.slots import FEEDBACK_HEADS
+from udfs.labels import FEEDBACK_HEADS
 
 Label = tuple[str, int, str, bool]  # request, position, head, positive
 

@@ -21,7 +21,7 @@ from lang.plan.clean_topic import RECEIVED_AT, contract
 from lang.plan.source import Source, SourceColumn
 from schemas.avro import Contract
 from schemas.context import Int64, Sent, as_texts
-from schemas.dead import Code
+from schemas.dead_letter import Code
 from schemas.events import TICK
 from schemas.json_text import fault_of, is_deep
 from schemas.limits import LEVELS, RECORD_BYTES

@@ -7,10 +7,10 @@ from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, ScalarFunction
 
 from lang.plan.source import Source
-from udfs.history import TableTail
+from udfs.enrich import Stamper
 from udfs.judge import Judge
 from udfs.mask import Mask
-from udfs.stamp import Stamper
+from udfs.temporal_table import TableTail
 
 VERDICT = DataTypes.ROW(
     [

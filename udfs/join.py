@@ -24,12 +24,11 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from schemas.breaker import Breaker
-from schemas.dead import DEAD, REASON_CHARS, reason_of
+from schemas.dead_letter import DEAD, REASON_CHARS, reason_of
 from schemas.events import BOT
 from schemas.limits import RECORD_BYTES
 from schemas.topics import EXPOSURES
-from udfs.served import TooMany, Unusable, exposure_of
-from udfs.slots import (
+from udfs.labels import (
     BEYOND_THE_DAY,
     NEGATIVES_DROPPED,
     SET_ASIDE,
@@ -45,6 +44,7 @@ from udfs.slots import (
     slate_of,
     thinned,
 )
+from udfs.served import TooMany, Unusable, exposure_of
 
 _OF_FEEDBACK = ("request_id", "item_id", "position", "session_id", "event_type", "value", "received_at")
 PLACE = ("topic", "partition", "offset", "at")

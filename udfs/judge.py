@@ -10,12 +10,12 @@ from lang.events.gate import is_tick
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.source import Source
 from schemas.breaker import Breaker
-from schemas.dead import REASON_CHARS, reason_of
+from schemas.dead_letter import REASON_CHARS, reason_of
 from schemas.events import BOT
 from schemas.limits import RECORD_BYTES
 from udfs.decode import EventDecoder, Refused
+from udfs.enrich import Stamper
 from udfs.mask import Mask
-from udfs.stamp import Stamper
 
 Verdict: TypeAlias = tuple[
     str | None, str | None, int | None, bytes | None, str | None, bytes | None, int, str | None, bytes | None

@@ -14,11 +14,11 @@ from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY, Endpoints
 from headrace.wait import wait_until
 from schemas.control import Control, control_of
-from schemas.course import MODEL, Place
 from schemas.delta import Manifest, manifest_of
 from schemas.samples import SAMPLE, Sample
 from schemas.snapshot import SnapshotMeta
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS, SAMPLES, Topic
+from schemas.version_policy import MODEL, Place
 from store.tail import Tail
 
 RHYTHM = ("--cadence-s", "10", "--snapshot-s", "30", "--wait-s", "20")

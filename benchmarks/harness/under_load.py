@@ -14,7 +14,7 @@ from benchmarks.inputs.version_messages import Chain
 from headrace.errors import EnvironmentProblem
 from headrace.layout import FEATURES
 from lang.planner.load import load_plan
-from models.axes import Ids
+from models.array_types import Ids
 from schemas.catalogue import Item
 from serving.stages.pipeline import rank
 from serving.state import catalogue, columns, item_features

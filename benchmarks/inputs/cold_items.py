@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from headrace.evaluation import metrics
 from learner.collate import Collator
-from models.axes import Doubles, Flags, Floats, Ids
+from models.array_types import Doubles, Flags, Floats, Ids
 from models.batch import Batch
 from models.config import RankerConfig
 from models.content import Content

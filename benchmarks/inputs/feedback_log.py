@@ -19,7 +19,7 @@ from schemas.exposures import EXPOSURE, Exposure
 from schemas.samples import SAMPLE, Sample
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
-from udfs.slots import FEEDBACK_HEADS, Feedback, answer, close, open_slate, samples
+from udfs.labels import FEEDBACK_HEADS, Feedback, answer, close, open_slate, samples
 
 Slot = tuple[str, int]
 """(request id, position)."""

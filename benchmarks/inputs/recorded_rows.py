@@ -11,7 +11,7 @@ from headrace.evaluation import ctr
 from headrace.evaluation.log import Log
 from headrace.replay.writer import Served, events_of
 from lang.plan.plan import Plan
-from models.axes import Doubles
+from models.array_types import Doubles
 from schemas.samples import Sample
 
 _HOUR_MS = 3_600_000

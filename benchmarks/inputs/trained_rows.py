@@ -9,7 +9,7 @@ something rarer that does not depend on the user.
 import numpy as np
 from msgspec import structs
 
-from models.axes import Flags, Floats, Ids
+from models.array_types import Flags, Floats, Ids
 from models.config import RankerConfig
 from models.table import Table
 from schemas.ids import hash64

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.config import TABLES, RankerConfig
 from schemas.delta import Manifest, Update, encode_chunks, seal
-from schemas.rows import TableUpdate
+from schemas.row_codec import TableUpdate
 
 KEY = b"a key of the benchmarks"
 MODEL = "ranker"

@@ -12,7 +12,7 @@ from models.rowset import RowSet
 from models.state import ModelState
 from schemas.delta import Delta, decode_chunks
 from schemas.ids import hash64
-from schemas.rows import TableUpdate
+from schemas.row_codec import TableUpdate
 
 CADENCE_MS = 60_000
 

@@ -7,11 +7,11 @@ through all dense tensors of the full ranker, learn it. In place of the full ran
 import numpy as np
 import torch
 
-from models.axes import Floats
+from models.array_types import Floats
 from models.config import RankerConfig
 from models.optimiser import Adam
-from models.ranker import light_loss, to_numpy
-from models.scoring import score_light
+from models.ranker_numpy import score_light
+from models.ranker_torch import light_loss, to_numpy
 from models.training import initial_dense
 
 _SURE = 20.0  # the logit of a label: its chance is 1 or 0 to eight digits

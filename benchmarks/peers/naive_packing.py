@@ -11,7 +11,7 @@ import zstandard
 from msgspec import Struct
 from safetensors import numpy as safetensors
 
-from schemas.rows import TableUpdate
+from schemas.row_codec import TableUpdate
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 

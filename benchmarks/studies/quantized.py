@@ -5,11 +5,11 @@ from typing import TypeAlias
 
 import numpy as np
 
+from models.array_types import Floats, Ids, Indexes
 from models.arrays import TrainingState
-from models.axes import Floats, Ids, Indexes
 from models.config import RankerConfig
 from models.rowset import RowSource
-from schemas.rows import Tensors, pack_rows, unpack_rows
+from schemas.row_codec import Tensors, pack_rows, unpack_rows
 
 Dense: TypeAlias = dict[str, Floats]
 _MOST = 127  # of a signed code

@@ -14,12 +14,13 @@ from benchmarks.inputs.trained_rows import ids_of
 from benchmarks.peers.light_ranker import Light
 from benchmarks.peers.wabbit_peer import Wabbit
 from learner.collate import Collator
-from models.axes import Floats
+from models.array_types import Floats
 from models.batch import Batch
 from models.config import RankerConfig
 from models.device import HOST
-from models.index import Index, Nearest
-from models.scan import Scan
+from models.index import Index
+from models.index_numpy import Nearest
+from models.index_torch import Scan
 from models.table import Table
 from models.training import Trainer
 

@@ -6,8 +6,8 @@ import numpy as np
 from msgspec import Struct
 
 from benchmarks.harness.interleaved import clocked, in_turns
-from models.axes import Floats
-from models.index import Nearest
+from models.array_types import Floats
+from models.index_numpy import Nearest
 
 _NEAREST = 100
 _SEARCHED = 50_000

@@ -12,10 +12,10 @@ from learner.collate import Collator
 from learner.cuts import Publication
 from learner.loop import Learner
 from learner.settings import LoopSettings
-from models.axes import Doubles, Flags
+from models.array_types import Doubles, Flags
 from models.batch import Batch
 from models.config import RankerConfig
-from models.ranker import from_numpy
+from models.ranker_torch import from_numpy
 from models.rowset import RowSource
 from models.state import ModelState
 from models.training import predict

@@ -10,14 +10,14 @@ from itertools import groupby
 import numpy as np
 from msgspec import Struct
 
-from headrace.evaluation.baselines import Rates
 from headrace.evaluation.log import Log
-from headrace.evaluation.pupil import Pupil
-from headrace.evaluation.shown import Shown, sample_of
+from headrace.evaluation.progressive import Pupil
+from headrace.evaluation.rate_baselines import Rates
+from headrace.evaluation.to_sample import Shown, sample_of
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import Served, events_of
 from lang.plan.plan import Plan
-from models.axes import Doubles
+from models.array_types import Doubles
 from schemas.samples import Sample
 
 

@@ -7,12 +7,12 @@ minutes, decayed clicks faded to then. Axes: N items, C candidates, K columns.
 import numpy as np
 
 from lang.plan.plan import Plan
-from models.axes import Doubles, Indexes
+from models.array_types import Doubles, Indexes
 from serving.state import columns, item_features
 from serving.state.catalogue import Catalogue
 from serving.state.columns import COLUMNS
 from serving.state.item_features import HEAT, LASTING, ItemFeatures
-from store.shelf import Shelf
+from store.memory_store import Shelf
 
 _FRESH_MS = 600_000
 _TOUCHED = -1  # in place of when it was read

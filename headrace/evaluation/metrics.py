@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
-from models.axes import Doubles
+from models.array_types import Doubles
 
 _LEAST = 1e-6  # a chance is kept that far from 0 and 1 where its logarithm is taken
 TOP = 10

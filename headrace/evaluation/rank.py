@@ -12,14 +12,14 @@ import numpy as np
 from msgspec import Struct, structs
 
 from headrace.evaluation.log import Log
-from headrace.evaluation.places import NOWHERE, Places
-from headrace.evaluation.pupil import Pupil
+from headrace.evaluation.progressive import Pupil
+from headrace.evaluation.rank_baselines import NOWHERE, Places
 from headrace.evaluation.requests import Found, Requests
-from headrace.evaluation.shown import Shown, sample_of
+from headrace.evaluation.to_sample import Shown, sample_of
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import events_of
 from lang.plan.plan import Plan
-from models.axes import Doubles, Flags, Floats
+from models.array_types import Doubles, Flags, Floats
 from schemas.catalogue import Item
 from schemas.ids import hash64
 from schemas.samples import Sample

@@ -11,7 +11,7 @@ from headrace.evaluation import metrics
 from headrace.evaluation.ctr import Predicted
 from headrace.evaluation.metrics import Figure
 from headrace.evaluation.rank import Ranked
-from models.axes import Doubles
+from models.array_types import Doubles
 
 Numbers = dict[str, float]
 

@@ -11,8 +11,8 @@ from headrace.replay.offline_features import CLICKSTREAM, Recomputation
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import query_of
 from lang.plan.plan import Plan
-from models.axes import Floats, Ids
-from models.index import Nearest
+from models.array_types import Floats, Ids
+from models.index_numpy import Nearest
 from models.state import ModelState
 from schemas.aliases import LIVE
 from schemas.catalogue import Item

@@ -14,8 +14,8 @@ from headrace.stack.flink import FlinkRest
 from lang.plan.plan import Group
 from lang.planner.diff import Change
 from serving.feature_dependencies import touched
-from store.census import Holding, holding
 from store.connect import Client
+from store.usage import Holding, holding
 from store.versions import Versions
 
 _MEASURED = REPOSITORY / "benchmarks" / "results" / "throughput.json"

@@ -35,7 +35,7 @@ def _folded(asked: Sequence[tuple[Group, Sequence[Event]]]) -> list[TileStore]:
         from py4j.protocol import Py4JJavaError  # the Flink client is heavy: only who runs it pays
         from pyflink.util.exceptions import JavaException
 
-        from jobs.trial import Trial, run
+        from headrace.features.local_run import Trial, run
 
         try:
             return run([Trial(group, events) for group, events in asked], Path(folder))

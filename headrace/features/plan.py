@@ -16,7 +16,7 @@ from headrace.log.feature_versions import Registry
 from headrace.stack.flink import FlinkRest
 from lang.plan.plan import Plan
 from store.connect import connect
-from store.memory import left_bytes
+from store.redis_budget import left_bytes
 from store.versions import Versions
 
 PLAN_FILE = Path("features.plan.json")

@@ -11,7 +11,7 @@ from lang.expressions.per_event import Event
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.plan import Group, Plan
 from lang.testfiles.from_events import example
-from store.shelf import Shelf
+from store.memory_store import Shelf
 
 _EVENTS = 20  # of one case: a person reads them
 

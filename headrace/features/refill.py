@@ -15,9 +15,9 @@ from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
 from lang.plan.plan import Group
 from schemas.breaker import BrokenProgram
-from store.census import holding
 from store.connect import StoreError, connect
 from store.loader import Loader
+from store.usage import holding
 from store.versions import read_versions
 
 _ASK_S = 10.0

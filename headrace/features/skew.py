@@ -26,7 +26,7 @@ from lang.events.gate import is_tick, whole
 from lang.expressions.per_event import Event
 from lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
 from lang.plan.plan import Plan
-from models.axes import Doubles
+from models.array_types import Doubles
 from models.inputs import DENSE, FEATURE_SET
 from schemas.avro import Unreadable
 from schemas.catalogue import ITEM, Item

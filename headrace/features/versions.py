@@ -19,9 +19,9 @@ from headrace.stack.flink import FlinkRest
 from headrace.wait import wait_until
 from serving.http import lookup
 from serving.http.problems import Fault
-from store.census import holding
 from store.connect import connect
 from store.reader import FeatureReader, Reads
+from store.usage import holding
 
 _FIRST_MS = 10**12  # September 2001: what lies before was given in seconds
 

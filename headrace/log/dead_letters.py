@@ -16,7 +16,7 @@ from headrace.layout import Endpoints
 from headrace.log.reader import messages
 from headrace.log.tail import text
 from schemas.avro import Unreadable
-from schemas.dead import DEAD, Dead
+from schemas.dead_letter import DEAD, Dead
 from schemas.topics import EVENTS_DEAD, QUARANTINE
 
 _SHOWN_CHARS = 200

@@ -9,9 +9,9 @@ from headrace.layout import Endpoints, Layout
 from headrace.log.reader import values
 from headrace.timestamps import utc
 from schemas.control import Control, control_of
-from schemas.course import MODEL, Course, Place, named
 from schemas.delta import DeltaError, Manifest, manifest_hash
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
+from schemas.version_policy import MODEL, Course, Place, named
 
 NAME = "ranker"
 _FIGURES = ("published.all.click.log_loss", "published.all.click.calibration")

@@ -15,7 +15,7 @@ from lang.planner.load import load_plan
 from schemas.avro import Contract
 from schemas.catalogue import ITEM
 from schemas.control import CONTROL
-from schemas.dead import DEAD
+from schemas.dead_letter import DEAD
 from schemas.events import TICK
 from schemas.exposures import EXPOSURE
 from schemas.samples import SAMPLE

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from headrace.layout import Layout
 from schemas.control import control_of
-from schemas.course import MODEL, TRAINED
+from schemas.version_policy import MODEL, TRAINED
 
 
 def ended(payloads: Iterable[bytes | None]) -> frozenset[str]:

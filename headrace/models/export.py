@@ -11,7 +11,7 @@ from headrace.log.model_versions import NAME
 from learner.snapshot import Snapshots, load
 from models.arrays import unflatten
 from models.config import RankerConfig
-from models.portable import to_onnx
+from models.onnx_export import to_onnx
 
 
 def export(*, format: Literal["onnx"] = "onnx", output: Path | None = None) -> None:

@@ -19,8 +19,8 @@ from learner.rebuild import CannotGoBack, check_samples
 from learner.snapshot import Snapshots, load
 from learner.source import Samples
 from schemas.aliases import CHALLENGER, follow
-from schemas.course import Place, handed_to, named
 from schemas.topics import CONTROL_TOPIC
+from schemas.version_policy import Place, handed_to, named
 
 _SERVED_S = 30.0
 

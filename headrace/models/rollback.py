@@ -14,7 +14,7 @@ from learner.rebuild import CannotGoBack, base, check_samples
 from learner.snapshot import Snapshots, load
 from learner.source import Samples
 from schemas.control import Control
-from schemas.course import FREEZE, MODEL, UNFREEZE, Place, back_to, named, place_of
+from schemas.version_policy import FREEZE, MODEL, UNFREEZE, Place, back_to, named, place_of
 
 _SERVED_S = 30.0
 

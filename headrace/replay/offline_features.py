@@ -9,7 +9,7 @@ from msgspec import structs
 from lang.events.computed import Computation
 from lang.expressions.per_event import Event as Fields
 from lang.plan.plan import Plan
-from models.axes import Floats
+from models.array_types import Floats
 from schemas.catalogue import Item
 from schemas.events import Event
 from serving.stages.hydrate import Hydrator
@@ -18,7 +18,7 @@ from serving.state import catalogue as catalogues
 from serving.state import columns, item_features
 from serving.state.query import Candidates, Faults, Query, ids_of
 from serving.state.state import ServingState
-from store.shelf import Shelf
+from store.memory_store import Shelf
 
 CLICKSTREAM = "clickstream"
 

@@ -5,7 +5,7 @@ import os
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
 from models.config import DEVICE_VARIABLE, NoFusion, RankerConfig, ranker_of
-from models.index import index_on
+from models.index_device import index_on
 
 
 def device() -> str:

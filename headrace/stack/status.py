@@ -25,7 +25,7 @@ from headrace.stack.supervisor import Supervisor
 from schemas.topics import TOPICS
 from store.connect import StoreError, connect
 from store.lag import lags, readers_of
-from udfs.slots import COUNTERS
+from udfs.labels import COUNTERS
 
 _MODEL = "ranker"
 _LETTERS = 10_000  # offsets of each partition; a topic keeps a month of letters

@@ -16,8 +16,8 @@ from headrace.timestamps import day, moment, utc
 from headrace.training.triggers import Triggers
 from schemas.aliases import MODEL_NAME
 from schemas.control import Control
-from schemas.course import MODEL, TRAINED, named
 from schemas.topics import CONTROL_TOPIC
+from schemas.version_policy import MODEL, TRAINED, named
 
 _DAY_MS = 86_400_000
 _DEFAULT_DAYS = 90

@@ -20,13 +20,13 @@ from headrace.training.slots import in_turn
 from headrace.training.time_window import refuse_outside
 from headrace.training.triggers import Triggers
 from learner.app import App, AppSettings, steady
+from learner.bounded_source import Stretch
 from learner.guard import Limits
 from learner.publish import read_ledger
 from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
 from learner.source import Samples
-from learner.stretch import Stretch
-from schemas.course import named
+from schemas.version_policy import named
 
 _DAY_MS = 86_400_000
 AT_ONCE = 5

@@ -11,9 +11,9 @@ from headrace.log.model_versions import NAME
 from headrace.log.reader import messages, values
 from headrace.log.sample_range import samples_since
 from schemas.control import Control, control_of
-from schemas.course import HALT, MODEL, ROLLBACK, TRAINED
 from schemas.events import TICK
 from schemas.topics import CONTROL_TOPIC, EVENTS
+from schemas.version_policy import HALT, MODEL, ROLLBACK, TRAINED
 
 SHIFTED = 0.2  # PSI of a feature, as `serving/alerts.yml` has it
 _SERVING = "serving"

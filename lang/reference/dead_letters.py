@@ -1,6 +1,6 @@
 """The reference of dead letters: their codes, and the limits that ingest and the API judge events by."""
 
-from schemas.dead import REASONS
+from schemas.dead_letter import REASONS
 from schemas.limits import (
     BODY_BYTES,
     DOUBLE_MOST,

@@ -12,7 +12,7 @@ from confluent_kafka import Message
 from models.content import Layout
 from schemas.avro import Unreadable
 from schemas.catalogue import ITEM, Item
-from schemas.dead import reason_of
+from schemas.dead_letter import reason_of
 from schemas.times import PLAUSIBLE_MS
 from schemas.topics import ITEMS
 from serving.state import catalogue

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.axes import Doubles
+from models.array_types import Doubles
 from serving.state import columns, item_features
 from serving.state.catalogue import Catalogue
 from serving.state.columns import Part

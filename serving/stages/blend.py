@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from models.axes import Floats
-from models.scoring import Scores
+from models.array_types import Floats
+from models.ranker_numpy import Scores
 
 CLICK, CONVERTED, ENGAGEMENT = 0.7, 0.2, 0.1
 UNIT_S = 100.0  # seconds that weigh as much as a certain click of the same coefficient

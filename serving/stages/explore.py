@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.random import Generator
 
-from models.axes import Doubles, Indexes
+from models.array_types import Doubles, Indexes
 from serving.stages.filters import KEPT, judge
 from serving.state.query import SOURCES, Candidates, Query
 from serving.state.state import ServingState

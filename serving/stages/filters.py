@@ -5,7 +5,7 @@ The catalogue is an allow-list: a stale index or an old hot list can never bring
 
 import numpy as np
 
-from models.axes import Ids, Indexes
+from models.array_types import Ids, Indexes
 from serving.state.catalogue import Catalogue
 from serving.state.query import Candidates, Query, ids_of
 

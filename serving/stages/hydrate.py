@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from lang.plan.plan import Plan
-from models.axes import Indexes
+from models.array_types import Indexes
 from models.inputs import USER_INPUTS
 from serving.stages.cold_start import Trends
 from serving.stages.neighbours import Followers, evened, joint

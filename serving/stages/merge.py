@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from models.axes import Ids
+from models.array_types import Ids
 from serving.state.query import SOURCES, Candidates
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 
 from lang.plan.plan import Group
-from models.axes import Doubles, Ids
+from models.array_types import Doubles, Ids
 from serving.state.query import Joint, ids_of
 from store.reader import Reads, Wanted
 

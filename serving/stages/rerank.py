@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from models.axes import Indexes
+from models.array_types import Indexes
 from serving.stages.explore import BLOCK, RATE, Draws
 from serving.state.query import Query, Scored, Slot
 from serving.state.state import ServingState

@@ -3,7 +3,7 @@
 import numpy as np
 from msgspec import structs
 
-from models.axes import Doubles, Floats, Indexes
+from models.array_types import Doubles, Floats, Indexes
 from models.inputs import assemble
 from schemas.aliases import LIVE
 from schemas.ids import hash64

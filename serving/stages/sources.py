@@ -9,7 +9,7 @@ A source that has nothing to work on drops out and is named.
 
 import numpy as np
 
-from models.axes import Ids
+from models.array_types import Ids
 from schemas.aliases import LIVE
 from schemas.ids import hash64
 from serving.state import item_features

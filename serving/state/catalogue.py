@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 from msgspec import Struct, field, structs
 
-from models.axes import Doubles, Flags, Ids, Indexes
+from models.array_types import Doubles, Flags, Ids, Indexes
 from models.content import Content, Layout
 from models.items import Items
 from schemas.catalogue import Item

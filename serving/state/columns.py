@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from lang.plan.plan import Group, Plan
-from models.axes import Doubles, Indexes
+from models.array_types import Doubles, Indexes
 from models.inputs import ITEM_INPUTS
 from serving.state.catalogue import Catalogue
 from store.reader import Reads, Wanted

@@ -3,7 +3,7 @@
 import numpy as np
 from msgspec import Struct
 
-from models.axes import Doubles, Flags, Ids, Indexes
+from models.array_types import Doubles, Flags, Ids, Indexes
 from serving.state import columns
 from serving.state.catalogue import Catalogue
 

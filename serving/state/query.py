@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct, field
 
-from models.axes import Doubles, Floats, Ids, Indexes
+from models.array_types import Doubles, Floats, Ids, Indexes
 from schemas.exposures import EXPLORE, NEWEST
 from schemas.http import Explain
 from schemas.ids import hash64

@@ -10,12 +10,13 @@ from msgspec import Struct
 
 from lang.plan.plan import Plan
 from models.fingerprint import fingerprint
-from models.index import Build, Index, Nearest
+from models.index import Build, Index
+from models.index_numpy import Nearest
 from models.items import Items
 from models.state import ModelState
 from schemas.aliases import FOLLOWING
-from schemas.course import Course
 from schemas.http import AppliedVersion, RefusedVersion
+from schemas.version_policy import Course
 from serving.state import catalogue as catalogues
 from serving.state.catalogue import Catalogue
 from serving.state.item_features import ItemFeatures

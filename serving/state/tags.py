@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
-from models.axes import Doubles, Indexes
+from models.array_types import Doubles, Indexes
 from schemas.catalogue import Item
 
 MOST = 16  # tags of an item that count, the first ones: one with hundreds would widen all rows

@@ -11,8 +11,8 @@ import traceback
 
 from serving.state.state import Live
 from serving.telemetry.metrics import Metrics
-from store.census import holding
 from store.connect import Client, StoreError
+from store.usage import holding
 
 _LEAST_REST_S = 60.0
 _REST = 20.0

@@ -9,10 +9,10 @@ from collections import deque
 import numpy as np
 from msgspec import Struct
 
-from models.axes import Doubles, Ids
+from models.array_types import Doubles, Ids
 from models.state import ModelState
-from schemas.course import Place
 from schemas.delta import Delta
+from schemas.version_policy import Place
 from serving.versions import golden_requests
 from serving.versions.golden_requests import OUTPUTS
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from models.config import RankerConfig
 from models.state import ModelState
-from schemas.course import Course
+from schemas.version_policy import Course
 from serving.kafka.producer import Letter
 from serving.state.state import Live, Progress
 from serving.versions.delta_reader import DeltaReader

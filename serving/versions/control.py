@@ -9,8 +9,8 @@ import time
 from lang.plan.plan import Plan
 from schemas.aliases import ALIAS, PIN, followed
 from schemas.control import Control, control_of
-from schemas.course import MODEL, Course
 from schemas.topics import CONTROL_TOPIC
+from schemas.version_policy import MODEL, Course
 from serving.kafka.producer import Letter
 from serving.state.state import Live
 from serving.versions.pins import Pins

@@ -18,13 +18,13 @@ from confluent_kafka import Message
 from models.config import RankerConfig
 from models.state import ModelState
 from schemas.aliases import LIVE
-from schemas.course import Course, Place, back_to, named
-from schemas.dead import reason_of
+from schemas.dead_letter import reason_of
 from schemas.delta import DeltaError
 from schemas.delta_assembler import DeltaAssembler
 from schemas.heartbeat import key_of
 from schemas.http import AppliedVersion, RefusedVersion
 from schemas.topics import MODEL_DELTAS
+from schemas.version_policy import Course, Place, back_to, named
 from serving.kafka.producer import Letter
 from serving.state.state import Progress
 from serving.versions import snapshot

@@ -3,11 +3,11 @@
 import msgspec
 import numpy as np
 
-from models.axes import Doubles, Ids
+from models.array_types import Doubles, Ids
 from models.config import RankerConfig
 from models.content import Content
 from models.items import Items
-from models.scoring import Scores
+from models.ranker_numpy import Scores
 from models.state import ModelState
 from serving.stages.blend import blend
 

@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from models.config import RankerConfig
 from models.state import ModelState
-from schemas.course import Course, Place
 from schemas.delta import Delta
+from schemas.version_policy import Course, Place
 from serving.versions.snapshot import Loaded
 
 _HELD = 6  # models of a million rows take 76 MB each

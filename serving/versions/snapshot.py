@@ -11,8 +11,8 @@ from safetensors import numpy as safetensors
 from models.arrays import unflatten
 from models.config import RankerConfig
 from models.state import ModelState
-from schemas.course import Course, Place, place_of
 from schemas.snapshot import SnapshotMeta
+from schemas.version_policy import Course, Place, place_of
 
 ARRAYS, META = "arrays.safetensors", "meta.json"
 

@@ -16,9 +16,9 @@ from tests.fuzz.cases import Found
 from tests.fuzz.mutation import NOW_MS, Mutator
 from tests.wire import Wire
 from udfs.decode import EventDecoder
+from udfs.enrich import Stamper
 from udfs.judge import Judge
 from udfs.mask import Mask
-from udfs.stamp import Stamper
 
 PLAN = load_plan(FEATURES)
 SOURCE = PLAN.source("clickstream")

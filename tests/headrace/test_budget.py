@@ -11,9 +11,9 @@ from headrace.features.budget import beyond_limit, beyond_memory
 from headrace.features.cost import Answering, Cost, Keys, keys_of
 from headrace.stack import redis_server
 from lang.plan.plan import Group
-from store.census import Holding, holding
 from store.connect import Client, connect
-from store.memory import left_bytes
+from store.redis_budget import left_bytes
+from store.usage import Holding, holding
 from tests.store.delivery import Delivery, rows_of
 
 NOW_MS = 1_767_225_600_000

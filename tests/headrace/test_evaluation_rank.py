@@ -5,9 +5,9 @@ import pytest
 from msgspec import structs
 
 from headrace.evaluation import items, rank
-from headrace.evaluation.elder import Elder
+from headrace.evaluation.lagged_model import Elder
 from headrace.evaluation.log import columns_of, read
-from headrace.evaluation.places import NOWHERE, Places
+from headrace.evaluation.rank_baselines import NOWHERE, Places
 from headrace.evaluation.run import Settings, evaluate
 from headrace.layout import FEATURES
 from headrace.replay.recordings import Visit

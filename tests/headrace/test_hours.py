@@ -8,7 +8,7 @@ from headrace.timestamps import moment
 from headrace.training.time_window import hours
 from headrace.training.triggers import gone_back, shifted
 from schemas.control import Control
-from schemas.course import HALT, TRAINED, back_to
+from schemas.version_policy import HALT, TRAINED, back_to
 
 
 @pytest.mark.parametrize(

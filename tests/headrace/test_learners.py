@@ -19,7 +19,7 @@ from headrace.stack.supervisor import Program, Supervisor
 from headrace.wait import wait_until
 from models.config import DEVICE_VARIABLE
 from schemas.control import Control
-from schemas.course import TRAINED
+from schemas.version_policy import TRAINED
 from serving.settings import Config
 from serving.state.experiment import Arm, Experiment, Learning
 

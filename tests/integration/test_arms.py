@@ -10,7 +10,7 @@ from benchmarks.harness.learners import Learners
 from headrace.stack import broker
 from headrace.stack.jobs import FEATURES
 from headrace.wait import wait_until
-from schemas.course import named
+from schemas.version_policy import named
 from serving import services
 from serving.services import Services
 from serving.settings import Config, Settings

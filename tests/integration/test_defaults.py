@@ -15,10 +15,10 @@ from headrace.wait import wait_until
 from lang.planner.load import load_plan
 from models.config import RankerConfig
 from schemas.aliases import LIVE
-from schemas.course import back_to, place_of
 from schemas.delta import Manifest, manifest_of
 from schemas.heartbeat import Heartbeat, heartbeat_of
 from schemas.topics import MODEL_DELTAS
+from schemas.version_policy import back_to, place_of
 from serving.state.state import Live
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader

@@ -8,7 +8,7 @@ import pytest
 
 from headrace.stack.flink import FlinkRest
 from lang.plan.clean_topic import contract
-from schemas.dead import DEAD
+from schemas.dead_letter import DEAD
 from schemas.limits import RECORD_BYTES
 from schemas.partition import tick_key
 from schemas.topics import EVENT_PARTITIONS, EVENTS_DEAD

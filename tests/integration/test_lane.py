@@ -14,13 +14,13 @@ from headrace.stack import broker
 from headrace.wait import wait_until
 from models.config import RankerConfig
 from models.state import ModelState
-from schemas.course import Place
 from schemas.delta import Manifest
 from schemas.delta_assembler import DeltaAssembler
 from schemas.heartbeat import heartbeat_of
 from schemas.ids import hash64
 from schemas.samples import Sample
 from schemas.topics import MODEL_DELTAS, SAMPLES, SAMPLES_URGENT
+from schemas.version_policy import Place
 from tests.learner.sample_world import START_MS, sample, stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(600)]

@@ -15,10 +15,10 @@ from models.config import RankerConfig
 from models.fingerprint import fingerprint
 from models.state import ModelState
 from schemas.control import Control
-from schemas.course import HALT, MODEL, SKIP, UNFREEZE, Place, back_to, place_of
 from schemas.delta import manifest_of
 from schemas.delta_assembler import DeltaAssembler
 from schemas.topics import MODEL_DELTAS
+from schemas.version_policy import HALT, MODEL, SKIP, UNFREEZE, Place, back_to, place_of
 from tests.learner.sample_world import START_MS, flipped, stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]

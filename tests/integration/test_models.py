@@ -9,9 +9,9 @@ import pytest
 from headrace.errors import UsageProblem
 from headrace.log import model_versions
 from headrace.models import aliases, rollback
-from schemas.course import named, place_of
 from schemas.http import AliasState
 from schemas.samples import SAMPLE
+from schemas.version_policy import named, place_of
 from tests.learner.sample_world import stream
 from tests.line import Line
 

@@ -15,7 +15,7 @@ from headrace.log import dead_letters
 from headrace.log.topics import create_topics
 from headrace.stack import broker, redis_server
 from lang.executors.fold import SequenceRow, TileRow
-from schemas.dead import DEAD
+from schemas.dead_letter import DEAD
 from schemas.topics import EVENTS_DEAD, sequence_topic, tile_topic
 from store.connect import Client, connect
 from store.loader import Loader

@@ -13,7 +13,7 @@ from schemas.events import BOT
 from schemas.samples import HEADS, SAMPLE
 from tests.line import Line, Place
 from tests.slates import batch_join, encoded, exposures, feedback_on, headers_of
-from udfs.slots import BEYOND_THE_DAY, COUNTERS, FEEDBACK_HEADS, TRAINING_A_DAY
+from udfs.labels import BEYOND_THE_DAY, COUNTERS, FEEDBACK_HEADS, TRAINING_A_DAY
 
 pytestmark = pytest.mark.stack
 

@@ -14,7 +14,7 @@ from headrace.stack.jobs import FEATURES, ingest_job
 from lang.events.gate import Gate
 from lang.plan.source import Source
 from lang.planner.load import load_plan
-from schemas.dead import DEAD
+from schemas.dead_letter import DEAD
 from schemas.events import BOT
 from schemas.topics import EVENTS_DEAD
 from tests.comparison import by_the_oracle, mismatches

@@ -33,10 +33,10 @@ from models.fingerprint import fingerprint
 from schemas import aliases
 from schemas.aliases import SEASON
 from schemas.control import Control, control_of
-from schemas.course import PROMOTE, TRAINED, Place, back_to, named
 from schemas.samples import Sample
 from schemas.shadows import Shadow
 from schemas.topics import CONTROL_TOPIC, EVENTS, SHADOWS
+from schemas.version_policy import PROMOTE, TRAINED, Place, back_to, named
 from serving.kafka.ticker import ticks
 from tests.learner.sample_world import START_MS, WAIT_MS, stream
 

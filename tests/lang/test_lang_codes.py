@@ -22,7 +22,7 @@ from lang.reference.error_page import said_of
 from lang.testfiles.cases import cases_in
 from lang.testfiles.runner import run_cases
 from schemas.control import CONTROL
-from store.census import Holding
+from store.usage import Holding
 from store.versions import Versions
 
 ROOMS = ("lang", "headrace", "jobs", "store", "serving", "udfs", "simulator", "learner", "models", "schemas")

@@ -6,10 +6,10 @@ import numpy as np
 from msgspec import structs
 from sample_world import START_MS, WAIT_MS, sample, stream
 
-from learner.age import aged, faded
 from learner.collate import Collator
 from learner.cuts import Publication
 from learner.loop import Learner
+from learner.sample_weights import aged, faded
 from learner.settings import LoopSettings
 from models.config import RankerConfig
 

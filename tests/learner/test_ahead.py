@@ -4,13 +4,13 @@ import pytest
 from msgspec import structs
 from sample_world import START_MS, WAIT_MS, sample, stream
 
-from learner import ahead
-from learner.ahead import HORIZON_MS, Ahead
+from learner import urgent_state
 from learner.cuts import Checkpoint, Publication
 from learner.ledger import Ledger
 from learner.loop import Learner
 from learner.settings import LoopSettings
 from learner.source import usable
+from learner.urgent_state import HORIZON_MS, Ahead
 from models.config import RankerConfig
 from schemas.heartbeat import Heartbeat
 
@@ -61,7 +61,7 @@ def test_what_is_on_the_lane_is_learnt_ahead_of_the_log(hurried):
     taken = max(row.known_at for _, row in URGENT[: reached[1]])
     assert taken > versions(cuts)[1].manifest.to_ms + 10_000
     assert reached[-1] == len(URGENT)
-    plain = opened(ahead.Closed())
+    plain = opened(urgent_state.Closed())
     unhurried = versions(plain.feed(SAMPLES))
     assert [cut.manifest.to_ms for cut in versions(cuts)] == [cut.manifest.to_ms for cut in unhurried]
     assert versions(cuts)[1].hash != unhurried[1].hash
@@ -72,7 +72,7 @@ def test_each_sample_is_told_and_learnt_once(hurried):
         return sum(cut.window.get("live.all.converted.count", 0.0) for cut in versions(cuts))
 
     learner, cuts = hurried
-    plain = opened(ahead.Closed())
+    plain = opened(urgent_state.Closed())
     assert counted([*cuts, *learner.finish()]) == counted([*plain.feed(SAMPLES), *plain.finish()])
 
 
@@ -120,7 +120,7 @@ def test_how_far_it_reads(monkeypatch):
     assert again.passed(taken)
     assert not again.passed(taken)
     assert not again.passed(structs.replace(taken, converted=1.0, click=None))
-    monkeypatch.setattr(ahead, "MOST", 1)
+    monkeypatch.setattr(urgent_state, "MOST", 1)
     assert list(subject.take(rows[3:], START_MS + 1, cadence_ms=0)) == []
     assert list(subject.take(rows[3:], far + 1, cadence_ms=0)) == []
     assert subject.offset == 5, "what has been remembered for the whole horizon is forgotten"

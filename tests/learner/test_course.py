@@ -7,13 +7,13 @@ import pytest
 from msgspec import structs
 from sample_world import START_MS, WAIT_MS, stream
 
-from learner.ahead import Row
 from learner.cuts import Checkpoint, Cut, Publication
 from learner.ledger import Ledger
 from learner.loop import Learner
 from learner.rebuild import CannotGoBack, Target, between, rebuilt
 from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
+from learner.urgent_state import Row
 from models.arrays import flatten
 from models.config import RankerConfig
 from models.fingerprint import fingerprint

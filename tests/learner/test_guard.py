@@ -10,7 +10,7 @@ from learner.ledger import Ledger
 from learner.loop import Learner
 from learner.settings import LoopSettings
 from models.config import RankerConfig
-from schemas.course import HALT, place_of
+from schemas.version_policy import HALT, place_of
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, wait_ms=WAIT_MS, limits=Limits(slots=100))

@@ -7,7 +7,7 @@ import pytest
 from models.config import RankerConfig, with_fusion
 from models.content import Layout
 from models.modality import Fusion, Modality
-from models.words import of_words
+from models.text_encoder import of_words
 from schemas.catalogue import Item
 
 LAYOUT = Layout([Modality(name="image", width=3), Modality(name="text", width=8)])

@@ -7,9 +7,9 @@ from batches import CONFIG, ITEMS, batch
 
 from models.arrays import flatten
 from models.device import HOST, NoDevice, device_of
-from models.index import Nearest
-from models.ranker import from_numpy
-from models.scan import Scan
+from models.index_numpy import Nearest
+from models.index_torch import Scan
+from models.ranker_torch import from_numpy
 from models.training import Trainer, gather, predict
 
 COPY = torch.device("cpu", 0)  # what is brought there is copied, as to any device

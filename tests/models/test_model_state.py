@@ -9,7 +9,7 @@ from batches import ITEMS, asked, batch
 from msgspec import structs
 
 from models.config import RankerConfig
-from models.index import Nearest
+from models.index_numpy import Nearest
 from models.state import ModelState
 from models.training import Trainer
 from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks

@@ -6,9 +6,9 @@ import onnxruntime
 import pytest
 from batches import CONFIG, FUSED, asked, batch, trained
 
-from models import scoring
+from models import ranker_numpy
 from models.inputs import DENSE
-from models.portable import INPUTS, OUTPUT, VECTORS, to_onnx
+from models.onnx_export import INPUTS, OUTPUT, VECTORS, to_onnx
 
 SLATES = [(1, 5), (40, 3), (260, 0)]
 
@@ -29,8 +29,8 @@ def test_a_slate_is_scored_as_in_serving(config):
 def _hold(graph, trainer, slate, *, past):
     config, tables = trainer.config, dict(trainer.tables)
     history = np.unique(slate.items)[:past] if len(slate) > 1 else np.repeat(slate.items, past)
-    part = scoring.part_of(tables, user_id=3, past=history, items=asked(slate))
-    ours = scoring.score(config, trainer.state().dense, part=part, inputs=slate.dense)
+    part = ranker_numpy.part_of(tables, user_id=3, past=history, items=asked(slate))
+    ours = ranker_numpy.score(config, trainer.state().dense, part=part, inputs=slate.dense)
     slots = np.zeros((config.history, config.dim), np.float32)
     slots[: len(history)] = part.past
     present = np.arange(config.history) < len(history)

@@ -11,8 +11,8 @@ from msgspec import structs
 from models.arrays import flatten, unflatten
 from models.batch import Batch
 from models.config import STATISTICS, UNIT_S
-from models.fusion import Vectors
-from models.ranker import LEAD, attend, chances, forward, from_numpy, light_loss, loss, with_position
+from models.fusion_torch import Vectors
+from models.ranker_torch import LEAD, attend, chances, forward, from_numpy, light_loss, loss, with_position
 from models.state import ModelState
 from models.training import Trainer, _liked, gather, initial_dense, predict
 from schemas.samples import EVENT_WEIGHTS, HEADS

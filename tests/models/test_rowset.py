@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.rowset import RowSet
-from schemas.rows import TableUpdate
+from schemas.row_codec import TableUpdate
 
 IDS = st.sets(st.integers(1, 30), max_size=12)
 

@@ -6,7 +6,7 @@ import torch
 from batches import CONFIG, CONFIGS, ITEMS, asked, batch, trained
 from msgspec import structs
 
-from models.fusion import lift
+from models.fusion_torch import lift
 from models.items import Items
 from models.state import ModelState
 from models.towers import item_tower, softmax_loss, user_tower

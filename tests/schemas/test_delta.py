@@ -24,7 +24,7 @@ from schemas.delta import (
     sign,
 )
 from schemas.delta_assembler import DeltaAssembler
-from schemas.rows import TableUpdate, pack_ids, unpack_ids
+from schemas.row_codec import TableUpdate, pack_ids, unpack_ids
 
 MODEL = "ranker"
 KEY = b"a key of the tests"

@@ -12,7 +12,7 @@ from headrace.layout import FLINK_HOME, KAFKA_JARS
 from headrace.stack.kafka import JAVA
 from schemas.delta import Delta, Manifest, Update, encode_chunks, manifest_hash, seal, sign
 from schemas.delta_assembler import DeltaAssembler
-from schemas.rows import Coding, TableUpdate
+from schemas.row_codec import Coding, TableUpdate
 
 MODEL = "ranker"
 KEY = b"a key of the tests"

@@ -13,7 +13,7 @@ from lang.planner.load import load_plan
 from schemas.avro import Contract, Unreadable, nullable
 from schemas.catalogue import ITEM
 from schemas.control import CONTROL
-from schemas.dead import DEAD
+from schemas.dead_letter import DEAD
 from schemas.exposures import EXPOSURE
 from schemas.redis_keys import pack_member, payload_of
 from schemas.samples import SAMPLE

@@ -17,7 +17,7 @@ from serving.state.query import Faults
 from serving.state.state import Live
 from serving.telemetry.stopwatch import Stopwatch
 from tests.serving import worlds
-from udfs.slots import close, open_slate, samples
+from udfs.labels import close, open_slate, samples
 
 MODALITIES = (Modality(name="image", width=3), Modality(name="text", width=8))
 CONFIG = RankerConfig(fusion=Fusion(modalities=MODALITIES))

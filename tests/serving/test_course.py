@@ -11,7 +11,7 @@ from learner.snapshot import Snapshots
 from models.config import RankerConfig
 from schemas.aliases import LIVE
 from schemas.control import Control
-from schemas.course import FREEZE, HALT, MODEL, UNFREEZE, back_to, named
+from schemas.version_policy import FREEZE, HALT, MODEL, UNFREEZE, back_to, named
 from serving.state.state import Live
 from serving.versions import golden_requests
 from serving.versions.control import ControlReader

@@ -15,7 +15,7 @@ from serving.stages.merge import merge
 from serving.state import columns, item_features
 from serving.state.query import Faults, Query, Scored
 from serving.state.state import ServingState
-from store.shelf import Shelf
+from store.memory_store import Shelf
 from tests.serving import worlds
 
 FILES = {path.name: path.read_text() for path in worlds.FEATURES.rglob("*.sql")}

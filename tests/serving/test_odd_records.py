@@ -16,7 +16,7 @@ from schemas.aliases import ALIAS, LIVE, PIN
 from schemas.breaker import Breaker, BrokenProgram
 from schemas.catalogue import ITEM, Item
 from schemas.control import Control
-from schemas.dead import DEAD
+from schemas.dead_letter import DEAD
 from schemas.topics import ITEMS, MODEL_DELTAS
 from serving.items.catalogue_reader import CatalogueReader
 from serving.services import _thread

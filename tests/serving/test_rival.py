@@ -8,10 +8,10 @@ import pytest
 from msgspec import structs
 
 from schemas.aliases import CHALLENGER, LIVE, SEASON, follow
-from schemas.course import back_to
 from schemas.ids import hash64
 from schemas.shadows import Shadow, shadow_of
 from schemas.topics import SHADOWS
+from schemas.version_policy import back_to
 from serving.kafka.producer import Letter
 from serving.stages.pipeline import rank
 from serving.stages.record import Slate, versions

@@ -15,8 +15,8 @@ from learner.cuts import Publication
 from learner.snapshot import Snapshots
 from schemas.aliases import LIVE
 from schemas.control import control_of
-from schemas.course import ROLLBACK, Course
 from schemas.delta import Update, decode_chunks, encode_chunks, manifest_hash, seal
+from schemas.version_policy import ROLLBACK, Course
 from serving.kafka.producer import Letter
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader

@@ -12,7 +12,7 @@ from models.arrays import blank_dense
 from models.config import RankerConfig
 from schemas.aliases import LIVE
 from schemas.delta import Manifest, Update, encode_chunks, seal
-from schemas.rows import TableUpdate
+from schemas.row_codec import TableUpdate
 from serving.state.state import Live
 from serving.versions.control import ControlReader, pin
 from serving.versions.delta_reader import DeltaReader

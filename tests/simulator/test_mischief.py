@@ -8,8 +8,8 @@ import pytest
 from headrace.stack.jobs import FEATURES
 from lang.planner.load import load_plan
 from schemas.events import Event
-from simulator.conduct import Served, events_of
-from simulator.mischief import Mischief, Rates
+from simulator.behaviour import Served, events_of
+from simulator.delivery_faults import Mischief, Rates
 from simulator.poison import KINDS
 from simulator.visits import Visits
 from simulator.world import Reaction

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from simulator import report as reports
+from simulator.click_rates import Rate
 from simulator.probe import Applied, waits
-from simulator.tally import Rate
 
 
 def an_arm(ctr: float, half: float = 0.002) -> Rate:

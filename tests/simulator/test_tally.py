@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulator.tally import Tally, rate
+from simulator.click_rates import Tally, rate
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:

@@ -11,7 +11,7 @@ from models.inputs import DENSE, FEATURE_SET
 from schemas.catalogue import ITEM
 from schemas.exposures import EXPOSURE
 from simulator.history import encoded, headers
-from simulator.views import IMAGE, TEXT, View
+from simulator.item_vectors import IMAGE, TEXT, View
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
 from udfs.decode import EventDecoder

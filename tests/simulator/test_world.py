@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from headrace.demo import PACE
-from simulator.views import IMAGE, TEXT
+from simulator.item_vectors import IMAGE, TEXT
 from simulator.world import World, WorldSettings, item_name, item_number
 
 SMALL = WorldSettings(users=60, items=300, categories=6, births_per_s=2.0)

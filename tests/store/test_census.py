@@ -9,9 +9,9 @@ from test_lang_paths import PLAN
 from headrace.stack import redis_server
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
-from store.census import Holding, holding
 from store.connect import Client, connect
-from store.memory import left_bytes
+from store.redis_budget import left_bytes
+from store.usage import Holding, holding
 from tests.store.delivery import Delivery, rows_of
 
 NOW_MS = 1_767_225_600_000

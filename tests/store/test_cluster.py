@@ -12,11 +12,11 @@ from headrace.features.parity import compare
 from lang.expressions.per_event import Event
 from lang.testfiles.runner import agree
 from schemas.redis_keys import owner_of
-from store.census import holding
 from store.connect import Client, StoreError, connect
-from store.memory import left_bytes
+from store.memory_store import Shelf
 from store.reader import FeatureReader, Wanted
-from store.shelf import Shelf
+from store.redis_budget import left_bytes
+from store.usage import holding
 from tests import cluster
 from tests.store.delivery import Delivery, rows_of
 from tests.store.test_reads import features

@@ -17,7 +17,7 @@ from lang.executors.fold import SequenceRow, TileRow
 from lang.executors.topic_contracts import sequence_contracts, tile_contracts
 from lang.plan.plan import Group
 from schemas.breaker import Breaker, BrokenProgram
-from schemas.dead import DEAD
+from schemas.dead_letter import DEAD
 from schemas.redis_keys import tiles_key
 from schemas.times import AHEAD_MS
 from store import quarantine

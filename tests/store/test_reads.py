@@ -11,8 +11,8 @@ from lang.expressions.per_event import Event
 from lang.plan.plan import Group, Key
 from lang.testfiles.runner import agree
 from store.connect import Client
+from store.memory_store import Shelf
 from store.reader import FeatureReader, Values, Wanted
-from store.shelf import Shelf
 from tests.store.delivery import Delivery, Row, rows_of
 
 BY_GROUP = pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group.name)

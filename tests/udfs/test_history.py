@@ -9,7 +9,7 @@ from lang.plan.source import SourceColumn, Stamp
 from lang.planner.load import plan_of
 from schemas.breaker import BrokenProgram
 from schemas.catalogue import ITEM
-from udfs.history import History
+from udfs.temporal_table import History
 
 USERS = plan_of(
     {

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from pyflink.common import Row
 
 from schemas.breaker import BrokenProgram
-from schemas.dead import DEAD
+from schemas.dead_letter import DEAD
 from schemas.events import BOT
 from schemas.exposures import EXPOSURE
 from schemas.limits import RECORD_BYTES
 from schemas.samples import SAMPLE
 from tests.slates import encoded, exposures
 from udfs.join import INPUT, JoinSlots
+from udfs.labels import MOST_OPEN, TRAINING_A_DAY
 from udfs.served import MOST_SLOTS
-from udfs.slots import MOST_OPEN, TRAINING_A_DAY
 
 NOW_MS, WAIT_MS, CORRECTION_MS = 1_700_000_000_000, 1_000, 5_000
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from headrace.stack.jobs import FEATURES
 from lang.planner.load import load_plan, plan_of
 from schemas.breaker import Breaker, BrokenProgram
-from schemas.dead import REASONS
+from schemas.dead_letter import REASONS
 from schemas.limits import RECORD_BYTES
 from tests.events import random_events
 from udfs.decode import EventDecoder, Refused
+from udfs.enrich import Stamper
 from udfs.judge import Judge
 from udfs.mask import Mask
-from udfs.stamp import Stamper
 
 NOW = 1_770_000_000_000
 SOURCE = load_plan(FEATURES).source("clickstream")

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from schemas.exposures import EXPOSURE
 from schemas.samples import HEADS, SAMPLE
-from udfs.slots import (
+from udfs.labels import (
     FEEDBACK_HEADS,
     Book,
     Feedback,

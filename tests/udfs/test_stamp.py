@@ -2,7 +2,7 @@
 
 from lang.plan.clean_topic import contract
 from lang.planner.load import plan_of
-from udfs.stamp import Stamper
+from udfs.enrich import Stamper
 
 HEADER = "event_time at_ms, lateness '1 day', future '5 minutes', dedupe id WITHIN '2 days'"
 COLUMNS = "id STRING REQUIRED, at_ms BIGINT REQUIRED, received_at BIGINT"

@@ -6,7 +6,7 @@ from lang.events.computed import Computation
 from lang.events.gate import is_tick
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.source import Source
-from udfs.history import History
+from udfs.temporal_table import History
 
 
 class Stamper:

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headrace.evaluation.elder import Elder
+from headrace.evaluation.lagged_model import Elder
 from headrace.evaluation.requests import Found
 from learner.collate import Collator
 from learner.settings import LoopSettings
-from models.axes import Doubles, Floats
+from models.array_types import Doubles, Floats
 from models.batch import Batch
 from models.config import RankerConfig
 from models.items import Items
-from models.ranker import from_numpy
+from models.ranker_torch import from_numpy
 from models.rowset import RowSource
 from models.state import ModelState
 from models.training import Trainer, predict

@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from models.axes import Floats
+from models.array_types import Floats
 
 _WORD = re.compile(r"\w+")
 

@@ -9,11 +9,11 @@ from msgspec import Struct
 from torch import Tensor
 from torch.nn import functional
 
-from models.axes import Floats
+from models.array_types import Floats
 from models.batch import Batch
 from models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
 from models.device import HOST, placed
-from models.fusion import Vectors, tell
+from models.fusion_torch import Vectors, tell
 from schemas.samples import EVENT_WEIGHTS, HEADS
 
 ENGAGEMENT = HEADS.index("engagement")

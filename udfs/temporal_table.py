@@ -27,7 +27,7 @@ from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.source import Stamp
 from lang.plan.table import table_of
 from schemas.breaker import Breaker
-from schemas.dead import reason_of
+from schemas.dead_letter import reason_of
 from schemas.limits import DOUBLE_MOST
 
 _LOG = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 from msgspec import Struct
 
-from models.axes import Floats, Ids
+from models.array_types import Floats, Ids
 from models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
 from models.content import Content, Layout
-from models.fused import tell
+from models.fusion_numpy import tell
 from models.items import Items
 from models.rowset import RowSource
 

@@ -4,7 +4,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.random import Generator
 
-from models.axes import Doubles
+from models.array_types import Doubles
 from models.modality import Modality
 
 

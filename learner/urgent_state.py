@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.course import Place
 from schemas.samples import Sample
+from schemas.version_policy import Place
 
 URGENT = "urgent"  # the lane's name among a manifest's offsets
 HORIZON_MS = 3_600_000  # how far ahead of the clock the lane is read, and how long what is ahead is remembered

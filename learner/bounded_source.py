@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from learner.ahead import Row
 from learner.source import Samples
+from learner.urgent_state import Row
 
 
 class Stretch:

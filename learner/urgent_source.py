@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from learner.ahead import Row
 from learner.ledger import Ledger
 from learner.source import sample_in
-from schemas.course import Place
+from learner.urgent_state import Row
 from schemas.topics import SAMPLES_URGENT
+from schemas.version_policy import Place
 
 _POLL_COUNT, _POLL_S = 1000, 1.0
 _ASK_S = 10.0

@@ -6,14 +6,14 @@ from typing import cast
 import numpy as np
 import torch
 
-from models.axes import Flags, Floats, Ids, Indexes
+from models.array_types import Flags, Floats, Ids, Indexes
 from models.device import placed
 from models.index import Build
-from models.ranker import to_numpy
+from models.ranker_torch import to_numpy
 
 
 class Scan:
-    """An immutable index like `models.index.Nearest`, with the same answers but for the last bits of a product."""
+    """An immutable index with the same answers as `models.index_numpy.Nearest`, but for the last bits of a product."""
 
     def __init__(self, ids: Ids, vectors: Floats, device: torch.device) -> None:
         self.ids = ids

@@ -8,21 +8,21 @@ import numpy as np
 from msgspec import Struct, structs
 
 from lang.plan.plan import Plan
-from models.axes import Doubles
+from models.array_types import Doubles
 from schemas.events import Event
 from schemas.exposures import Exposure
 from schemas.http import AppliedVersion, FeaturesAnswer, ModelsAnswer
 from schemas.partition import partition_of
 from schemas.topics import EVENT_PARTITIONS
 from simulator import report as reports
-from simulator.account import Account
 from simulator.api import Api
+from simulator.click_rates import Rate
+from simulator.delivery_faults import Rates
 from simulator.history import Writer
-from simulator.mischief import Rates
 from simulator.poison import Poisoner
 from simulator.probe import Probe
+from simulator.reconciliation import Account
 from simulator.report import Report
-from simulator.tally import Rate
 from simulator.traffic import Generators, Traffic, TrafficSettings
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings

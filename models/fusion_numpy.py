@@ -3,7 +3,7 @@
 import numpy as np
 from msgspec import UNSET, Struct
 
-from models.axes import Floats
+from models.array_types import Floats
 from models.config import RankerConfig
 from models.content import Content
 from models.modality import Fusion

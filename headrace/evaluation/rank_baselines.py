@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from headrace.replay.recordings import Visit
-from models.axes import Doubles
+from models.array_types import Doubles
 
 NOWHERE = np.inf
 _HALF_LIFE_MS = 7 * 86_400_000

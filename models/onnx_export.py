@@ -8,11 +8,11 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from models.axes import Floats
+from models.array_types import Floats
 from models.config import RankerConfig
-from models.fusion import Vectors
+from models.fusion_torch import Vectors
 from models.inputs import DENSE
-from models.ranker import Rows, chances, forward, from_numpy
+from models.ranker_torch import Rows, chances, forward, from_numpy
 
 INPUTS = ("user", "past", "present", "items", "categories", "inputs")
 VECTORS = ("content", "lacking")  # inputs of a model that declares modalities

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from lang.plan.clean_topic import contract
 from lang.plan.source import Source
-from schemas.dead import DEAD
+from schemas.dead_letter import DEAD
 from schemas.delta import manifest_of
 from schemas.topics import EVENTS, EVENTS_CLEAN, EVENTS_DEAD, MODEL_DELTAS, Topic
 from simulator.poison import Place
