@@ -1,1 +1,1 @@
-"""The command line, and the local stack it starts."""
+"""The command line: a package for each noun (features, models, training, replay), the stack, and the logs."""

@@ -1,1 +1,1 @@
-"""One Flink job a file: ingest, features, samples. Each works with `flink run -py jobs/<job>.py`."""
+"""The Flink jobs, one a file: ingest, features, samples. Each works with `flink run -py jobs/<job>.py`."""

@@ -1,1 +1,1 @@
-"""Python that runs inside Flink, vectorised only."""
+"""Python that runs inside Flink: vectorised functions, the keyed join, and the plain functions that both call."""
