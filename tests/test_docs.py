@@ -61,7 +61,8 @@ def test_files_and_functions_fit_a_screen_or_two() -> None:
 
 
 def test_glossary_names_each_word_once() -> None:
-    rows = re.findall(r"^\| ([^|]+) \|", (REPOSITORY / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    meanings = (REPOSITORY / "docs/glossary.md").read_text(encoding="utf-8").split("## Say, not")[0]
+    rows = re.findall(r"^\| ([^|]+) \|", meanings, re.MULTILINE)
     words = [word.strip() for row in rows[2:] for word in row.split(",")]
     assert len(words) == len(set(words)) > 40
 
