@@ -60,6 +60,16 @@ def test_files_and_functions_fit_a_screen_or_two() -> None:
     assert long == []
 
 
+def test_every_file_of_a_recipe_exists() -> None:
+    recipes = sorted((REPOSITORY / "docs/recipes").glob("*.md"))
+    named = {
+        path.name: re.findall(r"^\d+\. `([^`]+)`", path.read_text(encoding="utf-8"), re.MULTILINE) for path in recipes
+    }
+    assert sum(map(len, named.values())) > 40
+    gone = [f"{name}: {file}" for name, files in named.items() for file in files if not (REPOSITORY / file).exists()]
+    assert gone == []
+
+
 def test_glossary_names_each_word_once() -> None:
     meanings = (REPOSITORY / "docs/glossary.md").read_text(encoding="utf-8").split("## Say, not")[0]
     rows = re.findall(r"^\| ([^|]+) \|", meanings, re.MULTILINE)
