@@ -1,31 +1,29 @@
 """Every record on the wire against its golden bytes, and old bytes read by a newer schema."""
 
+import importlib
 import os
+import pkgutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import schemas
 from headrace.stack.jobs import FEATURES
 from lang.executors.topic_contracts import sequence_contracts, tile_contracts
 from lang.plan.clean_topic import contract
 from lang.planner.load import load_plan
 from schemas.avro import Contract, Unreadable, nullable
-from schemas.catalogue import ITEM
-from schemas.control import CONTROL
-from schemas.dead_letter import DEAD
-from schemas.exposures import EXPOSURE
 from schemas.redis_keys import pack_member, payload_of
-from schemas.samples import SAMPLE
 
 GOLDEN = Path(__file__).parent / "golden"
 PLAN = load_plan(FEATURES)
 CONTRACTS: dict[str, Contract] = {
-    "item": ITEM,
-    "control": CONTROL,
-    "dead": DEAD,
-    "exposure": EXPOSURE,
-    "sample": SAMPLE,
+    name.lower(): contract
+    for module in pkgutil.iter_modules(schemas.__path__, "schemas.")
+    for name, contract in vars(importlib.import_module(module.name)).items()
+    if isinstance(contract, Contract)
+} | {
     "clean": contract(PLAN.source("clickstream")),
     "tile_key": tile_contracts(PLAN.group("user_category")).key,
     "tile": tile_contracts(PLAN.group("item_engagement")).value,
