@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from headrace.cli import app
+from headrace.features import verbs as features
 from headrace.layout import REPOSITORY
+from headrace.models import verbs as models
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 MODULES = (REPOSITORY / "docs/modules.md").read_text(encoding="utf-8")
@@ -39,6 +41,14 @@ def test_every_verb_of_the_readme_is_a_verb_of_the_command_line() -> None:
     said = set(re.findall(r"headrace (?!`)([a-z]+)", README.split("## Limits")[0])) - {"is"}
     assert said, "the README names no verb"
     assert said <= verbs
+
+
+@pytest.mark.parametrize(("group", "verbs"), [("features", features.VERBS), ("models", models.VERBS)])
+def test_every_verb_of_a_group_is_in_the_docs_as_its_help_says(group: str, verbs: dict[str, tuple[str, str]]) -> None:
+    docs = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "docs").glob("*.md"))
+    rows = dict(re.findall(rf"^\| `headrace {group} ([a-z-]+)` \| (.+) \|$", docs, re.MULTILINE))
+    assert rows == {verb: says for verb, (_, says) in verbs.items()}
+    assert set(re.findall(rf"headrace {group} ([a-z-]+)", docs)) <= verbs.keys()
 
 
 def test_every_module_says_what_it_holds_in_its_first_line() -> None:

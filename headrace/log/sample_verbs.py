@@ -3,8 +3,8 @@
 import cyclopts
 
 VERBS = {
-    "archive": ("log.archive:archive", "Write what the log of samples holds beyond an archive's end to Parquet files."),
-    "restore": ("log.archive:restore", "Write an archive back to the log of samples, which must be empty."),
+    "archive": ("log.archive:archive", "Write new samples from the log to Parquet files."),
+    "restore": ("log.archive:restore", "Write an archive back to an empty log of samples."),
 }
 app = cyclopts.App(help="Keep samples for longer than their topic does.")
 for _verb, (_place, _help) in VERBS.items():

@@ -6,15 +6,15 @@ VERBS = {
     "history": ("log.model_versions:history", "List the versions on the log and the decisions taken, newest first."),
     "list": (
         "models.aliases:list_aliases",
-        "List the aliases, whether live is frozen, and how the challenger does beside it.",
+        "List the aliases, whether live is frozen, and how the challenger compares.",
     ),
-    "rollback": ("models.rollback:rollback", "Have an earlier version answer, and learning go on from it."),
-    "freeze": ("models.rollback:freeze", "Keep live where it is; versions go on being published."),
-    "unfreeze": ("models.rollback:unfreeze", "Let live follow again, and a learner that halted go on."),
-    "export": ("models.export:export", "Write the ranker of the learner's newest snapshot for other runtimes."),
-    "pin": ("models.aliases:pin", "Pin an alias to the version that is live."),
-    "challenge": ("models.promotion:challenge", "Have serving score in live's shadow with a trained model."),
-    "promote": ("models.promotion:promote", "Have a challenger become live, where it is not worse."),
+    "rollback": ("models.rollback:rollback", "Let an earlier version answer, and continue learning from it."),
+    "freeze": ("models.rollback:freeze", "Keep the live version; new versions are still published."),
+    "unfreeze": ("models.rollback:unfreeze", "Follow new versions again; a halted learner continues."),
+    "export": ("models.export:export", "Export the ranker of the newest snapshot for other runtimes."),
+    "pin": ("models.aliases:pin", "Pin an alias to the live version."),
+    "challenge": ("models.promotion:challenge", "Let a trained model score the live slates in the shadow."),
+    "promote": ("models.promotion:promote", "Make a challenger the live model, if it is not worse."),
 }
 app = cyclopts.App(help="Look at a model's versions, go back to one, freeze, pin; challenge live.")
 for _verb, (_place, _help) in VERBS.items():
