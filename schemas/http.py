@@ -267,7 +267,7 @@ class ReadyAnswer(Struct, frozen=True, kw_only=True):
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """An error (RFC 9457). `detail` gives the value and what was expected, `mend` what to do.
+    """An error (RFC 9457). `detail` gives the value and what was expected, `fix` what to do.
 
     Attributes:
         type: stable name of the kind of error.
@@ -278,5 +278,5 @@ class Problem(Struct, frozen=True, kw_only=True):
     title: str
     status: int
     detail: str
-    mend: str
+    fix: str
     pointer: str = ""

@@ -160,11 +160,11 @@ def pin_alias(alias: FromPath[str], data: JSONBody[AliasRequest], services: Part
     alias, live = id_of(alias), services.live.state.models.get(LIVE)
     if alias in services.live.following:
         detail = f"The alias {alias!r} follows a model and cannot be pinned."
-        raise invalid(detail, mend="Pin another alias and give it to an arm as `model:ALIAS`.")
+        raise invalid(detail, fix="Pin another alias and give it to an arm as `model:ALIAS`.")
     if live is None or data.version not in (LIVE, live.version):
         there = live.version if live else "none"
         detail = f"The version {data.version!r} is not in service; live is {there}."
-        raise invalid(detail, mend='Send {"version": "live"} once a version is there.', pointer="/version", status=409)
+        raise invalid(detail, fix='Send {"version": "live"} once a version is there.', pointer="/version", status=409)
     services.pins.save(live)
     at = _now()
     if not services.outlet.confirm([control.pin(alias, live.version, at=at, why=data.why)]):
@@ -213,12 +213,12 @@ def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
     user_id: Id | None = data.user_id or data.anonymous_id
     if user_id is None:
         detail = "Neither user_id nor anonymous_id is there; one of them says whose slate it is."
-        raise invalid(detail, mend="Send user_id, or for a visitor any stable anonymous_id.", pointer="/user_id")
+        raise invalid(detail, fix="Send user_id, or for a visitor any stable anonymous_id.", pointer="/user_id")
     context = as_texts(data.context)
     if fault := context_fault(context):
-        mend = "Send fewer and shorter entries, without control characters."
+        fix = "Send fewer and shorter entries, without control characters."
         detail = f"Context cannot be taken: {fault[1]}."
-        raise invalid(detail, mend=mend, pointer="/context")
+        raise invalid(detail, fix=fix, pointer="/context")
     name = request_id()
     return Query(
         request_id=name,

@@ -177,6 +177,6 @@ def get(name: str, *key: str, at: int | None = None) -> None:
     try:
         found = lookup.answer(reader, group, key, at=at or now_ms)
     except Fault as fault:
-        message = f"{fault.problem.detail} {fault.problem.mend}"
+        message = f"{fault.problem.detail} {fault.problem.fix}"
         raise UsageProblem(message) from fault
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found)) + b"\n")

@@ -77,6 +77,6 @@ def _ask(endpoints: Endpoints, method: str, path: str, body: bytes | None = None
         raise EnvironmentProblem(message) from error
     if not answer.is_success:
         problem = msgspec.json.decode(answer.content, type=Problem)
-        message = f"{problem.detail} {problem.mend}"
+        message = f"{problem.detail} {problem.fix}"
         raise UsageProblem(message)
     return answer.content

@@ -9,7 +9,7 @@ from litestar.typing import FieldDefinition
 
 from schemas.json_text import fault_of, shallow, shown, without_nan
 from schemas.limits import LEVELS
-from serving.http.problems import MEND_REQUEST, invalid
+from serving.http.problems import FIX_REQUEST, invalid
 
 T = TypeVar("T")
 _ABOVE_RECORDS = 4  # a batch is an object with a list of them, and one level more makes a record too deep
@@ -55,10 +55,10 @@ def decode(body: bytes, type_: type[T]) -> T:
         pointer, message = fault_of(error, text)
         seen = shown(text, pointer)
         detail = f"{message}{f': {seen}' if seen else ''}."
-        raise invalid(detail, mend=MEND_REQUEST, pointer=pointer) from error
+        raise invalid(detail, fix=FIX_REQUEST, pointer=pointer) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         detail = f"The body is no JSON: {error}."
-        raise invalid(detail, mend="Send one JSON object, in UTF-8.") from error
+        raise invalid(detail, fix="Send one JSON object, in UTF-8.") from error
 
 
 def _decoded(text: bytes, type_: type[T]) -> T:

@@ -39,7 +39,7 @@ def answer(reader: Reads, group: Group, key: Sequence[str], *, at: int) -> Featu
     if len(key) != len(group.entity) or not all(key):
         detail = f"The key {list(key)!r} has {len(key)} columns; {group.name} is kept by {', '.join(group.entity)}."
         asked = "&".join(f"key={column.upper()}" for column in group.entity)
-        raise invalid(detail, mend=f"Ask for {group.name}?{asked}, a key for each column in this order.")
+        raise invalid(detail, fix=f"Ask for {group.name}?{asked}, a key for each column in this order.")
     try:
         (values,) = reader.read([Wanted(group, [key[0]])], at_ms=at)
     except StoreError as error:
@@ -55,7 +55,7 @@ def answer(reader: Reads, group: Group, key: Sequence[str], *, at: int) -> Featu
 
 
 def _no_group(detail: str) -> Fault:
-    return invalid(detail, mend="Ask for one of those, or declare it in features/.", status=404)
+    return invalid(detail, fix="Ask for one of those, or declare it in features/.", status=404)
 
 
 def _features(values: Values, key: tuple[str, ...], at: int) -> list[FeatureValue]:

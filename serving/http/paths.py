@@ -50,7 +50,7 @@ def checked_id(text: str) -> str:
     found = text_fault(text) or (("missing", "it is blank") if not text or text.isspace() else None)
     if found:
         detail = f"The id {text[:60]!a} in the address is none: {found[1]}."
-        raise invalid(detail, mend="Send the id as the events and items have it, percent-encoded.")
+        raise invalid(detail, fix="Send the id as the events and items have it, percent-encoded.")
     return text
 
 

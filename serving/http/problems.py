@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457): what was seen, what was expected, what to do."""
+"""Errors as `application/problem+json` (RFC 9457): the value, the expectation, the fix."""
 
 import http
 import sys
@@ -13,8 +13,8 @@ from schemas.http import Problem
 
 MEDIA_TYPE = "application/problem+json"
 COUNT_ERROR = "count_error"  # the app's state has under it what counts an answer with an error, by status
-MEND_REQUEST = "Correct the request; /schema/openapi.json has the types."
-_MENDS = {
+FIX_REQUEST = "Correct the request; /schema/openapi.json has the types."
+_FIXES = {
     401: "Send the header `Authorization: Bearer TOKEN` with the token that serving was started with.",
     404: "Look at /schema/openapi.json for the paths there are.",
     405: "Look at /schema/openapi.json for the methods of this path.",
@@ -27,7 +27,7 @@ _NAMES = {401: "unauthorized", 404: "not-found", 405: "method", 413: "too-large"
 _SEEN = {
     400: "The request is not valid",
     401: "No token, or another one",
-    503: "Something the request needs is away; try again after the seconds in Retry-After",
+    503: "A service is unavailable, or too many requests are waiting; try again after Retry-After seconds",
 }
 ANSWERS = {
     status: ResponseSpec(Problem, media_type=MEDIA_TYPE, generate_examples=False, description=description)
@@ -44,21 +44,21 @@ class Fault(Exception):
         self.headers = headers or {}
 
 
-def invalid(detail: str, *, mend: str, pointer: str = "", status: int = 400) -> Fault:
-    """A request that does not mean anything to us."""
+def invalid(detail: str, *, fix: str, pointer: str = "", status: int = 400) -> Fault:
+    """A request that is not valid."""
     kind = "not-found" if status == 404 else "invalid"
-    title = "Nothing there" if status == 404 else "The request is not valid"
-    return Fault(Problem(type=kind, title=title, status=status, detail=detail, mend=mend, pointer=pointer))
+    title = "Not found" if status == 404 else "The request is not valid"
+    return Fault(Problem(type=kind, title=title, status=status, detail=detail, fix=fix, pointer=pointer))
 
 
 def unavailable(detail: str) -> Fault:
-    """Something we need is away; the same request may succeed later, and repeating it does no harm."""
+    """Something is unavailable for now. The same request may succeed later, and repeating it does no harm."""
     problem = Problem(
         type="unavailable",
-        title="Not now",
+        title="Service unavailable",
         status=503,
         detail=detail,
-        mend="Send the same request again after the seconds in Retry-After.",
+        fix="Send the same request again after the seconds in Retry-After.",
     )
     return Fault(problem, {"Retry-After": "2"})
 
@@ -73,12 +73,12 @@ def _of_http(error: HTTPException) -> Problem:
         title=http.HTTPStatus(status).phrase,
         status=status,
         detail=f"{error.detail}{said}",
-        mend=_MENDS.get(status, MEND_REQUEST),
+        fix=_FIXES.get(status, FIX_REQUEST),
     )
 
 
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    """The answer to any exception; one that we did not foresee is printed and answered with 500."""
+    """The answer to any exception; an unexpected one is printed and answered with 500."""
     headers: dict[str, str] = {}
     if isinstance(error, Fault):
         problem, headers = error.problem, error.headers
@@ -87,7 +87,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
     else:
         traceback.print_exception(error, file=sys.stderr)
         problem = Problem(
-            type="internal", title="A fault of ours", status=500, detail=type(error).__name__, mend="Look at the log."
+            type="internal", title="Internal error", status=500, detail=type(error).__name__, fix="Look at the log."
         )
     if count := request.app.state.get(COUNT_ERROR):
         count(problem.status)

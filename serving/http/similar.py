@@ -31,7 +31,7 @@ class Similar:
         state, at_ms = self._live.state, time.time_ns() // 1_000_000
         if not state.catalogue.find(np.array([hash64(item)]))[1][0]:
             detail = f"The catalogue shows no item {item!r}."
-            raise invalid(detail, mend="Upsert it with POST /v1/items:batchUpsert.", status=404)
+            raise invalid(detail, fix="Upsert it with POST /v1/items:batchUpsert.", status=404)
         try:
             (found,) = self._reader.read([Wanted(state.plan.group(_GROUP), [item])], at_ms=at_ms)
         except StoreError as error:

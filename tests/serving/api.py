@@ -32,5 +32,5 @@ def problem(response) -> Problem:
     found = msgspec.json.decode(response.content, type=Problem)
     assert found.status == response.status_code
     assert found.detail
-    assert found.mend
+    assert found.fix
     return found

@@ -139,7 +139,7 @@ def test_kafka_away_is_a_503_for_those_who_must_know(api: TestClient[Litestar]) 
 def test_features_of_a_wrong_key_or_group(api: TestClient[Litestar]) -> None:
     wrong = api.get("/v1/features/user_category/u1", headers=HEADERS)
     assert "user_id, category" in problem(wrong).detail
-    assert problem(wrong).mend.startswith("Ask for user_category?key=USER_ID&key=CATEGORY")
+    assert problem(wrong).fix.startswith("Ask for user_category?key=USER_ID&key=CATEGORY")
     nobody = api.get("/v1/features/nothing/u1", headers=HEADERS)
     assert problem(nobody).status == 404
     assert "user_recent" in problem(nobody).detail
