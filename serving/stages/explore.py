@@ -1,4 +1,4 @@
-"""Exploration: one slot in twenty shows an item drawn from all that were not candidates, with exact chances.
+"""Stage 5, exploration: one slot in twenty shows an item drawn from all that were not candidates, with exact chances.
 
 A slate is cut into blocks of ten positions. In each block, with chance 5 % of its length, one position
 (each alike) gives its place to a drawn item. Half of the draws look only at items hardly shown so far.

@@ -1,4 +1,4 @@
-"""A request's way: hydrate → source → merge → filter → score → rerank → record."""
+"""A request's way: hydrate → source → merge → filter → explore → score → rerank → record."""
 
 import time
 from typing import Protocol
@@ -72,6 +72,7 @@ def rank(query: Query, state: ServingState, faults: Faults, watch: Stopwatch) ->
         candidates = merge(found)
     with watch.stage("filter"):
         candidates, removed = keep(query, candidates, state.catalogue)
+    with watch.stage("explore"):
         draws = explore.draw(query, candidates, state=state, rng=np.random.default_rng(query.seed))
     with watch.stage("score"):
         ranker = ranker_of(query, state, faults)

@@ -1,4 +1,4 @@
-"""Stage 7: the answer, and the exposure that explains it and teaches the next version."""
+"""Stage 8: the answer, and the exposure that explains it and teaches the next version."""
 
 from collections.abc import Sequence
 

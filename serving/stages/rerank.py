@@ -1,4 +1,4 @@
-"""Stage 6: the slate. Best first, at most three of a category in the first ten, then drawn items take their places."""
+"""Stage 7: the slate. Best first, at most three of a category in the first ten, then drawn items take their places."""
 
 from collections import Counter
 

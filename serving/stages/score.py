@@ -1,4 +1,4 @@
-"""Stage 5: dense inputs from arrays in memory, then the arm's ranker."""
+"""Stage 6: dense inputs from arrays in memory, then the arm's ranker."""
 
 import numpy as np
 from msgspec import structs
