@@ -1,7 +1,6 @@
 """Snapshots on disk: one folder a snapshot, written under another name, synced, then renamed."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +13,7 @@ from learner.cuts import Checkpoint
 from models.arrays import Arrays
 from schemas.snapshot import SnapshotMeta
 from schemas.version_policy import Place, place_of
+from store.files import sync, write_synced
 
 ARRAYS, META, PINNED = "arrays.safetensors", "meta.json", "pinned"
 _UNFINISHED, _REPLACED = ".tmp-", ".replaced-"
@@ -45,11 +45,11 @@ class Snapshots:
         unfinished.mkdir()
         packed = safetensors.save(dict(checkpoint.arrays))
         meta = msgspec.structs.replace(meta, arrays_sha256=hashlib.sha256(packed).hexdigest())
-        _write(unfinished / ARRAYS, packed)
-        _write(unfinished / META, msgspec.json.format(msgspec.json.encode(meta), indent=2))
+        write_synced(unfinished / ARRAYS, packed)
+        write_synced(unfinished / META, msgspec.json.format(msgspec.json.encode(meta), indent=2))
         final = self.folder / f"{meta.epoch}.{meta.seq}"
         if (final / PINNED).exists():  # of this version before a heartbeat
-            _write(unfinished / PINNED, (final / PINNED).read_bytes())
+            write_synced(unfinished / PINNED, (final / PINNED).read_bytes())
         sync(unfinished)
         replaced = self.folder / f"{_REPLACED}{final.name}"
         if final.exists():
@@ -139,19 +139,3 @@ def _meta(folder: Path) -> SnapshotMeta:
     except (OSError, msgspec.DecodeError) as error:
         message = f"{folder}: {META} cannot be read ({error}); remove the folder to fall back to an older snapshot"
         raise SnapshotError(message) from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync(folder: Path) -> None:
-    """Have the names in a folder reach the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

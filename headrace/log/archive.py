@@ -4,7 +4,6 @@ A file is `samples-FIRST-NEXT.parquet`: the records from offset FIRST on, up to 
 begins. Its columns: offset, key, record (Avro, schemas/samples.py). A file has its name once all of it is on the disk.
 """
 
-import os
 import sys
 from itertools import islice, pairwise
 from pathlib import Path
@@ -19,8 +18,8 @@ from pyarrow import parquet
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
 from headrace.log.reader import messages
-from learner.snapshot import sync
 from schemas.topics import SAMPLES
+from store.files import replacing
 
 _ROWS = 50_000  # a file, at most
 _COLUMNS = pa.schema([("offset", pa.int64()), ("key", pa.binary()), ("record", pa.binary())])
@@ -180,11 +179,6 @@ def _write(folder: Path, first: int, batch: list[Message]) -> int:
     offsets = [message.offset() or 0 for message in batch]
     part = Part(first, offsets[-1] + 1)
     columns = [offsets, [message.key() for message in batch], [message.value() for message in batch]]
-    unfinished = folder / f".{part.name}.tmp"
-    with unfinished.open("wb") as file:
+    with replacing(folder / part.name) as file:
         parquet.write_table(pa.table(columns, schema=_COLUMNS), file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(folder / part.name)
-    sync(folder)
     return part.next

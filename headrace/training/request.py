@@ -18,6 +18,7 @@ from schemas.aliases import MODEL_NAME
 from schemas.control import Control
 from schemas.topics import CONTROL_TOPIC
 from schemas.version_policy import MODEL, TRAINED, named
+from store.files import write_durably
 
 _DAY_MS = 86_400_000
 _DEFAULT_DAYS = 90
@@ -152,9 +153,7 @@ def note(layout: Layout, training: Training) -> None:
     """Keep what a training is begun with, so that it can go on."""
     path = begun_at(layout, training.model)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(msgspec.msgpack.encode(training))
-    partial.rename(path)
+    write_durably(path, msgspec.msgpack.encode(training))
 
 
 def begun(layout: Layout, model: str) -> Training:

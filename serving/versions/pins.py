@@ -1,8 +1,6 @@
 """Models kept on disk for as long as an alias may name them: `FOLDER/VERSION.safetensors`."""
 
-import os
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 from safetensors import SafetensorError
@@ -13,6 +11,7 @@ from models.config import RankerConfig
 from models.rowset import RowSet
 from models.state import ModelState
 from serving.state.state import ServedModel
+from store.files import write_durably
 
 _DENSE = "="
 _OFFSET = "offset"
@@ -35,12 +34,7 @@ class Pins:
             tensors |= {f"{name}/ids": table.ids, f"{name}/values": table.values}
         tensors[_OFFSET] = np.array([served.offset], np.int64)
         self._folder.mkdir(parents=True, exist_ok=True)
-        # Under a name of its own: requests may pin the same version at once.
-        with NamedTemporaryFile(dir=self._folder, suffix=".tmp", delete=False) as file:
-            file.write(safetensors.save({name: np.ascontiguousarray(values) for name, values in tensors.items()}))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).rename(path)
+        write_durably(path, safetensors.save({name: np.ascontiguousarray(values) for name, values in tensors.items()}))
 
     def load(self, version: str) -> tuple[ModelState, int] | None:
         """(model, offset of its samples); None where there is no such file, or one of another schema."""
