@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaException, Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import ResponseError
@@ -20,12 +20,11 @@ from schemas.breaker import Breaker, BrokenProgram
 from schemas.dead_letter import DEAD
 from schemas.redis_keys import tiles_key
 from schemas.times import AHEAD_MS
-from store import quarantine
 from store.clock import AGREEING, LEAP_MS, LogClock
 from store.connect import Client, StoreError, connect
 from store.decode import MOST_BYTES
 from store.loader import Loader
-from store.quarantine import KafkaSend, Quarantine
+from store.quarantine import Quarantine
 from store.reader import FeatureReader, Wanted
 from tests.store.delivery import Delivery
 
@@ -33,13 +32,6 @@ MINUTE_MS = 60_000
 NOW_MS = 1_700_000_040_000 - 1_700_000_040_000 % 3_600_000
 ONE_KEY, TWO_KEYS = PLAN.group("everything"), PLAN.group("two_keys")
 ROWS = PLAN.group("everything")
-
-
-def test_a_letter_that_the_broker_does_not_have_is_no_letter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was set aside would be committed next, and be nowhere."""
-    monkeypatch.setattr(quarantine, "_FLUSH_S", 0.2)
-    with pytest.raises(KafkaException, match="did not take events/0/7"):
-        KafkaSend("127.0.0.1:1")(b"events/0/7", b"letter")
 
 
 class Box:
