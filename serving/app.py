@@ -19,7 +19,7 @@ from serving.http.paths import whole
 from serving.http.problems import COUNT_ERROR, respond
 from serving.services import Services
 
-_THREADS = 32  # handlers at once; 24 of them at most wait for the broker (serving/kafka/producer.py)
+_THREADS = 32  # handlers at once, but for slates; 24 at most wait for the broker (serving/kafka/producer.py)
 OPENAPI = OpenAPIConfig(
     title="Headrace",
     version="1",

@@ -18,7 +18,7 @@ CONFIRM_S = 2.0
 Report: TypeAlias = Callable[[KafkaError | None, Message], None]
 _QUEUE = 100_000  # records; about 100 MB of exposures
 _POLL_S = 0.1
-_CONFIRMING = 24  # requests that may wait for the broker at once: the other threads stay free for slates
+_CONFIRMING = 24  # requests that may wait for the broker at once: the other threads stay free for reads
 
 
 class Letter(Struct, frozen=True, kw_only=True):
