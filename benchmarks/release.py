@@ -187,8 +187,8 @@ def _decide(readers: Readers, version: int, action: str, verb: Callable[[], obje
     begun_s = time.monotonic()
     verb()
     returned_s = time.monotonic()
-    mend = "Look at serving.log."
-    wait_until(lambda: readers.readings[-1].version == version, what=f"version {version}", deadline_s=30, mend=mend)
+    hint = "Look at serving.log."
+    wait_until(lambda: readers.readings[-1].version == version, what=f"version {version}", deadline_s=30, hint=hint)
     time.sleep(_SETTLE_S)
     since = [reading for reading in readers.readings if reading.asked_s >= begun_s]
     seen_s = min(reading.asked_s for reading in since if reading.version == version)

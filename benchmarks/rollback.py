@@ -135,7 +135,7 @@ def serving(world: World, home: Path) -> Iterator[Live]:
     for thread in threads:
         thread.start()
     try:
-        wait_until(lambda: LIVE in live.state.models, what="a version", deadline_s=_DEADLINE_S, mend="Look above.")
+        wait_until(lambda: LIVE in live.state.models, what="a version", deadline_s=_DEADLINE_S, hint="Look above.")
         yield live
     finally:
         stop.set()

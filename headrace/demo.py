@@ -153,14 +153,14 @@ def prepare(layout: Layout, play: Play, say: Say) -> Endpoints:
     del history
     stack.up(layout, say=say, pace=PACE)
     with client(endpoints) as api:
-        mend = f"Look into {layout.logs}."
-        wait_until(lambda: play.learnt(models(api)), what="the history learnt", deadline_s=_LEARNT_S, mend=mend)
-        wait_until(lambda: play.folded(api), what="the history's features", deadline_s=_LEARNT_S, mend=mend)
-        pin(play, api, mend)
+        hint = f"Look into {layout.logs}."
+        wait_until(lambda: play.learnt(models(api)), what="the history learnt", deadline_s=_LEARNT_S, hint=hint)
+        wait_until(lambda: play.folded(api), what="the history's features", deadline_s=_LEARNT_S, hint=hint)
+        pin(play, api, hint)
     return endpoints
 
 
-def pin(play: Play, api: httpx.Client, mend: str) -> None:
+def pin(play: Play, api: httpx.Client, hint: str) -> None:
     """Pin the version in service as the frozen one."""
     pinned = api.put(f"/v1/models/aliases/{FROZEN}", json={"version": "live", "why": "the demo's frozen arm"})
     version = pinned.raise_for_status().json()["version"]
@@ -169,7 +169,7 @@ def pin(play: Play, api: httpx.Client, mend: str) -> None:
         lambda: any(alias.alias == FROZEN for alias in models(api).aliases),
         what="the frozen version in service",
         deadline_s=30,
-        mend=mend,
+        hint=hint,
     )
 
 
@@ -183,7 +183,7 @@ def settle(accountant: Accountant, end: Marks) -> tuple[Account, bool]:
         return accountant.judged(account, end)
 
     try:
-        wait_until(judged, what="ingest past the last event", deadline_s=_JUDGED_S, mend="Look into its log.")
+        wait_until(judged, what="ingest past the last event", deadline_s=_JUDGED_S, hint="Look into its log.")
     except EnvironmentProblem:
         return account, False
     return account, True

@@ -1,4 +1,4 @@
-"""What goes wrong on this machine: every message names the value, the expectation and the mend.
+"""What goes wrong on this machine: every message names the value, the expectation and the hint.
 
 HeadraceError
 ├── EnvironmentProblem   something on the machine is missing or broken (exit 2)

@@ -8,12 +8,12 @@ from headrace.errors import EnvironmentProblem
 _POLL_S = 0.1
 
 
-def wait_until(condition: Callable[[], bool], *, what: str, deadline_s: float, mend: str) -> float:
+def wait_until(condition: Callable[[], bool], *, what: str, deadline_s: float, hint: str) -> float:
     """Poll `condition` until it holds; returns the seconds waited. Its own errors count as "not yet".
 
     Raises:
         EnvironmentProblem: it did not hold before the deadline; the message says what was waited for,
-            the last error seen, and the mend.
+            the last error seen, and the hint.
     """
     begun = time.monotonic()
     last: Exception | None = None
@@ -25,5 +25,5 @@ def wait_until(condition: Callable[[], bool], *, what: str, deadline_s: float, m
             last = error
         time.sleep(_POLL_S)
     seen = f" (last error: {last!r})" if last else ""
-    message = f"{what} was not there after {deadline_s:.0f} s{seen}. {mend}"
+    message = f"{what} was not there after {deadline_s:.0f} s{seen}. {hint}"
     raise EnvironmentProblem(message)

@@ -254,7 +254,7 @@ class ReadyAnswer(Struct, frozen=True, kw_only=True):
 
     Attributes:
         dropped: records lost because Kafka was away.
-        stands: what keeps features old: consumers that have not moved for two minutes while records wait for them.
+        stalled: what keeps features old: consumers that have not moved for two minutes while records wait for them.
     """
 
     ready: bool
@@ -263,7 +263,7 @@ class ReadyAnswer(Struct, frozen=True, kw_only=True):
     model: str
     queued: int
     dropped: int
-    stands: list[str] = field(default_factory=list[str])
+    stalled: list[str] = field(default_factory=list[str])
 
 
 class Problem(Struct, frozen=True, kw_only=True):

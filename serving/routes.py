@@ -182,7 +182,7 @@ def is_live() -> dict[str, str]:
 def is_ready(services: Parts) -> Response[ReadyAnswer]:
     """Whether requests may come: catalogue and control read to their ends, features swept, model loaded or absent.
 
-    Requests may come too while features stand still; `stands` says which consumer does not move.
+    Requests may come too while features stand still; `stalled` says which consumer does not move.
     """
     waiting, state = services.live.waiting_for(), services.live.state
     live = state.models.get(LIVE)
@@ -193,7 +193,7 @@ def is_ready(services: Parts) -> Response[ReadyAnswer]:
         model=live.version if live else "",
         queued=services.outlet.queued,
         dropped=services.outlet.dropped,
-        stands=list(services.live.progress.stands),
+        stalled=list(services.live.progress.stalled),
     )
     return Response(answer, status_code=503 if waiting else 200)
 

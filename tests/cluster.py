@@ -28,7 +28,7 @@ def running(folder: Path) -> Iterator[list[redis.Redis]]:
             node.execute_command("CLUSTER ADDSLOTS", *range(number * SLOTS // NODES, (number + 1) * SLOTS // NODES))
             node.execute_command("CLUSTER MEET", "127.0.0.1", port_of(nodes[0]))
         for node in nodes:
-            wait_until(lambda node=node: _whole(node), what="the cluster", deadline_s=20, mend=f"Look into {folder}.")
+            wait_until(lambda node=node: _whole(node), what="the cluster", deadline_s=20, hint=f"Look into {folder}.")
         yield nodes
 
 

@@ -102,7 +102,7 @@ class Line:
 
     def wait(self, condition: Callable[[], bool], what: str, deadline_s: float = 90) -> None:
         """Wait until something holds."""
-        wait_until(condition, what=what, deadline_s=deadline_s, mend=f"Look into {self.layout.logs}.")
+        wait_until(condition, what=what, deadline_s=deadline_s, hint=f"Look into {self.layout.logs}.")
 
     @contextlib.contextmanager
     def job(self, job: str, *, features: Path, name: str, source: str = "clickstream") -> Iterator[None]:

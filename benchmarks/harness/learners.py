@@ -86,7 +86,7 @@ class Learners:
             return victim.poll() is not None or self.end() >= begun + growth
 
         try:
-            wait_until(there, what=f"{growth} offsets", deadline_s=_PROGRESS_S, mend="Look at the learner's errors.")
+            wait_until(there, what=f"{growth} offsets", deadline_s=_PROGRESS_S, hint="Look at the learner's errors.")
         finally:
             victim.kill()
             _, said = victim.communicate()

@@ -108,8 +108,8 @@ def bed(plan: Plan, *, say: Say) -> Iterator[Bed]:
         stack.start_programs(layout, "loader")
         rest = FlinkRest(endpoints.flink_url)
         for job in JOBS:
-            mend = f"Look at {layout.logs / 'taskmanager.log'}."
-            wait_until(lambda job=job: rest.is_running(job), what=f"job {job}", deadline_s=120, mend=mend)
+            hint = f"Look at {layout.logs / 'taskmanager.log'}."
+            wait_until(lambda job=job: rest.is_running(job), what=f"job {job}", deadline_s=120, hint=hint)
         record(layout)
         yield Bed(layout, endpoints, plan)
     finally:

@@ -134,8 +134,8 @@ def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: s
 
 
 def _wait_for_job(rest: FlinkRest, version: Version) -> None:
-    mend = "Look at keeper.log and at Flink's page."
-    wait_until(lambda: rest.is_running(version.job), what=f"job {version.job}", deadline_s=_RUNNING_S, mend=mend)
+    hint = "Look at keeper.log and at Flink's page."
+    wait_until(lambda: rest.is_running(version.job), what=f"job {version.job}", deadline_s=_RUNNING_S, hint=hint)
 
 
 def filled(registry: Registry, rest: FlinkRest, endpoints: Endpoints, version: Version, *, since: str) -> Version:
@@ -167,8 +167,8 @@ def _watch(endpoints: Endpoints, version: Version, *, until_ms: int) -> None:
             bar.update(task, completed=read, total=there)
             return read >= there
 
-        mend = "Look at Flink's page; the same backfill again goes on where it stands."
-        wait_until(through, what=f"the backfill of {version.name}", deadline_s=_FILLED_S, mend=mend)
+        hint = "Look at Flink's page; the same backfill again goes on where it stands."
+        wait_until(through, what=f"the backfill of {version.name}", deadline_s=_FILLED_S, hint=hint)
     log.close()
 
 

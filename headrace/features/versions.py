@@ -109,9 +109,9 @@ def gc() -> None:
     """Remove what retired versions have left: topics, keys in the store, checkpoints."""
     endpoints, registry, rest = _stack()
     for version in registry.versions().retired.values():
-        mend = "Look at keeper.log."
+        hint = "Look at keeper.log."
         wait_until(
-            lambda job=version.job: job not in rest.jobs(), what=f"end of {version.job}", deadline_s=150, mend=mend
+            lambda job=version.job: job not in rest.jobs(), what=f"end of {version.job}", deadline_s=150, hint=hint
         )
         topics, keys = collect(Layout.here(), endpoints, version)
         sys.stdout.write(f"{version.name}: {topics} topics and {keys} keys removed\n")

@@ -43,8 +43,8 @@ def challenge(model: str | None = None, *, why: str) -> None:
         raise UsageProblem(message)
     refuse_unfinished(layout, model, trained=ended(values(endpoints.bootstrap, CONTROL_TOPIC.name)))
     decide(endpoints, structs.replace(follow(model), why=why))
-    mend = "The decision is written and holds. Look at serving.log."
-    wait_until(lambda: bool(_seated(endpoints, model)), what=f"{model} in serving", deadline_s=_SERVED_S, mend=mend)
+    hint = "The decision is written and holds. Look at serving.log."
+    wait_until(lambda: bool(_seated(endpoints, model)), what=f"{model} in serving", deadline_s=_SERVED_S, hint=hint)
     sys.stdout.write(f"{model} {_seated(endpoints, model)} is the challenger; `headrace models list` compares\n")
 
 

@@ -130,6 +130,6 @@ def _served(endpoints: Endpoints, target: Place, epoch: int) -> str:
         found[:] = [f"{alias.version} answers, fingerprint {alias.fingerprint[:10]}" for alias in live]
         return any(place_of(each.version) == target or place_of(each.version)[0] >= epoch for each in live)
 
-    mend = "The decision is written and holds. Look at serving.log."
-    wait_until(back, what=f"version {named(target)} in serving", deadline_s=_SERVED_S, mend=mend)
+    hint = "The decision is written and holds. Look at serving.log."
+    wait_until(back, what=f"version {named(target)} in serving", deadline_s=_SERVED_S, hint=hint)
     return found[0]

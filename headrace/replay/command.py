@@ -108,7 +108,7 @@ def wait_for_samples(endpoints: Endpoints, last_request: str) -> int:
                     return True
         return False
 
-    wait_until(closed, what="the last sample", deadline_s=_ARRIVED_S, mend=f"Look at {endpoints.flink_url}.")
+    wait_until(closed, what="the last sample", deadline_s=_ARRIVED_S, hint=f"Look at {endpoints.flink_url}.")
     consumer.close()
     return found
 
@@ -122,5 +122,5 @@ def wait_for_features(endpoints: Endpoints, replayer: Replayer, recording: Recor
         lambda: not replayer.served.differences(reader, last, at_ms=at_ms),
         what="the features of the last visits",
         deadline_s=_ARRIVED_S,
-        mend=f"Look at {endpoints.flink_url} and at the loader's log.",
+        hint=f"Look at {endpoints.flink_url} and at the loader's log.",
     )

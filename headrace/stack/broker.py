@@ -28,8 +28,8 @@ def running(home: Path) -> Iterator[Endpoints]:
         process = subprocess.Popen(kafka.command(kafka.prepare(layout, endpoints)), stdout=log, stderr=log)
     try:
         admin = AdminClient({"bootstrap.servers": endpoints.bootstrap, "log_level": 0})
-        mend = f"Look at {home / 'kafka.log'}."
-        wait_until(lambda: bool(admin.list_topics(timeout=1).brokers), what="kafka", deadline_s=_UP_S, mend=mend)
+        hint = f"Look at {home / 'kafka.log'}."
+        wait_until(lambda: bool(admin.list_topics(timeout=1).brokers), what="kafka", deadline_s=_UP_S, hint=hint)
         create_topics(endpoints.bootstrap, TOPICS)
         yield endpoints
     finally:

@@ -1,4 +1,4 @@
-"""`headrace doctor`: what the stack needs of this machine, what is there, and how to mend the rest."""
+"""`headrace doctor`: what the stack needs of this machine, what is there, and how to fix the rest."""
 
 import os
 import shutil
@@ -22,12 +22,12 @@ _NEED_DISK_GB = 10
 
 
 class Finding(Struct, frozen=True):
-    """One thing looked at. `fatal`: the stack cannot start without it. `mend` is a command or an advice."""
+    """One thing looked at. `fatal`: the stack cannot start without it. `fix` is a command or an advice."""
 
     what: str
     seen: str
     good: bool
-    mend: str = ""
+    fix: str = ""
     fatal: bool = True
 
 
@@ -63,7 +63,7 @@ def examine(console: Console) -> int:
         mark = (
             "[green]ok  [/green]" if finding.good else "[red]MISS[/red]" if finding.fatal else "[yellow]note[/yellow]"
         )
-        console.print(f"{mark} {finding.what:<8} {finding.seen}" + ("" if finding.good else f"   → {finding.mend}"))
+        console.print(f"{mark} {finding.what:<8} {finding.seen}" + ("" if finding.good else f"   → {finding.fix}"))
         if not finding.good and finding.fatal:
             code = 2
     return code

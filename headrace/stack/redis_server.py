@@ -43,7 +43,7 @@ def running(folder: Path, *settings: str, port: int | None = None) -> Iterator[i
     process = subprocess.Popen([*_command(port, folder), "--logfile", str(log), *settings])
     client = redis.Redis(port=port)
     try:
-        wait_until(lambda: bool(client.ping()), what=f"redis at {port}", deadline_s=_UP_S, mend=f"Look at {log}.")
+        wait_until(lambda: bool(client.ping()), what=f"redis at {port}", deadline_s=_UP_S, hint=f"Look at {log}.")
         yield port
     finally:
         client.close()

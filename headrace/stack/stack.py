@@ -125,7 +125,7 @@ def wait_for_engines(layout: Layout, endpoints: Endpoints) -> None:
     }
     for name, check in checks.items():
         log = layout.logs / f"{name}.log"
-        wait_until(check, what=name, deadline_s=_ENGINES_DEADLINE_S, mend=f"Look at {log}.")
+        wait_until(check, what=name, deadline_s=_ENGINES_DEADLINE_S, hint=f"Look at {log}.")
 
 
 def line(layout: Layout, endpoints: Endpoints) -> list[Program]:
@@ -162,8 +162,8 @@ def start_line(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True
     start_programs(layout, "keeper", "loader", "learner")
     rest = flink.FlinkRest(endpoints.flink_url)
     for job in JOBS:
-        mend = f"Look at {layout.logs / 'keeper.log'} and {endpoints.flink_url}."
-        wait_until(lambda job=job: rest.is_running(job), what=f"job {job}", deadline_s=120, mend=mend)
+        hint = f"Look at {layout.logs / 'keeper.log'} and {endpoints.flink_url}."
+        wait_until(lambda job=job: rest.is_running(job), what=f"job {job}", deadline_s=120, hint=hint)
     supervisor.record(layout)
     return endpoints
 
@@ -173,8 +173,8 @@ def up(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True) -> End
     endpoints = start_line(layout, say=say, pace=pace, usual_ports=usual_ports)
     start_programs(layout, "serving")
     ready = f"{endpoints.api_url}/health/ready"
-    mend = f"Look at {layout.logs / 'serving.log'}."
-    wait_until(lambda: httpx.get(ready).is_success, what="the API", deadline_s=60, mend=mend)
+    hint = f"Look at {layout.logs / 'serving.log'}."
+    wait_until(lambda: httpx.get(ready).is_success, what="the API", deadline_s=60, hint=hint)
     supervisor.record(layout)
     return endpoints
 

@@ -48,7 +48,7 @@ class Status(Struct, frozen=True, kw_only=True):
         processes, jobs: by name. `lag`: records that wait, by consumer.
         dead: dead letters by topic and reason, `TOPIC REASON`, among the newest of each topic.
         groups_s: seconds since the newest event of each feature group was received, as serving sees it.
-        model: what serving holds and refuses of live's versions. `stands`: consumers that do not move, in words.
+        model: what serving holds and refuses of live's versions. `stalled`: consumers that do not move, in words.
         records: of each topic the offsets that it holds.
         left_out: of feedback and negatives, what does not train, since the samples job last started.
     """
@@ -59,7 +59,7 @@ class Status(Struct, frozen=True, kw_only=True):
     dead: dict[str, int]
     groups_s: dict[str, int]
     model: dict[str, str]
-    stands: list[str]
+    stalled: list[str]
     records: dict[str, int]
     left_out: dict[str, int]
     memory_mb: float
@@ -89,7 +89,7 @@ def gather(layout: Layout) -> Status:
         dead=_dead(endpoints) if broker_is_up else {},
         groups_s=_ages_s(served),
         model=_model(served),
-        stands=_stands(endpoints),
+        stalled=_stalled(endpoints),
         records=_ends(endpoints) if broker_is_up else {},
         left_out=left_out,
         memory_mb=round(supervisor.proportional_memory_mb(supervisor.tree(layout))),
@@ -156,13 +156,13 @@ def _model(served: Mapping[tuple[str, str], float]) -> dict[str, str]:
     return {**ages, "versions refused": f"{told}; {in_a_row} in a row"}
 
 
-def _stands(endpoints: Endpoints) -> list[str]:
+def _stalled(endpoints: Endpoints) -> list[str]:
     try:
         answer = httpx.get(f"{endpoints.api_url}/health/ready", timeout=_TIMEOUT_S).json()
     except (httpx.HTTPError, ValueError):
         return []
     waiting = [f"not ready: {name}" for name in answer["waiting_for"]]
-    return [*waiting, *answer["stands"]]
+    return [*waiting, *answer["stalled"]]
 
 
 def _ends(endpoints: Endpoints) -> dict[str, int]:
@@ -211,8 +211,8 @@ def show(layout: Layout, *, as_json: bool) -> None:
         for name, value in rows.items():
             table.add_row(escape(name), escape(str(value)))
         console.print(table, "")
-    for stands in status.stands:
-        console.print(stands, style="red", markup=False)
+    for reason in status.stalled:
+        console.print(reason, style="red", markup=False)
     console.print(f"a process's log is {layout.logs}/<process>.log; `headrace dead` shows dead letters")
     console.print("offsets and lag count ticks and the markers of transactions too; jobs commit at checkpoints")
     console.print(f"memory {status.memory_mb:.0f} MB (sum of PSS)")

@@ -44,7 +44,7 @@ class Pipeline:
     def recommend(self, query: Query, watch: Stopwatch) -> RecommendationAnswer:
         """The slate for a query; the exposure is on its way when this returns."""
         state, faults = self._live.state, Faults()
-        for reason in self._live.progress.stands:
+        for reason in self._live.progress.stalled:
             faults.note(1, reason)
         with watch.stage("hydrate"):
             query = msgspec.structs.replace(query, user=self._hydrator.hydrate(query, state.plan, faults))

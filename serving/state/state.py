@@ -69,7 +69,7 @@ class ServingState(Struct, frozen=True, kw_only=True):
 class Progress(Struct, kw_only=True):
     """How far the background threads have come. Only those write; a reader may see a mixture of moments.
 
-    `stands`: which consumers keep features old by not moving, in words. `heard_at`: when the learner last sent a
+    `stalled`: which consumers keep features old by not moving, in words. `heard_at`: when the learner last sent a
     version or a heartbeat; `learnt_at`: when a version that had learnt something was applied; ms, 0 before.
     `stopped`: threads that have stopped, by name, because most of what they read could not be handled, and why.
     `rejected`: versions refused, by check; `refused`: the last of them; `in_a_row`: since a change was applied.
@@ -82,7 +82,7 @@ class Progress(Struct, kw_only=True):
     rejected: Counter[str] = msgspec.field(default_factory=Counter[str])
     refused: deque[RefusedVersion] = msgspec.field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     in_a_row: int = 0
-    stands: Sequence[str] = ()
+    stalled: Sequence[str] = ()
     heard_at: int = 0
     learnt_at: int = 0
     stopped: dict[str, str] = msgspec.field(default_factory=dict[str, str])

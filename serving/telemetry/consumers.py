@@ -1,6 +1,6 @@
 """Background thread: do the line's consumers move? What stands still makes features old, and the answer says so.
 
-A consumer stands still when records wait for it and what it has committed has not changed for `STANDS_S`: its process
+A consumer stands still when records wait for it and what it has committed has not changed for `STALLED_S`: its process
 dies again and again, or a record holds it. Serving's own ticks come each second, so records always wait for a job that
 is down.
 """
@@ -18,7 +18,7 @@ from serving.telemetry.metrics import Metrics
 from store.connect import StoreError
 from store.lag import Lag, Reader, end_offsets, lags
 
-STANDS_S = 120.0  # jobs commit each half minute at the latest
+STALLED_S = 120.0  # jobs commit each half minute at the latest
 _EACH_S = 10.0
 FEEDS_FEATURES = ("ingest", "features", "loader")
 
@@ -61,7 +61,7 @@ class Consumers:
         """Take in one look at the groups."""
         stood_s = self._standstill.seen(found, now_s)
         self._metrics.lagged({name: (lag.behind, stood_s[name]) for name, lag in found.items()})
-        self._live.progress.stands = _reasons(found, stood_s)
+        self._live.progress.stalled = _reasons(found, stood_s)
 
 
 def _reasons(found: Mapping[str, Lag], stood_s: Mapping[str, float]) -> Sequence[str]:
@@ -69,5 +69,5 @@ def _reasons(found: Mapping[str, Lag], stood_s: Mapping[str, float]) -> Sequence
         f"features stand still: {name} has taken in nothing for {stood_s[name]:.0f} s, "
         f"{found[name].behind} records wait for it"
         for name in FEEDS_FEATURES
-        if stood_s.get(name, 0.0) > STANDS_S
+        if stood_s.get(name, 0.0) > STALLED_S
     )

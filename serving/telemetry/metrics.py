@@ -68,9 +68,9 @@ class _Line:
     """The metrics of the line behind an app: its consumers and what they set aside."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        consumer, stands = ("consumer",), "Since it last moved, while records wait"
+        consumer, stalled = ("consumer",), "Since it last moved, while records wait"
         self.behind = Gauge("headrace_consumer_lag_records", "Records that wait for it", consumer, registry=registry)
-        self.stands_s = Gauge("headrace_consumer_stands_seconds", stands, consumer, registry=registry)
+        self.stalled_s = Gauge("headrace_consumer_stalled_seconds", stalled, consumer, registry=registry)
         ends = "End offset of a topic of dead letters"
         self.letters = Gauge("headrace_dead_letters_end", ends, ("topic",), registry=registry)
 
@@ -129,7 +129,7 @@ class Metrics:
 
     def lagged(self, consumers: Mapping[str, tuple[int, float]]) -> None:
         """Note (records behind, seconds since it moved) of every consumer; those that are no more go."""
-        for gauge, place in ((self._line.behind, 0), (self._line.stands_s, 1)):
+        for gauge, place in ((self._line.behind, 0), (self._line.stalled_s, 1)):
             gauge.clear()
             for name, numbers in consumers.items():
                 gauge.labels(name).set(numbers[place])

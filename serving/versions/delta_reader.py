@@ -124,7 +124,7 @@ class DeltaReader:
     def follow(self, bootstrap: str, is_over: Callable[[], bool]) -> None:
         """Follow the topic, once control has been read, until it is over."""
         self._course = self._live.course
-        self.mend()
+        self.recover()
         tail = Tail(bootstrap, MODEL_DELTAS)
         try:
             while not is_over():
@@ -179,7 +179,7 @@ class DeltaReader:
         except DeltaError as error:
             self._refuse(at, error.check, str(error))
             if error.check == "parent":
-                self.mend()
+                self.recover()
         except OutOfBounds as error:
             self._refuse(at, error.check, str(error))
             self._veto = self._decision(str(error))
@@ -187,7 +187,7 @@ class DeltaReader:
         except ValueError as error:  # signed and whole, but not of these shapes
             self._refuse(at, "schema", str(error))
 
-    def mend(self) -> None:
+    def recover(self) -> None:
         """Go on from the newest admitted snapshot, if it is ahead; not past a version that was out of bounds."""
         if self._veto is not None:
             self._send(self._veto)  # again: what is written twice holds once
@@ -210,7 +210,7 @@ class DeltaReader:
         self._course, self._veto = course, None
         if not course.admits(self._standing.at):
             stepped = self._standing = self._trail.back(course)
-            self.mend()
+            self.recover()
             if self._standing is stepped:
                 self._stand(stepped)
         self._read_on(log)

@@ -46,7 +46,7 @@ def supervisor(layout: Layout) -> Iterator[Supervisor]:
     keeper.start([waiter("first")])
     yield keeper
     keeper.shutdown()
-    wait_until(lambda: not keeper.is_up(), what="the end of supervisord", deadline_s=20, mend="Look into its log.")
+    wait_until(lambda: not keeper.is_up(), what="the end of supervisord", deadline_s=20, hint="Look into its log.")
 
 
 def waiter(name: str) -> Program:
@@ -85,7 +85,7 @@ def test_a_calendar_that_cannot_be_followed_stops_no_learner(layout: Layout, sup
     keep_learners(supervisor, {"learner-left": waiter("learner-left")})
     (trouble,) = keep_models(layout, ENDPOINTS, {}, trained=())
     assert "the season is left as it is" in trouble
-    wait_until(lambda: running(supervisor) == {"first"}, what="its dismissal", deadline_s=20, mend="Look.")
+    wait_until(lambda: running(supervisor) == {"first"}, what="its dismissal", deadline_s=20, hint="Look.")
 
 
 def test_a_configuration_that_cannot_be_followed_is_told(layout: Layout) -> None:
@@ -115,7 +115,7 @@ def test_supervisord_keeps_those_that_are_wanted_and_no_others(layout: Layout, s
     for names in (("learner-a", "learner-b"), ("learner-b",), ("learner-a", "learner-b"), ()):
         keep_learners(supervisor, {name: waiter(name) for name in names})
         wait_until(
-            lambda names=names: running(supervisor) == {"first", *names}, what=str(names), deadline_s=20, mend="Look."
+            lambda names=names: running(supervisor) == {"first", *names}, what=str(names), deadline_s=20, hint="Look."
         )
         assert {path.stem for path in layout.programs.iterdir()} == set(names)
 
@@ -126,7 +126,7 @@ def test_a_learner_that_is_told_another_thing_begins_anew(supervisor: Supervisor
     begun: list[int] = []
     for program in (first, first, other):
         keep_learners(supervisor, {"learner-a": program})
-        wait_until(lambda: "learner-a" in running(supervisor), what="the learner", deadline_s=20, mend="Look.")
+        wait_until(lambda: "learner-a" in running(supervisor), what="the learner", deadline_s=20, hint="Look.")
         begun.append(supervisor.programs()["learner-a"][1])
     assert begun[0] == begun[1] != begun[2]
 

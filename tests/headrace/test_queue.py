@@ -27,7 +27,7 @@ def started(folder: Path, name: str) -> subprocess.Popen[bytes]:
 
 
 def there(path: Path) -> None:
-    wait_until(path.exists, what=str(path), deadline_s=20, mend="Look at what the process printed.")
+    wait_until(path.exists, what=str(path), deadline_s=20, hint="Look at what the process printed.")
 
 
 def test_two_at_once_then_those_that_wait_in_order(tmp_path: Path) -> None:

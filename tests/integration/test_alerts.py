@@ -39,9 +39,9 @@ def write_events(line: Line, tag: str, *, count: int) -> None:
     line.write_events({"event_id": f"{tag}-{n}", "user_id": f"{tag}-u{n}", **click} for n in range(count))
 
 
-def test_a_loader_that_is_down_stands_still(line: Line) -> None:
+def test_a_loader_that_is_down_stalled_still(line: Line) -> None:
     """Alerts ConsumerStandsStill and ConsumerBehind."""
-    seconds, records = "headrace_consumer_stands_seconds", "headrace_consumer_lag_records"
+    seconds, records = "headrace_consumer_stalled_seconds", "headrace_consumer_lag_records"
     with stopped(line, "loader"):
         write_events(line, f"alert{line.now()}", count=50)
         line.wait(lambda: (metric(line, seconds, consumer="loader") or 0) > QUIET_S, "a loader that stands still")

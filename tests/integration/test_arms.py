@@ -72,8 +72,8 @@ def test_each_arm_is_answered_by_the_version_of_its_own_model(learners: Learners
     newest = {model: named(max(of)) for model, of in made.items()}
     rows = {model: sum(of[place].rows["item"] for place in of) for model, of in made.items()}
     assert 0 < rows["own"] < rows["every"]
-    mend = "Look at what the test printed."
-    wait_until(lambda: versions(serving) == newest, what=str(newest), deadline_s=60, mend=mend)
+    hint = "Look at what the test printed."
+    wait_until(lambda: versions(serving) == newest, what=str(newest), deadline_s=60, hint=hint)
     for arm, version, level in ((ARMS[0], newest["every"], 0), (ARMS[1], newest["own"], 0), (ARMS[2], "", 2)):
         answer = serving.pipeline.recommend(query(arm), Stopwatch())
         assert answer.versions.model == version

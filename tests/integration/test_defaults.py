@@ -101,14 +101,14 @@ def test_an_hour_of_log_with_the_defaults(layout: Layout, history: WarmUp, live:
     endpoints = layout.endpoints()
     assert endpoints.pace == Pace()
     Writer(endpoints.bootstrap).items(history.catalogue.records)
-    mend = f"Look into {layout.logs}."
+    hint = f"Look into {layout.logs}."
 
     def learnt_up_to(end_ms: int) -> bool:
         applied = live.progress.applied
         return bool(applied) and applied[0].to_ms > end_ms - 2 * MINUTE_MS
 
     end_ms = written(endpoints, history, begin_s=0, end_s=FIRST_S)
-    wait_until(lambda: learnt_up_to(end_ms), what="forty minutes learnt", deadline_s=300, mend=mend)
+    wait_until(lambda: learnt_up_to(end_ms), what="forty minutes learnt", deadline_s=300, hint=hint)
     before = manifests(endpoints)
     beats = heartbeats(endpoints)
     assert beats
@@ -121,9 +121,9 @@ def test_an_hour_of_log_with_the_defaults(layout: Layout, history: WarmUp, live:
 
     target = place_of(before[-4].version)
     decide(endpoints, structs.replace(back_to("ranker", target, epoch=2), why="prices were wrong"))
-    wait_until(lambda: served(live) == "2.1", what="the version gone back to", deadline_s=60, mend=mend)
+    wait_until(lambda: served(live) == "2.1", what="the version gone back to", deadline_s=60, hint=hint)
     end_ms = written(endpoints, history, begin_s=FIRST_S, end_s=HOUR_S)
-    wait_until(lambda: learnt_up_to(end_ms), what="an hour learnt", deadline_s=300, mend=mend)
+    wait_until(lambda: learnt_up_to(end_ms), what="an hour learnt", deadline_s=300, hint=hint)
     after = [manifest for manifest in manifests(endpoints) if manifest.epoch == 2]
     assert live.progress.rejected == {}, live.progress.refused
     assert served(live) == after[-1].version

@@ -47,7 +47,7 @@ def purchases() -> list[Sample]:
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    wait_until(condition, what=what, deadline_s=120, mend="Look at the learner's output above.")
+    wait_until(condition, what=what, deadline_s=120, hint="Look at the learner's output above.")
 
 
 def items(learners: Learners, until_place: Place) -> list[int]:

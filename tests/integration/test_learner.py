@@ -36,7 +36,7 @@ def learners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learners]:
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    wait_until(condition, what=what, deadline_s=90, mend="Look at the learner's output above.")
+    wait_until(condition, what=what, deadline_s=90, hint="Look at the learner's output above.")
 
 
 def parameters(learners: Learners, model: str) -> dict[Place, str]:

@@ -65,5 +65,5 @@ def test_dead_letters_groups_and_the_model_are_told(line: Line) -> None:
     line.wait(lambda: "user_recent" in ages(), "the age of a group that was read")
     told = gather(line.layout)
     assert 0 <= told.groups_s["user_recent"] < 120
-    assert told.stands == []
+    assert told.stalled == []
     assert told.model["versions refused"].endswith("in a row")

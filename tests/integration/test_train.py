@@ -147,7 +147,7 @@ def test_outside_its_hours_it_is_put_off(trained: Learners) -> None:
 def test_one_that_was_killed_goes_on_and_makes_the_same(trained: Learners) -> None:
     begun, times = trained.end(), ("--from", str(FROM_MS), "--to", str(TO_MS), "--half-life-days", "0.001")
     victim = subprocess.Popen([HEADRACE, "train", "--model", "killed", *times], stdout=subprocess.DEVNULL)
-    wait_until(lambda: trained.end() >= begun + 6, what="two versions", deadline_s=60, mend="Look at train.log.")
+    wait_until(lambda: trained.end() >= begun + 6, what="two versions", deadline_s=60, hint="Look at train.log.")
     victim.kill()
     assert victim.wait() == -signal.SIGKILL
     other = headrace("--model", "killed", "--from", str(FROM_MS), "--to", str(TO_MS - 20_000))

@@ -85,7 +85,7 @@ def test_back_beyond_what_memory_holds(made: Made, start, tmp_path: Path, with_s
     shelf = Shelf()
     for checkpoint in made.checkpoints if with_snapshots else ():
         Snapshots(tmp_path / "snapshots").save(checkpoint)
-    reader.mend()
+    reader.recover()
     for _ in followed(shelf, made.versions[:15], reader):
         pass
     control.take(go_back("1.3", 2))
@@ -105,7 +105,7 @@ def test_killed_at_any_point_it_comes_back_to_the_same(made: Made, start, tmp_pa
         control.take(go_back("1.9", 2))
         shelf.seek(0)
         reader._course = live.course
-        reader.mend()
+        reader.recover()
         reader.step(shelf)
         assert (version_of(live), live_print(live)) == (expected, made.prints["1.9"])
 

@@ -162,16 +162,16 @@ def test_features_that_stand_still_are_told_by_ready_and_by_the_level(
     api: TestClient[Litestar], parts: services.Services
 ) -> None:
     reason = "features stand still: loader has taken in nothing for 140 s, 7 records wait for it"
-    parts.live.progress.stands = (reason,)
+    parts.live.progress.stalled = (reason,)
     try:
         ready = api.get("/health/ready")
-        assert (ready.status_code, ready.json()["stands"]) == (200, [reason])
+        assert (ready.status_code, ready.json()["stalled"]) == (200, [reason])
         body = {"user_id": "u1", "count": 5}
         answer = api.post("/v1/recommendations", json=body, headers=HEADERS).json()
         assert answer["degraded"]["level"] >= 1
         assert reason in answer["degraded"]["reasons"]
     finally:
-        parts.live.progress.stands = ()
+        parts.live.progress.stalled = ()
 
 
 def test_errors_are_counted_by_status(api: TestClient[Litestar]) -> None:

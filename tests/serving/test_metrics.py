@@ -21,7 +21,7 @@ from serving.state.item_features import ItemFeatures
 from serving.state.query import Faults, Query
 from serving.state.state import Live, Progress
 from serving.telemetry import metrics
-from serving.telemetry.consumers import STANDS_S, Consumers
+from serving.telemetry.consumers import STALLED_S, Consumers
 from serving.telemetry.entity_counts import Limits
 from serving.telemetry.freshness import Fresh
 from serving.telemetry.metrics import Metrics
@@ -181,15 +181,15 @@ def test_rules_fire_when_they_should() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_does_not_move_while_records_wait_stands_still() -> None:
+def test_what_does_not_move_while_records_wait_stalled_still() -> None:
     live = worlds.live()
     consumers = Consumers(live, Metrics(live.progress), readers=dict)
     told = {"loader": Lag(behind=50, committed=100), "learner": Lag(behind=9, committed=7), "ingest": Lag(0, 5)}
     consumers.look(told, 0.0)
-    consumers.look(told, STANDS_S)
-    assert live.progress.stands == (), "not for long enough"
-    consumers.look({**told, "learner": Lag(behind=9, committed=7)}, STANDS_S + 1)
-    (reason,) = live.progress.stands
+    consumers.look(told, STALLED_S)
+    assert live.progress.stalled == (), "not for long enough"
+    consumers.look({**told, "learner": Lag(behind=9, committed=7)}, STALLED_S + 1)
+    (reason,) = live.progress.stalled
     assert reason == "features stand still: loader has taken in nothing for 121 s, 50 records wait for it"
-    consumers.look({**told, "loader": Lag(behind=50, committed=101)}, STANDS_S + 11)
-    assert live.progress.stands == ()
+    consumers.look({**told, "loader": Lag(behind=50, committed=101)}, STALLED_S + 11)
+    assert live.progress.stalled == ()

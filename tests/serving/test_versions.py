@@ -118,12 +118,12 @@ def test_after_a_version_of_another_shape_nothing_follows_it(live: Live, reader:
 def test_no_folder_and_damaged_snapshots_are_passed_over(live: Live, tmp_path: Path) -> None:
     folder = tmp_path / "snapshots"
     reader = DeltaReader(live, name="ranker", key=KEY, folder=folder)
-    reader.mend()
+    reader.recover()
     damaged = folder / "1.5"
     damaged.mkdir(parents=True)
     (damaged / "meta.json").write_text("{}")
     (damaged / "arrays.safetensors").write_bytes(safetensors.save({"x": np.zeros(1)}))
-    reader.mend()
+    reader.recover()
     assert reader.show() == ""
 
 
