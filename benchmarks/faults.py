@@ -15,7 +15,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from confluent_kafka import Consumer, TopicPartition
 from msgspec import Struct
 from numpy.random import Generator
 from rich.console import Console
@@ -31,6 +30,7 @@ from lang.expressions.per_event import Event
 from lang.plan.plan import Group, Key
 from lang.planner.load import load_plan
 from schemas.topics import EVENT_PARTITIONS, EVENTS_CLEAN
+from store.log import LogReader
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "faults.json"
 READS, TIMES, WHOLE = 200, 12, 3
@@ -109,16 +109,15 @@ class _Clean:
     """How many records the clean topic holds; the markers of transactions count too."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench"})
-        self._places = [TopicPartition(EVENTS_CLEAN.name, partition) for partition in range(EVENT_PARTITIONS)]
+        self._log = LogReader(bootstrap, EVENTS_CLEAN.name, {})
 
     def count(self) -> int:
         """Now."""
-        return sum(self._consumer.get_watermark_offsets(place, timeout=10)[1] for place in self._places)
+        return sum(self._log.bounds(partition)[1] for partition in range(EVENT_PARTITIONS))
 
     def close(self) -> None:
         """Leave the topic."""
-        self._consumer.close()
+        self._log.close()
 
 
 def _come_in(ground: Bed, clean: _Clean, count: int) -> None:

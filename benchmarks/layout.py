@@ -29,6 +29,7 @@ from headrace.layout import REPOSITORY
 from headrace.stack import redis_server
 from lang.executors.fold import TileRow
 from lang.plan.plan import Group
+from store.connect import connect
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "layout.json"
 CROWDS: tuple[Crowd, ...] = ("usual", "busy")
@@ -63,7 +64,7 @@ def measure(*, items: int, rounds: int) -> Result:
     machine, group = this_machine(), wide_group()
     crowds = {crowd: crowd_of(group, crowd, items, at_ms=_AT_MS, seed=1) for crowd in CROWDS}
     with tempfile.TemporaryDirectory() as folder, redis_server.running(Path(folder)) as port:
-        client = redis.Redis(port=port)
+        client = connect(f"redis://127.0.0.1:{port}")
         shapes: dict[str, Shape] = {
             "field a tile": FieldATile(client, group),
             "field a family": FieldAFamily(client, group),

@@ -30,6 +30,7 @@ from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
 from headrace.stack import redis_server
 from lang.plan.plan import Group
+from store.connect import connect
 from store.reader import FeatureReader, Values, Wanted
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "reads.json"
@@ -68,8 +69,9 @@ class Ground:
 
     def __init__(self, port: int, group: Group, items: int) -> None:
         self.group = group
-        self.client, self.floor = redis.Redis(port=port), redis.Redis(port=port, db=_FLOOR)
-        self.feast = redis.Redis(port=port, db=feast_peer.DATABASE)
+        server = f"redis://127.0.0.1:{port}"
+        self.client, self.floor = connect(server), connect(f"{server}/{_FLOOR}")
+        self.feast = connect(f"{server}/{feast_peer.DATABASE}")
         self.reader = FeatureReader(self.client)
         self.crowds: dict[Crowd, list[Item]] = {
             crowd: crowd_of(group, crowd, items, at_ms=_AT_MS, seed=1) for crowd in CROWDS

@@ -15,7 +15,6 @@ from statistics import median
 
 import msgspec
 import numpy as np
-from confluent_kafka import Producer
 from msgspec import Struct
 from rich.console import Console
 
@@ -40,6 +39,7 @@ from serving.state.state import Live
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.pins import Pins
+from store.kafka_clients import producer
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "rollback.json"
 BAR_S = 5.0
@@ -73,7 +73,7 @@ class World:
         self.prints: dict[str, str] = {}
         self.whole_bytes = 0
         self._publisher = Publisher(endpoints.bootstrap, model=_MODEL, key=_KEY)
-        self._producer = Producer({"bootstrap.servers": endpoints.bootstrap})
+        self._producer = producer(endpoints.bootstrap)
         self._epoch = 1
         self._lay(rows, changed)
 

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 import msgspec
-import redis
 from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
@@ -33,6 +32,7 @@ from headrace.layout import REPOSITORY
 from lang.plan.plan import Group, Key
 from schemas.partition import partition_of
 from schemas.topics import EVENT_PARTITIONS, EVENTS
+from store.connect import connect
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "throughput.json"
 _OURS_RATIO, _LOOPS_RATIO = 1e-9, 1e-6
@@ -142,7 +142,7 @@ def _hold_totals(ground: Bed, log: Log) -> None:
 
 
 def _run_loop(ground: Bed, log: Log, begins: list[int], name: str) -> Run:
-    client = redis.Redis.from_url(ground.peers_url)
+    client = connect(ground.peers_url)
     client.flushdb()
     path = ground.layout.home / f"{name}.json"
     assignment = Assignment(

@@ -30,8 +30,8 @@ from schemas.dead_letter import Dead
 from schemas.heartbeat import Heartbeat
 from schemas.topics import CONTROL_TOPIC, SAMPLES
 from schemas.version_policy import MODEL, SKIP, Course, Place, named
+from store.log import LogReader
 from store.quarantine import KafkaSend, Quarantine, now_ms
-from store.tail import Tail
 
 _POLL_S = 0.2
 
@@ -62,7 +62,7 @@ class App:
         self._learner = self._opened(self._snapshots.latest())
         self._counted = self._learner.offset  # up to where samples are counted as handled or set aside
         self._samples: Source = stretch or Samples(settings.bootstrap, model)
-        self._decisions, self._course = Tail(settings.bootstrap, CONTROL_TOPIC), Course()
+        self._decisions, self._course = LogReader(settings.bootstrap, CONTROL_TOPIC.name), Course()
         self._quarantine = Quarantine(f"learner of {model}", KafkaSend(settings.bootstrap))
         self._stop = threading.Event()
 

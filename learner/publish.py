@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
 
 from learner.cuts import Publication
 from learner.ledger import Ledger
@@ -12,9 +13,12 @@ from schemas.control import Control
 from schemas.delta import is_signed, manifest_hash, manifest_of, seal
 from schemas.heartbeat import Heartbeat, key_of
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
+from store.kafka_clients import producer
+from store.log import LogReader
 
 WHO = "learner"
 _PATIENCE_S = 60.0
+_POLL_S = 0.2
 _FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
 
@@ -28,14 +32,14 @@ class Publisher:
     def __init__(self, bootstrap: str, *, model: str, key: bytes) -> None:
         self._model = model
         self._key = key
-        self._producer = Producer(
+        self._producer = producer(
+            bootstrap,
             {
-                "bootstrap.servers": bootstrap,
                 "transactional.id": f"learner-{model}",
                 "transaction.timeout.ms": 60_000,
                 "compression.type": "none",  # chunks are packed already
                 "message.max.bytes": 1_000_000,
-            }
+            },
         )
         self._begin_session()
 
@@ -104,31 +108,11 @@ def read_ledger(bootstrap: str, model: str, *, key: bytes) -> Ledger:
         KafkaException: the topic cannot be read.
     """
     ledger = Ledger(model)
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": f"learner-{model}-ledger",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-        }
-    )
-    consumer.assign([TopicPartition(MODEL_DELTAS.name, 0, 0)])
-    try:
-        while True:
-            message = consumer.poll(1.0)
-            if message is None:
-                continue
-            error = message.error()
-            if error is not None and error.code() == KafkaError._PARTITION_EOF:
-                return ledger
-            if error is not None and error.fatal():
-                raise KafkaException(error)
-            if error is not None:
-                continue  # the broker or the topic is not there yet: librdkafka keeps trying
-            _note(ledger, message.value() or b"", key)
-    finally:
-        consumer.close()
+    with closing(LogReader(bootstrap, MODEL_DELTAS.name)) as reader:
+        while not reader.at_end:
+            for message in reader.read(_POLL_S):
+                _note(ledger, message.value() or b"", key)
+    return ledger
 
 
 def _note(ledger: Ledger, value: bytes, key: bytes) -> None:

@@ -3,24 +3,16 @@
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    TIMESTAMP_NOT_AVAILABLE,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicPartition,
-)
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException, Message
 
 from learner.urgent_state import Row
 from schemas.avro import Unreadable
 from schemas.samples import SAMPLE, Sample
 from schemas.times import AHEAD_MS, PLAUSIBLE_MS
 from schemas.topics import SAMPLES
+from store.log import LogReader
 
 _POLL_COUNT = 1000
-_ASK_S = 10.0
 
 
 class SamplesGone(LookupError):
@@ -69,24 +61,22 @@ class Samples:
     """One reader. `ended`: what was there has been read; `complaint`: what the broker last said, else empty."""
 
     def __init__(self, bootstrap: str, model: str) -> None:
-        self.ended = False
         self.complaint = ""
-        self._offset = self._end = self._committed = 0
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": f"learner-{model}",
-                "enable.auto.commit": False,  # the offset is in the snapshot
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "error",  # never skip silently
-                "enable.partition.eof": True,
-            }
+        self._offset = self._committed = 0
+        never_skip = {"auto.offset.reset": "error"}
+        self._log = LogReader(
+            bootstrap, SAMPLES.name, {}, on_error=self._complain, group=f"learner-{model}", settings=never_skip
         )
+
+    @property
+    def ended(self) -> bool:
+        """Whether what was there has been read."""
+        return bool(self._log.ends)
 
     def seek(self, offset: int) -> None:
         """Read on from an offset; 0 takes the log from where it begins."""
-        self.ended, self._offset = False, offset
-        self._consumer.assign([TopicPartition(SAMPLES.name, 0, offset or OFFSET_BEGINNING)])
+        self._offset = offset
+        self._log.seek(offset)
 
     def bounds(self) -> tuple[int, int]:
         """Where the log begins and ends now.
@@ -94,7 +84,7 @@ class Samples:
         Raises:
             KafkaException: the broker is away.
         """
-        return self._consumer.get_watermark_offsets(TopicPartition(SAMPLES.name, 0), timeout=_ASK_S)
+        return self._log.bounds()
 
     def read(self, timeout_s: float) -> Iterator[Row]:
         """The next samples; none after `timeout_s` without one.
@@ -103,15 +93,8 @@ class Samples:
             SamplesGone: the offset asked for is not on the log. KafkaException: reading cannot go on.
         """
         self.complaint = ""
-        for message in self._consumer.consume(_POLL_COUNT, timeout_s):
-            error = message.error()
-            if error is not None:
-                self._complain(error, message.offset())
-                continue
-            self.ended = False
-            offset = message.offset()
-            if offset is not None:
-                yield offset, sample_in(message)
+        for message in self._log.read(timeout_s, count=_POLL_COUNT):
+            yield message.offset() or 0, sample_in(message)
 
     def commit(self, offset: int) -> None:
         """Tell the broker how far samples are learnt, for those who watch the lag; a restart goes by its snapshot.
@@ -119,19 +102,17 @@ class Samples:
         At the log's end that is its end: behind the last sample lies the marker of its transaction, which waits for
         nobody.
         """
-        offset = max(offset, self._end) if self.ended else offset
+        offset = max(offset, *self._log.ends.values(), 0)
         if offset != self._committed:
-            self._consumer.commit(offsets=[TopicPartition(SAMPLES.name, 0, offset)], asynchronous=True)
+            self._log.commit(offset)
             self._committed = offset
 
     def close(self) -> None:
         """Leave the topic."""
-        self._consumer.close()
+        self._log.close()
 
-    def _complain(self, error: KafkaError, offset: int | None) -> None:
-        if error.code() == KafkaError._PARTITION_EOF:
-            self.ended, self._end = True, offset or 0
-        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+    def _complain(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
             message = (
                 f"offset {self._offset} of {SAMPLES.name} is no longer on the log ({error}); "
                 "move the snapshots away to start anew, where there is an archive on a new topic that "

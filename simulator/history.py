@@ -5,15 +5,15 @@ from heapq import merge
 from typing import Any, TypeAlias
 
 import msgspec
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message
 from msgspec import structs
 
 from schemas.catalogue import ITEM, Item
 from schemas.events import Event
 from schemas.exposures import EXPOSURE, Exposure
-from schemas.partition import PARTITIONER
 from schemas.topics import EVENTS, EXPOSURES, ITEMS
 from serving.kafka.ticker import ticks
+from store.kafka_clients import producer
 
 Headers: TypeAlias = list[tuple[str, str | bytes | None]]
 
@@ -26,8 +26,7 @@ class Writer:
     """A producer that waits where the broker is slower. What the broker did not take is raised by `flush`."""
 
     def __init__(self, bootstrap: str) -> None:
-        settings = {"bootstrap.servers": bootstrap, "partitioner": PARTITIONER, "enable.idempotence": True}
-        self._producer = Producer(settings | {"linger.ms": 20, "compression.type": "lz4", "batch.size": 65_536})
+        self._producer = producer(bootstrap, {"linger.ms": 20, "compression.type": "lz4", "batch.size": 65_536})
         self._refused = ""
 
     def items(self, records: Iterable[Item]) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message
 
-from schemas.partition import PARTITIONER
 from schemas.topics import EVENTS
+from store.kafka_clients import producer
 
 Place: TypeAlias = tuple[int, int]  # partition, offset
 _MINUTE_MS = 60_000
@@ -43,7 +43,7 @@ class Poisoner:
     """Writes poison of each kind in turn."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._producer = Producer({"bootstrap.servers": bootstrap, "partitioner": PARTITIONER, "linger.ms": 5})
+        self._producer = producer(bootstrap, {"linger.ms": 5})
         self._sent = 0
         self.expected: Counter[str] = Counter()
         self.places: dict[Place, str] = {}  # the reason code that each must be refused with

@@ -12,16 +12,18 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import httpx
 import msgspec
-from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from confluent_kafka import OFFSET_END
 
 from lang.plan.plan import Plan
 from schemas.events import Event
 from schemas.http import ModelsAnswer
 from schemas.samples import FIRST, SAMPLE
 from schemas.topics import SAMPLES
+from store.log import LogReader
 from store.reader import FeatureReader, StoreError, Wanted
 
 _EACH_S = 1.0
@@ -120,16 +122,10 @@ class Probe:
         return now_ms - received_ms < _PROBES * _EACH_S * 1000
 
     def _samples(self) -> None:
-        consumer = Consumer(
-            {"bootstrap.servers": self._bootstrap, "group.id": "probe", "isolation.level": "read_committed"}
-        )
-        consumer.assign([TopicPartition(SAMPLES.name, 0, OFFSET_END)])
-        while not self._stop.is_set():
-            for message in consumer.consume(500, _POLL_S):
-                offset, value = message.offset(), message.value()
-                if message.error() is None and offset is not None and value is not None:
-                    self._sample(offset, value, time.time_ns() / 1_000_000)
-        consumer.close()
+        with closing(LogReader(self._bootstrap, SAMPLES.name, {0: OFFSET_END})) as reader:
+            while not self._stop.is_set():
+                for message in reader.read(_POLL_S, count=500):
+                    self._sample(message.offset() or 0, message.value() or b"", time.time_ns() / 1_000_000)
 
     def _sample(self, offset: int, value: bytes, now_ms: float) -> None:
         sample = SAMPLE.decode(value)

@@ -3,12 +3,11 @@
 Kafka counts transaction markers as offsets, so exactly-once topics are read, not subtracted.
 """
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Message
 
 from lang.plan.clean_topic import contract
 from lang.plan.source import Source
@@ -16,8 +15,7 @@ from schemas.dead_letter import DEAD
 from schemas.delta import manifest_of
 from schemas.topics import EVENTS, EVENTS_CLEAN, EVENTS_DEAD, MODEL_DELTAS, Topic
 from simulator.poison import Place
-
-_SILENT_S = 30.0
+from store.log import bounds, read_to_end
 
 
 class Marks(msgspec.Struct, frozen=True):
@@ -48,12 +46,7 @@ class Accountant:
     """Reads the log of one stack between two moments."""
 
     def __init__(self, bootstrap: str, source: Source) -> None:
-        self._settings = {
-            "bootstrap.servers": bootstrap,
-            "group.id": "account",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-        }
+        self._bootstrap = bootstrap
         self._clean = contract(source)
         self._begin = Marks({})
 
@@ -63,13 +56,9 @@ class Accountant:
 
     def marks(self) -> Marks:
         """The ends of all topics now."""
-        consumer = Consumer(self._settings)
-        ends: dict[str, list[int]] = {}
-        for topic in (EVENTS, EVENTS_CLEAN, EVENTS_DEAD, MODEL_DELTAS):
-            partitions = (TopicPartition(topic.name, partition) for partition in range(topic.partitions))
-            ends[topic.name] = [consumer.get_watermark_offsets(each, timeout=10)[1] for each in partitions]
-        consumer.close()
-        return Marks(ends)
+        topics = (EVENTS, EVENTS_CLEAN, EVENTS_DEAD, MODEL_DELTAS)
+        found = bounds(self._bootstrap, *(topic.name for topic in topics))
+        return Marks({each.name: [found[each.name, p][1] for p in range(each.partitions)] for each in topics})
 
     def account(self, end: Marks) -> Account:
         """Everything that became of the events between the beginning and `end`."""
@@ -101,20 +90,4 @@ class Accountant:
 
     def _read(self, topic: Topic) -> Iterator[Message]:
         """Committed records from the beginning's marks to the topic's end now."""
-        consumer = Consumer(self._settings)
-        starts = self._begin.ends[topic.name]
-        consumer.assign([TopicPartition(topic.name, partition, start) for partition, start in enumerate(starts)])
-        ended: set[int | None] = set()
-        heard_s = time.monotonic()
-        while len(ended) < topic.partitions:
-            for message in consumer.consume(5000, timeout=1.0):
-                error, heard_s = message.error(), time.monotonic()
-                if error is None:
-                    yield message
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    ended.add(message.partition())
-                else:
-                    raise KafkaException(error)
-            if time.monotonic() > heard_s + _SILENT_S:
-                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{topic.name}: the broker says nothing"))
-        consumer.close()
+        return read_to_end(self._bootstrap, topic.name, dict(enumerate(self._begin.ends[topic.name])))

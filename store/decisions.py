@@ -4,16 +4,16 @@ from schemas.aliases import ALIAS, PIN
 from schemas.control import control_of
 from schemas.topics import CONTROL_TOPIC
 from schemas.version_policy import MODEL, Course, place_of
+from store.log import LogReader
 from store.quarantine import Quarantine
-from store.tail import Tail
 from store.versions import Versions
 
 
 class Decisions:
-    """What a `Tail` of the topic holds, without the records that cannot be followed."""
+    """What the topic holds, without the records that cannot be followed."""
 
     def __init__(self, bootstrap: str, quarantine: Quarantine) -> None:
-        self._tail = Tail(bootstrap, CONTROL_TOPIC)
+        self._tail = LogReader(bootstrap, CONTROL_TOPIC.name)
         self._quarantine = quarantine
 
     @property

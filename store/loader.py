@@ -26,6 +26,7 @@ from store.clock import LogClock
 from store.connect import ADDRESS, Client, StoreError, connect
 from store.decisions import Decisions
 from store.decode import Refused, SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
+from store.kafka_clients import consumer
 from store.quarantine import KafkaSend, Quarantine, now_ms
 from store.versions import Versions
 from store.writer import Spans, Writer, spans_of
@@ -63,16 +64,8 @@ class Loader:
 
     def _joined(self) -> Consumer:
         """A member of the group that fills this store."""
-        return Consumer(
-            {
-                "bootstrap.servers": self._bootstrap,
-                "group.id": f"{self._group}-{self._mark}",
-                "auto.offset.reset": "earliest",
-                "enable.auto.commit": False,
-                "fetch.wait.max.ms": 50,
-                "topic.metadata.refresh.interval.ms": 5000,
-            }
-        )
+        settings = {"fetch.wait.max.ms": 50, "topic.metadata.refresh.interval.ms": 5000}
+        return consumer(self._bootstrap, f"{self._group}-{self._mark}", settings)
 
     def _read_mark(self) -> str:
         """The store's mark; one that has none gets one. Several loaders agree on the first."""

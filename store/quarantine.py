@@ -17,6 +17,7 @@ from schemas.breaker import Breaker
 from schemas.dead_letter import DEAD, REASON_CHARS, Dead
 from schemas.limits import RECORD_BYTES
 from schemas.topics import QUARANTINE
+from store.kafka_clients import producer
 
 _FLUSH_S = 30.0
 Send: TypeAlias = Callable[[bytes, bytes], None]
@@ -81,8 +82,7 @@ class KafkaSend:
             KafkaException: the broker does not have it.
         """
         if self._producer is None:
-            settings: dict[str, str | int | bool] = {"bootstrap.servers": self._bootstrap, "enable.idempotence": True}
-            self._producer = Producer(settings)
+            self._producer = producer(self._bootstrap)
         faults: list[KafkaError] = []
 
         def delivered(fault: KafkaError | None, _: object) -> None:

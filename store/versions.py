@@ -18,7 +18,7 @@ from schemas.control import Control, control_of
 from schemas.times import PLAUSIBLE_MS
 from schemas.topics import CONTROL_TOPIC
 from store.decode import SequenceDecoder, TileDecoder, entity_of
-from store.tail import Tail
+from store.log import LogReader
 from store.writer import spans_of
 
 GROUP, LIVE = "group/", "live/"
@@ -167,7 +167,7 @@ def read_versions(bootstrap: str) -> Versions:
     Raises:
         TimeoutError: the broker did not show its end.
     """
-    tail, versions, ends_s = Tail(bootstrap, CONTROL_TOPIC), Versions(), time.monotonic() + _READ_S
+    tail, versions, ends_s = LogReader(bootstrap, CONTROL_TOPIC.name), Versions(), time.monotonic() + _READ_S
     try:
         while not tail.at_end:
             if time.monotonic() > ends_s:

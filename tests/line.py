@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError
 
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Endpoints, Layout, Pace
-from headrace.log.reader import values
 from headrace.stack import flink, stack, supervisor
 from headrace.stack.jobs import FEATURES
 from headrace.stack.supervisor import Supervisor
@@ -21,9 +20,10 @@ from headrace.wait import wait_until
 from lang.planner.load import load_plan
 from schemas.avro import Unreadable
 from schemas.dead_letter import DEAD
-from schemas.partition import PARTITIONER
 from serving.kafka.ticker import ticks
 from store.connect import connect
+from store.kafka_clients import producer
+from store.log import read_values
 from store.reader import FeatureReader
 
 Place = tuple[int, int]  # partition, offset
@@ -42,9 +42,7 @@ class Line:
         self.redis = connect(endpoints.redis_url)
         self.reader = FeatureReader(self.redis)
         self.supervisor = Supervisor(layout)
-        self._producer = Producer(
-            {"bootstrap.servers": endpoints.bootstrap, "partitioner": PARTITIONER, "linger.ms": 5}
-        )
+        self._producer = producer(endpoints.bootstrap, {"linger.ms": 5})
 
     def write(
         self,
@@ -81,7 +79,7 @@ class Line:
     def read(self, topic: str, decode: Callable[[bytes], dict[str, object]]) -> list[dict[str, object]]:
         """Every committed record of a topic, decoded, partition by partition, without those that cannot be decoded."""
         rows: list[dict[str, object]] = []
-        for value in values(self.endpoints.bootstrap, topic):
+        for value in read_values(self.endpoints.bootstrap, topic):
             with contextlib.suppress(Unreadable):
                 rows.append(decode(value))
         return rows

@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Struct
 
 from headrace.errors import EnvironmentProblem
-from headrace.log.reader import messages, values
 from headrace.stack.flink import FlinkRest
 from headrace.stack.jobs import JOBS
 from lang.events.computed import Computation
@@ -20,6 +19,7 @@ from schemas.dead_letter import DEAD
 from schemas.delta import Manifest, manifest_of
 from schemas.partition import tick_key
 from schemas.topics import EVENT_PARTITIONS, EVENTS_DEAD, MODEL_DELTAS
+from store.log import read_to_end, read_values
 from tests.comparison import by_the_oracle, mismatches
 from tests.events import random_events
 from tests.integration.test_features import owned
@@ -92,7 +92,7 @@ def standing(line: Line, polite: Polite) -> Standing:
 
 def manifests(line: Line) -> list[Manifest]:
     """The versions of the model on the log."""
-    found = map(manifest_of, values(line.endpoints.bootstrap, MODEL_DELTAS.name))
+    found = map(manifest_of, read_values(line.endpoints.bootstrap, MODEL_DELTAS.name))
     return [each for each in found if each is not None and each.model == "ranker" and each.created_at]
 
 
@@ -260,7 +260,7 @@ def check_the_later(line: Line, feed: Feed, places: Sequence[Place]) -> None:
     decode = contract(line.plan.source("clickstream")).decode
     is_later = {place: record.is_later for record, place in zip(feed.records, places, strict=True)}
     found: dict[tuple[int, int], bool] = {}
-    for message in messages(line.endpoints.bootstrap, "events.clean"):
+    for message in read_to_end(line.endpoints.bootstrap, "events.clean"):
         row = decode(message.value() or b"")
         place = (int(str(row["source_partition"])), int(str(row["source_offset"])))
         if place in is_later and not str(row["event_id"]).endswith("-odd-clean"):

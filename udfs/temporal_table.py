@@ -11,16 +11,8 @@ import logging
 from bisect import bisect_left
 from typing import cast
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicPartition,
-)
-from confluent_kafka.admin import AdminClient, OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
+from confluent_kafka import OFFSET_BEGINNING, IsolationLevel, Message, TopicPartition
+from confluent_kafka.admin import OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
 
 from lang.events.gate import is_tick
 from lang.plan.clean_topic import RECEIVED_AT
@@ -29,6 +21,8 @@ from lang.plan.table import table_of
 from schemas.breaker import Breaker
 from schemas.dead_letter import reason_of
 from schemas.limits import DOUBLE_MOST
+from store.kafka_clients import admin
+from store.log import LogReader, raise_any
 
 _LOG = logging.getLogger(__name__)
 _TIMEOUT_S = 10
@@ -98,44 +92,27 @@ class TableTail:
 
     def __init__(self, bootstrap: str, history: History) -> None:
         self._history, table = history, history.table
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": f"stamp-{table.topic}",  # offsets are never committed: each worker reads the whole topic
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 20,
-            }
-        )
-        self._consumer.assign([TopicPartition(table.topic, p, OFFSET_BEGINNING) for p in range(table.partitions)])
+        begins = dict.fromkeys(range(table.partitions), OFFSET_BEGINNING)
+        self._log = LogReader(bootstrap, table.topic, begins, on_error=raise_any, settings={"fetch.wait.max.ms": 20})
         # A connection of its own: on the consumer's, the answer would stand behind a fetch that waits for records.
-        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._admin = admin(bootstrap)
         latest = cast(OffsetSpec, OffsetSpec.latest())  # the package types it as if it might be None
         self._ends = {TopicPartition(table.topic, p): latest for p in range(table.partitions)}
-        self._next = dict.fromkeys(range(table.partitions), 0)
 
     def catch_up(self) -> None:
         """Read up to what is the end of the topic now, so that an event finds every record committed before it."""
         committed = IsolationLevel.READ_COMMITTED
         ends = self._admin.list_offsets(self._ends, isolation_level=committed, request_timeout=_TIMEOUT_S)
         for partition, end in ends.items():
-            while self._next[partition.partition] < end.result().offset:
-                self._take(self._consumer.poll(1.0))  # not consume(): it waits until it has all it was asked for
+            while self._log.next[partition.partition] < end.result().offset:
+                for message in self._log.read(1.0, count=1):  # more than one would be waited for
+                    self._take(message)
 
     def close(self) -> None:
         """Leave the topic."""
-        self._consumer.close()
+        self._log.close()
 
-    def _take(self, message: Message | None) -> None:
-        if message is None:
-            return
-        error = message.error()
-        if error is not None and error.code() != KafkaError._PARTITION_EOF:
-            raise KafkaException(error)
-        partition, offset, payload = message.partition(), message.offset(), message.value()
-        if partition is not None and offset is not None:
-            self._next[partition] = offset + (error is None)
-            if error is None and payload is not None:
-                self._history.take(payload, partition, offset)
+    def _take(self, message: Message) -> None:
+        payload = message.value()
+        if payload is not None:
+            self._history.take(payload, message.partition() or 0, message.offset() or 0)

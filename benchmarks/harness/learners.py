@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
-from confluent_kafka import Consumer, Producer, TopicPartition
 
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY, Endpoints
@@ -19,7 +18,8 @@ from schemas.samples import SAMPLE, Sample
 from schemas.snapshot import SnapshotMeta
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS, SAMPLES, Topic
 from schemas.version_policy import MODEL, Place
-from store.tail import Tail
+from store.kafka_clients import producer
+from store.log import LogReader, bounds
 
 RHYTHM = ("--cadence-s", "10", "--snapshot-s", "30", "--wait-s", "20")
 _ASK_S = 10.0
@@ -33,8 +33,7 @@ class Learners:
     def __init__(self, endpoints: Endpoints, artefacts: Path) -> None:
         self.endpoints = endpoints
         self.artefacts = artefacts
-        # idempotent: a batch that is sent again on a broker just started keeps its place
-        self._producer = Producer({"bootstrap.servers": endpoints.bootstrap, "enable.idempotence": True})
+        self._producer = producer(endpoints.bootstrap)
 
     def write(self, rows: Iterable[Sample], topic: Topic = SAMPLES) -> None:
         """Append samples.
@@ -112,7 +111,7 @@ class Learners:
 
     def read(self, topic: Topic) -> list[bytes]:
         """The committed records of a topic of one partition, as it is now."""
-        tail, found = Tail(self.endpoints.bootstrap, topic), list[bytes]()
+        tail, found = LogReader(self.endpoints.bootstrap, topic.name), list[bytes]()
         try:
             while not tail.at_end:
                 found.extend(message.value() or b"" for message in tail.read(_POLL_S))
@@ -122,11 +121,7 @@ class Learners:
 
     def end(self) -> int:
         """Where `model.deltas` ends now, open transactions included."""
-        consumer = Consumer({"bootstrap.servers": self.endpoints.bootstrap, "group.id": "end"})
-        try:
-            return consumer.get_watermark_offsets(TopicPartition(MODEL_DELTAS.name, 0), timeout=_ASK_S)[1]
-        finally:
-            consumer.close()
+        return bounds(self.endpoints.bootstrap, MODEL_DELTAS.name)[MODEL_DELTAS.name, 0][1]
 
     def _flush(self) -> None:
         if left := self._producer.flush(30):

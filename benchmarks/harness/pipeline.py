@@ -4,9 +4,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-import redis
-from confluent_kafka import Consumer, Producer, TopicPartition
-
 from benchmarks.inputs.event_log import Log, Record
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
@@ -19,8 +16,10 @@ from headrace.stack.supervisor import Program, Supervisor, record
 from headrace.wait import wait_until
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
-from schemas.partition import PARTITIONER
 from schemas.topics import EVENT_PARTITIONS, EVENTS, ITEMS
+from store.connect import connect
+from store.kafka_clients import producer
+from store.log import bounds
 
 JOBS = ("ingest", "features")
 FOUR = ("item_engagement", "item_next", "user_category", "user_recent")
@@ -36,18 +35,11 @@ class Bed:
         self.layout = layout
         self.endpoints = endpoints
         self.plan = plan
-        self.redis = redis.Redis.from_url(endpoints.redis_url)
+        self.redis = connect(endpoints.redis_url)
         self.peers_url = f"{endpoints.redis_url}/{PEERS_DB}"
         self.supervisor = Supervisor(layout)
-        self._producer = Producer(
-            {
-                "bootstrap.servers": endpoints.bootstrap,
-                "partitioner": PARTITIONER,
-                "linger.ms": 5,
-                "log_level": 2,
-                "queue.buffering.max.messages": 2_000_000,
-            }
-        )
+        settings = {"linger.ms": 5, "log_level": 2, "queue.buffering.max.messages": 2_000_000}
+        self._producer = producer(endpoints.bootstrap, settings)
 
     def write_items(self, log: Log) -> None:
         """Append the log's catalogue."""
@@ -59,11 +51,8 @@ class Bed:
 
     def ends(self) -> list[int]:
         """Where each partition of `events` ends now."""
-        consumer = Consumer({"bootstrap.servers": self.endpoints.bootstrap, "group.id": "bench"})
-        places = [TopicPartition(EVENTS.name, partition) for partition in range(EVENT_PARTITIONS)]
-        ends = [consumer.get_watermark_offsets(place, timeout=10)[1] for place in places]
-        consumer.close()
-        return ends
+        found = bounds(self.endpoints.bootstrap, EVENTS.name)
+        return [found[EVENTS.name, partition][1] for partition in range(EVENT_PARTITIONS)]
 
     def wait(self, arrived: Callable[[], bool], what: str, *, deadline_s: float, every_s: float = _POLL_S) -> None:
         """Poll until something has arrived.

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from msgspec import Struct
 
 from headrace.console import progress
@@ -17,10 +17,10 @@ from lang.plan.plan import Group
 from schemas.breaker import BrokenProgram
 from store.connect import StoreError, connect
 from store.loader import Loader
+from store.log import bounds
 from store.usage import holding
 from store.versions import read_versions
 
-_ASK_S = 10.0
 _WAIT_S = 1.0
 _STALLED_S = 60.0  # nothing is read for so long: the broker is away, or what was to be read is no longer kept
 
@@ -82,7 +82,7 @@ def fill(bootstrap: str, redis_url: str, groups: Sequence[Group], *, seen: Calla
     client, records = connect(redis_url), 0
     loader = Loader(bootstrap=bootstrap, client=client, group=f"backfill-{uuid.uuid4().hex}")
     try:
-        spans = spans_of(bootstrap, topics)
+        spans = bounds(bootstrap, *topics)
         total = sum(end - begin for begin, end in spans.values())
         loader.follow(groups)
         done, grew_s = 0, time.monotonic()
@@ -100,21 +100,3 @@ def fill(bootstrap: str, redis_url: str, groups: Sequence[Group], *, seen: Calla
     keys = sum(holding(client, group).keys for group in groups)
     client.close()
     return Filled(records=records, keys=keys, aside=loader.quarantine.reasons.total())
-
-
-def spans_of(bootstrap: str, topics: Sequence[str]) -> dict[tuple[str, int], tuple[int, int]]:
-    """(begin, end) of the offsets that each partition of the topics holds now.
-
-    Raises:
-        KafkaException: the broker does not answer.
-    """
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "backfill", "enable.auto.commit": False})
-    try:
-        known = consumer.list_topics(timeout=_ASK_S).topics
-        places = [(topic, partition) for topic in topics if topic in known for partition in known[topic].partitions]
-        return {
-            place: consumer.get_watermark_offsets(TopicPartition(*place), timeout=_ASK_S, cached=False)
-            for place in places
-        }
-    finally:
-        consumer.close()

@@ -19,7 +19,6 @@ from rich.table import Table
 
 from headrace.console import progress, screen
 from headrace.layout import Layout
-from headrace.log import reader
 from headrace.log.feature_versions import Registry
 from headrace.replay.offline_features import CLICKSTREAM, Recomputation
 from lang.events.gate import is_tick, whole
@@ -34,6 +33,7 @@ from schemas.exposures import EXPOSURE, Exposure
 from schemas.topics import EXPOSURES, ITEMS
 from serving.state.experiment import Arm
 from serving.state.query import Query
+from store.log import read_values
 
 LAG_MS = 10_000
 _NEAR = 0.01  # of inputs that lie in [-3, 3]: they were float32 on the way
@@ -161,7 +161,7 @@ def _items(bootstrap: str) -> Iterator[Item]:
 
 def _decoded(decode: Callable[[bytes], dict[str, Any]], bootstrap: str, name: str) -> Iterator[dict[str, Any]]:
     """What a topic holds, without records that cannot be decoded."""
-    for value in reader.values(bootstrap, name):
+    for value in read_values(bootstrap, name):
         with suppress(Unreadable):
             yield decode(value)
 

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, Message, Producer
 from cyclopts import Parameter
 from msgspec import Struct
 from pyarrow import parquet
 
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
-from headrace.log.reader import messages
 from schemas.topics import SAMPLES
 from store.files import replacing
+from store.kafka_clients import producer
+from store.log import bounds, read_to_end
 
 _ROWS = 50_000  # a file, at most
 _COLUMNS = pa.schema([("offset", pa.int64()), ("key", pa.binary()), ("record", pa.binary())])
-_ASK_S = 10.0
 _FLUSH_S = 60.0
 
 
@@ -84,7 +84,7 @@ def store(bootstrap: str, folder: Path) -> tuple[int, int]:
     folder.mkdir(parents=True, exist_ok=True)
     known = parts(folder)
     begin = _goes_on_at(bootstrap, folder, known[-1].next if known else None)
-    log, files, rows = messages(bootstrap, SAMPLES.name, [begin]), 0, 0
+    log, files, rows = read_to_end(bootstrap, SAMPLES.name, {0: begin}), 0, 0
     while batch := list(islice(log, _ROWS)):
         begin = _write(folder, begin, batch)
         files, rows = files + 1, rows + len(batch)
@@ -111,15 +111,15 @@ def write_back(bootstrap: str, folder: Path) -> int:
     Raises:
         UsageProblem: the topic holds something, or the folder nothing. EnvironmentProblem: the broker did not take all.
     """
-    found, (_, end) = parts(folder), _bounds(bootstrap)
+    found, (_, end) = parts(folder), bounds(bootstrap, SAMPLES.name)[SAMPLES.name, 0]
     if not found:
         message = f"{folder} holds no samples-FIRST-NEXT.parquet; name the folder of an archive"
         raise UsageProblem(message)
     if end:
         message = f"topic {SAMPLES.name} has held records up to offset {end}, must be new; `headrace down --wipe` first"
         raise UsageProblem(message)
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "compression.type": "lz4"})
-    return sum(_send(producer, parquet.read_table(folder / part.name)) for part in found)
+    client = producer(bootstrap, {"compression.type": "lz4"})
+    return sum(_send(client, parquet.read_table(folder / part.name)) for part in found)
 
 
 def _send(producer: Producer, table: pa.Table) -> int:
@@ -151,7 +151,7 @@ def _goes_on_at(bootstrap: str, folder: Path, known: int | None) -> int:
     Raises:
         UsageProblem: the archive's end is not on the log.
     """
-    begin, end = _bounds(bootstrap)
+    begin, end = bounds(bootstrap, SAMPLES.name)[SAMPLES.name, 0]
     if known is None:
         return begin
     if not begin <= known <= end:
@@ -161,17 +161,6 @@ def _goes_on_at(bootstrap: str, folder: Path, known: int | None) -> int:
         )
         raise UsageProblem(message)
     return known
-
-
-def _bounds(bootstrap: str) -> tuple[int, int]:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "archive"})
-    try:
-        return consumer.get_watermark_offsets(TopicPartition(SAMPLES.name, 0), timeout=_ASK_S)
-    except KafkaException as error:
-        message = f"Kafka at {bootstrap} did not answer within {_ASK_S:g} s ({error}); see `headrace status`"
-        raise EnvironmentProblem(message) from error
-    finally:
-        consumer.close()
 
 
 def _write(folder: Path, first: int, batch: list[Message]) -> int:

@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
-from confluent_kafka import Consumer, TopicPartition
-
 from headrace.layout import Endpoints
-from headrace.log.reader import values
 from lang.expressions.per_event import Event
 from lang.plan.clean_topic import clean_topic, contract
 from lang.plan.source import Source
 from schemas.avro import Unreadable
+from store.log import LogReader, read_to_end, read_values
 
 
 class CleanLog:
@@ -19,25 +17,22 @@ class CleanLog:
     def __init__(self, endpoints: Endpoints, source: Source, *, reader: str = "release") -> None:
         self._topic = clean_topic(source)
         self._decode = contract(source).decode
-        settings = {"bootstrap.servers": endpoints.bootstrap, "group.id": reader, "enable.auto.commit": False}
-        self._consumer = Consumer(settings | {"isolation.level": "read_committed"})
         self._bootstrap = endpoints.bootstrap
-        self._partitions = list(self._consumer.list_topics(self._topic, timeout=10).topics[self._topic].partitions)
+        self._log = LogReader(endpoints.bootstrap, self._topic, {}, group=reader)
 
     def count(self, from_ms: int, until_ms: int) -> int:
         """Records appended from one time to another; the markers of transactions count too."""
-        begins, ends = self._at(from_ms), self._at(until_ms)
-        return sum(end - begin for begin, end in zip(begins, ends, strict=True))
+        begins, ends = self._log.offsets_at(from_ms), self._log.offsets_at(until_ms)
+        return sum(end - begins[partition] for partition, end in ends.items())
 
     def read(self, from_ms: int, until_ms: int) -> int:
         """How many of those the reader has committed: none before its first checkpoint.
 
         A time after the newest record is only reached when a younger record has come.
         """
-        places = [TopicPartition(self._topic, partition) for partition in self._partitions]
-        done = [place.offset for place in self._consumer.committed(places, timeout=10)]
-        begins, ends = self._at(from_ms), self._at(until_ms)
-        return sum(min(max(at, begin), end) - begin for at, begin, end in zip(done, begins, ends, strict=True))
+        begins, ends = self._log.offsets_at(from_ms), self._log.offsets_at(until_ms)
+        committed = self._log.committed()
+        return sum(min(max(committed[p], begin), ends[p]) - begin for p, begin in begins.items())
 
     def events(self, from_ms: int) -> Iterator[Event]:
         """Events appended from a time until now, partition by partition.
@@ -45,8 +40,7 @@ class CleanLog:
         Raises:
             KafkaException: the broker went away.
         """
-        begins = dict(zip(self._partitions, self._at(from_ms), strict=True))
-        for value in values(self._bootstrap, self._topic, [begins[partition] for partition in sorted(begins)]):
+        for value in read_values(self._bootstrap, self._topic, self._log.offsets_at(from_ms)):
             yield from self._read(value)
 
     def newest(self, count: int) -> Iterator[Event]:
@@ -55,10 +49,9 @@ class CleanLog:
         Raises:
             KafkaException: the broker went away.
         """
-        part = -(-count // max(len(self._partitions), 1))
-        ends = [self._ends(partition) for partition in sorted(self._partitions)]
-        for value in values(self._bootstrap, self._topic, [max(high - part, low) for low, high in ends]):
-            yield from self._read(value)
+        share = -(-count // max(len(self._log.partitions()), 1))
+        for message in read_to_end(self._bootstrap, self._topic, last=share):
+            yield from self._read(message.value() or b"")
 
     def _read(self, value: bytes) -> Iterator[Event]:
         """The event of a record; nothing for one that cannot be decoded."""
@@ -67,13 +60,4 @@ class CleanLog:
 
     def close(self) -> None:
         """Leave the broker."""
-        self._consumer.close()
-
-    def _at(self, at_ms: int) -> list[int]:
-        """Offsets of the first records appended at a time or later; the end where there is none."""
-        wanted = [TopicPartition(self._topic, partition, max(at_ms, 0)) for partition in self._partitions]
-        found = self._consumer.offsets_for_times(wanted, timeout=10)
-        return [place.offset if place.offset >= 0 else self._ends(place.partition)[1] for place in found]
-
-    def _ends(self, partition: int) -> tuple[int, int]:
-        return self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=10)
+        self._log.close()

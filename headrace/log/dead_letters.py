@@ -13,11 +13,11 @@ from rich.table import Table
 
 from headrace.console import screen
 from headrace.layout import Endpoints
-from headrace.log.reader import messages
 from headrace.log.tail import text
 from schemas.avro import Unreadable
 from schemas.dead_letter import DEAD, Dead
 from schemas.topics import EVENTS_DEAD, QUARANTINE
+from store.log import read_to_end
 
 _SHOWN_CHARS = 200
 
@@ -70,7 +70,7 @@ def read(endpoints: Endpoints, sought: Sought, *, last: int | None = None) -> It
         KafkaException: the broker is away.
     """
     for topic in (EVENTS_DEAD, QUARANTINE):
-        yield from filter(sought.fits, letters(messages(endpoints.bootstrap, topic.name, last=last)))
+        yield from filter(sought.fits, letters(read_to_end(endpoints.bootstrap, topic.name, last=last)))
 
 
 def newest(found: Iterable[Dead], count: int) -> list[Dead]:

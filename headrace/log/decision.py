@@ -2,13 +2,13 @@
 
 import time
 
-from confluent_kafka import Producer
 from msgspec import structs
 
 from headrace.errors import EnvironmentProblem
 from headrace.layout import Endpoints
 from schemas.control import Control
 from schemas.topics import CONTROL_TOPIC
+from store.kafka_clients import producer
 
 _WHO = "operator"
 _FLUSH_S = 20
@@ -21,8 +21,8 @@ def decide(endpoints: Endpoints, decision: Control) -> None:
         EnvironmentProblem: the broker did not take it.
     """
     record = structs.replace(decision, who=decision.who or _WHO, at=time.time_ns() // 1_000_000)
-    producer = Producer({"bootstrap.servers": endpoints.bootstrap, "acks": "all"})
-    producer.produce(CONTROL_TOPIC.name, record.payload(), record.name)
-    if producer.flush(_FLUSH_S):
+    client = producer(endpoints.bootstrap)
+    client.produce(CONTROL_TOPIC.name, record.payload(), record.name)
+    if client.flush(_FLUSH_S):
         message = f"topic {CONTROL_TOPIC.name} did not take the decision within {_FLUSH_S} s. Look at kafka.log."
         raise EnvironmentProblem(message)

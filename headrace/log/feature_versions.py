@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import cast
 
 import msgspec
-from confluent_kafka import Producer
 
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
@@ -20,6 +19,7 @@ from schemas.control import Control
 from schemas.topics import CONTROL_TOPIC, EVENTS, Topic, sequence_topic, stream_topics, tile_topic
 from store import versions as names
 from store.connect import connect
+from store.kafka_clients import producer
 from store.versions import Choice, Version, Versions, read_versions
 
 SHARED_JOB = "features"
@@ -65,7 +65,7 @@ class Registry:
     def __init__(self, endpoints: Endpoints, *, who: str) -> None:
         self._bootstrap = endpoints.bootstrap
         self._who = who
-        self._producer = Producer({"bootstrap.servers": endpoints.bootstrap, "acks": "all"})
+        self._producer = producer(endpoints.bootstrap)
 
     def versions(self) -> Versions:
         """What has been decided so far.

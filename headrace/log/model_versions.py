@@ -6,12 +6,12 @@ from rich.table import Table
 
 from headrace.console import screen
 from headrace.layout import Endpoints, Layout
-from headrace.log.reader import values
 from headrace.timestamps import utc
 from schemas.control import Control, control_of
 from schemas.delta import DeltaError, Manifest, manifest_hash
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
 from schemas.version_policy import MODEL, Course, Place, named
+from store.log import read_values
 
 NAME = "ranker"
 _FIGURES = ("published.all.click.log_loss", "published.all.click.calibration")
@@ -56,14 +56,14 @@ def read_chain(endpoints: Endpoints, model: str = NAME) -> Chain:
     """
     links: dict[Place, Link] = {}
     chunk_bytes = 0
-    for value in values(endpoints.bootstrap, MODEL_DELTAS.name):
+    for value in read_values(endpoints.bootstrap, MODEL_DELTAS.name):
         if not value.startswith(b"{"):
             chunk_bytes += len(value)
             continue
         link, chunk_bytes = link_of(value, chunk_bytes), 0
         if link is not None and link.manifest.model == model:
             links[link.place] = link
-    payloads = list(values(endpoints.bootstrap, CONTROL_TOPIC.name))
+    payloads = list(read_values(endpoints.bootstrap, CONTROL_TOPIC.name))
     decisions = [each for each in map(control_of, payloads) if each is not None and each.name == f"{MODEL}{model}"]
     return Chain(links=links, decisions=decisions, course=Course().after(model, payloads))
 

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Message
 from msgspec import Struct
 
-from headrace.errors import EnvironmentProblem, UsageProblem
-from headrace.log.reader import messages
+from headrace.errors import UsageProblem
 from headrace.timestamps import utc
 from learner.source import read
 from schemas.topics import SAMPLES
-
-_ASK_S = 10.0
+from store.log import bounds, offsets_at, read_to_end
 
 
 class Span(Struct, frozen=True, kw_only=True):
@@ -34,12 +32,12 @@ def span_of(bootstrap: str, *, from_ms: int, until_ms: int, whole: bool) -> Span
         whole: whether the log must go back to the beginning; otherwise what it holds will do.
 
     Raises:
-        UsageProblem: there is none, or the log begins later. EnvironmentProblem: the broker is away.
+        UsageProblem: there is none, or the log begins later. KafkaException: the broker does not answer.
     """
     near, low = _begins(bootstrap, from_ms)
     first: tuple[int, int] | None = None
     count, end, last_ms, goes_back = 0, 0, 0, not 0 < near == low
-    for offset, known_at in _known(messages(bootstrap, SAMPLES.name, [near])):
+    for offset, known_at in _known(read_to_end(bootstrap, SAMPLES.name, {0: near})):
         if known_at >= until_ms:
             break
         if first is None and known_at < from_ms:
@@ -66,7 +64,7 @@ def span_of(bootstrap: str, *, from_ms: int, until_ms: int, whole: bool) -> Span
 def samples_since(bootstrap: str, offset: int) -> int:
     """How many samples the log holds from an offset on."""
     _, low = _begins(bootstrap, 0)
-    return sum(1 for _ in messages(bootstrap, SAMPLES.name, [max(offset, low)]))
+    return sum(1 for _ in read_to_end(bootstrap, SAMPLES.name, {0: max(offset, low)}))
 
 
 def offset_of(bootstrap: str, at_ms: int) -> int:
@@ -87,13 +85,4 @@ def _begins(bootstrap: str, at_ms: int) -> tuple[int, int]:
 
     A sample is known before it is written, so the log's own time finds the first candidate.
     """
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "span"})
-    try:
-        low, high = consumer.get_watermark_offsets(TopicPartition(SAMPLES.name, 0), timeout=_ASK_S)
-        (found,) = consumer.offsets_for_times([TopicPartition(SAMPLES.name, 0, max(at_ms, 0))], timeout=_ASK_S)
-    except KafkaException as error:
-        message = f"Kafka at {bootstrap} did not answer within {_ASK_S:g} s ({error}); see `headrace status`"
-        raise EnvironmentProblem(message) from error
-    finally:
-        consumer.close()
-    return (found.offset if found.offset >= 0 else high), low
+    return offsets_at(bootstrap, SAMPLES.name, at_ms)[0], bounds(bootstrap, SAMPLES.name)[SAMPLES.name, 0][0]

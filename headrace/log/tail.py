@@ -3,9 +3,10 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import chain
 
-from confluent_kafka import OFFSET_END, Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Message
 
 from headrace.errors import UsageProblem
 from headrace.layout import FEATURES, Endpoints
@@ -31,6 +32,8 @@ from schemas.topics import (
     SAMPLES_URGENT,
     SHADOWS,
 )
+from store.kafka_clients import admin
+from store.log import LogReader, raise_any
 
 _TIMEOUT_S = 5.0
 _TICK = TICK.encode()
@@ -69,65 +72,40 @@ def text(payload: bytes) -> str:
     return payload.decode("utf-8", "backslashreplace")
 
 
-def _consumer(endpoints: Endpoints) -> Consumer:
-    settings = {"bootstrap.servers": endpoints.bootstrap, "group.id": "tail", "isolation.level": "read_committed"}
-    return Consumer(settings | {"enable.partition.eof": True})
-
-
 def newest(endpoints: Endpoints, topic: str, *, count: int, ticks: bool = False) -> Iterator[Message]:
-    """The last `count` records that each partition holds now; ticks count only where they are asked for.
+    """The last `count` records of each partition now; ticks count only if `ticks`.
 
     Raises:
-        UsageProblem: there is no such topic.
+        UsageProblem: there is no such topic. KafkaException: the broker does not answer.
     """
-    consumer = _consumer(endpoints)
-    present = consumer.list_topics(timeout=_TIMEOUT_S).topics
+    present = admin(endpoints.bootstrap).list_topics(timeout=_TIMEOUT_S).topics
     if topic not in present:
         message = f"there is no topic {topic!r}; there are {', '.join(sorted(present))}"
         raise UsageProblem(message)
-    try:
-        for partition in present[topic].partitions:
-            yield from _last(consumer, topic, partition, count=count, ticks=ticks)
-    finally:
-        consumer.close()
+    with closing(LogReader(endpoints.bootstrap, topic, {}, on_error=raise_any)) as reader:
+        for partition in reader.partitions():
+            yield from _last(reader, partition, count=count, ticks=ticks)
 
 
-def _last(consumer: Consumer, topic: str, partition: int, *, count: int, ticks: bool) -> list[Message]:
+def _last(reader: LogReader, partition: int, *, count: int, ticks: bool) -> list[Message]:
     """Looks further back until it has found enough: between two records may lie any number of ticks and markers."""
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_S)
-    back, found = count, list[Message]()
+    low, high = reader.bounds(partition)
+    back = count
     while True:
         start = max(low, high - back)
-        found = [each for each in _between(consumer, topic, partition, start, high) if ticks or not is_tick(each)]
+        reader.assign({partition: start})
+        found = [each for each in reader.read_to_end(batch=1) if ticks or not is_tick(each)]
         if len(found) >= count or start == low:
             return found[-count:] if count else []
         back *= 8
 
 
-def _between(consumer: Consumer, topic: str, partition: int, start: int, end: int) -> Iterator[Message]:
-    """Records of one partition from `start` to before `end`."""
-    consumer.assign([TopicPartition(topic, partition, start)])
-    while start < end:
-        message = consumer.poll(_TIMEOUT_S)  # `consume` would wait for a full batch, beyond the end of the partition
-        if message is None or message.error():  # that end, behind markers
-            return
-        start = (message.offset() or 0) + 1
-        if start <= end:
-            yield message
-
-
 def followed(endpoints: Endpoints, topic: str, *, ticks: bool) -> Iterator[Message]:
-    """Records of every partition that come from now on, without an end."""
-    consumer = _consumer(endpoints)
-    partitions = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, partition, OFFSET_END) for partition in partitions])
-    try:
+    """Records of every partition from now on, without an end; a broker that is away is waited for."""
+    with closing(LogReader(endpoints.bootstrap, topic, {})) as reader:
+        reader.assign(dict.fromkeys(reader.partitions(), OFFSET_END))
         while True:
-            for message in consumer.consume(1000, timeout=0.2):
-                if message.error() is None and (ticks or not is_tick(message)):
-                    yield message
-    finally:
-        consumer.close()
+            yield from (each for each in reader.read(0.2) if ticks or not is_tick(each))
 
 
 def is_tick(message: Message) -> bool:

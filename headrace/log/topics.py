@@ -4,6 +4,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from headrace.errors import EnvironmentProblem
 from schemas.topics import Topic
+from store.kafka_clients import admin
 
 
 def create_topics(bootstrap: str, topics: tuple[Topic, ...]) -> list[str]:
@@ -13,35 +14,35 @@ def create_topics(bootstrap: str, topics: tuple[Topic, ...]) -> list[str]:
         EnvironmentProblem: a topic exists with another partition count or another setting than the
             registry says. Partition counts are never changed in place: order rules hang on them.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    present = admin.list_topics(timeout=20).topics
+    client = admin(bootstrap)
+    present = client.list_topics(timeout=20).topics
     absent = [topic for topic in topics if topic.name not in present]
     wanted = [NewTopic(t.name, num_partitions=t.partitions, replication_factor=1, config=t.config()) for t in absent]
-    for future in admin.create_topics(wanted).values() if wanted else ():
+    for future in client.create_topics(wanted).values() if wanted else ():
         future.result()
-    check_topics(admin, tuple(topic for topic in topics if topic.name in present))
+    check_topics(client, tuple(topic for topic in topics if topic.name in present))
     return [topic.name for topic in absent]
 
 
 def remove_topics(bootstrap: str, names: list[str]) -> list[str]:
     """Remove those of these topics that are there; returns their names."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    present = admin.list_topics(timeout=20).topics
+    client = admin(bootstrap)
+    present = client.list_topics(timeout=20).topics
     found = [name for name in names if name in present]
-    for future in admin.delete_topics(found).values() if found else ():
+    for future in client.delete_topics(found).values() if found else ():
         future.result()
     return found
 
 
-def check_topics(admin: AdminClient, topics: tuple[Topic, ...]) -> None:
+def check_topics(client: AdminClient, topics: tuple[Topic, ...]) -> None:
     """Compare topics on the broker with the registry; see `create_topics` for what it raises."""
     if not topics:
         return
     problems: list[str] = []
-    present = admin.list_topics(timeout=20).topics
+    present = client.list_topics(timeout=20).topics
     resources = {topic.name: ConfigResource(ResourceType.TOPIC, topic.name) for topic in topics}
     described = {
-        resource.name: future.result() for resource, future in admin.describe_configs(list(resources.values())).items()
+        resource.name: future.result() for resource, future in client.describe_configs(list(resources.values())).items()
     }
     for topic in topics:
         partitions = len(present[topic.name].partitions)

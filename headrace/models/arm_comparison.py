@@ -7,7 +7,6 @@ import numpy as np
 from msgspec import Struct
 
 from headrace.layout import Endpoints
-from headrace.log.reader import values
 from headrace.log.sample_range import offset_of
 from headrace.models.shadow_comparison import BOUND, ENOUGH
 from learner.source import read
@@ -17,6 +16,7 @@ from schemas.control import control_of
 from schemas.exposures import EXPOSURE
 from schemas.samples import FIRST, Sample
 from schemas.topics import CONTROL_TOPIC, EXPOSURES, SAMPLES
+from store.log import read_values
 
 _POLICY = "model:{}"
 _LIVE, _CHALLENGER = _POLICY.format(LIVE), _POLICY.format(CHALLENGER)
@@ -77,7 +77,7 @@ def trial(endpoints: Endpoints, model: str) -> Trial:
     if not ours:
         return Trial()
     begin_ms = min(ours)
-    samples = values(endpoints.bootstrap, SAMPLES.name, [offset_of(endpoints.bootstrap, begin_ms)])
+    samples = read_values(endpoints.bootstrap, SAMPLES.name, {0: offset_of(endpoints.bootstrap, begin_ms)})
     return counted([each for each in served if each.served_at >= begin_ms], filter(None, map(read, samples)))
 
 
@@ -118,7 +118,7 @@ def _clicks(served: Sequence[Served], clicks: dict[str, int]) -> Clicks:
 
 def _served(endpoints: Endpoints, model: str) -> Iterable[Served]:
     """Slates that can be learnt from, of live's arm and of those that the model orders; popularity's are neither's."""
-    for value in values(endpoints.bootstrap, EXPOSURES.name):
+    for value in read_values(endpoints.bootstrap, EXPOSURES.name):
         try:
             told = EXPOSURE.decode(value)
         except Unreadable:
@@ -135,7 +135,7 @@ def _served(endpoints: Endpoints, model: str) -> Iterable[Served]:
 
 def _challenger_since(endpoints: Endpoints, model: str) -> float:
     """Since when the alias `challenger` has named this model, ms; infinity where it names another now."""
-    records = map(control_of, values(endpoints.bootstrap, CONTROL_TOPIC.name))
+    records = map(control_of, read_values(endpoints.bootstrap, CONTROL_TOPIC.name))
     name = f"{ALIAS}{CHALLENGER}"
     told = [each for each in records if each is not None and each.name == name and each.action == FOLLOW]
     return told[-1].at if told and told[-1].arguments.get("model") == model else math.inf

@@ -9,7 +9,6 @@ from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
 from headrace.log.model_versions import NAME, read_chain
-from headrace.log.reader import values
 from headrace.log.trainings import ended, is_unfinished
 from headrace.models.aliases import models
 from headrace.models.arm_comparison import Trial, trial
@@ -21,6 +20,7 @@ from learner.source import Samples
 from schemas.aliases import CHALLENGER, follow
 from schemas.topics import CONTROL_TOPIC
 from schemas.version_policy import Place, handed_to, named
+from store.log import read_values
 
 _SERVED_S = 30.0
 
@@ -41,7 +41,7 @@ def challenge(model: str | None = None, *, why: str) -> None:
     if model == NAME or not read_chain(endpoints, model).links:
         message = f"{model} is no challenger: expected a model with versions on the log, other than {NAME}; train one"
         raise UsageProblem(message)
-    refuse_unfinished(layout, model, trained=ended(values(endpoints.bootstrap, CONTROL_TOPIC.name)))
+    refuse_unfinished(layout, model, trained=ended(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)))
     decide(endpoints, structs.replace(follow(model), why=why))
     hint = "The decision is written and holds. Look at serving.log."
     wait_until(lambda: bool(_seated(endpoints, model)), what=f"{model} in serving", deadline_s=_SERVED_S, hint=hint)
@@ -72,7 +72,7 @@ def promote(model: str, *, why: str, anyway: bool = False) -> None:
     """
     layout = Layout.here()
     endpoints = layout.endpoints()
-    refuse_unfinished(layout, model, trained=ended(values(endpoints.bootstrap, CONTROL_TOPIC.name)))
+    refuse_unfinished(layout, model, trained=ended(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)))
     chain = read_chain(endpoints)
     live, heir = chain.live, newest(layout, endpoints, model)
     if live is None or chain.course.frozen_at is not None:

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from headrace.layout import Endpoints
-from headrace.log.reader import values
 from headrace.log.sample_range import offset_of
 from learner.source import read
 from schemas.samples import FIRST, Sample
 from schemas.shadows import Shadow, shadow_of
 from schemas.topics import SAMPLES, SHADOWS
+from store.log import read_values
 
 _POLICY = "model:live"
 _LEAST, _MOST = 1e-7, 1 - 1e-7
@@ -52,12 +52,12 @@ def duel(endpoints: Endpoints, model: str) -> Duel:
     Raises:
         EnvironmentProblem, KafkaException: the broker is away.
     """
-    told = filter(None, map(shadow_of, values(endpoints.bootstrap, SHADOWS.name)))
+    told = filter(None, map(shadow_of, read_values(endpoints.bootstrap, SHADOWS.name)))
     shadows = {each.request_id: each for each in told if each.model == model}
     if not shadows:
         return NOTHING
     begin = offset_of(endpoints.bootstrap, min(each.served_at for each in shadows.values()))
-    samples = filter(None, map(read, values(endpoints.bootstrap, SAMPLES.name, [begin])))
+    samples = filter(None, map(read, read_values(endpoints.bootstrap, SAMPLES.name, {0: begin})))
     return compared(shadows, samples)
 
 

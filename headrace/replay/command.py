@@ -3,8 +3,6 @@
 import math
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
-
 from headrace.console import progress
 from headrace.errors import UsageProblem
 from headrace.layout import FEATURES, STATE_VARIABLE, Endpoints, Layout, Pace
@@ -18,6 +16,7 @@ from lang.planner.load import load_plan
 from schemas.samples import SAMPLE
 from schemas.topics import EXPOSURES, SAMPLES
 from store.connect import connect
+from store.log import LogReader, bounds
 from store.reader import FeatureReader
 
 _ARRIVED_S = 900.0
@@ -60,10 +59,7 @@ def run(layout: Layout, file: Path, *, recording_format: str, speed: str, say: S
 
 def _refuse_a_used_log(layout: Layout, endpoints: Endpoints) -> None:
     """A second recording behind the first would be older than the log's time: every slot would come too late."""
-    consumer = Consumer({"bootstrap.servers": endpoints.bootstrap, "group.id": "replay"})
-    partitions = [TopicPartition(EXPOSURES.name, partition) for partition in range(EXPOSURES.partitions)]
-    held = sum(consumer.get_watermark_offsets(partition, timeout=10)[1] for partition in partitions)
-    consumer.close()
+    held = sum(end for _, end in bounds(endpoints.bootstrap, EXPOSURES.name).values())
     if held:
         message = (
             f"{EXPOSURES.name} in {layout.home} holds {held} records, a replay wants an empty log: "
@@ -91,25 +87,20 @@ def _factor(speed: str) -> float:
 
 def wait_for_samples(endpoints: Endpoints, last_request: str) -> int:
     """Wait until the last slot is closed; returns the number of samples up to there."""
-    consumer = Consumer(
-        {"bootstrap.servers": endpoints.bootstrap, "group.id": "replay", "isolation.level": "read_committed"}
-    )
-    consumer.assign([TopicPartition(SAMPLES.name, 0, 0)])
+    reader = LogReader(endpoints.bootstrap, SAMPLES.name)
     found = 0
 
     def closed() -> bool:
         nonlocal found
-        for message in consumer.consume(5000, timeout=0.5):
-            value = message.value()
-            if message.error() is None and value is not None:
-                found += 1
-                sample = SAMPLE.decode(value)
-                if sample["request_id"] == last_request and sample["converted"] is not None:
-                    return True
+        for message in reader.read(0.5):
+            found += 1
+            sample = SAMPLE.decode(message.value() or b"")
+            if sample["request_id"] == last_request and sample["converted"] is not None:
+                return True
         return False
 
     wait_until(closed, what="the last sample", deadline_s=_ARRIVED_S, hint=f"Look at {endpoints.flink_url}.")
-    consumer.close()
+    reader.close()
     return found
 
 

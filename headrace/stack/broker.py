@@ -6,14 +6,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from confluent_kafka.admin import AdminClient
-
 from headrace.layout import Endpoints, Layout, Pace
 from headrace.log.topics import create_topics
 from headrace.stack import kafka
 from headrace.stack.ports import choose_endpoints, secrets_of
 from headrace.wait import wait_until
 from schemas.topics import TOPICS
+from store.kafka_clients import admin
 
 _UP_S = 60.0
 
@@ -27,9 +26,9 @@ def running(home: Path) -> Iterator[Endpoints]:
     with (home / "kafka.log").open("wb") as log:
         process = subprocess.Popen(kafka.command(kafka.prepare(layout, endpoints)), stdout=log, stderr=log)
     try:
-        admin = AdminClient({"bootstrap.servers": endpoints.bootstrap, "log_level": 0})
+        client = admin(endpoints.bootstrap, {"log_level": 0})
         hint = f"Look at {home / 'kafka.log'}."
-        wait_until(lambda: bool(admin.list_topics(timeout=1).brokers), what="kafka", deadline_s=_UP_S, hint=hint)
+        wait_until(lambda: bool(client.list_topics(timeout=1).brokers), what="kafka", deadline_s=_UP_S, hint=hint)
         create_topics(endpoints.bootstrap, TOPICS)
         yield endpoints
     finally:

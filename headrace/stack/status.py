@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import httpx
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException
 from msgspec import Struct, structs
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
@@ -24,7 +23,9 @@ from headrace.stack.jobs import SAMPLES_JOB
 from headrace.stack.supervisor import Supervisor
 from schemas.topics import TOPICS
 from store.connect import StoreError, connect
+from store.kafka_clients import admin
 from store.lag import lags, readers_of
+from store.log import bounds
 from udfs.labels import COUNTERS
 
 _MODEL = "ranker"
@@ -112,7 +113,7 @@ def _processes(layout: Layout) -> dict[str, Part]:
 def _lag(endpoints: Endpoints) -> dict[str, int]:
     try:
         readers = readers_of(connect(endpoints.redis_url), _MODEL)
-        found = lags(AdminClient({"bootstrap.servers": endpoints.bootstrap}), readers)
+        found = lags(admin(endpoints.bootstrap), readers)
     except (KafkaException, *StoreError):
         return {}
     return {name: lag.behind for name, lag in found.items()}
@@ -174,15 +175,10 @@ def _ends(endpoints: Endpoints) -> dict[str, int]:
 
 def topic_ends(endpoints: Endpoints) -> dict[str, int]:
     """End offset minus start offset of each topic; transaction markers count too."""
-    consumer = Consumer({"bootstrap.servers": endpoints.bootstrap, "group.id": "status"})
-    ends: dict[str, int] = {}
-    for topic in TOPICS:
-        marks = (
-            consumer.get_watermark_offsets(TopicPartition(topic.name, p), timeout=5) for p in range(topic.partitions)
-        )
-        ends[topic.name] = sum(high - low for low, high in marks)
-    consumer.close()
-    return ends
+    held = Counter[str]()
+    for (topic, _), (begin, end) in bounds(endpoints.bootstrap, *(each.name for each in TOPICS)).items():
+        held[topic] += end - begin
+    return dict(held)
 
 
 def show(layout: Layout, *, as_json: bool) -> None:

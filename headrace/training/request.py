@@ -9,7 +9,6 @@ from msgspec import Struct
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.model_versions import NAME, read_chain
-from headrace.log.reader import values
 from headrace.log.sample_range import Span, span_of
 from headrace.log.trainings import begun_at, ended, is_unfinished
 from headrace.timestamps import day, moment, utc
@@ -19,6 +18,7 @@ from schemas.control import Control
 from schemas.topics import CONTROL_TOPIC
 from schemas.version_policy import MODEL, TRAINED, named
 from store.files import write_durably
+from store.log import read_values
 
 _DAY_MS = 86_400_000
 _DEFAULT_DAYS = 90
@@ -124,7 +124,7 @@ def resumed(layout: Layout, endpoints: Endpoints, asked: Asked) -> Training | No
     Raises:
         UsageProblem: an option says another thing than it was begun with.
     """
-    if not is_unfinished(layout, asked.model, trained=ended(values(endpoints.bootstrap, CONTROL_TOPIC.name))):
+    if not is_unfinished(layout, asked.model, trained=ended(read_values(endpoints.bootstrap, CONTROL_TOPIC.name))):
         return None
     training = begun(layout, asked.model)
     asked.refuse_another(training)

@@ -1,19 +1,18 @@
 """What may call for a training: samples, events and drift since the last one."""
 
 import httpx
-from confluent_kafka import Consumer, TopicPartition
 from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
 from headrace.errors import EnvironmentProblem
 from headrace.layout import Endpoints
 from headrace.log.model_versions import NAME
-from headrace.log.reader import messages, values
 from headrace.log.sample_range import samples_since
 from schemas.control import Control, control_of
 from schemas.events import TICK
 from schemas.topics import CONTROL_TOPIC, EVENTS
 from schemas.version_policy import HALT, MODEL, ROLLBACK, TRAINED
+from store.log import offsets_at, read_to_end, read_values
 
 SHIFTED = 0.2  # PSI of a feature, as `serving/alerts.yml` has it
 _SERVING = "serving"
@@ -33,7 +32,7 @@ class Triggers(Struct, frozen=True, kw_only=True):
         Raises:
             EnvironmentProblem, KafkaException: what would tell is away.
         """
-        decisions = [each for each in map(control_of, values(endpoints.bootstrap, CONTROL_TOPIC.name)) if each]
+        decisions = [each for each in map(control_of, read_values(endpoints.bootstrap, CONTROL_TOPIC.name)) if each]
         lacks: list[str] = []
         for option, least, what, count in (
             ("--if-new", self.samples, "samples", samples),
@@ -61,16 +60,10 @@ def samples(endpoints: Endpoints, decisions: list[Control]) -> int:
 def events(endpoints: Endpoints, decisions: list[Control]) -> int:
     """Events that came after the latest time that some training has come to; ticks are none."""
     until_ms = max((int(each.arguments.get("until_ms", "0")) for each in trainings(decisions)), default=0)
-    consumer = Consumer({"bootstrap.servers": endpoints.bootstrap, "group.id": "triggers"})
-    places = [TopicPartition(EVENTS.name, partition, until_ms) for partition in range(EVENTS.partitions)]
-    try:
-        found = consumer.offsets_for_times(places, timeout=_ASK_S)
-        ends = [consumer.get_watermark_offsets(place, timeout=_ASK_S)[1] for place in places]
-    finally:
-        consumer.close()
-    begins = [place.offset if place.offset >= 0 else end for place, end in zip(found, ends, strict=True)]
+    begins = offsets_at(endpoints.bootstrap, EVENTS.name, until_ms)
     tick = f'"{TICK}"'.encode()
-    return sum(tick not in (message.value() or b"") for message in messages(endpoints.bootstrap, EVENTS.name, begins))
+    records = read_to_end(endpoints.bootstrap, EVENTS.name, begins)
+    return sum(tick not in (record.value() or b"") for record in records)
 
 
 def drifts(endpoints: Endpoints, decisions: list[Control]) -> int:

@@ -18,8 +18,8 @@ from schemas.topics import ITEMS
 from serving.state import catalogue
 from serving.state.catalogue import Entry
 from serving.state.state import Live
+from store.log import LogReader
 from store.quarantine import KafkaSend, Quarantine
-from store.tail import Tail
 
 _POLL_S = 0.1
 _SWAP_EVERY_S = 1.0  # arrays are built anew whole: about 20 ms for 5,000 items, 0.3 s for 50,000
@@ -46,7 +46,7 @@ class CatalogueReader:
         Raises:
             BrokenProgram: most records are no items.
         """
-        tail = Tail(self._bootstrap, ITEMS)
+        tail = LogReader(self._bootstrap, ITEMS.name)
         changed, shown_at = False, 0.0
         try:
             while not stop.is_set():

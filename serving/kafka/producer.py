@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message
 from msgspec import Struct
 
-from schemas.partition import PARTITIONER
 from schemas.topics import Topic
+from store.kafka_clients import producer
 
 CONFIRM_S = 2.0
 Report: TypeAlias = Callable[[KafkaError | None, Message], None]
@@ -35,18 +35,14 @@ class Outlet:
     """The producer, its poll thread and its counts."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._producer = Producer(
+        self._producer = producer(
+            bootstrap,
             {
-                "bootstrap.servers": bootstrap,
-                "partitioner": PARTITIONER,
-                "enable.idempotence": True,
                 "linger.ms": 5,
                 "compression.type": "lz4",
                 "queue.buffering.max.messages": _QUEUE,
                 "queue.buffering.max.kbytes": 128 * 1024,
-                "reconnect.backoff.ms": 500,  # each failure is a line in the log
-                "reconnect.backoff.max.ms": 2000,
-            }
+            },
         )
         self._confirming = threading.BoundedSemaphore(_CONFIRMING)
         self.dropped = 0

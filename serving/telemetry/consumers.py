@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from schemas.topics import EVENTS_DEAD, QUARANTINE
 from serving.state.state import Live
 from serving.telemetry.metrics import Metrics
 from store.connect import StoreError
+from store.kafka_clients import admin
 from store.lag import Lag, Reader, end_offsets, lags
 
 STALLED_S = 120.0  # jobs commit each half minute at the latest
@@ -47,11 +47,11 @@ class Consumers:
 
     def run(self, bootstrap: str, stop: threading.Event) -> None:
         """Look each ten seconds until told to stop. While broker or store are away, the last look stays."""
-        admin = AdminClient({"bootstrap.servers": bootstrap})
+        client = admin(bootstrap)
         while not stop.wait(_EACH_S):
             try:
-                found = lags(admin, self._readers())
-                dead = end_offsets(admin, [(topic.name, 0) for topic in (EVENTS_DEAD, QUARANTINE)])
+                found = lags(client, self._readers())
+                dead = end_offsets(client, [(topic.name, 0) for topic in (EVENTS_DEAD, QUARANTINE)])
             except (KafkaException, *StoreError):
                 continue
             self.look(found, time.monotonic())

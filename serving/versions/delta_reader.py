@@ -31,15 +31,15 @@ from serving.versions import snapshot
 from serving.versions.bounds import Bounds, OutOfBounds
 from serving.versions.control import letter
 from serving.versions.history import Standing, Trail, after, of_snapshot
+from store.log import LogReader
 from store.quarantine import Quarantine
-from store.tail import Tail
 
 _POLL_S = 0.1
 _WHO = "serving"
 
 
 class Log(Protocol):
-    """The topic, followed; `store.tail.Tail` is one."""
+    """The topic, followed; `store.log.LogReader` is one."""
 
     at_end: bool
 
@@ -125,7 +125,7 @@ class DeltaReader:
         """Follow the topic, once control has been read, until it is over."""
         self._course = self._live.course
         self.recover()
-        tail = Tail(bootstrap, MODEL_DELTAS)
+        tail = LogReader(bootstrap, MODEL_DELTAS.name)
         try:
             while not is_over():
                 self.step(tail)

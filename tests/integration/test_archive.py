@@ -5,7 +5,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
 from msgspec import structs
 from pyarrow import parquet
 
@@ -15,6 +14,7 @@ from headrace.log import archive
 from headrace.stack import broker
 from schemas.samples import SAMPLE, Sample
 from schemas.topics import SAMPLES
+from store.kafka_clients import producer
 from tests.learner.sample_world import stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -22,12 +22,12 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 def commit(bootstrap: str, rows: Iterable[Sample], *, leave: bool = False) -> None:
     """Append rows in one transaction, as the samples job does; with `leave` it is given up."""
-    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": "samples"})
-    producer.init_transactions(30)
-    producer.begin_transaction()
+    client = producer(bootstrap, {"transactional.id": "samples"})
+    client.init_transactions(30)
+    client.begin_transaction()
     for row in rows:
-        producer.produce(SAMPLES.name, SAMPLE.encode(structs.asdict(row)), row.request_id)
-    producer.abort_transaction(30) if leave else producer.commit_transaction(30)
+        client.produce(SAMPLES.name, SAMPLE.encode(structs.asdict(row)), row.request_id)
+    client.abort_transaction(30) if leave else client.commit_transaction(30)
 
 
 def test_what_is_archived_comes_back_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from headrace.log import model_versions
-from headrace.log.reader import values
 from headrace.models import aliases, promotion
 from schemas.aliases import CHALLENGER
 from schemas.samples import SAMPLE
 from schemas.shadows import Shadow, shadow_of
 from schemas.topics import SHADOWS
+from store.log import read_values
 from tests.learner.sample_world import stream
 from tests.line import Line
 
@@ -30,7 +30,7 @@ def train(model: str, *, begin_ms: int) -> None:
 
 
 def shadows(line: Line) -> list[Shadow]:
-    return [each for each in map(shadow_of, values(line.endpoints.bootstrap, SHADOWS.name)) if each is not None]
+    return [each for each in map(shadow_of, read_values(line.endpoints.bootstrap, SHADOWS.name)) if each is not None]
 
 
 def ask_for_slates(line: Line, begin_ms: int) -> None:

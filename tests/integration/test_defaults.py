@@ -9,7 +9,6 @@ from msgspec import structs
 
 from headrace.layout import FEATURES, Endpoints, Layout, Pace
 from headrace.log.decision import decide
-from headrace.log.reader import values
 from headrace.stack import stack
 from headrace.wait import wait_until
 from lang.planner.load import load_plan
@@ -26,6 +25,7 @@ from serving.versions.pins import Pins
 from simulator.history import Writer
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
+from store.log import read_values
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 MINUTE_MS = 60_000
@@ -84,12 +84,12 @@ def written(endpoints: Endpoints, history: WarmUp, *, begin_s: int, end_s: int) 
 
 
 def manifests(endpoints: Endpoints) -> list[Manifest]:
-    found = map(manifest_of, values(endpoints.bootstrap, MODEL_DELTAS.name))
+    found = map(manifest_of, read_values(endpoints.bootstrap, MODEL_DELTAS.name))
     return [each for each in found if each is not None]
 
 
 def heartbeats(endpoints: Endpoints) -> list[Heartbeat]:
-    found = map(heartbeat_of, values(endpoints.bootstrap, MODEL_DELTAS.name))
+    found = map(heartbeat_of, read_values(endpoints.bootstrap, MODEL_DELTAS.name))
     return [each for each in found if each is not None]
 
 

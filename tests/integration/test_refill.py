@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
 from test_lang_paths import PLAN
 
 from headrace.errors import UsageProblem
@@ -18,6 +17,7 @@ from lang.executors.fold import SequenceRow, TileRow
 from schemas.dead_letter import DEAD
 from schemas.topics import EVENTS_DEAD, sequence_topic, tile_topic
 from store.connect import Client, connect
+from store.kafka_clients import producer
 from store.loader import Loader
 from store.reader import FeatureReader, Wanted
 from tests.store.delivery import Delivery
@@ -45,15 +45,15 @@ def store(tmp_path: Path) -> Iterator[tuple[str, Client]]:
 
 def write(endpoints: Endpoints, delivery: Delivery) -> None:
     """A tile and a row of each owner, and odd records between them."""
-    producer = Producer({"bootstrap.servers": endpoints.bootstrap})
+    client = producer(endpoints.bootstrap)
     partials = GROUP.families[GROUP.family_of(MINUTE_MS)].partials
     for owner in OWNERS:
         tile = TileRow((owner,), MINUTE_MS, NOW_MS - MINUTE_MS, (1.0, NOW_MS - 1.0, *[1.0] * len(partials)))
         row = SequenceRow((owner,), GROUP.sequences[0].name, NOW_MS - 1, "e", NOW_MS - 1, "1")
-        producer.produce(GROUP.tile_topic, delivery.tile(tile), owner)
-        producer.produce(GROUP.tile_topic, b"?", f"odd-{owner}")
-        producer.produce(GROUP.sequence_topic, delivery.sequence(row), owner)
-    assert producer.flush(30) == 0
+        client.produce(GROUP.tile_topic, delivery.tile(tile), owner)
+        client.produce(GROUP.tile_topic, b"?", f"odd-{owner}")
+        client.produce(GROUP.sequence_topic, delivery.sequence(row), owner)
+    assert client.flush(30) == 0
 
 
 def held(client: Client) -> list[str]:
@@ -84,12 +84,12 @@ def test_what_was_wiped_is_filled_again_and_what_was_odd_is_listed_once(
     assert held(client) == OWNERS
     loader.close()
 
-    producer = Producer({"bootstrap.servers": endpoints.bootstrap})
+    client = producer(endpoints.bootstrap)
     event = {"reason": "late: by a day", "topic": "events", "partition": 1, "offset": 5, "payload": b"{}", "at": 1}
     for _ in range(2):
-        producer.produce(EVENTS_DEAD.name, DEAD.encode(event))
-    producer.produce(EVENTS_DEAD.name, b"no letter")
-    assert producer.flush(30) == 0
+        client.produce(EVENTS_DEAD.name, DEAD.encode(event))
+    client.produce(EVENTS_DEAD.name, b"no letter")
+    assert client.flush(30) == 0
     dead_letters.show_counts(dead_letters.read(endpoints, dead_letters.Sought()), as_json=True)
     counts = {(row["topic"], row["reason"]): row["count"] for row in json.loads(capsys.readouterr().out)}
     assert counts == {(GROUP.tile_topic, "unreadable"): 3, ("events", "late"): 1, (EVENTS_DEAD.name, "unreadable"): 1}

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import TopicPartition
 from msgspec import structs
 
 from benchmarks.harness.learners import Learners
@@ -38,6 +37,7 @@ from schemas.shadows import Shadow
 from schemas.topics import CONTROL_TOPIC, EVENTS, SHADOWS
 from schemas.version_policy import PROMOTE, TRAINED, Place, back_to, named
 from serving.kafka.ticker import ticks
+from store.kafka_clients import admin, producer
 from tests.learner.sample_world import START_MS, WAIT_MS, stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -120,11 +120,11 @@ def test_what_cannot_be_trained_is_told(trained: Learners, capsys: pytest.Captur
 
 
 def test_any_trigger_will_do(trained: Learners) -> None:
-    producer = Producer({"bootstrap.servers": trained.endpoints.bootstrap})
+    client = producer(trained.endpoints.bootstrap)
     tick = next(letter for letter in ticks(1) if letter.topic == EVENTS)
     for value in (b'{"event_type": "click"}', tick.value, b'{"event_type": "dwell"}'):
-        producer.produce(EVENTS.name, value, "u1")
-    assert producer.flush(30) == 0
+        client.produce(EVENTS.name, value, "u1")
+    assert client.flush(30) == 0
     for triggers, lacking in (
         (Triggers(), ""),
         (Triggers(samples=10**6, events=2), ""),
@@ -221,11 +221,11 @@ def promotions(learners: Learners) -> list[Control]:
 
 def shadowed(learners: Learners, rows: list[Sample], chance: float) -> None:
     """Shadows of slates that hold these rows, by a challenger that tells every slot the same."""
-    producer = Producer({"bootstrap.servers": learners.endpoints.bootstrap})
+    client = producer(learners.endpoints.bootstrap)
     for row in rows:
         told = {"request_id": row.request_id, "served_at": row.served_at, "model": "again", "version": "1.1"}
-        producer.produce(SHADOWS.name, Shadow(**told, click=[chance] * 10).payload())
-    assert producer.flush(30) == 0
+        client.produce(SHADOWS.name, Shadow(**told, click=[chance] * 10).payload())
+    assert client.flush(30) == 0
 
 
 def same_tables(learners: Learners, *versions: tuple[str, Place]) -> bool:
@@ -238,8 +238,8 @@ def same_tables(learners: Learners, *versions: tuple[str, Place]) -> bool:
 
 
 def test_a_beginning_that_has_passed_its_retention_is_told(trained: Learners) -> None:
-    admin = AdminClient({"bootstrap.servers": trained.endpoints.bootstrap})
-    for future in admin.delete_records([TopicPartition("samples", 0, 500)]).values():
+    client = admin(trained.endpoints.bootstrap)
+    for future in client.delete_records([TopicPartition("samples", 0, 500)]).values():
         future.result()
     with pytest.raises(UsageProblem, match="has passed its retention"):
         train.train(begin=str(START_MS), to=str(TO_MS), model="late")

@@ -1,0 +1,222 @@
+"""Topics read from given offsets: followed, read to their end, or measured. No consumer group decides what is read.
+
+An error of the broker means one thing to a service, which waits until the broker is back, and another to a command,
+which gives up: each reader is given an `OnError`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
+from typing import TypeAlias
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaException, Message, TopicPartition
+
+from store.kafka_clients import Settings, consumer
+
+OnError: TypeAlias = Callable[[KafkaError], None]
+"""Called with each error that a read meets; returns where reading may go on."""
+BEGINNING: Mapping[int, int] = {0: OFFSET_BEGINNING}
+"""Where a topic of one partition begins."""
+_BATCH = 1000
+_ASK_S = 10.0
+_LEADER_S = 1.0
+_SILENT_S = 30.0
+_POLL_S = 0.2  # at the end of a partition no batch fills: `consume` returns after this time with what there is
+_FOLLOW: Settings = {"enable.partition.eof": True, "fetch.wait.max.ms": 50}
+
+
+def raise_any(error: KafkaError) -> None:
+    """Give up on any error: for commands, and where a gap would be worse than a restart."""
+    raise KafkaException(error)
+
+
+def raise_fatal(error: KafkaError) -> None:
+    """Give up only where the client cannot recover by itself: for services that wait for a broker."""
+    if error.fatal():
+        raise KafkaException(error)
+
+
+class LogReader:
+    """Reads the committed records of one topic.
+
+    Attributes:
+        at_end: whether the end of every partition has been reached since the last `assign`.
+        next: the offset to read next, by partition; transaction markers count as offsets.
+        ends: the end offset of each partition that has been read to its end and has had no record since.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        begins: Mapping[int, int] = BEGINNING,
+        *,
+        on_error: OnError = raise_fatal,
+        group: str = "",
+        settings: Settings | None = None,
+    ) -> None:
+        """Begin to read.
+
+        Args:
+            bootstrap: the brokers.
+            topic: its name.
+            begins: the first offset to read, by partition; without any, nothing is read until `assign`.
+            on_error: what to do about an error.
+            group: the group that `commit` commits for; by default one named after the topic.
+            settings: further properties of the consumer.
+        """
+        self.topic = topic
+        self.at_end = False
+        self.next: dict[int, int] = {}
+        self.ends: dict[int, int] = {}
+        self._on_error = on_error
+        self._consumer = consumer(bootstrap, group or f"read-{topic}", {**_FOLLOW, **(settings or {})})
+        if begins:
+            # Asked for its offsets, a topic's leader is known after 20 ms; otherwise the client looks after 500 ms.
+            with suppress(KafkaException):
+                self.bounds(next(iter(begins)), timeout_s=_LEADER_S)
+            self.assign(begins)
+
+    def assign(self, begins: Mapping[int, int]) -> None:
+        """Read these partitions from these offsets on."""
+        self.at_end, self.ends = False, {}
+        self.next = {partition: max(begin, 0) for partition, begin in begins.items()}
+        self._consumer.assign([self._at(partition, begin) for partition, begin in begins.items()])
+
+    def seek(self, offset: int) -> None:
+        """Read partition 0 from an offset on; 0 means where the log begins now."""
+        self.assign({0: offset or OFFSET_BEGINNING})
+
+    def read(self, timeout_s: float, *, count: int = _BATCH) -> list[Message]:
+        """The next records, at most `count`; fewer, or none, after `timeout_s`.
+
+        Raises:
+            KafkaException: `on_error` gave up.
+        """
+        records: list[Message] = []
+        for message in self._consumer.consume(count, timeout_s):
+            error, partition, offset = message.error(), message.partition() or 0, message.offset() or 0
+            if error is None:
+                records.append(message)
+                self.next[partition] = offset + 1
+                self.ends.pop(partition, None)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self.ends[partition] = offset
+                self.next[partition] = max(self.next.get(partition, 0), offset)
+                self.at_end |= len(self.ends) == len(self.next)
+            else:
+                self._on_error(error)
+        return records
+
+    def read_to_end(self, *, batch: int = 5 * _BATCH) -> Iterator[Message]:
+        """The records up to the end of the partitions assigned.
+
+        Args:
+            batch: how many at a time; the last batch takes a fifth of a second, one of a single record does not.
+
+        Raises:
+            KafkaException: `on_error` gave up, or nothing came for half a minute.
+        """
+        silent_s = 0.0
+        while not self.at_end:
+            records = self.read(_POLL_S, count=batch)
+            yield from records
+            silent_s = 0.0 if records else silent_s + _POLL_S
+            if silent_s > _SILENT_S:
+                message = f"{self.topic}: no record and no end within {_SILENT_S:g} s"
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, message))
+
+    def partitions(self) -> list[int]:
+        """The topic's partitions, ascending; none where there is no such topic.
+
+        Raises:
+            KafkaException: the broker does not answer.
+        """
+        return sorted(self._consumer.list_topics(self.topic, timeout=_ASK_S).topics[self.topic].partitions)
+
+    def bounds(self, partition: int = 0, *, timeout_s: float = _ASK_S) -> tuple[int, int]:
+        """The first offset of a partition and the one after its last, as the broker has them now.
+
+        Raises:
+            KafkaException: the broker does not answer.
+        """
+        return self._consumer.get_watermark_offsets(self._at(partition), timeout=timeout_s)
+
+    def offsets_at(self, at_ms: int) -> dict[int, int]:
+        """By partition, the offset of the first record appended at a time or later; the end where there is none.
+
+        Raises:
+            KafkaException: the broker does not answer.
+        """
+        asked = [self._at(partition, max(at_ms, 0)) for partition in self.partitions()]
+        found = self._consumer.offsets_for_times(asked, timeout=_ASK_S)
+        return {each.partition: each.offset if each.offset >= 0 else self.bounds(each.partition)[1] for each in found}
+
+    def committed(self) -> dict[int, int]:
+        """What the group has committed, by partition; -1001 where it has committed nothing.
+
+        Raises:
+            KafkaException: the broker does not answer.
+        """
+        asked = [self._at(partition) for partition in self.partitions()]
+        return {each.partition: each.offset for each in self._consumer.committed(asked, timeout=_ASK_S)}
+
+    def commit(self, offset: int) -> None:
+        """Commit an offset of partition 0 for the group, for those who watch its lag; returns at once."""
+        self._consumer.commit(offsets=[self._at(0, offset)], asynchronous=True)
+
+    def close(self) -> None:
+        """Leave the topic."""
+        self._consumer.close()
+
+    def _at(self, partition: int, offset: int | None = None) -> TopicPartition:
+        return TopicPartition(self.topic, partition, OFFSET_INVALID if offset is None else offset)
+
+
+def read_to_end(
+    bootstrap: str, topic: str, begins: Mapping[int, int] | None = None, *, last: int | None = None
+) -> Iterator[Message]:
+    """The committed records that a topic holds now, partition by partition.
+
+    Args:
+        bootstrap: the brokers.
+        topic: its name.
+        begins: the first offset to read, by partition; by default each partition from its beginning.
+        last: read only this many of the newest offsets of each partition.
+
+    Raises:
+        KafkaException: any error, or the broker does not answer.
+    """
+    with closing(LogReader(bootstrap, topic, {}, on_error=raise_any)) as reader:
+        for partition in reader.partitions():
+            begin = OFFSET_BEGINNING if begins is None else begins[partition]
+            if last is not None:
+                low, high = reader.bounds(partition)
+                begin = max(begin, low, high - last)
+            reader.assign({partition: begin})
+            yield from reader.read_to_end()
+
+
+def read_values(bootstrap: str, topic: str, begins: Mapping[int, int] | None = None) -> Iterator[bytes]:
+    """The values that a topic holds now, without those of tombstones; see `read_to_end`."""
+    for message in read_to_end(bootstrap, topic, begins):
+        value = message.value()
+        if value is not None:
+            yield value
+
+
+def bounds(bootstrap: str, *topics: str) -> dict[tuple[str, int], tuple[int, int]]:
+    """By (topic, partition), the first offset and the one after the last; topics that do not exist are left out.
+
+    Raises:
+        KafkaException: the broker does not answer.
+    """
+    with closing(consumer(bootstrap, "bounds")) as client:
+        present = client.list_topics(timeout=_ASK_S).topics
+        partitions = [(topic, number) for topic in topics if topic in present for number in present[topic].partitions]
+        return {each: client.get_watermark_offsets(TopicPartition(*each), timeout=_ASK_S) for each in partitions}
+
+
+def offsets_at(bootstrap: str, topic: str, at_ms: int) -> dict[int, int]:
+    """By partition, the offset of the first record appended at a time or later; see `LogReader.offsets_at`."""
+    with closing(LogReader(bootstrap, topic, {})) as reader:
+        return reader.offsets_at(at_ms)
