@@ -9,7 +9,8 @@ by position, so a field is only ever added at the end, with a default.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
-from typing import Any, TypeAlias, cast
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeAlias, cast, get_args, get_origin, get_type_hints
 
 import fastavro
 from msgspec import Struct
@@ -38,20 +39,71 @@ def mapping(values: AvroType) -> AvroType:
     return {"type": "map", "values": values}
 
 
-class Later(Struct, frozen=True):
-    """A field that was added later: records that end before it are read as if it were empty, a number as 0."""
+LATER = "later"
+"""Marks a field of a record class, `Annotated[T, LATER]`, that was added to an existing topic: records that end before
+it are read as if it were empty, a number as 0."""
+Int32: TypeAlias = Annotated[int, "int"]
+"""An int that is an Avro `int`; a plain one is a `long`."""
+Float32: TypeAlias = Annotated[float, "float"]
+"""A float that is an Avro `float`; a plain one is a `double`."""
+_PLAIN: dict[object, str] = {str: "string", int: "long", float: "double", bool: "boolean", bytes: "bytes"}
 
-    type: AvroType
 
-
-def record(fields: Mapping[str, AvroType | Later], *, name: str = "record") -> dict[str, Any]:
+def record(fields: Mapping[str, AvroType], *, name: str = "record") -> dict[str, Any]:
     """A record schema whose nullable fields default to null."""
-    return {"type": "record", "name": name, "fields": [_field(key, of) for key, of in fields.items()]}
+    return {"type": "record", "name": name, "fields": [_field(key, of, later=False) for key, of in fields.items()]}
 
 
-def _field(name: str, of: AvroType | Later) -> dict[str, Any]:
-    if isinstance(of, Later):
-        return {"name": name, "type": of.type, "default": "" if of.type == "bytes" else _EMPTY[_kind(of.type)]()}
+def contract_of(of: type[Struct]) -> "Contract":
+    """The contract of a record class: its fields in their order, each of the type that its annotation has in Avro.
+
+    >>> class Click(Struct):
+    ...     item: str
+    ...     position: Int32
+    ...     seconds: float | None
+    >>> [(field["name"], field["type"]) for field in contract_of(Click).fields]
+    [('item', 'string'), ('position', 'int'), ('seconds', ['null', 'double'])]
+
+    Raises:
+        TypeError: an annotation has no Avro type.
+    """
+    return Contract(_record_of(of, name="record"))
+
+
+def _record_of(of: type[Struct], *, name: str) -> dict[str, Any]:
+    hints = get_type_hints(of, include_extras=True)
+    fields = [_field(key, _type_of(hints[key]), later=LATER in _marks(hints[key])) for key in of.__struct_fields__]
+    return {"type": "record", "name": name, "fields": fields}
+
+
+def _type_of(hint: Any) -> AvroType:
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        avro = [mark for mark in _marks(hint) if mark != LATER]
+        return avro[0] if avro else _type_of(arguments[0])
+    if origin is Literal:
+        return "string"
+    if origin is list:
+        return array(_type_of(arguments[0]))
+    if origin is dict:
+        return mapping(_type_of(arguments[1]))
+    if NoneType in arguments:
+        return nullable(_type_of(arguments[0]))
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        return _record_of(hint, name=hint.__name__.lower())
+    message = f"{hint} has no Avro type here; use one of {', '.join(map(str, _PLAIN))}, list, dict, None or a record"
+    raise TypeError(message)
+
+
+def _marks(hint: Any) -> tuple[str, ...]:
+    return getattr(hint, "__metadata__", ())
+
+
+def _field(name: str, of: AvroType, *, later: bool) -> dict[str, Any]:
+    if later:
+        return {"name": name, "type": of, "default": "" if of == "bytes" else _EMPTY[_kind(of)]()}
     if isinstance(of, list) and of[0] == "null":
         return {"name": name, "type": of, "default": None}
     return {"name": name, "type": of}
@@ -83,7 +135,7 @@ class Contract:
     def decode(self, payload: bytes, *, written_with: "Contract | None" = None) -> dict[str, Any]:
         """The record in `payload`; `written_with` names an older schema when the bytes are older.
 
-        Bytes that end before a `Later` field are read without being asked to.
+        Bytes that end before a `LATER` field are read without being asked to.
 
         Raises:
             Unreadable: the bytes end before the record does, or cannot be read for another reason.
@@ -126,7 +178,7 @@ def _is_later(field: Mapping[str, Any]) -> bool:
 
 
 def _older(schema: Mapping[str, Any]) -> list[tuple[Any, dict[str, object]]]:
-    """(parsed schema, what its records lack) without the last `Later` field, without the last two, and so on."""
+    """(parsed schema, what its records lack) without the last `LATER` field, without the last two, and so on."""
     found: list[tuple[Any, dict[str, object]]] = []
     fields, lacking = list(schema["fields"]), dict[str, object]()
     while _is_later(fields[-1]):

@@ -1,8 +1,10 @@
 """An item of the catalogue: an absolute record; a takedown is a record too."""
 
-from msgspec import Struct, field
+from typing import Annotated
 
-from schemas.avro import Contract, Later, array, mapping, nullable, record
+from msgspec import Struct, field, structs
+
+from schemas.avro import LATER, Float32, contract_of
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -22,23 +24,11 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     born_at: int = 0
     received_at: int = 0
     takedown: bool = False
-    content: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    content: Annotated[dict[str, list[Float32]], LATER] = field(default_factory=dict[str, list[float]])
+
+    def payload(self) -> bytes:
+        """The record's value on the topic."""
+        return ITEM.encode(structs.asdict(self))
 
 
-ITEM = Contract(
-    record(
-        {
-            "item_id": "string",
-            "category": "string",
-            "title": nullable("string"),
-            "price": nullable("double"),
-            "seller": nullable("string"),
-            "tags": array("string"),
-            "stock": nullable("long"),
-            "born_at": "long",
-            "received_at": "long",
-            "takedown": "boolean",
-            "content": Later(mapping(array("float"))),
-        }
-    )
-)
+ITEM = contract_of(Item)

@@ -2,7 +2,7 @@
 
 from msgspec import Struct, structs
 
-from schemas.avro import Contract, Unreadable, mapping, record
+from schemas.avro import Unreadable, contract_of
 
 
 class Control(Struct, frozen=True, kw_only=True):
@@ -20,18 +20,7 @@ class Control(Struct, frozen=True, kw_only=True):
         return CONTROL.encode(structs.asdict(self))
 
 
-CONTROL = Contract(
-    record(
-        {
-            "name": "string",
-            "action": "string",
-            "arguments": mapping("string"),
-            "who": "string",
-            "at": "long",
-            "why": "string",
-        }
-    )
-)
+CONTROL = contract_of(Control)
 
 
 def control_of(payload: bytes | None) -> Control | None:

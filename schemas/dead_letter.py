@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from schemas.avro import Contract, nullable, record
+from schemas.avro import Int32, contract_of
 
 Code: TypeAlias = Literal[
     "null", "oversize", "json", "depth", "type", "missing", "length", "text", "range", "time", "late", "future",
@@ -48,21 +48,14 @@ class Dead(Struct, frozen=True, kw_only=True):
 
     reason: str
     topic: str
-    partition: int
+    partition: Int32
     offset: int
     payload: bytes | None
     at: int
 
+    def value(self) -> bytes:
+        """The record's value on the topic."""
+        return DEAD.encode(structs.asdict(self))
 
-DEAD = Contract(
-    record(
-        {
-            "reason": "string",
-            "topic": "string",
-            "partition": "int",
-            "offset": "long",
-            "payload": nullable("bytes"),
-            "at": "long",
-        }
-    )
-)
+
+DEAD = contract_of(Dead)

@@ -1,9 +1,12 @@
 """What was served: one record a request, with the features each slot was scored with."""
 
-from msgspec import Struct, field
+from typing import Annotated
 
-from schemas.avro import Contract, Later, array, mapping, record
+from msgspec import Struct, field, structs
 
+from schemas.avro import LATER, Int32, contract_of
+
+HEADERS = ("received_at", "user_id", "request_id")
 EXPLORE, NEWEST = "explore", "newest"  # names among `Slot.sources`: drawn at random, found because it is new
 
 
@@ -16,7 +19,7 @@ class Slot(Struct, frozen=True, kw_only=True):
     """
 
     item_id: str
-    position: int
+    position: Int32
     score: float
     propensity: float
     sources: list[str]
@@ -45,48 +48,22 @@ class Exposure(Struct, frozen=True, kw_only=True):
     policy: str
     model_version: str
     feature_set: str
-    feature_versions: dict[str, int]
+    feature_versions: dict[str, Int32]
     history: list[str]
     context: dict[str, str] = field(default_factory=dict[str, str])
     seed: int = 0
-    level: int = 0
+    level: Int32 = 0
     trainable: bool = True
     slots: list[Slot] = field(default_factory=list[Slot])
-    contents: list[bytes] = field(default_factory=list[bytes])
+    contents: Annotated[list[bytes], LATER] = field(default_factory=list[bytes])
+
+    def payload(self) -> bytes:
+        """The record's value on the topic."""
+        return EXPOSURE.encode({**structs.asdict(self), "slots": [structs.asdict(slot) for slot in self.slots]})
+
+    def headers(self) -> tuple[tuple[str, bytes], ...]:
+        """The record's headers: what the samples job reads without decoding the slate."""
+        return tuple((name, str(getattr(self, name)).encode()) for name in HEADERS)
 
 
-SLOT_RECORD = record(
-    {
-        "item_id": "string",
-        "position": "int",
-        "score": "double",
-        "propensity": "double",
-        "sources": array("string"),
-        "category": "string",
-        "dense": "bytes",
-    },
-    name="slot",
-)
-EXPOSURE = Contract(
-    record(
-        {
-            "request_id": "string",
-            "user_id": "string",
-            "session_id": "string",
-            "surface": "string",
-            "received_at": "long",
-            "arm": "string",
-            "policy": "string",
-            "model_version": "string",
-            "feature_set": "string",
-            "feature_versions": mapping("int"),
-            "history": array("string"),
-            "context": mapping("string"),
-            "seed": "long",
-            "level": "int",
-            "trainable": "boolean",
-            "slots": array(SLOT_RECORD),
-            "contents": Later(array("bytes")),
-        }
-    )
-)
+EXPOSURE = contract_of(Exposure)

@@ -4,11 +4,11 @@ A slot is (request_id, position). Over all rows of a slot each head is said once
 once more only if a positive came after the wait had closed (`kind` correction): the later word counts.
 """
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from schemas.avro import Contract, Later, array, mapping, nullable, record
+from schemas.avro import LATER, Int32, contract_of
 from schemas.ids import hash64
 
 HEADS = ("click", "converted", "engagement")
@@ -41,7 +41,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     """
 
     request_id: str
-    position: int
+    position: Int32
     user_id: str
     item_id: str
     category: str
@@ -62,8 +62,12 @@ class Sample(Struct, frozen=True, kw_only=True):
     history: list[str]
     context: dict[str, str]
     dense: bytes
-    content: bytes = b""
-    undo: float = 0.0
+    content: Annotated[bytes, LATER] = b""
+    undo: Annotated[float, LATER] = 0.0
+
+    def payload(self) -> bytes:
+        """The record's value on the topic."""
+        return SAMPLE.encode(structs.asdict(self))
 
 
 def kept(request_id: str, position: int, rate: float) -> bool:
@@ -75,33 +79,4 @@ def kept(request_id: str, position: int, rate: float) -> bool:
     return hash64(f"{request_id}/{position}") < rate * _HASHES
 
 
-SAMPLE = Contract(
-    record(
-        {
-            "request_id": "string",
-            "position": "int",
-            "user_id": "string",
-            "item_id": "string",
-            "category": "string",
-            "kind": "string",
-            "served_at": "long",
-            "known_at": "long",
-            "click": nullable("double"),
-            "converted": nullable("double"),
-            "engagement": nullable("double"),
-            "weight": "double",
-            "negative_rate": "double",
-            "propensity": "double",
-            "served_score": "double",
-            "arm": "string",
-            "policy": "string",
-            "model_version": "string",
-            "feature_set": "string",
-            "history": array("string"),
-            "context": mapping("string"),
-            "dense": "bytes",
-            "content": Later("bytes"),
-            "undo": Later("double"),
-        }
-    )
-)
+SAMPLE = contract_of(Sample)

@@ -2,7 +2,7 @@
 
 from msgspec import Struct, structs
 
-from schemas.avro import Contract, Unreadable, array, record
+from schemas.avro import Unreadable, contract_of
 
 
 class Shadow(Struct, frozen=True, kw_only=True):
@@ -19,17 +19,7 @@ class Shadow(Struct, frozen=True, kw_only=True):
         return SHADOW.encode(structs.asdict(self))
 
 
-SHADOW = Contract(
-    record(
-        {
-            "request_id": "string",
-            "served_at": "long",
-            "model": "string",
-            "version": "string",
-            "click": array("double"),
-        }
-    )
-)
+SHADOW = contract_of(Shadow)
 
 
 def shadow_of(payload: bytes) -> Shadow | None:

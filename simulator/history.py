@@ -6,11 +6,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 from confluent_kafka import KafkaError, Message
-from msgspec import structs
 
-from schemas.catalogue import ITEM, Item
+from schemas.catalogue import Item
 from schemas.events import Event
-from schemas.exposures import EXPOSURE, Exposure
+from schemas.exposures import Exposure
 from schemas.topics import EVENTS, EXPOSURES, ITEMS
 from serving.kafka.ticker import ticks
 from store.kafka_clients import producer
@@ -32,7 +31,7 @@ class Writer:
     def items(self, records: Iterable[Item]) -> None:
         """Write items and wait for the broker: ingest stamps events with what it has read by then."""
         for item in records:
-            self._send(ITEMS.name, item.item_id, ITEM.encode(structs.asdict(item)))
+            self._send(ITEMS.name, item.item_id, item.payload())
         self.flush()
 
     def slates(self, exposures: Iterable[Exposure], events: Iterable[Event]) -> None:
@@ -45,7 +44,7 @@ class Writer:
         if isinstance(record, Event):
             self._send(EVENTS.name, record.user_id, msgspec.json.encode(record))
         else:
-            self._send(EXPOSURES.name, record.request_id, encoded(record), headers=headers(record))
+            self._send(EXPOSURES.name, record.request_id, record.payload(), headers=list(record.headers()))
 
     def close(self, now_ms: int) -> None:
         """End the history with a tick in every partition, so that its slots close without further traffic."""
@@ -81,14 +80,3 @@ class Writer:
         if error and not self._refused:
             place = f"the record {message.key()!r} of topic {message.topic()}"
             self._refused = f"{place} did not reach the broker: {error}. Look at kafka.log in the stack's logs."
-
-
-def encoded(exposure: Exposure) -> bytes:
-    """The record's value."""
-    return EXPOSURE.encode(msgspec.to_builtins(exposure, builtin_types=(bytes,)))
-
-
-def headers(exposure: Exposure) -> Headers:
-    """The record's headers: what the samples job reads without decoding the slate."""
-    names = ("received_at", "user_id", "request_id")
-    return [(name, str(getattr(exposure, name)).encode()) for name in names]

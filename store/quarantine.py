@@ -14,7 +14,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.breaker import Breaker
-from schemas.dead_letter import DEAD, REASON_CHARS, Dead
+from schemas.dead_letter import REASON_CHARS, Dead
 from schemas.limits import RECORD_BYTES
 from schemas.topics import QUARANTINE
 from store.kafka_clients import producer
@@ -45,7 +45,7 @@ class Quarantine:
         letter = msgspec.structs.replace(letter, reason=letter.reason[:REASON_CHARS])
         kind = letter.reason.partition(":")[0]
         place = f"{letter.topic}/{letter.partition}/{letter.offset}"
-        self._send(place.encode(), DEAD.encode(msgspec.structs.asdict(letter)))
+        self._send(place.encode(), letter.value())
         self.reasons[kind] += 1
         self._breaker.failed(f"{place}, read by {self._consumer}", letter.reason)
 

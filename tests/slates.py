@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable, Mapping
 
-from schemas.exposures import EXPOSURE
+from schemas.exposures import EXPOSURE, HEADERS
 from udfs.labels import FEEDBACK_HEADS
 
 Label = tuple[str, int, str, bool]  # request, position, head, positive
@@ -107,7 +107,7 @@ def _slot_of(event: Mapping[str, object], slates: list[Mapping[str, object]]) ->
 
 def headers_of(slate: Mapping[str, object]) -> dict[str, bytes]:
     """The headers that an exposure travels with."""
-    return {name: str(slate[name]).encode() for name in ("received_at", "user_id", "request_id")}
+    return {name: str(slate[name]).encode() for name in HEADERS}
 
 
 def encoded(slate: Mapping[str, object]) -> bytes:

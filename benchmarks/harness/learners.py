@@ -14,7 +14,7 @@ from headrace.layout import REPOSITORY, Endpoints
 from headrace.wait import wait_until
 from schemas.control import Control, control_of
 from schemas.delta import Manifest, manifest_of
-from schemas.samples import SAMPLE, Sample
+from schemas.samples import Sample
 from schemas.snapshot import SnapshotMeta
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS, SAMPLES, Topic
 from schemas.version_policy import MODEL, Place
@@ -42,7 +42,7 @@ class Learners:
             EnvironmentProblem: the broker did not take them.
         """
         for row in rows:
-            value = SAMPLE.encode(msgspec.structs.asdict(row))
+            value = row.payload()
             self._producer.produce(topic.name, value, row.request_id)
             self._producer.poll(0)
         self._flush()

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 
-import msgspec
 import numpy as np
 from msgspec import Struct, structs
 from numpy.random import Generator
@@ -15,7 +14,7 @@ from numpy.random import Generator
 from headrace.layout import FEATURES
 from lang.planner.load import load_plan
 from schemas.events import Event
-from schemas.exposures import EXPOSURE, Exposure
+from schemas.exposures import Exposure
 from schemas.samples import SAMPLE, Sample
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
@@ -70,7 +69,7 @@ def joined(
     due: list[tuple[int, int, str]] = []
     slates = {}
     for number, exposure in enumerate(exposures):
-        payload = _payload(exposure)
+        payload = exposure.payload()
         slates[exposure.request_id] = (
             payload,
             open_slate(payload, wait_ms=wait_ms, correction_ms=correction_ms, negative_rate=1.0),
@@ -130,7 +129,7 @@ def _slots(exposures: Sequence[Exposure], events: Sequence[Event]) -> Iterator[S
             value = 1.0 if event.value is None else event.value
             labels[event.request_id, event.position][FEEDBACK_HEADS[event.event_type]] = value
     for exposure in exposures:
-        payload = _payload(exposure)
+        payload = exposure.payload()
         slate = open_slate(payload, wait_ms=0, correction_ms=0, negative_rate=1.0)
         for row in _rows(samples(payload, slate, list(close(slate)))):
             yield structs.replace(row, **labels.get((row.request_id, row.position), {}))
@@ -146,10 +145,6 @@ def _late(event: Event, late_ms: Mapping[Slot, int]) -> Event:
     """The event, as much later as the feedback of its slot."""
     slot = (event.request_id or "", event.position or 0)
     return structs.replace(event, received_at=(event.received_at or 0) + late_ms[slot])
-
-
-def _payload(exposure: Exposure) -> bytes:
-    return EXPOSURE.encode(msgspec.to_builtins(exposure, builtin_types=(bytes,)))
 
 
 def _rows(payloads: Iterator[bytes]) -> Iterator[Sample]:

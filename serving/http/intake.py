@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from lang.events.gate import is_tick
 from lang.plan.source import Source
 from models.content import Layout
-from schemas.catalogue import ITEM, Item
+from schemas.catalogue import Item
 from schemas.http import BatchAnswer, ItemRecord, Rejected
 from schemas.json_text import fault_of, is_deep
 from schemas.limits import LEVELS, time_fault
@@ -109,7 +109,7 @@ def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, layout: Layout, n
         fields["seller"] = record.seller if record.seller and not record.seller.isspace() else None
         fields["tags"] = [tag for tag in record.tags if tag and not tag.isspace()]
         item = Item(**fields, received_at=now)
-        value = ITEM.encode({name: getattr(item, name) for name in item.__struct_fields__})
+        value = item.payload()
         duplicate += item.item_id in letters
         letters[item.item_id] = Letter(topic=ITEMS, key=item.item_id, value=value)
     answer = BatchAnswer(accepted=len(letters), duplicate=duplicate, rejected=rejected)

@@ -1,12 +1,10 @@
 """Stage 8: the answer, and the exposure that explains it and teaches the next version."""
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 
 from models.inputs import FEATURE_SET
 from schemas.aliases import LIVE
-from schemas.exposures import EXPOSURE, Exposure
+from schemas.exposures import Exposure
 from schemas.exposures import Slot as ServedSlot
 from schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
 from schemas.topics import EXPOSURES
@@ -80,23 +78,15 @@ def exposure(query: Query, slate: Slate, *, made_with: Versions, level: int, ser
         seed=query.seed,
         level=level,
         trainable=level <= TRAINABLE,
+        slots=_slots(slate),
+        contents=_contents(slate),
     )
-    fields = {name: getattr(record, name) for name in record.__struct_fields__}
-    return Letter(
-        topic=EXPOSURES,
-        key=query.request_id,
-        value=EXPOSURE.encode({**fields, "slots": _slots(slate), "contents": _contents(slate)}),
-        headers=(
-            ("received_at", str(served_at).encode()),
-            ("user_id", query.user_id.encode()),
-            ("request_id", query.request_id.encode()),
-        ),
-    )
+    return Letter(topic=EXPOSURES, key=query.request_id, value=record.payload(), headers=record.headers())
 
 
-def _slots(slate: Slate) -> Sequence[dict[str, object]]:
+def _slots(slate: Slate) -> list[ServedSlot]:
     catalogue, candidates = slate.state.catalogue, slate.scored.candidates
-    served = [
+    return [
         ServedSlot(
             item_id=catalogue.names[int(candidates.places[slot.place])],
             position=position,
@@ -108,7 +98,6 @@ def _slots(slate: Slate) -> Sequence[dict[str, object]]:
         )
         for position, slot in enumerate(slate.slots)
     ]
-    return [{name: getattr(slot, name) for name in ServedSlot.__struct_fields__} for slot in served]
 
 
 def _contents(slate: Slate) -> list[bytes]:

@@ -5,14 +5,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from msgspec import structs
 from pyarrow import parquet
 
 from benchmarks.harness.learners import Learners
 from headrace.errors import UsageProblem
 from headrace.log import archive
 from headrace.stack import broker
-from schemas.samples import SAMPLE, Sample
+from schemas.samples import Sample
 from schemas.topics import SAMPLES
 from store.kafka_clients import producer
 from tests.learner.sample_world import stream
@@ -26,7 +25,7 @@ def commit(bootstrap: str, rows: Iterable[Sample], *, leave: bool = False) -> No
     client.init_transactions(30)
     client.begin_transaction()
     for row in rows:
-        client.produce(SAMPLES.name, SAMPLE.encode(structs.asdict(row)), row.request_id)
+        client.produce(SAMPLES.name, row.payload(), row.request_id)
     client.abort_transaction(30) if leave else client.commit_transaction(30)
 
 

@@ -5,13 +5,11 @@ import sys
 from pathlib import Path
 
 import httpx
-import msgspec
 import pytest
 
 from headrace.log import model_versions
 from headrace.models import aliases, promotion
 from schemas.aliases import CHALLENGER
-from schemas.samples import SAMPLE
 from schemas.shadows import Shadow, shadow_of
 from schemas.topics import SHADOWS
 from store.log import read_values
@@ -48,7 +46,7 @@ def test_trained_scored_in_the_shadow_and_promoted(line: Line, capsys: pytest.Ca
     begin_ms = line.now()
     model = f"again-{begin_ms}"
     rows = stream(_SLOTS, seed=6, begin_ms=begin_ms)
-    line.write("samples", ((row.request_id, SAMPLE.encode(msgspec.structs.asdict(row))) for row in rows))
+    line.write("samples", ((row.request_id, row.payload()) for row in rows))
     line.wait(lambda: "live" in {each.alias for each in aliases.models(line.endpoints).aliases}, "a live version")
     train(model, begin_ms=begin_ms)
     promotion.challenge(model, why="a test")

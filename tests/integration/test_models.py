@@ -10,7 +10,6 @@ from headrace.errors import UsageProblem
 from headrace.log import model_versions
 from headrace.models import aliases, rollback
 from schemas.http import AliasState
-from schemas.samples import SAMPLE
 from schemas.version_policy import named, place_of
 from tests.learner.sample_world import stream
 from tests.line import Line
@@ -25,7 +24,7 @@ def learnt(line: Line) -> Line:
     """The line when its own learner has made a dozen versions and serving has the last."""
     before = live(line).version if has_live(line) else "0.0"
     rows = stream(_SLOTS, seed=3, every_ms=_EVERY_MS, begin_ms=line.now())
-    line.write("samples", ((row.request_id, SAMPLE.encode(as_fields(row))) for row in rows))
+    line.write("samples", ((row.request_id, row.payload()) for row in rows))
     wanted = place_of(before)[1] + 10
     line.wait(lambda: has_live(line) and place_of(live(line).version)[1] >= wanted, "a dozen versions in serving")
     line.wait(lambda: live(line).version == named(model_versions.read_chain(line.endpoints).live), "the last version")

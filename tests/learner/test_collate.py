@@ -13,7 +13,6 @@ from models.inputs import DENSE
 from models.modality import Modality
 from schemas.catalogue import Item
 from schemas.ids import hash64
-from schemas.samples import SAMPLE
 
 
 def test_labels_weights_and_undo():
@@ -70,7 +69,7 @@ def test_one_negative_stands_for_a_million_at_most():
 
 def test_a_record_survives_the_wire_and_rubbish_does_not():
     row = sample(history=["x"], context={"device": "phone"}, click=None)
-    payload = SAMPLE.encode(structs.asdict(row))
+    payload = row.payload()
     assert read(payload) == row
     before = (len(payload) - 8, len(payload) - 9)  # records from before there was any `undo`, and any `content`
     assert all(read(payload[:cut]) == row for cut in before)

@@ -31,7 +31,7 @@ from tests.serving import chains, worlds
 from tests.serving.chains import KEY, Shelf
 
 MADE = chains.made()
-ONE = ITEM.encode(structs.asdict(Item(item_id="i", category="c")))
+ONE = Item(item_id="i", category="c").payload()
 
 
 class Box:

@@ -10,7 +10,6 @@ from models.content import Layout
 from models.inputs import DENSE, FEATURE_SET
 from schemas.catalogue import ITEM
 from schemas.exposures import EXPOSURE
-from simulator.history import encoded, headers
 from simulator.item_vectors import IMAGE, TEXT, View
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
@@ -36,7 +35,7 @@ def history() -> WarmUp:
 
 
 def test_exposures_decode_with_the_contract_in_order_of_receipt(history: WarmUp) -> None:
-    read = [EXPOSURE.decode(encoded(exposure)) for exposure in history.exposures]
+    read = [EXPOSURE.decode(exposure.payload()) for exposure in history.exposures]
     assert len(read) == round(SECONDS * RATE)
     times = [record["received_at"] for record in read]
     assert times == sorted(times)
@@ -50,7 +49,7 @@ def test_exposures_decode_with_the_contract_in_order_of_receipt(history: WarmUp)
         dense = np.frombuffer(b"".join(slot["dense"] for slot in record["slots"]), "<f4")
         assert dense.shape == (10 * len(DENSE),)
         assert np.isfinite(dense).all()
-        told = dict(headers(exposure))
+        told = dict(exposure.headers())
         assert told["received_at"] == str(record["received_at"]).encode()
         assert told["user_id"] == record["user_id"].encode()
 
@@ -78,7 +77,7 @@ def test_events_pass_the_rules_of_ingest_in_order_of_receipt(history: WarmUp) ->
 def test_an_item_is_in_the_catalogue_before_it_is_shown(history: WarmUp) -> None:
     known = {record.item_id: record for record in history.catalogue.records}
     for record in known.values():
-        assert ITEM.decode(ITEM.encode(msgspec.structs.asdict(record)))["item_id"] == record.item_id
+        assert ITEM.decode(record.payload())["item_id"] == record.item_id
     for event in history.events:
         item = known[event.item_id or ""]
         assert max(item.born_at, item.received_at) <= (event.received_at or 0)
@@ -102,4 +101,4 @@ def test_dense_inputs_are_those_of_the_moment(history: WarmUp) -> None:
 def test_a_seed_repeats_bit_for_bit(history: WarmUp) -> None:
     again = play(5)
     assert again.events == history.events
-    assert [encoded(each) for each in again.exposures] == [encoded(each) for each in history.exposures]
+    assert [each.payload() for each in again.exposures] == [each.payload() for each in history.exposures]
