@@ -25,6 +25,7 @@ from benchmarks.harness.pipeline import Bed, bed, shipped
 from benchmarks.harness.report import carry_out
 from benchmarks.inputs.event_log import Log, Scale, make_log
 from headrace.layout import FEATURES, REPOSITORY
+from lang.events.touching import by_owner
 from lang.executors.oracle import Oracle
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group, Key
@@ -146,7 +147,7 @@ def _draw(ground: Bed, log: Log, accepted: list[Event], draw: Generator) -> "lis
         shares[group.name] = left // others + (number < left % others)
     drawn: list[Drawn] = []
     for group in groups:
-        concerning = against_oracle.by_owner(group, accepted)
+        concerning = by_owner(group, accepted)
         for key in _keys(group, accepted, concerning, shares[group.name], draw):
             at_ms = int(draw.choice(times))
             values = Oracle(group, concerning[key[0]]).read(key, at_ms=at_ms).values

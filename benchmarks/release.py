@@ -29,7 +29,7 @@ from headrace.wait import wait_until
 from lang.plan.plan import Plan
 from lang.planner.load import plan_of
 from schemas.events import Event
-from simulator.history import Writer
+from serving.offline.log_writer import LogWriter
 from store.connect import connect
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "release.json"
@@ -176,7 +176,7 @@ class _Turn:
 
 def _click(endpoints: Endpoints) -> None:
     """Clicks on the items that are read, from trusted hands."""
-    writer, now = Writer(endpoints.bootstrap), time.time_ns() // 1_000_000
+    writer, now = LogWriter(endpoints.bootstrap), time.time_ns() // 1_000_000
     plain = Event(event_id="", user_id="u1", event_type="click", occurred_at=now, received_at=now)
     for number in range(KEYS * 4):
         writer.write(structs.replace(plain, event_id=f"bench-{number}", item_id=f"i{number % KEYS}"))

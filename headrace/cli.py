@@ -240,7 +240,7 @@ def measure(name: str, *arguments: Annotated[str, cyclopts.Parameter(allow_leadi
 @contextmanager
 def _logged() -> Iterator[None]:
     """What the broker does not take in is a fault of the machine."""
-    from simulator.history import NotWritten
+    from serving.offline.log_writer import NotWritten
 
     try:
         yield

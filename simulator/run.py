@@ -14,11 +14,11 @@ from schemas.exposures import Exposure
 from schemas.http import AppliedVersion, FeaturesAnswer, ModelsAnswer
 from schemas.partition import partition_of
 from schemas.topics import EVENT_PARTITIONS
+from serving.offline.log_writer import LogWriter
 from simulator import report as reports
 from simulator.api import Api
 from simulator.click_rates import Rate
 from simulator.delivery_faults import Rates
-from simulator.history import Writer
 from simulator.poison import Poisoner
 from simulator.probe import Probe
 from simulator.reconciliation import Account
@@ -84,7 +84,7 @@ class Play:
     @staticmethod
     def write(history: WarmUp, bootstrap: str) -> None:
         """Put the history on the log and close its slots."""
-        writer = Writer(bootstrap)
+        writer = LogWriter(bootstrap)
         writer.items(history.catalogue.records)
         writer.slates(history.exposures, history.events)
         writer.close(_now())

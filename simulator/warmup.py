@@ -7,14 +7,11 @@ instead of every second or two, and an item that no event touched keeps the valu
 """
 
 from heapq import heappop, heappush
-from typing import cast
 
 import numpy as np
 from msgspec import Struct, structs
 from numpy.random import Generator
 
-from lang.events.computed import Computation
-from lang.expressions.per_event import Event as Fields
 from lang.plan.plan import Plan
 from models.array_types import Doubles, Ids, Indexes
 from models.content import Layout
@@ -22,19 +19,18 @@ from models.inputs import FEATURE_SET
 from schemas.catalogue import Item
 from schemas.events import Event
 from schemas.exposures import Exposure, Slot
+from serving.offline.features import OfflineFeatures
 from serving.stages.filters import KEPT, judge
-from serving.stages.hydrate import Hydrator
 from serving.stages.record import HISTORY
 from serving.stages.score import inputs
 from serving.state import catalogue as catalogues
 from serving.state import columns, item_features
 from serving.state.experiment import Arm
-from serving.state.query import Candidates, Faults, Query, User
+from serving.state.query import Candidates, Query
 from serving.state.state import ServingState
 from simulator.behaviour import Served, events_of
 from simulator.visits import Page, Visits
 from simulator.world import World, item_number, user_name
-from store.memory_store import Shelf
 
 ARM = Arm(name="warm-up", share=1.0, policy="popular and random")
 _LAG_MS = 500  # from an event to its feature, about what the line needs
@@ -66,13 +62,15 @@ class Catalogue:
         self._entries: list[catalogues.Entry] = []
         self.add(world, np.arange(len(world)))
 
-    def add(self, world: World, born: Indexes) -> None:
+    def add(self, world: World, born: Indexes) -> list[Item]:
         """Take in newborn items, in order of their numbers."""
+        begin = len(self.records)
         for item in born.tolist():
             record = world.record(item, begun_ms=self._begun_ms)
             record = structs.replace(record, received_at=max(record.born_at, self._begun_ms))
             self.records.append(record)
             self._entries.append(catalogues.entry_of(record, self._layout))
+        return self.records[begin:]
 
     def built(self) -> catalogues.Catalogue:
         """As arrays."""
@@ -87,13 +85,9 @@ class WarmUp:
         self.catalogue = Catalogue(world, settings.begin_ms)
         self.exposures: list[Exposure] = []
         self.events: list[Event] = []
-        plan = plan.over("clickstream")
-        self.shelf = Shelf(plan)
+        self.offline = OfflineFeatures(plan, self.catalogue.records)
         self._world = world
         self._random = generator
-        self._hydrator = Hydrator(self.shelf)
-        self._plan = plan
-        self._complete = Computation(plan.source("clickstream")).fill
         self._pending: list[tuple[int, str, Event]] = []
         self._touched: set[str] = set()
         self._read: dict[str, dict[str, Doubles]] = {}
@@ -107,7 +101,8 @@ class WarmUp:
         looked_ms = settings.begin_ms
         for number in range(round(settings.seconds * rate)):
             at_ms = settings.begin_ms + round(number / rate * 1000)
-            self.catalogue.add(self._world, self._world.advance((at_ms - settings.begin_ms) / 1000))
+            born = self.catalogue.add(self._world, self._world.advance((at_ms - settings.begin_ms) / 1000))
+            self.offline.items |= {item.item_id: item for item in born}
             self.fold(at_ms - _LAG_MS)
             if at_ms - looked_ms >= settings.look_ms:
                 self._state, looked_ms = self._look(at_ms), at_ms
@@ -119,14 +114,8 @@ class WarmUp:
         """Let features take in the events up to a time."""
         while self._pending and self._pending[0][0] <= upto_ms:
             _, _, event = heappop(self._pending)
-            item = self.catalogue.records[item_number(event.item_id or "")]
-            fields = {**structs.asdict(event), "category": item.category, "price": item.price, "seller": item.seller}
-            self.shelf.add(self._complete(cast(Fields, fields)))
-            self._touched.add(item.item_id)
-
-    def hydrate(self, query: Query) -> User:
-        """The user as serving would have read them."""
-        return self._hydrator.hydrate(query, self._plan, Faults())
+            self.offline.happen([event])
+            self._touched.add(event.item_id or "")
 
     def happen(self, events: list[Event]) -> None:
         """Note events; the trusted producer's `received_at` is the event's own time."""
@@ -140,16 +129,16 @@ class WarmUp:
         catalogue = self.catalogue.built()
         touched, self._touched = sorted(self._touched), set[str]()
         values = columns.blank(len(catalogue))
-        for part in columns.parts_of(self._plan):
+        for part in columns.parts_of(self.offline.plan):
             names, codes = catalogue.owners(part.by)
             read = self._read.setdefault(part.group.name, {})
             looked = touched if part.by == "item_id" else names
-            read.update(zip(looked, columns.read(self.shelf, part, looked, at_ms=at_ms), strict=True))
+            read.update(zip(looked, columns.read(self.offline.memory, part, looked, at_ms=at_ms), strict=True))
             unknown = np.full(len(part.features), np.nan)
             rows = np.stack([*(read.get(name, unknown) for name in names), unknown])  # the last for items of no owner
             columns.fill(values, part, rows[codes])
         features = item_features.build(catalogue, values, version={}, swept_at=at_ms)
-        return ServingState(plan=self._plan, catalogue=catalogue, features=features, models={})
+        return ServingState(plan=self.offline.plan, catalogue=catalogue, features=features, models={})
 
     def _serve(self, request_id: str, page: Page, at_ms: int) -> None:
         query = Query(
@@ -162,7 +151,7 @@ class WarmUp:
             seed=0,
             arm=ARM,
         )
-        query = structs.replace(query, user=self.hydrate(query))
+        query = self.offline.hydrated(query)
         places = self._candidates(query)
         ids = self._state.catalogue.ids[places]
         rows = self._state.features.gather(ids)

@@ -39,7 +39,7 @@ class _Part:
         return list(reversed(self._touched))
 
 
-class Shelf:
+class MemoryStore:
     """Folds events as they come and reads as `store.reader.FeatureReader` does."""
 
     def __init__(self, plan: Plan) -> None:

@@ -1,10 +1,10 @@
 """Hold the store against the oracle: every feature of a group for many keys, at one time."""
 
-import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from lang.events.touching import by_owner
 from lang.executors.oracle import FeatureValue, Oracle
 from lang.expressions.per_event import Event
 from lang.plan.plan import EVERYTHING, Group, Key
@@ -26,7 +26,7 @@ class Expected(Struct):
 def by_the_oracle(group: Group, events: Sequence[Event], keys: Iterable[Key], *, at_ms: int) -> Expected:
     """Ask the oracle, once: it is brute force."""
     expected = Expected(group, at_ms, {}, {})
-    concerning = _by_owner(group, events)
+    concerning = by_owner(group, events)
     oracles: dict[str, Oracle] = {}
     for key in keys:
         owner = EVERYTHING if group.over_all else key[0]
@@ -36,28 +36,6 @@ def by_the_oracle(group: Group, events: Sequence[Event], keys: Iterable[Key], *,
                 expected.rankings[rollup.name, owner] = oracles[owner].rank(rollup, owner, at_ms=at_ms)
         expected.values[key] = oracles[owner].read(key, at_ms=at_ms).values
     return expected
-
-
-def _by_owner(group: Group, events: Sequence[Event]) -> dict[str, list[Event]]:
-    """The events that can touch each owner's features; the oracle, brute force, need not see the others."""
-    if group.over_all:
-        return {EVERYTHING: list(events)}
-    if group.pairs is None:
-        return {str(owner): mine for owner, mine in _grouped(events, lambda e: e.get(group.entity[0])).items()}
-    column = group.pairs.column
-    sessions = _grouped(events, operator.itemgetter(*group.pairs.keys))
-    concerning: dict[str, list[Event]] = {}
-    for session in sessions.values():
-        for owner in {str(event[column]) for event in session if event.get(column) is not None}:
-            concerning.setdefault(owner, []).extend(session)
-    return concerning
-
-
-def _grouped(events: Sequence[Event], place: Callable[[Event], object]) -> dict[object, list[Event]]:
-    groups: dict[object, list[Event]] = {}
-    for event in events:
-        groups.setdefault(place(event), []).append(event)
-    return groups
 
 
 def mismatches(expected: Expected, reader: FeatureReader) -> list[str]:

@@ -1,6 +1,5 @@
 """Hold every contender to the same values: the oracle's, for sampled keys of each group, and our totals for all."""
 
-import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -12,6 +11,7 @@ from msgspec import Struct, structs
 
 from benchmarks.inputs.event_log import Log
 from lang.events.pairs import PairJoin
+from lang.events.touching import by_owner
 from lang.executors.oracle import FeatureValue, Oracle
 from lang.expressions.per_event import Event, holds
 from lang.expressions.tree import columns_of
@@ -132,26 +132,6 @@ def _records(client: redis.Redis, group: Group, owners: list[str], tag: str) -> 
         for key in some:
             members = cast("dict[bytes, bytes]", client.hgetall(key))
             yield from (record for member, record in members.items() if member.startswith(tag.encode()))
-
-
-def by_owner(group: Group, accepted: list[Event]) -> dict[str, list[Event]]:
-    """For each value of the group's first key column the events that can touch its features."""
-    owned: dict[str, list[Event]] = defaultdict(list)
-    if group.over_all:
-        return dict.fromkeys((str(event[group.entity[0]]) for event in accepted), accepted)
-    if group.pairs is None:
-        for event in accepted:
-            owned[str(event[group.entity[0]])].append(event)
-        return owned
-    sessions: dict[object, list[Event]] = defaultdict(list)
-    matches, shared = holds(group.pairs.filter), operator.itemgetter(*group.pairs.keys)
-    for event in accepted:
-        if matches(event):
-            sessions[shared(event)].append(event)
-    for clicks in sessions.values():
-        for item in {str(event[group.pairs.column]) for event in clicks}:
-            owned[item] += clicks
-    return owned
 
 
 def keys_of(group: Group, accepted: list[Event], concerning: dict[str, list[Event]]) -> list[Key]:

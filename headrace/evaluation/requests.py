@@ -6,8 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct, structs
 
-from headrace.evaluation.item_columns import ItemColumns
-from headrace.replay.offline_features import CLICKSTREAM, Recomputation
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import query_of
 from lang.plan.plan import Plan
@@ -17,6 +15,8 @@ from models.state import ModelState
 from schemas.aliases import LIVE
 from schemas.catalogue import Item
 from schemas.events import Event
+from serving.offline.features import CLICKSTREAM, OfflineFeatures
+from serving.offline.item_columns import ItemColumns
 from serving.stages import sources
 from serving.stages.filters import keep
 from serving.stages.merge import merge
@@ -38,10 +38,10 @@ class Requests:
     """Asks at visits of a log, folds what came of them."""
 
     def __init__(self, plan: Plan, items: Sequence[Item]) -> None:
-        self._recomputed = Recomputation(plan, items)
+        self._recomputed = OfflineFeatures(plan, items)
         self._state = self._recomputed.state
         self._own: defaultdict[str, set[str]] = defaultdict(set)  # the store keeps the newest fifty of a month
-        self._columns = ItemColumns(plan.over(CLICKSTREAM), self._recomputed.shelf, self._state.catalogue)
+        self._columns = ItemColumns(plan.over(CLICKSTREAM), self._recomputed.memory, self._state.catalogue)
 
     def show(self, model: ModelState, at_ms: int) -> None:
         """Find the nearest by this version from now on."""

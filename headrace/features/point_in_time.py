@@ -1,22 +1,21 @@
 """A group's features as they were known at a time that is past: recomputed from the log by the line's own fold."""
 
-import operator
 import time
 from collections.abc import Iterator
 
 from headrace.layout import Endpoints
 from headrace.log.clean_log import CleanLog
 from lang.events.gate import is_tick, whole
-from lang.expressions.per_event import Event
+from lang.events.touching import by_owner
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.plan import Group, Plan
 from lang.testfiles.from_events import example
-from store.memory_store import Shelf
+from store.memory_store import MemoryStore
 
 _EVENTS = 20  # of one case: a person reads them
 
 
-def as_known_at(endpoints: Endpoints, group: Group, owner: str, *, at_ms: int) -> Shelf:
+def as_known_at(endpoints: Endpoints, group: Group, owner: str, *, at_ms: int) -> MemoryStore:
     """A store that has seen what concerns one owner (a value of the first key column) and was received by `at_ms`.
 
     It reads as far back as the longest window goes, or the log.
@@ -24,10 +23,10 @@ def as_known_at(endpoints: Endpoints, group: Group, owner: str, *, at_ms: int) -
     log = CleanLog(endpoints, group.source)
     known = [event for event in log.events(at_ms - group.retain_ms) if whole(event, RECEIVED_AT) <= at_ms]
     log.close()
-    shelf = Shelf(Plan((group.source,), (group,)))
-    for event in sorted(concerning(group, known, owner), key=lambda event: whole(event, RECEIVED_AT)):
-        shelf.add(event)
-    return shelf
+    memory = MemoryStore(Plan((group.source,), (group,)))
+    for event in sorted(by_owner(group, known).get(owner, []), key=lambda event: whole(event, RECEIVED_AT)):
+        memory.add(event)
+    return memory
 
 
 def recorded_cases(endpoints: Endpoints, group: Group, *, keys: int) -> Iterator[str]:
@@ -36,23 +35,10 @@ def recorded_cases(endpoints: Endpoints, group: Group, *, keys: int) -> Iterator
     events = [event for event in log.events(now_ms - group.retain_ms) if not is_tick(event)]
     log.close()
     events.sort(key=lambda event: whole(event, RECEIVED_AT))
-    shelf = Shelf(Plan((group.source,), (group,)))
+    memory = MemoryStore(Plan((group.source,), (group,)))
     for event in events:
-        shelf.add(event)
-    for key in shelf.newest_keys(group, keys):
-        mine = list(concerning(group, events, key[0]))[-_EVENTS:]
+        memory.add(event)
+    owned = by_owner(group, events)
+    for key in memory.newest_keys(group, keys):
+        mine = owned[key[0]][-_EVENTS:]
         yield example(group, key, mine, at_ms=whole(mine[-1], RECEIVED_AT) + 1_000)
-
-
-def concerning(group: Group, events: list[Event], owner: str) -> Iterator[Event]:
-    """The events that can touch an owner's features: those with its key, for pairs whole sessions or users."""
-    if group.over_all:
-        yield from events
-        return
-    if group.pairs is None:
-        yield from (event for event in events if str(event.get(group.entity[0])) == owner)
-        return
-    column = group.pairs.column
-    shared = operator.itemgetter(*group.pairs.keys)
-    theirs = {shared(event) for event in events if str(event.get(column)) == owner}
-    yield from (event for event in events if shared(event) in theirs)

@@ -20,7 +20,6 @@ from rich.table import Table
 from headrace.console import progress, screen
 from headrace.layout import Layout
 from headrace.log.feature_versions import Registry
-from headrace.replay.offline_features import CLICKSTREAM, Recomputation
 from lang.events.gate import is_tick, whole
 from lang.expressions.per_event import Event
 from lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
@@ -31,6 +30,7 @@ from schemas.avro import Unreadable
 from schemas.catalogue import ITEM, Item
 from schemas.exposures import EXPOSURE, Exposure
 from schemas.topics import EXPOSURES, ITEMS
+from serving.offline.features import CLICKSTREAM, OfflineFeatures
 from serving.state.experiment import Arm
 from serving.state.query import Query
 from store.log import read_values
@@ -87,7 +87,7 @@ class Seen(Struct, kw_only=True):
 
 def compare(plan: Plan, items: Sequence[Item], events: Iterable[Event], exposures: Sequence[Exposure]) -> Skew:
     """Hold exposures against the events, in order of `received_at`."""
-    found, recomputed, left = Skew(), Recomputation(plan, items), iter(events)
+    found, recomputed, left = Skew(), OfflineFeatures(plan, items), iter(events)
     seen: dict[int, Seen] = {}
     following = next(left, None)
     for at_ms, number in sorted((at, number) for number, each in enumerate(exposures) for at in _points(each)):
@@ -110,7 +110,7 @@ def _points(exposure: Exposure) -> list[int]:
     return np.linspace(exposure.received_at - LAG_MS, exposure.received_at, _POINTS).astype(int).tolist()
 
 
-def _inputs(recomputed: Recomputation, exposure: Exposure) -> Doubles:
+def _inputs(recomputed: OfflineFeatures, exposure: Exposure) -> Doubles:
     """Inputs of an exposure's slots [S, F] at its time, by the events folded so far."""
     query = Query(
         request_id=exposure.request_id,

@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from msgspec import Struct
 
-from headrace.replay.offline_features import CLICKSTREAM, Recomputation
 from headrace.replay.recordings import Recording, Visit
 from lang.plan.plan import Plan
 from models.inputs import FEATURE_SET
 from schemas.events import Event
 from schemas.exposures import Exposure, Slot
+from serving.offline.features import CLICKSTREAM, OfflineFeatures
+from serving.offline.log_writer import LogWriter
 from serving.stages.record import HISTORY
 from serving.state.experiment import Arm
 from serving.state.query import Query
-from simulator.history import Writer
 from store.reader import FeatureReader, Values, Wanted
 
 ARM = Arm(name="recorded", share=1.0, policy="recorded")
@@ -40,7 +40,7 @@ class Served:
 
     def __init__(self, recording: Recording, plan: Plan) -> None:
         self._plan = plan.over(CLICKSTREAM)
-        self._recomputed = Recomputation(plan, recording.items)
+        self._recomputed = OfflineFeatures(plan, recording.items)
         self._versions = {group.name: group.version for group in self._plan.groups}
 
     def exposure(self, request_id: str, *visits: Visit) -> Exposure:
@@ -85,7 +85,7 @@ class Served:
             owners["item_id"].add(visit.item_id)
         known = [group for group in self._plan.groups if group.entity[0] in owners]
         wanted = [Wanted(group, sorted(owners[group.entity[0]])) for group in known]
-        pairs = zip(self._recomputed.shelf.read(wanted, at_ms=at_ms), reader.read(wanted, at_ms=at_ms), strict=True)
+        pairs = zip(self._recomputed.memory.read(wanted, at_ms=at_ms), reader.read(wanted, at_ms=at_ms), strict=True)
         return [difference for ours, theirs in pairs for difference in _differences(ours, theirs)]
 
     def happen(self, events: Iterable[Event]) -> None:
@@ -150,7 +150,7 @@ class Replayer:
         self._recording = recording
         self.served = Served(recording, plan)
         self._name = name
-        self._writer = Writer(bootstrap)
+        self._writer = LogWriter(bootstrap)
 
     def write(self, *, speed: float, close_after_ms: int, seen: Callable[[int], None]) -> Counts:
         """Write the whole recording.

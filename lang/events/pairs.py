@@ -15,7 +15,7 @@ join asks no watermark; its state is dropped by a TTL on the clock, which only h
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from lang.events.gate import is_tick, whole
 from lang.expressions.per_event import Event, holds
@@ -79,18 +79,18 @@ def pair_of(source: Source, pairs: Pairs, first: Event, second: Event) -> Event 
     }
 
 
+def pairable(pairs: Pairs, events: Iterable[Event]) -> Iterator[Event]:
+    """The events that can be one of a pair: they match, and have the keys and the column."""
+    matches, columns = holds(pairs.filter), (*pairs.keys, pairs.column)
+    for event in events:
+        if not is_tick(event) and matches(event) and all(event.get(name) is not None for name in columns):
+            yield event
+
+
 def all_pairs(source: Source, pairs: Pairs, events: Iterable[Event]) -> list[Event]:
     """Every pair of a list of events, by comparing each with each of the same keys: the oracle's way."""
-    matches = holds(pairs.filter)
-    able = [
-        event
-        for event in events
-        if not is_tick(event)
-        and matches(event)
-        and all(event.get(name) is not None for name in (*pairs.keys, pairs.column))
-    ]
     of_one_key: dict[tuple[Cell, ...], list[Event]] = {}
-    for event in able:
+    for event in pairable(pairs, events):
         of_one_key.setdefault(tuple(event[name] for name in pairs.keys), []).append(event)
     return [
         pair

@@ -6,13 +6,13 @@ import msgspec
 import numpy as np
 
 from headrace.features.skew import compare
-from headrace.replay.offline_features import Recomputation
 from lang.events.computed import Computation
 from lang.expressions.per_event import Event
 from lang.planner.load import load_plan, plan_of
 from models.inputs import DENSE, FEATURE_SET
 from schemas.catalogue import Item
 from schemas.exposures import Exposure, Slot
+from serving.offline.features import OfflineFeatures
 from serving.state.experiment import Arm
 from serving.state.query import Query
 
@@ -46,7 +46,7 @@ EVENTS = [event(number) for number in range(120)]
 
 def exposure(number: int) -> Exposure:
     """As serving would have written it, two seconds behind the log."""
-    at_ms, recomputed = BEGUN_MS + number * 9_000, Recomputation(PLAN, ITEMS)
+    at_ms, recomputed = BEGUN_MS + number * 9_000, OfflineFeatures(PLAN, ITEMS)
     for each in EVENTS:
         if int(str(each["received_at"])) <= at_ms - FELL_BEHIND_MS:
             recomputed.fold(each)

@@ -18,11 +18,11 @@ from schemas.delta import Manifest, manifest_of
 from schemas.heartbeat import Heartbeat, heartbeat_of
 from schemas.topics import MODEL_DELTAS
 from schemas.version_policy import back_to, place_of
+from serving.offline.log_writer import LogWriter
 from serving.state.state import Live
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.pins import Pins
-from simulator.history import Writer
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
 from store.log import read_values
@@ -73,7 +73,7 @@ def live(layout: Layout) -> Iterator[Live]:
 def written(endpoints: Endpoints, history: WarmUp, *, begin_s: int, end_s: int) -> int:
     """Write what was received in a part of the hour, and the tick of its end; returns that, ms."""
     begin_ms, end_ms = (BEGIN_MS + each * 1000 for each in (begin_s, end_s))
-    writer = Writer(endpoints.bootstrap)
+    writer = LogWriter(endpoints.bootstrap)
     within = range(begin_ms, end_ms)
     writer.slates(
         [each for each in history.exposures if each.received_at in within],
@@ -100,7 +100,7 @@ def served(live: Live) -> str:
 def test_an_hour_of_log_with_the_defaults(layout: Layout, history: WarmUp, live: Live) -> None:
     endpoints = layout.endpoints()
     assert endpoints.pace == Pace()
-    Writer(endpoints.bootstrap).items(history.catalogue.records)
+    LogWriter(endpoints.bootstrap).items(history.catalogue.records)
     hint = f"Look into {layout.logs}."
 
     def learnt_up_to(end_ms: int) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from headrace.layout import Layout
 from schemas.catalogue import ITEM
 from schemas.topics import MODEL_DELTAS
-from simulator.history import Writer
+from serving.offline.log_writer import LogWriter
 from tests.integration.test_features import catalogue
 from tests.line import Line, running
 from tests.polite import Polite
@@ -40,7 +40,7 @@ def go(line: Line, *, count: int, parts: int, killer: str = "") -> None:
     """Write it all and hold the line to its account."""
     tag = f"rude{line.now()}"
     polite = Polite(line.endpoints, seed=line.now() % 1_000_000)
-    Writer(line.endpoints.bootstrap).items(polite.items())
+    LogWriter(line.endpoints.bootstrap).items(polite.items())
     goods = catalogue(tag, 30, line.now() - 900_000)
     if killer:
         line.write("events", [("killer", kill_with(line, polite, killer, tag))])

@@ -3,8 +3,10 @@
 import math
 
 import pytest
+from msgspec import structs
 
 from lang.events.pairs import PairJoin, all_pairs
+from lang.events.touching import by_owner
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
 from lang.planner.diff import compare
@@ -17,6 +19,8 @@ COLUMNS (event_id STRING REQUIRED, user_id STRING, session_id STRING, item_id ST
 GROUP = """FEATURE GROUP g (version 1, owner 'o', entity item_id, next_item_id, source clicks, on_missing null,
   description 'x'); SELECT count(*) OVER 1h AS pairs
 FROM pairs(clicks, item_id, WITHIN '1 minute' {more}) GROUP BY item_id, next_item_id;"""
+PLAIN = """FEATURE GROUP g (version 1, owner 'o', entity item_id, source clicks, on_missing null, description 'x');
+SELECT count(*) OVER 1h AS clicks FROM clicks GROUP BY item_id;"""
 EARLIER: Event = {"event_id": "e1", "user_id": "u", "session_id": "s", "item_id": "a", "occurred_at": 1_000}
 LATER: Event = {"event_id": "e2", "user_id": "u", "session_id": "s", "item_id": "b", "occurred_at": 31_000}
 SHARED: Event = {"weight": math.exp(-0.5), "occurred_at": 31_000, "received_at": 40_000}
@@ -57,3 +61,14 @@ def test_either_order_is_another_meaning() -> None:
     change = compare(group(""), group("EITHER ORDER"))
     assert change is not None
     assert change.kind == "unversioned"
+
+
+def test_an_event_touches_its_own_owner_and_in_pairs_every_owner_of_its_session() -> None:
+    other: Event = {"event_id": "e3", "user_id": "u", "session_id": "t", "item_id": "a", "occurred_at": 2_000}
+    nothing: Event = {"event_id": "e4", "user_id": "u", "session_id": "s", "item_id": None, "occurred_at": 2_000}
+    events = [EARLIER, LATER, other, nothing]
+    assert by_owner(group(""), events) == {"a": [EARLIER, LATER, other], "b": [EARLIER, LATER]}
+    assert by_owner(group("ACROSS SESSIONS"), events)["b"] == [EARLIER, LATER, other]
+    plain = plan_of({"s.sql": SOURCE, "g.sql": PLAIN}).group("g")
+    assert by_owner(plain, events) == {"a": [EARLIER, other], "b": [LATER]}
+    assert by_owner(structs.replace(plain, over_all=True), events) == dict.fromkeys("ab", events)

@@ -15,7 +15,7 @@ from serving.stages.merge import merge
 from serving.state import columns, item_features
 from serving.state.query import Faults, Query, Scored
 from serving.state.state import ServingState
-from store.memory_store import Shelf
+from store.memory_store import MemoryStore
 from tests.serving import worlds
 
 FILES = {path.name: path.read_text() for path in worlds.FEATURES.rglob("*.sql")}
@@ -43,14 +43,14 @@ def click(number: int, **changes: object) -> Event:
     }
 
 
-def shelf_of(plan: Plan, events: list[Event]) -> Shelf:
-    shelf, fill = Shelf(plan), Computation(plan.source("clickstream")).fill
+def shelf_of(plan: Plan, events: list[Event]) -> MemoryStore:
+    shelf, fill = MemoryStore(plan), Computation(plan.source("clickstream")).fill
     for event in events:
         shelf.add(fill(event))
     return shelf
 
 
-def swept(state: ServingState, plan: Plan, shelf: Shelf) -> ServingState:
+def swept(state: ServingState, plan: Plan, shelf: MemoryStore) -> ServingState:
     """The state after a sweep of the groups that name a boost."""
     values, catalogue = state.features.values.copy(), state.catalogue
     for part in columns.parts_of(plan):

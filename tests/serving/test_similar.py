@@ -10,7 +10,7 @@ from lang.events.computed import Computation
 from lang.expressions.per_event import Event
 from serving.http.problems import Fault
 from serving.http.similar import Similar
-from store.memory_store import Shelf
+from store.memory_store import MemoryStore
 from tests.serving import worlds
 from tests.serving.api import HEADERS, problem
 
@@ -34,7 +34,7 @@ def views(user: str, *items: str) -> list[Event]:
 
 @pytest.fixture(scope="module")
 def similar() -> Similar:
-    store, fill = Shelf(worlds.PLAN), Computation(worlds.PLAN.source("clickstream")).fill
+    store, fill = MemoryStore(worlds.PLAN), Computation(worlds.PLAN.source("clickstream")).fill
     for event in (*views("u1", "i1", "i2"), *views("u2", "i1", "i2", "taken_down"), *views("u3", "i1", "i3")):
         store.add(fill(event))
     return Similar(store, worlds.live())

@@ -13,7 +13,7 @@ from lang.expressions.per_event import Event
 from lang.testfiles.runner import agree
 from schemas.redis_keys import owner_of
 from store.connect import Client, StoreError, connect
-from store.memory_store import Shelf
+from store.memory_store import MemoryStore
 from store.reader import FeatureReader, Wanted
 from store.redis_budget import left_bytes
 from store.usage import holding
@@ -32,12 +32,12 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[redis.Redis
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Shelf:
+def memory() -> MemoryStore:
     """What three hundred users and items did, in memory."""
-    shelf = Shelf(PLAN)
+    memory = MemoryStore(PLAN)
     for event in EVENTS:
-        shelf.add(event)
-    return shelf
+        memory.add(event)
+    return memory
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +62,11 @@ def _event(number: int) -> Event:
 EVENTS = [_event(number) for number in reversed(range(3 * OWNERS))]
 
 
-def test_every_entity_reads_as_it_was_written(client: Client, shelf: Shelf) -> None:
+def test_every_entity_reads_as_it_was_written(client: Client, memory: MemoryStore) -> None:
     wanted = [Wanted(group, [f"{group.entity[0][0]}{n}" for n in range(OWNERS)]) for group in PLAN.groups]
     at_ms = NOW_MS + 60_000
     for found, expected in zip(
-        FeatureReader(client).read(wanted, at_ms=at_ms), shelf.read(wanted, at_ms=at_ms), strict=True
+        FeatureReader(client).read(wanted, at_ms=at_ms), memory.read(wanted, at_ms=at_ms), strict=True
     ):
         there = features(found)
         assert there.keys() == features(expected).keys()

@@ -11,7 +11,7 @@ from lang.expressions.per_event import Event
 from lang.plan.plan import Group, Key
 from lang.testfiles.runner import agree
 from store.connect import Client
-from store.memory_store import Shelf
+from store.memory_store import MemoryStore
 from store.reader import FeatureReader, Values, Wanted
 from tests.store.delivery import Delivery, Row, rows_of
 
@@ -44,10 +44,10 @@ def features(values: Values) -> dict[Key, dict[str, object]]:
 
 
 def assert_alike(client: Client, group: Group, events: list[Event], *, at_ms: int) -> None:
-    shelf, wanted = Shelf(PLAN), [Wanted(group, owners_of(group))]
+    memory, wanted = MemoryStore(PLAN), [Wanted(group, owners_of(group))]
     for event in events:
-        shelf.add(event)
-    (expected,), (found,) = shelf.read(wanted, at_ms=at_ms), FeatureReader(client).read(wanted, at_ms=at_ms)
+        memory.add(event)
+    (expected,), (found,) = memory.read(wanted, at_ms=at_ms), FeatureReader(client).read(wanted, at_ms=at_ms)
     there, read = features(expected), features(found)
     for key, values in there.items():
         empty = {name: value for name, value in values.items() if value not in (0, None, [])}

@@ -1,4 +1,4 @@
-"""Item features as serving's sweep would have left them, read from the shelf when they are asked for.
+"""Item features as serving's sweep would have left them, read from the store in memory when they are asked for.
 
 What an event has touched, or is ten minutes old, is read anew when it is asked for. What is hot is told anew each ten
 minutes, decayed clicks faded to then. Axes: N items, C candidates, K columns.
@@ -12,7 +12,7 @@ from serving.state import columns, item_features
 from serving.state.catalogue import Catalogue
 from serving.state.columns import COLUMNS
 from serving.state.item_features import HEAT, LASTING, ItemFeatures
-from store.memory_store import Shelf
+from store.memory_store import MemoryStore
 
 _FRESH_MS = 600_000
 _TOUCHED = -1  # in place of when it was read
@@ -21,8 +21,8 @@ _TOUCHED = -1  # in place of when it was read
 class ItemColumns:
     """The columns of a catalogue's items, [N, K]."""
 
-    def __init__(self, plan: Plan, shelf: Shelf, catalogue: Catalogue) -> None:
-        self._shelf, self._catalogue = shelf, catalogue
+    def __init__(self, plan: Plan, memory: MemoryStore, catalogue: Catalogue) -> None:
+        self._memory, self._catalogue = memory, catalogue
         self._parts = columns.parts_of(plan)
         self._values = columns.blank(len(catalogue))
         self._read_at = np.zeros(len(catalogue), np.int64)
@@ -51,7 +51,7 @@ class ItemColumns:
 
     def _read(self, places: Indexes, at_ms: int) -> None:
         if len(places):
-            read = columns.of_items(self._shelf, self._parts, self._catalogue, places=places, at_ms=at_ms)
+            read = columns.of_items(self._memory, self._parts, self._catalogue, places=places, at_ms=at_ms)
             self._values[places], self._read_at[places] = read, at_ms
 
 

@@ -21,7 +21,7 @@ class NotWritten(Exception):
     """The log lacks a record that was to be written."""
 
 
-class Writer:
+class LogWriter:
     """A producer that waits where the broker is slower. What the broker did not take is raised by `flush`."""
 
     def __init__(self, bootstrap: str) -> None:

@@ -1,6 +1,7 @@
-"""The ranker's inputs recomputed from the log: what a request would have read, by the line's own fold in memory."""
+"""The ranker's inputs recomputed from the log: what a request would have read, by the stack's own fold in memory."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -18,30 +19,40 @@ from serving.state import catalogue as catalogues
 from serving.state import columns, item_features
 from serving.state.query import Candidates, Faults, Query, ids_of
 from serving.state.state import ServingState
-from store.memory_store import Shelf
+from store.memory_store import MemoryStore
 
 CLICKSTREAM = "clickstream"
 
 
-class Recomputation:
-    """Folds events of the clickstream and tells, at any point of the log, what serving would have computed there."""
+class OfflineFeatures:
+    """Folds events of the clickstream and computes, at any point of the log, what serving would have computed there.
+
+    Attributes:
+        plan: the groups over the clickstream; serving reads no others.
+        items: the catalogue by id; `happen` stamps events with their columns.
+        memory: the store.
+    """
 
     def __init__(self, plan: Plan, items: Iterable[Item]) -> None:
-        plan = plan.over(CLICKSTREAM)  # serving reads no other stream's groups
+        self.plan = plan.over(CLICKSTREAM)
         self.items = {item.item_id: item for item in items}
-        catalogue = catalogues.build([catalogues.entry_of(item) for item in self.items.values()])
-        features = item_features.build(catalogue, columns.blank(len(catalogue)), version={}, swept_at=0)
-        self.shelf = Shelf(plan)
-        source = plan.source(CLICKSTREAM)
+        self.memory = MemoryStore(self.plan)
+        source = self.plan.source(CLICKSTREAM)
         self._complete = Computation(source).fill
         self._stamped = [column.name for stamp in source.stamps for column in stamp.columns if stamp.stream is None]
-        self.state = ServingState(plan=plan, catalogue=catalogue, features=features, models={})
-        self._hydrator = Hydrator(self.shelf)
-        self._parts = columns.parts_of(plan)
+        self._hydrator = Hydrator(self.memory)
+        self._parts = columns.parts_of(self.plan)
+
+    @cached_property
+    def state(self) -> ServingState:
+        """The items as serving holds them, without features or models."""
+        catalogue = catalogues.build([catalogues.entry_of(item) for item in self.items.values()])
+        features = item_features.build(catalogue, columns.blank(len(catalogue)), version={}, swept_at=0)
+        return ServingState(plan=self.plan, catalogue=catalogue, features=features, models={})
 
     def fold(self, event: Fields) -> None:
         """Take one event as ingest wrote it."""
-        self.shelf.add(event)
+        self.memory.add(event)
 
     def happen(self, events: Iterable[Event]) -> None:
         """Take events as they are sent: stamped and completed here, as ingest would."""
@@ -51,17 +62,17 @@ class Recomputation:
             self.fold(self._complete(cast(Fields, structs.asdict(event) | stamped)))
 
     def forget(self) -> None:
-        """Read anew what serving would have kept for some seconds."""
-        self._hydrator = Hydrator(self.shelf)
+        """Read again what serving would have cached for some seconds."""
+        self._hydrator = Hydrator(self.memory)
 
     def hydrated(self, query: Query) -> Query:
         """The query with its user as of the events folded."""
-        return structs.replace(query, user=self._hydrator.hydrate(query, self.state.plan, Faults()))
+        return structs.replace(query, user=self._hydrator.hydrate(query, self.plan, Faults()))
 
     def dense(self, query: Query, item_ids: Sequence[str]) -> Floats:
         """Inputs [C, F] of items, as if they were the candidates of a hydrated query."""
         ids, catalogue = ids_of(item_ids), self.state.catalogue
         places = catalogue.find(ids)[0]
         candidates = Candidates(ids=ids, found_by=np.zeros(len(ids), np.int64), places=places)
-        rows = columns.of_items(self.shelf, self._parts, catalogue, places=places, at_ms=query.at_ms)
+        rows = columns.of_items(self.memory, self._parts, catalogue, places=places, at_ms=query.at_ms)
         return inputs(query, candidates, self.state, rows)

@@ -1,0 +1,32 @@
+"""Which events can touch the features of an owner, which is a value of a group's first key column."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from lang.events.pairs import pairable
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group
+
+
+def by_owner(group: Group, events: Iterable[Event]) -> dict[str, list[Event]]:
+    """For each owner the events that can touch its features, in the order given; for OVER ALL that is every event.
+
+    In a group of pairs an event touches each owner that shares its user or session.
+    """
+    events = list(events)
+    column = group.entity[0] if group.pairs is None else group.pairs.column
+    if group.over_all:
+        return {str(event[column]): events for event in events if event.get(column) is not None}
+    owned: defaultdict[str, list[Event]] = defaultdict(list)
+    if group.pairs is None:
+        for event in events:
+            if event.get(column) is not None:
+                owned[str(event[column])].append(event)
+        return owned
+    visits: defaultdict[object, list[Event]] = defaultdict(list)
+    for event in pairable(group.pairs, events):
+        visits[tuple(event[name] for name in group.pairs.keys)].append(event)
+    for visit in visits.values():
+        for owner in {str(event[column]): None for event in visit}:
+            owned[owner] += visit
+    return owned
