@@ -33,6 +33,7 @@ from learner.snapshot import Snapshots, load
 from models.config import RankerConfig
 from models.fingerprint import fingerprint
 from schemas.aliases import LIVE
+from schemas.defaults import LIVE_MODEL
 from schemas.topics import CONTROL_TOPIC
 from schemas.version_policy import back_to, place_of
 from serving.state.state import Live
@@ -43,7 +44,7 @@ from store.kafka_clients import producer
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "rollback.json"
 BAR_S = 5.0
-_MODEL, _KEY = "ranker", b"bench"
+_MODEL, _KEY = LIVE_MODEL, b"bench"
 _VERSIONS, _SNAPSHOT_AT = 12, 1
 _HELD, _FAR = "1.10", "1.4"  # the newest six are in memory; the other takes a snapshot and three versions of the log
 _POLL_S = 0.005

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from headrace.errors import EnvironmentProblem
+from schemas.defaults import CORRECTION_MS, WAIT_MS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FEATURES = REPOSITORY / "features"
@@ -33,8 +34,8 @@ class Pace(Struct, frozen=True, kw_only=True):
     ingest_ms: int = 300
     features_ms: int = 30_000
     samples_ms: int = 1_000
-    wait_ms: int = 600_000
-    correction_ms: int = 3_600_000
+    wait_ms: int = WAIT_MS
+    correction_ms: int = CORRECTION_MS
     negative_rate: float = 1.0
     cadence_s: int = 60
     snapshot_s: int = 600

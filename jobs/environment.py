@@ -6,11 +6,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
+
+from schemas.defaults import CORRECTION_MS, WAIT_MS
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -38,8 +40,8 @@ class JobSettings(Struct, frozen=True, kw_only=True):
     parallelism: int = 1
     checkpoint_ms: int = 1000
     checkpoints: str | None = None
-    wait_ms: int = 600_000
-    correction_ms: int = 3_600_000
+    wait_ms: int = WAIT_MS
+    correction_ms: int = CORRECTION_MS
     negative_rate: float = 1.0
     restore: str | None = None
     cluster: str | None = None
@@ -54,16 +56,17 @@ class JobSettings(Struct, frozen=True, kw_only=True):
 def from_command_line(job: str) -> JobSettings:
     """Settings from the arguments of `flink run -py`."""
     parser = argparse.ArgumentParser(prog=f"jobs/{job}.py")
+    parser.set_defaults(**{each.name: each.default for each in structs.fields(JobSettings) if not each.required})
     parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
-    parser.add_argument("--features", type=Path, default=Path("features"), help="folder of the feature files")
-    parser.add_argument("--source", default="clickstream", help="name of the source to read")
+    parser.add_argument("--features", type=Path, help="folder of the feature files")
+    parser.add_argument("--source", help="name of the source to read")
     parser.add_argument("--name", help="the job's name on the cluster")
-    parser.add_argument("--parallelism", type=int, default=1)
-    parser.add_argument("--checkpoint-ms", type=int, default=1000)
+    parser.add_argument("--parallelism", type=int)
+    parser.add_argument("--checkpoint-ms", type=int, help="pause between checkpoints")
     parser.add_argument("--checkpoints", help="folder for checkpoints, as a URI")
-    parser.add_argument("--wait-ms", type=int, default=600_000)
-    parser.add_argument("--correction-ms", type=int, default=3_600_000)
-    parser.add_argument("--negative-rate", type=float, default=1.0, help="share of slots without a positive that train")
+    parser.add_argument("--wait-ms", type=int, help="how long a slot waits for feedback")
+    parser.add_argument("--correction-ms", type=int, help="how long after that a positive corrects")
+    parser.add_argument("--negative-rate", type=float, help="share of slots without a positive that train")
     parser.add_argument("--restore", help="retained checkpoint to start from")
     parser.add_argument("--cluster", help="host:port of a session cluster; not needed under `flink run`")
     return JobSettings(**vars(parser.parse_args()))

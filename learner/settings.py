@@ -5,6 +5,7 @@ import math
 import msgspec
 
 from learner.guard import Limits
+from schemas.defaults import LIVE_MODEL, WAIT_MS
 from schemas.row_codec import Coding
 
 
@@ -24,11 +25,11 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
         limits: of the guard.
     """
 
-    model: str = "ranker"
+    model: str = LIVE_MODEL
     cadence_ms: int = 60_000
     snapshot_ms: int = 600_000
     batch: int = 64
-    wait_ms: int = 600_000
+    wait_ms: int = WAIT_MS
     half_life_ms: float = math.inf
     fade_ms: float = math.inf
     until_ms: int = 0

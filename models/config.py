@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from models.inputs import DENSE, FEATURE_SET
 from models.modality import Fusion, Modality
 from models.table import TableConfig
+from schemas.defaults import HISTORY
 from schemas.samples import EVENT_WEIGHTS, HEADS, LONGEST_S
 
 DEVICE_VARIABLE = "HEADRACE_DEVICE"
@@ -42,7 +43,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     dim: int = 16
-    history: int = 20
+    history: int = HISTORY
     positions: int = 32
     attention: int = 32
     crosses: int = 2

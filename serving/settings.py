@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from models.config import DEVICE_VARIABLE, NoFusion, RankerConfig, ranker_of
 from models.index_device import index_on
+from schemas.defaults import LIVE_MODEL
 from serving.state.experiment import Experiment, ExperimentError, checked
 from store.connect import ADDRESS
 
@@ -100,7 +101,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8080, help="port to listen on")
     token = environment.get(TOKEN_VARIABLE, "")
     parser.add_argument("--token", default=token, help=f"bearer token of the API; better in {TOKEN_VARIABLE}")
-    parser.add_argument("--model", default="ranker", help="the model's name: key of its versions")
+    parser.add_argument("--model", default=LIVE_MODEL, help="the model's name: key of its versions")
     device = environment.get(DEVICE_VARIABLE, "cpu")
     parser.add_argument("--device", default=device, help=f"where the nearest items are found, or {DEVICE_VARIABLE}")
     parser.add_argument("--config", type=Path, help="JSON file with the experiment")

@@ -17,11 +17,11 @@ from models.array_types import Doubles, Ids, Indexes
 from models.content import Layout
 from models.inputs import FEATURE_SET
 from schemas.catalogue import Item
+from schemas.defaults import HISTORY
 from schemas.events import Event
 from schemas.exposures import Exposure, Slot
 from serving.offline.features import OfflineFeatures
 from serving.stages.filters import KEPT, judge
-from serving.stages.record import HISTORY
 from serving.stages.score import inputs
 from serving.state import catalogue as catalogues
 from serving.state import columns, item_features

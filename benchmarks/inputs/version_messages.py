@@ -5,11 +5,12 @@ import hashlib
 import numpy as np
 
 from models.config import TABLES, RankerConfig
+from schemas.defaults import LIVE_MODEL
 from schemas.delta import Manifest, Update, encode_chunks, seal
 from schemas.row_codec import TableUpdate
 
 KEY = b"a key of the benchmarks"
-MODEL = "ranker"
+MODEL = LIVE_MODEL
 
 
 class Chain:

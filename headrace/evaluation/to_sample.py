@@ -7,8 +7,8 @@ from msgspec import Struct
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import ARM
 from models.inputs import FEATURE_SET
+from schemas.defaults import HISTORY
 from schemas.samples import EVENT_WEIGHTS, FIRST, NEGATIVE_WEIGHT, Sample
-from serving.stages.record import HISTORY
 
 
 class Shown(Struct, frozen=True, kw_only=True):

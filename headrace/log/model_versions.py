@@ -8,12 +8,12 @@ from headrace.console import screen
 from headrace.layout import Endpoints, Layout
 from headrace.timestamps import utc
 from schemas.control import Control, control_of
+from schemas.defaults import LIVE_MODEL
 from schemas.delta import DeltaError, Manifest, manifest_hash
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
 from schemas.version_policy import MODEL, Course, Place, named
 from store.log import read_values
 
-NAME = "ranker"
 _FIGURES = ("published.all.click.log_loss", "published.all.click.calibration")
 
 
@@ -48,7 +48,7 @@ class Chain(Struct, frozen=True, kw_only=True):
         return max(self.course.epoch, max(self.links, default=(0, 0))[0]) + 1
 
 
-def read_chain(endpoints: Endpoints, model: str = NAME) -> Chain:
+def read_chain(endpoints: Endpoints, model: str = LIVE_MODEL) -> Chain:
     """What the log holds of a model now.
 
     Raises:
@@ -77,7 +77,7 @@ def link_of(value: bytes, chunk_bytes: int) -> Link | None:
         return None
 
 
-def history(*, count: int = 30, model: str = NAME) -> None:
+def history(*, count: int = 30, model: str = LIVE_MODEL) -> None:
     """List the versions on the log and the decisions taken, newest first.
 
     Args:

@@ -7,11 +7,11 @@ from typing import Literal
 
 from headrace.errors import UsageProblem
 from headrace.layout import Layout
-from headrace.log.model_versions import NAME
 from learner.snapshot import Snapshots, load
 from models.arrays import unflatten
 from models.config import RankerConfig
 from models.onnx_export import to_onnx
+from schemas.defaults import LIVE_MODEL
 
 
 def export(*, format: Literal["onnx"] = "onnx", output: Path | None = None) -> None:
@@ -21,7 +21,7 @@ def export(*, format: Literal["onnx"] = "onnx", output: Path | None = None) -> N
         format: onnx is the one there is.
         output: the file; by default ranker-EPOCH.SEQ.onnx in this folder.
     """
-    snapshots = Snapshots(Layout.here().artefacts / NAME / "snapshots")
+    snapshots = Snapshots(Layout.here().artefacts / LIVE_MODEL / "snapshots")
     folder = snapshots.latest()
     if folder is None:
         message = f"{snapshots.folder} has no whole snapshot; the learner writes one every ten minutes of its clock"
@@ -29,6 +29,6 @@ def export(*, format: Literal["onnx"] = "onnx", output: Path | None = None) -> N
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nothing here needs
     meta, arrays = load(folder)
     graph = to_onnx(RankerConfig.parse(meta.settings), unflatten(arrays).dense, version=f"{meta.epoch}.{meta.seq}")
-    path = output or Path(f"{NAME}-{meta.epoch}.{meta.seq}.{format}")
+    path = output or Path(f"{LIVE_MODEL}-{meta.epoch}.{meta.seq}.{format}")
     path.write_bytes(graph)
     sys.stdout.write(f"{path}: version {meta.epoch}.{meta.seq}, {len(graph)} bytes\n")

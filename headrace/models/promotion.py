@@ -8,7 +8,7 @@ from msgspec import structs
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
-from headrace.log.model_versions import NAME, read_chain
+from headrace.log.model_versions import read_chain
 from headrace.log.trainings import ended, is_unfinished
 from headrace.models.aliases import models
 from headrace.models.arm_comparison import Trial, trial
@@ -18,6 +18,7 @@ from learner.rebuild import CannotGoBack, check_samples
 from learner.snapshot import Snapshots, load
 from learner.source import Samples
 from schemas.aliases import CHALLENGER, follow
+from schemas.defaults import LIVE_MODEL
 from schemas.topics import CONTROL_TOPIC
 from schemas.version_policy import Place, handed_to, named
 from store.log import read_values
@@ -38,8 +39,10 @@ def challenge(model: str | None = None, *, why: str) -> None:
         decide(endpoints, structs.replace(follow(""), why=why))
         sys.stdout.write("there is no challenger now\n")
         return
-    if model == NAME or not read_chain(endpoints, model).links:
-        message = f"{model} is no challenger: expected a model with versions on the log, other than {NAME}; train one"
+    if model == LIVE_MODEL or not read_chain(endpoints, model).links:
+        message = (
+            f"{model} is no challenger: expected a model with versions on the log, other than {LIVE_MODEL}; train one"
+        )
         raise UsageProblem(message)
     refuse_unfinished(layout, model, trained=ended(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)))
     decide(endpoints, structs.replace(follow(model), why=why))
@@ -77,7 +80,7 @@ def promote(model: str, *, why: str, anyway: bool = False) -> None:
     live, heir = chain.live, newest(layout, endpoints, model)
     if live is None or chain.course.frozen_at is not None:
         state = f"is frozen at {named(live)}; `headrace models unfreeze` first" if live else "has no version yet"
-        message = f"nothing was decided: model {NAME} {state}"
+        message = f"nothing was decided: model {LIVE_MODEL} {state}"
         raise UsageProblem(message)
     found, tried = duel(endpoints, model), trial(endpoints, model)
     lacks = wanted(model, found, tried)
@@ -86,7 +89,7 @@ def promote(model: str, *, why: str, anyway: bool = False) -> None:
         raise UsageProblem(message)
     figures = "; ".join(str(each) for each, slates in ((tried, tried.arm.slates), (found, found.slates)) if slates)
     told = f"{why} (--anyway: {lacks})" if lacks else f"{why} ({figures})"
-    decision = handed_to((model, heir), model=NAME, target=live, epoch=chain.next_epoch)
+    decision = handed_to((model, heir), model=LIVE_MODEL, target=live, epoch=chain.next_epoch)
     decide(endpoints, structs.replace(decision, why=told))
     sys.stdout.write(
         f"epoch {chain.next_epoch} begins with {model} {named(heir)}; until serving has it {named(live)} answers; "
@@ -101,7 +104,7 @@ def newest(layout: Layout, endpoints: Endpoints, model: str) -> Place:
         UsageProblem: it has no snapshot, not that of a version on the log, or the samples after it are gone.
     """
     folder, links = Snapshots(layout.artefacts / model / "snapshots").latest(), read_chain(endpoints, model).links
-    if model == NAME or folder is None:
+    if model == LIVE_MODEL or folder is None:
         message = f"nothing was decided: {model} is no challenger with a snapshot in {layout.artefacts}; train one"
         raise UsageProblem(message)
     meta, _ = load(folder)

@@ -7,13 +7,14 @@ from msgspec import structs
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
-from headrace.log.model_versions import NAME, Chain, read_chain
+from headrace.log.model_versions import Chain, read_chain
 from headrace.models.aliases import models
 from headrace.wait import wait_until
 from learner.rebuild import CannotGoBack, base, check_samples
 from learner.snapshot import Snapshots, load
 from learner.source import Samples
 from schemas.control import Control
+from schemas.defaults import LIVE_MODEL
 from schemas.version_policy import FREEZE, MODEL, UNFREEZE, Place, back_to, named, place_of
 
 _SERVED_S = 30.0
@@ -33,12 +34,12 @@ def rollback(*, to: str | None = None, steps: int = 1, relearn: bool = False, wh
     chain = read_chain(endpoints)
     target = _place(to) if to is not None else _steps_back(chain, steps)
     check_reach(layout, endpoints, chain, target)
-    decide(endpoints, structs.replace(back_to(NAME, target, epoch=chain.next_epoch, relearn=relearn), why=why))
+    decide(endpoints, structs.replace(back_to(LIVE_MODEL, target, epoch=chain.next_epoch, relearn=relearn), why=why))
     told = f"learning goes on from it in epoch {chain.next_epoch}"
     sys.stdout.write(f"{_served(endpoints, target, chain.next_epoch)}; {told}\n")
 
 
-def freeze(*, why: str, model: str = NAME) -> None:
+def freeze(*, why: str, model: str = LIVE_MODEL) -> None:
     """Keep live where it is; versions go on being published.
 
     Args:
@@ -57,7 +58,7 @@ def freeze(*, why: str, model: str = NAME) -> None:
     sys.stdout.write(f"{model} stays at {named(live)} until `headrace models unfreeze`\n")
 
 
-def unfreeze(*, why: str, model: str = NAME) -> None:
+def unfreeze(*, why: str, model: str = LIVE_MODEL) -> None:
     """Let live follow again, and a learner that halted go on.
 
     Args:
@@ -85,7 +86,7 @@ def check_reach(layout: Layout, endpoints: Endpoints, chain: Chain, target: Plac
     if target == chain.live:
         message = f"version {named(target)} answers already; name an earlier one, or `freeze` to stay at it"
         raise UsageProblem(message)
-    snapshots, samples = Snapshots(layout.artefacts / NAME / "snapshots"), Samples(endpoints.bootstrap, "reach")
+    snapshots, samples = Snapshots(layout.artefacts / LIVE_MODEL / "snapshots"), Samples(endpoints.bootstrap, "reach")
     try:
         folder = base(snapshots, target)
         meta = load(folder)[0] if folder else None

@@ -15,10 +15,10 @@ from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
-from headrace.log.model_versions import NAME
 from headrace.log.trainings import ended, is_unfinished
 from headrace.timestamps import day
 from schemas.aliases import MODEL_NAME, SEASON, follow
+from schemas.defaults import LIVE_MODEL
 from schemas.topics import CONTROL_TOPIC
 from store.log import read_values
 
@@ -74,7 +74,7 @@ def turn(layout: Layout, endpoints: Endpoints, *, followed: str, trained: Collec
     """
     seasons = seasons_of(layout)
     now = season_at(layout, seasons, _today(), trained=trained)
-    model = now.model if now else NAME
+    model = now.model if now else LIVE_MODEL
     if (seasons or followed) and model != followed:  # a calendar that is taken away ends its season
         why = f"season {now.name}" if now else "no season"
         decide(endpoints, structs.replace(follow(model, SEASON), who="keeper", why=why))

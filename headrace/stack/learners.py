@@ -8,10 +8,10 @@ from msgspec import structs
 
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
-from headrace.log.model_versions import NAME
 from headrace.log.trainings import is_unfinished
 from headrace.stack.programs import learner
 from headrace.stack.supervisor import Program, Supervisor
+from schemas.defaults import LIVE_MODEL
 from serving.settings import read_config
 from serving.state.experiment import Arm, Experiment, ExperimentError
 
@@ -31,8 +31,10 @@ def experiment_of(layout: Layout) -> Experiment:
     except (OSError, msgspec.DecodeError, ExperimentError) as error:
         message = f"{layout.serving_file} cannot be followed: {error}; mend it, or move it away for one arm of live"
         raise UsageProblem(message) from error
-    if NAME in experiment.own:
-        message = f"{layout.serving_file}: an arm has a learner of {NAME}, live's own; write model:live or another name"
+    if LIVE_MODEL in experiment.own:
+        message = (
+            f"{layout.serving_file}: an arm has a learner of {LIVE_MODEL}, live's own; write model:live or another name"
+        )
         raise UsageProblem(message)
     return experiment
 
@@ -42,7 +44,9 @@ def wanted_learners(
 ) -> dict[str, Program]:
     """The learners there are to be, by the names of their processes; none of a model that is being trained."""
     told = {model: _arguments(arm) for model, arm in experiment.own.items()}
-    models = {challenger: (), **told} if challenger not in ("", NAME) else told  # a season's stands as it was trained
+    models = (
+        {challenger: (), **told} if challenger not in ("", LIVE_MODEL) else told
+    )  # a season's stands as it was trained
     return {
         f"{_PREFIX}{model}": structs.replace(
             learner(layout, endpoints, f"{_PREFIX}{model}", "--model", model, *arguments), autostart=True

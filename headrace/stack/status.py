@@ -21,6 +21,7 @@ from headrace.stack import supervisor
 from headrace.stack.flink import FlinkRest
 from headrace.stack.jobs import SAMPLES_JOB
 from headrace.stack.supervisor import Supervisor
+from schemas.defaults import LIVE_MODEL
 from schemas.topics import TOPICS
 from store.connect import StoreError, connect
 from store.kafka_clients import admin
@@ -28,7 +29,6 @@ from store.lag import lags, readers_of
 from store.log import bounds
 from udfs.labels import COUNTERS
 
-_MODEL = "ranker"
 _LETTERS = 10_000  # offsets of each partition; a topic keeps a month of letters
 _TIMEOUT_S = 5.0
 _AS_OF = "headrace_group_as_of_timestamp_seconds"
@@ -112,7 +112,7 @@ def _processes(layout: Layout) -> dict[str, Part]:
 
 def _lag(endpoints: Endpoints) -> dict[str, int]:
     try:
-        readers = readers_of(connect(endpoints.redis_url), _MODEL)
+        readers = readers_of(connect(endpoints.redis_url), LIVE_MODEL)
         found = lags(admin(endpoints.bootstrap), readers)
     except (KafkaException, *StoreError):
         return {}

@@ -8,13 +8,14 @@ from msgspec import Struct
 
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
-from headrace.log.model_versions import NAME, read_chain
+from headrace.log.model_versions import read_chain
 from headrace.log.sample_range import Span, span_of
 from headrace.log.trainings import begun_at, ended, is_unfinished
 from headrace.timestamps import day, moment, utc
 from headrace.training.triggers import Triggers
 from schemas.aliases import MODEL_NAME
 from schemas.control import Control
+from schemas.defaults import LIVE_MODEL
 from schemas.topics import CONTROL_TOPIC
 from schemas.version_policy import MODEL, TRAINED, named
 from store.files import write_durably
@@ -107,7 +108,7 @@ def asked_for(begin: str | None, to: str | None, *, model: str | None, half_life
     now_ms = time.time_ns() // 1_000_000_000 * 1000  # a whole second, as it is printed
     to_ms = moment(to) if to else None
     end_ms = now_ms if to_ms is None else to_ms
-    name = model or f"{NAME}-{day(end_ms - 1)}"
+    name = model or f"{LIVE_MODEL}-{day(end_ms - 1)}"
     if not MODEL_NAME.fullmatch(name):
         message = f"--model is {name!r}: a folder and a process have that name; use small letters, digits and . _ -"
         raise UsageProblem(message)

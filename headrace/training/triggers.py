@@ -6,15 +6,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from headrace.errors import EnvironmentProblem
 from headrace.layout import Endpoints
-from headrace.log.model_versions import NAME
 from headrace.log.sample_range import samples_since
 from schemas.control import Control, control_of
+from schemas.defaults import LIVE_MODEL, PSI_SHIFTED
 from schemas.events import TICK
 from schemas.topics import CONTROL_TOPIC, EVENTS
 from schemas.version_policy import HALT, MODEL, ROLLBACK, TRAINED
 from store.log import offsets_at, read_to_end, read_values
 
-SHIFTED = 0.2  # PSI of a feature, as `serving/alerts.yml` has it
 _SERVING = "serving"
 _ASK_S = 10.0
 
@@ -78,7 +77,7 @@ def drifts(endpoints: Endpoints, decisions: list[Control]) -> int:
 def gone_back(decisions: list[Control]) -> int:
     """How often live's learner or serving, by themselves, have gone back since the last training."""
     since_ms = max((each.at for each in trainings(decisions)), default=0)
-    of_live = (each for each in decisions if each.name == f"{MODEL}{NAME}" and each.at > since_ms)
+    of_live = (each for each in decisions if each.name == f"{MODEL}{LIVE_MODEL}" and each.at > since_ms)
     back = (each for each in of_live if each.action == HALT or (each.action == ROLLBACK and each.who == _SERVING))
     # Several readers may have written the same one.
     return len({(each.name, each.action, frozenset(each.arguments.items())) for each in back})
@@ -88,7 +87,7 @@ def shifted(metrics: str) -> int:
     """How many features the metrics of serving say have moved."""
     families = text_string_to_metric_families(metrics)
     told = (sample for family in families for sample in family.samples if sample.name == "headrace_feature_psi")
-    return sum(sample.value > SHIFTED for sample in told)
+    return sum(sample.value > PSI_SHIFTED for sample in told)
 
 
 def _metrics(endpoints: Endpoints) -> str:

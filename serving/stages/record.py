@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from models.inputs import FEATURE_SET
 from schemas.aliases import LIVE
+from schemas.defaults import HISTORY
 from schemas.exposures import Exposure
 from schemas.exposures import Slot as ServedSlot
 from schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
@@ -12,7 +13,6 @@ from serving.kafka.producer import Letter
 from serving.state.query import Faults, Joint, Query, Scored, Slot, User
 from serving.state.state import ServedModel, ServingState
 
-HISTORY = 20  # items of the history kept with an exposure; the ranker looks at no more
 TRAINABLE = 2  # worst level that is learnt from: below it the slate says little of the user
 
 

@@ -15,7 +15,6 @@ from msgspec import structs
 from benchmarks.harness.learners import Learners
 from headrace.errors import Busy, EnvironmentProblem, UsageProblem
 from headrace.layout import STATE_VARIABLE, Layout, Pace
-from headrace.log.model_versions import NAME
 from headrace.models import promotion
 from headrace.stack import broker, calendar
 from headrace.training import train
@@ -32,6 +31,7 @@ from models.fingerprint import fingerprint
 from schemas import aliases
 from schemas.aliases import SEASON
 from schemas.control import Control, control_of
+from schemas.defaults import LIVE_MODEL
 from schemas.samples import Sample
 from schemas.shadows import Shadow
 from schemas.topics import CONTROL_TOPIC, EVENTS, SHADOWS
@@ -174,7 +174,7 @@ def test_a_season_turns_by_one_record(trained: Learners) -> None:
     assert [each.why for each in records] == ["season always"]
     layout.seasons_file.unlink()
     calendar.turn(layout, trained.endpoints, followed="again", trained={"again"})
-    assert aliases.followed(trained.read(CONTROL_TOPIC), {}) == {SEASON: NAME}
+    assert aliases.followed(trained.read(CONTROL_TOPIC), {}) == {SEASON: LIVE_MODEL}
 
 
 @pytest.mark.long

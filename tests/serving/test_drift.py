@@ -1,8 +1,11 @@
 """The population stability index: nothing where nothing moved, much where it did."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from schemas.defaults import PSI_SHIFTED
 from serving.telemetry import drift
 from serving.telemetry.drift import LEAST_VALUES
 
@@ -57,3 +60,8 @@ def test_too_few_values_say_nothing() -> None:
     assert np.isnan(drift.psi(reference, few))
     assert np.isnan(drift.null_ratio(np.zeros(0)))
     assert np.isnan(drift.mean(np.full(3, np.nan)))
+
+
+def test_the_alert_and_the_trigger_of_trainings_agree_on_what_is_shifted() -> None:
+    rules = (Path(__file__).parents[2] / "serving" / "alerts.yml").read_text()
+    assert f"headrace_feature_psi > {PSI_SHIFTED} and" in rules
