@@ -26,6 +26,7 @@ from jobs.environment import JobSettings, from_command_line, table_environment
 from lang.plan.clean_topic import clean_topic
 from lang.plan.source import Bot, Source
 from lang.planner.load import load_plan
+from schemas.dead_letter import reason_text
 from schemas.topics import EVENTS_DEAD
 from udfs.ingest import VERDICT, JudgeEvents
 
@@ -46,18 +47,18 @@ def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[s
         _numbered_sql(source),
     ]
     clean = "SELECT `key`, record FROM numbered WHERE copy = 1"
-    taken = f"taken: another {source.key} has an event of this {source.dedupe} and time; an id is of one event alone"
+    detail = f"another {source.key} has an event of this {source.dedupe} and time; an id is of one event alone"
     dead = f"""SELECT verdict.reason, '{source.topic}', `partition`, `offset`, verdict.refused, verdict.appended_at
         FROM judged WHERE verdict.reason IS NOT NULL
-        UNION ALL SELECT '{taken}', '{source.topic}', `partition`, `offset`, payload, appended_at
+        UNION ALL SELECT '{reason_text("taken", detail)}', '{source.topic}', `partition`, `offset`, payload, appended_at
         FROM numbered WHERE copy > 1 AND `key` IS DISTINCT FROM owner"""
     if source.bot is not None:
         views += [_counted_sql(), _beyond_sql(source.bot)]
         clean = f"""SELECT `key`, record FROM counted WHERE place <= {source.bot.most}
         UNION ALL SELECT `key`, marker FROM beyond WHERE nth = 1 AND marker IS NOT NULL"""
-        reason = f"bot: more than {source.bot.most} events of one {source.bot.key} in {source.bot.each_ms // 1000} s"
+        detail = f"more than {source.bot.most} events of one {source.bot.key} in {source.bot.each_ms // 1000} s"
         dead += f"""
-        UNION ALL SELECT '{reason}', '{source.topic}', `partition`, `offset`, payload, appended_at
+        UNION ALL SELECT '{reason_text("bot", detail)}', '{source.topic}', `partition`, `offset`, payload, appended_at
         FROM beyond"""
     inserts = [f"INSERT INTO dead {dead}", f"INSERT INTO clean {clean}"]
     return [*_tables(source, settings), *views], inserts

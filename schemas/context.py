@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias, cast
 
 import msgspec
 
-from schemas.dead_letter import Code
+from schemas.dead_letter import Reason
 from schemas.limits import INT64_LEAST, INT64_MOST, MAP_ENTRIES, MAP_VALUE_CHARS, text_fault
 
 Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=INT64_LEAST, le=INT64_MOST)]
@@ -23,7 +23,7 @@ def as_texts(sent: Mapping[str, str | float | bool | None]) -> dict[str, str]:
     return {key: text for key, value in sent.items() if (text := _text(value)) and not text.isspace()}
 
 
-def context_fault(texts: Mapping[str, str]) -> tuple[Code, str] | None:
+def context_fault(texts: Mapping[str, str]) -> tuple[Reason, str] | None:
     """(code, why) of entries that cannot be taken; None where all can."""
     if len(texts) > MAP_ENTRIES:
         return "length", f"{len(texts)} entries, at most {MAP_ENTRIES} are accepted"

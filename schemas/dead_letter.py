@@ -7,11 +7,11 @@ from msgspec import Struct, structs
 
 from schemas.avro import Int32, contract_of
 
-Code: TypeAlias = Literal[
+Reason: TypeAlias = Literal[
     "null", "oversize", "json", "depth", "type", "missing", "length", "text", "range", "time", "late", "future",
     "reserved", "taken", "bot", "internal",
 ]  # fmt: skip
-REASONS: Mapping[Code, str] = {
+REASONS: Mapping[Reason, str] = {
     "null": "the record has no value",
     "oversize": "it is longer than a record may be; the dead letter keeps its beginning",
     "json": "it is not JSON in UTF-8",
@@ -33,6 +33,15 @@ REASONS: Mapping[Code, str] = {
 
 
 REASON_CHARS = 500  # of a reason, at most
+
+
+def reason_text(reason: Reason, detail: str) -> str:
+    """The text of a dead letter's reason.
+
+    >>> reason_text("late", "received 20 minutes after its time")
+    'late: received 20 minutes after its time'
+    """
+    return f"{reason}: {detail}"
 
 
 def reason_of(error: Exception) -> str:

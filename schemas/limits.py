@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from schemas.dead_letter import Code
+from schemas.dead_letter import Reason
 
 RECORD_BYTES = 256 * 1024
 BODY_BYTES = 256 * 1024
@@ -62,7 +62,7 @@ def is_plain(texts: Iterable[str]) -> bool:
     return _CONTROL.search("".join(texts)) is None
 
 
-def text_fault(text: str, most_chars: int = TEXT_CHARS) -> tuple[Code, str] | None:
+def text_fault(text: str, most_chars: int = TEXT_CHARS) -> tuple[Reason, str] | None:
     r"""(code, why) of a text that cannot be an id; None where it can. Blanks at its ends are part of it.
 
     >>> text_fault("a\x00b")

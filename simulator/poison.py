@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 from confluent_kafka import KafkaError, Message
 
+from schemas.dead_letter import Reason
 from schemas.topics import EVENTS
 from store.kafka_clients import producer
 
@@ -24,7 +25,7 @@ def _event(number: int, now_ms: int, **changes: object) -> bytes:
     return msgspec.json.encode({**fields, "received_at": now_ms, **changes})
 
 
-KINDS: tuple[tuple[str, Callable[[int, int], bytes | None]], ...] = (
+KINDS: tuple[tuple[Reason, Callable[[int, int], bytes | None]], ...] = (
     ("json", lambda number, now_ms: _event(number, now_ms)[:-9]),
     ("json", lambda number, now_ms: b"\xff\xfe" + _event(number, now_ms)),
     ("json", lambda number, now_ms: _event(number, now_ms) + b"}"),
@@ -46,7 +47,7 @@ class Poisoner:
         self._producer = producer(bootstrap, {"linger.ms": 5})
         self._sent = 0
         self.expected: Counter[str] = Counter()
-        self.places: dict[Place, str] = {}  # the reason code that each must be refused with
+        self.places: dict[Place, Reason] = {}  # the reason code that each must be refused with
 
     @property
     def sent(self) -> int:

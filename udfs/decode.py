@@ -21,7 +21,7 @@ from lang.plan.clean_topic import RECEIVED_AT, contract
 from lang.plan.source import Source, SourceColumn
 from schemas.avro import Contract
 from schemas.context import Int64, Sent, as_texts
-from schemas.dead_letter import Code
+from schemas.dead_letter import Reason
 from schemas.events import TICK
 from schemas.json_text import fault_of, is_deep
 from schemas.limits import LEVELS, RECORD_BYTES
@@ -43,9 +43,9 @@ class Refused(Exception):
     `pointer` leads to the fault within the record, empty where it is the whole record's.
     """
 
-    def __init__(self, detail: str, *, code: Code, pointer: str = "") -> None:
+    def __init__(self, detail: str, *, code: Reason, pointer: str = "") -> None:
         super().__init__(f"{code}: {detail}{f' - at {pointer}' if pointer else ''}")
-        self.code: Code = code
+        self.code: Reason = code
         self.detail = detail
         self.pointer = pointer
 
@@ -104,7 +104,7 @@ class EventDecoder:
             return msgspec.structs.asdict(self._json.decode(payload))
         except msgspec.ValidationError as error:
             pointer, message = fault_of(error, payload)
-            code: Code = "missing" if "missing required" in message else "type"
+            code: Reason = "missing" if "missing required" in message else "type"
             raise Refused(message, code=code, pointer=pointer) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Refused(str(error), code="json") from error

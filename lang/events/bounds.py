@@ -14,14 +14,14 @@ from lang.expressions.per_event import Event, evaluation_of
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.source import Source
 from schemas.context import context_fault
-from schemas.dead_letter import Code
+from schemas.dead_letter import Reason
 from schemas.limits import DOUBLE_MOST, MAP_ENTRIES, TEXT_CHARS, is_plain, text_fault, time_fault
 
 
 class Fault(Struct, frozen=True):
     """A bound that an event breaks: a dead letter's code, what was seen and expected, and in which column."""
 
-    code: Code
+    code: Reason
     message: str
     column: str
 
