@@ -88,14 +88,20 @@ def pairable(pairs: Pairs, events: Iterable[Event]) -> Iterator[Event]:
 
 
 def all_pairs(source: Source, pairs: Pairs, events: Iterable[Event]) -> list[Event]:
-    """Every pair of a list of events, by comparing each with each of the same keys: the oracle's way."""
+    """Every pair of a list of events, without a state: each event is compared with those up to WITHIN after it."""
     of_one_key: dict[tuple[Cell, ...], list[Event]] = {}
     for event in pairable(pairs, events):
         of_one_key.setdefault(tuple(event[name] for name in pairs.keys), []).append(event)
-    return [
-        pair
-        for some in of_one_key.values()
-        for first in some
-        for second in some
-        if (pair := pair_of(source, pairs, first, second)) is not None
-    ]
+    return [pair for some in of_one_key.values() for pair in _pairs_of_one_key(source, pairs, some)]
+
+
+def _pairs_of_one_key(source: Source, pairs: Pairs, events: list[Event]) -> Iterator[Event]:
+    events = sorted(events, key=lambda event: whole(event, source.event_time))
+    for index, first in enumerate(events):
+        for second in map(events.__getitem__, range(index + 1, len(events))):
+            if whole(second, source.event_time) - whole(first, source.event_time) > pairs.within_ms:
+                break
+            for sides in ((first, second), (second, first)):
+                pair = pair_of(source, pairs, *sides)
+                if pair is not None:
+                    yield pair
