@@ -235,17 +235,17 @@ def page(result: Result) -> str:
 
 _WORDS = """# Smaller models
 
-Written by `headrace bench smaller` from `benchmarks/results/smaller.json`; do not edit. KuaiRand's clicks: the model \
-learns {learnt} rows and stands still on the {scored} after them.
+Written by `headrace bench smaller` from `benchmarks/results/smaller.json`; do not edit. On KuaiRand's clicks, the \
+model learns {learnt} rows and is frozen for the {scored} after them.
 
-**What the product uses.** Rows travel in 8 bits and lie in serving's memory as float32; weights are float32 \
-everywhere; scoring is numpy; vectors are float32 and searched exactly. There is nothing to choose. \
+**What the product uses.** Rows are sent in 8 bits and held in serving's memory as float32. Weights are float32 \
+everywhere, scoring uses numpy, and vectors are float32 and searched exactly. There is no setting for this. \
 `headrace models export` writes the graph `ONNX fp32` for other runtimes (docs/onnx.md).
 
-**Why.** Neither form loses anything that shows. The weights are small beside what they run in. Rows in 8 bits are \
-what would be worth keeping so, once a model has many millions of them: they have passed 8 bits on their way already. \
-The graph takes longer than numpy, which computes what depends on the user alone once a slate. Halving the vectors' \
-numbers loses neighbours and saves a search nothing.
+**Why.** No form has a measurable loss. The weights are small compared with the process that holds them. Keeping rows \
+in 8 bits would pay off with many millions of them: they are sent in 8 bits already. The ONNX graph is slower than \
+numpy, which computes the user's part once per slate. Halving the vectors' numbers loses neighbours and makes no \
+search faster.
 
 """
 
