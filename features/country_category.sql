@@ -1,4 +1,4 @@
--- what a country clicks now: where a request starts that nothing is known of but its country
+-- what a country clicks now: used for requests of which only the country is known
 FEATURE GROUP country_category (
   version 1, owner 'feed', entity country, category, source clickstream, on_missing zero,
   description 'Categories that are hot in a country'

@@ -1,4 +1,4 @@
--- what is clicked at this time of the day: a country's fallback
+-- what is clicked at this time of day: the fallback for a country without data
 FEATURE GROUP daypart_category (
   version 1, owner 'feed', entity daypart, category, source clickstream, on_missing zero,
   description 'Categories that are hot at night, in the morning, afternoon and evening'

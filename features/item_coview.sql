@@ -1,4 +1,4 @@
--- what is looked at, not only clicked, in one session: served as GET /v1/items/{id}/similar
+-- items viewed, not only clicked, in one session; served by GET /v1/items/{id}/similar
 FEATURE GROUP item_coview (
   version 1, owner 'feed', entity item_id, next_item_id, source clickstream, on_missing zero,
   description 'Items looked at after an item within ten minutes'

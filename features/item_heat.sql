@@ -1,4 +1,4 @@
--- the same clicks forgotten fast and slowly: where the fast one is ahead, an item is warming up
+-- the same clicks with a fast and a slow decay: if the fast one is ahead, the item is trending
 FEATURE GROUP item_heat (
   version 1, owner 'feed', entity item_id, source clickstream, on_missing zero,
   description 'Decayed popularity of an item at three speeds'

@@ -1,4 +1,4 @@
--- what is clicked after what in one session, the sooner the heavier
+-- which item is clicked after which in one session; sooner clicks weigh more
 FEATURE GROUP item_next (
   version 1, owner 'feed', entity item_id, next_item_id, source clickstream, on_missing zero,
   description 'Items clicked after an item within half an hour'

@@ -1,4 +1,4 @@
--- beside item_heat: what stays popular, and what has just come up against it
+-- complements item_heat: lasting popularity, and recent clicks relative to it
 FEATURE GROUP item_popularity (
   version 1, owner 'feed', entity item_id, source clickstream, on_missing zero,
   description 'Decayed clicks of an item over weeks'

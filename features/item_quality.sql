@@ -1,4 +1,4 @@
--- an item that was shown little is drawn towards all of them
+-- smoothed towards the global rate, so that an item shown rarely is not judged by a few impressions
 FEATURE GROUP item_quality (
   version 1, owner 'growth', entity item_id, source clickstream, on_missing zero,
   description 'Share of an item''s impressions that were clicked, ever'

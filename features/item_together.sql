@@ -1,4 +1,4 @@
--- what one user clicks within a week, either way, in any session: on sparse logs this tells more than what comes next
+-- items that one user clicks within a week, in either order, any session: on sparse logs better than item_next
 FEATURE GROUP item_together (
   version 2, owner 'feed', entity item_id, next_item_id, source clickstream, on_missing zero,
   description 'Items that the same user clicks within a week of an item, before or after'

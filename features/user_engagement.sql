@@ -1,4 +1,4 @@
--- how a user takes what they are shown: ever, and just now
+-- how a user responds to what they are shown: lifetime, and recently
 FEATURE GROUP user_engagement (
   version 1, owner 'growth', entity user_id, source clickstream, on_missing zero,
   description 'Share of what a user is shown that they click'

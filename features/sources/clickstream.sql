@@ -1,4 +1,4 @@
--- One `stamp` for each table that columns are taken from: docs/streams.md
+-- one `stamp` for each table to copy columns from: docs/streams.md
 SOURCE clickstream (
   topic 'events', event_time occurred_at, lateness '15 minutes', future '5 minutes',
   dedupe event_id WITHIN '1 day',

@@ -40,7 +40,7 @@ def write_events(line: Line, tag: str, *, count: int) -> None:
 
 
 def test_a_loader_that_is_down_stalled_still(line: Line) -> None:
-    """Alerts ConsumerStandsStill and ConsumerBehind."""
+    """Alerts ConsumerStalled and ConsumerBehind."""
     seconds, records = "headrace_consumer_stalled_seconds", "headrace_consumer_lag_records"
     with stopped(line, "loader"):
         write_events(line, f"alert{line.now()}", count=50)
