@@ -27,7 +27,7 @@ from headrace.stack import stack
 from headrace.stack.flink import FlinkRest
 from headrace.wait import wait_until
 from lang.plan.plan import Plan
-from lang.planner.load import plan_of
+from lang.planner.load import parse_plan
 from schemas.events import Event
 from serving.offline.log_writer import LogWriter
 from store.connect import connect
@@ -112,7 +112,7 @@ def plans() -> tuple[Plan, Plan]:
     files = {path.relative_to(FEATURES).as_posix(): path.read_text() for path in FEATURES.rglob("*.sql")}
     text = files[f"{GROUP}.sql"].replace("version 1", "version 2", 1)
     more = "approx_distinct(user_id) FILTER (WHERE event_type = 'click') OVER 24h AS clickers_24h,\n  avg(value)"
-    return plan_of(files), plan_of(files | {f"{GROUP}.sql": text.replace("avg(value)", more, 1)})
+    return parse_plan(files), parse_plan(files | {f"{GROUP}.sql": text.replace("avg(value)", more, 1)})
 
 
 def measure(turns: int, *, rate_per_s: float) -> Result:

@@ -1,1 +1,1 @@
-"""The Flink jobs, one a file: ingest, features, samples. Each works with `flink run -py jobs/<job>.py`."""
+"""The Flink jobs, one per file: ingest, features, samples. Each runs with `flink run -py jobs/<job>.py`."""

@@ -1,4 +1,4 @@
-"""What every job is told, and the table environment it runs in."""
+"""The settings of a job, and the table environment it runs in."""
 
 import argparse
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ class JobSettings(Struct, frozen=True, kw_only=True):
     Attributes:
         features: folder of the feature files.
         source: name of the source that ingest and samples read.
-        name: the job's name on the cluster; None takes the file's. Two jobs of one file need two names.
-        checkpoint_ms: pause between checkpoints; for an exactly-once sink the largest part of its delay.
+        name: the job's name on the cluster; None uses the file's name. Two jobs of one file need two names.
+        checkpoint_ms: interval between checkpoints; the largest part of an exactly-once sink's delay.
         checkpoints: folder for this job's checkpoints, as a URI; None leaves it to the cluster.
         wait_ms: samples only: how long a slot waits for feedback before its open heads count as negative.
-        correction_ms: samples only: how long after that a late positive still corrects.
+        correction_ms: samples only: how long after the wait a late positive still corrects its label.
         negative_rate: samples only: share of the slots without a positive that train, in (0, 1].
         restore: a retained checkpoint to start from.
-        cluster: REST address (host:port) of a session cluster to submit to; None under `flink run`, which knows it.
+        cluster: REST address (host:port) of a session cluster to submit to; None under `flink run`, which sets it.
     """
 
     bootstrap: str
@@ -47,14 +47,14 @@ class JobSettings(Struct, frozen=True, kw_only=True):
     cluster: str | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a setting cannot be."""
+        """Raises ValueError if a setting is out of range."""
         if not 0 < self.negative_rate <= 1:
             message = f"negative_rate is {self.negative_rate:g}, must be above 0 and at most 1; 1 keeps every negative"
             raise ValueError(message)
 
 
 def from_command_line(job: str) -> JobSettings:
-    """Settings from the arguments of `flink run -py`."""
+    """Parse the arguments of `flink run -py`."""
     parser = argparse.ArgumentParser(prog=f"jobs/{job}.py")
     parser.set_defaults(**{each.name: each.default for each in structs.fields(JobSettings) if not each.required})
     parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
@@ -73,7 +73,7 @@ def from_command_line(job: str) -> JobSettings:
 
 
 def configuration(job: str, settings: JobSettings, own: Mapping[str, str]) -> Configuration:
-    """The options that every job shares, and the job's own."""
+    """The Flink options that all jobs share, and the job's own."""
     options = {
         "pipeline.name": settings.name or job,
         "parallelism.default": str(settings.parallelism),
@@ -95,9 +95,9 @@ def configuration(job: str, settings: JobSettings, own: Mapping[str, str]) -> Co
 
 
 def table_environment(job: str, settings: JobSettings, own: Mapping[str, str] = _NONE) -> StreamTableEnvironment:
-    """A streaming table environment on the cluster that the settings, or else `flink run`, name.
+    """A streaming table environment on the cluster given in the settings, or else by `flink run`.
 
-    `own` are options of Flink that this job has for itself.
+    `own` are Flink options of this job only.
     """
     options = configuration(job, settings, own)
     if settings.cluster is None:

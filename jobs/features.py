@@ -1,4 +1,4 @@
-"""Features: `events.clean` → one topic of absolute tiles a group, one of sequence rows where it has sequences.
+"""Features: `events.clean` → a topic of absolute tiles per group, and one of sequence rows if the group has sequences.
 
 Operators in order (the SQL of each group comes from its plan, see lang/executors/flink_sql.py):
 1. source      clean events, read committed
@@ -6,9 +6,9 @@ Operators in order (the SQL of each group comes from its plan, see lang/executor
                ingest accepts a received_at ahead of the broker's clock
 3. fold        GROUP BY key, tile size, tile start for each family; mini-batch bounds how often a tile is re-emitted
 4. tiles       upsert topic of absolute partials; at least once is enough: every record is absolute and carries n
-5. sequences   one keyed row an event, no state
+5. sequences   one keyed row per event, no state
 
-No windows, watermarks or timers: a tile is re-emitted whole when a late event changes it.
+There are no windows, watermarks or timers: when a late event changes a tile, the whole tile is emitted again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -51,8 +51,8 @@ def sink_options(table: TopicTable, bootstrap: str) -> str:
     return tables.options({"connector": "upsert-kafka"} | shared | flush)
 
 
-def streaming(groups: Sequence[Group], settings: JobSettings) -> StreamTableEnvironment:
-    """The environment that the SQL of these groups is written for."""
+def streaming_environment(groups: Sequence[Group], settings: JobSettings) -> StreamTableEnvironment:
+    """The table environment for the SQL of these groups."""
     environment = table_environment(JOB, settings)
     for key, value in _OPTIONS.items():
         environment.get_config().set(key, value)
@@ -69,7 +69,7 @@ def fold(
     source_table: str,
     table_options: Callable[[TopicTable], str],
 ) -> None:
-    """Add a group to a job: its tables and views at once, its inserts to be executed with the others."""
+    """Add a group to a job: create its tables and views now, and add its inserts to the statement set."""
     sql = statements(group, source_table=source_table, table_options=table_options)
     for statement in (*sql.tables, *sql.views):
         environment.execute_sql(statement)
@@ -78,8 +78,8 @@ def fold(
 
 
 def build(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -> StatementSet:
-    """One job for groups of one source, ready to execute or to explain; `from_ms` is the append time to read from."""
-    environment = streaming(groups, settings)
+    """One job for groups of one source, ready to execute or explain; `from_ms` is the append time to read from."""
+    environment = streaming_environment(groups, settings)
     source = groups[0].source
     clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=settings.name or JOB) | {
         "format": "avro"
@@ -97,7 +97,7 @@ def build(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -
 
 
 def _source_ddl(source: Source, clean: Mapping[str, str], settings: JobSettings) -> list[str]:
-    """The clean topic, the view of the events that are folded, and the topic for the others."""
+    """The clean topic, the view of the events to fold, and the quarantine topic for the others."""
     log = contract(source)
     names = ", ".join(f"`{field['name']}`" for field in log.fields)
     aside = {
@@ -110,7 +110,7 @@ def _source_ddl(source: Source, clean: Mapping[str, str], settings: JobSettings)
         "value.fields-include": "EXCEPT_KEY",
     }
     return [
-        f"CREATE TEMPORARY TABLE {_LOG_TABLE} ({tables.columns(log)}, {tables.PLACE}) WITH ({tables.options(clean)})",
+        f"CREATE TEMPORARY TABLE {_LOG_TABLE} ({tables.columns(log)}, {tables.ORIGIN}) WITH ({tables.options(clean)})",
         f"CREATE TEMPORARY VIEW {SOURCE_TABLE} AS SELECT {names} FROM {_LOG_TABLE} WHERE {_in_time(source)}",
         f"""CREATE TEMPORARY TABLE aside (
           place STRING NOT NULL, reason STRING NOT NULL, topic STRING NOT NULL, `partition` INT NOT NULL,
@@ -121,8 +121,8 @@ def _source_ddl(source: Source, clean: Mapping[str, str], settings: JobSettings)
 
 def _in_time(source: Source) -> str:
     """Whether both times are plausible: `received_at` to 5 minutes after the append time, the event time to 10."""
-    event_time = tables.counts(f"`{source.event_time}`", ahead_ms=2 * AHEAD_MS)
-    return f"({event_time} AND {tables.counts(RECEIVED_AT)})"
+    event_time = tables.is_valid_time(f"`{source.event_time}`", ahead_ms=2 * AHEAD_MS)
+    return f"({event_time} AND {tables.is_valid_time(RECEIVED_AT)})"
 
 
 def _aside_sql(source: Source) -> str:
@@ -136,12 +136,12 @@ def _aside_sql(source: Source) -> str:
 
 
 def compute(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -> None:
-    """Start the job on the cluster that the settings name."""
+    """Start the job on the cluster given in the settings."""
     build(groups, settings, from_ms=from_ms).execute()
 
 
 def submit(settings: JobSettings) -> None:
-    """Start the job for every group of the settings' folder."""
+    """Start the job for every group in the features folder."""
     compute(load_plan(settings.features).groups, settings)
 
 

@@ -2,18 +2,18 @@
 
 Operators in order:
 1. source      topic `events` as raw bytes with partition, offset and append time
-2. judge       vectorised Python: decode, required and type rules, late and future rules, columns of tables stamped
+2. judge       vectorised Python: decode, check (types, required columns, bounds, late, future), stamp columns of tables
 3. dead        refused records with their reason → `events.dead`, exactly once
-4. dedupe      first of each (event_id, occurred_at), keyed state with TTL = dedupe window + lateness + future; those
-               of another key than the first → `events.dead`
-5. bots        where the source has a rule: a running count per key and span; what is beyond it → `events.dead`, and of
-               the first of each user and span a marker of type `_bot` → `events.clean`
+4. dedupe      first of each (event_id, occurred_at), keyed state with TTL = dedupe window + lateness + future; repeats
+               under another key than the first → `events.dead`
+5. bots        if the source has a rule: a running count per key and interval; events beyond it → `events.dead`, and
+               for the first of each user and interval a marker of type `_bot` → `events.clean`
 6. clean       accepted records → `events.clean`, exactly once, keyed by the source's key (the user)
 
-events = clean without markers + duplicates + dead, for each partition. The rules come before the dedupe, so that a good
-retry of a bad first copy still counts. Mini-batch stays off: with it the planner turns the dedupe into
-updates, which the append-only sink refuses. A record becomes visible at the next checkpoint:
-`checkpoint_ms` is the freshness knob.
+events = clean without markers + duplicates + dead, in each partition. The rules come before the dedupe, so that a valid
+retry of an invalid first copy still counts. Mini-batch is off: with it the planner turns the dedupe into updates, which
+the append-only sink does not accept. A record becomes visible at the next checkpoint, so `checkpoint_ms` sets the
+freshness.
 """
 
 from typing import cast
@@ -28,7 +28,7 @@ from lang.plan.source import Bot, Source
 from lang.planner.load import load_plan
 from schemas.dead_letter import reason_text
 from schemas.topics import EVENTS_DEAD
-from udfs.ingest import VERDICT, JudgeEvents
+from udfs.ingest import JUDGED_ROW, JudgeEvents
 
 JOB = "ingest"
 # Checkpoints a few hundred ms apart: docs/adr/0007
@@ -40,7 +40,7 @@ _STATE = {
 
 
 def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[str]]:
-    """(DDL, inserts) of the job; the function `judge` must be registered before."""
+    """(DDL, inserts) of the job; register the function `judge` first."""
     views = [
         """CREATE TEMPORARY VIEW judged AS
         SELECT *, judge(payload, `partition`, `offset`, appended) AS verdict FROM events""",
@@ -65,7 +65,7 @@ def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[s
 
 
 def _tables(source: Source, settings: JobSettings) -> list[str]:
-    """The topics as tables; both sinks are exactly once."""
+    """The topics as tables; both sinks are exactly-once."""
     events = tables.read_committed(settings.bootstrap, source.topic, group=settings.name or JOB) | {"format": "raw"}
     clean = tables.exactly_once(settings.bootstrap, clean_topic(source), prefix=f"{JOB}-{source.name}-clean") | {
         "key.format": "raw",
@@ -88,7 +88,7 @@ def _tables(source: Source, settings: JobSettings) -> list[str]:
 
 
 def _numbered_sql(source: Source) -> str:
-    """What passed the rules, with its place among those of one id and time, and the key of the first of them."""
+    """The records that passed the rules, numbered within each (id, time), with the key of the first."""
     carried = ["verdict.`key` AS `key`", "verdict.record AS record", "verdict.event_id AS event_id"]
     carried += ["verdict.occurred_at AS occurred_at", "verdict.appended_at AS appended_at"]
     carried += ["`partition`", "`offset`", "payload", "arrived"]
@@ -101,27 +101,27 @@ def _numbered_sql(source: Source) -> str:
 
 
 def _counted_sql() -> str:
-    """Each accepted event with its place among those of its key and span, in the order of the log."""
+    """The accepted events, numbered within each key and interval in log order."""
     return """CREATE TEMPORARY VIEW counted AS
         SELECT *, COUNT(*) OVER (PARTITION BY counted_as ORDER BY counted_at) AS place
         FROM (SELECT *, PROCTIME() AS counted_at FROM numbered WHERE copy = 1)"""
 
 
 def _beyond_sql(bot: Bot) -> str:
-    """What the bot rule refuses, with its place among what it refuses of one user and span."""
+    """The events that the bot rule refuses, numbered within each user and interval."""
     return f"""CREATE TEMPORARY VIEW beyond AS
         SELECT *, COUNT(*) OVER (PARTITION BY counted_as, `key` ORDER BY refused_at) AS nth
         FROM (SELECT *, PROCTIME() AS refused_at FROM counted WHERE place > {bot.most})"""
 
 
 def build(source: Source, settings: JobSettings) -> StatementSet:
-    """The job, ready to execute or to explain."""
+    """The job, ready to execute or explain."""
     environment = table_environment(JOB, settings, _STATE)
     state_ttl_ms = source.dedupe_within_ms + source.lateness_ms + source.future_ms
     environment.get_config().set("table.exec.state.ttl", f"{state_ttl_ms} ms")
-    # One judge for both sinks: without this the planner plans the view once per sink.
+    # Run the judge once for both sinks: without this option the planner plans the view once per sink.
     environment.get_config().set("table.optimizer.reuse-optimize-block-with-digest-enabled", "true")
-    judge = udf(JudgeEvents(source, settings.bootstrap), func_type="pandas", result_type=VERDICT)
+    judge = udf(JudgeEvents(source, settings.bootstrap), func_type="pandas", result_type=JUDGED_ROW)
     environment.create_temporary_function("judge", cast(UserDefinedFunctionWrapper, judge))
     ddl, inserts = statements(source, settings)
     for statement in ddl:
@@ -133,12 +133,12 @@ def build(source: Source, settings: JobSettings) -> StatementSet:
 
 
 def start(source: Source, settings: JobSettings) -> None:
-    """Start the job of a source on the cluster that the settings name."""
+    """Start the job of a source on the cluster given in the settings."""
     build(source, settings).execute()
 
 
 def submit(settings: JobSettings) -> None:
-    """Start the job for a source of the settings' folder."""
+    """Start the job for the source named in the settings."""
     start(load_plan(settings.features).source(settings.source), settings)
 
 

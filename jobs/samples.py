@@ -2,16 +2,16 @@
 
 Operators in order:
 1. sources     exposures and clean events, read committed; event time is `received_at`, watermarks per partition
-2. feedback    clean events that can label a slot (udfs/labels.py says which), and ingest's markers of bots; ticks
-               have moved the watermark before
-3. join        keyed by user: slates, early feedback, feedback put off and due times in state (udfs/join.py)
+2. feedback    clean events that can label a slot (udfs/labels.py lists them), and ingest's bot markers; the watermark
+               is taken before this step, so ticks advance it
+3. join        keyed by user: slates, early feedback, deferred feedback and due times in state (udfs/join.py)
 4. samples     Avro, exactly once, keyed by request
 5. urgent      purchases and deep stays to `samples.urgent` too (docs/adr/0015)
 6. aside       records that cannot be joined → `quarantine`, exactly once
 
-Time passes by records alone: `_tick` records in every partition close the slots of a silent log, so a
-result never depends on the wall clock. The time of a record, a tick's too, moves the watermark only where it is
-plausible and at most five minutes ahead of the record's append time: one wrong clock closes nobody's slates.
+Only records advance time: `_tick` records in every partition close the slots of a silent log, so a result never depends
+on the wall clock. The time of a record, including a tick, advances the watermark only if it is plausible and at most
+five minutes ahead of the record's append time. A wrong clock therefore cannot close other users' slates.
 """
 
 from pyflink.common import Types
@@ -29,8 +29,8 @@ from udfs.join import OUTPUT, JoinSlots
 from udfs.labels import FEEDBACK_HEADS
 
 JOB = "samples"
-# A backlog is read in small bites of each partition. With the default of 1 MB one partition runs far ahead of the
-# others, and what is ahead of the watermark waits in state.
+# Fetch a backlog in small pieces from each partition. With the default of 1 MB one partition runs far ahead of the
+# others, and records ahead of the watermark wait in state.
 _LEVEL = {"properties.max.partition.fetch.bytes": "65536"}
 _SINKS = {JOB: SAMPLES, "urgent": SAMPLES_URGENT, "aside": QUARANTINE}
 _RAW = {
@@ -43,7 +43,7 @@ DISORDER_MS = 1000  # how far received_at may run backwards within a partition: 
 
 
 def ddl(source: Source, settings: JobSettings) -> list[str]:
-    """The job's tables and the one stream of exposures and feedback."""
+    """The job's tables, and the view that unites exposures and feedback."""
     exposures = tables.read_committed(settings.bootstrap, EXPOSURES.name, group=JOB) | _LEVEL | {"format": "raw"}
     clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=JOB) | _LEVEL | {"format": "avro"}
     sinks = {
@@ -52,14 +52,15 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
     }
     watermark = f"WATERMARK FOR rowtime AS rowtime - INTERVAL '{DISORDER_MS / 1000:.3f}' SECOND"
     served_at = "COALESCE(TRY_CAST(CAST(headers['received_at'] AS STRING) AS BIGINT), 0)"
+    served_in_time = tables.is_valid_time(served_at)
     feedback = ", ".join(f"'{event_type}'" for event_type in sorted({*FEEDBACK_HEADS, BOT}))
     return [
         f"""CREATE TEMPORARY TABLE exposures (
-          payload BYTES, headers MAP<STRING, BYTES> METADATA VIRTUAL, {tables.PLACE},
+          payload BYTES, headers MAP<STRING, BYTES> METADATA VIRTUAL, {tables.ORIGIN},
           rowtime AS {tables.rowtime(served_at)}, {watermark}
         ) WITH ({tables.options(exposures)})""",
         f"""CREATE TEMPORARY TABLE clean (
-          {tables.columns(contract(source))}, {tables.PLACE},
+          {tables.columns(contract(source))}, {tables.ORIGIN},
           rowtime AS {tables.rowtime("received_at")}, {watermark}
         ) WITH ({tables.options(clean)})""",
         *(
@@ -70,20 +71,20 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
         SELECT COALESCE(CAST(headers['user_id'] AS STRING), '') AS user_id, payload AS exposure,
           CAST(headers['request_id'] AS STRING) AS request_id, CAST(NULL AS STRING) AS item_id,
           CAST(NULL AS INT) AS `position`, CAST(NULL AS STRING) AS session_id, CAST(NULL AS STRING) AS event_type,
-          CAST(NULL AS DOUBLE) AS `value`, CASE WHEN {tables.counts(served_at)} THEN {served_at} END AS received_at,
+          CAST(NULL AS DOUBLE) AS `value`, CASE WHEN {served_in_time} THEN {served_at} END AS received_at,
           '{EXPOSURES.name}' AS topic, _partition AS `partition`, _offset AS `offset`, {tables.APPENDED_MS} AS `at`,
           rowtime
         FROM exposures WHERE payload IS NOT NULL -- a tick has no value
         UNION ALL
         SELECT user_id, CAST(NULL AS BYTES), request_id, item_id, `position`, session_id, event_type, `value`,
-          CASE WHEN {tables.counts("received_at")} THEN received_at END,
+          CASE WHEN {tables.is_valid_time("received_at")} THEN received_at END,
           '{clean_topic(source)}', _partition, _offset, {tables.APPENDED_MS}, rowtime
         FROM clean WHERE event_type IN ({feedback})""",
     ]
 
 
 def build(source: Source, settings: JobSettings) -> StatementSet:
-    """The job, ready to execute or to explain."""
+    """The job, ready to execute or explain."""
     environment = table_environment(JOB, settings)
     for statement in ddl(source, settings):
         environment.execute_sql(statement)
@@ -102,7 +103,7 @@ def build(source: Source, settings: JobSettings) -> StatementSet:
 
 
 def submit(settings: JobSettings) -> None:
-    """Start the job on the cluster that the settings name."""
+    """Start the job on the cluster given in the settings."""
     build(load_plan(settings.features).source(settings.source), settings).execute()
 
 

@@ -1,27 +1,27 @@
-"""Tables over Kafka topics: the WITH clauses that all jobs share."""
+"""Tables over Kafka topics: the WITH clauses and columns that all jobs share."""
 
 from collections.abc import Mapping
 
 from schemas.avro import AvroType, Contract
 from schemas.times import AHEAD_MS, PLAUSIBLE_MS
 
-PLACE = """_partition INT METADATA FROM 'partition' VIRTUAL, _offset BIGINT METADATA FROM 'offset' VIRTUAL,
+ORIGIN = """_partition INT METADATA FROM 'partition' VIRTUAL, _offset BIGINT METADATA FROM 'offset' VIRTUAL,
           _appended TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL"""
-"""Columns of where a record lies and when it was appended."""
+"""Columns for a record's partition, offset and append time."""
 APPENDED_MS = "EXTRACT(EPOCH FROM _appended) * 1000"
-"""The append time in ms, cut to whole seconds."""
-_TRANSACTION_TIMEOUT_MS = 4 * 3_600_000  # outlasts an outage of four hours; the broker allows a day
+"""The append time in ms, truncated to whole seconds."""
+_TRANSACTION_TIMEOUT_MS = 4 * 3_600_000  # survives an outage of four hours; the broker allows a day
 
 
 def options(settings: Mapping[str, str]) -> str:
-    """A WITH clause."""
+    """Format the options of a WITH clause."""
     return ",\n  ".join(f"'{key}' = '{value}'" for key, value in settings.items())
 
 
 def read_committed(bootstrap: str, topic: str, *, group: str) -> dict[str, str]:
-    """Options of a source that sees committed records only, from the start of the topic.
+    """Options of a source that reads committed records only, from the start of the topic.
 
-    Where a job goes on stands in its checkpoint; the offsets it commits with each only tell others how far it is.
+    A job resumes from its checkpoint. The offsets it commits with each checkpoint only show its progress to others.
     """
     return {
         "connector": "kafka",
@@ -35,7 +35,7 @@ def read_committed(bootstrap: str, topic: str, *, group: str) -> dict[str, str]:
 
 
 def exactly_once(bootstrap: str, topic: str, *, prefix: str) -> dict[str, str]:
-    """Options of a sink that commits with the checkpoint. `prefix` is unique to a job, sink and version."""
+    """Options of a sink that commits with the checkpoint. `prefix` must be unique to a job, sink and version."""
     return {
         "connector": "kafka",
         "topic": topic,
@@ -47,21 +47,21 @@ def exactly_once(bootstrap: str, topic: str, *, prefix: str) -> dict[str, str]:
     }
 
 
-def counts(column: str, *, ahead_ms: int = AHEAD_MS) -> str:
-    """Whether a BIGINT column is a time of a log and not after its record was written, for a table with `PLACE`."""
-    return f"({_plausible(column)} AND {_moment(column)} <= _appended + INTERVAL '{ahead_ms // 60_000}' MINUTE)"
+def is_valid_time(column: str, *, ahead_ms: int = AHEAD_MS) -> str:
+    """SQL: whether a BIGINT time is plausible and not after its record was appended. Needs the columns of `ORIGIN`."""
+    return f"({_plausible(column)} AND {_timestamp(column)} <= _appended + INTERVAL '{ahead_ms // 60_000}' MINUTE)"
 
 
 def rowtime(column: str) -> str:
-    """The time of a record that moves the watermark, which is nobody's own: 1970 where its own does not count."""
-    return f"CASE WHEN {counts(column)} THEN {_moment(column)} ELSE TO_TIMESTAMP_LTZ(0, 3) END"
+    """SQL: the time by which a record advances the watermark, 1970 if its own time is not valid."""
+    return f"CASE WHEN {is_valid_time(column)} THEN {_timestamp(column)} ELSE TO_TIMESTAMP_LTZ(0, 3) END"
 
 
 def _plausible(column: str) -> str:
     return f"{column} BETWEEN {PLAUSIBLE_MS.start} AND {PLAUSIBLE_MS.stop - 1}"
 
 
-def _moment(column: str) -> str:
+def _timestamp(column: str) -> str:
     return f"TO_TIMESTAMP_LTZ(CASE WHEN {_plausible(column)} THEN {column} ELSE 0 END, 3)"
 
 
@@ -76,10 +76,10 @@ _SQL: dict[str, str] = {
 
 
 def columns(contract: Contract) -> str:
-    """The columns of a table whose `avro` format is exactly this contract.
+    """The columns of a table whose `avro` format equals this contract.
 
     Raises:
-        KeyError: the contract has a type that none of our tables needs.
+        KeyError: the contract has a type that is not supported here.
     """
     return ", ".join(f"`{field['name']}` {_column_type(field['type'])}" for field in contract.fields)
 

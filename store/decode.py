@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from lang.aggregates.sequences import NUMBERS, kept, once
+from lang.aggregates.sequences import NUMBERS, keeps_distinct, stored_payload
 from lang.executors.topic_contracts import TopicContracts, sequence_contracts, tile_contracts
 from lang.plan.plan import Group
 from schemas.avro import Unreadable
@@ -108,7 +108,7 @@ class SequenceDecoder:
         if sequence.function in NUMBERS:
             _check_number(text)
         owner, member = entity_of(self.group, row)
-        event_id = "" if once(sequence) else row["event_id"]  # one row a value
+        event_id = "" if keeps_distinct(sequence) else row["event_id"]  # one row a value
         if "\0" in event_id:
             message = f"text: event_id {event_id[:60]!a} holds a NUL, which separates it from the payload"
             raise Refused(message)
@@ -116,7 +116,7 @@ class SequenceDecoder:
             sequence_key(self.group.name, self.group.version, owner, sequence.name),
             member,
             row["occurred_at"],
-            pack_member(event_id, kept(sequence, text), row["occurred_at"]),
+            pack_member(event_id, stored_payload(sequence, text), row["occurred_at"]),
             sequence.limit,
             _as_of(row["as_of"], appended_ms),
             oldest=sequence.function == "first",

@@ -8,7 +8,7 @@ from lang.events.touching import by_owner
 from lang.executors.oracle import FeatureValue, Oracle
 from lang.expressions.per_event import Event
 from lang.plan.plan import EVERYTHING, Group, Key
-from lang.testfiles.runner import agree
+from lang.testfiles.runner import values_agree
 from store.reader import FeatureReader, Values, Wanted
 
 FLOAT_RATIO = 1e-9
@@ -48,7 +48,7 @@ def mismatches(expected: Expected, reader: FeatureReader) -> list[str]:
         wrong += _compare(read[key[0]], key, values)
     for (rollup, owner), ranking in expected.rankings.items():
         there = read[owner].rollups[rollup][0]
-        if not agree(ranking, there, ratio=FLOAT_RATIO):
+        if not values_agree(ranking, there, ratio=FLOAT_RATIO):
             wrong.append(f"{rollup} of {owner}: {there} in the store, {ranking} by the oracle")
     return wrong
 
@@ -64,5 +64,5 @@ def _compare(read: Values, key: Key, expected: dict[str, FeatureValue]) -> list[
     return [
         f"{read.group.name} {key} {name}: {found[name]} in the store, {value} by the oracle"
         for name, value in expected.items()
-        if not agree(value, found[name], ratio=FLOAT_RATIO)
+        if not values_agree(value, found[name], ratio=FLOAT_RATIO)
     ]

@@ -1,13 +1,13 @@
-"""One event in: an accepted record out, or the reason why not.
+"""Decode one event: return the accepted record, or raise the reason for refusing it.
 
 The rules, in this order: size, depth, JSON, required columns and types, the source's bounds (`lang.events.bounds`),
-reserved event types, event time against `received_at` (late, future). Whether a record passes depends on the record
-alone and on the time it was appended, so a replay decides as the live run did. Types are strict: `"17"` is no number,
-`1.7` no integer, an array no object, trailing bytes no JSON (tests/udfs/test_decode.py has a line for each). Of a name
-that stands twice in one object the last value counts.
+reserved event types, event time against `received_at` (late, future). Whether a record passes depends only on the
+record and its append time, so a replay decides as the live run did. Types are strict: `"17"` is not a number, `1.7` is
+not an integer, an array is not an object, and trailing bytes are not JSON (tests/udfs/test_decode.py has a case for
+each). If an object has a name twice, the last value counts.
 
-Two things are forgiven, because so many clients send them: a blank text of an optional column is NULL, and in a map
-NULLs and blanks are dropped, numbers and booleans become their JSON text.
+Two deviations are accepted, because many clients send them. A blank text in an optional column becomes NULL. In a map,
+NULLs and blanks are dropped, and numbers and booleans become their JSON text.
 """
 
 from typing import Annotated, Any
@@ -38,9 +38,9 @@ _REQUIRED_TEXT = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Refused(Exception):
-    """The record goes to the dead letters; the text is `<code>: <what was seen, what was expected>`.
+    """The record becomes a dead letter; the message is `<code>: <what was seen, what was expected>`.
 
-    `pointer` leads to the fault within the record, empty where it is the whole record's.
+    `pointer` is the JSON pointer to the fault in the record, empty if the fault concerns the whole record.
     """
 
     def __init__(self, detail: str, *, code: Reason, pointer: str = "") -> None:
@@ -63,17 +63,17 @@ class EventDecoder:
         self.contract: Contract = contract(source)
 
     def decode(self, payload: bytes | None, appended_ms: int) -> dict[str, Any]:
-        """The declared columns of an accepted event, `received_at` filled in.
+        """Decode the declared columns of an event and fill in `received_at`.
 
         Args:
-            payload: the record's value as it lies in the log.
-            appended_ms: the log's append time, which stands in for an absent `received_at`.
+            payload: the record's value in the log.
+            appended_ms: the log's append time, used if `received_at` is absent.
 
         Raises:
             Refused: the record breaks a rule.
         """
         event = self._parse(payload)
-        self._forgive(event)
+        self._normalize(event)
         if event.get(RECEIVED_AT) is None:
             event[RECEIVED_AT] = appended_ms
         if fault := self._bounds.fault(event):
@@ -109,7 +109,7 @@ class EventDecoder:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Refused(str(error), code="json") from error
 
-    def _forgive(self, event: dict[str, Any]) -> None:
+    def _normalize(self, event: dict[str, Any]) -> None:
         for name in self._optional_texts:
             text = event[name]
             if text is not None and (not text or text.isspace()):

@@ -1,18 +1,18 @@
 # pyright: reportIncompatibleMethodOverride=false
 # (PyFlink types `eval` as returning nothing)
-"""The one Python step of the ingest job: decode, judge, stamp and complete a batch of events."""
+"""The Python step of the ingest job: decode, check, stamp and complete a batch of events."""
 
 import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, ScalarFunction
 
 from lang.plan.source import Source
-from udfs.enrich import Stamper
+from udfs.enrich import EventEnricher
 from udfs.judge import Judge
 from udfs.mask import Mask
 from udfs.temporal_table import TableTail
 
-VERDICT = DataTypes.ROW(
+JUDGED_ROW = DataTypes.ROW(
     [
         DataTypes.FIELD("key", DataTypes.STRING()),
         DataTypes.FIELD("event_id", DataTypes.STRING()),
@@ -25,13 +25,13 @@ VERDICT = DataTypes.ROW(
         DataTypes.FIELD("marker", DataTypes.BYTES()),
     ]
 )
-_COLUMNS = pd.Index(VERDICT.field_names())
+_COLUMNS = pd.Index(JUDGED_ROW.field_names())
 
 
 class JudgeEvents(ScalarFunction):
     """(payload, partition, offset, appended) → (key columns, clean Avro record) or a reason.
 
-    The record leaves as Avro bytes: the JVM carries them to the sink without looking inside.
+    The record is returned as Avro bytes, which the JVM passes to the sink without decoding them.
     """
 
     def __init__(self, source: Source, bootstrap: str) -> None:
@@ -39,13 +39,13 @@ class JudgeEvents(ScalarFunction):
         self._bootstrap = bootstrap
 
     def open(self, function_context: FunctionContext) -> None:
-        """Begin to follow the tables that the source is stamped from."""
-        stamper = Stamper(self._source)
-        self._judge = Judge(self._source, stamper, Mask.from_environment(self._source))
-        self._tables = [TableTail(self._bootstrap, history) for history in stamper.histories]
+        """Start consuming the tables that the source is stamped from."""
+        enricher = EventEnricher(self._source)
+        self._judge = Judge(self._source, enricher, Mask.from_environment(self._source))
+        self._tables = [TableTail(self._bootstrap, table) for table in enricher.tables]
 
     def close(self) -> None:
-        """Leave the tables' topics."""
+        """Close the tables' consumers."""
         for table in self._tables:
             table.close()
 

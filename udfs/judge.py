@@ -1,7 +1,7 @@
-"""One record of a source to its verdict: the clean record, or why it is refused.
+"""Accept or refuse one record of a source: return the clean record, or the reason for refusing it.
 
-No record ends the job: whatever a step raises over one, that one is refused with code `internal` and the next is taken.
-If most records fail this way the program is at fault, and the job stops.
+No single record stops the job: if a step raises an unexpected error, the record is refused with code `internal` and
+the next one is processed. If most records fail this way, the program itself is broken and the job stops.
 """
 
 from typing import Any, TypeAlias
@@ -14,47 +14,47 @@ from schemas.dead_letter import REASON_CHARS, reason_of
 from schemas.events import BOT
 from schemas.limits import RECORD_BYTES
 from udfs.decode import EventDecoder, Refused
-from udfs.enrich import Stamper
+from udfs.enrich import EventEnricher
 from udfs.mask import Mask
 
-Verdict: TypeAlias = tuple[
+JudgedRow: TypeAlias = tuple[
     str | None, str | None, int | None, bytes | None, str | None, bytes | None, int, str | None, bytes | None
 ]
-"""key, event id, event time and Avro of an accepted event; reason and payload of a refused one; append time; the name
-under which the bot rule counts it, and the marker to write if it exceeds the rule."""
+"""key, event id, event time and Avro of an accepted event; reason and payload of a refused one; append time; the key
+under which the bot rule counts the event, and the marker to write if it exceeds the rule."""
 
 
 class Judge:
-    """Judges the records of one source one by one."""
+    """Accepts or refuses the records of one source, one at a time."""
 
-    def __init__(self, source: Source, stamper: Stamper, mask: Mask) -> None:
+    def __init__(self, source: Source, enricher: EventEnricher, mask: Mask) -> None:
         self._source = source
         self._decoder = EventDecoder(source)
-        self._stamper = stamper
+        self._enricher = enricher
         self._mask = mask
         self._breaker = Breaker()
 
-    def judge(self, payload: bytes | None, partition: int, offset: int, appended_ms: int) -> Verdict:
-        """The clean record with what it is known by, or the reason why it is refused and the payload to keep.
+    def judge(self, payload: bytes | None, partition: int, offset: int, appended_ms: int) -> JudgedRow:
+        """Return the clean record and its key columns, or the reason for refusing it and the payload to keep.
 
         Raises:
-            BrokenProgram: too many of the last records could not be judged.
+            BrokenProgram: too many of the last records raised an unexpected error.
         """
         try:
-            verdict = self._accepted(payload, partition, offset, appended_ms)
+            row = self._accept(payload, partition, offset, appended_ms)
             self._breaker.passed()
         except Refused as refused:
             self._breaker.passed()
-            verdict = _refused(payload, str(refused), appended_ms)
-        except Exception as error:  # whatever it is, the record is set aside and the next one is taken
+            row = _refuse(payload, str(refused), appended_ms)
+        except Exception as error:  # whatever it is, refuse the record and go on with the next one
             reason = reason_of(error)
             self._breaker.failed(f"partition {partition}, offset {offset}", reason)
-            verdict = _refused(payload, reason, appended_ms)
-        return verdict
+            row = _refuse(payload, reason, appended_ms)
+        return row
 
-    def _accepted(self, payload: bytes | None, partition: int, offset: int, appended_ms: int) -> Verdict:
+    def _accept(self, payload: bytes | None, partition: int, offset: int, appended_ms: int) -> JudgedRow:
         event = self._decoder.decode(payload, appended_ms)
-        self._stamper.complete(event)
+        self._enricher.complete(event)
         self._mask.apply(event)
         event["source_partition"] = int(partition)
         event["source_offset"] = int(offset)
@@ -65,7 +65,7 @@ class Judge:
         return key, event_id, occurred_at, record, None, None, appended_ms, counted_as, marker
 
     def _counted_as(self, event: dict[str, Any]) -> str | None:
-        """Under which name the source's bot rule counts the event; ticks each under their own."""
+        """The key under which the bot rule counts the event; each tick has a key of its own."""
         bot = self._source.bot
         if bot is None:
             return None
@@ -73,14 +73,14 @@ class Judge:
         return f"{event[RECEIVED_AT] // bot.each_ms}:{counted}"
 
     def _marker(self, event: dict[str, Any]) -> bytes | None:
-        """The event as one of type `_bot`, by which the samples job excludes a user from training."""
+        """The event with type `_bot`, which makes the samples job exclude the user from training."""
         if self._source.bot is None or is_tick(event) or "event_type" not in event:
             return None
         return self._decoder.contract.encode(event | {"event_type": BOT})
 
 
-def _refused(payload: bytes | None, reason: str, appended_ms: int) -> Verdict:
-    """A dead letter must fit into its topic, and its reason into a string: both are cut to what does."""
+def _refuse(payload: bytes | None, reason: str, appended_ms: int) -> JudgedRow:
+    """The row of a refused record, its payload and reason truncated to the limits of a dead letter."""
     kept = None if payload is None else bytes(payload[:RECORD_BYTES])
-    said = reason[:REASON_CHARS].encode("utf-8", "replace").decode()
-    return None, None, None, None, said, kept, appended_ms, None, None
+    text = reason[:REASON_CHARS].encode("utf-8", "replace").decode()
+    return None, None, None, None, text, kept, appended_ms, None, None

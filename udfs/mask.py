@@ -1,4 +1,4 @@
-"""Masked columns: a keyed hash in place of the value, so that equal values stay equal and nothing can be read back."""
+"""Masked columns: a keyed hash replaces the value, so equal values stay equal and none can be recovered."""
 
 import os
 from hashlib import blake2b
@@ -11,7 +11,7 @@ _BYTES = 16
 
 
 class Mask:
-    """Masks the columns that a source says."""
+    """Masks the columns that a source declares as masked."""
 
     def __init__(self, source: Source, key: bytes) -> None:
         self._columns = source.masked
@@ -19,15 +19,15 @@ class Mask:
 
     @classmethod
     def from_environment(cls, source: Source) -> "Mask":
-        """With the key of HEADRACE_MASK_KEY.
+        """Create the mask with the key in HEADRACE_MASK_KEY.
 
         Raises:
-            ValueError: the source masks columns and the variable is not set: without a key a hash can be guessed back.
+            ValueError: the source masks columns and the variable is not set. Without a key, hashes can be guessed.
         """
         key = os.environ.get(KEY_VARIABLE, "").encode()
         if source.masked and not key:
             columns = ", ".join(source.masked)
-            message = f"source {source.name} masks {columns} and {KEY_VARIABLE} is not set; give the workers a secret"
+            message = f"source {source.name} masks {columns}, but {KEY_VARIABLE} is not set; set it to a secret"
             raise ValueError(message)
         return cls(source, key[: blake2b.MAX_KEY_SIZE])
 

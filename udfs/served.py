@@ -1,4 +1,4 @@
-"""An exposure that the join can work with: what a slate of it holds is bounded, and its slots can become samples."""
+"""Decode and check exposures for the join: slates are bounded, and every slot can become a sample."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ _POSITIONS = range(1 << 31)
 
 
 class Unusable(ValueError):
-    """The record cannot be joined; the text is `<code>: <what was seen, what was expected>`."""
+    """The record cannot be joined; the message is `<code>: <what was seen, what was expected>`."""
 
 
 class TooMany(Unusable):
-    """The record is sound, and its user has too much open already."""
+    """The record is valid, but its user has too many open slates or waiting feedback events."""
 
 
-def exposure_of(payload: bytes) -> dict[str, Any]:
-    """The exposure in a record.
+def decode_exposure(payload: bytes) -> dict[str, Any]:
+    """Decode the exposure in a record.
 
     Raises:
-        Unusable: there is none in it, or none that samples could be made of.
+        Unusable: the record is not an exposure, or its slots cannot become samples.
     """
     try:
         exposure = EXPOSURE.decode(payload)
@@ -37,7 +37,7 @@ def exposure_of(payload: bytes) -> dict[str, Any]:
     _check_slots(exposure["slots"])
     contents, slots = len(exposure["contents"]), len(exposure["slots"])
     if contents not in (0, slots):
-        message = f"length: {contents} contents for {slots} slots, as many or none are expected"
+        message = f"length: {contents} contents for {slots} slots, expected {slots} or 0"
         raise Unusable(message)
     return exposure
 
@@ -51,10 +51,12 @@ def _check_slots(slots: list[dict[str, Any]]) -> None:
         message = f"range: position {wrong[0]}, positions count from 0"
         raise Unusable(message)
     if len(set(positions)) < len(positions):
-        message = f"range: positions {positions[:10]}, each may be there once"
+        message = f"range: positions {positions[:10]} are not unique"
         raise Unusable(message)
     for slot in slots:
         dense: bytes = slot["dense"]
         if len(dense) % 4 or not np.isfinite(np.frombuffer(dense, "<f4")).all():
-            message = f"range: dense at position {slot['position']} ({len(dense)} bytes) is not of finite float32"
+            message = (
+                f"range: dense at position {slot['position']} ({len(dense)} bytes) is not an array of finite float32"
+            )
             raise Unusable(message)

@@ -1,10 +1,10 @@
 """A table as of any time: every record of its topic, looked up by key and time.
 
-A regular join would retract, a temporal join would wait for watermarks; a Python worker that tails the
-topic stamps each event once, with what was known when it was received.
+A regular join would emit retractions, and a temporal join would wait for watermarks. Instead, each Python worker tails
+the topic and stamps each event once, with the record that was the latest when the event was received.
 
-Each worker holds in memory the stamped columns of every record that the topic keeps: a table is what
-changes slowly, and `retain` of its stream says how far back it is known.
+Each worker holds in memory the stamped columns of every record that the topic keeps. Tables change slowly; `retain` of
+the stream bounds how far back they go.
 """
 
 import logging
@@ -28,11 +28,11 @@ _LOG = logging.getLogger(__name__)
 _TIMEOUT_S = 10
 Columns = tuple[object, ...]
 Moment = tuple[int, int, int]
-"""When a record was received, then its place in the log that it was written to: partition, offset."""
+"""When a record was received, then its partition and offset in the log that it was written to."""
 
 
-class History:
-    """What a stamp looks up: the columns of each key's records, in the order of their moments."""
+class TemporalTable:
+    """The stamped columns of each key's records, in the order of their moments."""
 
     def __init__(self, stamp: Stamp) -> None:
         self.table = table_of(stamp.stream)
@@ -43,55 +43,55 @@ class History:
         self._nothing: Columns = (None,) * len(self.columns)
         self._breaker = Breaker()
 
-    def take(self, payload: bytes, partition: int, offset: int) -> None:
-        """Take in a record of the table's topic; one that cannot be read is logged, and stamps nothing.
+    def add_record(self, payload: bytes, partition: int, offset: int) -> None:
+        """Add a record of the table's topic; one that cannot be decoded is logged and skipped.
 
         Raises:
-            BrokenProgram: too many of the last records could not be read.
+            BrokenProgram: too many of the last records could not be decoded.
         """
         try:
-            self._take(payload, partition, offset)
+            self._add_record(payload, partition, offset)
             self._breaker.passed()
-        except Exception as error:  # whatever it is, the next record is taken
-            place = f"topic {self.table.topic}, partition {partition}, offset {offset}"
+        except Exception as error:  # whatever it is, go on with the next record
+            origin = f"topic {self.table.topic}, partition {partition}, offset {offset}"
             reason = reason_of(error)
-            _LOG.warning("passed over, %s: %s", place, reason)
-            self._breaker.failed(place, reason)
+            _LOG.warning("skipped the record at %s: %s", origin, reason)
+            self._breaker.failed(origin, reason)
 
-    def _take(self, payload: bytes, partition: int, offset: int) -> None:
-        """A tick says nothing, and without a key nobody asks for a record."""
+    def _add_record(self, payload: bytes, partition: int, offset: int) -> None:
+        """Ticks and records without a key are ignored: no event looks them up."""
         record = self.table.contract.decode(payload)
         key = record[self._lookup]
         if key is None or is_tick(record):
             return
-        # By its source's log: a clean topic may order the records of one key otherwise.
-        place = (record.get("source_partition", partition), record.get("source_offset", offset))
-        self.add(key, (record[RECEIVED_AT], *place), tuple(_within(record[column]) for column in self.columns))
+        # In the order of the source's log: a clean topic may order the records of one key differently.
+        offsets = (record.get("source_partition", partition), record.get("source_offset", offset))
+        self.add(key, (record[RECEIVED_AT], *offsets), tuple(_bounded(record[column]) for column in self.columns))
 
     def add(self, key: object, moment: Moment, values: Columns) -> None:
-        """Take in one record, in whatever order they come."""
+        """Add the columns of one record; records may come in any order."""
         moments = self._moments.setdefault(key, [])
-        place = bisect_left(moments, moment)
-        moments.insert(place, moment)
-        self._values.setdefault(key, []).insert(place, values)
+        index = bisect_left(moments, moment)
+        moments.insert(index, moment)
+        self._values.setdefault(key, []).insert(index, values)
 
     def at(self, key: object, received_at: int) -> Columns:
-        """The columns of the latest record received no later than `received_at`; all None where there is none."""
+        """The columns of the latest record received no later than `received_at`; all None if there is none."""
         moments = self._moments.get(key)
-        place = bisect_left(moments, (received_at + 1, -1, -1)) if moments else 0
-        return self._values[key][place - 1] if place else self._nothing
+        index = bisect_left(moments, (received_at + 1, -1, -1)) if moments else 0
+        return self._values[key][index - 1] if index else self._nothing
 
 
-def _within(value: object) -> object:
-    """The value, None for a number beyond a DOUBLE of an event: in a sum it would drown every other value."""
+def _bounded(value: object) -> object:
+    """The value, or None for a number beyond an event's DOUBLE range: it would swamp every other value in a sum."""
     return None if isinstance(value, float) and not -DOUBLE_MOST <= value <= DOUBLE_MOST else value
 
 
 class TableTail:
-    """Keeps a history level with the end of its table's topic."""
+    """Reads a table's topic into a `TemporalTable`, up to the end of the topic."""
 
-    def __init__(self, bootstrap: str, history: History) -> None:
-        self._history, table = history, history.table
+    def __init__(self, bootstrap: str, rows: TemporalTable) -> None:
+        self._rows, table = rows, rows.table
         begins = dict.fromkeys(range(table.partitions), OFFSET_BEGINNING)
         self._log = LogReader(bootstrap, table.topic, begins, on_error=raise_any, settings={"fetch.wait.max.ms": 20})
         # A connection of its own: on the consumer's, the answer would stand behind a fetch that waits for records.
@@ -100,7 +100,7 @@ class TableTail:
         self._ends = {TopicPartition(table.topic, p): latest for p in range(table.partitions)}
 
     def catch_up(self) -> None:
-        """Read up to what is the end of the topic now, so that an event finds every record committed before it."""
+        """Read to the current end of the topic, so that an event sees every record committed before it."""
         committed = IsolationLevel.READ_COMMITTED
         ends = self._admin.list_offsets(self._ends, isolation_level=committed, request_timeout=_TIMEOUT_S)
         for partition, end in ends.items():
@@ -115,4 +115,4 @@ class TableTail:
     def _take(self, message: Message) -> None:
         payload = message.value()
         if payload is not None:
-            self._history.take(payload, message.partition() or 0, message.offset() or 0)
+            self._rows.add_record(payload, message.partition() or 0, message.offset() or 0)

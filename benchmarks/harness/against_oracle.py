@@ -13,10 +13,10 @@ from benchmarks.inputs.event_log import Log
 from lang.events.pairs import PairJoin
 from lang.events.touching import by_owner
 from lang.executors.oracle import FeatureValue, Oracle
-from lang.expressions.per_event import Event, holds
+from lang.expressions.per_event import Event, compile_filter
 from lang.expressions.tree import columns_of
 from lang.plan.plan import OVER_ALL, Group, Key, Plan
-from lang.testfiles.runner import agree
+from lang.testfiles.runner import values_agree
 from schemas.redis_keys import tiles_key
 from store.reader import FeatureReader, Values, Wanted
 from store.record import RecordLayout
@@ -71,7 +71,7 @@ def differences(expected: Iterable[Expected], read: Read, *, ratio: float) -> li
         required = [*(a.name for a in group.aggregates), *(s.name for s in group.sequences)]
         for each, found in zip(alike, read(group, [each.key for each in alike]), strict=True):
             for name in dict.fromkeys([*required, *found]):
-                if name not in found or not agree(each.values[name], found[name], ratio=ratio):
+                if name not in found or not values_agree(each.values[name], found[name], ratio=ratio):
                     place = f"{group.name} {'/'.join(each.key)} {name}"
                     wrong.append(f"{place}: {found.get(name)} here, {each.values[name]} by the oracle")
     return wrong
@@ -103,7 +103,10 @@ def totals_of_log(plan: Plan, accepted: list[Event]) -> dict[str, int]:
         if group.pairs:
             join = PairJoin(group.source, group.pairs)
             rows = (pair for event in accepted for pair in join.add(event))
-        takes, families = holds(group.where), [(family.sizes_ms[0], holds(family.filter)) for family in group.families]
+        takes, families = (
+            compile_filter(group.where),
+            [(family.sizes_ms[0], compile_filter(family.filter)) for family in group.families],
+        )
         for row in rows:
             for size, passes in families:
                 totals[f"{group.name}/{size}"] += takes(row) and passes(row)
@@ -137,7 +140,7 @@ def _records(client: redis.Redis, group: Group, owners: list[str], tag: str) -> 
 def keys_of(group: Group, accepted: list[Event], concerning: dict[str, list[Event]]) -> list[Key]:
     """Every key of a group, in an order that a seed can count on; of pairs those of moderate items."""
     if group.pairs is None:
-        takes = holds(group.where)
+        takes = compile_filter(group.where)
         return sorted({tuple(str(event[name]) for name in group.entity) for event in accepted if takes(event)})
     join = PairJoin(group.source, group.pairs)
     keys = {tuple(str(pair[name]) for name in group.entity) for event in accepted for pair in join.add(event)}

@@ -18,7 +18,7 @@ from schemas.exposures import Exposure
 from schemas.samples import SAMPLE, Sample
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
-from udfs.labels import FEEDBACK_HEADS, Feedback, answer, close, open_slate, samples
+from udfs.labels import FEEDBACK_HEADS, Feedback, close_slate, encode_samples, label_feedback, open_slate
 
 Slot = tuple[str, int]
 """(request id, position)."""
@@ -79,10 +79,10 @@ def joined(
         now = event.received_at or 0
         while due and due[0][0] < now:
             payload, slate = slates[heappop(due)[2]]
-            yield from _rows(samples(payload, slate, list(close(slate))))
+            yield from _rows(encode_samples(payload, slate, list(close_slate(slate))))
         payload, slate = slates[event.request_id]
         told = {name: getattr(event, name) for name in Feedback.__struct_fields__ if name != "trains"}
-        yield from _rows(samples(payload, slate, list(answer(slate, Feedback(**told)))))
+        yield from _rows(encode_samples(payload, slate, list(label_feedback(slate, Feedback(**told)))))
 
 
 def even(rows: Iterator[Sample]) -> list[Sample]:
@@ -131,7 +131,7 @@ def _slots(exposures: Sequence[Exposure], events: Sequence[Event]) -> Iterator[S
     for exposure in exposures:
         payload = exposure.payload()
         slate = open_slate(payload, wait_ms=0, correction_ms=0, negative_rate=1.0)
-        for row in _rows(samples(payload, slate, list(close(slate)))):
+        for row in _rows(encode_samples(payload, slate, list(close_slate(slate)))):
             yield structs.replace(row, **labels.get((row.request_id, row.position), {}))
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from headrace.stack.jobs import FEATURES
 from lang.executors.fold import TileRow
 from lang.plan.plan import Family, Group
-from lang.planner.load import plan_of
+from lang.planner.load import parse_plan
 from store.writer import spans_of
 
 WEEK_MS = 7 * 86_400_000
@@ -49,7 +49,7 @@ def one_tile_group(name: str, measure: str) -> Group:
 
 def _planned(text: str, name: str) -> Group:
     sources = {path.name: path.read_text() for path in (FEATURES / "sources").glob("*.sql")}
-    return plan_of({**sources, f"{name}.sql": text}).group(name)
+    return parse_plan({**sources, f"{name}.sql": text}).group(name)
 
 
 def crowd_of(group: Group, crowd: Crowd, count: int, *, at_ms: int, seed: int) -> list[Item]:

@@ -41,7 +41,7 @@ class Requests:
         self._recomputed = OfflineFeatures(plan, items)
         self._state = self._recomputed.state
         self._own: defaultdict[str, set[str]] = defaultdict(set)  # the store keeps the newest fifty of a month
-        self._columns = ItemColumns(plan.over(CLICKSTREAM), self._recomputed.memory, self._state.catalogue)
+        self._columns = ItemColumns(plan.for_source(CLICKSTREAM), self._recomputed.memory, self._state.catalogue)
 
     def show(self, model: ModelState, at_ms: int) -> None:
         """Find the nearest by this version from now on."""

@@ -14,8 +14,8 @@ from lang.expressions.tree import columns_of
 from lang.plan.clean_topic import clean_topic
 from lang.plan.plan import Aggregate, Group, Plan
 from lang.plan.source import Source
-from lang.planner.lineage import columns_behind, parts, roots
-from lang.syntax.duration import written
+from lang.planner.lineage import direct_inputs, root_features, source_columns
+from lang.syntax.duration import format_duration
 from schemas.redis_keys import sequence_key, tiles_key
 
 _TABLE = "clean"
@@ -53,14 +53,14 @@ def explained(plan: Plan, name: str) -> str:
 def _origin(group: Group, feature: str) -> Iterator[tuple[str, str]]:
     source = group.source
     yield "of", ", ".join(group.entity)
-    yield "reads", ", ".join(_told(source, name) for name in columns_behind(group, feature))
+    yield "reads", ", ".join(_told(source, name) for name in source_columns(group, feature))
     yield "from", f"source {source.name}: topic {source.topic}, after ingest {clean_topic(source)}"
     if group.pairs is not None:
         across = "" if "session_id" in group.pairs.keys else " across sessions"
         either = " in either order" if group.pairs.either_order else ""
-        yield "over", f"pairs of {group.pairs.column} within {written(group.pairs.within_ms)}{across}{either}"
+        yield "over", f"pairs of {group.pairs.column} within {format_duration(group.pairs.within_ms)}{across}{either}"
     if group.sessions is not None:
-        yield "over", f"sessions that end after {written(group.sessions.idle_ms)}"
+        yield "over", f"sessions that end after {format_duration(group.sessions.idle_ms)}"
 
 
 def _told(source: Source, name: str) -> str:
@@ -79,7 +79,7 @@ def _told(source: Source, name: str) -> str:
 
 def _kept(group: Group, feature: str) -> Iterator[tuple[str, str]]:
     """How what is at the feature's bottom is kept, and under which keys."""
-    below, bottom = parts(group, feature), roots(group, feature)
+    below, bottom = direct_inputs(group, feature), root_features(group, feature)
     if below:
         yield "is", f"computed at read from {', '.join(below)}"
     owner = f"<{group.entity[0]}>"
@@ -90,23 +90,23 @@ def _kept(group: Group, feature: str) -> Iterator[tuple[str, str]]:
         yield "in", f"topic {group.tile_topic}, in Redis {tiles_key(group.name, group.version, owner)}"
     for rows in group.sequences:
         if rows.name in bottom:
-            window = f" over {written(rows.window_ms)}" if rows.window_ms else ""
+            window = f" over {format_duration(rows.window_ms)}" if rows.window_ms else ""
             yield "keeps", f"{rows.name}, {rows.function}{window} in at most {rows.limit} rows"
             key = sequence_key(group.name, group.version, owner, rows.name)
             yield "in", f"topic {group.sequence_topic}, in Redis {key}"
 
 
 def _span(aggregate: Aggregate) -> str:
-    tiles = f"in tiles of {written(aggregate.tile_ms)}"
+    tiles = f"in tiles of {format_duration(aggregate.tile_ms)}"
     if aggregate.half_life_ms:
-        return f"with a half-life of {written(aggregate.half_life_ms)} {tiles}"
+        return f"with a half-life of {format_duration(aggregate.half_life_ms)} {tiles}"
     edge = ", that of the window's beginning by its share inside" if aggregate.edge_ms else ""
-    return f"over {written(aggregate.span_ms)} {tiles}{edge}"
+    return f"over {format_duration(aggregate.span_ms)} {tiles}{edge}"
 
 
 def _sql(group: Group, feature: str) -> list[str]:
     """What the features job is told for it: views, the inserts of its families, those of its rows."""
-    bottom = roots(group, feature)
+    bottom = root_features(group, feature)
     sql = statements(group, source_table=_TABLE, table_options=lambda _: "")
     families = sorted({aggregate.family for aggregate in group.aggregates if aggregate.name in bottom})
     rows = tuple(each for each in group.sequences if each.name in bottom)

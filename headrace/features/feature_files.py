@@ -5,7 +5,7 @@ from pathlib import Path
 from headrace.errors import UsageProblem
 from lang.errors.report import LangError
 from lang.plan.plan import Plan
-from lang.planner.load import Findings, findings_in, texts_in
+from lang.planner.load import Findings, check_files, read_texts
 
 
 def findings(folder: Path) -> Findings:
@@ -17,7 +17,7 @@ def findings(folder: Path) -> Findings:
     if not folder.is_dir():
         message = f"there is no folder {folder}; give the folder that holds the feature files and sources/"
         raise UsageProblem(message)
-    return findings_in(texts_in(folder))
+    return check_files(read_texts(folder))
 
 
 def plan_in(folder: Path) -> Plan:

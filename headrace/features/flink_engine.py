@@ -13,7 +13,7 @@ from lang.executors.tile_store import TileStore
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
 from lang.testfiles.cases import Case
-from lang.testfiles.runner import Engine, histories
+from lang.testfiles.runner import Engine, events_per_read
 
 _JVM = "-Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # a short life: the second compiler would not pay
 
@@ -24,7 +24,9 @@ def flink(wanted: Sequence[tuple[Group, Case]]) -> Mapping[str, Engine]:
     Raises:
         EnvironmentProblem: Flink could not run the job; the message is its own first cause.
     """
-    asked = {_name(group, events): (group, events) for group, case in wanted for events in histories(group, [case])}
+    asked = {
+        _name(group, events): (group, events) for group, case in wanted for events in events_per_read(group, [case])
+    }
     stores = dict(zip(asked, _folded(list(asked.values())), strict=True)) if asked else {}
     return {"flink": lambda group, events: stores[_name(group, events)]}
 

@@ -6,11 +6,11 @@ import numpy as np
 
 from headrace.layout import Endpoints
 from headrace.log.clean_log import CleanLog
-from lang.events.gate import is_tick, whole
+from lang.events.gate import int_value, is_tick
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.plan import Group
 from lang.plan.source import Source
-from lang.syntax.duration import written
+from lang.syntax.duration import format_duration
 from store.writer import spans_of
 
 _NEWEST, _FEWEST = 20_000, 1_000
@@ -35,7 +35,7 @@ def observed_ms(endpoints: Endpoints, source: Source) -> list[int]:
     log = CleanLog(endpoints, source)
     events = [event for event in log.newest(_NEWEST) if not is_tick(event)]
     log.close()
-    return [whole(event, RECEIVED_AT) - whole(event, source.event_time) for event in events]
+    return [int_value(event, RECEIVED_AT) - int_value(event, source.event_time) for event in events]
 
 
 def warning_of(source: Source, groups: Sequence[Group], delays_ms: Sequence[int]) -> str:
@@ -47,10 +47,10 @@ def warning_of(source: Source, groups: Sequence[Group], delays_ms: Sequence[int]
     now, then = share_for(groups, source.lateness_ms), share_for(groups, enough_ms)
     if enough_ms >= source.lateness_ms or now <= _DEAR:
         return ""
-    seen = f"{_USUAL:.1%} of the newest {len(delays_ms)} events came within {written(usual_s * 1_000)}"
-    cause = f"F110 source {source.name}: lateness {written(source.lateness_ms)}, and {seen.replace('%', ' %')}"
+    seen = f"{_USUAL:.1%} of the newest {len(delays_ms)} events came within {format_duration(usual_s * 1_000)}"
+    cause = f"F110 source {source.name}: lateness {format_duration(source.lateness_ms)}, and {seen.replace('%', ' %')}"
     cost = f"{now * 100:.0f} % of a busy key's tiles are kept for lateness alone"
-    fix = f"lateness {written(enough_ms)}, which costs {then * 100:.0f} %, when the stream is declared anew"
+    fix = f"lateness {format_duration(enough_ms)}, which costs {then * 100:.0f} %, when the stream is declared anew"
     return f"{cause}; {cost}\n  fix: {fix}: a running one keeps its declaration"
 
 

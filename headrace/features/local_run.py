@@ -44,7 +44,7 @@ class Trial(Struct, frozen=True):
 def run(trials: Sequence[Trial], folder: Path) -> list[TileStore]:
     """Fold each trial's events, in one job; files are left in the folder."""
     alone = [msgspec.structs.replace(trial.group, version=number) for number, trial in enumerate(trials, start=1)]
-    environment = features.streaming(alone, JobSettings(bootstrap="none"))
+    environment = features.streaming_environment(alone, JobSettings(bootstrap="none"))
     inserts = environment.create_statement_set()
     for group, trial in zip(alone, trials, strict=True):
         source = group.source

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from lang.plan.plan import Group, Key
 from lang.planner.diff import meanings
-from lang.testfiles.runner import agree
+from lang.testfiles.runner import values_agree
 from schemas.redis_keys import owner_of, sequence_key, tiles_key
 from store.connect import Client
 from store.reader import FeatureReader, Values, Wanted
@@ -87,7 +87,9 @@ def _hold(parity: Parity, one: Values, two: Values, *, names: Iterable[str], at_
             parity.missing += 1
             continue
         other = others[key]
-        wrong = [name for name in names if not agree(_value(one, place, name), _value(two, other, name), ratio=_RATIO)]
+        wrong = [
+            name for name in names if not values_agree(_value(one, place, name), _value(two, other, name), ratio=_RATIO)
+        ]
         newest = max(int(one.merged.as_of[place]), int(two.merged.as_of[other]))
         if wrong and newest > at_ms - _LAG_MS:
             parity.moving += 1

@@ -31,7 +31,9 @@ def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
     """
     endpoints, wanted = Layout.here().endpoints(), plan_in(folder)
     found = drafted(endpoints, wanted, Registry(endpoints, who="operator").versions())
-    doubts = (lateness_check.oversized(endpoints, source, wanted.over(source.name).groups) for source in wanted.sources)
+    doubts = (
+        lateness_check.oversized(endpoints, source, wanted.for_source(source.name).groups) for source in wanted.sources
+    )
     sys.stdout.writelines(f"warning: {doubt}\n" for doubt in doubts if doubt)
     costs = {cost.group: cost for cost in found.costs}
     for change in found.changes:

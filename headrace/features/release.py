@@ -16,8 +16,8 @@ from headrace.stack.flink import FlinkRest
 from headrace.wait import wait_until
 from lang.plan.plan import Group, Plan
 from lang.plan.source import Source
-from lang.planner.diff import Change, compare, reworded
-from lang.syntax.duration import duration_of
+from lang.planner.diff import Change, adopt_wording, compare
+from lang.syntax.duration import parse_duration
 from serving.feature_dependencies import lacking as lacking_of
 from store.connect import Client
 from store.versions import Choice, Version, Versions
@@ -64,7 +64,7 @@ def planned(plan: Plan, versions: Versions) -> ReleasePlan:
         raise UsageProblem("\n" + "\n".join(filter(None, refused)))
     starts = [wanted[change.group] for change in changes if change.kind in _STARTS]
     cosmetic = [change.group for change in changes if change.kind == "cosmetic"]
-    words = [(live[name], reworded(live[name], wanted[name])) for name in cosmetic]
+    words = [(live[name], adopt_wording(live[name], wanted[name])) for name in cosmetic]
     told = [new for old, new in words if new != old]
     return ReleasePlan(changes=changes, groups=starts, reworded=told, waiting=list(waiting.values()))
 
@@ -177,7 +177,7 @@ def _from_ms(since: str, now_ms: int) -> int:
         return 1
     if since == NOW:
         return now_ms
-    duration = duration_of(since)
+    duration = parse_duration(since)
     if duration is None:
         message = f"--since is {since!r}; it is a duration such as 24h or '7 days', all, or now"
         raise UsageProblem(message)

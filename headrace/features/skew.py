@@ -20,7 +20,7 @@ from rich.table import Table
 from headrace.console import progress, screen
 from headrace.layout import Layout
 from headrace.log.feature_versions import Registry
-from lang.events.gate import is_tick, whole
+from lang.events.gate import int_value, is_tick
 from lang.expressions.per_event import Event
 from lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
 from lang.plan.plan import Plan
@@ -91,7 +91,7 @@ def compare(plan: Plan, items: Sequence[Item], events: Iterable[Event], exposure
     seen: dict[int, Seen] = {}
     following = next(left, None)
     for at_ms, number in sorted((at, number) for number, each in enumerate(exposures) for at in _points(each)):
-        while following is not None and whole(following, RECEIVED_AT) <= at_ms:
+        while following is not None and int_value(following, RECEIVED_AT) <= at_ms:
             recomputed.fold(following)
             following = next(left, None)
         exposure = exposures[number]
@@ -136,7 +136,7 @@ def skew(*, sample: int = 100) -> int:
     """
     endpoints = Layout.here().endpoints()
     versions = Registry(endpoints, who="operator").versions()
-    plan = Plan(tuple(versions.sources().values()), versions.answering()).over(CLICKSTREAM)
+    plan = Plan(tuple(versions.sources().values()), versions.answering()).for_source(CLICKSTREAM)
     source = plan.source(CLICKSTREAM)
     decode = contract(source).decode
     items = list({item.item_id: item for item in _items(endpoints.bootstrap)}.values())
@@ -147,7 +147,7 @@ def skew(*, sample: int = 100) -> int:
     whole_ones = (each for each in exposures if _is_whole(each) and known.issuperset(s.item_id for s in each.slots))
     newest = nlargest(sample, whole_ones, key=lambda exposure: exposure.received_at)
     events = [cast(Event, each) for each in _decoded(decode, endpoints.bootstrap, clean_topic(source))]
-    events = sorted((each for each in events if not is_tick(each)), key=lambda event: whole(event, RECEIVED_AT))
+    events = sorted((each for each in events if not is_tick(each)), key=lambda event: int_value(event, RECEIVED_AT))
     with progress() as bar:
         found = compare(plan, items, bar.track(events, description="events"), newest)
     _show(found, len(newest), len(events))

@@ -39,7 +39,7 @@ class Served:
     """Works out what each visit would have been served with."""
 
     def __init__(self, recording: Recording, plan: Plan) -> None:
-        self._plan = plan.over(CLICKSTREAM)
+        self._plan = plan.for_source(CLICKSTREAM)
         self._recomputed = OfflineFeatures(plan, recording.items)
         self._versions = {group.name: group.version for group in self._plan.groups}
 

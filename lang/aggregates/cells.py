@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lang.expressions.flink_sql import flink_value
+from lang.expressions.flink_sql import value_sql
 from lang.expressions.per_column import Floats
 from lang.plan.plan import Partial, PartialOp
 from lang.plan.windows import epoch_ms
@@ -93,12 +93,12 @@ def _argument(partial: Partial) -> str:
     if partial.argument is None:
         message = f"{partial.name}: only count takes no argument"
         raise TypeError(message)
-    return flink_value(partial.argument)
+    return value_sql(partial.argument)
 
 
 def _count_sql(partial: Partial, time: str) -> str:
     del time
-    return "COUNT(*)" if partial.argument is None else f"COUNT({flink_value(partial.argument)})"
+    return "COUNT(*)" if partial.argument is None else f"COUNT({value_sql(partial.argument)})"
 
 
 def _call_sql(function: str) -> Callable[[Partial, str], str]:

@@ -22,17 +22,17 @@ NUMBERS: tuple[SequenceFunction, ...] = ("last", "first", "percentile")
 """Functions whose payloads are read as numbers."""
 
 
-def once(sequence: Sequence) -> bool:
+def keeps_distinct(sequence: Sequence) -> bool:
     """Whether a store keeps one row a payload, at its newest time, instead of one an event."""
     return sequence.function in _ONCE
 
 
-def kept(sequence: Sequence, payload: str) -> str:
+def stored_payload(sequence: Sequence, payload: str) -> str:
     """What a store keeps of a row's payload."""
     return cell_of(payload) if sequence.function == "approx_distinct" else payload
 
 
-def number(sequence: Sequence, payloads: Many[str]) -> float:
+def sequence_value(sequence: Sequence, payloads: Many[str]) -> float:
     """The value of the rows that count, newest first (`first`: oldest first); NaN for NULL."""
     return _VALUES[sequence.function](payloads, sequence.quantile)
 

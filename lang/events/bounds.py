@@ -10,7 +10,7 @@
 
 from msgspec import Struct
 
-from lang.expressions.per_event import Event, evaluation_of
+from lang.expressions.per_event import Event, compile_expression
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.source import Source
 from schemas.context import context_fault
@@ -37,7 +37,7 @@ class Bounds:
         self._maps = [each.name for each in columns if each.type.startswith("MAP")]
         self._times = tuple(dict.fromkeys((source.event_time, RECEIVED_AT)))
         self._earliest_ms, self._latest_ms = source.times_ms
-        self._checks = [(each, evaluation_of(each.condition)) for each in source.checks]
+        self._checks = [(each, compile_expression(each.condition)) for each in source.checks]
 
     def fault(self, event: Event) -> Fault | None:
         """The first bound that an event of the right types breaks."""

@@ -1,6 +1,6 @@
 """Computed columns: what a source makes of an event's own columns, filled in by ingest after stamping."""
 
-from lang.expressions.per_event import Event, value_of
+from lang.expressions.per_event import Event, compile_value
 from lang.expressions.tree import Cell, Scalar
 from lang.plan.source import Source
 
@@ -9,7 +9,7 @@ class Computation:
     """Fills the computed columns of one source."""
 
     def __init__(self, source: Source) -> None:
-        self._columns = {column.name: value_of(column.expression) for column in source.computed}
+        self._columns = {column.name: compile_value(column.expression) for column in source.computed}
 
     def values(self, event: Event) -> dict[str, Scalar]:
         """The computed columns of an event that has its declared and stamped ones."""

@@ -11,7 +11,7 @@ from lang.expressions.per_event import Event
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.source import Source
 
-Verdict: TypeAlias = Literal["accepted", "missing", "out_of_bounds", "late", "future", "duplicate", "taken", "bot"]
+Decision: TypeAlias = Literal["accepted", "missing", "out_of_bounds", "late", "future", "duplicate", "taken", "bot"]
 TICK_PREFIX = "_"
 """Events whose event_type starts so only say how late the log is; no group folds them."""
 
@@ -26,13 +26,13 @@ class Gate:
         self._accepted: dict[tuple[object, int], object] = {}
         self._counts: Counter[tuple[object, int]] = Counter()
 
-    def judge(self, event: Event) -> Verdict:
+    def judge(self, event: Event) -> Decision:
         """The verdict on the next event of the log."""
         if any(event.get(name) is None for name in self._required):
             return "missing"
         if self._bounds.fault(event):
             return "out_of_bounds"
-        occurred_at, received_at = whole(event, self._source.event_time), whole(event, RECEIVED_AT)
+        occurred_at, received_at = int_value(event, self._source.event_time), int_value(event, RECEIVED_AT)
         if received_at - occurred_at > self._source.lateness_ms:
             return "late"
         if occurred_at - received_at > self._source.future_ms:
@@ -64,10 +64,10 @@ def counted_at(event: Event, source: Source) -> int:
     A client's clock may be ahead of ours by `future`; what was received has happened. So at any read the event is in
     every window, and no decay makes more of it than it is.
     """
-    return min(whole(event, source.event_time), whole(event, RECEIVED_AT))
+    return min(int_value(event, source.event_time), int_value(event, RECEIVED_AT))
 
 
-def whole(event: Event, name: str) -> int:
+def int_value(event: Event, name: str) -> int:
     """A whole number of the event.
 
     Raises:

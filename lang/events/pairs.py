@@ -17,8 +17,8 @@ join asks no watermark; its state is dropped by a TTL on the clock, which only h
 import math
 from collections.abc import Iterable, Iterator
 
-from lang.events.gate import is_tick, whole
-from lang.expressions.per_event import Event, holds
+from lang.events.gate import int_value, is_tick
+from lang.expressions.per_event import Event, compile_filter
 from lang.expressions.tree import Cell, ColumnType
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.plan import Pairs
@@ -45,7 +45,7 @@ class PairJoin:
     def __init__(self, source: Source, pairs: Pairs) -> None:
         self._source = source
         self._pairs = pairs
-        self._matches = holds(pairs.filter)
+        self._matches = compile_filter(pairs.filter)
         self._seen: dict[tuple[Cell, ...], list[Event]] = {}
 
     def add(self, event: Event) -> list[Event]:
@@ -55,15 +55,17 @@ class PairJoin:
             return []
         others = self._seen.setdefault(key, [])
         found = [
-            pair_of(self._source, self._pairs, *sides) for other in others for sides in ((other, event), (event, other))
+            make_pair(self._source, self._pairs, *sides)
+            for other in others
+            for sides in ((other, event), (event, other))
         ]
         others.append(event)
         return [pair for pair in found if pair is not None]
 
 
-def pair_of(source: Source, pairs: Pairs, first: Event, second: Event) -> Event | None:
+def make_pair(source: Source, pairs: Pairs, first: Event, second: Event) -> Event | None:
     """The pair that two matching events of the same keys make in this order, if any."""
-    times_ms = whole(first, source.event_time), whole(second, source.event_time)
+    times_ms = int_value(first, source.event_time), int_value(second, source.event_time)
     gap_ms = times_ms[1] - times_ms[0]
     if pairs.either_order:
         gap_ms = abs(gap_ms)
@@ -75,13 +77,13 @@ def pair_of(source: Source, pairs: Pairs, first: Event, second: Event) -> Event 
         "weight": math.exp(-gap_ms / pairs.within_ms),
         source.dedupe: f"{first[source.dedupe]}>{second[source.dedupe]}",
         source.event_time: max(times_ms),
-        RECEIVED_AT: max(whole(first, RECEIVED_AT), whole(second, RECEIVED_AT)),
+        RECEIVED_AT: max(int_value(first, RECEIVED_AT), int_value(second, RECEIVED_AT)),
     }
 
 
 def pairable(pairs: Pairs, events: Iterable[Event]) -> Iterator[Event]:
     """The events that can be one of a pair: they match, and have the keys and the column."""
-    matches, columns = holds(pairs.filter), (*pairs.keys, pairs.column)
+    matches, columns = compile_filter(pairs.filter), (*pairs.keys, pairs.column)
     for event in events:
         if not is_tick(event) and matches(event) and all(event.get(name) is not None for name in columns):
             yield event
@@ -96,12 +98,12 @@ def all_pairs(source: Source, pairs: Pairs, events: Iterable[Event]) -> list[Eve
 
 
 def _pairs_of_one_key(source: Source, pairs: Pairs, events: list[Event]) -> Iterator[Event]:
-    events = sorted(events, key=lambda event: whole(event, source.event_time))
+    events = sorted(events, key=lambda event: int_value(event, source.event_time))
     for index, first in enumerate(events):
         for second in map(events.__getitem__, range(index + 1, len(events))):
-            if whole(second, source.event_time) - whole(first, source.event_time) > pairs.within_ms:
+            if int_value(second, source.event_time) - int_value(first, source.event_time) > pairs.within_ms:
                 break
             for sides in ((first, second), (second, first)):
-                pair = pair_of(source, pairs, *sides)
+                pair = make_pair(source, pairs, *sides)
                 if pair is not None:
                     yield pair

@@ -15,7 +15,7 @@ grow backwards would have to be taken back from every window it was counted in.
 
 from collections.abc import Iterable
 
-from lang.events.gate import is_tick, whole
+from lang.events.gate import int_value, is_tick
 from lang.expressions.per_event import Event
 from lang.expressions.tree import Cell, ColumnType
 from lang.plan.plan import Sessions
@@ -35,7 +35,7 @@ class SessionMarks:
 
     def add(self, event: Event) -> list[Event]:
         """The event with its marks; nothing for an event of nobody."""
-        user, at_ms = event.get(self._source.key), whole(event, self._source.event_time)
+        user, at_ms = event.get(self._source.key), int_value(event, self._source.event_time)
         if user is None or is_tick(event):
             return []
         before = self._newest.get(user)
@@ -43,12 +43,12 @@ class SessionMarks:
         return [_marked(event, at_ms, before, self._sessions)]
 
 
-def all_marked(source: Source, sessions: Sessions, events: Iterable[Event]) -> list[Event]:
+def mark_sessions(source: Source, sessions: Sessions, events: Iterable[Event]) -> list[Event]:
     """Every event of a list in log order, marked by looking at all before it: the oracle's way."""
     marked: list[Event] = []
     seen: list[tuple[Cell, int]] = []
     for event in events:
-        user, at_ms = event.get(source.key), whole(event, source.event_time)
+        user, at_ms = event.get(source.key), int_value(event, source.event_time)
         if user is not None and not is_tick(event):
             before = max((time for other, time in seen if other == user), default=None)
             marked.append(_marked(event, at_ms, before, sessions))

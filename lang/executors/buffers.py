@@ -6,7 +6,7 @@ from collections.abc import Sequence as Many
 
 import numpy as np
 
-from lang.aggregates.sequences import kept, once
+from lang.aggregates.sequences import keeps_distinct, stored_payload
 from lang.executors.fold import SequenceRow, TileRow
 from lang.expressions.per_column import Floats
 from lang.plan.plan import Sequence
@@ -15,7 +15,7 @@ SIZE, START, CELLS = 0, 1, 2
 """Columns of a held tile: its size and start, ms, then its cells. Both are whole in a float64."""
 
 
-class HeldTiles:
+class TileBuffer:
     """The tiles of one family and key, last version each.
 
     Where the array is full, tiles are forgotten whose start lies further behind the newest than `kept_ms` says of
@@ -48,7 +48,7 @@ class HeldTiles:
         self._rows, self._places = rows, {tile: place for place, tile in enumerate(stay)}
 
 
-class HeldRows:
+class SequenceBuffer:
     """The rows of one sequence and key that can still count: the newest `limit`, of `first` the oldest."""
 
     def __init__(self, sequence: Sequence) -> None:
@@ -59,8 +59,8 @@ class HeldRows:
 
     def put(self, row: SequenceRow) -> None:
         """Add a row or replace it."""
-        if once(self._sequence):
-            payload = kept(self._sequence, row.payload)
+        if keeps_distinct(self._sequence):
+            payload = stored_payload(self._sequence, row.payload)
             self._newest[payload] = max(self._newest.get(payload, row.occurred_at), row.occurred_at)
             return
         place = (row.occurred_at, row.event_id)
@@ -72,7 +72,7 @@ class HeldRows:
 
     def ordered(self) -> Many[tuple[int, str]]:
         """(event time, payload), the newest first, of `first` the oldest."""
-        if once(self._sequence):
+        if keeps_distinct(self._sequence):
             return sorted(((at, payload) for payload, at in self._newest.items()), key=lambda row: -row[0])
         order = self._order if self._sequence.function == "first" else reversed(self._order)
         return [(place[0], self._payloads[place]) for place in order]

@@ -20,7 +20,7 @@ from msgspec import Struct
 from lang.aggregates.cells import CELLS
 from lang.events.gate import TICK_PREFIX
 from lang.events.sessions import ADDS, BEGINS
-from lang.expressions.flink_sql import flink, flink_value, quoted, text
+from lang.expressions.flink_sql import expression_sql, quote_name, quote_text, value_sql
 from lang.expressions.tree import Expr, all_of
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.plan import EVERYTHING, Family, Group, Pairs, Partial, Sequence, Sessions
@@ -40,10 +40,10 @@ class TopicTable(Struct, frozen=True):
 
     def ddl(self, options: str) -> str:
         """CREATE TABLE with these WITH options."""
-        lines = [f"  {quoted(name)} {kind}" for name, kind in self.columns]
+        lines = [f"  {quote_name(name)} {kind}" for name, kind in self.columns]
         if self.mode == "upsert":
-            lines.append(f"  PRIMARY KEY ({', '.join(map(quoted, self.key))}) NOT ENFORCED")
-        return f"CREATE TEMPORARY TABLE {quoted(self.name)} (\n" + ",\n".join(lines) + f"\n) WITH ({options})"
+            lines.append(f"  PRIMARY KEY ({', '.join(map(quote_name, self.key))}) NOT ENFORCED")
+        return f"CREATE TEMPORARY TABLE {quote_name(self.name)} (\n" + ",\n".join(lines) + f"\n) WITH ({options})"
 
 
 class GroupSql(Struct, frozen=True):
@@ -78,26 +78,28 @@ def statements(group: Group, *, source_table: str, table_options: Callable[[Topi
     tables: list[str] = []
     views: list[str] = []
     inserts: list[str] = []
-    source = quoted(source_table)
+    source = quote_name(source_table)
     if group.pairs is not None:
-        source = quoted(f"pairs_{group.name}_v{group.version}")
-        views.append(f"CREATE TEMPORARY VIEW {source} AS\n{_pairs_sql(group, group.pairs, quoted(source_table))}")
+        source = quote_name(f"pairs_{group.name}_v{group.version}")
+        views.append(f"CREATE TEMPORARY VIEW {source} AS\n{_pairs_sql(group, group.pairs, quote_name(source_table))}")
     if group.sessions is not None:
-        source = quoted(f"sessions_{group.name}_v{group.version}")
-        marked = _sessions_sql(group, group.sessions, quoted(source_table))
+        source = quote_name(f"sessions_{group.name}_v{group.version}")
+        marked = _sessions_sql(group, group.sessions, quote_name(source_table))
         views.append(f"CREATE TEMPORARY VIEW {source} AS\n{marked}")
     if group.families:
         table = tile_table(group)
         tables.append(table.ddl(table_options(table)))
-        keys = [quoted(name) for name in group.entity]
-        inserts += [_tiles_sql(group, family, source, quoted(table.name), keys) for family in group.families]
+        keys = [quote_name(name) for name in group.entity]
+        inserts += [_tiles_sql(group, family, source, quote_name(table.name), keys) for family in group.families]
         if group.over_all:
-            all_keys = [text(EVERYTHING)]
-            inserts += [_tiles_sql(group, family, source, quoted(table.name), all_keys) for family in group.families]
+            all_keys = [quote_text(EVERYTHING)]
+            inserts += [
+                _tiles_sql(group, family, source, quote_name(table.name), all_keys) for family in group.families
+            ]
     if group.sequences:
         table = sequence_table(group)
         tables.append(table.ddl(table_options(table)))
-        inserts += [_sequence_sql(group, each, source, quoted(table.name)) for each in group.sequences]
+        inserts += [_sequence_sql(group, each, source, quote_name(table.name)) for each in group.sequences]
     return GroupSql(tuple(tables), tuple(views), tuple(inserts))
 
 
@@ -109,7 +111,7 @@ def _entity_columns(group: Group) -> list[tuple[str, str]]:
 def _tiles_sql(group: Group, family: Family, source: str, table: str, keys: list[str]) -> str:
     """The family's insert; `keys` are what is grouped by, columns or one literal."""
     time = _counted_at_sql(group)
-    measures = ["COUNT(*)", f"MAX({quoted(RECEIVED_AT)})"]
+    measures = ["COUNT(*)", f"MAX({quote_name(RECEIVED_AT)})"]
     measures += [_partial_sql(group, family, partial) for partial in group.partials]
     if len(family.sizes_ms) == 1:
         size = family.sizes_ms[0]
@@ -129,7 +131,7 @@ def _tiles_sql(group: Group, family: Family, source: str, table: str, keys: list
 
 def _counted_at_sql(group: Group) -> str:
     """As `lang.events.gate.counted_at`: an event of a clock ahead of ours counts from its receipt."""
-    return f"LEAST({quoted(group.source.event_time)}, {quoted(RECEIVED_AT)})"
+    return f"LEAST({quote_name(group.source.event_time)}, {quote_name(RECEIVED_AT)})"
 
 
 def _start_sql(time: str, size_ms: int) -> str:
@@ -144,29 +146,31 @@ def _partial_sql(group: Group, family: Family, partial: Partial) -> str:
     if partial not in family.partials:
         return f"CAST(NULL AS {partial.type})"
     call = CELLS[partial.op].sql(partial, _counted_at_sql(group))
-    return call if partial.filter in (None, family.filter) else f"{call} FILTER (WHERE {flink(partial.filter)})"
+    return (
+        call if partial.filter in (None, family.filter) else f"{call} FILTER (WHERE {expression_sql(partial.filter)})"
+    )
 
 
 def _where_sql(group: Group, condition: Expr | None) -> str:
     """What a row must pass to be folded: entity there, no tick, the group's WHERE, and `condition`."""
-    tests = [f"{quoted(name)} IS NOT NULL" for name in group.entity]
+    tests = [f"{quote_name(name)} IS NOT NULL" for name in group.entity]
     if group.pairs is None:
         tests += _no_tick_sql(group, "")
     both = all_of([each for each in (group.where, condition) if each is not None])
-    return " AND ".join([*tests, *([flink(both)] if both is not None else [])])
+    return " AND ".join([*tests, *([expression_sql(both)] if both is not None else [])])
 
 
 def _no_tick_sql(group: Group, prefix: str) -> list[str]:
     if group.source.type_of("event_type") is None:
         return []
-    return [f"SUBSTRING({prefix}{quoted('event_type')} FROM 1 FOR 1) <> {text(TICK_PREFIX)}"]
+    return [f"SUBSTRING({prefix}{quote_name('event_type')} FROM 1 FOR 1) <> {quote_text(TICK_PREFIX)}"]
 
 
 def _sequence_sql(group: Group, sequence: Sequence, source: str, table: str) -> str:
-    payload = f"CAST({flink_value(sequence.argument)} AS STRING)" if sequence.argument is not None else text("")
-    columns = [quoted(name) for name in group.entity]
-    columns += [text(sequence.name), quoted(group.source.event_time), quoted(group.source.dedupe)]
-    columns += [quoted(RECEIVED_AT), payload]
+    payload = f"CAST({value_sql(sequence.argument)} AS STRING)" if sequence.argument is not None else quote_text("")
+    columns = [quote_name(name) for name in group.entity]
+    columns += [quote_text(sequence.name), quote_name(group.source.event_time), quote_name(group.source.dedupe)]
+    columns += [quote_name(RECEIVED_AT), payload]
     kept = f" AND {payload} IS NOT NULL" if sequence.argument is not None else ""
     return (
         f"INSERT INTO {table}\nSELECT {', '.join(columns)}\nFROM {source}\n"
@@ -175,8 +179,8 @@ def _sequence_sql(group: Group, sequence: Sequence, source: str, table: str) -> 
 
 
 def _pairs_sql(group: Group, pairs: Pairs, source: str) -> str:
-    item, time = quoted(pairs.column), quoted(group.source.event_time)
-    identity, received = quoted(group.source.dedupe), quoted(RECEIVED_AT)
+    item, time = quote_name(pairs.column), quote_name(group.source.event_time)
+    identity, received = quote_name(group.source.dedupe), quote_name(RECEIVED_AT)
     gap, later = f"(b.{time} - a.{time})", f"b.{time}"
     if pairs.either_order:
         gap, later = f"ABS{gap}", f"GREATEST(a.{time}, b.{time})"
@@ -184,12 +188,12 @@ def _pairs_sql(group: Group, pairs: Pairs, source: str) -> str:
     for side in ("a.", "b."):
         tests += _no_tick_sql(group, side)
         if pairs.filter is not None:
-            tests.append(flink(pairs.filter, prefix=side))
+            tests.append(expression_sql(pairs.filter, prefix=side))
     ttl_ms = PAIR_STATE_TTL_MS + pairs.within_ms + group.source.lateness_ms + group.source.future_ms
-    same = " AND ".join(f"a.{quoted(name)} = b.{quoted(name)}" for name in pairs.keys)
+    same = " AND ".join(f"a.{quote_name(name)} = b.{quote_name(name)}" for name in pairs.keys)
     return (
         f"SELECT /*+ STATE_TTL('a' = '{ttl_ms} ms', 'b' = '{ttl_ms} ms') */\n"
-        f"  a.{item} AS {item}, b.{item} AS {quoted('next_' + pairs.column)},\n"
+        f"  a.{item} AS {item}, b.{item} AS {quote_name('next_' + pairs.column)},\n"
         f"  EXP(- CAST({gap} AS DOUBLE) / {float(pairs.within_ms)!r}e0) AS `weight`,\n"
         f"  a.{identity} || '>' || b.{identity} AS {identity}, {later} AS {time},\n"
         f"  GREATEST(a.{received}, b.{received}) AS {received}\n"
@@ -200,14 +204,14 @@ def _pairs_sql(group: Group, pairs: Pairs, source: str) -> str:
 
 def _sessions_sql(group: Group, sessions: Sessions, source: str) -> str:
     """Flink's OVER ends at the current row: what was newest before it is the LAG of what is newest with it."""
-    time, user = quoted(group.source.event_time), quoted(group.source.key)
+    time, user = quote_name(group.source.event_time), quote_name(group.source.key)
     order = f"OVER (PARTITION BY {user} ORDER BY arrived"
     gap = f"({time} - newest_before)"
     kept = " AND ".join([f"{user} IS NOT NULL", *_no_tick_sql(group, "")])
     return (
-        f"SELECT *, newest_before IS NULL OR {gap} > {sessions.idle_ms} AS {quoted(BEGINS)},\n"
+        f"SELECT *, newest_before IS NULL OR {gap} > {sessions.idle_ms} AS {quote_name(BEGINS)},\n"
         f"  CASE WHEN {gap} > 0 AND {gap} <= {sessions.idle_ms} THEN CAST({gap} AS DOUBLE) / 1e3 ELSE 0e0 END"
-        f" AS {quoted(ADDS)}\n"
+        f" AS {quote_name(ADDS)}\n"
         f"FROM (SELECT *, LAG(newest) {order}) AS newest_before\n"
         f"  FROM (SELECT *, MAX({time}) {order} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS newest\n"
         f"    FROM (SELECT *, PROCTIME() AS arrived FROM {source} WHERE {kept})))"

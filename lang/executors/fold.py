@@ -8,10 +8,10 @@ import math
 from msgspec import Struct
 
 from lang.aggregates.cells import CELLS
-from lang.events.gate import counted_at, is_tick, whole
+from lang.events.gate import counted_at, int_value, is_tick
 from lang.events.pairs import PairJoin
 from lang.events.sessions import SessionMarks
-from lang.expressions.per_event import Evaluation, Event, holds, value_of
+from lang.expressions.per_event import Evaluation, Event, compile_filter, compile_value
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.plan import EVERYTHING, HEADER_CELLS, Family, Group, Key, Partial, Sequence
 
@@ -46,7 +46,7 @@ class TileFold:
             self._relation = PairJoin(group.source, group.pairs)
         elif group.sessions:
             self._relation = SessionMarks(group.source, group.sessions)
-        self._where = holds(group.where)
+        self._where = compile_filter(group.where)
         self._families = [_FamilyFold(family) for family in group.families]
         self._sequences = [_SequenceFold(sequence) for sequence in group.sequences]
         self._tiles: dict[tuple[Key, int, int], tuple[float, ...]] = {}
@@ -64,7 +64,7 @@ class TileFold:
             return []
         key = tuple(str(part) for part in parts)
         source = self._group.source
-        occurred_at, received_at = whole(event, source.event_time), whole(event, RECEIVED_AT)
+        occurred_at, received_at = int_value(event, source.event_time), int_value(event, RECEIVED_AT)
         at_ms = counted_at(event, source)
         changed: list[TileRow | SequenceRow] = []
         for family in self._families:
@@ -90,8 +90,8 @@ class TileFold:
 class _FamilyFold:
     def __init__(self, family: Family) -> None:
         self.sizes_ms = family.sizes_ms
-        self._partials = [(partial, holds(partial.filter), _argument(partial)) for partial in family.partials]
-        self._passes = holds(family.filter)
+        self._partials = [(partial, compile_filter(partial.filter), _argument(partial)) for partial in family.partials]
+        self._passes = compile_filter(family.filter)
 
     def lift(self, event: Event, at_ms: int, received_at: int) -> tuple[float, ...] | None:
         """The cells of one event; None where no partial takes it."""
@@ -115,8 +115,8 @@ class _FamilyFold:
 class _SequenceFold:
     def __init__(self, sequence: Sequence) -> None:
         self.name = sequence.name
-        self._passes = holds(sequence.filter)
-        self._argument: Evaluation = value_of(sequence.argument) if sequence.argument else lambda _: ""
+        self._passes = compile_filter(sequence.filter)
+        self._argument: Evaluation = compile_value(sequence.argument) if sequence.argument else lambda _: ""
 
     def payload(self, event: Event) -> str | None:
         """The event's payload; None where it is no row of the sequence."""
@@ -125,7 +125,7 @@ class _SequenceFold:
 
 
 def _argument(partial: Partial) -> Evaluation:
-    return value_of(partial.argument) if partial.argument is not None else lambda _: 1
+    return compile_value(partial.argument) if partial.argument is not None else lambda _: 1
 
 
 def _number(value: str | float | bool) -> float:

@@ -10,8 +10,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lang.aggregates.sequences import number
-from lang.executors.merge_plan import recipe_of
+from lang.aggregates.sequences import sequence_value
+from lang.executors.merge_plan import plan_merge
 from lang.expressions.per_column import Floats, derive
 from lang.plan.plan import OVER_ALL, Group, Rollup, Sequence
 from schemas.limits import DOUBLE_MOST
@@ -75,7 +75,7 @@ class Merger:
 
     def __init__(self, group: Group) -> None:
         self._group = group
-        self._recipe = recipe_of(group)
+        self._recipe = plan_merge(group)
 
     def merge(self, tiles: Many[TileBlock], sequences: Many[SequenceBlock], *, keys: int, at_ms: int | Ints) -> Merged:
         """Every feature of the group but its rollups. The last key of a group with `over_all` must be EVERYTHING.
@@ -163,7 +163,7 @@ def _number(sequence: Sequence, rows: SequenceBlock, at: Ints) -> Floats:
     """A sequence that is one number a key, NaN for none."""
     if sequence.function == "seconds_since_last":
         return _idle_s(rows, at)
-    return np.array([number(sequence, payloads) for payloads in _kept(sequence, rows, at)])
+    return np.array([sequence_value(sequence, payloads) for payloads in _kept(sequence, rows, at)])
 
 
 def _idle_s(rows: SequenceBlock, at: Ints) -> Floats:

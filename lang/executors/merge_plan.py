@@ -14,15 +14,15 @@ from lang.aggregates.finalize import FINISH
 from lang.expressions.per_column import Floats
 from lang.plan.plan import HEADER_CELLS, Group, PartialOp, TileFunction
 
-Places = NDArray[np.intp]
+Indices = NDArray[np.intp]
 
 
 class Reduction(Struct, frozen=True):
     """Columns of a tile's row that are joined by one rule, (C,), and the rows of the table that they go to, (C,)."""
 
     rule: Cells
-    columns: Places
-    rows: Places
+    columns: Indices
+    rows: Indices
 
 
 class Window(Struct, frozen=True):
@@ -44,11 +44,11 @@ class Finish(Struct, frozen=True):
     """Features that one function makes: for each of its arguments the rows of the table, (features,)."""
 
     function: Callable[[tuple[Floats, ...]], Floats]
-    arguments: tuple[Places, ...]
+    arguments: tuple[Indices, ...]
     names: tuple[str, ...]
 
 
-class Recipe(Struct, frozen=True):
+class MergePlan(Struct, frozen=True):
     """All of a group's; `rows` is T."""
 
     windows: tuple[Window, ...]
@@ -67,7 +67,7 @@ class _Frame(Struct, frozen=True):
     edge_ms: int
 
 
-def recipe_of(group: Group) -> Recipe:
+def plan_merge(group: Group) -> MergePlan:
     """The recipe of a group's aggregates."""
     rows: dict[tuple[_Frame, int], int] = {}  # of a partial, by its window
     made: dict[TileFunction, dict[str, list[int]]] = {}
@@ -84,7 +84,7 @@ def recipe_of(group: Group) -> Recipe:
         Finish(FINISH[function], tuple(np.array(list(features.values())).T), tuple(features))
         for function, features in made.items()
     ]
-    return Recipe(tuple(windows), tuple(finishes), len(rows))
+    return MergePlan(tuple(windows), tuple(finishes), len(rows))
 
 
 def _window(group: Group, frame: _Frame, rows: dict[tuple[_Frame, int], int]) -> Window:

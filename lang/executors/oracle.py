@@ -14,10 +14,10 @@ import numpy as np
 from msgspec import Struct
 
 from lang.aggregates.hyperloglog import cell_of, estimate
-from lang.events.gate import counted_at, is_tick, whole
+from lang.events.gate import counted_at, int_value, is_tick
 from lang.events.pairs import all_pairs
-from lang.events.sessions import all_marked
-from lang.expressions.per_event import Event, holds, value_of
+from lang.events.sessions import mark_sessions
+from lang.expressions.per_event import Event, compile_filter, compile_value
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.plan import OVER_ALL, Aggregate, Group, Key, Partial, Rollup, Sequence
 from schemas.limits import DOUBLE_MOST
@@ -57,14 +57,14 @@ class Oracle:
         values |= self._over_all
         for derived in group.derived:
             numbers = {name: value for name, value in values.items() if not isinstance(value, list)}
-            result = value_of(derived.expression, most=sys.float_info.max)(numbers)
+            result = compile_value(derived.expression, most=sys.float_info.max)(numbers)
             values[derived.name] = self._present(None if result is None else float(result))
         counted = [
-            whole(event, RECEIVED_AT)
+            int_value(event, RECEIVED_AT)
             for aggregate in group.aggregates
             for end_ms in range(at_ms, at_ms - aggregate.windows * aggregate.span_ms, -aggregate.span_ms)
             for event in self._in_tiles(aggregate, mine, end_ms)
-            if holds(group.families[aggregate.family].filter)(event)
+            if compile_filter(group.families[aggregate.family].filter)(event)
         ]
         own = {name: value for name, value in values.items() if not name.startswith(OVER_ALL)}
         return Reading(own, max(counted, default=0))
@@ -90,12 +90,12 @@ class Oracle:
     def _folded(self, at_ms: int) -> list[Event]:
         """The events, or what the group's relation makes of them, received by `at_ms` that pass the group's WHERE."""
         group = self._group
-        known = [event for event in self._events if whole(event, RECEIVED_AT) <= at_ms]
+        known = [event for event in self._events if int_value(event, RECEIVED_AT) <= at_ms]
         if group.pairs:
             known = all_pairs(group.source, group.pairs, known)
         if group.sessions:
-            known = all_marked(group.source, group.sessions, known)
-        return [row for row in known if holds(group.where)(row)]
+            known = mark_sessions(group.source, group.sessions, known)
+        return [row for row in known if compile_filter(group.where)(row)]
 
     def _key(self, event: Event) -> Key | None:
         parts = [event.get(name) for name in self._group.entity]
@@ -140,17 +140,17 @@ class Oracle:
     def _counted(self, aggregate: Aggregate, mine: list[Event], end_ms: int) -> list[tuple[Event, float]]:
         """The events of the window that ends at `end_ms`, with the aggregate's argument."""
         partial = self._group.families[aggregate.family].partials[aggregate.partials[0]]
-        passes = holds(partial.filter)
+        passes = compile_filter(partial.filter)
         return _values(partial, [event for event in self._in_tiles(aggregate, mine, end_ms) if passes(event)])
 
     def _sequence(self, sequence: Sequence, mine: list[Event], at_ms: int) -> float | list[str] | None:
-        source, passes = self._group.source, holds(sequence.filter)
+        source, passes = self._group.source, compile_filter(sequence.filter)
         oldest = at_ms - sequence.window_ms if sequence.window_ms else 0
-        rows = [event for event in mine if passes(event) and whole(event, source.event_time) > oldest]
-        rows.sort(key=lambda event: (whole(event, source.event_time), str(event[source.dedupe])), reverse=True)
+        rows = [event for event in mine if passes(event) and int_value(event, source.event_time) > oldest]
+        rows.sort(key=lambda event: (int_value(event, source.event_time), str(event[source.dedupe])), reverse=True)
         if sequence.argument is None:
-            return max(0, at_ms - whole(rows[0], source.event_time)) / 1_000 if rows else None
-        payload = value_of(sequence.argument)
+            return max(0, at_ms - int_value(rows[0], source.event_time)) / 1_000 if rows else None
+        payload = compile_value(sequence.argument)
         found = [value for event in rows if (value := payload(event)) is not None]
         if sequence.function == "count_distinct":
             return float(min(len(set(found)), sequence.limit))
@@ -167,7 +167,7 @@ def _values(partial: Partial, events: list[Event]) -> list[tuple[Event, float]]:
     """The events that have the argument, with it; 1 each where rows are counted."""
     if partial.argument is None:
         return [(event, 1.0) for event in events]
-    argument = value_of(partial.argument)
+    argument = compile_value(partial.argument)
     found = [(event, argument(event)) for event in events]
     if partial.op in ("count", "decayed_count"):
         return [(event, 1.0) for event, value in found if value is not None]

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from lang.executors.buffers import CELLS, SIZE, START, HeldRows, HeldTiles
+from lang.executors.buffers import CELLS, SIZE, START, SequenceBuffer, TileBuffer
 from lang.executors.fold import SequenceRow, TileRow
 from lang.executors.merge import Merged, Merger, SequenceBlock, TileBlock, rank, without_last
 from lang.plan.plan import EVERYTHING, HEADER_CELLS, Group, Key, Rollup
@@ -23,10 +23,10 @@ class TileStore:
         self._merger = Merger(group)
         self._family_of = {size: place for place, family in enumerate(group.families) for size in family.sizes_ms}
         self._widths = [HEADER_CELLS + len(family.partials) for family in group.families]
-        self._tiles: list[dict[Key, HeldTiles]] = [{} for _ in group.families]
-        self._rows: dict[str, dict[Key, HeldRows]] = {sequence.name: {} for sequence in group.sequences}
-        self._new_tiles = [partial(HeldTiles, width, kept_ms or {}) for width in self._widths]
-        self._new_rows = {sequence.name: partial(HeldRows, sequence) for sequence in group.sequences}
+        self._tiles: list[dict[Key, TileBuffer]] = [{} for _ in group.families]
+        self._rows: dict[str, dict[Key, SequenceBuffer]] = {sequence.name: {} for sequence in group.sequences}
+        self._new_tiles = [partial(TileBuffer, width, kept_ms or {}) for width in self._widths]
+        self._new_rows = {sequence.name: partial(SequenceBuffer, sequence) for sequence in group.sequences}
 
     def put(self, rows: Many[TileRow | SequenceRow]) -> None:
         """Upsert rows; those of one tile in the order the fold gave them."""

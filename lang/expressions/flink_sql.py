@@ -19,30 +19,30 @@ _ARITHMETIC = {"+": "({} + {})", "-": "({} - {})", "*": "({} * {})", "neg": "(- 
 _PLAIN = {"exp": "EXP", "least": "LEAST", "greatest": "GREATEST", "coalesce": "COALESCE"}
 
 
-def quoted(name: str) -> str:
+def quote_name(name: str) -> str:
     """A name as an identifier.
 
-    >>> quoted("value")
+    >>> quote_name("value")
     '`value`'
     """
     return f"`{name}`"
 
 
-def text(value: str) -> str:
+def quote_text(value: str) -> str:
     """A string as a literal."""
     return "'" + value.replace("'", "''") + "'"
 
 
-def flink(expr: Expr, *, prefix: str = "") -> str:
+def expression_sql(expr: Expr, *, prefix: str = "") -> str:
     """The expression as SQL; `prefix` such as "a." stands before each column."""
     if isinstance(expr, Column):
-        name = prefix + quoted(expr.name)
+        name = prefix + quote_name(expr.name)
         return f"CAST({name} AS BIGINT)" if expr.type == "INT" else name
     if isinstance(expr, Constant):
         return _constant(expr)
     if expr.op in _ARITHMETIC:
         return _arithmetic(expr, prefix)
-    parts = [flink(argument, prefix=prefix) for argument in expr.args]
+    parts = [expression_sql(argument, prefix=prefix) for argument in expr.args]
     if expr.op in _INFIX:
         return f"({parts[0]} {expr.op} {parts[1]})"
     if expr.op in ("and", "or"):
@@ -52,9 +52,9 @@ def flink(expr: Expr, *, prefix: str = "") -> str:
     return _special(expr, parts)
 
 
-def flink_value(expr: Expr) -> str:
-    """As `flink`, of an expression whose value is kept: a DOUBLE beyond `DOUBLE_MOST` is NULL."""
-    sql = flink(expr)
+def value_sql(expr: Expr) -> str:
+    """As `expression_sql`, of an expression whose value is kept: a DOUBLE beyond `DOUBLE_MOST` is NULL."""
+    sql = expression_sql(expr)
     if expr.type != "DOUBLE" or not isinstance(expr, Call):
         return sql
     return f"CASE WHEN ABS({sql}) <= {_number(DOUBLE_MOST)} THEN {sql} END"
@@ -87,13 +87,13 @@ def _unbounded(expr: Expr) -> Iterator[Call]:
 
 def _exact(expr: Expr, prefix: str) -> str:
     if not _is_step(expr):
-        return flink(expr, prefix=prefix)
+        return expression_sql(expr, prefix=prefix)
     return _ARITHMETIC[expr.op].format(*(_exact(operand, prefix) for operand in expr.args))
 
 
 def _reckoned(expr: Expr, prefix: str) -> str:
     if not _is_step(expr):
-        return f"CAST({flink(expr, prefix=prefix)} AS DOUBLE)"
+        return f"CAST({expression_sql(expr, prefix=prefix)} AS DOUBLE)"
     return _ARITHMETIC[expr.op].format(*(_reckoned(operand, prefix) for operand in expr.args))
 
 
@@ -167,7 +167,7 @@ def _constant(constant: Constant) -> str:
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, str):
-        return text(value)
+        return quote_text(value)
     if isinstance(value, int):
         return str(value) if constant.type == "BIGINT" and abs(value) < 2**31 else f"CAST({value} AS BIGINT)"
     return _number(value)

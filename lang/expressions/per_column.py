@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lang.expressions.hashing import bucket_of, cross_of
-from lang.expressions.tree import Column, Constant, Expr, crossed
+from lang.expressions.tree import Column, Constant, Expr, cross_parts
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ def derive(expr: Expr, columns: Mapping[str, Floats], *, rows: int) -> Floats:
 
 def _hash_bucket(value: Expr, buckets: Expr, columns: Mapping[str, Floats], *, rows: int) -> Floats:
     """Of a whole number, or of a cross of several; a row with a NULL among them has none."""
-    parts = np.stack([derive(part, columns, rows=rows) for part in crossed(value)], axis=1)
+    parts = np.stack([derive(part, columns, rows=rows) for part in cross_parts(value)], axis=1)
     count = int(derive(buckets, columns, rows=1)[0])
     hashed = [math.nan if np.isnan(row).any() else bucket_of(cross_of(*map(int, row)), count) for row in parts]
     return np.array(hashed, np.float64)

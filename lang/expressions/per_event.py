@@ -22,7 +22,7 @@ WHOLE_MOST = 9.2e18
 take it beyond."""
 
 
-def evaluation_of(expr: Expr) -> Evaluation:
+def compile_expression(expr: Expr) -> Evaluation:
     """Compile once, call for every event."""
     if isinstance(expr, Column):
         name = expr.name
@@ -32,18 +32,18 @@ def evaluation_of(expr: Expr) -> Evaluation:
         return lambda _: value
     if expr.op == "map_get":
         return _map_get(*expr.args)
-    parts = [evaluation_of(argument) for argument in expr.args]
+    parts = [compile_expression(argument) for argument in expr.args]
     if expr.op in _STRICT:
         return _strict(cast("Callable[..., Scalar]", _STRICT[expr.op]), parts)
     return _LENIENT[expr.op](parts)
 
 
-def value_of(expr: Expr, *, most: float = DOUBLE_MOST) -> Evaluation:
-    """As `evaluation_of`, of an expression whose value is kept: a DOUBLE beyond `most` is NULL.
+def compile_value(expr: Expr, *, most: float = DOUBLE_MOST) -> Evaluation:
+    """As `compile_expression`, of an expression whose value is kept: a DOUBLE beyond `most` is NULL.
 
     So no sum of such values, and no square of one, is infinite.
     """
-    evaluate = evaluation_of(expr)
+    evaluate = compile_expression(expr)
     if expr.type != "DOUBLE" or isinstance(expr, Column):
         return evaluate
 
@@ -54,11 +54,11 @@ def value_of(expr: Expr, *, most: float = DOUBLE_MOST) -> Evaluation:
     return within
 
 
-def holds(condition: Expr | None) -> Callable[[Event], bool]:
+def compile_filter(condition: Expr | None) -> Callable[[Event], bool]:
     """A filter as a test; NULL does not pass, no filter passes everything."""
     if condition is None:
         return lambda _: True
-    evaluate = evaluation_of(condition)
+    evaluate = compile_expression(condition)
     return lambda event: evaluate(event) is True
 
 

@@ -47,11 +47,11 @@ def columns_of(expr: Expr) -> Iterator[str]:
             yield from columns_of(argument)
 
 
-def crossed(expr: Expr) -> tuple[Expr, ...]:
+def cross_parts(expr: Expr) -> tuple[Expr, ...]:
     """The parts of a cross, of crosses within it too; anything else is one part."""
     if not isinstance(expr, Call) or expr.op != "cross":
         return (expr,)
-    return tuple(part for argument in expr.args for part in crossed(argument))
+    return tuple(part for argument in expr.args for part in cross_parts(argument))
 
 
 def any_of(filters: list[Expr]) -> Expr:

@@ -8,7 +8,7 @@ from lang.expressions.tree import any_of
 from lang.plan.plan import Aggregate, Family, Partial, TileFunction
 
 
-class Wanted(Struct, frozen=True):
+class AggregateRequest(Struct, frozen=True):
     """An aggregate before it has a place: the partials it needs, unnamed duplicates and all."""
 
     name: str
@@ -49,7 +49,9 @@ class _Draft:
         return Family(tuple(sorted(self.sizes_ms)), tuple(self.partials), None if everything else any_of(filters))
 
 
-def lay_out(wanted: Many[Wanted], *, taken: set[str]) -> tuple[tuple[Family, ...], tuple[Aggregate, ...]]:
+def group_into_families(
+    wanted: Many[AggregateRequest], *, taken: set[str]
+) -> tuple[tuple[Family, ...], tuple[Aggregate, ...]]:
     """Windowed aggregates in one family, each epoch of decayed ones in another; one tile size, one family.
 
     `taken` are the names a partial may not have.

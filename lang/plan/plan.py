@@ -236,7 +236,7 @@ class Plan(Struct, frozen=True):
         message = f"no source {name!r}; there are {', '.join(source.name for source in self.sources)}"
         raise KeyError(message)
 
-    def over(self, source: str) -> "Plan":
+    def for_source(self, source: str) -> "Plan":
         """The part of it that folds the events of one source.
 
         Raises:

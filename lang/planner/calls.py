@@ -54,10 +54,10 @@ class CallReader:
             )
 
 
-def named(alias: str, window: Duration | None) -> str:
+def feature_name(alias: str, window: Duration | None) -> str:
     """The feature's name, `{w}` replaced.
 
-    >>> named("clicks_{w}", Duration(3600000, "1h"))
+    >>> feature_name("clicks_{w}", Duration(3600000, "1h"))
     'clicks_1h'
     """
     return alias.replace("{w}", window.label if window else "")

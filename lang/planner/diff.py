@@ -66,7 +66,7 @@ def meanings(group: Group) -> dict[str, object]:
     return {name: (shared, meaning, name in boosts) for name, meaning in found.items()}
 
 
-def reworded(live: Group, wanted: Group) -> Group:
+def adopt_wording(live: Group, wanted: Group) -> Group:
     """The version that answers with the words of the files: what is told of a group and changes no value."""
     return msgspec.structs.replace(
         live,
@@ -91,7 +91,7 @@ def _kind(live: Group | None, wanted: Group | None, *, any_lost: bool) -> Kind |
     if wanted is None:
         return "removed"
     if meanings(live) == meanings(wanted):
-        return "cosmetic" if reworded(live, wanted) != live or live.version != wanted.version else None
+        return "cosmetic" if adopt_wording(live, wanted) != live or live.version != wanted.version else None
     if live.version == wanted.version:
         return "unversioned"
     return "breaking" if any_lost else "additive"

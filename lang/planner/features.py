@@ -3,10 +3,10 @@
 from typing import Literal
 
 from lang.errors.report import Halt, Report
-from lang.expressions.tree import Call, ColumnType, Expr, columns_of, crossed
-from lang.plan.families import Wanted
+from lang.expressions.tree import Call, ColumnType, Expr, columns_of, cross_parts
+from lang.plan.families import AggregateRequest
 from lang.plan.plan import OVER_ALL, Derived, Feature, FeatureKind, Rollup, Sequence
-from lang.planner.calls import named
+from lang.planner.calls import feature_name
 from lang.planner.measures import MeasurePlanner
 from lang.planner.resolve import Resolver
 from lang.syntax.duration import Duration
@@ -22,7 +22,7 @@ class FeaturePlanner:
         self._report = report
         self._entity = entity
         self._kinds: dict[str, FeatureKind] = {}
-        self.wanted: list[Wanted] = []
+        self.wanted: list[AggregateRequest] = []
         self.sequences: list[Sequence] = []
         self.derived: list[Derived] = []
         self.rollups: list[Rollup] = []
@@ -60,7 +60,7 @@ class FeaturePlanner:
         try:
             planned = measures.plan(measure, window)
             kind: Literal["number", "list"] = "number"
-            if isinstance(planned, Wanted):
+            if isinstance(planned, AggregateRequest):
                 self.wanted.append(planned)
             else:
                 self._goes(planned, measure)
@@ -82,7 +82,7 @@ class FeaturePlanner:
                     label = window.label if window else ""
                     expression = resolver.number(derivation.expression, label=label)
                     self._of_numbers(expression, derivation.expression.span)
-                    name = named(derivation.alias.text, window)
+                    name = feature_name(derivation.alias.text, window)
                     self._name(name, "number", derivation.alias)
                     self.derived.append(Derived(name, expression))
                 except Halt:
@@ -133,5 +133,5 @@ class FeaturePlanner:
 def _has_text(expr: Expr) -> bool:
     if expr.type == "STRING" or not isinstance(expr, Call):
         return expr.type == "STRING"
-    parts = crossed(expr.args[0]) if expr.op == "hash_bucket" else expr.args
+    parts = cross_parts(expr.args[0]) if expr.op == "hash_bucket" else expr.args
     return any(_has_text(part) for part in parts)

@@ -8,7 +8,7 @@ from sqlglot import exp
 from sqlglot.expressions.core import Expr as Node
 
 from lang.expressions.hashing import MOST_BUCKETS
-from lang.expressions.per_event import evaluation_of
+from lang.expressions.per_event import compile_expression
 from lang.expressions.tree import Call, Column, ColumnType, Constant, Expr, columns_of
 from lang.plan.plan import OVER_ALL
 
@@ -65,7 +65,7 @@ def _bucket(trees: Trees, parts: list[Node], node: Node) -> Expr:
     if len(parts) < 2:
         trees.fail("F100", node, cause="bucket takes a number and its bounds", fix=fix)
     number, bounds = trees.number_of(parts[0]), [trees.number_of(part) for part in parts[1:]]
-    values = [None if list(columns_of(bound)) else evaluation_of(bound)({}) for bound in bounds]
+    values = [None if list(columns_of(bound)) else compile_expression(bound)({}) for bound in bounds]
     reached = [value for value in values if isinstance(value, int | float)]
     if len(reached) < len(bounds) or any(one >= two for one, two in pairwise(reached)):
         trees.fail("F140", node, cause="the bounds of bucket are literals, each above the one before", fix=fix)

@@ -5,7 +5,7 @@ from typing import Literal, cast
 
 from lang.errors.report import Halt, Report
 from lang.expressions.tree import Call, Column, ColumnType, Constant, Expr, all_of
-from lang.plan.families import lay_out
+from lang.plan.families import group_into_families
 from lang.plan.plan import EVERYTHING, Group
 from lang.plan.source import Source
 from lang.plan.windows import DAY_MS
@@ -53,7 +53,7 @@ def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Gro
     features.plan(resolver)
     if features.over_all:
         where = _without_everything(where, tree, entity, columns, report)
-    families, aggregates = lay_out(features.wanted, taken={*entity, "size_ms", "start_ms", "n", "as_of"})
+    families, aggregates = group_into_families(features.wanted, taken={*entity, "size_ms", "start_ms", "n", "as_of"})
     return Group(
         name=tree.name.text,
         version=header.read("version", lambda cursor: cursor.integer("a whole number"), 1),

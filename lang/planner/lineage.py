@@ -7,20 +7,20 @@ from lang.expressions.tree import Expr, columns_of
 from lang.plan.plan import OVER_ALL, Group
 
 
-def columns_behind(group: Group, feature: str) -> tuple[str, ...]:
+def source_columns(group: Group, feature: str) -> tuple[str, ...]:
     """The source's columns that a feature's value follows from, those of the key and the time first.
 
     Raises:
         KeyError: the group has no such feature.
     """
-    names = [*group.entity, group.source.event_time, *_evaluated(group, roots(group, feature))]
+    names = [*group.entity, group.source.event_time, *_evaluated(group, root_features(group, feature))]
     read = [before for name in names for before in _before_relation(group, name)]
     if group.pairs is not None and group.pairs.filter is not None:
         read += columns_of(group.pairs.filter)
     return tuple(dict.fromkeys(read))
 
 
-def parts(group: Group, feature: str) -> tuple[str, ...]:
+def direct_inputs(group: Group, feature: str) -> tuple[str, ...]:
     """The features that one is computed from at read; none for an aggregate.
 
     Raises:
@@ -37,14 +37,14 @@ def parts(group: Group, feature: str) -> tuple[str, ...]:
     return ()
 
 
-def roots(group: Group, feature: str) -> tuple[str, ...]:
+def root_features(group: Group, feature: str) -> tuple[str, ...]:
     """The aggregates and sequences at the bottom of a feature, itself where it is one.
 
     Raises:
         KeyError: the group has no such feature.
     """
-    below = parts(group, feature)
-    return tuple(dict.fromkeys(root for part in below for root in roots(group, part))) if below else (feature,)
+    below = direct_inputs(group, feature)
+    return tuple(dict.fromkeys(root for part in below for root in root_features(group, part))) if below else (feature,)
 
 
 def _evaluated(group: Group, names: tuple[str, ...]) -> Iterator[str]:

@@ -27,28 +27,28 @@ def load_plan(folder: Path) -> Plan:
     Raises:
         LangError: with all problems of all files.
     """
-    return plan_of(texts_in(folder))
+    return parse_plan(read_texts(folder))
 
 
-def texts_in(folder: Path) -> dict[str, str]:
+def read_texts(folder: Path) -> dict[str, str]:
     """Path to text of every `.sql` file below a folder."""
     paths = sorted(folder.rglob("*.sql"))
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
-def plan_of(files: Mapping[str, str]) -> Plan:
+def parse_plan(files: Mapping[str, str]) -> Plan:
     """The plan of feature files given as path to text.
 
     Raises:
         LangError: with all problems of all files.
     """
-    found = findings_in(files)
+    found = check_files(files)
     if found.errors:
         raise LangError(found.errors)
     return found.plan
 
 
-def findings_in(files: Mapping[str, str]) -> Findings:
+def check_files(files: Mapping[str, str]) -> Findings:
     """What feature files given as path to text say, and what is to be said of them."""
     reports = [Report(path, text) for path, text in files.items()]
     trees = [(parse(report), report) for report in reports]

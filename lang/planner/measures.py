@@ -2,16 +2,16 @@
 
 from typing import NoReturn
 
-from lang.aggregates.partials_of import TILE_AGGREGATES
+from lang.aggregates.tile_aggregates import TILE_AGGREGATES
 from lang.errors.report import Report
 from lang.expressions.tree import Expr
-from lang.plan.families import Wanted
+from lang.plan.families import AggregateRequest
 from lang.plan.plan import Partial, Sequence, TileFunction
 from lang.plan.windows import FEWEST_TILES, MOST_TILES, TILE_SIZES_MS, epoch_ms, tile_ms_of
-from lang.planner.calls import CallReader, named, stem
+from lang.planner.calls import CallReader, feature_name, stem
 from lang.planner.resolve import Resolver
 from lang.planner.rows import ROW_AGGREGATES, RowPlanner
-from lang.syntax.duration import LIFETIME, Duration, duration_of
+from lang.syntax.duration import LIFETIME, Duration, parse_duration
 from lang.syntax.tree import Measure, Sql
 
 _COUNTING = ("count", "rate_of_change", "decayed_count")
@@ -28,7 +28,7 @@ class MeasurePlanner:
         self._call = CallReader(report, resolver)
         self._rows = RowPlanner(report, resolver)
 
-    def plan(self, measure: Measure, window: Duration | None) -> Wanted | Sequence:
+    def plan(self, measure: Measure, window: Duration | None) -> AggregateRequest | Sequence:
         """The measure over one of its windows, None where it names none."""
         function = measure.function.text.lower()
         if any(argument.distinct for argument in measure.arguments):
@@ -41,7 +41,7 @@ class MeasurePlanner:
             return self._rows.plan(measure, function, window)
         self._unknown(measure)
 
-    def _windowed(self, measure: Measure, function: TileFunction, window: Duration | None) -> Wanted:
+    def _windowed(self, measure: Measure, function: TileFunction, window: Duration | None) -> AggregateRequest:
         if window is None:
             self._report.halt(
                 "F104",
@@ -60,12 +60,12 @@ class MeasurePlanner:
                 fix=f"use a window of {shortest}s to {MOST_TILES}d",
             )
         argument, condition = self._counted(measure, function), self._call.filter(measure)
-        name = named(measure.alias.text, window)
+        name = feature_name(measure.alias.text, window)
         partials = tuple(
             Partial(stem(measure.alias.text), op, argument, condition) for op in TILE_AGGREGATES[function].partials
         )
         edge_ms = tile_ms if self._call.edge(measure) else 0
-        return Wanted(name, function, partials, tile_ms, window.length_ms, windows=windows, edge_ms=edge_ms)
+        return AggregateRequest(name, function, partials, tile_ms, window.length_ms, windows=windows, edge_ms=edge_ms)
 
     def _counted(self, measure: Measure, function: TileFunction) -> Expr | None:
         optional = ("edge",) if TILE_AGGREGATES[function].divisible else ()
@@ -77,7 +77,7 @@ class MeasurePlanner:
             return self._resolver.number(argument)
         return None if argument.text == "*" else self._resolver.resolve(argument)
 
-    def _decayed(self, measure: Measure, function: TileFunction) -> Wanted:
+    def _decayed(self, measure: Measure, function: TileFunction) -> AggregateRequest:
         self._call.no_window(measure)
         (argument,) = self._call.arguments(measure, plain=1, named=("half_life",))
         expression, condition = self._argument(function, argument), self._call.filter(measure)
@@ -87,12 +87,12 @@ class MeasurePlanner:
             for op in TILE_AGGREGATES[function].partials
         )
         epoch = epoch_ms(half_life_ms)
-        return Wanted(measure.alias.text, function, partials, epoch, 2 * epoch, half_life_ms)
+        return AggregateRequest(measure.alias.text, function, partials, epoch, 2 * epoch, half_life_ms)
 
     def _half_life_ms(self, measure: Measure) -> int:
         value = next(argument.value for argument in measure.arguments if argument.name is not None)
         written = value.text.strip("'")
-        duration = duration_of(written)
+        duration = parse_duration(written)
         if duration is None or duration.length_ms < 1_000:
             self._report.halt(
                 "F140",

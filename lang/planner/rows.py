@@ -6,7 +6,7 @@ from lang.aggregates.hyperloglog import MOST_CELLS
 from lang.errors.report import Report
 from lang.expressions.tree import Constant, Expr
 from lang.plan.plan import Sequence, SequenceFunction
-from lang.planner.calls import CallReader, named
+from lang.planner.calls import CallReader, feature_name
 from lang.planner.resolve import Resolver
 from lang.syntax.duration import Duration
 from lang.syntax.tree import Measure, Sql
@@ -49,7 +49,9 @@ class RowPlanner:
         window = self._window(measure, window)
         (argument,) = self._call.arguments(measure, plain=1)
         expression, condition = self._keepable(argument, measure.function.text), self._call.filter(measure)
-        return Sequence(named(measure.alias.text, window), function, expression, condition, limit, window.length_ms)
+        return Sequence(
+            feature_name(measure.alias.text, window), function, expression, condition, limit, window.length_ms
+        )
 
     def _percentile(self, measure: Measure, window: Duration | None) -> Sequence:
         window = self._window(measure, window)
@@ -59,7 +61,7 @@ class RowPlanner:
             self._no_quantile(share)
         if not 0 <= quantile.value <= 1:
             self._no_quantile(share)
-        name, condition = named(measure.alias.text, window), self._call.filter(measure)
+        name, condition = feature_name(measure.alias.text, window), self._call.filter(measure)
         shape = (_MOST_ROWS, window.length_ms, float(quantile.value))
         return Sequence(name, "percentile", expression, condition, *shape)
 
@@ -81,7 +83,7 @@ class RowPlanner:
             self._report.halt("F104", measure.function.span, cause=cause, fix="leave OVER out, or use min")
         window_ms = window.length_ms if window else None
         return Sequence(
-            named(measure.alias.text, window), function, expression, self._call.filter(measure), 1, window_ms
+            feature_name(measure.alias.text, window), function, expression, self._call.filter(measure), 1, window_ms
         )
 
     def _keepable(self, argument: Sql, function: str) -> Expr:
@@ -106,5 +108,5 @@ class RowPlanner:
                 cause=f"last_n keeps a fixed number of rows, found {count.text}",
                 fix=f"give a whole number from 1 to {_MOST_ROWS}",
             )
-        name, window_ms = named(measure.alias.text, window), window.length_ms if window else None
+        name, window_ms = feature_name(measure.alias.text, window), window.length_ms if window else None
         return Sequence(name, "last_n", expression, self._call.filter(measure), limit.value, window_ms)

@@ -2,7 +2,7 @@
 
 from lang.errors.codes import CODES, Code
 from lang.errors.report import Problem
-from lang.planner.load import findings_in
+from lang.planner.load import check_files
 from lang.reference.pages import files_of
 
 
@@ -12,16 +12,16 @@ def errors_page() -> str:
     return _PAGE.format(rows=rows, parts="\n".join(_part(code, each) for code, each in CODES.items()))
 
 
-def said_of(declared: str) -> tuple[Problem, ...]:
+def find_problems(declared: str) -> tuple[Problem, ...]:
     """The errors and warnings of one declaration."""
-    found = findings_in(files_of(declared))
+    found = check_files(files_of(declared))
     return (*found.errors, *found.warnings)
 
 
 def _part(code: str, each: Code) -> str:
     if each.verb != "validate":
         return f"## {code}\n\n{each.meaning.capitalize()}.\n\n```\n{each.wrong}\n```\n\nMend: {each.right}.\n"
-    said = "\n".join(str(problem) for problem in said_of(each.wrong))
+    said = "\n".join(str(problem) for problem in find_problems(each.wrong))
     return (
         f"## {code}\n\n{each.meaning.capitalize()}.\n\n```sql\n{each.wrong}\n```\n\n```\n{said}\n```\n\n"
         f"Mended:\n\n```sql\n{each.right}\n```\n"

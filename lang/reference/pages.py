@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
-from lang.aggregates.partials_of import TILE_AGGREGATES
-from lang.aggregates.sequences import kept, once
+from lang.aggregates.sequences import keeps_distinct, stored_payload
+from lang.aggregates.tile_aggregates import TILE_AGGREGATES
 from lang.executors.flink_sql import statements
 from lang.executors.oracle import FeatureValue, Oracle
 from lang.plan.plan import HEADER_CELLS, Aggregate, Group, SequenceFunction
 from lang.plan.plan import Sequence as Rows
-from lang.planner.load import plan_of
+from lang.planner.load import parse_plan
 from lang.reference.cases import cases_page
 from lang.reference.dead_letters import dead_page
 from lang.reference.entry import Entry
@@ -17,7 +17,7 @@ from lang.reference.rows import ROWS
 from lang.reference.shapes import AT_READ, HEADER, RELATIONS
 from lang.reference.source import source_page
 from lang.reference.tiles import MERGED, TILES
-from lang.syntax.duration import written
+from lang.syntax.duration import format_duration
 from lang.syntax.parse import RELATIONS as WRITTEN_RELATIONS
 
 ENTRIES: Mapping[str, Entry] = {**TILES, **ROWS, **RELATIONS, **AT_READ}
@@ -70,7 +70,7 @@ def page(word: str, entry: Entry) -> str:
 
 def group_of(entry: Entry) -> Group:
     """The group that an entry's example makes."""
-    return plan_of(files_of(entry.example)).group("example")
+    return parse_plan(files_of(entry.example)).group("example")
 
 
 def files_of(declared: str) -> dict[str, str]:
@@ -115,13 +115,13 @@ def _most_tiles(aggregate: Aggregate) -> int:
 
 
 def _tiles(aggregate: Aggregate) -> str:
-    return f"tiles of {written(aggregate.tile_ms)}, {_most_tiles(aggregate)} of them at a time"
+    return f"tiles of {format_duration(aggregate.tile_ms)}, {_most_tiles(aggregate)} of them at a time"
 
 
 def _which(rows: Rows) -> str:
-    if once(rows):
-        what = "value" if kept(rows, "x") == "x" else "cell of the sketch"
-        return f"rows, one for each different {what}, at its newest time, for {written(rows.window_ms or 0)}"
+    if keeps_distinct(rows):
+        what = "value" if stored_payload(rows, "x") == "x" else "cell of the sketch"
+        return f"rows, one for each different {what}, at its newest time, for {format_duration(rows.window_ms or 0)}"
     return "rows, the oldest" if rows.function == "first" else "rows, the newest"
 
 

@@ -1,4 +1,4 @@
-"""The reference of what is kept in tiles: `lang.aggregates.partials_of` and the partials of `lang.aggregates.cells`."""
+"""Reference entries of the aggregates kept in tiles (`lang.aggregates.tile_aggregates`)."""
 
 from lang.plan.plan import PartialOp, TileFunction
 from lang.reference.entry import AHEAD, FLOATS, HALF_LIFE, NUMBER, WINDOW, Entry

@@ -3,7 +3,7 @@
 from typing import NoReturn
 
 from lang.errors.report import Report
-from lang.syntax.duration import LIFETIME, Duration, duration_of
+from lang.syntax.duration import LIFETIME, Duration, parse_duration
 from lang.syntax.lexer import Token
 from lang.syntax.tree import Name, Sql
 
@@ -96,7 +96,7 @@ class Cursor:
     def duration(self) -> Duration:
         """Read a duration, bare or quoted."""
         text = self.token.unquoted if self.token.kind == "string" else self.token.text
-        found = duration_of(text) if self.token.kind in ("string", "duration") else None
+        found = parse_duration(text) if self.token.kind in ("string", "duration") else None
         if found is None:
             self.fail("a duration such as 24h or '30 minutes'")
         self.advance()

@@ -19,10 +19,10 @@ LIFETIME = Duration(100 * 365 * 86_400_000, "lifetime")
 """`OVER lifetime`: a hundred years, of which one tile starts at 1970 and holds every event until 2069."""
 
 
-def duration_of(text: str) -> Duration | None:
+def parse_duration(text: str) -> Duration | None:
     """Read a duration above zero; None where the text is none.
 
-    >>> duration_of("30 minutes")
+    >>> parse_duration("30 minutes")
     Duration(length_ms=1800000, label='30m')
     """
     match = re.fullmatch(r"(\d+)\s*([a-z]+)", text.strip().lower())
@@ -34,10 +34,10 @@ def duration_of(text: str) -> Duration | None:
     return Duration(int(match[1]) * _UNITS_MS[unit], f"{int(match[1])}{unit}")
 
 
-def written(length_ms: int) -> str:
+def format_duration(length_ms: int) -> str:
     """A length as feature files write it, in the largest unit that fits.
 
-    >>> [written(length_ms) for length_ms in (90_000, 1_800_000, 7 * 86_400_000)]
+    >>> [format_duration(length_ms) for length_ms in (90_000, 1_800_000, 7 * 86_400_000)]
     ['90s', '30m', '7d']
     """
     if length_ms == LIFETIME.length_ms:

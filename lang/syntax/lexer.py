@@ -51,7 +51,7 @@ class Token(Struct, frozen=True):
 _KINDS: tuple[TokenKind, ...] = ("word", "duration", "number", "string", "symbol")
 
 
-def tokens_of(report: Report) -> tuple[Token, ...]:
+def tokenize(report: Report) -> tuple[Token, ...]:
     """Every token of the report's text, an `end` token last; an open string is reported."""
     tokens: list[Token] = []
     for match in _TOKEN.finditer(report.text):

@@ -6,7 +6,7 @@ from typing import TypeVar
 from lang.errors.report import Halt, Report
 from lang.syntax.cursor import Cursor
 from lang.syntax.duration import Duration
-from lang.syntax.lexer import Token, tokens_of
+from lang.syntax.lexer import Token, tokenize
 from lang.syntax.tree import (
     Argument,
     ColumnTree,
@@ -29,7 +29,7 @@ _AFTER_CALL = ("FILTER", "OVER", "AS", *_CLAUSES)
 
 def parse(report: Report) -> GroupTree | SourceTree | None:
     """Read the report's text; None where its problems, noted in the report, leave nothing to go on with."""
-    cursor = Cursor(tokens_of(report), report)
+    cursor = Cursor(tokenize(report), report)
     try:
         if cursor.take("SOURCE"):
             tree: GroupTree | SourceTree = _source(cursor)

@@ -11,15 +11,24 @@ from msgspec import Struct
 from yaml import Node, ScalarNode, SequenceNode
 
 from lang.errors.report import Halt, LangError, Report
-from lang.events.gate import Verdict
+from lang.events.gate import Decision
 from lang.plan.plan import Group, Plan
 from lang.testfiles.event_table import TIME, read_events, time_ms
-from lang.testfiles.yaml_spans import elements, entries, entry, located, read_marked, repeated, span_of, text_offset
+from lang.testfiles.yaml_spans import (
+    duplicate_keys,
+    elements,
+    entries,
+    find_entry,
+    find_node,
+    load_yaml,
+    span_of,
+    text_offset,
+)
 
 Check: TypeAlias = Literal["shuffle", "restart_anywhere", "replay_twice"]
-Written: TypeAlias = str | int | float | list[str | list[str | int | float]] | None
+Expected: TypeAlias = str | int | float | list[str | list[str | int | float]] | None
 SUFFIX = ".test.yaml"
-VERDICTS: Mapping[str, Verdict] = {
+REFUSALS: Mapping[str, Decision] = {
     "late": "late", "duplicates": "duplicate", "future": "future", "missing": "missing", "bots": "bot",
     "out_of_bounds": "out_of_bounds", "taken": "taken",
 }  # fmt: skip
@@ -32,7 +41,7 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     given: dict[str, str]
-    expect: tuple[dict[str, Written], ...]
+    expect: tuple[dict[str, Expected], ...]
     check: tuple[Check, ...] = get_args(Check)
 
 
@@ -54,10 +63,10 @@ def _pairs(report: Report, plan: Plan) -> Iterator[tuple[Group, Case]]:
     with suppress(Halt):
         if name not in groups:
             report.unknown("group", name, groups, (0, 1))
-        value, tree = read_marked(report)
+        value, tree = load_yaml(report)
         if not isinstance(tree, SequenceNode):
             report.halt("F100", (0, 1), cause=f"{report.path} is no list of cases", fix=_FORMAT)
-        for key in repeated(tree):
+        for key in duplicate_keys(tree):
             report.add("F116", span_of(key), cause=f"{key.value} stands twice", fix="keep one of them")
         for part, node in zip(cast("list[object]", value), elements(tree), strict=True):
             with suppress(Halt):
@@ -71,9 +80,9 @@ def _case(value: object, node: Node, report: Report) -> Case:
         return msgspec.convert(value, type=Case)
     except msgspec.ValidationError as error:
         cause, _, path = str(error).partition(" - at ")
-        wrong = located(node, path.strip("`"))
+        wrong = find_node(node, path.strip("`"))
         unknown = re.search("unknown field `(.*)`", cause)
-        key = entry(wrong, unknown[1]) if unknown else None
+        key = find_entry(wrong, unknown[1]) if unknown else None
         report.halt("F100", span_of(key[0] if key else wrong), cause=f"a case is not so: {cause}", fix=_FORMAT)
 
 
@@ -127,12 +136,12 @@ class _Checker:
         for key, value in entries(expectation):
             if read and key.value not in ("at", "key", *self._features):
                 self._unknown("feature", key, self._features)
-            elif not read and key.value not in VERDICTS:
-                self._unknown("count of refused events", key, VERDICTS)
+            elif not read and key.value not in REFUSALS:
+                self._unknown("count of refused events", key, REFUSALS)
             elif not read and not str(value.value).isdecimal():
                 cause = f"{key.value} is {value.value!r}, which is no number of events"
                 self._report.add("F140", span_of(value), cause=cause, fix="write a whole number, 0 or more")
 
-    def _unknown(self, noun: str, key: ScalarNode, known: Mapping[str, Verdict] | list[str]) -> None:
+    def _unknown(self, noun: str, key: ScalarNode, known: Mapping[str, Decision] | list[str]) -> None:
         with suppress(Halt):
             self._report.unknown(noun, cast("str", key.value), known, span_of(key))

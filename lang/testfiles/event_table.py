@@ -29,7 +29,7 @@ _WRITTEN: dict[ColumnType, str] = {
 }
 
 
-class Written(Struct, frozen=True):
+class TableCell(Struct, frozen=True):
     """A cell without the spaces around it; `offset` is where it begins in the table."""
 
     text: str
@@ -72,22 +72,22 @@ def time_ms(text: str) -> int:
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)
 
 
-def _rows(text: str) -> list[list[Written]]:
+def _rows(text: str) -> list[list[TableCell]]:
     """The cells of each line that is not empty."""
-    rows: list[list[Written]] = []
+    rows: list[list[TableCell]] = []
     offset = 0
     for line in text.splitlines(keepends=True):
         content, at = line.split("#")[0], offset
         if content.strip():
             rows.append([])
             for part in content.split(","):
-                rows[-1].append(Written(part.strip(), at + len(part) - len(part.lstrip())))
+                rows[-1].append(TableCell(part.strip(), at + len(part) - len(part.lstrip())))
                 at += len(part) + 1
         offset += len(line)
     return rows
 
 
-def _check_columns(columns: list[Written], source: Source, report: Report) -> None:
+def _check_columns(columns: list[TableCell], source: Source, report: Report) -> None:
     names = [column.text for column in columns]
     computed = [column.name for column in source.computed]
     known = [column.name for column in source.event_columns if column.name not in computed]
@@ -106,7 +106,7 @@ def _check_columns(columns: list[Written], source: Source, report: Report) -> No
             report.add("F100", (columns[0].offset, columns[-1].offset - columns[0].offset), cause=cause, fix=fix)
 
 
-def _event(row: list[Written], columns: list[Written], source: Source, report: Report) -> Event:
+def _event(row: list[TableCell], columns: list[TableCell], source: Source, report: Report) -> Event:
     names = [column.text for column in columns]
     if len(row) != len(names):
         cause = f"{len(row)} cells, the table has the {len(names)} columns {', '.join(names)}"
@@ -115,7 +115,7 @@ def _event(row: list[Written], columns: list[Written], source: Source, report: R
     return {name: _cell(cell, name, source, report) for name, cell in zip(names, row, strict=False)}
 
 
-def _cell(cell: Written, name: str, source: Source, report: Report) -> Cell:
+def _cell(cell: TableCell, name: str, source: Source, report: Report) -> Cell:
     kind = source.type_of(name) or "STRING"
     is_time = name in (source.event_time, RECEIVED_AT)
     try:

@@ -6,7 +6,7 @@ from lang.executors.oracle import FeatureValue
 from lang.expressions.per_event import Event
 
 
-def contributing(
+def contributing_events(
     read: Callable[[list[Event]], FeatureValue], events: Sequence[Event], *, identity: str
 ) -> tuple[str, ...]:
     """The ids of events from which `read` says the same as from all; column `identity` holds them.

@@ -10,7 +10,7 @@ from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.plan import Group, Key
 
 
-def example(group: Group, key: Key, events: Sequence[Event], *, at_ms: int) -> str:
+def render_case(group: Group, key: Key, events: Sequence[Event], *, at_ms: int) -> str:
     """A case of a test file, as text: these events, and the key's features at a time as the oracle says.
 
     Rollups are left out: what they rank are other keys.

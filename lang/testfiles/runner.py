@@ -13,16 +13,16 @@ from typing import TypeAlias, cast
 
 from msgspec import Struct
 
-from lang.events.gate import Gate, Verdict, whole
+from lang.events.gate import Decision, Gate, int_value
 from lang.executors.oracle import FeatureValue, Oracle
 from lang.executors.tile_store import TileStore
 from lang.expressions.per_event import Event
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.plan import Group, Key
-from lang.testfiles.cases import VERDICTS, Case, Written
+from lang.testfiles.cases import REFUSALS, Case, Expected
 from lang.testfiles.delivery_orders import fold_in_order, fold_restarting, fold_shuffled, fold_twice
 from lang.testfiles.event_table import read_events, time_ms
-from lang.testfiles.evidence import contributing
+from lang.testfiles.evidence import contributing_events
 
 Engine: TypeAlias = Callable[[Group, Sequence[Event]], TileStore]
 """Folds a group's accepted events into a store."""
@@ -38,7 +38,7 @@ class Failure(Struct, frozen=True):
     case: str
     path: str
     what: str
-    expected: Written
+    expected: Expected
     found: object
     events: tuple[str, ...]
 
@@ -56,7 +56,7 @@ def run_cases(group: Group, cases: Sequence[Case], *, engines: Mapping[str, Engi
     return [failure for case in cases for failure in _run(group, case, engines)]
 
 
-def histories(group: Group, cases: Sequence[Case]) -> list[list[Event]]:
+def events_per_read(group: Group, cases: Sequence[Case]) -> list[list[Event]]:
     """What is known at each moment that the cases read at: all that an engine will be asked for."""
     moments = [(_accepted(_judged(group, case)), case) for case in cases]
     return [
@@ -67,17 +67,17 @@ def histories(group: Group, cases: Sequence[Case]) -> list[list[Event]]:
     ]
 
 
-def _judged(group: Group, case: Case) -> list[tuple[Verdict, Event]]:
+def _judged(group: Group, case: Case) -> list[tuple[Decision, Event]]:
     gate = Gate(group.source)
     return [(gate.judge(event), event) for event in read_events(case.given[group.source.name], group.source)]
 
 
-def _accepted(judged: list[tuple[Verdict, Event]]) -> list[Event]:
+def _accepted(judged: list[tuple[Decision, Event]]) -> list[Event]:
     return [event for verdict, event in judged if verdict == "accepted"]
 
 
 def _known(accepted: list[Event], at_ms: int) -> list[Event]:
-    return [event for event in accepted if whole(event, RECEIVED_AT) <= at_ms]
+    return [event for event in accepted if int_value(event, RECEIVED_AT) <= at_ms]
 
 
 def _run(group: Group, case: Case, engines: Mapping[str, Engine] | None) -> list[Failure]:
@@ -90,14 +90,14 @@ def _run(group: Group, case: Case, engines: Mapping[str, Engine] | None) -> list
             failures += _run_read(group, case.name, _accepted(judged), expectation, chosen)
             continue
         for word, expected in expectation.items():
-            found = [str(event.get(group.source.dedupe)) for verdict, event in judged if verdict == VERDICTS[word]]
+            found = [str(event.get(group.source.dedupe)) for verdict, event in judged if verdict == REFUSALS[word]]
             if len(found) != expected:
                 failures.append(Failure(case.name, "ingest", word, expected, len(found), tuple(found)))
     return failures
 
 
 def _run_read(
-    group: Group, case: str, accepted: list[Event], expectation: dict[str, Written], engines: Mapping[str, Engine]
+    group: Group, case: str, accepted: list[Event], expectation: dict[str, Expected], engines: Mapping[str, Engine]
 ) -> list[Failure]:
     at_ms = time_ms(str(expectation["at"]))
     known = _known(accepted, at_ms)
@@ -113,26 +113,26 @@ def _run_read(
         wrong = _unlike(paths, name, expected, absent=f"asked with {len(key)} key columns")
         if wrong:
             read = partial(_read_one, group, key=key, at_ms=at_ms, name=name)
-            events = contributing(read, known, identity=group.source.dedupe)
+            events = contributing_events(read, known, identity=group.source.dedupe)
             failures += [Failure(case, path, what + note, expected, found, events) for path, note, found in wrong]
     return failures
 
 
 def _unlike(
-    paths: Mapping[str, Mapping[str, FeatureValue]], name: str, expected: Written, *, absent: str
+    paths: Mapping[str, Mapping[str, FeatureValue]], name: str, expected: Expected, *, absent: str
 ) -> list[tuple[str, str, object]]:
     """(path, remark, value) of every path that reads otherwise than expected, or than the oracle."""
     wrong: list[tuple[str, str, object]] = []
     for path, values in paths.items():
         found = values.get(name, absent)
-        if not agree(expected, found, ratio=_WRITTEN_RATIO):
+        if not values_agree(expected, found, ratio=_WRITTEN_RATIO):
             wrong.append((path, "", found))
-        elif not agree(paths["oracle"].get(name, found), found, ratio=_PATHS_RATIO):
+        elif not values_agree(paths["oracle"].get(name, found), found, ratio=_PATHS_RATIO):
             wrong.append((path, " (unlike the oracle)", found))
     return wrong
 
 
-def agree(expected: object, found: object, *, ratio: float) -> bool:
+def values_agree(expected: object, found: object, *, ratio: float) -> bool:
     """Whether two values are equal, floats up to a ratio; an expected ranking may leave the values out."""
     if isinstance(expected, list | tuple) and isinstance(found, list | tuple):
         wanted, there = cast("Sequence[object]", expected), cast("Sequence[object]", found)
@@ -147,7 +147,7 @@ def agree(expected: object, found: object, *, ratio: float) -> bool:
 def _member_agrees(expected: object, found: object, ratio: float) -> bool:
     if isinstance(expected, str) and isinstance(found, tuple):
         return expected == cast("tuple[object, ...]", found)[0]
-    return agree(expected, found, ratio=ratio)
+    return values_agree(expected, found, ratio=ratio)
 
 
 def _read_oracle(

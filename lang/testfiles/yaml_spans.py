@@ -32,7 +32,7 @@ for _kind, (_pattern, _first) in _PLAIN.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern})$"), _first)
 
 
-def read_marked(report: Report) -> tuple[object, Node | None]:
+def load_yaml(report: Report) -> tuple[object, Node | None]:
     """What the report's text holds, and the tree of its places.
 
     Raises:
@@ -67,15 +67,15 @@ def elements(node: Node) -> list[Node]:
     return cast("list[Node]", node.value) if isinstance(node, SequenceNode) else []
 
 
-def entry(node: Node, name: str) -> tuple[ScalarNode, Node] | None:
+def find_entry(node: Node, name: str) -> tuple[ScalarNode, Node] | None:
     """Key and value of this name."""
     return next((each for each in entries(node) if each[0].value == name), None)
 
 
-def located(node: Node, path: str) -> Node:
+def find_node(node: Node, path: str) -> Node:
     """The value at a path such as `$.expect[0]`, or the last on the way that there is."""
     for name, number in _STEPS.findall(path):
-        found = entry(node, name) if name else None
+        found = find_entry(node, name) if name else None
         children = elements(node)
         if found is not None:
             node = found[1]
@@ -86,16 +86,16 @@ def located(node: Node, path: str) -> Node:
     return node
 
 
-def repeated(node: Node) -> Iterator[ScalarNode]:
+def duplicate_keys(node: Node) -> Iterator[ScalarNode]:
     """Keys that stood in their mapping before: of those YAML keeps the last."""
     seen: set[object] = set()
     for key, value in entries(node):
         if key.value in seen:
             yield key
         seen.add(key.value)
-        yield from repeated(value)
+        yield from duplicate_keys(value)
     for child in elements(node):
-        yield from repeated(child)
+        yield from duplicate_keys(child)
 
 
 def text_offset(node: ScalarNode, offset: int, text: str) -> int | None:

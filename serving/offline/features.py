@@ -34,7 +34,7 @@ class OfflineFeatures:
     """
 
     def __init__(self, plan: Plan, items: Iterable[Item]) -> None:
-        self.plan = plan.over(CLICKSTREAM)
+        self.plan = plan.for_source(CLICKSTREAM)
         self.items = {item.item_id: item for item in items}
         self.memory = MemoryStore(self.plan)
         source = self.plan.source(CLICKSTREAM)

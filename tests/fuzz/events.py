@@ -16,7 +16,7 @@ from tests.fuzz.cases import Found
 from tests.fuzz.mutation import NOW_MS, Mutator
 from tests.wire import Wire
 from udfs.decode import EventDecoder
-from udfs.enrich import Stamper
+from udfs.enrich import EventEnricher
 from udfs.judge import Judge
 from udfs.mask import Mask
 
@@ -52,7 +52,7 @@ class Loader:
         self.counts: Counter[str] = Counter()
         self._rng = rng
         self._decoders = [
-            {True: TileDecoder(group), False: SequenceDecoder(group)} for group in PLAN.over("clickstream").groups
+            {True: TileDecoder(group), False: SequenceDecoder(group)} for group in PLAN.for_source("clickstream").groups
         ]
 
     def close(self) -> None:
@@ -87,9 +87,9 @@ class Events:
     def __init__(self, rng: random.Random) -> None:
         self.counts: Counter[str] = Counter()
         self._mutator = Mutator(rng)
-        self._judge = Judge(SOURCE, Stamper(SOURCE), Mask(SOURCE, b"k"))
+        self._judge = Judge(SOURCE, EventEnricher(SOURCE), Mask(SOURCE, b"k"))
         self._clean = EventDecoder(SOURCE).contract
-        self._lines = [_Line(group) for group in PLAN.over("clickstream").groups]
+        self._lines = [_Line(group) for group in PLAN.for_source("clickstream").groups]
         self._loader = Loader(rng)
         self._loader.counts = self.counts
 

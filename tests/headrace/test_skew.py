@@ -8,7 +8,7 @@ import numpy as np
 from headrace.features.skew import compare
 from lang.events.computed import Computation
 from lang.expressions.per_event import Event
-from lang.planner.load import load_plan, plan_of
+from lang.planner.load import load_plan, parse_plan
 from models.inputs import DENSE, FEATURE_SET
 from schemas.catalogue import Item
 from schemas.exposures import Exposure, Slot
@@ -81,7 +81,7 @@ def test_a_second_stream_is_none_of_the_rankers() -> None:
       description 'x'); SELECT count(*) OVER 24h AS orders_24h FROM orders GROUP BY user_id;"""
     folder = Path(__file__).parents[2] / "features"
     files = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*.sql")}
-    plan = plan_of(files | {"orders.sql": orders, "user_orders.sql": group})
+    plan = parse_plan(files | {"orders.sql": orders, "user_orders.sql": group})
     assert compare(plan, ITEMS, EVENTS, EXPOSURES[:2]).slots == 8
 
 

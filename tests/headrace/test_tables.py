@@ -4,7 +4,7 @@ from pathlib import Path
 
 from headrace.log.feature_versions import stream_topics_of
 from headrace.stack.jobs import wanted_jobs
-from lang.planner.load import plan_of
+from lang.planner.load import parse_plan
 from store.versions import Version, Versions
 
 COLUMNS = "id STRING REQUIRED, at_ms BIGINT REQUIRED, received_at BIGINT, user_id STRING REQUIRED"
@@ -15,7 +15,7 @@ DAY_MS = 86_400_000
 
 def test_one_new_file_and_a_stamp_are_enough() -> None:
     clicks = (FEATURES / "sources" / "clickstream.sql").read_text(encoding="utf-8")
-    plan = plan_of(
+    plan = parse_plan(
         {
             "clickstream.sql": clicks.replace(") COLUMNS", ", stamp users (plan STRING) ON user_id) COLUMNS", 1),
             "item_heat.sql": (FEATURES / "item_heat.sql").read_text(encoding="utf-8"),

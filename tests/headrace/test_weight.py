@@ -2,7 +2,7 @@
 
 from headrace.features.state_size import Cut, cells, cuts, tile_cells
 from lang.plan.plan import Group
-from lang.planner.load import plan_of
+from lang.planner.load import parse_plan
 
 SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '15 minutes', future '5 minutes',
   dedupe event_id WITHIN '1 day')
@@ -13,7 +13,7 @@ COLUMNS (event_id STRING REQUIRED, user_id STRING REQUIRED, value DOUBLE, occurr
 def group(*measures: str) -> Group:
     words = "version 1, owner 'o', entity user_id, source clicks, on_missing null, description 'x'"
     select = f"SELECT {', '.join(measures)} FROM clicks GROUP BY user_id"
-    return plan_of({"s.sql": SOURCE, "g.sql": f"FEATURE GROUP g ({words}); {select};"}).group("g")
+    return parse_plan({"s.sql": SOURCE, "g.sql": f"FEATURE GROUP g ({words}); {select};"}).group("g")
 
 
 CLICKS, SPENT = "count(*) OVER EACH (1h, 24h) AS clicks_{w}", "sum(value) OVER 24h AS spent_24h"

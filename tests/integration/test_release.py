@@ -15,7 +15,7 @@ from headrace.stack.flink import FlinkRest
 from headrace.stack.jobs import FEATURES
 from lang.events.gate import Gate
 from lang.planner.load import load_plan
-from lang.testfiles.runner import agree
+from lang.testfiles.runner import values_agree
 from serving.http import lookup
 from tests.comparison import by_the_oracle, mismatches
 from tests.events import random_events
@@ -95,7 +95,7 @@ def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> 
     for key in keys[:5]:
         (then,) = by_the_oracle(wanted, accepted, [key], at_ms=halfway).values.values()
         answer = lookup.answer(as_known_at(line.endpoints, wanted, key[0], at_ms=halfway), wanted, key, at=halfway)
-        assert all(agree(then[each.name], each.value, ratio=1e-9) for each in answer.features), (then, answer)
+        assert all(values_agree(then[each.name], each.value, ratio=1e-9) for each in answer.features), (then, answer)
 
     before = line.plan.group(GROUP)
     names = {group.version: {feature.name for feature in group.features} for group in (before, wanted)}

@@ -13,7 +13,7 @@ from schemas.events import BOT
 from schemas.samples import HEADS, SAMPLE
 from tests.line import Line, Place
 from tests.slates import batch_join, encoded, exposures, feedback_on, headers_of
-from udfs.labels import BEYOND_THE_DAY, COUNTERS, FEEDBACK_HEADS, TRAINING_A_DAY
+from udfs.labels import BEYOND_DAILY_LIMIT, COUNTERS, FEEDBACK_HEADS, TRAINING_PER_DAY
 
 pytestmark = pytest.mark.stack
 
@@ -85,11 +85,13 @@ def test_what_is_urgent_is_on_both_topics_and_what_does_not_train_is_counted(lin
     assert len(urgent) > 10
 
     heard = {event["event_id"]: event["user_id"] for event in events if event["event_type"] in FEEDBACK_HEADS}
-    beyond = sum(max(0, count - TRAINING_A_DAY) for count in Counter(heard.values()).values())
+    beyond = sum(max(0, count - TRAINING_PER_DAY) for count in Counter(heard.values()).values())
     assert beyond > 10
     assert any(row["weight"] == 0 for row in told)
     flink = FlinkRest(line.endpoints.flink_url)
-    line.wait(lambda: flink.counters(SAMPLES_JOB, COUNTERS)[BEYOND_THE_DAY] >= beyond, "the count of what is beyond")
+    line.wait(
+        lambda: flink.counters(SAMPLES_JOB, COUNTERS)[BEYOND_DAILY_LIMIT] >= beyond, "the count of what is beyond"
+    )
 
 
 def test_the_slates_of_a_bot_do_not_train(line: Line) -> None:

@@ -12,7 +12,7 @@ from lang.events.computed import Computation
 from lang.events.gate import Gate
 from lang.expressions.per_event import WHOLE_MOST
 from lang.plan.source import Source
-from lang.planner.load import plan_of
+from lang.planner.load import parse_plan
 from schemas.limits import EARLIEST_MS, LATEST_MS, time_fault
 
 NOW = 1_770_000_000_000
@@ -29,7 +29,7 @@ def source() -> Source:
       plus BIGINT AS n + m, minus BIGINT AS n - m, times BIGINT AS n * m, neg BIGINT AS -n, size BIGINT AS abs(n),
       ratio DOUBLE AS x / n, grown DOUBLE AS exp(x) * exp(x), odd DOUBLE AS exp(x) * exp(x) - exp(x) * exp(x),
       least_n BIGINT AS least(n));"""
-    return plan_of({"rides.sql": declared}).source("rides")
+    return parse_plan({"rides.sql": declared}).source("rides")
 
 
 def ride(**changes: object) -> dict[str, object]:

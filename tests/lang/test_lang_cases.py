@@ -7,7 +7,7 @@ from lang.plan.plan import Plan
 from lang.planner.source import WORDS
 from lang.reference.cases import CASE, COUNTS, EXAMPLE
 from lang.reference.source import SOURCE_WORDS
-from lang.testfiles.cases import VERDICTS, Case, cases_in
+from lang.testfiles.cases import REFUSALS, Case, cases_in
 from lang.testfiles.runner import run_cases
 
 PATH = "user_category.test.yaml"
@@ -86,7 +86,7 @@ def test_all_mistakes_of_all_files_are_told_at_once(shipped: Plan) -> None:
 
 def test_every_word_of_a_test_file_and_of_a_source_is_explained() -> None:
     assert tuple(CASE) == Case.__struct_fields__
-    assert {*COUNTS} == {*VERDICTS}
+    assert {*COUNTS} == {*REFUSALS}
     assert tuple(SOURCE_WORDS) == WORDS
 
 

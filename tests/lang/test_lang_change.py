@@ -4,8 +4,8 @@ import pytest
 
 from lang.errors.report import LangError
 from lang.plan.plan import Group, Plan
-from lang.planner.diff import compare, reworded
-from lang.planner.load import plan_of
+from lang.planner.diff import adopt_wording, compare
+from lang.planner.load import parse_plan
 
 SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '15 minutes', future '5 minutes',
   dedupe event_id WITHIN '1 day')
@@ -20,7 +20,7 @@ SMOOTH = "count(*, edge => interpolate) OVER 24h AS c FROM clicks GROUP BY user_
 def group(features: str = FEATURES, *, version: int = 1, description: str = "x", more: str = "") -> Group:
     words = f"version {version}, owner 'o', entity user_id, source clicks, on_missing null, description '{description}'"
     words += more
-    return plan_of({"s.sql": SOURCE, "g.sql": f"FEATURE GROUP g ({words}); SELECT {features};"}).group("g")
+    return parse_plan({"s.sql": SOURCE, "g.sql": f"FEATURE GROUP g ({words}); SELECT {features};"}).group("g")
 
 
 def kind(wanted: Group) -> str | None:
@@ -38,10 +38,10 @@ def test_a_limit_is_a_word_and_no_meaning() -> None:
     limited = group(more=", max_entities 5_000_000")
     assert limited.max_entities == 5_000_000
     assert kind(limited) == "cosmetic"
-    assert reworded(group(), limited) == limited
+    assert adopt_wording(group(), limited) == limited
     assert kind(group(more=", stale_after 1h")) == "cosmetic", "a mark, not a value"
     more = group(f"max(occurred_at) OVER 24h AS last_at, {FEATURES}", description="y")
-    assert reworded(group(), more) == group(description="y"), "its words alone"
+    assert adopt_wording(group(), more) == group(description="y"), "its words alone"
 
 
 @pytest.mark.parametrize("most", ["0", "many", "1.5", "'5'"])

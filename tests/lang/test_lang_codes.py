@@ -17,8 +17,8 @@ from headrace.features.release import planned, unlike
 from headrace.layout import FEATURES, REPOSITORY
 from lang.errors.codes import CODES
 from lang.plan.plan import Group, Plan
-from lang.planner.load import findings_in, plan_of, texts_in
-from lang.reference.error_page import said_of
+from lang.planner.load import check_files, parse_plan, read_texts
+from lang.reference.error_page import find_problems
 from lang.testfiles.cases import cases_in
 from lang.testfiles.runner import run_cases
 from schemas.control import CONTROL
@@ -48,13 +48,13 @@ def test_every_code_that_is_raised_is_in_the_table_and_the_other_way_round() -> 
 
 @pytest.mark.parametrize("code", OFFLINE)
 def test_an_example_has_its_code_and_its_mend_has_none(code: str) -> None:
-    assert {problem.code for problem in said_of(CODES[code].wrong)} == {code}
-    assert said_of(CODES[code].right) == ()
+    assert {problem.code for problem in find_problems(CODES[code].wrong)} == {code}
+    assert find_problems(CODES[code].right) == ()
 
 
 def test_warnings_keep_nobody_from_going_on(golden: Callable[[str, str], None]) -> None:
     folder = Path(__file__).parent / "fixtures" / "warnings"
-    found = findings_in(texts_in(FEATURES / "sources") | texts_in(folder))
+    found = check_files(read_texts(FEATURES / "sources") | read_texts(folder))
     assert found.errors == ()
     assert [group.name for group in found.plan.groups] == ["long"]
     golden("errors/F112_retention.txt", "".join(f"{warning}\n" for warning in found.warnings))
@@ -75,7 +75,7 @@ def edited(name: str, *changes: tuple[str, str]) -> Plan:
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
-    return plan_of(texts_in(FEATURES / "sources") | {f"{name}.sql": text})
+    return parse_plan(read_texts(FEATURES / "sources") | {f"{name}.sql": text})
 
 
 def said_by_plan(shipped: Plan, name: str, *changes: tuple[str, str]) -> str:

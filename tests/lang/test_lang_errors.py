@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lang.errors.report import LangError
-from lang.planner.load import plan_of
+from lang.planner.load import parse_plan
 
 FIXTURES = Path(__file__).parent / "fixtures/errors"
 SOURCE = Path(__file__).parents[2] / "features/sources/clickstream.sql"
@@ -16,13 +16,13 @@ SOURCE = Path(__file__).parents[2] / "features/sources/clickstream.sql"
 def test_errors(golden: Callable[[str, str], None], path: Path) -> None:
     files = {SOURCE.name: SOURCE.read_text(encoding="utf-8"), path.name: path.read_text(encoding="utf-8")}
     with pytest.raises(LangError) as raised:
-        plan_of(files)
+        parse_plan(files)
     golden(f"errors/{path.stem}.txt", f"{raised.value}\n")
     assert all(problem.path == path.name for problem in raised.value.problems)
 
 
 def test_a_problem_knows_its_line_and_column() -> None:
     with pytest.raises(LangError) as raised:
-        plan_of({"x.sql": "\n  NONSENSE"})
+        parse_plan({"x.sql": "\n  NONSENSE"})
     (problem,) = raised.value.problems
     assert (problem.code, problem.line, problem.column) == ("F100", 2, 3)

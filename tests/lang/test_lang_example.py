@@ -9,7 +9,7 @@ from lang.expressions.per_event import Event
 from lang.plan.plan import Group, Plan
 from lang.planner.load import load_plan
 from lang.testfiles.cases import SUFFIX, cases_in
-from lang.testfiles.from_events import example
+from lang.testfiles.from_events import render_case
 from lang.testfiles.runner import run_cases
 
 PLAN: Plan = load_plan(Path(__file__).parents[2] / "features")
@@ -37,14 +37,14 @@ EVENTS = [event(1), event(2, event_type="dwell", value=2.5), event(3, item_id="i
 @pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group.name)
 def test_every_group_passes_its_own_example(group: Group) -> None:
     key = tuple(OF[column] for column in group.entity)
-    text = example(group, key, EVENTS, at_ms=1_767_262_600_000)
+    text = render_case(group, key, EVENTS, at_ms=1_767_262_600_000)
     ((_, case),) = cases_in({group.name + SUFFIX: text}, PLAN)
     assert run_cases(group, [case]) == []
     assert set(case.expect[0]) == {"at", "key"} | {f.name for f in group.features if f.kind != "ranking"}
 
 
 def test_a_wrong_expectation_fails() -> None:
-    text = example(PLAN.group("item_engagement"), ("i1",), EVENTS, at_ms=1_767_262_600_000)
+    text = render_case(PLAN.group("item_engagement"), ("i1",), EVENTS, at_ms=1_767_262_600_000)
     wrong = text.replace("clicks_1h: 1.0", "clicks_1h: 2.0")
     ((group, case),) = cases_in({f"item_engagement{SUFFIX}": wrong}, PLAN)
     assert len(run_cases(group, [case])) == 4 + 1
@@ -52,4 +52,4 @@ def test_a_wrong_expectation_fails() -> None:
 
 def test_what_a_table_cannot_hold_is_said() -> None:
     with pytest.raises(ValueError, match="comma"):
-        example(PLAN.group("item_engagement"), ("i,1",), [event(1, item_id="i,1")], at_ms=1_767_262_600_000)
+        render_case(PLAN.group("item_engagement"), ("i,1",), [event(1, item_id="i,1")], at_ms=1_767_262_600_000)

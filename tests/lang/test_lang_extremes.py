@@ -13,9 +13,9 @@ from lang.executors.merge import Merged
 from lang.executors.oracle import Oracle
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group, Key
-from lang.planner.load import plan_of
+from lang.planner.load import parse_plan
 from lang.testfiles.delivery_orders import fold_in_order, fold_shuffled
-from lang.testfiles.runner import agree
+from lang.testfiles.runner import values_agree
 from schemas.limits import DOUBLE_MOST, EARLIEST_MS, LATEST_MS, is_plain
 from tests.wire import Wire
 
@@ -70,7 +70,7 @@ FROM readings
 GROUP BY user_id, item_id
 ROLLUP user_id AS top_items: top_k(item_id, 3, by => heat);""",
 }
-PLAN = plan_of(DECLARED)
+PLAN = parse_plan(DECLARED)
 GROUPS = [PLAN.group("ends"), PLAN.group("members")]
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6).filter(
     lambda text: is_plain([text]) and not text.isspace()
@@ -135,7 +135,7 @@ def assert_alike(group: Group, oracle: Oracle, keys: list[Key], merged: Merged, 
             elif math.isnan(found):
                 assert value is None, (name, value)
             else:
-                assert agree(value, found, ratio=1e-9), (name, value, found)
+                assert values_agree(value, found, ratio=1e-9), (name, value, found)
 
 
 def _largest(oracle: Oracle, column: str) -> float:
@@ -156,7 +156,7 @@ def test_executors_agree_at_the_ends(group: Group, events: list[Event], later_ms
     for rollup in group.rollups:
         owners = sorted({key[0] for key in keys})
         ranked = fold_in_order(group, events).rank(rollup, owners, at_ms=at_ms)
-        assert agree([oracle.rank(rollup, owner, at_ms=at_ms) for owner in owners], ranked, ratio=1e-9)
+        assert values_agree([oracle.rank(rollup, owner, at_ms=at_ms) for owner in owners], ranked, ratio=1e-9)
 
 
 @settings(max_examples=100, deadline=None)

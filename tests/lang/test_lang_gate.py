@@ -2,7 +2,7 @@
 
 from lang.events.gate import Gate
 from lang.expressions.per_event import Event
-from lang.planner.load import plan_of
+from lang.planner.load import parse_plan
 
 SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '5 minutes', future '1 minute',
   dedupe event_id WITHIN '10 minutes', bot WHEN count(*) PER (user_id) EACH '1 minute' > 3)
@@ -17,7 +17,7 @@ def event(number: int, *, user: str = "u1", at_ms: int = 0, kind: str = "click")
 
 
 def judged(events: list[Event]) -> list[str]:
-    gate = Gate(plan_of({"s.sql": SOURCE}).source("clicks"))
+    gate = Gate(parse_plan({"s.sql": SOURCE}).source("clicks"))
     return [gate.judge(each) for each in events]
 
 

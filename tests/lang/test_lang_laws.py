@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lang.aggregates.cells import CELLS
 from lang.aggregates.finalize import FINISH
-from lang.aggregates.partials_of import TILE_AGGREGATES
+from lang.aggregates.tile_aggregates import TILE_AGGREGATES
 from lang.expressions.tree import Column
 from lang.plan.plan import Partial, PartialOp, TileFunction
 from lang.plan.windows import epoch_ms

@@ -5,7 +5,7 @@ import pytest
 from headrace.features.reference import FOLDER, written
 from lang.plan.plan import Plan
 from lang.planner.groups import WORDS as HEADER_WORDS
-from lang.planner.lineage import columns_behind, parts, roots
+from lang.planner.lineage import direct_inputs, root_features, source_columns
 from lang.reference.entry import Entry
 from lang.reference.pages import ENTRIES, WORDS, group_of
 from lang.reference.shapes import HEADER
@@ -40,10 +40,10 @@ def test_an_example_shows_its_word(word: str, entry: Entry) -> None:
 
 def test_lineage_reaches_the_columns_of_the_source(shipped: Plan) -> None:
     engagement, following = shipped.group("item_engagement"), shipped.group("item_next")
-    assert parts(engagement, "ctr_1h") == ("clicks_1h", "imps_1h")
-    assert columns_behind(engagement, "ctr_1h") == ("item_id", "occurred_at", "event_type")
-    assert columns_behind(engagement, "dwell_avg_24h") == ("item_id", "occurred_at", "value", "event_type")
-    assert roots(following, "next_items") == ("strength",)
-    assert columns_behind(following, "next_items") == ("item_id", "user_id", "session_id", "occurred_at", "event_type")
+    assert direct_inputs(engagement, "ctr_1h") == ("clicks_1h", "imps_1h")
+    assert source_columns(engagement, "ctr_1h") == ("item_id", "occurred_at", "event_type")
+    assert source_columns(engagement, "dwell_avg_24h") == ("item_id", "occurred_at", "value", "event_type")
+    assert root_features(following, "next_items") == ("strength",)
+    assert source_columns(following, "next_items") == ("item_id", "user_id", "session_id", "occurred_at", "event_type")
     with pytest.raises(KeyError):
-        columns_behind(engagement, "nothing")
+        source_columns(engagement, "nothing")

@@ -10,7 +10,7 @@ from lang.events.touching import by_owner
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
 from lang.planner.diff import compare
-from lang.planner.load import plan_of
+from lang.planner.load import parse_plan
 
 SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '15 minutes', future '5 minutes',
   dedupe event_id WITHIN '1 day')
@@ -33,7 +33,7 @@ ARRIVALS = [
 
 
 def group(more: str) -> Group:
-    return plan_of({"s.sql": SOURCE, "g.sql": GROUP.format(more=more)}).group("g")
+    return parse_plan({"s.sql": SOURCE, "g.sql": GROUP.format(more=more)}).group("g")
 
 
 @pytest.mark.parametrize("events", ARRIVALS, ids=["in order", "earlier last"])

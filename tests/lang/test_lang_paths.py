@@ -15,7 +15,7 @@ from lang.expressions.per_event import Event
 from lang.plan.plan import Group, Key
 from lang.planner.load import load_plan
 from lang.testfiles.delivery_orders import fold_in_order, fold_restarting, fold_shuffled, fold_twice
-from lang.testfiles.runner import agree
+from lang.testfiles.runner import values_agree
 
 PLAN = load_plan(Path(__file__).parent / "fixtures/laws")
 START_MS = 1_767_225_600_000
@@ -63,11 +63,11 @@ def assert_agree(group: Group, events: list[Event], store: TileStore, *, at_ms: 
             if isinstance(found, float) and math.isnan(found):
                 assert value is None, (name, value)
             else:
-                assert agree(value, found, ratio=1e-9), (name, value, found)
+                assert values_agree(value, found, ratio=1e-9), (name, value, found)
     for rollup in group.rollups:
         owners = sorted({key[0] for key in keys})
         for owner, ranked in zip(owners, store.rank(rollup, owners, at_ms=at_ms), strict=True):
-            assert agree(oracle.rank(rollup, owner, at_ms=at_ms), ranked, ratio=1e-9)
+            assert values_agree(oracle.rank(rollup, owner, at_ms=at_ms), ranked, ratio=1e-9)
 
 
 @pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group.name)

@@ -11,8 +11,8 @@ from headrace.features.explain import explained
 from lang.errors.report import LangError
 from lang.plan.clean_topic import contract
 from lang.plan.plan import Plan
-from lang.planner.load import findings_in, plan_of
-from lang.syntax.duration import written
+from lang.planner.load import check_files, parse_plan
+from lang.syntax.duration import format_duration
 from lang.testfiles.cases import cases_in
 from lang.testfiles.runner import run_cases
 
@@ -36,7 +36,7 @@ SELECT count(*) FILTER (WHERE celsius < 0.0 AND email IS NOT NULL) OVER 1h AS co
 
 def planned(**changed: str) -> Plan:
     files = {"cold": GROUP, "users": USERS, "visits": VISITS, "weather": WEATHER} | changed
-    return plan_of({f"{name}.sql": text for name, text in files.items()})
+    return parse_plan({f"{name}.sql": text for name, text in files.items()})
 
 
 def said(**changed: str) -> str:
@@ -52,7 +52,7 @@ def test_a_source_knows_its_tables() -> None:
         ("users", "user_id", "user_id"),
         ("weather", "place", "region"),
     ]
-    assert [(stream.name, written(stream.retain_ms)) for stream in source.streams] == [
+    assert [(stream.name, format_duration(stream.retain_ms)) for stream in source.streams] == [
         ("users", "lifetime"),
         ("weather", "7d"),
         ("visits", "7d"),
@@ -67,7 +67,7 @@ def test_what_the_page_of_streams_shows_holds() -> None:
     page = (Path(__file__).parents[2] / "docs" / "streams.md").read_text(encoding="utf-8")
     files = dict(re.findall(r"```sql\n-- (features/\S+)\n(.*?)```", page, re.DOTALL))
     tests = dict(re.findall(r"```yaml\n# (features/\S+)\n(.*?)```", page, re.DOTALL))
-    found = findings_in(files)
+    found = check_files(files)
     assert (len(files), found.errors, found.warnings) == (4, (), ())
     ((group, case),) = cases_in(tests, found.plan)
     assert run_cases(group, [case]) == []

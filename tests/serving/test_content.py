@@ -17,7 +17,7 @@ from serving.state.query import Faults
 from serving.state.state import Live
 from serving.telemetry.stopwatch import Stopwatch
 from tests.serving import worlds
-from udfs.labels import close, open_slate, samples
+from udfs.labels import close_slate, encode_samples, open_slate
 
 MODALITIES = (Modality(name="image", width=3), Modality(name="text", width=8))
 CONFIG = RankerConfig(fusion=Fusion(modalities=MODALITIES))
@@ -46,7 +46,7 @@ def test_what_was_scored_is_what_is_learnt_from() -> None:
     letter = record.exposure(worlds.query(), slate, made_with=record.versions(slate), level=0, served_at=worlds.NOW)
     payload = letter.value or b""
     opened = open_slate(payload, wait_ms=0, correction_ms=0, negative_rate=1.0)
-    rows = [Sample(**SAMPLE.decode(each)) for each in samples(payload, opened, list(close(opened)))]
+    rows = [Sample(**SAMPLE.decode(each)) for each in encode_samples(payload, opened, list(close_slate(opened)))]
     assert [row.content for row in rows] == EXPOSURE.decode(payload)["contents"]
     collator = Collator(CONFIG.history, CONFIG.modalities)
     assert [collator.fault(row) for row in rows] == [None] * len(rows)

@@ -6,7 +6,7 @@ import numpy as np
 from lang.events.computed import Computation
 from lang.expressions.per_event import Event
 from lang.plan.plan import Plan
-from lang.planner.load import plan_of
+from lang.planner.load import parse_plan
 from serving.feature_dependencies import lacking, touched
 from serving.stages import explore, score, sources
 from serving.stages.filters import keep
@@ -26,7 +26,7 @@ DERIVE 1 + clicks_1h AS lift;"""
 
 
 def plan_with(name: str, entity: str) -> Plan:
-    return plan_of(FILES | {f"{name}.sql": LIFT.format(name=name, entity=entity)})
+    return parse_plan(FILES | {f"{name}.sql": LIFT.format(name=name, entity=entity)})
 
 
 def click(number: int, **changes: object) -> Event:
@@ -120,7 +120,7 @@ def test_a_new_user_starts_from_their_country_then_from_the_time_of_day() -> Non
 def test_serving_reads_nothing_that_the_shipped_groups_lack() -> None:
     assert [lacking(group) for group in worlds.PLAN.groups] == [[]] * len(worlds.PLAN.groups)
     poorer = FILES["user_recent.sql"].replace("clicks_24h", "clicks_today")
-    assert lacking(plan_of(FILES | {"user_recent.sql": poorer}).group("user_recent")) == ["user_recent.clicks_24h"]
+    assert lacking(parse_plan(FILES | {"user_recent.sql": poorer}).group("user_recent")) == ["user_recent.clicks_24h"]
 
 
 def test_who_reads_what_an_edit_changes() -> None:

@@ -10,7 +10,7 @@ from test_lang_paths import PLAN
 
 from headrace.features.parity import compare
 from lang.expressions.per_event import Event
-from lang.testfiles.runner import agree
+from lang.testfiles.runner import values_agree
 from schemas.redis_keys import owner_of
 from store.connect import Client, StoreError, connect
 from store.memory_store import MemoryStore
@@ -71,7 +71,7 @@ def test_every_entity_reads_as_it_was_written(client: Client, memory: MemoryStor
         there = features(found)
         assert there.keys() == features(expected).keys()
         for key, values in features(expected).items():
-            assert all(agree(value, there[key][name], ratio=1e-9) for name, value in values.items()), key
+            assert all(values_agree(value, there[key][name], ratio=1e-9) for name, value in values.items()), key
 
 
 def test_every_node_holds_some_and_an_entity_lies_on_one_slot(client: Client, nodes: list[redis.Redis]) -> None:

@@ -9,7 +9,7 @@ from test_lang_paths import NAMES, PLAN, logs
 
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group, Key
-from lang.testfiles.runner import agree
+from lang.testfiles.runner import values_agree
 from store.connect import Client
 from store.memory_store import MemoryStore
 from store.reader import FeatureReader, Values, Wanted
@@ -52,9 +52,9 @@ def assert_alike(client: Client, group: Group, events: list[Event], *, at_ms: in
     for key, values in there.items():
         empty = {name: value for name, value in values.items() if value not in (0, None, [])}
         for name, value in values.items():
-            assert not empty if key not in read else agree(value, read[key][name], ratio=1e-9), (key, name)
+            assert not empty if key not in read else values_agree(value, read[key][name], ratio=1e-9), (key, name)
     for name, rankings in expected.rollups.items():
-        assert agree(rankings, found.rollups[name], ratio=1e-9)
+        assert values_agree(rankings, found.rollups[name], ratio=1e-9)
 
 
 @BY_GROUP

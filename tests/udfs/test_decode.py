@@ -1,11 +1,11 @@
-"""The type table of ingest: a line for each kind of value, and what becomes of it."""
+"""The type table of ingest: a case for each kind of value, and what it is decoded to."""
 
 import msgspec
 import pytest
 from msgspec import Raw
 
 from headrace.stack.jobs import FEATURES
-from lang.planner.load import load_plan, plan_of
+from lang.planner.load import load_plan, parse_plan
 from schemas.limits import day_ms
 from udfs.decode import EventDecoder, Refused
 
@@ -101,7 +101,7 @@ def test_required(missing: str) -> None:
         EventDecoder(SOURCE).decode(payload, NOW)
 
 
-def test_late_and_future_follow_the_record_alone() -> None:
+def test_late_and_future_depend_on_the_record_alone() -> None:
     assert decode(occurred_at=NOW - SOURCE.lateness_ms)["received_at"] == NOW
     assert decode(occurred_at=NOW + SOURCE.future_ms)["received_at"] == NOW
     with pytest.raises(Refused, match=r"^late: 900001 ms after its time, at most 900000"):
@@ -109,11 +109,11 @@ def test_late_and_future_follow_the_record_alone() -> None:
     with pytest.raises(Refused, match=r"^future: 300001 ms ahead"):
         decode(occurred_at=NOW + SOURCE.future_ms + 1)
     old = NOW - 10 * 365 * 86_400_000
-    assert decode(occurred_at=old, received_at=old + 1)["received_at"] == old + 1, "a trusted receipt stands"
+    assert decode(occurred_at=old, received_at=old + 1)["received_at"] == old + 1, "a given received_at is kept"
 
 
 @pytest.mark.parametrize("times", [1000, 1_000_000, -1])
-def test_both_times_in_another_unit_are_no_event(times: int) -> None:
+def test_both_times_in_another_unit_are_refused(times: int) -> None:
     with pytest.raises(Refused, match=r"^time: .*milliseconds since 1970 UTC are expected"):
         decode(occurred_at=NOW * times, received_at=NOW * times)
 
@@ -121,12 +121,12 @@ def test_both_times_in_another_unit_are_no_event(times: int) -> None:
 @pytest.mark.parametrize(
     ("time", "unit"), [(NOW // 1000, "seconds"), (NOW * 1000, "microseconds"), (NOW * 10**6, "nanoseconds")]
 )
-def test_a_time_in_another_unit_is_told_by_its_name(time: int, unit: str) -> None:
+def test_a_time_in_another_unit_is_refused_with_the_unit_named(time: int, unit: str) -> None:
     with pytest.raises(Refused, match=rf"^time: {time} looks like {unit}; .*: {NOW // 1000}\d\d\d - at /occurred_at$"):
         decode(occurred_at=time, received_at=time)
 
 
-def test_a_dwell_is_at_most_a_day_and_other_values_are_free() -> None:
+def test_a_dwell_is_at_most_a_day_and_other_values_are_not_bounded() -> None:
     assert decode(event_type="purchase", value=250_000)["value"] == 250_000
     with pytest.raises(Refused, match=r"^range: '86401.0', expected is event_type <> 'dwell' OR .* - at /value$"):
         decode(event_type="dwell", value=86_401)
@@ -156,7 +156,7 @@ def test_a_nested_value_of_a_map_is_named() -> None:
         (b'{"context":{"n":' + b"9" * 5_000 + b"}}", "type"),
     ],
 )
-def test_bytes_that_are_no_event(payload: bytes, code: str) -> None:
+def test_bytes_that_are_not_an_event(payload: bytes, code: str) -> None:
     with pytest.raises(Refused, match=f"^{code}: "):
         EventDecoder(SOURCE).decode(payload, NOW)
 
@@ -165,13 +165,13 @@ def test_brackets_within_texts_are_not_depth() -> None:
     assert decode(context={"q": "[" * 100 + '"' + "{" * 100})["context"] == {"q": "[" * 100 + '"' + "{" * 100}
 
 
-def test_of_a_name_that_stands_twice_the_last_counts() -> None:
+def test_the_last_value_of_a_repeated_name_counts() -> None:
     payload = msgspec.json.encode(GOOD)[:-1] + b',"user_id":"second"}'
     assert EventDecoder(SOURCE).decode(payload, NOW)["user_id"] == "second"
 
 
 def test_a_source_declares_other_bounds() -> None:
-    source = plan_of({"s.sql": DECLARED}).source("diary")
+    source = parse_plan({"s.sql": DECLARED}).source("diary")
     decoder = EventDecoder(source)
     entry = {
         "entry_id": "e",

@@ -1,4 +1,4 @@
-"""A record that cannot be joined is set aside, whatever is wrong with it, and the slates of others stay as they are."""
+"""A record that cannot be joined is set aside, whatever is wrong with it, and other slates are not affected."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from schemas.limits import RECORD_BYTES
 from schemas.samples import SAMPLE
 from tests.slates import encoded, exposures
 from udfs.join import INPUT, JoinSlots
-from udfs.labels import MOST_OPEN, TRAINING_A_DAY
+from udfs.labels import MOST_OPEN, TRAINING_PER_DAY
 from udfs.served import MOST_SLOTS
 
 NOW_MS, WAIT_MS, CORRECTION_MS = 1_700_000_000_000, 1_000, 5_000
@@ -52,7 +52,7 @@ class State:
 
 
 class Flink:
-    """What Flink gives to a keyed function, for one user; `counts` are its counters."""
+    """The part of Flink that a keyed function uses, for one user; `counts` are its counters."""
 
     def __init__(self, *, wait_ms: int = WAIT_MS) -> None:
         self.counts: dict[str, int] = {}
@@ -84,19 +84,19 @@ class Flink:
         return self.watermark_ms
 
     def take(self, **fields: object) -> list[Row]:
-        """One record."""
+        """Process one record."""
         self._offset += 1
-        place = {"topic": "exposures", "partition": 2, "offset": self._offset, "at": NOW_MS}
-        return list(self.join.process_element(Row(**dict.fromkeys(INPUT) | place | fields), self))
+        origin = {"topic": "exposures", "partition": 2, "offset": self._offset, "at": NOW_MS}
+        return list(self.join.process_element(Row(**dict.fromkeys(INPUT) | origin | fields), self))
 
     def serve(self, payload: bytes, **headers: object) -> list[Row]:
-        told = {name: SLATE[name] for name in ("request_id", "user_id", "received_at")} | headers
-        return self.take(exposure=payload, **told)
+        record = {name: SLATE[name] for name in ("request_id", "user_id", "received_at")} | headers
+        return self.take(exposure=payload, **record)
 
-    def hear(self, **fields: object) -> list[Row]:
-        told = {"user_id": SLATE["user_id"], "request_id": SLATE["request_id"], "item_id": SLOT["item_id"]}
-        told |= {"event_type": "click", "received_at": NOW_MS + 10, "session_id": SLATE["session_id"]}
-        return self.take(**told | fields)
+    def react(self, **fields: object) -> list[Row]:
+        record = {"user_id": SLATE["user_id"], "request_id": SLATE["request_id"], "item_id": SLOT["item_id"]}
+        record |= {"event_type": "click", "received_at": NOW_MS + 10, "session_id": SLATE["session_id"]}
+        return self.take(**record | fields)
 
     def pass_time(self, to_ms: int) -> list[Row]:
         rows: list[Row] = []
@@ -124,7 +124,7 @@ def slots(**changes: object) -> bytes:
     return served(slots=[{**SLOT, **changes}], contents=[])
 
 
-def letters_of(rows: list[Row]) -> list[dict[str, Any]]:
+def dead_letters(rows: list[Row]) -> list[dict[str, Any]]:
     return [DEAD.decode(row["record"]) for row in rows if row["aside"]]
 
 
@@ -151,7 +151,7 @@ ODD: dict[str, tuple[str, bytes, dict[str, object]]] = {
     "three bytes": ("range", slots(dense=b"\0\0\0"), {}),
     "fewer contents than slots": ("length", served(contents=[b"x"]), {}),
     "10,000 slots": (
-        "length", served(slots=[{**SLOT, "position": place} for place in range(10_000)], contents=[]), {},
+        "length", served(slots=[{**SLOT, "position": index} for index in range(10_000)], contents=[]), {},
     ),
 }  # fmt: skip
 
@@ -160,72 +160,76 @@ ODD: dict[str, tuple[str, bytes, dict[str, object]]] = {
 def test_an_odd_exposure_is_set_aside_and_the_sound_one_after_it_is_joined(kind: str) -> None:
     flink, (reason, payload, headers) = Flink(), ODD[kind]
     rows = flink.serve(payload, **headers)
-    ((row,), (letter,)) = rows, letters_of(rows)
-    assert str(letter["reason"]).startswith(f"{reason}: ")
-    assert (letter["topic"], letter["partition"], letter["offset"]) == ("exposures", 2, 1)
-    assert (letter["payload"], row["request_id"], row["urgent"]) == (payload[:RECORD_BYTES], "exposures/2/1", False)
+    ((row,), (dead_letter,)) = rows, dead_letters(rows)
+    assert str(dead_letter["reason"]).startswith(f"{reason}: ")
+    assert (dead_letter["topic"], dead_letter["partition"], dead_letter["offset"]) == ("exposures", 2, 1)
+    assert (dead_letter["payload"], row["request_id"], row["urgent"]) == (
+        payload[:RECORD_BYTES],
+        "exposures/2/1",
+        False,
+    )
     assert flink.counts["set_aside"] == 1
-    assert flink.timers == set(), "nothing waits for it"
+    assert flink.timers == set(), "no timer was set"
     assert flink.serve(SOUND) == []
     closed = labels_of(flink.pass_time(NOW_MS + WAIT_MS))
     assert len(closed) == len(SLATE["slots"])
 
 
-def test_a_slate_without_slots_is_none_to_complain_of() -> None:
+def test_a_slate_without_slots_is_valid() -> None:
     flink = Flink()
     assert flink.serve(served(slots=[], contents=[])) == []
     assert flink.pass_time(NOW_MS + WAIT_MS + CORRECTION_MS) == []
     assert flink.timers == set()
 
 
-def test_as_many_slots_as_are_joined() -> None:
+def test_the_largest_slate_is_joined() -> None:
     flink = Flink()
-    most = served(slots=[{**SLOT, "position": place} for place in range(MOST_SLOTS)], contents=[])
+    most = served(slots=[{**SLOT, "position": index} for index in range(MOST_SLOTS)], contents=[])
     assert flink.serve(most) == []
     assert len(labels_of(flink.pass_time(NOW_MS + WAIT_MS))) == MOST_SLOTS
 
 
-def test_feedback_without_a_time_that_counts_is_set_aside_and_the_next_is_joined() -> None:
+def test_feedback_without_a_valid_time_is_set_aside_and_the_next_is_joined() -> None:
     flink = Flink()
     flink.serve(SOUND)
-    (letter,) = letters_of(flink.hear(received_at=None))
-    assert str(letter["reason"]).startswith("time: ")
+    (dead_letter,) = dead_letters(flink.react(received_at=None))
+    assert str(dead_letter["reason"]).startswith("time: ")
     flink.watermark_ms = NOW_MS
-    (label,) = labels_of(flink.hear())
+    (label,) = labels_of(flink.react())
     assert label["click"] == 1.0
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, None])
-def test_seconds_that_are_none_say_nothing(value: float | None) -> None:
+def test_a_dwell_without_valid_seconds_gives_no_label(value: float | None) -> None:
     flink = Flink()
     flink.serve(SOUND)
     flink.watermark_ms = NOW_MS
-    assert flink.hear(event_type="dwell", value=value) == []
+    assert flink.react(event_type="dwell", value=value) == []
 
 
-def test_what_is_kept_of_one_user_is_bounded() -> None:
+def test_the_state_of_one_user_is_bounded() -> None:
     flink = Flink()
     for number in range(MOST_OPEN):
-        assert flink.hear(request_id=f"unknown-{number % 3}") == []
-    (letter,) = letters_of(flink.hear())
-    assert str(letter["reason"]).startswith("many: ")
+        assert flink.react(request_id=f"unknown-{number % 3}") == []
+    (dead_letter,) = dead_letters(flink.react())
+    assert str(dead_letter["reason"]).startswith("many: ")
     assert len(flink.pass_time(NOW_MS + 10 + WAIT_MS + CORRECTION_MS)) == 0
-    assert flink.hear() == [], "there is room again"
+    assert flink.react() == [], "the state has room again"
 
 
-def test_what_falls_due_and_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_one_due_slate_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     flink = Flink()
     first, second = exposures(2, tag="t", at_ms=[NOW_MS, NOW_MS])
     flink.serve(encoded(first))
     flink.serve(encoded({**second, "user_id": SLATE["user_id"]}), request_id=second["request_id"])
     flink.join._payloads.remove(str(first["request_id"]))
     rows = flink.pass_time(NOW_MS + WAIT_MS)
-    (letter,) = letters_of(rows)
-    assert str(letter["reason"]).startswith("internal: ")
+    (dead_letter,) = dead_letters(rows)
+    assert str(dead_letter["reason"]).startswith("internal: ")
     assert {label["request_id"] for label in labels_of(rows)} == {second["request_id"]}
 
 
-def test_where_most_records_are_odd_the_job_stops() -> None:
+def test_the_job_stops_if_most_records_are_odd() -> None:
     flink = Flink()
     for _ in range(99):
         flink.serve(b"?")
@@ -245,34 +249,34 @@ def slate_at(flink: Flink, request_id: str, at_ms: int) -> None:
     flink.serve(served(request_id=request_id, received_at=at_ms), request_id=request_id, received_at=at_ms)
 
 
-def test_nothing_of_a_bot_trains_until_the_day_is_over() -> None:
+def test_nothing_from_a_bot_trains_until_the_day_is_over() -> None:
     flink, next_day = Flink(), (NOW_MS // DAY_MS + 1) * DAY_MS
     slate_at(flink, "closed", NOW_MS)
     rows = flink.pass_time(NOW_MS + 2 * WAIT_MS)
     slate_at(flink, "open", NOW_MS + 2 * WAIT_MS)
-    flink.hear(event_type=BOT, request_id=None, item_id=None, received_at=NOW_MS + 2 * WAIT_MS + 1)
-    rows += flink.hear(request_id="open", received_at=NOW_MS + 2 * WAIT_MS + 2)
+    flink.react(event_type=BOT, request_id=None, item_id=None, received_at=NOW_MS + 2 * WAIT_MS + 1)
+    rows += flink.react(request_id="open", received_at=NOW_MS + 2 * WAIT_MS + 2)
     slate_at(flink, "later", NOW_MS + 3 * WAIT_MS)
     rows += flink.pass_time(next_day + WAIT_MS)
     slate_at(flink, "next day", next_day + WAIT_MS)
     rows += flink.pass_time(next_day + DAY_MS)
     assert weights_of(rows) == {"closed": {1.0}, "open": {0.0}, "later": {0.0}, "next day": {1.0}}
-    assert letters_of(rows) == []
+    assert dead_letters(rows) == []
 
 
-def test_a_user_with_too_much_open_stops_nothing_and_may_be_a_bot() -> None:
+def test_a_user_with_too_much_open_does_not_stop_the_job_and_may_be_a_bot() -> None:
     flink, (item,) = Flink(), [SLOT["item_id"]]
     for number in range(MOST_OPEN):
-        flink.hear(request_id=f"unserved-{number}", item_id=item)
+        flink.react(request_id=f"unserved-{number}", item_id=item)
     for _ in range(200):
-        (letter,) = letters_of(flink.hear())
-        assert str(letter["reason"]).startswith("many: ")
-    assert flink.hear(event_type=BOT, request_id=None, item_id=None) == []
+        (dead_letter,) = dead_letters(flink.react())
+        assert str(dead_letter["reason"]).startswith("many: ")
+    assert flink.react(event_type=BOT, request_id=None, item_id=None) == []
 
 
-def test_a_bot_of_midnight_has_two_days() -> None:
+def test_a_bot_at_midnight_is_excluded_on_both_days() -> None:
     flink, midnight = Flink(), (NOW_MS // DAY_MS + 1) * DAY_MS
-    flink.hear(event_type=BOT, request_id=None, item_id=None, received_at=midnight + WAIT_MS // 2)
+    flink.react(event_type=BOT, request_id=None, item_id=None, received_at=midnight + WAIT_MS // 2)
     slate_at(flink, "before", midnight - WAIT_MS // 4)
     slate_at(flink, "after", midnight + WAIT_MS)
     assert weights_of(flink.pass_time(midnight + DAY_MS)) == {"before": {0.0}, "after": {0.0}}
@@ -282,9 +286,9 @@ def test_a_full_day_is_remembered_by_slates_that_wait_for_longer() -> None:
     wait_ms, evening = 5 * HOUR_MS, (NOW_MS // DAY_MS + 1) * DAY_MS - HOUR_MS
     flink = Flink(wait_ms=wait_ms)
     slate_at(flink, "early", evening)
-    for number in range(TRAINING_A_DAY):
-        flink.hear(request_id="another", received_at=evening + number)
-    slate_at(flink, "late", evening + TRAINING_A_DAY)
+    for number in range(TRAINING_PER_DAY):
+        flink.react(request_id="another", received_at=evening + number)
+    slate_at(flink, "late", evening + TRAINING_PER_DAY)
     rows = flink.pass_time(evening + 4 * HOUR_MS)
     assert rows == []
     assert weights_of(flink.pass_time(evening + 6 * HOUR_MS)) == {"early": {1.0}, "late": {0.0}}
@@ -308,13 +312,13 @@ def test_no_exposure_made_of_a_real_one_stops_the_join(
     edits: list[tuple[int, int]], cut: int, received_at: int, position: int, dense: bytes, value: float
 ) -> None:
     flink, changed = Flink(), bytearray(SOUND)
-    for place, byte in edits:
-        changed[place] = byte
+    for index, byte in edits:
+        changed[index] = byte
     rows = flink.serve(bytes(changed[:cut])) + flink.serve(bytes(changed))
     rows += flink.serve(served(received_at=received_at), received_at=received_at)
     rows += flink.serve(slots(dense=dense, position=position))
     rows += flink.serve(EXPOSURE.encode({**SLATE, "request_id": "sound"}), request_id="sound")
-    rows += flink.hear(request_id="sound", event_type="dwell", value=value, position=position)
+    rows += flink.react(request_id="sound", event_type="dwell", value=value, position=position)
     rows += flink.pass_time(NOW_MS + WAIT_MS + CORRECTION_MS)
-    assert not [each for each in letters_of(rows) if "internal" in each["reason"]]
+    assert not [each for each in dead_letters(rows) if "internal" in each["reason"]]
     assert len({label["position"] for label in labels_of(rows) if label["request_id"] == "sound"}) == 3

@@ -1,4 +1,4 @@
-"""No record ends the judge: what anything raises over it makes a dead letter, until too many do."""
+"""No single record stops the judge: an error in any step makes a dead letter, until too many records fail."""
 
 import json
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.stack.jobs import FEATURES
-from lang.planner.load import load_plan, plan_of
+from lang.planner.load import load_plan, parse_plan
 from schemas.breaker import Breaker, BrokenProgram
 from schemas.dead_letter import REASONS
 from schemas.limits import RECORD_BYTES
 from tests.events import random_events
 from udfs.decode import EventDecoder, Refused
-from udfs.enrich import Stamper
+from udfs.enrich import EventEnricher
 from udfs.judge import Judge
 from udfs.mask import Mask
 
@@ -33,7 +33,7 @@ values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dic
 mutations = st.dictionaries(st.sampled_from([column.name for column in SOURCE.columns]) | texts, values, max_size=4)
 
 
-class Failing(Stamper):
+class Failing(EventEnricher):
     """Raises for one user."""
 
     def __init__(self, error: Exception) -> None:
@@ -47,7 +47,7 @@ class Failing(Stamper):
 
 
 def judge(error: Exception | None = None) -> Judge:
-    return Judge(SOURCE, Failing(error) if error else Stamper(SOURCE), Mask(SOURCE, b""))
+    return Judge(SOURCE, Failing(error) if error else EventEnricher(SOURCE), Mask(SOURCE, b""))
 
 
 def event(**changes: object) -> bytes:
@@ -55,14 +55,14 @@ def event(**changes: object) -> bytes:
 
 
 def encoded(value: Mapping[str, object]) -> bytes:
-    """As JSON, with what JSON's writers of old allowed themselves: NaN, numbers without end."""
+    """Encode as JSON, with what old JSON writers allow: NaN and numbers of any length."""
     return json.dumps(value).encode("utf-8", "surrogatepass")
 
 
 @pytest.mark.parametrize(
     "error", [RecursionError("deep"), MemoryError(), OverflowError("x"), KeyError("k"), UnicodeError("\ud800")]
 )
-def test_what_a_step_raises_makes_a_dead_letter_and_the_next_is_taken(error: Exception) -> None:
+def test_an_error_in_a_step_makes_a_dead_letter_and_the_next_record_is_processed(error: Exception) -> None:
     judged = judge(error)
     bad = judged.judge(event(user_id="bad"), 0, 7, NOW)
     reason = str(bad[4])
@@ -81,9 +81,9 @@ def test_a_deep_record_is_a_dead_letter_of_its_own() -> None:
 
 def test_a_dead_letter_fits_into_its_topic() -> None:
     big = event(item_id="x" * 2_000_000)
-    verdict = judge().judge(big, 0, 1, NOW)
-    assert verdict[4] == f"oversize: {len(big)} bytes, at most {RECORD_BYTES} are accepted"
-    assert verdict[5] == big[:RECORD_BYTES]
+    result = judge().judge(big, 0, 1, NOW)
+    assert result[4] == f"oversize: {len(big)} bytes, at most {RECORD_BYTES} are accepted"
+    assert result[5] == big[:RECORD_BYTES]
 
 
 def test_a_broken_program_stops() -> None:
@@ -105,21 +105,21 @@ def test_bad_records_among_good_ones_never_stop_it() -> None:
         breaker.passed()
 
 
-def test_refusals_are_no_failures() -> None:
+def test_refusals_are_not_failures() -> None:
     judged = judge()
     assert {str(judged.judge(b"junk", 0, n, NOW)[4])[:5] for n in range(2_000)} == {"json:"}
 
 
 @settings(max_examples=300, deadline=None)
 @given(real=st.sampled_from(REAL), changes=mutations)
-def test_a_real_event_bent_is_clean_or_dead(real: dict[str, object], changes: dict[str, object]) -> None:
-    verdict = judge().judge(encoded(real | changes), 1, 2, NOW)
-    if verdict[4] is None:
-        row = EventDecoder(SOURCE).contract.decode(verdict[3] or b"")
-        assert (row["user_id"], row["event_id"]) == verdict[:2]
+def test_a_changed_real_event_is_accepted_or_refused(real: dict[str, object], changes: dict[str, object]) -> None:
+    result = judge().judge(encoded(real | changes), 1, 2, NOW)
+    if result[4] is None:
+        row = EventDecoder(SOURCE).contract.decode(result[3] or b"")
+        assert (row["user_id"], row["event_id"]) == result[:2]
     else:
-        assert verdict[4].partition(":")[0] in {*REASONS} - {"internal"}
-        assert verdict[4].encode()
+        assert result[4].partition(":")[0] in {*REASONS} - {"internal"}
+        assert result[4].encode()
 
 
 @settings(max_examples=300, deadline=None)
@@ -145,8 +145,8 @@ def test_a_real_event_cut_or_with_another_byte_is_an_event_or_refused(
     payload = bytearray(msgspec.json.encode(real))
     for _ in range(data.draw(st.integers(1, 4))):
         payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
-    verdict = judge().judge(bytes(payload[: data.draw(st.integers(0, len(payload)))]), 0, 0, NOW)
-    assert not str(verdict[4]).startswith("internal")
+    result = judge().judge(bytes(payload[: data.draw(st.integers(0, len(payload)))]), 0, 0, NOW)
+    assert not str(result[4]).startswith("internal")
 
 
 def test_masked_and_computed_columns_hold_any_text() -> None:
@@ -154,12 +154,12 @@ def test_masked_and_computed_columns_hold_any_text() -> None:
       dedupe id WITHIN '1 day', mask (email) WITH hash) COLUMNS (id STRING REQUIRED, at_ms BIGINT REQUIRED,
       received_at BIGINT, email STRING, n BIGINT, x DOUBLE,
       twice BIGINT AS n * 2, far DOUBLE AS exp(x) * exp(x), part DOUBLE AS x / n, rest BIGINT AS n % 0);"""
-    source = plan_of({"shop.sql": declared}).source("shop")
-    judged = Judge(source, Stamper(source), Mask(source, b"k"))
+    source = parse_plan({"shop.sql": declared}).source("shop")
+    judged = Judge(source, EventEnricher(source), Mask(source, b"k"))
     decode = EventDecoder(source).contract.decode
     for n, x in ((1 << 62, 1e38), (-(1 << 63), -1e38), ((1 << 63) - 1, 800.0), (0, 0.0), (None, None), (3, None)):
-        told = {"id": "a", "at_ms": NOW, "email": "\U0001f389", "n": n, "x": x}
-        row = decode(judged.judge(msgspec.json.encode(told), 0, 0, NOW)[3] or b"")
+        record = {"id": "a", "at_ms": NOW, "email": "\U0001f389", "n": n, "x": x}
+        row = decode(judged.judge(msgspec.json.encode(record), 0, 0, NOW)[3] or b"")
         assert row["twice"] == (None if n is None or abs(n) > 1 << 60 else 2 * n)
         assert row["rest"] is None
         assert row["far"] is None or x in (0.0, -1e38)

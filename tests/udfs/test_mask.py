@@ -1,11 +1,11 @@
-"""Masked columns: equal stays equal, nothing is left of the value, nothing is masked without a key."""
+"""Masked columns: equal values stay equal, the value is not recoverable, and masking needs a key."""
 
 import pytest
 
-from lang.planner.load import plan_of
+from lang.planner.load import parse_plan
 from udfs.mask import KEY_VARIABLE, Mask
 
-SOURCE = plan_of(
+SOURCE = parse_plan(
     {
         "shop.sql": """SOURCE shop (topic 'shop', event_time occurred_at, lateness '15 minutes', future '5 minutes',
         dedupe event_id WITHIN '1 day', mask (ip, email) WITH hash) COLUMNS (event_id STRING REQUIRED,
@@ -32,7 +32,7 @@ def test_another_key_gives_another_hash() -> None:
     assert masked("a@example.org")["email"] != masked("a@example.org", key=b"other")["email"]
 
 
-def test_without_a_key_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
-    with pytest.raises(ValueError, match=r"masks ip, email and HEADRACE_MASK_KEY is not set"):
+    with pytest.raises(ValueError, match=r"masks ip, email, but HEADRACE_MASK_KEY is not set"):
         Mask.from_environment(SOURCE)

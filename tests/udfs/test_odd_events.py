@@ -1,4 +1,4 @@
-"""Each kind of odd event is judged as `tests.odd_records` says, by the record alone."""
+"""Each kind of odd event has the outcome listed in `tests.odd_records`, which depends on the record alone."""
 
 from itertools import islice
 
@@ -27,7 +27,7 @@ def outcome(records: list[Odd]) -> str:
     return found
 
 
-@pytest.mark.parametrize("place", range(len(RECORDS)), ids=[record.kind for record in RECORDS])
-def test_it_is_judged_as_expected(place: int) -> None:
-    record = RECORDS[place]
-    assert outcome([each for each in RECORDS[: place + 1] if each.key == record.key]) == record.expected
+@pytest.mark.parametrize("index", range(len(RECORDS)), ids=[record.kind for record in RECORDS])
+def test_an_odd_event_has_the_expected_outcome(index: int) -> None:
+    record = RECORDS[index]
+    assert outcome([each for each in RECORDS[: index + 1] if each.key == record.key]) == record.expected
