@@ -1,1 +1,1 @@
-"""The feature language: text, a typed plan, and three ways to run it (oracle, tiles, Flink SQL)."""
+"""The feature language: its syntax, a typed plan, and three ways to run it (oracle, tiles, Flink SQL)."""

@@ -1,1 +1,1 @@
-"""What each aggregate keeps in tiles or rows, and the value it makes of them."""
+"""The aggregates: what each keeps in tiles or rows, and how its value is computed from them."""

@@ -1,7 +1,7 @@
-"""The columns a tile can hold: how one event becomes a cell, how cells combine, and the Flink SQL.
+"""The kinds of columns in a tile: how an event becomes a cell, how cells combine, and the Flink SQL.
 
-Cells are float64; NaN stands for "no row". Every combination is associative and commutative and has `empty`
-as its identity, so tiles may be folded and merged in any order and any grouping.
+Cells are float64; NaN means "no row". `combine` is associative and commutative and has `empty` as its identity, so
+tiles can be folded and merged in any order and any grouping.
 """
 
 import math
@@ -22,9 +22,9 @@ Starts = NDArray[np.intp]
 class Cells(Struct, frozen=True):
     """One kind of partial column.
 
-    `lift(partial, value, at_ms)` is the cell of one event that counts at that time. `combine` joins two cells.
-    `reduce(cells, starts)` joins runs of rows: cells (R, C), run k from starts[k] to the next start, to (K, C).
-    `sql(partial, time)` is the Flink aggregate call, without FILTER; `time` is SQL too.
+    `lift(partial, value, at_ms)` is the cell of one event counted at that time. `combine` merges two cells.
+    `reduce(cells, starts)` merges runs of rows: cells (R, C), run k from starts[k] to the next start, to (K, C).
+    `sql(partial, time)` is the Flink aggregate call without FILTER; `time` is a SQL expression.
     """
 
     empty: float
@@ -49,15 +49,15 @@ def _square(partial: Partial, value: float, at_ms: int) -> float:
     return value * value
 
 
-def _grown(partial: Partial, value: float, at_ms: int) -> float:
-    """The value as of the start of its epoch: x · 2^((t - L) / half_life)."""
+def _scale_to_epoch(partial: Partial, value: float, at_ms: int) -> float:
+    """The value decayed back to the start L of its epoch: x · 2^((t - L) / half_life)."""
     age = at_ms % epoch_ms(partial.half_life_ms)
     return value * 2.0 ** (age / partial.half_life_ms)
 
 
-def _grown_one(partial: Partial, value: float, at_ms: int) -> float:
+def _scale_one_to_epoch(partial: Partial, value: float, at_ms: int) -> float:
     del value
-    return _grown(partial, 1.0, at_ms)
+    return _scale_to_epoch(partial, 1.0, at_ms)
 
 
 def _add(one: float, two: float) -> float:
@@ -91,7 +91,7 @@ def _largest_of_runs(cells: Floats, starts: Starts) -> Floats:
 
 def _argument(partial: Partial) -> str:
     if partial.argument is None:
-        message = f"{partial.name}: only count takes no argument"
+        message = f"{partial.name}: {partial.op} needs an argument; only count works without one"
         raise TypeError(message)
     return value_sql(partial.argument)
 
@@ -102,7 +102,7 @@ def _count_sql(partial: Partial, time: str) -> str:
 
 
 def _call_sql(function: str) -> Callable[[Partial, str], str]:
-    """A double argument: the sum of an INT would wrap."""
+    """An aggregate of the argument as DOUBLE, because the sum of an INT would wrap around."""
     return lambda partial, _: f"{function}(CAST({_argument(partial)} AS DOUBLE))"
 
 
@@ -134,6 +134,6 @@ CELLS: dict[PartialOp, Cells] = {
     "squares": Cells(math.nan, _square, _add, _add_runs, _squares_sql),
     "min": Cells(math.nan, _value, _smaller, _smallest_of_runs, _call_sql("MIN")),
     "max": Cells(math.nan, _value, _larger, _largest_of_runs, _call_sql("MAX")),
-    "decayed_sum": Cells(math.nan, _grown, _add, _add_runs, _decayed_sum_sql),
-    "decayed_count": Cells(math.nan, _grown_one, _add, _add_runs, _decayed_count_sql),
+    "decayed_sum": Cells(math.nan, _scale_to_epoch, _add, _add_runs, _decayed_sum_sql),
+    "decayed_count": Cells(math.nan, _scale_one_to_epoch, _add, _add_runs, _decayed_count_sql),
 }

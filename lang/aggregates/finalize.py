@@ -12,7 +12,7 @@ def _itself(cells: tuple[Floats, ...]) -> Floats:
     return cells[0]
 
 
-def _zero_of_none(cells: tuple[Floats, ...]) -> Floats:
+def _zero_if_missing(cells: tuple[Floats, ...]) -> Floats:
     return np.where(np.isnan(cells[0]), 0.0, cells[0])
 
 
@@ -22,7 +22,7 @@ def _quotient(cells: tuple[Floats, ...]) -> Floats:
 
 
 def _variance(cells: tuple[Floats, ...]) -> Floats:
-    """Of a sample, as SQL has it. Loses what is below 1e-15 of the mean's square."""
+    """The sample variance, as in SQL. Loses anything below 1e-15 of the squared mean."""
     total, squares, count = cells
     several = count > 1
     mean = np.divide(total, count, out=np.zeros_like(total), where=several)
@@ -35,12 +35,12 @@ def _stddev(cells: tuple[Floats, ...]) -> Floats:
 
 
 def _change(cells: tuple[Floats, ...]) -> Floats:
-    now, before = (_zero_of_none((cell,)) for cell in cells)
+    now, before = (_zero_if_missing((cell,)) for cell in cells)
     return np.divide(now - before, before, out=np.full_like(now, np.nan), where=before > 0)
 
 
 FINISH: dict[TileFunction, Callable[[tuple[Floats, ...]], Floats]] = {
-    "count": _zero_of_none,
+    "count": _zero_if_missing,
     "sum": _itself,
     "avg": _quotient,
     "variance": _variance,
@@ -48,8 +48,8 @@ FINISH: dict[TileFunction, Callable[[tuple[Floats, ...]], Floats]] = {
     "min": _itself,
     "max": _itself,
     "rate_of_change": _change,
-    "decayed_count": _zero_of_none,
-    "decayed_sum": _zero_of_none,
+    "decayed_count": _zero_if_missing,
+    "decayed_sum": _zero_if_missing,
     "decayed_avg": _quotient,
 }
-"""Each takes one array a partial, NaN where no tile had a row, decay applied; of several windows the newest first."""
+"""Each takes one array per partial, NaN where no tile had a row, decay applied; the newest window comes first."""

@@ -1,8 +1,8 @@
-"""A count of distinct values in bounded room: HyperLogLog, kept as cells that each remember when they were last seen.
+"""Approximate count of distinct values in bounded space: HyperLogLog with the newest time of each cell.
 
 A value falls into one of `REGISTERS` registers with a rank, the position of the first 1 bit of its hash. A store keeps
-the newest time of each (register, rank), so that a reader can ask for any window and the order of arrival changes
-nothing. The standard error is 1.04 / sqrt(REGISTERS), 4.6 %; below some 400 values it is a per cent or two.
+the newest time of each (register, rank), so a reader can use any window, and the order of arrival does not matter. The
+standard error is 1.04 / sqrt(REGISTERS), 4.6 %; below about 400 values it is one or two per cent.
 
 Source: Flajolet, Fusy, Gandouet, Meunier, "HyperLogLog" (2007), figure 3, without the correction for 32-bit hashes.
 """
@@ -20,7 +20,7 @@ _ALPHA = 0.7213 / (1 + 1.079 / REGISTERS)
 
 
 def cell_of(value: str) -> str:
-    """The cell that a value falls into.
+    """The cell "register:rank" of a value.
 
     >>> cell_of("u1") == cell_of("u1")
     True
@@ -31,7 +31,7 @@ def cell_of(value: str) -> str:
 
 
 def estimate(cells: Iterable[str]) -> float:
-    """How many different values fell into these cells.
+    """Estimate the number of distinct values from their cells.
 
     >>> round(estimate(cell_of(str(n)) for n in range(10_000)), -3)
     10000.0

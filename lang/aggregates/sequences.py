@@ -1,6 +1,6 @@
-"""Sequences: what a store keeps of a row, and the number that the rows of a key make.
+"""Sequences: what a store keeps of each row, and the number computed from the rows of a key.
 
-| function | a store keeps | of no row |
+| function | a store keeps | without rows |
 |---|---|---|
 | last_n, last, percentile | the newest rows by (event time, event id) | an empty list, NULL, NULL |
 | first | the oldest | NULL |
@@ -23,17 +23,17 @@ NUMBERS: tuple[SequenceFunction, ...] = ("last", "first", "percentile")
 
 
 def keeps_distinct(sequence: Sequence) -> bool:
-    """Whether a store keeps one row a payload, at its newest time, instead of one an event."""
+    """Whether a store keeps one row per distinct payload, at its newest time, instead of one per event."""
     return sequence.function in _ONCE
 
 
 def stored_payload(sequence: Sequence, payload: str) -> str:
-    """What a store keeps of a row's payload."""
+    """The form in which a store keeps a row's payload."""
     return cell_of(payload) if sequence.function == "approx_distinct" else payload
 
 
 def sequence_value(sequence: Sequence, payloads: Many[str]) -> float:
-    """The value of the rows that count, newest first (`first`: oldest first); NaN for NULL."""
+    """The feature's value from its payloads, newest first (`first`: oldest first); NaN for NULL."""
     return _VALUES[sequence.function](payloads, sequence.quantile)
 
 
@@ -42,7 +42,7 @@ def _end(payloads: Many[str], _: float) -> float:
 
 
 def _percentile(payloads: Many[str], quantile: float) -> float:
-    """Between two values in proportion, as SQL's PERCENTILE_CONT."""
+    """Interpolates between two values, as SQL's PERCENTILE_CONT."""
     return float(np.quantile([float(each) for each in payloads], quantile)) if payloads else np.nan
 
 

@@ -1,12 +1,12 @@
-"""The tile aggregates: which partial columns each keeps; `lang.aggregates.finalize` makes its value of them.
+"""The tile aggregates and the partial columns of each; `lang.aggregates.finalize` computes the value from them.
 
-| aggregate | partials | of no row |
+| aggregate | partials | without rows |
 |---|---|---|
 | count | count | 0 |
 | sum, min, max | itself | NULL |
 | avg | sum, count of the values that are not NULL | NULL |
-| variance, stddev | sum, sum of squares, count of the values that are not NULL | NULL, of one row too |
-| rate_of_change | count of this window and of the one before | NULL where the one before is empty |
+| variance, stddev | sum, sum of squares, count of the values that are not NULL | NULL, also with one row |
+| rate_of_change | count of this window and of the previous one | NULL if the previous window is empty |
 | decayed_count, decayed_sum | itself | 0 |
 | decayed_avg | decayed sum, and decayed count of the values that are not NULL | NULL |
 """
@@ -17,9 +17,9 @@ from lang.plan.plan import PartialOp, TileFunction
 
 
 class TileAggregate(Struct, frozen=True):
-    """One aggregate. With `windows` above 1 the windows just before the one that ends now are kept and read too.
+    """One aggregate. With `windows` above 1, the windows before the current one are kept and read too.
 
-    A share of a tile makes sense to one that is `divisible`.
+    `divisible`: a tile can be counted in part, which `edge => interpolate` needs.
     """
 
     partials: tuple[PartialOp, ...]

@@ -1,4 +1,4 @@
-"""Every code that an error or a warning of the feature language can have, each with an example and its mend."""
+"""The codes of the feature language's errors and warnings, each with an example and its fix."""
 
 from typing import Literal
 
@@ -10,9 +10,9 @@ class Code(Struct, frozen=True, kw_only=True):
 
     Attributes:
         meaning: one line.
-        verb: who says it, `headrace features …`.
-        wrong: for validate, a declaration that has it; for others, what is said.
-        right: the declaration mended; for others, what to do.
+        verb: the command that reports it, `headrace features …`.
+        wrong: for validate, a declaration with the error; for other verbs, an example of the message.
+        right: for validate, the corrected declaration; for other verbs, what to do.
     """
 
     meaning: str
@@ -21,7 +21,7 @@ class Code(Struct, frozen=True, kw_only=True):
     right: str
 
 
-def _of_user(measure: str) -> str:
+def _select_by_user(measure: str) -> str:
     return f"SELECT {measure}\nFROM clicks\nGROUP BY user_id"
 
 
@@ -31,7 +31,7 @@ def _source(within: str) -> str:
 ) COLUMNS (event_id STRING REQUIRED, occurred_at BIGINT REQUIRED, received_at BIGINT);"""
 
 
-def _stamped(columns: str, declared: str) -> str:
+def _source_with_stamp(columns: str, declared: str) -> str:
     return f"""SOURCE clicks (
   topic 'events', event_time occurred_at, lateness '15 minutes', future '5 minutes', dedupe event_id WITHIN '1 day',
   stamp items ({columns}) ON item_id
@@ -40,58 +40,58 @@ def _stamped(columns: str, declared: str) -> str:
 
 CODES: dict[str, Code] = {
     "F100": Code(
-        meaning="syntax, or a word in a place that has no use for it",
-        wrong=_of_user("count(*) OVER 1h clicks_1h"),
-        right=_of_user("count(*) OVER 1h AS clicks_1h"),
+        meaning="syntax error, or a word that is not allowed there",
+        wrong=_select_by_user("count(*) OVER 1h clicks_1h"),
+        right=_select_by_user("count(*) OVER 1h AS clicks_1h"),
     ),
     "F101": Code(
         meaning="unknown column, feature, source, group or function",
-        wrong=_of_user("sum(valeu) OVER 1h AS value_1h"),
-        right=_of_user("sum(value) OVER 1h AS value_1h"),
+        wrong=_select_by_user("sum(valeu) OVER 1h AS value_1h"),
+        right=_select_by_user("sum(value) OVER 1h AS value_1h"),
     ),
     "F104": Code(
-        meaning="not keepable in tiles or rows",
-        wrong=_of_user("median(value) OVER 24h AS value_median_24h"),
-        right=_of_user("percentile(value, 0.5) OVER 24h AS value_median_24h"),
+        meaning="cannot be kept in tiles or rows",
+        wrong=_select_by_user("median(value) OVER 24h AS value_median_24h"),
+        right=_select_by_user("percentile(value, 0.5) OVER 24h AS value_median_24h"),
     ),
     "F106": Code(
         meaning="a clock or random function makes replay differ from live",
-        wrong=_of_user("count(*) FILTER (WHERE occurred_at > now()) OVER 1h AS fresh_1h"),
-        right=_of_user("count(*) OVER 1h AS fresh_1h"),
+        wrong=_select_by_user("count(*) FILTER (WHERE occurred_at > now()) OVER 1h AS fresh_1h"),
+        right=_select_by_user("count(*) OVER 1h AS fresh_1h"),
     ),
     "F108": Code(
-        meaning="the window does not suit its tiles, or `retain` the windows",
-        wrong=_of_user("count(*) OVER 10s AS clicks_10s"),
-        right=_of_user("count(*) OVER 1m AS clicks_1m"),
+        meaning="no tile size fits the window, or `retain` is shorter than the windows need",
+        wrong=_select_by_user("count(*) OVER 10s AS clicks_10s"),
+        right=_select_by_user("count(*) OVER 1m AS clicks_1m"),
     ),
     "F110": Code(
-        meaning="a warning: the source accepts events far later than they come, and keeps most tiles for that alone",
+        meaning="warning: the source accepts events far later than they arrive, and most tiles are kept only for that",
         verb="plan",
         wrong="F110 source clickstream: lateness 6h, and 99.9 % of the newest 20000 events came within 61s;"
         " 64 % of a busy key's tiles are kept for lateness alone\n"
         "  fix: lateness 11m, which costs 5 %, when the stream is declared anew: a running one keeps its declaration",
-        right="declare the stream so on a new stack, or under another name; or know why events may come that late",
+        right="use the suggested lateness on a new stack or under another name, or keep it if events can be that late",
     ),
     "F112": Code(
-        meaning="a warning: the window is longer than its topic is kept, and nothing archives the topic",
-        wrong=_of_user("count(*) OVER 30d AS clicks_30d"),
-        right=_of_user("count(*) OVER 7d AS clicks_7d"),
+        meaning="warning: the window is longer than the topic's retention, and nothing archives the topic",
+        wrong=_select_by_user("count(*) OVER 30d AS clicks_30d"),
+        right=_select_by_user("count(*) OVER 7d AS clicks_7d"),
     ),
     "F113": Code(
-        meaning="duplicates could outlive the memory of dedupe",
+        meaning="a duplicate could arrive after dedupe has forgotten the original",
         wrong=_source("10 minutes"),
         right=_source("1 day"),
     ),
     "F115": Code(
-        meaning="the meaning of a group changed and its version did not, or the version was used before",
+        meaning="the meaning of a group changed but its version did not, or the version was used before",
         verb="plan",
         wrong="F115 item_next@1: the meaning of strength, next_items changed, the version did not\n  fix: version 2",
         right="write `version 2` in the group's header",
     ),
     "F116": Code(
-        meaning="a name is taken",
-        wrong=_of_user("count(*) OVER EACH (1h, 24h) AS clicks"),
-        right=_of_user("count(*) OVER EACH (1h, 24h) AS clicks_{w}"),
+        meaning="the name is already used",
+        wrong=_select_by_user("count(*) OVER EACH (1h, 24h) AS clicks"),
+        right=_select_by_user("count(*) OVER EACH (1h, 24h) AS clicks_{w}"),
     ),
     "F117": Code(
         meaning="the version lacks a feature that serving or the ranker reads",
@@ -101,12 +101,12 @@ CODES: dict[str, Code] = {
         right="keep the feature, or train a ranker without it",
     ),
     "F118": Code(
-        meaning="a stamp wants what is not there yet: a key that it gives itself, or a circle of sources",
-        wrong=_stamped("item_id STRING, category STRING", ""),
-        right=_stamped("category STRING", "item_id STRING, "),
+        meaning="a stamp needs a value that is not available yet, or sources are stamped in a circle",
+        wrong=_source_with_stamp("item_id STRING, category STRING", ""),
+        right=_source_with_stamp("category STRING", "item_id STRING, "),
     ),
     "F120": Code(
-        meaning="the versions to start want more of Redis than its `maxmemory` leaves",
+        meaning="the versions to start need more Redis memory than `maxmemory` leaves",
         verb="plan",
         wrong="F120 the versions to start want about 23920.0 MB of Redis, and 8000.0 MB of its maxmemory are left\n"
         "  item_engagement@2: 5200000 keys of 4600 bytes; 59 % less without imps_24h, clicks_24h, dwell_avg_24h,"
@@ -115,35 +115,35 @@ CODES: dict[str, Code] = {
         right="take out one of the cuts it names, retire a version that does not answer, or raise `maxmemory`",
     ),
     "F122": Code(
-        meaning="the version that answers has as many entities already as the header says another may have",
+        meaning="the live version already has more entities than the new version's `max_entities`",
         verb="plan",
         wrong="F122 item_engagement@2 may have 5000000 entities, and item_engagement@1 has 5200000\n"
         "  fix: raise max_entities, or group by what there is less of",
-        right="`max_entities 10_000_000` in the group's header, or a key that there is less of",
+        right="write `max_entities 10_000_000` in the group's header, or group by a key with fewer values",
     ),
     "F130": Code(
-        meaning="the feature reads its own label's events",
+        meaning="the feature reads the events that its own label is made of",
         wrong="SELECT count(*) OVER 1h AS clicks_1h\nFROM clicks\nGROUP BY request_id",
-        right=_of_user("count(*) OVER 1h AS clicks_1h"),
+        right=_select_by_user("count(*) OVER 1h AS clicks_1h"),
     ),
     "F140": Code(
-        meaning="type",
-        wrong=_of_user("sum(event_type) OVER 1h AS value_1h"),
-        right=_of_user("sum(value) OVER 1h AS value_1h"),
+        meaning="wrong type or value",
+        wrong=_select_by_user("sum(event_type) OVER 1h AS value_1h"),
+        right=_select_by_user("sum(value) OVER 1h AS value_1h"),
     ),
     "F150": Code(
-        meaning="a test of a feature file failed: what was read, by which path, from which events",
+        meaning="a test failed; the message has the value read, the path that read it, and the events behind it",
         verb="test",
         wrong="F150 two clicks: clicks_24h of u1 at 10:05:00 is 2.0 by tiles, expected 3; events: e1, e2",
-        right="mend the feature or the expectation; a path other than the oracle that stands alone is a fault of ours",
+        right="fix the feature or the expectation; if the oracle agrees and another path does not, report a bug",
     ),
     "F160": Code(
-        meaning="a version does not read as the one that answers, where both mean the same",
+        meaning="a version returns other values than the live one, although both declare the same meaning",
         verb="promote",
         wrong="F160 item_engagement@2 does not read as item_engagement@1 does\n"
         "keys: 9 alike, 1 unlike, 0 missing, 0 extra, 0 moving\n  clicks_1h: 1 differ\n"
         "  i1 clicks_1h: 3.0 in the first, 2.0 in the second\n"
         "  fix: headrace features backfill item_engagement@2, or give what means something else another name",
-        right="`headrace features backfill item_engagement@2`, then promote again",
+        right="run `headrace features backfill item_engagement@2`, then promote again",
     ),
 }

@@ -1,4 +1,4 @@
-"""Errors of the feature language: a code of `lang.errors.codes`, a place, one line of cause and one line of fix."""
+"""Errors of the feature language: a code of `lang.errors.codes`, a position, one line of cause and one of fix."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Problem(Struct, frozen=True):
-    """One thing wrong in one file; `offset` and `length` mark it in the file's text."""
+    """One error or warning in one file; `offset` and `length` locate it in the text."""
 
     code: str
     path: str
@@ -38,7 +38,7 @@ class Problem(Struct, frozen=True):
 
 
 class LangError(Exception):
-    """Everything wrong with the files read, all at once."""
+    """All errors in a set of files."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -46,11 +46,11 @@ class LangError(Exception):
 
 
 class Halt(Exception):
-    """Leaves a construct that cannot be read further; its problem stands in the report already."""
+    """Stops parsing or planning a construct, after its problem was added to the report."""
 
 
 class Report:
-    """Collects the problems of one file; what only deserves a word before going on stands in `warnings`."""
+    """Collects the errors of one file in `problems`, and its warnings in `warnings`."""
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
@@ -59,17 +59,17 @@ class Report:
         self.warnings: list[Problem] = []
 
     def add(self, code: str, span: tuple[int, int], *, cause: str, fix: str) -> None:
-        """Note a problem at `span` (offset, length)."""
+        """Add an error at `span` (offset, length), once."""
         problem = Problem(code, self.path, self.text, span[0], span[1], cause, fix)
         if problem not in self.problems:
             self.problems.append(problem)
 
     def warn(self, code: str, span: tuple[int, int], *, cause: str, fix: str) -> None:
-        """Note at `span` what keeps nobody from going on."""
+        """Add a warning at `span`."""
         self.warnings.append(Problem(code, self.path, self.text, span[0], span[1], cause, fix))
 
     def halt(self, code: str, span: tuple[int, int], *, cause: str, fix: str) -> NoReturn:
-        """Note a problem and leave the construct it stands in.
+        """Add an error and leave the construct that it is in.
 
         Raises:
             Halt: always.
@@ -78,7 +78,7 @@ class Report:
         raise Halt
 
     def unknown(self, noun: str, name: str, known: Iterable[str], span: tuple[int, int]) -> NoReturn:
-        """Note an F101 with the nearest known name.
+        """Add an F101 that suggests the nearest known name.
 
         Raises:
             Halt: always.

@@ -1,1 +1,1 @@
-"""What is true of events before they are aggregated."""
+"""Events before aggregation: bounds, acceptance, computed columns, pairs and sessions."""

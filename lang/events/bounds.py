@@ -1,10 +1,10 @@
-"""What the values of an event may be: one judgement for the edge, for ingest, and for the tests beside groups.
+"""The bounds of an event's values, shared by the API, ingest and the tests of feature groups.
 
 | bound | by default | declared |
 |---|---|---|
-| times | from 1990 on, before 2100 | `times BETWEEN '2001-01-01' AND '2050-01-01'` |
+| times | from 1990, before 2100 | `times BETWEEN '2001-01-01' AND '2050-01-01'` |
 | length of a text | 256 characters | `STRING(1000)` |
-| DOUBLE | what a float32 holds | `CHECK (value BETWEEN 0 AND 86400)` |
+| DOUBLE | the range of a float32 | `CHECK (value BETWEEN 0 AND 86400)` |
 | entries of a MAP, characters of one | 64, 1024 | |
 """
 
@@ -19,7 +19,7 @@ from schemas.limits import DOUBLE_MOST, MAP_ENTRIES, TEXT_CHARS, is_plain, text_
 
 
 class Fault(Struct, frozen=True):
-    """A bound that an event breaks: a dead letter's code, what was seen and expected, and in which column."""
+    """A bound that an event violates: the dead letter's code, what was seen and expected, and the column."""
 
     code: Reason
     message: str
@@ -40,12 +40,12 @@ class Bounds:
         self._checks = [(each, compile_expression(each.condition)) for each in source.checks]
 
     def fault(self, event: Event) -> Fault | None:
-        """The first bound that an event of the right types breaks."""
+        """The first bound that an event with correct types violates, or None."""
         texts = None if self._has_plain_texts(event) else self._text_fault(event) or self._map_fault(event)
         return self._time_fault(event) or texts or self._number_fault(event)
 
     def _has_plain_texts(self, event: Event) -> bool:
-        """Whether all texts are short and plain, as nearly always: one look at all takes a third of the time."""
+        """Whether all texts are short and plain, the usual case: one check of all takes a third of the time."""
         texts = [text for name, _, _ in self._texts if isinstance(text := event.get(name), str)]
         if any(map(str.isspace, texts)) or "" in texts:
             return False

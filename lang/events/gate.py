@@ -1,6 +1,6 @@
-"""Which events of a list ingest accepts: the rules, the first of each (dedupe column, event time), no bots.
+"""Decides which events of a list ingest accepts: bounds, lateness, duplicates and bots.
 
-Event ids are the key's own: a repetition by the same key is a duplicate, by another it is refused.
+Event ids belong to a key: a repeat under the same key is a duplicate, a repeat under another key is refused.
 """
 
 from collections import Counter
@@ -13,11 +13,11 @@ from lang.plan.source import Source
 
 Decision: TypeAlias = Literal["accepted", "missing", "out_of_bounds", "late", "future", "duplicate", "taken", "bot"]
 TICK_PREFIX = "_"
-"""Events whose event_type starts so only say how late the log is; no group folds them."""
+"""Events whose event_type starts with this only advance the log clock; no group folds them."""
 
 
 class Gate:
-    """Judges events in log order; remembers what it accepted, without end (ingest: for the dedupe window)."""
+    """Accepts or refuses events in log order. Remembers accepted ids for ever; ingest only for the dedupe window."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -27,7 +27,7 @@ class Gate:
         self._counts: Counter[tuple[object, int]] = Counter()
 
     def judge(self, event: Event) -> Decision:
-        """The verdict on the next event of the log."""
+        """Decide on the next event of the log."""
         if any(event.get(name) is None for name in self._required):
             return "missing"
         if self._bounds.fault(event):
@@ -41,15 +41,15 @@ class Gate:
         if identity in self._accepted:
             return "duplicate" if self._accepted[identity] == event.get(self._source.key) else "taken"
         self._accepted[identity] = event.get(self._source.key)
-        return "bot" if self._is_too_many(event, received_at) else "accepted"
+        return "bot" if self._exceeds_bot_limit(event, received_at) else "accepted"
 
-    def _is_too_many(self, event: Event, received_at: int) -> bool:
+    def _exceeds_bot_limit(self, event: Event, received_at: int) -> bool:
         bot = self._source.bot
         if bot is None or is_tick(event):
             return False
-        place = (event.get(bot.key), received_at // bot.each_ms)
-        self._counts[place] += 1
-        return self._counts[place] > bot.most
+        interval = (event.get(bot.key), received_at // bot.each_ms)
+        self._counts[interval] += 1
+        return self._counts[interval] > bot.most
 
 
 def is_tick(event: Event) -> bool:
@@ -59,22 +59,22 @@ def is_tick(event: Event) -> bool:
 
 
 def counted_at(event: Event, source: Source) -> int:
-    """The time that tiles count an event at, ms: its event time, or its receipt where that came first.
+    """The time at which tiles count an event, ms: the earlier of its event time and its receipt.
 
-    A client's clock may be ahead of ours by `future`; what was received has happened. So at any read the event is in
-    every window, and no decay makes more of it than it is.
+    A client's clock may be ahead by up to `future`, but a received event has happened. With this rule every read has
+    the event in its windows, and decay never gives it a weight above 1.
     """
     return min(int_value(event, source.event_time), int_value(event, RECEIVED_AT))
 
 
 def int_value(event: Event, name: str) -> int:
-    """A whole number of the event.
+    """A column of the event that must be a whole number.
 
     Raises:
-        TypeError: it is missing or something else.
+        TypeError: it is missing or has another type.
     """
     value = event.get(name)
     if not isinstance(value, int):
-        message = f"{name} is {value!r}, a whole number is needed"
+        message = f"{name} is {value!r}, expected a whole number"
         raise TypeError(message)
     return value

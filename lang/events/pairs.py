@@ -1,17 +1,17 @@
-"""Pairs of events of one user, in one session or across them: what follows what, or what goes with what.
+"""Pairs of events of one user, in one session or across sessions: which items follow or accompany each other.
 
-Two events a and b of one source make a pair where both match the WHERE, both have the same user_id and, unless the
-group says ACROSS SESSIONS, the same session_id (none NULL), a.item and b.item are there and differ, and
+Two events a and b of a source are a pair if both match the WHERE, have the same user_id and (unless the group has
+ACROSS SESSIONS) the same session_id, none of them NULL, a.item and b.item are set and differ, and
 0 < b.occurred_at - a.occurred_at <= WITHIN. The pair is an event with the columns item, next_item,
-weight = exp(-gap / WITHIN), the event time of b, the larger received_at, and the id `a>b`. Nothing depends on the
-order in which events arrive.
+weight = exp(-gap / WITHIN), the event time of b, the larger received_at, and the id `a>b`. The order in which events
+arrive does not matter.
 
-Where the group says EITHER ORDER, the gap is taken without its sign: the same two events make (a, b) and (b, a), both
-with the event time of the later one.
+With EITHER ORDER the sign of the gap is ignored: the two events make (a, b) and (b, a), both with the event time of the
+later one.
 
-In Flink it is a regular inner join, append-only, and not an interval join: an interval join drops rows behind
-its watermark, and the watermark of a replayed topic runs ahead wherever partitions are read unevenly. A regular
-join asks no watermark; its state is dropped by a TTL on the clock, which only has to outlast an outage.
+In Flink this is a regular, append-only inner join, not an interval join. An interval join drops rows behind its
+watermark, and on a replayed topic the watermark runs ahead if partitions are read unevenly. A regular join needs no
+watermark; a processing-time TTL drops its state and only has to outlast an outage.
 """
 
 import math
@@ -40,7 +40,7 @@ def pair_columns(source: Source, pairs: Pairs) -> dict[str, ColumnType]:
 
 
 class PairJoin:
-    """Makes pairs as events come, each once."""
+    """Makes pairs incrementally as events arrive, each pair once."""
 
     def __init__(self, source: Source, pairs: Pairs) -> None:
         self._source = source
@@ -49,7 +49,7 @@ class PairJoin:
         self._seen: dict[tuple[Cell, ...], list[Event]] = {}
 
     def add(self, event: Event) -> list[Event]:
-        """The pairs this event completes, as either side."""
+        """The pairs that this event completes, on either side."""
         key = tuple(event.get(name) for name in self._pairs.keys)
         if is_tick(event) or None in (*key, event.get(self._pairs.column)) or not self._matches(event):
             return []
@@ -64,7 +64,7 @@ class PairJoin:
 
 
 def make_pair(source: Source, pairs: Pairs, first: Event, second: Event) -> Event | None:
-    """The pair that two matching events of the same keys make in this order, if any."""
+    """Make a pair of two matching events with the same keys, in this order; None if they are not a pair."""
     times_ms = int_value(first, source.event_time), int_value(second, source.event_time)
     gap_ms = times_ms[1] - times_ms[0]
     if pairs.either_order:
@@ -82,7 +82,7 @@ def make_pair(source: Source, pairs: Pairs, first: Event, second: Event) -> Even
 
 
 def pairable(pairs: Pairs, events: Iterable[Event]) -> Iterator[Event]:
-    """The events that can be one of a pair: they match, and have the keys and the column."""
+    """The events that can be part of a pair: they match the WHERE, and the keys and the column are set."""
     matches, columns = compile_filter(pairs.filter), (*pairs.keys, pairs.column)
     for event in events:
         if not is_tick(event) and matches(event) and all(event.get(name) is not None for name in columns):
@@ -90,11 +90,11 @@ def pairable(pairs: Pairs, events: Iterable[Event]) -> Iterator[Event]:
 
 
 def all_pairs(source: Source, pairs: Pairs, events: Iterable[Event]) -> list[Event]:
-    """Every pair of a list of events, without a state: each event is compared with those up to WITHIN after it."""
-    of_one_key: dict[tuple[Cell, ...], list[Event]] = {}
+    """Every pair in a list of events, without state: each event is compared with those up to WITHIN after it."""
+    by_key: dict[tuple[Cell, ...], list[Event]] = {}
     for event in pairable(pairs, events):
-        of_one_key.setdefault(tuple(event[name] for name in pairs.keys), []).append(event)
-    return [pair for some in of_one_key.values() for pair in _pairs_of_one_key(source, pairs, some)]
+        by_key.setdefault(tuple(event[name] for name in pairs.keys), []).append(event)
+    return [pair for group in by_key.values() for pair in _pairs_of_one_key(source, pairs, group)]
 
 
 def _pairs_of_one_key(source: Source, pairs: Pairs, events: list[Event]) -> Iterator[Event]:

@@ -1,4 +1,4 @@
-"""Which events can touch the features of an owner, which is a value of a group's first key column."""
+"""Finds the events that can affect an owner's features; an owner is a value of a group's first key column."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ from lang.plan.plan import Group
 
 
 def by_owner(group: Group, events: Iterable[Event]) -> dict[str, list[Event]]:
-    """For each owner the events that can touch its features, in the order given; for OVER ALL that is every event.
+    """For each owner, the events that can affect its features, in the given order; with `over_all`, all events.
 
-    In a group of pairs an event touches each owner that shares its user or session.
+    In a group of pairs, an event affects every owner that shares its user or session.
     """
     events = list(events)
     column = group.entity[0] if group.pairs is None else group.pairs.column

@@ -1,1 +1,1 @@
-"""Three ways to run a plan: brute force, tiles, Flink SQL."""
+"""Three ways to run a plan: the brute-force oracle, tiles in Python, and Flink SQL."""

@@ -1,15 +1,15 @@
-"""A group as Flink SQL: plain strings, run by the features job.
+"""Generates the Flink SQL of a group, which the features job runs.
 
 The source table has the columns of the source's accepted events, with `received_at` BIGINT NOT NULL. The job's
 operators in order, for each family:
-1. the events; for `pairs` a regular inner join of the events with themselves, append-only; for `sessions` the events
-   with the newest time of their user before them, by two OVER aggregates in order of arrival
-2. where a family has several tile sizes: one row for each, by UNNEST of an array that names a column
-   (stateless; a constant array would be a join that keeps every event)
-3. GROUP BY key, size_ms, start_ms; absolute partials, re-emitted whole when they change; where a derived feature
-   compares with all keys together, once more under one literal key
-4. the tile topic, upserted; partials of other families are NULL in it
-Sequences need no state: one row an event to the sequence topic.
+1. the events; for `pairs`, an append-only regular inner join of the events with themselves; for `sessions`, the events
+   with the newest earlier time of their user, by two OVER aggregates in order of arrival
+2. if a family has several tile sizes: one row per size, by UNNEST of an array that names a column
+   (stateless; a constant array would become a join that keeps every event)
+3. GROUP BY key, size_ms, start_ms; absolute partials, emitted again whole when they change; if a derived feature
+   compares with all keys together, also grouped under one literal key
+4. upsert into the tile topic; partials of other families are NULL
+Sequences need no state: each event becomes one row in the sequence topic.
 """
 
 from collections.abc import Callable
@@ -26,11 +26,11 @@ from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.plan import EVERYTHING, Family, Group, Pairs, Partial, Sequence, Sessions
 
 PAIR_STATE_TTL_MS = 86_400_000
-"""How long a pair's first event is remembered beyond lateness, future and WITHIN: the longest outage survived."""
+"""How long a pair's first event is kept beyond lateness, future and WITHIN: the longest outage that loses no pairs."""
 
 
 class TopicTable(Struct, frozen=True):
-    """A feature topic as a table. An upserted one has a PRIMARY KEY; an appended one wants `key.fields`."""
+    """A feature topic as a table. An upsert table has a PRIMARY KEY; an append table needs `key.fields`."""
 
     name: str
     topic: str
@@ -39,7 +39,7 @@ class TopicTable(Struct, frozen=True):
     columns: tuple[tuple[str, str], ...]
 
     def ddl(self, options: str) -> str:
-        """CREATE TABLE with these WITH options."""
+        """CREATE TABLE with the given WITH options."""
         lines = [f"  {quote_name(name)} {kind}" for name, kind in self.columns]
         if self.mode == "upsert":
             lines.append(f"  PRIMARY KEY ({', '.join(map(quote_name, self.key))}) NOT ENFORCED")
@@ -47,7 +47,7 @@ class TopicTable(Struct, frozen=True):
 
 
 class GroupSql(Struct, frozen=True):
-    """The statements of one group, to be run in this order; the inserts belong in one statement set."""
+    """The statements of one group; run them in this order, with all inserts in one statement set."""
 
     tables: tuple[str, ...]
     views: tuple[str, ...]
@@ -74,7 +74,7 @@ def sequence_table(group: Group) -> TopicTable:
 
 
 def statements(group: Group, *, source_table: str, table_options: Callable[[TopicTable], str]) -> GroupSql:
-    """The group's tables, views and inserts over a table of accepted events."""
+    """Generate the group's tables, views and inserts over a table of accepted events."""
     tables: list[str] = []
     views: list[str] = []
     inserts: list[str] = []
@@ -109,20 +109,20 @@ def _entity_columns(group: Group) -> list[tuple[str, str]]:
 
 
 def _tiles_sql(group: Group, family: Family, source: str, table: str, keys: list[str]) -> str:
-    """The family's insert; `keys` are what is grouped by, columns or one literal."""
+    """The insert of a family; `keys` are the columns to group by, or one literal."""
     time = _counted_at_sql(group)
     measures = ["COUNT(*)", f"MAX({quote_name(RECEIVED_AT)})"]
     measures += [_partial_sql(group, family, partial) for partial in group.partials]
     if len(family.sizes_ms) == 1:
         size = family.sizes_ms[0]
-        places = [f"CAST({size} AS BIGINT)", _start_sql(time, size)]
+        tile = [f"CAST({size} AS BIGINT)", _start_sql(time, size)]
         rows, grouping = source, [*keys, _start_sql(time, size)]
     else:
-        places = ["size_ms", "start_ms"]
+        tile = ["size_ms", "start_ms"]
         sizes = ", ".join(f"ROW(CAST({size} AS BIGINT), {_start_sql(time, size)})" for size in family.sizes_ms)
         rows = f"{source} CROSS JOIN UNNEST(ARRAY[{sizes}]) AS tile (size_ms, start_ms)"
-        grouping = [*keys, *places]
-    selected = ",\n  ".join([*keys, *places, *measures])
+        grouping = [*keys, *tile]
+    selected = ",\n  ".join([*keys, *tile, *measures])
     return (
         f"INSERT INTO {table}\nSELECT\n  {selected}\nFROM {rows}\n"
         f"WHERE {_where_sql(group, family.filter)}\nGROUP BY {', '.join(grouping)}"
@@ -130,7 +130,7 @@ def _tiles_sql(group: Group, family: Family, source: str, table: str, keys: list
 
 
 def _counted_at_sql(group: Group) -> str:
-    """As `lang.events.gate.counted_at`: an event of a clock ahead of ours counts from its receipt."""
+    """SQL of `lang.events.gate.counted_at`: an event whose time is after its receipt counts from its receipt."""
     return f"LEAST({quote_name(group.source.event_time)}, {quote_name(RECEIVED_AT)})"
 
 
@@ -139,9 +139,9 @@ def _start_sql(time: str, size_ms: int) -> str:
 
 
 def _partial_sql(group: Group, family: Family, partial: Partial) -> str:
-    """The partial's aggregate; NULL where it belongs to another family (names are unique in a group).
+    """The partial's aggregate, or NULL if it belongs to another family (names are unique in a group).
 
-    A FILTER that every row of the family has passed already is left off.
+    A FILTER that the family's WHERE already applies is omitted.
     """
     if partial not in family.partials:
         return f"CAST(NULL AS {partial.type})"
@@ -152,7 +152,7 @@ def _partial_sql(group: Group, family: Family, partial: Partial) -> str:
 
 
 def _where_sql(group: Group, condition: Expr | None) -> str:
-    """What a row must pass to be folded: entity there, no tick, the group's WHERE, and `condition`."""
+    """The conditions for folding a row: entity columns set, not a tick, the group's WHERE, and `condition`."""
     tests = [f"{quote_name(name)} IS NOT NULL" for name in group.entity]
     if group.pairs is None:
         tests += _no_tick_sql(group, "")
@@ -203,7 +203,7 @@ def _pairs_sql(group: Group, pairs: Pairs, source: str) -> str:
 
 
 def _sessions_sql(group: Group, sessions: Sessions, source: str) -> str:
-    """Flink's OVER ends at the current row: what was newest before it is the LAG of what is newest with it."""
+    """Flink's OVER ends at the current row, so the newest time before it is the LAG of the newest including it."""
     time, user = quote_name(group.source.event_time), quote_name(group.source.key)
     order = f"OVER (PARTITION BY {user} ORDER BY arrived"
     gap = f"({time} - newest_before)"

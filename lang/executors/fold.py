@@ -1,6 +1,6 @@
-"""Events folded into tile rows and sequence rows: what the Flink job does, in Python.
+"""Folds events into tile rows and sequence rows, as the Flink job does, in Python.
 
-Every row is absolute: writing it again, or an older one first, ends in the same place.
+Every row is absolute: writing a row twice, or an older one first, leads to the same state.
 """
 
 import math
@@ -17,7 +17,7 @@ from lang.plan.plan import EVERYTHING, HEADER_CELLS, Family, Group, Key, Partial
 
 
 class TileRow(Struct, frozen=True):
-    """A tile as the topic and Redis hold it: cells are n, as_of, then the family's partials."""
+    """A tile as in its topic and in Redis: the cells are n, as_of, then the family's partials."""
 
     key: Key
     size_ms: int
@@ -37,7 +37,7 @@ class SequenceRow(Struct, frozen=True):
 
 
 class TileFold:
-    """The state of one group's job: every tile it ever touched, and what its relation remembers."""
+    """The state of one group's job: every tile so far, and the state of its pairs or sessions."""
 
     def __init__(self, group: Group) -> None:
         self._group = group
@@ -52,7 +52,7 @@ class TileFold:
         self._tiles: dict[tuple[Key, int, int], tuple[float, ...]] = {}
 
     def add(self, event: Event) -> list[TileRow | SequenceRow]:
-        """Fold one accepted event; the rows that changed."""
+        """Fold one accepted event and return the rows that changed."""
         if is_tick(event):
             return []
         rows = self._relation.add(event) if self._relation else [event]
@@ -81,10 +81,10 @@ class TileFold:
 
     def _tile(self, key: Key, size_ms: int, at_ms: int, family: "_FamilyFold", cells: tuple[float, ...]) -> TileRow:
         start_ms = at_ms - at_ms % size_ms
-        place = (key, size_ms, start_ms)
-        before = self._tiles.get(place)
-        self._tiles[place] = cells if before is None else family.combine(before, cells)
-        return TileRow(key, size_ms, start_ms, self._tiles[place])
+        tile = (key, size_ms, start_ms)
+        before = self._tiles.get(tile)
+        self._tiles[tile] = cells if before is None else family.combine(before, cells)
+        return TileRow(key, size_ms, start_ms, self._tiles[tile])
 
 
 class _FamilyFold:
@@ -94,7 +94,7 @@ class _FamilyFold:
         self._passes = compile_filter(family.filter)
 
     def lift(self, event: Event, at_ms: int, received_at: int) -> tuple[float, ...] | None:
-        """The cells of one event; None where no partial takes it."""
+        """The cells of one event; None if it passes no partial's filter."""
         if not self._passes(event):
             return None
         cells = [1.0, float(received_at)]
@@ -105,7 +105,7 @@ class _FamilyFold:
         return tuple(cells)
 
     def combine(self, one: tuple[float, ...], two: tuple[float, ...]) -> tuple[float, ...]:
-        """The cells of the events of both."""
+        """Merge the cells of two sets of events."""
         joined = [one[0] + two[0], max(one[1], two[1])]
         for index, (partial, _, _) in enumerate(self._partials, start=HEADER_CELLS):
             joined.append(CELLS[partial.op].combine(one[index], two[index]))
@@ -119,7 +119,7 @@ class _SequenceFold:
         self._argument: Evaluation = compile_value(sequence.argument) if sequence.argument else lambda _: ""
 
     def payload(self, event: Event) -> str | None:
-        """The event's payload; None where it is no row of the sequence."""
+        """The event's payload; None if the event is not a row of the sequence."""
         value = self._argument(event) if self._passes(event) else None
         return None if value is None else str(value)
 
@@ -129,5 +129,5 @@ def _argument(partial: Partial) -> Evaluation:
 
 
 def _number(value: str | float | bool) -> float:
-    """The value of a numeric argument; what is counted may be text, and its value is not asked for."""
+    """The value of an argument as a number; NaN for text, which is only counted."""
     return math.nan if isinstance(value, str) else float(value)

@@ -1,6 +1,6 @@
-"""Tiles to features at time t, for many keys at once: the one merge of serving, evaluation and tests.
+"""Merges tiles into features at time t for many keys at once; serving, evaluation and tests all use it.
 
-Axes: K keys asked for, R rows of a block, P partials of a family.
+Axes: K keys to read, R rows of a block, P partials of a family.
 """
 
 from collections.abc import Sequence as Many
@@ -22,8 +22,8 @@ Ints: TypeAlias = NDArray[np.int64]
 class TileBlock(Struct, frozen=True):
     """Tiles of one family, of any keys, sizes and starts, in any order.
 
-    `key` (R,) says which of the K keys a tile belongs to; `values` (R, 2 + P) holds n, as_of and the partials.
-    Tiles outside every window do no harm but cost time. Fastest where `key` ascends.
+    `key` (R,) is the index of each tile's key among the K keys; `values` (R, 2 + P) holds n, as_of and the partials.
+    Tiles outside every window are ignored but cost time. Merging is fastest if `key` ascends.
     """
 
     key: Ints
@@ -33,7 +33,7 @@ class TileBlock(Struct, frozen=True):
 
 
 class SequenceBlock(Struct, frozen=True):
-    """Rows of one sequence; within a key the newest by (event time, event id) first, for `first` the oldest."""
+    """Rows of one sequence; within a key, newest first by (event time, event id), or oldest first for `first`."""
 
     key: Ints
     occurred_at: Ints
@@ -44,7 +44,7 @@ class Merged(Struct, frozen=True):
     """Finished features of K keys.
 
     `numbers` holds (K,) float64, NaN for NULL; `lists` holds K lists; `as_of` (K,) is the largest received_at
-    among the tiles that counted, 0 where none did.
+    among the tiles that counted, 0 if none did.
     """
 
     numbers: dict[str, Floats]
@@ -52,8 +52,8 @@ class Merged(Struct, frozen=True):
     as_of: Ints
 
 
-class _Aged(Struct, frozen=True):
-    """The tiles of a family, by ascending key; `age_ms` is how long before the time of the read a tile began."""
+class _TileAges(Struct, frozen=True):
+    """The tiles of a family by ascending key; `age_ms` is the time from a tile's start to the read."""
 
     key: Ints
     size_ms: Ints
@@ -61,50 +61,50 @@ class _Aged(Struct, frozen=True):
     values: Floats
 
 
-def _aged(block: TileBlock, at_ms: int | Ints) -> _Aged:
+def _tile_ages(block: TileBlock, at_ms: int | Ints) -> _TileAges:
     now = at_ms if isinstance(at_ms, int) else at_ms[block.key]
     age_ms = now - block.start_ms
     if np.all(block.key[1:] >= block.key[:-1]):
-        return _Aged(block.key, block.size_ms, age_ms, block.values)
+        return _TileAges(block.key, block.size_ms, age_ms, block.values)
     order = np.argsort(block.key, kind="stable")
-    return _Aged(block.key[order], block.size_ms[order], age_ms[order], block.values[order])
+    return _TileAges(block.key[order], block.size_ms[order], age_ms[order], block.values[order])
 
 
 class Merger:
-    """Merges the tiles of one group; what does not hang on the tiles is worked out once."""
+    """Merges the tiles of one group by a `MergePlan` that is made once."""
 
     def __init__(self, group: Group) -> None:
         self._group = group
-        self._recipe = plan_merge(group)
+        self._plan = plan_merge(group)
 
     def merge(self, tiles: Many[TileBlock], sequences: Many[SequenceBlock], *, keys: int, at_ms: int | Ints) -> Merged:
-        """Every feature of the group but its rollups. The last key of a group with `over_all` must be EVERYTHING.
+        """Compute every feature of the group except rollups. With `over_all`, the last key must be EVERYTHING.
 
         Args:
             tiles: one block for each of `group.families`, in order.
             sequences: one block for each of `group.sequences`, in order.
             keys: K.
-            at_ms: the time to read at, one for all or (K,).
+            at_ms: the time of the read, one for all keys or (K,).
         """
         at = np.broadcast_to(np.asarray(at_ms, dtype=np.int64), (keys,))
         as_of = np.zeros(keys, dtype=np.int64)
-        table = self._table([_aged(block, at_ms) for block in tiles], as_of)
+        table = self._table([_tile_ages(block, at_ms) for block in tiles], as_of)
         numbers: dict[str, Floats] = {}
-        for finish in self._recipe.finishes:
+        for finish in self._plan.finishes:
             features = finish.function(tuple(table[rows] for rows in finish.arguments))  # (features, K)
             numbers |= dict(zip(finish.names, _present(self._group, features), strict=True))
         lists: dict[str, list[list[str]]] = {}
         for sequence, rows in zip(self._group.sequences, sequences, strict=True):
             if sequence.function == "last_n":
-                lists[sequence.name] = _kept(sequence, rows, at)
+                lists[sequence.name] = _payloads(sequence, rows, at)
             else:
                 numbers[sequence.name] = _present(self._group, _number(sequence, rows, at))
-        return Merged(_derived(self._group, numbers, keys), lists, as_of)
+        return Merged(_add_derived(self._group, numbers, keys), lists, as_of)
 
-    def _table(self, families: list[_Aged], as_of: Ints) -> Floats:
-        """The partials of every window (T, K), NaN for no row; raises `as_of` (K,) in place."""
-        table = np.full((self._recipe.rows, len(as_of)), np.nan)
-        for window in self._recipe.windows:
+    def _table(self, families: list[_TileAges], as_of: Ints) -> Floats:
+        """The merged partials of every window (T, K), NaN for no row; updates `as_of` (K,) in place."""
+        table = np.full((self._plan.rows, len(as_of)), np.nan)
+        for window in self._plan.windows:
             tiles = families[window.family]
             age_ms = tiles.age_ms
             counted = (tiles.size_ms == window.tile_ms) & (age_ms >= window.newest_ms) & (age_ms < window.oldest_ms)
@@ -129,7 +129,7 @@ class Merger:
 def merge(
     group: Group, tiles: Many[TileBlock], sequences: Many[SequenceBlock], *, keys: int, at_ms: int | Ints
 ) -> Merged:
-    """As `Merger.merge`, for a group that is merged once."""
+    """Merge a group once; use a `Merger` to merge it repeatedly."""
     return Merger(group).merge(tiles, sequences, keys=keys, at_ms=at_ms)
 
 
@@ -142,17 +142,17 @@ def without_last(merged: Merged) -> Merged:
 def rank(
     rollup: Rollup, merged: Merged, *, owner: Ints, members: Many[str], owners: int
 ) -> list[list[tuple[str, float]]]:
-    """A rollup for each of the owners: (member, value), the largest above zero first, ties by name.
+    """Rank a rollup for each owner: (member, value) above zero, largest first, ties ordered by name.
 
-    `owner` (K,) is the place of each key's first column among the owners, `members` its second column. Values
-    are compared as float32, so that the order of a sum's additions does not decide between equals.
+    `owner` (K,) is the index of each key's first column among the owners, `members` the second columns. Values are
+    compared as float32, so that the order of floating-point additions does not decide ties.
     """
     ranked: list[list[tuple[str, float]]] = [[] for _ in range(owners)]
     values = merged.numbers[rollup.by]
-    places: list[int] = owner.tolist()
-    for place, member, value in zip(places, members, map(float, values), strict=True):
+    indices: list[int] = owner.tolist()
+    for index, member, value in zip(indices, members, map(float, values), strict=True):
         if value > 0:
-            ranked[place].append((member, value))
+            ranked[index].append((member, value))
     for row in ranked:
         row.sort(key=lambda entry: (-np.float32(min(entry[1], DOUBLE_MOST)), entry[0]))
         del row[rollup.limit :]
@@ -160,31 +160,31 @@ def rank(
 
 
 def _number(sequence: Sequence, rows: SequenceBlock, at: Ints) -> Floats:
-    """A sequence that is one number a key, NaN for none."""
+    """A sequence with one number per key, NaN for NULL."""
     if sequence.function == "seconds_since_last":
         return _idle_s(rows, at)
-    return np.array([sequence_value(sequence, payloads) for payloads in _kept(sequence, rows, at)])
+    return np.array([sequence_value(sequence, payloads) for payloads in _payloads(sequence, rows, at)])
 
 
 def _idle_s(rows: SequenceBlock, at: Ints) -> Floats:
     newest = np.full(len(at), np.nan)
-    newest[rows.key[::-1]] = rows.occurred_at[::-1]  # the first row of a key is written last and stays
+    newest[rows.key[::-1]] = rows.occurred_at[::-1]  # the first row of a key is written last, so it wins
     return np.maximum(at - newest, 0.0) / 1_000
 
 
-def _kept(sequence: Sequence, rows: SequenceBlock, at: Ints) -> list[list[str]]:
+def _payloads(sequence: Sequence, rows: SequenceBlock, at: Ints) -> list[list[str]]:
     lists: list[list[str]] = [[] for _ in range(len(at))]
     oldest = at - sequence.window_ms if sequence.window_ms else np.zeros_like(at)
     recent = rows.occurred_at > oldest[rows.key]  # (R,)
-    places: list[int] = rows.key.tolist()
-    for place, payload, counts in zip(places, rows.payload, map(bool, recent), strict=True):
-        if counts and len(lists[place]) < sequence.limit:
-            lists[place].append(payload)
+    keys: list[int] = rows.key.tolist()
+    for key, payload, counts in zip(keys, rows.payload, map(bool, recent), strict=True):
+        if counts and len(lists[key]) < sequence.limit:
+            lists[key].append(payload)
     return lists
 
 
-def _derived(group: Group, numbers: dict[str, Floats], keys: int) -> dict[str, Floats]:
-    """The group's numeric features, in order: those given and those derived from them."""
+def _add_derived(group: Group, numbers: dict[str, Floats], keys: int) -> dict[str, Floats]:
+    """All numeric features of the group in order: the given ones and those derived from them."""
     if group.over_all:
         numbers |= {OVER_ALL + name: np.full_like(values, values[-1]) for name, values in numbers.items()}
     for derived in group.derived:

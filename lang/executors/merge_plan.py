@@ -1,6 +1,6 @@
-"""What merging a group's tiles takes, worked out once a group: windows to reduce, then functions over what they give.
+"""The plan for merging a group's tiles, made once per group: windows to reduce, then functions over the results.
 
-The merged partials stand in a table, a row for each partial of each window; axes: T rows, K keys, C columns.
+The merged partials are in a table with a row for each partial of each window; axes: T rows, K keys, C columns.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Indices = NDArray[np.intp]
 
 
 class Reduction(Struct, frozen=True):
-    """Columns of a tile's row that are joined by one rule, (C,), and the rows of the table that they go to, (C,)."""
+    """The columns of a tile that one rule merges, (C,), and the table rows to write them to, (C,)."""
 
     rule: Cells
     columns: Indices
@@ -28,7 +28,8 @@ class Reduction(Struct, frozen=True):
 class Window(Struct, frozen=True):
     """The tiles of one family and size whose age is in [newest, oldest), ms.
 
-    They count by their age: half as much each `half_life_ms`, or less and less over the last `edge_ms`; 0 for whole.
+    Their weight depends on age: it halves every `half_life_ms`, or falls linearly over the last `edge_ms`; 0 turns
+    either off.
     """
 
     family: int
@@ -41,7 +42,7 @@ class Window(Struct, frozen=True):
 
 
 class Finish(Struct, frozen=True):
-    """Features that one function makes: for each of its arguments the rows of the table, (features,)."""
+    """Features computed by one function: for each of its arguments, the table rows to read, (features,)."""
 
     function: Callable[[tuple[Floats, ...]], Floats]
     arguments: tuple[Indices, ...]
@@ -49,7 +50,7 @@ class Finish(Struct, frozen=True):
 
 
 class MergePlan(Struct, frozen=True):
-    """All of a group's; `rows` is T."""
+    """The merge plan of a group; `rows` is T."""
 
     windows: tuple[Window, ...]
     finishes: tuple[Finish, ...]
@@ -57,7 +58,7 @@ class MergePlan(Struct, frozen=True):
 
 
 class _Frame(Struct, frozen=True):
-    """Which tiles a window takes; aggregates with one frame share its reductions."""
+    """The tiles that a window covers; aggregates with the same frame share its reductions."""
 
     family: int
     tile_ms: int
@@ -68,8 +69,8 @@ class _Frame(Struct, frozen=True):
 
 
 def plan_merge(group: Group) -> MergePlan:
-    """The recipe of a group's aggregates."""
-    rows: dict[tuple[_Frame, int], int] = {}  # of a partial, by its window
+    """Plan the merge of a group's aggregates."""
+    rows: dict[tuple[_Frame, int], int] = {}  # table row of each partial of each window
     made: dict[TileFunction, dict[str, list[int]]] = {}
     for each in group.aggregates:
         cells: list[int] = []
@@ -77,7 +78,7 @@ def plan_merge(group: Group) -> MergePlan:
             newest_ms = step * each.span_ms
             oldest_ms = newest_ms + each.span_ms + each.edge_ms
             frame = _Frame(each.family, each.tile_ms, newest_ms, oldest_ms, each.half_life_ms, each.edge_ms)
-            cells += [rows.setdefault((frame, place), len(rows)) for place in each.partials]
+            cells += [rows.setdefault((frame, partial), len(rows)) for partial in each.partials]
         made.setdefault(each.function, {})[each.name] = cells
     windows = [_window(group, frame, rows) for frame in dict.fromkeys(frame for frame, _ in rows)]
     finishes = [
@@ -89,13 +90,13 @@ def plan_merge(group: Group) -> MergePlan:
 
 def _window(group: Group, frame: _Frame, rows: dict[tuple[_Frame, int], int]) -> Window:
     partials = group.families[frame.family].partials
-    mine = {place: row for (known, place), row in rows.items() if known == frame}
+    table_rows = {partial: row for (other, partial), row in rows.items() if other == frame}
     ops: dict[PartialOp, list[int]] = {}
-    for place in mine:
-        ops.setdefault(partials[place].op, []).append(place)
+    for partial in table_rows:
+        ops.setdefault(partials[partial].op, []).append(partial)
     reductions = [
-        Reduction(CELLS[op], np.array(places) + HEADER_CELLS, np.array([mine[place] for place in places]))
-        for op, places in ops.items()
+        Reduction(CELLS[op], np.array(columns) + HEADER_CELLS, np.array([table_rows[column] for column in columns]))
+        for op, columns in ops.items()
     ]
     span = (frame.family, frame.tile_ms, frame.newest_ms, frame.oldest_ms)
     return Window(*span, frame.half_life_ms, frame.edge_ms, tuple(reductions))

@@ -1,8 +1,8 @@
-"""The meaning of a group: brute force over a list of accepted events, without tiles, state or vectors.
+"""The reference executor: brute force over a list of accepted events, without tiles, state or vectors.
 
-A value at (key, t) is made of the events received by t whose tile starts in (t - w, t], and for sequences of
-the events received by t and later than t - w. Tiles count an event at its event time, or at its receipt where that
-came first (`lang.events.gate.counted_at`).
+A value at (key, t) covers the events received by t whose tile starts in (t - w, t], and for sequences the events
+received by t and later than t - w. Tiles count an event at the earlier of its event time and its receipt
+(`lang.events.gate.counted_at`).
 """
 
 import statistics
@@ -26,19 +26,19 @@ FeatureValue: TypeAlias = float | list[str] | list[tuple[str, float]] | None
 
 
 class Reading(Struct, frozen=True):
-    """What a key reads as at one time; `as_of` is the largest received_at among the tiles' events, 0 for none."""
+    """The features of a key at one time; `as_of` is the largest received_at among the tiles' events, 0 for none."""
 
     values: dict[str, FeatureValue]
     as_of: int
 
 
 class Oracle:
-    """Answers reads of one group from the events that ingest accepted."""
+    """Reads the features of one group from the events that ingest accepted."""
 
     def __init__(self, group: Group, events: Iterable[Event]) -> None:
         self._group = group
         self._events = [event for event in events if not is_tick(event)]
-        self._read_at: int | None = None  # what does not hang on the key is worked out once a time
+        self._read_at: int | None = None  # the time for which `_keyed` and `_over_all` were computed
         self._keyed: list[tuple[Key | None, Event]] = []
         self._over_all: dict[str, FeatureValue] = {}
 
@@ -46,31 +46,35 @@ class Oracle:
         """The features of one key, rollups left out."""
         group = self._group
         if self._read_at != at_ms:
-            self._look(at_ms)
-        mine = [event for other, event in self._keyed if other == key]
+            self._prepare(at_ms)
+        own = [event for other, event in self._keyed if other == key]
         values: dict[str, FeatureValue] = {}
         for aggregate in group.aggregates:
-            values[aggregate.name] = self._present(self._aggregate(aggregate, mine, at_ms))
+            values[aggregate.name] = self._present(self._aggregate(aggregate, own, at_ms))
         for sequence in group.sequences:
-            value = self._sequence(sequence, mine, at_ms)
+            value = self._sequence(sequence, own, at_ms)
             values[sequence.name] = value if isinstance(value, list) else self._present(value)
         values |= self._over_all
         for derived in group.derived:
             numbers = {name: value for name, value in values.items() if not isinstance(value, list)}
             result = compile_value(derived.expression, most=sys.float_info.max)(numbers)
             values[derived.name] = self._present(None if result is None else float(result))
-        counted = [
-            int_value(event, RECEIVED_AT)
-            for aggregate in group.aggregates
-            for end_ms in range(at_ms, at_ms - aggregate.windows * aggregate.span_ms, -aggregate.span_ms)
-            for event in self._in_tiles(aggregate, mine, end_ms)
-            if compile_filter(group.families[aggregate.family].filter)(event)
-        ]
-        own = {name: value for name, value in values.items() if not name.startswith(OVER_ALL)}
-        return Reading(own, max(counted, default=0))
+        features = {name: value for name, value in values.items() if not name.startswith(OVER_ALL)}
+        return Reading(features, self._newest_received(own, at_ms))
 
-    def _look(self, at_ms: int) -> None:
-        """What every key is read from at a time: the rows by key, and the values over all of them."""
+    def _newest_received(self, own: list[Event], at_ms: int) -> int:
+        """The largest received_at among the events in any window, previous windows included; 0 for none."""
+        received = [
+            int_value(event, RECEIVED_AT)
+            for aggregate in self._group.aggregates
+            for end_ms in range(at_ms, at_ms - aggregate.windows * aggregate.span_ms, -aggregate.span_ms)
+            for event in self._in_tiles(aggregate, own, end_ms)
+            if compile_filter(self._group.families[aggregate.family].filter)(event)
+        ]
+        return max(received, default=0)
+
+    def _prepare(self, at_ms: int) -> None:
+        """Compute what all keys share at a time: the rows by key, and the values over all keys."""
         self._read_at, self._keyed = at_ms, [(self._key(event), event) for event in self._folded(at_ms)]
         if self._group.over_all:
             everyone = [event for other, event in self._keyed if other is not None]
@@ -78,7 +82,7 @@ class Oracle:
                 self._over_all[OVER_ALL + each.name] = self._present(self._aggregate(each, everyone, at_ms))
 
     def rank(self, rollup: Rollup, owner: str, *, at_ms: int) -> list[tuple[str, float]]:
-        """The members of a rollup, the largest (as float32) first, ties by name."""
+        """The members of a rollup, largest (as float32) first, ties ordered by name."""
         keys = {key for event in self._folded(at_ms) if (key := self._key(event)) and key[0] == owner}
         members: list[tuple[str, float]] = []
         for key in keys:
@@ -88,7 +92,7 @@ class Oracle:
         return sorted(members, key=lambda member: (-np.float32(min(member[1], DOUBLE_MOST)), member[0]))[: rollup.limit]
 
     def _folded(self, at_ms: int) -> list[Event]:
-        """The events, or what the group's relation makes of them, received by `at_ms` that pass the group's WHERE."""
+        """The events (or pairs, or marked events) received by `at_ms` that pass the group's WHERE."""
         group = self._group
         known = [event for event in self._events if int_value(event, RECEIVED_AT) <= at_ms]
         if group.pairs:
@@ -132,13 +136,13 @@ class Oracle:
         return _FINISH[aggregate.function]([value for _, value in values])
 
     def _share(self, aggregate: Aggregate, event: Event, at_ms: int) -> float:
-        """How much of the event's tile lies in the window."""
+        """The share of the event's tile that is inside the window."""
         at = counted_at(event, self._group.source)
         end_ms = at - at % aggregate.tile_ms + aggregate.tile_ms
         return min(1.0, (end_ms - (at_ms - aggregate.span_ms)) / aggregate.tile_ms)
 
     def _counted(self, aggregate: Aggregate, mine: list[Event], end_ms: int) -> list[tuple[Event, float]]:
-        """The events of the window that ends at `end_ms`, with the aggregate's argument."""
+        """The events of the window that ends at `end_ms`, each with the aggregate's argument."""
         partial = self._group.families[aggregate.family].partials[aggregate.partials[0]]
         passes = compile_filter(partial.filter)
         return _values(partial, [event for event in self._in_tiles(aggregate, mine, end_ms) if passes(event)])
@@ -164,7 +168,7 @@ class Oracle:
 
 
 def _values(partial: Partial, events: list[Event]) -> list[tuple[Event, float]]:
-    """The events that have the argument, with it; 1 each where rows are counted."""
+    """The events with an argument that is not NULL, each with its value; 1 if rows are counted."""
     if partial.argument is None:
         return [(event, 1.0) for event in events]
     argument = compile_value(partial.argument)
@@ -175,13 +179,13 @@ def _values(partial: Partial, events: list[Event]) -> list[tuple[Event, float]]:
 
 
 def _quantile(values: list[float], quantile: float) -> float | None:
-    """The value at this share of the way through the sorted ones, between two in proportion."""
+    """The quantile of the values, interpolated between two neighbours."""
     if not values:
         return None
-    place = quantile * (len(values) - 1)
-    low, ordered = int(place), sorted(values)
+    rank = quantile * (len(values) - 1)
+    low, ordered = int(rank), sorted(values)
     high = min(low + 1, len(values) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+    return ordered[low] + (ordered[high] - ordered[low]) * (rank - low)
 
 
 def _sum(values: list[float]) -> float | None:

@@ -1,4 +1,4 @@
-"""A store of tile rows in memory, read by the same merge as Redis: the tile executor."""
+"""The tile executor: an in-memory store of tile rows, read by the same merge as Redis."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
@@ -13,15 +13,15 @@ from lang.plan.plan import EVERYTHING, HEADER_CELLS, Group, Key, Rollup
 
 
 class TileStore:
-    """Keeps the last version of every row of one group.
+    """Keeps the latest version of every row of one group.
 
-    `kept_ms` says how long tiles of a size are kept behind the newest of their key; without it all are.
+    `kept_ms`: for each tile size, how long tiles are kept behind the newest one of their key; by default for ever.
     """
 
     def __init__(self, group: Group, *, kept_ms: Mapping[int, int] | None = None) -> None:
         self._group = group
         self._merger = Merger(group)
-        self._family_of = {size: place for place, family in enumerate(group.families) for size in family.sizes_ms}
+        self._family_of = {size: index for index, family in enumerate(group.families) for size in family.sizes_ms}
         self._widths = [HEADER_CELLS + len(family.partials) for family in group.families]
         self._tiles: list[dict[Key, TileBuffer]] = [{} for _ in group.families]
         self._rows: dict[str, dict[Key, SequenceBuffer]] = {sequence.name: {} for sequence in group.sequences}
@@ -29,43 +29,43 @@ class TileStore:
         self._new_rows = {sequence.name: partial(SequenceBuffer, sequence) for sequence in group.sequences}
 
     def put(self, rows: Many[TileRow | SequenceRow]) -> None:
-        """Upsert rows; those of one tile in the order the fold gave them."""
+        """Upsert rows; rows of one tile must be in the order of the fold."""
         for row in rows:
             if isinstance(row, TileRow):
                 family = self._family_of[row.size_ms]
-                held = self._tiles[family].get(row.key)
-                if held is None:
-                    held = self._tiles[family][row.key] = self._new_tiles[family]()
-                held.put(row)
+                tiles = self._tiles[family].get(row.key)
+                if tiles is None:
+                    tiles = self._tiles[family][row.key] = self._new_tiles[family]()
+                tiles.put(row)
             else:
-                kept = self._rows[row.sequence].get(row.key)
-                if kept is None:
-                    kept = self._rows[row.sequence][row.key] = self._new_rows[row.sequence]()
-                kept.put(row)
+                sequence = self._rows[row.sequence].get(row.key)
+                if sequence is None:
+                    sequence = self._rows[row.sequence][row.key] = self._new_rows[row.sequence]()
+                sequence.put(row)
 
     def read(self, keys: Many[Key], *, at_ms: int) -> Merged:
-        """The features of these keys, rollups left out."""
+        """The features of these keys, without rollups."""
         if self._group.over_all:
-            return without_last(self._merged([*keys, (EVERYTHING,)], at_ms=at_ms))
-        return self._merged(keys, at_ms=at_ms)
+            return without_last(self._merge([*keys, (EVERYTHING,)], at_ms=at_ms))
+        return self._merge(keys, at_ms=at_ms)
 
     def rank(self, rollup: Rollup, owners: Many[str], *, at_ms: int) -> list[list[tuple[str, float]]]:
-        """A rollup for each owner."""
-        place = {owner: index for index, owner in enumerate(owners)}
-        held = (*self._tiles, *self._rows.values())
-        keys = [key for key in dict.fromkeys(key for of in held for key in of) if key[0] in place]
-        owner = np.array([place[key[0]] for key in keys], dtype=np.int64)
+        """Rank a rollup for each owner."""
+        index = {owner: number for number, owner in enumerate(owners)}
+        buffers = (*self._tiles, *self._rows.values())
+        keys = [key for key in dict.fromkeys(key for buffer in buffers for key in buffer) if key[0] in index]
+        owner = np.array([index[key[0]] for key in keys], dtype=np.int64)
         merged = self.read(keys, at_ms=at_ms)
         return rank(rollup, merged, owner=owner, members=[key[1] for key in keys], owners=len(owners))
 
-    def _merged(self, keys: Many[Key], *, at_ms: int) -> Merged:
+    def _merge(self, keys: Many[Key], *, at_ms: int) -> Merged:
         tiles = [self._tile_block(family, keys) for family in range(len(self._group.families))]
         sequences = [self._sequence_block(sequence.name, keys) for sequence in self._group.sequences]
         return self._merger.merge(tiles, sequences, keys=len(keys), at_ms=at_ms)
 
     def _tile_block(self, family: int, keys: Many[Key]) -> TileBlock:
-        of = self._tiles[family]
-        found = [(index, of[key].rows) for index, key in enumerate(keys) if key in of]
+        tiles = self._tiles[family]
+        found = [(index, tiles[key].rows) for index, key in enumerate(keys) if key in tiles]
         none = np.empty((0, CELLS + self._widths[family]))
         rows = np.concatenate([none, *(rows for _, rows in found)])
         return TileBlock(
@@ -76,8 +76,8 @@ class TileStore:
         )
 
     def _sequence_block(self, sequence: str, keys: Many[Key]) -> SequenceBlock:
-        of = self._rows[sequence]
-        found = [(index, *row) for index, key in enumerate(keys) if key in of for row in of[key].ordered()]
+        buffers = self._rows[sequence]
+        found = [(index, *row) for index, key in enumerate(keys) if key in buffers for row in buffers[key].ordered()]
         return SequenceBlock(
             np.array([index for index, _, _ in found], dtype=np.int64),
             np.array([occurred_at for _, occurred_at, _ in found], dtype=np.int64),

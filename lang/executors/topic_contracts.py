@@ -1,7 +1,6 @@
 """The Avro contracts of a group's topics, as Flink's `avro` format derives them from the tables.
 
-A key holds the key columns, a value all columns. A column that may be NULL is `["null", T]`, one that may not is
-plain T.
+A record's key has the key columns, its value all columns. A nullable column is `["null", T]`, any other is plain T.
 """
 
 from msgspec import Struct
@@ -14,19 +13,19 @@ _AVRO = {"STRING": "string", "BIGINT": "long", "INT": "int", "DOUBLE": "double"}
 
 
 class TopicContracts(Struct, frozen=True):
-    """How the records of one topic are written."""
+    """The key and value contracts of one topic."""
 
     key: Contract
     value: Contract
 
 
 def tile_contracts(group: Group) -> TopicContracts:
-    """Contracts of the tile topic."""
+    """The contracts of the tile topic."""
     return _contracts(tile_table(group))
 
 
 def sequence_contracts(group: Group) -> TopicContracts:
-    """Contracts of the sequence topic."""
+    """The contracts of the sequence topic."""
     return _contracts(sequence_table(group))
 
 

@@ -1,1 +1,1 @@
-"""One expression, three readings: an event at a time, a column at a time, Flink SQL."""
+"""Expressions, evaluated in three ways: per event, per column, and as Flink SQL."""

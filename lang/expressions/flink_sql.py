@@ -1,8 +1,9 @@
-"""An expression as Flink SQL, with the meaning of `lang.expressions.per_event`.
+"""Generates Flink SQL for an expression, with the semantics of `lang.expressions.per_event`.
 
-Names are quoted (`position`, `value` are reserved). INT columns are widened, so that sums do not wrap at 2^31.
-Literals are 2e0, never 2.0: a DECIMAL makes POWER slow. String literals among branches are cast to STRING:
-a CHAR would be padded to the longest. Whole-number arithmetic is checked in doubles first: a BIGINT would wrap around.
+Names are quoted, because some, such as `position` and `value`, are reserved. INT columns are widened so that sums do
+not wrap at 2^31. Literals are 2e0, never 2.0: a DECIMAL makes POWER slow. String literals in branches are cast to
+STRING, because a CHAR would be padded to the longest. Whole-number arithmetic is checked in doubles first, because a
+BIGINT would wrap around.
 """
 
 import math
@@ -20,7 +21,7 @@ _PLAIN = {"exp": "EXP", "least": "LEAST", "greatest": "GREATEST", "coalesce": "C
 
 
 def quote_name(name: str) -> str:
-    """A name as an identifier.
+    """Quote a name as a SQL identifier.
 
     >>> quote_name("value")
     '`value`'
@@ -29,12 +30,12 @@ def quote_name(name: str) -> str:
 
 
 def quote_text(value: str) -> str:
-    """A string as a literal."""
+    """Quote a string as a SQL literal."""
     return "'" + value.replace("'", "''") + "'"
 
 
 def expression_sql(expr: Expr, *, prefix: str = "") -> str:
-    """The expression as SQL; `prefix` such as "a." stands before each column."""
+    """The expression as SQL; a `prefix` such as "a." is put before each column."""
     if isinstance(expr, Column):
         name = prefix + quote_name(expr.name)
         return f"CAST({name} AS BIGINT)" if expr.type == "INT" else name
@@ -53,7 +54,7 @@ def expression_sql(expr: Expr, *, prefix: str = "") -> str:
 
 
 def value_sql(expr: Expr) -> str:
-    """As `expression_sql`, of an expression whose value is kept: a DOUBLE beyond `DOUBLE_MOST` is NULL."""
+    """SQL of an expression whose value is stored: a DOUBLE beyond `DOUBLE_MOST` becomes NULL."""
     sql = expression_sql(expr)
     if expr.type != "DOUBLE" or not isinstance(expr, Call):
         return sql
@@ -61,11 +62,11 @@ def value_sql(expr: Expr) -> str:
 
 
 def _arithmetic(call: Call, prefix: str) -> str:
-    """NULL where a step of whole-number arithmetic would leave its 64 bits, reckoned in doubles.
+    """Arithmetic that is NULL if a whole-number step would overflow 64 bits, checked in doubles.
 
-    All steps are checked around the whole expression: a check around each would write its parts twice at every level.
+    One check around the whole expression covers all steps; a check per step would double its operands at every level.
     """
-    exact, checks = _exact(call, prefix), [_reckoned(step, prefix) for step in _unbounded(call)]
+    exact, checks = _exact(call, prefix), [_in_doubles(step, prefix) for step in _unbounded(call)]
     if not checks:
         return exact
     within = " AND ".join(f"ABS({step}) < {_number(WHOLE_MOST)}" for step in checks)
@@ -77,7 +78,7 @@ def _is_step(expr: Expr) -> TypeGuard[Call]:
 
 
 def _unbounded(expr: Expr) -> Iterator[Call]:
-    """The steps of arithmetic that may leave 64 bits, the inner ones first."""
+    """The arithmetic steps that may overflow 64 bits, inner steps first."""
     if _is_step(expr):
         for operand in expr.args:
             yield from _unbounded(operand)
@@ -91,14 +92,14 @@ def _exact(expr: Expr, prefix: str) -> str:
     return _ARITHMETIC[expr.op].format(*(_exact(operand, prefix) for operand in expr.args))
 
 
-def _reckoned(expr: Expr, prefix: str) -> str:
+def _in_doubles(expr: Expr, prefix: str) -> str:
     if not _is_step(expr):
         return f"CAST({expression_sql(expr, prefix=prefix)} AS DOUBLE)"
-    return _ARITHMETIC[expr.op].format(*(_reckoned(operand, prefix) for operand in expr.args))
+    return _ARITHMETIC[expr.op].format(*(_in_doubles(operand, prefix) for operand in expr.args))
 
 
 def _most(expr: Expr) -> float:
-    """What a whole number cannot be beyond."""
+    """An upper bound of a whole-number expression's absolute value."""
     if isinstance(expr, Column):
         return 2.0**31 if expr.type == "INT" else math.inf
     if isinstance(expr, Constant):
@@ -136,11 +137,11 @@ def _special(call: Call, parts: list[str]) -> str:
 
 
 def _hash(part: str) -> str:
-    """The first hexadecimal digits of MD5 as a number; SQL has no function that reads them."""
+    """The first hexadecimal digits of MD5 as a number; SQL has no function to parse them."""
     digits = [
-        f"(POSITION(SUBSTRING(MD5(CAST({part} AS STRING)) FROM {place} FOR 1) IN '0123456789abcdef') - 1)"
-        f" * CAST({16 ** (HEX_DIGITS - place)} AS BIGINT)"
-        for place in range(1, HEX_DIGITS + 1)
+        f"(POSITION(SUBSTRING(MD5(CAST({part} AS STRING)) FROM {digit} FOR 1) IN '0123456789abcdef') - 1)"
+        f" * CAST({16 ** (HEX_DIGITS - digit)} AS BIGINT)"
+        for digit in range(1, HEX_DIGITS + 1)
     ]
     return f"({' + '.join(digits)})"
 

@@ -1,11 +1,11 @@
-"""A hash that Python, SQL and a person with `md5sum` agree on."""
+"""A hash that gives the same result in Python, in SQL and with `md5sum`."""
 
 from hashlib import md5
 
 from schemas.redis_keys import MEMBER_SEPARATOR as SEPARATOR
 
 HEX_DIGITS = 7
-"""Of MD5's 32, from the left: a whole number that float64 holds, and as many buckets as anybody asks for."""
+"""Leading digits of MD5's 32 that are used: a float64 holds the number exactly, and there are enough buckets."""
 MOST_BUCKETS = 16**HEX_DIGITS
 
 
@@ -19,5 +19,5 @@ def bucket_of(text: str, buckets: int) -> int:
 
 
 def cross_of(*parts: object) -> str:
-    """Several values as one text. Where one of them holds the separator, which ids do not by custom, two may meet."""
+    """Join several values into one text. Values that contain the separator may collide; ids do not contain it."""
     return SEPARATOR.join(map(str, parts))

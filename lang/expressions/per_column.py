@@ -1,4 +1,4 @@
-"""An expression over whole columns of features at once: how DERIVE is read in serving.
+"""Evaluates an expression over whole columns of features: serving computes DERIVE this way.
 
 Numbers are float64 with NaN for NULL; conditions are float64 too: 1, 0, NaN for unknown.
 """
@@ -34,7 +34,7 @@ def derive(expr: Expr, columns: Mapping[str, Floats], *, rows: int) -> Floats:
 
 
 def _hash_bucket(value: Expr, buckets: Expr, columns: Mapping[str, Floats], *, rows: int) -> Floats:
-    """Of a whole number, or of a cross of several; a row with a NULL among them has none."""
+    """The bucket of a whole number or of a cross of several; NULL if any of them is NULL."""
     parts = np.stack([derive(part, columns, rows=rows) for part in cross_parts(value)], axis=1)
     count = int(derive(buckets, columns, rows=1)[0])
     hashed = [math.nan if np.isnan(row).any() else bucket_of(cross_of(*map(int, row)), count) for row in parts]
@@ -42,7 +42,7 @@ def _hash_bucket(value: Expr, buckets: Expr, columns: Mapping[str, Floats], *, r
 
 
 def _known(result: NDArray[np.bool_], *parts: Floats) -> Floats:
-    """A comparison's outcome, unknown where a side is NULL."""
+    """The result of a comparison, unknown where a side is NULL."""
     unknown = np.logical_or.reduce([np.isnan(part) for part in parts])
     return np.where(unknown, np.nan, result.astype(np.float64))
 

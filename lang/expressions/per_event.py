@@ -1,8 +1,8 @@
-"""An expression as a Python function of one event, with SQL's NULL: the oracle's and the fold's reading of it.
+"""Compiles an expression into a Python function of one event, with SQL's NULL; for the oracle and the fold.
 
-Where SQL engines differ the language decides, and `per_column` and `flink_sql` decide the same: `/` is a double, and
-NULL over zero; `ln` and `sqrt` outside their domain are NULL; `least` and `greatest` of a NULL are NULL; `%` takes the
-sign of its left side; whole-number arithmetic beyond `WHOLE_MOST` is NULL instead of wrapping around.
+Where SQL engines differ, the language defines the result, and `per_column` and `flink_sql` follow it: `/` is a double,
+and NULL for division by zero; `ln` and `sqrt` outside their domain are NULL; `least` and `greatest` of a NULL are NULL;
+`%` takes the sign of its left side; whole-number arithmetic beyond `WHOLE_MOST` is NULL instead of wrapping around.
 """
 
 import math
@@ -18,12 +18,12 @@ Event: TypeAlias = Mapping[str, Cell]
 Evaluation: TypeAlias = Callable[[Event], Scalar]
 Number: TypeAlias = int | float
 WHOLE_MOST = 9.2e18
-"""What whole-number arithmetic, reckoned in doubles, must stay below: a little less than 2^63, so that no rounding can
-take it beyond."""
+"""The limit of whole-number arithmetic, checked in doubles: a little less than 2^63, so that rounding cannot exceed
+it."""
 
 
 def compile_expression(expr: Expr) -> Evaluation:
-    """Compile once, call for every event."""
+    """Compile an expression once, to call it for every event."""
     if isinstance(expr, Column):
         name = expr.name
         return lambda event: cast("Scalar", event.get(name))
@@ -39,9 +39,9 @@ def compile_expression(expr: Expr) -> Evaluation:
 
 
 def compile_value(expr: Expr, *, most: float = DOUBLE_MOST) -> Evaluation:
-    """As `compile_expression`, of an expression whose value is kept: a DOUBLE beyond `most` is NULL.
+    """Compile an expression whose value is stored: a DOUBLE beyond `most` becomes NULL.
 
-    So no sum of such values, and no square of one, is infinite.
+    No sum of such values, and no square of one, is infinite.
     """
     evaluate = compile_expression(expr)
     if expr.type != "DOUBLE" or isinstance(expr, Column):
@@ -55,7 +55,7 @@ def compile_value(expr: Expr, *, most: float = DOUBLE_MOST) -> Evaluation:
 
 
 def compile_filter(condition: Expr | None) -> Callable[[Event], bool]:
-    """A filter as a test; NULL does not pass, no filter passes everything."""
+    """Compile a filter into a predicate; NULL does not pass, and None passes everything."""
     if condition is None:
         return lambda _: True
     evaluate = compile_expression(condition)
@@ -132,12 +132,12 @@ def _absolute(x: Number) -> Number:
     return abs(x)
 
 
-def _whole(reckon: Callable[..., Number]) -> Callable[..., Scalar]:
-    """Arithmetic whose whole-number results fit 64 bits, or are NULL."""
+def _whole(operate: Callable[..., Number]) -> Callable[..., Scalar]:
+    """Wrap an arithmetic operator: whole-number results that do not fit 64 bits become NULL."""
 
     def evaluate(*values: Number) -> Scalar:
-        result = reckon(*values)
-        if isinstance(result, int) and abs(reckon(*map(float, values))) >= WHOLE_MOST:
+        result = operate(*values)
+        if isinstance(result, int) and abs(operate(*map(float, values))) >= WHOLE_MOST:
             return None
         return result
 

@@ -1,1 +1,1 @@
-"""The typed plan: what executors, store and jobs read."""
+"""The typed plan, which the executors, the store and the jobs read."""

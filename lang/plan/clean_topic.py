@@ -1,4 +1,4 @@
-"""The accepted event on the wire: the Avro contract of a source's clean topic, derived from its declaration."""
+"""The wire format of accepted events: a source's clean topic and its Avro contract."""
 
 from lang.expressions.tree import ColumnType
 from lang.plan.source import Source
@@ -17,12 +17,12 @@ RECEIVED_AT = "received_at"
 
 
 def clean_topic(source: Source) -> str:
-    """Name of the topic that ingest writes a source's accepted events to."""
+    """The topic that ingest writes a source's accepted events to."""
     return f"{source.topic}.clean"
 
 
 def contract(source: Source) -> Contract:
-    """The contract of the source's clean topic; `received_at` is always set there."""
+    """The contract of the source's clean topic, in which `received_at` is never NULL."""
     columns: dict[str, AvroType] = {
         column.name: _AVRO[column.type]
         if column.required or column.name == RECEIVED_AT
@@ -33,7 +33,7 @@ def contract(source: Source) -> Contract:
 
 
 def column_types(contract: Contract) -> dict[str, ColumnType]:
-    """The types of a contract's columns, without those that no event can have, such as lists."""
+    """The types of a contract's columns, without types that events cannot have, such as lists."""
     return {
         each["name"]: kind
         for each in contract.fields

@@ -1,4 +1,4 @@
-"""Aggregates laid out in families of tiles."""
+"""Groups aggregates into families of tiles that share partials."""
 
 from collections.abc import Sequence as Many
 
@@ -9,7 +9,7 @@ from lang.plan.plan import Aggregate, Family, Partial, TileFunction
 
 
 class AggregateRequest(Struct, frozen=True):
-    """An aggregate before it has a place: the partials it needs, unnamed duplicates and all."""
+    """An aggregate and the partials it needs, before it is assigned to a family."""
 
     name: str
     function: TileFunction
@@ -22,17 +22,17 @@ class AggregateRequest(Struct, frozen=True):
 
     @property
     def reach_ms(self) -> int:
-        """How far back it reads."""
+        """How far back it reads, ms."""
         return self.windows * self.span_ms + self.edge_ms
 
 
-class _Draft:
+class _FamilyBuilder:
     def __init__(self) -> None:
         self.sizes_ms: set[int] = set()
         self.partials: list[Partial] = []
 
-    def place(self, partial: Partial, taken: set[str]) -> int:
-        """The partial's index; one that computes the same is shared, whatever its name."""
+    def index_of(self, partial: Partial, taken: set[str]) -> int:
+        """Index of an equivalent partial; adds the partial under a free name if there is none."""
         for index, known in enumerate(self.partials):
             if _meaning(known) == _meaning(partial):
                 return index
@@ -50,28 +50,28 @@ class _Draft:
 
 
 def group_into_families(
-    wanted: Many[AggregateRequest], *, taken: set[str]
+    requests: Many[AggregateRequest], *, taken: set[str]
 ) -> tuple[tuple[Family, ...], tuple[Aggregate, ...]]:
-    """Windowed aggregates in one family, each epoch of decayed ones in another; one tile size, one family.
+    """Put all windowed aggregates in one family, and decayed ones in one family per epoch.
 
-    `taken` are the names a partial may not have.
+    A tile size belongs to exactly one family. `taken` are names that a partial must not have.
     """
-    windowed = [each for each in wanted if not each.half_life_ms]
-    drafts: list[_Draft] = []
+    windowed = [each for each in requests if not each.half_life_ms]
+    builders: list[_FamilyBuilder] = []
     if windowed:
-        drafts.append(_Draft())
-        drafts[0].sizes_ms.update(each.tile_ms for each in windowed)
+        builders.append(_FamilyBuilder())
+        builders[0].sizes_ms.update(each.tile_ms for each in windowed)
     aggregates: list[Aggregate] = []
-    for each in wanted:
-        family = next((index for index, draft in enumerate(drafts) if each.tile_ms in draft.sizes_ms), None)
+    for each in requests:
+        family = next((index for index, builder in enumerate(builders) if each.tile_ms in builder.sizes_ms), None)
         if family is None:
-            family = len(drafts)
-            drafts.append(_Draft())
-            drafts[family].sizes_ms.add(each.tile_ms)
-        places = tuple(drafts[family].place(partial, taken) for partial in each.partials)
+            family = len(builders)
+            builders.append(_FamilyBuilder())
+            builders[family].sizes_ms.add(each.tile_ms)
+        partials = tuple(builders[family].index_of(partial, taken) for partial in each.partials)
         shape = (each.tile_ms, each.span_ms, each.half_life_ms, each.windows, each.edge_ms)
-        aggregates.append(Aggregate(each.name, each.function, family, places, *shape))
-    return tuple(draft.family() for draft in drafts), tuple(aggregates)
+        aggregates.append(Aggregate(each.name, each.function, family, partials, *shape))
+    return tuple(builder.family() for builder in builders), tuple(aggregates)
 
 
 def _meaning(partial: Partial) -> tuple[object, ...]:

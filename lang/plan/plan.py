@@ -1,4 +1,4 @@
-"""The typed plan: what the feature files mean, and all that the executors, the store and the jobs read."""
+"""The typed plan: the meaning of the feature files. Executors, store and jobs read nothing else."""
 
 from typing import Literal, TypeAlias
 
@@ -21,17 +21,17 @@ Key: TypeAlias = tuple[str, ...]
 FeatureKind: TypeAlias = Literal["number", "list", "ranking"]
 EPOCH_HALF_LIVES = 16
 EVERYTHING = "*"
-"""The key of all keys together, kept by groups with `over_all`; no event's own key may be it."""
+"""The key for all keys together, kept by groups with `over_all`; no event may have it as its own key."""
 OVER_ALL = "over_all."
-"""DERIVE reads a column of this prefix as the feature's value for EVERYTHING."""
+"""DERIVE reads a column with this prefix as the feature's value for EVERYTHING."""
 HEADER_CELLS = 2
-"""A tile's value starts with two cells, `n` and `as_of`; partials follow."""
+"""A tile's value starts with two cells, `n` and `as_of`; the partials follow."""
 
 
 class Partial(Struct, frozen=True):
-    """One column of a tile, NaN (in the topic NULL) where no row of the tile gave it a value.
+    """One column of a tile, NaN (NULL in the topic) if no row of the tile has a value for it.
 
-    `argument` None counts rows. `half_life_ms` is 0 unless `op` is decayed, whose epoch is 16 half-lives.
+    `argument` None counts rows. `half_life_ms` is 0 unless `op` is decayed; its epoch is 16 half-lives.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Partial(Struct, frozen=True):
 class Family(Struct, frozen=True):
     """Tile sizes that share one list of partials and one Flink GROUP BY.
 
-    `filter` is the OR of the partials' filters, None where a partial takes every event.
+    `filter` is the OR of the partials' filters, None if a partial takes every event.
     """
 
     sizes_ms: tuple[int, ...]
@@ -58,11 +58,11 @@ class Family(Struct, frozen=True):
 
 
 class Aggregate(Struct, frozen=True):
-    """A feature finished from the tiles of size `tile_ms` with `t - span_ms < start <= t`.
+    """A feature computed from the tiles of size `tile_ms` with `t - span_ms < start <= t`.
 
-    `family` and `partials` are indices into `Group.families` and that family's partials. `span_ms` is the
-    window, for decayed aggregates two epochs. With `windows` above 1 the windows just before are read too. With
-    `edge_ms`, one tile, the tile that the window begins in counts by the share of it that lies inside.
+    `family` and `partials` are indices into `Group.families` and that family's partials. `span_ms` is the window, or
+    two epochs for decayed aggregates. With `windows` above 1, the previous windows are read too. If `edge_ms` is set
+    (to one tile), the tile in which the window begins counts by its share inside the window.
     """
 
     name: str
@@ -77,14 +77,14 @@ class Aggregate(Struct, frozen=True):
 
     @property
     def reach_ms(self) -> int:
-        """How far back it reads."""
+        """How far back it reads, ms."""
         return self.windows * self.span_ms + self.edge_ms
 
 
 class Sequence(Struct, frozen=True):
-    """A feature finished from the newest `limit` rows by (event time, event id), none older than `window_ms`.
+    """A feature computed from the newest `limit` rows by (event time, event id), none older than `window_ms`.
 
-    `lang.aggregates.sequences` tells which rows those are for each function. `quantile` is percentile's, in [0, 1].
+    `lang.aggregates.sequences` defines the rows that each function keeps. `quantile` is for percentile, in [0, 1].
     """
 
     name: str
@@ -97,14 +97,14 @@ class Sequence(Struct, frozen=True):
 
 
 class Derived(Struct, frozen=True):
-    """A feature computed at read from features named before it."""
+    """A feature computed at read from earlier features."""
 
     name: str
     expression: Expr
 
 
 class Rollup(Struct, frozen=True):
-    """The `limit` members of `entity` with the largest `by` above zero, read under the name `name`."""
+    """The feature `name`: the `limit` members of `entity` with the largest `by` above zero."""
 
     name: str
     entity: str
@@ -116,7 +116,7 @@ class Rollup(Struct, frozen=True):
 class Pairs(Struct, frozen=True):
     """The group folds pairs of events (see `lang.events.pairs`) instead of events.
 
-    `keys` are columns that both share. With `either_order` two events make a pair each way.
+    `keys` are the columns that both events share. With `either_order`, two events make two pairs.
     """
 
     column: str
@@ -127,13 +127,13 @@ class Pairs(Struct, frozen=True):
 
 
 class Sessions(Struct, frozen=True):
-    """The group reads events marked by the visits they belong to, as `lang.events.sessions` marks them."""
+    """The group folds events with the marks of `lang.events.sessions`."""
 
     idle_ms: int
 
 
 class Feature(Struct, frozen=True):
-    """A name the group answers to: a number (NaN for NULL), a list of strings, or a ranking of (member, value)."""
+    """A feature that can be read: a number (NaN for NULL), a list of strings, or a ranking of (member, value)."""
 
     name: str
     kind: FeatureKind
@@ -144,7 +144,7 @@ class Group(Struct, frozen=True):
 
     `features` lists aggregates, sequences and derived features in the order written, then rollups. With `over_all`
     every event is folded a second time under the key EVERYTHING, because a derived feature compares with it.
-    `boost` names the feature by which rankings multiply a score. `max_entities` is what its owner expects, not a gate.
+    `boost` names the feature by which rankings multiply a score. `max_entities` is an expectation, not enforced.
     """
 
     name: str
@@ -171,22 +171,22 @@ class Group(Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """`group@version`, as people and topic `control` name it."""
+        """`group@version`, the name in messages and in topic `control`."""
         return f"{self.name}@{self.version}"
 
     @property
     def tile_topic(self) -> str:
-        """The compacted topic its tiles are written to."""
+        """The compacted topic of its tiles."""
         return topics.tile_topic(self.name, self.version, retain_ms=self.retain_ms).name
 
     @property
     def sequence_topic(self) -> str:
-        """The compacted topic its sequence rows are written to."""
+        """The compacted topic of its sequence rows."""
         return topics.sequence_topic(self.name, self.version, retain_ms=self.retain_ms).name
 
     @property
     def partials(self) -> tuple[Partial, ...]:
-        """The partial columns of its tile topic: those of every family, in order."""
+        """The partial columns of its tile topic: those of all families, in order."""
         return tuple(partial for family in self.families for partial in family.partials)
 
     @property
@@ -196,9 +196,9 @@ class Group(Struct, frozen=True):
 
     @property
     def kept_ms(self) -> dict[int, int]:
-        """How long tiles of each size are kept: for their window and for what `retain` goes beyond the longest one.
+        """How long tiles of each size are kept: their window, plus the part of `retain` beyond the longest window.
 
-        Reads may go that far back in time: by default the lateness, more where the file says `retain`.
+        Reads may go back in time by that part: the lateness by default, more if the file sets `retain`.
         """
         span_ms: dict[int, int] = {}
         for aggregate in self.aggregates:
@@ -207,10 +207,10 @@ class Group(Struct, frozen=True):
         return {size: span + back_ms for size, span in span_ms.items()}
 
     def family_of(self, size_ms: int) -> int:
-        """The index of the family that a tile of this size belongs to.
+        """The index of the family with this tile size.
 
         Raises:
-            KeyError: the group has no tile of this size.
+            KeyError: the group has no tiles of this size.
         """
         for index, family in enumerate(self.families):
             if size_ms in family.sizes_ms:
@@ -228,19 +228,19 @@ class Plan(Struct, frozen=True):
         """The source of this name.
 
         Raises:
-            KeyError: no such source; the message lists those there are.
+            KeyError: there is no such source; the message lists the sources.
         """
         for source in self.sources:
             if source.name == name:
                 return source
-        message = f"no source {name!r}; there are {', '.join(source.name for source in self.sources)}"
+        message = f"no source {name!r}; the sources are {', '.join(source.name for source in self.sources)}"
         raise KeyError(message)
 
     def for_source(self, source: str) -> "Plan":
-        """The part of it that folds the events of one source.
+        """The plan reduced to one source and the groups that read it.
 
         Raises:
-            KeyError: no such source.
+            KeyError: there is no such source.
         """
         return Plan((self.source(source),), tuple(group for group in self.groups if group.source.name == source))
 
@@ -248,10 +248,10 @@ class Plan(Struct, frozen=True):
         """The group of this name.
 
         Raises:
-            KeyError: no such group; the message lists those there are.
+            KeyError: there is no such group; the message lists the groups.
         """
         for group in self.groups:
             if group.name == name:
                 return group
-        message = f"no feature group {name!r}; there are {', '.join(group.name for group in self.groups)}"
+        message = f"no feature group {name!r}; the groups are {', '.join(group.name for group in self.groups)}"
         raise KeyError(message)

@@ -8,7 +8,7 @@ from schemas.topics import EVENTS_CLEAN, ITEMS
 
 
 class Check(Struct, frozen=True):
-    """What an event's values must satisfy; unknown, for a NULL, will do. `text` is the condition as written."""
+    """A condition that events must satisfy; NULL passes. `text` is the condition as written."""
 
     column: str
     text: str
@@ -16,7 +16,7 @@ class Check(Struct, frozen=True):
 
 
 class SourceColumn(Struct, frozen=True, omit_defaults=True):
-    """A column as the topic carries it. `most_chars` is a limit of STRING."""
+    """A column of the topic. `most_chars` limits a STRING."""
 
     name: str
     type: ColumnType
@@ -35,8 +35,8 @@ class ComputedColumn(Struct, frozen=True):
 class Stamp(Struct, frozen=True):
     """Columns that ingest copies onto the event from the latest record of a table at the event's `received_at`.
 
-    The table is what is accepted of `stream`, or, where that is None, the catalogue of items. Its record is found by
-    the column `lookup`, which holds what the event has in `key`.
+    The table holds the accepted records of `stream`, or the catalogue of items if `stream` is None. The record is the
+    one whose column `lookup` equals the event's column `key`.
     """
 
     key: str
@@ -51,7 +51,7 @@ class Stamp(Struct, frozen=True):
 
 
 class Bot(Struct, frozen=True):
-    """Whose `key` has more than `most` accepted events in one `each_ms` of `received_at`: the rest are refused."""
+    """Limits accepted events to `most` per value of `key` and `each_ms` of `received_at`; the rest are refused."""
 
     key: str
     each_ms: int
@@ -59,10 +59,10 @@ class Bot(Struct, frozen=True):
 
 
 class Source(Struct, frozen=True):
-    """One stream, declared once; drives the ingest job and every group that reads it.
+    """The declaration of a stream, which the ingest job and every group that reads the stream follow.
 
-    `masked`: columns whose values ingest replaces by a keyed hash. `retain_ms`: how long its clean topic keeps one.
-    `times_ms`: its times, and those of receipt, are from the one on and before the other.
+    `masked`: columns whose values ingest replaces with a keyed hash. `retain_ms`: retention of the clean topic.
+    `times_ms`: event times and `received_at` must be at or after the first and before the second.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Source(Struct, frozen=True):
 
     @property
     def streams(self) -> tuple["Source", ...]:
-        """Every stream it needs, each after those that it takes columns from; itself last."""
+        """The streams it needs, each after those that it is stamped from; itself last."""
         needed = (each for stamp in self.stamps if stamp.stream for each in stamp.stream.streams)
         return tuple({each.name: each for each in (*needed, self)}.values())
 
@@ -95,12 +95,12 @@ class Source(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The column that keys the clean topic: `user_id` where the source has one, else the dedupe column."""
+        """The column that keys the clean topic: `user_id` if the source has it, else the dedupe column."""
         return "user_id" if self.type_of("user_id") else self.dedupe
 
     @property
     def hashed(self) -> tuple[str, ...]:
-        """Columns that hold hashes: masked ones, and those stamped from such."""
+        """Columns that hold hashes: masked columns, and columns stamped from hashed ones."""
         given = (
             column.name
             for stamp in self.stamps
@@ -111,5 +111,5 @@ class Source(Struct, frozen=True):
         return (*self.masked, *given)
 
     def type_of(self, name: str) -> ColumnType | None:
-        """The type of a column of an accepted event, None where it has no such column."""
+        """The type of a column of an accepted event, None if there is no such column."""
         return next((column.type for column in self.event_columns if column.name == name), None)

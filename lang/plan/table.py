@@ -1,4 +1,4 @@
-"""What stamped columns are copied from: the catalogue of items, or what is accepted of a declared stream."""
+"""The table that stamped columns are copied from: the catalogue of items, or a declared stream."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ class Table(Struct, frozen=True):
 
 
 def table_of(stream: Source | None) -> Table:
-    """The table that a stream is; without one the catalogue."""
+    """The table of a stream's accepted records, or the catalogue if `stream` is None."""
     if stream is None:
         return Table(ITEMS.name, ITEMS.partitions, ITEM, column_types(ITEM))
     columns: dict[str, ColumnType] = {column.name: column.type for column in stream.event_columns}

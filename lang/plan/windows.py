@@ -1,4 +1,4 @@
-"""How long a window's tiles are."""
+"""Chooses the tile size of a window."""
 
 from lang.plan.plan import EPOCH_HALF_LIVES
 from lang.syntax.duration import LIFETIME
@@ -10,11 +10,11 @@ TILE_SIZES_MS = (
 )  # fmt: skip
 FEWEST_TILES = 48
 MOST_TILES = 400
-"""A window of more tiles than this costs its readers too much; a year in days fits."""
+"""A window with more tiles costs too much to read; a year in days fits."""
 
 
 def tile_ms_of(window_ms: int) -> int | None:
-    """The largest of TILE_SIZES_MS that cuts the window into at least 48 tiles; None where none suits.
+    """The largest of TILE_SIZES_MS that divides the window into at least 48 tiles; None if none fits.
 
     A lifetime is one tile.
 

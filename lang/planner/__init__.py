@@ -1,1 +1,1 @@
-"""The tree to the typed plan, checked."""
+"""Checks the syntax tree and turns it into the typed plan."""

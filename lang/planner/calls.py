@@ -1,4 +1,4 @@
-"""What is written between an aggregate's brackets and after them, checked: arguments, FILTER, and its names."""
+"""Checks the parts that all aggregates share: arguments, FILTER, and feature names."""
 
 from lang.errors.report import Report
 from lang.expressions.tree import Expr
@@ -8,20 +8,20 @@ from lang.syntax.tree import Argument, Measure, Sql
 
 
 class CallReader:
-    """Reads the parts that all aggregates share; what is wrong is noted and raises Halt."""
+    """Reads the parts that all aggregates share; an error is added to the report and raises Halt."""
 
     def __init__(self, report: Report, resolver: Resolver) -> None:
         self._report = report
         self._resolver = resolver
 
     def filter(self, measure: Measure) -> Expr | None:
-        """FILTER, None where there is none."""
+        """The condition of FILTER, or None."""
         return self._resolver.condition(measure.filter) if measure.filter else None
 
     def arguments(
         self, measure: Measure, *, plain: int, named: tuple[str, ...] = (), optional: tuple[str, ...] = ()
     ) -> list[Sql]:
-        """The plain arguments, after a check of how many there are and which are named."""
+        """The positional arguments, after a check of their number and of the named ones."""
         values = [argument.value for argument in measure.arguments if argument.name is None]
         found = {_name(argument) for argument in measure.arguments if argument.name is not None}
         if len(values) != plain or found - set(optional) != set(named):
@@ -35,22 +35,22 @@ class CallReader:
         return values
 
     def edge(self, measure: Measure) -> bool:
-        """Whether `edge => interpolate` is there."""
+        """Whether the measure has `edge => interpolate`."""
         values = [argument.value for argument in measure.arguments if _name(argument) == "edge"]
         for value in values:
             if value.text != "interpolate":
-                cause, fix = f"edge => {value.text} is not known", "write edge => interpolate, or leave it out"
+                cause, fix = f"edge => {value.text} is not supported", "write edge => interpolate, or leave it out"
                 self._report.halt("F140", value.span, cause=cause, fix=fix)
         return bool(values)
 
     def no_window(self, measure: Measure) -> None:
-        """Refuse OVER."""
+        """Check that there is no OVER."""
         if measure.windows:
             self._report.halt(
                 "F100",
                 measure.function.span,
                 cause=f"{measure.function.text} has no window",
-                fix="leave OVER out",
+                fix="remove OVER",
             )
 
 
@@ -64,7 +64,7 @@ def feature_name(alias: str, window: Duration | None) -> str:
 
 
 def stem(alias: str) -> str:
-    """What a partial is named after: the alias without its window.
+    """The alias without its window, which partials are named after.
 
     >>> stem("clicks_{w}")
     'clicks'

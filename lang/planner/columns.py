@@ -1,4 +1,4 @@
-"""The columns of a source: as the topic carries them, and computed from those."""
+"""Plans the columns of a source: declared, stamped and computed ones, and their CHECKs."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,17 +15,17 @@ _TYPES: tuple[ColumnType, ...] = get_args(ColumnType)
 
 
 def plan_column(tree: ColumnTree, report: Report) -> SourceColumn:
-    """A declared or stamped column; one of an unknown type is noted and read on as STRING."""
+    """Plan a declared or stamped column; an unknown type is an error and treated as STRING."""
     kind = _type(tree.type, report)
     most = TEXT_CHARS if tree.most_chars is None else tree.most_chars
     if not 1 <= most <= RECORD_BYTES:
-        cause = f"{tree.name.text} may have {most} characters; an event has at most {RECORD_BYTES} bytes"
+        cause = f"{tree.name.text} allows {most} characters; an event has at most {RECORD_BYTES} bytes"
         report.add("F140", tree.type.span, cause=cause, fix=f"write STRING({TEXT_CHARS}), or another length")
     return SourceColumn(tree.name.text, kind, tree.required, most)
 
 
 def plan_checks(trees: tuple[ColumnTree, ...], columns: Mapping[str, ColumnType], report: Report) -> tuple[Check, ...]:
-    """The CHECKs of declared columns, each a condition over all of them."""
+    """Plan the CHECKs of declared columns, each a condition over all declared columns."""
     resolver = Resolver(report, columns)
     found: list[Check] = []
     for tree in trees:
@@ -38,14 +38,14 @@ def plan_checks(trees: tuple[ColumnTree, ...], columns: Mapping[str, ColumnType]
 def plan_computed(
     trees: tuple[ColumnTree, ...], columns: Mapping[str, ColumnType], report: Report
 ) -> tuple[ComputedColumn, ...]:
-    """Those of the columns that have an expression, over the others."""
+    """Plan the columns that have an expression, over the other columns."""
     resolver = Resolver(report, columns)
     found: list[ComputedColumn] = []
     for tree in trees:
         if tree.expression is None:
             continue
         if tree.most_chars is not None:
-            cause = f"{tree.name.text} is computed: it is as long as what it is made of"
+            cause = f"{tree.name.text} is computed, and a computed column has no length"
             report.add("F100", tree.type.span, cause=cause, fix="write STRING")
         kind = _type(tree.type, report)
         try:
@@ -53,7 +53,7 @@ def plan_computed(
         except Halt:
             continue
         if expression.type != kind:
-            cause = f"{tree.name.text} is declared {kind} and computed as {expression.type}"
+            cause = f"{tree.name.text} is declared {kind}, but its expression is {expression.type}"
             report.add("F140", tree.type.span, cause=cause, fix=f"declare it {expression.type}")
         found.append(ComputedColumn(tree.name.text, kind, expression))
     return tuple(found)

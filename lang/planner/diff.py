@@ -1,4 +1,4 @@
-"""What an edit of a feature group changes in meaning, against the version that answers."""
+"""Compares the meaning of a feature group in the files with the live version."""
 
 from typing import Literal, TypeAlias
 
@@ -12,12 +12,14 @@ Kind: TypeAlias = Literal["new", "cosmetic", "additive", "breaking", "unversione
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """How a group of the files differs from the one that answers.
+    """How a group in the files differs from the live one.
 
     Attributes:
-        kind: new; cosmetic (words only); additive (what was there means the same); breaking; unversioned: the meaning
-            changed and the version did not (F115); removed: it answers and no file declares it.
-        before: the version that answers, 0 for none. `version` the files', 0 where they have none.
+        kind: new; cosmetic (owner, description and limits only); additive (existing features keep their meaning);
+            breaking; unversioned: the meaning changed but the version did not (F115); removed: live, but no file
+            declares it.
+        before: the live version, 0 if there is none.
+        version: the version in the files, 0 if there is none.
         added, changed, removed: names of features.
     """
 
@@ -40,7 +42,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 def compare(live: Group | None, wanted: Group | None) -> Change | None:
-    """The change from the group that answers to the group of the files; None where they are one."""
+    """The change from the live group to the group in the files; None if they are equal."""
     name = wanted.name if wanted else live.name if live else ""
     before, version = live.version if live else 0, wanted.version if wanted else 0
     then, now = meanings(live) if live else {}, meanings(wanted) if wanted else {}
@@ -54,7 +56,7 @@ def compare(live: Group | None, wanted: Group | None) -> Change | None:
 
 
 def meanings(group: Group) -> dict[str, object]:
-    """What each feature's value follows from: equal for two features exactly if they mean the same."""
+    """Everything that determines each feature's value; equal for two features exactly if they mean the same."""
     shared = (group.entity, group.source, group.where, group.pairs, group.sessions, group.on_missing)
     boosts = {group.boost} if group.boost else set[str]()
     found: dict[str, object] = {each.name: _aggregate(group, each) for each in group.aggregates}
@@ -67,7 +69,7 @@ def meanings(group: Group) -> dict[str, object]:
 
 
 def adopt_wording(live: Group, wanted: Group) -> Group:
-    """The version that answers with the words of the files: what is told of a group and changes no value."""
+    """The live group with the owner, description and limits from the files, which change no value."""
     return msgspec.structs.replace(
         live,
         owner=wanted.owner,
@@ -78,8 +80,8 @@ def adopt_wording(live: Group, wanted: Group) -> Group:
 
 
 def _aggregate(group: Group, aggregate: Aggregate) -> object:
-    """An aggregate without its place in the group's layout."""
-    partials = [group.families[aggregate.family].partials[place] for place in aggregate.partials]
+    """The meaning of an aggregate, independent of its family and partial indices."""
+    partials = [group.families[aggregate.family].partials[index] for index in aggregate.partials]
     computed = [(partial.op, partial.argument, partial.filter, partial.half_life_ms) for partial in partials]
     window = (aggregate.tile_ms, aggregate.span_ms, aggregate.windows, aggregate.edge_ms)
     return aggregate.function, computed, window

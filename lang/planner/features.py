@@ -1,4 +1,4 @@
-"""The features of a group: its aggregates, sequences, rollups and derived ones, with their names."""
+"""Plans the features of a group: aggregates, sequences, rollups and derived features, with their names."""
 
 from typing import Literal
 
@@ -15,7 +15,7 @@ from lang.syntax.tree import GroupTree, Measure, Name, Ranking
 
 
 class FeaturePlanner:
-    """Plans the features of one group in the order written; problems are noted, and the rest read on."""
+    """Plans the features of one group in the order written; after an error it goes on with the next feature."""
 
     def __init__(self, tree: GroupTree, report: Report, entity: tuple[str, ...]) -> None:
         self._tree = tree
@@ -29,12 +29,12 @@ class FeaturePlanner:
 
     @property
     def features(self) -> tuple[Feature, ...]:
-        """Every name the group answers to."""
+        """Every feature that the group can be read by."""
         return tuple(Feature(name, kind) for name, kind in self._kinds.items())
 
     @property
     def reach_ms(self) -> int:
-        """The longest window of all, 0 without one."""
+        """The longest window of the group, 0 if it has none."""
         reaches = [each.reach_ms for each in self.wanted] + [each.window_ms or 0 for each in self.sequences]
         return max(reaches, default=0)
 
@@ -63,7 +63,7 @@ class FeaturePlanner:
             if isinstance(planned, AggregateRequest):
                 self.wanted.append(planned)
             else:
-                self._goes(planned, measure)
+                self._check_first(planned, measure)
                 self.sequences.append(planned)
                 kind = "list" if planned.function == "last_n" else "number"
             self._name(planned.name, kind, measure.alias)
@@ -81,41 +81,41 @@ class FeaturePlanner:
                 try:
                     label = window.label if window else ""
                     expression = resolver.number(derivation.expression, label=label)
-                    self._of_numbers(expression, derivation.expression.span)
+                    self._check_numeric(expression, derivation.expression.span)
                     name = feature_name(derivation.alias.text, window)
                     self._name(name, "number", derivation.alias)
                     self.derived.append(Derived(name, expression))
                 except Halt:
                     continue
 
-    def _goes(self, planned: Sequence, measure: Measure) -> None:
+    def _check_first(self, planned: Sequence, measure: Measure) -> None:
         if planned.function == "first" and len(self._entity) > 1:
-            cause = f"first is kept as long as its {self._entity[0]} is seen, for each {self._entity[-1]} there was"
+            cause = f"first would keep a row for every {self._entity[-1]} as long as its {self._entity[0]} is active"
             fix = "group by one column, or use min or last"
             self._report.halt("F104", measure.function.span, cause=cause, fix=fix)
 
-    def _of_numbers(self, expression: Expr, span: Span) -> None:
+    def _check_numeric(self, expression: Expr, span: Span) -> None:
         if _has_text(expression):
-            cause = "a derived feature is made of numbers, and text stands only in hash_bucket(cross(…), n)"
+            cause = "a derived feature takes numbers; text is allowed only inside hash_bucket(cross(…), n)"
             self._report.halt("F140", span, cause=cause, fix="write hash_bucket(cross(a, b), 100), or compare numbers")
 
     def _rank(self, ranking: Ranking) -> None:
         entity, member, by = ranking.entity, ranking.member, ranking.by
         if (entity.text, member.text) != self._entity:
             wanted = f"ROLLUP {self._entity[0]} … top_k({self._entity[-1]}, …)"
-            cause = "a rollup ranks the second of two entity columns under the first"
+            cause = "a rollup ranks the second of two entity columns for each value of the first"
             self._report.halt("F100", entity.span, cause=cause, fix=f"group by two columns and write {wanted}")
         numbers = [name for name, kind in self._kinds.items() if kind == "number"]
         if by.text not in numbers:
             self._report.unknown("feature", by.text, numbers, by.span)
         if ranking.limit < 1:
-            self._report.halt("F140", member.span, cause="top_k keeps 1 or more", fix="raise the number")
+            self._report.halt("F140", member.span, cause="top_k must keep at least 1 member", fix="write 1 or more")
         self._name(ranking.name.text, "ranking", ranking.name)
         self.rollups.append(Rollup(ranking.name.text, entity.text, member.text, ranking.limit, by.text))
 
     def _windows(self, alias: Name, windows: tuple[Duration, ...]) -> tuple[Duration | None, ...]:
         if "{w}" in alias.text and not windows:
-            cause, fix = f"{alias.text} has no window to put for {{w}}", "add OVER EACH (…), or drop {w}"
+            cause, fix = f"{alias.text} has {{w}}, but there is no window", "add OVER EACH (…), or remove {w}"
             self._report.add("F100", alias.span, cause=cause, fix=fix)
             return ()
         if "{w}" not in alias.text and len(windows) > 1:
@@ -126,7 +126,7 @@ class FeaturePlanner:
 
     def _name(self, name: str, kind: FeatureKind, alias: Name) -> None:
         if name in self._kinds or name in self._entity:
-            self._report.halt("F116", alias.span, cause=f"the name {name} is taken", fix="choose another")
+            self._report.halt("F116", alias.span, cause=f"the name {name} is already used", fix="choose another name")
         self._kinds[name] = kind
 
 

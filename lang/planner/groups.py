@@ -1,4 +1,4 @@
-"""A FEATURE GROUP tree to a checked `Group`."""
+"""Plans a FEATURE GROUP: from its tree to a checked `Group`."""
 
 from collections.abc import Mapping
 from typing import Literal, cast
@@ -23,13 +23,13 @@ WORDS = (
     "retain", "stale_after", "boost", "max_entities",
 )  # fmt: skip
 _BOOSTED = (("item_id",), ("category",), ("seller",), ("user_id", "category"), ("user_id", "seller"))
-"""Entities that a candidate of a request has one of, so that a feature of theirs can weigh its score."""
+"""Entities of which each candidate has exactly one, so that a feature of the entity can weigh its score."""
 _RETAIN_UNBOUNDED_MS = 30 * DAY_MS
-"""How long a group without any window keeps an idle entity, unless it says `retain`."""
+"""How long a group without windows keeps an idle entity, unless it sets `retain`."""
 
 
 def plan_group(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Group | None:
-    """The group over one of the sources; None where a problem was noted."""
+    """Plan a group over one of the sources; None if there was an error."""
     before = len(report.problems)
     try:
         group = _plan(tree, sources, report)
@@ -85,8 +85,8 @@ def _source(tree: GroupTree, header: Header, sources: Mapping[str, Source], repo
         if name.text not in sources and name is not tree.name:
             report.unknown("source", name.text, sources, name.span)
     if declared.text != tree.source.text:
-        cause = f"the header says source {declared.text}, FROM says {tree.source.text}"
-        report.halt("F100", tree.source.span, cause=cause, fix="name one source in both")
+        cause = f"the header has source {declared.text}, FROM has {tree.source.text}"
+        report.halt("F100", tree.source.span, cause=cause, fix="name the same source in both")
     return sources[declared.text]
 
 
@@ -102,7 +102,7 @@ def _condition(sql: Sql | None, resolver: Resolver) -> Expr | None:
 def _without_everything(
     where: Expr | None, tree: GroupTree, entity: tuple[str, ...], columns: Mapping[str, ColumnType], report: Report
 ) -> Expr | None:
-    """WHERE, and the key is not the one that stands for all keys."""
+    """WHERE, and the condition that the key is not EVERYTHING."""
     name, *others = entity
     if others or columns[name] != "STRING":
         cause = "prior => 'global' needs one STRING entity column"
@@ -119,7 +119,7 @@ def _boost(header: Header, entity: tuple[str, ...], features: FeaturePlanner, re
     if name.text not in numbers:
         report.unknown("feature", name.text, numbers, name.span)
     if entity not in _BOOSTED:
-        cause = f"a candidate has no {', '.join(entity)} of its own to be boosted by"
+        cause = f"boost needs a feature of the candidate, and a candidate has no single {', '.join(entity)}"
         fix = "group by " + ", or by ".join(", ".join(columns) for columns in _BOOSTED)
         report.halt("F140", name.span, cause=cause, fix=fix)
     return name.text
@@ -131,12 +131,12 @@ def _entity(tree: GroupTree, header: Header, columns: Mapping[str, ColumnType], 
         if name.text not in columns:
             report.unknown("column", name.text, columns, name.span)
         if columns[name.text] not in ("STRING", "BIGINT", "INT"):
-            cause = f"entity column {name.text} is {columns[name.text]}"
+            cause = f"entity column {name.text} is {columns[name.text]}, expected STRING, BIGINT or INT"
             report.add("F140", name.span, cause=cause, fix="use a STRING or BIGINT column")
     if [name.text for name in names] != [name.text for name in tree.group_by]:
         words = ", ".join(name.text for name in names)
         span = tree.group_by[0].span if tree.group_by else tree.name.span
-        report.add("F100", span, cause=f"GROUP BY is not the entity {words}", fix=f"write GROUP BY {words}")
+        report.add("F100", span, cause=f"GROUP BY differs from the entity {words}", fix=f"write GROUP BY {words}")
     return tuple(name.text for name in names)
 
 
@@ -166,5 +166,5 @@ def _retain_ms(tree: GroupTree, header: Header, span_ms: int, source: Source, re
     retain_ms = header.duration_ms("retain")
     if span_ms and retain_ms < needed_ms:
         cause = f"retain is shorter than the longest window + lateness ({needed_ms // 1_000}s)"
-        report.add("F108", tree.name.span, cause=cause, fix="raise retain, or leave it out")
+        report.add("F108", tree.name.span, cause=cause, fix="raise retain, or remove it")
     return retain_ms

@@ -1,4 +1,4 @@
-"""Which columns of its source a feature is made of."""
+"""The source columns and features that a feature is computed from."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from lang.plan.plan import OVER_ALL, Group
 
 
 def source_columns(group: Group, feature: str) -> tuple[str, ...]:
-    """The source's columns that a feature's value follows from, those of the key and the time first.
+    """The source's columns that determine a feature's value; key and time columns first.
 
     Raises:
         KeyError: the group has no such feature.
@@ -21,7 +21,7 @@ def source_columns(group: Group, feature: str) -> tuple[str, ...]:
 
 
 def direct_inputs(group: Group, feature: str) -> tuple[str, ...]:
-    """The features that one is computed from at read; none for an aggregate.
+    """The features that a feature is computed from at read; empty for aggregates and sequences.
 
     Raises:
         KeyError: the group has no such feature.
@@ -38,7 +38,7 @@ def direct_inputs(group: Group, feature: str) -> tuple[str, ...]:
 
 
 def root_features(group: Group, feature: str) -> tuple[str, ...]:
-    """The aggregates and sequences at the bottom of a feature, itself where it is one.
+    """The aggregates and sequences that a feature is ultimately computed from; itself if it is one.
 
     Raises:
         KeyError: the group has no such feature.
@@ -48,11 +48,11 @@ def root_features(group: Group, feature: str) -> tuple[str, ...]:
 
 
 def _evaluated(group: Group, names: tuple[str, ...]) -> Iterator[str]:
-    """The columns of every expression that is evaluated for these aggregates and sequences."""
+    """The columns of all expressions evaluated for these aggregates and sequences."""
     read: list[Expr | None] = [group.where]
     for aggregate in group.aggregates:
         if aggregate.name in names:
-            partials = [group.families[aggregate.family].partials[place] for place in aggregate.partials]
+            partials = [group.families[aggregate.family].partials[index] for index in aggregate.partials]
             read += [each for partial in partials for each in (partial.argument, partial.filter)]
     for sequence in group.sequences:
         if sequence.name in names:
@@ -62,7 +62,7 @@ def _evaluated(group: Group, names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _before_relation(group: Group, column: str) -> tuple[str, ...]:
-    """What a column of `pairs` or `sessions` is made of; any other is itself."""
+    """The source columns behind a column of `pairs` or `sessions`; any other column is itself."""
     if group.pairs is not None:
         return (group.pairs.column, *group.pairs.keys, group.source.event_time)
     if group.sessions is not None and column in SESSION_COLUMNS:

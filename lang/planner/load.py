@@ -1,4 +1,4 @@
-"""A folder of feature files to one plan, with everything that is to be said of them."""
+"""Loads a folder of feature files into one plan, with all errors and warnings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ from lang.syntax.tree import GroupTree, SourceTree
 
 
 class Findings(Struct, frozen=True):
-    """What files declare as far as they can be read, and what is wrong or doubtful in them, in order."""
+    """The plan of the valid declarations, and all errors and warnings in the order of the files."""
 
     plan: Plan
     errors: tuple[Problem, ...]
@@ -22,25 +22,25 @@ class Findings(Struct, frozen=True):
 
 
 def load_plan(folder: Path) -> Plan:
-    """Read every `.sql` file below a folder.
+    """Load every `.sql` file below a folder.
 
     Raises:
-        LangError: with all problems of all files.
+        LangError: lists all errors of all files.
     """
     return parse_plan(read_texts(folder))
 
 
 def read_texts(folder: Path) -> dict[str, str]:
-    """Path to text of every `.sql` file below a folder."""
+    """Read every `.sql` file below a folder: path to text."""
     paths = sorted(folder.rglob("*.sql"))
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
 def parse_plan(files: Mapping[str, str]) -> Plan:
-    """The plan of feature files given as path to text.
+    """Plan feature files given as path to text.
 
     Raises:
-        LangError: with all problems of all files.
+        LangError: lists all errors of all files.
     """
     found = check_files(files)
     if found.errors:
@@ -49,7 +49,7 @@ def parse_plan(files: Mapping[str, str]) -> Plan:
 
 
 def check_files(files: Mapping[str, str]) -> Findings:
-    """What feature files given as path to text say, and what is to be said of them."""
+    """Plan feature files given as path to text, and collect their errors and warnings."""
     reports = [Report(path, text) for path, text in files.items()]
     trees = [(parse(report), report) for report in reports]
     legible = ((tree, report) for tree, report in trees if not report.problems)
@@ -63,10 +63,10 @@ def check_files(files: Mapping[str, str]) -> Findings:
                 report.add("F116", tree.name.span, cause=f"{group.name} is declared twice", fix="rename one of them")
             elif group is not None:
                 groups[group.name] = group
-    errors = [problem for report in reports for problem in sorted(report.problems, key=_place)]
-    warnings = [problem for report in reports for problem in sorted(report.warnings, key=_place)]
+    errors = [problem for report in reports for problem in sorted(report.problems, key=_offset)]
+    warnings = [problem for report in reports for problem in sorted(report.warnings, key=_offset)]
     return Findings(Plan(tuple(sources.values()), tuple(groups.values())), tuple(errors), tuple(warnings))
 
 
-def _place(problem: Problem) -> int:
+def _offset(problem: Problem) -> int:
     return problem.offset

@@ -1,4 +1,4 @@
-"""One aggregate of SELECT to the tiles or the rows it wants."""
+"""Plans one aggregate of SELECT: the tiles or rows that it needs."""
 
 from typing import NoReturn
 
@@ -15,12 +15,12 @@ from lang.syntax.duration import LIFETIME, Duration, parse_duration
 from lang.syntax.tree import Measure, Sql
 
 _COUNTING = ("count", "rate_of_change", "decayed_count")
-"""What they count are rows for `*`, else the values that are not NULL."""
+"""These count rows for `*`, else values that are not NULL."""
 _NOT_KEEPABLE = ("median", "mode", "array_agg", "listagg", "string_agg", "rank", "row_number", "lag", "lead")
 
 
 class MeasurePlanner:
-    """Checks measures against a source's columns; what is wrong is noted and raises Halt."""
+    """Checks measures against a source's columns; an error is added to the report and raises Halt."""
 
     def __init__(self, report: Report, resolver: Resolver) -> None:
         self._report = report
@@ -29,7 +29,7 @@ class MeasurePlanner:
         self._rows = RowPlanner(report, resolver)
 
     def plan(self, measure: Measure, window: Duration | None) -> AggregateRequest | Sequence:
-        """The measure over one of its windows, None where it names none."""
+        """Plan the measure over one of its windows, or None if it has no window."""
         function = measure.function.text.lower()
         if any(argument.distinct for argument in measure.arguments):
             return self._rows.distinct(measure, function, window)
@@ -46,7 +46,7 @@ class MeasurePlanner:
             self._report.halt(
                 "F104",
                 measure.function.span,
-                cause=f"{function} without a window would run forever and never forget",
+                cause=f"{function} needs a window: without one it would keep every event for ever",
                 fix="add OVER 24h or OVER lifetime, or use decayed_sum",
             )
         windows = TILE_AGGREGATES[function].windows
@@ -56,7 +56,7 @@ class MeasurePlanner:
             self._report.halt(
                 "F108",
                 measure.function.span,
-                cause=f"no tile size suits a window of {window.label}",
+                cause=f"no tile size fits a window of {window.label}",
                 fix=f"use a window of {shortest}s to {MOST_TILES}d",
             )
         argument, condition = self._counted(measure, function), self._call.filter(measure)
@@ -106,8 +106,8 @@ class MeasurePlanner:
         name, span = measure.function.text.lower(), measure.function.span
         if name == "top_k":
             fix = "GROUP BY two columns, and rank the second: ROLLUP user_id AS …: top_k(category, 10, by => …)"
-            self._report.halt("F104", span, cause="top_k ranks the keys of a group, it is no aggregate", fix=fix)
+            self._report.halt("F104", span, cause="top_k ranks the keys of a group; it is not an aggregate", fix=fix)
         if name in _NOT_KEEPABLE:
             fix = "use count, avg, percentile, or last_n for the newest rows"
-            self._report.halt("F104", span, cause=f"{name} is not keepable in tiles", fix=fix)
+            self._report.halt("F104", span, cause=f"{name} cannot be kept in tiles", fix=fix)
         self._report.unknown("aggregate", name, [*TILE_AGGREGATES, *ROW_AGGREGATES], span)

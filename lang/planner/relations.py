@@ -1,4 +1,4 @@
-"""What a group reads: the events of a source, pairs of them, or events marked by visits; and which columns that has."""
+"""Plans FROM: the events of a source, pairs of them, or events marked by visits; and their columns."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ from lang.syntax.tree import GroupTree, Name, PairsOf, SessionsOf
 
 
 class Relation(Struct, frozen=True):
-    """`columns` of what the group folds; at most one of `pairs` and `sessions`."""
+    """The `columns` of the rows that the group folds; at most one of `pairs` and `sessions` is set."""
 
     columns: Mapping[str, ColumnType]
     pairs: Pairs | None = None
@@ -23,10 +23,10 @@ class Relation(Struct, frozen=True):
 
 
 def plan_relation(tree: GroupTree, source: Source, report: Report) -> Relation:
-    """The relation of FROM.
+    """Plan the relation of FROM.
 
     Raises:
-        Halt: it cannot be made of this source.
+        Halt: the source does not allow it.
     """
     columns: dict[str, ColumnType] = {column.name: column.type for column in source.event_columns}
     written = tree.relation
@@ -36,7 +36,7 @@ def plan_relation(tree: GroupTree, source: Source, report: Report) -> Relation:
     if isinstance(written, SessionsOf):
         first = tree.group_by[0]
         if first.text != source.key:
-            cause = f"sessions are of a {source.key}, this groups by {first.text} first"
+            cause = f"sessions belong to a {source.key}, but GROUP BY starts with {first.text}"
             report.halt("F100", first.span, cause=cause, fix=f"write GROUP BY {source.key}")
         return Relation(columns | SESSION_COLUMNS, sessions=Sessions(written.idle.length_ms))
     return Relation(columns)

@@ -1,4 +1,4 @@
-"""Expression text to a typed tree: sqlglot reads it, names and types are looked up here."""
+"""Resolves an expression into a typed tree: sqlglot parses it, this module looks up names and checks types."""
 
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -18,7 +18,7 @@ from lang.syntax.tree import Sql
 from schemas.limits import INT64_MOST
 
 _DIGITS = 40
-_PLACEHOLDER = "ØwØ"  # as long as {w}, so that spans stay true, and a letter to sqlglot
+_PLACEHOLDER = "ØwØ"  # as long as {w}, so that spans stay correct, and an identifier to sqlglot
 _COMPARISONS: dict[type[Node], str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
 }  # fmt: skip
@@ -34,16 +34,16 @@ FUNCTIONS = ", ".join(("coalesce", "ln", "exp", "sqrt", "abs", "least", "greates
 
 
 class _Expressions(DuckDB):
-    """DuckDB's expressions, in which nothing is joined: `cross` is a function."""
+    """DuckDB's expressions without joins, so that `cross` is a function name."""
 
     class Tokenizer(DuckDB.Tokenizer):
-        """Of the same words but one."""
+        """DuckDB's keywords without CROSS."""
 
         KEYWORDS: ClassVar = {word: kind for word, kind in DuckDB.Tokenizer.KEYWORDS.items() if word != "CROSS"}
 
 
 class Resolver:
-    """Resolves expressions over one set of columns; every problem is noted and raises Halt."""
+    """Resolves expressions over one set of columns; an error is added to the report and raises Halt."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Resolver:
         noun: str = "column",
         over_all: Collection[str] = (),
     ) -> None:
-        """`over_all`: those columns whose value over all keys may be asked for."""
+        """`over_all`: the columns whose value over all keys may be read."""
         self._report = report
         self.over_all = over_all
         self._columns = columns
@@ -79,23 +79,23 @@ class Resolver:
         }
 
     def resolve(self, sql: Sql, *, label: str = "") -> Expr:
-        """The typed tree of `sql`, `{w}` read as `label`."""
+        """The typed tree of `sql`, with `{w}` replaced by `label`."""
         self._sql, self._label = sql, label
         try:
             return self.tree_of(sqlglot.parse_one(sql.text.replace("{w}", _PLACEHOLDER), read=_Expressions))
         except (sqlglot.ParseError, TokenError):
             fix = "write one SQL expression here"
-            self.fail("F100", None, cause=f"{sql.text} is no expression", fix=fix)
+            self.fail("F100", None, cause=f"{sql.text} is not an expression", fix=fix)
         except RecursionError:
             cause = "this expression is nested too deeply"
-            self.fail("F100", None, cause=cause, fix="write it flatter, or in several columns or features")
+            self.fail("F100", None, cause=cause, fix="split it into several columns or features")
 
     def number(self, sql: Sql, *, label: str = "") -> Expr:
-        """As resolve, and must be a number."""
+        """The typed tree of `sql`, which must be a number."""
         return self._typed(self.resolve(sql, label=label), NUMBERS, None)
 
     def condition(self, sql: Sql) -> Expr:
-        """As resolve, and must be BOOLEAN."""
+        """The typed tree of `sql`, which must be BOOLEAN."""
         return self._typed(self.resolve(sql), ("BOOLEAN",), None)
 
     def _span(self, node: Node | None) -> Span:
@@ -106,17 +106,17 @@ class Resolver:
         return self._sql.offset + start, end - start + 1
 
     def fail(self, code: str, node: Node | None, *, cause: str, fix: str) -> NoReturn:
-        """Note a problem at a part of the expression, None for all of it, and raise Halt."""
+        """Add an error at a part of the expression, or at all of it for None, and raise Halt."""
         self._report.halt(code, self._span(node), cause=cause, fix=fix)
 
     def _typed(self, expr: Expr, types: tuple[ColumnType, ...], node: Node | None) -> Expr:
         if expr.type not in types and not _is_null(expr):
             wanted = "a number" if types == NUMBERS else " or ".join(types)
-            self.fail("F140", node, cause=f"this is {expr.type}, {wanted} is needed", fix=f"give {wanted}")
+            self.fail("F140", node, cause=f"this is {expr.type}, expected {wanted}", fix=f"give {wanted}")
         return expr
 
     def tree_of(self, node: Node) -> Expr:
-        """The typed tree of a part."""
+        """The typed tree of a node."""
         kind = type(node)
         if kind in _COMPARISONS:
             return self._comparison(_COMPARISONS[kind], node.args["this"], node.args["expression"], node)
@@ -136,10 +136,10 @@ class Resolver:
         if isinstance(node, _CLOCKS):
             self._clock(node)
         fix = f"use columns, literals, operators, CASE, IN, BETWEEN, IS NULL, {FUNCTIONS}"
-        self.fail("F100", node, cause=f"{node.key} is not in the language", fix=fix)
+        self.fail("F100", node, cause=f"{node.key} is not supported", fix=fix)
 
     def number_of(self, node: Node) -> Expr:
-        """As tree_of, and must be a number."""
+        """The typed tree of a node that must be a number."""
         return self._typed(self.tree_of(node), NUMBERS, node)
 
     def _boolean(self, node: Node) -> Expr:
@@ -160,8 +160,8 @@ class Resolver:
         value = int(node.name) if node.is_int and len(node.name) < _DIGITS else float(node.name)
         if value > (INT64_MOST if node.is_int else sys.float_info.max):
             cause, fix = (
-                f"{node.name[:_DIGITS]} is too large a number",
-                "whole numbers have 64 bits, doubles end at 1.8e308",
+                f"{node.name[:_DIGITS]} is too large",
+                "use a whole number of at most 64 bits, or a double up to 1.8e308",
             )
             self.fail("F140", node, cause=cause, fix=fix)
         return Constant(value, "BIGINT" if node.is_int else "DOUBLE")
@@ -190,7 +190,7 @@ class Resolver:
         operands = (self.number_of(node.args["this"]), self.number_of(node.args["expression"]))
         kind = _number_type(operands)
         if op == "%" and kind == "DOUBLE":
-            self.fail("F140", node, cause="% needs whole numbers, this is DOUBLE", fix="use BIGINT columns")
+            self.fail("F140", node, cause="% takes whole numbers, this is DOUBLE", fix="use BIGINT columns")
         return Call(op, operands, kind)
 
     def _comparison(self, op: str, left: Node, right: Node, node: Node) -> Expr:
@@ -242,18 +242,18 @@ class Resolver:
         return Call("case", (*pairs, otherwise), chosen.type)
 
     def _choice(self, op: str, options: list[Expr], node: Node) -> Call:
-        """One of several values: all of one type, numbers widened, NULL literals given that type."""
+        """One of several values: all of one type, numbers widened, and NULL literals typed to match."""
         typed = [option for option in options if not _is_null(option)]
         if not typed or len({_rank(option.type) for option in typed}) > 1 or typed[0].type.startswith("MAP"):
-            cause = f"{op} over {', '.join(option.type for option in options)}"
-            self.fail("F140", node, cause=cause, fix="give every branch one type, and one that is not NULL")
+            cause = f"{op} mixes types: {', '.join(option.type for option in options)}"
+            self.fail("F140", node, cause=cause, fix="give all branches the same type, at least one of them not NULL")
         kind = _number_type(typed) if typed[0].type in NUMBERS else typed[0].type
         args = tuple(Constant(None, kind) if _is_null(option) else option for option in options)
         return Call(op, args, kind)
 
     def _clock(self, node: Node) -> NoReturn:
         cause = "a clock or random value makes replay differ from live"
-        self.fail("F106", node, cause=cause, fix="use the event's own columns; OVER gives the time window")
+        self.fail("F106", node, cause=cause, fix="use the event's own columns; OVER sets the time window")
 
     def _function(self, node: Node) -> Expr:
         name = node.name.lower()

@@ -1,7 +1,7 @@
-"""F112, a warning: a window longer than the topic that a replay or a backfill would read.
+"""F112, a warning: a window longer than the retention of the topic that a replay or a backfill reads.
 
-Judged for what names a window. Nothing archives a topic yet. Decayed values are not judged: what they lack after a
-replay fades away.
+It applies to aggregates with a window; nothing archives a topic yet. Decayed aggregates are exempt, because what they
+lack after a replay fades away.
 """
 
 from lang.errors.report import Report
@@ -12,11 +12,11 @@ from lang.syntax.tree import GroupTree
 
 
 def warn_of_short_log(tree: GroupTree, source: Source, report: Report) -> None:
-    """Note, once for the group, its measures with a window that the source's clean topic does not hold."""
+    """Warn, once for the group, about measures with a window longer than the clean topic is kept."""
     long = [each.alias for each in tree.measures if any(w.length_ms > source.retain_ms for w in each.windows)]
     if long:
         keeps = format_duration(source.retain_ms)
         names = ", ".join(alias.text for alias in long)
         cause = f"topic {clean_topic(source)} keeps {keeps}, less than the window of {names}"
-        fix = f"know that a replay or a backfill starts with {keeps}, or use a window of {keeps} or less"
+        fix = f"use a window of {keeps} or less, or accept that a replay or a backfill starts with {keeps} of events"
         report.warn("F112", long[0].span, cause=cause, fix=fix)

@@ -1,4 +1,4 @@
-"""One aggregate of SELECT that is finished from rows: the newest, the oldest, or the different ones."""
+"""Plans an aggregate of SELECT that is computed from rows: the newest, the oldest, or distinct values."""
 
 from typing import Literal, NoReturn
 
@@ -16,7 +16,7 @@ _MOST_ROWS = 1_000
 
 
 class RowPlanner:
-    """Checks measures against a source's columns; what is wrong is noted and raises Halt."""
+    """Checks measures against a source's columns; an error is added to the report and raises Halt."""
 
     def __init__(self, report: Report, resolver: Resolver) -> None:
         self._report = report
@@ -24,7 +24,7 @@ class RowPlanner:
         self._call = CallReader(report, resolver)
 
     def plan(self, measure: Measure, function: str, window: Duration | None) -> Sequence:
-        """One of ROW_AGGREGATES over one of its windows, None where it names none."""
+        """Plan one of ROW_AGGREGATES over one of its windows, or None if it has no window."""
         if function == "last_n":
             return self._last_n(measure, window)
         if function == "last" or function == "first":
@@ -38,14 +38,14 @@ class RowPlanner:
         return Sequence(measure.alias.text, "seconds_since_last", None, self._call.filter(measure), 1)
 
     def distinct(self, measure: Measure, function: str, window: Duration | None) -> Sequence:
-        """An aggregate of DISTINCT values."""
+        """Plan an aggregate of DISTINCT values."""
         if function != "count":
-            cause = f"{function}(DISTINCT …) is not keepable: only counts of distinct values are"
+            cause = f"{function}(DISTINCT …) cannot be kept: only counts of distinct values can"
             self._report.halt("F104", measure.function.span, cause=cause, fix="write count(DISTINCT x)")
         return self._values(measure, "count_distinct", window, limit=_MOST_ROWS)
 
     def _values(self, measure: Measure, function: SequenceFunction, window: Duration | None, *, limit: int) -> Sequence:
-        """Different values within a window."""
+        """Distinct values within a window."""
         window = self._window(measure, window)
         (argument,) = self._call.arguments(measure, plain=1)
         expression, condition = self._keepable(argument, measure.function.text), self._call.filter(measure)
@@ -71,7 +71,7 @@ class RowPlanner:
 
     def _window(self, measure: Measure, window: Duration | None) -> Duration:
         if window is None:
-            cause = f"{measure.function.text} without a window would never forget a value"
+            cause = f"{measure.function.text} needs a window: without one it would keep every value for ever"
             self._report.halt("F104", measure.function.span, cause=cause, fix="add OVER 24h, or OVER lifetime")
         return window
 
@@ -79,21 +79,21 @@ class RowPlanner:
         (argument,) = self._call.arguments(measure, plain=1)
         expression = self._resolver.number(argument)
         if function == "first" and window is not None:
-            cause = "the first of a window changes as the window moves: all of its rows would have to be kept"
-            self._report.halt("F104", measure.function.span, cause=cause, fix="leave OVER out, or use min")
+            cause = "first takes no window: as the window moves the first event changes, so all rows would be kept"
+            self._report.halt("F104", measure.function.span, cause=cause, fix="remove OVER, or use min")
         window_ms = window.length_ms if window else None
         return Sequence(
             feature_name(measure.alias.text, window), function, expression, self._call.filter(measure), 1, window_ms
         )
 
     def _keepable(self, argument: Sql, function: str) -> Expr:
-        """What is kept as text in a row."""
+        """Resolve a value that a row keeps as text."""
         expression = self._resolver.resolve(argument)
         if expression.type not in ("STRING", "BIGINT", "INT"):
             self._report.halt(
                 "F140",
                 argument.span,
-                cause=f"{function} keeps text and whole numbers, this is {expression.type}",
+                cause=f"{function} takes text or whole numbers, this is {expression.type}",
                 fix="give a STRING or BIGINT column",
             )
         return expression

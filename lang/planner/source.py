@@ -1,4 +1,4 @@
-"""A SOURCE tree to a checked `Source`."""
+"""Plans a SOURCE: from its tree to a checked `Source`."""
 
 import re
 
@@ -23,7 +23,7 @@ _TIMES = (EARLIEST_MS, LATEST_MS)
 
 
 def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | None:
-    """The source a tree declares; None where a problem was noted in it, or in a stream that it is stamped from."""
+    """Plan the source that a tree declares; None if it, or a stream that it is stamped from, has an error."""
     before = len(report.problems)
     header = Header(tree.name, tree.options, report, several=("stamp",))
     header.allow(*WORDS)
@@ -78,8 +78,8 @@ def _times(cursor: Cursor) -> tuple[int, int]:
     token = cursor.token
     last = _day(cursor)
     if not EARLIEST_MS <= first < last <= LATEST_MS:
-        cause = f"{token.text} is not after the first day, or one of them is not within {EARLIEST} to {LATEST}"
-        cursor.report.halt("F140", token.span, cause=cause, fix=f"write two days such as '{EARLIEST}' AND '{LATEST}'")
+        cause = f"{token.text} is not after the first date, or one of them is outside {EARLIEST} to {LATEST}"
+        cursor.report.halt("F140", token.span, cause=cause, fix=f"write two dates such as '{EARLIEST}' AND '{LATEST}'")
     return first, last
 
 
@@ -88,8 +88,8 @@ def _day(cursor: Cursor) -> int:
     try:
         return day_ms(cursor.string())
     except (ValueError, OverflowError):
-        cause = f"{token.text} is no day"
-        cursor.report.halt("F140", token.span, cause=cause, fix=f"write a day such as '{EARLIEST}'")
+        cause = f"{token.text} is not a date"
+        cursor.report.halt("F140", token.span, cause=cause, fix=f"write a date such as '{EARLIEST}'")
 
 
 def _mask(cursor: Cursor) -> tuple[Name, ...]:
@@ -115,80 +115,80 @@ def _bot(cursor: Cursor) -> Bot | None:
     cursor.expect("EACH")
     each = cursor.duration()
     cursor.expect_symbol(">")
-    return Bot(key.text, each.length_ms, cursor.integer("how many events stand"))
+    return Bot(key.text, each.length_ms, cursor.integer("the number of events to accept"))
 
 
 def _retain_ms(header: Header, tree: SourceTree, report: Report) -> int:
     if not header.has("retain"):
         return EVENTS_CLEAN.retention_ms
     if header.string("topic") == EVENTS.name:
-        cause = f"{tree.name.text} says retain: schemas/topics.py says how long topic {EVENTS_CLEAN.name} is kept"
-        report.add("F100", tree.name.span, cause=cause, fix="take retain out")
+        cause = f"{tree.name.text} sets retain, but schemas/topics.py sets the retention of topic {EVENTS_CLEAN.name}"
+        report.add("F100", tree.name.span, cause=cause, fix="remove retain")
     return header.read("retain", lambda cursor: cursor.window().length_ms, EVENTS_CLEAN.retention_ms)
 
 
 def _check(source: Source, event_time: Name, dedupe: Name, tree: SourceTree, report: Report) -> None:
     known = [column.name for column in source.event_columns]
     for name in sorted({name for name in known if known.count(name) > 1}):
-        report.add("F116", tree.name.span, cause=f"column {name} stands twice", fix="keep one of them")
+        report.add("F116", tree.name.span, cause=f"column {name} is declared twice", fix="keep one of them")
     wanted = [event_time, dedupe, Name(RECEIVED_AT, tree.name.span)]
     if source.bot is not None:
         wanted.append(Name(source.bot.key, tree.name.span))
     for name in wanted:
         _known_column(name, known, report)
     if source.future_ms > AHEAD_MS:
-        cause = f"future is {source.future_ms // 1000} s; jobs fold no event that is over {AHEAD_MS // 1000} s ahead"
+        cause = f"future is {source.future_ms // 1000} s, but jobs drop events more than {AHEAD_MS // 1000} s ahead"
         report.add("F140", tree.name.span, cause=cause, fix=f"write future '{AHEAD_MS // 60_000} minutes' or less")
     for name in (event_time, Name(RECEIVED_AT, tree.name.span)):
         if source.type_of(name.text) not in (None, "BIGINT"):
-            cause = f"{name.text} is {source.type_of(name.text)}, times are BIGINT milliseconds since 1970 UTC"
+            cause = f"{name.text} is {source.type_of(name.text)}; times must be BIGINT milliseconds since 1970 UTC"
             report.add("F140", name.span, cause=cause, fix=f"declare {name.text} BIGINT")
     _check_identity(source, event_time, dedupe, report)
     if not re.fullmatch(_TOPIC, source.topic):
-        cause = f"{source.topic!r} is no name of a Kafka topic"
+        cause = f"{source.topic!r} is not a valid name of a Kafka topic"
         report.add(
             "F140", tree.name.span, cause=cause, fix="use at most 200 letters, digits, dots, dashes, underscores"
         )
     if source.dedupe_within_ms < source.lateness_ms + source.future_ms:
-        cause = "a duplicate can arrive lateness + future after its original, later than dedupe remembers"
+        cause = "a duplicate can arrive up to lateness + future after the original, but dedupe remembers less than that"
         report.add("F113", dedupe.span, cause=cause, fix="raise WITHIN to lateness + future or more")
 
 
 def _check_identity(source: Source, event_time: Name, dedupe: Name, report: Report) -> None:
-    """What ingest must find in each event: its time, and text by which it is known and keyed."""
+    """Check the columns that identify an event: its time, its dedupe column and its key."""
     always = [column.name for column in source.columns if column.required]
     for name in (event_time, dedupe, Name(source.key, dedupe.span)):
         kind = source.type_of(name.text)
         if name is not event_time and kind not in (None, "STRING"):
-            cause = f"{name.text} is {kind}, and events are known and keyed by text"
+            cause = f"{name.text} is {kind}, but ids and keys of events must be STRING"
             report.add("F140", name.span, cause=cause, fix=f"declare {name.text} STRING")
         elif kind is not None and name.text in (event_time.text, dedupe.text) and name.text not in always:
-            cause = f"{name.text} may be absent from an event, which cannot be without it"
+            cause = f"{name.text} is optional, but every event must have it"
             typed = "BIGINT" if name is event_time else "STRING"
             report.add("F140", name.span, cause=cause, fix=f"declare {name.text} {typed} REQUIRED")
     if source.type_of(RECEIVED_AT) is not None and RECEIVED_AT not in [column.name for column in source.columns]:
-        cause, fix = f"{RECEIVED_AT} is not among the columns that events come with", f"declare {RECEIVED_AT} BIGINT"
+        cause, fix = f"{RECEIVED_AT} is not one of the declared columns", f"declare {RECEIVED_AT} BIGINT"
         report.add("F140", event_time.span, cause=cause, fix=fix)
 
 
 def _check_masked(source: Source, masked: tuple[Name, ...], report: Report) -> None:
     declared = [column.name for column in source.columns]
-    needed = {source.key: "keys the topic", source.dedupe: "tells duplicates apart"}
-    needed |= dict.fromkeys((stamp.key for stamp in source.stamps), "is looked up")
+    needed = {source.key: "keys the topic", source.dedupe: "identifies duplicates"}
+    needed |= dict.fromkeys((stamp.key for stamp in source.stamps), "is the key of a stamp")
     for column in source.computed:
         for name in masked:
             if name.text in columns_of(column.expression):
-                cause = f"{column.name} is computed from {name.text}, which is masked: it would show the value"
-                fix = f"compute it of something else, or leave {name.text} out of mask"
+                cause = f"{column.name} is computed from {name.text}, which is masked: it would reveal the value"
+                fix = f"compute it from another column, or remove {name.text} from mask"
                 report.add("F140", name.span, cause=cause, fix=fix)
     for name in masked:
         _known_column(name, declared, report)
         if name.text in needed:
-            cause = f"{name.text} {needed[name.text]}: masked it would not meet its like in other topics"
-            report.add("F140", name.span, cause=cause, fix=f"leave {name.text} out of mask")
+            cause = f"{name.text} {needed[name.text]}; once masked it would not match the same value in other topics"
+            report.add("F140", name.span, cause=cause, fix=f"remove {name.text} from mask")
         elif source.type_of(name.text) not in (None, "STRING"):
-            cause = f"{name.text} is {source.type_of(name.text)}, a hash is STRING"
-            report.add("F140", name.span, cause=cause, fix="mask STRING columns")
+            cause = f"{name.text} is {source.type_of(name.text)}, but only STRING columns can be masked"
+            report.add("F140", name.span, cause=cause, fix=f"remove {name.text} from mask")
 
 
 def _known_column(name: Name, known: list[str], report: Report) -> None:

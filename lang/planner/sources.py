@@ -1,4 +1,4 @@
-"""The sources of a folder, each planned after the streams that it is stamped from."""
+"""Plans the sources of a folder, each after the streams that it is stamped from."""
 
 from collections.abc import Iterable
 
@@ -10,18 +10,18 @@ from schemas.topics import ITEMS
 
 
 def plan_sources(declared: Iterable[tuple[SourceTree, Report]]) -> dict[str, Source]:
-    """The sources without those in which a problem was noted, by name, in the order of the files."""
+    """The valid sources by name, in the order of the files."""
     sources = _Sources(declared)
     return {name: source for name in sources.trees if (source := sources.planned(name)) is not None}
 
 
 class _Sources:
-    """Plans each source once, when it is first asked for."""
+    """Plans each source once, when it is first needed."""
 
     def __init__(self, declared: Iterable[tuple[SourceTree, Report]]) -> None:
         self.trees: dict[str, tuple[SourceTree, Report]] = {}
         self._planned: dict[str, Source | None] = {}
-        self._begun: list[str] = []  # from the one that was asked for to the one that it needs just now
+        self._in_progress: list[str] = []  # the sources being planned, each needed by the one before it
         for tree, report in declared:
             name = tree.name.text
             if name in self.trees or name == ITEMS.name:
@@ -31,24 +31,24 @@ class _Sources:
                 self.trees[name] = (tree, report)
 
     def planned(self, name: str) -> Source | None:
-        """The source of this name, None where a problem was noted in it or in what it needs."""
+        """The source of this name; None if it, or a source that it needs, has an error."""
         if name not in self._planned:
             tree, report = self.trees[name]
-            self._begun.append(name)
+            self._in_progress.append(name)
             self._planned[name] = plan_source(tree, lambda table: self._table(table, report), report)
-            self._begun.pop()
+            self._in_progress.pop()
         return self._planned[name]
 
     def _table(self, name: Name, report: Report) -> Source:
-        """The stream that a stamp names."""
-        if name.text in self._begun:
-            circle = " ← ".join([*self._begun[self._begun.index(name.text) :], name.text])
-            cause = f"{circle} is a circle: a source is stamped with what was accepted of others before it"
-            report.halt("F118", name.span, cause=cause, fix="take one of these stamps out")
+        """Find the stream that a stamp names."""
+        if name.text in self._in_progress:
+            circle = " ← ".join([*self._in_progress[self._in_progress.index(name.text) :], name.text])
+            cause = f"{circle} is a circle: a source can only be stamped from sources that do not depend on it"
+            report.halt("F118", name.span, cause=cause, fix="remove one of these stamps")
         if name.text not in self.trees:
-            others = self.trees.keys() - {*self._begun}
+            others = self.trees.keys() - {*self._in_progress}
             report.unknown("table", name.text, (ITEMS.name, *others), name.span)
         source = self.planned(name.text)
         if source is None:
-            raise Halt  # noted where it is declared
+            raise Halt  # the error is reported where the source is declared
         return source

@@ -1,4 +1,4 @@
-"""`stamp users (plan STRING) ON user_id`: read, and checked against the table that the columns are copied from."""
+"""Plans `stamp users (plan STRING) ON user_id`, checked against the table that the columns are copied from."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,13 +13,13 @@ from lang.syntax.tree import ColumnTree, Name, StampTree
 from schemas.topics import ITEMS
 
 FindStream: TypeAlias = Callable[[Name], Source]
-"""The declared stream of a name; Halt where there is none to stamp from."""
+"""Finds the declared stream of a name; raises Halt if it does not exist or has errors."""
 _ITEM_KEY = "item_id"
 _KEYS: tuple[ColumnType, ...] = ("STRING", "BIGINT", "INT")
 
 
 def read_stamp(cursor: Cursor) -> StampTree:
-    """The value of the header word `stamp`."""
+    """Parse the value of the header word `stamp`."""
     table = cursor.name("the table to stamp from")
     cursor.expect_symbol("(")
     columns = [_column(cursor)]
@@ -38,27 +38,27 @@ def _column(cursor: Cursor) -> ColumnTree:
 
 
 class StampPlanner:
-    """Plans the stamps of one source in the order written, which is the order that ingest follows."""
+    """Plans the stamps of one source in the order written, which is the order in which ingest applies them."""
 
     def __init__(self, columns: Mapping[str, ColumnType], computed: tuple[ComputedColumn, ...], report: Report) -> None:
-        """`columns`: the declared ones; with each stamp planned, those it gives are known too."""
+        """`columns` are the declared ones; each planned stamp adds its own."""
         self._known = dict(columns)
         self._computed = computed
         self._report = report
 
     def plan(self, trees: Sequence[tuple[StampTree, tuple[SourceColumn, ...]]], find: FindStream) -> tuple[Stamp, ...]:
-        """The stamps, each given with its columns, without those in which a problem was noted."""
+        """Plan stamps given with their columns; a stamp with an error is left out."""
         given = {column.name for _, columns in trees for column in columns}
         stamps: list[Stamp] = []
         for tree, columns in trees:
-            with suppress(Halt):  # noted: go on with the next
-                key, lookup, stream = self._found(tree, find, given)
+            with suppress(Halt):  # already reported: go on with the next
+                key, lookup, stream = self._resolve(tree, find, given)
                 stamps.append(Stamp(key, lookup, columns, stream))
             self._known |= {column.name: column.type for column in columns}
         return tuple(stamps)
 
-    def _found(self, tree: StampTree, find: FindStream, given: set[str]) -> tuple[str, str, Source | None]:
-        """(key, lookup, stream) of a stamp in which all is well."""
+    def _resolve(self, tree: StampTree, find: FindStream, given: set[str]) -> tuple[str, str, Source | None]:
+        """(key, lookup, stream) of a valid stamp."""
         kind = self._key_type(tree.key, given)
         stream = None if tree.table.text == ITEMS.name else find(tree.table)
         table, before = table_of(stream), len(self._report.problems)
@@ -71,7 +71,7 @@ class StampPlanner:
         return tree.key.text, lookup.text, stream
 
     def _key_type(self, key: Name, given: set[str]) -> ColumnType:
-        """The type of the event's key, which must be there before the stamp is."""
+        """The type of the event's key, which must be known before the stamp is applied."""
         ready = dict(self._known)
         for column in self._computed:
             if self._known.keys() >= {*columns_of(column.expression)}:
@@ -79,13 +79,13 @@ class StampPlanner:
         if key.text in ready:
             return ready[key.text]
         if key.text in given or key.text in [each.name for each in self._computed]:
-            cause = f"{key.text} is not there yet: it is, or is made of, what this stamp or one after it gives"
-            fix = "look up by a declared column, or by what a stamp before this one gives"
+            cause = f"{key.text} is not available yet: it comes from this stamp or a later one"
+            fix = "look up by a declared column, or by a column of an earlier stamp"
             self._report.halt("F118", key.span, cause=cause, fix=fix)
         self._report.unknown("column", key.text, ready, key.span)
 
     def _lookup(self, tree: StampTree, table: Table) -> Name:
-        """The table's column that the key is compared with; `item_id` of items, else by default of the same name."""
+        """The table's column to match the key with; by default `item_id` for items, else the one of the same name."""
         lookup = tree.lookup or Name(_ITEM_KEY if tree.table.text == ITEMS.name else tree.key.text, tree.key.span)
         if lookup.text in table.columns:
             return lookup
@@ -98,11 +98,11 @@ class StampPlanner:
     def _check_key(self, tree: StampTree, kind: ColumnType, lookup: Name, table: Table) -> None:
         if kind not in _KEYS or kind != table.columns[lookup.text]:
             cause = f"{tree.key.text} is {kind}, {lookup.text} of {tree.table.text} is {table.columns[lookup.text]}"
-            fix = f"look up by two columns of one type: {', '.join(_KEYS)}"
+            fix = f"look up by two columns of the same type, one of {', '.join(_KEYS)}"
             self._report.add("F140", lookup.span, cause=cause, fix=fix)
         if lookup.text in table.masked:
-            cause = f"{lookup.text} is masked in {tree.table.text}: no event's {tree.key.text} meets its like there"
-            fix = f"leave {lookup.text} out of mask in {tree.table.text}, or look up by another column"
+            cause = f"{lookup.text} is masked in {tree.table.text}, so it never matches an event's {tree.key.text}"
+            fix = f"remove {lookup.text} from mask in {tree.table.text}, or look up by another column"
             self._report.add("F140", lookup.span, cause=cause, fix=fix)
 
     def _check_column(self, table_name: str, column: ColumnTree, table: Table) -> None:

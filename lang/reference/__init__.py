@@ -1,1 +1,1 @@
-"""The pages of docs/reference."""
+"""Generates the pages of docs/reference."""

@@ -1,26 +1,26 @@
-"""What the reference says of each word of the language that the code does not say itself."""
+"""The hand-written part of a reference page; the rest is generated from the code."""
 
 from msgspec import Struct
 
 NUMBER = "INT, BIGINT, DOUBLE"
 KEEPABLE = "STRING, BIGINT, INT"
-HALF_LIFE = ("half_life", "duration", "after how long a value weighs half, a second or more")
+HALF_LIFE = ("half_life", "duration", "the time after which a value weighs half; at least one second")
 FLOATS = "exact up to the order in which floats are added: 1e-9 of the value"
-WINDOW = "Its window is made of tiles: never more than its length, at least its length less one tile."
-AHEAD = "; an event of a clock ahead of ours counts from its receipt"
-"""What `means` of tiles ends with: `lang.events.gate.counted_at`."""
+WINDOW = "The window is made of whole tiles: its real length is between one tile less than declared and as declared."
+AHEAD = "; an event whose time is after its receipt counts from its receipt"
+"""The end of `means` for tile aggregates; see `lang.events.gate.counted_at`."""
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One page.
+    """The text of one page.
 
     Attributes:
         sentence: what it is.
-        signature: how it is written, `[…]` for what may be left out.
+        signature: the syntax, with optional parts in `[…]`.
         arguments: (name, types, meaning).
         example: a group from SELECT on, over the columns of `lang.reference.pages.SOURCE`.
         means: its value at time t, as `lang.executors.oracle` computes it.
-        exact: exact, or how far it may be off.
+        exact: "exact", or the size of the error.
     """
 
     sentence: str

@@ -1,4 +1,4 @@
-"""The reference's pages: prose of `lang.reference_*`, and what the code says of each example."""
+"""The reference pages: the entries of `lang.reference`, and what the code makes of each example."""
 
 from collections.abc import Mapping, Sequence
 from typing import get_args
@@ -22,7 +22,7 @@ from lang.syntax.parse import RELATIONS as WRITTEN_RELATIONS
 
 ENTRIES: Mapping[str, Entry] = {**TILES, **ROWS, **RELATIONS, **AT_READ}
 WORDS = (*TILE_AGGREGATES, *get_args(SequenceFunction), *WRITTEN_RELATIONS, *AT_READ)
-"""Every word of the language that wants a page."""
+"""The words of the language that must have a page."""
 SOURCE = """SOURCE clicks (
   topic 'events', event_time occurred_at, lateness '15 minutes', future '5 minutes', dedupe event_id WITHIN '1 day'
 ) COLUMNS (
@@ -34,7 +34,7 @@ _CELL_BYTES = 8
 
 
 def pages() -> dict[str, str]:
-    """File name to text of every page, and of their list.
+    """File name to text of every page and of the index.
 
     Raises:
         KeyError: a word of the language has no entry.
@@ -47,12 +47,12 @@ def pages() -> dict[str, str]:
 
 
 def page(word: str, entry: Entry) -> str:
-    """One page."""
+    """Render one page."""
     group = group_of(entry)
     sql = statements(group, source_table="clicks_clean", table_options=lambda _: "…")
     facts = [
         ("means at t", entry.means),
-        ("of no event", ", ".join(f"`{name}` {_shown(value)}" for name, value in _of_nothing(group).items())),
+        ("without events", ", ".join(f"`{name}` {_shown(value)}" for name, value in _of_nothing(group).items())),
         ("is", entry.exact),
         *_kept(group),
     ]
@@ -69,12 +69,12 @@ def page(word: str, entry: Entry) -> str:
 
 
 def group_of(entry: Entry) -> Group:
-    """The group that an entry's example makes."""
+    """The group that an entry's example declares."""
     return parse_plan(files_of(entry.example)).group("example")
 
 
 def files_of(declared: str) -> dict[str, str]:
-    """A source and a group of files: either a SOURCE, or what a group selects from the examples' source."""
+    """Feature files for an example: a SOURCE as it is, or a group from SELECT on, completed with `SOURCE`."""
     if declared.startswith("SOURCE"):
         return {"clicks.sql": declared}
     entity = declared.split("GROUP BY ")[1].split("\n")[0]
@@ -97,14 +97,14 @@ def _shown(value: FeatureValue) -> str:
 def _kept(group: Group) -> Sequence[tuple[str, str]]:
     facts: list[tuple[str, str]] = []
     for aggregate in group.aggregates:
-        partials = [group.families[aggregate.family].partials[place] for place in aggregate.partials]
+        partials = [group.families[aggregate.family].partials[index] for index in aggregate.partials]
         named = ", ".join(f"`{partial.name}` ({MERGED[partial.op]})" for partial in partials)
         facts.append((f"`{aggregate.name}` is kept in", f"{_tiles(aggregate)}; columns (and how tiles merge): {named}"))
         room = _most_tiles(aggregate) * _CELL_BYTES * (HEADER_CELLS + len(partials))
-        facts.append(("and costs", f"at most {room} bytes a key by itself, the store's keys and headers aside"))
+        facts.append(("costs", f"at most {room} bytes per key, without the store's keys and headers"))
     for rows in group.sequences:
         facts.append((f"`{rows.name}` is kept in", f"{_which(rows)}; merged by event time and event id"))
-        facts.append(("and costs", f"at most {rows.limit} rows a key, each a time, an event id and the value"))
+        facts.append(("costs", f"at most {rows.limit} rows per key, each with a time, an event id and the value"))
     facts += [(f"`{each.name}` is kept in", "nothing: it is computed at each read") for each in group.derived]
     facts += [(f"`{each.name}` is kept in", "nothing: the members are ranked at each read") for each in group.rollups]
     return facts
@@ -115,13 +115,13 @@ def _most_tiles(aggregate: Aggregate) -> int:
 
 
 def _tiles(aggregate: Aggregate) -> str:
-    return f"tiles of {format_duration(aggregate.tile_ms)}, {_most_tiles(aggregate)} of them at a time"
+    return f"tiles of {format_duration(aggregate.tile_ms)}, up to {_most_tiles(aggregate)} at a time"
 
 
 def _which(rows: Rows) -> str:
     if keeps_distinct(rows):
         what = "value" if stored_payload(rows, "x") == "x" else "cell of the sketch"
-        return f"rows, one for each different {what}, at its newest time, for {format_duration(rows.window_ms or 0)}"
+        return f"rows, one per distinct {what}, with its newest time, for {format_duration(rows.window_ms or 0)}"
     return "rows, the oldest" if rows.function == "first" else "rows, the newest"
 
 
@@ -150,19 +150,18 @@ _PAGE = """# `{word}`
 """
 _LIST = """# Reference of the feature language
 
-Written by `make docs` from the code; a test compares. A stream is a [source](source.md), the tests of a group stand \
-in [test files](tests.md), and what can be wrong is in [errors](errors.md). What an event may hold, and why one is \
-refused, is in [dead letters](dead_letters.md).
+Generated by `make docs`; a test checks that it is current. Streams are declared as [sources](source.md). \
+[Test files](tests.md) hold the tests of a group, and [errors](errors.md) lists all error codes. \
+[Dead letters](dead_letters.md) lists the limits of events and the reasons for refusing one.
 
 | | |
 |---|---|
 {rows}
 
-A window is a length such as `24h`, or `lifetime`; `OVER EACH (1h, 24h)` gives a feature for each and puts `1h`, `24h` \
-for `{{w}}` in its name. Every aggregate reads only what was received by the time of the \
-read.
+A window is a duration such as `24h`, or `lifetime`. `OVER EACH (1h, 24h)` declares one feature per window and \
+replaces `{{w}}` in its name with `1h` and `24h`. Every aggregate covers only events received by the time of the read.
 
-The header of a group says:
+The header of a group has these words:
 
 | | |
 |---|---|

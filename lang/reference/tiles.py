@@ -12,20 +12,20 @@ MERGED: dict[PartialOp, str] = {
     "decayed_sum": "scaled to the time of the read, then added",
     "decayed_count": "scaled to the time of the read, then added",
 }
-"""How two tiles' cells become one."""
+"""How the cells of two tiles merge."""
 
 _AFTER = "[FILTER (WHERE condition)] OVER window"
-_X = ("x", NUMBER, "what is folded; a NULL is left out")
-_COUNTED = ("* or x", "any type", "rows, or the values of x that are not NULL")
+_X = ("x", NUMBER, "the aggregated value; NULLs are skipped")
+_COUNTED = ("* or x", "any type", "counts rows, or the values of x that are not NULL")
 _EDGE = (
     "edge => interpolate",
     "word",
-    "may be left out: the tile that the window begins in counts by its share inside",
+    "optional: the tile in which the window begins counts by the share of it that is inside the window",
 )
 _CLICKS = "FILTER (WHERE event_type = 'click')"
 _DWELLS = "FILTER (WHERE event_type = 'dwell')"
 _PASS = "the events received by t that pass FILTER and whose tile starts in (t - window, t]"
-_FADED = "What is older than 16 to 32 half-lives counts as nothing; it would weigh less than 2^-16."
+_FADED = "Events older than 16 to 32 half-lives are dropped; they would weigh less than 2^-16."
 
 
 def _select(measure: str) -> str:
@@ -34,7 +34,7 @@ def _select(measure: str) -> str:
 
 TILES: dict[TileFunction, Entry] = {
     "count": Entry(
-        sentence=f"How many events, or how many values that are not NULL. {WINDOW}",
+        sentence=f"The number of events, or of values that are not NULL. {WINDOW}",
         signature=f"count(*[, edge => interpolate]) {_AFTER}",
         arguments=(_COUNTED, _EDGE),
         example=_select(f"count(*) {_CLICKS} OVER EACH (1h, 24h) AS clicks_{{w}}"),
@@ -58,20 +58,20 @@ TILES: dict[TileFunction, Entry] = {
         exact=FLOATS,
     ),
     "variance": Entry(
-        sentence=f"The variance of a value, of a sample (divided by n - 1). {WINDOW}",
+        sentence=f"The sample variance of a value (divided by n - 1). {WINDOW}",
         signature=f"variance(x) {_AFTER}",
         arguments=(_X,),
         example=_select(f"variance(value) {_DWELLS} OVER 24h AS dwell_variance_24h"),
-        means=f"the sample variance of x over {_PASS}; NULL of a single one{AHEAD}",
-        exact="approximate where it is small beside the mean: what is below 1e-15 of the mean's square is lost",
+        means=f"the sample variance of x over {_PASS}; NULL for a single event{AHEAD}",
+        exact="approximate if small compared with the mean: anything below 1e-15 of the squared mean is lost",
     ),
     "stddev": Entry(
-        sentence=f"The standard deviation of a value, of a sample: the square root of `variance`. {WINDOW}",
+        sentence=f"The sample standard deviation of a value: the square root of `variance`. {WINDOW}",
         signature=f"stddev(x) {_AFTER}",
         arguments=(_X,),
         example=_select(f"stddev(value) {_DWELLS} OVER 24h AS dwell_stddev_24h"),
-        means=f"the sample standard deviation of x over {_PASS}; NULL of a single one{AHEAD}",
-        exact="as `variance`",
+        means=f"the sample standard deviation of x over {_PASS}; NULL for a single event{AHEAD}",
+        exact="as exact as `variance`",
     ),
     "min": Entry(
         sentence=f"The smallest value. {WINDOW}",
@@ -90,16 +90,16 @@ TILES: dict[TileFunction, Entry] = {
         exact="exact",
     ),
     "rate_of_change": Entry(
-        sentence=f"How a count has changed from the window before to this one: 1 is twice as many. {WINDOW}",
+        sentence=f"The relative change of a count from the previous window to this one: 1 means doubled. {WINDOW}",
         signature=f"rate_of_change(*) {_AFTER}",
         arguments=(_COUNTED,),
         example=_select(f"rate_of_change(*) {_CLICKS} OVER 1h AS trend_1h"),
-        means=f"(now - before) / before: now counts {_PASS}, before those of the window that ended at t - window;"
-        f" NULL where before is 0{AHEAD}",
+        means=f"(now - before) / before: now counts {_PASS}, before counts those of the window that ended at"
+        f" t - window; NULL if before is 0{AHEAD}",
         exact="exact below 2^53",
     ),
     "decayed_count": Entry(
-        sentence=f"A count in which an event weighs half after each half-life. {_FADED}",
+        sentence=f"A count in which an event's weight halves every half-life. {_FADED}",
         signature="decayed_count(*, half_life => 'duration') [FILTER (WHERE condition)]",
         arguments=(_COUNTED, HALF_LIFE),
         example=_select(f"decayed_count(*, half_life => '6 hours') {_CLICKS} AS heat"),
@@ -107,7 +107,7 @@ TILES: dict[TileFunction, Entry] = {
         exact=FLOATS,
     ),
     "decayed_sum": Entry(
-        sentence=f"A sum in which a value weighs half after each half-life. {_FADED}",
+        sentence=f"A sum in which a value's weight halves every half-life. {_FADED}",
         signature="decayed_sum(x, half_life => 'duration') [FILTER (WHERE condition)]",
         arguments=(_X, HALF_LIFE),
         example=_select(f"decayed_sum(value, half_life => '2 days') {_DWELLS} AS interest"),
@@ -115,11 +115,11 @@ TILES: dict[TileFunction, Entry] = {
         exact=FLOATS,
     ),
     "decayed_avg": Entry(
-        sentence=f"A mean in which a value weighs half after each half-life. {_FADED}",
+        sentence=f"A mean in which a value's weight halves every half-life. {_FADED}",
         signature="decayed_avg(x, half_life => 'duration') [FILTER (WHERE condition)]",
         arguments=(_X, HALF_LIFE),
         example=_select(f"decayed_avg(value, half_life => '3 days') {_DWELLS} AS dwell_ewma"),
-        means="the decayed sum of x by the decayed count of the values that are not NULL" + AHEAD,
+        means="the decayed sum of x divided by the decayed count of the values that are not NULL" + AHEAD,
         exact=FLOATS,
     ),
 }

@@ -1,4 +1,4 @@
-"""A place in a list of tokens, and the small steps every grammar rule is made of."""
+"""A cursor over a list of tokens, with the small steps that every grammar rule is made of."""
 
 from typing import NoReturn
 
@@ -9,7 +9,7 @@ from lang.syntax.tree import Name, Sql
 
 
 class Cursor:
-    """Walks the tokens of one file; a step that does not fit notes an F100 and raises Halt."""
+    """Walks the tokens of one file; a step that does not match adds an F100 and raises Halt."""
 
     def __init__(self, tokens: tuple[Token, ...], report: Report) -> None:
         self.report = report
@@ -18,16 +18,16 @@ class Cursor:
 
     @property
     def token(self) -> Token:
-        """The token to be read next."""
+        """The next token."""
         return self._tokens[self._at]
 
     @property
-    def place(self) -> int:
+    def index(self) -> int:
         """How many tokens have been read."""
         return self._at
 
     @property
-    def after(self) -> Token:
+    def lookahead(self) -> Token:
         """The token after the next one."""
         return self._tokens[min(self._at + 1, len(self._tokens) - 1)]
 
@@ -39,7 +39,7 @@ class Cursor:
         return token
 
     def fail(self, expected: str) -> NoReturn:
-        """Note that something else was expected here.
+        """Add an error that something else was expected here.
 
         Raises:
             Halt: always.
@@ -82,7 +82,7 @@ class Cursor:
         return Name(token.text, token.span)
 
     def integer(self, noun: str) -> int:
-        """Read a whole number, which may stand in groups: 5_000_000."""
+        """Read a whole number, with or without digit groups: 5_000_000."""
         if self.token.kind != "number" or not self.token.text.replace("_", "").isdigit():
             self.fail(noun)
         return int(self.advance().text)
@@ -107,7 +107,7 @@ class Cursor:
         return LIFETIME if self.take("LIFETIME") else self.duration()
 
     def sql(self, *stops: str) -> Sql:
-        """Read an expression: all up to a comma, a closing bracket, ';' or one of the words, at this depth."""
+        """Read an expression: everything up to a comma, closing bracket, ';' or stop word at this depth."""
         first, last, depth = self.token, self.token, 0
         while self.token.kind != "end" and not (depth == 0 and self._ends_sql(stops)):
             depth += self.token.text in ("(", "[")
@@ -123,7 +123,7 @@ class Cursor:
         return token.is_word(*stops) or (token.kind == "symbol" and token.text in (",", ")", "]", ";", "=>"))
 
     def skip_item(self, start: int, *stops: str) -> None:
-        """After a Halt: from the item's start at `start`, go to the comma after it, a stop word or ';'."""
+        """After a Halt, skip the item that started at `start`: to the next comma, stop word or ';'."""
         depth = 0
         self._at = start
         while self.token.kind != "end" and not self.token.is_word(*stops):

@@ -9,18 +9,18 @@ _LONG = {"millisecond": "ms", "second": "s", "minute": "m", "hour": "h", "day": 
 
 
 class Duration(Struct, frozen=True):
-    """A length of time and the short form that `{w}` stands for."""
+    """A length of time, and the short form that replaces `{w}`."""
 
     length_ms: int
     label: str
 
 
 LIFETIME = Duration(100 * 365 * 86_400_000, "lifetime")
-"""`OVER lifetime`: a hundred years, of which one tile starts at 1970 and holds every event until 2069."""
+"""`OVER lifetime`: a hundred years. One tile starts at 1970 and holds every event until 2069."""
 
 
 def parse_duration(text: str) -> Duration | None:
-    """Read a duration above zero; None where the text is none.
+    """Parse a duration above zero; None if the text is not a duration.
 
     >>> parse_duration("30 minutes")
     Duration(length_ms=1800000, label='30m')
@@ -35,7 +35,7 @@ def parse_duration(text: str) -> Duration | None:
 
 
 def format_duration(length_ms: int) -> str:
-    """A length as feature files write it, in the largest unit that fits.
+    """Format a duration as in feature files, in the largest unit that divides it.
 
     >>> [format_duration(length_ms) for length_ms in (90_000, 1_800_000, 7 * 86_400_000)]
     ['90s', '30m', '7d']

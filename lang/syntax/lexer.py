@@ -1,4 +1,4 @@
-"""Feature file text to tokens."""
+"""Splits the text of a feature file into tokens."""
 
 import re
 from typing import Literal, TypeAlias
@@ -23,7 +23,7 @@ _TOKEN = re.compile(
 
 
 class Token(Struct, frozen=True):
-    """A piece of a feature file; `text` as written."""
+    """One token of a feature file; `text` is as written."""
 
     kind: TokenKind
     text: str
@@ -31,11 +31,11 @@ class Token(Struct, frozen=True):
 
     @property
     def span(self) -> Span:
-        """Where it stands."""
+        """Its offset and length."""
         return self.offset, len(self.text)
 
     def is_word(self, *words: str) -> bool:
-        """Whether it is one of these words, in any case."""
+        """Whether it is one of these words, ignoring case."""
         return self.kind == "word" and self.text.upper() in words
 
     def is_symbol(self, text: str) -> bool:
@@ -52,7 +52,7 @@ _KINDS: tuple[TokenKind, ...] = ("word", "duration", "number", "string", "symbol
 
 
 def tokenize(report: Report) -> tuple[Token, ...]:
-    """Every token of the report's text, an `end` token last; an open string is reported."""
+    """Every token of the report's text and a final `end` token; an open string is an error."""
     tokens: list[Token] = []
     for match in _TOKEN.finditer(report.text):
         for kind in _KINDS:

@@ -1,4 +1,4 @@
-"""Feature file text to its tree, by recursive descent; expressions stay text for `lang.planner.resolve`."""
+"""Parses a feature file into a tree, by recursive descent; expressions stay text for `lang.planner.resolve`."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -28,7 +28,7 @@ _AFTER_CALL = ("FILTER", "OVER", "AS", *_CLAUSES)
 
 
 def parse(report: Report) -> GroupTree | SourceTree | None:
-    """Read the report's text; None where its problems, noted in the report, leave nothing to go on with."""
+    """Parse the report's text; None if its errors, added to the report, prevent a tree."""
     cursor = Cursor(tokenize(report), report)
     try:
         if cursor.take("SOURCE"):
@@ -39,7 +39,7 @@ def parse(report: Report) -> GroupTree | SourceTree | None:
             cursor.fail("FEATURE GROUP or SOURCE")
         cursor.take_symbol(";")
         if cursor.token.kind != "end":
-            cursor.fail("the end of the file (one declaration a file)")
+            cursor.fail("the end of the file (one declaration per file)")
     except Halt:
         return None
     return tree
@@ -65,7 +65,7 @@ def _column(cursor: Cursor) -> ColumnTree:
         text = "MAP<STRING, STRING>"
     most_chars = None
     if text == "STRING" and cursor.take_symbol("("):
-        most_chars = cursor.integer("how many characters at most")
+        most_chars = cursor.integer("the maximum number of characters")
         cursor.expect_symbol(")")
     if cursor.take("AS"):
         return ColumnTree(name, Name(text, kind.span), required=False, expression=cursor.sql(), most_chars=most_chars)
@@ -102,10 +102,10 @@ def _group(cursor: Cursor) -> GroupTree:
 
 
 def _items(cursor: Cursor, read: Callable[[Cursor], T]) -> tuple[T, ...]:
-    """One or more items of a clause; after one that cannot be read, go on with the next."""
+    """Parse one or more items of a clause; after a malformed item, go on with the next."""
     items: list[T] = []
     while True:
-        start = cursor.place
+        start = cursor.index
         try:
             items.append(read(cursor))
         except Halt:
@@ -115,7 +115,7 @@ def _items(cursor: Cursor, read: Callable[[Cursor], T]) -> tuple[T, ...]:
 
 
 def _bracketed(cursor: Cursor, read: Callable[[Cursor], T]) -> tuple[T, ...]:
-    """One or more items in brackets."""
+    """Parse one or more items in brackets."""
     cursor.expect_symbol("(")
     items = [read(cursor)]
     while cursor.take_symbol(","):
@@ -125,7 +125,7 @@ def _bracketed(cursor: Cursor, read: Callable[[Cursor], T]) -> tuple[T, ...]:
 
 
 def _options(cursor: Cursor) -> tuple[Option, ...]:
-    """The header: `word values` between commas; a lone word after `entity` is one more entity column."""
+    """Parse the header: `word values` between commas; a lone word after `entity` is another entity column."""
     cursor.expect_symbol("(")
     options: list[Option] = []
     while True:
@@ -156,7 +156,7 @@ def _option_values(cursor: Cursor) -> tuple[Token, ...]:
 def _measure(cursor: Cursor) -> Measure:
     function = cursor.name("an aggregate such as count(*)")
     arguments: tuple[Argument, ...] = ()
-    if cursor.after.is_symbol(")") and cursor.take_symbol("("):
+    if cursor.lookahead.is_symbol(")") and cursor.take_symbol("("):
         cursor.expect_symbol(")")
     else:
         arguments = _bracketed(cursor, _argument)
@@ -168,7 +168,7 @@ def _measure(cursor: Cursor) -> Measure:
 
 
 def _argument(cursor: Cursor) -> Argument:
-    if cursor.token.kind == "word" and cursor.after.is_symbol("=>"):
+    if cursor.token.kind == "word" and cursor.lookahead.is_symbol("=>"):
         name = cursor.name("an argument's name")
         cursor.expect_symbol("=>")
         return Argument(cursor.sql(*_AFTER_CALL), name)
@@ -215,15 +215,17 @@ def _pairs_of(cursor: Cursor) -> PairsOf:
         cursor.expect_symbol(",")
     cursor.expect("WITHIN")
     within = cursor.duration()
-    return PairsOf(column, condition, within, _said(cursor, "ACROSS", "SESSIONS"), _said(cursor, "EITHER", "ORDER"))
+    return PairsOf(
+        column, condition, within, _take_two(cursor, "ACROSS", "SESSIONS"), _take_two(cursor, "EITHER", "ORDER")
+    )
 
 
-def _said(cursor: Cursor, first: str, second: str) -> bool:
-    """Whether these two words come next; the first alone is a mistake."""
-    said = cursor.take(first)
-    if said:
+def _take_two(cursor: Cursor, first: str, second: str) -> bool:
+    """Read these two words if they come next; the first without the second is an error."""
+    found = cursor.take(first)
+    if found:
         cursor.expect(second)
-    return said
+    return found
 
 
 RELATIONS: dict[str, Callable[[Cursor], PairsOf | SessionsOf]] = {"pairs": _pairs_of, "sessions": _sessions_of}
@@ -238,7 +240,7 @@ def _ranking(cursor: Cursor) -> Ranking:
     cursor.expect_symbol("(")
     member = cursor.name("an entity column")
     cursor.expect_symbol(",")
-    limit = cursor.integer("how many to keep")
+    limit = cursor.integer("the number of members to keep")
     cursor.expect_symbol(",")
     cursor.expect("BY")
     cursor.expect_symbol("=>")

@@ -1,4 +1,4 @@
-"""The tree of a feature file as written: words and spans, before names and types are looked up."""
+"""The syntax tree of a feature file: words and spans, before names and types are resolved."""
 
 from msgspec import Struct
 
@@ -7,21 +7,21 @@ from lang.syntax.lexer import Span, Token
 
 
 class Name(Struct, frozen=True):
-    """A word and where it stands."""
+    """A word and its position."""
 
     text: str
     span: Span
 
 
 class Sql(Struct, frozen=True):
-    """The text of a SQL expression and where it stands; still holds `{w}`."""
+    """The text of a SQL expression and its position; `{w}` is not replaced yet."""
 
     text: str
     offset: int
 
     @property
     def span(self) -> Span:
-        """Where it stands."""
+        """Its offset and length."""
         return self.offset, len(self.text)
 
 
@@ -33,7 +33,7 @@ class Option(Struct, frozen=True):
 
 
 class Argument(Struct, frozen=True):
-    """An argument of an aggregate, `name` only where written `name => value`; `distinct` after DISTINCT."""
+    """An argument of an aggregate; `name` is set for `name => value`, `distinct` after DISTINCT."""
 
     value: Sql
     name: Name | None = None
@@ -41,7 +41,7 @@ class Argument(Struct, frozen=True):
 
 
 class Measure(Struct, frozen=True):
-    """One aggregate of SELECT; `windows` has several only for OVER EACH."""
+    """One aggregate of SELECT; `windows` has more than one only for OVER EACH."""
 
     function: Name
     arguments: tuple[Argument, ...]
@@ -99,7 +99,7 @@ class GroupTree(Struct, frozen=True):
 
 
 class ColumnTree(Struct, frozen=True):
-    """A column declaration, its type still unread; `expression` where it is computed, `most_chars` where written."""
+    """A column declaration, its type not checked yet; `expression` is set if the column is computed."""
 
     name: Name
     type: Name
@@ -110,7 +110,7 @@ class ColumnTree(Struct, frozen=True):
 
 
 class StampTree(Struct, frozen=True):
-    """stamp table (columns) ON key = lookup; `lookup` only where written."""
+    """stamp table (columns) ON key = lookup; `lookup` is None if not written."""
 
     table: Name
     columns: tuple[ColumnTree, ...]

@@ -1,1 +1,1 @@
-"""Test files beside feature groups."""
+"""Test files of feature groups."""

@@ -1,4 +1,4 @@
-"""Test files beside feature groups: their cases, or everything that is wrong in them at once."""
+"""Reads the test files of feature groups: their cases, or all errors in them at once."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -32,12 +32,12 @@ REFUSALS: Mapping[str, Decision] = {
     "late": "late", "duplicates": "duplicate", "future": "future", "missing": "missing", "bots": "bot",
     "out_of_bounds": "out_of_bounds", "taken": "taken",
 }  # fmt: skip
-"""What an expectation calls the events that ingest refuses."""
+"""The name in test files of each reason for which ingest refuses events."""
 _FORMAT = "docs/reference/tests.md shows the format"
 
 
 class Case(Struct, frozen=True, forbid_unknown_fields=True):
-    """One test: events given per source, and what is expected to be read or counted."""
+    """One test: the given events per source, and the expected values and counts."""
 
     name: str
     given: dict[str, str]
@@ -46,10 +46,10 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def cases_in(files: Mapping[str, str], plan: Plan) -> list[tuple[Group, Case]]:
-    """The cases of test files given as path to text, each with the group that its file is named after.
+    """Read the cases of test files given as path to text, each with the group that its file is named after.
 
     Raises:
-        LangError: with all problems of all files.
+        LangError: lists all errors of all files.
     """
     reports = [Report(path, text) for path, text in files.items()]
     found = [pair for report in reports for pair in _pairs(report, plan)]
@@ -65,9 +65,9 @@ def _pairs(report: Report, plan: Plan) -> Iterator[tuple[Group, Case]]:
             report.unknown("group", name, groups, (0, 1))
         value, tree = load_yaml(report)
         if not isinstance(tree, SequenceNode):
-            report.halt("F100", (0, 1), cause=f"{report.path} is no list of cases", fix=_FORMAT)
+            report.halt("F100", (0, 1), cause=f"{report.path} is not a list of cases", fix=_FORMAT)
         for key in duplicate_keys(tree):
-            report.add("F116", span_of(key), cause=f"{key.value} stands twice", fix="keep one of them")
+            report.add("F116", span_of(key), cause=f"{key.value} is given twice", fix="keep one of them")
         for part, node in zip(cast("list[object]", value), elements(tree), strict=True):
             with suppress(Halt):
                 case = _case(part, node, report)
@@ -83,11 +83,11 @@ def _case(value: object, node: Node, report: Report) -> Case:
         wrong = find_node(node, path.strip("`"))
         unknown = re.search("unknown field `(.*)`", cause)
         key = find_entry(wrong, unknown[1]) if unknown else None
-        report.halt("F100", span_of(key[0] if key else wrong), cause=f"a case is not so: {cause}", fix=_FORMAT)
+        report.halt("F100", span_of(key[0] if key else wrong), cause=f"this is not a valid case: {cause}", fix=_FORMAT)
 
 
 class _Checker:
-    """Holds cases of the right shape to their group and its source."""
+    """Checks well-formed cases against their group and its source."""
 
     def __init__(self, group: Group, report: Report) -> None:
         self._group = group
@@ -110,7 +110,7 @@ class _Checker:
             elif key.value != name:
                 self._unknown("source", key, [name])
         if not entries(tables):
-            cause, fix = f"nothing is given of source {name}, which {self._group.name} reads", f"write `{name}: |`"
+            cause, fix = f"no events are given for source {name}, which {self._group.name} reads", f"write `{name}: |`"
             self._report.add("F100", span_of(given), cause=cause, fix=fix)
 
     def _check_table(self, table: ScalarNode) -> None:
@@ -118,28 +118,28 @@ class _Checker:
             read_events(cast("str", table.value), self._group.source)
         except LangError as error:
             for each in error.problems:
-                place = text_offset(table, each.offset, self._report.text)
-                span = span_of(table) if place is None else (place, each.length)
+                offset = text_offset(table, each.offset, self._report.text)
+                span = span_of(table) if offset is None else (offset, each.length)
                 self._report.add(each.code, span, cause=each.cause, fix=each.fix)
 
     def _check_expectation(self, expectation: Node) -> None:
         words = {cast("str", key.value): value for key, value in entries(expectation)}
         read = words.keys() & {"at", "key"}
         for missing in {"at", "key"} - read if read else ():
-            cause = f"what is read needs a time and a key, and there is no `{missing}`"
+            cause = f"a read needs a time and a key, but `{missing}` is missing"
             self._report.add("F100", span_of(expectation), cause=cause, fix='write {at: "12:00:00", key: …, …}')
         if isinstance(at := words.get("at"), ScalarNode):
             try:
                 time_ms(cast("str", at.value))
             except (ValueError, OverflowError):
-                self._report.add("F140", span_of(at), cause=f"{at.value!r} is no time", fix=f"write {TIME}")
+                self._report.add("F140", span_of(at), cause=f"{at.value!r} is not a time", fix=f"write {TIME}")
         for key, value in entries(expectation):
             if read and key.value not in ("at", "key", *self._features):
                 self._unknown("feature", key, self._features)
             elif not read and key.value not in REFUSALS:
                 self._unknown("count of refused events", key, REFUSALS)
             elif not read and not str(value.value).isdecimal():
-                cause = f"{key.value} is {value.value!r}, which is no number of events"
+                cause = f"{key.value} is {value.value!r}, expected a number of events"
                 self._report.add("F140", span_of(value), cause=cause, fix="write a whole number, 0 or more")
 
     def _unknown(self, noun: str, key: ScalarNode, known: Mapping[str, Decision] | list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Ways a log can reach a store: in order, shuffled, with a job that dies, twice. All must end alike."""
+"""Ways in which a log can reach a store: in order, shuffled, with restarts, twice. All must give the same store."""
 
 import copy
 import random
@@ -26,7 +26,7 @@ def fold_shuffled(group: Group, events: Sequence[Event]) -> TileStore:
 
 
 def fold_restarting(group: Group, events: Sequence[Event]) -> TileStore:
-    """The store where the job dies after every event and starts again from the checkpoint before it."""
+    """The store if the job fails after every event and restarts from the checkpoint before it."""
     store, checkpoint = TileStore(group), TileFold(group)
     for event in events:
         store.put(copy.deepcopy(checkpoint).add(event))
@@ -35,7 +35,7 @@ def fold_restarting(group: Group, events: Sequence[Event]) -> TileStore:
 
 
 def fold_twice(group: Group, events: Sequence[Event]) -> TileStore:
-    """The store after the log was replayed into it from the start by a second job."""
+    """The store after a second job replayed the log into it from the start."""
     store = fold_in_order(group, events)
     fold = TileFold(group)
     for event in events:

@@ -1,4 +1,4 @@
-"""The table of events in a test file: a line of column names, then a line an event.
+"""Parses the table of events in a test file: a line of column names, then one line per event.
 
 Cells are separated by commas, an empty cell is NULL, `#` starts a comment. Times are milliseconds, or
 `10:00:00` on 2026-01-01 UTC, or `2026-01-02 10:00:00`. A map is written `key=value;key=value`.
@@ -17,7 +17,7 @@ from lang.expressions.tree import Cell, ColumnType
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.source import Source
 
-TIME = "10:00:00 (of 2026-01-01, UTC), 2026-01-02 10:00:00, or milliseconds since 1970 UTC"
+TIME = "10:00:00 (on 2026-01-01, UTC), 2026-01-02 10:00:00, or milliseconds since 1970 UTC"
 _DAY = "2026-01-01"
 _WRITTEN: dict[ColumnType, str] = {
     "BIGINT": "a whole number",
@@ -30,7 +30,7 @@ _WRITTEN: dict[ColumnType, str] = {
 
 
 class TableCell(Struct, frozen=True):
-    """A cell without the spaces around it; `offset` is where it begins in the table."""
+    """A cell without surrounding spaces; `offset` is its start in the table."""
 
     text: str
     offset: int
@@ -42,10 +42,10 @@ class TableCell(Struct, frozen=True):
 
 
 def read_events(text: str, source: Source) -> list[Event]:
-    """The events, in log order: by `received_at`, ties as written.
+    """Parse the events, in log order: by `received_at`, ties in the order of the lines.
 
     Raises:
-        LangError: a column that the source does not have, a cell that does not fit its column, a line the columns.
+        LangError: an unknown column, a cell that does not match its column, or a line with too few or many cells.
     """
     report, rows = Report("events", text), _rows(text)
     columns = rows[0] if rows else []
@@ -58,10 +58,10 @@ def read_events(text: str, source: Source) -> list[Event]:
 
 
 def time_ms(text: str) -> int:
-    """A time as milliseconds since 1970 UTC.
+    """Parse a time into milliseconds since 1970 UTC.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a time.
 
     >>> time_ms("2026-01-01 00:00:01.5") - time_ms("00:00:00")
     1500
@@ -73,7 +73,7 @@ def time_ms(text: str) -> int:
 
 
 def _rows(text: str) -> list[list[TableCell]]:
-    """The cells of each line that is not empty."""
+    """Split every line that is not empty into cells."""
     rows: list[list[TableCell]] = []
     offset = 0
     for line in text.splitlines(keepends=True):
@@ -91,12 +91,12 @@ def _check_columns(columns: list[TableCell], source: Source, report: Report) -> 
     names = [column.text for column in columns]
     computed = [column.name for column in source.computed]
     known = [column.name for column in source.event_columns if column.name not in computed]
-    for place, column in enumerate(columns):
-        if column.text in names[:place]:
-            report.add("F116", column.span, cause=f"column {column.text} stands twice", fix="keep one of them")
+    for index, column in enumerate(columns):
+        if column.text in names[:index]:
+            report.add("F116", column.span, cause=f"column {column.text} is given twice", fix="keep one of them")
         elif column.text in computed:
             cause = f"{column.text} is computed by source {source.name}"
-            report.add("F100", column.span, cause=cause, fix="give the columns that it is made of")
+            report.add("F100", column.span, cause=cause, fix="give the columns that it is computed from")
         elif column.text not in known:
             with suppress(Halt):
                 report.unknown("column", column.text, known, column.span)
@@ -109,7 +109,7 @@ def _check_columns(columns: list[TableCell], source: Source, report: Report) -> 
 def _event(row: list[TableCell], columns: list[TableCell], source: Source, report: Report) -> Event:
     names = [column.text for column in columns]
     if len(row) != len(names):
-        cause = f"{len(row)} cells, the table has the {len(names)} columns {', '.join(names)}"
+        cause = f"{len(row)} cells, but the table has the {len(names)} columns {', '.join(names)}"
         span = row[0].offset, row[-1].offset + len(row[-1].text) - row[0].offset
         report.add("F100", span, cause=cause, fix="give every column a cell; an empty one is NULL")
     return {name: _cell(cell, name, source, report) for name, cell in zip(names, row, strict=False)}
@@ -123,8 +123,8 @@ def _cell(cell: TableCell, name: str, source: Source, report: Report) -> Cell:
             return time_ms(cell.text)
         return None if cell.text == "" else _typed(cell.text, kind)
     except (ValueError, OverflowError):
-        expected, word = (TIME, "time") if is_time else (f"{_WRITTEN[kind]}, or nothing for NULL", kind)
-        report.add("F140", cell.span, cause=f"{name} is {cell.text!r}, which is no {word}", fix=f"write {expected}")
+        expected, word = (TIME, "a time") if is_time else (f"{_WRITTEN[kind]}, or nothing for NULL", kind)
+        report.add("F140", cell.span, cause=f"{name} is {cell.text!r}, expected {word}", fix=f"write {expected}")
         return None
 
 

@@ -1,4 +1,4 @@
-"""Which events a value is made of: some that make it alone, none of which could be spared."""
+"""Finds the events behind a value: a minimal set that gives the same value."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,9 +9,9 @@ from lang.expressions.per_event import Event
 def contributing_events(
     read: Callable[[list[Event]], FeatureValue], events: Sequence[Event], *, identity: str
 ) -> tuple[str, ...]:
-    """The ids of events from which `read` says the same as from all; column `identity` holds them.
+    """The ids (column `identity`) of a minimal set of events from which `read` returns the same value as from all.
 
-    Reads once more for every event: for the few of a test.
+    Reads once per event, so it suits only the few events of a test.
     """
     whole, needed = read(list(events)), list(events)
     for event in events:

@@ -1,4 +1,4 @@
-"""A test case made of real events: what they are, and what the oracle reads from them."""
+"""Renders a test case from recorded events and the values that the oracle reads from them."""
 
 import json
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from lang.plan.plan import Group, Key
 
 
 def render_case(group: Group, key: Key, events: Sequence[Event], *, at_ms: int) -> str:
-    """A case of a test file, as text: these events, and the key's features at a time as the oracle says.
+    """Render a case of a test file: the events, and the key's features at a time as the oracle reads them.
 
-    Rollups are left out: what they rank are other keys.
+    Rollups are left out, because they rank other keys.
 
     Raises:
-        ValueError: a cell holds what a table cannot: a comma, a hash or a line's end.
+        ValueError: a cell contains a comma, a hash or a line break, which a table cannot hold.
     """
     columns = _columns(group)
     rows = [", ".join(columns), *(", ".join(_text(event.get(name)) for name in columns) for event in events)]
@@ -35,7 +35,7 @@ def render_case(group: Group, key: Key, events: Sequence[Event], *, at_ms: int) 
 
 
 def _columns(group: Group) -> list[str]:
-    """Those that say which event it is, those that ingest asks for, then those that the group reads."""
+    """The columns that identify the event, those that ingest requires, then those that the group reads."""
     source = group.source
     expressions = [group.where, *(family.filter for family in group.families)]
     expressions += [each for partial in group.partials for each in (partial.argument, partial.filter)]
@@ -64,6 +64,6 @@ def _text(cell: Cell) -> str:
         return str(cell).lower()
     text = str(cell)
     if text != text.strip() or any(sign in text for sign in ",#\n"):
-        message = f"{text!r} cannot stand in a table of events: it holds a comma, a hash, a line's end or outer spaces"
+        message = f"{text!r} cannot be a cell of a test file: it has a comma, a hash, a line break or outer spaces"
         raise ValueError(message)
     return text

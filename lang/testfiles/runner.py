@@ -1,9 +1,9 @@
-"""Runs the test file beside a feature group: on the oracle, on the tiles, and on tiles that were mistreated.
+"""Runs the test cases of a feature group on the oracle, on tiles, and on tiles after failures.
 
 Each expectation is read at its time from the events received by then. The checks, all on by default, repeat
 the tile reads with the events shuffled, with the job restarted from a checkpoint before every event, and with
-the log replayed into the same store. Sessions follow the log's order and are not shuffled. An engine from outside,
-such as Flink, can stand in for all of these.
+the log replayed into the same store. Groups with sessions depend on the log's order and are not shuffled. An external
+engine, such as Flink, can replace all of these.
 """
 
 import math
@@ -27,13 +27,13 @@ from lang.testfiles.evidence import contributing_events
 Engine: TypeAlias = Callable[[Group, Sequence[Event]], TileStore]
 """Folds a group's accepted events into a store."""
 _WRITTEN_RATIO = 1e-6
-"""How near a value must come to the number a person wrote."""
+"""Relative tolerance between a value and the number in the test file."""
 _PATHS_RATIO = 1e-9
-"""How near two paths must come to each other: floats are added in different orders."""
+"""Relative tolerance between two paths, which add floats in different orders."""
 
 
 class Failure(Struct, frozen=True):
-    """An expectation that a path did not meet; `events` are the ids of those that the oracle's value is made of."""
+    """An expectation that a path did not meet; `events` are the ids of the events behind the oracle's value."""
 
     case: str
     path: str
@@ -49,15 +49,15 @@ class Failure(Struct, frozen=True):
 
 
 def run_cases(group: Group, cases: Sequence[Case], *, engines: Mapping[str, Engine] | None = None) -> list[Failure]:
-    """Run a group's cases; an empty list means all is well.
+    """Run a group's cases and return the failures.
 
-    `engines`, by the name of their path, stand in for the tiles and the case's checks.
+    `engines`, by path name, replace the tiles and the case's checks.
     """
     return [failure for case in cases for failure in _run(group, case, engines)]
 
 
 def events_per_read(group: Group, cases: Sequence[Case]) -> list[list[Event]]:
-    """What is known at each moment that the cases read at: all that an engine will be asked for."""
+    """The events known at each time that the cases read at: everything that an engine must fold."""
     moments = [(_accepted(_judged(group, case)), case) for case in cases]
     return [
         _known(accepted, time_ms(str(expectation["at"])))
@@ -110,7 +110,7 @@ def _run_read(
     failures: list[Failure] = []
     for name, expected in features.items():
         what = f"{name} of {'/'.join(key)} at {expectation['at']}"
-        wrong = _unlike(paths, name, expected, absent=f"asked with {len(key)} key columns")
+        wrong = _unlike(paths, name, expected, absent=f"read with {len(key)} key columns")
         if wrong:
             read = partial(_read_one, group, key=key, at_ms=at_ms, name=name)
             events = contributing_events(read, known, identity=group.source.dedupe)
@@ -121,19 +121,19 @@ def _run_read(
 def _unlike(
     paths: Mapping[str, Mapping[str, FeatureValue]], name: str, expected: Expected, *, absent: str
 ) -> list[tuple[str, str, object]]:
-    """(path, remark, value) of every path that reads otherwise than expected, or than the oracle."""
+    """(path, note, value) of every path that differs from the expectation or from the oracle."""
     wrong: list[tuple[str, str, object]] = []
     for path, values in paths.items():
         found = values.get(name, absent)
         if not values_agree(expected, found, ratio=_WRITTEN_RATIO):
             wrong.append((path, "", found))
         elif not values_agree(paths["oracle"].get(name, found), found, ratio=_PATHS_RATIO):
-            wrong.append((path, " (unlike the oracle)", found))
+            wrong.append((path, " (differs from the oracle)", found))
     return wrong
 
 
 def values_agree(expected: object, found: object, *, ratio: float) -> bool:
-    """Whether two values are equal, floats up to a ratio; an expected ranking may leave the values out."""
+    """Whether two values are equal, floats within a ratio; an expected ranking may omit the values."""
     if isinstance(expected, list | tuple) and isinstance(found, list | tuple):
         wanted, there = cast("Sequence[object]", expected), cast("Sequence[object]", found)
         if len(wanted) != len(there):

@@ -1,6 +1,6 @@
-"""YAML of which each value knows its place in the file; plain words mean what they do in YAML 1.2.
+"""Loads YAML 1.2 with the position of each value in the file.
 
-So `12:00:00`, `2026-01-02`, `no` and `007` are text, where YAML 1.1 has a number, a date, false and 7.
+In YAML 1.2 `12:00:00`, `2026-01-02`, `no` and `007` are text; YAML 1.1 reads a number, a date, false and 7.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -27,16 +27,16 @@ class _Loader(yaml.SafeLoader):
     pass
 
 
-_Loader.yaml_implicit_resolvers = {}  # its own, none of YAML 1.1
+_Loader.yaml_implicit_resolvers = {}  # without those of YAML 1.1
 for _kind, (_pattern, _first) in _PLAIN.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern})$"), _first)
 
 
 def load_yaml(report: Report) -> tuple[object, Node | None]:
-    """What the report's text holds, and the tree of its places.
+    """Load the report's text: its value, and the node tree with positions.
 
     Raises:
-        Halt: it is no YAML; the problem stands in the report.
+        Halt: the text is not YAML; the error is in the report.
     """
     loader = _Loader(report.text)
     try:
@@ -45,11 +45,11 @@ def load_yaml(report: Report) -> tuple[object, Node | None]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         cause = " ".join(filter(None, (error.problem, error.context)))
-        fix = "mend it there or just above; what holds `: ` or begins with a sign stands in quotes"
-        report.halt("F100", (mark.index if mark else 0, 1), cause=f"this is no YAML: {cause}", fix=fix)
+        fix = "fix it there or just above; quote values that contain `: ` or start with a special character"
+        report.halt("F100", (mark.index if mark else 0, 1), cause=f"this is not valid YAML: {cause}", fix=fix)
     except yaml.reader.ReaderError as error:
-        cause = f"this is no YAML: character {error.character!r} cannot stand in it"
-        report.halt("F100", (error.position, 1), cause=cause, fix="take it out")
+        cause = f"this is not valid YAML: character {error.character!r} is not allowed"
+        report.halt("F100", (error.position, 1), cause=cause, fix="remove it")
 
 
 def span_of(node: Node) -> tuple[int, int]:
@@ -58,22 +58,22 @@ def span_of(node: Node) -> tuple[int, int]:
 
 
 def entries(node: Node) -> list[tuple[ScalarNode, Node]]:
-    """Keys and values of a mapping, in order; nothing of another value."""
+    """Keys and values of a mapping, in order; empty for other nodes."""
     return cast("list[tuple[ScalarNode, Node]]", node.value) if isinstance(node, MappingNode) else []
 
 
 def elements(node: Node) -> list[Node]:
-    """The values of a list; nothing of another value."""
+    """The values of a list; empty for other nodes."""
     return cast("list[Node]", node.value) if isinstance(node, SequenceNode) else []
 
 
 def find_entry(node: Node, name: str) -> tuple[ScalarNode, Node] | None:
-    """Key and value of this name."""
+    """The key and value of this name in a mapping, or None."""
     return next((each for each in entries(node) if each[0].value == name), None)
 
 
 def find_node(node: Node, path: str) -> Node:
-    """The value at a path such as `$.expect[0]`, or the last on the way that there is."""
+    """The node at a path such as `$.expect[0]`, or its closest existing ancestor."""
     for name, number in _STEPS.findall(path):
         found = find_entry(node, name) if name else None
         children = elements(node)
@@ -87,7 +87,7 @@ def find_node(node: Node, path: str) -> Node:
 
 
 def duplicate_keys(node: Node) -> Iterator[ScalarNode]:
-    """Keys that stood in their mapping before: of those YAML keeps the last."""
+    """Repeated keys of every mapping; YAML keeps only the last value of a key."""
     seen: set[object] = set()
     for key, value in entries(node):
         if key.value in seen:
@@ -99,16 +99,16 @@ def duplicate_keys(node: Node) -> Iterator[ScalarNode]:
 
 
 def text_offset(node: ScalarNode, offset: int, text: str) -> int | None:
-    """Where in the file `text` a place of a literal block (`|`) lies; None for text written another way."""
+    """The position in the file `text` of an offset in a literal block (`|`); None for other styles."""
     if node.style != "|":
         return None
-    held = cast("str", node.value)
-    line_number = held.count("\n", 0, offset)
+    value = cast("str", node.value)
+    line_number = value.count("\n", 0, offset)
     start = node.start_mark.index
     for _ in range(line_number + 1):
         start = text.index("\n", start) + 1
     end = text.find("\n", start)
     written = text[start:] if end < 0 else text[start:end]
-    begun = held.rfind("\n", 0, offset) + 1
-    line = held[begun:].split("\n", 1)[0]
-    return start + len(written) - len(line) + offset - begun
+    line_start = value.rfind("\n", 0, offset) + 1
+    line = value[line_start:].split("\n", 1)[0]
+    return start + len(written) - len(line) + offset - line_start
