@@ -128,8 +128,8 @@ def _in_time(source: Source) -> str:
 def _aside_sql(source: Source) -> str:
     topic, seen = clean_topic(source), f"CAST(`{source.event_time}` AS STRING)"
     reason = f"'time: {source.event_time} is ' || {seen} || ', {RECEIVED_AT} ' || CAST({RECEIVED_AT} AS STRING)"
-    place = f"'{topic}/' || CAST(_partition AS STRING) || '/' || CAST(_offset AS STRING)"
-    return f"""INSERT INTO aside SELECT {place},
+    origin = f"'{topic}/' || CAST(_partition AS STRING) || '/' || CAST(_offset AS STRING)"
+    return f"""INSERT INTO aside SELECT {origin},
           {reason} || '; times from 1990 to 2100 are expected, and none after the record was written',
           '{topic}', _partition, _offset, CAST(NULL AS BYTES), {tables.APPENDED_MS}
         FROM {_LOG_TABLE} WHERE {_in_time(source)} IS NOT TRUE"""

@@ -115,7 +115,7 @@ CODES: dict[str, Code] = {
         right="take out one of the cuts it names, retire a version that does not answer, or raise `maxmemory`",
     ),
     "F122": Code(
-        meaning="the live version already has more entities than the new version's `max_entities`",
+        meaning="the live version already has as many entities as the new version's `max_entities` allows",
         verb="plan",
         wrong="F122 item_engagement@2 may have 5000000 entities, and item_engagement@1 has 5200000\n"
         "  fix: raise max_entities, or group by what there is less of",
@@ -135,7 +135,7 @@ CODES: dict[str, Code] = {
         meaning="a test failed; the message has the value read, the path that read it, and the events behind it",
         verb="test",
         wrong="F150 two clicks: clicks_24h of u1 at 10:05:00 is 2.0 by tiles, expected 3; events: e1, e2",
-        right="fix the feature or the expectation; if the oracle agrees and another path does not, report a bug",
+        right="correct the feature or the expectation; if the oracle agrees and another path does not, report a bug",
     ),
     "F160": Code(
         meaning="a version returns other values than the live one, although both declare the same meaning",

@@ -30,10 +30,10 @@ class Problem(Struct, frozen=True):
 
     def __str__(self) -> str:
         lines = self.text.splitlines() or [""]
-        shown = lines[min(self.line, len(lines)) - 1]
-        caret = " " * (self.column - 1) + "^" * max(1, min(self.length, len(shown) - self.column + 1))
+        line = lines[min(self.line, len(lines)) - 1]
+        caret = " " * (self.column - 1) + "^" * max(1, min(self.length, len(line) - self.column + 1))
         return (
-            f"{self.path}:{self.line}:{self.column}: {self.code} {self.cause}\n  {shown}\n  {caret}\n  fix: {self.fix}"
+            f"{self.path}:{self.line}:{self.column}: {self.code} {self.cause}\n  {line}\n  {caret}\n  fix: {self.fix}"
         )
 
 

@@ -71,7 +71,7 @@ class _Frame(Struct, frozen=True):
 def plan_merge(group: Group) -> MergePlan:
     """Plan the merge of a group's aggregates."""
     rows: dict[tuple[_Frame, int], int] = {}  # table row of each partial of each window
-    made: dict[TileFunction, dict[str, list[int]]] = {}
+    functions: dict[TileFunction, dict[str, list[int]]] = {}
     for each in group.aggregates:
         cells: list[int] = []
         for step in range(each.windows):
@@ -79,11 +79,11 @@ def plan_merge(group: Group) -> MergePlan:
             oldest_ms = newest_ms + each.span_ms + each.edge_ms
             frame = _Frame(each.family, each.tile_ms, newest_ms, oldest_ms, each.half_life_ms, each.edge_ms)
             cells += [rows.setdefault((frame, partial), len(rows)) for partial in each.partials]
-        made.setdefault(each.function, {})[each.name] = cells
+        functions.setdefault(each.function, {})[each.name] = cells
     windows = [_window(group, frame, rows) for frame in dict.fromkeys(frame for frame, _ in rows)]
     finishes = [
         Finish(FINISH[function], tuple(np.array(list(features.values())).T), tuple(features))
-        for function, features in made.items()
+        for function, features in functions.items()
     ]
     return MergePlan(tuple(windows), tuple(finishes), len(rows))
 

@@ -116,10 +116,10 @@ class Oracle:
 
         return [event for event in events if counts(event)]
 
-    def _aggregate(self, aggregate: Aggregate, mine: list[Event], at_ms: int) -> float | None:
-        values = self._counted(aggregate, mine, at_ms)
+    def _aggregate(self, aggregate: Aggregate, own: list[Event], at_ms: int) -> float | None:
+        values = self._counted(aggregate, own, at_ms)
         if aggregate.function == "rate_of_change":
-            before = len(self._counted(aggregate, mine, at_ms - aggregate.span_ms))
+            before = len(self._counted(aggregate, own, at_ms - aggregate.span_ms))
             return (len(values) - before) / before if before else None
         if aggregate.half_life_ms:
             ages = [at_ms - counted_at(event, self._group.source) for event, _ in values]
@@ -141,16 +141,16 @@ class Oracle:
         end_ms = at - at % aggregate.tile_ms + aggregate.tile_ms
         return min(1.0, (end_ms - (at_ms - aggregate.span_ms)) / aggregate.tile_ms)
 
-    def _counted(self, aggregate: Aggregate, mine: list[Event], end_ms: int) -> list[tuple[Event, float]]:
+    def _counted(self, aggregate: Aggregate, own: list[Event], end_ms: int) -> list[tuple[Event, float]]:
         """The events of the window that ends at `end_ms`, each with the aggregate's argument."""
         partial = self._group.families[aggregate.family].partials[aggregate.partials[0]]
         passes = compile_filter(partial.filter)
-        return _values(partial, [event for event in self._in_tiles(aggregate, mine, end_ms) if passes(event)])
+        return _values(partial, [event for event in self._in_tiles(aggregate, own, end_ms) if passes(event)])
 
-    def _sequence(self, sequence: Sequence, mine: list[Event], at_ms: int) -> float | list[str] | None:
+    def _sequence(self, sequence: Sequence, own: list[Event], at_ms: int) -> float | list[str] | None:
         source, passes = self._group.source, compile_filter(sequence.filter)
         oldest = at_ms - sequence.window_ms if sequence.window_ms else 0
-        rows = [event for event in mine if passes(event) and int_value(event, source.event_time) > oldest]
+        rows = [event for event in own if passes(event) and int_value(event, source.event_time) > oldest]
         rows.sort(key=lambda event: (int_value(event, source.event_time), str(event[source.dedupe])), reverse=True)
         if sequence.argument is None:
             return max(0, at_ms - int_value(rows[0], source.event_time)) / 1_000 if rows else None

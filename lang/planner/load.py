@@ -52,8 +52,8 @@ def check_files(files: Mapping[str, str]) -> Findings:
     """Plan feature files given as path to text, and collect their errors and warnings."""
     reports = [Report(path, text) for path, text in files.items()]
     trees = [(parse(report), report) for report in reports]
-    legible = ((tree, report) for tree, report in trees if not report.problems)
-    sources = plan_sources((tree, report) for tree, report in legible if isinstance(tree, SourceTree))
+    parsed = ((tree, report) for tree, report in trees if not report.problems)
+    sources = plan_sources((tree, report) for tree, report in parsed if isinstance(tree, SourceTree))
     broken = {tree.name.text for tree, _ in trees if isinstance(tree, SourceTree)} - sources.keys()
     groups: dict[str, Group] = {}
     for tree, report in trees:

@@ -33,13 +33,13 @@ def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | 
     dedupe, within_ms = header.read("dedupe", _dedupe, (tree.name, lateness_ms + future_ms))
     stamps = header.each("stamp", read_stamp)
     stamped = [tuple(plan_column(column, report) for column in stamp.columns) for stamp in stamps]
-    given: dict[str, ColumnType] = {each.name: each.type for some in (columns, *stamped) for each in some}
+    given: dict[str, ColumnType] = {each.name: each.type for group in (columns, *stamped) for each in group}
     computed = plan_computed(tree.columns, given, report)
     checks = plan_checks(tree.columns, {each.name: each.type for each in columns}, report)
     masked = header.read("mask", _mask, ()) if header.has("mask") else ()
     bot = header.read("bot", _bot, None) if header.has("bot") else None
     topic, retain_ms = header.string("topic"), _retain_ms(header, tree, report)
-    legible = len(report.problems) == before
+    is_valid = len(report.problems) == before
     planner = StampPlanner({each.name: each.type for each in columns}, computed, report)
     source = Source(
         name=tree.name.text,
@@ -58,7 +58,7 @@ def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | 
         checks=checks,
         times_ms=header.read("times", _times, _TIMES) if header.has("times") else _TIMES,
     )
-    if legible:
+    if is_valid:
         _check(source, event_time, dedupe, tree, report)
         _check_masked(source, masked, report)
     return source if len(report.problems) == before and len(source.stamps) == len(stamps) else None

@@ -6,7 +6,7 @@ NUMBER = "INT, BIGINT, DOUBLE"
 KEEPABLE = "STRING, BIGINT, INT"
 HALF_LIFE = ("half_life", "duration", "the time after which a value weighs half; at least one second")
 FLOATS = "exact up to the order in which floats are added: 1e-9 of the value"
-WINDOW = "The window is made of whole tiles: its real length is between one tile less than declared and as declared."
+WINDOW = "A window consists of whole tiles, so its effective length is the declared one or up to one tile less."
 AHEAD = "; an event whose time is after its receipt counts from its receipt"
 """The end of `means` for tile aggregates; see `lang.events.gate.counted_at`."""
 

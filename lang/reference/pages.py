@@ -51,9 +51,9 @@ def page(word: str, entry: Entry) -> str:
     group = group_of(entry)
     sql = statements(group, source_table="clicks_clean", table_options=lambda _: "…")
     facts = [
-        ("means at t", entry.means),
+        ("value at t", entry.means),
         ("without events", ", ".join(f"`{name}` {_shown(value)}" for name, value in _of_nothing(group).items())),
-        ("is", entry.exact),
+        ("accuracy", entry.exact),
         *_kept(group),
     ]
     arguments = "".join(f"| {name} | {types} | {meaning} |\n" for name, types, meaning in entry.arguments)

@@ -73,7 +73,7 @@ def _judged(group: Group, case: Case) -> list[tuple[Decision, Event]]:
 
 
 def _accepted(judged: list[tuple[Decision, Event]]) -> list[Event]:
-    return [event for verdict, event in judged if verdict == "accepted"]
+    return [event for decision, event in judged if decision == "accepted"]
 
 
 def _known(accepted: list[Event], at_ms: int) -> list[Event]:
@@ -90,7 +90,7 @@ def _run(group: Group, case: Case, engines: Mapping[str, Engine] | None) -> list
             failures += _run_read(group, case.name, _accepted(judged), expectation, chosen)
             continue
         for word, expected in expectation.items():
-            found = [str(event.get(group.source.dedupe)) for verdict, event in judged if verdict == REFUSALS[word]]
+            found = [str(event.get(group.source.dedupe)) for decision, event in judged if decision == REFUSALS[word]]
             if len(found) != expected:
                 failures.append(Failure(case.name, "ingest", word, expected, len(found), tuple(found)))
     return failures
@@ -135,10 +135,10 @@ def _unlike(
 def values_agree(expected: object, found: object, *, ratio: float) -> bool:
     """Whether two values are equal, floats within a ratio; an expected ranking may omit the values."""
     if isinstance(expected, list | tuple) and isinstance(found, list | tuple):
-        wanted, there = cast("Sequence[object]", expected), cast("Sequence[object]", found)
-        if len(wanted) != len(there):
+        wanted, actual = cast("Sequence[object]", expected), cast("Sequence[object]", found)
+        if len(wanted) != len(actual):
             return False
-        return all(_member_agrees(one, two, ratio) for one, two in zip(wanted, there, strict=True))
+        return all(_member_agrees(one, two, ratio) for one, two in zip(wanted, actual, strict=True))
     if isinstance(expected, int | float) and isinstance(found, int | float):
         return math.isclose(expected, found, rel_tol=ratio, abs_tol=1e-12)
     return expected == found

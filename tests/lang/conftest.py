@@ -19,7 +19,7 @@ def shipped() -> Plan:
 
 @pytest.fixture
 def golden() -> Callable[[str, str], None]:
-    """Compares a text with a file of `golden/`; with HEADRACE_WRITE_GOLDEN set, writes the file instead."""
+    """Compare a text with a file of `golden/`; with HEADRACE_WRITE_GOLDEN set, write the file instead."""
 
     def compare(name: str, text: str) -> None:
         path = GOLDEN / name

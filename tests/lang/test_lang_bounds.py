@@ -47,7 +47,7 @@ def test_whole_numbers_never_wrap_around(source: Source, n: int, m: int) -> None
 
 
 @given(x=st.floats(allow_nan=False, allow_infinity=False), n=st.none() | bigints)
-def test_a_double_that_is_kept_is_finite(source: Source, x: float, n: int | None) -> None:
+def test_a_stored_double_is_finite(source: Source, x: float, n: int | None) -> None:
     values = Computation(source).values({"n": n, "x": x})
     for name in ("ratio", "grown", "odd"):
         value = values[name]
@@ -78,14 +78,14 @@ def test_bounds(source: Source, changes: dict[str, object], code: str | None) ->
     assert verdict == ("accepted" if code is None else "out_of_bounds")
 
 
-def test_an_id_is_its_keys_own(source: Source) -> None:
+def test_an_id_belongs_to_one_key(source: Source) -> None:
     gate = Gate(source)
     rides = [ride(), ride(user_id="v"), ride(), ride(user_id="v", at_ms=NOW - 1), ride(user_id="v", at_ms=NOW - 1)]
     assert [gate.judge(each) for each in rides] == ["accepted", "taken", "duplicate", "accepted", "duplicate"]
 
 
 @given(at=st.integers(EARLIEST_MS, LATEST_MS - 1))
-def test_a_time_in_milliseconds_is_no_other_unit(at: int) -> None:
+def test_a_time_in_milliseconds_is_not_taken_for_another_unit(at: int) -> None:
     assert time_fault(at) is None
     for unit, seen in (("seconds", at // 1000), ("microseconds", at * 1000), ("nanoseconds", at * 10**6)):
         assert f"looks like {unit};" in str(time_fault(seen))

@@ -1,4 +1,4 @@
-"""Mistakes in a test file: each is told of with its code, its place, and what stands there."""
+"""Mistakes in a test file: each is reported with its code, its position and its text."""
 
 import pytest
 
@@ -24,30 +24,30 @@ GOOD = """# times without a date are 2026-01-01 UTC
     - {late: 0}
 """
 MISTAKES = [
-    # (what is written, what is written instead, code, line:column, what is marked, cause, fix)
+    # (text, its replacement, code line:column marked-text, cause, fix)
     ("category,", "catgory,", "F101 5:64 catgory", "unknown column 'catgory'", "did you mean category?"),
-    (" value,", " country,", "F100 5:74 country", "country is computed by source clickstream", "made of"),
-    (" value,", " category,", "F116 5:74 category", "column category stands twice", "keep one"),
+    (" value,", " country,", "F100 5:74 country", "country is computed by source clickstream", "computed from"),
+    (" value,", " category,", "F116 5:74 category", "column category is given twice", "keep one"),
     ("received_at,", "position,", "F100 5:7 event_id", "the table has no column received_at", "add received_at"),
-    (", shoes,", ",", "F100 6:7 e1, 10:00:00", "7 cells, the table has the 8 columns event_id,", "every column"),
-    ("1.5", "much", "F140 6:49 much", "value is 'much', which is no DOUBLE", "a number, or nothing for NULL"),
-    ("a=b", "a", "F140 6:54 a", "context is 'a', which is no MAP<STRING, STRING>", "key=value"),
-    ("e2, 10:00:01", "e2, noon", "F140 8:11 noon", "occurred_at is 'noon', which is no time", "10:00:00 (of"),
-    ('at: "10:00:01"', 'at: "noon"', 'F140 10:12 "noon"', "'noon' is no time", "10:00:00 (of 2026-01-01, UTC)"),
-    ('at: "10:00:01"', "at: 1.5", "F140 10:12 1.5", "'1.5' is no time", "milliseconds since 1970"),
+    (", shoes,", ",", "F100 6:7 e1, 10:00:00", "7 cells, but the table has the 8 columns event_id,", "every column"),
+    ("1.5", "much", "F140 6:49 much", "value is 'much', expected DOUBLE", "a number, or nothing for NULL"),
+    ("a=b", "a", "F140 6:54 a", "context is 'a', expected MAP<STRING, STRING>", "key=value"),
+    ("e2, 10:00:01", "e2, noon", "F140 8:11 noon", "occurred_at is 'noon', expected a time", "10:00:00 (on"),
+    ('at: "10:00:01"', 'at: "noon"', 'F140 10:12 "noon"', "'noon' is not a time", "10:00:00 (on 2026-01-01, UTC)"),
+    ('at: "10:00:01"', "at: 1.5", "F140 10:12 1.5", "'1.5' is not a time", "milliseconds since 1970"),
     ("clickstream:", "clickstraem:", "F101 4:5 clickstraem", "unknown source 'clickstraem'", "clickstream?"),
     ("affinity:", "afinity:", "F101 10:41 afinity", "unknown feature 'afinity'", "did you mean affinity?"),
     ("late: 0", "lates: 0", "F101 11:8 lates", "unknown count of refused events 'lates'", "did you mean late?"),
-    ("late: 0", "late: some", "F140 11:14 some", "late is 'some', which is no number of events", "whole number"),
-    ("late: 0", "late: 0, late: 1", "F116 11:17 late", "late stands twice", "keep one"),
-    ("key: [u1, hats], ", "", "F100 10:7 {at:", "needs a time and a key, and there is no `key`", "write {at:"),
-    ('at: "10:00:01", ', "", "F100 10:7 {key:", "needs a time and a key, and there is no `at`", "write {at:"),
-    ("expect:", "expects:", "F100 9:3 expects", "a case is not so: Object contains unknown field", "tests.md"),
+    ("late: 0", "late: some", "F140 11:14 some", "late is 'some', expected a number of events", "whole number"),
+    ("late: 0", "late: 0, late: 1", "F116 11:17 late", "late is given twice", "keep one"),
+    ("key: [u1, hats], ", "", "F100 10:7 {at:", "a time and a key, but `key` is missing", "write {at:"),
+    ('at: "10:00:01", ', "", "F100 10:7 {key:", "a time and a key, but `at` is missing", "write {at:"),
+    ("expect:", "expects:", "F100 9:3 expects", "this is not a valid case: Object contains unknown field", "tests.md"),
     ("- name: two shops\n  given:", "- given:", "F100 2:3 given", "missing required field `name`", "tests.md"),
     ("  expect:", "  check: [shufle]\n  expect:", "F100 9:11 shufle", "Invalid enum value 'shufle'", "tests.md"),
     ("two shops", "[two, shops]", "F100 2:9 [two, shops]", "Expected `str`, got `array`", "tests.md"),
-    ("two shops", "two: shops", "F100 2:12 :", "this is no YAML: mapping values are not allowed here", "in quotes"),
-    (GOOD, "name: two shops\n", "F100 1:1 name", f"{PATH} is no list of cases", "tests.md"),
+    ("two shops", "two: shops", "F100 2:12 :", "not valid YAML: mapping values are not allowed here", "quote values"),
+    (GOOD, "name: two shops\n", "F100 1:1 name", f"{PATH} is not a list of cases", "tests.md"),
 ]  # fmt: skip
 
 
@@ -58,13 +58,15 @@ def test_a_good_file_is_read(shipped: Plan) -> None:
     assert unquoted == [(group, case)]
 
 
-@pytest.mark.parametrize(("written", "instead", "place", "cause", "fix"), MISTAKES, ids=[each[3] for each in MISTAKES])
-def test_a_mistake_is_told_of(shipped: Plan, written: str, instead: str, place: str, cause: str, fix: str) -> None:
+@pytest.mark.parametrize(
+    ("written", "instead", "position", "cause", "fix"), MISTAKES, ids=[each[3] for each in MISTAKES]
+)
+def test_a_mistake_is_reported(shipped: Plan, written: str, instead: str, position: str, cause: str, fix: str) -> None:
     assert written in GOOD
     with pytest.raises(LangError) as raised:
         cases_in({PATH: GOOD.replace(written, instead, 1)}, shipped)
     problem = raised.value.problems[0]
-    code, line_column, marked = place.split(" ", 2)
+    code, line_column, marked = position.split(" ", 2)
     assert (problem.code, f"{problem.line}:{problem.column}") == (code, line_column)
     assert problem.text[problem.offset :].startswith(marked)
     assert cause in problem.cause
@@ -72,7 +74,7 @@ def test_a_mistake_is_told_of(shipped: Plan, written: str, instead: str, place: 
     assert str(problem).startswith(f"{PATH}:{line_column}: {code} ")
 
 
-def test_all_mistakes_of_all_files_are_told_at_once(shipped: Plan) -> None:
+def test_all_mistakes_of_all_files_are_reported_at_once(shipped: Plan) -> None:
     strange = GOOD.replace("late: 0", "lates: 0").replace("category,", "catgory,").replace("1.5", "much")
     with pytest.raises(LangError) as raised:
         cases_in({PATH: strange, "user_catgory.test.yaml": GOOD, "user_recent.test.yaml": ""}, shipped)

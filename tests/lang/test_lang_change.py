@@ -1,4 +1,4 @@
-"""What an edit means: words, more features, or other values under the same names."""
+"""The kind of an edit: new words, more features, or other values under the same names."""
 
 import pytest
 
@@ -28,13 +28,13 @@ def kind(wanted: Group) -> str | None:
     return change.kind if change else None
 
 
-def test_nothing_and_words() -> None:
+def test_no_change_and_cosmetic_changes() -> None:
     assert compare(group(), group()) is None
     assert kind(group(description="y")) == "cosmetic"
     assert kind(group(version=2)) == "cosmetic"
 
 
-def test_a_limit_is_a_word_and_no_meaning() -> None:
+def test_a_limit_is_cosmetic() -> None:
     limited = group(more=", max_entities 5_000_000")
     assert limited.max_entities == 5_000_000
     assert kind(limited) == "cosmetic"

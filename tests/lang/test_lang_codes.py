@@ -1,4 +1,4 @@
-"""The table of codes: what the code raises, what the examples are said to raise, what the other verbs say."""
+"""The table of codes: every code is raised, the examples give their codes, and other verbs print the same messages."""
 
 import ast
 import re
@@ -31,7 +31,7 @@ TABLE = REPOSITORY / "lang" / "errors" / "codes.py"
 
 
 def strings(path: Path) -> Iterator[str]:
-    """The strings of a module that are not documentation."""
+    """The strings of a module without its docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     words = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}
     for node in ast.walk(tree):
@@ -39,7 +39,7 @@ def strings(path: Path) -> Iterator[str]:
             yield node.value
 
 
-def test_every_code_that_is_raised_is_in_the_table_and_the_other_way_round() -> None:
+def test_the_table_has_exactly_the_codes_that_are_raised() -> None:
     paths = [path for room in ROOMS for path in (REPOSITORY / room).rglob("*.py") if path != TABLE]
     raised = {code for path in paths for text in strings(path) for code in re.findall(r"\bF1\d\d\b", text)}
     assert sorted(raised - CODES.keys()) == [], "raised, and absent in lang/errors/codes.py"
@@ -47,12 +47,12 @@ def test_every_code_that_is_raised_is_in_the_table_and_the_other_way_round() -> 
 
 
 @pytest.mark.parametrize("code", OFFLINE)
-def test_an_example_has_its_code_and_its_mend_has_none(code: str) -> None:
+def test_an_example_has_its_code_and_its_fix_has_no_error(code: str) -> None:
     assert {problem.code for problem in find_problems(CODES[code].wrong)} == {code}
     assert find_problems(CODES[code].right) == ()
 
 
-def test_warnings_keep_nobody_from_going_on(golden: Callable[[str, str], None]) -> None:
+def test_warnings_do_not_prevent_a_plan(golden: Callable[[str, str], None]) -> None:
     folder = Path(__file__).parent / "fixtures" / "warnings"
     found = check_files(read_texts(FEATURES / "sources") | read_texts(folder))
     assert found.errors == ()
@@ -78,22 +78,22 @@ def edited(name: str, *changes: tuple[str, str]) -> Plan:
     return parse_plan(read_texts(FEATURES / "sources") | {f"{name}.sql": text})
 
 
-def said_by_plan(shipped: Plan, name: str, *changes: tuple[str, str]) -> str:
+def plan_message(shipped: Plan, name: str, *changes: tuple[str, str]) -> str:
     with pytest.raises(UsageProblem) as raised:
         planned(edited(name, *changes), answering(shipped.group(name)))
     return str(raised.value).strip()
 
 
-def test_what_plan_says(shipped: Plan, golden: Callable[[str, str], None]) -> None:
-    unversioned = said_by_plan(shipped, "item_next", ("= 'click'", "= 'impression'"))
+def test_messages_of_plan(shipped: Plan, golden: Callable[[str, str], None]) -> None:
+    unversioned = plan_message(shipped, "item_next", ("= 'click'", "= 'impression'"))
     golden("errors/F115_version.txt", unversioned + "\n")
     assert unversioned == CODES["F115"].wrong
-    renamed = said_by_plan(shipped, "item_next", ("version 1", "version 2"), ("AS next_items", "AS followers"))
+    renamed = plan_message(shipped, "item_next", ("version 1", "version 2"), ("AS next_items", "AS followers"))
     golden("errors/F117_unread.txt", renamed + "\n")
     assert renamed == CODES["F117"].wrong
 
 
-def test_what_plan_says_of_a_running_stack(shipped: Plan) -> None:
+def test_messages_of_plan_on_a_running_stack(shipped: Plan) -> None:
     live = shipped.group("item_engagement")
     wanted = msgspec.structs.replace(live, version=2, max_entities=5_000_000)
     held = Holding(keys=5_200_000, entities=5_200_000, bytes=5_200_000 * 4_600)
@@ -107,7 +107,7 @@ def test_what_plan_says_of_a_running_stack(shipped: Plan) -> None:
     assert warning_of(source, late, [0] * 19_900 + [61_000] * 100) == CODES["F110"].wrong
 
 
-def test_what_test_says(shipped: Plan, golden: Callable[[str, str], None]) -> None:
+def test_messages_of_test(shipped: Plan, golden: Callable[[str, str], None]) -> None:
     text = """
 - name: two clicks
   given:
@@ -122,15 +122,15 @@ def test_what_test_says(shipped: Plan, golden: Callable[[str, str], None]) -> No
     - {late: 1}
 """
     ((group, case),) = cases_in({"user_recent.test.yaml": text}, shipped)
-    said = [str(failure) for failure in run_cases(group, [case])]
-    golden("errors/F150_test.txt", "\n".join(said) + "\n")
-    assert CODES["F150"].wrong in said
+    message = [str(failure) for failure in run_cases(group, [case])]
+    golden("errors/F150_test.txt", "\n".join(message) + "\n")
+    assert CODES["F150"].wrong in message
 
 
-def test_what_promote_says(shipped: Plan, golden: Callable[[str, str], None]) -> None:
+def test_messages_of_promote(shipped: Plan, golden: Callable[[str, str], None]) -> None:
     parity = Parity(alike=9, unlike=1)
     parity.mismatched["clicks_1h"] = 1
     parity.worst.append("i1 clicks_1h: 3.0 in the first, 2.0 in the second")
-    said = unlike("item_engagement@2", shipped.group("item_engagement"), parity)
-    golden("errors/F160_parity.txt", said + "\n")
-    assert said == CODES["F160"].wrong
+    message = unlike("item_engagement@2", shipped.group("item_engagement"), parity)
+    golden("errors/F160_parity.txt", message + "\n")
+    assert message == CODES["F160"].wrong

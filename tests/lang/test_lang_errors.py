@@ -1,4 +1,4 @@
-"""Wrong files and what is said about them: one case a file in `fixtures/errors`, the answer in `golden/errors`."""
+"""Files with errors and their messages: one case per file in `fixtures/errors`, the messages in `golden/errors`."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A case made of real events passes on every path, and says so in a form that people can read."""
+"""A test case rendered from recorded events passes on every path, and is readable."""
 
 from pathlib import Path
 
@@ -50,6 +50,6 @@ def test_a_wrong_expectation_fails() -> None:
     assert len(run_cases(group, [case])) == 4 + 1
 
 
-def test_what_a_table_cannot_hold_is_said() -> None:
+def test_a_cell_that_a_table_cannot_hold_is_an_error() -> None:
     with pytest.raises(ValueError, match="comma"):
         render_case(PLAN.group("item_engagement"), ("i,1",), [event(1, item_id="i,1")], at_ms=1_767_262_600_000)

@@ -1,4 +1,4 @@
-"""What `headrace features explain` prints of a feature."""
+"""The output of `headrace features explain`."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ def test_a_feature_explained(shipped: Plan, golden: Callable[[str, str], None], 
     golden(f"explain/{name}.txt", explained(shipped, name))
 
 
-def test_a_name_that_several_groups_have_is_asked_for_in_full(shipped: Plan) -> None:
+def test_an_ambiguous_name_must_be_given_in_full(shipped: Plan) -> None:
     with pytest.raises(UsageProblem, match=r"item_engagement\.clicks_24h, .*user_recent\.clicks_24h"):
         explained(shipped, "clicks_24h")
     with pytest.raises(UsageProblem, match=r"there are .*item_engagement\.imps_1h"):

@@ -1,4 +1,4 @@
-"""The executors agree at the ends: of numbers, of clocks, of ranges and windows, with any ids, in one moment."""
+"""The executors agree on extreme values: of numbers, clocks, ranges and windows, with any ids, at one time."""
 
 import math
 from functools import partial
@@ -88,7 +88,7 @@ laters = st.sampled_from([0, 1, 999, 10 * MINUTE_MS - 1, 10 * MINUTE_MS, HOUR_MS
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[Event]:
-    """Accepted events, values of one sign: sums of both lose what cancels, and differ in what is left."""
+    """Accepted events with values of one sign: sums of mixed signs cancel, and executors differ in the rest."""
     clock, sign = draw(edges), draw(st.sampled_from((1.0, -1.0)))
     users, items = draw(st.lists(ids, min_size=1, max_size=2)), draw(st.lists(ids, min_size=1, max_size=3))
     gate, events = Gate(PLAN.source("readings")), list[Event]()
@@ -145,7 +145,7 @@ def _largest(oracle: Oracle, column: str) -> float:
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
 @settings(max_examples=150, deadline=None)
 @given(events=logs(), later_ms=laters)
-def test_executors_agree_at_the_ends(group: Group, events: list[Event], later_ms: int) -> None:
+def test_executors_agree_on_extremes(group: Group, events: list[Event], later_ms: int) -> None:
     if not events:
         return
     at_ms = max(event["received_at"] for event in events) + later_ms
@@ -161,7 +161,7 @@ def test_executors_agree_at_the_ends(group: Group, events: list[Event], later_ms
 
 @settings(max_examples=100, deadline=None)
 @given(base=edges, ahead=st.integers(1, FUTURE_MS), later_ms=st.integers(0, FUTURE_MS))
-def test_an_event_of_a_clock_ahead_weighs_at_most_one_and_is_in_every_window(
+def test_an_event_ahead_of_its_receipt_weighs_at_most_one_and_is_in_every_window(
     base: int, ahead: int, later_ms: int
 ) -> None:
     group = GROUPS[0]
@@ -175,7 +175,7 @@ def test_an_event_of_a_clock_ahead_weighs_at_most_one_and_is_in_every_window(
     assert math.isclose(merged["heat"][0], 2 * merged["hits"][0])
 
 
-def test_many_events_of_one_moment_are_ordered_by_their_ids_whatever_the_order_in_the_log() -> None:
+def test_events_of_one_time_are_ordered_by_id_in_any_log_order() -> None:
     group, at = GROUPS[0], 20_000 * DAY_MS
     names = ["b", "a", "\U0001f389", "\uffee", "B", "10", "9", "ab", "a "]
     events: list[Event] = [

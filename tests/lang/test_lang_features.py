@@ -1,4 +1,4 @@
-"""The shipped features: their own tests, and what they become in Flink and on the wire."""
+"""The shipped features: their own tests, their Flink SQL and their wire formats."""
 
 import json
 from collections.abc import Callable

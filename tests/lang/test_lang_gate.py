@@ -1,4 +1,4 @@
-"""Which events ingest accepts: what a bot rule leaves of a burst."""
+"""The events that ingest accepts of a burst under a bot rule."""
 
 from lang.events.gate import Gate
 from lang.expressions.per_event import Event
@@ -21,15 +21,15 @@ def judged(events: list[Event]) -> list[str]:
     return [gate.judge(each) for each in events]
 
 
-def test_the_first_of_a_minute_stand_and_the_rest_are_a_bots() -> None:
+def test_the_first_events_of_a_minute_are_accepted_and_the_rest_refused() -> None:
     burst = [event(number) for number in range(5)]
     assert judged(burst) == ["accepted"] * 3 + ["bot"] * 2
 
 
-def test_each_user_and_each_minute_is_counted_anew_and_a_duplicate_not_at_all() -> None:
+def test_each_user_and_minute_is_counted_separately_and_duplicates_are_not_counted() -> None:
     burst = [event(0), event(1), event(1), event(2), event(0, user="u2"), event(3, at_ms=MINUTE_MS), event(4)]
     assert judged(burst) == ["accepted", "accepted", "duplicate", *["accepted"] * 3, "bot"]
 
 
-def test_ticks_are_no_bots() -> None:
+def test_ticks_are_not_counted() -> None:
     assert judged([event(number, kind="_tick") for number in range(6)]) == ["accepted"] * 6

@@ -1,4 +1,4 @@
-"""The laws every partial column of a tile keeps, and every aggregate finished from them."""
+"""Laws of every partial column of a tile, and of every aggregate computed from them."""
 
 import math
 from typing import get_args
@@ -54,15 +54,15 @@ def test_merge_of_a_split_is_the_whole(op: PartialOp, values: list[tuple[float, 
     whole = rule.empty
     for cell in lifted:
         whole = rule.combine(whole, cell)
-    place = cut % len(lifted)
-    starts = np.array([0] if place == 0 else [0, place])
+    split = cut % len(lifted)
+    starts = np.array([0] if split == 0 else [0, split])
     runs = rule.reduce(np.array(lifted)[:, None], starts)[:, 0]
     merged = rule.reduce(runs[:, None], np.array([0]))[0, 0]
     assert same(float(merged), whole)
 
 
 @pytest.mark.parametrize("function", get_args(TileFunction))
-def test_finish_of_nothing(function: TileFunction) -> None:
+def test_finish_without_rows(function: TileFunction) -> None:
     aggregate = TILE_AGGREGATES[function]
     (found,) = FINISH[function](tuple(np.array([np.nan]) for _ in aggregate.partials * aggregate.windows))
     assert found == 0 if function in ("count", "decayed_count", "decayed_sum") else math.isnan(found)

@@ -1,4 +1,4 @@
-"""The reference says what the code does: every word has a page, every page is the one that would be written."""
+"""The reference follows the code: every word has a page, and every page is current."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_every_word_of_a_header_is_explained() -> None:
     assert tuple(HEADER) == HEADER_WORDS
 
 
-def test_the_pages_are_those_that_would_be_written() -> None:
+def test_the_pages_are_current() -> None:
     there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
     wanted = written()
     assert sorted(there) == sorted(wanted), "run make docs"

@@ -1,4 +1,4 @@
-"""What two events make of each other: one pair or one each way, whichever of them came first."""
+"""The pairs of two events: one, or one each way, in any order of arrival."""
 
 import math
 
@@ -50,7 +50,7 @@ def test_two_events(more: str, expected: list[Event], events: list[Event]) -> No
 
 
 @pytest.mark.parametrize(("apart_ms", "count"), [(0, 0), (1, 2), (60_000, 2), (60_001, 0)])
-def test_how_far_apart_they_may_be(apart_ms: int, count: int) -> None:
+def test_the_maximum_gap(apart_ms: int, count: int) -> None:
     read = group("EITHER ORDER")
     assert read.pairs is not None
     both = [EARLIER | {"received_at": 0}, LATER | {"occurred_at": 1_000 + apart_ms, "received_at": 0}]

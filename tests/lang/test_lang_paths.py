@@ -1,4 +1,4 @@
-"""The oracle and the tiles agree on any log: late, doubled, shuffled, with gaps longer than the windows."""
+"""The oracle and the tiles agree on any log: late, repeated, shuffled, with gaps longer than the windows."""
 
 import math
 from collections.abc import Callable
@@ -25,7 +25,7 @@ NAMES = ("a", "b", "c")
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[Event]:
-    """Accepted events in log order; ties, duplicates, ticks and NULLs included, late and future ones judged."""
+    """Accepted events in log order; ties, duplicates, ticks and NULLs included, late and future events refused."""
     clock, events = START_MS, list[Event]()
     for number in range(draw(st.integers(1, 14))):
         clock += draw(GAPS_MS)

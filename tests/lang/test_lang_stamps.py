@@ -1,4 +1,4 @@
-"""Columns stamped from declared streams: what the files mean together, and what is said where they do not fit."""
+"""Columns stamped from declared streams: the plan of several files, and the errors if they do not match."""
 
 import re
 from collections.abc import Callable
@@ -39,13 +39,13 @@ def planned(**changed: str) -> Plan:
     return parse_plan({f"{name}.sql": text for name, text in files.items()})
 
 
-def said(**changed: str) -> str:
+def messages(**changed: str) -> str:
     with pytest.raises(LangError) as raised:
         planned(**changed)
     return f"{raised.value}\n"
 
 
-def test_a_source_knows_its_tables() -> None:
+def test_a_source_has_its_tables() -> None:
     source = planned().source("visits")
     assert [(each.table, each.key, each.lookup) for each in source.stamps] == [
         ("items", "item_id", "item_id"),
@@ -63,7 +63,7 @@ def test_a_source_knows_its_tables() -> None:
     ]  # fmt: skip
 
 
-def test_what_the_page_of_streams_shows_holds() -> None:
+def test_the_example_in_the_streams_page_is_valid() -> None:
     page = (Path(__file__).parents[2] / "docs" / "streams.md").read_text(encoding="utf-8")
     files = dict(re.findall(r"```sql\n-- (features/\S+)\n(.*?)```", page, re.DOTALL))
     tests = dict(re.findall(r"```yaml\n# (features/\S+)\n(.*?)```", page, re.DOTALL))
@@ -73,7 +73,7 @@ def test_what_the_page_of_streams_shows_holds() -> None:
     assert run_cases(group, [case]) == []
 
 
-def test_a_plan_goes_through_topic_control_with_its_tables() -> None:
+def test_a_plan_survives_topic_control_with_its_tables() -> None:
     group = planned().group("cold")
     assert msgspec.json.decode(msgspec.json.encode(group), type=type(group)) == group
 
@@ -83,24 +83,28 @@ def test_a_feature_is_explained_down_to_the_tables() -> None:
     assert "celsius (stamped from weather), email (stamped from users, a keyed hash)" in text
 
 
-def test_a_circle_is_said_once_and_a_broken_table_only_where_it_is_declared(golden: Callable[[str, str], None]) -> None:
-    circle = said(
+def test_a_circle_is_reported_once_and_a_broken_table_only_where_it_is_declared(
+    golden: Callable[[str, str], None],
+) -> None:
+    circle = messages(
         weather=WEATHER.replace("dedupe", "stamp visits (country STRING) ON region = country, dedupe"),
         cold=USERS.replace("SOURCE users", "SOURCE items"),
     )
-    broken = said(users=USERS.replace("home STRING", "home TEXT"), cold=WEATHER.replace("weather", "storms"))
+    broken = messages(users=USERS.replace("home STRING", "home TEXT"), cold=WEATHER.replace("weather", "storms"))
     golden("errors/F118_circle.txt", circle + broken)
 
 
 def test_a_masked_key_is_refused(golden: Callable[[str, str], None]) -> None:
     masked = USERS.replace("mask (email)", "mask (email, home)")
-    golden("errors/F140_masked_key.txt", said(users=masked, visits=VISITS.replace("ON user_id", "ON country = home")))
+    golden(
+        "errors/F140_masked_key.txt", messages(users=masked, visits=VISITS.replace("ON user_id", "ON country = home"))
+    )
 
 
-def test_a_hash_stays_one_however_far_it_is_handed_on() -> None:
+def test_a_hashed_column_stays_hashed_through_several_stamps() -> None:
     mails = f"""SOURCE mails (topic 'mails', event_time at_ms, {KEPT}, stamp visits (email STRING) ON user_id)
     COLUMNS ({COLUMNS}, user_id STRING REQUIRED);"""
     last = f"""SOURCE opened (topic 'opened', event_time at_ms, {KEPT}, stamp mails (user_id STRING) ON mail = email)
     COLUMNS ({COLUMNS}, mail STRING);"""
     assert planned(mails=mails).source("mails").hashed == ("email",)
-    assert "email is masked in mails" in said(mails=mails, opened=last)
+    assert "email is masked in mails" in messages(mails=mails, opened=last)

@@ -1,4 +1,4 @@
-"""One recorded day of edits, read in place; the answers are those that Apache Druid published."""
+"""One recorded day of Wikipedia edits; the expected results are those that Apache Druid published."""
 
 import gzip
 import json
