@@ -94,7 +94,7 @@ class TableTail:
         self._rows, table = rows, rows.table
         begins = dict.fromkeys(range(table.partitions), OFFSET_BEGINNING)
         self._log = LogReader(bootstrap, table.topic, begins, on_error=raise_any, settings={"fetch.wait.max.ms": 20})
-        # A connection of its own: on the consumer's, the answer would stand behind a fetch that waits for records.
+        # A separate connection: on the consumer's, the reply would queue behind a fetch that waits for records.
         self._admin = admin(bootstrap)
         latest = cast(OffsetSpec, OffsetSpec.latest())  # the package types it as if it might be None
         self._ends = {TopicPartition(table.topic, p): latest for p in range(table.partitions)}
@@ -105,11 +105,11 @@ class TableTail:
         ends = self._admin.list_offsets(self._ends, isolation_level=committed, request_timeout=_TIMEOUT_S)
         for partition, end in ends.items():
             while self._log.next[partition.partition] < end.result().offset:
-                for message in self._log.read(1.0, count=1):  # more than one would be waited for
+                for message in self._log.read(1.0, count=1):  # with a larger count, read() waits until it has them all
                     self._take(message)
 
     def close(self) -> None:
-        """Leave the topic."""
+        """Close the log reader."""
         self._log.close()
 
     def _take(self, message: Message) -> None:

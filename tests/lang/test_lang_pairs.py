@@ -69,6 +69,6 @@ def test_an_event_touches_its_own_owner_and_in_pairs_every_owner_of_its_session(
     events = [EARLIER, LATER, other, nothing]
     assert by_owner(group(""), events) == {"a": [EARLIER, LATER, other], "b": [EARLIER, LATER]}
     assert by_owner(group("ACROSS SESSIONS"), events)["b"] == [EARLIER, LATER, other]
-    plain = plan_of({"s.sql": SOURCE, "g.sql": PLAIN}).group("g")
+    plain = parse_plan({"s.sql": SOURCE, "g.sql": PLAIN}).group("g")
     assert by_owner(plain, events) == {"a": [EARLIER, other], "b": [LATER]}
     assert by_owner(structs.replace(plain, over_all=True), events) == dict.fromkeys("ab", events)
