@@ -65,7 +65,9 @@ def from_command_line(job: str) -> JobSettings:
     parser.add_argument("--checkpoint-ms", type=int, help="interval between checkpoints")
     parser.add_argument("--checkpoints", help="folder for checkpoints, as a URI")
     parser.add_argument("--wait-ms", type=int, help="how long a slot waits for feedback")
-    parser.add_argument("--correction-ms", type=int, help="how long after the wait a late positive still corrects its label")
+    parser.add_argument(
+        "--correction-ms", type=int, help="how long after the wait a late positive still corrects its label"
+    )
     parser.add_argument("--negative-rate", type=float, help="share of slots without a positive that train")
     parser.add_argument("--restore", help="retained checkpoint to start from")
     parser.add_argument("--cluster", help="host:port of a session cluster; not needed under `flink run`")
