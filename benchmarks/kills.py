@@ -15,7 +15,7 @@ from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import carry_out
 from headrace.layout import REPOSITORY
 from headrace.stack import broker
-from tests.learner.sample_world import stream
+from simulator.sample_stream import stream
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "kills.json"
 _EVERY_MS = 40

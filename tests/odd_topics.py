@@ -16,7 +16,7 @@ from schemas.delta import Manifest, seal
 from schemas.exposures import EXPOSURE
 from schemas.heartbeat import key_of
 from schemas.samples import SAMPLE
-from tests.learner.sample_world import sample
+from simulator.sample_stream import sample
 from tests.slates import exposures, headers_of
 
 _MINUTE_MS = 60_000

@@ -11,9 +11,9 @@ from benchmarks.studies.freshness_study import RESULT, Result
 from benchmarks.studies.version_ages import figures, read, versions
 from learner.settings import LoopSettings
 from models.state import ModelState
+from simulator.sample_stream import START_MS, WAIT_MS, stream
 from simulator.warmup import WarmUpSettings
 from simulator.world import WorldSettings
-from tests.learner.sample_world import START_MS, WAIT_MS, stream
 
 DELAYS = Delays(median_s=10.0, spread=1.0, wait_ms=10_000, correction_ms=3_600_000)
 

@@ -23,11 +23,11 @@ from serving.state import catalogue
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.pins import Pins
+from simulator.sample_stream import stream
 from store.decisions import fault_of
 from store.quarantine import Quarantine
 from tests.fuzz.mutation import NOW_MS, Mutator
 from tests.fuzz.samples import CONFIG, SETTINGS
-from tests.learner.sample_world import stream
 from tests.serving import worlds
 
 KEY = b"key"

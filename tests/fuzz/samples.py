@@ -14,8 +14,8 @@ from models.arrays import flatten
 from models.config import RankerConfig
 from schemas.samples import SAMPLE
 from schemas.topics import SAMPLES
+from simulator.sample_stream import WAIT_MS, stream
 from tests.fuzz.mutation import Mutator
-from tests.learner.sample_world import WAIT_MS, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=60_000, batch=64, wait_ms=WAIT_MS)

@@ -7,7 +7,7 @@ import pytest
 from headrace.models.shadow_comparison import ENOUGH, NOTHING, compared
 from schemas.samples import Sample
 from schemas.shadows import Shadow
-from tests.learner.sample_world import START_MS, WAIT_MS, sample
+from simulator.sample_stream import START_MS, WAIT_MS, sample
 
 CLICKED, OPEN = 0.8, 0.2
 

@@ -10,7 +10,7 @@ from headrace.models.arm_comparison import Served, Trial, counted
 from headrace.models.promotion import wanted
 from headrace.models.shadow_comparison import ENOUGH, NOTHING, Duel
 from schemas.samples import CORRECTION, Sample
-from tests.learner.sample_world import START_MS, WAIT_MS, sample
+from simulator.sample_stream import START_MS, WAIT_MS, sample
 
 
 def world(count: int, *, chances: dict[str, float], users: int = 100) -> tuple[list[Served], list[Sample]]:

@@ -13,8 +13,8 @@ from headrace.log import archive
 from headrace.stack import broker
 from schemas.samples import Sample
 from schemas.topics import SAMPLES
+from simulator.sample_stream import stream
 from store.kafka_clients import producer
-from tests.learner.sample_world import stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

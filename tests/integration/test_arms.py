@@ -17,8 +17,8 @@ from serving.settings import Config, Settings
 from serving.state.experiment import Arm, Experiment, Learning
 from serving.state.query import Query
 from serving.telemetry.stopwatch import Stopwatch
+from simulator.sample_stream import stream
 from store.connect import Client
-from tests.learner.sample_world import stream
 from tests.serving import worlds
 
 pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(300)]

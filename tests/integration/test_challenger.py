@@ -12,8 +12,8 @@ from headrace.models import aliases, promotion
 from schemas.aliases import CHALLENGER
 from schemas.shadows import Shadow, shadow_of
 from schemas.topics import SHADOWS
+from simulator.sample_stream import stream
 from store.log import read_values
-from tests.learner.sample_world import stream
 from tests.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.long]

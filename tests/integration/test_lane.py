@@ -21,7 +21,7 @@ from schemas.ids import hash64
 from schemas.samples import Sample
 from schemas.topics import MODEL_DELTAS, SAMPLES, SAMPLES_URGENT
 from schemas.version_policy import Place
-from tests.learner.sample_world import START_MS, sample, stream
+from simulator.sample_stream import START_MS, sample, stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(600)]
 _SLOTS, _EVERY_MS = 40_000, 40

@@ -19,7 +19,8 @@ from schemas.delta import manifest_of
 from schemas.delta_assembler import DeltaAssembler
 from schemas.topics import MODEL_DELTAS
 from schemas.version_policy import HALT, MODEL, SKIP, UNFREEZE, Place, back_to, place_of
-from tests.learner.sample_world import START_MS, flipped, stream
+from simulator.sample_stream import START_MS, stream
+from tests.learner.flipped_labels import flip_clicks
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 _SLOTS, _EVERY_MS = 4_500, 40  # three minutes of the learner's clock: a dozen and a half versions
@@ -138,7 +139,7 @@ def test_what_cannot_be_gone_back_to_ends_it_before_it_writes(learners: Learners
 def test_labels_turned_round_make_it_halt_at_the_last_good_version(learners: Learners) -> None:
     """From here on the log has wrong labels, and then, an hour later, right ones."""
     model, begin_ms = "troubled", START_MS + _SLOTS * _EVERY_MS
-    learners.write(flipped(stream(2_000, seed=10, every_ms=_EVERY_MS, begin_ms=begin_ms), begin=0))
+    learners.write(flip_clicks(stream(2_000, seed=10, every_ms=_EVERY_MS, begin_ms=begin_ms), begin=0))
     learner = learners.start(model, "--guard-slots", "100")
     try:
         until(lambda: any(each.action == HALT for each in learners.decisions(model)), "a halt")

@@ -11,7 +11,7 @@ from headrace.log import model_versions
 from headrace.models import aliases, rollback
 from schemas.http import AliasState
 from schemas.version_policy import named, place_of
-from tests.learner.sample_world import stream
+from simulator.sample_stream import stream
 from tests.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.long]

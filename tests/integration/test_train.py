@@ -37,8 +37,8 @@ from schemas.shadows import Shadow
 from schemas.topics import CONTROL_TOPIC, EVENTS, SHADOWS
 from schemas.version_policy import PROMOTE, TRAINED, Place, back_to, named
 from serving.kafka.ticker import ticks
+from simulator.sample_stream import START_MS, WAIT_MS, stream
 from store.kafka_clients import admin, producer
-from tests.learner.sample_world import START_MS, WAIT_MS, stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 PACE = Pace(wait_ms=WAIT_MS, cadence_s=10, snapshot_s=30)

@@ -9,9 +9,9 @@ from headrace.evaluation.log import columns_of, read
 from headrace.layout import FEATURES
 from lang.planner.load import load_plan
 from schemas.samples import EVENT_WEIGHTS, Sample
+from simulator.sample_stream import sample
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
-from tests.learner.sample_world import sample
 
 _BEGIN_MS = 1_700_000_000_000
 

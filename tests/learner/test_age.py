@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 from msgspec import structs
-from sample_world import START_MS, WAIT_MS, sample, stream
 
 from learner.collate import Collator
 from learner.cuts import Publication
@@ -12,6 +11,7 @@ from learner.loop import Learner
 from learner.sample_weights import aged, faded
 from learner.settings import LoopSettings
 from models.config import RankerConfig
+from simulator.sample_stream import START_MS, WAIT_MS, sample, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=1_000_000, wait_ms=WAIT_MS)

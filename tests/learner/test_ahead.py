@@ -2,7 +2,6 @@
 
 import pytest
 from msgspec import structs
-from sample_world import START_MS, WAIT_MS, sample, stream
 
 from learner import urgent_state
 from learner.cuts import Checkpoint, Publication
@@ -13,6 +12,7 @@ from learner.source import usable
 from learner.urgent_state import HORIZON_MS, Ahead
 from models.config import RankerConfig
 from schemas.heartbeat import Heartbeat
+from simulator.sample_stream import START_MS, WAIT_MS, sample, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, batch=64, wait_ms=WAIT_MS)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sample_world import START_MS, WAIT_MS, sample
 
 from learner.cuts import Publication
 from learner.loop import Learner
@@ -12,6 +11,7 @@ from models.config import RankerConfig
 from models.inputs import DENSE
 from schemas.samples import EVENT_WEIGHTS, HEADS, Sample
 from schemas.version_policy import Place
+from simulator.sample_stream import START_MS, WAIT_MS, sample
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=30_000, snapshot_ms=30_000_000, wait_ms=WAIT_MS)

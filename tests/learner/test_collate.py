@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 from msgspec import structs
-from sample_world import sample
 
 from learner.collate import Collator
 from learner.source import read
@@ -13,6 +12,7 @@ from models.inputs import DENSE
 from models.modality import Modality
 from schemas.catalogue import Item
 from schemas.ids import hash64
+from simulator.sample_stream import sample
 
 
 def test_labels_weights_and_undo():

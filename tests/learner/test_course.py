@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
-from sample_world import START_MS, WAIT_MS, stream
 
 from learner.cuts import Checkpoint, Cut, Publication
 from learner.ledger import Ledger
@@ -17,6 +16,7 @@ from learner.urgent_state import Row
 from models.arrays import flatten
 from models.config import RankerConfig
 from models.fingerprint import fingerprint
+from simulator.sample_stream import START_MS, WAIT_MS, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=30_000, wait_ms=WAIT_MS)

@@ -1,7 +1,7 @@
 """The guard: quiet while the world turns as it does, not when labels do; and it judges alike after a restart."""
 
 import numpy as np
-from sample_world import START_MS, WAIT_MS, flipped, stream
+from flipped_labels import flip_clicks
 
 from learner.cuts import Checkpoint, Publication
 from learner.guard import Guard, Limits
@@ -11,11 +11,12 @@ from learner.loop import Learner
 from learner.settings import LoopSettings
 from models.config import RankerConfig
 from schemas.version_policy import HALT, place_of
+from simulator.sample_stream import START_MS, WAIT_MS, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, wait_ms=WAIT_MS, limits=Limits(slots=100))
 _TURNED_FROM = 5_000
-TURNED = flipped(stream(8_000), begin=_TURNED_FROM)
+TURNED = flip_clicks(stream(8_000), begin=_TURNED_FROM)
 
 
 def told(rows):

@@ -4,7 +4,6 @@ from collections import Counter
 
 import numpy as np
 from msgspec import structs
-from sample_world import START_MS, WAIT_MS, sample, stream
 
 from learner.cuts import Checkpoint
 from learner.loop import Learner
@@ -15,6 +14,7 @@ from models.config import RankerConfig
 from models.inputs import DENSE
 from schemas.ids import hash64
 from schemas.times import AHEAD_MS
+from simulator.sample_stream import START_MS, WAIT_MS, sample, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, batch=64, wait_ms=WAIT_MS)

@@ -1,12 +1,11 @@
 """What a restarted learner does with versions it makes again."""
 
-from sample_world import WAIT_MS, stream
-
 from learner.cuts import Publication
 from learner.ledger import Ledger
 from learner.loop import Learner
 from learner.settings import LoopSettings
 from models.config import RankerConfig
+from simulator.sample_stream import WAIT_MS, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 

@@ -4,7 +4,6 @@ import msgspec
 import numpy as np
 import pytest
 from msgspec import structs
-from sample_world import START_MS, WAIT_MS, stream
 
 from learner.collate import Collator
 from learner.cuts import Checkpoint, Publication
@@ -18,6 +17,7 @@ from models.state import ModelState
 from schemas.delta import Delta, decode_chunks, seal
 from schemas.delta_assembler import DeltaAssembler
 from schemas.heartbeat import Heartbeat
+from simulator.sample_stream import START_MS, WAIT_MS, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, batch=64, wait_ms=WAIT_MS)

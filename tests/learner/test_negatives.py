@@ -2,13 +2,13 @@
 
 import pytest
 from msgspec import structs
-from sample_world import WAIT_MS, stream
 
 from learner.cuts import Publication
 from learner.loop import Learner
 from learner.settings import LoopSettings
 from models.config import RankerConfig
 from schemas.samples import kept
+from simulator.sample_stream import WAIT_MS, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=1_000_000, wait_ms=WAIT_MS)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from msgspec import structs
-from sample_world import WAIT_MS, stream
 
 from learner.cuts import Checkpoint, Publication
 from learner.loop import Learner
@@ -13,6 +12,7 @@ from models.content import Layout
 from models.fingerprint import fingerprint
 from models.modality import Fusion, Manner, Modality
 from schemas.catalogue import Item
+from simulator.sample_stream import WAIT_MS, stream
 
 MODALITIES = (Modality(name="image", width=3), Modality(name="text", width=4))
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, wait_ms=WAIT_MS)

@@ -10,7 +10,7 @@ from learner.settings import LoopSettings
 from models.config import RankerConfig
 from models.fingerprint import fingerprint
 from schemas.delta import seal
-from tests.learner.sample_world import WAIT_MS, stream
+from simulator.sample_stream import WAIT_MS, stream
 
 KEY = b"key"
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=40_000, wait_ms=WAIT_MS)

@@ -1,7 +1,8 @@
-"""A small world with known tastes, as samples in the log's order."""
+"""Seeded samples of a small world with known tastes, in the order of the log."""
+
+from typing import Any
 
 import numpy as np
-from msgspec import structs
 
 from models.inputs import DENSE, FEATURE_SET
 from schemas.samples import EVENT_WEIGHTS, Sample
@@ -10,9 +11,9 @@ START_MS = 1_700_000_000_000
 WAIT_MS = 20_000
 
 
-def sample(**changes) -> Sample:
-    """A valid sample; `changes` replace fields."""
-    fields = {
+def sample(**changes: Any) -> Sample:
+    """A valid sample with `changes` to its fields."""
+    fields: dict[str, Any] = {
         "request_id": "r",
         "position": 0,
         "user_id": "u",
@@ -39,28 +40,13 @@ def sample(**changes) -> Sample:
     return Sample(**(fields | changes))
 
 
-def flipped(rows: list[Sample], *, begin: int) -> list[Sample]:
-    """The rows with the labels of all clicks turned round from the one at `begin` on."""
-    turned = [
-        structs.replace(
-            row,
-            click=None if row.click is None else 1.0 - row.click,
-            weight=1.0 if row.click else EVENT_WEIGHTS["click"],
-            converted=0.0,
-            engagement=0.0,
-        )
-        for row in rows[begin:]
-    ]
-    return [*rows[:begin], *turned]
-
-
 def stream(
     slots: int, *, seed: int = 0, every_ms: int = 40, users: int = 200, items: int = 60, begin_ms: int = START_MS
 ) -> list[Sample]:
-    """One row a slot: a positive when it happens, a negative when its wait is over. Ordered by `known_at`.
+    """One sample per slot, ordered by `known_at`: a positive when it happens, a negative when its wait is over.
 
-    All heads are in that row, and weigh what the click does.
-    A click's log-odds: the item's appeal, whether its category is the user's, and one dense input.
+    The sample carries all heads, with the weight of its click label. The log-odds of a click are the item's appeal,
+    plus a bonus if its category is the user's, plus one dense input.
     """
     generator = np.random.default_rng(seed)
     appeal = generator.normal(0, 1.0, items)

@@ -1,0 +1,20 @@
+"""Samples whose clicks are inverted from one row on."""
+
+from msgspec import structs
+
+from schemas.samples import EVENT_WEIGHTS, Sample
+
+
+def flip_clicks(rows: list[Sample], *, begin: int) -> list[Sample]:
+    """The rows with every click label inverted from row `begin` on."""
+    inverted = [
+        structs.replace(
+            row,
+            click=None if row.click is None else 1.0 - row.click,
+            weight=1.0 if row.click else EVENT_WEIGHTS["click"],
+            converted=0.0,
+            engagement=0.0,
+        )
+        for row in rows[begin:]
+    ]
+    return [*rows[:begin], *inverted]
