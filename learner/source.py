@@ -6,8 +6,7 @@ from typing import Protocol
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException, Message
 
 from learner.urgent_state import Row
-from schemas.avro import Unreadable
-from schemas.samples import SAMPLE, Sample
+from schemas.samples import Sample, decode_sample
 from schemas.times import AHEAD_MS, PLAUSIBLE_MS
 from schemas.topics import SAMPLES
 from store.log import LogReader
@@ -130,7 +129,7 @@ def sample_in(message: Message) -> Sample | str:
     kind, appended_ms = message.timestamp()
     if kind == TIMESTAMP_NOT_AVAILABLE:
         appended_ms = PLAUSIBLE_MS.stop
-    return usable(read(message.value() or b""), appended_ms=appended_ms)
+    return usable(decode_sample(message.value() or b""), appended_ms=appended_ms)
 
 
 def usable(sample: Sample | None, *, appended_ms: int) -> Sample | str:
@@ -142,11 +141,3 @@ def usable(sample: Sample | None, *, appended_ms: int) -> Sample | str:
         return "unreadable"
     is_time = sample.known_at in PLAUSIBLE_MS and sample.served_at in PLAUSIBLE_MS
     return sample if is_time and sample.known_at <= appended_ms + AHEAD_MS else "time"
-
-
-def read(value: bytes) -> Sample | None:
-    """A record of topic `samples`; None when it is none."""
-    try:
-        return Sample(**SAMPLE.decode(value))
-    except (Unreadable, TypeError):
-        return None

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Struct, structs
 
-from schemas.avro import LATER, Int32, contract_of
+from schemas.avro import LATER, Int32, Unreadable, contract_of
 from schemas.ids import hash64
 
 HEADS = ("click", "converted", "engagement")
@@ -80,3 +80,11 @@ def kept(request_id: str, position: int, rate: float) -> bool:
 
 
 SAMPLE = contract_of(Sample)
+
+
+def decode_sample(value: bytes) -> Sample | None:
+    """Decode a record of topic `samples`; None if it is not a sample."""
+    try:
+        return Sample(**SAMPLE.decode(value))
+    except (Unreadable, TypeError):
+        return None

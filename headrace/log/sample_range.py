@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from headrace.errors import UsageProblem
 from headrace.timestamps import utc
-from learner.source import read
+from schemas.samples import decode_sample
 from schemas.topics import SAMPLES
 from store.log import bounds, offsets_at, read_to_end
 
@@ -75,7 +75,7 @@ def offset_of(bootstrap: str, at_ms: int) -> int:
 def _known(log: Iterator[Message]) -> Iterator[tuple[int, int]]:
     """Offsets and `known_at`; what is no sample is passed over, as the learner does."""
     for message in log:
-        sample = read(message.value() or b"")
+        sample = decode_sample(message.value() or b"")
         if sample is not None:
             yield message.offset() or 0, sample.known_at
 

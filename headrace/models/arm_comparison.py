@@ -9,12 +9,11 @@ from msgspec import Struct
 from headrace.layout import Endpoints
 from headrace.log.sample_range import offset_of
 from headrace.models.shadow_comparison import BOUND, ENOUGH
-from learner.source import read
 from schemas.aliases import ALIAS, CHALLENGER, FOLLOW, LIVE
 from schemas.avro import Unreadable
 from schemas.control import control_of
 from schemas.exposures import EXPOSURE
-from schemas.samples import FIRST, Sample
+from schemas.samples import FIRST, Sample, decode_sample
 from schemas.topics import CONTROL_TOPIC, EXPOSURES, SAMPLES
 from store.log import read_values
 
@@ -78,7 +77,7 @@ def trial(endpoints: Endpoints, model: str) -> Trial:
         return Trial()
     begin_ms = min(ours)
     samples = read_values(endpoints.bootstrap, SAMPLES.name, {0: offset_of(endpoints.bootstrap, begin_ms)})
-    return counted([each for each in served if each.served_at >= begin_ms], filter(None, map(read, samples)))
+    return counted([each for each in served if each.served_at >= begin_ms], filter(None, map(decode_sample, samples)))
 
 
 def counted(served: Sequence[Served], samples: Iterable[Sample]) -> Trial:

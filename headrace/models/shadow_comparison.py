@@ -8,8 +8,7 @@ from msgspec import Struct
 
 from headrace.layout import Endpoints
 from headrace.log.sample_range import offset_of
-from learner.source import read
-from schemas.samples import FIRST, Sample
+from schemas.samples import FIRST, Sample, decode_sample
 from schemas.shadows import Shadow, shadow_of
 from schemas.topics import SAMPLES, SHADOWS
 from store.log import read_values
@@ -57,7 +56,7 @@ def duel(endpoints: Endpoints, model: str) -> Duel:
     if not shadows:
         return NOTHING
     begin = offset_of(endpoints.bootstrap, min(each.served_at for each in shadows.values()))
-    samples = filter(None, map(read, read_values(endpoints.bootstrap, SAMPLES.name, {0: begin})))
+    samples = filter(None, map(decode_sample, read_values(endpoints.bootstrap, SAMPLES.name, {0: begin})))
     return compared(shadows, samples)
 
 

@@ -6,12 +6,12 @@ import numpy as np
 from msgspec import structs
 
 from learner.collate import Collator
-from learner.source import read
 from models.content import Layout
 from models.inputs import DENSE
 from models.modality import Modality
 from schemas.catalogue import Item
 from schemas.ids import hash64
+from schemas.samples import decode_sample
 from simulator.sample_stream import sample
 
 
@@ -70,10 +70,10 @@ def test_one_negative_stands_for_a_million_at_most():
 def test_a_record_survives_the_wire_and_rubbish_does_not():
     row = sample(history=["x"], context={"device": "phone"}, click=None)
     payload = row.payload()
-    assert read(payload) == row
+    assert decode_sample(payload) == row
     before = (len(payload) - 8, len(payload) - 9)  # records from before there was any `undo`, and any `content`
-    assert all(read(payload[:cut]) == row for cut in before)
-    assert {cut for cut in range(len(payload)) if read(payload[:cut]) is not None} == {*before}
+    assert all(decode_sample(payload[:cut]) == row for cut in before)
+    assert {cut for cut in range(len(payload)) if decode_sample(payload[:cut]) is not None} == {*before}
     generator = np.random.default_rng(0)
     for _ in range(300):
-        read(generator.bytes(int(generator.integers(200))))
+        decode_sample(generator.bytes(int(generator.integers(200))))
