@@ -30,7 +30,7 @@ from benchmarks.studies.curves import tables
 from benchmarks.studies.freshness_study import HOUR_MS, LAGS_MS, MINUTE_MS, RESULT, Result, Run, Study
 from benchmarks.studies.lagged import lagged, recording_in
 from benchmarks.studies.version_ages import Numbers, figures, read, versions
-from learner.app import steady
+from learner.app import make_deterministic
 from learner.settings import LoopSettings
 from schemas.samples import Sample
 
@@ -84,7 +84,7 @@ def measure(old: Result, *, seeds: Sequence[int], folder: Path | None) -> Result
     """
     recording = None if folder is None else recording_in(folder)
     runs = {each.seed: each for each in old.runs}
-    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=steady) as pool:
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=make_deterministic) as pool:
         ranked = None if recording is None else pool.submit(lagged, recording)
         for each in pool.map(partial(run, old.study), seeds):
             runs[each.seed] = each

@@ -27,7 +27,7 @@ from benchmarks.inputs.cold_items import Blind, Numbers, follow
 from benchmarks.studies import slate_timing
 from benchmarks.studies.curves import spread
 from headrace.layout import REPOSITORY
-from learner.app import steady
+from learner.app import make_deterministic
 from models.config import RankerConfig
 from models.content import Content
 from models.modality import Fusion, Manner
@@ -129,7 +129,7 @@ def run(study: Study, seed: int) -> Run:
 def measure(old: Result, *, seeds: Sequence[int], processes: int) -> Result:
     """Run seeds, a process each; those that were measured before stay."""
     runs = {each.seed: each for each in old.runs}
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=steady) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=make_deterministic) as pool:
         for each in pool.map(partial(run, old.study), seeds):
             runs[each.seed] = each
             console.print(f"seed {each.seed}: {each.seconds:.0f} s")

@@ -34,7 +34,7 @@ from headrace.evaluation.progressive import Pupil
 from headrace.layout import FEATURES, REPOSITORY
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
-from learner.app import steady
+from learner.app import make_deterministic
 from models.array_types import Doubles
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "rivals.json"
@@ -81,7 +81,7 @@ def measure(folder: Path, *, rounds: int, ids: int) -> Result:
         UsageProblem: the recording is not in the folder.
     """
     machine, path = this_machine(), file_in(folder, FILE)
-    steady()
+    make_deterministic()
     log, plan = read(path, columns_of(COLUMNS, KNOWN), warm_share=FROM_SHARE), load_plan(FEATURES)
     first = round(len(log.recording.visits) * FROM_SHARE)
     ours, stream = product(log, plan, freeze_at=first), stream_of(log, plan)

@@ -24,7 +24,7 @@ from headrace.layout import FEATURES, REPOSITORY, Endpoints
 from headrace.stack import broker
 from headrace.wait import wait_until
 from lang.planner.load import load_plan
-from learner.app import steady
+from learner.app import make_deterministic
 from learner.cuts import Publication
 from learner.loop import Learner
 from learner.publish import Publisher
@@ -146,7 +146,7 @@ def serving(world: World, home: Path) -> Iterator[Live]:
 
 def measure(*, rows: int, changed: int, repeats: int) -> Result:
     """Go back from the newest version to one in memory, and from that to one that is not, several times."""
-    steady()
+    make_deterministic()
     machine = this_machine()
     near: list[float] = []
     far: list[float] = []

@@ -32,7 +32,7 @@ from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.metrics import Figure
 from headrace.layout import FEATURES, REPOSITORY
 from lang.planner.load import load_plan
-from learner.app import steady
+from learner.app import make_deterministic
 from learner.collate import Collator
 from learner.settings import LoopSettings
 from models import ranker_numpy
@@ -105,7 +105,7 @@ class Ground:
 def measure(folder: Path, *, rounds: int) -> Result:
     """Every form."""
     machine = this_machine()
-    steady()
+    make_deterministic()
     log = read(file_in(folder, FILE), columns_of(COLUMNS, KNOWN), warm_share=LEARNT_SHARE)
     ground = Ground(stream_of(log, load_plan(FEATURES)).samples)
     chances, calls, sizes = _forms(ground)

@@ -22,7 +22,7 @@ from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.metrics import Figure
 from headrace.layout import FEATURES, REPOSITORY
 from lang.planner.load import load_plan
-from learner.app import steady
+from learner.app import make_deterministic
 from learner.collate import Collator
 from learner.settings import LoopSettings
 from models.array_types import Floats, Ids, Indexes
@@ -95,7 +95,7 @@ class Result(Struct, frozen=True):
 def measure(folder: Path) -> Result:
     """Every width and threshold."""
     machine = this_machine()
-    steady()
+    make_deterministic()
     log = read(file_in(folder, FILE), columns_of(COLUMNS, KNOWN), warm_share=FROM_SHARE)
     stream = stream_of(log, load_plan(FEATURES))
     return Result(machine, _NARROW, [width for dim in _DIMS for width in _of_dim(stream, dim)])

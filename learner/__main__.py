@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from learner.app import App, AppSettings, steady
-from learner.guard import Limits
+from learner.app import App, AppSettings, make_deterministic
+from learner.guard import GuardLimits
 from learner.settings import LoopSettings
 from models.config import DEVICE_VARIABLE, NoFusion, RankerConfig, ranker_of
 from models.device import NoDevice, device_of
@@ -31,7 +31,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
         seed=options.seed,
         arm=options.arm,
         device=options.device,
-        limits=Limits(errors=options.guard_errors, slots=options.guard_slots, windows=options.guard_windows),
+        limits=GuardLimits(errors=options.guard_errors, slots=options.guard_slots, windows=options.guard_windows),
     )
     return AppSettings(
         bootstrap=options.bootstrap,
@@ -101,7 +101,7 @@ def _problems(options: argparse.Namespace, key: str) -> list[str]:
 def main() -> None:
     """Run the learner."""
     settings = parse(None, os.environ.get(KEY_VARIABLE, ""))
-    steady()
+    make_deterministic()
     App(settings).run()
 
 

@@ -9,19 +9,19 @@ from pathlib import Path
 import msgspec
 import torch
 
-from learner.bounded_source import Stretch
+from learner.bounded_source import BoundedSource
 from learner.cuts import Checkpoint, Cut, Publication
-from learner.halt import halt
+from learner.guard_hold import halt
 from learner.journal import Journal
-from learner.ledger import Ledger
 from learner.loop import Learner
-from learner.publish import Fenced, Publisher, read_ledger
-from learner.rebuild import CannotGoBack, Target, between, rebuilt
+from learner.publish import Fenced, Publisher, read_published_versions
+from learner.published_versions import PublishedVersions
+from learner.rebuild import RebuildError, Target, read_range, rebuild
 from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
 from learner.source import Samples, SamplesGone, Source
-from learner.urgent_source import UrgentLane
-from learner.urgent_state import Closed
+from learner.urgent_source import UrgentSamples
+from learner.urgent_state import NoUrgentSource
 from models.config import RankerConfig
 from models.fingerprint import fingerprint
 from schemas.breaker import BrokenProgram
@@ -50,16 +50,16 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
 class App:
     """Carries the learner's cuts out: versions to Kafka, checkpoints to disk; and goes back when that is decided."""
 
-    def __init__(self, settings: AppSettings, stretch: Stretch | None = None) -> None:
+    def __init__(self, settings: AppSettings, stretch: BoundedSource | None = None) -> None:
         """Over a stretch it learns that alone: the urgent lane would bring what comes after it."""
         model = settings.loop.model
         self._settings = settings
         self._snapshots = Snapshots(settings.artefacts / model / "snapshots")
         self._journal = Journal(settings.artefacts / model / "metrics.jsonl")
         self._publisher = Publisher(settings.bootstrap, model=model, key=settings.key)
-        self._ledger: Ledger = read_ledger(settings.bootstrap, model, key=settings.key)
-        self._lane = Closed() if stretch else UrgentLane(settings.bootstrap, model, self._ledger)
-        self._learner = self._opened(self._snapshots.latest())
+        self._published: PublishedVersions = read_published_versions(settings.bootstrap, model, key=settings.key)
+        self._lane = NoUrgentSource() if stretch else UrgentSamples(settings.bootstrap, model, self._published)
+        self._learner = self._open_learner(self._snapshots.latest())
         self._counted = self._learner.offset  # up to where samples are counted as handled or set aside
         self._samples: Source = stretch or Samples(settings.bootstrap, model)
         self._decisions, self._course = LogReader(settings.bootstrap, CONTROL_TOPIC.name), Course()
@@ -70,7 +70,7 @@ class App:
         """Learn until told to stop, or to the log's end; a batch that is open then is learnt by the next run."""
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: self._stop.set())
-        self._journal.note("started", offset=self._learner.offset, version=self._learner.published.version)
+        self._journal.log("started", offset=self._learner.offset, version=self._learner.published.version)
         try:
             self._samples.seek(self._learner.offset)
             while not self._decisions.at_end and not self._stop.is_set():
@@ -79,8 +79,8 @@ class App:
                 self._step()
             if self._is_over() and not self._is_left():
                 self._carry_out(self._learner.finish())
-            self._journal.note("stopped", offset=self._learner.offset, version=self._learner.published.version)
-        except (Fenced, SamplesGone, CannotGoBack, BrokenProgram) as error:
+            self._journal.log("stopped", offset=self._learner.offset, version=self._learner.published.version)
+        except (Fenced, SamplesGone, RebuildError, BrokenProgram) as error:
             message = f"the learner of {self._settings.loop.model} ends: {error}"
             raise SystemExit(message) from error
         finally:
@@ -104,8 +104,8 @@ class App:
             self._carry_out(self._learner.feed(self._samples.read(_POLL_S)))
             self._set_aside()
             self._samples.commit(self._learner.offset)
-            if self._samples.complaint:
-                self._journal.note("waiting", reason=self._samples.complaint)
+            if self._samples.warning:
+                self._journal.log("waiting", reason=self._samples.warning)
         elif self._course.waits:
             self._hear(_POLL_S)
         elif self._course.heir:
@@ -117,7 +117,7 @@ class App:
         payloads = [message.value() for message in self._decisions.read(timeout_s)]
         self._course = self._course.after(self._settings.loop.model, payloads)
 
-    def _opened(self, folder: Path | None) -> Learner:
+    def _open_learner(self, folder: Path | None) -> Learner:
         """The learner of a snapshot; without one the untrained one."""
         learner = Learner(self._settings.loop, self._settings.config) if folder is None else self._restored(folder)
         learner.lane = self._lane
@@ -136,7 +136,7 @@ class App:
 
     def _set_aside(self) -> None:
         """Count what was read since this was last asked, and write what could not be learnt to the quarantine."""
-        aside, read = self._learner.set_aside(), self._learner.offset - self._counted
+        aside, read = self._learner.take_rejected(), self._learner.offset - self._counted
         self._counted = self._learner.offset
         self._quarantine.handled(max(read - len(aside), 0))  # first: a batch is judged as a whole
         for each in aside:
@@ -151,8 +151,8 @@ class App:
             if isinstance(cut, Checkpoint):
                 self._snapshots.save(cut)
             elif isinstance(cut, Heartbeat):
-                self._publisher.beat(cut)
-                self._journal.note("heartbeat", version=cut.version, held=cut.held, offset=cut.offset)
+                self._publisher.send_heartbeat(cut)
+                self._journal.log("heartbeat", version=cut.version, held=cut.held, offset=cut.offset)
             else:
                 self._publish(cut)
             self._samples.commit(self._learner.offset)
@@ -160,7 +160,7 @@ class App:
                 return
 
     def _publish(self, publication: Publication, *told: Control) -> None:
-        verdict = self._ledger.verdict(publication)
+        verdict = self._published.compare(publication)
         if verdict == "same":
             return
         if verdict == "publish" and publication.trouble:
@@ -168,65 +168,65 @@ class App:
             return
         if verdict == "differs":
             old = publication.manifest.version
-            epoch = max(self._ledger.last[0], self._course.epoch) + 1
+            epoch = max(self._published.last[0], self._course.epoch) + 1
             publication = self._learner.begin_epoch(epoch)
-            self._journal.note("new epoch", instead_of=old, version=publication.manifest.version)
+            self._journal.log("new epoch", instead_of=old, version=publication.manifest.version)
         self._publisher.send(publication, told)
-        self._ledger.note(publication.manifest, publication.hash)
-        self._journal.version(publication, offset=self._learner.offset, faults=dict(self._learner.faults))
+        self._published.add(publication.manifest, publication.hash)
+        self._journal.log_version(publication, offset=self._learner.offset, faults=dict(self._learner.faults))
         if verdict == "differs":
             self._snapshots.save(self._learner.checkpoint())
 
     def _halt(self, publication: Publication) -> None:
         """Decide to go back to before the trouble, and wait until the decision has been read back."""
         loop = self._settings.loop
-        decision = halt(publication, self._ledger, model=loop.model, wait_ms=loop.wait_ms)
-        self._publisher.decide(decision)
-        self._journal.note("halted", to=decision.arguments["version"], why=decision.why)
+        decision = halt(publication, self._published, model=loop.model, wait_ms=loop.wait_ms)
+        self._publisher.send_decision(decision)
+        self._journal.log("halted", to=decision.arguments["version"], why=decision.why)
         while not self._is_left() and not self._stop.is_set():
             self._hear(_POLL_S)
 
     def _go_back(self) -> None:
         """Take the parameters of the version decided on, and go on from them in the epoch decided on."""
         course = self._course
-        entry = self._ledger.entry(course.target)
+        entry = self._published.get(course.target)
         if entry is None:
             message = f"version {named(course.target)} is not on the log any more; decide on a later one"
-            raise CannotGoBack(message)
-        begun = self._ledger.entry((course.epoch, 1))
+            raise RebuildError(message)
+        begun = self._published.get((course.epoch, 1))
         target = Target(course.target, entry.hash)
-        learner = rebuilt(target, self._samples, snapshots=self._snapshots, opened=self._opened)
+        learner = rebuild(target, self._samples, snapshots=self._snapshots, open_learner=self._open_learner)
         before, skipped_from = fingerprint(learner.published), learner.offset
         offset = begun.offset if begun else self._goes_on_at(skipped_from)
         if offset != skipped_from:
-            learner.leave_out(between(self._samples, skipped_from, offset), until=offset)
+            learner.skip(read_range(self._samples, skipped_from, offset), until=offset)
         publication = learner.begin_epoch(course.epoch)
         if fingerprint(learner.published) != before:
             message = f"{publication.manifest.version} would not be bit for bit {named(course.target)}: a fault in here"
-            raise CannotGoBack(message)
+            raise RebuildError(message)
         self._learner = learner
         self._publish(publication, *_skipped(publication, begin=skipped_from, until=offset))
         self._snapshots.save(learner.checkpoint())
         self._samples.seek(offset)
-        self._journal.note("went back", to=named(course.target), version=learner.published.version, offset=offset)
+        self._journal.log("went back", to=named(course.target), version=learner.published.version, offset=offset)
 
     def _succeed(self, heir: str, place: Place) -> None:
         """Take a challenger's parameters, and go on from where it stands in the epoch decided on."""
-        folder = Snapshots(self._settings.artefacts / heir / "snapshots").before(place)
+        folder = Snapshots(self._settings.artefacts / heir / "snapshots").latest_up_to(place)
         if folder is None or folder.name != named(place):
             message = f"model {heir} has no snapshot of {named(place)}; promote a version that has one, or roll back"
-            raise CannotGoBack(message)
-        learner = self._opened(folder)
+            raise RebuildError(message)
+        learner = self._open_learner(folder)
         before = fingerprint(learner.published)
         publication = learner.succeed(self._course.epoch)
         if fingerprint(learner.published) != before:
             message = f"{publication.manifest.version} would not be bit for bit {heir} {named(place)}: a fault in here"
-            raise CannotGoBack(message)
+            raise RebuildError(message)
         self._learner = learner
         self._publish(publication)
         self._snapshots.save(learner.checkpoint())
         self._samples.seek(learner.offset)
-        self._journal.note("succeeded", model=heir, of=named(place), version=learner.published.version)
+        self._journal.log("succeeded", model=heir, of=named(place), version=learner.published.version)
 
     def _goes_on_at(self, offset: int) -> int:
         """Where learning goes on after a version that had read up to an offset."""
@@ -234,7 +234,7 @@ class App:
             return offset
         if self._course.halted:  # what came while a person was waited for may be as bad as what made it halt
             return self._samples.bounds()[1]
-        return max(offset, self._learner.offset, self._ledger.offset)
+        return max(offset, self._learner.offset, self._published.offset)
 
 
 def _skipped(publication: Publication, *, begin: int, until: int) -> list[Control]:
@@ -247,7 +247,7 @@ def _skipped(publication: Publication, *, begin: int, until: int) -> list[Contro
     return [told] if begin != until else []
 
 
-def steady() -> None:
+def make_deterministic() -> None:
     """Make torch repeat itself bit for bit: one thread, deterministic algorithms, on a GPU likewise."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may add in another order
     torch.set_num_threads(1)

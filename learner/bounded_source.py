@@ -6,11 +6,11 @@ from learner.source import Samples
 from learner.urgent_state import Row
 
 
-class Stretch:
-    """Samples before `until`; `seen` is told the next offset after each read."""
+class BoundedSource:
+    """Samples before `until`; `on_read` is called with the next offset after each read."""
 
-    def __init__(self, samples: Samples, *, until: int, seen: Callable[[int], None]) -> None:
-        self._samples, self._until, self._seen = samples, until, seen
+    def __init__(self, samples: Samples, *, until: int, on_read: Callable[[int], None]) -> None:
+        self._samples, self._until, self._on_read = samples, until, on_read
         self._past = False
 
     @property
@@ -19,9 +19,9 @@ class Stretch:
         return self._past or self._samples.ended
 
     @property
-    def complaint(self) -> str:
+    def warning(self) -> str:
         """What the broker last said, else empty."""
-        return self._samples.complaint
+        return self._samples.warning
 
     def seek(self, offset: int) -> None:
         """Read on from an offset."""
@@ -39,10 +39,10 @@ class Stretch:
             self._past |= offset + 1 >= self._until
             if offset < self._until:
                 yield offset, sample
-            self._seen(min(offset + 1, self._until))
+            self._on_read(min(offset + 1, self._until))
 
     def commit(self, offset: int) -> None:
-        """Nobody watches a replay's lag: `seen` is told."""
+        """Nobody watches a replay's lag: `on_read` is."""
 
     def close(self) -> None:
         """Leave the topic."""

@@ -18,7 +18,7 @@ _LEAST = 1e-6  # slots to divide by
 _DEVIATION = 1.4826  # standard deviation of a normal variable by its median absolute one: a wild hour does not count
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class GuardLimits(Struct, frozen=True, kw_only=True):
     """When a window is trouble.
 
     Attributes:
@@ -32,7 +32,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     windows: int = 10
 
 
-class _Past(Struct, frozen=True, array_like=True):
+class _History(Struct, frozen=True, array_like=True):
     """What came of a policy: rolling sums by `learner.metrics`, and (log loss, bias) swings of calm windows by time."""
 
     sums: list[float]
@@ -48,17 +48,17 @@ class Guard:
     is trouble only where the model predicts worse than the window's own rate would.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: GuardLimits) -> None:
         self._limits = limits
-        self._pasts: dict[str, _Past] = {}
+        self._histories: dict[str, _History] = {}
 
-    def array(self) -> NDArray[np.uint8]:
+    def to_array(self) -> NDArray[np.uint8]:
         """State, for a snapshot."""
-        return np.frombuffer(msgspec.msgpack.encode(self._pasts), np.uint8)
+        return np.frombuffer(msgspec.msgpack.encode(self._histories), np.uint8)
 
     def resume(self, array: NDArray[np.generic]) -> None:
         """Go on from a snapshot's `array`."""
-        self._pasts = msgspec.msgpack.decode(array.tobytes(), type=dict[str, _Past])
+        self._histories = msgspec.msgpack.decode(array.tobytes(), type=dict[str, _History])
 
     def judge(self, policies: Mapping[str, Doubles]) -> str:
         """Why a window is trouble, empty when it is calm; what is calm is remembered. Sums by `learner.metrics`."""
@@ -69,7 +69,7 @@ class Guard:
         return "; ".join(troubles)
 
     def _of(self, policy: str, sums: Doubles) -> str:
-        past = self._pasts.get(policy)
+        past = self._histories.get(policy)
         weight, loss, predicted, observed, count, *squares = sums.tolist()
         if past is None or len(past.swings) < self._limits.windows or count < self._limits.slots or weight <= 0:
             return ""
@@ -89,16 +89,16 @@ class Guard:
         return ""
 
     def _remember(self, policy: str, sums: Doubles) -> None:
-        past = self._pasts.pop(policy, None)
+        past = self._histories.pop(policy, None)
         swings = [] if past is None else past.swings
         if past is not None and sums[_COUNT] >= self._limits.slots:
             swings = [*swings, _swing(past, sums)][-_REMEMBERED:]
         rolling = sums if past is None else np.array(past.sums) * _KEPT + sums
         if rolling[_COUNT] > _GONE:
-            self._pasts[policy] = _Past(rolling.tolist(), swings)
+            self._histories[policy] = _History(rolling.tolist(), swings)
 
 
-def _swing(past: _Past, sums: Doubles) -> tuple[float, float]:
+def _swing(past: _History, sums: Doubles) -> tuple[float, float]:
     """(log loss, distance of predicted from observed) of a window less the rolling ones before it."""
     (now_loss, now_bias), (loss, bias) = _means(sums.tolist()), _means(past.sums)
     return now_loss - loss, abs(now_bias) - abs(bias)

@@ -18,11 +18,11 @@ class Journal:
         self._since_s = time.monotonic()
         self._offset: int | None = None  # of the last version's end; None before the first of this process
 
-    def note(self, event: str, **facts: str | float) -> None:
+    def log(self, event: str, **facts: str | float) -> None:
         """Print a line about anything but a version."""
         self._print({"event": event, **facts})
 
-    def version(self, publication: Publication, *, offset: int, faults: dict[str, int]) -> None:
+    def log_version(self, publication: Publication, *, offset: int, faults: dict[str, int]) -> None:
         """Write a published version's line and print its headline."""
         manifest = publication.manifest
         now_s = time.monotonic()

@@ -15,11 +15,11 @@ import numpy as np
 from learner.collate import Collator
 from learner.cuts import Checkpoint, Cut, Publication
 from learner.guard import Guard
-from learner.intake import Aside, Intake, Read
 from learner.metrics import Predicted, Prequential
-from learner.sample_weights import aged, faded
+from learner.sample_weights import weight_by_age, weight_by_label_delay
+from learner.scheduler import RejectedSample, SampleRecord, SampleScheduler
 from learner.settings import LoopSettings
-from learner.urgent_state import URGENT, Closed, Lane, Row
+from learner.urgent_state import URGENT, NoUrgentSource, Row, UrgentSource
 from models.arrays import Arrays, flatten, unflatten
 from models.batch import Batch
 from models.config import RankerConfig
@@ -49,15 +49,15 @@ class Learner:
         self.trainer = Trainer(config, np.random.default_rng(settings.seed), self._device)
         self.published = ModelState.empty(config)
         self.offset = settings.begin  # of the next sample to read
-        self.lane: Lane = Closed()
+        self.lane: UrgentSource = NoUrgentSource()
         self.epoch, self.seq, self.hash = 1, 0, ""
         self._published_ms = self._next_publish_ms = self._next_snapshot_ms = 0
-        self._batch: list[Read] = []
+        self._batch: list[SampleRecord] = []
         self._learnt = 0  # samples since the last version
         self._metrics = Prequential()
         self._guard = Guard(settings.limits)
         self._collator = Collator(config.history, config.modalities)
-        self._intake = Intake(settings, self._collator)
+        self._scheduler = SampleScheduler(settings, self._collator)
 
     def feed(self, samples: Iterable[Row]) -> Iterator[Cut]:
         """Learn samples given with their offsets; what is cut on the way is yielded there and then.
@@ -67,7 +67,7 @@ class Learner:
         yield from self._catch_up()
         for offset, sample in samples:
             self.offset = offset
-            if self._intake.is_timely(sample, offset):
+            if self._scheduler.is_timely(sample, offset):
                 yield from self._advance(sample.known_at)
                 self.offset = offset + 1
                 self._receive(offset, sample)
@@ -85,20 +85,20 @@ class Learner:
     @property
     def clock_ms(self) -> int:
         """The running maximum of `known_at`."""
-        return self._intake.clock.at_ms
+        return self._scheduler.clock.at_ms
 
     @property
     def faults(self) -> Counter[str]:
         """Samples that were not learnt, by reason."""
-        return self._intake.faults
+        return self._scheduler.faults
 
-    def set_aside(self) -> list[Aside]:
+    def take_rejected(self) -> list[RejectedSample]:
         """Take out what could not be learnt since this was last asked."""
-        aside, self._intake.aside = self._intake.aside, []
+        aside, self._scheduler.rejected = self._scheduler.rejected, []
         return aside
 
     @property
-    def place(self) -> Place:
+    def version(self) -> Place:
         """Epoch and sequence of the last version made."""
         return self.epoch, self.seq
 
@@ -109,9 +109,9 @@ class Learner:
         self.trainer.touch_all()
         return self.publish()
 
-    def leave_out(self, samples: Iterable[Row], *, until: int) -> None:
-        """Pass over the samples up to an offset, and go on there; see `Intake.leave_out`."""
-        self._intake.leave_out(samples, until=until)
+    def skip(self, samples: Iterable[Row], *, until: int) -> None:
+        """Pass over the samples up to an offset, and go on there; see `SampleScheduler.leave_out`."""
+        self._scheduler.skip(samples, until=until)
         self._pass_time(self.clock_ms)
         self.offset = until
 
@@ -133,7 +133,7 @@ class Learner:
         learner.epoch, learner.seq, learner.hash = meta.epoch, meta.seq, meta.hash
         learner.offset = meta.offset
         learner._published_ms = meta.published_ms
-        learner._intake.resume(arrays, clock_ms=meta.clock_ms, started_ms=meta.started_ms, since_ms=meta.since_ms)
+        learner._scheduler.resume(arrays, clock_ms=meta.clock_ms, started_ms=meta.started_ms, since_ms=meta.since_ms)
         learner._next_publish_ms, learner._next_snapshot_ms = meta.next_publish_ms, meta.next_snapshot_ms
         learner._metrics.resume({name.removeprefix("metrics/"): values for name, values in arrays.items()})
         learner._guard.resume(arrays["guard/policies"])
@@ -141,12 +141,12 @@ class Learner:
 
     def _catch_up(self) -> Iterator[Cut]:
         """Take the samples that were held back, once there were enough of them to believe their time."""
-        for offset, sample in self._intake.clock.due():
+        for offset, sample in self._scheduler.clock.due():
             yield from self._advance(sample.known_at)
             self._receive(offset, sample)
 
     def _receive(self, offset: int, sample: Sample) -> None:
-        for read in self._intake.receive(offset, sample):
+        for read in self._scheduler.receive(offset, sample):
             self._take(read)
 
     def _advance(self, to_ms: int) -> Iterator[Cut]:
@@ -163,7 +163,7 @@ class Learner:
                 self._next_snapshot_ms = self._after(to_ms, self.settings.snapshot_ms)
                 yield self.checkpoint()
         self._pass_time(to_ms)
-        for read in self._intake.due():
+        for read in self._scheduler.due():
             self._take(read)
 
     def _pass_time(self, to_ms: int) -> None:
@@ -171,7 +171,7 @@ class Learner:
         self._published_ms = self._published_ms or to_ms
         self._next_publish_ms = max(self._next_publish_ms, self._after(to_ms, self.settings.cadence_ms))
         self._next_snapshot_ms = self._next_snapshot_ms or self._after(to_ms, self.settings.snapshot_ms)
-        self._intake.pass_time(to_ms)
+        self._scheduler.pass_time(to_ms)
 
     @staticmethod
     def _after(to_ms: int, each_ms: int) -> int:
@@ -180,21 +180,21 @@ class Learner:
     def _heartbeat(self) -> Heartbeat:
         return Heartbeat(
             model=self.settings.model,
-            version=named(self.place),
+            version=named(self.version),
             clock_ms=self.clock_ms,
             offset=self.offset,
-            held=len(self._intake.held),
+            held=len(self._scheduler.held),
         )
 
     def _hurry(self) -> None:
         """Learn what the urgent lane has for the version about to be cut; not while positives wait."""
-        if self._intake.is_level:
-            rows = self.lane.rows((self.epoch, self.seq + 1), self._intake.ahead.offset, self.clock_ms)
-            for read in self._intake.hurried(rows):
+        if self._scheduler.is_past_first_wait:
+            rows = self.lane.rows((self.epoch, self.seq + 1), self._scheduler.urgent.offset, self.clock_ms)
+            for read in self._scheduler.receive_urgent(rows):
                 self._take(read)
             self._learn()
 
-    def _take(self, read: Read) -> None:
+    def _take(self, read: SampleRecord) -> None:
         self._batch.append(read)
         if len(self._batch) >= self.settings.batch:
             self._learn()
@@ -203,31 +203,31 @@ class Learner:
         batch, self._batch = self._batch, []
         self._learn_what_can_be(batch)
 
-    def _learn_what_can_be(self, rows: list[Read]) -> None:
+    def _learn_what_can_be(self, rows: list[SampleRecord]) -> None:
         """Learn a batch; where it cannot be, its halves, down to the samples that are to blame."""
         if not rows:
             return
         try:
             self._learn_batch(rows)
-            self._learnt += sum(not row.is_ahead for row in rows)
+            self._learnt += sum(not row.learned_ahead for row in rows)
         except FloatingPointError as error:
             if len(rows) == 1:
-                self._intake.set_aside(rows[0].topic, rows[0].offset, f"unlearnable: {error}")
+                self._scheduler.reject(rows[0].topic, rows[0].offset, f"unlearnable: {error}")
                 return
             middle = len(rows) // 2
             self._learn_what_can_be(rows[:middle])
             self._learn_what_can_be(rows[middle:])
 
-    def _learn_batch(self, rows: list[Read]) -> None:
-        """Rows of `samples`, or rows of the urgent lane: one batch holds no rows of both."""
+    def _learn_batch(self, rows: list[SampleRecord]) -> None:
+        """SampleLog of `samples`, or rows of the urgent lane: one batch holds no rows of both."""
         settings, samples = self.settings, [row.sample for row in rows]
         batch = self._collator.batch(samples, self.clock_ms)
-        ahead = np.array([row.is_ahead for row in rows])
+        ahead = np.array([row.learned_ahead for row in rows])
         if ahead.any():
             batch = msgspec.structs.replace(batch, ahead=ahead)
         learn = self.trainer.learn_ahead if rows[0].topic == SAMPLES_URGENT.name else self.trainer.learn
-        taught = aged(batch, samples, wait_ms=settings.wait_ms, half_life_ms=settings.half_life_ms)
-        taught = faded(taught, samples, until_ms=settings.until_ms, fade_ms=settings.fade_ms)
+        taught = weight_by_label_delay(batch, samples, wait_ms=settings.wait_ms, half_life_ms=settings.half_life_ms)
+        taught = weight_by_age(taught, samples, until_ms=settings.until_ms, fade_ms=settings.fade_ms)
         new_item, new_user = self._newness(batch)
         sources: dict[str, RowSource] = {**self.published.tables}
         published = predict(self.config, from_numpy(self.published.dense, self._device), tables=sources, batch=batch)
@@ -249,7 +249,7 @@ class Learner:
 
     def publish(self) -> Publication:
         """Make a version of what has changed since the last one."""
-        window = self._metrics.cut(self.clock_ms)
+        window = self._metrics.close_window(self.clock_ms)
         trouble = self._guard.judge(window.policies)
         update = self.trainer.changes()
         chunks = encode_chunks(update, coding=self.settings.coding)
@@ -278,7 +278,7 @@ class Learner:
             settings=self.config.settings(),
             from_ms=self._published_ms,
             to_ms=self.clock_ms,
-            offsets={"0": self.offset, URGENT: self._intake.ahead.offset},
+            offsets={"0": self.offset, URGENT: self._scheduler.urgent.offset},
             rows={name: len(table.ids) for name, table in update.tables.items()},
             gone={name: len(table.gone) for name, table in update.tables.items()},
             stats={"samples": float(self._learnt)}
@@ -293,7 +293,7 @@ class Learner:
         """Where the learner stands. Only right at a version's or heartbeat's yield, when no batch is open."""
         arrays = flatten(self.trainer.state())
         arrays |= {f"metrics/{name}": values for name, values in self._metrics.arrays().items()}
-        arrays |= {"guard/policies": self._guard.array(), **self._intake.arrays()}
+        arrays |= {"guard/policies": self._guard.to_array(), **self._scheduler.arrays()}
         meta = SnapshotMeta(
             model=self.settings.model,
             epoch=self.epoch,
@@ -302,11 +302,11 @@ class Learner:
             schema=self.config.schema(),
             settings=self.config.settings(),
             clock_ms=self.clock_ms,
-            started_ms=self._intake.started_ms,
+            started_ms=self._scheduler.started_ms,
             published_ms=self._published_ms,
             next_publish_ms=self._next_publish_ms,
             next_snapshot_ms=self._next_snapshot_ms,
             offset=self.offset,
-            since_ms=self._intake.since_ms,
+            since_ms=self._scheduler.since_ms,
         )
         return Checkpoint(meta, arrays)

@@ -97,7 +97,7 @@ class Prequential:
         ]
         return np.concatenate(columns, axis=1, dtype=np.float64)
 
-    def cut(self, clock_ms: int) -> Window:
+    def close_window(self, clock_ms: int) -> Window:
         """End a window."""
         rows = np.concatenate([self._open, *self._arrived])
         self._arrived = []
@@ -183,11 +183,11 @@ def _summary(sums: Doubles, bins: Doubles) -> dict[str, float]:
                 if head < _LOGISTIC and 0 < rate < 1:
                     entropy = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
                     summary[f"{name}.normalised_entropy"] = float(loss / weight / entropy)
-                    summary[f"{name}.auc"] = area(bins[side, segment, head, 0], bins[side, segment, head, 1])
+                    summary[f"{name}.auc"] = roc_auc(bins[side, segment, head, 0], bins[side, segment, head, 1])
     return summary
 
 
-def area(negatives: Doubles, positives: Doubles) -> float:
+def roc_auc(negatives: Doubles, positives: Doubles) -> float:
     """Area under the ROC curve of two histograms over the same ascending bins; a shared bin counts half."""
     below = np.cumsum(negatives) - negatives
     return float((positives * (below + negatives / 2)).sum() / (negatives.sum() * positives.sum()))

@@ -8,7 +8,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException
 
 from learner.cuts import Publication
-from learner.ledger import Ledger
+from learner.published_versions import PublishedVersions
 from schemas.control import Control
 from schemas.delta import is_signed, manifest_hash, manifest_of, seal
 from schemas.heartbeat import Heartbeat, key_of
@@ -54,12 +54,12 @@ class Publisher:
         deltas = [(MODEL_DELTAS.name, self._model, value) for value in (*publication.chunks, message)]
         self._commit([*deltas, *map(_letter, told)])
 
-    def beat(self, heartbeat: Heartbeat) -> None:
+    def send_heartbeat(self, heartbeat: Heartbeat) -> None:
         """Say that there was nothing to learn; raises as `send` does."""
         at = msgspec.structs.replace(heartbeat, at=_now())
         self._commit([(MODEL_DELTAS.name, key_of(self._model), at.payload())])
 
-    def decide(self, decision: Control) -> None:
+    def send_decision(self, decision: Control) -> None:
         """Write one decision about the model; raises as `send` does."""
         self._commit([_letter(decision)])
 
@@ -101,22 +101,22 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def read_ledger(bootstrap: str, model: str, *, key: bytes) -> Ledger:
+def read_published_versions(bootstrap: str, model: str, *, key: bytes) -> PublishedVersions:
     """The versions of this key that `model.deltas` holds now, read to its end.
 
     Raises:
         KafkaException: the topic cannot be read.
     """
-    ledger = Ledger(model)
+    published = PublishedVersions(model)
     with closing(LogReader(bootstrap, MODEL_DELTAS.name)) as reader:
         while not reader.at_end:
             for message in reader.read(_POLL_S):
-                _note(ledger, message.value() or b"", key)
-    return ledger
+                _note(published, message.value() or b"", key)
+    return published
 
 
-def _note(ledger: Ledger, value: bytes, key: bytes) -> None:
+def _note(published: PublishedVersions, value: bytes, key: bytes) -> None:
     """Remember a version; what is no manifest, or is not signed with the key, readers refuse too."""
     manifest = manifest_of(value)
     if manifest is not None and is_signed(manifest, digest := manifest_hash(value), key):
-        ledger.note(manifest, digest)
+        published.add(manifest, digest)

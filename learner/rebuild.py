@@ -1,4 +1,4 @@
-"""A learner as it stood at an earlier version: the snapshot before it, and the samples since learnt again."""
+"""Rebuild a learner as it was at an earlier version: load the snapshot before it and replay the samples since."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,94 +8,100 @@ from msgspec import Struct
 from learner.cuts import Publication
 from learner.loop import Learner
 from learner.snapshot import Snapshots
-from learner.source import Rows
+from learner.source import SampleLog
 from learner.urgent_state import Row
 from schemas.version_policy import Place, named
 
 
-class CannotGoBack(LookupError):
-    """What a version was made of is not there any more."""
+class RebuildError(LookupError):
+    """A version cannot be rebuilt."""
 
 
 class Target(Struct, frozen=True):
     """A version and its hash on the log."""
 
-    place: Place
+    version: Place
     hash: str
 
 
-def base(snapshots: Snapshots, place: Place) -> Path | None:
-    """The snapshot that a replay up to a version begins with; None for the untrained model of the first epoch.
+def base_snapshot(snapshots: Snapshots, version: Place) -> Path | None:
+    """Return the snapshot from which a replay reaches a version; None means the untrained model of epoch 1.
 
     Raises:
-        CannotGoBack: there is no snapshot of its epoch before it.
+        RebuildError: no snapshot of the version's epoch is old enough.
     """
-    folder = snapshots.before(place)
-    if folder is None and place[0] != 1:
-        message = f"{snapshots.folder} holds no snapshot of epoch {place[0]} up to {named(place)}; name a later version"
-        raise CannotGoBack(message)
+    folder = snapshots.latest_up_to(version)
+    if folder is None and version[0] != 1:
+        message = (
+            f"{snapshots.folder} holds no snapshot of epoch {version[0]} up to {named(version)}; name a later version"
+        )
+        raise RebuildError(message)
     return folder
 
 
-def check_samples(begin: int, bounds: tuple[int, int], *, place: Place) -> None:
-    """See that the log still holds the samples from `begin` on.
+def check_samples(begin: int, bounds: tuple[int, int], *, version: Place) -> None:
+    """Check that the log still holds the samples from `begin` on.
 
     Raises:
-        CannotGoBack: it does not.
+        RebuildError: it does not.
     """
     if bounds[0] > begin:
         message = (
-            f"version {named(place)} is made of samples from offset {begin} on, and the log begins at {bounds[0]}; "
+            f"version {named(version)} needs samples from offset {begin} on, but the log begins at {bounds[0]}; "
             "name a later version"
         )
-        raise CannotGoBack(message)
+        raise RebuildError(message)
 
 
-def rebuilt(target: Target, rows: Rows, *, snapshots: Snapshots, opened: Callable[[Path | None], Learner]) -> Learner:
-    """The learner as it stood when it published a version; its hash is checked against the log's.
+def rebuild(
+    target: Target, log: SampleLog, *, snapshots: Snapshots, open_learner: Callable[[Path | None], Learner]
+) -> Learner:
+    """Rebuild the learner as it was when it published a version, and check its hash against the log's.
 
     Args:
-        target: that version.
-        rows: the log of samples.
-        snapshots: what there is to begin with.
-        opened: makes the learner of a snapshot's folder, without one the untrained one.
+        target: the version.
+        log: the log of samples.
+        snapshots: the snapshots to start from.
+        open_learner: loads the learner from a snapshot's folder; with None it returns the untrained one.
 
     Raises:
-        CannotGoBack: the snapshot or samples are gone, or what they give is not that version.
+        RebuildError: the snapshot or the samples are gone, or the replay gives another version.
     """
-    learner = opened(base(snapshots, target.place))
-    if learner.place != target.place:
-        check_samples(learner.offset, rows.bounds(), place=target.place)
-        rows.seek(learner.offset)
-        _replay(learner, rows, target.place)
+    learner = open_learner(base_snapshot(snapshots, target.version))
+    if learner.version != target.version:
+        check_samples(learner.offset, log.bounds(), version=target.version)
+        log.seek(learner.offset)
+        _replay(learner, log, target.version)
     if learner.hash != target.hash:
         message = (
-            f"replayed, version {named(learner.place)} has hash {learner.hash[:12]}, the log {target.hash[:12]} for "
-            f"{named(target.place)}; start the learner with the settings it was made with, or name another version"
+            f"the replay gives version {named(learner.version)} with hash {learner.hash[:12]}, the log has "
+            f"{target.hash[:12]} for {named(target.version)}; start the learner with the settings that version was "
+            "made with, or name another version"
         )
-        raise CannotGoBack(message)
-    learner.set_aside()  # the quarantine has had these
+        raise RebuildError(message)
+    learner.take_rejected()  # the quarantine has them already
     return learner
 
 
-def between(rows: Rows, begin: int, end: int) -> Iterator[Row]:
-    """The samples from one offset to before another; fewer where the log ends before."""
-    rows.seek(begin)
-    while begin < end and not rows.ended:
-        for offset, sample in rows.read(1.0):
+def read_range(log: SampleLog, begin: int, end: int) -> Iterator[Row]:
+    """Yield the samples at offsets `begin` to `end` - 1; fewer if the log ends before."""
+    log.seek(begin)
+    while begin < end and not log.ended:
+        for offset, sample in log.read(1.0):
             begin = offset + 1
             if offset < end:
                 yield offset, sample
 
 
-def _replay(learner: Learner, rows: Rows, place: Place) -> None:
-    """Feed the learner until it has just published `place`; it stands still there."""
-    while learner.place < place:
-        for cut in learner.feed(rows.read(1.0)):
-            if isinstance(cut, Publication) and learner.place == place:
+def _replay(learner: Learner, log: SampleLog, version: Place) -> None:
+    """Feed the learner until it has just published `version`, and leave it in exactly that state."""
+    while learner.version < version:
+        for cut in learner.feed(log.read(1.0)):
+            if isinstance(cut, Publication) and learner.version == version:
                 return
-        if rows.ended:
+        if log.ended:
             message = (
-                f"the log of samples ends at version {named(learner.place)}, before {named(place)}; name that version"
+                f"the log of samples ends at version {named(learner.version)}, before {named(version)}; "
+                f"name {named(learner.version)}"
             )
-            raise CannotGoBack(message)
+            raise RebuildError(message)

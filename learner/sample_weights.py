@@ -9,7 +9,7 @@ from models.batch import Batch
 from schemas.samples import Sample
 
 
-def aged(batch: Batch, samples: Sequence[Sample], *, wait_ms: int, half_life_ms: float) -> Batch:
+def weight_by_label_delay(batch: Batch, samples: Sequence[Sample], *, wait_ms: int, half_life_ms: float) -> Batch:
     """The batch of these samples as it is learnt. A correction takes back what its negative weighed at the wait's end.
 
     A half-life of infinity leaves every bit as it is.
@@ -20,7 +20,7 @@ def aged(batch: Batch, samples: Sequence[Sample], *, wait_ms: int, half_life_ms:
     return structs.replace(batch, weights=batch.weights * left[:, None], undo=undo)
 
 
-def faded(batch: Batch, samples: Sequence[Sample], *, until_ms: int, fade_ms: float) -> Batch:
+def weight_by_age(batch: Batch, samples: Sequence[Sample], *, until_ms: int, fade_ms: float) -> Batch:
     """The batch with weights halved by each `fade_ms` between a sample's slate and `until_ms`, the end of a replay.
 
     A correction has the slate of what it corrects, so it takes back as much. Infinity leaves every bit as it is.

@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from learner.guard import Limits
+from learner.guard import GuardLimits
 from schemas.defaults import LIVE_MODEL, WAIT_MS
 from schemas.row_codec import Coding
 
@@ -38,4 +38,4 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     arm: str = ""
     device: str = "cpu"
-    limits: Limits = Limits()
+    limits: GuardLimits = GuardLimits()

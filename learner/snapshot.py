@@ -73,7 +73,7 @@ class Snapshots:
         """Folder of the newest snapshot whose files are whole; damaged ones are passed over."""
         return _whole(list(self._finished()))
 
-    def before(self, place: Place) -> Path | None:
+    def latest_up_to(self, place: Place) -> Path | None:
         """Folder of the newest whole snapshot of a version's epoch, of that version or before it."""
         return _whole([path for path in self._finished() if (place[0], 0) <= place_of(path.name) <= place])
 
@@ -87,7 +87,7 @@ class Snapshots:
         for folder in self._finished():
             with suppress(SnapshotError):  # a damaged one is left for its owner to look at
                 clocks[folder] = _meta(folder).clock_ms
-        for folder in retired(clocks, pinned={folder for folder in clocks if (folder / PINNED).exists()}):
+        for folder in expired(clocks, pinned={folder for folder in clocks if (folder / PINNED).exists()}):
             shutil.rmtree(folder)
 
 
@@ -100,7 +100,7 @@ def _whole(folders: list[Path]) -> Path | None:
     return None
 
 
-def retired(clocks: dict[Path, int], pinned: set[Path]) -> list[Path]:
+def expired(clocks: dict[Path, int], pinned: set[Path]) -> list[Path]:
     """Which snapshots are no longer kept. `clocks`: the samples' clock of each, in the order of versions."""
     newest = max(clocks.values(), default=0)
     days: set[int] = set()

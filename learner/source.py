@@ -18,7 +18,7 @@ class SamplesGone(LookupError):
     """An offset is no longer on the log."""
 
 
-class Rows(Protocol):
+class SampleLog(Protocol):
     """A log of samples."""
 
     @property
@@ -39,11 +39,11 @@ class Rows(Protocol):
         ...
 
 
-class Source(Rows, Protocol):
-    """One that a process reads; `Samples` is one, `stretch.Stretch` another."""
+class Source(SampleLog, Protocol):
+    """One that a process reads; `Samples` is one, `stretch.BoundedSource` another."""
 
     @property
-    def complaint(self) -> str:
+    def warning(self) -> str:
         """What the broker last said, else empty."""
         ...
 
@@ -57,10 +57,10 @@ class Source(Rows, Protocol):
 
 
 class Samples:
-    """One reader. `ended`: what was there has been read; `complaint`: what the broker last said, else empty."""
+    """One reader. `ended`: what was there has been read; `warning`: what the broker last said, else empty."""
 
     def __init__(self, bootstrap: str, model: str) -> None:
-        self.complaint = ""
+        self.warning = ""
         self._offset = self._committed = 0
         never_skip = {"auto.offset.reset": "error"}
         self._log = LogReader(
@@ -91,9 +91,9 @@ class Samples:
         Raises:
             SamplesGone: the offset asked for is not on the log. KafkaException: reading cannot go on.
         """
-        self.complaint = ""
+        self.warning = ""
         for message in self._log.read(timeout_s, count=_POLL_COUNT):
-            yield message.offset() or 0, sample_in(message)
+            yield message.offset() or 0, decode_message(message)
 
     def commit(self, offset: int) -> None:
         """Tell the broker how far samples are learnt, for those who watch the lag; a restart goes by its snapshot.
@@ -121,18 +121,18 @@ class Samples:
         elif error.fatal():
             raise KafkaException(error)
         else:
-            self.complaint = error.str()
+            self.warning = error.str()
 
 
-def sample_in(message: Message) -> Sample | str:
+def decode_message(message: Message) -> Sample | str:
     """The sample in a record, or the code of why there is none."""
     kind, appended_ms = message.timestamp()
     if kind == TIMESTAMP_NOT_AVAILABLE:
         appended_ms = PLAUSIBLE_MS.stop
-    return usable(decode_sample(message.value() or b""), appended_ms=appended_ms)
+    return check_sample(decode_sample(message.value() or b""), appended_ms=appended_ms)
 
 
-def usable(sample: Sample | None, *, appended_ms: int) -> Sample | str:
+def check_sample(sample: Sample | None, *, appended_ms: int) -> Sample | str:
     """The sample; else the code of what is wrong with it.
 
     A sample is known before it is written: one that would not be could hold up the clock, or the urgent lane, for good.

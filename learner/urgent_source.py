@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from confluent_kafka import KafkaException
 
-from learner.ledger import Ledger
-from learner.source import sample_in
+from learner.published_versions import PublishedVersions
+from learner.source import decode_message
 from learner.urgent_state import Row
 from schemas.topics import SAMPLES_URGENT
 from schemas.version_policy import Place
@@ -16,11 +16,11 @@ _POLL_COUNT, _POLL_S = 1000, 1.0
 _ASTRAY = -1
 
 
-class UrgentLane:
+class UrgentSamples:
     """One reader. What retention has taken is passed over: `samples` has it."""
 
-    def __init__(self, bootstrap: str, model: str, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, bootstrap: str, model: str, published: PublishedVersions) -> None:
+        self._published = published
         self._next = _ASTRAY  # the offset to give next
         self._read: deque[Row] = deque()
         self._log = LogReader(bootstrap, SAMPLES_URGENT.name, {}, group=f"learner-{model}-urgent")
@@ -31,7 +31,7 @@ class UrgentLane:
         Raises:
             KafkaException: reading cannot go on, or the broker is away and the version on the log.
         """
-        limit = self._ledger.lane_end(place, clock_ms)
+        limit = self._published.urgent_end(place, clock_ms)
         end = self._end(limit)
         if begin != self._next:
             self._next = begin
@@ -53,7 +53,7 @@ class UrgentLane:
         """Read on; whether anything came. At the topic's end the reader stands behind the markers there, too."""
         before = self._log.next[0]
         messages = self._log.read(_POLL_S, count=_POLL_COUNT)
-        self._read.extend((message.offset() or 0, sample_in(message)) for message in messages)
+        self._read.extend((message.offset() or 0, decode_message(message)) for message in messages)
         return self._log.next[0] > before
 
     def _end(self, limit: int | None) -> int:

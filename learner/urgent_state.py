@@ -18,15 +18,15 @@ Row: TypeAlias = tuple[int, Sample | str]
 Key: TypeAlias = tuple[str, int, str]  # request, position, head
 
 
-class Lane(Protocol):
-    """The urgent lane; `lane.UrgentLane` is one."""
+class UrgentSource(Protocol):
+    """The urgent lane; `lane.UrgentSamples` is one."""
 
     def rows(self, place: Place, begin: int, clock_ms: int) -> Iterable[Row]:
         """The rows that a version, about to be cut at a time, may take: from an offset on, with their offsets."""
         ...
 
 
-class Closed:
+class NoUrgentSource:
     """No lane: a learner over `samples` alone."""
 
     def rows(self, place: Place, begin: int, clock_ms: int) -> Iterable[Row]:
@@ -38,14 +38,14 @@ class Closed:
         """Nothing to leave."""
 
 
-class Ahead:
-    """Rows taken, until the log of samples has come to them; `offset`: where the lane stands."""
+class UrgentState:
+    """SampleLog taken, until the log of samples has come to them; `offset`: where the lane stands."""
 
     def __init__(self) -> None:
         self.offset = 0
         self._known: dict[Key, int] = {}
 
-    def take(self, rows: Iterable[Row], clock_ms: int, *, cadence_ms: int) -> Iterator[Row]:
+    def select(self, rows: Iterable[Row], clock_ms: int, *, cadence_ms: int) -> Iterator[Row]:
         """The samples that the log does not bring within a cadence, and what is none, as far as the lane may be read.
 
         Moves `offset`.
@@ -59,15 +59,15 @@ class Ahead:
             if isinstance(sample, str) or sample.known_at > clock_ms + cadence_ms:
                 yield offset, sample
 
-    def note(self, sample: Sample) -> None:
+    def remember(self, sample: Sample) -> None:
         """Remember a sample that is learnt ahead."""
         self._known[_key(sample)] = sample.known_at
 
-    def passed(self, sample: Sample) -> bool:
+    def forget(self, sample: Sample) -> bool:
         """Whether a sample of the log has been learnt ahead; it is forgotten then."""
         return bool(self._known) and self._known.pop(_key(sample), None) is not None
 
-    def packed(self) -> NDArray[np.uint8]:
+    def to_array(self) -> NDArray[np.uint8]:
         """All of it as bytes."""
         return np.frombuffer(msgspec.msgpack.encode((self.offset, sorted(self._known.items()))), np.uint8)
 

@@ -18,7 +18,7 @@ from headrace.evaluation.rank import Question
 from headrace.evaluation.report import Report
 from headrace.layout import FEATURES
 from lang.planner.load import load_plan
-from learner.app import steady
+from learner.app import make_deterministic
 
 Task: TypeAlias = Literal["ctr", "rank", "next"]
 
@@ -59,7 +59,7 @@ def numbers_of(text: str, option: str) -> tuple[int, ...]:
 
 def evaluate(log: Log, settings: Settings, *, seen: Callable[[int], None]) -> Report:
     """Run a log through the product, scored from a share of its rows on; one log and settings, the same figures."""
-    steady()
+    make_deterministic()
     begun, rows = time.perf_counter(), len(log.recording.visits)
     scored, figures = _figures(log, settings, seen)
     lagged = [str(lag_s) for lag_s in settings.lags_s]

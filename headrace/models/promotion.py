@@ -14,7 +14,7 @@ from headrace.models.aliases import models
 from headrace.models.arm_comparison import Trial, trial
 from headrace.models.shadow_comparison import BOUND, ENOUGH, Duel, duel
 from headrace.wait import wait_until
-from learner.rebuild import CannotGoBack, check_samples
+from learner.rebuild import RebuildError, check_samples
 from learner.snapshot import Snapshots, load
 from learner.source import Samples
 from schemas.aliases import CHALLENGER, follow
@@ -114,8 +114,8 @@ def newest(layout: Layout, endpoints: Endpoints, model: str) -> Place:
         raise UsageProblem(message)
     samples = Samples(endpoints.bootstrap, "reach")
     try:
-        check_samples(meta.offset, samples.bounds(), place=place)
-    except CannotGoBack as error:
+        check_samples(meta.offset, samples.bounds(), version=place)
+    except RebuildError as error:
         message = f"nothing was decided: what came after {model} is gone, {error}; train another"
         raise UsageProblem(message) from error
     finally:

@@ -10,7 +10,7 @@ from headrace.log.decision import decide
 from headrace.log.model_versions import Chain, read_chain
 from headrace.models.aliases import models
 from headrace.wait import wait_until
-from learner.rebuild import CannotGoBack, base, check_samples
+from learner.rebuild import RebuildError, base_snapshot, check_samples
 from learner.snapshot import Snapshots, load
 from learner.source import Samples
 from schemas.control import Control
@@ -88,10 +88,10 @@ def check_reach(layout: Layout, endpoints: Endpoints, chain: Chain, target: Plac
         raise UsageProblem(message)
     snapshots, samples = Snapshots(layout.artefacts / LIVE_MODEL / "snapshots"), Samples(endpoints.bootstrap, "reach")
     try:
-        folder = base(snapshots, target)
+        folder = base_snapshot(snapshots, target)
         meta = load(folder)[0] if folder else None
-        check_samples(meta.offset if meta else 0, samples.bounds(), place=target)
-    except CannotGoBack as error:
+        check_samples(meta.offset if meta else 0, samples.bounds(), version=target)
+    except RebuildError as error:
         message = f"nothing was decided: {error}"
         raise UsageProblem(message) from error
     finally:

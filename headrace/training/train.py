@@ -19,10 +19,10 @@ from headrace.training.request import Training, asked_for, due, resumed, told
 from headrace.training.slots import in_turn
 from headrace.training.time_window import refuse_outside
 from headrace.training.triggers import Triggers
-from learner.app import App, AppSettings, steady
-from learner.bounded_source import Stretch
-from learner.guard import Limits
-from learner.publish import read_ledger
+from learner.app import App, AppSettings, make_deterministic
+from learner.bounded_source import BoundedSource
+from learner.guard import GuardLimits
+from learner.publish import read_published_versions
 from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
 from learner.source import Samples
@@ -84,8 +84,8 @@ def run(layout: Layout, endpoints: Endpoints, training: Training) -> None:
     begun_s, span = time.monotonic(), training.span
     if not _is_through(layout, training):
         _learn(layout, endpoints, training)
-    last = read_ledger(endpoints.bootstrap, training.model, key=endpoints.model_key.encode())
-    entry = last.entry(last.last)
+    published = read_published_versions(endpoints.bootstrap, training.model, key=endpoints.model_key.encode())
+    entry = published.get(published.last)
     if entry is None or entry.offset < span.until:
         message = (
             f"{training.model} ends before offset {span.until}: it was stopped; "
@@ -96,7 +96,7 @@ def run(layout: Layout, endpoints: Endpoints, training: Training) -> None:
     took_s = time.monotonic() - begun_s
     faster = (span.last_ms - span.first_ms) / 1000 / max(took_s, 1e-3)
     told(
-        f"{training.model} {named(last.last)}: {span.samples} samples from {utc(span.first_ms)} to "
+        f"{training.model} {named(published.last)}: {span.samples} samples from {utc(span.first_ms)} to "
         f"{utc(span.last_ms)} in {took_s:.0f} s, {faster:.0f} times as fast as they came; "
         f"`headrace models challenge {training.model}` has serving score with it"
     )
@@ -106,12 +106,12 @@ def _learn(layout: Layout, endpoints: Endpoints, training: Training) -> None:
     """Learn the stretch from where the name's newest snapshot stands; the learner's own words go to train.log."""
     span, log = training.span, layout.logs / "train.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    steady()
+    make_deterministic()
     with progress() as bar, log.open("a", encoding="utf-8") as file, redirect_stdout(file):
         task = bar.add_task(training.model, total=span.until - span.begin)
         samples = Samples(endpoints.bootstrap, training.model)
-        stretch = Stretch(
-            samples, until=span.until, seen=lambda offset: bar.update(task, completed=offset - span.begin)
+        stretch = BoundedSource(
+            samples, until=span.until, on_read=lambda offset: bar.update(task, completed=offset - span.begin)
         )
         App(_settings(layout, endpoints, training), stretch).run()
 
@@ -135,7 +135,7 @@ def _settings(layout: Layout, endpoints: Endpoints, training: Training) -> AppSe
         until_ms=training.until_ms,
         begin=span.begin,
         device=device(),
-        limits=Limits(errors=math.inf),
+        limits=GuardLimits(errors=math.inf),
     )
     return AppSettings(
         bootstrap=endpoints.bootstrap,

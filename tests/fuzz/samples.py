@@ -9,7 +9,7 @@ from msgspec import structs
 
 from learner.loop import Learner
 from learner.settings import LoopSettings
-from learner.source import sample_in
+from learner.source import decode_message
 from models.arrays import flatten
 from models.config import RankerConfig
 from schemas.samples import SAMPLE
@@ -55,7 +55,7 @@ class Samples:
         self.counts["fed"] += 1
         at = (TIMESTAMP_LOG_APPEND_TIME, _APPENDED_MS)
         message = Message(topic=SAMPLES.name, partition=0, offset=self._offset, value=payload, timestamp=at)
-        for _ in self._learner.feed([(self._offset, sample_in(message))]):
+        for _ in self._learner.feed([(self._offset, decode_message(message))]):
             pass
         self._offset += 1
         if self._offset % _CHECK_EACH == 0:
@@ -72,7 +72,7 @@ class Samples:
         self._checked = self.counts["fed"]
         self.counts["learnt"] += (state.steps - self._steps) * SETTINGS.batch
         self._steps = state.steps
-        self.counts["set aside"] += len(self._learner.set_aside())
+        self.counts["set aside"] += len(self._learner.take_rejected())
 
 
 def _fitting(record: dict[str, object]) -> dict[str, object]:

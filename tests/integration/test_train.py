@@ -21,7 +21,7 @@ from headrace.training import train
 from headrace.training.lock import alone
 from headrace.training.triggers import Triggers
 from headrace.wait import wait_until
-from learner.app import steady
+from learner.app import make_deterministic
 from learner.cuts import Publication
 from learner.loop import Learner
 from learner.settings import LoopSettings
@@ -78,7 +78,7 @@ def trained(learners: Learners) -> Learners:
 
 
 def test_it_makes_what_the_loop_makes_of_that_stretch(trained: Learners) -> None:
-    steady()
+    make_deterministic()
     settings = LoopSettings(
         model="again",
         cadence_ms=10_000,

@@ -4,17 +4,17 @@ import numpy as np
 from flipped_labels import flip_clicks
 
 from learner.cuts import Checkpoint, Publication
-from learner.guard import Guard, Limits
-from learner.halt import halt
-from learner.ledger import Ledger
+from learner.guard import Guard, GuardLimits
+from learner.guard_hold import halt
 from learner.loop import Learner
+from learner.published_versions import PublishedVersions
 from learner.settings import LoopSettings
 from models.config import RankerConfig
 from schemas.version_policy import HALT, place_of
 from simulator.sample_stream import START_MS, WAIT_MS, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
-SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, wait_ms=WAIT_MS, limits=Limits(slots=100))
+SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, wait_ms=WAIT_MS, limits=GuardLimits(slots=100))
 _TURNED_FROM = 5_000
 TURNED = flip_clicks(stream(8_000), begin=_TURNED_FROM)
 
@@ -37,12 +37,12 @@ def test_turned_labels_are_trouble_at_once_and_what_is_gone_back_to_has_learnt_n
     turned_ms = TURNED[_TURNED_FROM].known_at
     assert troubled[0].manifest.to_ms - turned_ms < 30_000
     assert "standard errors" in troubled[0].trouble
-    ledger = Ledger("ranker")
+    published = PublishedVersions("ranker")
     for cut in versions[: versions.index(troubled[0])]:
-        ledger.note(cut.manifest, cut.hash)
-    decision = halt(troubled[0], ledger, model="ranker", wait_ms=WAIT_MS)
+        published.add(cut.manifest, cut.hash)
+    decision = halt(troubled[0], published, model="ranker", wait_ms=WAIT_MS)
     assert (decision.action, decision.arguments["epoch"]) == (HALT, "2")
-    good = ledger.entry(place_of(decision.arguments["version"]))
+    good = published.get(place_of(decision.arguments["version"]))
     assert turned_ms - 60_000 < good.to_ms <= turned_ms
     assert good.offset <= _TURNED_FROM
 
@@ -70,7 +70,7 @@ def window(loss, bias=0.0, slots=1000, rate=0.1):
 
 
 def judged(*windows, policies=("p",)):
-    guard = Guard(Limits(errors=5.0, slots=100, windows=3))
+    guard = Guard(GuardLimits(errors=5.0, slots=100, windows=3))
     guard.judge({f"{policy} click": window(0.4, slots=10_000) for policy in policies})
     named = [one if isinstance(one, dict) else {"p": one} for one in windows]
     return [bool(guard.judge({f"{policy} click": sums for policy, sums in one.items()})) for one in named]

@@ -140,9 +140,9 @@ def test_positives_of_a_new_model_wait_for_their_slots():
     subject = learner()
     run(subject, early)
     assert subject.trainer.state().steps == 0
-    assert len(subject._intake.held) == len(early) > 50
+    assert len(subject._scheduler.held) == len(early) > 50
     run(subject, [pair for pair in SAMPLES[len(early) :] if pair[1].known_at <= start + 2 * WAIT_MS])
-    assert len(subject._intake.held) == 0
+    assert len(subject._scheduler.held) == 0
     assert subject.trainer.state().steps > 3
 
 
@@ -156,7 +156,7 @@ def test_positives_after_a_silence_wait_as_in_a_new_model():
         if row.known_at < START_MS + WAIT_MS
     ]
     run(subject, early)
-    assert len(subject._intake.held) == len(early) > 50
+    assert len(subject._scheduler.held) == len(early) > 50
     assert subject.trainer.state().steps <= steps + 1, "only the batch that was open before"
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learner.cuts import Checkpoint
-from learner.snapshot import ARRAYS, META, PINNED, SnapshotError, Snapshots, load, retired
+from learner.snapshot import ARRAYS, META, PINNED, SnapshotError, Snapshots, expired, load
 from schemas.snapshot import SnapshotMeta
 
 HOUR_MS = 3_600_000
@@ -111,4 +111,4 @@ def test_a_damaged_meta_does_not_stop_saving(tmp_path):
 @given(st.lists(st.integers(0, 10**11), max_size=20))
 def test_the_newest_always_stays(clocks):
     folders = {str(place): clock for place, clock in enumerate(clocks)}
-    assert not clocks or str(len(clocks) - 1) not in retired(folders, set())
+    assert not clocks or str(len(clocks) - 1) not in expired(folders, set())

@@ -5,11 +5,11 @@ from msgspec import structs
 
 from learner import urgent_state
 from learner.cuts import Checkpoint, Publication
-from learner.ledger import Ledger
 from learner.loop import Learner
+from learner.published_versions import PublishedVersions
 from learner.settings import LoopSettings
-from learner.source import usable
-from learner.urgent_state import HORIZON_MS, Ahead
+from learner.source import check_sample
+from learner.urgent_state import HORIZON_MS, UrgentState
 from models.config import RankerConfig
 from schemas.heartbeat import Heartbeat
 from simulator.sample_stream import START_MS, WAIT_MS, sample, stream
@@ -21,15 +21,15 @@ URGENT = list(enumerate(row for _, row in SAMPLES if row.converted))
 
 
 class Shelf:
-    """The lane in memory. At each cut after a time more has come, unless a ledger says how far its version read."""
+    """The lane in memory. At each cut after a time more has come, unless a published says how far its version read."""
 
     def __init__(self, made=(), *, more, after_ms=0):
-        self._ledger, self._more, self._after_ms = Ledger(SETTINGS.model), more, after_ms
+        self._published, self._more, self._after_ms = PublishedVersions(SETTINGS.model), more, after_ms
         for version in made:
-            self._ledger.note(version.manifest, version.hash)
+            self._published.add(version.manifest, version.hash)
 
     def rows(self, place, begin, clock_ms):
-        limit = self._ledger.lane_end(place, clock_ms)
+        limit = self._published.urgent_end(place, clock_ms)
         come = place[1] * self._more if clock_ms > self._after_ms else 0
         return URGENT[begin : come if limit is None else limit]
 
@@ -47,13 +47,13 @@ def versions(cuts):
 
 
 @pytest.fixture(scope="module")
-def hurried():
+def urgent_run():
     learner = opened(Shelf(more=40))
     return learner, list(learner.feed(SAMPLES))
 
 
-def test_what_is_on_the_lane_is_learnt_ahead_of_the_log(hurried):
-    _, cuts = hurried
+def test_what_is_on_the_lane_is_learnt_ahead_of_the_log(urgent_run):
+    _, cuts = urgent_run
     reached = [cut.manifest.offsets["urgent"] for cut in versions(cuts)]
     assert reached == sorted(reached)
     early = [cut for cut in cuts if isinstance(cut, Heartbeat)]
@@ -61,23 +61,23 @@ def test_what_is_on_the_lane_is_learnt_ahead_of_the_log(hurried):
     taken = max(row.known_at for _, row in URGENT[: reached[1]])
     assert taken > versions(cuts)[1].manifest.to_ms + 10_000
     assert reached[-1] == len(URGENT)
-    plain = opened(urgent_state.Closed())
+    plain = opened(urgent_state.NoUrgentSource())
     unhurried = versions(plain.feed(SAMPLES))
     assert [cut.manifest.to_ms for cut in versions(cuts)] == [cut.manifest.to_ms for cut in unhurried]
     assert versions(cuts)[1].hash != unhurried[1].hash
 
 
-def test_each_sample_is_told_and_learnt_once(hurried):
+def test_each_sample_is_told_and_learnt_once(urgent_run):
     def counted(cuts):
         return sum(cut.window.get("live.all.converted.count", 0.0) for cut in versions(cuts))
 
-    learner, cuts = hurried
-    plain = opened(urgent_state.Closed())
+    learner, cuts = urgent_run
+    plain = opened(urgent_state.NoUrgentSource())
     assert counted([*cuts, *learner.finish()]) == counted([*plain.feed(SAMPLES), *plain.finish()])
 
 
-def test_a_restart_takes_what_the_manifests_say_though_more_has_come(hurried):
-    _, cuts = hurried
+def test_a_restart_takes_what_the_manifests_say_though_more_has_come(urgent_run):
+    _, cuts = urgent_run
     made = versions(cuts)
     for checkpoint in (cut for cut in cuts if isinstance(cut, Checkpoint)):
         resumed = opened(Shelf(made, more=10_000), checkpoint)
@@ -107,22 +107,22 @@ def test_how_far_it_reads(monkeypatch):
     def row(number, known_at):
         return number, sample(request_id=f"r{number}", click=1.0, known_at=known_at)
 
-    subject = Ahead()
+    subject = UrgentState()
     far = START_MS + HORIZON_MS
     rows = [row(0, START_MS), (1, "unreadable"), row(2, START_MS + 1), row(3, far + 1), row(4, START_MS + 2)]
-    odd, (offset, taken) = subject.take(rows, START_MS, cadence_ms=0)
+    odd, (offset, taken) = subject.select(rows, START_MS, cadence_ms=0)
     assert odd == (1, "unreadable")
     assert (taken.request_id, offset, subject.offset) == ("r2", 2, 3)
-    subject.note(taken)
-    again = Ahead()
-    again.resume(subject.packed())
+    subject.remember(taken)
+    again = UrgentState()
+    again.resume(subject.to_array())
     assert again.offset == 3
-    assert again.passed(taken)
-    assert not again.passed(taken)
-    assert not again.passed(structs.replace(taken, converted=1.0, click=None))
+    assert again.forget(taken)
+    assert not again.forget(taken)
+    assert not again.forget(structs.replace(taken, converted=1.0, click=None))
     monkeypatch.setattr(urgent_state, "MOST", 1)
-    assert list(subject.take(rows[3:], START_MS + 1, cadence_ms=0)) == []
-    assert list(subject.take(rows[3:], far + 1, cadence_ms=0)) == []
+    assert list(subject.select(rows[3:], START_MS + 1, cadence_ms=0)) == []
+    assert list(subject.select(rows[3:], far + 1, cadence_ms=0)) == []
     assert subject.offset == 5, "what has been remembered for the whole horizon is forgotten"
 
 
@@ -130,14 +130,14 @@ def test_what_is_no_sample_is_set_aside_and_the_lane_goes_on():
     """One that was known in the year 2090 would keep the lane waiting for it."""
     late = sample(request_id="late", known_at=3_800_000_000_000)
     odd = [None, late, sample(known_at=-1), sample(known_at=START_MS + 60_000, click=2.0)]
-    rows = [usable(each, appended_ms=START_MS) for each in (*odd, sample(known_at=START_MS + 60_000, click=1.0))]
+    rows = [check_sample(each, appended_ms=START_MS) for each in (*odd, sample(known_at=START_MS + 60_000, click=1.0))]
 
-    class Lane:
+    class UrgentSource:
         def rows(self, place, begin, clock_ms):
             return [*enumerate(rows)][begin:] if place[1] > 3 else []
 
-    learner = opened(Lane())
+    learner = opened(UrgentSource())
     list(learner.feed(SAMPLES[:2000]))
-    reasons = {each.offset: each.reason for each in learner.set_aside()}
+    reasons = {each.offset: each.reason for each in learner.take_rejected()}
     assert reasons == {0: "unreadable", 1: "time", 2: "time"} | ({3: "label"} if 3 in reasons else {})
-    assert learner._intake.ahead.offset == len(rows)
+    assert learner._scheduler.urgent.offset == len(rows)

@@ -8,7 +8,7 @@ from msgspec import structs
 from learner.cuts import Checkpoint
 from learner.loop import Learner
 from learner.settings import LoopSettings
-from learner.source import usable
+from learner.source import check_sample
 from models.arrays import flatten
 from models.config import RankerConfig
 from models.inputs import DENSE
@@ -43,7 +43,7 @@ def test_one_sample_from_a_wrong_time_moves_no_clock():
     rows = [*SAMPLES[:900], *odd, *SAMPLES[900:]]
     subject, whole = learner(), learner()
     cuts, expected = run(subject, enumerate(row for _, row in rows)), run(whole, SAMPLES)
-    assert [each.offset for each in subject._intake.aside] == [900, 901]
+    assert [each.offset for each in subject._scheduler.rejected] == [900, 901]
     assert subject.faults == {"time": 2}
     equal(subject, whole)
     assert [type(cut) for cut in cuts] == [type(cut) for cut in expected]
@@ -78,9 +78,9 @@ def test_a_sample_that_breaks_the_arithmetic_is_found_and_the_rest_of_its_batch_
     monkeypatch.setattr(subject.trainer, "learn", refusing)
     run(subject, SAMPLES)
     blamed = {offset for offset, row in SAMPLES if row.item_id == "i7"}
-    assert {each.offset for each in subject._intake.aside} <= blamed
+    assert {each.offset for each in subject._scheduler.rejected} <= blamed
     assert subject.faults["unlearnable"] > 10
-    assert subject._intake.aside[0].reason == "unlearnable: the loss is inf"
+    assert subject._scheduler.rejected[0].reason == "unlearnable: the loss is inf"
     assert subject.trainer.state().sightings > 0.9 * (len(SAMPLES) - len(blamed)) - 64
 
 
@@ -112,11 +112,11 @@ def test_samples_that_cannot_be_used_are_counted_and_move_the_offset():
         *("dense", "label", "label", "weight", "weight", "time", "time", "time", "time", "time"),
     ]
     subject = learner()
-    run(subject, enumerate(usable(each, appended_ms=START_MS + WAIT_MS) for each in bad))
+    run(subject, enumerate(check_sample(each, appended_ms=START_MS + WAIT_MS) for each in bad))
     assert subject.offset == len(bad)
     assert subject.faults == Counter(reasons)
     assert subject._batch == []
-    aside = {each.offset: each.reason for each in subject._intake.aside}
+    aside = {each.offset: each.reason for each in subject._scheduler.rejected}
     assert aside == {offset: reason for offset, reason in enumerate(reasons) if reason != "feature_set"}
     run(subject, [(len(bad) + offset, row) for offset, row in SAMPLES])
     assert subject.trainer.state().steps > 20, "the sound ones are learnt all the same"

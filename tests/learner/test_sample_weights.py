@@ -8,7 +8,7 @@ from msgspec import structs
 from learner.collate import Collator
 from learner.cuts import Publication
 from learner.loop import Learner
-from learner.sample_weights import aged, faded
+from learner.sample_weights import weight_by_age, weight_by_label_delay
 from learner.settings import LoopSettings
 from models.config import RankerConfig
 from simulator.sample_stream import START_MS, WAIT_MS, sample, stream
@@ -31,7 +31,7 @@ ROWS = [
 
 
 def learnt(half_life_ms):
-    return aged(Collator(2).batch(ROWS, 0), ROWS, wait_ms=WAIT_MS, half_life_ms=half_life_ms)
+    return weight_by_label_delay(Collator(2).batch(ROWS, 0), ROWS, wait_ms=WAIT_MS, half_life_ms=half_life_ms)
 
 
 def test_each_half_life_halves_and_a_correction_takes_back_what_its_negative_weighed():
@@ -57,6 +57,6 @@ def test_metrics_count_every_sample_in_full():
 
 
 def test_a_replay_fades_what_was_served_long_before_its_end():
-    batch = faded(Collator(2).batch(ROWS, 0), ROWS, until_ms=START_MS + WAIT_MS, fade_ms=WAIT_MS)
+    batch = weight_by_age(Collator(2).batch(ROWS, 0), ROWS, until_ms=START_MS + WAIT_MS, fade_ms=WAIT_MS)
     assert batch.weights[:, 0].tolist() == [1.5, 0.5, 1.5]
     assert batch.undo[:, 0].tolist() == [0.0, 0.0, 0.5]

@@ -7,11 +7,11 @@ from typing import TypeGuard
 import msgspec
 import numpy as np
 
-from learner.clock import LeapingClock
+from learner.clock import SampleClock
 from learner.collate import Collator
-from learner.hold import Hold
+from learner.held_positives import HeldPositives
 from learner.settings import LoopSettings
-from learner.urgent_state import Ahead, Row
+from learner.urgent_state import Row, UrgentState
 from models.arrays import Arrays
 from schemas.samples import CORRECTION, Sample
 from schemas.topics import SAMPLES, SAMPLES_URGENT
@@ -19,16 +19,16 @@ from schemas.topics import SAMPLES, SAMPLES_URGENT
 _NO_FAULT_OF_THEIRS = ("feature_set", "other_arm", "skipped")  # samples that are left out, and nothing is wrong with
 
 
-class Read(msgspec.Struct, frozen=True):
-    """A sample with the topic and the offset it was read at. `is_ahead`: on the urgent lane it was learnt before."""
+class SampleRecord(msgspec.Struct, frozen=True):
+    """A sample, where it was read, and whether it was learned ahead, from the urgent lane."""
 
     topic: str
     offset: int
     sample: Sample
-    is_ahead: bool = False
+    learned_ahead: bool = False
 
 
-class Aside(msgspec.Struct, frozen=True):
+class RejectedSample(msgspec.Struct, frozen=True):
     """A sample that cannot be learnt: where it lies, and why."""
 
     topic: str
@@ -36,7 +36,7 @@ class Aside(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Intake:
+class SampleScheduler:
     """Samples in the log's order, with the clock they move.
 
     Attributes:
@@ -48,23 +48,23 @@ class Intake:
 
     def __init__(self, settings: LoopSettings, collator: Collator) -> None:
         self.started_ms = self.since_ms = 0
-        self.clock = LeapingClock(settings.wait_ms)
-        self.held = Hold()
-        self.ahead = Ahead()
+        self.clock = SampleClock(settings.wait_ms)
+        self.held = HeldPositives()
+        self.urgent = UrgentState()
         self.faults: Counter[str] = Counter()
-        self.aside: list[Aside] = []
+        self.rejected: list[RejectedSample] = []
         self._settings = settings
         self._collator = collator
 
     def is_timely(self, sample: Sample | str, offset: int) -> TypeGuard[Sample]:
         """Whether it is a sample's turn. If not it is held back, or set aside by the code that stands for it."""
         if isinstance(sample, str):
-            self.set_aside(SAMPLES.name, offset, sample)
+            self.reject(SAMPLES.name, offset, sample)
         elif not self.clock.is_timely(sample):
             self.clock.hold_back(offset, sample)
         else:
-            for place, _ in self.clock.wrong():
-                self.set_aside(SAMPLES.name, place, "time")
+            for place, _ in self.clock.take_outliers():
+                self.reject(SAMPLES.name, place, "time")
             return True
         return False
 
@@ -74,37 +74,37 @@ class Intake:
             self.started_ms = to_ms
         self.clock.at_ms = max(self.clock.at_ms, to_ms)
 
-    def receive(self, offset: int, sample: Sample) -> Iterator[Read]:
+    def receive(self, offset: int, sample: Sample) -> Iterator[SampleRecord]:
         """The sample, if it is to be learnt now; else it waits until its slot closes, or is set aside."""
         if fault := self._fault(sample):
-            self.set_aside(SAMPLES.name, offset, fault)
+            self.reject(SAMPLES.name, offset, fault)
         elif self._waits(sample):
             self.held.put(sample.served_at + self._settings.wait_ms, offset, sample)
         else:
             yield self._read(offset, sample)
 
-    def due(self) -> Iterator[Read]:
+    def due(self) -> Iterator[SampleRecord]:
         """The samples that have waited for the clock."""
         for offset, sample in self.held.due(self.clock.at_ms):
             yield self._read(offset, sample)
 
-    def hurried(self, rows: Iterable[Row]) -> Iterator[Read]:
+    def receive_urgent(self, rows: Iterable[Row]) -> Iterator[SampleRecord]:
         """What rows of the urgent lane bring."""
-        for offset, sample in self.ahead.take(rows, self.clock.at_ms, cadence_ms=self._settings.cadence_ms):
+        for offset, sample in self.urgent.select(rows, self.clock.at_ms, cadence_ms=self._settings.cadence_ms):
             if isinstance(sample, str):
-                self.set_aside(SAMPLES_URGENT.name, offset, sample)
+                self.reject(SAMPLES_URGENT.name, offset, sample)
             elif fault := self._fault(sample):
-                self.set_aside(SAMPLES_URGENT.name, offset, fault)
+                self.reject(SAMPLES_URGENT.name, offset, fault)
             else:
-                self.ahead.note(sample)
-                yield Read(SAMPLES_URGENT.name, offset, sample)
+                self.urgent.remember(sample)
+                yield SampleRecord(SAMPLES_URGENT.name, offset, sample)
 
     @property
-    def is_level(self) -> bool:
+    def is_past_first_wait(self) -> bool:
         """Whether positives and negatives come side by side: none waits, and the lane may be read ahead."""
         return self.clock.at_ms >= self.started_ms + self._settings.wait_ms
 
-    def leave_out(self, rows: Iterable[Row], *, until: int) -> None:
+    def skip(self, rows: Iterable[Row], *, until: int) -> None:
         """Pass over the samples up to an offset.
 
         Slots that have closed by then are left out whole, with the corrections of them still to come. Of those still
@@ -123,19 +123,19 @@ class Intake:
         self.faults["skipped"] += sum(1 for _ in self.due())
         self.since_ms = max(self.since_ms, self.clock.at_ms - wait_ms)
 
-    def set_aside(self, topic: str, offset: int, reason: str) -> None:
+    def reject(self, topic: str, offset: int, reason: str) -> None:
         """Count a sample that is not learnt; where something is wrong with it, for the quarantine."""
         kind = reason.partition(":")[0]
         self.faults[kind] += 1
         if kind not in _NO_FAULT_OF_THEIRS:
-            self.aside.append(Aside(topic, offset, reason))
+            self.rejected.append(RejectedSample(topic, offset, reason))
 
     def arrays(self) -> Arrays:
         """State, but for the three times that a snapshot's meta has."""
         return {
-            "loop/held": self.held.packed(),
-            "loop/beyond": self.clock.packed(),
-            "loop/ahead": self.ahead.packed(),
+            "loop/held": self.held.to_array(),
+            "loop/beyond": self.clock.to_array(),
+            "loop/ahead": self.urgent.to_array(),
             "loop/faults": np.frombuffer(msgspec.msgpack.encode(dict(self.faults)), np.uint8),
         }
 
@@ -144,11 +144,11 @@ class Intake:
         self.started_ms, self.since_ms = started_ms, since_ms
         self.clock.resume(clock_ms, arrays["loop/beyond"])
         self.held.resume(arrays["loop/held"])
-        self.ahead.resume(arrays["loop/ahead"])
+        self.urgent.resume(arrays["loop/ahead"])
         self.faults.update(msgspec.msgpack.decode(arrays["loop/faults"].tobytes(), type=dict[str, int]))
 
-    def _read(self, offset: int, sample: Sample) -> Read:
-        return Read(SAMPLES.name, offset, sample, self.ahead.passed(sample))
+    def _read(self, offset: int, sample: Sample) -> SampleRecord:
+        return SampleRecord(SAMPLES.name, offset, sample, self.urgent.forget(sample))
 
     def _fault(self, sample: Sample) -> str | None:
         if self._settings.arm not in ("", sample.arm):

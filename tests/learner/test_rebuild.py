@@ -7,9 +7,9 @@ import pytest
 from msgspec import structs
 
 from learner.cuts import Checkpoint, Cut, Publication
-from learner.ledger import Ledger
 from learner.loop import Learner
-from learner.rebuild import CannotGoBack, Target, between, rebuilt
+from learner.published_versions import PublishedVersions
+from learner.rebuild import RebuildError, Target, read_range, rebuild
 from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
 from learner.urgent_state import Row
@@ -42,7 +42,7 @@ class Shelf:
         return found
 
 
-def opened(folder: Path | None) -> Learner:
+def open_learner(folder: Path | None) -> Learner:
     if folder is None:
         return Learner(SETTINGS, CONFIG)
     meta, arrays = load(folder)
@@ -53,7 +53,11 @@ class Run:
     """A learner over the whole log, with what it wrote."""
 
     def __init__(self, folder: Path) -> None:
-        self.snapshots, self.ledger, self.prints = Snapshots(folder), Ledger("ranker"), dict[tuple[int, int], str]()
+        self.snapshots, self.published, self.prints = (
+            Snapshots(folder),
+            PublishedVersions("ranker"),
+            dict[tuple[int, int], str](),
+        )
         self.learner = Learner(SETTINGS, CONFIG)
         for cut in self.learner.feed(SAMPLES):
             self.keep(cut)
@@ -62,13 +66,13 @@ class Run:
         if isinstance(cut, Checkpoint):
             self.snapshots.save(cut)
         elif isinstance(cut, Publication):
-            self.ledger.note(cut.manifest, cut.hash)
+            self.published.add(cut.manifest, cut.hash)
             self.prints[cut.manifest.epoch, cut.manifest.seq] = fingerprint(self.learner.published)
 
     def back(self, place: tuple[int, int], shelf: Shelf | None = None) -> Learner:
-        target = Target(place, self.ledger.entry(place).hash)
+        target = Target(place, self.published.get(place).hash)
         rows = shelf or Shelf(SAMPLES)
-        return rebuilt(target, rows, snapshots=self.snapshots, opened=opened)
+        return rebuild(target, rows, snapshots=self.snapshots, open_learner=open_learner)
 
 
 @pytest.fixture
@@ -97,9 +101,9 @@ def test_learning_again_gives_what_was_learnt(run: Run) -> None:
 
 
 def test_of_slots_that_are_open_when_a_version_is_left_nothing_is_lost(run: Run) -> None:
-    """Closed ones are left out whole; of open ones the positives are held until their negatives come."""
+    """NoUrgentSource ones are left out whole; of open ones the positives are held until their negatives come."""
     learner, until = run.back((1, 3)), 2_000
-    learner.leave_out(between(Shelf(SAMPLES), learner.offset, until), until=until)
+    learner.skip(read_range(Shelf(SAMPLES), learner.offset, until), until=until)
     learner.begin_epoch(2)
     now_ms = SAMPLES[until - 1][1].known_at
     open_now = [row for _, row in SAMPLES[:until] if row.served_at > now_ms - WAIT_MS]
@@ -120,7 +124,7 @@ def test_a_rollback_in_the_first_wait_loses_no_sample_that_was_held(tmp_path: Pa
     early = [pair for pair in SAMPLES if pair[1].known_at < START_MS + WAIT_MS]
     learner, straight = Learner(SETTINGS, CONFIG), Learner(SETTINGS, CONFIG)
     learner.publish()  # what an operator can go back to before anything is learnt
-    learner.leave_out(early, until=len(early))
+    learner.skip(early, until=len(early))
     learner.begin_epoch(2)
     for each, rows in ((learner, SAMPLES[len(early) :]), (straight, SAMPLES)):
         for _ in each.feed(rows):
@@ -130,18 +134,18 @@ def test_a_rollback_in_the_first_wait_loses_no_sample_that_was_held(tmp_path: Pa
 
 
 def test_what_is_gone_is_told_before_anything_is_written(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(CannotGoBack, match="the log begins at 2999"):
+    with pytest.raises(RebuildError, match="the log begins at 2999"):
         run.back((1, 4), Shelf(SAMPLES, begin=2_999))
-    with pytest.raises(CannotGoBack, match="ends at version"):
+    with pytest.raises(RebuildError, match="ends at version"):
         run.back((1, 4), Shelf(SAMPLES[:700]))
-    changed, near_end = list(SAMPLES), run.ledger.entry((1, 4)).offset - 10
+    changed, near_end = list(SAMPLES), run.published.get((1, 4)).offset - 10
     changed[near_end] = (near_end, structs.replace(changed[near_end][1], item_id="another"))
-    with pytest.raises(CannotGoBack, match="has hash"):
+    with pytest.raises(RebuildError, match="with hash"):
         run.back((1, 4), Shelf(changed))
     empty = Snapshots(tmp_path / "nowhere")
     target = Target((2, 3), "h")
-    with pytest.raises(CannotGoBack, match="no snapshot of epoch 2"):
-        rebuilt(target, Shelf(SAMPLES), snapshots=empty, opened=opened)
+    with pytest.raises(RebuildError, match="no snapshot of epoch 2"):
+        rebuild(target, Shelf(SAMPLES), snapshots=empty, open_learner=open_learner)
 
 
 def test_dead_for_an_hour_and_back_from_an_old_snapshot_it_makes_the_same_versions() -> None:

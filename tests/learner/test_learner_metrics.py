@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learner.metrics import Predicted, Prequential, area
+from learner.metrics import Predicted, Prequential, roc_auc
 from models.batch import Batch
 
 
@@ -44,7 +44,7 @@ def window(*seen, clock_ms=0):
     metrics = Prequential()
     for one in seen:
         metrics.record(one)
-    return metrics.cut(clock_ms).metrics
+    return metrics.close_window(clock_ms).metrics
 
 
 def test_log_loss_calibration_and_entropy_by_hand():
@@ -71,7 +71,7 @@ def test_area_equals_counting_pairs(rows):
         return
     pairs = [(n, p) for n, no in rows if not no for p, yes in rows if yes]
     expected = np.mean([0.5 * (p == n) + (p > n) for n, p in pairs])
-    assert area(negatives, positives) == pytest.approx(expected)
+    assert roc_auc(negatives, positives) == pytest.approx(expected)
 
 
 def test_auc_sees_the_order_on_each_side():
@@ -83,9 +83,9 @@ def test_auc_sees_the_order_on_each_side():
 def test_a_positive_is_counted_when_its_slot_closes():
     metrics = Prequential()
     metrics.record(predicted([0.5, 0.5], [1, 0], closes=[100, 50]))
-    assert metrics.cut(60).metrics["published.all.click.weight"] == 1
-    assert metrics.cut(99).metrics == {}
-    cut = metrics.cut(100)
+    assert metrics.close_window(60).metrics["published.all.click.weight"] == 1
+    assert metrics.close_window(99).metrics == {}
+    cut = metrics.close_window(100)
     window_, rolling = cut.metrics, cut.rolling
     assert window_["published.all.click.calibration"] == 0.5
     assert rolling["published.all.click.weight"] == pytest.approx(1 + 0.9**2)
@@ -95,13 +95,13 @@ def test_a_late_positive_takes_the_place_of_its_negative():
     """As if it had been known in time: the slot counts once, and as clicked."""
     metrics, in_time = Prequential(), Prequential()
     metrics.record(predicted([0.5, 0.3], [0, 0]))
-    assert "published.all.click.calibration" not in metrics.cut(0).metrics
+    assert "published.all.click.calibration" not in metrics.close_window(0).metrics
     metrics.record(predicted([0.3], [1], undo=1.0))
-    late = metrics.cut(0)
+    late = metrics.close_window(0)
     assert "published.all.click.weight" not in late.metrics, "no slot more"
     in_time.record(predicted([0.5, 0.3], [0, 1]))
-    expected = in_time.cut(0).rolling
-    in_time.cut(0)
+    expected = in_time.close_window(0).rolling
+    in_time.close_window(0)
     assert late.rolling["published.all.click.weight"] == pytest.approx(0.9 * expected["published.all.click.weight"])
     assert late.rolling["published.all.click.calibration"] == pytest.approx(0.9 * 0.8, rel=1e-6)
 
@@ -117,10 +117,10 @@ def test_state_goes_on_as_if_never_stopped():
     straight, resumed = Prequential(), Prequential()
     for metrics in (straight, resumed):
         metrics.record(predicted([0.5, 0.2], [1, 0], closes=[100, 50]))
-        metrics.cut(60)
+        metrics.close_window(60)
     again = Prequential()
     again.resume(resumed.arrays())
-    ends = [each.cut(100) for each in (again, straight)]
+    ends = [each.close_window(100) for each in (again, straight)]
     assert ends[0].metrics == ends[1].metrics
     assert ends[0].rolling == ends[1].rolling
     assert {name: sums.tolist() for name, sums in ends[0].policies.items()} == {

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from schemas.samples import Sample
 
-Entry: TypeAlias = tuple[int, int, Sample]
+HeldSample: TypeAlias = tuple[int, int, Sample]
 """When the slot closes, ms; offset of the sample; the sample."""
 
 
-class Hold:
+class HeldPositives:
     """A heap of samples by the time their slots close."""
 
     def __init__(self) -> None:
-        self._heap: list[Entry] = []
+        self._heap: list[HeldSample] = []
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -33,11 +33,11 @@ class Hold:
             _, offset, sample = heappop(self._heap)
             yield offset, sample
 
-    def packed(self) -> NDArray[np.uint8]:
+    def to_array(self) -> NDArray[np.uint8]:
         """All of it as bytes."""
         return np.frombuffer(msgspec.msgpack.encode(sorted(self._heap, key=lambda entry: entry[:2])), np.uint8)
 
     def resume(self, packing: NDArray[np.generic]) -> None:
         """Go on from `packed`."""
-        self._heap = msgspec.msgpack.decode(packing.tobytes(), type=list[Entry])
+        self._heap = msgspec.msgpack.decode(packing.tobytes(), type=list[HeldSample])
         heapify(self._heap)

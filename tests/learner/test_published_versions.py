@@ -1,8 +1,8 @@
 """What a restarted learner does with versions it makes again."""
 
 from learner.cuts import Publication
-from learner.ledger import Ledger
 from learner.loop import Learner
+from learner.published_versions import PublishedVersions
 from learner.settings import LoopSettings
 from models.config import RankerConfig
 from simulator.sample_stream import WAIT_MS, stream
@@ -17,29 +17,29 @@ def made(slots=1000, seed=0):
 
 def test_published_once_compared_after():
     learner, versions = made()
-    ledger = Ledger("ranker")
+    published = PublishedVersions("ranker")
     for version in versions[:2]:
-        assert ledger.verdict(version) == "publish"
-        ledger.note(version.manifest, version.hash)
+        assert published.compare(version) == "publish"
+        published.add(version.manifest, version.hash)
     _, again = made()
-    assert [ledger.verdict(version) for version in again[:3]] == ["same", "same", "publish"]
+    assert [published.compare(version) for version in again[:3]] == ["same", "same", "publish"]
     _, others = made(seed=1)
-    assert ledger.verdict(others[0]) == "differs"
-    new = learner.begin_epoch(ledger.last[0] + 1)
-    assert (new.manifest.version, new.manifest.parent, ledger.verdict(new)) == ("2.1", "", "publish")
-    ledger.note(new.manifest, new.hash)
-    assert ledger.verdict(versions[2]) == "differs"
+    assert published.compare(others[0]) == "differs"
+    new = learner.begin_epoch(published.last[0] + 1)
+    assert (new.manifest.version, new.manifest.parent, published.compare(new)) == ("2.1", "", "publish")
+    published.add(new.manifest, new.hash)
+    assert published.compare(versions[2]) == "differs"
 
 
 def test_a_version_that_retention_took_counts_as_published():
     _, versions = made()
-    ledger = Ledger("ranker")
-    ledger.note(versions[1].manifest, versions[1].hash)
-    assert ledger.verdict(versions[0]) == "same"
+    published = PublishedVersions("ranker")
+    published.add(versions[1].manifest, versions[1].hash)
+    assert published.compare(versions[0]) == "same"
 
 
 def test_other_models_do_not_count():
     _, versions = made()
-    ledger = Ledger("another")
-    ledger.note(versions[0].manifest, versions[0].hash)
-    assert ledger.last == (0, 0)
+    published = PublishedVersions("another")
+    published.add(versions[0].manifest, versions[0].hash)
+    assert published.last == (0, 0)
