@@ -99,7 +99,7 @@ class World:
         folder = self.snapshots.latest()
         assert folder is not None
         meta, arrays = load(folder)
-        learner = Learner.restored(LoopSettings(), meta, arrays=arrays)
+        learner = Learner.from_checkpoint(LoopSettings(), meta, arrays=arrays)
         self._epoch += 1
         self._publisher.send(learner.begin_epoch(self._epoch))
         return round(time.monotonic() - begun, 3)

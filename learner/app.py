@@ -58,7 +58,7 @@ class App:
         self._journal = Journal(settings.artefacts / model / "metrics.jsonl")
         self._publisher = Publisher(settings.bootstrap, model=model, key=settings.key)
         self._published: PublishedVersions = read_published_versions(settings.bootstrap, model, key=settings.key)
-        self._lane = NoUrgentSource() if stretch else UrgentSamples(settings.bootstrap, model, self._published)
+        self._urgent = NoUrgentSource() if stretch else UrgentSamples(settings.bootstrap, model, self._published)
         self._learner = self._open_learner(self._snapshots.latest())
         self._counted = self._learner.offset  # up to where samples are counted as handled or set aside
         self._samples: Source = stretch or Samples(settings.bootstrap, model)
@@ -85,7 +85,7 @@ class App:
             raise SystemExit(message) from error
         finally:
             self._samples.close()
-            self._lane.close()
+            self._urgent.close()
             self._decisions.close()
             self._journal.close()
 
@@ -118,21 +118,18 @@ class App:
         self._course = self._course.after(self._settings.loop.model, payloads)
 
     def _open_learner(self, folder: Path | None) -> Learner:
-        """The learner of a snapshot; without one the untrained one."""
-        learner = Learner(self._settings.loop, self._settings.config) if folder is None else self._restored(folder)
-        learner.lane = self._lane
-        return learner
-
-    def _restored(self, folder: Path) -> Learner:
+        """Load the learner from a snapshot; without one, return the untrained learner."""
         settings = self._settings
+        if folder is None:
+            return Learner(settings.loop, settings.config, urgent=self._urgent)
         meta, arrays = load(folder)
         if meta.schema != settings.config.schema():
             message = (
-                f"snapshot {folder} has schema {meta.schema}, the settings {settings.config.schema()}; "
-                "give this model another --model name, or its old settings"
+                f"snapshot {folder} has schema {meta.schema}, the settings have {settings.config.schema()}; "
+                "give this model another --model name, or go back to its old settings"
             )
             raise SystemExit(message)
-        return Learner.restored(settings.loop, meta, arrays=arrays)
+        return Learner.from_checkpoint(settings.loop, meta, arrays=arrays, urgent=self._urgent)
 
     def _set_aside(self) -> None:
         """Count what was read since this was last asked, and write what could not be learnt to the quarantine."""

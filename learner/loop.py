@@ -15,19 +15,19 @@ import numpy as np
 from learner.collate import Collator
 from learner.cuts import Checkpoint, Cut, Publication
 from learner.guard import Guard
-from learner.metrics import Predicted, Prequential
+from learner.loop_state import LoopState
+from learner.metrics import Predicted
 from learner.sample_weights import weight_by_age, weight_by_label_delay
-from learner.scheduler import RejectedSample, SampleRecord, SampleScheduler
+from learner.scheduler import RejectedSample, SampleRecord
 from learner.settings import LoopSettings
-from learner.urgent_state import URGENT, NoUrgentSource, Row, UrgentSource
-from models.arrays import Arrays, flatten, unflatten
+from learner.urgent_state import NO_URGENT_SOURCE, URGENT, Row, UrgentSource
+from models.arrays import Arrays, flatten
 from models.batch import Batch
 from models.config import RankerConfig
 from models.device import device_of
 from models.ranker_torch import from_numpy
 from models.rowset import RowSource
-from models.state import ModelState
-from models.training import Trainer, predict
+from models.training import predict
 from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks, manifest_hash
 from schemas.heartbeat import Heartbeat
 from schemas.samples import Sample
@@ -40,24 +40,39 @@ _IN_MANIFEST = ("log_loss", "log_error", "calibration", "auc")
 
 
 class Learner:
-    """Test, then train."""
+    """Predicts each sample before it learns it. `state`: where to start from; untrained if it is None."""
 
-    def __init__(self, settings: LoopSettings, config: RankerConfig) -> None:
+    def __init__(
+        self,
+        settings: LoopSettings,
+        config: RankerConfig,
+        *,
+        state: LoopState | None = None,
+        urgent: UrgentSource = NO_URGENT_SOURCE,
+    ) -> None:
+        state = LoopState.untrained(settings, config) if state is None else state
         self.settings = settings
         self.config = config
+        self.trainer = state.trainer
+        self.published = state.published
+        self.offset = state.offset  # of the next sample to read
+        self.epoch, self.seq, self.hash = state.epoch, state.seq, state.hash
+        self._published_ms = state.published_ms
+        self._next_publish_ms, self._next_snapshot_ms = state.next_publish_ms, state.next_snapshot_ms
+        self._metrics, self._guard, self._scheduler = state.metrics, state.guard, state.scheduler
+        self._urgent = urgent
         self._device = device_of(settings.device)
-        self.trainer = Trainer(config, np.random.default_rng(settings.seed), self._device)
-        self.published = ModelState.empty(config)
-        self.offset = settings.begin  # of the next sample to read
-        self.lane: UrgentSource = NoUrgentSource()
-        self.epoch, self.seq, self.hash = 1, 0, ""
-        self._published_ms = self._next_publish_ms = self._next_snapshot_ms = 0
-        self._batch: list[SampleRecord] = []
-        self._learnt = 0  # samples since the last version
-        self._metrics = Prequential()
-        self._guard = Guard(settings.limits)
         self._collator = Collator(config.history, config.modalities)
-        self._scheduler = SampleScheduler(settings, self._collator)
+        self._batch: list[SampleRecord] = []
+        self._learned = 0  # samples since the last version
+
+    @classmethod
+    def from_checkpoint(
+        cls, settings: LoopSettings, meta: SnapshotMeta, *, arrays: Arrays, urgent: UrgentSource = NO_URGENT_SOURCE
+    ) -> "Learner":
+        """Load the learner that wrote a checkpoint; feed it from `offset` on."""
+        state = LoopState.from_checkpoint(settings, meta, arrays)
+        return cls(settings, state.trainer.config, state=state, urgent=urgent)
 
     def feed(self, samples: Iterable[Row]) -> Iterator[Cut]:
         """Learn samples given with their offsets; what is cut on the way is yielded there and then.
@@ -78,7 +93,7 @@ class Learner:
         """End a batch run: learn what is left, publish, checkpoint. What is held stays held."""
         self._learn()
         self._hurry()
-        if self._learnt or not self.seq:
+        if self._learned or not self.seq:
             yield self.publish()
         yield self.checkpoint()
 
@@ -122,23 +137,6 @@ class Learner:
         self._next_snapshot_ms = self._after(clock_ms, settings.snapshot_ms)
         return self.begin_epoch(epoch)
 
-    @classmethod
-    def restored(cls, settings: LoopSettings, meta: SnapshotMeta, *, arrays: Arrays) -> "Learner":
-        """The learner that a checkpoint was taken of; feed it from `offset` on."""
-        learner = cls(settings, RankerConfig.parse(meta.settings))
-        state = unflatten(arrays)
-        learner.trainer = Trainer.restored(learner.config, state, learner._device)
-        version = f"{meta.epoch}.{meta.seq}"
-        learner.published = ModelState.published(learner.config, state, version=version, coding=settings.coding)
-        learner.epoch, learner.seq, learner.hash = meta.epoch, meta.seq, meta.hash
-        learner.offset = meta.offset
-        learner._published_ms = meta.published_ms
-        learner._scheduler.resume(arrays, clock_ms=meta.clock_ms, started_ms=meta.started_ms, since_ms=meta.since_ms)
-        learner._next_publish_ms, learner._next_snapshot_ms = meta.next_publish_ms, meta.next_snapshot_ms
-        learner._metrics.resume({name.removeprefix("metrics/"): values for name, values in arrays.items()})
-        learner._guard.resume(arrays["guard/policies"])
-        return learner
-
     def _catch_up(self) -> Iterator[Cut]:
         """Take the samples that were held back, once there were enough of them to believe their time."""
         for offset, sample in self._scheduler.clock.due():
@@ -158,7 +156,7 @@ class Learner:
             self._learn()
             self._hurry()
             self._next_publish_ms = self._after(to_ms, self.settings.cadence_ms)
-            yield self.publish() if self._learnt else self._heartbeat()
+            yield self.publish() if self._learned else self._heartbeat()
             if saves and self.seq:
                 self._next_snapshot_ms = self._after(to_ms, self.settings.snapshot_ms)
                 yield self.checkpoint()
@@ -189,7 +187,7 @@ class Learner:
     def _hurry(self) -> None:
         """Learn what the urgent lane has for the version about to be cut; not while positives wait."""
         if self._scheduler.is_past_first_wait:
-            rows = self.lane.rows((self.epoch, self.seq + 1), self._scheduler.urgent.offset, self.clock_ms)
+            rows = self._urgent.rows((self.epoch, self.seq + 1), self._scheduler.urgent.offset, self.clock_ms)
             for read in self._scheduler.receive_urgent(rows):
                 self._take(read)
             self._learn()
@@ -209,7 +207,7 @@ class Learner:
             return
         try:
             self._learn_batch(rows)
-            self._learnt += sum(not row.learned_ahead for row in rows)
+            self._learned += sum(not row.learned_ahead for row in rows)
         except FloatingPointError as error:
             if len(rows) == 1:
                 self._scheduler.reject(rows[0].topic, rows[0].offset, f"unlearnable: {error}")
@@ -256,7 +254,7 @@ class Learner:
         self.seq += 1
         manifest = self._manifest(update, chunks, rolling=window.rolling)
         digest = manifest_hash(msgspec.json.encode(manifest))
-        self.hash, self._published_ms, self._learnt = digest, self.clock_ms, 0
+        self.hash, self._published_ms, self._learned = digest, self.clock_ms, 0
         self.published = self.published.apply(Delta(manifest, digest, decode_chunks(chunks)))
         return Publication(
             manifest=manifest,
@@ -281,7 +279,7 @@ class Learner:
             offsets={"0": self.offset, URGENT: self._scheduler.urgent.offset},
             rows={name: len(table.ids) for name, table in update.tables.items()},
             gone={name: len(table.gone) for name, table in update.tables.items()},
-            stats={"samples": float(self._learnt)}
+            stats={"samples": float(self._learned)}
             | {
                 name: value
                 for name, value in rolling.items()

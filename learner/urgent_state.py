@@ -38,6 +38,9 @@ class NoUrgentSource:
         """Nothing to leave."""
 
 
+NO_URGENT_SOURCE = NoUrgentSource()
+
+
 class UrgentState:
     """SampleLog taken, until the log of samples has come to them; `offset`: where the lane stands."""
 

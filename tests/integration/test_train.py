@@ -233,7 +233,7 @@ def same_tables(learners: Learners, *versions: tuple[str, Place]) -> bool:
     prints: set[str] = set()
     for model, place in versions:
         meta, arrays = load(learners.artefacts / model / "snapshots" / named(place))
-        prints.add(fingerprint(Learner.restored(LoopSettings(), meta, arrays=arrays).published))
+        prints.add(fingerprint(Learner.from_checkpoint(LoopSettings(), meta, arrays=arrays).published))
     return len(prints) == 1
 
 

@@ -87,8 +87,7 @@ class Backlog:
 def test_purchases_learnt_ahead_of_a_backlog_do_not_teach_that_nobody_buys() -> None:
     """Without what did not happen beside them, too: forty items have 380 each at once."""
     rows = world(late=0.0)
-    learner = Learner(SETTINGS, CONFIG)
-    learner.lane = Backlog(rows)
+    learner = Learner(SETTINGS, CONFIG, urgent=Backlog(rows))
     made = [cut for cut in learner.feed(enumerate(rows)) if isinstance(cut, Publication)]
     assert made[0].manifest.offsets["urgent"] > 1000
     assert 0.8 < of("converted", made[len(made) // 3 :]) < 1.6

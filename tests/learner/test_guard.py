@@ -56,7 +56,7 @@ def test_after_a_restart_it_judges_as_it_would_have():
         elif isinstance(cut, Publication):
             whole.append(cut)
     last = [cut for cut in taken if cut.meta.clock_ms < TURNED[_TURNED_FROM].known_at][-1]
-    resumed = Learner.restored(SETTINGS, last.meta, arrays=last.arrays)
+    resumed = Learner.from_checkpoint(SETTINGS, last.meta, arrays=last.arrays)
     rest = list(enumerate(TURNED))[last.meta.offset :]
     again = [cut.trouble for cut in resumed.feed(rest) if isinstance(cut, Publication)]
     assert any(again)

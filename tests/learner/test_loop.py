@@ -95,7 +95,7 @@ def test_killed_after_any_snapshot_it_goes_on_bit_for_bit(whole, tmp_path):
     assert len(taken) >= 3
     for checkpoint in taken:
         meta, arrays = load(Snapshots(tmp_path).save(checkpoint))
-        resumed = Learner.restored(SETTINGS, meta, arrays=arrays)
+        resumed = Learner.from_checkpoint(SETTINGS, meta, arrays=arrays)
         later = versions(run(resumed, SAMPLES[meta.offset :]))
         assert [cut.hash for cut in later] == made[meta.seq :]
         equal(parameters(resumed), parameters(subject))
@@ -106,7 +106,7 @@ def test_a_restored_learner_scores_with_what_had_been_published(whole):
     subject = learner()
     for cut in subject.feed(SAMPLES):
         if isinstance(cut, Checkpoint):
-            resumed = Learner.restored(SETTINGS, cut.meta, arrays=cut.arrays)
+            resumed = Learner.from_checkpoint(SETTINGS, cut.meta, arrays=cut.arrays)
             for name, rows in subject.published.tables.items():
                 np.testing.assert_array_equal(resumed.published.tables[name].ids, rows.ids)
                 np.testing.assert_array_equal(resumed.published.tables[name].values, rows.values)
@@ -226,7 +226,7 @@ def test_finish_publishes_what_is_left(whole):
     last = list(subject.finish())
     assert [type(cut) for cut in last] == [Publication, Checkpoint]
     assert last[0].manifest.offsets == {"0": 100, "urgent": 0}
-    resumed = Learner.restored(SETTINGS, last[1].meta, arrays=last[1].arrays)
+    resumed = Learner.from_checkpoint(SETTINGS, last[1].meta, arrays=last[1].arrays)
     ours, theirs = run(subject, SAMPLES[100:]), run(resumed, SAMPLES[100:])
     assert [cut.hash for cut in versions(ours)] == [cut.hash for cut in versions(theirs)]
 

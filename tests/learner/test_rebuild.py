@@ -46,7 +46,7 @@ def open_learner(folder: Path | None) -> Learner:
     if folder is None:
         return Learner(SETTINGS, CONFIG)
     meta, arrays = load(folder)
-    return Learner.restored(SETTINGS, meta, arrays=arrays)
+    return Learner.from_checkpoint(SETTINGS, meta, arrays=arrays)
 
 
 class Run:
@@ -108,7 +108,7 @@ def test_of_slots_that_are_open_when_a_version_is_left_nothing_is_lost(run: Run)
     now_ms = SAMPLES[until - 1][1].known_at
     open_now = [row for _, row in SAMPLES[:until] if row.served_at > now_ms - WAIT_MS]
     assert {row.click for row in open_now} == {1.0}, "the negatives of open slots are yet to come"
-    restarted = Learner.restored(SETTINGS, learner.checkpoint().meta, arrays=learner.checkpoint().arrays)
+    restarted = Learner.from_checkpoint(SETTINGS, learner.checkpoint().meta, arrays=learner.checkpoint().arrays)
     later = [row for _, row in SAMPLES[until:] if row.served_at >= now_ms - WAIT_MS]
     for each in (learner, restarted):
         before = each.trainer.state().sightings
@@ -154,7 +154,7 @@ def test_dead_for_an_hour_and_back_from_an_old_snapshot_it_makes_the_same_versio
     whole = list(Learner(settings, CONFIG).feed(rows))
     old = next(cut for cut in whole if isinstance(cut, Checkpoint) and cut.meta.clock_ms > START_MS + 120_000)
     versions = [cut.hash for cut in whole if isinstance(cut, Publication)]
-    resumed = Learner.restored(settings, old.meta, arrays=old.arrays)
+    resumed = Learner.from_checkpoint(settings, old.meta, arrays=old.arrays)
     again = [cut.hash for cut in resumed.feed(rows[old.meta.offset :]) if isinstance(cut, Publication)]
     assert len(again) > 55
     assert again == versions[old.meta.seq :]

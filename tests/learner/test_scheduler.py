@@ -59,7 +59,7 @@ def test_a_leap_of_all_is_a_silence_and_survives_a_restart_in_its_midst():
     assert straight.faults == {}
     last_before = [cut for cut in cuts if isinstance(cut, Checkpoint) and cut.meta.clock_ms < START_MS + 10**9][-1]
     assert last_before.meta.offset > 750, "cut while the leap was taken"
-    resumed = Learner.restored(SETTINGS, last_before.meta, arrays=last_before.arrays)
+    resumed = Learner.from_checkpoint(SETTINGS, last_before.meta, arrays=last_before.arrays)
     run(resumed, rows[last_before.meta.offset :])
     equal(resumed, straight)
 

@@ -34,12 +34,10 @@ class Shelf:
         return URGENT[begin : come if limit is None else limit]
 
 
-def opened(lane, checkpoint=None):
-    learner = Learner(SETTINGS, CONFIG)
-    if checkpoint is not None:
-        learner = Learner.restored(SETTINGS, checkpoint.meta, arrays=checkpoint.arrays)
-    learner.lane = lane
-    return learner
+def open_learner(urgent, checkpoint=None):
+    if checkpoint is None:
+        return Learner(SETTINGS, CONFIG, urgent=urgent)
+    return Learner.from_checkpoint(SETTINGS, checkpoint.meta, arrays=checkpoint.arrays, urgent=urgent)
 
 
 def versions(cuts):
@@ -48,7 +46,7 @@ def versions(cuts):
 
 @pytest.fixture(scope="module")
 def urgent_run():
-    learner = opened(Shelf(more=40))
+    learner = open_learner(Shelf(more=40))
     return learner, list(learner.feed(SAMPLES))
 
 
@@ -61,7 +59,7 @@ def test_what_is_on_the_lane_is_learnt_ahead_of_the_log(urgent_run):
     taken = max(row.known_at for _, row in URGENT[: reached[1]])
     assert taken > versions(cuts)[1].manifest.to_ms + 10_000
     assert reached[-1] == len(URGENT)
-    plain = opened(urgent_state.NoUrgentSource())
+    plain = open_learner(urgent_state.NoUrgentSource())
     unhurried = versions(plain.feed(SAMPLES))
     assert [cut.manifest.to_ms for cut in versions(cuts)] == [cut.manifest.to_ms for cut in unhurried]
     assert versions(cuts)[1].hash != unhurried[1].hash
@@ -72,7 +70,7 @@ def test_each_sample_is_told_and_learnt_once(urgent_run):
         return sum(cut.window.get("live.all.converted.count", 0.0) for cut in versions(cuts))
 
     learner, cuts = urgent_run
-    plain = opened(urgent_state.NoUrgentSource())
+    plain = open_learner(urgent_state.NoUrgentSource())
     assert counted([*cuts, *learner.finish()]) == counted([*plain.feed(SAMPLES), *plain.finish()])
 
 
@@ -80,10 +78,10 @@ def test_a_restart_takes_what_the_manifests_say_though_more_has_come(urgent_run)
     _, cuts = urgent_run
     made = versions(cuts)
     for checkpoint in (cut for cut in cuts if isinstance(cut, Checkpoint)):
-        resumed = opened(Shelf(made, more=10_000), checkpoint)
+        resumed = open_learner(Shelf(made, more=10_000), checkpoint)
         later = versions(resumed.feed(SAMPLES[checkpoint.meta.offset :]))
         assert [cut.hash for cut in later] == [cut.hash for cut in made[checkpoint.meta.seq :]]
-    assert versions(opened(Shelf(more=10_000)).feed(SAMPLES))[4].hash != made[4].hash
+    assert versions(open_learner(Shelf(more=10_000)).feed(SAMPLES))[4].hash != made[4].hash
 
 
 def test_a_replayed_heartbeat_takes_nothing_from_the_lane_that_had_not_come_then():
@@ -93,12 +91,12 @@ def test_a_replayed_heartbeat_takes_nothing_from_the_lane_that_had_not_come_then
         (offset, structs.replace(row, feature_set="of another time") if row.known_at in silent else row)
         for offset, row in SAMPLES
     ]
-    first = list(opened(Shelf(more=10_000, after_ms=silent.stop)).feed(log))
+    first = list(open_learner(Shelf(more=10_000, after_ms=silent.stop)).feed(log))
     made, beats = versions(first), [cut.clock_ms for cut in first if isinstance(cut, Heartbeat)]
     assert beats[-1] in silent
     reached = {cut.manifest.to_ms: cut.manifest.offsets["urgent"] for cut in made}
     assert {to_ms > silent.stop: at for to_ms, at in reached.items()} == {False: 0, True: len(URGENT)}
-    again = list(opened(Shelf(made, more=10_000)).feed(log))
+    again = list(open_learner(Shelf(made, more=10_000)).feed(log))
     assert [cut.hash for cut in versions(again)] == [cut.hash for cut in made]
     assert [cut.clock_ms for cut in again if isinstance(cut, Heartbeat)] == beats
 
@@ -136,7 +134,7 @@ def test_what_is_no_sample_is_set_aside_and_the_lane_goes_on():
         def rows(self, place, begin, clock_ms):
             return [*enumerate(rows)][begin:] if place[1] > 3 else []
 
-    learner = opened(UrgentSource())
+    learner = open_learner(UrgentSource())
     list(learner.feed(SAMPLES[:2000]))
     reasons = {each.offset: each.reason for each in learner.take_rejected()}
     assert reasons == {0: "unreadable", 1: "time", 2: "time"} | ({3: "label"} if 3 in reasons else {})

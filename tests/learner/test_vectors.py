@@ -49,7 +49,7 @@ def test_a_replay_and_a_restart_make_the_same_model(manner):
     for start in range(0, len(samples), 7):
         list(again.feed(samples[start : start + 7]))
     checkpoint = next(cut for cut in cuts if isinstance(cut, Checkpoint))
-    restored = Learner.restored(SETTINGS, checkpoint.meta, arrays=checkpoint.arrays)
+    restored = Learner.from_checkpoint(SETTINGS, checkpoint.meta, arrays=checkpoint.arrays)
     assert restored.config == told
     list(restored.feed(samples[checkpoint.meta.offset :]))
     assert fingerprint(again.published) == fingerprint(restored.published) == fingerprint(subject.published)

@@ -73,7 +73,7 @@ def made() -> Made:
         cuts.append(cut)
         prints[learner.published.version] = fingerprint(learner.published)
         if learner.published.version == back and whole is None:
-            branch = Learner.restored(SETTINGS, learner.checkpoint().meta, arrays=learner.checkpoint().arrays)
+            branch = Learner.from_checkpoint(SETTINGS, learner.checkpoint().meta, arrays=learner.checkpoint().arrays)
             whole = branch.begin_epoch(2)
     versions = [cut for cut in cuts if isinstance(cut, Publication)]
     return Made(versions, [cut for cut in cuts if isinstance(cut, Checkpoint)], prints, whole, back)

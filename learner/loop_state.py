@@ -1,0 +1,82 @@
+"""The state of the learner's loop, as it starts: untrained, or loaded from a checkpoint."""
+
+import numpy as np
+from msgspec import Struct
+
+from learner.collate import Collator
+from learner.guard import Guard
+from learner.metrics import Prequential
+from learner.scheduler import SampleScheduler
+from learner.settings import LoopSettings
+from models.arrays import Arrays, unflatten
+from models.config import RankerConfig
+from models.device import device_of
+from models.state import ModelState
+from models.training import Trainer
+from schemas.snapshot import SnapshotMeta
+
+
+class LoopState(Struct, frozen=True, kw_only=True):
+    """Everything that the loop starts from.
+
+    Attributes:
+        trainer, published: the model as it learns, and as of the last version.
+        scheduler, metrics, guard: the parts that carry state from sample to sample.
+        offset: of the next sample to read.
+        epoch, seq, hash: of the last version.
+        published_ms: clock of the last version; `next_publish_ms`, `next_snapshot_ms`: when the next are due.
+    """
+
+    trainer: Trainer
+    published: ModelState
+    scheduler: SampleScheduler
+    metrics: Prequential
+    guard: Guard
+    offset: int
+    epoch: int = 1
+    seq: int = 0
+    hash: str = ""
+    published_ms: int = 0
+    next_publish_ms: int = 0
+    next_snapshot_ms: int = 0
+
+    @classmethod
+    def untrained(cls, settings: LoopSettings, config: RankerConfig) -> "LoopState":
+        """Return the state before the first sample."""
+        return cls(
+            trainer=Trainer(config, np.random.default_rng(settings.seed), device_of(settings.device)),
+            published=ModelState.empty(config),
+            scheduler=_scheduler(settings, config),
+            metrics=Prequential(),
+            guard=Guard(settings.limits),
+            offset=settings.begin,
+        )
+
+    @classmethod
+    def from_checkpoint(cls, settings: LoopSettings, meta: SnapshotMeta, arrays: Arrays) -> "LoopState":
+        """Return the state that a checkpoint holds."""
+        config, training = RankerConfig.parse(meta.settings), unflatten(arrays)
+        scheduler, metrics, guard = _scheduler(settings, config), Prequential(), Guard(settings.limits)
+        scheduler.resume(arrays, clock_ms=meta.clock_ms, started_ms=meta.started_ms, since_ms=meta.since_ms)
+        metrics.resume({name.removeprefix("metrics/"): values for name, values in arrays.items()})
+        guard.resume(arrays["guard/policies"])
+        return cls(
+            trainer=Trainer.restored(config, training, device_of(settings.device)),
+            published=ModelState.published(
+                config, training, version=f"{meta.epoch}.{meta.seq}", coding=settings.coding
+            ),
+            scheduler=scheduler,
+            metrics=metrics,
+            guard=guard,
+            offset=meta.offset,
+            epoch=meta.epoch,
+            seq=meta.seq,
+            hash=meta.hash,
+            published_ms=meta.published_ms,
+            next_publish_ms=meta.next_publish_ms,
+            next_snapshot_ms=meta.next_snapshot_ms,
+        )
+
+
+def _scheduler(settings: LoopSettings, config: RankerConfig) -> SampleScheduler:
+    return SampleScheduler(settings, Collator(config.history, config.modalities))
