@@ -41,7 +41,7 @@ from models.batch import Batch
 from models.config import RankerConfig
 from models.items import Items
 from models.onnx_export import to_onnx
-from models.ranker_numpy import Part
+from models.ranker_numpy import RequestRows
 from models.ranker_torch import from_numpy
 from models.state import ModelState
 from models.training import Trainer, predict
@@ -158,11 +158,11 @@ def _scoring(ground: Ground, tables: dict[str, Kept], dense: Dense) -> Callable[
     return lambda: ranker_numpy.score(ground.config, dense, part=_part(tables, ground.slate), inputs=ground.slate.dense)
 
 
-def _part(tables: dict[str, Kept], batch: Batch, row: int = 0, count: int | None = None) -> Part:
+def _part(tables: dict[str, Kept], batch: Batch, row: int = 0, count: int | None = None) -> RequestRows:
     """Rows of the user and history of a batch's row, and of candidates from there on."""
     past, those = batch.history[row], slice(row, None if count is None else row + count)
     items = Items(batch.items[those], batch.categories[those])
-    return ranker_numpy.part_of(sources(tables), user_id=int(batch.users[row]), past=past[past != 0], items=items)
+    return ranker_numpy.gather_rows(sources(tables), user_id=int(batch.users[row]), past=past[past != 0], items=items)
 
 
 def _graphs(
@@ -197,7 +197,7 @@ def _reader(model: onnx.ModelProto, tensor: str) -> str:
     return next(node.name for node in model.graph.node if tensor in node.input)
 
 
-def _feed(config: RankerConfig, part: Part, inputs: Floats) -> dict[str, np.ndarray]:
+def _feed(config: RankerConfig, part: RequestRows, inputs: Floats) -> dict[str, np.ndarray]:
     past = np.zeros((config.history, config.dim), np.float32)
     past[: len(part.past)] = part.past
     present = np.arange(config.history) < len(part.past)
@@ -206,7 +206,7 @@ def _feed(config: RankerConfig, part: Part, inputs: Floats) -> dict[str, np.ndar
 
 
 def _vectors(ground: Ground, rounds: int) -> dict[str, Vectors]:
-    model = ModelState.published(ground.config, ground.state, version="", coding="float32")
+    model = ModelState.from_training_state(ground.config, ground.state, version="", coding="float32")
     category, last = dict[int, int](), dict[int, np.ndarray]()
     for batch in ground.batches:
         category |= dict(zip(batch.items.tolist(), batch.categories.tolist(), strict=True))

@@ -9,8 +9,8 @@ from pathlib import Path
 from learner.app import App, AppSettings, make_deterministic
 from learner.guard import GuardLimits
 from learner.settings import LoopSettings
-from models.config import DEVICE_VARIABLE, NoFusion, RankerConfig, ranker_of
-from models.device import NoDevice, device_of
+from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
+from models.device import DeviceError, parse_device
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 
@@ -69,8 +69,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _ranker(fusion: Path | None, parser: argparse.ArgumentParser) -> RankerConfig:
     try:
-        return ranker_of(fusion)
-    except NoFusion as error:
+        return load_ranker_config(fusion)
+    except FusionError as error:
         parser.error(f"--fusion: {error}")
 
 
@@ -90,8 +90,8 @@ def _problems(options: argparse.Namespace, key: str) -> list[str]:
     if not options.half_life_s > 0:
         found.append(f"--half-life-s is {options.half_life_s:g}, must be above 0; inf lets nothing age")
     try:
-        device_of(options.device)
-    except NoDevice as error:
+        parse_device(options.device)
+    except DeviceError as error:
         found.append(f"--device: {error}")
     if options.batch < 1:
         found.append(f"--batch is {options.batch}, must be positive")

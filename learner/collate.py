@@ -6,7 +6,7 @@ import numpy as np
 
 from models.array_types import Floats, Ids
 from models.batch import Batch
-from models.content import Layout
+from models.content import ContentLayout
 from models.inputs import DENSE, FEATURE_SET
 from models.modality import Modality
 from schemas.ids import hash64
@@ -23,7 +23,7 @@ class Collator:
 
     def __init__(self, history: int, modalities: Sequence[Modality] = ()) -> None:
         self._history = history
-        self._layout = Layout(modalities)
+        self._layout = ContentLayout(modalities)
         self._hashes: dict[str, int] = {"": 0}
 
     def fault(self, sample: Sample) -> str | None:

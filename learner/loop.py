@@ -24,7 +24,7 @@ from learner.urgent_state import NO_URGENT_SOURCE, URGENT, Row, UrgentSource
 from models.arrays import Arrays, flatten
 from models.batch import Batch
 from models.config import RankerConfig
-from models.device import device_of
+from models.device import parse_device
 from models.ranker_torch import from_numpy
 from models.rowset import RowSource
 from models.training import predict
@@ -61,7 +61,7 @@ class Learner:
         self._next_publish_ms, self._next_snapshot_ms = state.next_publish_ms, state.next_snapshot_ms
         self._metrics, self._guard, self._scheduler = state.metrics, state.guard, state.scheduler
         self._urgent = urgent
-        self._device = device_of(settings.device)
+        self._device = parse_device(settings.device)
         self._collator = Collator(config.history, config.modalities)
         self._batch: list[SampleRecord] = []
         self._learned = 0  # samples since the last version
@@ -121,7 +121,7 @@ class Learner:
         """Go on in a new epoch, whose first version holds the whole model."""
         self.epoch, self.seq, self.hash = epoch, 0, ""
         self._guard = Guard(self.settings.limits)
-        self.trainer.touch_all()
+        self.trainer.mark_all_changed()
         return self.publish()
 
     def skip(self, samples: Iterable[Row], *, until: int) -> None:
@@ -222,7 +222,7 @@ class Learner:
         batch = self._collator.batch(samples, self.clock_ms)
         ahead = np.array([row.learned_ahead for row in rows])
         if ahead.any():
-            batch = msgspec.structs.replace(batch, ahead=ahead)
+            batch = msgspec.structs.replace(batch, learned_ahead=ahead)
         learn = self.trainer.learn_ahead if rows[0].topic == SAMPLES_URGENT.name else self.trainer.learn
         taught = weight_by_label_delay(batch, samples, wait_ms=settings.wait_ms, half_life_ms=settings.half_life_ms)
         taught = weight_by_age(taught, samples, until_ms=settings.until_ms, fade_ms=settings.fade_ms)

@@ -10,7 +10,7 @@ from learner.scheduler import SampleScheduler
 from learner.settings import LoopSettings
 from models.arrays import Arrays, unflatten
 from models.config import RankerConfig
-from models.device import device_of
+from models.device import parse_device
 from models.state import ModelState
 from models.training import Trainer
 from schemas.snapshot import SnapshotMeta
@@ -44,7 +44,7 @@ class LoopState(Struct, frozen=True, kw_only=True):
     def untrained(cls, settings: LoopSettings, config: RankerConfig) -> "LoopState":
         """Return the state before the first sample."""
         return cls(
-            trainer=Trainer(config, np.random.default_rng(settings.seed), device_of(settings.device)),
+            trainer=Trainer(config, np.random.default_rng(settings.seed), parse_device(settings.device)),
             published=ModelState.empty(config),
             scheduler=_scheduler(settings, config),
             metrics=Prequential(),
@@ -61,8 +61,8 @@ class LoopState(Struct, frozen=True, kw_only=True):
         metrics.resume({name.removeprefix("metrics/"): values for name, values in arrays.items()})
         guard.resume(arrays["guard/policies"])
         return cls(
-            trainer=Trainer.restored(config, training, device_of(settings.device)),
-            published=ModelState.published(
+            trainer=Trainer.from_state(config, training, parse_device(settings.device)),
+            published=ModelState.from_training_state(
                 config, training, version=f"{meta.epoch}.{meta.seq}", coding=settings.coding
             ),
             scheduler=scheduler,

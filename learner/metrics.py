@@ -77,7 +77,9 @@ class Prequential:
     def record(self, seen: Predicted) -> None:
         """Keep a batch's predictions until its slots close."""
         batch = seen.batch
-        new = np.ones(len(batch), np.bool_) if batch.ahead is None else ~batch.ahead  # the others are kept already
+        new = (
+            np.ones(len(batch), np.bool_) if batch.learned_ahead is None else ~batch.learned_ahead
+        )  # the others are kept already
         self._arrived.append(self._rows(seen, batch.labels, batch.counts)[new])
         corrects = new & batch.uncounts.any(axis=1)
         if corrects.any():

@@ -19,7 +19,7 @@ class Batch(Struct, frozen=True, kw_only=True):
             teach; 0 where the head is not known.
         at_ms: the learner's clock.
         content: of the items; None where no modality is declared.
-        ahead: [B], samples whose embedding rows have learnt from the urgent lane already; None where there are none.
+        learned_ahead: [B], samples whose embedding rows the urgent lane has taught already; None if there are none.
     """
 
     users: Ids
@@ -35,7 +35,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     uncounts: Floats
     at_ms: int
     content: Content | None = None
-    ahead: Flags | None = None
+    learned_ahead: Flags | None = None
 
     def __len__(self) -> int:
         return len(self.users)

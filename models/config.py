@@ -153,7 +153,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(settings, type=RankerConfig)
 
 
-def with_fusion(told: bytes) -> RankerConfig:
+def config_from_fusion(told: bytes) -> RankerConfig:
     """The reference settings for items that come with vectors; `told` is the JSON of a `Fusion`.
 
     Raises:
@@ -162,18 +162,18 @@ def with_fusion(told: bytes) -> RankerConfig:
     return RankerConfig(fusion=msgspec.json.decode(told, type=Fusion))
 
 
-class NoFusion(ValueError):
+class FusionError(ValueError):
     """The file of vectors cannot be followed."""
 
 
-def ranker_of(fusion: Path | None) -> RankerConfig:
-    """The settings by a file as `with_fusion` reads it; the reference ones without a file.
+def load_ranker_config(fusion: Path | None) -> RankerConfig:
+    """The settings by a file as `config_from_fusion` reads it; the reference ones without a file.
 
     Raises:
-        NoFusion: it cannot be read, or is none.
+        FusionError: it cannot be read, or is none.
     """
     try:
-        return with_fusion(fusion.read_bytes()) if fusion else RankerConfig()
+        return config_from_fusion(fusion.read_bytes()) if fusion else RankerConfig()
     except (OSError, msgspec.DecodeError) as error:
         message = f"{fusion} cannot be followed: {error}; docs/vectors.md says what it holds"
-        raise NoFusion(message) from error
+        raise FusionError(message) from error

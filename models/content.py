@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from models.array_types import Flags, Floats, Indexes
 from models.modality import TEXT, Modality
-from models.text_encoder import of_words
+from models.text_encoder import encode_text
 from schemas.catalogue import Item
 
 _LARGEST = 65_504.0  # of a float16
@@ -26,7 +26,7 @@ class Content(Struct, frozen=True):
         return Content(self.values[places], self.lacking[places])
 
 
-class Layout:
+class ContentLayout:
     """How modalities lie in arrays and bytes.
 
     An item's bytes are the layout's hash (u32), a byte each modality (1 where missing), then all numbers as float16,
@@ -107,5 +107,5 @@ class Layout:
         if given is not None and self.fault({modality.name: given}) is None:
             return np.array(given, np.float32)
         if modality.name == TEXT and given is None:
-            return of_words((item.title or "", *item.tags), modality.width)
+            return encode_text((item.title or "", *item.tags), modality.width)
         return None

@@ -9,28 +9,28 @@ from torch import Tensor
 HOST = torch.device("cpu")
 
 
-class NoDevice(ValueError):
+class DeviceError(ValueError):
     """The device asked for is not there."""
 
 
-def device_of(name: str) -> torch.device:
+def parse_device(name: str) -> torch.device:
     """The device of a name.
 
     Raises:
-        NoDevice: it is none, or this machine has none such.
+        DeviceError: it is none, or this machine has none such.
     """
     if name not in ("cpu", "cuda"):
         message = f"device is {name!r}; it is cpu, or cuda for an NVIDIA GPU"
-        raise NoDevice(message)
+        raise DeviceError(message)
     if name == "cuda" and not torch.cuda.is_available():
         message = (
             "device is 'cuda', and torch finds no GPU to use; see that nvidia-smi lists one and that torch is a CUDA "
             f"build (this one is {torch.__version__}), or say cpu"
         )
-        raise NoDevice(message)
+        raise DeviceError(message)
     return torch.device(name)
 
 
-def placed(values: NDArray[np.generic], device: torch.device) -> Tensor:
+def to_device(values: NDArray[np.generic], device: torch.device) -> Tensor:
     """An array as a tensor there; on the CPU it shares the array's memory."""
     return torch.from_numpy(values).to(device)

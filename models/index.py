@@ -7,7 +7,7 @@ from models.array_types import Flags, Floats, Ids, Indexes
 
 
 class Index(Protocol):
-    """Items by inner product; `index_numpy.Nearest` is one, `index_torch.Scan` another."""
+    """Items by inner product; `index_numpy.NumpyIndex` is one, `index_torch.TorchIndex` another."""
 
     @property
     def ids(self) -> Ids:
@@ -19,5 +19,5 @@ class Index(Protocol):
         ...
 
 
-Build: TypeAlias = Callable[[Ids, Floats], Index]
+BuildIndex: TypeAlias = Callable[[Ids, Floats], Index]
 """Makes an index of ids [N] and vectors [N, V]."""

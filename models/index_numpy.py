@@ -6,7 +6,7 @@ from msgspec import Struct
 from models.array_types import Flags, Floats, Ids, Indexes
 
 
-class Nearest(Struct, frozen=True):
+class NumpyIndex(Struct, frozen=True):
     """An immutable index over items. `ids` [N], `vectors` [N, V]."""
 
     ids: Ids

@@ -7,29 +7,29 @@ import numpy as np
 import torch
 
 from models.array_types import Flags, Floats, Ids, Indexes
-from models.device import placed
-from models.index import Build
+from models.device import to_device
+from models.index import BuildIndex
 from models.ranker_torch import to_numpy
 
 
-class Scan:
-    """An immutable index with the same answers as `models.index_numpy.Nearest`, but for the last bits of a product."""
+class TorchIndex:
+    """An immutable index with the results of `NumpyIndex`, up to the last bits of a product."""
 
     def __init__(self, ids: Ids, vectors: Floats, device: torch.device) -> None:
         self.ids = ids
         self._device = device
-        self._vectors = placed(vectors, device)  # [N, V]
+        self._vectors = to_device(vectors, device)  # [N, V]
 
     @classmethod
-    def on(cls, device: torch.device) -> Build:
+    def builder(cls, device: torch.device) -> BuildIndex:
         """Makes indexes there."""
         return lambda ids, vectors: cls(ids, vectors, device)
 
     def search(self, vector: Floats, count: int, *, allowed: Flags | None = None) -> tuple[Indexes, Floats]:
-        """Places and products of the `count` best items, best first; see `Nearest.search`."""
-        products = self._vectors @ placed(vector, self._device)
+        """Places and products of the `count` best items, best first; see `NumpyIndex.search`."""
+        products = self._vectors @ to_device(vector, self._device)
         if allowed is not None:
-            products = products.masked_fill(~placed(allowed, self._device), -torch.inf)
+            products = products.masked_fill(~to_device(allowed, self._device), -torch.inf)
         count = min(count, len(self.ids) if allowed is None else int(allowed.sum()))
         if not count:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)

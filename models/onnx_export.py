@@ -12,7 +12,7 @@ from models.array_types import Floats
 from models.config import RankerConfig
 from models.fusion_torch import Vectors
 from models.inputs import DENSE
-from models.ranker_torch import Rows, chances, forward, from_numpy
+from models.ranker_torch import Rows, forward, from_numpy, to_predictions
 
 INPUTS = ("user", "past", "present", "items", "categories", "inputs")
 VECTORS = ("content", "lacking")  # inputs of a model that declares modalities
@@ -44,7 +44,7 @@ class Slate(nn.Module):
             present=present.expand(count, -1),
             vectors=Vectors(content, lacking.to(content.dtype)),
         )
-        return chances(forward(self._config, dict(self.named_buffers()), rows=rows, inputs=inputs))
+        return to_predictions(forward(self._config, dict(self.named_buffers()), rows=rows, inputs=inputs))
 
 
 def to_onnx(config: RankerConfig, dense: dict[str, Floats], *, version: str) -> bytes:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.array_types import Floats
 from models.config import STATISTICS, RankerConfig
-from models.device import HOST, placed
+from models.device import HOST, to_device
 
 _SLOWEST = 0.002  # share of a batch in the inputs' running mean, once the first batches are behind
 _LEAST_SPREAD = np.float32(0.05)  # of an input that hardly ever differs
@@ -36,7 +36,7 @@ class Adam:
         self.steps = 0
         views = self._views(self._flat)
         self._statistics = [views[name] for name in STATISTICS]
-        self._placed = placed(self._flat, device)
+        self._placed = to_device(self._flat, device)
         ends = np.cumsum([values.size for values in views.values()])
         self.tensors: dict[str, Tensor] = {
             name: self._placed[end - values.size : end].view(values.shape).requires_grad_()
@@ -74,7 +74,7 @@ class Adam:
         self._flat -= np.float32(rate) * self._pace * self._first / spread
         self._place()
 
-    def follow(self, inputs: Floats) -> None:
+    def update_statistics(self, inputs: Floats) -> None:
         """Move the running mean and spread of the dense inputs towards a batch [B, F]."""
         share = np.float32(max(1 / (self.steps + 1), _SLOWEST))
         mean, spread = self._statistics

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from models.array_types import Floats, Ids
 from models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
-from models.content import Content, Layout
+from models.content import Content, ContentLayout
 from models.fusion_numpy import tell
 from models.items import Items
 from models.rowset import RowSource
@@ -25,7 +25,7 @@ class Scores(Struct, frozen=True):
     engagement: Floats
 
 
-class Part(Struct, frozen=True):
+class RequestRows(Struct, frozen=True):
     """Rows of one request. `user`: [W]; `past`: [n, D], n <= L, newest first; `items`, `categories`: [C, W].
 
     `content`: the candidates' vectors; None tells nothing.
@@ -38,13 +38,13 @@ class Part(Struct, frozen=True):
     content: Content | None = None
 
 
-def part_of(tables: Mapping[str, RowSource], *, user_id: int, past: Ids, items: Items) -> Part:
+def gather_rows(tables: Mapping[str, RowSource], *, user_id: int, past: Ids, items: Items) -> RequestRows:
     """The rows of a request: user (0 for nobody known), past items [n], n <= L, candidates [C]."""
 
     def rows(table: str, ids: Ids) -> Floats:
         return tables[table].rows(tables[table].find(ids))
 
-    return Part(
+    return RequestRows(
         user=rows("user", np.array([user_id], np.int64))[0],
         past=rows("item", past)[:, LEAD:],
         items=rows("item", items.ids),
@@ -53,7 +53,7 @@ def part_of(tables: Mapping[str, RowSource], *, user_id: int, past: Ids, items: 
     )
 
 
-def score(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inputs: Floats) -> Scores:
+def score(config: RankerConfig, dense: dict[str, Floats], *, part: RequestRows, inputs: Floats) -> Scores:
     """Score C candidates. inputs [C, F]."""
     outputs = _outputs(config, dense, part=part, inputs=inputs)
     seconds = np.float32(UNIT_S) * np.exp(np.minimum(outputs[:, 2], np.float32(LONGEST)))
@@ -62,7 +62,7 @@ def score(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inputs:
 
 def score_light(dense: dict[str, Floats], inputs: Floats) -> Floats:
     """Click chances of the light ranker, from dense inputs alone. [C, F] -> [C]."""
-    return _sigmoid(_standardised(dense, inputs) @ dense["light"] + dense["light_bias"])
+    return _sigmoid(_standardise(dense, inputs) @ dense["light"] + dense["light_bias"])
 
 
 def user_vector(dense: dict[str, Floats], user: Floats, *, past: Floats) -> Floats:
@@ -79,18 +79,18 @@ def item_vectors(dense: dict[str, Floats], items: Floats, *, categories: Floats,
     return _unit(vectors if lift is None else vectors + lift)
 
 
-def _outputs(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inputs: Floats) -> Floats:
+def _outputs(config: RankerConfig, dense: dict[str, Floats], *, part: RequestRows, inputs: Floats) -> Floats:
     item = part.items[:, LEAD:]  # [C, D]
     count, dim = item.shape
     attended = _attend(dense, item, past=part.past) if len(part.past) else np.zeros_like(item)
     user, mean = part.user[LEAD:], _mean(part.past)
-    content = part.content or (Layout(config.modalities).blank(count) if config.modalities else None)
+    content = part.content or (ContentLayout(config.modalities).blank(count) if config.modalities else None)
     told = tell(config, dense, content=content, user=user, mean=mean)
     pieces = (user, item, part.categories[:, LEAD:], attended, mean, attended * item, *told.pieces)
     start = np.empty((count, len(pieces) * dim + inputs.shape[1]), np.float32)  # [C, X]
     for place, piece in enumerate(pieces):
         start[:, place * dim : (place + 1) * dim] = piece
-    inputs = start[:, len(pieces) * dim :] = _standardised(dense, inputs)
+    inputs = start[:, len(pieces) * dim :] = _standardise(dense, inputs)
     crossed = start
     for layer in range(config.crosses):
         change = crossed @ dense[f"cross_{layer}_down"] @ dense[f"cross_{layer}_up"] + dense[f"cross_{layer}_bias"]
@@ -104,7 +104,7 @@ def _outputs(config: RankerConfig, dense: dict[str, Floats], *, part: Part, inpu
     return heads + part.user[:LEAD] + part.items[:, :LEAD] + part.categories[:, :LEAD]
 
 
-def _standardised(dense: dict[str, Floats], inputs: Floats) -> Floats:
+def _standardise(dense: dict[str, Floats], inputs: Floats) -> Floats:
     return ((inputs - dense["input_mean"]) / dense["input_spread"]).clip(-INPUT_LIMIT, INPUT_LIMIT)
 
 
@@ -136,6 +136,6 @@ def _sigmoid(logits: Floats) -> Floats:
     return np.float32(1) / (np.float32(1) + np.exp(-np.clip(logits, -60, 60)))
 
 
-def padded(history: Ids, slots: int) -> Ids:
+def recent_items(history: Ids, slots: int) -> Ids:
     """The last items that the ranker looks at: no more than L, without empty ones."""
     return history[history != 0][:slots]

@@ -12,7 +12,7 @@ from torch.nn import functional
 from models.array_types import Floats
 from models.batch import Batch
 from models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
-from models.device import HOST, placed
+from models.device import HOST, to_device
 from models.fusion_torch import Vectors, tell
 from schemas.samples import EVENT_WEIGHTS, HEADS
 
@@ -43,7 +43,7 @@ def forward(config: RankerConfig, dense: dict[str, Tensor], *, rows: Rows, input
     Wang et al. 2021 (DCN-v2, eq. 2, low rank).
     """
     user, item, category = (part[:, LEAD:] for part in (rows.user, rows.item, rows.category))  # [B, D]
-    inputs = standardised(dense, inputs)
+    inputs = standardise(dense, inputs)
     attended = attend(dense, item, rows=rows)
     count = rows.present.sum(dim=1, keepdim=True).clamp(min=1)
     mean = rows.past.sum(dim=1) / count
@@ -62,7 +62,7 @@ def forward(config: RankerConfig, dense: dict[str, Tensor], *, rows: Rows, input
     return heads + rows.user[:, :LEAD] + rows.item[:, :LEAD] + rows.category[:, :LEAD]
 
 
-def standardised(dense: dict[str, Tensor], inputs: Tensor) -> Tensor:
+def standardise(dense: dict[str, Tensor], inputs: Tensor) -> Tensor:
     """Inputs by their running mean and spread, no further than `INPUT_LIMIT` spreads out. [B, F] -> [B, F]."""
     mean, spread = dense["input_mean"].detach(), dense["input_spread"].detach()
     return ((inputs - mean) / spread).clamp(-INPUT_LIMIT, INPUT_LIMIT)
@@ -83,13 +83,13 @@ def attend(dense: dict[str, Tensor], item: Tensor, *, rows: Rows) -> Tensor:
     return (shares[:, None, :] @ rows.past)[:, 0, :]
 
 
-def with_position(dense: dict[str, Tensor], outputs: Tensor, *, positions: Tensor) -> Tensor:
+def add_position_bias(dense: dict[str, Tensor], outputs: Tensor, *, positions: Tensor) -> Tensor:
     """Outputs as at the position shown. Position 0 adds nothing, so that serving scores a slot at the top. [B, H]."""
     table = torch.cat([torch.zeros(1, outputs.shape[1], device=outputs.device), dense["position"][1:]])
     return outputs + table[positions.clamp(max=len(table) - 1)]
 
 
-def chances(outputs: Tensor) -> Tensor:
+def to_predictions(outputs: Tensor) -> Tensor:
     """Outputs as predictions: two chances and expected seconds, at most `LONGEST_S`. [B, H] -> [B, H]."""
     seconds = UNIT_S * torch.exp(outputs[:, ENGAGEMENT:].clamp(max=LONGEST))
     return torch.cat([torch.sigmoid(outputs[:, :ENGAGEMENT]), seconds], dim=1)
@@ -118,7 +118,7 @@ def bias_loss(config: RankerConfig, outputs: Tensor, *, batch: Batch) -> Tensor:
 
 def _sum_of_losses(config: RankerConfig, outputs: Tensor, *, labels: Floats, weights: tuple[Floats, Floats]) -> Tensor:
     """`weights`: of the labels, and of the negatives taken back, [B, H] each."""
-    truth, weight, undo = (placed(part, outputs.device) for part in (labels, *weights))
+    truth, weight, undo = (to_device(part, outputs.device) for part in (labels, *weights))
     logits = outputs[:, :ENGAGEMENT]
     each = weight[:, :ENGAGEMENT] * (functional.softplus(logits) - truth[:, :ENGAGEMENT] * logits)
     each = each - undo[:, :ENGAGEMENT] * functional.softplus(logits)
@@ -132,13 +132,13 @@ def _sum_of_losses(config: RankerConfig, outputs: Tensor, *, labels: Floats, wei
 def light_loss(dense: dict[str, Tensor], inputs: Tensor, *, outputs: Tensor) -> Tensor:
     """Loss of the light ranker, a logistic in the dense inputs that copies the full one's click chance."""
     teacher = torch.sigmoid(outputs[:, 0]).detach()
-    logits = standardised(dense, inputs) @ dense["light"] + dense["light_bias"]
+    logits = standardise(dense, inputs) @ dense["light"] + dense["light_bias"]
     return (functional.softplus(logits) - teacher * logits).sum()
 
 
 def from_numpy(dense: dict[str, Floats], device: torch.device = HOST) -> dict[str, Tensor]:
     """Dense tensors on a device; on the CPU they share memory with the arrays."""
-    return {name: placed(values, device) for name, values in dense.items()}
+    return {name: to_device(values, device) for name, values in dense.items()}
 
 
 def to_numpy(tensor: Tensor) -> Floats:

@@ -33,7 +33,7 @@ class RowSet(Struct, frozen=True):
     pool: Pool
 
     @classmethod
-    def of(cls, ids: Ids, values: Floats) -> "RowSet":
+    def from_values(cls, ids: Ids, values: Floats) -> "RowSet":
         """Rows with a pool of their own. values [N, W]."""
         pool = Pool(values.shape[1], capacity=len(values))
         return cls(ids, pool.put(values), pool)
@@ -41,13 +41,13 @@ class RowSet(Struct, frozen=True):
     @classmethod
     def empty(cls, width: int) -> "RowSet":
         """Only a default row of zeros."""
-        return cls.of(np.zeros(1, np.int64), np.zeros((1, width), np.float32))
+        return cls.from_values(np.zeros(1, np.int64), np.zeros((1, width), np.float32))
 
     @classmethod
-    def as_published(cls, ids: Ids, values: Floats, *, lead: int, coding: Coding) -> "RowSet":
+    def from_published(cls, ids: Ids, values: Floats, *, lead: int, coding: Coding) -> "RowSet":
         """Rows as one who followed the versions has them: each was last sent as it stands here."""
         order = np.argsort(ids)
-        return cls.of(ids[order], as_sent(values[order], lead=lead, coding=coding))
+        return cls.from_values(ids[order], as_sent(values[order], lead=lead, coding=coding))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,7 +66,7 @@ class RowSet(Struct, frozen=True):
         """Copy of the rows at `places` [U] -> [U, W]."""
         return self.pool.rows[self.slots[places]]
 
-    def updated(self, update: TableUpdate) -> "RowSet":
+    def apply(self, update: TableUpdate) -> "RowSet":
         """A new set with the update's rows in and its `gone` out; this one stays as it is.
 
         Raises:
@@ -77,7 +77,7 @@ class RowSet(Struct, frozen=True):
             message = f"rows are {width} wide, the update brings {update.rows.shape[1]}"
             raise ValueError(message)
         if self.pool.room < len(update.ids):
-            return self._moved(room=len(self) + 2 * len(update.ids)).updated(update)
+            return self._moved(room=len(self) + 2 * len(update.ids)).apply(update)
         slots = self.pool.put(update.rows)
         keep = np.ones(len(self.ids), np.bool_)
         places = np.minimum(self.ids.searchsorted(update.gone), len(self.ids) - 1)

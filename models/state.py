@@ -7,7 +7,7 @@ from models import ranker_numpy
 from models.array_types import Floats, Ids
 from models.arrays import TrainingState, blank_dense
 from models.config import TABLES, RankerConfig
-from models.content import Layout
+from models.content import ContentLayout
 from models.fusion_numpy import lift
 from models.items import Items
 from models.ranker_numpy import Scores
@@ -34,7 +34,7 @@ class ModelState(Struct, frozen=True, kw_only=True):
         )
 
     @classmethod
-    def published(
+    def from_training_state(
         cls, config: RankerConfig, state: TrainingState, *, version: str, coding: Coding = "int8"
     ) -> "ModelState":
         """The model as one who followed all versions up to a snapshot, cut just after `version`, has it."""
@@ -43,7 +43,7 @@ class ModelState(Struct, frozen=True, kw_only=True):
             used = table.ids != 0
             used[0] = True
             lead = config.tables()[name].lead
-            tables[name] = RowSet.as_published(table.ids[used], table.rows[used], lead=lead, coding=coding)
+            tables[name] = RowSet.from_published(table.ids[used], table.rows[used], lead=lead, coding=coding)
         return cls(config=config, tables=tables, dense=state.dense, version=version)
 
     def apply(self, delta: Delta) -> "ModelState":
@@ -62,7 +62,7 @@ class ModelState(Struct, frozen=True, kw_only=True):
         if strange := delta.update.tables.keys() - before.keys():
             message = f"tables {sorted(strange)} are unknown; there are {TABLES}"
             raise ValueError(message)
-        changed = {name: before[name].updated(update) for name, update in delta.update.tables.items()}
+        changed = {name: before[name].apply(update) for name, update in delta.update.tables.items()}
         return ModelState(
             config=self.config,
             tables={**before, **changed},
@@ -79,8 +79,8 @@ class ModelState(Struct, frozen=True, kw_only=True):
             items: the candidates, C of them.
             inputs: dense inputs [C, F], of `inputs.assemble`.
         """
-        past = ranker_numpy.padded(history, self.config.history)
-        part = ranker_numpy.part_of(self.tables, user_id=user_id, past=past, items=items)
+        past = ranker_numpy.recent_items(history, self.config.history)
+        part = ranker_numpy.gather_rows(self.tables, user_id=user_id, past=past, items=items)
         return ranker_numpy.score(self.config, self.dense, part=part, inputs=inputs)
 
     def score_light(self, inputs: Floats) -> Floats:
@@ -94,7 +94,7 @@ class ModelState(Struct, frozen=True, kw_only=True):
     def item_vectors(self, items: Items) -> Floats:
         """Retrieval vectors of N items -> [N, V], each of length 1."""
         modalities, content = self.config.modalities, items.content
-        content = content or (Layout(modalities).blank(len(items.ids)) if modalities else None)
+        content = content or (ContentLayout(modalities).blank(len(items.ids)) if modalities else None)
         rows, categories = self._rows("item", items.ids), self._rows("category", items.categories)
         return ranker_numpy.item_vectors(
             self.dense, rows, categories=categories, lift=lift(self.config, self.dense, content)
@@ -108,5 +108,5 @@ class ModelState(Struct, frozen=True, kw_only=True):
         return rows.rows(rows.find(ids))
 
     def _past(self, history: Ids) -> Floats:
-        rows = self._rows("item", ranker_numpy.padded(history, self.config.history))
+        rows = self._rows("item", ranker_numpy.recent_items(history, self.config.history))
         return rows[:, ranker_numpy.LEAD :]

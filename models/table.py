@@ -162,7 +162,7 @@ class Table:
         self._gone.clear()
         return update
 
-    def touch_all(self) -> None:
+    def mark_all_changed(self) -> None:
         """Report every row at the next `changes`, and nothing as gone: the start of an epoch."""
         self._changed[: self._used] = self._ids[: self._used] != 0
         self._changed[DEFAULT] = True
@@ -180,7 +180,7 @@ class Table:
         )
 
     @classmethod
-    def restored(cls, config: TableConfig, state: TableState) -> "Table":
+    def from_state(cls, config: TableConfig, state: TableState) -> "Table":
         """The table that `state` was taken of: it goes on bit for bit."""
         table = cls(config, capacity=max(16, len(state.ids)))
         table._used = len(state.ids)

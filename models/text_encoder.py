@@ -1,4 +1,4 @@
-"""A text as a vector, where nothing better was given: replace `of_words` and train anew to have another encoder."""
+"""A text as a vector, where nothing better was given: replace `encode_text` and train anew to have another encoder."""
 
 import re
 from collections.abc import Iterable
@@ -11,14 +11,14 @@ from models.array_types import Floats
 _WORD = re.compile(r"\w+")
 
 
-def of_words(texts: Iterable[str], width: int) -> Floats | None:
+def encode_text(texts: Iterable[str], width: int) -> Floats | None:
     """Hashed bag of words [width] of length 1; None where the texts have no word.
 
     The sign of a word is hashed too, so that words that share a place cancel as often as they add.
 
     Source: Weinberger et al. 2009, "Feature hashing for large scale multitask learning", section 2.
 
-    >>> of_words(["Red shoes", "red"], 8)
+    >>> encode_text(["Red shoes", "red"], 8)
     array([0.       , 0.       , 0.4472136, 0.       , 0.       , 0.       ,
            0.8944272, 0.       ], dtype=float32)
     """

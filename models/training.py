@@ -12,13 +12,13 @@ from models.array_types import Flags, Floats, Ids, Indexes
 from models.arrays import TrainingState, blank_dense
 from models.batch import Batch
 from models.config import LEAD, TABLES, RankerConfig
-from models.content import Content, Layout
-from models.device import HOST, placed
+from models.content import Content, ContentLayout
+from models.device import HOST, to_device
 from models.fusion_torch import Vectors, lift
 from models.items import Items
 from models.optimiser import Adam
-from models.ranker_numpy import Scores, padded, part_of, score
-from models.ranker_torch import Rows, bias_loss, chances, forward, light_loss, loss, to_numpy, with_position
+from models.ranker_numpy import Scores, gather_rows, recent_items, score
+from models.ranker_torch import Rows, add_position_bias, bias_loss, forward, light_loss, loss, to_numpy, to_predictions
 from models.rowset import RowSource
 from models.table import DEFAULT, Table
 from models.towers import item_tower, softmax_loss, user_tower
@@ -56,9 +56,9 @@ def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool, device: t
     picks: dict[str, Tensor] = {}
     for name, ids in wanted.items():
         places[name], back = np.unique(tables[name].find(ids), return_inverse=True)
-        leaves[name] = placed(tables[name].rows(places[name]), device).requires_grad_(learn)
-        picks[name] = placed(back, device)
-    present = placed(batch.history != 0, device)
+        leaves[name] = to_device(tables[name].rows(places[name]), device).requires_grad_(learn)
+        picks[name] = to_device(back, device)
+    present = to_device(batch.history != 0, device)
     past = leaves["item"][:, LEAD:].index_select(0, picks["item"][size:]).reshape(size, slots, -1)
     rows = Rows(
         user=leaves["user"].index_select(0, picks["user"]),
@@ -66,7 +66,7 @@ def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool, device: t
         category=leaves["category"].index_select(0, picks["category"]),
         past=past * present[:, :, None],
         present=present,
-        vectors=_vectors(batch.content or Layout().blank(size), device),
+        vectors=_vectors(batch.content or ContentLayout().blank(size), device),
     )
     return Gathered(places, leaves, picks, rows)
 
@@ -75,7 +75,7 @@ def _still(gathered: Gathered, ahead: Tensor) -> Rows:
     """The rows gathered, without a gradient to those that ids of some samples [B] own."""
     rows, size = gathered.rows, len(ahead)
     owned = {
-        name: placed(gathered.places[name] != DEFAULT, ahead.device).index_select(0, pick)
+        name: to_device(gathered.places[name] != DEFAULT, ahead.device).index_select(0, pick)
         for name, pick in gathered.picks.items()
     }
     user, item, category = (
@@ -88,7 +88,7 @@ def _still(gathered: Gathered, ahead: Tensor) -> Rows:
 
 
 def _vectors(content: Content, device: torch.device) -> Vectors:
-    return Vectors(placed(content.values, device), placed(content.lacking.astype(np.float32), device))
+    return Vectors(to_device(content.values, device), to_device(content.lacking.astype(np.float32), device))
 
 
 def predict(config: RankerConfig, dense: dict[str, Tensor], *, tables: dict[str, RowSource], batch: Batch) -> Floats:
@@ -96,8 +96,8 @@ def predict(config: RankerConfig, dense: dict[str, Tensor], *, tables: dict[str,
     device = dense["position"].device
     with torch.no_grad():
         rows = gather(tables, batch, learn=False, device=device).rows
-        outputs = forward(config, dense, rows=rows, inputs=placed(batch.dense, device))
-        return to_numpy(chances(with_position(dense, outputs, positions=placed(batch.positions, device))))
+        outputs = forward(config, dense, rows=rows, inputs=to_device(batch.dense, device))
+        return to_numpy(to_predictions(add_position_bias(dense, outputs, positions=to_device(batch.positions, device))))
 
 
 class _Gradients(Struct, frozen=True):
@@ -135,7 +135,7 @@ class Trainer:
         """
         predicted = self._predict(batch)
         self._begin(batch)
-        self._adam.follow(batch.dense)
+        self._adam.update_statistics(batch.dense)
         found = self._gradients(batch)
         self._adam.step(found.dense, len(batch))
         self._learn_rows(found)
@@ -160,8 +160,8 @@ class Trainer:
 
     def score(self, user_id: int, history: Ids, *, items: Items, inputs: Floats) -> Scores:
         """Score one user's candidates as the model stands now; see `ModelState.score`."""
-        past = padded(history, self.config.history)
-        part = part_of(self.tables, user_id=user_id, past=past, items=items)
+        past = recent_items(history, self.config.history)
+        part = gather_rows(self.tables, user_id=user_id, past=past, items=items)
         dense = {name: to_numpy(tensor.detach()) for name, tensor in self.dense.items()}
         return score(self.config, dense, part=part, inputs=inputs)
 
@@ -169,10 +169,10 @@ class Trainer:
         """Rows changed since the last call, absolute, and all dense tensors."""
         return Update({name: table.changes() for name, table in self.tables.items()}, self._adam.arrays())
 
-    def touch_all(self) -> None:
+    def mark_all_changed(self) -> None:
         """Make the next `changes` hold the whole model."""
         for table in self.tables.values():
-            table.touch_all()
+            table.mark_all_changed()
 
     def state(self) -> TrainingState:
         """Copy of everything a restart needs."""
@@ -186,11 +186,11 @@ class Trainer:
         )
 
     @classmethod
-    def restored(cls, config: RankerConfig, state: TrainingState, device: torch.device = HOST) -> "Trainer":
+    def from_state(cls, config: RankerConfig, state: TrainingState, device: torch.device = HOST) -> "Trainer":
         """The trainer that `state` was taken of, on whichever device."""
         trainer = cls(config, np.random.default_rng(0), device)
         settings = config.tables()
-        trainer.tables = {name: Table.restored(settings[name], of) for name, of in state.tables.items()}
+        trainer.tables = {name: Table.from_state(settings[name], of) for name, of in state.tables.items()}
         trainer._adam = Adam(config, state.dense, device)
         trainer._adam.resume(state.moments, state.steps)
         trainer._period, trainer._sightings = state.period, state.sightings
@@ -229,16 +229,22 @@ class Trainer:
             for table in self.tables.values():
                 table.expire(batch.at_ms)
         self._period = max(period, self._period)
-        new = slice(None) if batch.ahead is None else ~batch.ahead  # the others were seen when they were learnt ahead
+        new = (
+            slice(None) if batch.learned_ahead is None else ~batch.learned_ahead
+        )  # the others were seen when they were learnt ahead
         for name, ids in (("user", batch.users), ("item", batch.items), ("category", batch.categories)):
             self.tables[name].sight(ids[new], batch.at_ms)
         self._sightings += len(batch.users[new])
 
     def _loss(self, batch: Batch, gathered: Gathered) -> Tensor:
-        inputs = placed(batch.dense, self._device)
-        rows = gathered.rows if batch.ahead is None else _still(gathered, placed(batch.ahead, self._device))
+        inputs = to_device(batch.dense, self._device)
+        rows = (
+            gathered.rows
+            if batch.learned_ahead is None
+            else _still(gathered, to_device(batch.learned_ahead, self._device))
+        )
         outputs = forward(self.config, self.dense, rows=rows, inputs=inputs)
-        shown = with_position(self.dense, outputs, positions=placed(batch.positions, self._device))
+        shown = add_position_bias(self.dense, outputs, positions=to_device(batch.positions, self._device))
         # the heads' biases follow what comes, everything else what it weighs
         bias = self.dense["head_bias"] - self.dense["head_bias"].detach()
         ranked = loss(self.config, shown - bias, batch=batch)
@@ -260,23 +266,23 @@ class Trainer:
             return torch.zeros((), device=self._device)
         rank = np.cumsum(kept) - 1  # place among the kept
         expected = table.sightings(drawn[kept]) * (len(batch) / max(self._sightings, 1.0))
-        pick, rows = placed(first[kept], self._device), gathered.rows
+        pick, rows = to_device(first[kept], self._device), gathered.rows
         vectors = Vectors(rows.vectors.values[pick], rows.vectors.lacking[pick])
         lifted = lift(self.config, self.dense, vectors)
         items = item_tower(self.dense, rows.item[pick], category=rows.category[pick], lift=lifted)
-        one = placed(clicked, self._device)
+        one = to_device(clicked, self._device)
         chosen = structs.replace(rows, user=rows.user[one], past=rows.past[one], present=rows.present[one])
         users = user_tower(self.dense, chosen)
         targets = rank[back[clicked]]
         liked = _liked(batch, clicked, items=batch.items[first[kept]])
         liked[np.arange(len(clicked)), targets] = False
-        similarity = (users @ items.T / self.config.temperature).masked_fill(placed(liked, self._device), _NEVER)
+        similarity = (users @ items.T / self.config.temperature).masked_fill(to_device(liked, self._device), _NEVER)
         return softmax_loss(
             similarity,
-            placed(targets, self._device),
+            to_device(targets, self._device),
             # items are drawn once however often they come: the chance of 1 or more, if comings are Poisson
-            log_drawn=placed(np.log(-np.expm1(-np.maximum(expected, 1e-9))).astype(np.float32), self._device),
-            weights=placed(batch.weights[clicked, 0], self._device),
+            log_drawn=to_device(np.log(-np.expm1(-np.maximum(expected, 1e-9))).astype(np.float32), self._device),
+            weights=to_device(batch.weights[clicked, 0], self._device),
         )
 
 

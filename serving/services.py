@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
-from models.content import Layout
-from models.index_device import index_on
+from models.content import ContentLayout
+from models.index_device import index_builder
 from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
 from schemas.breaker import BrokenProgram
 from serving.http.admission import Admission
@@ -60,7 +60,7 @@ class Services(Struct, frozen=True, kw_only=True):
     plan: Plan
     experiment: Experiment
     metrics: Metrics
-    layout: Layout
+    layout: ContentLayout
     admission: Admission = msgspec.field(default_factory=Admission)
 
 
@@ -68,7 +68,7 @@ def build(settings: Settings) -> Services:
     """The parts; nothing runs yet, and nothing was asked of Kafka or Redis."""
     plan, outlet = load_plan(settings.features), Outlet(settings.bootstrap)
     experiment = settings.config.experiment
-    live = Live(plan, (*FOLLOWING, *experiment.own), index_on(settings.device))
+    live = Live(plan, (*FOLLOWING, *experiment.own), index_builder(settings.device))
     reader = FeatureReader(connect(settings.redis, timeout_s=_REQUEST_TIMEOUT_S))
     patient = FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S))
     metrics = Metrics(live.progress, hydrate.READ)
@@ -84,7 +84,7 @@ def build(settings: Settings) -> Services:
         plan=plan,
         experiment=experiment,
         metrics=metrics,
-        layout=Layout(settings.ranker.modalities),
+        layout=ContentLayout(settings.ranker.modalities),
     )
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from models.config import DEVICE_VARIABLE, NoFusion, RankerConfig, ranker_of
-from models.index_device import index_on
+from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
+from models.index_device import index_builder
 from schemas.defaults import LIVE_MODEL
 from serving.state.experiment import Experiment, ExperimentError, checked
 from store.connect import ADDRESS
@@ -69,7 +69,7 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
             "whoever has it may write events and items"
         )
     try:
-        index_on(options.device)
+        index_builder(options.device)
     except ValueError as error:
         problems.append(f"--device: {error}")
     config, ranker = Config(), RankerConfig()
@@ -78,8 +78,8 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
     except (OSError, msgspec.DecodeError, ExperimentError, OriginError) as error:
         problems.append(f"--config {options.config}: {error}")
     try:
-        ranker = ranker_of(options.fusion)
-    except NoFusion as error:
+        ranker = load_ranker_config(options.fusion)
+    except FusionError as error:
         problems.append(f"--fusion: {error}")
     if options.model in config.experiment.own:
         problems.append(

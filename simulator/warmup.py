@@ -14,7 +14,7 @@ from numpy.random import Generator
 
 from lang.plan.plan import Plan
 from models.array_types import Doubles, Ids, Indexes
-from models.content import Layout
+from models.content import ContentLayout
 from models.inputs import FEATURE_SET
 from schemas.catalogue import Item
 from schemas.defaults import HISTORY
@@ -57,7 +57,7 @@ class Catalogue:
 
     def __init__(self, world: World, begun_ms: int) -> None:
         self._begun_ms = begun_ms
-        self._layout = Layout([view.modality for view in world.settings.views])
+        self._layout = ContentLayout([view.modality for view in world.settings.views])
         self.records: list[Item] = []
         self._entries: list[catalogues.Entry] = []
         self.add(world, np.arange(len(world)))

@@ -95,7 +95,7 @@ class _Index:
         count, items = int(self._first.searchsorted(until)), self._items
         content = None if items.content is None else blind(items.content.take(np.arange(count)))
         known = Items(items.ids[:count], items.categories[:count], content)
-        model = ModelState.published(trainer.config, trainer.state(), version="")
+        model = ModelState.from_training_state(trainer.config, trainer.state(), version="")
         ids, shown = np.unique(self._of[: max(until - _LOOK, 0)], return_counts=True)
         new = ~np.isin(known.ids, ids[shown >= NEW_BELOW])
         self._looks[name] = _Look(model, known.ids, model.item_vectors(known), new)

@@ -28,7 +28,7 @@ class Light:
     def take(self, inputs: Floats, labels: Floats) -> Floats:
         """The chances of a batch before it is learnt. inputs [B, F], labels [B] -> [B]."""
         told = score_light(self._dense, inputs)
-        self._adam.follow(inputs)
+        self._adam.update_statistics(inputs)
         teacher = torch.from_numpy((2 * labels - 1) * np.float32(_SURE))[:, None]
         light_loss(self._adam.tensors, torch.from_numpy(inputs), outputs=teacher).backward()
         self._adam.step(self._adam.take_gradient(), len(inputs))

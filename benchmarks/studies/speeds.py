@@ -19,8 +19,8 @@ from models.batch import Batch
 from models.config import RankerConfig
 from models.device import HOST
 from models.index import Index
-from models.index_numpy import Nearest
-from models.index_torch import Scan
+from models.index_numpy import NumpyIndex
+from models.index_torch import TorchIndex
 from models.table import Table
 from models.training import Trainer
 
@@ -77,7 +77,7 @@ def _on_gpu(batches: list[Batch]) -> dict[str, Callable[[], float]]:
     config, generator, device = RankerConfig(), np.random.default_rng(2), torch.device("cuda")
     vectors = generator.normal(0, 1, (_ITEMS, config.vector)).astype(np.float32)
     ids, user = np.arange(_ITEMS), vectors[0]
-    found: dict[str, Index] = {"CPU": Nearest(ids, vectors), "GPU": Scan(ids, vectors, device)}
+    found: dict[str, Index] = {"CPU": NumpyIndex(ids, vectors), "GPU": TorchIndex(ids, vectors, device)}
     return {
         f"full ranker on the GPU, batches of {len(batches[0])}": clocked(_full(batches, device)),
         **{f"{_SEARCH} {_ITEMS} items, {name}": clocked(partial(of.search, user, 80)) for name, of in found.items()},

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from benchmarks.harness.interleaved import clocked, in_turns
 from models.array_types import Floats
-from models.index_numpy import Nearest
+from models.index_numpy import NumpyIndex
 
 _NEAREST = 100
 _SEARCHED = 50_000
@@ -28,8 +28,8 @@ class Codes(Struct, frozen=True):
     scale: Floats
 
     def search(self, vector: Floats, count: int) -> object:
-        """As `Nearest.search`."""
-        return Nearest(np.arange(len(self.codes)), self.codes * self.scale).search(vector, count)
+        """As `NumpyIndex.search`."""
+        return NumpyIndex(np.arange(len(self.codes)), self.codes * self.scale).search(vector, count)
 
 
 class Projected(Struct, frozen=True):
@@ -39,8 +39,8 @@ class Projected(Struct, frozen=True):
     axes: Floats
 
     def search(self, vector: Floats, count: int) -> object:
-        """As `Nearest.search`."""
-        return Nearest(np.arange(len(self.vectors)), self.vectors).search(vector @ self.axes, count)
+        """As `NumpyIndex.search`."""
+        return NumpyIndex(np.arange(len(self.vectors)), self.vectors).search(vector @ self.axes, count)
 
 
 def coded(items: Floats) -> Codes:
@@ -83,12 +83,12 @@ def _searches(items: Floats, user: Floats) -> dict[str, Callable[[], float]]:
     codes, halves, whole, half = (
         coded(many),
         projected(many),
-        Nearest(np.arange(len(many)), many),
+        NumpyIndex(np.arange(len(many)), many),
         many.astype(np.float16),
     )
     return {
         "fp32": clocked(lambda: whole.search(user, _NEAREST)),
-        "fp16": clocked(lambda: Nearest(whole.ids, half.astype(np.float32)).search(user, _NEAREST)),
+        "fp16": clocked(lambda: NumpyIndex(whole.ids, half.astype(np.float32)).search(user, _NEAREST)),
         "int8": clocked(lambda: codes.search(user, _NEAREST)),
         "PCA to half": clocked(lambda: halves.search(user, _NEAREST)),
     }

@@ -82,7 +82,9 @@ class Pupil:
 
     def published(self, version: str) -> ModelState:
         """The model as serving would have it now."""
-        return ModelState.published(self._config, self._trainer.state(), version=version, coding=self._settings.coding)
+        return ModelState.from_training_state(
+            self._config, self._trainer.state(), version=version, coding=self._settings.coding
+        )
 
     def freeze(self, at_ms: int) -> None:
         """Keep the model as serving would have it now; from here on the older ones are asked."""

@@ -10,7 +10,7 @@ from headrace.replay.recordings import Visit
 from headrace.replay.writer import query_of
 from lang.plan.plan import Plan
 from models.array_types import Floats, Ids
-from models.index_numpy import Nearest
+from models.index_numpy import NumpyIndex
 from models.state import ModelState
 from schemas.aliases import LIVE
 from schemas.catalogue import Item
@@ -45,8 +45,8 @@ class Requests:
 
     def show(self, model: ModelState, at_ms: int) -> None:
         """Find the nearest by this version from now on."""
-        none = Nearest(np.zeros(0, np.int64), np.zeros((0, model.config.vector), np.float32))
-        served = ServedModel(model=model, index=none, applied_at=at_ms).indexed(self._state.catalogue, Nearest)
+        none = NumpyIndex(np.zeros(0, np.int64), np.zeros((0, model.config.vector), np.float32))
+        served = ServedModel(model=model, index=none, applied_at=at_ms).indexed(self._state.catalogue, NumpyIndex)
         self._state = structs.replace(self._state, models={LIVE: served})
 
     def begin(self, at_ms: int) -> None:

@@ -4,8 +4,8 @@ import os
 
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
-from models.config import DEVICE_VARIABLE, NoFusion, RankerConfig, ranker_of
-from models.index_device import index_on
+from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
+from models.index_device import index_builder
 
 
 def device() -> str:
@@ -16,7 +16,7 @@ def device() -> str:
     """
     name = os.environ.get(DEVICE_VARIABLE, "cpu")
     try:
-        index_on(name)  # asks torch, which is slow to load, only where it is not the CPU
+        index_builder(name)  # asks torch, which is slow to load, only where it is not the CPU
     except ValueError as error:
         message = f"{DEVICE_VARIABLE}: {error}"
         raise EnvironmentProblem(message) from error
@@ -30,6 +30,6 @@ def ranker(layout: Layout) -> RankerConfig:
         UsageProblem: it cannot be followed.
     """
     try:
-        return ranker_of(layout.fusion_file if layout.fusion_file.exists() else None)
-    except NoFusion as error:
+        return load_ranker_config(layout.fusion_file if layout.fusion_file.exists() else None)
+    except FusionError as error:
         raise UsageProblem(str(error)) from error

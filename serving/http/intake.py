@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 
 from lang.events.gate import is_tick
 from lang.plan.source import Source
-from models.content import Layout
+from models.content import ContentLayout
 from schemas.catalogue import Item
 from schemas.http import BatchAnswer, ItemRecord, Rejected
 from schemas.json_text import fault_of, is_deep
@@ -93,7 +93,7 @@ def _event(raw: Raw, source: Source, now: int) -> tuple[bytes, dict[str, Any]]:
     return payload, event
 
 
-def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, layout: Layout, now: int) -> Batch:
+def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, layout: ContentLayout, now: int) -> Batch:
     """Items as records of topic `items`. Within a request the last record of an item counts."""
     letters: dict[str, Letter] = {}
     rejected: list[Rejected] = []
@@ -116,7 +116,7 @@ def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, layout: Layout, n
     return Batch(list(letters.values()), answer)
 
 
-def _item_record(raw: Raw, layout: Layout) -> ItemRecord:
+def _item_record(raw: Raw, layout: ContentLayout) -> ItemRecord:
     """The record, if it can be taken."""
     record = _decoded(raw, _item)
     if record.born_at is not None and (message := time_fault(record.born_at)):

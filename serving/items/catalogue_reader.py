@@ -9,7 +9,7 @@ import time
 
 from confluent_kafka import Message
 
-from models.content import Layout
+from models.content import ContentLayout
 from schemas.avro import Unreadable
 from schemas.catalogue import ITEM, Item
 from schemas.dead_letter import reason_of
@@ -33,7 +33,7 @@ class Refused(ValueError):
 class CatalogueReader:
     """Folds item records, newest last, and shows the result at most once a second."""
 
-    def __init__(self, bootstrap: str, live: Live, layout: Layout, quarantine: Quarantine | None = None) -> None:
+    def __init__(self, bootstrap: str, live: Live, layout: ContentLayout, quarantine: Quarantine | None = None) -> None:
         self._bootstrap = bootstrap
         self._live = live
         self._layout = layout

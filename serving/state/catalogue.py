@@ -6,13 +6,13 @@ import numpy as np
 from msgspec import Struct, field, structs
 
 from models.array_types import Doubles, Flags, Ids, Indexes
-from models.content import Content, Layout
+from models.content import Content, ContentLayout
 from models.items import Items
 from schemas.catalogue import Item
 from schemas.ids import hash64
 from serving.state.tags import Tags, tags_of
 
-_NOTHING = Layout()
+_NOTHING = ContentLayout()
 
 
 class Entry(Struct, frozen=True):
@@ -84,13 +84,13 @@ class Catalogue(Struct, frozen=True, kw_only=True):
         return self.category_names[int(self.codes[place])]
 
 
-def entry_of(item: Item, layout: Layout = _NOTHING) -> Entry:
+def entry_of(item: Item, layout: ContentLayout = _NOTHING) -> Entry:
     """An item as the catalogue is built of it; its vectors are packed here, once."""
     packed = layout.pack(item)
     return Entry(hash64(item.item_id), hash64(item.category), structs.replace(item, content={}), packed)
 
 
-def build(items: Collection[Entry], layout: Layout = _NOTHING) -> Catalogue:
+def build(items: Collection[Entry], layout: ContentLayout = _NOTHING) -> Catalogue:
     """The catalogue of these items without takedowns."""
     shown = sorted((entry for entry in items if not entry.item.takedown), key=lambda entry: entry.id)
     records, packed = [entry.item for entry in shown], [entry.packed for entry in shown] if layout else []

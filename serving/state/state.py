@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from lang.plan.plan import Plan
 from models.fingerprint import fingerprint
-from models.index import Build, Index
-from models.index_numpy import Nearest
+from models.index import BuildIndex, Index
+from models.index_numpy import NumpyIndex
 from models.items import Items
 from models.state import ModelState
 from schemas.aliases import FOLLOWING
@@ -51,7 +51,7 @@ class ServedModel(Struct, frozen=True, kw_only=True):
         """`epoch.seq`."""
         return self.model.version
 
-    def indexed(self, catalogue: Catalogue, build: Build) -> "ServedModel":
+    def indexed(self, catalogue: Catalogue, build: BuildIndex) -> "ServedModel":
         """The same model over another catalogue."""
         vectors = self.model.item_vectors(Items(catalogue.ids, catalogue.categories, catalogue.content))
         return msgspec.structs.replace(self, index=build(catalogue.ids, vectors))
@@ -96,7 +96,7 @@ class Live:
     `seats`: how far each alias has come that follows a model; `following`: those aliases, which are not pinned.
     """
 
-    def __init__(self, plan: Plan, following: Iterable[str] = FOLLOWING, build: Build = Nearest) -> None:
+    def __init__(self, plan: Plan, following: Iterable[str] = FOLLOWING, build: BuildIndex = NumpyIndex) -> None:
         self.state = ServingState(plan=plan, catalogue=catalogues.build([]), features=ItemFeatures.empty(), models={})
         self.progress = Progress()
         self.course = Course()
@@ -126,7 +126,7 @@ class Live:
 
     def promote(self, alias: str, model: ModelState, *, applied_at: int, offset: int = -1, name: str = "") -> None:
         """Put a model under an alias."""
-        none = Nearest(np.zeros(0, np.int64), np.zeros((0, model.config.vector), np.float32))
+        none = NumpyIndex(np.zeros(0, np.int64), np.zeros((0, model.config.vector), np.float32))
         served = ServedModel(model=model, index=none, applied_at=applied_at, offset=offset, name=name)
         with self._writing:
             served = served.indexed(self.state.catalogue, self._build)

@@ -49,7 +49,10 @@ class Pins:
             tensors
         ):
             return None
-        tables = {name: RowSet.of(tensors[f"{name}/ids"], tensors[f"{name}/values"]) for name in self._config.tables()}
+        tables = {
+            name: RowSet.from_values(tensors[f"{name}/ids"], tensors[f"{name}/values"])
+            for name in self._config.tables()
+        }
         model = ModelState(config=self._config, tables=tables, dense=dense, version=version)
         return model, int(tensors[_OFFSET][0])
 

@@ -45,4 +45,4 @@ def _load(folder: Path, config: RankerConfig) -> Loaded | None:
         state = unflatten(dict(safetensors.load(packed)))
     except (OSError, msgspec.DecodeError, SafetensorError, KeyError):
         return None  # cut short, removed meanwhile, or of another make: an older one serves
-    return Loaded(ModelState.published(config, state, version=f"{meta.epoch}.{meta.seq}"), meta)
+    return Loaded(ModelState.from_training_state(config, state, version=f"{meta.epoch}.{meta.seq}"), meta)

@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import structs
 
 from learner.collate import Collator
-from models.content import Layout
+from models.content import ContentLayout
 from models.inputs import DENSE
 from models.modality import Modality
 from schemas.catalogue import Item
@@ -48,7 +48,7 @@ def test_ids_histories_and_dense():
 
 def test_content_is_laid_out_and_what_does_not_fit_is_a_fault():
     modalities = (Modality(name="image", width=3), Modality(name="text", width=2))
-    packed = Layout(modalities).pack(Item(item_id="i", category="c", content={"image": [0.5, -1.0, 2.0]}))
+    packed = ContentLayout(modalities).pack(Item(item_id="i", category="c", content={"image": [0.5, -1.0, 2.0]}))
     rows = [sample(content=packed), sample()]
     collator = Collator(2, modalities)
     assert [collator.fault(row) for row in rows] == [None, None], "a record from before has none"

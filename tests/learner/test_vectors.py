@@ -8,7 +8,7 @@ from learner.cuts import Checkpoint, Publication
 from learner.loop import Learner
 from learner.settings import LoopSettings
 from models.config import RankerConfig
-from models.content import Layout
+from models.content import ContentLayout
 from models.fingerprint import fingerprint
 from models.modality import Fusion, Manner, Modality
 from schemas.catalogue import Item
@@ -20,7 +20,7 @@ SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, wait_ms=WAIT_MS)
 
 def log():
     """Samples of items that have an image, a title, both or neither; the first hundred from before there were any."""
-    layout = Layout(MODALITIES)
+    layout = ContentLayout(MODALITIES)
     rows = []
     for number, row in enumerate(stream(800)):
         seed = int(row.item_id.strip("i") or 0)

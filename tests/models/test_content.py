@@ -4,13 +4,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.config import RankerConfig, with_fusion
-from models.content import Layout
+from models.config import RankerConfig, config_from_fusion
+from models.content import ContentLayout
 from models.modality import Fusion, Modality
-from models.text_encoder import of_words
+from models.text_encoder import encode_text
 from schemas.catalogue import Item
 
-LAYOUT = Layout([Modality(name="image", width=3), Modality(name="text", width=8)])
+LAYOUT = ContentLayout([Modality(name="image", width=3), Modality(name="text", width=8)])
 
 
 def item(**told: object) -> Item:
@@ -27,11 +27,11 @@ def test_vectors_come_back_as_half_floats():
     assert LAYOUT.fits(packed)
     assert LAYOUT.fits(b"")
     assert not LAYOUT.fits(packed + b"\0")
-    assert not Layout([Modality(name="text", width=3), Modality(name="image", width=8)]).fits(packed)
+    assert not ContentLayout([Modality(name="text", width=3), Modality(name="image", width=8)]).fits(packed)
 
 
 def test_without_modalities_nothing_is_packed_and_everything_passes():
-    none = Layout()
+    none = ContentLayout()
     assert none.pack(item(content={"image": [1.0]})) == b""
     assert none.fits(b"whatever an earlier declaration left")
     assert none.unpack([b"", b""]).values.shape == (2, 0)
@@ -60,31 +60,33 @@ def test_words_stand_in_for_a_text_vector_and_never_for_one_that_was_given():
         [LAYOUT.pack(titled), LAYOUT.pack(msgspec.structs.replace(titled, content={"text": [2.0] * 8}))]
     )
     assert content.lacking[:, 1].tolist() == [False, False]
-    np.testing.assert_allclose(content.values[0, 3:], of_words(["Red shoes", "sale"], 8), atol=1e-3)
+    np.testing.assert_allclose(content.values[0, 3:], encode_text(["Red shoes", "sale"], 8), atol=1e-3)
     assert content.values[1, 3:].tolist() == [2.0] * 8
 
 
 def test_texts_that_share_words_are_close():
-    red, also, other = (of_words([text], 4096) for text in ("red running shoes", "blue running shoes", "the weather"))
+    red, also, other = (
+        encode_text([text], 4096) for text in ("red running shoes", "blue running shoes", "the weather")
+    )
     assert red is not None
     assert np.linalg.norm(red) == pytest.approx(1)
     assert red @ also == pytest.approx(2 / 3, abs=0.01)
     assert red @ other == pytest.approx(0, abs=0.01)
-    assert of_words(["", "—"], 8) is None
+    assert encode_text(["", "—"], 8) is None
 
 
 def test_a_declaration_is_read_strictly():
     told = b'{"manner": "late", "modalities": [{"name": "image", "width": 3}]}'
-    assert with_fusion(told).fusion == Fusion(modalities=(Modality(name="image", width=3),), manner="late")
+    assert config_from_fusion(told).fusion == Fusion(modalities=(Modality(name="image", width=3),), manner="late")
     for wrong in (b'{"modalities": []}', b'{"modalities": [{"name": "Image", "width": 3}]}', b'{"modalities": 3}'):
         with pytest.raises(msgspec.ValidationError):
-            with_fusion(wrong)
+            config_from_fusion(wrong)
     with pytest.raises(msgspec.ValidationError, match="must stand once"):
-        with_fusion(b'{"modalities": [{"name": "image", "width": 3}, {"name": "image", "width": 2}]}')
+        config_from_fusion(b'{"modalities": [{"name": "image", "width": 3}, {"name": "image", "width": 2}]}')
 
 
 def test_the_settings_say_what_was_declared_and_nothing_where_nothing_was():
-    plain, told = RankerConfig(), with_fusion(b'{"modalities": [{"name": "image", "width": 3}]}')
+    plain, told = RankerConfig(), config_from_fusion(b'{"modalities": [{"name": "image", "width": 3}]}')
     assert "fusion" not in plain.settings()
     assert plain.schema() == "a46f503c1f78d949", "a declaration alone changes what readers must share"
     assert RankerConfig.parse(told.settings()) == told

@@ -6,9 +6,9 @@ import torch
 from batches import CONFIG, ITEMS, batch
 
 from models.arrays import flatten
-from models.device import HOST, NoDevice, device_of
-from models.index_numpy import Nearest
-from models.index_torch import Scan
+from models.device import HOST, DeviceError, parse_device
+from models.index_numpy import NumpyIndex
+from models.index_torch import TorchIndex
 from models.ranker_torch import from_numpy
 from models.training import Trainer, gather, predict
 
@@ -38,7 +38,7 @@ def test_it_learns_and_tells_what_the_cpu_does(device: torch.device, apart: floa
 @pytest.mark.parametrize(("device", "apart"), ELSEWHERE)
 def test_a_snapshot_goes_on_on_either(device: torch.device, apart: float) -> None:
     begun, _ = taught(HOST)
-    on = Trainer.restored(CONFIG, begun.state(), device)
+    on = Trainer.from_state(CONFIG, begun.state(), device)
     np.testing.assert_allclose(on.learn(batch(9)), begun.learn(batch(9)), rtol=apart, atol=apart)
 
 
@@ -52,11 +52,11 @@ def test_nothing_is_left_on_the_cpu() -> None:
 
 
 def test_what_is_not_there_is_told() -> None:
-    with pytest.raises(NoDevice, match="'tpu'; it is cpu, or cuda"):
-        device_of("tpu")
+    with pytest.raises(DeviceError, match="'tpu'; it is cpu, or cuda"):
+        parse_device("tpu")
     if not torch.cuda.is_available():
-        with pytest.raises(NoDevice, match="torch finds no GPU"):
-            device_of("cuda")
+        with pytest.raises(DeviceError, match="torch finds no GPU"):
+            parse_device("cuda")
 
 
 @pytest.mark.parametrize(("device", "apart"), ELSEWHERE)
@@ -64,7 +64,7 @@ def test_the_nearest_are_the_same(device: torch.device, apart: float) -> None:
     generator = np.random.default_rng(3)
     vectors, user = (generator.integers(-5, 6, size).astype(np.float32) for size in ((300, 2), 2))  # ties, exact sums
     ids = np.arange(1, 301)
-    ours, theirs = Scan(ids, vectors, device), Nearest(ids, vectors)
+    ours, theirs = TorchIndex(ids, vectors, device), NumpyIndex(ids, vectors)
     for count in (0, 1, 7, 299, 300, 400):
         for allowed in (None, generator.random(300) < 0.5, np.zeros(300, np.bool_)):
             places, products = ours.search(user, count, allowed=allowed)

@@ -5,7 +5,7 @@ import pytest
 from batches import CONFIG, FUSED, ITEMS, MODALITIES, batch
 from msgspec import structs
 
-from models.content import Content, Layout
+from models.content import Content, ContentLayout
 from models.inputs import DENSE
 from models.items import Items
 from models.modality import Fusion
@@ -45,7 +45,7 @@ def learnt(config) -> ModelState:
                 labels=np.stack([click, click * 0, click * 0], axis=1),
             )
         )
-    return ModelState.published(config, trainer.state(), version="1.1")
+    return ModelState.from_training_state(config, trainer.state(), version="1.1")
 
 
 @pytest.fixture(scope="module", params=FUSED, ids=lambda config: config.fusion.manner)
@@ -82,7 +82,7 @@ def test_one_modality_tells_where_the_other_is_missing(model):
 
 def test_nothing_told_is_all_stand_ins(model):
     assert gap(model, None) == pytest.approx((0.0, 0.0), abs=1e-6)
-    blank = Layout(MODALITIES).blank(COUNT)
+    blank = ContentLayout(MODALITIES).blank(COUNT)
     assert gap(model, blank) == gap(model, None)
 
 

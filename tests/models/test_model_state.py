@@ -9,7 +9,7 @@ from batches import ITEMS, asked, batch
 from msgspec import structs
 
 from models.config import RankerConfig
-from models.index_numpy import Nearest
+from models.index_numpy import NumpyIndex
 from models.state import ModelState
 from models.training import Trainer
 from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks
@@ -64,14 +64,14 @@ def test_following_versions_equals_loading_the_snapshot():
     trainer, state = followed()
     assert state.version == "1.6"
     assert 1 < len(state.tables["item"]) < 31  # some have been forgotten
-    same(state, ModelState.published(CONFIG, trainer.state(), version="1.6"))
+    same(state, ModelState.from_training_state(CONFIG, trainer.state(), version="1.6"))
 
 
 def test_a_whole_version_forgets_what_was_there():
     trainer, state = followed()
-    trainer.touch_all()
+    trainer.mark_all_changed()
     whole = delta_of(trainer.changes(), 1)
-    stranger = state.tables["item"].updated(
+    stranger = state.tables["item"].apply(
         structs.replace(whole.update.tables["item"], ids=np.array([5]), rows=np.ones((1, 7), np.float32))
     )
     crowded = structs.replace(state, tables={**state.tables, "item": stranger})
@@ -114,7 +114,7 @@ def test_settings_travel_as_text_and_the_schema_is_about_shapes():
 
 def test_nearest_equals_sorting():
     generator = np.random.default_rng(0)
-    index = Nearest(np.arange(1, 301), np.round(generator.normal(0, 1, (300, 2)), 1).astype(np.float32))
+    index = NumpyIndex(np.arange(1, 301), np.round(generator.normal(0, 1, (300, 2)), 1).astype(np.float32))
     user = np.array([1.0, 0.5], np.float32)
     allowed = generator.random(300) < 0.5
     for count in (0, 1, 7, 150, 400):

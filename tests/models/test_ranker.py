@@ -12,7 +12,7 @@ from models.arrays import flatten, unflatten
 from models.batch import Batch
 from models.config import STATISTICS, UNIT_S
 from models.fusion_torch import Vectors
-from models.ranker_torch import LEAD, attend, chances, forward, from_numpy, light_loss, loss, with_position
+from models.ranker_torch import LEAD, add_position_bias, attend, forward, from_numpy, light_loss, loss, to_predictions
 from models.state import ModelState
 from models.training import Trainer, _liked, gather, initial_dense, predict
 from schemas.samples import EVENT_WEIGHTS, HEADS
@@ -42,7 +42,7 @@ def test_gradients_equal_differences(config):
         named = dict(zip(dense, tensors, strict=False))
         user, item, category, past = tensors[len(dense) :]
         given = structs.replace(rows, user=user, item=item, category=category, past=past)
-        return with_position(
+        return add_position_bias(
             named,
             forward(config, named | followed, rows=given, inputs=inputs),
             positions=torch.from_numpy(sample.positions),
@@ -64,7 +64,7 @@ class _double:
 @pytest.mark.parametrize("known", [0, 1, 3, 5])
 def test_scoring_equals_the_training_forward_without_position(known, config):
     trainer = trained(config=config)
-    state = ModelState.published(config, trainer.state(), version="1.1", coding="float32")
+    state = ModelState.from_training_state(config, trainer.state(), version="1.1", coding="float32")
     generator = np.random.default_rng(1)
     count = 30
     history = np.zeros(5, np.int64)
@@ -95,8 +95,8 @@ def test_position_is_learnt_and_left_out_of_serving():
     biases = trainer.dense["position"].detach().numpy()[:, 0]
     assert (biases[1:4] < -0.5).all()
     outputs = torch.zeros(2, 3)
-    assert with_position(trainer.dense, outputs, positions=torch.tensor([0, 0])).tolist() == outputs.tolist()
-    late = with_position(trainer.dense, outputs, positions=torch.tensor([31, 500]))
+    assert add_position_bias(trainer.dense, outputs, positions=torch.tensor([0, 0])).tolist() == outputs.tolist()
+    late = add_position_bias(trainer.dense, outputs, positions=torch.tensor([31, 500]))
     assert late[0].tolist() == late[1].tolist()
 
 
@@ -195,7 +195,7 @@ def test_the_light_ranker_copies_the_click_chance():
         sample = batch(seed, size=64)
         trainer.learn(labelled(sample, np.repeat(sample.dense[:, :1] > 0, 3, axis=1)))
     sample = batch(1000, size=500)
-    state = ModelState.published(config, trainer.state(), version="1.1")
+    state = ModelState.from_training_state(config, trainer.state(), version="1.1")
     light = state.score_light(sample.dense)
     full = predict(config, trainer.dense, tables=dict(trainer.tables), batch=sample)[:, 0]
     assert np.corrcoef(light, full)[0, 1] > 0.85
@@ -214,7 +214,7 @@ def test_the_light_ranker_does_not_pull_at_its_teacher():
 def test_a_restored_trainer_goes_on_bit_for_bit():
     hours = 3_600_000
     straight, resumed = trained(3), trained(3)
-    resumed = Trainer.restored(CONFIG, unflatten(flatten(resumed.state())))
+    resumed = Trainer.from_state(CONFIG, unflatten(flatten(resumed.state())))
     for seed in range(3, 9):
         sample = batch(seed, at_ms=seed * 3 * hours)
         np.testing.assert_array_equal(straight.learn(sample), resumed.learn(sample))
@@ -234,7 +234,7 @@ def test_shares_of_sightings_stay_shares_as_they_decay():
 
 
 def test_chances_are_chances():
-    seen = chances(torch.tensor([[0.0, 100.0, -100.0], [0.0, 0.0, 1000.0]]))
+    seen = to_predictions(torch.tensor([[0.0, 100.0, -100.0], [0.0, 0.0, 1000.0]]))
     assert seen[0].tolist() == pytest.approx([0.5, 1.0, 0.0], abs=1e-6)
     assert seen[1, 2].item() == pytest.approx(3600, rel=1e-4)
 
@@ -263,7 +263,7 @@ def test_engagement_is_the_mean_of_the_seconds_with_their_zeros(watched, seconds
     mean = torch.tensor([[0.0, 0.0, math.log(watched * seconds / UNIT_S)]], requires_grad=True)
     (slope,) = torch.autograd.grad(loss(CONFIG, mean.expand(2, 3), batch=sample), mean)
     assert slope[0, 2].item() == pytest.approx(0, abs=1e-6)
-    assert chances(mean)[0, 2].item() == pytest.approx(watched * seconds, rel=1e-5)
+    assert to_predictions(mean)[0, 2].item() == pytest.approx(watched * seconds, rel=1e-5)
 
 
 def test_a_prediction_hangs_on_no_other_row_of_its_batch():
@@ -291,7 +291,7 @@ def test_what_a_user_clicks_side_by_side_is_not_pushed_apart():
 
 
 def test_a_wild_row_is_watched_no_longer_than_an_hour():
-    state = ModelState.published(CONFIG, trained().state(), version="1.1", coding="float32")
+    state = ModelState.from_training_state(CONFIG, trained().state(), version="1.1", coding="float32")
     state.dense["head_bias"][2] = 1000
     one, request = np.zeros(1, np.int64), batch(0, size=1)
     got = state.score(3, one, items=asked(request), inputs=request.dense)

@@ -25,7 +25,7 @@ def test_updates_are_what_a_dict_would_do(steps: list[tuple[set[int], set[int], 
     sets, dicts = [RowSet.empty(2)], [{0: [0.0, 0.0]}]
     for mark, (ids, gone, before) in enumerate(steps):
         origin = min(before, len(sets) - 1)
-        sets.append(sets[origin].updated(update(ids, gone - ids, mark)))
+        sets.append(sets[origin].apply(update(ids, gone - ids, mark)))
         kept = {number: row for number, row in dicts[origin].items() if number not in gone - ids}
         dicts.append(kept | {number: [float(number), float(mark)] for number in ids})
     assert [told(rows) for rows in sets] == dicts
@@ -35,7 +35,7 @@ def test_updates_are_what_a_dict_would_do(steps: list[tuple[set[int], set[int], 
 
 
 def test_an_update_copies_no_row_but_its_own() -> None:
-    first = RowSet.empty(2).updated(update({*range(1, 1001)}, set(), 1))
-    second = first.updated(update({5, 7, 2000}, {9}, 2))
+    first = RowSet.empty(2).apply(update({*range(1, 1001)}, set(), 1))
+    second = first.apply(update({5, 7, 2000}, {9}, 2))
     assert second.pool is first.pool
     assert (len(first), len(second)) == (1001, 1001)

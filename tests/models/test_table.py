@@ -169,7 +169,7 @@ def test_a_restored_table_goes_on_bit_for_bit(steps, pause, config):
     for turn, (ids, gap) in enumerate(steps):
         now += gap
         if turn == pause:
-            resumed = Table.restored(config, resumed.state())
+            resumed = Table.from_state(config, resumed.state())
         for table in (straight, resumed):
             table.expire(now)
             table.sight(array(ids), now)

@@ -22,7 +22,7 @@ def test_retrieval_finds_what_the_user_clicks():
         trainer.learn(
             structs.replace(sample, labels=np.stack([click, click * 0, click * 0], axis=1), history=sample.history * 0)
         )
-    state = ModelState.published(CONFIG, trainer.state(), version="1.1")
+    state = ModelState.from_training_state(CONFIG, trainer.state(), version="1.1")
     vectors = state.item_vectors(Items(ITEMS, np.arange(len(ITEMS)) % 4 + 1))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
     for user in range(1, 20):
@@ -56,7 +56,7 @@ def popularity_gap(config):
                 labels=np.stack([click, click * 0, click * 0], axis=1),
             )
         )
-    state = ModelState.published(config, trainer.state(), version="1.1")
+    state = ModelState.from_training_state(config, trainer.state(), version="1.1")
     vectors = state.item_vectors(Items(ITEMS, np.ones(len(ITEMS), np.int64)))
     users = np.stack([state.user_vector(user, np.zeros(0, np.int64)) for user in range(1, 20)])
     similar = (users @ vectors.T).mean(axis=0)
@@ -72,7 +72,7 @@ def test_retrieval_knows_popularity_as_a_softmax_over_all_items_would():
 @pytest.mark.parametrize("config", CONFIGS)
 def test_serving_and_training_make_the_same_vectors(config):
     trainer = trained(config=config)
-    state = ModelState.published(config, trainer.state(), version="1.1", coding="float32")
+    state = ModelState.from_training_state(config, trainer.state(), version="1.1", coding="float32")
     sample = batch(2, size=8, config=config)
     with torch.no_grad():
         rows = gather(dict(trainer.tables), sample, learn=False).rows

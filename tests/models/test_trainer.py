@@ -58,7 +58,7 @@ def test_what_is_learnt_ahead_moves_rows_now_and_what_they_share_later():
     moved = {name for name in before if not np.array_equal(before[name], ahead[name])}
     assert {"table/item/rows", "table/user/rows"} <= moved
     assert not {name for name in moved if name.startswith("dense/")}
-    trainer.learn(structs.replace(sample, ahead=np.ones(len(sample), np.bool_)))
+    trainer.learn(structs.replace(sample, learned_ahead=np.ones(len(sample), np.bool_)))
     after = flatten(trainer.state())
     moved = {name for name in before if not np.array_equal(ahead[name], after[name])}
     assert {"dense/head", "moment/first", "count/steps"} <= moved
@@ -75,7 +75,7 @@ def test_ids_without_a_row_learn_nothing_ahead_for_their_row_is_everybodys():
     before = default_rows(trainer)
     trainer.learn_ahead(strangers)
     assert all(np.array_equal(rows, before[name]) for name, rows in default_rows(trainer).items())
-    trainer.learn(structs.replace(strangers, ahead=np.ones(32, np.bool_)))
+    trainer.learn(structs.replace(strangers, learned_ahead=np.ones(32, np.bool_)))
     moved = {name for name, rows in default_rows(trainer).items() if (rows != before[name]).any()}
     assert {"user", "item"} <= moved, "it learns when the log brings them"
 
@@ -84,7 +84,7 @@ def test_of_a_batch_only_those_learnt_ahead_leave_their_rows_alone():
     apart = structs.replace(batch(3, size=2), users=np.array([1, 2]), items=ITEMS[:2], history=np.zeros((2, 5), int))
     trainer = trained(3)
     before = flatten(trainer.state())
-    trainer.learn(structs.replace(purchases(apart), ahead=np.array([True, False])))
+    trainer.learn(structs.replace(purchases(apart), learned_ahead=np.array([True, False])))
     after = flatten(trainer.state())
     moved = before["table/item/rows"] != after["table/item/rows"]
     places = trainer.tables["item"].find(ITEMS[:2])

@@ -5,7 +5,7 @@ import numpy as np
 
 from learner.collate import Collator
 from models.config import RankerConfig
-from models.content import Layout
+from models.content import ContentLayout
 from models.modality import Fusion, Modality
 from models.state import ModelState
 from schemas.aliases import LIVE
@@ -21,7 +21,7 @@ from udfs.labels import close_slate, encode_samples, open_slate
 
 MODALITIES = (Modality(name="image", width=3), Modality(name="text", width=8))
 CONFIG = RankerConfig(fusion=Fusion(modalities=MODALITIES))
-LAYOUT = Layout(MODALITIES)
+LAYOUT = ContentLayout(MODALITIES)
 
 
 def told_of(live: Live) -> Live:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from lang.planner.load import load_plan
-from models.content import Layout
+from models.content import ContentLayout
 from models.modality import Modality
 from schemas.catalogue import ITEM
 from schemas.events import TICK
@@ -184,7 +184,7 @@ def test_items_keep_their_birth_and_the_last_record_counts() -> None:
 
 
 def test_vectors_are_judged_by_the_declaration() -> None:
-    layout = Layout([Modality(name="image", width=2)])
+    layout = ContentLayout([Modality(name="image", width=2)])
     told = [
         {"item_id": "a", "category": "c", "content": {"image": [0.5, -1]}},
         {"item_id": "b", "category": "c", "content": {"sound": [1]}},

@@ -7,7 +7,7 @@ import numpy as np
 
 from lang.planner.load import load_plan
 from models.config import STATISTICS, RankerConfig
-from models.content import Layout
+from models.content import ContentLayout
 from models.state import ModelState
 from schemas.catalogue import Item
 from serving.state import catalogue, columns, item_features
@@ -21,7 +21,7 @@ MODEL = Arm(name="online", share=1.0, policy="model:live")
 POPULAR = Arm(name="popular", share=1.0, policy="popular")
 FEATURES = Path(__file__).parents[2] / "features"
 PLAN = load_plan(FEATURES)
-NOTHING = Layout()
+NOTHING = ContentLayout()
 REFERENCE = RankerConfig()
 
 
@@ -40,7 +40,7 @@ def items(count: int, categories: int, **changes: object) -> list[Item]:
     ]
 
 
-def shelf(records: list[Item], layout: Layout = NOTHING) -> Catalogue:
+def shelf(records: list[Item], layout: ContentLayout = NOTHING) -> Catalogue:
     return catalogue.build([catalogue.entry_of(item, layout) for item in records], layout)
 
 

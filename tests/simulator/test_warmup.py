@@ -6,7 +6,7 @@ import pytest
 
 from headrace.stack.jobs import FEATURES
 from lang.planner.load import load_plan
-from models.content import Layout
+from models.content import ContentLayout
 from models.inputs import DENSE, FEATURE_SET
 from schemas.catalogue import ITEM
 from schemas.exposures import EXPOSURE
@@ -55,7 +55,7 @@ def test_exposures_decode_with_the_contract_in_order_of_receipt(history: WarmUp)
 
 
 def test_vectors_are_carried_as_served_and_change_nothing_else(history: WarmUp) -> None:
-    told, layout = play(5, IMAGE, TEXT), Layout([IMAGE.modality, TEXT.modality])
+    told, layout = play(5, IMAGE, TEXT), ContentLayout([IMAGE.modality, TEXT.modality])
     packed = {record.item_id: layout.pack(record) for record in told.catalogue.records}
     for exposure, bare in zip(told.exposures, history.exposures, strict=True):
         assert exposure.contents == [packed[slot.item_id] for slot in exposure.slots]

@@ -29,7 +29,7 @@ def test_a_slate_is_scored_as_in_serving(config):
 def _hold(graph, trainer, slate, *, past):
     config, tables = trainer.config, dict(trainer.tables)
     history = np.unique(slate.items)[:past] if len(slate) > 1 else np.repeat(slate.items, past)
-    part = ranker_numpy.part_of(tables, user_id=3, past=history, items=asked(slate))
+    part = ranker_numpy.gather_rows(tables, user_id=3, past=history, items=asked(slate))
     ours = ranker_numpy.score(config, trainer.state().dense, part=part, inputs=slate.dense)
     slots = np.zeros((config.history, config.dim), np.float32)
     slots[: len(history)] = part.past
