@@ -1,1 +1,1 @@
-"""Samples in, numbered versions out: test-then-train, deltas, snapshots."""
+"""Reads samples and publishes numbered model versions: test-then-train, deltas, snapshots."""

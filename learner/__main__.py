@@ -16,7 +16,7 @@ KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 
 
 def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
-    """Settings from the command line and the signing key."""
+    """Parse the command line; `key` signs the versions."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if problems := _problems(options, key):
@@ -46,24 +46,24 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
 def _parser() -> argparse.ArgumentParser:
     reference = LoopSettings()
     parser = argparse.ArgumentParser(prog="learner", description=__doc__)
-    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
-    parser.add_argument("--artefacts", required=True, type=Path, help="folder for snapshots and the journal")
-    parser.add_argument("--model", default=reference.model, help="the model's name: key of its versions")
-    parser.add_argument("--cadence-s", type=int, default=reference.cadence_ms // 1000, help="a version each, >= 10")
-    parser.add_argument("--snapshot-s", type=int, default=reference.snapshot_ms // 1000, help="a snapshot each")
-    parser.add_argument("--wait-s", type=int, default=reference.wait_ms // 1000, help="how long a slot stays open")
-    parser.add_argument("--half-life-s", type=float, default=math.inf, help="slate to label, halves a sample's weight")
-    parser.add_argument("--batch", type=int, default=reference.batch, help="samples a micro-batch")
-    parser.add_argument("--arm", default=reference.arm, help="learn only the samples of this arm")
+    parser.add_argument("--bootstrap", required=True, help="Kafka address, host:port")
+    parser.add_argument("--artefacts", required=True, type=Path, help="folder for snapshots and the metrics journal")
+    parser.add_argument("--model", default=reference.model, help="name of the model, the key of its versions")
+    parser.add_argument("--cadence-s", type=int, default=reference.cadence_ms // 1000, help="version interval, >= 10")
+    parser.add_argument("--snapshot-s", type=int, default=reference.snapshot_ms // 1000, help="snapshot interval")
+    parser.add_argument("--wait-s", type=int, default=reference.wait_ms // 1000, help="time until a slot closes")
+    parser.add_argument("--half-life-s", type=float, default=math.inf, help="label delay that halves a sample's weight")
+    parser.add_argument("--batch", type=int, default=reference.batch, help="samples per micro-batch")
+    parser.add_argument("--arm", default=reference.arm, help="learn from the samples of this arm only")
     device = os.environ.get(DEVICE_VARIABLE, reference.device)
-    parser.add_argument("--device", default=device, help=f"where the ranker learns, cpu or cuda, or {DEVICE_VARIABLE}")
-    parser.add_argument("--seed", type=int, default=reference.seed, help="of the first dense tensors")
+    parser.add_argument("--device", default=device, help=f"cpu or cuda; default from {DEVICE_VARIABLE}")
+    parser.add_argument("--seed", type=int, default=reference.seed, help="seed of the initial dense tensors")
     limits = reference.limits
-    parser.add_argument("--guard-errors", type=float, default=limits.errors, help="standard errors that are trouble")
-    parser.add_argument("--guard-slots", type=int, default=limits.slots, help="closed slots below which none is")
-    parser.add_argument("--guard-windows", type=int, default=limits.windows, help="windows before one is judged")
-    parser.add_argument("--fusion", type=Path, help="JSON file with the vectors that items come with")
-    parser.add_argument("--stop-at-end", action="store_true", help="leave when the log has been read to its end")
+    parser.add_argument("--guard-errors", type=float, default=limits.errors, help="standard errors that stop a version")
+    parser.add_argument("--guard-slots", type=int, default=limits.slots, help="closed slots that a check needs")
+    parser.add_argument("--guard-windows", type=int, default=limits.windows, help="windows seen before the first check")
+    parser.add_argument("--fusion", type=Path, help="JSON file that declares the item vectors")
+    parser.add_argument("--stop-at-end", action="store_true", help="exit at the end of the log")
     return parser
 
 
@@ -77,7 +77,7 @@ def _ranker(fusion: Path | None, parser: argparse.ArgumentParser) -> RankerConfi
 def _problems(options: argparse.Namespace, key: str) -> list[str]:
     found: list[str] = []
     if not key:
-        found.append(f"{KEY_VARIABLE} is not set: versions are signed with it, and serving needs the same")
+        found.append(f"{KEY_VARIABLE} is not set; it signs the versions, and serving needs the same key")
     if options.cadence_s < 10:
         found.append(f"--cadence-s is {options.cadence_s}, must be at least 10")
     if options.snapshot_s % max(options.cadence_s, 1):
@@ -88,7 +88,7 @@ def _problems(options: argparse.Namespace, key: str) -> list[str]:
             "must be above 0 and from 2 to 20"
         )
     if not options.half_life_s > 0:
-        found.append(f"--half-life-s is {options.half_life_s:g}, must be above 0; inf lets nothing age")
+        found.append(f"--half-life-s is {options.half_life_s:g}, must be above 0; inf turns the decay off")
     try:
         parse_device(options.device)
     except DeviceError as error:

@@ -1,4 +1,4 @@
-"""Samples become micro-batches: ids are hashed, labels and weights laid out by head."""
+"""Turns samples into micro-batches: hashes ids, lays out labels and weights by head."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ from models.modality import Modality
 from schemas.ids import hash64
 from schemas.samples import CORRECTION, FIRST, HEADS, LONGEST_S, Sample
 
-_LARGEST_INPUT = 100.0  # `models.inputs.assemble` gives none above 3
+_LARGEST_INPUT = 100.0  # `models.inputs.assemble` returns none above 3
 _LARGEST_WEIGHT = 1e6
 _LARGEST_LABELS = (1.0, 1.0, 86_400.0)  # a stay of more than a day is a wrong unit, not a long stay
 _REMEMBERED = 1 << 20  # hashes kept; about 150 MB when full
 
 
 class Collator:
-    """Lays samples out as arrays. It remembers hashes: a history repeats the same items again and again."""
+    """Lays samples out as arrays. Caches hashes: histories repeat the same items."""
 
     def __init__(self, history: int, modalities: Sequence[Modality] = ()) -> None:
         self._history = history
@@ -27,7 +27,7 @@ class Collator:
         self._hashes: dict[str, int] = {"": 0}
 
     def fault(self, sample: Sample) -> str | None:
-        """Why a sample cannot be learnt from; None when it can."""
+        """Return the reason code why a sample cannot be learned; None if it can."""
         if sample.feature_set != FEATURE_SET:
             return "feature_set"
         if len(sample.dense) != 4 * len(DENSE) or not _are_inputs(np.frombuffer(sample.dense, "<f4")):
@@ -53,7 +53,7 @@ class Collator:
         return None
 
     def batch(self, samples: Sequence[Sample], at_ms: int) -> Batch:
-        """Samples without fault as a batch [B]."""
+        """Lay out samples without a fault as a batch [B]."""
         size = len(samples)
         labels = np.zeros((size, len(HEADS)), np.float32)
         weights = np.zeros((size, len(HEADS)), np.float32)
@@ -65,7 +65,7 @@ class Collator:
                 if label is None:
                     continue
                 labels[row, head] = min(label, LONGEST_S)
-                # of the negatives only a share was kept: each stands for 1 / rate of them
+                # only a share of the negatives was kept: each stands for 1 / rate of them
                 stands_for = 1.0 if label else 1.0 / sample.negative_rate
                 weights[row, head] = sample.weight * stands_for
                 counts[row, head] = stands_for * trains
@@ -107,5 +107,5 @@ class Collator:
 
 
 def _are_inputs(values: Floats) -> bool:
-    """Whether these can be inputs; NaN cannot."""
+    """Whether all values are in the range of inputs; NaN is not."""
     return bool((np.abs(values) <= _LARGEST_INPUT).all())

@@ -1,4 +1,4 @@
-"""What the loop hands out between samples: versions, heartbeats, checkpoints."""
+"""What the loop yields between samples: versions, heartbeats, checkpoints."""
 
 from typing import TypeAlias
 
@@ -11,11 +11,11 @@ from schemas.snapshot import SnapshotMeta
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
-    """A version ready to be sent.
+    """A version that is ready to be sent.
 
     Attributes:
-        window, rolling: prequential metrics; the window ends with this version and began at `manifest.from_ms`.
-        trouble: why the guard would rather not have this version; empty when it is calm.
+        window, rolling: prequential metrics; the window began at `manifest.from_ms` and ends with this version.
+        trouble: why the guard objects to this version; empty if it does not.
     """
 
     manifest: Manifest
@@ -27,7 +27,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """A snapshot ready to be written."""
+    """A snapshot that is ready to be written."""
 
     meta: SnapshotMeta
     arrays: Arrays

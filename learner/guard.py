@@ -1,4 +1,4 @@
-"""Is a version's window of closed slots what the windows before led one to expect? Arithmetic over metrics alone."""
+"""Checks whether a version's window of closed slots fits the windows before it. Arithmetic over metrics only."""
 
 from collections.abc import Mapping
 
@@ -9,22 +9,22 @@ from numpy.typing import NDArray
 
 from models.array_types import Doubles
 
-_COUNT = 4  # of the sums: how many slots
-_KEPT = 0.9  # of a policy's rolling sums at each version
-_GONE = 1e-6  # rolling slots below which a policy is forgotten
+_COUNT = 4  # column of the sums that counts slots
+_KEPT = 0.9  # share of a policy's rolling sums kept at each version
+_FORGOTTEN = 1e-6  # rolling slots below which a policy is dropped
 _REMEMBERED = 20  # swings
-_CHANCES = ("click", "converted")  # heads whose loss has the rate of what came to compare with
-_LEAST = 1e-6  # slots to divide by
-_DEVIATION = 1.4826  # standard deviation of a normal variable by its median absolute one: a wild hour does not count
+_LOGISTIC = ("click", "converted")  # heads whose loss can be compared with that of a constant rate
+_LEAST = 1e-6  # slots, as a divisor
+_DEVIATION = 1.4826  # standard over median absolute deviation of a normal variable; the median ignores one wild hour
 
 
 class GuardLimits(Struct, frozen=True, kw_only=True):
-    """When a window is trouble.
+    """When a window counts as trouble.
 
     Attributes:
-        errors: standard errors that it may be away from the rolling metrics before it.
-        slots: closed slots of a policy below which a window says nothing of it.
-        windows: that must have been seen of a policy before one is judged, at most 20.
+        errors: standard errors that a window may differ from the rolling metrics before it.
+        slots: closed slots of a policy that a window needs to be checked.
+        windows: windows of a policy that must come before the first check, at most 20.
     """
 
     errors: float = 8.0
@@ -33,19 +33,19 @@ class GuardLimits(Struct, frozen=True, kw_only=True):
 
 
 class _History(Struct, frozen=True, array_like=True):
-    """What came of a policy: rolling sums by `learner.metrics`, and (log loss, bias) swings of calm windows by time."""
+    """A policy's rolling sums, as in `learner.metrics`, and (log loss, bias) swings of its calm windows in order."""
 
     sums: list[float]
     swings: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
 
 
 class Guard:
-    """Watches loss and bias (predicted less observed, either side) of the published model, by policy and head.
+    """Checks loss and bias (predicted minus observed, either sign) of the published model, by policy and head.
 
-    By policy, for when slates come to be chosen by another rule, loss and bias move at once and nothing is wrong.
-    A swing is how far a window is above the rolling metric before it. Its standard error is made of the window's own,
-    from its slots, and of the usual swing of the last windows: fashions turn, and slots of one slate are alike. It
-    is trouble only where the model predicts worse than the window's own rate would.
+    By policy, because loss and bias jump without a fault when another policy starts to serve. A swing is how far a
+    window is above the rolling metric before it. Its standard error combines the window's own, from its slots, and the
+    usual swing of the last windows: trends shift, and slots of one slate are alike. A window is trouble only if the
+    model predicts it worse than its own constant rate would.
     """
 
     def __init__(self, limits: GuardLimits) -> None:
@@ -53,33 +53,34 @@ class Guard:
         self._histories: dict[str, _History] = {}
 
     def to_array(self) -> NDArray[np.uint8]:
-        """State, for a snapshot."""
+        """Return the state, for a snapshot."""
         return np.frombuffer(msgspec.msgpack.encode(self._histories), np.uint8)
 
     def resume(self, array: NDArray[np.generic]) -> None:
-        """Go on from a snapshot's `array`."""
+        """Resume from `to_array`."""
         self._histories = msgspec.msgpack.decode(array.tobytes(), type=dict[str, _History])
 
     def judge(self, policies: Mapping[str, Doubles]) -> str:
-        """Why a window is trouble, empty when it is calm; what is calm is remembered. Sums by `learner.metrics`."""
-        troubles = [f"{policy}: {trouble}" for policy, sums in policies.items() if (trouble := self._of(policy, sums))]
+        """Return why a window is trouble, or empty; only a calm window is remembered. Sums as in `learner.metrics`."""
+        found = {policy: self._check(policy, sums) for policy, sums in policies.items()}
+        troubles = [f"{policy}: {trouble}" for policy, trouble in found.items() if trouble]
         if not troubles:
             for policy, sums in policies.items():
                 self._remember(policy, sums)
         return "; ".join(troubles)
 
-    def _of(self, policy: str, sums: Doubles) -> str:
-        past = self._histories.get(policy)
+    def _check(self, policy: str, sums: Doubles) -> str:
+        history = self._histories.get(policy)
         weight, loss, predicted, observed, count, *squares = sums.tolist()
-        if past is None or len(past.swings) < self._limits.windows or count < self._limits.slots or weight <= 0:
+        if history is None or len(history.swings) < self._limits.windows or count < self._limits.slots or weight <= 0:
             return ""
-        if policy.endswith(_CHANCES) and loss <= weight * _entropy(observed / weight):
+        if policy.endswith(_LOGISTIC) and loss <= weight * _entropy(observed / weight):
             return ""
-        swings = np.array(past.swings)
+        swings = np.array(history.swings)
         usual = np.median(swings, axis=0)  # below 0 while a model still improves
         own = np.sqrt(squares) / weight
         errors = np.hypot(own, _DEVIATION * np.median(np.abs(swings - usual), axis=0))
-        by_loss, by_bias = np.array(_swing(past, sums)) / np.maximum(errors, 1e-9)
+        by_loss, by_bias = np.array(_swing(history, sums)) / np.maximum(errors, 1e-9)
         slots = f"{count:.0f} closed slots"
         if by_loss > self._limits.errors:
             return f"loss {loss / weight:.4f} of {slots} is {by_loss:.1f} standard errors above the rolling one"
@@ -89,18 +90,18 @@ class Guard:
         return ""
 
     def _remember(self, policy: str, sums: Doubles) -> None:
-        past = self._histories.pop(policy, None)
-        swings = [] if past is None else past.swings
-        if past is not None and sums[_COUNT] >= self._limits.slots:
-            swings = [*swings, _swing(past, sums)][-_REMEMBERED:]
-        rolling = sums if past is None else np.array(past.sums) * _KEPT + sums
-        if rolling[_COUNT] > _GONE:
+        history = self._histories.pop(policy, None)
+        swings = [] if history is None else history.swings
+        if history is not None and sums[_COUNT] >= self._limits.slots:
+            swings = [*swings, _swing(history, sums)][-_REMEMBERED:]
+        rolling = sums if history is None else np.array(history.sums) * _KEPT + sums
+        if rolling[_COUNT] > _FORGOTTEN:
             self._histories[policy] = _History(rolling.tolist(), swings)
 
 
-def _swing(past: _History, sums: Doubles) -> tuple[float, float]:
-    """(log loss, distance of predicted from observed) of a window less the rolling ones before it."""
-    (now_loss, now_bias), (loss, bias) = _means(sums.tolist()), _means(past.sums)
+def _swing(history: _History, sums: Doubles) -> tuple[float, float]:
+    """(log loss, distance of predicted from observed) of a window minus the rolling ones before it."""
+    (now_loss, now_bias), (loss, bias) = _means(sums.tolist()), _means(history.sums)
     return now_loss - loss, abs(now_bias) - abs(bias)
 
 
@@ -110,5 +111,5 @@ def _means(sums: list[float]) -> tuple[float, float]:
 
 
 def _entropy(rate: float) -> float:
-    """Log loss of a rate that is predicted for every slot; late positives can lift a window's beyond 1."""
+    """Log loss of predicting the rate for every slot; late positives can raise a window's rate above 1."""
     return 0.0 if not 0 < rate < 1 else -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))

@@ -1,4 +1,4 @@
-"""The guard's decision: back to before the trouble, and wait for a person."""
+"""The guard's decision: roll back to before the trouble, and hold until a person decides."""
 
 import msgspec
 
@@ -8,13 +8,13 @@ from schemas.control import Control
 from schemas.version_policy import HALT, Place, back_to
 
 
-def halt(publication: Publication, published: PublishedVersions, *, model: str, wait_ms: int) -> Control:
-    """The decision to go back to the last version that had learnt nothing of a troubled window.
+def hold_decision(publication: Publication, published: PublishedVersions, *, model: str, wait_ms: int) -> Control:
+    """Decide to roll back to the last version that has learned nothing of a troubled window.
 
-    A slot that closed in the window was served, and may have been learnt, up to one wait before it began.
+    A slot that closed in the window was served, and may have been learned, up to one wait before the window began.
     """
     manifest = publication.manifest
-    calm: Place = published.last_before(manifest.epoch, manifest.from_ms - wait_ms) or published.last
-    decision = back_to(model, calm, epoch=manifest.epoch + 1, action=HALT)
+    version: Place = published.last_before(manifest.epoch, manifest.from_ms - wait_ms) or published.last
+    decision = back_to(model, version, epoch=manifest.epoch + 1, action=HALT)
     why = f"{manifest.version} not published: {publication.trouble}"
     return msgspec.structs.replace(decision, why=why)

@@ -1,4 +1,4 @@
-"""The learner's journal: one JSON line a version, with its metrics; and one a thing worth knowing."""
+"""The learner's journal: one JSON line per version with its metrics, and one per notable event."""
 
 import sys
 import time
@@ -10,20 +10,20 @@ from learner.cuts import Publication
 
 
 class Journal:
-    """Writes lines to a file and, shorter, to the standard output."""
+    """Writes versions to a file, and shorter lines to the standard output."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab")
         self._since_s = time.monotonic()
-        self._offset: int | None = None  # of the last version's end; None before the first of this process
+        self._offset: int | None = None  # end of the last version; None before this process has made one
 
     def log(self, event: str, **facts: str | float) -> None:
-        """Print a line about anything but a version."""
+        """Print a line about an event other than a version."""
         self._print({"event": event, **facts})
 
     def log_version(self, publication: Publication, *, offset: int, faults: dict[str, int]) -> None:
-        """Write a published version's line and print its headline."""
+        """Write the line of a published version and print its headline."""
         manifest = publication.manifest
         now_s = time.monotonic()
         before = offset if self._offset is None else self._offset

@@ -1,8 +1,8 @@
-"""The learner: samples in the log's order in, versions and checkpoints out. No I/O and no clock of its own.
+"""The learner's loop: takes samples in the order of the log, yields versions and checkpoints. No I/O, no wall clock.
 
-Its clock is the running maximum of `known_at`. Batches are cut by count and, with versions and checkpoints, by that
-clock; so the same samples make the same versions bit for bit, however they are handed over. A cadence in which nothing
-was learnt makes a heartbeat, not a version. A sample that cannot be learnt is set aside, and the next is taken.
+Its clock is the running maximum of `known_at`. Batches end by count; batches, versions and checkpoints end by that
+clock. So the same samples make the same versions bit for bit, in whatever portions they are fed. A cadence in which
+nothing was learned makes a heartbeat, not a version. A sample that cannot be learned is rejected, and the loop goes on.
 """
 
 import hashlib
@@ -75,11 +75,11 @@ class Learner:
         return cls(settings, state.trainer.config, state=state, urgent=urgent)
 
     def feed(self, samples: Iterable[Row]) -> Iterator[Cut]:
-        """Learn samples given with their offsets; what is cut on the way is yielded there and then.
+        """Learn samples, given with their offsets, and yield each version, heartbeat and checkpoint when it is due.
 
-        The learner stands still at each yield: what is sent or written then is exactly that state.
+        The learner does not change while a caller handles a yield: what it sends or writes is exactly that state.
         """
-        yield from self._catch_up()
+        yield from self._receive_due()
         for offset, sample in samples:
             self.offset = offset
             if self._scheduler.is_timely(sample, offset):
@@ -87,12 +87,12 @@ class Learner:
                 self.offset = offset + 1
                 self._receive(offset, sample)
             self.offset = offset + 1
-            yield from self._catch_up()
+            yield from self._receive_due()
 
     def finish(self) -> Iterator[Cut]:
-        """End a batch run: learn what is left, publish, checkpoint. What is held stays held."""
+        """End a batch run: learn the open batch, publish, checkpoint. Held positives stay held."""
         self._learn()
-        self._hurry()
+        self._learn_urgent()
         if self._learned or not self.seq:
             yield self.publish()
         yield self.checkpoint()
@@ -104,13 +104,13 @@ class Learner:
 
     @property
     def faults(self) -> Counter[str]:
-        """Samples that were not learnt, by reason."""
+        """Number of samples that were not learned, by reason."""
         return self._scheduler.faults
 
     def take_rejected(self) -> list[RejectedSample]:
-        """Take out what could not be learnt since this was last asked."""
-        aside, self._scheduler.rejected = self._scheduler.rejected, []
-        return aside
+        """Return the samples rejected since the last call."""
+        rejected, self._scheduler.rejected = self._scheduler.rejected, []
+        return rejected
 
     @property
     def version(self) -> Place:
@@ -118,61 +118,61 @@ class Learner:
         return self.epoch, self.seq
 
     def begin_epoch(self, epoch: int) -> Publication:
-        """Go on in a new epoch, whose first version holds the whole model."""
+        """Begin a new epoch; its first version holds the whole model."""
         self.epoch, self.seq, self.hash = epoch, 0, ""
         self._guard = Guard(self.settings.limits)
         self.trainer.mark_all_changed()
         return self.publish()
 
     def skip(self, samples: Iterable[Row], *, until: int) -> None:
-        """Pass over the samples up to an offset, and go on there; see `SampleScheduler.leave_out`."""
+        """Skip the samples before offset `until`, and continue there; see `SampleScheduler.skip`."""
         self._scheduler.skip(samples, until=until)
         self._pass_time(self.clock_ms)
         self.offset = until
 
-    def succeed(self, epoch: int) -> Publication:
-        """Begin an epoch of these settings' model with another's parameters, which was perhaps cut more seldom."""
+    def begin_promoted_epoch(self, epoch: int) -> Publication:
+        """Begin an epoch with another model's parameters; that model may have had a longer cadence."""
         settings, clock_ms = self.settings, self.clock_ms
-        self._next_publish_ms = self._after(clock_ms, settings.cadence_ms)
-        self._next_snapshot_ms = self._after(clock_ms, settings.snapshot_ms)
+        self._next_publish_ms = self._next_multiple(clock_ms, settings.cadence_ms)
+        self._next_snapshot_ms = self._next_multiple(clock_ms, settings.snapshot_ms)
         return self.begin_epoch(epoch)
 
-    def _catch_up(self) -> Iterator[Cut]:
-        """Take the samples that were held back, once there were enough of them to believe their time."""
+    def _receive_due(self) -> Iterator[Cut]:
+        """Receive the samples that the clock held back and has now confirmed."""
         for offset, sample in self._scheduler.clock.due():
             yield from self._advance(sample.known_at)
             self._receive(offset, sample)
 
     def _receive(self, offset: int, sample: Sample) -> None:
-        for read in self._scheduler.receive(offset, sample):
-            self._take(read)
+        for record in self._scheduler.receive(offset, sample):
+            self._add(record)
 
     def _advance(self, to_ms: int) -> Iterator[Cut]:
-        """Move the clock; when it passes a cut, everything before the cut is learnt and published first."""
+        """Move the clock. If it passes the end of a cadence, first learn and publish everything before that."""
         if to_ms <= self.clock_ms:
             return
         publishes, saves = to_ms >= self._next_publish_ms > 0, to_ms >= self._next_snapshot_ms
         if publishes:
             self._learn()
-            self._hurry()
-            self._next_publish_ms = self._after(to_ms, self.settings.cadence_ms)
+            self._learn_urgent()
+            self._next_publish_ms = self._next_multiple(to_ms, self.settings.cadence_ms)
             yield self.publish() if self._learned else self._heartbeat()
             if saves and self.seq:
-                self._next_snapshot_ms = self._after(to_ms, self.settings.snapshot_ms)
+                self._next_snapshot_ms = self._next_multiple(to_ms, self.settings.snapshot_ms)
                 yield self.checkpoint()
         self._pass_time(to_ms)
-        for read in self._scheduler.due():
-            self._take(read)
+        for record in self._scheduler.due():
+            self._add(record)
 
     def _pass_time(self, to_ms: int) -> None:
-        """Move the clock, and the cuts that it passes."""
+        """Move the clock, and the ends of cadences that it passes."""
         self._published_ms = self._published_ms or to_ms
-        self._next_publish_ms = max(self._next_publish_ms, self._after(to_ms, self.settings.cadence_ms))
-        self._next_snapshot_ms = self._next_snapshot_ms or self._after(to_ms, self.settings.snapshot_ms)
+        self._next_publish_ms = max(self._next_publish_ms, self._next_multiple(to_ms, self.settings.cadence_ms))
+        self._next_snapshot_ms = self._next_snapshot_ms or self._next_multiple(to_ms, self.settings.snapshot_ms)
         self._scheduler.pass_time(to_ms)
 
     @staticmethod
-    def _after(to_ms: int, each_ms: int) -> int:
+    def _next_multiple(to_ms: int, each_ms: int) -> int:
         return (to_ms // each_ms + 1) * each_ms
 
     def _heartbeat(self) -> Heartbeat:
@@ -184,69 +184,69 @@ class Learner:
             held=len(self._scheduler.held),
         )
 
-    def _hurry(self) -> None:
-        """Learn what the urgent lane has for the version about to be cut; not while positives wait."""
+    def _learn_urgent(self) -> None:
+        """Learn what the urgent lane has for the version about to be made; not while positives are held."""
         if self._scheduler.is_past_first_wait:
             rows = self._urgent.rows((self.epoch, self.seq + 1), self._scheduler.urgent.offset, self.clock_ms)
-            for read in self._scheduler.receive_urgent(rows):
-                self._take(read)
+            for record in self._scheduler.receive_urgent(rows):
+                self._add(record)
             self._learn()
 
-    def _take(self, read: SampleRecord) -> None:
-        self._batch.append(read)
+    def _add(self, record: SampleRecord) -> None:
+        self._batch.append(record)
         if len(self._batch) >= self.settings.batch:
             self._learn()
 
     def _learn(self) -> None:
         batch, self._batch = self._batch, []
-        self._learn_what_can_be(batch)
+        self._learn_or_split(batch)
 
-    def _learn_what_can_be(self, rows: list[SampleRecord]) -> None:
-        """Learn a batch; where it cannot be, its halves, down to the samples that are to blame."""
-        if not rows:
+    def _learn_or_split(self, records: list[SampleRecord]) -> None:
+        """Learn a batch. If that fails, learn its halves, down to the samples at fault."""
+        if not records:
             return
         try:
-            self._learn_batch(rows)
-            self._learned += sum(not row.learned_ahead for row in rows)
+            self._learn_batch(records)
+            self._learned += sum(not record.learned_ahead for record in records)
         except FloatingPointError as error:
-            if len(rows) == 1:
-                self._scheduler.reject(rows[0].topic, rows[0].offset, f"unlearnable: {error}")
+            if len(records) == 1:
+                self._scheduler.reject(records[0].topic, records[0].offset, f"unlearnable: {error}")
                 return
-            middle = len(rows) // 2
-            self._learn_what_can_be(rows[:middle])
-            self._learn_what_can_be(rows[middle:])
+            middle = len(records) // 2
+            self._learn_or_split(records[:middle])
+            self._learn_or_split(records[middle:])
 
-    def _learn_batch(self, rows: list[SampleRecord]) -> None:
-        """SampleLog of `samples`, or rows of the urgent lane: one batch holds no rows of both."""
-        settings, samples = self.settings, [row.sample for row in rows]
+    def _learn_batch(self, records: list[SampleRecord]) -> None:
+        """Learn records of `samples`, or of the urgent lane: a batch never mixes the two."""
+        settings, samples = self.settings, [record.sample for record in records]
         batch = self._collator.batch(samples, self.clock_ms)
-        ahead = np.array([row.learned_ahead for row in rows])
+        ahead = np.array([record.learned_ahead for record in records])
         if ahead.any():
             batch = msgspec.structs.replace(batch, learned_ahead=ahead)
-        learn = self.trainer.learn_ahead if rows[0].topic == SAMPLES_URGENT.name else self.trainer.learn
-        taught = weight_by_label_delay(batch, samples, wait_ms=settings.wait_ms, half_life_ms=settings.half_life_ms)
-        taught = weight_by_age(taught, samples, until_ms=settings.until_ms, fade_ms=settings.fade_ms)
+        learn = self.trainer.learn_ahead if records[0].topic == SAMPLES_URGENT.name else self.trainer.learn
+        weighted = weight_by_label_delay(batch, samples, wait_ms=settings.wait_ms, half_life_ms=settings.half_life_ms)
+        weighted = weight_by_age(weighted, samples, until_ms=settings.until_ms, fade_ms=settings.fade_ms)
         new_item, new_user = self._newness(batch)
         sources: dict[str, RowSource] = {**self.published.tables}
         published = predict(self.config, from_numpy(self.published.dense, self._device), tables=sources, batch=batch)
-        seen = Predicted(
+        predicted = Predicted(
             batch=batch,
             policies=[sample.policy for sample in samples],
             closes_ms=np.array([sample.served_at + settings.wait_ms for sample in samples], np.int64),
             published=published,
-            live=learn(taught),
+            live=learn(weighted),
             new_item=new_item,
             new_user=new_user,
         )
-        self._metrics.record(seen)
+        self._metrics.record(predicted)
 
     def _newness(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         items, users = self.trainer.tables["item"], self.trainer.tables["user"]
-        places = items.find(batch.items)
-        return (places == 0) | (items.sightings(places) < _NEW_BELOW), users.find(batch.users) == 0
+        rows = items.find(batch.items)
+        return (rows == 0) | (items.sightings(rows) < _NEW_BELOW), users.find(batch.users) == 0
 
     def publish(self) -> Publication:
-        """Make a version of what has changed since the last one."""
+        """Make a version of what changed since the last one."""
         window = self._metrics.close_window(self.clock_ms)
         trouble = self._guard.judge(window.policies)
         update = self.trainer.changes()
@@ -288,7 +288,7 @@ class Learner:
         )
 
     def checkpoint(self) -> Checkpoint:
-        """Where the learner stands. Only right at a version's or heartbeat's yield, when no batch is open."""
+        """Return the state as a snapshot. Valid only when a version or heartbeat is yielded: then no batch is open."""
         arrays = flatten(self.trainer.state())
         arrays |= {f"metrics/{name}": values for name, values in self._metrics.arrays().items()}
         arrays |= {"guard/policies": self._guard.to_array(), **self._scheduler.arrays()}

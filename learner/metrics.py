@@ -1,10 +1,10 @@
-"""Prequential metrics: every sample is predicted before it is learnt, and counted once its slot has closed.
+"""Prequential metrics: every sample is predicted before it is learned, and counted once its slot has closed.
 
-A positive is known at once, a negative only when its wait is over. Counted as they come, a window would mix the
-positives of one time with the negatives of another; so a positive waits for its slot's end too. A positive that comes
-later still was counted as a negative by then: its correction takes that back and counts it as what it is, in the
-window of its own coming. Every slot counts as one, whatever its labels weigh in learning, so `calibration` is that of
-chances.
+A positive is known at once, a negative only when its wait is over. If they were counted on arrival, a window would mix
+the positives of one time with the negatives of another; so a positive waits for its slot to close too. A positive that
+arrives after that was counted as a negative; its correction undoes that and counts it as a positive, in the window of
+its own arrival. Every slot counts as one, whatever its labels weigh in learning, so `calibration` is that of
+probabilities.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,19 +23,19 @@ Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
 
 SIDES = ("published", "live")
 SEGMENTS = ("all", "new_items", "new_users")
-_LOGISTIC = 2  # the first heads are chances, the last is seconds
+_LOGISTIC = 2  # the first heads are probabilities, the last is seconds
 _BINS = 256  # of the logit in [-8, 8]: AUC to about 0.001
 _SPAN = 8.0
-_KEPT = 0.9  # of the rolling sums at each version: a memory of about ten
+_KEPT = 0.9  # share of the rolling sums kept at each version: a memory of about ten
 
 
-# summed over slots, w how many slots one stands for:
+# summed over slots; w is how many slots one represents:
 # w, w loss, w predicted, w observed, 1, (w loss)², (w (predicted - observed))²
 _COLUMNS = 7
 
 
 class Predicted(Struct, frozen=True, kw_only=True):
-    """A batch, as yet without any ageing, with what was predicted for it.
+    """A batch with its weights before any decay, and the predictions for it.
 
     `published`, `live`: [B, H]; `policies`, `new_item`, `new_user`: [B].
     """
@@ -50,9 +50,9 @@ class Predicted(Struct, frozen=True, kw_only=True):
 
 
 class Window(Struct, frozen=True):
-    """Metrics of the slots that closed since the last version, and rolling ones; undefined ones are left out.
+    """Metrics of the slots that closed since the last version, and rolling ones; undefined ones are omitted.
 
-    `policies`: by `POLICY HEAD`, of the policies that served, the `_COLUMNS` of what the published model predicted.
+    `policies`: by `POLICY HEAD`, the `_COLUMNS` of the published model over the slots that the policy served.
     """
 
     metrics: dict[str, float]
@@ -74,33 +74,33 @@ class Prequential:
         self._bins: Doubles = np.zeros((*shape, _LOGISTIC, 2, _BINS))
         self._arrived: list[Doubles] = []
 
-    def record(self, seen: Predicted) -> None:
+    def record(self, predicted: Predicted) -> None:
         """Keep a batch's predictions until its slots close."""
-        batch = seen.batch
+        batch = predicted.batch
         new = (
             np.ones(len(batch), np.bool_) if batch.learned_ahead is None else ~batch.learned_ahead
-        )  # the others are kept already
-        self._arrived.append(self._rows(seen, batch.labels, batch.counts)[new])
+        )  # the others are recorded already
+        self._arrived.append(self._rows(predicted, batch.labels, batch.counts)[new])
         corrects = new & batch.uncounts.any(axis=1)
         if corrects.any():
-            self._arrived.append(self._rows(seen, np.zeros_like(batch.labels), -batch.uncounts)[corrects])
+            self._arrived.append(self._rows(predicted, np.zeros_like(batch.labels), -batch.uncounts)[corrects])
 
-    def _rows(self, seen: Predicted, labels: Floats, counts: Floats) -> Doubles:
+    def _rows(self, predicted: Predicted, labels: Floats, counts: Floats) -> Doubles:
         columns = [
-            seen.closes_ms[:, None],
+            predicted.closes_ms[:, None],
             labels,
             counts,
-            seen.published,
-            seen.live,
-            np.ones((len(seen.batch), 1)),
-            seen.new_item[:, None],
-            seen.new_user[:, None],
-            np.array([[self._policies.setdefault(policy, len(self._policies))] for policy in seen.policies]),
+            predicted.published,
+            predicted.live,
+            np.ones((len(predicted.batch), 1)),
+            predicted.new_item[:, None],
+            predicted.new_user[:, None],
+            np.array([[self._policies.setdefault(policy, len(self._policies))] for policy in predicted.policies]),
         ]
         return np.concatenate(columns, axis=1, dtype=np.float64)
 
     def close_window(self, clock_ms: int) -> Window:
-        """End a window."""
+        """End the window and return its metrics."""
         rows = np.concatenate([self._open, *self._arrived])
         self._arrived = []
         closed = rows[:, 0] <= clock_ms
@@ -117,12 +117,12 @@ class Prequential:
         return Window(_summary(sums, bins), _summary(self._sums, self._bins), policies)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """State just after a cut."""
+        """Return the state just after a window was closed."""
         policies = np.frombuffer(msgspec.msgpack.encode(list(self._policies)), np.uint8)
         return {"open": self._open.copy(), "sums": self._sums.copy(), "bins": self._bins.copy(), "policies": policies}
 
     def resume(self, arrays: Arrays) -> None:
-        """Go on from `arrays`."""
+        """Resume from `arrays`."""
         self._open, self._sums, self._bins = (arrays[name].astype(np.float64) for name in ("open", "sums", "bins"))
         names = msgspec.msgpack.decode(arrays["policies"].tobytes(), type=list[str])
         self._policies = {name: code for code, name in enumerate(names)}
@@ -137,8 +137,12 @@ def _count(rows: Doubles) -> tuple[Doubles, Doubles]:
     for side in range(len(SIDES)):
         predicted = rows[:, 1 + (2 + side) * heads : 1 + (3 + side) * heads]
         losses = _losses(predicted, labels)
-        chance = np.clip(predicted[:, :_LOGISTIC], 1e-7, 1 - 1e-7)
-        places = ((np.log(chance / (1 - chance)) + _SPAN) * (_BINS / (2 * _SPAN))).clip(0, _BINS - 1).astype(np.int64)
+        probability = np.clip(predicted[:, :_LOGISTIC], 1e-7, 1 - 1e-7)
+        bin_of = (
+            ((np.log(probability / (1 - probability)) + _SPAN) * (_BINS / (2 * _SPAN)))
+            .clip(0, _BINS - 1)
+            .astype(np.int64)
+        )
         for segment in range(len(SEGMENTS)):
             weight = counts * rows[:, 1 + 4 * heads + segment, None]
             plain = (weight, weight * losses, weight * predicted, weight * labels, np.sign(weight))
@@ -148,15 +152,15 @@ def _count(rows: Doubles) -> tuple[Doubles, Doubles]:
             for head in range(_LOGISTIC):
                 for outcome, share in enumerate((1 - labels[:, head], labels[:, head])):
                     bins[side, segment, head, outcome] = np.bincount(
-                        places[:, head], weights=weight[:, head] * share, minlength=_BINS
+                        bin_of[:, head], weights=weight[:, head] * share, minlength=_BINS
                     )
     return sums, bins
 
 
 def _losses(predicted: Doubles, labels: Doubles) -> Doubles:
-    chance = np.clip(predicted[:, :_LOGISTIC], 1e-7, 1 - 1e-7)
+    probability = np.clip(predicted[:, :_LOGISTIC], 1e-7, 1 - 1e-7)
     truth = labels[:, :_LOGISTIC]
-    logistic = -(truth * np.log(chance) + (1 - truth) * np.log(1 - chance))
+    logistic = -(truth * np.log(probability) + (1 - truth) * np.log(1 - probability))
     absolute = np.abs(np.log1p(predicted[:, _LOGISTIC:]) - np.log1p(labels[:, _LOGISTIC:]))
     return np.concatenate([logistic, absolute], axis=1)
 
@@ -177,8 +181,8 @@ def _summary(sums: Doubles, bins: Doubles) -> dict[str, float]:
                 summary[f"{name}.{'log_loss' if head < _LOGISTIC else 'log_error'}"] = loss / weight
                 summary[f"{name}.predicted"], summary[f"{name}.observed"] = predicted / weight, observed / weight
                 summary[f"{name}.bias"] = (predicted - observed) / weight
-                for of, square in zip(("loss_spread", "bias_spread"), squares, strict=True):
-                    summary[f"{name}.{of}"] = square**0.5 / weight  # the standard error, taken from 0: a little large
+                for spread, square in zip(("loss_spread", "bias_spread"), squares, strict=True):
+                    summary[f"{name}.{spread}"] = square**0.5 / weight  # the standard error about 0: slightly too large
                 if observed > 0:
                     summary[f"{name}.calibration"] = predicted / observed
                 rate = observed / weight
@@ -190,6 +194,6 @@ def _summary(sums: Doubles, bins: Doubles) -> dict[str, float]:
 
 
 def roc_auc(negatives: Doubles, positives: Doubles) -> float:
-    """Area under the ROC curve of two histograms over the same ascending bins; a shared bin counts half."""
+    """Return the area under the ROC curve of two histograms over the same ascending bins; a tie counts half."""
     below = np.cumsum(negatives) - negatives
     return float((positives * (below + negatives / 2)).sum() / (negatives.sum() * positives.sum()))

@@ -1,4 +1,4 @@
-"""Versions to Kafka: one transaction each; a newer learner of the same model fences an older one."""
+"""Publishes versions to Kafka, one transaction each; a newer learner of the same model fences an older one."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -43,25 +43,25 @@ class Publisher:
         )
         self._begin_session()
 
-    def send(self, publication: Publication, told: Sequence[Control] = ()) -> None:
-        """Publish a version, and with it what is to be told on topic `control`; when this returns it has committed.
+    def send(self, publication: Publication, decisions: Sequence[Control] = ()) -> None:
+        """Publish a version, and decisions on topic `control`, in one transaction; committed once this returns.
 
         Raises:
-            Fenced: a newer learner of this model has begun. KafkaException: the broker refused.
+            Fenced: a newer learner of this model has started. KafkaException: the broker refused.
         """
         manifest = msgspec.structs.replace(publication.manifest, created_at=_now())
         message, _ = seal(manifest, key=self._key)
         deltas = [(MODEL_DELTAS.name, self._model, value) for value in (*publication.chunks, message)]
-        self._commit([*deltas, *map(_letter, told)])
+        self._commit([*deltas, *map(_control_record, decisions)])
 
     def send_heartbeat(self, heartbeat: Heartbeat) -> None:
-        """Say that there was nothing to learn; raises as `send` does."""
+        """Report that there was nothing to learn; raises as `send` does."""
         at = msgspec.structs.replace(heartbeat, at=_now())
         self._commit([(MODEL_DELTAS.name, key_of(self._model), at.payload())])
 
     def send_decision(self, decision: Control) -> None:
         """Write one decision about the model; raises as `send` does."""
-        self._commit([_letter(decision)])
+        self._commit([_control_record(decision)])
 
     def _commit(self, records: Iterable[tuple[str, str, bytes]]) -> None:
         """Write (topic, key, value) records in one transaction."""
@@ -74,14 +74,14 @@ class Publisher:
         except KafkaException as error:
             fault = error.args[0]
             if fault.code() in _FENCED:
-                message = f"a newer learner of model {self._model!r} has begun to publish; this one has written nothing"
+                message = f"a newer learner of model {self._model!r} publishes now; this one has written nothing"
                 raise Fenced(message) from error
             if not fault.fatal():  # a fenced producer cannot even abort
                 self._producer.abort_transaction(_PATIENCE_S)
             raise
 
     def _begin_session(self) -> None:
-        """Wait for the broker as long as it takes: it may start after the learner."""
+        """Wait for the broker without a limit: it may start after the learner."""
         while True:
             try:
                 self._producer.init_transactions(_PATIENCE_S)
@@ -92,7 +92,7 @@ class Publisher:
                 return
 
 
-def _letter(decision: Control) -> tuple[str, str, bytes]:
+def _control_record(decision: Control) -> tuple[str, str, bytes]:
     signed = msgspec.structs.replace(decision, who=WHO, at=_now())
     return CONTROL_TOPIC.name, decision.name, signed.payload()
 
@@ -102,7 +102,7 @@ def _now() -> int:
 
 
 def read_published_versions(bootstrap: str, model: str, *, key: bytes) -> PublishedVersions:
-    """The versions of this key that `model.deltas` holds now, read to its end.
+    """Read `model.deltas` to its end and return the versions signed with this key.
 
     Raises:
         KafkaException: the topic cannot be read.
@@ -111,12 +111,12 @@ def read_published_versions(bootstrap: str, model: str, *, key: bytes) -> Publis
     with closing(LogReader(bootstrap, MODEL_DELTAS.name)) as reader:
         while not reader.at_end:
             for message in reader.read(_POLL_S):
-                _note(published, message.value() or b"", key)
+                _add(published, message.value() or b"", key)
     return published
 
 
-def _note(published: PublishedVersions, value: bytes, key: bytes) -> None:
-    """Remember a version; what is no manifest, or is not signed with the key, readers refuse too."""
+def _add(published: PublishedVersions, value: bytes, key: bytes) -> None:
+    """Add a version. Skip what is not a manifest signed with the key: readers reject it too."""
     manifest = manifest_of(value)
     if manifest is not None and is_signed(manifest, digest := manifest_hash(value), key):
         published.add(manifest, digest)

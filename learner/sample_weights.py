@@ -1,4 +1,4 @@
-"""What is known late teaches less; in a replay, what was served long before its end, too."""
+"""Sample weights: a late label weighs less, and in a replay so does a slate from long before its end."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,10 @@ from schemas.samples import Sample
 
 
 def weight_by_label_delay(batch: Batch, samples: Sequence[Sample], *, wait_ms: int, half_life_ms: float) -> Batch:
-    """The batch of these samples as it is learnt. A correction takes back what its negative weighed at the wait's end.
+    """Halve the weights of a batch by each `half_life_ms` between slate and label.
 
-    A half-life of infinity leaves every bit as it is.
+    A correction takes back the weight that its negative had at the end of the wait. An infinite half-life leaves
+    every bit as it is.
     """
     ages_ms = np.array([sample.known_at - sample.served_at for sample in samples], np.float64)
     left = np.exp2(-ages_ms / half_life_ms).astype(np.float32)
@@ -21,9 +22,9 @@ def weight_by_label_delay(batch: Batch, samples: Sequence[Sample], *, wait_ms: i
 
 
 def weight_by_age(batch: Batch, samples: Sequence[Sample], *, until_ms: int, fade_ms: float) -> Batch:
-    """The batch with weights halved by each `fade_ms` between a sample's slate and `until_ms`, the end of a replay.
+    """Halve the weights of a batch by each `fade_ms` between slate and `until_ms`, the end of a replay.
 
-    A correction has the slate of what it corrects, so it takes back as much. Infinity leaves every bit as it is.
+    A correction has the slate of the sample it corrects, so it takes back as much. Infinity leaves every bit as it is.
     """
     before_ms = np.array([sample.served_at - until_ms for sample in samples], np.float64)
     left = np.exp2(before_ms / fade_ms).astype(np.float32)[:, None]

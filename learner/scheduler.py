@@ -1,4 +1,4 @@
-"""What of the log is learnt now, what waits, and what is set aside. No I/O."""
+"""Decides which samples are learned now, which wait, and which are rejected. No I/O."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from models.arrays import Arrays
 from schemas.samples import CORRECTION, Sample
 from schemas.topics import SAMPLES, SAMPLES_URGENT
 
-_NO_FAULT_OF_THEIRS = ("feature_set", "other_arm", "skipped")  # samples that are left out, and nothing is wrong with
+_EXPECTED = ("feature_set", "other_arm", "skipped")  # reasons to skip a sample that is not faulty
 
 
 class SampleRecord(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class SampleRecord(msgspec.Struct, frozen=True):
 
 
 class RejectedSample(msgspec.Struct, frozen=True):
-    """A sample that cannot be learnt: where it lies, and why."""
+    """A sample that cannot be learned: where it is, and why."""
 
     topic: str
     offset: int
@@ -37,13 +37,14 @@ class RejectedSample(msgspec.Struct, frozen=True):
 
 
 class SampleScheduler:
-    """Samples in the log's order, with the clock they move.
+    """Schedules samples in the order of the log, and moves the clock by them.
 
     Attributes:
-        started_ms: where the log began, or went on after a silence: positives of the first `wait_ms` from there wait.
-        since_ms: slots served before were left out, so what comes of them still is left out, too.
-        ahead: what was taken from the urgent lane. `faults`: samples that are not learnt, by reason.
-        aside: those of them that are to be written to the quarantine.
+        started_ms: where the log began, or resumed after a silence; positives of the first `wait_ms` from there wait.
+        since_ms: slots served before were skipped, so later samples of those slots are skipped too.
+        urgent: what was learned ahead from the urgent lane.
+        faults: number of samples that were not learned, by reason.
+        rejected: those of them that belong in the quarantine.
     """
 
     def __init__(self, settings: LoopSettings, collator: Collator) -> None:
@@ -57,14 +58,14 @@ class SampleScheduler:
         self._collator = collator
 
     def is_timely(self, sample: Sample | str, offset: int) -> TypeGuard[Sample]:
-        """Whether it is a sample's turn. If not it is held back, or set aside by the code that stands for it."""
+        """Whether a sample may move the clock now. Otherwise hold it back, or reject it if it is a reason code."""
         if isinstance(sample, str):
             self.reject(SAMPLES.name, offset, sample)
         elif not self.clock.is_timely(sample):
             self.clock.hold_back(offset, sample)
         else:
-            for place, _ in self.clock.take_outliers():
-                self.reject(SAMPLES.name, place, "time")
+            for wrong, _ in self.clock.take_outliers():
+                self.reject(SAMPLES.name, wrong, "time")
             return True
         return False
 
@@ -75,21 +76,21 @@ class SampleScheduler:
         self.clock.at_ms = max(self.clock.at_ms, to_ms)
 
     def receive(self, offset: int, sample: Sample) -> Iterator[SampleRecord]:
-        """The sample, if it is to be learnt now; else it waits until its slot closes, or is set aside."""
+        """Yield the sample if it is to be learned now; else hold it until its slot closes, or reject it."""
         if fault := self._fault(sample):
             self.reject(SAMPLES.name, offset, fault)
         elif self._waits(sample):
             self.held.put(sample.served_at + self._settings.wait_ms, offset, sample)
         else:
-            yield self._read(offset, sample)
+            yield self._record(offset, sample)
 
     def due(self) -> Iterator[SampleRecord]:
-        """The samples that have waited for the clock."""
+        """Yield the held samples whose slots have closed by the clock."""
         for offset, sample in self.held.due(self.clock.at_ms):
-            yield self._read(offset, sample)
+            yield self._record(offset, sample)
 
     def receive_urgent(self, rows: Iterable[Row]) -> Iterator[SampleRecord]:
-        """What rows of the urgent lane bring."""
+        """Yield the samples of the urgent lane that are to be learned now."""
         for offset, sample in self.urgent.select(rows, self.clock.at_ms, cadence_ms=self._settings.cadence_ms):
             if isinstance(sample, str):
                 self.reject(SAMPLES_URGENT.name, offset, sample)
@@ -101,37 +102,37 @@ class SampleScheduler:
 
     @property
     def is_past_first_wait(self) -> bool:
-        """Whether positives and negatives come side by side: none waits, and the lane may be read ahead."""
+        """Whether positives and negatives arrive together: none is held, so the urgent lane may be read."""
         return self.clock.at_ms >= self.started_ms + self._settings.wait_ms
 
     def skip(self, rows: Iterable[Row], *, until: int) -> None:
-        """Pass over the samples up to an offset.
+        """Skip the samples before offset `until`.
 
-        Slots that have closed by then are left out whole, with the corrections of them still to come. Of those still
-        open nothing is lost: their positives wait until they close, as in a new model, for their negatives are
-        yet to come, and without the positives would teach that nobody ever clicks.
+        Slots that have closed by then are skipped whole, with their later corrections. Slots that are still open lose
+        nothing. Their positives are held until they close, as in a new model: their negatives are still to come, and
+        would teach without the positives that nobody ever clicks.
         """
         wait_ms = self._settings.wait_ms
         for offset, sample in rows:
             if offset >= until:
                 break
             timely = [(offset, sample)] if self.is_timely(sample, offset) else []
-            for place, each in (*timely, *self.clock.due()):
+            for each_offset, each in (*timely, *self.clock.due()):
                 self.pass_time(each.known_at)
                 if self._fault(each) is None and _is_positive(each):
-                    self.held.put(each.served_at + wait_ms, place, each)
+                    self.held.put(each.served_at + wait_ms, each_offset, each)
         self.faults["skipped"] += sum(1 for _ in self.due())
         self.since_ms = max(self.since_ms, self.clock.at_ms - wait_ms)
 
     def reject(self, topic: str, offset: int, reason: str) -> None:
-        """Count a sample that is not learnt; where something is wrong with it, for the quarantine."""
+        """Count a sample that is not learned; if it is faulty, keep it for the quarantine."""
         kind = reason.partition(":")[0]
         self.faults[kind] += 1
-        if kind not in _NO_FAULT_OF_THEIRS:
+        if kind not in _EXPECTED:
             self.rejected.append(RejectedSample(topic, offset, reason))
 
     def arrays(self) -> Arrays:
-        """State, but for the three times that a snapshot's meta has."""
+        """Return the state, except for the three times in a snapshot's meta."""
         return {
             "loop/held": self.held.to_array(),
             "loop/beyond": self.clock.to_array(),
@@ -140,14 +141,14 @@ class SampleScheduler:
         }
 
     def resume(self, arrays: Arrays, *, clock_ms: int, started_ms: int, since_ms: int) -> None:
-        """Go on from `arrays` and those times."""
+        """Resume from `arrays` and those times."""
         self.started_ms, self.since_ms = started_ms, since_ms
         self.clock.resume(clock_ms, arrays["loop/beyond"])
         self.held.resume(arrays["loop/held"])
         self.urgent.resume(arrays["loop/ahead"])
         self.faults.update(msgspec.msgpack.decode(arrays["loop/faults"].tobytes(), type=dict[str, int]))
 
-    def _read(self, offset: int, sample: Sample) -> SampleRecord:
+    def _record(self, offset: int, sample: Sample) -> SampleRecord:
         return SampleRecord(SAMPLES.name, offset, sample, self.urgent.forget(sample))
 
     def _fault(self, sample: Sample) -> str | None:

@@ -1,4 +1,4 @@
-"""What the loop is told: when to cut what, and how much a sample of which age teaches."""
+"""Settings of the loop: when it makes versions and snapshots, and how much a sample of an age weighs."""
 
 import math
 
@@ -10,18 +10,19 @@ from schemas.row_codec import Coding
 
 
 class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """When to cut what.
+    """Settings of the loop.
 
     Attributes:
-        cadence_ms: a version each; `snapshot_ms`, a multiple of it: a checkpoint each.
-        batch: samples a micro-batch.
-        wait_ms: how long a slot stays open; at the beginning of a log, and after a silence longer than that,
-            positives of the first `wait_ms` are held until their slots close: their negatives are not there yet.
-        half_life_ms: the time from slate to label that halves a sample's weight; metrics count it in full.
-        fade_ms: likewise the time from slate to `until_ms`, where a replay ends; `begin`: its first offset.
-        seed: of the first dense tensors.
-        device: where the ranker learns; versions made on a GPU are not, bit for bit, those of a CPU.
-        arm: whose samples alone are learnt; all where it is empty. The clock goes by all.
+        cadence_ms: time between versions. `snapshot_ms`: time between checkpoints, a multiple of `cadence_ms`.
+        batch: samples per micro-batch.
+        wait_ms: how long a slot stays open. At the beginning of a log, and after a silence longer than that,
+            positives of the first `wait_ms` are held until their slots close, because their negatives are still to
+            come.
+        half_life_ms: time from slate to label that halves a sample's weight; metrics count it in full.
+        fade_ms: time from slate to `until_ms`, the end of a replay, that halves it too. `begin`: its first offset.
+        seed: of the initial dense tensors.
+        device: where the ranker learns; versions made on a GPU and on a CPU differ in their last bits.
+        arm: learn from the samples of this arm only; empty: all. The clock follows all samples.
         limits: of the guard.
     """
 

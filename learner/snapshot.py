@@ -1,4 +1,4 @@
-"""Snapshots on disk: one folder a snapshot, written under another name, synced, then renamed."""
+"""Snapshots on disk: one folder each, written under another name, synced, then renamed."""
 
 import hashlib
 import shutil
@@ -28,15 +28,15 @@ class SnapshotError(ValueError):
 class Snapshots:
     """The snapshots of one model, `FOLDER/EPOCH.SEQ/`.
 
-    Kept: those of the last 48 h of the samples' clock, the first of each day for 30 days, and for ever those
-    with a file `pinned` in them. The newest always stays.
+    Kept: those of the last 48 h by the samples' clock, the first of each day for 30 days, and for ever those with a
+    file `pinned`. The newest is never removed.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def save(self, checkpoint: Checkpoint) -> Path:
-        """Write a checkpoint; after this returns it survives a crash."""
+        """Write a checkpoint; once this returns, it survives a crash."""
         meta = checkpoint.meta
         self.folder.mkdir(parents=True, exist_ok=True)
         self._restore()
@@ -48,7 +48,7 @@ class Snapshots:
         write_synced(unfinished / ARRAYS, packed)
         write_synced(unfinished / META, msgspec.json.format(msgspec.json.encode(meta), indent=2))
         final = self.folder / f"{meta.epoch}.{meta.seq}"
-        if (final / PINNED).exists():  # of this version before a heartbeat
+        if (final / PINNED).exists():  # this version was saved before, and a heartbeat followed
             write_synced(unfinished / PINNED, (final / PINNED).read_bytes())
         sync(unfinished)
         replaced = self.folder / f"{_REPLACED}{final.name}"
@@ -61,7 +61,7 @@ class Snapshots:
         return final
 
     def _restore(self) -> None:
-        """Put back what was to be replaced, if a crash has kept its successor from coming."""
+        """Restore a snapshot whose replacement was interrupted by a crash."""
         for replaced in self.folder.glob(f"{_REPLACED}*"):
             final = self.folder / replaced.name.removeprefix(_REPLACED)
             if final.exists():
@@ -70,29 +70,29 @@ class Snapshots:
                 replaced.rename(final)
 
     def latest(self) -> Path | None:
-        """Folder of the newest snapshot whose files are whole; damaged ones are passed over."""
-        return _whole(list(self._finished()))
+        """Return the folder of the newest intact snapshot; skip damaged ones."""
+        return _last_intact(list(self._finished()))
 
-    def latest_up_to(self, place: Place) -> Path | None:
-        """Folder of the newest whole snapshot of a version's epoch, of that version or before it."""
-        return _whole([path for path in self._finished() if (place[0], 0) <= place_of(path.name) <= place])
+    def latest_up_to(self, version: Place) -> Path | None:
+        """Return the folder of the newest intact snapshot of the same epoch, up to and including `version`."""
+        return _last_intact([path for path in self._finished() if (version[0], 0) <= place_of(path.name) <= version])
 
     def _finished(self) -> Iterator[Path]:
-        """Folders in the order of their versions."""
+        """Yield folders in the order of their versions."""
         folders = [path for path in self.folder.glob("[0-9]*.[0-9]*") if (path / META).is_file()]
         yield from sorted(folders, key=lambda path: place_of(path.name))
 
     def _retain(self) -> None:
         clocks: dict[Path, int] = {}
         for folder in self._finished():
-            with suppress(SnapshotError):  # a damaged one is left for its owner to look at
+            with suppress(SnapshotError):  # leave a damaged one for inspection
                 clocks[folder] = _meta(folder).clock_ms
         for folder in expired(clocks, pinned={folder for folder in clocks if (folder / PINNED).exists()}):
             shutil.rmtree(folder)
 
 
-def _whole(folders: list[Path]) -> Path | None:
-    """The last of these whose files fit together."""
+def _last_intact(folders: list[Path]) -> Path | None:
+    """Return the last folder whose files fit together."""
     for folder in reversed(folders):
         with suppress(SnapshotError):
             load(folder)
@@ -101,21 +101,21 @@ def _whole(folders: list[Path]) -> Path | None:
 
 
 def expired(clocks: dict[Path, int], pinned: set[Path]) -> list[Path]:
-    """Which snapshots are no longer kept. `clocks`: the samples' clock of each, in the order of versions."""
+    """List the snapshots to remove. `clocks`: the samples' clock of each, in the order of versions."""
     newest = max(clocks.values(), default=0)
     days: set[int] = set()
-    gone: list[Path] = []
+    removed: list[Path] = []
     for folder, clock_ms in list(clocks.items())[:-1]:
         age_ms, day = newest - clock_ms, clock_ms // _DAY_MS
         first_of_day = day not in days
         days.add(day)
         if folder not in pinned and age_ms > 48 * _HOUR_MS and not (first_of_day and age_ms <= 30 * _DAY_MS):
-            gone.append(folder)
-    return gone
+            removed.append(folder)
+    return removed
 
 
 def load(folder: Path) -> tuple[SnapshotMeta, Arrays]:
-    """A snapshot's meta and arrays.
+    """Load a snapshot's meta and arrays.
 
     Raises:
         SnapshotError: a file is missing, cut short or changed.

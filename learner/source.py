@@ -1,4 +1,4 @@
-"""Topic `samples` as the learner reads it: in order, from an offset on."""
+"""Reads topic `samples` in order, from an offset on."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -19,36 +19,36 @@ class SamplesGone(LookupError):
 
 
 class SampleLog(Protocol):
-    """A log of samples."""
+    """A log of samples that can be read from any offset."""
 
     @property
     def ended(self) -> bool:
-        """Whether what was there has been read."""
+        """Whether everything on the log has been read."""
         ...
 
     def seek(self, offset: int) -> None:
-        """Read on from an offset."""
+        """Continue from an offset."""
         ...
 
     def bounds(self) -> tuple[int, int]:
-        """Where the log begins and ends."""
+        """Return where the log begins and ends."""
         ...
 
     def read(self, timeout_s: float) -> Iterable[Row]:
-        """The next samples."""
+        """Return the next samples."""
         ...
 
 
 class Source(SampleLog, Protocol):
-    """One that a process reads; `Samples` is one, `stretch.BoundedSource` another."""
+    """A log that the learner process reads: `Samples`, or `BoundedSource` for a replay."""
 
     @property
     def warning(self) -> str:
-        """What the broker last said, else empty."""
+        """The broker's last non-fatal error, or empty."""
         ...
 
     def commit(self, offset: int) -> None:
-        """Tell those who watch how far samples are learnt."""
+        """Report how far samples are learned, for monitoring."""
         ...
 
     def close(self) -> None:
@@ -57,49 +57,49 @@ class Source(SampleLog, Protocol):
 
 
 class Samples:
-    """One reader. `ended`: what was there has been read; `warning`: what the broker last said, else empty."""
+    """Reads topic `samples`. `warning`: the broker's last non-fatal error, or empty."""
 
     def __init__(self, bootstrap: str, model: str) -> None:
         self.warning = ""
         self._offset = self._committed = 0
         never_skip = {"auto.offset.reset": "error"}
         self._log = LogReader(
-            bootstrap, SAMPLES.name, {}, on_error=self._complain, group=f"learner-{model}", settings=never_skip
+            bootstrap, SAMPLES.name, {}, on_error=self._handle_error, group=f"learner-{model}", settings=never_skip
         )
 
     @property
     def ended(self) -> bool:
-        """Whether what was there has been read."""
+        """Whether everything on the log has been read."""
         return bool(self._log.ends)
 
     def seek(self, offset: int) -> None:
-        """Read on from an offset; 0 takes the log from where it begins."""
+        """Continue from an offset; 0 means the beginning of the log."""
         self._offset = offset
         self._log.seek(offset)
 
     def bounds(self) -> tuple[int, int]:
-        """Where the log begins and ends now.
+        """Return where the log begins and ends now.
 
         Raises:
-            KafkaException: the broker is away.
+            KafkaException: the broker does not answer.
         """
         return self._log.bounds()
 
     def read(self, timeout_s: float) -> Iterator[Row]:
-        """The next samples; none after `timeout_s` without one.
+        """Yield the next samples; none after `timeout_s` without one.
 
         Raises:
-            SamplesGone: the offset asked for is not on the log. KafkaException: reading cannot go on.
+            SamplesGone: the requested offset is not on the log. KafkaException: a fatal error.
         """
         self.warning = ""
         for message in self._log.read(timeout_s, count=_POLL_COUNT):
             yield message.offset() or 0, decode_message(message)
 
     def commit(self, offset: int) -> None:
-        """Tell the broker how far samples are learnt, for those who watch the lag; a restart goes by its snapshot.
+        """Report to the broker how far samples are learned, for monitoring; a restart reads its snapshot instead.
 
-        At the log's end that is its end: behind the last sample lies the marker of its transaction, which waits for
-        nobody.
+        At the end of the log, report the end itself: the last sample is followed by its transaction's marker, which is
+        no backlog.
         """
         offset = max(offset, *self._log.ends.values(), 0)
         if offset != self._committed:
@@ -110,12 +110,12 @@ class Samples:
         """Leave the topic."""
         self._log.close()
 
-    def _complain(self, error: KafkaError) -> None:
+    def _handle_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             message = (
                 f"offset {self._offset} of {SAMPLES.name} is no longer on the log ({error}); "
-                "move the snapshots away to start anew, where there is an archive on a new topic that "
-                "`headrace samples restore --from FOLDER` has filled"
+                "move the snapshots away to start again; if there is an archive, restore it to a new topic first: "
+                "`headrace samples restore --from FOLDER`"
             )
             raise SamplesGone(message)
         elif error.fatal():
@@ -125,7 +125,7 @@ class Samples:
 
 
 def decode_message(message: Message) -> Sample | str:
-    """The sample in a record, or the code of why there is none."""
+    """Return the sample in a record, or the reason code why it cannot be used."""
     kind, appended_ms = message.timestamp()
     if kind == TIMESTAMP_NOT_AVAILABLE:
         appended_ms = PLAUSIBLE_MS.stop
@@ -133,9 +133,10 @@ def decode_message(message: Message) -> Sample | str:
 
 
 def check_sample(sample: Sample | None, *, appended_ms: int) -> Sample | str:
-    """The sample; else the code of what is wrong with it.
+    """Return the sample, or the reason code why it cannot be used.
 
-    A sample is known before it is written: one that would not be could hold up the clock, or the urgent lane, for good.
+    A sample is known before it is written. One that claims otherwise could stop the clock, or the urgent lane, for
+    good.
     """
     if sample is None:
         return "unreadable"

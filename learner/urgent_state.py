@@ -1,4 +1,4 @@
-"""What the learner has taken from the urgent lane ahead of a backlog of samples (docs/adr/0015). No I/O."""
+"""What the learner has learned from the urgent lane, ahead of a backlog of samples (docs/adr/0015). No I/O."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeAlias
@@ -11,45 +11,45 @@ from schemas.samples import Sample
 from schemas.version_policy import Place
 
 URGENT = "urgent"  # the lane's name among a manifest's offsets
-HORIZON_MS = 3_600_000  # how far ahead of the clock the lane is read, and how long what is ahead is remembered
-MOST = 100_000  # rows ahead
+HORIZON_MS = 3_600_000  # how far ahead of the clock the lane is read, and how long samples learned ahead are remembered
+MOST = 100_000  # samples learned ahead
 Row: TypeAlias = tuple[int, Sample | str]
-"""A sample with its offset, or the code of why the record there is none."""
+"""An offset, with its sample or the reason code why it cannot be used."""
 Key: TypeAlias = tuple[str, int, str]  # request, position, head
 
 
 class UrgentSource(Protocol):
-    """The urgent lane; `lane.UrgentSamples` is one."""
+    """A source of urgent samples: `urgent_source.UrgentSamples`, or `NoUrgentSource`."""
 
-    def rows(self, place: Place, begin: int, clock_ms: int) -> Iterable[Row]:
-        """The rows that a version, about to be cut at a time, may take: from an offset on, with their offsets."""
+    def rows(self, version: Place, begin: int, clock_ms: int) -> Iterable[Row]:
+        """Return the samples from offset `begin` on that a version, about to be made at `clock_ms`, may learn."""
         ...
 
 
 class NoUrgentSource:
-    """No lane: a learner over `samples` alone."""
+    """No urgent samples: for a learner over `samples` alone."""
 
-    def rows(self, place: Place, begin: int, clock_ms: int) -> Iterable[Row]:
-        """None."""
-        del place, begin, clock_ms
+    def rows(self, version: Place, begin: int, clock_ms: int) -> Iterable[Row]:
+        """Return nothing."""
+        del version, begin, clock_ms
         return ()
 
     def close(self) -> None:
-        """Nothing to leave."""
+        """Do nothing."""
 
 
 NO_URGENT_SOURCE = NoUrgentSource()
 
 
 class UrgentState:
-    """SampleLog taken, until the log of samples has come to them; `offset`: where the lane stands."""
+    """Samples learned ahead, until `samples` brings them; `offset`: of the lane's next sample."""
 
     def __init__(self) -> None:
         self.offset = 0
         self._known: dict[Key, int] = {}
 
     def select(self, rows: Iterable[Row], clock_ms: int, *, cadence_ms: int) -> Iterator[Row]:
-        """The samples that the log does not bring within a cadence, and what is none, as far as the lane may be read.
+        """Yield the samples that `samples` does not bring within a cadence, and the unusable ones, up to the horizon.
 
         Moves `offset`.
         """
@@ -63,24 +63,24 @@ class UrgentState:
                 yield offset, sample
 
     def remember(self, sample: Sample) -> None:
-        """Remember a sample that is learnt ahead."""
+        """Remember a sample that is learned ahead."""
         self._known[_key(sample)] = sample.known_at
 
     def forget(self, sample: Sample) -> bool:
-        """Whether a sample of the log has been learnt ahead; it is forgotten then."""
+        """Forget a sample that `samples` has brought; return whether it was learned ahead."""
         return bool(self._known) and self._known.pop(_key(sample), None) is not None
 
     def to_array(self) -> NDArray[np.uint8]:
-        """All of it as bytes."""
+        """Return the state as bytes."""
         return np.frombuffer(msgspec.msgpack.encode((self.offset, sorted(self._known.items()))), np.uint8)
 
-    def resume(self, packing: NDArray[np.generic]) -> None:
-        """Go on from `packed`."""
-        self.offset, known = msgspec.msgpack.decode(packing.tobytes(), type=tuple[int, list[tuple[Key, int]]])
+    def resume(self, array: NDArray[np.generic]) -> None:
+        """Resume from `to_array`."""
+        self.offset, known = msgspec.msgpack.decode(array.tobytes(), type=tuple[int, list[tuple[Key, int]]])
         self._known = dict(known)
 
 
 def _key(sample: Sample) -> Key:
-    """A slot's head is said positive once."""
+    """Identify a positive: a slot has at most one per head."""
     head = "click" if sample.click else "converted" if sample.converted else "engagement" if sample.engagement else ""
     return sample.request_id, sample.position, head

@@ -5,7 +5,7 @@ from flipped_labels import flip_clicks
 
 from learner.cuts import Checkpoint, Publication
 from learner.guard import Guard, GuardLimits
-from learner.guard_hold import halt
+from learner.guard_hold import hold_decision
 from learner.loop import Learner
 from learner.published_versions import PublishedVersions
 from learner.settings import LoopSettings
@@ -40,7 +40,7 @@ def test_turned_labels_are_trouble_at_once_and_what_is_gone_back_to_has_learnt_n
     published = PublishedVersions("ranker")
     for cut in versions[: versions.index(troubled[0])]:
         published.add(cut.manifest, cut.hash)
-    decision = halt(troubled[0], published, model="ranker", wait_ms=WAIT_MS)
+    decision = hold_decision(troubled[0], published, model="ranker", wait_ms=WAIT_MS)
     assert (decision.action, decision.arguments["epoch"]) == (HALT, "2")
     good = published.get(place_of(decision.arguments["version"]))
     assert turned_ms - 60_000 < good.to_ms <= turned_ms

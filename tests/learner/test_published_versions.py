@@ -19,14 +19,14 @@ def test_published_once_compared_after():
     learner, versions = made()
     published = PublishedVersions("ranker")
     for version in versions[:2]:
-        assert published.compare(version) == "publish"
+        assert published.compare(version) == "new"
         published.add(version.manifest, version.hash)
     _, again = made()
-    assert [published.compare(version) for version in again[:3]] == ["same", "same", "publish"]
+    assert [published.compare(version) for version in again[:3]] == ["same", "same", "new"]
     _, others = made(seed=1)
     assert published.compare(others[0]) == "differs"
     new = learner.begin_epoch(published.last[0] + 1)
-    assert (new.manifest.version, new.manifest.parent, published.compare(new)) == ("2.1", "", "publish")
+    assert (new.manifest.version, new.manifest.parent, published.compare(new)) == ("2.1", "", "new")
     published.add(new.manifest, new.hash)
     assert published.compare(versions[2]) == "differs"
 
