@@ -1,1 +1,1 @@
-"""Mathematics: embedding tables, ranker, towers, index. numpy and torch; no I/O, no clock, no global random."""
+"""Mathematics of the models: embedding tables, ranker, towers, index. No I/O, no clock, no global random state."""

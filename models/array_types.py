@@ -1,6 +1,6 @@
-"""The array types that models pass around.
+"""The array types of the models.
 
-Axes: B batch, C candidates, L history, D dim, E numbers of an item's vectors, F dense features, H heads, M modalities,
+Axes: B batch, C candidates, L history, D dim, E numbers in an item's vectors, F dense features, H heads, M modalities,
 V retrieval vector, W row width.
 """
 

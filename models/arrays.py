@@ -1,4 +1,4 @@
-"""A training state as named arrays, the content of a snapshot's `arrays.safetensors`, and back."""
+"""Converts a training state to named arrays, the content of a snapshot's `arrays.safetensors`, and back."""
 
 from collections.abc import Mapping
 from typing import TypeAlias, cast
@@ -14,7 +14,7 @@ Arrays: TypeAlias = dict[str, NDArray[np.generic]]
 
 
 class TrainingState(Struct, frozen=True):
-    """Everything a restart needs to go on bit for bit, as copies."""
+    """Copies of everything that a restart needs to continue bit for bit."""
 
     tables: dict[str, TableState]
     dense: dict[str, Floats]
@@ -25,13 +25,13 @@ class TrainingState(Struct, frozen=True):
 
 
 def blank_dense(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Floats]:
-    """Dense tensors that have learnt nothing: zeros, and inputs taken as they come."""
+    """Return untrained dense tensors: zeros, with inputs not yet standardised."""
     filled = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     return filled | {"input_spread": np.ones(shapes["input_spread"], np.float32)}
 
 
 def flatten(state: TrainingState) -> Arrays:
-    """Names are `table/T/FIELD`, `dense/NAME`, `moment/NAME`, `count/NAME`."""
+    """Return the state's arrays; names are `table/T/FIELD`, `dense/NAME`, `moment/NAME`, `count/NAME`."""
     arrays: Arrays = {
         f"table/{name}/{field}": values
         for name, table in state.tables.items()
@@ -46,7 +46,7 @@ def flatten(state: TrainingState) -> Arrays:
 
 
 def unflatten(arrays: Arrays) -> TrainingState:
-    """The state whose arrays these are; names it does not know are left alone.
+    """Rebuild the state from its arrays; unknown names are ignored.
 
     Raises:
         KeyError: an array is missing.
@@ -55,12 +55,12 @@ def unflatten(arrays: Arrays) -> TrainingState:
     for name, values in arrays.items():
         head, _, rest = name.rpartition("/")
         fields.setdefault(head, {})[rest] = values
-    tables = {head.removeprefix("table/"): of for head, of in fields.items() if head.startswith("table/")}
+    tables = {head.removeprefix("table/"): group for head, group in fields.items() if head.startswith("table/")}
     wanted = TableState.__struct_fields__
     return TrainingState(
         tables={
-            name: TableState(**cast(dict[str, Floats], {field: of[field] for field in wanted}))  # pyright: ignore[reportArgumentType]
-            for name, of in tables.items()
+            name: TableState(**cast(dict[str, Floats], {field: table[field] for field in wanted}))  # pyright: ignore[reportArgumentType]
+            for name, table in tables.items()
         },
         dense=cast(dict[str, Floats], fields["dense"]),
         moments=cast(dict[str, Floats], fields["moment"]),

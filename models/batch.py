@@ -13,12 +13,12 @@ class Batch(Struct, frozen=True, kw_only=True):
         users, items, categories: [B]. `history`: [B, L], newest first, 0 where there is none.
         dense: [B, F]. `positions`: [B], 0-based.
         labels: [B, H] in the order of HEADS: 0 or 1, 0 or 1, seconds.
-        weights: [B, H], how much each label teaches, 0 where the head is not known.
-        undo: [B, H], weight of an earlier negative that a correction takes back.
-        counts, uncounts: [B, H], how many slots each label stands for, and each negative taken back, whatever they
-            teach; 0 where the head is not known.
+        weights: [B, H], loss weight of each label, 0 where the head is unknown.
+        undo: [B, H], weight of an earlier negative that a correction undoes.
+        counts, uncounts: [B, H], number of slots that each label, and each undone negative, represents, regardless of
+            its loss weight; 0 where the head is unknown.
         at_ms: the learner's clock.
-        content: of the items; None where no modality is declared.
+        content: of the items; None if no modality is declared.
         learned_ahead: [B], samples whose embedding rows the urgent lane has taught already; None if there are none.
     """
 

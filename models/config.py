@@ -1,4 +1,4 @@
-"""The ranker's settings, its parameters' shapes, and the hash that says which versions fit which reader."""
+"""The ranker's settings, the shapes of its parameters, and the hash of what a reader must share."""
 
 import hashlib
 import math
@@ -15,31 +15,31 @@ from schemas.defaults import HISTORY
 from schemas.samples import EVENT_WEIGHTS, HEADS, LONGEST_S
 
 DEVICE_VARIABLE = "HEADRACE_DEVICE"
-"""Where models compute, if it is set; it stands here because serving on a CPU does without torch."""
+"""The variable that sets where models compute. Defined here because serving on a CPU does not import torch."""
 _DAY_MS = 86_400_000
 TABLES = ("user", "item", "category")
 STATISTICS = ("input_mean", "input_spread")
 """Dense tensors that follow the inputs instead of a gradient."""
-INPUT_LIMIT = 5.0  # spreads from the mean at which a standardised input is cut off
+INPUT_LIMIT = 5.0  # spreads from the mean at which a standardised input is clipped
 UNIT_S = 60.0
-"""Seconds of engagement that the head speaks in: its output is the logarithm of the expected minutes."""
+"""Seconds per unit of the engagement head: its output is the logarithm of the expected minutes."""
 LONGEST = math.log(LONGEST_S / UNIT_S)
-"""Output beyond which no engagement is predicted, so that one wild row leaves sums finite."""
+"""Largest output of the engagement head, so that one extreme row leaves sums finite."""
 LEAD = len(HEADS)
-"""A row of a table starts with one bias a head; the vector follows."""
+"""A row of a table starts with one bias per head; the vector follows."""
 
 
 class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of the whole model. The defaults are the reference configuration that all figures are stated for.
+    """Settings of the whole model. The defaults are the reference configuration of all published figures.
 
     Attributes:
-        dim: D of every embedding. `history`: L, last items looked at. `positions`: P, later ones share the last bias.
-        attention: units that weigh a past item. `crosses` layers of rank `rank`. `hidden`: the MLP's layers.
-        vector: V of the retrieval vectors; `temperature` divides their cosine in the softmax.
-        dense_rate: Adam's step for dense tensors, with `beta_1`, `beta_2`. `clip`: longest dense gradient.
-        head_weights: loss weight of click, converted, engagement; `retrieval_weight` of the sampled softmax.
-        decay_ms: period after which accumulators decay; expiry is looked for as often.
-        fusion: of the vectors that items come with; unset, there are none and nothing speaks of them.
+        dim: D of every embedding. `history`: L, last items read. `positions`: P; later positions share the last bias.
+        attention: units that weight a past item. `crosses` layers of rank `rank`. `hidden`: the MLP's layers.
+        vector: V of the retrieval vectors; `temperature`: divides their cosine in the softmax.
+        dense_rate: Adam's step for dense tensors, with `beta_1`, `beta_2`. `clip`: largest norm of the dense gradient.
+        head_weights: loss weight of click, converted, engagement; `retrieval_weight`: that of the sampled softmax.
+        decay_ms: period of accumulator decay and of expiry.
+        fusion: how item vectors enter the ranker. Unset: items carry none.
     """
 
     dim: int = 16
@@ -67,26 +67,26 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def width(self) -> int:
-        """W, columns of a row: one bias a head, then the vector."""
+        """W, columns of a row: one bias per head, then the vector."""
         return len(HEADS) + self.dim
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """The vectors that items may come with."""
+        """The modalities of the item vectors."""
         return () if self.fusion is UNSET else self.fusion.modalities
 
     def tables(self) -> dict[str, TableConfig]:
-        """Settings of each table."""
-        alike = TableConfig(dim=self.dim, lead=len(HEADS), rate=self.embedding_rate)
+        """Return the settings of each table."""
+        shared = TableConfig(dim=self.dim, lead=len(HEADS), rate=self.embedding_rate)
         replace = msgspec.structs.replace
         return {
-            "user": replace(alike, admission=self.user_admission, keep_ms=self.user_keep_ms),
-            "item": replace(alike, admission=self.item_admission, keep_ms=self.item_keep_ms),
-            "category": replace(alike, admission=1, keep_ms=365 * _DAY_MS),
+            "user": replace(shared, admission=self.user_admission, keep_ms=self.user_keep_ms),
+            "item": replace(shared, admission=self.item_admission, keep_ms=self.item_keep_ms),
+            "category": replace(shared, admission=1, keep_ms=365 * _DAY_MS),
         }
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every dense tensor. X = 6 D + F is the width of the joint input, 8 D + F with a fused vector."""
+        """Return the shape of every dense tensor. X = 6 D + F is the joint input's width, 8 D + F if fused."""
         dim, dense, heads = self.dim, len(DENSE), len(HEADS)
         joint = (6 + (0 if self.fusion is UNSET else self.fusion.pieces)) * dim + dense
         first, second = self.hidden
@@ -122,12 +122,12 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def fusion_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Those among them that are the fusion's; none where no vectors are declared."""
+        """Return the shapes of the fusion's tensors; empty if no vectors are declared."""
         return {} if self.fusion is UNSET else self.fusion.shapes(self.dim, heads=len(HEADS), vector=self.vector)
 
     def schema(self) -> str:
-        """Hash of what a reader must share: inputs, heads, widths, shapes; not of learning rates."""
-        agreed: Mapping[str, object] = {
+        """Return the hash of what a reader must share: inputs, heads, widths, shapes; not learning rates."""
+        contract: Mapping[str, object] = {
             "feature_set": FEATURE_SET,
             "heads": HEADS,
             "labels": {"weights": EVENT_WEIGHTS, "unit_s": UNIT_S, "longest_s": LONGEST_S},
@@ -137,15 +137,15 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
             "input_limit": INPUT_LIMIT,
             **({} if self.fusion is UNSET else {"fusion": msgspec.to_builtins(self.fusion)}),
         }
-        return hashlib.sha256(msgspec.json.encode(agreed, order="sorted")).hexdigest()[:16]
+        return hashlib.sha256(msgspec.json.encode(contract, order="sorted")).hexdigest()[:16]
 
     def settings(self) -> str:
-        """The settings as JSON text, as a manifest carries them; `RankerConfig.parse` reads it."""
+        """Return the settings as JSON text, as in a manifest; `RankerConfig.parse` reads it."""
         return msgspec.json.encode(self).decode()
 
     @staticmethod
     def parse(settings: str) -> "RankerConfig":
-        """The settings that a manifest or snapshot carries.
+        """Parse the settings of a manifest or snapshot.
 
         Raises:
             msgspec.DecodeError: the text is not the JSON of a `RankerConfig`.
@@ -153,27 +153,27 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(settings, type=RankerConfig)
 
 
-def config_from_fusion(told: bytes) -> RankerConfig:
-    """The reference settings for items that come with vectors; `told` is the JSON of a `Fusion`.
+def config_from_fusion(fusion: bytes) -> RankerConfig:
+    """Return the reference settings with the fusion declared in JSON.
 
     Raises:
-        msgspec.DecodeError: it is none; the message names the place.
+        msgspec.DecodeError: the JSON is not a `Fusion`; the message names the field.
     """
-    return RankerConfig(fusion=msgspec.json.decode(told, type=Fusion))
+    return RankerConfig(fusion=msgspec.json.decode(fusion, type=Fusion))
 
 
 class FusionError(ValueError):
-    """The file of vectors cannot be followed."""
+    """The file that declares the item vectors is missing or invalid."""
 
 
 def load_ranker_config(fusion: Path | None) -> RankerConfig:
-    """The settings by a file as `config_from_fusion` reads it; the reference ones without a file.
+    """Load the ranker config with the fusion declared in a file, or the reference config without a file.
 
     Raises:
-        FusionError: it cannot be read, or is none.
+        FusionError: the file is missing or invalid.
     """
     try:
         return config_from_fusion(fusion.read_bytes()) if fusion else RankerConfig()
     except (OSError, msgspec.DecodeError) as error:
-        message = f"{fusion} cannot be followed: {error}; docs/vectors.md says what it holds"
+        message = f"{fusion} is not a valid declaration of item vectors: {error}; see docs/vectors.md"
         raise FusionError(message) from error

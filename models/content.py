@@ -1,4 +1,4 @@
-"""Vectors that items come with, as arrays, and as the bytes in which exposures and samples carry them."""
+"""Item vectors as arrays, and as the bytes that exposures and samples carry."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -16,21 +16,21 @@ _LARGEST = 65_504.0  # of a float16
 
 
 class Content(Struct, frozen=True):
-    """Of N items: `values` [N, E], zeros where a modality is missing; `lacking` [N, M], which of them are."""
+    """The vectors of N items: `values` [N, E], zeros where a modality is missing; `lacking` [N, M], True there."""
 
     values: Floats
     lacking: Flags
 
-    def take(self, places: Indexes) -> "Content":
-        """Of the items at these places."""
-        return Content(self.values[places], self.lacking[places])
+    def take(self, indexes: Indexes) -> "Content":
+        """Return the vectors of the items at these indexes."""
+        return Content(self.values[indexes], self.lacking[indexes])
 
 
 class ContentLayout:
-    """How modalities lie in arrays and bytes.
+    """How modalities are laid out in arrays and bytes.
 
-    An item's bytes are the layout's hash (u32), a byte each modality (1 where missing), then all numbers as float16,
-    little endian. No bytes at all mean that nothing was told, as records have it from before there were modalities.
+    An item's bytes are the layout's hash (u32), one byte per modality (1 if missing), then all numbers as float16,
+    little endian. No bytes at all mean that every modality is missing, as in records older than the declaration.
     """
 
     def __init__(self, modalities: Sequence[Modality] = ()) -> None:
@@ -41,10 +41,10 @@ class ContentLayout:
         """Whether any modality is declared."""
         return bool(self.modalities)
 
-    def fault(self, told: Mapping[str, Sequence[float]]) -> tuple[str, str] | None:
-        """(name, what is wrong) of the first vector that cannot be taken; None where all can."""
+    def fault(self, vectors: Mapping[str, Sequence[float]]) -> tuple[str, str] | None:
+        """Return (name, what is wrong) of the first invalid vector; None if all are valid."""
         widths = {each.name: each.width for each in self.modalities}
-        for name, vector in told.items():
+        for name, vector in vectors.items():
             if name not in widths:
                 known = ", ".join(widths) or "none"
                 return name, f"undeclared: modality {name!r} is not declared; declared are {known}; leave it out"
@@ -55,9 +55,9 @@ class ContentLayout:
         return None
 
     def pack(self, item: Item) -> bytes:
-        """An item's vectors as bytes: what was given and fits; its words where it has no text vector.
+        """Pack an item's vectors into bytes; its title and tags are encoded if it has no text vector.
 
-        A vector that does not fit the declaration, as on a log from before it changed, is missing.
+        A vector that does not fit the declaration, as on an older log, counts as missing.
         """
         if not self:
             return b""
@@ -70,7 +70,7 @@ class ContentLayout:
         return record.tobytes()
 
     def fits(self, packed: bytes) -> bool:
-        """Whether bytes are of this layout, with finite numbers; where none is declared, all are passed over."""
+        """Whether bytes have this layout and finite numbers; True if no modality is declared, as they are ignored."""
         if not packed or not self:
             return True
         if len(packed) != self._record.itemsize:
@@ -79,17 +79,17 @@ class ContentLayout:
         return record["hash"][0] == self._hash and bool(np.isfinite(record["values"]).all())
 
     def unpack(self, packed: Sequence[bytes]) -> Content:
-        """Bytes that fit, of N items, as arrays."""
+        """Unpack the valid bytes of N items into arrays."""
         if not self:
             return Content(np.zeros((len(packed), 0), np.float32), np.zeros((len(packed), 0), np.bool_))
-        nothing = np.zeros((), self._record)
-        nothing["lacking"] = 1
-        blank = nothing.tobytes()
+        record = np.zeros((), self._record)
+        record["lacking"] = 1
+        blank = record.tobytes()
         records = np.frombuffer(b"".join(each or blank for each in packed), self._record)
         return Content(records["values"].astype(np.float32), records["lacking"] != 0)
 
     def blank(self, count: int) -> Content:
-        """Of items that nothing is told of."""
+        """Return the content of items without vectors."""
         return self.unpack([b""] * count)
 
     @cached_property

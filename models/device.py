@@ -1,4 +1,4 @@
-"""Where torch computes: on the CPU, the same bits as ever, or on a CUDA GPU where one is asked for."""
+"""Where torch computes: on the CPU, which reproduces every bit, or on a CUDA GPU."""
 
 # pyright: reportUnknownMemberType=false
 import numpy as np
@@ -10,21 +10,21 @@ HOST = torch.device("cpu")
 
 
 class DeviceError(ValueError):
-    """The device asked for is not there."""
+    """The requested device does not exist."""
 
 
 def parse_device(name: str) -> torch.device:
-    """The device of a name.
+    """Return the device with this name.
 
     Raises:
-        DeviceError: it is none, or this machine has none such.
+        DeviceError: the name is not a device, or this machine does not have it.
     """
     if name not in ("cpu", "cuda"):
-        message = f"device is {name!r}; it is cpu, or cuda for an NVIDIA GPU"
+        message = f"device is {name!r}; say cpu, or cuda for an NVIDIA GPU"
         raise DeviceError(message)
     if name == "cuda" and not torch.cuda.is_available():
         message = (
-            "device is 'cuda', and torch finds no GPU to use; see that nvidia-smi lists one and that torch is a CUDA "
+            "device is 'cuda', but torch finds no GPU; check that nvidia-smi lists one and that torch is a CUDA "
             f"build (this one is {torch.__version__}), or say cpu"
         )
         raise DeviceError(message)
@@ -32,5 +32,5 @@ def parse_device(name: str) -> torch.device:
 
 
 def to_device(values: NDArray[np.generic], device: torch.device) -> Tensor:
-    """An array as a tensor there; on the CPU it shares the array's memory."""
+    """Return an array as a tensor on a device; on the CPU it shares the array's memory."""
     return torch.from_numpy(values).to(device)

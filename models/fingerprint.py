@@ -1,4 +1,4 @@
-"""A model's fingerprint: two models with the same one are the same, bit for bit, as published."""
+"""A model's fingerprint: models with the same fingerprint are equal bit for bit, as published."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ from models.state import ModelState
 
 
 def fingerprint(model: ModelState) -> str:
-    """SHA-256 over the tables and dense tensors, in order of name; the version does not count."""
+    """Return the SHA-256 of the tables and dense tensors, in order of name; the version is not part of it."""
     digest = hashlib.sha256()
     for name, table in sorted(model.tables.items()):
         values = table.values

@@ -1,4 +1,4 @@
-"""What items' vectors tell in numpy, for serving: the same functions as `fusion`; a test holds them together."""
+"""Fusion of item vectors in numpy, for serving: the same functions as `fusion_torch`; a test compares the two."""
 
 import numpy as np
 from msgspec import UNSET, Struct
@@ -11,65 +11,68 @@ from models.modality import Fusion
 Dense = dict[str, Floats]
 
 
-class Told(Struct, frozen=True):
-    """What vectors tell: what the joint input has more, each [C, D], and what is added to the heads [C, H]."""
+class FusionOutput(Struct, frozen=True):
+    """What vectors contribute: extra pieces of the joint input, each [C, D], and a term for the heads [C, H]."""
 
     pieces: tuple[Floats, ...]
     heads: Floats | None
 
 
-def tell(config: RankerConfig, dense: Dense, *, content: Content | None, user: Floats, mean: Floats) -> Told:
-    """What vectors tell of C candidates of a user [D] whose history has this mean [D]."""
+def apply_fusion(
+    config: RankerConfig, dense: Dense, *, content: Content | None, user: Floats, mean: Floats
+) -> FusionOutput:
+    """Fuse the vectors of C candidates for a user [D] with this mean of the history [D]."""
     if config.fusion is UNSET or content is None:
-        return Told((), None)
+        return FusionOutput((), None)
     if config.fusion.manner == "late":
-        return Told((), _opinions(config.fusion, dense, content=content, user=user, mean=mean))
+        return FusionOutput((), _late_heads(config.fusion, dense, content=content, user=user, mean=mean))
     fused = _fuse(config.fusion, dense, content)
-    return Told((fused, fused * user), None)
+    return FusionOutput((fused, fused * user), None)
 
 
 def lift(config: RankerConfig, dense: Dense, content: Content | None) -> Floats | None:
-    """What vectors add to the items' retrieval vectors before these are scaled to length 1. [N, V]."""
+    """Return what vectors add to the items' retrieval vectors, before these are scaled to length 1. [N, V]."""
     if config.fusion is UNSET or content is None:
         return None
-    return _stood_in(config.fusion, dense, content) @ dense["lift"]
+    return _fill_missing(config.fusion, dense, content) @ dense["lift"]
 
 
 def _fuse(fusion: Fusion, dense: Dense, content: Content) -> Floats:
-    """One vector an item, early or gated. [N, D]."""
-    seen = np.concatenate([_stood_in(fusion, dense, content), content.lacking.astype(np.float32)], axis=1)  # [N, E + M]
+    """Fuse each item's vectors into one, early or gated. [N, D]."""
+    filled = _fill_missing(fusion, dense, content)
+    numbers = np.concatenate([filled, content.lacking.astype(np.float32)], axis=1)  # [N, E + M]
     if fusion.manner == "early":
-        return seen @ dense["fuse"] + dense["fuse_bias"]
-    logits = seen @ dense["gate"] + dense["gate_bias"]
+        return numbers @ dense["fuse"] + dense["fuse_bias"]
+    logits = numbers @ dense["gate"] + dense["gate_bias"]
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
-    return (shares[:, :, None] * _voices(fusion, dense, seen)).sum(axis=1)
+    return (shares[:, :, None] * _embed(fusion, dense, numbers)).sum(axis=1)
 
 
-def _opinions(fusion: Fusion, dense: Dense, *, content: Content, user: Floats, mean: Floats) -> Floats:
-    heard = _voices(fusion, dense, _stood_in(fusion, dense, content))
-    shares, total = _present(content), content.lacking @ dense["opinion_lacking"]
-    for place, each in enumerate(fusion.modalities):
-        voice = heard[:, place]
-        about = np.concatenate([voice, voice * user, voice * mean], axis=1)
-        total += shares[:, place : place + 1] * (about @ dense[f"opinion:{each.name}"] + dense["opinion_bias"][place])
+def _late_heads(fusion: Fusion, dense: Dense, *, content: Content, user: Floats, mean: Floats) -> Floats:
+    embedded = _embed(fusion, dense, _fill_missing(fusion, dense, content))
+    shares, total = _shares_of_present(content), content.lacking @ dense["opinion_lacking"]
+    for index, each in enumerate(fusion.modalities):
+        vector = embedded[:, index]
+        joint = np.concatenate([vector, vector * user, vector * mean], axis=1)
+        total += shares[:, index : index + 1] * (joint @ dense[f"opinion:{each.name}"] + dense["opinion_bias"][index])
     return total
 
 
-def _stood_in(fusion: Fusion, dense: Dense, content: Content) -> Floats:
+def _fill_missing(fusion: Fusion, dense: Dense, content: Content) -> Floats:
     missing = content.lacking.repeat([each.width for each in fusion.modalities], axis=1)  # [N, M] -> [N, E]
     return np.where(missing, dense["stand_in"], content.values)
 
 
-def _voices(fusion: Fusion, dense: Dense, seen: Floats) -> Floats:
-    heard = [
-        np.tanh(seen[:, span] @ dense[f"voice:{name}"] + dense[f"voice_bias:{name}"])
+def _embed(fusion: Fusion, dense: Dense, numbers: Floats) -> Floats:
+    embedded = [
+        np.tanh(numbers[:, span] @ dense[f"voice:{name}"] + dense[f"voice_bias:{name}"])
         for name, span in fusion.spans().items()
     ]
-    return np.stack(heard, axis=1)
+    return np.stack(embedded, axis=1)
 
 
-def _present(content: Content) -> Floats:
-    there = (~content.lacking).astype(np.float32)
-    there[content.lacking.all(axis=1)] = 1.0
-    return there / there.sum(axis=1, keepdims=True)
+def _shares_of_present(content: Content) -> Floats:
+    present = (~content.lacking).astype(np.float32)
+    present[content.lacking.all(axis=1)] = 1.0
+    return present / present.sum(axis=1, keepdims=True)

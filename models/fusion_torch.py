@@ -1,4 +1,4 @@
-"""What items' vectors tell the ranker and the towers, as a differentiable function; `fused` is the same in numpy."""
+"""Fusion of item vectors for the ranker and the towers, as a differentiable function; `fusion_numpy` is its twin."""
 
 # pyright: reportUnknownMemberType=false
 import torch
@@ -18,74 +18,75 @@ class Vectors(Struct, frozen=True):
     lacking: Tensor
 
 
-class Told(Struct, frozen=True):
-    """What vectors tell: what the joint input has more, each [B, D], and what is added to the heads [B, H]."""
+class FusionOutput(Struct, frozen=True):
+    """What vectors contribute: extra pieces of the joint input, each [B, D], and a term for the heads [B, H]."""
 
     pieces: tuple[Tensor, ...]
     heads: Tensor | None
 
 
-def tell(config: RankerConfig, dense: Dense, *, vectors: Vectors, user: Tensor, mean: Tensor) -> Told:
-    """What vectors tell of items shown to users [B, D] whose histories have these means [B, D]."""
+def apply_fusion(config: RankerConfig, dense: Dense, *, vectors: Vectors, user: Tensor, mean: Tensor) -> FusionOutput:
+    """Fuse the vectors of items shown to users [B, D] whose histories have these means [B, D]."""
     if config.fusion is UNSET:
-        return Told((), None)
+        return FusionOutput((), None)
     if config.fusion.manner == "late":
-        return Told((), opinions(config.fusion, dense, vectors=vectors, user=user, mean=mean))
+        return FusionOutput((), late_heads(config.fusion, dense, vectors=vectors, user=user, mean=mean))
     fused = fuse(config.fusion, dense, vectors)
-    return Told((fused, fused * user), None)
+    return FusionOutput((fused, fused * user), None)
 
 
 def lift(config: RankerConfig, dense: Dense, vectors: Vectors) -> Tensor | None:
-    """What vectors add to the items' retrieval vectors before these are scaled to length 1. [B, V].
+    """Return what vectors add to the items' retrieval vectors, before these are scaled to length 1. [B, V].
 
-    Straight, not by way of the fused vector: with that, retrieval placed new items lower (docs/adr/0019).
+    Directly, not through the fused vector: with that, retrieval ranked new items lower (docs/adr/0019).
     """
-    return None if config.fusion is UNSET else stood_in(config.fusion, dense, vectors) @ dense["lift"]
+    return None if config.fusion is UNSET else fill_missing(config.fusion, dense, vectors) @ dense["lift"]
 
 
 def fuse(fusion: Fusion, dense: Dense, vectors: Vectors) -> Tensor:
-    """One vector an item [B, D], early or gated; for a modality that is missing its stand-in speaks.
+    """Fuse each item's vectors into one [B, D], early or gated; a stand-in replaces a missing modality.
 
     Source of `gated`: Arevalo et al. 2017, "Gated multimodal units for information fusion", section 3.1: a tanh layer
-    a modality, weighed by a gate that sees them all; but one weight a modality, of a softmax, for more than two.
+    per modality, weighted by a gate that sees all of them. Unlike there, the gate is a softmax with one weight per
+    modality, for more than two modalities.
     """
-    seen = torch.cat([stood_in(fusion, dense, vectors), vectors.lacking], dim=1)  # [B, E + M]
+    numbers = torch.cat([fill_missing(fusion, dense, vectors), vectors.lacking], dim=1)  # [B, E + M]
     if fusion.manner == "early":
-        return torch.addmm(dense["fuse_bias"], seen, dense["fuse"])
-    shares = torch.softmax(torch.addmm(dense["gate_bias"], seen, dense["gate"]), dim=1)
-    return (shares[:, :, None] * voices(fusion, dense, seen)).sum(dim=1)
+        return torch.addmm(dense["fuse_bias"], numbers, dense["fuse"])
+    shares = torch.softmax(torch.addmm(dense["gate_bias"], numbers, dense["gate"]), dim=1)
+    return (shares[:, :, None] * embed(fusion, dense, numbers)).sum(dim=1)
 
 
-def opinions(fusion: Fusion, dense: Dense, *, vectors: Vectors, user: Tensor, mean: Tensor) -> Tensor:
-    """What each modality would add to the heads, averaged over those present. -> [B, H]."""
-    heard = voices(fusion, dense, stood_in(fusion, dense, vectors))  # [B, M, D]
-    shares, total = present(vectors), torch.zeros(())
-    for place, each in enumerate(fusion.modalities):
-        voice = heard[:, place]
-        about = torch.cat([voice, voice * user, voice * mean], dim=1)
-        said = torch.addmm(dense["opinion_bias"][place], about, dense[f"opinion:{each.name}"])
-        total = total + shares[:, place : place + 1] * said
+def late_heads(fusion: Fusion, dense: Dense, *, vectors: Vectors, user: Tensor, mean: Tensor) -> Tensor:
+    """Average what each present modality adds to the heads. -> [B, H]."""
+    embedded = embed(fusion, dense, fill_missing(fusion, dense, vectors))  # [B, M, D]
+    shares, total = shares_of_present(vectors), torch.zeros(())
+    for index, each in enumerate(fusion.modalities):
+        vector = embedded[:, index]
+        joint = torch.cat([vector, vector * user, vector * mean], dim=1)
+        heads = torch.addmm(dense["opinion_bias"][index], joint, dense[f"opinion:{each.name}"])
+        total = total + shares[:, index : index + 1] * heads
     return total + vectors.lacking @ dense["opinion_lacking"]
 
 
-def stood_in(fusion: Fusion, dense: Dense, vectors: Vectors) -> Tensor:
-    """The vectors with learned stand-ins for those that are missing. [B, E]."""
+def fill_missing(fusion: Fusion, dense: Dense, vectors: Vectors) -> Tensor:
+    """Replace missing vectors with their learned stand-ins. [B, E]."""
     spans = enumerate(fusion.spans().values())
-    missing = torch.cat([vectors.lacking[:, place, None] * dense["stand_in"][span] for place, span in spans], dim=1)
+    missing = torch.cat([vectors.lacking[:, index, None] * dense["stand_in"][span] for index, span in spans], dim=1)
     return vectors.values + missing
 
 
-def voices(fusion: Fusion, dense: Dense, seen: Tensor) -> Tensor:
-    """What each modality's own layer makes of its numbers. [B, E ...] -> [B, M, D]."""
-    heard = [
-        torch.tanh(torch.addmm(dense[f"voice_bias:{name}"], seen[:, span], dense[f"voice:{name}"]))
+def embed(fusion: Fusion, dense: Dense, numbers: Tensor) -> Tensor:
+    """Apply each modality's own layer to its numbers. [B, E ...] -> [B, M, D]."""
+    embedded = [
+        torch.tanh(torch.addmm(dense[f"voice_bias:{name}"], numbers[:, span], dense[f"voice:{name}"]))
         for name, span in fusion.spans().items()
     ]
-    return torch.stack(heard, dim=1)
+    return torch.stack(embedded, dim=1)
 
 
-def present(vectors: Vectors) -> Tensor:
-    """Equal shares of the modalities that are there, of all stand-ins where none is. [B, M]."""
-    there = 1 - vectors.lacking
-    there = there + (there.sum(dim=1, keepdim=True) == 0)
-    return there / there.sum(dim=1, keepdim=True)
+def shares_of_present(vectors: Vectors) -> Tensor:
+    """Return equal shares of the present modalities, or of all stand-ins if none is present. [B, M]."""
+    present = 1 - vectors.lacking
+    present = present + (present.sum(dim=1, keepdim=True) == 0)
+    return present / present.sum(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What an index of items answers; `index_numpy` and `index_torch` have one each."""
+"""The interface of an index of items; `index_numpy` and `index_torch` implement it."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
@@ -7,7 +7,7 @@ from models.array_types import Flags, Floats, Ids, Indexes
 
 
 class Index(Protocol):
-    """Items by inner product; `index_numpy.NumpyIndex` is one, `index_torch.TorchIndex` another."""
+    """Finds items by inner product; implemented by `NumpyIndex` and `TorchIndex`."""
 
     @property
     def ids(self) -> Ids:
@@ -15,9 +15,9 @@ class Index(Protocol):
         ...
 
     def search(self, vector: Floats, count: int, *, allowed: Flags | None = None) -> tuple[Indexes, Floats]:
-        """Places and products of the best items, best first."""
+        """Return the indexes and products of the best items, best first."""
         ...
 
 
 BuildIndex: TypeAlias = Callable[[Ids, Floats], Index]
-"""Makes an index of ids [N] and vectors [N, V]."""
+"""Builds an index of ids [N] and vectors [N, V]."""

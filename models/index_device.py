@@ -1,14 +1,14 @@
-"""The index for a device, chosen by name."""
+"""Chooses the index for a device by name."""
 
 from models.index import BuildIndex
 from models.index_numpy import NumpyIndex
 
 
 def index_builder(device: str) -> BuildIndex:
-    """Makes indexes that are searched on a device; who stays on the CPU does without torch.
+    """Return the function that builds indexes on a device; the CPU needs no torch.
 
     Raises:
-        ValueError: this machine has none such.
+        ValueError: this machine has no such device.
     """
     if device == "cpu":
         return NumpyIndex

@@ -1,4 +1,4 @@
-"""Nearest items by inner product, exact: at 50,000 items of 16 numbers a search costs about half a millisecond."""
+"""Exact nearest items by inner product; a search over 50,000 vectors of 16 takes about half a millisecond."""
 
 import numpy as np
 from msgspec import Struct
@@ -13,19 +13,19 @@ class NumpyIndex(Struct, frozen=True):
     vectors: Floats
 
     def search(self, vector: Floats, count: int, *, allowed: Flags | None = None) -> tuple[Indexes, Floats]:
-        """Places and products of the `count` best items, best first; ties go to the lower place.
+        """Return the indexes and products of the `count` best items, best first; ties go to the lower index.
 
         Args:
             vector: the user's [V].
-            count: K, how many at most.
-            allowed: [N], False for items that must not come; all may where it is None.
+            count: K, at most this many.
+            allowed: [N], False for excluded items; None allows all.
         """
         products = self.vectors @ vector
-        places = np.arange(len(products)) if allowed is None else np.flatnonzero(allowed)
-        products = products[places]
-        if count < len(places):
-            least = np.partition(products, len(places) - count)[len(places) - count] if count else np.inf
+        indexes = np.arange(len(products)) if allowed is None else np.flatnonzero(allowed)
+        products = products[indexes]
+        if count < len(indexes):
+            least = np.partition(products, len(indexes) - count)[len(indexes) - count] if count else np.inf
             kept = products >= least
-            places, products = places[kept], products[kept]
-        best = np.lexsort((places, -products))[:count]
-        return places[best], products[best]
+            indexes, products = indexes[kept], products[kept]
+        best = np.lexsort((indexes, -products))[:count]
+        return indexes[best], products[best]

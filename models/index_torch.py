@@ -1,4 +1,4 @@
-"""Nearest items by inner product on a torch device, exact: for catalogues that a CPU scans too slowly."""
+"""Exact nearest items by inner product on a torch device, for catalogues that a CPU scans too slowly."""
 
 # pyright: reportUnknownMemberType=false
 from typing import cast
@@ -22,11 +22,11 @@ class TorchIndex:
 
     @classmethod
     def builder(cls, device: torch.device) -> BuildIndex:
-        """Makes indexes there."""
+        """Return the function that builds indexes on a device."""
         return lambda ids, vectors: cls(ids, vectors, device)
 
     def search(self, vector: Floats, count: int, *, allowed: Flags | None = None) -> tuple[Indexes, Floats]:
-        """Places and products of the `count` best items, best first; see `NumpyIndex.search`."""
+        """Return the indexes and products of the `count` best items, best first; see `NumpyIndex.search`."""
         products = self._vectors @ to_device(vector, self._device)
         if allowed is not None:
             products = products.masked_fill(~to_device(allowed, self._device), -torch.inf)
@@ -34,7 +34,7 @@ class TorchIndex:
         if not count:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         least = torch.topk(products, count, sorted=False).values.min()
-        kept = (products >= least).nonzero()[:, 0]  # those as good as the last one, too: the lower place is taken
-        places, values = cast(Indexes, kept.cpu().numpy()), to_numpy(products[kept])
-        best = np.lexsort((places, -values))[:count]
-        return places[best], values[best]
+        kept = (products >= least).nonzero()[:, 0]  # include ties with the last one: the lower index wins
+        indexes, values = cast(Indexes, kept.cpu().numpy()), to_numpy(products[kept])
+        best = np.lexsort((indexes, -values))[:count]
+        return indexes[best], values[best]

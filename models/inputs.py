@@ -1,8 +1,8 @@
 """The ranker's dense inputs: which feature values it reads and how each becomes a number near 1.
 
-Serving and replay both call `assemble`, and what serving computed travels in the exposure, so a
-sample is learnt from the very floats it was scored with. Every column is a pure function of the
-values given; the three rank columns also look at the other candidates of the request.
+Serving and replay both call `assemble`. The exposure carries the floats that serving computed, so a sample is learned
+from the exact floats it was scored with. Every column is a pure function of its values; the three rank columns also
+depend on the other candidates of the request.
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ Shape: TypeAlias = Literal["log", "rate", "odds", "plain"]
 
 
 class Column(Struct, frozen=True):
-    """One value read: where it comes from and how it is bent and scaled.
+    """One input value: its source, transformation and scale.
 
     Shapes: `log` is log1p(x) * scale, `rate` is log((x + 0.001) / 0.05) * scale, so that a click rate of 5 %
-    is 0, `odds` is log((x + 0.001) / (1.001 - x)) * scale for shares that may come near 1, `plain` is x * scale.
+    is 0, `odds` is log((x + 0.001) / (1.001 - x)) * scale for shares that may be close to 1, `plain` is x * scale.
     All are clipped to [-3, 3]; a missing value (absent or NaN) becomes 0.
     """
 
@@ -109,13 +109,13 @@ CROSS_INPUTS = tuple(column.name for column in COLUMNS if column.side == "cross"
 
 _LIMIT = 3.0
 _LARGEST = 1e15
-_PLACE = {column.name: place for place, column in enumerate(COLUMNS)}
+_INDEX = {column.name: index for index, column in enumerate(COLUMNS)}
 _SCALE = np.array([column.scale for column in COLUMNS])[:, None]
-_LOG = np.array([place for place, column in enumerate(COLUMNS) if column.shape == "log"])
-_ODDS = np.array([place for place, column in enumerate(COLUMNS) if column.shape == "odds"])
-_RATE = np.array([place for place, column in enumerate(COLUMNS) if column.shape == "rate"])
-_MISSING = np.array([_PLACE[name] for name in MISSING])
-_RANKED = np.array([_PLACE[name] for name in RANKED])
+_LOG = np.array([index for index, column in enumerate(COLUMNS) if column.shape == "log"])
+_ODDS = np.array([index for index, column in enumerate(COLUMNS) if column.shape == "odds"])
+_RATE = np.array([index for index, column in enumerate(COLUMNS) if column.shape == "rate"])
+_MISSING = np.array([_INDEX[name] for name in MISSING])
+_RANKED = np.array([_INDEX[name] for name in RANKED])
 _SIDES: dict[Side, frozenset[str]] = {
     "user": frozenset(USER_INPUTS),
     "item": frozenset(ITEM_INPUTS),
@@ -130,19 +130,19 @@ def assemble(
     items: Mapping[str, Doubles],
     crosses: Mapping[str, Doubles],
 ) -> Floats:
-    """The dense inputs of one user's candidates.
+    """Compute the dense inputs of one user's candidates.
 
     Args:
         count: C, the number of candidates.
         user: value by name, of `USER_INPUTS`; absent or NaN is missing.
         items: column [C] by name, of `ITEM_INPUTS`.
-        crosses: column [C] by name, of `CROSS_INPUTS`: what this user has to do with each candidate.
+        crosses: column [C] by name, of `CROSS_INPUTS`, for pairs of this user and each candidate.
 
     Returns:
         float32 [C, F] in the order of `DENSE`; always finite.
 
     Raises:
-        ValueError: a name is not an input, or a column has another length than `count`.
+        ValueError: a name is not an input, or a column's length is not `count`.
     """
     raw = np.full((len(COLUMNS), count), np.nan)
     _fill(raw, "user", values=user)
@@ -150,31 +150,31 @@ def assemble(
     _fill(raw, "cross", values=crosses)
     missing = ~np.isfinite(raw)
     raw[missing] = 0.0
-    np.clip(raw, -_LARGEST, _LARGEST, out=raw)  # so that nothing overflows below
+    np.clip(raw, -_LARGEST, _LARGEST, out=raw)  # prevent overflow below
     ranks = _ranks(raw[_RANKED])
     raw[_LOG] = np.log1p(np.maximum(raw[_LOG], 0.0))
     raw[_RATE] = np.log((np.maximum(raw[_RATE], 0.0) + 0.001) / 0.05)
     share = np.clip(raw[_ODDS], 0.0, 1.0)
     raw[_ODDS] = np.log((share + 0.001) / (1.001 - share))
-    raw[missing] = 0.0  # a missing rate is the 5 % prior, missing odds are even
-    bent = np.clip(raw * _SCALE, -_LIMIT, _LIMIT)
+    raw[missing] = 0.0  # a missing rate is the 5 % prior, missing odds are 1:1
+    scaled = np.clip(raw * _SCALE, -_LIMIT, _LIMIT)
     # [columns, C] + [missing, C] + [ranked, C] -> [C, F]
-    return np.ascontiguousarray(np.concatenate([bent, missing[_MISSING], ranks]).T, dtype=np.float32)
+    return np.ascontiguousarray(np.concatenate([scaled, missing[_MISSING], ranks]).T, dtype=np.float32)
 
 
 def _fill(raw: Doubles, side: Side, *, values: Mapping[str, float] | Mapping[str, Doubles]) -> None:
     for name, value in values.items():
         if name not in _SIDES[side]:
-            message = f"{name!r} is no {side} input of feature set {FEATURE_SET}; it reads {sorted(_SIDES[side])}"
+            message = f"{name!r} is not a {side} input of feature set {FEATURE_SET}; these are {sorted(_SIDES[side])}"
             raise ValueError(message)
         if np.ndim(value) == 1 and np.shape(value) != (raw.shape[1],):
             message = f"{name} has {np.shape(value)[0]} values for {raw.shape[1]} candidates; give one each"
             raise ValueError(message)
-        raw[_PLACE[name]] = value
+        raw[_INDEX[name]] = value
 
 
 def _ranks(values: Doubles) -> Doubles:
-    """Share of the candidates that a candidate beats, ties shared, in [0, 1]; 0.5 for one alone. [R, C] -> [R, C]."""
+    """Return the share of candidates that each one beats, ties shared; 0.5 for a single one. [R, C] -> [R, C]."""
     count = values.shape[1]
     if count < 2:
         return np.full_like(values, 0.5)

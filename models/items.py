@@ -1,4 +1,4 @@
-"""Items as the model is asked about them."""
+"""Items to score or to embed."""
 
 from msgspec import Struct
 
@@ -7,7 +7,7 @@ from models.content import Content
 
 
 class Items(Struct, frozen=True):
-    """N items: `ids` [N], `categories` [N], and their vectors; None tells nothing, so that stand-ins serve."""
+    """N items: `ids` [N], `categories` [N], and their vectors; without vectors, stand-ins are used."""
 
     ids: Ids
     categories: Ids

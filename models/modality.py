@@ -1,4 +1,4 @@
-"""What may be told of items in vectors, and in which manner the ranker joins it."""
+"""Which vectors items may carry, and how the ranker fuses them."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -6,62 +6,62 @@ from msgspec import Meta, Struct
 
 Manner: TypeAlias = Literal["early", "gated", "late"]
 TEXT = "text"
-"""The modality that an item's own words stand in for."""
+"""The modality that an item's title and tags replace if its vector is missing."""
 
 
 class Modality(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One kind of vector that items may come with; `width` is how many numbers it has."""
+    """One kind of item vector; `width` is the number of its components."""
 
     name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$")]
     width: Annotated[int, Meta(ge=1, le=4096)]
 
 
 class Fusion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The modalities, in the order in which they lie in arrays and on the wire, and how they become one vector [D].
+    """The modalities, in their order in arrays and on the wire, and how they are fused.
 
     Attributes:
-        manner: `early` joins the vectors before one linear layer; `gated` has a layer each and weighs what they give
-            by a softmax that sees them all; `late` lets each tell scores of its own, averaged over those present.
+        manner: `early` concatenates the vectors before one linear layer; `gated` has one layer per modality and weights
+            their outputs by a softmax over all; `late` gives each modality its own scores and averages those present.
     """
 
     modalities: Annotated[tuple[Modality, ...], Meta(min_length=1, max_length=16)]
     manner: Manner = "late"
 
     def __post_init__(self) -> None:
-        """See that a name stands for one modality."""
+        """Check that each name occurs once."""
         names = [each.name for each in self.modalities]
         if len(set(names)) < len(names):
-            message = f"modalities are {names}, each name must stand once; leave the second one out"
+            message = f"modalities are {names}, but each name may occur only once; remove the second one"
             raise ValueError(message)
 
     @property
     def width(self) -> int:
-        """E, numbers of all modalities."""
+        """E, components of all modalities together."""
         return sum(each.width for each in self.modalities)
 
     def spans(self) -> dict[str, slice]:
-        """Where each modality's numbers lie among the E."""
-        ends, found = 0, dict[str, slice]()
+        """Return each modality's span among the E components."""
+        start, spans = 0, dict[str, slice]()
         for each in self.modalities:
-            found[each.name] = slice(ends, ends + each.width)
-            ends += each.width
-        return found
+            spans[each.name] = slice(start, start + each.width)
+            start += each.width
+        return spans
 
     @property
     def pieces(self) -> int:
-        """Vectors [D] that the ranker's joint input has more: the fused one and its product with the user's."""
+        """Number of extra vectors [D] in the ranker's joint input: the fused one, and its product with the user's."""
         return 0 if self.manner == "late" else 2
 
     def shapes(self, dim: int, *, heads: int, vector: int) -> dict[str, tuple[int, ...]]:
-        """Shape of every dense tensor of the fusion; `lift` leads from the numbers to the retrieval vectors."""
+        """Return the shape of every dense tensor of the fusion; `lift` maps the components to retrieval vectors."""
         count = len(self.modalities)
-        seen = self.width + count  # vectors, then the flags of what is missing
+        inputs = self.width + count  # vectors, then the flags of missing modalities
         stand_in: dict[str, tuple[int, ...]] = {"stand_in": (self.width,), "lift": (self.width, vector)}
         if self.manner == "early":
-            return {**stand_in, "fuse": (seen, dim), "fuse_bias": (dim,)}
+            return {**stand_in, "fuse": (inputs, dim), "fuse_bias": (dim,)}
         for each in self.modalities:
             stand_in |= {f"voice:{each.name}": (each.width, dim), f"voice_bias:{each.name}": (dim,)}
         if self.manner == "gated":
-            return {**stand_in, "gate": (seen, count), "gate_bias": (count,)}
-        heard = {f"opinion:{each.name}": (3 * dim, heads) for each in self.modalities}
-        return {**stand_in, **heard, "opinion_lacking": (count, heads), "opinion_bias": (count, heads)}
+            return {**stand_in, "gate": (inputs, count), "gate_bias": (count,)}
+        opinions = {f"opinion:{each.name}": (3 * dim, heads) for each in self.modalities}
+        return {**stand_in, **opinions, "opinion_lacking": (count, heads), "opinion_bias": (count, heads)}

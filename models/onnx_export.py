@@ -1,4 +1,4 @@
-"""The ranker as an ONNX graph, for runtimes without this code: made of the function that the learner trains."""
+"""Exports the ranker as an ONNX graph, for other runtimes, from the function that the learner trains."""
 
 # pyright: reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false
@@ -19,8 +19,8 @@ VECTORS = ("content", "lacking")  # inputs of a model that declares modalities
 OUTPUT = "predictions"
 
 
-class Slate(nn.Module):
-    """Predictions for one user's candidates as if each were shown at the top."""
+class SlateRanker(nn.Module):
+    """Predicts for one user's candidates as if each were shown at the top."""
 
     def __init__(self, config: RankerConfig, dense: dict[str, Floats]) -> None:
         super().__init__()
@@ -29,9 +29,9 @@ class Slate(nn.Module):
             self.register_buffer(name, tensor)
 
     def forward(self, *given: Tensor) -> Tensor:
-        """Chances and seconds [C, H], of tensors in the order of INPUTS and VECTORS.
+        """Predict probabilities and seconds [C, H] from tensors in the order of INPUTS and VECTORS.
 
-        They are rows [W], [L, D], flags [L], rows [C, W], [C, W], inputs [C, F]; numbers [C, E] and flags [C, M].
+        These are rows [W], [L, D], flags [L], rows [C, W], [C, W], inputs [C, F]; numbers [C, E] and flags [C, M].
         """
         user, past, present, items, categories, inputs, *vectors = given
         count = items.shape[0]
@@ -48,9 +48,9 @@ class Slate(nn.Module):
 
 
 def to_onnx(config: RankerConfig, dense: dict[str, Floats], *, version: str) -> bytes:
-    """The graph and its weights; the number of candidates is open, L slots of history are fixed.
+    """Export the graph and its weights, for any number of candidates and a fixed history of L slots.
 
-    Its metadata say which version it is of, and the schema and names of inputs that its reader must share.
+    Its metadata name the version, and the schema and inputs that a reader must share.
     """
     width, count = config.width, 3
     example = (
@@ -67,18 +67,18 @@ def to_onnx(config: RankerConfig, dense: dict[str, Floats], *, version: str) -> 
     candidates = {0: torch.export.Dim("candidates", min=1)}
     shapes = (None, None, None, *[candidates] * (len(example) - 3))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what the exporter's own parts deprecate of each other
+        warnings.simplefilter("ignore")  # deprecations among the exporter's own parts
         program = torch.onnx.export(
-            Slate(config, dense).eval(),
+            SlateRanker(config, dense).eval(),
             example,
             input_names=(INPUTS + VECTORS)[: len(example)],
             output_names=(OUTPUT,),
-            dynamic_shapes=(shapes,),  # of what `given` takes
+            dynamic_shapes=(shapes,),  # one tuple: `forward` takes *given
             dynamo=True,
             verbose=False,
         )
     assert program is not None
     model = program.model_proto
-    told = {"version": version, "schema": config.schema(), "dense_inputs": ",".join(DENSE)}
-    onnx.helper.set_model_props(model, told)
+    properties = {"version": version, "schema": config.schema(), "dense_inputs": ",".join(DENSE)}
+    onnx.helper.set_model_props(model, properties)
     return model.SerializeToString()

@@ -1,4 +1,4 @@
-"""Rows that many row sets share: a slot is written once, before any set knows of it, and never again."""
+"""Rows shared by many row sets; a slot is written once, before any set refers to it, and never again."""
 
 import threading
 
@@ -8,40 +8,42 @@ from models.array_types import Floats, Indexes
 
 
 class Pool:
-    """Slots for rows, `rows` [capacity, W]; the room that is free is not touched and takes no memory yet."""
+    """Slots for rows, `rows` [capacity, W]; free slots are untouched, so they use no memory yet."""
 
     def __init__(self, width: int, *, capacity: int) -> None:
         self.rows: Floats = np.empty((capacity, width), np.float32)
         self._used = 0
-        self._taking = threading.Lock()
+        self._lock = threading.Lock()
 
     @property
     def room(self) -> int:
-        """How many rows may still be put."""
+        """Number of free slots."""
         return len(self.rows) - self._used
 
     def put(self, rows: Floats) -> Indexes:
-        """Slots [U] of rows [U, W] that are copied in.
+        """Copy rows [U, W] into the pool, and return their slots [U].
 
         Raises:
-            ValueError: there is no room for them.
+            ValueError: too few slots are free.
         """
-        start = self._taken(len(rows))
+        start = self._reserve(len(rows))
         self.rows[start : start + len(rows)] = rows
         return np.arange(start, start + len(rows))
 
-    def take(self, other: "Pool", slots: Indexes) -> Indexes:
-        """Slots [U] of rows that are copied from those [U] of another pool.
+    def copy_from(self, other: "Pool", slots: Indexes) -> Indexes:
+        """Copy the rows in slots [U] of another pool, and return their slots [U] here.
 
         Raises:
-            ValueError: there is no room for them.
+            ValueError: too few slots are free.
         """
-        start = self._taken(len(slots))
-        other.rows.take(slots, axis=0, out=self.rows[start : start + len(slots)], mode="clip")  # raise would buffer
+        start = self._reserve(len(slots))
+        other.rows.take(
+            slots, axis=0, out=self.rows[start : start + len(slots)], mode="clip"
+        )  # mode="raise" would buffer
         return np.arange(start, start + len(slots))
 
-    def _taken(self, count: int) -> int:
-        with self._taking:
+    def _reserve(self, count: int) -> int:
+        with self._lock:
             if count > self.room:
                 message = f"{count} rows for {self.room} free slots of {len(self.rows)}; move to a larger pool first"
                 raise ValueError(message)

@@ -1,7 +1,7 @@
-"""Scoring one user's candidates, in numpy: what depends on the user alone is computed once.
+"""Scores one user's candidates in numpy; what depends only on the user is computed once.
 
-The same function as `ranker.forward`, without position; a test holds them together. numpy, because at this
-size a torch operation's overhead exceeds its work.
+The same function as `ranker_torch.forward`, without position; a test compares the two. numpy, because at this size
+a torch operation's overhead exceeds its work.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from msgspec import Struct
 from models.array_types import Floats, Ids
 from models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
 from models.content import Content, ContentLayout
-from models.fusion_numpy import tell
+from models.fusion_numpy import apply_fusion
 from models.items import Items
 from models.rowset import RowSource
 
 
 class Scores(Struct, frozen=True):
-    """Predictions for C candidates as if shown at the top: two chances, and the seconds to expect."""
+    """Predictions for C candidates as if shown at the top: two probabilities, and the expected seconds."""
 
     click: Floats
     converted: Floats
@@ -28,7 +28,7 @@ class Scores(Struct, frozen=True):
 class RequestRows(Struct, frozen=True):
     """Rows of one request. `user`: [W]; `past`: [n, D], n <= L, newest first; `items`, `categories`: [C, W].
 
-    `content`: the candidates' vectors; None tells nothing.
+    `content`: the candidates' vectors; None if there are none.
     """
 
     user: Floats
@@ -39,7 +39,7 @@ class RequestRows(Struct, frozen=True):
 
 
 def gather_rows(tables: Mapping[str, RowSource], *, user_id: int, past: Ids, items: Items) -> RequestRows:
-    """The rows of a request: user (0 for nobody known), past items [n], n <= L, candidates [C]."""
+    """Look up the rows of a request: user (0: unknown), past items [n], n <= L, candidates [C]."""
 
     def rows(table: str, ids: Ids) -> Floats:
         return tables[table].rows(tables[table].find(ids))
@@ -61,19 +61,19 @@ def score(config: RankerConfig, dense: dict[str, Floats], *, part: RequestRows, 
 
 
 def score_light(dense: dict[str, Floats], inputs: Floats) -> Floats:
-    """Click chances of the light ranker, from dense inputs alone. [C, F] -> [C]."""
+    """Predict click probabilities with the light ranker, from dense inputs alone. [C, F] -> [C]."""
     return _sigmoid(_standardise(dense, inputs) @ dense["light"] + dense["light_bias"])
 
 
 def user_vector(dense: dict[str, Floats], user: Floats, *, past: Floats) -> Floats:
-    """The user's unit vector [V], from a row [W] and past vectors [n, D]."""
+    """Return the user's unit vector [V], from a row [W] and past vectors [n, D]."""
     last = past[0] if len(past) else np.zeros(len(user) - LEAD, np.float32)
     joint = np.concatenate([user[LEAD:], _mean(past), last])
     return _unit((joint @ dense["user_vector"] + dense["user_vector_bias"])[None, :])[0]
 
 
 def item_vectors(dense: dict[str, Floats], items: Floats, *, categories: Floats, lift: Floats | None) -> Floats:
-    """Items' unit vectors, from rows [N, W], and what their vectors add (`fused.lift`) -> [N, V]."""
+    """Return items' unit vectors, from rows [N, W] and the term of their vectors (`fusion_numpy.lift`). -> [N, V]."""
     joint = np.concatenate([items[:, LEAD:], categories[:, LEAD:]], axis=1)
     vectors = joint @ dense["item_vector"] + dense["item_vector_bias"]
     return _unit(vectors if lift is None else vectors + lift)
@@ -85,11 +85,11 @@ def _outputs(config: RankerConfig, dense: dict[str, Floats], *, part: RequestRow
     attended = _attend(dense, item, past=part.past) if len(part.past) else np.zeros_like(item)
     user, mean = part.user[LEAD:], _mean(part.past)
     content = part.content or (ContentLayout(config.modalities).blank(count) if config.modalities else None)
-    told = tell(config, dense, content=content, user=user, mean=mean)
-    pieces = (user, item, part.categories[:, LEAD:], attended, mean, attended * item, *told.pieces)
+    fusion = apply_fusion(config, dense, content=content, user=user, mean=mean)
+    pieces = (user, item, part.categories[:, LEAD:], attended, mean, attended * item, *fusion.pieces)
     start = np.empty((count, len(pieces) * dim + inputs.shape[1]), np.float32)  # [C, X]
-    for place, piece in enumerate(pieces):
-        start[:, place * dim : (place + 1) * dim] = piece
+    for index, piece in enumerate(pieces):
+        start[:, index * dim : (index + 1) * dim] = piece
     inputs = start[:, len(pieces) * dim :] = _standardise(dense, inputs)
     crossed = start
     for layer in range(config.crosses):
@@ -99,8 +99,8 @@ def _outputs(config: RankerConfig, dense: dict[str, Floats], *, part: RequestRow
     deep = np.maximum(deep @ dense["mlp_2"] + dense["mlp_2_bias"], 0)
     heads = np.concatenate([crossed, deep], axis=1) @ dense["head"] + dense["head_bias"]
     heads += inputs @ dense["wide"]
-    if told.heads is not None:
-        heads += told.heads
+    if fusion.heads is not None:
+        heads += fusion.heads
     return heads + part.user[:LEAD] + part.items[:, :LEAD] + part.categories[:, :LEAD]
 
 
@@ -109,7 +109,7 @@ def _standardise(dense: dict[str, Floats], inputs: Floats) -> Floats:
 
 
 def _attend(dense: dict[str, Floats], item: Floats, *, past: Floats) -> Floats:
-    """Past items weighed for each candidate. item [C, D], past [n, D] -> [C, D]."""
+    """Weight past items for each candidate. item [C, D], past [n, D] -> [C, D]."""
     slots, units = len(past), len(dense["attend_bias"])
     # sum over d of t_d h_d B_da = t @ (h * B): one product of [C, D] with [D, n * A] for all pairs
     both = (past.T[:, :, None] * dense["attend_both"][:, None, :]).reshape(item.shape[1], slots * units)
@@ -137,5 +137,5 @@ def _sigmoid(logits: Floats) -> Floats:
 
 
 def recent_items(history: Ids, slots: int) -> Ids:
-    """The last items that the ranker looks at: no more than L, without empty ones."""
+    """Return the last items that the ranker reads: at most L, without empty slots."""
     return history[history != 0][:slots]

@@ -1,4 +1,4 @@
-"""Rows as serving reads them: immutable, in order of id."""
+"""Rows as serving reads them: immutable, ordered by id."""
 
 from typing import Protocol
 
@@ -11,21 +11,21 @@ from schemas.row_codec import Coding, TableUpdate, as_sent
 
 
 class RowSource(Protocol):
-    """Anything with rows by id: the learner's table, serving's row set."""
+    """Rows by id: the learner's table, or serving's row set."""
 
     def find(self, ids: Ids) -> Indexes:
-        """Places of `ids`, any shape; the default row's for those without one."""
+        """Return the row index of each id, any shape; the default row's for ids without a row."""
         ...
 
-    def rows(self, places: Indexes) -> Floats:
-        """Copy of the rows at `places` [U] -> [U, W]."""
+    def rows(self, indexes: Indexes) -> Floats:
+        """Return a copy of the rows at `indexes` [U] -> [U, W]."""
         ...
 
 
 class RowSet(Struct, frozen=True):
-    """Rows of one table. `ids` [N] ascending, the first is 0, the default row's; `slots` [N], their rows in the pool.
+    """Rows of one table. `ids` [N] ascending, starting with 0, the default row's; `slots` [N], their rows in the pool.
 
-    A set and those made of it by updates share a pool, so that an update costs what it brings, not what there is.
+    A set shares its pool with the sets that updates derive from it, so an update costs its own size, not the set's.
     """
 
     ids: Ids
@@ -34,18 +34,18 @@ class RowSet(Struct, frozen=True):
 
     @classmethod
     def from_values(cls, ids: Ids, values: Floats) -> "RowSet":
-        """Rows with a pool of their own. values [N, W]."""
+        """Create a row set with a pool of its own. values [N, W]."""
         pool = Pool(values.shape[1], capacity=len(values))
         return cls(ids, pool.put(values), pool)
 
     @classmethod
     def empty(cls, width: int) -> "RowSet":
-        """Only a default row of zeros."""
+        """Create a row set with only a default row of zeros."""
         return cls.from_values(np.zeros(1, np.int64), np.zeros((1, width), np.float32))
 
     @classmethod
     def from_published(cls, ids: Ids, values: Floats, *, lead: int, coding: Coding) -> "RowSet":
-        """Rows as one who followed the versions has them: each was last sent as it stands here."""
+        """Create the row set of a reader that has applied all versions: each row as it was last encoded."""
         order = np.argsort(ids)
         return cls.from_values(ids[order], as_sent(values[order], lead=lead, coding=coding))
 
@@ -54,47 +54,47 @@ class RowSet(Struct, frozen=True):
 
     @property
     def values(self) -> Floats:
-        """Copy of all rows in order of id, [N, W]."""
+        """A copy of all rows in order of id, [N, W]."""
         return self.pool.rows[self.slots]
 
     def find(self, ids: Ids) -> Indexes:
-        """Places of `ids`, any shape; 0, the default row's, for those without one."""
-        places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
-        return np.where(self.ids[places] == ids, places, 0)
+        """Return the row index of each id, any shape; 0, the default row's, for ids without a row."""
+        indexes = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
+        return np.where(self.ids[indexes] == ids, indexes, 0)
 
-    def rows(self, places: Indexes) -> Floats:
-        """Copy of the rows at `places` [U] -> [U, W]."""
-        return self.pool.rows[self.slots[places]]
+    def rows(self, indexes: Indexes) -> Floats:
+        """Return a copy of the rows at `indexes` [U] -> [U, W]."""
+        return self.pool.rows[self.slots[indexes]]
 
     def apply(self, update: TableUpdate) -> "RowSet":
-        """A new set with the update's rows in and its `gone` out; this one stays as it is.
+        """Return a new set with the update's rows, without its `gone` ids; this set does not change.
 
         Raises:
-            ValueError: the rows have another width.
+            ValueError: the rows have a different width.
         """
         width = self.pool.rows.shape[1]
         if update.rows.shape[1] != width:
-            message = f"rows are {width} wide, the update brings {update.rows.shape[1]}"
+            message = f"rows are {width} wide, those of the update {update.rows.shape[1]}"
             raise ValueError(message)
         if self.pool.room < len(update.ids):
-            return self._moved(room=len(self) + 2 * len(update.ids)).apply(update)
+            return self._move(room=len(self) + 2 * len(update.ids)).apply(update)
         slots = self.pool.put(update.rows)
         keep = np.ones(len(self.ids), np.bool_)
-        places = np.minimum(self.ids.searchsorted(update.gone), len(self.ids) - 1)
-        keep[places[self.ids[places] == update.gone]] = False
-        places = np.minimum(self.ids.searchsorted(update.ids), len(self.ids) - 1)
-        known = self.ids[places] == update.ids
-        if known.all() and keep.all():  # the common minute: same ids, other values
+        indexes = np.minimum(self.ids.searchsorted(update.gone), len(self.ids) - 1)
+        keep[indexes[self.ids[indexes] == update.gone]] = False
+        indexes = np.minimum(self.ids.searchsorted(update.ids), len(self.ids) - 1)
+        known = self.ids[indexes] == update.ids
+        if known.all() and keep.all():  # the common case: same ids, new values
             changed = self.slots.copy()
-            changed[places] = slots
+            changed[indexes] = slots
             return RowSet(self.ids, changed, self.pool)
-        keep[places[known]] = False
+        keep[indexes[known]] = False
         ids = np.concatenate([self.ids[keep], update.ids])
         slots = np.concatenate([self.slots[keep], slots])
         order = np.argsort(ids, kind="stable")
         return RowSet(ids[order], slots[order], self.pool)
 
-    def _moved(self, *, room: int) -> "RowSet":
-        """The same rows in a new pool, which holds none that nobody reads, and room for more."""
+    def _move(self, *, room: int) -> "RowSet":
+        """Copy the rows to a new pool, without unused rows and with room for more."""
         pool = Pool(self.pool.rows.shape[1], capacity=len(self) + room)
-        return RowSet(self.ids, pool.take(self.pool, self.slots), pool)
+        return RowSet(self.ids, pool.copy_from(self.pool, self.slots), pool)

@@ -1,4 +1,4 @@
-"""The model as serving holds it: immutable; a version makes a new one off the request path."""
+"""The model as serving holds it: immutable; each version creates a new one, off the request path."""
 
 import numpy as np
 from msgspec import Struct
@@ -26,7 +26,7 @@ class ModelState(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def empty(cls, config: RankerConfig) -> "ModelState":
-        """A model that gives every candidate the same score; the first version of an epoch fills it."""
+        """Create a model that gives every candidate the same score; the first version of an epoch fills it."""
         return cls(
             config=config,
             tables={name: RowSet.empty(config.width) for name in TABLES},
@@ -37,7 +37,7 @@ class ModelState(Struct, frozen=True, kw_only=True):
     def from_training_state(
         cls, config: RankerConfig, state: TrainingState, *, version: str, coding: Coding = "int8"
     ) -> "ModelState":
-        """The model as one who followed all versions up to a snapshot, cut just after `version`, has it."""
+        """Create the model of a reader that has applied all versions up to `version`, where the state was taken."""
         tables: dict[str, RowSet] = {}
         for name, table in state.tables.items():
             used = table.ids != 0
@@ -47,10 +47,10 @@ class ModelState(Struct, frozen=True, kw_only=True):
         return cls(config=config, tables=tables, dense=state.dense, version=version)
 
     def apply(self, delta: Delta) -> "ModelState":
-        """The model with a verified version's rows and tensors; this one stays as it is.
+        """Return the model with a verified version's rows and tensors; this one does not change.
 
         Raises:
-            ValueError: a table or tensor has another name or shape than the settings say.
+            ValueError: a table or tensor does not have the name or shape of the settings.
         """
         fresh = not delta.manifest.parent
         before = {name: RowSet.empty(self.config.width) for name in TABLES} if fresh else self.tables
@@ -59,8 +59,8 @@ class ModelState(Struct, frozen=True, kw_only=True):
             if values.shape != shapes.get(name):
                 message = f"tensor {name} is {values.shape}, the settings say {shapes.get(name)}"
                 raise ValueError(message)
-        if strange := delta.update.tables.keys() - before.keys():
-            message = f"tables {sorted(strange)} are unknown; there are {TABLES}"
+        if unknown := delta.update.tables.keys() - before.keys():
+            message = f"tables {sorted(unknown)} are unknown; the tables are {TABLES}"
             raise ValueError(message)
         changed = {name: before[name].apply(update) for name, update in delta.update.tables.items()}
         return ModelState(
@@ -74,25 +74,25 @@ class ModelState(Struct, frozen=True, kw_only=True):
         """Score one user's candidates as if each were shown at the top.
 
         Args:
-            user_id: 0 for nobody known.
+            user_id: 0 if unknown.
             history: the user's last items [n], newest first; only the first L count.
             items: the candidates, C of them.
-            inputs: dense inputs [C, F], of `inputs.assemble`.
+            inputs: dense inputs [C, F], from `inputs.assemble`.
         """
         past = ranker_numpy.recent_items(history, self.config.history)
         part = ranker_numpy.gather_rows(self.tables, user_id=user_id, past=past, items=items)
         return ranker_numpy.score(self.config, self.dense, part=part, inputs=inputs)
 
     def score_light(self, inputs: Floats) -> Floats:
-        """Click chances from dense inputs alone, for degraded serving. [C, F] -> [C]."""
+        """Predict click probabilities from dense inputs alone, for degraded serving. [C, F] -> [C]."""
         return ranker_numpy.score_light(self.dense, inputs)
 
     def user_vector(self, user_id: int, history: Ids) -> Floats:
-        """The user's retrieval vector [V], of length 1."""
+        """Return the user's retrieval vector [V], of length 1."""
         return ranker_numpy.user_vector(self.dense, self._row("user", user_id), past=self._past(history))
 
     def item_vectors(self, items: Items) -> Floats:
-        """Retrieval vectors of N items -> [N, V], each of length 1."""
+        """Return the retrieval vectors of N items, each of length 1. -> [N, V]."""
         modalities, content = self.config.modalities, items.content
         content = content or (ContentLayout(modalities).blank(len(items.ids)) if modalities else None)
         rows, categories = self._rows("item", items.ids), self._rows("category", items.categories)

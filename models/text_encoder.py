@@ -1,4 +1,4 @@
-"""A text as a vector, where nothing better was given: replace `encode_text` and train anew to have another encoder."""
+"""Encodes the texts of items without a text vector. To use another encoder, replace `encode_text` and retrain."""
 
 import re
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ _WORD = re.compile(r"\w+")
 
 
 def encode_text(texts: Iterable[str], width: int) -> Floats | None:
-    """Hashed bag of words [width] of length 1; None where the texts have no word.
+    """Return a hashed bag of words [width], scaled to length 1; None if the texts contain no word.
 
-    The sign of a word is hashed too, so that words that share a place cancel as often as they add.
+    The sign of a word is hashed too, so that words with the same index cancel as often as they add.
 
     Source: Weinberger et al. 2009, "Feature hashing for large scale multitask learning", section 2.
 
@@ -24,7 +24,7 @@ def encode_text(texts: Iterable[str], width: int) -> Floats | None:
     """
     bag = np.zeros(width, np.float32)
     for word in _WORD.findall(" ".join(texts).lower()):
-        drawn = int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little")
-        bag[(drawn >> 1) % width] += 1.0 if drawn & 1 else -1.0
+        hashed = int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little")
+        bag[(hashed >> 1) % width] += 1.0 if hashed & 1 else -1.0
     length = np.sqrt(np.square(bag).sum())
     return bag / length if length > 0 else None

@@ -1,4 +1,4 @@
-"""Retrieval vectors: a user's and an item's, trained so that their product orders items for the user."""
+"""Retrieval vectors of users and items, trained so that their product ranks items for a user."""
 
 # pyright: reportUnknownMemberType=false
 import torch
@@ -9,7 +9,7 @@ from models.ranker_torch import LEAD, Rows
 
 
 def user_tower(dense: dict[str, Tensor], rows: Rows) -> Tensor:
-    """Unit vectors of users from id, mean and last of history. -> [B, V]."""
+    """Return users' unit vectors, from the user's row, and the mean and the last item of the history. -> [B, V]."""
     count = rows.present.sum(dim=1, keepdim=True).clamp(min=1)
     mean = rows.past.sum(dim=1) / count
     joint = torch.cat([rows.user[:, LEAD:], mean, rows.past[:, 0]], dim=1)
@@ -17,19 +17,19 @@ def user_tower(dense: dict[str, Tensor], rows: Rows) -> Tensor:
 
 
 def item_tower(dense: dict[str, Tensor], item: Tensor, *, category: Tensor, lift: Tensor | None) -> Tensor:
-    """Unit vectors of items from id and category rows [N, W], and what vectors add (`fusion.lift`) -> [N, V]."""
+    """Return items' unit vectors, from id and category rows [N, W] and the term of `fusion_torch.lift`. -> [N, V]."""
     joint = torch.cat([item[:, LEAD:], category[:, LEAD:]], dim=1)
     vectors = torch.addmm(dense["item_vector_bias"], joint, dense["item_vector"])
     return functional.normalize(vectors if lift is None else vectors + lift, dim=1)
 
 
 def softmax_loss(similarity: Tensor, targets: Tensor, *, log_drawn: Tensor, weights: Tensor) -> Tensor:
-    """Sampled softmax: each positive against the items drawn with it, as if all items had been drawn alike.
+    """Compute the sampled softmax: each positive against the sampled items, corrected for their frequency.
 
     Args:
-        similarity: [P, N], cosine over temperature, of P positives with N drawn items.
-        targets: [P], the positive's place among the N.
-        log_drawn: [N], log of the chance that the item is among the drawn.
+        similarity: [P, N], cosine over temperature, of P positives with N sampled items.
+        targets: [P], the positive's index among the N.
+        log_drawn: [N], log of the probability that the item is among the sampled.
         weights: [P], loss weights.
 
     Source: Yi et al. 2019, "Sampling-bias-corrected neural modeling", eq. 6 (log-Q correction).

@@ -1,4 +1,4 @@
-"""The model as the learner holds it: tables and dense tensors that one micro-batch at a time changes."""
+"""The model as the learner trains it: tables and dense tensors, changed by one micro-batch at a time."""
 
 # pyright: reportUnknownMemberType=false
 import math
@@ -26,37 +26,37 @@ from schemas.delta import Update
 
 _FROM_ZERO = ("position", "wide")
 _NEVER = -1e9  # similarity of an item left out of the softmax
-_MOST_PERIODS = 64  # decay applied for a gap; beyond it the floor is reached anyway
+_MOST_PERIODS = 64  # most decay steps for a gap; after those the floor is reached anyway
 
 
 class Gathered(Struct, frozen=True):
-    """Distinct rows of a batch as tensors, one a table, and where they came from.
+    """Distinct rows of a batch as tensors, one per table, and their indexes.
 
     Attributes:
-        places: rows in the table [U]. `leaves`: [U, W]. `picks`: which of them each element has; of items first the
-            B asked for, then B times L of histories.
+        indexes: of the rows in the table [U]. `leaves`: [U, W]. `picks`: the leaf of each element; for items first the
+            B candidates, then B times L of histories.
     """
 
-    places: dict[str, Indexes]
+    indexes: dict[str, Indexes]
     leaves: dict[str, Tensor]
     picks: dict[str, Tensor]
     rows: Rows
 
 
 def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool, device: torch.device = HOST) -> Gathered:
-    """Look up the rows of a batch and bring them to a device; with `learn`, gradients are kept for the leaves."""
+    """Look up the rows of a batch and copy them to a device; with `learn`, the leaves record gradients."""
     size, slots = batch.history.shape
     wanted = {
         "user": batch.users,
         "category": batch.categories,
         "item": np.concatenate([batch.items, batch.history.reshape(-1)]),
     }
-    places: dict[str, Indexes] = {}
+    indexes: dict[str, Indexes] = {}
     leaves: dict[str, Tensor] = {}
     picks: dict[str, Tensor] = {}
     for name, ids in wanted.items():
-        places[name], back = np.unique(tables[name].find(ids), return_inverse=True)
-        leaves[name] = to_device(tables[name].rows(places[name]), device).requires_grad_(learn)
+        indexes[name], back = np.unique(tables[name].find(ids), return_inverse=True)
+        leaves[name] = to_device(tables[name].rows(indexes[name]), device).requires_grad_(learn)
         picks[name] = to_device(back, device)
     present = to_device(batch.history != 0, device)
     past = leaves["item"][:, LEAD:].index_select(0, picks["item"][size:]).reshape(size, slots, -1)
@@ -68,14 +68,14 @@ def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool, device: t
         present=present,
         vectors=_vectors(batch.content or ContentLayout().blank(size), device),
     )
-    return Gathered(places, leaves, picks, rows)
+    return Gathered(indexes, leaves, picks, rows)
 
 
-def _still(gathered: Gathered, ahead: Tensor) -> Rows:
-    """The rows gathered, without a gradient to those that ids of some samples [B] own."""
+def _stop_gradients(gathered: Gathered, ahead: Tensor) -> Rows:
+    """Return the gathered rows, with no gradient to the rows that ids of the marked samples [B] own."""
     rows, size = gathered.rows, len(ahead)
     owned = {
-        name: to_device(gathered.places[name] != DEFAULT, ahead.device).index_select(0, pick)
+        name: to_device(gathered.indexes[name] != DEFAULT, ahead.device).index_select(0, pick)
         for name, pick in gathered.picks.items()
     }
     user, item, category = (
@@ -92,7 +92,7 @@ def _vectors(content: Content, device: torch.device) -> Vectors:
 
 
 def predict(config: RankerConfig, dense: dict[str, Tensor], *, tables: dict[str, RowSource], batch: Batch) -> Floats:
-    """Chances and seconds at the positions shown, nothing learnt. [B, H]."""
+    """Predict probabilities and seconds at the positions shown, without learning. [B, H]."""
     device = dense["position"].device
     with torch.no_grad():
         rows = gather(tables, batch, learn=False, device=device).rows
@@ -101,10 +101,10 @@ def predict(config: RankerConfig, dense: dict[str, Tensor], *, tables: dict[str,
 
 
 class _Gradients(Struct, frozen=True):
-    """Of a batch: of the dense tensors, flat; of the distinct rows of each table, with their places."""
+    """Gradients of a batch: of the dense tensors, flat, and of the distinct rows of each table, with their indexes."""
 
     dense: Floats
-    places: dict[str, Indexes]
+    indexes: dict[str, Indexes]
     rows: dict[str, Floats]
 
 
@@ -121,20 +121,20 @@ class Trainer:
 
     @property
     def dense(self) -> dict[str, Tensor]:
-        """The dense tensors, leaves of the gradient."""
+        """The dense tensors, as leaves of the gradient."""
         return self._adam.tensors
 
     def learn(self, batch: Batch) -> Floats:
-        """Learn a batch and return what was predicted for it before. [B, H]: chances and seconds.
+        """Learn a batch, and return the predictions made for it before. [B, H]: probabilities and seconds.
 
-        The predictions come first of all: neither the inputs' statistics nor the admission of ids has seen the batch.
+        Predictions come first: neither the inputs' statistics nor the admission of ids has seen the batch.
 
         Raises:
-            FloatingPointError: a prediction, the loss or a gradient is not finite: an input was not, or the model has
-                diverged. No parameter has moved.
+            FloatingPointError: a prediction, the loss or a gradient is not finite, because an input was not or the
+                model has diverged. No parameter has changed.
         """
         predicted = self._predict(batch)
-        self._begin(batch)
+        self._begin_batch(batch)
         self._adam.update_statistics(batch.dense)
         found = self._gradients(batch)
         self._adam.step(found.dense, len(batch))
@@ -142,40 +142,40 @@ class Trainer:
         return predicted
 
     def learn_ahead(self, batch: Batch) -> Floats:
-        """Learn positives ahead of the log in the rows that their ids own, predicted before as in `learn`. [B, H].
+        """Learn positives ahead of the log, only in the rows that their ids own; predict before, as in `learn`. [B, H].
 
-        What ids share, the default rows too, must see them among the negatives of their time: it learns when the log
-        brings them, in a batch where they are marked `ahead`.
+        Shared parameters, and the default rows, must see them among the negatives of their time. They learn when the
+        log brings the samples, in a batch that marks them `learned_ahead`.
 
         Raises:
             FloatingPointError: as `learn` does.
         """
         predicted = self._predict(batch)
-        self._begin(batch)
+        self._begin_batch(batch)
         found = self._gradients(batch)
         for name, gradients in found.rows.items():
-            gradients[found.places[name] == DEFAULT] = 0.0
+            gradients[found.indexes[name] == DEFAULT] = 0.0
         self._learn_rows(found)
         return predicted
 
     def score(self, user_id: int, history: Ids, *, items: Items, inputs: Floats) -> Scores:
-        """Score one user's candidates as the model stands now; see `ModelState.score`."""
+        """Score one user's candidates with the current model; see `ModelState.score`."""
         past = recent_items(history, self.config.history)
         part = gather_rows(self.tables, user_id=user_id, past=past, items=items)
         dense = {name: to_numpy(tensor.detach()) for name, tensor in self.dense.items()}
         return score(self.config, dense, part=part, inputs=inputs)
 
     def changes(self) -> Update:
-        """Rows changed since the last call, absolute, and all dense tensors."""
+        """Return the rows changed since the last call, as absolute values, and all dense tensors."""
         return Update({name: table.changes() for name, table in self.tables.items()}, self._adam.arrays())
 
     def mark_all_changed(self) -> None:
-        """Make the next `changes` hold the whole model."""
+        """Make the next `changes` return the whole model."""
         for table in self.tables.values():
             table.mark_all_changed()
 
     def state(self) -> TrainingState:
-        """Copy of everything a restart needs."""
+        """Return a copy of everything a restart needs."""
         return TrainingState(
             tables={name: table.state() for name, table in self.tables.items()},
             dense=self._adam.arrays(),
@@ -187,10 +187,10 @@ class Trainer:
 
     @classmethod
     def from_state(cls, config: RankerConfig, state: TrainingState, device: torch.device = HOST) -> "Trainer":
-        """The trainer that `state` was taken of, on whichever device."""
+        """Restore a trainer from its state, on any device."""
         trainer = cls(config, np.random.default_rng(0), device)
         settings = config.tables()
-        trainer.tables = {name: Table.from_state(settings[name], of) for name, of in state.tables.items()}
+        trainer.tables = {name: Table.from_state(settings[name], table) for name, table in state.tables.items()}
         trainer._adam = Adam(config, state.dense, device)
         trainer._adam.resume(state.moments, state.steps)
         trainer._period, trainer._sightings = state.period, state.sightings
@@ -209,16 +209,16 @@ class Trainer:
         dense = self._adam.take_gradient()
         rows = {name: to_numpy(leaf.grad) for name, leaf in gathered.leaves.items() if leaf.grad is not None}
         _check_finite(float(sum(gradient.sum() for gradient in rows.values())), "gradient of its rows", batch)
-        return _Gradients(dense, gathered.places, rows)
+        return _Gradients(dense, gathered.indexes, rows)
 
     def _learn_rows(self, found: "_Gradients") -> None:
         for name in TABLES:
             if name in found.rows:
                 moves = found.rows[name].any(axis=1)
-                self.tables[name].learn(found.places[name][moves], found.rows[name][moves])
+                self.tables[name].learn(found.indexes[name][moves], found.rows[name][moves])
 
-    def _begin(self, batch: Batch) -> None:
-        """Count sightings, and once a period decay accumulators and forget old ids."""
+    def _begin_batch(self, batch: Batch) -> None:
+        """Count sightings; once per period, decay accumulators and expire old ids."""
         period = batch.at_ms // self.config.decay_ms
         if self._period >= 0:
             for _ in range(min(period - self._period, _MOST_PERIODS)):
@@ -231,7 +231,7 @@ class Trainer:
         self._period = max(period, self._period)
         new = (
             slice(None) if batch.learned_ahead is None else ~batch.learned_ahead
-        )  # the others were seen when they were learnt ahead
+        )  # the others were seen when they were learned ahead
         for name, ids in (("user", batch.users), ("item", batch.items), ("category", batch.categories)):
             self.tables[name].sight(ids[new], batch.at_ms)
         self._sightings += len(batch.users[new])
@@ -241,11 +241,11 @@ class Trainer:
         rows = (
             gathered.rows
             if batch.learned_ahead is None
-            else _still(gathered, to_device(batch.learned_ahead, self._device))
+            else _stop_gradients(gathered, to_device(batch.learned_ahead, self._device))
         )
         outputs = forward(self.config, self.dense, rows=rows, inputs=inputs)
         shown = add_position_bias(self.dense, outputs, positions=to_device(batch.positions, self._device))
-        # the heads' biases follow what comes, everything else what it weighs
+        # the heads' biases fit the counts of labels, all other parameters their weights
         bias = self.dense["head_bias"] - self.dense["head_bias"].detach()
         ranked = loss(self.config, shown - bias, batch=batch)
         ranked = ranked + bias_loss(self.config, shown.detach() + bias, batch=batch)
@@ -255,7 +255,7 @@ class Trainer:
     def _retrieval_loss(self, batch: Batch, gathered: Gathered) -> Tensor:
         """Sampled softmax of clicked items against the batch's items that own a row.
 
-        What the same user has clicked, in this batch or before, is no example of what they would not.
+        Items that the same user has clicked, in this batch or before, are not negatives.
         """
         table = self.tables["item"]
         owned = table.find(batch.items)
@@ -264,7 +264,7 @@ class Trainer:
         clicked = np.flatnonzero((batch.labels[:, 0] > 0) & (batch.weights[:, 0] > 0) & (owned != DEFAULT))
         if not len(clicked) or kept.sum() < 2:
             return torch.zeros((), device=self._device)
-        rank = np.cumsum(kept) - 1  # place among the kept
+        kept_index = np.cumsum(kept) - 1
         expected = table.sightings(drawn[kept]) * (len(batch) / max(self._sightings, 1.0))
         pick, rows = to_device(first[kept], self._device), gathered.rows
         vectors = Vectors(rows.vectors.values[pick], rows.vectors.lacking[pick])
@@ -273,21 +273,21 @@ class Trainer:
         one = to_device(clicked, self._device)
         chosen = structs.replace(rows, user=rows.user[one], past=rows.past[one], present=rows.present[one])
         users = user_tower(self.dense, chosen)
-        targets = rank[back[clicked]]
+        targets = kept_index[back[clicked]]
         liked = _liked(batch, clicked, items=batch.items[first[kept]])
         liked[np.arange(len(clicked)), targets] = False
         similarity = (users @ items.T / self.config.temperature).masked_fill(to_device(liked, self._device), _NEVER)
         return softmax_loss(
             similarity,
             to_device(targets, self._device),
-            # items are drawn once however often they come: the chance of 1 or more, if comings are Poisson
+            # an item counts once however often it occurs: P(1 or more occurrences) of a Poisson variable
             log_drawn=to_device(np.log(-np.expm1(-np.maximum(expected, 1e-9))).astype(np.float32), self._device),
             weights=to_device(batch.weights[clicked, 0], self._device),
         )
 
 
 def _liked(batch: Batch, clicked: Indexes, *, items: Ids) -> Flags:
-    """Which of these N items the users of P clicked rows have clicked, in the batch or in their history. [P, N]."""
+    """Mark which of N items the users of P clicked rows have clicked, in the batch or in their history. [P, N]."""
     users = batch.users[clicked]
     in_batch = (users[:, None] == users)[:, :, None] & (batch.items[clicked][:, None] == items)[None]  # [P, P, N]
     in_history = (batch.history[clicked][:, :, None] == items).any(axis=1)
@@ -301,10 +301,10 @@ def _check_finite(value: float, what: str, batch: Batch) -> None:
 
 
 def initial_dense(config: RankerConfig, generator: np.random.Generator) -> dict[str, Floats]:
-    """Dense tensors before the first sample: Glorot for matrices, zeros for biases, positions and linear parts.
+    """Return the dense tensors before the first sample: Glorot for matrices, zeros for biases and linear parts.
 
-    Source: Glorot & Bengio 2010, eq. 16. A tenth of it for `head` and the cross layers' way back, so that the
-    first predictions are near even and a cross layer starts as the identity.
+    Source: Glorot & Bengio 2010, eq. 16. A tenth of it for `head` and the up-projections of cross layers, so that
+    the first predictions are nearly equal and a cross layer starts as the identity.
     """
     dense = blank_dense(config.shapes())
     for name, values in dense.items():

@@ -1,4 +1,4 @@
-"""Logs on which nothing is wrong, as samples in the log's order: the simulator's world, and a recording."""
+"""Logs without a fault, as samples in the order of the log: a simulated world, and a recording."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ _BEGIN_MS = 1_700_000_000_000
 
 
 def simulated(seconds: int, *, seed: int, wait_ms: int) -> list[Sample]:
-    """The history of a simulated world whose fashions turn, joined as the line joins it."""
+    """Simulate a world whose trends shift, and join its history as the samples job does."""
     world = World(WorldSettings(), np.random.default_rng(seed))
     settings = WarmUpSettings(begin_ms=_BEGIN_MS, seconds=seconds)
     history = WarmUp(settings, world=world, plan=load_plan(FEATURES), generator=np.random.default_rng(seed + 1))
@@ -26,7 +26,7 @@ def simulated(seconds: int, *, seed: int, wait_ms: int) -> list[Sample]:
 
 
 def recorded(file: Path, *, wait_ms: int) -> list[Sample]:
-    """KuaiRand's clicks by who and what alone: one is known at once, that there was none when the wait is over."""
+    """Read KuaiRand's clicks by user and item alone; a click is known at once, a negative when the wait is over."""
     columns = columns_of("user=user_id,item=video_id,time=time_ms,label=is_click", ("duration_ms",))
     recording = read(file, columns, warm_share=0.3).recording
     categories = {item.item_id: item.category for item in recording.items}

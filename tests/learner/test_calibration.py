@@ -1,4 +1,4 @@
-"""Chances are chances: in a world whose events weigh 3 and 10, as many clicks and purchases are predicted as come."""
+"""Predictions are probabilities: with events that weigh 3 and 10, predicted clicks and purchases match the observed."""
 
 import numpy as np
 import pytest
@@ -16,26 +16,26 @@ from simulator.sample_stream import START_MS, WAIT_MS, sample
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=30_000, snapshot_ms=30_000_000, wait_ms=WAIT_MS)
 SLOTS, EVERY_MS = 100_000, 4
-LATE_MS = 5_000  # behind the wait
+LATE_MS = 5_000  # after the wait
 
 
-def rows_of(slot: int, came: dict[str, float], *, late: bool, **of: object) -> list[Sample]:
-    """The rows that the join writes of a slot: positives at once or as corrections, the rest when the wait ends."""
+def rows_of(slot: int, labels: dict[str, float], *, late: bool, **fields: object) -> list[Sample]:
+    """Return the rows that the join writes for a slot: positives at once or as corrections, the rest after the wait."""
     served = START_MS + slot * EVERY_MS
     closes, nothing = served + WAIT_MS, dict.fromkeys(HEADS)
-    known = {**of, "request_id": f"r{slot}", "served_at": served}
+    known = {**fields, "request_id": f"r{slot}", "served_at": served}
     if late:
         known_at = closes + LATE_MS
         positives = [
             {"kind": "correction", "weight": EVENT_WEIGHTS[head], "known_at": known_at, "undo": 1.0, head: value}
-            for head, value in came.items()
+            for head, value in labels.items()
         ]
         rest = dict.fromkeys(HEADS, 0.0)
     else:
         positives = [
-            {"weight": EVENT_WEIGHTS[head], "known_at": served + 1_000, head: value} for head, value in came.items()
+            {"weight": EVENT_WEIGHTS[head], "known_at": served + 1_000, head: value} for head, value in labels.items()
         ]
-        rest = {head: 0.0 for head in HEADS if head not in came}
+        rest = {head: 0.0 for head in HEADS if head not in labels}
     rows = [sample(**{**known, **nothing, **positive}) for positive in positives]
     return [*rows, sample(**{**known, **nothing, **rest, "known_at": closes})] if rest else rows
 
@@ -50,20 +50,25 @@ def world(*, late: float) -> list[Sample]:
     stays = generator.exponential(60, SLOTS)
     rows: list[Sample] = []
     for slot in range(SLOTS):
-        came: dict[str, float] = {}
+        labels: dict[str, float] = {}
         if draws[slot, 0] < chance[slot]:
-            came["click"] = 1.0
-            came |= {"converted": 1.0} if draws[slot, 1] < 0.5 else {}
-            came |= {"engagement": min(float(stays[slot]), 3000.0)} if draws[slot, 2] < 1 / 3 else {}
+            labels["click"] = 1.0
+            labels |= {"converted": 1.0} if draws[slot, 1] < 0.5 else {}
+            labels |= {"engagement": min(float(stays[slot]), 3000.0)} if draws[slot, 2] < 1 / 3 else {}
         item = f"i{items[slot]}"
         rows += rows_of(
-            slot, came, late=draws[slot, 3] < late, item_id=item, user_id=f"u{slot % 500}", dense=dense[slot].tobytes()
+            slot,
+            labels,
+            late=draws[slot, 3] < late,
+            item_id=item,
+            user_id=f"u{slot % 500}",
+            dense=dense[slot].tobytes(),
         )
     return sorted(rows, key=lambda row: row.known_at)
 
 
-def of(head: str, versions: list[Publication]) -> float:
-    """What was predicted over what came, of the slots that closed between these versions."""
+def calibration_of(head: str, versions: list[Publication]) -> float:
+    """Predicted over observed, for the slots that closed between these versions."""
     name = f"published.all.{head}"
     sums = [
         [cut.window[f"{name}.weight"] * cut.window[f"{name}.{side}"] for side in ("predicted", "observed")]
@@ -74,29 +79,29 @@ def of(head: str, versions: list[Publication]) -> float:
 
 
 class Backlog:
-    """The urgent lane of a learner that is far behind: all purchases are there."""
+    """The urgent source of a learner that is far behind: it holds all purchases."""
 
     def __init__(self, rows: list[Sample]) -> None:
         self._purchases = list(enumerate(row for row in rows if row.converted))
 
-    def rows(self, place: Place, begin: int, clock_ms: int) -> list[Row]:
-        del place, clock_ms
+    def rows(self, version: Place, begin: int, clock_ms: int) -> list[Row]:
+        del version, clock_ms
         return [*self._purchases[begin:]]
 
 
-def test_purchases_learnt_ahead_of_a_backlog_do_not_teach_that_nobody_buys() -> None:
-    """Without what did not happen beside them, too: forty items have 380 each at once."""
+def test_purchases_learned_ahead_of_a_backlog_do_not_teach_that_nobody_buys() -> None:
+    """Even without the negatives of the same time: forty items have 380 purchases each at once."""
     rows = world(late=0.0)
     learner = Learner(SETTINGS, CONFIG, urgent=Backlog(rows))
     made = [cut for cut in learner.feed(enumerate(rows)) if isinstance(cut, Publication)]
     assert made[0].manifest.offsets["urgent"] > 1000
-    assert 0.8 < of("converted", made[len(made) // 3 :]) < 1.6
+    assert 0.8 < calibration_of("converted", made[len(made) // 3 :]) < 1.6
 
 
 @pytest.mark.parametrize("late", [0.0, 0.4])
-def test_as_much_is_predicted_as_comes(late: float) -> None:
+def test_predicted_equals_observed(late: float) -> None:
     made = [cut for cut in Learner(SETTINGS, CONFIG).feed(enumerate(world(late=late))) if isinstance(cut, Publication)]
-    calibration = {head: of(head, made[len(made) // 3 :]) for head in HEADS}
+    calibration = {head: calibration_of(head, made[len(made) // 3 :]) for head in HEADS}
     assert calibration["click"] == pytest.approx(1, abs=0.02)
     assert calibration["converted"] == pytest.approx(1, abs=0.02)
     assert calibration["engagement"] == pytest.approx(1, abs=0.05)

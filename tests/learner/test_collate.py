@@ -1,4 +1,4 @@
-"""Samples as arrays: what is known, what it weighs, what is taken back."""
+"""Samples as arrays: labels, weights, and what a correction undoes."""
 
 import math
 
@@ -28,11 +28,11 @@ def test_labels_weights_and_undo():
     assert batch.labels[:, :2].tolist() == [[1, 0], [0, 0], [0, 1], [0, 1]]
     assert batch.weights.tolist() == [[3, 0, 0], [4, 4, 4], [0, 10, 0], [0, 10, 0]]
     assert batch.counts.tolist() == [[1, 0, 0], [4, 4, 4], [0, 1, 0], [0, 1, 0]]
-    assert batch.undo.tolist() == [[0, 0, 0], [0, 0, 0], [0, 4, 0], [0, 0, 0]], "what its negative weighed"
+    assert batch.undo.tolist() == [[0, 0, 0], [0, 0, 0], [0, 4, 0], [0, 0, 0]], "the weight of the negative"
     assert batch.at_ms == 7
     beyond_the_day = Collator(2).batch([structs.replace(rows[2], weight=0.0)], 7)
     assert not beyond_the_day.weights.any()
-    assert beyond_the_day.undo.any(), "it teaches nothing, and takes back what was wrong"
+    assert beyond_the_day.undo.any(), "it teaches nothing, and undoes the negative"
 
 
 def test_ids_histories_and_dense():
@@ -46,32 +46,32 @@ def test_ids_histories_and_dense():
     assert batch.dense.dtype == np.float32
 
 
-def test_content_is_laid_out_and_what_does_not_fit_is_a_fault():
+def test_content_is_laid_out_and_an_invalid_one_is_a_fault():
     modalities = (Modality(name="image", width=3), Modality(name="text", width=2))
     packed = ContentLayout(modalities).pack(Item(item_id="i", category="c", content={"image": [0.5, -1.0, 2.0]}))
     rows = [sample(content=packed), sample()]
     collator = Collator(2, modalities)
-    assert [collator.fault(row) for row in rows] == [None, None], "a record from before has none"
+    assert [collator.fault(row) for row in rows] == [None, None], "an older record has none"
     content = collator.batch(rows, 0).content
     assert content is not None
     assert content.values.tolist() == [[0.5, -1.0, 2.0, 0, 0], [0] * 5]
     assert content.lacking.tolist() == [[False, True], [True, True]]
     assert collator.fault(sample(content=packed[:-1])) == "content"
     assert Collator(2, modalities[::-1]).fault(rows[0]) == "content", "of another declaration"
-    assert Collator(2).fault(rows[0]) is None, "nobody reads it"
+    assert Collator(2).fault(rows[0]) is None, "without modalities, content is ignored"
     assert Collator(2).batch(rows, 0).content is None
 
 
-def test_one_negative_stands_for_a_million_at_most():
+def test_one_negative_represents_at_most_a_million():
     faults = {rate: Collator(2).fault(sample(negative_rate=rate)) for rate in (1.1, 1.0, 1e-6, 1e-7, 0.0, math.nan)}
     assert faults == {1.1: "weight", 1.0: None, 1e-6: None, 1e-7: "weight", 0.0: "weight", math.nan: "weight"}
 
 
-def test_a_record_survives_the_wire_and_rubbish_does_not():
+def test_a_record_survives_the_wire_and_garbage_is_rejected():
     row = sample(history=["x"], context={"device": "phone"}, click=None)
     payload = row.payload()
     assert decode_sample(payload) == row
-    before = (len(payload) - 8, len(payload) - 9)  # records from before there was any `undo`, and any `content`
+    before = (len(payload) - 8, len(payload) - 9)  # records older than `undo`, and than `content`
     assert all(decode_sample(payload[:cut]) == row for cut in before)
     assert {cut for cut in range(len(payload)) if decode_sample(payload[:cut]) is not None} == {*before}
     generator = np.random.default_rng(0)

@@ -25,7 +25,7 @@ def predicted(chances, labels, *, weights=None, closes=None, undo=0.0, new=None,
             dense=np.zeros((size, 1), np.float32),
             positions=ids,
             labels=heads,
-            weights=np.full((size, 3), 7, np.float32),  # what labels teach is not what they count
+            weights=np.full((size, 3), 7, np.float32),  # loss weights differ from counts
             counts=np.repeat(np.asarray(weights, np.float32)[:, None], 3, axis=1),
             undo=np.full((size, 3), 7 * undo, np.float32),
             uncounts=np.full((size, 3), undo, np.float32),
@@ -65,8 +65,8 @@ def test_log_loss_calibration_and_entropy_by_hand():
 @settings(max_examples=60, deadline=None)
 def test_area_equals_counting_pairs(rows):
     negatives, positives = np.zeros(10), np.zeros(10)
-    for place, label in rows:
-        (positives if label else negatives)[place] += 1
+    for score, label in rows:
+        (positives if label else negatives)[score] += 1
     if not negatives.sum() or not positives.sum():
         return
     pairs = [(n, p) for n, no in rows if not no for p, yes in rows if yes]
@@ -91,14 +91,14 @@ def test_a_positive_is_counted_when_its_slot_closes():
     assert rolling["published.all.click.weight"] == pytest.approx(1 + 0.9**2)
 
 
-def test_a_late_positive_takes_the_place_of_its_negative():
+def test_a_late_positive_replaces_its_negative():
     """As if it had been known in time: the slot counts once, and as clicked."""
     metrics, in_time = Prequential(), Prequential()
     metrics.record(predicted([0.5, 0.3], [0, 0]))
     assert "published.all.click.calibration" not in metrics.close_window(0).metrics
     metrics.record(predicted([0.3], [1], undo=1.0))
     late = metrics.close_window(0)
-    assert "published.all.click.weight" not in late.metrics, "no slot more"
+    assert "published.all.click.weight" not in late.metrics, "no extra slot"
     in_time.record(predicted([0.5, 0.3], [0, 1]))
     expected = in_time.close_window(0).rolling
     in_time.close_window(0)

@@ -1,10 +1,10 @@
-"""The command line: what is said is what is done, and all problems are told at once."""
+"""The command line: every option takes effect, and all problems are reported at once."""
 
 import pytest
 
 from learner.__main__ import parse
 
-LINE = ["--bootstrap", "broker:9092", "--artefacts", "place"]
+LINE = ["--bootstrap", "broker:9092", "--artefacts", "folder"]
 
 
 def test_the_defaults_are_the_reference():
@@ -13,9 +13,22 @@ def test_the_defaults_are_the_reference():
     assert not settings.stop_at_end
 
 
-def test_everything_said_is_used():
-    said = ["--model", "m", "--cadence-s", "10", "--snapshot-s", "30", "--wait-s", "20", "--batch", "64", "--seed", "5"]
-    settings = parse([*LINE, *said, "--arm", "b", "--stop-at-end"], "k")
+def test_every_option_takes_effect():
+    options = [
+        "--model",
+        "m",
+        "--cadence-s",
+        "10",
+        "--snapshot-s",
+        "30",
+        "--wait-s",
+        "20",
+        "--batch",
+        "64",
+        "--seed",
+        "5",
+    ]
+    settings = parse([*LINE, *options, "--arm", "b", "--stop-at-end"], "k")
     loop = settings.loop
     assert (loop.model, loop.cadence_ms, loop.snapshot_ms, loop.wait_ms) == ("m", 10_000, 30_000, 20_000)
     assert (loop.arm, loop.device) == ("b", "cpu")
@@ -23,19 +36,19 @@ def test_everything_said_is_used():
 
 
 def test_vectors_are_declared_in_a_file(tmp_path, capsys):
-    told = tmp_path / "fusion.json"
-    told.write_text('{"manner": "early", "modalities": [{"name": "image", "width": 4}]}')
+    declaration = tmp_path / "fusion.json"
+    declaration.write_text('{"manner": "early", "modalities": [{"name": "image", "width": 4}]}')
     assert parse(LINE, "k").config.modalities == ()
-    assert [each.name for each in parse([*LINE, "--fusion", str(told)], "k").config.modalities] == ["image"]
-    told.write_text('{"modalities": [{"name": "image", "width": 0}]}')
+    assert [each.name for each in parse([*LINE, "--fusion", str(declaration)], "k").config.modalities] == ["image"]
+    declaration.write_text('{"modalities": [{"name": "image", "width": 0}]}')
     with pytest.raises(SystemExit):
-        parse([*LINE, "--fusion", str(told)], "k")
+        parse([*LINE, "--fusion", str(declaration)], "k")
     assert "modalities[0].width" in capsys.readouterr().err
 
 
-def test_all_problems_are_told_at_once(capsys):
+def test_all_problems_are_reported_at_once(capsys):
     with pytest.raises(SystemExit):
         parse([*LINE, "--cadence-s", "7", "--snapshot-s", "10", "--batch", "0", "--device", "tpu"], "")
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     for part in ("HEADRACE_MODEL_KEY", "--cadence-s is 7", "multiple", "--batch is 0", "device is 'tpu'"):
-        assert part in said
+        assert part in printed

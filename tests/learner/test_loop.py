@@ -1,4 +1,4 @@
-"""The loop: the same samples make the same versions, however they come and wherever it was stopped."""
+"""The loop: the same samples make the same versions, in whatever portions and across restarts."""
 
 import msgspec
 import numpy as np
@@ -44,10 +44,10 @@ def parameters(subject):
     return flatten(subject.trainer.state())
 
 
-def equal(ours, theirs):
-    assert ours.keys() == theirs.keys()
-    for name in ours:
-        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+def equal(actual, expected):
+    assert actual.keys() == expected.keys()
+    for name in actual:
+        np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +65,17 @@ def test_versions_are_numbered_chained_and_cut_by_the_samples_clock(whole):
     boundaries = {clock // 10_000 for clock in clocks} - {clocks[0] // 10_000}
     beats = [cut for cut in cuts if isinstance(cut, Heartbeat)]
     assert len(made) + len(beats) == len(boundaries)
-    assert [beat.version for beat in beats] == ["1.0"] * 2, "while positives are held nothing is learnt"
+    assert [beat.version for beat in beats] == ["1.0"] * 2, "while positives are held nothing is learned"
     assert all(cut.manifest.stats["samples"] > 0 for cut in made)
     for cut in made:
-        learnt = [row.known_at for offset, row in SAMPLES if offset < cut.manifest.offsets["0"]]
-        assert max(learnt) // 10_000 < clocks[cut.manifest.offsets["0"]] // 10_000
-        assert cut.manifest.to_ms == max(learnt)
+        learned = [row.known_at for offset, row in SAMPLES if offset < cut.manifest.offsets["0"]]
+        assert max(learned) // 10_000 < clocks[cut.manifest.offsets["0"]] // 10_000
+        assert cut.manifest.to_ms == max(learned)
     assert subject.hash == made[-1].hash
 
 
 @pytest.mark.parametrize("size", [1, 7, 500])
-def test_how_samples_are_handed_over_changes_nothing(whole, size):
+def test_the_size_of_portions_changes_nothing(whole, size):
     subject = learner()
     cuts = [cut for start in range(0, len(SAMPLES), size) for cut in subject.feed(SAMPLES[start : start + size])]
     assert [cut.hash for cut in versions(cuts)] == [cut.hash for cut in versions(whole[1])]
@@ -88,7 +88,7 @@ def test_another_order_does_change_something(whole):
     assert versions(run(learner(), swapped))[-1].hash != versions(whole[1])[-1].hash
 
 
-def test_killed_after_any_snapshot_it_goes_on_bit_for_bit(whole, tmp_path):
+def test_after_a_kill_any_snapshot_continues_bit_for_bit(whole, tmp_path):
     subject, cuts = whole
     made = [cut.hash for cut in versions(cuts)]
     taken = checkpoints(cuts)
@@ -133,7 +133,7 @@ def test_a_reader_follows_from_the_first_version_and_across_a_new_epoch(whole):
 
 
 def test_positives_of_a_new_model_wait_for_their_slots():
-    """In the first wait the log holds positives only: nothing of them may be learnt before negatives are."""
+    """In the first wait the log holds only positives: none may be learned before negatives are."""
     start = SAMPLES[0][1].known_at
     early = [pair for pair in SAMPLES if pair[1].known_at < START_MS + WAIT_MS]
     assert {row.click for _, row in early} == {1.0}
@@ -160,7 +160,7 @@ def test_positives_after_a_silence_wait_as_in_a_new_model():
     assert subject.trainer.state().steps <= steps + 1, "only the batch that was open before"
 
 
-def test_holding_keeps_a_new_model_from_believing_in_positives_alone():
+def test_holding_keeps_a_new_model_from_learning_positives_alone():
     def first(wait_ms):
         made = versions(run(learner(wait_ms=wait_ms, batch=16), SAMPLES[:300]))
         state = decoded(made)
@@ -182,7 +182,7 @@ def decoded(made):
 
 
 def test_prediction_comes_strictly_before_learning(whole):
-    """Labels drawn by a coin: a metric that had seen them would beat the coin."""
+    """Labels are coin flips: a metric that had seen them would beat the coin."""
     generator = np.random.default_rng(0)
     coin = [
         (
@@ -207,12 +207,6 @@ def test_it_learns(whole):
     assert 0.8 < last["published.all.click.calibration"] < 1.2
 
 
-REASONS = (
-    *("unreadable", "feature_set", "dense", "dense", "label", "label", "label", "weight", "weight", "kind"),
-    *("dense", "label", "label", "weight", "weight", "time", "time", "time", "time"),
-)
-
-
 def test_a_silent_hour_makes_one_version_not_sixty():
     late = [(offset, structs.replace(row, known_at=row.known_at + 3_600_000)) for offset, row in SAMPLES[700:750]]
     made = run(learner(), [*SAMPLES[:700], *late])
@@ -220,15 +214,15 @@ def test_a_silent_hour_makes_one_version_not_sixty():
     assert len([cut for cut in made if not isinstance(cut, Checkpoint)]) == cadences
 
 
-def test_finish_publishes_what_is_left(whole):
+def test_finish_publishes_the_open_batch(whole):
     subject = learner()
     run(subject, SAMPLES[:100])
     last = list(subject.finish())
     assert [type(cut) for cut in last] == [Publication, Checkpoint]
     assert last[0].manifest.offsets == {"0": 100, "urgent": 0}
     resumed = Learner.from_checkpoint(SETTINGS, last[1].meta, arrays=last[1].arrays)
-    ours, theirs = run(subject, SAMPLES[100:]), run(resumed, SAMPLES[100:])
-    assert [cut.hash for cut in versions(ours)] == [cut.hash for cut in versions(theirs)]
+    actual, expected = run(subject, SAMPLES[100:]), run(resumed, SAMPLES[100:])
+    assert [cut.hash for cut in versions(actual)] == [cut.hash for cut in versions(expected)]
 
 
 def test_a_checkpoint_is_plain_data():
@@ -239,7 +233,7 @@ def test_a_checkpoint_is_plain_data():
     assert first.meta.clock_ms > START_MS
 
 
-def test_of_an_arm_only_its_own_samples_are_learnt_by_the_clock_of_all():
+def test_an_arm_learns_only_its_own_samples_by_the_clock_of_all():
     mixed = [(offset, structs.replace(row, arm="ab"[offset % 2])) for offset, row in SAMPLES]
     alone = [(offset, row) for offset, row in mixed if row.arm == "a"]
     of_all, of_one, by_itself = learner(arm="a"), learner(arm="a"), learner()

@@ -1,4 +1,4 @@
-"""What a restarted learner does with versions it makes again."""
+"""How a restarted learner compares the versions it makes again with the log."""
 
 from learner.cuts import Publication
 from learner.loop import Learner

@@ -1,4 +1,4 @@
-"""Going back, as the learner does it, over a log in memory: the target's bits, then a new epoch from there."""
+"""Rollback by the learner, over a log in memory: it restores the target bit for bit, then begins a new epoch."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +23,8 @@ SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=30_000, wait_ms=WAIT_MS)
 SAMPLES = list(enumerate(stream(3000)))
 
 
-class Shelf:
-    """The topic of samples in memory; `begin`: what came before has been taken by its retention."""
+class MemoryLog:
+    """Topic `samples` in memory; `begin`: retention has removed the samples before it."""
 
     def __init__(self, rows: list[Row], *, begin: int = 0) -> None:
         self.ended, self._rows, self._next, self._begin = False, rows, 0, begin
@@ -50,10 +50,10 @@ def open_learner(folder: Path | None) -> Learner:
 
 
 class Run:
-    """A learner over the whole log, with what it wrote."""
+    """A learner that has read the whole log, and what it wrote."""
 
     def __init__(self, folder: Path) -> None:
-        self.snapshots, self.published, self.prints = (
+        self.snapshots, self.published, self.fingerprints = (
             Snapshots(folder),
             PublishedVersions("ranker"),
             dict[tuple[int, int], str](),
@@ -67,11 +67,11 @@ class Run:
             self.snapshots.save(cut)
         elif isinstance(cut, Publication):
             self.published.add(cut.manifest, cut.hash)
-            self.prints[cut.manifest.epoch, cut.manifest.seq] = fingerprint(self.learner.published)
+            self.fingerprints[cut.manifest.epoch, cut.manifest.seq] = fingerprint(self.learner.published)
 
-    def back(self, place: tuple[int, int], shelf: Shelf | None = None) -> Learner:
-        target = Target(place, self.published.get(place).hash)
-        rows = shelf or Shelf(SAMPLES)
+    def rebuild(self, version: tuple[int, int], log: MemoryLog | None = None) -> Learner:
+        target = Target(version, self.published.get(version).hash)
+        rows = log or MemoryLog(SAMPLES)
         return rebuild(target, rows, snapshots=self.snapshots, open_learner=open_learner)
 
 
@@ -80,30 +80,30 @@ def run(tmp_path: Path) -> Iterator[Run]:
     return Run(tmp_path / "snapshots")
 
 
-def test_every_version_can_be_gone_back_to_bit_for_bit(run: Run) -> None:
-    for place, expected in list(run.prints.items())[::2]:
-        learner = run.back(place)
+def test_every_version_can_be_restored_bit_for_bit(run: Run) -> None:
+    for version, expected in list(run.fingerprints.items())[::2]:
+        learner = run.rebuild(version)
         whole = learner.begin_epoch(2)
         assert (whole.manifest.version, whole.manifest.parent, whole.trouble) == ("2.1", "", "")
         assert fingerprint(learner.published) == expected
 
 
-def test_learning_again_gives_what_was_learnt(run: Run) -> None:
-    learner = run.back((1, 4))
+def test_relearning_gives_the_same_model(run: Run) -> None:
+    learner = run.rebuild((1, 4))
     begin = learner.offset
     learner.begin_epoch(2)
     for _ in learner.feed(SAMPLES[begin:]):
         pass
-    ours, theirs = flatten(learner.trainer.state()), flatten(run.learner.trainer.state())
-    assert {name: values.tobytes() for name, values in ours.items() if "changed" not in name} == {
-        name: values.tobytes() for name, values in theirs.items() if "changed" not in name
+    actual, expected = flatten(learner.trainer.state()), flatten(run.learner.trainer.state())
+    assert {name: values.tobytes() for name, values in actual.items() if "changed" not in name} == {
+        name: values.tobytes() for name, values in expected.items() if "changed" not in name
     }
 
 
-def test_of_slots_that_are_open_when_a_version_is_left_nothing_is_lost(run: Run) -> None:
-    """NoUrgentSource ones are left out whole; of open ones the positives are held until their negatives come."""
-    learner, until = run.back((1, 3)), 2_000
-    learner.skip(read_range(Shelf(SAMPLES), learner.offset, until), until=until)
+def test_a_rollback_loses_nothing_of_the_slots_that_are_open(run: Run) -> None:
+    """Closed slots are skipped whole; of open ones, the positives are held until their negatives come."""
+    learner, until = run.rebuild((1, 3)), 2_000
+    learner.skip(read_range(MemoryLog(SAMPLES), learner.offset, until), until=until)
     learner.begin_epoch(2)
     now_ms = SAMPLES[until - 1][1].known_at
     open_now = [row for _, row in SAMPLES[:until] if row.served_at > now_ms - WAIT_MS]
@@ -115,15 +115,15 @@ def test_of_slots_that_are_open_when_a_version_is_left_nothing_is_lost(run: Run)
         for _ in each.feed(SAMPLES[until:]):
             pass
         open_batch = len(each._batch)
-        learnt = each.trainer.state().sightings - before
-        assert learnt + open_batch == pytest.approx(len(later) + len(open_now), abs=1e-6)
+        learned = each.trainer.state().sightings - before
+        assert learned + open_batch == pytest.approx(len(later) + len(open_now), abs=1e-6)
     assert learner.hash == restarted.hash
 
 
 def test_a_rollback_in_the_first_wait_loses_no_sample_that_was_held(tmp_path: Path) -> None:
     early = [pair for pair in SAMPLES if pair[1].known_at < START_MS + WAIT_MS]
     learner, straight = Learner(SETTINGS, CONFIG), Learner(SETTINGS, CONFIG)
-    learner.publish()  # what an operator can go back to before anything is learnt
+    learner.publish()  # the version an operator can roll back to before anything is learned
     learner.skip(early, until=len(early))
     learner.begin_epoch(2)
     for each, rows in ((learner, SAMPLES[len(early) :]), (straight, SAMPLES)):
@@ -133,22 +133,22 @@ def test_a_rollback_in_the_first_wait_loses_no_sample_that_was_held(tmp_path: Pa
     assert learner.faults == straight.faults == {}
 
 
-def test_what_is_gone_is_told_before_anything_is_written(run: Run, tmp_path: Path) -> None:
+def test_a_version_that_cannot_be_rebuilt_is_reported_before_anything_is_written(run: Run, tmp_path: Path) -> None:
     with pytest.raises(RebuildError, match="the log begins at 2999"):
-        run.back((1, 4), Shelf(SAMPLES, begin=2_999))
+        run.rebuild((1, 4), MemoryLog(SAMPLES, begin=2_999))
     with pytest.raises(RebuildError, match="ends at version"):
-        run.back((1, 4), Shelf(SAMPLES[:700]))
+        run.rebuild((1, 4), MemoryLog(SAMPLES[:700]))
     changed, near_end = list(SAMPLES), run.published.get((1, 4)).offset - 10
     changed[near_end] = (near_end, structs.replace(changed[near_end][1], item_id="another"))
     with pytest.raises(RebuildError, match="with hash"):
-        run.back((1, 4), Shelf(changed))
+        run.rebuild((1, 4), MemoryLog(changed))
     empty = Snapshots(tmp_path / "nowhere")
     target = Target((2, 3), "h")
     with pytest.raises(RebuildError, match="no snapshot of epoch 2"):
-        rebuild(target, Shelf(SAMPLES), snapshots=empty, open_learner=open_learner)
+        rebuild(target, MemoryLog(SAMPLES), snapshots=empty, open_learner=open_learner)
 
 
-def test_dead_for_an_hour_and_back_from_an_old_snapshot_it_makes_the_same_versions() -> None:
+def test_after_an_hour_of_downtime_an_old_snapshot_leads_to_the_same_versions() -> None:
     rows = list(enumerate(stream(3_600, every_ms=1_000)))
     settings = LoopSettings(cadence_ms=60_000, snapshot_ms=60_000, wait_ms=WAIT_MS)
     whole = list(Learner(settings, CONFIG).feed(rows))

@@ -1,4 +1,4 @@
-"""What is known late weighs less where it is learnt, and the same where it is counted."""
+"""A late label weighs less in learning, and the same in metrics."""
 
 import math
 
@@ -30,18 +30,18 @@ ROWS = [
 ]
 
 
-def learnt(half_life_ms):
+def weigh(half_life_ms):
     return weight_by_label_delay(Collator(2).batch(ROWS, 0), ROWS, wait_ms=WAIT_MS, half_life_ms=half_life_ms)
 
 
-def test_each_half_life_halves_and_a_correction_takes_back_what_its_negative_weighed():
-    batch = learnt(WAIT_MS)
+def test_each_half_life_halves_and_a_correction_undoes_the_weight_of_its_negative():
+    batch = weigh(WAIT_MS)
     assert batch.weights[:, 0].tolist() == [3.0, 0.5, 0.75]
     assert batch.undo[:, 0].tolist() == [0.0, 0.0, 0.5]
 
 
-def test_without_an_end_nothing_changes():
-    batch, plain = learnt(math.inf), Collator(2).batch(ROWS, 0)
+def test_an_infinite_half_life_changes_nothing():
+    batch, plain = weigh(math.inf), Collator(2).batch(ROWS, 0)
     np.testing.assert_array_equal(batch.weights, plain.weights)
     np.testing.assert_array_equal(batch.undo, plain.undo)
 
@@ -51,12 +51,12 @@ def test_metrics_count_every_sample_in_full():
         subject = Learner(structs.replace(SETTINGS, **changes), CONFIG)
         return [cut for cut in subject.feed(enumerate(stream(1500))) if isinstance(cut, Publication)][-1]
 
-    ours, theirs = last(half_life_ms=WAIT_MS), last()
-    assert ours.hash != theirs.hash
-    assert ours.window["live.all.click.weight"] == theirs.window["live.all.click.weight"]
+    actual, expected = last(half_life_ms=WAIT_MS), last()
+    assert actual.hash != expected.hash
+    assert actual.window["live.all.click.weight"] == expected.window["live.all.click.weight"]
 
 
-def test_a_replay_fades_what_was_served_long_before_its_end():
+def test_a_replay_fades_slates_from_long_before_its_end():
     batch = weight_by_age(Collator(2).batch(ROWS, 0), ROWS, until_ms=START_MS + WAIT_MS, fade_ms=WAIT_MS)
     assert batch.weights[:, 0].tolist() == [1.5, 0.5, 1.5]
     assert batch.undo[:, 0].tolist() == [0.0, 0.0, 0.5]

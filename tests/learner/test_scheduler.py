@@ -1,4 +1,4 @@
-"""What the learner makes of samples that it cannot learn, and of times that cannot be: it goes on."""
+"""The learner goes on after samples that it cannot learn, and after impossible times."""
 
 from collections import Counter
 
@@ -29,17 +29,17 @@ def run(subject, rows):
     return list(subject.feed(rows))
 
 
-def equal(ours, theirs):
-    one, two = (flatten(each.trainer.state()) for each in (ours, theirs))
+def equal(actual, expected):
+    one, two = (flatten(each.trainer.state()) for each in (actual, expected))
     for name in one:
         np.testing.assert_array_equal(one[name], two[name], err_msg=name)
 
 
 def test_one_sample_from_a_wrong_time_moves_no_clock():
-    """It is set aside once the next one shows that the rest of the world is elsewhere."""
+    """It is rejected once the next sample is timely."""
     year_ms = 365 * 86_400_000
-    of = SAMPLES[900][1]
-    odd = [(0, structs.replace(of, known_at=of.known_at + ahead_ms)) for ahead_ms in (year_ms, 10**7)]
+    base = SAMPLES[900][1]
+    odd = [(0, structs.replace(base, known_at=base.known_at + ahead_ms)) for ahead_ms in (year_ms, 10**7)]
     rows = [*SAMPLES[:900], *odd, *SAMPLES[900:]]
     subject, whole = learner(), learner()
     cuts, expected = run(subject, enumerate(row for _, row in rows)), run(whole, SAMPLES)
@@ -49,7 +49,7 @@ def test_one_sample_from_a_wrong_time_moves_no_clock():
     assert [type(cut) for cut in cuts] == [type(cut) for cut in expected]
 
 
-def test_a_leap_of_all_is_a_silence_and_survives_a_restart_in_its_midst():
+def test_a_leap_of_all_samples_is_a_silence_and_survives_a_restart_in_between():
     later = [
         (offset, structs.replace(row, served_at=row.served_at + 10**10, known_at=row.known_at + 10**10))
         for offset, row in SAMPLES[750:]
@@ -58,30 +58,30 @@ def test_a_leap_of_all_is_a_silence_and_survives_a_restart_in_its_midst():
     cuts = run(straight, rows)
     assert straight.faults == {}
     last_before = [cut for cut in cuts if isinstance(cut, Checkpoint) and cut.meta.clock_ms < START_MS + 10**9][-1]
-    assert last_before.meta.offset > 750, "cut while the leap was taken"
+    assert last_before.meta.offset > 750, "made while the leap was received"
     resumed = Learner.from_checkpoint(SETTINGS, last_before.meta, arrays=last_before.arrays)
     run(resumed, rows[last_before.meta.offset :])
     equal(resumed, straight)
 
 
-def test_a_sample_that_breaks_the_arithmetic_is_found_and_the_rest_of_its_batch_learnt(monkeypatch):
-    """Nobody knows how; so here the trainer itself refuses what holds one item."""
+def test_a_sample_that_breaks_the_arithmetic_is_rejected_and_the_rest_of_its_batch_learned(monkeypatch):
+    """No known sample does; so here the trainer fails on batches with one item."""
     subject, broken = learner(), hash64("i7")
     learn = subject.trainer.learn
 
-    def refusing(batch):
+    def fail_on_one_item(batch):
         if (batch.items == broken).any():
             message = "the loss is inf"
             raise FloatingPointError(message)
         return learn(batch)
 
-    monkeypatch.setattr(subject.trainer, "learn", refusing)
+    monkeypatch.setattr(subject.trainer, "learn", fail_on_one_item)
     run(subject, SAMPLES)
-    blamed = {offset for offset, row in SAMPLES if row.item_id == "i7"}
-    assert {each.offset for each in subject._scheduler.rejected} <= blamed
+    at_fault = {offset for offset, row in SAMPLES if row.item_id == "i7"}
+    assert {each.offset for each in subject._scheduler.rejected} <= at_fault
     assert subject.faults["unlearnable"] > 10
     assert subject._scheduler.rejected[0].reason == "unlearnable: the loss is inf"
-    assert subject.trainer.state().sightings > 0.9 * (len(SAMPLES) - len(blamed)) - 64
+    assert subject.trainer.state().sightings > 0.9 * (len(SAMPLES) - len(at_fault)) - 64
 
 
 def test_samples_that_cannot_be_used_are_counted_and_move_the_offset():
@@ -116,7 +116,7 @@ def test_samples_that_cannot_be_used_are_counted_and_move_the_offset():
     assert subject.offset == len(bad)
     assert subject.faults == Counter(reasons)
     assert subject._batch == []
-    aside = {each.offset: each.reason for each in subject._scheduler.rejected}
-    assert aside == {offset: reason for offset, reason in enumerate(reasons) if reason != "feature_set"}
+    rejected = {each.offset: each.reason for each in subject._scheduler.rejected}
+    assert rejected == {offset: reason for offset, reason in enumerate(reasons) if reason != "feature_set"}
     run(subject, [(len(bad) + offset, row) for offset, row in SAMPLES])
-    assert subject.trainer.state().steps > 20, "the sound ones are learnt all the same"
+    assert subject.trainer.state().steps > 20, "valid samples are still learned"

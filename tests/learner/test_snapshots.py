@@ -1,4 +1,4 @@
-"""Snapshots on disk: whole or not there, and kept as long as promised."""
+"""Snapshots on disk: complete or absent, and kept as long as promised."""
 
 import msgspec
 import numpy as np
@@ -44,7 +44,7 @@ def test_what_is_saved_is_loaded(tmp_path):
 
 
 def test_one_that_is_written_again_stays_pinned(tmp_path):
-    """As after a heartbeat, which makes no version."""
+    """This happens after a heartbeat, which makes no version."""
     snapshots = Snapshots(tmp_path)
     (snapshots.save(checkpoint(4)) / PINNED).write_text("by an analyst")
     folder = snapshots.save(checkpoint(4, clock_ms=HOUR_MS))
@@ -53,17 +53,17 @@ def test_one_that_is_written_again_stays_pinned(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["1.4"]
 
 
-def test_killed_while_it_is_written_again_it_comes_back(tmp_path):
+def test_a_kill_during_rewriting_restores_the_old_one(tmp_path):
     snapshots = Snapshots(tmp_path)
     folder = snapshots.save(checkpoint(4))
     (folder / PINNED).write_text("by an analyst")
-    folder.rename(tmp_path / ".replaced-1.4")  # and the one that follows has not come
+    folder.rename(tmp_path / ".replaced-1.4")  # and its replacement is missing
     snapshots.save(checkpoint(5))
     assert (folder / PINNED).read_text() == "by an analyst"
     assert {path.name for path in tmp_path.iterdir()} == {"1.4", "1.5"}
 
 
-def test_the_latest_is_by_number_and_whole(tmp_path):
+def test_the_latest_is_the_highest_number_that_is_intact(tmp_path):
     snapshots = Snapshots(tmp_path / "deep" / "er")
     assert snapshots.latest() is None
     for seq in (9, 10):
@@ -80,7 +80,7 @@ def test_the_latest_is_by_number_and_whole(tmp_path):
     assert snapshots.latest() is None
 
 
-def test_an_unfinished_one_does_not_count_and_does_not_stand_in_the_way(tmp_path):
+def test_an_unfinished_one_is_ignored_and_does_not_block(tmp_path):
     snapshots = Snapshots(tmp_path)
     (tmp_path / ".tmp-1.5").mkdir()
     (tmp_path / ".tmp-1.5" / META).write_text("{}")
@@ -110,5 +110,5 @@ def test_a_damaged_meta_does_not_stop_saving(tmp_path):
 
 @given(st.lists(st.integers(0, 10**11), max_size=20))
 def test_the_newest_always_stays(clocks):
-    folders = {str(place): clock for place, clock in enumerate(clocks)}
+    folders = {str(number): clock for number, clock in enumerate(clocks)}
     assert not clocks or str(len(clocks) - 1) not in expired(folders, set())

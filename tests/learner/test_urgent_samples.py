@@ -1,4 +1,4 @@
-"""The urgent lane: learnt at the next cut, once, and the same again after a restart."""
+"""The urgent lane: its samples are learned with the next version, once, and the same after a restart."""
 
 import pytest
 from msgspec import structs
@@ -20,18 +20,18 @@ SAMPLES = list(enumerate(stream(3000)))  # 120 s of slots
 URGENT = list(enumerate(row for _, row in SAMPLES if row.converted))
 
 
-class Shelf:
-    """The lane in memory. At each cut after a time more has come, unless a published says how far its version read."""
+class MemoryLane:
+    """The lane in memory. It grows with each version after a time, up to where a published version had read."""
 
     def __init__(self, made=(), *, more, after_ms=0):
         self._published, self._more, self._after_ms = PublishedVersions(SETTINGS.model), more, after_ms
         for version in made:
             self._published.add(version.manifest, version.hash)
 
-    def rows(self, place, begin, clock_ms):
-        limit = self._published.urgent_end(place, clock_ms)
-        come = place[1] * self._more if clock_ms > self._after_ms else 0
-        return URGENT[begin : come if limit is None else limit]
+    def rows(self, version, begin, clock_ms):
+        limit = self._published.urgent_end(version, clock_ms)
+        end = version[1] * self._more if clock_ms > self._after_ms else 0
+        return URGENT[begin : end if limit is None else limit]
 
 
 def open_learner(urgent, checkpoint=None):
@@ -46,11 +46,11 @@ def versions(cuts):
 
 @pytest.fixture(scope="module")
 def urgent_run():
-    learner = open_learner(Shelf(more=40))
+    learner = open_learner(MemoryLane(more=40))
     return learner, list(learner.feed(SAMPLES))
 
 
-def test_what_is_on_the_lane_is_learnt_ahead_of_the_log(urgent_run):
+def test_urgent_samples_are_learned_ahead_of_the_log(urgent_run):
     _, cuts = urgent_run
     reached = [cut.manifest.offsets["urgent"] for cut in versions(cuts)]
     assert reached == sorted(reached)
@@ -60,12 +60,12 @@ def test_what_is_on_the_lane_is_learnt_ahead_of_the_log(urgent_run):
     assert taken > versions(cuts)[1].manifest.to_ms + 10_000
     assert reached[-1] == len(URGENT)
     plain = open_learner(urgent_state.NoUrgentSource())
-    unhurried = versions(plain.feed(SAMPLES))
-    assert [cut.manifest.to_ms for cut in versions(cuts)] == [cut.manifest.to_ms for cut in unhurried]
-    assert versions(cuts)[1].hash != unhurried[1].hash
+    without_lane = versions(plain.feed(SAMPLES))
+    assert [cut.manifest.to_ms for cut in versions(cuts)] == [cut.manifest.to_ms for cut in without_lane]
+    assert versions(cuts)[1].hash != without_lane[1].hash
 
 
-def test_each_sample_is_told_and_learnt_once(urgent_run):
+def test_each_sample_is_counted_and_learned_once(urgent_run):
     def counted(cuts):
         return sum(cut.window.get("live.all.converted.count", 0.0) for cut in versions(cuts))
 
@@ -74,29 +74,29 @@ def test_each_sample_is_told_and_learnt_once(urgent_run):
     assert counted([*cuts, *learner.finish()]) == counted([*plain.feed(SAMPLES), *plain.finish()])
 
 
-def test_a_restart_takes_what_the_manifests_say_though_more_has_come(urgent_run):
+def test_a_restart_reads_as_far_as_the_manifests_even_if_the_lane_has_grown(urgent_run):
     _, cuts = urgent_run
     made = versions(cuts)
     for checkpoint in (cut for cut in cuts if isinstance(cut, Checkpoint)):
-        resumed = open_learner(Shelf(made, more=10_000), checkpoint)
+        resumed = open_learner(MemoryLane(made, more=10_000), checkpoint)
         later = versions(resumed.feed(SAMPLES[checkpoint.meta.offset :]))
         assert [cut.hash for cut in later] == [cut.hash for cut in made[checkpoint.meta.seq :]]
-    assert versions(open_learner(Shelf(more=10_000)).feed(SAMPLES))[4].hash != made[4].hash
+    assert versions(open_learner(MemoryLane(more=10_000)).feed(SAMPLES))[4].hash != made[4].hash
 
 
-def test_a_replayed_heartbeat_takes_nothing_from_the_lane_that_had_not_come_then():
-    """In one cadence, long after the first wait, samples move the clock and none of them can be learnt."""
+def test_a_replayed_heartbeat_reads_nothing_that_arrived_later():
+    """In one cadence, long after the first wait, samples move the clock but none can be learned."""
     silent = range(START_MS + 60_000, START_MS + 70_000)
     log = [
         (offset, structs.replace(row, feature_set="of another time") if row.known_at in silent else row)
         for offset, row in SAMPLES
     ]
-    first = list(open_learner(Shelf(more=10_000, after_ms=silent.stop)).feed(log))
+    first = list(open_learner(MemoryLane(more=10_000, after_ms=silent.stop)).feed(log))
     made, beats = versions(first), [cut.clock_ms for cut in first if isinstance(cut, Heartbeat)]
     assert beats[-1] in silent
     reached = {cut.manifest.to_ms: cut.manifest.offsets["urgent"] for cut in made}
     assert {to_ms > silent.stop: at for to_ms, at in reached.items()} == {False: 0, True: len(URGENT)}
-    again = list(open_learner(Shelf(made, more=10_000)).feed(log))
+    again = list(open_learner(MemoryLane(made, more=10_000)).feed(log))
     assert [cut.hash for cut in versions(again)] == [cut.hash for cut in made]
     assert [cut.clock_ms for cut in again if isinstance(cut, Heartbeat)] == beats
 
@@ -121,18 +121,18 @@ def test_how_far_it_reads(monkeypatch):
     monkeypatch.setattr(urgent_state, "MOST", 1)
     assert list(subject.select(rows[3:], START_MS + 1, cadence_ms=0)) == []
     assert list(subject.select(rows[3:], far + 1, cadence_ms=0)) == []
-    assert subject.offset == 5, "what has been remembered for the whole horizon is forgotten"
+    assert subject.offset == 5, "after the horizon, samples are forgotten"
 
 
-def test_what_is_no_sample_is_set_aside_and_the_lane_goes_on():
-    """One that was known in the year 2090 would keep the lane waiting for it."""
+def test_an_invalid_sample_is_rejected_and_the_lane_goes_on():
+    """A sample known in the year 2090 would block the lane."""
     late = sample(request_id="late", known_at=3_800_000_000_000)
     odd = [None, late, sample(known_at=-1), sample(known_at=START_MS + 60_000, click=2.0)]
     rows = [check_sample(each, appended_ms=START_MS) for each in (*odd, sample(known_at=START_MS + 60_000, click=1.0))]
 
     class UrgentSource:
-        def rows(self, place, begin, clock_ms):
-            return [*enumerate(rows)][begin:] if place[1] > 3 else []
+        def rows(self, version, begin, clock_ms):
+            return [*enumerate(rows)][begin:] if version[1] > 3 else []
 
     learner = open_learner(UrgentSource())
     list(learner.feed(SAMPLES[:2000]))

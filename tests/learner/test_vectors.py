@@ -1,4 +1,4 @@
-"""Vectors in samples: the log alone decides what is learnt, however often it is read and wherever one was killed."""
+"""Vectors in samples: the log alone determines the model, however it is read and wherever the learner was killed."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, wait_ms=WAIT_MS)
 
 
 def log():
-    """Samples of items that have an image, a title, both or neither; the first hundred from before there were any."""
+    """Samples of items that have an image, a title, both or neither; the first hundred predate the declaration."""
     layout = ContentLayout(MODALITIES)
     rows = []
     for number, row in enumerate(stream(800)):
@@ -42,15 +42,15 @@ def config(manner: Manner):
 
 @pytest.mark.parametrize("manner", ["early", "gated", "late"])
 def test_a_replay_and_a_restart_make_the_same_model(manner):
-    samples, told = log(), config(manner)
-    subject = Learner(SETTINGS, told)
+    samples, ranker = log(), config(manner)
+    subject = Learner(SETTINGS, ranker)
     cuts = list(subject.feed(samples))
-    again = Learner(SETTINGS, told)
+    again = Learner(SETTINGS, ranker)
     for start in range(0, len(samples), 7):
         list(again.feed(samples[start : start + 7]))
     checkpoint = next(cut for cut in cuts if isinstance(cut, Checkpoint))
     restored = Learner.from_checkpoint(SETTINGS, checkpoint.meta, arrays=checkpoint.arrays)
-    assert restored.config == told
+    assert restored.config == ranker
     list(restored.feed(samples[checkpoint.meta.offset :]))
     assert fingerprint(again.published) == fingerprint(restored.published) == fingerprint(subject.published)
     assert subject.hash == again.hash == restored.hash

@@ -1,4 +1,4 @@
-"""Random batches, and a small ranker that has learnt some."""
+"""Random batches, and a small ranker trained on some."""
 
 import numpy as np
 from msgspec import structs
@@ -37,7 +37,7 @@ def content(seed, size, config) -> Content | None:
 
 
 def weights(labels):
-    """What labels weigh in the product: positives as their events do, negatives 1."""
+    """The loss weights of the product: positives by their event, negatives 1."""
     return np.where(labels > 0, [EVENT_WEIGHTS[head] for head in HEADS], 1.0).astype(np.float32)
 
 
@@ -46,13 +46,13 @@ def labelled(sample: Batch, labels) -> Batch:
     return structs.replace(sample, labels=labels, weights=weights(labels))
 
 
-def asked(sample) -> Items:
+def items_of(sample) -> Items:
     return Items(sample.items, sample.categories, sample.content)
 
 
 def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None, config=CONFIG) -> Batch:
     generator = np.random.default_rng(seed)
-    places = generator.integers(0, len(ITEMS), size)
+    indexes = generator.integers(0, len(ITEMS), size)
     history = ITEMS[generator.integers(0, len(ITEMS), (size, slots))]
     history[np.arange(slots) >= generator.integers(0, slots + 1, size)[:, None]] = 0
     labels = np.zeros((size, 3), np.float32)
@@ -60,8 +60,8 @@ def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None, config=CONFIG) -> Ba
     labels[:, 2] = labels[:, 0] * generator.exponential(20, size)
     return Batch(
         users=generator.integers(1, 20, size),
-        items=ITEMS[places],
-        categories=places % 4 + 1,
+        items=ITEMS[indexes],
+        categories=indexes % 4 + 1,
         history=history,
         dense=generator.normal(0, 1, (size, len(DENSE))).astype(np.float32),
         positions=generator.integers(0, 40, size),

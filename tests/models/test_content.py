@@ -1,4 +1,4 @@
-"""Vectors on the wire: what was given comes back, what does not fit is named, words stand in for a text."""
+"""Vectors on the wire: valid ones survive, invalid ones are named, texts are encoded."""
 
 import msgspec
 import numpy as np
@@ -13,8 +13,8 @@ from schemas.catalogue import Item
 LAYOUT = ContentLayout([Modality(name="image", width=3), Modality(name="text", width=8)])
 
 
-def item(**told: object) -> Item:
-    return Item(item_id="i", category="c", **told)
+def item(**fields: object) -> Item:
+    return Item(item_id="i", category="c", **fields)
 
 
 def test_vectors_come_back_as_half_floats():
@@ -33,12 +33,12 @@ def test_vectors_come_back_as_half_floats():
 def test_without_modalities_nothing_is_packed_and_everything_passes():
     none = ContentLayout()
     assert none.pack(item(content={"image": [1.0]})) == b""
-    assert none.fits(b"whatever an earlier declaration left")
+    assert none.fits(b"left by an earlier declaration")
     assert none.unpack([b"", b""]).values.shape == (2, 0)
 
 
 @pytest.mark.parametrize(
-    ("told", "name", "message"),
+    ("vectors", "name", "message"),
     [
         ({"sound": [1.0]}, "sound", "undeclared: modality 'sound' is not declared; declared are image, text"),
         ({"image": [1.0, 2.0]}, "image", "length: 2 numbers, 3 are declared"),
@@ -47,14 +47,16 @@ def test_without_modalities_nothing_is_packed_and_everything_passes():
         ({"image": [1.0, 2.0, -65504.0]}, None, ""),
     ],
 )
-def test_faults_name_the_vector_and_the_mend(told, name, message):
-    found = LAYOUT.fault(told)
+def test_faults_name_the_vector_and_the_fix(vectors, name, message):
+    found = LAYOUT.fault(vectors)
     assert (found[0] if found else None) == name
     assert (found[1] if found else "").startswith(message)
-    assert LAYOUT.unpack([LAYOUT.pack(item(content=told))]).lacking[0, 0] == bool(found), "on a log it is missing"
+    assert LAYOUT.unpack([LAYOUT.pack(item(content=vectors))]).lacking[0, 0] == bool(found), (
+        "on a log it counts as missing"
+    )
 
 
-def test_words_stand_in_for_a_text_vector_and_never_for_one_that_was_given():
+def test_title_and_tags_replace_a_missing_text_vector_only():
     titled = item(title="Red shoes", tags=["sale"])
     content = LAYOUT.unpack(
         [LAYOUT.pack(titled), LAYOUT.pack(msgspec.structs.replace(titled, content={"text": [2.0] * 8}))]
@@ -76,18 +78,20 @@ def test_texts_that_share_words_are_close():
 
 
 def test_a_declaration_is_read_strictly():
-    told = b'{"manner": "late", "modalities": [{"name": "image", "width": 3}]}'
-    assert config_from_fusion(told).fusion == Fusion(modalities=(Modality(name="image", width=3),), manner="late")
+    declaration = b'{"manner": "late", "modalities": [{"name": "image", "width": 3}]}'
+    assert config_from_fusion(declaration).fusion == Fusion(
+        modalities=(Modality(name="image", width=3),), manner="late"
+    )
     for wrong in (b'{"modalities": []}', b'{"modalities": [{"name": "Image", "width": 3}]}', b'{"modalities": 3}'):
         with pytest.raises(msgspec.ValidationError):
             config_from_fusion(wrong)
-    with pytest.raises(msgspec.ValidationError, match="must stand once"):
+    with pytest.raises(msgspec.ValidationError, match="may occur only once"):
         config_from_fusion(b'{"modalities": [{"name": "image", "width": 3}, {"name": "image", "width": 2}]}')
 
 
-def test_the_settings_say_what_was_declared_and_nothing_where_nothing_was():
-    plain, told = RankerConfig(), config_from_fusion(b'{"modalities": [{"name": "image", "width": 3}]}')
+def test_the_settings_contain_the_declaration_if_there_is_one():
+    plain, fused = RankerConfig(), config_from_fusion(b'{"modalities": [{"name": "image", "width": 3}]}')
     assert "fusion" not in plain.settings()
-    assert plain.schema() == "a46f503c1f78d949", "a declaration alone changes what readers must share"
-    assert RankerConfig.parse(told.settings()) == told
-    assert told.schema() != plain.schema()
+    assert plain.schema() == "a46f503c1f78d949", "without a declaration the schema is unchanged"
+    assert RankerConfig.parse(fused.settings()) == fused
+    assert fused.schema() != plain.schema()

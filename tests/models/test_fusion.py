@@ -1,4 +1,4 @@
-"""What vectors are good for: items that nobody has seen; and what happens where they are missing."""
+"""What vectors add: they separate unseen items; and what happens where they are missing."""
 
 import numpy as np
 import pytest
@@ -14,27 +14,27 @@ from models.training import Trainer
 
 COUNT = len(ITEMS)
 STYLES = np.where(np.arange(2 * COUNT) % 2, 1.0, -1.0).astype(np.float32)
-"""Of the items and of as many new ones; users of odd number click items of style 1, the others of style -1."""
+"""Styles of the items and of as many new ones; odd users click items of style 1, even users those of style -1."""
 
 
-def looks(places, *, lacking=0.0, seed=0) -> Content:
+def looks(indexes, *, lacking=0.0, seed=0) -> Content:
     """Noisy views of the style."""
     generator = np.random.default_rng(seed)
-    missing = generator.random((len(places), 2)) < lacking
-    values = STYLES[places, None] * np.array([1, -1, 0.5, 1, 1], np.float32)
+    missing = generator.random((len(indexes), 2)) < lacking
+    values = STYLES[indexes, None] * np.array([1, -1, 0.5, 1, 1], np.float32)
     values = values + generator.normal(0, 0.3, values.shape)
     values[np.repeat(missing, [3, 2], axis=1)] = 0
     return Content(values.astype(np.float32), missing)
 
 
-def learnt(config) -> ModelState:
+def train(config) -> ModelState:
     config = structs.replace(config, retrieval_weight=1.0, dense_rate=0.005)
     trainer = Trainer(config, np.random.default_rng(0))
     for seed in range(250):
         sample = batch(seed, size=64)
-        places = np.searchsorted(ITEMS, sample.items)
-        click = (sample.users % 2 == (STYLES[places] > 0)).astype(np.float32)
-        content = looks(places, lacking=0.2, seed=seed) if config.modalities else None
+        indexes = np.searchsorted(ITEMS, sample.items)
+        click = (sample.users % 2 == (STYLES[indexes] > 0)).astype(np.float32)
+        content = looks(indexes, lacking=0.2, seed=seed) if config.modalities else None
         trainer.learn(
             structs.replace(
                 sample,
@@ -50,7 +50,7 @@ def learnt(config) -> ModelState:
 
 @pytest.fixture(scope="module", params=FUSED, ids=lambda config: config.fusion.manner)
 def model(request):
-    return learnt(request.param)
+    return train(request.param)
 
 
 def gap(model, content) -> tuple[float, float]:
@@ -58,43 +58,43 @@ def gap(model, content) -> tuple[float, float]:
     items = Items(np.arange(1, COUNT + 1) * 104_729, np.ones(COUNT, np.int64), content)
     vectors, likelier, nearer = model.item_vectors(items), list[float](), list[float]()
     for user in range(1, 20):
-        mine = (STYLES[COUNT:] > 0) == user % 2
+        own_style = (STYLES[COUNT:] > 0) == user % 2
         scores = model.score(
             user, np.zeros(0, np.int64), items=items, inputs=np.zeros((COUNT, len(DENSE)), np.float32)
         ).click
         products = vectors @ model.user_vector(user, np.zeros(0, np.int64))
-        likelier.append(float(scores[mine].mean() - scores[~mine].mean()))
-        nearer.append(float(products[mine].mean() - products[~mine].mean()))
+        likelier.append(float(scores[own_style].mean() - scores[~own_style].mean()))
+        nearer.append(float(products[own_style].mean() - products[~own_style].mean()))
     return float(np.mean(likelier)), float(np.mean(nearer))
 
 
-def test_new_items_are_told_apart_by_their_vectors_alone(model):
+def test_vectors_alone_separate_new_items(model):
     likelier, nearer = gap(model, looks(np.arange(COUNT, 2 * COUNT)))
     assert likelier > 0.1
     assert nearer > 0.2
 
 
-def test_one_modality_tells_where_the_other_is_missing(model):
+def test_one_modality_suffices_where_the_other_is_missing(model):
     whole = looks(np.arange(COUNT, 2 * COUNT))
     image = Content(whole.values * np.array([1, 1, 1, 0, 0], np.float32), np.array([[False, True]] * COUNT))
     assert gap(model, image)[0] > 0.1
 
 
-def test_nothing_told_is_all_stand_ins(model):
+def test_no_vectors_means_all_stand_ins(model):
     assert gap(model, None) == pytest.approx((0.0, 0.0), abs=1e-6)
     blank = ContentLayout(MODALITIES).blank(COUNT)
     assert gap(model, blank) == gap(model, None)
 
 
 def test_without_vectors_new_items_are_alike():
-    assert gap(learnt(CONFIG), None) == pytest.approx((0.0, 0.0), abs=1e-6)
+    assert gap(train(CONFIG), None) == pytest.approx((0.0, 0.0), abs=1e-6)
 
 
-def test_stand_ins_are_learnt(model):
+def test_stand_ins_are_learned(model):
     assert np.abs(model.dense["stand_in"]).min() > 0
 
 
-def test_late_is_the_mean_of_what_those_present_say():
+def test_late_averages_the_present_modalities():
     config = structs.replace(CONFIG, fusion=Fusion(modalities=MODALITIES, manner="late"))
     model = ModelState.empty(config)
     model.dense["opinion_bias"][:, 0] = (1.0, 3.0)

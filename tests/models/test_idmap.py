@@ -1,4 +1,4 @@
-"""The map against a dict, and against ids made to meet."""
+"""The map against a dict, and against colliding ids."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_equals_a_dict(steps):
     for turn, (verb, batch) in enumerate(steps):
         if verb == "put":
             subject.put(array(batch), array(range(turn, turn + len(batch))))
-            model |= {id_: turn + place for place, id_ in enumerate(batch)}
+            model |= {id_: turn + index for index, id_ in enumerate(batch)}
         elif verb == "remove":
             subject.remove(array(batch))
             model = {id_: value for id_, value in model.items() if id_ not in batch}
@@ -39,10 +39,10 @@ def test_ids_that_share_a_home_stay_apart():
     subject = IdMap(4096)
     candidates = np.arange(1, 2_000_000, dtype=np.int64)
     homes = subject._home(candidates)
-    meeting = candidates[homes == homes[0]][:200]
-    assert len(meeting) == 200
-    subject.put(meeting, np.arange(200))
-    assert subject.get(meeting).tolist() == list(range(200))
+    colliding = candidates[homes == homes[0]][:200]
+    assert len(colliding) == 200
+    subject.put(colliding, np.arange(200))
+    assert subject.get(colliding).tolist() == list(range(200))
 
 
 def test_a_hundred_thousand_ids_without_a_collision():

@@ -1,4 +1,4 @@
-"""The dense inputs: finite whatever comes in, and each column where its name says."""
+"""The dense inputs: finite for any values, each in its named column."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def column(name, inputs):
 
 
 def test_the_feature_set_is_pinned():
-    """A change here makes old exposures unusable for training: it must be meant."""
+    """A change here makes old exposures unusable for training: it must be intended."""
     assert (len(DENSE), FEATURE_SET) == (59, "b361c54a34c96fda")
 
 
@@ -34,7 +34,7 @@ def test_finite_and_bounded_whatever_comes_in(count, data):
     assert (np.abs(inputs) <= 3).all()
 
 
-def test_values_are_bent_as_their_column_says():
+def test_values_are_transformed_as_their_column_declares():
     inputs = assemble(
         2,
         user={"user_recent.clicks_24h": 3.0},
@@ -66,12 +66,12 @@ def test_a_candidate_alone_or_among_others_differs_only_in_its_ranks():
     items = {name: generator.uniform(0, 50, 6) for name in ITEM_INPUTS}
     together = assemble(6, user={}, items=items, crosses={})
     alone = assemble(1, user={}, items={name: values[2:3] for name, values in items.items()}, crosses={})
-    plain = [place for place, name in enumerate(DENSE) if not name.endswith(".rank")]
+    plain = [index for index, name in enumerate(DENSE) if not name.endswith(".rank")]
     np.testing.assert_array_equal(together[2, plain], alone[0, plain])
 
 
 def test_a_wrong_name_or_length_is_refused():
-    with pytest.raises(ValueError, match="no user input"):
+    with pytest.raises(ValueError, match="not a user input"):
         assemble(1, user={"item.price": 1.0}, items={}, crosses={})
     with pytest.raises(ValueError, match="2 values for 3 candidates"):
         assemble(3, user={}, items={"item.price": np.ones(2)}, crosses={})

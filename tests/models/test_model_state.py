@@ -1,11 +1,11 @@
-"""Serving's model: versions applied in turn equal the snapshot, and the old state stays as it was."""
+"""Serving's model: applying every version equals loading the snapshot, and an old state never changes."""
 
 import hashlib
 
 import msgspec
 import numpy as np
 import pytest
-from batches import ITEMS, asked, batch
+from batches import ITEMS, batch, items_of
 from msgspec import structs
 
 from models.config import RankerConfig
@@ -40,8 +40,8 @@ def delta_of(update, seq):
     return Delta(manifest, str(seq), decode_chunks(chunks))
 
 
-def followed(versions=6):
-    """A trainer and the state that followed all its versions, with items expiring on the way."""
+def apply_versions(versions=6):
+    """A trainer, and a state that applied all its versions, with items expiring on the way."""
     trainer, state = Trainer(CONFIG, np.random.default_rng(0)), ModelState.empty(CONFIG)
     for seq in range(1, versions + 1):
         few = ITEMS[seq * 5 : seq * 5 + 10]
@@ -51,24 +51,24 @@ def followed(versions=6):
     return trainer, state
 
 
-def same(ours, theirs):
-    assert ours.tables.keys() == theirs.tables.keys()
-    for name in ours.tables:
-        np.testing.assert_array_equal(ours.tables[name].ids, theirs.tables[name].ids)
-        np.testing.assert_array_equal(ours.tables[name].values, theirs.tables[name].values)
-    for name in ours.dense:
-        np.testing.assert_array_equal(ours.dense[name], theirs.dense[name])
+def same(actual, expected):
+    assert actual.tables.keys() == expected.tables.keys()
+    for name in actual.tables:
+        np.testing.assert_array_equal(actual.tables[name].ids, expected.tables[name].ids)
+        np.testing.assert_array_equal(actual.tables[name].values, expected.tables[name].values)
+    for name in actual.dense:
+        np.testing.assert_array_equal(actual.dense[name], expected.dense[name])
 
 
 def test_following_versions_equals_loading_the_snapshot():
-    trainer, state = followed()
+    trainer, state = apply_versions()
     assert state.version == "1.6"
     assert 1 < len(state.tables["item"]) < 31  # some have been forgotten
     same(state, ModelState.from_training_state(CONFIG, trainer.state(), version="1.6"))
 
 
 def test_a_whole_version_forgets_what_was_there():
-    trainer, state = followed()
+    trainer, state = apply_versions()
     trainer.mark_all_changed()
     whole = delta_of(trainer.changes(), 1)
     stranger = state.tables["item"].apply(
@@ -79,7 +79,7 @@ def test_a_whole_version_forgets_what_was_there():
 
 
 def test_applying_leaves_the_old_state_alone():
-    trainer, state = followed(3)
+    trainer, state = apply_versions(3)
     before = msgspec.json.encode({name: rows.values.tolist() for name, rows in state.tables.items()})
     trainer.learn(batch(9, at_ms=2 * DAY_MS))
     newer = state.apply(delta_of(trainer.changes(), 4))
@@ -89,10 +89,12 @@ def test_applying_leaves_the_old_state_alone():
 
 
 def test_what_does_not_fit_is_refused():
-    _, state = followed(1)
+    _, state = apply_versions(1)
     with pytest.raises(ValueError, match="settings say"):
         state.apply(delta_of(Update({}, {"head": np.ones((2, 2), np.float32)}), 2))
-    rows = structs.replace(followed(1)[0].changes().tables["item"], ids=np.array([1]), rows=np.ones((1, 9), np.float32))
+    rows = structs.replace(
+        apply_versions(1)[0].changes().tables["item"], ids=np.array([1]), rows=np.ones((1, 9), np.float32)
+    )
     with pytest.raises(ValueError, match="wide"):
         state.apply(delta_of(Update({"item": rows}, {}), 2))
     with pytest.raises(ValueError, match="unknown"):
@@ -102,7 +104,7 @@ def test_what_does_not_fit_is_refused():
 def test_an_empty_model_scores_everything_alike():
     state = ModelState.empty(CONFIG)
     sample = batch(0, size=9)
-    scores = state.score(0, sample.history[0], items=asked(sample), inputs=sample.dense)
+    scores = state.score(0, sample.history[0], items=items_of(sample), inputs=sample.dense)
     assert set(scores.click.tolist()) == {0.5}
 
 
@@ -119,9 +121,9 @@ def test_nearest_equals_sorting():
     allowed = generator.random(300) < 0.5
     for count in (0, 1, 7, 150, 400):
         for mask in (None, allowed, np.zeros(300, np.bool_)):
-            places, products = index.search(user, count, allowed=mask)
+            indexes, products = index.search(user, count, allowed=mask)
             every = index.vectors @ user
             candidates = np.arange(300) if mask is None else np.flatnonzero(mask)
-            expected = sorted(candidates.tolist(), key=lambda place: (-every[place], place))[:count]
-            assert places.tolist() == expected
-            np.testing.assert_array_equal(products, every[places])
+            expected = sorted(candidates.tolist(), key=lambda item: (-every[item], item))[:count]
+            assert indexes.tolist() == expected
+            np.testing.assert_array_equal(products, every[indexes])

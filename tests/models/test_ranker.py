@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from batches import CONFIG, CONFIGS, ITEMS, asked, batch, labelled, trained
+from batches import CONFIG, CONFIGS, ITEMS, batch, items_of, labelled, trained
 from msgspec import structs
 
 from models.arrays import flatten, unflatten
@@ -69,25 +69,25 @@ def test_scoring_equals_the_training_forward_without_position(known, config):
     count = 30
     history = np.zeros(5, np.int64)
     history[:known] = ITEMS[:known]
-    places = generator.integers(0, len(ITEMS), count)
-    items = np.where(generator.random(count) < 0.2, 999_999_937, ITEMS[places])  # some have no row
+    indexes = generator.integers(0, len(ITEMS), count)
+    items = np.where(generator.random(count) < 0.2, 999_999_937, ITEMS[indexes])  # some have no row
     request = structs.replace(
         batch(0, size=count, config=config),
         users=np.full(count, 3),
         items=items,
-        categories=places % 4 + 1,
+        categories=indexes % 4 + 1,
         history=np.tile(history, (count, 1)),
         positions=np.zeros(count, np.int64),
     )
     expected = predict(config, trainer.dense, tables=dict(trainer.tables), batch=request)
-    got = state.score(3, history, items=asked(request), inputs=request.dense)
+    got = state.score(3, history, items=items_of(request), inputs=request.dense)
     np.testing.assert_allclose(got.click, expected[:, 0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(got.converted, expected[:, 1], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(got.engagement, expected[:, 2], rtol=1e-4, atol=1e-5)
     assert np.ptp(got.click) > 0.01
 
 
-def test_position_is_learnt_and_left_out_of_serving():
+def test_position_is_learned_and_left_out_of_serving():
     trainer = Trainer(structs.replace(CONFIG, dense_rate=0.003), np.random.default_rng(0))
     for seed in range(60):
         positions = np.random.default_rng(seed).integers(0, 4, 64)
@@ -149,8 +149,8 @@ def test_a_correction_undoes_the_negative():
     negative = structs.replace(positive, labels=np.zeros((1, 3), np.float32))
     corrected = structs.replace(positive, undo=ones)
 
-    def gradient(of: Batch):
-        (found,) = torch.autograd.grad(loss(CONFIG, outputs, batch=of), outputs)
+    def gradient(one: Batch):
+        (found,) = torch.autograd.grad(loss(CONFIG, outputs, batch=one), outputs)
         return found
 
     torch.testing.assert_close(gradient(negative) + gradient(corrected), gradient(positive))
@@ -164,9 +164,11 @@ def test_learning_beats_a_constant_on_a_logistic_world():
     losses, truths = [], []
     for seed in range(200):
         sample = batch(seed, size=128)
-        places = np.searchsorted(ITEMS, sample.items)
-        chance = 1 / (1 + np.exp(1 - appeal[places] - sample.dense[:, 2] - 1.5 * (sample.users % 4 == places % 4)))
-        click = generator.random(128) < chance
+        indexes = np.searchsorted(ITEMS, sample.items)
+        probability = 1 / (
+            1 + np.exp(1 - appeal[indexes] - sample.dense[:, 2] - 1.5 * (sample.users % 4 == indexes % 4))
+        )
+        click = generator.random(128) < probability
         predicted = trainer.learn(labelled(sample, np.stack([click, click * 0, click * 0], axis=1)))[:, 0]
         if seed >= 100:
             losses.extend(-np.log(np.where(click, predicted, 1 - predicted)))
@@ -176,7 +178,7 @@ def test_learning_beats_a_constant_on_a_logistic_world():
     assert np.mean(losses) < 0.85 * constant
 
 
-def test_engagement_is_learnt_in_seconds():
+def test_engagement_is_learned_in_seconds():
     trainer = Trainer(CONFIG, np.random.default_rng(0))
     for seed in range(150):
         sample = batch(seed, size=64)
@@ -188,7 +190,7 @@ def test_engagement_is_learnt_in_seconds():
     assert predicted[~long].mean() < 8
 
 
-def test_the_light_ranker_copies_the_click_chance():
+def test_the_light_ranker_copies_the_click_probability():
     config = structs.replace(CONFIG, dense_rate=0.02)
     trainer = Trainer(config, np.random.default_rng(0))
     for seed in range(150):
@@ -201,7 +203,7 @@ def test_the_light_ranker_copies_the_click_chance():
     assert np.corrcoef(light, full)[0, 1] > 0.85
 
 
-def test_the_light_ranker_does_not_pull_at_its_teacher():
+def test_the_light_ranker_sends_no_gradient_to_its_teacher():
     dense = {
         name: tensor.requires_grad_()
         for name, tensor in from_numpy(initial_dense(CONFIG, np.random.default_rng(0))).items()
@@ -218,10 +220,10 @@ def test_a_restored_trainer_goes_on_bit_for_bit():
     for seed in range(3, 9):
         sample = batch(seed, at_ms=seed * 3 * hours)
         np.testing.assert_array_equal(straight.learn(sample), resumed.learn(sample))
-    ours, theirs = flatten(straight.state()), flatten(resumed.state())
-    assert ours.keys() == theirs.keys()
-    for name in ours:
-        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    actual, expected = flatten(straight.state()), flatten(resumed.state())
+    assert actual.keys() == expected.keys()
+    for name in actual:
+        np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
 
 
 def test_shares_of_sightings_stay_shares_as_they_decay():
@@ -233,15 +235,15 @@ def test_shares_of_sightings_stay_shares_as_they_decay():
     assert state.sightings < 6 * 32
 
 
-def test_chances_are_chances():
+def test_predictions_are_probabilities():
     seen = to_predictions(torch.tensor([[0.0, 100.0, -100.0], [0.0, 0.0, 1000.0]]))
     assert seen[0].tolist() == pytest.approx([0.5, 1.0, 0.0], abs=1e-6)
     assert seen[1, 2].item() == pytest.approx(3600, rel=1e-4)
 
 
 @pytest.mark.parametrize(("rate", "weight", "head"), [(0.05, 3.0, 0), (0.0105, 10.0, 1)])
-def test_what_events_weigh_moves_no_chance(rate, weight, head):
-    """The loss is least where the chance is the rate, whatever a positive weighs."""
+def test_event_weights_do_not_move_probabilities(rate, weight, head):
+    """The loss is lowest where the probability is the rate, whatever the weight of a positive."""
     labels = np.zeros((2, 3), np.float32)
     labels[0, head] = 1
     weights = np.zeros((2, 3), np.float32)
@@ -266,8 +268,8 @@ def test_engagement_is_the_mean_of_the_seconds_with_their_zeros(watched, seconds
     assert to_predictions(mean)[0, 2].item() == pytest.approx(watched * seconds, rel=1e-5)
 
 
-def test_a_prediction_hangs_on_no_other_row_of_its_batch():
-    """Neither their inputs nor their ids."""
+def test_a_prediction_does_not_depend_on_other_rows_of_its_batch():
+    """Neither on their inputs nor on their ids."""
     straight, moved = trained(3), trained(3)
     sample = batch(7, size=64)
     others = np.arange(64) > 0
@@ -290,9 +292,9 @@ def test_what_a_user_clicks_side_by_side_is_not_pushed_apart():
     assert _liked(before, np.array([0]), items=ITEMS[:3]).tolist() == [[True, False, True]]
 
 
-def test_a_wild_row_is_watched_no_longer_than_an_hour():
+def test_an_extreme_row_predicts_at_most_an_hour():
     state = ModelState.from_training_state(CONFIG, trained().state(), version="1.1", coding="float32")
     state.dense["head_bias"][2] = 1000
     one, request = np.zeros(1, np.int64), batch(0, size=1)
-    got = state.score(3, one, items=asked(request), inputs=request.dense)
+    got = state.score(3, one, items=items_of(request), inputs=request.dense)
     assert got.engagement[0] == pytest.approx(3600, rel=1e-4)

@@ -1,4 +1,4 @@
-"""A row set after updates is what a dict would be, whichever set the updates were made from; no set ever changes."""
+"""A row set after updates equals a dict, whichever set was updated; no set ever changes."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -15,7 +15,7 @@ def update(ids: set[int], gone: set[int], mark: int) -> TableUpdate:
     return TableUpdate(ids=np.array(sorted(ids), np.int64), rows=rows, gone=np.array(sorted(gone), np.int64))
 
 
-def told(rows: RowSet) -> dict[int, list[float]]:
+def to_dict(rows: RowSet) -> dict[int, list[float]]:
     return dict(zip(rows.ids.tolist(), rows.values.tolist(), strict=True))
 
 
@@ -28,10 +28,10 @@ def test_updates_are_what_a_dict_would_do(steps: list[tuple[set[int], set[int], 
         sets.append(sets[origin].apply(update(ids, gone - ids, mark)))
         kept = {number: row for number, row in dicts[origin].items() if number not in gone - ids}
         dicts.append(kept | {number: [float(number), float(mark)] for number in ids})
-    assert [told(rows) for rows in sets] == dicts
-    places = sets[-1].find(np.arange(40))
+    assert [to_dict(rows) for rows in sets] == dicts
+    indexes = sets[-1].find(np.arange(40))
     found = [dicts[-1].get(number, dicts[-1][0]) for number in range(40)]
-    assert sets[-1].rows(places).tolist() == found
+    assert sets[-1].rows(indexes).tolist() == found
 
 
 def test_an_update_copies_no_row_but_its_own() -> None:

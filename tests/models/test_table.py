@@ -1,4 +1,4 @@
-"""The table's laws: it equals a dict of rows; ids are admitted, forgotten and reported as they should."""
+"""The table's laws: it equals a dict of rows, and admits, expires and reports ids as specified."""
 
 from collections import Counter
 
@@ -39,9 +39,9 @@ def test_equals_a_dict_of_sightings(steps):
         seen.update(ids)
         last |= dict.fromkeys(ids, now)
         owned |= {id_ for id_ in ids if seen[id_] >= CONFIG.admission}
-        places = table.find(array(range(31)))
-        assert {id_ for id_ in range(31) if places[id_] != DEFAULT} == owned
-        assert len(set(places[sorted(owned)].tolist())) == len(owned) == len(table)
+        indexes = table.find(array(range(31)))
+        assert {id_ for id_ in range(31) if indexes[id_] != DEFAULT} == owned
+        assert len(set(indexes[sorted(owned)].tolist())) == len(owned) == len(table)
         assert table.owned()[0].tolist() == sorted(owned)
 
 
@@ -53,8 +53,8 @@ def test_sightings_of_one_batch_count_each():
 
 def test_an_unadmitted_id_reads_and_trains_the_default_row():
     table = sighted([1], times=2)
-    place = table.find(array([1]))
-    table.learn(place, np.ones((1, 5), np.float32))
+    index = table.find(array([1]))
+    table.learn(index, np.ones((1, 5), np.float32))
     assert (table.rows(table.find(array([77]))) < 0).all()
     table.sight(array([1]), 0)
     np.testing.assert_allclose(table.rows(table.find(array([1]))), table.rows(array([DEFAULT])), atol=CONFIG.spread)
@@ -63,14 +63,14 @@ def test_an_unadmitted_id_reads_and_trains_the_default_row():
 
 def test_adagrad_by_hand():
     table = sighted([1])
-    place = table.find(array([1]))
-    before = table.rows(place)
+    index = table.find(array([1]))
+    before = table.rows(index)
     gradient = np.array([[2.0, 0.1, 0.2, 0.0, -0.1]], np.float32)
-    table.learn(place, gradient)
+    table.learn(index, gradient)
     lead = CONFIG.rate * 2.0 / np.sqrt(CONFIG.first + 4.0)
     vector = CONFIG.rate * gradient[:, 1:] / np.sqrt(CONFIG.first + np.mean(np.square(gradient[:, 1:])))
-    np.testing.assert_allclose(table.rows(place)[:, :1], before[:, :1] - lead, rtol=1e-5)
-    np.testing.assert_allclose(table.rows(place)[:, 1:], before[:, 1:] - vector, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(table.rows(index)[:, :1], before[:, :1] - lead, rtol=1e-5)
+    np.testing.assert_allclose(table.rows(index)[:, 1:], before[:, 1:] - vector, rtol=1e-5, atol=1e-7)
 
 
 def test_a_long_gradient_is_clipped():
@@ -83,15 +83,15 @@ def test_a_long_gradient_is_clipped():
 
 def test_decay_brings_steps_back_but_not_below_the_floor():
     table = sighted([1])
-    place = table.find(array([1]))
+    index = table.find(array([1]))
     ones = np.ones((1, 5), np.float32)
     for _ in range(200):
-        table.learn(place, ones)
+        table.learn(index, ones)
 
-    def step(of):
-        before = of.rows(place)
-        of.learn(place, ones)
-        return float(np.abs(of.rows(place) - before).max())
+    def step(one):
+        before = one.rows(index)
+        one.learn(index, ones)
+        return float(np.abs(one.rows(index) - before).max())
 
     tired = step(table)
     for _ in range(500):
@@ -173,8 +173,8 @@ def test_a_restored_table_goes_on_bit_for_bit(steps, pause, config):
         for table in (straight, resumed):
             table.expire(now)
             table.sight(array(ids), now)
-            places = np.unique(table.find(array([*ids, 7])))
-            table.learn(places, np.outer(places + 1, np.arange(5) - 1.5).astype(np.float32))
+            indexes = np.unique(table.find(array([*ids, 7])))
+            table.learn(indexes, np.outer(indexes + 1, np.arange(5) - 1.5).astype(np.float32))
             if turn % 3 == 0:
                 table.decay()
     for name, values in structs.asdict(straight.state()).items():

@@ -1,9 +1,9 @@
-"""The towers: what users click lies near them, as near as its frequency says; serving and trainer make one vector."""
+"""The towers: items that users click end up near them, and serving and training make the same vectors."""
 
 import numpy as np
 import pytest
 import torch
-from batches import CONFIG, CONFIGS, ITEMS, asked, batch, trained
+from batches import CONFIG, CONFIGS, ITEMS, batch, items_of, trained
 from msgspec import structs
 
 from models.fusion_torch import lift
@@ -45,12 +45,12 @@ def popularity_gap(config):
         generator = np.random.default_rng(seed)
         sample = batch(seed, size=16)
         often = generator.random(16) < 0.5
-        places = np.where(often, generator.integers(0, 4, 16), generator.integers(4, 40, 16))
+        indexes = np.where(often, generator.integers(0, 4, 16), generator.integers(4, 40, 16))
         click = (generator.random(16) < 0.5).astype(np.float32)
         trainer.learn(
             structs.replace(
                 sample,
-                items=ITEMS[places],
+                items=ITEMS[indexes],
                 categories=np.ones(16, np.int64),
                 history=sample.history * 0,
                 labels=np.stack([click, click * 0, click * 0], axis=1),
@@ -79,7 +79,7 @@ def test_serving_and_training_make_the_same_vectors(config):
         lifted = lift(config, trainer.dense, rows.vectors)
         items = item_tower(trainer.dense, rows.item, category=rows.category, lift=lifted).numpy()
         users = user_tower(trainer.dense, rows).numpy()
-    np.testing.assert_allclose(state.item_vectors(asked(sample)), items, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(state.item_vectors(items_of(sample)), items, rtol=1e-4, atol=1e-6)
     for row in range(8):
-        mine = state.user_vector(int(sample.users[row]), sample.history[row])
-        np.testing.assert_allclose(mine, users[row], rtol=1e-4, atol=1e-6)
+        vector = state.user_vector(int(sample.users[row]), sample.history[row])
+        np.testing.assert_allclose(vector, users[row], rtol=1e-4, atol=1e-6)

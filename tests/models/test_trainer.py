@@ -1,4 +1,4 @@
-"""What moves when a batch is learnt: nothing where it cannot be, rows alone ahead of the log."""
+"""What changes when a batch is learned: nothing if it fails, only rows if it is learned ahead of the log."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def test_a_loss_that_is_not_finite_stops_the_learner():
         Trainer(CONFIG, np.random.default_rng(0)).learn(sample)
 
 
-def test_what_is_not_finite_moves_no_parameter():
+def test_a_batch_that_is_not_finite_changes_no_parameter():
     trainer = trained(3)
     before = flatten(trainer.state())
     sample = batch(0)
@@ -41,7 +41,7 @@ def test_a_batch_that_fails_in_its_gradient_leaves_none_to_the_next():
 
 
 def purchases(sample):
-    """The batch without what it says of clicks, as rows of the urgent lane are."""
+    """The batch without its click labels, like samples of the urgent lane."""
     weights = sample.weights * np.array([0, 1, 1], np.float32)
     return structs.replace(sample, weights=weights, counts=np.sign(weights))
 
@@ -50,7 +50,7 @@ def default_rows(trainer):
     return {name: table.rows(np.zeros(1, np.int64)) for name, table in trainer.tables.items()}
 
 
-def test_what_is_learnt_ahead_moves_rows_now_and_what_they_share_later():
+def test_learning_ahead_moves_own_rows_now_and_shared_parameters_later():
     trainer, sample = trained(3), purchases(batch(3))
     before = flatten(trainer.state())
     trainer.learn_ahead(sample)
@@ -65,10 +65,10 @@ def test_what_is_learnt_ahead_moves_rows_now_and_what_they_share_later():
     for name in ("table/item/rows", "table/user/rows", "table/category/rows"):
         moves = (ahead[name] != after[name]).any(axis=1)
         assert set(np.flatnonzero(moves).tolist()) <= {DEFAULT}, "ids without a row share this one"
-    assert "count/sightings" not in moved, "it was seen once"
+    assert "count/sightings" not in moved, "it was counted once"
 
 
-def test_ids_without_a_row_learn_nothing_ahead_for_their_row_is_everybodys():
+def test_ids_without_a_row_learn_nothing_ahead_because_they_share_one():
     config = structs.replace(CONFIG, item_admission=5, user_admission=5)
     trainer = trained(12, config)
     strangers = structs.replace(batch(3, config=config), users=np.arange(32) + 10**9, items=np.arange(32) + 2 * 10**9)
@@ -80,12 +80,12 @@ def test_ids_without_a_row_learn_nothing_ahead_for_their_row_is_everybodys():
     assert {"user", "item"} <= moved, "it learns when the log brings them"
 
 
-def test_of_a_batch_only_those_learnt_ahead_leave_their_rows_alone():
+def test_of_a_batch_only_those_learned_ahead_leave_their_rows_alone():
     apart = structs.replace(batch(3, size=2), users=np.array([1, 2]), items=ITEMS[:2], history=np.zeros((2, 5), int))
     trainer = trained(3)
     before = flatten(trainer.state())
     trainer.learn(structs.replace(purchases(apart), learned_ahead=np.array([True, False])))
     after = flatten(trainer.state())
     moved = before["table/item/rows"] != after["table/item/rows"]
-    places = trainer.tables["item"].find(ITEMS[:2])
-    assert moved.any(axis=1)[places].tolist() == [False, True]
+    indexes = trainer.tables["item"].find(ITEMS[:2])
+    assert moved.any(axis=1)[indexes].tolist() == [False, True]
