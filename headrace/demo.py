@@ -21,10 +21,10 @@ from serving.state.experiment import POPULAR, Arm, Experiment
 from simulator import report as reports
 from simulator import run as plays
 from simulator.probe import Probe
-from simulator.progress import Narrator
-from simulator.reconciliation import Account, Accountant, Marks
+from simulator.progress import ProgressPrinter
+from simulator.reconciliation import EndOffsets, LogReconciler, Reconciliation
 from simulator.report import Report
-from simulator.run import FROZEN, Address, Measured, Play, PlaySettings
+from simulator.run import FROZEN, Address, Measurements, SimulationRun, SimulationSettings
 from store.connect import connect
 from store.reader import FeatureReader
 
@@ -47,12 +47,14 @@ def run(*, minutes: float, seed: int, headless: bool, report: Path | None, say: 
     if report and not report.absolute().parent.is_dir():
         message = f"--report is {report}; there is no folder {report.absolute().parent}"
         raise UsageProblem(message)
-    settings = PlaySettings(seed=seed, seconds=minutes * 60, wait_ms=PACE.wait_ms, cadence_ms=PACE.cadence_s * 1000)
+    settings = SimulationSettings(
+        seed=seed, seconds=minutes * 60, wait_ms=PACE.wait_ms, cadence_ms=PACE.cadence_s * 1000
+    )
     found = on_a_clean_stack(settings, headless=headless, say=say)
     if report:
         report.write_bytes(reports.encode(found))
         say(f"report in {report}")
-    for text in reports.lines(found):
+    for text in reports.format_report(found):
         say(text)
     faults = found.faults()
     for fault in faults:
@@ -60,7 +62,7 @@ def run(*, minutes: float, seed: int, headless: bool, report: Path | None, say: 
     return 1 if faults else 0
 
 
-def on_a_clean_stack(settings: PlaySettings, *, headless: bool, say: Say) -> Report:
+def on_a_clean_stack(settings: SimulationSettings, *, headless: bool, say: Say) -> Report:
     """A clean folder before, nothing left running after. Where something failed, the logs stay."""
     layout = Layout(REPOSITORY / ".headrace" / "demo")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside is ended as by Ctrl-C
@@ -76,17 +78,17 @@ def on_a_clean_stack(settings: PlaySettings, *, headless: bool, say: Say) -> Rep
     return found
 
 
-def perform(layout: Layout, settings: PlaySettings, *, headless: bool, say: Say) -> Report:
+def perform(layout: Layout, settings: SimulationSettings, *, headless: bool, say: Say) -> Report:
     """From an empty folder to the report, on a running stack."""
     say(f"unlike a stack with default settings: {unlike_defaults(PACE)}; three arms share the users")
-    play = Play(settings, load_plan(FEATURES))
+    simulation = SimulationRun(settings, load_plan(FEATURES))
     begun_s = time.monotonic()
-    endpoints = prepare(layout, play, say)
+    endpoints = prepare(layout, simulation, say)
     if not headless:
         say(welcome.welcome(endpoints))
     warm_up_s = time.monotonic() - begun_s
     say(f"live load for {settings.seconds:.0f} s")
-    return measure(layout, endpoints, play=play, warm_up_s=warm_up_s, say=say)
+    return measure(layout, endpoints, simulation=simulation, warm_up_s=warm_up_s, say=say)
 
 
 def unlike_defaults(pace: Pace) -> str:
@@ -103,68 +105,72 @@ def unlike_defaults(pace: Pace) -> str:
     )
 
 
-def measure(layout: Layout, endpoints: Endpoints, *, play: Play, warm_up_s: float, say: Say) -> Report:
+def measure(layout: Layout, endpoints: Endpoints, *, simulation: SimulationRun, warm_up_s: float, say: Say) -> Report:
     """Run the live load under the eyes of probe, narrator and accountant."""
-    accountant = Accountant(endpoints.bootstrap, play.plan.source("clickstream"))
-    accountant.begin()
+    reconciler = LogReconciler(endpoints.bootstrap, simulation.plan.source("clickstream"))
+    reconciler.begin()
     reader = FeatureReader(connect(endpoints.redis_url))
-    probe = Probe(endpoints.api_url, endpoints.token, reader=reader, plan=play.plan, bootstrap=endpoints.bootstrap)
-    traffic, api, poison = play.live(address(endpoints))
-    narrator = Narrator(traffic, api, probe=probe, memory_mb=lambda: stack.memory_mb(layout), say=say)
+    probe = Probe(
+        endpoints.api_url, endpoints.token, reader=reader, plan=simulation.plan, bootstrap=endpoints.bootstrap
+    )
+    traffic, api, poison = simulation.live_load(address(endpoints))
+    progress = ProgressPrinter(traffic, api, probe=probe, memory_mb=lambda: stack.memory_mb(layout), say=say)
     begun_ms, rejected = time.time_ns() // 1_000_000, sum(probe.models().rejected.values())
     probe.start()
-    narrator.start()
+    progress.start()
     try:
-        asyncio.run(plays.perform(traffic, api))
+        asyncio.run(plays.run_load(traffic, api))
         models = probe.models()
     finally:
-        narrator.stop()
+        progress.stop()
         probe.stop()
-    end = accountant.marks()
-    account, judged = settle(accountant, end)
-    measured = Measured(
+    end = reconciler.end_offsets()
+    reconciliation, judged = settle(reconciler, end)
+    measured = Measurements(
         traffic=traffic,
         api=api,
         poison=poison,
         probe=probe,
-        account=account,
+        reconciliation=reconciliation,
         judged=judged,
-        published=accountant.published(end),
+        published=reconciler.count_published(end),
         rejected=sum(models.rejected.values()) - rejected,
         begun_ms=begun_ms,
         warm_up_s=warm_up_s,
-        peak_mb=narrator.peak_mb,
+        peak_mb=progress.peak_mb,
     )
-    return plays.conclude(play, measured, models)
+    return plays.build_report(simulation, measured, models)
 
 
-def prepare(layout: Layout, play: Play, say: Say) -> Endpoints:
+def prepare(layout: Layout, simulation: SimulationRun, say: Say) -> Endpoints:
     """The stack up, the history learnt, the frozen version pinned."""
     layout.home.mkdir(parents=True, exist_ok=True)
-    layout.serving_file.write_bytes(msgspec.json.encode(Config(experiment=arms(play.settings.seed))))
+    layout.serving_file.write_bytes(msgspec.json.encode(Config(experiment=arms(simulation.settings.seed))))
     say("starting Kafka, Flink and Redis; meanwhile the world lives through its history")
     with ThreadPoolExecutor(1) as starting:
         # no serving yet: its ticks would say that it is now, and close every slot of the history at once
         started = starting.submit(stack.start_line, layout, say=say, pace=PACE)
-        history = play.warm_up()
+        history = simulation.warm_up()
         endpoints = started.result()
-    say(f"{play.exposures} exposures of history go through the line")
-    play.write(history, endpoints.bootstrap)
+    say(f"{simulation.exposures} exposures of history go through the line")
+    simulation.write_history(history, endpoints.bootstrap)
     del history
     stack.up(layout, say=say, pace=PACE)
     with client(endpoints) as api:
         hint = f"Look into {layout.logs}."
-        wait_until(lambda: play.learnt(models(api)), what="the history learnt", deadline_s=_LEARNT_S, hint=hint)
-        wait_until(lambda: play.folded(api), what="the history's features", deadline_s=_LEARNT_S, hint=hint)
-        pin(play, api, hint)
+        wait_until(
+            lambda: simulation.has_learned(models(api)), what="the history learnt", deadline_s=_LEARNT_S, hint=hint
+        )
+        wait_until(lambda: simulation.has_features(api), what="the history's features", deadline_s=_LEARNT_S, hint=hint)
+        pin(simulation, api, hint)
     return endpoints
 
 
-def pin(play: Play, api: httpx.Client, hint: str) -> None:
+def pin(simulation: SimulationRun, api: httpx.Client, hint: str) -> None:
     """Pin the version in service as the frozen one."""
     pinned = api.put(f"/v1/models/aliases/{FROZEN}", json={"version": "live", "why": "the demo's frozen arm"})
     version = pinned.raise_for_status().json()["version"]
-    play.frozen = next(applied for applied in models(api).history if applied.version == version)
+    simulation.frozen = next(applied for applied in models(api).history if applied.version == version)
     wait_until(
         lambda: any(alias.alias == FROZEN for alias in models(api).aliases),
         what="the frozen version in service",
@@ -173,20 +179,20 @@ def pin(play: Play, api: httpx.Client, hint: str) -> None:
     )
 
 
-def settle(accountant: Accountant, end: Marks) -> tuple[Account, bool]:
+def settle(reconciler: LogReconciler, end: EndOffsets) -> tuple[Reconciliation, bool]:
     """(the account, whether ingest has judged everything up to `end`); waits for that a minute at most."""
-    account = Account(events=0, clean=0, dead={}, upto={})
+    reconciliation = Reconciliation(events=0, clean=0, dead={}, last_offsets={})
 
     def judged() -> bool:
-        nonlocal account
-        account = accountant.account(end)
-        return accountant.judged(account, end)
+        nonlocal reconciliation
+        reconciliation = reconciler.reconcile(end)
+        return reconciler.is_complete(reconciliation, end)
 
     try:
         wait_until(judged, what="ingest past the last event", deadline_s=_JUDGED_S, hint="Look into its log.")
     except EnvironmentProblem:
-        return account, False
-    return account, True
+        return reconciliation, False
+    return reconciliation, True
 
 
 def arms(seed: int) -> Experiment:

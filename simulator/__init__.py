@@ -1,1 +1,1 @@
-"""A synthetic world with hidden preferences that drift, and the traffic it makes."""
+"""A synthetic world with hidden, drifting preferences, and the traffic that it generates."""

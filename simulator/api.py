@@ -1,4 +1,4 @@
-"""The API as a client sees it: requests, how long they took, and what came back."""
+"""A client of the API that counts its answers and measures their latency."""
 
 import asyncio
 import time
@@ -17,26 +17,30 @@ _TIMEOUT_S = 10.0
 _CONNECTIONS = 16
 _RETRY_S = 1.0
 _SLATES, _BUSY = "/v1/recommendations", 503
-_NOT_SENT = ("received_at",)  # the API stamps it
+_NOT_SENT = ("received_at",)  # the API sets it
 T = TypeVar("T")
 
 
 class Api:
-    """One client of one stack. `statuses` counts answers by status, 0 where none came.
+    """One client of one stack.
 
-    `refused`: slates that it was too busy to make, counted here alone.
+    Attributes:
+        statuses: answers by HTTP status; 0 counts requests without an answer.
+        refused: slate requests that a busy API answered with 503; `statuses` leaves them out.
+        levels: slates by degradation level.
+        latencies_ms: latency of each answered slate request.
     """
 
     def __init__(self, url: str, token: str) -> None:
         limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._client = httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=_TIMEOUT_S)
-        # Requests that wait inside the client's pool make each other slower: it goes through all of them for each.
-        self._turns = asyncio.Semaphore(_CONNECTIONS)
+        # httpx scans all requests that wait in its pool whenever it serves one, so they wait here instead.
+        self._connections = asyncio.Semaphore(_CONNECTIONS)
         self.refused = 0
         self.statuses: Counter[int] = Counter()
         self.levels: Counter[int] = Counter()
-        self.answered_ms: list[float] = []
+        self.latencies_ms: list[float] = []
 
     async def close(self) -> None:
         """Close the connections."""
@@ -45,7 +49,7 @@ class Api:
     async def recommend(
         self, *, user: str, session: str, country: str, count: int, due_s: float
     ) -> RecommendationAnswer | None:
-        """A slate, or None. The time is counted from `due_s` (monotonic), when the request should have left."""
+        """Request a slate; None if that failed. Latency counts from `due_s` (monotonic), when the request was due."""
         body = {
             "user_id": user,
             "session_id": session,
@@ -55,20 +59,20 @@ class Api:
         }
         answer = await self._post(_SLATES, body, RecommendationAnswer)
         if answer is not None:
-            self.answered_ms.append((time.monotonic() - due_s) * 1000)
+            self.latencies_ms.append((time.monotonic() - due_s) * 1000)
             self.levels[answer.degraded.level] += 1
         return answer
 
-    async def events(self, events: Iterable[Event]) -> BatchAnswer | None:
-        """Post events; asked again once, for an event counts once however often it is sent."""
-        wanted = {"events": list(events)}
-        answer = await self._post("/v1/events", wanted, BatchAnswer)
+    async def post_events(self, events: Iterable[Event]) -> BatchAnswer | None:
+        """Post events, and retry once: an event that is sent twice counts once."""
+        batch = {"events": list(events)}
+        answer = await self._post("/v1/events", batch, BatchAnswer)
         if answer is None:
             await asyncio.sleep(_RETRY_S)
-            answer = await self._post("/v1/events", wanted, BatchAnswer)
+            answer = await self._post("/v1/events", batch, BatchAnswer)
         return answer
 
-    async def items(self, items: Iterable[Item]) -> BatchAnswer | None:
+    async def upsert_items(self, items: Iterable[Item]) -> BatchAnswer | None:
         """Upsert items."""
         records = [
             {name: value for name, value in msgspec.to_builtins(item).items() if name not in _NOT_SENT}
@@ -78,7 +82,7 @@ class Api:
 
     async def _post(self, path: str, body: object, answer: type[T]) -> T | None:
         try:
-            async with self._turns:
+            async with self._connections:
                 response = await self._client.post(path, content=msgspec.json.encode(body))
         except httpx.HTTPError:
             self.statuses[0] += 1

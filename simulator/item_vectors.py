@@ -1,4 +1,4 @@
-"""What a camera and a writer make of an item: noisy linear views of its hidden style, some of them missing."""
+"""Simulated image and text vectors of items: noisy linear projections of their hidden style, some of them missing."""
 
 import numpy as np
 from msgspec import Struct
@@ -8,11 +8,12 @@ from models.array_types import Doubles
 from models.modality import Modality
 
 
-class View(Struct, frozen=True, kw_only=True):
-    """One modality of the simulated items.
+class SimulatedModality(Struct, frozen=True, kw_only=True):
+    """How the vectors of one modality are drawn.
 
     Attributes:
-        noise: its variance for each of the signal. `missing`: share of items without it.
+        noise: variance of the noise, relative to that of the signal.
+        missing: share of items without a vector.
     """
 
     modality: Modality
@@ -20,26 +21,27 @@ class View(Struct, frozen=True, kw_only=True):
     missing: float
 
 
-IMAGE = View(modality=Modality(name="image", width=32), noise=0.5, missing=0.2)
-TEXT = View(modality=Modality(name="text", width=24), noise=1.0, missing=0.1)
+IMAGE = SimulatedModality(modality=Modality(name="image", width=32), noise=0.5, missing=0.2)
+TEXT = SimulatedModality(modality=Modality(name="text", width=24), noise=1.0, missing=0.1)
 
 
-class Views:
-    """Draws the vectors of items as they are born, from a generator of its own: nothing else in the world moves."""
+class ItemVectors:
+    """Draws the vectors of new items, from its own generator so that they do not change the rest of the world."""
 
-    def __init__(self, views: tuple[View, ...], *, directions: int, generator: Generator) -> None:
-        self._views = views
+    def __init__(self, modalities: tuple[SimulatedModality, ...], *, directions: int, generator: Generator) -> None:
+        self._modalities = modalities
         self._random = generator
-        self._looks = [generator.normal(0, 1, (directions, view.modality.width)) for view in views]
+        self._projections = [generator.normal(0, 1, (directions, each.modality.width)) for each in modalities]
 
-    def see(self, styles: Doubles) -> list[dict[str, list[float]]]:
-        """Vectors of about length 1, by modality, of items with these styles [B, D]."""
+    def draw(self, styles: Doubles) -> list[dict[str, list[float]]]:
+        """Vectors of items with these styles [B, D], by modality; their length is about 1."""
         found: list[dict[str, list[float]]] = [{} for _ in styles]
-        for view, look in zip(self._views, self._looks, strict=True):
-            width = view.modality.width
-            noise = self._random.normal(0, np.sqrt(view.noise), (len(styles), width))
-            seen = (styles @ look + noise) / np.sqrt(width * (1 + view.noise))  # styles are of about length 1
-            there = self._random.random(len(styles)) >= view.missing
-            for place in np.flatnonzero(there).tolist():
-                found[place][view.modality.name] = seen[place].astype(np.float32).tolist()
+        for modality, projection in zip(self._modalities, self._projections, strict=True):
+            width = modality.modality.width
+            noise = self._random.normal(0, np.sqrt(modality.noise), (len(styles), width))
+            # styles have a length of about 1
+            vectors = (styles @ projection + noise) / np.sqrt(width * (1 + modality.noise))
+            present = self._random.random(len(styles)) >= modality.missing
+            for item in np.flatnonzero(present).tolist():
+                found[item][modality.modality.name] = vectors[item].astype(np.float32).tolist()
         return found

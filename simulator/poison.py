@@ -1,7 +1,7 @@
-"""Poison: records that must not be folded, each with the code its dead letter must have.
+"""Poison records: each must become a dead letter with an expected reason code.
 
-They go straight to the log, past the API, which would refuse them. Where each landed is kept, to be held against
-the dead letters at the end.
+They go straight to the log, because the API would refuse them. The partition and offset of each is kept, to compare
+with the dead letters at the end.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from schemas.dead_letter import Reason
 from schemas.topics import EVENTS
 from store.kafka_clients import producer
 
-Place: TypeAlias = tuple[int, int]  # partition, offset
+RecordOffset: TypeAlias = tuple[int, int]  # partition, offset
 _MINUTE_MS = 60_000
 _TOO_LARGE = 300_000
 
@@ -40,14 +40,14 @@ KINDS: tuple[tuple[Reason, Callable[[int, int], bytes | None]], ...] = (
 )
 
 
-class Poisoner:
-    """Writes poison of each kind in turn."""
+class PoisonProducer:
+    """Writes the kinds of poison in turn."""
 
     def __init__(self, bootstrap: str) -> None:
         self._producer = producer(bootstrap, {"linger.ms": 5})
         self._sent = 0
         self.expected: Counter[str] = Counter()
-        self.places: dict[Place, Reason] = {}  # the reason code that each must be refused with
+        self.codes: dict[RecordOffset, Reason] = {}  # the expected reason code of each record
 
     @property
     def sent(self) -> int:
@@ -55,19 +55,19 @@ class Poisoner:
         return self._sent
 
     def send(self, now_ms: int) -> None:
-        """Write one."""
+        """Write one poison record."""
         code, make = KINDS[self._sent % len(KINDS)]
 
-        def landed(error: KafkaError | None, message: Message) -> None:
+        def delivered(error: KafkaError | None, message: Message) -> None:
             partition, offset = message.partition(), message.offset()
             if error is None and partition is not None and offset is not None:
-                self.places[partition, offset] = code
+                self.codes[partition, offset] = code
 
-        self._producer.produce(EVENTS.name, make(self._sent, now_ms), f"p{self._sent}", on_delivery=landed)
+        self._producer.produce(EVENTS.name, make(self._sent, now_ms), f"p{self._sent}", on_delivery=delivered)
         self._producer.poll(0)
         self.expected[code] += 1
         self._sent += 1
 
     def flush(self, deadline_s: float = 10.0) -> None:
-        """Wait until the broker has them all."""
+        """Wait until the broker has all records."""
         self._producer.flush(deadline_s)

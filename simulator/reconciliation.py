@@ -1,6 +1,6 @@
-"""What the log says at the end: every event is clean, a duplicate or dead; and what the learner published.
+"""Reconciles the log after a run: every event must be clean, a duplicate or a dead letter. Counts published versions.
 
-Kafka counts transaction markers as offsets, so exactly-once topics are read, not subtracted.
+Transaction markers take offsets too, so records of exactly-once topics are read and counted, not subtracted.
 """
 
 from collections import Counter
@@ -14,27 +14,32 @@ from lang.plan.source import Source
 from schemas.dead_letter import DEAD
 from schemas.delta import manifest_of
 from schemas.topics import EVENTS, EVENTS_CLEAN, EVENTS_DEAD, MODEL_DELTAS, Topic
-from simulator.poison import Place
+from simulator.poison import RecordOffset
 from store.log import bounds, read_to_end
 
 
-class Marks(msgspec.Struct, frozen=True):
-    """End offsets by topic and partition at one moment."""
+class EndOffsets(msgspec.Struct, frozen=True):
+    """End offsets by topic and partition at one time."""
 
-    ends: dict[str, list[int]]
+    by_topic: dict[str, list[int]]
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Records between two marks. `dead`: reason code by place in `events`; `upto`: last offset judged, by partition."""
+class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of the records between two end offsets.
+
+    Attributes:
+        dead: reason code by partition and offset in `events`.
+        last_offsets: offset of the last event of each partition that ingest has decided on.
+    """
 
     events: int
     clean: int
-    dead: dict[Place, str]
-    upto: dict[int, int]
+    dead: dict[RecordOffset, str]
+    last_offsets: dict[int, int]
 
     @property
     def duplicates(self) -> int:
-        """Events that were neither kept nor refused."""
+        """Events that are neither clean nor dead letters."""
         return self.events - self.clean - len(self.dead)
 
     def reasons(self) -> dict[str, int]:
@@ -42,52 +47,58 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         return dict(sorted(Counter(self.dead.values()).items()))
 
 
-class Accountant:
-    """Reads the log of one stack between two moments."""
+class LogReconciler:
+    """Reads the log of one stack between two end offsets."""
 
     def __init__(self, bootstrap: str, source: Source) -> None:
         self._bootstrap = bootstrap
         self._clean = contract(source)
-        self._begin = Marks({})
+        self._begin = EndOffsets({})
 
     def begin(self) -> None:
-        """Count from here on; ingest must be at rest but for ticks."""
-        self._begin = self.marks()
+        """Start counting here. Ingest must be idle except for ticks."""
+        self._begin = self.end_offsets()
 
-    def marks(self) -> Marks:
-        """The ends of all topics now."""
+    def end_offsets(self) -> EndOffsets:
+        """The current end offsets of all topics."""
         topics = (EVENTS, EVENTS_CLEAN, EVENTS_DEAD, MODEL_DELTAS)
         found = bounds(self._bootstrap, *(topic.name for topic in topics))
-        return Marks({each.name: [found[each.name, p][1] for p in range(each.partitions)] for each in topics})
+        return EndOffsets({each.name: [found[each.name, p][1] for p in range(each.partitions)] for each in topics})
 
-    def account(self, end: Marks) -> Account:
-        """Everything that became of the events between the beginning and `end`."""
-        first, last = self._begin.ends[EVENTS.name], end.ends[EVENTS.name]
-        upto: dict[int, int] = {}
+    def reconcile(self, end: EndOffsets) -> Reconciliation:
+        """Count what became of the events between the beginning and `end`."""
+        first, last = self._begin.by_topic[EVENTS.name], end.by_topic[EVENTS.name]
+        last_offsets: dict[int, int] = {}
         clean = 0
         for message in self._read(EVENTS_CLEAN):
             record = self._clean.decode(message.value() or b"")
             partition, offset = record["source_partition"], record["source_offset"]
-            upto[partition] = max(upto.get(partition, -1), offset)
+            last_offsets[partition] = max(last_offsets.get(partition, -1), offset)
             clean += first[partition] <= offset < last[partition]
-        dead = {place: code for place, code in self._dead() if first[place[0]] <= place[1] < last[place[0]]}
-        return Account(events=sum(last) - sum(first), clean=clean, dead=dead, upto=upto)
+        dead = {
+            (partition, offset): code
+            for (partition, offset), code in self._dead()
+            if first[partition] <= offset < last[partition]
+        }
+        return Reconciliation(events=sum(last) - sum(first), clean=clean, dead=dead, last_offsets=last_offsets)
 
-    def judged(self, account: Account, end: Marks) -> bool:
-        """Whether ingest is past `end`: the ticks that follow it each second have come through."""
-        return all(account.upto.get(partition, -1) >= last for partition, last in enumerate(end.ends[EVENTS.name]))
+    def is_complete(self, found: Reconciliation, end: EndOffsets) -> bool:
+        """Whether ingest has passed `end`, which the ticks that arrive every second show."""
+        return all(
+            found.last_offsets.get(partition, -1) >= last for partition, last in enumerate(end.by_topic[EVENTS.name])
+        )
 
-    def published(self, end: Marks) -> int:
-        """Versions on the log between the beginning and `end`."""
-        last = end.ends[MODEL_DELTAS.name]
+    def count_published(self, end: EndOffsets) -> int:
+        """Number of versions published between the beginning and `end`."""
+        last = end.by_topic[MODEL_DELTAS.name]
         messages = (each for each in self._read(MODEL_DELTAS) if (each.offset() or 0) < last[each.partition() or 0])
         return sum(manifest_of(message.value() or b"") is not None for message in messages)
 
-    def _dead(self) -> Iterator[tuple[Place, str]]:
+    def _dead(self) -> Iterator[tuple[RecordOffset, str]]:
         for message in self._read(EVENTS_DEAD):
-            letter = DEAD.decode(message.value() or b"")
-            yield (letter["partition"], letter["offset"]), letter["reason"].partition(":")[0]
+            dead_letter = DEAD.decode(message.value() or b"")
+            yield (dead_letter["partition"], dead_letter["offset"]), dead_letter["reason"].partition(":")[0]
 
     def _read(self, topic: Topic) -> Iterator[Message]:
-        """Committed records from the beginning's marks to the topic's end now."""
-        return read_to_end(self._bootstrap, topic.name, dict(enumerate(self._begin.ends[topic.name])))
+        """Committed records from the beginning to the current end of a topic."""
+        return read_to_end(self._bootstrap, topic.name, dict(enumerate(self._begin.by_topic[topic.name])))

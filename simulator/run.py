@@ -1,4 +1,4 @@
-"""The play: one world through warm-up and live load, and the report of it. The stack is somebody else's."""
+"""A simulation: one world through warm-up and live load, and its report. The caller starts the stack."""
 
 import time
 
@@ -17,73 +17,73 @@ from schemas.topics import EVENT_PARTITIONS
 from serving.offline.log_writer import LogWriter
 from simulator import report as reports
 from simulator.api import Api
-from simulator.click_rates import Rate
-from simulator.delivery_faults import Rates
-from simulator.poison import Poisoner
+from simulator.click_rates import ClickRate
+from simulator.delivery_faults import FaultRates
+from simulator.poison import PoisonProducer
 from simulator.probe import Probe
-from simulator.reconciliation import Account
+from simulator.reconciliation import Reconciliation
 from simulator.report import Report
 from simulator.traffic import Generators, Traffic, TrafficSettings
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
 
-_BEFORE_MS = 30_000  # the history ends so long before the play begins: longer than a slot waits
+_BEFORE_MS = 30_000  # time between the end of the history and the start of the run: longer than the wait of a slot
 FROZEN = "frozen"
 
 
-class PlaySettings(Struct, frozen=True, kw_only=True):
-    """One play: its seed, the seconds of live load, how long a slot waits and how often versions come."""
+class SimulationSettings(Struct, frozen=True, kw_only=True):
+    """Seed and duration of the live load, the wait of a slot, and the cadence of versions."""
 
     seed: int
     seconds: float
     wait_ms: int
     cadence_ms: int
     pages_per_s: float = 36.0
-    rates: Rates = Rates()
+    rates: FaultRates = FaultRates()
     world: WorldSettings = WorldSettings()
 
 
 class Address(Struct, frozen=True, kw_only=True):
-    """Where the stack is."""
+    """The address of a stack."""
 
     url: str
     token: str
     bootstrap: str
 
 
-class Play:
-    """Holds the world between the acts: `warm_up`, `write`, `live`."""
+class SimulationRun:
+    """Holds the world across `warm_up`, `write_history` and `live_load`."""
 
-    def __init__(self, settings: PlaySettings, plan: Plan) -> None:
+    def __init__(self, settings: SimulationSettings, plan: Plan) -> None:
         self.settings = settings
         self.plan = plan
-        names = ("world", "warm-up", "visits", "reactions", "mischief", "bootstrap")
+        names = ("world", "warm-up", "visits", "reactions", "faults", "bootstrap")
         seeds = np.random.SeedSequence(settings.seed).spawn(len(names))
-        self._by = {name: np.random.default_rng(seed) for name, seed in zip(names, seeds, strict=True)}
-        self.world = World(settings.world, self._by["world"])
+        self._generators = {name: np.random.default_rng(seed) for name, seed in zip(names, seeds, strict=True)}
+        self.world = World(settings.world, self._generators["world"])
         self._exposures: list[Exposure] = []
-        self._last: list[Event] = []
-        self.known = len(self.world)
+        self._last_events: list[Event] = []
+        self.initial_items = len(self.world)
         self.frozen: AppliedVersion | None = None
-        self._before: tuple[Doubles, Doubles] = (self.world.trend, self.world.tastes)
+        self._start: tuple[Doubles, Doubles] = (self.world.trend, self.world.tastes)
 
     def warm_up(self) -> WarmUp:
-        """Play the history, up to half a minute ago."""
+        """Generate the history, up to half a minute ago."""
         reference = WarmUpSettings(begin_ms=0)
         begin_ms = _now() - _BEFORE_MS - reference.seconds * 1000
-        generator = self._by["warm-up"]
+        generator = self._generators["warm-up"]
         history = WarmUp(
             structs.replace(reference, begin_ms=begin_ms), world=self.world, plan=self.plan, generator=generator
         )
         history.run()
         self._exposures = history.exposures
-        self._last = last_of_partitions(history.events)
-        self.known = len(self.world)
+        self._last_events = last_of_partitions(history.events)
+        self.initial_items = len(self.world)
         return history
 
     @staticmethod
-    def write(history: WarmUp, bootstrap: str) -> None:
-        """Put the history on the log and close its slots."""
+    def write_history(history: WarmUp, bootstrap: str) -> None:
+        """Write the history to the log and close its slots."""
         writer = LogWriter(bootstrap)
         writer.items(history.catalogue.records)
         writer.slates(history.exposures, history.events)
@@ -91,71 +91,71 @@ class Play:
 
     @property
     def exposures(self) -> int:
-        """Slots shown in the history."""
+        """Number of slots in the history."""
         return sum(len(exposure.slots) for exposure in self._exposures)
 
-    def learnt(self, models: ModelsAnswer) -> bool:
-        """Whether the version in service has learnt the history but for what the next version will hold."""
+    def has_learned(self, models: ModelsAnswer) -> bool:
+        """Whether the live version has learned the history, except for samples that the next version will include."""
         if not models.history:
             return False
         closed_ms = self._exposures[-1].received_at + self.settings.wait_ms
         return models.history[0].to_ms >= closed_ms - self.settings.cadence_ms - 2_000
 
-    def folded(self, client: httpx.Client) -> bool:
-        """Whether the store knows the last event of every partition of the history."""
-        for event in self._last:
+    def has_features(self, client: httpx.Client) -> bool:
+        """Whether the features include the last event of every partition of the history."""
+        for event in self._last_events:
             answer = client.get(f"/v1/features/item_engagement/{event.item_id}").raise_for_status()
             features = msgspec.json.decode(answer.content, type=FeaturesAnswer).features
             if max((feature.as_of or 0) for feature in features) < (event.received_at or 0):
                 return False
         return True
 
-    def slots_learnt(self) -> int:
-        """Slots of the history that the frozen version had learnt to their end."""
+    def slots_learned(self) -> int:
+        """Number of closed slots of the history that the frozen version learned from."""
         to_ms = self.frozen.to_ms if self.frozen else 0
         closed = (each for each in self._exposures if each.received_at + self.settings.wait_ms <= to_ms)
         return sum(len(exposure.slots) for exposure in closed)
 
-    def live(self, address: Address) -> tuple[Traffic, Api, Poisoner]:
-        """The live load, ready to be run with `perform`."""
-        api, poison = Api(address.url, address.token), Poisoner(address.bootstrap)
+    def live_load(self, address: Address) -> tuple[Traffic, Api, PoisonProducer]:
+        """Prepare the live load for `run_load`."""
+        api, poison = Api(address.url, address.token), PoisonProducer(address.bootstrap)
         settings = TrafficSettings(
             seconds=self.settings.seconds, pages_per_s=self.settings.pages_per_s, rates=self.settings.rates
         )
-        by = Generators(self._by["visits"], self._by["reactions"], self._by["mischief"])
-        self._before = (self.world.trend, self.world.tastes)
-        return Traffic(settings, self.world, api=api, poison=poison, by=by), api, poison
+        generators = Generators(self._generators["visits"], self._generators["reactions"], self._generators["faults"])
+        self._start = (self.world.trend, self.world.tastes)
+        return Traffic(settings, self.world, api=api, poison=poison, generators=generators), api, poison
 
-    def arms(self, traffic: Traffic) -> dict[str, Rate]:
-        """Click rates, the arms of the demo always among them."""
-        found = traffic.tally.rates(self._by["bootstrap"])
-        nothing = Rate(impressions=0, clicks=0, ctr=None, ci95=None)
+    def arms(self, traffic: Traffic) -> dict[str, ClickRate]:
+        """Click rates by arm, including every arm of the demo."""
+        found = traffic.clicks.rates(self._generators["bootstrap"])
+        nothing = ClickRate(impressions=0, clicks=0, ctr=None, ci95=None)
         return {name: found.get(name, nothing) for name in dict.fromkeys((*reports.ARMS, *found))}
 
     def facts(self, traffic: Traffic) -> reports.WorldFacts:
-        """The world, and how far it moved under the load."""
-        trend, tastes = self._before
-        alike = np.mean([cosine(was, now) for was, now in zip(tastes, self.world.tastes, strict=True)])
+        """Facts of the world, and how far it moved during the load."""
+        trend, tastes = self._start
+        taste_cosine = np.mean([cosine(was, now) for was, now in zip(tastes, self.world.tastes, strict=True)])
         settings: dict[str, float] = structs.asdict(self.world.settings)
         return reports.WorldFacts(
             seed=self.settings.seed,
             users=self.world.settings.users,
             items=len(self.world),
-            born=len(self.world) - self.known,
-            drift={"trend": round(cosine(trend, self.world.trend), 4), "tastes": round(float(alike), 4)},
-            newborn_share=dict(traffic.tally.newborn_share()),
+            born=len(self.world) - self.initial_items,
+            drift={"trend": round(cosine(trend, self.world.trend), 4), "tastes": round(float(taste_cosine), 4)},
+            newborn_share=dict(traffic.clicks.newborn_share()),
             settings=settings,
         )
 
 
-class Measured(Struct, frozen=True, kw_only=True):
-    """What the acts of a play left behind."""
+class Measurements(Struct, frozen=True, kw_only=True):
+    """What a run measured, before it becomes a report."""
 
     traffic: Traffic
     api: Api
-    poison: Poisoner
+    poison: PoisonProducer
     probe: Probe
-    account: Account
+    reconciliation: Reconciliation
     judged: bool
     published: int
     rejected: int
@@ -164,7 +164,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     peak_mb: float
 
 
-async def perform(traffic: Traffic, api: Api) -> None:
+async def run_load(traffic: Traffic, api: Api) -> None:
     """Run the live load."""
     try:
         await traffic.run()
@@ -172,57 +172,57 @@ async def perform(traffic: Traffic, api: Api) -> None:
         await api.close()
 
 
-def conclude(play: Play, measured: Measured, models: ModelsAnswer) -> Report:
-    """The report."""
-    traffic, probe, account = measured.traffic, measured.probe, measured.account
-    poison, seconds = measured.poison, play.settings.seconds
+def build_report(run: SimulationRun, measured: Measurements, models: ModelsAnswer) -> Report:
+    """Build the report of a run."""
+    traffic, probe, reconciliation = measured.traffic, measured.probe, measured.reconciliation
+    poison, seconds = measured.poison, run.settings.seconds
     applied = [version for version in models.history if version.applied_at >= measured.begun_ms]
     return Report(
         seconds=seconds,
         events=traffic.sent["accepted"],
         events_per_s=round(traffic.under_load / seconds, 1),
         freshness_ms=reports.Freshness(
-            append_to_feature=reports.spread(probe.to_feature_ms),
-            append_to_sample=reports.spread(probe.to_sample_ms),
-            click_to_weights=reports.spread(probe.to_weights_ms()),
+            append_to_feature=reports.percentiles(probe.to_feature_ms),
+            append_to_sample=reports.percentiles(probe.to_sample_ms),
+            click_to_weights=reports.percentiles(probe.to_weights_ms()),
         ),
         deltas=reports.Deltas(published=measured.published, applied=len(applied), rejected=measured.rejected),
-        arms=play.arms(traffic),
-        dead_letters=reports.DeadLetters(count=len(account.dead), by_reason=account.reasons()),
-        duplicates_removed=account.duplicates,
+        arms=run.arms(traffic),
+        dead_letters=reports.DeadLetters(count=len(reconciliation.dead), by_reason=reconciliation.reasons()),
+        duplicates_removed=reconciliation.duplicates,
         duplicates_sent=traffic.sent["copies"] - traffic.sent["duplicate"],
         held_back=traffic.sent["held_back"],
         judged=measured.judged,
         probes_lost=probe.lost,
-        http=_http(measured.api, seconds, play.settings.pages_per_s),
+        http=_http(measured.api, seconds, run.settings.pages_per_s),
         peak_rss_mb=round(measured.peak_mb, 1),
         poison=reports.Poison(
             sent=poison.sent,
-            accounted=sum(account.dead.get(place) == code for place, code in poison.places.items()),
+            accounted=sum(reconciliation.dead.get(record) == code for record, code in poison.codes.items()),
             expected=dict(sorted(poison.expected.items())),
         ),
-        world=play.facts(traffic),
+        world=run.facts(traffic),
         warm_up=reports.WarmUpFacts(
-            exposures=play.exposures,
-            learnt=play.slots_learnt(),
-            frozen_version=play.frozen.version if play.frozen else "",
+            exposures=run.exposures,
+            learnt=run.slots_learned(),
+            frozen_version=run.frozen.version if run.frozen else "",
             seconds=round(measured.warm_up_s, 1),
         ),
     )
 
 
 def _http(api: Api, seconds: float, wanted_per_s: float) -> reports.Http:
-    answered = reports.spread(api.answered_ms)
+    latency = reports.percentiles(api.latencies_ms)
     return reports.Http(
         requests=api.statuses.total() + api.refused,
-        recommendations=answered.count,
-        recommendations_per_s=round(answered.count / seconds, 2),
+        recommendations=latency.count,
+        recommendations_per_s=round(latency.count / seconds, 2),
         wanted_per_s=wanted_per_s,
         errors_5xx=sum(count for status, count in api.statuses.items() if status >= 500),
         refused=api.refused,
         unanswered=api.statuses[0],
-        p50_ms=answered.p50,
-        p99_ms=answered.p99,
+        p50_ms=latency.p50,
+        p99_ms=latency.p99,
         levels={f"L{level}": count for level, count in sorted(api.levels.items())},
     )
 

@@ -1,7 +1,7 @@
-"""The live load: pages asked for at a rate that the machine keeps up with, and what people do with them.
+"""The live load: pages requested at a rate that the machine can sustain, and the events that users cause on them.
 
-Everything that happens is an event with its own time of sending; every fifth of a second those that are due are
-posted. Newborn items are upserted as the world bears them.
+Each event has its own time of sending. Five times a second, the load posts the events that are due. It upserts new
+items as the world adds them.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from numpy.random import Generator
 
 from schemas.events import Event
 from simulator.api import Api
-from simulator.behaviour import Served, events_of
-from simulator.click_rates import Tally
-from simulator.delivery_faults import Mischief, Rates, Sending
-from simulator.poison import Poisoner
+from simulator.behaviour import ShownSlate, events_of
+from simulator.click_rates import ClickCounter
+from simulator.delivery_faults import Delivery, DeliveryFaults, FaultRates
+from simulator.poison import PoisonProducer
 from simulator.throttle import Throttle
 from simulator.visits import Page, Visits
 from simulator.world import World, country_of, item_number, user_name
@@ -27,45 +27,49 @@ from simulator.world import World, country_of, item_number, user_name
 _POST_S = 0.2
 _BATCH = 400  # below the API's 500 events and 256 KB
 _BIRTHS_S = 1.0
-_SETTLE_S = 20.0  # longest time until people have done with their last slate
+_SETTLE_S = 20.0  # longest time that users need for their last slate
 
 
 class TrafficSettings(Struct, frozen=True, kw_only=True):
-    """How much traffic for how long; `pages_per_s` at most."""
+    """Duration and amount of traffic; `pages_per_s` is the highest rate."""
 
     seconds: float
     pages_per_s: float
     count: int = 10
-    rates: Rates = Rates()
+    rates: FaultRates = FaultRates()
 
 
 class Generators(Struct, frozen=True):
-    """Separate streams of chance, so that how often one is asked does not move the others."""
+    """Separate random generators, so that draws from one do not change the others."""
 
     visits: Generator
     reactions: Generator
-    mischief: Generator
+    faults: Generator
 
 
 class Traffic:
-    """People on the API."""
+    """Simulated users who request slates and post events."""
 
-    def __init__(self, settings: TrafficSettings, world: World, *, api: Api, poison: Poisoner, by: Generators) -> None:
+    def __init__(
+        self, settings: TrafficSettings, world: World, *, api: Api, poison: PoisonProducer, generators: Generators
+    ) -> None:
         self.settings = settings
-        self.under_load = 0  # events accepted while pages were asked for
-        self.tally = Tally(world.settings.users, first_newborn=len(world))
+        self.under_load = 0  # events accepted while pages were requested
+        self.clicks = ClickCounter(world.settings.users, first_newborn=len(world))
         self.sent: Counter[str] = Counter()
         self._world = world
         self._api = api
         self._poison = poison
-        self._reactions = by.reactions
-        self._mischief = Mischief(settings.rates, by.mischief)
+        self._reactions = generators.reactions
+        self._faults = DeliveryFaults(settings.rates, generators.faults)
         self._throttle = Throttle(settings.pages_per_s)
-        self._visits = Visits(world.settings.users, rate_per_s=settings.pages_per_s, generator=by.visits, prefix="live")
-        self._due: list[tuple[int, int, Sending]] = []
+        self._visits = Visits(
+            world.settings.users, rate_per_s=settings.pages_per_s, generator=generators.visits, prefix="live"
+        )
+        self._due: list[tuple[int, int, Delivery]] = []
         self._queued = 0
         self._begun_s = 0.0
-        self._asked = asyncio.Event()  # the last page is answered
+        self._finished = asyncio.Event()  # the last page is answered
         self._world_begun_s = float(world.now_s)
 
     @property
@@ -74,26 +78,26 @@ class Traffic:
         return min(time.monotonic() - self._begun_s, self.settings.seconds) if self._begun_s else 0.0
 
     async def run(self) -> None:
-        """Run the load to its end and post what is still due."""
+        """Run the whole load, then post the events that are still due."""
         self._begun_s = time.monotonic()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._bear())
+            group.create_task(self._add_newborn_items())
             group.create_task(self._post())
-            await self._ask()
-            self._asked.set()
+            await self._request_pages()
+            self._finished.set()
         self.under_load = self.sent["accepted"]
         await self._settle()
         self._poison.flush()
 
-    async def _ask(self) -> None:
+    async def _request_pages(self) -> None:
         due_s, end_s = self._begun_s, self._begun_s + self.settings.seconds
         async with asyncio.TaskGroup() as pages:
             while due_s < end_s:
                 await asyncio.sleep(max(due_s - time.monotonic(), 0))
-                pages.create_task(self._page(self._visits.next(), due_s))
+                pages.create_task(self._request_page(self._visits.next(), due_s))
                 due_s += 1 / self._throttle.rate
 
-    async def _page(self, page: Page, due_s: float) -> None:
+    async def _request_page(self, page: Page, due_s: float) -> None:
         name = user_name(page.user)
         answer = await self._api.recommend(
             user=name,
@@ -102,57 +106,57 @@ class Traffic:
             count=self.settings.count,
             due_s=due_s,
         )
-        self._throttle.note(time.monotonic() - due_s if answer else math.inf)
+        self._throttle.record(time.monotonic() - due_s if answer else math.inf)
         if answer is None or not answer.items:
             return
         names = [item.id for item in answer.items]
         items = np.array([item_number(item) for item in names], np.int64)
         reactions = self._world.react(page.user, items, self._reactions)
-        self.tally.count(answer.experiments[0].arm, page.user, items=items, clicks=len(reactions))
-        served = Served(
+        self.clicks.record(answer.experiments[0].arm, page.user, items=items, clicks=len(reactions))
+        slate = ShownSlate(
             request_id=answer.request_id,
             user=page.user,
             session_id=page.session_id,
             items=names,
             shown_at=time.time_ns() // 1_000_000,
         )
-        for event in events_of(served, reactions):
+        for event in events_of(slate, reactions):
             self._queue(event)
 
     def _queue(self, event: Event) -> None:
-        for sending in self._mischief.sendings(event):
+        for sending in self._faults.schedule(event):
             heappush(self._due, (sending.at_ms, self._queued, sending))
             self._queued += 1
 
     async def _post(self) -> None:
-        while not self._asked.is_set():
+        while not self._finished.is_set():
             await asyncio.sleep(_POST_S)
             await self._post_due(time.time_ns() // 1_000_000)
 
-    async def _post_due(self, upto_ms: int) -> None:
-        while self._due and self._due[0][0] <= upto_ms:
-            batch: list[Sending] = []
-            while self._due and self._due[0][0] <= upto_ms and len(batch) < _BATCH:
+    async def _post_due(self, until_ms: int) -> None:
+        while self._due and self._due[0][0] <= until_ms:
+            batch: list[Delivery] = []
+            while self._due and self._due[0][0] <= until_ms and len(batch) < _BATCH:
                 batch.append(heappop(self._due)[2])
             begun_s = time.monotonic()
-            answer = await self._api.events(sending.event for sending in batch)
-            self._throttle.note(time.monotonic() - begun_s if answer else math.inf)
-            self._note(batch)
+            answer = await self._api.post_events(sending.event for sending in batch)
+            self._throttle.record(time.monotonic() - begun_s if answer else math.inf)
+            self._count(batch)
             if answer is not None:
                 self.sent["accepted"] += answer.accepted
                 self.sent["duplicate"] += answer.duplicate
 
-    def _note(self, batch: list[Sending]) -> None:
+    def _count(self, batch: list[Delivery]) -> None:
         self.sent["copies"] += sum(sending.copy for sending in batch)
         self.sent["held_back"] += sum(
             sending.at_ms > sending.event.occurred_at and not sending.copy for sending in batch
         )
         for _ in batch:
-            if self._mischief.poisons():
+            if self._faults.draw_poison():
                 self._poison.send(time.time_ns() // 1_000_000)
 
     async def _settle(self) -> None:
-        """People finish what they watch; then devices give up what they hold back."""
+        """Let users finish what they watch, then send the events that devices hold back."""
         ends_s = time.monotonic() + _SETTLE_S
         while self._due and time.monotonic() < ends_s:
             now_ms = time.time_ns() // 1_000_000
@@ -163,11 +167,11 @@ class Traffic:
         while self._due:
             await self._post_due(self._due[0][0])
 
-    async def _bear(self) -> None:
-        while not self._asked.is_set():
+    async def _add_newborn_items(self) -> None:
+        while not self._finished.is_set():
             await asyncio.sleep(_BIRTHS_S)
             born = self._world.advance(self._world_begun_s + time.monotonic() - self._begun_s)
             begun_ms = time.time_ns() // 1_000_000 - self._world.now_s * 1000
             if len(born):
                 records = [self._world.record(item, begun_ms=begun_ms) for item in born.tolist()]
-                await self._api.items(records)
+                await self._api.upsert_items(records)

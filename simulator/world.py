@@ -1,11 +1,11 @@
-"""The synthetic world: who likes what, how that drifts, and what is born. Pure and seeded, without a clock.
+"""The synthetic world: what users like, how that drifts, and which items are born. Pure, seeded, without a clock.
 
-It is a feed of news or short videos in fast forward: what such a feed goes through in a day or so, fashions that
-turn and items that have their hour, passes here in minutes. A person's chance to click an item at a position is
+It is a feed of news or short videos in fast forward: trends change and items fade within minutes rather than a day.
+The probability that a user clicks an item at a position is
 
     sigmoid(base + taste . style + trend . style + quality + fading + position)
 
-with the weights of `WorldSettings`. Style is hidden; the category that everybody sees tells only a part of it.
+with the weights of `WorldSettings`. Style is hidden; the visible category explains only a part of it.
 Axes: U users, N items, D hidden directions, C items of a slate.
 """
 
@@ -15,26 +15,26 @@ from numpy.random import Generator
 
 from models.array_types import Doubles, Indexes
 from schemas.catalogue import Item
-from simulator.item_vectors import View, Views
+from simulator.item_vectors import ItemVectors, SimulatedModality
 
 SELLERS = 300
 COUNTRIES = ("dk", "ee", "fi", "no", "se")
 
 
 class WorldSettings(Struct, frozen=True, kw_only=True):
-    """How large the world is, how strong each influence on a click, how fast things move.
+    """The size of the world, the strength of each influence on a click, and the speed of drift.
 
-    The weights are standard deviations, in log-odds, of an influence over all users and items.
+    A weight is the standard deviation of an influence over all users and items, in log-odds.
 
     Attributes:
-        category_share: of an item's style that its category tells, as a share of the variance.
-        base: log-odds of a click on an item of age 0 at the top, all influences at their mean.
-        lasting_share: of the variance of a taste that never changes; the rest is mood.
-        mood_s: time in which a mood forgets a factor e of itself; `trend_s` likewise, for the trend that all share.
-        births_per_s: new items. `fade_s`: each time it passes, the odds of a click on an item halve.
-        position: log-odds for each doubling of (position + 1).
-        purchase: log-odds of a purchase after a click on an item of usual price.
-        views: vectors that items come with; the ranker must declare the same modalities.
+        category_share: share of the variance of item styles that the category explains.
+        base: log-odds of a click on an item of age 0 at position 0, with all influences at their mean.
+        lasting_share: share of the variance of a taste that never changes; the rest is mood.
+        mood_s: time constant of the decay of moods. `trend_s`: that of the trend, which all users share.
+        births_per_s: new items per second. `fade_s`: half-life of the odds of a click on an item.
+        position: log-odds per doubling of (position + 1).
+        purchase: log-odds of a purchase after a click on an item at the usual price of its category.
+        views: modalities of the item vectors; the ranker must declare the same ones.
     """
 
     users: int = 4_800
@@ -53,11 +53,11 @@ class WorldSettings(Struct, frozen=True, kw_only=True):
     births_per_s: float = 4.0
     fade_s: float = 300.0
     purchase: float = -3.0
-    views: tuple[View, ...] = ()
+    views: tuple[SimulatedModality, ...] = ()
 
 
 class Reaction(Struct, frozen=True, kw_only=True):
-    """What a user does with one clicked item of a slate: its position, when, how long (s), and whether they buy."""
+    """A click on one item of a slate: when, for how long (s), and whether the user buys it."""
 
     position: int
     after_s: float
@@ -66,7 +66,7 @@ class Reaction(Struct, frozen=True, kw_only=True):
 
 
 class World:
-    """The state of the world at `now_s`, which only `advance` moves, second by second."""
+    """The state of the world at `now_s`; only `advance` changes it, second by second."""
 
     def __init__(self, settings: WorldSettings, generator: Generator) -> None:
         self.settings = settings
@@ -84,31 +84,31 @@ class World:
         self._styles: Doubles = np.zeros((0, directions))
         self._quality: Doubles = np.zeros(0)
         self._vectors: list[dict[str, list[float]]] = []
-        self._views = Views(settings.views, directions=directions, generator=generator.spawn(1)[0])
-        # as many ages as the births of the past would have left
-        self._bear(-np.sort(generator.uniform(0, settings.items / settings.births_per_s, settings.items))[::-1])
+        self._item_vectors = ItemVectors(settings.views, directions=directions, generator=generator.spawn(1)[0])
+        # ages as if items had always been born at this rate
+        self._add_items(-np.sort(generator.uniform(0, settings.items / settings.births_per_s, settings.items))[::-1])
 
     def __len__(self) -> int:
-        """N, items born so far."""
+        """N, the number of items born so far."""
         return len(self.born_s)
 
     @property
     def tastes(self) -> Doubles:
-        """What users like now. [U, D]."""
+        """The current tastes of users. [U, D]."""
         return self._lasting + self._mood
 
     def advance(self, to_s: float) -> Indexes:
-        """Let time pass up to the last whole second before `to_s`; returns the items born on the way."""
+        """Advance to the last whole second before `to_s`; returns the items born since."""
         first = len(self)
         while self.now_s + 1 <= to_s:
             self._drift()
             births = self._random.poisson(self.settings.births_per_s)
-            self._bear(np.sort(self._random.uniform(self.now_s, self.now_s + 1, births)))
+            self._add_items(np.sort(self._random.uniform(self.now_s, self.now_s + 1, births)))
             self.now_s += 1
         return np.arange(first, len(self))
 
     def chances(self, user: int, items: Indexes) -> Doubles:
-        """Chance of a click on each item of a slate, as shown from the top. [C] -> [C], each in (0, 1)."""
+        """Probability of a click on each item of a slate, in order of position. [C] -> [C], each in (0, 1)."""
         settings = self.settings
         styles = self._styles[items]  # [C, D]
         wanted = settings.taste * (styles @ self.tastes[user]) + settings.trend * (styles @ self.trend)
@@ -117,23 +117,25 @@ class World:
         return _sigmoid(settings.base + wanted + settings.quality * self._quality[items] - fading + seen)
 
     def react(self, user: int, items: Indexes, generator: Generator) -> list[Reaction]:
-        """What the user does with a slate. Clicks come one after another; who liked more stays longer."""
+        """The clicks of a user on a slate, one after another. Users stay longer on items that they like more."""
         chances = self.chances(user, items)
         draws = generator.random((4, len(items)))
-        dearness = np.log(self.prices[items] / self._usual_price[self.categories[items]])
-        buys = _sigmoid(self.settings.purchase - dearness + self._quality[items])
+        price_log_ratio = np.log(self.prices[items] / self._usual_price[self.categories[items]])
+        buys = _sigmoid(self.settings.purchase - price_log_ratio + self._quality[items])
         return [
             Reaction(
-                position=place,
-                after_s=1.0 + 0.3 * place + 1.5 * draws[1, place],
-                dwell_s=float(np.clip(np.exp(0.8 + 2.0 * chances[place] + 1.2 * (draws[2, place] - 0.5)), 1.0, 9.0)),
-                bought=bool(draws[3, place] < buys[place]),
+                position=position,
+                after_s=1.0 + 0.3 * position + 1.5 * draws[1, position],
+                dwell_s=float(
+                    np.clip(np.exp(0.8 + 2.0 * chances[position] + 1.2 * (draws[2, position] - 0.5)), 1.0, 9.0)
+                ),
+                bought=bool(draws[3, position] < buys[position]),
             )
-            for place in np.flatnonzero(draws[0] < chances).tolist()
+            for position in np.flatnonzero(draws[0] < chances).tolist()
         ]
 
     def record(self, item: int, *, begun_ms: int) -> Item:
-        """The item as the catalogue has it; `begun_ms` is the time at which the world's clock stood at 0."""
+        """The item as a catalogue record; `begun_ms` is the time at which the world's clock was 0."""
         return Item(
             item_id=item_name(item),
             category=f"c{self.categories[item]:02d}",
@@ -144,16 +146,16 @@ class World:
         )
 
     def _drift(self) -> None:
-        """One second of an Ornstein-Uhlenbeck process: moods and trend wander, their spread stays."""
+        """One second of an Ornstein-Uhlenbeck process: moods and trend wander, their variance stays."""
         settings = self.settings
-        kept = np.exp(-1 / settings.mood_s)
-        spread = np.sqrt((1 - settings.lasting_share) * (1 - kept**2))
-        self._mood = kept * self._mood + self._random.normal(0, spread, self._mood.shape)
-        kept = np.exp(-1 / settings.trend_s)
-        self.trend = kept * self.trend + self._random.normal(0, np.sqrt(1 - kept**2), self.trend.shape)
+        decay = np.exp(-1 / settings.mood_s)
+        spread = np.sqrt((1 - settings.lasting_share) * (1 - decay**2))
+        self._mood = decay * self._mood + self._random.normal(0, spread, self._mood.shape)
+        decay = np.exp(-1 / settings.trend_s)
+        self.trend = decay * self.trend + self._random.normal(0, np.sqrt(1 - decay**2), self.trend.shape)
 
-    def _bear(self, born_s: Doubles) -> None:
-        """Items born at these times. [B]."""
+    def _add_items(self, born_s: Doubles) -> None:
+        """Add items born at these times. [B]."""
         random, share = self._random, self.settings.category_share
         categories = random.integers(self.settings.categories, size=len(born_s))
         own = _units(random, len(born_s), self.settings.directions)
@@ -163,31 +165,31 @@ class World:
         self.born_s = np.concatenate([self.born_s, born_s])
         self._styles = np.concatenate([self._styles, styles])
         self._quality = np.concatenate([self._quality, random.normal(0, 1, len(own))])
-        self._vectors += self._views.see(styles)
+        self._vectors += self._item_vectors.draw(styles)
 
 
 def item_name(item: int) -> str:
-    """An item's id."""
+    """The id of an item."""
     return f"i{item:06d}"
 
 
 def item_number(name: str) -> int:
-    """The item that an id names."""
+    """The number of the item with this id."""
     return int(name[1:])
 
 
 def user_name(user: int) -> str:
-    """A user's id."""
+    """The id of a user."""
     return f"u{user:05d}"
 
 
 def country_of(user: int) -> str:
-    """Where a user lives; it says nothing of their taste."""
+    """The country of a user; it is independent of taste."""
     return COUNTRIES[user % len(COUNTRIES)]
 
 
 def _units(generator: Generator, count: int, directions: int) -> Doubles:
-    """Vectors of length 1 in random directions. [count, D]."""
+    """Unit vectors in random directions. [count, D]."""
     drawn = generator.normal(0, 1, (count, directions))
     return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 

@@ -14,7 +14,7 @@ from headrace.layout import Endpoints
 from schemas.catalogue import Item
 from schemas.events import Event
 from schemas.http import BatchAnswer, ModelsAnswer, RecommendationAnswer, Rejected
-from simulator.behaviour import Served, events_of
+from simulator.behaviour import ShownSlate, events_of
 from simulator.visits import Visits
 from simulator.world import World, WorldSettings, item_number, user_name
 
@@ -91,7 +91,7 @@ class Polite:
             return
         names = [item.id for item in answer.items]
         numbers = np.array([self._number(name) for name in names], np.int64)
-        served = Served(
+        served = ShownSlate(
             request_id=answer.request_id, user=page.user, session_id=page.session_id, items=names, shown_at=_now()
         )
         for event in events_of(served, self._world.react(page.user, numbers, self._random)):

@@ -1,19 +1,19 @@
-"""The report: the fields that it must have, and what it says of a run."""
+"""The report of a demo: its fields and its text."""
 
 import msgspec
 import pytest
 
 from simulator import report as reports
-from simulator.click_rates import Rate
-from simulator.probe import Applied, waits
+from simulator.click_rates import ClickRate
+from simulator.probe import LiveVersion, version_delays
 
 
-def an_arm(ctr: float, half: float = 0.002) -> Rate:
-    return Rate(impressions=1000, clicks=int(1000 * ctr), ctr=ctr, ci95=(ctr - half, ctr + half))
+def an_arm(ctr: float, half: float = 0.002) -> ClickRate:
+    return ClickRate(impressions=1000, clicks=int(1000 * ctr), ctr=ctr, ci95=(ctr - half, ctr + half))
 
 
 def a_report(**changes: object) -> reports.Report:
-    spread = reports.Spread(400.0, 800.0, 10)
+    spread = reports.Percentiles(400.0, 800.0, 10)
     fields: dict[str, object] = {
         "seconds": 240.0,
         "events": 84_000,
@@ -55,7 +55,7 @@ def a_report(**changes: object) -> reports.Report:
     return reports.Report(**(fields | changes))
 
 
-def test_the_file_has_the_fields_that_are_promised() -> None:
+def test_the_file_has_the_documented_fields() -> None:
     written = msgspec.json.decode(reports.encode(a_report()))
     assert {"seconds", "events", "events_per_s", "duplicates_removed", "peak_rss_mb"} <= written.keys()
     for stage in ("append_to_feature", "append_to_sample", "click_to_weights"):
@@ -73,19 +73,19 @@ def test_the_file_has_the_fields_that_are_promised() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rates", "said"),
+    ("rates", "sentence"),
     [
         ((0.10, 0.08, 0.07), "online is above frozen and popular (95 %)"),
-        ((0.08, 0.08, 0.07), "online is above popular, not told apart from frozen (95 %)"),
+        ((0.08, 0.08, 0.07), "online is above popular, not distinguishable from frozen (95 %)"),
         ((0.06, 0.08, 0.07), "online is below frozen and popular (95 %)"),
     ],
 )
-def test_it_says_honestly_which_arm_won(rates: tuple[float, float, float], said: str) -> None:
+def test_it_states_which_arm_won(rates: tuple[float, float, float], sentence: str) -> None:
     arms = {name: an_arm(ctr) for name, ctr in zip(reports.ARMS, rates, strict=True)}
-    assert reports.verdict(arms) == said
+    assert reports.compare_arms(arms) == sentence
 
 
-def test_a_run_fails_for_the_line_and_never_for_the_winner() -> None:
+def test_a_run_fails_if_the_pipeline_fails_whichever_arm_wins() -> None:
     assert a_report().faults() == []
     assert a_report(arms={"online": an_arm(0.01), "frozen": an_arm(0.08)}).faults() == []
     assert len(a_report(deltas=reports.Deltas(published=3, applied=0, rejected=3)).faults()) == 1
@@ -94,13 +94,13 @@ def test_a_run_fails_for_the_line_and_never_for_the_winner() -> None:
     assert len(a_report(http=http).faults()) == 1
 
 
-def test_a_click_waits_for_the_first_version_that_has_learnt_it() -> None:
-    applied = [Applied("1.1", 3, 1200), Applied("1.2", 5, 2000), Applied("1.3", 11, 3000)]
-    assert waits([(2, 1000), (3, 1000), (9, 1500), (11, 2500)], applied) == [200.0, 1000.0, 1500.0]
+def test_the_delay_of_a_click_ends_with_the_first_version_that_learned_from_it() -> None:
+    applied = [LiveVersion("1.1", 3, 1200), LiveVersion("1.2", 5, 2000), LiveVersion("1.3", 11, 3000)]
+    assert version_delays([(2, 1000), (3, 1000), (9, 1500), (11, 2500)], applied) == [200.0, 1000.0, 1500.0]
 
 
-def test_an_arm_without_impressions_is_told_as_such() -> None:
-    arms = {"online": Rate(impressions=0, clicks=0, ctr=None, ci95=None), "frozen": an_arm(0.1)}
-    told = reports.lines(a_report(arms=arms))
-    assert any("no impressions" in line for line in told)
-    assert told[-1] == "online was not shown beside another arm: nothing to compare"
+def test_an_arm_without_impressions_is_reported_as_such() -> None:
+    arms = {"online": ClickRate(impressions=0, clicks=0, ctr=None, ci95=None), "frozen": an_arm(0.1)}
+    lines = reports.format_report(a_report(arms=arms))
+    assert any("no impressions" in line for line in lines)
+    assert lines[-1] == "no comparison: online and another arm need impressions"

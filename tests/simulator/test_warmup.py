@@ -1,4 +1,4 @@
-"""The history: records that the line can read, with features as they would have been served."""
+"""The history: records that the pipeline accepts, with the features that serving would have used."""
 
 import msgspec
 import numpy as np
@@ -10,7 +10,7 @@ from models.content import ContentLayout
 from models.inputs import DENSE, FEATURE_SET
 from schemas.catalogue import ITEM
 from schemas.exposures import EXPOSURE
-from simulator.item_vectors import IMAGE, TEXT, View
+from simulator.item_vectors import IMAGE, TEXT, SimulatedModality
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
 from udfs.decode import EventDecoder
@@ -19,7 +19,7 @@ BEGIN_MS = 1_700_000_000_000
 SECONDS, RATE = 60, 4.0
 
 
-def play(seed: int, *views: View) -> WarmUp:
+def generate(seed: int, *views: SimulatedModality) -> WarmUp:
     plan = load_plan(FEATURES)
     generators = [np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(2)]
     world = World(WorldSettings(users=80, items=400, births_per_s=1.0, views=views), generators[0])
@@ -31,7 +31,7 @@ def play(seed: int, *views: View) -> WarmUp:
 
 @pytest.fixture(scope="module")
 def history() -> WarmUp:
-    return play(5)
+    return generate(5)
 
 
 def test_exposures_decode_with_the_contract_in_order_of_receipt(history: WarmUp) -> None:
@@ -49,15 +49,15 @@ def test_exposures_decode_with_the_contract_in_order_of_receipt(history: WarmUp)
         dense = np.frombuffer(b"".join(slot["dense"] for slot in record["slots"]), "<f4")
         assert dense.shape == (10 * len(DENSE),)
         assert np.isfinite(dense).all()
-        told = dict(exposure.headers())
-        assert told["received_at"] == str(record["received_at"]).encode()
-        assert told["user_id"] == record["user_id"].encode()
+        headers = dict(exposure.headers())
+        assert headers["received_at"] == str(record["received_at"]).encode()
+        assert headers["user_id"] == record["user_id"].encode()
 
 
 def test_vectors_are_carried_as_served_and_change_nothing_else(history: WarmUp) -> None:
-    told, layout = play(5, IMAGE, TEXT), ContentLayout([IMAGE.modality, TEXT.modality])
-    packed = {record.item_id: layout.pack(record) for record in told.catalogue.records}
-    for exposure, bare in zip(told.exposures, history.exposures, strict=True):
+    with_vectors, layout = generate(5, IMAGE, TEXT), ContentLayout([IMAGE.modality, TEXT.modality])
+    packed = {record.item_id: layout.pack(record) for record in with_vectors.catalogue.records}
+    for exposure, bare in zip(with_vectors.exposures, history.exposures, strict=True):
         assert exposure.contents == [packed[slot.item_id] for slot in exposure.slots]
         assert msgspec.structs.replace(exposure, contents=[]) == bare
 
@@ -83,22 +83,24 @@ def test_an_item_is_in_the_catalogue_before_it_is_shown(history: WarmUp) -> None
         assert max(item.born_at, item.received_at) <= (event.received_at or 0)
 
 
-def test_dense_inputs_are_those_of_the_moment(history: WarmUp) -> None:
-    """A user's clicks so far stand in the inputs of the next slate, and those to come do not."""
-    place = DENSE.index("user_recent.clicks_24h")
+def test_dense_inputs_are_as_of_the_request(history: WarmUp) -> None:
+    """The inputs of a slate count the user's clicks before it, and no later ones."""
+    column = DENSE.index("user_recent.clicks_24h")
     checked = 0
     for exposure in history.exposures:
         before = exposure.received_at - 500
-        mine = [event for event in history.events if event.user_id == exposure.user_id and event.event_type == "click"]
-        clicks = sum((event.received_at or 0) <= before for event in mine)
+        user_clicks = [
+            event for event in history.events if event.user_id == exposure.user_id and event.event_type == "click"
+        ]
+        clicks = sum((event.received_at or 0) <= before for event in user_clicks)
         dense = np.frombuffer(exposure.slots[0].dense, "<f4")
-        assert dense[place] == pytest.approx(0.4 * np.log1p(clicks), abs=1e-6)
+        assert dense[column] == pytest.approx(0.4 * np.log1p(clicks), abs=1e-6)
         assert len(exposure.history) == min(clicks, 20)
         checked += clicks > 0
     assert checked > 20
 
 
 def test_a_seed_repeats_bit_for_bit(history: WarmUp) -> None:
-    again = play(5)
+    again = generate(5)
     assert again.events == history.events
     assert [each.payload() for each in again.exposures] == [each.payload() for each in history.exposures]

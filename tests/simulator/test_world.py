@@ -1,4 +1,4 @@
-"""Laws of the synthetic world."""
+"""Invariants of the synthetic world."""
 
 import numpy as np
 import pytest
@@ -18,15 +18,17 @@ def world(seed: int = 0, settings: WorldSettings = SMALL) -> World:
 
 
 def story(seed: int) -> list[tuple[int, list[float], list[object]]]:
-    """What a world tells over 40 seconds: births, chances, reactions."""
-    played, reactions = world(seed), np.random.default_rng(seed + 1)
-    told: list[tuple[int, list[float], list[object]]] = []
+    """Births, click probabilities and reactions of a world over 40 seconds."""
+    simulated, reactions = world(seed), np.random.default_rng(seed + 1)
+    seconds: list[tuple[int, list[float], list[object]]] = []
     for second in range(40):
-        born = played.advance(second)
-        items = np.arange(len(played))[-10:]
+        born = simulated.advance(second)
+        items = np.arange(len(simulated))[-10:]
         user = second % SMALL.users
-        told.append((len(born), played.chances(user, items).tolist(), list(played.react(user, items, reactions))))
-    return told
+        seconds.append(
+            (len(born), simulated.chances(user, items).tolist(), list(simulated.react(user, items, reactions)))
+        )
+    return seconds
 
 
 def test_a_seed_repeats_and_another_does_not() -> None:
@@ -34,20 +36,25 @@ def test_a_seed_repeats_and_another_does_not() -> None:
     assert story(3) != story(4)
 
 
-def test_vectors_tell_of_the_style_and_move_nothing_else() -> None:
-    told, bare = world(settings=structs.replace(SMALL, views=(IMAGE, TEXT))), world()
-    told.advance(20)
+def test_vectors_reveal_the_style_and_change_nothing_else() -> None:
+    with_vectors, bare = world(settings=structs.replace(SMALL, views=(IMAGE, TEXT))), world()
+    with_vectors.advance(20)
     bare.advance(20)
-    items = np.arange(len(told))
-    np.testing.assert_array_equal(told.chances(3, items), bare.chances(3, items))
-    vectors = [told.record(item, begun_ms=0).content for item in items.tolist()]
-    there = np.array(["image" in vector for vector in vectors])
-    assert there.mean() == pytest.approx(1 - IMAGE.missing, abs=0.08)
-    seen = np.array([vector["image"] for vector in vectors if "image" in vector])
-    assert seen.shape[1] == IMAGE.modality.width
-    # what a linear reader makes of it explains most of what users want of the items, far more than a category does
-    wanted = told.chances(3, items[there]) / np.exp(-np.log(2) * np.maximum(20 - told.born_s[there], 0) / SMALL.fade_s)
-    assert fitted(seen, np.log(wanted)) > fitted(np.eye(SMALL.categories)[told.categories[there]], np.log(wanted)) + 0.2
+    items = np.arange(len(with_vectors))
+    np.testing.assert_array_equal(with_vectors.chances(3, items), bare.chances(3, items))
+    vectors = [with_vectors.record(item, begun_ms=0).content for item in items.tolist()]
+    present = np.array(["image" in vector for vector in vectors])
+    assert present.mean() == pytest.approx(1 - IMAGE.missing, abs=0.08)
+    images = np.array([vector["image"] for vector in vectors if "image" in vector])
+    assert images.shape[1] == IMAGE.modality.width
+    # a linear fit on the vectors explains much more of the preferences than the category does
+    wanted = with_vectors.chances(3, items[present]) / np.exp(
+        -np.log(2) * np.maximum(20 - with_vectors.born_s[present], 0) / SMALL.fade_s
+    )
+    assert (
+        fitted(images, np.log(wanted))
+        > fitted(np.eye(SMALL.categories)[with_vectors.categories[present]], np.log(wanted)) + 0.2
+    )
     assert bare.record(0, begun_ms=0).content == {}
 
 
@@ -58,83 +65,83 @@ def fitted(inputs: np.ndarray, outputs: np.ndarray) -> float:
     return float(1 - left.var() / outputs.var())
 
 
-def test_time_moves_by_whole_seconds_however_it_is_asked() -> None:
-    at_once, bit_by_bit = world(), world()
+def test_time_advances_by_whole_seconds() -> None:
+    at_once, in_steps = world(), world()
     at_once.advance(20.9)
     for step in range(210):
-        bit_by_bit.advance(step / 10)
-    assert at_once.now_s == bit_by_bit.now_s == 20
-    assert np.array_equal(at_once.tastes, bit_by_bit.tastes)
-    assert np.array_equal(at_once.born_s, bit_by_bit.born_s)
+        in_steps.advance(step / 10)
+    assert at_once.now_s == in_steps.now_s == 20
+    assert np.array_equal(at_once.tastes, in_steps.tastes)
+    assert np.array_equal(at_once.born_s, in_steps.born_s)
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 59), st.lists(st.integers(0, 299), min_size=1, max_size=20), st.integers(0, 60))
 def test_chances_lie_between_0_and_1(user: int, items: list[int], at_s: int) -> None:
-    played = world()
-    played.advance(at_s)
-    chances = played.chances(user, np.array(items))
+    simulated = world()
+    simulated.advance(at_s)
+    chances = simulated.chances(user, np.array(items))
     assert ((chances > 0) & (chances < 1)).all()
 
 
-def test_an_item_fades_and_a_lower_place_is_seen_less() -> None:
+def test_an_item_fades_and_a_lower_position_gets_fewer_clicks() -> None:
     still = WorldSettings(users=5, items=50, births_per_s=1.0, mood_s=1e12, trend_s=1e12, fade_s=100.0)
-    played = world(settings=still)
+    simulated = world(settings=still)
     item = np.array([7])
-    odds = (played.chances(0, item) / (1 - played.chances(0, item)))[0]
-    played.advance(100)
-    later = (played.chances(0, item) / (1 - played.chances(0, item)))[0]
+    odds = (simulated.chances(0, item) / (1 - simulated.chances(0, item)))[0]
+    simulated.advance(100)
+    later = (simulated.chances(0, item) / (1 - simulated.chances(0, item)))[0]
     assert later / odds == pytest.approx(0.5, rel=1e-3)
-    row = played.chances(0, np.full(10, 7))
+    row = simulated.chances(0, np.full(10, 7))
     assert (np.diff(row) < 0).all()
 
 
 def test_trend_and_tastes_wander_but_keep_their_spread() -> None:
-    played = world(settings=WorldSettings(users=2000, items=50, births_per_s=0.1))
-    trend, tastes = played.trend, played.tastes
-    played.advance(600)
-    assert not np.allclose(trend, played.trend)
-    alike = np.corrcoef(tastes.ravel(), played.tastes.ravel())[0, 1]
-    # a lasting share of 0.7, and a mood that has forgotten a factor e of itself
-    assert alike == pytest.approx(0.7 + 0.3 * np.exp(-1), abs=0.03)
-    assert played.tastes.std() == pytest.approx(1.0, abs=0.03)
+    simulated = world(settings=WorldSettings(users=2000, items=50, births_per_s=0.1))
+    trend, tastes = simulated.trend, simulated.tastes
+    simulated.advance(600)
+    assert not np.allclose(trend, simulated.trend)
+    correlation = np.corrcoef(tastes.ravel(), simulated.tastes.ravel())[0, 1]
+    # a lasting share of 0.7, and a mood that has decayed by a factor of e
+    assert correlation == pytest.approx(0.7 + 0.3 * np.exp(-1), abs=0.03)
+    assert simulated.tastes.std() == pytest.approx(1.0, abs=0.03)
 
 
-def test_births_come_at_their_rate_in_order_and_with_their_time() -> None:
-    played = world()
-    before = len(played)
-    born = np.concatenate([played.advance(second) for second in range(1, 401)])
-    assert born.tolist() == list(range(before, len(played)))
+def test_births_have_their_rate_order_and_time() -> None:
+    simulated = world()
+    before = len(simulated)
+    born = np.concatenate([simulated.advance(second) for second in range(1, 401)])
+    assert born.tolist() == list(range(before, len(simulated)))
     assert len(born) == pytest.approx(800, rel=0.15)
-    times = played.born_s[born]
+    times = simulated.born_s[born]
     assert (np.diff(times) >= 0).all()
     assert times.min() >= 0
     assert times.max() < 400
 
 
-def test_the_first_items_are_as_old_as_past_births_would_have_left_them() -> None:
+def test_the_first_items_have_ages_as_if_born_at_the_same_rate() -> None:
     ages = -world().born_s
     assert ages.min() > 0
     assert ages.max() <= SMALL.items / SMALL.births_per_s
     assert (np.diff(ages) <= 0).all()
 
 
-def test_category_tells_a_part_of_the_style_only() -> None:
-    played = world(settings=WorldSettings(users=400, items=4000, categories=10, births_per_s=4.0, quality=0.0))
-    played.born_s[:] = 0  # of one age, so that only style is left
-    every = np.arange(len(played))
-    logits = np.stack([np.log(1 / (1 / played.chances(user, every) - 1)) for user in range(40)])
+def test_the_category_explains_only_a_part_of_the_style() -> None:
+    simulated = world(settings=WorldSettings(users=400, items=4000, categories=10, births_per_s=4.0, quality=0.0))
+    simulated.born_s[:] = 0  # one age for all, so that only style differs
+    every = np.arange(len(simulated))
+    logits = np.stack([np.log(1 / (1 / simulated.chances(user, every) - 1)) for user in range(40)])
     logits = logits - logits.mean(axis=1, keepdims=True)
-    told = np.zeros_like(logits)
+    explained = np.zeros_like(logits)
     for category in range(10):
-        mine = played.categories == category
-        told[:, mine] = logits[:, mine].mean(axis=1, keepdims=True)
-    assert 0.3 < told.var() / logits.var() < 0.7
+        members = simulated.categories == category
+        explained[:, members] = logits[:, members].mean(axis=1, keepdims=True)
+    assert 0.3 < explained.var() / logits.var() < 0.7
 
 
-def test_a_click_is_told_within_the_wait_of_a_slot() -> None:
-    played, generator = world(), np.random.default_rng(1)
-    reactions = [each for _ in range(400) for each in played.react(3, np.arange(len(played))[-10:], generator)]
+def test_clicks_come_within_the_wait_of_a_slot() -> None:
+    simulated, generator = world(), np.random.default_rng(1)
+    reactions = [each for _ in range(400) for each in simulated.react(3, np.arange(len(simulated))[-10:], generator)]
     assert reactions
     assert all(0 < each.after_s < PACE.wait_ms / 1000 for each in reactions)
 

@@ -8,8 +8,8 @@ import pytest
 from headrace.stack.jobs import FEATURES
 from lang.planner.load import load_plan
 from schemas.events import Event
-from simulator.behaviour import Served, events_of
-from simulator.delivery_faults import Mischief, Rates
+from simulator.behaviour import ShownSlate, events_of
+from simulator.delivery_faults import DeliveryFaults, FaultRates
 from simulator.poison import KINDS
 from simulator.visits import Visits
 from simulator.world import Reaction
@@ -18,16 +18,16 @@ from udfs.decode import EventDecoder, Refused
 NOW_MS = 1_700_000_000_000
 
 
-def test_shares_of_duplicates_and_held_back_events_are_as_set() -> None:
-    mischief = Mischief(Rates(), np.random.default_rng(0))
+def test_duplicated_and_delayed_events_have_the_configured_shares() -> None:
+    faults = DeliveryFaults(FaultRates(), np.random.default_rng(0))
     event = Event(event_id="e", user_id="u", event_type="click", occurred_at=NOW_MS)
-    sent = [mischief.sendings(event) for _ in range(20_000)]
+    sent = [faults.schedule(event) for _ in range(20_000)]
     assert sum(len(each) == 2 for each in sent) / 20_000 == pytest.approx(0.02, abs=0.004)
-    held = [each[0].at_ms - NOW_MS for each in sent if each[0].at_ms > NOW_MS]
-    assert len(held) / 20_000 == pytest.approx(0.05, abs=0.006)
-    assert max(held) <= 90_000
+    delays = [each[0].at_ms - NOW_MS for each in sent if each[0].at_ms > NOW_MS]
+    assert len(delays) / 20_000 == pytest.approx(0.05, abs=0.006)
+    assert max(delays) <= 90_000
     assert all(each[1].copy and each[1].event == event and each[1].at_ms > each[0].at_ms for each in sent if each[1:])
-    assert sum(mischief.poisons() for _ in range(100_000)) / 100_000 == pytest.approx(0.001, abs=0.0005)
+    assert sum(faults.draw_poison() for _ in range(100_000)) / 100_000 == pytest.approx(0.001, abs=0.0005)
 
 
 def test_every_kind_of_poison_is_refused_with_its_code() -> None:
@@ -39,8 +39,8 @@ def test_every_kind_of_poison_is_refused_with_its_code() -> None:
 
 
 def test_a_slate_becomes_events_in_order() -> None:
-    served = Served(request_id="r", user=3, session_id="s", items=["i1", "i2", "i3"], shown_at=NOW_MS)
-    events = events_of(served, [Reaction(position=1, after_s=1.5, dwell_s=4.0, bought=True)])
+    slate = ShownSlate(request_id="r", user=3, session_id="s", items=["i1", "i2", "i3"], shown_at=NOW_MS)
+    events = events_of(slate, [Reaction(position=1, after_s=1.5, dwell_s=4.0, bought=True)])
     assert Counter(event.event_type for event in events) == {"impression": 3, "click": 1, "dwell": 1, "purchase": 1}
     assert [event.occurred_at for event in events] == sorted(event.occurred_at for event in events)
     click, dwell = (next(event for event in events if event.event_type == kind) for kind in ("click", "dwell"))
@@ -57,7 +57,7 @@ def test_a_user_has_one_visit_at_a_time_and_some_come_more_often() -> None:
     assert len(pages) / len(sessions) == pytest.approx(5.0, rel=0.1)
     open_visits = 180
     for start in range(0, 18_000, open_visits):
-        together = pages[start : start + open_visits]
-        assert len({page.user for page in together}) >= open_visits * 0.95
-    often = sorted(Counter(page.user for page in pages).values())
-    assert often[-100] > 2 * often[len(often) // 2]
+        concurrent = pages[start : start + open_visits]
+        assert len({page.user for page in concurrent}) >= open_visits * 0.95
+    page_counts = sorted(Counter(page.user for page in pages).values())
+    assert page_counts[-100] > 2 * page_counts[len(page_counts) // 2]
