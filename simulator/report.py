@@ -205,7 +205,7 @@ def _format_arm(name: str, rate: ClickRate, newborn_share: Mapping[str, float]) 
     low, high = rate.ci95
     return (
         f"{name:<10} click rate {rate.ctr:.4f} [{low:.4f}, {high:.4f}], {rate.clicks} of {rate.impressions}; "
-        f"{newborn_share.get(name, 0.0):.0%} of impressions newborn items"
+        f"{newborn_share.get(name, 0.0):.0%} newborn items"
     )
 
 
