@@ -1,7 +1,7 @@
-"""Benchmarks: one script a question, a peer measured in the same run, figures as JSON in results/."""
+"""Benchmarks: one script per question, with a peer measured in the same run, and results as JSON in results/."""
 
 import os
 
-# As the learner and serving are started: two threads would take the cores from each other. numpy reads it when it is
-# loaded, so before any other import.
+# The learner and serving run with this setting too: two threads would compete for the cores. It must precede all other
+# imports, because numpy reads it on import.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,7 +1,8 @@
-"""What vectors of items are worth on a simulated feed, by how they are joined and what of them is missing.
+"""The value of item vectors on a simulated feed, by fusion and by missing modalities.
 
-An item comes with an image and a text: noisy views of the hidden style that its clicks follow, each missing for some.
-Every slot is told before it is learnt. The late model is also told with a modality taken away, and with all.
+An item has an image and a text vector: noisy projections of the hidden style that drives its clicks, each missing for
+some items. The model predicts every slot before it learns it. The late-fusion model also predicts without one modality,
+and without both.
 """
 
 import argparse
@@ -21,9 +22,9 @@ from rich.table import Table
 
 from benchmarks.harness.interleaved import Times
 from benchmarks.harness.machine import Machine, this_machine
-from benchmarks.harness.report import carry_out
-from benchmarks.inputs import feedback_log as tapes
-from benchmarks.inputs.cold_items import Blind, Numbers, follow
+from benchmarks.harness.report import run_and_save
+from benchmarks.inputs import feedback_log
+from benchmarks.inputs.cold_items import ContentMask, Numbers, evaluate_masked
 from benchmarks.studies import slate_timing
 from benchmarks.studies.curves import spread
 from headrace.layout import REPOSITORY
@@ -46,15 +47,15 @@ CONFIGS = {"none": RankerConfig()} | {
 FIGURES = {
     "auc": "AUC",
     "new_auc": "AUC, new items",
-    "rank": "place of clicked new ones in their slates",
-    "near": "place among all items, nearest first",
-    "near_new": "place among the new",
+    "rank": "rank share of clicked new items in their slates",
+    "near": "rank share in retrieval, all items",
+    "near_new": "rank share in retrieval, new items",
 }
 console = Console(stderr=True, highlight=False)
 
 
 class Study(Struct, frozen=True, kw_only=True):
-    """What is played; slots count from `from_share` of them on."""
+    """The settings of the study; slots are scored from `from_share` of them on."""
 
     world: WorldSettings = WorldSettings(
         users=1_200,
@@ -76,7 +77,7 @@ class Study(Struct, frozen=True, kw_only=True):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One seed: figures by variant."""
+    """The figures of one seed, by variant."""
 
     machine: Machine
     seed: int
@@ -86,28 +87,28 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """All that was measured, seeds in order; `scoring`: what a slate of 260 candidates takes."""
+    """The results of all seeds, in order; `scoring`: time to score a slate of 260 candidates."""
 
     study: Study
     runs: list[Run]
     scoring: dict[str, Times]
 
 
-def without(*missing: str) -> Blind:
-    """Takes modalities away."""
+def without(*missing: str) -> ContentMask:
+    """A mask that hides modalities."""
     spans = Fusion(modalities=MODALITIES).spans()
 
-    def blind(content: Content) -> Content:
+    def mask(content: Content) -> Content:
         values, lacking = content.values.copy(), content.lacking.copy()
-        for place, (name, span) in enumerate(spans.items()):
+        for index, (name, span) in enumerate(spans.items()):
             if name in missing:
-                values[:, span], lacking[:, place] = 0, True
+                values[:, span], lacking[:, index] = 0, True
         return Content(values, lacking)
 
-    return blind
+    return mask
 
 
-BLINDS = {
+MASKS = {
     "late, no image": without("image"),
     "late, no text": without("text"),
     "late, neither": without("image", "text"),
@@ -115,65 +116,67 @@ BLINDS = {
 
 
 def run(study: Study, seed: int) -> Run:
-    """Play one seed and let every variant follow it."""
+    """Simulate one seed and evaluate every variant on it."""
     machine, begun = this_machine(), time.perf_counter()
-    slots = tapes.played(study.world, study.history, seed=seed).slots
-    told = partial(follow, slots, seed=seed, from_share=study.from_share)
+    slots = feedback_log.simulate(study.world, study.history, seed=seed).slots
+    evaluate = partial(evaluate_masked, slots, seed=seed, from_share=study.from_share)
     variants: dict[str, Numbers] = {}
     for name, config in CONFIGS.items():
-        variants |= told(config, blinds={name: without(), **(BLINDS if name == "late" else {})})
+        variants |= evaluate(config, masks={name: without(), **(MASKS if name == "late" else {})})
     seconds = round(time.perf_counter() - begun, 1)
     return Run(machine=machine, seed=seed, seconds=seconds, slots=len(slots), variants=variants)
 
 
-def measure(old: Result, *, seeds: Sequence[int], processes: int) -> Result:
-    """Run seeds, a process each; those that were measured before stay."""
-    runs = {each.seed: each for each in old.runs}
+def measure(earlier: Result, *, seeds: Sequence[int], processes: int) -> Result:
+    """Run seeds, one process each; keep the results of other seeds."""
+    runs = {each.seed: each for each in earlier.runs}
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=make_deterministic) as pool:
-        for each in pool.map(partial(run, old.study), seeds):
+        for each in pool.map(partial(run, earlier.study), seeds):
             runs[each.seed] = each
             console.print(f"seed {each.seed}: {each.seconds:.0f} s")
-    scoring = slate_timing.times(CONFIGS, rounds=_ROUNDS)
-    return Result(study=old.study, runs=[runs[seed] for seed in sorted(runs)], scoring=scoring)
+    scoring = slate_timing.time_slates(CONFIGS, rounds=_ROUNDS)
+    return Result(study=earlier.study, runs=[runs[seed] for seed in sorted(runs)], scoring=scoring)
 
 
-def kept(path: Path) -> Result:
-    """What was measured before by the same study, else nothing."""
+def earlier_result(path: Path) -> Result:
+    """The earlier result if it has the same settings, else an empty one."""
     if path.exists():
-        old = msgspec.json.decode(path.read_bytes(), type=Result)
-        if old.study == Study():
-            return old
+        earlier = msgspec.json.decode(path.read_bytes(), type=Result)
+        if earlier.study == Study():
+            return earlier
     return Result(study=Study(), runs=[], scoring={})
 
 
 def show(result: Result) -> None:
-    """Print means over seeds, and how far each variant is from none within a seed, with standard errors."""
+    """Print means over seeds, and the difference of each variant from `none` within a seed, with standard errors."""
     table = Table(
-        "vectors", *(cell for words in FIGURES.values() for cell in (words, "less none")), box=None, pad_edge=False
+        "vectors", *(cell for words in FIGURES.values() for cell in (words, "vs none")), box=None, pad_edge=False
     )
     for name in result.runs[0].variants:
         cells = [name]
         for figure in FIGURES:
             values = np.array([each.variants[name][figure] for each in result.runs])
-            apart = spread((values - [each.variants["none"][figure] for each in result.runs]).tolist())
+            difference = spread((values - [each.variants["none"][figure] for each in result.runs]).tolist())
             mean = spread(values.tolist())
-            cells += [f"{mean.value:.4f} ± {mean.error:.4f}", f"{apart.value:+.4f} ± {apart.error:.4f}"]
+            cells += [f"{mean.value:.4f} ± {mean.error:.4f}", f"{difference.value:+.4f} ± {difference.error:.4f}"]
         table.add_row(*cells)
-    told = Console(highlight=False, width=200)
-    told.print(table)
+    out = Console(highlight=False, width=200)
+    out.print(table)
     for name, times in result.scoring.items():
-        told.print(f"{name}: a slate of 260 in {times.p50_ms:.3f} ms, p99 {times.p99_ms:.3f}")
+        out.print(f"{name}: a slate of 260 in {times.p50_ms:.3f} ms, p99 {times.p99_ms:.3f}")
 
 
 def main() -> int:
     """`headrace bench fusion`."""
     parser = argparse.ArgumentParser(prog="headrace bench fusion", description=__doc__)
-    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="others stay as they were measured")
-    parser.add_argument("--processes", type=int, default=2, help="seeds at once")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=SEEDS, help="seeds to run; the others keep their results"
+    )
+    parser.add_argument("--processes", type=int, default=2, help="number of seeds that run in parallel")
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    measured = partial(measure, kept(chosen.output), seeds=chosen.seeds, processes=chosen.processes)
-    show(carry_out("fusion", measured, chosen.output))
+    measured = partial(measure, earlier_result(chosen.output), seeds=chosen.seeds, processes=chosen.processes)
+    show(run_and_save("fusion", measured, chosen.output))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Events a second by the number of feature groups: 1, 2, 4 and all; Kafka → clean → groups → Redis, checked."""
+"""Events per second with 1, 2, 4 and all feature groups, from Kafka through ingest and features to Redis, verified."""
 
 import argparse
 import sys
@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness.machine import Machine, this_machine
-from benchmarks.harness.pipeline import FOUR, bed, shipped
-from benchmarks.harness.report import carry_out
+from benchmarks.harness.pipeline import FOUR_GROUPS, running_pipeline, shipped_plan
+from benchmarks.harness.report import run_and_save
 from benchmarks.inputs.event_log import Scale
 from benchmarks.throughput import Run, log_now, run_ours
 from headrace.layout import REPOSITORY
@@ -22,7 +22,7 @@ console = Console(stderr=True)
 
 
 class Count(Struct, frozen=True):
-    """What the line takes with so many groups; `features` are the names that can be read."""
+    """The throughput with some groups; `features`: number of features that can be read."""
 
     groups: list[str]
     features: int
@@ -30,7 +30,7 @@ class Count(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """All counts of one session."""
+    """All runs of one session."""
 
     machine: Machine
     scale: Scale
@@ -38,28 +38,28 @@ class Result(Struct, frozen=True):
 
 
 def measure(scale: Scale, *, repeats: int, warm: int) -> Result:
-    """Run ours with 1, 2, 4 and all groups, each on a line of its own.
+    """Run the product with 1, 2, 4 and all groups, each in a pipeline of its own.
 
     Raises:
-        EnvironmentProblem: the line did not come up, or its values are not the oracle's.
+        EnvironmentProblem: the pipeline did not start, or its values differ from the oracle's.
     """
     machine, every = this_machine(), [group.name for group in load_plan(FEATURES).groups]
-    ordered = [*FOUR, *(name for name in every if name not in FOUR)]
+    ordered = [*FOUR_GROUPS, *(name for name in every if name not in FOUR_GROUPS)]
     counts: list[Count] = []
     for number in (1, 2, 4, len(ordered)):
-        plan = shipped(*ordered[:number])
-        with bed(plan, say=console.print) as ground:
-            run_ours(ground, log_now(Scale(warm, scale.users, scale.items), "warm", 100))
-            runs = [run_ours(ground, log_now(scale, f"r{turn}", turn)) for turn in range(repeats)]
+        plan = shipped_plan(*ordered[:number])
+        with running_pipeline(plan, say=console.print) as pipeline:
+            run_ours(pipeline, log_now(Scale(warm, scale.users, scale.items), "warm", 100))
+            runs = [run_ours(pipeline, log_now(scale, f"r{turn}", turn)) for turn in range(repeats)]
         features = sum(len(group.features) for group in plan.groups)
         counts.append(Count(ordered[:number], features, runs))
-        console.print(f"{number} groups: {[run.events_per_s for run in runs]} events/s, checked")
+        console.print(f"{number} groups: {[run.events_per_s for run in runs]} events/s, verified")
     return Result(machine, scale, counts)
 
 
 def show(result: Result) -> None:
-    """Print a row a count."""
-    table = Table("groups", "features", "events/s", "CPU s a million", "peak MB", box=None, pad_edge=False)
+    """Print one row per number of groups."""
+    table = Table("groups", "features", "events/s", "CPU s/million", "peak MB", box=None, pad_edge=False)
     for count in result.counts:
         rates = " ".join(str(run.events_per_s) for run in count.runs)
         cpu = min(sum(run.cpu_s.values()) / run.events for run in count.runs) * 1e6
@@ -73,10 +73,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="headrace bench groups", description=__doc__)
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--warm", type=int, default=40_000, help="events that warm each line before the clock runs")
+    parser.add_argument("--warm", type=int, default=40_000, help="warm-up events of each pipeline")
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    result = carry_out(
+    result = run_and_save(
         "groups", lambda: measure(Scale(chosen.events), repeats=chosen.repeats, warm=chosen.warm), chosen.output
     )
     show(result)

@@ -1,8 +1,8 @@
-"""How an entity's tiles should lie in Redis: reads, bytes and writes of three layouts, in turns on one server.
+"""Three layouts of an entity's tiles in Redis: reads, bytes and writes, interleaved on one server.
 
-The contenders (`peers.redis_layouts`) hold the same items of fifty features (`inputs.wide`). A read ends in the
-arrays that `lang/executors/merge.py` takes; before the clock runs, all contenders must give the same tiles.
-Writes come as the loader's do: a batch of events, each of which gives a newer value to one tile of every size.
+The contenders (`peers.redis_layouts`) hold the same items with fifty features (`inputs.wide`). A read ends with the
+arrays that `lang/executors/merge.py` needs. Before the measurement, all contenders must return the same tiles. Writes
+are like the loader's: a batch of events, each of which updates one tile of every size.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness.interleaved import Times, clocked, in_turns
+from benchmarks.harness.interleaved import Times, time_interleaved, timed
 from benchmarks.harness.machine import Machine, this_machine
-from benchmarks.harness.report import carry_out
+from benchmarks.harness.report import run_and_save
 from benchmarks.inputs.spread import Spread, spread_of
-from benchmarks.inputs.wide import FIFTY, Crowd, Item, crowd_of, one_tile_group, wide_group
-from benchmarks.peers.redis_layouts import FieldAFamily, FieldATile, OneRecord, Shape
+from benchmarks.inputs.wide import FIFTY, Crowd, Item, make_crowd, one_tile_group, wide_group
+from benchmarks.peers.redis_layouts import FieldPerFamily, FieldPerTile, OneRecord, TileLayout
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
 from headrace.stack import redis_server
@@ -34,14 +34,14 @@ from store.connect import connect
 RESULT = REPOSITORY / "benchmarks" / "results" / "layout.json"
 CROWDS: tuple[Crowd, ...] = ("usual", "busy")
 _ENTITIES = (1, 10, 100, 500)
-_EVENTS = 1_000  # a batch of the loader
+_EVENTS = 1_000  # events in a batch of the loader
 _FILL = 20_000
 _AT_MS = 1_800_000_000_000
 console = Console(stderr=True, highlight=False)
 
 
 class Reads(Struct, frozen=True):
-    """Reads of so many entities, by contender."""
+    """Reads of a number of entities, by contender."""
 
     crowd: Crowd
     entities: int
@@ -49,7 +49,7 @@ class Reads(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """All that was measured; `bytes` by crowd and contender, `fifty_bytes` of fifty values of one tile."""
+    """All results; `bytes` by crowd and contender, `fifty_bytes`: bytes of fifty values in one tile."""
 
     machine: Machine
     tiles: dict[Crowd, Spread]
@@ -60,51 +60,51 @@ class Result(Struct, frozen=True):
 
 
 def measure(*, items: int, rounds: int) -> Result:
-    """Run every contender on a server of this benchmark's own."""
+    """Run every contender on a Redis server of this benchmark."""
     machine, group = this_machine(), wide_group()
-    crowds = {crowd: crowd_of(group, crowd, items, at_ms=_AT_MS, seed=1) for crowd in CROWDS}
+    crowds = {crowd: make_crowd(group, crowd, items, at_ms=_AT_MS, seed=1) for crowd in CROWDS}
     with tempfile.TemporaryDirectory() as folder, redis_server.running(Path(folder)) as port:
         client = connect(f"redis://127.0.0.1:{port}")
-        shapes: dict[str, Shape] = {
-            "field a tile": FieldATile(client, group),
-            "field a family": FieldAFamily(client, group),
+        layouts: dict[str, TileLayout] = {
+            "field a tile": FieldPerTile(client, group),
+            "field a family": FieldPerFamily(client, group),
             "one record": OneRecord(client, group),
         }
         for crowd in crowds.values():
-            _fill(shapes, crowd)
+            _fill(layouts, crowd)
         gc.collect()
-        gc.freeze()  # the items' millions of objects are the benchmark's, no reader holds them
+        gc.freeze()  # exclude the benchmark's millions of objects from garbage collection; no real reader holds them
         return Result(
             machine=machine,
             tiles={crowd: spread_of([len(item.rows) for item in crowds[crowd]]) for crowd in CROWDS},
-            bytes={crowd: _bytes(client, shapes, crowds[crowd]) for crowd in CROWDS},
+            bytes={crowd: _bytes(client, layouts, crowds[crowd]) for crowd in CROWDS},
             fifty_bytes=_fifty_bytes(client),
             reads=[
-                _reads(shapes, crowd, crowds[crowd][:entities], rounds=rounds)
+                _reads(layouts, crowd, crowds[crowd][:entities], rounds=rounds)
                 for crowd in CROWDS
                 for entities in _ENTITIES
             ],
-            tiles_per_s=_writes(shapes, crowds["usual"], batches=rounds),
+            tiles_per_s=_writes(layouts, crowds["usual"], batches=rounds),
         )
 
 
-def _fill(shapes: Mapping[str, Shape], items: list[Item]) -> None:
+def _fill(layouts: Mapping[str, TileLayout], items: list[Item]) -> None:
     rows = [row for item in items for row in item.rows]
-    for shape in shapes.values():
+    for layout in layouts.values():
         for first in range(0, len(rows), _FILL):
-            shape.write(rows[first : first + _FILL], clock=_AT_MS)
+            layout.write(rows[first : first + _FILL], clock=_AT_MS)
     names = [item.name for item in items]
-    told = {name: _tiles(shape, names) for name, shape in shapes.items()}
-    if any(tiles != told["one record"] for tiles in told.values()):
-        message = f"the layouts {', '.join(told)} do not hold the same tiles: one of peers/redis_layouts.py is wrong"
+    found = {name: _tiles(layout, names) for name, layout in layouts.items()}
+    if any(tiles != found["one record"] for tiles in found.values()):
+        message = f"the layouts {', '.join(found)} return different tiles: one in peers/redis_layouts.py is wrong"
         raise EnvironmentProblem(message)
 
 
-def _tiles(shape: Shape, names: list[str]) -> set[tuple[float, ...]]:
-    """Every tile; NaN, which equals nothing, as text."""
+def _tiles(layout: TileLayout, names: list[str]) -> set[tuple[float, ...]]:
+    """Every tile, with NaN replaced by -1 so that tiles can be compared."""
     return {
         (family, key, size, start, *cells)
-        for family, block in enumerate(shape.read(names))
+        for family, block in enumerate(layout.read(names))
         for key, size, start, cells in zip(
             block.key.tolist(), block.size_ms.tolist(), block.start_ms.tolist(), _cells(block.values), strict=True
         )
@@ -115,15 +115,15 @@ def _cells(values: np.ndarray) -> list[list[float]]:
     return np.nan_to_num(values, nan=-1.0).tolist()
 
 
-def _bytes(client: redis.Redis, shapes: Mapping[str, Shape], items: list[Item]) -> dict[str, Spread]:
+def _bytes(client: redis.Redis, layouts: Mapping[str, TileLayout], items: list[Item]) -> dict[str, Spread]:
     return {
-        name: spread_of([int(client.memory_usage(shape.key(item.name)) or 0) for item in items])
-        for name, shape in shapes.items()
+        name: spread_of([int(client.memory_usage(layout.key(item.name)) or 0) for item in items])
+        for name, layout in layouts.items()
     }
 
 
 def _fifty_bytes(client: redis.Redis) -> dict[str, int]:
-    """Of one entity: decayed values are one tile in the first epoch, later two; lifetime values are one for ever."""
+    """Bytes of one entity: decayed values take one tile in the first epoch and two later; lifetime values take one."""
     decayed = one_tile_group("decayed", "decayed_count(*, half_life => '7 days') {filter}")
     lifetime = one_tile_group("for_ever", "count(*) {filter} OVER lifetime")
     return {
@@ -134,32 +134,32 @@ def _fifty_bytes(client: redis.Redis) -> dict[str, int]:
 
 
 def _bytes_of(client: redis.Redis, group: Group, *, tiles: int) -> int:
-    shape, (size_ms,) = OneRecord(client, group), group.families[0].sizes_ms
+    layout, (size_ms,) = OneRecord(client, group), group.families[0].sizes_ms
     newest_ms = _AT_MS - _AT_MS % size_ms
     cells = (1.0, float(_AT_MS), *[0.5] * FIFTY)
-    shape.write([TileRow(("item",), size_ms, newest_ms - n * size_ms, cells) for n in range(tiles)], clock=_AT_MS)
-    used = int(client.memory_usage(shape.key("item")) or 0)
-    client.delete(shape.key("item"))
+    layout.write([TileRow(("item",), size_ms, newest_ms - n * size_ms, cells) for n in range(tiles)], clock=_AT_MS)
+    used = int(client.memory_usage(layout.key("item")) or 0)
+    client.delete(layout.key("item"))
     return used
 
 
-def _reads(shapes: Mapping[str, Shape], crowd: Crowd, items: list[Item], *, rounds: int) -> Reads:
+def _reads(layouts: Mapping[str, TileLayout], crowd: Crowd, items: list[Item], *, rounds: int) -> Reads:
     names = [item.name for item in items]
-    contenders = {name: clocked(lambda shape=shape: shape.read(names)) for name, shape in shapes.items()}
-    return Reads(crowd, len(items), in_turns(contenders, rounds=rounds, seed=len(items)))
+    contenders = {name: timed(lambda layout=layout: layout.read(names)) for name, layout in layouts.items()}
+    return Reads(crowd, len(items), time_interleaved(contenders, rounds=rounds, seed=len(items)))
 
 
-def _writes(shapes: Mapping[str, Shape], items: list[Item], *, batches: int) -> dict[str, int]:
-    """Tiles a second, by the median batch; each batch goes to every contender before the next."""
+def _writes(layouts: Mapping[str, TileLayout], items: list[Item], *, batches: int) -> dict[str, int]:
+    """Tiles per second of the median batch; each batch goes to every contender before the next batch."""
     rng = np.random.default_rng(2)
     weights = np.array([len(item.rows) for item in items], dtype=np.float64)
-    took: dict[str, list[float]] = {name: [] for name in shapes}
+    took: dict[str, list[float]] = {name: [] for name in layouts}
     for number in range(1, batches + 1):
         chosen = rng.choice(len(items), _EVENTS, p=weights / weights.sum())
-        tiles = [_newer(row, number) for place in dict.fromkeys(chosen.tolist()) for row in _newest(items[place])]
-        for name, shape in shapes.items():
+        tiles = [_newer(row, number) for index in dict.fromkeys(chosen.tolist()) for row in _newest(items[index])]
+        for name, layout in layouts.items():
             begun = time.perf_counter()
-            shape.write(tiles, clock=_AT_MS)
+            layout.write(tiles, clock=_AT_MS)
             took[name].append(len(tiles) / (time.perf_counter() - begun))
     return {name: round(float(np.median(rates))) for name, rates in took.items()}
 
@@ -174,13 +174,13 @@ def _newer(row: TileRow, events: int) -> TileRow:
 
 
 def _show(result: Result) -> None:
-    table = Table("entities", *next(iter(result.reads)).times, title="reads, p50 / p99 ms")
+    table = Table("entities", *next(iter(result.reads)).times, title="read latency, p50 / p99 ms")
     for reads in result.reads:
         cells = [f"{times.p50_ms} / {times.p99_ms}" for times in reads.times.values()]
         table.add_row(f"{reads.entities} {reads.crowd}", *cells)
     for crowd, spreads in result.bytes.items():
-        table.add_row(f"bytes, {crowd}: median, most", *[f"{each.median}, {each.most}" for each in spreads.values()])
-    table.add_row("tiles written a second", *map(str, result.tiles_per_s.values()))
+        table.add_row(f"bytes, {crowd}: median, max", *[f"{each.median}, {each.most}" for each in spreads.values()])
+    table.add_row("tiles written per second", *map(str, result.tiles_per_s.values()))
     console.print(table)
     console.print(f"bytes of fifty values: {result.fifty_bytes}")
 
@@ -188,11 +188,11 @@ def _show(result: Result) -> None:
 def main() -> None:
     """`headrace bench layout`."""
     parser = argparse.ArgumentParser(prog="headrace bench layout")
-    parser.add_argument("--items", type=int, default=600, help="of each crowd")
+    parser.add_argument("--items", type=int, default=600, help="number of items of each crowd")
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    result = carry_out("layout", lambda: measure(items=chosen.items, rounds=chosen.rounds), chosen.output)
+    result = run_and_save("layout", lambda: measure(items=chosen.items, rounds=chosen.rounds), chosen.output)
     _show(result)
 
 

@@ -1,8 +1,9 @@
-"""KuaiRand's clicks through the running line: does the learner predict them there as well as `headrace evaluate` does?
+"""KuaiRand's clicks through the running pipeline: does the learner predict them as well as `headrace evaluate` does?
 
-The log is replayed as fast as it goes through Kafka, Flink and Redis; the product's learner takes topic `samples` as it
-came out, predicts each row before it learns it, and is scored over the slots served from the same moment on as the
-rows that `evaluate` scores. There, labels of a visit's moment are withheld; here, until they are known.
+The log is replayed at full speed through Kafka, Flink and Redis. The product's learner reads the resulting topic
+`samples`, predicts each row before it learns it, and is scored on the slots that were served from the time on from
+which `evaluate` scores rows. `evaluate` withholds the labels of rows with the same timestamp; the pipeline withholds
+labels until they are known.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from msgspec import Struct, structs
 from rich.console import Console
 
 from benchmarks.harness.machine import Machine, this_machine
-from benchmarks.harness.report import carry_out
+from benchmarks.harness.report import run_and_save
 from benchmarks.inputs.recordings import add_folder, file_in
 from benchmarks.quality import CASES, FROM_SHARE
 from headrace.evaluation.log import columns_of, read
@@ -30,14 +31,14 @@ from models.config import RankerConfig
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "line.json"
 CASE = CASES[0]
-_NEVER_MS = 1 << 50  # no version is cut on the way: a window is then all that was learnt
+_NEVER_MS = 1 << 50  # cut no version, so that the metric window covers everything that was learned
 _WAIT_S = 1.0
 _CLICK = "live.all.click"
 console = Console(stderr=True)
 
 
 class Score(Struct, frozen=True):
-    """Of the clicks of `slots` slots."""
+    """Metrics of click predictions over `slots` slots."""
 
     auc: float
     calibration: float
@@ -45,7 +46,7 @@ class Score(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """Both scores, and the standard error of the AUC in process."""
+    """Both scores, and the standard error of the in-process AUC."""
 
     machine: Machine
     in_process: Score
@@ -55,10 +56,11 @@ class Result(Struct, frozen=True):
 
 
 def measure(folder: Path) -> Result:
-    """Evaluate the log in process, then send it through a line.
+    """Evaluate the log in process, then send it through a pipeline.
 
     Raises:
-        UsageProblem: the log is not in the folder. EnvironmentProblem: the line did not come up, or did not take it in.
+        UsageProblem: the log is not in the folder.
+        EnvironmentProblem: the pipeline did not start, or did not process the log.
     """
     machine, path = this_machine(), file_in(folder, CASE.file)
     log = read(path, columns_of(CASE.columns, CASE.known), warm_share=FROM_SHARE)
@@ -93,9 +95,9 @@ def _samples(bootstrap: str) -> Iterator[Row]:
 
 
 def _learnt(rows: Sequence[Row], settings: LoopSettings, from_ms: int) -> Score:
-    """The score over slots served from a moment on."""
+    """The score over slots served from `from_ms` on."""
     learner, closed_ms = Learner(settings, RankerConfig()), from_ms + settings.wait_ms
-    first = next(place for place, (_, sample) in enumerate(rows) if sample is not None and sample.known_at > closed_ms)
+    first = next(index for index, (_, sample) in enumerate(rows) if sample is not None and sample.known_at > closed_ms)
     list(learner.feed(rows[:first]))
     _cut(learner)
     list(learner.feed(rows[first:]))
@@ -104,21 +106,21 @@ def _learnt(rows: Sequence[Row], settings: LoopSettings, from_ms: int) -> Score:
 
 
 def _cut(learner: Learner) -> Publication:
-    """End a window."""
+    """End a metric window."""
     cuts: list[Publication | Checkpoint] = list(learner.finish())
     return next(cut for cut in cuts if isinstance(cut, Publication))
 
 
 def main() -> int:
-    """`python -m benchmarks.line`; 1 where the scores are more than two standard errors apart."""
+    """`python -m benchmarks.line`; returns 1 if the scores differ by more than two standard errors."""
     parser = argparse.ArgumentParser(prog="headrace bench line", description=__doc__)
     add_folder(parser)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    result = carry_out("line", lambda: measure(chosen.data), chosen.output)
+    result = run_and_save("line", lambda: measure(chosen.data), chosen.output)
     for name, score in (("in process", result.in_process), ("line", result.line)):
         console.print(name, structs.asdict(score))
-    console.print(f"{result.apart_in_errors:+.2f} standard errors of {result.auc_error:.4f} apart")
+    console.print(f"the AUCs differ by {result.apart_in_errors:+.2f} standard errors of {result.auc_error:.4f}")
     return int(abs(result.apart_in_errors) > 2)
 
 

@@ -1,6 +1,6 @@
-"""How well recorded logs are predicted, each row before it is learnt: `headrace evaluate` beside simple baselines.
+"""Prediction quality on recorded logs, each row predicted before it is learned: the product and simple baselines.
 
-The product runs with one set of defaults. Bars and aims are those of the task; what is missed is printed as missed.
+The product runs with its defaults. Each figure has a required minimum (bar) and an aim; a missed bar is marked.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness.machine import Machine, this_machine
-from benchmarks.harness.report import carry_out
+from benchmarks.harness.report import run_and_save
 from benchmarks.inputs.recordings import add_folder, file_in
 from headrace.evaluation import items
 from headrace.evaluation.log import columns_of, read
@@ -25,8 +25,8 @@ FROM_SHARE = 0.3
 console = Console(stderr=True)
 
 
-class Asked(Struct, frozen=True):
-    """A figure and what is asked of it."""
+class Target(Struct, frozen=True):
+    """A figure with its required minimum and its aim."""
 
     figure: str
     bar: float
@@ -34,7 +34,7 @@ class Asked(Struct, frozen=True):
 
 
 class Case(Struct, frozen=True, kw_only=True):
-    """One recorded log and what is asked of it. `items`: a file of its items and that file's columns."""
+    """One recorded log and its targets. `items`: the file of its items, and the columns of that file."""
 
     name: str
     file: str
@@ -42,7 +42,7 @@ class Case(Struct, frozen=True, kw_only=True):
     task: Task
     known: tuple[str, ...] = ()
     items: tuple[str, str] | None = None
-    asked: tuple[Asked, ...]
+    asked: tuple[Target, ...]
 
 
 class Outcome(Struct, frozen=True):
@@ -53,7 +53,7 @@ class Outcome(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """All of one session."""
+    """The outcomes of one session."""
 
     machine: Machine
     outcomes: list[Outcome]
@@ -68,7 +68,7 @@ CASES = (
             columns=_KUAIRAND + label,
             task="ctr",
             known=("duration_ms",),
-            asked=(Asked("auc", bar, aim),),
+            asked=(Target("auc", bar, aim),),
         )
         for label, bar, aim in (("is_click", 0.827, 0.834), ("long_view", 0.811, 0.818))
     ),
@@ -78,7 +78,7 @@ CASES = (
         columns="user=1,item=2,time=4",
         task="rank",
         items=("movietweetings/movies.dat.gz", "item=1,title=2,categories=3"),
-        asked=(Asked("recall@10", 0.285, 0.293), Asked("recall@20", 0.350, 0.360)),
+        asked=(Target("recall@10", 0.285, 0.293), Target("recall@20", 0.350, 0.360)),
     ),
 )
 
@@ -100,31 +100,33 @@ def measure(folder: Path) -> Result:
 
 
 def show(result: Result) -> None:
-    """Print a row a case."""
-    table = Table("log", "figure", "ours", "bar", "aim", "frozen", "best baseline", "rows/s", box=None, pad_edge=False)
+    """Print one row per case and figure."""
+    table = Table(
+        "log", "figure", "headrace", "bar", "aim", "frozen", "best baseline", "rows/s", box=None, pad_edge=False
+    )
     for outcome in result.outcomes:
         for asked in outcome.case.asked:
             table.add_row(outcome.case.name, *_cells(asked, outcome.report))
     Console().print(table)
 
 
-def _cells(asked: Asked, report: Report) -> tuple[str, ...]:
+def _cells(asked: Target, report: Report) -> tuple[str, ...]:
     figure = asked.figure
     best = max(report.baselines, key=lambda name: report.baselines[name][figure])
     ours = f"{report.metrics[figure]:.4f} ± {report.standard_errors[figure]:.4f}"
     ours += " missed" if report.metrics[figure] < asked.bar else ""
-    beside = f"{report.baselines[best][figure]:.4f} {best}"
-    wanted = (f"{asked.bar}", f"{asked.aim}", f"{report.frozen[figure]:.4f}")
-    return (figure, ours, *wanted, beside, f"{report.events_per_s:.0f}")
+    baseline = f"{report.baselines[best][figure]:.4f} {best}"
+    targets = (f"{asked.bar}", f"{asked.aim}", f"{report.frozen[figure]:.4f}")
+    return (figure, ours, *targets, baseline, f"{report.events_per_s:.0f}")
 
 
 def main() -> int:
-    """`python -m benchmarks.quality`; 1 where a bar is missed."""
+    """`python -m benchmarks.quality`; returns 1 if a bar is missed."""
     parser = argparse.ArgumentParser(prog="headrace bench quality", description=__doc__)
     add_folder(parser)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    result = carry_out("quality", lambda: measure(chosen.data), chosen.output)
+    result = run_and_save("quality", lambda: measure(chosen.data), chosen.output)
     show(result)
     missed = (each.report.metrics[one.figure] < one.bar for each in result.outcomes for one in each.case.asked)
     return int(any(missed))

@@ -1,8 +1,8 @@
-"""Promote and roll back under 200 reads a second: reads that failed or mixed versions, and how soon a decision shows.
+"""Promotions and rollbacks under 200 reads per second: failed reads, mixed reads, and the time until a decision shows.
 
-A line with serving answers `GET /v1/features` to several clients; a second version of one group, with one feature
-more, is applied and filled, then promoted and rolled back again and again. A read is mixed when its features are not
-exactly those of the version it names. A decision's time counts from before the verb, gate and all.
+A stack with serving answers `GET /v1/features` to several clients. A second version of one group, with one more
+feature, is applied and filled, then promoted and rolled back repeatedly. A read is mixed if its features are not
+exactly those of the version that it names. The time of a decision counts from before the command, including the gate.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness.machine import Machine, this_machine
-from benchmarks.harness.report import carry_out
+from benchmarks.harness.report import run_and_save
 from headrace.features import release
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
 from headrace.log.feature_versions import Registry
@@ -39,7 +39,7 @@ console = Console(stderr=True)
 
 
 class Reading(Struct, frozen=True):
-    """One answer: when it was asked for (s, monotonic), how long it took, and the version it named, 0 for a failure."""
+    """One read: its start (s, monotonic), its latency, and the version in the answer, 0 for a failure."""
 
     asked_s: float
     took_ms: float
@@ -47,7 +47,7 @@ class Reading(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """Times from before the verb, ms: until it returned, the first read of the new version, the last of the old."""
+    """Times from before the command, ms: to its return, the first read of the new version, and the last of the old."""
 
     action: str
     verb_ms: int
@@ -56,7 +56,7 @@ class Decision(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """Of one session."""
+    """The result of one session."""
 
     machine: Machine
     reads: int
@@ -68,8 +68,8 @@ class Result(Struct, frozen=True):
     decisions: list[Decision]
 
 
-class Readers:
-    """Clients that read at a constant rate until told to stop."""
+class ReadLoad:
+    """A context in which clients read at a constant rate."""
 
     def __init__(self, endpoints: Endpoints, names: dict[int, set[str]], *, rate_per_s: float) -> None:
         self.readings: list[Reading] = []
@@ -78,7 +78,7 @@ class Readers:
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(CLIENTS)]
 
-    def __enter__(self) -> "Readers":
+    def __enter__(self) -> "ReadLoad":
         for thread in self._threads:
             thread.start()
         return self
@@ -103,23 +103,24 @@ class Readers:
             version = body["version"]
             self.mixed += {each["name"] for each in body["features"]} != self._names[version]
         except httpx.HTTPError as error:
-            console.print(f"a read failed: {error}")
+            console.print(f"read failed: {error}")
         self.readings.append(Reading(asked_s, (time.monotonic() - asked_s) * 1000, version))
 
 
 def plans() -> tuple[Plan, Plan]:
-    """The shipped groups, and the same with a second version of one."""
+    """The shipped groups, and the same groups with a second version of one."""
     files = {path.relative_to(FEATURES).as_posix(): path.read_text() for path in FEATURES.rglob("*.sql")}
     text = files[f"{GROUP}.sql"].replace("version 1", "version 2", 1)
-    more = "approx_distinct(user_id) FILTER (WHERE event_type = 'click') OVER 24h AS clickers_24h,\n  avg(value)"
-    return parse_plan(files), parse_plan(files | {f"{GROUP}.sql": text.replace("avg(value)", more, 1)})
+    added = "approx_distinct(user_id) FILTER (WHERE event_type = 'click') OVER 24h AS clickers_24h,\n  avg(value)"
+    return parse_plan(files), parse_plan(files | {f"{GROUP}.sql": text.replace("avg(value)", added, 1)})
 
 
 def measure(turns: int, *, rate_per_s: float) -> Result:
-    """Start a line, release a second version, and turn between both.
+    """Start a stack, release a second version, and alternate between the two versions.
 
     Raises:
-        EnvironmentProblem: the line did not come up. UsageProblem: a release was refused.
+        EnvironmentProblem: the stack did not start.
+        UsageProblem: a release was refused.
     """
     machine, layout = this_machine(), Layout(REPOSITORY / ".headrace" / "bench")
     stack.stop(layout, wipe=True)
@@ -127,17 +128,17 @@ def measure(turns: int, *, rate_per_s: float) -> Result:
         endpoints = stack.up(layout, say=console.print, pace=Pace(), usual_ports=False)
         before, after = plans()
         _click(endpoints)
-        turn = _Turn(endpoints, after)
+        second = _SecondVersion(endpoints, after)
         names = {plan.group(GROUP).version: {f.name for f in plan.group(GROUP).features} for plan in (before, after)}
-        with Readers(endpoints, names, rate_per_s=rate_per_s) as readers:
+        with ReadLoad(endpoints, names, rate_per_s=rate_per_s) as readers:
             begun_s = time.monotonic()
             time.sleep(_SETTLE_S)
             decisions = [
                 decision
                 for _ in range(turns)
                 for decision in (
-                    _decide(readers, 2, "promote", turn.forth),
-                    _decide(readers, 1, "rollback", turn.back),
+                    _decide(readers, 2, "promote", second.promote),
+                    _decide(readers, 1, "rollback", second.rollback),
                 )
             ]
             seconds = time.monotonic() - begun_s
@@ -156,8 +157,8 @@ def measure(turns: int, *, rate_per_s: float) -> Result:
     )
 
 
-class _Turn:
-    """A second version, applied and filled, that can be promoted and rolled back."""
+class _SecondVersion:
+    """A second version of the group, applied and filled."""
 
     def __init__(self, endpoints: Endpoints, after: Plan) -> None:
         self._registry, self._client = Registry(endpoints, who="bench"), connect(endpoints.redis_url)
@@ -165,17 +166,17 @@ class _Turn:
         (version,) = release.applied(self._registry, rest, found, why="bench")
         self._version = release.filled(self._registry, rest, endpoints, version, since="all")
 
-    def forth(self) -> None:
-        """Promote it, behind the gate."""
+    def promote(self) -> None:
+        """Promote the version through the gate."""
         release.promoted(self._registry, self._client, self._version, why="bench")
 
-    def back(self) -> None:
-        """Roll back."""
+    def rollback(self) -> None:
+        """Roll back to the first version."""
         self._registry.rollback(GROUP, why="bench")
 
 
 def _click(endpoints: Endpoints) -> None:
-    """Clicks on the items that are read, from trusted hands."""
+    """Write clicks on the items that are read, as a trusted producer."""
     writer, now = LogWriter(endpoints.bootstrap), time.time_ns() // 1_000_000
     plain = Event(event_id="", user_id="u1", event_type="click", occurred_at=now, received_at=now)
     for number in range(KEYS * 4):
@@ -183,7 +184,7 @@ def _click(endpoints: Endpoints) -> None:
     writer.close(now + 1)
 
 
-def _decide(readers: Readers, version: int, action: str, verb: Callable[[], object]) -> Decision:
+def _decide(readers: ReadLoad, version: int, action: str, verb: Callable[[], object]) -> Decision:
     begun_s = time.monotonic()
     verb()
     returned_s = time.monotonic()
@@ -201,22 +202,22 @@ def main() -> int:
     """`python -m benchmarks.release`."""
     parser = argparse.ArgumentParser(prog="headrace bench release", description=__doc__)
     parser.add_argument("--turns", type=int, default=5, help="promotions, each followed by a rollback")
-    parser.add_argument("--rate", type=float, default=200.0, help="reads a second")
+    parser.add_argument("--rate", type=float, default=200.0, help="reads per second")
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    result = carry_out("release", lambda: measure(chosen.turns, rate_per_s=chosen.rate), chosen.output)
+    result = run_and_save("release", lambda: measure(chosen.turns, rate_per_s=chosen.rate), chosen.output)
     show(result)
     return 0
 
 
 def show(result: Result) -> None:
-    """Print the reads, and a row a decision."""
-    out, table = Console(), Table("decision", "verb ms", "first of the new ms", "last of the old ms", box=None)
+    """Print the reads, and one row per decision."""
+    out, table = Console(), Table("decision", "command ms", "first new ms", "last old ms", box=None)
     for each in result.decisions:
         table.add_row(each.action, str(each.verb_ms), str(each.seen_ms), str(each.gone_ms))
     took = f"p50 {result.read_p50_ms} ms, p99 {result.read_p99_ms} ms"
-    wrong = f"{result.failed} failed, {result.mixed} mixed"
-    out.print(f"{result.reads} reads at {result.reads_per_s} a second, {took}: {wrong}")
+    errors = f"{result.failed} failed, {result.mixed} mixed"
+    out.print(f"{result.reads} reads at {result.reads_per_s}/s, {took}: {errors}")
     out.print(table)
 
 

@@ -1,10 +1,10 @@
-"""Clicks of KuaiRand predicted row by row: the product with its defaults beside Vowpal Wabbit and River.
+"""Clicks of KuaiRand predicted row by row: the product with its defaults, Vowpal Wabbit and River.
 
-Rows of one moment are all told before one is learnt; the last 70 % are scored. Each rival runs with the raw columns and
-their pairs (user and item, user and length, user and hour), and with our dense inputs beside them; of a few learning
-rates it is given the one that was best on the scored rows, and it learns a row at once, where the product waits for 64.
-The product's rows a second hold its features and baselines; a rival finds the inputs ready, and so does the product's
-ranker alone. Then speeds, in turns (benchmarks/studies/speeds.py).
+All rows of a timestamp are predicted before any is learned; the last 70 % are scored. Each rival runs with the raw
+columns and their pairs (user and item, user and length, user and hour), and with the product's dense inputs in
+addition. It gets the best of a few learning rates, chosen on the scored rows, and learns each row at once, where the
+product waits for a batch of 64. The rows per second of the product include its features and baselines; the rivals, and
+the product's ranker alone, get precomputed inputs. Then come interleaved speeds (benchmarks/studies/speeds.py).
 """
 
 import argparse
@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness.machine import Machine, this_machine
-from benchmarks.harness.report import carry_out
-from benchmarks.inputs.recorded_rows import Stream, Told, stream_of
+from benchmarks.harness.report import run_and_save
+from benchmarks.inputs.recorded_rows import Predictions, Stream, stream_of
 from benchmarks.inputs.recordings import add_folder, file_in
 from benchmarks.peers import river_loop, wabbit_peer
 from benchmarks.studies.speeds import Speed, speeds
@@ -47,11 +47,12 @@ console = Console(stderr=True, highlight=False)
 
 
 class Scored(Struct, frozen=True, kw_only=True):
-    """One contender over the scored rows.
+    """One contender on the scored rows.
 
     Attributes:
-        setting: of those tried, with their log losses in `tried`, the one the rest is of.
-        behind: its log loss less ours, by row: the mean and its standard error.
+        setting: the best setting, to which the other attributes belong.
+        tried: log loss by setting.
+        behind: mean difference per row between its log loss and the product's, and its standard error.
     """
 
     name: str
@@ -63,7 +64,7 @@ class Scored(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """All that was measured. `rivals`: the product first. `versions` of the rivals."""
+    """All results. `rivals`: the product first, then the others. `versions`: package versions of the rivals."""
 
     machine: Machine
     versions: dict[str, str]
@@ -103,28 +104,28 @@ def measure(folder: Path, *, rounds: int, ids: int) -> Result:
     )
 
 
-def product(log: Log, plan: Plan, *, freeze_at: int) -> Told:
-    """What `headrace evaluate` tells."""
+def product(log: Log, plan: Plan, *, freeze_at: int) -> Predictions:
+    """The predictions of `headrace evaluate`."""
     begun = time.perf_counter()
-    told = ctr.run(log, plan, asked=ctr.Asked(freeze_at=freeze_at), seen=lambda _: None)
-    return Told(told.ours, time.perf_counter() - begun)
+    predicted = ctr.run(log, plan, asked=ctr.Asked(freeze_at=freeze_at), seen=lambda _: None)
+    return Predictions(predicted.ours, time.perf_counter() - begun)
 
 
-def ranker(stream: Stream) -> Told:
-    """The product's ranker alone, inputs ready."""
-    pupil, told, begun = Pupil(0), list[Doubles](), time.perf_counter()
+def ranker(stream: Stream) -> Predictions:
+    """The predictions of the product's ranker alone, with precomputed inputs."""
+    pupil, parts, begun = Pupil(0), list[Doubles](), time.perf_counter()
     for start, end in zip(stream.starts, [*stream.starts[1:], len(stream.rows)], strict=True):
         for sample in stream.samples[start:end]:
             pupil.take(sample)
         if pupil.ready:
-            told.append(pupil.learn()[0])
-    told.append(pupil.learn()[0])
-    return Told(np.concatenate(told), time.perf_counter() - begun)
+            parts.append(pupil.learn()[0])
+    parts.append(pupil.learn()[0])
+    return Predictions(np.concatenate(parts), time.perf_counter() - begun)
 
 
-def contenders(stream: Stream, wabbit: wabbit_peer.Wabbit) -> Mapping[str, Mapping[str, Callable[[], Told]]]:
-    """The rivals, each with its settings as passes to be run."""
-    found: dict[str, Mapping[str, Callable[[], Told]]] = {}
+def contenders(stream: Stream, wabbit: wabbit_peer.Wabbit) -> Mapping[str, Mapping[str, Callable[[], Predictions]]]:
+    """The rivals, each with one pass per setting."""
+    found: dict[str, Mapping[str, Callable[[], Predictions]]] = {}
     for inputs, words in _INPUTS.items():
         found[f"VW{words}"] = {f"rate {rate}": partial(wabbit.run, inputs, rate=rate) for rate in wabbit_peer.RATES}
     for inputs, words in _INPUTS.items():
@@ -136,14 +137,14 @@ def contenders(stream: Stream, wabbit: wabbit_peer.Wabbit) -> Mapping[str, Mappi
 
 
 class Scorer:
-    """Scores chances of all rows on the last of them, against ours."""
+    """Scores predictions on the last rows, compared with the product's."""
 
     def __init__(self, labels: Doubles, ours: Doubles) -> None:
         self._labels, self._ours = labels, _losses(ours, labels)
 
-    def best(self, name: str, passes: Mapping[str, Told]) -> Scored:
-        """The pass with the least log loss."""
-        chances = {setting: told.chances[-len(self._labels) :] for setting, told in passes.items()}
+    def best(self, name: str, passes: Mapping[str, Predictions]) -> Scored:
+        """Score the pass with the lowest log loss."""
+        chances = {setting: each.chances[-len(self._labels) :] for setting, each in passes.items()}
         tried = {setting: float(_losses(each, self._labels).mean()) for setting, each in chances.items()}
         setting = min(tried, key=lambda each: tried[each])
         return Scored(
@@ -161,44 +162,44 @@ def _losses(chances: Doubles, labels: Doubles) -> Doubles:
     return -np.where(labels > 0, np.log(clipped), np.log(1 - clipped))
 
 
-def _per_s(told: Told) -> int:
-    return round(len(told.chances) / told.seconds)
+def _per_s(predictions: Predictions) -> int:
+    return round(len(predictions.chances) / predictions.seconds)
 
 
 def missed(result: Result) -> list[str]:
-    """What falls short of its aim; the light ranker's is also Vowpal Wabbit."""
-    found = [f"{each.name} has the lower log loss" for each in result.rivals if each.behind.value < 0]
+    """Aims that were missed; the light ranker must also be as fast as Vowpal Wabbit."""
+    found = [f"{each.name} has a lower log loss" for each in result.rivals if each.behind.value < 0]
     found += [f"{each.name}: {each.per_s}/s, aim {each.aim}" for each in result.speeds if each.per_s < (each.aim or 0)]
     light, wabbits = ([each for each in result.speeds if each.name.startswith(name)] for name in ("light", "VW"))
-    pairs = [(ours, theirs) for ours in light for theirs in wabbits if ours.per_s < theirs.per_s]
-    return found + [f"{ours.name}: {ours.per_s}/s, {theirs.name} {theirs.per_s}/s" for ours, theirs in pairs]
+    slower = [(ranker, wabbit) for ranker in light for wabbit in wabbits if ranker.per_s < wabbit.per_s]
+    return found + [f"{ranker.name}: {ranker.per_s}/s, {wabbit.name} {wabbit.per_s}/s" for ranker, wabbit in slower]
 
 
 def show(result: Result) -> None:
-    """Print a row a contender, a row a speed, and what is missed."""
-    told = Table("", "setting", "log loss", "less ours", "AUC", "calibration", "rows/s", box=None, pad_edge=False)
+    """Print one row per contender, one row per speed, and the missed aims."""
+    quality = Table("", "setting", "log loss", "vs headrace", "AUC", "calibration", "rows/s", box=None, pad_edge=False)
     for each in result.rivals:
         loss, auc, calibration = (f"{each.figures[name].value:.4f}" for name in ("log_loss", "auc", "calibration"))
         behind = f"{each.behind.value:.4f} ± {each.behind.error:.4f}"
-        told.add_row(each.name, each.setting, loss, behind, auc, calibration, str(each.rows_per_s))
-    fast = Table("told and learnt", "a second", "aim", "p50 ms", "p99 ms", box=None, pad_edge=False)
+        quality.add_row(each.name, each.setting, loss, behind, auc, calibration, str(each.rows_per_s))
+    fast = Table("predict and learn", "per second", "aim", "p50 ms", "p99 ms", box=None, pad_edge=False)
     for each in result.speeds:
         fast.add_row(each.name, str(each.per_s), str(each.aim or ""), str(each.times.p50_ms), str(each.times.p99_ms))
-    alone = f"the product's ranker alone, inputs ready: {result.ranker_rows_per_s} rows/s"
-    Console(highlight=False).print(told, alone, fast, *(f"missed: {line}" for line in missed(result)), sep="\n")
+    alone = f"the product's ranker alone, with precomputed inputs: {result.ranker_rows_per_s} rows/s"
+    Console(highlight=False).print(quality, alone, fast, *(f"missed: {line}" for line in missed(result)), sep="\n")
 
 
 def main() -> int:
-    """`headrace bench rivals`; 1 where something is missed."""
+    """`headrace bench rivals`; returns 1 if an aim is missed."""
     parser = argparse.ArgumentParser(prog="headrace bench rivals", description=__doc__)
     add_folder(parser)
-    parser.add_argument("--rounds", type=int, default=12, help="of the speeds, five counted calls each")
-    parser.add_argument("--ids", type=int, default=1_000_000, help="rows of the table that is looked up")
+    parser.add_argument("--rounds", type=int, default=12, help="rounds of the speeds, with five counted calls each")
+    parser.add_argument("--ids", type=int, default=1_000_000, help="rows of the table for look-ups")
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    told = carry_out("rivals", lambda: measure(chosen.data, rounds=chosen.rounds, ids=chosen.ids), chosen.output)
-    show(told)
-    return int(bool(missed(told)))
+    result = run_and_save("rivals", lambda: measure(chosen.data, rounds=chosen.rounds, ids=chosen.ids), chosen.output)
+    show(result)
+    return int(bool(missed(result)))
 
 
 if __name__ == "__main__":

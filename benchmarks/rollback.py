@@ -1,6 +1,6 @@
-"""Seconds from a decision to go back until the older version answers, on a model of a million rows.
+"""Seconds from a rollback decision until the older version serves, on a model with a million rows.
 
-Real Kafka, the threads of serving that read decisions and versions, and the learner's part beside them.
+It uses a real Kafka, the serving threads that read decisions and versions, and the learner's part of a rollback.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from msgspec import Struct
 from rich.console import Console
 
 from benchmarks.harness.machine import Machine, this_machine
-from benchmarks.harness.report import carry_out
+from benchmarks.harness.report import run_and_save
 from headrace.layout import FEATURES, REPOSITORY, Endpoints
 from headrace.stack import broker
 from headrace.wait import wait_until
@@ -46,13 +46,13 @@ RESULT = REPOSITORY / "benchmarks" / "results" / "rollback.json"
 BAR_S = 5.0
 _MODEL, _KEY = LIVE_MODEL, b"bench"
 _VERSIONS, _SNAPSHOT_AT = 12, 1
-_HELD, _FAR = "1.10", "1.4"  # the newest six are in memory; the other takes a snapshot and three versions of the log
+_RECENT, _OLD = "1.10", "1.4"  # the newest six are in memory; the old one needs a snapshot and three versions
 _POLL_S = 0.005
 _DEADLINE_S = 60.0
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """Seconds of each repeat. `learner_s`: to load the snapshot, begin the epoch and publish the whole model."""
+    """Seconds of each repeat. `learner_s`: time to load the snapshot, begin an epoch and publish the whole model."""
 
     machine: Machine
     rows: int
@@ -65,21 +65,21 @@ class Result(Struct, frozen=True, kw_only=True):
     bar_s: float = BAR_S
 
 
-class World:
-    """The versions on a broker, and the fingerprint of each."""
+class PublishedVersions:
+    """Versions published on a broker, with their fingerprints."""
 
     def __init__(self, endpoints: Endpoints, home: Path, *, rows: int, changed: int) -> None:
         self.endpoints = endpoints
         self.snapshots = Snapshots(home / "snapshots")
-        self.prints: dict[str, str] = {}
+        self.fingerprints: dict[str, str] = {}
         self.whole_bytes = 0
         self._publisher = Publisher(endpoints.bootstrap, model=_MODEL, key=_KEY)
         self._producer = producer(endpoints.bootstrap)
         self._epoch = 1
-        self._lay(rows, changed)
+        self._publish_versions(rows, changed)
 
-    def back(self, live: Live, version: str) -> float:
-        """Decide to go to a version and wait until it answers; the seconds that took."""
+    def roll_back(self, live: Live, version: str) -> float:
+        """Publish a decision to roll back, and wait until the version serves; returns the seconds that took."""
         self._epoch += 1
         decision = back_to(_MODEL, place_of(version), epoch=self._epoch)
         record = msgspec.structs.replace(decision, who="bench", why="bench")
@@ -88,13 +88,13 @@ class World:
         self._producer.flush(10)
         while live.state.models[LIVE].version != version:
             if time.monotonic() - begun > _DEADLINE_S:
-                message = f"version {version} did not answer within {_DEADLINE_S:.0f} s"
+                message = f"version {version} did not serve within {_DEADLINE_S:.0f} s"
                 raise TimeoutError(message)
             time.sleep(_POLL_S)
         return round(time.monotonic() - begun, 3)
 
-    def begun_anew(self) -> float:
-        """Seconds in which the learner takes up the snapshot and publishes the whole model in another epoch."""
+    def restart_learner(self) -> float:
+        """Load the snapshot and publish the whole model in a new epoch, as a learner does; returns the seconds."""
         begun = time.monotonic()
         folder = self.snapshots.latest()
         assert folder is not None
@@ -104,7 +104,7 @@ class World:
         self._publisher.send(learner.begin_epoch(self._epoch))
         return round(time.monotonic() - begun, 3)
 
-    def _lay(self, rows: int, changed: int) -> None:
+    def _publish_versions(self, rows: int, changed: int) -> None:
         generator, learner = np.random.default_rng(0), Learner(LoopSettings(), RankerConfig())
         table = learner.trainer.tables["user"]
         for _ in range(table.config.admission):
@@ -114,25 +114,25 @@ class World:
         self._send(learner, first)
         self.snapshots.save(learner.checkpoint())
         while learner.seq < _VERSIONS:
-            places = np.sort(generator.choice(rows, changed, replace=False)) + 1
-            table.learn(places, generator.normal(0, 0.1, (changed, table.config.width)).astype(np.float32))
+            indexes = np.sort(generator.choice(rows, changed, replace=False)) + 1
+            table.learn(indexes, generator.normal(0, 0.1, (changed, table.config.width)).astype(np.float32))
             self._send(learner, learner.publish())
             if learner.seq == _SNAPSHOT_AT:
                 self.snapshots.save(learner.checkpoint())
 
     def _send(self, learner: Learner, publication: Publication) -> None:
         self._publisher.send(publication)
-        self.prints[publication.manifest.version] = fingerprint(learner.published)
+        self.fingerprints[publication.manifest.version] = fingerprint(learner.published)
 
 
 @contextmanager
-def serving(world: World, home: Path) -> Iterator[Live]:
-    """Serving's threads of the model, caught up."""
+def serving(versions: PublishedVersions, home: Path) -> Iterator[Live]:
+    """Run the serving threads of the model, caught up."""
     live, stop = Live(load_plan(FEATURES)), threading.Event()
     control = ControlReader(live, Pins(home / "pins", RankerConfig()), model=_MODEL)
-    deltas = DeltaReader(live, name=_MODEL, key=_KEY, folder=world.snapshots.folder)
+    deltas = DeltaReader(live, name=_MODEL, key=_KEY, folder=versions.snapshots.folder)
     runs = (control.run, deltas.run)
-    threads = [threading.Thread(target=run, args=(world.endpoints.bootstrap, stop), daemon=True) for run in runs]
+    threads = [threading.Thread(target=run, args=(versions.endpoints.bootstrap, stop), daemon=True) for run in runs]
     for thread in threads:
         thread.start()
     try:
@@ -145,58 +145,60 @@ def serving(world: World, home: Path) -> Iterator[Live]:
 
 
 def measure(*, rows: int, changed: int, repeats: int) -> Result:
-    """Go back from the newest version to one in memory, and from that to one that is not, several times."""
+    """Roll back from the newest version to one in memory, and from there to one that is not, several times."""
     make_deterministic()
     machine = this_machine()
-    near: list[float] = []
-    far: list[float] = []
-    anew: list[float] = []
+    from_memory_s: list[float] = []
+    from_snapshot_s: list[float] = []
+    learner_s: list[float] = []
     equal = True
     with tempfile.TemporaryDirectory() as folder, broker.running(Path(folder) / "kafka") as endpoints:
         home = Path(folder)
-        world = World(endpoints, home, rows=rows, changed=changed)
-        with serving(world, home) as live:
+        versions = PublishedVersions(endpoints, home, rows=rows, changed=changed)
+        with serving(versions, home) as live:
             for _ in range(repeats):
                 if live.state.models[LIVE].version != f"1.{_VERSIONS}":
-                    world.back(live, f"1.{_VERSIONS}")
-                for version, seconds in ((_HELD, near), (_FAR, far)):
-                    seconds.append(world.back(live, version))
-                    equal &= live.state.models[LIVE].fingerprint == world.prints[version]
-        anew.extend(world.begun_anew() for _ in range(repeats))
+                    versions.roll_back(live, f"1.{_VERSIONS}")
+                for version, seconds in ((_RECENT, from_memory_s), (_OLD, from_snapshot_s)):
+                    seconds.append(versions.roll_back(live, version))
+                    equal &= live.state.models[LIVE].fingerprint == versions.fingerprints[version]
+        learner_s.extend(versions.restart_learner() for _ in range(repeats))
     return Result(
         machine=machine,
         rows=rows,
         changed_rows=changed,
-        whole_bytes=world.whole_bytes,
-        from_memory_s=near,
-        from_snapshot_s=far,
-        learner_s=anew,
+        whole_bytes=versions.whole_bytes,
+        from_memory_s=from_memory_s,
+        from_snapshot_s=from_snapshot_s,
+        learner_s=learner_s,
         equal=equal,
     )
 
 
 def main() -> int:
-    """`python -m benchmarks.rollback`; 1 where the bar is missed or a model differs."""
+    """`python -m benchmarks.rollback`; returns 1 if the bar is missed or a model differs."""
     parser = argparse.ArgumentParser(prog="headrace bench rollback", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--changed", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    result = carry_out(
+    result = run_and_save(
         "rollback",
         lambda: measure(rows=chosen.rows, changed=chosen.changed, repeats=chosen.repeats),
         chosen.output,
     )
     out = Console(highlight=False)
-    out.print(f"{result.rows} rows, {result.changed_rows} changed by each version; {result.whole_bytes} bytes in all")
+    out.print(
+        f"{result.rows} rows, {result.changed_rows} changed per version; {result.whole_bytes} bytes for the whole model"
+    )
     for name, seconds in (
         ("serving, from memory", result.from_memory_s),
         ("serving, from snapshot and log", result.from_snapshot_s),
-        ("learner, snapshot to published", result.learner_s),
+        ("learner, from snapshot to published", result.learner_s),
     ):
         out.print(f"{name}: median {median(seconds):.2f} s, worst {max(seconds):.2f} s")
-    out.print(f"bit for bit as it was: {'yes' if result.equal else 'NO'}; bar {result.bar_s:g} s")
+    out.print(f"bit for bit equal: {'yes' if result.equal else 'NO'}; bar {result.bar_s:g} s")
     return int(not result.equal or max(*result.from_memory_s, *result.from_snapshot_s) > result.bar_s)
 
 

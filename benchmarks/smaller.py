@@ -1,9 +1,9 @@
-"""The ranker in fewer bytes and in another runtime: size, time of a slate, and what is lost of KuaiRand's clicks.
+"""The ranker in fewer bytes and in another runtime: size, time per slate, and quality on KuaiRand's clicks.
 
-The model learns the first 70 % of the log and stands still on the rest. Tables and weights are then kept in float16 or
-8 bits (a row as a version carries it) and read back; the graph of `headrace models export` runs in onnxruntime, as it
-is and with its weights in 8 bits. A slate has 260 candidates and a history of 20: rows are looked up, made float32 and
-scored, on one thread. The retrieval vectors are those of the items that own a row, for all users.
+The model learns the first 70 % of the log and is frozen on the rest. Tables and weights are then stored in float16 or
+8 bits (rows with the coding of versions) and read back. The graph of `headrace models export` runs in onnxruntime, as
+it is and with 8-bit weights. A slate has 260 candidates and a history of 20; its rows are looked up, decoded to float32
+and scored on one thread. The retrieval vectors are those of the items that have a row, searched for all users.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from onnxruntime.quantization import quantize_dynamic
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks.harness.interleaved import clocked, in_turns
+from benchmarks.harness.interleaved import time_interleaved, timed
 from benchmarks.harness.machine import Machine, this_machine
-from benchmarks.harness.report import carry_out
-from benchmarks.inputs.recorded_rows import Told, stream_of
+from benchmarks.harness.report import run_and_save
+from benchmarks.inputs.recorded_rows import Predictions, stream_of
 from benchmarks.inputs.recordings import add_folder, file_in
 from benchmarks.rivals import COLUMNS, FILE, KNOWN, Scorer
 from benchmarks.studies import vector_codecs
-from benchmarks.studies.quantized import Dense, Kept, dense_of, sources, tables_of
+from benchmarks.studies.quantized import Dense, QuantizedTable, quantize_dense, quantize_tables, sources
 from benchmarks.studies.vector_codecs import Vectors
 from headrace.evaluation.log import columns_of, read
 from headrace.evaluation.metrics import Figure
@@ -51,7 +51,7 @@ RESULT = REPOSITORY / "benchmarks" / "results" / "smaller.json"
 PAGE = REPOSITORY / "docs" / "smaller.md"
 LEARNT_SHARE = 0.7
 _CANDIDATES = 260
-_TOLD = 2_048
+_BATCH = 2_048
 _FORMS = {
     "fp32": ("fp32", "fp32"),
     "tables fp16": ("fp16", "fp32"),
@@ -64,7 +64,7 @@ _GRAPHS = ("ONNX fp32", "ONNX int8")
 
 
 class Variant(Struct, frozen=True, kw_only=True):
-    """One form. `less`: its log loss less that of fp32."""
+    """One form. `less`: difference between its log loss and that of fp32."""
 
     table_bytes: int
     weight_bytes: int
@@ -75,7 +75,7 @@ class Variant(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """All that was measured."""
+    """All results."""
 
     machine: Machine
     learnt: int
@@ -84,8 +84,8 @@ class Result(Struct, frozen=True, kw_only=True):
     vectors: dict[str, Vectors]
 
 
-class Ground:
-    """A model that has learnt, and the samples that come after."""
+class TrainedModel:
+    """A trained model, and the samples after its training."""
 
     def __init__(self, samples: list[Sample]) -> None:
         self.config, settings = RankerConfig(), LoopSettings()
@@ -96,27 +96,27 @@ class Ground:
             trainer.learn(collator.batch(part, part[-1].known_at))
         self.state, self.learnt, rest = trainer.state(), first, samples[first:]
         self.batches = [
-            collator.batch(rest[start : start + _TOLD], rest[start].known_at) for start in range(0, len(rest), _TOLD)
+            collator.batch(rest[start : start + _BATCH], rest[start].known_at) for start in range(0, len(rest), _BATCH)
         ]
         self.slate = collator.batch(rest[:_CANDIDATES], rest[0].known_at)
         self.labels = np.concatenate([batch.labels[:, 0] for batch in self.batches]).astype(np.float64)
 
 
 def measure(folder: Path, *, rounds: int) -> Result:
-    """Every form."""
+    """Measure every form."""
     machine = this_machine()
     make_deterministic()
     log = read(file_in(folder, FILE), columns_of(COLUMNS, KNOWN), warm_share=LEARNT_SHARE)
-    ground = Ground(stream_of(log, load_plan(FEATURES)).samples)
-    chances, calls, sizes = _forms(ground)
-    graphs, asked = _graphs(ground)
+    trained = TrainedModel(stream_of(log, load_plan(FEATURES)).samples)
+    chances, calls, sizes = _forms(trained)
+    graphs, run_graph = _graphs(trained)
     sizes |= {name: (sizes["fp32"][0], len(graph)) for name, graph in graphs.items()}
     for name, graph in graphs.items():
-        chances[name], calls[name] = asked(graph)
-    times = in_turns({name: clocked(call) for name, call in calls.items()}, rounds=rounds, seed=1)
-    scorer, variants = Scorer(ground.labels, chances["fp32"]), dict[str, Variant]()
-    for name, told in chances.items():
-        scored, (table_bytes, weight_bytes) = scorer.best(name, {"": Told(told, 1.0)}), sizes[name]
+        chances[name], calls[name] = run_graph(graph)
+    times = time_interleaved({name: timed(call) for name, call in calls.items()}, rounds=rounds, seed=1)
+    scorer, variants = Scorer(trained.labels, chances["fp32"]), dict[str, Variant]()
+    for name, form_chances in chances.items():
+        scored, (table_bytes, weight_bytes) = scorer.best(name, {"": Predictions(form_chances, 1.0)}), sizes[name]
         variants[name] = Variant(
             table_bytes=table_bytes,
             weight_bytes=weight_bytes,
@@ -127,73 +127,75 @@ def measure(folder: Path, *, rounds: int) -> Result:
         )
     return Result(
         machine=machine,
-        learnt=ground.learnt,
-        scored=len(ground.labels),
+        learnt=trained.learnt,
+        scored=len(trained.labels),
         variants=variants,
-        vectors=_vectors(ground, rounds),
+        vectors=_vectors(trained, rounds),
     )
 
 
 def _forms(
-    ground: Ground,
+    trained: TrainedModel,
 ) -> tuple[dict[str, Doubles], dict[str, Callable[[], object]], dict[str, tuple[int, int]]]:
-    """Chances, calls that score the slate, and bytes of tables and weights, by form."""
+    """Predicted chances, calls that score the slate, and bytes of tables and weights, by form."""
     chances: dict[str, Doubles] = {}
     calls: dict[str, Callable[[], object]] = {}
     sizes: dict[str, tuple[int, int]] = {}
     for name, (row_form, weight_form) in _FORMS.items():
-        tables = tables_of(ground.state, ground.config, row_form)
-        dense, weight_bytes = dense_of(ground.state.dense, weight_form)
-        told = [
-            predict(ground.config, from_numpy(dense), tables=sources(tables), batch=batch)[:, 0]
-            for batch in ground.batches
+        tables = quantize_tables(trained.state, trained.config, row_form)
+        dense, weight_bytes = quantize_dense(trained.state.dense, weight_form)
+        parts = [
+            predict(trained.config, from_numpy(dense), tables=sources(tables), batch=batch)[:, 0]
+            for batch in trained.batches
         ]
-        chances[name] = np.concatenate(told).astype(np.float64)
+        chances[name] = np.concatenate(parts).astype(np.float64)
         sizes[name] = sum(table.bytes for table in tables.values()), weight_bytes
-        calls[name] = _scoring(ground, tables, dense)
+        calls[name] = _scoring(trained, tables, dense)
     return chances, calls, sizes
 
 
-def _scoring(ground: Ground, tables: dict[str, Kept], dense: Dense) -> Callable[[], object]:
-    return lambda: ranker_numpy.score(ground.config, dense, part=_part(tables, ground.slate), inputs=ground.slate.dense)
+def _scoring(trained: TrainedModel, tables: dict[str, QuantizedTable], dense: Dense) -> Callable[[], object]:
+    return lambda: ranker_numpy.score(
+        trained.config, dense, part=_part(tables, trained.slate), inputs=trained.slate.dense
+    )
 
 
-def _part(tables: dict[str, Kept], batch: Batch, row: int = 0, count: int | None = None) -> RequestRows:
-    """Rows of the user and history of a batch's row, and of candidates from there on."""
-    past, those = batch.history[row], slice(row, None if count is None else row + count)
-    items = Items(batch.items[those], batch.categories[those])
+def _part(tables: dict[str, QuantizedTable], batch: Batch, row: int = 0, count: int | None = None) -> RequestRows:
+    """Table rows of the user and history of one row of a batch, and of `count` candidates from that row on."""
+    past, candidates = batch.history[row], slice(row, None if count is None else row + count)
+    items = Items(batch.items[candidates], batch.categories[candidates])
     return ranker_numpy.gather_rows(sources(tables), user_id=int(batch.users[row]), past=past[past != 0], items=items)
 
 
 def _graphs(
-    ground: Ground,
+    trained: TrainedModel,
 ) -> tuple[dict[str, bytes], Callable[[bytes], tuple[Doubles, Callable[[], object]]]]:
-    """The graphs, and what tells a graph's chances of all rows and makes the call that scores the slate."""
-    tables = tables_of(ground.state, ground.config, "fp32")
-    whole = to_onnx(ground.config, ground.state.dense, version="")
+    """The graphs, and a function from a graph to its chances of all rows and a call that scores the slate."""
+    tables = quantize_tables(trained.state, trained.config, "fp32")
+    whole = to_onnx(trained.config, trained.state.dense, version="")
     with tempfile.TemporaryDirectory() as folder:
         plain, small = Path(folder) / "whole.onnx", Path(folder) / "small.onnx"
         plain.write_bytes(whole)
-        # a product with a vector, not a matrix: onnxruntime 1.32 adds what follows it as its bias, and fails
-        quantize_dynamic(plain, small, nodes_to_exclude=[_reader(onnx.load(plain), "attend_out")])
+        # a product with a vector, not a matrix: onnxruntime 1.32 fuses the next addition as its bias, and fails
+        quantize_dynamic(plain, small, nodes_to_exclude=[_consumer(onnx.load(plain), "attend_out")])
         graphs = dict(zip(_GRAPHS, (whole, small.read_bytes()), strict=True))
 
-    def asked(graph: bytes) -> tuple[Doubles, Callable[[], object]]:
+    def run_graph(graph: bytes) -> tuple[Doubles, Callable[[], object]]:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(graph, options)
 
-        def told(batch: Batch, row: int, count: int | None) -> Floats:
+        def score(batch: Batch, row: int, count: int | None) -> Floats:
             part = _part(tables, batch, row, count)
-            return session.run(None, _feed(ground.config, part, batch.dense[row : row + len(part.items)]))[0]
+            return session.run(None, _feed(trained.config, part, batch.dense[row : row + len(part.items)]))[0]
 
-        chances = [told(batch, row, 1)[0, 0] for batch in ground.batches for row in range(len(batch))]
-        return np.array(chances, np.float64), lambda: told(ground.slate, 0, None)
+        chances = [score(batch, row, 1)[0, 0] for batch in trained.batches for row in range(len(batch))]
+        return np.array(chances, np.float64), lambda: score(trained.slate, 0, None)
 
-    return graphs, asked
+    return graphs, run_graph
 
 
-def _reader(model: onnx.ModelProto, tensor: str) -> str:
+def _consumer(model: onnx.ModelProto, tensor: str) -> str:
     return next(node.name for node in model.graph.node if tensor in node.input)
 
 
@@ -205,10 +207,10 @@ def _feed(config: RankerConfig, part: RequestRows, inputs: Floats) -> dict[str, 
     return {**rows, "past": past, "present": present, "inputs": inputs}
 
 
-def _vectors(ground: Ground, rounds: int) -> dict[str, Vectors]:
-    model = ModelState.from_training_state(ground.config, ground.state, version="", coding="float32")
+def _vectors(trained: TrainedModel, rounds: int) -> dict[str, Vectors]:
+    model = ModelState.from_training_state(trained.config, trained.state, version="", coding="float32")
     category, last = dict[int, int](), dict[int, np.ndarray]()
-    for batch in ground.batches:
+    for batch in trained.batches:
         category |= dict(zip(batch.items.tolist(), batch.categories.tolist(), strict=True))
         last |= dict(zip(batch.users.tolist(), batch.history, strict=True))
     ids = np.array([each for each in model.tables["item"].ids.tolist() if each in category], np.int64)
@@ -218,16 +220,16 @@ def _vectors(ground: Ground, rounds: int) -> dict[str, Vectors]:
 
 
 def page(result: Result) -> str:
-    """docs/smaller.md: what the product uses, then the figures."""
+    """The text of docs/smaller.md: what the product uses, then the figures."""
     lines = [
-        "| form | tables, bytes | weights, bytes | a slate of 260, ms | AUC | log loss | less fp32 |",
+        "| form | tables, bytes | weights, bytes | slate of 260, ms | AUC | log loss | vs fp32 |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, each in result.variants.items():
         less = "" if name == "fp32" else f"{each.less.value:+.5f} ± {each.less.error:.5f}"
         figures = f"{each.slate_ms:.2f} | {each.auc.value:.4f} | {each.log_loss.value:.4f} | {less}"
         lines.append(f"| {name} | {each.table_bytes} | {each.weight_bytes} | {figures} |")
-    lines += ["", "| item vectors | bytes an item | recall@100 | a search among 50,000, ms |", "|---|---|---|---|"]
+    lines += ["", "| item vectors | bytes per item | recall@100 | search among 50,000, ms |", "|---|---|---|---|"]
     for name, each in result.vectors.items():
         lines.append(f"| {name} | {each.bytes_per_item:.0f} | {each.recall:.4f} | {each.search_ms:.2f} |")
     return _WORDS.format(learnt=result.learnt, scored=result.scored) + "\n".join(lines) + "\n"
@@ -254,10 +256,10 @@ def main() -> None:
     """`headrace bench smaller`."""
     parser = argparse.ArgumentParser(prog="headrace bench smaller", description=__doc__)
     add_folder(parser)
-    parser.add_argument("--rounds", type=int, default=20, help="of the times, five counted calls each")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds of timing, with five counted calls each")
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    result = carry_out("smaller", lambda: measure(chosen.data, rounds=chosen.rounds), chosen.output)
+    result = run_and_save("smaller", lambda: measure(chosen.data, rounds=chosen.rounds), chosen.output)
     if chosen.output == RESULT:
         PAGE.write_text(page(result), encoding="utf-8")
     Console().print(Markdown(page(result)))

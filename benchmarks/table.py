@@ -1,9 +1,9 @@
-"""Ten million ids in the map that tables find their rows by, and tables that new ids never stop coming to.
+"""Ten million ids in the map from ids to table rows, and tables under an endless stream of new ids.
 
-The map is asked for every id that was put in and for as many that were not; beside it stand a dict and a sorted array
-with binary search, filled with the same ids. All take ids in batches, look-ups in turns. Memory is what the process
-holds more than before. Then two tables of the ranker's item rows: one sees new ids day by day and forgets them as the
-product does, the other sees them all at one moment, so that nothing but its limits can hold it.
+The benchmark looks up every inserted id, and as many absent ones. The map competes with a dict and with a sorted array
+and binary search, filled with the same ids. All get ids in batches; look-ups are interleaved. Memory is the growth of
+the process. Then come two tables of the ranker's item rows: one sees new ids day by day and expires them as the product
+does; the other sees all of them at one time, so that only its limits bound its size.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from msgspec import Struct, structs
 from rich.console import Console
 from rich.table import Table as Grid
 
-from benchmarks.harness.interleaved import clocked, in_turns
+from benchmarks.harness.interleaved import time_interleaved, timed
 from benchmarks.harness.machine import Machine, this_machine
-from benchmarks.harness.report import carry_out
+from benchmarks.harness.report import run_and_save
 from headrace.layout import REPOSITORY
 from models.array_types import Ids, Indexes
 from models.config import RankerConfig
@@ -32,53 +32,57 @@ RESULT = REPOSITORY / "benchmarks" / "results" / "table.json"
 _BATCH = 100_000
 _DAY_MS = 86_400_000
 _AT_MS = 20_000 * _DAY_MS
-_AGAIN = 4  # of so many new ids one is seen a second time, and so owns a row
-_LEVELS = 10  # figures told of a stream
-_MOST = 1_000_000  # rows, and ids that wait, of the table that sees all at once
+_AGAIN = 4  # one in this many new ids is seen a second time, and so gets a row
+_LEVELS = 10  # number of measurements of a stream
+_MOST = 1_000_000  # limit of rows and of waiting ids in the table that sees all ids at once
 console = Console(stderr=True, highlight=False)
 
 
-class Sorted:
-    """Ids in a sorted array, their values in another: a batch is merged in, an id found by halving."""
+class SortedArrayMap:
+    """Sorted ids in one array and their values in another; batches are merged, look-ups use binary search."""
 
     def __init__(self) -> None:
         self._ids: Ids = np.zeros(0, np.int64)
         self._values: Indexes = np.zeros(0, np.int64)
 
     def put(self, ids: Ids, values: Indexes) -> None:
-        """Merge new ids in."""
+        """Merge new ids."""
         order = np.argsort(ids)
-        places = self._ids.searchsorted(ids[order])
-        self._ids = np.insert(self._ids, places, ids[order])
-        self._values = np.insert(self._values, places, values[order])
+        indexes = self._ids.searchsorted(ids[order])
+        self._ids = np.insert(self._ids, indexes, ids[order])
+        self._values = np.insert(self._values, indexes, values[order])
 
     def get(self, ids: Ids) -> Indexes:
-        """Values, `ABSENT` where an id is not in."""
-        places = np.minimum(self._ids.searchsorted(ids), len(self._ids) - 1)
-        return np.where(self._ids[places] == ids, self._values[places], ABSENT)
+        """The values of ids, `ABSENT` for missing ones."""
+        indexes = np.minimum(self._ids.searchsorted(ids), len(self._ids) - 1)
+        return np.where(self._ids[indexes] == ids, self._values[indexes], ABSENT)
 
 
-class Hashed:
-    """A dict of Python's numbers, as arrays reach it."""
+class DictMap:
+    """A dict of Python integers with an array interface."""
 
     def __init__(self) -> None:
         self._values: dict[int, int] = {}
 
     def put(self, ids: Ids, values: Indexes) -> None:
-        """Put new ids in."""
+        """Insert new ids."""
         self._values.update(zip(ids.tolist(), values.tolist(), strict=True))
 
     def get(self, ids: Ids) -> Indexes:
-        """Values, `ABSENT` where an id is not in."""
+        """The values of ids, `ABSENT` for missing ones."""
         get = self._values.get
         return np.array([get(each, ABSENT) for each in ids.tolist()], np.int64)
 
 
-_MAPS: dict[str, Callable[[], IdMap | Sorted | Hashed]] = {"idmap": IdMap, "dict": Hashed, "sorted array": Sorted}
+_MAPS: dict[str, Callable[[], IdMap | SortedArrayMap | DictMap]] = {
+    "idmap": IdMap,
+    "dict": DictMap,
+    "sorted array": SortedArrayMap,
+}
 
 
 class Figures(Struct, frozen=True):
-    """Of one map. `lost`: ids put in that do not find their own value; `mistaken`: others that find one."""
+    """Results of one map. `lost`: inserted ids with a wrong value; `mistaken`: absent ids with a value."""
 
     lost: int
     mistaken: int
@@ -88,7 +92,7 @@ class Figures(Struct, frozen=True):
 
 
 class Level(Struct, frozen=True):
-    """A table after so many ids, none of which came before; `bytes`: what the process holds more than without it."""
+    """A table after `seen` distinct ids; `bytes`: growth of the process."""
 
     seen: int
     rows: int
@@ -97,7 +101,7 @@ class Level(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """All that was measured."""
+    """All results."""
 
     machine: Machine
     ids: int
@@ -107,7 +111,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def measure(*, ids: int, days: int, rounds: int) -> Result:
-    """The streams, while the process is small, then the maps."""
+    """Measure the streams first, while the process is small, then the maps."""
     machine, item = this_machine(), RankerConfig().tables()["item"]
     return Result(
         machine=machine,
@@ -119,7 +123,7 @@ def measure(*, ids: int, days: int, rounds: int) -> Result:
 
 
 def _stream(table: Table, ids: int, *, ms_a_batch: int) -> Iterator[Level]:
-    """Show a table new ids, publish after each batch, and let it forget once a decay period."""
+    """Feed new ids to a table, read its changes after each batch, and expire ids once per decay period."""
     rng, before, at_ms, period = np.random.default_rng(1), _resident_bytes(), _AT_MS, 0
     batches = ids // _BATCH
     for batch in range(1, batches + 1):
@@ -136,36 +140,38 @@ def _stream(table: Table, ids: int, *, ms_a_batch: int) -> Iterator[Level]:
 
 
 def _ids_of(count: int) -> tuple[Ids, Ids]:
-    """Random ids, and as many others, all different."""
+    """Random ids, and as many absent ids, all different."""
     rng = np.random.default_rng(2)
     drawn = np.unique(rng.integers(1, 2**63 - 1, 2 * count + 1_000))
     rng.shuffle(drawn)
     return drawn[:count], drawn[count : 2 * count]
 
 
-def _maps(known: Ids, strangers: Ids, *, rounds: int) -> dict[str, Figures]:
+def _maps(known: Ids, absent: Ids, *, rounds: int) -> dict[str, Figures]:
     built = {name: _filled(make(), known) for name, make in _MAPS.items()}
     rng = np.random.default_rng(3)
-    asked = cycle([known[rng.integers(0, len(known), _BATCH)] for _ in range(7)])
-    calls = {name: clocked(lambda held=held: held.get(next(asked))) for name, (held, _, _) in built.items()}
-    times = in_turns(calls, rounds=rounds, seed=1)
+    batches = cycle([known[rng.integers(0, len(known), _BATCH)] for _ in range(7)])
+    calls = {name: timed(lambda mapping=mapping: mapping.get(next(batches))) for name, (mapping, _, _) in built.items()}
+    times = time_interleaved(calls, rounds=rounds, seed=1)
     return {
         name: Figures(
-            lost=sum(int((held.get(ids) != values).sum()) for ids, values in _batches(known)),
-            mistaken=sum(int((held.get(ids) != ABSENT).sum()) for ids, _ in _batches(strangers)),
-            bytes_per_id=round(held_bytes / len(known), 1),
+            lost=sum(int((mapping.get(ids) != values).sum()) for ids, values in _batches(known)),
+            mistaken=sum(int((mapping.get(ids) != ABSENT).sum()) for ids, _ in _batches(absent)),
+            bytes_per_id=round(map_bytes / len(known), 1),
             inserts_per_s=round(len(known) / seconds),
             lookups_per_s=round(_BATCH / times[name].p50_ms * 1_000),
         )
-        for name, (held, held_bytes, seconds) in built.items()
+        for name, (mapping, map_bytes, seconds) in built.items()
     }
 
 
-def _filled(held: "IdMap | Sorted | Hashed", known: Ids) -> "tuple[IdMap | Sorted | Hashed, int, float]":
-    """A map with all ids in; the bytes it takes, the seconds it took."""
+def _filled(
+    mapping: "IdMap | SortedArrayMap | DictMap", known: Ids
+) -> "tuple[IdMap | SortedArrayMap | DictMap, int, float]":
+    """Fill a map; returns it with its bytes and the seconds that took."""
     before = _resident_bytes()
-    took_ms = sum(clocked(lambda ids=ids, values=values: held.put(ids, values))() for ids, values in _batches(known))
-    return held, _resident_bytes() - before, took_ms / 1_000
+    took_ms = sum(timed(lambda ids=ids, values=values: mapping.put(ids, values))() for ids, values in _batches(known))
+    return mapping, _resident_bytes() - before, took_ms / 1_000
 
 
 def _batches(ids: Ids) -> Iterator[tuple[Ids, Indexes]]:
@@ -175,13 +181,13 @@ def _batches(ids: Ids) -> Iterator[tuple[Ids, Indexes]]:
 
 def _resident_bytes() -> int:
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # else what was freed before stands in for what is taken next
+    ctypes.CDLL(None).malloc_trim(0)  # otherwise earlier freed memory would hide later growth
     return psutil.Process().memory_info().rss
 
 
 def show(result: Result) -> None:
-    """Print a row a map, then a row a level."""
-    maps = Grid("map", "lost", "mistaken", "bytes an id", "inserts/s", "look-ups/s", title=f"{result.ids} ids")
+    """Print one row per map, then one row per level."""
+    maps = Grid("map", "lost", "mistaken", "bytes per id", "inserts/s", "look-ups/s", title=f"{result.ids} ids")
     for name, each in result.maps.items():
         maps.add_row(name, *map(str, structs.astuple(each)))
     levels = Grid("ids seen", "by day: rows", "waiting", "MB", "at once: rows", "waiting", "MB")
@@ -192,15 +198,15 @@ def show(result: Result) -> None:
 
 
 def main() -> int:
-    """`headrace bench table`; 1 where an id is lost or mistaken."""
+    """`headrace bench table`; returns 1 if an id is lost or mistaken."""
     parser = argparse.ArgumentParser(prog="headrace bench table", description=__doc__)
     parser.add_argument("--ids", type=int, default=10_000_000)
-    parser.add_argument("--days", type=int, default=120, help="of event time in which the first table sees them")
+    parser.add_argument("--days", type=int, default=120, help="event time over which the first table sees the ids")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    told = {"ids": chosen.ids, "days": chosen.days, "rounds": chosen.rounds}
-    result = carry_out("table", lambda: measure(**told), chosen.output)
+    sizes = {"ids": chosen.ids, "days": chosen.days, "rounds": chosen.rounds}
+    result = run_and_save("table", lambda: measure(**sizes), chosen.output)
     show(result)
     return int(any(each.lost or each.mistaken for each in result.maps.values()))
 

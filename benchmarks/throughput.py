@@ -1,10 +1,10 @@
-"""Events a second, Kafka → clean → four feature groups → Redis: ours, a loop as usually written, a batched loop.
+"""Events per second from Kafka through ingest and four feature groups to Redis: the product and two Python loops.
 
-Ours runs with a freshness pace (300 ms checkpoints of ingest), warmed by a small log. The clock runs from the first
-append of the log until every sampled key of every group, the sentinels of all partitions among them, reads as the
-oracle says; after it the totals of every tile are compared with the log. Then Flink and the loader rest, and the
-loops work through the same topic on the same Kafka and Redis, alone on the machine, their clock running from the
-first event in their hands. Their values are held to the oracle too.
+The product runs at its pace for freshness (ingest checkpoints every 300 ms), warmed up with a small log. The clock runs
+from the first append of the log until every sampled key of every group, including the sentinels of all partitions,
+reads as the oracle says. Then the totals of all tiles are compared with the log. After that, Flink and the loader stop,
+and the loops process the same topic on the same Kafka and Redis, alone on the machine; their clock starts at the first
+event that they receive. Their values must equal the oracle's too.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from rich.table import Table
 
 from benchmarks.harness import against_oracle
 from benchmarks.harness.machine import Machine, this_machine
-from benchmarks.harness.pipeline import FOUR, Bed, bed, shipped
-from benchmarks.harness.report import carry_out
-from benchmarks.harness.resources import Cost, Meter
-from benchmarks.inputs.event_log import Log, Scale, make_log
-from benchmarks.peers.contender import Assignment, Ran
+from benchmarks.harness.pipeline import FOUR_GROUPS, RunningPipeline, running_pipeline, shipped_plan
+from benchmarks.harness.report import run_and_save
+from benchmarks.harness.resources import ResourceMeter, ResourceUse
+from benchmarks.inputs.event_log import EventLog, Scale, make_log
+from benchmarks.peers.contender import Assignment, LoopReport
 from benchmarks.peers.usual_loop import UsualReader
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
@@ -42,7 +42,7 @@ console = Console(stderr=True, highlight=False)
 
 
 class Run(Struct, frozen=True):
-    """One measured run; `events` counts records of the topic, duplicates too."""
+    """One measured run; `events` counts records of the topic, including duplicates."""
 
     contender: str
     events: int
@@ -57,7 +57,7 @@ class Run(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """All runs of one session, and the ratio of the medians, ours to the usual loop's."""
+    """All runs of one session; `ours_to_usual`: ratio of the median rates of the product and the usual loop."""
 
     machine: Machine
     scale: Scale
@@ -70,23 +70,23 @@ def measure(scale: Scale, *, repeats: int, warm: int) -> Result:
     """Run every contender.
 
     Raises:
-        EnvironmentProblem: the line did not come up or did not take in a log, or a contender's values are not
+        EnvironmentProblem: the pipeline did not start or did not process a log, or a contender's values differ from
             the oracle's.
     """
     machine = this_machine()
-    with bed(shipped(*FOUR), say=console.print) as ground:
-        run_ours(ground, log_now(Scale(warm, scale.users, scale.items), "warm", 100))
-        console.print(f"warmed by {warm} events")
+    with running_pipeline(shipped_plan(*FOUR_GROUPS), say=console.print) as pipeline:
+        run_ours(pipeline, log_now(Scale(warm, scale.users, scale.items), "warm", 100))
+        console.print(f"warmed up with {warm} events")
         runs: list[Run] = []
         logs = [log_now(scale, f"r{number}", number) for number in range(repeats)]
         for log in logs:
-            begins = ground.ends()
-            runs.append(run_ours(ground, log))
-            console.print(f"ours: {runs[-1].events_per_s} events/s, checked")
-        ground.rest_flink()
+            begins = pipeline.end_offsets()
+            runs.append(run_ours(pipeline, log))
+            console.print(f"ours: {runs[-1].events_per_s} events/s, verified")
+        pipeline.stop_flink()
         for name in ("usual", "batched"):
-            runs.append(_run_loop(ground, logs[-1], begins, name))  # the last: behind it the topic ends
-            console.print(f"{name} loop: {runs[-1].events_per_s} events/s, checked")
+            runs.append(_run_loop(pipeline, logs[-1], begins, name))  # the last log: the topic ends after it
+            console.print(f"{name} loop: {runs[-1].events_per_s} events/s, verified")
     medians = {
         name: round(statistics.median(run.events_per_s for run in runs if run.contender == name))
         for name in ("ours", "usual", "batched")
@@ -94,60 +94,60 @@ def measure(scale: Scale, *, repeats: int, warm: int) -> Result:
     return Result(machine, scale, runs, medians, round(medians["ours"] / medians["usual"], 2))
 
 
-def log_now(scale: Scale, tag: str, seed: int) -> Log:
-    """A log that ends now."""
+def log_now(scale: Scale, tag: str, seed: int) -> EventLog:
+    """Make a log that ends now."""
     return make_log(scale, tag=tag, seed=seed, end_ms=time.time_ns() // 1_000_000)
 
 
-def run_ours(ground: Bed, log: Log) -> Run:
-    """Lay a log on the line and wait until the store reads as the oracle says."""
+def run_ours(pipeline: RunningPipeline, log: EventLog) -> Run:
+    """Write a log to the pipeline and wait until the store returns the oracle's values."""
     accepted = log.accepted()
-    expected = against_oracle.sample(ground.plan, log, accepted, seed=1)
+    expected = against_oracle.sample(pipeline.plan, log, accepted, seed=1)
     last = [each for each in expected if each.key[0].startswith(f"{log.tag}-z")]
     records = log.event_records()
-    read = against_oracle.read_store(ground.redis, at_ms=log.end_ms)
-    ground.write_items(log)
-    with Meter(ground.layout) as meter:
+    read = against_oracle.read_store(pipeline.redis, at_ms=log.end_ms)
+    pipeline.write_items(log)
+    with ResourceMeter(pipeline.layout) as meter:
         begun, begun_cpu = time.perf_counter(), time.process_time()
-        ground.write_events(records)
+        pipeline.write_events(records)
         written_cpu = time.process_time() - begun_cpu
         arrived = _Arrived(last, expected, read)
-        ground.wait(arrived, f"the log {log.tag}", deadline_s=_ARRIVED_S)
+        pipeline.wait(arrived, f"the log {log.tag}", deadline_s=_ARRIVED_S)
         wall_s = time.perf_counter() - begun
-    _hold_totals(ground, log)
-    cost = msgspec.structs.replace(meter.cost, cpu_s=meter.cost.cpu_s | {"producer": round(written_cpu, 2)})
-    return _run("ours", len(records), wall_s, cost, len(expected))
+    _hold_totals(pipeline, log)
+    use = msgspec.structs.replace(meter.use, cpu_s=meter.use.cpu_s | {"producer": round(written_cpu, 2)})
+    return _run("ours", len(records), wall_s, use, len(expected))
 
 
 class _Arrived:
-    """Whether the sentinels, and then every sampled key, read as expected."""
+    """Whether the sentinels, and then every sampled key, have the expected values."""
 
     def __init__(
-        self, last: list[against_oracle.Expected], all_of_them: list[against_oracle.Expected], read: against_oracle.Read
+        self, last: list[against_oracle.Expected], expected: list[against_oracle.Expected], read: against_oracle.Read
     ) -> None:
-        self._stages = [last[-1:], last, all_of_them]
+        self._stages = [last[-1:], last, expected]
         self._read = read
 
     def __call__(self) -> bool:
         return not any(against_oracle.differences(stage, self._read, ratio=_OURS_RATIO) for stage in self._stages)
 
 
-def _hold_totals(ground: Bed, log: Log) -> None:
+def _hold_totals(pipeline: RunningPipeline, log: EventLog) -> None:
     accepted = log.accepted()
-    wanted = against_oracle.totals_of_log(ground.plan, accepted)
-    found = against_oracle.totals_of_store(ground.redis, ground.plan, accepted, tag=log.tag)
+    wanted = against_oracle.totals_of_log(pipeline.plan, accepted)
+    found = against_oracle.totals_of_store(pipeline.redis, pipeline.plan, accepted, tag=log.tag)
     if found != wanted:
-        message = f"the store's tiles hold {found} events in all, the log {wanted}"
+        message = f"the store's tiles hold {found} events, but the log has {wanted}"
         raise EnvironmentProblem(message)
 
 
-def _run_loop(ground: Bed, log: Log, begins: list[int], name: str) -> Run:
-    client = connect(ground.peers_url)
+def _run_loop(pipeline: RunningPipeline, log: EventLog, begins: list[int], name: str) -> Run:
+    client = connect(pipeline.peers_url)
     client.flushdb()
-    path = ground.layout.home / f"{name}.json"
+    path = pipeline.layout.home / f"{name}.json"
     assignment = Assignment(
-        bootstrap=ground.endpoints.bootstrap,
-        redis=ground.peers_url,
+        bootstrap=pipeline.endpoints.bootstrap,
+        redis=pipeline.peers_url,
         topic=EVENTS.name,
         begins=begins,
         events=len(log.events),
@@ -155,11 +155,11 @@ def _run_loop(ground: Bed, log: Log, begins: list[int], name: str) -> Run:
         categories=log.categories,
     )
     path.write_bytes(msgspec.json.encode(assignment))
-    with Meter(ground.layout) as meter:
-        command = [sys.executable, "-m", f"benchmarks.{name}_loop", str(path)]
+    with ResourceMeter(pipeline.layout) as meter:
+        command = [sys.executable, "-m", f"benchmarks.peers.{name}_loop", str(path)]
         done = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE)
-    ran = msgspec.json.decode(done.stdout, type=Ran)
-    expected = against_oracle.sample(ground.plan, log, log.accepted(_handled(log, ran)), seed=1)
+    ran = msgspec.json.decode(done.stdout, type=LoopReport)
+    expected = against_oracle.sample(pipeline.plan, log, log.accepted(_handled(log, ran)), seed=1)
     usual = UsualReader(client)
 
     def read_usual(group: Group, keys: list[Key]) -> list[dict[str, object]]:
@@ -167,15 +167,15 @@ def _run_loop(ground: Bed, log: Log, begins: list[int], name: str) -> Run:
 
     read = read_usual if name == "usual" else against_oracle.read_store(client, at_ms=log.end_ms)
     if wrong := against_oracle.differences(expected, read, ratio=_LOOPS_RATIO):
-        message = f"the {name} loop is wrong {len(wrong)} times, first: {wrong[:3]}"
+        message = f"the {name} loop has {len(wrong)} wrong values, the first: {wrong[:3]}"
         raise EnvironmentProblem(message)
-    parts = meter.cost.cpu_s | {"loop": round(ran.cpu_s, 2)}
-    cost = msgspec.structs.replace(meter.cost, cpu_s=parts, threads_cpu_s={}, peak_mb=round(ran.peak_mb))
-    return _run(name, sum(ran.handled), ran.wall_s, cost, len(expected))
+    parts = meter.use.cpu_s | {"loop": round(ran.cpu_s, 2)}
+    use = msgspec.structs.replace(meter.use, cpu_s=parts, threads_cpu_s={}, peak_mb=round(ran.peak_mb))
+    return _run(name, sum(ran.handled), ran.wall_s, use, len(expected))
 
 
-def _handled(log: Log, ran: Ran) -> list[against_oracle.Event]:
-    """The events a loop has seen: the first so many of each partition."""
+def _handled(log: EventLog, ran: LoopReport) -> list[against_oracle.Event]:
+    """The events that a loop handled: the first ones of each partition."""
     left = list(ran.handled)
     seen: list[against_oracle.Event] = []
     for event in log.events:
@@ -186,25 +186,25 @@ def _handled(log: Log, ran: Ran) -> list[against_oracle.Event]:
     return seen
 
 
-def _run(contender: str, events: int, wall_s: float, cost: Cost, checked: int) -> Run:
+def _run(contender: str, events: int, wall_s: float, use: ResourceUse, checked: int) -> Run:
     rate = round(events / wall_s)
     return Run(
         contender=contender,
         events=events,
         wall_s=round(wall_s, 2),
         events_per_s=rate,
-        cpu_s=cost.cpu_s,
-        threads_cpu_s=cost.threads_cpu_s,
-        peak_mb=cost.peak_mb,
-        paused_s=cost.paused_s,
-        machine_cpu_s=cost.machine_cpu_s,
+        cpu_s=use.cpu_s,
+        threads_cpu_s=use.threads_cpu_s,
+        peak_mb=use.peak_mb,
+        paused_s=use.paused_s,
+        machine_cpu_s=use.machine_cpu_s,
         checked_keys=checked,
     )
 
 
 def show(result: Result) -> None:
-    """Print a table: one row a contender, the median of its runs."""
-    titles = ("contender", "events/s", "least to most", "CPU s a million", "peak MB", "CPU to others")
+    """Print one row per contender, with the median of its runs."""
+    titles = ("contender", "events/s", "min to max", "CPU s/million", "peak MB", "CPU of others")
     table = Table(*titles, box=None, pad_edge=False)
     for name, median in result.median_events_per_s.items():
         runs = [run for run in result.runs if run.contender == name]
@@ -224,11 +224,11 @@ def main() -> int:
     """`python -m benchmarks.throughput`."""
     parser = argparse.ArgumentParser(prog="headrace bench throughput", description=__doc__)
     parser.add_argument("--events", type=int, default=Scale().events)
-    parser.add_argument("--repeats", type=int, default=3, help="runs of ours")
-    parser.add_argument("--warm", type=int, default=50_000, help="events that warm the line before the clock runs")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of the product")
+    parser.add_argument("--warm", type=int, default=50_000, help="warm-up events")
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    result = carry_out(
+    result = run_and_save(
         "throughput", lambda: measure(Scale(chosen.events), repeats=chosen.repeats, warm=chosen.warm), chosen.output
     )
     show(result)

@@ -1,7 +1,7 @@
-"""Seconds that `headrace features validate` takes for fifty groups, as a whole process, beside one that does nothing.
+"""Seconds of `headrace features validate` for fifty groups as a whole process, compared with an empty Python process.
 
-The groups are copies of the shipped ones under other names. Both processes run in turn; while ours runs, its children
-are looked for, so that a JVM would be seen.
+The groups are renamed copies of the shipped ones. The two processes alternate. The benchmark counts child processes, so
+that it would notice a JVM.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import psutil
 from msgspec import Struct
 
 from benchmarks.harness.machine import Machine, this_machine
-from benchmarks.harness.report import carry_out
+from benchmarks.harness.report import run_and_save
 from headrace.layout import FEATURES, REPOSITORY
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "validate.json"
@@ -29,7 +29,7 @@ _LOOK_S = 0.02
 
 
 class Run(Struct, frozen=True):
-    """One process: wall and CPU seconds, and the most children it had at a time."""
+    """One process: wall and CPU seconds, and the highest number of concurrent children."""
 
     contender: str
     wall_s: float
@@ -38,7 +38,7 @@ class Run(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """All runs and the medians of both."""
+    """All runs, and the medians of both contenders."""
 
     machine: Machine
     groups: int
@@ -50,7 +50,7 @@ class Result(Struct, frozen=True):
 
 
 def measure(groups: int, *, repeats: int) -> Result:
-    """Run both, in turn."""
+    """Run both processes alternately."""
     machine, runs = this_machine(), list[Run]()
     with tempfile.TemporaryDirectory(prefix="headrace-validate-") as name:
         folder = Path(name)
@@ -62,20 +62,24 @@ def measure(groups: int, *, repeats: int) -> Result:
         }
         for _ in range(repeats):
             runs += [_run(contender, command) for contender, command in commands.items()]
-    of = {contender: [run for run in runs if run.contender == contender] for contender in commands}
+    by_contender = {contender: [run for run in runs if run.contender == contender] for contender in commands}
     return Result(
         machine=machine,
         groups=groups,
         aim_s=AIM_S,
         runs=runs,
-        median_wall_s={name: round(statistics.median(run.wall_s for run in mine), 3) for name, mine in of.items()},
-        median_cpu_s={name: round(statistics.median(run.cpu_s for run in mine), 3) for name, mine in of.items()},
-        children=max(run.children for run in of["validate"]),
+        median_wall_s={
+            name: round(statistics.median(run.wall_s for run in runs), 3) for name, runs in by_contender.items()
+        },
+        median_cpu_s={
+            name: round(statistics.median(run.cpu_s for run in runs), 3) for name, runs in by_contender.items()
+        },
+        children=max(run.children for run in by_contender["validate"]),
     )
 
 
 def write_groups(folder: Path, count: int) -> None:
-    """Copies of the shipped groups, each under a name of its own, and their sources."""
+    """Write renamed copies of the shipped groups, and their sources."""
     shutil.copytree(FEATURES / "sources", folder / "sources")
     shipped = itertools.cycle(sorted(FEATURES.glob("*.sql")))
     for number, path in zip(range(count), shipped, strict=False):
@@ -85,7 +89,7 @@ def write_groups(folder: Path, count: int) -> None:
 
 
 def _run(contender: str, command: list[str]) -> Run:
-    """Raises: subprocess.CalledProcessError where the command fails."""
+    """Run a command. Raises: subprocess.CalledProcessError: it failed."""
     begun, before, children = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN), 0
     process = psutil.Popen(command, stdout=subprocess.DEVNULL)
     while process.poll() is None:
@@ -106,11 +110,11 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    result = carry_out("validate", lambda: measure(chosen.groups, repeats=chosen.repeats), chosen.output)
+    result = run_and_save("validate", lambda: measure(chosen.groups, repeats=chosen.repeats), chosen.output)
     ours, floor = result.median_wall_s["validate"], result.median_wall_s["nothing"]
     sys.stdout.write(
         f"{result.groups} groups: {ours:.2f} s, {result.median_cpu_s['validate']:.2f} s of CPU"
-        f" (a Python that does nothing: {floor:.2f} s); {result.children} child processes;"
+        f" (an empty Python process: {floor:.2f} s); {result.children} child processes;"
         f" the aim is {result.aim_s:.0f} s\n"
     )
     return 0

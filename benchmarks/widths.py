@@ -1,8 +1,9 @@
-"""What rows that begin narrow would give: KuaiRand's clicks row by row, each width beside rows of one width.
+"""Rows that start narrow and widen with use, compared with rows of one width, on KuaiRand's clicks row by row.
 
-A narrow row has the first eight numbers of its vector in use. At so many sightings it gets the others, where admission
-would have begun them; what it learnt stays. The trial keeps the others as zeros, so bytes are counted, not measured:
-numbers in use, what a table keeps beside them, and four bytes more to find the wide part by.
+A narrow row uses only the first eight numbers of its vector. After a number of sightings it gets the others, with the
+values that admission would have given them, and keeps what it has learned. The benchmark stores unused numbers as
+zeros, so it computes bytes instead of measuring them: the numbers in use, the table's other data of a row, and four
+bytes to find the wide part.
 """
 
 import argparse
@@ -14,8 +15,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.harness.machine import Machine, this_machine
-from benchmarks.harness.report import carry_out
-from benchmarks.inputs.recorded_rows import Stream, Told, stream_of
+from benchmarks.harness.report import run_and_save
+from benchmarks.inputs.recorded_rows import Predictions, Stream, stream_of
 from benchmarks.inputs.recordings import add_folder, file_in
 from benchmarks.rivals import COLUMNS, FILE, FROM_SHARE, KNOWN, Scorer
 from headrace.evaluation.log import columns_of, read
@@ -33,11 +34,11 @@ from models.training import Trainer
 RESULT = REPOSITORY / "benchmarks" / "results" / "widths.json"
 _NARROW = 8
 _DIMS, _UNTIL = (16, 64), (4, 8, 32)
-_BESIDE_BYTES = 33  # id, two accumulators, last sighting, sightings, changed
+_OVERHEAD_BYTES = 33  # id, two accumulators, last sighting, sightings, changed
 
 
-class Growing(Table):
-    """A table whose rows begin narrow."""
+class GrowingTable(Table):
+    """A table whose rows start narrow."""
 
     def __init__(self, config: TableConfig, *, until: int) -> None:
         super().__init__(config)
@@ -47,34 +48,40 @@ class Growing(Table):
 
     @property
     def bytes(self) -> int:
-        """What the rows would take."""
+        """The bytes that the rows would take."""
         wide = int(self._wide[1 : len(self) + 1].sum())
-        return len(self) * (4 * self._cut + _BESIDE_BYTES + 4) + wide * 4 * (self.config.dim - _NARROW)
+        return len(self) * (4 * self._cut + _OVERHEAD_BYTES + 4) + wide * 4 * (self.config.dim - _NARROW)
 
     def sight(self, ids: Ids, at_ms: int) -> None:
-        """Count sightings, and widen the rows of ids that now have enough."""
+        """Count sightings, and widen the rows of ids that have enough."""
         known = np.unique(self.find(ids))
         super().sight(ids, at_ms)
-        places = np.unique(self.find(ids))
-        fresh = np.setdiff1d(places, known)
+        indexes = np.unique(self.find(ids))
+        fresh = np.setdiff1d(indexes, known)
         self._rows[fresh, self._cut :] = 0
         self._wide[fresh] = False
-        ripe = places[~self._wide[places] & (self._sightings[places] >= self._until)]
-        begun = self._rows[DEFAULT] + self._noise(self._ids[ripe])
-        self._rows[ripe, self._cut :] = begun[:, self._cut :]
-        self._wide[ripe] = True
+        due = indexes[~self._wide[indexes] & (self._sightings[indexes] >= self._until)]
+        initial = self._rows[DEFAULT] + self._noise(self._ids[due])
+        self._rows[due, self._cut :] = initial[:, self._cut :]
+        self._wide[due] = True
 
-    def learn(self, places: Indexes, gradients: Floats) -> None:
-        """Learn the numbers in use: the others bring their mean square, so that the step is as if they were not."""
-        narrow, used = ~self._wide[places], gradients.copy()
+    def learn(self, indexes: Indexes, gradients: Floats) -> None:
+        """Learn the numbers in use. Unused numbers get the mean square of the used ones, which keeps the step size."""
+        narrow, used = ~self._wide[indexes], gradients.copy()
         mean = np.square(used[narrow, self.config.lead : self._cut]).mean(axis=1, keepdims=True)
         used[narrow, self._cut :] = np.sqrt(mean)
-        super().learn(places, used)
-        self._rows[places[narrow], self._cut :] = 0
+        super().learn(indexes, used)
+        self._rows[indexes[narrow], self._cut :] = 0
 
 
 class Width(Struct, frozen=True, kw_only=True):
-    """One way. `less`: its log loss less that of rows of one width; `bytes` of all tables' rows at the end."""
+    """One variant.
+
+    Attributes:
+        until: sightings until a row becomes wide; None for rows of one width.
+        less: difference between its log loss and that of rows of one width.
+        bytes: bytes of the rows of all tables at the end.
+    """
 
     dim: int
     until: int | None
@@ -85,7 +92,7 @@ class Width(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True):
-    """All that was measured."""
+    """All results."""
 
     machine: Machine
     narrow: int
@@ -93,7 +100,7 @@ class Result(Struct, frozen=True):
 
 
 def measure(folder: Path) -> Result:
-    """Every width and threshold."""
+    """Measure every width and threshold."""
     machine = this_machine()
     make_deterministic()
     log = read(file_in(folder, FILE), columns_of(COLUMNS, KNOWN), warm_share=FROM_SHARE)
@@ -104,35 +111,37 @@ def measure(folder: Path) -> Result:
 def _of_dim(stream: Stream, dim: int) -> list[Width]:
     config = RankerConfig(dim=dim)
     whole = Trainer(config, np.random.default_rng(0))
-    ways = {None: (_told(stream, whole), sum(len(table) for table in whole.tables.values()) * _row_bytes(config))}
+    variants = {
+        None: (_predictions(stream, whole), sum(len(table) for table in whole.tables.values()) * _row_bytes(config))
+    }
     for until in _UNTIL:
         trainer = Trainer(config, np.random.default_rng(0))
-        grown = {name: Growing(of, until=until) for name, of in config.tables().items()}
+        grown = {name: GrowingTable(of, until=until) for name, of in config.tables().items()}
         trainer.tables = dict(grown)
-        ways[until] = (_told(stream, trainer), sum(table.bytes for table in grown.values()))
+        variants[until] = (_predictions(stream, trainer), sum(table.bytes for table in grown.values()))
     first = round(len(stream.rows) * FROM_SHARE)
-    scorer = Scorer(stream.labels[first:], ways[None][0].chances[first:])
+    scorer = Scorer(stream.labels[first:], variants[None][0].chances[first:])
     found: list[Width] = []
-    for until, (told, held_bytes) in ways.items():
-        scored = scorer.best("", {"": told})
+    for until, (predictions, row_bytes) in variants.items():
+        scored = scorer.best("", {"": predictions})
         auc, loss = scored.figures["auc"], scored.figures["log_loss"]
-        found.append(Width(dim=dim, until=until, auc=auc, log_loss=loss, less=scored.behind, bytes=held_bytes))
+        found.append(Width(dim=dim, until=until, auc=auc, log_loss=loss, less=scored.behind, bytes=row_bytes))
     return found
 
 
 def _row_bytes(config: RankerConfig) -> int:
-    return 4 * config.width + _BESIDE_BYTES
+    return 4 * config.width + _OVERHEAD_BYTES
 
 
-def _told(stream: Stream, trainer: Trainer) -> Told:
-    """Chances as the learner's batches tell them, before they learn."""
-    collator, size, told, waiting = Collator(trainer.config.history), LoopSettings().batch, [], []
+def _predictions(stream: Stream, trainer: Trainer) -> Predictions:
+    """The predictions of the learner for each batch, before it learns the batch."""
+    collator, size, chances, waiting = Collator(trainer.config.history), LoopSettings().batch, [], []
     for start, end in zip(stream.starts, [*stream.starts[1:], len(stream.rows)], strict=True):
         waiting += stream.samples[start:end]
         if len(waiting) >= size or end == len(stream.rows):
-            told.append(trainer.learn(collator.batch(waiting, waiting[-1].known_at))[:, 0].astype(np.float64))
+            chances.append(trainer.learn(collator.batch(waiting, waiting[-1].known_at))[:, 0].astype(np.float64))
             waiting = []
-    return Told(np.concatenate(told), 1.0)
+    return Predictions(np.concatenate(chances), 1.0)
 
 
 def main() -> None:
@@ -141,8 +150,8 @@ def main() -> None:
     add_folder(parser)
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    result = carry_out("widths", lambda: measure(chosen.data), chosen.output)
-    grid = Grid("D", "narrow until", "AUC", "log loss", "less one width", "KB of rows", box=None, pad_edge=False)
+    result = run_and_save("widths", lambda: measure(chosen.data), chosen.output)
+    grid = Grid("D", "narrow until", "AUC", "log loss", "vs one width", "KB of rows", box=None, pad_edge=False)
     for each in result.widths:
         less = f"{each.less.value:+.4f} ± {each.less.error:.4f}"
         loss = f"{each.log_loss.value:.4f}"

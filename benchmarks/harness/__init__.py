@@ -1,1 +1,1 @@
-"""How a benchmark is run, held to the oracle, and reported."""
+"""How benchmarks run, are checked against the oracle, and are reported."""

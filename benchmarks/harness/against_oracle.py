@@ -1,4 +1,4 @@
-"""Hold every contender to the same values: the oracle's, for sampled keys of each group, and our totals for all."""
+"""Checks every contender against the oracle's values for sampled keys of each group, and against totals for all keys."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +9,7 @@ import numpy as np
 import redis
 from msgspec import Struct, structs
 
-from benchmarks.inputs.event_log import Log
+from benchmarks.inputs.event_log import EventLog
 from lang.events.pairs import PairJoin
 from lang.events.touching import by_owner
 from lang.executors.oracle import FeatureValue, Oracle
@@ -22,38 +22,38 @@ from store.reader import FeatureReader, Values, Wanted
 from store.record import RecordLayout
 
 SAMPLED = 50  # keys of each group
-_TOUCHED = 200  # events of one item at most, where pairs are asked for: the oracle compares each with each
+_TOUCHED = 200  # most events of an item whose pairs are checked: the oracle compares each event with every other
 
 Read = Callable[[Group, list[Key]], list[dict[str, object]]]
 
 
 class Expected(Struct, frozen=True):
-    """What the oracle says of one key at one time."""
+    """The values of one key by the oracle."""
 
     group: Group
     key: Key
     values: dict[str, FeatureValue]
 
 
-def sample(plan: Plan, log: Log, accepted: list[Event], *, seed: int) -> list[Expected]:
-    """The oracle's values of sampled keys of each group, sentinels among them; keys the log touches only.
+def sample(plan: Plan, log: EventLog, accepted: list[Event], *, seed: int) -> list[Expected]:
+    """The oracle's values of sampled keys of each group, including the sentinels; only keys of this log.
 
-    What compares with all keys is left out: the line holds other logs too.
+    Leaves out features that compare with all keys, because the pipeline holds other logs too.
     """
     chosen: list[Expected] = []
     for group in map(_by_itself, plan.groups):
-        concerning = by_owner(group, accepted)
-        keys = keys_of(group, accepted, concerning)
+        by_first_key = by_owner(group, accepted)
+        keys = keys_of(group, accepted, by_first_key)
         picked = [keys[n] for n in np.random.default_rng(seed).permutation(len(keys))[:SAMPLED].tolist()]
         chosen += [
-            Expected(group, key, Oracle(group, concerning[key[0]]).read(key, at_ms=log.end_ms).values)
+            Expected(group, key, Oracle(group, by_first_key[key[0]]).read(key, at_ms=log.end_ms).values)
             for key in dict.fromkeys([*_of_sentinels(log, keys), *picked])
         ]
     return chosen
 
 
 def _by_itself(group: Group) -> Group:
-    """The group without the features that are read together with its value over all keys."""
+    """The group without the features that compare a key with all keys."""
     compared = {
         each.name for each in group.derived if any(name.startswith(OVER_ALL) for name in columns_of(each.expression))
     }
@@ -63,40 +63,40 @@ def _by_itself(group: Group) -> Group:
 
 
 def differences(expected: Iterable[Expected], read: Read, *, ratio: float) -> list[str]:
-    """What a contender tells otherwise, as sentences; features it leaves to be derived are not asked for."""
+    """The differences between a contender and the oracle, as sentences. Derived features may be missing."""
     wrong: list[str] = []
     for _, same in groupby(expected, key=lambda each: each.group.name):
-        alike = list(same)
-        group = alike[0].group
+        keys = list(same)
+        group = keys[0].group
         required = [*(a.name for a in group.aggregates), *(s.name for s in group.sequences)]
-        for each, found in zip(alike, read(group, [each.key for each in alike]), strict=True):
+        for each, found in zip(keys, read(group, [each.key for each in keys]), strict=True):
             for name in dict.fromkeys([*required, *found]):
                 if name not in found or not values_agree(each.values[name], found[name], ratio=ratio):
-                    place = f"{group.name} {'/'.join(each.key)} {name}"
-                    wrong.append(f"{place}: {found.get(name)} here, {each.values[name]} by the oracle")
+                    feature = f"{group.name} {'/'.join(each.key)} {name}"
+                    wrong.append(f"{feature} is {found.get(name)}, and {each.values[name]} by the oracle")
     return wrong
 
 
 def read_store(client: redis.Redis, *, at_ms: int) -> Read:
-    """Reads features through the store's own reader, one round trip for all keys of a group."""
+    """Read features through the store's reader, with one round trip for all keys of a group."""
     reader = FeatureReader(client)
 
     def read(group: Group, keys: list[Key]) -> list[dict[str, object]]:
         (values,) = reader.read([Wanted(group, list(dict.fromkeys(key[0] for key in keys)))], at_ms=at_ms)
-        places = {key: place for place, key in enumerate(values.keys)}
-        return [_features(values, places[key]) if key in places else {} for key in keys]
+        rows = {key: row for row, key in enumerate(values.keys)}
+        return [_features(values, rows[key]) if key in rows else {} for key in keys]
 
     return read
 
 
-def _features(values: Values, place: int) -> dict[str, object]:
-    numbers = {name: float(column[place]) for name, column in values.merged.numbers.items()}
+def _features(values: Values, row: int) -> dict[str, object]:
+    numbers = {name: float(column[row]) for name, column in values.merged.numbers.items()}
     found: dict[str, object] = {name: None if value != value else value for name, value in numbers.items()}
-    return found | {name: lists[place] for name, lists in values.merged.lists.items()}
+    return found | {name: lists[row] for name, lists in values.merged.lists.items()}
 
 
 def totals_of_log(plan: Plan, accepted: list[Event]) -> dict[str, int]:
-    """How many events, or pairs of events, each family of each group folds in all."""
+    """Total number of events, or of pairs of events, that each family of each group folds."""
     totals: dict[str, int] = defaultdict(int)
     for group in plan.groups:
         rows: Iterable[Event] = accepted
@@ -114,7 +114,7 @@ def totals_of_log(plan: Plan, accepted: list[Event]) -> dict[str, int]:
 
 
 def totals_of_store(client: redis.Redis, plan: Plan, accepted: list[Event], *, tag: str) -> dict[str, int]:
-    """The same by the store: the sum of `n` over the finest tiles of every entity of the log with this tag."""
+    """The same totals in the store: the sum of `n` over the finest tiles of every entity of the log with this tag."""
     totals: dict[str, int] = defaultdict(int)
     for group in plan.groups:
         owners = sorted({str(event[group.entity[0]]) for event in accepted})
@@ -137,15 +137,15 @@ def _records(client: redis.Redis, group: Group, owners: list[str], tag: str) -> 
             yield from (record for member, record in members.items() if member.startswith(tag.encode()))
 
 
-def keys_of(group: Group, accepted: list[Event], concerning: dict[str, list[Event]]) -> list[Key]:
-    """Every key of a group, in an order that a seed can count on; of pairs those of moderate items."""
+def keys_of(group: Group, accepted: list[Event], by_first_key: dict[str, list[Event]]) -> list[Key]:
+    """Every key of a group, sorted; for pairs, only keys of items with up to `_TOUCHED` events."""
     if group.pairs is None:
         takes = compile_filter(group.where)
         return sorted({tuple(str(event[name]) for name in group.entity) for event in accepted if takes(event)})
     join = PairJoin(group.source, group.pairs)
     keys = {tuple(str(pair[name]) for name in group.entity) for event in accepted for pair in join.add(event)}
-    return sorted(key for key in keys if len(concerning[key[0]]) <= _TOUCHED)
+    return sorted(key for key in keys if len(by_first_key[key[0]]) <= _TOUCHED)
 
 
-def _of_sentinels(log: Log, keys: list[Key]) -> list[Key]:
+def _of_sentinels(log: EventLog, keys: list[Key]) -> list[Key]:
     return [key for key in keys if key[0].startswith(f"{log.tag}-z")]

@@ -1,4 +1,4 @@
-"""Calls timed in turns: what else the machine does meets every contender alike."""
+"""Interleaved timing of calls, so that other load on the machine affects all contenders equally."""
 
 import random
 import time
@@ -11,15 +11,15 @@ _COUNTED = 5
 
 
 class Times(Struct, frozen=True):
-    """Of one contender: calls, and what they took, ms."""
+    """Number of calls of one contender, and their latency, ms."""
 
     calls: int
     p50_ms: float
     p99_ms: float
 
 
-def clocked(call: Callable[[], object]) -> Callable[[], float]:
-    """The call, returning the milliseconds it took."""
+def timed(call: Callable[[], object]) -> Callable[[], float]:
+    """Wrap a call so that it returns the milliseconds it took."""
 
     def run() -> float:
         begun = time.perf_counter()
@@ -29,10 +29,10 @@ def clocked(call: Callable[[], object]) -> Callable[[], float]:
     return run
 
 
-def in_turns(contenders: Mapping[str, Callable[[], float]], *, rounds: int, seed: int) -> dict[str, Times]:
-    """Each contender's turn comes once a round, in an order drawn anew; each call tells its ms.
+def time_interleaved(contenders: Mapping[str, Callable[[], float]], *, rounds: int, seed: int) -> dict[str, Times]:
+    """Time every contender once per round, in a random order. Each call returns its milliseconds.
 
-    A turn is one call that does not count, for the processor has slept or held the others' data, and then five.
+    A turn is one call that does not count, because the CPU was idle or its caches hold other data, and then five.
     """
     took: dict[str, list[float]] = {name: [] for name in contenders}
     rng, names = random.Random(seed), list(contenders)

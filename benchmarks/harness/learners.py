@@ -1,4 +1,4 @@
-"""Learner processes over a prepared log of samples, watched and killed from outside."""
+"""Learner processes on a prepared log of samples, watched and killed from outside."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ _PROGRESS_S = 120.0
 
 
 class Learners:
-    """Learners of one broker, each model in a folder below `artefacts`."""
+    """The learners of one broker, each model in a folder below `artefacts`."""
 
     def __init__(self, endpoints: Endpoints, artefacts: Path) -> None:
         self.endpoints = endpoints
@@ -39,7 +39,7 @@ class Learners:
         """Append samples.
 
         Raises:
-            EnvironmentProblem: the broker did not take them.
+            EnvironmentProblem: the broker did not accept them.
         """
         for row in rows:
             value = row.payload()
@@ -48,13 +48,13 @@ class Learners:
         self._flush()
 
     def decide(self, decision: Control) -> None:
-        """Append a decision, with who and when."""
+        """Append a decision, with author and time."""
         record = msgspec.structs.replace(decision, who="test", at=1)
         self._producer.produce(CONTROL_TOPIC.name, record.payload(), record.name)
         self._flush()
 
     def start(self, model: str, *more: str) -> subprocess.Popen[str]:
-        """A learner from where its newest snapshot stands; what it prints can be read from `stderr`."""
+        """Start a learner from its newest snapshot; its output is in `stderr`."""
         command = [sys.executable, "-m", "learner", "--bootstrap", self.endpoints.bootstrap, "--model", model]
         command += ["--artefacts", str(self.artefacts), *RHYTHM, *more]
         environment = {**os.environ, "HEADRACE_MODEL_KEY": self.endpoints.model_key, "OMP_NUM_THREADS": "1"}
@@ -62,39 +62,41 @@ class Learners:
         return subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, **pipes)
 
     def run(self, model: str, *more: str) -> None:
-        """A learner that leaves at the log's end, waited for.
+        """Run a learner until the end of the log.
 
         Raises:
-            EnvironmentProblem: it did not end well.
+            EnvironmentProblem: it failed.
         """
         process = self.start(model, "--stop-at-end", *more)
-        _, said = process.communicate(timeout=240)
+        _, errors = process.communicate(timeout=240)
         if process.returncode:
-            message = f"the learner of {model} ended with {process.returncode}: {said[-2000:]}"
+            message = f"the learner of {model} ended with {process.returncode}: {errors[-2000:]}"
             raise EnvironmentProblem(message)
 
     def kill_after(self, model: str, growth: int) -> None:
-        """Start a learner and kill it when the log has grown by so many offsets, in a version or between two.
+        """Start a learner and kill it when `model.deltas` has grown by `growth` offsets, within or between versions.
 
         Raises:
-            EnvironmentProblem: it ended before, or did not get on.
+            EnvironmentProblem: it ended earlier, or made no progress.
         """
         begun, victim = self.end(), self.start(model, "--stop-at-end")
 
-        def there() -> bool:
+        def has_grown() -> bool:
             return victim.poll() is not None or self.end() >= begun + growth
 
         try:
-            wait_until(there, what=f"{growth} offsets", deadline_s=_PROGRESS_S, hint="Look at the learner's errors.")
+            wait_until(
+                has_grown, what=f"{growth} offsets", deadline_s=_PROGRESS_S, hint="Look at the learner's errors."
+            )
         finally:
             victim.kill()
-            _, said = victim.communicate()
+            _, errors = victim.communicate()
         if victim.returncode != -signal.SIGKILL:
-            message = f"the learner of {model} ended with {victim.returncode} before it was killed: {said[-2000:]}"
+            message = f"the learner of {model} ended with {victim.returncode} before it was killed: {errors[-2000:]}"
             raise EnvironmentProblem(message)
 
     def snapshots(self, model: str) -> dict[Place, SnapshotMeta]:
-        """The snapshots of a model; `arrays_sha256` tells all parameters, optimiser state and counters."""
+        """The snapshots of a model; `arrays_sha256` covers all parameters, optimiser state and counters."""
         found = (self.artefacts / model / "snapshots").glob("[0-9]*/meta.json")
         metas = [msgspec.json.decode(path.read_bytes(), type=SnapshotMeta) for path in found]
         return {(meta.epoch, meta.seq): meta for meta in metas}
@@ -110,7 +112,7 @@ class Learners:
         return [each for each in found if each is not None and each.name == f"{MODEL}{model}"]
 
     def read(self, topic: Topic) -> list[bytes]:
-        """The committed records of a topic of one partition, as it is now."""
+        """The committed records of a topic with one partition, up to its current end."""
         tail, found = LogReader(self.endpoints.bootstrap, topic.name), list[bytes]()
         try:
             while not tail.at_end:
@@ -120,10 +122,10 @@ class Learners:
         return found
 
     def end(self) -> int:
-        """Where `model.deltas` ends now, open transactions included."""
+        """The current end offset of `model.deltas`, including open transactions."""
         return bounds(self.endpoints.bootstrap, MODEL_DELTAS.name)[MODEL_DELTAS.name, 0][1]
 
     def _flush(self) -> None:
         if left := self._producer.flush(30):
-            message = f"{left} records were not taken within 30 s. Look at kafka.log."
+            message = f"the broker did not accept {left} records within 30 s. Look at kafka.log."
             raise EnvironmentProblem(message)

@@ -1,4 +1,4 @@
-"""What a figure was measured on: machine, commit, versions."""
+"""The machine, commit and package versions that a figure was measured on."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ _PACKAGES = ("apache-flink", "confluent-kafka", "kafka-python", "redis", "hiredi
 
 
 class Machine(Struct, frozen=True):
-    """The machine, and what else it was busy with: `load` is the mean of a minute before the run."""
+    """The machine of a run; `load` is its load average over the minute before the run."""
 
     cores: int
     memory_gb: float
@@ -27,7 +27,7 @@ class Machine(Struct, frozen=True):
 
 
 def this_machine() -> Machine:
-    """Look at the machine and at the checkout."""
+    """Describe this machine and this checkout."""
     return Machine(
         cores=os.cpu_count() or 0,
         memory_gb=round(psutil.virtual_memory().total / 2**30, 1),

@@ -1,10 +1,10 @@
-"""The bed a benchmark runs on: a line of its own with ingest, features and loader, and nothing else."""
+"""A pipeline for benchmarks: a stack of its own with only ingest, features and loader."""
 
 import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-from benchmarks.inputs.event_log import Log, Record
+from benchmarks.inputs.event_log import EventLog, Record
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
 from headrace.stack import stack
@@ -22,14 +22,14 @@ from store.kafka_clients import producer
 from store.log import bounds
 
 JOBS = ("ingest", "features")
-FOUR = ("item_engagement", "item_next", "user_category", "user_recent")
-"""The groups that the loops beside ours compute too."""
-PEERS_DB = 1  # Redis database of the loops
+FOUR_GROUPS = ("item_engagement", "item_next", "user_category", "user_recent")
+"""The groups that the peer loops compute too."""
+PEERS_DB = 1  # Redis database of the peer loops
 _POLL_S = 0.02
 
 
-class Bed:
-    """A running line, and how a log is laid on it."""
+class RunningPipeline:
+    """A running pipeline, to which logs are written."""
 
     def __init__(self, layout: Layout, endpoints: Endpoints, plan: Plan) -> None:
         self.layout = layout
@@ -41,16 +41,16 @@ class Bed:
         settings = {"linger.ms": 5, "log_level": 2, "queue.buffering.max.messages": 2_000_000}
         self._producer = producer(endpoints.bootstrap, settings)
 
-    def write_items(self, log: Log) -> None:
+    def write_items(self, log: EventLog) -> None:
         """Append the log's catalogue."""
         self._write(ITEMS.name, log.item_records())
 
     def write_events(self, records: list[Record]) -> None:
-        """Append events as fast as the broker takes them."""
+        """Append events as fast as the broker accepts them."""
         self._write(EVENTS.name, records)
 
-    def ends(self) -> list[int]:
-        """Where each partition of `events` ends now."""
+    def end_offsets(self) -> list[int]:
+        """The current end offset of each partition of `events`."""
         found = bounds(self.endpoints.bootstrap, EVENTS.name)
         return [found[EVENTS.name, partition][1] for partition in range(EVENT_PARTITIONS)]
 
@@ -58,7 +58,7 @@ class Bed:
         """Poll until something has arrived.
 
         Raises:
-            EnvironmentProblem: it has not before the deadline.
+            EnvironmentProblem: it has not arrived before the deadline.
         """
         begun = time.monotonic()
         while not arrived():
@@ -67,8 +67,8 @@ class Bed:
                 raise EnvironmentProblem(message)
             time.sleep(every_s)
 
-    def rest_flink(self) -> None:
-        """Stop Flink and the loader, so that the loops have the machine to themselves."""
+    def stop_flink(self) -> None:
+        """Stop Flink and the loader, so that the peer loops have the machine to themselves."""
         for name in ("loader", "taskmanager", "jobmanager"):
             self.supervisor.stop_program(name)
 
@@ -76,19 +76,19 @@ class Bed:
         for key, value in records:
             self._producer.produce(topic, value, key)
         if left := self._producer.flush(120):
-            message = f"{left} of {len(records)} records were not taken by {topic} within 120 s"
+            message = f"the broker did not accept {left} of {len(records)} records of {topic} within 120 s"
             raise EnvironmentProblem(message)
 
 
-def shipped(*names: str) -> Plan:
-    """Some of the shipped groups, in this order."""
+def shipped_plan(*names: str) -> Plan:
+    """A plan with some of the shipped groups, in this order."""
     plan = load_plan(FEATURES)
     return Plan(plan.sources, tuple(plan.group(name) for name in names))
 
 
 @contextlib.contextmanager
-def bed(plan: Plan, *, say: Say) -> Iterator[Bed]:
-    """A line in `.headrace/bench` that computes these groups, on free ports, wiped before and after."""
+def running_pipeline(plan: Plan, *, say: Say) -> Iterator[RunningPipeline]:
+    """A pipeline in `.headrace/bench` that computes these groups, on free ports; wiped before and after."""
     layout = Layout(REPOSITORY / ".headrace" / "bench")
     stack.stop(layout, wipe=True)
     try:
@@ -100,7 +100,7 @@ def bed(plan: Plan, *, say: Say) -> Iterator[Bed]:
             hint = f"Look at {layout.logs / 'taskmanager.log'}."
             wait_until(lambda job=job: rest.is_running(job), what=f"job {job}", deadline_s=120, hint=hint)
         record(layout)
-        yield Bed(layout, endpoints, plan)
+        yield RunningPipeline(layout, endpoints, plan)
     finally:
         stack.stop(layout, wipe=True)
 

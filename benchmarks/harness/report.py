@@ -1,4 +1,4 @@
-"""How a benchmark that starts a line is carried out: what it started is stopped, and its report written."""
+"""Runs a benchmark, stops what it started, and writes its result."""
 
 import signal
 import sys
@@ -14,13 +14,13 @@ from headrace.errors import HeadraceError
 Result = TypeVar("Result")
 
 
-def carry_out(name: str, measure: Callable[[], Result], output: Path) -> Result:
-    """Measure and write the result as JSON.
+def run_and_save(name: str, measure: Callable[[], Result], output: Path) -> Result:
+    """Measure, and write the result as JSON.
 
     Raises:
-        SystemExit: what was measured could not be, with the error's code; or the process was told to stop.
+        SystemExit: the measurement failed, with the error's exit code; or the process received SIGTERM.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the line is stopped
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the stack is stopped
     try:
         result = measure()
     except HeadraceError as error:

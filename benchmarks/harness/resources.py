@@ -1,4 +1,4 @@
-"""What a stretch of time cost: CPU seconds of each part of the line and of each Flink thread, and peak memory."""
+"""Resource use over a period: CPU seconds of each program and each Flink thread, and peak memory."""
 
 import contextlib
 import threading
@@ -15,16 +15,16 @@ from headrace.layout import Layout
 from headrace.stack import supervisor
 from headrace.stack.supervisor import Supervisor
 
-_LOOK_S = 1.0
+_POLL_S = 1.0
 Seconds: TypeAlias = defaultdict[str, float]
 
 
-class Cost(Struct, frozen=True):
-    """CPU seconds by part of the line, by thread of the TaskManager, and the line's largest sum of PSS.
+class ResourceUse(Struct, frozen=True):
+    """CPU seconds by program and by thread of the TaskManager, and the peak of the pipeline's sum of PSS.
 
-    `paused_s` is the longest time that this process was not let run, beyond its own pauses: where it is long,
-    the machine was asleep or taken by others, and the clock is worth nothing. `machine_cpu_s` is what every process
-    of the machine has spent: what it exceeds ours by went to others.
+    `paused_s` is the longest time that the system did not schedule this process, beyond its own pauses. If it is long,
+    the machine slept or was busy with other work, and the timings are worthless. `machine_cpu_s` is the CPU time of all
+    processes of the machine; the excess over `cpu_s` went to others.
     """
 
     cpu_s: dict[str, float]
@@ -34,16 +34,16 @@ class Cost(Struct, frozen=True):
     machine_cpu_s: float
 
 
-class Meter:
-    """`with Meter(layout) as meter: …`, then `meter.cost`."""
+class ResourceMeter:
+    """`with ResourceMeter(layout) as meter: …`, then `meter.use`."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._stop = threading.Event()
         self._peak_mb = self._paused_s = 0.0
-        self._watch = threading.Thread(target=self._look, daemon=True)
+        self._watch = threading.Thread(target=self._measure, daemon=True)
 
-    def __enter__(self) -> "Meter":
+    def __enter__(self) -> "ResourceMeter":
         self._parts, self._threads = _by_part(self._layout), _by_thread(self._layout)
         self._machine_s = _machine_s()
         self._watch.start()
@@ -57,16 +57,16 @@ class Meter:
         self._watch.join()
         spent = _spent(self._parts, parts), _spent(self._threads, threads)
         machine_s = round(_machine_s() - self._machine_s, 2)
-        self.cost = Cost(*spent, round(self._peak_mb), round(self._paused_s, 1), machine_s)
+        self.use = ResourceUse(*spent, round(self._peak_mb), round(self._paused_s, 1), machine_s)
 
-    def _look(self) -> None:
-        looked = time.monotonic()
-        while not self._stop.wait(_LOOK_S):
-            self._paused_s = max(self._paused_s, time.monotonic() - looked - _LOOK_S)
+    def _measure(self) -> None:
+        measured_s = time.monotonic()
+        while not self._stop.wait(_POLL_S):
+            self._paused_s = max(self._paused_s, time.monotonic() - measured_s - _POLL_S)
             with contextlib.suppress(psutil.Error):
-                held_mb = supervisor.proportional_memory_mb(supervisor.tree(self._layout))
-                self._peak_mb = max(self._peak_mb, held_mb)
-            looked = time.monotonic()
+                used_mb = supervisor.proportional_memory_mb(supervisor.tree(self._layout))
+                self._peak_mb = max(self._peak_mb, used_mb)
+            measured_s = time.monotonic()
 
 
 def _spent(before: Seconds, after: Seconds) -> dict[str, float]:
@@ -80,7 +80,7 @@ def _machine_s() -> float:
 
 
 def _by_part(layout: Layout) -> Seconds:
-    """CPU seconds so far of each program; Flink's Python workers stand alone."""
+    """CPU seconds so far of each program; Flink's Python workers count separately."""
     parts: Seconds = defaultdict(float)
     for name, (_, pid) in Supervisor(layout).programs().items():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -93,7 +93,7 @@ def _by_part(layout: Layout) -> Seconds:
 
 
 def _by_thread(layout: Layout) -> Seconds:
-    """CPU seconds so far of the TaskManager's threads, by the 15 letters that the kernel keeps of their names."""
+    """CPU seconds so far of the TaskManager's threads, by the 15 characters that the kernel keeps of their names."""
     threads: Seconds = defaultdict(float)
     _, pid = Supervisor(layout).programs()["taskmanager"]
     with contextlib.suppress(psutil.NoSuchProcess):

@@ -1,6 +1,7 @@
-"""Slates ranked in one thread while another takes versions in: one interpreter, as in serving.
+"""Slates ranked in one thread while another thread applies versions, in one interpreter as in serving.
 
-A window ranks for some seconds without rest, with nothing beside it or with a version each second. Windows take turns.
+A window ranks slates for some seconds without a pause, either alone or with one version applied per second. The two
+kinds of windows alternate.
 """
 
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from msgspec import Struct, structs
 
-from benchmarks.inputs.version_messages import Chain
+from benchmarks.inputs.version_messages import VersionChain
 from headrace.errors import EnvironmentProblem
 from headrace.layout import FEATURES
 from lang.planner.load import load_plan
@@ -30,14 +31,15 @@ _CATEGORIES, _HISTORY, _SLOTS = 20, 20, 20
 _SECONDS_OF_A_MINUTE, _WINDOWS = 60, 8
 
 
-class Alongside(Struct, frozen=True):
-    """What slates took, ms.
+class SlateLatency(Struct, frozen=True):
+    """Latency of slates, ms.
 
     Attributes:
-        p50, p99: with nothing beside them. `second_*`: with a version each second.
-        minute_p99: with a version each minute: the same slates, those beside a version counted for a sixtieth.
-        second_ratio, minute_ratio: p99 by the quiet one, less 1.
-        slates: of all windows. `versions`: taken in. `taken_ms`: median from a version's first message until it ranks.
+        p50, p99: without versions. `second_*`: with one version per second.
+        minute_p99: with one version per minute: the same slates, those during a version with a weight of 1/60.
+        second_ratio, minute_ratio: p99 divided by `p99`, minus 1.
+        slates, versions: number ranked and number applied, in all windows.
+        taken_ms: median time from the first message of a version until it ranks.
     """
 
     slates: int
@@ -52,8 +54,8 @@ class Alongside(Struct, frozen=True):
     minute_ratio: float
 
 
-class Slates:
-    """A serving state with so many items shown, and users who ask."""
+class SlateLoad:
+    """A serving state with `shown` items, and queries to rank."""
 
     def __init__(self, shown: int, *, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
@@ -68,8 +70,8 @@ class Slates:
         self.live.warm(item_features.build(self.live.state.catalogue, values, version={}, swept_at=_AT_MS))
         self._queries = [self._query(number) for number in range(500)]
 
-    def window(self, seconds: float) -> list[tuple[float, float]]:
-        """(begun s, took ms) of the slates ranked one after the other for so long."""
+    def rank_for(self, seconds: float) -> list[tuple[float, float]]:
+        """Rank slates one after another for some seconds; returns (begin s, latency ms) of each."""
         times: list[tuple[float, float]] = []
         until = time.perf_counter() + seconds
         while (begun := time.perf_counter()) < until:
@@ -106,8 +108,8 @@ class Slates:
         )
 
 
-class Taker:
-    """Takes the next version in each second while told to."""
+class VersionApplier:
+    """A context in which one version is applied per second."""
 
     def __init__(self, reader: DeltaReader, waiting: Iterator[list[bytes]]) -> None:
         self.spans: list[tuple[float, float]] = []
@@ -115,7 +117,7 @@ class Taker:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> "Taker":
+    def __enter__(self) -> "VersionApplier":
         self._thread.start()
         return self
 
@@ -127,54 +129,56 @@ class Taker:
         due_s = time.perf_counter() + 0.5
         while not self._stop.wait(max(due_s - time.perf_counter(), 0)):
             begun = time.perf_counter()
-            take(self._reader, next(self._waiting))
+            apply_version(self._reader, next(self._waiting))
             self.spans.append((begun, time.perf_counter()))
             due_s += 1.0
 
 
-def take(reader: DeltaReader, messages: list[bytes]) -> None:
-    """As the reader's thread does when a version has come and nothing else waits."""
+def apply_version(reader: DeltaReader, messages: list[bytes]) -> None:
+    """Apply one version, as the reader's thread does when no other version waits."""
     for message in messages:
         reader.feed(message)
     reader.show()
 
 
-def measure(slates: Slates, reader: DeltaReader, chain: Chain, *, chunks: list[bytes], seconds: float) -> Alongside:
-    """Quiet and busy windows of so many seconds in turns, eight of each.
+def measure(
+    load: SlateLoad, reader: DeltaReader, chain: VersionChain, *, chunks: list[bytes], seconds: float
+) -> SlateLatency:
+    """Alternate quiet and busy windows of `seconds` each, eight of both kinds.
 
     Raises:
-        EnvironmentProblem: a version was refused, or came too late for its window.
+        EnvironmentProblem: a version was rejected, or was not applied within its window.
     """
     quiet: list[float] = []
     busy: list[tuple[float, float]] = []
     spans: list[tuple[float, float]] = []
-    # made before the clock runs: their hashes are the learner's work
+    # made before the measurement: their hashes are the learner's work
     waiting = iter([chain.next(chunks) for _ in range(_WINDOWS * (int(seconds) + 1))])
-    slates.window(seconds)  # warms up, not counted
+    load.rank_for(seconds)  # warms up, not counted
     for _ in range(_WINDOWS):
-        quiet += [took for _, took in slates.window(seconds)]
-        with Taker(reader, waiting) as taker:
-            busy += slates.window(seconds)
+        quiet += [took for _, took in load.rank_for(seconds)]
+        with VersionApplier(reader, waiting) as taker:
+            busy += load.rank_for(seconds)
         spans += taker.spans
-    found = slates.live.progress
+    found = load.live.progress
     if found.rejected or len(found.applied) != len(spans) + 1:
-        message = f"{len(found.applied)} versions were applied of {len(spans) + 1}, refused: {dict(found.rejected)}"
+        message = f"{len(found.applied)} of {len(spans) + 1} versions were applied; rejected: {dict(found.rejected)}"
         raise EnvironmentProblem(message)
     return _summed(np.array(quiet), np.array(busy), np.array(spans))
 
 
-def _summed(quiet: np.ndarray, busy: np.ndarray, spans: np.ndarray) -> Alongside:
+def _summed(quiet: np.ndarray, busy: np.ndarray, spans: np.ndarray) -> SlateLatency:
     begun, took = busy.T
-    places = np.searchsorted(spans[:, 1], begun)  # the first version that was not done when the slate was begun
-    inside = np.append(spans[:, 0], np.inf)[places] < begun + took / 1000
-    # a version a minute in place of one a second: slates beside one become a sixtieth, the others take their room
-    quietly = np.concatenate([quiet, took[~inside]])
-    alongside = took[inside]
-    room = inside.mean() / _SECONDS_OF_A_MINUTE
-    weights = np.repeat([(1 - room) / len(quietly), room / max(len(alongside), 1)], [len(quietly), len(alongside)])
-    minute = _percentile(np.concatenate([quietly, alongside]), weights, 0.99)
+    following = np.searchsorted(spans[:, 1], begun)  # index of the first version that ended after the slate began
+    overlaps = np.append(spans[:, 0], np.inf)[following] < begun + took / 1000
+    # one version per minute, not per second: a sixtieth of the slates overlap a version, the others do not
+    alone = np.concatenate([quiet, took[~overlaps]])
+    overlapping = took[overlaps]
+    share = overlaps.mean() / _SECONDS_OF_A_MINUTE
+    weights = np.repeat([(1 - share) / len(alone), share / max(len(overlapping), 1)], [len(alone), len(overlapping)])
+    minute = _percentile(np.concatenate([alone, overlapping]), weights, 0.99)
     p99, second = np.percentile(quiet, 99), np.percentile(took, 99)
-    return Alongside(
+    return SlateLatency(
         slates=len(quiet) + len(took),
         versions=len(spans),
         taken_ms=round(float(np.median(spans[:, 1] - spans[:, 0])) * 1000, 1),

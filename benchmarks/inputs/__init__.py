@@ -1,1 +1,1 @@
-"""What a benchmark is fed with."""
+"""Inputs of the benchmarks: logs, samples, versions and items."""

@@ -1,9 +1,9 @@
-"""A seeded log of one feed's traffic: half an hour of events, so that every window still holds all of them.
+"""A seeded log of the traffic of one feed: half an hour of events, short enough that every window holds all of them.
 
 The mix: impressions 55 %, views 15 %, clicks 15 %, dwell 8 %, skips 5 %, purchases 2 %. Items follow Zipf's law, users
-are even, a session lasts 30 events of its user. 5 % of the events come up to ten minutes after their time, and
-2 % stand twice. The last events of each partition belong to a sentinel: a user, with items of its own, that
-touches every feature; when they have arrived, the partition has.
+are uniform, and a session has 30 events. 5 % of the events are up to ten minutes late, and 2 % are duplicated. The
+last events of each partition belong to a sentinel: a user with its own items that touches every feature. When the
+sentinel's features have arrived, so has the whole partition.
 """
 
 import zlib
@@ -26,7 +26,7 @@ SHARES = (0.55, 0.15, 0.15, 0.08, 0.05, 0.02)
 SPAN_MS = 30 * 60_000
 LATE_MS = 10 * 60_000
 _LATE_SHARE, _TWICE_SHARE = 0.05, 0.02
-_TWICE_WITHIN = 500  # a duplicate comes at most so many events later
+_TWICE_WITHIN = 500  # a duplicate comes at most this many events later
 _SESSION_EVENTS = 30
 _CATEGORIES, _SELLERS = 50, 100
 _SOURCE = load_plan(FEATURES).source("clickstream")
@@ -35,19 +35,19 @@ Record: TypeAlias = tuple[str, bytes]
 
 
 class Scale(Struct, frozen=True):
-    """How many there are of what; `events` counts without duplicates and sentinels."""
+    """The size of a log; `events` does not count duplicates and sentinels."""
 
     events: int = 200_000
     users: int = 2_000
     items: int = 5_000
 
 
-class Log(Struct, frozen=True):
+class EventLog(Struct, frozen=True):
     """One log, ready to be written.
 
     Attributes:
-        tag: marks its users, items, categories, countries and event ids, so that logs on one line do not meet.
-        events: in log order, duplicates too.
+        tag: prefix of its users, items, categories, countries and event ids, so that logs in one pipeline do not mix.
+        events: in log order, with duplicates.
         categories: item to category.
         end_ms: no event is later; the time to read features at.
     """
@@ -58,31 +58,31 @@ class Log(Struct, frozen=True):
     end_ms: int
 
     def accepted(self, events: list[Event] | None = None) -> list[Event]:
-        """What ingest lets through of these events, by default of all: each once, item columns stamped."""
+        """The events that ingest accepts, by default of all: each once, enriched with item columns."""
         once = {str(event["event_id"]): event for event in (self.events if events is None else events)}
         fill = Computation(_SOURCE).fill
         stamped = ({**event, **self._stamped(str(event["item_id"]))} for event in once.values())
         return [fill(event) for event in stamped]
 
     def event_records(self) -> list[Record]:
-        """Key and JSON of each event."""
+        """Key and JSON value of each event."""
         encode = msgspec.json.Encoder().encode
         return [(str(event["user_id"]), encode(event)) for event in self.events]
 
     def item_records(self) -> list[Record]:
-        """Key and Avro of each item, known before the first event."""
+        """Key and Avro value of each item, received before the first event."""
         known_at = self.end_ms - SPAN_MS - LATE_MS - 60_000
         empty = {"title": None, "tags": [], "stock": None, "takedown": False, "born_at": 0, "received_at": known_at}
         return [(item, ITEM.encode({**empty, "item_id": item, **self._stamped(item)})) for item in self.categories]
 
     def _stamped(self, item: str) -> dict[str, str | float]:
-        """What the catalogue says of an item: a category of its own, a price and a seller by its name."""
+        """The catalogue columns of an item: its category, and a price and a seller derived from its name."""
         number = zlib.crc32(item.encode())
         seller = f"{self.tag}-s{number % _SELLERS}"
         return {"category": self.categories[item], "price": 1.0 + number % 1_000 / 10, "seller": seller}
 
 
-def make_log(scale: Scale, *, tag: str, seed: int, end_ms: int) -> Log:
+def make_log(scale: Scale, *, tag: str, seed: int, end_ms: int) -> EventLog:
     """A log whose last event is received at `end_ms`."""
     categories = {f"{tag}-i{n}": f"{tag}-c{n % _CATEGORIES}" for n in range(scale.items)}
     events = _in_log_order(_traffic(scale, tag, seed, end_ms - 10_000), seed)
@@ -90,11 +90,11 @@ def make_log(scale: Scale, *, tag: str, seed: int, end_ms: int) -> Log:
         last = _sentinel_events(tag, partition, end_ms)
         categories |= {str(event["item_id"]): f"{tag}-c{partition}" for event in last}
         events += last
-    return Log(tag, events, categories, end_ms)
+    return EventLog(tag, events, categories, end_ms)
 
 
 def sentinel(tag: str, partition: int) -> str:
-    """A user of this partition."""
+    """The sentinel user of a partition."""
     names = (f"{tag}-z{number}" for number in range(1_000_000))
     return next(name for name in names if partition_of(name, EVENT_PARTITIONS) == partition)
 
@@ -112,7 +112,7 @@ def _traffic(scale: Scale, tag: str, seed: int, end_ms: int) -> list[Event]:
     seen = [0] * scale.users
     events: list[Event] = []
     for n, user in enumerate(users):
-        session, place = divmod(seen[user], _SESSION_EVENTS)
+        session, number = divmod(seen[user], _SESSION_EVENTS)
         seen[user] += 1
         kind = KINDS[kinds[n]]
         events.append(
@@ -124,8 +124,8 @@ def _traffic(scale: Scale, tag: str, seed: int, end_ms: int) -> list[Event]:
                 "occurred_at": received[n] - delays[n],
                 "received_at": received[n],
                 "session_id": f"{tag}-u{user}-s{session}",
-                "request_id": f"{tag}-u{user}-r{session}-{place // 10}",
-                "position": place % 10,
+                "request_id": f"{tag}-u{user}-r{session}-{number // 10}",
+                "position": number % 10,
                 "value": values[n] if kind in ("dwell", "purchase") else None,
                 "context": {"country": f"{tag}-fi", "surface": "feed"},
             }
@@ -134,12 +134,12 @@ def _traffic(scale: Scale, tag: str, seed: int, end_ms: int) -> list[Event]:
 
 
 def _in_log_order(events: list[Event], seed: int) -> list[Event]:
-    """The events with their duplicates, each a little after its first copy."""
+    """The events with duplicates inserted shortly after their originals."""
     draw = np.random.default_rng(seed + 1)
     twice = np.flatnonzero(draw.random(len(events)) < _TWICE_SHARE)
-    places = np.concatenate([np.arange(len(events)), twice + draw.integers(1, _TWICE_WITHIN, len(twice))])
+    order = np.concatenate([np.arange(len(events)), twice + draw.integers(1, _TWICE_WITHIN, len(twice))])
     sources = np.concatenate([np.arange(len(events)), twice])
-    return [events[n] for n in sources[np.argsort(places, kind="stable")].tolist()]
+    return [events[n] for n in sources[np.argsort(order, kind="stable")].tolist()]
 
 
 def _sentinel_events(tag: str, partition: int, end_ms: int) -> list[Event]:

@@ -1,6 +1,6 @@
-"""A simulated feed as slots with what came of them, and as the samples that a learner hears of them.
+"""A simulated feed as slots with their labels, and as the samples that a learner receives.
 
-Every row weighs 1, so that what is learnt is the chance itself.
+Every sample has weight 1, so that the model learns the click probability itself.
 """
 
 from collections import defaultdict
@@ -25,20 +25,20 @@ Slot = tuple[str, int]
 _NEVER_MS = 1 << 62
 
 
-class Tape(Struct, frozen=True, kw_only=True):
-    """A history. Exposures and events are in order of `received_at`.
+class FeedbackLog(Struct, frozen=True, kw_only=True):
+    """A simulated history; exposures and events are in order of `received_at`.
 
     Attributes:
-        slots: in the order they were served, each with all its labels, known when it was served.
+        slots: samples with their final labels, in serving order; `known_at` is the time of serving.
     """
 
     exposures: list[Exposure]
     events: list[Event]
     slots: list[Sample]
 
-    def until(self, at_ms: int) -> "Tape":
-        """What was served before a time, and what came of it before then."""
-        return Tape(
+    def before(self, at_ms: int) -> "FeedbackLog":
+        """The part of the history before a time."""
+        return FeedbackLog(
             exposures=[each for each in self.exposures if each.received_at < at_ms],
             events=[each for each in self.events if (each.received_at or 0) < at_ms],
             slots=[each for each in self.slots if each.served_at < at_ms],
@@ -46,7 +46,7 @@ class Tape(Struct, frozen=True, kw_only=True):
 
 
 class Delays(Struct, frozen=True, kw_only=True):
-    """How long after its slate a slot's feedback comes, log-normal, and how long a learner waits for it."""
+    """The log-normal delay of feedback after its slate, and how long a learner waits for it."""
 
     median_s: float = 300.0
     spread: float = 1.5
@@ -54,18 +54,21 @@ class Delays(Struct, frozen=True, kw_only=True):
     correction_ms: int = 6 * 3_600_000
 
 
-def played(world: WorldSettings, history: WarmUpSettings, *, seed: int) -> Tape:
-    """Play a world's history."""
+def simulate(world: WorldSettings, history: WarmUpSettings, *, seed: int) -> FeedbackLog:
+    """Simulate the history of a world."""
     plan, random = load_plan(FEATURES), np.random.default_rng
     past = WarmUp(history, world=World(world, random(seed)), plan=plan, generator=random(seed + 1))
     past.run()
-    return Tape(exposures=past.exposures, events=past.events, slots=list(_slots(past.exposures, past.events)))
+    return FeedbackLog(exposures=past.exposures, events=past.events, slots=list(_slots(past.exposures, past.events)))
 
 
-def joined(
+def join_feedback(
     exposures: Sequence[Exposure], events: Sequence[Event], *, wait_ms: int, correction_ms: int
 ) -> Iterator[Sample]:
-    """What the line says of each slot and when: one net label a slot and head, corrected where it came late."""
+    """Replay the label join: yield each sample in the order in which the job would emit it.
+
+    There is one net label per slot and head, and a correction if feedback comes late.
+    """
     due: list[tuple[int, int, str]] = []
     slates = {}
     for number, exposure in enumerate(exposures):
@@ -81,42 +84,44 @@ def joined(
             payload, slate = slates[heappop(due)[2]]
             yield from _rows(encode_samples(payload, slate, list(close_slate(slate))))
         payload, slate = slates[event.request_id]
-        told = {name: getattr(event, name) for name in Feedback.__struct_fields__ if name != "trains"}
-        yield from _rows(encode_samples(payload, slate, list(label_feedback(slate, Feedback(**told)))))
+        fields = {name: getattr(event, name) for name in Feedback.__struct_fields__ if name != "trains"}
+        yield from _rows(encode_samples(payload, slate, list(label_feedback(slate, Feedback(**fields)))))
 
 
-def even(rows: Iterator[Sample]) -> list[Sample]:
-    """The same rows, each of weight 1."""
+def with_equal_weights(rows: Iterator[Sample]) -> list[Sample]:
+    """The same samples with weight 1."""
     return [structs.replace(row, weight=1.0) for row in rows]
 
 
-def drawn(tape: Tape, delays: Delays, generator: Generator) -> dict[Slot, int]:
-    """When the feedback of each clicked slot comes, in ms after its slate."""
-    clicked = [row for row in tape.slots if row.click]
+def draw_delays(log: FeedbackLog, delays: Delays, generator: Generator) -> dict[Slot, int]:
+    """Draw the delay of the feedback of each clicked slot, in ms after its slate."""
+    clicked = [row for row in log.slots if row.click]
     lengths = delays.median_s * 1000 * np.exp(delays.spread * generator.normal(size=len(clicked)))
     return {(row.request_id, row.position): int(length) for row, length in zip(clicked, lengths.tolist(), strict=True)}
 
 
-def told(tape: Tape, late_ms: Mapping[Slot, int], delays: Delays) -> dict[str, tuple[list[Sample], int]]:
-    """The samples of a tape whose feedback is late, by how a learner deals with that, and the learner's wait in ms.
+def delayed_samples(
+    log: FeedbackLog, late_ms: Mapping[Slot, int], delays: Delays
+) -> dict[str, tuple[list[Sample], int]]:
+    """The samples of a log with late feedback and the wait of the learner in ms, by how it handles late labels.
 
-    `oracle` knows each label when the slot is served. `naive` hears "no" then, and the click when it comes as one more
-    row. `wait` hears once, when the wait is over. `corrected` is the product's join.
+    `oracle` knows each label when the slot is served. `naive` receives a negative then, and the click later as one
+    more sample. `wait` receives one label, at the end of the wait. `corrected` is the product's join.
     """
-    served = [structs.replace(row, click=0.0, converted=0.0, engagement=0.0) for row in tape.slots]
-    lag = [late_ms.get((row.request_id, row.position), _NEVER_MS) for row in tape.slots]
-    both = list(zip(tape.slots, lag, strict=True))
-    naive = [*served, *(_positive(row, late) for row, late in both if late < _NEVER_MS)]
+    served = [structs.replace(row, click=0.0, converted=0.0, engagement=0.0) for row in log.slots]
+    delays_ms = [late_ms.get((row.request_id, row.position), _NEVER_MS) for row in log.slots]
+    slots_and_delays = list(zip(log.slots, delays_ms, strict=True))
+    naive = [*served, *(_positive(row, late) for row, late in slots_and_delays if late < _NEVER_MS)]
     waited = [
         structs.replace(row if late <= delays.wait_ms else blank, known_at=row.served_at + delays.wait_ms)
-        for (row, late), blank in zip(both, served, strict=True)
+        for (row, late), blank in zip(slots_and_delays, served, strict=True)
     ]
-    late = [_late(event, late_ms) for event in tape.events if event.event_type in FEEDBACK_HEADS]
+    late = [_late(event, late_ms) for event in log.events if event.event_type in FEEDBACK_HEADS]
     late.sort(key=lambda event: event.received_at or 0)
-    corrected = joined(tape.exposures, late, wait_ms=delays.wait_ms, correction_ms=delays.correction_ms)
+    corrected = join_feedback(log.exposures, late, wait_ms=delays.wait_ms, correction_ms=delays.correction_ms)
     return {
-        "oracle": (tape.slots, 0),
-        "corrected": (even(corrected), delays.wait_ms),
+        "oracle": (log.slots, 0),
+        "corrected": (with_equal_weights(corrected), delays.wait_ms),
         "wait": (waited, 0),
         "naive": (sorted(naive, key=lambda row: row.known_at), 0),
     }
@@ -136,13 +141,13 @@ def _slots(exposures: Sequence[Exposure], events: Sequence[Event]) -> Iterator[S
 
 
 def _positive(row: Sample, late_ms: int) -> Sample:
-    """The row of a click that comes late: it speaks of the heads that came true."""
-    said = {head: getattr(row, head) or None for head in ("click", "converted", "engagement")}
-    return structs.replace(row, known_at=row.served_at + late_ms, **said)
+    """The sample of a late click, which labels only the positive heads."""
+    positive = {head: getattr(row, head) or None for head in ("click", "converted", "engagement")}
+    return structs.replace(row, known_at=row.served_at + late_ms, **positive)
 
 
 def _late(event: Event, late_ms: Mapping[Slot, int]) -> Event:
-    """The event, as much later as the feedback of its slot."""
+    """The event, delayed like the feedback of its slot."""
     slot = (event.request_id or "", event.position or 0)
     return structs.replace(event, received_at=(event.received_at or 0) + late_ms[slot])
 

@@ -1,4 +1,4 @@
-"""A recorded log as every contender meets it: rows with the product's inputs, and those of one moment told together."""
+"""A recorded log for all contenders: rows with the product's inputs, predicted together if their timestamps are equal."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ _HOUR_MS = 3_600_000
 
 
 class Row(Struct, frozen=True):
-    """One row. `hour` of the day by UTC; `dense`: the product's inputs as of the rows before; `label` 0 or 1."""
+    """One row. `hour`: hour of the day, UTC; `dense`: the product's inputs as of the earlier rows; `label`: 0 or 1."""
 
     user: str
     item: str
@@ -29,7 +29,7 @@ class Row(Struct, frozen=True):
 
 
 class Stream(Struct, frozen=True):
-    """N rows in order, the first row of each moment, and the rows as the product's samples."""
+    """N rows in order, the index of the first row of each timestamp, and the rows as samples of the product."""
 
     rows: list[Row]
     starts: list[int]
@@ -41,15 +41,15 @@ class Stream(Struct, frozen=True):
         return np.array([row.label for row in self.rows], np.float64)
 
 
-class Told(Struct, frozen=True):
-    """Chances (N,) of one contender, and what telling and learning took."""
+class Predictions(Struct, frozen=True):
+    """Predicted chances (N,) of one contender, and the seconds that it took to predict and learn."""
 
     chances: Doubles
     seconds: float
 
 
 def stream_of(log: Log, plan: Plan) -> Stream:
-    """The rows of a log, with inputs worked out by the product."""
+    """The rows of a log, with inputs computed by the product."""
     visits, served = log.recording.visits, Served(log.recording, plan)
     starts, samples = list[int](), list[Sample]()
     for _, moment in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
@@ -61,15 +61,17 @@ def stream_of(log: Log, plan: Plan) -> Stream:
     return Stream([_row(sample) for sample in samples], starts, samples)
 
 
-def progressive(stream: Stream, *, tell: Callable[[Row], float], learn: Callable[[Row], None]) -> Told:
-    """Tell all rows of a moment, then learn them."""
+def evaluate_progressively(
+    stream: Stream, *, predict: Callable[[Row], float], learn: Callable[[Row], None]
+) -> Predictions:
+    """Predict all rows of a timestamp, then learn them."""
     begun, chances = time.perf_counter(), list[float]()
     for start, end in zip(stream.starts, [*stream.starts[1:], len(stream.rows)], strict=True):
         moment: Sequence[Row] = stream.rows[start:end]
-        chances += [tell(row) for row in moment]
+        chances += [predict(row) for row in moment]
         for row in moment:
             learn(row)
-    return Told(np.array(chances), time.perf_counter() - begun)
+    return Predictions(np.array(chances), time.perf_counter() - begun)
 
 
 def _row(sample: Sample) -> Row:

@@ -1,4 +1,4 @@
-"""Where the recordings lie that benchmarks read: `--data`, or HEADRACE_DATA, or beside the checkout."""
+"""The folder of the recordings that benchmarks read: `--data`, HEADRACE_DATA, or `shared/data` next to the checkout."""
 
 import os
 from argparse import ArgumentParser
@@ -9,19 +9,19 @@ from headrace.layout import REPOSITORY
 
 
 def add_folder(parser: ArgumentParser) -> None:
-    """Give a command the option `--data`."""
-    beside = REPOSITORY.parent / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("HEADRACE_DATA", beside)))
+    """Add the option `--data` to a parser."""
+    default = REPOSITORY.parent / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("HEADRACE_DATA", default)))
 
 
 def file_in(folder: Path, name: str) -> Path:
-    """A recording's file.
+    """The path of a recording.
 
     Raises:
         UsageProblem: it is not in the folder.
     """
     path = folder / name
     if not path.exists():
-        message = f"there is no {path}; HEADRACE_DATA names the folder of the recordings"
+        message = f"{path} does not exist; pass the folder of the recordings with --data or HEADRACE_DATA"
         raise UsageProblem(message)
     return path

@@ -1,4 +1,4 @@
-"""How a number is spread over entities."""
+"""The distribution of a number over entities."""
 
 import statistics
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from msgspec import Struct
 
 
 class Spread(Struct, frozen=True):
-    """The median entity's and the largest one's."""
+    """The median and the largest value."""
 
     median: int
     most: int
 
 
 def spread_of(values: Sequence[int]) -> Spread:
-    """The spread of at least one value."""
+    """The spread of one or more values."""
     return Spread(round(statistics.median(values)), max(values))

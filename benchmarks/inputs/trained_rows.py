@@ -1,9 +1,9 @@
-"""Rows that have learnt: the product's own table shown a made-up world, so that they pack as real ones do.
+"""Trained rows: the product's table after training on a synthetic world, so that they compress like real rows.
 
-Items and users have eight hidden numbers each. Item n is shown in proportion to 1 / n, each item at least once; a
-show is clicked with the chance that the hidden numbers say. The table learns the log loss of its row's product with the
-user's vector, by the ranker's rate, after the noise that every new row starts from. The other heads' biases learn
-something rarer that does not depend on the user.
+Items and users have eight hidden numbers each. Item n is shown in proportion to 1 / n, each item at least once; the
+hidden numbers give the probability of a click. The table minimises the log loss of the product of a row and the user's
+vector, with the ranker's learning rate and initial noise. The biases of the other heads learn rarer labels that do not
+depend on the user.
 """
 
 import numpy as np
@@ -18,13 +18,13 @@ _HIDDEN, _BATCH = 8, 8_192
 _AT_MS = 1_800_000_000_000
 
 
-def ids_of(count: int) -> Ids:
-    """Ids of so many items, as `hash64` gives them: spread over 63 bits."""
+def make_ids(count: int) -> Ids:
+    """Ids of `count` items from `hash64`: spread over 63 bits."""
     return np.array([hash64(f"i{number}") for number in range(count)], np.int64)
 
 
-def table_of(ids: Ids, *, dim: int, shows: int, seed: int) -> Table:
-    """A table of the ranker's item rows, D numbers and a bias a head each, after so many shows."""
+def train_table(ids: Ids, *, dim: int, shows: int, seed: int) -> Table:
+    """A table of the ranker's item rows (D numbers, and a bias per head) after `shows` impressions."""
     table = Table(structs.replace(RankerConfig(dim=dim).tables()["item"], admission=1), capacity=len(ids) + 1)
     table.sight(ids, _AT_MS)
     rng = np.random.default_rng(seed)
@@ -42,16 +42,16 @@ def table_of(ids: Ids, *, dim: int, shows: int, seed: int) -> Table:
 
 
 def _learn(table: Table, ids: Ids, users: Floats, labels: Flags) -> None:
-    """One step on the shown items. users [B, D], labels [B, A]."""
+    """Take one step on the shown items. users [B, D], labels [B, A]."""
     lead = table.config.lead
-    places, inverse = np.unique(table.find(ids), return_inverse=True)
-    rows = table.rows(places)[inverse]
+    indexes, inverse = np.unique(table.find(ids), return_inverse=True)
+    rows = table.rows(indexes)[inverse]
     logits = rows[:, :lead]
     logits[:, 0] += (rows[:, lead:] * users).sum(axis=1)
     misses = _sigmoid(logits) - labels
-    gradients = np.zeros((len(places), table.config.width), np.float32)
+    gradients = np.zeros((len(indexes), table.config.width), np.float32)
     np.add.at(gradients, inverse, np.concatenate([misses, misses[:, :1] * users], axis=1))
-    table.learn(places, gradients)
+    table.learn(indexes, gradients)
 
 
 def _sigmoid(logits: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Versions of a model whose item table has learnt rows: the messages that a learner would send of them."""
+"""The messages that a learner would publish for versions of a model with trained item rows."""
 
 import hashlib
 
@@ -13,15 +13,15 @@ KEY = b"a key of the benchmarks"
 MODEL = LIVE_MODEL
 
 
-class Chain:
-    """Makes versions, each of which names the one before."""
+class VersionChain:
+    """Makes versions, each with the hash of its parent."""
 
     def __init__(self, config: RankerConfig) -> None:
         self._config = config
         self._seq, self._hash = 0, ""
 
     def next(self, chunks: list[bytes]) -> list[bytes]:
-        """The messages of the next version, made of these chunks."""
+        """The messages of the next version with these chunks."""
         self._seq += 1
         manifest = Manifest(
             model=MODEL,
@@ -42,12 +42,12 @@ class Chain:
         return [*chunks, message]
 
 
-def whole(config: RankerConfig, items: TableUpdate, *, seed: int) -> list[bytes]:
-    """The chunks of a first version: these items, a default row a table, dense tensors as a learner begins with."""
+def snapshot_chunks(config: RankerConfig, items: TableUpdate, *, seed: int) -> list[bytes]:
+    """The chunks of a first version: these items, a default row per table, and initial dense tensors."""
     rng = np.random.default_rng(seed)
-    none = np.zeros(0, np.int64)
+    no_ids = np.zeros(0, np.int64)
     blank = TableUpdate(
-        ids=np.zeros(1, np.int64), rows=np.zeros((1, config.width), np.float32), gone=none, lead=items.lead
+        ids=np.zeros(1, np.int64), rows=np.zeros((1, config.width), np.float32), gone=no_ids, lead=items.lead
     )
     tables = dict.fromkeys(TABLES, blank) | {"item": items}
     dense = {name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in config.shapes().items()}
@@ -55,6 +55,6 @@ def whole(config: RankerConfig, items: TableUpdate, *, seed: int) -> list[bytes]
     return encode_chunks(Update(tables=tables, dense=dense))
 
 
-def changed(items: TableUpdate) -> list[bytes]:
-    """The chunks of a version that changes these rows alone."""
+def delta_chunks(items: TableUpdate) -> list[bytes]:
+    """The chunks of a version that changes only these rows."""
     return encode_chunks(Update(tables={"item": items}, dense={}))

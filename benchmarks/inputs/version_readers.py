@@ -1,4 +1,4 @@
-"""Readers of a learner's versions who are behind, stand still, or lose some; each says which model answers."""
+"""Readers of a learner's versions that lag, freeze, or lose some; each returns the model that it would serve."""
 
 from collections import deque
 from collections.abc import Callable
@@ -18,7 +18,7 @@ CADENCE_MS = 60_000
 
 
 class Version(Struct, frozen=True):
-    """A version as it was cut at `cut_ms`, and the publisher's models before and after it."""
+    """A version cut at `cut_ms`, and the publisher's models before and after it."""
 
     cut_ms: int
     publication: Publication
@@ -27,7 +27,7 @@ class Version(Struct, frozen=True):
 
     @property
     def delta(self) -> Delta:
-        """As it comes over the wire."""
+        """The version as decoded from its messages."""
         sent = self.publication
         return Delta(sent.manifest, sent.hash, decode_chunks(sent.chunks))
 
@@ -36,19 +36,19 @@ class Reader(Protocol):
     """Follows versions in order."""
 
     def follow(self, version: Version) -> ModelState:
-        """Take in a version; the model that answers for the minute after it."""
+        """Receive a version; returns the model that serves the minute after it."""
         ...
 
 
-class Behind:
-    """Answers by a version that is as old as its lag when the minute ends."""
+class LaggingReader:
+    """Serves the version that is `lag_ms` old at the end of the minute."""
 
     def __init__(self, lag_ms: int) -> None:
         self._lag_ms = lag_ms
         self._kept: deque[tuple[int, ModelState]] = deque()
 
     def follow(self, version: Version) -> ModelState:
-        """Versions share their rows, so that five hours of them are a few hundred megabytes."""
+        """Keep the version. Versions share rows, so that five hours of them take a few hundred megabytes."""
         self._kept.append((version.cut_ms, version.after))
         until_ms = version.cut_ms + CADENCE_MS - self._lag_ms
         while len(self._kept) > 1 and self._kept[1][0] <= until_ms:
@@ -56,49 +56,49 @@ class Behind:
         return self._kept[0][1]
 
 
-class Frozen:
-    """Takes nothing in from `at_ms` on."""
+class FrozenReader:
+    """Applies no version after `at_ms`."""
 
     def __init__(self, at_ms: int) -> None:
         self._at_ms = at_ms
         self._model: ModelState | None = None
 
     def follow(self, version: Version) -> ModelState:
-        """The model of that time."""
+        """The model as of that time."""
         if self._model is None or version.cut_ms <= self._at_ms:
             self._model = version.after
         return self._model
 
 
-class Lossy:
-    """Loses a fifth of the versions from `from_ms` on, and applies of the others what `taken` makes of them."""
+class LossyReader:
+    """Loses a fifth of the versions from `from_ms` on, and applies what `delta_of` makes of the others."""
 
-    def __init__(self, from_ms: int, taken: Callable[[Version, ModelState], Delta]) -> None:
-        self._from_ms, self._taken = from_ms, taken
+    def __init__(self, from_ms: int, delta_of: Callable[[Version, ModelState], Delta]) -> None:
+        self._from_ms, self._delta_of = from_ms, delta_of
         self._model: ModelState | None = None
 
     def follow(self, version: Version) -> ModelState:
-        """The model as this reader has it."""
+        """The model of this reader."""
         if self._model is None or version.cut_ms < self._from_ms:
             self._model = version.after
-        elif not lost(version):
-            self._model = self._model.apply(self._taken(version, self._model))
+        elif not is_lost(version):
+            self._model = self._model.apply(self._delta_of(version, self._model))
         return self._model
 
 
-def lost(version: Version) -> bool:
-    """Whether a version is among the fifth that is lost: by a hash of its sequence."""
+def is_lost(version: Version) -> bool:
+    """Whether a version is among the lost fifth, by a hash of its sequence number."""
     return hash64(f"version {version.publication.manifest.seq}") % 5 == 0
 
 
-def absolute(version: Version, model: ModelState) -> Delta:
-    """The version as it is: rows whole."""
+def absolute_delta(version: Version, model: ModelState) -> Delta:
+    """The delta of the version: whole rows."""
     del model
     return version.delta
 
 
-def additive(version: Version, model: ModelState) -> Delta:
-    """The delta that makes of `model` its sum with the version's differences; what it has not counts from zeros."""
+def additive_delta(version: Version, model: ModelState) -> Delta:
+    """The delta that adds the version's differences to `model`; rows that the model lacks start at zero."""
     delta = version.delta
     tables = {
         name: structs.replace(
@@ -114,6 +114,6 @@ def additive(version: Version, model: ModelState) -> Delta:
 
 
 def _rows(table: RowSet, update: TableUpdate) -> np.ndarray:
-    """A table's rows for the ids of an update, zeros where it has none. [U, W]."""
-    places = table.find(update.ids)
-    return np.where((table.ids[places] == update.ids)[:, None], table.rows(places), np.float32(0))
+    """The rows of a table for the ids of an update, zeros if an id has none. [U, W]."""
+    indexes = table.find(update.ids)
+    return np.where((table.ids[indexes] == update.ids)[:, None], table.rows(indexes), np.float32(0))

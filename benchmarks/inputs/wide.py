@@ -1,7 +1,7 @@
-"""Items with fifty features and a past of seven weeks, as tiles: few that are busy, most of them not.
+"""Items with fifty features and seven weeks of history, as tiles.
 
-`busy`: a click or two each second, so that every tile of every window is there: the worst a read meets. `usual`:
-events a week by a log-normal law, 60 at the median, a tenth of the items with more than 400.
+`busy` items have one or two clicks a second, so that every tile of every window exists: the worst case of a read.
+`usual` items have a log-normal number of events per week: 60 at the median, and more than 400 for a tenth of them.
 """
 
 import math
@@ -19,7 +19,7 @@ from store.writer import spans_of
 
 WEEK_MS = 7 * 86_400_000
 _EVENTS_A_WEEK, _SPREAD, _BUSY_A_WEEK = 60, 1.5, 1_000_000
-_FEW = 0.05  # share of tiles without the events that some column counts
+_FEW = 0.05  # share of tiles without the events that a column counts
 
 FIFTY = 50
 Crowd = Literal["usual", "busy"]
@@ -38,7 +38,7 @@ def wide_group() -> Group:
 
 
 def one_tile_group(name: str, measure: str) -> Group:
-    """Fifty features that are a cell of one tile each: the measure, of events of another type each time."""
+    """Fifty features with one cell in the same tile each: a measure over fifty types of events."""
     filters = [f"FILTER (WHERE event_type = 'kind{number}')" for number in range(FIFTY)]
     measures = [f"{measure.format(filter=each)} AS kind{number}" for number, each in enumerate(filters)]
     header = f"version 1, owner 'benchmarks', entity item_id, source clickstream, on_missing zero, description '{name}'"
@@ -52,8 +52,8 @@ def _planned(text: str, name: str) -> Group:
     return parse_plan({**sources, f"{name}.sql": text}).group(name)
 
 
-def crowd_of(group: Group, crowd: Crowd, count: int, *, at_ms: int, seed: int) -> list[Item]:
-    """So many items with the tiles that a store holds of them at `at_ms`."""
+def make_crowd(group: Group, crowd: Crowd, count: int, *, at_ms: int, seed: int) -> list[Item]:
+    """`count` items with the tiles that a store holds of them at `at_ms`."""
     rng = np.random.default_rng(seed)
     usual = np.exp(rng.normal(math.log(_EVENTS_A_WEEK), _SPREAD, count))
     weekly = usual if crowd == "usual" else np.full(count, _BUSY_A_WEEK)
@@ -68,8 +68,8 @@ def _rows(group: Group, name: str, weekly: float, at_ms: int, rng: np.random.Gen
         for size in family.sizes_ms:
             starts = np.arange(at_ms - at_ms % size, at_ms - kept_ms[size], -size)[::-1]
             events = rng.poisson(weekly * size / WEEK_MS, len(starts))
-            there = zip(starts[events > 0].tolist(), events[events > 0].tolist(), strict=True)
-            rows += [TileRow((name,), size, start, _cells(family, n, start + size, rng)) for start, n in there]
+            counts = zip(starts[events > 0].tolist(), events[events > 0].tolist(), strict=True)
+            rows += [TileRow((name,), size, start, _cells(family, n, start + size, rng)) for start, n in counts]
     return rows
 
 

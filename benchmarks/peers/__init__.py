@@ -1,1 +1,1 @@
-"""What a benchmark compares with, each told and asked alike."""
+"""The systems that benchmarks compare with, all with the same inputs and reads."""

@@ -1,4 +1,4 @@
-"""What a contender is told and what it reports, whichever loop it is."""
+"""The assignment and the report of a peer loop."""
 
 import resource
 import time
@@ -9,13 +9,13 @@ from msgspec import Struct
 
 
 class Assignment(Struct, frozen=True):
-    """A part of a topic to work through.
+    """A part of a topic to process.
 
     Attributes:
-        begins: for each partition the offset to start at.
-        events: how many to handle, duplicates counted.
-        at_most_s: when to stop before that.
-        categories: the catalogue: item to category.
+        begins: start offset of each partition.
+        events: number of events to handle, including duplicates.
+        at_most_s: time limit.
+        categories: item to category.
     """
 
     bootstrap: str
@@ -28,12 +28,12 @@ class Assignment(Struct, frozen=True):
 
     @classmethod
     def load(cls, path: str) -> "Assignment":
-        """Read one that was written as JSON."""
+        """Read an assignment from a JSON file."""
         return msgspec.json.decode(Path(path).read_bytes(), type=cls)
 
 
-class Ran(Struct, frozen=True):
-    """What a loop has done: events handled of each partition, seconds on the clock and on the CPU, peak memory."""
+class LoopReport(Struct, frozen=True):
+    """The result of a loop: events handled per partition, wall and CPU seconds, and peak memory."""
 
     handled: list[int]
     wall_s: float
@@ -41,15 +41,15 @@ class Ran(Struct, frozen=True):
     peak_mb: float
 
     def encode(self) -> bytes:
-        """As JSON."""
+        """The report as JSON."""
         return msgspec.json.encode(self)
 
 
 def cpu_s() -> float:
-    """Seconds this process has spent on the CPU."""
+    """CPU seconds of this process."""
     return time.process_time()
 
 
 def peak_mb() -> float:
-    """The most memory this process has held, resident."""
+    """Peak resident memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,9 +1,9 @@
-"""Feast in a process and an environment of its own (benchmarks/peers/feast.lock), told by lines what to read.
+"""Feast in its own process and environment (benchmarks/peers/feast.lock), with a line protocol on stdin and stdout.
 
-`feast_reader.py PORT VALUES.json` writes the values into a Feast of its own, in a Redis database of its own, prints
-one line with what it reads of the first entity, then for each line `MANNER COUNT` reads the first so many entities
-and prints the milliseconds that took. `proto` ends in Feast's answer, `dict` in its `to_dict()`. Tuned: the registry
-is a local file that is read once, the features are a feature service, the client is redis-py with hiredis.
+`feast_reader.py PORT VALUES.json` writes the values into Feast, in a Redis database of its own, and prints one line
+with the features of the first entity. For each line `MANNER COUNT` it then reads the first COUNT entities and prints
+the milliseconds that took. `proto` ends in Feast's answer, `dict` in its `to_dict()`. Tuning: the registry is a local
+file that is read once, the features are a feature service, and the client is redis-py with hiredis.
 """
 
 import gc
@@ -24,7 +24,7 @@ DATABASE = 1
 
 
 def store_of(port: int, folder: Path, features: list[str]) -> tuple[FeatureStore, FeatureService]:
-    """A store with one feature view and a service over all of it."""
+    """A store with one feature view, and a feature service of all its features."""
     config = RepoConfig(
         project="bench",
         provider="local",
@@ -47,9 +47,9 @@ def store_of(port: int, folder: Path, features: list[str]) -> tuple[FeatureStore
 
 
 def main() -> None:
-    """Answer lines until there are none."""
-    port, told = int(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
-    names, columns = told["names"], told["columns"]
+    """Answer lines until the input ends."""
+    port, values = int(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
+    names, columns = values["names"], values["columns"]
     with tempfile.TemporaryDirectory() as folder:
         store, service = store_of(port, Path(folder), list(columns))
         frame = pd.DataFrame({"item_id": names, "event_timestamp": _now(), **columns})
@@ -57,22 +57,22 @@ def main() -> None:
         rows = [{"item_id": name} for name in names]
         first = store.get_online_features(features=service, entity_rows=rows[:1]).to_dict()
         gc.collect()
-        gc.freeze()  # as in our process: what was imported and written is not looked through again
-        _say(json.dumps({name: first[name][0] for name in columns}))
+        gc.freeze()  # as in the product's process: exclude imports and written values from garbage collection
+        _print(json.dumps({name: first[name][0] for name in columns}))
         for line in sys.stdin:
             manner, count = line.split()
             begun = time.perf_counter()
             answer = store.get_online_features(features=service, entity_rows=rows[: int(count)])
             if manner == "dict":
                 answer.to_dict()
-            _say(str((time.perf_counter() - begun) * 1_000))
+            _print(str((time.perf_counter() - begun) * 1_000))
 
 
 def _now() -> datetime:
     return datetime.now(tz=UTC)
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

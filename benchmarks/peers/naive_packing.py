@@ -1,4 +1,4 @@
-"""The same rows packed as one would pack them first: whole float32, unsigned, by what is at hand."""
+"""The same rows packed the obvious way: as float32, without a signature, by common libraries."""
 
 import io
 import pickle
@@ -17,14 +17,14 @@ Arrays: TypeAlias = dict[str, np.ndarray]
 
 
 class Packing(Struct, frozen=True):
-    """Ids and rows to bytes, and back."""
+    """Packs ids and rows to bytes, and reads them back."""
 
     pack: Callable[[Arrays], bytes]
     read: Callable[[bytes], Arrays]
 
 
 def arrays_of(table: TableUpdate) -> Arrays:
-    """What each of them packs."""
+    """The arrays that each packing packs."""
     return {"ids": table.ids, "rows": table.rows}
 
 

@@ -1,4 +1,4 @@
-"""A peer in an environment of its own: made once from a lock in benchmarks/, then talked to by lines."""
+"""A peer process in its own environment, built once from a lock in this folder, with a line protocol."""
 
 import contextlib
 import hashlib
@@ -16,33 +16,33 @@ _UV = Path(sys.executable).parent / "uv"
 
 
 class Peer:
-    """A process that answers lines."""
+    """A process that answers each line with a line."""
 
     def __init__(self, name: str, ask: IO[str], answers: IO[str]) -> None:
         self._name, self._ask, self._answers = name, ask, answers
 
     def ask(self, line: str) -> str:
-        """Its answer to a line."""
+        """Send a line; returns the answer."""
         self._ask.write(line + "\n")
         self._ask.flush()
         return self.line()
 
     def line(self) -> str:
-        """The next line that it says.
+        """The next line of its output.
 
         Raises:
-            EnvironmentProblem: it has ended.
+            EnvironmentProblem: the process has ended.
         """
         line = self._answers.readline()
         if not line:
-            message = f"the process of {self._name} ended before it answered; what it said stands above"
+            message = f"the process of {self._name} ended before it answered; see its output above"
             raise EnvironmentProblem(message)
         return line
 
 
 @contextlib.contextmanager
 def peer(name: str, script: str, *arguments: str) -> Iterator[Peer]:
-    """A script of this folder in the environment of `NAME.lock`."""
+    """Run a script of this folder in the environment of `NAME.lock`."""
     command = [str(_python(name)), str(HERE / script), *arguments]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     if process.stdin is None or process.stdout is None:
@@ -57,7 +57,7 @@ def peer(name: str, script: str, *arguments: str) -> Iterator[Peer]:
 
 
 def _python(name: str) -> Path:
-    """The interpreter of an environment, which is named by its lock's hash."""
+    """The interpreter of an environment, built on first use; the hash of its lock names it."""
     lock = HERE / f"{name}.lock"
     home = REPOSITORY / ".headrace" / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     python, ready = home / "bin" / "python", home / ".ready"

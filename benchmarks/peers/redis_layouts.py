@@ -1,4 +1,4 @@
-"""Three ways for an entity's tiles to lie in Redis, told and read alike."""
+"""Three layouts of an entity's tiles in Redis, with the same interface."""
 
 import struct
 from collections import defaultdict
@@ -19,23 +19,23 @@ from store.writer import MERGE, Writer, spans_of
 _LIFE_MS = 10**9
 
 
-class Shape(Protocol):
-    """One layout of one group."""
+class TileLayout(Protocol):
+    """A layout for the tiles of one group."""
 
     def key(self, owner: str) -> str:
-        """Where an entity lies."""
+        """The Redis key of an entity."""
         ...
 
     def write(self, tiles: Sequence[TileRow], *, clock: int) -> None:
-        """Write tiles in one round trip; a smaller n never replaces a larger one."""
+        """Write tiles in one round trip; a tile with a smaller n never replaces one with a larger n."""
         ...
 
     def read(self, owners: Sequence[str]) -> list[TileBlock]:
-        """One block of tiles a family, in one round trip."""
+        """Read one block of tiles per family, in one round trip."""
         ...
 
 
-class FieldATile:
+class FieldPerTile:
     """A HASH, field = size and start, value = n, as_of and partials as f64: the layout of docs/adr/0004."""
 
     _SCRIPT = """
@@ -54,11 +54,11 @@ class FieldATile:
         self._field = struct.Struct("<IQ")
 
     def key(self, owner: str) -> str:
-        """Where an entity lies."""
+        """The Redis key of an entity."""
         return f"tile:{{{owner}}}"
 
     def write(self, tiles: Sequence[TileRow], *, clock: int) -> None:
-        """Expired tiles are left: to find them is work the others do as they write."""
+        """Write tiles, and keep expired ones, which the other layouts remove on write."""
         del clock
         pairs: dict[str, list[bytes]] = defaultdict(list)
         for tile in tiles:
@@ -70,28 +70,28 @@ class FieldATile:
         pipeline.execute()
 
     def read(self, owners: Sequence[str]) -> list[TileBlock]:
-        """A step for each tile."""
+        """Read tile by tile."""
         pipeline = self._client.pipeline(transaction=False)
         for owner in owners:
             pipeline.hgetall(self.key(owner))
-        places: list[list[tuple[int, int, int]]] = [[] for _ in self._group.families]
+        keys: list[list[tuple[int, int, int]]] = [[] for _ in self._group.families]
         values: list[list[bytes]] = [[] for _ in self._group.families]
         family_of = {size: self._group.family_of(size) for each in self._group.families for size in each.sizes_ms}
-        for place, fields in enumerate(cast("list[dict[bytes, bytes]]", pipeline.execute())):
+        for owner_index, fields in enumerate(cast("list[dict[bytes, bytes]]", pipeline.execute())):
             for field, value in fields.items():
                 size_s, start_ms = self._field.unpack(field)
                 family = family_of[size_s * 1000]
-                places[family].append((place, size_s * 1000, start_ms))
+                keys[family].append((owner_index, size_s * 1000, start_ms))
                 values[family].append(value)
-        return [self._block(*each) for each in zip(range(len(places)), places, values, strict=True)]
+        return [self._block(*each) for each in zip(range(len(keys)), keys, values, strict=True)]
 
-    def _block(self, family: int, places: list[tuple[int, int, int]], values: list[bytes]) -> TileBlock:
+    def _block(self, family: int, keys: list[tuple[int, int, int]], values: list[bytes]) -> TileBlock:
         width = HEADER_CELLS + len(self._group.families[family].partials)
-        key, size_ms, start_ms = np.array(places, dtype=np.int64).reshape(-1, 3).T
+        key, size_ms, start_ms = np.array(keys, dtype=np.int64).reshape(-1, 3).T
         return TileBlock(key, size_ms, start_ms, np.frombuffer(b"".join(values), "<f8").reshape(-1, width))
 
 
-class FieldAFamily:
+class FieldPerFamily:
     """A HASH, field = family, value = its rows, merged by the store's own script."""
 
     _SCRIPT = """
@@ -110,23 +110,23 @@ class FieldAFamily:
         self._families = range(len(group.families))
 
     def key(self, owner: str) -> str:
-        """Where an entity lies."""
+        """The Redis key of an entity."""
         return f"family:{{{owner}}}"
 
     def write(self, tiles: Sequence[TileRow], *, clock: int) -> None:
-        """Rows of one family at once."""
+        """Write all rows of a family at once."""
         rows: dict[str, list[bytes]] = defaultdict(lambda: [b""] * len(self._families))
         for tile in tiles:
             row = row_of(self._layout, tile)
             rows[tile.key[0]][row.family] += row.bytes
-        told = [_LIFE_MS, self._spans.strides, self._spans.oldest_slots(clock)]
+        arguments = [_LIFE_MS, self._spans.strides, self._spans.oldest_slots(clock)]
         pipeline = self._client.pipeline(transaction=False)
         for owner, each in rows.items():
-            self._script(keys=[self.key(owner)], args=[*told, *each], client=pipeline)
+            self._script(keys=[self.key(owner)], args=[*arguments, *each], client=pipeline)
         pipeline.execute()
 
     def read(self, owners: Sequence[str]) -> list[TileBlock]:
-        """One HMGET an entity."""
+        """Read with one HMGET per entity."""
         pipeline = self._client.pipeline(transaction=False)
         for owner in owners:
             pipeline.execute_command("HMGET", self.key(owner), *self._families)
@@ -136,18 +136,18 @@ class FieldAFamily:
 
 
 class OneRecord:
-    """A STRING with a record: the store's own way."""
+    """A STRING with one record: the layout of the store."""
 
     def __init__(self, client: redis.Redis, group: Group) -> None:
         self._client, self._group = client, group
         self._layout, self._spans, self._writer = RecordLayout(group), spans_of(group), Writer(client)
 
     def key(self, owner: str) -> str:
-        """Where an entity lies."""
+        """The Redis key of an entity."""
         return tiles_key(self._group.name, self._group.version, owner)
 
     def write(self, tiles: Sequence[TileRow], *, clock: int) -> None:
-        """As the loader does."""
+        """Write as the loader does."""
         rows = ((tile, row_of(self._layout, tile)) for tile in tiles)
         writes = [
             TileWrite(self.key(tile.key[0]), None, row, int(tile.cells[1]), tile.start_ms + tile.size_ms)
@@ -156,7 +156,7 @@ class OneRecord:
         self._writer.write([(self._spans, write) for write in writes], [], clock=clock)
 
     def read(self, owners: Sequence[str]) -> list[TileBlock]:
-        """One MGET for all."""
+        """Read with one MGET for all entities."""
         return self._layout.blocks(cast("list[bytes | None]", self._client.mget([self.key(owner) for owner in owners])))
 
 

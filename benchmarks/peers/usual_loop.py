@@ -1,9 +1,9 @@
-"""The peer: the four feature groups as a consumer loop is usually written.
+"""A peer: the four feature groups as a typical consumer loop.
 
-One process, kafka-python, `json.loads`, redis-py. For each event one round trip that asks whether it was seen, one
-that reads the running values it changes, and one pipeline that writes. A windowed count is a sorted set a window,
-trimmed when it is written and counted when it is read; a decayed sum is read, aged and written back. Offsets are
-committed by themselves every 5 s: a crash counts some events twice or not at all.
+One process, kafka-python, `json.loads`, redis-py. Each event takes one round trip to check for duplicates, one to read
+the running values that it changes, and one pipeline to write. A windowed count is a sorted set per window, trimmed on
+write and counted on read; a decayed sum is read, decayed and written back. Offsets are committed independently every
+5 s, so a crash counts some events twice or not at all.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 import redis
 
-from benchmarks.peers.contender import Assignment, Ran, cpu_s, peak_mb
+from benchmarks.peers.contender import Assignment, LoopReport, cpu_s, peak_mb
 
 if TYPE_CHECKING:
     from redis.client import Pipeline
@@ -35,7 +35,7 @@ Numbers: TypeAlias = list[bytes | None]
 
 
 def aged(state: Numbers, weights: tuple[float, ...], at_ms: int, half_life_ms: int) -> tuple[float, ...]:
-    """Decayed sums with one more event: `state` holds the time they are true at, then the sums."""
+    """Decayed sums after one more event; `state` holds the time of the sums, then the sums."""
     since_ms = float(state[0] or 0)
     sums = [float(cell or 0) for cell in state[1:]]
     if at_ms >= since_ms:
@@ -46,14 +46,14 @@ def aged(state: Numbers, weights: tuple[float, ...], at_ms: int, half_life_ms: i
 
 
 class UsualLoop:
-    """Handles one event after the other."""
+    """Handles one event after another."""
 
     def __init__(self, client: redis.Redis, categories: Mapping[str, str]) -> None:
         self._redis = client
         self._categories = categories
 
     def handle(self, event: Fields) -> None:
-        """Fold one event into Redis, once."""
+        """Fold one event into Redis, unless it is a duplicate."""
         occurred_at, received_at = cast(int, event["occurred_at"]), cast(int, event["received_at"])
         if received_at - occurred_at > LATENESS_MS:
             return
@@ -109,7 +109,7 @@ class UsualLoop:
         self._keep(pipe, session, f"{event['event_id']}|{item}", at_ms, PAIR_MS // 1000 + LATENESS_MS // 1000)
 
     def _pair(self, pipe: "Pipeline", item: str, clicks: list[tuple[bytes, float]], at_ms: int) -> None:
-        """Strengthen what follows what: the session's other clicks come before or after this one."""
+        """Add pairs of successive clicks; the session's other clicks come before or after this one."""
         pairs: list[tuple[str, str, float, int]] = []
         for member, score in clicks:
             other, gap_ms = member.decode().partition("|")[2], at_ms - int(score)
@@ -147,13 +147,13 @@ class UsualLoop:
 
 
 class UsualReader:
-    """Reads the loop's features back, by group and key, as the oracle names them."""
+    """Reads the loop's features by group and key, with the oracle's names."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
 
     def read(self, group: str, key: tuple[str, ...], *, at_ms: int) -> dict[str, object]:
-        """Every aggregate and sequence of a group for one key; what is derived from them is left out."""
+        """Every aggregate and sequence of a group for one key, without derived features."""
         readers: dict[str, Callable[..., dict[str, object]]] = {
             "item_engagement": self._item,
             "item_next": self._next,
@@ -203,9 +203,9 @@ class UsualReader:
         return aged(state, (0.0, 0.0), at_ms, half_life_ms)[1:]
 
 
-def consume(given: Assignment) -> Ran:
-    """Handle the assigned events, at most for the seconds given; the clock starts at the first one."""
-    from kafka import KafkaConsumer  # warns of its own age when imported: only who consumes hears it
+def consume(given: Assignment) -> LoopReport:
+    """Handle the assigned events, for at most the assigned seconds; the clock starts at the first event."""
+    from kafka import KafkaConsumer  # its import raises a deprecation warning, so only the loop imports it
     from kafka.structs import TopicPartition
 
     consumer = KafkaConsumer(bootstrap_servers=given.bootstrap, group_id="usual", auto_offset_reset="earliest")
@@ -225,11 +225,11 @@ def consume(given: Assignment) -> Ran:
             break
     ended = time.perf_counter()
     consumer.close(autocommit=False)
-    return Ran(handled, ended - begun, cpu_s() - begun_cpu, peak_mb())
+    return LoopReport(handled, ended - begun, cpu_s() - begun_cpu, peak_mb())
 
 
 def main() -> None:
-    """`python -m benchmarks.peers.usual_loop ASSIGNMENT.json`: prints what it did as JSON."""
+    """`python -m benchmarks.peers.usual_loop ASSIGNMENT.json`: print the loop's report as JSON."""
     parser = argparse.ArgumentParser(prog="benchmarks.peers.usual_loop")
     parser.add_argument("assignment", type=Assignment.load)
     sys.stdout.buffer.write(consume(parser.parse_args().assignment).encode())

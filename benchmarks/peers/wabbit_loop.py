@@ -1,11 +1,11 @@
-"""Vowpal Wabbit in a process and an environment of its own (benchmarks/peers/wabbit.lock), told by lines what to do.
+"""Vowpal Wabbit in its own process and environment (benchmarks/peers/wabbit.lock), with a line protocol.
 
-`wabbit_loop.py FOLDER` reads `rows.json` of the folder, an object of columns (user, item, bucket, hour, dense, label)
-and the first row of each moment, and prints its version. `tell raw|dense RATE` passes once over the rows, all of a
-moment told before one is learnt, writes the chances into `told.json` and prints the seconds. `learn MANNER COUNT`
-learns the last so many rows from their dense inputs, takes what was told of each before, and prints the milliseconds:
-from Python's `numbers`, from `text`, or from `examples` made before. Numbers become examples by `Workspace.example`,
-which beats writing text of them.
+`wabbit_loop.py FOLDER` reads `rows.json` in the folder, an object of columns (user, item, bucket, hour, dense, label)
+and the first row of each timestamp, and prints its version. `predict raw|dense RATE` passes over the rows once,
+predicts all rows of a timestamp before it learns them, writes the chances to `chances.json` and prints the seconds.
+`learn MANNER COUNT` learns the last COUNT rows from their dense inputs, reads the prediction of each, and prints the
+milliseconds: from Python's `numbers`, from `text`, or from prepared `examples`. Numbers become examples by
+`Workspace.example`, which is faster than formatting text.
 """
 
 import gc
@@ -21,7 +21,7 @@ _LOGISTIC = "--loss_function logistic --link logistic --quiet"
 
 
 class Rows:
-    """The rows, and Vowpal Wabbits to learn them."""
+    """The rows, and Vowpal Wabbit models that learn them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -29,13 +29,13 @@ class Rows:
         self._starts = columns.pop("starts")
         self._columns = columns
         self._labels = ["1" if label else "-1" for label in columns["label"]]
-        self._places = range(len(columns["dense"][0]))
+        self._indexes = range(len(columns["dense"][0]))
         self._plain = Workspace(f"{_LOGISTIC} -b 18")
         self._texts: list[str] = []
         self._examples: list[Example] = []
 
-    def tell(self, inputs: str, rate: str) -> float:
-        """Seconds of a pass with a fresh model."""
+    def predict(self, inputs: str, rate: str) -> float:
+        """Seconds of one pass with a new model."""
         model = Workspace(f"{_LOGISTIC} -b 24 --hash all {_PAIRS} -l {rate}")
         make = self._raw if inputs == "raw" else self._dense
         count, chances = len(self._labels), []
@@ -48,44 +48,44 @@ class Rows:
                 model.finish_example(example)
         took_s = time.perf_counter() - begun
         model.finish()
-        (self._folder / "told.json").write_text(json.dumps(chances))
+        (self._folder / "chances.json").write_text(json.dumps(chances))
         return took_s
 
     def learn_ms(self, manner: str, count: int) -> float:
-        """What learning the last rows takes."""
+        """Milliseconds to learn the last rows."""
         rows = range(len(self._labels) - count, len(self._labels))
         if not self._texts:
             self._texts = [self._text(row) for row in rows]
             self._examples = [self._plain.parse(text) for text in self._texts]
-        learn = {"numbers": self._numbers, "text": self._parsed, "examples": self._made}[manner]
+        learn = {"numbers": self._learn_numbers, "text": self._learn_texts, "examples": self._learn_examples}[manner]
         begun = time.perf_counter()
         learn(rows)
         return (time.perf_counter() - begun) * 1000
 
-    def _numbers(self, rows: range) -> list[float]:
-        model, dense, told = self._plain, self._columns["dense"], []
+    def _learn_numbers(self, rows: range) -> list[float]:
+        model, dense, chances = self._plain, self._columns["dense"], []
         for row in rows:
-            example = self._example(model, {"f": list(zip(self._places, dense[row], strict=True))}, row)
+            example = self._example(model, {"f": list(zip(self._indexes, dense[row], strict=True))}, row)
             model.learn(example)
-            told.append(example.get_simplelabel_prediction())
+            chances.append(example.get_simplelabel_prediction())
             model.finish_example(example)
-        return told
+        return chances
 
-    def _parsed(self, _: range) -> list[float]:
-        model, told = self._plain, []
+    def _learn_texts(self, _: range) -> list[float]:
+        model, chances = self._plain, []
         for text in self._texts:
             example = model.parse(text)
             model.learn(example)
-            told.append(example.get_simplelabel_prediction())
+            chances.append(example.get_simplelabel_prediction())
             model.finish_example(example)
-        return told
+        return chances
 
-    def _made(self, _: range) -> list[float]:
-        model, told = self._plain, []
+    def _learn_examples(self, _: range) -> list[float]:
+        model, chances = self._plain, []
         for example in self._examples:
             model.learn(example)
-            told.append(example.get_simplelabel_prediction())
-        return told
+            chances.append(example.get_simplelabel_prediction())
+        return chances
 
     def _example(self, model: Workspace, features: dict[str, list], row: int) -> Example:
         example = model.example(features)
@@ -93,29 +93,29 @@ class Rows:
         return example
 
     def _raw(self, row: int) -> dict[str, list]:
-        of = self._columns
-        return {"u": [of["user"][row]], "i": [of["item"][row]], "d": [of["bucket"][row]], "h": [of["hour"][row]]}
+        names = {"u": "user", "i": "item", "d": "bucket", "h": "hour"}
+        return {namespace: [self._columns[name][row]] for namespace, name in names.items()}
 
     def _dense(self, row: int) -> dict[str, list]:
-        return {**self._raw(row), "f": list(zip(self._places, self._columns["dense"][row], strict=True))}
+        return {**self._raw(row), "f": list(zip(self._indexes, self._columns["dense"][row], strict=True))}
 
     def _text(self, row: int) -> str:
         values = enumerate(self._columns["dense"][row])
-        return f"{self._labels[row]} |f " + " ".join(f"{place}:{value:.6g}" for place, value in values)
+        return f"{self._labels[row]} |f " + " ".join(f"{index}:{value:.6g}" for index, value in values)
 
 
 def main() -> None:
-    """Answer lines until there are none."""
+    """Answer lines until the input ends."""
     rows = Rows(Path(sys.argv[1]))
     gc.collect()
-    gc.freeze()  # as in our process: what was read is not looked through again
-    _say(__version__)
+    gc.freeze()  # as in the product's process: exclude the rows from garbage collection
+    _print(__version__)
     for line in sys.stdin:
         kind, manner, number = line.split()
-        _say(str(rows.tell(manner, number) if kind == "tell" else rows.learn_ms(manner, int(number))))
+        _print(str(rows.predict(manner, number) if kind == "predict" else rows.learn_ms(manner, int(number))))
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

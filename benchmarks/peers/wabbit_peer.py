@@ -1,4 +1,4 @@
-"""Vowpal Wabbit as a contender: what it is given and what it is asked."""
+"""Vowpal Wabbit as a contender: a client of the process that runs it."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,33 +7,33 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from benchmarks.inputs.recorded_rows import Row, Stream, Told
+from benchmarks.inputs.recorded_rows import Predictions, Row, Stream
 from benchmarks.peers.peer import Peer, peer
 
 RATES = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 
 class Wabbit:
-    """A Vowpal Wabbit that has the rows of a stream."""
+    """A Vowpal Wabbit process with the rows of a stream."""
 
     def __init__(self, process: Peer, folder: Path) -> None:
         self._process, self._folder = process, folder
         self.version = process.line().strip()
 
-    def run(self, inputs: str, *, rate: float) -> Told:
-        """One pass of a fresh model, `raw` or `dense`."""
-        seconds = float(self._process.ask(f"tell {inputs} {rate}"))
-        chances = msgspec.json.decode((self._folder / "told.json").read_bytes(), type=list[float])
-        return Told(np.array(chances), seconds)
+    def run(self, inputs: str, *, rate: float) -> Predictions:
+        """One pass of a new model, `raw` or `dense`."""
+        seconds = float(self._process.ask(f"predict {inputs} {rate}"))
+        chances = msgspec.json.decode((self._folder / "chances.json").read_bytes(), type=list[float])
+        return Predictions(np.array(chances), seconds)
 
     def learn_ms(self, manner: str, count: int) -> float:
-        """What it takes to learn the last so many rows from `numbers`, `text` or `examples`."""
+        """Milliseconds to learn the last `count` rows from `numbers`, `text` or `examples`."""
         return float(self._process.ask(f"learn {manner} {count}"))
 
 
 @contextlib.contextmanager
 def wabbit(stream: Stream, folder: Path) -> Iterator[Wabbit]:
-    """A Vowpal Wabbit for this stream, with a folder to pass files in."""
+    """Start Vowpal Wabbit for a stream; `folder` is for exchanged files."""
     columns: dict[str, object] = {name: [getattr(row, name) for row in stream.rows] for name in Row.__struct_fields__}
     (folder / "rows.json").write_bytes(msgspec.json.encode({**columns, "starts": stream.starts}))
     with peer("wabbit", "wabbit_loop.py", str(folder)) as process:

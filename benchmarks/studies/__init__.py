@@ -1,1 +1,1 @@
-"""Parts of the studies behind docs/freshness.md, docs/smaller.md and the ADRs."""
+"""Components of the studies behind docs/freshness.md, docs/smaller.md and the ADRs."""

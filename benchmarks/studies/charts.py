@@ -1,4 +1,4 @@
-"""Tables and charts of docs/freshness.md, from the study's JSON; `make docs` runs it."""
+"""Writes the tables and charts of docs/freshness.md from the study's JSON; `make docs` runs it."""
 
 import argparse
 import io
@@ -35,8 +35,8 @@ _STYLE = {
 Panel: TypeAlias = Callable[[Axes], None]
 
 
-def drawn(result: Result) -> dict[str, str]:
-    """The charts of what was measured, by file name."""
+def render_charts(result: Result) -> dict[str, str]:
+    """The charts of a result, by file name."""
     found: dict[str, str] = {}
     if result.runs:
         found["freshness-age.svg"] = _chart(_age(result, "log_loss"), _age(result, "auc"), _age(result, "newborn_auc"))
@@ -47,10 +47,10 @@ def drawn(result: Result) -> dict[str, str]:
     return found
 
 
-def written(page: str, result: Result) -> str:
-    """The page with the tables of `result` in their places: behind a line `<!-- name -->`, up to `<!-- end -->`."""
+def update_page(page: str, result: Result) -> str:
+    """Replace the tables of the page, each between lines `<!-- name -->` and `<!-- end -->`, with those of `result`."""
     for table in curves.tables(result):
-        rows = [table.columns, ("---",) * len(table.columns), *table.lines]
+        rows = [table.columns, ("---",) * len(table.columns), *table.rows]
         text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
         mark = f"<!-- {table.name} -->"
         page = re.sub(f"{mark}\n.*?<!-- end -->", f"{mark}\n{text}\n<!-- end -->", page, flags=re.DOTALL)
@@ -58,29 +58,29 @@ def written(page: str, result: Result) -> str:
 
 
 def _chart(*panels: Panel) -> str:
-    """Panels side by side as SVG, the same bytes each time."""
+    """Panels side by side as SVG; the same panels give the same bytes."""
     with mpl.rc_context(_STYLE):
         chart = Chart(figsize=(3.6 * len(panels), 2.7), layout="constrained")
-        for place, panel in enumerate(panels, 1):
-            panel(chart.add_subplot(1, len(panels), place))
+        for number, panel in enumerate(panels, 1):
+            panel(chart.add_subplot(1, len(panels), number))
         out = io.StringIO()
         chart.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
 def _age(result: Result, figure: str) -> Panel:
-    apart = [curves.beside(result.runs, _readers, name=age, to=FRESH)[figure] for age in AGES]
-    return _line(f"{curves.WORDS[figure]}, less {FRESH}", AGES, apart, style="o-")
+    differences = [curves.differences(result.runs, _readers, name=age, to=FRESH)[figure] for age in AGES]
+    return _line(f"{curves.WORDS[figure]} vs {FRESH}", AGES, differences, style="o-")
 
 
 def _labels(result: Result, figure: str) -> Panel:
-    apart = [curves.spread([run.labels[name][figure] for run in result.runs]) for name in LABELS]
-    return _line(curves.WORDS[figure], LABELS, apart, style="o")
+    figures = [curves.spread([run.labels[name][figure] for run in result.runs]) for name in LABELS]
+    return _line(curves.WORDS[figure], LABELS, figures, style="o")
 
 
 def _lost(result: Result, figure: str) -> Panel:
-    apart = [curves.beside(result.runs, _readers, name=name, to=FRESH)[figure] for name in READERS[:-1]]
-    return _line(f"{curves.WORDS[figure]}, less where none is lost", READERS[:-1], apart, style="o")
+    differences = [curves.differences(result.runs, _readers, name=name, to=FRESH)[figure] for name in READERS[:-1]]
+    return _line(f"{curves.WORDS[figure]} vs no loss", READERS[:-1], differences, style="o")
 
 
 def _recorded(recorded: Lagged) -> Panel:
@@ -93,13 +93,13 @@ def _readers(run: Run) -> dict[str, Numbers]:
 
 
 def _line(title: str, names: Sequence[str], figures: Sequence[Figure], *, style: str) -> Panel:
-    """A point and its standard error for each name."""
+    """A panel with a point and its standard error for each name."""
 
     def panel(axes: Axes) -> None:
-        places = range(len(names))
+        positions = range(len(names))
         values, errors = [each.value for each in figures], [each.error for each in figures]
-        axes.errorbar(places, values, yerr=errors, fmt=style, color=_INK, capsize=3, markersize=4)
-        axes.set_xticks(places, names)
+        axes.errorbar(positions, values, yerr=errors, fmt=style, color=_INK, capsize=3, markersize=4)
+        axes.set_xticks(positions, names)
         axes.margins(x=0.15)
         axes.set_title(title, fontsize=9)
 
@@ -107,11 +107,11 @@ def _line(title: str, names: Sequence[str], figures: Sequence[Figure], *, style:
 
 
 def main() -> int:
-    """Write the page's tables and the charts."""
+    """Write the tables of the page and the charts."""
     argparse.ArgumentParser(prog="python -m benchmarks.studies.charts", description=__doc__).parse_args()
     result = msgspec.json.decode(RESULT.read_bytes(), type=Result)
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), result), encoding="utf-8")
-    for name, chart in drawn(result).items():
+    PAGE.write_text(update_page(PAGE.read_text(encoding="utf-8"), result), encoding="utf-8")
+    for name, chart in render_charts(result).items():
         (DOCS / name).write_text(chart, encoding="utf-8")
     return 0
 

@@ -1,4 +1,4 @@
-"""The freshness study in tables: means over seeds, and differences within a seed."""
+"""Tables of the freshness study: means over seeds, and differences within a seed."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -21,19 +21,19 @@ WORDS = {
     "newborn_auc": "AUC of newborn items",
     "calibration": "calibration",
 }
-_OF = {
+_FIGURES = {
     "age of the model": ("log_loss", "auc", "normalised_entropy", "newborn_auc"),
     "labels": ("log_loss", "auc", "calibration"),
     "one version in five is lost": ("auc", "log_loss"),
 }
 
 
-class Lines(Struct, frozen=True):
-    """A table: the names of its columns, then its lines."""
+class Table(Struct, frozen=True):
+    """A table with named columns."""
 
     name: str
     columns: tuple[str, ...]
-    lines: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 def spread(values: Sequence[float]) -> Figure:
@@ -43,15 +43,17 @@ def spread(values: Sequence[float]) -> Figure:
     return Figure(float(found.mean()), float(error))
 
 
-def beside(runs: Sequence[Run], of: Callable[[Run], dict[str, Numbers]], *, name: str, to: str) -> dict[str, Figure]:
-    """Each figure of `name` less that of `to`, within a seed."""
-    figures = of(runs[0])[name]
-    return {figure: spread([of(run)[name][figure] - of(run)[to][figure] for run in runs]) for figure in figures}
+def differences(
+    runs: Sequence[Run], select: Callable[[Run], dict[str, Numbers]], *, name: str, to: str
+) -> dict[str, Figure]:
+    """The difference of each figure between `name` and `to`, within a seed."""
+    figures = select(runs[0])[name]
+    return {figure: spread([select(run)[name][figure] - select(run)[to][figure] for run in runs]) for figure in figures}
 
 
-def tables(result: Result) -> list[Lines]:
-    """A table a question, of what was measured."""
-    found: list[Lines] = []
+def tables(result: Result) -> list[Table]:
+    """One table per question that the result answers."""
+    found: list[Table] = []
     if result.runs:
         found.append(_table("age of the model", result.runs, lambda run: run.readers, names=AGES))
         found.append(_table("labels", result.runs, lambda run: run.labels, names=LABELS))
@@ -59,20 +61,22 @@ def tables(result: Result) -> list[Lines]:
     if result.recorded is not None:
         error = result.recorded.errors["recall@10"]
         rows = tuple((age, f"{each['recall@10']:.4f}") for age, each in result.recorded.figures.items())
-        found.append(Lines("recorded", ("age of the ranker", f"recall@10 (± {error:.4f})"), rows))
+        found.append(Table("recorded", ("age of the ranker", f"recall@10 (± {error:.4f})"), rows))
     return found
 
 
-def _table(title: str, runs: Sequence[Run], of: Callable[[Run], dict[str, Numbers]], *, names: Sequence[str]) -> Lines:
-    """Each figure and how far it is from that of the last name; ± is a standard error over seeds."""
-    figures, last = _OF[title], names[-1]
-    lines: list[tuple[str, ...]] = []
+def _table(
+    title: str, runs: Sequence[Run], select: Callable[[Run], dict[str, Numbers]], *, names: Sequence[str]
+) -> Table:
+    """Each figure and its difference from that of the last name; ± is a standard error over seeds."""
+    figures, last = _FIGURES[title], names[-1]
+    rows: list[tuple[str, ...]] = []
     for name in names:
-        apart = beside(runs, of, name=name, to=last)
+        found = differences(runs, select, name=name, to=last)
         cells = [name]
         for figure in figures:
-            mean = spread([of(run)[name][figure] for run in runs]).value
-            cells += [f"{mean:.4f}", "" if name == last else f"{apart[figure].value:+.4f} ± {apart[figure].error:.4f}"]
-        lines.append(tuple(cells))
-    columns = [cell for figure in figures for cell in (WORDS[figure], f"less {last}")]
-    return Lines(title, (title, *columns), tuple(lines))
+            mean = spread([select(run)[name][figure] for run in runs]).value
+            cells += [f"{mean:.4f}", "" if name == last else f"{found[figure].value:+.4f} ± {found[figure].error:.4f}"]
+        rows.append(tuple(cells))
+    columns = [cell for figure in figures for cell in (WORDS[figure], f"vs {last}")]
+    return Table(title, (title, *columns), tuple(rows))

@@ -1,4 +1,4 @@
-"""What is played for the freshness study, and what was measured of it."""
+"""The settings and the result of the freshness study."""
 
 from msgspec import Struct
 
@@ -17,12 +17,12 @@ _BEGIN_MS = 1_700_000_000_000 // HOUR_MS * HOUR_MS
 
 
 class Study(Struct, frozen=True, kw_only=True):
-    """What is played.
+    """The settings of the study.
 
     Attributes:
-        warm_h: hours after which a reader freezes; late labels are scored from there, for `late_h` hours.
-        scored_h: hours after which the readers are scored: the longest lag after the warm part.
-        wait_ms: of the join where feedback is not late.
+        warm_h: hours after which a reader freezes. Late labels are scored from then on, for `late_h` hours.
+        scored_h: hours after which the readers are scored: the warm part plus the longest lag.
+        wait_ms: wait of the label join if feedback is not late.
     """
 
     world: WorldSettings = WorldSettings(
@@ -39,7 +39,7 @@ class Study(Struct, frozen=True, kw_only=True):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One seed: figures by reader, and by how late labels are dealt with. `samples` that the learner read."""
+    """One seed: figures by reader, and by the handling of late labels. `samples`: number that the learner read."""
 
     machine: Machine
     seed: int
@@ -53,7 +53,7 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """All that was measured, seeds in order."""
+    """The results of all seeds, in order."""
 
     study: Study
     runs: list[Run]

@@ -1,4 +1,4 @@
-"""A recorded log ranked by models of several ages in one pass: `headrace evaluate --task rank --lag`."""
+"""Ranks a recorded log with models of several ages in one pass: `headrace evaluate --task rank --lag`."""
 
 from pathlib import Path
 
@@ -19,10 +19,12 @@ LAGS_S = {"7 d": 7 * _DAY_S, "1 d": _DAY_S, "1 h": 3_600}
 
 
 class Lagged(Struct, frozen=True, kw_only=True):
-    """The first rows of MovieTweetings. `figures` by age; `errors`: standard errors of those of the live model.
+    """Results on the first rows of MovieTweetings.
 
     Attributes:
-        days: from the first row to the freeze, to the first that is scored, to the last.
+        days: days from the first row to the freeze, to the first scored row, and to the last row.
+        figures: by age of the model.
+        errors: standard errors of the figures of the live model.
     """
 
     machine: Machine
@@ -35,22 +37,22 @@ class Lagged(Struct, frozen=True, kw_only=True):
 
 
 class Recording(Struct, frozen=True):
-    """The files that are ranked."""
+    """The files of the recording."""
 
     ratings: Path
     movies: Path
 
 
 def recording_in(folder: Path) -> Recording:
-    """The files in a folder of recordings.
+    """Find the files in a folder of recordings.
 
     Raises:
-        UsageProblem: they are not there.
+        UsageProblem: a file is missing.
     """
     return Recording(file_in(folder, FILE), file_in(folder, ITEMS))
 
 
-def lagged(recording: Recording) -> Lagged:
+def rank_lagged(recording: Recording) -> Lagged:
     """Rank the log."""
     machine, about = this_machine(), items.read(recording.movies, items.columns_of(ITEM_COLUMNS))
     log = read(recording.ratings, columns_of(COLUMNS, ()), warm_share=FROM_SHARE, about=about)

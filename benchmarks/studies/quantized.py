@@ -1,4 +1,4 @@
-"""Tables and weights kept in fewer bytes: float16, and 8 bits as a version carries rows."""
+"""Tables and weights in fewer bytes: float16, and 8 bits with the row coding of versions."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -12,28 +12,28 @@ from models.rowset import RowSource
 from schemas.row_codec import Tensors, pack_rows, unpack_rows
 
 Dense: TypeAlias = dict[str, Floats]
-_MOST = 127  # of a signed code
+_MOST = 127  # largest signed 8-bit code
 
 
-class Kept:
-    """Rows of a table in some form, made float32 when they are asked for."""
+class QuantizedTable:
+    """Rows of a table in a compressed form, decoded to float32 on read."""
 
     def __init__(self, ids: Ids, parts: Tensors) -> None:
         self._ids, self._parts = ids, parts
 
     @property
     def bytes(self) -> int:
-        """Of the rows."""
+        """Bytes of the rows."""
         return sum(part.nbytes for part in self._parts.values())
 
     def find(self, ids: Ids) -> Indexes:
-        """Places, 0 the default row's."""
-        places = np.minimum(self._ids.searchsorted(ids), len(self._ids) - 1)
-        return np.where(self._ids[places] == ids, places, 0)
+        """Row indexes of ids; 0 is the default row."""
+        indexes = np.minimum(self._ids.searchsorted(ids), len(self._ids) - 1)
+        return np.where(self._ids[indexes] == ids, indexes, 0)
 
-    def rows(self, places: Indexes) -> Floats:
-        """Rows [U, W]."""
-        return unpack_rows({name: part[places] for name, part in self._parts.items()})
+    def rows(self, indexes: Indexes) -> Floats:
+        """Rows [U, W] at these indexes."""
+        return unpack_rows({name: part[indexes] for name, part in self._parts.items()})
 
 
 def _int8_rows(rows: Floats, lead: int) -> Tensors:
@@ -47,34 +47,34 @@ ROWS: dict[str, Callable[[Floats, int], Tensors]] = {
 }
 
 
-def tables_of(state: TrainingState, config: RankerConfig, form: str) -> dict[str, Kept]:
-    """The tables of a trainer in a form."""
-    kept: dict[str, Kept] = {}
+def quantize_tables(state: TrainingState, config: RankerConfig, form: str) -> dict[str, QuantizedTable]:
+    """The tables of a trainer in a compressed form."""
+    tables: dict[str, QuantizedTable] = {}
     for name, table in state.tables.items():
         used = table.ids != 0
         used[0] = True
         order = np.argsort(table.ids[used])
         rows = table.rows[used][order]
-        kept[name] = Kept(table.ids[used][order], ROWS[form](rows, config.tables()[name].lead))
-    return kept
+        tables[name] = QuantizedTable(table.ids[used][order], ROWS[form](rows, config.tables()[name].lead))
+    return tables
 
 
-def sources(tables: dict[str, Kept]) -> dict[str, RowSource]:
-    """The same, as who reads rows by id takes them."""
+def sources(tables: dict[str, QuantizedTable]) -> dict[str, RowSource]:
+    """The tables as row sources."""
     return {**tables}
 
 
-def dense_of(dense: Dense, form: str) -> tuple[Dense, int]:
-    """The tensors as they come out of a form, and the bytes they took in it; vectors stay float16 in 8 bits."""
+def quantize_dense(dense: Dense, form: str) -> tuple[Dense, int]:
+    """The tensors after a round trip through a form, and their bytes in it; with `int8`, vectors use float16."""
     if form == "fp32":
         return dense, sum(values.nbytes for values in dense.values())
     half = {name: values.astype(np.float16) for name, values in dense.items()}
     read = {name: values.astype(np.float32) for name, values in half.items()}
-    held_bytes = {name: values.nbytes for name, values in half.items()}
+    size_bytes = {name: values.nbytes for name, values in half.items()}
     if form == "int8":
         for name, values in dense.items():
             if values.ndim == 2:
                 scale = np.maximum(np.abs(values).max(axis=0), 1e-12) / np.float32(_MOST)
                 codes = np.rint(values / scale).astype(np.int8)
-                read[name], held_bytes[name] = codes * scale, codes.nbytes + scale.nbytes
-    return read, sum(held_bytes.values())
+                read[name], size_bytes[name] = codes * scale, codes.nbytes + scale.nbytes
+    return read, sum(size_bytes.values())

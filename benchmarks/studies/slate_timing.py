@@ -1,10 +1,10 @@
-"""What scoring a slate's candidates takes in numpy, by how vectors are joined."""
+"""Time to score the candidates of a slate in numpy, by the fusion of item vectors."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from benchmarks.harness.interleaved import Times, clocked, in_turns
+from benchmarks.harness.interleaved import Times, time_interleaved, timed
 from models.config import STATISTICS, RankerConfig
 from models.content import Content
 from models.inputs import DENSE
@@ -14,27 +14,24 @@ from models.state import ModelState
 
 _CANDIDATES = 260
 _ROWS = 5_000
-_LACKING = 0.15
+_MISSING = 0.15
 
 
-def times(configs: Mapping[str, RankerConfig], *, rounds: int) -> dict[str, Times]:
-    """Of one slate each, in turns."""
-    return in_turns({name: clocked(_scoring(config)) for name, config in configs.items()}, rounds=rounds, seed=1)
+def time_slates(configs: Mapping[str, RankerConfig], *, rounds: int) -> dict[str, Times]:
+    """Time one slate of each config, interleaved."""
+    return time_interleaved({name: timed(_scoring(config)) for name, config in configs.items()}, rounds=rounds, seed=1)
 
 
 def _scoring(config: RankerConfig) -> Callable[[], object]:
     rng, ids = np.random.default_rng(0), np.arange(_ROWS, dtype=np.int64)
     empty = ModelState.empty(config)
-    learnt = {name: rng.normal(0, 0.1, of.shape).astype(np.float32) for name, of in empty.dense.items()}
-    learnt |= {name: empty.dense[name] for name in STATISTICS}
-    rows = {
-        name: RowSet.from_values(ids, rng.normal(0, 0.1, (_ROWS, config.width)).astype(np.float32))
-        for name in empty.tables
-    }
-    model = ModelState(config=config, tables=rows, dense=learnt)
+    dense = {name: rng.normal(0, 0.1, tensor.shape).astype(np.float32) for name, tensor in empty.dense.items()}
+    dense |= {name: empty.dense[name] for name in STATISTICS}
+    rows = {name: RowSet.from_values(ids, rng.normal(0, 0.1, (_ROWS, config.width)).astype(np.float32)) for name in empty.tables}
+    model = ModelState(config=config, tables=rows, dense=dense)
     widths = [each.width for each in config.modalities]
     values = rng.normal(0, 0.2, (_CANDIDATES, sum(widths))).astype(np.float32)
-    content = Content(values, rng.random((_CANDIDATES, len(widths))) < _LACKING) if widths else None
+    content = Content(values, rng.random((_CANDIDATES, len(widths))) < _MISSING) if widths else None
     items = Items(rng.integers(1, _ROWS, _CANDIDATES), rng.integers(1, 40, _CANDIDATES), content)
     inputs = rng.normal(0, 1, (_CANDIDATES, len(DENSE))).astype(np.float32)
     history = rng.integers(1, _ROWS, config.history)

@@ -1,4 +1,4 @@
-"""Samples a second of the rankers and Vowpal Wabbit, told and learnt, timed in turns; look-ups; what a GPU adds."""
+"""Samples per second of the rankers and Vowpal Wabbit (predict and learn), look-ups per second, and speeds on a GPU."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from msgspec import Struct
 
-from benchmarks.harness.interleaved import Times, clocked, in_turns
+from benchmarks.harness.interleaved import Times, time_interleaved, timed
 from benchmarks.inputs.recorded_rows import Stream
-from benchmarks.inputs.trained_rows import ids_of
-from benchmarks.peers.light_ranker import Light
+from benchmarks.inputs.trained_rows import make_ids
+from benchmarks.peers.light_ranker import LightRanker
 from benchmarks.peers.wabbit_peer import Wabbit
 from learner.collate import Collator
 from models.array_types import Floats
@@ -32,7 +32,7 @@ _MANNERS = {"numbers": "VW, from numbers", "text": "VW, from text", "examples": 
 
 
 class Speed(Struct, frozen=True):
-    """How many a second at the median time, and what is aimed at."""
+    """Amount per second at the median time, and the aim."""
 
     name: str
     per_s: int
@@ -41,7 +41,7 @@ class Speed(Struct, frozen=True):
 
 
 def speeds(stream: Stream, peer: Wabbit, *, rounds: int, ids: int) -> list[Speed]:
-    """All contenders in turns; a call handles as many samples as the larger batch has."""
+    """Time all contenders, interleaved; each call handles as many samples as the larger batch has."""
     count = min(_BATCHES[-1], len(stream.samples))
     collator = Collator(RankerConfig().history)
     batches = [
@@ -50,14 +50,14 @@ def speeds(stream: Stream, peer: Wabbit, *, rounds: int, ids: int) -> list[Speed
     ]
     table, asked = _table(ids)
     contenders: dict[str, Callable[[], float]] = {
-        **{f"light ranker, batches of {size}": clocked(_light(batches[-1], size)) for size in _BATCHES},
+        **{f"light ranker, batches of {size}": timed(_light(batches[-1], size)) for size in _BATCHES},
         **{name: lambda manner=manner: peer.learn_ms(manner, count) for manner, name in _MANNERS.items()},
-        f"full ranker, batches of {count}": clocked(_full(batches)),
-        f"look-ups among {ids} rows": clocked(lambda: table.find(next(asked))),
+        f"full ranker, batches of {count}": timed(_full(batches)),
+        f"look-ups among {ids} rows": timed(lambda: table.find(next(asked))),
         **_on_gpu(batches),
     }
     aims = dict(zip(contenders, (None, 100_000, None, None, None, 30_000, 1_000_000), strict=False))
-    times = in_turns(contenders, rounds=rounds, seed=1)
+    times = time_interleaved(contenders, rounds=rounds, seed=1)
     amounts: Mapping[str, int] = dict.fromkeys(contenders, count) | {f"look-ups among {ids} rows": _ASKED}
     amounts = {**amounts, **{name: 1 for name in contenders if name.startswith(_SEARCH)}}
     rates = {name: round(amounts[name] / each.p50_ms * 1000) for name, each in times.items()}
@@ -65,13 +65,13 @@ def speeds(stream: Stream, peer: Wabbit, *, rounds: int, ids: int) -> list[Speed
 
 
 def _light(batch: Batch, size: int) -> Callable[[], list[Floats]]:
-    ranker, labels = Light(seed=0), np.ascontiguousarray(batch.labels[:, 0])
+    ranker, labels = LightRanker(seed=0), np.ascontiguousarray(batch.labels[:, 0])
     parts = [slice(first, first + size) for first in range(0, len(batch), size)]
-    return lambda: [ranker.take(batch.dense[part], labels[part]) for part in parts]
+    return lambda: [ranker.predict_and_learn(batch.dense[part], labels[part]) for part in parts]
 
 
 def _on_gpu(batches: list[Batch]) -> dict[str, Callable[[], float]]:
-    """The full ranker on the GPU and exact searches of 80 on both; nothing where there is no GPU."""
+    """The full ranker on the GPU, and exact searches for 80 items on CPU and GPU; empty without a GPU."""
     if not torch.cuda.is_available():
         return {}
     config, generator, device = RankerConfig(), np.random.default_rng(2), torch.device("cuda")
@@ -79,21 +79,23 @@ def _on_gpu(batches: list[Batch]) -> dict[str, Callable[[], float]]:
     ids, user = np.arange(_ITEMS), vectors[0]
     found: dict[str, Index] = {"CPU": NumpyIndex(ids, vectors), "GPU": TorchIndex(ids, vectors, device)}
     return {
-        f"full ranker on the GPU, batches of {len(batches[0])}": clocked(_full(batches, device)),
-        **{f"{_SEARCH} {_ITEMS} items, {name}": clocked(partial(of.search, user, 80)) for name, of in found.items()},
+        f"full ranker on the GPU, batches of {len(batches[0])}": timed(_full(batches, device)),
+        **{
+            f"{_SEARCH} {_ITEMS} items, {name}": timed(partial(index.search, user, 80)) for name, index in found.items()
+        },
     }
 
 
 def _full(batches: list[Batch], device: torch.device = HOST) -> Callable[[], Floats]:
     trainer, turns = Trainer(RankerConfig(), np.random.default_rng(0), device), cycle(batches)
-    for batch in batches:  # so that ids own rows
+    for batch in batches:  # so that all ids have rows
         trainer.learn(batch)
     return lambda: trainer.learn(next(turns))
 
 
 def _table(count: int) -> "tuple[Table, cycle[np.ndarray]]":
-    """A table whose ids all own a row, and ids to ask for at random."""
-    table, ids = Table(RankerConfig().tables()["category"], capacity=count + 1), ids_of(count)
+    """A table in which every id has a row, and random ids to look up."""
+    table, ids = Table(RankerConfig().tables()["category"], capacity=count + 1), make_ids(count)
     table.sight(ids, _AT_MS)
     rng = np.random.default_rng(1)
     return table, cycle([ids[rng.integers(0, count, _ASKED)] for _ in range(7)])

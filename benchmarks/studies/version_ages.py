@@ -1,4 +1,4 @@
-"""Slots told by readers of one learner's versions, each slot before anything that was heard after it was served."""
+"""Slots predicted by readers of one learner's versions, without any feedback from after the slot was served."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,16 +25,16 @@ _CLICK = HEADS.index("click")
 Numbers = dict[str, float]
 
 
-class Told(Struct, frozen=True):
-    """Clicks and the chances that each reader told, (N,). `newborn`: slots of items first shown while it was scored."""
+class Predictions(Struct, frozen=True):
+    """Clicks, and the chances that each reader predicted, (N,). `newborn`: slots of items first shown while scoring."""
 
     labels: Doubles
     newborn: Flags
     chances: dict[str, Doubles]
 
 
-def versions(samples: Sequence[Sample], settings: LoopSettings) -> Iterator[Version]:
-    """The versions that a learner makes of samples in the order they are known."""
+def make_versions(samples: Sequence[Sample], settings: LoopSettings) -> Iterator[Version]:
+    """The versions that a learner publishes for samples in order of `known_at`."""
     learner = Learner(settings, RankerConfig())
     before = learner.published
     for made in learner.feed(enumerate(samples)):
@@ -44,8 +44,10 @@ def versions(samples: Sequence[Sample], settings: LoopSettings) -> Iterator[Vers
             before = learner.published
 
 
-def read(slots: Sequence[Sample], made: Iterator[Version], readers: Mapping[str, Reader], *, from_ms: int) -> Told:
-    """Let every reader tell the slots that were served from `from_ms` on, by the minute of the version before."""
+def predict_slots(
+    slots: Sequence[Sample], made: Iterator[Version], readers: Mapping[str, Reader], *, from_ms: int
+) -> Predictions:
+    """Predict the slots served from `from_ms` on with every reader, by its version of the minute before."""
     minutes: defaultdict[int, list[Sample]] = defaultdict(list)
     for slot in slots:
         minutes[slot.served_at // CADENCE_MS * CADENCE_MS].append(slot)
@@ -63,19 +65,19 @@ def read(slots: Sequence[Sample], made: Iterator[Version], readers: Mapping[str,
         newborn.append(np.array([slot.item_id not in early for slot in served]))
         for name, model in models.items():
             chances[name].append(_chances(model, batch))
-    joined = {name: np.concatenate(parts) for name, parts in chances.items()}
-    return Told(np.concatenate(labels), np.concatenate(newborn), joined)
+    concatenated = {name: np.concatenate(parts) for name, parts in chances.items()}
+    return Predictions(np.concatenate(labels), np.concatenate(newborn), concatenated)
 
 
-def figures(told: Told) -> dict[str, Numbers]:
-    """Log loss, AUC, normalised entropy and calibration of each reader, and the AUC of newborn items."""
-    rate = float(told.labels.mean())
+def figures(predictions: Predictions) -> dict[str, Numbers]:
+    """Log loss, AUC, normalised entropy, calibration, and the AUC of newborn items of each reader."""
+    rate = float(predictions.labels.mean())
     entropy = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
     found: dict[str, Numbers] = {}
-    for name, chances in told.chances.items():
-        whole = {figure: each.value for figure, each in metrics.of_chances(chances, told.labels).items()}
-        young = metrics.auc(chances[told.newborn], told.labels[told.newborn]).value
-        found[name] = {**whole, "normalised_entropy": whole["log_loss"] / float(entropy), "newborn_auc": young}
+    for name, chances in predictions.chances.items():
+        whole = {figure: each.value for figure, each in metrics.of_chances(chances, predictions.labels).items()}
+        newborn_auc = metrics.auc(chances[predictions.newborn], predictions.labels[predictions.newborn]).value
+        found[name] = {**whole, "normalised_entropy": whole["log_loss"] / float(entropy), "newborn_auc": newborn_auc}
     return found
 
 

@@ -1,4 +1,4 @@
-"""`headrace bench` names what it knows, and every benchmark it names is there."""
+"""`headrace bench` lists its benchmarks, and every one of them exists."""
 
 import pytest
 
@@ -6,11 +6,11 @@ from headrace.bench import BENCHMARKS, FOLDER, run
 from headrace.errors import UsageProblem
 
 
-def test_every_benchmark_is_there() -> None:
+def test_every_benchmark_exists() -> None:
     assert all((FOLDER / f"{name}.py").is_file() for name in BENCHMARKS)
 
 
-def test_an_unknown_name_lists_the_known() -> None:
+def test_an_unknown_name_lists_all_benchmarks() -> None:
     with pytest.raises(UsageProblem, match="throughput"):
         run("thruput", ())
 

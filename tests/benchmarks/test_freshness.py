@@ -1,14 +1,31 @@
-"""The freshness study: who answers by which version, what late labels come to, and that the page is the result's."""
+"""The freshness study: readers and their versions, learners with late labels, and the page and its charts."""
 
 import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.inputs.feedback_log import Delays, Tape, drawn, even, joined, played, told
-from benchmarks.inputs.version_readers import CADENCE_MS, Behind, Frozen, Lossy, Version, absolute, additive, lost
+from benchmarks.inputs.feedback_log import (
+    Delays,
+    FeedbackLog,
+    delayed_samples,
+    draw_delays,
+    join_feedback,
+    simulate,
+    with_equal_weights,
+)
+from benchmarks.inputs.version_readers import (
+    CADENCE_MS,
+    FrozenReader,
+    LaggingReader,
+    LossyReader,
+    Version,
+    absolute_delta,
+    additive_delta,
+    is_lost,
+)
 from benchmarks.studies import charts
 from benchmarks.studies.freshness_study import RESULT, Result
-from benchmarks.studies.version_ages import figures, read, versions
+from benchmarks.studies.version_ages import figures, make_versions, predict_slots
 from learner.settings import LoopSettings
 from models.state import ModelState
 from simulator.sample_stream import START_MS, WAIT_MS, stream
@@ -20,18 +37,18 @@ DELAYS = Delays(median_s=10.0, spread=1.0, wait_ms=10_000, correction_ms=3_600_0
 
 @pytest.fixture(scope="module")
 def made() -> list[Version]:
-    return list(versions(stream(3_000, every_ms=250), LoopSettings(wait_ms=WAIT_MS)))
+    return list(make_versions(stream(3_000, every_ms=250), LoopSettings(wait_ms=WAIT_MS)))
 
 
 @pytest.fixture(scope="module")
-def tape() -> Tape:
+def log() -> FeedbackLog:
     world = WorldSettings(users=40, items=200, births_per_s=0.1)
     history = WarmUpSettings(begin_ms=START_MS, seconds=60, rate_per_s=1.0)
-    return played(world, history, seed=1)
+    return simulate(world, history, seed=1)
 
 
-def test_a_reader_who_is_behind_answers_by_a_version_as_old_as_that(made: list[Version]) -> None:
-    fresh, behind, frozen = Behind(CADENCE_MS), Behind(3 * CADENCE_MS), Frozen(made[4].cut_ms)
+def test_a_lagging_reader_serves_a_version_of_that_age(made: list[Version]) -> None:
+    fresh, behind, frozen = LaggingReader(CADENCE_MS), LaggingReader(3 * CADENCE_MS), FrozenReader(made[4].cut_ms)
     for number, version in enumerate(made):
         assert fresh.follow(version) is version.after
         assert behind.follow(version) is made[max(number - 2, 0)].after
@@ -39,73 +56,75 @@ def test_a_reader_who_is_behind_answers_by_a_version_as_old_as_that(made: list[V
 
 
 def same(one: ModelState, other: ModelState, table: str) -> np.ndarray:
-    """Which of the other's rows both have alike."""
+    """Which rows of `other` have the same values in `one`."""
     rows = other.tables[table]
-    mine = one.tables[table]
-    return np.isclose(mine.rows(mine.find(rows.ids)), rows.values, atol=1e-4).all(axis=1)
+    found = one.tables[table]
+    return np.isclose(found.rows(found.find(rows.ids)), rows.values, atol=1e-4).all(axis=1)
 
 
-def test_what_is_lost_heals_where_rows_come_whole_and_stays_where_differences_come(made: list[Version]) -> None:
-    readers = [Lossy(made[1].cut_ms, taken) for taken in (absolute, additive)]
-    gone = next(number for number, version in enumerate(made) if number and lost(version))
+def test_whole_rows_repair_a_lost_version_and_differences_do_not(made: list[Version]) -> None:
+    readers = [LossyReader(made[1].cut_ms, delta_of) for delta_of in (absolute_delta, additive_delta)]
+    first_lost = next(number for number, version in enumerate(made) if number and is_lost(version))
     for number, version in enumerate(made):
         whole, summed = (reader.follow(version) for reader in readers)
-        if number < gone:
+        if number < first_lost:
             assert same(whole, version.after, "item").all()
             assert same(summed, version.after, "item").all()
     last = np.isin(version.after.tables["item"].ids, version.delta.update.tables["item"].ids)
-    assert not lost(version)
+    assert not is_lost(version)
     assert same(whole, version.after, "item")[last].all()
     assert same(summed, version.after, "item")[last].mean() < 0.2
 
 
-def test_slots_are_told_before_they_are_heard_of(made: list[Version]) -> None:
+def test_slots_are_predicted_before_any_feedback_on_them(made: list[Version]) -> None:
     rows = stream(3_000, every_ms=250)
     slots = [
         msgspec.structs.replace(row, known_at=row.served_at) for row in sorted(rows, key=lambda row: row.served_at)
     ]
     from_ms = made[5].cut_ms
-    found = read(slots, iter(made), {"live": Behind(CADENCE_MS), "frozen": Frozen(0)}, from_ms=from_ms)
+    found = predict_slots(
+        slots, iter(made), {"live": LaggingReader(CADENCE_MS), "frozen": FrozenReader(0)}, from_ms=from_ms
+    )
     assert len(found.labels) == sum(from_ms <= slot.served_at < made[-1].cut_ms + CADENCE_MS for slot in slots)
     assert all(version.publication.manifest.to_ms < version.cut_ms for version in made)
     assert figures(found)["live"]["auc"] > figures(found)["frozen"]["auc"] + 0.05
 
 
-def test_late_clicks_are_heard_as_each_learner_hears_them(tape: Tape) -> None:
-    late_ms = drawn(tape, DELAYS, np.random.default_rng(1))
-    heard = {name: rows for name, (rows, _) in told(tape, late_ms, DELAYS).items()}
-    clicks = {(row.request_id, row.position) for row in tape.slots if row.click}
+def test_each_learner_receives_late_clicks_in_its_way(log: FeedbackLog) -> None:
+    late_ms = draw_delays(log, DELAYS, np.random.default_rng(1))
+    samples = {name: rows for name, (rows, _) in delayed_samples(log, late_ms, DELAYS).items()}
+    clicks = {(row.request_id, row.position) for row in log.slots if row.click}
     early = {slot for slot in clicks if late_ms[slot] <= DELAYS.wait_ms}
     assert 0 < len(early) < len(clicks)
-    said = {
+    clicks_by_name = {
         name: [((row.request_id, row.position), row.click) for row in rows if row.click is not None]
-        for name, rows in heard.items()
+        for name, rows in samples.items()
     }
     for name, slots in {"oracle": clicks, "corrected": clicks, "wait": early, "naive": clicks}.items():
-        assert {slot for slot, click in said[name] if click} == slots
-    assert len(said["naive"]) == len(tape.slots) + len(clicks)
-    assert len(said["oracle"]) == len(said["wait"]) == len(tape.slots)
-    assert {row.weight for rows in heard.values() for row in rows} == {1.0}
-    for rows in heard.values():
+        assert {slot for slot, click in clicks_by_name[name] if click} == slots
+    assert len(clicks_by_name["naive"]) == len(log.slots) + len(clicks)
+    assert len(clicks_by_name["oracle"]) == len(clicks_by_name["wait"]) == len(log.slots)
+    assert {row.weight for rows in samples.values() for row in rows} == {1.0}
+    for rows in samples.values():
         assert [row.known_at for row in rows] == sorted(row.known_at for row in rows)
 
 
-def test_slots_have_the_labels_that_the_join_says(tape: Tape) -> None:
-    said: dict[tuple[str, int], set[str]] = {}
-    for row in even(joined(tape.exposures, tape.events, wait_ms=WAIT_MS, correction_ms=WAIT_MS)):
+def test_slots_have_the_labels_of_the_join(log: FeedbackLog) -> None:
+    clicks_by_name: dict[tuple[str, int], set[str]] = {}
+    for row in with_equal_weights(join_feedback(log.exposures, log.events, wait_ms=WAIT_MS, correction_ms=WAIT_MS)):
         positive = {head for head in ("click", "converted", "engagement") if getattr(row, head)}
-        said.setdefault((row.request_id, row.position), set()).update(positive)
-    short = tape.until(START_MS + 30_000)
-    assert len(short.slots) < len(tape.slots)
+        clicks_by_name.setdefault((row.request_id, row.position), set()).update(positive)
+    short = log.before(START_MS + 30_000)
+    assert len(short.slots) < len(log.slots)
     for row in short.slots:
         positive = {head for head in ("click", "converted", "engagement") if getattr(row, head)}
-        assert positive == said[row.request_id, row.position]
+        assert positive == clicks_by_name[row.request_id, row.position]
 
 
-def test_the_page_and_its_charts_are_what_the_result_says() -> None:
+def test_the_page_and_its_charts_match_the_result() -> None:
     result = msgspec.json.decode(RESULT.read_bytes(), type=Result)
     page = charts.PAGE.read_text(encoding="utf-8")
-    assert page == charts.written(page, result)
-    for name, chart in charts.drawn(result).items():
-        assert (charts.DOCS / name).read_text(encoding="utf-8") == chart, f"{name} is old: make docs"
+    assert page == charts.update_page(page, result)
+    for name, chart in charts.render_charts(result).items():
+        assert (charts.DOCS / name).read_text(encoding="utf-8") == chart, f"{name} is outdated: run make docs"
         assert name in page

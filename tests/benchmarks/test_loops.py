@@ -1,4 +1,4 @@
-"""Both Python loops tell of a small log what the oracle tells, on a real Redis."""
+"""Both Python loops compute the oracle's values of a small log, on a real Redis."""
 
 import random
 import time
@@ -6,22 +6,22 @@ import time
 import msgspec
 
 from benchmarks.harness import against_oracle
-from benchmarks.harness.pipeline import FOUR, shipped
-from benchmarks.inputs.event_log import Log, Scale, make_log
+from benchmarks.harness.pipeline import FOUR_GROUPS, shipped_plan
+from benchmarks.inputs.event_log import EventLog, Scale, make_log
 from benchmarks.peers.batched_loop import BatchedLoop
 from benchmarks.peers.usual_loop import UsualLoop, UsualReader
 from lang.plan.plan import Group, Key
 from store.connect import Client
 
 
-def small_log() -> Log:
+def small_log() -> EventLog:
     log = make_log(Scale(events=4_000, users=60, items=80), tag="t", seed=5, end_ms=time.time_ns() // 1_000_000)
     random.Random(5).shuffle(log.events)
     return log
 
 
 def test_usual_loop(client: Client) -> None:
-    log, plan, reader = small_log(), shipped(*FOUR), UsualReader(client)
+    log, plan, reader = small_log(), shipped_plan(*FOUR_GROUPS), UsualReader(client)
     loop = UsualLoop(client, log.categories)
     for _, payload in log.event_records():
         loop.handle(msgspec.json.decode(payload))
@@ -33,7 +33,7 @@ def test_usual_loop(client: Client) -> None:
 
 
 def test_batched_loop(client: Client) -> None:
-    log, plan = small_log(), shipped(*FOUR)
+    log, plan = small_log(), shipped_plan(*FOUR_GROUPS)
     loop = BatchedLoop(client, log.categories)
     payloads = [payload for _, payload in log.event_records()]
     for first in range(0, len(payloads), 700):

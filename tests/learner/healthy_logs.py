@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.inputs.feedback_log import joined
+from benchmarks.inputs.feedback_log import join_feedback
 from headrace.evaluation.log import columns_of, read
 from headrace.layout import FEATURES
 from lang.planner.load import load_plan
@@ -22,7 +22,7 @@ def simulated(seconds: int, *, seed: int, wait_ms: int) -> list[Sample]:
     settings = WarmUpSettings(begin_ms=_BEGIN_MS, seconds=seconds)
     history = WarmUp(settings, world=world, plan=load_plan(FEATURES), generator=np.random.default_rng(seed + 1))
     history.run()
-    return list(joined(history.exposures, history.events, wait_ms=wait_ms, correction_ms=wait_ms))
+    return list(join_feedback(history.exposures, history.events, wait_ms=wait_ms, correction_ms=wait_ms))
 
 
 def recorded(file: Path, *, wait_ms: int) -> list[Sample]:

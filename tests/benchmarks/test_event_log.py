@@ -1,11 +1,11 @@
-"""The benchmark's log is what its docstring says, and the same for the same seed."""
+"""The event log matches its docstring, and the same seed gives the same log."""
 
 from collections import Counter
 
 import pytest
 
 from benchmarks.harness.against_oracle import differences, sample, totals_of_log
-from benchmarks.harness.pipeline import FOUR, shipped
+from benchmarks.harness.pipeline import FOUR_GROUPS, shipped_plan
 from benchmarks.inputs.event_log import KINDS, LATE_MS, SHARES, SPAN_MS, Scale, make_log
 from headrace.stack.jobs import FEATURES
 from lang.events.gate import Gate
@@ -18,7 +18,7 @@ END_MS = 1_800_000_000_000
 SCALE = Scale(events=4_000, users=60, items=80)
 
 
-def test_a_seed_makes_a_log() -> None:
+def test_the_same_seed_gives_the_same_log() -> None:
     one, two = (make_log(SCALE, tag="t", seed=3, end_ms=END_MS).event_records() for _ in range(2))
     assert one == two
     assert one != make_log(SCALE, tag="t", seed=4, end_ms=END_MS).event_records()
@@ -42,7 +42,7 @@ def test_ingest_accepts_each_event_once() -> None:
     assert accepted == [event["event_id"] for event in log.accepted()]
 
 
-def test_the_last_event_of_each_partition_is_a_sentinels() -> None:
+def test_the_last_event_of_each_partition_is_of_a_sentinel() -> None:
     log = make_log(SCALE, tag="t", seed=3, end_ms=END_MS)
     last = {partition_of(str(event["user_id"]), EVENT_PARTITIONS): event for event in log.events}
     assert len(last) == EVENT_PARTITIONS
@@ -50,7 +50,7 @@ def test_the_last_event_of_each_partition_is_a_sentinels() -> None:
 
 
 def test_sentinels_touch_every_family_and_are_sampled() -> None:
-    plan, log = shipped(*FOUR), make_log(SCALE, tag="t", seed=3, end_ms=END_MS)
+    plan, log = shipped_plan(*FOUR_GROUPS), make_log(SCALE, tag="t", seed=3, end_ms=END_MS)
     of_sentinels = [event for event in log.accepted() if str(event["user_id"]).startswith("t-z")]
     totals = totals_of_log(plan, of_sentinels)
     families = sum(len(group.families) for group in plan.groups)
@@ -60,8 +60,8 @@ def test_sentinels_touch_every_family_and_are_sampled() -> None:
     assert min(sampled[group.name] for group in plan.groups) >= EVENT_PARTITIONS
 
 
-def test_a_wrong_or_absent_value_is_a_difference() -> None:
-    plan, log = shipped(*FOUR), make_log(SCALE, tag="t", seed=3, end_ms=END_MS)
+def test_a_wrong_or_missing_value_is_a_difference() -> None:
+    plan, log = shipped_plan(*FOUR_GROUPS), make_log(SCALE, tag="t", seed=3, end_ms=END_MS)
     expected = sample(plan, log, log.accepted(), seed=1)
     right = {(each.group.name, each.key): dict(each.values) for each in expected}
 
