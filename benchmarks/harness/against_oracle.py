@@ -1,4 +1,4 @@
-"""Checks every contender against the oracle's values for sampled keys of each group, and against totals for all keys."""
+"""Checks every contender against the oracle's values for sampled keys of each group, and against totals of all keys."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""A recorded log for all contenders: rows with the product's inputs, predicted together if their timestamps are equal."""
+"""A recorded log for all contenders: rows with the product's inputs, grouped by timestamp for prediction."""
 
 import time
 from collections.abc import Callable, Sequence

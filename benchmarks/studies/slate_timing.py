@@ -27,7 +27,10 @@ def _scoring(config: RankerConfig) -> Callable[[], object]:
     empty = ModelState.empty(config)
     dense = {name: rng.normal(0, 0.1, tensor.shape).astype(np.float32) for name, tensor in empty.dense.items()}
     dense |= {name: empty.dense[name] for name in STATISTICS}
-    rows = {name: RowSet.from_values(ids, rng.normal(0, 0.1, (_ROWS, config.width)).astype(np.float32)) for name in empty.tables}
+    rows = {
+        name: RowSet.from_values(ids, rng.normal(0, 0.1, (_ROWS, config.width)).astype(np.float32))
+        for name in empty.tables
+    }
     model = ModelState(config=config, tables=rows, dense=dense)
     widths = [each.width for each in config.modalities]
     values = rng.normal(0, 0.2, (_CANDIDATES, sum(widths))).astype(np.float32)

@@ -1,6 +1,6 @@
-"""`make fuzz MINUTES=n`: every target for its share of the time, then what went through each.
+"""`make fuzz MINUTES=n`: run every target for its share of the time, then print its counts.
 
-`--least events=1000000` goes on beyond the minutes until a target has had so many inputs.
+`--least events=1000000` continues beyond the minutes until a target has received that many inputs.
 """
 
 import argparse
@@ -14,7 +14,7 @@ _STEP = 500
 
 
 def main() -> int:
-    """1 where anything was found."""
+    """Run the targets; returns 1 if anything was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=time.time_ns() // 10**9)
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def _run(campaign: Campaign, name: str, share_s: float, least: int) -> int:
-    """One target until its time is over; how many cases it made."""
+    """Run one target until its time is over; returns the number of new cases."""
     begun_s, size = time.monotonic(), _STEP
     while True:
         campaign.run(min(size, max(least - campaign.counts["inputs"], _STEP)))

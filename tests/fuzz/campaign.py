@@ -1,4 +1,4 @@
-"""Runs targets on inputs made from a seed, and keeps what ends one of them as a case."""
+"""Runs targets on inputs made from a seed, and saves inputs that crash a target as cases."""
 
 import random
 import sys
@@ -19,20 +19,20 @@ _BATCH = 100
 
 
 class Target(Protocol):
-    """Something that takes inputs, each as bytes, and raises only where it is broken."""
+    """A part under test: takes inputs as bytes, and raises only if it has a bug."""
 
     counts: Counter[str]
 
     def make(self) -> bytes:
-        """The next input."""
+        """Make the next input."""
         ...
 
     def run(self, payload: bytes) -> None:
-        """Take one."""
+        """Process one input."""
         ...
 
     def close(self) -> None:
-        """Check what can only be seen in the end, and let go of what is held."""
+        """Run the final checks, and release resources."""
         ...
 
 
@@ -46,7 +46,7 @@ TARGETS: Mapping[str, Callable[[random.Random], Target]] = {
 
 
 class Campaign:
-    """One target's inputs of one seed. `found`: the files of cases."""
+    """The inputs of one target from one seed. `found`: the files of new cases."""
 
     def __init__(self, name: str, seed: int) -> None:
         self.counts: Counter[str] = Counter()
@@ -54,7 +54,7 @@ class Campaign:
         self._name, self._seed, self._round = name, seed, 0
 
     def run(self, inputs: int) -> None:
-        """A round: inputs to a fresh instance of the target."""
+        """Run one round: send inputs to a new instance of the target."""
         self._round += 1
         target = TARGETS[self._name](random.Random(f"{self._seed}/{self._name}/{self._round}"))
         taken: list[bytes] = []
@@ -65,14 +65,14 @@ class Campaign:
                 run_all(target, batch)
             target.close()
         except Exception as error:
-            self._keep(error, taken)
+            self._save(error, taken)
             with suppress(Exception):
                 target.close()
         self.counts += target.counts
         self.counts["inputs"] += len(taken)
 
-    def _keep(self, error: Exception, taken: list[bytes]) -> None:
-        """Save the input at fault alone, if it is enough; else all of the round up to it."""
+    def _save(self, error: Exception, taken: list[bytes]) -> None:
+        """Save the input that failed, if it fails on its own, else all inputs of the round up to it."""
         name, last = (error.target, error.payload) if isinstance(error, Found) else (self._name, (taken or [b""])[-1])
         for target, payloads in ((name, [last]), (self._name, taken)):
             try:
@@ -83,11 +83,11 @@ class Campaign:
         else:
             self.found.append(save(self._name, taken, _cause(error)))
         self.counts["uncaught"] += 1
-        sys.stderr.write(f"{self._name}: {_cause(error)!r}\n  input {last[:2_000]!r}\n  kept as {self.found[-1]}\n")
+        sys.stderr.write(f"{self._name}: {_cause(error)!r}\n  input {last[:2_000]!r}\n  saved as {self.found[-1]}\n")
 
 
 def run_all(target: Target, batch: list[bytes]) -> None:
-    """Inputs one after the other, or as many at once as the target takes."""
+    """Run inputs one after another, or as many at once as the target supports."""
     if isinstance(target, Requests):
         target.run_all(batch)
     else:
@@ -96,7 +96,7 @@ def run_all(target: Target, batch: list[bytes]) -> None:
 
 
 def replay(name: str, payloads: list[bytes]) -> None:
-    """Inputs to a fresh instance of a target; raises what it raises."""
+    """Send inputs to a new instance of a target; raises what it raises."""
     target = TARGETS[name](random.Random(0))
     try:
         run_all(target, payloads)
@@ -107,8 +107,8 @@ def replay(name: str, payloads: list[bytes]) -> None:
     target.close()
 
 
-def replayed(case: Case) -> None:
-    """A case again."""
+def replay_case(case: Case) -> None:
+    """Send the inputs of a case again."""
     replay(case.target, case.payloads())
 
 

@@ -1,4 +1,4 @@
-"""What a run found, as files that the ordinary tests replay: `cases/TARGET-HASH.json`."""
+"""Failures found by fuzzing, as files that the ordinary tests replay: `cases/TARGET-HASH.json`."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent / "cases"
 
 
 class Found(Exception):
-    """A target was ended by one input, given as the target of that name takes it."""
+    """One input made the target of this name raise."""
 
     def __init__(self, target: str, payload: bytes) -> None:
         super().__init__(f"{target}: {payload[:200]!r}")
@@ -19,7 +19,7 @@ class Found(Exception):
 
 
 class Case(msgspec.Struct, frozen=True):
-    """Inputs of one target, of which the last ended it; `what` is what it raised."""
+    """Inputs of one target, of which the last made it raise; `what` is the exception."""
 
     target: str
     what: str
@@ -31,7 +31,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def save(target: str, payloads: Sequence[bytes], error: BaseException) -> Path:
-    """Write a case; its file."""
+    """Write a case; returns its file."""
     inputs = [base64.b64encode(each).decode() for each in payloads]
     case = Case(target, f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace").decode(), inputs)
     path = FOLDER / f"{target}-{hashlib.sha256(b'|'.join(payloads)).hexdigest()[:12]}.json"

@@ -1,4 +1,4 @@
-"""Events to ingest's judge; what is accepted to a fold, to Avro, to the loader's decoders, to the merge of a read."""
+"""Fuzzes ingest's judge with events; accepted ones go on to the fold, Avro, the loader's decoders and a read."""
 
 import random
 from collections import Counter
@@ -26,8 +26,8 @@ REAL = random_events(2_000, seed=3, tag="t", start_ms=NOW_MS - 3_600_000, span_m
 _READ_EACH = 200
 
 
-class _Line:
-    """One group on its way from the clean topic to a reader."""
+class _GroupPipeline:
+    """The path of one group from the clean topic to a reader."""
 
     def __init__(self, group: Group) -> None:
         self.fold, self.wire = TileFold(group), Wire(group)
@@ -41,9 +41,9 @@ class _Line:
 
 
 class Loader:
-    """Records of feature topics to the loader's decoders, which may refuse them and no more.
+    """Fuzzes the loader's decoders with records of feature topics; they may refuse a record, but not fail otherwise.
 
-    An input is the number of a group, whether the record is a tile, and its bytes.
+    An input is the index of a group, whether the record is a tile, and its bytes.
     """
 
     name = "loader"
@@ -56,18 +56,18 @@ class Loader:
         ]
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no resources to release."""
 
     def make(self) -> bytes:
-        """Bytes that are no record; `Events` makes those that nearly are."""
+        """Make random bytes; `Events` makes inputs that are nearly valid."""
         return msgspec.msgpack.encode((0, True, self._rng.randbytes(20)))
 
     def run(self, payload: bytes) -> None:
-        """One packed record."""
+        """Decode one packed record."""
         self.decode(*msgspec.msgpack.decode(payload, type=tuple[int, bool, bytes]))
 
     def decode(self, group: int, is_tile: bool, record: bytes) -> bool:
-        """Whether the record was taken."""
+        """Decode a record; returns whether it was accepted."""
         self.counts["loader: decoded"] += 1
         try:
             self._decoders[group][is_tile].decode(record, appended_ms=NOW_MS)
@@ -80,7 +80,7 @@ class Loader:
 
 
 class Events:
-    """Records of topic `events`: real ones, bent ones, damaged ones."""
+    """Fuzzes with records of topic `events`: valid, altered and damaged ones."""
 
     name = "events"
 
@@ -89,46 +89,46 @@ class Events:
         self._mutator = Mutator(rng)
         self._judge = Judge(SOURCE, EventEnricher(SOURCE), Mask(SOURCE, b"k"))
         self._clean = EventDecoder(SOURCE).contract
-        self._lines = [_Line(group) for group in PLAN.for_source("clickstream").groups]
+        self._pipelines = [_GroupPipeline(group) for group in PLAN.for_source("clickstream").groups]
         self._loader = Loader(rng)
         self._loader.counts = self.counts
 
     def make(self) -> bytes:
-        """One record: a quarter as it is but for its id, half bent, a quarter damaged."""
+        """Make one record: a quarter valid with a new id, half altered, a quarter damaged."""
         mutator = self._mutator
         event = dict(mutator.rng.choice(REAL))
         event["event_id"] = f"e{mutator.rng.randrange(1 << 40)}"
         kind = mutator.rng.randrange(4)
-        payload = mutator.json(mutator.bent(event) if kind in (1, 2) else event)
-        return mutator.damaged(payload) if kind == 3 else payload
+        payload = mutator.json(mutator.alter(event) if kind in (1, 2) else event)
+        return mutator.damage(payload) if kind == 3 else payload
 
     def run(self, payload: bytes) -> None:
-        """One record all the way."""
+        """Send one record through all stages."""
         self.counts["judged"] += 1
-        verdict = self._judge.judge(payload, 0, self.counts["judged"], NOW_MS)
-        if verdict[3] is None:
-            reason = verdict[4] or ""
+        decision = self._judge.judge(payload, 0, self.counts["judged"], NOW_MS)
+        if decision[3] is None:
+            reason = decision[4] or ""
             assert reason.partition(":")[0] not in ("", "internal"), reason
             reason.encode()
             return
         self.counts["accepted"] += 1
-        number = self.counts["accepted"] % len(self._lines)
-        line = self._lines[number]
-        for row in line.fold.add(self._clean.decode(verdict[3])):
-            self._load(number, line, row)
-        if len(line.keys) >= _READ_EACH:
-            line.read()
+        number = self.counts["accepted"] % len(self._pipelines)
+        pipeline = self._pipelines[number]
+        for row in pipeline.fold.add(self._clean.decode(decision[3])):
+            self._load(number, pipeline, row)
+        if len(pipeline.keys) >= _READ_EACH:
+            pipeline.read()
 
     def close(self) -> None:
-        """Read what was written last."""
-        for line in self._lines:
-            line.read()
+        """Read the last written keys."""
+        for pipeline in self._pipelines:
+            pipeline.read()
 
-    def _load(self, number: int, line: _Line, row: TileRow | SequenceRow) -> None:
-        """A row of the fold through the loader, as it is and damaged."""
+    def _load(self, number: int, pipeline: _GroupPipeline, row: TileRow | SequenceRow) -> None:
+        """Send a row of the fold through the loader, both damaged and intact."""
         is_tile = isinstance(row, TileRow)
-        record = line.wire.tile_bytes(row) if is_tile else line.wire.row_bytes(row)
-        self._loader.decode(number, is_tile, self._mutator.damaged(record))
+        record = pipeline.wire.tile_bytes(row) if is_tile else pipeline.wire.row_bytes(row)
+        self._loader.decode(number, is_tile, self._mutator.damage(record))
         if self._loader.decode(number, is_tile, record):
-            line.wire.put([row])
-            line.keys[row.key] = None
+            pipeline.wire.put([row])
+            pipeline.keys[row.key] = None

@@ -1,4 +1,4 @@
-"""Records bent as the field bends them: from a seed, so that any of them can be made again."""
+"""Alters records the way real systems do, from a seed, so that every input can be reproduced."""
 
 import json
 import random
@@ -33,13 +33,13 @@ _TEXTS = (
 
 
 class Mutator:
-    """Draws odd values and bends records; `rng` is the only source of chance."""
+    """Draws unusual values and alters records; `rng` is its only source of randomness."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
 
     def value(self, depth: int = 2) -> object:
-        """Anything JSON or Python can hold."""
+        """Any value that JSON or Python can represent."""
         rng = self.rng
         kind = rng.randrange(9 if depth else 6)
         if kind == 0:
@@ -59,7 +59,7 @@ class Mutator:
         return self.nested()
 
     def text(self) -> str:
-        """A text that somebody's system really sent, or letters of any script."""
+        """A string that a real system has sent, or characters of any script."""
         rng = self.rng
         if rng.random() < 0.5:
             return rng.choice(_TEXTS)
@@ -68,14 +68,14 @@ class Mutator:
         )
 
     def nested(self) -> object:
-        """A value some hundred levels deep."""
+        """A value nested up to 300 levels deep."""
         value: object = 1
         for _ in range(self.rng.choice((3, 30, 300))):
             value = [value] if self.rng.random() < 0.5 else {"a": value}
         return value
 
     def near(self, value: object) -> object:
-        """A value of the same type, at an end of its range or next to what it was."""
+        """A value of the same type, near the old value or at a limit of its range."""
         rng = self.rng
         if isinstance(value, bool):
             return not value
@@ -86,47 +86,47 @@ class Mutator:
         if isinstance(value, str):
             return self.text()
         if isinstance(value, bytes):
-            return self.damaged(value)
+            return self.damage(value)
         if isinstance(value, list):
             return [*value, self.text()] * rng.choice((0, 1, 3, 40))
         return value
 
-    def bent(self, record: Mapping[str, object], *, typed: bool = False) -> dict[str, object]:
-        """A record with some fields odd, missing or new; with `typed` its fields and their types stay."""
-        rng, bent = self.rng, dict(record)
+    def alter(self, record: Mapping[str, object], *, typed: bool = False) -> dict[str, object]:
+        """A record with unusual, missing or additional fields; `typed` keeps the fields and their types."""
+        rng, altered = self.rng, dict(record)
         for _ in range(rng.choice((1, 1, 1, 2, 4))):
             name = rng.choice(list(record))
             kind = rng.randrange(5)
             if typed or kind in (0, 1):
-                bent[name] = self.near(bent.get(name))
+                altered[name] = self.near(altered.get(name))
             elif kind == 2:
-                bent.pop(name, None)
+                altered.pop(name, None)
             elif kind == 3:
-                bent[name] = self.value()
+                altered[name] = self.value()
             else:
-                bent[self.text()] = self.value()
-        return bent
+                altered[self.text()] = self.value()
+        return altered
 
     def json(self, value: object) -> bytes:
-        """As lenient writers write it: NaN and lone surrogates too."""
+        """Encode as a lenient writer does, with NaN and lone surrogates."""
         return json.dumps(value, ensure_ascii=self.rng.random() < 0.5).encode("utf-8", "surrogatepass")
 
-    def damaged(self, payload: bytes) -> bytes:
-        """Bytes flipped, cut, doubled or joined by others."""
+    def damage(self, payload: bytes) -> bytes:
+        """The payload with bytes replaced, truncated, inserted or repeated."""
         rng, damaged = self.rng, bytearray(payload)
         for _ in range(rng.choice((1, 1, 2, 8))):
-            place = rng.randrange(len(damaged) + 1)
+            offset = rng.randrange(len(damaged) + 1)
             kind = rng.randrange(4)
-            if kind == 0 and place < len(damaged):
-                damaged[place] = rng.randrange(256)
+            if kind == 0 and offset < len(damaged):
+                damaged[offset] = rng.randrange(256)
             elif kind == 1:
-                del damaged[place:]
+                del damaged[offset:]
             elif kind == 2:
-                damaged[place:place] = rng.randbytes(rng.choice((1, 4, 40)))
+                damaged[offset:offset] = rng.randbytes(rng.choice((1, 4, 40)))
             else:
-                damaged[place:place] = damaged[place : place + rng.randrange(1, 20)]
+                damaged[offset:offset] = damaged[offset : offset + rng.randrange(1, 20)]
         return bytes(damaged)
 
     def choice(self, options: Sequence[bytes]) -> bytes:
-        """One of them."""
+        """Choose one option."""
         return self.rng.choice(options)

@@ -1,4 +1,4 @@
-"""Records of `items`, `control` and `model.deltas` to serving's readers."""
+"""Fuzzes serving's readers with records of `items`, `control` and `model.deltas`."""
 
 import functools
 import random
@@ -49,14 +49,14 @@ _DECISIONS = [
 
 @functools.cache
 def published() -> tuple[bytes, ...]:
-    """The messages of a small model's first versions, in the topic's order."""
+    """The messages of the first versions of a small model, in the order of the topic."""
     cuts = [cut for cut in Learner(SETTINGS, CONFIG).feed(enumerate(stream(1_500))) if isinstance(cut, Publication)]
     sealed = [(*cut.chunks, seal(structs.replace(cut.manifest, created_at=1), key=KEY)[0]) for cut in cuts]
     return tuple(payload for messages in sealed for payload in messages)
 
 
 class Readers:
-    """An input is a topic's name and a record's value."""
+    """Fuzzes the readers; an input is the name of a topic and the value of a record."""
 
     name = "readers"
 
@@ -73,29 +73,29 @@ class Readers:
         )
 
     def make(self) -> bytes:
-        """A record of one of the three topics."""
+        """Make a record of one of the three topics."""
         mutator = self._mutator
         kind = mutator.rng.randrange(3)
         if kind == 0:
-            record = _carried(mutator.bent(_ITEM | {"item_id": f"i{mutator.rng.randrange(500)}"}, typed=True))
+            record = _fit_avro(mutator.alter(_ITEM | {"item_id": f"i{mutator.rng.randrange(500)}"}, typed=True))
             topic, value = ITEMS.name, ITEM.encode(record)
         elif kind == 1:
             record = mutator.rng.choice(_DECISIONS)
             if mutator.rng.random() < 0.7:
-                record = _carried(mutator.bent(record, typed=True))
+                record = _fit_avro(mutator.alter(record, typed=True))
             topic, value = CONTROL_TOPIC.name, CONTROL.encode(record)
         else:
             messages = published()
             topic, value = MODEL_DELTAS.name, messages[self._sent % len(messages)]
             self._sent += mutator.rng.choice((1, 1, 1, 1, 0, 2))
             if mutator.rng.random() < 0.2:
-                value = self._bent_manifest(value)
+                value = self._alter_manifest(value)
         if mutator.rng.random() < 0.25:
-            value = mutator.damaged(value)
+            value = mutator.damage(value)
         return msgspec.msgpack.encode((topic, value))
 
     def run(self, payload: bytes) -> None:
-        """One record to its reader."""
+        """Send one record to its reader."""
         topic, value = msgspec.msgpack.decode(payload, type=tuple[str, bytes])
         self._offset += 1
         self.counts[topic] += 1
@@ -107,25 +107,25 @@ class Readers:
             self._deltas.take(message)
         elif not fault_of(value):
             self._control.take(value)
-        assert not self._quarantine.reasons["internal"], "set aside for a reason that nobody foresaw"
+        assert not self._quarantine.reasons["internal"], "a record was quarantined for an unexpected reason"
         if self._offset % _SHOW_EACH == 0:
             self._control.carry_out()
             catalogue.build(self._items._items.values(), worlds.NOTHING)
 
     def close(self) -> None:
-        """Show what was read last."""
+        """Apply the last records, and remove the files."""
         self._control.carry_out()
         catalogue.build(self._items._items.values(), worlds.NOTHING)
         self._folder.cleanup()
 
-    def _bent_manifest(self, value: bytes) -> bytes:
+    def _alter_manifest(self, value: bytes) -> bytes:
         if not value.startswith(b"{"):
             return value
-        return self._mutator.json(self._mutator.bent(msgspec.json.decode(value, type=dict[str, object])))
+        return self._mutator.json(self._mutator.alter(msgspec.json.decode(value, type=dict[str, object])))
 
 
-def _carried(record: dict[str, object]) -> dict[str, object]:
-    """What Avro can carry."""
+def _fit_avro(record: dict[str, object]) -> dict[str, object]:
+    """The record limited to values that Avro can encode."""
     for name, value in record.items():
         if isinstance(value, int) and not isinstance(value, bool):
             record[name] = max(min(value, (1 << 63) - 1), -(1 << 63))

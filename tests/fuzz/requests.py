@@ -1,6 +1,6 @@
-"""Requests to the API over a real store and a broker: none is answered 5xx, none ends the application.
+"""Fuzzes the API with a real store and a broker: no request gets a 5xx answer, and none crashes the application.
 
-The broker is librdkafka's own, within the process; what the API writes is delivered there.
+The broker is librdkafka's mock broker in this process; the API's records are delivered to it.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ from tests.serving import worlds
 from tests.serving.api import HEADERS, TOKEN, settings
 
 _AT_ONCE = 16
-_AWAY = "unavailable"  # a store or broker that did not answer in time, as on a machine that is kept busy
+_UNAVAILABLE = "unavailable"  # the store or the broker did not answer in time, as on a busy machine
 _EVENT = {"event_id": "e1", "user_id": "u1", "event_type": "click", "item_id": "i1", "value": 1.5, "position": 0}
 _ITEM = {"item_id": "i1", "category": "c1", "title": "t", "price": 3.5, "tags": ["a"], "stock": 3, "takedown": False}
-_ASKED = {
+_RECOMMENDATION = {
     "user_id": "u1", "session_id": "s", "surface": "feed", "count": 5, "context": {"device": "ios"},
     "exclude_items": ["i2"], "explain": "basic",
 }  # fmt: skip
@@ -43,21 +43,21 @@ Sent = tuple[str, str, list[tuple[str, str]], bytes]
 
 
 class Requests:
-    """The application, called as a server would."""
+    """Fuzzes the application, called as an ASGI server calls it."""
 
     name = "requests"
 
     def __init__(self, rng: random.Random) -> None:
         self.counts: Counter[str] = Counter()
-        self._mutator, self._held = Mutator(rng), ExitStack()
-        folder = Path(self._held.enter_context(tempfile.TemporaryDirectory()))
-        port = self._held.enter_context(redis_server.running(folder))
+        self._mutator, self._resources = Mutator(rng), ExitStack()
+        folder = Path(self._resources.enter_context(tempfile.TemporaryDirectory()))
+        port = self._resources.enter_context(redis_server.running(folder))
         self._broker = Producer({"bootstrap.servers": "", "test.mock.num.brokers": 1})
         (broker,) = self._broker.list_topics(timeout=10).brokers.values()
-        told = msgspec.structs.replace(
+        replaced = msgspec.structs.replace(
             settings(folder), bootstrap=f"{broker.host}:{broker.port}", redis=f"redis://127.0.0.1:{port}"
         )
-        parts = services.build(told)
+        parts = services.build(replaced)
         worlds.live(count=200, categories=8, holder=parts.live)
         self._app = app.create(parts, TOKEN, ["https://shop.example"])
         self._loop = asyncio.new_event_loop()
@@ -65,23 +65,23 @@ class Requests:
         self._polling = self._loop.create_task(self._poll())
 
     def close(self) -> None:
-        """Leave the broker and the store."""
+        """Close the connections, the broker and the store."""
         if self._loop.is_closed():
             return
         self._polling.cancel()
         self._loop.run_until_complete(asyncio.gather(*asyncio.all_tasks(self._loop), return_exceptions=True))
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
-        self._held.close()
+        self._resources.close()
 
     def make(self) -> bytes:
-        """One request: a sound one whose body, address, method or headers are bent."""
+        """Make one request: a valid one with an altered body, path, method or headers."""
         mutator = self._mutator
         rng = mutator.rng
-        method, path, body = self._sound()
+        method, path, body = self._valid_request()
         kind = rng.randrange(6)
         if kind == 1 and body:
-            body = mutator.damaged(body)
+            body = mutator.damage(body)
         elif kind == 2:
             body = mutator.json(mutator.value(3))
         elif kind == 3:
@@ -105,39 +105,39 @@ class Requests:
         return msgspec.msgpack.encode((method, path, headers, body))
 
     def run(self, payload: bytes) -> None:
-        """One request."""
+        """Send one request."""
         self.run_all([payload])
 
     def run_all(self, payloads: Iterable[bytes]) -> None:
-        """Requests, some at a time."""
+        """Send requests, up to `_AT_ONCE` at a time."""
         self._loop.run_until_complete(self._ask_all(list(payloads)))
 
-    def _sound(self) -> tuple[str, str, bytes]:
+    def _valid_request(self) -> tuple[str, str, bytes]:
         mutator = self._mutator
         rng = mutator.rng
         now = worlds.NOW if rng.random() < 0.2 else _now()
         event = _EVENT | {"event_id": f"e{rng.randrange(1 << 30)}", "occurred_at": now}
-        bend: Callable[[dict[str, object]], dict[str, object]] = mutator.bent if rng.random() < 0.6 else dict
-        method, path, told = rng.choice(
+        alter: Callable[[dict[str, object]], dict[str, object]] = mutator.alter if rng.random() < 0.6 else dict
+        method, path, value = rng.choice(
             (
-                ("POST", "/v1/recommendations", bend(_ASKED)),
-                ("POST", "/v1/events", {"events": [bend(event) for _ in range(rng.choice((1, 3)))]}),
-                ("POST", "/v1/items:batchUpsert", {"items": [bend(_ITEM) for _ in range(rng.choice((1, 3)))]}),
-                ("PUT", "/v1/models/aliases/frozen", bend({"version": "live", "why": "w"})),
+                ("POST", "/v1/recommendations", alter(_RECOMMENDATION)),
+                ("POST", "/v1/events", {"events": [alter(event) for _ in range(rng.choice((1, 3)))]}),
+                ("POST", "/v1/items:batchUpsert", {"items": [alter(_ITEM) for _ in range(rng.choice((1, 3)))]}),
+                ("PUT", "/v1/models/aliases/frozen", alter({"version": "live", "why": "w"})),
                 ("GET", "/v1/features/user_category?key=u1&key=c1", None),
             )
         )
-        return method, path, b"" if told is None else mutator.json(told)
+        return method, path, b"" if value is None else mutator.json(value)
 
     async def _poll(self) -> None:
-        """What the outlet's thread does."""
+        """Poll the producer, as its thread does in serving."""
         while True:
             self._parts.outlet._producer.poll(0)
             await asyncio.sleep(0.001)
 
     async def _ask_all(self, payloads: list[bytes]) -> None:
-        for place in range(0, len(payloads), _AT_ONCE):
-            some = payloads[place : place + _AT_ONCE]
+        for first in range(0, len(payloads), _AT_ONCE):
+            some = payloads[first : first + _AT_ONCE]
             answers = await asyncio.gather(*map(self._ask, some), return_exceptions=True)
             for answer in answers:
                 if answer is not None:
@@ -150,8 +150,8 @@ class Requests:
             self.counts[f"{status // 100}xx"] += 1
             if status >= 500:
                 problem = msgspec.json.decode(answer, type=Problem)
-                self.counts[f"{status}, the store or the broker was away"] += 1
-                assert problem.type == _AWAY, f"{status}: {answer[:300]!r}"
+                self.counts[f"{status}, the store or the broker was unavailable"] += 1
+                assert problem.type == _UNAVAILABLE, f"{status}: {answer[:300]!r}"
         except Exception as error:
             raise Found(self.name, payload) from error
 
@@ -186,5 +186,5 @@ def _bytes(text: str) -> bytes:
 
 
 def _latin(text: str) -> str:
-    """What a server lets through as a header's value."""
+    """The characters of a text that a server accepts in a header value."""
     return "".join(each for each in text if 32 <= ord(each) < 256 and ord(each) != 127).strip()

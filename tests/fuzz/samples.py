@@ -1,4 +1,4 @@
-"""Samples to the learner: none ends it, no parameter leaves the finite numbers, sound ones are still learnt."""
+"""Fuzzes the learner with samples: none crashes it, all parameters stay finite, and it still learns valid samples."""
 
 import random
 from collections import Counter
@@ -19,15 +19,15 @@ from tests.fuzz.mutation import Mutator
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=60_000, batch=64, wait_ms=WAIT_MS)
-SOUND = [structs.asdict(each) for each in stream(1_500)]
+VALID = [structs.asdict(each) for each in stream(1_500)]
 _ROUND_MS = 60_000 + WAIT_MS
-_APPENDED_MS = 1_900_000_000_000  # later than any sound sample's times, so that odd ones may leap up to then
+_APPENDED_MS = 1_900_000_000_000  # later than the times of all valid samples; altered times may go up to this
 _CHECK_EACH = 2_000
-_LEARN_WITHIN = 1_000  # more than the first wait of a learner holds back
+_LEARN_WITHIN = 1_000  # more samples than a learner holds back during its first wait
 
 
 class Samples:
-    """Records of topic `samples`. Counts: `fed`, `learnt`, `set aside`."""
+    """Fuzzes with records of topic `samples`; counts those fed, learned and quarantined."""
 
     name, unit = "samples", "samples through the learner"
 
@@ -38,20 +38,20 @@ class Samples:
         self._made = self._offset = self._steps = self._checked = 0
 
     def make(self) -> bytes:
-        """The next sample of a world that goes on: half sound, the others with odd fields or damaged bytes."""
-        mutator, (rounds, place) = self._mutator, divmod(self._made, len(SOUND))
+        """Make the next sample of an endless stream: half valid, the others with altered fields or damaged bytes."""
+        mutator, (rounds, index) = self._mutator, divmod(self._made, len(VALID))
         self._made += 1
-        record = dict(SOUND[place])
+        record = dict(VALID[index])
         record["served_at"] += rounds * _ROUND_MS
         record["known_at"] += rounds * _ROUND_MS
         kind = mutator.rng.randrange(6)
         if kind in (3, 4):
-            record = _fitting(mutator.bent(record, typed=True))
-        payload = _encoded(record)
-        return mutator.damaged(payload) if kind == 5 else payload
+            record = _fit_avro(mutator.alter(record, typed=True))
+        payload = _encode(record)
+        return mutator.damage(payload) if kind == 5 else payload
 
     def run(self, payload: bytes) -> None:
-        """One record read and fed."""
+        """Decode one record and feed it to the learner."""
         self.counts["fed"] += 1
         at = (TIMESTAMP_LOG_APPEND_TIME, _APPENDED_MS)
         message = Message(topic=SAMPLES.name, partition=0, offset=self._offset, value=payload, timestamp=at)
@@ -62,21 +62,21 @@ class Samples:
             self.close()
 
     def close(self) -> None:
-        """See that the parameters are finite and that the sound samples were learnt."""
+        """Check that all parameters are finite and that valid samples were learned."""
         state = self._learner.trainer.state()
         for name, array in flatten(state).items():
             if np.issubdtype(array.dtype, np.floating):
                 assert np.isfinite(array).all(), f"{name} is not finite"
         enough = self.counts["fed"] - self._checked > _LEARN_WITHIN
-        assert state.steps > self._steps or not enough, "no sound sample of the last ones was learnt"
+        assert state.steps > self._steps or not enough, "the learner learned none of the last valid samples"
         self._checked = self.counts["fed"]
-        self.counts["learnt"] += (state.steps - self._steps) * SETTINGS.batch
+        self.counts["learned"] += (state.steps - self._steps) * SETTINGS.batch
         self._steps = state.steps
-        self.counts["set aside"] += len(self._learner.take_rejected())
+        self.counts["quarantined"] += len(self._learner.take_rejected())
 
 
-def _fitting(record: dict[str, object]) -> dict[str, object]:
-    """What Avro can carry: whole numbers of 64 bits (a position of 32), text without lone surrogates."""
+def _fit_avro(record: dict[str, object]) -> dict[str, object]:
+    """The record limited to values that Avro can encode: 64-bit integers (32 for a position), no lone surrogates."""
     for name, value in record.items():
         if isinstance(value, int) and not isinstance(value, bool):
             bits = 31 if name == "position" else 63
@@ -92,5 +92,5 @@ def _fitting(record: dict[str, object]) -> dict[str, object]:
     return record
 
 
-def _encoded(record: dict[str, object]) -> bytes:
+def _encode(record: dict[str, object]) -> bytes:
     return SAMPLE.encode(record)

@@ -1,8 +1,8 @@
-"""A short run of each target, and every case that a longer one ever found; `make fuzz` runs as long as it is told."""
+"""A short run of each target, and all cases that longer runs have found; `make fuzz MINUTES=n` runs longer."""
 
 import pytest
 
-from tests.fuzz.campaign import Campaign, replayed
+from tests.fuzz.campaign import Campaign, replay_case
 from tests.fuzz.cases import all_cases
 
 CASES = all_cases()
@@ -11,7 +11,7 @@ CASES = all_cases()
 @pytest.mark.parametrize(
     ("name", "inputs"), [("events", 1_500), ("loader", 200), ("samples", 800), ("readers", 600), ("requests", 300)]
 )
-def test_nothing_that_is_sent_ends_a_part(name: str, inputs: int) -> None:
+def test_no_input_crashes_a_target(name: str, inputs: int) -> None:
     campaign = Campaign(name, 7)
     campaign.run(inputs)
     assert campaign.found == []
@@ -19,5 +19,5 @@ def test_nothing_that_is_sent_ends_a_part(name: str, inputs: int) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_was_found_once_is_not_found_again(name: str) -> None:
-    replayed(CASES[name])
+def test_a_case_stays_fixed(name: str) -> None:
+    replay_case(CASES[name])
