@@ -81,7 +81,7 @@ def _through_a_line(path: Path, from_ms: int) -> Score:
         settings = LoopSettings(
             cadence_ms=_NEVER_MS, snapshot_ms=_NEVER_MS, wait_ms=endpoints.pace.wait_ms, coding="float32"
         )
-        return _learnt(list(_samples(endpoints.bootstrap)), settings, from_ms)
+        return _score(list(_samples(endpoints.bootstrap)), settings, from_ms)
     finally:
         stack.stop(layout, wipe=True)
 
@@ -94,7 +94,7 @@ def _samples(bootstrap: str) -> Iterator[Row]:
     source.close()
 
 
-def _learnt(rows: Sequence[Row], settings: LoopSettings, from_ms: int) -> Score:
+def _score(rows: Sequence[Row], settings: LoopSettings, from_ms: int) -> Score:
     """The score over slots served from `from_ms` on."""
     learner, closed_ms = Learner(settings, RankerConfig()), from_ms + settings.wait_ms
     first = next(index for index, (_, sample) in enumerate(rows) if sample is not None and sample.known_at > closed_ms)

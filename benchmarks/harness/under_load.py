@@ -20,7 +20,7 @@ from schemas.catalogue import Item
 from serving.stages.pipeline import rank
 from serving.state import catalogue, columns, item_features
 from serving.state.experiment import Arm
-from serving.state.query import Faults, Query, Taste, User
+from serving.state.query import Faults, Joint, Query, Taste, User
 from serving.state.state import Live
 from serving.telemetry.stopwatch import Stopwatch
 from serving.versions.delta_reader import DeltaReader
@@ -102,9 +102,7 @@ class SlateLoad:
             tastes={f"c{n}": Taste(affinity=2.0 - n / 4) for n in range(4)},
             top=[f"c{n}" for n in range(4)],
             numbers={"user_category.affinity_total": 6.0},
-            next_ids=follow,
-            next_strength=np.linspace(2, 1, len(follow)),
-            after=np.zeros(len(follow), np.int64),
+            next=Joint(follow, np.linspace(2, 1, len(follow)), np.zeros(len(follow), np.int64)),
         )
 
 
