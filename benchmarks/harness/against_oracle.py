@@ -65,11 +65,11 @@ def _by_itself(group: Group) -> Group:
 def differences(expected: Iterable[Expected], read: Read, *, ratio: float) -> list[str]:
     """The differences between a contender and the oracle, as sentences. Derived features may be missing."""
     wrong: list[str] = []
-    for _, same in groupby(expected, key=lambda each: each.group.name):
-        keys = list(same)
-        group = keys[0].group
+    for _, expectations in groupby(expected, key=lambda each: each.group.name):
+        same_group = list(expectations)
+        group = same_group[0].group
         required = [*(a.name for a in group.aggregates), *(s.name for s in group.sequences)]
-        for each, found in zip(keys, read(group, [each.key for each in keys]), strict=True):
+        for each, found in zip(same_group, read(group, [each.key for each in same_group]), strict=True):
             for name in dict.fromkeys([*required, *found]):
                 if name not in found or not values_agree(each.values[name], found[name], ratio=ratio):
                     feature = f"{group.name} {'/'.join(each.key)} {name}"
