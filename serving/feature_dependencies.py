@@ -4,20 +4,17 @@ from collections.abc import Iterable
 
 from lang.plan.plan import Group
 from serving.http import similar
-from serving.stages import cold_start, hydrate
-from serving.state import columns, item_features
+from serving.stages import explore, hydrate, score
+from serving.stages.sources.table import SOURCES
+from serving.state import columns
 
 _READERS: dict[str, tuple[str, ...]] = {
-    "ranker": (*columns.COLUMNS, *hydrate.NUMBERS, hydrate.HISTORY, hydrate.FOLLOWERS, hydrate.COMPANIONS),
-    "nearest": (hydrate.HISTORY,),
-    "next": (hydrate.HISTORY, hydrate.FOLLOWERS),
-    "together": (hydrate.HISTORY, hydrate.COMPANIONS, item_features.CLICKS),
-    "trending": (item_features.HEAT, hydrate.TOP, *cold_start.READ),
-    "popular": (item_features.LASTING,),
-    "exploration": (item_features.SEEN,),
+    "ranker": (*columns.COLUMNS, *hydrate.NUMBERS, *score.READ),
+    **{source.name: source.reads for source in SOURCES},
+    "exploration": explore.READ,
     "similar": similar.READ,
 }
-"""The ranker, the sources of candidates, and what else; each with the features its inputs are made of."""
+"""The features that the ranker, each candidate source and the rest are made of."""
 
 
 def lacking(group: Group) -> list[str]:

@@ -17,9 +17,9 @@ from schemas.catalogue import Item
 from schemas.events import Event
 from serving.offline.features import CLICKSTREAM, OfflineFeatures
 from serving.offline.item_columns import ItemColumns
-from serving.stages import sources
 from serving.stages.filters import keep
 from serving.stages.merge import merge
+from serving.stages.retrieve import retrieve
 from serving.stages.score import inputs
 from serving.state.query import Candidates, Faults, Query, User
 from serving.state.state import ServedModel
@@ -57,7 +57,7 @@ class Requests:
         """The candidates for a visit's user; `again`: what they have clicked may come again."""
         own = frozenset[str]() if again else frozenset(self._own[visit.user_id])
         query = self._recomputed.hydrated(structs.replace(query_of(request_id, visit), exclude=own))
-        found = merge(sources.find(query, self._state, Faults()))
+        found = merge(retrieve(query, self._state, Faults()))
         filtered = structs.replace(query, user=User.unknown()) if again else query
         candidates, _ = keep(filtered, found, self._state.catalogue)
         rows = self._columns.rows(candidates.places, query.at_ms)

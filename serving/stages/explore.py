@@ -16,13 +16,17 @@ from msgspec import Struct
 from numpy.random import Generator
 
 from models.array_types import Doubles, Indexes
+from schemas.exposures import EXPLORE
 from serving.stages.filters import KEPT, judge
-from serving.state.query import SOURCES, Candidates, Query
+from serving.stages.sources.table import BITS
+from serving.state import item_features
+from serving.state.query import Candidates, Query
 from serving.state.state import ServingState
 
 RATE = 0.05  # of all slots
 BLOCK = 10
-_FOUND = 1 << SOURCES.index("explore")
+READ = (item_features.SEEN,)
+REASON = "drawn at random, to learn about it"
 
 
 class Pool(Struct, frozen=True):
@@ -63,7 +67,7 @@ def draw(query: Query, candidates: Candidates, *, state: ServingState, rng: Gene
             chosen.append(int(mine[min(np.cumsum(weight[mine]).searchsorted(pick, side="right"), len(mine) - 1)]))
             positions.append(position)
     drawn = places[np.array(chosen, np.int64)]
-    found = Candidates(ids=catalogue.ids[drawn], found_by=np.full(len(drawn), _FOUND), places=drawn)
+    found = Candidates(ids=catalogue.ids[drawn], found_by=np.full(len(drawn), BITS[EXPLORE]), places=drawn)
     return Draws(found, positions, Pool(places, weight / blocks))
 
 

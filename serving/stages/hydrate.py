@@ -1,37 +1,36 @@
 """Stage 1: the user from the store.
 
-One round trip reads the user's history, tastes, visits and prices. What is clicked after the newest items of that
-history, and by who clicked them, needs two more, only where it was not read a moment ago for somebody else
-(`stages.neighbours`); so does what is liked where a new user comes from (`stages.cold_start`). Keeping histories here
-instead would save that, but then two workers would answer one user differently.
+One round trip reads the user's history, tastes, visits and prices. Each ranking of neighbours that a source declares
+takes one more for the newest items of that history, unless another request read it a moment ago (`stages.neighbours`);
+so does what is liked where a new user comes from (`stages.cold_start`). Caching histories in this process would save
+the round trips, but then two workers would answer one user differently.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from lang.plan.plan import Plan
-from models.array_types import Indexes
 from models.inputs import USER_INPUTS
 from serving.stages.cold_start import Trends
-from serving.stages.neighbours import Followers, evened, joint
+from serving.stages.neighbours import NeighbourReader, combine
+from serving.stages.sources.source import NeighbourRanking
+from serving.stages.sources.table import SOURCES
 from serving.state import columns
-from serving.state.query import Faults, Joint, Query, Taste, User, ids_of
+from serving.state.query import HISTORY_FEATURE, TOP_FEATURE, Faults, Neighbours, Query, Taste, User, ids_of
 from store.connect import StoreError
 from store.reader import Reads, Status, Values, Wanted
 
-AFTER = 5  # newest different items of the history whose followers are asked for
+NEWEST = 5  # distinct items of the history whose neighbours are read
 RECENT, TASTE, SHOWN = "user_recent", "user_category", "user_category_engagement"
-NEXT, TOGETHER = "item_next", "item_together"
 _TOTAL = f"{TASTE}.affinity_total"  # made here
 _NUMBERS = tuple(name.split(".") for name in USER_INPUTS if name != _TOTAL)
 _TASTES = ((TASTE, ("affinity", "skips_1h", "skips_24h")), (SHOWN, ("imps_ever", "clicks_ever")))
 _BY_CATEGORY = tuple((group, name) for group, names in _TASTES for name in names)
-TOP, HISTORY = f"{TASTE}.user_top_categories", f"{RECENT}.recent_items"
-FOLLOWERS, COMPANIONS = f"{NEXT}.next_items", f"{TOGETHER}.clicked_too"
+NEIGHBOURS = tuple(dict.fromkeys(source.neighbours for source in SOURCES if source.neighbours))
 NUMBERS = (*(".".join(name) for name in _NUMBERS), *(".".join(name) for name in _BY_CATEGORY))
-READ = (*NUMBERS, TOP, HISTORY, FOLLOWERS, COMPANIONS)
+READ = (*NUMBERS, TOP_FEATURE, HISTORY_FEATURE, *(ranking.feature for ranking in NEIGHBOURS))
 _THERE: tuple[Status, ...] = ("ok", "stale")
 _GROUPS = tuple(dict.fromkeys((RECENT, TASTE, SHOWN, *(group for group, _ in _NUMBERS))))
 
@@ -41,7 +40,7 @@ class Hydrator:
 
     def __init__(self, reader: Reads) -> None:
         self._reader = reader
-        self._followers = Followers(reader)
+        self._neighbours = NeighbourReader(reader)
         self._trends = Trends(reader)
 
     def hydrate(self, query: Query, plan: Plan, faults: Faults) -> User:
@@ -52,17 +51,14 @@ class Hydrator:
             wanted = [Wanted(plan.group(name), [query.user_id]) for name in names]
             found = dict(zip(names, self._reader.read(wanted, at_ms=query.at_ms), strict=True))
             history = found[RECENT].merged.lists["recent_items"][0]
-            newest = list(dict.fromkeys(history))[:AFTER]
-            after = self._followers.of(newest, group=plan.group(NEXT), at_ms=query.at_ms)
-            beside = self._followers.of(newest, group=plan.group(TOGETHER), at_ms=query.at_ms)
+            neighbours = {ranking.feature: self._ranked(ranking, history, plan, query.at_ms) for ranking in NEIGHBOURS}
             top = [category for category, _ in found[TASTE].rollups["user_top_categories"][0]]
             trends = [] if top else self._trends.of(query, plan)
         except StoreError as error:
             faults.note(3, f"the feature store does not answer ({type(error).__name__}): no user state")
             return User.unknown()
-        places = np.array([history.index(item) for item in newest], np.int64)
-        follow, together = _of_history(joint(after), places), _of_history(joint(list(map(evened, beside))), places)
-        lists = {TOP: not top, HISTORY: not history, FOLLOWERS: not len(follow.ids), COMPANIONS: not len(together.ids)}
+        nulls = {TOP_FEATURE: not top, HISTORY_FEATURE: not history}
+        nulls |= {ranking.feature: not len(neighbours[ranking.feature].ids) for ranking in NEIGHBOURS}
         tastes = _tastes(found)
         return User(
             history=history,
@@ -72,15 +68,18 @@ class Hydrator:
             top=top,
             trends=trends,
             boosts=_boosts(found),
-            next=follow,
-            together=together,
-            nulls=_nulls(found) | lists,
+            neighbours=neighbours,
+            nulls=_nulls(found) | nulls,
         )
 
-
-def _of_history(joint: Joint, places: Indexes) -> Joint:
-    """`after` as places in the whole history: it is of its newest different items, which stand at `places`."""
-    return Joint(joint.ids, joint.strength, places[joint.after])
+    def _ranked(self, ranking: NeighbourRanking, history: Sequence[str], plan: Plan, at_ms: int) -> Neighbours:
+        """The neighbours of the history's newest distinct items."""
+        newest = list(dict.fromkeys(history))[:NEWEST]
+        group = plan.group(ranking.group)
+        found = self._neighbours.read(newest, group=group, rollup=ranking.rollup, at_ms=at_ms)
+        combined = combine(found, damping=ranking.damping)
+        indexes = np.array([history.index(item) for item in newest], np.int64)
+        return Neighbours(combined.ids, combined.strength, indexes[combined.nearest_to])
 
 
 def _numbers(found: Mapping[str, Values]) -> dict[str, float]:

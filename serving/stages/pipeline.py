@@ -8,12 +8,13 @@ import numpy as np
 
 from schemas.http import RecommendationAnswer
 from serving.kafka.producer import Letter
-from serving.stages import explore, record, sources
+from serving.stages import explore, record
 from serving.stages.filters import keep
 from serving.stages.hydrate import Hydrator
 from serving.stages.merge import merge
 from serving.stages.record import Slate
 from serving.stages.rerank import rerank
+from serving.stages.retrieve import retrieve
 from serving.stages.score import ranker_of, score
 from serving.stages.shadow import Shadows
 from serving.state.query import Faults, Query
@@ -67,7 +68,7 @@ def rank(query: Query, state: ServingState, faults: Faults, watch: Stopwatch) ->
     if not len(state.catalogue):
         faults.note(5, "the catalogue is empty: there is nothing to show")
     with watch.stage("source"):
-        found = sources.find(query, state, faults)
+        found = retrieve(query, state, faults)
     with watch.stage("merge"):
         candidates = merge(found)
     with watch.stage("filter"):

@@ -5,12 +5,15 @@ from msgspec import Struct
 from models.inputs import FEATURE_SET
 from schemas.aliases import LIVE
 from schemas.defaults import HISTORY
-from schemas.exposures import Exposure
+from schemas.exposures import EXPLORE, Exposure
 from schemas.exposures import Slot as ServedSlot
 from schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
 from schemas.topics import EXPOSURES
 from serving.kafka.producer import Letter
-from serving.state.query import Faults, Joint, Query, Scored, Slot, User
+from serving.stages import explore
+from serving.stages.sources.source import SPECIFICITY
+from serving.stages.sources.table import BITS, SOURCES, names_of
+from serving.state.query import Faults, Query, Scored, Slot
 from serving.state.state import ServedModel, ServingState
 
 TRAINABLE = 2  # worst level that is learnt from: below it the slate says little of the user
@@ -46,7 +49,7 @@ def answer(query: Query, slate: Slate, *, made_with: Versions, faults: Faults, e
             rank=position,
             score=float(score[slot.place]),
             propensity=slot.propensity,
-            sources=candidates.sources(slot.place),
+            sources=names_of(int(candidates.found_by[slot.place])),
             reason="" if query.explain == "none" else _reason(query, slate, slot),
         )
         for position, slot in enumerate(slate.slots)
@@ -92,7 +95,7 @@ def _slots(slate: Slate) -> list[ServedSlot]:
             position=position,
             score=float(slate.scored.click[slot.place]),
             propensity=slot.propensity,
-            sources=candidates.sources(slot.place),
+            sources=names_of(int(candidates.found_by[slot.place])),
             category=catalogue.category(int(candidates.places[slot.place])),
             dense=slate.scored.dense[slot.place].astype("<f4").tobytes(),
         )
@@ -105,28 +108,23 @@ def _contents(slate: Slate) -> list[bytes]:
     return [packed[int(places[slot.place])] for slot in slate.slots] if packed else []
 
 
-def _goes_with(user: User, joint: Joint, item: int) -> str:
-    """The item of the history that an item goes with most."""
-    return user.history[int(joint.after[joint.ids == item][0])]
-
-
 def _reason(query: Query, slate: Slate, slot: Slot) -> str:
     """One sentence: the most telling source, and the chance of a click that it was given."""
-    candidates = slate.scored.candidates
-    sources = candidates.sources(slot.place)
-    category = slate.state.catalogue.category(int(candidates.places[slot.place]))
-    if "explore" in sources:
-        why = "drawn at random, to learn about it"
-    elif "next" in sources:
-        why = f"often clicked after {_goes_with(query.user, query.user.next, candidates.ids[slot.place])}"
-    elif "together" in sources:
-        why = f"clicked by who clicked {_goes_with(query.user, query.user.together, candidates.ids[slot.place])}"
-    elif category in query.user.top:
-        why = f"from {category}, which this user likes"
-    elif "nearest" in sources:
-        why = "close to what this user clicks"
-    else:
-        why = "hot now"
+    why = _why(query, slate, slot)
     lift = float(slate.scored.lift[slot.place])
     lifted = f"; lifted {lift:.2f} times" if lift != 1 else ""
     return f"{why}; chance of a click {float(slate.scored.click[slot.place]):.3f}{lifted}"
+
+
+def _why(query: Query, slate: Slate, slot: Slot) -> str:
+    """A clause of the most specific source; a category that the user likes comes before all but `item`."""
+    candidates, index = slate.scored.candidates, slot.place
+    found_by = int(candidates.found_by[index])
+    if found_by & BITS[EXPLORE]:
+        return explore.REASON
+    proposers = [source for source in SOURCES if found_by & BITS[source.name]]
+    source = min(proposers, key=lambda source: SPECIFICITY.index(source.based_on))
+    category = slate.state.catalogue.category(int(candidates.places[index]))
+    if source.based_on != "item" and category in query.user.top:
+        return f"from {category}, which this user likes"
+    return source.reason(query, int(candidates.ids[index]))

@@ -9,13 +9,16 @@ from schemas.aliases import LIVE
 from schemas.ids import hash64
 from serving.stages.blend import blend
 from serving.stages.explore import Draws
+from serving.stages.sources import clicked_after, together
 from serving.state import columns, item_features
 from serving.state.catalogue import Catalogue
 from serving.state.columns import COLUMNS
 from serving.state.item_features import heat_of
-from serving.state.query import Candidates, Faults, Joint, Query, Scored, Taste, User
+from serving.state.query import HISTORY_FEATURE, Candidates, Faults, Neighbours, Query, Scored, Taste, User
 from serving.state.state import ServedModel, ServingState
 
+_AFTER, _TOGETHER = clicked_after.NEIGHBOURS, together.NEIGHBOURS
+READ = (HISTORY_FEATURE, _AFTER.feature, _TOGETHER.feature)  # for the crosses, with the numbers of the user
 _RATE = "item_engagement.ctr_7d"
 _WEIGHT = 5.0  # impressions that what a user clicks of everything weighs against what they click of a category
 _PRIOR = 0.05  # click rate of an item that the store has nothing of
@@ -106,7 +109,7 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
             tastes[code] = structs.astuple(taste)
     affinity, skips_1h, skips_24h, imps, clicks = tastes.T
     usual = user.numbers.get("user_engagement.ctr_ever", np.nan)
-    together = _strength(user.together, candidates)
+    clicked_together = _strength(user.neighbours_by(_TOGETHER.feature), candidates)
     total = user.numbers.get("user_category.affinity_total", 0.0)
     return {
         "user_category.affinity": affinity[codes],
@@ -115,9 +118,9 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
         "user_category.skips_24h": skips_24h[codes],
         "user_category_engagement.imps_ever": imps[codes],
         "user_category_engagement.ctr_ever": ((clicks + _WEIGHT * usual) / (imps + _WEIGHT))[codes],
-        "item_next.strength": _strength(user.next, candidates),
-        "item_together.strength": together,
-        "item_together.cosine": item_features.over_clicks(np.nan_to_num(together), rows),
+        "item_next.strength": _strength(user.neighbours_by(_AFTER.feature), candidates),
+        "item_together.strength": clicked_together,
+        "item_together.cosine": item_features.over_clicks(np.nan_to_num(clicked_together), rows),
         "user_price.dearness": _dearness(user, catalogue.price[candidates.places]),
         "history.contains": np.isin(candidates.ids, user.history_ids).astype(np.float64),
         "history.category_share": np.bincount(catalogue.codes[past], minlength=count)[codes] / max(len(past), 1),
@@ -132,15 +135,15 @@ def _dearness(user: User, price: Doubles) -> Doubles:
     return np.log(price / usual, out=np.full_like(price, np.nan), where=known)
 
 
-def _strength(joint: Joint, candidates: Candidates) -> Doubles:
+def _strength(neighbours: Neighbours, candidates: Candidates) -> Doubles:
     """How strongly each candidate goes with the history, NaN where it does not. [C]."""
     strength = np.full(len(candidates), np.nan)
-    if len(joint.ids) and len(candidates):
+    if len(neighbours.ids) and len(candidates):
         order = np.argsort(candidates.ids)
-        places = candidates.ids.searchsorted(joint.ids, sorter=order)
+        places = candidates.ids.searchsorted(neighbours.ids, sorter=order)
         places = order[np.minimum(places, len(order) - 1)]
-        hit = candidates.ids[places] == joint.ids
-        strength[places[hit]] = joint.strength[hit]
+        hit = candidates.ids[places] == neighbours.ids
+        strength[places[hit]] = neighbours.strength[hit]
     return strength
 
 

@@ -6,12 +6,11 @@ import numpy as np
 from msgspec import Struct, field
 
 from models.array_types import Doubles, Floats, Ids, Indexes
-from schemas.exposures import EXPLORE, NEWEST
 from schemas.http import Explain
 from schemas.ids import hash64
 from serving.state.experiment import Arm
 
-SOURCES = ("nearest", "next", "together", NEWEST, "trending", "popular", EXPLORE)
+HISTORY_FEATURE, TOP_FEATURE = "user_recent.recent_items", "user_category.user_top_categories"
 
 
 def ids_of(texts: Sequence[str]) -> Ids:
@@ -29,18 +28,18 @@ class Taste(Struct, frozen=True, kw_only=True):
     clicks_ever: float = 0.0
 
 
-class Joint(Struct, frozen=True):
-    """Items that go with those of a history: `ids` [M], strongest first, `strength` [M], summed over the history.
+class Neighbours(Struct, frozen=True):
+    """The neighbours of a history's items: `ids` [M], strongest first, `strength` [M], summed over the history.
 
-    `after` [M] is the place in the history of the item that each goes with most.
+    `nearest_to` [M] is the index in the history of the item that each is the strongest neighbour of.
     """
 
     ids: Ids
     strength: Doubles
-    after: Indexes
+    nearest_to: Indexes
 
     @classmethod
-    def none(cls) -> "Joint":
+    def none(cls) -> "Neighbours":
         """Of an empty history."""
         return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
 
@@ -53,7 +52,7 @@ class User(Struct, frozen=True, kw_only=True):
         numbers: by name of `models.inputs.USER_INPUTS`.
         tastes: by category, `top` the categories liked most, best first; `trends` stand in for those of a new user.
         boosts: factors by which scores are multiplied, by `category` or `seller` and its name.
-        next: items clicked after those of the history. `together`: items that its items' other users clicked too.
+        neighbours: items that go with those of the history, by the feature that ranks them (`group.feature`).
         nulls: by feature read, whether the store had nothing of it; empty where the store did not answer.
     """
 
@@ -62,8 +61,7 @@ class User(Struct, frozen=True, kw_only=True):
     numbers: dict[str, float]
     tastes: dict[str, Taste]
     top: list[str]
-    next: Joint
-    together: Joint
+    neighbours: dict[str, Neighbours] = field(default_factory=dict[str, Neighbours])
     trends: Sequence[str] = ()
     boosts: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     nulls: dict[str, bool] = field(default_factory=dict[str, bool])
@@ -77,9 +75,16 @@ class User(Struct, frozen=True, kw_only=True):
             numbers={},
             tastes={},
             top=[],
-            next=Joint.none(),
-            together=Joint.none(),
         )
+
+    def neighbours_by(self, feature: str) -> Neighbours:
+        """The history's neighbours by this ranking."""
+        return self.neighbours.get(feature) or Neighbours.none()
+
+    def explains(self, feature: str, item: int) -> str:
+        """The item of the history that a neighbour goes with most."""
+        neighbours = self.neighbours_by(feature)
+        return self.history[int(neighbours.nearest_to[neighbours.ids == item][0])]
 
 
 class Query(Struct, frozen=True, kw_only=True):
@@ -103,7 +108,7 @@ class Query(Struct, frozen=True, kw_only=True):
 
 
 class Candidates(Struct, frozen=True, kw_only=True):
-    """C items. `found_by` [C] has bit s set where source s named the item; `places` [C] in the catalogue."""
+    """C items. `found_by` [C] has the bit of each source that proposed the item; `places` [C] in the catalogue."""
 
     ids: Ids
     found_by: Indexes
@@ -115,10 +120,6 @@ class Candidates(Struct, frozen=True, kw_only=True):
     def take(self, chosen: Indexes) -> "Candidates":
         """Those at `chosen`."""
         return Candidates(ids=self.ids[chosen], found_by=self.found_by[chosen], places=self.places[chosen])
-
-    def sources(self, place: int) -> list[str]:
-        """Names of the sources of one."""
-        return [name for bit, name in enumerate(SOURCES) if int(self.found_by[place]) >> bit & 1]
 
 
 class Scored(Struct, frozen=True, kw_only=True):

@@ -8,10 +8,11 @@ from lang.expressions.per_event import Event
 from lang.plan.plan import Plan
 from lang.planner.load import parse_plan
 from serving.feature_dependencies import lacking, touched
-from serving.stages import explore, score, sources
+from serving.stages import explore, score
 from serving.stages.filters import keep
 from serving.stages.hydrate import Hydrator
 from serving.stages.merge import merge
+from serving.stages.retrieve import retrieve
 from serving.state import columns, item_features
 from serving.state.query import Faults, Query, Scored
 from serving.state.state import ServingState
@@ -113,7 +114,7 @@ def test_a_new_user_starts_from_their_country_then_from_the_time_of_day() -> Non
     abroad = worlds.query(user_id="new", context={"country": "se"})
     trends = [list(hydrator.hydrate(query, plan, faults).trends) for query in (at_home, abroad)]
     assert trends == [["c3"], ["c3", "c7"]]  # nobody in se clicked: what is clicked at this time of day
-    found = sources.find(msgspec.structs.replace(at_home, user=hydrator.hydrate(at_home, plan, faults)), state, faults)
+    found = retrieve(msgspec.structs.replace(at_home, user=hydrator.hydrate(at_home, plan, faults)), state, faults)
     assert found["trending"][:10].tolist() == state.features.hot_in["c3"][:10].tolist()
 
 

@@ -22,7 +22,7 @@ from serving.http import intake
 from serving.items.catalogue_reader import CatalogueReader
 from serving.kafka import ticker
 from serving.kafka.producer import Letter
-from serving.stages.neighbours import Following, joint
+from serving.stages.neighbours import ItemNeighbours, combine
 from serving.state.query import ids_of
 from serving.state.state import Live
 from store.quarantine import Quarantine
@@ -228,11 +228,11 @@ def test_a_tick_reaches_every_partition() -> None:
     assert exposures[2] == expected
 
 
-def test_followers_are_summed_and_name_the_strongest() -> None:
-    one = Following(ids_of(["a", "b"]), np.array([3.0, 1.0]), 0.0)
-    two = Following(ids_of(["b", "c"]), np.array([2.5, 0.5]), 0.0)
-    both = joint([one, two])
+def test_rankings_of_neighbours_are_summed_and_name_the_strongest() -> None:
+    one = ItemNeighbours(ids_of(["a", "b"]), np.array([3.0, 1.0]), 0.0)
+    two = ItemNeighbours(ids_of(["b", "c"]), np.array([2.5, 0.5]), 0.0)
+    both = combine([one, two])
     assert both.ids.tolist() == ids_of(["b", "a", "c"]).tolist()
     assert both.strength.tolist() == [3.5, 3.0, 0.5]
-    assert both.after.tolist() == [1, 0, 1]
-    assert len(joint([]).ids) == 0
+    assert both.nearest_to.tolist() == [1, 0, 1]
+    assert len(combine([]).ids) == 0

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from models.inputs import DENSE
-from serving.stages import explore, score, sources
+from serving.stages import explore, score
 from serving.stages.filters import keep
 from serving.stages.merge import merge
 from serving.stages.rerank import CAP, capped
+from serving.stages.retrieve import retrieve
+from serving.stages.sources.table import names_of
 from serving.state import item_features
 from serving.state.query import Candidates, Faults, ids_of
 from tests.serving import worlds
@@ -15,18 +17,6 @@ from tests.serving import worlds
 
 def all_of(state) -> Candidates:
     return merge({"trending": state.catalogue.ids})
-
-
-COLD = {"nearest": 80, "next": 0, "together": 0, "newest": 30, "popular": 50, "trending": 100}
-
-
-def test_sources_fill_up_with_what_is_hot() -> None:
-    state = worlds.state(count=1000, categories=10)
-    cold = sources.find(worlds.query(), state, Faults())
-    warm = sources.find(worlds.query(user=worlds.user(["i1"], ["i2", "i3"])), state, Faults())
-    assert {name: len(ids) for name, ids in cold.items()} == COLD
-    assert {name: len(ids) for name, ids in warm.items()} == {**COLD, "next": 2, "together": 2, "trending": 96}
-    assert warm["trending"][:10].tolist() == state.features.hot_in["c1"][:10].tolist()
 
 
 def test_the_newest_are_the_last_born_and_none_still_to_come() -> None:
@@ -44,24 +34,9 @@ def test_trending_falls_by_heat() -> None:
     assert (np.diff(values) <= 0).all()
 
 
-def test_without_a_model_nearest_drops_out_and_is_named() -> None:
-    faults = Faults()
-    found = sources.find(worlds.query(), worlds.state(with_model=False), faults)
-    assert len(found["nearest"]) == 0
-    assert (faults.level, faults.reasons) == (1, ["source nearest: no model"])
-
-
-def test_without_item_features_the_newest_stand_in() -> None:
-    faults = Faults()
-    state = worlds.state(with_features=False)
-    found = sources.find(worlds.query(), state, faults)
-    assert faults.level == 4
-    assert found["trending"][0] == ids_of(["i0"])[0]
-
-
 def test_merge_names_every_source_once() -> None:
     merged = merge({"nearest": ids_of(["a", "b"]), "next": ids_of(["b"]), "trending": ids_of(["b", "a"])})
-    by_id = {int(id_): merged.sources(place) for place, id_ in enumerate(merged.ids)}
+    by_id = {int(id_): names_of(int(bits)) for id_, bits in zip(merged.ids, merged.found_by, strict=True)}
     assert by_id == {
         int(ids_of(["a"])[0]): ["nearest", "trending"],
         int(ids_of(["b"])[0]): ["nearest", "next", "trending"],
@@ -108,7 +83,7 @@ def test_inputs_read_what_they_name() -> None:
 def test_drawn_items_do_not_touch_the_others() -> None:
     state = worlds.state(count=900, categories=10)
     asked = worlds.query(count=100)
-    candidates, _ = keep(asked, merge(sources.find(asked, state, Faults())), state.catalogue)
+    candidates, _ = keep(asked, merge(retrieve(asked, state, Faults())), state.catalogue)
     scored = []
     for seed in range(8):
         draws = explore.draw(asked, candidates, state=state, rng=np.random.default_rng(seed))

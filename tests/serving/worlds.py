@@ -10,10 +10,11 @@ from models.config import STATISTICS, RankerConfig
 from models.content import ContentLayout
 from models.state import ModelState
 from schemas.catalogue import Item
+from serving.stages.sources import clicked_after, together
 from serving.state import catalogue, columns, item_features
 from serving.state.catalogue import Catalogue
 from serving.state.experiment import Arm
-from serving.state.query import Joint, Query, Taste, User, ids_of
+from serving.state.query import Neighbours, Query, Taste, User, ids_of
 from serving.state.state import Live, ServingState
 
 NOW = 1_700_000_000_000
@@ -88,9 +89,15 @@ def user(history: list[str], follow: list[str]) -> User:
             "c2": Taste(affinity=1.0, skips_1h=0.0, skips_24h=0.0),
         },
         top=["c1", "c2", "gone"],
-        next=Joint(ids_of(follow), np.linspace(2, 1, len(follow)), np.zeros(len(follow), np.int64)),
-        together=Joint(ids_of(follow), np.linspace(3, 1, len(follow)), np.zeros(len(follow), np.int64)),
+        neighbours={
+            clicked_after.NEIGHBOURS.feature: neighbours(follow, strongest=2),
+            together.NEIGHBOURS.feature: neighbours(follow, strongest=3),
+        },
     )
+
+
+def neighbours(items: list[str], *, strongest: float) -> Neighbours:
+    return Neighbours(ids_of(items), np.linspace(strongest, 1, len(items)), np.zeros(len(items), np.int64))
 
 
 def query(seed: int = 1, **changes: object) -> Query:

@@ -1,0 +1,33 @@
+"""Source `nearest`: the items whose vectors are nearest to the user's, under the live model."""
+
+from models.array_types import Ids
+from schemas.aliases import LIVE
+from schemas.ids import hash64
+from serving.stages.sources.source import Source, Unavailable
+from serving.state.query import HISTORY_FEATURE, Query
+from serving.state.state import ServingState
+
+
+def propose(query: Query, state: ServingState, count: int) -> Ids:
+    """The nearest first. Only items that are already born.
+
+    Raises:
+        Unavailable: there is no live model.
+    """
+    live = state.models.get(LIVE)
+    if live is None:
+        message = "no model"
+        raise Unavailable(message)
+    vector = live.model.user_vector(hash64(query.user_id), query.user.history_ids)
+    indexes, _ = live.index.search(vector, count, allowed=state.catalogue.born_at <= query.at_ms)
+    return live.index.ids[indexes]
+
+
+SOURCE = Source(
+    name="nearest",
+    propose=propose,
+    quota=80,
+    reads=(HISTORY_FEATURE,),
+    based_on="user",
+    reason=lambda query, item: "close to what this user clicks",
+)

@@ -1,0 +1,15 @@
+"""Source `popular`: the items with the most clicks in a week."""
+
+from models.array_types import Ids
+from serving.stages.sources.source import Source
+from serving.state import item_features
+from serving.state.query import Query
+from serving.state.state import ServingState
+
+
+def propose(query: Query, state: ServingState, count: int) -> Ids:
+    """The most clicked first."""
+    return state.features.lasting[:count]
+
+
+SOURCE = Source(name="popular", propose=propose, quota=50, reads=(item_features.LASTING,))

@@ -1,0 +1,34 @@
+"""Source `together`: the items that users click who clicked the same items as the user."""
+
+import numpy as np
+
+from models.array_types import Ids
+from serving.stages.sources.source import NeighbourRanking, Source
+from serving.state import item_features
+from serving.state.query import HISTORY_FEATURE, Query
+from serving.state.state import ServingState
+
+NEIGHBOURS = NeighbourRanking(group="item_together", rollup="clicked_too", damping=0.5)
+
+
+def propose(query: Query, state: ServingState, count: int) -> Ids:
+    """The items with the largest share of their clicks from such users first."""
+    found = query.user.neighbours_by(NEIGHBOURS.feature)
+    share = item_features.over_clicks(found.strength, state.features.gather(found.ids))
+    return found.ids[np.argsort(-share, kind="stable")[:count]]
+
+
+def reason(query: Query, item: int) -> str:
+    """Names the item of the history that it shares most users with."""
+    return f"clicked by who clicked {query.user.explains(NEIGHBOURS.feature, item)}"
+
+
+SOURCE = Source(
+    name="together",
+    propose=propose,
+    quota=60,
+    reads=(HISTORY_FEATURE, NEIGHBOURS.feature, item_features.CLICKS),
+    neighbours=NEIGHBOURS,
+    based_on="item",
+    reason=reason,
+)

@@ -1,0 +1,36 @@
+"""Source `trending`: what is hot in the user's categories, then everywhere. It fills up what other sources leave.
+
+The user's categories are those they like most; for a new user, those that are hot where the request comes from.
+"""
+
+import numpy as np
+
+from models.array_types import Ids
+from serving.stages import cold_start
+from serving.stages.sources.source import Source
+from serving.state import item_features
+from serving.state.query import TOP_FEATURE, Query
+from serving.state.state import ServingState
+
+CATEGORIES, IN_CATEGORY = 4, 10
+_HOT_AT_LEAST = 40  # a cold user has as many candidates to rank as others
+
+
+def propose(query: Query, state: ServingState, count: int) -> Ids:
+    """Ten of each of four categories, then the hottest of all: at least 40. The newest if no sweep has finished."""
+    if not state.features.known:
+        return state.catalogue.newest(query.at_ms, max(count, _HOT_AT_LEAST))
+    categories = (query.user.top or query.user.trends)[:CATEGORIES]
+    nothing = np.zeros(0, np.int64)
+    in_categories = np.concatenate(
+        [nothing, *(state.features.hot_in.get(category, nothing)[:IN_CATEGORY] for category in categories)]
+    )
+    return np.concatenate([in_categories, state.features.hot[: max(count - len(in_categories), _HOT_AT_LEAST)]])
+
+
+SOURCE = Source(
+    name="trending",
+    propose=propose,
+    quota=None,
+    reads=(item_features.HEAT, TOP_FEATURE, *cold_start.READ),
+)
