@@ -23,7 +23,6 @@ from serving.state import item_features
 from serving.state.query import Candidates, Query
 from serving.state.state import ServingState
 
-RATE = 0.05  # of all slots
 BLOCK = 10
 READ = (item_features.SEEN,)
 REASON = "drawn at random, to learn about it"
@@ -44,8 +43,8 @@ class Draws(Struct, frozen=True):
     pool: Pool
 
 
-def draw(query: Query, candidates: Candidates, *, state: ServingState, rng: Generator) -> Draws:
-    """Draw for each block of the slate."""
+def draw(query: Query, candidates: Candidates, *, state: ServingState, rng: Generator, rate: float) -> Draws:
+    """Draw for each block of the slate; `rate` is the share of its slots that show a drawn item."""
     catalogue = state.catalogue
     blocks = -(-query.count // BLOCK)
     free = np.ones(len(catalogue), np.bool_)
@@ -60,7 +59,7 @@ def draw(query: Query, candidates: Candidates, *, state: ServingState, rng: Gene
     chosen: list[int] = []
     for block in range(blocks):
         length = min(BLOCK, query.count - block * BLOCK)
-        explores, position = rng.random() < RATE * length, block * BLOCK + int(rng.integers(length))
+        explores, position = rng.random() < rate * length, block * BLOCK + int(rng.integers(length))
         pick = rng.random()
         mine = np.flatnonzero((classes + turn) % blocks == block) if explores else ()
         if len(mine):

@@ -9,12 +9,14 @@ import numpy as np
 from schemas.http import RecommendationAnswer
 from serving.kafka.producer import Letter
 from serving.stages import explore, record
+from serving.stages.boost import boost
 from serving.stages.filters import keep
 from serving.stages.hydrate import Hydrator
 from serving.stages.merge import merge
 from serving.stages.record import Slate
 from serving.stages.rerank import rerank
 from serving.stages.retrieve import retrieve
+from serving.stages.rules import DEFAULTS, Rules
 from serving.stages.score import ranker_of, score
 from serving.stages.shadow import Shadows
 from serving.state.query import Faults, Query
@@ -34,12 +36,22 @@ class Exit(Protocol):
 class Pipeline:
     """Answers queries from the current state, which it pins once a request."""
 
-    def __init__(self, live: Live, hydrator: Hydrator, *, outlet: Exit, experiment: str, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        live: Live,
+        hydrator: Hydrator,
+        *,
+        outlet: Exit,
+        experiment: str,
+        metrics: Metrics,
+        rules: Rules = DEFAULTS,
+    ) -> None:
         self._live = live
         self._hydrator = hydrator
         self._outlet = outlet
         self._experiment = experiment
         self._metrics = metrics
+        self._rules = rules
         self.shadows = Shadows(outlet.send)
 
     def recommend(self, query: Query, watch: Stopwatch) -> RecommendationAnswer:
@@ -49,7 +61,7 @@ class Pipeline:
             faults.note(1, reason)
         with watch.stage("hydrate"):
             query = msgspec.structs.replace(query, user=self._hydrator.hydrate(query, state.plan, faults))
-        slate, removed = rank(query, state, faults, watch)
+        slate, removed = rank(query, state, faults, watch, rules=self._rules)
         with watch.stage("record"):
             made_with = record.versions(slate)
             answer = record.answer(query, slate, made_with=made_with, faults=faults, experiment=self._experiment)
@@ -63,22 +75,26 @@ class Pipeline:
         return msgspec.structs.replace(answer, removed=removed) if query.explain == "basic" else answer
 
 
-def rank(query: Query, state: ServingState, faults: Faults, watch: Stopwatch) -> tuple[Slate, dict[str, int]]:
+def rank(
+    query: Query, state: ServingState, faults: Faults, watch: Stopwatch, *, rules: Rules = DEFAULTS
+) -> tuple[Slate, dict[str, int]]:
     """(slate, how many candidates were removed by reason) for a hydrated query: no I/O, no clock but the watch."""
     if not len(state.catalogue):
         faults.note(5, "the catalogue is empty: there is nothing to show")
     with watch.stage("source"):
-        found = retrieve(query, state, faults)
+        found = retrieve(query, state, faults, rules)
     with watch.stage("merge"):
         candidates = merge(found)
     with watch.stage("filter"):
         candidates, removed = keep(query, candidates, state.catalogue)
     with watch.stage("explore"):
-        draws = explore.draw(query, candidates, state=state, rng=np.random.default_rng(query.seed))
+        rng = np.random.default_rng(query.seed)
+        draws = explore.draw(query, candidates, state=state, rng=rng, rate=rules.exploration)
     with watch.stage("score"):
         ranker = ranker_of(query, state, faults)
-        scored = score(query, candidates, draws=draws, state=state, ranker=ranker)
+        scored = score(query, candidates, draws=draws, state=state, ranker=ranker, by=rules.blend)
     with watch.stage("rerank"):
-        slots = rerank(query, scored, draws, state=state)
+        scored = boost(query.user, scored, state)
+        slots = rerank(query, scored, draws, state=state, rules=rules)
     slate = Slate(scored=scored, slots=slots, state=state, ranker=ranker)
     return slate, {reason: len(ids) for reason, ids in removed.items()}

@@ -1,58 +1,60 @@
-"""Stage 7: the slate. Best first, at most three of a category in the first ten, then drawn items take their places."""
+"""Stage 7: the slate. Best first, few of a category in the first ten; then drawn items replace some of them."""
 
 from collections import Counter
 
 import numpy as np
 
 from models.array_types import Indexes
-from serving.stages.explore import BLOCK, RATE, Draws
+from serving.stages.explore import BLOCK, Draws
+from serving.stages.rules import Rules
 from serving.state.query import Query, Scored, Slot
 from serving.state.state import ServingState
 
-CAP = 3
-CAPPED = BLOCK  # the cap holds in the first block
+CAPPED = BLOCK  # the category cap holds in the first block, into which at most one item is drawn
 
 
-def rerank(query: Query, scored: Scored, draws: Draws, *, state: ServingState) -> list[Slot]:
-    """Slots in order of position; `place` is an item's place among the scored, drawn items come last there."""
+def rerank(query: Query, scored: Scored, draws: Draws, *, state: ServingState, rules: Rules) -> list[Slot]:
+    """Slots in order of position. The drawn items come last among the scored."""
     ranked = len(scored.candidates) - len(draws.candidates)
     codes = state.catalogue.codes[scored.candidates.places]
     order = np.lexsort((scored.candidates.ids[:ranked], -scored.score[:ranked]))
-    chosen = capped(order, codes, query.count)
+    chosen = capped(order, codes, query.count, cap=rules.category_cap)
     pool_codes = state.catalogue.codes[draws.pool.places]
-    by_category = np.bincount(pool_codes, weights=draws.pool.chance, minlength=len(state.catalogue.category_names))
-    head = Counter(int(codes[place]) for place in chosen[:CAPPED])
-    full = [_full(head, int(codes[place])) if position < CAPPED else [] for position, place in enumerate(chosen)]
-    accepted = [float(by_category.sum() - by_category[codes_full].sum()) for codes_full in full]
-    slots = [Slot(place=place, propensity=1 - RATE * mass) for place, mass in zip(chosen, accepted, strict=True)]
-    for place, position in enumerate(draws.positions, start=ranked):
-        if position < len(chosen) and int(codes[place]) not in full[position]:
-            chance = draws.pool.chance[draws.pool.places.searchsorted(scored.candidates.places[place])]
-            slots[position] = Slot(place=place, propensity=RATE * float(chance), explored=True)
+    chance_of = np.bincount(pool_codes, weights=draws.pool.chance, minlength=len(state.catalogue.category_names))
+    full = _full_categories(chosen, codes, cap=rules.category_cap)
+    acceptable = [float(chance_of.sum() - chance_of[categories].sum()) for categories in full]
+    rate = rules.exploration
+    slots = [Slot(place=index, propensity=1 - rate * mass) for index, mass in zip(chosen, acceptable, strict=True)]
+    for index, position in enumerate(draws.positions, start=ranked):
+        if position < len(chosen) and int(codes[index]) not in full[position]:
+            chance = draws.pool.chance[draws.pool.places.searchsorted(scored.candidates.places[index])]
+            slots[position] = Slot(place=index, propensity=rate * float(chance), explored=True)
     return slots
 
 
-def capped(order: Indexes, codes: Indexes, count: int) -> list[int]:
-    """The first `count` of `order`, in the first ten none of a category that has three there already.
+def capped(order: Indexes, codes: Indexes, count: int, *, cap: int) -> list[int]:
+    """The first `count` of `order`; at most `cap` of the first ten have the same code.
 
-    Where that leaves fewer than ten, the best of the rest fill up: a short slate is worse than a narrow one.
+    If that leaves fewer than ten, the best of the rest fill up: a short slate is worse than a narrow one.
     """
     taken: Counter[int] = Counter()
     head: list[int] = []
     passed: list[int] = []
-    places = iter(order.tolist())
-    for place in places:
-        code = int(codes[place])
-        if taken[code] < CAP:
+    indexes = iter(order.tolist())
+    for index in indexes:
+        code = int(codes[index])
+        if taken[code] < cap:
             taken[code] += 1
-            head.append(place)
+            head.append(index)
         else:
-            passed.append(place)
+            passed.append(index)
         if len(head) == min(CAPPED, count):
             break
-    return [*head, *passed, *places][:count]
+    return [*head, *passed, *indexes][:count]
 
 
-def _full(head: Counter[int], leaving: int) -> list[int]:
-    """Categories that could not take one more place once an item of `leaving` has left the first ten."""
-    return [code for code, size in head.items() if size - (code == leaving) >= CAP]
+def _full_categories(chosen: list[int], codes: Indexes, *, cap: int) -> list[list[int]]:
+    """For each position, the categories that reach the cap without the item at it: none of theirs may be drawn."""
+    head = Counter(int(codes[index]) for index in chosen[:CAPPED])
+    full = [[code for code, size in head.items() if size - (code == codes[index]) >= cap] for index in chosen[:CAPPED]]
+    return full + [[] for _ in chosen[CAPPED:]]

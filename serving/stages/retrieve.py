@@ -3,21 +3,20 @@
 import numpy as np
 
 from models.array_types import Ids
+from serving.stages.rules import DEFAULTS, Rules
 from serving.stages.sources.source import Unavailable
 from serving.stages.sources.table import SOURCES
 from serving.state.query import Faults, Query
 from serving.state.state import ServingState
 
-TOTAL = 260  # candidates that the sources without a quota fill up to
 
-
-def retrieve(query: Query, state: ServingState, faults: Faults) -> dict[str, Ids]:
+def retrieve(query: Query, state: ServingState, faults: Faults, rules: Rules = DEFAULTS) -> dict[str, Ids]:
     """Ids by source, each source's best first."""
     found: dict[str, Ids] = {}
-    for source in sorted(SOURCES, key=lambda source: source.quota is None):
-        room = max(TOTAL - sum(len(ids) for ids in found.values()), 0)
+    for source in sorted(SOURCES, key=lambda source: source.name not in rules.quotas):  # those that fill up come last
+        room = max(rules.candidates - sum(len(ids) for ids in found.values()), 0)
         try:
-            found[source.name] = source.propose(query, state, room if source.quota is None else source.quota)
+            found[source.name] = source.propose(query, state, rules.quotas.get(source.name, room))
         except Unavailable as error:
             faults.note(1, f"source {source.name}: {error}")
             found[source.name] = np.zeros(0, np.int64)

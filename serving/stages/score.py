@@ -7,7 +7,7 @@ from models.array_types import Doubles, Floats, Indexes
 from models.inputs import assemble
 from schemas.aliases import LIVE
 from schemas.ids import hash64
-from serving.stages.blend import blend
+from serving.stages.blend import Blend, blend
 from serving.stages.explore import Draws
 from serving.stages.sources import clicked_after, together
 from serving.state import columns, item_features
@@ -43,7 +43,7 @@ def _light_of(query: Query, state: ServingState) -> ServedModel | None:
 
 
 def score(
-    query: Query, candidates: Candidates, *, draws: Draws, state: ServingState, ranker: ServedModel | None
+    query: Query, candidates: Candidates, *, draws: Draws, state: ServingState, ranker: ServedModel | None, by: Blend
 ) -> Scored:
     """Candidates scored, then the drawn items scored among them.
 
@@ -57,24 +57,25 @@ def score(
         everyone = _joined(candidates, draws.candidates)
         rows = np.concatenate([rows, state.features.gather(draws.candidates.ids)])
         dense = np.concatenate([dense, inputs(query, everyone, state, rows)[len(candidates) :]])
-    lift = boosts(query.user, everyone, state, rows)
     if ranker is None:
-        if light := _light_of(query, state):
-            click = light.model.score_light(dense)
-            score = (click * lift).astype(np.float32)
-        else:
-            click = np.nan_to_num(columns.column(rows, _RATE), nan=_PRIOR).astype(np.float32)
-            score = (heat_of(rows) * lift).astype(np.float32)
-        return Scored(candidates=everyone, score=score, click=click, dense=dense, lift=lift)
-    scores = ranker.model.score(
-        hash64(query.user_id),
-        query.user.history_ids,
-        items=state.catalogue.items(everyone.places),
-        inputs=dense,
-    )
-    return Scored(
-        candidates=everyone, score=(blend(scores) * lift).astype(np.float32), click=scores.click, dense=dense, lift=lift
-    )
+        click, order = _without_ranker(_light_of(query, state), dense, rows)
+    else:
+        scores = ranker.model.score(
+            hash64(query.user_id),
+            query.user.history_ids,
+            items=state.catalogue.items(everyone.places),
+            inputs=dense,
+        )
+        click, order = scores.click, blend(scores, by)
+    return Scored(candidates=everyone, score=order, click=click, dense=dense, lift=np.ones(len(everyone)))
+
+
+def _without_ranker(light: ServedModel | None, dense: Floats, rows: Doubles) -> tuple[Floats, Floats | Doubles]:
+    """(chance of a click, what orders), each [C]: by the light ranker where there is one, else by heat."""
+    if light:
+        click = light.model.score_light(dense)
+        return click, click
+    return np.nan_to_num(columns.column(rows, _RATE), nan=_PRIOR).astype(np.float32), heat_of(rows)
 
 
 def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doubles) -> Floats:
@@ -86,16 +87,6 @@ def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doub
     return assemble(
         len(candidates), user=query.user.numbers, items=items, crosses=_crosses(query.user, candidates, state, rows)
     )
-
-
-def boosts(user: User, candidates: Candidates, state: ServingState, rows: Doubles) -> Doubles:
-    """By what each score is multiplied: the items' own boosts, and the user's for their categories and sellers. [C]."""
-    lift = columns.boost_of(rows)
-    for column, factor in user.boosts.items():
-        names, codes = state.catalogue.owners(column)
-        factors = np.array([*(factor.get(name, 1.0) for name in names), 1.0])  # the last for items of no owner, at -1
-        lift = lift * factors[codes[candidates.places]]
-    return lift
 
 
 def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doubles) -> dict[str, Doubles]:

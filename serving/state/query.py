@@ -126,12 +126,12 @@ class Scored(Struct, frozen=True, kw_only=True):
     """Candidates with what orders them.
 
     Attributes:
-        score: [C], the order. `click`: [C], chance of a click, as the arm sees it.
+        score: [C], the order; float32 once boosted. `click`: [C], chance of a click, as the arm sees it.
         dense: [C, F], the ranker's inputs as served. `lift`: [C], what boosts have multiplied the score by.
     """
 
     candidates: Candidates
-    score: Floats
+    score: Floats | Doubles
     click: Floats
     dense: Floats
     lift: Doubles

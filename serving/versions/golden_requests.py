@@ -9,12 +9,13 @@ from models.content import Content
 from models.items import Items
 from models.ranker_numpy import Scores
 from models.state import ModelState
-from serving.stages.blend import blend
+from serving.stages.blend import Blend, blend
 
 REQUESTS = 200
 OUTPUTS = ("click", "converted", "engagement", "blend")
 _CANDIDATES, _HISTORY, _SEED = 5, 5, 14
 _LACKING = 0.2
+_BLEND = Blend()
 
 
 def shifts(before: ModelState, after: ModelState, drawn_from: dict[str, Ids]) -> tuple[Doubles, Doubles]:
@@ -62,7 +63,7 @@ def outputs(model: ModelState, inputs_of: ModelState, drawn_from: dict[str, Ids]
 
 def _seen(scored: Scores) -> Doubles:
     chances = np.stack([scored.click, scored.converted], axis=1).astype(np.float64).clip(1e-7, 1 - 1e-7)
-    others = np.stack([np.log1p(scored.engagement), np.log(blend(scored) + 1e-9)], axis=1)
+    others = np.stack([np.log1p(scored.engagement), np.log(blend(scored, _BLEND) + 1e-9)], axis=1)
     return np.concatenate([np.log(chances / (1 - chances)), others], axis=1)
 
 

@@ -11,7 +11,7 @@ from models.config import RankerConfig
 from models.state import ModelState
 from schemas.delta import Delta, Update, decode_chunks
 from schemas.samples import HEADS
-from serving.stages.blend import MOST_S
+from serving.stages.blend import Blend
 from serving.versions import golden_requests
 from serving.versions.bounds import Bounds, OutOfBounds
 from tests.serving import chains
@@ -67,7 +67,7 @@ def test_no_stay_however_long_outweighs_a_click() -> None:
     lifted = structs.replace(model, dense=model.dense | {"head_bias": model.dense["head_bias"] + [0, 0, 50]})
     assert golden_requests.scores(lifted)[:, 2].max() <= np.log1p(3600) + 1e-6
     gain = np.exp(golden_requests.scores(lifted)[:, 3]) - np.exp(outputs[:, 3])
-    assert gain.max() <= 0.1 * MOST_S / 100 + 1e-6
+    assert gain.max() <= 0.1 * Blend().most_s / 100 + 1e-6
 
 
 def test_versions_that_change_nothing_make_nothing_usual() -> None:

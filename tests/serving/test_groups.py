@@ -9,6 +9,8 @@ from lang.plan.plan import Plan
 from lang.planner.load import parse_plan
 from serving.feature_dependencies import lacking, touched
 from serving.stages import explore, score
+from serving.stages.blend import Blend
+from serving.stages.boost import boost
 from serving.stages.filters import keep
 from serving.stages.hydrate import Hydrator
 from serving.stages.merge import merge
@@ -65,8 +67,9 @@ def swept(state: ServingState, plan: Plan, shelf: MemoryStore) -> ServingState:
 
 def scored(query: Query, state: ServingState) -> Scored:
     candidates, _ = keep(query, merge({"trending": state.catalogue.ids}), state.catalogue)
-    draws = explore.draw(query, candidates, state=state, rng=np.random.default_rng(1))
-    return score.score(query, candidates, draws=draws, state=state, ranker=state.models["live"])
+    draws = explore.draw(query, candidates, state=state, rng=np.random.default_rng(1), rate=0.05)
+    found = score.score(query, candidates, draws=draws, state=state, ranker=state.models["live"], by=Blend())
+    return boost(query.user, found, state)
 
 
 def ratios(before: Scored, after: Scored, state: ServingState) -> dict[str, float]:

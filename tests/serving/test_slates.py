@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from schemas.aliases import LIVE
 from schemas.exposures import EXPOSURE
 from serving.stages import record
-from serving.stages.explore import RATE
 from serving.stages.pipeline import rank
 from serving.stages.record import Slate
-from serving.stages.rerank import CAP
+from serving.stages.rules import DEFAULTS
 from serving.state.experiment import Arm
 from serving.state.query import Faults, Query
 from serving.state.state import ServingState
@@ -58,7 +57,7 @@ def test_laws(query: Query, known: tuple[bool, bool]) -> None:
     assert set(shown) <= set(state.catalogue.names)
     assert all(0 < item.propensity <= 1 and item.sources for item in answer.items)
     head = [state.catalogue.category(int(slate.scored.candidates.places[slot.place])) for slot in slate.slots[:10]]
-    assert max(head.count(category) for category in head) <= CAP
+    assert max(head.count(category) for category in head) <= DEFAULTS.category_cap
     letter = record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=worlds.NOW)
     exposure = EXPOSURE.decode(letter.value or b"")
     assert [slot["item_id"] for slot in exposure["slots"]] == shown
@@ -124,7 +123,7 @@ def test_propensities_are_the_frequencies(count: int) -> None:
         assert len(ranked) == 1  # the order does not depend on the draw
         chance = said[ranked[0]]
         assert seen[ranked[0]] / rounds == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / rounds))
-        assert 1 - RATE - 1e-9 <= chance <= 1
+        assert 1 - DEFAULTS.exploration - 1e-9 <= chance <= 1
     explored = sum(count for key, count in seen.items() if said[key] < 0.5)
     expected = rounds * sum(1 - said[key] for key in seen if said[key] > 0.5)
     assert explored == pytest.approx(expected, abs=4 * np.sqrt(expected))

@@ -5,9 +5,10 @@ import pytest
 
 from models.inputs import DENSE
 from serving.stages import explore, score
+from serving.stages.blend import Blend
 from serving.stages.filters import keep
 from serving.stages.merge import merge
-from serving.stages.rerank import CAP, capped
+from serving.stages.rerank import capped
 from serving.stages.retrieve import retrieve
 from serving.stages.sources.table import names_of
 from serving.state import item_features
@@ -86,9 +87,9 @@ def test_drawn_items_do_not_touch_the_others() -> None:
     candidates, _ = keep(asked, merge(retrieve(asked, state, Faults())), state.catalogue)
     scored = []
     for seed in range(8):
-        draws = explore.draw(asked, candidates, state=state, rng=np.random.default_rng(seed))
+        draws = explore.draw(asked, candidates, state=state, rng=np.random.default_rng(seed), rate=0.05)
         ranker = state.models["live"]
-        out = score.score(asked, candidates, draws=draws, state=state, ranker=ranker)
+        out = score.score(asked, candidates, draws=draws, state=state, ranker=ranker, by=Blend())
         assert len(out.score) == len(candidates) + len(draws.positions)
         assert out.dense.shape[1] == len(DENSE)
         scored.append((len(draws.positions), out.dense[: len(candidates)].tobytes()))
@@ -100,17 +101,16 @@ def test_popular_orders_by_heat() -> None:
     state = worlds.state()
     asked = worlds.query(arm=worlds.POPULAR)
     candidates, _ = keep(asked, all_of(state), state.catalogue)
-    draws = explore.draw(asked, candidates, state=state, rng=np.random.default_rng(1))
+    draws = explore.draw(asked, candidates, state=state, rng=np.random.default_rng(1), rate=0.05)
     assert not draws.positions  # every item was a candidate: nothing is left to draw
-    scored = score.score(asked, candidates, draws=draws, state=state, ranker=None)
+    scored = score.score(asked, candidates, draws=draws, state=state, ranker=None, by=Blend())
     assert state.catalogue.ids[candidates.places[scored.score.argmax()]] == state.features.hot[0]
 
 
 def test_the_cap_holds_and_gives_way_only_where_nothing_else_is_left() -> None:
     codes = np.array([0] * 20 + [1, 2, 3])
     order = np.arange(23)
-    chosen = capped(order, codes, 10)
+    chosen = capped(order, codes, 10, cap=3)
     assert chosen == [0, 1, 2, 20, 21, 22, 3, 4, 5, 6]
-    assert capped(order, np.arange(23), 12) == list(range(12))
-    assert capped(np.arange(20), np.array([0, 1, 2, 3, 4] * 4), 10)[:5] == [0, 1, 2, 3, 4]
-    assert CAP == 3
+    assert capped(order, np.arange(23), 12, cap=3) == list(range(12))
+    assert capped(np.arange(20), np.array([0, 1, 2, 3, 4] * 4), 10, cap=3)[:5] == [0, 1, 2, 3, 4]
