@@ -129,7 +129,7 @@ class WarmUp:
         catalogue = self.catalogue.build()
         changed, self._changed = sorted(self._changed), set[str]()
         values = columns.blank(len(catalogue))
-        for part in columns.parts_of(self.offline.plan):
+        for part in columns.group_columns(self.offline.plan):
             names, codes = catalogue.owners(part.by)
             read = self._read.setdefault(part.group.name, {})
             owners = changed if part.by == "item_id" else names
@@ -155,7 +155,7 @@ class WarmUp:
         indexes = self._candidates(query)
         ids = self._state.catalogue.ids[indexes]
         rows = self._state.features.gather(ids)
-        candidates = Candidates(ids=ids, found_by=np.zeros(len(ids), np.int64), places=indexes)
+        candidates = Candidates(ids=ids, found_by=np.zeros(len(ids), np.int64), indexes=indexes)
         dense = inputs(query, candidates, self._state, rows)
         chosen, chances = self._draw(item_features.heat_of(rows), query.count)
         names = [self._state.catalogue.names[index] for index in indexes[chosen].tolist()]

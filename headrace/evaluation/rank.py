@@ -141,7 +141,7 @@ class _Way:
         rate = min(_OTHERS / max(len(mine) - _SHOWN, 1), 1.0)
         drawn = self._rng.random(len(mine)) < rate
         for place in np.flatnonzero(mine | shown | drawn).tolist():
-            item_id, category = self._requests.named(int(found.candidates.places[place]))
+            item_id, category = self._requests.named(int(found.candidates.indexes[place]))
             told = Shown(item_id=item_id, category=category, dense=found.inputs[place].tobytes())
             history, kept = found.query.user.history, 1.0 if shown[place] else rate
             yield sample_of(visit, told, history=history, click=bool(mine[place]), negative_rate=kept)

@@ -60,9 +60,9 @@ class Requests:
         found = merge(retrieve(query, self._state, Faults()))
         filtered = structs.replace(query, user=User.unknown()) if again else query
         candidates, _ = keep(filtered, found, self._state.catalogue)
-        rows = self._columns.rows(candidates.places, query.at_ms)
+        rows = self._columns.rows(candidates.indexes, query.at_ms)
         dense = inputs(query, candidates, self._state, rows)
-        return Found(query, candidates, dense, self._state.catalogue.categories[candidates.places])
+        return Found(query, candidates, dense, self._state.catalogue.categories[candidates.indexes])
 
     def named(self, place: int) -> tuple[str, str]:
         """(item id, category) of a place in the catalogue."""

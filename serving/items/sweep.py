@@ -16,7 +16,7 @@ import numpy as np
 from models.array_types import Doubles
 from serving.state import columns, item_features
 from serving.state.catalogue import Catalogue
-from serving.state.columns import Part
+from serving.state.columns import GroupColumns
 from serving.state.state import Live
 from serving.telemetry.monitor import Monitor
 from store.connect import StoreError
@@ -41,7 +41,7 @@ class Sweep:
             start = time.monotonic()
             state = self._live.state
             if self._live.progress.catalogue_read:
-                swept_at, parts = time.time_ns() // 1_000_000, columns.parts_of(state.plan)
+                swept_at, parts = time.time_ns() // 1_000_000, columns.group_columns(state.plan)
                 try:
                     values = self.read(state.catalogue, parts, at_ms=swept_at, stop=stop)
                 except StoreError:
@@ -56,7 +56,9 @@ class Sweep:
                     self._monitor.observe(features, took_s=time.monotonic() - start)
             stop.wait(max(_EVERY_S - (time.monotonic() - start), 0.05))
 
-    def read(self, catalogue: Catalogue, parts: Sequence[Part], *, at_ms: int, stop: threading.Event) -> Doubles | None:
+    def read(
+        self, catalogue: Catalogue, parts: Sequence[GroupColumns], *, at_ms: int, stop: threading.Event
+    ) -> Doubles | None:
         """Columns [N, K] of the catalogue's items at one moment; None when told to stop.
 
         Raises:

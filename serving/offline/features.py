@@ -41,7 +41,7 @@ class OfflineFeatures:
         self._complete = Computation(source).fill
         self._stamped = [column.name for stamp in source.stamps for column in stamp.columns if stamp.stream is None]
         self._hydrator = Hydrator(self.memory)
-        self._parts = columns.parts_of(self.plan)
+        self._parts = columns.group_columns(self.plan)
 
     @cached_property
     def state(self) -> ServingState:
@@ -73,6 +73,6 @@ class OfflineFeatures:
         """Inputs [C, F] of items, as if they were the candidates of a hydrated query."""
         ids, catalogue = ids_of(item_ids), self.state.catalogue
         places = catalogue.find(ids)[0]
-        candidates = Candidates(ids=ids, found_by=np.zeros(len(ids), np.int64), places=places)
-        rows = columns.of_items(self.memory, self._parts, catalogue, places=places, at_ms=query.at_ms)
+        candidates = Candidates(ids=ids, found_by=np.zeros(len(ids), np.int64), indexes=places)
+        rows = columns.of_items(self.memory, self._parts, catalogue, indexes=places, at_ms=query.at_ms)
         return inputs(query, candidates, self.state, rows)

@@ -23,7 +23,7 @@ class ItemColumns:
 
     def __init__(self, plan: Plan, memory: MemoryStore, catalogue: Catalogue) -> None:
         self._memory, self._catalogue = memory, catalogue
-        self._parts = columns.parts_of(plan)
+        self._parts = columns.group_columns(plan)
         self._values = columns.blank(len(catalogue))
         self._read_at = np.zeros(len(catalogue), np.int64)
         self._place = {name: place for place, name in enumerate(catalogue.names)}
@@ -51,7 +51,7 @@ class ItemColumns:
 
     def _read(self, places: Indexes, at_ms: int) -> None:
         if len(places):
-            read = columns.of_items(self._memory, self._parts, self._catalogue, places=places, at_ms=at_ms)
+            read = columns.of_items(self._memory, self._parts, self._catalogue, indexes=places, at_ms=at_ms)
             self._values[places], self._read_at[places] = read, at_ms
 
 

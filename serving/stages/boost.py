@@ -21,5 +21,5 @@ def factors(user: User, candidates: Candidates, state: ServingState) -> Doubles:
     for column, factor in user.boosts.items():
         names, codes = state.catalogue.owners(column)
         by_name = np.array([*(factor.get(name, 1.0) for name in names), 1.0])  # the last for items of no owner, at -1
-        lift = lift * by_name[codes[candidates.places]]
+        lift = lift * by_name[codes[candidates.indexes]]
     return lift

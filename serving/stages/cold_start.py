@@ -1,6 +1,6 @@
-"""Where a request starts that nothing is known of: what its country likes now, else what this part of the day does.
+"""Categories for a user without a history: what their country likes now, else what people like at this time of day.
 
-The rankings are few, and the same for all who come from there: they are kept for some seconds.
+The rankings are few, and shared by all users of a country or time of day, so they are cached for some seconds.
 """
 
 from collections.abc import Sequence
@@ -13,26 +13,26 @@ from serving.state.query import Query
 from store.reader import Reads, Wanted
 
 _KEPT_MS = 5_000
-_MOST = 5_000  # rankings held
+_MOST = 5_000  # rankings cached
 _GROUPS = ("country_category", "daypart_category")
 READ = ("country_category.country_categories", "daypart_category.daypart_categories")
 
 
-class _Held(Struct, frozen=True):
+class _Cached(Struct, frozen=True):
     categories: list[str]
     read_at_ms: int
 
 
 class Trends:
-    """Reads the rankings of both groups that are not at hand."""
+    """Reads the rankings of both groups, each at most once in five seconds."""
 
     def __init__(self, reader: Reads) -> None:
         self._reader = reader
         self._computed: dict[str, Computation] = {}  # by source, whose declaration does not change
-        self._held: dict[tuple[str, int, str], _Held] = {}
+        self._cached: dict[tuple[str, int, str], _Cached] = {}
 
-    def of(self, query: Query, plan: Plan) -> Sequence[str]:
-        """Categories, the hottest first; none where neither country nor part of the day has any.
+    def read(self, query: Query, plan: Plan) -> Sequence[str]:
+        """Categories, the hottest first; none if neither the country nor the time of day has any.
 
         Raises:
             StoreError: the store did not answer.
@@ -49,12 +49,12 @@ class Trends:
         return []
 
     def _ranking(self, group: Group, owner: str, at_ms: int) -> list[str]:
-        place = (group.name, group.version, owner)
-        held = self._held.get(place)
-        if held is None or not 0 <= at_ms - held.read_at_ms < _KEPT_MS:
+        key = (group.name, group.version, owner)
+        cached = self._cached.get(key)
+        if cached is None or not 0 <= at_ms - cached.read_at_ms < _KEPT_MS:
             (found,) = self._reader.read([Wanted(group, [owner])], at_ms=at_ms)
-            held = _Held([member for member, _ in found.rollups[group.rollups[0].name][0]], at_ms)
-            if len(self._held) > _MOST:
-                self._held.clear()
-            self._held[place] = held
-        return held.categories
+            cached = _Cached([member for member, _ in found.rollups[group.rollups[0].name][0]], at_ms)
+            if len(self._cached) > _MOST:
+                self._cached.clear()
+            self._cached[key] = cached
+        return cached.categories

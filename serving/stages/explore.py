@@ -1,14 +1,14 @@
-"""Stage 5, exploration: one slot in twenty shows an item drawn from all that were not candidates, with exact chances.
+"""Stage 5, exploration: one slot in twenty shows an item drawn at random from the items that are not candidates.
 
-A slate is cut into blocks of ten positions. In each block, with chance 5 % of its length, one position
-(each alike) gives its place to a drawn item. Half of the draws look only at items hardly shown so far.
-Blocks draw from disjoint classes of the pool (id + turn, modulo the number of blocks; `turn` is drawn too),
-so draws neither collide nor depend on each other, and the chances below hold without approximation:
+A slate is cut into blocks of ten positions. In each block, with a chance of 5 % of its length, a drawn item replaces
+the item at one position; all positions are equally likely. Half of the draws are limited to items hardly shown so far.
+Blocks draw from disjoint classes of the pool (id + turn, modulo the number of blocks; `turn` is drawn too), so draws
+neither collide nor depend on each other, and these propensities are exact:
 
 * a drawn item i at position j: 0.05 * q(i), where q(i) is its chance in a draw, averaged over turns;
 * the ranked item at j: 1 - 0.05 * sum of q over the items that would have been accepted at j.
 
-The draw happens before ranking and does not touch it: candidates are ranked as if there were no draw.
+The draw precedes ranking and does not influence it: candidates are ranked as if there were no draw.
 """
 
 import numpy as np
@@ -29,14 +29,14 @@ REASON = "drawn at random, to learn about it"
 
 
 class Pool(Struct, frozen=True):
-    """Items that may be drawn: `places` [M] in the catalogue, `chance` [M] of each in one draw (q above)."""
+    """The items that may be drawn: `indexes` [M] in the catalogue, `chance` [M] of each in one draw (q above)."""
 
-    places: Indexes
+    indexes: Indexes
     chance: Doubles
 
 
 class Draws(Struct, frozen=True):
-    """Drawn items and where each wants to stand, by block; the pool they came from."""
+    """The drawn items, the position proposed for each, and the pool they came from."""
 
     candidates: Candidates
     positions: list[int]
@@ -48,10 +48,10 @@ def draw(query: Query, candidates: Candidates, *, state: ServingState, rng: Gene
     catalogue = state.catalogue
     blocks = -(-query.count // BLOCK)
     free = np.ones(len(catalogue), np.bool_)
-    free[candidates.places] = False
-    places = np.flatnonzero(free)
-    places = places[judge(query, catalogue, places) == KEPT]
-    ids = catalogue.ids[places]
+    free[candidates.indexes] = False
+    indexes = np.flatnonzero(free)
+    indexes = indexes[judge(query, catalogue, indexes) == KEPT]
+    ids = catalogue.ids[indexes]
     classes = ids % blocks
     weight = _weights(classes, state.features.hardly_shown(ids), blocks)
     turn = int(rng.integers(blocks))
@@ -61,17 +61,17 @@ def draw(query: Query, candidates: Candidates, *, state: ServingState, rng: Gene
         length = min(BLOCK, query.count - block * BLOCK)
         explores, position = rng.random() < rate * length, block * BLOCK + int(rng.integers(length))
         pick = rng.random()
-        mine = np.flatnonzero((classes + turn) % blocks == block) if explores else ()
-        if len(mine):
-            chosen.append(int(mine[min(np.cumsum(weight[mine]).searchsorted(pick, side="right"), len(mine) - 1)]))
+        pool = np.flatnonzero((classes + turn) % blocks == block) if explores else ()
+        if len(pool):
+            chosen.append(int(pool[min(np.cumsum(weight[pool]).searchsorted(pick, side="right"), len(pool) - 1)]))
             positions.append(position)
-    drawn = places[np.array(chosen, np.int64)]
-    found = Candidates(ids=catalogue.ids[drawn], found_by=np.full(len(drawn), BITS[EXPLORE]), places=drawn)
-    return Draws(found, positions, Pool(places, weight / blocks))
+    drawn = indexes[np.array(chosen, np.int64)]
+    found = Candidates(ids=catalogue.ids[drawn], found_by=np.full(len(drawn), BITS[EXPLORE]), indexes=drawn)
+    return Draws(found, positions, Pool(indexes, weight / blocks))
 
 
 def _weights(classes: Indexes, hardly_shown: np.ndarray, blocks: int) -> Doubles:
-    """Chance of each item within its class: half for the hardly shown, half for all. [M]; each class sums to 1."""
+    """The chance of each item within its class: half goes to the hardly shown, half to all. [M]; a class sums to 1."""
     size = np.bincount(classes, minlength=blocks)
     young = np.bincount(classes[hardly_shown], minlength=blocks)
     half = np.where(young > 0, 0.5, 1.0)

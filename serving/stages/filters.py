@@ -1,4 +1,4 @@
-"""Stage 4: what may not be shown is taken out. Fail closed: an item that the catalogue does not hold is gone.
+"""Stage 4: remove what may not be shown. It fails closed: an item that is not in the catalogue is removed.
 
 The catalogue is an allow-list: a stale index or an old hot list can never bring a taken-down item back.
 """
@@ -14,24 +14,24 @@ REASONS = ("kept", "excluded", "clicked", "unborn", "gone")
 
 
 def keep(query: Query, candidates: Candidates, catalogue: Catalogue) -> tuple[Candidates, dict[str, Ids]]:
-    """(kept, with their places in the catalogue; removed, ids by reason)."""
-    places, known = catalogue.find(candidates.ids)
-    verdicts = np.full(len(candidates), REASONS.index("gone"))
-    verdicts[known] = judge(query, catalogue, places[known])
-    kept = np.flatnonzero(verdicts == KEPT)
-    removed = {reason: candidates.ids[verdicts == place] for place, reason in enumerate(REASONS) if place != KEPT}
-    chosen = Candidates(ids=candidates.ids[kept], found_by=candidates.found_by[kept], places=places[kept])
+    """(kept candidates, with their indexes in the catalogue; removed ids by reason)."""
+    indexes, known = catalogue.find(candidates.ids)
+    decisions = np.full(len(candidates), REASONS.index("gone"))
+    decisions[known] = judge(query, catalogue, indexes[known])
+    kept = np.flatnonzero(decisions == KEPT)
+    removed = {reason: candidates.ids[decisions == code] for code, reason in enumerate(REASONS) if code != KEPT}
+    chosen = Candidates(ids=candidates.ids[kept], found_by=candidates.found_by[kept], indexes=indexes[kept])
     return chosen, {reason: ids for reason, ids in removed.items() if len(ids)}
 
 
-def judge(query: Query, catalogue: Catalogue, places: Indexes) -> Indexes:
-    """For catalogue items at `places` [P] the place of the verdict in `REASONS`, 0 for kept."""
-    ids = catalogue.ids[places]
-    verdicts = np.zeros(len(places), np.int64)
-    verdicts[catalogue.born_at[places] > query.at_ms] = REASONS.index("unborn")
+def judge(query: Query, catalogue: Catalogue, indexes: Indexes) -> Indexes:
+    """The decision on each catalogue item at `indexes` [P], as an index into `REASONS`; 0 is kept."""
+    ids = catalogue.ids[indexes]
+    decisions = np.zeros(len(indexes), np.int64)
+    decisions[catalogue.born_at[indexes] > query.at_ms] = REASONS.index("unborn")
     if len(query.user.history_ids):
-        verdicts[np.isin(ids, query.user.history_ids)] = REASONS.index("clicked")
+        decisions[np.isin(ids, query.user.history_ids)] = REASONS.index("clicked")
     if query.exclude:
         excluded = ids_of(list(query.exclude))
-        verdicts[np.isin(ids, excluded)] = REASONS.index("excluded")
-    return verdicts
+        decisions[np.isin(ids, excluded)] = REASONS.index("excluded")
+    return decisions

@@ -24,19 +24,19 @@ from store.reader import Reads, Status, Values, Wanted
 
 NEWEST = 5  # distinct items of the history whose neighbours are read
 RECENT, TASTE, SHOWN = "user_recent", "user_category", "user_category_engagement"
-_TOTAL = f"{TASTE}.affinity_total"  # made here
+_TOTAL = f"{TASTE}.affinity_total"  # computed here
 _NUMBERS = tuple(name.split(".") for name in USER_INPUTS if name != _TOTAL)
 _TASTES = ((TASTE, ("affinity", "skips_1h", "skips_24h")), (SHOWN, ("imps_ever", "clicks_ever")))
 _BY_CATEGORY = tuple((group, name) for group, names in _TASTES for name in names)
 NEIGHBOURS = tuple(dict.fromkeys(source.neighbours for source in SOURCES if source.neighbours))
 NUMBERS = (*(".".join(name) for name in _NUMBERS), *(".".join(name) for name in _BY_CATEGORY))
 READ = (*NUMBERS, TOP_FEATURE, HISTORY_FEATURE, *(ranking.feature for ranking in NEIGHBOURS))
-_THERE: tuple[Status, ...] = ("ok", "stale")
+_PRESENT: tuple[Status, ...] = ("ok", "stale")
 _GROUPS = tuple(dict.fromkeys((RECENT, TASTE, SHOWN, *(group for group, _ in _NUMBERS))))
 
 
 class Hydrator:
-    """Reads users. Raises nothing: a store that does not answer gives an unknown user at L3."""
+    """Reads users. Raises nothing: if the store does not answer, the user is unknown and the answer at L3."""
 
     def __init__(self, reader: Reads) -> None:
         self._reader = reader
@@ -44,7 +44,7 @@ class Hydrator:
         self._trends = Trends(reader)
 
     def hydrate(self, query: Query, plan: Plan, faults: Faults) -> User:
-        """The user of a query at its time, by the versions of a plan."""
+        """The user of a query at its time, from the group versions of a plan."""
         boosted = [group.name for group in plan.groups if group.boost and group.entity[0] == "user_id"]
         names = dict.fromkeys((*_GROUPS, *boosted))
         try:
@@ -53,7 +53,7 @@ class Hydrator:
             history = found[RECENT].merged.lists["recent_items"][0]
             neighbours = {ranking.feature: self._ranked(ranking, history, plan, query.at_ms) for ranking in NEIGHBOURS}
             top = [category for category, _ in found[TASTE].rollups["user_top_categories"][0]]
-            trends = [] if top else self._trends.of(query, plan)
+            trends = [] if top else self._trends.read(query, plan)
         except StoreError as error:
             faults.note(3, f"the feature store does not answer ({type(error).__name__}): no user state")
             return User.unknown()
@@ -87,12 +87,12 @@ def _numbers(found: Mapping[str, Values]) -> dict[str, float]:
 
 
 def _nulls(found: Mapping[str, Values]) -> dict[str, bool]:
-    """Whether each number is NULL for all keys of the user; a count's 0 where the store has nothing is NULL here."""
+    """Whether each number is NULL for all keys of the user. If the store has nothing, a count is NULL here, not 0."""
     nulls: dict[str, bool] = {}
     for group, name in (*_NUMBERS, *_BY_CATEGORY):
         values = found[group]
         pairs = zip(values.status, values.merged.numbers[name].tolist(), strict=True)
-        nulls[f"{group}.{name}"] = not any(status in _THERE and not math.isnan(number) for status, number in pairs)
+        nulls[f"{group}.{name}"] = not any(status in _PRESENT and not math.isnan(number) for status, number in pairs)
     return nulls
 
 
@@ -106,12 +106,12 @@ def _tastes(found: Mapping[str, Values]) -> dict[str, Taste]:
 
 
 def _boosts(found: Mapping[str, Values]) -> dict[str, dict[str, float]]:
-    """Factors of the groups by user and something else that name a boost."""
+    """The boosts of groups keyed by the user and a second column: factor by column and its value."""
     boosts: dict[str, dict[str, float]] = {}
     for values in found.values():
         if values.group.boost:
             factors = columns.factors(values.merged.numbers[values.group.boost]).tolist()
-            mine = boosts.setdefault(values.group.entity[1], {})
+            by_member = boosts.setdefault(values.group.entity[1], {})
             for (_, member), factor in zip(values.keys, factors, strict=True):
-                mine[member] = mine.get(member, 1.0) * factor
+                by_member[member] = by_member.get(member, 1.0) * factor
     return boosts

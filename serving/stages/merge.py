@@ -16,4 +16,4 @@ def merge(found: Mapping[str, Ids]) -> Candidates:
     unique, inverse = np.unique(ids, return_inverse=True)
     found_by = np.zeros(len(unique), np.int64)
     np.bitwise_or.at(found_by, inverse, bits)
-    return Candidates(ids=unique, found_by=found_by, places=np.full(len(unique), -1))
+    return Candidates(ids=unique, found_by=found_by, indexes=np.full(len(unique), -1))

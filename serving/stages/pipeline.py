@@ -1,4 +1,4 @@
-"""A request's way: hydrate → source → merge → filter → explore → score → rerank → record."""
+"""The stages of a request: hydrate → source → merge → filter → explore → score → rerank → record."""
 
 import time
 from typing import Protocol
@@ -25,37 +25,37 @@ from serving.telemetry.metrics import Metrics
 from serving.telemetry.stopwatch import Stopwatch
 
 
-class Exit(Protocol):
-    """Takes records without waiting; `outlet.Outlet` is one."""
+class RecordSink(Protocol):
+    """Takes records without waiting; `serving.kafka.producer.RecordProducer` is one."""
 
     def send(self, letter: Letter) -> bool:
-        """Queue one record; False where it was dropped."""
+        """Queue one record; False if it was dropped."""
         ...
 
 
 class Pipeline:
-    """Answers queries from the current state, which it pins once a request."""
+    """Answers queries from the current state, which it reads once per request."""
 
     def __init__(
         self,
         live: Live,
         hydrator: Hydrator,
         *,
-        outlet: Exit,
+        producer: RecordSink,
         experiment: str,
         metrics: Metrics,
         rules: Rules = DEFAULTS,
     ) -> None:
         self._live = live
         self._hydrator = hydrator
-        self._outlet = outlet
+        self._producer = producer
         self._experiment = experiment
         self._metrics = metrics
         self._rules = rules
-        self.shadows = Shadows(outlet.send)
+        self.shadows = Shadows(producer.send)
 
     def recommend(self, query: Query, watch: Stopwatch) -> RecommendationAnswer:
-        """The slate for a query; the exposure is on its way when this returns."""
+        """The slate for a query; its exposure is queued when this returns."""
         state, faults = self._live.state, Faults()
         for reason in self._live.progress.stalled:
             faults.note(1, reason)
@@ -67,7 +67,7 @@ class Pipeline:
             answer = record.answer(query, slate, made_with=made_with, faults=faults, experiment=self._experiment)
             served_at = time.time_ns() // 1_000_000
             if slate.slots:
-                self._outlet.send(
+                self._producer.send(
                     record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=served_at)
                 )
                 self.shadows.take(query, slate, served_at)
@@ -78,7 +78,7 @@ class Pipeline:
 def rank(
     query: Query, state: ServingState, faults: Faults, watch: Stopwatch, *, rules: Rules = DEFAULTS
 ) -> tuple[Slate, dict[str, int]]:
-    """(slate, how many candidates were removed by reason) for a hydrated query: no I/O, no clock but the watch."""
+    """(slate, number of candidates removed by reason) for a hydrated query: no I/O, no clock but the watch."""
     if not len(state.catalogue):
         faults.note(5, "the catalogue is empty: there is nothing to show")
     with watch.stage("source"):

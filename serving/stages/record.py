@@ -1,4 +1,4 @@
-"""Stage 8: the answer, and the exposure that explains it and teaches the next version."""
+"""Stage 8: the answer, and the exposure from which the learner makes samples."""
 
 from msgspec import Struct
 
@@ -16,11 +16,11 @@ from serving.stages.sources.table import BITS, SOURCES, names_of
 from serving.state.query import Faults, Query, Scored, Slot
 from serving.state.state import ServedModel, ServingState
 
-TRAINABLE = 2  # worst level that is learnt from: below it the slate says little of the user
+TRAINABLE = 2  # worst level that is learned from: beyond it a slate depends little on the user
 
 
 class Slate(Struct, frozen=True, kw_only=True):
-    """A ranked request: what `answer` and `exposure` are made of."""
+    """A ranked request, from which `answer` and `exposure` are made."""
 
     scored: Scored
     slots: list[Slot]
@@ -29,7 +29,7 @@ class Slate(Struct, frozen=True, kw_only=True):
 
 
 def versions(slate: Slate) -> Versions:
-    """What the slate was made with; item features are those of the last sweep, a moment behind a new alias."""
+    """The versions that a slate was made with; those of item features are the last sweep's."""
     live = slate.state.models.get(LIVE)
     return Versions(
         model=slate.ranker.version if slate.ranker else "",
@@ -40,16 +40,16 @@ def versions(slate: Slate) -> Versions:
 
 
 def answer(query: Query, slate: Slate, *, made_with: Versions, faults: Faults, experiment: str) -> RecommendationAnswer:
-    """The slate as the client gets it."""
+    """The slate as the client receives it."""
     names = slate.state.catalogue.names
     candidates, score = slate.scored.candidates, slate.scored.score
     items = [
         RankedItem(
-            id=names[int(candidates.places[slot.place])],
+            id=names[int(candidates.indexes[slot.index])],
             rank=position,
-            score=float(score[slot.place]),
+            score=float(score[slot.index]),
             propensity=slot.propensity,
-            sources=names_of(int(candidates.found_by[slot.place])),
+            sources=names_of(int(candidates.found_by[slot.index])),
             reason="" if query.explain == "none" else _reason(query, slate, slot),
         )
         for position, slot in enumerate(slate.slots)
@@ -91,40 +91,40 @@ def _slots(slate: Slate) -> list[ServedSlot]:
     catalogue, candidates = slate.state.catalogue, slate.scored.candidates
     return [
         ServedSlot(
-            item_id=catalogue.names[int(candidates.places[slot.place])],
+            item_id=catalogue.names[int(candidates.indexes[slot.index])],
             position=position,
-            score=float(slate.scored.click[slot.place]),
+            score=float(slate.scored.click[slot.index]),
             propensity=slot.propensity,
-            sources=names_of(int(candidates.found_by[slot.place])),
-            category=catalogue.category(int(candidates.places[slot.place])),
-            dense=slate.scored.dense[slot.place].astype("<f4").tobytes(),
+            sources=names_of(int(candidates.found_by[slot.index])),
+            category=catalogue.category(int(candidates.indexes[slot.index])),
+            dense=slate.scored.dense[slot.index].astype("<f4").tobytes(),
         )
         for position, slot in enumerate(slate.slots)
     ]
 
 
 def _contents(slate: Slate) -> list[bytes]:
-    packed, places = slate.state.catalogue.packed, slate.scored.candidates.places
-    return [packed[int(places[slot.place])] for slot in slate.slots] if packed else []
+    packed, indexes = slate.state.catalogue.packed, slate.scored.candidates.indexes
+    return [packed[int(indexes[slot.index])] for slot in slate.slots] if packed else []
 
 
 def _reason(query: Query, slate: Slate, slot: Slot) -> str:
-    """One sentence: the most telling source, and the chance of a click that it was given."""
+    """Why an item was proposed, its predicted chance of a click, and its boost if it has one."""
     why = _why(query, slate, slot)
-    lift = float(slate.scored.lift[slot.place])
+    lift = float(slate.scored.lift[slot.index])
     lifted = f"; lifted {lift:.2f} times" if lift != 1 else ""
-    return f"{why}; chance of a click {float(slate.scored.click[slot.place]):.3f}{lifted}"
+    return f"{why}; chance of a click {float(slate.scored.click[slot.index]):.3f}{lifted}"
 
 
 def _why(query: Query, slate: Slate, slot: Slot) -> str:
-    """A clause of the most specific source; a category that the user likes comes before all but `item`."""
-    candidates, index = slate.scored.candidates, slot.place
+    """The reason of the most specific source; a category that the user likes precedes sources that name no item."""
+    candidates, index = slate.scored.candidates, slot.index
     found_by = int(candidates.found_by[index])
     if found_by & BITS[EXPLORE]:
         return explore.REASON
     proposers = [source for source in SOURCES if found_by & BITS[source.name]]
     source = min(proposers, key=lambda source: SPECIFICITY.index(source.based_on))
-    category = slate.state.catalogue.category(int(candidates.places[index]))
+    category = slate.state.catalogue.category(int(candidates.indexes[index]))
     if source.based_on != "item" and category in query.user.top:
         return f"from {category}, which this user likes"
     return source.reason(query, int(candidates.ids[index]))

@@ -16,19 +16,19 @@ CAPPED = BLOCK  # the category cap holds in the first block, into which at most 
 def rerank(query: Query, scored: Scored, draws: Draws, *, state: ServingState, rules: Rules) -> list[Slot]:
     """Slots in order of position. The drawn items come last among the scored."""
     ranked = len(scored.candidates) - len(draws.candidates)
-    codes = state.catalogue.codes[scored.candidates.places]
+    codes = state.catalogue.codes[scored.candidates.indexes]
     order = np.lexsort((scored.candidates.ids[:ranked], -scored.score[:ranked]))
     chosen = capped(order, codes, query.count, cap=rules.category_cap)
-    pool_codes = state.catalogue.codes[draws.pool.places]
+    pool_codes = state.catalogue.codes[draws.pool.indexes]
     chance_of = np.bincount(pool_codes, weights=draws.pool.chance, minlength=len(state.catalogue.category_names))
     full = _full_categories(chosen, codes, cap=rules.category_cap)
     acceptable = [float(chance_of.sum() - chance_of[categories].sum()) for categories in full]
     rate = rules.exploration
-    slots = [Slot(place=index, propensity=1 - rate * mass) for index, mass in zip(chosen, acceptable, strict=True)]
+    slots = [Slot(index=index, propensity=1 - rate * mass) for index, mass in zip(chosen, acceptable, strict=True)]
     for index, position in enumerate(draws.positions, start=ranked):
         if position < len(chosen) and int(codes[index]) not in full[position]:
-            chance = draws.pool.chance[draws.pool.places.searchsorted(scored.candidates.places[index])]
-            slots[position] = Slot(place=index, propensity=rate * float(chance), explored=True)
+            chance = draws.pool.chance[draws.pool.indexes.searchsorted(scored.candidates.indexes[index])]
+            slots[position] = Slot(index=index, propensity=rate * float(chance), explored=True)
     return slots
 
 

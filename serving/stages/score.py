@@ -1,4 +1,4 @@
-"""Stage 6: dense inputs from arrays in memory, then the arm's ranker."""
+"""Stage 6: dense inputs from arrays in memory, then scores by the arm's ranker."""
 
 import numpy as np
 from msgspec import structs
@@ -20,12 +20,12 @@ from serving.state.state import ServedModel, ServingState
 _AFTER, _TOGETHER = clicked_after.NEIGHBOURS, together.NEIGHBOURS
 READ = (HISTORY_FEATURE, _AFTER.feature, _TOGETHER.feature)  # for the crosses, with the numbers of the user
 _RATE = "item_engagement.ctr_7d"
-_WEIGHT = 5.0  # impressions that what a user clicks of everything weighs against what they click of a category
-_PRIOR = 0.05  # click rate of an item that the store has nothing of
+_WEIGHT = 5.0  # impressions: weight of the user's overall click rate in their click rate for a category
+_PRIOR = 0.05  # click rate of an item that has no features
 
 
 def ranker_of(query: Query, state: ServingState, faults: Faults) -> ServedModel | None:
-    """The model of the query's arm; None for popular, or where no version of it has come yet."""
+    """The model of the query's arm; None for `popular`, or if the model has no version yet."""
     alias = query.arm.alias
     if alias is None:
         return None
@@ -38,17 +38,17 @@ def ranker_of(query: Query, state: ServingState, faults: Faults) -> ServedModel 
 
 
 def _light_of(query: Query, state: ServingState) -> ServedModel | None:
-    """The version whose light ranker orders a slate whose own model is not there; None for arms without a model."""
+    """The version whose light ranker orders a slate if its own model is missing; None for arms without a model."""
     return state.models.get(LIVE) if query.arm.alias is not None else None
 
 
 def score(
     query: Query, candidates: Candidates, *, draws: Draws, state: ServingState, ranker: ServedModel | None, by: Blend
 ) -> Scored:
-    """Candidates scored, then the drawn items scored among them.
+    """Score the candidates, then the drawn items among them; `by` blends the ranker's heads.
 
-    The candidates' own inputs do not look at the drawn items (ranks would): the order of a slate stays a
-    function of its request and state, which the propensities rest on.
+    The candidates' inputs are computed without the drawn items, which would change the ranks among them: propensities
+    are exact only if a slate's order is a function of its request and state.
     """
     rows = state.features.gather(candidates.ids)
     dense = inputs(query, candidates, state, rows)
@@ -63,7 +63,7 @@ def score(
         scores = ranker.model.score(
             hash64(query.user_id),
             query.user.history_ids,
-            items=state.catalogue.items(everyone.places),
+            items=state.catalogue.items(everyone.indexes),
             inputs=dense,
         )
         click, order = scores.click, blend(scores, by)
@@ -80,10 +80,10 @@ def _without_ranker(light: ServedModel | None, dense: Floats, rows: Doubles) -> 
 
 def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doubles) -> Floats:
     """Dense inputs [C, F]; `rows` [C, K] are the candidates' item features."""
-    catalogue, places = state.catalogue, candidates.places
+    catalogue, indexes = state.catalogue, candidates.indexes
     items = {name: columns.column(rows, name) for name in COLUMNS[:-1]}
-    items["item.age_s"] = np.maximum(query.at_ms - catalogue.born_at[places], 0) / 1000
-    items["item.price"] = catalogue.price[places]
+    items["item.age_s"] = np.maximum(query.at_ms - catalogue.born_at[indexes], 0) / 1000
+    items["item.price"] = catalogue.price[indexes]
     return assemble(
         len(candidates), user=query.user.numbers, items=items, crosses=_crosses(query.user, candidates, state, rows)
     )
@@ -91,7 +91,7 @@ def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doub
 
 def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doubles) -> dict[str, Doubles]:
     catalogue = state.catalogue
-    codes = catalogue.codes[candidates.places]
+    codes = catalogue.codes[candidates.indexes]
     count, past = len(catalogue.category_names), _past(user, catalogue)
     tastes = np.zeros((count, len(Taste.__struct_fields__)))
     for name, taste in user.tastes.items():
@@ -99,7 +99,7 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
         if code is not None:
             tastes[code] = structs.astuple(taste)
     affinity, skips_1h, skips_24h, imps, clicks = tastes.T
-    usual = user.numbers.get("user_engagement.ctr_ever", np.nan)
+    overall = user.numbers.get("user_engagement.ctr_ever", np.nan)
     clicked_together = _strength(user.neighbours_by(_TOGETHER.feature), candidates)
     total = user.numbers.get("user_category.affinity_total", 0.0)
     return {
@@ -108,45 +108,45 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
         "user_category.skips_1h": skips_1h[codes],
         "user_category.skips_24h": skips_24h[codes],
         "user_category_engagement.imps_ever": imps[codes],
-        "user_category_engagement.ctr_ever": ((clicks + _WEIGHT * usual) / (imps + _WEIGHT))[codes],
+        "user_category_engagement.ctr_ever": ((clicks + _WEIGHT * overall) / (imps + _WEIGHT))[codes],
         "item_next.strength": _strength(user.neighbours_by(_AFTER.feature), candidates),
         "item_together.strength": clicked_together,
         "item_together.cosine": item_features.over_clicks(np.nan_to_num(clicked_together), rows),
-        "user_price.dearness": _dearness(user, catalogue.price[candidates.places]),
+        "user_price.dearness": _dearness(user, catalogue.price[candidates.indexes]),
         "history.contains": np.isin(candidates.ids, user.history_ids).astype(np.float64),
         "history.category_share": np.bincount(catalogue.codes[past], minlength=count)[codes] / max(len(past), 1),
-        "history.likeness": catalogue.tags.likeness(past, candidates.places),
+        "history.likeness": catalogue.tags.likeness(past, candidates.indexes),
     }
 
 
 def _dearness(user: User, price: Doubles) -> Doubles:
-    """Log of a candidate's price by what the user usually clicks, NaN where either is not known. [C]."""
+    """Log of a candidate's price over the average price that the user clicks; NaN if either is unknown. [C]."""
     usual = user.numbers.get("user_price.clicked_avg_30d", np.nan)
     known = (price > 0) & (usual > 0)
     return np.log(price / usual, out=np.full_like(price, np.nan), where=known)
 
 
 def _strength(neighbours: Neighbours, candidates: Candidates) -> Doubles:
-    """How strongly each candidate goes with the history, NaN where it does not. [C]."""
+    """The strength of each candidate as a neighbour of the history, NaN if it is not one. [C]."""
     strength = np.full(len(candidates), np.nan)
     if len(neighbours.ids) and len(candidates):
         order = np.argsort(candidates.ids)
-        places = candidates.ids.searchsorted(neighbours.ids, sorter=order)
-        places = order[np.minimum(places, len(order) - 1)]
-        hit = candidates.ids[places] == neighbours.ids
-        strength[places[hit]] = neighbours.strength[hit]
+        indexes = candidates.ids.searchsorted(neighbours.ids, sorter=order)
+        indexes = order[np.minimum(indexes, len(order) - 1)]
+        hit = candidates.ids[indexes] == neighbours.ids
+        strength[indexes[hit]] = neighbours.strength[hit]
     return strength
 
 
 def _past(user: User, catalogue: Catalogue) -> Indexes:
-    """Places of the history's items, of those that the catalogue still holds."""
-    places, known = catalogue.find(user.history_ids)
-    return places[known]
+    """The indexes of those of the history's items that the catalogue still has."""
+    indexes, known = catalogue.find(user.history_ids)
+    return indexes[known]
 
 
 def _joined(first: Candidates, second: Candidates) -> Candidates:
     return Candidates(
         ids=np.concatenate([first.ids, second.ids]),
         found_by=np.concatenate([first.found_by, second.found_by]),
-        places=np.concatenate([first.places, second.places]),
+        indexes=np.concatenate([first.indexes, second.indexes]),
     )

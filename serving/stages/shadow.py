@@ -1,4 +1,4 @@
-"""Background thread: what a challenger says of the slates that live serves, after the answer (docs/adr/0017)."""
+"""Background thread: the challenger scores the slates that live serves, after the answer (docs/adr/0017)."""
 
 import sys
 import threading
@@ -21,62 +21,62 @@ _QUEUE = 500  # slates; each holds the state it was made with
 _POLL_S = 0.1
 
 
-class _Seen(Struct, frozen=True):
-    """A slate that live served, and the challenger of that moment."""
+class _ServedSlate(Struct, frozen=True):
+    """A slate that live served, and the challenger at that moment."""
 
     query: Query
     slate: Slate
-    rival: ServedModel
+    challenger: ServedModel
     served_at: int
 
 
 class Shadows:
-    """A bounded queue of slates and the thread that scores them; `left_out`: not scored."""
+    """A bounded queue of slates and the thread that scores them; `left_out` counts slates that were not scored."""
 
     def __init__(self, send: Callable[[Letter], bool]) -> None:
         self._send = send
-        self._waiting: Queue[_Seen] = Queue(_QUEUE)
+        self._waiting: Queue[_ServedSlate] = Queue(_QUEUE)
         self.left_out = 0
 
     def take(self, query: Query, slate: Slate, served_at: int) -> None:
-        """Queue a slate, where live served it and there is a challenger; never waits."""
-        rival = slate.state.models.get(CHALLENGER)
-        if rival is None or not rival.name or slate.ranker is None or query.arm.alias != LIVE:
+        """Queue a slate if live served it and there is a challenger. Never waits."""
+        challenger = slate.state.models.get(CHALLENGER)
+        if challenger is None or not challenger.name or slate.ranker is None or query.arm.alias != LIVE:
             return
         try:
-            self._waiting.put_nowait(_Seen(query, slate, rival, served_at))
+            self._waiting.put_nowait(_ServedSlate(query, slate, challenger, served_at))
         except Full:
             self.left_out += 1
 
     def run(self, stop: threading.Event) -> None:
-        """Score what is queued until told to stop."""
+        """Score queued slates until `stop` is set."""
         while not stop.is_set():
             try:
-                seen = self._waiting.get(timeout=_POLL_S)
+                served = self._waiting.get(timeout=_POLL_S)
             except Empty:
                 continue
             try:
-                shadow = _shadow(seen)
-            except Exception:  # a slate that the challenger cannot score: the next one is taken
+                shadow = _shadow(served)
+            except Exception:  # the challenger cannot score this slate: go on with the next
                 traceback.print_exc(file=sys.stderr)
                 self.left_out += 1
                 continue
             self._send(Letter(topic=SHADOWS, key=shadow.request_id, value=shadow.payload()))
 
 
-def _shadow(seen: _Seen) -> Shadow:
-    query, slate, rival = seen.query, seen.slate, seen.rival
-    candidates, places = slate.scored.candidates, [slot.place for slot in slate.slots]
-    scores = rival.model.score(
+def _shadow(served: _ServedSlate) -> Shadow:
+    query, slate, challenger = served.query, served.slate, served.challenger
+    candidates, indexes = slate.scored.candidates, [slot.index for slot in slate.slots]
+    scores = challenger.model.score(
         hash64(query.user_id),
         query.user.history_ids,
-        items=slate.state.catalogue.items(candidates.places[places]),
-        inputs=slate.scored.dense[places],
+        items=slate.state.catalogue.items(candidates.indexes[indexes]),
+        inputs=slate.scored.dense[indexes],
     )
     return Shadow(
         request_id=query.request_id,
-        served_at=seen.served_at,
-        model=rival.name,
-        version=rival.version,
+        served_at=served.served_at,
+        model=challenger.name,
+        version=challenger.version,
         click=[float(chance) for chance in scores.click],
     )

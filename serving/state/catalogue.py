@@ -1,4 +1,4 @@
-"""The catalogue as arrays: what may be shown at all. Immutable; a change makes a new one."""
+"""The catalogue as arrays: the items that may be shown at all. Immutable; a change makes a new one."""
 
 from collections.abc import Collection
 
@@ -16,7 +16,7 @@ _NOTHING = ContentLayout()
 
 
 class Entry(Struct, frozen=True):
-    """An item, the numbers of its id and category, and its vectors as exposures carry them, empty for none declared."""
+    """An item, the hashes of its id and category, and its vectors packed as in exposures, or empty."""
 
     id: int
     category: int
@@ -25,15 +25,15 @@ class Entry(Struct, frozen=True):
 
 
 class Catalogue(Struct, frozen=True, kw_only=True):
-    """N items, by ascending id. Takedowns are not in it.
+    """N items, by ascending id, without takedowns.
 
     Attributes:
         ids: [N], `hash64` of the item ids. `categories`: [N], `hash64` of the category.
         names: N item ids. `category_names`: by code, the categories in use. `codes`: [N], each item's category.
-        category_code: code by category name. `sellers`, `seller_codes`: the same of sellers, -1 for an item of none.
-        price: [N], NaN where unknown. `born_at`: [N], ms.
-        by_age: [N], places of the youngest first, those not yet born before them.
-        content: vectors of the N items, `packed` as exposures carry them; None and empty where none are declared.
+        category_code: code by category name. `sellers`, `seller_codes`: the same for sellers, -1 for none.
+        price: [N], NaN if unknown. `born_at`: [N], ms.
+        by_age: [N], indexes, the youngest first; those not yet born precede them.
+        content: vectors of the N items; `packed`: as exposures carry them. None and empty if none are declared.
     """
 
     ids: Ids
@@ -55,37 +55,37 @@ class Catalogue(Struct, frozen=True, kw_only=True):
         return len(self.ids)
 
     def find(self, ids: Ids) -> tuple[Indexes, Flags]:
-        """(places [C], known [C]); the place of an unknown id means nothing."""
+        """(indexes [C], known [C]); the index of an unknown id is meaningless."""
         if not len(self.ids):
             return np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_)
-        places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
-        return places, self.ids[places] == ids
+        indexes = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
+        return indexes, self.ids[indexes] == ids
 
-    def items(self, places: Indexes) -> Items:
-        """The items at these places as a model is asked about them."""
-        content = None if self.content is None else self.content.take(places)
-        return Items(self.ids[places], self.categories[places], content)
+    def items(self, indexes: Indexes) -> Items:
+        """The items at these indexes, as input to a model."""
+        content = None if self.content is None else self.content.take(indexes)
+        return Items(self.ids[indexes], self.categories[indexes], content)
 
     def newest(self, at_ms: int, count: int) -> Ids:
-        """The items born last before a time, youngest first. At most `count`."""
+        """Up to `count` items born last before a time, youngest first."""
         first = int((-self.born_at[self.by_age]).searchsorted(-at_ms))
         return self.ids[self.by_age[first : first + count]]
 
     def owners(self, column: str) -> tuple[list[str], Indexes]:
-        """(names, place of each item's own among them [N], -1 for none) of `item_id`, `category` or `seller`."""
+        """(names, the index of each item's own among them [N], -1 for none) of `item_id`, `category` or `seller`."""
         if column == "item_id":
             return self.names, np.arange(len(self.names))
         if column == "category":
             return self.category_names, self.codes
         return self.sellers, self.seller_codes
 
-    def category(self, place: int) -> str:
-        """Category of the item at a place."""
-        return self.category_names[int(self.codes[place])]
+    def category(self, index: int) -> str:
+        """Category of the item at an index."""
+        return self.category_names[int(self.codes[index])]
 
 
 def entry_of(item: Item, layout: ContentLayout = _NOTHING) -> Entry:
-    """An item as the catalogue is built of it; its vectors are packed here, once."""
+    """A catalogue entry; the item's vectors are packed here, once."""
     packed = layout.pack(item)
     return Entry(hash64(item.item_id), hash64(item.category), structs.replace(item, content={}), packed)
 

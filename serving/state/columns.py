@@ -1,4 +1,4 @@
-"""Feature columns that stand for an item: kept by the item itself, by its category or by its seller; and its boost.
+"""The feature columns of an item, from groups keyed by the item, its category or its seller; and its boost.
 
 Axes: N items, M owners, K columns: the ranker's item inputs that come from the store, then the boost, the product of
 the factors that groups name in their headers.
@@ -17,13 +17,13 @@ from store.reader import Reads, Wanted
 
 COLUMNS = (*(name for name in ITEM_INPUTS if not name.startswith("item.")), "boost")
 LEAST_FACTOR, MOST_FACTOR = 0.2, 5.0
-_PLACE = {name: place for place, name in enumerate(COLUMNS)}
+_INDEX = {name: index for index, name in enumerate(COLUMNS)}
 _BOOST = len(COLUMNS) - 1
 _OWNERS = ("item_id", "category", "seller")
 
 
-class Part(Struct, frozen=True, kw_only=True):
-    """What one group tells of items. `by` is the column that its owners are named by; `inputs` are feature names."""
+class GroupColumns(Struct, frozen=True, kw_only=True):
+    """What is read of one group for items. `by` is its key column; `inputs` are feature names."""
 
     group: Group
     by: str
@@ -31,43 +31,45 @@ class Part(Struct, frozen=True, kw_only=True):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """What is read of it: inputs, then the boost if it has one."""
+        """The features that are read: inputs, then the boost if it has one."""
         return (*self.inputs, self.group.boost) if self.group.boost else self.inputs
 
 
-def parts_of(plan: Plan) -> list[Part]:
-    """The groups of a plan that tell something of items, each with what is read of it."""
-    found: list[Part] = []
+def group_columns(plan: Plan) -> list[GroupColumns]:
+    """The groups of a plan that item columns are read from."""
+    found: list[GroupColumns] = []
     for group in plan.groups:
         inputs = tuple(name.partition(".")[2] for name in COLUMNS if name.startswith(f"{group.name}."))
         if len(group.entity) == 1 and group.entity[0] in _OWNERS and (inputs or group.boost):
-            found.append(Part(group=group, by=group.entity[0], inputs=inputs))
+            found.append(GroupColumns(group=group, by=group.entity[0], inputs=inputs))
     return found
 
 
-def read(reader: Reads, part: Part, owners: Sequence[str], *, at_ms: int) -> Doubles:
-    """A part's features of these owners [M, features], NaN where the store has nothing of one.
+def read(reader: Reads, part: GroupColumns, owners: Sequence[str], *, at_ms: int) -> Doubles:
+    """A group's features of these owners [M, features], NaN if the store has nothing about one.
 
     Raises:
         StoreError: the store did not answer.
     """
     (found,) = reader.read([Wanted(part.group, list(owners))], at_ms=at_ms)
-    there = np.array([status in ("ok", "stale") for status in found.status], np.bool_)
-    columns = [np.where(there, found.merged.numbers[name], np.nan) for name in part.features]
+    present = np.array([status in ("ok", "stale") for status in found.status], np.bool_)
+    columns = [np.where(present, found.merged.numbers[name], np.nan) for name in part.features]
     return np.stack(columns, axis=1)
 
 
-def of_items(reader: Reads, parts: Sequence[Part], catalogue: Catalogue, *, places: Indexes, at_ms: int) -> Doubles:
-    """Columns [N, K] of items at these places of a catalogue.
+def of_items(
+    reader: Reads, parts: Sequence[GroupColumns], catalogue: Catalogue, *, indexes: Indexes, at_ms: int
+) -> Doubles:
+    """Columns [N, K] of the items at these indexes of a catalogue.
 
     Raises:
         StoreError: the store did not answer.
     """
-    values = blank(len(places))
+    values = blank(len(indexes))
     for part in parts:
         names, codes = catalogue.owners(part.by)
-        owners, back = np.unique(codes[places], return_inverse=True)
-        owned = owners >= 0  # at -1 are items of no owner
+        owners, back = np.unique(codes[indexes], return_inverse=True)
+        owned = owners >= 0  # items without an owner have -1
         rows = np.full((len(owners), len(part.features)), np.nan)
         if owned.any():
             rows[owned] = read(reader, part, [names[owner] for owner in owners[owned]], at_ms=at_ms)
@@ -76,30 +78,30 @@ def of_items(reader: Reads, parts: Sequence[Part], catalogue: Catalogue, *, plac
 
 
 def blank(count: int) -> Doubles:
-    """Columns [N, K] of items that nothing is known of."""
+    """Columns [N, K] of items without features."""
     values = np.full((count, len(COLUMNS)), np.nan)
     values[:, _BOOST] = 1.0
     return values
 
 
-def fill(values: Doubles, part: Part, rows: Doubles) -> None:
-    """Put a part's features [N, features] into the columns [N, K], in place."""
-    for place, name in enumerate(part.inputs):
-        values[:, _PLACE[f"{part.group.name}.{name}"]] = rows[:, place]
+def fill(values: Doubles, part: GroupColumns, rows: Doubles) -> None:
+    """Write a group's features [N, features] into the columns [N, K], in place."""
+    for index, name in enumerate(part.inputs):
+        values[:, _INDEX[f"{part.group.name}.{name}"]] = rows[:, index]
     if part.group.boost:
         values[:, _BOOST] *= factors(rows[:, len(part.inputs)])
 
 
 def factors(values: Doubles) -> Doubles:
-    """Values of a boost as factors: 1 where there is none, never below 0.2 or above 5."""
+    """Values of a boost as factors: 1 if unknown, never below 0.2 or above 5."""
     return np.clip(np.nan_to_num(values, nan=1.0), LEAST_FACTOR, MOST_FACTOR)
 
 
 def column(values: Doubles, name: str) -> Doubles:
     """One column. [N, K] -> [N]."""
-    return values[:, _PLACE[name]]
+    return values[:, _INDEX[name]]
 
 
 def boost_of(rows: Doubles) -> Doubles:
-    """By what each item's score is multiplied, 1 for items that nothing is known of. [C, K] -> [C]."""
+    """The factor on each item's score, 1 for items without features. [C, K] -> [C]."""
     return np.nan_to_num(rows[:, _BOOST], nan=1.0)

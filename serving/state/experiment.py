@@ -14,11 +14,11 @@ _BUCKETS = 1_000_000
 
 
 class ExperimentError(ValueError):
-    """An experiment's settings do not fit together; every problem is named."""
+    """An experiment's settings are inconsistent; the message names every problem."""
 
 
 class Learning(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the learner of an arm's own model learns from, all samples or those of the arm alone, and how."""
+    """How an arm's own model learns: from all samples or those of the arm alone, and with which settings."""
 
     samples: Literal["all", "own"]
     half_life_s: float | None = None
@@ -29,7 +29,7 @@ class Learning(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Arm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A share of the users and the rule that orders their slates: `model:ALIAS` or `popular`.
 
-    With `learner` the alias is a model's own name, which a learner of its own trains.
+    With `learner`, the alias is the name of a model that a learner of its own trains.
     """
 
     name: str
@@ -48,7 +48,7 @@ def _online() -> list[Arm]:
 
 
 class Experiment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Arms in order. Another `salt` deals the users anew."""
+    """Arms in order. Another `salt` reassigns the users."""
 
     name: str = "default"
     salt: str = "headrace"
@@ -71,27 +71,27 @@ class Experiment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             upto += arm.share
             if bucket < round(upto * _BUCKETS):
                 return arm
-        return self.arms[-1]  # shares add up to 1 but for their rounding
+        return self.arms[-1]  # shares add up to 1, except for rounding
 
 
 def checked(experiment: Experiment) -> Experiment:
     """The experiment itself.
 
     Raises:
-        ExperimentError: listing every problem with its key path.
+        ExperimentError: it lists every problem with its key path.
     """
     problems: list[str] = []
     names = [arm.name for arm in experiment.arms]
     if len(set(names)) != len(names) or not names:
-        problems.append(f"arms[].name is {names}: give at least one arm, each another name")
-    for place, arm in enumerate(experiment.arms):
+        problems.append(f"arms[].name is {names}: give at least one arm, and each arm a name of its own")
+    for index, arm in enumerate(experiment.arms):
         if not 0 <= arm.share <= 1:
-            problems.append(f"arms[{place}].share is {arm.share}: must be between 0 and 1")
+            problems.append(f"arms[{index}].share is {arm.share}: must be between 0 and 1")
         if arm.policy != POPULAR and not arm.alias:
-            problems.append(f"arms[{place}].policy is {arm.policy!r}: write 'popular' or 'model:ALIAS'")
-        problems += _of_learner(f"arms[{place}]", arm)
-    taught = Counter(arm.alias for arm in experiment.arms if arm.learner)
-    problems += [f"{count} arms give {name!r} a learner: one does" for name, count in taught.items() if count > 1]
+            problems.append(f"arms[{index}].policy is {arm.policy!r}: write 'popular' or 'model:ALIAS'")
+        problems += _learner_problems(f"arms[{index}]", arm)
+    learners = Counter(arm.alias for arm in experiment.arms if arm.learner)
+    problems += [f"{count} arms give {name!r} a learner: only one may" for name, count in learners.items() if count > 1]
     total = sum(arm.share for arm in experiment.arms)
     if abs(total - 1) > 1e-6:
         problems.append(f"arms[].share add up to {total:g}: must add up to 1")
@@ -101,16 +101,16 @@ def checked(experiment: Experiment) -> Experiment:
     return experiment
 
 
-def _of_learner(path: str, arm: Arm) -> list[str]:
+def _learner_problems(path: str, arm: Arm) -> list[str]:
     learning, name = arm.learner, arm.alias or ""
     if learning is None:
         return []
     found: list[str] = []
     if not MODEL_NAME.fullmatch(name) or name in FOLLOWING:
-        told = f"{path}.policy is {arm.policy!r} and {path}.learner is given"
-        found.append(f"{told}: write 'model:NAME', a name of its own in small letters, digits and . _ -")
+        given = f"{path}.policy is {arm.policy!r} and {path}.learner is given"
+        found.append(f"{given}: write 'model:NAME', a name of its own in lower-case letters, digits and . _ -")
     if learning.half_life_s is not None and not learning.half_life_s > 0:
-        found.append(f"{path}.learner.half_life_s is {learning.half_life_s:g}: must be above 0; leave it out for none")
+        found.append(f"{path}.learner.half_life_s is {learning.half_life_s:g}: must be above 0; omit it for no decay")
     if learning.batch < 1:
         found.append(f"{path}.learner.batch is {learning.batch}: must be positive")
     return found

@@ -1,4 +1,4 @@
-"""Item features as arrays, and the lists of what is hot: what the sweep leaves for requests to gather from."""
+"""Item features as arrays, and lists of hot items: the result of a sweep, which requests gather from."""
 
 import numpy as np
 from msgspec import Struct
@@ -7,7 +7,7 @@ from models.array_types import Doubles, Flags, Ids, Indexes
 from serving.state import columns
 from serving.state.catalogue import Catalogue
 
-FEW_IMPRESSIONS = 50  # below it an item counts as hardly shown, and exploration looks at it more often
+FEW_IMPRESSIONS = 50  # with fewer an item counts as hardly shown, and exploration draws it more often
 _HOT = 300
 _HOT_A_CATEGORY = 50
 HEAT, LASTING = "item_engagement.heat_6h", "item_popularity.clicks_7d"
@@ -15,13 +15,13 @@ SEEN, CLICKS = "item_engagement.imps_24h", "item_quality.clicks_ever"
 
 
 class ItemFeatures(Struct, frozen=True, kw_only=True):
-    """Finished features of N items, by ascending id.
+    """The features of N items, by ascending id.
 
     Attributes:
-        version: of the groups they were read from, by name.
-        values: [N, K], see `serving.state.columns`; NaN where the store has nothing of the item.
+        version: the version of each group they were read from, by name.
+        values: [N, K], see `serving.state.columns`; NaN if the store has nothing about the item.
         swept_at: when the sweep began, ms; 0 before the first.
-        hot: ids by falling heat; `hot_in` the same by category. `lasting`: by what a week's clicks have left.
+        hot: ids by falling heat; `hot_in`: the same, by category. `lasting`: ids by falling clicks of a week.
     """
 
     version: dict[str, int]
@@ -44,20 +44,20 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
         return self.swept_at > 0
 
     def gather(self, ids: Ids) -> Doubles:
-        """Rows of `ids` [C] -> [C, K]; blank for items that the last sweep did not see."""
+        """Rows of `ids` [C] -> [C, K]; blank for items that were not in the last sweep."""
         out = columns.blank(len(ids))
         if len(self.ids):
-            places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
-            known = self.ids[places] == ids
-            out[known] = self.values[places[known]]
+            indexes = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
+            known = self.ids[indexes] == ids
+            out[known] = self.values[indexes[known]]
         return out
 
     def hardly_shown(self, ids: Ids) -> Flags:
         """Which items have hardly been shown in the last day. [C] -> [C]."""
         if not len(self.ids):
             return np.ones(len(ids), np.bool_)
-        places = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
-        return (self.ids[places] != ids) | ~(columns.column(self.values, SEEN)[places] >= FEW_IMPRESSIONS)
+        indexes = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
+        return (self.ids[indexes] != ids) | ~(columns.column(self.values, SEEN)[indexes] >= FEW_IMPRESSIONS)
 
 
 def build(catalogue: Catalogue, values: Doubles, *, version: dict[str, int], swept_at: int) -> ItemFeatures:
@@ -81,12 +81,12 @@ def build(catalogue: Catalogue, values: Doubles, *, version: dict[str, int], swe
 
 
 def heat_of(rows: Doubles) -> Doubles:
-    """Decayed popularity. [C, K] -> [C], 0 where there is none."""
+    """Decayed popularity. [C, K] -> [C], 0 if unknown."""
     return np.nan_to_num(columns.column(rows, HEAT))
 
 
 def over_clicks(strength: Doubles, rows: Doubles) -> Doubles:
-    """What goes with a history, over the root of the clicks it has ever had: what is popular goes with everything.
+    """Strengths over the root of the items' clicks: popular items are neighbours of everything.
 
     strength [C], rows [C, K] -> [C].
     """
@@ -94,5 +94,5 @@ def over_clicks(strength: Doubles, rows: Doubles) -> Doubles:
 
 
 def _falling(heat: Doubles, catalogue: Catalogue) -> Indexes:
-    """By falling heat, then the younger first, then by id."""
+    """The order by falling heat, then the younger first, then by id."""
     return np.lexsort((catalogue.ids, -catalogue.born_at, -heat))

@@ -1,4 +1,4 @@
-"""What the stages hand on: the query, the user as hydrated, candidates, and what was removed."""
+"""What the stages pass on: the query, the hydrated user, candidates and slots."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ HISTORY_FEATURE, TOP_FEATURE = "user_recent.recent_items", "user_category.user_t
 
 
 def ids_of(texts: Sequence[str]) -> Ids:
-    """The numbers that string ids have inside models. [n]."""
+    """String ids as numbers, as models know them. [n]."""
     return np.array([hash64(text) for text in texts], np.int64)
 
 
 class Taste(Struct, frozen=True, kw_only=True):
-    """What a user feels about a category: decayed affinity, skips, and what was shown and clicked of it ever."""
+    """A user's taste for a category: decayed affinity, skips, and all impressions and clicks ever."""
 
     affinity: float = 0.0
     skips_1h: float = 0.0
@@ -45,15 +45,15 @@ class Neighbours(Struct, frozen=True):
 
 
 class User(Struct, frozen=True, kw_only=True):
-    """The user as the store knows them.
+    """The user as read from the store.
 
     Attributes:
         history: item ids clicked, newest first. `history_ids`: their numbers.
         numbers: by name of `models.inputs.USER_INPUTS`.
-        tastes: by category, `top` the categories liked most, best first; `trends` stand in for those of a new user.
-        boosts: factors by which scores are multiplied, by `category` or `seller` and its name.
+        tastes: by category. `top`: the categories liked most, best first; for a new user `trends` instead.
+        boosts: factors on scores, by column (`category`, `seller`) and its value.
         neighbours: items that go with those of the history, by the feature that ranks them (`group.feature`).
-        nulls: by feature read, whether the store had nothing of it; empty where the store did not answer.
+        nulls: by feature read, whether the store had no value; empty if the store did not answer.
     """
 
     history: list[str]
@@ -68,7 +68,7 @@ class User(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def unknown(cls) -> "User":
-        """Someone never seen, or a store that does not answer."""
+        """A user never seen, or a store that does not answer."""
         return cls(
             history=[],
             history_ids=np.zeros(0, np.int64),
@@ -88,7 +88,7 @@ class User(Struct, frozen=True, kw_only=True):
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """A request, understood. `user_id` is the anonymous id where that was given; `seed` draws the exploration.
+    """A parsed request. `user_id` is the anonymous id if that was given; `seed` is that of exploration.
 
     `user` is unknown until hydrated.
     """
@@ -108,26 +108,26 @@ class Query(Struct, frozen=True, kw_only=True):
 
 
 class Candidates(Struct, frozen=True, kw_only=True):
-    """C items. `found_by` [C] has the bit of each source that proposed the item; `places` [C] in the catalogue."""
+    """C items. `found_by` [C] has the bit of each source that proposed the item; `indexes` [C] in the catalogue."""
 
     ids: Ids
     found_by: Indexes
-    places: Indexes
+    indexes: Indexes
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, chosen: Indexes) -> "Candidates":
-        """Those at `chosen`."""
-        return Candidates(ids=self.ids[chosen], found_by=self.found_by[chosen], places=self.places[chosen])
+        """The candidates at `chosen`."""
+        return Candidates(ids=self.ids[chosen], found_by=self.found_by[chosen], indexes=self.indexes[chosen])
 
 
 class Scored(Struct, frozen=True, kw_only=True):
-    """Candidates with what orders them.
+    """Candidates with their scores.
 
     Attributes:
-        score: [C], the order; float32 once boosted. `click`: [C], chance of a click, as the arm sees it.
-        dense: [C, F], the ranker's inputs as served. `lift`: [C], what boosts have multiplied the score by.
+        score: [C], orders them; float32 once boosted. `click`: [C], the chance of a click that the arm predicts.
+        dense: [C, F], the ranker's inputs as served. `lift`: [C], the factor by which boosts multiplied the score.
     """
 
     candidates: Candidates
@@ -138,9 +138,9 @@ class Scored(Struct, frozen=True, kw_only=True):
 
 
 class Slot(Struct, frozen=True, kw_only=True):
-    """One position of the slate: an item's place among the scored, and the chance that it stands here."""
+    """One position of the slate: the item's index among the scored, and the chance that it is shown here."""
 
-    place: int
+    index: int
     propensity: float
     explored: bool = False
 
@@ -152,6 +152,6 @@ class Faults(Struct, kw_only=True):
     reasons: list[str] = field(default_factory=list[str])
 
     def note(self, level: int, reason: str) -> None:
-        """Remember a fault."""
+        """Add a fault."""
         self.level = max(self.level, level)
         self.reasons.append(reason)

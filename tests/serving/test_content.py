@@ -51,7 +51,7 @@ def test_what_was_scored_is_what_is_learnt_from() -> None:
     collator = Collator(CONFIG.history, CONFIG.modalities)
     assert [collator.fault(row) for row in rows] == [None] * len(rows)
     learnt = collator.batch(rows, worlds.NOW).content
-    places = slate.scored.candidates.places[[slot.place for slot in slate.slots]]
+    places = slate.scored.candidates.indexes[[slot.index for slot in slate.slots]]
     scored = state.catalogue.items(places).content
     assert learnt is not None
     assert scored is not None

@@ -56,7 +56,7 @@ def shelf_of(plan: Plan, events: list[Event]) -> MemoryStore:
 def swept(state: ServingState, plan: Plan, shelf: MemoryStore) -> ServingState:
     """The state after a sweep of the groups that name a boost."""
     values, catalogue = state.features.values.copy(), state.catalogue
-    for part in columns.parts_of(plan):
+    for part in columns.group_columns(plan):
         if part.group.boost:
             names, codes = catalogue.owners(part.by)
             rows = np.concatenate([columns.read(shelf, part, names, at_ms=worlds.NOW), [[np.nan]]])
@@ -73,7 +73,7 @@ def scored(query: Query, state: ServingState) -> Scored:
 
 
 def ratios(before: Scored, after: Scored, state: ServingState) -> dict[str, float]:
-    names = [state.catalogue.names[place] for place in before.candidates.places]
+    names = [state.catalogue.names[place] for place in before.candidates.indexes]
     return dict(zip(names, (after.score / before.score).round(4).tolist(), strict=True))
 
 

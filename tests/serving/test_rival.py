@@ -70,18 +70,18 @@ def shadow(live: Live, query: Query, slate: Slate) -> Shadow | None:
 def test_the_slots_are_scored_as_the_challenger_would_have_and_served_as_they_were() -> None:
     live, alone = seated(), worlds.live()
     (query, slate), (_, before) = slate_of(live), slate_of(alone)
-    assert [(slot.place, slot.propensity) for slot in slate.slots] == [
-        (slot.place, slot.propensity) for slot in before.slots
+    assert [(slot.index, slot.propensity) for slot in slate.slots] == [
+        (slot.index, slot.propensity) for slot in before.slots
     ]
     np.testing.assert_array_equal(slate.scored.score, before.scored.score)
     told = shadow(live, query, slate)
     assert told is not None
     assert (told.request_id, told.model, told.version, told.served_at) == ("r1", "rival", "1.4", worlds.NOW)
-    candidates, places = slate.scored.candidates, [slot.place for slot in slate.slots]
+    candidates, places = slate.scored.candidates, [slot.index for slot in slate.slots]
     expected = worlds.model(5).score(
         hash64("u1"),
         query.user.history_ids,
-        items=live.state.catalogue.items(candidates.places),
+        items=live.state.catalogue.items(candidates.indexes),
         inputs=slate.scored.dense,
     )
     assert told.click == pytest.approx(expected.click[places].tolist())
@@ -93,7 +93,7 @@ def test_the_same_model_in_the_shadow_says_what_live_says() -> None:
     query, slate = slate_of(live)
     told = shadow(live, query, slate)
     assert told is not None
-    assert told.click == pytest.approx([float(slate.scored.click[slot.place]) for slot in slate.slots])
+    assert told.click == pytest.approx([float(slate.scored.click[slot.index]) for slot in slate.slots])
 
 
 def test_other_arms_and_a_line_without_challenger_have_no_shadow() -> None:

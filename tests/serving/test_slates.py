@@ -56,7 +56,7 @@ def test_laws(query: Query, known: tuple[bool, bool]) -> None:
     assert not set(shown) & (query.exclude | set(query.user.history))
     assert set(shown) <= set(state.catalogue.names)
     assert all(0 < item.propensity <= 1 and item.sources for item in answer.items)
-    head = [state.catalogue.category(int(slate.scored.candidates.places[slot.place])) for slot in slate.slots[:10]]
+    head = [state.catalogue.category(int(slate.scored.candidates.indexes[slot.index])) for slot in slate.slots[:10]]
     assert max(head.count(category) for category in head) <= DEFAULTS.category_cap
     letter = record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=worlds.NOW)
     exposure = EXPOSURE.decode(letter.value or b"")
@@ -115,7 +115,7 @@ def test_propensities_are_the_frequencies(count: int) -> None:
     for seed in range(rounds):
         slate, _ = slate_of(worlds.query(seed, count=count), state)
         for position, slot in enumerate(slate.slots):
-            item = int(slate.scored.candidates.ids[slot.place])
+            item = int(slate.scored.candidates.ids[slot.index])
             seen[position, item] = seen.get((position, item), 0) + 1
             assert said.setdefault((position, item), slot.propensity) == pytest.approx(slot.propensity)
     for position in range(count):

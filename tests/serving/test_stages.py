@@ -71,7 +71,7 @@ def test_inputs_read_what_they_name() -> None:
     candidates, _ = keep(asked, all_of(state), state.catalogue)
     rows = state.features.gather(candidates.ids)
     crosses = score._crosses(asked.user, candidates, state, rows)
-    names = [state.catalogue.names[place] for place in candidates.places]
+    names = [state.catalogue.names[place] for place in candidates.indexes]
     first = {name: dict(zip(names, column, strict=True)) for name, column in crosses.items()}
     assert first["user_category.affinity"]["i13"] == 2.0  # category c1
     assert first["user_category.affinity_share"]["i8"] == pytest.approx(1 / 3)  # c2
@@ -104,7 +104,7 @@ def test_popular_orders_by_heat() -> None:
     draws = explore.draw(asked, candidates, state=state, rng=np.random.default_rng(1), rate=0.05)
     assert not draws.positions  # every item was a candidate: nothing is left to draw
     scored = score.score(asked, candidates, draws=draws, state=state, ranker=None, by=Blend())
-    assert state.catalogue.ids[candidates.places[scored.score.argmax()]] == state.features.hot[0]
+    assert state.catalogue.ids[candidates.indexes[scored.score.argmax()]] == state.features.hot[0]
 
 
 def test_the_cap_holds_and_gives_way_only_where_nothing_else_is_left() -> None:
