@@ -46,7 +46,7 @@ def create(services: Services, token: str, origins: Sequence[str] = ()) -> Lites
         exception_handlers={Exception: respond},
         request_max_body_size=BODY_BYTES,
         openapi_config=OPENAPI,
-        state=State({COUNT_ERROR: services.metrics.failed}),
+        state=State({COUNT_ERROR: services.metrics.count_error}),
         cors_config=_cors(origins) if origins else None,
     )
     app.asgi_handler = whole(app.asgi_handler)

@@ -139,9 +139,9 @@ def list_models(services: Parts) -> ModelsAnswer:
         )
         for alias, served in sorted(live.state.models.items())
     ]
-    progress, frozen_at = live.progress, live.course.frozen_at
+    progress, frozen_at = live.progress, live.policy.frozen_at
     # Readers append meanwhile, and a deque that grows while it is iterated raises: each is copied in one step.
-    refused = [each for of in (progress, *list(live.seats.values())) for each in list(of.refused)]
+    refused = [each for of in (progress, *list(live.alias_progress.values())) for each in list(of.refused)]
     return ModelsAnswer(
         aliases=aliases,
         history=list(progress.applied),
@@ -167,7 +167,7 @@ def pin_alias(alias: FromPath[str], data: JSONBody[AliasRequest], services: Part
         raise invalid(detail, fix='Send {"version": "live"} once a version is there.', pointer="/version", status=409)
     services.pins.save(live)
     at = _now()
-    if not services.outlet.confirm([control.pin(alias, live.version, at=at, why=data.why)]):
+    if not services.producer.confirm([control.pin(alias, live.version, at=at, why=data.why)]):
         raise unavailable(_AWAY)
     return AliasAnswer(alias=alias, version=live.version, at=at)
 
@@ -191,8 +191,8 @@ def is_ready(services: Parts) -> Response[ReadyAnswer]:
         waiting_for=waiting,
         items=len(state.catalogue),
         model=live.version if live else "",
-        queued=services.outlet.queued,
-        dropped=services.outlet.dropped,
+        queued=services.producer.queued,
+        dropped=services.producer.dropped,
         stalled=list(services.live.progress.stalled),
     )
     return Response(answer, status_code=503 if waiting else 200)
@@ -241,9 +241,9 @@ def _there(text: str | None) -> str | None:
 
 
 def _kept(kind: str, batch: intake.Batch, services: Services) -> BatchAnswer:
-    if not services.outlet.confirm(batch.letters):
+    if not services.producer.confirm(batch.records):
         raise unavailable(_AWAY)
-    services.metrics.took(kind, batch.answer)
+    services.metrics.count_records(kind, batch.answer)
     return batch.answer
 
 

@@ -23,7 +23,7 @@ from serving.http.similar import Similar
 from serving.items.catalogue_reader import CatalogueReader
 from serving.items.sweep import Sweep
 from serving.kafka import ticker
-from serving.kafka.producer import Outlet
+from serving.kafka.producer import RecordProducer
 from serving.settings import Settings
 from serving.stages import hydrate
 from serving.stages.hydrate import Hydrator
@@ -31,11 +31,11 @@ from serving.stages.pipeline import Pipeline
 from serving.state.experiment import Experiment
 from serving.state.state import Live
 from serving.telemetry.consumers import Consumers
-from serving.telemetry.entity_counts import Limits
-from serving.telemetry.freshness import Fresh
+from serving.telemetry.entity_counts import EntityCounts
+from serving.telemetry.freshness import FreshnessReader
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.monitor import Monitor
-from serving.versions.challenger import Origin, Rival
+from serving.versions.challenger import Challenger, VersionSource
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.pins import Pins
@@ -52,7 +52,7 @@ class Services(Struct, frozen=True, kw_only=True):
     """The parts, by name."""
 
     live: Live
-    outlet: Outlet
+    producer: RecordProducer
     pipeline: Pipeline
     lookup: Lookup
     similar: Similar
@@ -66,7 +66,7 @@ class Services(Struct, frozen=True, kw_only=True):
 
 def build(settings: Settings) -> Services:
     """The parts; nothing runs yet, and nothing was asked of Kafka or Redis."""
-    plan, outlet = load_plan(settings.features), Outlet(settings.bootstrap)
+    plan, producer = load_plan(settings.features), RecordProducer(settings.bootstrap)
     experiment = settings.config.experiment
     live = Live(plan, (*FOLLOWING, *experiment.own), index_builder(settings.device))
     reader = FeatureReader(connect(settings.redis, timeout_s=_REQUEST_TIMEOUT_S))
@@ -74,9 +74,9 @@ def build(settings: Settings) -> Services:
     metrics = Metrics(live.progress, hydrate.READ)
     return Services(
         live=live,
-        outlet=outlet,
+        producer=producer,
         pipeline=Pipeline(
-            live, Hydrator(Fresh(reader, metrics)), outlet=outlet, experiment=experiment.name, metrics=metrics
+            live, Hydrator(FreshnessReader(reader, metrics)), producer=producer, experiment=experiment.name, metrics=metrics
         ),
         lookup=Lookup(patient, live),
         similar=Similar(patient, live),
@@ -92,34 +92,34 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     """Start the background threads."""
     live, bootstrap = services.live, settings.bootstrap
     folder = settings.artefacts / settings.model / "snapshots"
-    key, send, config = settings.key, services.outlet.send, settings.ranker
+    key, send, config = settings.key, services.producer.send, settings.ranker
     aside = {
-        name: services.metrics.watch(name, Quarantine(f"serving's thread {name}", _or_warn(KafkaSend(bootstrap))))
+        name: services.metrics.watch_quarantine(name, Quarantine(f"serving's thread {name}", _or_warn(KafkaSend(bootstrap))))
         for name in ("catalogue", "control", "deltas")
     }
     deltas = DeltaReader(
         live, name=settings.model, key=key, folder=folder, send=send, config=config, quarantine=aside["deltas"]
     )
     control = ControlReader(live, services.pins, model=settings.model, quarantine=aside["control"])
-    origin = Origin(bootstrap=bootstrap, artefacts=settings.artefacts, key=key, send=send, config=config)
-    named: dict[str, Callable[[], str]] = {name: lambda name=name: name for name in services.experiment.own}
-    named |= {alias: lambda alias=alias: live.followed.get(alias, "") for alias in (CHALLENGER, SEASON)}
-    rivals = {alias: Rival(live, origin, alias=alias, named=of) for alias, of in named.items()}
+    source = VersionSource(bootstrap=bootstrap, artefacts=settings.artefacts, key=key, send=send, config=config)
+    followed: dict[str, Callable[[], str]] = {name: lambda name=name: name for name in services.experiment.own}
+    followed |= {alias: lambda alias=alias: live.followed.get(alias, "") for alias in (CHALLENGER, SEASON)}
+    challengers = [Challenger(live, source, alias=alias, followed=model) for alias, model in followed.items()]
     catalogue = CatalogueReader(bootstrap, live, services.layout, aside["catalogue"])
     client = connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)
-    reader, limits = Fresh(FeatureReader(client), services.metrics), Limits(client, live, services.metrics)
+    reader, counts = FreshnessReader(FeatureReader(client), services.metrics), EntityCounts(client, live, services.metrics)
     sweep = Sweep(reader, live, Monitor(services.metrics))
     consumers = Consumers(live, services.metrics, readers=lambda: readers_of(client, settings.model))
     return [
-        _thread(live, "outlet", lambda: services.outlet.run(stop)),
+        _thread(live, "producer", lambda: services.producer.run(stop)),
         _thread(live, "catalogue", lambda: catalogue.run(stop)),
         _thread(live, "control", lambda: control.run(bootstrap, stop)),
         _thread(live, "deltas", lambda: deltas.run(bootstrap, stop)),
-        *(_thread(live, alias, lambda rival=rival: rival.run(stop)) for alias, rival in rivals.items()),
+        *(_thread(live, each.alias, lambda each=each: each.run(stop)) for each in challengers),
         _thread(live, "shadows", lambda: services.pipeline.shadows.run(stop)),
         _thread(live, "sweep", lambda: sweep.run(stop)),
-        _thread(live, "limits", lambda: limits.run(stop)),
-        _thread(live, "ticker", lambda: ticker.run(services.outlet, stop)),
+        _thread(live, "limits", lambda: counts.run(stop)),
+        _thread(live, "ticker", lambda: ticker.run(services.producer, stop)),
         _thread(live, "consumers", lambda: consumers.run(bootstrap, stop)),
     ]
 

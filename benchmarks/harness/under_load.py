@@ -64,10 +64,10 @@ class SlateLoad:
             Item(item_id=f"i{n}", category=f"c{n % _CATEGORIES}", price=float(n % 50), born_at=_AT_MS - 1000 * n)
             for n in range(shown)
         ]
-        self.live.show(catalogue.build([catalogue.entry_of(item) for item in items]))
+        self.live.set_catalogue(catalogue.build([catalogue.entry_of(item) for item in items]))
         values = columns.blank(shown)
         values[:, :-1] = self._rng.gamma(1.0, 60.0, (shown, len(columns.COLUMNS) - 1))
-        self.live.warm(item_features.build(self.live.state.catalogue, values, version={}, swept_at=_AT_MS))
+        self.live.set_features(item_features.build(self.live.state.catalogue, values, version={}, swept_at=_AT_MS))
         self._queries = [self._query(number) for number in range(500)]
 
     def rank_for(self, seconds: float) -> list[tuple[float, float]]:
@@ -135,8 +135,8 @@ class VersionApplier:
 def apply_version(reader: DeltaReader, messages: list[bytes]) -> None:
     """Apply one version, as the reader's thread does when no other version waits."""
     for message in messages:
-        reader.feed(message)
-    reader.show()
+        reader.chain.feed(message)
+    reader.promote()
 
 
 def measure(

@@ -18,7 +18,7 @@ from schemas.http import BatchAnswer, ItemRecord, Rejected
 from schemas.json_text import fault_of, is_deep
 from schemas.limits import LEVELS, time_fault
 from schemas.topics import EVENTS, ITEMS
-from serving.kafka.producer import Letter
+from serving.kafka.producer import Record
 from serving.state.catalogue import Catalogue
 from serving.state.query import ids_of
 from udfs.decode import EventDecoder, Refused
@@ -39,7 +39,7 @@ _CODES = (
 class Batch(Struct, frozen=True):
     """Records to write, and the answer once they are written."""
 
-    letters: list[Letter]
+    records: list[Record]
     answer: BatchAnswer
 
 
@@ -59,7 +59,7 @@ def _decoder(source: Source) -> EventDecoder:
 
 def judge_events(events: Sequence[Raw], source: Source, *, now: int) -> Batch:
     """Events as records of topic `events`, stamped `received_at` now, whatever they said themselves."""
-    letters: list[Letter] = []
+    records: list[Record] = []
     rejected: list[Rejected] = []
     owners: dict[tuple[str, int], str] = {}
     duplicate = 0
@@ -74,10 +74,10 @@ def judge_events(events: Sequence[Raw], source: Source, *, now: int) -> Batch:
         except Unfit as unfit:
             rejected.append(_rejected("events", index, unfit))
             continue
-        duplicate += len(owners) == len(letters)
-        if len(owners) > len(letters):
-            letters.append(Letter(topic=EVENTS, key=key, value=payload))
-    return Batch(letters, BatchAnswer(accepted=len(letters), duplicate=duplicate, rejected=rejected))
+        duplicate += len(owners) == len(records)
+        if len(owners) > len(records):
+            records.append(Record(topic=EVENTS, key=key, value=payload))
+    return Batch(records, BatchAnswer(accepted=len(records), duplicate=duplicate, rejected=rejected))
 
 
 def _event(raw: Raw, source: Source, now: int) -> tuple[bytes, dict[str, Any]]:
@@ -95,7 +95,7 @@ def _event(raw: Raw, source: Source, now: int) -> tuple[bytes, dict[str, Any]]:
 
 def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, layout: ContentLayout, now: int) -> Batch:
     """Items as records of topic `items`. Within a request the last record of an item counts."""
-    letters: dict[str, Letter] = {}
+    records: dict[str, Record] = {}
     rejected: list[Rejected] = []
     duplicate = 0
     for index, raw in enumerate(items):
@@ -110,10 +110,10 @@ def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, layout: ContentLa
         fields["tags"] = [tag for tag in record.tags if tag and not tag.isspace()]
         item = Item(**fields, received_at=now)
         value = item.payload()
-        duplicate += item.item_id in letters
-        letters[item.item_id] = Letter(topic=ITEMS, key=item.item_id, value=value)
-    answer = BatchAnswer(accepted=len(letters), duplicate=duplicate, rejected=rejected)
-    return Batch(list(letters.values()), answer)
+        duplicate += item.item_id in records
+        records[item.item_id] = Record(topic=ITEMS, key=item.item_id, value=value)
+    answer = BatchAnswer(accepted=len(records), duplicate=duplicate, rejected=rejected)
+    return Batch(list(records.values()), answer)
 
 
 def _item_record(raw: Raw, layout: ContentLayout) -> ItemRecord:

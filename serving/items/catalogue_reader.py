@@ -53,7 +53,7 @@ class CatalogueReader:
                 for message in tail.read(_POLL_S):
                     changed |= self.take(message)
                 if changed and tail.at_end and time.monotonic() - shown_at >= _SWAP_EVERY_S:
-                    self._live.show(catalogue.build(self._items.values(), self._layout))
+                    self._live.set_catalogue(catalogue.build(self._items.values(), self._layout))
                     changed, shown_at = False, time.monotonic()
                 if tail.at_end and not changed:
                     self._live.progress.catalogue_read = True

@@ -52,7 +52,7 @@ class Sweep:
                 if values is not None:
                     version = {part.group.name: part.group.version for part in parts}
                     features = item_features.build(state.catalogue, values, version=version, swept_at=swept_at)
-                    self._live.warm(features)
+                    self._live.set_features(features)
                     self._monitor.observe(features, took_s=time.monotonic() - start)
             stop.wait(max(_EVERY_S - (time.monotonic() - start), 0.05))
 

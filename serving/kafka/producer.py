@@ -21,7 +21,7 @@ _POLL_S = 0.1
 _CONFIRMING = 24  # requests that may wait for the broker at once: the other threads stay free for reads
 
 
-class Letter(Struct, frozen=True, kw_only=True):
+class Record(Struct, frozen=True, kw_only=True):
     """One record to write. `partition` -1 lets the key decide."""
 
     topic: Topic
@@ -31,7 +31,7 @@ class Letter(Struct, frozen=True, kw_only=True):
     partition: int = -1
 
 
-class Outlet:
+class RecordProducer:
     """The producer, its poll thread and its counts."""
 
     def __init__(self, bootstrap: str) -> None:
@@ -52,11 +52,11 @@ class Outlet:
         """Records that the broker has not taken yet."""
         return len(self._producer)
 
-    def send(self, letter: Letter) -> bool:
+    def send(self, record: Record) -> bool:
         """Queue one record; False where the queue was full, which is counted."""
-        return self._put(letter, self._delivered)
+        return self._put(record, self._delivered)
 
-    def confirm(self, letters: Sequence[Letter]) -> bool:
+    def confirm(self, records: Sequence[Record]) -> bool:
         """Queue records and wait until the broker has all of them; False after `CONFIRM_S`, or where it is not there.
 
         What was queued may still be written after a False: records must be such that writing them twice does no harm.
@@ -64,8 +64,8 @@ class Outlet:
         if not self._confirming.acquire(blocking=False):
             return False
         try:
-            waiting = _Waiting(len(letters))
-            if not all(self._put(letter, waiting.delivered) for letter in letters):
+            waiting = _Waiting(len(records))
+            if not all(self._put(record, waiting.delivered) for record in records):
                 return False
             return waiting.done.wait(CONFIRM_S) and not waiting.failed
         finally:
@@ -77,14 +77,14 @@ class Outlet:
             self._producer.poll(_POLL_S)
         self._producer.flush(CONFIRM_S)
 
-    def _put(self, letter: Letter, report: Report) -> bool:
+    def _put(self, record: Record, report: Report) -> bool:
         try:
             self._producer.produce(
-                letter.topic.name,
-                value=letter.value,
-                key=letter.key,
-                headers=list(letter.headers),
-                partition=letter.partition,
+                record.topic.name,
+                value=record.value,
+                key=record.key,
+                headers=list(record.headers),
+                partition=record.partition,
                 on_delivery=report,
             )
         except BufferError:

@@ -11,35 +11,35 @@ import msgspec
 from schemas.events import TICK, Event
 from schemas.partition import tick_key
 from schemas.topics import EVENTS, EXPOSURES
-from serving.kafka.producer import Letter, Outlet
+from serving.kafka.producer import Record, RecordProducer
 
 _EVERY_S = 1.0
 
 
-def run(outlet: Outlet, stop: threading.Event) -> None:
+def run(producer: RecordProducer, stop: threading.Event) -> None:
     """Tick until told to stop. Ticks queue behind what was sent before them, so they never run ahead of it."""
     while not stop.wait(_EVERY_S):
         now = time.time_ns() // 1_000_000
-        for letter in ticks(now):
-            outlet.send(letter)
+        for record in ticks(now):
+            producer.send(record)
 
 
-def ticks(now: int) -> list[Letter]:
+def ticks(now: int) -> list[Record]:
     """One tick a partition."""
     return [*(_event(now, each) for each in range(EVENTS.partitions)), *_exposures(now)]
 
 
-def _event(now: int, partition: int) -> Letter:
+def _event(now: int, partition: int) -> Record:
     user_id = tick_key(partition, EVENTS.partitions)
     tick = Event(
         event_id=f"{TICK}-{partition}-{now}", user_id=user_id, event_type=TICK, occurred_at=now, received_at=now
     )
-    return Letter(topic=EVENTS, key=user_id, value=msgspec.json.encode(tick), partition=partition)
+    return Record(topic=EVENTS, key=user_id, value=msgspec.json.encode(tick), partition=partition)
 
 
-def _exposures(now: int) -> list[Letter]:
+def _exposures(now: int) -> list[Record]:
     header = (("received_at", str(now).encode()),)
     return [
-        Letter(topic=EXPOSURES, value=None, headers=header, partition=partition)
+        Record(topic=EXPOSURES, value=None, headers=header, partition=partition)
         for partition in range(EXPOSURES.partitions)
     ]

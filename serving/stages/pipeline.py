@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from schemas.http import RecommendationAnswer
-from serving.kafka.producer import Letter
+from serving.kafka.producer import Record
 from serving.stages import explore, record
 from serving.stages.boost import boost
 from serving.stages.filters import keep
@@ -28,7 +28,7 @@ from serving.telemetry.stopwatch import Stopwatch
 class RecordSink(Protocol):
     """Takes records without waiting; `serving.kafka.producer.RecordProducer` is one."""
 
-    def send(self, letter: Letter) -> bool:
+    def send(self, record: Record) -> bool:
         """Queue one record; False if it was dropped."""
         ...
 
@@ -71,7 +71,7 @@ class Pipeline:
                     record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=served_at)
                 )
                 self.shadows.take(query, slate, served_at)
-        self._metrics.served(query, watch, level=faults.level)
+        self._metrics.count_slate(query, watch, level=faults.level)
         return msgspec.structs.replace(answer, removed=removed) if query.explain == "basic" else answer
 
 

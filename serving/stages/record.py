@@ -9,7 +9,7 @@ from schemas.exposures import EXPLORE, Exposure
 from schemas.exposures import Slot as ServedSlot
 from schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
 from schemas.topics import EXPOSURES
-from serving.kafka.producer import Letter
+from serving.kafka.producer import Record
 from serving.stages import explore
 from serving.stages.sources.source import SPECIFICITY
 from serving.stages.sources.table import BITS, SOURCES, names_of
@@ -63,7 +63,7 @@ def answer(query: Query, slate: Slate, *, made_with: Versions, faults: Faults, e
     )
 
 
-def exposure(query: Query, slate: Slate, *, made_with: Versions, level: int, served_at: int) -> Letter:
+def exposure(query: Query, slate: Slate, *, made_with: Versions, level: int, served_at: int) -> Record:
     """The record of the slate for topic `exposures`."""
     record = Exposure(
         request_id=query.request_id,
@@ -84,7 +84,7 @@ def exposure(query: Query, slate: Slate, *, made_with: Versions, level: int, ser
         slots=_slots(slate),
         contents=_contents(slate),
     )
-    return Letter(topic=EXPOSURES, key=query.request_id, value=record.payload(), headers=record.headers())
+    return Record(topic=EXPOSURES, key=query.request_id, value=record.payload(), headers=record.headers())
 
 
 def _slots(slate: Slate) -> list[ServedSlot]:

@@ -12,7 +12,7 @@ from schemas.aliases import CHALLENGER, LIVE
 from schemas.ids import hash64
 from schemas.shadows import Shadow
 from schemas.topics import SHADOWS
-from serving.kafka.producer import Letter
+from serving.kafka.producer import Record
 from serving.stages.record import Slate
 from serving.state.query import Query
 from serving.state.state import ServedModel
@@ -33,7 +33,7 @@ class _ServedSlate(Struct, frozen=True):
 class Shadows:
     """A bounded queue of slates and the thread that scores them; `left_out` counts slates that were not scored."""
 
-    def __init__(self, send: Callable[[Letter], bool]) -> None:
+    def __init__(self, send: Callable[[Record], bool]) -> None:
         self._send = send
         self._waiting: Queue[_ServedSlate] = Queue(_QUEUE)
         self.left_out = 0
@@ -61,7 +61,7 @@ class Shadows:
                 traceback.print_exc(file=sys.stderr)
                 self.left_out += 1
                 continue
-            self._send(Letter(topic=SHADOWS, key=shadow.request_id, value=shadow.payload()))
+            self._send(Record(topic=SHADOWS, key=shadow.request_id, value=shadow.payload()))
 
 
 def _shadow(served: _ServedSlate) -> Shadow:

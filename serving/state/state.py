@@ -1,4 +1,4 @@
-"""All that a request reads: one immutable value, pinned once a request, swapped by reference."""
+"""All that a request reads: one immutable value, swapped by reference and read once per request."""
 
 import threading
 from collections import Counter, deque
@@ -21,15 +21,14 @@ from serving.state import catalogue as catalogues
 from serving.state.catalogue import Catalogue
 from serving.state.item_features import ItemFeatures
 
-_REMEMBERED = 200  # applied versions told by GET /v1/models
-_HELD = 5  # last models kept, so that a pin still finds the one that was live when it was asked for
+_LISTED = 200  # applied versions that GET /v1/models lists
+_RECENT = 5  # models kept in memory, so that a pin still finds the one that was live when it was requested
 
 
 class ServedModel(Struct, frozen=True, kw_only=True):
     """A model with the index of the catalogue's items under it; `offset` as in `AliasState`.
 
-    `asked` keeps the fingerprint once it was asked for; `name` is that of a challenger or of an arm's own model,
-    empty for the model that is live and what is pinned of it.
+    `computed` caches the fingerprint; `name` is that of a challenger or an arm's own model, empty for live and pins.
     """
 
     model: ModelState
@@ -37,14 +36,14 @@ class ServedModel(Struct, frozen=True, kw_only=True):
     applied_at: int
     offset: int = -1
     name: str = ""
-    asked: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    computed: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
     @property
     def fingerprint(self) -> str:
-        """Taken when it is first asked for: a million rows take a tenth of a second, and few ask."""
-        if not self.asked:
-            self.asked[self.version] = fingerprint(self.model)
-        return self.asked[self.version]
+        """Computed on first use: a million rows take a tenth of a second, and it is rarely needed."""
+        if not self.computed:
+            self.computed[self.version] = fingerprint(self.model)
+        return self.computed[self.version]
 
     @property
     def version(self) -> str:
@@ -52,13 +51,13 @@ class ServedModel(Struct, frozen=True, kw_only=True):
         return self.model.version
 
     def indexed(self, catalogue: Catalogue, build: BuildIndex) -> "ServedModel":
-        """The same model over another catalogue."""
+        """The same model with an index of another catalogue."""
         vectors = self.model.item_vectors(Items(catalogue.ids, catalogue.categories, catalogue.content))
         return msgspec.structs.replace(self, index=build(catalogue.ids, vectors))
 
 
 class ServingState(Struct, frozen=True, kw_only=True):
-    """Catalogue, item features, models by alias (`live` is the newest version); `plan`: the groups that answer."""
+    """Catalogue, item features, models by alias (`live` is the newest version); `plan`: the group versions in use."""
 
     plan: Plan
     catalogue: Catalogue
@@ -67,87 +66,88 @@ class ServingState(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, kw_only=True):
-    """How far the background threads have come. Only those write; a reader may see a mixture of moments.
+    """The progress of the background threads, which alone write it. A reader may see fields of different moments.
 
-    `stalled`: which consumers keep features old by not moving, in words. `heard_at`: when the learner last sent a
-    version or a heartbeat; `learnt_at`: when a version that had learnt something was applied; ms, 0 before.
-    `stopped`: threads that have stopped, by name, because most of what they read could not be handled, and why.
-    `rejected`: versions refused, by check; `refused`: the last of them; `in_a_row`: since a change was applied.
+    `stalled`: sentences about stalled consumers that keep features old. `heartbeat_at`: when the learner last sent a
+    version or a heartbeat; `learned_at`: when a version with samples was last applied; ms, 0 before.
+    `stopped`: threads that stopped because they could not handle most of what they read, and why, by name.
+    `rejected`: number of refused versions, by check; `refused`: the last of them; `refused_in_a_row`: since a change
+    was last applied.
     """
 
     catalogue_read: bool = False
     control_read: bool = False
     deltas_read: bool = False
-    applied: deque[AppliedVersion] = msgspec.field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    applied: deque[AppliedVersion] = msgspec.field(default_factory=lambda: deque(maxlen=_LISTED))
     rejected: Counter[str] = msgspec.field(default_factory=Counter[str])
-    refused: deque[RefusedVersion] = msgspec.field(default_factory=lambda: deque(maxlen=_REMEMBERED))
-    in_a_row: int = 0
+    refused: deque[RefusedVersion] = msgspec.field(default_factory=lambda: deque(maxlen=_LISTED))
+    refused_in_a_row: int = 0
     stalled: Sequence[str] = ()
-    heard_at: int = 0
-    learnt_at: int = 0
+    heartbeat_at: int = 0
+    learned_at: int = 0
     stopped: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 class Live:
-    """Holds the current state. Reading takes no lock; writers, the background threads, take turns.
+    """Holds the current state. Reads take no lock; writes, by the background threads, take one.
 
-    `course`: which versions may be `live`, as decided; the control thread swaps it, the deltas thread follows. So too
-    `courses` of all models, by name, and `followed`, the models of the challenger and of the season, empty for none.
-    `seats`: how far each alias has come that follows a model; `following`: those aliases, which are not pinned.
+    `policy`: which versions may be `live`; the control thread sets it, the deltas thread follows it. The same holds for
+    `policies` of all models, by name, and for `followed`: the model that each alias follows, empty for none.
+    `alias_progress`: the progress of each alias that follows a model; `following`: those aliases, which are not pinned.
     """
 
     def __init__(self, plan: Plan, following: Iterable[str] = FOLLOWING, build: BuildIndex = NumpyIndex) -> None:
         self.state = ServingState(plan=plan, catalogue=catalogues.build([]), features=ItemFeatures.empty(), models={})
         self.progress = Progress()
-        self.course = Course()
+        self.policy = Course()
         self.followed: dict[str, str] = {}
-        self.courses: dict[str, Course] = {}
-        self.seats: dict[str, Progress] = {}
+        self.policies: dict[str, Course] = {}
+        self.alias_progress: dict[str, Progress] = {}
         self.following = frozenset(following)
         self._build = build
         self._writing = threading.Lock()
-        self._held: deque[ServedModel] = deque(maxlen=_HELD)
+        self._recent: deque[ServedModel] = deque(maxlen=_RECENT)
 
-    def answer_by(self, plan: Plan) -> None:
-        """Swap the feature versions that answer."""
+    def set_plan(self, plan: Plan) -> None:
+        """Swap the feature versions in use."""
         with self._writing:
             self._change(plan=plan)
 
-    def show(self, catalogue: Catalogue) -> None:
+    def set_catalogue(self, catalogue: Catalogue) -> None:
         """Swap the catalogue, and the index of every model with it."""
         with self._writing:
             models = {alias: served.indexed(catalogue, self._build) for alias, served in self.state.models.items()}
             self._change(catalogue=catalogue, models=models)
 
-    def warm(self, features: ItemFeatures) -> None:
+    def set_features(self, features: ItemFeatures) -> None:
         """Swap the item features."""
         with self._writing:
             self._change(features=features)
 
     def promote(self, alias: str, model: ModelState, *, applied_at: int, offset: int = -1, name: str = "") -> None:
-        """Put a model under an alias."""
+        """Serve a model under an alias."""
         none = NumpyIndex(np.zeros(0, np.int64), np.zeros((0, model.config.vector), np.float32))
         served = ServedModel(model=model, index=none, applied_at=applied_at, offset=offset, name=name)
         with self._writing:
             served = served.indexed(self.state.catalogue, self._build)
             if not name:
-                self._held.append(served)
+                self._recent.append(served)
             self._change(models={**self.state.models, alias: served})
 
-    def vacate(self, alias: str) -> None:
-        """Leave an alias without a model."""
+    def remove(self, alias: str) -> None:
+        """Remove the model of an alias."""
         with self._writing:
             self._change(models={name: served for name, served in self.state.models.items() if name != alias})
-        self.seats.pop(alias, None)
+        self.alias_progress.pop(alias, None)
 
-    def held(self, version: str) -> ServedModel | None:
-        """A model of this version that is still in memory."""
+    def find(self, version: str) -> ServedModel | None:
+        """The model of a version that is still in memory; None if there is none."""
         with self._writing:
-            known = [*self._held, *self.state.models.values()]
+            known = [*self._recent, *self.state.models.values()]
         return next((served for served in known if served.version == version and not served.name), None)
 
     def waiting_for(self) -> list[str]:
-        """What must be there before requests may come, and is not."""
+        """What is still missing before requests may come."""
         checks: dict[str, Callable[[], bool]] = {
             "catalogue": lambda: self.progress.catalogue_read,
             "item features": lambda: self.state.features.known,

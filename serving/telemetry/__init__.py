@@ -1,1 +1,1 @@
-"""What serving reports of itself and of the line behind it."""
+"""What serving reports about itself and about the pipeline behind it."""

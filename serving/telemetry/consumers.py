@@ -1,8 +1,8 @@
-"""Background thread: do the line's consumers move? What stands still makes features old, and the answer says so.
+"""Background thread: watch whether consumers make progress. A stalled one makes features old, and answers say so.
 
-A consumer stands still when records wait for it and what it has committed has not changed for `STALLED_S`: its process
-dies again and again, or a record holds it. Serving's own ticks come each second, so records always wait for a job that
-is down.
+A consumer is stalled when records wait for it and its committed offsets have not changed for `STALLED_S`: its process
+dies again and again, or a record blocks it. Serving's own ticks arrive each second, so records always wait for a job
+that is down.
 """
 
 import threading
@@ -18,24 +18,24 @@ from store.connect import StoreError
 from store.kafka_clients import admin
 from store.lag import Lag, Reader, end_offsets, lags
 
-STALLED_S = 120.0  # jobs commit each half minute at the latest
+STALLED_S = 120.0  # jobs commit every half minute at the latest
 _EACH_S = 10.0
 FEEDS_FEATURES = ("ingest", "features", "loader")
 
 
-class Standstill:
-    """Which consumers do not move, and since when. `now_s` is any clock that goes forward."""
+class StallDetector:
+    """Since when each consumer has made no progress. `now_s` is any monotonic clock."""
 
     def __init__(self) -> None:
-        self._moved: dict[str, tuple[int, float]] = {}  # what was committed, and when that was last seen to change
+        self._changed: dict[str, tuple[int, float]] = {}  # what was committed, and when it last changed
 
-    def seen(self, found: Mapping[str, Lag], now_s: float) -> dict[str, float]:
-        """For how many seconds each consumer has not moved; 0 where nothing waits for it."""
+    def observe(self, found: Mapping[str, Lag], now_s: float) -> dict[str, float]:
+        """Seconds since each consumer last made progress; 0 if no records wait for it."""
         for name, lag in found.items():
-            before = self._moved.get(name)
+            before = self._changed.get(name)
             if before is None or lag.committed != before[0] or not lag.behind:
-                self._moved[name] = lag.committed, now_s
-        return {name: now_s - self._moved[name][1] for name in found}
+                self._changed[name] = lag.committed, now_s
+        return {name: now_s - self._changed[name][1] for name in found}
 
 
 class Consumers:
@@ -43,7 +43,7 @@ class Consumers:
 
     def __init__(self, live: Live, metrics: Metrics, *, readers: Callable[[], Mapping[str, Reader]]) -> None:
         self._live, self._metrics, self._readers = live, metrics, readers
-        self._standstill = Standstill()
+        self._stalls = StallDetector()
 
     def run(self, bootstrap: str, stop: threading.Event) -> None:
         """Look each ten seconds until told to stop. While broker or store are away, the last look stays."""
@@ -55,19 +55,19 @@ class Consumers:
             except (KafkaException, *StoreError):
                 continue
             self.look(found, time.monotonic())
-            self._metrics.letters({topic: end for (topic, _), end in dead.items()})
+            self._metrics.set_dead_letters({topic: end for (topic, _), end in dead.items()})
 
     def look(self, found: Mapping[str, Lag], now_s: float) -> None:
         """Take in one look at the groups."""
-        stood_s = self._standstill.seen(found, now_s)
-        self._metrics.lagged({name: (lag.behind, stood_s[name]) for name, lag in found.items()})
-        self._live.progress.stalled = _reasons(found, stood_s)
+        stalled_s = self._stalls.observe(found, now_s)
+        self._metrics.set_lags({name: (lag.behind, stalled_s[name]) for name, lag in found.items()})
+        self._live.progress.stalled = _reasons(found, stalled_s)
 
 
-def _reasons(found: Mapping[str, Lag], stood_s: Mapping[str, float]) -> Sequence[str]:
+def _reasons(found: Mapping[str, Lag], stalled_s: Mapping[str, float]) -> Sequence[str]:
     return tuple(
-        f"features stand still: {name} has taken in nothing for {stood_s[name]:.0f} s, "
+        f"features stand still: {name} has taken in nothing for {stalled_s[name]:.0f} s, "
         f"{found[name].behind} records wait for it"
         for name in FEEDS_FEATURES
-        if stood_s.get(name, 0.0) > STALLED_S
+        if stalled_s.get(name, 0.0) > STALLED_S
     )

@@ -1,6 +1,6 @@
-"""Background thread: how many entities the groups have whose header limits them, for `GET /metrics`.
+"""Background thread: counts the entities of groups whose header limits them, for `GET /metrics`.
 
-All of the keyspace is walked through for each, so a round may take seconds; the rest after it is twenty times as long.
+Each count scans the whole keyspace, so a round may take seconds; the pause after it is twenty times as long.
 """
 
 import contextlib
@@ -14,12 +14,12 @@ from serving.telemetry.metrics import Metrics
 from store.connect import Client, StoreError
 from store.usage import holding
 
-_LEAST_REST_S = 60.0
-_REST = 20.0
+_SHORTEST_PAUSE_S = 60.0
+_PAUSE = 20.0
 
 
-class Limits:
-    """Counts entities of the versions that answer."""
+class EntityCounts:
+    """Counts the entities of the group versions in use."""
 
     def __init__(self, client: Client, live: Live, metrics: Metrics) -> None:
         self._client = client
@@ -27,14 +27,14 @@ class Limits:
         self._metrics = metrics
 
     def run(self, stop: threading.Event) -> None:
-        """Count until told to stop. While the store does not answer, the last numbers stay."""
+        """Count until `stop` is set. While the store does not answer, the last counts remain."""
         took_s = 0.0
-        while not stop.wait(max(_REST * took_s, _LEAST_REST_S)):
+        while not stop.wait(max(_PAUSE * took_s, _SHORTEST_PAUSE_S)):
             start = time.monotonic()
             try:
                 with contextlib.suppress(*StoreError):
                     self.count()
-            except Exception:  # something in the store that nobody foresaw: the last numbers stay
+            except Exception:  # an unexpected error: the last counts remain
                 traceback.print_exc(file=sys.stderr)
             took_s = time.monotonic() - start
 
@@ -46,4 +46,4 @@ class Limits:
         """
         groups = [(group, group.max_entities) for group in self._live.state.plan.groups]
         limited = {group.name: (holding(self._client, group).entities, most) for group, most in groups if most}
-        self._metrics.counted(limited)
+        self._metrics.set_entities(limited)

@@ -1,6 +1,6 @@
-"""What `GET /metrics` tells: each metric by name, in a registry of its own, so that one process may hold several apps.
+"""The metrics of `GET /metrics`, in a registry of their own, so that one process may hold several apps.
 
-Labels name features, stages, levels and surfaces, never a user or an item: series stay few and tell nothing of anyone.
+Labels name features, stages, levels and surfaces, never users or items: there are few series, and none is personal.
 """
 
 import time
@@ -18,133 +18,137 @@ from serving.telemetry.stopwatch import Stopwatch
 from store.quarantine import Quarantine
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
-OTHER = "other"  # the surface of requests that came after `_SURFACES` others: clients name surfaces freely
+OTHER = "other"  # the label of every surface after the first `_SURFACES`: clients name surfaces freely
 _SURFACES = 20
 _BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
 class _Refused(Collector):
-    """Versions refused, as the deltas thread counts them, and when it last heard of the learner."""
+    """Refused versions, as the deltas thread counts them, and when the learner last sent anything."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._begun_s = time.time()  # an app that never hears of a learner grows old too
+        self._begun_s = time.time()  # without a learner the age grows from here
 
     def collect(self) -> Iterator[Metric]:
-        """All of them, now."""
+        """The metrics, now."""
         refused = CounterMetricFamily("headrace_versions_refused_total", "Versions refused", labels=["check"])
         for check, count in [*self._progress.rejected.items()]:
             refused.add_metric([check], count)
         yield refused
-        in_a_row = "Versions refused since one that changes a model was applied"
-        yield GaugeMetricFamily("headrace_versions_refused_in_a_row", in_a_row, value=self._progress.in_a_row)
-        for name, says, at_ms in (
+        in_a_row = "Versions refused since a change was last applied"
+        yield GaugeMetricFamily("headrace_versions_refused_in_a_row", in_a_row, value=self._progress.refused_in_a_row)
+        for name, help_text, at_ms in (
             (
                 "headrace_learner_heard_timestamp_seconds",
-                "When the learner last sent anything",
-                self._progress.heard_at,
+                "When the learner last sent a version or a heartbeat",
+                self._progress.heartbeat_at,
             ),
-            ("headrace_version_learnt_timestamp_seconds", "When one that learnt was applied", self._progress.learnt_at),
+            (
+                "headrace_version_learnt_timestamp_seconds",
+                "When a version with samples was last applied",
+                self._progress.learned_at,
+            ),
         ):
-            yield GaugeMetricFamily(name, says, value=at_ms / 1000 if at_ms else self._begun_s)
+            yield GaugeMetricFamily(name, help_text, value=at_ms / 1000 if at_ms else self._begun_s)
 
 
 class _SetAside(Collector):
-    """Records set aside, as the quarantines count them."""
+    """Records set aside in quarantine."""
 
     def __init__(self) -> None:
         self.quarantines: dict[str, Quarantine] = {}
 
     def collect(self) -> Iterator[Metric]:
         """The metric, now."""
-        aside = CounterMetricFamily("headrace_set_aside_total", "Records set aside", labels=["reader", "reason"])
+        aside = CounterMetricFamily("headrace_set_aside_total", "Records written to quarantine", labels=["reader", "reason"])
         for reader, quarantine in self.quarantines.items():
             for reason, count in dict(quarantine.reasons).items():
                 aside.add_metric([reader, reason], count)
         yield aside
 
 
-class _Line:
-    """The metrics of the line behind an app: its consumers and what they set aside."""
+class _Pipeline:
+    """The metrics of the pipeline behind an app: its consumers and their dead letters."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        consumer, stalled = ("consumer",), "Since it last moved, while records wait"
-        self.behind = Gauge("headrace_consumer_lag_records", "Records that wait for it", consumer, registry=registry)
+        consumer, stalled = ("consumer",), "Time since its last commit, while records wait"
+        self.behind = Gauge("headrace_consumer_lag_records", "Records that wait for a consumer", consumer, registry=registry)
         self.stalled_s = Gauge("headrace_consumer_stalled_seconds", stalled, consumer, registry=registry)
         ends = "End offset of a topic of dead letters"
-        self.letters = Gauge("headrace_dead_letters_end", ends, ("topic",), registry=registry)
+        self.dead_letters = Gauge("headrace_dead_letters_end", ends, ("topic",), registry=registry)
 
 
 class Metrics:
-    """The metrics of one app. The sweep's monitor and the pipeline write, a scrape reads, `progress` too.
+    """The metrics of one app.
 
-    `user_features`: those of the user that a request reads, by name.
+    `progress` is read at each scrape. `user_features`: the names of the user features that a request reads.
     """
 
     def __init__(self, progress: Progress, user_features: Sequence[str] = ()) -> None:
-        disable_created_metrics()  # the library's own third series beside each counter
-        self.registry = told = CollectorRegistry()
-        told.register(_Refused(progress))
+        disable_created_metrics()  # an extra series for each counter
+        self.registry = registry = CollectorRegistry()
+        registry.register(_Refused(progress))
         self._set_aside = _SetAside()
-        told.register(self._set_aside)
+        registry.register(self._set_aside)
         feature = ("feature",)
-        self.null_ratio = Gauge("headrace_feature_null_ratio", "Share of items it is NULL for", feature, registry=told)
-        self.mean = Gauge("headrace_feature_mean", "Mean over items, without NULLs", feature, registry=told)
-        self.psi = Gauge("headrace_feature_psi", "Drift from the reference", feature, registry=told)
-        self.items = Gauge("headrace_feature_sweep_items", "Items in the last sweep", registry=told)
-        self.sweep_s = Summary("headrace_feature_sweep_seconds", "Time that sweeps took", registry=told)
-        self.swept_at_s = time.time()  # nothing swept yet counts from here: an app that never sweeps grows old too
-        age = Gauge("headrace_feature_sweep_age_seconds", "Age of the item features in use", registry=told)
+        self.null_ratio = Gauge("headrace_feature_null_ratio", "Share of items for which the feature is NULL", feature, registry=registry)
+        self.mean = Gauge("headrace_feature_mean", "Mean over items, without NULLs", feature, registry=registry)
+        self.psi = Gauge("headrace_feature_psi", "Population stability index against the reference", feature, registry=registry)
+        self.items = Gauge("headrace_feature_sweep_items", "Items in the last sweep", registry=registry)
+        self.sweep_s = Summary("headrace_feature_sweep_seconds", "Duration of sweeps", registry=registry)
+        self.swept_at_s = time.time()  # before the first sweep the age grows from here
+        age = Gauge("headrace_feature_sweep_age_seconds", "Age of the item features in use", registry=registry)
         age.set_function(lambda: time.time() - self.swept_at_s)
         self._as_of_s = Gauge(
-            "headrace_group_as_of_timestamp_seconds", "When the newest event came in", ("group",), registry=told
+            "headrace_group_as_of_timestamp_seconds", "When the newest event of a group was received", ("group",), registry=registry
         )
         self._as_of_ms: dict[str, int] = {}
         group = ("group",)
-        self._entities = Gauge("headrace_group_entities", "Entities in the store", group, registry=told)
+        self._entities = Gauge("headrace_group_entities", "Entities of a group in the store", group, registry=registry)
         self._max_entities = Gauge(
-            "headrace_group_max_entities", "What the header limits them to", group, registry=told
+            "headrace_group_max_entities", "Limit on entities in the group's header", group, registry=registry
         )
-        reads = Counter("headrace_user_feature_reads_total", "Requests that read it", feature, registry=told)
-        nulls = Counter("headrace_user_feature_nulls_total", "Of those, it was NULL", feature, registry=told)
+        reads = Counter("headrace_user_feature_reads_total", "Requests that read a user feature", feature, registry=registry)
+        nulls = Counter("headrace_user_feature_nulls_total", "Requests that read NULL for a user feature", feature, registry=registry)
         self._reads = {
             name: reads.labels(name) for name in user_features
-        }  # looking a label up costs more than counting
+        }  # looking up a label costs more than counting
         self._nulls = {name: nulls.labels(name) for name in user_features}
-        self._slates = Counter("headrace_recommendations_total", "Slates answered", ("surface", "level"), registry=told)
+        self._slates = Counter("headrace_recommendations_total", "Slates answered", ("surface", "level"), registry=registry)
         self._stages = Histogram(
-            "headrace_stage_seconds", "Time per stage of a request", ("stage",), buckets=_BOUNDS_S, registry=told
+            "headrace_stage_seconds", "Time per stage of a request", ("stage",), buckets=_BOUNDS_S, registry=registry
         )
-        self._line = _Line(told)
+        self._pipeline = _Pipeline(registry)
         self._surfaces: set[str] = set()
-        self._errors = Counter("headrace_errors_total", "Answers with an error", ("status",), registry=told)
-        self._accepted = Counter("headrace_records_accepted_total", "Records written", ("kind",), registry=told)
-        self._rejected = Counter("headrace_records_rejected_total", "Records refused", ("kind", "code"), registry=told)
+        self._errors = Counter("headrace_errors_total", "Error answers", ("status",), registry=registry)
+        self._accepted = Counter("headrace_records_accepted_total", "Records accepted by the API"  , ("kind",), registry=registry)
+        self._rejected = Counter("headrace_records_rejected_total", "Records rejected by the API", ("kind", "code"), registry=registry)
 
-    def took(self, kind: str, answer: BatchAnswer) -> None:
-        """Count what became of a batch of `events` or `items`."""
+    def count_records(self, kind: str, answer: BatchAnswer) -> None:
+        """Count the accepted and rejected records of a batch of `events` or `items`."""
         self._accepted.labels(kind).inc(answer.accepted)
         for each in answer.rejected:
             self._rejected.labels(kind, each.code).inc()
 
-    def lagged(self, consumers: Mapping[str, tuple[int, float]]) -> None:
-        """Note (records behind, seconds since it moved) of every consumer; those that are no more go."""
-        for gauge, place in ((self._line.behind, 0), (self._line.stalled_s, 1)):
+    def set_lags(self, consumers: Mapping[str, tuple[int, float]]) -> None:
+        """Set (records behind, seconds since the last commit) of all consumers."""
+        for gauge, index in ((self._pipeline.behind, 0), (self._pipeline.stalled_s, 1)):
             gauge.clear()
             for name, numbers in consumers.items():
-                gauge.labels(name).set(numbers[place])
+                gauge.labels(name).set(numbers[index])
 
-    def letters(self, ends: Mapping[str, int]) -> None:
-        """Note where topics of dead letters end."""
+    def set_dead_letters(self, ends: Mapping[str, int]) -> None:
+        """Set the end offsets of the topics of dead letters."""
         for topic, end in ends.items():
-            self._line.letters.labels(topic).set(end)
+            self._pipeline.dead_letters.labels(topic).set(end)
 
-    def failed(self, status: int) -> None:
-        """Count an answer with an error."""
+    def count_error(self, status: int) -> None:
+        """Count an error answer."""
         self._errors.labels(str(status)).inc()
 
-    def served(self, query: Query, watch: Stopwatch, *, level: int) -> None:
-        """Count one answered request, hydrated."""
+    def count_slate(self, query: Query, watch: Stopwatch, *, level: int) -> None:
+        """Count one answered request; `query` is hydrated."""
         for name, null in query.user.nulls.items():
             self._reads[name].inc()
             if null:
@@ -153,26 +157,26 @@ class Metrics:
         for stage, took_ms in watch.spans().items():
             self._stages.labels(stage).observe(took_ms / 1000)
 
-    def saw(self, group: str, *, as_of_ms: int) -> None:
-        """Note that a group holds an event received at this time; the newest counts."""
+    def note_event(self, group: str, *, as_of_ms: int) -> None:
+        """Note that a group contains an event received at this time. The metric has the newest."""
         if as_of_ms > self._as_of_ms.get(group, 0):
             self._as_of_ms[group] = as_of_ms
             self._as_of_s.labels(group).set(as_of_ms / 1000)
 
-    def counted(self, entities: Mapping[str, tuple[int, int]]) -> None:
-        """Note (entities, limit) of every group that has a limit; what was told of others goes."""
-        for gauge, place in ((self._entities, 0), (self._max_entities, 1)):
+    def set_entities(self, entities: Mapping[str, tuple[int, int]]) -> None:
+        """Set (entities, limit) of all groups that have a limit."""
+        for gauge, index in ((self._entities, 0), (self._max_entities, 1)):
             gauge.clear()
             for group, numbers in entities.items():
-                gauge.labels(group).set(numbers[place])
+                gauge.labels(group).set(numbers[index])
 
-    def watch(self, reader: str, quarantine: Quarantine) -> Quarantine:
-        """Tell what a reader sets aside; returns its quarantine."""
+    def watch_quarantine(self, reader: str, quarantine: Quarantine) -> Quarantine:
+        """Report what a reader sets aside; returns its quarantine."""
         self._set_aside.quarantines[reader] = quarantine
         return quarantine
 
     def text(self) -> bytes:
-        """All of them in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
     def _surface(self, name: str) -> str:

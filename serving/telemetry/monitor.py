@@ -1,4 +1,4 @@
-"""What each sweep says of the item features themselves: how many are NULL, their mean, how far they have drifted."""
+"""Statistics of the item features in each sweep: share of NULLs, mean, and drift."""
 
 import math
 
@@ -11,23 +11,23 @@ from serving.telemetry.drift import Reference
 from serving.telemetry.metrics import Metrics
 
 WATCHED = columns.COLUMNS[:-1]  # the last is the boost, which is never NULL
-REFERENCE_MS = 86_400_000  # a day: a reference is compared with the same hour of the next day before it goes
+REFERENCE_MS = 86_400_000  # a day: a reference is compared with the same hour of the next day before it is replaced
 
 
-class _Held(Struct, frozen=True):
+class _Kept(Struct, frozen=True):
     reference: Reference
     taken_at_ms: int
 
 
 class Monitor:
-    """Compares each sweep with the first that knew enough values of a feature, renewed each day."""
+    """Compares each sweep with a reference: for each feature the first sweep with enough values, renewed each day."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._held: dict[tuple[str, int | None], _Held] = {}  # by feature and version: another version may differ
+        self._references: dict[tuple[str, int | None], _Kept] = {}  # by feature and version: versions may differ
 
     def observe(self, features: ItemFeatures, *, took_s: float) -> None:
-        """Tell of a finished sweep."""
+        """Report a finished sweep."""
         metrics = self._metrics
         for name in WATCHED:
             values = columns.column(features.values, name)
@@ -40,11 +40,11 @@ class Monitor:
         metrics.swept_at_s = features.swept_at / 1000
 
     def _reference(self, name: str, features: ItemFeatures) -> Reference | None:
-        """The feature's reference; a new one where there is none or it is a day old. None while too few are known."""
-        place = (name, features.version.get(name.partition(".")[0]))
-        held = self._held.get(place)
-        if held is None or features.swept_at - held.taken_at_ms >= REFERENCE_MS:
+        """The feature's reference, renewed if it is a day old; None while too few values are known."""
+        key = (name, features.version.get(name.partition(".")[0]))
+        kept = self._references.get(key)
+        if kept is None or features.swept_at - kept.taken_at_ms >= REFERENCE_MS:
             taken = drift.reference_of(columns.column(features.values, name))
             if taken is not None:
-                held = self._held[place] = _Held(taken, features.swept_at)
-        return held.reference if held else None
+                kept = self._references[key] = _Kept(taken, features.swept_at)
+        return kept.reference if kept else None

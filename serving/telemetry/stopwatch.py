@@ -1,4 +1,4 @@
-"""Time per stage of one request, as the `Server-Timing` header wants it."""
+"""Time per stage of one request, for the header `Server-Timing`."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class Stopwatch:
             self.took_ms[name] = (time.perf_counter() - start) * 1000
 
     def spans(self) -> dict[str, float]:
-        """Durations by stage, ms, and `total` since the stopwatch's making."""
+        """Durations by stage, ms, and `total` since the stopwatch was made."""
         return {**self.took_ms, "total": (time.perf_counter() - self._since) * 1000}
 
     def header(self) -> str:

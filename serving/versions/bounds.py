@@ -22,7 +22,7 @@ _ROWS_OF = "rows of "
 _SAMPLES = "samples"
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class VersionBounds(Struct, frozen=True, kw_only=True):
     """When a version is out of bounds.
 
     Attributes:
@@ -60,8 +60,8 @@ class OutOfBounds(ValueError):
 class Bounds:
     """Remembers the changes of the last versions that changed something."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+    def __init__(self, limits: VersionBounds | None = None) -> None:
+        self._limits = limits or VersionBounds()
         self._seen: deque[dict[str, float]] = deque(maxlen=self._limits.remembered)
         self._passed: Place = (0, 0)
 

@@ -1,4 +1,7 @@
-"""Background threads: the versions of the challenger, and of the models that arms name (docs/adr/0017, 0018)."""
+"""Background threads: the versions of models other than live's own (docs/adr/0017, 0018).
+
+These are the challenger, the model of the season, and the models that arms name.
+"""
 
 import threading
 from collections.abc import Callable
@@ -9,70 +12,69 @@ from msgspec import Struct
 from models.config import RankerConfig
 from models.state import ModelState
 from schemas.version_policy import Course
-from serving.kafka.producer import Letter
+from serving.kafka.producer import Record
 from serving.state.state import Live, Progress
 from serving.versions.delta_reader import DeltaReader
 
 _POLL_S = 0.1
 
 
-class Seat:
-    """Beside `live`: a rival is told apart by its name, and what becomes of it says nothing of the line."""
+class ModelSlot:
+    """The slot of an alias other than `live`. Its models carry a name, and its progress is its own."""
 
     def __init__(self, live: Live, alias: str, name: str) -> None:
         self._live = live
         self._name = name
-        self.progress = live.seats[alias] = Progress()
+        self.progress = live.alias_progress[alias] = Progress()
 
     @property
-    def course(self) -> Course:
-        """Which of its versions may answer, as decided."""
-        return self._live.courses.get(self._name, Course())
+    def policy(self) -> Course:
+        """Which of the model's versions may be served."""
+        return self._live.policies.get(self._name, Course())
 
     def promote(self, alias: str, model: ModelState, *, applied_at: int, offset: int = -1) -> None:
-        """Put a version in the seat."""
+        """Serve a version under the alias."""
         self._live.promote(alias, model, applied_at=applied_at, offset=offset, name=self._name)
 
 
-class Origin(Struct, frozen=True, kw_only=True):
-    """Where rivals come from, the key that verifies them, their settings, and where what is decided of them goes."""
+class VersionSource(Struct, frozen=True, kw_only=True):
+    """Where versions come from, the key that verifies them, their settings, and where decisions are sent."""
 
     bootstrap: str
     artefacts: Path
     key: bytes
-    send: Callable[[Letter], bool]
+    send: Callable[[Record], bool]
     config: RankerConfig = RankerConfig()
 
 
-class Rival:
-    """Follows whichever model `named` says, one at a time; none while that is empty."""
+class Challenger:
+    """Keeps an alias at the newest version of the model that `followed` names; without a model if that is empty."""
 
-    def __init__(self, live: Live, origin: Origin, *, alias: str, named: Callable[[], str]) -> None:
+    def __init__(self, live: Live, source: VersionSource, *, alias: str, followed: Callable[[], str]) -> None:
         self._live = live
-        self._origin = origin
-        self._alias = alias
-        self._named = named
+        self._source = source
+        self.alias = alias
+        self._followed = followed
 
     def run(self, stop: threading.Event) -> None:
-        """Follow until told to stop, once it is known which versions are admitted."""
+        """Follow until `stop` is set, once the version policies are known."""
         while not stop.wait(_POLL_S):
-            name = self._named() if self._live.progress.control_read else ""
+            name = self._followed() if self._live.progress.control_read else ""
             if name:
-                self._follow(name, lambda name=name: stop.is_set() or self._named() != name)
+                self._follow(name, lambda name=name: stop.is_set() or self._followed() != name)
 
     def _follow(self, name: str, is_over: Callable[[], bool]) -> None:
-        origin, seat = self._origin, Seat(self._live, self._alias, name)
-        folder = origin.artefacts / name / "snapshots"
+        source, slot = self._source, ModelSlot(self._live, self.alias, name)
         reader = DeltaReader(
-            seat,
+            slot,
             name=name,
-            key=origin.key,
-            folder=folder,
-            send=origin.send,
-            alias=self._alias,
-            config=origin.config,
+            key=source.key,
+            folder=source.artefacts / name / "snapshots",
+            send=source.send,
+            alias=self.alias,
+            config=source.config,
         )
         try:
-            reader.follow(origin.bootstrap, is_over)
+            reader.follow(source.bootstrap, is_over)
         finally:
-            self._live.vacate(self._alias)
+            self._live.remove(self.alias)

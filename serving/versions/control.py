@@ -1,6 +1,6 @@
-"""Background thread: topic `control` → aliases and course of the model, and the feature versions that answer.
+"""Background thread: topic `control` → aliases, version policies, and the feature versions in use.
 
-A decision holds from when it has been read back, everywhere alike.
+A decision takes effect when it has been read back, in this process as in every other.
 """
 
 import threading
@@ -11,7 +11,7 @@ from schemas.aliases import ALIAS, PIN, followed
 from schemas.control import Control, control_of
 from schemas.topics import CONTROL_TOPIC
 from schemas.version_policy import MODEL, Course
-from serving.kafka.producer import Letter
+from serving.kafka.producer import Record
 from serving.state.state import Live
 from serving.versions.pins import Pins
 from store.decisions import Decisions
@@ -22,7 +22,7 @@ _POLL_S = 0.1
 
 
 class ControlReader:
-    """Folds the topic to alias → version and puts pinned models in service."""
+    """Folds the topic, and serves pinned models under their aliases."""
 
     def __init__(self, live: Live, pins: Pins, *, model: str, quarantine: Quarantine | None = None) -> None:
         self._live = live
@@ -35,10 +35,10 @@ class ControlReader:
         self._quarantine = quarantine
 
     def run(self, bootstrap: str, stop: threading.Event) -> None:
-        """Follow the topic until told to stop.
+        """Follow the topic until `stop` is set.
 
         Raises:
-            BrokenProgram: most decisions cannot be followed.
+            BrokenProgram: most decisions cannot be applied.
         """
         quarantine = self._quarantine or Quarantine("serving's control", KafkaSend(bootstrap))
         decisions = Decisions(bootstrap, quarantine)
@@ -47,15 +47,15 @@ class ControlReader:
                 for payload in decisions.read(_POLL_S):
                     self.take(payload)
                 if decisions.at_end:
-                    self.carry_out()
+                    self.apply()
                     self._live.progress.control_read = True
         finally:
             decisions.close()
 
     def take(self, payload: bytes | None) -> None:
-        """Fold one record; what speaks of other things is for others to read."""
+        """Fold one record. Records about other things are ignored."""
         self._versions = self._versions.after([payload])
-        self._live.course = self._live.course.after(self._model, [payload])
+        self._live.policy = self._live.policy.after(self._model, [payload])
         self._followed = followed([payload], self._followed)
         control = control_of(payload)
         if control is None:
@@ -63,22 +63,22 @@ class ControlReader:
         kind, _, name = control.name.partition("/")
         version = control.arguments.get("version")
         if f"{kind}/" == MODEL:
-            self._live.courses[name] = self._live.courses.get(name, Course()).after(name, [payload])
+            self._live.policies[name] = self._live.policies.get(name, Course()).after(name, [payload])
         elif f"{kind}/" == ALIAS and control.action == PIN and name not in self._live.following and version:
             self.aliases[name] = version
 
-    def carry_out(self) -> None:
-        """Put every alias's model in service. One that is neither in memory nor on disk leaves its alias as it was."""
+    def apply(self) -> None:
+        """Apply what was read. An alias pinned to a version that is neither in memory nor on disk stays as it was."""
         self._live.followed = self._followed
         plan, groups = self._live.state.plan, self._versions.answering()
         if groups and groups != plan.groups:
-            self._live.answer_by(Plan(plan.sources, groups))
+            self._live.set_plan(Plan(plan.sources, groups))
         for alias, version in self.aliases.items():
             now = self._live.state.models.get(alias)
             if (now is not None and now.version == version) or version in self.missing:
                 continue
-            held = self._live.held(version)
-            found = (held.model, held.offset) if held else self._pins.load(version)
+            served = self._live.find(version)
+            found = (served.model, served.offset) if served else self._pins.load(version)
             if found is None:
                 self.missing.add(version)
                 continue
@@ -86,12 +86,12 @@ class ControlReader:
             self._live.promote(alias, model, applied_at=time.time_ns() // 1_000_000, offset=offset)
 
 
-def pin(alias: str, version: str, *, at: int, why: str) -> Letter:
+def pin(alias: str, version: str, *, at: int, why: str) -> Record:
     """The record that pins an alias."""
-    record = Control(name=f"{ALIAS}{alias}", action=PIN, arguments={"version": version}, who="api", at=at, why=why)
-    return letter(record)
+    decision = Control(name=f"{ALIAS}{alias}", action=PIN, arguments={"version": version}, who="api", at=at, why=why)
+    return record_of(decision)
 
 
-def letter(record: Control) -> Letter:
-    """A decision as it is written."""
-    return Letter(topic=CONTROL_TOPIC, key=record.name, value=record.payload())
+def record_of(decision: Control) -> Record:
+    """A decision as a record of topic `control`."""
+    return Record(topic=CONTROL_TOPIC, key=decision.name, value=decision.payload())

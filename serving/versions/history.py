@@ -1,4 +1,4 @@
-"""A version that a reader stands on, and where its versions begin on the log: what a way back needs."""
+"""The versions that a reader has applied, and where versions begin on the log: what a rollback needs."""
 
 from collections import deque
 
@@ -8,73 +8,70 @@ from models.config import RankerConfig
 from models.state import ModelState
 from schemas.delta import Delta
 from schemas.version_policy import Course, Place
-from serving.versions.snapshot import Loaded
+from serving.versions.snapshot import Snapshot
 
-_HELD = 6  # models of a million rows take 76 MB each
-_KNOWN = 20_000  # versions; two weeks of one a minute
+_KEPT = 6  # models of a million rows take 76 MB each
+_BEGINS = 20_000  # versions; two weeks of one a minute
 _PARTITION = "0"  # `samples` has one partition
 
 
-class Standing(Struct, frozen=True, kw_only=True):
-    """A model with its place in the chain. `offset`: where the samples it has learnt end; `to_ms`: their clock."""
+class Applied(Struct, frozen=True, kw_only=True):
+    """A version as applied. `offset`: where the samples it has learned from end; `to_ms`: their clock."""
 
     model: ModelState
-    at: Place = (0, 0)
+    version: Place = (0, 0)
     hash: str = ""
     offset: int = -1
     to_ms: int = 0
 
 
-class Trail:
-    """The standings that one came by, the last six in memory, and the log offset at which each version begins."""
+class History:
+    """The last six applied versions, in memory, and the log offset at which each version begins."""
 
     def __init__(self, config: RankerConfig) -> None:
-        self._nothing = Standing(model=ModelState.empty(config))
-        self._held: deque[Standing] = deque(maxlen=_HELD)
+        self._empty = Applied(model=ModelState.empty(config))
+        self._kept: deque[Applied] = deque(maxlen=_KEPT)
         self._begins: dict[Place, int] = {}
 
-    def stood(self, standing: Standing) -> None:
-        """Note where one stands now."""
-        if not self._held or self._held[-1].at != standing.at:
-            self._held.append(standing)
+    def add(self, applied: Applied) -> None:
+        """Add the version that was applied last."""
+        if not self._kept or self._kept[-1].version != applied.version:
+            self._kept.append(applied)
 
-    def begins(self, at: Place, offset: int) -> None:
-        """Note where a version begins on the log; one that is there twice begins where it came first."""
-        self._begins.setdefault(at, offset)
-        if len(self._begins) > _KNOWN:
+    def add_begin(self, version: Place, offset: int) -> None:
+        """Note where a version begins on the log. For a version that is there twice, the first offset remains."""
+        self._begins.setdefault(version, offset)
+        if len(self._begins) > _BEGINS:
             del self._begins[min(self._begins)]
 
-    def back(self, course: Course) -> Standing:
-        """The newest standing in memory that a course admits; the empty model where there is none."""
-        return max((each for each in self._held if course.admits(each.at)), key=_place, default=self._nothing)
+    def newest_allowed(self, policy: Course) -> Applied:
+        """The newest version in memory that a policy allows; the empty model if there is none."""
+        allowed = (applied for applied in self._kept if policy.admits(applied.version))
+        return max(allowed, key=lambda applied: applied.version, default=self._empty)
 
-    def ahead(self, standing: Standing, course: Course) -> dict[Place, int]:
-        """Versions beyond a standing that a course admits, and where they begin."""
-        return {at: begin for at, begin in self._begins.items() if at > standing.at and course.admits(at)}
-
-
-def _place(standing: Standing) -> Place:
-    return standing.at
+    def allowed_after(self, version: Place, policy: Course) -> dict[Place, int]:
+        """The versions after this one that were read and that a policy allows, and where they begin."""
+        return {at: begin for at, begin in self._begins.items() if at > version and policy.admits(at)}
 
 
-def after(standing: Standing, delta: Delta) -> Standing:
-    """Where one stands with one more version.
+def apply(applied: Applied, delta: Delta) -> Applied:
+    """The next version, made by a delta.
 
     Raises:
-        ValueError: the version is of other shapes.
+        ValueError: the delta has other shapes than the model.
     """
     manifest = delta.manifest
-    return Standing(
-        model=standing.model.apply(delta),
-        at=(manifest.epoch, manifest.seq),
+    return Applied(
+        model=applied.model.apply(delta),
+        version=(manifest.epoch, manifest.seq),
         hash=delta.hash,
         offset=manifest.offsets.get(_PARTITION, -1),
         to_ms=manifest.to_ms,
     )
 
 
-def of_snapshot(loaded: Loaded) -> Standing:
-    """Where one stands with a snapshot."""
-    meta = loaded.meta
-    at = (meta.epoch, meta.seq)
-    return Standing(model=loaded.model, at=at, hash=meta.hash, offset=meta.offset, to_ms=meta.published_ms)
+def from_snapshot(snapshot: Snapshot) -> Applied:
+    """A snapshot as an applied version."""
+    meta = snapshot.meta
+    version = (meta.epoch, meta.seq)
+    return Applied(model=snapshot.model, version=version, hash=meta.hash, offset=meta.offset, to_ms=meta.published_ms)

@@ -1,4 +1,4 @@
-"""The learner's newest snapshot as a model to serve: where a reader starts that the log alone cannot bring up."""
+"""The learner's newest snapshot, as a model to serve: where a reader starts if the log alone is not enough."""
 
 import hashlib
 from pathlib import Path
@@ -17,26 +17,26 @@ from schemas.version_policy import Course, Place, place_of
 ARRAYS, META = "arrays.safetensors", "meta.json"
 
 
-class Loaded(Struct, frozen=True):
-    """A model and where it stood."""
+class Snapshot(Struct, frozen=True):
+    """A model and the metadata of its snapshot."""
 
     model: ModelState
     meta: SnapshotMeta
 
 
-def latest(folder: Path, config: RankerConfig, *, after: Place, course: Course) -> Loaded | None:
-    """The newest whole snapshot beyond version `after` that its course admits; damaged ones are passed over."""
+def latest(folder: Path, config: RankerConfig, *, after: Place, policy: Course) -> Snapshot | None:
+    """The newest complete snapshot after version `after` that a policy allows; damaged ones are skipped."""
     versions = {place_of(path.name): path for path in folder.glob("[0-9]*.[0-9]*")} if folder.is_dir() else {}
-    for version in sorted(filter(course.admits, versions), reverse=True):
+    for version in sorted(filter(policy.admits, versions), reverse=True):
         if version <= after:
             return None
-        loaded = _load(versions[version], config)
-        if loaded is not None:
-            return loaded
+        snapshot = _load(versions[version], config)
+        if snapshot is not None:
+            return snapshot
     return None
 
 
-def _load(folder: Path, config: RankerConfig) -> Loaded | None:
+def _load(folder: Path, config: RankerConfig) -> Snapshot | None:
     try:
         meta = msgspec.json.decode((folder / META).read_bytes(), type=SnapshotMeta)
         packed = (folder / ARRAYS).read_bytes()
@@ -44,5 +44,5 @@ def _load(folder: Path, config: RankerConfig) -> Loaded | None:
             return None
         state = unflatten(dict(safetensors.load(packed)))
     except (OSError, msgspec.DecodeError, SafetensorError, KeyError):
-        return None  # cut short, removed meanwhile, or of another make: an older one serves
-    return Loaded(ModelState.from_training_state(config, state, version=f"{meta.epoch}.{meta.seq}"), meta)
+        return None  # cut short, removed meanwhile, or in another format: an older one will do
+    return Snapshot(ModelState.from_training_state(config, state, version=f"{meta.epoch}.{meta.seq}"), meta)

@@ -109,12 +109,12 @@ class Readers:
             self._control.take(value)
         assert not self._quarantine.reasons["internal"], "a record was quarantined for an unexpected reason"
         if self._offset % _SHOW_EACH == 0:
-            self._control.carry_out()
+            self._control.apply()
             catalogue.build(self._items._items.values(), worlds.NOTHING)
 
     def close(self) -> None:
         """Apply the last records, and remove the files."""
-        self._control.carry_out()
+        self._control.apply()
         catalogue.build(self._items._items.values(), worlds.NOTHING)
         self._folder.cleanup()
 

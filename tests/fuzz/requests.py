@@ -132,7 +132,7 @@ class Requests:
     async def _poll(self) -> None:
         """Poll the producer, as its thread does in serving."""
         while True:
-            self._parts.outlet._producer.poll(0)
+            self._parts.producer._producer.poll(0)
             await asyncio.sleep(0.001)
 
     async def _ask_all(self, payloads: list[bytes]) -> None:

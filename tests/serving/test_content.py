@@ -35,7 +35,7 @@ def told_of(live: Live) -> Live:
         )
         for number, item in enumerate(worlds.items(60, 6))
     ]
-    live.show(worlds.shelf(items, LAYOUT))
+    live.set_catalogue(worlds.shelf(items, LAYOUT))
     live.promote(LIVE, worlds.model(1, config=CONFIG), applied_at=worlds.NOW)
     return live
 
@@ -43,8 +43,8 @@ def told_of(live: Live) -> Live:
 def test_what_was_scored_is_what_is_learnt_from() -> None:
     state = told_of(worlds.live()).state
     slate, _ = rank(worlds.query(), state, Faults(), Stopwatch())
-    letter = record.exposure(worlds.query(), slate, made_with=record.versions(slate), level=0, served_at=worlds.NOW)
-    payload = letter.value or b""
+    sent = record.exposure(worlds.query(), slate, made_with=record.versions(slate), level=0, served_at=worlds.NOW)
+    payload = sent.value or b""
     opened = open_slate(payload, wait_ms=0, correction_ms=0, negative_rate=1.0)
     rows = [Sample(**SAMPLE.decode(each)) for each in encode_samples(payload, opened, list(close_slate(opened)))]
     assert [row.content for row in rows] == EXPOSURE.decode(payload)["contents"]
@@ -63,7 +63,7 @@ def test_what_was_scored_is_what_is_learnt_from() -> None:
 def test_vectors_move_scores_and_the_index() -> None:
     live = told_of(worlds.live())
     told = live.state
-    live.show(worlds.shelf(worlds.items(60, 6), LAYOUT))
+    live.set_catalogue(worlds.shelf(worlds.items(60, 6), LAYOUT))
     bare = live.state
     assert np.abs(told.models[LIVE].index.vectors - bare.models[LIVE].index.vectors).max() > 0.1
     (with_vectors, _), (without, _) = (rank(worlds.query(), each, Faults(), Stopwatch()) for each in (told, bare))
@@ -72,8 +72,8 @@ def test_vectors_move_scores_and_the_index() -> None:
 
 def test_where_none_are_declared_nothing_travels() -> None:
     slate, _ = rank(worlds.query(), worlds.state(), Faults(), Stopwatch())
-    letter = record.exposure(worlds.query(), slate, made_with=record.versions(slate), level=0, served_at=worlds.NOW)
-    assert EXPOSURE.decode(letter.value or b"")["contents"] == []
+    sent = record.exposure(worlds.query(), slate, made_with=record.versions(slate), level=0, served_at=worlds.NOW)
+    assert EXPOSURE.decode(sent.value or b"")["contents"] == []
 
 
 def test_a_model_of_the_declaration_begins_empty() -> None:

@@ -21,7 +21,7 @@ from schemas.partition import partition_of
 from serving.http import intake
 from serving.items.catalogue_reader import CatalogueReader
 from serving.kafka import ticker
-from serving.kafka.producer import Letter
+from serving.kafka.producer import Record
 from serving.stages.neighbours import ItemNeighbours, combine
 from serving.state.query import ids_of
 from serving.state.state import Live
@@ -52,9 +52,9 @@ def raw(*records: object) -> list[Raw]:
 
 def test_events_are_stamped_whatever_they_say() -> None:
     batch = intake.judge_events(raw(GOOD | {"received_at": 1, "extra": "kept"}), SOURCE, now=NOW)
-    (letter,) = batch.letters
-    assert letter.key == "u"
-    assert msgspec.json.decode(letter.value or b"") == GOOD | {"received_at": NOW, "extra": "kept"}
+    (record,) = batch.records
+    assert record.key == "u"
+    assert msgspec.json.decode(record.value or b"") == GOOD | {"received_at": NOW, "extra": "kept"}
 
 
 def test_a_repeated_event_counts_once() -> None:
@@ -98,7 +98,7 @@ def test_a_bad_event_does_not_harm_the_others(record: object, code: str, pointer
 def test_what_is_forgiven_in_an_event() -> None:
     context = {"a": None, "b": 7, "c": True, "d": ""}
     batch = intake.judge_events(raw(GOOD | {"item_id": "", "context": context}), SOURCE, now=NOW)
-    event = EventDecoder(SOURCE).decode(batch.letters[0].value, NOW)
+    event = EventDecoder(SOURCE).decode(batch.records[0].value, NOW)
     assert (event["item_id"], event["context"]) == (None, {"b": "7", "c": "true"})
 
 
@@ -128,9 +128,9 @@ def test_a_bad_item_does_not_harm_the_others(record: dict[str, object], code: st
     batch = intake.judge_items(
         raw(good, good | {"item_id": "b"} | record), worlds.shelf([]), layout=worlds.NOTHING, now=NOW
     )
-    (letter,) = batch.letters
-    written = ITEM.decode(letter.value or b"")
-    assert (letter.key, written["seller"], written["tags"]) == ("/talks/2024:intro", None, ["t"])
+    (record,) = batch.records
+    written = ITEM.decode(record.value or b"")
+    assert (record.key, written["seller"], written["tags"]) == ("/talks/2024:intro", None, ["t"])
     (rejected,) = batch.answer.rejected
     assert (rejected.index, rejected.code, rejected.pointer) == (1, code, f"/items/1/{pointer}".rstrip("/"))
 
@@ -177,7 +177,7 @@ def test_items_keep_their_birth_and_the_last_record_counts() -> None:
         (3, "/items/3/category"),
         (4, "/items/4/colour"),
     ]
-    written = {letter.key: ITEM.decode(letter.value or b"") for letter in batch.letters}
+    written = {record.key: ITEM.decode(record.value or b"") for record in batch.records}
     assert written["i2"]["born_at"] == NOW - 2000
     assert (written["new"]["category"], written["new"]["born_at"]) == ("d", NOW - 5)
     assert all(record["received_at"] == NOW for record in written.values())
@@ -193,7 +193,7 @@ def test_vectors_are_judged_by_the_declaration() -> None:
         {"item_id": "e", "category": "c", "content": {"image": [1, "2"]}},
     ]
     batch = intake.judge_items(raw(*told), worlds.shelf([]), layout=layout, now=NOW)
-    assert [ITEM.decode(letter.value or b"")["content"] for letter in batch.letters] == [{"image": [0.5, -1.0]}]
+    assert [ITEM.decode(record.value or b"")["content"] for record in batch.records] == [{"image": [0.5, -1.0]}]
     assert [(each.index, each.pointer, each.code) for each in batch.answer.rejected] == [
         (1, "/items/1/content/sound", "undeclared"),
         (2, "/items/2/content/image", "length"),
@@ -208,23 +208,23 @@ def test_the_catalogue_folds_records_and_passes_over_others() -> None:
     quarantine = Quarantine("catalogue", lambda key, value: None)
     reader = CatalogueReader("nowhere", Live(worlds.PLAN), worlds.NOTHING, quarantine)
     told = [{"item_id": "a", "category": "c"}, {"item_id": "b", "category": "c", "takedown": True}]
-    letters = intake.judge_items(raw(*told), worlds.shelf([]), layout=worlds.NOTHING, now=NOW).letters
-    assert [reader.take(Message(topic="items", value=letter.value)) for letter in letters] == [True, True]
+    records = intake.judge_items(raw(*told), worlds.shelf([]), layout=worlds.NOTHING, now=NOW).records
+    assert [reader.take(Message(topic="items", value=record.value)) for record in records] == [True, True]
     odd = (b"", None, b"\xff\xff")
     assert [reader.take(Message(topic="items", value=payload)) for payload in odd] == [False] * 3
     assert quarantine.reasons == {"unreadable": 3}
 
 
 def test_a_tick_reaches_every_partition() -> None:
-    letters = ticker.ticks(NOW)
-    events = [letter for letter in letters if letter.topic.name == "events"]
-    exposures = [letter for letter in letters if letter.topic.name == "exposures"]
-    assert [letter.partition for letter in events] == [0, 1, 2, 3]
-    for letter in events:
-        event = msgspec.json.decode(letter.value or b"")
-        assert partition_of(event["user_id"], 4) == letter.partition
+    records = ticker.ticks(NOW)
+    events = [record for record in records if record.topic.name == "events"]
+    exposures = [record for record in records if record.topic.name == "exposures"]
+    assert [record.partition for record in events] == [0, 1, 2, 3]
+    for record in events:
+        event = msgspec.json.decode(record.value or b"")
+        assert partition_of(event["user_id"], 4) == record.partition
         assert (event["event_type"], event["occurred_at"], event["received_at"]) == (TICK, NOW, NOW)
-    expected = Letter(topic=exposures[0].topic, value=None, headers=(("received_at", str(NOW).encode()),), partition=2)
+    expected = Record(topic=exposures[0].topic, value=None, headers=(("received_at", str(NOW).encode()),), partition=2)
     assert exposures[2] == expected
 
 

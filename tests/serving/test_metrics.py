@@ -22,8 +22,8 @@ from serving.state.query import Faults, Query
 from serving.state.state import Live, Progress
 from serving.telemetry import metrics
 from serving.telemetry.consumers import STALLED_S, Consumers
-from serving.telemetry.entity_counts import Limits
-from serving.telemetry.freshness import Fresh
+from serving.telemetry.entity_counts import EntityCounts
+from serving.telemetry.freshness import FreshnessReader
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.monitor import REFERENCE_MS, WATCHED, Monitor
 from serving.telemetry.stopwatch import Stopwatch
@@ -94,7 +94,7 @@ def test_an_empty_catalogue_is_no_fault_and_the_age_counts_from_the_sweep() -> N
 def test_a_group_is_as_new_as_its_newest_event() -> None:
     exported = Metrics(Progress())
     newest = click(30_000)
-    reader = Fresh(shelf_of(worlds.PLAN, [click(1), newest, click(2, user_id="u2")]), exported)
+    reader = FreshnessReader(shelf_of(worlds.PLAN, [click(1), newest, click(2, user_id="u2")]), exported)
     hydrator = Hydrator(reader)
     for user_id in ("u1", "u2", "nobody"):
         hydrator.hydrate(worlds.query(user_id=user_id), worlds.PLAN, Faults())
@@ -110,11 +110,11 @@ def test_entities_are_counted_where_they_are_limited(client: Client) -> None:
         client.set(tiles_key("user_recent", 1, f"u{user}"), b"")
     client.set(tiles_key("item_heat", 1, "i1"), b"")
     exported = Metrics(Progress())
-    Limits(client, Live(plan), exported).count()
+    EntityCounts(client, Live(plan), exported).count()
     entities, most = "headrace_group_entities", "headrace_group_max_entities"
     assert (told(exported, entities, group="user_recent"), told(exported, most, group="user_recent")) == (3, 1_000)
     assert told(exported, entities, group="item_heat") is None
-    Limits(client, Live(worlds.PLAN), exported).count()
+    EntityCounts(client, Live(worlds.PLAN), exported).count()
     assert told(exported, entities, group="user_recent") is None, "the limit has gone"
 
 
@@ -127,7 +127,7 @@ def hydrated(user_id: str) -> Query:
 def test_user_features_are_null_where_the_store_has_nothing() -> None:
     exported = Metrics(Progress(), hydrate.READ)
     for user_id in ("u1", "nobody"):
-        exported.served(hydrated(user_id), Stopwatch(), level=0)
+        exported.count_slate(hydrated(user_id), Stopwatch(), level=0)
     reads = {name: told(exported, "headrace_user_feature_reads_total", feature=name) for name in hydrate.READ}
     nulls = {name: told(exported, "headrace_user_feature_nulls_total", feature=name) for name in hydrate.READ}
     assert set(reads.values()) == {2}
@@ -142,7 +142,7 @@ def test_a_store_that_does_not_answer_is_a_level_and_no_null() -> None:
     asked = worlds.query()
     nobody_listens = FeatureReader(connect("redis://127.0.0.1:1", timeout_s=0.1))
     user = Hydrator(nobody_listens).hydrate(asked, worlds.PLAN, faults)
-    exported.served(msgspec.structs.replace(asked, user=user), Stopwatch(), level=faults.level)
+    exported.count_slate(msgspec.structs.replace(asked, user=user), Stopwatch(), level=faults.level)
     assert told(exported, "headrace_user_feature_reads_total", feature=hydrate.READ[0]) == 0
     assert told(exported, "headrace_recommendations_total", surface="feed", level="L3") == 1
 
@@ -150,7 +150,7 @@ def test_a_store_that_does_not_answer_is_a_level_and_no_null() -> None:
 def test_surfaces_are_bounded() -> None:
     exported = Metrics(Progress())
     for number in range(50):
-        exported.served(worlds.query(surface=f"s{number}"), Stopwatch(), level=0)
+        exported.count_slate(worlds.query(surface=f"s{number}"), Stopwatch(), level=0)
     assert told(exported, "headrace_recommendations_total", surface="s0", level="L0") == 1
     assert told(exported, "headrace_recommendations_total", surface=metrics.OTHER, level="L0") == 30
 

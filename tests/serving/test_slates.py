@@ -58,12 +58,12 @@ def test_laws(query: Query, known: tuple[bool, bool]) -> None:
     assert all(0 < item.propensity <= 1 and item.sources for item in answer.items)
     head = [state.catalogue.category(int(slate.scored.candidates.indexes[slot.index])) for slot in slate.slots[:10]]
     assert max(head.count(category) for category in head) <= DEFAULTS.category_cap
-    letter = record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=worlds.NOW)
-    exposure = EXPOSURE.decode(letter.value or b"")
+    sent = record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=worlds.NOW)
+    exposure = EXPOSURE.decode(sent.value or b"")
     assert [slot["item_id"] for slot in exposure["slots"]] == shown
     assert exposure["model_version"] == answer.versions.model
     assert exposure["trainable"] == (faults.level <= 2)
-    assert letter.key == exposure["request_id"]
+    assert sent.key == exposure["request_id"]
 
 
 @pytest.mark.parametrize(

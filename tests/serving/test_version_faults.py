@@ -17,10 +17,9 @@ from schemas.aliases import LIVE
 from schemas.control import control_of
 from schemas.delta import Update, decode_chunks, encode_chunks, manifest_hash, seal
 from schemas.version_policy import ROLLBACK, Course
-from serving.kafka.producer import Letter
+from serving.kafka.producer import Record
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
-from serving.versions.history import Standing, Trail
 from serving.versions.pins import Pins
 from tests.serving import chains, worlds
 from tests.serving.chains import KEY, Shelf
@@ -33,12 +32,12 @@ class Follower:
     """Serving's threads of the model over a topic in memory."""
 
     def __init__(self, folder: Path) -> None:
-        self.live, self.letters, self.shelf = worlds.live(with_model=False), list[Letter](), Shelf()
+        self.live, self.records, self.shelf = worlds.live(with_model=False), list[Record](), Shelf()
         self.control = ControlReader(self.live, Pins(folder / "pins", worlds.model(0).config), model="ranker")
         self.reader = DeltaReader(self.live, name="ranker", key=KEY, folder=folder / "snapshots", send=self._send)
 
-    def _send(self, letter: Letter) -> bool:
-        self.letters.append(letter)
+    def _send(self, record: Record) -> bool:
+        self.records.append(record)
         return True
 
     def take(self, *cuts: Publication) -> None:
@@ -107,15 +106,15 @@ def test_out_of_bounds_it_is_kept_out_and_gone_back_from(follower: Follower, che
     progress = follower.live.progress
     assert follower.served() == print_of("1.15")
     assert progress.rejected == {check: 1, "parent": 1}
-    assert progress.in_a_row == 2
+    assert progress.refused_in_a_row == 2
     assert (progress.refused[-1].version, progress.refused[-1].check) == ("1.16", check)
-    decision = control_of(follower.letters[0].value)
+    decision = control_of(follower.records[0].value)
     assert (decision.action, decision.arguments) == (ROLLBACK, {"version": "1.15", "epoch": "2"})
     assert "1.16" in decision.why
-    follower.control.take(follower.letters[0].value)
+    follower.control.take(follower.records[0].value)
     follower.take(structs.replace(MADE.whole))
     assert follower.served()[0] == "2.1"
-    assert progress.in_a_row == 2, "the first of an epoch changes nothing: the next may be refused again"
+    assert progress.refused_in_a_row == 2, "the first of an epoch changes nothing: the next may be refused again"
 
 
 def test_nothing_beyond_a_version_out_of_bounds_is_taken_from_a_snapshot(follower: Follower, tmp_path: Path) -> None:
@@ -151,7 +150,7 @@ def test_damaged_or_forged_it_is_refused_and_a_snapshot_mends_the_chain(
     follower.take(damage(GOOD[6]))
     assert follower.live.progress.rejected == {check: 1}
     assert follower.served() == print_of("1.6")
-    assert not follower.letters, "what was damaged on its way says nothing of the parameters"
+    assert not follower.records, "what was damaged on its way says nothing of the parameters"
     for checkpoint in MADE.checkpoints[:3]:
         Snapshots(tmp_path / "snapshots").save(checkpoint)
     follower.take(*GOOD[7:])
@@ -164,13 +163,13 @@ def test_a_manifest_damaged_or_signed_by_another_is_refused(follower: Follower) 
     signed, _ = seal(GOOD[3].manifest, key=KEY)
     for payload in (message, signed[:-9], signed.replace(b'"seq":4', b'"seq":5'), b"{}", b"", b"\x00"):
         for chunk in GOOD[3].chunks:
-            follower.reader.feed(chunk)
-        follower.reader.feed(payload)
+            follower.reader.chain.feed(chunk)
+        follower.reader.chain.feed(payload)
     assert follower.live.progress.rejected == {"signature": 2, "format": 4}
-    assert follower.live.progress.in_a_row == 6
+    assert follower.live.progress.refused_in_a_row == 6
     follower.take(*GOOD[3:5])
     assert follower.served() == print_of("1.5")
-    assert follower.live.progress.in_a_row == 0
+    assert follower.live.progress.refused_in_a_row == 0
 
 
 def test_what_others_write_between_chunks_and_manifest_costs_no_version(follower: Follower) -> None:
@@ -183,13 +182,9 @@ def test_what_others_write_between_chunks_and_manifest_costs_no_version(follower
     follower.reader.step(follower.shelf)
     assert follower.served() == print_of("1.4")
     assert follower.live.progress.rejected == {"signature": 1, "format": 2}
-    ahead = follower.reader._trail.ahead(of_nothing(), follower.reader._course)
-    assert ahead[1, 4] == begin, "read again, it is read from its first chunk"
-    assert (9, 5) not in ahead
-
-
-def of_nothing() -> Standing:
-    return Trail(worlds.model(0).config).back(Course())
+    begins = follower.reader.chain._history.allowed_after((0, 0), Course())
+    assert begins[1, 4] == begin, "if it is read again, it is read from its first chunk"
+    assert (9, 5) not in begins
 
 
 def _flipped(chunk: bytes) -> bytes:

@@ -53,7 +53,7 @@ def version(
 
 def feed(reader: DeltaReader, messages: list[bytes]) -> None:
     for message in messages:
-        reader.feed(message)
+        reader.chain.feed(message)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_chain_is_followed(live: Live, reader: DeltaReader) -> None:
     second, _ = version(2, digest)
     feed(reader, [*first, *second])
     assert LIVE not in live.state.models  # nothing is in service before it is shown
-    assert reader.show() == "1.2"
+    assert reader.promote() == "1.2"
     served = live.state.models[LIVE]
     assert (served.version, served.offset) == ("1.2", 20)
     assert served.model.tables["item"].rows(np.array([1]))[0, 0] == 2.0
@@ -98,9 +98,9 @@ def test_a_refused_version_is_counted_and_the_model_stays(
     good, _ = version(2, digest)
     feed(reader, [*first, *bad])
     assert dict(live.progress.rejected) == {check: 1}
-    assert reader.show() == "1.1"
+    assert reader.promote() == "1.1"
     feed(reader, good)
-    assert reader.show() == "1.2"
+    assert reader.promote() == "1.2"
 
 
 def test_after_a_version_of_another_shape_nothing_follows_it(live: Live, reader: DeltaReader) -> None:
@@ -109,42 +109,42 @@ def test_after_a_version_of_another_shape_nothing_follows_it(live: Live, reader:
     next_, _ = version(3, bad_digest)
     feed(reader, [*first, *bad, *next_])
     assert dict(live.progress.rejected) == {"schema": 1, "parent": 1}
-    assert reader.show() == "1.1"
+    assert reader.promote() == "1.1"
     whole, _ = version(1, epoch=2)
     feed(reader, whole)
-    assert reader.show() == "2.1"
+    assert reader.promote() == "2.1"
 
 
 def test_no_folder_and_damaged_snapshots_are_passed_over(live: Live, tmp_path: Path) -> None:
     folder = tmp_path / "snapshots"
     reader = DeltaReader(live, name="ranker", key=KEY, folder=folder)
-    reader.recover()
+    reader.chain.recover()
     damaged = folder / "1.5"
     damaged.mkdir(parents=True)
     (damaged / "meta.json").write_text("{}")
     (damaged / "arrays.safetensors").write_bytes(safetensors.save({"x": np.zeros(1)}))
-    reader.recover()
-    assert reader.show() == ""
+    reader.chain.recover()
+    assert reader.promote() == ""
 
 
 def test_a_pin_holds_when_it_was_read_back_and_survives_a_restart(live: Live, tmp_path: Path) -> None:
     live.promote(LIVE, worlds.model(3, "1.4"), applied_at=1, offset=40)
     pins = Pins(tmp_path / "pins", CONFIG)
     pins.save(live.state.models[LIVE])
-    letter = pin("frozen", "1.4", at=5, why="the baseline")
+    sent = pin("frozen", "1.4", at=5, why="the baseline")
     live.promote(LIVE, worlds.model(4, "1.5"), applied_at=2, offset=50)
     control = ControlReader(live, pins, model="ranker")
-    control.take(letter.value)
+    control.take(sent.value)
     control.take(b"no record")
     control.take(pin("live", "1.4", at=5, why="").value)  # live is the learner's
-    control.carry_out()
+    control.apply()
     assert {alias: served.version for alias, served in live.state.models.items()} == {"live": "1.5", "frozen": "1.4"}
 
     restarted = worlds.live(with_model=False)
     again = ControlReader(restarted, pins, model="ranker")
-    again.take(letter.value)
+    again.take(sent.value)
     again.take(pin("lost", "0.9", at=6, why="").value)
-    again.carry_out()
+    again.apply()
     found = restarted.state.models["frozen"]
     assert (found.version, found.offset) == ("1.4", 40)
     assert found.model.dense["light"].tobytes() == worlds.model(3).dense["light"].tobytes()
@@ -154,6 +154,6 @@ def test_a_pin_holds_when_it_was_read_back_and_survives_a_restart(live: Live, tm
 
 def test_the_index_follows_the_catalogue(live: Live) -> None:
     live.promote(LIVE, worlds.model(3), applied_at=1)
-    live.show(worlds.shelf(worlds.items(7, 2)))
+    live.set_catalogue(worlds.shelf(worlds.items(7, 2)))
     assert len(live.state.models[LIVE].index.ids) == 7
     assert msgspec.structs.asdict(live.state.models[LIVE])["applied_at"] == 1

@@ -63,12 +63,12 @@ def live(
     holder: Live | None = None,
 ) -> Live:
     holder = holder or Live(PLAN)
-    holder.show(shelf(items(count, categories)))
+    holder.set_catalogue(shelf(items(count, categories)))
     if with_features:
         shown = holder.state.catalogue
         values = columns.blank(len(shown))
         values[:, :-1] = np.random.default_rng(seed).gamma(1.0, 60.0, (len(shown), len(columns.COLUMNS) - 1))
-        holder.warm(item_features.build(shown, values, version={"item_engagement": 1}, swept_at=NOW))
+        holder.set_features(item_features.build(shown, values, version={"item_engagement": 1}, swept_at=NOW))
     if with_model:
         holder.promote("live", model(seed), applied_at=NOW)
     holder.progress.catalogue_read = holder.progress.control_read = holder.progress.deltas_read = True

@@ -85,7 +85,7 @@ def test_back_beyond_what_memory_holds(made: Made, start, tmp_path: Path, with_s
     shelf = Shelf()
     for checkpoint in made.checkpoints if with_snapshots else ():
         Snapshots(tmp_path / "snapshots").save(checkpoint)
-    reader.recover()
+    reader.chain.recover()
     for _ in followed(shelf, made.versions[:15], reader):
         pass
     control.take(go_back("1.3", 2))
@@ -104,8 +104,7 @@ def test_killed_at_any_point_it_comes_back_to_the_same(made: Made, start, tmp_pa
         live, control, reader = start()
         control.take(go_back("1.9", 2))
         shelf.seek(0)
-        reader._course = live.course
-        reader.recover()
+        reader.start()
         reader.step(shelf)
         assert (version_of(live), live_print(live)) == (expected, made.prints["1.9"])
 
@@ -131,7 +130,7 @@ def test_frozen_it_stays_and_thawed_it_catches_up(made: Made, start) -> None:
     control.take(decision(FREEZE, version="1.4"))
     for _ in followed(shelf, made.versions[:10], reader):
         pass
-    assert (version_of(live), live.course.frozen_at) == ("1.4", (1, 4))
+    assert (version_of(live), live.policy.frozen_at) == ("1.4", (1, 4))
     control.take(decision(UNFREEZE))
     reader.step(shelf)
     assert (version_of(live), live_print(live)) == ("1.10", made.prints["1.10"])
@@ -141,10 +140,10 @@ def test_of_two_decisions_on_an_epoch_the_first_holds(start) -> None:
     live, control, _ = start()
     control.take(go_back("1.5", 2))
     control.take(go_back("1.2", 2))
-    assert live.course.target == (1, 5)
+    assert live.policy.target == (1, 5)
     control.take(go_back("2.4", 2))
     control.take(decision(HALT, version="no", epoch="3"))
     control.take(decision("rollback"))
-    assert live.course.target == (1, 5)
+    assert live.policy.target == (1, 5)
     control.take(go_back("1.2", 3, action=HALT))
-    assert (named(live.course.target), live.course.waits, live.course.frozen_at) == ("1.2", True, (1, 2))
+    assert (named(live.policy.target), live.policy.waits, live.policy.frozen_at) == ("1.2", True, (1, 2))

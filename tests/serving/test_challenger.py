@@ -12,14 +12,14 @@ from schemas.ids import hash64
 from schemas.shadows import Shadow, shadow_of
 from schemas.topics import SHADOWS
 from schemas.version_policy import back_to
-from serving.kafka.producer import Letter
+from serving.kafka.producer import Record
 from serving.stages.pipeline import rank
 from serving.stages.record import Slate, versions
 from serving.stages.shadow import Shadows
 from serving.state.query import Faults, Query
 from serving.state.state import Live
 from serving.telemetry.stopwatch import Stopwatch
-from serving.versions.challenger import Seat
+from serving.versions.challenger import ModelSlot
 from serving.versions.control import ControlReader, pin
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.pins import Pins
@@ -31,21 +31,23 @@ HISTORY = ["i1", "i2", "i3"]
 
 
 class Box:
-    """Takes letters; `came` is set by the first."""
+    """Takes records; `came` is set by the first."""
 
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.records: list[Record] = []
         self.came = threading.Event()
 
-    def send(self, letter: Letter) -> bool:
-        self.letters.append(letter)
+    def send(self, record: Record) -> bool:
+        self.records.append(record)
         self.came.set()
         return True
 
 
-def seated(seed: int = 5) -> Live:
+def challenged(seed: int = 5) -> Live:
     live = worlds.live()
-    Seat(live, CHALLENGER, "rival").promote(CHALLENGER, worlds.model(seed, "1.4"), applied_at=worlds.NOW)
+    ModelSlot(live, CHALLENGER, "other").promote(
+        CHALLENGER, worlds.model(seed, "1.4"), applied_at=worlds.NOW
+    )
     return live
 
 
@@ -63,12 +65,12 @@ def shadow(live: Live, query: Query, slate: Slate) -> Shadow | None:
     came = box.came.wait(5.0 if CHALLENGER in live.state.models and query.arm == worlds.MODEL else 0.0)
     stop.set()
     thread.join()
-    assert [letter.topic for letter in box.letters] == [SHADOWS] * came
-    return shadow_of(box.letters[0].value or b"") if came else None
+    assert [record.topic for record in box.records] == [SHADOWS] * came
+    return shadow_of(box.records[0].value or b"") if came else None
 
 
 def test_the_slots_are_scored_as_the_challenger_would_have_and_served_as_they_were() -> None:
-    live, alone = seated(), worlds.live()
+    live, alone = challenged(), worlds.live()
     (query, slate), (_, before) = slate_of(live), slate_of(alone)
     assert [(slot.index, slot.propensity) for slot in slate.slots] == [
         (slot.index, slot.propensity) for slot in before.slots
@@ -76,7 +78,7 @@ def test_the_slots_are_scored_as_the_challenger_would_have_and_served_as_they_we
     np.testing.assert_array_equal(slate.scored.score, before.scored.score)
     told = shadow(live, query, slate)
     assert told is not None
-    assert (told.request_id, told.model, told.version, told.served_at) == ("r1", "rival", "1.4", worlds.NOW)
+    assert (told.request_id, told.model, told.version, told.served_at) == ("r1", "other", "1.4", worlds.NOW)
     candidates, places = slate.scored.candidates, [slot.index for slot in slate.slots]
     expected = worlds.model(5).score(
         hash64("u1"),
@@ -89,7 +91,7 @@ def test_the_slots_are_scored_as_the_challenger_would_have_and_served_as_they_we
 
 def test_the_same_model_in_the_shadow_says_what_live_says() -> None:
     live = worlds.live()
-    Seat(live, CHALLENGER, "twin").promote(CHALLENGER, live.state.models["live"].model, applied_at=worlds.NOW)
+    ModelSlot(live, CHALLENGER, "twin").promote(CHALLENGER, live.state.models["live"].model, applied_at=worlds.NOW)
     query, slate = slate_of(live)
     told = shadow(live, query, slate)
     assert told is not None
@@ -97,13 +99,13 @@ def test_the_same_model_in_the_shadow_says_what_live_says() -> None:
 
 
 def test_other_arms_and_a_line_without_challenger_have_no_shadow() -> None:
-    for live, arm in ((seated(), worlds.POPULAR), (worlds.live(), worlds.MODEL)):
+    for live, arm in ((challenged(), worlds.POPULAR), (worlds.live(), worlds.MODEL)):
         query, slate = slate_of(live, arm=arm)
         assert shadow(live, query, slate) is None
 
 
 def test_a_full_queue_leaves_slates_out_and_counts_them() -> None:
-    live, shadows = seated(), Shadows(Box().send)
+    live, shadows = challenged(), Shadows(Box().send)
     query, slate = slate_of(live)
     for _ in range(503):
         shadows.take(query, slate, worlds.NOW)
@@ -113,15 +115,15 @@ def test_a_full_queue_leaves_slates_out_and_counts_them() -> None:
 def test_it_follows_its_own_chain_and_pins_and_live_do_not_know_it(tmp_path: Path) -> None:
     live, made, shelf = worlds.live(with_model=False), chains.made(), Shelf()
     folder = tmp_path / "snapshots"
-    reader = DeltaReader(Seat(live, CHALLENGER, "ranker"), name="ranker", key=KEY, folder=folder, alias=CHALLENGER)
+    reader = DeltaReader(ModelSlot(live, CHALLENGER, "ranker"), name="ranker", key=KEY, folder=folder, alias=CHALLENGER)
     shelf.write(*made.versions[:4])
     reader.step(shelf)
     served = live.state.models[CHALLENGER]
     assert (served.name, served.version) == ("ranker", "1.4")
     assert served.fingerprint == made.prints["1.4"]
-    assert live.held("1.4") is None
+    assert live.find("1.4") is None
     assert not live.progress.applied
-    live.vacate(CHALLENGER)
+    live.remove(CHALLENGER)
     assert live.state.models == {}
 
 
@@ -134,7 +136,7 @@ def test_an_arm_is_served_by_its_own_model_and_says_which_version(tmp_path: Path
         2,
         ["no model under alias 'swift': ordered by the light ranker of version 1.1"],
     )
-    Seat(live, "swift", "swift").promote("swift", worlds.model(5, "1.4"), applied_at=worlds.NOW)
+    ModelSlot(live, "swift", "swift").promote("swift", worlds.model(5, "1.4"), applied_at=worlds.NOW)
     _, slate = slate_of(live, arm=arm)
     assert versions(slate).model == "1.4"
     assert slate.ranker is live.state.models["swift"]
@@ -146,33 +148,33 @@ def test_its_decisions_are_its_own(tmp_path: Path) -> None:
     for record in (back_to("swift", (1, 3), epoch=2), back_to("ranker", (1, 5), epoch=2)):
         control.take(record.payload())
     control.take(pin("swift", "1.1", at=1, why="").value)
-    assert (Seat(live, "swift", "swift").course.target, live.course.target) == ((1, 3), (1, 5))
+    assert (ModelSlot(live, "swift", "swift").policy.target, live.policy.target) == ((1, 3), (1, 5))
     assert control.aliases == {}
 
 
 def test_what_is_refused_of_it_is_told_under_its_name(tmp_path: Path) -> None:
     live = worlds.live()
-    reader = DeltaReader(Seat(live, "swift", "ranker"), name="ranker", key=KEY, folder=tmp_path, alias="swift")
-    reader.feed(b'{"epoch": 1, "seq": 1}')
-    assert [(each.model, each.version, each.check) for each in live.seats["swift"].refused] == [
+    reader = DeltaReader(ModelSlot(live, "swift", "ranker"), name="ranker", key=KEY, folder=tmp_path, alias="swift")
+    reader.chain.feed(b'{"epoch": 1, "seq": 1}')
+    assert [(each.model, each.version, each.check) for each in live.alias_progress["swift"].refused] == [
         ("ranker", "1.1", "format")
     ]
     assert not live.progress.refused
-    live.vacate("swift")
-    assert live.seats == {}
+    live.remove("swift")
+    assert live.alias_progress == {}
 
 
 def test_out_of_bounds_it_is_gone_back_from_as_live_is(tmp_path: Path) -> None:
     live, box, shelf, made = worlds.live(), Box(), Shelf(), chains.made()
     control = ControlReader(live, Pins(tmp_path, worlds.model(1).config), model="another")
-    seat = Seat(live, "swift", "ranker")
-    reader = DeltaReader(seat, name="ranker", key=KEY, folder=tmp_path, send=box.send, alias="swift")
+    slot = ModelSlot(live, "swift", "ranker")
+    reader = DeltaReader(slot, name="ranker", key=KEY, folder=tmp_path, send=box.send, alias="swift")
     shelf.write(*made.versions[:15], OUT_OF_BOUNDS["norm"](made.versions[15]))
     reader.step(shelf)
     assert live.state.models["swift"].version == "1.15"
-    assert [(each.model, each.version, each.check) for each in seat.progress.refused] == [("ranker", "1.16", "norm")]
-    control.take(box.letters[0].value)
-    assert (seat.course.epoch, live.course.epoch) == (2, 0)
+    assert [(each.model, each.version, each.check) for each in slot.progress.refused] == [("ranker", "1.16", "norm")]
+    control.take(box.records[0].value)
+    assert (slot.policy.epoch, live.policy.epoch) == (2, 0)
     shelf.write(made.whole)
     reader.step(shelf)
     assert live.state.models["swift"].version == "2.1"
@@ -185,8 +187,8 @@ def test_the_decision_names_it_once_the_log_is_read(tmp_path: Path) -> None:
         control.take(follow(model).payload())
     control.take(follow("winter", SEASON).payload())
     assert live.followed == {}
-    control.carry_out()
+    control.apply()
     assert live.followed == {CHALLENGER: "second", SEASON: "winter"}
     control.take(follow("").payload())
-    control.carry_out()
+    control.apply()
     assert live.followed == {CHALLENGER: "", SEASON: "winter"}

@@ -1,0 +1,192 @@
+"""The chain of one model's versions: what has been applied, what is refused, and what happens after a refusal.
+
+Versions that the snapshot already holds are skipped, and so are those that the version policy does not allow
+(docs/adr/0014). A version that fails a check is counted by that check, and the applied version remains. If the chain is
+broken (a version was missed), a newer snapshot repairs it. After a version out of bounds nothing newer is applied, not
+even from a snapshot, until a decision about it has been read: the chain sends a rollback.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from models.config import RankerConfig
+from schemas.delta import DeltaError
+from schemas.delta_assembler import DeltaAssembler
+from schemas.http import AppliedVersion, RefusedVersion
+from schemas.version_policy import Course, Place, back_to, named
+from serving.kafka.producer import Record
+from serving.state.state import Progress
+from serving.versions import history, snapshot
+from serving.versions.bounds import Bounds, OutOfBounds
+from serving.versions.control import record_of
+from serving.versions.history import Applied, History
+
+_WHO = "serving"
+
+
+class _VersionNumbers(msgspec.Struct, frozen=True):
+    """The fields of a manifest that say which version it is."""
+
+    epoch: int
+    seq: int
+
+
+class VersionChain:
+    """Applies versions in order, as far as the policy allows.
+
+    Attributes:
+        policy: which versions may be applied.
+        applied: the version that was applied last.
+        recovered: a snapshot was applied, so versions after it may have been read already.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        key: bytes,
+        snapshots: Path,
+        config: RankerConfig,
+        progress: Progress,
+        send: Callable[[Record], bool],
+        refused_as: str = "",
+    ) -> None:
+        """`key` verifies versions, `send` writes rollbacks; refused versions are listed under `refused_as`."""
+        self._name = name
+        self._key = key
+        self._snapshots = snapshots
+        self._config = config
+        self._progress = progress
+        self._send = send
+        self._refused_as = refused_as
+        self._history = History(config)
+        self._bounds = Bounds()
+        self._pending_rollback: Record | None = None  # sent, but not read back yet
+        self._begin: int | None = None  # offset of the first message after the last manifest
+        self.policy = Course()
+        self.applied = self._history.newest_allowed(self.policy)
+        self.recovered = False
+        self._assembler = self._new_assembler()
+
+    def feed(self, payload: bytes, offset: int | None = None) -> None:
+        """Take one message, a chunk or a manifest, that the log has at `offset`."""
+        if self._begin is None:
+            self._begin = offset
+        version = _version_of(payload)
+        if version is not None and self._assembler.is_ours(payload):
+            if self._begin is not None:
+                self._history.add_begin(version, self._begin)
+            self._begin = None
+            if not self.policy.admits(version):
+                self._assembler = self._new_assembler()  # without the chunks of the skipped version
+                return
+        try:
+            self._advance(payload)
+        except DeltaError as error:
+            self._refuse(version, error.check, str(error))
+            if error.check == "parent":
+                self.recover()
+        except OutOfBounds as error:
+            self._refuse(version, error.check, str(error))
+            self._pending_rollback = self._rollback(str(error))
+            self._send(self._pending_rollback)
+        except ValueError as error:  # signed and complete, but with other shapes
+            self._refuse(version, "schema", str(error))
+
+    def discard(self, reason: str) -> None:
+        """Refuse the version being assembled, after an error that nothing else handles."""
+        self._assembler = self._new_assembler()
+        self._refuse(None, "internal", reason)
+
+    def recover(self) -> None:
+        """Apply the newest allowed snapshot if it is newer. If a rollback is pending, send that again instead."""
+        if self._pending_rollback is not None:
+            self._send(self._pending_rollback)  # the second of two equal decisions changes nothing
+            return
+        found = snapshot.latest(self._snapshots, self._config, after=self.applied.version, policy=self.policy)
+        if found is not None:
+            self._set_applied(history.from_snapshot(found))
+            self._assembler = self._new_assembler()
+            self.recovered = True
+
+    def change_policy(self, policy: Course) -> None:
+        """Follow another policy; go back to the newest version that it allows if it does not allow the applied one."""
+        self.policy, self._pending_rollback = policy, None
+        if not policy.admits(self.applied.version):
+            allowed = self.applied = self._history.newest_allowed(policy)
+            self.recover()
+            if self.applied is allowed:
+                self._set_applied(allowed)
+
+    def skipped(self) -> dict[Place, int]:
+        """The allowed versions after the applied one that were read but not applied, and where they begin."""
+        return self._history.allowed_after(self.applied.version, self.policy)
+
+    def rewind(self) -> int | None:
+        """Prepare to read skipped versions again: the offset of the first one, None if there is none."""
+        self.recovered = False
+        skipped = self.skipped()
+        if skipped:
+            self._begin = None
+        self._assembler = self._new_assembler()
+        return min(skipped.values(), default=None)
+
+    def _advance(self, payload: bytes) -> None:
+        delta = self._assembler.feed(payload)
+        if delta is None:
+            return
+        try:
+            applied = history.apply(self.applied, delta)
+            self._bounds.check(self.applied.model, delta, applied.model)
+        except ValueError:
+            self._assembler = self._new_assembler()  # step back, so that no later version follows this one
+            raise
+        if delta.manifest.parent:  # the first version of an epoch changes nothing, and each refusal may begin an epoch
+            self._progress.refused_in_a_row = 0
+        if delta.manifest.stats.get("samples", 1.0):
+            self._progress.learned_at = _now()
+        self._set_applied(applied)
+
+    def _set_applied(self, applied: Applied) -> None:
+        self.applied = applied
+        self._history.add(applied)
+        if applied.model.version:
+            entry = AppliedVersion(version=applied.model.version, applied_at=_now(), to_ms=applied.to_ms)
+            self._progress.applied.appendleft(entry)
+
+    def _refuse(self, version: Place | None, check: str, detail: str) -> None:
+        progress, name = self._progress, named(version) if version else ""
+        progress.rejected[check] += 1
+        progress.refused_in_a_row += 1
+        entry = RefusedVersion(version=name, check=check, detail=detail, at=_now(), model=self._refused_as)
+        progress.refused.appendleft(entry)
+
+    def _rollback(self, why: str) -> Record:
+        """A decision to go back to the applied version, in the next epoch."""
+        version = self.applied.version
+        decision = back_to(self._name, version, epoch=max(version[0], self.policy.epoch) + 1)
+        return record_of(msgspec.structs.replace(decision, who=_WHO, at=_now(), why=why))
+
+    def _new_assembler(self) -> DeltaAssembler:
+        assembler = DeltaAssembler(key=self._key, schema=self._config.schema(), model=self._name)
+        epoch, seq = self.applied.version
+        assembler.resume(epoch=epoch, seq=seq, digest=self.applied.hash)
+        return assembler
+
+
+def _version_of(payload: bytes) -> Place | None:
+    """The version that a manifest names; None for a chunk, or if the payload is neither."""
+    if not payload.startswith(b"{"):
+        return None
+    try:
+        numbers = msgspec.json.decode(payload, type=_VersionNumbers)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return numbers.epoch, numbers.seq
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
