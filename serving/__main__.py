@@ -11,15 +11,18 @@ from granian.server.embed import Server
 from serving import app, services, settings
 from serving.settings import Settings
 
-_SWITCH_S = 0.001  # a request waits at most so long for a background thread to let go of the interpreter; default 0.005
+_SWITCH_S = 0.001  # how long a request waits for a background thread to release the interpreter; default 0.005
 
 
-async def serve(told: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then let the queue run out."""
-    parts, stop = services.build(told), threading.Event()
-    threads = services.start(told, parts, stop)
+async def serve(configured: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then write what is queued."""
+    parts, stop = services.build(configured), threading.Event()
+    threads = services.start(configured, parts, stop)
     server = Server(
-        app.create(parts, told.token, told.config.origins), told.host, told.port, interface=Interfaces.ASGINL
+        app.create(parts, configured.token, configured.config.origins),
+        configured.host,
+        configured.port,
+        interface=Interfaces.ASGINL,
     )
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, server.stop)
@@ -34,7 +37,7 @@ async def serve(told: Settings) -> None:
 def main() -> None:
     """Run the API."""
     sys.setswitchinterval(_SWITCH_S)
-    app.widen()
+    app.set_threads()
     asyncio.run(serve(settings.from_environment()))
 
 

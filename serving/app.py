@@ -15,11 +15,11 @@ from litestar.openapi.spec import Components, SecurityScheme
 from schemas.limits import BODY_BYTES
 from serving import routes
 from serving.http.auth import OPEN, guard
-from serving.http.paths import whole
+from serving.http.paths import keep_ids_whole
 from serving.http.problems import COUNT_ERROR, respond
 from serving.services import Services
 
-_THREADS = 32  # handlers at once, but for slates; 24 at most wait for the broker (serving/kafka/producer.py)
+_THREADS = 32  # concurrent handlers, except for slates; at most 24 wait for the broker (serving/kafka/producer.py)
 OPENAPI = OpenAPIConfig(
     title="Headrace",
     version="1",
@@ -27,18 +27,18 @@ OPENAPI = OpenAPIConfig(
     components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
     security=[{"token": []}],
     use_handler_docstrings=True,
-    render_plugins=[JsonRenderPlugin()],  # the pages of the other plugins load scripts from elsewhere
+    render_plugins=[JsonRenderPlugin()],  # the pages of other plugins load scripts from other servers
     openapi_router=Router("/schema", route_handlers=[], opt={OPEN: True}),
 )
 
 
-def widen() -> None:
-    """Give handlers their threads: the default is four more than cores. To be called before the loop runs."""
+def set_threads() -> None:
+    """Set the number of handler threads, by default four more than cores. Call this before the loop runs."""
     set_asyncio_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="request"))
 
 
 def create(services: Services, token: str, origins: Sequence[str] = ()) -> Litestar:
-    """The API over its parts. `origins`: whose pages browsers may let call it."""
+    """The API over its services. `origins`: the origins whose pages may call it from a browser."""
     app = Litestar(
         route_handlers=routes.HANDLERS,
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
@@ -49,7 +49,7 @@ def create(services: Services, token: str, origins: Sequence[str] = ()) -> Lites
         state=State({COUNT_ERROR: services.metrics.count_error}),
         cors_config=_cors(origins) if origins else None,
     )
-    app.asgi_handler = whole(app.asgi_handler)
+    app.asgi_handler = keep_ids_whole(app.asgi_handler)
     return app
 
 

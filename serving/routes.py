@@ -1,4 +1,4 @@
-"""The paths of the API. Handlers are thin: they translate between HTTP and the parts that do the work."""
+"""The routes of the API. Handlers are thin: they translate between HTTP and the services."""
 
 import time
 from typing import Annotated, TypeAlias
@@ -40,7 +40,7 @@ from serving.telemetry.stopwatch import Stopwatch
 from serving.versions import control
 
 Parts: TypeAlias = NamedDependency[Services]
-_AWAY = f"Kafka did not take the records, or too many requests wait for it (each at most {CONFIRM_S:g} s)."
+_AWAY = f"Kafka did not accept the records, or too many requests wait for it (each at most {CONFIRM_S:g} s)."
 
 
 @post(
@@ -51,9 +51,9 @@ _AWAY = f"Kafka did not take the records, or too many requests wait for it (each
     responses=ANSWERS,
 )
 async def recommend(data: JSONBody[RecommendationRequest], services: Parts) -> Response[RecommendationAnswer]:
-    """A ranked slate for a user. An unknown user is a cold start and gets one too.
+    """A ranked slate for a user. An unknown user gets one too: a cold start.
 
-    503 where more slates are asked for than the process can make: a request that waited half a second is refused.
+    503 if more slates are requested than the process can make: a request that waited half a second is refused.
     """
     watch, query = Stopwatch(), query_of(data, services.experiment)
     answer = await services.admission.run(lambda: services.pipeline.recommend(query, watch), watch)
@@ -63,17 +63,17 @@ async def recommend(data: JSONBody[RecommendationRequest], services: Parts) -> R
 
 @post("/v1/events", status_code=202, dto=Strict[EventsRequest], return_dto=None, sync_to_thread=True, responses=ANSWERS)
 def take_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswer:
-    """Keep events. 202 when the broker has them; sending them again does no harm, an event counts once.
+    """Write events. 202 once the broker has them. Sending an event again is safe: it counts once.
 
-    An event is an object with `event_id`, `user_id`, `event_type` and `occurred_at` (ms), and where they are known
+    An event is an object with `event_id`, `user_id`, `event_type` and `occurred_at` (ms), and if they are known
     `item_id`, `session_id`, `request_id` and `position` of the slate, `value` (seconds of a dwell) and `context`
-    (text by name; numbers and booleans become text, nulls are dropped). Types are free but for those that begin with
-    `_`; `click`, `dwell` and `purchase` label what was served. Ids have at most 256 characters, none of them a control
-    character; the id of an event is its user's own. Each event is judged by itself: what is refused stands in the
-    answer, with its place and reason, and is kept nowhere.
+    (text by name; numbers and booleans become text, nulls are dropped). Event types are free, but must not begin with
+    `_`; `click`, `dwell` and `purchase` label what was served. Ids have at most 256 characters and no control
+    characters; event ids are unique per user. Each event is checked by itself: the answer lists rejected events with
+    their index and the reason, and they are not stored.
     """
     batch = intake.judge_events(data.events, services.plan.source("clickstream"), now=_now())
-    return _kept("events", batch, services)
+    return _write("events", batch, services)
 
 
 @post(
@@ -85,20 +85,20 @@ def take_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswer:
     responses=ANSWERS,
 )
 def upsert_items(data: JSONBody[ItemsRequest], services: Parts) -> BatchAnswer:
-    """Write items, whole; takedowns too. In force about a second after the answer.
+    """Write whole items, and takedowns. They take effect about a second after the answer.
 
-    An item is an object with `item_id` and `category`, and where they are known `title`, `price`, `seller`, `tags`,
+    An item is an object with `item_id` and `category`, and if they are known `title`, `price`, `seller`, `tags`,
     `stock`, `born_at` (ms, when it may first be shown), `content` (vectors by the name of a declared modality) and
-    `takedown` (true takes it out of every slate).
+    `takedown` (true removes it from every slate).
     """
     batch = intake.judge_items(data.items, services.live.state.catalogue, layout=services.layout, now=_now())
-    return _kept("items", batch, services)
+    return _write("items", batch, services)
 
 
 @get("/v1/features/{group:str}", sync_to_thread=True, responses=ANSWERS)
 def read_features(
     group: FromPath[str],
-    key: Annotated[list[str], QueryParameter(description="one for each key column of the group, in its order")],
+    key: Annotated[list[str], QueryParameter(description="one for each key column of the group, in order")],
     services: Parts,
 ) -> FeaturesAnswer:
     """Every feature of a group for one key, now: `/v1/features/user_category?key=u1&key=shoes`."""
@@ -111,7 +111,7 @@ def read_features_of_one_column(
     key: Annotated[str, PathParameter(description="the key, percent-encoded")],
     services: Parts,
 ) -> FeaturesAnswer:
-    """Every feature of a group of one key column, now."""
+    """Every feature of a group with one key column, now."""
     return services.lookup.read(id_of(group), [id_of(key)])
 
 
@@ -119,13 +119,13 @@ def read_features_of_one_column(
 def read_similar(
     item: Annotated[str, PathParameter(description="the item's id, percent-encoded")], services: Parts
 ) -> SimilarAnswer:
-    """Items looked at after this one within one session, as far as the catalogue shows them."""
+    """Items looked at after this one in the same session, as far as they are in the catalogue."""
     return services.similar.read(id_of(item))
 
 
 @get("/v1/models", sync_to_thread=True, responses=ANSWERS)
 def list_models(services: Parts) -> ModelsAnswer:
-    """Which versions are in service, which came, which were refused."""
+    """The versions that are served, those that were applied, and those that were refused."""
     live = services.live
     aliases = [
         AliasState(
@@ -140,13 +140,14 @@ def list_models(services: Parts) -> ModelsAnswer:
         for alias, served in sorted(live.state.models.items())
     ]
     progress, frozen_at = live.progress, live.policy.frozen_at
-    # Readers append meanwhile, and a deque that grows while it is iterated raises: each is copied in one step.
-    refused = [each for of in (progress, *list(live.alias_progress.values())) for each in list(of.refused)]
+    # Readers append meanwhile, and iterating over a deque that grows raises: each is copied in one step.
+    threads = (progress, *list(live.alias_progress.values()))
+    refused = [version for thread in threads for version in list(thread.refused)]
     return ModelsAnswer(
         aliases=aliases,
         history=list(progress.applied),
         rejected=dict(progress.rejected),
-        refused=sorted(refused, key=lambda each: -each.at),
+        refused=sorted(refused, key=lambda version: -version.at),
         frozen=named(frozen_at) if frozen_at else None,
         unshadowed=services.pipeline.shadows.left_out,
     )
@@ -156,15 +157,15 @@ def list_models(services: Parts) -> ModelsAnswer:
     "/v1/models/aliases/{alias:str}", dto=Strict[AliasRequest], return_dto=None, sync_to_thread=True, responses=ANSWERS
 )
 def pin_alias(alias: FromPath[str], data: JSONBody[AliasRequest], services: Parts) -> AliasAnswer:
-    """Let an alias name the version that is live now. It holds when the decision has been read back."""
+    """Pin an alias to the version that is live now. This takes effect once the decision has been read back."""
     alias, live = id_of(alias), services.live.state.models.get(LIVE)
     if alias in services.live.following:
         detail = f"The alias {alias!r} follows a model and cannot be pinned."
         raise invalid(detail, fix="Pin another alias and give it to an arm as `model:ALIAS`.")
     if live is None or data.version not in (LIVE, live.version):
-        there = live.version if live else "none"
-        detail = f"The version {data.version!r} is not in service; live is {there}."
-        raise invalid(detail, fix='Send {"version": "live"} once a version is there.', pointer="/version", status=409)
+        current = live.version if live else "none"
+        detail = f"The version {data.version!r} is not served; live is {current}."
+        raise invalid(detail, fix='Send {"version": "live"} once there is a version.', pointer="/version", status=409)
     services.pins.save(live)
     at = _now()
     if not services.producer.confirm([control.pin(alias, live.version, at=at, why=data.why)]):
@@ -174,15 +175,15 @@ def pin_alias(alias: FromPath[str], data: JSONBody[AliasRequest], services: Part
 
 @get("/health/live", opt={OPEN: True}, sync_to_thread=False)
 def is_live() -> dict[str, str]:
-    """The process answers."""
+    """200 while the process answers."""
     return {"status": "live"}
 
 
 @get("/health/ready", opt={OPEN: True}, sync_to_thread=False)
 def is_ready(services: Parts) -> Response[ReadyAnswer]:
-    """Whether requests may come: catalogue and control read to their ends, features swept, model loaded or absent.
+    """Whether requests may come: catalogue and control are read, features swept, and a model loaded if there is one.
 
-    Requests may come too while features stand still; `stalled` says which consumer does not move.
+    It is also ready while features are not updated; `stalled` names the consumer that makes no progress.
     """
     waiting, state = services.live.waiting_for(), services.live.state
     live = state.models.get(LIVE)
@@ -200,31 +201,31 @@ def is_ready(services: Parts) -> Response[ReadyAnswer]:
 
 @get("/metrics", opt={OPEN: True}, sync_to_thread=True, media_type=metrics.MEDIA_TYPE)
 def read_metrics(services: Parts) -> bytes:
-    """Features and requests as Prometheus scrapes them; docs/modules.md lists the metrics."""
+    """Metrics in Prometheus' text format; docs/modules.md lists them."""
     return services.metrics.text()
 
 
 def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
-    """The request, understood.
+    """The query in a request.
 
     Raises:
-        Fault: nobody is named.
+        Fault: it names no user, or its context is not valid.
     """
     user_id: Id | None = data.user_id or data.anonymous_id
     if user_id is None:
-        detail = "Neither user_id nor anonymous_id is there; one of them says whose slate it is."
-        raise invalid(detail, fix="Send user_id, or for a visitor any stable anonymous_id.", pointer="/user_id")
+        detail = "Neither user_id nor anonymous_id is given; one of them must name the user."
+        raise invalid(detail, fix="Send user_id, or any stable anonymous_id for a visitor.", pointer="/user_id")
     context = as_texts(data.context)
     if fault := context_fault(context):
         fix = "Send fewer and shorter entries, without control characters."
-        detail = f"Context cannot be taken: {fault[1]}."
+        detail = f"The context is not valid: {fault[1]}."
         raise invalid(detail, fix=fix, pointer="/context")
     name = request_id()
     return Query(
         request_id=name,
         user_id=user_id,
-        session_id=_there(data.session_id) or name,
-        surface=_there(data.surface) or "feed",
+        session_id=_unless_blank(data.session_id) or name,
+        surface=_unless_blank(data.surface) or "feed",
         count=data.count,
         at_ms=_now(),
         seed=hash64(name),
@@ -235,12 +236,12 @@ def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
     )
 
 
-def _there(text: str | None) -> str | None:
-    """A text, None where it is blank."""
+def _unless_blank(text: str | None) -> str | None:
+    """The text, or None if it is blank."""
     return None if text is None or not text or text.isspace() else text
 
 
-def _kept(kind: str, batch: intake.Batch, services: Services) -> BatchAnswer:
+def _write(kind: str, batch: intake.Batch, services: Services) -> BatchAnswer:
     if not services.producer.confirm(batch.records):
         raise unavailable(_AWAY)
     services.metrics.count_records(kind, batch.answer)

@@ -1,4 +1,4 @@
-"""Everything a handler reaches, made once; and the background threads that feed it."""
+"""The services behind the handlers, built once, and the background threads that feed them."""
 
 import os
 import signal
@@ -44,12 +44,12 @@ from store.lag import readers_of
 from store.quarantine import KafkaSend, Quarantine, Send
 from store.reader import FeatureReader
 
-_REQUEST_TIMEOUT_S = 0.025  # half of a request's 50 ms; a store that is slower counts as away (L3)
+_REQUEST_TIMEOUT_S = 0.025  # half of a request's 50 ms; a slower store counts as unavailable (L3)
 _SWEEP_TIMEOUT_S = 1.0
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """The parts, by name."""
+    """The services, by name."""
 
     live: Live
     producer: RecordProducer
@@ -65,7 +65,7 @@ class Services(Struct, frozen=True, kw_only=True):
 
 
 def build(settings: Settings) -> Services:
-    """The parts; nothing runs yet, and nothing was asked of Kafka or Redis."""
+    """The services. No thread runs yet, and neither Kafka nor Redis was called."""
     plan, producer = load_plan(settings.features), RecordProducer(settings.bootstrap)
     experiment = settings.config.experiment
     live = Live(plan, (*FOLLOWING, *experiment.own), index_builder(settings.device))
@@ -76,7 +76,11 @@ def build(settings: Settings) -> Services:
         live=live,
         producer=producer,
         pipeline=Pipeline(
-            live, Hydrator(FreshnessReader(reader, metrics)), producer=producer, experiment=experiment.name, metrics=metrics
+            live,
+            Hydrator(FreshnessReader(reader, metrics)),
+            producer=producer,
+            experiment=experiment.name,
+            metrics=metrics,
         ),
         lookup=Lookup(patient, live),
         similar=Similar(patient, live),
@@ -93,22 +97,20 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     live, bootstrap = services.live, settings.bootstrap
     folder = settings.artefacts / settings.model / "snapshots"
     key, send, config = settings.key, services.producer.send, settings.ranker
-    aside = {
-        name: services.metrics.watch_quarantine(name, Quarantine(f"serving's thread {name}", _or_warn(KafkaSend(bootstrap))))
-        for name in ("catalogue", "control", "deltas")
-    }
+    quarantines = {name: _quarantine(name, services, bootstrap) for name in ("catalogue", "control", "deltas")}
     deltas = DeltaReader(
-        live, name=settings.model, key=key, folder=folder, send=send, config=config, quarantine=aside["deltas"]
+        live, name=settings.model, key=key, folder=folder, send=send, config=config, quarantine=quarantines["deltas"]
     )
-    control = ControlReader(live, services.pins, model=settings.model, quarantine=aside["control"])
+    control = ControlReader(live, services.pins, model=settings.model, quarantine=quarantines["control"])
     source = VersionSource(bootstrap=bootstrap, artefacts=settings.artefacts, key=key, send=send, config=config)
     followed: dict[str, Callable[[], str]] = {name: lambda name=name: name for name in services.experiment.own}
     followed |= {alias: lambda alias=alias: live.followed.get(alias, "") for alias in (CHALLENGER, SEASON)}
     challengers = [Challenger(live, source, alias=alias, followed=model) for alias, model in followed.items()]
-    catalogue = CatalogueReader(bootstrap, live, services.layout, aside["catalogue"])
+    catalogue = CatalogueReader(bootstrap, live, services.layout, quarantines["catalogue"])
     client = connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)
-    reader, counts = FreshnessReader(FeatureReader(client), services.metrics), EntityCounts(client, live, services.metrics)
+    reader = FreshnessReader(FeatureReader(client), services.metrics)
     sweep = Sweep(reader, live, Monitor(services.metrics))
+    counts = EntityCounts(client, live, services.metrics)
     consumers = Consumers(live, services.metrics, readers=lambda: readers_of(client, settings.model))
     return [
         _thread(live, "producer", lambda: services.producer.run(stop)),
@@ -124,23 +126,28 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     ]
 
 
-def _or_warn(send: Send) -> Send:
-    """Answer on while Kafka is away: a reader begins anew at each start, and sets aside then what was not written."""
+def _quarantine(thread: str, services: Services, bootstrap: str) -> Quarantine:
+    quarantine = Quarantine(f"serving's thread {thread}", _warn_if_kafka_is_away(KafkaSend(bootstrap)))
+    return services.metrics.watch_quarantine(thread, quarantine)
 
-    def sent(key: bytes, value: bytes) -> None:
+
+def _warn_if_kafka_is_away(send: Send) -> Send:
+    """Warn instead of raising while Kafka is away: readers start from the beginning, and set the record aside then."""
+
+    def send_or_warn(key: bytes, value: bytes) -> None:
         try:
             send(key, value)
         except KafkaException as error:
-            sys.stderr.write(f"not in the quarantine: {key.decode()}: {error}\n")
+            sys.stderr.write(f"not written to quarantine: {key.decode()}: {error}\n")
 
-    return sent
+    return send_or_warn
 
 
 def _thread(live: Live, name: str, run: Callable[[], None]) -> threading.Thread:
-    """A thread whose fault ends the process: serving on with a dead reader would show old things for ever.
+    """Start a thread. An exception in it ends the process: with a dead reader, what is served would age forever.
 
-    One that stops because most records cannot be handled would stop again: it leaves what is served as it is, and is
-    told of as not ready.
+    A thread that stops because it cannot handle most records would stop again after a restart: the process goes on with
+    what was read, and reports that it is not ready.
     """
 
     def guarded() -> None:

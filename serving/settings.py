@@ -1,4 +1,4 @@
-"""What the process is told when it starts."""
+"""Settings of the process, from the command line, a file and the environment."""
 
 import argparse
 import os
@@ -22,13 +22,13 @@ _ORIGIN = r"\*|https?://[A-Za-z0-9.\-\[\]:]+"
 
 
 class OriginError(ValueError):
-    """What stands among the origins is none."""
+    """An entry of `origins` is not an origin."""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file that `--config` names.
 
-    `origins`: pages of these, such as `https://shop.example`, may call the API from a browser (CORS); `*` for all.
+    `origins`: pages of these origins, e.g. `https://shop.example`, may call the API from a browser (CORS); `*` for all.
     """
 
     experiment: Experiment = field(default_factory=Experiment)
@@ -38,7 +38,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Settings(Struct, frozen=True, kw_only=True):
     """Where serving reads and writes. `key` verifies versions; `artefacts` is the learner's folder.
 
-    `ranker`: the settings of the models it takes up; the learner has the same.
+    `ranker`: the settings of the models, the same as the learner's.
     """
 
     bootstrap: str
@@ -62,11 +62,11 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
     options = parser.parse_args(arguments)
     problems: list[str] = []
     if not key:
-        problems.append(f"{KEY_VARIABLE} is not set: versions are verified with it, and the learner needs the same")
+        problems.append(f"{KEY_VARIABLE} is not set: it verifies versions, and must be the same as the learner's")
     if len(options.token) < _SHORTEST_TOKEN:
         problems.append(
             f"{TOKEN_VARIABLE} has {len(options.token)} characters, must have at least {_SHORTEST_TOKEN}: "
-            "whoever has it may write events and items"
+            "with it, anyone may write events and items"
         )
     try:
         index_builder(options.device)
@@ -83,12 +83,12 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
         problems.append(f"--fusion: {error}")
     if options.model in config.experiment.own:
         problems.append(
-            f"an arm has a learner of {options.model}, which is live's own: write model:live, or another name"
+            f"an arm has a learner for {options.model}, the model of live: write model:live, or another name"
         )
     if problems:
         parser.error("; ".join(problems))
-    told = {name: value for name, value in vars(options).items() if name not in ("config", "fusion")}
-    return Settings(**told, key=key.encode(), config=config, ranker=ranker)
+    values = {name: value for name, value in vars(options).items() if name not in ("config", "fusion")}
+    return Settings(**values, key=key.encode(), config=config, ranker=ranker)
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -100,26 +100,30 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on")
     token = environment.get(TOKEN_VARIABLE, "")
-    parser.add_argument("--token", default=token, help=f"bearer token of the API; better in {TOKEN_VARIABLE}")
-    parser.add_argument("--model", default=LIVE_MODEL, help="the model's name: key of its versions")
+    parser.add_argument("--token", default=token, help=f"bearer token of the API; preferably set in {TOKEN_VARIABLE}")
+    parser.add_argument("--model", default=LIVE_MODEL, help="the model's name, which is the key of its versions")
     device = environment.get(DEVICE_VARIABLE, "cpu")
-    parser.add_argument("--device", default=device, help=f"where the nearest items are found, or {DEVICE_VARIABLE}")
-    parser.add_argument("--config", type=Path, help="JSON file with the experiment")
-    parser.add_argument("--fusion", type=Path, help="JSON file with the vectors that items come with")
+    parser.add_argument(
+        "--device", default=device, help=f"device of the item index, cpu or cuda; default from {DEVICE_VARIABLE}"
+    )
+    parser.add_argument("--config", type=Path, help="JSON file with the experiment and the origins")
+    parser.add_argument("--fusion", type=Path, help="JSON file that declares the vectors of items")
     return parser
 
 
 def read_config(path: Path) -> Config:
-    """The file's settings.
+    """The settings in the file.
 
     Raises:
-        OSError, msgspec.DecodeError: it cannot be read. ExperimentError: its experiment does not fit together.
-        OriginError: something else stands among the origins.
+        OSError, msgspec.DecodeError: it cannot be read. ExperimentError: its experiment is inconsistent.
+        OriginError: an entry of `origins` is not an origin.
     """
     config = msgspec.json.decode(path.read_bytes(), type=Config)
     checked(config.experiment)
     if wrong := [origin for origin in config.origins if not re.fullmatch(_ORIGIN, origin)]:
-        message = f"origins: {wrong[0]!r} is no origin; write https://shop.example or http://localhost:3000, no path"
+        message = (
+            f"origins: {wrong[0]!r} is not an origin; write https://shop.example or http://localhost:3000, no path"
+        )
         raise OriginError(message)
     return config
 

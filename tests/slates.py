@@ -1,4 +1,4 @@
-"""Made-up slates and feedback for tests, and the batch join that says what samples they must give."""
+"""Made-up slates and feedback for tests, and a batch join that computes the expected samples."""
 
 import random
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ Label = tuple[str, int, str, bool]  # request, position, head, positive
 
 
 def exposures(count: int, *, tag: str, at_ms: Iterable[int], slots: int = 3) -> list[dict[str, object]]:
-    """`count` served slates, one at each of the times; every other one carries vectors."""
+    """`count` served slates, one at each time; every other one has vectors."""
     return [
         {
             "request_id": f"{tag}-r{number}",
@@ -47,7 +47,7 @@ def exposures(count: int, *, tag: str, at_ms: Iterable[int], slots: int = 3) -> 
 
 
 def feedback_on(slates: list[dict[str, object]], *, seed: int, delay_ms: int) -> list[dict[str, object]]:
-    """Events on these slates: some slots get none, some several, some twice the same event, some name no request."""
+    """Events on these slates: some slots get none, some several, some the same event twice, some without a request."""
     rng = random.Random(seed)
     events: list[dict[str, object]] = []
     for slate in slates:
@@ -74,7 +74,7 @@ def feedback_on(slates: list[dict[str, object]], *, seed: int, delay_ms: int) ->
 
 
 def batch_join(slates: Iterable[Mapping[str, object]], events: Iterable[Mapping[str, object]]) -> set[Label]:
-    """What every slot and head must be labelled, written as plainly as it can be."""
+    """The expected label of every slot and head, computed as simply as possible."""
     slates = list(slates)
     positive = {
         (*_slot_of(event, slates), FEEDBACK_HEADS[str(event["event_type"])])
@@ -91,7 +91,7 @@ def batch_join(slates: Iterable[Mapping[str, object]], events: Iterable[Mapping[
 
 
 def _slot_of(event: Mapping[str, object], slates: list[Mapping[str, object]]) -> tuple[object, object]:
-    """(request, position) that an event speaks of: what it names, else the session's latest slot with its item."""
+    """(request, position) of an event: those it names, else the session's latest slot with its item."""
     if event["request_id"] is not None:
         return event["request_id"], event["position"]
     served = [
@@ -106,10 +106,10 @@ def _slot_of(event: Mapping[str, object], slates: list[Mapping[str, object]]) ->
 
 
 def headers_of(slate: Mapping[str, object]) -> dict[str, bytes]:
-    """The headers that an exposure travels with."""
+    """The headers of an exposure."""
     return {name: str(slate[name]).encode() for name in HEADERS}
 
 
 def encoded(slate: Mapping[str, object]) -> bytes:
-    """The exposure as it stands in the topic."""
+    """The exposure as written to the topic."""
     return EXPOSURE.encode(slate)

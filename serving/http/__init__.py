@@ -1,1 +1,1 @@
-"""Between HTTP and the parts that do the work."""
+"""What translates between HTTP and the services."""

@@ -1,7 +1,7 @@
-"""Admission: slates are made by few threads, and a request that has waited too long for one of them is refused.
+"""Admission: a few threads make slates, and a request that has waited too long for one of them is refused.
 
-More requests than a machine can answer would each wait for all those before it, and so would every one that comes
-later. The answers would be for people who have left, and be learnt from as if they had seen them.
+With more requests than the machine can answer, each would wait for all earlier ones, and so would every later one. The
+answers would reach people who have left, and the model would learn from them as if they had been seen.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from serving.http.problems import unavailable
 from serving.telemetry.stopwatch import Stopwatch
 
 T = TypeVar("T")
-_THREADS = 4  # of one interpreter: more would slow each other down, fewer be idle while Redis is asked
+_THREADS = 4  # of one interpreter: more would slow each other down, fewer would be idle during reads from Redis
 _PATIENCE_S = 0.5
 
 
@@ -26,15 +26,15 @@ class Admission:
         self._patience_s = patience_s
 
     async def run(self, work: Callable[[], T], watch: Stopwatch) -> T:
-        """What `work` returns, done on one of the threads; its wait is a stage of the watch, `wait`.
+        """Run `work` on one of the threads and return its result; the time in the queue is the watch's stage `wait`.
 
         Raises:
-            Fault: 503, it has waited for longer than a person does.
+            Fault: 503, the request waited longer than a person would.
         """
-        asked_s = time.monotonic()
+        queued_s = time.monotonic()
 
         def admitted() -> T:
-            waited_s = time.monotonic() - asked_s
+            waited_s = time.monotonic() - queued_s
             if waited_s > self._patience_s:
                 detail = (
                     f"The request waited {waited_s * 1000:.0f} ms for its turn, the limit is "

@@ -1,4 +1,4 @@
-"""Who may ask: one bearer token, compared in constant time; and new names for requests."""
+"""Authorization by one bearer token, compared in constant time; and request ids."""
 
 import hashlib
 import hmac
@@ -10,14 +10,14 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException
 from litestar.handlers import BaseRouteHandler
 
-OPEN = "open"  # a handler's mark: anyone may call it
+OPEN = "open"  # option of a handler that anyone may call
 _SCHEME = "bearer "
 
 Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
 
 
 def guard(token: str) -> Guard:
-    """Refuses requests without the token. Both sides are hashed first, so that not even the length can be timed."""
+    """Refuse requests without the token. Both sides are hashed first, so that timing does not reveal the length."""
     expected = hashlib.sha256(token.encode()).digest()
 
     def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -33,5 +33,5 @@ def guard(token: str) -> Guard:
 
 
 def request_id() -> str:
-    """A name no other request has: 96 random bits."""
+    """A unique request id: 96 random bits."""
     return f"r{secrets.token_hex(12)}"

@@ -1,4 +1,4 @@
-"""Bodies, decoded strictly: the framework's own way would take `"5"` for a number and lose the place of a fault."""
+"""Strict decoding of bodies: the framework would accept `"5"` as a number, and not say where a fault is."""
 
 from collections.abc import Generator
 from typing import Any, TypeVar
@@ -12,11 +12,11 @@ from schemas.limits import LEVELS
 from serving.http.problems import FIX_REQUEST, invalid
 
 T = TypeVar("T")
-_ABOVE_RECORDS = 4  # a batch is an object with a list of them, and one level more makes a record too deep
+_ABOVE_RECORDS = 4  # a batch is an object with a list of records; one more level makes a record too deep
 
 
 class Strict(AbstractDTO[T]):
-    """`dto=Strict[TYPE]` on a handler: JSON in, that type out, or a problem with the place of the fault."""
+    """`dto=Strict[TYPE]` on a handler: JSON in, that type out, or a problem that points at the fault."""
 
     def decode_bytes(self, value: bytes) -> T:
         """The body as its type."""
@@ -24,7 +24,7 @@ class Strict(AbstractDTO[T]):
 
     @classmethod
     def create_for_field_definition(cls, *_: Any, **__: Any) -> None:
-        """No transfer model is needed: the type itself is what travels."""
+        """No transfer model is needed: the type itself is sent."""
 
     @classmethod
     def create_openapi_schema(cls, field_definition: FieldDefinition, handler_id: str, schema_creator: Any) -> Any:
@@ -33,20 +33,20 @@ class Strict(AbstractDTO[T]):
 
     @classmethod
     def generate_field_definitions(cls, model_type: type[Any]) -> Generator[DTOFieldDefinition, None, None]:
-        """None: there is no transfer model."""
+        """Nothing: there is no transfer model."""
         yield from ()
 
     @classmethod
     def detect_nested_field(cls, field_definition: FieldDefinition) -> bool:
-        """None: there is no transfer model."""
+        """Nothing: there is no transfer model."""
         return False
 
 
 def decode(body: bytes, type_: type[T]) -> T:
-    """A request's body as its type. Records of a batch that are too deep stay so, for whoever judges them.
+    """A request's body as its type. Records of a batch that are too deep remain too deep, and are rejected one by one.
 
     Raises:
-        Fault: it is none; the problem says where, what was there and what was expected.
+        Fault: it is not valid; the problem says where, the value there, and what was expected.
     """
     text = shallow(body, LEVELS + _ABOVE_RECORDS)
     try:
@@ -57,12 +57,12 @@ def decode(body: bytes, type_: type[T]) -> T:
         detail = f"{message}{f': {seen}' if seen else ''}."
         raise invalid(detail, fix=FIX_REQUEST, pointer=pointer) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        detail = f"The body is no JSON: {error}."
+        detail = f"The body is not JSON: {error}."
         raise invalid(detail, fix="Send one JSON object, in UTF-8.") from error
 
 
 def _decoded(text: bytes, type_: type[T]) -> T:
-    """As msgspec decodes it; a NaN is the fault of its own place, or record of a batch, alone."""
+    """Decode by msgspec. A NaN is a fault of its own field or record, not of the whole body."""
     try:
         return msgspec.json.decode(text, type=type_)
     except msgspec.ValidationError:

@@ -1,6 +1,6 @@
-"""What clients send to be kept: events and items, each record judged by itself.
+"""Events and items from clients; each record is checked by itself.
 
-Events are judged by the ingest job's own decoder: what the edge takes, the job takes.
+Events are checked by the ingest job's own decoder: what the API accepts, the job accepts.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ _CODES = (
     (">=", "range"),
     ("out of range", "range"),
 )
-"""What msgspec says, and the code of it; everything else is `type`."""
+"""A part of msgspec's message, and the code for it; everything else is `type`."""
 
 
 class Batch(Struct, frozen=True):
@@ -43,8 +43,8 @@ class Batch(Struct, frozen=True):
     answer: BatchAnswer
 
 
-class Unfit(Exception):
-    """One record of a batch is not taken."""
+class Invalid(Exception):
+    """One record of a batch is rejected."""
 
     def __init__(self, detail: str, *, code: str, pointer: str = "") -> None:
         super().__init__(detail)
@@ -58,7 +58,7 @@ def _decoder(source: Source) -> EventDecoder:
 
 
 def judge_events(events: Sequence[Raw], source: Source, *, now: int) -> Batch:
-    """Events as records of topic `events`, stamped `received_at` now, whatever they said themselves."""
+    """Events as records of topic `events`; `received_at` is set to now, whatever they say."""
     records: list[Record] = []
     rejected: list[Rejected] = []
     owners: dict[tuple[str, int], str] = {}
@@ -69,10 +69,10 @@ def judge_events(events: Sequence[Raw], source: Source, *, now: int) -> Batch:
             key, identity = event[source.key], (event[source.dedupe], event[source.event_time])
             owner = owners.setdefault(identity, key)
             if owner != key:
-                detail = f"another {source.key} has an event of this id and time in this request"
-                raise Unfit(detail, code="taken", pointer=f"/{source.dedupe}")
-        except Unfit as unfit:
-            rejected.append(_rejected("events", index, unfit))
+                detail = f"another {source.key} has an event with this id and time in this request"
+                raise Invalid(detail, code="taken", pointer=f"/{source.dedupe}")
+        except Invalid as invalid:
+            rejected.append(_rejected("events", index, invalid))
             continue
         duplicate += len(owners) == len(records)
         if len(owners) > len(records):
@@ -81,15 +81,15 @@ def judge_events(events: Sequence[Raw], source: Source, *, now: int) -> Batch:
 
 
 def _event(raw: Raw, source: Source, now: int) -> tuple[bytes, dict[str, Any]]:
-    """The record as it goes to the topic, and what ingest will make of it."""
+    """The record as written to the topic, and the event that ingest will decode from it."""
     payload = msgspec.json.encode({**_decoded(raw, _fields), "received_at": now})
     try:
         event = _decoder(source).decode(payload, now)
     except Refused as refused:
-        raise Unfit(refused.detail, code=refused.code, pointer=refused.pointer) from refused
+        raise Invalid(refused.detail, code=refused.code, pointer=refused.pointer) from refused
     if is_tick(event):
         detail = "event types that begin with _ are reserved"
-        raise Unfit(detail, code="reserved", pointer="/event_type")
+        raise Invalid(detail, code="reserved", pointer="/event_type")
     return payload, event
 
 
@@ -101,8 +101,8 @@ def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, layout: ContentLa
     for index, raw in enumerate(items):
         try:
             record = _item_record(raw, layout)
-        except Unfit as unfit:
-            rejected.append(_rejected("items", index, unfit))
+        except Invalid as invalid:
+            rejected.append(_rejected("items", index, invalid))
             continue
         fields = {name: getattr(record, name) for name in record.__struct_fields__}
         fields["born_at"] = _first_seen(record.item_id, catalogue, now) if record.born_at is None else record.born_at
@@ -117,29 +117,29 @@ def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, layout: ContentLa
 
 
 def _item_record(raw: Raw, layout: ContentLayout) -> ItemRecord:
-    """The record, if it can be taken."""
+    """The record, if it is valid."""
     record = _decoded(raw, _item)
     if record.born_at is not None and (message := time_fault(record.born_at)):
-        raise Unfit(message, code="time", pointer="/born_at")
+        raise Invalid(message, code="time", pointer="/born_at")
     if fault := layout.fault(record.content):
         name, message = fault
         code, _, detail = message.partition(": ")
-        raise Unfit(detail, code=code, pointer=f"/content/{name}")
+        raise Invalid(detail, code=code, pointer=f"/content/{name}")
     return record
 
 
 def _decoded(raw: Raw, decoder: msgspec.json.Decoder[Any]) -> Any:
     if is_deep(raw):
-        message = f"objects or arrays lie more than {LEVELS} deep in one another"
-        raise Unfit(message, code="depth")
+        message = f"objects or arrays are nested more than {LEVELS} levels deep"
+        raise Invalid(message, code="depth")
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
         pointer, detail = fault_of(error, raw)
         code = next((code for words, code in _CODES if words in detail), "type")
-        raise Unfit(detail, code=code, pointer=pointer) from error
+        raise Invalid(detail, code=code, pointer=pointer) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Unfit(str(error), code="json") from error
+        raise Invalid(str(error), code="json") from error
 
 
 def _first_seen(item_id: str, catalogue: Catalogue, now: int) -> int:
@@ -147,5 +147,5 @@ def _first_seen(item_id: str, catalogue: Catalogue, now: int) -> int:
     return int(catalogue.born_at[places[0]]) if known[0] else now
 
 
-def _rejected(field: str, index: int, unfit: Unfit) -> Rejected:
-    return Rejected(index=index, pointer=f"/{field}/{index}{unfit.pointer}", code=unfit.code, detail=str(unfit))
+def _rejected(field: str, index: int, invalid: Invalid) -> Rejected:
+    return Rejected(index=index, pointer=f"/{field}/{index}{invalid.pointer}", code=invalid.code, detail=str(invalid))

@@ -1,4 +1,4 @@
-"""One key's features now, as a person wants to see them."""
+"""The features of one key now, for people to read."""
 
 import math
 import time
@@ -13,14 +13,14 @@ from store.reader import FeatureReader, Reads, Status, Values, Wanted
 
 
 class Lookup:
-    """Reads any group, the version that answers."""
+    """Reads any group, in the version in use."""
 
     def __init__(self, reader: FeatureReader, live: Live) -> None:
         self._reader = reader
         self._live = live
 
     def read(self, name: str, key: Sequence[str]) -> FeaturesAnswer:
-        """Every feature of a group for a key, a part for each of the group's key columns.
+        """Every feature of a group for a key, which has one part for each key column.
 
         Raises:
             Fault: no such group, a key of the wrong length, or a store that does not answer.
@@ -37,9 +37,9 @@ class Lookup:
 def answer(reader: Reads, group: Group, key: Sequence[str], *, at: int) -> FeaturesAnswer:
     """Every feature of one version for a key; raises as `Lookup.read` does."""
     if len(key) != len(group.entity) or not all(key):
-        detail = f"The key {list(key)!r} has {len(key)} columns; {group.name} is kept by {', '.join(group.entity)}."
-        asked = "&".join(f"key={column.upper()}" for column in group.entity)
-        raise invalid(detail, fix=f"Ask for {group.name}?{asked}, a key for each column in this order.")
+        detail = f"The key {list(key)!r} has {len(key)} columns; {group.name} is keyed by {', '.join(group.entity)}."
+        query = "&".join(f"key={column.upper()}" for column in group.entity)
+        raise invalid(detail, fix=f"Ask for {group.name}?{query}, a key for each column in this order.")
     try:
         (values,) = reader.read([Wanted(group, [key[0]])], at_ms=at)
     except StoreError as error:
@@ -55,31 +55,31 @@ def answer(reader: Reads, group: Group, key: Sequence[str], *, at: int) -> Featu
 
 
 def _no_group(detail: str) -> Fault:
-    return invalid(detail, fix="Ask for one of those, or declare it in features/.", status=404)
+    return invalid(detail, fix="Request one of these, or declare it in features/.", status=404)
 
 
 def _features(values: Values, key: tuple[str, ...], at: int) -> list[FeatureValue]:
-    place = values.keys.index(key) if key in values.keys else None
-    as_of = int(values.merged.as_of[place]) if place is not None else 0
+    index = values.keys.index(key) if key in values.keys else None
+    as_of = int(values.merged.as_of[index]) if index is not None else 0
     missing: Status = "default" if values.group.on_missing == "zero" else "missing"
     return [
         FeatureValue(
             name=feature.name,
-            value=_value(values, feature, place),
+            value=_value(values, feature, index),
             as_of=as_of or None,
             age_ms=at - as_of if as_of else None,
-            status=missing if place is None else values.status[place],
+            status=missing if index is None else values.status[index],
         )
         for feature in values.group.features
     ]
 
 
-def _value(values: Values, feature: Feature, place: int | None) -> float | list[str | RankedMember] | None:
-    if feature.kind == "ranking":  # of the first key column, whatever the others are
+def _value(values: Values, feature: Feature, index: int | None) -> float | list[str | RankedMember] | None:
+    if feature.kind == "ranking":  # for the first key column, whatever the others are
         return [RankedMember(member=member, value=value) for member, value in values.rollups[feature.name][0]]
     if feature.kind == "list":
-        return [] if place is None else [*values.merged.lists[feature.name][place]]
-    if place is None:
+        return [] if index is None else [*values.merged.lists[feature.name][index]]
+    if index is None:
         return 0.0 if values.group.on_missing == "zero" else None
-    number = float(values.merged.numbers[feature.name][place])
+    number = float(values.merged.numbers[feature.name][index])
     return None if math.isnan(number) else number

@@ -1,7 +1,7 @@
-"""What lies between the server and the framework: ids in paths stay whole, and HEAD is GET without its body.
+"""Paths between server and framework: ids in paths stay whole, and HEAD is GET without its body.
 
-The framework's router splits the decoded path, in which a slash of an id looks like one of ours. It is given the
-segments as they were sent instead, with `/` and `%` still encoded; handlers decode them by `id_of`.
+The framework's router splits the decoded path, in which the slash of an id looks like a separator. Here it gets the
+segments as they were sent, with `/` and `%` still encoded; handlers decode them with `id_of`.
 """
 
 from typing import Any
@@ -13,8 +13,8 @@ from schemas.limits import text_fault
 from serving.http.problems import invalid
 
 
-def whole(app: ASGIApp) -> ASGIApp:
-    """The application behind this rewriting."""
+def keep_ids_whole(app: ASGIApp) -> ASGIApp:
+    """The application, with rewritten paths."""
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -33,24 +33,24 @@ def whole(app: ASGIApp) -> ASGIApp:
 
 
 def id_of(segment: str) -> str:
-    """An id from a segment of the path.
+    """The id in a segment of the path.
 
     Raises:
-        Fault: no id can be so.
+        Fault: it is not a valid id.
     """
     return checked_id(unquote(segment))
 
 
 def checked_id(text: str) -> str:
-    """An id from the address.
+    """An id from the address, checked.
 
     Raises:
-        Fault: no id can be so.
+        Fault: it is not a valid id.
     """
     found = text_fault(text) or (("missing", "it is blank") if not text or text.isspace() else None)
     if found:
-        detail = f"The id {text[:60]!a} in the address is none: {found[1]}."
-        raise invalid(detail, fix="Send the id as the events and items have it, percent-encoded.")
+        detail = f"The id {text[:60]!a} in the address is not valid: {found[1]}."
+        raise invalid(detail, fix="Send the id as it is in events and items, percent-encoded.")
     return text
 
 

@@ -12,26 +12,26 @@ from litestar.openapi import ResponseSpec
 from schemas.http import Problem
 
 MEDIA_TYPE = "application/problem+json"
-COUNT_ERROR = "count_error"  # the app's state has under it what counts an answer with an error, by status
+COUNT_ERROR = "count_error"  # key in the app's state: the function that counts error answers by status
 FIX_REQUEST = "Correct the request; /schema/openapi.json has the types."
 _FIXES = {
     401: "Send the header `Authorization: Bearer TOKEN` with the token that serving was started with.",
-    404: "Look at /schema/openapi.json for the paths there are.",
-    405: "Look at /schema/openapi.json for the methods of this path.",
+    404: "See /schema/openapi.json for the paths.",
+    405: "See /schema/openapi.json for the methods of this path.",
     413: "Send fewer records at once: a body has at most 256 KB.",
     415: "Send JSON with `Content-Type: application/json`.",
 }
 _NAMES = {401: "unauthorized", 404: "not-found", 405: "method", 413: "too-large", 415: "media-type"}
 
 
-_SEEN = {
+_DESCRIPTIONS = {
     400: "The request is not valid",
-    401: "No token, or another one",
+    401: "The token is missing or wrong",
     503: "A service is unavailable, or too many requests are waiting; try again after Retry-After seconds",
 }
 ANSWERS = {
     status: ResponseSpec(Problem, media_type=MEDIA_TYPE, generate_examples=False, description=description)
-    for status, description in _SEEN.items()
+    for status, description in _DESCRIPTIONS.items()
 }
 
 
@@ -52,7 +52,7 @@ def invalid(detail: str, *, fix: str, pointer: str = "", status: int = 400) -> F
 
 
 def unavailable(detail: str) -> Fault:
-    """Something is unavailable for now. The same request may succeed later, and repeating it does no harm."""
+    """Something is unavailable now. The same request may succeed later, and repeating it does no harm."""
     problem = Problem(
         type="unavailable",
         title="Service unavailable",
@@ -64,15 +64,15 @@ def unavailable(detail: str) -> Fault:
 
 
 def _of_http(error: HTTPException) -> Problem:
-    """An error of the framework's."""
+    """An error from the framework."""
     status = error.status_code
     faults = error.extra if isinstance(error.extra, list) else []
-    said = "".join(f"; {fault.get('key', '')}: {fault.get('message', '')}" for fault in faults)
+    details = "".join(f"; {fault.get('key', '')}: {fault.get('message', '')}" for fault in faults)
     return Problem(
         type=_NAMES.get(status, "invalid" if status < 500 else "internal"),
         title=http.HTTPStatus(status).phrase,
         status=status,
-        detail=f"{error.detail}{said}",
+        detail=f"{error.detail}{details}",
         fix=_FIXES.get(status, FIX_REQUEST),
     )
 

@@ -1,4 +1,4 @@
-"""What is looked at after an item in one session, of what the catalogue still shows."""
+"""Items looked at after an item in the same session, as far as the catalogue still has them."""
 
 import time
 
@@ -16,21 +16,21 @@ READ = (f"{_GROUP}.{_ROLLUP}",)
 
 
 class Similar:
-    """Reads one item's neighbours."""
+    """Reads the neighbours of one item."""
 
     def __init__(self, reader: Reads, live: Live) -> None:
         self._reader = reader
         self._live = live
 
     def read(self, item: str) -> SimilarAnswer:
-        """Items seen with an item, the nearest first.
+        """Items seen with an item, the strongest first.
 
         Raises:
-            Fault: the catalogue does not show the item, or the store does not answer.
+            Fault: the catalogue does not have the item, or the store does not answer.
         """
         state, at_ms = self._live.state, time.time_ns() // 1_000_000
         if not state.catalogue.find(np.array([hash64(item)]))[1][0]:
-            detail = f"The catalogue shows no item {item!r}."
+            detail = f"The catalogue has no item {item!r}."
             raise invalid(detail, fix="Upsert it with POST /v1/items:batchUpsert.", status=404)
         try:
             (found,) = self._reader.read([Wanted(state.plan.group(_GROUP), [item])], at_ms=at_ms)
@@ -41,7 +41,7 @@ class Similar:
         shown = state.catalogue.find(np.array([hash64(member) for member, _ in ranking], np.int64))[1]
         items = [
             RankedMember(member=member, value=value)
-            for (member, value), there in zip(ranking, shown, strict=True)
-            if there
+            for (member, value), is_shown in zip(ranking, shown, strict=True)
+            if is_shown
         ]
         return SimilarAnswer(item_id=item, version=found.group.version, items=items)

@@ -1,6 +1,6 @@
-"""Background thread: topic `items` → the catalogue. A takedown is in force about a second after its record.
+"""Background thread: topic `items` → the catalogue. A takedown takes effect about a second after its record.
 
-A record that can be no item of a catalogue is set aside; what was known of the item stays.
+A record that is not a valid item is set aside; the item stays as it was.
 """
 
 import math
@@ -22,16 +22,16 @@ from store.log import LogReader
 from store.quarantine import KafkaSend, Quarantine
 
 _POLL_S = 0.1
-_SWAP_EVERY_S = 1.0  # arrays are built anew whole: about 20 ms for 5,000 items, 0.3 s for 50,000
+_SWAP_EVERY_S = 1.0  # all arrays are rebuilt: about 20 ms for 5,000 items, 0.3 s for 50,000
 _MOST_TAGS = 1_000
 
 
 class Refused(ValueError):
-    """The record is no item of a catalogue; the text is `<code>: <what was seen, what was expected>`."""
+    """The record is not a valid item; the text is `<code>: <the value, what was expected>`."""
 
 
 class CatalogueReader:
-    """Folds item records, newest last, and shows the result at most once a second."""
+    """Folds item records, and swaps the catalogue at most once a second."""
 
     def __init__(self, bootstrap: str, live: Live, layout: ContentLayout, quarantine: Quarantine | None = None) -> None:
         self._bootstrap = bootstrap
@@ -41,27 +41,27 @@ class CatalogueReader:
         self._quarantine = quarantine or Quarantine("serving's catalogue", KafkaSend(bootstrap))
 
     def run(self, stop: threading.Event) -> None:
-        """Follow the topic until told to stop.
+        """Follow the topic until `stop` is set.
 
         Raises:
-            BrokenProgram: most records are no items.
+            BrokenProgram: most records are not valid items.
         """
         tail = LogReader(self._bootstrap, ITEMS.name)
-        changed, shown_at = False, 0.0
+        changed, swapped_at = False, 0.0
         try:
             while not stop.is_set():
                 for message in tail.read(_POLL_S):
                     changed |= self.take(message)
-                if changed and tail.at_end and time.monotonic() - shown_at >= _SWAP_EVERY_S:
+                if changed and tail.at_end and time.monotonic() - swapped_at >= _SWAP_EVERY_S:
                     self._live.set_catalogue(catalogue.build(self._items.values(), self._layout))
-                    changed, shown_at = False, time.monotonic()
+                    changed, swapped_at = False, time.monotonic()
                 if tail.at_end and not changed:
                     self._live.progress.catalogue_read = True
         finally:
             tail.close()
 
     def take(self, message: Message) -> bool:
-        """Fold one record; False where it is none. A later record of an item replaces the earlier one whole."""
+        """Fold one record; False if it is not a valid item. A later record replaces an earlier one of the item."""
         try:
             entry = catalogue.entry_of(item_of(message.value() or b""), self._layout)
         except Refused as refused:
@@ -76,10 +76,10 @@ class CatalogueReader:
 
 
 def item_of(payload: bytes) -> Item:
-    """The item of a record, which the catalogue's arrays can hold.
+    """The item of a record.
 
     Raises:
-        Refused: there is none.
+        Refused: the catalogue's arrays cannot hold it.
     """
     try:
         item = Item(**ITEM.decode(payload))

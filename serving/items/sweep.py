@@ -1,8 +1,8 @@
-"""Background thread: the feature columns of every catalogue item, read anew about every two seconds.
+"""Background thread: reads the feature columns of every catalogue item about every two seconds.
 
-Requests then gather from arrays and never ask the store for a candidate. The limit is this process's share of
-the interpreter: 100 items cost about 2 to 6 ms of it, so up to about 50,000 items a sweep still ends in a few
-seconds; beyond that a loader must write finished arrays outside this process.
+Requests gather from these arrays and never ask the store about a candidate. The limit is the time for which this thread
+holds the interpreter: 100 items take about 2 to 6 ms, so with up to about 50,000 items a sweep still takes only a few
+seconds; beyond that, another process must write finished arrays.
 """
 
 import sys
@@ -23,12 +23,12 @@ from store.connect import StoreError
 from store.reader import Reads
 
 _EVERY_S = 2.0
-_SLICE = 100  # items a round trip: requests come between two slices
-_REST = 2.0  # after a slice, rest so many times as long as it took, while that fits in `_EVERY_S`
+_SLICE = 100  # items per round trip: requests run between two slices
+_PAUSE = 2.0  # the pause after a slice, as a multiple of its duration, as far as it fits in `_EVERY_S`
 
 
 class Sweep:
-    """Reads item features slice by slice and swaps the arrays when all are there."""
+    """Reads item features slice by slice, and swaps the arrays when all are read."""
 
     def __init__(self, reader: Reads, live: Live, monitor: Monitor) -> None:
         self._reader = reader
@@ -36,7 +36,7 @@ class Sweep:
         self._monitor = monitor
 
     def run(self, stop: threading.Event) -> None:
-        """Sweep until told to stop. While the store does not answer, the last arrays stay."""
+        """Sweep until `stop` is set. While the store does not answer, the last arrays remain in use."""
         while not stop.is_set():
             start = time.monotonic()
             state = self._live.state
@@ -46,7 +46,7 @@ class Sweep:
                     values = self.read(state.catalogue, parts, at_ms=swept_at, stop=stop)
                 except StoreError:
                     values = None
-                except Exception:  # something in the store that nobody foresaw: the arrays grow old, which is told of
+                except Exception:  # an unexpected error: the arrays age, which the metrics report
                     traceback.print_exc(file=sys.stderr)
                     values = None
                 if values is not None:
@@ -59,21 +59,23 @@ class Sweep:
     def read(
         self, catalogue: Catalogue, parts: Sequence[GroupColumns], *, at_ms: int, stop: threading.Event
     ) -> Doubles | None:
-        """Columns [N, K] of the catalogue's items at one moment; None when told to stop.
+        """Columns [N, K] of the catalogue's items at one moment; None if `stop` was set.
 
         Raises:
             StoreError: the store did not answer.
         """
         values = columns.blank(len(catalogue))
         owners = sum(len(catalogue.owners(part.by)[0]) for part in parts)
-        rest_s = _EVERY_S / max(owners / _SLICE, 1)
+        pause_s = _EVERY_S / max(owners / _SLICE, 1)
         for part in parts:
             names, codes = catalogue.owners(part.by)
-            rows = np.full((len(names) + 1, len(part.features)), np.nan)  # the last for items of no owner, at -1
+            rows = np.full(
+                (len(names) + 1, len(part.features)), np.nan
+            )  # the last is for items without an owner, at -1
             for start in range(0, len(names), _SLICE):
-                began, some = time.monotonic(), names[start : start + _SLICE]
+                begin, some = time.monotonic(), names[start : start + _SLICE]
                 rows[start : start + len(some)] = columns.read(self._reader, part, some, at_ms=at_ms)
-                if stop.wait(min(_REST * (time.monotonic() - began), rest_s)):
+                if stop.wait(min(_PAUSE * (time.monotonic() - begin), pause_s)):
                     return None
             columns.fill(values, part, rows[codes])
         return values

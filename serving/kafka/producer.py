@@ -1,7 +1,7 @@
-"""Everything serving writes to Kafka goes through one producer, so that a `_tick` never overtakes an event.
+"""One producer for all that serving writes to Kafka, so that a `_tick` never overtakes an event.
 
-Requests never wait for it and never fail for it: the queue is bounded, and what finds it full is dropped
-and counted (a disk spool is not built yet). Those who must know, `confirm`, wait for the broker's word.
+`send` never waits and never fails: the queue is bounded, and records that find it full are dropped and counted (there
+is no disk spool yet). `confirm` waits until the broker has the records.
 """
 
 import threading
@@ -49,17 +49,17 @@ class RecordProducer:
 
     @property
     def queued(self) -> int:
-        """Records that the broker has not taken yet."""
+        """Records that the broker does not have yet."""
         return len(self._producer)
 
     def send(self, record: Record) -> bool:
-        """Queue one record; False where the queue was full, which is counted."""
+        """Queue one record; False if the queue was full, which is counted."""
         return self._put(record, self._delivered)
 
     def confirm(self, records: Sequence[Record]) -> bool:
-        """Queue records and wait until the broker has all of them; False after `CONFIRM_S`, or where it is not there.
+        """Queue records and wait until the broker has all of them; False after `CONFIRM_S`, or if it is unavailable.
 
-        What was queued may still be written after a False: records must be such that writing them twice does no harm.
+        Queued records may still be written after a False: they must be such that writing them twice does no harm.
         """
         if not self._confirming.acquire(blocking=False):
             return False
@@ -72,7 +72,7 @@ class RecordProducer:
             self._confirming.release()
 
     def run(self, stop: threading.Event) -> None:
-        """Serve delivery reports until told to stop, then give what is queued a last chance."""
+        """Handle delivery reports until `stop` is set, then flush the queue."""
         while not stop.is_set():
             self._producer.poll(_POLL_S)
         self._producer.flush(CONFIRM_S)
@@ -108,7 +108,7 @@ class _Waiting:
             self.done.set()
 
     def delivered(self, error: KafkaError | None, _: Message) -> None:
-        """One record's report; the poll thread calls it."""
+        """Count one record's delivery report; called by the poll thread."""
         self.failed |= error is not None
         self._left -= 1
         if not self._left:

@@ -1,6 +1,6 @@
-"""Background thread: each second a `_tick` into every partition of `events` and `exposures`.
+"""Background thread: writes a `_tick` into every partition of `events` and `exposures` each second.
 
-Jobs see time pass by records alone; without ticks a silent log would never close its slates.
+The time of the jobs advances only with records: without ticks, slates would never close while the log is silent.
 """
 
 import threading
@@ -17,7 +17,7 @@ _EVERY_S = 1.0
 
 
 def run(producer: RecordProducer, stop: threading.Event) -> None:
-    """Tick until told to stop. Ticks queue behind what was sent before them, so they never run ahead of it."""
+    """Write ticks until `stop` is set. They queue behind earlier records, and so never overtake them."""
     while not stop.wait(_EVERY_S):
         now = time.time_ns() // 1_000_000
         for record in ticks(now):
@@ -25,7 +25,7 @@ def run(producer: RecordProducer, stop: threading.Event) -> None:
 
 
 def ticks(now: int) -> list[Record]:
-    """One tick a partition."""
+    """One tick for each partition."""
     return [*(_event(now, each) for each in range(EVENTS.partitions)), *_exposures(now)]
 
 

@@ -1,4 +1,4 @@
-"""The ranker's inputs recomputed from the log: what a request would have read, by the stack's own fold in memory."""
+"""The ranker's inputs recomputed from the log: what a request would have read, by the stack's own fold, in memory."""
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -72,7 +72,7 @@ class OfflineFeatures:
     def dense(self, query: Query, item_ids: Sequence[str]) -> Floats:
         """Inputs [C, F] of items, as if they were the candidates of a hydrated query."""
         ids, catalogue = ids_of(item_ids), self.state.catalogue
-        places = catalogue.find(ids)[0]
-        candidates = Candidates(ids=ids, found_by=np.zeros(len(ids), np.int64), indexes=places)
-        rows = columns.of_items(self.memory, self._parts, catalogue, indexes=places, at_ms=query.at_ms)
+        indexes = catalogue.find(ids)[0]
+        candidates = Candidates(ids=ids, found_by=np.zeros(len(ids), np.int64), indexes=indexes)
+        rows = columns.of_items(self.memory, self._parts, catalogue, indexes=indexes, at_ms=query.at_ms)
         return inputs(query, candidates, self.state, rows)

@@ -1,7 +1,7 @@
-"""Item features as serving's sweep would have left them, read from the store in memory when they are asked for.
+"""Item features as serving's sweep would have read them, from the store in memory.
 
-What an event has touched, or is ten minutes old, is read anew when it is asked for. What is hot is told anew each ten
-minutes, decayed clicks faded to then. Axes: N items, C candidates, K columns.
+The columns of an item are read again on request if an event has touched it, or after ten minutes. The lists of
+hot items are rebuilt every ten minutes, with decayed clicks aged to then. Axes: N items, C candidates, K columns.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from serving.state.item_features import HEAT, LASTING, ItemFeatures
 from store.memory_store import MemoryStore
 
 _FRESH_MS = 600_000
-_TOUCHED = -1  # in place of when it was read
+_TOUCHED = -1  # instead of the time it was read at
 
 
 class ItemColumns:
@@ -26,16 +26,16 @@ class ItemColumns:
         self._parts = columns.group_columns(plan)
         self._values = columns.blank(len(catalogue))
         self._read_at = np.zeros(len(catalogue), np.int64)
-        self._place = {name: place for place, name in enumerate(catalogue.names)}
+        self._index = {name: index for index, name in enumerate(catalogue.names)}
         self._half_lives_ms = {name: _half_life_ms(plan, name) for name in (HEAT, LASTING)}
         self._features = ItemFeatures.empty()
 
     def touch(self, item_id: str) -> None:
-        """Something has happened to an item."""
-        self._read_at[self._place[item_id]] = _TOUCHED
+        """Mark an item as touched by an event."""
+        self._read_at[self._index[item_id]] = _TOUCHED
 
     def features(self, at_ms: int) -> ItemFeatures:
-        """Columns of all items, and what is hot."""
+        """The columns of all items, and the lists of hot items."""
         if not self._features.known or at_ms - self._features.swept_at >= _FRESH_MS:
             self._read(np.flatnonzero(self._read_at == _TOUCHED), at_ms)
             aged = self._values.copy()
@@ -44,15 +44,15 @@ class ItemColumns:
             self._features = item_features.build(self._catalogue, aged, version={}, swept_at=at_ms)
         return self._features
 
-    def rows(self, places: Indexes, at_ms: int) -> Doubles:
+    def rows(self, indexes: Indexes, at_ms: int) -> Doubles:
         """The columns of candidates, [C, K]."""
-        self._read(places[at_ms - self._read_at[places] >= _FRESH_MS], at_ms)
-        return self._values[places]
+        self._read(indexes[at_ms - self._read_at[indexes] >= _FRESH_MS], at_ms)
+        return self._values[indexes]
 
-    def _read(self, places: Indexes, at_ms: int) -> None:
-        if len(places):
-            read = columns.of_items(self._memory, self._parts, self._catalogue, indexes=places, at_ms=at_ms)
-            self._values[places], self._read_at[places] = read, at_ms
+    def _read(self, indexes: Indexes, at_ms: int) -> None:
+        if len(indexes):
+            read = columns.of_items(self._memory, self._parts, self._catalogue, indexes=indexes, at_ms=at_ms)
+            self._values[indexes], self._read_at[indexes] = read, at_ms
 
 
 def _half_life_ms(plan: Plan, name: str) -> int:

@@ -49,10 +49,8 @@ class LogWriter:
     def close(self, now_ms: int) -> None:
         """End the history with a tick in every partition, so that its slots close without further traffic."""
         self.flush()
-        for letter in ticks(now_ms):
-            self._send(
-                letter.topic.name, letter.key, letter.value, partition=letter.partition, headers=list(letter.headers)
-            )
+        for tick in ticks(now_ms):
+            self._send(tick.topic.name, tick.key, tick.value, partition=tick.partition, headers=list(tick.headers))
         self.flush()
 
     def flush(self) -> None:
@@ -78,5 +76,5 @@ class LogWriter:
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error and not self._refused:
-            place = f"the record {message.key()!r} of topic {message.topic()}"
-            self._refused = f"{place} did not reach the broker: {error}. Look at kafka.log in the stack's logs."
+            refused = f"the record {message.key()!r} of topic {message.topic()}"
+            self._refused = f"{refused} did not reach the broker: {error}. Look at kafka.log in the stack's logs."

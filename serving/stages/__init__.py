@@ -1,1 +1,1 @@
-"""The stages of a request, and what each needs."""
+"""The stages of a request, one file each, and what they need."""

@@ -54,7 +54,7 @@ def capped(order: Indexes, codes: Indexes, count: int, *, cap: int) -> list[int]
 
 
 def _full_categories(chosen: list[int], codes: Indexes, *, cap: int) -> list[list[int]]:
-    """For each position, the categories that reach the cap without the item at it: none of theirs may be drawn."""
+    """For each position, the categories that reach the cap without the item at it: none of their items may be drawn."""
     head = Counter(int(codes[index]) for index in chosen[:CAPPED])
     full = [[code for code, size in head.items() if size - (code == codes[index]) >= cap] for index in chosen[:CAPPED]]
     return full + [[] for _ in chosen[CAPPED:]]

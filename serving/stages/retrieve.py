@@ -21,5 +21,5 @@ def retrieve(query: Query, state: ServingState, faults: Faults, rules: Rules = D
             faults.note(1, f"source {source.name}: {error}")
             found[source.name] = np.zeros(0, np.int64)
     if not state.features.known:
-        faults.note(4, "item features were never read: the newest items stand in")
+        faults.note(4, "item features were never read: the newest items are used instead")
     return found

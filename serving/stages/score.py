@@ -139,7 +139,7 @@ def _strength(neighbours: Neighbours, candidates: Candidates) -> Doubles:
 
 
 def _past(user: User, catalogue: Catalogue) -> Indexes:
-    """The indexes of those of the history's items that the catalogue still has."""
+    """The catalogue indexes of the history's items, as far as the catalogue still has them."""
     indexes, known = catalogue.find(user.history_ids)
     return indexes[known]
 

@@ -1,1 +1,1 @@
-"""What a request reads: immutable, swapped by reference, and the words that stages hand on."""
+"""What a request reads, immutable and swapped by reference, and what stages pass on."""

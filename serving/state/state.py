@@ -141,7 +141,7 @@ class Live:
         self.alias_progress.pop(alias, None)
 
     def find(self, version: str) -> ServedModel | None:
-        """The model of a version that is still in memory; None if there is none."""
+        """The model of a version that is still in memory; None otherwise."""
         with self._writing:
             known = [*self._recent, *self.state.models.values()]
         return next((served for served in known if served.version == version and not served.name), None)

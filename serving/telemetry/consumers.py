@@ -19,7 +19,7 @@ from store.kafka_clients import admin
 from store.lag import Lag, Reader, end_offsets, lags
 
 STALLED_S = 120.0  # jobs commit every half minute at the latest
-_EACH_S = 10.0
+_EVERY_S = 10.0
 FEEDS_FEATURES = ("ingest", "features", "loader")
 
 
@@ -39,26 +39,26 @@ class StallDetector:
 
 
 class Consumers:
-    """Watches consumer groups. `readers` gives each consumer by the name operators know it by."""
+    """Watches consumer groups. `readers` returns the consumers, by the name that operators know."""
 
     def __init__(self, live: Live, metrics: Metrics, *, readers: Callable[[], Mapping[str, Reader]]) -> None:
         self._live, self._metrics, self._readers = live, metrics, readers
         self._stalls = StallDetector()
 
     def run(self, bootstrap: str, stop: threading.Event) -> None:
-        """Look each ten seconds until told to stop. While broker or store are away, the last look stays."""
+        """Check every ten seconds until `stop` is set. While broker or store is away, the last result remains."""
         client = admin(bootstrap)
-        while not stop.wait(_EACH_S):
+        while not stop.wait(_EVERY_S):
             try:
                 found = lags(client, self._readers())
                 dead = end_offsets(client, [(topic.name, 0) for topic in (EVENTS_DEAD, QUARANTINE)])
             except (KafkaException, *StoreError):
                 continue
-            self.look(found, time.monotonic())
+            self.report(found, time.monotonic())
             self._metrics.set_dead_letters({topic: end for (topic, _), end in dead.items()})
 
-    def look(self, found: Mapping[str, Lag], now_s: float) -> None:
-        """Take in one look at the groups."""
+    def report(self, found: Mapping[str, Lag], now_s: float) -> None:
+        """Report the lags of all consumers, as read at `now_s`."""
         stalled_s = self._stalls.observe(found, now_s)
         self._metrics.set_lags({name: (lag.behind, stalled_s[name]) for name, lag in found.items()})
         self._live.progress.stalled = _reasons(found, stalled_s)
@@ -66,7 +66,7 @@ class Consumers:
 
 def _reasons(found: Mapping[str, Lag], stalled_s: Mapping[str, float]) -> Sequence[str]:
     return tuple(
-        f"features stand still: {name} has taken in nothing for {stalled_s[name]:.0f} s, "
+        f"features are not updated: {name} has made no progress for {stalled_s[name]:.0f} s, "
         f"{found[name].behind} records wait for it"
         for name in FEEDS_FEATURES
         if stalled_s.get(name, 0.0) > STALLED_S

@@ -5,6 +5,7 @@ Labels name features, stages, levels and surfaces, never users or items: there a
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -61,7 +62,9 @@ class _SetAside(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The metric, now."""
-        aside = CounterMetricFamily("headrace_set_aside_total", "Records written to quarantine", labels=["reader", "reason"])
+        aside = CounterMetricFamily(
+            "headrace_set_aside_total", "Records written to quarantine", labels=["reader", "reason"]
+        )
         for reader, quarantine in self.quarantines.items():
             for reason, count in dict(quarantine.reasons).items():
                 aside.add_metric([reader, reason], count)
@@ -73,7 +76,9 @@ class _Pipeline:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         consumer, stalled = ("consumer",), "Time since its last commit, while records wait"
-        self.behind = Gauge("headrace_consumer_lag_records", "Records that wait for a consumer", consumer, registry=registry)
+        self.behind = Gauge(
+            "headrace_consumer_lag_records", "Records that wait for a consumer", consumer, registry=registry
+        )
         self.stalled_s = Gauge("headrace_consumer_stalled_seconds", stalled, consumer, registry=registry)
         ends = "End offset of a topic of dead letters"
         self.dead_letters = Gauge("headrace_dead_letters_end", ends, ("topic",), registry=registry)
@@ -91,39 +96,35 @@ class Metrics:
         registry.register(_Refused(progress))
         self._set_aside = _SetAside()
         registry.register(self._set_aside)
-        feature = ("feature",)
-        self.null_ratio = Gauge("headrace_feature_null_ratio", "Share of items for which the feature is NULL", feature, registry=registry)
-        self.mean = Gauge("headrace_feature_mean", "Mean over items, without NULLs", feature, registry=registry)
-        self.psi = Gauge("headrace_feature_psi", "Population stability index against the reference", feature, registry=registry)
-        self.items = Gauge("headrace_feature_sweep_items", "Items in the last sweep", registry=registry)
+        self._pipeline = _Pipeline(registry)
+        gauge, counter = partial(Gauge, registry=registry), partial(Counter, registry=registry)
+        feature, group = ("feature",), ("group",)
+        self.null_ratio = gauge("headrace_feature_null_ratio", "Share of items for which the feature is NULL", feature)
+        self.mean = gauge("headrace_feature_mean", "Mean over items, without NULLs", feature)
+        self.psi = gauge("headrace_feature_psi", "Population stability index against the reference", feature)
+        self.items = gauge("headrace_feature_sweep_items", "Items in the last sweep")
         self.sweep_s = Summary("headrace_feature_sweep_seconds", "Duration of sweeps", registry=registry)
         self.swept_at_s = time.time()  # before the first sweep the age grows from here
-        age = Gauge("headrace_feature_sweep_age_seconds", "Age of the item features in use", registry=registry)
+        age = gauge("headrace_feature_sweep_age_seconds", "Age of the item features in use")
         age.set_function(lambda: time.time() - self.swept_at_s)
-        self._as_of_s = Gauge(
-            "headrace_group_as_of_timestamp_seconds", "When the newest event of a group was received", ("group",), registry=registry
-        )
+        received = "When the newest event of a group was received"
+        self._as_of_s = gauge("headrace_group_as_of_timestamp_seconds", received, group)
         self._as_of_ms: dict[str, int] = {}
-        group = ("group",)
-        self._entities = Gauge("headrace_group_entities", "Entities of a group in the store", group, registry=registry)
-        self._max_entities = Gauge(
-            "headrace_group_max_entities", "Limit on entities in the group's header", group, registry=registry
-        )
-        reads = Counter("headrace_user_feature_reads_total", "Requests that read a user feature", feature, registry=registry)
-        nulls = Counter("headrace_user_feature_nulls_total", "Requests that read NULL for a user feature", feature, registry=registry)
+        self._entities = gauge("headrace_group_entities", "Entities of a group in the store", group)
+        self._max_entities = gauge("headrace_group_max_entities", "Limit on entities in the group's header", group)
+        reads = counter("headrace_user_feature_reads_total", "Requests that read a user feature", feature)
+        nulls = counter("headrace_user_feature_nulls_total", "Requests that read NULL for a user feature", feature)
         self._reads = {
             name: reads.labels(name) for name in user_features
         }  # looking up a label costs more than counting
         self._nulls = {name: nulls.labels(name) for name in user_features}
-        self._slates = Counter("headrace_recommendations_total", "Slates answered", ("surface", "level"), registry=registry)
-        self._stages = Histogram(
-            "headrace_stage_seconds", "Time per stage of a request", ("stage",), buckets=_BOUNDS_S, registry=registry
-        )
-        self._pipeline = _Pipeline(registry)
+        self._slates = counter("headrace_recommendations_total", "Slates answered", ("surface", "level"))
+        stages = "Time per stage of a request"
+        self._stages = Histogram("headrace_stage_seconds", stages, ("stage",), buckets=_BOUNDS_S, registry=registry)
         self._surfaces: set[str] = set()
-        self._errors = Counter("headrace_errors_total", "Error answers", ("status",), registry=registry)
-        self._accepted = Counter("headrace_records_accepted_total", "Records accepted by the API"  , ("kind",), registry=registry)
-        self._rejected = Counter("headrace_records_rejected_total", "Records rejected by the API", ("kind", "code"), registry=registry)
+        self._errors = counter("headrace_errors_total", "Error answers", ("status",))
+        self._accepted = counter("headrace_records_accepted_total", "Records accepted by the API", ("kind",))
+        self._rejected = counter("headrace_records_rejected_total", "Records rejected by the API", ("kind", "code"))
 
     def count_records(self, kind: str, answer: BatchAnswer) -> None:
         """Count the accepted and rejected records of a batch of `events` or `items`."""

@@ -1,1 +1,1 @@
-"""Versions of models: followed, checked, promoted, gone back from."""
+"""Versions of models: follow, check, promote and roll back."""

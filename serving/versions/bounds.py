@@ -1,7 +1,7 @@
-"""Is a version plausible, and its change of the usual size? Asked before it goes live.
+"""Is a version plausible, and is its change of the usual size? Checked before it goes live.
 
-Every version is judged by absolute limits on what the golden requests come to; one that changes a model, by the changes
-of the versions just before it too. A version that holds the whole model is no change, nor is one that changes nothing.
+Every version is held to absolute limits on its predictions for the golden requests; a version that changes a model also
+to the changes of the versions before it. A version that contains the whole model is not a change, nor is an empty one.
 """
 
 from collections import deque
@@ -23,18 +23,18 @@ _SAMPLES = "samples"
 
 
 class VersionBounds(Struct, frozen=True, kw_only=True):
-    """When a version is out of bounds.
+    """The bounds of a version.
 
     Attributes:
-        norm_times: the usual root mean square change of a row of a table, at most so many times.
-        shift_times: the usual mean shift of an output of the golden requests, at most so many times; below
-            `shift_least`, in log-odds and logarithms, none is refused. `rows_times`, `rows_least`: likewise of what
-            comes of the tables alone. A version of n times the usual samples may shift n times as far. The requests are
-            of the rows that it changes; where these are fewer than usual, of others too: one of ten urgent samples
-            moves its few rows far, and nearly nobody's scores.
-        log_odds_least, log_odds_most, seconds_most: mean log-odds of a chance, and geometric mean of the seconds (plus
-            1), beyond which a version is refused whatever is usual: nothing is clicked 99.3 % of the time.
-        versions: changes seen before one is judged by them; the usual is the median of the last `remembered`.
+        norm_times: limit on the root mean square change of a table's rows, as a multiple of the usual change.
+        shift_times: limit on the mean shift of an output of the golden requests, as a multiple of the usual shift. A
+            shift below `shift_least`, in log-odds and logarithms, is never refused. `rows_times`, `rows_least`: the
+            same for the shift that the tables alone cause. A version with n times the usual samples may shift n times
+            as far. The requests are made of the rows that it changes, and if these are fewer than usual, of others too:
+            a version of ten urgent samples moves its few rows far, and hardly any scores.
+        log_odds_least, log_odds_most, seconds_most: limits on the mean log-odds of a chance, and on the geometric mean
+            of the seconds (plus 1), whatever is usual: nothing is clicked 99.3 % of the time.
+        versions: changes seen before one is compared with them; the usual is the median of the last `remembered`.
     """
 
     norm_times: float = 100.0
@@ -50,7 +50,7 @@ class VersionBounds(Struct, frozen=True, kw_only=True):
 
 
 class OutOfBounds(ValueError):
-    """A version that is valid and yet must not go live; `check` names the bound."""
+    """A version is valid, but must not go live; `check` names the bound."""
 
     def __init__(self, message: str, *, check: str) -> None:
         super().__init__(f"{check}: {message}")
@@ -58,7 +58,7 @@ class OutOfBounds(ValueError):
 
 
 class Bounds:
-    """Remembers the changes of the last versions that changed something."""
+    """Checks versions against the bounds; remembers the last changes."""
 
     def __init__(self, limits: VersionBounds | None = None) -> None:
         self._limits = limits or VersionBounds()
@@ -66,29 +66,29 @@ class Bounds:
         self._passed: Place = (0, 0)
 
     def check(self, before: ModelState, delta: Delta, after: ModelState) -> None:
-        """Judge a version and remember its change. One that is read again, on the way back, was judged when it came.
+        """Check a version and remember its change. A version read again after a rollback was checked the first time.
 
         Raises:
-            OutOfBounds: it is implausible or far from the usual; it is not remembered.
+            OutOfBounds: it is implausible or its change unusual; the change is not remembered.
         """
-        place = (delta.manifest.epoch, delta.manifest.seq)
-        if place > self._passed:
-            self._judge_alone(after, delta.manifest.version)
+        version = (delta.manifest.epoch, delta.manifest.seq)
+        if version > self._passed:
+            self._check_outputs(after, delta.manifest.version)
             if delta.manifest.parent:
-                self._judge_change(before, delta, after)
-            self._passed = place
+                self._check_change(before, delta, after)
+            self._passed = version
 
-    def _judge_change(self, before: ModelState, delta: Delta, after: ModelState) -> None:
+    def _check_change(self, before: ModelState, delta: Delta, after: ModelState) -> None:
         version, change = delta.manifest.version, _norms(before, delta)
         changed = {name: _changed(before, delta, name) for name in before.tables}
-        asked = {
+        drawn_from = {
             name: _widened(ids, before.tables[name].ids[1:], self._usual(f"{_ROWS_OF}{name}", len(ids)))
             for name, ids in changed.items()
         }
-        for suffix, moved in zip(("", _ROWS), golden_requests.shifts(before, after, asked), strict=True):
+        for suffix, moved in zip(("", _ROWS), golden_requests.shifts(before, after, drawn_from), strict=True):
             change |= {f"{output}{suffix}": float(shift) for output, shift in zip(OUTPUTS, moved, strict=True)}
         if not np.isfinite([*change.values()]).all():
-            message = f"version {version} scores some golden requests with what is not a number"
+            message = f"version {version} scores some golden requests with values that are not numbers"
             raise OutOfBounds(message, check=SHIFT)
         if not any(change.values()):
             return
@@ -96,14 +96,14 @@ class Bounds:
         if len(self._seen) >= self._limits.versions:
             more = max(samples / self._usual(_SAMPLES, samples), 1.0)
             for name, value in change.items():
-                self._judge(name, value, version=version, more=more)
+                self._check_value(name, value, version=version, more=more)
         counts = {f"{_ROWS_OF}{name}": float(len(ids)) for name, ids in changed.items()}
         self._seen.append({**change, **counts, _SAMPLES: samples})
 
-    def _judge_alone(self, after: ModelState, version: str) -> None:
+    def _check_outputs(self, after: ModelState, version: str) -> None:
         outputs = golden_requests.scores(after)
         if not np.isfinite(outputs).all():
-            message = f"version {version} scores some golden requests with what is no number"
+            message = f"version {version} scores some golden requests with values that are not numbers"
             raise OutOfBounds(message, check=SHIFT)
         limits = self._limits
         log_odds, seconds = (limits.log_odds_least, limits.log_odds_most), (0.0, limits.seconds_most)
@@ -114,7 +114,7 @@ class Bounds:
         ):
             if not least <= mean <= most:
                 message = (
-                    f"version {version} predicts {mean:.3g} {unit} of {output} for the golden requests; from {least:g} "
+                    f"version {version} predicts {mean:.3g} {unit} of {output} for the golden requests; {least:g} "
                     f"to {most:g} is plausible"
                 )
                 raise OutOfBounds(message, check=SHIFT)
@@ -122,7 +122,7 @@ class Bounds:
     def _usual(self, name: str, otherwise: float) -> float:
         return float(np.median([change[name] for change in self._seen if name in change] or [otherwise]))
 
-    def _judge(self, name: str, value: float, *, version: str, more: float) -> None:
+    def _check_value(self, name: str, value: float, *, version: str, more: float) -> None:
         limits, usual = self._limits, self._usual(name, value)
         output = name.removesuffix(_ROWS)
         if output in OUTPUTS:
@@ -147,7 +147,7 @@ def _mean(outputs: Doubles, output: str) -> float:
 
 
 def _norms(before: ModelState, delta: Delta) -> dict[str, float]:
-    """Root mean square length of a row's change, by table; tables that do not change are left out."""
+    """Root mean square length of a row's change, for each table that changes."""
     norms: dict[str, float] = {}
     for name, update in delta.update.tables.items():
         if len(update.ids):
@@ -158,7 +158,7 @@ def _norms(before: ModelState, delta: Delta) -> dict[str, float]:
 
 
 def _changed(before: ModelState, delta: Delta, table: str) -> Ids:
-    """Ids of a table that a version changes and that were there before."""
+    """The ids of a table that a version changes, without new ones."""
     update, rows = delta.update.tables.get(table), before.tables[table]
     if update is None:
         return np.zeros(0, np.int64)
@@ -166,7 +166,7 @@ def _changed(before: ModelState, delta: Delta, table: str) -> Ids:
 
 
 def _widened(ids: Ids, others: Ids, count: float) -> Ids:
-    """These ids, with evenly spaced ones of the others where they are fewer than `count`; all the others of none."""
+    """`ids`, filled up to `count` with evenly spaced ones of the others; all others if both are 0."""
     if not len(ids) and not count:
         return others
     lacking = min(int(count) - len(ids), len(others))

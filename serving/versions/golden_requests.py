@@ -15,32 +15,32 @@ REQUESTS = 200
 OUTPUTS = ("click", "converted", "engagement", "blend")
 _CANDIDATES, _HISTORY, _SEED = 5, 5, 14
 _LACKING = 0.2
-_BLEND = Blend()
+_BLEND = Blend()  # the bounds compare versions: any fixed blend will do
 
 
 def shifts(before: ModelState, after: ModelState, drawn_from: dict[str, Ids]) -> tuple[Doubles, Doubles]:
-    """Mean distances of the outputs of two models, as `outputs` has them; NaN where one of them is no number.
+    """Mean distances between the outputs of two models (see `outputs`); NaN if an output is not a number.
 
     Args:
-        before: the model that the inputs are spread like.
-        after: the other one.
-        drawn_from: ids by table that requests are made of; a table without any gives nobody known.
+        before: the earlier model, whose input distribution the requests have.
+        after: the later model.
+        drawn_from: by table, the ids that requests are made of; without any, the default row is used.
 
     Returns:
-        The distances that come of everything, and of the tables alone, each [4]: dense tensors move all scores at each
-        version, which would hide rows that are under a wrong id.
+        The distances that all changes cause, and those that the tables alone cause, each [4]: dense tensors move all
+        scores in each version, which would hide rows under a wrong id.
     """
     rows_alone = msgspec.structs.replace(after, dense=before.dense)
-    with np.errstate(all="ignore"):  # what is no number shows in the answer
+    with np.errstate(all="ignore"):  # values that are not numbers show in the result
         was = outputs(before, before, drawn_from)
         whole, rows = (np.abs(outputs(each, before, drawn_from) - was).mean(axis=0) for each in (after, rows_alone))
     return whole, rows
 
 
 def scores(model: ModelState) -> Doubles:
-    """Outputs of the golden requests over all that a model knows, its inputs spread as it has seen them. [200 * 5, 4].
+    """Outputs of golden requests drawn from all ids and the inputs' own distribution. [200 * 5, 4].
 
-    Not a number where the model's parameters give none.
+    NaN or infinite if the model's parameters are.
     """
     with np.errstate(all="ignore"):
         return outputs(model, model, {name: table.ids[1:] for name, table in model.tables.items()})
@@ -52,23 +52,23 @@ def outputs(model: ModelState, inputs_of: ModelState, drawn_from: dict[str, Ids]
     mean, spread = inputs_of.dense["input_mean"], inputs_of.dense["input_spread"]
     found: list[Doubles] = []
     for _ in range(REQUESTS):
-        # drawn as shares of the lists, so that every model takes the same number of draws
+        # drawn as shares of the lists, so that the number of draws is the same for every model
         user, *history = (_pick(drawn_from[name], generator.random(count)) for name, count in _PARTS)
         items, categories, past = history
         noise = generator.normal(size=(_CANDIDATES, len(mean))).astype(np.float32)
-        asked = Items(items, categories, _content(model.config, generator))
-        found.append(_seen(model.score(int(user[0]), past, items=asked, inputs=mean + spread * noise)))
+        candidates = Items(items, categories, _content(model.config, generator))
+        found.append(_transformed(model.score(int(user[0]), past, items=candidates, inputs=mean + spread * noise)))
     return np.concatenate(found)
 
 
-def _seen(scored: Scores) -> Doubles:
+def _transformed(scored: Scores) -> Doubles:
     chances = np.stack([scored.click, scored.converted], axis=1).astype(np.float64).clip(1e-7, 1 - 1e-7)
     others = np.stack([np.log1p(scored.engagement), np.log(blend(scored, _BLEND) + 1e-9)], axis=1)
     return np.concatenate([np.log(chances / (1 - chances)), others], axis=1)
 
 
 def _content(config: RankerConfig, generator: np.random.Generator) -> Content | None:
-    """Vectors of about length 1, one in five missing; None where none are declared."""
+    """Vectors of about length 1, one in five missing; None if no modality is declared."""
     if not config.modalities:
         return None
     widths = [each.width for each in config.modalities]

@@ -45,7 +45,7 @@ class History:
             del self._begins[min(self._begins)]
 
     def newest_allowed(self, policy: Course) -> Applied:
-        """The newest version in memory that a policy allows; the empty model if there is none."""
+        """The newest version in memory that a policy allows; without one, the empty model."""
         allowed = (applied for applied in self._kept if policy.admits(applied.version))
         return max(allowed, key=lambda applied: applied.version, default=self._empty)
 

@@ -1,4 +1,4 @@
-"""Models kept on disk for as long as an alias may name them: `FOLDER/VERSION.safetensors`."""
+"""Pinned models on disk, for as long as an alias may name them: `FOLDER/VERSION.safetensors`."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class Pins:
         self._config = config
 
     def save(self, served: ServedModel) -> None:
-        """Write a model; after this returns it survives a crash."""
+        """Write a model. Once this returns, it survives a crash."""
         path = self._path(served.version)
         if path.exists():
             return
@@ -37,10 +37,10 @@ class Pins:
         write_durably(path, safetensors.save({name: np.ascontiguousarray(values) for name, values in tensors.items()}))
 
     def load(self, version: str) -> tuple[ModelState, int] | None:
-        """(model, offset of its samples); None where there is no such file, or one of another schema."""
+        """(model, offset of its samples); None if there is no such file, or if it has another schema."""
         try:
             tensors = safetensors.load(self._path(version).read_bytes())
-        except (OSError, ValueError, SafetensorError):  # a name that no file can have, too
+        except (OSError, ValueError, SafetensorError):  # ValueError: no file can have this name
             return None
         dense = {name.removeprefix(_DENSE): of for name, of in tensors.items() if name.startswith(_DENSE)}
         if {name: values.shape for name, values in dense.items()} != self._config.shapes():

@@ -126,7 +126,7 @@ class VersionChain:
         return self._history.allowed_after(self.applied.version, self.policy)
 
     def rewind(self) -> int | None:
-        """Prepare to read skipped versions again: the offset of the first one, None if there is none."""
+        """Prepare to read skipped versions again: the offset of the first one, None without any."""
         self.recovered = False
         skipped = self.skipped()
         if skipped:

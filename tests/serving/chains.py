@@ -1,4 +1,4 @@
-"""Versions that a real learner made of a little world, and a topic in memory to lay them on."""
+"""Versions that a real learner made from a small world, and a topic in memory to write them to."""
 
 import functools
 
@@ -17,9 +17,9 @@ SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=40_000, wait_ms=WAIT_MS)
 
 
 class Record(Struct, frozen=True):
-    """One message, as the topic gives it."""
+    """One message of the topic."""
 
-    place: int
+    position: int
     payload: bytes
 
     def key(self) -> bytes:
@@ -29,11 +29,11 @@ class Record(Struct, frozen=True):
         return self.payload
 
     def offset(self) -> int:
-        return self.place
+        return self.position
 
 
-class Shelf:
-    """A topic in memory, read like one."""
+class MemoryTopic:
+    """A topic in memory, read like a real one."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -55,25 +55,25 @@ class Shelf:
 
 
 class Made(Struct, frozen=True):
-    """What a learner made of a little world; `whole` is the first version of epoch 2, gone back to `back`."""
+    """What a learner made from a small world; `whole` is the first version of epoch 2, a rollback to `back`."""
 
     versions: list[Publication]
     checkpoints: list[Checkpoint]
-    prints: dict[str, str]
+    fingerprints: dict[str, str]
     whole: Publication
     back: str
 
 
 @functools.cache
 def made() -> Made:
-    """One epoch of nearly twenty versions, and the first of the next; always the same."""
-    learner, cuts, prints = Learner(SETTINGS, RankerConfig()), [], {}
+    """One epoch of nearly twenty versions, and the first version of the next. Always the same."""
+    learner, cuts, fingerprints = Learner(SETTINGS, RankerConfig()), [], {}
     whole, back = None, "1.9"
     for cut in learner.feed(enumerate(stream(4600))):
         cuts.append(cut)
-        prints[learner.published.version] = fingerprint(learner.published)
+        fingerprints[learner.published.version] = fingerprint(learner.published)
         if learner.published.version == back and whole is None:
             branch = Learner.from_checkpoint(SETTINGS, learner.checkpoint().meta, arrays=learner.checkpoint().arrays)
             whole = branch.begin_epoch(2)
     versions = [cut for cut in cuts if isinstance(cut, Publication)]
-    return Made(versions, [cut for cut in cuts if isinstance(cut, Checkpoint)], prints, whole, back)
+    return Made(versions, [cut for cut in cuts if isinstance(cut, Checkpoint)], fingerprints, whole, back)

@@ -24,7 +24,7 @@ def together(admission: Admission) -> list[object]:
     return asyncio.run(ask())
 
 
-def test_who_waits_for_too_long_is_refused_and_told_when_to_come_again() -> None:
+def test_a_request_that_waits_too_long_is_refused_with_retry_after() -> None:
     first, *others = together(Admission(threads=1, patience_s=0.0))
     assert isinstance(first, Fault) or first is True
     for fault in others:
@@ -34,7 +34,7 @@ def test_who_waits_for_too_long_is_refused_and_told_when_to_come_again() -> None
         assert "more slates are requested than this process can make" in fault.problem.detail
 
 
-def test_who_waits_for_less_is_answered_and_the_wait_is_told() -> None:
+def test_a_request_that_waits_less_is_answered_and_its_wait_reported() -> None:
     assert together(Admission(threads=1, patience_s=60.0)) == [True, "slate", "slate"]
     watch = Stopwatch()
     asyncio.run(Admission().run(lambda: None, watch))

@@ -38,14 +38,14 @@ def dense(delta: Delta, **changes: Callable[[np.ndarray], np.ndarray]) -> Delta:
 
 def broken(head: str) -> Callable[[Delta], Delta]:
     """A head whose bias is 11 too high, with noise in its linear part."""
-    place, noise = HEADS.index(head), np.random.default_rng(0)
+    index, noise = HEADS.index(head), np.random.default_rng(0)
 
     def of(delta: Delta) -> Delta:
         def bias(values: np.ndarray) -> np.ndarray:
-            return values + 11 * (np.arange(len(HEADS)) == place).astype(np.float32)
+            return values + 11 * (np.arange(len(HEADS)) == index).astype(np.float32)
 
         def wide(values: np.ndarray) -> np.ndarray:
-            return values + (noise.normal(0, 1, values.shape) * (np.arange(len(HEADS)) == place)).astype(np.float32)
+            return values + (noise.normal(0, 1, values.shape) * (np.arange(len(HEADS)) == index)).astype(np.float32)
 
         return dense(delta, head_bias=bias, wide=wide)
 

@@ -1,4 +1,4 @@
-"""A second model in the shadow of live: followed, scored with after the answer, and nothing served is another."""
+"""A second model in the shadow of live: followed, scored after the answer, and without effect on what is served."""
 
 import threading
 from pathlib import Path
@@ -24,14 +24,14 @@ from serving.versions.control import ControlReader, pin
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.pins import Pins
 from tests.serving import chains, worlds
-from tests.serving.chains import KEY, Shelf
+from tests.serving.chains import KEY, MemoryTopic
 from tests.serving.test_version_faults import OUT_OF_BOUNDS
 
 HISTORY = ["i1", "i2", "i3"]
 
 
-class Box:
-    """Takes records; `came` is set by the first."""
+class RecordBox:
+    """Takes records; the first one sets `came`."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -45,9 +45,7 @@ class Box:
 
 def challenged(seed: int = 5) -> Live:
     live = worlds.live()
-    ModelSlot(live, CHALLENGER, "other").promote(
-        CHALLENGER, worlds.model(seed, "1.4"), applied_at=worlds.NOW
-    )
+    ModelSlot(live, CHALLENGER, "other").promote(CHALLENGER, worlds.model(seed, "1.4"), applied_at=worlds.NOW)
     return live
 
 
@@ -57,7 +55,7 @@ def slate_of(live: Live, **changes: object) -> tuple[Query, Slate]:
 
 
 def shadow(live: Live, query: Query, slate: Slate) -> Shadow | None:
-    box, stop = Box(), threading.Event()
+    box, stop = RecordBox(), threading.Event()
     shadows = Shadows(box.send)
     shadows.take(query, slate, worlds.NOW)
     thread = threading.Thread(target=shadows.run, args=(stop,))
@@ -76,26 +74,26 @@ def test_the_slots_are_scored_as_the_challenger_would_have_and_served_as_they_we
         (slot.index, slot.propensity) for slot in before.slots
     ]
     np.testing.assert_array_equal(slate.scored.score, before.scored.score)
-    told = shadow(live, query, slate)
-    assert told is not None
-    assert (told.request_id, told.model, told.version, told.served_at) == ("r1", "other", "1.4", worlds.NOW)
-    candidates, places = slate.scored.candidates, [slot.index for slot in slate.slots]
+    scored = shadow(live, query, slate)
+    assert scored is not None
+    assert (scored.request_id, scored.model, scored.version, scored.served_at) == ("r1", "other", "1.4", worlds.NOW)
+    candidates, indexes = slate.scored.candidates, [slot.index for slot in slate.slots]
     expected = worlds.model(5).score(
         hash64("u1"),
         query.user.history_ids,
         items=live.state.catalogue.items(candidates.indexes),
         inputs=slate.scored.dense,
     )
-    assert told.click == pytest.approx(expected.click[places].tolist())
+    assert scored.click == pytest.approx(expected.click[indexes].tolist())
 
 
-def test_the_same_model_in_the_shadow_says_what_live_says() -> None:
+def test_the_same_model_in_the_shadow_predicts_what_live_predicts() -> None:
     live = worlds.live()
     ModelSlot(live, CHALLENGER, "twin").promote(CHALLENGER, live.state.models["live"].model, applied_at=worlds.NOW)
     query, slate = slate_of(live)
-    told = shadow(live, query, slate)
-    assert told is not None
-    assert told.click == pytest.approx([float(slate.scored.click[slot.index]) for slot in slate.slots])
+    scored = shadow(live, query, slate)
+    assert scored is not None
+    assert scored.click == pytest.approx([float(slate.scored.click[slot.index]) for slot in slate.slots])
 
 
 def test_other_arms_and_a_line_without_challenger_have_no_shadow() -> None:
@@ -105,7 +103,7 @@ def test_other_arms_and_a_line_without_challenger_have_no_shadow() -> None:
 
 
 def test_a_full_queue_leaves_slates_out_and_counts_them() -> None:
-    live, shadows = challenged(), Shadows(Box().send)
+    live, shadows = challenged(), Shadows(RecordBox().send)
     query, slate = slate_of(live)
     for _ in range(503):
         shadows.take(query, slate, worlds.NOW)
@@ -113,14 +111,14 @@ def test_a_full_queue_leaves_slates_out_and_counts_them() -> None:
 
 
 def test_it_follows_its_own_chain_and_pins_and_live_do_not_know_it(tmp_path: Path) -> None:
-    live, made, shelf = worlds.live(with_model=False), chains.made(), Shelf()
+    live, made, topic = worlds.live(with_model=False), chains.made(), MemoryTopic()
     folder = tmp_path / "snapshots"
     reader = DeltaReader(ModelSlot(live, CHALLENGER, "ranker"), name="ranker", key=KEY, folder=folder, alias=CHALLENGER)
-    shelf.write(*made.versions[:4])
-    reader.step(shelf)
+    topic.write(*made.versions[:4])
+    reader.step(topic)
     served = live.state.models[CHALLENGER]
     assert (served.name, served.version) == ("ranker", "1.4")
-    assert served.fingerprint == made.prints["1.4"]
+    assert served.fingerprint == made.fingerprints["1.4"]
     assert live.find("1.4") is None
     assert not live.progress.applied
     live.remove(CHALLENGER)
@@ -152,7 +150,7 @@ def test_its_decisions_are_its_own(tmp_path: Path) -> None:
     assert control.aliases == {}
 
 
-def test_what_is_refused_of_it_is_told_under_its_name(tmp_path: Path) -> None:
+def test_its_refused_versions_are_listed_under_its_name(tmp_path: Path) -> None:
     live = worlds.live()
     reader = DeltaReader(ModelSlot(live, "swift", "ranker"), name="ranker", key=KEY, folder=tmp_path, alias="swift")
     reader.chain.feed(b'{"epoch": 1, "seq": 1}')
@@ -164,19 +162,19 @@ def test_what_is_refused_of_it_is_told_under_its_name(tmp_path: Path) -> None:
     assert live.alias_progress == {}
 
 
-def test_out_of_bounds_it_is_gone_back_from_as_live_is(tmp_path: Path) -> None:
-    live, box, shelf, made = worlds.live(), Box(), Shelf(), chains.made()
+def test_out_of_bounds_it_is_rolled_back_like_live(tmp_path: Path) -> None:
+    live, box, topic, made = worlds.live(), RecordBox(), MemoryTopic(), chains.made()
     control = ControlReader(live, Pins(tmp_path, worlds.model(1).config), model="another")
     slot = ModelSlot(live, "swift", "ranker")
     reader = DeltaReader(slot, name="ranker", key=KEY, folder=tmp_path, send=box.send, alias="swift")
-    shelf.write(*made.versions[:15], OUT_OF_BOUNDS["norm"](made.versions[15]))
-    reader.step(shelf)
+    topic.write(*made.versions[:15], OUT_OF_BOUNDS["norm"](made.versions[15]))
+    reader.step(topic)
     assert live.state.models["swift"].version == "1.15"
     assert [(each.model, each.version, each.check) for each in slot.progress.refused] == [("ranker", "1.16", "norm")]
     control.take(box.records[0].value)
     assert (slot.policy.epoch, live.policy.epoch) == (2, 0)
-    shelf.write(made.whole)
-    reader.step(shelf)
+    topic.write(made.whole)
+    reader.step(topic)
     assert live.state.models["swift"].version == "2.1"
 
 

@@ -1,4 +1,4 @@
-"""Vectors from an item's record to the learner's batch: what was scored is what is learnt from."""
+"""Vectors from an item's record to the learner's batch: the model learns from what was scored."""
 
 import msgspec
 import numpy as np
@@ -24,7 +24,7 @@ CONFIG = RankerConfig(fusion=Fusion(modalities=MODALITIES))
 LAYOUT = ContentLayout(MODALITIES)
 
 
-def told_of(live: Live) -> Live:
+def with_vectors(live: Live) -> Live:
     """Some items with an image, some with a title, some with neither."""
     rng = np.random.default_rng(3)
     items = [
@@ -35,13 +35,13 @@ def told_of(live: Live) -> Live:
         )
         for number, item in enumerate(worlds.items(60, 6))
     ]
-    live.set_catalogue(worlds.shelf(items, LAYOUT))
+    live.set_catalogue(worlds.catalogue_of(items, LAYOUT))
     live.promote(LIVE, worlds.model(1, config=CONFIG), applied_at=worlds.NOW)
     return live
 
 
-def test_what_was_scored_is_what_is_learnt_from() -> None:
-    state = told_of(worlds.live()).state
+def test_the_model_learns_from_the_vectors_that_were_scored() -> None:
+    state = with_vectors(worlds.live()).state
     slate, _ = rank(worlds.query(), state, Faults(), Stopwatch())
     sent = record.exposure(worlds.query(), slate, made_with=record.versions(slate), level=0, served_at=worlds.NOW)
     payload = sent.value or b""
@@ -51,8 +51,8 @@ def test_what_was_scored_is_what_is_learnt_from() -> None:
     collator = Collator(CONFIG.history, CONFIG.modalities)
     assert [collator.fault(row) for row in rows] == [None] * len(rows)
     learnt = collator.batch(rows, worlds.NOW).content
-    places = slate.scored.candidates.indexes[[slot.index for slot in slate.slots]]
-    scored = state.catalogue.items(places).content
+    indexes = slate.scored.candidates.indexes[[slot.index for slot in slate.slots]]
+    scored = state.catalogue.items(indexes).content
     assert learnt is not None
     assert scored is not None
     np.testing.assert_array_equal(learnt.values, scored.values)
@@ -61,23 +61,23 @@ def test_what_was_scored_is_what_is_learnt_from() -> None:
 
 
 def test_vectors_move_scores_and_the_index() -> None:
-    live = told_of(worlds.live())
-    told = live.state
-    live.set_catalogue(worlds.shelf(worlds.items(60, 6), LAYOUT))
+    live = with_vectors(worlds.live())
+    rich = live.state
+    live.set_catalogue(worlds.catalogue_of(worlds.items(60, 6), LAYOUT))
     bare = live.state
-    assert np.abs(told.models[LIVE].index.vectors - bare.models[LIVE].index.vectors).max() > 0.1
-    (with_vectors, _), (without, _) = (rank(worlds.query(), each, Faults(), Stopwatch()) for each in (told, bare))
-    assert np.abs(with_vectors.scored.click - without.scored.click).max() > 0.01
+    assert np.abs(rich.models[LIVE].index.vectors - bare.models[LIVE].index.vectors).max() > 0.1
+    (vectors, _), (without, _) = (rank(worlds.query(), each, Faults(), Stopwatch()) for each in (rich, bare))
+    assert np.abs(vectors.scored.click - without.scored.click).max() > 0.01
 
 
-def test_where_none_are_declared_nothing_travels() -> None:
+def test_without_declared_modalities_no_vectors_are_sent() -> None:
     slate, _ = rank(worlds.query(), worlds.state(), Faults(), Stopwatch())
     sent = record.exposure(worlds.query(), slate, made_with=record.versions(slate), level=0, served_at=worlds.NOW)
     assert EXPOSURE.decode(sent.value or b"")["contents"] == []
 
 
 def test_a_model_of_the_declaration_begins_empty() -> None:
-    live = told_of(worlds.live())
+    live = with_vectors(worlds.live())
     live.promote(LIVE, ModelState.empty(CONFIG), applied_at=worlds.NOW)
     slate, _ = rank(worlds.query(), live.state, Faults(), Stopwatch())
     assert set(slate.scored.click.tolist()) == {0.5}

@@ -25,8 +25,8 @@ FIELDS = ("user_id", "count", "context", "exclude_items", "events", "items", "it
 
 def test_ids_in_paths_may_hold_any_character(api: TestClient[Litestar]) -> None:
     for name in ("/talks/2024/intro", "urn:li:member:5", "100%", "a%2Fb", "é🎉", "a?b#c", " a ", "similar"):
-        asked = api.get(f"/v1/items/{quote(name, safe='')}/similar", headers=HEADERS)
-        assert f"The catalogue shows no item {name!r}." == problem(asked).detail
+        response = api.get(f"/v1/items/{quote(name, safe='')}/similar", headers=HEADERS)
+        assert f"The catalogue has no item {name!r}." == problem(response).detail
         group = api.get(f"/v1/features/{quote(name, safe='')}/u1", headers=HEADERS)
         assert problem(group).status == 404
         assert name in problem(group).detail
@@ -76,8 +76,8 @@ def test_what_is_refused_is_counted(api: TestClient[Litestar]) -> None:
 
 
 def test_blank_texts_of_a_request_are_as_absent(api: TestClient[Litestar]) -> None:
-    asked = {"user_id": "u", "session_id": "", "surface": " ", "context": {"a": None, "n": 7, "b": True}}
-    assert api.post("/v1/recommendations", json=asked, headers=HEADERS).status_code == 200
+    request = {"user_id": "u", "session_id": "", "surface": " ", "context": {"a": None, "n": 7, "b": True}}
+    assert api.post("/v1/recommendations", json=request, headers=HEADERS).status_code == 200
 
 
 def test_head_is_get_without_its_body(api: TestClient[Litestar]) -> None:
@@ -109,8 +109,8 @@ def test_a_page_of_a_declared_origin_may_call(parts: Services) -> None:
         assert "authorization" in answer.headers["access-control-allow-headers"]
         other = api.options("/v1/events", headers=PREFLIGHT | {"Origin": "https://shop.example.evil"})
         assert other.status_code == 400
-        told = api.get("/v1/models", headers=HEADERS | {"Origin": "https://shop.example"})
-        assert told.headers["access-control-allow-origin"] == "https://shop.example"
+        allowed = api.get("/v1/models", headers=HEADERS | {"Origin": "https://shop.example"})
+        assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
         assert "access-control-allow-origin" not in api.get("/v1/models", headers=HEADERS).headers
         refused = api.post("/v1/events", json={}, headers={"Origin": "https://shop.example"})
         assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "https://shop.example")

@@ -13,7 +13,7 @@ ARMS = [
     Arm(name="frozen", share=0.1, policy="model:frozen"),
     Arm(name="popular", share=0.1, policy="popular"),
 ]
-TOLD = ["--bootstrap", "k:9092", "--redis", "redis://r:6379", "--artefacts", "a"]
+REQUIRED = ["--bootstrap", "k:9092", "--redis", "redis://r:6379", "--artefacts", "a"]
 
 
 def test_shares_are_kept_and_a_user_stays() -> None:
@@ -42,10 +42,10 @@ def test_the_command_line_names_every_problem(tmp_path: Path, capsys: pytest.Cap
     config = tmp_path / "serving.json"
     config.write_text('{"experiment": {"arms": [{"name": "a", "share": 1, "policy": "x"}]}}')
     with pytest.raises(SystemExit):
-        parse([*TOLD, "--config", str(config)], {"HEADRACE_TOKEN": "short"})
-    said = capsys.readouterr().err
+        parse([*REQUIRED, "--config", str(config)], {"HEADRACE_TOKEN": "short"})
+    error = capsys.readouterr().err
     for part in ("HEADRACE_MODEL_KEY is not set", "HEADRACE_TOKEN has 5 characters", "arms[0].policy"):
-        assert part in said
+        assert part in error
 
 
 @pytest.mark.parametrize("origin", ["shop.example", "https://shop.example/", "https://*.example", ""])
@@ -53,8 +53,10 @@ def test_an_origin_is_scheme_host_and_port(tmp_path: Path, origin: str, capsys: 
     config = tmp_path / "serving.json"
     config.write_text(json.dumps({"origins": ["http://localhost:3000", origin]}))
     with pytest.raises(SystemExit):
-        parse([*TOLD, "--config", str(config)], {"HEADRACE_TOKEN": "a-token-of-16-chars", "HEADRACE_MODEL_KEY": "key"})
-    assert f"origins: {origin!r} is no origin" in capsys.readouterr().err
+        parse(
+            [*REQUIRED, "--config", str(config)], {"HEADRACE_TOKEN": "a-token-of-16-chars", "HEADRACE_MODEL_KEY": "key"}
+        )
+    assert f"origins: {origin!r} is not an origin" in capsys.readouterr().err
 
 
 def test_a_good_command_line(tmp_path: Path) -> None:
@@ -63,10 +65,10 @@ def test_a_good_command_line(tmp_path: Path) -> None:
     secrets = {"HEADRACE_TOKEN": "a-token-of-16-chars", "HEADRACE_MODEL_KEY": "key"}
     fusion = tmp_path / "fusion.json"
     fusion.write_text('{"modalities": [{"name": "image", "width": 4}]}')
-    told = parse([*TOLD, "--config", str(config), "--fusion", str(fusion)], secrets)
-    assert [each.name for each in told.ranker.modalities] == ["image"]
-    assert (told.token, told.key) == ("a-token-of-16-chars", b"key")
-    assert told.config.experiment.arm_of("anyone").policy == "popular"
+    parsed = parse([*REQUIRED, "--config", str(config), "--fusion", str(fusion)], secrets)
+    assert [each.name for each in parsed.ranker.modalities] == ["image"]
+    assert (parsed.token, parsed.key) == ("a-token-of-16-chars", b"key")
+    assert parsed.config.experiment.arm_of("anyone").policy == "popular"
 
 
 def test_an_arm_may_have_a_learner_of_its_own_model(tmp_path: Path) -> None:
@@ -90,7 +92,7 @@ def test_every_problem_of_a_learner_is_named() -> None:
         assert part in str(raised.value)
 
 
-def test_a_device_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_device_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parse([*TOLD, "--device", "tpu"], {"HEADRACE_TOKEN": "a-token-of-16-chars", "HEADRACE_MODEL_KEY": "key"})
+        parse([*REQUIRED, "--device", "tpu"], {"HEADRACE_TOKEN": "a-token-of-16-chars", "HEADRACE_MODEL_KEY": "key"})
     assert "--device: device is 'tpu'; it is cpu, or cuda" in capsys.readouterr().err

@@ -73,7 +73,7 @@ def scored(query: Query, state: ServingState) -> Scored:
 
 
 def ratios(before: Scored, after: Scored, state: ServingState) -> dict[str, float]:
-    names = [state.catalogue.names[place] for place in before.candidates.indexes]
+    names = [state.catalogue.names[position] for position in before.candidates.indexes]
     return dict(zip(names, (after.score / before.score).round(4).tolist(), strict=True))
 
 

@@ -35,18 +35,18 @@ def test_without_the_token_nothing(api: TestClient[Litestar], header: str | None
 
 
 def test_metrics_need_no_token_and_name_nobody(api: TestClient[Litestar]) -> None:
-    asked = {"user_id": "user-to-hide", "session_id": "session-to-hide", "surface": "home"}
-    slate = api.post("/v1/recommendations", json=asked, headers=HEADERS).json()
+    request = {"user_id": "user-to-hide", "session_id": "session-to-hide", "surface": "home"}
+    slate = api.post("/v1/recommendations", json=request, headers=HEADERS).json()
     response = api.get("/metrics")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain; version=")
     families = list(text_string_to_metric_families(response.text))
     samples = [sample for family in families for sample in family.samples]
     assert {"surface": "home", "level": "L3"} in [sample.labels for sample in samples]
-    told = {word for sample in samples for word in (sample.name, *sample.labels.values())}
-    hidden = {*asked.values(), slate["request_id"], *(item["id"] for item in slate["items"])} - {"home"}
+    words = {word for sample in samples for word in (sample.name, *sample.labels.values())}
+    hidden = {*request.values(), slate["request_id"], *(item["id"] for item in slate["items"])} - {"home"}
     assert slate["items"]
-    assert not [name for name in hidden if any(name in word for word in told)]
+    assert not [name for name in hidden if any(name in word for word in words)]
 
 
 def test_health_needs_no_token(api: TestClient[Litestar]) -> None:
@@ -71,15 +71,15 @@ def test_health_needs_no_token(api: TestClient[Litestar]) -> None:
         ("{}", "/user_id", "anonymous_id"),
         ("[]", "", "got `array`"),
         ("", "", "data: "),
-        ('{"user_id":', "", "no JSON"),
-        ('{"user_id":"\\ud800"}', "", "no JSON"),
+        ('{"user_id":', "", "not JSON"),
+        ('{"user_id":"\\ud800"}', "", "not JSON"),
         ('{"user_id":7,"count":5,"exc', "/user_id", "got `int`"),
         ('{"userId":"u1","count":5', "/userId", "unknown field `userId`"),
         ('{"user_id":7}}', "/user_id", "got `int`"),
         ('{"user_id":7,"count":NaN}', "/user_id", "got `int`"),
         ('{"user_id":"u","count":NaN}', "/count", "out of range"),
         ('{"user_id":"u","count":-Infinity,"session_id":"NaN"}', "/count", "out of range"),
-        (b'{"user_id":"\xe9\xff"}', "", "no JSON"),
+        (b'{"user_id":"\xe9\xff"}', "", "not JSON"),
         (b'{"user_id":7,"surface":"\xe9"}', "/user_id", "got `int`"),
         ("[" * 5000, "", "got `array`"),
         ('{"user_id":"u","context":' + '{"a":' * 5000, "/context", "got `object`"),
@@ -108,8 +108,8 @@ def test_a_body_is_at_most_256_kb(api: TestClient[Litestar]) -> None:
 
 
 def test_the_store_away_is_an_answer_all_the_same(api: TestClient[Litestar]) -> None:
-    told = {"anonymous_id": "v1", "count": 12, "exclude_items": ["i5"], "context": {"device": "phone"}}
-    response = api.post("/v1/recommendations", json=told | {"explain": "basic"}, headers=HEADERS)
+    request = {"anonymous_id": "v1", "count": 12, "exclude_items": ["i5"], "context": {"device": "phone"}}
+    response = api.post("/v1/recommendations", json=request | {"explain": "basic"}, headers=HEADERS)
     assert response.status_code == 200
     answer = response.json()
     assert response.headers["x-degraded-level"] == "L3"
@@ -120,7 +120,7 @@ def test_the_store_away_is_an_answer_all_the_same(api: TestClient[Litestar]) -> 
     assert answer["experiments"] == [{"experiment": "default", "arm": "online"}]
     stages = [part.partition(";")[0] for part in response.headers["server-timing"].split(", ")]
     assert stages == ["wait", "hydrate", "source", "merge", "filter", "explore", "score", "rerank", "record", "total"]
-    plain = api.post("/v1/recommendations", json=told, headers=HEADERS).json()
+    plain = api.post("/v1/recommendations", json=request, headers=HEADERS).json()
     assert "removed" not in plain
     assert all(item["reason"] == "" for item in plain["items"])
 
@@ -149,8 +149,14 @@ def test_features_of_a_wrong_key_or_group(api: TestClient[Litestar]) -> None:
 
 def test_models_and_what_cannot_be_pinned(api: TestClient[Litestar]) -> None:
     answer = api.get("/v1/models", headers=HEADERS).json()
-    told = {"seq": 1, "applied_at": worlds.NOW, "offset": -1, "fingerprint": fingerprint(worlds.model(0)), "model": ""}
-    assert answer["aliases"] == [{"alias": "live", "version": "1.1", **told}]
+    live = {
+        "seq": 1,
+        "applied_at": worlds.NOW,
+        "offset": -1,
+        "fingerprint": fingerprint(worlds.model(0)),
+        "model": "",
+    }
+    assert answer["aliases"] == [{"alias": "live", "version": "1.1", **live}]
     assert (answer["refused"], answer["frozen"]) == ([], None)
     live = api.put("/v1/models/aliases/live", json={"version": "live"}, headers=HEADERS)
     assert "cannot be pinned" in problem(live).detail
@@ -158,10 +164,10 @@ def test_models_and_what_cannot_be_pinned(api: TestClient[Litestar]) -> None:
     assert (problem(other).status, problem(other).pointer) == (409, "/version")
 
 
-def test_features_that_stand_still_are_told_by_ready_and_by_the_level(
+def test_ready_and_the_level_report_features_that_are_not_updated(
     api: TestClient[Litestar], parts: services.Services
 ) -> None:
-    reason = "features stand still: loader has taken in nothing for 140 s, 7 records wait for it"
+    reason = "features are not updated: loader has made no progress for 140 s, 7 records wait for it"
     parts.live.progress.stalled = (reason,)
     try:
         ready = api.get("/health/ready")

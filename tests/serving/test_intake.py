@@ -1,4 +1,4 @@
-"""What is taken from clients, record by record; ticks; and rankings joined."""
+"""What is accepted from clients, record by record; ticks; and combined rankings."""
 
 import json
 from pathlib import Path
@@ -95,7 +95,7 @@ def test_a_bad_event_does_not_harm_the_others(record: object, code: str, pointer
     assert rejected.detail
 
 
-def test_what_is_forgiven_in_an_event() -> None:
+def test_what_is_tolerated_in_an_event() -> None:
     context = {"a": None, "b": 7, "c": True, "d": ""}
     batch = intake.judge_events(raw(GOOD | {"item_id": "", "context": context}), SOURCE, now=NOW)
     event = EventDecoder(SOURCE).decode(batch.records[0].value, NOW)
@@ -126,7 +126,7 @@ def test_what_is_forgiven_in_an_event() -> None:
 def test_a_bad_item_does_not_harm_the_others(record: dict[str, object], code: str, pointer: str) -> None:
     good = {"item_id": "/talks/2024:intro", "category": "c", "seller": " ", "tags": ["", "t"], "title": "two\nlines"}
     batch = intake.judge_items(
-        raw(good, good | {"item_id": "b"} | record), worlds.shelf([]), layout=worlds.NOTHING, now=NOW
+        raw(good, good | {"item_id": "b"} | record), worlds.catalogue_of([]), layout=worlds.NOTHING, now=NOW
     )
     (record,) = batch.records
     written = ITEM.decode(record.value or b"")
@@ -135,9 +135,9 @@ def test_a_bad_item_does_not_harm_the_others(record: dict[str, object], code: st
     assert (rejected.index, rejected.code, rejected.pointer) == (1, code, f"/items/1/{pointer}".rstrip("/"))
 
 
-def test_a_birth_in_another_unit_is_told_by_its_name() -> None:
-    told = [{"item_id": "a", "category": "c", "born_at": at} for at in (NOW // 1000, NOW * 1000, NOW * 10**6)]
-    batch = intake.judge_items(raw(*told), worlds.shelf([]), layout=worlds.NOTHING, now=NOW)
+def test_a_birth_in_another_unit_is_rejected_with_the_name_of_the_unit() -> None:
+    records = [{"item_id": "a", "category": "c", "born_at": at} for at in (NOW // 1000, NOW * 1000, NOW * 10**6)]
+    batch = intake.judge_items(raw(*records), worlds.catalogue_of([]), layout=worlds.NOTHING, now=NOW)
     assert [each.detail.split()[3].strip(";") for each in batch.answer.rejected] == [
         "seconds",
         "microseconds",
@@ -156,22 +156,22 @@ def test_a_batch_judges_each_record_whatever_is_in_it(records: list[object]) -> 
     items = [{"item_id": "i", "category": "c"} | record if isinstance(record, dict) else record for record in records]
     judged = [
         intake.judge_events(dumped(*events), SOURCE, now=NOW).answer,
-        intake.judge_items(dumped(*items), worlds.shelf([]), layout=worlds.NOTHING, now=NOW).answer,
+        intake.judge_items(dumped(*items), worlds.catalogue_of([]), layout=worlds.NOTHING, now=NOW).answer,
     ]
     for answer in judged:
         assert answer.accepted + answer.duplicate + len(answer.rejected) == len(records)
 
 
 def test_items_keep_their_birth_and_the_last_record_counts() -> None:
-    shelf = worlds.shelf(worlds.items(3, 1))
-    told = [
+    catalogue = worlds.catalogue_of(worlds.items(3, 1))
+    records = [
         {"item_id": "i2", "category": "c"},
         {"item_id": "new", "category": "c"},
         {"item_id": "new", "category": "d", "born_at": NOW - 5},
         {"item_id": "bad", "category": 5},
         {"item_id": "strange", "category": "c", "colour": "red"},
     ]
-    batch = intake.judge_items(raw(*told), shelf, layout=worlds.NOTHING, now=NOW)
+    batch = intake.judge_items(raw(*records), catalogue, layout=worlds.NOTHING, now=NOW)
     assert (batch.answer.accepted, batch.answer.duplicate) == (2, 1)
     assert [(each.index, each.pointer) for each in batch.answer.rejected] == [
         (3, "/items/3/category"),
@@ -185,14 +185,14 @@ def test_items_keep_their_birth_and_the_last_record_counts() -> None:
 
 def test_vectors_are_judged_by_the_declaration() -> None:
     layout = ContentLayout([Modality(name="image", width=2)])
-    told = [
+    records = [
         {"item_id": "a", "category": "c", "content": {"image": [0.5, -1]}},
         {"item_id": "b", "category": "c", "content": {"sound": [1]}},
         {"item_id": "c", "category": "c", "content": {"image": [1]}},
         {"item_id": "d", "category": "c", "content": {"image": [1, 1e9]}},
         {"item_id": "e", "category": "c", "content": {"image": [1, "2"]}},
     ]
-    batch = intake.judge_items(raw(*told), worlds.shelf([]), layout=layout, now=NOW)
+    batch = intake.judge_items(raw(*records), worlds.catalogue_of([]), layout=layout, now=NOW)
     assert [ITEM.decode(record.value or b"")["content"] for record in batch.records] == [{"image": [0.5, -1.0]}]
     assert [(each.index, each.pointer, each.code) for each in batch.answer.rejected] == [
         (1, "/items/1/content/sound", "undeclared"),
@@ -200,15 +200,15 @@ def test_vectors_are_judged_by_the_declaration() -> None:
         (3, "/items/3/content/image", "range"),
         (4, "/items/4/content/image/1", "type"),
     ]
-    nothing = intake.judge_items(raw(told[0]), worlds.shelf([]), layout=worlds.NOTHING, now=NOW)
+    nothing = intake.judge_items(raw(records[0]), worlds.catalogue_of([]), layout=worlds.NOTHING, now=NOW)
     assert "declared are none" in nothing.answer.rejected[0].detail
 
 
 def test_the_catalogue_folds_records_and_passes_over_others() -> None:
     quarantine = Quarantine("catalogue", lambda key, value: None)
     reader = CatalogueReader("nowhere", Live(worlds.PLAN), worlds.NOTHING, quarantine)
-    told = [{"item_id": "a", "category": "c"}, {"item_id": "b", "category": "c", "takedown": True}]
-    records = intake.judge_items(raw(*told), worlds.shelf([]), layout=worlds.NOTHING, now=NOW).records
+    records = [{"item_id": "a", "category": "c"}, {"item_id": "b", "category": "c", "takedown": True}]
+    records = intake.judge_items(raw(*records), worlds.catalogue_of([]), layout=worlds.NOTHING, now=NOW).records
     assert [reader.take(Message(topic="items", value=record.value)) for record in records] == [True, True]
     odd = (b"", None, b"\xff\xff")
     assert [reader.take(Message(topic="items", value=payload)) for payload in odd] == [False] * 3

@@ -31,16 +31,16 @@ def test_a_click_changes_the_next_slate(api: httpx.Client, line: Line) -> None:
     event = {"event_id": f"api{now}-e", "user_id": user, "item_id": clicked, "event_type": "click", "occurred_at": now}
     sent = api.post("/v1/events", json={"events": [event, event, {}]})
     assert sent.status_code == 202
-    told = sent.json()
-    assert (told["accepted"], told["duplicate"], told["rejected"][0]["code"]) == (1, 1, "missing")
+    answer = sent.json()
+    assert (answer["accepted"], answer["duplicate"], answer["rejected"][0]["code"]) == (1, 1, "missing")
 
     def recent() -> object:
         features = api.get(f"/v1/features/user_recent/{user}").raise_for_status().json()["features"]
         return next(feature["value"] for feature in features if feature["name"] == "recent_items")
 
     line.wait(lambda: recent() == [clicked], "the click in the store")
-    asked = {"user_id": user, "count": 20, "exclude_items": names[10:12]}
-    answer = api.post("/v1/recommendations", json=asked).raise_for_status().json()
+    request = {"user_id": user, "count": 20, "exclude_items": names[10:12]}
+    answer = api.post("/v1/recommendations", json=request).raise_for_status().json()
     shown = [item["id"] for item in answer["items"]]
     assert len(shown) == 20
     assert not set(shown) & {clicked, *names[10:12]}

@@ -39,7 +39,7 @@ HEAT = "item_engagement.heat_6h"
 
 
 def features(at_ms: int = worlds.NOW, **changes: float) -> ItemFeatures:
-    """A sweep of a thousand items; `heat` is put in the place of theirs, `times` multiplies them."""
+    """A sweep of a thousand items; `heat` replaces theirs, `times` multiplies it."""
     swept = worlds.state(count=1000).features
     values = swept.values.copy()
     heat = columns.column(values, HEAT)
@@ -47,7 +47,7 @@ def features(at_ms: int = worlds.NOW, **changes: float) -> ItemFeatures:
     return msgspec.structs.replace(swept, values=values, swept_at=at_ms)
 
 
-def told(exported: Metrics, name: str, **labels: str) -> float | None:
+def sample(exported: Metrics, name: str, **labels: str) -> float | None:
     return exported.registry.get_sample_value(name, labels)
 
 
@@ -56,13 +56,13 @@ def test_a_column_gone_null_shows_and_the_others_do_not() -> None:
     monitor = Monitor(exported)
     monitor.observe(features(), took_s=1.0)
     monitor.observe(features(heat=np.nan), took_s=2.0)
-    ratios = {name: told(exported, "headrace_feature_null_ratio", feature=name) for name in WATCHED}
+    ratios = {name: sample(exported, "headrace_feature_null_ratio", feature=name) for name in WATCHED}
     assert ratios == {name: float(name == HEAT) for name in COLUMNS if name != "boost"}
-    assert np.isnan(told(exported, "headrace_feature_mean", feature=HEAT))
-    assert np.isnan(told(exported, "headrace_feature_psi", feature=HEAT))
-    assert told(exported, "headrace_feature_psi", feature=WATCHED[0]) == 0
-    assert told(exported, "headrace_feature_sweep_items") == 1000
-    assert told(exported, "headrace_feature_sweep_seconds_sum") == 3.0
+    assert np.isnan(sample(exported, "headrace_feature_mean", feature=HEAT))
+    assert np.isnan(sample(exported, "headrace_feature_psi", feature=HEAT))
+    assert sample(exported, "headrace_feature_psi", feature=WATCHED[0]) == 0
+    assert sample(exported, "headrace_feature_sweep_items") == 1000
+    assert sample(exported, "headrace_feature_sweep_seconds_sum") == 3.0
 
 
 def test_the_reference_holds_for_a_day() -> None:
@@ -71,7 +71,7 @@ def test_the_reference_holds_for_a_day() -> None:
     day = REFERENCE_MS
     for at_ms, times in ((0, 1.0), (1, 3.0), (day - 1, 3.0), (day, 3.0), (day + 1, 1.0)):
         monitor.observe(features(worlds.NOW + at_ms, times=times), took_s=1.0)
-        drifts.append(told(exported, "headrace_feature_psi", feature=HEAT))
+        drifts.append(sample(exported, "headrace_feature_psi", feature=HEAT))
     assert [drift > 0.2 for drift in drifts] == [False, True, True, False, True]
 
 
@@ -80,15 +80,15 @@ def test_another_version_has_a_reference_of_its_own() -> None:
     monitor = Monitor(exported)
     monitor.observe(features(), took_s=1.0)
     monitor.observe(msgspec.structs.replace(features(times=3.0), version={"item_engagement": 2}), took_s=1.0)
-    assert told(exported, "headrace_feature_psi", feature=HEAT) == 0
+    assert sample(exported, "headrace_feature_psi", feature=HEAT) == 0
 
 
 def test_an_empty_catalogue_is_no_fault_and_the_age_counts_from_the_sweep() -> None:
     exported = Metrics(Progress())
-    assert 0 <= told(exported, "headrace_feature_sweep_age_seconds") < 60
+    assert 0 <= sample(exported, "headrace_feature_sweep_age_seconds") < 60
     Monitor(exported).observe(msgspec.structs.replace(ItemFeatures.empty(), swept_at=worlds.NOW), took_s=0.1)
-    assert told(exported, "headrace_feature_sweep_age_seconds") > 1e6  # that was in 2023
-    assert told(exported, "headrace_feature_sweep_items") == 0
+    assert sample(exported, "headrace_feature_sweep_age_seconds") > 1e6  # that was in 2023
+    assert sample(exported, "headrace_feature_sweep_items") == 0
 
 
 def test_a_group_is_as_new_as_its_newest_event() -> None:
@@ -98,9 +98,11 @@ def test_a_group_is_as_new_as_its_newest_event() -> None:
     hydrator = Hydrator(reader)
     for user_id in ("u1", "u2", "nobody"):
         hydrator.hydrate(worlds.query(user_id=user_id), worlds.PLAN, Faults())
-    as_of_s = told(exported, "headrace_group_as_of_timestamp_seconds", group="user_recent")
+    as_of_s = sample(exported, "headrace_group_as_of_timestamp_seconds", group="user_recent")
     assert as_of_s == newest["received_at"] / 1000
-    assert told(exported, "headrace_group_as_of_timestamp_seconds", group="user_price") is None  # no click had a price
+    assert (
+        sample(exported, "headrace_group_as_of_timestamp_seconds", group="user_price") is None
+    )  # no click had a price
 
 
 def test_entities_are_counted_where_they_are_limited(client: Client) -> None:
@@ -112,47 +114,47 @@ def test_entities_are_counted_where_they_are_limited(client: Client) -> None:
     exported = Metrics(Progress())
     EntityCounts(client, Live(plan), exported).count()
     entities, most = "headrace_group_entities", "headrace_group_max_entities"
-    assert (told(exported, entities, group="user_recent"), told(exported, most, group="user_recent")) == (3, 1_000)
-    assert told(exported, entities, group="item_heat") is None
+    assert (sample(exported, entities, group="user_recent"), sample(exported, most, group="user_recent")) == (3, 1_000)
+    assert sample(exported, entities, group="item_heat") is None
     EntityCounts(client, Live(worlds.PLAN), exported).count()
-    assert told(exported, entities, group="user_recent") is None, "the limit has gone"
+    assert sample(exported, entities, group="user_recent") is None, "the limit has gone"
 
 
 def hydrated(user_id: str) -> Query:
     hydrator = Hydrator(shelf_of(worlds.PLAN, [click(1)]))
-    asked = worlds.query(user_id=user_id)
-    return msgspec.structs.replace(asked, user=hydrator.hydrate(asked, worlds.PLAN, Faults()))
+    query = worlds.query(user_id=user_id)
+    return msgspec.structs.replace(query, user=hydrator.hydrate(query, worlds.PLAN, Faults()))
 
 
 def test_user_features_are_null_where_the_store_has_nothing() -> None:
     exported = Metrics(Progress(), hydrate.READ)
     for user_id in ("u1", "nobody"):
         exported.count_slate(hydrated(user_id), Stopwatch(), level=0)
-    reads = {name: told(exported, "headrace_user_feature_reads_total", feature=name) for name in hydrate.READ}
-    nulls = {name: told(exported, "headrace_user_feature_nulls_total", feature=name) for name in hydrate.READ}
+    reads = {name: sample(exported, "headrace_user_feature_reads_total", feature=name) for name in hydrate.READ}
+    nulls = {name: sample(exported, "headrace_user_feature_nulls_total", feature=name) for name in hydrate.READ}
     assert set(reads.values()) == {2}
     assert nulls["user_recent.clicks_24h"] == nulls["user_recent.recent_items"] == nulls["user_category.affinity"] == 1
     assert nulls["user_price.clicked_avg_30d"] == nulls["item_next.next_items"] == 2  # the click had no price
-    assert told(exported, "headrace_recommendations_total", surface="feed", level="L0") == 2
-    assert told(exported, "headrace_stage_seconds_count", stage="total") == 2
+    assert sample(exported, "headrace_recommendations_total", surface="feed", level="L0") == 2
+    assert sample(exported, "headrace_stage_seconds_count", stage="total") == 2
 
 
 def test_a_store_that_does_not_answer_is_a_level_and_no_null() -> None:
     exported, faults = Metrics(Progress(), hydrate.READ), Faults()
-    asked = worlds.query()
+    query = worlds.query()
     nobody_listens = FeatureReader(connect("redis://127.0.0.1:1", timeout_s=0.1))
-    user = Hydrator(nobody_listens).hydrate(asked, worlds.PLAN, faults)
-    exported.count_slate(msgspec.structs.replace(asked, user=user), Stopwatch(), level=faults.level)
-    assert told(exported, "headrace_user_feature_reads_total", feature=hydrate.READ[0]) == 0
-    assert told(exported, "headrace_recommendations_total", surface="feed", level="L3") == 1
+    user = Hydrator(nobody_listens).hydrate(query, worlds.PLAN, faults)
+    exported.count_slate(msgspec.structs.replace(query, user=user), Stopwatch(), level=faults.level)
+    assert sample(exported, "headrace_user_feature_reads_total", feature=hydrate.READ[0]) == 0
+    assert sample(exported, "headrace_recommendations_total", surface="feed", level="L3") == 1
 
 
 def test_surfaces_are_bounded() -> None:
     exported = Metrics(Progress())
     for number in range(50):
         exported.count_slate(worlds.query(surface=f"s{number}"), Stopwatch(), level=0)
-    assert told(exported, "headrace_recommendations_total", surface="s0", level="L0") == 1
-    assert told(exported, "headrace_recommendations_total", surface=metrics.OTHER, level="L0") == 30
+    assert sample(exported, "headrace_recommendations_total", surface="s0", level="L0") == 1
+    assert sample(exported, "headrace_recommendations_total", surface=metrics.OTHER, level="L0") == 30
 
 
 def exported_names() -> set[str]:
@@ -181,15 +183,15 @@ def test_rules_fire_when_they_should() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_does_not_move_while_records_wait_stalled_still() -> None:
+def test_a_consumer_without_progress_is_stalled_while_records_wait() -> None:
     live = worlds.live()
     consumers = Consumers(live, Metrics(live.progress), readers=dict)
-    told = {"loader": Lag(behind=50, committed=100), "learner": Lag(behind=9, committed=7), "ingest": Lag(0, 5)}
-    consumers.look(told, 0.0)
-    consumers.look(told, STALLED_S)
+    lags = {"loader": Lag(behind=50, committed=100), "learner": Lag(behind=9, committed=7), "ingest": Lag(0, 5)}
+    consumers.report(lags, 0.0)
+    consumers.report(lags, STALLED_S)
     assert live.progress.stalled == (), "not for long enough"
-    consumers.look({**told, "learner": Lag(behind=9, committed=7)}, STALLED_S + 1)
+    consumers.report({**lags, "learner": Lag(behind=9, committed=7)}, STALLED_S + 1)
     (reason,) = live.progress.stalled
-    assert reason == "features stand still: loader has taken in nothing for 121 s, 50 records wait for it"
-    consumers.look({**told, "loader": Lag(behind=50, committed=101)}, STALLED_S + 11)
+    assert reason == "features are not updated: loader has made no progress for 121 s, 50 records wait for it"
+    consumers.report({**lags, "loader": Lag(behind=50, committed=101)}, STALLED_S + 11)
     assert live.progress.stalled == ()

@@ -28,20 +28,20 @@ from serving.versions.delta_reader import DeltaReader
 from serving.versions.pins import Pins
 from store.quarantine import Quarantine
 from tests.serving import chains, worlds
-from tests.serving.chains import KEY, Shelf
+from tests.serving.chains import KEY, MemoryTopic
 
 MADE = chains.made()
 ONE = Item(item_id="i", category="c").payload()
 
 
-class Box:
+class DeadLetters:
     """Where dead letters land."""
 
     def __init__(self) -> None:
-        self.dead_letters: list[Mapping[str, object]] = []
+        self.records: list[Mapping[str, object]] = []
 
     def __call__(self, key: bytes, value: bytes) -> None:
-        self.dead_letters.append(DEAD.decode(value))
+        self.records.append(DEAD.decode(value))
 
 
 def message(topic: str, offset: int, value: bytes | None, key: bytes = b"k") -> Message:
@@ -53,8 +53,8 @@ def item(item_id: str, **changes: object) -> bytes:
     return ITEM.encode({**structs.asdict(Item(item_id=item_id, category="c")), **changes})
 
 
-def reader_of(box: Box, breaker: Breaker | None = None) -> CatalogueReader:
-    return CatalogueReader("nowhere", Live(worlds.PLAN), worlds.NOTHING, Quarantine("catalogue", box, breaker))
+def reader_of(dead_letters: DeadLetters, breaker: Breaker | None = None) -> CatalogueReader:
+    return CatalogueReader("nowhere", Live(worlds.PLAN), worlds.NOTHING, Quarantine("catalogue", dead_letters, breaker))
 
 
 ODD_ITEMS: dict[str, tuple[str, bytes]] = {
@@ -62,7 +62,7 @@ ODD_ITEMS: dict[str, tuple[str, bytes]] = {
     "text": ("unreadable", b'{"item_id": "x"}'),
     "beyond 64 bits": ("unreadable", b"\xff" * 40),
     "no id": ("missing", item("")),
-    "a price that is none": ("range", item("x", price=float("nan"))),
+    "a price that is not a number": ("range", item("x", price=float("nan"))),
     "an infinite price": ("range", item("x", price=float("inf"))),
     "born in microseconds": ("time", item("x", born_at=worlds.NOW * 1000)),
     "born at the end of time": ("time", item("x", born_at=2**63 - 1)),
@@ -73,26 +73,28 @@ ODD_ITEMS: dict[str, tuple[str, bytes]] = {
 
 @pytest.mark.parametrize("kind", ODD_ITEMS)
 def test_an_odd_item_between_two_sound_ones(kind: str) -> None:
-    box, (reason, odd) = Box(), ODD_ITEMS[kind]
-    reader = reader_of(box)
-    taken = [reader.take(message(ITEMS.name, place, each)) for place, each in enumerate((item("a"), odd, item("b")))]
+    dead_letters, (reason, odd) = DeadLetters(), ODD_ITEMS[kind]
+    reader = reader_of(dead_letters)
+    taken = [
+        reader.take(message(ITEMS.name, position, each)) for position, each in enumerate((item("a"), odd, item("b")))
+    ]
     assert taken == [True, False, True]
     assert catalogue.build(reader._items.values()).names in (["a", "b"], ["b", "a"])
-    (dead_letter,) = box.dead_letters
+    (dead_letter,) = dead_letters.records
     assert (dead_letter["topic"], dead_letter["offset"], dead_letter["payload"]) == (ITEMS.name, 1, odd)
     assert str(dead_letter["reason"]).startswith(f"{reason}: ")
 
 
 def test_where_most_items_are_odd_the_thread_stops_and_says_so() -> None:
-    live, box = worlds.live(with_model=False), Box()
-    reader = reader_of(box, Breaker(least=3))
+    live, dead_letters = worlds.live(with_model=False), DeadLetters()
+    reader = reader_of(dead_letters, Breaker(least=3))
 
     def run() -> None:
         for offset in range(5):
             reader.take(message(ITEMS.name, offset, b"?"))
 
     _thread(live, "catalogue", run).join()
-    assert len(box.dead_letters) == 3
+    assert len(dead_letters.records) == 3
     assert [name.partition(",")[0] for name in live.waiting_for()][-1] == "catalogue"
     assert "headrace dead" in live.waiting_for()[-1]
 
@@ -110,22 +112,22 @@ def test_where_most_items_are_odd_the_thread_stops_and_says_so() -> None:
 def test_no_item_made_of_a_real_one_stops_the_catalogue(
     edits: list[tuple[int, int]], cut: int, more: bytes, born_at: int, price: float, texts: list[str], stock: int
 ) -> None:
-    changed, box = bytearray(ONE), Box()
-    for place, byte in edits:
-        changed[place] = byte
-    reader = reader_of(box, Breaker(least=100))
-    told = [bytes(changed), bytes(changed[:cut]) + more, item("z", born_at=born_at)]
-    told += [item(texts[0], price=price, stock=stock, tags=texts, title=texts[1], category=texts[2]), item("sound")]
-    for offset, payload in enumerate(told):
+    changed, dead_letters = bytearray(ONE), DeadLetters()
+    for index, byte in edits:
+        changed[index] = byte
+    reader = reader_of(dead_letters, Breaker(least=100))
+    payloads = [bytes(changed), bytes(changed[:cut]) + more, item("z", born_at=born_at)]
+    payloads += [item(texts[0], price=price, stock=stock, tags=texts, title=texts[1], category=texts[2]), item("sound")]
+    for offset, payload in enumerate(payloads):
         reader.take(message(ITEMS.name, offset, payload))
     built = catalogue.build(reader._items.values())
     assert "sound" in built.names
     built.newest(worlds.NOW, 10)
-    assert not [each for each in box.dead_letters if "internal" in str(each["reason"])]
+    assert not [each for each in dead_letters.records if "internal" in str(each["reason"])]
 
 
-def deltas_of(live: Live, box: Box, folder: Path) -> DeltaReader:
-    quarantine = Quarantine("deltas", box)
+def deltas_of(live: Live, dead_letters: DeadLetters, folder: Path) -> DeltaReader:
+    quarantine = Quarantine("deltas", dead_letters)
     return DeltaReader(live, name="ranker", key=KEY, folder=folder, send=lambda _: True, quarantine=quarantine)
 
 
@@ -142,28 +144,28 @@ ODD_DELTAS = {
 
 @pytest.mark.parametrize("kind", ODD_DELTAS)
 def test_an_odd_message_between_two_versions(tmp_path: Path, kind: str) -> None:
-    live, box, shelf = worlds.live(with_model=False), Box(), Shelf()
-    reader = deltas_of(live, box, tmp_path)
-    shelf.write(MADE.versions[0])
-    reader.step(shelf)
+    live, dead_letters, topic = worlds.live(with_model=False), DeadLetters(), MemoryTopic()
+    reader = deltas_of(live, dead_letters, tmp_path)
+    topic.write(MADE.versions[0])
+    reader.step(topic)
     reader.take(message(MODEL_DELTAS.name, 10**6, ODD_DELTAS[kind], b"ranker"))
-    shelf.write(MADE.versions[1])
-    reader.step(shelf)
+    topic.write(MADE.versions[1])
+    reader.step(topic)
     assert live.state.models[LIVE].version == MADE.versions[1].manifest.version
 
 
 def test_a_version_that_makes_the_reader_fail_is_refused_and_the_next_message_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live, box = worlds.live(with_model=False), Box()
-    reader = deltas_of(live, box, tmp_path)
+    live, dead_letters = worlds.live(with_model=False), DeadLetters()
+    reader = deltas_of(live, dead_letters, tmp_path)
 
     def fails(payload: bytes, offset: int) -> None:  # an error in this software that nobody has found yet
         raise ZeroDivisionError
 
     monkeypatch.setattr(reader.chain, "feed", fails)
     reader.take(message(MODEL_DELTAS.name, 7, b"{}", b"ranker"))
-    assert [(dead_letter["offset"], dead_letter["reason"]) for dead_letter in box.dead_letters] == [
+    assert [(dead_letter["offset"], dead_letter["reason"]) for dead_letter in dead_letters.records] == [
         (7, "internal: ZeroDivisionError: ")
     ]
     assert live.progress.rejected == {"internal": 1}
@@ -180,8 +182,8 @@ def test_a_pin_of_no_version_changes_nothing(tmp_path: Path, version: str) -> No
 
 
 def test_what_is_set_aside_is_exported() -> None:
-    metrics, box = Metrics(Progress()), Box()
-    quarantine = metrics.watch_quarantine("catalogue", Quarantine("catalogue", box, Breaker(least=2)))
+    metrics, dead_letters = Metrics(Progress()), DeadLetters()
+    quarantine = metrics.watch_quarantine("catalogue", Quarantine("catalogue", dead_letters, Breaker(least=2)))
     reader = CatalogueReader("nowhere", Live(worlds.PLAN), worlds.NOTHING, quarantine)
     reader.take(message(ITEMS.name, 1, b"?"))
     labels = {"reader": "catalogue", "reason": "unreadable"}
@@ -194,12 +196,12 @@ def test_a_store_with_something_else_in_it_does_not_end_the_sweep() -> None:
     from serving.items.sweep import Sweep
     from serving.telemetry.monitor import Monitor
 
-    stop, asked = threading.Event(), list[int]()
+    stop, reads = threading.Event(), list[int]()
 
     class Odd:
         def read(self, wanted: object, *, at_ms: int) -> list[object]:
-            asked.append(at_ms)
-            if len(asked) > 1:
+            reads.append(at_ms)
+            if len(reads) > 1:
                 stop.set()
             raise ZeroDivisionError
 
@@ -209,7 +211,7 @@ def test_a_store_with_something_else_in_it_does_not_end_the_sweep() -> None:
     thread = threading.Thread(target=Sweep(Odd(), live, Monitor(Metrics(Progress()))).run, args=(stop,))
     thread.start()
     thread.join(timeout=60)
-    assert len(asked) == 2
+    assert len(reads) == 2
     assert live.state.features is before
 
 
@@ -222,7 +224,7 @@ def test_bytes_that_are_no_record_hold_no_tile() -> None:
     width = len(group.families[group.family_of(size)].partials)
     record = layout.record([layout.row(size, size, n=1, as_of=1, partials=[0.0] * width)])
     foreign = bytearray(record)
-    foreign[4 * len(group.families) + 8] = 255  # the place of a size that there is not
+    foreign[4 * len(group.families) + 8] = 255  # the index of a tile size that does not exist
     for odd in (b"", b"?", record[:-1], record + b"x", bytes(foreign), b"\xff" * 400):
         blocks = layout.blocks([record, odd, None, record])
         assert np.concatenate([block.key for block in blocks]).tolist() == [0, 3]

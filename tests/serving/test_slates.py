@@ -109,22 +109,22 @@ def test_a_slate_repeats_itself() -> None:
 
 @pytest.mark.parametrize("count", [4, 25])
 def test_propensities_are_the_frequencies(count: int) -> None:
-    """Over many draws an item stands at a position as often as the slate said it would."""
+    """Over many draws an item is shown at a position as often as its propensity says."""
     state = worlds.state(count=320, categories=5, with_model=False)
-    rounds, seen, said = 1200, {}, {}
+    rounds, seen, propensities = 1200, {}, {}
     for seed in range(rounds):
         slate, _ = slate_of(worlds.query(seed, count=count), state)
         for position, slot in enumerate(slate.slots):
             item = int(slate.scored.candidates.ids[slot.index])
             seen[position, item] = seen.get((position, item), 0) + 1
-            assert said.setdefault((position, item), slot.propensity) == pytest.approx(slot.propensity)
+            assert propensities.setdefault((position, item), slot.propensity) == pytest.approx(slot.propensity)
     for position in range(count):
-        ranked = [key for key in seen if key[0] == position and said[key] > 0.5]
+        ranked = [key for key in seen if key[0] == position and propensities[key] > 0.5]
         assert len(ranked) == 1  # the order does not depend on the draw
-        chance = said[ranked[0]]
+        chance = propensities[ranked[0]]
         assert seen[ranked[0]] / rounds == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / rounds))
         assert 1 - DEFAULTS.exploration - 1e-9 <= chance <= 1
-    explored = sum(count for key, count in seen.items() if said[key] < 0.5)
-    expected = rounds * sum(1 - said[key] for key in seen if said[key] > 0.5)
+    explored = sum(count for key, count in seen.items() if propensities[key] < 0.5)
+    expected = rounds * sum(1 - propensities[key] for key in seen if propensities[key] > 0.5)
     assert explored == pytest.approx(expected, abs=4 * np.sqrt(expected))
-    assert sum(said[key] for key in seen) <= count * (1 + 1e-9)  # what never came up has its share too
+    assert sum(propensities[key] for key in seen) <= count * (1 + 1e-9)  # what never came up has its share too

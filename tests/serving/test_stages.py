@@ -22,11 +22,11 @@ def all_of(state) -> Candidates:
 
 def test_the_newest_are_the_last_born_and_none_still_to_come() -> None:
     announced = worlds.items(1, 1, item_id="tomorrow", born_at=worlds.NOW + 1)
-    shelf = worlds.shelf([*worlds.items(5, 1), *announced])
-    newest = shelf.newest(worlds.NOW, 2)
-    assert [shelf.names[place] for place in shelf.find(newest)[0]] == ["i0", "i1"]
-    assert len(shelf.newest(worlds.NOW - 4000, 10)) == 1
-    assert len(shelf.newest(worlds.NOW - 4001, 10)) == 0
+    catalogue = worlds.catalogue_of([*worlds.items(5, 1), *announced])
+    newest = catalogue.newest(worlds.NOW, 2)
+    assert [catalogue.names[index] for index in catalogue.find(newest)[0]] == ["i0", "i1"]
+    assert len(catalogue.newest(worlds.NOW - 4000, 10)) == 1
+    assert len(catalogue.newest(worlds.NOW - 4001, 10)) == 0
 
 
 def test_trending_falls_by_heat() -> None:
@@ -46,11 +46,11 @@ def test_merge_names_every_source_once() -> None:
 
 def test_filter_says_why() -> None:
     late = worlds.items(1, 1, item_id="young", born_at=worlds.NOW + 1)
-    shelf = worlds.shelf([*worlds.items(5, 1), *late])
-    asked = worlds.query(exclude=frozenset({"i1"}), user=worlds.user(["i2"], []))
+    catalogue = worlds.catalogue_of([*worlds.items(5, 1), *late])
+    query = worlds.query(exclude=frozenset({"i1"}), user=worlds.user(["i2"], []))
     found = merge({"trending": ids_of(["i0", "i1", "i2", "i3", "young", "taken down"])})
-    kept, removed = keep(asked, found, shelf)
-    assert sorted(shelf.names[place] for place in kept.places) == ["i0", "i3"]
+    kept, removed = keep(query, found, catalogue)
+    assert sorted(catalogue.names[index] for index in kept.indexes) == ["i0", "i3"]
     assert {reason: ids.tolist() for reason, ids in removed.items()} == {
         "excluded": ids_of(["i1"]).tolist(),
         "clicked": ids_of(["i2"]).tolist(),
@@ -60,18 +60,18 @@ def test_filter_says_why() -> None:
 
 
 def test_a_takedown_is_not_in_the_catalogue() -> None:
-    shelf = worlds.shelf([*worlds.items(3, 1), *worlds.items(1, 1, item_id="bad", takedown=True)])
-    assert shelf.names == [shelf.names[place] for place in range(3)]
-    assert "bad" not in shelf.names
+    catalogue = worlds.catalogue_of([*worlds.items(3, 1), *worlds.items(1, 1, item_id="bad", takedown=True)])
+    assert catalogue.names == [catalogue.names[index] for index in range(3)]
+    assert "bad" not in catalogue.names
 
 
 def test_inputs_read_what_they_name() -> None:
     state = worlds.state()
-    asked = worlds.query(user=worlds.user(["i1", "i7", "i2"], ["i9"]))
-    candidates, _ = keep(asked, all_of(state), state.catalogue)
+    query = worlds.query(user=worlds.user(["i1", "i7", "i2"], ["i9"]))
+    candidates, _ = keep(query, all_of(state), state.catalogue)
     rows = state.features.gather(candidates.ids)
-    crosses = score._crosses(asked.user, candidates, state, rows)
-    names = [state.catalogue.names[place] for place in candidates.indexes]
+    crosses = score._crosses(query.user, candidates, state, rows)
+    names = [state.catalogue.names[index] for index in candidates.indexes]
     first = {name: dict(zip(names, column, strict=True)) for name, column in crosses.items()}
     assert first["user_category.affinity"]["i13"] == 2.0  # category c1
     assert first["user_category.affinity_share"]["i8"] == pytest.approx(1 / 3)  # c2
@@ -83,13 +83,13 @@ def test_inputs_read_what_they_name() -> None:
 
 def test_drawn_items_do_not_touch_the_others() -> None:
     state = worlds.state(count=900, categories=10)
-    asked = worlds.query(count=100)
-    candidates, _ = keep(asked, merge(retrieve(asked, state, Faults())), state.catalogue)
+    query = worlds.query(count=100)
+    candidates, _ = keep(query, merge(retrieve(query, state, Faults())), state.catalogue)
     scored = []
     for seed in range(8):
-        draws = explore.draw(asked, candidates, state=state, rng=np.random.default_rng(seed), rate=0.05)
+        draws = explore.draw(query, candidates, state=state, rng=np.random.default_rng(seed), rate=0.05)
         ranker = state.models["live"]
-        out = score.score(asked, candidates, draws=draws, state=state, ranker=ranker, by=Blend())
+        out = score.score(query, candidates, draws=draws, state=state, ranker=ranker, by=Blend())
         assert len(out.score) == len(candidates) + len(draws.positions)
         assert out.dense.shape[1] == len(DENSE)
         scored.append((len(draws.positions), out.dense[: len(candidates)].tobytes()))
@@ -99,11 +99,11 @@ def test_drawn_items_do_not_touch_the_others() -> None:
 
 def test_popular_orders_by_heat() -> None:
     state = worlds.state()
-    asked = worlds.query(arm=worlds.POPULAR)
-    candidates, _ = keep(asked, all_of(state), state.catalogue)
-    draws = explore.draw(asked, candidates, state=state, rng=np.random.default_rng(1), rate=0.05)
+    query = worlds.query(arm=worlds.POPULAR)
+    candidates, _ = keep(query, all_of(state), state.catalogue)
+    draws = explore.draw(query, candidates, state=state, rng=np.random.default_rng(1), rate=0.05)
     assert not draws.positions  # every item was a candidate: nothing is left to draw
-    scored = score.score(asked, candidates, draws=draws, state=state, ranker=None, by=Blend())
+    scored = score.score(query, candidates, draws=draws, state=state, ranker=None, by=Blend())
     assert state.catalogue.ids[candidates.indexes[scored.score.argmax()]] == state.features.hot[0]
 
 

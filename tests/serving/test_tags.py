@@ -10,10 +10,10 @@ from serving.state.tags import MOST, Tags, tags_of
 
 
 def of(*tagged: list[str]) -> Tags:
-    return tags_of([Item(item_id=f"i{place}", category="c", tags=tags) for place, tags in enumerate(tagged)])
+    return tags_of([Item(item_id=f"i{index}", category="c", tags=tags) for index, tags in enumerate(tagged)])
 
 
-def places(*numbers: int) -> np.ndarray:
+def indexes(*numbers: int) -> np.ndarray:
     return np.array(numbers, np.int64)
 
 
@@ -21,7 +21,7 @@ def test_it_is_the_cosine_of_weighed_counts() -> None:
     tags = of(["war", "drama"], ["drama"], ["war"], [], ["love", "drama"])
     war, drama, love = math.log1p(5 / 2), math.log1p(5 / 3), math.log1p(5 / 1)
     usual = math.hypot(war, 2 * drama)  # of the first two items
-    found = tags.likeness(places(0, 1), places(0, 1, 2, 3, 4))
+    found = tags.likeness(indexes(0, 1), indexes(0, 1, 2, 3, 4))
     assert found[:3] == pytest.approx(
         [(war**2 + 2 * drama**2) / (usual * math.hypot(war, drama)), 2 * drama / usual, war / usual]
     )
@@ -30,10 +30,10 @@ def test_it_is_the_cosine_of_weighed_counts() -> None:
 
 
 def test_without_tags_on_either_side_it_is_unknown() -> None:
-    assert np.isnan(of([], ["war"]).likeness(places(0), places(0, 1))).all()
-    assert np.isnan(of(["war"]).likeness(places(), places(0))).all()
-    assert np.isnan(of([], []).likeness(places(0), places(0, 1))).all()
-    assert of().likeness(places(), places()).shape == (0,)
+    assert np.isnan(of([], ["war"]).likeness(indexes(0), indexes(0, 1))).all()
+    assert np.isnan(of(["war"]).likeness(indexes(), indexes(0))).all()
+    assert np.isnan(of([], []).likeness(indexes(0), indexes(0, 1))).all()
+    assert of().likeness(indexes(), indexes()).shape == (0,)
 
 
 def test_a_tag_counts_once_and_the_first_ones_alone() -> None:
@@ -41,4 +41,4 @@ def test_a_tag_counts_once_and_the_first_ones_alone() -> None:
     tags = of(["war", "war"], many)
     assert tags.codes.shape == (2, MOST)
     assert (tags.codes[0] >= 0).sum() == 1
-    assert tags.likeness(places(1), places(1)) == pytest.approx([1.0])
+    assert tags.likeness(indexes(1), indexes(1)) == pytest.approx([1.0])

@@ -22,7 +22,7 @@ from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.pins import Pins
 from tests.serving import chains, worlds
-from tests.serving.chains import KEY, Shelf
+from tests.serving.chains import KEY, MemoryTopic
 
 MADE = chains.made()
 GOOD = MADE.versions
@@ -32,7 +32,7 @@ class Follower:
     """Serving's threads of the model over a topic in memory."""
 
     def __init__(self, folder: Path) -> None:
-        self.live, self.records, self.shelf = worlds.live(with_model=False), list[Record](), Shelf()
+        self.live, self.records, self.topic = worlds.live(with_model=False), list[Record](), MemoryTopic()
         self.control = ControlReader(self.live, Pins(folder / "pins", worlds.model(0).config), model="ranker")
         self.reader = DeltaReader(self.live, name="ranker", key=KEY, folder=folder / "snapshots", send=self._send)
 
@@ -42,8 +42,8 @@ class Follower:
 
     def take(self, *cuts: Publication) -> None:
         for cut in cuts:
-            self.shelf.write(cut)
-            self.reader.step(self.shelf)
+            self.topic.write(cut)
+            self.reader.step(self.topic)
 
     def served(self) -> tuple[str, str]:
         model = self.live.state.models[LIVE]
@@ -51,7 +51,7 @@ class Follower:
 
 
 def print_of(version: str) -> tuple[str, str]:
-    return version, MADE.prints[version]
+    return version, MADE.fingerprints[version]
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ OUT_OF_BOUNDS = {
 
 
 @pytest.mark.parametrize("check", OUT_OF_BOUNDS)
-def test_out_of_bounds_it_is_kept_out_and_gone_back_from(follower: Follower, check: str) -> None:
+def test_out_of_bounds_it_is_refused_and_rolled_back(follower: Follower, check: str) -> None:
     follower.take(*GOOD[:15])
     follower.take(OUT_OF_BOUNDS[check](GOOD[15]), GOOD[16])
     progress = follower.live.progress
@@ -114,7 +114,7 @@ def test_out_of_bounds_it_is_kept_out_and_gone_back_from(follower: Follower, che
     follower.control.take(follower.records[0].value)
     follower.take(structs.replace(MADE.whole))
     assert follower.served()[0] == "2.1"
-    assert progress.refused_in_a_row == 2, "the first of an epoch changes nothing: the next may be refused again"
+    assert progress.refused_in_a_row == 2, "the first version of an epoch changes nothing: the next may be refused"
 
 
 def test_nothing_beyond_a_version_out_of_bounds_is_taken_from_a_snapshot(follower: Follower, tmp_path: Path) -> None:
@@ -143,14 +143,14 @@ def test_a_calm_run_is_within_bounds(follower: Follower) -> None:
         ("parent", lambda cut: structs.replace(cut, manifest=structs.replace(cut.manifest, parent="0" * 64))),
     ],
 )
-def test_damaged_or_forged_it_is_refused_and_a_snapshot_mends_the_chain(
+def test_damaged_or_forged_it_is_refused_and_a_snapshot_repairs_the_chain(
     follower: Follower, tmp_path: Path, check: str, damage: Callable[[Publication], Publication]
 ) -> None:
     follower.take(*GOOD[:6])
     follower.take(damage(GOOD[6]))
     assert follower.live.progress.rejected == {check: 1}
     assert follower.served() == print_of("1.6")
-    assert not follower.records, "what was damaged on its way says nothing of the parameters"
+    assert not follower.records, "damage in transit says nothing about the parameters"
     for checkpoint in MADE.checkpoints[:3]:
         Snapshots(tmp_path / "snapshots").save(checkpoint)
     follower.take(*GOOD[7:])
@@ -176,10 +176,10 @@ def test_what_others_write_between_chunks_and_manifest_costs_no_version(follower
     follower.take(*GOOD[:3])
     forged, _ = seal(structs.replace(GOOD[4].manifest, epoch=9), key=b"other")
     own, _ = seal(structs.replace(GOOD[3].manifest, created_at=1), key=KEY)
-    begin = len(follower.shelf.records)
+    begin = len(follower.topic.records)
     for payload in (*GOOD[3].chunks, forged, b"{}", b"noise", own):
-        follower.shelf.records.append(chains.Record(len(follower.shelf.records), payload))
-    follower.reader.step(follower.shelf)
+        follower.topic.records.append(chains.Record(len(follower.topic.records), payload))
+    follower.reader.step(follower.topic)
     assert follower.served() == print_of("1.4")
     assert follower.live.progress.rejected == {"signature": 1, "format": 2}
     begins = follower.reader.chain._history.allowed_after((0, 0), Course())
@@ -195,7 +195,7 @@ def _flipped(chunk: bytes) -> bytes:
 ORDERS = {
     "doubled": [cut for cut in GOOD for _ in range(2)],
     "a page read twice": [*GOOD[:8], *GOOD[2:]],
-    "two changed places, then come again": [*GOOD[:4], GOOD[5], GOOD[4], *GOOD[4:]],
+    "two swapped, then sent again": [*GOOD[:4], GOOD[5], GOOD[4], *GOOD[4:]],
     "a backlog at once": list(GOOD),
     "five missing": [*GOOD[:5], *GOOD[10:]],
 }
@@ -210,9 +210,9 @@ def test_however_they_come_the_last_one_is_served_bit_for_bit(
         for checkpoint in MADE.checkpoints[:3]:
             Snapshots(tmp_path / "snapshots").save(checkpoint)
     if at_once:
-        follower.shelf.write(*ORDERS[order])
-        follower.reader.step(follower.shelf)
-        follower.reader.step(follower.shelf)  # what lies between a snapshot and a gap is read again
+        follower.topic.write(*ORDERS[order])
+        follower.reader.step(follower.topic)
+        follower.reader.step(follower.topic)  # versions between a snapshot and a gap are read again
     else:
         follower.take(*ORDERS[order])
     assert follower.served() == print_of(GOOD[-1].manifest.version)

@@ -1,4 +1,4 @@
-"""Going back in serving: a decision read, an earlier version answers again bit for bit, from memory or from disk."""
+"""Rollbacks in serving: after a decision an earlier version is served again, bit for bit, from memory or from disk."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.pins import Pins
 from tests.serving import chains, worlds
-from tests.serving.chains import KEY, Made, Shelf
+from tests.serving.chains import KEY, Made, MemoryTopic
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +37,16 @@ def start(tmp_path: Path) -> Callable[[], tuple[Live, ControlReader, DeltaReader
     return started
 
 
-def followed(shelf: Shelf, versions: list[Publication], reader: DeltaReader) -> Iterator[None]:
+def followed(topic: MemoryTopic, versions: list[Publication], reader: DeltaReader) -> Iterator[None]:
     for cut in versions:
-        shelf.write(cut)
-        reader.step(shelf)
+        topic.write(cut)
+        reader.step(topic)
         yield
 
 
 def go_back(version: str, epoch: int, **changes: str) -> bytes:
-    place = tuple(map(int, version.split(".")))
-    return structs.replace(back_to("ranker", place, epoch=epoch, **changes), who="w", at=1, why="y").payload()
+    target = tuple(map(int, version.split(".")))
+    return structs.replace(back_to("ranker", target, epoch=epoch, **changes), who="w", at=1, why="y").payload()
 
 
 def decision(action: str, **arguments: str) -> bytes:
@@ -63,77 +63,77 @@ def version_of(live: Live) -> str:
 
 def test_back_from_memory_scores_as_it_did_and_the_left_epoch_is_not_followed(made: Made, start) -> None:
     live, control, reader = start()
-    shelf, scored = Shelf(), {}
-    for _ in followed(shelf, made.versions[:12], reader):
+    topic, scored = MemoryTopic(), {}
+    for _ in followed(topic, made.versions[:12], reader):
         scored[version_of(live)] = golden_requests.scores(live.state.models[LIVE].model).tobytes()
     control.take(go_back("1.9", 2))
-    reader.step(shelf)
-    assert (version_of(live), live_print(live)) == ("1.9", made.prints["1.9"])
+    reader.step(topic)
+    assert (version_of(live), live_print(live)) == ("1.9", made.fingerprints["1.9"])
     assert golden_requests.scores(live.state.models[LIVE].model).tobytes() == scored["1.9"] != scored["1.12"]
-    shelf.write(made.versions[12])
-    reader.step(shelf)
+    topic.write(made.versions[12])
+    reader.step(topic)
     assert version_of(live) == "1.9"
-    shelf.write(made.whole)
-    reader.step(shelf)
-    assert (version_of(live), live_print(live)) == ("2.1", made.prints["1.9"])
+    topic.write(made.whole)
+    reader.step(topic)
+    assert (version_of(live), live_print(live)) == ("2.1", made.fingerprints["1.9"])
     assert not live.progress.rejected
 
 
 @pytest.mark.parametrize("with_snapshots", [True, False])
 def test_back_beyond_what_memory_holds(made: Made, start, tmp_path: Path, with_snapshots: bool) -> None:
     live, control, reader = start()
-    shelf = Shelf()
+    topic = MemoryTopic()
     for checkpoint in made.checkpoints if with_snapshots else ():
         Snapshots(tmp_path / "snapshots").save(checkpoint)
     reader.chain.recover()
-    for _ in followed(shelf, made.versions[:15], reader):
+    for _ in followed(topic, made.versions[:15], reader):
         pass
     control.take(go_back("1.3", 2))
-    reader.step(shelf)
-    assert (version_of(live), live_print(live)) == ("1.3", made.prints["1.3"])
+    reader.step(topic)
+    assert (version_of(live), live_print(live)) == ("1.3", made.fingerprints["1.3"])
 
 
 def test_killed_at_any_point_it_comes_back_to_the_same(made: Made, start, tmp_path: Path) -> None:
     for checkpoint in made.checkpoints:
         Snapshots(tmp_path / "snapshots").save(checkpoint)
-    shelf = Shelf()
-    shelf.write(*made.versions[:14])
-    for told, expected in ((False, "1.9"), (True, "2.1")):
-        if told:
-            shelf.write(made.whole)
+    topic = MemoryTopic()
+    topic.write(*made.versions[:14])
+    for is_published, expected in ((False, "1.9"), (True, "2.1")):
+        if is_published:
+            topic.write(made.whole)
         live, control, reader = start()
         control.take(go_back("1.9", 2))
-        shelf.seek(0)
+        topic.seek(0)
         reader.start()
-        reader.step(shelf)
-        assert (version_of(live), live_print(live)) == (expected, made.prints["1.9"])
+        reader.step(topic)
+        assert (version_of(live), live_print(live)) == (expected, made.fingerprints["1.9"])
 
 
 def test_frozen_it_stays_and_thawed_it_catches_up(made: Made, start) -> None:
     live, control, reader = start()
-    shelf = Shelf()
-    for _ in followed(shelf, made.versions[:6], reader):
+    topic = MemoryTopic()
+    for _ in followed(topic, made.versions[:6], reader):
         pass
     control.take(decision(FREEZE, version="1.5"))  # decided a moment before 1.6 came
-    for _ in followed(shelf, made.versions[6:9], reader):
+    for _ in followed(topic, made.versions[6:9], reader):
         assert version_of(live) == "1.5"
     control.take(go_back("1.3", 2))
-    reader.step(shelf)
-    assert version_of(live) == "1.3", "frozen still, at what was gone back to"
+    reader.step(topic)
+    assert version_of(live) == "1.3", "still frozen, at the version of the rollback"
     control.take(decision(UNFREEZE))
-    shelf.write(made.whole)
-    reader.step(shelf)
+    topic.write(made.whole)
+    reader.step(topic)
     assert version_of(live) == "2.1"
 
     live, control, reader = start()
-    shelf = Shelf()
+    topic = MemoryTopic()
     control.take(decision(FREEZE, version="1.4"))
-    for _ in followed(shelf, made.versions[:10], reader):
+    for _ in followed(topic, made.versions[:10], reader):
         pass
     assert (version_of(live), live.policy.frozen_at) == ("1.4", (1, 4))
     control.take(decision(UNFREEZE))
-    reader.step(shelf)
-    assert (version_of(live), live_print(live)) == ("1.10", made.prints["1.10"])
+    reader.step(topic)
+    assert (version_of(live), live_print(live)) == ("1.10", made.fingerprints["1.10"])
 
 
 def test_of_two_decisions_on_an_epoch_the_first_holds(start) -> None:

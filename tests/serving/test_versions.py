@@ -32,7 +32,7 @@ def version(
     dense = {} if parent else blank_dense(CONFIG.shapes())
     dense |= changes.pop("dense", {})
     chunks = encode_chunks(Update(tables={"item": table}, dense=dense))
-    told: dict[str, object] = {
+    fields: dict[str, object] = {
         "model": "ranker",
         "epoch": epoch,
         "seq": seq,
@@ -47,7 +47,7 @@ def version(
         "gone": {},
         "stats": {},
     }
-    message, digest = seal(Manifest(**(told | changes)), key=key)
+    message, digest = seal(Manifest(**(fields | changes)), key=key)
     return [*chunks, message], digest
 
 
@@ -154,6 +154,6 @@ def test_a_pin_holds_when_it_was_read_back_and_survives_a_restart(live: Live, tm
 
 def test_the_index_follows_the_catalogue(live: Live) -> None:
     live.promote(LIVE, worlds.model(3), applied_at=1)
-    live.set_catalogue(worlds.shelf(worlds.items(7, 2)))
+    live.set_catalogue(worlds.catalogue_of(worlds.items(7, 2)))
     assert len(live.state.models[LIVE].index.ids) == 7
     assert msgspec.structs.asdict(live.state.models[LIVE])["applied_at"] == 1

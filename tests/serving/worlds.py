@@ -41,7 +41,7 @@ def items(count: int, categories: int, **changes: object) -> list[Item]:
     ]
 
 
-def shelf(records: list[Item], layout: ContentLayout = NOTHING) -> Catalogue:
+def catalogue_of(records: list[Item], layout: ContentLayout = NOTHING) -> Catalogue:
     return catalogue.build([catalogue.entry_of(item, layout) for item in records], layout)
 
 
@@ -63,7 +63,7 @@ def live(
     holder: Live | None = None,
 ) -> Live:
     holder = holder or Live(PLAN)
-    holder.set_catalogue(shelf(items(count, categories)))
+    holder.set_catalogue(catalogue_of(items(count, categories)))
     if with_features:
         shown = holder.state.catalogue
         values = columns.blank(len(shown))
@@ -101,7 +101,7 @@ def neighbours(items: list[str], *, strongest: float) -> Neighbours:
 
 
 def query(seed: int = 1, **changes: object) -> Query:
-    told: dict[str, object] = {
+    defaults: dict[str, object] = {
         "request_id": f"r{seed}",
         "user_id": "u1",
         "session_id": "s1",
@@ -111,4 +111,4 @@ def query(seed: int = 1, **changes: object) -> Query:
         "seed": seed,
         "arm": MODEL,
     }
-    return Query(**(told | changes))
+    return Query(**(defaults | changes))
