@@ -128,9 +128,9 @@ def test_a_bad_item_does_not_harm_the_others(record: dict[str, object], code: st
     batch = intake.judge_items(
         raw(good, good | {"item_id": "b"} | record), worlds.catalogue_of([]), layout=worlds.NOTHING, now=NOW
     )
-    (record,) = batch.records
-    written = ITEM.decode(record.value or b"")
-    assert (record.key, written["seller"], written["tags"]) == ("/talks/2024:intro", None, ["t"])
+    (sent,) = batch.records
+    written = ITEM.decode(sent.value or b"")
+    assert (sent.key, written["seller"], written["tags"]) == ("/talks/2024:intro", None, ["t"])
     (rejected,) = batch.answer.rejected
     assert (rejected.index, rejected.code, rejected.pointer) == (1, code, f"/items/1/{pointer}".rstrip("/"))
 
