@@ -97,7 +97,7 @@ def blanked(state: ServingState, features: Collection[str]) -> ServingState:
     values[:, [name not in features for name in columns.COLUMNS]] = np.nan
     swept = item_features.build(catalogue, values, version={}, swept_at=worlds.NOW)
     rows = np.random.default_rng(1).normal(size=(len(catalogue) + 1, live.model.config.width)).astype(np.float32)
-    items = RowSet.of(np.concatenate([[0], catalogue.ids]), rows)
+    items = RowSet.from_values(np.concatenate([[0], catalogue.ids]), rows)
     model = structs.replace(live.model, tables={**live.model.tables, "item": items})
     served = structs.replace(live, model=model).indexed(catalogue, Nearest)
     return structs.replace(state, features=swept, models={LIVE: served})
