@@ -24,9 +24,9 @@ from lang.plan.clean_topic import clean_topic, contract
 from lang.plan.source import Source
 from lang.planner.load import load_plan
 from schemas.events import BOT
+from schemas.heads import FEEDBACK
 from schemas.topics import EXPOSURES, QUARANTINE, SAMPLES, SAMPLES_URGENT
 from udfs.join import OUTPUT, JoinSlots
-from udfs.labels import FEEDBACK_HEADS
 
 JOB = "samples"
 # Fetch a backlog in small pieces from each partition. With the default of 1 MB one partition runs far ahead of the
@@ -53,7 +53,7 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
     watermark = f"WATERMARK FOR rowtime AS rowtime - INTERVAL '{DISORDER_MS / 1000:.3f}' SECOND"
     served_at = "COALESCE(TRY_CAST(CAST(headers['received_at'] AS STRING) AS BIGINT), 0)"
     served_in_time = tables.is_valid_time(served_at)
-    feedback = ", ".join(f"'{event_type}'" for event_type in sorted({*FEEDBACK_HEADS, BOT}))
+    feedback = ", ".join(f"'{event_type}'" for event_type in sorted({*FEEDBACK, BOT}))
     return [
         f"""CREATE TEMPORARY TABLE exposures (
           payload BYTES, headers MAP<STRING, BYTES> METADATA VIRTUAL, {tables.ORIGIN},

@@ -9,12 +9,14 @@ from models.batch import Batch
 from models.content import ContentLayout
 from models.inputs import DENSE, FEATURE_SET
 from models.modality import Modality
+from schemas.heads import HEADS, TABLE
 from schemas.ids import hash64
-from schemas.samples import CORRECTION, FIRST, HEADS, LONGEST_S, Sample
+from schemas.samples import CORRECTION, FIRST, LONGEST_S, Sample
 
 _LARGEST_INPUT = 100.0  # `models.inputs.assemble` returns none above 3
 _LARGEST_WEIGHT = 1e6
-_LARGEST_LABELS = (1.0, 1.0, 86_400.0)  # a stay of more than a day is a wrong unit, not a long stay
+_DAY_S = 86_400.0  # a longer stay is in a wrong unit
+_LARGEST_LABELS = tuple(_DAY_S if head.kind == "seconds" else 1.0 for head in TABLE)
 _REMEMBERED = 1 << 20  # hashes kept; about 150 MB when full
 
 
@@ -38,10 +40,8 @@ class Collator:
             return "kind"
         if sample.known_at < sample.served_at:
             return "time"
-        labels = (sample.click, sample.converted, sample.engagement)
-        if any(
-            label is not None and not 0 <= label <= most for label, most in zip(labels, _LARGEST_LABELS, strict=True)
-        ):
+        labels = zip(sample.labels, _LARGEST_LABELS, strict=True)
+        if any(label is not None and not 0 <= label <= most for label, most in labels):
             return "label"
         rate = sample.negative_rate
         if not (
@@ -61,7 +61,7 @@ class Collator:
         undo = np.zeros((size, len(HEADS)), np.float32)
         for row, sample in enumerate(samples):
             trains = sample.weight > 0 or sample.undo > 0
-            for head, label in enumerate((sample.click, sample.converted, sample.engagement)):
+            for head, label in enumerate(sample.labels):
                 if label is None:
                     continue
                 labels[row, head] = min(label, LONGEST_S)

@@ -8,12 +8,13 @@ from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from models.array_types import Doubles
+from schemas.heads import HEADS, LOGISTIC
 
 _COUNT = 4  # column of the sums that counts slots
 _KEPT = 0.9  # share of a policy's rolling sums kept at each version
 _FORGOTTEN = 1e-6  # rolling slots below which a policy is dropped
 _REMEMBERED = 20  # swings
-_LOGISTIC = ("click", "converted")  # heads whose loss can be compared with that of a constant rate
+_LOGISTIC = HEADS[LOGISTIC]  # heads whose loss can be compared with that of a constant rate
 _LEAST = 1e-6  # slots, as a divisor
 _DEVIATION = 1.4826  # standard over median absolute deviation of a normal variable; the median ignores one wild hour
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.array_types import Doubles, Flags, Floats
 from models.batch import Batch
-from schemas.samples import HEADS
+from schemas.heads import HEADS
 
 Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
 

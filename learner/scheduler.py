@@ -165,4 +165,4 @@ class SampleScheduler:
 
 
 def _is_positive(sample: Sample) -> bool:
-    return sample.kind != CORRECTION and bool(sample.click or sample.converted or sample.engagement)
+    return sample.kind != CORRECTION and any(sample.labels)

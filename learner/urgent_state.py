@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.heads import HEADS
 from schemas.samples import Sample
 from schemas.version_policy import Place
 
@@ -82,5 +83,5 @@ class UrgentState:
 
 def _key(sample: Sample) -> Key:
     """Identify a positive: a slot has at most one per head."""
-    head = "click" if sample.click else "converted" if sample.converted else "engagement" if sample.engagement else ""
+    head = next((name for name, label in zip(HEADS, sample.labels, strict=True) if label), "")
     return sample.request_id, sample.position, head

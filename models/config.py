@@ -12,7 +12,8 @@ from models.inputs import DENSE, FEATURE_SET
 from models.modality import Fusion, Modality
 from models.table import TableConfig
 from schemas.defaults import HISTORY
-from schemas.samples import EVENT_WEIGHTS, HEADS, LONGEST_S
+from schemas.heads import EVENT_WEIGHTS, HEADS, LOSS_WEIGHTS
+from schemas.samples import LONGEST_S
 
 DEVICE_VARIABLE = "HEADRACE_DEVICE"
 """The variable that sets where models compute. Defined here because serving on a CPU does not import torch."""
@@ -37,7 +38,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
         attention: units that weight a past item. `crosses` layers of rank `rank`. `hidden`: the MLP's layers.
         vector: V of the retrieval vectors; `temperature`: divides their cosine in the softmax.
         dense_rate: Adam's step for dense tensors, with `beta_1`, `beta_2`. `clip`: largest norm of the dense gradient.
-        head_weights: loss weight of click, converted, engagement; `retrieval_weight`: that of the sampled softmax.
+        head_weights: loss weights of the heads; `retrieval_weight`: that of the sampled softmax.
         decay_ms: period of accumulator decay and of expiry.
         fusion: how item vectors enter the ranker. Unset: items carry none.
     """
@@ -55,7 +56,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
     beta_1: float = 0.9
     beta_2: float = 0.999
     clip: float = 5.0
-    head_weights: tuple[float, float, float] = (1.0, 1.0, 0.2)
+    head_weights: tuple[float, ...] = LOSS_WEIGHTS
     retrieval_weight: float = 0.1
     decay_ms: int = 6 * 3_600_000
     embedding_rate: float = 0.08

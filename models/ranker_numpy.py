@@ -15,14 +15,18 @@ from models.content import Content, ContentLayout
 from models.fusion_numpy import apply_fusion
 from models.items import Items
 from models.rowset import RowSource
+from schemas.heads import CLICK, LOGISTIC, SECONDS
 
 
 class Scores(Struct, frozen=True):
-    """Predictions for C candidates as if shown at the top: two probabilities, and the expected seconds."""
+    """Predictions for C candidates as if shown at the top, [C, H]: probabilities and expected seconds, by head."""
 
-    click: Floats
-    converted: Floats
-    engagement: Floats
+    by_head: Floats
+
+    @property
+    def click(self) -> Floats:
+        """Probabilities of a click, [C]."""
+        return self.by_head[:, CLICK]
 
 
 class RequestRows(Struct, frozen=True):
@@ -56,8 +60,8 @@ def gather_rows(tables: Mapping[str, RowSource], *, user_id: int, past: Ids, ite
 def score(config: RankerConfig, dense: dict[str, Floats], *, part: RequestRows, inputs: Floats) -> Scores:
     """Score C candidates. inputs [C, F]."""
     outputs = _outputs(config, dense, part=part, inputs=inputs)
-    seconds = np.float32(UNIT_S) * np.exp(np.minimum(outputs[:, 2], np.float32(LONGEST)))
-    return Scores(_sigmoid(outputs[:, 0]), _sigmoid(outputs[:, 1]), seconds)
+    seconds = np.float32(UNIT_S) * np.exp(np.minimum(outputs[:, SECONDS], np.float32(LONGEST)))
+    return Scores(np.concatenate([_sigmoid(outputs[:, LOGISTIC]), seconds], axis=1))
 
 
 def score_light(dense: dict[str, Floats], inputs: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""The multi-task ranker as a differentiable function: target attention, cross network, MLP, three heads."""
+"""The multi-task ranker as a differentiable function: target attention, cross network, MLP, heads."""
 
 # pyright: reportUnknownMemberType=false
 import math
@@ -14,10 +14,9 @@ from models.batch import Batch
 from models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
 from models.device import HOST, to_device
 from models.fusion_torch import Vectors, apply_fusion
-from schemas.samples import EVENT_WEIGHTS, HEADS
+from schemas.heads import CLICK, LOGISTIC, SECONDS, TABLE
 
-ENGAGEMENT = HEADS.index("engagement")
-_WEIGHT_LOGITS = [math.log(EVENT_WEIGHTS[head]) for head in HEADS[:ENGAGEMENT]]
+_WEIGHT_LOGITS = [math.log(head.event_weight) for head in TABLE]
 _NEVER = -1e9  # attention logit of an empty slot
 _OVERFLOWS = 20.0  # largest exponent of the engagement loss, so that one row does not swamp the sum
 
@@ -90,21 +89,21 @@ def add_position_bias(dense: dict[str, Tensor], outputs: Tensor, *, positions: T
 
 
 def to_predictions(outputs: Tensor) -> Tensor:
-    """Convert outputs to two probabilities and expected seconds, at most `LONGEST_S`. [B, H] -> [B, H]."""
-    seconds = UNIT_S * torch.exp(outputs[:, ENGAGEMENT:].clamp(max=LONGEST))
-    return torch.cat([torch.sigmoid(outputs[:, :ENGAGEMENT]), seconds], dim=1)
+    """Convert outputs to probabilities and expected seconds, at most `LONGEST_S`. [B, H] -> [B, H]."""
+    seconds = UNIT_S * torch.exp(outputs[:, SECONDS].clamp(max=LONGEST))
+    return torch.cat([torch.sigmoid(outputs[:, LOGISTIC]), seconds], dim=1)
 
 
 def loss(config: RankerConfig, outputs: Tensor, *, batch: Batch) -> Tensor:
     """Sum the weighted loss over rows and heads, not divided by B.
 
-    Logistic for click and converted. A positive with w times a negative's weight adds ln w to the log-odds that fit
-    best. The loss is computed on the outputs plus ln w, so the outputs alone are the log-odds of the event (King &
-    Zeng 2001, "Logistic Regression in Rare Events Data", eq. 7). Poisson for engagement: its minimum is the mean of the
-    seconds, zeros included, whatever their distribution. A correction adds the positive's loss minus that of the
-    negative learned before: the sum is the positive's loss.
+    Logistic heads: a positive with w times a negative's weight adds ln w to the log-odds that fit best. The loss is
+    computed on the outputs plus ln w, so the outputs alone are the log-odds of the event (King & Zeng 2001, "Logistic
+    Regression in Rare Events Data", eq. 7). Heads of seconds: Poisson, whose minimum is the mean of the seconds, zeros
+    included, whatever their distribution. A correction adds the positive's loss minus that of the negative learned
+    before: the sum is the positive's loss.
     """
-    weighted = torch.tensor([*_WEIGHT_LOGITS, 0.0], device=outputs.device)
+    weighted = torch.tensor(_WEIGHT_LOGITS, device=outputs.device)
     return _sum_of_losses(config, outputs + weighted, labels=batch.labels, weights=(batch.weights, batch.undo))
 
 
@@ -119,19 +118,21 @@ def bias_loss(config: RankerConfig, outputs: Tensor, *, batch: Batch) -> Tensor:
 def _sum_of_losses(config: RankerConfig, outputs: Tensor, *, labels: Floats, weights: tuple[Floats, Floats]) -> Tensor:
     """`weights`: of the labels, and of the undone negatives, [B, H] each."""
     truth, weight, undo = (to_device(part, outputs.device) for part in (labels, *weights))
-    logits = outputs[:, :ENGAGEMENT]
-    each = weight[:, :ENGAGEMENT] * (functional.softplus(logits) - truth[:, :ENGAGEMENT] * logits)
-    each = each - undo[:, :ENGAGEMENT] * functional.softplus(logits)
-    minutes, observed = outputs[:, ENGAGEMENT], truth[:, ENGAGEMENT] / UNIT_S
-    expected = torch.exp(minutes.clamp(max=_OVERFLOWS))
-    engagement = weight[:, ENGAGEMENT] * (expected - observed * minutes) - undo[:, ENGAGEMENT] * expected
     scale = torch.tensor(config.head_weights, device=outputs.device)
-    return (each * scale[:ENGAGEMENT]).sum() + engagement.sum() * scale[ENGAGEMENT]
+    logits = outputs[:, LOGISTIC]
+    each = weight[:, LOGISTIC] * (functional.softplus(logits) - truth[:, LOGISTIC] * logits)
+    total = ((each - undo[:, LOGISTIC] * functional.softplus(logits)) * scale[LOGISTIC]).sum()
+    for head in range(SECONDS.start, SECONDS.stop):
+        units, observed = outputs[:, head], truth[:, head] / UNIT_S
+        expected = torch.exp(units.clamp(max=_OVERFLOWS))
+        seconds = weight[:, head] * (expected - observed * units) - undo[:, head] * expected
+        total = total + seconds.sum() * scale[head]
+    return total
 
 
 def light_loss(dense: dict[str, Tensor], inputs: Tensor, *, outputs: Tensor) -> Tensor:
     """Compute the loss of the light ranker: a logistic in the dense inputs that imitates the full click probability."""
-    teacher = torch.sigmoid(outputs[:, 0]).detach()
+    teacher = torch.sigmoid(outputs[:, CLICK]).detach()
     logits = standardise(dense, inputs) @ dense["light"] + dense["light_bias"]
     return (functional.softplus(logits) - teacher * logits).sum()
 

@@ -6,7 +6,7 @@ The schemas are written as Flink's `avro` format derives them from a table: a nu
 by position, so a field is only ever added at the end, with a default.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
 from types import NoneType
@@ -41,7 +41,7 @@ def mapping(values: AvroType) -> AvroType:
 
 LATER = "later"
 """Marks a field of a record class, `Annotated[T, LATER]`, that was added to an existing topic: records that end before
-it are read as if it were empty, a number as 0."""
+it are read as if it were empty, a number as 0, a `T | None` as None."""
 Int32: TypeAlias = Annotated[int, "int"]
 """An int that is an Avro `int`; a plain one is a `long`."""
 Float32: TypeAlias = Annotated[float, "float"]
@@ -67,12 +67,17 @@ def contract_of(of: type[Struct]) -> "Contract":
     Raises:
         TypeError: an annotation has no Avro type.
     """
-    return Contract(_record_of(of, name="record"))
+    return Contract(_record_of(of, name="record"), later=_later(of))
+
+
+def _later(of: type[Struct]) -> frozenset[str]:
+    return frozenset(name for name, hint in get_type_hints(of, include_extras=True).items() if LATER in _marks(hint))
 
 
 def _record_of(of: type[Struct], *, name: str) -> dict[str, Any]:
     hints = get_type_hints(of, include_extras=True)
-    fields = [_field(key, _type_of(hints[key]), later=LATER in _marks(hints[key])) for key in of.__struct_fields__]
+    later = _later(of)
+    fields = [_field(key, _type_of(hints[key]), later=key in later) for key in of.__struct_fields__]
     return {"type": "record", "name": name, "fields": fields}
 
 
@@ -102,20 +107,20 @@ def _marks(hint: Any) -> tuple[str, ...]:
 
 
 def _field(name: str, of: AvroType, *, later: bool) -> dict[str, Any]:
-    if later:
-        return {"name": name, "type": of, "default": "" if of == "bytes" else _EMPTY[_kind(of)]()}
     if isinstance(of, list) and of[0] == "null":
         return {"name": name, "type": of, "default": None}
+    if later:
+        return {"name": name, "type": of, "default": "" if of == "bytes" else _EMPTY[_kind(of)]()}
     return {"name": name, "type": of}
 
 
 class Contract:
     """One record type on the wire."""
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    def __init__(self, schema: Mapping[str, Any], *, later: Collection[str] = ()) -> None:
         self.schema = dict(schema)
         self._parsed = fastavro.parse_schema(dict(schema))
-        self._older = _older(schema)
+        self._older = _older(schema, later)
 
     @property
     def fields(self) -> Sequence[Mapping[str, Any]]:
@@ -173,17 +178,17 @@ def _kind(of: AvroType) -> str:
     return of["type"] if isinstance(of, dict) else str(of)
 
 
-def _is_later(field: Mapping[str, Any]) -> bool:
-    return field.get("default") is not None
+def _empty(of: AvroType) -> object:
+    """What a field that an older record lacks is read as; Avro's own default of bytes would come out as text."""
+    return None if isinstance(of, list) else _EMPTY[_kind(of)]()
 
 
-def _older(schema: Mapping[str, Any]) -> list[tuple[Any, dict[str, object]]]:
+def _older(schema: Mapping[str, Any], later: Collection[str]) -> list[tuple[Any, dict[str, object]]]:
     """(parsed schema, what its records lack) without the last `LATER` field, without the last two, and so on."""
     found: list[tuple[Any, dict[str, object]]] = []
     fields, lacking = list(schema["fields"]), dict[str, object]()
-    while _is_later(fields[-1]):
+    while fields[-1]["name"] in later:
         last = fields.pop()
-        # Avro's default of bytes is text, and that is what the library would give
-        lacking = {last["name"]: _EMPTY[_kind(last["type"])](), **lacking}
+        lacking = {last["name"]: _empty(last["type"]), **lacking}
         found.append((fastavro.parse_schema({**schema, "fields": [*fields]}), lacking))
     return found

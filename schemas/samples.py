@@ -9,15 +9,11 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import Struct, structs
 
 from schemas.avro import LATER, Int32, Unreadable, contract_of
+from schemas.heads import HEADS
 from schemas.ids import hash64
 
-HEADS = ("click", "converted", "engagement")
-Head: TypeAlias = Literal["click", "converted", "engagement"]
 Kind: TypeAlias = Literal["first", "correction"]
 NEGATIVE_WEIGHT = 1.0  # of a row that says what stayed open
-EVENT_WEIGHTS: dict[Head, float] = {"click": 3.0, "converted": 10.0, "engagement": 1.0}
-"""Loss weight of a positive. The learner takes the first two back out of the log-odds, so predictions stay chances;
-of seconds there is nothing to take out, so theirs must stay 1."""
 LONGEST_S = 3600.0
 """Seconds of engagement that are told apart: what lasts longer teaches, and is predicted, as this."""
 FIRST: Kind = "first"
@@ -31,8 +27,8 @@ class Sample(Struct, frozen=True, kw_only=True):
     Attributes:
         served_at: when the slate was served, ms.
         known_at: received_at of the feedback, or served_at + wait for what stayed open, ms.
-        click: 1 or 0; None while this row does not speak of that head. So too `converted`.
-        engagement: watch or dwell seconds, >= 0.
+        click: 1 or 0; None if this row does not label that head. The same for `converted`.
+        engagement: watch or dwell seconds, >= 0. These three are the heads of `schemas.heads`, in its order.
         weight: loss weight of the row; 0 where the user's day has no room left.
         negative_rate: share of negatives kept, in (0, 1]; a negative's weight is divided by it.
         undo: of a correction: what the slot's negative weighed, all told; the learner takes that much back.
@@ -64,6 +60,11 @@ class Sample(Struct, frozen=True, kw_only=True):
     dense: bytes
     content: Annotated[bytes, LATER] = b""
     undo: Annotated[float, LATER] = 0.0
+
+    @property
+    def labels(self) -> tuple[float | None, ...]:
+        """The labels by head, [H]."""
+        return tuple(getattr(self, name) for name in HEADS)
 
     def payload(self) -> bytes:
         """The record's value on the topic."""

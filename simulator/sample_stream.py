@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from models.inputs import DENSE, FEATURE_SET
-from schemas.samples import EVENT_WEIGHTS, Sample
+from schemas.heads import EVENT_WEIGHTS, HEADS
+from schemas.samples import Sample
 
 START_MS = 1_700_000_000_000
 WAIT_MS = 20_000
@@ -22,9 +23,7 @@ def sample(**changes: Any) -> Sample:
         "kind": "first",
         "served_at": START_MS,
         "known_at": START_MS + WAIT_MS,
-        "click": 0.0,
-        "converted": 0.0,
-        "engagement": 0.0,
+        **dict.fromkeys(HEADS, 0.0),
         "weight": 1.0,
         "negative_rate": 1.0,
         "propensity": 1.0,

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable, Mapping
 
 from schemas.exposures import EXPOSURE, HEADERS
-from udfs.labels import FEEDBACK_HEADS
+from schemas.heads import FEEDBACK, HEADS
 
 Label = tuple[str, int, str, bool]  # request, position, head, positive
 
@@ -77,16 +77,16 @@ def batch_join(slates: Iterable[Mapping[str, object]], events: Iterable[Mapping[
     """The expected label of every slot and head, computed as simply as possible."""
     slates = list(slates)
     positive = {
-        (*_slot_of(event, slates), FEEDBACK_HEADS[str(event["event_type"])])
+        (*_slot_of(event, slates), FEEDBACK[str(event["event_type"])].name)
         for event in events
-        if event["event_type"] in FEEDBACK_HEADS
+        if event["event_type"] in FEEDBACK
     }
     return {
         (str(slate["request_id"]), slot["position"], head, (slate["request_id"], slot["position"], head) in positive)
         for slate in slates
         if slate["trainable"]
         for slot in slate["slots"]
-        for head in FEEDBACK_HEADS.values()
+        for head in HEADS
     }
 
 

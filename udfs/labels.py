@@ -19,17 +19,16 @@ from typing import Any
 from msgspec import Struct, field, structs
 
 from schemas.exposures import EXPLORE, EXPOSURE, NEWEST
-from schemas.samples import CORRECTION, EVENT_WEIGHTS, FIRST, HEADS, NEGATIVE_WEIGHT, SAMPLE, Head, Kind, kept
+from schemas.heads import FEEDBACK, HEADS, TABLE, Head
+from schemas.samples import CORRECTION, FIRST, NEGATIVE_WEIGHT, SAMPLE, Kind, kept
 from udfs.served import TooMany, decode_exposure
 
-FEEDBACK_HEADS: dict[str, Head] = {"click": "click", "purchase": "converted", "dwell": "engagement"}
 TRAINING_PER_DAY = 50  # feedback events per user and UTC day; later ones, and slates served after them, weigh 0
 MOST_OPEN = 5_000  # open slates of a user, and waiting feedback events: together they are one value of state
 NEGATIVES_DROPPED, BEYOND_DAILY_LIMIT, SET_ASIDE = "negatives_dropped", "feedback_beyond_the_day", "set_aside"
 COUNTERS = (NEGATIVES_DROPPED, BEYOND_DAILY_LIMIT, SET_ASIDE)  # counters of the job; `headrace status` shows them
 _SPARED = frozenset({EXPLORE, NEWEST})  # few slots, and the most informative: their negatives are all kept
-DEEP_S = 60.0  # a dwell as strong a signal as a purchase
-_BIT: dict[Head, int] = {head: 1 << index for index, head in enumerate(HEADS)}
+_BIT: dict[str, int] = {head: 1 << index for index, head in enumerate(HEADS)}
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 _ALL_HEADS = (1 << len(HEADS)) - 1
@@ -88,7 +87,7 @@ class Label(Struct, frozen=True, kw_only=True):
     index: int
     kind: Kind
     known_at: int
-    heads: dict[Head, float]
+    heads: dict[str, float]
     weight: float
     negative_rate: float = 1.0
     undo: float = 0.0
@@ -228,20 +227,20 @@ def find_slot(slate: OpenSlate, feedback: Feedback) -> int | None:
 def label_feedback(slate: OpenSlate, feedback: Feedback) -> Iterator[Label]:
     """Yield the labels that a feedback leads to, and update the state of its slot."""
     index = find_slot(slate, feedback)
-    head = FEEDBACK_HEADS.get(feedback.event_type)
-    value = _label(feedback)
+    head = FEEDBACK.get(feedback.event_type)
+    value = _label(head, feedback) if head else None
     if index is None or head is None or value is None or feedback.received_at > slate.forgotten_at:
         return
-    if slate.positive[index] & _BIT[head]:
+    if slate.positive[index] & _BIT[head.name]:
         return
     if feedback.received_at > slate.closes_at:
         yield from close_slate(slate)
-    slate.positive[index] |= _BIT[head]
+    slate.positive[index] |= _BIT[head.name]
     kind = CORRECTION if slate.closed else FIRST
     known_at = max(feedback.received_at, slate.served_at)
     rate = slate.rates[index] if slate.closed else 1.0
-    weight = EVENT_WEIGHTS[head] if feedback.trains else 0.0
-    heads: dict[Head, float] = {head: value}
+    weight = head.event_weight if feedback.trains else 0.0
+    heads = {head.name: value}
     yield Label(index=index, kind=kind, known_at=known_at, heads=heads, weight=weight, negative_rate=rate)
 
 
@@ -255,7 +254,7 @@ def close_slate(slate: OpenSlate) -> Iterator[Label]:
         if positive:
             slate.rates[index] = 1.0
         if positive != _ALL_HEADS:
-            heads: dict[Head, float] = {head: 0.0 for head in HEADS if not positive & _BIT[head]}
+            heads = {head: 0.0 for head in HEADS if not positive & _BIT[head]}
             yield Label(
                 index=index,
                 kind=FIRST,
@@ -279,12 +278,13 @@ def drop_negatives(request_id: str, slate: OpenSlate, labels: Iterable[Label]) -
 
 
 def is_urgent(label: Label) -> bool:
-    """Whether the label goes to the urgent lane too: a purchase or a deep dwell that trains."""
-    return label.weight > 0 and (bool(label.heads.get("converted")) or label.heads.get("engagement", 0.0) >= DEEP_S)
+    """Whether the label goes to the urgent lane too: it trains, and is strong enough (`Head.urgent_from`)."""
+    return label.weight > 0 and any(label.heads.get(head.name, 0.0) >= head.urgent_from for head in TABLE)
 
 
-def _label(feedback: Feedback) -> float | None:
-    if feedback.event_type != "dwell":
+def _label(head: Head, feedback: Feedback) -> float | None:
+    """What the feedback says of the head: 1, or its value in seconds; None if those are no positive number."""
+    if head.kind == "logistic":
         return 1.0
     return feedback.value if feedback.value is not None and 0 < feedback.value < math.inf else None
 

@@ -16,7 +16,8 @@ from models.items import Items
 from models.rowset import RowSource
 from models.state import ModelState
 from models.training import Trainer, predict
-from schemas.samples import HEADS, Sample
+from schemas.heads import HEADS
+from schemas.samples import Sample
 
 NEW_BELOW = 5  # an item is new until it has been shown in this many slots
 _REFRESH = 1_024  # slots between two refreshes of the index

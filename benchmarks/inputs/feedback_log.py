@@ -15,10 +15,11 @@ from headrace.layout import FEATURES
 from lang.planner.load import load_plan
 from schemas.events import Event
 from schemas.exposures import Exposure
+from schemas.heads import FEEDBACK, HEADS
 from schemas.samples import SAMPLE, Sample
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
-from udfs.labels import FEEDBACK_HEADS, Feedback, close_slate, encode_samples, label_feedback, open_slate
+from udfs.labels import Feedback, close_slate, encode_samples, label_feedback, open_slate
 
 Slot = tuple[str, int]
 """(request id, position)."""
@@ -116,7 +117,7 @@ def delayed_samples(
         structs.replace(row if late <= delays.wait_ms else blank, known_at=row.served_at + delays.wait_ms)
         for (row, late), blank in zip(slots_and_delays, served, strict=True)
     ]
-    late = [_late(event, late_ms) for event in log.events if event.event_type in FEEDBACK_HEADS]
+    late = [_late(event, late_ms) for event in log.events if event.event_type in FEEDBACK]
     late.sort(key=lambda event: event.received_at or 0)
     corrected = join_feedback(log.exposures, late, wait_ms=delays.wait_ms, correction_ms=delays.correction_ms)
     return {
@@ -130,9 +131,9 @@ def delayed_samples(
 def _slots(exposures: Sequence[Exposure], events: Sequence[Event]) -> Iterator[Sample]:
     labels: defaultdict[Slot, dict[str, float]] = defaultdict(dict)
     for event in events:
-        if event.event_type in FEEDBACK_HEADS and event.request_id and event.position is not None:
+        if event.event_type in FEEDBACK and event.request_id and event.position is not None:
             value = 1.0 if event.value is None else event.value
-            labels[event.request_id, event.position][FEEDBACK_HEADS[event.event_type]] = value
+            labels[event.request_id, event.position][FEEDBACK[event.event_type].name] = value
     for exposure in exposures:
         payload = exposure.payload()
         slate = open_slate(payload, wait_ms=0, correction_ms=0, negative_rate=1.0)
@@ -142,7 +143,7 @@ def _slots(exposures: Sequence[Exposure], events: Sequence[Event]) -> Iterator[S
 
 def _positive(row: Sample, late_ms: int) -> Sample:
     """The sample of a late click, which labels only the positive heads."""
-    positive = {head: getattr(row, head) or None for head in ("click", "converted", "engagement")}
+    positive = {head: getattr(row, head) or None for head in HEADS}
     return structs.replace(row, known_at=row.served_at + late_ms, **positive)
 
 

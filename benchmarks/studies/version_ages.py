@@ -19,7 +19,8 @@ from models.ranker_torch import from_numpy
 from models.rowset import RowSource
 from models.state import ModelState
 from models.training import predict
-from schemas.samples import HEADS, Sample
+from schemas.heads import HEADS
+from schemas.samples import Sample
 
 _CLICK = HEADS.index("click")
 Numbers = dict[str, float]

@@ -16,8 +16,9 @@ from models.ranker_torch import from_numpy
 from models.rowset import RowSource
 from models.state import ModelState
 from models.training import Trainer, predict
+from schemas.heads import HEADS
 from schemas.ids import hash64
-from schemas.samples import HEADS, Sample
+from schemas.samples import Sample
 
 CLICK = HEADS.index("click")
 

@@ -8,7 +8,8 @@ from headrace.replay.recordings import Visit
 from headrace.replay.writer import ARM
 from models.inputs import FEATURE_SET
 from schemas.defaults import HISTORY
-from schemas.samples import EVENT_WEIGHTS, FIRST, NEGATIVE_WEIGHT, Sample
+from schemas.heads import EVENT_WEIGHTS, HEADS
+from schemas.samples import FIRST, NEGATIVE_WEIGHT, Sample
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -30,9 +31,7 @@ def sample_of(visit: Visit, shown: Shown, *, history: Sequence[str], click: bool
         kind=FIRST,
         served_at=visit.at_ms,
         known_at=visit.at_ms,
-        click=float(click),
-        converted=None,
-        engagement=None,
+        **{**dict.fromkeys(HEADS), "click": float(click)},
         weight=EVENT_WEIGHTS["click"] if click else NEGATIVE_WEIGHT,
         negative_rate=negative_rate,
         propensity=1.0,

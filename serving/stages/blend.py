@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from models.array_types import Floats
 from models.ranker_numpy import Scores
+from schemas.heads import TABLE
 
 
 class Blend(Struct, frozen=True, kw_only=True):
@@ -18,18 +19,17 @@ class Blend(Struct, frozen=True, kw_only=True):
         most_s: seconds beyond which a longer stay no longer lifts an item: clicks stay what orders a slate.
     """
 
-    weights: Mapping[str, float] = field(default_factory=lambda: {"click": 0.7, "converted": 0.2, "engagement": 0.1})
+    weights: Mapping[str, float] = field(default_factory=lambda: {head.name: head.blend for head in TABLE})
     unit_s: float = 100.0
     most_s: float = 300.0
 
 
 def blend(scores: Scores, by: Blend) -> Floats:
     """With the default weights: 0.7 click + 0.2 converted + 0.1 seconds / 100, of at most 300 seconds. [C]."""
-    heads = {"click": scores.click, "converted": scores.converted, "engagement": scores.engagement}
     total = np.zeros_like(scores.click)
-    for head, weight in by.weights.items():
-        if head == "engagement":
-            total += weight * np.minimum(heads[head], np.float32(by.most_s)) / by.unit_s
+    for head, predicted in zip(TABLE, scores.by_head.T, strict=True):
+        if head.kind == "seconds":
+            total += by.weights[head.name] * np.minimum(predicted, np.float32(by.most_s)) / by.unit_s
         else:
-            total += weight * heads[head]
+            total += by.weights[head.name] * predicted
     return total

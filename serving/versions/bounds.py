@@ -12,6 +12,7 @@ from msgspec import Struct
 from models.array_types import Doubles, Ids
 from models.state import ModelState
 from schemas.delta import Delta
+from schemas.heads import TABLE
 from schemas.version_policy import Place
 from serving.versions import golden_requests
 from serving.versions.golden_requests import OUTPUTS
@@ -106,15 +107,13 @@ class Bounds:
             message = f"version {version} scores some golden requests with values that are not numbers"
             raise OutOfBounds(message, check=SHIFT)
         limits = self._limits
-        log_odds, seconds = (limits.log_odds_least, limits.log_odds_most), (0.0, limits.seconds_most)
-        for output, mean, (least, most), unit in (
-            ("click", _mean(outputs, "click"), log_odds, "log-odds"),
-            ("converted", _mean(outputs, "converted"), log_odds, "log-odds"),
-            ("engagement", float(np.expm1(_mean(outputs, "engagement"))), seconds, "seconds"),
-        ):
+        for head in TABLE:
+            mean, least, most, unit = _mean(outputs, head.name), limits.log_odds_least, limits.log_odds_most, "log-odds"
+            if head.kind == "seconds":
+                mean, least, most, unit = float(np.expm1(mean)), 0.0, limits.seconds_most, "seconds"
             if not least <= mean <= most:
                 message = (
-                    f"version {version} predicts {mean:.3g} {unit} of {output} for the golden requests; {least:g} "
+                    f"version {version} predicts {mean:.3g} {unit} of {head.name} for the golden requests; {least:g} "
                     f"to {most:g} is plausible"
                 )
                 raise OutOfBounds(message, check=SHIFT)

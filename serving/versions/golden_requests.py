@@ -9,10 +9,11 @@ from models.content import Content
 from models.items import Items
 from models.ranker_numpy import Scores
 from models.state import ModelState
+from schemas.heads import HEADS, LOGISTIC, SECONDS
 from serving.stages.blend import Blend, blend
 
 REQUESTS = 200
-OUTPUTS = ("click", "converted", "engagement", "blend")
+OUTPUTS = (*HEADS, "blend")
 _CANDIDATES, _HISTORY, _SEED = 5, 5, 14
 _LACKING = 0.2
 _BLEND = Blend()  # the bounds compare versions: any fixed blend will do
@@ -27,8 +28,8 @@ def shifts(before: ModelState, after: ModelState, drawn_from: dict[str, Ids]) ->
         drawn_from: by table, the ids that requests are made of; without any, the default row is used.
 
     Returns:
-        The distances that all changes cause, and those that the tables alone cause, each [4]: dense tensors move all
-        scores in each version, which would hide rows under a wrong id.
+        The distances that all changes cause, and those that the tables alone cause, each [H + 1]: dense tensors move
+        all scores in each version, which would hide rows under a wrong id.
     """
     rows_alone = msgspec.structs.replace(after, dense=before.dense)
     with np.errstate(all="ignore"):  # values that are not numbers show in the result
@@ -38,7 +39,7 @@ def shifts(before: ModelState, after: ModelState, drawn_from: dict[str, Ids]) ->
 
 
 def scores(model: ModelState) -> Doubles:
-    """Outputs of golden requests drawn from all ids and the inputs' own distribution. [200 * 5, 4].
+    """Outputs of golden requests drawn from all ids and the inputs' own distribution. [200 * 5, H + 1].
 
     NaN or infinite if the model's parameters are.
     """
@@ -47,7 +48,7 @@ def scores(model: ModelState) -> Doubles:
 
 
 def outputs(model: ModelState, inputs_of: ModelState, drawn_from: dict[str, Ids]) -> Doubles:
-    """Log-odds of click and converted, log(1 + seconds), log of the blend. [200 * 5, 4]."""
+    """Log-odds of the logistic heads, log(1 + seconds), log of the blend. [200 * 5, H + 1]."""
     generator = np.random.default_rng(_SEED)
     mean, spread = inputs_of.dense["input_mean"], inputs_of.dense["input_spread"]
     found: list[Doubles] = []
@@ -62,9 +63,9 @@ def outputs(model: ModelState, inputs_of: ModelState, drawn_from: dict[str, Ids]
 
 
 def _transformed(scored: Scores) -> Doubles:
-    chances = np.stack([scored.click, scored.converted], axis=1).astype(np.float64).clip(1e-7, 1 - 1e-7)
-    others = np.stack([np.log1p(scored.engagement), np.log(blend(scored, _BLEND) + 1e-9)], axis=1)
-    return np.concatenate([np.log(chances / (1 - chances)), others], axis=1)
+    chances = scored.by_head[:, LOGISTIC].astype(np.float64).clip(1e-7, 1 - 1e-7)
+    seconds = np.log1p(scored.by_head[:, SECONDS])
+    return np.column_stack([np.log(chances / (1 - chances)), seconds, np.log(blend(scored, _BLEND) + 1e-9)])
 
 
 def _content(config: RankerConfig, generator: np.random.Generator) -> Content | None:

@@ -23,7 +23,8 @@ from lang.events.computed import Computation
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group, Key
 from lang.planner.load import load_plan
-from schemas.samples import HEADS, SAMPLE
+from schemas.heads import HEADS
+from schemas.samples import SAMPLE
 from tests.comparison import by_the_oracle, mismatches
 from tests.line import Line
 

@@ -10,10 +10,11 @@ from headrace.stack.jobs import SAMPLES_JOB
 from lang.plan.clean_topic import contract
 from lang.planner.load import load_plan
 from schemas.events import BOT
-from schemas.samples import HEADS, SAMPLE
+from schemas.heads import FEEDBACK, HEADS
+from schemas.samples import SAMPLE
 from tests.line import Line, Place
 from tests.slates import batch_join, encoded, exposures, feedback_on, headers_of
-from udfs.labels import BEYOND_DAILY_LIMIT, COUNTERS, FEEDBACK_HEADS, TRAINING_PER_DAY
+from udfs.labels import BEYOND_DAILY_LIMIT, COUNTERS, TRAINING_PER_DAY
 
 pytestmark = pytest.mark.stack
 
@@ -84,7 +85,7 @@ def test_what_is_urgent_is_on_both_topics_and_what_does_not_train_is_counted(lin
     assert sorted(map(str, urgent)) == sorted(map(str, wanted))
     assert len(urgent) > 10
 
-    heard = {event["event_id"]: event["user_id"] for event in events if event["event_type"] in FEEDBACK_HEADS}
+    heard = {event["event_id"]: event["user_id"] for event in events if event["event_type"] in FEEDBACK}
     beyond = sum(max(0, count - TRAINING_PER_DAY) for count in Counter(heard.values()).values())
     assert beyond > 10
     assert any(row["weight"] == 0 for row in told)

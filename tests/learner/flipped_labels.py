@@ -2,7 +2,8 @@
 
 from msgspec import structs
 
-from schemas.samples import EVENT_WEIGHTS, Sample
+from schemas.heads import EVENT_WEIGHTS
+from schemas.samples import Sample
 
 
 def flip_clicks(rows: list[Sample], *, begin: int) -> list[Sample]:

@@ -8,7 +8,8 @@ from benchmarks.inputs.feedback_log import join_feedback
 from headrace.evaluation.log import columns_of, read
 from headrace.layout import FEATURES
 from lang.planner.load import load_plan
-from schemas.samples import EVENT_WEIGHTS, Sample
+from schemas.heads import EVENT_WEIGHTS
+from schemas.samples import Sample
 from simulator.sample_stream import sample
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings

@@ -9,7 +9,8 @@ from learner.settings import LoopSettings
 from learner.urgent_state import Row
 from models.config import RankerConfig
 from models.inputs import DENSE
-from schemas.samples import EVENT_WEIGHTS, HEADS, Sample
+from schemas.heads import EVENT_WEIGHTS, HEADS
+from schemas.samples import Sample
 from schemas.version_policy import Place
 from simulator.sample_stream import START_MS, WAIT_MS, sample
 

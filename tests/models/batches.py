@@ -10,7 +10,7 @@ from models.inputs import DENSE
 from models.items import Items
 from models.modality import Fusion, Modality
 from models.training import Trainer
-from schemas.samples import EVENT_WEIGHTS, HEADS
+from schemas.heads import EVENT_WEIGHTS, HEADS
 
 ITEMS = np.arange(1, 41, dtype=np.int64) * 7919
 CONFIG = RankerConfig(

@@ -9,6 +9,7 @@ from batches import CONFIG, FUSED, batch, items_of, trained
 from models import ranker_numpy
 from models.inputs import DENSE
 from models.onnx_export import INPUTS, OUTPUT, VECTORS, to_onnx
+from schemas.heads import LOGISTIC, SECONDS
 
 SLATES = [(1, 5), (40, 3), (260, 0)]
 
@@ -38,9 +39,8 @@ def _check(graph, trainer, slate, *, past):
     if slate.content:
         given |= dict(zip(VECTORS, (slate.content.values, slate.content.lacking), strict=True))
     (predicted,) = onnxruntime.InferenceSession(graph).run([OUTPUT], given)
-    np.testing.assert_allclose(predicted[:, 0], expected.click, atol=1e-6)
-    np.testing.assert_allclose(predicted[:, 1], expected.converted, atol=1e-6)
-    np.testing.assert_allclose(predicted[:, 2], expected.engagement, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(predicted[:, LOGISTIC], expected.by_head[:, LOGISTIC], atol=1e-6)
+    np.testing.assert_allclose(predicted[:, SECONDS], expected.by_head[:, SECONDS], rtol=1e-4, atol=1e-5)
 
 
 def test_the_graph_names_its_version_and_schema(graph):

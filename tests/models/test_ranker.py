@@ -15,7 +15,7 @@ from models.fusion_torch import Vectors
 from models.ranker_torch import LEAD, add_position_bias, attend, forward, from_numpy, light_loss, loss, to_predictions
 from models.state import ModelState
 from models.training import Trainer, _liked, gather, initial_dense, predict
-from schemas.samples import EVENT_WEIGHTS, HEADS
+from schemas.heads import EVENT_WEIGHTS, HEADS, LOGISTIC, SECONDS
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -81,9 +81,8 @@ def test_scoring_equals_the_training_forward_without_position(known, config):
     )
     expected = predict(config, trainer.dense, tables=dict(trainer.tables), batch=request)
     got = state.score(3, history, items=items_of(request), inputs=request.dense)
-    np.testing.assert_allclose(got.click, expected[:, 0], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(got.converted, expected[:, 1], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(got.engagement, expected[:, 2], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(got.by_head[:, LOGISTIC], expected[:, LOGISTIC], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got.by_head[:, SECONDS], expected[:, SECONDS], rtol=1e-4, atol=1e-5)
     assert np.ptp(got.click) > 0.01
 
 
@@ -294,7 +293,7 @@ def test_what_a_user_clicks_side_by_side_is_not_pushed_apart():
 
 def test_an_extreme_row_predicts_at_most_an_hour():
     state = ModelState.from_training_state(CONFIG, trained().state(), version="1.1", coding="float32")
-    state.dense["head_bias"][2] = 1000
+    state.dense["head_bias"][SECONDS] = 1000
     one, request = np.zeros(1, np.int64), batch(0, size=1)
     got = state.score(3, one, items=items_of(request), inputs=request.dense)
-    assert got.engagement[0] == pytest.approx(3600, rel=1e-4)
+    assert got.by_head[0, SECONDS] == pytest.approx(3600, rel=1e-4)

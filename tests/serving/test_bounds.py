@@ -10,7 +10,7 @@ from msgspec import structs
 from models.config import RankerConfig
 from models.state import ModelState
 from schemas.delta import Delta, Update, decode_chunks
-from schemas.samples import HEADS
+from schemas.heads import HEADS
 from serving.stages.blend import Blend
 from serving.versions import golden_requests
 from serving.versions.bounds import Bounds, OutOfBounds

@@ -8,7 +8,7 @@ import pytest
 from msgspec import Struct, structs
 
 from lang.expressions.per_event import Event
-from models.index_numpy import Nearest
+from models.index_numpy import NumpyIndex
 from models.rowset import RowSet
 from schemas.aliases import LIVE
 from serving.stages.hydrate import Hydrator
@@ -99,7 +99,7 @@ def blanked(state: ServingState, features: Collection[str]) -> ServingState:
     rows = np.random.default_rng(1).normal(size=(len(catalogue) + 1, live.model.config.width)).astype(np.float32)
     items = RowSet.from_values(np.concatenate([[0], catalogue.ids]), rows)
     model = structs.replace(live.model, tables={**live.model.tables, "item": items})
-    served = structs.replace(live, model=model).indexed(catalogue, Nearest)
+    served = structs.replace(live, model=model).indexed(catalogue, NumpyIndex)
     return structs.replace(state, features=swept, models={LIVE: served})
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from schemas.exposures import EXPOSURE
-from schemas.samples import HEADS, SAMPLE
+from schemas.heads import FEEDBACK, HEADS
+from schemas.samples import SAMPLE
 from udfs.labels import (
-    FEEDBACK_HEADS,
     Feedback,
     Label,
     OpenSlate,
@@ -261,7 +261,7 @@ def test_slates_served_after_the_fiftieth_event_do_not_train_as_negatives() -> N
 events = st.lists(
     st.builds(
         feedback,
-        st.sampled_from([*FEEDBACK_HEADS, "impression"]),
+        st.sampled_from([*FEEDBACK, "impression"]),
         item=st.sampled_from(["a", "b", "c"]),
         position=st.none() | st.integers(0, 2),
         at=st.integers(0, WAIT_MS + CORRECTION_MS + 100),
