@@ -35,7 +35,7 @@ from models.fingerprint import fingerprint
 from schemas.aliases import LIVE
 from schemas.defaults import LIVE_MODEL
 from schemas.topics import CONTROL_TOPIC
-from schemas.version_policy import back_to, place_of
+from schemas.version_policy import parse_version, rollback_decision
 from serving.state.state import Live
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
@@ -81,7 +81,7 @@ class PublishedVersions:
     def roll_back(self, live: Live, version: str) -> float:
         """Publish a decision to roll back, and wait until the version serves; returns the seconds that took."""
         self._epoch += 1
-        decision = back_to(_MODEL, place_of(version), epoch=self._epoch)
+        decision = rollback_decision(_MODEL, parse_version(version), epoch=self._epoch)
         record = msgspec.structs.replace(decision, who="bench", why="bench")
         self._producer.produce(CONTROL_TOPIC.name, record.payload(), record.name)
         begun = time.monotonic()

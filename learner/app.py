@@ -29,7 +29,7 @@ from schemas.control import Control
 from schemas.dead_letter import Dead
 from schemas.heartbeat import Heartbeat
 from schemas.topics import CONTROL_TOPIC, SAMPLES
-from schemas.version_policy import MODEL, SKIP, Course, Place, named
+from schemas.version_policy import MODEL, SKIP, VersionId, VersionPolicy, version_text
 from store.log import LogReader
 from store.quarantine import KafkaSend, Quarantine, now_ms
 
@@ -62,7 +62,7 @@ class App:
         self._learner = self._open_learner(self._snapshots.latest())
         self._counted = self._learner.offset  # up to here, samples are counted as handled or set aside
         self._samples: Source = bounded or Samples(settings.bootstrap, model)
-        self._decisions, self._policy = LogReader(settings.bootstrap, CONTROL_TOPIC.name), Course()
+        self._decisions, self._policy = LogReader(settings.bootstrap, CONTROL_TOPIC.name), VersionPolicy()
         self._quarantine = Quarantine(f"learner of {model}", KafkaSend(settings.bootstrap))
         self._stop = threading.Event()
 
@@ -108,14 +108,14 @@ class App:
                 self._journal.log("waiting", reason=self._samples.warning)
         elif self._policy.waits:
             self._read_decisions(_POLL_S)
-        elif self._policy.heir:
-            self._promote(*self._policy.heir)
+        elif self._policy.successor:
+            self._promote(*self._policy.successor)
         else:
             self._roll_back()
 
     def _read_decisions(self, timeout_s: float) -> None:
         payloads = [message.value() for message in self._decisions.read(timeout_s)]
-        self._policy = self._policy.after(self._settings.loop.model, payloads)
+        self._policy = self._policy.apply_all(self._settings.loop.model, payloads)
 
     def _open_learner(self, folder: Path | None) -> Learner:
         """Load the learner from a snapshot; without one, return the untrained learner."""
@@ -188,7 +188,7 @@ class App:
         policy = self._policy
         found = self._published.get(policy.target)
         if found is None:
-            message = f"version {named(policy.target)} is no longer on the log; roll back to a later one"
+            message = f"version {version_text(policy.target)} is no longer on the log; roll back to a later one"
             raise RebuildError(message)
         begun = self._published.get((policy.epoch, 1))
         target = Target(policy.target, found.hash)
@@ -200,7 +200,7 @@ class App:
         publication = learner.begin_epoch(policy.epoch)
         if fingerprint(learner.published) != before:
             message = (
-                f"internal error: {publication.manifest.version} differs from {named(policy.target)}, the version it "
+                f"internal error: {publication.manifest.version} differs from {version_text(policy.target)}, the version it "
                 "restores; it was not published"
             )
             raise RebuildError(message)
@@ -209,20 +209,20 @@ class App:
         self._snapshots.save(learner.checkpoint())
         self._samples.seek(offset)
         version = learner.published.version
-        self._journal.log("rolled back", to=named(policy.target), version=version, offset=offset)
+        self._journal.log("rolled back", to=version_text(policy.target), version=version, offset=offset)
 
-    def _promote(self, model: str, version: Place) -> None:
+    def _promote(self, model: str, version: VersionId) -> None:
         """Take over a challenger's parameters, and go on from its offset in the decided epoch."""
         folder = Snapshots(self._settings.artefacts / model / "snapshots").latest_up_to(version)
-        if folder is None or folder.name != named(version):
-            message = f"model {model} has no snapshot of {named(version)}; promote a version that has one, or roll back"
+        if folder is None or folder.name != version_text(version):
+            message = f"model {model} has no snapshot of {version_text(version)}; promote a version that has one, or roll back"
             raise RebuildError(message)
         learner = self._open_learner(folder)
         before = fingerprint(learner.published)
         publication = learner.begin_promoted_epoch(self._policy.epoch)
         if fingerprint(learner.published) != before:
             message = (
-                f"internal error: {publication.manifest.version} differs from {model} {named(version)}, the version "
+                f"internal error: {publication.manifest.version} differs from {model} {version_text(version)}, the version "
                 "it promotes; it was not published"
             )
             raise RebuildError(message)
@@ -230,7 +230,7 @@ class App:
         self._publish(publication)
         self._snapshots.save(learner.checkpoint())
         self._samples.seek(learner.offset)
-        self._journal.log("promoted", model=model, of=named(version), version=learner.published.version)
+        self._journal.log("promoted", model=model, of=version_text(version), version=learner.published.version)
 
     def _resume_offset(self, offset: int) -> int:
         """Return where learning resumes after a version that had read up to `offset`."""

@@ -5,7 +5,7 @@ import msgspec
 from learner.cuts import Publication
 from learner.published_versions import PublishedVersions
 from schemas.control import Control
-from schemas.version_policy import HALT, Place, back_to
+from schemas.version_policy import HALT, VersionId, rollback_decision
 
 
 def hold_decision(publication: Publication, published: PublishedVersions, *, model: str, wait_ms: int) -> Control:
@@ -14,7 +14,7 @@ def hold_decision(publication: Publication, published: PublishedVersions, *, mod
     A slot that closed in the window was served, and may have been learned, up to one wait before the window began.
     """
     manifest = publication.manifest
-    version: Place = published.last_before(manifest.epoch, manifest.from_ms - wait_ms) or published.last
-    decision = back_to(model, version, epoch=manifest.epoch + 1, action=HALT)
+    version: VersionId = published.last_before(manifest.epoch, manifest.from_ms - wait_ms) or published.last
+    decision = rollback_decision(model, version, epoch=manifest.epoch + 1, action=HALT)
     why = f"{manifest.version} not published: {publication.trouble}"
     return msgspec.structs.replace(decision, why=why)

@@ -33,7 +33,7 @@ from schemas.heartbeat import Heartbeat
 from schemas.samples import Sample
 from schemas.snapshot import SnapshotMeta
 from schemas.topics import SAMPLES_URGENT
-from schemas.version_policy import Place, named
+from schemas.version_policy import VersionId, version_text
 
 _NEW_BELOW = 10  # sightings under which an item counts as new
 _IN_MANIFEST = ("log_loss", "log_error", "calibration", "auc")
@@ -113,7 +113,7 @@ class Learner:
         return rejected
 
     @property
-    def version(self) -> Place:
+    def version(self) -> VersionId:
         """Epoch and sequence of the last version made."""
         return self.epoch, self.seq
 
@@ -178,7 +178,7 @@ class Learner:
     def _heartbeat(self) -> Heartbeat:
         return Heartbeat(
             model=self.settings.model,
-            version=named(self.version),
+            version=version_text(self.version),
             clock_ms=self.clock_ms,
             offset=self.offset,
             held=len(self._scheduler.held),

@@ -7,7 +7,7 @@ from msgspec import Struct
 from learner.cuts import Publication
 from learner.urgent_state import URGENT
 from schemas.delta import Manifest
-from schemas.version_policy import Place
+from schemas.version_policy import VersionId
 
 Comparison: TypeAlias = Literal["new", "same", "differs"]
 _PARTITION = "0"  # `samples` has one partition
@@ -27,7 +27,7 @@ class PublishedVersions:
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._versions: dict[Place, PublishedVersion] = {}
+        self._versions: dict[VersionId, PublishedVersion] = {}
 
     def add(self, manifest: Manifest, digest: str) -> None:
         """Add a version that is on the log; ignore those of other models."""
@@ -36,11 +36,11 @@ class PublishedVersions:
             urgent = manifest.offsets.get(URGENT, 0)
             self._versions[manifest.epoch, manifest.seq] = PublishedVersion(digest, manifest.to_ms, offset, urgent)
 
-    def get(self, version: Place) -> PublishedVersion | None:
+    def get(self, version: VersionId) -> PublishedVersion | None:
         """Return a version; None if the log does not hold it."""
         return self._versions.get(version)
 
-    def urgent_end(self, version: Place, clock_ms: int) -> int | None:
+    def urgent_end(self, version: VersionId, clock_ms: int) -> int | None:
         """Return the offset up to which a cut may read the urgent lane; None for a version that is not on the log.
 
         The end of that version; or 0 at a cut before it, which made a heartbeat because the lane then held nothing to
@@ -51,14 +51,14 @@ class PublishedVersions:
             return None
         return found.urgent if found.to_ms == clock_ms else 0
 
-    def last_before(self, epoch: int, clock_ms: int) -> Place | None:
+    def last_before(self, epoch: int, clock_ms: int) -> VersionId | None:
         """Return the last version of an epoch whose samples were known by `clock_ms`; else the first one held."""
         of_epoch = sorted(version for version in self._versions if version[0] == epoch)
         before = [version for version in of_epoch if self._versions[version].to_ms <= clock_ms]
         return (before[-1:] or of_epoch[:1] or [None])[0]
 
     @property
-    def last(self) -> Place:
+    def last(self) -> VersionId:
         """The last version; (0, 0) before the first."""
         return max(self._versions, default=(0, 0))
 

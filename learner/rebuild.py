@@ -10,7 +10,7 @@ from learner.loop import Learner
 from learner.snapshot import Snapshots
 from learner.source import SampleLog
 from learner.urgent_state import Row
-from schemas.version_policy import Place, named
+from schemas.version_policy import VersionId, version_text
 
 
 class RebuildError(LookupError):
@@ -20,11 +20,11 @@ class RebuildError(LookupError):
 class Target(Struct, frozen=True):
     """A version and its hash on the log."""
 
-    version: Place
+    version: VersionId
     hash: str
 
 
-def base_snapshot(snapshots: Snapshots, version: Place) -> Path | None:
+def base_snapshot(snapshots: Snapshots, version: VersionId) -> Path | None:
     """Return the snapshot from which a replay reaches a version; None means the untrained model of epoch 1.
 
     Raises:
@@ -32,14 +32,12 @@ def base_snapshot(snapshots: Snapshots, version: Place) -> Path | None:
     """
     folder = snapshots.latest_up_to(version)
     if folder is None and version[0] != 1:
-        message = (
-            f"{snapshots.folder} holds no snapshot of epoch {version[0]} up to {named(version)}; name a later version"
-        )
+        message = f"{snapshots.folder} holds no snapshot of epoch {version[0]} up to {version_text(version)}; name a later version"
         raise RebuildError(message)
     return folder
 
 
-def check_samples(begin: int, bounds: tuple[int, int], *, version: Place) -> None:
+def check_samples(begin: int, bounds: tuple[int, int], *, version: VersionId) -> None:
     """Check that the log still holds the samples from `begin` on.
 
     Raises:
@@ -47,7 +45,7 @@ def check_samples(begin: int, bounds: tuple[int, int], *, version: Place) -> Non
     """
     if bounds[0] > begin:
         message = (
-            f"version {named(version)} needs samples from offset {begin} on, but the log begins at {bounds[0]}; "
+            f"version {version_text(version)} needs samples from offset {begin} on, but the log begins at {bounds[0]}; "
             "name a later version"
         )
         raise RebuildError(message)
@@ -74,8 +72,8 @@ def rebuild(
         _replay(learner, log, target.version)
     if learner.hash != target.hash:
         message = (
-            f"the replay gives version {named(learner.version)} with hash {learner.hash[:12]}, the log has "
-            f"{target.hash[:12]} for {named(target.version)}; start the learner with the settings that version was "
+            f"the replay gives version {version_text(learner.version)} with hash {learner.hash[:12]}, the log has "
+            f"{target.hash[:12]} for {version_text(target.version)}; start the learner with the settings that version was "
             "made with, or name another version"
         )
         raise RebuildError(message)
@@ -93,7 +91,7 @@ def read_range(log: SampleLog, begin: int, end: int) -> Iterator[Row]:
                 yield offset, sample
 
 
-def _replay(learner: Learner, log: SampleLog, version: Place) -> None:
+def _replay(learner: Learner, log: SampleLog, version: VersionId) -> None:
     """Feed the learner until it has just published `version`, and leave it in exactly that state."""
     while learner.version < version:
         for cut in learner.feed(log.read(1.0)):
@@ -101,7 +99,7 @@ def _replay(learner: Learner, log: SampleLog, version: Place) -> None:
                 return
         if log.ended:
             message = (
-                f"the log of samples ends at version {named(learner.version)}, before {named(version)}; "
-                f"name {named(learner.version)}"
+                f"the log of samples ends at version {version_text(learner.version)}, before {version_text(version)}; "
+                f"name {version_text(learner.version)}"
             )
             raise RebuildError(message)

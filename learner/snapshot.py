@@ -12,7 +12,7 @@ from safetensors import numpy as safetensors
 from learner.cuts import Checkpoint
 from models.arrays import Arrays
 from schemas.snapshot import SnapshotMeta
-from schemas.version_policy import Place, place_of
+from schemas.version_policy import VersionId, parse_version
 from store.files import sync, write_synced
 
 ARRAYS, META, PINNED = "arrays.safetensors", "meta.json", "pinned"
@@ -73,14 +73,16 @@ class Snapshots:
         """Return the folder of the newest intact snapshot; skip damaged ones."""
         return _last_intact(list(self._finished()))
 
-    def latest_up_to(self, version: Place) -> Path | None:
+    def latest_up_to(self, version: VersionId) -> Path | None:
         """Return the folder of the newest intact snapshot of the same epoch, up to and including `version`."""
-        return _last_intact([path for path in self._finished() if (version[0], 0) <= place_of(path.name) <= version])
+        return _last_intact(
+            [path for path in self._finished() if (version[0], 0) <= parse_version(path.name) <= version]
+        )
 
     def _finished(self) -> Iterator[Path]:
         """Yield folders in the order of their versions."""
         folders = [path for path in self.folder.glob("[0-9]*.[0-9]*") if (path / META).is_file()]
-        yield from sorted(folders, key=lambda path: place_of(path.name))
+        yield from sorted(folders, key=lambda path: parse_version(path.name))
 
     def _retain(self) -> None:
         clocks: dict[Path, int] = {}

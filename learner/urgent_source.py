@@ -9,7 +9,7 @@ from learner.published_versions import PublishedVersions
 from learner.source import decode_message
 from learner.urgent_state import Row
 from schemas.topics import SAMPLES_URGENT
-from schemas.version_policy import Place
+from schemas.version_policy import VersionId
 from store.log import LogReader
 
 _POLL_COUNT, _POLL_S = 1000, 1.0
@@ -25,7 +25,7 @@ class UrgentSamples:
         self._read: deque[Row] = deque()
         self._log = LogReader(bootstrap, SAMPLES_URGENT.name, {}, group=f"learner-{model}-urgent")
 
-    def rows(self, version: Place, begin: int, clock_ms: int) -> Iterator[Row]:
+    def rows(self, version: VersionId, begin: int, clock_ms: int) -> Iterator[Row]:
         """Yield the samples that a version about to be made may learn. Those not consumed are yielded again.
 
         Raises:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from schemas.heads import HEADS
 from schemas.samples import Sample
-from schemas.version_policy import Place
+from schemas.version_policy import VersionId
 
 URGENT = "urgent"  # the lane's name among a manifest's offsets
 HORIZON_MS = 3_600_000  # how far ahead of the clock the lane is read, and how long samples learned ahead are remembered
@@ -22,7 +22,7 @@ Key: TypeAlias = tuple[str, int, str]  # request, position, head
 class UrgentSource(Protocol):
     """A source of urgent samples: `urgent_source.UrgentSamples`, or `NoUrgentSource`."""
 
-    def rows(self, version: Place, begin: int, clock_ms: int) -> Iterable[Row]:
+    def rows(self, version: VersionId, begin: int, clock_ms: int) -> Iterable[Row]:
         """Return the samples from offset `begin` on that a version, about to be made at `clock_ms`, may learn."""
         ...
 
@@ -30,7 +30,7 @@ class UrgentSource(Protocol):
 class NoUrgentSource:
     """No urgent samples: for a learner over `samples` alone."""
 
-    def rows(self, version: Place, begin: int, clock_ms: int) -> Iterable[Row]:
+    def rows(self, version: VersionId, begin: int, clock_ms: int) -> Iterable[Row]:
         """Return nothing."""
         del version, begin, clock_ms
         return ()

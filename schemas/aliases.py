@@ -12,12 +12,12 @@ MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # of a folder, a process and a
 PIN, FOLLOW = "pin", "follow"
 
 
-def follow(model: str, alias: str = CHALLENGER) -> Control:
+def follow_decision(model: str, alias: str = CHALLENGER) -> Control:
     """A decision that an alias follows this model, none if empty; yet without who, when and why."""
     return Control(name=f"{ALIAS}{alias}", action=FOLLOW, arguments={"model": model}, who="", at=0, why="")
 
 
-def followed(payloads: Iterable[bytes | None], before: Mapping[str, str]) -> dict[str, str]:
+def followed_models(payloads: Iterable[bytes | None], before: Mapping[str, str]) -> dict[str, str]:
     """The model that each alias follows after these records of the topic; empty where one follows none now."""
     models = dict(before)
     for record in map(control_of, payloads):

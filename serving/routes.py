@@ -25,7 +25,7 @@ from schemas.http import (
     SimilarAnswer,
 )
 from schemas.ids import hash64
-from schemas.version_policy import named
+from schemas.version_policy import version_text
 from serving.http import intake
 from serving.http.auth import OPEN, request_id
 from serving.http.body import Strict
@@ -148,7 +148,7 @@ def list_models(services: Parts) -> ModelsAnswer:
         history=list(progress.applied),
         rejected=dict(progress.rejected),
         refused=sorted(refused, key=lambda version: -version.at),
-        frozen=named(frozen_at) if frozen_at else None,
+        frozen=version_text(frozen_at) if frozen_at else None,
         unshadowed=services.pipeline.shadows.left_out,
     )
 

@@ -3,7 +3,7 @@
 from schemas.aliases import ALIAS, PIN
 from schemas.control import control_of
 from schemas.topics import CONTROL_TOPIC
-from schemas.version_policy import MODEL, Course, place_of
+from schemas.version_policy import MODEL, VersionPolicy, parse_version
 from store.log import LogReader
 from store.quarantine import Quarantine
 from store.versions import Versions
@@ -54,11 +54,11 @@ def fault_of(payload: bytes | None) -> str | None:
     if record is None:
         return f"unreadable: {len(payload)} bytes are no decision; does another version write to this topic?"
     try:
-        Versions().taken(record)
+        Versions().apply(record)
         if record.name.startswith(MODEL):
-            Course().taken(record)
+            VersionPolicy().apply(record)
         if record.name.startswith(ALIAS) and record.action == PIN:
-            place_of(record.arguments["version"])
+            parse_version(record.arguments["version"])
     except Exception as error:  # whatever its words make of us, it is their fault: there is no state yet
         return f"decision: {record.action[:40]!a} of {record.name[:60]!a} cannot be followed: {error!r}"[:500]
     return None

@@ -92,7 +92,7 @@ class Loader:
         try:
             while not until():
                 idle = not (registry.at_end and versions.applied)
-                told = versions.after(registry.read(_WAIT_S if idle else 0.0))
+                told = versions.apply_all(registry.read(_WAIT_S if idle else 0.0))
                 if registry.at_end and (idle or told.groups() != versions.groups()):
                     self.follow(told.groups())
                 versions = told

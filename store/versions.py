@@ -66,7 +66,7 @@ class Versions(Struct, frozen=True):
     retired: Mapping[str, Version] = _NOTHING
     ended: frozenset[str] = frozenset()
 
-    def taken(self, record: Control) -> "Versions":
+    def apply(self, record: Control) -> "Versions":
         """After one more record; what speaks of other things changes nothing.
 
         Raises:
@@ -98,13 +98,13 @@ class Versions(Struct, frozen=True):
         ended = self.ended.union(self.jobs()).difference(wanted)
         return Versions(applied, self.live, retired, ended)
 
-    def after(self, payloads: Iterable[bytes | None]) -> "Versions":
+    def apply_all(self, payloads: Iterable[bytes | None]) -> "Versions":
         """After these records of the topic. One that says nothing to this software is told of and passed over."""
         versions = self
         for payload in payloads:
             record = control_of(payload)
             try:
-                versions = versions.taken(record) if record else versions
+                versions = versions.apply(record) if record else versions
             except Exception as error:  # a plan may break whatever reads it
                 sys.stderr.write(f"passed over {record and record.name} of topic {CONTROL_TOPIC.name}: {error!r}\n")
         return versions
@@ -173,7 +173,7 @@ def read_versions(bootstrap: str) -> Versions:
             if time.monotonic() > ends_s:
                 message = f"topic {CONTROL_TOPIC.name} at {bootstrap} could not be read to its end in {_READ_S:.0f} s"
                 raise TimeoutError(message)
-            versions = versions.after(message.value() for message in tail.read(_POLL_S))
+            versions = versions.apply_all(message.value() for message in tail.read(_POLL_S))
     finally:
         tail.close()
     return versions

@@ -17,7 +17,7 @@ from schemas.delta import Manifest, manifest_of
 from schemas.samples import Sample
 from schemas.snapshot import SnapshotMeta
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS, SAMPLES, Topic
-from schemas.version_policy import MODEL, Place
+from schemas.version_policy import MODEL, VersionId
 from store.kafka_clients import producer
 from store.log import LogReader, bounds
 
@@ -95,13 +95,13 @@ class Learners:
             message = f"the learner of {model} ended with {victim.returncode} before it was killed: {errors[-2000:]}"
             raise EnvironmentProblem(message)
 
-    def snapshots(self, model: str) -> dict[Place, SnapshotMeta]:
+    def snapshots(self, model: str) -> dict[VersionId, SnapshotMeta]:
         """The snapshots of a model; `arrays_sha256` covers all parameters, optimiser state and counters."""
         found = (self.artefacts / model / "snapshots").glob("[0-9]*/meta.json")
         metas = [msgspec.json.decode(path.read_bytes(), type=SnapshotMeta) for path in found]
         return {(meta.epoch, meta.seq): meta for meta in metas}
 
-    def manifests(self, model: str) -> dict[Place, Manifest]:
+    def manifests(self, model: str) -> dict[VersionId, Manifest]:
         """The versions of a model on the log."""
         found = map(manifest_of, self.read(MODEL_DELTAS))
         return {(each.epoch, each.seq): each for each in found if each is not None and each.model == model}

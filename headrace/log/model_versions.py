@@ -11,7 +11,7 @@ from schemas.control import Control, control_of
 from schemas.defaults import LIVE_MODEL
 from schemas.delta import DeltaError, Manifest, manifest_hash
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
-from schemas.version_policy import MODEL, Course, Place, named
+from schemas.version_policy import MODEL, VersionId, VersionPolicy, version_text
 from store.log import read_values
 
 _FIGURES = ("published.all.click.log_loss", "published.all.click.calibration")
@@ -25,7 +25,7 @@ class Link(Struct, frozen=True, kw_only=True):
     chunk_bytes: int
 
     @property
-    def place(self) -> Place:
+    def place(self) -> VersionId:
         """Epoch and sequence."""
         return self.manifest.epoch, self.manifest.seq
 
@@ -33,14 +33,14 @@ class Link(Struct, frozen=True, kw_only=True):
 class Chain(Struct, frozen=True, kw_only=True):
     """Versions in order, decisions in order, and the course that follows from them."""
 
-    links: dict[Place, Link]
+    links: dict[VersionId, Link]
     decisions: list[Control]
-    course: Course
+    course: VersionPolicy
 
     @property
-    def live(self) -> Place | None:
+    def live(self) -> VersionId | None:
         """The version that answers, or is about to: the newest one that the course admits."""
-        return max(filter(self.course.admits, self.links), default=None)
+        return max(filter(self.course.allows, self.links), default=None)
 
     @property
     def next_epoch(self) -> int:
@@ -54,7 +54,7 @@ def read_chain(endpoints: Endpoints, model: str = LIVE_MODEL) -> Chain:
     Raises:
         KafkaException: the broker is away.
     """
-    links: dict[Place, Link] = {}
+    links: dict[VersionId, Link] = {}
     chunk_bytes = 0
     for value in read_values(endpoints.bootstrap, MODEL_DELTAS.name):
         if not value.startswith(b"{"):
@@ -65,7 +65,7 @@ def read_chain(endpoints: Endpoints, model: str = LIVE_MODEL) -> Chain:
             links[link.place] = link
     payloads = list(read_values(endpoints.bootstrap, CONTROL_TOPIC.name))
     decisions = [each for each in map(control_of, payloads) if each is not None and each.name == f"{MODEL}{model}"]
-    return Chain(links=links, decisions=decisions, course=Course().after(model, payloads))
+    return Chain(links=links, decisions=decisions, course=VersionPolicy().apply_all(model, payloads))
 
 
 def link_of(value: bytes, chunk_bytes: int) -> Link | None:
@@ -99,7 +99,9 @@ def versions_table(chain: Chain, count: int) -> Table:
         manifest = link.manifest
         times = (utc(manifest.from_ms), utc(manifest.to_ms))
         size = (str(sum(manifest.rows.values())), str(link.chunk_bytes))
-        table.add_row(named(place), _state(chain, place), *times, *size, *(_figure(manifest, n) for n in _FIGURES))
+        table.add_row(
+            version_text(place), _state(chain, place), *times, *size, *(_figure(manifest, n) for n in _FIGURES)
+        )
     return table
 
 
@@ -112,11 +114,11 @@ def decisions_table(chain: Chain) -> Table:
     return table
 
 
-def _state(chain: Chain, place: Place) -> str:
+def _state(chain: Chain, place: VersionId) -> str:
     course = chain.course
     if place == chain.live:
         return "live, frozen" if course.frozen_at else "live"
-    if course.admits(place):
+    if course.allows(place):
         return ""
     return "left" if place > course.target and place[0] < course.epoch else "held"
 

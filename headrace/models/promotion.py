@@ -17,10 +17,10 @@ from headrace.wait import wait_until
 from learner.rebuild import RebuildError, check_samples
 from learner.snapshot import Snapshots, load
 from learner.source import Samples
-from schemas.aliases import CHALLENGER, follow
+from schemas.aliases import CHALLENGER, follow_decision
 from schemas.defaults import LIVE_MODEL
 from schemas.topics import CONTROL_TOPIC
-from schemas.version_policy import Place, handed_to, named
+from schemas.version_policy import VersionId, promotion_decision, version_text
 from store.log import read_values
 
 _SERVED_S = 30.0
@@ -36,7 +36,7 @@ def challenge(model: str | None = None, *, why: str) -> None:
     layout = Layout.here()
     endpoints = layout.endpoints()
     if model is None:
-        decide(endpoints, structs.replace(follow(""), why=why))
+        decide(endpoints, structs.replace(follow_decision(""), why=why))
         sys.stdout.write("there is no challenger now\n")
         return
     if model == LIVE_MODEL or not read_chain(endpoints, model).links:
@@ -45,7 +45,7 @@ def challenge(model: str | None = None, *, why: str) -> None:
         )
         raise UsageProblem(message)
     refuse_unfinished(layout, model, trained=ended(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)))
-    decide(endpoints, structs.replace(follow(model), why=why))
+    decide(endpoints, structs.replace(follow_decision(model), why=why))
     hint = "The decision is written and holds. Look at serving.log."
     wait_until(lambda: bool(_seated(endpoints, model)), what=f"{model} in serving", deadline_s=_SERVED_S, hint=hint)
     sys.stdout.write(f"{model} {_seated(endpoints, model)} is the challenger; `headrace models list` compares\n")
@@ -79,7 +79,7 @@ def promote(model: str, *, why: str, anyway: bool = False) -> None:
     chain = read_chain(endpoints)
     live, heir = chain.live, newest(layout, endpoints, model)
     if live is None or chain.course.frozen_at is not None:
-        state = f"is frozen at {named(live)}; `headrace models unfreeze` first" if live else "has no version yet"
+        state = f"is frozen at {version_text(live)}; `headrace models unfreeze` first" if live else "has no version yet"
         message = f"nothing was decided: model {LIVE_MODEL} {state}"
         raise UsageProblem(message)
     found, tried = duel(endpoints, model), trial(endpoints, model)
@@ -89,15 +89,15 @@ def promote(model: str, *, why: str, anyway: bool = False) -> None:
         raise UsageProblem(message)
     figures = "; ".join(str(each) for each, slates in ((tried, tried.arm.slates), (found, found.slates)) if slates)
     told = f"{why} (--anyway: {lacks})" if lacks else f"{why} ({figures})"
-    decision = handed_to((model, heir), model=LIVE_MODEL, target=live, epoch=chain.next_epoch)
+    decision = promotion_decision((model, heir), model=LIVE_MODEL, target=live, epoch=chain.next_epoch)
     decide(endpoints, structs.replace(decision, why=told))
     sys.stdout.write(
-        f"epoch {chain.next_epoch} begins with {model} {named(heir)}; until serving has it {named(live)} answers; "
-        f"back with `headrace models rollback --to {named(live)}`\n"
+        f"epoch {chain.next_epoch} begins with {model} {version_text(heir)}; until serving has it {version_text(live)} answers; "
+        f"back with `headrace models rollback --to {version_text(live)}`\n"
     )
 
 
-def newest(layout: Layout, endpoints: Endpoints, model: str) -> Place:
+def newest(layout: Layout, endpoints: Endpoints, model: str) -> VersionId:
     """The newest version of a challenger that the learner can go on from.
 
     Raises:
@@ -110,7 +110,9 @@ def newest(layout: Layout, endpoints: Endpoints, model: str) -> Place:
     meta, _ = load(folder)
     place = (meta.epoch, meta.seq)
     if place not in links or links[place].hash != meta.hash:
-        message = f"nothing was decided: {folder} is not version {named(place)} of {model} on the log; train another"
+        message = (
+            f"nothing was decided: {folder} is not version {version_text(place)} of {model} on the log; train another"
+        )
         raise UsageProblem(message)
     samples = Samples(endpoints.bootstrap, "reach")
     try:

@@ -15,7 +15,7 @@ from learner.snapshot import Snapshots, load
 from learner.source import Samples
 from schemas.control import Control
 from schemas.defaults import LIVE_MODEL
-from schemas.version_policy import FREEZE, MODEL, UNFREEZE, Place, back_to, named, place_of
+from schemas.version_policy import FREEZE, MODEL, UNFREEZE, VersionId, parse_version, rollback_decision, version_text
 
 _SERVED_S = 30.0
 
@@ -34,7 +34,10 @@ def rollback(*, to: str | None = None, steps: int = 1, relearn: bool = False, wh
     chain = read_chain(endpoints)
     target = _place(to) if to is not None else _steps_back(chain, steps)
     check_reach(layout, endpoints, chain, target)
-    decide(endpoints, structs.replace(back_to(LIVE_MODEL, target, epoch=chain.next_epoch, relearn=relearn), why=why))
+    decide(
+        endpoints,
+        structs.replace(rollback_decision(LIVE_MODEL, target, epoch=chain.next_epoch, relearn=relearn), why=why),
+    )
     told = f"learning goes on from it in epoch {chain.next_epoch}"
     sys.stdout.write(f"{_served(endpoints, target, chain.next_epoch)}; {told}\n")
 
@@ -50,12 +53,12 @@ def freeze(*, why: str, model: str = LIVE_MODEL) -> None:
     chain = read_chain(endpoints, model)
     live = chain.live
     if live is None or chain.course.frozen_at is not None:
-        state = f"is frozen at {named(live)} already" if live else "has no version yet"
+        state = f"is frozen at {version_text(live)} already" if live else "has no version yet"
         message = f"model {model} {state}; see `headrace models history`"
         raise UsageProblem(message)
-    arguments = {"version": named(live)}
+    arguments = {"version": version_text(live)}
     decide(endpoints, Control(name=f"{MODEL}{model}", action=FREEZE, arguments=arguments, who="", at=0, why=why))
-    sys.stdout.write(f"{model} stays at {named(live)} until `headrace models unfreeze`\n")
+    sys.stdout.write(f"{model} stays at {version_text(live)} until `headrace models unfreeze`\n")
 
 
 def unfreeze(*, why: str, model: str = LIVE_MODEL) -> None:
@@ -73,18 +76,20 @@ def unfreeze(*, why: str, model: str = LIVE_MODEL) -> None:
     sys.stdout.write(f"serving follows the learner of {model} again\n")
 
 
-def check_reach(layout: Layout, endpoints: Endpoints, chain: Chain, target: Place) -> None:
+def check_reach(layout: Layout, endpoints: Endpoints, chain: Chain, target: VersionId) -> None:
     """See that serving and the learner can both come to a version.
 
     Raises:
         UsageProblem: it is not on the log, answers already, or what it is made of is gone.
     """
     if target not in chain.links:
-        there = f"{named(min(chain.links))} to {named(max(chain.links))}" if chain.links else "no version"
-        message = f"version {named(target)} is not on the log, which holds {there}; see `headrace models history`"
+        there = f"{version_text(min(chain.links))} to {version_text(max(chain.links))}" if chain.links else "no version"
+        message = (
+            f"version {version_text(target)} is not on the log, which holds {there}; see `headrace models history`"
+        )
         raise UsageProblem(message)
     if target == chain.live:
-        message = f"version {named(target)} answers already; name an earlier one, or `freeze` to stay at it"
+        message = f"version {version_text(target)} answers already; name an earlier one, or `freeze` to stay at it"
         raise UsageProblem(message)
     snapshots, samples = Snapshots(layout.artefacts / LIVE_MODEL / "snapshots"), Samples(endpoints.bootstrap, "reach")
     try:
@@ -100,37 +105,37 @@ def check_reach(layout: Layout, endpoints: Endpoints, chain: Chain, target: Plac
     missing = [seq for seq in range(begin + 1, target[1] + 1) if (target[0], seq) not in chain.links]
     if missing:
         message = (
-            f"nothing was decided: between snapshot {target[0]}.{begin} and version {named(target)} the log lacks "
+            f"nothing was decided: between snapshot {target[0]}.{begin} and version {version_text(target)} the log lacks "
             f"{target[0]}.{missing[0]}; name a later version"
         )
         raise UsageProblem(message)
 
 
-def _place(version: str) -> Place:
+def _place(version: str) -> VersionId:
     try:
-        return place_of(version)
+        return parse_version(version)
     except ValueError as error:
         raise UsageProblem(str(error)) from error
 
 
-def _steps_back(chain: Chain, steps: int) -> Place:
+def _steps_back(chain: Chain, steps: int) -> VersionId:
     """The version so many before live, over those that have answered or might have."""
-    path = sorted(filter(chain.course.admits, chain.links))
+    path = sorted(filter(chain.course.allows, chain.links))
     if not 1 <= steps < len(path):
         message = f"--steps is {steps}; the log holds {max(len(path) - 1, 0)} versions before the one that answers"
         raise UsageProblem(message)
     return path[-1 - steps]
 
 
-def _served(endpoints: Endpoints, target: Place, epoch: int) -> str:
+def _served(endpoints: Endpoints, target: VersionId, epoch: int) -> str:
     """Wait until serving has gone back, and say what it has."""
     found: list[str] = []
 
     def back() -> bool:
         live = [alias for alias in models(endpoints).aliases if alias.alias == "live"]
         found[:] = [f"{alias.version} answers, fingerprint {alias.fingerprint[:10]}" for alias in live]
-        return any(place_of(each.version) == target or place_of(each.version)[0] >= epoch for each in live)
+        return any(parse_version(each.version) == target or parse_version(each.version)[0] >= epoch for each in live)
 
     hint = "The decision is written and holds. Look at serving.log."
-    wait_until(back, what=f"version {named(target)} in serving", deadline_s=_SERVED_S, hint=hint)
+    wait_until(back, what=f"version {version_text(target)} in serving", deadline_s=_SERVED_S, hint=hint)
     return found[0]

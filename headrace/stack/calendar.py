@@ -17,7 +17,7 @@ from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
 from headrace.log.trainings import ended, is_unfinished
 from headrace.timestamps import day
-from schemas.aliases import MODEL_NAME, SEASON, follow
+from schemas.aliases import MODEL_NAME, SEASON, follow_decision
 from schemas.defaults import LIVE_MODEL
 from schemas.topics import CONTROL_TOPIC
 from store.log import read_values
@@ -77,7 +77,7 @@ def turn(layout: Layout, endpoints: Endpoints, *, followed: str, trained: Collec
     model = now.model if now else LIVE_MODEL
     if (seasons or followed) and model != followed:  # a calendar that is taken away ends its season
         why = f"season {now.name}" if now else "no season"
-        decide(endpoints, structs.replace(follow(model, SEASON), who="keeper", why=why))
+        decide(endpoints, structs.replace(follow_decision(model, SEASON), who="keeper", why=why))
 
 
 def season_at(layout: Layout, seasons: list[Season], today: str, *, trained: Collection[str]) -> Season | None:

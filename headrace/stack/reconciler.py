@@ -20,7 +20,7 @@ from headrace.stack.flink import FlinkRest
 from headrace.stack.jobs import wanted_jobs
 from headrace.stack.learners import experiment_of, keep_learners, wanted_learners
 from headrace.stack.supervisor import Supervisor
-from schemas.aliases import CHALLENGER, SEASON, followed
+from schemas.aliases import CHALLENGER, SEASON, followed_models
 from schemas.breaker import BrokenProgram
 from store.decisions import Decisions
 from store.quarantine import KafkaSend, Quarantine
@@ -100,7 +100,7 @@ def keep(layout: Layout, endpoints: Endpoints, *, stop: threading.Event) -> None
     while not stop.wait(PERIOD_S):
         supervisor.record(layout)
         payloads = registry.read(0.1)
-        versions, models = versions.after(payloads), followed(payloads, models)
+        versions, models = versions.apply_all(payloads), followed_models(payloads, models)
         trained |= ended(payloads)
         if not registry.at_end:
             continue  # half of the decisions are none

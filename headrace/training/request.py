@@ -17,7 +17,7 @@ from schemas.aliases import MODEL_NAME
 from schemas.control import Control
 from schemas.defaults import LIVE_MODEL
 from schemas.topics import CONTROL_TOPIC
-from schemas.version_policy import MODEL, TRAINED, named
+from schemas.version_policy import MODEL, TRAINED, version_text
 from store.files import write_durably
 from store.log import read_values
 
@@ -180,7 +180,7 @@ def refuse_a_taken_name(layout: Layout, endpoints: Endpoints, model: str) -> Non
     last = max(read_chain(endpoints, model).links, default=(0, 0))
     folder = layout.artefacts / model
     if last != (0, 0) or any(path.suffix != ".partial" for path in folder.glob("*")):
-        there = f"version {named(last)} on the log" if last != (0, 0) else f"a folder {folder}"
+        there = f"version {version_text(last)} on the log" if last != (0, 0) else f"a folder {folder}"
         message = f"the name {model} is taken: there is {there}; give another with --model"
         raise UsageProblem(message)
 

@@ -26,7 +26,7 @@ from learner.publish import read_published_versions
 from learner.settings import LoopSettings
 from learner.snapshot import Snapshots, load
 from learner.source import Samples
-from schemas.version_policy import named
+from schemas.version_policy import version_text
 
 _DAY_MS = 86_400_000
 AT_ONCE = 5
@@ -96,7 +96,7 @@ def run(layout: Layout, endpoints: Endpoints, training: Training) -> None:
     took_s = time.monotonic() - begun_s
     faster = (span.last_ms - span.first_ms) / 1000 / max(took_s, 1e-3)
     told(
-        f"{training.model} {named(published.last)}: {span.samples} samples from {utc(span.first_ms)} to "
+        f"{training.model} {version_text(published.last)}: {span.samples} samples from {utc(span.first_ms)} to "
         f"{utc(span.last_ms)} in {took_s:.0f} s, {faster:.0f} times as fast as they came; "
         f"`headrace models challenge {training.model}` has serving score with it"
     )

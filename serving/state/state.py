@@ -16,7 +16,7 @@ from models.items import Items
 from models.state import ModelState
 from schemas.aliases import FOLLOWING
 from schemas.http import AppliedVersion, RefusedVersion
-from schemas.version_policy import Course
+from schemas.version_policy import VersionPolicy
 from serving.state import catalogue as catalogues
 from serving.state.catalogue import Catalogue
 from serving.state.item_features import ItemFeatures
@@ -99,9 +99,9 @@ class Live:
     def __init__(self, plan: Plan, following: Iterable[str] = FOLLOWING, build: BuildIndex = NumpyIndex) -> None:
         self.state = ServingState(plan=plan, catalogue=catalogues.build([]), features=ItemFeatures.empty(), models={})
         self.progress = Progress()
-        self.policy = Course()
+        self.policy = VersionPolicy()
         self.followed: dict[str, str] = {}
-        self.policies: dict[str, Course] = {}
+        self.policies: dict[str, VersionPolicy] = {}
         self.alias_progress: dict[str, Progress] = {}
         self.following = frozenset(following)
         self._build = build

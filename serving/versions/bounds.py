@@ -13,7 +13,7 @@ from models.array_types import Doubles, Ids
 from models.state import ModelState
 from schemas.delta import Delta
 from schemas.heads import TABLE
-from schemas.version_policy import Place
+from schemas.version_policy import VersionId
 from serving.versions import golden_requests
 from serving.versions.golden_requests import OUTPUTS
 
@@ -64,7 +64,7 @@ class Bounds:
     def __init__(self, limits: VersionBounds | None = None) -> None:
         self._limits = limits or VersionBounds()
         self._seen: deque[dict[str, float]] = deque(maxlen=self._limits.remembered)
-        self._passed: Place = (0, 0)
+        self._passed: VersionId = (0, 0)
 
     def check(self, before: ModelState, delta: Delta, after: ModelState) -> None:
         """Check a version and remember its change. A version read again after a rollback was checked the first time.

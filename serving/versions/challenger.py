@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from models.config import RankerConfig
 from models.state import ModelState
-from schemas.version_policy import Course
+from schemas.version_policy import VersionPolicy
 from serving.kafka.producer import Record
 from serving.state.state import Live, Progress
 from serving.versions.delta_reader import DeltaReader
@@ -28,9 +28,9 @@ class ModelSlot:
         self.progress = live.alias_progress[alias] = Progress()
 
     @property
-    def policy(self) -> Course:
+    def policy(self) -> VersionPolicy:
         """Which of the model's versions may be served."""
-        return self._live.policies.get(self._name, Course())
+        return self._live.policies.get(self._name, VersionPolicy())
 
     def promote(self, alias: str, model: ModelState, *, applied_at: int, offset: int = -1) -> None:
         """Serve a version under the alias."""

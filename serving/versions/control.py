@@ -7,10 +7,10 @@ import threading
 import time
 
 from lang.plan.plan import Plan
-from schemas.aliases import ALIAS, PIN, followed
+from schemas.aliases import ALIAS, PIN, followed_models
 from schemas.control import Control, control_of
 from schemas.topics import CONTROL_TOPIC
-from schemas.version_policy import MODEL, Course
+from schemas.version_policy import MODEL, VersionPolicy
 from serving.kafka.producer import Record
 from serving.state.state import Live
 from serving.versions.pins import Pins
@@ -54,16 +54,16 @@ class ControlReader:
 
     def take(self, payload: bytes | None) -> None:
         """Fold one record. Records about other things are ignored."""
-        self._versions = self._versions.after([payload])
-        self._live.policy = self._live.policy.after(self._model, [payload])
-        self._followed = followed([payload], self._followed)
+        self._versions = self._versions.apply_all([payload])
+        self._live.policy = self._live.policy.apply_all(self._model, [payload])
+        self._followed = followed_models([payload], self._followed)
         control = control_of(payload)
         if control is None:
             return
         kind, _, name = control.name.partition("/")
         version = control.arguments.get("version")
         if f"{kind}/" == MODEL:
-            self._live.policies[name] = self._live.policies.get(name, Course()).after(name, [payload])
+            self._live.policies[name] = self._live.policies.get(name, VersionPolicy()).apply_all(name, [payload])
         elif f"{kind}/" == ALIAS and control.action == PIN and name not in self._live.following and version:
             self.aliases[name] = version
 

@@ -18,7 +18,7 @@ from schemas.aliases import LIVE
 from schemas.dead_letter import reason_of
 from schemas.heartbeat import key_of
 from schemas.topics import MODEL_DELTAS
-from schemas.version_policy import Course, Place
+from schemas.version_policy import VersionId, VersionPolicy
 from serving.kafka.producer import Record
 from serving.state.state import Progress
 from serving.versions.version_chain import VersionChain
@@ -51,7 +51,7 @@ class AliasSlot(Protocol):
         ...
 
     @property
-    def policy(self) -> Course:
+    def policy(self) -> VersionPolicy:
         """Which versions may be served, as far as `control` has been read."""
         ...
 
@@ -84,7 +84,7 @@ class DeltaReader:
         self._alias = alias
         self._name = name
         self._quarantine = quarantine
-        self._promoted: Place = (0, 0)
+        self._promoted: VersionId = (0, 0)
         self.chain = VersionChain(
             name,
             key=key,

@@ -7,7 +7,7 @@ from msgspec import Struct
 from models.config import RankerConfig
 from models.state import ModelState
 from schemas.delta import Delta
-from schemas.version_policy import Course, Place
+from schemas.version_policy import VersionId, VersionPolicy
 from serving.versions.snapshot import Snapshot
 
 _KEPT = 6  # models of a million rows take 76 MB each
@@ -19,7 +19,7 @@ class Applied(Struct, frozen=True, kw_only=True):
     """A version as applied. `offset`: where the samples it has learned from end; `to_ms`: their clock."""
 
     model: ModelState
-    version: Place = (0, 0)
+    version: VersionId = (0, 0)
     hash: str = ""
     offset: int = -1
     to_ms: int = 0
@@ -31,27 +31,27 @@ class History:
     def __init__(self, config: RankerConfig) -> None:
         self._empty = Applied(model=ModelState.empty(config))
         self._kept: deque[Applied] = deque(maxlen=_KEPT)
-        self._begins: dict[Place, int] = {}
+        self._begins: dict[VersionId, int] = {}
 
     def add(self, applied: Applied) -> None:
         """Add the version that was applied last."""
         if not self._kept or self._kept[-1].version != applied.version:
             self._kept.append(applied)
 
-    def add_begin(self, version: Place, offset: int) -> None:
+    def add_begin(self, version: VersionId, offset: int) -> None:
         """Note where a version begins on the log. For a version that is there twice, the first offset remains."""
         self._begins.setdefault(version, offset)
         if len(self._begins) > _BEGINS:
             del self._begins[min(self._begins)]
 
-    def newest_allowed(self, policy: Course) -> Applied:
+    def newest_allowed(self, policy: VersionPolicy) -> Applied:
         """The newest version in memory that a policy allows; without one, the empty model."""
-        allowed = (applied for applied in self._kept if policy.admits(applied.version))
+        allowed = (applied for applied in self._kept if policy.allows(applied.version))
         return max(allowed, key=lambda applied: applied.version, default=self._empty)
 
-    def allowed_after(self, version: Place, policy: Course) -> dict[Place, int]:
+    def allowed_after(self, version: VersionId, policy: VersionPolicy) -> dict[VersionId, int]:
         """The versions after this one that were read and that a policy allows, and where they begin."""
-        return {at: begin for at, begin in self._begins.items() if at > version and policy.admits(at)}
+        return {at: begin for at, begin in self._begins.items() if at > version and policy.allows(at)}
 
 
 def apply(applied: Applied, delta: Delta) -> Applied:

@@ -12,7 +12,7 @@ from models.arrays import unflatten
 from models.config import RankerConfig
 from models.state import ModelState
 from schemas.snapshot import SnapshotMeta
-from schemas.version_policy import Course, Place, place_of
+from schemas.version_policy import VersionId, VersionPolicy, parse_version
 
 ARRAYS, META = "arrays.safetensors", "meta.json"
 
@@ -24,10 +24,10 @@ class Snapshot(Struct, frozen=True):
     meta: SnapshotMeta
 
 
-def latest(folder: Path, config: RankerConfig, *, after: Place, policy: Course) -> Snapshot | None:
+def latest(folder: Path, config: RankerConfig, *, after: VersionId, policy: VersionPolicy) -> Snapshot | None:
     """The newest complete snapshot after version `after` that a policy allows; damaged ones are skipped."""
-    versions = {place_of(path.name): path for path in folder.glob("[0-9]*.[0-9]*")} if folder.is_dir() else {}
-    for version in sorted(filter(policy.admits, versions), reverse=True):
+    versions = {parse_version(path.name): path for path in folder.glob("[0-9]*.[0-9]*")} if folder.is_dir() else {}
+    for version in sorted(filter(policy.allows, versions), reverse=True):
         if version <= after:
             return None
         snapshot = _load(versions[version], config)

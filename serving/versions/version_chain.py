@@ -16,7 +16,7 @@ from models.config import RankerConfig
 from schemas.delta import DeltaError
 from schemas.delta_assembler import DeltaAssembler
 from schemas.http import AppliedVersion, RefusedVersion
-from schemas.version_policy import Course, Place, back_to, named
+from schemas.version_policy import VersionId, VersionPolicy, rollback_decision, version_text
 from serving.kafka.producer import Record
 from serving.state.state import Progress
 from serving.versions import history, snapshot
@@ -66,7 +66,7 @@ class VersionChain:
         self._bounds = Bounds()
         self._pending_rollback: Record | None = None  # sent, but not read back yet
         self._begin: int | None = None  # offset of the first message after the last manifest
-        self.policy = Course()
+        self.policy = VersionPolicy()
         self.applied = self._history.newest_allowed(self.policy)
         self.recovered = False
         self._assembler = self._new_assembler()
@@ -80,7 +80,7 @@ class VersionChain:
             if self._begin is not None:
                 self._history.add_begin(version, self._begin)
             self._begin = None
-            if not self.policy.admits(version):
+            if not self.policy.allows(version):
                 self._assembler = self._new_assembler()  # without the chunks of the skipped version
                 return
         try:
@@ -112,16 +112,16 @@ class VersionChain:
             self._assembler = self._new_assembler()
             self.recovered = True
 
-    def change_policy(self, policy: Course) -> None:
+    def change_policy(self, policy: VersionPolicy) -> None:
         """Follow another policy; go back to the newest version that it allows if it does not allow the applied one."""
         self.policy, self._pending_rollback = policy, None
-        if not policy.admits(self.applied.version):
+        if not policy.allows(self.applied.version):
             allowed = self.applied = self._history.newest_allowed(policy)
             self.recover()
             if self.applied is allowed:
                 self._set_applied(allowed)
 
-    def skipped(self) -> dict[Place, int]:
+    def skipped(self) -> dict[VersionId, int]:
         """The allowed versions after the applied one that were read but not applied, and where they begin."""
         return self._history.allowed_after(self.applied.version, self.policy)
 
@@ -157,8 +157,8 @@ class VersionChain:
             entry = AppliedVersion(version=applied.model.version, applied_at=_now(), to_ms=applied.to_ms)
             self._progress.applied.appendleft(entry)
 
-    def _refuse(self, version: Place | None, check: str, detail: str) -> None:
-        progress, name = self._progress, named(version) if version else ""
+    def _refuse(self, version: VersionId | None, check: str, detail: str) -> None:
+        progress, name = self._progress, version_text(version) if version else ""
         progress.rejected[check] += 1
         progress.refused_in_a_row += 1
         entry = RefusedVersion(version=name, check=check, detail=detail, at=_now(), model=self._refused_as)
@@ -167,7 +167,7 @@ class VersionChain:
     def _rollback(self, why: str) -> Record:
         """A decision to go back to the applied version, in the next epoch."""
         version = self.applied.version
-        decision = back_to(self._name, version, epoch=max(version[0], self.policy.epoch) + 1)
+        decision = rollback_decision(self._name, version, epoch=max(version[0], self.policy.epoch) + 1)
         return record_of(msgspec.structs.replace(decision, who=_WHO, at=_now(), why=why))
 
     def _new_assembler(self) -> DeltaAssembler:
@@ -177,7 +177,7 @@ class VersionChain:
         return assembler
 
 
-def _version_of(payload: bytes) -> Place | None:
+def _version_of(payload: bytes) -> VersionId | None:
     """The version that a manifest names; None for a chunk, or if the payload is neither."""
     if not payload.startswith(b"{"):
         return None

@@ -8,7 +8,7 @@ from headrace.timestamps import moment
 from headrace.training.time_window import hours
 from headrace.training.triggers import gone_back, shifted
 from schemas.control import Control
-from schemas.version_policy import HALT, TRAINED, back_to
+from schemas.version_policy import HALT, TRAINED, rollback_decision
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,11 @@ def test_going_back_counts_since_the_last_training_once_each_unless_an_operator_
     trained = Control(name="x", action=TRAINED, arguments={}, who="", at=5, why="")
     decisions: list[Control] = []
     for at in (4, 6):
-        back, halt = back_to("ranker", (1, 3), epoch=at), back_to("ranker", (1, 3), epoch=at, action=HALT)
-        other = back_to("swift", (1, 3), epoch=at, action=HALT)
+        back, halt = (
+            rollback_decision("ranker", (1, 3), epoch=at),
+            rollback_decision("ranker", (1, 3), epoch=at, action=HALT),
+        )
+        other = rollback_decision("swift", (1, 3), epoch=at, action=HALT)
         told = [(halt, "learner"), (back, "serving"), (back, "serving"), (back, "operator"), (other, "learner")]
         decisions += [structs.replace(each, who=who, at=at) for each, who in told]
     assert (gone_back(decisions), gone_back([*decisions, trained])) == (4, 2)

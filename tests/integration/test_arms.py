@@ -10,7 +10,7 @@ from benchmarks.harness.learners import Learners
 from headrace.stack import broker
 from headrace.stack.jobs import FEATURES
 from headrace.wait import wait_until
-from schemas.version_policy import named
+from schemas.version_policy import version_text
 from serving import services
 from serving.services import Services
 from serving.settings import Config, Settings
@@ -69,7 +69,7 @@ def serving(learners: Learners, client: Client) -> Iterator[Services]:
 
 def test_each_arm_is_answered_by_the_version_of_its_own_model(learners: Learners, serving: Services) -> None:
     made = {model: learners.manifests(model) for model in ("every", "own")}
-    newest = {model: named(max(of)) for model, of in made.items()}
+    newest = {model: version_text(max(of)) for model, of in made.items()}
     rows = {model: sum(of[place].rows["item"] for place in of) for model, of in made.items()}
     assert 0 < rows["own"] < rows["every"]
     hint = "Look at what the test printed."

@@ -17,7 +17,7 @@ from schemas.aliases import LIVE
 from schemas.delta import Manifest, manifest_of
 from schemas.heartbeat import Heartbeat, heartbeat_of
 from schemas.topics import MODEL_DELTAS
-from schemas.version_policy import back_to, place_of
+from schemas.version_policy import parse_version, rollback_decision
 from serving.offline.log_writer import LogWriter
 from serving.state.state import Live
 from serving.versions.control import ControlReader
@@ -119,8 +119,8 @@ def test_an_hour_of_log_with_the_defaults(layout: Layout, history: WarmUp, live:
     assert all(manifest.stats["samples"] > 0 for manifest in before)
     assert served(live) == before[-1].version
 
-    target = place_of(before[-4].version)
-    decide(endpoints, structs.replace(back_to("ranker", target, epoch=2), why="prices were wrong"))
+    target = parse_version(before[-4].version)
+    decide(endpoints, structs.replace(rollback_decision("ranker", target, epoch=2), why="prices were wrong"))
     wait_until(lambda: served(live) == "2.1", what="the version gone back to", deadline_s=60, hint=hint)
     end_ms = written(endpoints, history, begin_s=FIRST_S, end_s=HOUR_S)
     wait_until(lambda: learnt_up_to(end_ms), what="an hour learnt", deadline_s=300, hint=hint)

@@ -20,7 +20,7 @@ from schemas.heartbeat import heartbeat_of
 from schemas.ids import hash64
 from schemas.samples import Sample
 from schemas.topics import MODEL_DELTAS, SAMPLES, SAMPLES_URGENT
-from schemas.version_policy import Place
+from schemas.version_policy import VersionId
 from simulator.sample_stream import START_MS, sample, stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(600)]
@@ -50,7 +50,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
     wait_until(condition, what=what, deadline_s=120, hint="Look at the learner's output above.")
 
 
-def items(learners: Learners, until_place: Place) -> list[int]:
+def items(learners: Learners, until_place: VersionId) -> list[int]:
     """Ids of the item table as one who follows the log up to a version has it."""
     reader = DeltaAssembler(key=learners.endpoints.model_key.encode(), schema=RankerConfig().schema(), model=MODEL)
     state = ModelState.empty(RankerConfig())
@@ -61,7 +61,7 @@ def items(learners: Learners, until_place: Place) -> list[int]:
     return state.tables["item"].ids.tolist()
 
 
-def place_of(manifest: Manifest) -> Place:
+def place_of(manifest: Manifest) -> VersionId:
     return manifest.epoch, manifest.seq
 
 

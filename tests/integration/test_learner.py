@@ -18,7 +18,7 @@ from schemas.control import Control
 from schemas.delta import manifest_of
 from schemas.delta_assembler import DeltaAssembler
 from schemas.topics import MODEL_DELTAS
-from schemas.version_policy import HALT, MODEL, SKIP, UNFREEZE, Place, back_to, place_of
+from schemas.version_policy import HALT, MODEL, SKIP, UNFREEZE, VersionId, parse_version, rollback_decision
 from simulator.sample_stream import START_MS, stream
 from tests.learner.flipped_labels import flip_clicks
 
@@ -40,11 +40,11 @@ def until(condition: Callable[[], bool], what: str) -> None:
     wait_until(condition, what=what, deadline_s=90, hint="Look at the learner's output above.")
 
 
-def parameters(learners: Learners, model: str) -> dict[Place, str]:
+def parameters(learners: Learners, model: str) -> dict[VersionId, str]:
     return {place: meta.arrays_sha256 for place, meta in learners.snapshots(model).items()}
 
 
-def hashes(learners: Learners, model: str) -> dict[Place, list[str]]:
+def hashes(learners: Learners, model: str) -> dict[VersionId, list[str]]:
     return {place: manifest.chunks for place, manifest in learners.manifests(model).items()}
 
 
@@ -59,7 +59,7 @@ def test_killed_at_random_it_makes_the_same_versions_and_parameters(learners: Le
     assert hashes(learners, "broken") == hashes(learners, "unbroken")
 
 
-def served(learners: Learners, model: str, until_place: Place) -> ModelState:
+def served(learners: Learners, model: str, until_place: VersionId) -> ModelState:
     """The model as one who follows the log up to a version has it."""
     schema = learners.manifests(model)[1, 1].schema
     reader = DeltaAssembler(key=learners.endpoints.model_key.encode(), schema=schema, model=model)
@@ -77,8 +77,8 @@ def served(learners: Learners, model: str, until_place: Place) -> ModelState:
     return state
 
 
-def rollback(model: str, version: Place, **changes: bool) -> Control:
-    return msgspec.structs.replace(back_to(model, version, epoch=version[0] + 1, **changes), why="worse")
+def rollback(model: str, version: VersionId, **changes: bool) -> Control:
+    return msgspec.structs.replace(rollback_decision(model, version, epoch=version[0] + 1, **changes), why="worse")
 
 
 @pytest.mark.long
@@ -123,7 +123,7 @@ def test_killed_while_it_goes_back_it_does_so_again(learners: Learners) -> None:
 def test_what_cannot_be_gone_back_to_ends_it_before_it_writes(learners: Learners) -> None:
     model = "back"
     known = learners.manifests(model).keys()
-    learners.decide(msgspec.structs.replace(back_to(model, (1, 777), epoch=3), why="a slip"))
+    learners.decide(msgspec.structs.replace(rollback_decision(model, (1, 777), epoch=3), why="a slip"))
     process = learners.start(model)
     try:
         _, said = process.communicate(timeout=60)
@@ -144,7 +144,7 @@ def test_labels_turned_round_make_it_halt_at_the_last_good_version(learners: Lea
     try:
         until(lambda: any(each.action == HALT for each in learners.decisions(model)), "a halt")
         (halt,) = learners.decisions(model)
-        good, known = place_of(halt.arguments["version"]), learners.manifests(model)
+        good, known = parse_version(halt.arguments["version"]), learners.manifests(model)
         assert good[1] > 10
         assert known[good].to_ms <= begin_ms
         assert "standard errors" in halt.why

@@ -10,7 +10,7 @@ from headrace.errors import UsageProblem
 from headrace.log import model_versions
 from headrace.models import aliases, rollback
 from schemas.http import AliasState
-from schemas.version_policy import named, place_of
+from schemas.version_policy import parse_version, version_text
 from simulator.sample_stream import stream
 from tests.line import Line
 
@@ -25,9 +25,11 @@ def learnt(line: Line) -> Line:
     before = live(line).version if has_live(line) else "0.0"
     rows = stream(_SLOTS, seed=3, every_ms=_EVERY_MS, begin_ms=line.now())
     line.write("samples", ((row.request_id, row.payload()) for row in rows))
-    wanted = place_of(before)[1] + 10
-    line.wait(lambda: has_live(line) and place_of(live(line).version)[1] >= wanted, "a dozen versions in serving")
-    line.wait(lambda: live(line).version == named(model_versions.read_chain(line.endpoints).live), "the last version")
+    wanted = parse_version(before)[1] + 10
+    line.wait(lambda: has_live(line) and parse_version(live(line).version)[1] >= wanted, "a dozen versions in serving")
+    line.wait(
+        lambda: live(line).version == version_text(model_versions.read_chain(line.endpoints).live), "the last version"
+    )
     return line
 
 
@@ -47,13 +49,13 @@ def test_back_and_on_and_back_again_after_a_kill(learnt: Line, capsys: pytest.Ca
     line, told = learnt, aliases.models(learnt.endpoints)
     steps = 3
     path = model_versions.read_chain(line.endpoints)
-    target = named(sorted(filter(path.course.admits, path.links))[-1 - steps])
+    target = version_text(sorted(filter(path.course.allows, path.links))[-1 - steps])
     assert target in {each.version for each in told.history}
     epoch = path.next_epoch
     begun = time.monotonic()
     rollback.rollback(steps=steps, why="a test")
     assert time.monotonic() - begun < _BAR_S
-    assert target in capsys.readouterr().out or place_of(live(line).version)[0] == epoch
+    assert target in capsys.readouterr().out or parse_version(live(line).version)[0] == epoch
     line.wait(lambda: live(line).version == f"{epoch}.1", "the new epoch in serving")
     expected = live(line).fingerprint
     os.kill(line.supervisor.programs()["serving"][1], signal.SIGKILL)

@@ -35,7 +35,7 @@ from schemas.defaults import LIVE_MODEL
 from schemas.samples import Sample
 from schemas.shadows import Shadow
 from schemas.topics import CONTROL_TOPIC, EVENTS, SHADOWS
-from schemas.version_policy import PROMOTE, TRAINED, Place, back_to, named
+from schemas.version_policy import PROMOTE, TRAINED, VersionId, rollback_decision, version_text
 from serving.kafka.ticker import ticks
 from simulator.sample_stream import START_MS, WAIT_MS, stream
 from store.kafka_clients import admin, producer
@@ -168,13 +168,13 @@ def test_a_season_turns_by_one_record(trained: Learners) -> None:
     followed: dict[str, str] = {}
     for _ in range(3):  # the keeper looks again and again
         calendar.turn(layout, trained.endpoints, followed=followed.get(SEASON, ""), trained={"again"})
-        followed = aliases.followed(trained.read(CONTROL_TOPIC), {})
+        followed = aliases.followed_models(trained.read(CONTROL_TOPIC), {})
     assert followed == {SEASON: "again"}
     records = [each for each in map(control_of, trained.read(CONTROL_TOPIC)) if each and each.action == aliases.FOLLOW]
     assert [each.why for each in records] == ["season always"]
     layout.seasons_file.unlink()
     calendar.turn(layout, trained.endpoints, followed="again", trained={"again"})
-    assert aliases.followed(trained.read(CONTROL_TOPIC), {}) == {SEASON: LIVE_MODEL}
+    assert aliases.followed_models(trained.read(CONTROL_TOPIC), {}) == {SEASON: LIVE_MODEL}
 
 
 @pytest.mark.long
@@ -187,13 +187,13 @@ def test_a_promoted_challenger_goes_on_as_live_and_live_goes_back(trained: Learn
     promotion.promote("again", why="new", anyway=True)
     (record,) = promotions(learners)
     assert record.why.startswith("new (--anyway: again was scored")
-    assert record.arguments == {"version": named(live), "epoch": "2", "model": "again", "of": named(heir)}
+    assert record.arguments == {"version": version_text(live), "epoch": "2", "model": "again", "of": version_text(heir)}
     learners.run("ranker")
     begun, last = learners.manifests("ranker")[2, 1], max(learners.snapshots("ranker"))
     assert (begun.offsets["0"], begun.parent) == (STRETCH[-1] + 1, "")
     assert same_tables(learners, ("ranker", (2, 1)), ("again", heir))
     assert learners.snapshots("ranker")[last].offset == len(ROWS)
-    learners.decide(back_to("ranker", live, epoch=3))
+    learners.decide(rollback_decision("ranker", live, epoch=3))
     learners.run("ranker")
     assert same_tables(learners, ("ranker", (3, 1)), ("ranker", live))
 
@@ -228,11 +228,11 @@ def shadowed(learners: Learners, rows: list[Sample], chance: float) -> None:
     assert client.flush(30) == 0
 
 
-def same_tables(learners: Learners, *versions: tuple[str, Place]) -> bool:
+def same_tables(learners: Learners, *versions: tuple[str, VersionId]) -> bool:
     """Whether two versions are the same model, bit for bit, as their snapshots publish it."""
     prints: set[str] = set()
     for model, place in versions:
-        meta, arrays = load(learners.artefacts / model / "snapshots" / named(place))
+        meta, arrays = load(learners.artefacts / model / "snapshots" / version_text(place))
         prints.add(fingerprint(Learner.from_checkpoint(LoopSettings(), meta, arrays=arrays).published))
     return len(prints) == 1
 

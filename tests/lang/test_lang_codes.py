@@ -67,7 +67,7 @@ def control(name: str, action: str, **arguments: str) -> bytes:
 def answering(group: Group) -> Versions:
     plan = msgspec.json.encode(group).decode()
     applied = control(f"group/{group.name}@{group.version}", "apply", plan=plan, job="features", from_ms="0")
-    return Versions().after([applied, control(f"live/{group.name}", "promote", version=str(group.version))])
+    return Versions().apply_all([applied, control(f"live/{group.name}", "promote", version=str(group.version))])
 
 
 def edited(name: str, *changes: tuple[str, str]) -> Plan:

@@ -11,7 +11,7 @@ from models.config import RankerConfig
 from models.inputs import DENSE
 from schemas.heads import EVENT_WEIGHTS, HEADS
 from schemas.samples import Sample
-from schemas.version_policy import Place
+from schemas.version_policy import VersionId
 from simulator.sample_stream import START_MS, WAIT_MS, sample
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
@@ -85,7 +85,7 @@ class Backlog:
     def __init__(self, rows: list[Sample]) -> None:
         self._purchases = list(enumerate(row for row in rows if row.converted))
 
-    def rows(self, version: Place, begin: int, clock_ms: int) -> list[Row]:
+    def rows(self, version: VersionId, begin: int, clock_ms: int) -> list[Row]:
         del version, clock_ms
         return [*self._purchases[begin:]]
 

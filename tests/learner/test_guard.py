@@ -10,7 +10,7 @@ from learner.loop import Learner
 from learner.published_versions import PublishedVersions
 from learner.settings import LoopSettings
 from models.config import RankerConfig
-from schemas.version_policy import HALT, place_of
+from schemas.version_policy import HALT, parse_version
 from simulator.sample_stream import START_MS, WAIT_MS, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
@@ -42,7 +42,7 @@ def test_flipped_labels_are_trouble_at_once_and_the_rollback_target_has_learned_
         published.add(cut.manifest, cut.hash)
     decision = hold_decision(troubled[0], published, model="ranker", wait_ms=WAIT_MS)
     assert (decision.action, decision.arguments["epoch"]) == (HALT, "2")
-    good = published.get(place_of(decision.arguments["version"]))
+    good = published.get(parse_version(decision.arguments["version"]))
     assert flipped_ms - 60_000 < good.to_ms <= flipped_ms
     assert good.offset <= _FLIPPED_FROM
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from schemas.aliases import CHALLENGER, LIVE, SEASON, follow
+from schemas.aliases import CHALLENGER, LIVE, SEASON, follow_decision
 from schemas.ids import hash64
 from schemas.shadows import Shadow, shadow_of
 from schemas.topics import SHADOWS
-from schemas.version_policy import back_to
+from schemas.version_policy import rollback_decision
 from serving.kafka.producer import Record
 from serving.stages.pipeline import rank
 from serving.stages.record import Slate, versions
@@ -143,7 +143,7 @@ def test_an_arm_is_served_by_its_own_model_and_says_which_version(tmp_path: Path
 def test_its_decisions_are_its_own(tmp_path: Path) -> None:
     live = Live(worlds.PLAN, (LIVE, "swift"))
     control = ControlReader(live, Pins(tmp_path, worlds.model(1).config), model="ranker")
-    for record in (back_to("swift", (1, 3), epoch=2), back_to("ranker", (1, 5), epoch=2)):
+    for record in (rollback_decision("swift", (1, 3), epoch=2), rollback_decision("ranker", (1, 5), epoch=2)):
         control.take(record.payload())
     control.take(pin("swift", "1.1", at=1, why="").value)
     assert (ModelSlot(live, "swift", "swift").policy.target, live.policy.target) == ((1, 3), (1, 5))
@@ -182,11 +182,11 @@ def test_the_decision_names_it_once_the_log_is_read(tmp_path: Path) -> None:
     live = worlds.live()
     control = ControlReader(live, Pins(tmp_path, worlds.model(1).config), model="ranker")
     for model in ("first", "second"):
-        control.take(follow(model).payload())
-    control.take(follow("winter", SEASON).payload())
+        control.take(follow_decision(model).payload())
+    control.take(follow_decision("winter", SEASON).payload())
     assert live.followed == {}
     control.apply()
     assert live.followed == {CHALLENGER: "second", SEASON: "winter"}
-    control.take(follow("").payload())
+    control.take(follow_decision("").payload())
     control.apply()
     assert live.followed == {CHALLENGER: "", SEASON: "winter"}

@@ -16,7 +16,7 @@ from learner.snapshot import Snapshots
 from schemas.aliases import LIVE
 from schemas.control import control_of
 from schemas.delta import Update, decode_chunks, encode_chunks, manifest_hash, seal
-from schemas.version_policy import ROLLBACK, Course
+from schemas.version_policy import ROLLBACK, VersionPolicy
 from serving.kafka.producer import Record
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
@@ -182,7 +182,7 @@ def test_what_others_write_between_chunks_and_manifest_costs_no_version(follower
     follower.reader.step(follower.topic)
     assert follower.served() == print_of("1.4")
     assert follower.live.progress.rejected == {"signature": 1, "format": 2}
-    begins = follower.reader.chain._history.allowed_after((0, 0), Course())
+    begins = follower.reader.chain._history.allowed_after((0, 0), VersionPolicy())
     assert begins[1, 4] == begin, "if it is read again, it is read from its first chunk"
     assert (9, 5) not in begins
 

@@ -11,7 +11,7 @@ from learner.snapshot import Snapshots
 from models.config import RankerConfig
 from schemas.aliases import LIVE
 from schemas.control import Control
-from schemas.version_policy import FREEZE, HALT, MODEL, UNFREEZE, back_to, named
+from schemas.version_policy import FREEZE, HALT, MODEL, UNFREEZE, rollback_decision, version_text
 from serving.state.state import Live
 from serving.versions import golden_requests
 from serving.versions.control import ControlReader
@@ -46,7 +46,9 @@ def followed(topic: MemoryTopic, versions: list[Publication], reader: DeltaReade
 
 def go_back(version: str, epoch: int, **changes: str) -> bytes:
     target = tuple(map(int, version.split(".")))
-    return structs.replace(back_to("ranker", target, epoch=epoch, **changes), who="w", at=1, why="y").payload()
+    return structs.replace(
+        rollback_decision("ranker", target, epoch=epoch, **changes), who="w", at=1, why="y"
+    ).payload()
 
 
 def decision(action: str, **arguments: str) -> bytes:
@@ -146,4 +148,4 @@ def test_of_two_decisions_on_an_epoch_the_first_holds(start) -> None:
     control.take(decision("rollback"))
     assert live.policy.target == (1, 5)
     control.take(go_back("1.2", 3, action=HALT))
-    assert (named(live.policy.target), live.policy.waits, live.policy.frozen_at) == ("1.2", True, (1, 2))
+    assert (version_text(live.policy.target), live.policy.waits, live.policy.frozen_at) == ("1.2", True, (1, 2))

@@ -31,55 +31,55 @@ BOTH = [applied(GROUP, "features"), live(1), applied(SECOND, "own", 5)]
 
 
 def test_a_version_answers_only_when_promoted() -> None:
-    versions = Versions().after(BOTH)
+    versions = Versions().apply_all(BOTH)
     assert versions.groups() == (GROUP, SECOND)
     assert versions.answering() == (GROUP,)
-    assert versions.after([live(2)]).answering() == (SECOND,)
-    assert versions.after([live(2), live(1, "rollback")]).answering() == (GROUP,)
+    assert versions.apply_all([live(2)]).answering() == (SECOND,)
+    assert versions.apply_all([live(2), live(1, "rollback")]).answering() == (GROUP,)
 
 
 def test_jobs_and_where_they_read_from() -> None:
-    versions = Versions().after(BOTH)
+    versions = Versions().apply_all(BOTH)
     assert versions.jobs() == ("features", "own")
     assert versions.computed_by("own") == (SECOND,)
     assert (versions.reads_from("own"), versions.reads_from("features")) == (5, 0)
-    assert versions.after([applied(SECOND, "own", 2)]).reads_from("own") == 2
+    assert versions.apply_all([applied(SECOND, "own", 2)]).reads_from("own") == 2
 
 
 def test_a_retired_version_is_gone() -> None:
-    versions = Versions().after([*BOTH, told("group/item_engagement@2", "retire")])
+    versions = Versions().apply_all([*BOTH, told("group/item_engagement@2", "retire")])
     assert versions.groups() == (GROUP,)
     assert (versions.jobs(), [version.job for version in versions.retired.values()]) == (("features",), ["own"])
-    assert versions.after([applied(SECOND, "own")]).retired == {}
+    assert versions.apply_all([applied(SECOND, "own")]).retired == {}
 
 
 def test_decisions_that_cannot_be_followed_change_nothing() -> None:
-    versions = Versions().after(BOTH)
-    assert versions.after([told("group/item_engagement@1", "retire")]) == versions, "it answers"
-    assert versions.after([live(3)]) == versions, "it is not there"
-    assert versions.after([live(1)]) == versions, "it answers already"
-    assert versions.after([live(2), live(2)]).live["item_engagement"].before == 1
+    versions = Versions().apply_all(BOTH)
+    assert versions.apply_all([told("group/item_engagement@1", "retire")]) == versions, "it answers"
+    assert versions.apply_all([live(3)]) == versions, "it is not there"
+    assert versions.apply_all([live(1)]) == versions, "it answers already"
+    assert versions.apply_all([live(2), live(2)]).live["item_engagement"].before == 1
 
 
 def test_a_version_filled_from_elsewhere_ends_its_job_before() -> None:
-    versions = Versions().after([*BOTH, applied(SECOND, "own from 2", 2)])
+    versions = Versions().apply_all([*BOTH, applied(SECOND, "own from 2", 2)])
     assert (versions.jobs(), versions.ended) == (("features", "own from 2"), {"own"})
 
 
 def test_a_version_may_be_told_other_words_of_itself() -> None:
-    versions = Versions().after(BOTH)
+    versions = Versions().apply_all(BOTH)
     renamed = msgspec.structs.replace(GROUP, owner="another")
-    told_anew = versions.after([applied(renamed, "features")])
+    told_anew = versions.apply_all([applied(renamed, "features")])
     assert told_anew.answering() == (renamed,)
     assert (told_anew.jobs(), told_anew.ended) == (versions.jobs(), frozenset())
 
 
 def test_other_records_and_what_is_none_change_nothing() -> None:
-    versions = Versions().after(BOTH)
+    versions = Versions().apply_all(BOTH)
     others = [None, b"", b"\xff\xff", told("alias/frozen", "pin", version="1.4")]
-    assert versions.after(others) == versions
+    assert versions.apply_all(others) == versions
     broken = [told("group/a@1", "apply", plan="{}", job="j"), told("group/a@1", "apply"), told("live/a", "promote")]
-    assert versions.after(broken) == versions
+    assert versions.apply_all(broken) == versions
     assert control_of(others[-1]) == Control(
         name="alias/frozen", action="pin", arguments={"version": "1.4"}, who="t", at=1, why=""
     )
