@@ -26,7 +26,7 @@ from models.config import RankerConfig
 from models.fingerprint import fingerprint
 from schemas.breaker import BrokenProgram
 from schemas.control import Control
-from schemas.dead_letter import Dead
+from schemas.dead_letter import DeadLetter
 from schemas.heartbeat import Heartbeat
 from schemas.topics import CONTROL_TOPIC, SAMPLES
 from schemas.version_policy import MODEL, SKIP, VersionId, VersionPolicy, version_text
@@ -137,7 +137,7 @@ class App:
         self._counted = self._learner.offset
         self._quarantine.handled(max(read - len(rejected), 0))  # first: a batch is judged as a whole
         for each in rejected:
-            record = Dead(
+            record = DeadLetter(
                 reason=each.reason, topic=each.topic, partition=0, offset=each.offset, payload=None, at=now_ms()
             )
             self._quarantine.set_aside(record)

@@ -15,12 +15,12 @@ class Breaker:
         self._share, self._window, self._least = share, window, least
         self._passed = self._failed = 0.0
 
-    def passed(self, count: int = 1) -> None:
+    def count_passed(self, count: int = 1) -> None:
         """Count records that do not speak against the reader: handled, or refused for what one client did."""
         self._passed += count
         self._age()
 
-    def failed(self, place: str, reason: str) -> None:
+    def count_failed(self, place: str, reason: str) -> None:
         """Count a record that could not be handled.
 
         Raises:

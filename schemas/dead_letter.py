@@ -49,7 +49,7 @@ def reason_of(error: Exception) -> str:
     return f"internal: {type(error).__name__}: {error}"[:REASON_CHARS]
 
 
-class Dead(Struct, frozen=True, kw_only=True):
+class DeadLetter(Struct, frozen=True, kw_only=True):
     """One dead letter. `reason` is `<code>: <what was seen, what was expected>`; `at` is the append time, ms.
 
     `payload` is the record's value, or the beginning of one that is oversize.
@@ -67,4 +67,4 @@ class Dead(Struct, frozen=True, kw_only=True):
         return DEAD.encode(structs.asdict(self))
 
 
-DEAD = contract_of(Dead)
+DEAD = contract_of(DeadLetter)

@@ -53,7 +53,7 @@ class DeltaAssembler:
         self.resume(epoch=manifest.epoch, seq=manifest.seq, digest=digest)
         return Delta(manifest, digest, update)
 
-    def is_ours(self, payload: bytes) -> bool:
+    def verifies(self, payload: bytes) -> bool:
         """Whether a message is a manifest of this model, signed with this key; anybody can write another."""
         try:
             self._signed(payload)

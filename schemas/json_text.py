@@ -28,7 +28,7 @@ def is_deep(payload: bytes | memoryview, most: int = LEVELS) -> bool:
     return text.count(b"[") + text.count(b"{") > most and any(True for _ in _deep_spans(text, most))
 
 
-def shallow(payload: bytes, most: int) -> bytes:
+def limit_depth(payload: bytes, most: int) -> bytes:
     """The text with `null` for what lies deeper than `most` levels, so that decoders need not recurse further."""
     if payload.count(b"[") + payload.count(b"{") <= most:
         return payload
@@ -110,7 +110,7 @@ def _within(value: object, steps: Sequence[str]) -> object:
     return value
 
 
-def shown(payload: bytes | memoryview, pointer: str) -> str:
+def excerpt(payload: bytes | memoryview, pointer: str) -> str:
     """The value at a pointer as JSON, shortened; empty where it is not known."""
     steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
     value = value_at(payload, steps) if steps else None

@@ -14,7 +14,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.breaker import Breaker
-from schemas.dead_letter import REASON_CHARS, Dead
+from schemas.dead_letter import REASON_CHARS, DeadLetter
 from schemas.limits import RECORD_BYTES
 from schemas.topics import QUARANTINE
 from store.kafka_clients import producer
@@ -34,9 +34,9 @@ class Quarantine:
 
     def handled(self, count: int = 1) -> None:
         """Count records that could be handled."""
-        self._breaker.passed(count)
+        self._breaker.count_passed(count)
 
-    def set_aside(self, letter: Dead) -> None:
+    def set_aside(self, letter: DeadLetter) -> None:
         """Write a record to the quarantine.
 
         Raises:
@@ -47,12 +47,12 @@ class Quarantine:
         place = f"{letter.topic}/{letter.partition}/{letter.offset}"
         self._send(place.encode(), letter.value())
         self.reasons[kind] += 1
-        self._breaker.failed(f"{place}, read by {self._consumer}", letter.reason)
+        self._breaker.count_failed(f"{place}, read by {self._consumer}", letter.reason)
 
     def message(self, message: Message, reason: str) -> None:
         """Set aside a record as it was read; raises as `set_aside` does."""
         self.set_aside(
-            Dead(
+            DeadLetter(
                 reason=reason,
                 topic=message.topic() or "",
                 partition=message.partition() or 0,

@@ -88,7 +88,7 @@ class JoinSlots(KeyedProcessFunction):
         """
         try:
             rows = self._process(value, ctx)
-            self._breaker.passed()
+            self._breaker.count_passed()
         except Exception as error:  # whatever it is, set the record aside and go on with the next one
             rows = [self._set_aside(error, value, payload=value["exposure"])]
         yield from rows
@@ -157,9 +157,9 @@ class JoinSlots(KeyedProcessFunction):
         where = key or f"{origin['topic']}/{origin['partition']}/{origin['offset']}"
         self._aside.inc()
         if isinstance(error, TooMany):  # one user's load, not a sign of a broken program
-            self._breaker.passed()
+            self._breaker.count_passed()
         else:
-            self._breaker.failed(where, reason)
+            self._breaker.count_failed(where, reason)
         return Row(request_id=where, record=DEAD.encode(dead_letter), urgent=False, aside=True)
 
     def _add_exposure(self, state: UserState, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:

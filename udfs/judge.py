@@ -42,13 +42,13 @@ class Judge:
         """
         try:
             row = self._accept(payload, partition, offset, appended_ms)
-            self._breaker.passed()
+            self._breaker.count_passed()
         except Refused as refused:
-            self._breaker.passed()
+            self._breaker.count_passed()
             row = _refuse(payload, str(refused), appended_ms)
         except Exception as error:  # whatever it is, refuse the record and go on with the next one
             reason = reason_of(error)
-            self._breaker.failed(f"partition {partition}, offset {offset}", reason)
+            self._breaker.count_failed(f"partition {partition}, offset {offset}", reason)
             row = _refuse(payload, reason, appended_ms)
         return row
 

@@ -51,12 +51,12 @@ class TemporalTable:
         """
         try:
             self._add_record(payload, partition, offset)
-            self._breaker.passed()
+            self._breaker.count_passed()
         except Exception as error:  # whatever it is, go on with the next record
             origin = f"topic {self.table.topic}, partition {partition}, offset {offset}"
             reason = reason_of(error)
             _LOG.warning("skipped the record at %s: %s", origin, reason)
-            self._breaker.failed(origin, reason)
+            self._breaker.count_failed(origin, reason)
 
     def _add_record(self, payload: bytes, partition: int, offset: int) -> None:
         """Ticks and records without a key are ignored: no event looks them up."""

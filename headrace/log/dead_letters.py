@@ -15,7 +15,7 @@ from headrace.console import screen
 from headrace.layout import Endpoints
 from headrace.log.tail import text
 from schemas.avro import Unreadable
-from schemas.dead_letter import DEAD, Dead
+from schemas.dead_letter import DEAD, DeadLetter
 from schemas.topics import EVENTS_DEAD, QUARANTINE
 from store.log import read_to_end
 
@@ -28,12 +28,12 @@ class Sought(Struct, frozen=True, kw_only=True):
     reason: str = ""
     topic: str = ""
 
-    def fits(self, letter: Dead) -> bool:
+    def fits(self, letter: DeadLetter) -> bool:
         """Whether a letter is one of them."""
         return self.reason in ("", code_of(letter)) and self.topic in ("", letter.topic)
 
 
-def code_of(letter: Dead) -> str:
+def code_of(letter: DeadLetter) -> str:
     """The first word of the reason.
 
     >>> code_of(Dead(reason="time: 5 looks like seconds", topic="t", partition=0, offset=1, payload=None, at=2))
@@ -42,14 +42,14 @@ def code_of(letter: Dead) -> str:
     return letter.reason.partition(":")[0]
 
 
-def letters(log: Iterable[Message]) -> Iterator[Dead]:
+def letters(log: Iterable[Message]) -> Iterator[DeadLetter]:
     """The letters of a log; one that is written twice counts once, by the place of its record."""
     seen: set[bytes] = set()
     for message in log:
         try:
-            letter = Dead(**DEAD.decode(message.value() or b""))
+            letter = DeadLetter(**DEAD.decode(message.value() or b""))
         except Unreadable as error:
-            letter = Dead(
+            letter = DeadLetter(
                 reason=f"unreadable: no letter: {error}",
                 topic=message.topic() or "",
                 partition=message.partition() or 0,
@@ -63,7 +63,7 @@ def letters(log: Iterable[Message]) -> Iterator[Dead]:
             yield letter
 
 
-def read(endpoints: Endpoints, sought: Sought, *, last: int | None = None) -> Iterator[Dead]:
+def read(endpoints: Endpoints, sought: Sought, *, last: int | None = None) -> Iterator[DeadLetter]:
     """The letters of both topics, as they lie; at most of the newest `last` offsets of each partition.
 
     Raises:
@@ -73,12 +73,12 @@ def read(endpoints: Endpoints, sought: Sought, *, last: int | None = None) -> It
         yield from filter(sought.fits, letters(read_to_end(endpoints.bootstrap, topic.name, last=last)))
 
 
-def newest(found: Iterable[Dead], count: int) -> list[Dead]:
+def newest(found: Iterable[DeadLetter], count: int) -> list[DeadLetter]:
     """The newest, by when their records were appended, the newest first."""
     return nlargest(count, found, key=lambda letter: (letter.at, letter.topic, letter.partition, letter.offset))
 
 
-def show(found: Iterable[Dead], *, count: int, as_json: bool) -> None:
+def show(found: Iterable[DeadLetter], *, count: int, as_json: bool) -> None:
     """Print the newest letters."""
     shown = newest(found, count)
     for letter in shown:
@@ -92,7 +92,7 @@ def show(found: Iterable[Dead], *, count: int, as_json: bool) -> None:
         sys.stdout.write("no dead letters\n")
 
 
-def show_counts(found: Iterable[Dead], *, as_json: bool) -> None:
+def show_counts(found: Iterable[DeadLetter], *, as_json: bool) -> None:
     """Print how many there are of each topic and reason, the most first."""
     counts = Counter((letter.topic, code_of(letter)) for letter in found).most_common()
     if as_json:

@@ -7,7 +7,7 @@ import msgspec
 from litestar.dto import AbstractDTO, DTOFieldDefinition
 from litestar.typing import FieldDefinition
 
-from schemas.json_text import fault_of, shallow, shown, without_nan
+from schemas.json_text import excerpt, fault_of, limit_depth, without_nan
 from schemas.limits import LEVELS
 from serving.http.problems import FIX_REQUEST, invalid
 
@@ -48,12 +48,12 @@ def decode(body: bytes, type_: type[T]) -> T:
     Raises:
         Fault: it is not valid; the problem says where, the value there, and what was expected.
     """
-    text = shallow(body, LEVELS + _ABOVE_RECORDS)
+    text = limit_depth(body, LEVELS + _ABOVE_RECORDS)
     try:
         return _decoded(text, type_)
     except msgspec.ValidationError as error:
         pointer, message = fault_of(error, text)
-        seen = shown(text, pointer)
+        seen = excerpt(text, pointer)
         detail = f"{message}{f': {seen}' if seen else ''}."
         raise invalid(detail, fix=FIX_REQUEST, pointer=pointer) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

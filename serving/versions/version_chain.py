@@ -76,7 +76,7 @@ class VersionChain:
         if self._begin is None:
             self._begin = offset
         version = _version_of(payload)
-        if version is not None and self._assembler.is_ours(payload):
+        if version is not None and self._assembler.verifies(payload):
             if self._begin is not None:
                 self._history.add_begin(version, self._begin)
             self._begin = None

@@ -87,7 +87,7 @@ def test_an_odd_item_between_two_sound_ones(kind: str) -> None:
 
 def test_where_most_items_are_odd_the_thread_stops_and_says_so() -> None:
     live, dead_letters = worlds.live(with_model=False), DeadLetters()
-    reader = reader_of(dead_letters, Breaker(least=3))
+    reader = reader_of(dead_letters, Breaker(min_failures=3))
 
     def run() -> None:
         for offset in range(5):
@@ -115,7 +115,7 @@ def test_no_item_made_of_a_real_one_stops_the_catalogue(
     changed, dead_letters = bytearray(ONE), DeadLetters()
     for index, byte in edits:
         changed[index] = byte
-    reader = reader_of(dead_letters, Breaker(least=100))
+    reader = reader_of(dead_letters, Breaker(min_failures=100))
     payloads = [bytes(changed), bytes(changed[:cut]) + more, item("z", born_at=born_at)]
     payloads += [item(texts[0], price=price, stock=stock, tags=texts, title=texts[1], category=texts[2]), item("sound")]
     for offset, payload in enumerate(payloads):
@@ -183,7 +183,7 @@ def test_a_pin_of_no_version_changes_nothing(tmp_path: Path, version: str) -> No
 
 def test_what_is_set_aside_is_exported() -> None:
     metrics, dead_letters = Metrics(Progress()), DeadLetters()
-    quarantine = metrics.watch_quarantine("catalogue", Quarantine("catalogue", dead_letters, Breaker(least=2)))
+    quarantine = metrics.watch_quarantine("catalogue", Quarantine("catalogue", dead_letters, Breaker(min_failures=2)))
     reader = CatalogueReader("nowhere", Live(worlds.PLAN), worlds.NOTHING, quarantine)
     reader.take(message(ITEMS.name, 1, b"?"))
     labels = {"reader": "catalogue", "reason": "unreadable"}

@@ -264,14 +264,14 @@ def test_what_makes_the_writer_fail_is_found_among_the_others(client: Client, mo
 
 
 def test_where_most_records_are_odd_the_loader_stops(client: Client) -> None:
-    bench = Bench(client, ONE_KEY, Breaker(least=5))
+    bench = Bench(client, ONE_KEY, Breaker(min_failures=5))
     bench.loader.take([bench.message(ONE_KEY.tile_topic, bench.tile(f"{n}")) for n in range(4)])
     with pytest.raises(BrokenProgram, match=r"5 of the last 9 records failed, more than 50%: .*, read by the loader"):
         bench.loader.take([bench.message(ONE_KEY.tile_topic, b"?") for _ in range(9)])
 
 
 def test_a_few_odd_records_at_the_beginning_do_not_stop_it(client: Client) -> None:
-    bench = Bench(client, ONE_KEY, Breaker(least=5))
+    bench = Bench(client, ONE_KEY, Breaker(min_failures=5))
     odd = [bench.message(ONE_KEY.tile_topic, b"?") for _ in range(10)]
     sound = [bench.message(ONE_KEY.tile_topic, bench.tile(f"{number}")) for number in range(40)]
     bench.loader.take([*sound, *odd])  # a batch is read from its end
@@ -295,7 +295,7 @@ def _changed(sound: bytes, edits: list[tuple[int, int]]) -> bytes:
 @pytest.fixture(scope="module")
 def bench(server: Client) -> Bench:
     server.flushall()
-    return Bench(server, ONE_KEY, Breaker(least=10**9))
+    return Bench(server, ONE_KEY, Breaker(min_failures=10**9))
 
 
 EXTREMES = st.sampled_from([0, 1, -1, 2**31, 2**32, 2**53, 2**63 - 1, -(2**63), NOW_MS, NOW_MS * 1000, NOW_MS // 1000])
