@@ -31,7 +31,7 @@ from headrace.layout import REPOSITORY
 from headrace.stack import redis_server
 from lang.plan.plan import Group
 from store.connect import connect
-from store.reader import FeatureReader, Values, Wanted
+from store.reader import FeatureReader, FeatureRequest, FeatureValues
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "reads.json"
 CROWDS: tuple[Crowd, ...] = ("usual", "busy")
@@ -89,9 +89,9 @@ class Setup:
         """The names of the items of a crowd."""
         return [item.name for item in self.crowds[crowd]]
 
-    def read(self, crowd: Crowd, entities: int) -> Values:
+    def read(self, crowd: Crowd, entities: int) -> FeatureValues:
         """Read with the product's reader."""
-        (values,) = self.reader.read([Wanted(self.group, self.names(crowd)[:entities])], at_ms=_AT_MS)
+        (values,) = self.reader.read([FeatureRequest(self.group, self.names(crowd)[:entities])], at_ms=_AT_MS)
         return values
 
     def read_floor(self, entities: int) -> np.ndarray:

@@ -135,7 +135,7 @@ class App:
         """Count the samples read since the last call, and write those that could not be learned to the quarantine."""
         rejected, read = self._learner.take_rejected(), self._learner.offset - self._counted
         self._counted = self._learner.offset
-        self._quarantine.handled(max(read - len(rejected), 0))  # first: a batch is judged as a whole
+        self._quarantine.count_handled(max(read - len(rejected), 0))  # first: a batch is judged as a whole
         for each in rejected:
             record = DeadLetter(
                 reason=each.reason, topic=each.topic, partition=0, offset=each.offset, payload=None, at=now_ms()

@@ -40,7 +40,7 @@ from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.pins import Pins
 from store.connect import connect
-from store.lag import readers_of
+from store.lag import consumer_groups
 from store.quarantine import KafkaSend, Quarantine, Send
 from store.reader import FeatureReader
 
@@ -111,7 +111,7 @@ def start(settings: Settings, services: Services, stop: threading.Event) -> list
     reader = FreshnessReader(FeatureReader(client), services.metrics)
     sweep = Sweep(reader, live, Monitor(services.metrics))
     counts = EntityCounts(client, live, services.metrics)
-    consumers = Consumers(live, services.metrics, readers=lambda: readers_of(client, settings.model))
+    consumers = Consumers(live, services.metrics, readers=lambda: consumer_groups(client, settings.model))
     return [
         _thread(live, "producer", lambda: services.producer.run(stop)),
         _thread(live, "catalogue", lambda: catalogue.run(stop)),

@@ -24,7 +24,7 @@ from schemas.http import ModelsAnswer
 from schemas.samples import FIRST, SAMPLE
 from schemas.topics import SAMPLES
 from store.log import LogReader
-from store.reader import FeatureReader, StoreError, Wanted
+from store.reader import FeatureReader, FeatureRequest, StoreError
 
 _EVERY_S = 1.0
 _POLL_STORE_S = 0.015
@@ -108,7 +108,9 @@ class Probe:
         """Milliseconds from the receipt of the click until the store returns it; None after `GIVE_UP_S`."""
         ends_s = time.monotonic() + GIVE_UP_S
         while time.monotonic() < ends_s:
-            (found,) = self._reader.read([Wanted(self._group, [user])], at_ms=time.time_ns() // 1_000_000 + 1000)
+            (found,) = self._reader.read(
+                [FeatureRequest(self._group, [user])], at_ms=time.time_ns() // 1_000_000 + 1000
+            )
             now_ms = time.time_ns() / 1_000_000
             received_ms = int(found.merged.as_of[0])
             newest = found.merged.lists["recent_items"][0][:1]

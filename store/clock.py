@@ -22,15 +22,15 @@ class LogClock:
         self.at_ms = 0
         self._beyond: set[int] = set()
 
-    def take(self, times: Iterable[int]) -> int:
+    def advance(self, times: Iterable[int]) -> int:
         """Go on with the times of a batch, in whatever order; returns the clock.
 
         >>> clock = LogClock()
-        >>> clock.take([1_000, 2_000])
+        >>> clock.advance([1_000, 2_000])
         2000
-        >>> clock.take([10**15])
+        >>> clock.advance([10**15])
         2000
-        >>> clock.take(range(10**15, 10**15 + 5))
+        >>> clock.advance(range(10**15, 10**15 + 5))
         1000000000000004
         """
         ascending = sorted(set(times))

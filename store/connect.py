@@ -29,7 +29,7 @@ def connect(url: str, *, timeout_s: float | None = None) -> Client:
     return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
 
 
-def together(client: Client, keys: list[str]) -> list[list[str]]:
+def keys_per_command(client: Client, keys: list[str]) -> list[list[str]]:
     """The keys in parts that one command may name: on a cluster each alone, for they lie on many slots."""
     if isinstance(client, RedisCluster):
         return [[key] for key in keys]

@@ -31,9 +31,9 @@ class Decisions:
         for message in self._tail.read(timeout_s):
             payload = message.value()
             if fault := fault_of(payload):
-                self._quarantine.message(message, fault)
+                self._quarantine.set_aside_message(message, fault)
             elif payload is not None:
-                self._quarantine.handled()
+                self._quarantine.count_handled()
                 followed.append(payload)
         return followed
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 
 @contextmanager
-def replacing(path: Path) -> Generator[BinaryIO, None, None]:
+def replace_file(path: Path) -> Generator[BinaryIO, None, None]:
     """A file to write; when the block ends it has taken the place of `path`, when it raises nothing has changed.
 
     Each writer has a name of its own, so several may write the same path at once: the last one stays.
@@ -29,7 +29,7 @@ def replacing(path: Path) -> Generator[BinaryIO, None, None]:
 
 def write_durably(path: Path, content: bytes) -> None:
     """Write a file whole; after this returns it survives a crash."""
-    with replacing(path) as file:
+    with replace_file(path) as file:
         file.write(content)
 
 

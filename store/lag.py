@@ -18,7 +18,7 @@ from store.loader import GROUP, MARK
 _ASK_S = 10.0
 
 
-class Reader(Struct, frozen=True):
+class ConsumerGroup(Struct, frozen=True):
     """A consumer group, and a pattern of the topics it reads."""
 
     group: str
@@ -36,7 +36,7 @@ class Lag(Struct, frozen=True):
     committed: int
 
 
-def lags(admin: AdminClient, readers: Mapping[str, Reader]) -> dict[str, Lag]:
+def lags(admin: AdminClient, readers: Mapping[str, ConsumerGroup]) -> dict[str, Lag]:
     """The lag of each reader, by its name.
 
     Raises:
@@ -83,18 +83,18 @@ def _offsets(admin: AdminClient, places: Iterable[tuple[str, int]], spec: Any) -
     return ends
 
 
-def readers_of(client: Client, model: str) -> dict[str, Reader]:
+def consumer_groups(client: Client, model: str) -> dict[str, ConsumerGroup]:
     """The consumer groups of a line by the names that its operators know: jobs, loader, learner.
 
     Raises:
         StoreError: the store does not answer; the loader's group is named after its mark.
     """
     mark = cast(bytes | None, client.get(MARK))
-    loader = {"loader": Reader(f"{GROUP}-{mark.decode()}", r"features\..*")} if mark else {}
+    loader = {"loader": ConsumerGroup(f"{GROUP}-{mark.decode()}", r"features\..*")} if mark else {}
     return {
-        "ingest": Reader("ingest", "events"),
-        "features": Reader("features", r"events\.clean"),
-        "samples": Reader("samples", r"exposures|events\.clean"),
-        "learner": Reader(f"learner-{model}", "samples"),
+        "ingest": ConsumerGroup("ingest", "events"),
+        "features": ConsumerGroup("features", r"events\.clean"),
+        "samples": ConsumerGroup("samples", r"exposures|events\.clean"),
+        "learner": ConsumerGroup(f"learner-{model}", "samples"),
         **loader,
     }

@@ -29,14 +29,14 @@ from store.decode import Refused, SequenceDecoder, SequenceWrite, TileDecoder, T
 from store.kafka_clients import consumer
 from store.quarantine import KafkaSend, Quarantine, now_ms
 from store.versions import Versions
-from store.writer import Spans, Writer, spans_of
+from store.writer import Retention, Writer, retention_of
 
 BATCH = 5000
 _WAIT_S = 0.1  # for topic `control`, while there is nothing to load
 GROUP = "loader"
 MARK = "loaded"
 """The key of the mark. On a cluster it lies on one node: another that was lost alone is not noticed."""
-Write: TypeAlias = tuple[Message, Spans, TileWrite | SequenceWrite]
+Write: TypeAlias = tuple[Message, Retention, TileWrite | SequenceWrite]
 """What a record asks for."""
 
 
@@ -46,8 +46,8 @@ class Loader:
     def __init__(
         self, *, bootstrap: str, client: Client, group: str = GROUP, quarantine: Quarantine | None = None
     ) -> None:
-        self._tiles: dict[str, tuple[Spans, TileDecoder]] = {}
-        self._sequences: dict[str, tuple[Spans, SequenceDecoder]] = {}
+        self._tiles: dict[str, tuple[Retention, TileDecoder]] = {}
+        self._sequences: dict[str, tuple[Retention, SequenceDecoder]] = {}
         self._client = client
         self._writer = Writer(client)
         self._clock = LogClock()
@@ -58,8 +58,8 @@ class Loader:
 
     def follow(self, groups: Sequence[Group]) -> None:
         """Load these from now on, each from where it was left, a new one from the beginning of its topics."""
-        self._tiles = {g.tile_topic: (spans_of(g), TileDecoder(g)) for g in groups if g.families}
-        self._sequences = {g.sequence_topic: (spans_of(g), SequenceDecoder(g)) for g in groups if g.sequences}
+        self._tiles = {g.tile_topic: (retention_of(g), TileDecoder(g)) for g in groups if g.families}
+        self._sequences = {g.sequence_topic: (retention_of(g), SequenceDecoder(g)) for g in groups if g.sequences}
         self._consumer.subscribe([*self._tiles, *self._sequences])
 
     def _joined(self) -> Consumer:
@@ -105,7 +105,7 @@ class Loader:
         """Leave the topics."""
         self._consumer.close()
 
-    def places(self) -> dict[tuple[str, int], int]:
+    def positions(self) -> dict[tuple[str, int], int]:
         """The next offset of each partition that is read; those of which nothing came yet are left out."""
         held = self._consumer.position(self._consumer.assignment())
         return {(place.topic, place.partition): place.offset for place in held if place.offset >= 0}
@@ -116,19 +116,19 @@ class Loader:
         records = [message for message in self._consumer.consume(BATCH, timeout=timeout_s) if not _failed(message)]
         if not records:
             return 0
-        self.take(records)
+        self.load(records)
         self._consumer.commit(asynchronous=True)
         return len(records)
 
-    def take(self, records: Sequence[Message]) -> None:
+    def load(self, records: Sequence[Message]) -> None:
         """Write what records of the topics followed ask for. Raises as `run` does."""
         aside: list[tuple[Message, str]] = []
         writes = self._latest(records, aside)
-        self._clock.take(write.as_of for _, _, write in writes)
+        self._clock.advance(write.as_of for _, _, write in writes)
         self._write(writes, aside)
-        self.quarantine.handled(len(records) - len(aside))  # first: a batch is judged as a whole
+        self.quarantine.count_handled(len(records) - len(aside))  # first: a batch is judged as a whole
         for message, reason in aside:
-            self.quarantine.message(message, reason)
+            self.quarantine.set_aside_message(message, reason)
 
     def _latest(self, records: Sequence[Message], aside: list[tuple[Message, str]]) -> list[Write]:
         """What the last record of each key asks for that can be kept. A tombstone asks for nothing: age takes tiles."""

@@ -12,10 +12,10 @@ from lang.executors.merge import rank
 from lang.executors.tile_store import TileStore
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group, Key, Plan
-from store.reader import Values, Wanted
+from store.reader import FeatureRequest, FeatureValues
 
 
-class _Part:
+class _GroupStore:
     """One group: what is folded, and which keys each owner has."""
 
     def __init__(self, group: Group) -> None:
@@ -43,14 +43,14 @@ class MemoryStore:
     """Folds events as they come and reads as `store.reader.FeatureReader` does."""
 
     def __init__(self, plan: Plan) -> None:
-        self._parts = {group.name: _Part(group) for group in plan.groups}
+        self._parts = {group.name: _GroupStore(group) for group in plan.groups}
 
     def add(self, event: Event) -> None:
         """Fold one accepted, stamped event."""
         for part in self._parts.values():
             part.add(event)
 
-    def read(self, wanted: Many[Wanted], *, at_ms: int) -> list[Values]:
+    def read(self, wanted: Many[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
         """Values at `at_ms`, in the order asked for."""
         return [self._read(each, at_ms) for each in wanted]
 
@@ -58,7 +58,7 @@ class MemoryStore:
         """The keys of a group that were touched last, the newest first."""
         return self._parts[group.name].newest()[:count]
 
-    def _read(self, wanted: Wanted, at_ms: int) -> Values:
+    def _read(self, wanted: FeatureRequest, at_ms: int) -> FeatureValues:
         group, part = wanted.group, self._parts[wanted.group.name]
         single = len(group.entity) == 1
         keys: list[Key] = []
@@ -75,4 +75,6 @@ class MemoryStore:
             for rollup in group.rollups
         }
         absent = "default" if group.on_missing == "zero" else "missing"
-        return Values(group, keys, owner, merged, rollups, ["ok" if key[0] in part.keys else absent for key in keys])
+        return FeatureValues(
+            group, keys, owner, merged, rollups, ["ok" if key[0] in part.keys else absent for key in keys]
+        )

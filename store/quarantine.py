@@ -32,7 +32,7 @@ class Quarantine:
         self._consumer, self._send = consumer, send
         self._breaker = breaker or Breaker()
 
-    def handled(self, count: int = 1) -> None:
+    def count_handled(self, count: int = 1) -> None:
         """Count records that could be handled."""
         self._breaker.count_passed(count)
 
@@ -49,7 +49,7 @@ class Quarantine:
         self.reasons[kind] += 1
         self._breaker.count_failed(f"{place}, read by {self._consumer}", letter.reason)
 
-    def message(self, message: Message, reason: str) -> None:
+    def set_aside_message(self, message: Message, reason: str) -> None:
         """Set aside a record as it was read; raises as `set_aside` does."""
         self.set_aside(
             DeadLetter(

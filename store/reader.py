@@ -15,23 +15,23 @@ from numpy.typing import NDArray
 from lang.executors.merge import Ints, Merged, Merger, rank, without_last
 from lang.plan.plan import EVERYTHING, Group, Key
 from schemas.redis_keys import MEMBER_SEPARATOR, tiles_key
-from store.connect import Client, Pipeline, StoreError, together
+from store.connect import Client, Pipeline, StoreError, keys_per_command
 from store.record import RecordLayout
-from store.rows import Rows, ask, block_of, by_member
+from store.rows import Rows, block_of, by_member, queue_reads
 
-__all__ = ["FeatureReader", "Status", "StoreError", "Values", "Wanted"]
+__all__ = ["FeatureReader", "FeatureRequest", "FeatureValues", "Status", "StoreError"]
 
 Status: TypeAlias = Literal["ok", "default", "stale", "missing"]
 
 
-class Wanted(Struct, frozen=True):
+class FeatureRequest(Struct, frozen=True):
     """Which entities of which group: the values of the group's first key column."""
 
     group: Group
     owners: list[str]
 
 
-class Values(Struct, frozen=True):
+class FeatureValues(Struct, frozen=True):
     """Features of one group.
 
     Attributes:
@@ -51,10 +51,10 @@ class Values(Struct, frozen=True):
     status: list[Status]
 
 
-class Reads(Protocol):
+class FeatureStore(Protocol):
     """What answers reads of features: the store, or one in memory."""
 
-    def read(self, wanted: Many[Wanted], *, at_ms: int) -> list[Values]:
+    def read(self, wanted: Many[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
         """Values in the order asked for."""
         ...
 
@@ -83,7 +83,7 @@ class FeatureReader:
         self._client = client
         self._groups: dict[tuple[str, int], _Known] = {}
 
-    def read(self, wanted: Many[Wanted], *, at_ms: int) -> list[Values]:
+    def read(self, wanted: Many[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
         """Values at `at_ms`, in the order asked for.
 
         Raises:
@@ -96,19 +96,19 @@ class FeatureReader:
         replies = iter(cast("list[object]", pipeline.execute()))
         return [_without_everything(self._finish(each, replies, at_ms)) for each in asked]
 
-    def _ask(self, pipeline: Pipeline, wanted: Wanted) -> None:
+    def _ask(self, pipeline: Pipeline, wanted: FeatureRequest) -> None:
         group = wanted.group
         keys = [tiles_key(group.name, group.version, owner) for owner in wanted.owners] if group.families else []
         if len(group.entity) == 1:
-            for some in together(self._client, keys):
+            for some in keys_per_command(self._client, keys):
                 pipeline.execute_command("MGET", *some)
         else:
             for key in keys:
                 pipeline.hgetall(key)
         for sequence in group.sequences:
-            ask(pipeline, group, sequence, wanted.owners)
+            queue_reads(pipeline, group, sequence, wanted.owners)
 
-    def _finish(self, wanted: Wanted, replies: Iterator[object], at_ms: int) -> Values:
+    def _finish(self, wanted: FeatureRequest, replies: Iterator[object], at_ms: int) -> FeatureValues:
         """The replies to what `_ask` asked, as values."""
         group, owners = wanted.group, wanted.owners
         found = _of_owners(wanted, replies) if len(group.entity) == 1 else _of_members(wanted, replies)
@@ -125,7 +125,7 @@ class FeatureReader:
         present = merged.as_of > 0
         for block in sequences:
             present[block.key] = True
-        return Values(group, found.keys, owner, merged, rollups, _statuses(group, present, at_ms - merged.as_of))
+        return FeatureValues(group, found.keys, owner, merged, rollups, _statuses(group, present, at_ms - merged.as_of))
 
     def _known(self, group: Group) -> _Known:
         name = (group.name, group.version)
@@ -135,7 +135,7 @@ class FeatureReader:
         return known
 
 
-def _of_owners(wanted: Wanted, replies: Iterator[object]) -> _Found:
+def _of_owners(wanted: FeatureRequest, replies: Iterator[object]) -> _Found:
     """The replies to a group with one key column: MGETs, then a ZRANGE for each sequence and owner."""
     owners, records = wanted.owners, list[bytes | None]()
     while wanted.group.families and len(records) < len(owners):
@@ -144,7 +144,7 @@ def _of_owners(wanted: Wanted, replies: Iterator[object]) -> _Found:
     return _Found([(owner,) for owner in owners], list(range(len(owners))), records or [None] * len(owners), rows)
 
 
-def _of_members(wanted: Wanted, replies: Iterator[object]) -> _Found:
+def _of_members(wanted: FeatureRequest, replies: Iterator[object]) -> _Found:
     """The replies to a group with more: an HGETALL for each owner, then one for each sequence and owner."""
     group, owners = wanted.group, wanted.owners
     tiles = [cast("dict[bytes, bytes]", next(replies)) if group.families else {} for _ in owners]
@@ -160,17 +160,17 @@ def _of_members(wanted: Wanted, replies: Iterator[object]) -> _Found:
     return found
 
 
-def _with_everything(wanted: Wanted) -> Wanted:
+def _with_everything(wanted: FeatureRequest) -> FeatureRequest:
     """What has to be read: for a group that compares with all keys together, those last."""
-    return Wanted(wanted.group, [*wanted.owners, EVERYTHING]) if wanted.group.over_all else wanted
+    return FeatureRequest(wanted.group, [*wanted.owners, EVERYTHING]) if wanted.group.over_all else wanted
 
 
-def _without_everything(values: Values) -> Values:
+def _without_everything(values: FeatureValues) -> FeatureValues:
     """What was asked for; a group that compares has one key column and no rollup (see `lang.planner.groups`)."""
     if not values.group.over_all:
         return values
     merged = without_last(values.merged)
-    return Values(values.group, values.keys[:-1], values.owner[:-1], merged, values.rollups, values.status[:-1])
+    return FeatureValues(values.group, values.keys[:-1], values.owner[:-1], merged, values.rollups, values.status[:-1])
 
 
 def _statuses(group: Group, present: NDArray[np.bool_], age_ms: Ints) -> list[Status]:

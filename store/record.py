@@ -23,7 +23,7 @@ from lang.executors.merge import TileBlock
 from lang.plan.plan import HEADER_CELLS, Group
 
 CELL_BYTES = 8
-PLACE = slice(4, 9)
+TILE_ID = slice(4, 9)
 """The bytes of a row that name its tile."""
 _MOST_EVENTS = 2**32 - 1  # n stays there, and of two such rows the later written wins
 

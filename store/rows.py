@@ -52,7 +52,7 @@ def batches_of(writes: Many[tuple[int, SequenceWrite]]) -> dict[str, RowBatch]:
     return batches
 
 
-def queue(pipeline: Pipeline, key: str, batch: RowBatch, *, life_ms: int, clock: int, sha: str) -> int:
+def queue_writes(pipeline: Pipeline, key: str, batch: RowBatch, *, life_ms: int, clock: int, sha: str) -> int:
     """Put a batch into a pipeline; `sha` is that of `write_rows.lua`. How many commands that took."""
     if None in batch.rows:
         pipeline.zadd(key, batch.rows[None], gt=True)  # a value seen again moves forward, never back
@@ -67,7 +67,7 @@ def queue(pipeline: Pipeline, key: str, batch: RowBatch, *, life_ms: int, clock:
     return 1
 
 
-def ask(pipeline: Pipeline, group: Group, sequence: Sequence, owners: Many[str]) -> None:
+def queue_reads(pipeline: Pipeline, group: Group, sequence: Sequence, owners: Many[str]) -> None:
     """Put the reads of one sequence into a pipeline, a command an owner."""
     for owner in owners:
         key = sequence_key(group.name, group.version, owner, sequence.name)

@@ -15,7 +15,7 @@ _SAMPLE = 500  # keys of each kind that are looked into: a round trip each
 _A_TRIP = 1_000
 
 
-class Holding(Struct, frozen=True, kw_only=True):
+class Usage(Struct, frozen=True, kw_only=True):
     """What is there of a version; `entities` and `bytes` are estimates where there are more than 500 keys of a kind.
 
     With more key columns than one an entity is a field of its first column's HASH.
@@ -26,7 +26,7 @@ class Holding(Struct, frozen=True, kw_only=True):
     bytes: int
 
 
-def holding(client: Client, group: Group) -> Holding:
+def measure_usage(client: Client, group: Group) -> Usage:
     """Count a version's keys, all of the keyspace walked through once.
 
     Raises:
@@ -35,7 +35,7 @@ def holding(client: Client, group: Group) -> Holding:
     counts, samples = _keys(client, group)
     sizes = {kind: fmean(_bytes_of(client, key) for key in keys) for kind, keys in samples.items()}
     fields = {kind: fmean(_fields_of(client, group, key) for key in keys) for kind, keys in samples.items()}
-    return Holding(
+    return Usage(
         keys=counts.total(),
         entities=max((round(count * fields[kind]) for kind, count in counts.items()), default=0),
         bytes=round(sum(count * sizes[kind] for kind, count in counts.items())),

@@ -19,14 +19,14 @@ from schemas.times import PLAUSIBLE_MS
 from schemas.topics import CONTROL_TOPIC
 from store.decode import SequenceDecoder, TileDecoder, entity_of
 from store.log import LogReader
-from store.writer import spans_of
+from store.writer import retention_of
 
 GROUP, LIVE = "group/", "live/"
 APPLY, RETIRE, PROMOTE, ROLLBACK = "apply", "retire", "promote", "rollback"
 _READ_S, _POLL_S = 20.0, 0.05
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _NOTHING: Mapping[str, "Version"] = MappingProxyType({})
-_NONE: Mapping[str, "Choice"] = MappingProxyType({})
+_NONE: Mapping[str, "LiveState"] = MappingProxyType({})
 
 
 class Version(Struct, frozen=True, kw_only=True):
@@ -47,11 +47,11 @@ class Version(Struct, frozen=True, kw_only=True):
         return self.group.title
 
 
-class Choice(Struct, frozen=True):
+class LiveState(Struct, frozen=True):
     """The version of a group that answers, and the one that did before; 0 for none."""
 
     version: int
-    before: int = 0
+    previous: int = 0
 
 
 class Versions(Struct, frozen=True):
@@ -62,7 +62,7 @@ class Versions(Struct, frozen=True):
     """
 
     applied: Mapping[str, Version] = _NOTHING
-    live: Mapping[str, Choice] = _NONE
+    live: Mapping[str, LiveState] = _NONE
     retired: Mapping[str, Version] = _NOTHING
     ended: frozenset[str] = frozenset()
 
@@ -87,8 +87,8 @@ class Versions(Struct, frozen=True):
             return self._with(left, {**self.retired, name: gone})
         if record.name.startswith(LIVE) and record.action in (PROMOTE, ROLLBACK):
             group = record.name.removeprefix(LIVE)
-            before = self.live.get(group, Choice(0)).version
-            choice = Choice(int(record.arguments["version"]), before)
+            before = self.live.get(group, LiveState(0)).version
+            choice = LiveState(int(record.arguments["version"]), before)
             if f"{group}@{choice.version}" in self.applied and choice.version != before:
                 return Versions(self.applied, {**self.live, group: choice}, self.retired, self.ended)
         return self
@@ -114,7 +114,7 @@ class Versions(Struct, frozen=True):
         groups = (version.group for version in self.applied.values())
         return tuple(sorted(groups, key=lambda group: (group.name, group.version)))
 
-    def answering(self) -> tuple[Group, ...]:
+    def live_groups(self) -> tuple[Group, ...]:
         """The version of each group that answers, by name."""
         return tuple(group for group in self.groups() if self.is_live(group))
 
@@ -148,7 +148,7 @@ def _group_of(plan: str) -> Group:
     """
     try:
         group = msgspec.json.decode(plan, type=Group)
-        spans_of(group).oldest_slots(PLAUSIBLE_MS.start)
+        retention_of(group).oldest_slots(PLAUSIBLE_MS.start)
         TileDecoder(group)
         SequenceDecoder(group)
         entity_of(group, dict.fromkeys(group.entity))

@@ -15,7 +15,7 @@ from lang.plan.plan import Group
 from store.connect import Client
 from store.decode import SequenceWrite, TileWrite
 from store.record import RecordLayout
-from store.rows import RowBatch, batches_of, queue
+from store.rows import RowBatch, batches_of, queue_writes
 
 _HERE = Path(__file__).parent
 MERGE = (_HERE / "merge.lua").read_text()
@@ -41,7 +41,7 @@ def _script(name: str, before: str = "") -> _Script:
 _RECORD, _MEMBERS, _ROWS = _script("write_record", MERGE), _script("write_members", MERGE), _script("write_rows")
 
 
-class Spans(Struct, frozen=True):
+class Retention(Struct, frozen=True):
     """How long a group's tiles are kept: `retain_ms`, and (size, kept for) of each size in the order of its records.
 
     `strides` are the bytes of a row of each family, packed.
@@ -57,17 +57,17 @@ class Spans(Struct, frozen=True):
         return struct.pack(f"<{len(slots)}I", *slots)
 
 
-def spans_of(group: Group) -> Spans:
+def retention_of(group: Group) -> Retention:
     """The spans of a group."""
     layout = RecordLayout(group)
     kept_ms = tuple((size, group.kept_ms[size]) for size in layout.sizes_ms)
-    return Spans(group.retain_ms, kept_ms, struct.pack(f"<{len(layout.strides)}I", *layout.strides))
+    return Retention(group.retain_ms, kept_ms, struct.pack(f"<{len(layout.strides)}I", *layout.strides))
 
 
 class _Batch:
     """The tiles of one key that are written together: for each member the rows of each family."""
 
-    def __init__(self, spans: Spans) -> None:
+    def __init__(self, spans: Retention) -> None:
         self.spans = spans
         self.ends_at = 0
         self.rows: dict[str | None, list[bytes]] = {}
@@ -86,7 +86,11 @@ class Writer:
         self._client = client
 
     def write(
-        self, tiles: Iterable[tuple[Spans, TileWrite]], sequences: Iterable[tuple[Spans, SequenceWrite]], *, clock: int
+        self,
+        tiles: Iterable[tuple[Retention, TileWrite]],
+        sequences: Iterable[tuple[Retention, SequenceWrite]],
+        *,
+        clock: int,
     ) -> dict[str, str]:
         """Write a batch.
 
@@ -128,18 +132,18 @@ class Writer:
             pipeline.execute_command("EVALSHA", _MEMBERS.sha, 1, key, *told)
         for key, written in sequences.items():
             life_ms = _life_ms(key, written.ends_at - clock)
-            keys += [key] * queue(pipeline, key, written, life_ms=life_ms, clock=clock, sha=_ROWS.sha)
+            keys += [key] * queue_writes(pipeline, key, written, life_ms=life_ms, clock=clock, sha=_ROWS.sha)
         refused: dict[str, str] = {}
         for key, reply in zip(keys, pipeline.execute(raise_on_error=False), strict=True):
             if not isinstance(reply, Exception):
                 continue
-            if not isinstance(reply, ResponseError) or isinstance(reply, NoScriptError) or is_of_store(reply):
+            if not isinstance(reply, ResponseError) or isinstance(reply, NoScriptError) or is_store_error(reply):
                 raise reply
             refused[key] = str(reply)
         return refused
 
 
-def is_of_store(error: ResponseError) -> bool:
+def is_store_error(error: ResponseError) -> bool:
     """Whether an answer is about the state of the store and not about one write.
 
     >>> is_of_store(ResponseError("OOM command not allowed when used memory > 'maxmemory'."))

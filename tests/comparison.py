@@ -9,7 +9,7 @@ from lang.executors.oracle import FeatureValue, Oracle
 from lang.expressions.per_event import Event
 from lang.plan.plan import EVERYTHING, Group, Key
 from lang.testfiles.runner import values_agree
-from store.reader import FeatureReader, Values, Wanted
+from store.reader import FeatureReader, FeatureRequest, FeatureValues
 
 FLOAT_RATIO = 1e-9
 
@@ -41,7 +41,7 @@ def by_the_oracle(group: Group, events: Sequence[Event], keys: Iterable[Key], *,
 def mismatches(expected: Expected, reader: FeatureReader) -> list[str]:
     """What differs, as sentences: counts, min, max and sequences must be equal, float sums to 1e-9."""
     owners = list(dict.fromkeys(key[0] for key in expected.values))
-    found = reader.read([Wanted(expected.group, [owner]) for owner in owners], at_ms=expected.at_ms)
+    found = reader.read([FeatureRequest(expected.group, [owner]) for owner in owners], at_ms=expected.at_ms)
     read = dict(zip(owners, found, strict=True))
     wrong: list[str] = []
     for key, values in expected.values.items():
@@ -53,7 +53,7 @@ def mismatches(expected: Expected, reader: FeatureReader) -> list[str]:
     return wrong
 
 
-def _compare(read: Values, key: Key, expected: dict[str, FeatureValue]) -> list[str]:
+def _compare(read: FeatureValues, key: Key, expected: dict[str, FeatureValue]) -> list[str]:
     if key not in read.keys:
         there = {name: value for name, value in expected.items() if value not in (0, None, [])}
         return [f"{read.group.name} {key}: not in the store, {there} by the oracle"] if there else []

@@ -10,7 +10,7 @@ from lang.executors.topic_contracts import sequence_contracts, tile_contracts
 from lang.plan.plan import EVERYTHING, HEADER_CELLS, Group, Key
 from schemas.redis_keys import MEMBER_SEPARATOR, sequence_key, tiles_key
 from store.decode import SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
-from store.record import PLACE, RecordLayout, Row
+from store.record import TILE_ID, RecordLayout, Row
 from store.rows import Rows, block_of
 
 
@@ -78,7 +78,7 @@ class Wire:
 
     def _keep_tile(self, write: TileWrite, n: int) -> None:
         tiles = self.tiles.setdefault(_Place(write.key, write.member), {})
-        place = write.row.bytes[PLACE]
+        place = write.row.bytes[TILE_ID]
         if place not in tiles or n >= tiles[place][0]:
             tiles[place] = (n, write.row)
 

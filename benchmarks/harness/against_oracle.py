@@ -18,7 +18,7 @@ from lang.expressions.tree import columns_of
 from lang.plan.plan import OVER_ALL, Group, Key, Plan
 from lang.testfiles.runner import values_agree
 from schemas.redis_keys import tiles_key
-from store.reader import FeatureReader, Values, Wanted
+from store.reader import FeatureReader, FeatureRequest, FeatureValues
 from store.record import RecordLayout
 
 SAMPLED = 50  # keys of each group
@@ -82,14 +82,14 @@ def read_store(client: redis.Redis, *, at_ms: int) -> Read:
     reader = FeatureReader(client)
 
     def read(group: Group, keys: list[Key]) -> list[dict[str, object]]:
-        (values,) = reader.read([Wanted(group, list(dict.fromkeys(key[0] for key in keys)))], at_ms=at_ms)
+        (values,) = reader.read([FeatureRequest(group, list(dict.fromkeys(key[0] for key in keys)))], at_ms=at_ms)
         rows = {key: row for row, key in enumerate(values.keys)}
         return [_features(values, rows[key]) if key in rows else {} for key in keys]
 
     return read
 
 
-def _features(values: Values, row: int) -> dict[str, object]:
+def _features(values: FeatureValues, row: int) -> dict[str, object]:
     numbers = {name: float(column[row]) for name, column in values.merged.numbers.items()}
     found: dict[str, object] = {name: None if value != value else value for name, value in numbers.items()}
     return found | {name: lists[row] for name, lists in values.merged.lists.items()}

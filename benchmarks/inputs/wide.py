@@ -15,7 +15,7 @@ from headrace.stack.jobs import FEATURES
 from lang.executors.fold import TileRow
 from lang.plan.plan import Family, Group
 from lang.planner.load import parse_plan
-from store.writer import spans_of
+from store.writer import retention_of
 
 WEEK_MS = 7 * 86_400_000
 _EVENTS_A_WEEK, _SPREAD, _BUSY_A_WEEK = 60, 1.5, 1_000_000
@@ -62,7 +62,7 @@ def make_crowd(group: Group, crowd: Crowd, count: int, *, at_ms: int, seed: int)
 
 
 def _rows(group: Group, name: str, weekly: float, at_ms: int, rng: np.random.Generator) -> list[TileRow]:
-    kept_ms = dict(spans_of(group).kept_ms)
+    kept_ms = dict(retention_of(group).kept_ms)
     rows: list[TileRow] = []
     for family in group.families:
         for size in family.sizes_ms:

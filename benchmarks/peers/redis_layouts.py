@@ -14,7 +14,7 @@ from lang.plan.plan import HEADER_CELLS, Group
 from schemas.redis_keys import tiles_key
 from store.decode import TileWrite
 from store.record import RecordLayout, Row
-from store.writer import MERGE, Writer, spans_of
+from store.writer import MERGE, Writer, retention_of
 
 _LIFE_MS = 10**9
 
@@ -105,7 +105,7 @@ class FieldPerFamily:
     """
 
     def __init__(self, client: redis.Redis, group: Group) -> None:
-        self._client, self._layout, self._spans = client, RecordLayout(group), spans_of(group)
+        self._client, self._layout, self._spans = client, RecordLayout(group), retention_of(group)
         self._script = client.register_script(MERGE + self._SCRIPT)
         self._families = range(len(group.families))
 
@@ -140,7 +140,7 @@ class OneRecord:
 
     def __init__(self, client: redis.Redis, group: Group) -> None:
         self._client, self._group = client, group
-        self._layout, self._spans, self._writer = RecordLayout(group), spans_of(group), Writer(client)
+        self._layout, self._spans, self._writer = RecordLayout(group), retention_of(group), Writer(client)
 
     def key(self, owner: str) -> str:
         """The Redis key of an entity."""

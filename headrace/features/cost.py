@@ -15,7 +15,7 @@ from lang.plan.plan import Group
 from lang.planner.diff import Change
 from serving.feature_dependencies import touched
 from store.connect import Client
-from store.usage import Holding, holding
+from store.usage import Usage, measure_usage
 from store.versions import Versions
 
 _MEASURED = REPOSITORY / "benchmarks" / "results" / "throughput.json"
@@ -31,7 +31,7 @@ class Answering(Struct, frozen=True, kw_only=True):
     """
 
     group: Group
-    held: Holding
+    held: Usage
     cell_bytes: float | None
 
 
@@ -43,7 +43,7 @@ def measured(client: Client, rest: FlinkRest, *, group: Group, versions: Version
     """
     job = versions.applied[group.title].job
     state = cell_bytes(rest.tasks(job), versions.computed_by(job), group)
-    return Answering(group=group, held=holding(client, group), cell_bytes=state)
+    return Answering(group=group, held=measure_usage(client, group), cell_bytes=state)
 
 
 class Keys(Struct, frozen=True):

@@ -11,7 +11,7 @@ from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.plan import Group
 from lang.plan.source import Source
 from lang.syntax.duration import format_duration
-from store.writer import spans_of
+from store.writer import retention_of
 
 _NEWEST, _FEWEST = 20_000, 1_000
 _USUAL = 0.999
@@ -56,7 +56,9 @@ def warning_of(source: Source, groups: Sequence[Group], delays_ms: Sequence[int]
 
 def share_for(groups: Sequence[Group], lateness_ms: int) -> float:
     """The share of a busy key's tiles that groups of one source would keep for this lateness, in [0, 1]."""
-    kept_ms = [(size, kept - group.source.lateness_ms) for group in groups for size, kept in spans_of(group).kept_ms]
+    kept_ms = [
+        (size, kept - group.source.lateness_ms) for group in groups for size, kept in retention_of(group).kept_ms
+    ]
     windows = sum(kept / size for size, kept in kept_ms)
     late = sum(lateness_ms / size for size, _ in kept_ms)
     return late / (windows + late) if kept_ms else 0.0

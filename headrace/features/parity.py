@@ -10,7 +10,7 @@ from lang.planner.diff import meanings
 from lang.testfiles.runner import values_agree
 from schemas.redis_keys import owner_of, sequence_key, tiles_key
 from store.connect import Client
-from store.reader import FeatureReader, Values, Wanted
+from store.reader import FeatureReader, FeatureRequest, FeatureValues
 
 _RATIO = 1e-9
 _A_TRIP = 200  # owners a round trip
@@ -64,7 +64,7 @@ def compare(client: Client, first: Group, second: Group, *, sample: int, at_ms: 
     owners = list(_owners(client, first, sample))
     for start in range(0, len(owners), _A_TRIP):
         some = owners[start : start + _A_TRIP]
-        one, two = reader.read([Wanted(first, some), Wanted(second, some)], at_ms=at_ms)
+        one, two = reader.read([FeatureRequest(first, some), FeatureRequest(second, some)], at_ms=at_ms)
         _hold(parity, one, two, names=same, at_ms=at_ms)
     return parity
 
@@ -79,7 +79,7 @@ def _owners(client: Client, group: Group, sample: int) -> Iterator[str]:
         yield owner_of(key)
 
 
-def _hold(parity: Parity, one: Values, two: Values, *, names: Iterable[str], at_ms: int) -> None:
+def _hold(parity: Parity, one: FeatureValues, two: FeatureValues, *, names: Iterable[str], at_ms: int) -> None:
     there, others = _present(one), _present(two)
     parity.extra += len(others.keys() - there.keys())
     for key, place in there.items():
@@ -103,12 +103,12 @@ def _hold(parity: Parity, one: Values, two: Values, *, names: Iterable[str], at_
             parity.alike += 1
 
 
-def _present(values: Values) -> dict[Key, int]:
+def _present(values: FeatureValues) -> dict[Key, int]:
     """Keys that the store holds something of, and their places."""
     return {key: place for place, key in enumerate(values.keys) if values.status[place] in ("ok", "stale")}
 
 
-def _value(values: Values, place: int, name: str) -> object:
+def _value(values: FeatureValues, place: int, name: str) -> object:
     """A feature of one key; None for NULL."""
     if name in values.merged.lists:
         return values.merged.lists[name][place]

@@ -63,7 +63,7 @@ def drafted(endpoints: Endpoints, wanted: Plan, versions: Versions) -> ReleasePl
     started = {group.name: group for group in found.groups}
     live = {
         group.name: measured(client, rest, group=group, versions=versions)
-        for group in versions.answering()
+        for group in versions.live_groups()
         if group.name in started and group.entity == started[group.name].entity  # else nothing follows from it
     }
     costs = [

@@ -18,7 +18,7 @@ from schemas.breaker import BrokenProgram
 from store.connect import StoreError, connect
 from store.loader import Loader
 from store.log import bounds
-from store.usage import holding
+from store.usage import measure_usage
 from store.versions import read_versions
 
 _WAIT_S = 1.0
@@ -88,7 +88,7 @@ def fill(bootstrap: str, redis_url: str, groups: Sequence[Group], *, seen: Calla
         done, grew_s = 0, time.monotonic()
         while done < total:
             records += loader.load_batch(timeout_s=_WAIT_S)
-            at, before = loader.places(), done
+            at, before = loader.positions(), done
             done = sum(min(max(at.get(place, begin), begin), end) - begin for place, (begin, end) in spans.items())
             grew_s = time.monotonic() if done > before else grew_s
             if time.monotonic() - grew_s > _STALLED_S:
@@ -97,6 +97,6 @@ def fill(bootstrap: str, redis_url: str, groups: Sequence[Group], *, seen: Calla
             seen(done, total)
     finally:
         loader.close()
-    keys = sum(holding(client, group).keys for group in groups)
+    keys = sum(measure_usage(client, group).keys for group in groups)
     client.close()
     return Filled(records=records, keys=keys, aside=loader.quarantine.reasons.total())

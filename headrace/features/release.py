@@ -20,7 +20,7 @@ from lang.planner.diff import Change, adopt_wording, compare
 from lang.syntax.duration import parse_duration
 from serving.feature_dependencies import lacking as lacking_of
 from store.connect import Client
-from store.versions import Choice, Version, Versions
+from store.versions import LiveState, Version, Versions
 
 _RUNNING_S = 120.0
 _FILLED_S = 24 * 3600.0
@@ -53,7 +53,7 @@ def planned(plan: Plan, versions: Versions) -> ReleasePlan:
         UsageProblem: a meaning changed and its version did not, or the version was used before (F115); a version lacks
             what serving reads (F117).
     """
-    live = {group.name: group for group in versions.answering()}
+    live = {group.name: group for group in versions.live_groups()}
     wanted = {group.name: group for group in plan.groups}
     waiting = {group.name: group.title for group in plan.groups if _waits(group, versions)}
     pairs = ((live.get(name), wanted.get(name)) for name in sorted({*live, *wanted} - {*waiting}))
@@ -204,11 +204,11 @@ def named_or_live(versions: Versions, name: str) -> Group:
     Raises:
         UsageProblem: there is none.
     """
-    live = {group.name: group for group in versions.answering()}
+    live = {group.name: group for group in versions.live_groups()}
     return live[name] if name in live else version_of(versions, name).group
 
 
-def promoted(registry: Registry, client: Client, version: Version, *, why: str) -> Choice:
+def promoted(registry: Registry, client: Client, version: Version, *, why: str) -> LiveState:
     """Have a version answer, once it reads as the one that answers now wherever they mean the same.
 
     Raises:
@@ -216,7 +216,7 @@ def promoted(registry: Registry, client: Client, version: Version, *, why: str) 
     """
     if unread := _unread(version.group):
         raise UsageProblem(unread)
-    live = [group for group in registry.versions().answering() if group.name == version.group.name]
+    live = [group for group in registry.versions().live_groups() if group.name == version.group.name]
     if live and live[0].version == version.group.version:
         message = f"{version.name} answers already"
         raise UsageProblem(message)

@@ -136,7 +136,7 @@ def skew(*, sample: int = 100) -> int:
     """
     endpoints = Layout.here().endpoints()
     versions = Registry(endpoints, who="operator").versions()
-    plan = Plan(tuple(versions.sources().values()), versions.answering()).for_source(CLICKSTREAM)
+    plan = Plan(tuple(versions.sources().values()), versions.live_groups()).for_source(CLICKSTREAM)
     source = plan.source(CLICKSTREAM)
     decode = contract(source).decode
     items = list({item.item_id: item for item in _items(endpoints.bootstrap)}.values())

@@ -20,8 +20,8 @@ from headrace.wait import wait_until
 from serving.http import lookup
 from serving.http.problems import Fault
 from store.connect import connect
-from store.reader import FeatureReader, Reads
-from store.usage import holding
+from store.reader import FeatureReader, FeatureStore
+from store.usage import measure_usage
 
 _FIRST_MS = 10**12  # September 2001: what lies before was given in seconds
 
@@ -40,7 +40,7 @@ def list_versions() -> None:
         job = versions.applied[group.title].job
         state = jobs.get(job, ("", "not running"))[1]
         answers = "yes" if versions.is_live(group) else ""
-        entities = f"{holding(client, group).entities} of {group.max_entities}" if group.max_entities else ""
+        entities = f"{measure_usage(client, group).entities} of {group.max_entities}" if group.max_entities else ""
         table.add_row(group.name, str(group.version), answers, job, state, str(len(group.features)), entities)
     screen().print(table)
 
@@ -87,7 +87,7 @@ def promote(name: str, *, why: str = "promoted") -> None:
     endpoints, registry, _ = _stack()
     version = release.version_of(registry.versions(), name)
     choice = release.promoted(registry, connect(endpoints.redis_url), version, why=why)
-    sys.stdout.write(f"{version.name} answers; before it version {choice.before} did\n")
+    sys.stdout.write(f"{version.name} answers; before it version {choice.previous} did\n")
 
 
 def diff(first: str, second: str, *, sample: int = 1_000) -> None:
@@ -142,7 +142,7 @@ def rollback(group: str, *, why: str = "rolled back") -> None:
     """
     _, registry, _ = _stack()
     choice = registry.rollback(group, why=why)
-    sys.stdout.write(f"{group}@{choice.version} answers; before it version {choice.before} did\n")
+    sys.stdout.write(f"{group}@{choice.version} answers; before it version {choice.previous} did\n")
 
 
 def retire(name: str) -> None:
@@ -171,7 +171,7 @@ def get(name: str, *key: str, at: int | None = None) -> None:
         message = f"--at is {at}; it is a time that is past, in milliseconds since 1970: now it is {now_ms}"
         raise UsageProblem(message)
     group = release.named_or_live(registry.versions(), name)
-    reader: Reads = FeatureReader(connect(endpoints.redis_url))
+    reader: FeatureStore = FeatureReader(connect(endpoints.redis_url))
     if at is not None and key:
         reader = as_known_at(endpoints, group, key[0], at_ms=at)
     try:

@@ -18,7 +18,7 @@ from pyarrow import parquet
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
 from schemas.topics import SAMPLES
-from store.files import replacing
+from store.files import replace_file
 from store.kafka_clients import producer
 from store.log import bounds, read_to_end
 
@@ -168,6 +168,6 @@ def _write(folder: Path, first: int, batch: list[Message]) -> int:
     offsets = [message.offset() or 0 for message in batch]
     part = Part(first, offsets[-1] + 1)
     columns = [offsets, [message.key() for message in batch], [message.value() for message in batch]]
-    with replacing(folder / part.name) as file:
+    with replace_file(folder / part.name) as file:
         parquet.write_table(pa.table(columns, schema=_COLUMNS), file, compression="zstd")
     return part.next

@@ -20,7 +20,7 @@ from schemas.topics import CONTROL_TOPIC, EVENTS, Topic, sequence_topic, stream_
 from store import versions as names
 from store.connect import connect
 from store.kafka_clients import producer
-from store.versions import Choice, Version, Versions, read_versions
+from store.versions import LiveState, Version, Versions, read_versions
 
 SHARED_JOB = "features"
 
@@ -103,29 +103,29 @@ class Registry:
         self._apply(group, job=version.job, from_ms=version.from_ms, why=why)
         self._flush()
 
-    def promote(self, version: Version, *, before: int, why: str) -> Choice:
+    def promote(self, version: Version, *, before: int, why: str) -> LiveState:
         """Have a version answer; `before` is the one that does now, 0 for none."""
-        return self._decide(version.group.name, names.PROMOTE, Choice(version.group.version, before), why=why)
+        return self._decide(version.group.name, names.PROMOTE, LiveState(version.group.version, before), why=why)
 
-    def rollback(self, name: str, *, why: str) -> Choice:
+    def rollback(self, name: str, *, why: str) -> LiveState:
         """Have the version answer that did so before the last decision.
 
         Raises:
             UsageProblem: there is none, or it has been retired.
         """
         versions = self.versions()
-        now = versions.live.get(name, Choice(0))
-        if f"{name}@{now.before}" not in versions.applied:
+        now = versions.live.get(name, LiveState(0))
+        if f"{name}@{now.previous}" not in versions.applied:
             message = f"{name}@{now.version} answers, and no version that answered before it is kept"
             raise UsageProblem(message)
-        return self._decide(name, names.ROLLBACK, Choice(now.before, now.version), why=why)
+        return self._decide(name, names.ROLLBACK, LiveState(now.previous, now.version), why=why)
 
     def retire(self, version: Version, *, why: str) -> None:
         """Let go of a version; its job is stopped by the keeper."""
         self._write(f"{names.GROUP}{version.name}", names.RETIRE, {}, why)
         self._flush()
 
-    def _decide(self, name: str, action: str, choice: Choice, *, why: str) -> Choice:
+    def _decide(self, name: str, action: str, choice: LiveState, *, why: str) -> LiveState:
         self._choose(name, action, choice.version, why=why)
         self._flush()
         return choice

@@ -21,7 +21,7 @@ from serving.offline.features import CLICKSTREAM, OfflineFeatures
 from serving.offline.log_writer import LogWriter
 from serving.state.experiment import Arm
 from serving.state.query import Query
-from store.reader import FeatureReader, Values, Wanted
+from store.reader import FeatureReader, FeatureRequest, FeatureValues
 
 ARM = Arm(name="recorded", share=1.0, policy="recorded")
 _POLL_EACH = 500
@@ -84,7 +84,7 @@ class Served:
             owners["user_id"].add(visit.user_id)
             owners["item_id"].add(visit.item_id)
         known = [group for group in self._plan.groups if group.entity[0] in owners]
-        wanted = [Wanted(group, sorted(owners[group.entity[0]])) for group in known]
+        wanted = [FeatureRequest(group, sorted(owners[group.entity[0]])) for group in known]
         pairs = zip(self._recomputed.memory.read(wanted, at_ms=at_ms), reader.read(wanted, at_ms=at_ms), strict=True)
         return [difference for ours, theirs in pairs for difference in _differences(ours, theirs)]
 
@@ -127,7 +127,7 @@ def events_of(request_id: str, visit: Visit) -> list[Event]:
     ]
 
 
-def _differences(ours: Values, theirs: Values) -> Iterator[str]:
+def _differences(ours: FeatureValues, theirs: FeatureValues) -> Iterator[str]:
     place = {key: index for index, key in enumerate(theirs.keys)}
     for index, key in enumerate(ours.keys):
         there = place.get(key)

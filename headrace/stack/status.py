@@ -25,7 +25,7 @@ from schemas.defaults import LIVE_MODEL
 from schemas.topics import TOPICS
 from store.connect import StoreError, connect
 from store.kafka_clients import admin
-from store.lag import lags, readers_of
+from store.lag import consumer_groups, lags
 from store.log import bounds
 from udfs.labels import COUNTERS
 
@@ -112,7 +112,7 @@ def _processes(layout: Layout) -> dict[str, Part]:
 
 def _lag(endpoints: Endpoints) -> dict[str, int]:
     try:
-        readers = readers_of(connect(endpoints.redis_url), LIVE_MODEL)
+        readers = consumer_groups(connect(endpoints.redis_url), LIVE_MODEL)
         found = lags(admin(endpoints.bootstrap), readers)
     except (KafkaException, *StoreError):
         return {}

@@ -9,7 +9,7 @@ from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
 from serving.http.problems import Fault, invalid, unavailable
 from serving.state.state import Live
 from store.connect import StoreError
-from store.reader import FeatureReader, Reads, Status, Values, Wanted
+from store.reader import FeatureReader, FeatureRequest, FeatureStore, FeatureValues, Status
 
 
 class Lookup:
@@ -34,14 +34,14 @@ class Lookup:
             raise _no_group(str(error.args[0])) from error
 
 
-def answer(reader: Reads, group: Group, key: Sequence[str], *, at: int) -> FeaturesAnswer:
+def answer(reader: FeatureStore, group: Group, key: Sequence[str], *, at: int) -> FeaturesAnswer:
     """Every feature of one version for a key; raises as `Lookup.read` does."""
     if len(key) != len(group.entity) or not all(key):
         detail = f"The key {list(key)!r} has {len(key)} columns; {group.name} is keyed by {', '.join(group.entity)}."
         query = "&".join(f"key={column.upper()}" for column in group.entity)
         raise invalid(detail, fix=f"Ask for {group.name}?{query}, a key for each column in this order.")
     try:
-        (values,) = reader.read([Wanted(group, [key[0]])], at_ms=at)
+        (values,) = reader.read([FeatureRequest(group, [key[0]])], at_ms=at)
     except StoreError as error:
         detail = f"The feature store does not answer ({type(error).__name__})."
         raise unavailable(detail) from error
@@ -58,7 +58,7 @@ def _no_group(detail: str) -> Fault:
     return invalid(detail, fix="Request one of these, or declare it in features/.", status=404)
 
 
-def _features(values: Values, key: tuple[str, ...], at: int) -> list[FeatureValue]:
+def _features(values: FeatureValues, key: tuple[str, ...], at: int) -> list[FeatureValue]:
     index = values.keys.index(key) if key in values.keys else None
     as_of = int(values.merged.as_of[index]) if index is not None else 0
     missing: Status = "default" if values.group.on_missing == "zero" else "missing"
@@ -74,7 +74,7 @@ def _features(values: Values, key: tuple[str, ...], at: int) -> list[FeatureValu
     ]
 
 
-def _value(values: Values, feature: Feature, index: int | None) -> float | list[str | RankedMember] | None:
+def _value(values: FeatureValues, feature: Feature, index: int | None) -> float | list[str | RankedMember] | None:
     if feature.kind == "ranking":  # for the first key column, whatever the others are
         return [RankedMember(member=member, value=value) for member, value in values.rollups[feature.name][0]]
     if feature.kind == "list":

@@ -9,7 +9,7 @@ from schemas.ids import hash64
 from serving.http.problems import invalid, unavailable
 from serving.state.state import Live
 from store.connect import StoreError
-from store.reader import Reads, Wanted
+from store.reader import FeatureRequest, FeatureStore
 
 _GROUP, _ROLLUP = "item_coview", "seen_with"
 READ = (f"{_GROUP}.{_ROLLUP}",)
@@ -18,7 +18,7 @@ READ = (f"{_GROUP}.{_ROLLUP}",)
 class Similar:
     """Reads the neighbours of one item."""
 
-    def __init__(self, reader: Reads, live: Live) -> None:
+    def __init__(self, reader: FeatureStore, live: Live) -> None:
         self._reader = reader
         self._live = live
 
@@ -33,7 +33,7 @@ class Similar:
             detail = f"The catalogue has no item {item!r}."
             raise invalid(detail, fix="Upsert it with POST /v1/items:batchUpsert.", status=404)
         try:
-            (found,) = self._reader.read([Wanted(state.plan.group(_GROUP), [item])], at_ms=at_ms)
+            (found,) = self._reader.read([FeatureRequest(state.plan.group(_GROUP), [item])], at_ms=at_ms)
         except StoreError as error:
             detail = f"The feature store does not answer ({type(error).__name__})."
             raise unavailable(detail) from error

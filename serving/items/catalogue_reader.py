@@ -65,12 +65,12 @@ class CatalogueReader:
         try:
             entry = catalogue.entry_of(item_of(message.value() or b""), self._layout)
         except Refused as refused:
-            self._quarantine.message(message, str(refused))
+            self._quarantine.set_aside_message(message, str(refused))
             return False
         except Exception as error:
-            self._quarantine.message(message, reason_of(error))
+            self._quarantine.set_aside_message(message, reason_of(error))
             return False
-        self._quarantine.handled()
+        self._quarantine.count_handled()
         self._items[entry.item.item_id] = entry
         return True
 

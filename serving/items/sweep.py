@@ -20,7 +20,7 @@ from serving.state.columns import GroupColumns
 from serving.state.state import Live
 from serving.telemetry.monitor import Monitor
 from store.connect import StoreError
-from store.reader import Reads
+from store.reader import FeatureStore
 
 _EVERY_S = 2.0
 _SLICE = 100  # items per round trip: requests run between two slices
@@ -30,7 +30,7 @@ _PAUSE = 2.0  # the pause after a slice, as a multiple of its duration, as far a
 class Sweep:
     """Reads item features slice by slice, and swaps the arrays when all are read."""
 
-    def __init__(self, reader: Reads, live: Live, monitor: Monitor) -> None:
+    def __init__(self, reader: FeatureStore, live: Live, monitor: Monitor) -> None:
         self._reader = reader
         self._live = live
         self._monitor = monitor

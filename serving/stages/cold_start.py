@@ -10,7 +10,7 @@ from msgspec import Struct
 from lang.events.computed import Computation
 from lang.plan.plan import Group, Plan
 from serving.state.query import Query
-from store.reader import Reads, Wanted
+from store.reader import FeatureRequest, FeatureStore
 
 _KEPT_MS = 5_000
 _MOST = 5_000  # rankings cached
@@ -26,7 +26,7 @@ class _Cached(Struct, frozen=True):
 class Trends:
     """Reads the rankings of both groups, each at most once in five seconds."""
 
-    def __init__(self, reader: Reads) -> None:
+    def __init__(self, reader: FeatureStore) -> None:
         self._reader = reader
         self._computed: dict[str, Computation] = {}  # by source, whose declaration does not change
         self._cached: dict[tuple[str, int, str], _Cached] = {}
@@ -52,7 +52,7 @@ class Trends:
         key = (group.name, group.version, owner)
         cached = self._cached.get(key)
         if cached is None or not 0 <= at_ms - cached.read_at_ms < _KEPT_MS:
-            (found,) = self._reader.read([Wanted(group, [owner])], at_ms=at_ms)
+            (found,) = self._reader.read([FeatureRequest(group, [owner])], at_ms=at_ms)
             cached = _Cached([member for member, _ in found.rollups[group.rollups[0].name][0]], at_ms)
             if len(self._cached) > _MOST:
                 self._cached.clear()

@@ -20,7 +20,7 @@ from serving.stages.sources.table import SOURCES
 from serving.state import columns
 from serving.state.query import HISTORY_FEATURE, TOP_FEATURE, Faults, Neighbours, Query, Taste, User, ids_of
 from store.connect import StoreError
-from store.reader import Reads, Status, Values, Wanted
+from store.reader import FeatureRequest, FeatureStore, FeatureValues, Status
 
 NEWEST = 5  # distinct items of the history whose neighbours are read
 RECENT, TASTE, SHOWN = "user_recent", "user_category", "user_category_engagement"
@@ -38,7 +38,7 @@ _GROUPS = tuple(dict.fromkeys((RECENT, TASTE, SHOWN, *(group for group, _ in _NU
 class Hydrator:
     """Reads users. Raises nothing: if the store does not answer, the user is unknown and the answer at L3."""
 
-    def __init__(self, reader: Reads) -> None:
+    def __init__(self, reader: FeatureStore) -> None:
         self._reader = reader
         self._neighbours = NeighbourReader(reader)
         self._trends = Trends(reader)
@@ -48,7 +48,7 @@ class Hydrator:
         boosted = [group.name for group in plan.groups if group.boost and group.entity[0] == "user_id"]
         names = dict.fromkeys((*_GROUPS, *boosted))
         try:
-            wanted = [Wanted(plan.group(name), [query.user_id]) for name in names]
+            wanted = [FeatureRequest(plan.group(name), [query.user_id]) for name in names]
             found = dict(zip(names, self._reader.read(wanted, at_ms=query.at_ms), strict=True))
             history = found[RECENT].merged.lists["recent_items"][0]
             neighbours = {ranking.feature: self._ranked(ranking, history, plan, query.at_ms) for ranking in NEIGHBOURS}
@@ -82,11 +82,11 @@ class Hydrator:
         return Neighbours(combined.ids, combined.strength, indexes[combined.nearest_to])
 
 
-def _numbers(found: Mapping[str, Values]) -> dict[str, float]:
+def _numbers(found: Mapping[str, FeatureValues]) -> dict[str, float]:
     return {f"{group}.{name}": float(found[group].merged.numbers[name][0]) for group, name in _NUMBERS}
 
 
-def _nulls(found: Mapping[str, Values]) -> dict[str, bool]:
+def _nulls(found: Mapping[str, FeatureValues]) -> dict[str, bool]:
     """Whether each number is NULL for all keys of the user. If the store has nothing, a count is NULL here, not 0."""
     nulls: dict[str, bool] = {}
     for group, name in (*_NUMBERS, *_BY_CATEGORY):
@@ -96,7 +96,7 @@ def _nulls(found: Mapping[str, Values]) -> dict[str, bool]:
     return nulls
 
 
-def _tastes(found: Mapping[str, Values]) -> dict[str, Taste]:
+def _tastes(found: Mapping[str, FeatureValues]) -> dict[str, Taste]:
     numbers: dict[str, dict[str, float]] = {}
     for group, names in _TASTES:
         values = [found[group].merged.numbers[name].tolist() for name in names]
@@ -105,7 +105,7 @@ def _tastes(found: Mapping[str, Values]) -> dict[str, Taste]:
     return {category: Taste(**row) for category, row in numbers.items()}
 
 
-def _boosts(found: Mapping[str, Values]) -> dict[str, dict[str, float]]:
+def _boosts(found: Mapping[str, FeatureValues]) -> dict[str, dict[str, float]]:
     """The boosts of groups keyed by the user and a second column: factor by column and its value."""
     boosts: dict[str, dict[str, float]] = {}
     for values in found.values():

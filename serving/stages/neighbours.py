@@ -12,7 +12,7 @@ from msgspec import Struct
 from lang.plan.plan import Group
 from models.array_types import Doubles, Ids
 from serving.state.query import Neighbours, ids_of
-from store.reader import Reads, Wanted
+from store.reader import FeatureRequest, FeatureStore
 
 _KEPT_MS = 5_000
 _MOST = 20_000  # items cached; about 20 MB
@@ -29,7 +29,7 @@ class ItemNeighbours(Struct, frozen=True):
 class NeighbourReader:
     """Reads rankings of neighbours, each at most once in five seconds."""
 
-    def __init__(self, reader: Reads) -> None:
+    def __init__(self, reader: FeatureStore) -> None:
         self._reader = reader
         self._cached: dict[tuple[str, str, str], ItemNeighbours] = {}  # by version, rollup and item
 
@@ -43,7 +43,7 @@ class NeighbourReader:
         found = {item: entry for item, entry in lookups if entry and _is_fresh(entry, at_ms)}
         missing = [item for item in dict.fromkeys(items) if item not in found]
         if missing:
-            (values,) = self._reader.read([Wanted(group, missing)], at_ms=at_ms)
+            (values,) = self._reader.read([FeatureRequest(group, missing)], at_ms=at_ms)
             for item, ranking in zip(missing, values.rollups[rollup], strict=True):
                 strength = np.array([value for _, value in ranking], np.float64)
                 found[item] = ItemNeighbours(ids_of([member for member, _ in ranking]), strength, at_ms)

@@ -13,7 +13,7 @@ from lang.plan.plan import Group, Plan
 from models.array_types import Doubles, Indexes
 from models.inputs import ITEM_INPUTS
 from serving.state.catalogue import Catalogue
-from store.reader import Reads, Wanted
+from store.reader import FeatureRequest, FeatureStore
 
 COLUMNS = (*(name for name in ITEM_INPUTS if not name.startswith("item.")), "boost")
 LEAST_FACTOR, MOST_FACTOR = 0.2, 5.0
@@ -45,20 +45,20 @@ def group_columns(plan: Plan) -> list[GroupColumns]:
     return found
 
 
-def read(reader: Reads, part: GroupColumns, owners: Sequence[str], *, at_ms: int) -> Doubles:
+def read(reader: FeatureStore, part: GroupColumns, owners: Sequence[str], *, at_ms: int) -> Doubles:
     """A group's features of these owners [M, features], NaN if the store has nothing about one.
 
     Raises:
         StoreError: the store did not answer.
     """
-    (found,) = reader.read([Wanted(part.group, list(owners))], at_ms=at_ms)
+    (found,) = reader.read([FeatureRequest(part.group, list(owners))], at_ms=at_ms)
     present = np.array([status in ("ok", "stale") for status in found.status], np.bool_)
     columns = [np.where(present, found.merged.numbers[name], np.nan) for name in part.features]
     return np.stack(columns, axis=1)
 
 
 def of_items(
-    reader: Reads, parts: Sequence[GroupColumns], catalogue: Catalogue, *, indexes: Indexes, at_ms: int
+    reader: FeatureStore, parts: Sequence[GroupColumns], catalogue: Catalogue, *, indexes: Indexes, at_ms: int
 ) -> Doubles:
     """Columns [N, K] of the items at these indexes of a catalogue.
 

@@ -16,7 +16,7 @@ from serving.state.state import Live
 from serving.telemetry.metrics import Metrics
 from store.connect import StoreError
 from store.kafka_clients import admin
-from store.lag import Lag, Reader, end_offsets, lags
+from store.lag import ConsumerGroup, Lag, end_offsets, lags
 
 STALLED_S = 120.0  # jobs commit every half minute at the latest
 _EVERY_S = 10.0
@@ -41,7 +41,7 @@ class StallDetector:
 class Consumers:
     """Watches consumer groups. `readers` returns the consumers, by the name that operators know."""
 
-    def __init__(self, live: Live, metrics: Metrics, *, readers: Callable[[], Mapping[str, Reader]]) -> None:
+    def __init__(self, live: Live, metrics: Metrics, *, readers: Callable[[], Mapping[str, ConsumerGroup]]) -> None:
         self._live, self._metrics, self._readers = live, metrics, readers
         self._stalls = StallDetector()
 

@@ -12,7 +12,7 @@ import traceback
 from serving.state.state import Live
 from serving.telemetry.metrics import Metrics
 from store.connect import Client, StoreError
-from store.usage import holding
+from store.usage import measure_usage
 
 _SHORTEST_PAUSE_S = 60.0
 _PAUSE = 20.0
@@ -45,5 +45,5 @@ class EntityCounts:
             StoreError: the store did not answer.
         """
         groups = [(group, group.max_entities) for group in self._live.state.plan.groups]
-        limited = {group.name: (holding(self._client, group).entities, most) for group, most in groups if most}
+        limited = {group.name: (measure_usage(self._client, group).entities, most) for group, most in groups if most}
         self._metrics.set_entities(limited)

@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 
 from serving.telemetry.metrics import Metrics
-from store.reader import Reads, Values, Wanted
+from store.reader import FeatureRequest, FeatureStore, FeatureValues
 
 
 class FreshnessReader:
     """A reader that reports the newest event in what it reads to the metrics."""
 
-    def __init__(self, reader: Reads, metrics: Metrics) -> None:
+    def __init__(self, reader: FeatureStore, metrics: Metrics) -> None:
         self._reader = reader
         self._metrics = metrics
 
-    def read(self, wanted: Sequence[Wanted], *, at_ms: int) -> list[Values]:
+    def read(self, requests: Sequence[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
         """Read from the wrapped reader.
 
         Raises:
             StoreError: the store did not answer.
         """
-        found = self._reader.read(wanted, at_ms=at_ms)
+        found = self._reader.read(requests, at_ms=at_ms)
         for values in found:
             self._metrics.note_event(values.group.name, as_of_ms=int(values.merged.as_of.max(initial=0)))
         return found

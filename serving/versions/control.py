@@ -70,7 +70,7 @@ class ControlReader:
     def apply(self) -> None:
         """Apply what was read. An alias pinned to a version that is neither in memory nor on disk stays as it was."""
         self._live.followed = self._followed
-        plan, groups = self._live.state.plan, self._versions.answering()
+        plan, groups = self._live.state.plan, self._versions.live_groups()
         if groups and groups != plan.groups:
             self._live.set_plan(Plan(plan.sources, groups))
         for alias, version in self.aliases.items():

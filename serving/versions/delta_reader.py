@@ -142,10 +142,10 @@ class DeltaReader:
             except Exception as error:  # an error in this software: refuse the version and go on with the next
                 self.chain.discard(reason_of(error))
                 if self._quarantine:
-                    self._quarantine.message(message, reason_of(error))
+                    self._quarantine.set_aside_message(message, reason_of(error))
             else:
                 if self._quarantine:
-                    self._quarantine.handled()
+                    self._quarantine.count_handled()
 
     def promote(self) -> str:
         """Serve the applied version; returns its name."""

@@ -13,7 +13,7 @@ from headrace.stack import redis_server
 from lang.plan.plan import Group
 from store.connect import Client, connect
 from store.redis_budget import left_bytes
-from store.usage import Holding, holding
+from store.usage import Usage, measure_usage
 from tests.store.delivery import Delivery, rows_of
 
 NOW_MS = 1_767_225_600_000
@@ -39,12 +39,12 @@ def cost(keys: Keys | None, group: Group = WANTED) -> Cost:
 
 
 def answering(client: Client) -> Answering:
-    return Answering(group=LIVE, held=holding(client, LIVE), cell_bytes=None)
+    return Answering(group=LIVE, held=measure_usage(client, LIVE), cell_bytes=None)
 
 
 def test_a_version_fits_or_it_does_not(small: Client) -> None:
     keys, left = keys_of(WANTED, answering(small)), left_bytes(small)
-    assert keys.megabytes * 1e6 == pytest.approx(holding(small, LIVE).bytes, rel=0.01)
+    assert keys.megabytes * 1e6 == pytest.approx(measure_usage(small, LIVE).bytes, rel=0.01)
     assert beyond_memory([cost(keys)], [WANTED], left) == ""
     small.config_set("maxmemory", small.info("memory")["used_memory"] + int(keys.megabytes * 1e6) // 2)
     refused = beyond_memory([cost(keys)], [WANTED], left_bytes(small))
@@ -64,7 +64,7 @@ def test_versions_are_summed_and_what_is_not_known_counts_as_nothing() -> None:
 
 
 def test_a_limit_holds_for_the_next_version() -> None:
-    live = Answering(group=LIVE, held=Holding(keys=5, entities=5, bytes=500), cell_bytes=None)
+    live = Answering(group=LIVE, held=Usage(keys=5, entities=5, bytes=500), cell_bytes=None)
     limited = {most: msgspec.structs.replace(WANTED, max_entities=most) for most in (5, 6)}
     assert beyond_limit(limited[5], live).startswith("F122 everything@2 may have 5 entities, and everything@1 has 5")
     assert beyond_limit(limited[6], live) == ""

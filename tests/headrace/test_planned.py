@@ -9,12 +9,12 @@ from headrace.errors import UsageProblem
 from headrace.features.release import planned
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
-from store.versions import Choice, Version, Versions
+from store.versions import LiveState, Version, Versions
 
 PLAN = load_plan(Path(__file__).parents[2] / "features")
 RUNNING = Versions(
     applied={f"{group.name}@{group.version}": Version(group=group, job="features") for group in PLAN.groups},
-    live={group.name: Choice(group.version) for group in PLAN.groups},
+    live={group.name: LiveState(group.version) for group in PLAN.groups},
 )
 
 

@@ -19,7 +19,7 @@ from schemas.topics import EVENTS_DEAD, sequence_topic, tile_topic
 from store.connect import Client, connect
 from store.kafka_clients import producer
 from store.loader import Loader
-from store.reader import FeatureReader, Wanted
+from store.reader import FeatureReader, FeatureRequest
 from tests.store.delivery import Delivery
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -57,7 +57,7 @@ def write(endpoints: Endpoints, delivery: Delivery) -> None:
 
 
 def held(client: Client) -> list[str]:
-    (values,) = FeatureReader(client).read([Wanted(GROUP, OWNERS)], at_ms=NOW_MS)
+    (values,) = FeatureReader(client).read([FeatureRequest(GROUP, OWNERS)], at_ms=NOW_MS)
     return [key[0] for key, as_of in zip(values.keys, values.merged.as_of, strict=True) if as_of > 0]
 
 

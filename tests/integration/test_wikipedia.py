@@ -15,7 +15,7 @@ from lang.plan.plan import Plan
 from lang.planner.load import load_plan
 from schemas.topics import EVENTS, EVENTS_CLEAN
 from store.loader import Loader
-from store.reader import Wanted
+from store.reader import FeatureRequest
 from tests.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -33,7 +33,7 @@ def answers(line: Line, plan: Plan) -> tuple[list[float], list[float], dict[str,
     """Deleted per hour, edits of the ten most edited pages, added per channel; as the store tells."""
 
     def read(group: str, owners: list[str], feature: str, at_ms: int) -> list[float]:
-        found = line.reader.read([Wanted(plan.group(group), owners)], at_ms=at_ms)[0]
+        found = line.reader.read([FeatureRequest(plan.group(group), owners)], at_ms=at_ms)[0]
         return found.merged.numbers[feature].tolist()
 
     ends = [MIDNIGHT_MS + (hour + 1) * HOUR_MS - 1 for hour in range(24)]

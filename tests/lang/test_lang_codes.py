@@ -22,7 +22,7 @@ from lang.reference.error_page import find_problems
 from lang.testfiles.cases import cases_in
 from lang.testfiles.runner import run_cases
 from schemas.control import CONTROL
-from store.usage import Holding
+from store.usage import Usage
 from store.versions import Versions
 
 ROOMS = ("lang", "headrace", "jobs", "store", "serving", "udfs", "simulator", "learner", "models", "schemas")
@@ -96,7 +96,7 @@ def test_messages_of_plan(shipped: Plan, golden: Callable[[str, str], None]) -> 
 def test_messages_of_plan_on_a_running_stack(shipped: Plan) -> None:
     live = shipped.group("item_engagement")
     wanted = msgspec.structs.replace(live, version=2, max_entities=5_000_000)
-    held = Holding(keys=5_200_000, entities=5_200_000, bytes=5_200_000 * 4_600)
+    held = Usage(keys=5_200_000, entities=5_200_000, bytes=5_200_000 * 4_600)
     assert beyond_limit(wanted, Answering(group=live, held=held, cell_bytes=None)) == CODES["F122"].wrong
     keys = Keys(5_200_000, 4_600)
     cost = Cost(group=wanted.name, events=0, minutes=0.0, redis=keys, flink_mb=None, touches=())

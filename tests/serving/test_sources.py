@@ -19,7 +19,7 @@ from serving.stages.sources.table import SOURCES
 from serving.state import columns, item_features
 from serving.state.query import Faults, ids_of
 from serving.state.state import ServingState
-from store.reader import Reads, Values, Wanted
+from store.reader import FeatureRequest, FeatureStore, FeatureValues
 from tests.serving import worlds
 from tests.serving.test_groups import click, shelf_of
 
@@ -75,13 +75,13 @@ def test_without_item_features_the_newest_fill_up() -> None:
 class Blanked(Struct, frozen=True):
     """A store that answers these features only."""
 
-    reader: Reads
+    reader: FeatureStore
     features: Collection[str]
 
-    def read(self, wanted: Sequence[Wanted], *, at_ms: int) -> list[Values]:
+    def read(self, wanted: Sequence[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
         return [self._blanked(values) for values in self.reader.read(wanted, at_ms=at_ms)]
 
-    def _blanked(self, values: Values) -> Values:
+    def _blanked(self, values: FeatureValues) -> FeatureValues:
         group, merged = values.group, values.merged
         hidden = {each.name for each in group.features if f"{group.name}.{each.name}" not in self.features}
         numbers = {name: np.full_like(each, np.nan) for name, each in merged.numbers.items() if name in hidden}

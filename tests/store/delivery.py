@@ -9,7 +9,7 @@ from lang.expressions.per_event import Event
 from lang.plan.plan import Group
 from store.connect import Client
 from store.decode import SequenceDecoder, TileDecoder
-from store.writer import Writer, spans_of
+from store.writer import Writer, retention_of
 
 Row = TileRow | SequenceRow
 _LATER = 4_000_000_000_000  # rows are written down after they happened
@@ -26,7 +26,7 @@ class Delivery:
 
     def __init__(self, client: Client, group: Group) -> None:
         self._group = group
-        self._writer, self._spans = Writer(client), spans_of(group)
+        self._writer, self._spans = Writer(client), retention_of(group)
 
     def write(self, rows: Iterable[Row], *, clock: int) -> None:
         """Write one batch."""

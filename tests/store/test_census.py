@@ -11,7 +11,7 @@ from lang.expressions.per_event import Event
 from lang.plan.plan import Group
 from store.connect import Client, connect
 from store.redis_budget import left_bytes
-from store.usage import Holding, holding
+from store.usage import Usage, measure_usage
 from tests.store.delivery import Delivery, rows_of
 
 NOW_MS = 1_767_225_600_000
@@ -38,14 +38,14 @@ def test_what_was_written_is_counted(client: Client, group: Group) -> None:
     fill(client, group)
     there = [key for key in client.scan_iter() if key.startswith((b"f:", b"s:"))]
     fill(client, tenth)
-    found = holding(client, group)
+    found = measure_usage(client, group)
     assert found.keys == len(there), "of this version, not of the tenth"
     assert found.bytes == pytest.approx(sum(client.memory_usage(key) for key in there), abs=1)
     assert found.entities == len({row.key for row in rows_of(group, events())})
 
 
 def test_a_version_that_holds_nothing(client: Client) -> None:
-    assert holding(client, PLAN.groups[0]) == Holding(keys=0, entities=0, bytes=0)
+    assert measure_usage(client, PLAN.groups[0]) == Usage(keys=0, entities=0, bytes=0)
 
 
 def test_no_maxmemory_no_budget(client: Client) -> None:

@@ -14,9 +14,9 @@ from lang.testfiles.runner import values_agree
 from schemas.redis_keys import owner_of
 from store.connect import Client, StoreError, connect
 from store.memory_store import MemoryStore
-from store.reader import FeatureReader, Wanted
+from store.reader import FeatureReader, FeatureRequest
 from store.redis_budget import left_bytes
-from store.usage import holding
+from store.usage import measure_usage
 from tests import cluster
 from tests.store.delivery import Delivery, rows_of
 from tests.store.test_reads import features
@@ -63,7 +63,7 @@ EVENTS = [_event(number) for number in reversed(range(3 * OWNERS))]
 
 
 def test_every_entity_reads_as_it_was_written(client: Client, memory: MemoryStore) -> None:
-    wanted = [Wanted(group, [f"{group.entity[0][0]}{n}" for n in range(OWNERS)]) for group in PLAN.groups]
+    wanted = [FeatureRequest(group, [f"{group.entity[0][0]}{n}" for n in range(OWNERS)]) for group in PLAN.groups]
     at_ms = NOW_MS + 60_000
     for found, expected in zip(
         FeatureReader(client).read(wanted, at_ms=at_ms), memory.read(wanted, at_ms=at_ms), strict=True
@@ -89,7 +89,7 @@ def test_versions_are_compared_there_too(client: Client) -> None:
 
 
 def test_all_nodes_are_counted(client: Client, nodes: list[redis.Redis]) -> None:
-    assert holding(client, PLAN.group("everything")).entities == OWNERS
+    assert measure_usage(client, PLAN.group("everything")).entities == OWNERS
     assert left_bytes(client) is None
     for node in nodes[:2]:
         node.config_set("maxmemory", "50mb")

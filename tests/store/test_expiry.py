@@ -7,10 +7,10 @@ from lang.executors.fold import SequenceRow, TileRow
 from lang.plan.plan import Group
 from schemas.redis_keys import sequence_key, tiles_key
 from store.connect import Client
-from store.reader import FeatureReader, Wanted
+from store.reader import FeatureReader, FeatureRequest
 from store.record import RecordLayout
 from store.rows import by_member
-from store.writer import spans_of
+from store.writer import retention_of
 from tests.store.delivery import Delivery
 
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
@@ -30,7 +30,7 @@ def starts_of(record: bytes | None) -> list[int]:
 
 
 def test_a_record_keeps_what_windows_and_lateness_reach(client: Client) -> None:
-    delivery, kept_ms = Delivery(client, ONE_KEY), dict(spans_of(ONE_KEY).kept_ms)[MINUTE_MS]
+    delivery, kept_ms = Delivery(client, ONE_KEY), dict(retention_of(ONE_KEY).kept_ms)[MINUTE_MS]
     minutes = [START_MS + minute * MINUTE_MS for minute in range(600)]
     lengths: list[int] = []
     for start in minutes:
@@ -68,7 +68,7 @@ def test_rows_of_members_that_nobody_touches_go_and_of_a_busy_one_the_newest_sta
     left = set(client.hkeys(key))
     assert len(left) < 64 + 21, "of 801 members"
     assert {f"39-{number}".encode() for number in range(20)} <= left
-    (values,) = FeatureReader(client).read([Wanted(TWO_KEYS, ["u"])], at_ms=at)
+    (values,) = FeatureReader(client).read([FeatureRequest(TWO_KEYS, ["u"])], at_ms=at)
     assert values.merged.lists["types"][values.keys.index(("u", "busy"))] == ["39"], "a window of 24 hours"
     assert len(by_member({b"busy": client.hget(key, "busy")})[b"busy"]) == 3, "last_n(…, 3)"
 
@@ -77,7 +77,7 @@ def test_rows_of_members_that_nobody_touches_go_and_of_a_busy_one_the_newest_sta
 def test_an_event_id_at_two_times_is_two_events(client: Client, group: Group, key: tuple[str, ...], name: str) -> None:
     rows = [SequenceRow(key, name, START_MS + later, "e", START_MS + later, "7") for later in (0, 1, 0)]
     Delivery(client, group).write(rows, clock=START_MS + 1)
-    (values,) = FeatureReader(client).read([Wanted(group, ["u"])], at_ms=START_MS + 1)
+    (values,) = FeatureReader(client).read([FeatureRequest(group, ["u"])], at_ms=START_MS + 1)
     assert values.merged.lists[name][0] == ["7", "7"]
 
 
@@ -95,7 +95,7 @@ def test_life_is_counted_by_the_log_clock(client: Client) -> None:
 
 
 def test_an_older_tile_never_replaces_a_newer_one(client: Client) -> None:
-    delivery, wanted = Delivery(client, ONE_KEY), [Wanted(ONE_KEY, ["a"])]
+    delivery, wanted = Delivery(client, ONE_KEY), [FeatureRequest(ONE_KEY, ["a"])]
     for n in (3, 5, 4, 1):
         delivery.write([tile(ONE_KEY, ("a",), START_MS, n=n)], clock=START_MS)
     (values,) = FeatureReader(client).read(wanted, at_ms=START_MS)

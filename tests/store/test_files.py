@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from store.files import replacing, write_durably
+from store.files import replace_file, write_durably
 
 
 def test_what_is_interrupted_leaves_what_was_there(tmp_path: Path) -> None:
@@ -12,7 +12,7 @@ def test_what_is_interrupted_leaves_what_was_there(tmp_path: Path) -> None:
     write_durably(path, b"whole")
 
     def write() -> None:
-        with replacing(path) as file:
+        with replace_file(path) as file:
             file.write(b"ha")
             raise KeyboardInterrupt
 
@@ -24,7 +24,7 @@ def test_what_is_interrupted_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_two_that_write_at_once_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "1.7.safetensors"
-    with replacing(path) as first, replacing(path) as second:
+    with replace_file(path) as first, replace_file(path) as second:
         first.write(b"first")
         second.write(b"second")
     assert path.read_bytes() == b"first", "it was done last"

@@ -25,7 +25,7 @@ from store.connect import Client, StoreError, connect
 from store.decode import MOST_BYTES
 from store.loader import Loader
 from store.quarantine import Quarantine
-from store.reader import FeatureReader, Wanted
+from store.reader import FeatureReader, FeatureRequest
 from tests.store.delivery import Delivery
 
 MINUTE_MS = 60_000
@@ -81,7 +81,7 @@ class Bench:
         return sequence_contracts(self.group).value.encode(sound | changes)
 
     def held(self, *owners: str) -> list[str]:
-        (values,) = self.reader.read([Wanted(self.group, [*owners])], at_ms=NOW_MS)
+        (values,) = self.reader.read([FeatureRequest(self.group, [*owners])], at_ms=NOW_MS)
         return [
             values.keys[place][0]
             for place, status in enumerate(values.status)
@@ -141,7 +141,7 @@ ODD_ROWS: dict[str, tuple[str, Callable[[Bench], bytes]]] = {
 def test_an_odd_tile_between_two_sound_ones(client: Client, kind: str) -> None:
     bench, (reason, odd) = Bench(client, ONE_KEY), ODD_TILES[kind]
     topic = ONE_KEY.tile_topic
-    bench.loader.take([bench.message(topic, each) for each in (bench.tile("a"), odd(bench), bench.tile("b"))])
+    bench.loader.load([bench.message(topic, each) for each in (bench.tile("a"), odd(bench), bench.tile("b"))])
     assert bench.held("a", "b", "x") == ["a", "b"]
     (letter,) = bench.box.letters
     assert (letter["topic"], letter["partition"], letter["offset"], letter["at"]) == (topic, 1, 2, NOW_MS)
@@ -153,7 +153,7 @@ def test_an_odd_tile_between_two_sound_ones(client: Client, kind: str) -> None:
 def test_an_odd_row_between_two_sound_ones(client: Client, kind: str) -> None:
     bench, (reason, odd) = Bench(client, ROWS), ODD_ROWS[kind]
     topic = ROWS.sequence_topic
-    bench.loader.take([bench.message(topic, each) for each in (bench.row("a"), odd(bench), bench.row("b"))])
+    bench.loader.load([bench.message(topic, each) for each in (bench.row("a"), odd(bench), bench.row("b"))])
     held = {key.decode().partition("}")[0] for key in client.keys("s:*")}
     assert held == {"s:{a", "s:{b"}
     assert [(letter["offset"], str(letter["reason"]).partition(":")[0]) for letter in bench.box.letters] == [
@@ -165,22 +165,22 @@ def test_the_separator_of_key_columns_cannot_be_in_one(client: Client) -> None:
     bench = Bench(client, TWO_KEYS)
     second = TWO_KEYS.entity[1]
     odd = bench.tile("x", **{second: "a\x1fb"})
-    bench.loader.take([bench.message(TWO_KEYS.tile_topic, each) for each in (bench.tile("a"), odd, bench.tile("b"))])
+    bench.loader.load([bench.message(TWO_KEYS.tile_topic, each) for each in (bench.tile("a"), odd, bench.tile("b"))])
     assert bench.held("a", "b", "x") == ["a", "b"]
     assert bench.quarantine.reasons == {"text": 1}
 
 
 def test_a_count_beyond_32_bits_stays_at_the_most(client: Client) -> None:
     bench = Bench(client, ONE_KEY)
-    bench.loader.take([bench.message(ONE_KEY.tile_topic, bench.tile("a", n=2**40))])
+    bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile("a", n=2**40))])
     assert bench.held("a") == ["a"]
 
 
 def test_of_a_key_the_last_sound_record_counts(client: Client) -> None:
     bench, topic = Bench(client, ONE_KEY), ONE_KEY.tile_topic
     sound, odd = bench.tile("a", n=2), bench.tile("a", n=3, **{DOUBLE: float("inf")})
-    bench.loader.take([bench.message(topic, bench.tile("a"), key="a"), bench.message(topic, sound, key="a")])
-    bench.loader.take([bench.message(topic, sound, key="a"), bench.message(topic, odd, key="a")])
+    bench.loader.load([bench.message(topic, bench.tile("a"), key="a"), bench.message(topic, sound, key="a")])
+    bench.loader.load([bench.message(topic, sound, key="a"), bench.message(topic, odd, key="a")])
     assert bench.held("a") == ["a"]
     assert [letter["offset"] for letter in bench.box.letters] == [4]
 
@@ -188,13 +188,13 @@ def test_of_a_key_the_last_sound_record_counts(client: Client) -> None:
 def test_no_single_time_prunes_what_others_have(client: Client) -> None:
     bench, topic = Bench(client, ONE_KEY), ONE_KEY.tile_topic
     later_ms = NOW_MS + 365 * 86_400_000
-    bench.loader.take([bench.message(topic, bench.tile("a"))])
+    bench.loader.load([bench.message(topic, bench.tile("a"))])
     for ahead in (bench.tile("x", as_of=later_ms), bench.tile("y", start_ms=later_ms)):
-        bench.loader.take([bench.message(topic, ahead)])  # written now
+        bench.loader.load([bench.message(topic, ahead)])  # written now
     # an event of today in a log of long ago: no future time, one as_of in the tiles of many groups
     today = [bench.tile(f"{number}", as_of=later_ms) for number in range(40)]
-    bench.loader.take([bench.message(topic, each, appended_ms=later_ms) for each in today])
-    bench.loader.take([bench.message(topic, bench.tile("b"))])
+    bench.loader.load([bench.message(topic, each, appended_ms=later_ms) for each in today])
+    bench.loader.load([bench.message(topic, bench.tile("b"))])
     assert bench.held("a", "b") == ["a", "b"]
     assert client.pttl(tiles_key(ONE_KEY.name, ONE_KEY.version, "b")) > MINUTE_MS
     assert [str(each["reason"]).partition(":")[0] for each in bench.box.letters] == ["time"]
@@ -202,14 +202,14 @@ def test_no_single_time_prunes_what_others_have(client: Client) -> None:
 
 def test_the_clock_follows_what_several_times_agree_on() -> None:
     clock = LogClock()
-    assert clock.take([5, 3]) == 5
-    assert clock.take([LEAP_MS + 5]) == LEAP_MS + 5, "no leap"
+    assert clock.advance([5, 3]) == 5
+    assert clock.advance([LEAP_MS + 5]) == LEAP_MS + 5, "no leap"
     far = 40 * LEAP_MS
-    assert clock.take([far] * 100) == LEAP_MS + 5, "one time, however often"
-    assert clock.take([LEAP_MS + 6]) == LEAP_MS + 6, "and it is forgotten"
-    assert clock.take(range(far, far + AGREEING - 1)) == LEAP_MS + 6
-    assert clock.take([far + 10]) == far + 10
-    assert clock.take([1]) == far + 10, "never back"
+    assert clock.advance([far] * 100) == LEAP_MS + 5, "one time, however often"
+    assert clock.advance([LEAP_MS + 6]) == LEAP_MS + 6, "and it is forgotten"
+    assert clock.advance(range(far, far + AGREEING - 1)) == LEAP_MS + 6
+    assert clock.advance([far + 10]) == far + 10
+    assert clock.advance([1]) == far + 10, "never back"
 
 
 @given(st.lists(st.lists(st.integers(0, 10**14), max_size=9), max_size=9))
@@ -217,7 +217,7 @@ def test_the_clock_shows_a_time_that_was_and_never_goes_back(batches: list[list[
     clock, before, seen = LogClock(), 0, {0}
     for batch in batches:
         seen.update(batch)
-        now = clock.take(batch)
+        now = clock.advance(batch)
         assert now >= before
         assert now in seen
         before = now
@@ -226,7 +226,7 @@ def test_the_clock_shows_a_time_that_was_and_never_goes_back(batches: list[list[
 def test_a_key_that_holds_something_else_costs_its_own_records_alone(client: Client) -> None:
     bench = Bench(client, ONE_KEY)
     client.rpush(tiles_key(ONE_KEY.name, ONE_KEY.version, "x"), "not a record")
-    bench.loader.take([bench.message(ONE_KEY.tile_topic, bench.tile(owner)) for owner in ("a", "x", "b")])
+    bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile(owner)) for owner in ("a", "x", "b")])
     (letter,) = bench.box.letters
     assert str(letter["reason"]).startswith("store: ")
     assert "WRONGTYPE" in str(letter["reason"])
@@ -237,14 +237,14 @@ def test_a_key_that_holds_something_else_costs_its_own_records_alone(client: Cli
 def test_a_full_store_is_no_records_fault(tmp_path: Path) -> None:
     with redis_server.running(tmp_path) as port, contextlib.closing(connect(f"redis://127.0.0.1:{port}")) as client:
         bench = Bench(client, ONE_KEY)
-        bench.loader.take([bench.message(ONE_KEY.tile_topic, bench.tile("a"))])
+        bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile("a"))])
         client.config_set("maxmemory", "1")
         with pytest.raises(ResponseError) as raised:
-            bench.loader.take([bench.message(ONE_KEY.tile_topic, bench.tile("b"))])
+            bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile("b"))])
         assert isinstance(raised.value, StoreError)
         assert bench.box.letters == []
         client.config_set("maxmemory", "0")
-        bench.loader.take([bench.message(ONE_KEY.tile_topic, bench.tile("b"))])
+        bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile("b"))])
         assert bench.held("a", "b") == ["a", "b"]
 
 
@@ -258,23 +258,23 @@ def test_what_makes_the_writer_fail_is_found_among_the_others(client: Client, mo
         return write(tiles, sequences, clock=clock)
 
     monkeypatch.setattr(bench.loader._writer, "write", fails)
-    bench.loader.take([bench.message(ONE_KEY.tile_topic, bench.tile(owner)) for owner in ("a", "b", "x", "c")])
+    bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile(owner)) for owner in ("a", "b", "x", "c")])
     assert bench.held("a", "b", "c", "x") == ["a", "b", "c"]
     assert bench.quarantine.reasons == {"internal": 1}
 
 
 def test_where_most_records_are_odd_the_loader_stops(client: Client) -> None:
     bench = Bench(client, ONE_KEY, Breaker(min_failures=5))
-    bench.loader.take([bench.message(ONE_KEY.tile_topic, bench.tile(f"{n}")) for n in range(4)])
+    bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile(f"{n}")) for n in range(4)])
     with pytest.raises(BrokenProgram, match=r"5 of the last 9 records failed, more than 50%: .*, read by the loader"):
-        bench.loader.take([bench.message(ONE_KEY.tile_topic, b"?") for _ in range(9)])
+        bench.loader.load([bench.message(ONE_KEY.tile_topic, b"?") for _ in range(9)])
 
 
 def test_a_few_odd_records_at_the_beginning_do_not_stop_it(client: Client) -> None:
     bench = Bench(client, ONE_KEY, Breaker(min_failures=5))
     odd = [bench.message(ONE_KEY.tile_topic, b"?") for _ in range(10)]
     sound = [bench.message(ONE_KEY.tile_topic, bench.tile(f"{number}")) for number in range(40)]
-    bench.loader.take([*sound, *odd])  # a batch is read from its end
+    bench.loader.load([*sound, *odd])  # a batch is read from its end
     assert bench.quarantine.reasons == {"unreadable": 10}
 
 
@@ -316,7 +316,7 @@ def test_no_record_made_of_a_real_one_stops_loader_or_reader(bench: Bench, data:
     some = data.draw(st.lists(st.one_of(mutations(row), rows, numbers), max_size=4))
     messages = [bench.message(ONE_KEY.tile_topic, each) for each in tiles]
     messages += [bench.message(ONE_KEY.sequence_topic, each) for each in some]
-    bench.loader.take([*messages, bench.message(ONE_KEY.tile_topic, bench.tile("sound"))])
-    bench.reader.read([Wanted(ONE_KEY, ["a", "b", "c"])], at_ms=NOW_MS)
+    bench.loader.load([*messages, bench.message(ONE_KEY.tile_topic, bench.tile("sound"))])
+    bench.reader.read([FeatureRequest(ONE_KEY, ["a", "b", "c"])], at_ms=NOW_MS)
     assert bench.held("sound") == ["sound"]
     assert not [each for each in bench.box.letters if "internal" in str(each["reason"])]

@@ -12,7 +12,7 @@ from lang.plan.plan import Group, Key
 from lang.testfiles.runner import values_agree
 from store.connect import Client
 from store.memory_store import MemoryStore
-from store.reader import FeatureReader, Values, Wanted
+from store.reader import FeatureReader, FeatureRequest, FeatureValues
 from tests.store.delivery import Delivery, Row, rows_of
 
 BY_GROUP = pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group.name)
@@ -33,7 +33,7 @@ def batches(draw: st.DataObject, rows: list[Row]) -> list[list[Row]]:
     return [*parts, parts[-1]]
 
 
-def features(values: Values) -> dict[Key, dict[str, object]]:
+def features(values: FeatureValues) -> dict[Key, dict[str, object]]:
     found: dict[Key, dict[str, object]] = {}
     for place, key in enumerate(values.keys):
         numbers = {name: float(column[place]) for name, column in values.merged.numbers.items()}
@@ -44,7 +44,7 @@ def features(values: Values) -> dict[Key, dict[str, object]]:
 
 
 def assert_alike(client: Client, group: Group, events: list[Event], *, at_ms: int) -> None:
-    memory, wanted = MemoryStore(PLAN), [Wanted(group, owners_of(group))]
+    memory, wanted = MemoryStore(PLAN), [FeatureRequest(group, owners_of(group))]
     for event in events:
         memory.add(event)
     (expected,), (found,) = memory.read(wanted, at_ms=at_ms), FeatureReader(client).read(wanted, at_ms=at_ms)
@@ -97,5 +97,5 @@ def test_a_server_that_forgot_the_script_is_told_it_again(client: Client) -> Non
 
 
 def test_no_owners_no_values(client: Client) -> None:
-    wanted = [Wanted(group, []) for group in PLAN.groups]
+    wanted = [FeatureRequest(group, []) for group in PLAN.groups]
     assert [values.keys for values in FeatureReader(client).read(wanted, at_ms=10**12)] == [[]] * len(wanted)

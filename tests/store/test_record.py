@@ -5,7 +5,7 @@ from math import nan
 import msgspec
 from test_lang_paths import PLAN
 
-from store.record import PLACE, RecordLayout
+from store.record import TILE_ID, RecordLayout
 
 GROUP = PLAN.group("two_keys")
 HOUR_MS, NOW_MS = 3_600_000, 1_770_000_000_000
@@ -16,7 +16,7 @@ def test_golden_bytes() -> None:
     assert layout.sizes_ms == (60_000, 16 * HOUR_MS)
     row = layout.row(60_000, NOW_MS, n=3, as_of=NOW_MS + 5, partials=[3.0])
     assert row.bytes.hex() == "030000006022c2010005a4381c9c01000000000000000840"
-    assert row.bytes[PLACE] == layout.row(60_000, NOW_MS, n=4, as_of=0, partials=[nan]).bytes[PLACE]
+    assert row.bytes[TILE_ID] == layout.row(60_000, NOW_MS, n=4, as_of=0, partials=[nan]).bytes[TILE_ID]
     assert layout.record([row])[:8].hex() == "0100000000000000"
 
 

@@ -33,9 +33,9 @@ BOTH = [applied(GROUP, "features"), live(1), applied(SECOND, "own", 5)]
 def test_a_version_answers_only_when_promoted() -> None:
     versions = Versions().apply_all(BOTH)
     assert versions.groups() == (GROUP, SECOND)
-    assert versions.answering() == (GROUP,)
-    assert versions.apply_all([live(2)]).answering() == (SECOND,)
-    assert versions.apply_all([live(2), live(1, "rollback")]).answering() == (GROUP,)
+    assert versions.live_groups() == (GROUP,)
+    assert versions.apply_all([live(2)]).live_groups() == (SECOND,)
+    assert versions.apply_all([live(2), live(1, "rollback")]).live_groups() == (GROUP,)
 
 
 def test_jobs_and_where_they_read_from() -> None:
@@ -58,7 +58,7 @@ def test_decisions_that_cannot_be_followed_change_nothing() -> None:
     assert versions.apply_all([told("group/item_engagement@1", "retire")]) == versions, "it answers"
     assert versions.apply_all([live(3)]) == versions, "it is not there"
     assert versions.apply_all([live(1)]) == versions, "it answers already"
-    assert versions.apply_all([live(2), live(2)]).live["item_engagement"].before == 1
+    assert versions.apply_all([live(2), live(2)]).live["item_engagement"].previous == 1
 
 
 def test_a_version_filled_from_elsewhere_ends_its_job_before() -> None:
@@ -70,7 +70,7 @@ def test_a_version_may_be_told_other_words_of_itself() -> None:
     versions = Versions().apply_all(BOTH)
     renamed = msgspec.structs.replace(GROUP, owner="another")
     told_anew = versions.apply_all([applied(renamed, "features")])
-    assert told_anew.answering() == (renamed,)
+    assert told_anew.live_groups() == (renamed,)
     assert (told_anew.jobs(), told_anew.ended) == (versions.jobs(), frozenset())
 
 
