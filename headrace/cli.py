@@ -130,7 +130,7 @@ def dead(*, reason: str = "", topic: str = "", count: int = 20, by_reason: bool 
     """
     from headrace.log import dead_letters
 
-    found = dead_letters.read(Layout.here().endpoints(), dead_letters.Sought(reason=reason, topic=topic))
+    found = dead_letters.read(Layout.here().endpoints(), dead_letters.DeadLetterFilter(reason=reason, topic=topic))
     if by_reason:
         dead_letters.show_counts(found, as_json=json)
     else:

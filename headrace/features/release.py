@@ -125,7 +125,7 @@ def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: s
             message = f"{name} has been applied since the plan was made; make a new one: headrace features plan"
             raise UsageProblem(message)
     for group in release.reworded:
-        registry.reword(version_of(versions, group.title), group, why=why)
+        registry.update_metadata(version_of(versions, group.title), group, why=why)
     from_ms = _from_ms(since, time.time_ns() // 1_000_000)
     started = [registry.apply(group, from_ms=from_ms, why=why) for group in release.groups]
     for version in started:
@@ -225,7 +225,7 @@ def promoted(registry: Registry, client: Client, version: Version, *, why: str) 
         parity = compare_in_store(client, live[0], version.group, sample=_SAMPLE, at_ms=at_ms)
         if parity.share > _DIFFERENT or parity.moving > parity.judged:
             raise UsageProblem(unlike(version.name, live[0], parity))
-    return registry.promote(version, before=live[0].version if live else 0, why=why)
+    return registry.promote(version, previous=live[0].version if live else 0, why=why)
 
 
 def unlike(name: str, live: Group, parity: Parity) -> str:

@@ -14,7 +14,7 @@ from headrace.features.plan import PLAN_FILE
 from headrace.features.point_in_time import as_known_at, recorded_cases
 from headrace.features.release import ReleasePlan
 from headrace.layout import Endpoints, Layout
-from headrace.log.feature_versions import Registry, collect
+from headrace.log.feature_versions import Registry, remove_data
 from headrace.stack.flink import FlinkRest
 from headrace.wait import wait_until
 from serving.http import lookup
@@ -113,7 +113,7 @@ def gc() -> None:
         wait_until(
             lambda job=version.job: job not in rest.jobs(), what=f"end of {version.job}", deadline_s=150, hint=hint
         )
-        topics, keys = collect(Layout.here(), endpoints, version)
+        topics, keys = remove_data(Layout.here(), endpoints, version)
         sys.stdout.write(f"{version.name}: {topics} topics and {keys} keys removed\n")
 
 

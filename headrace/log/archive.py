@@ -27,7 +27,7 @@ _COLUMNS = pa.schema([("offset", pa.int64()), ("key", pa.binary()), ("record", p
 _FLUSH_S = 60.0
 
 
-class Part(Struct, frozen=True, order=True):
+class ArchiveFile(Struct, frozen=True, order=True):
     """One file: its offsets, from `first` on to before `next`."""
 
     first: int
@@ -39,7 +39,7 @@ class Part(Struct, frozen=True, order=True):
         return f"samples-{self.first:019d}-{self.next:019d}.parquet"
 
     @staticmethod
-    def named(path: Path) -> "Part":
+    def from_path(path: Path) -> "ArchiveFile":
         """The part that a file is.
 
         Raises:
@@ -47,7 +47,7 @@ class Part(Struct, frozen=True, order=True):
         """
         try:
             _, first, following = path.stem.split("-")
-            return Part(int(first), int(following))
+            return ArchiveFile(int(first), int(following))
         except ValueError:
             message = f"{path} is no file of an archive, expected samples-FIRST-NEXT.parquet; move it elsewhere"
             raise UsageProblem(message) from None
@@ -59,7 +59,7 @@ def archive(*, to: Path) -> None:
     Args:
         to: the archive's folder; a run goes on where the one before ended.
     """
-    files, rows = store(Layout.here().endpoints().bootstrap, to)
+    files, rows = write_files(Layout.here().endpoints().bootstrap, to)
     sys.stdout.write(f"{rows} samples in {files} files to {to}\n")
 
 
@@ -75,14 +75,14 @@ def restore(*, source: Annotated[Path, Parameter(name="--from")]) -> None:
     sys.stdout.write(f"{rows} samples restored; offsets differ, so move the learner's snapshots away\n")
 
 
-def store(bootstrap: str, folder: Path) -> tuple[int, int]:
+def write_files(bootstrap: str, folder: Path) -> tuple[int, int]:
     """Write files until the log's end; (files, rows) that were written.
 
     Raises:
         UsageProblem: the log does not go on where the archive ends. KafkaException: the broker went away.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    known = parts(folder)
+    known = list_files(folder)
     begin = _goes_on_at(bootstrap, folder, known[-1].next if known else None)
     log, files, rows = read_to_end(bootstrap, SAMPLES.name, {0: begin}), 0, 0
     while batch := list(islice(log, _ROWS)):
@@ -91,13 +91,13 @@ def store(bootstrap: str, folder: Path) -> tuple[int, int]:
     return files, rows
 
 
-def parts(folder: Path) -> list[Part]:
+def list_files(folder: Path) -> list[ArchiveFile]:
     """The files of an archive, by offset.
 
     Raises:
         UsageProblem: one is missing between them.
     """
-    found = sorted(Part.named(path) for path in folder.glob("*.parquet"))
+    found = sorted(ArchiveFile.from_path(path) for path in folder.glob("*.parquet"))
     for before, after in pairwise(found):
         if after.first != before.next:
             message = f"{folder} lacks the samples from offset {before.next} to {after.first}; put their file back"
@@ -111,7 +111,7 @@ def write_back(bootstrap: str, folder: Path) -> int:
     Raises:
         UsageProblem: the topic holds something, or the folder nothing. EnvironmentProblem: the broker did not take all.
     """
-    found, (_, end) = parts(folder), bounds(bootstrap, SAMPLES.name)[SAMPLES.name, 0]
+    found, (_, end) = list_files(folder), bounds(bootstrap, SAMPLES.name)[SAMPLES.name, 0]
     if not found:
         message = f"{folder} holds no samples-FIRST-NEXT.parquet; name the folder of an archive"
         raise UsageProblem(message)
@@ -166,7 +166,7 @@ def _goes_on_at(bootstrap: str, folder: Path, known: int | None) -> int:
 def _write(folder: Path, first: int, batch: list[Message]) -> int:
     """One file, whole or not there; the offset that the next one begins with."""
     offsets = [message.offset() or 0 for message in batch]
-    part = Part(first, offsets[-1] + 1)
+    part = ArchiveFile(first, offsets[-1] + 1)
     columns = [offsets, [message.key() for message in batch], [message.value() for message in batch]]
     with replace_file(folder / part.name) as file:
         parquet.write_table(pa.table(columns, schema=_COLUMNS), file, compression="zstd")

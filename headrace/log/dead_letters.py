@@ -22,13 +22,13 @@ from store.log import read_to_end
 _SHOWN_CHARS = 200
 
 
-class Sought(Struct, frozen=True, kw_only=True):
+class DeadLetterFilter(Struct, frozen=True, kw_only=True):
     """Which letters: `reason` is the code that a reason begins with, `topic` where the record lay; empty for all."""
 
     reason: str = ""
     topic: str = ""
 
-    def fits(self, letter: DeadLetter) -> bool:
+    def matches(self, letter: DeadLetter) -> bool:
         """Whether a letter is one of them."""
         return self.reason in ("", code_of(letter)) and self.topic in ("", letter.topic)
 
@@ -42,7 +42,7 @@ def code_of(letter: DeadLetter) -> str:
     return letter.reason.partition(":")[0]
 
 
-def letters(log: Iterable[Message]) -> Iterator[DeadLetter]:
+def decode_dead_letters(log: Iterable[Message]) -> Iterator[DeadLetter]:
     """The letters of a log; one that is written twice counts once, by the place of its record."""
     seen: set[bytes] = set()
     for message in log:
@@ -63,14 +63,14 @@ def letters(log: Iterable[Message]) -> Iterator[DeadLetter]:
             yield letter
 
 
-def read(endpoints: Endpoints, sought: Sought, *, last: int | None = None) -> Iterator[DeadLetter]:
+def read(endpoints: Endpoints, sought: DeadLetterFilter, *, last: int | None = None) -> Iterator[DeadLetter]:
     """The letters of both topics, as they lie; at most of the newest `last` offsets of each partition.
 
     Raises:
         KafkaException: the broker is away.
     """
     for topic in (EVENTS_DEAD, QUARANTINE):
-        yield from filter(sought.fits, letters(read_to_end(endpoints.bootstrap, topic.name, last=last)))
+        yield from filter(sought.matches, decode_dead_letters(read_to_end(endpoints.bootstrap, topic.name, last=last)))
 
 
 def newest(found: Iterable[DeadLetter], count: int) -> list[DeadLetter]:

@@ -98,7 +98,7 @@ class Registry:
         self._flush()
         return version
 
-    def reword(self, version: Version, group: Group, *, why: str) -> None:
+    def update_metadata(self, version: Version, group: Group, *, why: str) -> None:
         """Have a version say other words of itself: the same job goes on as it is."""
         self._apply(group, job=version.job, from_ms=version.from_ms, why=why)
         self._flush()
@@ -148,7 +148,7 @@ class Registry:
             raise EnvironmentProblem(message)
 
 
-def collect(layout: Layout, endpoints: Endpoints, version: Version) -> tuple[int, int]:
+def remove_data(layout: Layout, endpoints: Endpoints, version: Version) -> tuple[int, int]:
     """Remove a retired version's topics, keys and checkpoints; returns how many topics and keys there were."""
     present = remove_topics(endpoints.bootstrap, [topic.name for topic in feature_topics((version.group,))])
     client, keys = connect(endpoints.redis_url), 0

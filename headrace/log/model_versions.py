@@ -17,7 +17,7 @@ from store.log import read_values
 _FIGURES = ("published.all.click.log_loss", "published.all.click.calibration")
 
 
-class Link(Struct, frozen=True, kw_only=True):
+class ModelVersion(Struct, frozen=True, kw_only=True):
     """One version: its manifest, hash, and the bytes of its chunks."""
 
     manifest: Manifest
@@ -30,49 +30,49 @@ class Link(Struct, frozen=True, kw_only=True):
         return self.manifest.epoch, self.manifest.seq
 
 
-class Chain(Struct, frozen=True, kw_only=True):
+class ModelVersions(Struct, frozen=True, kw_only=True):
     """Versions in order, decisions in order, and the course that follows from them."""
 
-    links: dict[VersionId, Link]
+    versions: dict[VersionId, ModelVersion]
     decisions: list[Control]
-    course: VersionPolicy
+    policy: VersionPolicy
 
     @property
     def live(self) -> VersionId | None:
         """The version that answers, or is about to: the newest one that the course admits."""
-        return max(filter(self.course.allows, self.links), default=None)
+        return max(filter(self.policy.allows, self.versions), default=None)
 
     @property
     def next_epoch(self) -> int:
         """One that neither the log nor a decision has used."""
-        return max(self.course.epoch, max(self.links, default=(0, 0))[0]) + 1
+        return max(self.policy.epoch, max(self.versions, default=(0, 0))[0]) + 1
 
 
-def read_chain(endpoints: Endpoints, model: str = LIVE_MODEL) -> Chain:
+def read_model_versions(endpoints: Endpoints, model: str = LIVE_MODEL) -> ModelVersions:
     """What the log holds of a model now.
 
     Raises:
         KafkaException: the broker is away.
     """
-    links: dict[VersionId, Link] = {}
+    versions: dict[VersionId, ModelVersion] = {}
     chunk_bytes = 0
     for value in read_values(endpoints.bootstrap, MODEL_DELTAS.name):
         if not value.startswith(b"{"):
             chunk_bytes += len(value)
             continue
-        link, chunk_bytes = link_of(value, chunk_bytes), 0
+        link, chunk_bytes = decode_version(value, chunk_bytes), 0
         if link is not None and link.manifest.model == model:
-            links[link.place] = link
+            versions[link.place] = link
     payloads = list(read_values(endpoints.bootstrap, CONTROL_TOPIC.name))
     decisions = [each for each in map(control_of, payloads) if each is not None and each.name == f"{MODEL}{model}"]
-    return Chain(links=links, decisions=decisions, course=VersionPolicy().apply_all(model, payloads))
+    return ModelVersions(versions=versions, decisions=decisions, policy=VersionPolicy().apply_all(model, payloads))
 
 
-def link_of(value: bytes, chunk_bytes: int) -> Link | None:
+def decode_version(value: bytes, chunk_bytes: int) -> ModelVersion | None:
     """The version that a record tells of; None where it is no manifest: readers of versions pass it over too."""
     try:
         manifest = msgspec.json.decode(value, type=Manifest)
-        return Link(manifest=manifest, hash=manifest_hash(value), chunk_bytes=chunk_bytes)
+        return ModelVersion(manifest=manifest, hash=manifest_hash(value), chunk_bytes=chunk_bytes)
     except (msgspec.DecodeError, DeltaError):
         return None
 
@@ -84,18 +84,18 @@ def history(*, count: int = 30, model: str = LIVE_MODEL) -> None:
         count: how many versions at most.
         model: another one than live's.
     """
-    chain = read_chain(Layout.here().endpoints(), model)
+    chain = read_model_versions(Layout.here().endpoints(), model)
     out = screen()
     out.print(versions_table(chain, count), "")
     out.print(decisions_table(chain))
 
 
-def versions_table(chain: Chain, count: int) -> Table:
+def versions_table(chain: ModelVersions, count: int) -> Table:
     """A row a version; `left` ones were gone back from, `held` ones come with `unfreeze`."""
     table = Table(
         "version", "state", "from", "to", "rows", "bytes", "log loss", "calibration", box=None, pad_edge=False
     )
-    for place, link in sorted(chain.links.items(), reverse=True)[:count]:
+    for place, link in sorted(chain.versions.items(), reverse=True)[:count]:
         manifest = link.manifest
         times = (utc(manifest.from_ms), utc(manifest.to_ms))
         size = (str(sum(manifest.rows.values())), str(link.chunk_bytes))
@@ -105,7 +105,7 @@ def versions_table(chain: Chain, count: int) -> Table:
     return table
 
 
-def decisions_table(chain: Chain) -> Table:
+def decisions_table(chain: ModelVersions) -> Table:
     """A row a decision: what, by whom and why."""
     table = Table("at", "decision", "arguments", "who", "why", box=None, pad_edge=False)
     for decision in reversed(chain.decisions):
@@ -114,8 +114,8 @@ def decisions_table(chain: Chain) -> Table:
     return table
 
 
-def _state(chain: Chain, place: VersionId) -> str:
-    course = chain.course
+def _state(chain: ModelVersions, place: VersionId) -> str:
+    course = chain.policy
     if place == chain.live:
         return "live, frozen" if course.frozen_at else "live"
     if course.allows(place):

@@ -12,7 +12,7 @@ from schemas.topics import SAMPLES
 from store.log import bounds, offsets_at, read_to_end
 
 
-class Span(Struct, frozen=True, kw_only=True):
+class SampleRange(Struct, frozen=True, kw_only=True):
     """Offsets from `begin` up to before `until`, how many samples they hold, and when the first and last were known."""
 
     begin: int
@@ -22,7 +22,7 @@ class Span(Struct, frozen=True, kw_only=True):
     last_ms: int
 
 
-def span_of(bootstrap: str, *, from_ms: int, until_ms: int, whole: bool) -> Span:
+def find_sample_range(bootstrap: str, *, from_ms: int, until_ms: int, whole: bool) -> SampleRange:
     """The samples from the first one known at `from_ms` or after up to the first one known at `until_ms` or after.
 
     Args:
@@ -58,7 +58,7 @@ def span_of(bootstrap: str, *, from_ms: int, until_ms: int, whole: bool) -> Span
             "its retention; name a later time, or restore an archive with `headrace samples restore`"
         )
         raise UsageProblem(message)
-    return Span(begin=begin, until=end, samples=count, first_ms=first_ms, last_ms=last_ms)
+    return SampleRange(begin=begin, until=end, samples=count, first_ms=first_ms, last_ms=last_ms)
 
 
 def samples_since(bootstrap: str, offset: int) -> int:
@@ -67,7 +67,7 @@ def samples_since(bootstrap: str, offset: int) -> int:
     return sum(1 for _ in read_to_end(bootstrap, SAMPLES.name, {0: max(offset, low)}))
 
 
-def offset_of(bootstrap: str, at_ms: int) -> int:
+def offset_at(bootstrap: str, at_ms: int) -> int:
     """Where on the log samples stand that were written at a time or after; those known then stand there too."""
     return _begins(bootstrap, at_ms)[0]
 

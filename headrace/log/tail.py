@@ -56,10 +56,10 @@ def decoders() -> dict[str, Callable[[bytes], object]]:
     contracts |= {group.tile_topic: tile_contracts(group).value for group in plan.groups if group.families}
     contracts |= {group.sequence_topic: sequence_contracts(group).value for group in plan.groups if group.sequences}
     known: dict[str, Callable[[bytes], object]] = {name: each.decode for name, each in contracts.items()}
-    return known | {EVENTS.name: shown}
+    return known | {EVENTS.name: decode_json}
 
 
-def shown(payload: bytes) -> object:
+def decode_json(payload: bytes) -> object:
     """What a client sent: JSON where it is that, else the text."""
     try:
         return json.loads(payload)
@@ -100,7 +100,7 @@ def _last(reader: LogReader, partition: int, *, count: int, ticks: bool) -> list
         back *= 8
 
 
-def followed(endpoints: Endpoints, topic: str, *, ticks: bool) -> Iterator[Message]:
+def follow_topic(endpoints: Endpoints, topic: str, *, ticks: bool) -> Iterator[Message]:
     """Records of every partition from now on, without an end; a broker that is away is waited for."""
     with closing(LogReader(endpoints.bootstrap, topic, {})) as reader:
         reader.assign(dict.fromkeys(reader.partitions(), OFFSET_END))
@@ -117,7 +117,7 @@ def tail(endpoints: Endpoints, topic: str, *, count: int, follow: bool, ticks: b
     """Print records, one JSON object a line."""
     decode = decoders().get(topic, text)
     told = newest(endpoints, topic, count=count, ticks=ticks)
-    for message in chain(told, followed(endpoints, topic, ticks=ticks) if follow else ()):
+    for message in chain(told, follow_topic(endpoints, topic, ticks=ticks) if follow else ()):
         value = message.value()
         row = {
             "partition": message.partition(),

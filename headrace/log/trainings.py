@@ -8,7 +8,7 @@ from schemas.control import control_of
 from schemas.version_policy import MODEL, TRAINED
 
 
-def ended(payloads: Iterable[bytes | None]) -> frozenset[str]:
+def finished_trainings(payloads: Iterable[bytes | None]) -> frozenset[str]:
     """The models that these records of topic `control` say were trained to their end."""
     trained = (each.name for each in map(control_of, payloads) if each is not None and each.action == TRAINED)
     return frozenset(name.removeprefix(MODEL) for name in trained)
@@ -16,9 +16,9 @@ def ended(payloads: Iterable[bytes | None]) -> frozenset[str]:
 
 def is_unfinished(layout: Layout, model: str, *, trained: Collection[str]) -> bool:
     """Whether a training of this name was begun and is not through: its snapshots and log are that training's alone."""
-    return model not in trained and begun_at(layout, model).exists()
+    return model not in trained and training_file(layout, model).exists()
 
 
-def begun_at(layout: Layout, model: str) -> Path:
+def training_file(layout: Layout, model: str) -> Path:
     """Where a training notes what it was begun with."""
     return layout.artefacts / model / "training.msgpack"

@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import Struct
 
 from headrace.layout import Endpoints
-from headrace.log.sample_range import offset_of
+from headrace.log.sample_range import offset_at
 from headrace.models.shadow_comparison import BOUND, ENOUGH
 from schemas.aliases import ALIAS, CHALLENGER, FOLLOW, LIVE
 from schemas.avro import Unreadable
@@ -76,7 +76,7 @@ def trial(endpoints: Endpoints, model: str) -> Trial:
     if not ours:
         return Trial()
     begin_ms = min(ours)
-    samples = read_values(endpoints.bootstrap, SAMPLES.name, {0: offset_of(endpoints.bootstrap, begin_ms)})
+    samples = read_values(endpoints.bootstrap, SAMPLES.name, {0: offset_at(endpoints.bootstrap, begin_ms)})
     return counted([each for each in served if each.served_at >= begin_ms], filter(None, map(decode_sample, samples)))
 
 

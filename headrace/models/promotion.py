@@ -8,8 +8,8 @@ from msgspec import structs
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
-from headrace.log.model_versions import read_chain
-from headrace.log.trainings import ended, is_unfinished
+from headrace.log.model_versions import read_model_versions
+from headrace.log.trainings import finished_trainings, is_unfinished
 from headrace.models.aliases import models
 from headrace.models.arm_comparison import Trial, trial
 from headrace.models.shadow_comparison import BOUND, ENOUGH, Duel, duel
@@ -39,12 +39,12 @@ def challenge(model: str | None = None, *, why: str) -> None:
         decide(endpoints, structs.replace(follow_decision(""), why=why))
         sys.stdout.write("there is no challenger now\n")
         return
-    if model == LIVE_MODEL or not read_chain(endpoints, model).links:
+    if model == LIVE_MODEL or not read_model_versions(endpoints, model).versions:
         message = (
             f"{model} is no challenger: expected a model with versions on the log, other than {LIVE_MODEL}; train one"
         )
         raise UsageProblem(message)
-    refuse_unfinished(layout, model, trained=ended(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)))
+    refuse_unfinished(layout, model, trained=finished_trainings(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)))
     decide(endpoints, structs.replace(follow_decision(model), why=why))
     hint = "The decision is written and holds. Look at serving.log."
     wait_until(lambda: bool(_seated(endpoints, model)), what=f"{model} in serving", deadline_s=_SERVED_S, hint=hint)
@@ -75,10 +75,10 @@ def promote(model: str, *, why: str, anyway: bool = False) -> None:
     """
     layout = Layout.here()
     endpoints = layout.endpoints()
-    refuse_unfinished(layout, model, trained=ended(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)))
-    chain = read_chain(endpoints)
+    refuse_unfinished(layout, model, trained=finished_trainings(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)))
+    chain = read_model_versions(endpoints)
     live, heir = chain.live, newest(layout, endpoints, model)
-    if live is None or chain.course.frozen_at is not None:
+    if live is None or chain.policy.frozen_at is not None:
         state = f"is frozen at {version_text(live)}; `headrace models unfreeze` first" if live else "has no version yet"
         message = f"nothing was decided: model {LIVE_MODEL} {state}"
         raise UsageProblem(message)
@@ -103,7 +103,10 @@ def newest(layout: Layout, endpoints: Endpoints, model: str) -> VersionId:
     Raises:
         UsageProblem: it has no snapshot, not that of a version on the log, or the samples after it are gone.
     """
-    folder, links = Snapshots(layout.artefacts / model / "snapshots").latest(), read_chain(endpoints, model).links
+    folder, links = (
+        Snapshots(layout.artefacts / model / "snapshots").latest(),
+        read_model_versions(endpoints, model).versions,
+    )
     if model == LIVE_MODEL or folder is None:
         message = f"nothing was decided: {model} is no challenger with a snapshot in {layout.artefacts}; train one"
         raise UsageProblem(message)

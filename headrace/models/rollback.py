@@ -7,7 +7,7 @@ from msgspec import structs
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
-from headrace.log.model_versions import Chain, read_chain
+from headrace.log.model_versions import ModelVersions, read_model_versions
 from headrace.models.aliases import models
 from headrace.wait import wait_until
 from learner.rebuild import RebuildError, base_snapshot, check_samples
@@ -31,7 +31,7 @@ def rollback(*, to: str | None = None, steps: int = 1, relearn: bool = False, wh
     """
     layout = Layout.here()
     endpoints = layout.endpoints()
-    chain = read_chain(endpoints)
+    chain = read_model_versions(endpoints)
     target = _place(to) if to is not None else _steps_back(chain, steps)
     check_reach(layout, endpoints, chain, target)
     decide(
@@ -50,9 +50,9 @@ def freeze(*, why: str, model: str = LIVE_MODEL) -> None:
         model: another one than live's.
     """
     endpoints = Layout.here().endpoints()
-    chain = read_chain(endpoints, model)
+    chain = read_model_versions(endpoints, model)
     live = chain.live
-    if live is None or chain.course.frozen_at is not None:
+    if live is None or chain.policy.frozen_at is not None:
         state = f"is frozen at {version_text(live)} already" if live else "has no version yet"
         message = f"model {model} {state}; see `headrace models history`"
         raise UsageProblem(message)
@@ -69,21 +69,25 @@ def unfreeze(*, why: str, model: str = LIVE_MODEL) -> None:
         model: another one than live's.
     """
     endpoints = Layout.here().endpoints()
-    if read_chain(endpoints, model).course.frozen_at is None:
+    if read_model_versions(endpoints, model).policy.frozen_at is None:
         message = f"model {model} is not frozen; see `headrace models history`"
         raise UsageProblem(message)
     decide(endpoints, Control(name=f"{MODEL}{model}", action=UNFREEZE, arguments={}, who="", at=0, why=why))
     sys.stdout.write(f"serving follows the learner of {model} again\n")
 
 
-def check_reach(layout: Layout, endpoints: Endpoints, chain: Chain, target: VersionId) -> None:
+def check_reach(layout: Layout, endpoints: Endpoints, chain: ModelVersions, target: VersionId) -> None:
     """See that serving and the learner can both come to a version.
 
     Raises:
         UsageProblem: it is not on the log, answers already, or what it is made of is gone.
     """
-    if target not in chain.links:
-        there = f"{version_text(min(chain.links))} to {version_text(max(chain.links))}" if chain.links else "no version"
+    if target not in chain.versions:
+        there = (
+            f"{version_text(min(chain.versions))} to {version_text(max(chain.versions))}"
+            if chain.versions
+            else "no version"
+        )
         message = (
             f"version {version_text(target)} is not on the log, which holds {there}; see `headrace models history`"
         )
@@ -102,7 +106,7 @@ def check_reach(layout: Layout, endpoints: Endpoints, chain: Chain, target: Vers
     finally:
         samples.close()
     begin = meta.seq if meta else 0
-    missing = [seq for seq in range(begin + 1, target[1] + 1) if (target[0], seq) not in chain.links]
+    missing = [seq for seq in range(begin + 1, target[1] + 1) if (target[0], seq) not in chain.versions]
     if missing:
         message = (
             f"nothing was decided: between snapshot {target[0]}.{begin} and version {version_text(target)} the log lacks "
@@ -118,9 +122,9 @@ def _place(version: str) -> VersionId:
         raise UsageProblem(str(error)) from error
 
 
-def _steps_back(chain: Chain, steps: int) -> VersionId:
+def _steps_back(chain: ModelVersions, steps: int) -> VersionId:
     """The version so many before live, over those that have answered or might have."""
-    path = sorted(filter(chain.course.allows, chain.links))
+    path = sorted(filter(chain.policy.allows, chain.versions))
     if not 1 <= steps < len(path):
         message = f"--steps is {steps}; the log holds {max(len(path) - 1, 0)} versions before the one that answers"
         raise UsageProblem(message)

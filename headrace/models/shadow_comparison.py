@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from headrace.layout import Endpoints
-from headrace.log.sample_range import offset_of
+from headrace.log.sample_range import offset_at
 from schemas.samples import FIRST, Sample, decode_sample
 from schemas.shadows import Shadow, shadow_of
 from schemas.topics import SAMPLES, SHADOWS
@@ -55,7 +55,7 @@ def duel(endpoints: Endpoints, model: str) -> Duel:
     shadows = {each.request_id: each for each in told if each.model == model}
     if not shadows:
         return NOTHING
-    begin = offset_of(endpoints.bootstrap, min(each.served_at for each in shadows.values()))
+    begin = offset_at(endpoints.bootstrap, min(each.served_at for each in shadows.values()))
     samples = filter(None, map(decode_sample, read_values(endpoints.bootstrap, SAMPLES.name, {0: begin})))
     return compared(shadows, samples)
 

@@ -15,7 +15,7 @@ from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
-from headrace.log.trainings import ended, is_unfinished
+from headrace.log.trainings import finished_trainings, is_unfinished
 from headrace.timestamps import day
 from schemas.aliases import MODEL_NAME, SEASON, follow_decision
 from schemas.defaults import LIVE_MODEL
@@ -98,7 +98,7 @@ def lacking(layout: Layout, model: str, *, trained: Collection[str]) -> str:
 def show(layout: Layout, endpoints: Endpoints) -> None:
     """Print the calendar, and which season holds today; nothing where there is none."""
     seasons, table = seasons_of(layout), Table("season", "from", "to", "model", "", box=None, pad_edge=False)
-    trained = ended(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)) if seasons else frozenset[str]()
+    trained = finished_trainings(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)) if seasons else frozenset[str]()
     now = season_at(layout, seasons, _today(), trained=trained)
     for each in seasons:
         state = "now" if each is now else lacking(layout, each.model, trained=trained)

@@ -14,7 +14,7 @@ import httpx
 
 from headrace.errors import HeadraceError
 from headrace.layout import Endpoints, Layout
-from headrace.log.trainings import ended
+from headrace.log.trainings import finished_trainings
 from headrace.stack import calendar, flink, supervisor
 from headrace.stack.flink import FlinkRest
 from headrace.stack.jobs import wanted_jobs
@@ -101,7 +101,7 @@ def keep(layout: Layout, endpoints: Endpoints, *, stop: threading.Event) -> None
         supervisor.record(layout)
         payloads = registry.read(0.1)
         versions, models = versions.apply_all(payloads), followed_models(payloads, models)
-        trained |= ended(payloads)
+        trained |= finished_trainings(payloads)
         if not registry.at_end:
             continue  # half of the decisions are none
         before, troubles = troubles, keep_models(layout, endpoints, models, trained=trained)

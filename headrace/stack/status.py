@@ -121,7 +121,7 @@ def _lag(endpoints: Endpoints) -> dict[str, int]:
 
 def _dead(endpoints: Endpoints) -> dict[str, int]:
     try:
-        newest = dead_letters.read(endpoints, dead_letters.Sought(), last=_LETTERS)
+        newest = dead_letters.read(endpoints, dead_letters.DeadLetterFilter(), last=_LETTERS)
         return dict(Counter(f"{each.topic} {dead_letters.code_of(each)}" for each in newest).most_common())
     except KafkaException:
         return {}

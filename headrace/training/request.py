@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
-from headrace.log.model_versions import read_chain
-from headrace.log.sample_range import Span, span_of
-from headrace.log.trainings import begun_at, ended, is_unfinished
+from headrace.log.model_versions import read_model_versions
+from headrace.log.sample_range import SampleRange, find_sample_range
+from headrace.log.trainings import finished_trainings, is_unfinished, training_file
 from headrace.timestamps import day, moment, utc
 from headrace.training.triggers import Triggers
 from schemas.aliases import MODEL_NAME
@@ -30,7 +30,7 @@ class Training(Struct, frozen=True, kw_only=True):
     """A stretch, the model that is made of it, and the weights of its samples; asked for was `from_ms` to `to_ms`."""
 
     model: str
-    span: Span
+    span: SampleRange
     from_ms: int
     to_ms: int
     until_ms: int
@@ -67,7 +67,7 @@ class Asked(Struct, frozen=True, kw_only=True):
         """
         from_ms = self.end_ms - _DEFAULT_DAYS * _DAY_MS if self.from_ms is None else self.from_ms
         whole = self.from_ms is not None
-        span = span_of(endpoints.bootstrap, from_ms=from_ms, until_ms=self.end_ms, whole=whole)
+        span = find_sample_range(endpoints.bootstrap, from_ms=from_ms, until_ms=self.end_ms, whole=whole)
         return Training(
             model=self.model,
             span=span,
@@ -125,7 +125,9 @@ def resumed(layout: Layout, endpoints: Endpoints, asked: Asked) -> Training | No
     Raises:
         UsageProblem: an option says another thing than it was begun with.
     """
-    if not is_unfinished(layout, asked.model, trained=ended(read_values(endpoints.bootstrap, CONTROL_TOPIC.name))):
+    if not is_unfinished(
+        layout, asked.model, trained=finished_trainings(read_values(endpoints.bootstrap, CONTROL_TOPIC.name))
+    ):
         return None
     training = begun(layout, asked.model)
     asked.refuse_another(training)
@@ -152,7 +154,7 @@ def due(layout: Layout, endpoints: Endpoints, asked: Asked, triggers: Triggers) 
 
 def note(layout: Layout, training: Training) -> None:
     """Keep what a training is begun with, so that it can go on."""
-    path = begun_at(layout, training.model)
+    path = training_file(layout, training.model)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, msgspec.msgpack.encode(training))
 
@@ -163,7 +165,7 @@ def begun(layout: Layout, model: str) -> Training:
     Raises:
         UsageProblem: it cannot be read.
     """
-    path = begun_at(layout, model)
+    path = training_file(layout, model)
     try:
         return msgspec.msgpack.decode(path.read_bytes(), type=Training)
     except (OSError, msgspec.DecodeError) as error:
@@ -177,7 +179,7 @@ def refuse_a_taken_name(layout: Layout, endpoints: Endpoints, model: str) -> Non
     Raises:
         UsageProblem: one has.
     """
-    last = max(read_chain(endpoints, model).links, default=(0, 0))
+    last = max(read_model_versions(endpoints, model).versions, default=(0, 0))
     folder = layout.artefacts / model
     if last != (0, 0) or any(path.suffix != ".partial" for path in folder.glob("*")):
         there = f"version {version_text(last)} on the log" if last != (0, 0) else f"a folder {folder}"

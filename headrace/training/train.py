@@ -11,7 +11,7 @@ from headrace.console import progress
 from headrace.errors import EnvironmentProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
-from headrace.log.sample_range import offset_of
+from headrace.log.sample_range import offset_at
 from headrace.stack.model_settings import device, ranker
 from headrace.timestamps import utc
 from headrace.training.lock import alone
@@ -67,7 +67,7 @@ def train(
     triggers = Triggers(samples=if_new, events=if_events, drifts=if_drift)
     endpoints, trainings = layout.endpoints(), layout.home / "trainings"
     refuse_outside(between)
-    offset_of(endpoints.bootstrap, 0)  # a broker that is away says so here, and is not waited for below
+    offset_at(endpoints.bootstrap, 0)  # a broker that is away says so here, and is not waited for below
     with alone(trainings / f"{asked.model}.lock", what=f"a training of {asked.model}"), in_turn(trainings, AT_ONCE):
         refuse_outside(between)  # it may have waited
         training = resumed(layout, endpoints, asked) or due(layout, endpoints, asked, triggers)

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
-from headrace.log.trainings import ended
+from headrace.log.trainings import finished_trainings
 from headrace.models.promotion import refuse_unfinished
 from headrace.stack.learners import experiment_of, keep_learners, wanted_learners
 from headrace.stack.reconciler import keep_models
@@ -71,7 +71,7 @@ def test_what_is_being_trained_has_no_learner_and_is_no_challenger(layout: Layou
         (layout.artefacts / model).mkdir()
         (layout.artefacts / model / "training.msgpack").touch()
     experiment = Experiment(arms=[OWN, ALL])
-    told = ended([b"none of ours", None, DONE.payload()])
+    told = finished_trainings([b"none of ours", None, DONE.payload()])
     for trained, names in (((), {"learner-fast"}), (told, {"learner-fast", "learner-again"})):
         wanted = wanted_learners(layout, ENDPOINTS, experiment, challenger="again", trained=trained)
         assert set(wanted) == names

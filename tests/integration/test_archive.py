@@ -34,25 +34,25 @@ def test_what_is_archived_comes_back_in_order(tmp_path: Path, monkeypatch: pytes
     folder, rows = tmp_path / "archive", stream(1500)
     with broker.running(tmp_path / "first") as endpoints:
         commit(endpoints.bootstrap, rows[:1000])
-        assert archive.store(endpoints.bootstrap, folder) == (3, 1000)
-        assert archive.store(endpoints.bootstrap, folder) == (0, 0)
+        assert archive.write_files(endpoints.bootstrap, folder) == (3, 1000)
+        assert archive.write_files(endpoints.bootstrap, folder) == (0, 0)
         commit(endpoints.bootstrap, rows[:50], leave=True)
         commit(endpoints.bootstrap, rows[1000:])
-        (folder / f".{archive.Part(1000, 1400).name}.tmp").write_bytes(b"a run that was killed")
-        assert archive.store(endpoints.bootstrap, folder) == (2, 500)
+        (folder / f".{archive.ArchiveFile(1000, 1400).name}.tmp").write_bytes(b"a run that was killed")
+        assert archive.write_files(endpoints.bootstrap, folder) == (2, 500)
         written = Learners(endpoints, tmp_path).read(SAMPLES)
         with pytest.raises(UsageProblem, match="must be new"):
             archive.write_back(endpoints.bootstrap, folder)
-    parts = archive.parts(folder)
+    parts = archive.list_files(folder)
     assert all(before.next == after.first for before, after in pairwise(parts))
     offsets = [each for part in parts for each in parquet.read_table(folder / part.name)["offset"].to_pylist()]
     assert offsets == sorted(set(offsets))
     with broker.running(tmp_path / "second") as endpoints:
         assert Learners(endpoints, tmp_path).read(SAMPLES) == []  # waits until the broker leads its topics
         with pytest.raises(UsageProblem, match="another log"):
-            archive.store(endpoints.bootstrap, folder)
+            archive.write_files(endpoints.bootstrap, folder)
         assert archive.write_back(endpoints.bootstrap, folder) == len(rows)
         assert Learners(endpoints, tmp_path).read(SAMPLES) == written
     (folder / parts[1].name).unlink()
     with pytest.raises(UsageProblem, match="put their file back"):
-        archive.parts(folder)
+        archive.list_files(folder)

@@ -55,7 +55,7 @@ def test_trained_scored_in_the_shadow_and_promoted(line: Line, capsys: pytest.Ca
     assert {len(each.click) for each in shadows(line) if each.model == model} == {10}
     aliases.list_aliases()
     assert f"{model}: " in capsys.readouterr().out
-    epoch = model_versions.read_chain(line.endpoints).next_epoch
+    epoch = model_versions.read_model_versions(line.endpoints).next_epoch
     promotion.promote(model, why="a test", anyway=True)
     line.wait(lambda: f"{epoch}.1" in {each.version for each in aliases.models(line.endpoints).history}, "the epoch")
     promotion.challenge(why="a test")

@@ -28,7 +28,8 @@ def learnt(line: Line) -> Line:
     wanted = parse_version(before)[1] + 10
     line.wait(lambda: has_live(line) and parse_version(live(line).version)[1] >= wanted, "a dozen versions in serving")
     line.wait(
-        lambda: live(line).version == version_text(model_versions.read_chain(line.endpoints).live), "the last version"
+        lambda: live(line).version == version_text(model_versions.read_model_versions(line.endpoints).live),
+        "the last version",
     )
     return line
 
@@ -48,8 +49,8 @@ def live(line: Line) -> AliasState:
 def test_back_and_on_and_back_again_after_a_kill(learnt: Line, capsys: pytest.CaptureFixture[str]) -> None:
     line, told = learnt, aliases.models(learnt.endpoints)
     steps = 3
-    path = model_versions.read_chain(line.endpoints)
-    target = version_text(sorted(filter(path.course.allows, path.links))[-1 - steps])
+    path = model_versions.read_model_versions(line.endpoints)
+    target = version_text(sorted(filter(path.policy.allows, path.versions))[-1 - steps])
     assert target in {each.version for each in told.history}
     epoch = path.next_epoch
     begun = time.monotonic()
@@ -69,7 +70,7 @@ def test_back_and_on_and_back_again_after_a_kill(learnt: Line, capsys: pytest.Ca
 
 
 def test_what_cannot_be_gone_back_to_is_told_and_nothing_is_written(learnt: Line) -> None:
-    before = len(model_versions.read_chain(learnt.endpoints).decisions)
+    before = len(model_versions.read_model_versions(learnt.endpoints).decisions)
     for wanted, message in ((("9.9", 1), "is not on the log"), (("x", 1), "is no version"), ((None, 999), "--steps")):
         to, steps = wanted
         with pytest.raises(UsageProblem, match=message):
@@ -78,7 +79,7 @@ def test_what_cannot_be_gone_back_to_is_told_and_nothing_is_written(learnt: Line
         rollback.rollback(to=live(learnt).version, why="")
     with pytest.raises(UsageProblem, match="not frozen"):
         rollback.unfreeze(why="")
-    assert len(model_versions.read_chain(learnt.endpoints).decisions) == before
+    assert len(model_versions.read_model_versions(learnt.endpoints).decisions) == before
 
 
 def test_frozen_pinned_and_thawed(learnt: Line, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,13 +90,17 @@ def test_what_was_wiped_is_filled_again_and_what_was_odd_is_listed_once(
         client.produce(EVENTS_DEAD.name, DEAD.encode(event))
     client.produce(EVENTS_DEAD.name, b"no letter")
     assert client.flush(30) == 0
-    dead_letters.show_counts(dead_letters.read(endpoints, dead_letters.Sought()), as_json=True)
+    dead_letters.show_counts(dead_letters.read(endpoints, dead_letters.DeadLetterFilter()), as_json=True)
     counts = {(row["topic"], row["reason"]): row["count"] for row in json.loads(capsys.readouterr().out)}
     assert counts == {(GROUP.tile_topic, "unreadable"): 3, ("events", "late"): 1, (EVENTS_DEAD.name, "unreadable"): 1}
-    dead_letters.show(dead_letters.read(endpoints, dead_letters.Sought(topic=GROUP.tile_topic)), count=2, as_json=True)
+    dead_letters.show(
+        dead_letters.read(endpoints, dead_letters.DeadLetterFilter(topic=GROUP.tile_topic)), count=2, as_json=True
+    )
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(row["topic"], row["payload"]) for row in rows] == [(GROUP.tile_topic, "?")] * 2
-    dead_letters.show(dead_letters.read(endpoints, dead_letters.Sought(reason="late")), count=9, as_json=False)
+    dead_letters.show(
+        dead_letters.read(endpoints, dead_letters.DeadLetterFilter(reason="late")), count=9, as_json=False
+    )
     assert capsys.readouterr().out == "events[1]@5  late: by a day\n    {}\n"
 
 

@@ -10,7 +10,7 @@ import pytest
 from headrace.errors import UsageProblem
 from headrace.features import release
 from headrace.features.point_in_time import as_known_at
-from headrace.log.feature_versions import Registry, collect
+from headrace.log.feature_versions import Registry, remove_data
 from headrace.stack.flink import FlinkRest
 from headrace.stack.jobs import FEATURES
 from lang.events.gate import Gate
@@ -108,7 +108,7 @@ def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> 
     assert reads.wrong == []
     release.retired(registry, version)
     line.wait(lambda: version.job not in rest.jobs(), "the end of the candidate's job")
-    topics, removed = collect(line.layout, line.endpoints, version)
+    topics, removed = remove_data(line.layout, line.endpoints, version)
     assert (topics, removed > 0) == (2, True)
     with pytest.raises(UsageProblem, match="F115"):  # its number has been used
         release.planned(plan, registry.versions())
