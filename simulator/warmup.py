@@ -151,7 +151,7 @@ class WarmUp:
             seed=0,
             arm=ARM,
         )
-        query = self.offline.hydrated(query)
+        query = self.offline.hydrate(query)
         indexes = self._candidates(query)
         ids = self._state.catalogue.ids[indexes]
         rows = self._state.features.gather(ids)

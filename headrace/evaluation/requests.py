@@ -56,7 +56,7 @@ class Requests:
     def ask(self, request_id: str, visit: Visit, *, again: bool) -> Found:
         """The candidates for a visit's user; `again`: what they have clicked may come again."""
         own = frozenset[str]() if again else frozenset(self._own[visit.user_id])
-        query = self._recomputed.hydrated(structs.replace(query_of(request_id, visit), exclude=own))
+        query = self._recomputed.hydrate(structs.replace(query_of(request_id, visit), exclude=own))
         found = merge(retrieve(query, self._state, Faults()))
         filtered = structs.replace(query, user=User.unknown()) if again else query
         candidates, _ = keep(filtered, found, self._state.catalogue)

@@ -123,8 +123,8 @@ def _inputs(recomputed: OfflineFeatures, exposure: Exposure) -> Doubles:
         arm=_ARM,
         context=exposure.context,
     )
-    recomputed.forget()
-    query = recomputed.hydrated(query)
+    recomputed.clear_cache()
+    query = recomputed.hydrate(query)
     return recomputed.dense(query, [slot.item_id for slot in exposure.slots]).astype(np.float64)
 
 

@@ -46,7 +46,7 @@ class Served:
     def exposure(self, request_id: str, *visits: Visit) -> Exposure:
         """The exposure of what a user was shown at once: a slot each, dense inputs as of the visits before them."""
         visit = visits[0]
-        query = self._recomputed.hydrated(query_of(request_id, visit))
+        query = self._recomputed.hydrate(query_of(request_id, visit))
         item_ids = [each.item_id for each in visits]
         slots = [
             Slot(

@@ -61,11 +61,11 @@ class OfflineFeatures:
             stamped = {name: getattr(item, name) for name in self._stamped}
             self.fold(self._complete(cast(Fields, structs.asdict(event) | stamped)))
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Read again what serving would have cached for some seconds."""
         self._hydrator = Hydrator(self.memory)
 
-    def hydrated(self, query: Query) -> Query:
+    def hydrate(self, query: Query) -> Query:
         """The query with its user as of the events folded."""
         return structs.replace(query, user=self._hydrator.hydrate(query, self.plan, Faults()))
 
