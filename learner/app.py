@@ -200,7 +200,8 @@ class App:
         publication = learner.begin_epoch(policy.epoch)
         if fingerprint(learner.published) != before:
             message = (
-                f"internal error: {publication.manifest.version} differs from {version_text(policy.target)}, the version it "
+                f"internal error: {publication.manifest.version} differs from {version_text(policy.target)}, the "
+                "version it "
                 "restores; it was not published"
             )
             raise RebuildError(message)
@@ -215,14 +216,18 @@ class App:
         """Take over a challenger's parameters, and go on from its offset in the decided epoch."""
         folder = Snapshots(self._settings.artefacts / model / "snapshots").latest_up_to(version)
         if folder is None or folder.name != version_text(version):
-            message = f"model {model} has no snapshot of {version_text(version)}; promote a version that has one, or roll back"
+            message = (
+                f"model {model} has no snapshot of {version_text(version)}; promote a version that has one, or roll "
+                "back"
+            )
             raise RebuildError(message)
         learner = self._open_learner(folder)
         before = fingerprint(learner.published)
         publication = learner.begin_promoted_epoch(self._policy.epoch)
         if fingerprint(learner.published) != before:
             message = (
-                f"internal error: {publication.manifest.version} differs from {model} {version_text(version)}, the version "
+                f"internal error: {publication.manifest.version} differs from {model} {version_text(version)}, the "
+                "version "
                 "it promotes; it was not published"
             )
             raise RebuildError(message)

@@ -32,7 +32,10 @@ def base_snapshot(snapshots: Snapshots, version: VersionId) -> Path | None:
     """
     folder = snapshots.latest_up_to(version)
     if folder is None and version[0] != 1:
-        message = f"{snapshots.folder} holds no snapshot of epoch {version[0]} up to {version_text(version)}; name a later version"
+        message = (
+            f"{snapshots.folder} holds no snapshot of epoch {version[0]} up to {version_text(version)}; name a later "
+            "version"
+        )
         raise RebuildError(message)
     return folder
 
@@ -73,7 +76,8 @@ def rebuild(
     if learner.hash != target.hash:
         message = (
             f"the replay gives version {version_text(learner.version)} with hash {learner.hash[:12]}, the log has "
-            f"{target.hash[:12]} for {version_text(target.version)}; start the learner with the settings that version was "
+            f"{target.hash[:12]} for {version_text(target.version)}; start the learner with the settings that version "
+            "was "
             "made with, or name another version"
         )
         raise RebuildError(message)

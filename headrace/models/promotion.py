@@ -92,7 +92,8 @@ def promote(model: str, *, why: str, anyway: bool = False) -> None:
     decision = promotion_decision((model, heir), model=LIVE_MODEL, target=live, epoch=chain.next_epoch)
     decide(endpoints, structs.replace(decision, why=told))
     sys.stdout.write(
-        f"epoch {chain.next_epoch} begins with {model} {version_text(heir)}; until serving has it {version_text(live)} answers; "
+        f"epoch {chain.next_epoch} begins with {model} {version_text(heir)}; until serving has it "
+        f"{version_text(live)} answers; "
         f"back with `headrace models rollback --to {version_text(live)}`\n"
     )
 

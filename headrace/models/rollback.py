@@ -109,7 +109,8 @@ def check_reach(layout: Layout, endpoints: Endpoints, chain: ModelVersions, targ
     missing = [seq for seq in range(begin + 1, target[1] + 1) if (target[0], seq) not in chain.versions]
     if missing:
         message = (
-            f"nothing was decided: between snapshot {target[0]}.{begin} and version {version_text(target)} the log lacks "
+            f"nothing was decided: between snapshot {target[0]}.{begin} and version {version_text(target)} the log "
+            "lacks "
             f"{target[0]}.{missing[0]}; name a later version"
         )
         raise UsageProblem(message)
