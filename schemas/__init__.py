@@ -1,1 +1,1 @@
-"""Every word that crosses a process: events, topics, Redis keys, tiles, deltas, HTTP types. No I/O, no clock."""
+"""Everything that crosses a process boundary: events, topics, Redis keys, deltas, HTTP types. No I/O, no clock."""

@@ -1,4 +1,4 @@
-"""An item of the catalogue: an absolute record; a takedown is a record too."""
+"""An item of the catalogue. A record replaces the previous one of its item; a takedown is a record too."""
 
 from typing import Annotated
 
@@ -8,10 +8,10 @@ from schemas.avro import LATER, Float32, contract_of
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One item. `born_at` is when it may first be shown, `received_at` when our edge saw this record, both ms.
+    """One item. `born_at` is when it may first be shown, `received_at` when the API received this record, both ms.
 
     Attributes:
-        content: vectors by the modality's name, such as an image's; those that nobody declared are passed over.
+        content: vectors by modality, such as `image`; undeclared modalities are ignored.
     """
 
     item_id: str

@@ -1,4 +1,4 @@
-"""`context` as clients send it, and as text by name, which is what events and exposures carry."""
+"""`context` as clients send it, and as the texts by name that events and exposures carry."""
 
 from collections.abc import Mapping
 from typing import Annotated, TypeAlias, cast
@@ -13,7 +13,7 @@ Sent: TypeAlias = dict[str, str | Int64 | float | bool | None]
 
 
 def as_texts(sent: Mapping[str, str | float | bool | None]) -> dict[str, str]:
-    """NULLs and blanks dropped, numbers and booleans as JSON writes them.
+    """Convert values to text: NULLs and blanks are dropped, numbers and booleans are written as in JSON.
 
     >>> as_texts({"a": None, "b": 7, "c": 1.5, "d": True, "e": " ", "f": "x"})
     {'b': '7', 'c': '1.5', 'd': 'true', 'f': 'x'}
@@ -24,7 +24,7 @@ def as_texts(sent: Mapping[str, str | float | bool | None]) -> dict[str, str]:
 
 
 def context_fault(texts: Mapping[str, str]) -> tuple[Reason, str] | None:
-    """(code, why) of entries that cannot be taken; None where all can."""
+    """(code, why) of the first entry that is not accepted; None if all are."""
     if len(texts) > MAP_ENTRIES:
         return "length", f"{len(texts)} entries, at most {MAP_ENTRIES} are accepted"
     for key, value in texts.items():

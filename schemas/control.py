@@ -1,4 +1,4 @@
-"""Operators' words: promote, alias, pin, rollback, freeze. Aliases are the fold of the topic."""
+"""Decisions on topic `control`: promote, follow, pin, rollback, freeze. The current state is a fold of the topic."""
 
 from msgspec import Struct, structs
 
@@ -6,7 +6,7 @@ from schemas.avro import Unreadable, contract_of
 
 
 class Control(Struct, frozen=True, kw_only=True):
-    """One decision about the thing called `name`: what, who, when (ms), why."""
+    """One decision about `name`: what was decided, by whom, when (ms) and why."""
 
     name: str
     action: str
@@ -24,7 +24,7 @@ CONTROL = contract_of(Control)
 
 
 def control_of(payload: bytes | None) -> Control | None:
-    """A record of the topic; None for what is none of ours."""
+    """Decode a record of the topic; None if it is not a decision."""
     try:
         return Control(**CONTROL.decode(payload or b""))
     except (Unreadable, TypeError):

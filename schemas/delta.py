@@ -1,17 +1,17 @@
 """Topic `model.deltas`: the numbered, chained, signed versions of a model.
 
-docs/delta-format.md is the page for who reads it without this code. A version is chunks, then a manifest, in one
-Kafka transaction with the model's name as key. A value that starts with zstd's magic is a chunk, one that starts
-with `{` is a manifest. A chunk, unpacked, is a safetensors file with these tensors, T the table's name:
+docs/delta-format.md describes the format for readers without this code. A version is chunks, then a manifest, in
+one Kafka transaction with the model's name as key. A value that starts with zstd's magic is a chunk; one that starts
+with `{` is a manifest. An unpacked chunk is a safetensors file with these tensors, where T is the table's name:
 
 * `T/ids` uint8 [8, N]: differences of the ascending ids, the first from 0, as byte planes, lowest first;
 * `T/lead` float16 [N, A]: the first A columns; `T/codes` uint8 [N, W-A], `T/fit` float16 [N, 2] (scale, offset):
-  the other columns are code * scale + offset. Or `T/rows` float32 [N, W], whole;
-* `T/gone` uint8 [8, G]: ids taken out, coded like ids;
+  the other columns are code * scale + offset. Or `T/rows` float32 [N, W], uncoded;
+* `T/gone` uint8 [8, G]: removed ids, coded like ids;
 * `=NAME` float32: a dense tensor, whole.
 
 Rows are absolute, never differences. A version's hash is the SHA-256 of its manifest as JSON with sorted
-keys, without `created_at` and `signature`; `parent` is the hash of the version before. A version without
+keys, without `created_at` and `signature`; `parent` is the hash of the previous version. A version without
 a parent holds the whole model.
 """
 
@@ -36,12 +36,12 @@ CHUNK_BYTES = 900_000  # below Kafka's default message limit of 1 MB
 UNPACKED_BYTES = 4 * CHUNK_BYTES
 Check: TypeAlias = Literal["format", "signature", "model", "hash", "schema", "parent", "finite"]
 
-_PIECE_BYTES = 880_000  # of tensors in a chunk before zstd, which may add a little to what does not shrink
+_PIECE_BYTES = 880_000  # tensors in a chunk before zstd, which can make incompressible data slightly larger
 _OUTSIDE_HASH = ("created_at", "signature")
 
 
 class DeltaError(ValueError):
-    """A version that must not be applied. `check` names the test it failed."""
+    """A version that must not be applied. `check` names the check that it failed."""
 
     def __init__(self, message: str, *, check: Check) -> None:
         super().__init__(f"{check}: {message}")
@@ -49,21 +49,21 @@ class DeltaError(ValueError):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """What a version changes: tables by name, dense tensors by name (whole, float32)."""
+    """The changes in a version: tables by name, and dense tensors by name (whole, float32)."""
 
     tables: dict[str, TableUpdate]
     dense: dict[str, NDArray[np.float32]]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The last message of a version. Times in ms of the samples' clock; `created_at` of the wall.
+    """The last message of a version. Times are ms of the samples' clock, `created_at` of the wall clock.
 
     Attributes:
-        parent: hash of the version before; empty when this version holds the whole model.
+        parent: hash of the previous version; empty if this version holds the whole model.
         chunks: SHA-256 of every chunk, in order.
         schema: hash of `settings`, feature set and widths; a reader with another schema must not apply it.
         settings: the model's settings as JSON text.
-        offsets: next offset of `samples` by partition: what the version has learnt ends there; and of the urgent lane.
+        offsets: by partition, the offset of `samples` up to which the version has learned; also of the urgent lane.
     """
 
     model: str
@@ -85,7 +85,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def version(self) -> str:
-        """Name of the version: `epoch.seq`, never used twice."""
+        """Name of the version: `epoch.seq`, never reused."""
         return f"{self.epoch}.{self.seq}"
 
 
@@ -98,10 +98,10 @@ class Delta(msgspec.Struct, frozen=True):
 
 
 def manifest_hash(payload: bytes) -> str:
-    """Hash of a manifest's JSON; fields this code does not know count too.
+    """Hash of a manifest's JSON, including fields that this code does not know.
 
     Raises:
-        DeltaError: the payload is no JSON object.
+        DeltaError: the payload is not a JSON object.
     """
     try:
         fields = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
@@ -118,7 +118,7 @@ def sign(digest: str, key: bytes) -> str:
 
 
 def manifest_of(payload: bytes) -> Manifest | None:
-    """The manifest in a value of the topic, whoever signed it; None for a chunk, a heartbeat, or what is neither."""
+    """Decode the manifest in a value of the topic without checking its signature; None if it is not a manifest."""
     try:
         return msgspec.json.decode(payload, type=Manifest) if payload.startswith(b"{") else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -126,18 +126,18 @@ def manifest_of(payload: bytes) -> Manifest | None:
 
 
 def is_signed(manifest: Manifest, digest: str, key: bytes) -> bool:
-    """Whether a manifest of this hash carries this key's signature."""
+    """Whether a manifest with this hash is signed with this key."""
     return hmac.compare_digest(manifest.signature.encode(), sign(digest, key).encode())
 
 
 def seal(manifest: Manifest, *, key: bytes) -> tuple[bytes, str]:
-    """The manifest's message, signed, and its hash."""
+    """Sign a manifest; returns its message and hash."""
     digest = manifest_hash(msgspec.json.encode(manifest))
     return msgspec.json.encode(msgspec.structs.replace(manifest, signature=sign(digest, key))), digest
 
 
 def encode_chunks(update: Update, *, coding: Coding = "int8") -> list[bytes]:
-    """An update as messages of at most `CHUNK_BYTES`.
+    """Encode an update as messages of at most `CHUNK_BYTES` each.
 
     Raises:
         DeltaError: a value is not finite, or a dense tensor is too large for one message.
@@ -164,7 +164,7 @@ def _pieces(update: Update, coding: Coding) -> Iterator[Tensors]:
         yield {f"={name}": np.ascontiguousarray(values, dtype="<f4")}
     for name, table in update.tables.items():
         step = max(1, _PIECE_BYTES // (table.rows.shape[1] * (1 if coding == "int8" else 4) + 2 * table.lead + 12))
-        for start in range(0, max(len(table.ids), 1), step):  # a table without rows still says how wide it is
+        for start in range(0, max(len(table.ids), 1), step):  # a table without rows still carries its width
             part = slice(start, start + step)
             packed = pack_rows(table.rows[part], lead=table.lead, coding=coding)
             yield {f"{name}/ids": pack_ids(table.ids[part]), **{f"{name}/{key}": of for key, of in packed.items()}}
@@ -187,7 +187,7 @@ def _grouped(pieces: Iterator[Tensors]) -> Iterator[Tensors]:
 
 
 def decode_chunks(chunks: list[bytes]) -> Update:
-    """The update that `chunks`, all of a version, hold.
+    """Decode the update that all chunks of a version hold.
 
     Raises:
         DeltaError: a chunk cannot be read (`format`) or holds a value that is not finite (`finite`).
@@ -214,13 +214,13 @@ def decode_chunks(chunks: list[bytes]) -> Update:
 
 def _unpacked(chunk: bytes) -> Tensors:
     try:
-        if zstandard.frame_content_size(chunk) > UNPACKED_BYTES:  # without a size, the next line bounds it
+        if zstandard.frame_content_size(chunk) > UNPACKED_BYTES:  # if the size is unknown, the next line limits it
             message = f"a chunk unpacks to more than {UNPACKED_BYTES} bytes"
             raise DeltaError(message, check="format")
         raw = zstandard.ZstdDecompressor().decompress(chunk, max_output_size=UNPACKED_BYTES)
         return cast(Tensors, safetensors.load(raw))
     except (zstandard.ZstdError, SafetensorError, KeyError) as error:
-        message = f"a chunk is safetensors packed by zstd; this one cannot be read ({error})"
+        message = f"a chunk is safetensors packed with zstd; this one cannot be read ({error})"
         raise DeltaError(message, check="format") from error
 
 

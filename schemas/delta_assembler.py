@@ -1,4 +1,4 @@
-"""Chunks and manifests of topic `model.deltas` in, verified versions out."""
+"""Assembles verified versions from the chunks and manifests of topic `model.deltas`."""
 
 import hashlib
 
@@ -6,17 +6,17 @@ import msgspec
 
 from schemas.delta import FORMAT, Delta, DeltaError, Manifest, decode_chunks, is_signed, manifest_hash
 
-BUFFER_BYTES = 2 << 30  # chunks held while their manifest is awaited
+BUFFER_BYTES = 2 << 30  # chunks that wait for their manifest
 _CHUNK_MAGIC = b"\x28\xb5\x2f\xfd"  # of a zstd frame
 
 
 class DeltaAssembler:
-    """Messages in, verified versions out. After an error nothing of that version is kept.
+    """Takes messages and returns verified versions. After an error, the chunks of that version are dropped.
 
-    What is not signed is no version: it does not touch the chunks of one that another wrote around it.
+    An unsigned manifest does not drop the chunks of a signed version that is still being written.
 
-    It follows one chain: versions at or before the one it stands on are passed over, the next must name it
-    as parent. A version of a later epoch without a parent holds the whole model and starts a new chain.
+    The assembler follows one chain: it ignores versions up to the last one it returned, and the next must name that
+    one as its parent. A version of a later epoch without a parent holds the whole model and starts a new chain.
     """
 
     def __init__(self, *, key: bytes, schema: str, model: str) -> None:
@@ -25,15 +25,15 @@ class DeltaAssembler:
         self._schema = schema
         self._chunks: dict[str, bytes] = {}
         self._buffered_bytes = 0
-        self._at = (0, 0)
+        self._version = (0, 0)
         self._hash = ""
 
     def resume(self, *, epoch: int, seq: int, digest: str) -> None:
-        """Stand on a version that was loaded from a snapshot."""
-        self._at, self._hash = (epoch, seq), digest
+        """Continue after a version that was loaded from a snapshot."""
+        self._version, self._hash = (epoch, seq), digest
 
     def feed(self, payload: bytes) -> Delta | None:
-        """Take one message; a version when this was its manifest and it is the next one.
+        """Read one message; returns a version if this was its manifest and it is the next one.
 
         Raises:
             DeltaError: the version must not be applied; `check` says why.
@@ -42,19 +42,19 @@ class DeltaAssembler:
             return self._keep(payload)
         manifest, digest = self._signed(payload)
         held, self._chunks, self._buffered_bytes = self._chunks, {}, 0
-        if (manifest.epoch, manifest.seq) <= self._at:
+        if (manifest.epoch, manifest.seq) <= self._version:
             return None
         missing = [name for name in manifest.chunks if name not in held]
         if missing:
-            message = f"version {manifest.version} lists {len(missing)} chunks that did not come, first {missing[0]}"
+            message = f"version {manifest.version} lists {len(missing)} chunks that did not arrive, first {missing[0]}"
             raise DeltaError(message, check="hash")
-        self._check_place(manifest)
+        self._check_follows(manifest)
         update = decode_chunks([held[name] for name in manifest.chunks])
         self.resume(epoch=manifest.epoch, seq=manifest.seq, digest=digest)
         return Delta(manifest, digest, update)
 
     def verifies(self, payload: bytes) -> bool:
-        """Whether a message is a manifest of this model, signed with this key; anybody can write another."""
+        """Whether a message is a manifest of this model that is signed with this key."""
         try:
             self._signed(payload)
         except DeltaError:
@@ -87,15 +87,15 @@ class DeltaAssembler:
             raise DeltaError(message, check="model")
         return manifest, digest
 
-    def _check_place(self, manifest: Manifest) -> None:
+    def _check_follows(self, manifest: Manifest) -> None:
         if manifest.schema != self._schema:
             message = f"version {manifest.version} has schema {manifest.schema}, this reader {self._schema}"
             raise DeltaError(message, check="schema")
-        fresh = not manifest.parent and manifest.epoch > self._at[0]
+        fresh = not manifest.parent and manifest.epoch > self._version[0]
         if manifest.parent != self._hash and not fresh:
-            epoch, seq = self._at
+            epoch, seq = self._version
             message = (
                 f"version {manifest.version} follows {manifest.parent[:12] or 'nothing'}, "
-                f"this reader stands on {epoch}.{seq} ({self._hash[:12] or 'nothing'}); load the latest snapshot"
+                f"this reader is at {epoch}.{seq} ({self._hash[:12] or 'nothing'}); load the latest snapshot"
             )
             raise DeltaError(message, check="parent")

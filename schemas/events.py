@@ -7,15 +7,14 @@ from msgspec import Struct, field
 
 from schemas.avro import Contract, record
 
-TICK = "_tick"  # event type of a record that only says how late it is; never folded, never joined
-BOT = "_bot"  # event type that ingest writes once for a user and a span of its bot rule; only the samples job reads it
+TICK = "_tick"  # event type of a record that carries only the log clock; never folded, never joined
+BOT = "_bot"  # event type that ingest writes once per user and interval of its bot rule; only the samples job reads it
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event as a client sends it. Times in ms since 1970 UTC.
 
-    `received_at` is set by our edge, or by a producer that is trusted with it; where it is absent the
-    log's append time stands in.
+    `received_at` is set by the API or by a trusted producer; if it is absent, the log's append time is used.
     """
 
     event_id: str
@@ -32,7 +31,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def clean_contract(columns: Mapping[str, Any]) -> Contract:
-    """The Avro contract of a clean topic: the source's columns, then where the event came from.
+    """The Avro contract of a clean topic: the source's columns, then the partition and offset of the raw event.
 
     Args:
         columns: the declared and stamped columns, name to Avro type, in file order.

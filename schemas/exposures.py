@@ -1,4 +1,4 @@
-"""What was served: one record a request, with the features each slot was scored with."""
+"""A served slate: one record per request, with the features that each slot was scored with."""
 
 from typing import Annotated
 
@@ -7,15 +7,15 @@ from msgspec import Struct, field, structs
 from schemas.avro import LATER, Int32, contract_of
 
 HEADERS = ("received_at", "user_id", "request_id")
-EXPLORE, NEWEST = "explore", "newest"  # names among `Slot.sources`: drawn at random, found because it is new
+EXPLORE, NEWEST = "explore", "newest"  # names in `Slot.sources`: drawn at random; proposed because it is new
 
 
 class Slot(Struct, frozen=True, kw_only=True):
     """One served position.
 
     Attributes:
-        dense: F float32, little endian, in the order that `feature_set` names.
-        propensity: chance that the logging policy put this item here, in (0, 1].
+        dense: F float32, little endian, in the order of `feature_set`.
+        propensity: probability that the logging policy put this item here, in (0, 1].
     """
 
     item_id: str
@@ -34,9 +34,9 @@ class Exposure(Struct, frozen=True, kw_only=True):
         received_at: when it was served, ms.
         history: the user's last items as the ranker saw them, newest first.
         feature_set: hash of the names, order, shape and scale of the dense features.
-        arm: the experiment arm; `policy` the rule that ordered the slate.
-        contents: of each slot the item's vectors as served (`models.content`); empty where no modality is declared.
-        trainable: False where serving was too degraded for its slate to teach (`serving.stages.record.TRAINABLE`).
+        arm: the experiment arm. `policy`: the rule that ordered the slate.
+        contents: the item's vectors as served, per slot (`models.content`); empty if no modality is declared.
+        trainable: False if serving was too degraded to learn from the slate (`serving.stages.record.TRAINABLE`).
     """
 
     request_id: str
@@ -62,7 +62,7 @@ class Exposure(Struct, frozen=True, kw_only=True):
         return EXPOSURE.encode({**structs.asdict(self), "slots": [structs.asdict(slot) for slot in self.slots]})
 
     def headers(self) -> tuple[tuple[str, bytes], ...]:
-        """The record's headers: what the samples job reads without decoding the slate."""
+        """The record's headers, which the samples job reads without decoding the slate."""
         return tuple((name, str(getattr(self, name)).encode()) for name in HEADERS)
 
 

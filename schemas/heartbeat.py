@@ -1,17 +1,17 @@
-"""A learner's sign of life on topic `model.deltas`; under a key of its own, so readers of versions pass it over."""
+"""A learner's heartbeat on topic `model.deltas`, under its own key, so that readers of versions ignore it."""
 
 import msgspec
 from msgspec import Struct
 
 
 class Heartbeat(Struct, frozen=True, kw_only=True):
-    """A cadence in which nothing was learnt: no version was made, for the last one still holds.
+    """Sent when the learner learned nothing since the last version, which remains current.
 
     Attributes:
-        version: the last one, `epoch.0` before the first.
-        clock_ms: of the samples. `offset`: of the next one.
+        version: the last version, `epoch.0` before the first.
+        clock_ms: the samples' clock. `offset`: of the next sample.
         held: positives that wait for their slots to close.
-        at: the wall clock when it was sent, ms.
+        at: wall clock at sending, ms.
     """
 
     model: str
@@ -32,7 +32,7 @@ def key_of(model: str) -> str:
 
 
 def heartbeat_of(payload: bytes | None) -> Heartbeat | None:
-    """What a value says; None where it is no heartbeat."""
+    """Decode a value; None if it is not a heartbeat."""
     try:
         return msgspec.json.decode(payload or b"", type=Heartbeat)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

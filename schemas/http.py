@@ -8,9 +8,9 @@ from schemas.context import Sent
 from schemas.limits import INT64_MOST, NO_CONTROL_PATTERN, TEXT_CHARS, TEXT_PATTERN
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS, pattern=TEXT_PATTERN)]
-"""No control characters, and not only blanks; blanks at its ends are part of it."""
+"""No control characters, and not only blanks; blanks at either end count as part of it."""
 OptionalId: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARS, pattern=NO_CONTROL_PATTERN)]
-"""Blank is as absent."""
+"""Blank means absent."""
 Explain: TypeAlias = Literal["none", "basic"]
 BATCH = 500  # events or items in one request
 TITLE_CHARS = 4096
@@ -19,14 +19,14 @@ PRICE_MOST = 1e15
 
 
 class RecommendationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Asks for a slate. One of `user_id`, `anonymous_id` is needed; an unknown one is a cold start, no error.
+    """Request for a slate. One of `user_id` and `anonymous_id` is required; an unknown user is a cold start, not an error.
 
     Attributes:
-        count: K, items wanted.
-        context: what is known of the moment (device, country, …); kept with the exposure. Numbers and booleans become
-            text, nulls and blanks are dropped.
-        exclude_items: never in the answer.
-        explain: `basic` adds a reason for each item and what was removed, counted by reason.
+        count: K, number of items.
+        context: what is known about the request (device, country, …); stored with the exposure. Numbers and booleans
+            become text, nulls and blanks are dropped.
+        exclude_items: items that must not be in the answer.
+        explain: `basic` adds a reason for each item, and counts of removed candidates by reason.
     """
 
     user_id: Id | None = None
@@ -40,7 +40,7 @@ class RecommendationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class RankedItem(Struct, frozen=True, kw_only=True):
-    """One item of a slate. `rank` is 0-based; `propensity` is the chance that this item stood here, in (0, 1]."""
+    """One item of a slate. `rank` is 0-based; `propensity` is the probability of this item at this position, in (0, 1]."""
 
     id: str
     rank: int
@@ -51,14 +51,14 @@ class RankedItem(Struct, frozen=True, kw_only=True):
 
 
 class Assignment(Struct, frozen=True, kw_only=True):
-    """The arm of one experiment that this user is in."""
+    """The arm of an experiment that this user is in."""
 
     experiment: str
     arm: str
 
 
 class Versions(Struct, frozen=True, kw_only=True):
-    """What the slate was made with. `model` ranked it and is empty where none did; `index` found candidates.
+    """The versions behind a slate. `model` ranked it, empty if none did; `index` found candidates.
 
     Attributes:
         features: the version of each feature group, by name.
@@ -72,7 +72,7 @@ class Versions(Struct, frozen=True, kw_only=True):
 
 
 class Degraded(Struct, frozen=True, kw_only=True):
-    """How far the answer is from a full one: L0 full, L1 a source is missing, L2 no model, L3 no user state.
+    """How degraded the answer is: L0 not at all, L1 a source is missing, L2 no model, L3 no user state.
 
     L4 ranks the catalogue without features, L5 has nothing to rank.
     """
@@ -82,7 +82,7 @@ class Degraded(Struct, frozen=True, kw_only=True):
 
 
 class RecommendationAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A slate, best first. `removed` counts the candidates taken out, by reason; only where `explain` asks."""
+    """A slate, best first. `removed` counts removed candidates by reason; only if `explain` asks for it."""
 
     request_id: str
     items: list[RankedItem]
@@ -93,22 +93,22 @@ class RecommendationAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class EventsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Events as topic `events` has them (`schemas.events.Event`), each judged by itself."""
+    """Events as on topic `events` (`schemas.events.Event`); each is accepted or rejected on its own."""
 
     events: Annotated[list[Raw], Meta(min_length=1, max_length=BATCH)]
 
 
 class ItemsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Items as the catalogue has them (`ItemRecord`), each judged by itself."""
+    """Items as in the catalogue (`ItemRecord`); each is accepted or rejected on its own."""
 
     items: Annotated[list[Raw], Meta(min_length=1, max_length=BATCH)]
 
 
 class ItemRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One item, whole: what is not said is taken away. `takedown` removes it from every answer.
+    """One whole item: a field that is absent is cleared. `takedown` removes the item from every answer.
 
     Attributes:
-        born_at: when it may first be shown, ms, from 1990 on; absent, when we first saw it.
+        born_at: when it may first be shown, ms, from 1990 on; if absent, when the API first received it.
         content: vectors by the name of a modality that the ranker declares, each as long as declared.
     """
 
@@ -125,7 +125,7 @@ class ItemRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Rejected(Struct, frozen=True, kw_only=True):
-    """A record that was not taken: its place in the request, a JSON pointer to the fault, a stable code."""
+    """A rejected record: its index in the request, a JSON pointer to the error, and a stable code."""
 
     index: int
     pointer: str
@@ -134,7 +134,7 @@ class Rejected(Struct, frozen=True, kw_only=True):
 
 
 class BatchAnswer(Struct, frozen=True, kw_only=True):
-    """What became of a batch. `duplicate` counts records that the same request had before."""
+    """The result of a batch. `duplicate` counts records that repeat an earlier one of the same request."""
 
     accepted: int
     duplicate: int
@@ -142,17 +142,17 @@ class BatchAnswer(Struct, frozen=True, kw_only=True):
 
 
 class RankedMember(Struct, frozen=True, kw_only=True):
-    """A place in a feature that ranks members of an entity."""
+    """A member and its value, in a feature that ranks the members of an entity."""
 
     member: str
     value: float
 
 
 class FeatureValue(Struct, frozen=True, kw_only=True):
-    """One feature now. `as_of`: the newest event folded, `age_ms` how long ago; null where none was.
+    """One feature now. `as_of`: time of the newest event folded; `age_ms`: its age; both null without events.
 
     Attributes:
-        status: ok; stale; default or missing: nothing was found and the value is zero or null.
+        status: ok; stale; default or missing: nothing was found, and the value is zero or null.
     """
 
     name: str
@@ -163,7 +163,7 @@ class FeatureValue(Struct, frozen=True, kw_only=True):
 
 
 class SimilarAnswer(Struct, frozen=True, kw_only=True):
-    """Items looked at after an item within one session, the most and latest first; `version` of group `item_coview`."""
+    """Items viewed after an item in the same session, most often and latest first; `version` of group `item_coview`."""
 
     item_id: str
     version: int
@@ -184,9 +184,9 @@ class AliasState(Struct, frozen=True, kw_only=True):
     """The version that an alias names.
 
     Attributes:
-        offset: where the samples it has learnt end; -1 where that is unknown.
-        fingerprint: two versions with the same one are the same model, bit for bit.
-        model: the name of the model that a challenger's or an arm's own alias follows, else empty.
+        offset: offset up to which it has learned samples; -1 if unknown.
+        fingerprint: two versions with the same fingerprint are the same model, bit for bit.
+        model: name of the model that a challenger's or an arm's own alias follows, else empty.
     """
 
     alias: str
@@ -199,7 +199,7 @@ class AliasState(Struct, frozen=True, kw_only=True):
 
 
 class AppliedVersion(Struct, frozen=True, kw_only=True):
-    """A version that this process took up, when, and up to which time of the samples it has learnt."""
+    """A version that this process applied, when, and the time up to which it has learned samples."""
 
     version: str
     applied_at: int
@@ -207,7 +207,7 @@ class AppliedVersion(Struct, frozen=True, kw_only=True):
 
 
 class RefusedVersion(Struct, frozen=True, kw_only=True):
-    """A version that this process did not take up, the check it failed, and when. `version` is empty if unreadable.
+    """A version that this process refused, the check it failed, and when. `version` is empty if unreadable.
 
     `model` as in `AliasState`.
     """
@@ -220,10 +220,10 @@ class RefusedVersion(Struct, frozen=True, kw_only=True):
 
 
 class ModelsAnswer(Struct, frozen=True, kw_only=True):
-    """Aliases, the last versions of live applied and how many were refused, by check; the last refused of any model.
+    """Aliases, the last applied versions of live, counts of refused ones by check, and the last refused of any model.
 
-    `history` and `refused` are newest first. `frozen`: the version that `live` is kept at; null where it follows the
-    learner. `unshadowed`: slates of live that the challenger had no time for.
+    `history` and `refused` are newest first. `frozen`: the version that `live` is frozen at; null if it follows the
+    learner. `unshadowed`: slates of live that the challenger had no time to score.
     """
 
     aliases: list[AliasState]
@@ -242,7 +242,7 @@ class AliasRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class AliasAnswer(Struct, frozen=True, kw_only=True):
-    """The decision as it was written; it holds from when each process has read it back."""
+    """The decision as written; each process applies it once it has read it back."""
 
     alias: str
     version: str
@@ -250,11 +250,11 @@ class AliasAnswer(Struct, frozen=True, kw_only=True):
 
 
 class ReadyAnswer(Struct, frozen=True, kw_only=True):
-    """Whether requests may come, and what is still awaited.
+    """Whether the process is ready for requests, and what it waits for.
 
     Attributes:
-        dropped: records lost because Kafka was away.
-        stalled: what keeps features old: consumers that have not moved for two minutes while records wait for them.
+        dropped: records lost because Kafka was unavailable.
+        stalled: consumers that have not moved for two minutes while records wait for them, so features are old.
     """
 
     ready: bool
@@ -267,11 +267,11 @@ class ReadyAnswer(Struct, frozen=True, kw_only=True):
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """An error (RFC 9457). `detail` gives the value and what was expected, `fix` what to do.
+    """An error (RFC 9457). `detail` gives the value and the expectation, `fix` the remedy.
 
     Attributes:
         type: stable name of the kind of error.
-        pointer: JSON pointer into the request's body; empty where the fault is elsewhere.
+        pointer: JSON pointer into the request's body; empty if the error is elsewhere.
     """
 
     type: str

@@ -1,4 +1,4 @@
-"""Identifiers and times, and the number a string id becomes inside models."""
+"""Types of identifiers and times, and the hash of a string id that models use."""
 
 from hashlib import blake2b
 from typing import NewType
@@ -12,10 +12,10 @@ _MASK_63 = (1 << 63) - 1
 
 
 def hash64(text: str) -> int:
-    """The 63-bit number that stands for a string id; never 0, which means "no id".
+    """Hash a string id to 63 bits; never 0, which means "no id".
 
-    63 bits, so that it fits Avro's long and torch's int64. Among 10 million ids two share a number
-    with a chance of about 5e-6.
+    63 bits fit Avro's long and torch's int64. Among 10 million ids, the probability that two share a hash is about
+    5e-6.
 
     >>> hash64("i1") == hash64("i1"), hash64("i1") != hash64("i2")
     (True, True)

@@ -1,4 +1,4 @@
-"""JSON from outside: how deep it is, cut to a depth that any decoder stands, and what an error of the decoder means."""
+"""JSON from clients: its depth, a copy cut to a safe depth, and decoding errors as JSON pointer and message."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _SHOWN_CHARS = 80
 
 
 def is_deep(payload: bytes | memoryview, most: int = LEVELS) -> bool:
-    """Whether objects and arrays lie in one another more than `most` levels deep.
+    """Whether objects and arrays are nested more than `most` levels deep.
 
     >>> is_deep(b'{"a": [[1]]}', 2), is_deep(b'{"a": "[[[["}', 2)
     (True, False)
@@ -29,7 +29,7 @@ def is_deep(payload: bytes | memoryview, most: int = LEVELS) -> bool:
 
 
 def limit_depth(payload: bytes, most: int) -> bytes:
-    """The text with `null` for what lies deeper than `most` levels, so that decoders need not recurse further."""
+    """Replace values deeper than `most` levels with `null`, so that decoders recurse no further."""
     if payload.count(b"[") + payload.count(b"{") <= most:
         return payload
     kept: list[bytes] = []
@@ -41,7 +41,7 @@ def limit_depth(payload: bytes, most: int) -> bytes:
 
 
 def without_nan(payload: bytes) -> bytes:
-    """The text with a number out of range for each NaN and Infinity, which JSON has not and many writers write.
+    """Replace NaN and Infinity, which many writers emit but JSON does not allow, with a number out of range.
 
     >>> without_nan(b'{"NaN": [NaN, -Infinity]}')
     b'{"NaN": [1e999, 1e999]}'
@@ -50,7 +50,7 @@ def without_nan(payload: bytes) -> bytes:
 
 
 def _deep_spans(text: bytes, most: int) -> Iterator[tuple[int, int]]:
-    """Where each value begins and ends that lies `most` levels deep; an open one ends with the text."""
+    """Start and end of each value `most` levels deep; an unclosed one ends with the text."""
     level, start = 0, -1
     for sign in _SIGN.finditer(text):
         mark = sign[0][:1]
@@ -67,23 +67,23 @@ def _deep_spans(text: bytes, most: int) -> Iterator[tuple[int, int]]:
 
 
 def fault_of(error: Exception, payload: bytes | memoryview) -> tuple[str, str]:
-    """(JSON pointer, message) of a msgspec error about this text: entries of maps and unknown fields by their names."""
+    """(JSON pointer, message) of a msgspec error about this text; the pointer names map entries and unknown fields."""
     message = str(error)
     found = _PATH.search(message)
-    said = message[: found.start()] if found else message
+    reason = message[: found.start()] if found else message
     steps = [name or index or dots for name, index, dots in _STEP.findall(found[1])] if found else []
-    said = _PATTERN.sub("Expected `str` without control characters, and not only blanks", said)
+    reason = _PATTERN.sub("Expected `str` without control characters, and not only blanks", reason)
     if "..." in steps:
         steps = _named(steps, payload)
-    elif unknown := _UNKNOWN.search(said):
+    elif unknown := _UNKNOWN.search(reason):
         steps.append(unknown[1])
-    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps), said
+    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps), reason
 
 
 def _named(steps: Sequence[str], payload: bytes | memoryview) -> list[str]:
-    """The steps with a key for `...`: the first nested entry's, or that of one without a number where it should be."""
-    place = steps.index("...")
-    before, after = steps[:place], steps[place + 1 :]
+    """Replace `...` in the steps with the key of the first entry that is nested or lacks the expected number."""
+    index = steps.index("...")
+    before, after = steps[:index], steps[index + 1 :]
     holder = value_at(payload, before)
     entries = cast("dict[str, object]", holder) if isinstance(holder, dict) else {}
     for key, value in entries.items():
@@ -93,7 +93,7 @@ def _named(steps: Sequence[str], payload: bytes | memoryview) -> list[str]:
 
 
 def value_at(payload: bytes | memoryview, steps: Sequence[str]) -> object:
-    """The value that steps from the outermost lead to; None where there is none, or the text is no JSON."""
+    """The value at a path of steps; None if no value is there, or the text is not JSON."""
     try:
         return _within(msgspec.json.decode(payload, type=object), steps)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
@@ -111,10 +111,10 @@ def _within(value: object, steps: Sequence[str]) -> object:
 
 
 def excerpt(payload: bytes | memoryview, pointer: str) -> str:
-    """The value at a pointer as JSON, shortened; empty where it is not known."""
+    """The value at a pointer as JSON, shortened; empty if it cannot be found."""
     steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
     value = value_at(payload, steps) if steps else None
     try:
         return "" if value is None else msgspec.json.encode(value).decode()[:_SHOWN_CHARS]
-    except OverflowError:  # a whole number beyond 64 bits
+    except OverflowError:  # an integer beyond 64 bits
         return ""

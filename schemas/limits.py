@@ -1,4 +1,4 @@
-"""How large, long, deep and old what comes from outside may be. A source file can declare limits of its own."""
+"""Limits on size, length, depth and time of incoming data. A source file can declare its own limits."""
 
 import re
 from collections.abc import Iterable
@@ -9,19 +9,19 @@ from schemas.dead_letter import Reason
 RECORD_BYTES = 256 * 1024
 BODY_BYTES = 256 * 1024
 LEVELS = 32
-"""Objects and arrays within one another, in a record or a request."""
+"""Nesting depth of objects and arrays in a record or a request."""
 TEXT_CHARS = 256
-"""Of an id, and of any text column that does not declare another length."""
+"""Length of an id, and of any text column that declares no other length."""
 MAP_ENTRIES = 64
 MAP_VALUE_CHARS = 1024
 DOUBLE_MOST = 3.4028234663852886e38
-"""The largest float32: what models and labels can hold."""
+"""The largest float32, which is what models and labels can hold."""
 INT64_LEAST, INT64_MOST = -(1 << 63), (1 << 63) - 1
 EARLIEST = "1990-01-01"
 LATEST = "2100-01-01"
 NO_CONTROL_PATTERN = r"^(?![\s\S]*[\x00-\x1f\x7f])"
 TEXT_PATTERN = NO_CONTROL_PATTERN + r"[\s\S]*\S"
-"""Of an id: no control characters, which separate the parts of keys, and more than blanks."""
+"""Pattern of an id: no control characters, which separate the parts of keys, and not only blanks."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNITS = (("seconds", 1_000, 1), ("microseconds", 1, 1_000), ("nanoseconds", 1, 1_000_000))
 
@@ -30,7 +30,7 @@ def day_ms(day: str) -> int:
     """The start of a day, `1990-01-01` or any ISO 8601 time, UTC, in ms since 1970.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a date or time.
     """
     moment = datetime.fromisoformat(day)
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)
@@ -40,7 +40,7 @@ EARLIEST_MS, LATEST_MS = day_ms(EARLIEST), day_ms(LATEST)
 
 
 def time_fault(at: int, earliest_ms: int = EARLIEST_MS, latest_ms: int = LATEST_MS) -> str | None:
-    """Why a number cannot be a time in milliseconds since 1970, with the unit that it looks like; None where it can.
+    """Why a number cannot be a time in ms since 1970, with the unit that it looks like; None if it can.
 
     >>> time_fault(1_700_000_000)
     '1700000000 looks like seconds; milliseconds since 1970 UTC are expected: 1700000000000'
@@ -63,7 +63,7 @@ def is_plain(texts: Iterable[str]) -> bool:
 
 
 def text_fault(text: str, most_chars: int = TEXT_CHARS) -> tuple[Reason, str] | None:
-    r"""(code, why) of a text that cannot be an id; None where it can. Blanks at its ends are part of it.
+    r"""(code, why) of a text that cannot be an id; None if it can. Blanks at either end count as part of it.
 
     >>> text_fault("a\x00b")
     ('text', "'a\\x00b' holds a control character (U+0000), which ids cannot")

@@ -1,4 +1,4 @@
-"""Which partition a key goes to: Kafka's default rule, so that every producer agrees with Flink's."""
+"""Assigns keys to partitions by Kafka's default rule, so that every producer agrees with Flink."""
 
 from functools import cache
 
@@ -25,7 +25,7 @@ def murmur2(key: bytes) -> int:
 
 
 def partition_of(key: str, partitions: int) -> int:
-    """The partition that Kafka's default partitioner gives this key."""
+    """The partition that Kafka's default partitioner assigns to this key."""
     return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 

@@ -1,4 +1,4 @@
-"""Names of Redis keys and the packing of ZSET members; what a record of tiles holds is said in `store/record.py`."""
+"""Names of Redis keys and the packing of ZSET members; `store/record.py` describes the records of tiles."""
 
 MEMBER_SEPARATOR = "\x1f"
 
@@ -9,7 +9,7 @@ def tiles_key(group: str, version: int, entity: str) -> str:
 
 
 def owner_of(key: bytes) -> str:
-    """The entity that a key is of.
+    """The entity that a key belongs to.
 
     >>> owner_of(tiles_key("group", 1, "u{1}").encode())
     'u{1}'
@@ -26,8 +26,8 @@ def sequence_key(group: str, version: int, entity: str, sequence: str) -> str:
 def pack_member(event_id: str, payload: str, occurred_at: int) -> bytes:
     """A ZSET member that sorts by event id among events of one millisecond.
 
-    It holds the time, ms, in 42 bits without a zero byte, for an event is known by its id and time. Without an id, of
-    count(DISTINCT), a value has one member whatever its time.
+    It holds the time, ms, in 42 bits without a zero byte, because id and time together identify an event. Without an
+    id, as for count(DISTINCT), a value has one member whatever its time.
     """
     time = b"\1" + bytes(0x80 | occurred_at >> shift & 0x7F for shift in range(35, -1, -7)) if event_id else b""
     return event_id.encode() + time + b"\0" + payload.encode()

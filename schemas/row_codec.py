@@ -1,4 +1,4 @@
-"""How ids and embedding rows are packed in a version: byte planes of id differences, 8-bit rows."""
+"""Packs the ids and embedding rows of a version: byte planes of id differences, 8-bit rows."""
 
 from typing import Literal, TypeAlias
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Coding: TypeAlias = Literal["int8", "float32"]
 Tensors: TypeAlias = dict[str, NDArray[np.generic]]
-_STEPS = 191  # of a row's span; with 255 a version is 4 % larger and misses by 0.002 instead of 0.003 (bench deltas)
+_STEPS = 191  # per row; with 255 a version is 4 % larger and the error is 0.002 instead of 0.003 (bench deltas)
 
 
 class TableUpdate(Struct, frozen=True, kw_only=True):
@@ -16,8 +16,8 @@ class TableUpdate(Struct, frozen=True, kw_only=True):
 
     Attributes:
         ids: int64 [N], ascending, without duplicates. `rows`: float32 [N, W], absolute.
-        gone: int64 [G], ascending: ids to take out.
-        lead: A, how many leading columns are sent as float16 when the others are coded in 8 bits.
+        gone: int64 [G], ascending: ids to remove.
+        lead: A, the number of leading columns sent as float16 when the others are coded in 8 bits.
     """
 
     ids: NDArray[np.int64]
@@ -27,7 +27,7 @@ class TableUpdate(Struct, frozen=True, kw_only=True):
 
 
 def pack_ids(ids: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Ascending ids as byte planes of their differences, uint8 [8, N]: the high planes are zeros and cost nothing."""
+    """Pack ascending ids as byte planes of their differences, uint8 [8, N]; the high planes are zeros and cost nothing."""
     steps = np.diff(ids, prepend=np.int64(0)).astype("<i8")
     return np.ascontiguousarray(steps.view(np.uint8).reshape(-1, 8).T)
 
@@ -46,10 +46,10 @@ def unpack_ids(planes: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def pack_rows(rows: NDArray[np.float32], *, lead: int, coding: Coding) -> Tensors:
-    """Rows as tensors of a chunk. A code misses its value by about 0.003 of the row's span at most.
+    """Pack rows as tensors of a chunk. The error of a code is at most about 0.003 of the row's range.
 
     Raises:
-        ValueError: a value is not finite, or beyond float16 where that carries it.
+        ValueError: a value is not finite, or is sent as float16 and exceeds it.
     """
     if coding == "float32":
         tensors: Tensors = {"rows": np.ascontiguousarray(rows, dtype="<f4")}
@@ -57,7 +57,7 @@ def pack_rows(rows: NDArray[np.float32], *, lead: int, coding: Coding) -> Tensor
         body = rows[:, lead:]
         low = body.min(axis=1, initial=np.inf) if body.size else np.zeros(len(rows), np.float32)
         high = body.max(axis=1, initial=-np.inf) if body.size else low
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
+        with np.errstate(over="ignore", invalid="ignore"):  # overflows are refused below
             fit = np.stack([(high - low) / np.float32(_STEPS), low], axis=1).astype("<f2")
             head = rows[:, :lead].astype("<f2")
         scale = fit[:, :1].astype(np.float32)
@@ -81,7 +81,7 @@ def unpack_rows(tensors: Tensors) -> NDArray[np.float32]:
     if "rows" in tensors:
         return tensors["rows"].astype(np.float32)
     if len({len(tensors[name]) for name in ("fit", "codes", "lead")}) != 1:
-        message = "fit, codes and lead must have one entry a row"
+        message = "fit, codes and lead must have one entry per row"
         raise ValueError(message)
     fit = tensors["fit"].astype(np.float32)
     body = tensors["codes"].astype(np.float32)
@@ -91,5 +91,5 @@ def unpack_rows(tensors: Tensors) -> NDArray[np.float32]:
 
 
 def as_sent(rows: NDArray[np.float32], *, lead: int, coding: Coding) -> NDArray[np.float32]:
-    """The rows as a reader of the wire gets them: packed and unpacked."""
+    """The rows as readers receive them: packed and unpacked."""
     return unpack_rows(pack_rows(rows, lead=lead, coding=coding))

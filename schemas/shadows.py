@@ -1,4 +1,4 @@
-"""What a challenger would have said of a slate that live served: topic `shadows`."""
+"""A challenger's predictions for a slate that live served: topic `shadows`."""
 
 from msgspec import Struct, structs
 
@@ -6,7 +6,7 @@ from schemas.avro import Unreadable, contract_of
 
 
 class Shadow(Struct, frozen=True, kw_only=True):
-    """One slate: `click` holds the chance by position; `version` is of `model`; `served_at` in ms."""
+    """One slate. `click`: probability of a click by position; `version`: of `model`; `served_at`: ms."""
 
     request_id: str
     served_at: int
@@ -23,7 +23,7 @@ SHADOW = contract_of(Shadow)
 
 
 def shadow_of(payload: bytes) -> Shadow | None:
-    """A record of the topic; None for what is none of ours."""
+    """Decode a record of the topic; None if it is not a shadow."""
     try:
         return Shadow(**SHADOW.decode(payload))
     except (Unreadable, TypeError):

@@ -1,17 +1,17 @@
-"""`meta.json` of a snapshot: what lies beside the arrays, read by the learner and by serving."""
+"""`meta.json` of a snapshot, next to its arrays; the learner and serving read it."""
 
 from msgspec import Struct
 
 
 class SnapshotMeta(Struct, frozen=True, kw_only=True):
-    """Where the model stood when `arrays.safetensors` was written.
+    """The learner's state when `arrays.safetensors` was written.
 
     Attributes:
-        hash: of version `epoch.seq`, the parent of the next one; empty before the first.
-        clock_ms: the learner's clock. `next_publish_ms`, `next_snapshot_ms`: its next cuts.
+        hash: hash of version `epoch.seq`, the parent of the next one; empty before the first.
+        clock_ms: the learner's clock. `next_publish_ms`, `next_snapshot_ms`: the times of its next cuts.
         offset: the next sample to read.
-        since_ms: samples of slots served before are dropped, since a part of them was left out.
-        arrays_sha256: of the file beside this one.
+        since_ms: samples of slots served before this time are dropped, because some of them were left out.
+        arrays_sha256: hash of `arrays.safetensors`.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""Every topic, declared once. `headrace up` creates them and checks those that exist against this list."""
+"""Every topic, declared once. `headrace up` creates missing topics and checks existing ones against this list."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ _HOUR_MS = 3_600_000
 
 
 class Topic(Struct, frozen=True, kw_only=True):
-    """One topic: what is in it and how long it stays. `retention_ms` -1 keeps for ever."""
+    """One topic: its content and retention. `retention_ms` -1 keeps records forever."""
 
     name: str
     key: str
@@ -22,7 +22,7 @@ class Topic(Struct, frozen=True, kw_only=True):
     read_by: str
 
     def config(self) -> dict[str, str]:
-        """The broker's settings. Time is the log's append time: retention must not follow a replayed clock."""
+        """The topic's settings. Timestamps are append times, because retention must not follow a replayed clock."""
         return {
             "cleanup.policy": self.cleanup,
             "retention.ms": str(self.retention_ms),
@@ -96,7 +96,7 @@ SAMPLES = Topic(
 SAMPLES_URGENT = Topic(
     name="samples.urgent",
     key="request_id",
-    value="Avro, schemas/samples.py: the rows of `samples` that are learnt first (docs/adr/0015)",
+    value="Avro, schemas/samples.py: the rows of `samples` that are learned first (docs/adr/0015)",
     partitions=1,
     retention_ms=7 * _DAY_MS,
     written_by="samples, exactly once",
@@ -108,7 +108,7 @@ MODEL_DELTAS = Topic(
     value="safetensors chunks and a JSON manifest, schemas/delta.py; schemas/heartbeat.py",
     partitions=1,
     retention_ms=2 * _DAY_MS,
-    written_by="learner, one transaction a version",
+    written_by="learner, one transaction per version",
     read_by="serving",
 )
 SHADOWS = Topic(
@@ -146,7 +146,7 @@ TOPICS: tuple[Topic, ...] = (
 
 
 def stream_topics(topic: str, *, retain_ms: int) -> tuple[Topic, Topic]:
-    """(raw, clean) topics of a declared stream that is not the clickstream; `retain_ms` is the clean one's."""
+    """(raw, clean) topics of a declared stream other than the clickstream; `retain_ms` is for the clean topic."""
     raw = structs.replace(EVENTS, name=topic, key="any", value="JSON, features/sources", written_by="its producers")
     clean = structs.replace(
         EVENTS_CLEAN, name=f"{topic}.clean", value="Avro, lang/plan/clean_topic.py", retention_ms=retain_ms
@@ -155,7 +155,7 @@ def stream_topics(topic: str, *, retain_ms: int) -> tuple[Topic, Topic]:
 
 
 def tile_topic(group: str, version: int, *, retain_ms: int) -> Topic:
-    """The topic of a group's tiles: compacted, and aged out once no window can still count a tile."""
+    """The topic of a group's tiles: compacted, and deleted once no window can count a tile."""
     return Topic(
         name=f"features.{group}.v{version}",
         key="Avro: entity columns, size_ms, start_ms",
@@ -169,7 +169,7 @@ def tile_topic(group: str, version: int, *, retain_ms: int) -> Topic:
 
 
 def sequence_topic(group: str, version: int, *, retain_ms: int) -> Topic:
-    """The topic of a group's sequence rows: one row an event, keyed by it."""
+    """The topic of a group's sequence rows: one row per event, keyed by the event."""
     return Topic(
         name=f"features.{group}.events.v{version}",
         key="Avro: entity columns, sequence, occurred_at, event_id",

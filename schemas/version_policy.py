@@ -1,4 +1,4 @@
-"""Where a model goes: the decisions about its versions, a fold of topic `control` (docs/adr/0014)."""
+"""Which versions of a model may answer: the fold of its decisions on topic `control` (docs/adr/0014)."""
 
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -11,39 +11,39 @@ MODEL = "model/"
 ROLLBACK, HALT, FREEZE, UNFREEZE, SKIP = "rollback", "halt", "freeze", "unfreeze", "skip"
 PROMOTE, TRAINED = "promote", "trained"  # docs/adr/0017
 VersionId: TypeAlias = tuple[int, int]
-"""Epoch and sequence of a version, in the order of versions."""
+"""Epoch and sequence number of a version; compares in the order of versions."""
 
 
 def parse_version(version: str) -> VersionId:
-    """The place that `epoch.seq` names.
+    """Parse a version written as `epoch.seq`.
 
     Raises:
-        ValueError: the text is no version.
+        ValueError: the text is not a version.
 
-    >>> place_of("2.13")
+    >>> parse_version("2.13")
     (2, 13)
     """
     epoch, _, seq = version.partition(".")
     if not (epoch.isdecimal() and seq.isdecimal()):
-        message = f"{version!r} is no version; one is written epoch.seq, such as 1.7"
+        message = f"{version!r} is not a version; write epoch.seq, such as 1.7"
         raise ValueError(message)
     return int(epoch), int(seq)
 
 
-def version_text(place: VersionId) -> str:
-    """The version's name, `epoch.seq`."""
-    return f"{place[0]}.{place[1]}"
+def version_text(version: VersionId) -> str:
+    """Write a version as `epoch.seq`."""
+    return f"{version[0]}.{version[1]}"
 
 
 class VersionPolicy(Struct, frozen=True, kw_only=True):
     """The fold of one model's decisions.
 
     Attributes:
-        target: the version last gone back to. `epoch`: in which learning goes on from it; 0 before the first rollback.
-        successor: (model, version) that `epoch` begins with instead, once a challenger was promoted.
-        relearn: whether that epoch learns again what the versions after `target` had learnt.
-        halted: whether it was the learner's guard that went back.
-        frozen_at: the last version that may answer, while frozen.
+        target: the version of the last rollback. `epoch`: in which learning continues from it; 0 before any rollback.
+        successor: (model, version) that `epoch` begins with instead, after a challenger was promoted.
+        relearn: whether that epoch learns the samples of the versions after `target` again.
+        halted: whether the learner's guard decided the rollback.
+        frozen_at: the last version that may answer while frozen.
     """
 
     target: VersionId = (0, 0)
@@ -53,18 +53,18 @@ class VersionPolicy(Struct, frozen=True, kw_only=True):
     halted: bool = False
     frozen_at: VersionId | None = None
 
-    def allows(self, place: VersionId) -> bool:
+    def allows(self, version: VersionId) -> bool:
         """Whether a version may answer."""
-        thawed = self.frozen_at is None or place <= self.frozen_at
-        return thawed and (place <= self.target or place[0] >= self.epoch)
+        within_freeze = self.frozen_at is None or version <= self.frozen_at
+        return within_freeze and (version <= self.target or version[0] >= self.epoch)
 
     @property
     def waits(self) -> bool:
-        """Whether an epoch that has not begun is to wait for a person."""
+        """Whether the next epoch waits for an operator before it begins."""
         return self.halted and self.frozen_at is not None
 
     def apply(self, record: Control) -> "VersionPolicy":
-        """After one more decision; one on an epoch that was decided on before changes nothing.
+        """The policy after one more decision. A decision on an epoch that was already decided on changes nothing.
 
         Raises:
             LookupError, ValueError: the record lacks an argument.
@@ -89,15 +89,15 @@ class VersionPolicy(Struct, frozen=True, kw_only=True):
         return self
 
     def apply_all(self, model: str, payloads: Iterable[bytes | None]) -> "VersionPolicy":
-        """After these records of the topic; those of other things, and those that say nothing, are passed over."""
-        course = self
+        """The policy after these records of the topic; records about anything else, or that are not valid, are skipped."""
+        policy = self
         for record in map(control_of, payloads):
             if record is not None and record.name == f"{MODEL}{model}":
                 try:
-                    course = course.apply(record)
+                    policy = policy.apply(record)
                 except (LookupError, ValueError):
-                    continue  # not written by this software
-        return course
+                    continue  # another program wrote it
+        return policy
 
 
 def _successor(record: Control) -> tuple[str, VersionId] | None:
@@ -105,7 +105,7 @@ def _successor(record: Control) -> tuple[str, VersionId] | None:
 
 
 def promotion_decision(successor: tuple[str, VersionId], *, model: str, target: VersionId, epoch: int) -> Control:
-    """A decision that an epoch of `model` begins with a challenger's version, yet without who, when and why."""
+    """A decision that an epoch of `model` begins with a challenger's version; who, when and why are still blank."""
     arguments = {
         "version": version_text(target),
         "epoch": str(epoch),
@@ -118,6 +118,6 @@ def promotion_decision(successor: tuple[str, VersionId], *, model: str, target: 
 def rollback_decision(
     model: str, target: VersionId, *, epoch: int, action: str = ROLLBACK, relearn: bool = False
 ) -> Control:
-    """A decision to go back, yet without who, when and why."""
+    """A decision to roll back; who, when and why are still blank."""
     arguments = {"version": version_text(target), "epoch": str(epoch)} | ({"relearn": "true"} if relearn else {})
     return Control(name=f"{MODEL}{model}", action=action, arguments=arguments, who="", at=0, why="")

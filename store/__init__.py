@@ -1,1 +1,1 @@
-"""The feature store: loader (topics → Redis) and reader (Redis → merged, derived values at a time)."""
+"""The feature store: loader (topics → Redis) and reader (Redis → merged and derived values as of a time)."""

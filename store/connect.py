@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false
-"""The way to the store: a Redis server, or a Redis Cluster, as the address says."""
+"""Connects to the store: a Redis server or a Redis Cluster, depending on the address."""
 
 from typing import TypeAlias
 
@@ -11,14 +11,14 @@ from redis.exceptions import RedisClusterException
 Client: TypeAlias = redis.Redis | RedisCluster
 Pipeline: TypeAlias = ServerPipeline | ClusterPipeline
 StoreError = (redis.RedisError, RedisClusterException)
-"""What a client raises when the store does not answer."""
+"""The exceptions that a client raises when the store does not answer."""
 
 _CLUSTER = "redis+cluster://"
 ADDRESS = f"redis://host:port, or {_CLUSTER}host:port of any node of a cluster"
 
 
 def connect(url: str, *, timeout_s: float | None = None) -> Client:
-    """A client of a server, which asks nothing yet, or of a cluster, which asks for its nodes (see `ADDRESS`).
+    """A client for `url` (see `ADDRESS`). For a server nothing is sent yet; for a cluster its nodes are looked up.
 
     Raises:
         StoreError: no node of the cluster answers.
@@ -30,7 +30,7 @@ def connect(url: str, *, timeout_s: float | None = None) -> Client:
 
 
 def keys_per_command(client: Client, keys: list[str]) -> list[list[str]]:
-    """The keys in parts that one command may name: on a cluster each alone, for they lie on many slots."""
+    """Split keys into lists that one command may name: single keys on a cluster, because they are on different slots."""
     if isinstance(client, RedisCluster):
         return [[key] for key in keys]
     return [keys] if keys else []

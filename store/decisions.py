@@ -1,4 +1,4 @@
-"""Topic `control`, followed: the decisions that this software can follow; the others are set aside."""
+"""Reads topic `control`; sets aside decisions that this software cannot apply."""
 
 from schemas.aliases import ALIAS, PIN
 from schemas.control import control_of
@@ -10,7 +10,7 @@ from store.versions import Versions
 
 
 class Decisions:
-    """What the topic holds, without the records that cannot be followed."""
+    """The decisions on the topic, without those that cannot be applied."""
 
     def __init__(self, bootstrap: str, quarantine: Quarantine) -> None:
         self._tail = LogReader(bootstrap, CONTROL_TOPIC.name)
@@ -18,24 +18,24 @@ class Decisions:
 
     @property
     def at_end(self) -> bool:
-        """Whether the end was reached; half of the decisions are none."""
+        """Whether the end was reached; a partly read topic must not be acted on."""
         return self._tail.at_end
 
     def read(self, timeout_s: float) -> list[bytes]:
-        """The next decisions, none after `timeout_s` without one.
+        """The next decisions; empty after `timeout_s` without one.
 
         Raises:
-            KafkaException: reading cannot go on. BrokenProgram: most records cannot be followed.
+            KafkaException: reading cannot continue. BrokenProgram: most records cannot be applied.
         """
-        followed: list[bytes] = []
+        decisions: list[bytes] = []
         for message in self._tail.read(timeout_s):
             payload = message.value()
             if fault := fault_of(payload):
                 self._quarantine.set_aside_message(message, fault)
             elif payload is not None:
                 self._quarantine.count_handled()
-                followed.append(payload)
-        return followed
+                decisions.append(payload)
+        return decisions
 
     def close(self) -> None:
         """Leave the topic."""
@@ -43,7 +43,7 @@ class Decisions:
 
 
 def fault_of(payload: bytes | None) -> str | None:
-    """Why a record of the topic cannot be followed, `<code>: <what is wrong>`; None where it can.
+    """Why a record of the topic cannot be applied, as `<code>: <what is wrong>`; None if it can.
 
     >>> fault_of(b"?")[:11]
     'unreadable:'
@@ -52,13 +52,13 @@ def fault_of(payload: bytes | None) -> str | None:
         return None
     record = control_of(payload)
     if record is None:
-        return f"unreadable: {len(payload)} bytes are no decision; does another version write to this topic?"
+        return f"unreadable: {len(payload)} bytes are not a decision; does another version write to this topic?"
     try:
         Versions().apply(record)
         if record.name.startswith(MODEL):
             VersionPolicy().apply(record)
         if record.name.startswith(ALIAS) and record.action == PIN:
             parse_version(record.arguments["version"])
-    except Exception as error:  # whatever its words make of us, it is their fault: there is no state yet
-        return f"decision: {record.action[:40]!a} of {record.name[:60]!a} cannot be followed: {error!r}"[:500]
+    except Exception as error:  # there is no state yet, so any failure is the record's fault
+        return f"decision: {record.action[:40]!a} of {record.name[:60]!a} cannot be applied: {error!r}"[:500]
     return None

@@ -1,4 +1,4 @@
-"""Records of the feature topics as writes to Redis. What tiles or readers could not hold is refused here."""
+"""Decodes records of the feature topics into writes to Redis; refuses values that tiles or readers cannot hold."""
 
 from collections.abc import Mapping
 from math import inf, isfinite, nan
@@ -15,15 +15,15 @@ from schemas.times import AHEAD_MS, PLAUSIBLE_MS
 from store.record import RecordLayout, Row
 
 MOST_BYTES = 256 * 1024
-"""Of a record: sequences keep up to a thousand of them a key."""
+"""Size limit of a record: sequences keep up to a thousand of them per key."""
 
 
 class Refused(ValueError):
-    """The record cannot be kept; the text is `<code>: <what was seen, what was expected>`."""
+    """The record cannot be stored; the text is `<code>: <value seen, expectation>`."""
 
 
 class TileWrite(Struct, frozen=True):
-    """One tile: its key, its member where the group has more key columns, its row, when it was last true, its end."""
+    """One tile: its key, its member if the group has several key columns, its row, its `as_of` and its end."""
 
     key: str
     member: str | None
@@ -33,7 +33,7 @@ class TileWrite(Struct, frozen=True):
 
 
 class SequenceWrite(Struct, frozen=True):
-    """One row of a sequence, and its member as of a tile; the newest (or `oldest`) `limit` rows are kept."""
+    """One row of a sequence; `member` as in `TileWrite`. The newest (or `oldest`) `limit` rows are kept."""
 
     key: str
     member: str | None
@@ -58,10 +58,10 @@ class TileDecoder:
         self._layout = RecordLayout(group)
 
     def decode(self, payload: bytes, *, appended_ms: int) -> TileWrite:
-        """The write that a tile record asks for; `appended_ms` is when the broker took the record.
+        """Decode a tile record into a write; `appended_ms` is when the broker appended the record.
 
         Raises:
-            Refused: it is no tile of this group, or its times or numbers are none that a tile can have.
+            Refused: it is not a tile of this group, or its times or numbers are not valid for a tile.
         """
         tile = _read(self._contracts, payload)
         size, start, n = tile["size_ms"], tile["start_ms"], tile["n"]
@@ -93,10 +93,10 @@ class SequenceDecoder:
         self._sequences = {sequence.name: sequence for sequence in group.sequences}
 
     def decode(self, payload: bytes, *, appended_ms: int) -> SequenceWrite:
-        """The write that a sequence row asks for; `appended_ms` is when the broker took the record.
+        """Decode a sequence row into a write; `appended_ms` is when the broker appended the record.
 
         Raises:
-            Refused: it is no row of this group, or its time or payload is none that a row can have.
+            Refused: it is not a row of this group, or its time or payload is not valid for a row.
         """
         row = _read(self._contracts, payload)
         sequence = self._sequences.get(row["sequence"])
@@ -108,7 +108,7 @@ class SequenceDecoder:
         if sequence.function in NUMBERS:
             _check_number(text)
         owner, member = entity_of(self.group, row)
-        event_id = "" if keeps_distinct(sequence) else row["event_id"]  # one row a value
+        event_id = "" if keeps_distinct(sequence) else row["event_id"]  # one row per value
         if "\0" in event_id:
             message = f"text: event_id {event_id[:60]!a} holds a NUL, which separates it from the payload"
             raise Refused(message)
@@ -124,7 +124,7 @@ class SequenceDecoder:
 
 
 def entity_of(group: Group, record: Mapping[str, Any]) -> tuple[str, str | None]:
-    """(owner, member): the first key column, which names the Redis key, and the others, joined, None of none.
+    """(owner, member): the first key column, which names the Redis key, and the others joined; None without others.
 
     Raises:
         Refused: a column after the first holds the character that separates them.
@@ -151,7 +151,7 @@ def _check_tile_time(start: int, size: int, appended_ms: int) -> None:
     if start < 0 or start % size:
         message = f"size: the tile starts at {start}, a multiple of its {size} ms is expected"
         raise Refused(message)
-    # A tile of a lifetime starts in 1970.
+    # A tile that covers all time starts in 1970.
     _check_time("start_ms", max(start, min(start + size - 1, PLAUSIBLE_MS.start)), appended_ms)
 
 
@@ -160,16 +160,16 @@ def _check_time(name: str, at: int, appended_ms: int) -> None:
         message = f"time: {name} is {at}, ms since 1970 from 1990 to 2100 are expected"
         raise Refused(message)
     ahead_ms = at - appended_ms
-    if ahead_ms > 2 * AHEAD_MS:  # an event may be ahead of its receipt, and that of the broker's clock
+    if ahead_ms > 2 * AHEAD_MS:  # an event may be ahead of its receipt, and its receipt of the broker's clock
         message = f"time: {name} is {at}, {ahead_ms} ms after the record was written"
         raise Refused(message)
 
 
 def _as_of(as_of: int, appended_ms: int) -> int:
-    """When the newest event came in. It shares its tile with others: a wrong one is set to the append time.
+    """When the newest event was received. A future time becomes the append time: the other events are valid.
 
     Raises:
-        Refused: it is none at all.
+        Refused: it is not a time.
     """
     if as_of not in PLAUSIBLE_MS:
         message = f"time: as_of is {as_of}, ms since 1970 from 1990 to 2100 are expected"

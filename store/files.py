@@ -10,9 +10,9 @@ from typing import BinaryIO
 
 @contextmanager
 def replace_file(path: Path) -> Generator[BinaryIO, None, None]:
-    """A file to write; when the block ends it has taken the place of `path`, when it raises nothing has changed.
+    """Open a file to write; it replaces `path` when the block ends. If the block raises, nothing has changed.
 
-    Each writer has a name of its own, so several may write the same path at once: the last one stays.
+    Each writer uses its own temporary name, so several may write the same path at once; the last one wins.
     """
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     with unfinished.open("xb") as file:
@@ -28,13 +28,13 @@ def replace_file(path: Path) -> Generator[BinaryIO, None, None]:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a file whole; after this returns it survives a crash."""
+    """Write a whole file; it survives a crash once this returns."""
     with replace_file(path) as file:
         file.write(content)
 
 
 def write_synced(path: Path, content: bytes) -> None:
-    """Write a file into a folder that nobody reads yet, and have its content reach the disk."""
+    """Write a file into a folder that nobody reads yet, and sync its content to disk."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -42,7 +42,7 @@ def write_synced(path: Path, content: bytes) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Have the names in a folder reach the disk."""
+    """Sync the names in a folder to disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

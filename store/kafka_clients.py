@@ -1,4 +1,4 @@
-"""Kafka clients: every one of the product is made here, so that a connection setting has one place."""
+"""Creates all Kafka clients of the product, so that a connection setting is made once."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -19,7 +19,7 @@ def consumer(bootstrap: str, group: str, settings: Settings = _NONE) -> Consumer
     Args:
         bootstrap: the brokers, `host:port` separated by commas.
         group: its consumer group, as brokers and operators see it.
-        settings: properties of this consumer alone.
+        settings: further properties of this consumer.
     """
     own: Settings = {
         "group.id": group,
@@ -43,6 +43,6 @@ def admin(bootstrap: str, settings: Settings = _NONE) -> AdminClient:
 def _connection(bootstrap: str) -> dict[str, str | int | float | bool]:
     return {
         "bootstrap.servers": bootstrap,
-        "reconnect.backoff.ms": 500,  # each failed attempt is a line in the log
+        "reconnect.backoff.ms": 500,  # each failed attempt writes a line to the log
         "reconnect.backoff.max.ms": 2000,
     }

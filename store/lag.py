@@ -1,7 +1,7 @@
-"""How far consumers of topics are behind, by what they have committed."""
+"""How far consumer groups are behind the ends of their topics, by their committed offsets."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# (confluent_kafka types its futures as holding anything)
+# (confluent_kafka does not type the results of its futures)
 
 import re
 from collections.abc import Iterable, Mapping
@@ -19,48 +19,48 @@ _ASK_S = 10.0
 
 
 class ConsumerGroup(Struct, frozen=True):
-    """A consumer group, and a pattern of the topics it reads."""
+    """A consumer group by its id, and a pattern of the topics that it reads."""
 
     group: str
     topics: str
 
 
 class Lag(Struct, frozen=True):
-    """Of one consumer group: records behind the ends of its topics, and the sum of what it has committed.
+    """Lag of one consumer group: records behind the ends of its topics, and the sum of its committed offsets.
 
-    Markers of transactions count as records. Jobs commit at their checkpoints, so they are always a little behind. A
-    group that has never committed is behind by all that its topics hold: it may fail on the first record.
+    Transaction markers count as records. Jobs commit at their checkpoints, so they are always a little behind. A group
+    that has never committed is behind by everything in its topics, because it may fail on the first record.
     """
 
     behind: int
     committed: int
 
 
-def lags(admin: AdminClient, readers: Mapping[str, ConsumerGroup]) -> dict[str, Lag]:
-    """The lag of each reader, by its name.
+def lags(admin: AdminClient, groups: Mapping[str, ConsumerGroup]) -> dict[str, Lag]:
+    """The lag of each consumer group, by name.
 
     Raises:
-        KafkaException: the broker is away.
+        KafkaException: the broker does not answer.
     """
     found: dict[str, Lag] = {}
-    for name, reader in readers.items():
-        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(reader.group)], request_timeout=_ASK_S)
-        places = asked[reader.group].result().topic_partitions or []
-        committed = {(each.topic, each.partition): each.offset for each in places if each.offset >= 0}
-        begun = committed or _offsets(admin, _partitions(admin, reader.topics), OffsetSpec.earliest())
-        ends = end_offsets(admin, begun)
-        behind = sum(max(ends.get(place, 0) - offset, 0) for place, offset in begun.items())
+    for name, each in groups.items():
+        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(each.group)], request_timeout=_ASK_S)
+        partitions = asked[each.group].result().topic_partitions or []
+        committed = {(one.topic, one.partition): one.offset for one in partitions if one.offset >= 0}
+        begins = committed or _offsets(admin, _partitions(admin, each.topics), OffsetSpec.earliest())
+        ends = end_offsets(admin, begins)
+        behind = sum(max(ends.get(partition, 0) - offset, 0) for partition, offset in begins.items())
         found[name] = Lag(behind, sum(committed.values()))
     return found
 
 
-def end_offsets(admin: AdminClient, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    """Where committed records of these partitions end; those that are gone are left out.
+def end_offsets(admin: AdminClient, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """End offsets of the committed records of these partitions; partitions that no longer exist are left out.
 
     Raises:
-        KafkaException: the broker is away.
+        KafkaException: the broker does not answer.
     """
-    return _offsets(admin, places, OffsetSpec.latest())
+    return _offsets(admin, partitions, OffsetSpec.latest())
 
 
 def _partitions(admin: AdminClient, pattern: str) -> list[tuple[str, int]]:
@@ -68,26 +68,26 @@ def _partitions(admin: AdminClient, pattern: str) -> list[tuple[str, int]]:
     return [(name, number) for name in topics if re.fullmatch(pattern, name) for number in topics[name].partitions]
 
 
-def _offsets(admin: AdminClient, places: Iterable[tuple[str, int]], spec: Any) -> dict[tuple[str, int], int]:
-    wanted: dict[TopicPartition, Any] = {TopicPartition(*place): spec for place in places}
-    if not wanted:
+def _offsets(admin: AdminClient, partitions: Iterable[tuple[str, int]], spec: Any) -> dict[tuple[str, int], int]:
+    specs: dict[TopicPartition, Any] = {TopicPartition(*each): spec for each in partitions}
+    if not specs:
         return {}
-    asked = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_ASK_S)
-    ends: dict[tuple[str, int], int] = {}
-    for place, future in asked.items():
+    asked = admin.list_offsets(specs, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_ASK_S)
+    offsets: dict[tuple[str, int], int] = {}
+    for each, future in asked.items():
         try:
-            ends[place.topic, place.partition] = future.result().offset
+            offsets[each.topic, each.partition] = future.result().offset
         except KafkaException as error:
             if error.args[0].retriable():
                 raise
-    return ends
+    return offsets
 
 
 def consumer_groups(client: Client, model: str) -> dict[str, ConsumerGroup]:
-    """The consumer groups of a line by the names that its operators know: jobs, loader, learner.
+    """The consumer groups of a stack, by the names of their processes: jobs, loader, learner.
 
     Raises:
-        StoreError: the store does not answer; the loader's group is named after its mark.
+        StoreError: the store does not answer; the loader's group is named after the store's mark.
     """
     mark = cast(bytes | None, client.get(MARK))
     loader = {"loader": ConsumerGroup(f"{GROUP}-{mark.decode()}", r"features\..*")} if mark else {}

@@ -1,13 +1,14 @@
 # pyright: reportUnknownMemberType=false
 """The loader: feature topics → Redis. At least once and idempotent, so Redis can be lost and filled again.
 
-Poll a batch, keep the last record of each key, write it in one round trip, then commit the offsets: what
-was written and not committed is written again, to the same values.
+Poll a batch, keep the last record of each key, write it in one round trip, then commit the offsets. Records that
+were written but not committed are written again, to the same values.
 
-A record that cannot be kept is set aside (`store/quarantine.py`), and an older one of its key in the batch is taken.
+A record that cannot be stored is set aside (`store/quarantine.py`); an older record of its key in the batch is written
+instead.
 
-Offsets belong to a store, not to the loader: the store carries a mark, and the consumer group is named after it. A
-store that was emptied or came back empty has no mark; it gets a new one, and with it everything from the beginning.
+Offsets belong to a store, not to the loader: the store holds a mark, and the consumer group is named after it. A store
+that was emptied, or came back empty, has no mark. It gets a new one, and everything is loaded from the beginning.
 """
 
 import argparse
@@ -35,13 +36,13 @@ BATCH = 5000
 _WAIT_S = 0.1  # for topic `control`, while there is nothing to load
 GROUP = "loader"
 MARK = "loaded"
-"""The key of the mark. On a cluster it lies on one node: another that was lost alone is not noticed."""
+"""The key of the mark. On a cluster it is on one node, so the loss of another node alone goes unnoticed."""
 Write: TypeAlias = tuple[Message, Retention, TileWrite | SequenceWrite]
-"""What a record asks for."""
+"""A record and the write that it becomes."""
 
 
 class Loader:
-    """Feature topics of some versions of groups into one Redis."""
+    """Loads the feature topics of some versions of groups into one Redis."""
 
     def __init__(
         self, *, bootstrap: str, client: Client, group: str = GROUP, quarantine: Quarantine | None = None
@@ -54,21 +55,21 @@ class Loader:
         self.quarantine = quarantine or Quarantine("the loader", KafkaSend(bootstrap))
         self._bootstrap, self._group = bootstrap, group
         self._mark = self._read_mark()
-        self._consumer = self._joined()
+        self._consumer = self._join_group()
 
     def follow(self, groups: Sequence[Group]) -> None:
-        """Load these from now on, each from where it was left, a new one from the beginning of its topics."""
+        """Load these groups from now on, each from its committed offsets, or a new one from the beginning of its topics."""
         self._tiles = {g.tile_topic: (retention_of(g), TileDecoder(g)) for g in groups if g.families}
         self._sequences = {g.sequence_topic: (retention_of(g), SequenceDecoder(g)) for g in groups if g.sequences}
         self._consumer.subscribe([*self._tiles, *self._sequences])
 
-    def _joined(self) -> Consumer:
-        """A member of the group that fills this store."""
+    def _join_group(self) -> Consumer:
+        """A consumer in the group of this store."""
         settings = {"fetch.wait.max.ms": 50, "topic.metadata.refresh.interval.ms": 5000}
         return consumer(self._bootstrap, f"{self._group}-{self._mark}", settings)
 
     def _read_mark(self) -> str:
-        """The store's mark; one that has none gets one. Several loaders agree on the first."""
+        """The store's mark, set if absent. Several loaders agree on the first one set."""
         self._client.set(MARK, uuid.uuid4().hex, nx=True)
         return cast(bytes, self._client.get(MARK)).decode()
 
@@ -78,24 +79,24 @@ class Loader:
             sys.stderr.write("the store was emptied: loading everything again\n")
             self._consumer.close()
             self._mark = mark
-            self._consumer = self._joined()
+            self._consumer = self._join_group()
             self._consumer.subscribe([*self._tiles, *self._sequences])
 
     def run(self, registry: Decisions, *, until: Callable[[], bool]) -> None:
-        """Load every version that topic `control` knows, until told to stop.
+        """Load every version on topic `control` until `until()` is true.
 
         Raises:
-            StoreError, KafkaException: Redis or Kafka is away; nothing is lost.
-            BrokenProgram: most records cannot be kept.
+            StoreError, KafkaException: Redis or Kafka does not answer; nothing is lost.
+            BrokenProgram: most records cannot be stored.
         """
         versions = Versions()
         try:
             while not until():
                 idle = not (registry.at_end and versions.applied)
-                told = versions.apply_all(registry.read(_WAIT_S if idle else 0.0))
-                if registry.at_end and (idle or told.groups() != versions.groups()):
-                    self.follow(told.groups())
-                versions = told
+                current = versions.apply_all(registry.read(_WAIT_S if idle else 0.0))
+                if registry.at_end and (idle or current.groups() != versions.groups()):
+                    self.follow(current.groups())
+                versions = current
                 if registry.at_end and versions.applied:
                     self.load_batch()
         finally:
@@ -106,12 +107,12 @@ class Loader:
         self._consumer.close()
 
     def positions(self) -> dict[tuple[str, int], int]:
-        """The next offset of each partition that is read; those of which nothing came yet are left out."""
-        held = self._consumer.position(self._consumer.assignment())
-        return {(place.topic, place.partition): place.offset for place in held if place.offset >= 0}
+        """The next offset of each assigned partition; partitions without a record so far are left out."""
+        positions = self._consumer.position(self._consumer.assignment())
+        return {(each.topic, each.partition): each.offset for each in positions if each.offset >= 0}
 
     def load_batch(self, timeout_s: float = 0.05) -> int:
-        """Load one batch; returns its number of records. Raises as `run` does."""
+        """Load one batch; returns the number of records. Raises as `run` does."""
         self._begin_again_if_emptied()
         records = [message for message in self._consumer.consume(BATCH, timeout=timeout_s) if not _failed(message)]
         if not records:
@@ -121,42 +122,42 @@ class Loader:
         return len(records)
 
     def load(self, records: Sequence[Message]) -> None:
-        """Write what records of the topics followed ask for. Raises as `run` does."""
+        """Write records of the followed topics. Raises as `run` does."""
         aside: list[tuple[Message, str]] = []
         writes = self._latest(records, aside)
         self._clock.advance(write.as_of for _, _, write in writes)
         self._write(writes, aside)
-        self.quarantine.count_handled(len(records) - len(aside))  # first: a batch is judged as a whole
+        self.quarantine.count_handled(len(records) - len(aside))  # first, so that a batch is judged as a whole
         for message, reason in aside:
             self.quarantine.set_aside_message(message, reason)
 
     def _latest(self, records: Sequence[Message], aside: list[tuple[Message, str]]) -> list[Write]:
-        """What the last record of each key asks for that can be kept. A tombstone asks for nothing: age takes tiles."""
+        """The write of the last valid record of each key. A tombstone writes nothing, because tiles expire by age."""
         found: dict[tuple[object, ...], Write | None] = {}
         for message in reversed(records):
-            place = (message.topic(), message.key() or (message.partition(), message.offset()))
-            if place in found:
+            key = (message.topic(), message.key() or (message.partition(), message.offset()))
+            if key in found:
                 continue
             try:
-                found[place] = self._decoded(message)
+                found[key] = self._decode(message)
             except Refused as refused:
                 aside.append((message, str(refused)))
-            except Exception as error:  # any fault: the record is set aside and the next one is taken
+            except Exception as error:  # any fault: set the record aside and continue with the next
                 aside.append((message, reason_of(error)))
         return [write for write in reversed(found.values()) if write is not None]
 
-    def _decoded(self, message: Message) -> Write | None:
+    def _decode(self, message: Message) -> Write | None:
         payload, topic = message.value(), message.topic() or ""
         if payload is None:
             return None
         kind, at_ms = message.timestamp()
         appended_ms = now_ms() if kind == TIMESTAMP_NOT_AVAILABLE else at_ms
         if topic in self._tiles:
-            spans, tiles = self._tiles[topic]
-            return message, spans, tiles.decode(payload, appended_ms=appended_ms)
+            retention, tiles = self._tiles[topic]
+            return message, retention, tiles.decode(payload, appended_ms=appended_ms)
         if topic in self._sequences:
-            spans, rows = self._sequences[topic]
-            return message, spans, rows.decode(payload, appended_ms=appended_ms)
+            retention, rows = self._sequences[topic]
+            return message, retention, rows.decode(payload, appended_ms=appended_ms)
         return None
 
     def _write(self, writes: Sequence[Write], aside: list[tuple[Message, str]]) -> None:
@@ -165,13 +166,13 @@ class Loader:
             return
         try:
             refused = self._writer.write(
-                [(spans, write) for _, spans, write in writes if isinstance(write, TileWrite)],
-                [(spans, write) for _, spans, write in writes if isinstance(write, SequenceWrite)],
+                [(retention, write) for _, retention, write in writes if isinstance(write, TileWrite)],
+                [(retention, write) for _, retention, write in writes if isinstance(write, SequenceWrite)],
                 clock=self._clock.at_ms,
             )
         except StoreError:
             raise
-        except Exception as error:  # any fault: the records to blame are set aside, and the others are written
+        except Exception as error:  # any fault: set the failing records aside and write the others
             if len(writes) == 1:
                 aside.append((writes[0][0], reason_of(error)))
                 return

@@ -1,7 +1,7 @@
-"""Topics read from given offsets: followed, read to their end, or measured. No consumer group decides what is read.
+"""Reads topics from given offsets: follows them, reads them to their end, or looks up offsets.
 
-An error of the broker means one thing to a service, which waits until the broker is back, and another to a command,
-which gives up: each reader is given an `OnError`.
+No consumer group decides what is read. On a broker error a service waits until the broker is back, but a command gives
+up, so each reader takes an `OnError`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,24 +13,24 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaE
 from store.kafka_clients import Settings, consumer
 
 OnError: TypeAlias = Callable[[KafkaError], None]
-"""Called with each error that a read meets; returns where reading may go on."""
+"""Called with each error of a read; returns if reading may continue, else raises."""
 BEGINNING: Mapping[int, int] = {0: OFFSET_BEGINNING}
-"""Where a topic of one partition begins."""
+"""The beginning of a topic with one partition."""
 _BATCH = 1000
 _ASK_S = 10.0
 _LEADER_S = 1.0
 _SILENT_S = 30.0
-_POLL_S = 0.2  # at the end of a partition no batch fills: `consume` returns after this time with what there is
+_POLL_S = 0.2  # at the end of a partition no batch fills, so `consume` returns after this time
 _FOLLOW: Settings = {"enable.partition.eof": True, "fetch.wait.max.ms": 50}
 
 
 def raise_any(error: KafkaError) -> None:
-    """Give up on any error: for commands, and where a gap would be worse than a restart."""
+    """Give up on any error: for commands, and for readers to which a gap is worse than a restart."""
     raise KafkaException(error)
 
 
 def raise_fatal(error: KafkaError) -> None:
-    """Give up only where the client cannot recover by itself: for services that wait for a broker."""
+    """Give up only if the client cannot recover by itself: for services that wait for the broker."""
     if error.fatal():
         raise KafkaException(error)
 
@@ -54,14 +54,14 @@ class LogReader:
         group: str = "",
         settings: Settings | None = None,
     ) -> None:
-        """Begin to read.
+        """Connect and, if `begins` is not empty, start reading.
 
         Args:
             bootstrap: the brokers.
             topic: its name.
-            begins: the first offset to read, by partition; without any, nothing is read until `assign`.
-            on_error: what to do about an error.
-            group: the group that `commit` commits for; by default one named after the topic.
+            begins: the first offset to read, by partition; if empty, nothing is read until `assign`.
+            on_error: what to do on an error.
+            group: the group that `commit` commits for; by default named after the topic.
             settings: further properties of the consumer.
         """
         self.topic = topic
@@ -71,23 +71,23 @@ class LogReader:
         self._on_error = on_error
         self._consumer = consumer(bootstrap, group or f"read-{topic}", {**_FOLLOW, **(settings or {})})
         if begins:
-            # Asked for its offsets, a topic's leader is known after 20 ms; otherwise the client looks after 500 ms.
+            # A request for offsets finds the topic's leader in 20 ms; otherwise the client looks for it after 500 ms.
             with suppress(KafkaException):
                 self.bounds(next(iter(begins)), timeout_s=_LEADER_S)
             self.assign(begins)
 
     def assign(self, begins: Mapping[int, int]) -> None:
-        """Read these partitions from these offsets on."""
+        """Continue with these partitions, from these offsets."""
         self.at_end, self.ends = False, {}
         self.next = {partition: max(begin, 0) for partition, begin in begins.items()}
         self._consumer.assign([self._at(partition, begin) for partition, begin in begins.items()])
 
     def seek(self, offset: int) -> None:
-        """Read partition 0 from an offset on; 0 means where the log begins now."""
+        """Continue with partition 0 from an offset; 0 means the current beginning of the log."""
         self.assign({0: offset or OFFSET_BEGINNING})
 
     def read(self, timeout_s: float, *, count: int = _BATCH) -> list[Message]:
-        """The next records, at most `count`; fewer, or none, after `timeout_s`.
+        """The next records, at most `count`; after `timeout_s` fewer, or none.
 
         Raises:
             KafkaException: `on_error` gave up.
@@ -108,13 +108,13 @@ class LogReader:
         return records
 
     def read_to_end(self, *, batch: int = 5 * _BATCH) -> Iterator[Message]:
-        """The records up to the end of the partitions assigned.
+        """The records up to the end of the assigned partitions.
 
         Args:
-            batch: how many at a time; the last batch takes a fifth of a second, one of a single record does not.
+            batch: records per read; the last read takes a fifth of a second, unless `batch` is 1.
 
         Raises:
-            KafkaException: `on_error` gave up, or nothing came for half a minute.
+            KafkaException: `on_error` gave up, or nothing arrived for half a minute.
         """
         silent_s = 0.0
         while not self.at_end:
@@ -126,7 +126,7 @@ class LogReader:
                 raise KafkaException(KafkaError(KafkaError._TIMED_OUT, message))
 
     def partitions(self) -> list[int]:
-        """The topic's partitions, ascending; none where there is no such topic.
+        """The topic's partitions, ascending; none if the topic does not exist.
 
         Raises:
             KafkaException: the broker does not answer.
@@ -134,7 +134,7 @@ class LogReader:
         return sorted(self._consumer.list_topics(self.topic, timeout=_ASK_S).topics[self.topic].partitions)
 
     def bounds(self, partition: int = 0, *, timeout_s: float = _ASK_S) -> tuple[int, int]:
-        """The first offset of a partition and the one after its last, as the broker has them now.
+        """The first offset of a partition and the one after its last, as of now.
 
         Raises:
             KafkaException: the broker does not answer.
@@ -142,26 +142,26 @@ class LogReader:
         return self._consumer.get_watermark_offsets(self._at(partition), timeout=timeout_s)
 
     def offsets_at(self, at_ms: int) -> dict[int, int]:
-        """By partition, the offset of the first record appended at a time or later; the end where there is none.
+        """By partition, the offset of the first record appended at or after a time, else the end.
 
         Raises:
             KafkaException: the broker does not answer.
         """
-        asked = [self._at(partition, max(at_ms, 0)) for partition in self.partitions()]
-        found = self._consumer.offsets_for_times(asked, timeout=_ASK_S)
+        partitions = [self._at(partition, max(at_ms, 0)) for partition in self.partitions()]
+        found = self._consumer.offsets_for_times(partitions, timeout=_ASK_S)
         return {each.partition: each.offset if each.offset >= 0 else self.bounds(each.partition)[1] for each in found}
 
     def committed(self) -> dict[int, int]:
-        """What the group has committed, by partition; -1001 where it has committed nothing.
+        """The group's committed offset by partition; -1001 if it has committed nothing.
 
         Raises:
             KafkaException: the broker does not answer.
         """
-        asked = [self._at(partition) for partition in self.partitions()]
-        return {each.partition: each.offset for each in self._consumer.committed(asked, timeout=_ASK_S)}
+        partitions = [self._at(partition) for partition in self.partitions()]
+        return {each.partition: each.offset for each in self._consumer.committed(partitions, timeout=_ASK_S)}
 
     def commit(self, offset: int) -> None:
-        """Commit an offset of partition 0 for the group, for those who watch its lag; returns at once."""
+        """Commit an offset of partition 0 for the group, so that its lag can be watched; returns at once."""
         self._consumer.commit(offsets=[self._at(0, offset)], asynchronous=True)
 
     def close(self) -> None:
@@ -175,7 +175,7 @@ class LogReader:
 def read_to_end(
     bootstrap: str, topic: str, begins: Mapping[int, int] | None = None, *, last: int | None = None
 ) -> Iterator[Message]:
-    """The committed records that a topic holds now, partition by partition.
+    """The committed records of a topic up to its current end, partition by partition.
 
     Args:
         bootstrap: the brokers.
@@ -197,7 +197,7 @@ def read_to_end(
 
 
 def read_values(bootstrap: str, topic: str, begins: Mapping[int, int] | None = None) -> Iterator[bytes]:
-    """The values that a topic holds now, without those of tombstones; see `read_to_end`."""
+    """The values of a topic up to its current end, without tombstones; see `read_to_end`."""
     for message in read_to_end(bootstrap, topic, begins):
         value = message.value()
         if value is not None:

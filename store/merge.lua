@@ -1,7 +1,7 @@
--- Rows written into records, never back in time. `store/record.py` says what a record holds.
+-- Merge rows into records; an older tile never replaces a newer one. `store/record.py` describes the record.
 -- KEYS[1] the entity's key; ARGV[1] its time to live, ms
--- ARGV[2] a u32 for each family: bytes of a row; ARGV[3] a u32 for each tile size: the oldest slot that is kept
-local PLACE, LAST, FEW, STEP = 4, 9, 32, 16
+-- ARGV[2] a u32 for each family: bytes per row; ARGV[3] a u32 for each tile size: the oldest slot to keep
+local TILE, LAST, FEW, STEP = 4, 9, 32, 16
 
 local function numbers(packed)
   local found = {}
@@ -14,23 +14,23 @@ local function pruned(section, stride)
   oldest = oldest or numbers(ARGV[3])
   local rows = {}
   for at = 1, #section, stride do
-    local slot, size = struct.unpack('<I4B', section, at + PLACE)
+    local slot, size = struct.unpack('<I4B', section, at + TILE)
     if slot >= oldest[size + 1] then rows[#rows + 1] = string.sub(section, at, at + stride - 1) end
   end
   return table.concat(rows)
 end
 
--- Where in text[from..upto), rows of one stride, the row of the same tile begins: a match that is none lies askew.
+-- Index in text[from..upto), rows of one stride, of the row of the same tile; a match inside a row is skipped.
 local function find(text, row, stride, from, upto)
-  local place = string.sub(row, PLACE + 1, LAST)
-  local at = string.find(text, place, from + PLACE, true)
-  while at and (at - PLACE - from) % stride ~= 0 do at = string.find(text, place, at + 1, true) end
-  return at and at < upto and at - PLACE
+  local tile = string.sub(row, TILE + 1, LAST)
+  local at = string.find(text, tile, from + TILE, true)
+  while at and (at - TILE - from) % stride ~= 0 do at = string.find(text, tile, at + 1, true) end
+  return at and at < upto and at - TILE
 end
 
--- A smaller n is an older tile. A new tile is the time to look for expired ones: each time in a short section, in a
--- long one each time that it has grown by STEP rows.
-local function written(section, rows, stride)
+-- A smaller n is an older tile. Expired tiles are pruned when a tile is new: always in a short section, in a long
+-- section each time it has grown by STEP rows.
+local function update_section(section, rows, stride)
   local before = #section / stride
   for first = 1, #rows, stride do
     local row = string.sub(rows, first, first + stride - 1)
@@ -46,29 +46,29 @@ local function written(section, rows, stride)
   return section
 end
 
--- A record with the rows of ARGV[first], one string a family, written into it.
+-- Merge into a record the rows of ARGV[first], one string per family.
 local function merged(record, first)
   local counts, sections, at = {}, {}, 4 * #strides + 1
   for family, stride in ipairs(strides) do
     local length = record and struct.unpack('<I4', record, 4 * family - 3) * stride or 0
-    local section = written(record and string.sub(record, at, at + length - 1) or '', ARGV[first + family - 1], stride)
+    local section = update_section(record and string.sub(record, at, at + length - 1) or '', ARGV[first + family - 1], stride)
     at = at + length
     counts[family], sections[family] = struct.pack('<I4', #section / stride), section
   end
   return table.concat(counts) .. table.concat(sections)
 end
 
--- Rows of ARGV[first..] that stand in the record already, by where they begin; nil if one does not.
-local function standing(record, first)
+-- Rows of ARGV[first..] whose tiles are in the record already, by index of the old row; nil if one is not.
+local function existing(record, first)
   local found, at = {}, 4 * #strides + 1
   for family, stride in ipairs(strides) do
     local rows, upto = ARGV[first + family - 1], at + struct.unpack('<I4', record, 4 * family - 3) * stride
-    for place = 1, #rows, stride do
-      local row = string.sub(rows, place, place + stride - 1)
-      local stands = find(record, row, stride, at, upto)
-      if not stands then return nil end
-      local before = found[stands] or string.sub(record, stands, stands + 3)
-      if struct.unpack('<I4', row) >= struct.unpack('<I4', before) then found[stands] = row end
+    for first_byte = 1, #rows, stride do
+      local row = string.sub(rows, first_byte, first_byte + stride - 1)
+      local index = find(record, row, stride, at, upto)
+      if not index then return nil end
+      local before = found[index] or string.sub(record, index, index + 3)
+      if struct.unpack('<I4', row) >= struct.unpack('<I4', before) then found[index] = row end
     end
     at = upto
   end

@@ -1,8 +1,8 @@
-"""Where a consumer of a topic sets aside a record that it cannot handle, and goes on with the next.
+"""Sets aside records that a consumer cannot handle, so that it continues with the next one.
 
-Such a record is written to topic `quarantine` as a dead letter with its place and the reason, and counted. Records
-are read again after a restart, so one may be written twice: its key is its place. Where too large a share is set
-aside, it is the program that is broken and not the records: the consumer stops and says so.
+Such a record is written to topic `quarantine` as a dead letter with its topic, partition, offset and reason, and is
+counted. Records are read again after a restart, so one may be written twice; its key is `topic/partition/offset`. If
+too large a share is set aside, the program must be broken rather than the records, and the consumer stops.
 """
 
 import time
@@ -25,7 +25,7 @@ Send: TypeAlias = Callable[[bytes, bytes], None]
 
 
 class Quarantine:
-    """One consumer's. `reasons`: how many were set aside since the start, by the first word of the reason."""
+    """The quarantine of one consumer. `reasons` counts records set aside since the start, by code of the reason."""
 
     def __init__(self, consumer: str, send: Send, breaker: Breaker | None = None) -> None:
         self.reasons: Counter[str] = Counter()
@@ -33,53 +33,53 @@ class Quarantine:
         self._breaker = breaker or Breaker()
 
     def count_handled(self, count: int = 1) -> None:
-        """Count records that could be handled."""
+        """Count records that were handled."""
         self._breaker.count_passed(count)
 
-    def set_aside(self, letter: DeadLetter) -> None:
-        """Write a record to the quarantine.
+    def set_aside(self, dead_letter: DeadLetter) -> None:
+        """Write a dead letter to the quarantine.
 
         Raises:
-            BrokenProgram: too many of the last records were set aside. KafkaException: the broker does not have it.
+            BrokenProgram: too many recent records were set aside. KafkaException: the broker did not accept it.
         """
-        letter = msgspec.structs.replace(letter, reason=letter.reason[:REASON_CHARS])
-        kind = letter.reason.partition(":")[0]
-        place = f"{letter.topic}/{letter.partition}/{letter.offset}"
-        self._send(place.encode(), letter.value())
-        self.reasons[kind] += 1
-        self._breaker.count_failed(f"{place}, read by {self._consumer}", letter.reason)
+        dead_letter = msgspec.structs.replace(dead_letter, reason=dead_letter.reason[:REASON_CHARS])
+        code = dead_letter.reason.partition(":")[0]
+        key = f"{dead_letter.topic}/{dead_letter.partition}/{dead_letter.offset}"
+        self._send(key.encode(), dead_letter.value())
+        self.reasons[code] += 1
+        self._breaker.count_failed(f"{key}, read by {self._consumer}", dead_letter.reason)
 
     def set_aside_message(self, message: Message, reason: str) -> None:
-        """Set aside a record as it was read; raises as `set_aside` does."""
+        """Set aside a record as it was read. Raises as `set_aside` does."""
         self.set_aside(
             DeadLetter(
                 reason=reason,
                 topic=message.topic() or "",
                 partition=message.partition() or 0,
                 offset=message.offset() or 0,
-                payload=_kept(message.value()),
+                payload=_shortened(message.value()),
                 at=message.timestamp()[1],
             )
         )
 
 
-def _kept(payload: bytes | None) -> bytes | None:
-    """A letter must fit into its topic."""
+def _shortened(payload: bytes | None) -> bytes | None:
+    """The beginning of a payload that fits into the topic."""
     return payload and payload[:RECORD_BYTES]
 
 
 class KafkaSend:
-    """Writes to topic `quarantine`; the connection is made when it is first needed."""
+    """Writes to topic `quarantine`; connects on first use."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._producer: Producer | None = None
 
     def __call__(self, key: bytes, value: bytes) -> None:
-        """Write one record, and see that the broker has it: the offset of what was set aside may be committed next.
+        """Write one record and wait for the broker, because the offset of the record set aside may be committed next.
 
         Raises:
-            KafkaException: the broker does not have it.
+            KafkaException: the broker did not accept it.
         """
         if self._producer is None:
             self._producer = producer(self._bootstrap)
@@ -90,12 +90,12 @@ class KafkaSend:
 
         self._producer.produce(QUARANTINE.name, key=key, value=value, on_delivery=delivered)
         if self._producer.flush(_FLUSH_S):
-            message = f"topic {QUARANTINE.name} did not take {key.decode()} within {_FLUSH_S:g} s"
+            message = f"topic {QUARANTINE.name} did not accept {key.decode()} within {_FLUSH_S:g} s"
             faults.append(KafkaError(KafkaError._TIMED_OUT, message))
         if faults:
             raise KafkaException(faults[0])
 
 
 def now_ms() -> int:
-    """The wall clock, for a record whose append time is not known."""
+    """The wall clock, used for a record whose append time is not known."""
     return time.time_ns() // 1_000_000

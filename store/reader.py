@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false
-"""The reader: Redis → finished feature values at a time, one round trip for any number of groups and keys.
+"""The reader: Redis → finished feature values as of a time, in one round trip for any number of groups and keys.
 
 Axes: K keys, R rows.
 """
@@ -25,7 +25,7 @@ Status: TypeAlias = Literal["ok", "default", "stale", "missing"]
 
 
 class FeatureRequest(Struct, frozen=True):
-    """Which entities of which group: the values of the group's first key column."""
+    """Asks for entities of one group; `owners` are values of the group's first key column."""
 
     group: Group
     owners: list[str]
@@ -35,12 +35,12 @@ class FeatureValues(Struct, frozen=True):
     """Features of one group.
 
     Attributes:
-        keys: K keys; for a group with one key column the owners as asked for, else every (owner, member…) found.
-        owner: (K,) place of each key's owner among those asked for.
+        keys: K keys; the requested owners if the group has one key column, else every (owner, member…) found.
+        owner: (K,) index of each key's owner in the request.
         merged: numbers (K,) and lists of K.
-        rollups: for each rollup a ranking per owner.
-        status: per key: ok; stale, older than the group's `stale_after`; default or missing, nothing was found
-            and the group's `on_missing` is zero or null.
+        rollups: for each rollup, a ranking per owner.
+        status: per key: ok; stale, older than the group's `stale_after`; default or missing, if nothing was found and
+            the group's `on_missing` is zero or null.
     """
 
     group: Group
@@ -52,15 +52,15 @@ class FeatureValues(Struct, frozen=True):
 
 
 class FeatureStore(Protocol):
-    """What answers reads of features: the store, or one in memory."""
+    """Reads features: from Redis (`FeatureReader`), or from memory (`store.memory_store`)."""
 
-    def read(self, wanted: Many[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
-        """Values in the order asked for."""
+    def read(self, requests: Many[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
+        """Values at `at_ms`, in the order of the requests."""
         ...
 
 
 class _Found(Struct, frozen=True):
-    """What the store holds of the owners asked for: K keys, each one's owner's place, record, and rows a sequence."""
+    """What the store holds for a request: K keys, the index of each key's owner, its record, and rows by sequence."""
 
     keys: list[Key]
     owner: list[int]
@@ -68,8 +68,8 @@ class _Found(Struct, frozen=True):
     rows: list[list[Rows]]
 
 
-class _Known(Struct, frozen=True):
-    """What is worked out once of a group."""
+class _Prepared(Struct, frozen=True):
+    """A group, and what is derived from it once."""
 
     group: Group
     layout: RecordLayout
@@ -77,28 +77,28 @@ class _Known(Struct, frozen=True):
 
 
 class FeatureReader:
-    """Reads the versions that the plan names."""
+    """Reads features from Redis."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._groups: dict[tuple[str, int], _Known] = {}
+        self._groups: dict[tuple[str, int], _Prepared] = {}
 
-    def read(self, wanted: Many[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
-        """Values at `at_ms`, in the order asked for.
+    def read(self, requests: Many[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
+        """Values at `at_ms`, in the order of the requests.
 
         Raises:
             StoreError: the store did not answer.
         """
         pipeline = self._client.pipeline(transaction=False)
-        asked = [_with_everything(each) for each in wanted]
-        for each in asked:
-            self._ask(pipeline, each)
+        complete = [_with_everything(each) for each in requests]
+        for each in complete:
+            self._queue(pipeline, each)
         replies = iter(cast("list[object]", pipeline.execute()))
-        return [_without_everything(self._finish(each, replies, at_ms)) for each in asked]
+        return [_without_everything(self._finish(each, replies, at_ms)) for each in complete]
 
-    def _ask(self, pipeline: Pipeline, wanted: FeatureRequest) -> None:
-        group = wanted.group
-        keys = [tiles_key(group.name, group.version, owner) for owner in wanted.owners] if group.families else []
+    def _queue(self, pipeline: Pipeline, request: FeatureRequest) -> None:
+        group = request.group
+        keys = [tiles_key(group.name, group.version, owner) for owner in request.owners] if group.families else []
         if len(group.entity) == 1:
             for some in keys_per_command(self._client, keys):
                 pipeline.execute_command("MGET", *some)
@@ -106,16 +106,16 @@ class FeatureReader:
             for key in keys:
                 pipeline.hgetall(key)
         for sequence in group.sequences:
-            queue_reads(pipeline, group, sequence, wanted.owners)
+            queue_reads(pipeline, group, sequence, request.owners)
 
-    def _finish(self, wanted: FeatureRequest, replies: Iterator[object], at_ms: int) -> FeatureValues:
-        """The replies to what `_ask` asked, as values."""
-        group, owners = wanted.group, wanted.owners
-        found = _of_owners(wanted, replies) if len(group.entity) == 1 else _of_members(wanted, replies)
+    def _finish(self, request: FeatureRequest, replies: Iterator[object], at_ms: int) -> FeatureValues:
+        """Values from the replies to the commands that `_queue` queued."""
+        group, owners = request.group, request.owners
+        found = _read_owners(request, replies) if len(group.entity) == 1 else _read_members(request, replies)
         sequences = [block_of(lists) for lists in found.rows]
-        known = self._known(group)
-        tiles = known.layout.blocks(found.records)
-        merged = known.merger.merge(tiles, sequences, keys=len(found.keys), at_ms=at_ms)
+        prepared = self._prepare(group)
+        tiles = prepared.layout.blocks(found.records)
+        merged = prepared.merger.merge(tiles, sequences, keys=len(found.keys), at_ms=at_ms)
         owner = np.array(found.owner, dtype=np.int64)
         members = [MEMBER_SEPARATOR.join(key[1:]) for key in found.keys]
         rollups = {
@@ -127,46 +127,46 @@ class FeatureReader:
             present[block.key] = True
         return FeatureValues(group, found.keys, owner, merged, rollups, _statuses(group, present, at_ms - merged.as_of))
 
-    def _known(self, group: Group) -> _Known:
+    def _prepare(self, group: Group) -> _Prepared:
         name = (group.name, group.version)
-        known = self._groups.get(name)
-        if known is None or known.group is not group:  # a plan may be told anew
-            known = self._groups[name] = _Known(group, RecordLayout(group), Merger(group))
-        return known
+        prepared = self._groups.get(name)
+        if prepared is None or prepared.group is not group:  # the plan may have been loaded again
+            prepared = self._groups[name] = _Prepared(group, RecordLayout(group), Merger(group))
+        return prepared
 
 
-def _of_owners(wanted: FeatureRequest, replies: Iterator[object]) -> _Found:
-    """The replies to a group with one key column: MGETs, then a ZRANGE for each sequence and owner."""
-    owners, records = wanted.owners, list[bytes | None]()
-    while wanted.group.families and len(records) < len(owners):
+def _read_owners(request: FeatureRequest, replies: Iterator[object]) -> _Found:
+    """Read the replies for a group with one key column: MGETs, then a ZRANGE for each sequence and owner."""
+    owners, records = request.owners, list[bytes | None]()
+    while request.group.families and len(records) < len(owners):
         records += cast("list[bytes | None]", next(replies))
-    rows = [[cast("Rows", next(replies)) for _ in owners] for _ in wanted.group.sequences]
+    rows = [[cast("Rows", next(replies)) for _ in owners] for _ in request.group.sequences]
     return _Found([(owner,) for owner in owners], list(range(len(owners))), records or [None] * len(owners), rows)
 
 
-def _of_members(wanted: FeatureRequest, replies: Iterator[object]) -> _Found:
-    """The replies to a group with more: an HGETALL for each owner, then one for each sequence and owner."""
-    group, owners = wanted.group, wanted.owners
+def _read_members(request: FeatureRequest, replies: Iterator[object]) -> _Found:
+    """Read the replies for several key columns: an HGETALL for each owner, then one for each sequence and owner."""
+    group, owners = request.group, request.owners
     tiles = [cast("dict[bytes, bytes]", next(replies)) if group.families else {} for _ in owners]
     sequences = [[by_member(next(replies)) for _ in owners] for _ in group.sequences]
     found = _Found([], [], [], [[] for _ in sequences])
-    for place, owner in enumerate(owners):
-        for member in dict.fromkeys(member for held in (tiles, *sequences) for member in held[place]):
+    for index, owner in enumerate(owners):
+        for member in dict.fromkeys(member for replied in (tiles, *sequences) for member in replied[index]):
             found.keys.append((owner, *member.decode(errors="replace").split(MEMBER_SEPARATOR, len(group.entity) - 2)))
-            found.owner.append(place)
-            found.records.append(tiles[place].get(member))
-            for rows, held in zip(found.rows, sequences, strict=True):
-                rows.append(held[place].get(member, []))
+            found.owner.append(index)
+            found.records.append(tiles[index].get(member))
+            for rows, replied in zip(found.rows, sequences, strict=True):
+                rows.append(replied[index].get(member, []))
     return found
 
 
-def _with_everything(wanted: FeatureRequest) -> FeatureRequest:
-    """What has to be read: for a group that compares with all keys together, those last."""
-    return FeatureRequest(wanted.group, [*wanted.owners, EVERYTHING]) if wanted.group.over_all else wanted
+def _with_everything(request: FeatureRequest) -> FeatureRequest:
+    """Add the aggregate over all keys as the last owner, if the group compares with it."""
+    return FeatureRequest(request.group, [*request.owners, EVERYTHING]) if request.group.over_all else request
 
 
 def _without_everything(values: FeatureValues) -> FeatureValues:
-    """What was asked for; a group that compares has one key column and no rollup (see `lang.planner.groups`)."""
+    """Remove the aggregate over all keys; such a group has one key column and no rollup (see `lang.planner.groups`)."""
     if not values.group.over_all:
         return values
     merged = without_last(values.merged)
@@ -179,4 +179,4 @@ def _statuses(group: Group, present: NDArray[np.bool_], age_ms: Ints) -> list[St
     stale_after_ms = group.stale_after_ms
     late = age_ms > stale_after_ms if stale_after_ms is not None else np.zeros_like(present)
     found: list[tuple[bool, bool]] = list(zip(present.tolist(), late.tolist(), strict=True))
-    return [("stale" if old else "ok") if there else absent for there, old in found]
+    return [("stale" if old else "ok") if exists else absent for exists, old in found]

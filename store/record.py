@@ -1,12 +1,12 @@
-"""A record: one key's tiles as bytes, so laid out that many records become arrays without a step per tile.
+"""A record: one key's tiles as bytes, laid out so that many records become arrays without a step per tile.
 
-For each family of the group the number of its rows, u32; then the rows of each family. A row:
+A record holds, for each family of the group, the number of its rows, u32; then the rows of each family. A row:
 
 | bytes | holds |
 |---|---|
-| 0 | n, events folded, u32: of two rows of one tile the one with more is the newer |
-| 4 | slot, the tile's start / its size, u32: enough until 2106 for tiles of a second |
-| 8 | place of the size among all sizes of the group, u8 |
+| 0 | n, events folded, u32; of two rows of the same tile, the one with the larger n is newer |
+| 4 | slot, the tile's start / its size, u32; enough until 2106 for tiles of one second |
+| 8 | index of the size among all sizes of the group, u8 |
 | 9 | as_of, the largest `received_at` folded, ms, u56 |
 | 16 | the family's partials, f64 |
 
@@ -24,8 +24,8 @@ from lang.plan.plan import HEADER_CELLS, Group
 
 CELL_BYTES = 8
 TILE_ID = slice(4, 9)
-"""The bytes of a row that name its tile."""
-_MOST_EVENTS = 2**32 - 1  # n stays there, and of two such rows the later written wins
+"""The bytes of a row that identify its tile."""
+_MOST_EVENTS = 2**32 - 1  # n stays at this value, and of two such rows the last one written wins
 
 
 class Row(Struct, frozen=True):
@@ -44,9 +44,9 @@ class RecordLayout:
         self._counts = struct.Struct(f"<{len(group.families)}I")
         family_of = [index for index, family in enumerate(group.families) for _ in family.sizes_ms]
         packs = [struct.Struct(f"<IIQ{len(family.partials)}d").pack for family in group.families]
-        self._places = {
-            size: (place, family, packs[family])
-            for place, (size, family) in enumerate(zip(self.sizes_ms, family_of, strict=True))
+        self._packing = {
+            size: (index, family, packs[family])
+            for index, (size, family) in enumerate(zip(self.sizes_ms, family_of, strict=True))
         }
         self._size_ms = np.array(self.sizes_ms, dtype=np.int64)
 
@@ -61,48 +61,48 @@ class RecordLayout:
         Raises:
             KeyError: no tile of the group has this size.
         """
-        place, family, pack = self._places[size_ms]
-        return Row(family, pack(min(n, _MOST_EVENTS), start_ms // size_ms, place | as_of << 8, *partials))
+        index, family, pack = self._packing[size_ms]
+        return Row(family, pack(min(n, _MOST_EVENTS), start_ms // size_ms, index | as_of << 8, *partials))
 
     def record(self, rows: Many[Row]) -> bytes:
-        """A record of these rows, each of another tile."""
+        """A record of these rows, each of a different tile."""
         sections = [[row.bytes for row in rows if row.family == family] for family in range(len(self._widths))]
         return self._counts.pack(*map(len, sections)) + b"".join(row for section in sections for row in section)
 
     def blocks(self, records: Many[bytes | None]) -> list[TileBlock]:
-        """One block of tiles a family; a block's keys are places in `records`, ascending, where None holds no tile.
+        """One block of tiles per family; a block's keys are ascending indexes into `records`. None holds no tiles.
 
-        What is no record, such as bytes that something else wrote to the key, holds none either.
+        Bytes that are not a record, such as something else written to the key, hold no tiles either.
         """
         if not self._widths:  # a group of sequences alone
             return []
         empty, least = bytes(self._counts.size), self._counts.size
-        held = [empty if record is None or len(record) < least else record for record in records]
-        counts = np.array([self._counts.unpack_from(record) for record in held], dtype=np.int64)
-        counts = counts.reshape(len(held), len(self._widths))  # (K, F)
+        padded = [empty if record is None or len(record) < least else record for record in records]
+        counts = np.array([self._counts.unpack_from(record) for record in padded], dtype=np.int64)
+        counts = counts.reshape(len(padded), len(self._widths))  # (K, F)
         lengths = counts * self.strides
         ends = self._counts.size + np.cumsum(lengths, axis=1)
-        whole = ends[:, -1] == np.array([len(record) for record in held], dtype=np.int64)
+        whole = ends[:, -1] == np.array([len(record) for record in padded], dtype=np.int64)
         if not whole.all():
-            return self.blocks([record if fits else None for record, fits in zip(held, whole, strict=True)])
-        starts, views = ends - lengths, [memoryview(record) for record in held]  # a cut of bytes would copy them
+            return self.blocks([record if fits else None for record, fits in zip(padded, whole, strict=True)])
+        starts, views = ends - lengths, [memoryview(record) for record in padded]  # slicing bytes would copy them
         blocks: list[TileBlock] = []
         for family in range(len(self._widths)):
-            places = zip(views, starts[:, family].tolist(), ends[:, family].tolist(), strict=True)
-            blocks.append(self.block(family, [view[start:end] for view, start, end in places]))
+            bounds = zip(views, starts[:, family].tolist(), ends[:, family].tolist(), strict=True)
+            blocks.append(self.block(family, [view[start:end] for view, start, end in bounds]))
         return blocks
 
     def block(self, family: int, sections: Many[bytes | memoryview]) -> TileBlock:
-        """The block of one family's sections, one a record."""
+        """The block of one family's sections, one per record."""
         width = self._widths[family]
         values = np.frombuffer(bytearray().join(sections), dtype="<f8").reshape(-1, width)  # (R, 2 + P)
         key = np.repeat(np.arange(len(sections)), [len(section) // (CELL_BYTES * width) for section in sections])
         heads = values.view("<u8")
         slots = (heads[:, 0] >> 32).astype(np.int64)
         n, last = heads[:, 0] & 0xFFFFFFFF, heads[:, 1].copy()
-        place = (last & 0xFF).astype(np.int64)
+        size_index = (last & 0xFF).astype(np.int64)
         values[:, 0], values[:, 1] = n, last >> 8
-        if (foreign := place >= len(self._size_ms)).any():  # of a plan that is not ours
-            key, slots, place, values = key[~foreign], slots[~foreign], place[~foreign], values[~foreign]
-        size_ms = self._size_ms[place]
+        if (foreign := size_index >= len(self._size_ms)).any():  # written for another plan
+            key, slots, size_index, values = key[~foreign], slots[~foreign], size_index[~foreign], values[~foreign]
+        size_ms = self._size_ms[size_index]
         return TileBlock(key, size_ms, slots * size_ms, values)

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false
-"""What Redis may still take: its own `maxmemory` is the budget, and stands nowhere else."""
+"""The memory that Redis has left; its own `maxmemory` is the only setting of the budget."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -10,14 +10,14 @@ from store.connect import Client
 
 
 def left_bytes(client: Client) -> int | None:
-    """Bytes up to `maxmemory`, on a cluster those of all primaries; None where one of them has no limit.
+    """Bytes left up to `maxmemory`, on a cluster summed over all primaries; None if any server has no limit.
 
     Raises:
         StoreError: the store did not answer.
     """
     if isinstance(client, RedisCluster):
-        told = client.info("memory", target_nodes=RedisCluster.PRIMARIES)
-        servers = list(cast("Mapping[str, Mapping[str, int]]", told).values())
+        info = client.info("memory", target_nodes=RedisCluster.PRIMARIES)
+        servers = list(cast("Mapping[str, Mapping[str, int]]", info).values())
     else:
         servers = [cast("Mapping[str, int]", client.info("memory"))]
     if not all(server["maxmemory"] for server in servers):

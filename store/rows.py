@@ -1,9 +1,9 @@
 # pyright: reportUnknownMemberType=false
 """Sequences in Redis: the newest rows of a key, by time and then by their bytes.
 
-A group with one key column keeps a ZSET an entity: a row is a member, its time the score; `first` keeps the oldest.
-A group with more keeps a HASH an entity: field = the other columns, value = that member's rows, as `write_rows.lua`
-packs them.
+A group with one key column keeps a ZSET per entity: a row is a member, its time the score; `first` keeps the oldest.
+A group with several keeps a HASH per entity: field = the other columns, value = that member's rows, as
+`write_rows.lua` packs them.
 """
 
 import struct
@@ -22,12 +22,12 @@ from store.connect import Pipeline
 from store.decode import SequenceWrite
 
 Rows: TypeAlias = list[tuple[bytes, float]]
-"""A key's rows with their times, in the order in which they count."""
+"""A key's rows with their times, in the order of the sequence."""
 _HEAD = struct.Struct("<dI")
 
 
 class RowBatch(Struct):
-    """The rows that are written to one Redis key together: of each member each row with its newest time."""
+    """The rows written to one Redis key together: by member, each row with its newest time."""
 
     limit: int
     oldest: bool
@@ -36,14 +36,14 @@ class RowBatch(Struct):
     rows: dict[str | None, dict[bytes, int]]
 
     def add(self, write: SequenceWrite) -> None:
-        """One more."""
+        """Add one row."""
         rows = self.rows.setdefault(write.member, {})
         rows[write.row] = max(rows.get(write.row, 0), write.occurred_at)
         self.ends_at = max(self.ends_at, write.occurred_at + self.retain_ms)
 
 
 def batches_of(writes: Many[tuple[int, SequenceWrite]]) -> dict[str, RowBatch]:
-    """Writes, each with how long its group's rows are kept (ms), by Redis key."""
+    """Group writes, each with the retention of its group (ms), by Redis key."""
     batches: dict[str, RowBatch] = {}
     for retain_ms, write in writes:
         if write.key not in batches:
@@ -53,22 +53,22 @@ def batches_of(writes: Many[tuple[int, SequenceWrite]]) -> dict[str, RowBatch]:
 
 
 def queue_writes(pipeline: Pipeline, key: str, batch: RowBatch, *, life_ms: int, clock: int, sha: str) -> int:
-    """Put a batch into a pipeline; `sha` is that of `write_rows.lua`. How many commands that took."""
+    """Queue the writes of a batch; `sha` is that of `write_rows.lua`. Returns the number of commands."""
     if None in batch.rows:
         pipeline.zadd(key, batch.rows[None], gt=True)  # a value seen again moves forward, never back
         excess = (batch.limit, -1) if batch.oldest else (0, -(batch.limit + 1))
         pipeline.zremrangebyrank(key, *excess)
         pipeline.pexpire(key, life_ms)
         return 3
-    told: list[str | bytes | int] = [life_ms, batch.limit, clock - batch.retain_ms]
+    arguments: list[str | bytes | int] = [life_ms, batch.limit, clock - batch.retain_ms]
     for member, rows in batch.rows.items():
-        told += [member or "", b"".join(_HEAD.pack(time, len(row)) + row for row, time in rows.items())]
-    pipeline.execute_command("EVALSHA", sha, 1, key, *told)
+        arguments += [member or "", b"".join(_HEAD.pack(time, len(row)) + row for row, time in rows.items())]
+    pipeline.execute_command("EVALSHA", sha, 1, key, *arguments)
     return 1
 
 
 def queue_reads(pipeline: Pipeline, group: Group, sequence: Sequence, owners: Many[str]) -> None:
-    """Put the reads of one sequence into a pipeline, a command an owner."""
+    """Queue the reads of one sequence, one command per owner."""
     for owner in owners:
         key = sequence_key(group.name, group.version, owner, sequence.name)
         if len(group.entity) > 1:
@@ -79,11 +79,11 @@ def queue_reads(pipeline: Pipeline, group: Group, sequence: Sequence, owners: Ma
 
 
 def by_member(reply: object) -> dict[bytes, Rows]:
-    """What HGETALL answers."""
-    return {member: list(_unpacked(packed)) for member, packed in cast("dict[bytes, bytes]", reply).items()}
+    """Unpack a reply to HGETALL."""
+    return {member: list(_unpack(packed)) for member, packed in cast("dict[bytes, bytes]", reply).items()}
 
 
-def _unpacked(packed: bytes) -> Iterator[tuple[bytes, float]]:
+def _unpack(packed: bytes) -> Iterator[tuple[bytes, float]]:
     at = 0
     while at + _HEAD.size <= len(packed):
         time, length = _HEAD.unpack_from(packed, at)
@@ -96,11 +96,11 @@ def block_of(lists: Many[Rows]) -> SequenceBlock:
     key: list[int] = []
     occurred_at: list[int] = []
     payload: list[str] = []
-    for place, rows in enumerate(lists):
+    for index, rows in enumerate(lists):
         for row, time in rows:
             if not isfinite(time):
-                continue  # something else wrote it
-            key.append(place)
+                continue  # another program wrote it
+            key.append(index)
             occurred_at.append(int(time))
             payload.append(payload_of(row))
     return SequenceBlock(np.array(key, dtype=np.int64), np.array(occurred_at, dtype=np.int64), payload)

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false
-"""What the store holds of one version: keys, entities and bytes, counted over its keys and measured on some of them."""
+"""Measures what one version occupies in the store: keys are counted, entities and bytes sampled."""
 
 from collections import Counter, defaultdict
 from statistics import fmean
@@ -11,14 +11,14 @@ from lang.plan.plan import Group
 from schemas.redis_keys import tiles_key
 from store.connect import Client
 
-_SAMPLE = 500  # keys of each kind that are looked into: a round trip each
-_A_TRIP = 1_000
+_SAMPLE = 500  # keys of each kind that are measured, one round trip each
+_PER_SCAN = 1_000
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """What is there of a version; `entities` and `bytes` are estimates where there are more than 500 keys of a kind.
+    """What a version occupies; `entities` and `bytes` are estimates if there are more than 500 keys of a kind.
 
-    With more key columns than one an entity is a field of its first column's HASH.
+    With several key columns, an entity is a field of its first column's HASH.
     """
 
     keys: int
@@ -27,7 +27,7 @@ class Usage(Struct, frozen=True, kw_only=True):
 
 
 def measure_usage(client: Client, group: Group) -> Usage:
-    """Count a version's keys, all of the keyspace walked through once.
+    """Measure a version by one scan of the whole keyspace.
 
     Raises:
         StoreError: the store did not answer.
@@ -43,14 +43,14 @@ def measure_usage(client: Client, group: Group) -> Usage:
 
 
 def _keys(client: Client, group: Group) -> tuple[Counter[bytes], dict[bytes, list[bytes]]]:
-    """How many keys there are of each kind, tiles or one of the sequences, and some of them."""
+    """Count and sample the keys of each kind: tiles, or one of the sequences."""
     counts: Counter[bytes] = Counter()
     samples: dict[bytes, list[bytes]] = defaultdict(list)
     kinds = {group.title.encode(), *(f"{group.title}:{each.name}".encode() for each in group.sequences)}
     pattern = tiles_key(group.name, group.version, "*").replace("f:", "[fs]:", 1)
-    for key in cast("list[bytes]", client.scan_iter(match=f"{pattern}*", count=_A_TRIP)):
+    for key in cast("list[bytes]", client.scan_iter(match=f"{pattern}*", count=_PER_SCAN)):
         kind = key[key.rindex(b"}:") + 2 :]
-        if kind in kinds:  # the pattern fits version 10 too
+        if kind in kinds:  # the pattern also matches version 10
             counts[kind] += 1
             if len(samples[kind]) < _SAMPLE:
                 samples[kind].append(key)
@@ -58,7 +58,7 @@ def _keys(client: Client, group: Group) -> tuple[Counter[bytes], dict[bytes, lis
 
 
 def _bytes_of(client: Client, key: bytes) -> int:
-    return cast("int | None", client.memory_usage(key)) or 0  # None: it has expired since
+    return cast("int | None", client.memory_usage(key)) or 0  # None: it has just expired
 
 
 def _fields_of(client: Client, group: Group, key: bytes) -> int:

@@ -1,6 +1,6 @@
-"""Which versions of feature groups exist, which job computes each, and which one answers: a fold of topic `control`.
+"""Which versions of feature groups exist, which job computes each, and which is live: a fold of topic `control`.
 
-A record `group/<group>@<version>` says that a version exists and carries its plan; `live/<group>` says which answers.
+A record `group/<group>@<version>` declares a version and carries its plan; `live/<group>` sets which one is live.
 """
 
 import re
@@ -33,8 +33,8 @@ class Version(Struct, frozen=True, kw_only=True):
     """One version of a group.
 
     Attributes:
-        job: the Flink job that computes it, with others or alone.
-        from_ms: the append time from which that job reads `events.clean`; 0 reads all of it.
+        job: the Flink job that computes it, alone or with others.
+        from_ms: the append time from which that job reads `events.clean`; 0 reads everything.
     """
 
     group: Group
@@ -48,17 +48,17 @@ class Version(Struct, frozen=True, kw_only=True):
 
 
 class LiveState(Struct, frozen=True):
-    """The version of a group that answers, and the one that did before; 0 for none."""
+    """The live version of a group, and the one that was live before it; 0 for none."""
 
     version: int
     previous: int = 0
 
 
 class Versions(Struct, frozen=True):
-    """The fold: versions by `group@version`, choices by group. Immutable; `taken` makes a new one.
+    """The fold: versions by `group@version`, live ones by group. Immutable; `apply` returns a new one.
 
-    The log is the order of decisions: one that the fold cannot follow (retire what answers, promote what is not
-    there, promote what answers already) changes nothing. `ended`: jobs that were asked for once and are no more.
+    Decisions apply in the order of the log. One that cannot apply (retire a live version, promote a missing version
+    or one that is live already) changes nothing. `ended`: jobs that were needed once and no longer are.
     """
 
     applied: Mapping[str, Version] = _NOTHING
@@ -67,64 +67,64 @@ class Versions(Struct, frozen=True):
     ended: frozenset[str] = frozenset()
 
     def apply(self, record: Control) -> "Versions":
-        """After one more record; what speaks of other things changes nothing.
+        """The fold after one more record. A record about anything else changes nothing.
 
         Raises:
-            LookupError, ValueError: the record lacks an argument, or carries no plan of this software.
+            LookupError, ValueError: the record lacks an argument, or its plan is not one of this software.
         """
         if record.name.startswith(GROUP) and record.action == APPLY:
-            group = _group_of(record.arguments["plan"])
+            group = _decode_plan(record.arguments["plan"])
             from_ms = int(record.arguments.get("from_ms", "0"))
             version = Version(group=group, job=record.arguments["job"], from_ms=from_ms)
             retired = {name: each for name, each in self.retired.items() if name != version.name}
             return self._with({**self.applied, version.name: version}, retired)
         if record.name.startswith(GROUP) and record.action == RETIRE:
             name = record.name.removeprefix(GROUP)
-            gone = self.applied.get(name)
-            if gone is None or self.is_live(gone.group):
+            version = self.applied.get(name)
+            if version is None or self.is_live(version.group):
                 return self
-            left = {known: each for known, each in self.applied.items() if known != name}
-            return self._with(left, {**self.retired, name: gone})
+            others = {other: each for other, each in self.applied.items() if other != name}
+            return self._with(others, {**self.retired, name: version})
         if record.name.startswith(LIVE) and record.action in (PROMOTE, ROLLBACK):
             group = record.name.removeprefix(LIVE)
-            before = self.live.get(group, LiveState(0)).version
-            choice = LiveState(int(record.arguments["version"]), before)
-            if f"{group}@{choice.version}" in self.applied and choice.version != before:
-                return Versions(self.applied, {**self.live, group: choice}, self.retired, self.ended)
+            previous = self.live.get(group, LiveState(0)).version
+            live = LiveState(int(record.arguments["version"]), previous)
+            if f"{group}@{live.version}" in self.applied and live.version != previous:
+                return Versions(self.applied, {**self.live, group: live}, self.retired, self.ended)
         return self
 
     def _with(self, applied: Mapping[str, Version], retired: Mapping[str, Version]) -> "Versions":
-        wanted = {version.job for version in applied.values()}
-        ended = self.ended.union(self.jobs()).difference(wanted)
+        needed = {version.job for version in applied.values()}
+        ended = self.ended.union(self.jobs()).difference(needed)
         return Versions(applied, self.live, retired, ended)
 
     def apply_all(self, payloads: Iterable[bytes | None]) -> "Versions":
-        """After these records of the topic. One that says nothing to this software is told of and passed over."""
+        """The fold after these records of the topic. A record that cannot be applied is reported and skipped."""
         versions = self
         for payload in payloads:
             record = control_of(payload)
             try:
                 versions = versions.apply(record) if record else versions
-            except Exception as error:  # a plan may break whatever reads it
-                sys.stderr.write(f"passed over {record and record.name} of topic {CONTROL_TOPIC.name}: {error!r}\n")
+            except Exception as error:  # a broken plan can fail anywhere
+                sys.stderr.write(f"skipped {record and record.name} of topic {CONTROL_TOPIC.name}: {error!r}\n")
         return versions
 
     def groups(self) -> tuple[Group, ...]:
-        """Every version there is, by name and version."""
+        """All versions, by name and version."""
         groups = (version.group for version in self.applied.values())
         return tuple(sorted(groups, key=lambda group: (group.name, group.version)))
 
     def live_groups(self) -> tuple[Group, ...]:
-        """The version of each group that answers, by name."""
+        """The live version of each group, by name."""
         return tuple(group for group in self.groups() if self.is_live(group))
 
     def is_live(self, group: Group) -> bool:
-        """Whether this version answers."""
-        choice = self.live.get(group.name)
-        return choice is not None and choice.version == group.version
+        """Whether this version is live."""
+        live = self.live.get(group.name)
+        return live is not None and live.version == group.version
 
     def sources(self) -> dict[str, Source]:
-        """The streams that any version needs, by name, tables first; all versions declare a stream alike."""
+        """The streams that any version needs, by name, tables first; all versions declare a stream in the same way."""
         return {stream.name: stream for group in self.groups() for stream in group.source.streams}
 
     def computed_by(self, job: str) -> tuple[Group, ...]:
@@ -132,7 +132,7 @@ class Versions(Struct, frozen=True):
         return tuple(group for group in self.groups() if self.applied[group.title].job == job)
 
     def reads_from(self, job: str) -> int:
-        """The append time from which a job reads, ms; 0 for all of the log."""
+        """The append time from which a job reads, ms; 0 for the whole log."""
         return min((version.from_ms for version in self.applied.values() if version.job == job), default=0)
 
     def jobs(self) -> tuple[str, ...]:
@@ -140,11 +140,11 @@ class Versions(Struct, frozen=True):
         return tuple(sorted({version.job for version in self.applied.values()}))
 
 
-def _group_of(plan: str) -> Group:
-    """The group of a plan, which its consumers can work with: what they make of it is made once here.
+def _decode_plan(plan: str) -> Group:
+    """Decode a plan and check that its consumers can use it, by preparing once what they derive from it.
 
     Raises:
-        ValueError: it is no plan, or none that can be loaded.
+        ValueError: it is not a plan, or cannot be loaded.
     """
     try:
         group = msgspec.json.decode(plan, type=Group)
@@ -153,7 +153,7 @@ def _group_of(plan: str) -> Group:
         SequenceDecoder(group)
         entity_of(group, dict.fromkeys(group.entity))
     except Exception as error:
-        message = f"no plan of this software: {error!r}"
+        message = f"not a plan of this software: {error!r}"
         raise ValueError(message) from error
     if not _TOPIC.fullmatch(group.tile_topic) or not _TOPIC.fullmatch(group.sequence_topic):
         message = f"{group.title[:60]!a} cannot name a topic: letters, digits, dot, dash, underscore are expected"
@@ -162,10 +162,10 @@ def _group_of(plan: str) -> Group:
 
 
 def read_versions(bootstrap: str) -> Versions:
-    """The fold of what the topic holds now.
+    """The fold of the whole topic as it is now.
 
     Raises:
-        TimeoutError: the broker did not show its end.
+        TimeoutError: the end of the topic was not reached in time.
     """
     tail, versions, ends_s = LogReader(bootstrap, CONTROL_TOPIC.name), Versions(), time.monotonic() + _READ_S
     try:

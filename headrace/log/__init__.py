@@ -1,1 +1,1 @@
-"""Topics and archives: read, listed, restored."""
+"""Reads topics, and archives and restores them."""

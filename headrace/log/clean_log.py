@@ -1,4 +1,4 @@
-"""The clean topic of a source: what it holds by time, and how far a job has come in it."""
+"""The clean topic of a source: its records by time, and how far a job has read."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,14 +21,14 @@ class CleanLog:
         self._log = LogReader(endpoints.bootstrap, self._topic, {}, group=reader)
 
     def count(self, from_ms: int, until_ms: int) -> int:
-        """Records appended from one time to another; the markers of transactions count too."""
+        """Number of records appended between two times, including transaction markers."""
         begins, ends = self._log.offsets_at(from_ms), self._log.offsets_at(until_ms)
         return sum(end - begins[partition] for partition, end in ends.items())
 
     def read(self, from_ms: int, until_ms: int) -> int:
-        """How many of those the reader has committed: none before its first checkpoint.
+        """How many of those records the reader has committed; 0 before its first checkpoint.
 
-        A time after the newest record is only reached when a younger record has come.
+        A time after the newest record is reached only once a later record has arrived.
         """
         begins, ends = self._log.offsets_at(from_ms), self._log.offsets_at(until_ms)
         committed = self._log.committed()
@@ -38,26 +38,26 @@ class CleanLog:
         """Events appended from a time until now, partition by partition.
 
         Raises:
-            KafkaException: the broker went away.
+            KafkaException: the broker stopped answering.
         """
         for value in read_values(self._bootstrap, self._topic, self._log.offsets_at(from_ms)):
-            yield from self._read(value)
+            yield from self._decoded(value)
 
     def newest(self, count: int) -> Iterator[Event]:
-        """About the newest so many events, an equal part of each partition.
+        """About the newest `count` events, an equal share from each partition.
 
         Raises:
-            KafkaException: the broker went away.
+            KafkaException: the broker stopped answering.
         """
         share = -(-count // max(len(self._log.partitions()), 1))
         for message in read_to_end(self._bootstrap, self._topic, last=share):
-            yield from self._read(message.value() or b"")
+            yield from self._decoded(message.value() or b"")
 
-    def _read(self, value: bytes) -> Iterator[Event]:
+    def _decoded(self, value: bytes) -> Iterator[Event]:
         """The event of a record; nothing for one that cannot be decoded."""
         with suppress(Unreadable):
             yield self._decode(value)
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Close the connection."""
         self._log.close()

@@ -23,78 +23,80 @@ _SHOWN_CHARS = 200
 
 
 class DeadLetterFilter(Struct, frozen=True, kw_only=True):
-    """Which letters: `reason` is the code that a reason begins with, `topic` where the record lay; empty for all."""
+    """Selects dead letters by the code of their reason and by the record's topic; empty matches all."""
 
     reason: str = ""
     topic: str = ""
 
-    def matches(self, letter: DeadLetter) -> bool:
-        """Whether a letter is one of them."""
-        return self.reason in ("", code_of(letter)) and self.topic in ("", letter.topic)
+    def matches(self, dead_letter: DeadLetter) -> bool:
+        """Whether a dead letter is selected."""
+        return self.reason in ("", code_of(dead_letter)) and self.topic in ("", dead_letter.topic)
 
 
-def code_of(letter: DeadLetter) -> str:
+def code_of(dead_letter: DeadLetter) -> str:
     """The first word of the reason.
 
-    >>> code_of(Dead(reason="time: 5 looks like seconds", topic="t", partition=0, offset=1, payload=None, at=2))
+    >>> code_of(DeadLetter(reason="time: 5 looks like seconds", topic="t", partition=0, offset=1, payload=None, at=2))
     'time'
     """
-    return letter.reason.partition(":")[0]
+    return dead_letter.reason.partition(":")[0]
 
 
 def decode_dead_letters(log: Iterable[Message]) -> Iterator[DeadLetter]:
-    """The letters of a log; one that is written twice counts once, by the place of its record."""
+    """Decode the dead letters of a log; one that was written twice counts once, by its key."""
     seen: set[bytes] = set()
     for message in log:
         try:
-            letter = DeadLetter(**DEAD.decode(message.value() or b""))
+            dead_letter = DeadLetter(**DEAD.decode(message.value() or b""))
         except Unreadable as error:
-            letter = DeadLetter(
-                reason=f"unreadable: no letter: {error}",
+            dead_letter = DeadLetter(
+                reason=f"unreadable: not a dead letter: {error}",
                 topic=message.topic() or "",
                 partition=message.partition() or 0,
                 offset=message.offset() or 0,
                 payload=message.value(),
                 at=0,
             )
-        place = message.key() or f"{letter.topic}/{letter.partition}/{letter.offset}".encode()
-        if place not in seen:
-            seen.add(place)
-            yield letter
+        key = message.key() or f"{dead_letter.topic}/{dead_letter.partition}/{dead_letter.offset}".encode()
+        if key not in seen:
+            seen.add(key)
+            yield dead_letter
 
 
-def read(endpoints: Endpoints, sought: DeadLetterFilter, *, last: int | None = None) -> Iterator[DeadLetter]:
-    """The letters of both topics, as they lie; at most of the newest `last` offsets of each partition.
+def read(endpoints: Endpoints, selected: DeadLetterFilter, *, last: int | None = None) -> Iterator[DeadLetter]:
+    """The dead letters of both topics, in log order; only from the newest `last` offsets of each partition, if given.
 
     Raises:
-        KafkaException: the broker is away.
+        KafkaException: the broker does not answer.
     """
     for topic in (EVENTS_DEAD, QUARANTINE):
-        yield from filter(sought.matches, decode_dead_letters(read_to_end(endpoints.bootstrap, topic.name, last=last)))
+        yield from filter(
+            selected.matches, decode_dead_letters(read_to_end(endpoints.bootstrap, topic.name, last=last))
+        )
 
 
 def newest(found: Iterable[DeadLetter], count: int) -> list[DeadLetter]:
-    """The newest, by when their records were appended, the newest first."""
-    return nlargest(count, found, key=lambda letter: (letter.at, letter.topic, letter.partition, letter.offset))
+    """The newest dead letters by append time, newest first."""
+    return nlargest(count, found, key=lambda each: (each.at, each.topic, each.partition, each.offset))
 
 
 def show(found: Iterable[DeadLetter], *, count: int, as_json: bool) -> None:
-    """Print the newest letters."""
+    """Print the newest dead letters."""
     shown = newest(found, count)
-    for letter in shown:
-        payload = None if letter.payload is None else text(letter.payload)
+    for each in shown:
+        payload = None if each.payload is None else text(each.payload)
         if as_json:
-            sys.stdout.write(json.dumps({**structs.asdict(letter), "payload": payload}) + "\n")
+            sys.stdout.write(json.dumps({**structs.asdict(each), "payload": payload}) + "\n")
         else:
-            place = f"{letter.topic}[{letter.partition}]@{letter.offset}"
-            sys.stdout.write(f"{place}  {letter.reason}\n    {(payload or '')[:_SHOWN_CHARS]}\n")
+            source = f"{each.topic}[{each.partition}]@{each.offset}"
+            sys.stdout.write(f"{source}  {each.reason}\n    {(payload or '')[:_SHOWN_CHARS]}\n")
     if not shown and not as_json:
         sys.stdout.write("no dead letters\n")
 
 
 def show_counts(found: Iterable[DeadLetter], *, as_json: bool) -> None:
-    """Print how many there are of each topic and reason, the most first."""
-    counts = Counter((letter.topic, code_of(letter)) for letter in found).most_common()
+    """Print the number of dead letters by topic and reason, the most frequent first."""
+    counts = Counter((each.topic, code_of(each)) for each in found).most_common()
     if as_json:
         rows = [{"topic": topic, "reason": reason, "count": count} for (topic, reason), count in counts]
         sys.stdout.write(json.dumps(rows) + "\n")

@@ -1,4 +1,4 @@
-"""A decision is a record of topic `control`, with who and when."""
+"""Writes decisions to topic `control`, with who and when."""
 
 import time
 
@@ -15,14 +15,14 @@ _FLUSH_S = 20
 
 
 def decide(endpoints: Endpoints, decision: Control) -> None:
-    """Write a decision, an operator's unless it says whose.
+    """Write a decision; `who` defaults to the operator.
 
     Raises:
-        EnvironmentProblem: the broker did not take it.
+        EnvironmentProblem: the broker did not accept it.
     """
     record = structs.replace(decision, who=decision.who or _WHO, at=time.time_ns() // 1_000_000)
     client = producer(endpoints.bootstrap)
     client.produce(CONTROL_TOPIC.name, record.payload(), record.name)
     if client.flush(_FLUSH_S):
-        message = f"topic {CONTROL_TOPIC.name} did not take the decision within {_FLUSH_S} s. Look at kafka.log."
+        message = f"topic {CONTROL_TOPIC.name} did not accept the decision within {_FLUSH_S} s. Look at kafka.log."
         raise EnvironmentProblem(message)

@@ -1,4 +1,4 @@
-"""The versions of a model that the log holds, and the decisions about them, read from the topics as they are now."""
+"""The versions of a model on the log and the decisions about them, as the topics are now."""
 
 import msgspec
 from msgspec import Struct
@@ -18,20 +18,20 @@ _FIGURES = ("published.all.click.log_loss", "published.all.click.calibration")
 
 
 class ModelVersion(Struct, frozen=True, kw_only=True):
-    """One version: its manifest, hash, and the bytes of its chunks."""
+    """One version: its manifest, its hash, and the size of its chunks."""
 
     manifest: Manifest
     hash: str
     chunk_bytes: int
 
     @property
-    def place(self) -> VersionId:
-        """Epoch and sequence."""
+    def id(self) -> VersionId:
+        """Epoch and sequence number."""
         return self.manifest.epoch, self.manifest.seq
 
 
 class ModelVersions(Struct, frozen=True, kw_only=True):
-    """Versions in order, decisions in order, and the course that follows from them."""
+    """Versions and decisions in log order, and the version policy that follows from the decisions."""
 
     versions: dict[VersionId, ModelVersion]
     decisions: list[Control]
@@ -39,20 +39,20 @@ class ModelVersions(Struct, frozen=True, kw_only=True):
 
     @property
     def live(self) -> VersionId | None:
-        """The version that answers, or is about to: the newest one that the course admits."""
+        """The version that answers, or is about to: the newest one that the policy allows."""
         return max(filter(self.policy.allows, self.versions), default=None)
 
     @property
     def next_epoch(self) -> int:
-        """One that neither the log nor a decision has used."""
+        """The next epoch that neither the log nor a decision has used."""
         return max(self.policy.epoch, max(self.versions, default=(0, 0))[0]) + 1
 
 
 def read_model_versions(endpoints: Endpoints, model: str = LIVE_MODEL) -> ModelVersions:
-    """What the log holds of a model now.
+    """Read the versions of a model and its decisions from the log.
 
     Raises:
-        KafkaException: the broker is away.
+        KafkaException: the broker does not answer.
     """
     versions: dict[VersionId, ModelVersion] = {}
     chunk_bytes = 0
@@ -60,16 +60,16 @@ def read_model_versions(endpoints: Endpoints, model: str = LIVE_MODEL) -> ModelV
         if not value.startswith(b"{"):
             chunk_bytes += len(value)
             continue
-        link, chunk_bytes = decode_version(value, chunk_bytes), 0
-        if link is not None and link.manifest.model == model:
-            versions[link.place] = link
+        version, chunk_bytes = decode_version(value, chunk_bytes), 0
+        if version is not None and version.manifest.model == model:
+            versions[version.id] = version
     payloads = list(read_values(endpoints.bootstrap, CONTROL_TOPIC.name))
     decisions = [each for each in map(control_of, payloads) if each is not None and each.name == f"{MODEL}{model}"]
     return ModelVersions(versions=versions, decisions=decisions, policy=VersionPolicy().apply_all(model, payloads))
 
 
 def decode_version(value: bytes, chunk_bytes: int) -> ModelVersion | None:
-    """The version that a record tells of; None where it is no manifest: readers of versions pass it over too."""
+    """Decode the version of a manifest record; None if it is not a manifest. Other readers of versions skip it too."""
     try:
         manifest = msgspec.json.decode(value, type=Manifest)
         return ModelVersion(manifest=manifest, hash=manifest_hash(value), chunk_bytes=chunk_bytes)
@@ -81,46 +81,44 @@ def history(*, count: int = 30, model: str = LIVE_MODEL) -> None:
     """List the versions on the log and the decisions taken, newest first.
 
     Args:
-        count: how many versions at most.
-        model: another one than live's.
+        count: number of versions, at most.
+        model: name of the model; by default live's.
     """
-    chain = read_model_versions(Layout.here().endpoints(), model)
+    found = read_model_versions(Layout.here().endpoints(), model)
     out = screen()
-    out.print(versions_table(chain, count), "")
-    out.print(decisions_table(chain))
+    out.print(versions_table(found, count), "")
+    out.print(decisions_table(found))
 
 
-def versions_table(chain: ModelVersions, count: int) -> Table:
-    """A row a version; `left` ones were gone back from, `held` ones come with `unfreeze`."""
+def versions_table(found: ModelVersions, count: int) -> Table:
+    """One row per version. `left` versions were rolled back from; `held` ones apply after `unfreeze`."""
     table = Table(
         "version", "state", "from", "to", "rows", "bytes", "log loss", "calibration", box=None, pad_edge=False
     )
-    for place, link in sorted(chain.versions.items(), reverse=True)[:count]:
-        manifest = link.manifest
+    for id_, version in sorted(found.versions.items(), reverse=True)[:count]:
+        manifest = version.manifest
         times = (utc(manifest.from_ms), utc(manifest.to_ms))
-        size = (str(sum(manifest.rows.values())), str(link.chunk_bytes))
-        table.add_row(
-            version_text(place), _state(chain, place), *times, *size, *(_figure(manifest, n) for n in _FIGURES)
-        )
+        size = (str(sum(manifest.rows.values())), str(version.chunk_bytes))
+        table.add_row(version_text(id_), _state(found, id_), *times, *size, *(_figure(manifest, n) for n in _FIGURES))
     return table
 
 
-def decisions_table(chain: ModelVersions) -> Table:
-    """A row a decision: what, by whom and why."""
+def decisions_table(found: ModelVersions) -> Table:
+    """One row per decision: what, by whom and why."""
     table = Table("at", "decision", "arguments", "who", "why", box=None, pad_edge=False)
-    for decision in reversed(chain.decisions):
+    for decision in reversed(found.decisions):
         arguments = ", ".join(f"{name} {value}" for name, value in decision.arguments.items())
         table.add_row(utc(decision.at), decision.action, arguments, decision.who, decision.why)
     return table
 
 
-def _state(chain: ModelVersions, place: VersionId) -> str:
-    course = chain.policy
-    if place == chain.live:
-        return "live, frozen" if course.frozen_at else "live"
-    if course.allows(place):
+def _state(found: ModelVersions, id_: VersionId) -> str:
+    policy = found.policy
+    if id_ == found.live:
+        return "live, frozen" if policy.frozen_at else "live"
+    if policy.allows(id_):
         return ""
-    return "left" if place > course.target and place[0] < course.epoch else "held"
+    return "left" if id_ > policy.target and id_[0] < policy.epoch else "held"
 
 
 def _figure(manifest: Manifest, name: str) -> str:

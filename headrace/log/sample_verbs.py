@@ -1,4 +1,4 @@
-"""`headrace samples …`: the verbs of the log of samples. Each is named by where it lies, and imported when called."""
+"""`headrace samples …`: the verbs of the log of samples, by module path; each is imported when called."""
 
 import cyclopts
 
@@ -7,5 +7,5 @@ VERBS = {
     "restore": ("log.archive:restore", "Write an archive back to an empty log of samples."),
 }
 app = cyclopts.App(help="Keep samples for longer than their topic does.")
-for _verb, (_place, _help) in VERBS.items():
-    app.command(f"headrace.{_place}", name=_verb, help=_help)
+for _verb, (_path, _help) in VERBS.items():
+    app.command(f"headrace.{_path}", name=_verb, help=_help)

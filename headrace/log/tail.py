@@ -1,4 +1,4 @@
-"""`headrace tail`: records of a topic, decoded, on the terminal."""
+"""`headrace tail`: prints the decoded records of a topic."""
 
 import json
 import sys
@@ -40,7 +40,7 @@ _TICK = TICK.encode()
 
 
 def decoders() -> dict[str, Callable[[bytes], object]]:
-    """How the value of each topic is read."""
+    """The decoder of each topic's values."""
     plan = load_plan(FEATURES)
     contracts: dict[str, Contract] = {
         EVENTS_DEAD.name: DEAD,
@@ -60,7 +60,7 @@ def decoders() -> dict[str, Callable[[bytes], object]]:
 
 
 def decode_json(payload: bytes) -> object:
-    """What a client sent: JSON where it is that, else the text."""
+    """Decode a client's record: as JSON if it is JSON, else as text."""
     try:
         return json.loads(payload)
     except ValueError:
@@ -68,12 +68,12 @@ def decode_json(payload: bytes) -> object:
 
 
 def text(payload: bytes) -> str:
-    """A payload that may be no text at all."""
+    """A payload as text; bytes that are not UTF-8 are escaped."""
     return payload.decode("utf-8", "backslashreplace")
 
 
 def newest(endpoints: Endpoints, topic: str, *, count: int, ticks: bool = False) -> Iterator[Message]:
-    """The last `count` records of each partition now; ticks count only if `ticks`.
+    """The last `count` records of each partition; ticks count only if `ticks`.
 
     Raises:
         UsageProblem: there is no such topic. KafkaException: the broker does not answer.
@@ -88,7 +88,7 @@ def newest(endpoints: Endpoints, topic: str, *, count: int, ticks: bool = False)
 
 
 def _last(reader: LogReader, partition: int, *, count: int, ticks: bool) -> list[Message]:
-    """Looks further back until it has found enough: between two records may lie any number of ticks and markers."""
+    """Read further back until enough are found: any number of ticks and markers may be between two records."""
     low, high = reader.bounds(partition)
     back = count
     while True:
@@ -101,7 +101,7 @@ def _last(reader: LogReader, partition: int, *, count: int, ticks: bool) -> list
 
 
 def follow_topic(endpoints: Endpoints, topic: str, *, ticks: bool) -> Iterator[Message]:
-    """Records of every partition from now on, without an end; a broker that is away is waited for."""
+    """Records of every partition from now on, without end; waits for a broker that does not answer."""
     with closing(LogReader(endpoints.bootstrap, topic, {})) as reader:
         reader.assign(dict.fromkeys(reader.partitions(), OFFSET_END))
         while True:
@@ -109,15 +109,15 @@ def follow_topic(endpoints: Endpoints, topic: str, *, ticks: bool) -> Iterator[M
 
 
 def is_tick(message: Message) -> bool:
-    """Whether a record only says how late it is: in `exposures` it has no value, elsewhere a key of its own."""
+    """Whether a record carries only the log clock: in `exposures` it has no value, elsewhere its own key."""
     return message.value() is None if message.topic() == EXPOSURES.name else (message.key() or b"").startswith(_TICK)
 
 
 def tail(endpoints: Endpoints, topic: str, *, count: int, follow: bool, ticks: bool) -> None:
-    """Print records, one JSON object a line."""
+    """Print records, one JSON object per line."""
     decode = decoders().get(topic, text)
-    told = newest(endpoints, topic, count=count, ticks=ticks)
-    for message in chain(told, follow_topic(endpoints, topic, ticks=ticks) if follow else ()):
+    present = newest(endpoints, topic, count=count, ticks=ticks)
+    for message in chain(present, follow_topic(endpoints, topic, ticks=ticks) if follow else ()):
         value = message.value()
         row = {
             "partition": message.partition(),
@@ -130,10 +130,10 @@ def tail(endpoints: Endpoints, topic: str, *, count: int, follow: bool, ticks: b
 
 
 def _decoded(decode: Callable[[bytes], object], value: bytes) -> object:
-    """What a record holds; of one that cannot be decoded, its bytes as text."""
+    """The decoded value; its bytes as text if it cannot be decoded."""
     try:
         return decode(value)
-    except Exception as error:  # decoders differ: whatever they raise, the bytes are shown
+    except Exception as error:  # decoders raise different errors; the bytes are shown in any case
         return {"unreadable": str(error), "bytes": text(value)}
 
 

@@ -8,14 +8,14 @@ import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 
 /**
- * Reads the messages of versions, a file each, in the order of the topic, by docs/delta-format.md alone, and prints
- * what they change. No generics, no lambdas: so that Janino compiles it, which Flink brings, where there is no JDK.
+ * Reads the messages of versions, one file each, in the order of the topic, written from docs/delta-format.md alone,
+ * and prints what they change. No generics, no lambdas: Janino, which comes with Flink, can compile it without a JDK.
  */
 public class DeltaReader {
     static final int UNPACKED_BYTES = 3600000;
     static Map chunks = new HashMap(), changes = new TreeMap();
     static long epoch = 0, seq = 0;
-    static String standsOn = "";
+    static String currentHash = "";
 
     public static void main(String[] files) throws Exception {
         for (int i = 0; i < files.length; i++) {
@@ -45,10 +45,10 @@ public class DeltaReader {
             return;
         }
         List names = (List) manifest.get("chunks");
-        check(chunks.keySet().containsAll(names), "hash: not all of the chunks " + names + " came");
+        check(chunks.keySet().containsAll(names), "hash: not all of the chunks " + names + " arrived");
         String parent = (String) manifest.get("parent");
         boolean whole = parent.isEmpty() && newEpoch > epoch;
-        check(whole || parent.equals(standsOn), "parent: it follows " + parent + ", this reader stands on " + standsOn);
+        check(whole || parent.equals(currentHash), "parent: it follows " + parent + ", this reader is at " + currentHash);
         changes.clear();
         for (int i = 0; i < names.size(); i++) {
             new Chunk((byte[]) chunks.get(names.get(i))).read();
@@ -59,13 +59,13 @@ public class DeltaReader {
         }
         epoch = newEpoch;
         seq = newSeq;
-        standsOn = hash;
+        currentHash = hash;
     }
 
     static class Chunk {
         final byte[] raw;
         final int start;
-        final Map places;
+        final Map tensors;
 
         Chunk(byte[] packed) throws Exception {
             long size = Zstd.decompressedSize(packed);
@@ -74,12 +74,12 @@ public class DeltaReader {
             check(Zstd.decompress(raw, packed) == size, "format: a chunk cannot be unpacked");
             long header = littleEndian(raw).getLong(0);
             check(header >= 0 && header <= size - 8, "format: a header is longer than its chunk");
-            places = parsed(raw, 8, (int) header);
+            tensors = parsed(raw, 8, (int) header);
             start = 8 + (int) header;
         }
 
         void read() throws Exception {
-            for (Iterator all = places.keySet().iterator(); all.hasNext();) {
+            for (Iterator all = tensors.keySet().iterator(); all.hasNext();) {
                 String name = (String) all.next(), owner = name.split("/")[0];
                 if (!changes.containsKey(owner)) {
                     changes.put(owner, new Change(owner));
@@ -95,15 +95,15 @@ public class DeltaReader {
             }
         }
 
-        /** The rows of a table one after the other, whichever way they are coded. */
+        /** The rows of a table one after the other, in either coding. */
         float[] rows(String table) {
-            if (places.containsKey(table + "/rows")) {
+            if (tensors.containsKey(table + "/rows")) {
                 return values(table + "/rows");
             }
             float[] lead = values(table + "/lead"), codes = values(table + "/codes"), fit = values(table + "/fit");
             int count = fit.length / 2, leads = size(table + "/lead", 1), others = size(table + "/codes", 1);
             boolean fits = lead.length == count * leads && codes.length == count * others;
-            check(fits, "format: fit, codes and lead must have one entry a row");
+            check(fits, "format: fit, codes and lead must have one entry per row");
             float[] rows = new float[count * (leads + others)];
             for (int n = 0, to = 0; n < count; n++) {
                 for (int i = 0; i < leads; i++) {
@@ -132,13 +132,13 @@ public class DeltaReader {
         }
 
         float[] values(String name) {
-            Map place = (Map) places.get(name);
-            check(place != null, "format: there is no tensor " + name);
-            String type = (String) place.get("dtype");
-            List ends = (List) place.get("data_offsets");
+            Map tensor = (Map) tensors.get(name);
+            check(tensor != null, "format: there is no tensor " + name);
+            String type = (String) tensor.get("dtype");
+            List ends = (List) tensor.get("data_offsets");
             int begin = start + (int) number(ends.get(0)), end = start + (int) number(ends.get(1));
             int width = type.equals("U8") ? 1 : type.equals("F16") ? 2 : 4, count = 1;
-            for (int axis = 0; axis < ((List) place.get("shape")).size(); axis++) {
+            for (int axis = 0; axis < ((List) tensor.get("shape")).size(); axis++) {
                 count *= size(name, axis);
             }
             boolean fits = begin >= start && end <= raw.length && end - begin == width * count;
@@ -153,11 +153,11 @@ public class DeltaReader {
         }
 
         int size(String name, int axis) {
-            return (int) number(((List) ((Map) places.get(name)).get("shape")).get(axis));
+            return (int) number(((List) ((Map) tensors.get(name)).get("shape")).get(axis));
         }
     }
 
-    /** Of a table or a dense tensor: how many rows, their digest with ids, values as little-endian bytes; the first. */
+    /** Number of rows of a table or a dense tensor, the digest of ids and values as little-endian bytes, and the first values. */
     static class Change {
         final String name;
         final MessageDigest rows, gone;
@@ -179,7 +179,7 @@ public class DeltaReader {
 
         void addRows(long[] ids, float[] values) {
             int width = ids.length == 0 ? 0 : values.length / ids.length;
-            check(values.length == ids.length * width, "format: table " + name + " has not one row an id");
+            check(values.length == ids.length * width, "format: table " + name + " does not have one row per id");
             for (int n = 0; n < ids.length; n++) {
                 check(ids[n] > last, "format: ids must ascend");
                 last = ids[n];
@@ -205,16 +205,16 @@ public class DeltaReader {
 
     static Map parsed(byte[] text, int start, int length) throws Exception {
         JsonParser parser = new JsonFactory().createParser(text, start, length);
-        check(parser.nextToken() == JsonToken.START_OBJECT, "format: this is no JSON object");
+        check(parser.nextToken() == JsonToken.START_OBJECT, "format: this is not a JSON object");
         Map members = (Map) value(parser);
         check(parser.nextToken() == null, "format: something follows the JSON object");
         return members;
     }
 
-    /** Objects as maps in order of names, strings as String; the others as StringBuilder, as they stand. */
+    /** Objects as maps in order of names, strings as String, everything else verbatim as StringBuilder. */
     static Object value(JsonParser at) throws Exception {
         if (at.currentToken() == JsonToken.START_OBJECT) {
-            Map members = new TreeMap(); // by UTF-16: as by code point, where no name leaves the first plane
+            Map members = new TreeMap(); // by UTF-16: the same as by code point if no name leaves the first plane
             while (at.nextToken() != JsonToken.END_OBJECT) {
                 String name = at.getText();
                 at.nextToken();
