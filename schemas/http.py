@@ -19,7 +19,7 @@ PRICE_MOST = 1e15
 
 
 class RecommendationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Request for a slate. One of `user_id` and `anonymous_id` is required; an unknown user is a cold start, not an error.
+    """Request for a slate. `user_id` or `anonymous_id` is required; an unknown user is a cold start, not an error.
 
     Attributes:
         count: K, number of items.
@@ -40,7 +40,7 @@ class RecommendationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class RankedItem(Struct, frozen=True, kw_only=True):
-    """One item of a slate. `rank` is 0-based; `propensity` is the probability of this item at this position, in (0, 1]."""
+    """One item of a slate. `rank` is 0-based; `propensity`: probability of this item at this position, in (0, 1]."""
 
     id: str
     rank: int

@@ -27,7 +27,7 @@ class TableUpdate(Struct, frozen=True, kw_only=True):
 
 
 def pack_ids(ids: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Pack ascending ids as byte planes of their differences, uint8 [8, N]; the high planes are zeros and cost nothing."""
+    """Pack ascending ids as byte planes of their differences, uint8 [8, N]; high planes are zeros and cost nothing."""
     steps = np.diff(ids, prepend=np.int64(0)).astype("<i8")
     return np.ascontiguousarray(steps.view(np.uint8).reshape(-1, 8).T)
 

@@ -89,7 +89,7 @@ class VersionPolicy(Struct, frozen=True, kw_only=True):
         return self
 
     def apply_all(self, model: str, payloads: Iterable[bytes | None]) -> "VersionPolicy":
-        """The policy after these records of the topic; records about anything else, or that are not valid, are skipped."""
+        """The policy after these records of the topic; skips records that are not valid or concern anything else."""
         policy = self
         for record in map(control_of, payloads):
             if record is not None and record.name == f"{MODEL}{model}":

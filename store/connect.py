@@ -30,7 +30,7 @@ def connect(url: str, *, timeout_s: float | None = None) -> Client:
 
 
 def keys_per_command(client: Client, keys: list[str]) -> list[list[str]]:
-    """Split keys into lists that one command may name: single keys on a cluster, because they are on different slots."""
+    """Split keys into lists for one command each: single keys on a cluster, where they are on different slots."""
     if isinstance(client, RedisCluster):
         return [[key] for key in keys]
     return [keys] if keys else []

@@ -109,14 +109,15 @@ def write_back(bootstrap: str, folder: Path) -> int:
     """Append every row to the empty topic, in order; returns the number of rows.
 
     Raises:
-        UsageProblem: the topic is not empty, or the folder is. EnvironmentProblem: the broker did not accept all rows.
+        UsageProblem: the topic is not empty, or the folder is.
+        EnvironmentProblem: the broker did not accept all rows.
     """
     found, (_, end) = list_files(folder), bounds(bootstrap, SAMPLES.name)[SAMPLES.name, 0]
     if not found:
         message = f"{folder} holds no samples-FIRST-NEXT.parquet; name the folder of an archive"
         raise UsageProblem(message)
     if end:
-        message = f"topic {SAMPLES.name} has held records up to offset {end}, but must be new; run `headrace down --wipe` first"
+        message = f"topic {SAMPLES.name} has held records up to offset {end}, must be new; run `headrace down --wipe`"
         raise UsageProblem(message)
     client = producer(bootstrap, {"compression.type": "lz4"})
     return sum(_send(client, parquet.read_table(folder / file.name)) for file in found)
@@ -156,8 +157,8 @@ def _next_offset(bootstrap: str, folder: Path, archived: int | None) -> int:
         return begin
     if not begin <= archived <= end:
         message = (
-            f"{folder} ends at offset {archived}, the log holds {begin} to {end}: it is another log, or samples between "
-            "them have passed their retention; name a new folder"
+            f"{folder} ends at offset {archived}, the log holds {begin} to {end}: it is another log, or samples in "
+            "between have passed their retention; name a new folder"
         )
         raise UsageProblem(message)
     return archived

@@ -13,7 +13,7 @@ from store.log import bounds, offsets_at, read_to_end
 
 
 class SampleRange(Struct, frozen=True, kw_only=True):
-    """Offsets from `begin` up to but not including `until`, the number of samples, and the first and last `known_at`."""
+    """Offsets from `begin` up to but not including `until`, the number of samples, first and last `known_at`."""
 
     begin: int
     until: int
