@@ -58,7 +58,7 @@ class Loader:
         self._consumer = self._join_group()
 
     def follow(self, groups: Sequence[Group]) -> None:
-        """Load these groups from now on: from their committed offsets, or new ones from the beginning of their topics."""
+        """Load these groups from now on: from their committed offsets; new ones from the beginning of their topics."""
         self._tiles = {g.tile_topic: (retention_of(g), TileDecoder(g)) for g in groups if g.families}
         self._sequences = {g.sequence_topic: (retention_of(g), SequenceDecoder(g)) for g in groups if g.sequences}
         self._consumer.subscribe([*self._tiles, *self._sequences])

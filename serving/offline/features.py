@@ -25,7 +25,7 @@ CLICKSTREAM = "clickstream"
 
 
 class OfflineFeatures:
-    """Folds events of the clickstream and computes, at any point of the log, what serving would have computed there.
+    """Folds clickstream events and computes the values that serving would have computed at any point of the log.
 
     Attributes:
         plan: the groups over the clickstream; serving reads no others.
@@ -45,32 +45,32 @@ class OfflineFeatures:
 
     @cached_property
     def state(self) -> ServingState:
-        """The items as serving holds them, without features or models."""
+        """Serving's state with these items, without features or models."""
         catalogue = catalogues.build([catalogues.entry_of(item) for item in self.items.values()])
         features = item_features.build(catalogue, columns.blank(len(catalogue)), version={}, swept_at=0)
         return ServingState(plan=self.plan, catalogue=catalogue, features=features, models={})
 
     def fold(self, event: Fields) -> None:
-        """Take one event as ingest wrote it."""
+        """Fold one event as ingest wrote it."""
         self.memory.add(event)
 
     def happen(self, events: Iterable[Event]) -> None:
-        """Take events as they are sent: stamped and completed here, as ingest would."""
+        """Fold events as clients send them, after stamping and completing them as ingest would."""
         for event in events:
             item = self.items[event.item_id or ""]
             stamped = {name: getattr(item, name) for name in self._stamped}
             self.fold(self._complete(cast(Fields, structs.asdict(event) | stamped)))
 
     def clear_cache(self) -> None:
-        """Read again what serving would have cached for some seconds."""
+        """Drop the values that serving would have cached for some seconds."""
         self._hydrator = Hydrator(self.memory)
 
     def hydrate(self, query: Query) -> Query:
-        """The query with its user as of the events folded."""
+        """The query with its user's features as of the folded events."""
         return structs.replace(query, user=self._hydrator.hydrate(query, self.plan, Faults()))
 
     def dense(self, query: Query, item_ids: Sequence[str]) -> Floats:
-        """Inputs [C, F] of items, as if they were the candidates of a hydrated query."""
+        """The ranker's inputs [C, F] for items, as if they were the candidates of a hydrated query."""
         ids, catalogue = ids_of(item_ids), self.state.catalogue
         indexes = catalogue.find(ids)[0]
         candidates = Candidates(ids=ids, found_by=np.zeros(len(ids), np.int64), indexes=indexes)

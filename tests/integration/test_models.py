@@ -71,7 +71,11 @@ def test_back_and_on_and_back_again_after_a_kill(learnt: Line, capsys: pytest.Ca
 
 def test_what_cannot_be_gone_back_to_is_told_and_nothing_is_written(learnt: Line) -> None:
     before = len(model_versions.read_model_versions(learnt.endpoints).decisions)
-    for wanted, message in ((("9.9", 1), "is not on the log"), (("x", 1), "is no version"), ((None, 999), "--steps")):
+    for wanted, message in (
+        (("9.9", 1), "is not on the log"),
+        (("x", 1), "is not a version"),
+        ((None, 999), "--steps"),
+    ):
         to, steps = wanted
         with pytest.raises(UsageProblem, match=message):
             rollback.rollback(to=to, steps=steps, why="")

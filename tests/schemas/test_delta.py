@@ -1,4 +1,4 @@
-"""The public format of versions: what goes in comes out, and nothing damaged gets through."""
+"""The public format of versions: versions decode to what was encoded, and damaged ones are refused."""
 
 import hashlib
 from pathlib import Path
@@ -99,7 +99,7 @@ def test_float32_is_exact():
     np.testing.assert_array_equal(got.dense["w"], update().dense["w"])
 
 
-def test_a_large_version_is_cut_into_messages_that_kafka_takes():
+def test_a_large_version_is_cut_into_messages_that_kafka_accepts():
     ids = np.unique(np.random.default_rng(1).integers(1, 2**63 - 1, 60_000))
     chunks = encode_chunks(Update({"a": table(ids, 40), "b": table(ids[:9], 40)}, {"w": np.ones(9, np.float32)}))
     assert len(chunks) > 2
@@ -121,7 +121,7 @@ def test_ids_that_do_not_ascend_are_refused():
             unpack_ids(pack_ids(np.array(ids, np.int64)))
 
 
-def test_a_chain_is_followed_and_what_is_known_is_passed_over():
+def test_a_chain_is_followed_and_known_versions_are_skipped():
     first, hash_1 = version(1, "")
     second, hash_2 = version(2, hash_1)
     reader = assembler()
@@ -133,12 +133,12 @@ def test_a_chain_is_followed_and_what_is_known_is_passed_over():
     assert [delta.hash for delta in feed(later, [*first, *second])] == [hash_2]
 
 
-def test_nothing_is_seen_before_the_manifest():
+def test_nothing_is_returned_before_the_manifest():
     messages, _ = version(1, "")
     assert feed(assembler(), messages[:-1]) == []
 
 
-def test_what_others_write_between_chunks_and_manifest_costs_no_version():
+def test_foreign_messages_between_chunks_and_manifest_lose_no_version():
     messages, _ = version(1, "")
     forged, _ = version(1, "", key=b"another")
     reader = assembler()
@@ -157,7 +157,7 @@ def test_a_gap_or_another_chain_is_refused():
     reader = assembler()
     reader.resume(epoch=1, seq=1, digest=hash_1)
     assert refused(reader, third) == "parent"
-    assert len(feed(reader, [*second, *third])) == 2  # the refusal left it where it was
+    assert len(feed(reader, [*second, *third])) == 2  # the refusal did not change its version
 
 
 def test_a_whole_model_starts_a_new_epoch_only():
@@ -179,11 +179,11 @@ def test_signature_schema_and_missing_chunks():
 def test_any_flipped_bit_is_caught():
     messages, _ = version(1, "")
     generator = np.random.default_rng(3)
-    for place, message in enumerate(messages):
+    for index, message in enumerate(messages):
         for position in generator.integers(0, len(message), 200):
             damaged = bytearray(message)
             damaged[position] ^= 1 << int(generator.integers(8))
-            stream = [*messages[:place], bytes(damaged), *messages[place + 1 :]]
+            stream = [*messages[:index], bytes(damaged), *messages[index + 1 :]]
             if _created_at_alone_differs(message, bytes(damaged)):
                 continue
             assert refused(assembler(), stream) in {"format", "signature", "hash"}
@@ -222,7 +222,7 @@ def test_rubbish_is_refused_by_name(payload):
         assert seen in {"chunk", "format", "signature"}
 
 
-def test_a_signed_chunk_of_rubbish_is_a_format_error():
+def test_a_signed_but_malformed_chunk_is_a_format_error():
     good = load(zstandard.ZstdDecompressor().decompress(encode_chunks(update())[0]))
     shapes = [
         {**good, "item/ids": good["item/ids"][:, :1]},
@@ -250,7 +250,7 @@ def test_fields_of_a_later_writer_are_tolerated_and_signed():
     assert refused(assembler(), [*messages[:-1], msgspec.json.encode(fields)]) == "signature"
 
 
-def test_a_chunk_that_unpacks_to_much_is_neither_sent_nor_taken():
+def test_an_oversize_chunk_is_neither_encoded_nor_decoded():
     large = {"=w": np.zeros(UNPACKED_BYTES // 4, np.float32)}
     with pytest.raises(DeltaError, match="make the layer smaller"):
         encode_chunks(Update({}, {"w": large["=w"]}))

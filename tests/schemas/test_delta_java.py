@@ -1,4 +1,4 @@
-"""docs/delta-format.md is enough to read versions: `DeltaReader.java`, written by it, reads what Python reads."""
+"""docs/delta-format.md is enough to read versions: `DeltaReader.java`, written from it, reads the same as Python."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ GOLDEN = [HERE / "delta_golden" / name for name in ("chunk.bin", "manifest.json"
 
 
 def read(messages: list[Path], key: bytes = KEY) -> subprocess.CompletedProcess[str]:
-    """The reader in Java. The Java of the environment has no compiler; Flink brings one, Janino."""
+    """Run the reader in Java. The environment's Java has no compiler, but Flink includes one, Janino."""
     jars = [*FLINK_HOME.glob("lib/flink-table-runtime-*.jar")]
     jars += [jar for name in ("jackson-core", "zstd-jni") for jar in KAFKA_JARS.glob(f"{name}-*.jar")]
     command = [JAVA, "-Xmx256m", "-XX:+UseSerialGC", "-cp", os.pathsep.join(map(str, jars))]
@@ -33,12 +33,12 @@ def read(messages: list[Path], key: bytes = KEY) -> subprocess.CompletedProcess[
 
 
 def digest(*columns: np.ndarray) -> str:
-    """Of rows of little-endian bytes, those of each column after those of the one before."""
+    """Digest of rows of little-endian bytes, column after column."""
     return hashlib.sha256(np.hstack([column.view(np.uint8) for column in columns]).tobytes()).hexdigest()
 
 
-def told(delta: Delta) -> list[list[str]]:
-    """What the reader prints of a version, without the first values."""
+def printed(delta: Delta) -> list[list[str]]:
+    """The lines that the reader prints for a version, without the first values."""
     nothing = hashlib.sha256().hexdigest()
     lines = {
         f"={name}": ["1", digest(np.zeros((1, 1), "<i8"), values.reshape(1, -1)), "gone", "0", nothing]
@@ -55,7 +55,7 @@ def told(delta: Delta) -> list[list[str]]:
 def read_here(messages: list[Path]) -> list[list[str]]:
     assembler = DeltaAssembler(key=KEY, schema="s1", model=MODEL)
     deltas = [delta for path in messages if (delta := assembler.feed(path.read_bytes())) is not None]
-    return [line for delta in deltas for line in told(delta)]
+    return [line for delta in deltas for line in printed(delta)]
 
 
 def changes(count: int, seed: int) -> Update:
@@ -72,8 +72,8 @@ def changes(count: int, seed: int) -> Update:
     return Update(tables, {"bias": draws.normal(size=3).astype(np.float32), "wide": np.ones((2, 3), np.float32)})
 
 
-def written(folder: Path, seq: int, parent: str, *, coding: Coding) -> tuple[list[Path], str]:
-    """The messages of a version as files, and its hash; a later writer has added a field."""
+def write(folder: Path, seq: int, parent: str, *, coding: Coding) -> tuple[list[Path], str]:
+    """Write the messages of a version as files; returns their paths and the hash. A later writer has added a field."""
     chunks = encode_chunks(changes(60_000, seq), coding=coding)
     manifest = Manifest(
         model=MODEL,
@@ -96,7 +96,7 @@ def written(folder: Path, seq: int, parent: str, *, coding: Coding) -> tuple[lis
     version = manifest_hash(msgspec.json.encode(fields))
     fields["signature"] = sign(version, KEY)
     messages = [*chunks, msgspec.json.encode(fields)]
-    paths = [folder / f"{seq}-{place:03}" for place in range(len(messages))]
+    paths = [folder / f"{seq}-{index:03}" for index in range(len(messages))]
     for path, message in zip(paths, messages, strict=True):
         path.write_bytes(message)
     return paths, version
@@ -111,8 +111,8 @@ def test_the_golden_version() -> None:
 
 
 def test_a_chain_of_large_versions_in_both_codings(tmp_path: Path) -> None:
-    first, parent = written(tmp_path, 1, "", coding="int8")
-    second, _ = written(tmp_path, 2, parent, coding="float32")
+    first, parent = write(tmp_path, 1, "", coding="int8")
+    second, _ = write(tmp_path, 2, parent, coding="float32")
     assert len(first) > 3
     done = read([*first, *first, *second])
     assert done.returncode == 0, done.stderr
@@ -124,7 +124,7 @@ def test_a_flipped_bit_another_key_and_a_gap_are_refused(tmp_path: Path) -> None
     flipped = [tmp_path / "chunk", tmp_path / "manifest"]
     flipped[0].write_bytes(chunk[:100] + bytes([chunk[100] ^ 1]) + chunk[101:])
     flipped[1].write_bytes(manifest.replace(b'"to_ms":60000', b'"to_ms":60001'))
-    later, _ = written(tmp_path, 2, "0" * 64, coding="int8")
+    later, _ = write(tmp_path, 2, "0" * 64, coding="int8")
     refusals = {
         "hash": read([flipped[0], GOLDEN[1]]),
         "signature": read([GOLDEN[0], flipped[1]]),

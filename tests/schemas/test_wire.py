@@ -1,4 +1,4 @@
-"""Every record on the wire against its golden bytes, and old bytes read by a newer schema."""
+"""Compares every record on the wire with its golden bytes, and reads old bytes with a newer schema."""
 
 import importlib
 import os
@@ -86,19 +86,17 @@ def test_old_bytes_are_read_by_a_schema_with_one_more_field(name: str) -> None:
         ("sample", "before_undo", {"undo": 0.0}),
     ],
 )
-def test_bytes_from_before_a_later_field_are_read_without_being_told(
-    name: str, age: str, added: dict[str, Any], kind: str
-) -> None:
+def test_bytes_written_before_a_field_was_added_are_read(name: str, age: str, added: dict[str, Any], kind: str) -> None:
     before, now = (bytes.fromhex((GOLDEN / f"{name}.{kind}{of}.hex").read_text()) for of in (f".{age}", ""))
     read = CONTRACTS[name].decode(before)
     assert read == {**CONTRACTS[name].decode(now), **added}
-    if kind == "full":  # of an empty one less a byte may be whole: older still
+    if kind == "full":  # an empty record without its last byte may be a valid older one
         with pytest.raises(Unreadable):
             CONTRACTS[name].decode(before[:-1])
 
 
-def test_redis_names_are_as_they_were() -> None:
+def test_redis_names_do_not_change() -> None:
     member = pack_member("e1", "i1", 1_767_225_600_000)
     assert member == b"e1\1\xb3\xb7\xb6\xea\xd0\x80\0i1"
-    assert payload_of(member) == payload_of(b"e1\0i1") == "i1", "rows of before are read"
+    assert payload_of(member) == payload_of(b"e1\0i1") == "i1", "rows without a time are read"
     assert pack_member("", "i1", 5) == b"\0i1"

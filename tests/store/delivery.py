@@ -1,4 +1,4 @@
-"""The rows of a fold on their way to Redis: encoded as Flink writes them, decoded and written as the loader does."""
+"""Delivers the rows of a fold to Redis: encodes them as Flink does, decodes and writes them as the loader does."""
 
 from collections.abc import Iterable
 from math import isnan
@@ -12,7 +12,7 @@ from store.decode import SequenceDecoder, TileDecoder
 from store.writer import Writer, retention_of
 
 Row = TileRow | SequenceRow
-_LATER = 4_000_000_000_000  # rows are written down after they happened
+_LATER = 4_000_000_000_000  # append time of all rows, after every event
 
 
 def rows_of(group: Group, events: Iterable[Event]) -> list[Row]:
@@ -26,7 +26,7 @@ class Delivery:
 
     def __init__(self, client: Client, group: Group) -> None:
         self._group = group
-        self._writer, self._spans = Writer(client), retention_of(group)
+        self._writer, self._retention = Writer(client), retention_of(group)
 
     def write(self, rows: Iterable[Row], *, clock: int) -> None:
         """Write one batch."""
@@ -34,12 +34,12 @@ class Delivery:
         tiles, sequences = TileDecoder(self._group), SequenceDecoder(self._group)
         refused = self._writer.write(
             [
-                (self._spans, tiles.decode(self.tile(row), appended_ms=_LATER))
+                (self._retention, tiles.decode(self.tile(row), appended_ms=_LATER))
                 for row in rows
                 if isinstance(row, TileRow)
             ],
             [
-                (self._spans, sequences.decode(self.sequence(row), appended_ms=_LATER))
+                (self._retention, sequences.decode(self.sequence(row), appended_ms=_LATER))
                 for row in rows
                 if isinstance(row, SequenceRow)
             ],

@@ -1,4 +1,4 @@
-"""On a Redis Cluster of three nodes all is written, and read as it was written; an entity lies on one slot."""
+"""A Redis Cluster of three nodes stores everything and reads it back; an entity is on one slot."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -33,7 +33,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[redis.Redis
 
 @pytest.fixture(scope="module")
 def memory() -> MemoryStore:
-    """What three hundred users and items did, in memory."""
+    """The events of three hundred users and items, in memory."""
     memory = MemoryStore(PLAN)
     for event in EVENTS:
         memory.add(event)
@@ -42,7 +42,7 @@ def memory() -> MemoryStore:
 
 @pytest.fixture(scope="module")
 def client(nodes: list[redis.Redis]) -> Iterator[Client]:
-    """The same, on the cluster."""
+    """The same events, on the cluster."""
     client = connect(f"redis+cluster://127.0.0.1:{cluster.port_of(nodes[-1])}", timeout_s=5)
     for group in PLAN.groups:
         rows, delivery = rows_of(group, EVENTS), Delivery(client, group)
@@ -63,18 +63,18 @@ EVENTS = [_event(number) for number in reversed(range(3 * OWNERS))]
 
 
 def test_every_entity_reads_as_it_was_written(client: Client, memory: MemoryStore) -> None:
-    wanted = [FeatureRequest(group, [f"{group.entity[0][0]}{n}" for n in range(OWNERS)]) for group in PLAN.groups]
+    requests = [FeatureRequest(group, [f"{group.entity[0][0]}{n}" for n in range(OWNERS)]) for group in PLAN.groups]
     at_ms = NOW_MS + 60_000
     for found, expected in zip(
-        FeatureReader(client).read(wanted, at_ms=at_ms), memory.read(wanted, at_ms=at_ms), strict=True
+        FeatureReader(client).read(requests, at_ms=at_ms), memory.read(requests, at_ms=at_ms), strict=True
     ):
-        there = features(found)
-        assert there.keys() == features(expected).keys()
+        stored = features(found)
+        assert stored.keys() == features(expected).keys()
         for key, values in features(expected).items():
-            assert all(values_agree(value, there[key][name], ratio=1e-9) for name, value in values.items()), key
+            assert all(values_agree(value, stored[key][name], ratio=1e-9) for name, value in values.items()), key
 
 
-def test_every_node_holds_some_and_an_entity_lies_on_one_slot(client: Client, nodes: list[redis.Redis]) -> None:
+def test_every_node_holds_entities_and_an_entity_is_on_one_slot(client: Client, nodes: list[redis.Redis]) -> None:
     assert isinstance(client, RedisCluster)
     assert min(node.dbsize() for node in nodes) > OWNERS
     keys = sorted(client.scan_iter(), key=owner_of)
@@ -82,7 +82,7 @@ def test_every_node_holds_some_and_an_entity_lies_on_one_slot(client: Client, no
         assert len({client.keyslot(key) for key in same}) == 1
 
 
-def test_versions_are_compared_there_too(client: Client) -> None:
+def test_versions_are_compared_on_a_cluster(client: Client) -> None:
     group = PLAN.group("everything")
     parity = compare(client, group, group, sample=100, at_ms=NOW_MS + 60_000)
     assert (parity.alike, parity.unlike, parity.missing) == (100, 0, 0)
@@ -93,7 +93,7 @@ def test_all_nodes_are_counted(client: Client, nodes: list[redis.Redis]) -> None
     assert left_bytes(client) is None
     for node in nodes[:2]:
         node.config_set("maxmemory", "50mb")
-    assert left_bytes(client) is None, "the third takes what comes"
+    assert left_bytes(client) is None, "the third has no limit"
     nodes[2].config_set("maxmemory", "50mb")
     left = left_bytes(client)
     for node in nodes:
@@ -102,6 +102,6 @@ def test_all_nodes_are_counted(client: Client, nodes: list[redis.Redis]) -> None
     assert 100 * 2**20 < left < 150 * 2**20
 
 
-def test_a_cluster_that_is_away_is_a_store_that_does_not_answer() -> None:
+def test_a_cluster_that_does_not_answer_is_a_store_error() -> None:
     with pytest.raises(StoreError):
         connect("redis+cluster://127.0.0.1:1", timeout_s=0.1)

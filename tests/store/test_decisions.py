@@ -1,4 +1,4 @@
-"""Decisions that this software cannot follow are told apart before anyone follows them."""
+"""Decisions that this software cannot apply are found before any consumer applies them."""
 
 import msgspec
 from test_lang_paths import PLAN
@@ -19,7 +19,7 @@ def decision(name: str, action: str, **arguments: str) -> bytes:
     return Control(name=name, action=action, arguments=arguments, who="", at=1, why="").payload()
 
 
-def test_a_plan_that_nobody_can_load_is_no_decision() -> None:
+def test_a_plan_that_cannot_be_loaded_is_not_a_decision() -> None:
     assert fault_of(applied(GROUP)) is None
     assert fault_of(decision("anything", "else")) is None
     odd = [

@@ -1,4 +1,4 @@
-"""What no window reads any more goes, by the log clock, and a key outlives its newest tile by what `retain` says."""
+"""Rows that no window reads expire by the log clock; a key outlives its newest tile by `retain`."""
 
 import pytest
 from test_lang_paths import PLAN
@@ -29,7 +29,7 @@ def starts_of(record: bytes | None) -> list[int]:
     return sorted(RecordLayout(ONE_KEY).blocks([record])[0].start_ms.tolist())
 
 
-def test_a_record_keeps_what_windows_and_lateness_reach(client: Client) -> None:
+def test_a_record_keeps_the_tiles_that_windows_and_lateness_reach(client: Client) -> None:
     delivery, kept_ms = Delivery(client, ONE_KEY), dict(retention_of(ONE_KEY).kept_ms)[MINUTE_MS]
     minutes = [START_MS + minute * MINUTE_MS for minute in range(600)]
     lengths: list[int] = []
@@ -37,18 +37,18 @@ def test_a_record_keeps_what_windows_and_lateness_reach(client: Client) -> None:
         delivery.write([tile(ONE_KEY, ("a",), start)], clock=start)
         lengths.append(len(starts_of(client.get(tiles_key("everything", 1, "a")))))
     reached = kept_ms // MINUTE_MS
-    assert max(lengths) <= reached + 16, "rows are looked through each 16"
+    assert max(lengths) <= reached + 16, "rows are pruned every 16"
     assert starts_of(client.get(tiles_key("everything", 1, "a")))[-reached:] == minutes[-reached:]
 
 
-def test_a_short_record_is_looked_through_with_each_new_tile(client: Client) -> None:
+def test_a_short_record_is_pruned_with_each_new_tile(client: Client) -> None:
     delivery = Delivery(client, ONE_KEY)
     for start in (START_MS, START_MS + 30 * HOUR_MS):
         delivery.write([tile(ONE_KEY, ("a",), start)], clock=start)
     assert starts_of(client.get(tiles_key("everything", 1, "a"))) == [START_MS + 30 * HOUR_MS]
 
 
-def test_members_that_nobody_touches_go(client: Client) -> None:
+def test_members_without_writes_are_removed(client: Client) -> None:
     delivery, key = Delivery(client, TWO_KEYS), tiles_key("two_keys", 1, "u")
     for day in range(40):
         start = START_MS + day * 24 * HOUR_MS
@@ -58,7 +58,7 @@ def test_members_that_nobody_touches_go(client: Client) -> None:
     assert {f"39-{number}".encode() for number in range(20)} <= left
 
 
-def test_rows_of_members_that_nobody_touches_go_and_of_a_busy_one_the_newest_stay(client: Client) -> None:
+def test_rows_of_members_without_writes_are_removed_and_a_busy_member_keeps_its_newest(client: Client) -> None:
     delivery, key = Delivery(client, TWO_KEYS), sequence_key("two_keys", 1, "u", "types")
     for day in range(40):
         at = START_MS + day * 24 * HOUR_MS
@@ -81,7 +81,7 @@ def test_an_event_id_at_two_times_is_two_events(client: Client, group: Group, ke
     assert values.merged.lists[name][0] == ["7", "7"]
 
 
-def test_life_is_counted_by_the_log_clock(client: Client) -> None:
+def test_lifetime_is_counted_by_the_log_clock(client: Client) -> None:
     for group, key in ((ONE_KEY, ("a",)), (TWO_KEYS, ("u", "a"))):
         name, delivery = tiles_key(group.name, 1, key[0]), Delivery(client, group)
         whole_ms = group.retain_ms + MINUTE_MS
@@ -95,8 +95,8 @@ def test_life_is_counted_by_the_log_clock(client: Client) -> None:
 
 
 def test_an_older_tile_never_replaces_a_newer_one(client: Client) -> None:
-    delivery, wanted = Delivery(client, ONE_KEY), [FeatureRequest(ONE_KEY, ["a"])]
+    delivery, requests = Delivery(client, ONE_KEY), [FeatureRequest(ONE_KEY, ["a"])]
     for n in (3, 5, 4, 1):
         delivery.write([tile(ONE_KEY, ("a",), START_MS, n=n)], clock=START_MS)
-    (values,) = FeatureReader(client).read(wanted, at_ms=START_MS)
+    (values,) = FeatureReader(client).read(requests, at_ms=START_MS)
     assert values.merged.numbers["clicks_1h"].tolist() == [5]

@@ -1,4 +1,4 @@
-"""Files are there whole or not at all, whoever writes them and whatever stops it."""
+"""Files are written whole or not at all, even if writers collide or are interrupted."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from store.files import replace_file, write_durably
 
 
-def test_what_is_interrupted_leaves_what_was_there(tmp_path: Path) -> None:
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "part.parquet"
     write_durably(path, b"whole")
 
@@ -22,10 +22,10 @@ def test_what_is_interrupted_leaves_what_was_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_two_that_write_at_once_do_not_mix(tmp_path: Path) -> None:
+def test_two_concurrent_writers_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "1.7.safetensors"
     with replace_file(path) as first, replace_file(path) as second:
         first.write(b"first")
         second.write(b"second")
-    assert path.read_bytes() == b"first", "it was done last"
+    assert path.read_bytes() == b"first", "it finished last"
     assert list(tmp_path.iterdir()) == [path]

@@ -1,4 +1,4 @@
-"""A record that cannot be kept is set aside with its place and reason; those before and after it are kept."""
+"""A record that cannot be stored is set aside with its offset and reason; its neighbours are stored."""
 
 import contextlib
 import random
@@ -35,19 +35,19 @@ ROWS = PLAN.group("everything")
 
 
 class Box:
-    """Where letters of the quarantine land."""
+    """Collects the dead letters of the quarantine."""
 
     def __init__(self) -> None:
-        self.letters: list[dict[str, object]] = []
+        self.dead_letters: list[dict[str, object]] = []
 
     def __call__(self, key: bytes, value: bytes) -> None:
-        letter = DEAD.decode(value)
-        assert key.decode() == f"{letter['topic']}/{letter['partition']}/{letter['offset']}"
-        self.letters.append(letter)
+        dead_letter = DEAD.decode(value)
+        assert key.decode() == f"{dead_letter['topic']}/{dead_letter['partition']}/{dead_letter['offset']}"
+        self.dead_letters.append(dead_letter)
 
 
 class Bench:
-    """A loader that is handed records as from Kafka."""
+    """A loader that takes records as from Kafka."""
 
     def __init__(self, client: Client, group: Group, breaker: Breaker | None = None) -> None:
         self.group, self.box, self._offset = group, Box(), 0
@@ -69,23 +69,23 @@ class Bench:
         )
 
     def tile(self, owner: str, **changes: object) -> bytes:
-        """A tile of the last minute, changed."""
-        sound = tile_contracts(self.group).value.decode(self.delivery.tile(tile_of(self.group, owner)))
-        return tile_contracts(self.group).value.encode(sound | changes)
+        """A tile of the last minute, with changes."""
+        valid = tile_contracts(self.group).value.decode(self.delivery.tile(tile_of(self.group, owner)))
+        return tile_contracts(self.group).value.encode(valid | changes)
 
     def row(self, owner: str, **changes: object) -> bytes:
-        """A row of a sequence, changed."""
+        """A row of a sequence, with changes."""
         sequence = changes.get("sequence", self.group.sequences[0].name)
         row = SequenceRow(key_of(self.group, owner), str(sequence), NOW_MS - 1, "e", NOW_MS - 1, "1")
-        sound = sequence_contracts(self.group).value.decode(self.delivery.sequence(row))
-        return sequence_contracts(self.group).value.encode(sound | changes)
+        valid = sequence_contracts(self.group).value.decode(self.delivery.sequence(row))
+        return sequence_contracts(self.group).value.encode(valid | changes)
 
-    def held(self, *owners: str) -> list[str]:
+    def stored(self, *owners: str) -> list[str]:
         (values,) = self.reader.read([FeatureRequest(self.group, [*owners])], at_ms=NOW_MS)
         return [
-            values.keys[place][0]
-            for place, status in enumerate(values.status)
-            if status == "ok" and values.merged.as_of[place] > 0
+            values.keys[index][0]
+            for index, status in enumerate(values.status)
+            if status == "ok" and values.merged.as_of[index] > 0
         ]
 
 
@@ -138,27 +138,30 @@ ODD_ROWS: dict[str, tuple[str, Callable[[Bench], bytes]]] = {
 
 
 @pytest.mark.parametrize("kind", ODD_TILES)
-def test_an_odd_tile_between_two_sound_ones(client: Client, kind: str) -> None:
+def test_an_odd_tile_between_two_valid_ones(client: Client, kind: str) -> None:
     bench, (reason, odd) = Bench(client, ONE_KEY), ODD_TILES[kind]
     topic = ONE_KEY.tile_topic
     bench.loader.load([bench.message(topic, each) for each in (bench.tile("a"), odd(bench), bench.tile("b"))])
-    assert bench.held("a", "b", "x") == ["a", "b"]
-    (letter,) = bench.box.letters
-    assert (letter["topic"], letter["partition"], letter["offset"], letter["at"]) == (topic, 1, 2, NOW_MS)
-    assert str(letter["reason"]).startswith(f"{reason}: ")
+    assert bench.stored("a", "b", "x") == ["a", "b"]
+    (dead_letter,) = bench.box.dead_letters
+    assert (dead_letter["topic"], dead_letter["partition"], dead_letter["offset"], dead_letter["at"]) == (
+        topic,
+        1,
+        2,
+        NOW_MS,
+    )
+    assert str(dead_letter["reason"]).startswith(f"{reason}: ")
     assert bench.quarantine.reasons == {reason: 1}
 
 
 @pytest.mark.parametrize("kind", ODD_ROWS)
-def test_an_odd_row_between_two_sound_ones(client: Client, kind: str) -> None:
+def test_an_odd_row_between_two_valid_ones(client: Client, kind: str) -> None:
     bench, (reason, odd) = Bench(client, ROWS), ODD_ROWS[kind]
     topic = ROWS.sequence_topic
     bench.loader.load([bench.message(topic, each) for each in (bench.row("a"), odd(bench), bench.row("b"))])
-    held = {key.decode().partition("}")[0] for key in client.keys("s:*")}
-    assert held == {"s:{a", "s:{b"}
-    assert [(letter["offset"], str(letter["reason"]).partition(":")[0]) for letter in bench.box.letters] == [
-        (2, reason)
-    ]
+    stored = {key.decode().partition("}")[0] for key in client.keys("s:*")}
+    assert stored == {"s:{a", "s:{b"}
+    assert [(each["offset"], str(each["reason"]).partition(":")[0]) for each in bench.box.dead_letters] == [(2, reason)]
 
 
 def test_the_separator_of_key_columns_cannot_be_in_one(client: Client) -> None:
@@ -166,46 +169,46 @@ def test_the_separator_of_key_columns_cannot_be_in_one(client: Client) -> None:
     second = TWO_KEYS.entity[1]
     odd = bench.tile("x", **{second: "a\x1fb"})
     bench.loader.load([bench.message(TWO_KEYS.tile_topic, each) for each in (bench.tile("a"), odd, bench.tile("b"))])
-    assert bench.held("a", "b", "x") == ["a", "b"]
+    assert bench.stored("a", "b", "x") == ["a", "b"]
     assert bench.quarantine.reasons == {"text": 1}
 
 
 def test_a_count_beyond_32_bits_stays_at_the_most(client: Client) -> None:
     bench = Bench(client, ONE_KEY)
     bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile("a", n=2**40))])
-    assert bench.held("a") == ["a"]
+    assert bench.stored("a") == ["a"]
 
 
-def test_of_a_key_the_last_sound_record_counts(client: Client) -> None:
+def test_the_last_valid_record_of_a_key_counts(client: Client) -> None:
     bench, topic = Bench(client, ONE_KEY), ONE_KEY.tile_topic
-    sound, odd = bench.tile("a", n=2), bench.tile("a", n=3, **{DOUBLE: float("inf")})
-    bench.loader.load([bench.message(topic, bench.tile("a"), key="a"), bench.message(topic, sound, key="a")])
-    bench.loader.load([bench.message(topic, sound, key="a"), bench.message(topic, odd, key="a")])
-    assert bench.held("a") == ["a"]
-    assert [letter["offset"] for letter in bench.box.letters] == [4]
+    valid, odd = bench.tile("a", n=2), bench.tile("a", n=3, **{DOUBLE: float("inf")})
+    bench.loader.load([bench.message(topic, bench.tile("a"), key="a"), bench.message(topic, valid, key="a")])
+    bench.loader.load([bench.message(topic, valid, key="a"), bench.message(topic, odd, key="a")])
+    assert bench.stored("a") == ["a"]
+    assert [each["offset"] for each in bench.box.dead_letters] == [4]
 
 
-def test_no_single_time_prunes_what_others_have(client: Client) -> None:
+def test_no_single_time_prunes_the_rows_of_others(client: Client) -> None:
     bench, topic = Bench(client, ONE_KEY), ONE_KEY.tile_topic
     later_ms = NOW_MS + 365 * 86_400_000
     bench.loader.load([bench.message(topic, bench.tile("a"))])
     for ahead in (bench.tile("x", as_of=later_ms), bench.tile("y", start_ms=later_ms)):
         bench.loader.load([bench.message(topic, ahead)])  # written now
-    # an event of today in a log of long ago: no future time, one as_of in the tiles of many groups
+    # an event of today in an old log: not in the future, and one as_of in the tiles of many groups
     today = [bench.tile(f"{number}", as_of=later_ms) for number in range(40)]
     bench.loader.load([bench.message(topic, each, appended_ms=later_ms) for each in today])
     bench.loader.load([bench.message(topic, bench.tile("b"))])
-    assert bench.held("a", "b") == ["a", "b"]
+    assert bench.stored("a", "b") == ["a", "b"]
     assert client.pttl(tiles_key(ONE_KEY.name, ONE_KEY.version, "b")) > MINUTE_MS
-    assert [str(each["reason"]).partition(":")[0] for each in bench.box.letters] == ["time"]
+    assert [str(each["reason"]).partition(":")[0] for each in bench.box.dead_letters] == ["time"]
 
 
-def test_the_clock_follows_what_several_times_agree_on() -> None:
+def test_the_clock_follows_a_leap_on_which_several_times_agree() -> None:
     clock = LogClock()
     assert clock.advance([5, 3]) == 5
-    assert clock.advance([LEAP_MS + 5]) == LEAP_MS + 5, "no leap"
+    assert clock.advance([LEAP_MS + 5]) == LEAP_MS + 5, "not a leap"
     far = 40 * LEAP_MS
-    assert clock.advance([far] * 100) == LEAP_MS + 5, "one time, however often"
+    assert clock.advance([far] * 100) == LEAP_MS + 5, "one time, however often it comes"
     assert clock.advance([LEAP_MS + 6]) == LEAP_MS + 6, "and it is forgotten"
     assert clock.advance(range(far, far + AGREEING - 1)) == LEAP_MS + 6
     assert clock.advance([far + 10]) == far + 10
@@ -213,7 +216,7 @@ def test_the_clock_follows_what_several_times_agree_on() -> None:
 
 
 @given(st.lists(st.lists(st.integers(0, 10**14), max_size=9), max_size=9))
-def test_the_clock_shows_a_time_that_was_and_never_goes_back(batches: list[list[int]]) -> None:
+def test_the_clock_shows_a_time_of_the_log_and_never_goes_back(batches: list[list[int]]) -> None:
     clock, before, seen = LogClock(), 0, {0}
     for batch in batches:
         seen.update(batch)
@@ -223,18 +226,18 @@ def test_the_clock_shows_a_time_that_was_and_never_goes_back(batches: list[list[
         before = now
 
 
-def test_a_key_that_holds_something_else_costs_its_own_records_alone(client: Client) -> None:
+def test_a_key_of_another_type_loses_only_its_own_records(client: Client) -> None:
     bench = Bench(client, ONE_KEY)
     client.rpush(tiles_key(ONE_KEY.name, ONE_KEY.version, "x"), "not a record")
     bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile(owner)) for owner in ("a", "x", "b")])
-    (letter,) = bench.box.letters
-    assert str(letter["reason"]).startswith("store: ")
-    assert "WRONGTYPE" in str(letter["reason"])
+    (dead_letter,) = bench.box.dead_letters
+    assert str(dead_letter["reason"]).startswith("store: ")
+    assert "WRONGTYPE" in str(dead_letter["reason"])
     client.delete(tiles_key(ONE_KEY.name, ONE_KEY.version, "x"))
-    assert bench.held("a", "b") == ["a", "b"]
+    assert bench.stored("a", "b") == ["a", "b"]
 
 
-def test_a_full_store_is_no_records_fault(tmp_path: Path) -> None:
+def test_a_full_store_sets_no_record_aside(tmp_path: Path) -> None:
     with redis_server.running(tmp_path) as port, contextlib.closing(connect(f"redis://127.0.0.1:{port}")) as client:
         bench = Bench(client, ONE_KEY)
         bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile("a"))])
@@ -242,28 +245,30 @@ def test_a_full_store_is_no_records_fault(tmp_path: Path) -> None:
         with pytest.raises(ResponseError) as raised:
             bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile("b"))])
         assert isinstance(raised.value, StoreError)
-        assert bench.box.letters == []
+        assert bench.box.dead_letters == []
         client.config_set("maxmemory", "0")
         bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile("b"))])
-        assert bench.held("a", "b") == ["a", "b"]
+        assert bench.stored("a", "b") == ["a", "b"]
 
 
-def test_what_makes_the_writer_fail_is_found_among_the_others(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_record_on_which_the_writer_fails_is_found_in_a_batch(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench = Bench(client, ONE_KEY)
     write = bench.loader._writer.write
 
-    def fails(tiles, sequences, *, clock):  # a fault of ours that nobody has found yet
+    def fails(tiles, sequences, *, clock):  # a bug that nobody has found yet
         if any("{x}" in tile.key for _, tile in tiles):
             raise ZeroDivisionError
         return write(tiles, sequences, clock=clock)
 
     monkeypatch.setattr(bench.loader._writer, "write", fails)
     bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile(owner)) for owner in ("a", "b", "x", "c")])
-    assert bench.held("a", "b", "c", "x") == ["a", "b", "c"]
+    assert bench.stored("a", "b", "c", "x") == ["a", "b", "c"]
     assert bench.quarantine.reasons == {"internal": 1}
 
 
-def test_where_most_records_are_odd_the_loader_stops(client: Client) -> None:
+def test_the_loader_stops_if_most_records_are_odd(client: Client) -> None:
     bench = Bench(client, ONE_KEY, Breaker(min_failures=5))
     bench.loader.load([bench.message(ONE_KEY.tile_topic, bench.tile(f"{n}")) for n in range(4)])
     with pytest.raises(BrokenProgram, match=r"5 of the last 9 records failed, more than 50%: .*, read by the loader"):
@@ -273,22 +278,24 @@ def test_where_most_records_are_odd_the_loader_stops(client: Client) -> None:
 def test_a_few_odd_records_at_the_beginning_do_not_stop_it(client: Client) -> None:
     bench = Bench(client, ONE_KEY, Breaker(min_failures=5))
     odd = [bench.message(ONE_KEY.tile_topic, b"?") for _ in range(10)]
-    sound = [bench.message(ONE_KEY.tile_topic, bench.tile(f"{number}")) for number in range(40)]
-    bench.loader.load([*sound, *odd])  # a batch is read from its end
+    valid = [bench.message(ONE_KEY.tile_topic, bench.tile(f"{number}")) for number in range(40)]
+    bench.loader.load([*valid, *odd])  # a batch is read from its end
     assert bench.quarantine.reasons == {"unreadable": 10}
 
 
-def mutations(sound: bytes) -> st.SearchStrategy[bytes]:
-    """The record cut, prolonged, and with bytes changed."""
-    changes = st.lists(st.tuples(st.integers(0, len(sound) - 1), st.integers(0, 255)), max_size=4)
-    cuts = st.integers(0, len(sound))
-    return st.builds(lambda edits, cut, more: _changed(sound, edits)[:cut] + more, changes, cuts, st.binary(max_size=3))
+def mutations(record: bytes) -> st.SearchStrategy[bytes]:
+    """The record cut, extended, and with bytes changed."""
+    changes = st.lists(st.tuples(st.integers(0, len(record) - 1), st.integers(0, 255)), max_size=4)
+    cuts = st.integers(0, len(record))
+    return st.builds(
+        lambda edits, cut, more: _changed(record, edits)[:cut] + more, changes, cuts, st.binary(max_size=3)
+    )
 
 
-def _changed(sound: bytes, edits: list[tuple[int, int]]) -> bytes:
-    changed = bytearray(sound)
-    for place, byte in edits:
-        changed[place] = byte
+def _changed(record: bytes, edits: list[tuple[int, int]]) -> bytes:
+    changed = bytearray(record)
+    for index, byte in edits:
+        changed[index] = byte
     return bytes(changed)
 
 
@@ -316,7 +323,7 @@ def test_no_record_made_of_a_real_one_stops_loader_or_reader(bench: Bench, data:
     some = data.draw(st.lists(st.one_of(mutations(row), rows, numbers), max_size=4))
     messages = [bench.message(ONE_KEY.tile_topic, each) for each in tiles]
     messages += [bench.message(ONE_KEY.sequence_topic, each) for each in some]
-    bench.loader.load([*messages, bench.message(ONE_KEY.tile_topic, bench.tile("sound"))])
+    bench.loader.load([*messages, bench.message(ONE_KEY.tile_topic, bench.tile("valid"))])
     bench.reader.read([FeatureRequest(ONE_KEY, ["a", "b", "c"])], at_ms=NOW_MS)
-    assert bench.held("sound") == ["sound"]
-    assert not [each for each in bench.box.letters if "internal" in str(each["reason"])]
+    assert bench.stored("valid") == ["valid"]
+    assert not [each for each in bench.box.dead_letters if "internal" in str(each["reason"])]

@@ -1,4 +1,4 @@
-"""A record is set aside only when the broker has its letter."""
+"""A record counts as set aside only once the broker has its dead letter."""
 
 import pytest
 from confluent_kafka import KafkaException
@@ -7,8 +7,8 @@ from store import quarantine
 from store.quarantine import KafkaSend
 
 
-def test_a_letter_that_the_broker_does_not_have_is_no_letter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was set aside would be committed next, and be nowhere."""
+def test_a_dead_letter_that_the_broker_did_not_accept_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the offset of the record would be committed next, and the record lost."""
     monkeypatch.setattr(quarantine, "_FLUSH_S", 0.2)
-    with pytest.raises(KafkaException, match="did not take events/0/7"):
-        KafkaSend("127.0.0.1:1")(b"events/0/7", b"letter")
+    with pytest.raises(KafkaException, match="did not accept events/0/7"):
+        KafkaSend("127.0.0.1:1")(b"events/0/7", b"record")

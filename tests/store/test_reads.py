@@ -1,4 +1,4 @@
-"""What is read from Redis is what the tiles in memory say, however the rows came."""
+"""Values read from Redis equal those of the store in memory, in whatever order the rows arrive."""
 
 import random
 
@@ -19,7 +19,7 @@ BY_GROUP = pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group
 AFTER_MS = st.sampled_from((0, 59_000, 3_599_999, 3_600_000, 30 * 3_600_000))
 
 
-EVENTS = logs().map(lambda events: [{**event, "event_id": f"e{place}"} for place, event in enumerate(events)])
+EVENTS = logs().map(lambda events: [{**event, "event_id": f"e{index}"} for index, event in enumerate(events)])
 
 
 def owners_of(group: Group) -> list[str]:
@@ -27,7 +27,7 @@ def owners_of(group: Group) -> list[str]:
 
 
 def batches(draw: st.DataObject, rows: list[Row]) -> list[list[Row]]:
-    """The rows cut into one to four batches, with all of the last one written once more."""
+    """The rows cut into one to four batches, the last of which is written twice."""
     cuts = sorted(draw.draw(st.lists(st.integers(0, len(rows)), max_size=3)))
     parts = [rows[start:end] for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
     return [*parts, parts[-1]]
@@ -35,21 +35,21 @@ def batches(draw: st.DataObject, rows: list[Row]) -> list[list[Row]]:
 
 def features(values: FeatureValues) -> dict[Key, dict[str, object]]:
     found: dict[Key, dict[str, object]] = {}
-    for place, key in enumerate(values.keys):
-        numbers = {name: float(column[place]) for name, column in values.merged.numbers.items()}
+    for index, key in enumerate(values.keys):
+        numbers = {name: float(column[index]) for name, column in values.merged.numbers.items()}
         found[key] = {name: None if number != number else number for name, number in numbers.items()}
-        found[key] |= {name: lists[place] for name, lists in values.merged.lists.items()}
-        found[key]["as_of"] = int(values.merged.as_of[place])
+        found[key] |= {name: lists[index] for name, lists in values.merged.lists.items()}
+        found[key]["as_of"] = int(values.merged.as_of[index])
     return found
 
 
 def assert_alike(client: Client, group: Group, events: list[Event], *, at_ms: int) -> None:
-    memory, wanted = MemoryStore(PLAN), [FeatureRequest(group, owners_of(group))]
+    memory, requests = MemoryStore(PLAN), [FeatureRequest(group, owners_of(group))]
     for event in events:
         memory.add(event)
-    (expected,), (found,) = memory.read(wanted, at_ms=at_ms), FeatureReader(client).read(wanted, at_ms=at_ms)
-    there, read = features(expected), features(found)
-    for key, values in there.items():
+    (expected,), (found,) = memory.read(requests, at_ms=at_ms), FeatureReader(client).read(requests, at_ms=at_ms)
+    wanted, read = features(expected), features(found)
+    for key, values in wanted.items():
         empty = {name: value for name, value in values.items() if value not in (0, None, [])}
         for name, value in values.items():
             assert not empty if key not in read else values_agree(value, read[key][name], ratio=1e-9), (key, name)
@@ -85,7 +85,7 @@ def test_two_loaders_in_any_order_and_interleaved(client: Client, group: Group, 
     assert_alike(client, group, events, at_ms=clock)
 
 
-def test_a_server_that_forgot_the_script_is_told_it_again(client: Client) -> None:
+def test_a_server_without_the_scripts_gets_them_again(client: Client) -> None:
     group = PLAN.group("two_keys")
     click = {"event_id": "e", "user_id": "u", "item_id": "a", "event_type": "click", "occurred_at": 10**12}
     events: list[Event] = [{**click, "received_at": 10**12, "value": None, "position": None, "session_id": "s"}]
@@ -97,5 +97,5 @@ def test_a_server_that_forgot_the_script_is_told_it_again(client: Client) -> Non
 
 
 def test_no_owners_no_values(client: Client) -> None:
-    wanted = [FeatureRequest(group, []) for group in PLAN.groups]
-    assert [values.keys for values in FeatureReader(client).read(wanted, at_ms=10**12)] == [[]] * len(wanted)
+    requests = [FeatureRequest(group, []) for group in PLAN.groups]
+    assert [values.keys for values in FeatureReader(client).read(requests, at_ms=10**12)] == [[]] * len(requests)

@@ -1,4 +1,4 @@
-"""A record's bytes are as they were, and become the tiles they were made of."""
+"""A record's bytes do not change, and decode to the tiles they were made of."""
 
 from math import nan
 
@@ -22,14 +22,14 @@ def test_golden_bytes() -> None:
 
 def test_records_become_blocks() -> None:
     layout = RecordLayout(GROUP)
-    fine = [layout.row(60_000, NOW_MS - back, n=1 + back, as_of=NOW_MS, partials=[back]) for back in (0, 60_000)]
+    minute_rows = [layout.row(60_000, NOW_MS - back, n=1 + back, as_of=NOW_MS, partials=[back]) for back in (0, 60_000)]
     epoch = layout.row(16 * HOUR_MS, 0, n=2**40, as_of=7, partials=[nan])
-    minutes, epochs = layout.blocks([layout.record([fine[0], epoch]), None, layout.record(fine)])
+    minutes, epochs = layout.blocks([layout.record([minute_rows[0], epoch]), None, layout.record(minute_rows)])
     assert minutes.key.tolist() == [0, 2, 2]
     assert minutes.start_ms.tolist() == [NOW_MS, NOW_MS, NOW_MS - 60_000]
     assert minutes.values.tolist() == [[1, NOW_MS, 0], [1, NOW_MS, 0], [60_001, NOW_MS, 60_000]]
     assert (epochs.size_ms.tolist(), epochs.start_ms.tolist()) == ([16 * HOUR_MS], [0])
-    assert epochs.values[0, :2].tolist() == [2**32 - 1, 7], "n stays at its most"
+    assert epochs.values[0, :2].tolist() == [2**32 - 1, 7], "n is capped"
 
 
 def test_a_group_of_sequences_alone_has_no_blocks() -> None:

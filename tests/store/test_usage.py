@@ -1,4 +1,4 @@
-"""What is counted of a version is what was written of it and is still there; `maxmemory` is all that Redis may take."""
+"""The measured usage of a version is what was written and still exists; `maxmemory` is the only budget."""
 
 from pathlib import Path
 
@@ -33,14 +33,14 @@ def fill(client: Client, group: Group) -> None:
 
 
 @pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group.name)
-def test_what_was_written_is_counted(client: Client, group: Group) -> None:
+def test_everything_written_is_counted(client: Client, group: Group) -> None:
     tenth = msgspec.structs.replace(group, version=10)
     fill(client, group)
-    there = [key for key in client.scan_iter() if key.startswith((b"f:", b"s:"))]
+    keys = [key for key in client.scan_iter() if key.startswith((b"f:", b"s:"))]
     fill(client, tenth)
     found = measure_usage(client, group)
-    assert found.keys == len(there), "of this version, not of the tenth"
-    assert found.bytes == pytest.approx(sum(client.memory_usage(key) for key in there), abs=1)
+    assert found.keys == len(keys), "of this version, not of the tenth"
+    assert found.bytes == pytest.approx(sum(client.memory_usage(key) for key in keys), abs=1)
     assert found.entities == len({row.key for row in rows_of(group, events())})
 
 
@@ -48,11 +48,11 @@ def test_a_version_that_holds_nothing(client: Client) -> None:
     assert measure_usage(client, PLAN.groups[0]) == Usage(keys=0, entities=0, bytes=0)
 
 
-def test_no_maxmemory_no_budget(client: Client) -> None:
+def test_without_maxmemory_there_is_no_budget(client: Client) -> None:
     assert left_bytes(client) is None
 
 
-def test_what_is_left_is_up_to_maxmemory(tmp_path: Path) -> None:
+def test_bytes_are_left_up_to_maxmemory(tmp_path: Path) -> None:
     with redis_server.running(tmp_path, "--maxmemory", "20mb") as port:
         client = connect(f"redis://127.0.0.1:{port}")
         before = left_bytes(client)
