@@ -1,7 +1,7 @@
-"""`headrace`: one verb a thing to do.
+"""`headrace`: one verb per task.
 
-Exit 1: the command cannot be carried out as given; 2: the machine is not well; 75: another process is at it.
-Each verb imports what it needs: half of them want Kafka, Flink and torch, the others should answer at once.
+Exit 1: the command is not valid as given; 2: something on this machine is missing or broken; 75: try again later.
+Each verb imports what it needs: half of them need Kafka, Flink and torch, the others should answer at once.
 """
 
 import sys
@@ -22,18 +22,18 @@ app = cyclopts.App(name="headrace", help="A real-time recommender on Apache Flin
 app.command(features, name="features")
 app.command(models, name="models")
 app.command(samples, name="samples")
-app.command("headrace.training.train:train", name="train", help="Make a model anew of the samples that the log holds.")
+app.command("headrace.training.train:train", name="train", help="Train a new model from the samples on the log.")
 
 
 def say(text: str) -> None:
-    """Tell the person at the keyboard."""
+    """Print a message for the user on standard error."""
     from rich.console import Console
 
     Console(stderr=True, highlight=False).print(text, soft_wrap=True)
 
 
 def complain(error: Exception) -> None:
-    """Tell of an error as it is worded: carets stand under what they mean, brackets are no markup."""
+    """Print an error verbatim: carets keep their columns, brackets are not markup."""
     from rich.markup import escape
 
     say(f"[red]headrace:[/red] {escape(str(error))}")
@@ -41,7 +41,7 @@ def complain(error: Exception) -> None:
 
 @app.command
 def up() -> None:
-    """Start Kafka, Flink, Redis and the whole line on this machine; returns when the API is ready."""
+    """Start Kafka, Flink, Redis and the whole pipeline on this machine; return when the API is ready."""
     from headrace.stack import stack, welcome
 
     layout = Layout.here()
@@ -51,41 +51,41 @@ def up() -> None:
 
 @app.command
 def down(*, wipe: bool = False) -> None:
-    """Stop exactly what `up` started.
+    """Stop everything that `up` started, and nothing else.
 
     Args:
-        wipe: remove the logs, topics and models of the stack too.
+        wipe: also delete the stack's logs, topics and models.
     """
     from headrace.stack import stack
 
     layout = Layout.here()
     ran = layout.endpoints_file.exists()
     stack.stop(layout, wipe=wipe)
-    say(f"stopped the stack in {layout.home}" if ran else f"no stack ran in {layout.home}")
+    say(f"stopped the stack in {layout.home}" if ran else f"no stack was running in {layout.home}")
 
 
 @app.command
 def demo(*, minutes: float = 4.0, headless: bool = False, report: Path | None = None, seed: int = 1) -> None:
-    """Play a synthetic world on a stack of its own: online arm against a frozen model and popularity.
+    """Simulate users on a stack of its own: a learning model against a frozen one and popularity.
 
     Args:
-        minutes: how long the live load lasts; warm-up and start take about two more.
-        headless: plain lines only.
-        report: where the report goes, as JSON.
-        seed: of the world and of what people do.
+        minutes: duration of the live load; start and warm-up take about two minutes more.
+        headless: do not print the stack's addresses and example requests.
+        report: write the report to this file, as JSON.
+        seed: seed of the simulated items and users.
     """
     from headrace import demo as demonstration
 
-    with _logged():
+    with _write_errors_reported():
         sys.exit(demonstration.run(minutes=minutes, seed=seed, headless=headless, report=report, say=say))
 
 
 @app.command(name="status")
 def show_status(*, json: bool = False) -> None:
-    """Show processes, jobs, how far each topic has come, and memory on one screen.
+    """Show processes, jobs, consumer lag, dead letters, the model's age, topics and memory on one screen.
 
     Args:
-        json: print for a program instead of a person.
+        json: print JSON.
     """
     from headrace.stack import status
 
@@ -94,12 +94,12 @@ def show_status(*, json: bool = False) -> None:
 
 @app.command(name="doctor")
 def examine() -> None:
-    """Say what is missing on this machine and how to mend it."""
+    """Report what is missing on this machine and how to fix it."""
     from rich.console import Console
 
     from headrace.stack import doctor
 
-    sys.exit(doctor.examine(Console()))
+    sys.exit(doctor.examine(Layout.here(), Console()))
 
 
 @app.command
@@ -107,10 +107,10 @@ def tail(topic: str, *, count: int = 10, follow: bool = False, ticks: bool = Fal
     """Print the last records of a topic, decoded.
 
     Args:
-        topic: a topic's name.
-        count: how many records of each partition.
-        follow: go on with what comes.
-        ticks: show the records that only say how late it is, too.
+        topic: name of the topic.
+        count: records to print from each partition.
+        follow: keep printing new records.
+        ticks: also print the records that only advance the log clock.
     """
     from headrace.log import tail as records
 
@@ -119,14 +119,14 @@ def tail(topic: str, *, count: int = 10, follow: bool = False, ticks: bool = Fal
 
 @app.command
 def dead(*, reason: str = "", topic: str = "", count: int = 20, by_reason: bool = False, json: bool = False) -> None:
-    """List records that could not be used, of ingest and of every other consumer, the newest first.
+    """List dead letters, newest first: records that ingest or another consumer could not use.
 
     Args:
-        reason: only those whose reason begins with this code.
-        topic: only those that lay in this topic.
-        count: how many.
-        by_reason: count them by topic and reason instead.
-        json: print for a program instead of a person.
+        reason: only those whose reason starts with this code.
+        topic: only records of this topic.
+        count: records to list.
+        by_reason: print counts by topic and reason instead.
+        json: print JSON.
     """
     from headrace.log import dead_letters
 
@@ -139,32 +139,32 @@ def dead(*, reason: str = "", topic: str = "", count: int = 20, by_reason: bool 
 
 @app.command
 def backfill(*, into_redis: Annotated[bool, cyclopts.Parameter(negative="")], group: list[str] | None = None) -> None:
-    """Fill the store again from the feature topics, while the loader runs.
+    """Refill the store from the feature topics while the loader runs.
 
     Args:
         into_redis: required; Redis is the only store.
-        group: only groups of this name, or group@version; may be given several times.
+        group: only this group, or group@version; repeatable.
     """
     from headrace.features import refill
 
     if not into_redis:
-        message = "say what to fill: headrace backfill --into-redis"
+        message = "backfill needs a target; write headrace backfill --into-redis"
         raise UsageProblem(message)
     refill.backfill(Layout.here(), groups=group or [], say=say)
 
 
 @app.command
 def replay(file: Path, *, format: str, speed: str = "max") -> None:
-    """Send a recorded log through the whole line, and wait until all of it has arrived.
+    """Send a recorded log through the whole pipeline and wait until all of it has arrived.
 
     Args:
         file: the recording.
         format: kuairand or movietweetings.
-        speed: recorded seconds a second, or max.
+        speed: recorded seconds to send per second, or max.
     """
     from headrace.replay import command as replay_command
 
-    with _logged():
+    with _write_errors_reported():
         replay_command.run(Layout.here(), file, recording_format=format, speed=speed, say=say)
 
 
@@ -185,38 +185,38 @@ def evaluate(
     seed: int = 0,
     json: Path | None = None,
 ) -> None:
-    """Run a log of yours through the features, the ranker and the learner, each row predicted before it is learnt.
+    """Evaluate the features, the ranker and the learner on your log: each row is predicted before it is learned.
 
     Args:
-        file: CSV, TSV and their kin, gzipped or not, or Parquet; `headrace inspect` proposes the columns.
-        columns: user=…,item=…,time=…, label=… for ctr, maybe session=…,slate=…: names in its header or numbers from 1.
-        task: ctr predicts a label of 0 or 1, rank which item a user takes next, next which one a session goes on to.
+        file: delimited text, gzipped or not, or Parquet; `headrace inspect` proposes the columns.
+        columns: user=…,item=…,time=…, label=… for ctr, optionally session=…,slate=…: header names or numbers from 1.
+        task: ctr predicts a label of 0 or 1, rank the next item of a user, next the next item of a session.
         item_features: columns of the item that are known before the event, separated by commas.
-        items: a file of items, as the log is one of events.
-        item_map: its columns: item=… and, if there are, title=…, categories=…, year=….
-        top: the k of recall@k and its like, separated by commas.
-        repeats: rank: what a user has had may come again; next: it always may.
-        from_fraction: share of the rows after which they are scored.
-        freeze_after: share of the rows after which a copy of the model stands still.
-        lag: seconds of log time that a model is old which tells beside, with features that are not; several by commas.
-        seed: of the first weights.
-        json: a file for the report.
+        items: a file that describes the items, in the same formats as the log.
+        item_map: columns of the items file: item=…, optionally title=…, categories=…, year=….
+        top: the values of k in recall@k and similar metrics, separated by commas.
+        repeats: for rank, also rank items that the user already had; next always does.
+        from_fraction: score rows after this share of the log.
+        freeze_after: after this share of the log, compare with a copy of the model that stops learning.
+        lag: also score models that are this many seconds of log time old, on fresh features; separated by commas.
+        seed: seed of the initial weights.
+        json: write the report to this file.
     """
     from headrace.evaluation import log, run
 
-    where = log.columns_of(columns, [name.strip() for name in item_features.split(",") if name.strip()])
+    parsed = log.parse_columns(columns, [name.strip() for name in item_features.split(",") if name.strip()])
     shares = {"from_share": from_fraction, "freeze_share": freeze_after}
-    tops, lags_s = run.numbers_of(top, "--top"), run.numbers_of(lag, "--lag")
-    settings = run.Settings(task=task, seed=seed, tops=tops, again=repeats, lags_s=lags_s, **shares)
-    run.command(file, settings, columns=where, about=(items, item_map) if items else None, json=json)
+    tops, lags_s = run.parse_numbers(top, "--top"), run.parse_numbers(lag, "--lag")
+    settings = run.Settings(task=task, seed=seed, tops=tops, allow_repeats=repeats, lags_s=lags_s, **shares)
+    run.command(file, settings, columns=parsed, items_file=(items, item_map) if items else None, json=json)
 
 
 @app.command
 def inspect(file: Path, *, json: bool = False) -> None:
-    """Say how a log is understood, and propose the line to evaluate it.
+    """Report how a log is read, and propose the command that evaluates it.
 
     Args:
-        file: as for evaluate.
+        file: a log in the formats of evaluate.
         json: print JSON.
     """
     from headrace.evaluation import inspection
@@ -226,11 +226,11 @@ def inspect(file: Path, *, json: bool = False) -> None:
 
 @app.command(name="bench")
 def measure(name: str, *arguments: Annotated[str, cyclopts.Parameter(allow_leading_hyphen=True)]) -> None:
-    """Run a benchmark, against peers in the same run.
+    """Run a benchmark, with its peers in the same run.
 
     Args:
-        name: which; a name that is none lists them all.
-        arguments: the benchmark's own, such as --events 200000 --repeats 3; --help lists them.
+        name: the benchmark; an unknown name lists all of them.
+        arguments: the benchmark's own options, such as --events 200000 --repeats 3; --help lists them.
     """
     from headrace import bench
 
@@ -238,8 +238,8 @@ def measure(name: str, *arguments: Annotated[str, cyclopts.Parameter(allow_leadi
 
 
 @contextmanager
-def _logged() -> Iterator[None]:
-    """What the broker does not take in is a fault of the machine."""
+def _write_errors_reported() -> Iterator[None]:
+    """Report records that the broker did not accept as a problem of the machine."""
     from serving.offline.log_writer import NotWritten
 
     try:
@@ -254,7 +254,7 @@ def main() -> None:
 
 
 def run(command: Callable[[], object]) -> int:
-    """Run a command; its errors become one message and an exit code, never a traceback."""
+    """Run a command and return its exit code; errors print one message, never a traceback."""
     try:
         command()
     except HeadraceError as error:

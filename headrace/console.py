@@ -1,4 +1,4 @@
-"""Where people read: tables on standard output, progress on standard error."""
+"""Consoles for people: tables on standard output, progress on standard error."""
 
 import sys
 
@@ -9,11 +9,11 @@ _WIDE = 200  # characters
 
 
 def screen() -> Console:
-    """As wide as the terminal, and in a pipe or a file wide enough that no name is cut."""
+    """Standard output: as wide as the terminal; in a pipe or a file, wide enough that no name is cut."""
     return Console(width=None if sys.stdout.isatty() else _WIDE)
 
 
 def progress() -> Progress:
-    """A bar with what has been done and how long the rest will take."""
+    """Progress bar with the count done and the time remaining."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True))

@@ -1,4 +1,4 @@
-"""`headrace demo`: a stack of its own, a synthetic world on its API, and a report of what came of it."""
+"""`headrace demo`: start a stack, simulate users on its API, and report the result."""
 
 import asyncio
 import signal
@@ -29,20 +29,22 @@ from store.connect import connect
 from store.reader import FeatureReader
 
 PACE = Pace(ingest_ms=300, wait_ms=6_000, correction_ms=60_000, cadence_s=10, snapshot_s=60)
-_LEARNT_S = 300.0
+_LEARNED_S = 300.0
 _JUDGED_S = 60.0
 _LEAST_MINUTES = 0.5
 
 
 def run(*, minutes: float, seed: int, headless: bool, report: Path | None, say: Say) -> int:
-    """Play one world; returns the exit code: 1 if the line did not do its work, whichever arm won.
+    """Run the demo; returns the exit code: 1 if the pipeline failed a check, whichever arm won.
 
     Raises:
-        UsageProblem: too short to measure anything, or no folder for the report.
-        EnvironmentProblem: a part of the stack did not come up or did not catch up; its log is named.
+        UsageProblem: too short to measure anything, or the report's folder does not exist.
+        EnvironmentProblem: a part of the stack did not start or did not catch up; the message names its log.
     """
     if minutes < _LEAST_MINUTES:
-        message = f"--minutes is {minutes:g}; versions come each {PACE.cadence_s} s, so give at least {_LEAST_MINUTES}"
+        message = (
+            f"--minutes is {minutes:g}; a version comes every {PACE.cadence_s} s, so give at least {_LEAST_MINUTES}"
+        )
         raise UsageProblem(message)
     if report and not report.absolute().parent.is_dir():
         message = f"--report is {report}; there is no folder {report.absolute().parent}"
@@ -50,37 +52,37 @@ def run(*, minutes: float, seed: int, headless: bool, report: Path | None, say: 
     settings = SimulationSettings(
         seed=seed, seconds=minutes * 60, wait_ms=PACE.wait_ms, cadence_ms=PACE.cadence_s * 1000
     )
-    found = on_a_clean_stack(settings, headless=headless, say=say)
+    result = run_on_clean_stack(settings, headless=headless, say=say)
     if report:
-        report.write_bytes(reports.encode(found))
-        say(f"report in {report}")
-    for text in reports.format_report(found):
+        report.write_bytes(reports.encode(result))
+        say(f"report written to {report}")
+    for text in reports.format_report(result):
         say(text)
-    faults = found.faults()
+    faults = result.faults()
     for fault in faults:
-        say(f"not as it should be: {fault}")
+        say(f"failed check: {fault}")
     return 1 if faults else 0
 
 
-def on_a_clean_stack(settings: SimulationSettings, *, headless: bool, say: Say) -> Report:
-    """A clean folder before, nothing left running after. Where something failed, the logs stay."""
+def run_on_clean_stack(settings: SimulationSettings, *, headless: bool, say: Say) -> Report:
+    """Run the demo on a fresh stack and stop it afterwards; after a failure the logs stay."""
     layout = Layout(REPOSITORY / ".headrace" / "demo")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside is ended as by Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM ends the demo as Ctrl-C does
     stack.stop(layout, wipe=True)
     good = False
     try:
-        found = perform(layout, settings, headless=headless, say=say)
-        good = not found.faults()
+        result = perform(layout, settings, headless=headless, say=say)
+        good = not result.faults()
     finally:
         if not good:
             say(f"stopping; the logs stay in {layout.logs}")
         stack.stop(layout, wipe=good)
-    return found
+    return result
 
 
 def perform(layout: Layout, settings: SimulationSettings, *, headless: bool, say: Say) -> Report:
-    """From an empty folder to the report, on a running stack."""
-    say(f"unlike a stack with default settings: {unlike_defaults(PACE)}; three arms share the users")
+    """Start the stack in an empty folder, run the simulation and return the report."""
+    say(f"settings that differ from the defaults: {changed_settings(PACE)}; three arms share the users")
     simulation = SimulationRun(settings, load_plan(FEATURES))
     begun_s = time.monotonic()
     endpoints = prepare(layout, simulation, say)
@@ -91,22 +93,22 @@ def perform(layout: Layout, settings: SimulationSettings, *, headless: bool, say
     return measure(layout, endpoints, simulation=simulation, warm_up_s=warm_up_s, say=say)
 
 
-def unlike_defaults(pace: Pace) -> str:
-    """The settings of a pace that are not the defaults; `tests/integration/test_defaults.py` runs those.
+def changed_settings(pace: Pace) -> str:
+    """List the settings that differ from the defaults; `tests/integration/test_defaults.py` runs the defaults.
 
-    >>> unlike_defaults(Pace(cadence_s=10))
+    >>> changed_settings(Pace(cadence_s=10))
     'cadence_s 10 (default 60)'
     """
-    usual = Pace()
+    defaults = Pace()
     return ", ".join(
-        f"{name} {getattr(pace, name)} (default {getattr(usual, name)})"
+        f"{name} {getattr(pace, name)} (default {getattr(defaults, name)})"
         for name in Pace.__struct_fields__
-        if getattr(pace, name) != getattr(usual, name)
+        if getattr(pace, name) != getattr(defaults, name)
     )
 
 
 def measure(layout: Layout, endpoints: Endpoints, *, simulation: SimulationRun, warm_up_s: float, say: Say) -> Report:
-    """Run the live load under the eyes of probe, narrator and accountant."""
+    """Run the live load, measured by the probe, the progress printer and the log reconciler."""
     reconciler = LogReconciler(endpoints.bootstrap, simulation.plan.source("clickstream"))
     reconciler.begin()
     reader = FeatureReader(connect(endpoints.redis_url))
@@ -143,31 +145,32 @@ def measure(layout: Layout, endpoints: Endpoints, *, simulation: SimulationRun, 
 
 
 def prepare(layout: Layout, simulation: SimulationRun, say: Say) -> Endpoints:
-    """The stack up, the history learnt, the frozen version pinned."""
+    """Start the stack, have it learn the history, and pin the frozen version."""
     layout.home.mkdir(parents=True, exist_ok=True)
     layout.serving_file.write_bytes(msgspec.json.encode(Config(experiment=arms(simulation.settings.seed))))
-    say("starting Kafka, Flink and Redis; meanwhile the world lives through its history")
-    with ThreadPoolExecutor(1) as starting:
-        # no serving yet: its ticks would say that it is now, and close every slot of the history at once
-        started = starting.submit(stack.start_line, layout, say=say, pace=PACE)
+    say("starting Kafka, Flink and Redis; simulating the history meanwhile")
+    with ThreadPoolExecutor(1) as executor:
+        # no serving yet: its ticks carry the present time and would close every slot of the history at once
+        start = executor.submit(stack.start_pipeline, layout, say=say, pace=PACE)
         history = simulation.warm_up()
-        endpoints = started.result()
-    say(f"{simulation.exposures} exposures of history go through the line")
+        endpoints = start.result()
+    say(f"sending {simulation.exposures} exposures of history through the pipeline")
     simulation.write_history(history, endpoints.bootstrap)
     del history
     stack.up(layout, say=say, pace=PACE)
     with client(endpoints) as api:
         hint = f"Look into {layout.logs}."
+        learned = "a model that has learned the history"
+        wait_until(lambda: simulation.has_learned(models(api)), what=learned, deadline_s=_LEARNED_S, hint=hint)
         wait_until(
-            lambda: simulation.has_learned(models(api)), what="the history learnt", deadline_s=_LEARNT_S, hint=hint
+            lambda: simulation.has_features(api), what="the history's features", deadline_s=_LEARNED_S, hint=hint
         )
-        wait_until(lambda: simulation.has_features(api), what="the history's features", deadline_s=_LEARNT_S, hint=hint)
         pin(simulation, api, hint)
     return endpoints
 
 
 def pin(simulation: SimulationRun, api: httpx.Client, hint: str) -> None:
-    """Pin the version in service as the frozen one."""
+    """Pin the version in service as the frozen arm's."""
     pinned = api.put(f"/v1/models/aliases/{FROZEN}", json={"version": "live", "why": "the demo's frozen arm"})
     version = pinned.raise_for_status().json()["version"]
     simulation.frozen = next(applied for applied in models(api).history if applied.version == version)
@@ -180,7 +183,7 @@ def pin(simulation: SimulationRun, api: httpx.Client, hint: str) -> None:
 
 
 def settle(reconciler: LogReconciler, end: EndOffsets) -> tuple[Reconciliation, bool]:
-    """(the account, whether ingest has judged everything up to `end`); waits for that a minute at most."""
+    """Wait up to a minute for ingest to judge everything up to `end`; returns the reconciliation and whether it has."""
     reconciliation = Reconciliation(events=0, clean=0, dead={}, last_offsets={})
 
     def judged() -> bool:
@@ -196,7 +199,7 @@ def settle(reconciler: LogReconciler, end: EndOffsets) -> tuple[Reconciliation, 
 
 
 def arms(seed: int) -> Experiment:
-    """A third of the users each; another seed deals them anew."""
+    """Give each arm a third of the users; the seed decides who is in which."""
     policies = {"online": "model:live", "frozen": f"model:{FROZEN}", "popular": POPULAR}
     third = 1 / len(policies)
     return Experiment(
@@ -207,16 +210,16 @@ def arms(seed: int) -> Experiment:
 
 
 def client(endpoints: Endpoints) -> httpx.Client:
-    """A client of the stack's API."""
+    """Client of the stack's API."""
     headers = {"Authorization": f"Bearer {endpoints.token}"}
     return httpx.Client(base_url=endpoints.api_url, headers=headers, timeout=10.0)
 
 
 def models(api: httpx.Client) -> ModelsAnswer:
-    """What GET /v1/models says."""
+    """Answer of GET /v1/models."""
     return msgspec.json.decode(api.get("/v1/models").raise_for_status().content, type=ModelsAnswer)
 
 
 def address(endpoints: Endpoints) -> Address:
-    """Where the simulator finds the stack."""
+    """Addresses of the stack, as the simulator takes them."""
     return Address(url=endpoints.api_url, token=endpoints.token, bootstrap=endpoints.bootstrap)

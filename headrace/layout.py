@@ -1,4 +1,4 @@
-"""Where things lie on this machine, and the addresses of a running stack."""
+"""Paths on this machine, and the addresses of a running stack."""
 
 import os
 import sys
@@ -16,19 +16,21 @@ ENVIRONMENT = Path(sys.prefix)
 KAFKA_JARS = ENVIRONMENT / "jars" / "kafka"
 FLINK_JARS = ENVIRONMENT / "jars" / "flink"
 FLINK_HOME = ENVIRONMENT / "flink"
-STATE_VARIABLE = "HEADRACE_HOME"  # another folder makes another stack, beside the first
+STATE_VARIABLE = "HEADRACE_HOME"  # each folder is a stack of its own
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """How fast the line turns: what a demo and a test shorten.
+    """Intervals of the pipeline; the demo and the tests shorten them.
 
     Attributes:
-        ingest_ms: pause between checkpoints of ingest: the freshness knob.
-        features_ms: pause between checkpoints of features: how much is read again after a failure, no freshness.
+        ingest_ms: pause between checkpoints of ingest; it bounds freshness.
+        features_ms: pause between checkpoints of features: sets how much is read again after a failure, not freshness.
         samples_ms: pause between checkpoints of samples.
-        wait_ms: how long a slot waits for feedback; `correction_ms` how long after that a positive still corrects.
-        negative_rate: share of the slots without a positive that train.
-        cadence_s: seconds of the learner's clock between two versions; `snapshot_s` between two snapshots.
+        wait_ms: how long a slot waits for feedback.
+        correction_ms: how long after `wait_ms` a positive still corrects the label.
+        negative_rate: share of the slots without a positive that become samples.
+        cadence_s: seconds of the learner's clock between two versions.
+        snapshot_s: seconds of the learner's clock between two snapshots.
     """
 
     ingest_ms: int = 300
@@ -42,7 +44,7 @@ class Pace(Struct, frozen=True, kw_only=True):
 
 
 class Endpoints(Struct, frozen=True, kw_only=True):
-    """Ports of a running stack on 127.0.0.1, its API's token, the keys that sign its models and mask columns."""
+    """Ports of a running stack on 127.0.0.1, its API token, and the keys that sign models and mask columns."""
 
     kafka: int
     kafka_controller: int
@@ -100,7 +102,7 @@ class Layout:
 
     @classmethod
     def here(cls) -> "Layout":
-        """The stack named by HEADRACE_HOME, else the one in `.headrace` of this checkout."""
+        """Layout of the stack that HEADRACE_HOME names, else of the one in this checkout's `.headrace`."""
         return cls(Path(os.environ.get(STATE_VARIABLE) or REPOSITORY / ".headrace").resolve())
 
     def folders(self) -> tuple[Path, ...]:
@@ -108,14 +110,14 @@ class Layout:
         return (self.logs, self.kafka, self.redis, self.flink, self.checkpoints, self.artefacts, self.programs)
 
     def endpoints(self) -> Endpoints:
-        """Addresses of the running stack.
+        """Read the addresses of the running stack.
 
         Raises:
             EnvironmentProblem: no stack was started in this folder.
         """
         if not self.endpoints_file.exists():
             message = (
-                f"no stack runs in {self.home}: {self.endpoints_file.name} is absent. Start one with `headrace up`."
+                f"no stack runs in {self.home}: {self.endpoints_file.name} is missing. Start one with `headrace up`."
             )
             raise EnvironmentProblem(message)
         return msgspec.json.decode(self.endpoints_file.read_bytes(), type=Endpoints)

@@ -1,14 +1,14 @@
-"""Times as a person reads and writes them."""
+"""Convert between timestamps in milliseconds and the text that users read and write."""
 
 from datetime import UTC, datetime
 
 from headrace.errors import UsageProblem
 
-_FIRST_MS = 10**12  # September 2001: what lies before was given in seconds
+_FIRST_MS = 10**12  # September 2001: smaller numbers are seconds
 
 
 def utc(at_ms: int) -> str:
-    """Milliseconds since 1970 as a date and time in UTC.
+    """Format milliseconds since 1970 as a date and time in UTC.
 
     >>> utc(1_700_000_000_000)
     '2023-11-14 22:13:20'
@@ -17,7 +17,7 @@ def utc(at_ms: int) -> str:
 
 
 def day(at_ms: int) -> str:
-    """The date in UTC.
+    """Format milliseconds since 1970 as a date in UTC.
 
     >>> day(1_700_000_000_000)
     '2023-11-14'
@@ -25,13 +25,13 @@ def day(at_ms: int) -> str:
     return utc(at_ms)[:10]
 
 
-def moment(text: str) -> int:
-    """A date, a date and time (ISO 8601, UTC where it names no zone) or milliseconds since 1970, as milliseconds.
+def parse_time(text: str) -> int:
+    """Parse a date, a time (ISO 8601, UTC unless it names a zone) or milliseconds since 1970; returns milliseconds.
 
     Raises:
-        UsageProblem: it is none of these.
+        UsageProblem: the text has none of these forms.
 
-    >>> moment("2023-11-14"), moment("2023-11-14T22:13:20"), moment("1700000000000")
+    >>> parse_time("2023-11-14"), parse_time("2023-11-14T22:13:20"), parse_time("1700000000000")
     (1699920000000, 1700000000000, 1700000000000)
     """
     try:
@@ -40,7 +40,7 @@ def moment(text: str) -> int:
         at = datetime.fromisoformat(text)
     except ValueError as error:
         message = (
-            f"{text!r} is no time; write a date such as 2026-11-22, a time such as 2026-11-22T03:00, or "
+            f"{text!r} is not a time; write a date such as 2026-11-22, a time such as 2026-11-22T03:00, or "
             "milliseconds since 1970"
         )
         raise UsageProblem(message) from error

@@ -9,11 +9,10 @@ _POLL_S = 0.1
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, deadline_s: float, hint: str) -> float:
-    """Poll `condition` until it holds; returns the seconds waited. Its own errors count as "not yet".
+    """Poll `condition` until it is true and return the seconds waited; an exception counts as "not yet".
 
     Raises:
-        EnvironmentProblem: it did not hold before the deadline; the message says what was waited for,
-            the last error seen, and the hint.
+        EnvironmentProblem: it was not true before the deadline; the message gives `what`, the last error and the hint.
     """
     begun = time.monotonic()
     last: Exception | None = None
@@ -25,5 +24,5 @@ def wait_until(condition: Callable[[], bool], *, what: str, deadline_s: float, h
             last = error
         time.sleep(_POLL_S)
     seen = f" (last error: {last!r})" if last else ""
-    message = f"{what} was not there after {deadline_s:.0f} s{seen}. {hint}"
+    message = f"timed out after {deadline_s:.0f} s waiting for {what}{seen}. {hint}"
     raise EnvironmentProblem(message)

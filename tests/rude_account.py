@@ -85,8 +85,8 @@ def standing(line: Line, polite: Polite) -> Standing:
     assert {state for state, pid in states.values() if pid} == {"RUNNING"}, states
     rest = FlinkRest(line.endpoints.flink_url)
     assert all(map(rest.is_running, JOBS))
-    restarts = {name: life.restarts for name, life in rest.lives()}
-    starts = {name: life.starts for name, life in line.supervisor.lives().items()}
+    restarts = {name: life.restarts for name, life in rest.job_statuses()}
+    starts = {name: life.starts for name, life in line.supervisor.uptimes().items()}
     return Standing(starts, restarts, polite.models().rejected)
 
 

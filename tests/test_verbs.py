@@ -47,7 +47,7 @@ def test_a_mistake_in_a_test_file_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "item_haet.test.yaml").write_text("[]", encoding="utf-8")
     told = headrace("test", str(tmp_path))
     assert told.returncode == 1
-    assert "item_heat.test.yaml:1:3: F100 a case is not so: Object missing required field `name`" in told.stderr
+    assert "item_heat.test.yaml:1:3: F100 this is not a valid case: Object missing required field `name`" in told.stderr
     assert "item_haet.test.yaml:1:1: F101 unknown group 'item_haet'" in told.stderr
     assert "Traceback" not in told.stderr
 

@@ -92,7 +92,9 @@ def running_pipeline(plan: Plan, *, say: Say) -> Iterator[RunningPipeline]:
     layout = Layout(REPOSITORY / ".headrace" / "bench")
     stack.stop(layout, wipe=True)
     try:
-        endpoints = stack.start_engines(layout, say=say, pace=Pace(), ours=_loader, usual_ports=False, plan=plan)
+        endpoints = stack.start_engines(
+            layout, say=say, pace=Pace(), make_programs=_loader, usual_ports=False, plan=plan
+        )
         submit_in_client(layout, JOBS)
         stack.start_programs(layout, "loader")
         rest = FlinkRest(endpoints.flink_url)
@@ -106,4 +108,4 @@ def running_pipeline(plan: Plan, *, say: Say) -> Iterator[RunningPipeline]:
 
 
 def _loader(layout: Layout, endpoints: Endpoints) -> list[Program]:
-    return [program for program in stack.line(layout, endpoints) if program.name == "loader"]
+    return [program for program in stack.pipeline_programs(layout, endpoints) if program.name == "loader"]

@@ -1,4 +1,4 @@
-"""A Kafka broker alone, with every topic, for tests and benchmarks of what hangs on the log and on nothing else."""
+"""A Kafka broker with every topic and nothing else, for tests and benchmarks that need only the log."""
 
 import contextlib
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 from headrace.layout import Endpoints, Layout, Pace
 from headrace.log.topics import create_topics
 from headrace.stack import kafka
-from headrace.stack.ports import choose_endpoints, secrets_of
+from headrace.stack.ports import choose_endpoints, load_secrets
 from headrace.wait import wait_until
 from schemas.topics import TOPICS
 from store.kafka_clients import admin
@@ -19,10 +19,10 @@ _UP_S = 60.0
 
 @contextlib.contextmanager
 def running(home: Path) -> Iterator[Endpoints]:
-    """A broker in a folder of its own on free ports; stopped and wiped at the end."""
+    """Run a broker in a folder of its own on free ports; stop and wipe it at the end."""
     layout = Layout(home)
     layout.kafka.mkdir(parents=True)
-    endpoints, _ = choose_endpoints(Pace(), secrets_of(layout), usual=False)
+    endpoints, _ = choose_endpoints(Pace(), load_secrets(layout), usual=False)
     with (home / "kafka.log").open("wb") as log:
         process = subprocess.Popen(kafka.command(kafka.prepare(layout, endpoints)), stdout=log, stderr=log)
     try:

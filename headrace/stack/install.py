@@ -1,7 +1,6 @@
-"""Put the Java side into the environment: jars by locked coordinates, and a FLINK_HOME made of links.
+"""Install the Java side into the environment: the jars of the lock file, and a FLINK_HOME made of links.
 
-Run by `make setup` as `python -m headrace.stack.install`. A second run finds everything in place and
-downloads nothing.
+`make setup` runs it as `python -m headrace.stack.install`. A second run downloads nothing.
 """
 
 import hashlib
@@ -23,27 +22,27 @@ _FLINK_GROUP = "org.apache.flink"
 
 
 def locked() -> list[dict[str, str]]:
-    """The jars of the lock: groupId, artifactId, version, sha256."""
+    """Jars in the lock file: groupId, artifactId, version, sha256."""
     return tomllib.loads(LOCK.read_text())["dependencies"]
 
 
 def target(jar: dict[str, str]) -> Path:
-    """Where a locked jar lies in the environment."""
+    """Path of a locked jar in the environment."""
     folder = FLINK_JARS if jar["groupId"] == _FLINK_GROUP else KAFKA_JARS
     return folder / f"{jar['artifactId']}-{jar['version']}.jar"
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file."""
+    """Hex SHA-256 digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch(jar: dict[str, str], maven: MavenContext) -> Path:
-    """Bring one jar into the environment and check it against the lock.
+    """Download one jar into the environment and check it against the lock.
 
     Raises:
-        EnvironmentProblem: the jar could not be fetched, or its checksum is not the locked one.
+        EnvironmentProblem: the checksum is not the locked one.
     """
     path = target(jar)
     if path.exists() and sha256(path) == jar["sha256"]:
@@ -53,8 +52,8 @@ def fetch(jar: dict[str, str], maven: MavenContext) -> Path:
     seen = sha256(source)
     if seen != jar["sha256"]:
         message = (
-            f"{name} has sha256 {seen}, jgo.lock.toml says {jar['sha256']}: the repository serves another file. "
-            f"Remove {source} and run `make setup` again; if it stays, do not use that repository."
+            f"{name} has sha256 {seen}, jgo.lock.toml has {jar['sha256']}: the repository serves another file. "
+            f"Remove {source} and run `make setup` again; if the error remains, do not use that repository."
         )
         raise EnvironmentProblem(message)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,16 +64,16 @@ def fetch(jar: dict[str, str], maven: MavenContext) -> Path:
 
 
 def link_flink_home() -> None:
-    """FLINK_HOME: the scripts and jars of the apache-flink package, and the connector jars beside them.
+    """Build FLINK_HOME from the scripts and jars of the apache-flink package and the connector jars.
 
-    Flink's own folder stays as it was installed, but for the scripts' execute bits, which wheels lose.
+    The package's own folder is unchanged except for the scripts' execute bits, which wheels lose.
     """
     package = Path(pyflink.__file__).parent
     for script in (package / "bin").glob("*.sh"):
         script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP)
     shutil.rmtree(FLINK_HOME, ignore_errors=True)
     (FLINK_HOME / "lib").mkdir(parents=True)
-    shutil.copytree(package / "bin", FLINK_HOME / "bin")  # Flink's scripts take their home from where they lie
+    shutil.copytree(package / "bin", FLINK_HOME / "bin")  # Flink's scripts derive their home from their own path
     for folder in ("opt", "plugins", "conf"):
         (FLINK_HOME / folder).symlink_to(package / folder)
     python = package / "opt"  # flink-python runs on the cluster too, when no `flink run` ships it
@@ -84,7 +83,7 @@ def link_flink_home() -> None:
 
 
 def main() -> None:
-    """Install everything the lock names."""
+    """Install every jar in the lock file, and FLINK_HOME."""
     jars = locked()
     missing = [jar for jar in jars if not target(jar).exists()]
     if missing:

@@ -1,6 +1,6 @@
-"""The Flink jobs of the stack: which there are, how each is submitted, which checkpoint it resumes from.
+"""The Flink jobs of the stack: their names, how each is submitted, which checkpoint it resumes from.
 
-`python -m headrace.stack.jobs NAME…` submits the named jobs from one client process: a JVM starts once for all.
+`python -m headrace.stack.jobs NAME…` submits the named jobs from one client process, so that one JVM starts for all.
 """
 
 import os
@@ -21,12 +21,12 @@ JOBS = (INGEST, "features", SAMPLES_JOB)  # of a new stack; versions applied lat
 
 
 def ingest_job(source: Source) -> str:
-    """The job that takes a stream in."""
+    """Name of the job that ingests a stream."""
     return INGEST if source.topic == EVENTS.name else f"{INGEST}-{source.name}"
 
 
 def wanted_jobs(versions: Versions) -> tuple[str, ...]:
-    """Every job that should run: the streams', those of tables first, the versions', and the sample join."""
+    """Every job that should run: one for each stream (tables first), the versions' jobs, and the sample join."""
     ingests = (ingest_job(source) for source in versions.sources().values())
     return tuple(dict.fromkeys((*ingests, *JOBS, *versions.jobs())))
 
@@ -46,9 +46,9 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
     """Submit jobs, each from its newest checkpoint if there is one.
 
     Raises:
-        EnvironmentProblem: no stream and no version has a job of this name.
+        EnvironmentProblem: neither a stream nor a version has a job of this name.
     """
-    from jobs import environment, features, ingest, samples  # the Flink client is heavy: only who submits pays
+    from jobs import environment, features, ingest, samples  # the Flink client is heavy: import it only to submit
 
     pace, versions = endpoints.pace, read_versions(endpoints.bootstrap)
     starters: dict[str, tuple[Callable[[environment.JobSettings], None], int]] = {
@@ -61,7 +61,7 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
         starters[job] = (compute, pace.features_ms)
     for name in names:
         if name not in starters:
-            message = f"no job {name!r}: topic control knows {', '.join(starters)}"
+            message = f"there is no job {name!r}; the jobs by topic control are {', '.join(starters)}"
             raise EnvironmentProblem(message)
         start, checkpoint_ms = starters[name]
         folder = checkpoints(layout, name)
@@ -86,7 +86,7 @@ def main() -> None:
     layout = Layout.here()
     submit(layout, layout.endpoints(), tuple(sys.argv[1:]) or JOBS)
     sys.stdout.flush()
-    os._exit(0)  # the client's JVM would be waited for; it has nothing left to do
+    os._exit(0)  # a normal exit would wait for the client's JVM, which has nothing left to do
 
 
 if __name__ == "__main__":

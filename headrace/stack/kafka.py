@@ -41,8 +41,8 @@ def properties(layout: Layout, endpoints: Endpoints) -> str:
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
-        # A transaction must outlive the longest outage, or what Flink has pre-committed is lost. Each checkpoint
-        # of an exactly-once sink takes a new transactional id, so idle ones are forgotten soon after.
+        # A transaction must outlive the longest outage, or records that Flink has pre-committed are lost. Each
+        # checkpoint of an exactly-once sink takes a new transactional id, so idle ones expire soon after.
         "transaction.max.timeout.ms": _DAY_MS,
         "transactional.id.expiration.ms": _DAY_MS + 3_600_000,
         "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
@@ -59,7 +59,7 @@ def prepare(layout: Layout, endpoints: Endpoints) -> Path:
     (layout.kafka / "log4j.properties").write_text(_LOG4J)
     if not (layout.kafka / "logs" / "meta.properties").exists():
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        identity = f"--cluster-id={cluster}"  # in one word: an id may begin with a dash
+        identity = f"--cluster-id={cluster}"  # one argument: an id may begin with a dash
         tool = [JAVA, "-cp", CLASSPATH, "kafka.tools.StorageTool", "format", "--standalone", identity]
         done = subprocess.run([*tool, "-c", str(config)], capture_output=True, text=True, check=False)
         if done.returncode:

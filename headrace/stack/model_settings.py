@@ -1,4 +1,4 @@
-"""What a stack's models are made with: the device of the environment, the vectors of `fusion.json`."""
+"""Settings of a stack's models: the device from the environment, the item vectors from `fusion.json`."""
 
 import os
 
@@ -9,14 +9,14 @@ from models.index_device import index_builder
 
 
 def device() -> str:
-    """The device that the environment asks for, the CPU if none.
+    """The device that the environment names, the CPU by default.
 
     Raises:
-        EnvironmentProblem: this machine has none such.
+        EnvironmentProblem: this machine does not have the device.
     """
     name = os.environ.get(DEVICE_VARIABLE, "cpu")
     try:
-        index_builder(name)  # asks torch, which is slow to load, only where it is not the CPU
+        index_builder(name)  # loads torch, which is slow, only for devices other than the CPU
     except ValueError as error:
         message = f"{DEVICE_VARIABLE}: {error}"
         raise EnvironmentProblem(message) from error
@@ -24,10 +24,10 @@ def device() -> str:
 
 
 def ranker(layout: Layout) -> RankerConfig:
-    """The ranker's settings, with vectors where there is a `fusion.json` in the stack's folder.
+    """The ranker's settings, with item vectors if the stack's folder has a `fusion.json`.
 
     Raises:
-        UsageProblem: it cannot be followed.
+        UsageProblem: the file is not valid.
     """
     try:
         return load_ranker_config(layout.fusion_file if layout.fusion_file.exists() else None)

@@ -1,4 +1,4 @@
-"""Ports, the usual ones where they are free, others where they are taken; and the secrets of a stack."""
+"""Choose a stack's ports, the usual ones where they are free, and load its secrets."""
 
 import secrets
 import socket
@@ -31,7 +31,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port(taken: Iterable[int]) -> int:
-    """A free port that is none of `taken`."""
+    """A free port other than those in `taken`."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -41,30 +41,30 @@ def free_port(taken: Iterable[int]) -> int:
 
 
 class Secrets(Struct, frozen=True):
-    """What a stack keeps to itself, until it is wiped: what was signed or masked before a restart must fit after it."""
+    """Secrets of a stack; kept until it is wiped, so that signatures and masked values survive a restart."""
 
     token: str
     model_key: str
     mask_key: str
 
 
-def secrets_of(layout: Layout) -> Secrets:
-    """The stack's secrets, drawn at its first start."""
+def load_secrets(layout: Layout) -> Secrets:
+    """Load the stack's secrets; its first start creates them."""
     if layout.secrets_file.exists():
         return msgspec.json.decode(layout.secrets_file.read_bytes(), type=Secrets)
-    drawn = Secrets(f"dev-{secrets.token_urlsafe(18)}", secrets.token_hex(32), secrets.token_hex(32))
+    created = Secrets(f"dev-{secrets.token_urlsafe(18)}", secrets.token_hex(32), secrets.token_hex(32))
     layout.secrets_file.touch(mode=0o600)
-    layout.secrets_file.write_bytes(msgspec.json.encode(drawn))
-    return drawn
+    layout.secrets_file.write_bytes(msgspec.json.encode(created))
+    return created
 
 
-def choose_endpoints(pace: Pace, kept: Secrets, *, usual: bool = True) -> tuple[Endpoints, dict[str, int]]:
-    """Endpoints for a new stack, and the usual ports that had to be replaced (name to usual port).
+def choose_endpoints(pace: Pace, keys: Secrets, *, usual: bool = True) -> tuple[Endpoints, dict[str, int]]:
+    """Choose endpoints for a new stack; returns them and the usual ports that were taken (name to usual port).
 
     Args:
-        pace: goes with the addresses, for the jobs that are submitted later.
-        kept: the stack's secrets; they go with the addresses too.
-        usual: try the well-known ports first; False takes free ones for all, as a test stack does.
+        pace: stored with the addresses, for jobs that are submitted later.
+        keys: the stack's secrets, stored with the addresses too.
+        usual: try the well-known ports first; False takes any free ports, as a test stack does.
     """
     chosen: dict[str, int] = {}
     replaced: dict[str, int] = {}
@@ -75,4 +75,4 @@ def choose_endpoints(pace: Pace, kept: Secrets, *, usual: bool = True) -> tuple[
         chosen[name] = free_port(chosen.values())
         if usual:
             replaced[name] = port
-    return Endpoints(**chosen, **msgspec.structs.asdict(kept), pace=pace), replaced
+    return Endpoints(**chosen, **msgspec.structs.asdict(keys), pace=pace), replaced

@@ -1,4 +1,4 @@
-"""Our own processes as supervisord is told of them: what each runs under, with which settings and secrets."""
+"""The stack's Python processes as supervisord runs them: command line, settings, secrets, and what each is for."""
 
 import sys
 
@@ -8,9 +8,28 @@ from headrace.layout import STATE_VARIABLE, Endpoints, Layout
 from headrace.stack import flink
 from headrace.stack.supervisor import Program
 
+LEARNER_PREFIX = "learner-"  # process of a model other than live; its log is logs/learner-<model>.log
+PURPOSES = {
+    "kafka": "the log: one broker with all topics",
+    "redis": "the feature store",
+    "jobmanager": "Flink: coordinates the jobs",
+    "taskmanager": "Flink: runs the jobs",
+    "keeper": "reconciler: submits missing jobs, starts and stops learners",
+    "loader": "writes computed features from Kafka to Redis",
+    "learner": "trains the live model",
+    "serving": "the HTTP API",
+}
 
-def own_process(layout: Layout, endpoints: Endpoints, name: str, module: str, *arguments: str) -> Program:
-    """A Python process of ours, started later by name. Secrets travel in the environment, not in arguments."""
+
+def purpose_of(process: str) -> str:
+    """What a process of the stack does, in a few words; empty for an unknown one."""
+    if process.startswith(LEARNER_PREFIX):
+        return f"trains model {process.removeprefix(LEARNER_PREFIX)}, for an arm or as challenger"
+    return PURPOSES.get(process, "")
+
+
+def python_process(layout: Layout, endpoints: Endpoints, name: str, module: str, *arguments: str) -> Program:
+    """A Python process that is started later by name; secrets go into its environment, not its arguments."""
     secrets = {"HEADRACE_MODEL_KEY": endpoints.model_key, "HEADRACE_TOKEN": endpoints.token}
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     return Program(
@@ -23,19 +42,19 @@ def own_process(layout: Layout, endpoints: Endpoints, name: str, module: str, *a
 
 
 def learner(layout: Layout, endpoints: Endpoints, name: str, *more: str) -> Program:
-    """A learner in the line's rhythm, live's unless `more` names another model."""
+    """A learner with the stack's intervals, live's unless `more` names another model."""
     pace = endpoints.pace
-    rhythm = ("--cadence-s", pace.cadence_s, "--snapshot-s", pace.snapshot_s, "--wait-s", pace.wait_ms // 1000)
-    places = ("--bootstrap", endpoints.bootstrap, "--artefacts", str(layout.artefacts))
-    told = (*places, *fusion(layout), *map(str, rhythm), *more)
-    return yielding(own_process(layout, endpoints, name, "learner", *told))
+    intervals = ("--cadence-s", pace.cadence_s, "--snapshot-s", pace.snapshot_s, "--wait-s", pace.wait_ms // 1000)
+    locations = ("--bootstrap", endpoints.bootstrap, "--artefacts", str(layout.artefacts))
+    arguments = (*locations, *fusion_arguments(layout), *map(str, intervals), *more)
+    return at_low_priority(python_process(layout, endpoints, name, "learner", *arguments))
 
 
-def fusion(layout: Layout) -> tuple[str, ...]:
-    """What says to serving and learners which vectors items come with, where `fusion.json` does."""
+def fusion_arguments(layout: Layout) -> tuple[str, ...]:
+    """Arguments of serving and learners for item vectors; empty if the stack has no `fusion.json`."""
     return ("--fusion", str(layout.fusion_file)) if layout.fusion_file.exists() else ()
 
 
-def yielding(program: Program) -> Program:
-    """The same program behind all others on a busy machine: a version may be a moment late, a request may not."""
+def at_low_priority(program: Program) -> Program:
+    """The same program with lower CPU priority: a version may be a moment late, a request may not."""
     return msgspec.structs.replace(program, command=["nice", "-n", "5", *program.command])

@@ -34,7 +34,7 @@ def command(layout: Layout, endpoints: Endpoints) -> list[str]:
 
 @contextlib.contextmanager
 def running(folder: Path, *settings: str, port: int | None = None) -> Iterator[int]:
-    """The port of a server of one's own, by default a free one, up until the end; its files lie in `folder`.
+    """Run a server on a port, by default a free one, and yield the port; its files are in `folder`.
 
     Raises:
         EnvironmentProblem: it did not answer in time.
@@ -52,7 +52,7 @@ def running(folder: Path, *settings: str, port: int | None = None) -> Iterator[i
 
 
 def _command(port: int, folder: Path) -> list[str]:
-    """No persistence: the store is a cache of the feature topics, and the loader fills one that comes back empty."""
+    """No persistence: the store is a cache of the feature topics, and the loader refills it after a restart."""
     return [
         executable(),
         *("--port", str(port)),

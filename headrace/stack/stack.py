@@ -1,4 +1,4 @@
-"""The local stack: start it, look at it, stop it. Kafka, Flink, Redis, then our own processes on them."""
+"""Start and stop the local stack: Kafka, Flink and Redis, then the pipeline's own processes on them."""
 
 import os
 import shutil
@@ -14,12 +14,12 @@ from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
 from headrace.log.feature_versions import seed
 from headrace.log.topics import create_topics
 from headrace.stack import flink, kafka, redis_server, supervisor
-from headrace.stack.calendar import seasons_of
+from headrace.stack.calendar import read_seasons
 from headrace.stack.jobs import FEATURES, JOBS
-from headrace.stack.learners import experiment_of
+from headrace.stack.learners import read_experiment
 from headrace.stack.model_settings import device, ranker
-from headrace.stack.ports import choose_endpoints, secrets_of
-from headrace.stack.programs import fusion, learner, own_process
+from headrace.stack.ports import choose_endpoints, load_secrets
+from headrace.stack.programs import fusion_arguments, learner, python_process
 from headrace.stack.supervisor import Program, Supervisor
 from headrace.wait import wait_until
 from lang.plan.plan import Plan
@@ -31,16 +31,16 @@ from udfs.mask import KEY_VARIABLE
 
 _ENGINES_DEADLINE_S = 90.0
 Say: TypeAlias = Callable[[str], None]
-OwnPrograms: TypeAlias = Callable[[Layout, Endpoints], list[Program]]
+MakePrograms: TypeAlias = Callable[[Layout, Endpoints], list[Program]]
 
 
 def no_programs(_layout: Layout, _endpoints: Endpoints) -> list[Program]:
-    """The engines alone."""
+    """No programs: the stack runs the engines alone."""
     return []
 
 
 def engines(layout: Layout, endpoints: Endpoints) -> list[Program]:
-    """Kafka, Redis and Flink, with their files written."""
+    """Programs of Kafka, Redis and Flink; writes their configuration files."""
     flink.configure(layout, endpoints)
     flink_environment = flink.environment(layout)
     return [
@@ -61,53 +61,53 @@ def start_engines(
     *,
     say: Say,
     pace: Pace,
-    ours: OwnPrograms = no_programs,
+    make_programs: MakePrograms = no_programs,
     usual_ports: bool = True,
     plan: Plan | None = None,
 ) -> Endpoints:
-    """Start supervisord with the engines, and wait until they are well and the topics are there.
+    """Start supervisord with the engines, wait until they answer, and create the topics.
 
     A stack that already runs in this folder is left as it is.
 
     Args:
         layout: the stack's folder.
-        say: told what a person should know.
-        pace: how fast the line turns.
-        ours: makes the programs that supervisord shall know beside the engines; they are not started.
-        usual_ports: False takes free ports for all, as a test stack does.
-        plan: the groups of a stack that has none yet; by default those of `features/`.
+        say: prints a message for the user.
+        pace: the pipeline's intervals.
+        make_programs: makes the other programs that supervisord knows; they are not started.
+        usual_ports: False takes any free ports, as a test stack does.
+        plan: the feature groups of a new stack; by default those of `features/`.
 
     Raises:
-        HeadraceError: `ours` refused, before anything was started, or an engine did not come up; its log is named.
+        HeadraceError: `make_programs` failed before anything started, or an engine did not start (the log is named).
     """
-    keeper = Supervisor(layout)
-    if keeper.is_up():
+    daemon = Supervisor(layout)
+    if daemon.is_up():
         return layout.endpoints()
     supervisor.end_recorded(layout, patience_s=10)
     for folder in layout.folders():
         folder.mkdir(parents=True, exist_ok=True)
     endpoints = _addresses(layout, pace, usual_ports=usual_ports, say=say)
-    programs = ours(layout, endpoints)
+    programs = make_programs(layout, endpoints)
     write_endpoints(layout, endpoints)
-    keeper.start([*engines(layout, endpoints), *programs])
+    daemon.start([*engines(layout, endpoints), *programs])
     wait_for_engines(layout, endpoints)
     created = create_topics(endpoints.bootstrap, TOPICS)
-    say(f"{len(created)} topics created" if created else "topics are as schemas/topics.py says")
+    say(f"created {len(created)} topics" if created else "all topics exist already")
     seed(endpoints, plan or load_plan(FEATURES))
     supervisor.record(layout)
     return endpoints
 
 
 def _addresses(layout: Layout, pace: Pace, *, usual_ports: bool, say: Say) -> Endpoints:
-    """Choose them, and tell which are not the usual ones."""
-    endpoints, replaced = choose_endpoints(pace, secrets_of(layout), usual=usual_ports)
+    """Choose the endpoints, and report the ports that are not the usual ones."""
+    endpoints, replaced = choose_endpoints(pace, load_secrets(layout), usual=usual_ports)
     for name, port in replaced.items():
         say(f"port {port} is taken: {name} listens on {getattr(endpoints, name)} instead")
     return endpoints
 
 
 def write_endpoints(layout: Layout, endpoints: Endpoints) -> None:
-    """Write them down for all verbs: from here on there is a stack."""
+    """Write the endpoints for all verbs; once the file exists, there is a stack."""
     layout.endpoints_file.write_bytes(msgspec.json.format(msgspec.json.encode(endpoints)))
     layout.endpoints_file.chmod(0o600)
 
@@ -128,37 +128,37 @@ def wait_for_engines(layout: Layout, endpoints: Endpoints) -> None:
         wait_until(check, what=name, deadline_s=_ENGINES_DEADLINE_S, hint=f"Look at {log}.")
 
 
-def line(layout: Layout, endpoints: Endpoints) -> list[Program]:
-    """Our own processes: the keeper of jobs and other learners, loader, learner, serving (told by `serving.json`).
+def pipeline_programs(layout: Layout, endpoints: Endpoints) -> list[Program]:
+    """The pipeline's own processes: keeper, loader, learner, and serving (configured by `serving.json`).
 
     Raises:
-        UsageProblem: that file, `seasons.yaml` or `fusion.json` cannot be followed.
-        EnvironmentProblem: the device is not there.
+        UsageProblem: `serving.json`, `seasons.yaml` or `fusion.json` is not valid.
+        EnvironmentProblem: this machine does not have the device.
     """
     kafka_address, redis_address = ("--bootstrap", endpoints.bootstrap), ("--redis", endpoints.redis_url)
-    for read in (experiment_of, seasons_of, ranker):  # so that a mistake is told here, not in a log
+    for read in (read_experiment, read_seasons, ranker):  # so that a mistake is reported here, not in a log
         read(layout)
     device()
     config = ("--config", str(layout.serving_file)) if layout.serving_file.exists() else ()
     artefacts = ("--artefacts", str(layout.artefacts))
     features, port = ("--features", str(FEATURES)), ("--port", str(endpoints.api))
-    served = (*kafka_address, *redis_address, *features, *config, *fusion(layout), *artefacts, *port)
+    serving = (*kafka_address, *redis_address, *features, *config, *fusion_arguments(layout), *artefacts, *port)
     return [
-        own_process(layout, endpoints, "keeper", "headrace.stack.reconciler"),
-        own_process(layout, endpoints, "loader", "store.loader", *kafka_address, *redis_address),
+        python_process(layout, endpoints, "keeper", "headrace.stack.reconciler"),
+        python_process(layout, endpoints, "loader", "store.loader", *kafka_address, *redis_address),
         learner(layout, endpoints, "learner"),
-        own_process(layout, endpoints, "serving", "serving", *served),
+        python_process(layout, endpoints, "serving", "serving", *serving),
     ]
 
 
-def start_line(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True) -> Endpoints:
-    """Start everything but serving, and wait until the jobs run: a line that no live clock ticks for.
+def start_pipeline(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True) -> Endpoints:
+    """Start everything but serving, whose ticks advance the log clock, and wait until the jobs run.
 
     Raises:
-        UsageProblem: a file that says how it is to run cannot be followed (see `line`).
-        EnvironmentProblem: a part did not come up; its log is named; or the device is not there.
+        UsageProblem: a configuration file is not valid (see `pipeline_programs`).
+        EnvironmentProblem: a part did not start (the message names its log), or the device is missing.
     """
-    endpoints = start_engines(layout, say=say, pace=pace, ours=line, usual_ports=usual_ports)
+    endpoints = start_engines(layout, say=say, pace=pace, make_programs=pipeline_programs, usual_ports=usual_ports)
     start_programs(layout, "keeper", "loader", "learner")
     rest = flink.FlinkRest(endpoints.flink_url)
     for job in JOBS:
@@ -169,8 +169,8 @@ def start_line(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True
 
 
 def up(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True) -> Endpoints:
-    """Start the whole line and wait until jobs run and the API is ready; raises as `start_line` does."""
-    endpoints = start_line(layout, say=say, pace=pace, usual_ports=usual_ports)
+    """Start the whole pipeline and wait until jobs run and the API is ready; raises as `start_pipeline` does."""
+    endpoints = start_pipeline(layout, say=say, pace=pace, usual_ports=usual_ports)
     start_programs(layout, "serving")
     ready = f"{endpoints.api_url}/health/ready"
     hint = f"Look at {layout.logs / 'serving.log'}."
@@ -180,21 +180,20 @@ def up(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True) -> End
 
 
 def start_programs(layout: Layout, *names: str) -> None:
-    """Start those of these programs that do not run yet."""
-    keeper = Supervisor(layout)
-    states = keeper.programs()
+    """Start the named programs that do not run yet."""
+    daemon = Supervisor(layout)
+    states = daemon.programs()
     for name in names:
         if states[name][0] not in ("RUNNING", "STARTING"):
-            keeper.start_program(name, wait=False)
+            daemon.start_program(name, wait=False)
 
 
 def stop(layout: Layout, *, wipe: bool = False) -> None:
-    """Stop everything this stack started, and nothing else; `wipe` removes its folder too."""
+    """Stop everything this stack started, and nothing else; `wipe` deletes its folder too."""
     if not layout.home.exists():
         return
     supervisor.record(layout)
-    keeper = Supervisor(layout)
-    keeper.shutdown()
+    Supervisor(layout).shutdown()
     deadline = time.monotonic() + 40
     while supervisor.tree(layout) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -206,5 +205,5 @@ def stop(layout: Layout, *, wipe: bool = False) -> None:
 
 
 def memory_mb(layout: Layout) -> float:
-    """Memory of the whole stack and of this process: sum of PSS."""
+    """Memory of the whole stack and of this process, MB (sum of PSS)."""
     return supervisor.proportional_memory_mb([*supervisor.tree(layout), psutil.Process(os.getpid())])

@@ -1,25 +1,26 @@
-"""`headrace status`: what runs and since when, what waits, what was set aside, how old features and the model are."""
+"""`headrace status`: processes and jobs, consumer lag, dead letters, the age of features and of the model."""
 
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import httpx
 from confluent_kafka import KafkaException
 from msgspec import Struct, structs
 from prometheus_client.parser import text_string_to_metric_families
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from headrace.console import screen
 from headrace.layout import Endpoints, Layout
 from headrace.log import dead_letters
 from headrace.stack import supervisor
-from headrace.stack.flink import FlinkRest
+from headrace.stack.flink import FlinkRest, JobStatus
 from headrace.stack.jobs import SAMPLES_JOB
+from headrace.stack.programs import purpose_of
 from headrace.stack.supervisor import Supervisor
 from schemas.defaults import LIVE_MODEL
 from schemas.topics import TOPICS
@@ -29,13 +30,14 @@ from store.lag import consumer_groups, lags
 from store.log import bounds
 from udfs.labels import COUNTERS
 
-_LETTERS = 10_000  # offsets of each partition; a topic keeps a month of letters
+_MODEL = "ranker"
+_NEWEST = 10_000  # offsets of each partition; the topics keep dead letters for a month
 _TIMEOUT_S = 5.0
 _AS_OF = "headrace_group_as_of_timestamp_seconds"
 
 
 class Part(Struct, frozen=True, kw_only=True):
-    """A process or a job: its state, when it last started (UTC), and how often it was started again since `up`."""
+    """A process or a job: its state, when it last started (UTC), and how often it was restarted since `up`."""
 
     state: str
     since: str
@@ -46,12 +48,16 @@ class Status(Struct, frozen=True, kw_only=True):
     """What `status` prints.
 
     Attributes:
-        processes, jobs: by name. `lag`: records that wait, by consumer.
+        processes: processes by name.
+        jobs: Flink jobs by name.
+        lag: unread records by consumer.
         dead: dead letters by topic and reason, `TOPIC REASON`, among the newest of each topic.
         groups_s: seconds since the newest event of each feature group was received, as serving sees it.
-        model: what serving holds and refuses of live's versions. `stalled`: consumers that do not move, in words.
-        records: of each topic the offsets that it holds.
-        left_out: of feedback and negatives, what does not train, since the samples job last started.
+        model: live's versions in serving: ages and refusals.
+        stalled: one sentence for each consumer that does not progress.
+        records: offsets that each topic holds.
+        left_out: feedback and negatives left out of training since the samples job last started, by reason.
+        memory_mb: sum of PSS over the stack's processes.
     """
 
     processes: dict[str, Part]
@@ -67,7 +73,7 @@ class Status(Struct, frozen=True, kw_only=True):
 
 
 def gather(layout: Layout) -> Status:
-    """Look at the running stack; what does not answer is left out.
+    """Query the running stack; parts that do not answer are left out.
 
     Raises:
         EnvironmentProblem: no stack was started here.
@@ -76,20 +82,22 @@ def gather(layout: Layout) -> Status:
     processes = _processes(layout)
     flink = FlinkRest(endpoints.flink_url)
     try:
-        jobs = {name: Part(state=of.state, since=_utc(of.since_s), restarts=of.restarts) for name, of in flink.lives()}
-        flink.counters(SAMPLES_JOB, COUNTERS)  # Flink fetches counters when it is asked, and tells those it had
+        jobs = {name: _job_part(status) for name, status in flink.job_statuses()}
+        flink.counters(
+            SAMPLES_JOB, COUNTERS
+        )  # Flink answers with the counters of the last request and fetches new ones
         left_out = flink.counters(SAMPLES_JOB, COUNTERS)
     except httpx.HTTPError:
         jobs, left_out = {}, {}
     broker_is_up = "kafka" in processes and processes["kafka"].state == "RUNNING"
-    served = _served(endpoints)
+    metrics = _serving_metrics(endpoints)
     return Status(
         processes=processes,
         jobs=jobs,
         lag=_lag(endpoints) if broker_is_up else {},
         dead=_dead(endpoints) if broker_is_up else {},
-        groups_s=_ages_s(served),
-        model=_model(served),
+        groups_s=_ages_s(metrics),
+        model=_model(metrics),
         stalled=_stalled(endpoints),
         records=_ends(endpoints) if broker_is_up else {},
         left_out=left_out,
@@ -97,15 +105,19 @@ def gather(layout: Layout) -> Status:
     )
 
 
+def _job_part(status: JobStatus) -> Part:
+    return Part(state=status.state, since=_utc(status.since_s), restarts=status.restarts)
+
+
 def _processes(layout: Layout) -> dict[str, Part]:
-    keeper = Supervisor(layout)
-    if not keeper.is_up():
+    daemon = Supervisor(layout)
+    if not daemon.is_up():
         return {}
-    lives = keeper.lives()
+    uptimes = daemon.uptimes()
     parts: dict[str, Part] = {}
-    for name, (state, _) in keeper.programs().items():
-        life = lives.get(name)
-        since, restarts = (_utc(life.since_s), max(life.starts - 1, 0)) if life else ("", 0)
+    for name, (state, _) in daemon.programs().items():
+        uptime = uptimes.get(name)
+        since, restarts = (_utc(uptime.since_s), max(uptime.starts - 1, 0)) if uptime else ("", 0)
         parts[name] = Part(state=state, since=since, restarts=restarts)
     return parts
 
@@ -121,14 +133,14 @@ def _lag(endpoints: Endpoints) -> dict[str, int]:
 
 def _dead(endpoints: Endpoints) -> dict[str, int]:
     try:
-        newest = dead_letters.read(endpoints, dead_letters.DeadLetterFilter(), last=_LETTERS)
+        newest = dead_letters.read(endpoints, dead_letters.DeadLetterFilter(), last=_NEWEST)
         return dict(Counter(f"{each.topic} {dead_letters.code_of(each)}" for each in newest).most_common())
     except KafkaException:
         return {}
 
 
-def _served(endpoints: Endpoints) -> dict[tuple[str, str], float]:
-    """Serving's metrics: value by name and the value of the first label, empty for none."""
+def _serving_metrics(endpoints: Endpoints) -> dict[tuple[str, str], float]:
+    """Serving's metrics by name and value of the first label (empty if unlabelled); empty if serving is away."""
     try:
         text = httpx.get(f"{endpoints.api_url}/metrics", timeout=_TIMEOUT_S).raise_for_status().text
     except httpx.HTTPError:
@@ -137,24 +149,26 @@ def _served(endpoints: Endpoints) -> dict[tuple[str, str], float]:
     return {(sample.name, next(iter(sample.labels.values()), "")): sample.value for sample in samples}
 
 
-def _ages_s(served: Mapping[tuple[str, str], float]) -> dict[str, int]:
-    return {group: round(time.time() - at_s) for (name, group), at_s in served.items() if name == _AS_OF}
+def _ages_s(metrics: Mapping[tuple[str, str], float]) -> dict[str, int]:
+    return {group: round(time.time() - at_s) for (name, group), at_s in metrics.items() if name == _AS_OF}
 
 
-def _model(served: Mapping[tuple[str, str], float]) -> dict[str, str]:
-    if not served:
+def _model(metrics: Mapping[tuple[str, str], float]) -> dict[str, str]:
+    if not metrics:
         return {}
-    refused = {of: round(count) for (name, of), count in served.items() if name == "headrace_versions_refused_total"}
+    refused = {
+        check: round(count) for (name, check), count in metrics.items() if name == "headrace_versions_refused_total"
+    }
     ages = {
-        what: f"{round(time.time() - served[name, ''])} s ago"
-        for what, name in (
-            ("last version that learnt something, applied", "headrace_version_learnt_timestamp_seconds"),
-            ("last word of the learner", "headrace_learner_heard_timestamp_seconds"),
+        title: f"{round(time.time() - metrics[name, ''])} s ago"
+        for title, name in (
+            ("newest applied version that learned from samples", "headrace_version_learnt_timestamp_seconds"),
+            ("newest message from the learner", "headrace_learner_heard_timestamp_seconds"),
         )
     }
-    in_a_row = round(served["headrace_versions_refused_in_a_row", ""])
-    told = ", ".join(f"{count} {check}" for check, count in refused.items() if count) or "none"
-    return {**ages, "versions refused": f"{told}; {in_a_row} in a row"}
+    in_a_row = round(metrics["headrace_versions_refused_in_a_row", ""])
+    counts = ", ".join(f"{count} {check}" for check, count in refused.items() if count) or "none"
+    return {**ages, "versions refused": f"{counts}; {in_a_row} in a row"}
 
 
 def _stalled(endpoints: Endpoints) -> list[str]:
@@ -174,7 +188,7 @@ def _ends(endpoints: Endpoints) -> dict[str, int]:
 
 
 def topic_ends(endpoints: Endpoints) -> dict[str, int]:
-    """End offset minus start offset of each topic; transaction markers count too."""
+    """End offset minus start offset of each topic, transaction markers included."""
     held = Counter[str]()
     for (topic, _), (begin, end) in bounds(endpoints.bootstrap, *(each.name for each in TOPICS)).items():
         held[topic] += end - begin
@@ -185,33 +199,58 @@ def show(layout: Layout, *, as_json: bool) -> None:
     """Print the status of the stack."""
     status = gather(layout)
     if as_json:
-        told = structs.asdict(status)
-        told |= {of: {name: structs.asdict(part) for name, part in told[of].items()} for of in ("processes", "jobs")}
-        json.dump(told, sys.stdout, indent=2)
+        document = structs.asdict(status)
+        for parts in ("processes", "jobs"):
+            document[parts] = {name: structs.asdict(part) for name, part in document[parts].items()}
+        json.dump(document, sys.stdout, indent=2)
         return
-    console = Console()
-    for title, parts in (("process", status.processes), ("job", status.jobs)):
-        table = Table(title, "state", "since", "restarts", box=None, pad_edge=False)
-        for name, part in parts.items():
-            table.add_row(name, part.state, part.since, str(part.restarts))
+    console = screen()
+    for table in tables(status):
         console.print(table, "")
-    for title, column, rows in (
-        ("consumer", "records that wait", status.lag),
-        ("dead letters of", f"records among the newest {_LETTERS:,}", status.dead),
-        ("feature group", "seconds since its newest event", status.groups_s),
-        ("model", "", status.model),
-        ("topic", "offsets", status.records),
-        ("does not train", "since the samples job started", status.left_out),
-    ):
-        table = Table(title, column, box=None, pad_edge=False)
-        for name, value in rows.items():
-            table.add_row(escape(name), escape(str(value)))
-        console.print(table, "")
+    if status.records and not status.dead:
+        console.print(f"no dead letters among the newest {_NEWEST:,} records of each topic\n", highlight=False)
     for reason in status.stalled:
         console.print(reason, style="red", markup=False)
-    console.print(f"a process's log is {layout.logs}/<process>.log; `headrace dead` shows dead letters")
-    console.print("offsets and lag count ticks and the markers of transactions too; jobs commit at checkpoints")
+    console.print(f"the log of a process is {layout.logs}/<process>.log; `headrace dead` lists dead letters")
+    console.print("offsets and lag include ticks and transaction markers; jobs commit at their checkpoints")
     console.print(f"memory {status.memory_mb:.0f} MB (sum of PSS)")
+
+
+def tables(status: Status) -> Iterator[Table]:
+    """The tables of a status; a table without rows is left out."""
+    yield from _table(
+        ("process", "state", "since (UTC)", "restarts", "what it does"),
+        [
+            (name, part.state, part.since, str(part.restarts), purpose_of(name))
+            for name, part in status.processes.items()
+        ],
+    )
+    yield from _table(
+        ("Flink job", "state", "since (UTC)", "restarts"),
+        [(name, part.state, part.since, str(part.restarts)) for name, part in status.jobs.items()],
+    )
+    topics = {topic.name: topic for topic in TOPICS}
+    for title, column, rows in (
+        ("consumer", "unread records", status.lag),
+        ("dead letters by topic and reason", f"among the newest {_NEWEST:,}", status.dead),
+        ("feature group", "seconds since its newest event", status.groups_s),
+        ("live model", "", status.model),
+    ):
+        yield from _table((title, column), [(name, str(value)) for name, value in rows.items()])
+    yield from _table(
+        ("topic", "offsets", "written by", "read by"),
+        [(name, str(count), topics[name].written_by, topics[name].read_by) for name, count in status.records.items()],
+    )
+    left_out = [(name, str(count)) for name, count in status.left_out.items()]
+    yield from _table(("left out of training", "since the samples job started"), left_out)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Table]:
+    if rows:
+        table = Table(*columns, box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        yield table
 
 
 def _utc(at_s: float) -> str:

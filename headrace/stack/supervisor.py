@@ -1,8 +1,7 @@
 """Keep the stack's processes alive: supervisord, one per stack, over a unix socket.
 
-supervisord restarts what dies, writes the logs, and is the parent of every process of the stack; what
-it has started is also written down by process id and start time, so that `down` can end exactly those
-when supervisord itself was killed.
+supervisord restarts processes that die, writes the logs, and is the parent of every process of the stack. Their
+process ids and start times are also recorded in a file, so that `down` ends exactly those if supervisord was killed.
 """
 
 import contextlib
@@ -40,14 +39,14 @@ class Program(Struct, frozen=True, kw_only=True):
 
 
 class Recorded(Struct, frozen=True):
-    """A process the stack started: an id alone could be reused by a stranger, id and start time cannot."""
+    """A process the stack started: a process id alone may be reused, id and start time together are unique."""
 
     pid: int
     started: float
 
 
-class Life(Struct, frozen=True):
-    """When a program was last started, seconds since 1970, and how often that was, by supervisord's log."""
+class Uptime(Struct, frozen=True):
+    """When a program was last started (seconds since 1970), and how often, by supervisord's log."""
 
     since_s: int
     starts: int
@@ -58,7 +57,7 @@ def _text(path: Path) -> str:
 
 
 def config_text(layout: Layout, programs: Iterable[Program]) -> str:
-    """supervisord.conf for these programs."""
+    """The text of supervisord.conf for these programs."""
     lines = [
         "[supervisord]",
         f"logfile={layout.logs / SUPERVISOR_LOG}",
@@ -71,13 +70,13 @@ def config_text(layout: Layout, programs: Iterable[Program]) -> str:
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
         "[include]",
-        f"files={layout.programs.name}/*.conf",  # from this file's folder: an address with spaces would be several
+        f"files={layout.programs.name}/*.conf",  # relative: a path with spaces would be read as several
     ]
     return "\n".join([*lines, *(section(layout, program) for program in programs)]) + "\n"
 
 
 def section(layout: Layout, program: Program) -> str:
-    """The part of supervisord.conf that is about one program."""
+    """The section of supervisord.conf for one program."""
     environment = ",".join(f'{key}="{_escape(value)}"' for key, value in program.environment.items())
     lines = [
         f"[program:{program.name}]",
@@ -100,7 +99,7 @@ def section(layout: Layout, program: Program) -> str:
 
 
 def _escape(text: str) -> str:
-    """Supervisord expands % in its file."""
+    """Escape %, which supervisord expands in its file."""
     return text.replace("%", "%%")
 
 
@@ -111,10 +110,10 @@ class Supervisor:
         self._layout = layout
 
     def start(self, programs: Iterable[Program]) -> None:
-        """Start supervisord in a session of its own: it survives the terminal that started it."""
+        """Start supervisord in a process session of its own, so that it survives the terminal."""
         layout = self._layout
-        for hired in layout.programs.glob("*.conf"):
-            hired.unlink()
+        for added in layout.programs.glob("*.conf"):
+            added.unlink()
         layout.supervisor_config.write_text(config_text(layout, programs))
         daemon = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(layout.supervisor_config)]
         subprocess.run(daemon, check=True, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -128,17 +127,17 @@ class Supervisor:
         return True
 
     def programs(self) -> dict[str, tuple[str, int]]:
-        """Name to (state, process id; 0 if none)."""
+        """Name to (state, process id or 0)."""
         found = self._call("getAllProcessInfo")
         return {process["name"]: (process["statename"], process["pid"]) for process in found}
 
-    def lives(self) -> dict[str, Life]:
-        """Name to how a program has lived, of those that were ever started."""
+    def uptimes(self) -> dict[str, Uptime]:
+        """Name to uptime of every program that was ever started."""
         found = self._call("getAllProcessInfo")
-        log = _text(self._layout.logs / SUPERVISOR_LOG).rpartition(_BEGUN)[2]  # it goes on from one `up` to the next
+        log = _text(self._layout.logs / SUPERVISOR_LOG).rpartition(_BEGUN)[2]  # each `up` appends to the same log
         spawned = Counter(_SPAWNED.findall(log))
         return {
-            process["name"]: Life(since_s=process["start"], starts=spawned[process["name"]])
+            process["name"]: Uptime(since_s=process["start"], starts=spawned[process["name"]])
             for process in found
             if process["start"]
         }
@@ -148,36 +147,36 @@ class Supervisor:
         self._call("startProcess", name, wait)
 
     def stop_program(self, name: str) -> None:
-        """Stop one program; it is not started again by itself."""
+        """Stop one program; supervisord does not restart it."""
         self._call("stopProcess", name)
 
-    def has_hired(self, program: Program) -> bool:
-        """Whether a program is kept, and as it is told here."""
-        written = self._written(program.name)
-        return written.exists() and written.read_text() == self._told(program)
+    def has_added(self, program: Program) -> bool:
+        """Whether a program was added with exactly this configuration."""
+        file = self._config_file(program.name)
+        return file.exists() and file.read_text() == self._config(program)
 
-    def hire(self, program: Program) -> None:
-        """Keep one more program, until it is dismissed or supervisord ends."""
-        self._written(program.name).write_text(self._told(program))
+    def add(self, program: Program) -> None:
+        """Keep one more program running, until it is removed or supervisord ends."""
+        self._config_file(program.name).write_text(self._config(program))
         self._call("reloadConfig")
         self._call("addProcessGroup", program.name)
 
-    def dismiss(self, name: str) -> None:
-        """Stop a program that was hired, and keep it no more."""
+    def remove(self, name: str) -> None:
+        """Stop an added program and forget it."""
         with contextlib.suppress(xmlrpc.client.Fault):  # it may have ended by itself
             self.stop_program(name)
         self._call("removeProcessGroup", name)
-        self._written(name).unlink(missing_ok=True)
+        self._config_file(name).unlink(missing_ok=True)
 
     def shutdown(self) -> None:
         """Stop every program, then supervisord."""
         with contextlib.suppress(OSError, xmlrpc.client.Error):
             self._call("shutdown")
 
-    def _told(self, program: Program) -> str:
+    def _config(self, program: Program) -> str:
         return section(self._layout, program) + "\n"
 
-    def _written(self, name: str) -> Path:
+    def _config_file(self, name: str) -> Path:
         return self._layout.programs / f"{name}.conf"
 
     def _call(self, method: str, *arguments: str | bool):
@@ -187,12 +186,12 @@ class Supervisor:
 
 
 def inherit(layout: Layout, environment: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment, `environment` over it, and the stack's folder."""
+    """This process's environment, overridden by `environment` and the stack's folder."""
     return {**os.environ, **environment, STATE_VARIABLE: str(layout.home)}
 
 
 def tree(layout: Layout) -> list[psutil.Process]:
-    """Supervisord and everything below it, supervisord first; empty when it does not run."""
+    """Supervisord and all its descendants, supervisord first; empty if it does not run."""
     with contextlib.suppress(OSError, ValueError, psutil.Error):
         root = psutil.Process(int(layout.supervisor_pid.read_text()))
         if str(layout.supervisor_config) in root.cmdline():
@@ -201,7 +200,7 @@ def tree(layout: Layout) -> list[psutil.Process]:
 
 
 def record(layout: Layout) -> None:
-    """Write down what runs now, beside what was written before and still runs."""
+    """Record the processes that run now, in addition to those recorded before that still run."""
     alive = {(recorded.pid, recorded.started) for recorded in recorded_alive(layout)}
     for process in tree(layout):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -212,7 +211,7 @@ def record(layout: Layout) -> None:
 
 
 def recorded_alive(layout: Layout) -> list[Recorded]:
-    """Processes that this stack started and that still run."""
+    """Recorded processes that still run."""
     if not layout.processes_file.exists():
         return []
     recorded = msgspec.json.decode(layout.processes_file.read_bytes(), type=list[Recorded])
@@ -228,7 +227,7 @@ def _same(entry: Recorded) -> bool:
 
 
 def end_recorded(layout: Layout, *, patience_s: float) -> None:
-    """End what was recorded and still runs: ask first, then kill. Nothing else is touched."""
+    """Terminate the recorded processes that still run, then kill those left after `patience_s`; touch no others."""
     processes = [psutil.Process(entry.pid) for entry in recorded_alive(layout)]
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -241,7 +240,7 @@ def end_recorded(layout: Layout, *, patience_s: float) -> None:
 
 
 def proportional_memory_mb(processes: Iterable[psutil.Process]) -> float:
-    """Sum of PSS: shared pages count once over all processes."""
+    """Sum of PSS in MB: shared pages count once over all processes."""
     total = 0
     for process in processes:
         with contextlib.suppress(psutil.Error, OSError):

@@ -1,4 +1,4 @@
-"""A stream that others are stamped from is taken in, whether a group reads it or not."""
+"""A stream from which others are stamped is ingested, whether a group reads it or not."""
 
 from pathlib import Path
 

@@ -39,7 +39,7 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layout]:
     """A line without serving, for serving's ticks say that it is now."""
     found = Layout(tmp_path_factory.mktemp("defaults") / "stack")
     found.home.mkdir()
-    stack.start_line(found, say=print, pace=Pace(), usual_ports=False)
+    stack.start_pipeline(found, say=print, pace=Pace(), usual_ports=False)
     yield found
     stack.stop(found, wipe=True)
 

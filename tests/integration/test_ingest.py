@@ -63,7 +63,7 @@ def poison(now: int) -> dict[str, tuple[bytes | None, str]]:
 
 def restarts(line: Line) -> int:
     """How often ingest has been restarted."""
-    return dict(FlinkRest(line.endpoints.flink_url).lives())["ingest"].restarts
+    return dict(FlinkRest(line.endpoints.flink_url).job_statuses())["ingest"].restarts
 
 
 def check_the_account(

@@ -1,0 +1,71 @@
+"""What `doctor`, `status` and `up` print for people."""
+
+import json
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+from rich.console import Console
+
+from headrace.layout import Endpoints, Layout
+from headrace.stack import doctor
+from headrace.stack.ports import USUAL, free_port
+from headrace.stack.programs import PURPOSES, purpose_of
+from headrace.stack.stack import pipeline_programs, write_endpoints
+from headrace.stack.status import Part, Status, tables
+from headrace.stack.supervisor import Supervisor
+from headrace.stack.welcome import welcome
+from schemas.topics import SHADOWS
+
+ENDPOINTS = Endpoints(
+    kafka=1, kafka_controller=2, redis=3, flink_rest=4, flink_rpc=5, api=6, token="t", model_key="k", mask_key="m"
+)
+EMPTY = Status(
+    processes={}, jobs={}, lag={}, dead={}, groups_s={}, model={}, stalled=[], records={}, left_out={}, memory_mb=0.0
+)
+
+
+def printed(status: Status) -> str:
+    console = Console(width=200)
+    with console.capture() as capture:
+        for table in tables(status):
+            console.print(table)
+    return capture.get()
+
+
+def test_a_port_of_this_stack_is_not_reported_as_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as own, socket.create_server(("127.0.0.1", 0)) as other:
+        ports = {"kafka": own.getsockname()[1], "redis": other.getsockname()[1], "api": free_port(())}
+        monkeypatch.setattr(doctor, "USUAL", ports)
+        before = doctor.port_finding(layout)
+        write_endpoints(layout, Endpoints(**USUAL | {"kafka": ports["kafka"]}, token="", model_key="", mask_key=""))
+        monkeypatch.setattr(Supervisor, "is_up", lambda _: True)
+        after = doctor.port_finding(layout)
+    assert (before.seen, before.fix) == (f"taken: kafka {ports['kafka']}, redis {ports['redis']}", "`up` takes others")
+    assert after.seen == f"used by this stack: kafka {ports['kafka']}; taken: redis {ports['redis']}"
+
+
+def test_every_process_of_a_stack_is_explained(tmp_path: Path) -> None:
+    names = {program.name for program in pipeline_programs(Layout(tmp_path), ENDPOINTS)}
+    assert set(PURPOSES) == names | {"kafka", "redis", "jobmanager", "taskmanager"}
+    assert purpose_of("learner-swift") == "trains model swift, for an arm or as challenger"
+
+
+def test_a_status_explains_processes_and_topics_and_has_no_empty_table() -> None:
+    assert printed(EMPTY) == ""
+    keeper = Part(state="RUNNING", since="2026-01-01 00:00:00", restarts=0)
+    text = printed(structs.replace(EMPTY, processes={"keeper": keeper}, records={SHADOWS.name: 3}))
+    assert re.search(r"keeper +RUNNING .* reconciler: submits missing jobs", text)
+    assert re.search(rf"shadows +3 +{SHADOWS.written_by} +{SHADOWS.read_by}", text)
+    assert "dead letters" not in text
+
+
+def test_the_first_requests_leave_items_to_show_after_the_click() -> None:
+    bodies = re.findall(r"-d '(\{.*)'$", welcome(ENDPOINTS), re.MULTILINE)
+    items, click, slate = (json.loads(body.replace("'$(date +%s)000'", "0")) for body in bodies)
+    left = {item["item_id"] for item in items["items"]} - {event["item_id"] for event in click["events"]}
+    assert len(left) >= 3
+    assert click["events"][0]["user_id"] == slate["user_id"]
