@@ -18,7 +18,7 @@ from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
 from benchmarks.inputs.recordings import add_folder, file_in
 from benchmarks.quality import CASES, FROM_SHARE
-from headrace.evaluation.log import columns_of, read
+from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.run import Settings, evaluate
 from headrace.layout import REPOSITORY, Layout
 from headrace.replay import command
@@ -63,8 +63,8 @@ def measure(folder: Path) -> Result:
         EnvironmentProblem: the pipeline did not start, or did not process the log.
     """
     machine, path = this_machine(), file_in(folder, CASE.file)
-    log = read(path, columns_of(CASE.columns, CASE.known), warm_share=FROM_SHARE)
-    report = evaluate(log, Settings(from_share=FROM_SHARE), seen=lambda _: None)
+    log = read(path, parse_columns(CASE.columns, CASE.known), warm_share=FROM_SHARE)
+    report = evaluate(log, Settings(from_share=FROM_SHARE), on_progress=lambda _: None)
     visits = log.recording.visits
     from_ms = visits[round(len(visits) * FROM_SHARE)].at_ms
     line, error = _through_a_line(path, from_ms), report.standard_errors["auc"]

@@ -15,7 +15,7 @@ from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
 from benchmarks.inputs.recordings import add_folder, file_in
 from headrace.evaluation import items
-from headrace.evaluation.log import columns_of, read
+from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.report import Report
 from headrace.evaluation.run import Settings, Task, evaluate
 from headrace.layout import REPOSITORY
@@ -91,9 +91,11 @@ def measure(folder: Path) -> Result:
     """
     machine, outcomes = this_machine(), list[Outcome]()
     for case in CASES:
-        about = items.read(file_in(folder, case.items[0]), items.columns_of(case.items[1])) if case.items else {}
-        log = read(file_in(folder, case.file), columns_of(case.columns, case.known), warm_share=FROM_SHARE, about=about)
-        report = evaluate(log, Settings(task=case.task), seen=lambda _: None)
+        details = items.read(file_in(folder, case.items[0]), items.parse_columns(case.items[1])) if case.items else {}
+        log = read(
+            file_in(folder, case.file), parse_columns(case.columns, case.known), warm_share=FROM_SHARE, details=details
+        )
+        report = evaluate(log, Settings(task=case.task), on_progress=lambda _: None)
         console.print(case.name, {each.figure: report.metrics[each.figure] for each in case.asked})
         outcomes.append(Outcome(case, report))
     return Result(machine, outcomes)

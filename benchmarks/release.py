@@ -162,13 +162,13 @@ class _SecondVersion:
 
     def __init__(self, endpoints: Endpoints, after: Plan) -> None:
         self._registry, self._client = Registry(endpoints, who="bench"), connect(endpoints.redis_url)
-        rest, found = FlinkRest(endpoints.flink_url), release.planned(after, self._registry.versions())
-        (version,) = release.applied(self._registry, rest, found, why="bench")
-        self._version = release.filled(self._registry, rest, endpoints, version, since="all")
+        rest, found = FlinkRest(endpoints.flink_url), release.plan_release(after, self._registry.versions())
+        (version,) = release.apply_release(self._registry, rest, found, why="bench")
+        self._version = release.backfill_version(self._registry, rest, endpoints, version, since="all")
 
     def promote(self) -> None:
         """Promote the version through the gate."""
-        release.promoted(self._registry, self._client, self._version, why="bench")
+        release.promote_version(self._registry, self._client, self._version, why="bench")
 
     def rollback(self) -> None:
         """Roll back to the first version."""

@@ -28,9 +28,9 @@ from benchmarks.inputs.recordings import add_folder, file_in
 from benchmarks.peers import river_loop, wabbit_peer
 from benchmarks.studies.speeds import Speed, speeds
 from headrace.evaluation import ctr, metrics
-from headrace.evaluation.log import Log, columns_of, read
+from headrace.evaluation.log import Log, parse_columns, read
 from headrace.evaluation.metrics import Figure
-from headrace.evaluation.progressive import Pupil
+from headrace.evaluation.progressive import ProgressiveRanker
 from headrace.layout import FEATURES, REPOSITORY
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
@@ -83,7 +83,7 @@ def measure(folder: Path, *, rounds: int, ids: int) -> Result:
     """
     machine, path = this_machine(), file_in(folder, FILE)
     make_deterministic()
-    log, plan = read(path, columns_of(COLUMNS, KNOWN), warm_share=FROM_SHARE), load_plan(FEATURES)
+    log, plan = read(path, parse_columns(COLUMNS, KNOWN), warm_share=FROM_SHARE), load_plan(FEATURES)
     first = round(len(log.recording.visits) * FROM_SHARE)
     ours, stream = product(log, plan, freeze_at=first), stream_of(log, plan)
     scorer = Scorer(stream.labels[first:], ours.chances[first:])
@@ -107,19 +107,19 @@ def measure(folder: Path, *, rounds: int, ids: int) -> Result:
 def product(log: Log, plan: Plan, *, freeze_at: int) -> Predictions:
     """The predictions of `headrace evaluate`."""
     begun = time.perf_counter()
-    predicted = ctr.run(log, plan, asked=ctr.Asked(freeze_at=freeze_at), seen=lambda _: None)
-    return Predictions(predicted.ours, time.perf_counter() - begun)
+    predicted = ctr.run(log, plan, task=ctr.CtrTask(freeze_at=freeze_at), on_progress=lambda _: None)
+    return Predictions(predicted.chances, time.perf_counter() - begun)
 
 
 def ranker(stream: Stream) -> Predictions:
     """The predictions of the product's ranker alone, with precomputed inputs."""
-    pupil, parts, begun = Pupil(0), list[Doubles](), time.perf_counter()
+    progressive, parts, begun = ProgressiveRanker(0), list[Doubles](), time.perf_counter()
     for start, end in zip(stream.starts, [*stream.starts[1:], len(stream.rows)], strict=True):
         for sample in stream.samples[start:end]:
-            pupil.take(sample)
-        if pupil.ready:
-            parts.append(pupil.learn()[0])
-    parts.append(pupil.learn()[0])
+            progressive.add(sample)
+        if progressive.has_batch:
+            parts.append(progressive.learn()[0])
+    parts.append(progressive.learn()[0])
     return Predictions(np.concatenate(parts), time.perf_counter() - begun)
 
 
@@ -151,7 +151,7 @@ class Scorer:
             name=name,
             setting=setting,
             tried=tried,
-            figures=metrics.of_chances(chances[setting], self._labels),
+            figures=metrics.chance_metrics(chances[setting], self._labels),
             behind=metrics.mean(_losses(chances[setting], self._labels) - self._ours),
             rows_per_s=_per_s(passes[setting]),
         )

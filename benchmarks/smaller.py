@@ -28,7 +28,7 @@ from benchmarks.rivals import COLUMNS, FILE, KNOWN, Scorer
 from benchmarks.studies import vector_codecs
 from benchmarks.studies.quantized import Dense, QuantizedTable, quantize_dense, quantize_tables, sources
 from benchmarks.studies.vector_codecs import Vectors
-from headrace.evaluation.log import columns_of, read
+from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.metrics import Figure
 from headrace.layout import FEATURES, REPOSITORY
 from lang.planner.load import load_plan
@@ -106,7 +106,7 @@ def measure(folder: Path, *, rounds: int) -> Result:
     """Measure every form."""
     machine = this_machine()
     make_deterministic()
-    log = read(file_in(folder, FILE), columns_of(COLUMNS, KNOWN), warm_share=LEARNT_SHARE)
+    log = read(file_in(folder, FILE), parse_columns(COLUMNS, KNOWN), warm_share=LEARNT_SHARE)
     trained = TrainedModel(stream_of(log, load_plan(FEATURES)).samples)
     chances, calls, sizes = _forms(trained)
     graphs, run_graph = _graphs(trained)

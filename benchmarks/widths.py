@@ -19,7 +19,7 @@ from benchmarks.harness.report import run_and_save
 from benchmarks.inputs.recorded_rows import Predictions, Stream, stream_of
 from benchmarks.inputs.recordings import add_folder, file_in
 from benchmarks.rivals import COLUMNS, FILE, FROM_SHARE, KNOWN, Scorer
-from headrace.evaluation.log import columns_of, read
+from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.metrics import Figure
 from headrace.layout import FEATURES, REPOSITORY
 from lang.planner.load import load_plan
@@ -103,7 +103,7 @@ def measure(folder: Path) -> Result:
     """Measure every width and threshold."""
     machine = this_machine()
     make_deterministic()
-    log = read(file_in(folder, FILE), columns_of(COLUMNS, KNOWN), warm_share=FROM_SHARE)
+    log = read(file_in(folder, FILE), parse_columns(COLUMNS, KNOWN), warm_share=FROM_SHARE)
     stream = stream_of(log, load_plan(FEATURES))
     return Result(machine, _NARROW, [width for dim in _DIMS for width in _of_dim(stream, dim)])
 

@@ -135,7 +135,7 @@ def _newness(slots: Sequence[Sample]) -> Flags:
 
 def _figures(predictions: _Predictions) -> Iterator[tuple[str, Numbers]]:
     for name, chances in predictions.chances.items():
-        whole = {figure: each.value for figure, each in metrics.of_chances(chances, predictions.labels).items()}
+        whole = {figure: each.value for figure, each in metrics.chance_metrics(chances, predictions.labels).items()}
         new = metrics.auc(chances[predictions.new], predictions.labels[predictions.new]).value
         rank = float(np.mean(_ranks(predictions, chances)))
         yield name, {**whole, "new_auc": new, "rank": rank, "new_share": float(predictions.new.mean())}

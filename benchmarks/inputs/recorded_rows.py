@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from headrace.evaluation import ctr
 from headrace.evaluation.log import Log
-from headrace.replay.writer import Served, events_of
+from headrace.replay.writer import ExposureBuilder, build_events
 from lang.plan.plan import Plan
 from models.array_types import Doubles
 from schemas.samples import Sample
@@ -50,14 +50,14 @@ class Predictions(Struct, frozen=True):
 
 def stream_of(log: Log, plan: Plan) -> Stream:
     """The rows of a log, with inputs computed by the product."""
-    visits, served = log.recording.visits, Served(log.recording, plan)
+    visits, exposures = log.recording.visits, ExposureBuilder(log.recording, plan)
     starts, samples = list[int](), list[Sample]()
     for _, moment in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
         numbers = list(moment)
         starts.append(numbers[0])
-        samples += ctr.samples(served, visits, numbers, slates=[""] * len(visits))
+        samples += ctr.build_samples(exposures, visits, numbers, slates=[""] * len(visits))
         for row in numbers:
-            served.happen(events_of(f"row-{row}", visits[row]))
+            exposures.add_events(build_events(f"row-{row}", visits[row]))
     return Stream([_row(sample) for sample in samples], starts, samples)
 
 

@@ -8,7 +8,7 @@ from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.inputs.recordings import file_in
 from benchmarks.studies.version_ages import Numbers
 from headrace.evaluation import items
-from headrace.evaluation.log import columns_of, read
+from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.run import Settings, evaluate
 
 FILE, COLUMNS = "movietweetings/ratings.dat.gz", "user=1,item=2,time=4"
@@ -54,13 +54,13 @@ def recording_in(folder: Path) -> Recording:
 
 def rank_lagged(recording: Recording) -> Lagged:
     """Rank the log."""
-    machine, about = this_machine(), items.read(recording.movies, items.columns_of(ITEM_COLUMNS))
-    log = read(recording.ratings, columns_of(COLUMNS, ()), warm_share=FROM_SHARE, about=about)
+    machine, details = this_machine(), items.read(recording.movies, items.parse_columns(ITEM_COLUMNS))
+    log = read(recording.ratings, parse_columns(COLUMNS, ()), warm_share=FROM_SHARE, details=details)
     visits = log.recording.visits[:ROWS]
     log = structs.replace(log, recording=structs.replace(log.recording, visits=visits), rows=ROWS)
     lags_s = tuple(LAGS_S.values())
     settings = Settings(task="rank", from_share=FROM_SHARE, freeze_share=FREEZE_SHARE, tops=(10,), lags_s=lags_s)
-    report = evaluate(log, settings, seen=lambda _: None)
+    report = evaluate(log, settings, on_progress=lambda _: None)
     ends = (visits[round(ROWS * FREEZE_SHARE)], visits[round(ROWS * FROM_SHARE)], visits[-1])
     freeze, first, last = (round((visit.at_ms - visits[0].at_ms) / _DAY_S / 1000, 1) for visit in ends)
     by_age = {name: report.lagged[str(lag_s)] for name, lag_s in LAGS_S.items()}

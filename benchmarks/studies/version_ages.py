@@ -76,7 +76,7 @@ def figures(predictions: Predictions) -> dict[str, Numbers]:
     entropy = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
     found: dict[str, Numbers] = {}
     for name, chances in predictions.chances.items():
-        whole = {figure: each.value for figure, each in metrics.of_chances(chances, predictions.labels).items()}
+        whole = {figure: each.value for figure, each in metrics.chance_metrics(chances, predictions.labels).items()}
         newborn_auc = metrics.auc(chances[predictions.newborn], predictions.labels[predictions.newborn]).value
         found[name] = {**whole, "normalised_entropy": whole["log_loss"] / float(entropy), "newborn_auc": newborn_auc}
     return found

@@ -1,5 +1,5 @@
-"""`headrace evaluate`: anybody's log through the product's own features and ranker, predicted before it is learnt."""
+"""`headrace evaluate`: run any log through the product's features and ranker; each row is predicted, then learned."""
 
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is loaded, as in serving
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported, as in serving

@@ -1,7 +1,7 @@
-"""Task ctr: the chance of a click of each row, told before any row of its moment is learnt.
+"""Task ctr: predict the chance of a click of each row, before learning from any row with the same timestamp.
 
-The rows go through the product: its feature groups folded in memory, its ranker, its learner's batches. What became
-known of a row after it was shown is nowhere an input.
+The rows go through the product: its feature groups folded in memory, its ranker, the learner's batches. Nothing that
+became known after a row was shown is an input.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,32 +11,38 @@ import numpy as np
 from msgspec import Struct
 
 from headrace.evaluation.log import Log
-from headrace.evaluation.progressive import Pupil
-from headrace.evaluation.rate_baselines import Rates
-from headrace.evaluation.to_sample import Shown, sample_of
+from headrace.evaluation.progressive import ProgressiveRanker
+from headrace.evaluation.rate_baselines import RateBaselines
+from headrace.evaluation.to_sample import ShownItem, build_sample
 from headrace.replay.recordings import Visit
-from headrace.replay.writer import Served, events_of
+from headrace.replay.writer import ExposureBuilder, build_events
 from lang.plan.plan import Plan
 from models.array_types import Doubles
 from schemas.samples import Sample
 
 
-class Predicted(Struct, frozen=True):
-    """What was told of the rows; each (N,). `older`, by name, are NaN before the freeze (see `Pupil`)."""
+class Predictions(Struct, frozen=True):
+    """Labels and predicted click chances of the rows; each (N,).
+
+    Attributes:
+        chances: by the progressive ranker.
+        older: by its older copies, by name; NaN before the freeze (see `ProgressiveRanker`).
+        baselines: by the baselines, by name.
+    """
 
     labels: Doubles
-    ours: Doubles
+    chances: Doubles
     older: dict[str, Doubles]
     baselines: dict[str, Doubles]
 
 
-class Asked(Struct, frozen=True, kw_only=True):
-    """What is asked of each row.
+class CtrTask(Struct, frozen=True, kw_only=True):
+    """How to run task ctr.
 
     Attributes:
-        freeze_at: the row from whose moment on older models are asked too: a copy that stands still, and by each of
-            `lags_s` one that is that old.
-        seed: of the ranker's first weights.
+        freeze_at: row from whose timestamp on older copies of the model predict too: one that stopped learning, and
+            one for each of `lags_s`, which is that many seconds old.
+        seed: seed of the ranker's initial weights.
     """
 
     freeze_at: int
@@ -44,49 +50,53 @@ class Asked(Struct, frozen=True, kw_only=True):
     seed: int = 0
 
 
-def run(log: Log, plan: Plan, *, asked: Asked, seen: Callable[[int], None]) -> Predicted:
-    """Tell and learn every row of a log, in order; `seen` is told the number of rows done, now and then."""
+def run(log: Log, plan: Plan, *, task: CtrTask, on_progress: Callable[[int], None]) -> Predictions:
+    """Predict and learn every row of a log, in order; calls `on_progress` with the number of rows done."""
     visits = log.recording.visits
-    pupil = Pupil(asked.seed, lags_s=asked.lags_s, freeze_ms=visits[min(asked.freeze_at, len(visits) - 1)].at_ms)
-    served, rates = Served(log.recording, plan), Rates()
+    freeze_ms = visits[min(task.freeze_at, len(visits) - 1)].at_ms
+    ranker = ProgressiveRanker(task.seed, lags_s=task.lags_s, freeze_ms=freeze_ms)
+    exposures, rates = ExposureBuilder(log.recording, plan), RateBaselines()
     labels = np.array([float(bool(visit.feedback)) for visit in visits])
-    told = [pupil.learn()]
-    baselines = {name: np.zeros(len(visits)) for name in rates.chances(visits[0])}
-    for at_ms, moment in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
-        rows = list(moment)
-        if rows[0] <= asked.freeze_at <= rows[-1]:
-            told.append(pupil.learn())
-            pupil.freeze(at_ms)
-        for row, sample in zip(rows, samples(served, visits, rows, slates=log.slates), strict=True):
-            pupil.take(sample)
-            for name, chance in rates.chances(visits[row]).items():
+    predicted = [ranker.learn()]
+    baselines = {name: np.zeros(len(visits)) for name in rates.predict(visits[0])}
+    for at_ms, group in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
+        rows = list(group)
+        if rows[0] <= task.freeze_at <= rows[-1]:
+            predicted.append(ranker.learn())
+            ranker.freeze(at_ms)
+        for row, sample in zip(rows, build_samples(exposures, visits, rows, slates=log.slates), strict=True):
+            ranker.add(sample)
+            for name, chance in rates.predict(visits[row]).items():
                 baselines[name][row] = chance
-        if pupil.ready:
-            pupil.begin(at_ms)
-            told.append(pupil.learn())
+        if ranker.has_batch:
+            ranker.advance(at_ms)
+            predicted.append(ranker.learn())
         for row in rows:
-            served.happen(events_of(f"row-{row}", visits[row]))
+            exposures.add_events(build_events(f"row-{row}", visits[row]))
             rates.add(visits[row], labels[row])
-        seen(rows[-1] + 1)
-    told.append(pupil.learn())
-    older = {name: np.concatenate([beside[name] for _, beside in told]) for name in pupil.names}
-    return Predicted(labels, np.concatenate([ours for ours, _ in told]), older, baselines)
+        on_progress(rows[-1] + 1)
+    predicted.append(ranker.learn())
+    older = {name: np.concatenate([chances[name] for _, chances in predicted]) for name in ranker.older_names}
+    return Predictions(labels, np.concatenate([chances for chances, _ in predicted]), older, baselines)
 
 
-def samples(served: Served, visits: Sequence[Visit], rows: Sequence[int], *, slates: Sequence[str]) -> list[Sample]:
-    """What the line would have learnt of the visits of a moment, with their inputs as of the visits before.
+def build_samples(
+    exposures: ExposureBuilder, visits: Sequence[Visit], rows: Sequence[int], *, slates: Sequence[str]
+) -> list[Sample]:
+    """Build the samples of rows with one timestamp, with inputs as of the visits before them.
 
-    Rows of one slate and user were candidates of one request, so their inputs see each other; others stand alone.
+    Rows of one slate and user were candidates of one request, so their inputs depend on each other; other rows are
+    requests of their own.
     """
-    together: dict[tuple[str, str], list[int]] = {}
+    requests: dict[tuple[str, str], list[int]] = {}
     for row in rows:
         slate = slates[row]
-        together.setdefault((slate or f"row-{row}", visits[row].user_id if slate else ""), []).append(row)
-    of_row: dict[int, Sample] = {}
-    for members in together.values():
-        exposure = served.exposure(f"row-{members[0]}", *(visits[row] for row in members))
+        requests.setdefault((slate or f"row-{row}", visits[row].user_id if slate else ""), []).append(row)
+    samples: dict[int, Sample] = {}
+    for members in requests.values():
+        exposure = exposures.exposure(f"row-{members[0]}", *(visits[row] for row in members))
         for row, slot in zip(members, exposure.slots, strict=True):
-            shown = Shown(item_id=slot.item_id, category=slot.category, dense=slot.dense)
+            shown = ShownItem(item_id=slot.item_id, category=slot.category, dense=slot.dense)
             click = bool(visits[row].feedback)
-            of_row[row] = sample_of(visits[row], shown, history=exposure.history, click=click)
-    return [of_row[row] for row in rows]
+            samples[row] = build_sample(visits[row], shown, history=exposure.history, click=click)
+    return [samples[row] for row in rows]

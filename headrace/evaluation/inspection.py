@@ -1,4 +1,4 @@
-"""`headrace inspect`: how a log is understood, and how `headrace evaluate` would be asked about it."""
+"""`headrace inspect`: report how a log is read, and propose the `headrace evaluate` command for it."""
 
 import shlex
 from pathlib import Path
@@ -10,12 +10,12 @@ from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.evaluation import log
 from headrace.evaluation.reading import summary, table
-from headrace.evaluation.reading.proposal import Proposal, proposed
+from headrace.evaluation.reading.proposal import Proposal, propose
 from headrace.evaluation.reading.summary import Summary
 
 
 class Inspection(Struct, frozen=True, kw_only=True):
-    """A log as understood; `command` is empty where columns are missing from the proposal."""
+    """How a log is read; `command` is empty if the proposal misses columns."""
 
     log: Summary
     proposal: Proposal
@@ -26,39 +26,39 @@ def inspect(path: Path) -> Inspection:
     """Read a log and guess its columns.
 
     Raises:
-        UsageProblem: there is no such file, two columns share a name, or it is no table.
+        UsageProblem: the file does not exist, is not a table, or two of its columns share a name.
     """
     found = table.read(path, ())
-    proposal = proposed(found)
-    understood = _as_proposed(path, proposal) or Summary(
+    proposal = propose(found)
+    summarized = _summary_as_proposed(path, proposal) or Summary(
         file=path.name,
         form=found.form,
         rows=len(found.rows) + len(found.faults),
         read=len(found.rows),
-        columns=summary.columns_of(found),
+        columns=summary.describe_columns(found),
         time=None,
-        left_out=summary.left_out_of(found.faults),
+        left_out=summary.group_faults(found.faults),
     )
     task = "" if proposal.task == "ctr" else f" --task {proposal.task}"
     command = (
         f"headrace evaluate {shlex.quote(str(path))} --map {shlex.quote(proposal.map)}{task}" if proposal.map else ""
     )
-    return Inspection(log=understood, proposal=proposal, command=command)
+    return Inspection(log=summarized, proposal=proposal, command=command)
 
 
-def _as_proposed(path: Path, proposal: Proposal) -> Summary | None:
-    """How evaluate would understand it; None where it would not."""
+def _summary_as_proposed(path: Path, proposal: Proposal) -> Summary | None:
+    """Summary of the log as evaluate would read it; None if it could not."""
     try:
-        return log.read(path, log.columns_of(proposal.map, ()), warm_share=1.0).summary if proposal.map else None
+        return log.read(path, log.parse_columns(proposal.map, ()), warm_share=1.0).summary if proposal.map else None
     except UsageProblem:
         return None
 
 
 def command(path: Path, *, json: bool) -> None:
-    """Print what is understood of a log, as JSON or for people.
+    """Print how a log is read, as JSON or for people.
 
     Raises:
-        UsageProblem: it cannot be read.
+        UsageProblem: the log cannot be read.
     """
     found = inspect(path)
     if json:
@@ -71,4 +71,4 @@ def command(path: Path, *, json: bool) -> None:
         out.print(f"\n{found.command}", markup=False, highlight=False, soft_wrap=True)
     else:
         missing = ", ".join(found.proposal.missing)
-        out.print(f"\nno column seems to hold the {missing}: name them, --map user=…,item=…,time=…", markup=False)
+        out.print(f"\nno column looks like the {missing}: name it in --map user=…,item=…,time=…", markup=False)

@@ -1,4 +1,4 @@
-"""What a file tells of items: titles, categories, years."""
+"""Read a file of items: titles, categories, years."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,60 +13,60 @@ from headrace.evaluation.reading.summary import Summary
 _WORDS = ("item", "title", "categories", "year")
 
 
-class About(Struct, frozen=True, kw_only=True):
-    """What is known of an item: its first category, and all of them and its year as tags."""
+class ItemDetails(Struct, frozen=True, kw_only=True):
+    """Details of an item: `category` is its first category, `tags` are all categories and the year."""
 
     category: str = ""
     title: str | None = None
     tags: list[str] = field(default_factory=list[str])
 
 
-def columns_of(mapping: str) -> Mapping[str, str]:
-    """`item=…[,title=…][,categories=…][,year=…]` as columns by word.
+def parse_columns(mapping: str) -> Mapping[str, str]:
+    """Parse `item=…[,title=…][,categories=…][,year=…]` into columns by word.
 
     Raises:
-        UsageProblem: a part is not `word=column`, a word is not known, or item is missing.
+        UsageProblem: a part is not `word=column`, a word is unknown, or item is missing.
     """
     given = {word.strip(): name.strip() for word, _, name in (part.partition("=") for part in mapping.split(","))}
     if not all(given.values()) or not set(given) <= set(_WORDS) or "item" not in given:
-        message = f"--item-map is {mapping!r}; write item=… and, if there are, title=…, categories=…, year=…"
+        message = f"--item-map is {mapping!r}; write item=…, and optionally title=…, categories=…, year=…"
         raise UsageProblem(message)
     return given
 
 
-def read(path: Path, columns: Mapping[str, str]) -> dict[str, About]:
-    """Items by id; categories are separated by `|`, or by commas where there is none.
+def read(path: Path, columns: Mapping[str, str]) -> dict[str, ItemDetails]:
+    """Read items by id; categories are separated by `|`, or by commas if the cell has no `|`.
 
     Raises:
-        UsageProblem: there is no such file or column, or it cannot be read.
+        UsageProblem: the file or a column does not exist, or the file cannot be read.
     """
-    return understood(path, columns)[0]
+    return read_with_summary(path, columns)[0]
 
 
-def understood(path: Path, columns: Mapping[str, str]) -> tuple[dict[str, About], Summary]:
-    """Items by id, and how their file was understood.
+def read_with_summary(path: Path, columns: Mapping[str, str]) -> tuple[dict[str, ItemDetails], Summary]:
+    """Read items by id, and summarize how their file was read.
 
     Raises:
-        UsageProblem: there is no such file or column, or it cannot be read.
+        UsageProblem: the file or a column does not exist, or the file cannot be read.
     """
     found = table.read(path, list(columns.values()))
-    places = {word: found.place(name) for word, name in columns.items()}
-    records = ({word: row.fields[place].strip() for word, place in places.items()} for row in found.rows)
-    items = {item: _about(record) for record in records if (item := value_of(record["item"]))}
+    indexes = {word: found.index_of(name) for word, name in columns.items()}
+    records = ({word: row.fields[index].strip() for word, index in indexes.items()} for row in found.rows)
+    items = {item: _details(record) for record in records if (item := value_of(record["item"]))}
     rows = len(found.rows) + len(found.faults)
     return items, Summary(
         file=path.name,
         form=found.form,
         rows=rows,
         read=len(found.rows),
-        columns=summary.columns_of(found),
+        columns=summary.describe_columns(found),
         time=None,
-        left_out=summary.left_out_of(found.faults),
+        left_out=summary.group_faults(found.faults),
     )
 
 
-def _about(record: Mapping[str, str]) -> About:
+def _details(record: Mapping[str, str]) -> ItemDetails:
     title, categories, year = (record.get(word, "") for word in _WORDS[1:])
     categories, year = value_of(categories), value_of(year)
     tags = [each.strip() for each in categories.split("|" if "|" in categories else ",") if each.strip()]
-    return About(category=tags[0] if tags else "", title=title or None, tags=[*tags, *([year] if year else [])])
+    return ItemDetails(category=tags[0] if tags else "", title=title or None, tags=[*tags, *([year] if year else [])])

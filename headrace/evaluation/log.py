@@ -1,4 +1,4 @@
-"""Anybody's log as a recording, by its columns' names; a row that cannot be read is counted and reported."""
+"""Read any log as a recording, by the names of its columns; rows that cannot be read are counted and reported."""
 
 import math
 from bisect import bisect_left
@@ -9,26 +9,28 @@ import numpy as np
 from msgspec import Struct, structs
 
 from headrace.errors import UsageProblem
-from headrace.evaluation.items import About
+from headrace.evaluation.items import ItemDetails
 from headrace.evaluation.reading import summary, table
 from headrace.evaluation.reading.cells import kind_of, value_of
-from headrace.evaluation.reading.ids import known_of
+from headrace.evaluation.reading.ids import match_ids
 from headrace.evaluation.reading.summary import Summary
 from headrace.evaluation.reading.table import Fault, Table
-from headrace.evaluation.reading.times import Clock, clock_of
+from headrace.evaluation.reading.times import Clock, detect_clock
 from headrace.replay.recordings import Feedback, Recording, in_sessions
 from schemas.catalogue import Item
 
-TOLD = 3  # faulty rows quoted
-_MOSTLY = 0.9  # of a column's cells are numbers where it is cut as numbers
-_SHARES = 10  # a numeric column is cut where so many equal shares of the first rows end
+QUOTED = 3  # faulty rows quoted in reports
+_MOSTLY = 0.9  # share of a column's cells that must be numbers for it to be binned
+_BINS = 10  # quantile bins of a numeric column, by the first rows
 _NONE = "none"
 
 
 class Columns(Struct, frozen=True, kw_only=True):
-    """The log's columns, by their names in its header, or by their numbers from 1 where it has none.
+    """The log's columns, by their names in its header, or by their numbers from 1 if it has none.
 
-    `label` holds 0 or 1; without one each row is a positive. `known` are columns of the item that were known before.
+    Attributes:
+        label: column of 0 and 1; None if each row is a positive.
+        item_features: columns of the item that were known before the event.
     """
 
     user: str
@@ -37,24 +39,24 @@ class Columns(Struct, frozen=True, kw_only=True):
     label: str | None = None
     session: str | None = None
     slate: str | None = None
-    known: tuple[str, ...] = ()
+    item_features: tuple[str, ...] = ()
 
     @property
-    def wanted(self) -> list[str]:
+    def required(self) -> list[str]:
         """The columns that the log must have."""
         named = (self.user, self.item, self.time, self.label, self.session, self.slate)
-        return [*(name for name in named if name is not None), *self.known]
+        return [*(name for name in named if name is not None), *self.item_features]
 
 
 class Log(Struct, frozen=True):
-    """A log by time, ties in file order, with the slate of each visit.
+    """A log in the order of time, ties in file order.
 
     Attributes:
-        rows: how many lines of data there were.
-        faults: why rows could not be read, with the numbers of their lines.
-        varied: items whose `known` columns differ from row to row: those of the first row stand.
-        slates: one a visit, "" where the log has none.
-        summary: how the file was understood.
+        slates: slate of each visit, "" if it has none.
+        rows: number of data lines.
+        faults: why rows could not be read, with their line numbers.
+        varied: number of items whose feature columns differ between rows; the first row's are used.
+        summary: how the file was read.
     """
 
     recording: Recording
@@ -73,81 +75,81 @@ class _Row(Struct, frozen=True, kw_only=True):
     positive: bool
     session: str
     slate: str
-    known: tuple[str, ...]
+    item_features: tuple[str, ...]
 
 
-def columns_of(mapping: str, known: Sequence[str]) -> Columns:
-    """`user=…,item=…,time=…[,label=…][,session=…][,slate=…]` as columns.
+def parse_columns(mapping: str, item_features: Sequence[str]) -> Columns:
+    """Parse `user=…,item=…,time=…[,label=…][,session=…][,slate=…]` into columns.
 
     Raises:
-        UsageProblem: a part is not `word=column`, a word is not known, or user, item or time is missing.
+        UsageProblem: a part is not `word=column`, a word is unknown, or user, item or time is missing.
     """
     pairs = [part.partition("=") for part in mapping.split(",")]
     given = {word.strip(): name.strip() for word, _, name in pairs}
     words = ("user", "item", "time", "label", "session", "slate")
     if not all(given.values()) or not set(given) <= set(words) or not {"user", "item", "time"} <= set(given):
-        message = f"--map is {mapping!r}; write user=…,item=…,time=… and, if there are, label=…, session=…, slate=…"
+        message = f"--map is {mapping!r}; write user=…,item=…,time=…, and optionally label=…, session=…, slate=…"
         raise UsageProblem(message)
-    return Columns(**given, known=tuple(known))
+    return Columns(**given, item_features=tuple(item_features))
 
 
-def read(path: Path, columns: Columns, *, warm_share: float, about: Mapping[str, About] | None = None) -> Log:
+def read(path: Path, columns: Columns, *, warm_share: float, details: Mapping[str, ItemDetails] | None = None) -> Log:
     """Read a whole log.
 
     Args:
-        path: CSV, TSV and their kin, gzipped or not, or Parquet.
-        columns: which column holds what.
-        warm_share: the first rows, by time, that say where numeric columns are cut into categories.
-        about: what else is known of items, by their ids.
+        path: delimited text, gzipped or not, or Parquet.
+        columns: the log's columns.
+        warm_share: share of the rows, the first by time, that determine the bins of numeric item features.
+        details: more about the items, by id.
 
     Raises:
-        UsageProblem: there is no such file or column, its times are in no known unit, or no row could be read.
+        UsageProblem: the file or a column does not exist, its times have no known unit, or no row could be read.
     """
-    found = table.read(path, columns.wanted)
+    found = table.read(path, columns.required)
     clock = _clock(path, found, columns.time)
     rows, faults = _rows(path, found, columns=columns, clock=clock)
-    items, varied = _items(rows, columns, warm_share=warm_share, about=about or {})
-    fed = [(row.user, row.item, row.at_ms, _feedback(row)) for row in rows]
+    items, varied = _items(rows, columns, warm_share=warm_share, details=details or {})
+    records = [(row.user, row.item, row.at_ms, _feedback(row)) for row in rows]
     visits = [
         structs.replace(visit, session_id=f"{row.user}-{row.session}") if row.session else visit
-        for visit, row in zip(in_sessions(fed), rows, strict=True)
+        for visit, row in zip(in_sessions(records), rows, strict=True)
     ]
-    understood = Summary(
+    summarized = Summary(
         file=path.name,
         form=found.form,
         rows=len(rows) + len(faults),
         read=len(rows),
-        columns=summary.columns_of(found),
-        time=summary.span_of(columns.time, clock, [(row.at_ms, row.unit) for row in rows]),
-        left_out=summary.left_out_of(faults),
-        items=None if about is None else known_of(items, about),
+        columns=summary.describe_columns(found),
+        time=summary.time_span(columns.time, clock, [(row.at_ms, row.unit) for row in rows]),
+        left_out=summary.group_faults(faults),
+        items=None if details is None else match_ids(items, details),
     )
     return Log(
         Recording(list(items.values()), visits),
         [row.slate for row in rows],
-        understood.rows,
+        summarized.rows,
         [str(fault) for fault in faults],
         varied,
-        understood,
+        summarized,
     )
 
 
 def _clock(path: Path, found: Table, column: str) -> Clock:
-    place = found.place(column)
+    index = found.index_of(column)
     try:
-        return clock_of([value for row in found.rows if (value := value_of(row.fields[place]))])
+        return detect_clock([value for row in found.rows if (value := value_of(row.fields[index]))])
     except ValueError as error:
         message = f"{path}: the times in {column} cannot be read: {error}"
         raise UsageProblem(message) from error
 
 
 def _rows(path: Path, found: Table, *, columns: Columns, clock: Clock) -> tuple[list[_Row], list[Fault]]:
-    """The rows by time, ties in file order, and what is wrong with those that could not be read, in file order."""
+    """The rows by time, ties in file order, and the faults of those that could not be read, in file order."""
     rows: list[_Row] = []
     faults = list(found.faults)
-    places = {name: found.place(name) for name in columns.wanted}
+    indexes = {name: found.index_of(name) for name in columns.required}
     for line in found.rows:
-        row = _row({name: value_of(line.fields[place]) for name, place in places.items()}, columns, clock)
+        row = _row({name: value_of(line.fields[index]) for name, index in indexes.items()}, columns, clock)
         if isinstance(row, _Row):
             rows.append(row)
         else:
@@ -155,23 +157,23 @@ def _rows(path: Path, found: Table, *, columns: Columns, clock: Clock) -> tuple[
     faults.sort(key=lambda fault: fault.line)
     timeless = [fault for fault in faults if fault.reason == _NO_TIME]
     if len(timeless) > len(rows):
-        why = f"{len(timeless)} of {len(rows) + len(faults)} rows have no time that can be read in {columns.time}"
+        why = f"{len(timeless)} of {len(rows) + len(faults)} rows have no readable time in {columns.time}"
         message = f"{path}: {why}: {timeless[0]}"
         raise UsageProblem(message)
     if not rows:
-        quoted = "; ".join(str(fault) for fault in faults[:TOLD])
+        quoted = "; ".join(str(fault) for fault in faults[:QUOTED])
         why = f"none of {len(faults)} rows could be read: {quoted}" if faults else "there are no rows"
         message = f"{path}: {why}"
         raise UsageProblem(message)
     return sorted(rows, key=lambda row: row.at_ms), faults
 
 
-_NO_TIME, _NO_LABEL = "no time that can be read", "no label of 0 or 1"
+_NO_TIME, _NO_LABEL = "no readable time", "no label of 0 or 1"
 _LABELS = {"0": False, "1": True, "false": False, "true": True}
 
 
 def _row(record: Mapping[str, str], columns: Columns, clock: Clock) -> _Row | Fault:
-    """A record as a row, or what is wrong with it; the line is not known here."""
+    """Parse a record into a row, or return its fault, without the line number."""
     user, item = record[columns.user], record[columns.item]
     if not user or not item:
         return Fault(0, f"no {'item' if user else 'user'}")
@@ -180,7 +182,7 @@ def _row(record: Mapping[str, str], columns: Columns, clock: Clock) -> _Row | Fa
     if positive is None:
         return Fault(0, _NO_LABEL, f"the label is {label!r}, 0 or 1 is expected")
     try:
-        at_ms, unit = clock.ms(record[columns.time])
+        at_ms, unit = clock.parse(record[columns.time])
     except ValueError as error:
         return Fault(0, _NO_TIME, str(error))
     return _Row(
@@ -191,21 +193,21 @@ def _row(record: Mapping[str, str], columns: Columns, clock: Clock) -> _Row | Fa
         positive=positive,
         session=record[columns.session] if columns.session else "",
         slate=record[columns.slate] if columns.slate else "",
-        known=tuple(record[name] for name in columns.known),
+        item_features=tuple(record[name] for name in columns.item_features),
     )
 
 
 def _items(
-    rows: Sequence[_Row], columns: Columns, *, warm_share: float, about: Mapping[str, About]
+    rows: Sequence[_Row], columns: Columns, *, warm_share: float, details: Mapping[str, ItemDetails]
 ) -> tuple[dict[str, Item], int]:
-    """The items by their first rows, and how many differ from row to row."""
-    cuts = _cuts(rows[: math.ceil(len(rows) * warm_share)], len(columns.known))
+    """The items by their first rows, and how many have features that differ between rows."""
+    edges = _bin_edges(rows[: math.ceil(len(rows) * warm_share)], len(columns.item_features))
     items: dict[str, Item] = {}
     varied: set[str] = set()
-    nothing = About()
+    unknown = ItemDetails()
     for row in rows:
-        known = about.get(row.item, nothing)
-        parts = [known.category, *(_category(text, cut) for text, cut in zip(row.known, cuts, strict=True))]
+        known = details.get(row.item, unknown)
+        parts = [known.category, *(_category(text, bins) for text, bins in zip(row.item_features, edges, strict=True))]
         category = "|".join(part for part in parts if part) or _NONE
         new = Item(item_id=row.item, category=category, title=known.title, tags=known.tags, born_at=row.at_ms)
         if items.setdefault(row.item, new).category != category:
@@ -213,27 +215,27 @@ def _items(
     return items, len(varied)
 
 
-def _cuts(rows: Sequence[_Row], count: int) -> list[list[float] | None]:
-    """Where each known column is cut; None for one that does not hold numbers but for a few words."""
+def _bin_edges(rows: Sequence[_Row], count: int) -> list[list[float] | None]:
+    """Bin edges of each item feature; None for a feature that is not mostly numbers."""
     found: list[list[float] | None] = []
-    for place in range(count):
-        filled = [row.known[place] for row in rows if row.known[place]]
+    for index in range(count):
+        filled = [row.item_features[index] for row in rows if row.item_features[index]]
         numbers = [float(text) for text in filled if kind_of(text) in ("whole number", "number")]
         if len(numbers) < _MOSTLY * len(filled):
             found.append(None)
             continue
-        above = [number for number in numbers if number and math.isfinite(number)]
-        shares = np.quantile(above, np.arange(1, _SHARES) / _SHARES).tolist() if above else []
-        found.append(sorted(set(shares)))
+        nonzero = [number for number in numbers if number and math.isfinite(number)]
+        quantiles = np.quantile(nonzero, np.arange(1, _BINS) / _BINS).tolist() if nonzero else []
+        found.append(sorted(set(quantiles)))
     return found
 
 
-def _category(text: str, cuts: list[float] | None) -> str:
-    """A known column's value as part of a category; 0 and nothing are one of their own."""
-    if cuts is None or kind_of(text) in ("text", "date"):
+def _category(text: str, edges: list[float] | None) -> str:
+    """An item feature's value as part of the category; 0 and empty share a bin of their own."""
+    if edges is None or kind_of(text) in ("text", "date"):
         return text
     number = float(text or 0)
-    return str(bisect_left(cuts, number) + 1) if number and math.isfinite(number) else "0"
+    return str(bisect_left(edges, number) + 1) if number and math.isfinite(number) else "0"
 
 
 def _feedback(row: _Row) -> Feedback:

@@ -1,11 +1,11 @@
-"""The ranker on its way through a log: it predicts, then learns in the learner's batches; older ones beside."""
+"""Progressive (prequential) evaluation of the ranker: predict each sample, then learn from it in batches."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from headrace.evaluation.lagged_model import Elder
-from headrace.evaluation.requests import Found
+from headrace.evaluation.lagged_model import LaggedModel
+from headrace.evaluation.requests import HydratedRequest
 from learner.collate import Collator
 from learner.settings import LoopSettings
 from models.array_types import Doubles, Floats
@@ -23,76 +23,76 @@ from schemas.samples import Sample
 CLICK = HEADS.index("click")
 
 
-class Pupil:
-    """Takes samples, learns them once there is a batch.
+class ProgressiveRanker:
+    """The ranker with the learner's batches, and older copies of it that are evaluated on the same samples.
 
-    The older ones are a copy that stands still, `frozen`, and copies that are a lag old, by the seconds of it; they
-    tell NaN until the freeze.
+    The older copies are `frozen`, which stops learning at the freeze, and one for each of `lags_s`, named after its
+    lag in seconds. Until the freeze they predict NaN.
     """
 
     def __init__(self, seed: int, *, lags_s: Sequence[int] = (), freeze_ms: int = 0) -> None:
         self._config, self._settings = RankerConfig(), LoopSettings(seed=seed)
         self._trainer = Trainer(self._config, np.random.default_rng(seed))
         self._collator = Collator(self._config.history)
-        self._elders = {str(lag_s): Elder(lag_s * 1000, from_ms=freeze_ms) for lag_s in lags_s}
+        self._lagged = {str(lag_s): LaggedModel(lag_s * 1000, from_ms=freeze_ms) for lag_s in lags_s}
         self._older: dict[str, ModelState] = {}
         self._samples: list[Sample] = []
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of the older ones."""
-        return ("frozen", *self._elders)
+    def older_names(self) -> tuple[str, ...]:
+        """Names of the older copies."""
+        return ("frozen", *self._lagged)
 
     @property
-    def ready(self) -> bool:
-        """Whether there is a batch."""
+    def has_batch(self) -> bool:
+        """Whether there are enough samples for a batch."""
         return len(self._samples) >= self._settings.batch
 
-    def begin(self, at_ms: int) -> None:
-        """A moment: those that are a lag old move on."""
-        if due := [elder for elder in self._elders.values() if elder.due(at_ms)]:
-            version = self.published(f"of {at_ms}")
-            for elder in due:
-                elder.keep(at_ms, version)
+    def advance(self, at_ms: int) -> None:
+        """Move the lagged copies on to this time."""
+        if due := [lagged for lagged in self._lagged.values() if lagged.is_due(at_ms)]:
+            version = self.publish(f"of {at_ms}")
+            for lagged in due:
+                lagged.add(at_ms, version)
         if self._older:
-            self._older |= {name: elder.model(at_ms) for name, elder in self._elders.items()}
+            self._older |= {name: lagged.model_at(at_ms) for name, lagged in self._lagged.items()}
 
-    def take(self, sample: Sample) -> None:
-        """One more sample."""
+    def add(self, sample: Sample) -> None:
+        """Add a sample to the next batch."""
         self._samples.append(sample)
 
     def learn(self) -> tuple[Doubles, dict[str, Doubles]]:
-        """Learn what has been taken; click chances told of it before, by the model and by the older ones."""
+        """Predict the added samples, then learn them; returns chances (N,) by the model and by its older copies."""
         samples, self._samples = self._samples, []
         if not samples:
-            return np.zeros(0), dict.fromkeys(self.names, np.zeros(0))
+            return np.zeros(0), dict.fromkeys(self.older_names, np.zeros(0))
         batch = self._collator.batch(samples, samples[-1].known_at)
-        older = {name: np.full(len(samples), np.nan) for name in self.names}
-        older |= {name: _chances(self._config, model, batch) for name, model in self._older.items()}
+        older = {name: np.full(len(samples), np.nan) for name in self.older_names}
+        older |= {name: _predict(self._config, model, batch) for name, model in self._older.items()}
         return self._trainer.learn(batch)[:, CLICK].astype(np.float64), older
 
-    def score(self, found: Found) -> tuple[Floats, dict[str, Floats]]:
-        """Click chances of candidates [C] by the model as it stands, and by the older ones."""
-        user, history = hash64(found.query.user_id), found.query.user.history_ids
-        items = Items(found.candidates.ids, found.categories)
-        now = self._trainer.score(user, history, items=items, inputs=found.inputs).click
-        older = {name: np.full_like(now, np.nan) for name in self.names}
+    def score(self, request: HydratedRequest) -> tuple[Floats, dict[str, Floats]]:
+        """Click chances of the candidates [C] by the current model, and by the older copies."""
+        user, history = hash64(request.query.user_id), request.query.user.history_ids
+        items = Items(request.candidates.ids, request.categories)
+        scores = self._trainer.score(user, history, items=items, inputs=request.inputs).click
+        older = {name: np.full_like(scores, np.nan) for name in self.older_names}
         for name, model in self._older.items():
-            older[name] = model.score(user, history, items=items, inputs=found.inputs).click
-        return now, older
+            older[name] = model.score(user, history, items=items, inputs=request.inputs).click
+        return scores, older
 
-    def published(self, version: str) -> ModelState:
-        """The model as serving would have it now."""
+    def publish(self, version: str) -> ModelState:
+        """The current model as serving would receive it."""
         return ModelState.from_training_state(
             self._config, self._trainer.state(), version=version, coding=self._settings.coding
         )
 
     def freeze(self, at_ms: int) -> None:
-        """Keep the model as serving would have it now; from here on the older ones are asked."""
-        self._older["frozen"] = self.published("frozen")
-        self.begin(at_ms)
+        """Keep the current model as the frozen copy; from here on the older copies predict."""
+        self._older["frozen"] = self.publish("frozen")
+        self.advance(at_ms)
 
 
-def _chances(config: RankerConfig, model: ModelState, batch: Batch) -> Doubles:
+def _predict(config: RankerConfig, model: ModelState, batch: Batch) -> Doubles:
     tables: dict[str, RowSource] = {**model.tables}
     return predict(config, from_numpy(model.dense), tables=tables, batch=batch)[:, CLICK].astype(np.float64)

@@ -1,8 +1,8 @@
-"""Tasks rank and next: the place of the item that came, among all that could have, told before its moment is learnt.
+"""Tasks rank and next: rank each row's item among all candidates, before learning from rows of the same timestamp.
 
-Every row is a positive. The candidates are those of serving's sources; an item that none of them found has no place.
-The ranker learns the positive beside its other candidates: the best, which a slate would have shown and were passed by,
-and a share of the rest, each for its like.
+Every row is a positive. The candidates are those of serving's sources; an item that none of them found is unranked.
+The ranker learns the positive together with negatives: the best other candidates, which a slate would have shown, and a
+sample of the rest, weighted for the candidates it represents.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,150 +12,158 @@ import numpy as np
 from msgspec import Struct, structs
 
 from headrace.evaluation.log import Log
-from headrace.evaluation.progressive import Pupil
-from headrace.evaluation.rank_baselines import NOWHERE, Places
-from headrace.evaluation.requests import Found, Requests
-from headrace.evaluation.to_sample import Shown, sample_of
+from headrace.evaluation.progressive import ProgressiveRanker
+from headrace.evaluation.rank_baselines import UNRANKED, RankBaselines
+from headrace.evaluation.requests import HydratedRequest, Requests
+from headrace.evaluation.to_sample import ShownItem, build_sample
 from headrace.replay.recordings import Visit
-from headrace.replay.writer import events_of
+from headrace.replay.writer import build_events
 from lang.plan.plan import Plan
 from models.array_types import Doubles, Flags, Floats
 from schemas.catalogue import Item
 from schemas.ids import hash64
 from schemas.samples import Sample
 
-_SHOWN = 30  # best candidates, learnt each time
+_SHOWN = 30  # best candidates, always learned
 _OTHERS = 20  # of the rest, on average
-_VERSION_MS = 3_600_000  # log time between two versions that the nearest are found by
+_VERSION_MS = 3_600_000  # log time between two versions that the nearest-neighbour source uses
 
 
-class Question(Struct, frozen=True, kw_only=True):
-    """What is asked of each row.
+class RankTask(Struct, frozen=True, kw_only=True):
+    """How to run tasks rank and next.
 
     Attributes:
-        again: what the user has had may come again.
-        within_session: only rows that follow another of their session are asked about.
-        freeze_at: the row from whose moment on older models are asked too: a copy that stands still, and by each of
-            `lags_s` one that is that old.
-        seed: of first weights and negatives.
+        allow_repeats: rank items that the user already had, too.
+        within_session: score only rows that follow another row of their session.
+        freeze_at: row from whose timestamp on older copies of the model rank too: one that stopped learning, and one
+            for each of `lags_s`, which is that many seconds old.
+        seed: seed of initial weights and negatives.
     """
 
-    again: bool
+    allow_repeats: bool
     within_session: bool
     freeze_at: int
     seed: int
     lags_s: Sequence[int] = ()
 
 
-class Ranked(Struct, frozen=True):
-    """The place of each row's item, from 1, infinity where it was none; each (N,).
+class Ranks(Struct, frozen=True):
+    """Rank of each row's item, from 1, `UNRANKED` if it was not among the candidates; each (N,).
 
     Attributes:
-        asked: the rows asked about. `older`: by name (see `Pupil`), nowhere before the freeze.
+        scored: whether the row is scored.
+        ranks: by the progressive ranker.
+        older: by its older copies, by name; `UNRANKED` before the freeze (see `ProgressiveRanker`).
+        baselines: by the baselines, by name.
     """
 
-    asked: Flags
-    ours: Doubles
+    scored: Flags
+    ranks: Doubles
     older: dict[str, Doubles]
     baselines: dict[str, Doubles]
 
 
-def run(log: Log, plan: Plan, *, question: Question, seen: Callable[[int], None]) -> Ranked:
-    """Tell and learn every row of a log, in order; `seen` is told the number of rows done, now and then."""
+def run(log: Log, plan: Plan, *, task: RankTask, on_progress: Callable[[int], None]) -> Ranks:
+    """Rank and learn every row of a log, in order; calls `on_progress` with the number of rows done."""
     visits = log.recording.visits
-    freeze_ms = visits[min(question.freeze_at, len(visits) - 1)].at_ms
-    pupil = Pupil(question.seed, lags_s=question.lags_s, freeze_ms=freeze_ms)
-    way = _Way(Requests(plan, _born_when_seen(log)), question, pupil=pupil, rows=len(visits))
-    for at_ms, moment in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
-        rows = list(moment)
-        way.begin(at_ms, rows)
+    freeze_ms = visits[min(task.freeze_at, len(visits) - 1)].at_ms
+    ranker = ProgressiveRanker(task.seed, lags_s=task.lags_s, freeze_ms=freeze_ms)
+    progressive = _Run(Requests(plan, _born_when_seen(log)), task, ranker=ranker, rows=len(visits))
+    for at_ms, group in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
+        rows = list(group)
+        progressive.begin(at_ms, rows)
         for row in rows:
-            way.tell(row, visits[row])
-        way.learn()
+            progressive.rank_row(row, visits[row])
+        progressive.learn()
         for row in rows:
-            way.happen(row, visits[row])
-        seen(rows[-1] + 1)
-    return way.ranked
+            progressive.add_row(row, visits[row])
+        on_progress(rows[-1] + 1)
+    return progressive.result
 
 
-class _Way:
-    """The way through the rows."""
+class _Run:
+    """State of one progressive run."""
 
-    def __init__(self, requests: Requests, question: Question, *, pupil: Pupil, rows: int) -> None:
-        self._requests, self._question = requests, question
-        self._pupil, self._places = pupil, Places()
-        self._rng = np.random.default_rng(question.seed)
+    def __init__(self, requests: Requests, task: RankTask, *, ranker: ProgressiveRanker, rows: int) -> None:
+        self._requests, self._task = requests, task
+        self._ranker, self._baselines = ranker, RankBaselines()
+        self._rng = np.random.default_rng(task.seed)
         self._sessions: set[str] = set()
         self._next_version_ms = 0
         older, baselines = (
-            {name: np.full(rows, NOWHERE) for name in names} for names in (pupil.names, self._places.names)
+            {name: np.full(rows, UNRANKED) for name in names} for names in (ranker.older_names, self._baselines.names)
         )
-        self.ranked = Ranked(np.zeros(rows, np.bool_), np.full(rows, NOWHERE), older, baselines)
+        self.result = Ranks(np.zeros(rows, np.bool_), np.full(rows, UNRANKED), older, baselines)
 
     def begin(self, at_ms: int, rows: Sequence[int]) -> None:
-        """A moment: freeze, and put a version in service, where it is time."""
-        if rows[0] <= self._question.freeze_at <= rows[-1]:
-            self._pupil.freeze(at_ms)
-        self._pupil.begin(at_ms)
+        """Begin the rows of one timestamp: freeze the model and serve a new version if it is time."""
+        if rows[0] <= self._task.freeze_at <= rows[-1]:
+            self._ranker.freeze(at_ms)
+        self._ranker.advance(at_ms)
         if at_ms >= self._next_version_ms:
-            self._requests.show(self._pupil.published(f"1.{rows[0]}"), at_ms)
+            self._requests.set_model(self._ranker.publish(f"1.{rows[0]}"), at_ms)
             self._next_version_ms = at_ms + _VERSION_MS
-        self._requests.begin(at_ms)
+        self._requests.refresh_features(at_ms)
 
-    def tell(self, row: int, visit: Visit) -> None:
-        """The places of a row's item, before anything of its moment is learnt."""
-        if self._question.within_session and visit.session_id not in self._sessions:
+    def rank_row(self, row: int, visit: Visit) -> None:
+        """Rank the item of one row among its candidates, before learning from any row with the same timestamp."""
+        if self._task.within_session and visit.session_id not in self._sessions:
             return
-        found = self._requests.ask(f"row-{row}", visit, again=self._question.again)
-        mine = found.candidates.ids == hash64(visit.item_id)
-        self.ranked.asked[row] = True
-        now, older = self._pupil.score(found)
-        self.ranked.ours[row] = _place(now, mine)
-        for name, then in older.items():
-            self.ranked.older[name][row] = _place(then, mine)
-        for name, place in self._places.of(visit, again=self._question.again).items():
-            self.ranked.baselines[name][row] = place
-        for sample in self._samples(visit, found, scores=now, mine=mine):
-            self._pupil.take(sample)
+        request = self._requests.hydrate(f"row-{row}", visit, allow_repeats=self._task.allow_repeats)
+        is_positive = request.candidates.ids == hash64(visit.item_id)
+        self.result.scored[row] = True
+        scores, older_scores = self._ranker.score(request)
+        self.result.ranks[row] = _rank(scores, is_positive)
+        for name, older in older_scores.items():
+            self.result.older[name][row] = _rank(older, is_positive)
+        for name, rank in self._baselines.ranks(visit, allow_repeats=self._task.allow_repeats).items():
+            self.result.baselines[name][row] = rank
+        for sample in self._samples(visit, request, scores=scores, is_positive=is_positive):
+            self._ranker.add(sample)
 
     def learn(self) -> None:
         """Learn once there is a batch."""
-        if self._pupil.ready:
-            self._pupil.learn()
+        if self._ranker.has_batch:
+            self._ranker.learn()
 
-    def happen(self, row: int, visit: Visit) -> None:
-        """Count a row."""
-        self._requests.happen(events_of(f"row-{row}", visit))
-        self._places.add(visit)
+    def add_row(self, row: int, visit: Visit) -> None:
+        """Add a row to the features, the baselines and the sessions."""
+        self._requests.add_events(build_events(f"row-{row}", visit))
+        self._baselines.add(visit)
         self._sessions.add(visit.session_id)
 
-    def _samples(self, visit: Visit, found: Found, *, scores: Floats, mine: Flags) -> Iterator[Sample]:
-        """The positive and the other candidates that are learnt; nothing where no source found the positive.
+    def _samples(
+        self, visit: Visit, request: HydratedRequest, *, scores: Floats, is_positive: Flags
+    ) -> Iterator[Sample]:
+        """Samples of the positive and of the negatives; none if no source found the positive.
 
-        A slate without what was wanted says nothing of what is not wanted.
+        A slate without the item that the user took does not show that the others were not wanted.
         """
-        if not mine.any():
+        if not is_positive.any():
             return
-        shown = np.zeros(len(mine), np.bool_)
+        shown = np.zeros(len(is_positive), np.bool_)
         shown[np.argsort(-scores, kind="stable")[:_SHOWN]] = True
-        rate = min(_OTHERS / max(len(mine) - _SHOWN, 1), 1.0)
-        drawn = self._rng.random(len(mine)) < rate
-        for place in np.flatnonzero(mine | shown | drawn).tolist():
-            item_id, category = self._requests.named(int(found.candidates.indexes[place]))
-            told = Shown(item_id=item_id, category=category, dense=found.inputs[place].tobytes())
-            history, kept = found.query.user.history, 1.0 if shown[place] else rate
-            yield sample_of(visit, told, history=history, click=bool(mine[place]), negative_rate=kept)
+        rate = min(_OTHERS / max(len(is_positive) - _SHOWN, 1), 1.0)
+        drawn = self._rng.random(len(is_positive)) < rate
+        for index in np.flatnonzero(is_positive | shown | drawn).tolist():
+            item_id, category = self._requests.item_at(int(request.candidates.indexes[index]))
+            item = ShownItem(item_id=item_id, category=category, dense=request.inputs[index].tobytes())
+            history, negative_rate = request.query.user.history, 1.0 if shown[index] else rate
+            click = bool(is_positive[index])
+            yield build_sample(visit, item, history=history, click=click, negative_rate=negative_rate)
 
 
-def _place(scores: Floats, mine: Flags) -> float:
-    """A candidate's place by falling score, behind those that score the same; none where it was not found."""
-    return float((scores >= scores[mine][0]).sum()) if mine.any() and not np.isnan(scores[0]) else NOWHERE
+def _rank(scores: Floats, is_positive: Flags) -> float:
+    """Rank of the positive by falling score, after ties; `UNRANKED` if it is not a candidate or scores are NaN."""
+    if not is_positive.any() or np.isnan(scores[0]):
+        return UNRANKED
+    return float((scores >= scores[is_positive][0]).sum())
 
 
 def _born_when_seen(log: Log) -> list[Item]:
-    """The items, each to be shown only after the moment of its first row."""
-    first: dict[str, int] = {}
+    """The items, each born just after its first row, so that serving's sources do not find it earlier."""
+    first_ms: dict[str, int] = {}
     for visit in log.recording.visits:
-        first.setdefault(visit.item_id, visit.at_ms)
-    items = (item for item in log.recording.items if item.item_id in first)
-    return [structs.replace(item, born_at=first[item.item_id] + 1) for item in items]
+        first_ms.setdefault(visit.item_id, visit.at_ms)
+    items = (item for item in log.recording.items if item.item_id in first_ms)
+    return [structs.replace(item, born_at=first_ms[item.item_id] + 1) for item in items]

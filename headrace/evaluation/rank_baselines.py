@@ -1,4 +1,4 @@
-"""What anybody would rank by first, on the same rows: the place of the item that came, by each."""
+"""Simple baselines for tasks rank and next: the rank of each row's item by popularity, item-kNN and transitions."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -8,16 +8,16 @@ import numpy as np
 from headrace.replay.recordings import Visit
 from models.array_types import Doubles
 
-NOWHERE = np.inf
+UNRANKED = np.inf
 _HALF_LIFE_MS = 7 * 86_400_000
-_NEIGHBOURS_OF = 5  # last items that item-kNN goes by
+_NEIGHBOURS_OF = 5  # last items of the user that item-kNN uses
 
 
-class Places:
-    """Counts of rows so far: popularity, popularity that halves each week, items by the same users, what came next."""
+class RankBaselines:
+    """Popularity, popularity that halves every week, items of the same users, and next items, over the rows so far."""
 
     def __init__(self) -> None:
-        self._place: dict[str, int] = {}
+        self._index: dict[str, int] = {}
         self._clicks, self._decayed = np.zeros(1), np.zeros(1)
         self._at_ms = 0
         self._newest: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=_NEIGHBOURS_OF))
@@ -34,26 +34,26 @@ class Places:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the baselines."""
+        """Names of the baselines."""
         return tuple(self._scores)
 
-    def of(self, visit: Visit, *, again: bool) -> dict[str, float]:
-        """The place of a visit's item by each, behind what scores the same; `again`: the user's own may come again."""
-        item, own = self._place.get(visit.item_id), self._own[visit.user_id]
-        if item is None or (item in own and not again):
-            return dict.fromkeys(self._scores, NOWHERE)
-        found: dict[str, float] = {}
+    def ranks(self, visit: Visit, *, allow_repeats: bool) -> dict[str, float]:
+        """Rank of a visit's item by each baseline, after ties; `allow_repeats` keeps items that the user had before."""
+        item, own = self._index.get(visit.item_id), self._own[visit.user_id]
+        if item is None or (item in own and not allow_repeats):
+            return dict.fromkeys(self._scores, UNRANKED)
+        ranks: dict[str, float] = {}
         for name, score in self._scores.items():
-            scores = score(visit)[: len(self._place)]
+            scores = score(visit)[: len(self._index)]
             ahead = scores >= scores[item]
-            if not again:
+            if not allow_repeats:
                 ahead[list(own)] = False
-            found[name] = float(ahead.sum()) if scores[item] > 0 else NOWHERE
-        return found
+            ranks[name] = float(ahead.sum()) if scores[item] > 0 else UNRANKED
+        return ranks
 
     def add(self, visit: Visit) -> None:
         """Count a row."""
-        item = self._place.setdefault(visit.item_id, len(self._place))
+        item = self._index.setdefault(visit.item_id, len(self._index))
         if item >= len(self._clicks):
             self._clicks, self._decayed = (np.resize(each, 2 * len(each)) for each in (self._clicks, self._decayed))
             self._clicks[item:], self._decayed[item:] = 0.0, 0.0
@@ -73,17 +73,17 @@ class Places:
         self._last[visit.session_id] = item
 
     def _neighbours(self, visit: Visit) -> Doubles:
-        """Cosine of items by their users, summed over the user's last."""
+        """Cosine similarity of items by their users, summed over the user's last items."""
         scores = np.zeros_like(self._clicks)
         for item in self._newest[visit.user_id]:
             others = self._together[item]
-            places = np.fromiter(others, np.int64, len(others))
+            indexes = np.fromiter(others, np.int64, len(others))
             counts = np.fromiter(others.values(), np.float64, len(others))
-            scores[places] += counts / np.sqrt(self._clicks[item] * self._clicks[places])
+            scores[indexes] += counts / np.sqrt(self._clicks[item] * self._clicks[indexes])
         return scores
 
     def _followers(self, visit: Visit) -> Doubles:
-        """How often each item came next after the session's last."""
+        """How often each item followed the session's last item."""
         scores = np.zeros_like(self._clicks)
         for item, count in self._after.get(self._last.get(visit.session_id, -1), {}).items():
             scores[item] = count

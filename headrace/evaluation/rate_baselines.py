@@ -1,4 +1,4 @@
-"""What anybody would try first, on the same rows: rates of what came before, drawn towards the rate of all."""
+"""Simple baselines for task ctr: click rates of the rows so far, smoothed towards the overall rate."""
 
 import math
 from collections import defaultdict
@@ -8,14 +8,14 @@ from msgspec import Struct
 
 from headrace.replay.recordings import Visit
 
-_WEIGHT = 5.0  # rows that the rate of all weighs
+_WEIGHT = 5.0  # rows that the prior counts for
 
 
 class _Rate(Struct):
     shown: float = 0.0
     clicked: float = 0.0
 
-    def towards(self, prior: float) -> float:
+    def smoothed(self, prior: float) -> float:
         return (self.clicked + _WEIGHT * prior) / (self.shown + _WEIGHT)
 
     def add(self, label: float) -> None:
@@ -23,16 +23,16 @@ class _Rate(Struct):
         self.clicked += label
 
 
-class Rates:
-    """Click rates of users and items so far."""
+class RateBaselines:
+    """Click rates of users and items over the rows so far."""
 
     def __init__(self) -> None:
         self._users: defaultdict[str, _Rate] = defaultdict(_Rate)
         self._items: defaultdict[str, _Rate] = defaultdict(_Rate)
         self._all = _Rate()
 
-    def chances(self, visit: Visit) -> dict[str, float]:
-        """The chance of a click by each baseline."""
+    def predict(self, visit: Visit) -> dict[str, float]:
+        """Chance of a click by each baseline."""
         return {name: baseline(self, visit) for name, baseline in _BASELINES.items()}
 
     def add(self, visit: Visit, label: float) -> None:
@@ -40,21 +40,21 @@ class Rates:
         for rate in (self._users[visit.user_id], self._items[visit.item_id], self._all):
             rate.add(label)
 
-    def everyone(self, _: Visit) -> float:
-        """The rate of all rows."""
-        return self._all.towards(0.5)
+    def overall(self, _: Visit) -> float:
+        """Rate of all rows."""
+        return self._all.smoothed(0.5)
 
     def user(self, visit: Visit) -> float:
-        """The user's rate."""
-        return self._users.get(visit.user_id, _Rate()).towards(self.everyone(visit))
+        """Rate of the user."""
+        return self._users.get(visit.user_id, _Rate()).smoothed(self.overall(visit))
 
     def item(self, visit: Visit) -> float:
-        """The item's rate."""
-        return self._items.get(visit.item_id, _Rate()).towards(self.everyone(visit))
+        """Rate of the item."""
+        return self._items.get(visit.item_id, _Rate()).smoothed(self.overall(visit))
 
-    def both(self, visit: Visit) -> float:
-        """User's and item's rate: their log-odds beyond those of all are added."""
-        odds = _log_odds(self.user(visit)) + _log_odds(self.item(visit)) - _log_odds(self.everyone(visit))
+    def user_item(self, visit: Visit) -> float:
+        """Rate of user and item: the sum of their log-odds less the overall log-odds."""
+        odds = _log_odds(self.user(visit)) + _log_odds(self.item(visit)) - _log_odds(self.overall(visit))
         return 1 / (1 + math.exp(-odds))
 
 
@@ -62,9 +62,9 @@ def _log_odds(chance: float) -> float:
     return math.log(chance / (1 - chance))
 
 
-_BASELINES: dict[str, Callable[[Rates, Visit], float]] = {
-    "rate": Rates.everyone,
-    "user_rate": Rates.user,
-    "item_rate": Rates.item,
-    "user_item_rate": Rates.both,
+_BASELINES: dict[str, Callable[[RateBaselines, Visit], float]] = {
+    "rate": RateBaselines.overall,
+    "user_rate": RateBaselines.user,
+    "item_rate": RateBaselines.item,
+    "user_item_rate": RateBaselines.user_item,
 }

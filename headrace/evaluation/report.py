@@ -1,4 +1,4 @@
-"""What an evaluation tells: a table for people, JSON for programs."""
+"""The report of an evaluation: a table for people, JSON for programs."""
 
 import math
 from collections.abc import Sequence
@@ -8,11 +8,12 @@ from msgspec import Struct
 from rich.table import Table
 
 from headrace.evaluation import metrics
-from headrace.evaluation.ctr import Predicted
+from headrace.evaluation.ctr import Predictions
 from headrace.evaluation.metrics import Figure
-from headrace.evaluation.rank import Ranked
+from headrace.evaluation.rank import Ranks
 from models.array_types import Doubles
 
+PRODUCT = "headrace"  # name of the progressive ranker among the models compared
 Numbers = dict[str, float]
 
 
@@ -20,10 +21,14 @@ class Report(Struct, frozen=True, kw_only=True):
     """One evaluation.
 
     Attributes:
-        rows: lines of data in the log; `unread` of them could not be used, `faults` quotes the first.
-        scored: rows that the figures are of: the last ones.
-        metrics, standard_errors, frozen, baselines: figures by name, of the product, its frozen copy, the baselines.
-        lagged: likewise, of copies by how many seconds old they are.
+        rows: data lines in the log.
+        unread: data lines that could not be used; `faults` quotes the first ones.
+        scored: rows that the metrics cover: the last ones.
+        metrics: metrics of the product, by name.
+        standard_errors: their standard errors.
+        frozen: metrics of the copy that stopped learning.
+        lagged: metrics of older copies, by their age in seconds.
+        baselines: metrics of the baselines, by baseline.
     """
 
     task: str
@@ -42,42 +47,43 @@ class Report(Struct, frozen=True, kw_only=True):
     seed: int
 
 
-def of_rows(predicted: Predicted, slates: list[str], *, first: int) -> dict[str, dict[str, Figure]]:
-    """The figures of ours, of each older model and of each baseline over the rows from `first` on."""
-    told = {"ours": predicted.ours, **predicted.older, **predicted.baselines}
-    return {name: _figures(chances[first:], predicted.labels[first:], slates[first:]) for name, chances in told.items()}
+def ctr_figures(predictions: Predictions, slates: list[str], *, first: int) -> dict[str, dict[str, Figure]]:
+    """Metrics of the product, each older copy and each baseline over the rows from `first` on."""
+    labels = predictions.labels
+    models = {PRODUCT: predictions.chances, **predictions.older, **predictions.baselines}
+    return {name: _figures(chances[first:], labels[first:], slates[first:]) for name, chances in models.items()}
 
 
-def of_places(ranked: Ranked, tops: Sequence[int], *, share: str, first: int) -> dict[str, dict[str, Figure]]:
-    """The same of places, over the rows from `first` on that were asked about; see `metrics.of_places`."""
-    told = {"ours": ranked.ours, **ranked.older, **ranked.baselines}
-    asked = ranked.asked[first:]
-    return {name: metrics.of_places(places[first:][asked], tops, share=share) for name, places in told.items()}
+def rank_figures(ranks: Ranks, tops: Sequence[int], *, share: str, first: int) -> dict[str, dict[str, Figure]]:
+    """Metrics of ranks over the scored rows from `first` on, by model; see `metrics.rank_metrics`."""
+    models = {PRODUCT: ranks.ranks, **ranks.older, **ranks.baselines}
+    scored = ranks.scored[first:]
+    return {name: metrics.rank_metrics(each[first:][scored], tops, share=share) for name, each in models.items()}
 
 
 def _figures(chances: Doubles, labels: Doubles, slates: list[str]) -> dict[str, Figure]:
     if np.isnan(chances).any():
         return {}
-    found = metrics.of_chances(chances, labels)
-    return found | (metrics.of_slates(chances, labels, slates) if any(slates) else {})
+    found = metrics.chance_metrics(chances, labels)
+    return found | (metrics.slate_metrics(chances, labels, slates) if any(slates) else {})
 
 
 def values(figures: dict[str, Figure]) -> Numbers:
-    """Figures without their errors; what cannot be told is left out."""
+    """Values of the metrics; NaN is left out."""
     return {name: figure.value for name, figure in figures.items() if not math.isnan(figure.value)}
 
 
 def errors(figures: dict[str, Figure]) -> Numbers:
-    """The standard errors of figures."""
+    """Standard errors of the metrics; NaN is left out."""
     return {name: figure.error for name, figure in figures.items() if not math.isnan(figure.error)}
 
 
 def table(report: Report) -> Table:
-    """Ours, the older models and the baselines, a line each."""
+    """One line each for the product, the older copies and the baselines."""
     names = list(report.metrics)
     found = Table("", *names, box=None, pad_edge=False)
     with_errors = [f"{report.metrics[name]:.4f} ± {report.standard_errors.get(name, math.nan):.4f}" for name in names]
-    found.add_row("headrace", *with_errors)
+    found.add_row(PRODUCT, *with_errors)
     lagged = {f"{lag_s} s old": numbers for lag_s, numbers in report.lagged.items()}
     for name, numbers in {"frozen": report.frozen, **lagged, **report.baselines}.items():
         found.add_row(name, *(f"{numbers[each]:.4f}" if each in numbers else "" for each in names))

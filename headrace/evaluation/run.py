@@ -1,4 +1,4 @@
-"""`headrace evaluate`: from a log and its columns to a report."""
+"""`headrace evaluate`: read a log, evaluate the product on it, and print the report."""
 
 import resource
 import time
@@ -12,10 +12,9 @@ from msgspec import Struct
 from headrace.console import progress, screen
 from headrace.errors import UsageProblem
 from headrace.evaluation import ctr, items, rank, report
-from headrace.evaluation.log import TOLD, Columns, Log, read
+from headrace.evaluation.log import QUOTED, Columns, Log, read
 from headrace.evaluation.metrics import Figure
-from headrace.evaluation.rank import Question
-from headrace.evaluation.report import Report
+from headrace.evaluation.report import PRODUCT, Report
 from headrace.layout import FEATURES
 from lang.planner.load import load_plan
 from learner.app import make_deterministic
@@ -24,12 +23,16 @@ Task: TypeAlias = Literal["ctr", "rank", "next"]
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What is asked of a log.
+    """How to evaluate a log.
 
     Attributes:
-        from_share: of the rows, scored from there on. `freeze_share`: where the frozen copy is taken.
-        seed: of first weights and of what is drawn. `tops`: the k of recall@k and its like.
-        again: task rank lets what a user has had come again. `lags_s`: how old the models are that are asked beside.
+        task: see `headrace evaluate --help`.
+        from_share: rows after this share are scored.
+        freeze_share: the frozen copy is taken after this share of the rows.
+        seed: seed of initial weights and of random draws.
+        tops: values of k in recall@k and similar metrics.
+        allow_repeats: task rank also ranks items that the user already had.
+        lags_s: ages of the older models to evaluate, in seconds of log time.
     """
 
     task: Task = "ctr"
@@ -37,45 +40,45 @@ class Settings(Struct, frozen=True, kw_only=True):
     freeze_share: float = 0.3
     seed: int = 0
     tops: tuple[int, ...] = (10, 20)
-    again: bool = False
+    allow_repeats: bool = False
     lags_s: tuple[int, ...] = ()
 
 
-def numbers_of(text: str, option: str) -> tuple[int, ...]:
-    """`10,20` as numbers, nothing as none.
+def parse_numbers(text: str, option: str) -> tuple[int, ...]:
+    """Parse an option such as `10,20`; an empty text gives no numbers.
 
     Raises:
-        UsageProblem: it is no list of numbers from 1.
+        UsageProblem: the text is not a list of numbers from 1.
     """
     try:
         numbers = tuple(int(each) for each in text.split(",") if text)
     except ValueError:
         numbers = (0,)
     if min(numbers, default=1) < 1:
-        message = f"{option} is {text!r}; whole numbers from 1 are wanted, separated by commas"
+        message = f"{option} is {text!r}; write whole numbers from 1, separated by commas"
         raise UsageProblem(message)
     return numbers
 
 
-def evaluate(log: Log, settings: Settings, *, seen: Callable[[int], None]) -> Report:
-    """Run a log through the product, scored from a share of its rows on; one log and settings, the same figures."""
+def evaluate(log: Log, settings: Settings, *, on_progress: Callable[[int], None]) -> Report:
+    """Evaluate the product on a log; the same log and settings give the same metrics."""
     make_deterministic()
     begun, rows = time.perf_counter(), len(log.recording.visits)
-    scored, figures = _figures(log, settings, seen)
+    scored, figures = _figures(log, settings, on_progress)
     lagged = [str(lag_s) for lag_s in settings.lags_s]
-    beside = figures.keys() - {"ours", "frozen", *lagged}
+    baselines = figures.keys() - {PRODUCT, "frozen", *lagged}
     seconds = time.perf_counter() - begun
     return Report(
         task=settings.task,
         rows=log.rows,
         unread=len(log.faults),
-        faults=log.faults[:TOLD],
+        faults=log.faults[:QUOTED],
         scored=scored,
-        metrics=report.values(figures["ours"]),
-        standard_errors=report.errors(figures["ours"]),
+        metrics=report.values(figures[PRODUCT]),
+        standard_errors=report.errors(figures[PRODUCT]),
         frozen=report.values(figures["frozen"]),
         lagged={name: report.values(figures[name]) for name in lagged},
-        baselines={name: report.values(of) for name, of in figures.items() if name in beside},
+        baselines={name: report.values(each) for name, each in figures.items() if name in baselines},
         seconds=round(seconds, 1),
         events_per_s=round(rows / seconds, 1),
         peak_rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
@@ -83,76 +86,80 @@ def evaluate(log: Log, settings: Settings, *, seen: Callable[[int], None]) -> Re
     )
 
 
-def _figures(log: Log, settings: Settings, seen: Callable[[int], None]) -> tuple[int, dict[str, dict[str, Figure]]]:
-    """How many rows are scored, and their figures by `ours`, `frozen` and each baseline."""
+def _figures(
+    log: Log, settings: Settings, on_progress: Callable[[int], None]
+) -> tuple[int, dict[str, dict[str, Figure]]]:
+    """Number of scored rows, and their metrics by model: `PRODUCT`, `frozen`, each lag and each baseline."""
     plan, rows = load_plan(FEATURES), len(log.recording.visits)
     first, freeze_at = round(rows * settings.from_share), round(rows * settings.freeze_share)
     if settings.task == "ctr":
-        asked = ctr.Asked(freeze_at=freeze_at, lags_s=settings.lags_s, seed=settings.seed)
-        predicted = ctr.run(log, plan, asked=asked, seen=seen)
-        return rows - first, report.of_rows(predicted, log.slates, first=first)
-    within = settings.task == "next"
-    question = Question(
-        again=settings.again or within,
-        within_session=within,
+        task = ctr.CtrTask(freeze_at=freeze_at, lags_s=settings.lags_s, seed=settings.seed)
+        predictions = ctr.run(log, plan, task=task, on_progress=on_progress)
+        return rows - first, report.ctr_figures(predictions, log.slates, first=first)
+    within_session = settings.task == "next"
+    task = rank.RankTask(
+        allow_repeats=settings.allow_repeats or within_session,
+        within_session=within_session,
         freeze_at=freeze_at,
         seed=settings.seed,
         lags_s=settings.lags_s,
     )
-    ranked = rank.run(log, plan, question=question, seen=seen)
-    share = "hr" if within else "recall"
-    return int(ranked.asked[first:].sum()), report.of_places(ranked, settings.tops, share=share, first=first)
+    ranks = rank.run(log, plan, task=task, on_progress=on_progress)
+    share = "hr" if within_session else "recall"
+    return int(ranks.scored[first:].sum()), report.rank_figures(ranks, settings.tops, share=share, first=first)
 
 
 def command(
-    file: Path, settings: Settings, *, columns: Columns, about: tuple[Path, str] | None, json: Path | None
+    file: Path, settings: Settings, *, columns: Columns, items_file: tuple[Path, str] | None, json: Path | None
 ) -> None:
-    """Print how a file is understood, evaluate it with a progress bar, and print the report.
+    """Print how a file is read, evaluate it with a progress bar, and print the report.
 
     Args:
         file: the log.
-        settings: what is asked of it.
-        columns: where what stands in it.
-        about: a file of items, and its columns as `items.columns_of` reads them.
-        json: a file for the report, with what was understood as `log` and `items`.
+        settings: how to evaluate it.
+        columns: the log's columns.
+        items_file: a file of items, and its columns as `items.parse_columns` reads them.
+        json: file for the report, with the summaries of both files as `log` and `items`.
 
     Raises:
-        UsageProblem: a file or a share is not what it should be, or the log has not what the task wants.
+        UsageProblem: a file or an option is not valid, or the log lacks what the task needs.
     """
     _check(settings, columns, json=json)
     out = screen()
-    known, of_items = items.understood(about[0], items.columns_of(about[1])) if about else (None, None)
-    log = read(file, columns, warm_share=settings.from_share, about=known)
-    for summary in (log.summary, of_items):
+    details, items_summary = (
+        items.read_with_summary(items_file[0], items.parse_columns(items_file[1])) if items_file else (None, None)
+    )
+    log = read(file, columns, warm_share=settings.from_share, details=details)
+    for summary in (log.summary, items_summary):
         for line in summary.lines if summary else ():
             out.print(line, markup=False, highlight=False)
     if columns.label is not None:
         check_labels(log, columns.label)
     with progress() as bar:
         task = bar.add_task("rows", total=len(log.recording.visits))
-        found = evaluate(log, settings, seen=lambda done: bar.update(task, completed=done))
+        result = evaluate(log, settings, on_progress=lambda done: bar.update(task, completed=done))
     if json is not None:
-        everything = msgspec.to_builtins(found) | {"log": log.summary, "items": of_items}
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(everything), indent=2) + b"\n")
+        document = msgspec.to_builtins(result) | {"log": log.summary, "items": items_summary}
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
     out.print(
-        f"{found.scored} of {found.rows} rows scored, {found.unread} could not be read; {found.events_per_s} rows/s"
+        f"{result.scored} of {result.rows} rows scored, {result.unread} could not be read; {result.events_per_s} rows/s"
     )
     if log.varied:
-        out.print(f"{log.varied} items have --item-features that differ by row; those of the first row stand")
-    out.print(report.table(found))
+        out.print(f"{log.varied} items have --item-features that differ between rows; the first row's are used")
+    out.print(report.table(result))
 
 
 def check_labels(log: Log, column: str) -> None:
-    """See that there are labels of both kinds to tell apart.
+    """Check that both labels occur.
 
     Raises:
-        UsageProblem: there are not.
+        UsageProblem: all rows have the same label.
     """
     kinds = {bool(visit.feedback) for visit in log.recording.visits}
     if len(kinds) < 2:
         message = (
             f"label={column} is {int(kinds.pop())} in all of {len(log.recording.visits)} rows, and "
-            f"{len(log.faults)} more could not be read: 0 and 1 are wanted; is it the right column?"
+            f"{len(log.faults)} more could not be read: the task needs both 0 and 1; is it the right column?"
         )
         raise UsageProblem(message)
 
@@ -161,21 +168,24 @@ def _check(settings: Settings, columns: Columns, *, json: Path | None) -> None:
     shares = (("--from-fraction", settings.from_share), ("--freeze-after", settings.freeze_share))
     for name, share in shares:
         if not 0 < share < 1:
-            message = f"{name} is {share}; it is a share of the rows, above 0 and below 1"
+            message = f"{name} is {share}; write a share of the rows above 0 and below 1"
             raise UsageProblem(message)
     if not settings.tops:
-        message = "--top is empty; places from 1 are wanted, separated by commas, as in 10,20"
+        message = "--top is empty; write ranks from 1, separated by commas, as in 10,20"
         raise UsageProblem(message)
     (_, first), (_, freeze) = shares
     if freeze > first:
-        message = f"--freeze-after {freeze} is after --from-fraction {first}: frozen would miss scored rows"
+        message = (
+            f"--freeze-after {freeze} is after --from-fraction {first}: the frozen model would miss scored rows; "
+            "write a smaller --freeze-after"
+        )
         raise UsageProblem(message)
     if json is not None and not json.parent.is_dir():
         message = f"--json is {json}, and there is no folder {json.parent}"
         raise UsageProblem(message)
     if settings.task == "ctr" and columns.label is None:
-        message = "--map names no label; task ctr predicts one: add label=COLUMN, of 0 and 1, or take --task rank"
+        message = "--map names no label, which task ctr predicts; add label=COLUMN, of 0 and 1, or use --task rank"
         raise UsageProblem(message)
     if settings.task != "ctr" and columns.label is not None:
-        message = f"task {settings.task} takes every row for a positive; leave label= out of --map, or take --task ctr"
+        message = f"task {settings.task} treats every row as a positive; remove label= from --map, or use --task ctr"
         raise UsageProblem(message)

@@ -1,4 +1,4 @@
-"""A row's item as the sample that the line would have made of it."""
+"""Build the training sample that the pipeline would have made of a row."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,18 @@ from schemas.heads import EVENT_WEIGHTS, HEADS
 from schemas.samples import FIRST, NEGATIVE_WEIGHT, Sample
 
 
-class Shown(Struct, frozen=True, kw_only=True):
-    """An item with its inputs as of the rows before, F float32."""
+class ShownItem(Struct, frozen=True, kw_only=True):
+    """A shown item; `dense`: its inputs as of the rows before, F float32."""
 
     item_id: str
     category: str
     dense: bytes
 
 
-def sample_of(visit: Visit, shown: Shown, *, history: Sequence[str], click: bool, negative_rate: float = 1.0) -> Sample:
-    """The sample of an item shown at a visit to a user of this history; of its like a share of negatives was kept."""
+def build_sample(
+    visit: Visit, shown: ShownItem, *, history: Sequence[str], click: bool, negative_rate: float = 1.0
+) -> Sample:
+    """Build the sample of an item shown on a visit; `negative_rate` is the share of such negatives kept."""
     return Sample(
         request_id="",
         position=0,

@@ -1,4 +1,4 @@
-"""`headrace replay`: start a line without a live clock, write the recording, wait until all of it has arrived."""
+"""`headrace replay`: start a stack without serving, write the recording, wait until all of it has arrived."""
 
 import math
 from pathlib import Path
@@ -20,49 +20,49 @@ from store.log import LogReader, bounds
 from store.reader import FeatureReader
 
 _ARRIVED_S = 900.0
-# Versions are cut by the samples' clock: two weeks of recorded minutes would be twenty thousand versions.
+# The samples' clock cuts versions: a version a minute would be twenty thousand in two recorded weeks.
 _PACE = Pace(cadence_s=3_600, snapshot_s=86_400)
-_COMPARED = 50  # last visits whose features are held against the executor's
+_COMPARED = 50  # last visits whose features are compared with the executor's
 
 
 def run(layout: Layout, file: Path, *, recording_format: str, speed: str, say: Say) -> None:
-    """Replay a file and wait for its end; the line is left running.
+    """Replay a file and wait for its end; the stack is left running.
 
     Raises:
-        UsageProblem: the file, the format or the speed is none; or serving runs: its ticks say that the log's
-            time is now, and every recorded slot would be closed before its feedback; or the log holds something.
-        EnvironmentProblem: the line did not come up, or did not take in the whole log.
+        UsageProblem: the file, the format or the speed is not valid; serving runs, whose ticks carry the present time
+            and would close every recorded slot before its feedback; or the log is not empty.
+        EnvironmentProblem: the stack did not start, or did not process the whole log.
     """
     recording = read(file, recording_format)
     factor = _factor(speed)
     if Supervisor(layout).is_up() and Supervisor(layout).programs()["serving"][0] == "RUNNING":
         message = (
-            f"serving runs in {layout.home} and its ticks say that it is now; a recorded log wants a line of its own: "
-            f"{_down(layout)}, or {STATE_VARIABLE}=/another/folder headrace replay …"
+            f"serving runs in {layout.home}, and its ticks carry the present time; a recorded log needs a stack of its "
+            f"own: {_down(layout)}, or {STATE_VARIABLE}=/another/folder headrace replay …"
         )
         raise UsageProblem(message)
-    endpoints = stack.start_line(layout, say=say, pace=_PACE)
-    _refuse_a_used_log(layout, endpoints)
+    endpoints = stack.start_pipeline(layout, say=say, pace=_PACE)
+    _check_log_is_empty(layout, endpoints)
     replayer = Replayer(recording, load_plan(FEATURES), bootstrap=endpoints.bootstrap, name=recording_format)
     closes_after_ms = endpoints.pace.wait_ms + endpoints.pace.correction_ms + 60_000
     with progress() as bar:
         task = bar.add_task("visits", total=len(recording.visits))
         counts = replayer.write(
-            speed=factor, close_after_ms=closes_after_ms, seen=lambda number: bar.update(task, completed=number)
+            speed=factor, close_after_ms=closes_after_ms, on_progress=lambda number: bar.update(task, completed=number)
         )
-    say(f"{counts.exposures} exposures and {counts.events} events written; waiting for the line")
+    say(f"wrote {counts.exposures} exposures and {counts.events} events; waiting for the pipeline")
     samples = wait_for_samples(endpoints, f"{recording_format}-{counts.exposures - 1}")
     wait_for_features(endpoints, replayer, recording)
-    say(f"{samples} samples out; features of the last {_COMPARED} visits in Redis equal the executor's")
-    say(f"the line stays up, without serving: `headrace status`, `headrace tail samples`; end it with {_down(layout)}")
+    say(f"{samples} samples written; features of the last {_COMPARED} visits in Redis equal the executor's")
+    say(f"the stack keeps running, without serving: `headrace status`, `headrace tail samples`; stop: {_down(layout)}")
 
 
-def _refuse_a_used_log(layout: Layout, endpoints: Endpoints) -> None:
-    """A second recording behind the first would be older than the log's time: every slot would come too late."""
+def _check_log_is_empty(layout: Layout, endpoints: Endpoints) -> None:
+    """Refuse a used log: a second recording would be older than the log clock, so all its slots would be late."""
     held = sum(end for _, end in bounds(endpoints.bootstrap, EXPOSURES.name).values())
     if held:
         message = (
-            f"{EXPOSURES.name} in {layout.home} holds {held} records, a replay wants an empty log: "
+            f"{EXPOSURES.name} in {layout.home} holds {held} records; a replay needs an empty log: "
             f"{_down(layout)} --wipe, or {STATE_VARIABLE}=/another/folder headrace replay …"
         )
         raise UsageProblem(message)
@@ -80,13 +80,13 @@ def _factor(speed: str) -> float:
     except ValueError:
         factor = 0.0
     if factor <= 0:
-        message = f"--speed is {speed!r}; it is a number above 0, or max"
+        message = f"--speed is {speed!r}; write a number above 0, or max"
         raise UsageProblem(message)
     return factor
 
 
 def wait_for_samples(endpoints: Endpoints, last_request: str) -> int:
-    """Wait until the last slot is closed; returns the number of samples up to there."""
+    """Wait until the last slot is closed, and return the number of samples up to it."""
     reader = LogReader(endpoints.bootstrap, SAMPLES.name)
     found = 0
 
@@ -105,12 +105,12 @@ def wait_for_samples(endpoints: Endpoints, last_request: str) -> int:
 
 
 def wait_for_features(endpoints: Endpoints, replayer: Replayer, recording: Recording) -> None:
-    """Wait until the store tells of the last visits what the executor does."""
+    """Wait until the store's features of the last visits equal the executor's."""
     reader = FeatureReader(connect(endpoints.redis_url))
     last = recording.visits[-_COMPARED:]
     at_ms = last[-1].at_ms
     wait_until(
-        lambda: not replayer.served.differences(reader, last, at_ms=at_ms),
+        lambda: not replayer.exposures.differences(reader, last, at_ms=at_ms),
         what="the features of the last visits",
         deadline_s=_ARRIVED_S,
         hint=f"Look at {endpoints.flink_url} and at the loader's log.",

@@ -1,7 +1,7 @@
 """Recorded logs that `headrace replay` reads: each format turns a file into items and visits, in time order.
 
-A visit is one item shown to one user and what came of it. Columns that are known only after the item was
-shown appear in nothing but the feedback.
+A visit is one item shown to one user, with the feedback. Columns that became known only after the item was shown are
+used only in the feedback.
 """
 
 import csv
@@ -40,7 +40,7 @@ def kuairand(path: Path) -> Recording:
     """Short-video exposures of KuaiRand: TSV with a header.
 
     Columns read: `user_id, video_id, time_ms, is_click, long_view, play_time_ms, duration_ms`.
-    A video has no category in this extract; its length, known before it is shown, stands in for one.
+    Videos have no category in this extract; the length, known before a video is shown, replaces it.
     """
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         rows = sorted(csv.DictReader(file, delimiter="\t"), key=lambda row: int(row["time_ms"]))
@@ -71,9 +71,10 @@ def _length(duration_ms: int) -> str:
 
 
 def movietweetings(path: Path) -> Recording:
-    """Film ratings of MovieTweetings: `user::film::rating::unix seconds`, `movies.dat.gz` beside it for the films.
+    """Film ratings of MovieTweetings: `user::film::rating::unix seconds`; `movies.dat.gz` in the same folder.
 
-    A rating is a positive whatever its value: a tweet about a film. It is replayed as a click and a `rating`.
+    Every rating is a positive, whatever its value, because it is a tweet about a film. It is replayed as a click and a
+    `rating`.
     """
     films = path.with_name("movies.dat.gz")
     with gzip.open(films, "rt", encoding="utf-8") as file:
@@ -94,7 +95,7 @@ def _film(fields: list[str]) -> Item:
 
 
 def in_sessions(rows: Iterable[tuple[str, str, int, Feedback]]) -> Iterator[Visit]:
-    """A user's session ends with a pause of half an hour."""
+    """Split each user's rows into sessions, which end with a pause of half an hour."""
     last: dict[str, tuple[int, int]] = {}
     for user, item, at_ms, feedback in rows:
         before, number = last.get(user, (at_ms, 0))
@@ -110,10 +111,10 @@ def read(path: Path, recording_format: str) -> Recording:
     """Read a recorded log.
 
     Raises:
-        UsageProblem: there is no such file or format, or the file is not in the format.
+        UsageProblem: the file or the format does not exist, or the file is not in the format.
     """
     if recording_format not in READERS:
-        message = f"there is no format {recording_format!r}; there are {', '.join(READERS)}"
+        message = f"there is no format {recording_format!r}; the formats are {', '.join(READERS)}"
         raise UsageProblem(message)
     if not path.exists():
         message = f"there is no file {path}"
@@ -125,6 +126,6 @@ def read(path: Path, recording_format: str) -> Recording:
         message = f"{path} is not in the format {recording_format}: {error!r}. {reader.__doc__}"
         raise UsageProblem(message) from error
     if not recording.visits:
-        message = f"{path} holds no visits, nothing can be replayed. {reader.__doc__}"
+        message = f"{path} has no visits to replay. {reader.__doc__}"
         raise UsageProblem(message)
     return recording

@@ -1,8 +1,8 @@
-"""A recorded log through the whole line, as a trusted producer.
+"""Write a recorded log to the topics, as a trusted producer.
 
-Each visit becomes one exposure, with the features it would have been served with (the same fold, merge and
-assembly as live, over the visits before it), then its impression and its feedback, all with the recorded
-time as `received_at`. The log ends with a tick that closes every slot.
+Each visit becomes one exposure, with the features it would have been served with (aggregated and assembled as for live
+requests, over the visits before it), then its impression and its feedback, all with the recorded time as `received_at`.
+The log ends with a tick that closes every slot.
 """
 
 import time
@@ -29,14 +29,14 @@ _DAYPARTS = ("night", "morning", "afternoon", "evening")
 
 
 class Counts(Struct, frozen=True):
-    """What a replay has written."""
+    """Numbers of records that a replay has written."""
 
     exposures: int
     events: int
 
 
-class Served:
-    """Works out what each visit would have been served with."""
+class ExposureBuilder:
+    """Builds the exposure that each visit would have been served with."""
 
     def __init__(self, recording: Recording, plan: Plan) -> None:
         self._plan = plan.for_source(CLICKSTREAM)
@@ -44,9 +44,9 @@ class Served:
         self._versions = {group.name: group.version for group in self._plan.groups}
 
     def exposure(self, request_id: str, *visits: Visit) -> Exposure:
-        """The exposure of what a user was shown at once: a slot each, dense inputs as of the visits before them."""
+        """Build the exposure of visits shown to a user at once: one slot each, inputs as of the visits before them."""
         visit = visits[0]
-        query = self._recomputed.hydrate(query_of(request_id, visit))
+        query = self._recomputed.hydrated(build_query(request_id, visit))
         item_ids = [each.item_id for each in visits]
         slots = [
             Slot(
@@ -78,7 +78,7 @@ class Served:
         )
 
     def differences(self, reader: FeatureReader, visits: Iterable[Visit], *, at_ms: int) -> list[str]:
-        """Which features of these visits' users and items the store tells otherwise than the executor."""
+        """Features of these visits' users and items that differ between the store and the executor."""
         owners: dict[str, set[str]] = {"user_id": set(), "item_id": set(), "daypart": set(_DAYPARTS)}
         for visit in visits:
             owners["user_id"].add(visit.user_id)
@@ -86,15 +86,15 @@ class Served:
         known = [group for group in self._plan.groups if group.entity[0] in owners]
         wanted = [FeatureRequest(group, sorted(owners[group.entity[0]])) for group in known]
         pairs = zip(self._recomputed.memory.read(wanted, at_ms=at_ms), reader.read(wanted, at_ms=at_ms), strict=True)
-        return [difference for ours, theirs in pairs for difference in _differences(ours, theirs)]
+        return [difference for computed, stored in pairs for difference in _differences(computed, stored)]
 
-    def happen(self, events: Iterable[Event]) -> None:
-        """Fold what came of a visit."""
+    def add_events(self, events: Iterable[Event]) -> None:
+        """Fold a visit's events into the features."""
         self._recomputed.happen(events)
 
 
-def query_of(request_id: str, visit: Visit) -> Query:
-    """The request that a visit began with."""
+def build_query(request_id: str, visit: Visit) -> Query:
+    """Build the request of a visit."""
     return Query(
         request_id=request_id,
         user_id=visit.user_id,
@@ -107,9 +107,9 @@ def query_of(request_id: str, visit: Visit) -> Query:
     )
 
 
-def events_of(request_id: str, visit: Visit) -> list[Event]:
-    """The impression of a visit and its feedback."""
-    happened = [("impression", None), *visit.feedback]
+def build_events(request_id: str, visit: Visit) -> list[Event]:
+    """Build the events of a visit: its impression and its feedback."""
+    feedback = [("impression", None), *visit.feedback]
     return [
         Event(
             event_id=f"{request_id}-{number}-{kind}",
@@ -123,24 +123,24 @@ def events_of(request_id: str, visit: Visit) -> list[Event]:
             position=0,
             value=value,
         )
-        for number, (kind, value) in enumerate(happened)
+        for number, (kind, value) in enumerate(feedback)
     ]
 
 
-def _differences(ours: FeatureValues, theirs: FeatureValues) -> Iterator[str]:
-    place = {key: index for index, key in enumerate(theirs.keys)}
-    for index, key in enumerate(ours.keys):
-        there = place.get(key)
-        if there is None:
-            yield f"{ours.group.name} {key}: not in the store"
+def _differences(computed: Values, stored: Values) -> Iterator[str]:
+    stored_index = {key: index for index, key in enumerate(stored.keys)}
+    for index, key in enumerate(computed.keys):
+        at = stored_index.get(key)
+        if at is None:
+            yield f"{computed.group.name} {key}: not in the store"
             continue
-        for name, column in ours.merged.numbers.items():
-            found = theirs.merged.numbers[name][there]
+        for name, column in computed.merged.numbers.items():
+            found = stored.merged.numbers[name][at]
             if not np.isclose(column[index], found, rtol=1e-9, atol=1e-12, equal_nan=True):
-                yield f"{ours.group.name} {key} {name}: {found} in the store, {column[index]} by the executor"
-        for name, lists in ours.merged.lists.items():
-            if lists[index] != theirs.merged.lists[name][there]:
-                yield f"{ours.group.name} {key} {name}: other members in the store"
+                yield f"{computed.group.name} {key} {name}: {found} in the store, {column[index]} by the executor"
+        for name, lists in computed.merged.lists.items():
+            if lists[index] != stored.merged.lists[name][at]:
+                yield f"{computed.group.name} {key} {name}: other members in the store"
 
 
 class Replayer:
@@ -148,17 +148,17 @@ class Replayer:
 
     def __init__(self, recording: Recording, plan: Plan, *, bootstrap: str, name: str) -> None:
         self._recording = recording
-        self.served = Served(recording, plan)
+        self.exposures = ExposureBuilder(recording, plan)
         self._name = name
         self._writer = LogWriter(bootstrap)
 
-    def write(self, *, speed: float, close_after_ms: int, seen: Callable[[int], None]) -> Counts:
+    def write(self, *, speed: float, close_after_ms: int, on_progress: Callable[[int], None]) -> Counts:
         """Write the whole recording.
 
         Args:
-            speed: recorded seconds a second; infinity writes as fast as it goes.
-            close_after_ms: how far beyond the last visit the closing tick lies.
-            seen: told the number of visits written, now and then.
+            speed: recorded seconds per second; infinity writes as fast as possible.
+            close_after_ms: time from the last visit to the closing tick.
+            on_progress: called with the number of visits written, every few hundred visits.
         """
         self._writer.items(self._recording.items)
         visits = self._recording.visits
@@ -169,15 +169,15 @@ class Replayer:
                 time.sleep(due_s)
             events += self._visit(f"{self._name}-{number}", visit)
             if number % _POLL_EACH == 0:
-                seen(number)
+                on_progress(number)
         self._writer.close(visits[-1].at_ms + close_after_ms)
-        seen(len(visits))
+        on_progress(len(visits))
         return Counts(len(visits), events)
 
     def _visit(self, request_id: str, visit: Visit) -> int:
-        self._writer.write(self.served.exposure(request_id, visit))
-        events = events_of(request_id, visit)
+        self._writer.write(self.exposures.exposure(request_id, visit))
+        events = build_events(request_id, visit)
         for event in events:
             self._writer.write(event)
-        self.served.happen(events)
+        self.exposures.add_events(events)
         return len(events)

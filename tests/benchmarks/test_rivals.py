@@ -9,7 +9,7 @@ from benchmarks.inputs.recorded_rows import Predictions, Stream, evaluate_progre
 from benchmarks.peers import river_loop
 from benchmarks.peers.light_ranker import LightRanker
 from benchmarks.rivals import Scorer, product, ranker
-from headrace.evaluation.log import Log, columns_of, read
+from headrace.evaluation.log import Log, parse_columns, read
 from headrace.layout import FEATURES
 from lang.planner.load import load_plan
 from models.inputs import DENSE
@@ -27,7 +27,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
         for row, item in enumerate(rng.integers(10, size=ROWS))
     ]
     path.write_text("\n".join(["user,item,at,click,length", *lines]) + "\n")
-    return read(path, columns_of(COLUMNS, ("length",)), warm_share=0.3)
+    return read(path, parse_columns(COLUMNS, ("length",)), warm_share=0.3)
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,13 @@
-"""The progressive run: what it may know, that it repeats itself, and that it learns."""
+"""The progressive run of task ctr: no leak from the future, reproducible metrics, and the ranker learns."""
 
 import numpy as np
 import pytest
 
 from headrace.evaluation import ctr
-from headrace.evaluation.log import columns_of, read
+from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.run import Settings, evaluate
 from headrace.layout import FEATURES
-from headrace.replay.writer import Served, events_of
+from headrace.replay.writer import ExposureBuilder, build_events
 from lang.planner.load import load_plan
 from models.inputs import DENSE
 
@@ -19,7 +19,7 @@ def text_of(rows):
 
 
 def rows_of(seed):
-    """Users and items that differ, several rows of one moment, and from the middle on the other items are liked."""
+    """Users and items with different rates, three rows per timestamp; halfway through, preferences flip."""
     rng = np.random.default_rng(seed)
     users, items = rng.normal(size=40), rng.normal(size=60)
     rows = []
@@ -32,14 +32,14 @@ def rows_of(seed):
 
 def run(path, rows):
     path.write_text(text_of(rows), encoding="utf-8")
-    log = read(path, columns_of("user=who,item=what,time=when,label=clicked", ()), warm_share=0.3)
-    return evaluate(log, Settings(seed=1), seen=lambda _: None)
+    log = read(path, parse_columns("user=who,item=what,time=when,label=clicked", ()), warm_share=0.3)
+    return evaluate(log, Settings(seed=1), on_progress=lambda _: None)
 
 
-def predicted(path, rows):
+def predictions_of(path, rows):
     path.write_text(text_of(rows), encoding="utf-8")
-    log = read(path, columns_of("user=who,item=what,time=when,label=clicked", ()), warm_share=0.3)
-    return ctr.run(log, load_plan(FEATURES), asked=ctr.Asked(freeze_at=200, seed=1), seen=lambda _: None)
+    log = read(path, parse_columns("user=who,item=what,time=when,label=clicked", ()), warm_share=0.3)
+    return ctr.run(log, load_plan(FEATURES), task=ctr.CtrTask(freeze_at=200, seed=1), on_progress=lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -47,47 +47,47 @@ def report(tmp_path_factory):
     return run(tmp_path_factory.mktemp("log") / "x.csv", rows_of(1))
 
 
-def test_it_learns_what_changes(report):
+def test_it_follows_a_change_of_preferences(report):
     clear = 3 * report.standard_errors["auc"]
     assert report.metrics["auc"] > report.frozen["auc"] + clear
     assert report.metrics["auc"] > report.baselines["user_item_rate"]["auc"]
     assert (report.rows, report.scored) == (ROWS, ROWS - round(ROWS * 0.3))
 
 
-def test_the_same_log_and_seed_give_the_same_figures(tmp_path):
+def test_the_same_log_and_seed_give_the_same_metrics(tmp_path):
     one, two = (run(tmp_path / "x.csv", rows_of(1)[:500]) for _ in range(2))
     assert (one.metrics, one.frozen, one.baselines) == (two.metrics, two.frozen, two.baselines)
 
 
-def test_a_row_knows_nothing_of_its_moment_or_later(tmp_path):
+def test_no_row_depends_on_rows_of_its_timestamp_or_later(tmp_path):
     rows = rows_of(2)[:600]
-    turned = [[*row[:3], 1 - row[3]] if place >= 597 else row for place, row in enumerate(rows)]
-    told = [predicted(tmp_path / name, each) for name, each in (("a.csv", rows), ("b.csv", turned))]
-    np.testing.assert_array_equal(told[0].ours, told[1].ours)
-    np.testing.assert_array_equal(told[0].baselines["user_item_rate"], told[1].baselines["user_item_rate"])
-    assert not np.array_equal(told[0].labels, told[1].labels)
+    turned = [[*row[:3], 1 - row[3]] if number >= 597 else row for number, row in enumerate(rows)]
+    found = [predictions_of(tmp_path / name, each) for name, each in (("a.csv", rows), ("b.csv", turned))]
+    np.testing.assert_array_equal(found[0].chances, found[1].chances)
+    np.testing.assert_array_equal(found[0].baselines["user_item_rate"], found[1].baselines["user_item_rate"])
+    assert not np.array_equal(found[0].labels, found[1].labels)
 
 
-def test_rows_of_one_slate_see_each_other(tmp_path):
-    """Served side by side, the more popular of two items ranks above the other; alone each is in the middle."""
+def test_rows_of_one_slate_are_candidates_of_one_request(tmp_path):
+    """In one slate the more popular of two items ranks above the other; alone each ranks in the middle."""
     path, now = tmp_path / "slates.csv", 1_700_000_000
     rows = [(f"u{n}", "i0", now + n, 1, f"s{n}") for n in range(20)]
     rows += [("u99", item, now + 60, 0, "together") for item in ("i0", "i1")]
     rows += [("u99", item, now + 120, 0, "") for item in ("i0", "i1")]
     text = "who,what,when,clicked,slate\n" + "".join(f"{','.join(map(str, row))}\n" for row in rows)
     path.write_text(text, encoding="utf-8")
-    log = read(path, columns_of("user=who,item=what,time=when,label=clicked,slate=slate", ()), warm_share=0.3)
-    served, visits = Served(log.recording, load_plan(FEATURES)), log.recording.visits
+    log = read(path, parse_columns("user=who,item=what,time=when,label=clicked,slate=slate", ()), warm_share=0.3)
+    exposures, visits = ExposureBuilder(log.recording, load_plan(FEATURES)), log.recording.visits
     for row in range(20):
-        served.happen(events_of(f"row-{row}", visits[row]))
-    place = DENSE.index("item_engagement.clicks_24h.rank")
+        exposures.add_events(build_events(f"row-{row}", visits[row]))
+    column = DENSE.index("item_engagement.clicks_24h.rank")
     found = {}
-    for moment in ((20, 21), (22, 23)):
-        samples = list(ctr.samples(served, visits, moment, slates=log.slates))
+    for pair in ((20, 21), (22, 23)):
+        samples = list(ctr.build_samples(exposures, visits, pair, slates=log.slates))
         assert [sample.item_id for sample in samples] == ["i0", "i1"]
-        found[moment] = [float(np.frombuffer(sample.dense, "<f4")[place]) for sample in samples]
+        found[pair] = [float(np.frombuffer(sample.dense, "<f4")[column]) for sample in samples]
     assert found == {(20, 21): [1.0, 0.0], (22, 23): [0.5, 0.5]}
 
 
-def test_calibration_is_that_of_chances_whatever_a_click_weighs(report):
+def test_chances_are_calibrated_whatever_the_weight_of_a_click(report):
     assert report.metrics["calibration"] == pytest.approx(1.0, abs=0.05)

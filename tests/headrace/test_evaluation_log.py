@@ -1,20 +1,20 @@
-"""Anybody's log: what is read of it, and what is said of what cannot be."""
+"""Logs in many formats: which rows are read, and how the others are reported."""
 
 import gzip
 
 import pytest
 
 from headrace.errors import UsageProblem
-from headrace.evaluation.log import columns_of, read
+from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.run import check_labels
 
 AT = 1_600_000_000  # seconds
 COLUMNS = "user=who,item=what,time=when,label=clicked"
 
 
-def log_of(path, text, mapping=COLUMNS, *, known=(), warm_share=0.5):
+def log_of(path, text, mapping=COLUMNS, *, item_features=(), warm_share=0.5):
     path.write_text(text, encoding="utf-8")
-    return read(path, columns_of(mapping, known), warm_share=warm_share)
+    return read(path, parse_columns(mapping, item_features), warm_share=warm_share)
 
 
 def test_rows_come_by_time_and_ties_in_file_order(tmp_path):
@@ -34,7 +34,7 @@ def test_rows_come_by_time_and_ties_in_file_order(tmp_path):
         ("x.csv", "who,what,when\nu1,a,2022-04-10 08:59:09.287\n", "user=who,item=what,time=when"),
         ("x.csv", '\ufeff"who","what","when"\n"u1","a","1649581149.287"\n', "user=who,item=what,time=when"),
     ],
-    ids=["tabs and ms", "no header, seconds with a fraction", "ISO 8601", "and by UTC", "quotes and a mark of UTF-8"],
+    ids=["tabs and ms", "no header, fractional seconds", "ISO 8601", "ISO 8601 without a zone", "quotes and a BOM"],
 )
 def test_separators_headers_and_units_of_time(tmp_path, name, text, mapping):
     (visit,) = log_of(tmp_path / name, text, mapping).recording.visits
@@ -45,7 +45,7 @@ def test_separators_headers_and_units_of_time(tmp_path, name, text, mapping):
 def test_a_gzipped_log_of_several_members(tmp_path, name):
     rows = f"who,what,when\nu1,a,{AT}\n", f"u2,b,{AT}\n"
     (tmp_path / name).write_bytes(b"".join(gzip.compress(part.encode()) for part in rows))
-    log = read(tmp_path / name, columns_of("user=who,item=what,time=when", ()), warm_share=0.5)
+    log = read(tmp_path / name, parse_columns("user=who,item=what,time=when", ()), warm_share=0.5)
     assert [visit.user_id for visit in log.recording.visits] == ["u1", "u2"]
 
 
@@ -62,7 +62,7 @@ def test_rows_that_cannot_be_read_are_counted_and_reported(tmp_path):
     ]
     assert {(left.reason, left.rows, left.first_line) for left in log.summary.left_out} == {
         ("no user", 1, 3),
-        ("no time that can be read", 1, 4),
+        ("no readable time", 1, 4),
         ("no label of 0 or 1", 1, 5),
         ("fewer fields than the header", 1, 7),
         ("no item", 1, 9),
@@ -77,13 +77,13 @@ def test_rows_that_cannot_be_read_are_counted_and_reported(tmp_path):
         (
             "user=who,item=what,time=when",
             "who,what,when\nu,a,x\n",
-            "1 of 1 rows have no time that can be read in when: line 2",
+            "1 of 1 rows have no readable time in when: line 2",
         ),
         ("user=who,item=what,time=when", "who,what,when\n", "there are no rows"),
         ("user=who,item=what,time=when", "", "is empty; a header and rows are expected"),
     ],
 )
-def test_a_mapping_or_a_log_that_does_not_fit(tmp_path, mapping, text, said):
+def test_a_mapping_that_does_not_fit_the_log_is_refused(tmp_path, mapping, text, said):
     with pytest.raises(UsageProblem, match=said):
         log_of(tmp_path / "x.csv", text, mapping)
 
@@ -92,34 +92,34 @@ def test_a_separator_in_quotes_and_a_quote_that_is_not_closed(tmp_path):
     text = f'who,what,when\nu,"a, b",{AT}\nv,"c,{AT}\nw,"d",{AT}\n'
     log = log_of(tmp_path / "x.csv", text, "user=who,item=what,time=when")
     assert [visit.item_id for visit in log.recording.visits] == ["a, b", "d"]
-    assert log.faults == ["line 3: a quote is not closed where its field ends"]
+    assert log.faults == ["line 3: a quote is not closed at the end of its field"]
 
 
-def test_a_number_that_is_none_cuts_nothing(tmp_path):
+def test_nan_does_not_move_the_bins(tmp_path):
     rows = "".join(f"u,i{n},{AT + n},{'nan' if n == 3 else n}\n" for n in range(1, 21))
     log = log_of(tmp_path / "x.csv", f"who,what,when,length\n{rows}", "user=who,item=what,time=when",
-                 known=("length",), warm_share=0.99)  # fmt: skip
+                 item_features=("length",), warm_share=0.99)  # fmt: skip
     categories = {item.item_id: item.category for item in log.recording.items}
     assert (categories["i3"], categories["i1"], categories["i20"]) == ("0", "1", "10")
 
 
-def test_known_columns_become_the_category(tmp_path):
+def test_item_features_become_the_category(tmp_path):
     rows = "".join(f"u,i{n},{AT + n},{n * 10},{'ab'[n % 2]}\n" for n in range(1, 21))
     log = log_of(tmp_path / "x.csv", f"who,what,when,length,kind\nu,i0,{AT},0,a\n{rows}",
-                 "user=who,item=what,time=when", known=("length", "kind"), warm_share=0.99)  # fmt: skip
+                 "user=who,item=what,time=when", item_features=("length", "kind"), warm_share=0.99)  # fmt: skip
     categories = {item.item_id: item.category for item in log.recording.items}
     assert (categories["i0"], categories["i1"], categories["i20"]) == ("0|a", "1|b", "10|a")
 
 
-def test_sessions_are_those_given_or_end_with_half_an_hour(tmp_path):
+def test_sessions_are_those_given_or_end_after_half_an_hour(tmp_path):
     text = f"who,what,when,visit\nu,a,{AT},x\nu,b,{AT + 3600},x\n"
     given = log_of(tmp_path / "x.csv", text, "user=who,item=what,time=when,session=visit")
-    made = log_of(tmp_path / "x.csv", text, "user=who,item=what,time=when")
+    inferred = log_of(tmp_path / "x.csv", text, "user=who,item=what,time=when")
     assert [visit.session_id for visit in given.recording.visits] == ["u-x", "u-x"]
-    assert len({visit.session_id for visit in made.recording.visits}) == 2
+    assert len({visit.session_id for visit in inferred.recording.visits}) == 2
 
 
-def test_labels_of_one_kind_are_refused(tmp_path):
+def test_a_log_with_only_one_label_is_refused(tmp_path):
     log = log_of(tmp_path / "x.csv", f"who,what,when,clicked\nu,a,{AT},0\nu,a,{AT},0\nu,a,{AT},7\n")
     with pytest.raises(UsageProblem, match="label=clicked is 0 in all of 2 rows, and 1 more could not be read"):
         check_labels(log, "clicked")

@@ -1,4 +1,4 @@
-"""Logs as people in the field met them: what is read of each, and what is said."""
+"""Odd logs from the field: what is read from each, and what is reported."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from headrace.cli import app
 from headrace.errors import UsageProblem
 from headrace.evaluation import items
 from headrace.evaluation.inspection import inspect
-from headrace.evaluation.log import columns_of, read
+from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.reading import table
-from headrace.evaluation.reading.ids import known_of
+from headrace.evaluation.reading.ids import match_ids
 from headrace.layout import REPOSITORY
 from headrace.replay import recordings
 
@@ -31,22 +31,26 @@ def folder():
     return path
 
 
-def log_of(path, mapping=SIMPLE, *, known=(), about=None):
-    return read(path, columns_of(mapping, known), warm_share=0.5, about=about)
+def log_of(path, mapping=SIMPLE, *, item_features=(), details=None):
+    return read(path, parse_columns(mapping, item_features), warm_share=0.5, details=details)
 
 
-def test_bars_between_genres_are_no_separator(folder):
-    films, understood = items.understood(folder / "films_bars.dat", items.columns_of("item=1,title=2,categories=3"))
-    log = log_of(folder / "films_ratings.dat", "user=1,item=2,time=4", about=films)
-    assert (understood.form.separator, understood.read, len(films)) == ("::", 10, 10)
+def test_bars_between_genres_are_not_the_separator(folder):
+    films, summary = items.read_with_summary(
+        folder / "films_bars.dat", items.parse_columns("item=1,title=2,categories=3")
+    )
+    log = log_of(folder / "films_ratings.dat", "user=1,item=2,time=4", details=films)
+    assert (summary.form.separator, summary.read, len(films)) == ("::", 10, 10)
     assert films["1"].tags == ["Adventure", "Animation", "Children", "Comedy", "Fantasy"]
     assert log.summary.items is not None
     assert log.summary.items.known == log.summary.items.items
 
 
-def test_a_quote_behind_a_backslash_is_one_of_the_title(folder):
-    books, understood = items.understood(folder / "books_escaped.csv", items.columns_of("item=ISBN,title=Book-Title"))
-    assert (len(books), understood.left_out, understood.form.quoting) == (10, [], "backslash")
+def test_an_escaped_quote_is_part_of_the_title(folder):
+    books, summary = items.read_with_summary(
+        folder / "books_escaped.csv", items.parse_columns("item=ISBN,title=Book-Title")
+    )
+    assert (len(books), summary.left_out, summary.form.quoting) == (10, [], "backslash")
     assert books["i1"].title is not None
     assert 'the Real "J. Miller" Through Life &amp; the' in books["i1"].title
 
@@ -66,7 +70,7 @@ def test_every_row_is_read(folder, name):
     assert (log.rows, log.summary.read, log.summary.left_out) == (60, 60, [])
 
 
-def test_cells_hold_what_the_file_holds(folder):
+def test_cells_keep_the_file_s_characters(folder):
     titles = {row.fields[3] for row in table.read(folder / "separators_in_title.csv", ()).rows}
     assert {title[14] for title in titles if title != "plain"} == set("\u2028\u2029\v\f\x85")
     reviews = Counter(row.fields[3] for row in table.read(folder / "multiline.csv", ()).rows)
@@ -75,12 +79,12 @@ def test_cells_hold_what_the_file_holds(folder):
     assert stray == {"fine": 58, '"loved it': 1, '"not for me': 1}
 
 
-def test_a_quote_that_stands_alone_in_a_file_without_quotes_is_a_letter(folder):
+def test_a_single_quote_in_a_file_without_quoting_is_a_character(folder):
     log = log_of(folder / "quotes_in_dat.dat", "user=1,item=2,time=3")
     assert (log.rows, log.summary.read, log.summary.form.quoting) == (60, 60, "none")
 
 
-def test_a_name_twice_in_the_header_is_refused(folder):
+def test_a_duplicate_column_name_is_refused(folder):
     with pytest.raises(UsageProblem, match=r"2 columns named 'id' \(1, 3\): rename all but one"):
         log_of(folder / "twice.csv", "user=id,item=id,time=at")
 
@@ -93,14 +97,14 @@ def test_a_name_twice_in_the_header_is_refused(folder):
         ("times_utc_suffix.csv", "user=user_id,item=product_id,time=event_time", "ISO 8601", BEGIN, 2),
     ],
 )
-def test_times_are_dates_in_the_unit_that_is_said(folder, name, mapping, unit, first, days):
+def test_times_are_read_in_the_reported_unit(folder, name, mapping, unit, first, days):
     log = log_of(folder / name, mapping)
     assert (log.summary.read, log.summary.left_out) == (60, [])
     assert log.summary.time is not None
     assert (log.summary.time.unit, log.summary.time.first, log.summary.time.days) == (unit, first, days)
 
 
-def test_a_time_of_zero_is_none(folder):
+def test_a_time_of_zero_is_missing(folder):
     log = log_of(folder / "zero_time.csv", f"{SIMPLE},label=clicked")
     (left,) = log.summary.left_out
     assert (log.summary.read, left.rows, left.first_line) == (54, 6, 2)
@@ -108,21 +112,21 @@ def test_a_time_of_zero_is_none(folder):
 
 
 def test_ids_that_differ_in_a_leading_zero(folder):
-    about = items.read(folder / "leading_zero_items.csv", items.columns_of("item=article_id,title=prod_name"))
-    log = log_of(folder / "leading_zero_log.csv", "user=customer_id,item=article_id,time=t_dat", about=about)
+    details = items.read(folder / "leading_zero_items.csv", items.parse_columns("item=article_id,title=prod_name"))
+    log = log_of(folder / "leading_zero_log.csv", "user=customer_id,item=article_id,time=t_dat", details=details)
     assert log.summary.items is not None
     assert log.summary.items.line.startswith("0 of 10 items of the log are in --items; ids differ in a leading zero")
 
 
 @pytest.mark.parametrize("name", ["known_null.csv", "known_hive.csv", "known_na.csv"])
-def test_a_word_for_nothing_leaves_a_column_numeric(folder, name):
-    log = log_of(folder / name, f"{SIMPLE},label=clicked", known=("length",))
+def test_a_word_for_a_missing_value_leaves_a_column_numeric(folder, name):
+    log = log_of(folder / name, f"{SIMPLE},label=clicked", item_features=("length",))
     length = next(column for column in log.summary.columns if column.name == "length")
     assert (length.kind, length.empty, length.others) == ("whole number", 1, 0)
     assert len({item.category for item in log.recording.items}) == 11
 
 
-def test_every_file_is_inspected_as_its_columns_are(folder):
+def test_the_map_of_every_file_is_proposed(folder):
     maps = {path.name: inspect(path).proposal.map for path in folder.iterdir() if path.name != "twice.csv"}
     assert {name: text for name, text in maps.items() if text} == {
         "excel_serial.csv": SIMPLE,
@@ -140,14 +144,14 @@ def test_every_file_is_inspected_as_its_columns_are(folder):
     }
 
 
-def test_inspect_for_programs(folder, capsys):
+def test_inspect_prints_json(folder, capsys):
     app(["inspect", str(folder / "zero_time.csv"), "--json"], result_action="return_value")
     found = json.loads(capsys.readouterr().out)
     assert found["command"].endswith("zero_time.csv --map user=user,item=item,time=at,label=clicked")
     assert found["log"]["left_out"][0]["rows"] == 6
 
 
-def test_evaluate_says_first_what_it_understood(folder, tmp_path, capsys):
+def test_evaluate_first_prints_how_it_read_the_log(folder, tmp_path, capsys):
     out = tmp_path / "out.json"
     mapping = ["--map", f"{SIMPLE},label=clicked", "--item-features", "length", "--json", str(out)]
     app(["evaluate", str(folder / "known_null.csv"), *mapping], result_action="return_value")
@@ -168,18 +172,18 @@ def test_evaluate_says_first_what_it_understood(folder, tmp_path, capsys):
 )
 def test_recordings_are_read_as_replay_reads_them(folder, name, kind, mapping):
     path = folder.parent / name
-    ours, theirs = log_of(path, mapping), recordings.read(path, kind)
-    assert [told_of(visit) for visit in ours.recording.visits] == [told_of(visit) for visit in theirs.visits]
-    assert (ours.faults, ours.summary.left_out) == ([], [])
+    evaluated, replayed = log_of(path, mapping), recordings.read(path, kind)
+    assert [fields_of(visit) for visit in evaluated.recording.visits] == [fields_of(visit) for visit in replayed.visits]
+    assert (evaluated.faults, evaluated.summary.left_out) == ([], [])
 
 
-def told_of(visit):
+def fields_of(visit):
     clicked = any(event == "click" for event, _ in visit.feedback)
     return visit.user_id, visit.item_id, visit.at_ms, visit.session_id, clicked
 
 
 @pytest.mark.parametrize(
-    ("log", "file", "said"),
+    ("log", "file", "difference"),
     [
         (["A1", "B2"], ["a1", "b2"], "case"),
         (["12.0", "13.0"], ["12", "13"], "a trailing .0"),
@@ -190,5 +194,5 @@ def told_of(visit):
         (["a", "b"], ["c", "d"], ""),
     ],
 )
-def test_ids_that_nearly_match(log, file, said):
-    assert known_of(log, file).differ_in == said
+def test_ids_that_nearly_match(log, file, difference):
+    assert match_ids(log, file).differ_in == difference

@@ -16,7 +16,7 @@ from msgspec import Struct, structs
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Layout
 from headrace.replay import command
 from headrace.replay.recordings import Recording, read
-from headrace.replay.writer import events_of
+from headrace.replay.writer import build_events
 from headrace.stack import stack
 from headrace.stack.jobs import FEATURES
 from lang.events.computed import Computation
@@ -122,7 +122,7 @@ def accepted(recording: Recording) -> list[Event]:
     for number, visit in enumerate(recording.visits):
         item = items[visit.item_id]
         stamped = {"category": item.category, "price": item.price, "seller": item.seller}
-        events += [fill(structs.asdict(event) | stamped) for event in events_of(f"kuairand-{number}", visit)]
+        events += [fill(structs.asdict(event) | stamped) for event in build_events(f"kuairand-{number}", visit)]
     return events
 
 

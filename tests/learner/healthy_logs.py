@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.inputs.feedback_log import join_feedback
-from headrace.evaluation.log import columns_of, read
+from headrace.evaluation.log import parse_columns, read
 from headrace.layout import FEATURES
 from lang.planner.load import load_plan
 from schemas.heads import EVENT_WEIGHTS
@@ -28,7 +28,7 @@ def simulated(seconds: int, *, seed: int, wait_ms: int) -> list[Sample]:
 
 def recorded(file: Path, *, wait_ms: int) -> list[Sample]:
     """Read KuaiRand's clicks by user and item alone; a click is known at once, a negative when the wait is over."""
-    columns = columns_of("user=user_id,item=video_id,time=time_ms,label=is_click", ("duration_ms",))
+    columns = parse_columns("user=user_id,item=video_id,time=time_ms,label=is_click", ("duration_ms",))
     recording = read(file, columns, warm_share=0.3).recording
     categories = {item.item_id: item.category for item in recording.items}
     pasts: dict[str, list[str]] = {}

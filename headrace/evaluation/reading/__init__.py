@@ -1,1 +1,1 @@
-"""Reading tables that others wrote, and saying how they were understood."""
+"""Read tables in any common dialect, and report how they were read."""

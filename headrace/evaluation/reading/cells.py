@@ -1,4 +1,4 @@
-"""What a single cell of text is: nothing, a number, a date, a word."""
+"""Classify single cells of text: empty, number, date or text."""
 
 import re
 from typing import Literal, TypeAlias
@@ -11,7 +11,7 @@ _DATE = re.compile(r"[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}(?![0-9]).*")
 
 
 def value_of(text: str) -> str:
-    r"""A cell without space around it; the words that databases write for nothing (`NULL`, `\N`, `NA`) are ''.
+    r"""Strip a cell; the words that databases write for missing values (`NULL`, `\N`, `NA`) become ''.
 
     >>> [value_of(text) for text in (" 7 ", "NULL", r"\N", "Nancy")]
     ['7', '', '', 'Nancy']
@@ -21,7 +21,7 @@ def value_of(text: str) -> str:
 
 
 def kind_of(value: str) -> Kind:
-    """What a cell's value is; nothing but ASCII digits make a number.
+    """Kind of a cell's value; only ASCII digits make a number.
 
     >>> [kind_of(value) for value in ("", "007", "1e3", "2020-09-13 12:27:40 UTC", "inf")]
     ['empty', 'whole number', 'number', 'date', 'text']

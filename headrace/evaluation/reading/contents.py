@@ -1,4 +1,4 @@
-"""A file's bytes as text: unpacked and decoded by what they are, whatever the name says."""
+"""Read a file as text: decompressed and decoded by its content, whatever its name."""
 
 import gzip
 import zlib
@@ -26,8 +26,8 @@ class Contents(Struct, frozen=True, kw_only=True):
     """A file as text.
 
     Attributes:
-        encoding: as Python names it. Bytes that are not UTF-8 among others that are stay as lone surrogates.
-        gzipped: the file was.
+        encoding: Python's name. In a mostly UTF-8 file, bytes that are not UTF-8 stay as lone surrogates.
+        gzipped: whether the file was gzipped.
     """
 
     text: str
@@ -36,34 +36,34 @@ class Contents(Struct, frozen=True, kw_only=True):
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file begins as Parquet does."""
+    """Whether a file starts with Parquet's magic bytes."""
     with path.open("rb") as file:
         return file.read(len(_PARQUET)) == _PARQUET
 
 
-def contents_of(path: Path) -> Contents:
+def read_contents(path: Path) -> Contents:
     """Read a whole file as text.
 
     Raises:
-        UsageProblem: it is empty, damaged, or neither text nor gzipped text.
+        UsageProblem: the file is empty, damaged, or neither text nor gzipped text.
     """
     try:
         raw = path.read_bytes()
         gzipped = raw.startswith(_GZIP)
         raw = gzip.decompress(raw) if gzipped else raw
     except (OSError, EOFError, zlib.error) as error:
-        message = f"{path} cannot be read: {error}; if it is gzipped, is it whole? `gzip -t` checks it"
+        message = f"{path} cannot be read: {error}; if it is gzipped, check with `gzip -t` that it is complete"
         raise UsageProblem(message) from error
     for first, kind, fix in _UNREADABLE:
         if raw.startswith(first):
             message = f"{path} is {kind}; CSV, TSV or Parquet is expected: {fix}"
             raise UsageProblem(message)
-    text, encoding = _decoded(path, raw)
+    text, encoding = _decode(path, raw)
     if not text.strip():
-        message = f"{path} is empty; a header and rows are expected, or rows alone and columns by number"
+        message = f"{path} is empty; a header and rows are expected, or rows without a header and columns by number"
         raise UsageProblem(message)
     if text.lstrip()[:2] in ('{"', "[{", "{}"):
-        message = f"{path} is JSON; CSV, TSV or Parquet is expected: write one column a field"
+        message = f"{path} is JSON; CSV, TSV or Parquet is expected: write one column per field"
         raise UsageProblem(message)
     if text.count("\0") > len(text) // 100:
         message = f"{path} is not text: {text.count(chr(0))} of its {len(text)} characters are NUL; CSV is expected"
@@ -71,13 +71,15 @@ def contents_of(path: Path) -> Contents:
     return Contents(text=text, encoding=encoding, gzipped=gzipped)
 
 
-def _decoded(path: Path, raw: bytes) -> tuple[str, str]:
-    """(text, encoding): UTF-8, UTF-16 by its mark, or Windows-1252 where no letter outside ASCII is UTF-8."""
+def _decode(path: Path, raw: bytes) -> tuple[str, str]:
+    """Decode as UTF-8, as UTF-16 by its mark, or as Windows-1252 if no character outside ASCII is UTF-8."""
     if raw.startswith(_UTF_16):
         try:
             return raw.decode("utf-16"), "utf-16"
         except UnicodeDecodeError as error:
-            message = f"{path} cannot be read: it begins as UTF-16 and is not: {error}; write it as UTF-8"
+            message = (
+                f"{path} cannot be read: it starts with UTF-16's mark but is not UTF-16: {error}; write it as UTF-8"
+            )
             raise UsageProblem(message) from error
     try:
         return raw.decode("utf-8-sig"), "utf-8"
@@ -97,5 +99,5 @@ def is_damaged(fields: list[str]) -> bool:
 
 
 def printable(text: str) -> str:
-    """A text with a replacement mark for each byte that could not be decoded."""
+    """Replace each byte that could not be decoded by a replacement character."""
     return text.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")

@@ -1,27 +1,27 @@
-"""Which dialect a text is written in: the one in which its lines agree."""
+"""Detect the dialect of a delimited text: the one in which its lines agree."""
 
 from collections.abc import Sequence
 
 from headrace.evaluation.reading.cells import is_number_or_date
-from headrace.evaluation.reading.rows import Dialect, Quoting, Rows, rows_of
+from headrace.evaluation.reading.rows import Dialect, Quoting, Rows, split_rows
 
-_STRONG = ("\t", "::", "||", "\x01")  # nobody writes these in a text by chance
+_STRONG = ("\t", "::", "||", "\x01")  # rarely part of ordinary text
 _USUAL = (";", ",", "|")
 _WEAK = ("^", "~", " ")
-_SAMPLE = 1_000  # lines that the separator is chosen by; the quoting is chosen by all
+_SAMPLE = 1_000  # lines used to choose the separator; the quoting is chosen by all lines
 
 
-def rows_in(lines: Sequence[str], wanted: Sequence[str]) -> tuple[Rows, Dialect]:
-    """The rows of a text in its dialect.
+def detect_rows(lines: Sequence[str], wanted: Sequence[str]) -> tuple[Rows, Dialect]:
+    """Detect the dialect of a text and split it into rows.
 
     Args:
-        lines: with their ends.
-        wanted: columns that the header must name, or numbers of columns where there is none; may be empty.
+        lines: lines with their line ends.
+        wanted: columns that the header must name, or column numbers if there is no header; may be empty.
     """
     separator = _separator(lines, wanted)
     best, dialect = Rows([], [], 0), Dialect(separator, "none")
     for quoting in _quotings(lines, separator):
-        rows = rows_of(lines, Dialect(separator, quoting))
+        rows = split_rows(lines, Dialect(separator, quoting))
         if not best.width or rows.misfits < best.misfits:
             best, dialect = rows, Dialect(separator, quoting)
         if not best.misfits:
@@ -30,7 +30,7 @@ def rows_in(lines: Sequence[str], wanted: Sequence[str]) -> tuple[Rows, Dialect]
 
 
 def _quotings(lines: Sequence[str], separator: str) -> list[Quoting]:
-    """Ways in which a text may be quoted, the likeliest first."""
+    """Quotings that a text may use, the likeliest first."""
     if not any('"' in line for line in lines):
         return ["none", "backslash"] if any("\\" in line for line in lines) else ["none"]
     spaced = any(f'{separator} "' in line for line in lines)
@@ -45,12 +45,12 @@ def _separator(lines: Sequence[str], wanted: Sequence[str]) -> str:
 
 
 def _fitness(sample: Sequence[str], separator: str, wanted: Sequence[str]) -> tuple[float, ...]:
-    """How well a separator fits: the wanted columns, as many fields in each row, no chance letter, more fields.
+    """How well a separator fits: wanted columns, rows of equal width, a rare character, more fields.
 
-    A header that names what is wanted decides. After it counts how many rows agree, to a tenth, so that a few bad rows
-    do not hand a file to a separator that is in no row at all.
+    A header that names the wanted columns decides. Next comes the share of rows that agree, rounded to a tenth, so that
+    a few bad rows do not favour a separator that occurs in no row.
     """
-    tried = [rows_of(sample, Dialect(separator, quoting)) for quoting in ("doubled", "none")]
+    tried = [split_rows(sample, Dialect(separator, quoting)) for quoting in ("doubled", "none")]
     rows = min(tried, key=lambda each: each.misfits / max(len(each.rows) + len(each.broken), 1))
     first = rows.rows[0].fields if rows.rows else []
     if all(map(str.isdecimal, wanted)):

@@ -1,4 +1,4 @@
-"""Which ids of a log a file of items knows, and why others are not found."""
+"""Match the ids of a log with those of a file of items, and explain why others do not match."""
 
 import re
 import unicodedata
@@ -17,14 +17,17 @@ _REWRITTEN: dict[str, Callable[[str], str]] = {
     "letters around the digits": lambda text: re.sub(r"[^0-9]", "", text) or text,
     "letters, leading zeros and case": lambda text: re.sub(r"[^0-9]", "", text).lstrip("0") or text.casefold(),
 }
-_WORTH = 0.1  # of the items: less more found is chance
+_WORTH = 0.1  # share of the items; a smaller gain is chance
 
 
-class Known(Struct, frozen=True):
-    """How many of a log's items are known, and in what the others' ids differ.
+class IdMatch(Struct, frozen=True):
+    """How many of a log's items the file contains, and how the other ids differ.
 
     Attributes:
-        would: how many would be known if ids did not `differ_in` that.
+        items: items of the log.
+        known: items that the file contains.
+        differ_in: the difference that explains most of the others; empty if none does.
+        would: items that would be known without that difference.
     """
 
     items: int
@@ -34,25 +37,25 @@ class Known(Struct, frozen=True):
 
     @property
     def line(self) -> str:
-        """For people."""
-        hint = f"; ids differ in {self.differ_in}: without it {self.would} would be known" if self.differ_in else ""
+        """Sentence for people."""
+        hint = f"; ids differ in {self.differ_in}: without it {self.would} would match" if self.differ_in else ""
         return f"{self.known} of {self.items} items of the log are in --items{hint}"
 
 
-def known_of(ids: Collection[str], known: Collection[str]) -> Known:
+def match_ids(ids: Collection[str], known: Collection[str]) -> IdMatch:
     """Compare the ids of a log with those of a file.
 
-    >>> known_of(["007", "008"], ["7", "8"]).line
-    '0 of 2 items of the log are in --items; ids differ in a leading zero: without it 2 would be known'
+    >>> match_ids(["007", "008"], ["7", "8"]).line
+    '0 of 2 items of the log are in --items; ids differ in a leading zero: without it 2 would match'
     """
     log, file = set(ids), set(known)
     direct = len(log & file)
     best, would = "", direct
     for name, rewrite in _REWRITTEN.items():
-        there = {rewrite(each) for each in file}
-        found = sum(rewrite(each) in there for each in log)
+        rewritten = {rewrite(each) for each in file}
+        found = sum(rewrite(each) in rewritten for each in log)
         if found > would:
             best, would = name, found
     if would - direct < max(1, _WORTH * len(log)):
         best, would = "", 0
-    return Known(len(log), direct, best, would)
+    return IdMatch(len(log), direct, best, would)

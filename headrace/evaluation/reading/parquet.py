@@ -1,4 +1,4 @@
-"""A Parquet file as names and rows of text, each value as a CSV of it would hold it."""
+"""Read a Parquet file as column names and rows of text, each value as a CSV would hold it."""
 
 from datetime import date
 from pathlib import Path
@@ -10,16 +10,16 @@ from headrace.errors import UsageProblem
 
 
 def read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """(names of columns, rows).
+    """Read (column names, rows).
 
     Raises:
-        UsageProblem: it is damaged, or holds what cannot be read.
+        UsageProblem: the file is damaged, or holds a type that cannot be read.
     """
     try:
         table = parquet.read_table(path)
         columns = [_texts(column) for column in table.columns]
     except (pa.ArrowException, OSError, ValueError, OverflowError, NotImplementedError) as error:
-        message = f"{path} cannot be read as Parquet: {error}; is it whole?"
+        message = f"{path} cannot be read as Parquet: {error}; is the file complete?"
         raise UsageProblem(message) from error
     return list(table.schema.names), [list(row) for row in zip(*columns, strict=True)]
 

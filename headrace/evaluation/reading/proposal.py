@@ -1,4 +1,4 @@
-"""Which columns of a table are the user, the item and the time: guessed from names, kinds and values."""
+"""Guess which columns of a table are the user, the item and the time, from their names, kinds and values."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from headrace.evaluation.reading.cells import value_of
 from headrace.evaluation.reading.table import Table
-from headrace.evaluation.reading.times import Clock, clock_of
+from headrace.evaluation.reading.times import Clock, detect_clock
 
-_SAMPLE = 5_000  # rows that are looked at
+_SAMPLE = 5_000  # rows used
 _WORDS: dict[str, tuple[str, ...]] = {  # the likeliest first
     "time": ("timestamp", "time", "ts", "datetime", "at", "date", "dat", "when", "created", "occurred", "unixtime"),
     "label": ("clicked", "click", "label", "converted", "purchased", "bought", "liked", "like", "target", "y"),
@@ -44,7 +44,7 @@ _LABELS = frozenset({"0", "1", "0.0", "1.0", "true", "false", "True", "False"})
 
 
 class Proposal(Struct, frozen=True, kw_only=True):
-    """What to write: `map` is empty where `missing` names what no column seems to hold."""
+    """The proposed `--map`; empty if `missing` names words that no column seems to hold."""
 
     map: str
     task: str
@@ -52,11 +52,11 @@ class Proposal(Struct, frozen=True, kw_only=True):
     columns: dict[str, str]
 
 
-def proposed(table: Table) -> Proposal:
-    """The map that the names and values of a table suggest."""
+def propose(table: Table) -> Proposal:
+    """Propose a map by the names and values of a table's columns."""
     columns = {
-        name: [value_of(row.fields[place]) for row in table.rows[:_SAMPLE]]
-        for place, name in enumerate(table.names)
+        name: [value_of(row.fields[index]) for row in table.rows[:_SAMPLE]]
+        for index, name in enumerate(table.names)
         if name and not re.search(r"[,=]", name)
     }
     found: dict[str, str] = {}
@@ -64,7 +64,7 @@ def proposed(table: Table) -> Proposal:
         left = {name: values for name, values in columns.items() if name not in found.values()}
         fitting = [name for name, values in left.items() if _fits(word, values)]
         named = _by_name(word, fitting)
-        if word == "time":  # of several, the finest
+        if word == "time":  # of several, the one with the most distinct values
             fine = [name for name in fitting if _by_name(word, [name])]
             named = max(fine, key=lambda name: len(set(left[name])), default=None)
         if named is None and (word == "time" or not table.form.header):
@@ -82,10 +82,10 @@ def proposed(table: Table) -> Proposal:
 
 
 def clock_in(values: Sequence[str]) -> Clock | None:
-    """The clock of a column in which most cells are times; None for another."""
+    """The clock of a column if most of its cells are times, else None."""
     filled = [value for value in values if value]
     try:
-        clock = clock_of(filled)
+        clock = detect_clock(filled)
         good = sum(_reads(clock, value) for value in filled)
     except ValueError:
         return None
@@ -94,7 +94,7 @@ def clock_in(values: Sequence[str]) -> Clock | None:
 
 def _reads(clock: Clock, value: str) -> bool:
     try:
-        return bool(clock.ms(value))
+        return bool(clock.parse(value))
     except ValueError:
         return False
 
@@ -109,20 +109,20 @@ def _fits(word: str, values: Sequence[str]) -> bool:
 
 
 def _by_name(word: str, names: Sequence[str]) -> str | None:
-    """The column whose name has the likeliest word; ids before texts of the same."""
+    """The column whose name contains the likeliest word; among equals, id columns come first."""
     scored: list[tuple[int, int, str]] = []
     for name in names:
         parts = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower())
-        places = [place for place, each in enumerate(_WORDS[word]) if each in parts or each == "".join(parts)]
-        if places and (word not in ("user", "item") or not _NOT_IDS.search(name)):
-            scored.append((0 if "id" in parts else 1, min(places), name))
+        ranks = [rank for rank, each in enumerate(_WORDS[word]) if each in parts or each == "".join(parts)]
+        if ranks and (word not in ("user", "item") or not _NOT_IDS.search(name)):
+            scored.append((0 if "id" in parts else 1, min(ranks), name))
     by_word = word in ("time", "label")
     best = min(scored, key=lambda each: each[1:2] if by_word else each[:2], default=None)
     return best[2] if best else None
 
 
 def _by_values(word: str, columns: Mapping[str, Sequence[str]]) -> str | None:
-    """Without names: the only column of times; then ids in the order in which logs usually write them."""
+    """Guess without names: the first column of times; ids in the order in which logs usually write them."""
     if word == "time":
         return next(iter(columns), None)
     if word in ("user", "item"):
@@ -131,7 +131,7 @@ def _by_values(word: str, columns: Mapping[str, Sequence[str]]) -> str | None:
 
 
 def _fill_ids(found: dict[str, str], columns: Mapping[str, Sequence[str]]) -> None:
-    """A user or item that no name tells is the only other column of ids, if there is one."""
+    """If no name matched the user or the item, use the only remaining id column, if there is exactly one."""
     for word in ("user", "item"):
         if word in found:
             continue

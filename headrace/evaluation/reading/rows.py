@@ -1,4 +1,4 @@
-"""Rows of a delimited text by Python's csv, and the lines that are none."""
+"""Split a delimited text into rows with Python's csv, and report the lines that are not rows."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from headrace.evaluation.reading.cells import is_number_or_date
 
 Quoting: TypeAlias = Literal["doubled", "spaced", "backslash", "none"]
 _MOSTLY = 0.9
-_PASSES = 20  # in search of quotes that swallow rows
+_PASSES = 20  # at most, to find quotes that swallow rows
 _ESCAPED = re.compile(r'\\(["\\\n])|\\')
 
 
@@ -22,8 +22,8 @@ class Dialect(Struct, frozen=True):
     """How fields are separated and quoted.
 
     Attributes:
-        quoting: how a quote is written inside quotes: doubled (spaced: and spaces precede the quotes), or behind a
-            backslash; none: quotes are letters.
+        quoting: how a quote is written inside quotes: doubled; spaced: doubled, and spaces precede the quotes;
+            backslash: after a backslash; none: quotes are ordinary characters.
     """
 
     separator: str
@@ -31,21 +31,21 @@ class Dialect(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """The fields of a row that begins at a line, from 1."""
+    """The fields of a row and the line it starts at, from 1."""
 
     line: int
     fields: list[str]
 
 
 class Broken(Struct, frozen=True):
-    """A line that is no row, and why."""
+    """A line that is not a row, and why."""
 
     line: int
     reason: str
 
 
 class Rows(Struct, frozen=True):
-    """All rows of a text, in order, and how many fields most of them have."""
+    """All rows of a text, in order; `width`: the number of fields that most of them have."""
 
     rows: list[Row]
     broken: list[Broken]
@@ -53,48 +53,49 @@ class Rows(Struct, frozen=True):
 
     @property
     def misfits(self) -> int:
-        """Lines that are not of rows of the usual width."""
+        """Number of broken lines and of rows with another width."""
         return len(self.broken) + sum(len(row.fields) != self.width for row in self.rows)
 
 
-def lines_of(text: str) -> list[str]:
-    r"""The lines of a text with their ends: `\n` and `\r\n` end them, `\r` only where there is no other."""
+def split_lines(text: str) -> list[str]:
+    r"""Split a text into lines with their ends: `\n` and `\r\n`, or `\r` if the text has no `\n`."""
     text = text if "\n" in text else text.replace("\r", "\n")
     return list(io.StringIO(text, newline="\n"))
 
 
-def rows_of(lines: Sequence[str], dialect: Dialect) -> Rows:
-    """Cut lines into rows.
+def split_rows(lines: Sequence[str], dialect: Dialect) -> Rows:
+    """Split lines into rows.
 
-    A quote that is not closed where a field ends costs its own line, and no other: reading goes on behind it. That
-    also holds where it happens to be closed by a later row's stray quote.
+    A quote that is not closed at the end of its field costs only its own line: reading continues after it, even if a
+    stray quote in a later row happens to close it.
     """
-    cut = _Cut(lines, dialect)
+    splitter = _Splitter(lines, dialect)
     swallowing: frozenset[int] = frozenset()
-    rows, broken = cut.all(swallowing)
+    rows, broken = splitter.split(swallowing)
     for _ in range(_PASSES):
-        found = cut.swallowing(rows)
+        found = splitter.swallowing(rows)
         if not found:
             break
         swallowing |= found
-        rows, broken = cut.all(swallowing)
+        rows, broken = splitter.split(swallowing)
     return Rows(rows, broken, _usual_width(rows))
 
 
 class _Reader(Protocol):
-    """What csv.reader returns."""
+    """The type that csv.reader returns."""
 
     line_num: int
 
     def __iter__(self) -> Iterator[list[str]]: ...
 
 
-class _Cut:
-    """Cuts lines by a dialect."""
+class _Splitter:
+    """Splits lines by a dialect."""
 
     def __init__(self, lines: Sequence[str], dialect: Dialect) -> None:
         text = "".join(lines)
-        spare = (chr(code) for code in range(0xE000, 0xF8FF))  # private use: they stand for what csv does not take
+        # Private-use characters replace separators and line ends that csv does not accept.
+        spare = (chr(code) for code in range(0xE000, 0xF8FF))
         self._separator, self._return = islice((letter for letter in spare if letter not in text), 2)
         self._dialect = dialect
         if dialect.quoting == "backslash":
@@ -102,28 +103,28 @@ class _Cut:
         text = re.sub(r"\r(?!\n)", self._return, text)
         self._lines = list(io.StringIO(text.replace(dialect.separator, self._separator), newline="\n"))
 
-    def all(self, aside: frozenset[int]) -> tuple[list[Row], list[Broken]]:
-        """Rows and what is none; `aside`: lines, from 0, whose quote is known not to be closed."""
+    def split(self, unclosed: frozenset[int]) -> tuple[list[Row], list[Broken]]:
+        """Rows and broken lines; `unclosed`: lines, from 0, whose quote is known not to be closed."""
         rows: list[Row] = []
         broken: list[Broken] = []
         begin = 0
         while begin < len(self._lines):
-            if begin in aside:
+            if begin in unclosed:
                 broken.append(Broken(begin + 1, _NOT_CLOSED))
                 begin += 1
                 continue
-            begin = self._until_broken(begin, aside, rows=rows, broken=broken)
+            begin = self._split_from(begin, unclosed, rows=rows, broken=broken)
         return rows, broken
 
-    def _until_broken(self, begin: int, aside: frozenset[int], *, rows: list[Row], broken: list[Broken]) -> int:
-        """Take rows from a line on until one breaks; the line to go on from."""
+    def _split_from(self, begin: int, unclosed: frozenset[int], *, rows: list[Row], broken: list[Broken]) -> int:
+        """Append rows from a line on until one is broken; returns the line to continue from."""
         reader, at = self._reader(islice(self._lines, begin, None)), begin
         try:
             for fields in reader:
                 if any(field.strip() for field in fields) or len(fields) > 1:
-                    rows.append(Row(at + 1, self._restored(fields)))
+                    rows.append(Row(at + 1, self._restore(fields)))
                 at = begin + reader.line_num
-                if at in aside:
+                if at in unclosed:
                     return at
         except csv.Error as error:
             broken.append(Broken(at + 1, _TOO_LONG if "limit" in str(error) else _NOT_CLOSED))
@@ -138,36 +139,36 @@ class _Cut:
         spaced = self._dialect.quoting == "spaced"
         return csv.reader(lines, delimiter=self._separator, skipinitialspace=spaced, strict=True)
 
-    def _restored(self, fields: list[str]) -> list[str]:
+    def _restore(self, fields: list[str]) -> list[str]:
         return [field.replace(self._separator, self._dialect.separator).replace(self._return, "\r") for field in fields]
 
     def swallowing(self, rows: Sequence[Row]) -> frozenset[int]:
-        """First lines, from 0, of rows over several lines each of which reads as a row of its own."""
+        """First lines, from 0, of multi-line rows each of whose lines reads as a row of its own."""
         spans = [(row.line - 1, row.line - 1 + _lines_in(row)) for row in rows]
         long = [(begin, end) for begin, end in spans if end - begin > 1]
         if not long:
             return frozenset()
         width, short = _usual_width(rows), [row for row in rows if _lines_in(row) == 1]
-        columns = _of_numbers([row.fields for row in short[1:] if len(row.fields) == width], width)
+        columns = _numeric_columns([row.fields for row in short[1:] if len(row.fields) == width], width)
         return frozenset(
             begin for begin, end in long if width > 1 and columns and self._are_rows(begin, end, width, columns)
         )
 
     def _are_rows(self, begin: int, end: int, width: int, columns: Sequence[int]) -> bool:
-        """Whether lines are rows of a width, quotes taken for letters, with numbers where others have them."""
-        cut = [line.rstrip("\r\n").split(self._separator) for line in self._lines[begin:end] if line.strip()]
+        """Whether lines are rows of this width, with numbers in `columns`, if quotes are ordinary characters."""
+        split = [line.rstrip("\r\n").split(self._separator) for line in self._lines[begin:end] if line.strip()]
         return all(
-            len(fields) == width and all(is_number_or_date(fields[place].strip('"')) for place in columns)
-            for fields in cut
+            len(fields) == width and all(is_number_or_date(fields[column].strip('"')) for column in columns)
+            for fields in split
         )
 
 
-_NOT_CLOSED = "a quote is not closed where its field ends"
+_NOT_CLOSED = "a quote is not closed at the end of its field"
 _TOO_LONG = f"a field has more than {csv.field_size_limit():,} characters"
 
 
 def _usual_width(rows: Sequence[Row]) -> int:
-    """How many fields most rows have; of several, the first row's or the most."""
+    """The number of fields that most rows have; among ties the first row's, else the largest."""
     counts = Counter(len(row.fields) for row in rows)
     first = len(rows[0].fields) if rows else 0
     return max(counts, key=lambda width: (counts[width], width == first, width), default=0)
@@ -177,10 +178,10 @@ def _lines_in(row: Row) -> int:
     return 1 + sum(field.count("\n") for field in row.fields)
 
 
-def _of_numbers(rows: Sequence[list[str]], width: int) -> list[int]:
+def _numeric_columns(rows: Sequence[list[str]], width: int) -> list[int]:
     """Columns most of whose cells are numbers or dates."""
     return [
-        place
-        for place in range(width)
-        if rows and sum(is_number_or_date(fields[place]) for fields in rows) >= _MOSTLY * len(rows)
+        column
+        for column in range(width)
+        if rows and sum(is_number_or_date(fields[column]) for fields in rows) >= _MOSTLY * len(rows)
     ]

@@ -1,4 +1,4 @@
-"""What was understood of a log, before anything is made of it: for people and for programs."""
+"""Summarize how a file was read, for people and for programs."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from headrace.evaluation.reading.cells import kind_of, value_of
-from headrace.evaluation.reading.ids import Known
+from headrace.evaluation.reading.ids import IdMatch
 from headrace.evaluation.reading.table import Fault, Form, Table
 from headrace.evaluation.reading.times import Clock
 
@@ -17,7 +17,7 @@ _EXAMPLES = 3
 
 
 class Column(Struct, frozen=True, kw_only=True):
-    """A column: what most of its cells hold, `others` of them something else, `empty` nothing."""
+    """A column: the kind of most of its cells; `others` have another kind, `empty` are empty."""
 
     name: str
     kind: str
@@ -27,12 +27,15 @@ class Column(Struct, frozen=True, kw_only=True):
     examples: list[str]
 
 
-class Span(Struct, frozen=True, kw_only=True):
-    """The times of the rows that were read.
+class TimeSpan(Struct, frozen=True, kw_only=True):
+    """Times of the rows that were read.
 
     Attributes:
-        unit: of most cells; `units`: rows by unit. `first`, `last`: ISO 8601, UTC.
-        rows_per_day: the median of days that have rows.
+        unit: unit of most cells.
+        units: rows by unit.
+        first: ISO 8601, UTC, as is `last`.
+        days: days that have rows.
+        rows_per_day: median over these days.
     """
 
     column: str
@@ -45,7 +48,7 @@ class Span(Struct, frozen=True, kw_only=True):
 
 
 class LeftOut(Struct, frozen=True, kw_only=True):
-    """Rows that were not used, by the reason."""
+    """Rows that were left out for one reason."""
 
     reason: str
     rows: int
@@ -54,20 +57,20 @@ class LeftOut(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """What was understood; `rows` are all, `read` those that are used."""
+    """How a file was read; `rows` are all data lines, `read` those that are used."""
 
     file: str
     form: Form
     rows: int
     read: int
     columns: list[Column]
-    time: Span | None
+    time: TimeSpan | None
     left_out: list[LeftOut]
-    items: Known | None = None
+    items: IdMatch | None = None
 
     @property
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """Lines for people."""
         form = self.form
         how = [form.kind, form.encoding, "gzipped" if form.gzipped else ""]
         if form.separator:
@@ -77,7 +80,7 @@ class Summary(Struct, frozen=True, kw_only=True):
                 "a header" if form.header else "no header",
             ]
         yield f"{self.file}: {', '.join(part for part in how if part)}; {self.read} of {self.rows} rows read"
-        yield from (_of_column(column) for column in self.columns)
+        yield from map(_column_line, self.columns)
         if self.time is not None:
             span = self.time
             mixed = (
@@ -85,7 +88,7 @@ class Summary(Struct, frozen=True, kw_only=True):
             )
             yield f"time: {span.column} in {span.unit}{mixed}, {span.first} to {span.last}"
             days = "1 day" if span.days == 1 else f"{span.days} days"
-            yield f"      {days} with rows, a median of {span.rows_per_day} a day"
+            yield f"      {days} with rows, median {span.rows_per_day} per day"
         if self.items is not None:
             yield self.items.line
         for each in self.left_out:
@@ -97,14 +100,14 @@ _QUOTES = {
     "none": "no quoting",
     "doubled": "quotes doubled",
     "spaced": "quotes doubled, after spaces",
-    "backslash": "quotes behind a backslash",
+    "backslash": "quotes escaped by a backslash",
 }
 
 
-def columns_of(table: Table) -> list[Column]:
-    """The columns of a table."""
+def describe_columns(table: Table) -> list[Column]:
+    """Describe the columns of a table by their cells."""
     return [
-        _column(name, [value_of(row.fields[place]) for row in table.rows]) for place, name in enumerate(table.names)
+        _column(name, [value_of(row.fields[index]) for row in table.rows]) for index, name in enumerate(table.names)
     ]
 
 
@@ -133,11 +136,11 @@ def _column(name: str, values: Sequence[str]) -> Column:
     )
 
 
-def _of_column(column: Column) -> str:
+def _column_line(column: Column) -> str:
     more = [f"{column.distinct} distinct"]
     more += [f"{column.empty} empty"] if column.empty else []
-    more += [f"{column.others} other than that"] if column.others else []
-    more += [f"as {', '.join(map(_short, column.examples))}"] if column.examples else []
+    more += [f"{column.others} of another kind"] if column.others else []
+    more += [f"such as {', '.join(map(_short, column.examples))}"] if column.examples else []
     return f"  {column.name or '(no name)'}: {column.kind}, {', '.join(more)}"
 
 
@@ -145,13 +148,13 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 30 else text[:29] + "…")
 
 
-def span_of(column: str, clock: Clock, times: Sequence[tuple[int, str]]) -> Span | None:
-    """The span of (milliseconds, unit) of rows; None without any."""
+def time_span(column: str, clock: Clock, times: Sequence[tuple[int, str]]) -> TimeSpan | None:
+    """Summarize the (milliseconds, unit) of rows; None if there are no rows."""
     if not times:
         return None
     days = sorted(Counter(at_ms // _DAY_MS for at_ms, _ in times).values())
     first, last = (_iso(pick(at_ms for at_ms, _ in times)) for pick in (min, max))
-    return Span(
+    return TimeSpan(
         column=column,
         unit=clock.form,
         units=dict(Counter(unit for _, unit in times).most_common()),
@@ -166,8 +169,8 @@ def _iso(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def left_out_of(faults: Sequence[Fault]) -> list[LeftOut]:
-    """Rows that were not used, by reason, most first."""
+def group_faults(faults: Sequence[Fault]) -> list[LeftOut]:
+    """Group the rows that were left out by reason, the most frequent first."""
     by_reason: defaultdict[str, list[Fault]] = defaultdict(list)
     for fault in faults:
         by_reason[fault.reason].append(fault)

@@ -1,4 +1,4 @@
-"""Anybody's table: CSV, TSV and their kin, or Parquet, with a header or without."""
+"""Read a table: delimited text or Parquet, with a header or without."""
 
 import re
 from collections.abc import Sequence
@@ -10,27 +10,27 @@ from msgspec import Struct
 from headrace.errors import UsageProblem
 from headrace.evaluation.reading import parquet
 from headrace.evaluation.reading.cells import is_number_or_date
-from headrace.evaluation.reading.contents import contents_of, is_damaged, is_parquet, printable
-from headrace.evaluation.reading.dialect import rows_in
-from headrace.evaluation.reading.rows import Row, lines_of
+from headrace.evaluation.reading.contents import is_damaged, is_parquet, printable, read_contents
+from headrace.evaluation.reading.dialect import detect_rows
+from headrace.evaluation.reading.rows import Row, split_lines
 
-_SEPARATOR_LINE = re.compile("\ufeff?sep=(.+?)\r?\n")  # which spreadsheets write first
+_SEPARATOR_LINE = re.compile("\ufeff?sep=(.+?)\r?\n")  # spreadsheets may write it as the first line
 
 
 class Fault(Struct, frozen=True):
-    """A row that could not be used: its first line, the reason, and what is wrong with this one."""
+    """A row that could not be used: its first line, the reason, and the detail of this row."""
 
     line: int
     reason: str
     detail: str = ""
 
     def __str__(self) -> str:
-        """As it is reported."""
+        """Text for reports."""
         return f"line {self.line}: {self.detail or self.reason}"
 
 
 class Form(Struct, frozen=True, kw_only=True):
-    """How a file is written; `separator` and `quoting` are empty for Parquet."""
+    """Format of a file; `separator` and `quoting` are empty for Parquet."""
 
     kind: str
     encoding: str = ""
@@ -41,15 +41,15 @@ class Form(Struct, frozen=True, kw_only=True):
 
 
 class Table(Struct, frozen=True):
-    """Rows of as many cells as there are names; lines count from 1, Parquet's rows too."""
+    """Rows with one cell per name; lines (rows in Parquet) count from 1."""
 
     form: Form
     names: list[str]
     rows: list[Row]
     faults: list[Fault]
 
-    def place(self, name: str) -> int:
-        """Where a column is."""
+    def index_of(self, name: str) -> int:
+        """Index of a column."""
         return self.names.index(name)
 
 
@@ -57,12 +57,12 @@ def read(path: Path, wanted: Sequence[str]) -> Table:
     """Read a whole table.
 
     Args:
-        path: CSV or its kin, plain or gzipped, or Parquet; the content says which.
-        wanted: columns that must be there, by their names in the header; where all are numbers the file has no header
-            and they count from 1. None at all: whether there is a header is guessed.
+        path: delimited text, plain or gzipped, or Parquet; the content decides, not the name.
+        wanted: columns that must exist, by their names in the header; if all are numbers, the file has no header and
+            they count from 1; if empty, the header is detected.
 
     Raises:
-        UsageProblem: there is no such file or column, two columns share a name, or it is no table.
+        UsageProblem: the file or a column does not exist, two columns share a name, or the file is not a table.
     """
     if not path.is_file():
         message = f"there is no file {path}"
@@ -78,11 +78,11 @@ def read(path: Path, wanted: Sequence[str]) -> Table:
 
 
 def _delimited(path: Path, wanted: Sequence[str]) -> Table:
-    contents = contents_of(path)
+    contents = read_contents(path)
     text, skipped = contents.text, 0
-    if said := _SEPARATOR_LINE.match(text):
-        text, skipped = text[said.end() :], 1
-    found, dialect = rows_in(lines_of(text), wanted)
+    if separator_line := _SEPARATOR_LINE.match(text):
+        text, skipped = text[separator_line.end() :], 1
+    found, dialect = detect_rows(split_lines(text), wanted)
     rows = [Row(row.line + skipped, row.fields) for row in found.rows]
     header = bool(rows) and _has_header(rows, wanted)
     names = (
@@ -90,7 +90,7 @@ def _delimited(path: Path, wanted: Sequence[str]) -> Table:
         if header
         else [str(each + 1) for each in range(found.width)]
     )
-    kept, misfits = _fitting(rows[header:], names, header=header)
+    kept, misfits = _check_rows(rows[header:], names, header=header)
     faults = [*misfits, *(Fault(each.line + skipped, each.reason) for each in found.broken)]
     form = Form(
         kind="delimited text",
@@ -103,8 +103,8 @@ def _delimited(path: Path, wanted: Sequence[str]) -> Table:
     return Table(form, names, kept, sorted(faults, key=lambda fault: fault.line))
 
 
-def _fitting(rows: Sequence[Row], names: Sequence[str], *, header: bool) -> tuple[list[Row], list[Fault]]:
-    """Rows with as many cells as there are names, and the others; empty cells beyond the names are dropped."""
+def _check_rows(rows: Sequence[Row], names: Sequence[str], *, header: bool) -> tuple[list[Row], list[Fault]]:
+    """Rows with one cell per name, and the faults of the others; empty cells beyond the names are dropped."""
     width, kept, faults = len(names), list[Row](), list[Fault]()
     expected = f"{width} {'in the header' if header else 'in most rows'}"
     for row in rows:
@@ -118,7 +118,7 @@ def _fitting(rows: Sequence[Row], names: Sequence[str], *, header: bool) -> tupl
         elif is_damaged(fields):
             faults.append(Fault(row.line, "bytes that are not UTF-8"))
         elif header and [field.strip() for field in fields] == list(names):
-            faults.append(Fault(row.line, "the header once more"))
+            faults.append(Fault(row.line, "a repeated header"))
         else:
             kept.append(Row(row.line, fields))
     return kept, faults
@@ -132,23 +132,23 @@ def _has_header(rows: Sequence[Row], wanted: Sequence[str]) -> bool:
 
 def _check_names(path: Path, table: Table, wanted: Sequence[str]) -> None:
     if twice := next((name for name in table.names if name and table.names.count(name) > 1), None):
-        places = ", ".join(str(place + 1) for place, name in enumerate(table.names) if name == twice)
-        message = f"{path} has {table.names.count(twice)} columns named {twice!r} ({places}): rename all but one"
+        numbers = ", ".join(str(number) for number, name in enumerate(table.names, 1) if name == twice)
+        message = f"{path} has {table.names.count(twice)} columns named {twice!r} ({numbers}): rename all but one"
         raise UsageProblem(message)
     if table.form.kind == "Parquet" and wanted and all(map(str.isdecimal, wanted)):
         message = (
-            f"{path} is Parquet and its columns have names: {', '.join(table.names)}; write those in place of numbers"
+            f"{path} is Parquet and its columns have names: {', '.join(table.names)}; write names instead of numbers"
         )
         raise UsageProblem(message)
     if missing := [name for name in wanted if name not in table.names]:
-        near = {name: _nearest(name, table.names) for name in missing}
-        hints = "".join(f"; for {name}, did you mean {found}?" for name, found in near.items() if found)
+        similar = {name: _most_similar(name, table.names) for name in missing}
+        hints = "".join(f"; for {name}, did you mean {found}?" for name, found in similar.items() if found)
         message = f"{path} has no column {', '.join(missing)}; it has {', '.join(table.names)}{hints}"
         raise UsageProblem(message)
 
 
-def _nearest(name: str, names: Sequence[str]) -> str | None:
-    """The name most like one, whatever its case."""
+def _most_similar(name: str, names: Sequence[str]) -> str | None:
+    """The most similar of the names, ignoring case; None if none is similar."""
     by_case = {each.lower(): each for each in names}
     close = get_close_matches(name.lower(), by_case, n=1, cutoff=0.5)
     within = [each for each in names if name.lower() in each.lower()]

@@ -1,4 +1,4 @@
-"""In what unit a column holds time, and its cells as milliseconds."""
+"""Detect the unit of a column of times, and parse its cells into milliseconds."""
 
 import math
 import re
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from headrace.evaluation.reading.cells import kind_of
 
-YEARS = (1980, 2100)  # a log from elsewhere is one in another unit
+YEARS = (1980, 2100)  # a time outside these years is in another unit
 _FIRST_MS, _LAST_MS = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000 for year in YEARS)
 _PER_MS = {"seconds": 1e-3, "milliseconds": 1.0, "microseconds": 1e3, "nanoseconds": 1e6}
 _COMPACT = {8: "yyyymmdd", 10: "yyyymmddhh", 12: "yyyymmddhhmm", 14: "yyyymmddhhmmss"}
@@ -32,24 +32,24 @@ _FORMATS = (
     "%a, %d %b %Y %H:%M:%S",
     "%a, %d %b %Y %H:%M:%S %z",
 )
-_TRIED = 1_000  # cells by which a format is chosen
-WANTED = (
+_TRIED = 1_000  # cells used to choose a format
+EXPECTED = (
     f"a time from {YEARS[0]} to {YEARS[1]} is expected: seconds, ms, us or ns since 1970, yyyymmdd, "
     "or ISO 8601 as 2026-01-31T12:00:00Z"
 )
 
 
 class Clock(Struct, frozen=True):
-    """How a column is read: the form most of its cells have, and the forms that are read of others."""
+    """Parser of a column of times: `form` is that of most cells, `read` are all forms that it accepts."""
 
     form: str
     read: tuple[str, ...]
 
-    def ms(self, value: str) -> tuple[int, str]:
-        """(milliseconds since 1970, form) of a cell.
+    def parse(self, value: str) -> tuple[int, str]:
+        """Parse a cell into (milliseconds since 1970, form).
 
         Raises:
-            ValueError: it is no time in a form that is read.
+            ValueError: the cell is not a time in an accepted form.
         """
         for form in self.read:
             found = _READERS[form](value) if form in _READERS else _by_format(value, form)
@@ -57,24 +57,24 @@ class Clock(Struct, frozen=True):
                 return found, form
         seconds = _since_1970(value, "seconds")
         moment = None if seconds is None else _ms_text(seconds)
-        message = f"the time is {value!r}{f', as seconds {moment}' if moment else ''}; {WANTED}"
+        message = f"the time is {value!r}{f', as seconds {moment}' if moment else ''}; {EXPECTED}"
         raise ValueError(message)
 
 
-def clock_of(values: Sequence[str]) -> Clock:
-    """The clock of a column's cells, empty ones left out.
+def detect_clock(values: Sequence[str]) -> Clock:
+    """Detect the clock of a column from its non-empty cells.
 
-    Forms that cannot be taken for one another are all read, whatever most cells hold: units since 1970, ISO 8601.
-    Compact dates, serial numbers and dates in words are read only where most cells are such.
+    Forms that cannot be confused with each other are always accepted: units since 1970, ISO 8601. Compact dates, serial
+    numbers and dates in words are accepted only if most cells have that form.
 
     Raises:
-        ValueError: days and months cannot be told apart.
+        ValueError: days and months cannot be distinguished.
     """
     counts: Counter[str] = Counter(form for value in values if (form := _form(value)) is not None)
     if counts["seconds"] and all(_plausible(_compact(value, 10)) for value in values if _form(value) == "seconds"):
         counts[_COMPACT[10]] = counts.pop("seconds")
     others = [value for value in values if _form(value) is None and kind_of(value) in ("text", "date")]
-    if others and len(others) > counts.total() and (named := _format_of(others)):
+    if others and len(others) > counts.total() and (named := _detect_format(others)):
         counts[named] = len(others)
     if not counts:
         return Clock("none", _SURE)
@@ -103,7 +103,7 @@ def _since_1970(value: str, unit: str) -> int | None:
 def _compact(value: str, digits: int) -> int | None:
     if len(value) != digits or not (value.isascii() and value.isdigit()):
         return None
-    fields = [int(value[:4]), *(int(value[place : place + 2]) for place in range(4, digits, 2))]
+    fields = [int(value[:4]), *(int(value[offset : offset + 2]) for offset in range(4, digits, 2))]
     return _ms(lambda: datetime(*fields, tzinfo=UTC))  # pyright: ignore[reportArgumentType] the year comes first
 
 
@@ -121,11 +121,11 @@ def _iso(value: str) -> int | None:
 
 def _by_format(value: str, form: str) -> int | None:
     text = _ZONE.sub("", value)
-    return _ms(lambda: datetime.strptime(text, form))  # noqa: DTZ007 by UTC where it names no zone
+    return _ms(lambda: datetime.strptime(text, form))  # noqa: DTZ007 UTC if it names no zone
 
 
 def _ms_text(at_ms: int) -> str | None:
-    """The day of a time, None where no calendar has it."""
+    """The date of a time; None if it is out of the calendar's range."""
     try:
         return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d")
     except (ValueError, OverflowError, OSError):
@@ -133,7 +133,7 @@ def _ms_text(at_ms: int) -> str | None:
 
 
 def _ms(moment: Callable[[], datetime]) -> int | None:
-    """A moment as milliseconds, by UTC where it names no zone."""
+    """Milliseconds since 1970, UTC if the time names no zone; None if it is not valid."""
     try:
         found = moment()
         return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
@@ -150,11 +150,11 @@ _READERS: dict[str, Callable[[str], int | None]] = {
 _SURE = (*_PER_MS, _ISO)
 
 
-def _format_of(values: Iterable[str]) -> str | None:
-    """The one format that reads the values; None where none does.
+def _detect_format(values: Iterable[str]) -> str | None:
+    """The format that parses most of the values; None if no format parses any.
 
     Raises:
-        ValueError: two do, and they differ.
+        ValueError: two formats do, with different results.
     """
     tried = list(dict.fromkeys(values))[:_TRIED]
     shares = {form: [_by_format(value, form) for value in tried] for form in _FORMATS}
@@ -164,6 +164,6 @@ def _format_of(values: Iterable[str]) -> str | None:
         return None
     (form, found), *others = best.items()
     if other := next((name for name, each in others if each != found), None):
-        message = f"{tried[0]!r} may be read as {form} or as {other}, and no row says which; write ISO 8601"
+        message = f"{tried[0]!r} may be read as {form} or as {other}, and no row decides; write ISO 8601"
         raise ValueError(message)
     return form
