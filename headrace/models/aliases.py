@@ -1,4 +1,4 @@
-"""`headrace models list`, `pin`: what serving says of its models, and the alias that it pins."""
+"""`headrace models list`, `pin`: list the models that serving holds, and pin an alias to live's version."""
 
 import sys
 
@@ -9,61 +9,62 @@ from rich.table import Table
 from headrace.console import screen
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
-from headrace.models.arm_comparison import trial
-from headrace.models.shadow_comparison import duel
+from headrace.models.arm_comparison import compare_arms
+from headrace.models.shadow_comparison import compare_shadow
 from headrace.stack import calendar
 from headrace.timestamps import utc
 from schemas.aliases import SEASON
 from schemas.http import AliasAnswer, AliasRequest, ModelsAnswer, Problem
 
 _PATIENCE_S = 10.0
-_TOLD = 10  # of a fingerprint's 64 digits
+_DIGITS = 10  # printed of a fingerprint's 64
 
 
-def models(endpoints: Endpoints) -> ModelsAnswer:
-    """What serving says of its models.
+def fetch_models(endpoints: Endpoints) -> ModelsAnswer:
+    """Fetch the models that serving holds.
 
     Raises:
-        EnvironmentProblem: it does not answer.
+        EnvironmentProblem: serving does not answer.
     """
     return msgspec.json.decode(_ask(endpoints, "GET", "/v1/models"), type=ModelsAnswer)
 
 
 def list_aliases() -> None:
-    """List the aliases, the version of each, whether live is frozen, how others do beside it, and the seasons."""
+    """List the aliases and their versions, whether live is frozen, how other models compare, and the seasons."""
     layout = Layout.here()
     endpoints = layout.endpoints()
-    told = models(endpoints)
+    answer = fetch_models(endpoints)
     table = Table("alias", "model", "version", "since", "fingerprint", "", box=None, pad_edge=False)
-    for alias in told.aliases:
-        state = f"frozen at {told.frozen}" if alias.alias == "live" and told.frozen else ""
-        table.add_row(alias.alias, alias.model, alias.version, utc(alias.applied_at), alias.fingerprint[:_TOLD], state)
+    for alias in answer.aliases:
+        state = f"frozen at {answer.frozen}" if alias.alias == "live" and answer.frozen else ""
+        fingerprint = alias.fingerprint[:_DIGITS]
+        table.add_row(alias.alias, alias.model, alias.version, utc(alias.applied_at), fingerprint, state)
     out = screen()
     out.print(table)
-    # A season's model stands as it was trained: live's shadow and trial are the challenger's and the arms'.
-    for rival in sorted({alias.model for alias in told.aliases if alias.model and alias.alias != SEASON}):
-        found, tried = duel(endpoints, rival), trial(endpoints, rival)
-        lines = [str(each) for each, slates in ((found, found.slates), (tried, tried.arm.slates)) if slates]
+    # A season's model is not compared: it does not learn, and only the challenger and arms' models are.
+    for model in sorted({alias.model for alias in answer.aliases if alias.model and alias.alias != SEASON}):
+        shadow, arms = compare_shadow(endpoints, model), compare_arms(endpoints, model)
+        lines = [str(each) for each, slates in ((shadow, shadow.slates), (arms, arms.arm.slates)) if slates]
         for line in lines or ["no closed slate yet"]:
-            out.print(f"{rival}: {line}", markup=False, highlight=False)
+            out.print(f"{model}: {line}", markup=False, highlight=False)
     calendar.show(layout, endpoints)
-    for refused in told.refused:
-        which = f"{refused.model} {refused.version}".strip()
-        out.print(f"refused {which} {utc(refused.at)} {refused.detail}", markup=False, highlight=False)
+    for refused in answer.refused:
+        version = f"{refused.model} {refused.version}".strip()
+        out.print(f"refused {version} {utc(refused.at)} {refused.detail}", markup=False, highlight=False)
 
 
 def pin(version: str, *, alias: str, why: str) -> None:
-    """Pin an alias to the version that is live.
+    """Pin an alias to the live version.
 
     Args:
-        version: epoch.seq; only the one that is live now can be pinned.
-        alias: its name, which an arm is given as model:ALIAS.
-        why: kept with the decision.
+        version: epoch.seq of the live version, or live; no other version can be pinned.
+        alias: name of the alias; an arm uses it as model:ALIAS.
+        why: reason, recorded with the decision.
     """
     body = msgspec.json.encode(AliasRequest(version=version, why=why))
     answer = _ask(Layout.here().endpoints(), "PUT", f"/v1/models/aliases/{alias}", body)
     pinned = msgspec.json.decode(answer, type=AliasAnswer)
-    sys.stdout.write(f"alias {pinned.alias} names {pinned.version}\n")
+    sys.stdout.write(f"pinned alias {pinned.alias} to version {pinned.version}\n")
 
 
 def _ask(endpoints: Endpoints, method: str, path: str, body: bytes | None = None) -> bytes:

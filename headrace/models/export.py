@@ -1,4 +1,4 @@
-"""`headrace models export`: the ranker of the learner's newest snapshot as a file for other runtimes."""
+"""`headrace models export`: write the ranker of the newest snapshot as a file for other runtimes."""
 
 import logging
 import sys
@@ -15,18 +15,18 @@ from schemas.defaults import LIVE_MODEL
 
 
 def export(*, format: Literal["onnx"] = "onnx", output: Path | None = None) -> None:
-    """Write the ranker of the learner's newest snapshot for other runtimes (docs/onnx.md).
+    """Export the ranker of the learner's newest snapshot for other runtimes (docs/onnx.md).
 
     Args:
-        format: onnx is the one there is.
-        output: the file; by default ranker-EPOCH.SEQ.onnx in this folder.
+        format: onnx is the only format.
+        output: file to write; by default ranker-EPOCH.SEQ.onnx in the current folder.
     """
     snapshots = Snapshots(Layout.here().artefacts / LIVE_MODEL / "snapshots")
     folder = snapshots.latest()
     if folder is None:
-        message = f"{snapshots.folder} has no whole snapshot; the learner writes one every ten minutes of its clock"
+        message = f"{snapshots.folder} has no complete snapshot; the learner writes one every ten minutes of its clock"
         raise UsageProblem(message)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nothing here needs
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns about packages that are not needed here
     meta, arrays = load(folder)
     graph = to_onnx(RankerConfig.parse(meta.settings), unflatten(arrays).dense, version=f"{meta.epoch}.{meta.seq}")
     path = output or Path(f"{LIVE_MODEL}-{meta.epoch}.{meta.seq}.{format}")

@@ -1,4 +1,4 @@
-"""`headrace models rollback`, `freeze`, `unfreeze`: a record of topic `control` each, checked before it is written."""
+"""`headrace models rollback`, `freeze`, `unfreeze`: each writes a record to topic `control`, after checking it."""
 
 import sys
 
@@ -7,8 +7,8 @@ from msgspec import structs
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
-from headrace.log.model_versions import ModelVersions, read_model_versions
-from headrace.models.aliases import models
+from headrace.log.model_versions import ModelVersions, read_chain
+from headrace.models.aliases import fetch_models
 from headrace.wait import wait_until
 from learner.rebuild import RebuildError, base_snapshot, check_samples
 from learner.snapshot import Snapshots, load
@@ -21,33 +21,30 @@ _SERVED_S = 30.0
 
 
 def rollback(*, to: str | None = None, steps: int = 1, relearn: bool = False, why: str) -> None:
-    """Have an earlier version answer, and learning go on from it in a new epoch.
+    """Serve an earlier version, and continue learning from it in a new epoch.
 
     Args:
-        to: the version, epoch.seq; by default `steps` before the one that answers.
-        steps: how many versions back.
-        relearn: learn again what the versions after it had learnt, instead of leaving that out.
-        why: kept with the decision.
+        to: epoch.seq of the version; by default `steps` before the live one.
+        steps: number of versions to go back.
+        relearn: learn the samples of the later versions again, instead of leaving them out.
+        why: reason, recorded with the decision.
     """
     layout = Layout.here()
     endpoints = layout.endpoints()
-    chain = read_model_versions(endpoints)
-    target = _place(to) if to is not None else _steps_back(chain, steps)
-    check_reach(layout, endpoints, chain, target)
-    decide(
-        endpoints,
-        structs.replace(rollback_decision(LIVE_MODEL, target, epoch=chain.next_epoch, relearn=relearn), why=why),
-    )
-    told = f"learning goes on from it in epoch {chain.next_epoch}"
-    sys.stdout.write(f"{_served(endpoints, target, chain.next_epoch)}; {told}\n")
+    chain = read_chain(endpoints)
+    target = _parse_version(to) if to is not None else _steps_back(chain, steps)
+    check_reachable(layout, endpoints, chain, target)
+    decide(endpoints, structs.replace(back_to(LIVE_MODEL, target, epoch=chain.next_epoch, relearn=relearn), why=why))
+    served = _wait_until_served(endpoints, target, chain.next_epoch)
+    sys.stdout.write(f"{served}; learning continues from it in epoch {chain.next_epoch}\n")
 
 
 def freeze(*, why: str, model: str = LIVE_MODEL) -> None:
-    """Keep live where it is; versions go on being published.
+    """Keep the current version in service; new versions are still published.
 
     Args:
-        why: kept with the decision.
-        model: another one than live's.
+        why: reason, recorded with the decision.
+        model: a model other than live.
     """
     endpoints = Layout.here().endpoints()
     chain = read_model_versions(endpoints, model)
@@ -62,11 +59,11 @@ def freeze(*, why: str, model: str = LIVE_MODEL) -> None:
 
 
 def unfreeze(*, why: str, model: str = LIVE_MODEL) -> None:
-    """Let live follow again, and a learner that halted go on.
+    """Follow new versions again; a halted learner continues.
 
     Args:
-        why: kept with the decision.
-        model: another one than live's.
+        why: reason, recorded with the decision.
+        model: a model other than live.
     """
     endpoints = Layout.here().endpoints()
     if read_model_versions(endpoints, model).policy.frozen_at is None:
@@ -76,24 +73,18 @@ def unfreeze(*, why: str, model: str = LIVE_MODEL) -> None:
     sys.stdout.write(f"serving follows the learner of {model} again\n")
 
 
-def check_reach(layout: Layout, endpoints: Endpoints, chain: ModelVersions, target: VersionId) -> None:
-    """See that serving and the learner can both come to a version.
+def check_reachable(layout: Layout, endpoints: Endpoints, chain: ModelVersions, target: VersionId) -> None:
+    """Check that serving and the learner can both go back to a version.
 
     Raises:
-        UsageProblem: it is not on the log, answers already, or what it is made of is gone.
+        UsageProblem: the version is not on the log, is live already, or the data to rebuild it is gone.
     """
-    if target not in chain.versions:
-        there = (
-            f"{version_text(min(chain.versions))} to {version_text(max(chain.versions))}"
-            if chain.versions
-            else "no version"
-        )
-        message = (
-            f"version {version_text(target)} is not on the log, which holds {there}; see `headrace models history`"
-        )
+    if target not in chain.links:
+        range_ = f"{version_text(min(chain.links))} to {version_text(max(chain.links))}" if chain.links else "no version"
+        message = f"version {version_text(target)} is not on the log, which holds {range_}; see `headrace models history`"
         raise UsageProblem(message)
     if target == chain.live:
-        message = f"version {version_text(target)} answers already; name an earlier one, or `freeze` to stay at it"
+        message = f"version {version_text(target)} is live already; name an earlier one, or `freeze` to stay at it"
         raise UsageProblem(message)
     snapshots, samples = Snapshots(layout.artefacts / LIVE_MODEL / "snapshots"), Samples(endpoints.bootstrap, "reach")
     try:
@@ -116,7 +107,7 @@ def check_reach(layout: Layout, endpoints: Endpoints, chain: ModelVersions, targ
         raise UsageProblem(message)
 
 
-def _place(version: str) -> VersionId:
+def _parse_version(version: str) -> VersionId:
     try:
         return parse_version(version)
     except ValueError as error:
@@ -124,23 +115,23 @@ def _place(version: str) -> VersionId:
 
 
 def _steps_back(chain: ModelVersions, steps: int) -> VersionId:
-    """The version so many before live, over those that have answered or might have."""
-    path = sorted(filter(chain.policy.allows, chain.versions))
+    """The version `steps` before live, among those that the version policy allows."""
+    path = sorted(filter(chain.course.admits, chain.links))
     if not 1 <= steps < len(path):
-        message = f"--steps is {steps}; the log holds {max(len(path) - 1, 0)} versions before the one that answers"
+        message = f"--steps is {steps}; the log holds {max(len(path) - 1, 0)} versions before the live one"
         raise UsageProblem(message)
     return path[-1 - steps]
 
 
-def _served(endpoints: Endpoints, target: VersionId, epoch: int) -> str:
-    """Wait until serving has gone back, and say what it has."""
-    found: list[str] = []
+def _wait_until_served(endpoints: Endpoints, target: VersionId, epoch: int) -> str:
+    """Wait until serving has gone back, and describe the version it serves."""
+    descriptions: list[str] = []
 
-    def back() -> bool:
-        live = [alias for alias in models(endpoints).aliases if alias.alias == "live"]
-        found[:] = [f"{alias.version} answers, fingerprint {alias.fingerprint[:10]}" for alias in live]
+    def is_back() -> bool:
+        live = [alias for alias in fetch_models(endpoints).aliases if alias.alias == "live"]
+        descriptions[:] = [f"{alias.version} is live, fingerprint {alias.fingerprint[:10]}" for alias in live]
         return any(parse_version(each.version) == target or parse_version(each.version)[0] >= epoch for each in live)
 
-    hint = "The decision is written and holds. Look at serving.log."
-    wait_until(back, what=f"version {version_text(target)} in serving", deadline_s=_SERVED_S, hint=hint)
-    return found[0]
+    hint = "The decision is recorded and stays in force. Look at serving.log."
+    wait_until(is_back, what=f"version {version_text(target)} in serving", deadline_s=_SERVED_S, hint=hint)
+    return descriptions[0]

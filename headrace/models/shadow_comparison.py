@@ -1,4 +1,4 @@
-"""Live and the challenger on the same closed slots: a fold of topics `samples` and `shadows` as they are now."""
+"""Compare live and the challenger by log loss on the same closed slots, over the topics `samples` and `shadows`."""
 
 import math
 from collections import defaultdict
@@ -19,55 +19,55 @@ ENOUGH = 200  # slates
 BOUND = 2.0  # standard errors
 
 
-class Duel(Struct, frozen=True, kw_only=True):
-    """Log losses of clicks, and how far the challenger's is above live's, with its standard error by slates."""
+class ShadowComparison(Struct, frozen=True, kw_only=True):
+    """Log losses of clicks; `difference` is the challenger's less live's, `error` its standard error by slates."""
 
     slates: int
     slots: int
     live: float
     challenger: float
-    above: float
+    difference: float
     error: float
 
     @property
     def is_not_worse(self) -> bool:
-        """Whether there is enough to tell, and the challenger is within two standard errors of live or below."""
-        return self.slates >= ENOUGH and self.above <= BOUND * self.error
+        """Whether there are enough slates, and the challenger's loss exceeds live's by at most two standard errors."""
+        return self.slates >= ENOUGH and self.difference <= BOUND * self.error
 
     def __str__(self) -> str:
-        """One line for a person."""
+        """One line for people."""
         return (
-            f"log loss {self.challenger:.4f}, live {self.live:.4f}, difference {self.above:+.4f} "
+            f"log loss {self.challenger:.4f}, live {self.live:.4f}, difference {self.difference:+.4f} "
             f"± {self.error:.4f} on {self.slots} closed slots of {self.slates} slates"
         )
 
 
-NOTHING = Duel(slates=0, slots=0, live=math.nan, challenger=math.nan, above=math.nan, error=math.nan)
+NO_SLATES = ShadowComparison(slates=0, slots=0, live=math.nan, challenger=math.nan, difference=math.nan, error=math.nan)
 
 
-def duel(endpoints: Endpoints, model: str) -> Duel:
-    """What the log holds of a challenger now.
+def compare_shadow(endpoints: Endpoints, model: str) -> ShadowComparison:
+    """Compare a challenger with live over what the log holds now.
 
     Raises:
         EnvironmentProblem, KafkaException: the broker is away.
     """
-    told = filter(None, map(shadow_of, read_values(endpoints.bootstrap, SHADOWS.name)))
-    shadows = {each.request_id: each for each in told if each.model == model}
+    records = filter(None, map(shadow_of, read_values(endpoints.bootstrap, SHADOWS.name)))
+    shadows = {each.request_id: each for each in records if each.model == model}
     if not shadows:
-        return NOTHING
-    begin = offset_at(endpoints.bootstrap, min(each.served_at for each in shadows.values()))
+        return NO_SLATES
+    begin = offset_of(endpoints.bootstrap, min(each.served_at for each in shadows.values()))
     samples = filter(None, map(decode_sample, read_values(endpoints.bootstrap, SAMPLES.name, {0: begin})))
-    return compared(shadows, samples)
+    return compare(shadows, samples)
 
 
-def compared(shadows: dict[str, Shadow], samples: Iterable[Sample]) -> Duel:
-    """The duel over these slates, by request: each slot once, by the first word on its click, and only closed ones.
+def compare(shadows: dict[str, Shadow], samples: Iterable[Sample]) -> ShadowComparison:
+    """Compare over these slates, by request: closed slots only, each once, by its first label.
 
-    Slots close in the order they were served: one that a negative was served after has had its time.
+    Slots close in the order they were served: every slot served before a negative's slate is closed.
     """
-    rows = [each for each in samples if each.request_id in shadows and _speaks(each)]
+    rows = [each for each in samples if each.request_id in shadows and _has_live_label(each)]
     closed_ms = max((each.served_at for each in rows if not each.click), default=0)
-    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])  # weight, and weighted losses
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])  # weight, weighted loss of live, of challenger
     slots = 0
     for row in rows:
         chances = shadows[row.request_id].click
@@ -79,17 +79,22 @@ def compared(shadows: dict[str, Shadow], samples: Iterable[Sample]) -> Duel:
         slate[1] += weight * _loss(row.served_score, row.click)
         slate[2] += weight * _loss(chances[row.position], row.click)
     if not sums:
-        return NOTHING
+        return NO_SLATES
     total = sum(weight for weight, _, _ in sums.values())
     live, challenger = (sum(slate[side] for slate in sums.values()) / total for side in (1, 2))
-    above = challenger - live
-    spread = sum((theirs - ours - above * weight) ** 2 for weight, ours, theirs in sums.values())
-    return Duel(
-        slates=len(sums), slots=slots, live=live, challenger=challenger, above=above, error=math.sqrt(spread) / total
+    difference = challenger - live
+    spread = sum((loss - live_loss - difference * weight) ** 2 for weight, live_loss, loss in sums.values())
+    return ShadowComparison(
+        slates=len(sums),
+        slots=slots,
+        live=live,
+        challenger=challenger,
+        difference=difference,
+        error=math.sqrt(spread) / total,
     )
 
 
-def _speaks(sample: Sample) -> bool:
+def _has_live_label(sample: Sample) -> bool:
     return sample.kind == FIRST and sample.policy == _POLICY and sample.click is not None and sample.weight > 0
 
 

@@ -1,4 +1,4 @@
-"""At most one at a time: a lock that the system lets go of when its process ends, however it ends."""
+"""A file lock for one process at a time; the system releases it when the process ends, however it ends."""
 
 import fcntl
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from headrace.errors import Busy
 
 
 @contextmanager
-def alone(path: Path, *, what: str) -> Iterator[None]:
-    """Hold a file's lock.
+def exclusive_lock(path: Path, *, what: str) -> Iterator[None]:
+    """Hold a file's lock; `what` names the work in the error.
 
     Raises:
         Busy: another process holds it.
@@ -20,6 +20,6 @@ def alone(path: Path, *, what: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            message = f"{what} runs already and holds {path}, one at a time is expected; wait for it and try again"
+            message = f"{what} is running already and holds {path}; only one may run: wait for it and try again"
             raise Busy(message) from error
         yield

@@ -1,4 +1,4 @@
-"""A training: what was asked for, what it was begun with so that it can go on, and whether its name is free."""
+"""A training: parse its options, save and resume it, and check that its name is free."""
 
 import sys
 import time
@@ -8,10 +8,10 @@ from msgspec import Struct
 
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
-from headrace.log.model_versions import read_model_versions
-from headrace.log.sample_range import SampleRange, find_sample_range
-from headrace.log.trainings import finished_trainings, is_unfinished, training_file
-from headrace.timestamps import day, moment, utc
+from headrace.log.model_versions import read_chain
+from headrace.log.sample_range import SampleRange, span_of
+from headrace.log.trainings import begun_at, finished_trainings, is_unfinished
+from headrace.timestamps import day, parse_time, utc
 from headrace.training.triggers import Triggers
 from schemas.aliases import MODEL_NAME
 from schemas.control import Control
@@ -27,7 +27,13 @@ _HALF_LIFE_DAYS = 30.0
 
 
 class Training(Struct, frozen=True, kw_only=True):
-    """A stretch, the model that is made of it, and the weights of its samples; asked for was `from_ms` to `to_ms`."""
+    """A range of samples, the model trained from it, and the half-life of the sample weights.
+
+    Attributes:
+        span: the samples on the log.
+        from_ms: requested begin; `to_ms` is the requested end.
+        until_ms: end of the samples that the log holds.
+    """
 
     model: str
     span: SampleRange
@@ -37,7 +43,7 @@ class Training(Struct, frozen=True, kw_only=True):
     half_life_days: float
 
     def record(self) -> Control:
-        """What is told of it, yet without who and when."""
+        """The record for topic `control`, still without who and when."""
         arguments = {
             "from": str(self.span.begin),
             "until": str(self.span.until),
@@ -50,8 +56,8 @@ class Training(Struct, frozen=True, kw_only=True):
         return Control(name=f"{MODEL}{self.model}", action=TRAINED, arguments=arguments, who="", at=0, why=why)
 
 
-class Asked(Struct, frozen=True, kw_only=True):
-    """A training as it was asked for; None for an option that was not given; `end_ms` is `to_ms`, or now."""
+class TrainingRequest(Struct, frozen=True, kw_only=True):
+    """The options of `headrace train`; None for an option that was not given; `end_ms` is `to_ms`, or now."""
 
     model: str
     from_ms: int | None
@@ -60,10 +66,10 @@ class Asked(Struct, frozen=True, kw_only=True):
     end_ms: int
 
     def training(self, endpoints: Endpoints) -> Training:
-        """The training that this is on the log as it is now; a beginning that was given must be on it.
+        """Resolve the request against the log as it is now; a given begin must be on the log.
 
         Raises:
-            UsageProblem: the log does not hold the stretch.
+            UsageProblem: the log does not hold the range.
         """
         from_ms = self.end_ms - _DEFAULT_DAYS * _DAY_MS if self.from_ms is None else self.from_ms
         whole = self.from_ms is not None
@@ -77,113 +83,113 @@ class Asked(Struct, frozen=True, kw_only=True):
             half_life_days=_HALF_LIFE_DAYS if self.half_life_days is None else self.half_life_days,
         )
 
-    def refuse_another(self, begun: Training) -> None:
-        """See that the options that were given are those that a training was begun with.
+    def check_resumes(self, training: Training) -> None:
+        """Check that the given options are those that a stopped training was started with.
 
         Raises:
-            UsageProblem: one of them is not.
+            UsageProblem: one of them differs.
         """
-        for option, asked, was, read in (
-            ("--from", self.from_ms, begun.from_ms, _time),
-            ("--to", self.to_ms, begun.to_ms, _time),
-            ("--half-life-days", self.half_life_days, begun.half_life_days, _number),
+        for option, given, started_with, text in (
+            ("--from", self.from_ms, training.from_ms, _time),
+            ("--to", self.to_ms, training.to_ms, _time),
+            ("--half-life-days", self.half_life_days, training.half_life_days, _number),
         ):
-            if asked is not None and asked != was:
+            if given is not None and given != started_with:
                 message = (
-                    f"{option} is {read(asked)}, and {self.model} was begun with {read(was)} and stopped: leave "
-                    f"{option} out, and it goes on; or give another name with --model"
+                    f"{option} is {text(given)}, but the stopped training of {self.model} was started with "
+                    f"{text(started_with)}: leave {option} out to resume it, or give another name with --model"
                 )
                 raise UsageProblem(message)
 
 
-def asked_for(begin: str | None, to: str | None, *, model: str | None, half_life_days: float | None) -> Asked:
-    """What the options of `headrace train` say.
+def parse_request(
+    begin: str | None, to: str | None, *, model: str | None, half_life_days: float | None
+) -> TrainingRequest:
+    """Parse the options of `headrace train`.
 
     Raises:
-        UsageProblem: one of them cannot be.
+        UsageProblem: an option is not valid.
     """
     if half_life_days is not None and not half_life_days > 0:
-        message = f"--half-life-days is {half_life_days:g}, must be above 0; inf lets nothing fade"
+        message = f"--half-life-days is {half_life_days:g}, must be above 0; inf gives all samples the same weight"
         raise UsageProblem(message)
-    now_ms = time.time_ns() // 1_000_000_000 * 1000  # a whole second, as it is printed
-    to_ms = moment(to) if to else None
+    now_ms = time.time_ns() // 1_000_000_000 * 1000  # whole seconds, as printed
+    to_ms = parse_time(to) if to else None
     end_ms = now_ms if to_ms is None else to_ms
     name = model or f"{LIVE_MODEL}-{day(end_ms - 1)}"
     if not MODEL_NAME.fullmatch(name):
-        message = f"--model is {name!r}: a folder and a process have that name; use small letters, digits and . _ -"
+        message = f"--model is {name!r}: it names a folder and a process; use lower-case letters, digits and . _ -"
         raise UsageProblem(message)
-    from_ms = moment(begin) if begin else None
+    from_ms = parse_time(begin) if begin else None
     if from_ms is not None and from_ms >= end_ms:
-        message = f"--from is {utc(from_ms)}, and the end {utc(end_ms)}{'' if to else ', now'}: name an earlier time"
+        message = f"--from is {utc(from_ms)}, but the end is {utc(end_ms)}{'' if to else ', now'}: give an earlier time"
         raise UsageProblem(message)
-    return Asked(model=name, from_ms=from_ms, to_ms=to_ms, half_life_days=half_life_days, end_ms=end_ms)
+    return TrainingRequest(model=name, from_ms=from_ms, to_ms=to_ms, half_life_days=half_life_days, end_ms=end_ms)
 
 
-def resumed(layout: Layout, endpoints: Endpoints, asked: Asked) -> Training | None:
-    """The training of this name that was begun and stopped, as it was begun; None where there is none.
+def resume(layout: Layout, endpoints: Endpoints, request: TrainingRequest) -> Training | None:
+    """The stopped training of this name, with its original options; None if there is none.
 
     Raises:
-        UsageProblem: an option says another thing than it was begun with.
+        UsageProblem: an option differs from the training's.
     """
-    if not is_unfinished(
-        layout, asked.model, trained=finished_trainings(read_values(endpoints.bootstrap, CONTROL_TOPIC.name))
-    ):
+    if not is_unfinished(layout, request.model, trained=finished_trainings(read_values(endpoints.bootstrap, CONTROL_TOPIC.name))):
         return None
-    training = begun(layout, asked.model)
-    asked.refuse_another(training)
+    training = load_training(layout, request.model)
+    request.check_resumes(training)
     span = training.span
-    told(f"{asked.model} was begun and stopped, and goes on: {span.samples} samples up to {utc(span.last_ms)}")
+    report(f"resuming the stopped training of {request.model}: {span.samples} samples up to {utc(span.last_ms)}")
     return training
 
 
-def due(layout: Layout, endpoints: Endpoints, asked: Asked, triggers: Triggers) -> Training | None:
-    """The training asked for; None where its triggers say that none is due.
+def start(layout: Layout, endpoints: Endpoints, request: TrainingRequest, triggers: Triggers) -> Training | None:
+    """Start a new training; None if no trigger calls for one.
 
     Raises:
-        UsageProblem: the name is taken, or the log does not hold the stretch.
+        UsageProblem: the name is taken, or the log does not hold the range.
     """
-    lacking = triggers.lacking(endpoints)
-    if lacking:
-        told(f"nothing trained: {lacking}")
+    unmet = triggers.unmet(endpoints)
+    if unmet:
+        report(f"nothing trained: {unmet}")
         return None
-    refuse_a_taken_name(layout, endpoints, asked.model)
-    training = asked.training(endpoints)
-    note(layout, training)
+    check_name_is_free(layout, endpoints, request.model)
+    training = request.training(endpoints)
+    save_training(layout, training)
     return training
 
 
-def note(layout: Layout, training: Training) -> None:
-    """Keep what a training is begun with, so that it can go on."""
-    path = training_file(layout, training.model)
+def save_training(layout: Layout, training: Training) -> None:
+    """Save a training's options, so that it can be resumed."""
+    path = begun_at(layout, training.model)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, msgspec.msgpack.encode(training))
 
 
-def begun(layout: Layout, model: str) -> Training:
-    """What the training of a name was begun with.
+def load_training(layout: Layout, model: str) -> Training:
+    """Load the options of a model's training.
 
     Raises:
-        UsageProblem: it cannot be read.
+        UsageProblem: the file cannot be read.
     """
     path = training_file(layout, model)
     try:
         return msgspec.msgpack.decode(path.read_bytes(), type=Training)
     except (OSError, msgspec.DecodeError) as error:
-        message = f"{path} cannot be read: {error}; move {path.parent} away and give another name with --model"
+        message = f"{path} cannot be read: {error}; remove {path.parent}, or give another name with --model"
         raise UsageProblem(message) from error
 
 
-def refuse_a_taken_name(layout: Layout, endpoints: Endpoints, model: str) -> None:
-    """See that no model has this name yet.
+def check_name_is_free(layout: Layout, endpoints: Endpoints, model: str) -> None:
+    """Check that no model has this name yet.
 
     Raises:
-        UsageProblem: one has.
+        UsageProblem: a model has it.
     """
     last = max(read_model_versions(endpoints, model).versions, default=(0, 0))
     folder = layout.artefacts / model
     if last != (0, 0) or any(path.suffix != ".partial" for path in folder.glob("*")):
-        there = f"version {version_text(last)} on the log" if last != (0, 0) else f"a folder {folder}"
-        message = f"the name {model} is taken: there is {there}; give another with --model"
+        taken_by = f"version {version_text(last)} on the log" if last != (0, 0) else f"a folder {folder}"
+        message = f"the name {model} is taken: there is {taken_by}; give another name with --model"
         raise UsageProblem(message)
 
 
@@ -195,7 +201,7 @@ def _number(value: float) -> str:
     return f"{value:g}"
 
 
-def told(line: str) -> None:
-    """Say a line to whoever started this, at once."""
+def report(line: str) -> None:
+    """Print a line and flush it."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

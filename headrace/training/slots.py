@@ -1,6 +1,6 @@
-"""So many at once, the others in the order they came: a numbered ticket each, locked while its process lives.
+"""Run at most N processes at once, in first-come order: each holds a numbered ticket, locked while it lives.
 
-The system lets go of a lock when its process ends, however it ends: a ticket that nobody holds is thrown away.
+The system releases a lock when its process ends, however it ends; a ticket that no process holds is deleted.
 """
 
 import fcntl
@@ -14,21 +14,21 @@ _POLL_S = 0.5
 
 
 @contextmanager
-def in_turn(folder: Path, places: int) -> Iterator[None]:
-    """Hold one of the places that all who share the folder share, once those who came before have theirs."""
+def limit_concurrency(folder: Path, limit: int) -> Iterator[None]:
+    """Wait in first-come order, then run as one of at most `limit` processes that share the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _shut(folder):
+    with _door_lock(folder):
         number = max(_numbers(folder), default=0) + 1
         path = folder / str(number)
         ticket = path.open("xb")
         fcntl.flock(ticket, fcntl.LOCK_EX)
     try:
-        told = 0
-        while (before := _before(folder, number)) >= places:
-            if before != told:
-                sys.stdout.write(f"waiting: {before} came before, {places} run at once\n")
+        reported = 0
+        while (ahead := _count_ahead(folder, number)) >= limit:
+            if ahead != reported:
+                sys.stdout.write(f"waiting: {ahead} ahead, {limit} run at once\n")
                 sys.stdout.flush()
-                told = before
+                reported = ahead
             time.sleep(_POLL_S)
         yield
     finally:
@@ -36,13 +36,14 @@ def in_turn(folder: Path, places: int) -> Iterator[None]:
         ticket.close()
 
 
-def _before(folder: Path, number: int) -> int:
-    """How many with a lower number live."""
-    with _shut(folder):
-        return sum(_lives(folder / str(other)) for other in _numbers(folder) if other < number)
+def _count_ahead(folder: Path, number: int) -> int:
+    """Number of live processes with a lower ticket."""
+    with _door_lock(folder):
+        return sum(_is_held(folder / str(other)) for other in _numbers(folder) if other < number)
 
 
-def _lives(path: Path) -> bool:
+def _is_held(path: Path) -> bool:
+    """Whether a live process holds the ticket; deletes it if not."""
     with path.open("ab") as ticket:
         try:
             fcntl.flock(ticket, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -57,8 +58,8 @@ def _numbers(folder: Path) -> list[int]:
 
 
 @contextmanager
-def _shut(folder: Path) -> Iterator[None]:
-    """Nobody draws a ticket or counts them meanwhile."""
+def _door_lock(folder: Path) -> Iterator[None]:
+    """Keep other processes from drawing or counting tickets."""
     with (folder / "door").open("ab") as door:
         fcntl.flock(door, fcntl.LOCK_EX)
         yield

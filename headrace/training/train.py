@@ -1,4 +1,4 @@
-"""`headrace train`: a stretch of the log of samples through the learner's loop, as a model of its own name."""
+"""`headrace train`: run the learner's loop over a range of the log of samples, as a model with its own name."""
 
 import math
 import time
@@ -14,10 +14,10 @@ from headrace.log.decision import decide
 from headrace.log.sample_range import offset_at
 from headrace.stack.model_settings import device, ranker
 from headrace.timestamps import utc
-from headrace.training.lock import alone
-from headrace.training.request import Training, asked_for, due, resumed, told
-from headrace.training.slots import in_turn
-from headrace.training.time_window import refuse_outside
+from headrace.training.lock import exclusive_lock
+from headrace.training.request import Training, parse_request, report, resume, start
+from headrace.training.slots import limit_concurrency
+from headrace.training.time_window import check_window
 from headrace.training.triggers import Triggers
 from learner.app import App, AppSettings, make_deterministic
 from learner.bounded_source import BoundedSource
@@ -30,8 +30,8 @@ from schemas.version_policy import version_text
 
 _DAY_MS = 86_400_000
 AT_ONCE = 5
-_VERSIONS = 100  # of a stretch, about
-_SELDOM_MS = 3_600_000  # between two versions, at most
+_VERSIONS = 100  # per training, about
+_MAX_CADENCE_MS = 3_600_000  # between two versions
 
 
 def train(
@@ -45,65 +45,66 @@ def train(
     if_drift: int = 0,
     between: str | None = None,
 ) -> None:
-    """Make a model anew of samples that the log holds, beside the one that answers; see `headrace models challenge`.
+    """Train a new model from the samples on the log, without touching live; then see `headrace models challenge`.
 
-    Five train at once, more wait in the order they came. `--model NAME` takes up one that was stopped, as it was begun.
-    Exit 0: trained, or no reason to. 1: it cannot be done as asked. 2: the machine is not well. 75: later.
+    Five trainings run at once, others wait. `--model NAME` resumes a stopped training with its original options.
+    Exit 0: trained, or no trigger met. 1: not valid as given. 2: the machine lacks something. 75: try again later.
 
     Args:
-        begin: known from this time on, such as 2026-11-22 or 2026-11-22T03:00; 90 days before the end if not given.
-        to: known before this time; now if not given.
-        model: its name; ranker-<day of the end> if not given.
-        half_life_days: age at the end that halves a sample's weight, 30 if not given; inf lets none fade.
-        if_new: train only if so many samples came since the last training, or another --if-… is met.
-        if_events: likewise events.
-        if_drift: likewise halts of the learner, versions out of bounds, and features that have shifted now.
-        between: times of the day, UTC, within which it may begin, such as 01:00-05:00.
+        begin: use samples known from this time on, such as 2026-11-22 or 2026-11-22T03:00; default 90 days before --to.
+        to: use samples known before this time; default now.
+        model: name of the new model; default ranker-<day of --to>.
+        half_life_days: age that halves a sample's weight, default 30; inf gives all samples the same weight.
+        if_new: train only if this many new samples came since the last training, or another --if-… is met.
+        if_events: train only if this many events came since the last training, or another --if-… is met.
+        if_drift: the same for the count of halts, versions out of bounds and features that are shifted now.
+        between: start only within these times of the day, UTC, such as 01:00-05:00.
     """
-    asked = asked_for(begin, to, model=model, half_life_days=half_life_days)
+    request = parse_request(begin, to, model=model, half_life_days=half_life_days)
     layout = Layout.here()
-    device()  # what is not there, or cannot be followed, says so before anything is waited for
+    device()  # report a missing device or an invalid file before waiting for anything
     ranker(layout)
     triggers = Triggers(samples=if_new, events=if_events, drifts=if_drift)
     endpoints, trainings = layout.endpoints(), layout.home / "trainings"
-    refuse_outside(between)
-    offset_at(endpoints.bootstrap, 0)  # a broker that is away says so here, and is not waited for below
-    with alone(trainings / f"{asked.model}.lock", what=f"a training of {asked.model}"), in_turn(trainings, AT_ONCE):
-        refuse_outside(between)  # it may have waited
-        training = resumed(layout, endpoints, asked) or due(layout, endpoints, asked, triggers)
+    check_window(between)
+    offset_of(endpoints.bootstrap, 0)  # report a broker that is away before waiting for a slot
+    lock = exclusive_lock(trainings / f"{request.model}.lock", what=f"a training of {request.model}")
+    with lock, limit_concurrency(trainings, AT_ONCE):
+        check_window(between)  # again, because it may have waited
+        training = resume(layout, endpoints, request) or start(layout, endpoints, request, triggers)
         if training is not None:
             run(layout, endpoints, training)
 
 
 def run(layout: Layout, endpoints: Endpoints, training: Training) -> None:
-    """Train, and tell topic `control` of it at the end.
+    """Train, and record the training in topic `control` at the end.
 
     Raises:
-        EnvironmentProblem: it was stopped before the end, or the broker did not take it.
+        EnvironmentProblem: the training was stopped before its end, or the broker did not accept the record.
     """
     begun_s, span = time.monotonic(), training.span
-    if not _is_through(layout, training):
+    if not _is_complete(layout, training):
         _learn(layout, endpoints, training)
     published = read_published_versions(endpoints.bootstrap, training.model, key=endpoints.model_key.encode())
     entry = published.get(published.last)
     if entry is None or entry.offset < span.until:
         message = (
-            f"{training.model} ends before offset {span.until}: it was stopped; "
-            f"`headrace train --model {training.model}` goes on"
+            f"the training of {training.model} was stopped before offset {span.until}; "
+            f"`headrace train --model {training.model}` resumes it"
         )
         raise EnvironmentProblem(message)
     decide(endpoints, training.record())
     took_s = time.monotonic() - begun_s
     faster = (span.last_ms - span.first_ms) / 1000 / max(took_s, 1e-3)
-    told(
-        f"{training.model} {version_text(published.last)}: {span.samples} samples from {utc(span.first_ms)} to "
-        f"{utc(span.last_ms)} in {took_s:.0f} s, {faster:.0f} times as fast as they came; "
-        f"`headrace models challenge {training.model}` has serving score with it"
+    report(
+        f"trained {training.model} {version_text(published.last)}: {span.samples} samples from {utc(span.first_ms)} to "
+        f"{utc(span.last_ms)} in {took_s:.0f} s, {faster:.0f} times real time; "
+        f"`headrace models challenge {training.model}` compares it with live"
     )
 
 
 def _learn(layout: Layout, endpoints: Endpoints, training: Training) -> None:
-    """Learn the stretch from where the name's newest snapshot stands; the learner's own words go to train.log."""
+    """Learn the range, from the model's newest snapshot on; the learner's output goes to train.log."""
     span, log = training.span, layout.logs / "train.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     make_deterministic()
@@ -116,8 +117,8 @@ def _learn(layout: Layout, endpoints: Endpoints, training: Training) -> None:
         App(_settings(layout, endpoints, training), stretch).run()
 
 
-def _is_through(layout: Layout, training: Training) -> bool:
-    """Whether all is learnt, published and kept, and the record alone is missing."""
+def _is_complete(layout: Layout, training: Training) -> bool:
+    """Whether all samples are learned, published and in a snapshot, so that only the record is missing."""
     folder = Snapshots(layout.artefacts / training.model / "snapshots").latest()
     return folder is not None and load(folder)[0].offset >= training.span.until
 
@@ -125,7 +126,7 @@ def _is_through(layout: Layout, training: Training) -> bool:
 def _settings(layout: Layout, endpoints: Endpoints, training: Training) -> AppSettings:
     pace, span = endpoints.pace, training.span
     line_ms = pace.cadence_s * 1000
-    steps = max(1, min((span.last_ms - span.first_ms) // _VERSIONS, _SELDOM_MS) // line_ms)
+    steps = max(1, min((span.last_ms - span.first_ms) // _VERSIONS, _MAX_CADENCE_MS) // line_ms)
     loop = LoopSettings(
         model=training.model,
         cadence_ms=steps * line_ms,

@@ -1,4 +1,4 @@
-"""What may call for a training: samples, events and drift since the last one."""
+"""Triggers of a training: new samples, events and drift since the last training."""
 
 import httpx
 from msgspec import Struct
@@ -19,45 +19,48 @@ _ASK_S = 10.0
 
 
 class Triggers(Struct, frozen=True, kw_only=True):
-    """So many since the last training call for one, any of them; 0 asks for none. Without any a training is due."""
+    """Counts since the last training, any of which calls for a new one; 0 disables a trigger.
+
+    With all of them disabled a training is always due.
+    """
 
     samples: int = 0
     events: int = 0
     drifts: int = 0
 
-    def lacking(self, endpoints: Endpoints) -> str:
-        """Why no training is due; empty where one is.
+    def unmet(self, endpoints: Endpoints) -> str:
+        """Why no training is due; empty if one is.
 
         Raises:
-            EnvironmentProblem, KafkaException: what would tell is away.
+            EnvironmentProblem, KafkaException: serving or the broker does not answer.
         """
         decisions = [each for each in map(control_of, read_values(endpoints.bootstrap, CONTROL_TOPIC.name)) if each]
-        lacks: list[str] = []
-        for option, least, what, count in (
-            ("--if-new", self.samples, "samples", samples),
-            ("--if-events", self.events, "events", events),
-            ("--if-drift", self.drifts, "drifts", drifts),
+        unmet: list[str] = []
+        for option, threshold, noun, count in (
+            ("--if-new", self.samples, "samples", count_samples),
+            ("--if-events", self.events, "events", count_events),
+            ("--if-drift", self.drifts, "drifts", count_drifts),
         ):
-            found = count(endpoints, decisions) if least else 0
-            if least and found >= least:
+            found = count(endpoints, decisions) if threshold else 0
+            if threshold and found >= threshold:
                 return ""
-            lacks += [f"{found} {what} since the last training, {option} is {least}"] if least else []
-        return "; ".join(lacks)
+            unmet += [f"{found} {noun} since the last training, {option} is {threshold}"] if threshold else []
+        return "; ".join(unmet)
 
 
 def trainings(decisions: list[Control]) -> list[Control]:
-    """The records of what was trained, in the topic's order."""
+    """Records of finished trainings, in the topic's order."""
     return [each for each in decisions if each.action == TRAINED]
 
 
-def samples(endpoints: Endpoints, decisions: list[Control]) -> int:
-    """Samples beyond the offset up to which some training has come."""
+def count_samples(endpoints: Endpoints, decisions: list[Control]) -> int:
+    """Count the samples beyond the last offset of any training."""
     until = max((int(each.arguments.get("until", "0")) for each in trainings(decisions)), default=0)
     return samples_since(endpoints.bootstrap, until)
 
 
-def events(endpoints: Endpoints, decisions: list[Control]) -> int:
-    """Events that came after the latest time that some training has come to; ticks are none."""
+def count_events(endpoints: Endpoints, decisions: list[Control]) -> int:
+    """Count the events, without ticks, after the last time that any training covers."""
     until_ms = max((int(each.arguments.get("until_ms", "0")) for each in trainings(decisions)), default=0)
     begins = offsets_at(endpoints.bootstrap, EVENTS.name, until_ms)
     tick = f'"{TICK}"'.encode()
@@ -65,29 +68,29 @@ def events(endpoints: Endpoints, decisions: list[Control]) -> int:
     return sum(tick not in (record.value() or b"") for record in records)
 
 
-def drifts(endpoints: Endpoints, decisions: list[Control]) -> int:
-    """Halts of live's learner and versions out of serving's bounds since, and features that stand shifted now.
+def count_drifts(endpoints: Endpoints, decisions: list[Control]) -> int:
+    """Count automatic rollbacks and halts since the last training, and features that are shifted now.
 
     Raises:
         EnvironmentProblem: serving does not answer.
     """
-    return gone_back(decisions) + shifted(_metrics(endpoints))
+    return count_rollbacks(decisions) + count_shifted(_metrics(endpoints))
 
 
-def gone_back(decisions: list[Control]) -> int:
-    """How often live's learner or serving, by themselves, have gone back since the last training."""
+def count_rollbacks(decisions: list[Control]) -> int:
+    """Count how often live's learner or serving has rolled back by itself since the last training."""
     since_ms = max((each.at for each in trainings(decisions)), default=0)
     of_live = (each for each in decisions if each.name == f"{MODEL}{LIVE_MODEL}" and each.at > since_ms)
     back = (each for each in of_live if each.action == HALT or (each.action == ROLLBACK and each.who == _SERVING))
-    # Several readers may have written the same one.
+    # Several readers may have written the same decision.
     return len({(each.name, each.action, frozenset(each.arguments.items())) for each in back})
 
 
-def shifted(metrics: str) -> int:
-    """How many features the metrics of serving say have moved."""
+def count_shifted(metrics: str) -> int:
+    """Count the features that serving's metrics report as shifted."""
     families = text_string_to_metric_families(metrics)
-    told = (sample for family in families for sample in family.samples if sample.name == "headrace_feature_psi")
-    return sum(sample.value > PSI_SHIFTED for sample in told)
+    samples = (sample for family in families for sample in family.samples if sample.name == "headrace_feature_psi")
+    return sum(sample.value > PSI_SHIFTED for sample in samples)
 
 
 def _metrics(endpoints: Endpoints) -> str:
@@ -95,7 +98,7 @@ def _metrics(endpoints: Endpoints) -> str:
         return httpx.get(f"{endpoints.api_url}/metrics", timeout=_ASK_S).raise_for_status().text
     except httpx.HTTPError as error:
         message = (
-            f"serving does not tell its drift at {endpoints.api_url}/metrics ({error}), which --if-drift asks for; "
+            f"serving does not report its drift at {endpoints.api_url}/metrics ({error}), which --if-drift needs; "
             "look at serving.log, or `headrace status`"
         )
         raise EnvironmentProblem(message) from error

@@ -1,4 +1,4 @@
-"""`headrace models export` writes the newest snapshot's ranker, and says where there is none."""
+"""`headrace models export` writes the newest snapshot's ranker, or reports that there is no snapshot."""
 
 import msgspec
 import numpy as np
@@ -49,5 +49,5 @@ def test_the_newest_snapshot_is_written(tmp_path, capsys):
 
 
 def test_without_a_snapshot_the_folder_is_named():
-    with pytest.raises(UsageProblem, match=r"ranker/snapshots has no whole snapshot"):
+    with pytest.raises(UsageProblem, match=r"ranker/snapshots has no complete snapshot"):
         export()

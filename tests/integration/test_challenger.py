@@ -47,7 +47,7 @@ def test_trained_scored_in_the_shadow_and_promoted(line: Line, capsys: pytest.Ca
     model = f"again-{begin_ms}"
     rows = stream(_SLOTS, seed=6, begin_ms=begin_ms)
     line.write("samples", ((row.request_id, row.payload()) for row in rows))
-    line.wait(lambda: "live" in {each.alias for each in aliases.models(line.endpoints).aliases}, "a live version")
+    line.wait(lambda: "live" in {each.alias for each in aliases.fetch_models(line.endpoints).aliases}, "a live version")
     train(model, begin_ms=begin_ms)
     promotion.challenge(model, why="a test")
     ask_for_slates(line, begin_ms)
@@ -57,6 +57,8 @@ def test_trained_scored_in_the_shadow_and_promoted(line: Line, capsys: pytest.Ca
     assert f"{model}: " in capsys.readouterr().out
     epoch = model_versions.read_model_versions(line.endpoints).next_epoch
     promotion.promote(model, why="a test", anyway=True)
-    line.wait(lambda: f"{epoch}.1" in {each.version for each in aliases.models(line.endpoints).history}, "the epoch")
+    line.wait(
+        lambda: f"{epoch}.1" in {each.version for each in aliases.fetch_models(line.endpoints).history}, "the epoch"
+    )
     promotion.challenge(why="a test")
-    line.wait(lambda: CHALLENGER not in {each.alias for each in aliases.models(line.endpoints).aliases}, "none")
+    line.wait(lambda: CHALLENGER not in {each.alias for each in aliases.fetch_models(line.endpoints).aliases}, "none")

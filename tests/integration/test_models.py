@@ -39,15 +39,15 @@ def as_fields(row) -> dict[str, object]:
 
 
 def has_live(line: Line) -> bool:
-    return any(each.alias == "live" for each in aliases.models(line.endpoints).aliases)
+    return any(each.alias == "live" for each in aliases.fetch_models(line.endpoints).aliases)
 
 
 def live(line: Line) -> AliasState:
-    return next(each for each in aliases.models(line.endpoints).aliases if each.alias == "live")
+    return next(each for each in aliases.fetch_models(line.endpoints).aliases if each.alias == "live")
 
 
 def test_back_and_on_and_back_again_after_a_kill(learnt: Line, capsys: pytest.CaptureFixture[str]) -> None:
-    line, told = learnt, aliases.models(learnt.endpoints)
+    line, told = learnt, aliases.fetch_models(learnt.endpoints)
     steps = 3
     path = model_versions.read_model_versions(line.endpoints)
     target = version_text(sorted(filter(path.policy.allows, path.versions))[-1 - steps])
@@ -79,7 +79,7 @@ def test_what_cannot_be_gone_back_to_is_told_and_nothing_is_written(learnt: Line
         to, steps = wanted
         with pytest.raises(UsageProblem, match=message):
             rollback.rollback(to=to, steps=steps, why="")
-    with pytest.raises(UsageProblem, match="answers already"):
+    with pytest.raises(UsageProblem, match="is live already"):
         rollback.rollback(to=live(learnt).version, why="")
     with pytest.raises(UsageProblem, match="not frozen"):
         rollback.unfreeze(why="")
@@ -89,12 +89,12 @@ def test_what_cannot_be_gone_back_to_is_told_and_nothing_is_written(learnt: Line
 def test_frozen_pinned_and_thawed(learnt: Line, capsys: pytest.CaptureFixture[str]) -> None:
     line = learnt
     rollback.freeze(why="a look")
-    line.wait(lambda: aliases.models(line.endpoints).frozen == live(line).version, "frozen in serving")
+    line.wait(lambda: aliases.fetch_models(line.endpoints).frozen == live(line).version, "frozen in serving")
     with pytest.raises(UsageProblem, match="already"):
         rollback.freeze(why="again")
     aliases.pin("live", alias="kept", why="a test")
-    line.wait(lambda: "kept" in {each.alias for each in aliases.models(line.endpoints).aliases}, "the alias")
+    line.wait(lambda: "kept" in {each.alias for each in aliases.fetch_models(line.endpoints).aliases}, "the alias")
     aliases.list_aliases()
     assert "frozen at" in capsys.readouterr().out
     rollback.unfreeze(why="seen")
-    line.wait(lambda: aliases.models(line.endpoints).frozen is None, "thawed in serving")
+    line.wait(lambda: aliases.fetch_models(line.endpoints).frozen is None, "thawed in serving")

@@ -18,7 +18,7 @@ from headrace.layout import STATE_VARIABLE, Layout, Pace
 from headrace.models import promotion
 from headrace.stack import broker, calendar
 from headrace.training import train
-from headrace.training.lock import alone
+from headrace.training.lock import exclusive_lock
 from headrace.training.triggers import Triggers
 from headrace.wait import wait_until
 from learner.app import make_deterministic
@@ -102,14 +102,14 @@ def test_it_makes_what_the_loop_makes_of_that_stretch(trained: Learners) -> None
 def test_what_cannot_be_trained_is_told(trained: Learners, capsys: pytest.CaptureFixture[str]) -> None:
     for told, message in (
         ({"begin": "2020-01-01", "to": "2020-01-02"}, "no sample was known from 2020-01-01 00:00:00"),
-        ({"begin": "yesterday"}, "'yesterday' is no time"),
+        ({"begin": "yesterday"}, "'yesterday' is not a time"),
         ({"model": "again", "begin": str(FROM_MS), "to": str(TO_MS)}, "the name again is taken"),
         ({"half_life_days": 0.0}, "--half-life-days is 0"),
     ):
         with pytest.raises(UsageProblem, match=message):
             train.train(**told)
     lock = Layout.here().home / "trainings" / "again.lock"
-    with alone(lock, what="a training"), pytest.raises(Busy, match="one at a time"):
+    with exclusive_lock(lock, what="a training"), pytest.raises(Busy, match="only one may run"):
         train.train(model="again")
     train.train(if_new=len(ROWS), if_events=3)
     new = len(ROWS) - STRETCH[-1] - 1
@@ -130,17 +130,17 @@ def test_any_trigger_will_do(trained: Learners) -> None:
         (Triggers(samples=10**6, events=2), ""),
         (Triggers(samples=10**6, events=3), "2 events since the last training, --if-events is 3"),
     ):
-        told = triggers.lacking(trained.endpoints)
+        told = triggers.unmet(trained.endpoints)
         assert (lacking in told) if lacking else told == ""
-    with pytest.raises(EnvironmentProblem, match="serving does not tell its drift"):
-        Triggers(drifts=1).lacking(trained.endpoints)
+    with pytest.raises(EnvironmentProblem, match="serving does not report its drift"):
+        Triggers(drifts=1).unmet(trained.endpoints)
 
 
 def test_outside_its_hours_it_is_put_off(trained: Learners) -> None:
     hour = time.gmtime().tm_hour
     done = headrace("--between", f"{(hour + 3) % 24:02}:00-{(hour + 4) % 24:02}:00")
     assert done.returncode == 75
-    assert f"{(hour + 3) % 24:02}:00-{(hour + 4) % 24:02}:00 alone; try again then" in " ".join(done.stderr.split())
+    assert f"{(hour + 3) % 24:02}:00-{(hour + 4) % 24:02}:00; try again then" in " ".join(done.stderr.split())
 
 
 @pytest.mark.long
@@ -167,14 +167,14 @@ def test_a_season_turns_by_one_record(trained: Learners) -> None:
     layout.seasons_file.write_text("- {name: always, from: 01-01, to: 12-31, model: again}")
     followed: dict[str, str] = {}
     for _ in range(3):  # the keeper looks again and again
-        calendar.turn(layout, trained.endpoints, followed=followed.get(SEASON, ""), trained={"again"})
-        followed = aliases.followed_models(trained.read(CONTROL_TOPIC), {})
+        calendar.follow_season(layout, trained.endpoints, followed=followed.get(SEASON, ""), trained={"again"})
+        followed = aliases.followed(trained.read(CONTROL_TOPIC), {})
     assert followed == {SEASON: "again"}
     records = [each for each in map(control_of, trained.read(CONTROL_TOPIC)) if each and each.action == aliases.FOLLOW]
     assert [each.why for each in records] == ["season always"]
     layout.seasons_file.unlink()
-    calendar.turn(layout, trained.endpoints, followed="again", trained={"again"})
-    assert aliases.followed_models(trained.read(CONTROL_TOPIC), {}) == {SEASON: LIVE_MODEL}
+    calendar.follow_season(layout, trained.endpoints, followed="again", trained={"again"})
+    assert aliases.followed(trained.read(CONTROL_TOPIC), {}) == {SEASON: LIVE_MODEL}
 
 
 @pytest.mark.long
@@ -182,7 +182,7 @@ def test_a_promoted_challenger_goes_on_as_live_and_live_goes_back(trained: Learn
     learners = trained
     learners.run("ranker")
     live, heir = max(learners.manifests("ranker")), max(learners.manifests("again"))
-    with pytest.raises(UsageProblem, match="on 0 closed slates, 200 are wanted"):
+    with pytest.raises(UsageProblem, match="on 0 closed slates, 200 are needed"):
         promotion.promote("again", why="new")
     promotion.promote("again", why="new", anyway=True)
     (record,) = promotions(learners)
@@ -207,7 +207,7 @@ def test_what_is_not_worse_in_the_shadow_may_be_promoted(trained: Learners) -> N
     shadowed(trained, shown, 0.99)
     with pytest.raises(UsageProblem, match="worse than live by more than 2 standard errors"):
         promotion.promote("again", why="new")
-    with pytest.raises(UsageProblem, match="ranker is no challenger"):
+    with pytest.raises(UsageProblem, match="ranker cannot challenge"):
         promotion.promote("ranker", why="a slip")
     assert len(promotions(trained)) == before
     shadowed(trained, shown, 0.1)
