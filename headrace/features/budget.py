@@ -1,16 +1,16 @@
-"""Budgets that a plan may not go beyond: Redis' memory (F120), and the entities that a group may have (F122)."""
+"""Budgets that a plan may not exceed: Redis' memory (F120), and the number of entities of a group (F122)."""
 
 from collections.abc import Sequence
 
-from headrace.features.cost import Answering, Cost
+from headrace.features.cost import Cost, LiveVersion
 from headrace.features.state_size import cuts
 from lang.plan.plan import Group
 
 _CUTS = 2
 
 
-def beyond_memory(costs: Sequence[Cost], groups: Sequence[Group], left_bytes: int | None) -> str:
-    """F120 where the versions to start want more of Redis than is left; what is not known yet counts as nothing."""
+def memory_problem(costs: Sequence[Cost], groups: Sequence[Group], left_bytes: int | None) -> str:
+    """F120 if the versions to start need more of Redis than is left, else empty; unknown costs count as 0."""
     known = [(cost.redis, group) for group in groups for cost in costs if cost.group == group.name and cost.redis]
     wanted_mb = sum(keys.megabytes for keys, _ in known)
     if left_bytes is None or wanted_mb * 1e6 <= left_bytes:
@@ -24,8 +24,8 @@ def beyond_memory(costs: Sequence[Cost], groups: Sequence[Group], left_bytes: in
     return "\n".join(lines)
 
 
-def beyond_limit(wanted: Group, live: Answering | None) -> str:
-    """F122 where the version that answers has as many entities already as another one may have."""
+def entity_problem(wanted: Group, live: LiveVersion | None) -> str:
+    """F122 if the live version already has as many entities as the new one may have, else empty."""
     if live is None or wanted.max_entities is None or live.held.entities < wanted.max_entities:
         return ""
     cause = f"F122 {wanted.title} may have {wanted.max_entities} entities, and {live.group.title} has"

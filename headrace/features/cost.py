@@ -1,4 +1,4 @@
-"""What a new version of a group would cost: events to read again, Redis, Flink's state; and whom it touches."""
+"""Estimate the cost of a new version of a group: events to read again, Redis, Flink's state; and who reads it."""
 
 import time
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ _MEASURED = REPOSITORY / "benchmarks" / "results" / "throughput.json"
 _UNKNOWN = "not known yet"
 
 
-class Answering(Struct, frozen=True, kw_only=True):
-    """The version of a group that answers, measured: what a new one is judged by.
+class LiveVersion(Struct, frozen=True, kw_only=True):
+    """Measurements of a group's live version, from which a new one is estimated.
 
     Attributes:
         held: what the store holds of it.
@@ -35,37 +35,38 @@ class Answering(Struct, frozen=True, kw_only=True):
     cell_bytes: float | None
 
 
-def measured(client: Client, rest: FlinkRest, *, group: Group, versions: Versions) -> Answering:
-    """Look at a version that answers.
+def measure_live(client: Client, rest: FlinkRest, *, group: Group, versions: Versions) -> LiveVersion:
+    """Measure a live version.
 
     Raises:
         StoreError, HTTPError: Redis or Flink did not answer.
     """
     job = versions.applied[group.title].job
     state = cell_bytes(rest.tasks(job), versions.computed_by(job), group)
-    return Answering(group=group, held=measure_usage(client, group), cell_bytes=state)
+    return LiveVersion(group=group, held=holding(client, group), cell_bytes=state)
 
 
 class Keys(Struct, frozen=True):
-    """Keys in Redis and the bytes of each, on average."""
+    """Number of keys in Redis, and their average size in bytes."""
 
     count: int
     each_bytes: int
 
     @property
     def megabytes(self) -> float:
-        """All of them."""
+        """Size of all keys."""
         return self.count * self.each_bytes / 1e6
 
 
 class Cost(Struct, frozen=True, kw_only=True):
-    """Of one version, once it has read the log.
+    """Cost of one version, once it has read the log.
 
     Attributes:
-        events: in the log as far back as it reads; `minutes` to read them at the rate of `benchmarks/`.
-        redis: by the version that answers and the cells of a key; None where nothing is known of it.
-        flink_mb: in a checkpoint, the same way; in the heap it is more.
-        touches: who reads a feature that it changes.
+        events: events in the log, as far back as the version reads.
+        minutes: time to read them, at the rate that `benchmarks/` measured.
+        redis: estimated from the live version and the cells of a key; None if unknown.
+        flink_mb: size of a checkpoint, estimated the same way; the heap needs more.
+        touches: readers of the features that it changes.
     """
 
     group: str
@@ -76,7 +77,7 @@ class Cost(Struct, frozen=True, kw_only=True):
     touches: tuple[str, ...]
 
     def lines(self) -> Iterator[str]:
-        """For a person: `redis: about 3.2 MB, 6400 keys of 502 bytes`."""
+        """Lines for people: `redis: about 3.2 MB, 6400 keys of 502 bytes`."""
         yield f"reads: {self.events} events, {self.minutes:.1f} minutes"
         keys = self.redis
         size = f"about {keys.megabytes:.1f} MB, {keys.count} keys of {keys.each_bytes} bytes" if keys else _UNKNOWN
@@ -85,8 +86,8 @@ class Cost(Struct, frozen=True, kw_only=True):
         yield f"touches: {', '.join(self.touches) or 'nothing that serving reads'}"
 
 
-def cost_of(endpoints: Endpoints, change: Change, *, wanted: Group, live: Answering | None) -> Cost:
-    """The cost of having a version read the log as far back as it needs."""
+def estimate_cost(endpoints: Endpoints, change: Change, *, wanted: Group, live: LiveVersion | None) -> Cost:
+    """Estimate the cost of a version that reads the log as far back as it needs."""
     now_ms = time.time_ns() // 1_000_000
     log = CleanLog(endpoints, wanted.source)
     events = log.count(now_ms - wanted.retain_ms, now_ms)
@@ -97,17 +98,17 @@ def cost_of(endpoints: Endpoints, change: Change, *, wanted: Group, live: Answer
         group=wanted.name,
         events=events,
         minutes=round(events / rate / 60, 1),
-        redis=keys_of(wanted, live) if live and live.held.keys else None,
+        redis=estimate_keys(wanted, live) if live and live.held.keys else None,
         flink_mb=_flink_mb(wanted, live) if live else None,
         touches=touched((*change.added, *change.changed, *change.removed), *versions),
     )
 
 
-def keys_of(wanted: Group, live: Answering) -> Keys:
-    """As many keys as the version that answers has, their bytes in step with the cells of a key."""
+def estimate_keys(wanted: Group, live: LiveVersion) -> Keys:
+    """As many keys as the live version has, with sizes proportional to the cells of a key."""
     each_bytes = live.held.bytes / live.held.keys
     return Keys(live.held.keys, round(each_bytes * cells(wanted) / cells(live.group)))
 
 
-def _flink_mb(wanted: Group, live: Answering) -> float | None:
+def _flink_mb(wanted: Group, live: LiveVersion) -> float | None:
     return None if live.cell_bytes is None else round(live.cell_bytes * tile_cells(wanted) / 1e6, 1)

@@ -1,4 +1,4 @@
-"""`headrace features explain`: the columns behind a feature, how and where it is kept, what Flink is told."""
+"""`headrace features explain`: the columns behind a feature, how and where it is stored, and its SQL in Flink."""
 
 import sys
 from collections.abc import Iterator
@@ -22,38 +22,38 @@ _TABLE = "clean"
 
 
 def explain(feature: str, folder: Path = FEATURES) -> None:
-    """Say where a feature of the files comes from: columns, tiles or rows, SQL, keys in the store.
+    """Show where a feature comes from: columns, tiles or rows, SQL, keys in the store.
 
     Args:
-        feature: group.feature, or the feature alone where one group has it.
-        folder: the feature files.
+        feature: group.feature, or only the feature's name if one group has it.
+        folder: folder of the feature files.
     """
-    sys.stdout.write(explained(plan_in(folder), feature))
+    sys.stdout.write(explain_feature(plan_in(folder), feature))
 
 
-def explained(plan: Plan, name: str) -> str:
-    """The explanation of `group.feature`, or of a feature that one group alone has.
+def explain_feature(plan: Plan, name: str) -> str:
+    """Explain `group.feature`, or a feature by its own name if only one group has it.
 
     Raises:
-        UsageProblem: no group has it, or several do.
+        UsageProblem: no group has the feature, or several do.
     """
     found = [(group, each.name) for group in plan.groups for each in group.features]
-    named = {f"{group.name}.{feature}": (group, feature) for group, feature in found}
-    fitting = [full for full in named if name in (full, full.partition(".")[2])]
-    if len(fitting) != 1:
-        there = f"several groups have it: {', '.join(fitting)}" if fitting else f"there are {', '.join(named)}"
-        message = f"{name!r} does not name one feature; {there}"
+    by_name = {f"{group.name}.{feature}": (group, feature) for group, feature in found}
+    matching = [full for full in by_name if name in (full, full.partition(".")[2])]
+    if len(matching) != 1:
+        choice = f"several groups have it: {', '.join(matching)}" if matching else f"there are {', '.join(by_name)}"
+        message = f"{name!r} does not name one feature; {choice}"
         raise UsageProblem(message)
-    group, feature = named[fitting[0]]
+    group, feature = by_name[matching[0]]
     head = f"{group.name}.{feature}, version {group.version} of the files, owner {group.owner}\n"
-    facts = "".join(f"{what:<10}{text}\n" for what, text in (*_origin(group, feature), *_kept(group, feature)))
+    facts = "".join(f"{label:<10}{text}\n" for label, text in (*_origin(group, feature), *_storage(group, feature)))
     return "\n\n".join([head + facts.removesuffix("\n"), *_sql(group, feature)]) + "\n"
 
 
 def _origin(group: Group, feature: str) -> Iterator[tuple[str, str]]:
     source = group.source
     yield "of", ", ".join(group.entity)
-    yield "reads", ", ".join(_told(source, name) for name in source_columns(group, feature))
+    yield "reads", ", ".join(_describe_column(source, name) for name in source_columns(group, feature))
     yield "from", f"source {source.name}: topic {source.topic}, after ingest {clean_topic(source)}"
     if group.pairs is not None:
         across = "" if "session_id" in group.pairs.keys else " across sessions"
@@ -63,8 +63,8 @@ def _origin(group: Group, feature: str) -> Iterator[tuple[str, str]]:
         yield "over", f"sessions that end after {format_duration(group.sessions.idle_ms)}"
 
 
-def _told(source: Source, name: str) -> str:
-    """A column, and what ingest does for it."""
+def _describe_column(source: Source, name: str) -> str:
+    """A column, and how ingest computes it."""
     if name in source.masked:
         return f"{name} (a keyed hash)"
     for computed in source.computed:
@@ -77,8 +77,8 @@ def _told(source: Source, name: str) -> str:
     return name
 
 
-def _kept(group: Group, feature: str) -> Iterator[tuple[str, str]]:
-    """How what is at the feature's bottom is kept, and under which keys."""
+def _storage(group: Group, feature: str) -> Iterator[tuple[str, str]]:
+    """How the aggregates and rows behind a feature are stored, and under which keys."""
     below, bottom = direct_inputs(group, feature), root_features(group, feature)
     if below:
         yield "is", f"computed at read from {', '.join(below)}"
@@ -105,7 +105,7 @@ def _span(aggregate: Aggregate) -> str:
 
 
 def _sql(group: Group, feature: str) -> list[str]:
-    """What the features job is told for it: views, the inserts of its families, those of its rows."""
+    """SQL of the features job: views, the inserts of the feature's families, and those of its rows."""
     bottom = root_features(group, feature)
     sql = statements(group, source_table=_TABLE, table_options=lambda _: "")
     families = sorted({aggregate.family for aggregate in group.aggregates if aggregate.name in bottom})

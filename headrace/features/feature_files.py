@@ -1,4 +1,4 @@
-"""A folder of feature files as a verb finds it."""
+"""Load a folder of feature files for a verb."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from lang.planner.load import Findings, check_files, read_texts
 
 
 def findings(folder: Path) -> Findings:
-    """What the files of a folder declare, and what is to be said of them.
+    """Parse the files of a folder; returns their declarations, errors and warnings.
 
     Raises:
-        UsageProblem: there is no such folder.
+        UsageProblem: the folder does not exist.
     """
     if not folder.is_dir():
         message = f"there is no folder {folder}; give the folder that holds the feature files and sources/"
@@ -21,16 +21,16 @@ def findings(folder: Path) -> Findings:
 
 
 def plan_in(folder: Path) -> Plan:
-    """The plan of a folder of feature files.
+    """Load the plan of a folder of feature files.
 
     Raises:
-        UsageProblem: there is no such folder, no group in it, or the files have errors; the message holds all of them.
+        UsageProblem: the folder does not exist, declares no group, or its files have errors, all listed in the message.
     """
     return usable(findings(folder), folder)
 
 
 def usable(found: Findings, folder: Path) -> Plan:
-    """The plan that was found in a folder.
+    """The plan of a folder's findings.
 
     Raises:
         UsageProblem: the files have errors, or declare no group.

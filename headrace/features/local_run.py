@@ -1,12 +1,12 @@
-"""Trial: the accepted events of a test → the tiles and rows they become, by the features job's SQL in this process.
+"""Run the features job's SQL in this process: the accepted events of a test → their tiles and rows.
 
-Operators in order, for each trial:
-1. source      a bounded file of JSON in place of the clean topic
+Operators in order, for each input:
+1. source      a bounded file of JSON instead of the clean topic
 2. fold        what jobs/features.py runs: its statements, its options
-3. print       every version of every row as one line of text, in place of the feature topics
+3. print       every version of every row as one line of text, instead of the feature topics
 
-All trials are one job on a cluster inside the client's JVM. The group of each stands there under a version of its
-own, which is part of every name that the SQL gives.
+All inputs are one job on a cluster inside the client's JVM. The group of each input gets a version number of its own
+there, which is part of every name in the SQL.
 """
 
 import math
@@ -30,39 +30,39 @@ from lang.plan.clean_topic import contract
 from lang.plan.plan import Group
 
 _LINE = re.compile(r"(?P<table>\w+)> \+[IU]\[(?P<cells>.*)\]")
-"""A row as `print` writes it. Rows taken back are left out, as the loader leaves out tombstones."""
+"""A row that `print` wrote. Retracted rows are left out, as the loader leaves out tombstones."""
 _ORIGIN = {"source_partition": 0, "source_offset": 0}
 
 
-class Trial(Struct, frozen=True):
-    """A group and the events it is to fold. Their strings hold no comma, as none of a test's table does."""
+class LocalInput(Struct, frozen=True):
+    """A group and the events to aggregate. Strings of the events contain no comma, as in the tables of test files."""
 
     group: Group
     events: Sequence[Event]
 
 
-def run(trials: Sequence[Trial], folder: Path) -> list[TileStore]:
-    """Fold each trial's events, in one job; files are left in the folder."""
-    alone = [msgspec.structs.replace(trial.group, version=number) for number, trial in enumerate(trials, start=1)]
-    environment = features.streaming_environment(alone, JobSettings(bootstrap="none"))
+def run(inputs: Sequence[LocalInput], folder: Path) -> list[TileStore]:
+    """Aggregate the events of each input, in one job; its files stay in the folder."""
+    groups = [msgspec.structs.replace(each.group, version=number) for number, each in enumerate(inputs, start=1)]
+    environment = features.streaming_environment(groups, JobSettings(bootstrap="none"))
     inserts = environment.create_statement_set()
-    for group, trial in zip(alone, trials, strict=True):
+    for group, each in zip(groups, inputs, strict=True):
         source = group.source
         file = folder / f"events_{group.version}.json"
-        file.write_bytes(b"".join(msgspec.json.encode({**event, **_ORIGIN}) + b"\n" for event in trial.events))
-        given = tables.options({"connector": "filesystem", "path": file.as_uri(), "format": "json"})
+        file.write_bytes(b"".join(msgspec.json.encode({**event, **_ORIGIN}) + b"\n" for event in each.events))
+        options = tables.options({"connector": "filesystem", "path": file.as_uri(), "format": "json"})
         name = f"events_{group.version}"
-        environment.execute_sql(f"CREATE TEMPORARY TABLE {name} ({tables.columns(contract(source))}) WITH ({given})")
-        features.fold(inserts, environment, group, source_table=name, table_options=_printed)
+        environment.execute_sql(f"CREATE TEMPORARY TABLE {name} ({tables.columns(contract(source))}) WITH ({options})")
+        features.fold(inserts, environment, group, source_table=name, table_options=_print_options)
     lines = folder / "rows.txt"
-    with _console_in(lines):
+    with _jvm_output_to(lines):
         inserts.execute().wait()
-    return _stores(alone, lines.read_text(encoding="utf-8"))
+    return _read_stores(groups, lines.read_text(encoding="utf-8"))
 
 
 @contextmanager
-def _console_in(file: Path) -> Iterator[None]:
-    """What the JVM prints goes to a file meanwhile."""
+def _jvm_output_to(file: Path) -> Iterator[None]:
+    """Redirect the JVM's standard output to a file."""
     jvm: Any = get_gateway().jvm
     console, out = jvm.java.lang.System.out, jvm.java.io.PrintStream(str(file))
     jvm.java.lang.System.setOut(out)
@@ -73,25 +73,26 @@ def _console_in(file: Path) -> Iterator[None]:
         out.close()
 
 
-def _printed(table: TopicTable) -> str:
+def _print_options(table: TopicTable) -> str:
     return tables.options({"connector": "print", "print-identifier": table.name})
 
 
-def _stores(groups: Sequence[Group], printed: str) -> list[TileStore]:
+def _read_stores(groups: Sequence[Group], printed: str) -> list[TileStore]:
     stores = [TileStore(group) for group in groups]
-    places: dict[str, tuple[Group, TopicTable, TileStore]] = {}
+    by_table: dict[str, tuple[Group, TopicTable, TileStore]] = {}
     for group, store in zip(groups, stores, strict=True):
         for table in (tile_table(group), sequence_table(group)):
-            places[table.name] = (group, table, store)
+            by_table[table.name] = (group, table, store)
     for line in printed.splitlines():
         match = _LINE.fullmatch(line)
         if match is not None:
-            group, table, store = places[match["table"]]
-            store.put([_row(group, table, match["cells"])])
+            group, table, store = by_table[match["table"]]
+            store.put([_parse_row(group, table, match["cells"])])
     return stores
 
 
-def _row(group: Group, table: TopicTable, text: str) -> TileRow | SequenceRow:
+def _parse_row(group: Group, table: TopicTable, text: str) -> TileRow | SequenceRow:
+    """Parse one row that Flink's `print` connector wrote; the payload is the last column, so it may contain ', '."""
     names = [name for name, _ in table.columns]
     cells = dict(zip(names, text.split(", ", len(names) - 1), strict=True))
     key = tuple(cells[name] for name in group.entity)

@@ -1,4 +1,4 @@
-"""Two versions of a group side by side in the store: do features that mean the same read the same?"""
+"""Compare two versions of a group in the store: features with the same meaning should have the same values."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,19 +13,22 @@ from store.connect import Client
 from store.reader import FeatureReader, FeatureRequest, FeatureValues
 
 _RATIO = 1e-9
-_A_TRIP = 200  # owners a round trip
+_PER_ROUND_TRIP = 200  # owners
 _WORST = 5
-_LAG_MS = 10_000  # a key touched so lately may be known to one version and not yet to the other
+_LAG_MS = 10_000  # one version may not have seen an event this recent yet
 
 
 class Parity(Struct):
-    """What was compared.
+    """Result of a comparison.
 
     Attributes:
-        alike, unlike: keys that both versions hold and whose features read the same, or do not.
-        moving: keys left out because one version has just seen an event that the other has not.
-        missing, extra: keys that only the first, only the second version holds.
-        mismatched: values that differ, by feature. `worst`: the first few of them, as sentences.
+        alike: keys that both versions hold, with equal features.
+        unlike: keys that both versions hold, with features that differ.
+        moving: keys left out because one version may not have seen the newest event yet.
+        missing: keys that only the first version holds.
+        extra: keys that only the second version holds.
+        mismatched: number of values that differ, by feature.
+        worst: the first few of them, as sentences.
     """
 
     alike: int = 0
@@ -38,16 +41,16 @@ class Parity(Struct):
 
     @property
     def share(self) -> float:
-        """Share of the judged keys that are missing or unlike, in [0, 1]."""
+        """Share of the compared keys that are missing or unlike, in [0, 1]."""
         return (self.unlike + self.missing) / max(self.judged, 1)
 
     @property
     def judged(self) -> int:
-        """Keys that could be compared, or are missing."""
+        """Number of keys that were compared or are missing."""
         return self.alike + self.unlike + self.missing
 
     def lines(self) -> Iterator[str]:
-        """For a person."""
+        """Lines for people."""
         found = {"alike": self.alike, "unlike": self.unlike, "missing": self.missing, "extra": self.extra}
         counts = {**found, "moving": self.moving}
         yield "keys: " + ", ".join(f"{count} {word}" for word, count in counts.items())
@@ -56,21 +59,23 @@ class Parity(Struct):
 
 
 def compare(client: Client, first: Group, second: Group, *, sample: int, at_ms: int) -> Parity:
-    """Hold the second version against the first, for up to `sample` owners that the store holds of the first."""
-    then, now = meanings(first), meanings(second)
-    ranked = {rollup.name for rollup in first.rollups}  # of owners, not of keys: they follow from what they rank
-    same = [name for name in then if name not in ranked and now.get(name) == then[name]]
+    """Compare the second version with the first, for up to `sample` owners that the store holds of the first."""
+    first_meanings, second_meanings = meanings(first), meanings(second)
+    rollups = {rollup.name for rollup in first.rollups}  # per owner, not per key; they follow from what they rank
+    same = [
+        name for name, meaning in first_meanings.items() if name not in rollups and second_meanings.get(name) == meaning
+    ]
     reader, parity = FeatureReader(client), Parity()
     owners = list(_owners(client, first, sample))
-    for start in range(0, len(owners), _A_TRIP):
-        some = owners[start : start + _A_TRIP]
-        one, two = reader.read([FeatureRequest(first, some), FeatureRequest(second, some)], at_ms=at_ms)
-        _hold(parity, one, two, names=same, at_ms=at_ms)
+    for start in range(0, len(owners), _PER_ROUND_TRIP):
+        batch = owners[start : start + _PER_ROUND_TRIP]
+        one, two = reader.read([FeatureRequest(first, batch), FeatureRequest(second, batch)], at_ms=at_ms)
+        _add(parity, one, two, names=same, at_ms=at_ms)
     return parity
 
 
 def _owners(client: Client, group: Group, sample: int) -> Iterator[str]:
-    """Entities of a version, in the order that Redis has them: as good as chance."""
+    """Entities of a version in Redis' scan order, which is close to random."""
     pattern = tiles_key(group.name, group.version, "*")
     if not group.families:
         pattern = sequence_key(group.name, group.version, "*", group.sequences[0].name)
@@ -79,38 +84,39 @@ def _owners(client: Client, group: Group, sample: int) -> Iterator[str]:
         yield owner_of(key)
 
 
-def _hold(parity: Parity, one: FeatureValues, two: FeatureValues, *, names: Iterable[str], at_ms: int) -> None:
-    there, others = _present(one), _present(two)
-    parity.extra += len(others.keys() - there.keys())
-    for key, place in there.items():
-        if key not in others:
+def _add(parity: Parity, one: Values, two: Values, *, names: Iterable[str], at_ms: int) -> None:
+    """Add the comparison of two versions' values."""
+    first_keys, second_keys = _present(one), _present(two)
+    parity.extra += len(second_keys.keys() - first_keys.keys())
+    for key, index in first_keys.items():
+        if key not in second_keys:
             parity.missing += 1
             continue
-        other = others[key]
+        other = second_keys[key]
         wrong = [
-            name for name in names if not values_agree(_value(one, place, name), _value(two, other, name), ratio=_RATIO)
+            name for name in names if not values_agree(_value(one, index, name), _value(two, other, name), ratio=_RATIO)
         ]
-        newest = max(int(one.merged.as_of[place]), int(two.merged.as_of[other]))
+        newest = max(int(one.merged.as_of[index]), int(two.merged.as_of[other]))
         if wrong and newest > at_ms - _LAG_MS:
             parity.moving += 1
         elif wrong:
             parity.unlike += 1
             parity.mismatched.update(wrong)
-            before, after = _value(one, place, wrong[0]), _value(two, other, wrong[0])
+            before, after = _value(one, index, wrong[0]), _value(two, other, wrong[0])
             parity.worst.append(f"{':'.join(key)} {wrong[0]}: {before} in the first, {after} in the second")
             del parity.worst[_WORST:]
         else:
             parity.alike += 1
 
 
-def _present(values: FeatureValues) -> dict[Key, int]:
-    """Keys that the store holds something of, and their places."""
-    return {key: place for place, key in enumerate(values.keys) if values.status[place] in ("ok", "stale")}
+def _present(values: Values) -> dict[Key, int]:
+    """Keys with values in the store, and their indexes."""
+    return {key: index for index, key in enumerate(values.keys) if values.status[index] in ("ok", "stale")}
 
 
-def _value(values: FeatureValues, place: int, name: str) -> object:
+def _value(values: Values, index: int, name: str) -> object:
     """A feature of one key; None for NULL."""
     if name in values.merged.lists:
-        return values.merged.lists[name][place]
-    number = float(values.merged.numbers[name][place])
+        return values.merged.lists[name][index]
+    number = float(values.merged.numbers[name][index])
     return None if number != number else number

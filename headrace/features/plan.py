@@ -1,4 +1,4 @@
-"""`headrace features plan`: what the files would change, what each change would cost, and what speaks against it."""
+"""`headrace features plan`: what the files would change, what each change costs, and why it may be refused."""
 
 import sys
 from pathlib import Path
@@ -7,8 +7,8 @@ import msgspec
 
 from headrace.errors import UsageProblem
 from headrace.features import lateness_check, release
-from headrace.features.budget import beyond_limit, beyond_memory
-from headrace.features.cost import cost_of, measured
+from headrace.features.budget import entity_problem, memory_problem
+from headrace.features.cost import estimate_cost, measure_live
 from headrace.features.feature_files import plan_in
 from headrace.features.release import ReleasePlan
 from headrace.layout import FEATURES, Endpoints, Layout
@@ -23,56 +23,57 @@ PLAN_FILE = Path("features.plan.json")
 
 
 def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
-    """Say what the files would change on the running stack, and write it down for `apply`.
+    """Show what the files would change on the running stack, and save it for `apply`.
 
     Args:
-        folder: the feature files.
-        output: where to write the plan.
+        folder: folder of the feature files.
+        output: file for the plan.
     """
     endpoints, wanted = Layout.here().endpoints(), plan_in(folder)
-    found = drafted(endpoints, wanted, Registry(endpoints, who="operator").versions())
-    doubts = (
-        lateness_check.oversized(endpoints, source, wanted.for_source(source.name).groups) for source in wanted.sources
+    draft = plan_with_costs(endpoints, wanted, Registry(endpoints, who="operator").versions())
+    warnings = (
+        lateness_check.check_lateness(endpoints, source, wanted.for_source(source.name).groups)
+        for source in wanted.sources
     )
-    sys.stdout.writelines(f"warning: {doubt}\n" for doubt in doubts if doubt)
-    costs = {cost.group: cost for cost in found.costs}
-    for change in found.changes:
+    sys.stdout.writelines(f"warning: {warning}\n" for warning in warnings if warning)
+    costs = {cost.group: cost for cost in draft.costs}
+    for change in draft.changes:
         sys.stdout.write(f"{change}\n")
         if change.group in costs:
             sys.stdout.writelines(f"  {line}\n" for line in costs[change.group].lines())
-    for name in found.waiting:
-        sys.stdout.write(f"{name} runs and does not answer yet: headrace features promote {name}\n")
-    if not found.groups and not found.reworded:
+    for name in draft.waiting:
+        sys.stdout.write(f"{name} runs but is not live yet: headrace features promote {name}\n")
+    if not draft.groups and not draft.reworded:
         output.unlink(missing_ok=True)
         sys.stdout.write("nothing to apply\n")
         return
-    output.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
-    count = len(found.groups) + len(found.reworded)
+    output.write_bytes(msgspec.json.format(msgspec.json.encode(draft)))
+    count = len(draft.groups) + len(draft.reworded)
     sys.stdout.write(f"{count} to apply, written to {output}: headrace features apply {output}\n")
 
 
-def drafted(endpoints: Endpoints, wanted: Plan, versions: Versions) -> ReleasePlan:
-    """The release plan with its costs.
+def plan_with_costs(endpoints: Endpoints, wanted: Plan, versions: Versions) -> ReleasePlan:
+    """Plan a release and estimate its costs.
 
     Raises:
-        UsageProblem: what `release.planned` refuses; or Redis has no room (F120), or a group for entities (F122).
+        UsageProblem: see `release.plan_release`; or Redis lacks memory (F120), or a group exceeds its entities (F122).
         StoreError, HTTPError: Redis or Flink did not answer.
     """
-    found = release.planned(wanted, versions)
+    draft = release.plan_release(wanted, versions)
     client, rest = connect(endpoints.redis_url), FlinkRest(endpoints.flink_url)
-    started = {group.name: group for group in found.groups}
+    starting = {group.name: group for group in draft.groups}
     live = {
-        group.name: measured(client, rest, group=group, versions=versions)
-        for group in versions.live_groups()
-        if group.name in started and group.entity == started[group.name].entity  # else nothing follows from it
+        group.name: measure_live(client, rest, group=group, versions=versions)
+        for group in versions.answering()
+        if group.name in starting and group.entity == starting[group.name].entity  # otherwise it is not comparable
     }
     costs = [
-        cost_of(endpoints, change, wanted=started[change.group], live=live.get(change.group))
-        for change in found.changes
-        if change.group in started
+        estimate_cost(endpoints, change, wanted=starting[change.group], live=live.get(change.group))
+        for change in draft.changes
+        if change.group in starting
     ]
-    refused = [beyond_limit(group, live.get(group.name)) for group in found.groups]
-    refused.append(beyond_memory(costs, found.groups, left_bytes(client)))
-    if any(refused):
-        raise UsageProblem("\n" + "\n".join(filter(None, refused)))
-    return msgspec.structs.replace(found, costs=costs)
+    problems = [entity_problem(group, live.get(group.name)) for group in draft.groups]
+    problems.append(memory_problem(costs, draft.groups, left_bytes(client)))
+    if any(problems):
+        raise UsageProblem("\n" + "\n".join(filter(None, problems)))
+    return msgspec.structs.replace(draft, costs=costs)

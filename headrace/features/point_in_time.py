@@ -1,4 +1,4 @@
-"""A group's features as they were known at a time that is past: recomputed from the log by the line's own fold."""
+"""Recompute a group's features as of a past time from the log, with the pipeline's own aggregation."""
 
 import time
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from lang.plan.plan import Group, Plan
 from lang.testfiles.from_events import render_case
 from store.memory_store import MemoryStore
 
-_EVENTS = 20  # of one case: a person reads them
+_EVENTS = 20  # per case, so that a person can read them
 
 
-def as_known_at(endpoints: Endpoints, group: Group, owner: str, *, at_ms: int) -> MemoryStore:
-    """A store that has seen what concerns one owner (a value of the first key column) and was received by `at_ms`.
+def store_as_of(endpoints: Endpoints, group: Group, owner: str, *, at_ms: int) -> MemoryStore:
+    """Build a store from the events of one owner (a value of the first key column) that were received by `at_ms`.
 
-    It reads as far back as the longest window goes, or the log.
+    It reads as far back as the longest window, or as the log goes.
     """
     log = CleanLog(endpoints, group.source)
     known = [event for event in log.events(at_ms - group.retain_ms) if int_value(event, RECEIVED_AT) <= at_ms]
@@ -29,8 +29,8 @@ def as_known_at(endpoints: Endpoints, group: Group, owner: str, *, at_ms: int) -
     return memory
 
 
-def recorded_cases(endpoints: Endpoints, group: Group, *, keys: int) -> Iterator[str]:
-    """Test cases of the keys that the newest events touch, each with at most `_EVENTS` events."""
+def cases_from_log(endpoints: Endpoints, group: Group, *, keys: int) -> Iterator[str]:
+    """Test cases for the keys with the newest events, each with at most `_EVENTS` events."""
     log, now_ms = CleanLog(endpoints, group.source), time.time_ns() // 1_000_000
     events = [event for event in log.events(now_ms - group.retain_ms) if not is_tick(event)]
     log.close()
@@ -40,5 +40,5 @@ def recorded_cases(endpoints: Endpoints, group: Group, *, keys: int) -> Iterator
         memory.add(event)
     owned = by_owner(group, events)
     for key in memory.newest_keys(group, keys):
-        mine = owned[key[0]][-_EVENTS:]
-        yield render_case(group, key, mine, at_ms=int_value(mine[-1], RECEIVED_AT) + 1_000)
+        newest = owned[key[0]][-_EVENTS:]
+        yield render_case(group, key, newest, at_ms=int_value(newest[-1], RECEIVED_AT) + 1_000)

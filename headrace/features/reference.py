@@ -1,4 +1,4 @@
-"""`headrace features reference`: the pages of docs/reference, written from the code."""
+"""`headrace features reference`: write the pages of docs/reference from the code."""
 
 import sys
 from pathlib import Path
@@ -14,9 +14,9 @@ def reference(folder: Path = FOLDER) -> None:
     """Write the reference of the feature language from the code, as `make docs` does.
 
     Args:
-        folder: where the pages go; what else lies there is removed.
+        folder: folder for the pages; other .md files in it are deleted.
     """
-    wanted = written()
+    wanted = reference_pages()
     folder.mkdir(parents=True, exist_ok=True)
     for stale in {*folder.glob("*.md")} - {folder / name for name in wanted}:
         stale.unlink()
@@ -25,6 +25,6 @@ def reference(folder: Path = FOLDER) -> None:
     sys.stdout.write(f"{len(wanted)} pages in {folder}\n")
 
 
-def written() -> dict[str, str]:
+def reference_pages() -> dict[str, str]:
     """File name to text of every page."""
     return pages() | {"errors.md": errors_page()}

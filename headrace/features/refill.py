@@ -1,6 +1,6 @@
-"""`headrace backfill --into-redis`: the feature topics from their beginning into the store, while the loader runs.
+"""`headrace backfill --into-redis`: load the feature topics from their beginning into the store, while the loader runs.
 
-Both write absolute values and never back in time, so they do not disturb each other.
+Both write absolute values and never older ones, so they do not disturb each other.
 """
 
 import time
@@ -22,11 +22,11 @@ from store.usage import measure_usage
 from store.versions import read_versions
 
 _WAIT_S = 1.0
-_STALLED_S = 60.0  # nothing is read for so long: the broker is away, or what was to be read is no longer kept
+_STALLED_S = 60.0  # without a record: the broker is away, or the records have passed their retention
 
 
-class Filled(Struct, frozen=True, kw_only=True):
-    """Records read, keys that the store holds of their groups now, and records that were set aside."""
+class RefillResult(Struct, frozen=True, kw_only=True):
+    """Records read, keys that the store now holds of their groups, and records that were set aside."""
 
     records: int
     keys: int
@@ -34,69 +34,71 @@ class Filled(Struct, frozen=True, kw_only=True):
 
 
 def backfill(layout: Layout, *, groups: Sequence[str], say: Callable[[str], None]) -> None:
-    """Fill the store of a running stack again with the groups of these names, all if there are none.
+    """Refill the store of a running stack with the named groups, all if no names are given.
 
     Raises:
-        UsageProblem: there is no such group. EnvironmentProblem: Kafka or Redis does not answer.
+        UsageProblem: a group does not exist. EnvironmentProblem: Kafka or Redis does not answer.
     """
     endpoints = layout.endpoints()
     try:
-        chosen = named(read_versions(endpoints.bootstrap).groups(), groups)
+        selected = select_groups(read_versions(endpoints.bootstrap).groups(), groups)
         with progress() as bar:
             task = bar.add_task("records", total=None)
-            filled = fill(
+            result = fill(
                 endpoints.bootstrap,
                 endpoints.redis_url,
-                chosen,
-                seen=lambda done, total: bar.update(task, completed=done, total=total),
+                selected,
+                on_progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
     except (KafkaException, *StoreError, TimeoutError, BrokenProgram) as error:
-        message = f"the store could not be filled: {error}; look at `headrace status`, and begin again"
+        message = f"the store could not be filled: {error}; look at `headrace status`, then run the command again"
         raise EnvironmentProblem(message) from error
-    aside = f", {filled.aside} set aside (`headrace dead`)" if filled.aside else ""
-    say(f"{filled.records} records, {filled.keys} keys of {len(chosen)} groups{aside}")
+    aside = f", {result.aside} set aside (`headrace dead`)" if result.aside else ""
+    say(f"{result.records} records, {result.keys} keys of {len(selected)} groups{aside}")
 
 
-def named(groups: Sequence[Group], names: Sequence[str]) -> list[Group]:
-    """The versions that `group` or `group@version` name, all if there are no names.
+def select_groups(groups: Sequence[Group], names: Sequence[str]) -> list[Group]:
+    """Select versions by `group` or `group@version`, all if no names are given.
 
     Raises:
-        UsageProblem: one of them names none.
+        UsageProblem: no version has one of the names.
     """
     for name in names:
         if not any(name in (group.name, group.title) for group in groups):
-            message = f"there is no group {name!r}; there are {', '.join(group.title for group in groups)}"
+            message = f"there is no group {name!r}; the groups are {', '.join(group.title for group in groups)}"
             raise UsageProblem(message)
     return [group for group in groups if not names or group.name in names or group.title in names]
 
 
-def fill(bootstrap: str, redis_url: str, groups: Sequence[Group], *, seen: Callable[[int, int], None]) -> Filled:
-    """Load all that the topics of these groups hold now; `seen` gets the offsets done and their total.
+def fill(
+    bootstrap: str, redis_url: str, groups: Sequence[Group], *, on_progress: Callable[[int, int], None]
+) -> RefillResult:
+    """Load all records of these groups' topics; calls `on_progress` with the offsets done and their total.
 
     Raises:
         KafkaException, StoreError, TimeoutError: Kafka or Redis does not answer. BrokenProgram: most records cannot be
-            kept.
+            stored.
     """
     topics = [group.tile_topic for group in groups if group.families]
     topics += [group.sequence_topic for group in groups if group.sequences]
     client, records = connect(redis_url), 0
     loader = Loader(bootstrap=bootstrap, client=client, group=f"backfill-{uuid.uuid4().hex}")
     try:
-        spans = bounds(bootstrap, *topics)
-        total = sum(end - begin for begin, end in spans.values())
+        ranges = bounds(bootstrap, *topics)
+        total = sum(end - begin for begin, end in ranges.values())
         loader.follow(groups)
         done, grew_s = 0, time.monotonic()
         while done < total:
             records += loader.load_batch(timeout_s=_WAIT_S)
-            at, before = loader.positions(), done
-            done = sum(min(max(at.get(place, begin), begin), end) - begin for place, (begin, end) in spans.items())
+            at, before = loader.places(), done
+            done = sum(min(max(at.get(part, begin), begin), end) - begin for part, (begin, end) in ranges.items())
             grew_s = time.monotonic() if done > before else grew_s
             if time.monotonic() - grew_s > _STALLED_S:
                 message = f"no record came for {_STALLED_S:g} s; {done} of {total} offsets were read"
                 raise TimeoutError(message)
-            seen(done, total)
+            on_progress(done, total)
     finally:
         loader.close()
     keys = sum(measure_usage(client, group).keys for group in groups)
     client.close()
-    return Filled(records=records, keys=keys, aside=loader.quarantine.reasons.total())
+    return RefillResult(records=records, keys=keys, aside=loader.quarantine.reasons.total())

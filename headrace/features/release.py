@@ -1,4 +1,4 @@
-"""`headrace features plan … retire`: how an edit of a feature file comes to answer, and how it goes back."""
+"""Release feature versions: plan, apply, backfill, promote and retire, as `headrace features` does."""
 
 import time
 
@@ -18,7 +18,7 @@ from lang.plan.plan import Group, Plan
 from lang.plan.source import Source
 from lang.planner.diff import Change, adopt_wording, compare
 from lang.syntax.duration import parse_duration
-from serving.feature_dependencies import lacking as lacking_of
+from serving.feature_dependencies import lacking
 from store.connect import Client
 from store.versions import LiveState, Version, Versions
 
@@ -31,12 +31,13 @@ _STARTS = ("new", "additive", "breaking")
 
 
 class ReleasePlan(Struct, frozen=True, kw_only=True):
-    """What `plan` found, as `apply` wants it.
+    """The changes that `plan` found, as `apply` reads them.
 
     Attributes:
-        groups: the versions to start, with their `costs`.
-        reworded: versions that answer, with what the files now say of them and no value follows from.
-        waiting: versions that run as the files say and do not answer yet, as `group@version`.
+        groups: versions to start.
+        reworded: live versions with changed descriptions or other metadata that affects no value.
+        costs: estimated costs of `groups`.
+        waiting: versions that run as declared but are not live yet, as `group@version`.
     """
 
     changes: list[Change]
@@ -46,35 +47,36 @@ class ReleasePlan(Struct, frozen=True, kw_only=True):
     waiting: list[str] = []
 
 
-def planned(plan: Plan, versions: Versions) -> ReleasePlan:
-    """The changes from what answers to what the files say.
+def plan_release(plan: Plan, versions: Versions) -> ReleasePlan:
+    """Plan the changes from the live versions to those of the files.
 
     Raises:
-        UsageProblem: a meaning changed and its version did not, or the version was used before (F115); a version lacks
-            what serving reads (F117).
+        UsageProblem: a meaning changed without a new version, or the version was used before (F115); a version lacks a
+            feature that serving reads (F117).
     """
     live = {group.name: group for group in versions.live_groups()}
     wanted = {group.name: group for group in plan.groups}
-    waiting = {group.name: group.title for group in plan.groups if _waits(group, versions)}
+    waiting = {group.name: group.title for group in plan.groups if _is_waiting(group, versions)}
     pairs = ((live.get(name), wanted.get(name)) for name in sorted({*live, *wanted} - {*waiting}))
     changes = [change for pair in pairs if (change := compare(*pair))]
-    refused = [_refusal(change, versions) for change in changes] + [_unread(group) for group in plan.groups]
-    refused += [_redeclared(source, versions) for source in plan.sources]
-    if any(refused):
-        raise UsageProblem("\n" + "\n".join(filter(None, refused)))
+    problems = [_version_problem(change, versions) for change in changes]
+    problems += [_missing_features(group) for group in plan.groups]
+    problems += [_source_problem(source, versions) for source in plan.sources]
+    if any(problems):
+        raise UsageProblem("\n" + "\n".join(filter(None, problems)))
     starts = [wanted[change.group] for change in changes if change.kind in _STARTS]
     cosmetic = [change.group for change in changes if change.kind == "cosmetic"]
-    words = [(live[name], adopt_wording(live[name], wanted[name])) for name in cosmetic]
-    told = [new for old, new in words if new != old]
-    return ReleasePlan(changes=changes, groups=starts, reworded=told, waiting=list(waiting.values()))
+    pairs_reworded = [(live[name], adopt_wording(live[name], wanted[name])) for name in cosmetic]
+    changed = [new for old, new in pairs_reworded if new != old]
+    return ReleasePlan(changes=changes, groups=starts, reworded=changed, waiting=list(waiting.values()))
 
 
-def _waits(group: Group, versions: Versions) -> bool:
+def _is_waiting(group: Group, versions: Versions) -> bool:
     applied = versions.applied.get(group.title)
     return applied is not None and applied.group == group and not versions.is_live(group)
 
 
-def _refusal(change: Change, versions: Versions) -> str:
+def _version_problem(change: Change, versions: Versions) -> str:
     name = f"{change.group}@{change.version}"
     if change.kind == "unversioned":
         features = ", ".join((*change.added, *change.changed, *change.removed))
@@ -88,7 +90,7 @@ def _refusal(change: Change, versions: Versions) -> str:
     return ""
 
 
-def _redeclared(source: Source, versions: Versions) -> str:
+def _source_problem(source: Source, versions: Versions) -> str:
     running = versions.sources().get(source.name, source)
     if running == source:
         return ""
@@ -96,28 +98,30 @@ def _redeclared(source: Source, versions: Versions) -> str:
     return f"{cause}\n  fix: declare the stream anew under another name, or start a new stack: headrace down --wipe"
 
 
-def _unread(group: Group) -> str:
-    lacking = lacking_of(group)
-    if not lacking:
+def _missing_features(group: Group) -> str:
+    missing = lacking(group)
+    if not missing:
         return ""
-    cause = f"F117 {group.title} has no {', '.join(lacking)}, and serving reads it"
+    cause = f"F117 {group.title} has no {', '.join(missing)}, and serving reads it"
     read = "models/inputs.py and serving/feature_dependencies.py"
     return f"{cause}\n  fix: keep it, or take it out of what is read: {read}"
 
 
-def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: str, since: str = NOW) -> list[Version]:
-    """Start every version of a release plan beside the live one, and wait until its job runs; tell the new words.
+def apply_release(
+    registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: str, since: str = NOW
+) -> list[Version]:
+    """Start every version of a release plan alongside the live one, wait until its job runs, and update descriptions.
 
     Args:
-        registry: where it is decided.
+        registry: records the decisions.
         rest: the cluster that runs the jobs.
         release: the plan.
-        why: kept with the decision.
-        since: how far back they read the log: a duration, `all`, or `now` for what comes from now on.
+        why: reason, recorded with the decision.
+        since: how far back they read the log: a duration, `all`, or `now` for new events only.
 
     Raises:
-        UsageProblem: one of them has been applied since the plan was made, or `since` is none of these.
-        EnvironmentProblem: a job did not come up.
+        UsageProblem: a version has been applied since the plan was made, or `since` is not valid.
+        EnvironmentProblem: a job did not start.
     """
     versions = registry.versions()
     for name in (group.title for group in release.groups):
@@ -125,7 +129,7 @@ def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: s
             message = f"{name} has been applied since the plan was made; make a new one: headrace features plan"
             raise UsageProblem(message)
     for group in release.reworded:
-        registry.update_metadata(version_of(versions, group.title), group, why=why)
+        registry.reword(find_version(versions, group.title), group, why=why)
     from_ms = _from_ms(since, time.time_ns() // 1_000_000)
     started = [registry.apply(group, from_ms=from_ms, why=why) for group in release.groups]
     for version in started:
@@ -134,23 +138,25 @@ def applied(registry: Registry, rest: FlinkRest, release: ReleasePlan, *, why: s
 
 
 def _wait_for_job(rest: FlinkRest, version: Version) -> None:
-    hint = "Look at keeper.log and at Flink's page."
+    hint = "Look at keeper.log and at Flink's web page."
     wait_until(lambda: rest.is_running(version.job), what=f"job {version.job}", deadline_s=_RUNNING_S, hint=hint)
 
 
-def filled(registry: Registry, rest: FlinkRest, endpoints: Endpoints, version: Version, *, since: str) -> Version:
-    """Have a version read the log from further back, and wait until it has read what was there when it began.
+def backfill_version(
+    registry: Registry, rest: FlinkRest, endpoints: Endpoints, version: Version, *, since: str
+) -> Version:
+    """Let a version read the log from further back, and wait until it has read all events up to now.
 
     Raises:
-        UsageProblem: the version shares its job, or `since` is no duration.
-        EnvironmentProblem: its job did not come up, or did not get through.
+        UsageProblem: the version shares its job, or `since` is not valid.
+        EnvironmentProblem: its job did not start, or did not finish in time.
     """
     if version.job == shared_job(version.group.source):
-        message = f"{version.name} was there from the first start and has read the whole log"
+        message = f"{version.name} has run since the first start and has read the whole log already"
         raise UsageProblem(message)
     now_ms = time.time_ns() // 1_000_000
     from_ms = _from_ms(since, now_ms)
-    if version.from_ms > from_ms:  # else it has begun there already: an interrupted backfill is only watched
+    if version.from_ms > from_ms:  # otherwise an interrupted backfill already reads from there: only watch it
         version = registry.fill(version.group, from_ms=from_ms, why=f"backfill since {since}")
     _wait_for_job(rest, version)
     _watch(endpoints, version, until_ms=now_ms)
@@ -162,13 +168,13 @@ def _watch(endpoints: Endpoints, version: Version, *, until_ms: int) -> None:
     with progress() as bar:
         task = bar.add_task(version.name)
 
-        def through() -> bool:
-            read, there = log.read(version.from_ms, until_ms), log.count(version.from_ms, until_ms)
-            bar.update(task, completed=read, total=there)
-            return read >= there
+        def is_done() -> bool:
+            read, total = log.read(version.from_ms, until_ms), log.count(version.from_ms, until_ms)
+            bar.update(task, completed=read, total=total)
+            return read >= total
 
-        hint = "Look at Flink's page; the same backfill again goes on where it stands."
-        wait_until(through, what=f"the backfill of {version.name}", deadline_s=_FILLED_S, hint=hint)
+        hint = "Look at Flink's web page; the same command continues the backfill."
+        wait_until(is_done, what=f"the backfill of {version.name}", deadline_s=_FILLED_S, hint=hint)
     log.close()
 
 
@@ -179,72 +185,73 @@ def _from_ms(since: str, now_ms: int) -> int:
         return now_ms
     duration = parse_duration(since)
     if duration is None:
-        message = f"--since is {since!r}; it is a duration such as 24h or '7 days', all, or now"
+        message = f"--since is {since!r}; write a duration such as 24h or '7 days', all, or now"
         raise UsageProblem(message)
     return now_ms - duration.length_ms
 
 
-def version_of(versions: Versions, name: str) -> Version:
-    """The applied version that `group@version` names; without a version the newest.
+def find_version(versions: Versions, name: str) -> Version:
+    """Find an applied version by `group@version`, or the newest of `group`.
 
     Raises:
-        UsageProblem: there is none.
+        UsageProblem: it does not exist.
     """
     of_group = [each for each in versions.groups() if each.name == name]
     full = of_group[-1].title if of_group else name
     if full not in versions.applied:
-        message = f"there is no version {name!r}; there are {', '.join(sorted(versions.applied))}"
+        message = f"there is no version {name!r}; the versions are {', '.join(sorted(versions.applied))}"
         raise UsageProblem(message)
     return versions.applied[full]
 
 
-def named_or_live(versions: Versions, name: str) -> Group:
-    """The group version that `group@version` names; without a version the one that answers.
+def find_group(versions: Versions, name: str) -> Group:
+    """Find a group version by `group@version`, or the live one of `group`.
 
     Raises:
-        UsageProblem: there is none.
+        UsageProblem: it does not exist.
     """
-    live = {group.name: group for group in versions.live_groups()}
-    return live[name] if name in live else version_of(versions, name).group
+    live = {group.name: group for group in versions.answering()}
+    return live[name] if name in live else find_version(versions, name).group
 
 
-def promoted(registry: Registry, client: Client, version: Version, *, why: str) -> LiveState:
-    """Have a version answer, once it reads as the one that answers now wherever they mean the same.
+def promote_version(registry: Registry, client: Client, version: Version, *, why: str) -> Choice:
+    """Make a version live, after checking that features with the same meaning have the live version's values.
 
     Raises:
-        UsageProblem: it does not (F160), the worst keys are named; or it lacks what serving reads (F117).
+        UsageProblem: they differ (F160; the message names the worst keys), or the version lacks a feature that serving
+            reads (F117).
     """
-    if unread := _unread(version.group):
-        raise UsageProblem(unread)
-    live = [group for group in registry.versions().live_groups() if group.name == version.group.name]
+    if problem := _missing_features(version.group):
+        raise UsageProblem(problem)
+    live = [group for group in registry.versions().answering() if group.name == version.group.name]
     if live and live[0].version == version.group.version:
-        message = f"{version.name} answers already"
+        message = f"{version.name} is live already"
         raise UsageProblem(message)
     if live:
         at_ms = time.time_ns() // 1_000_000
         parity = compare_in_store(client, live[0], version.group, sample=_SAMPLE, at_ms=at_ms)
         if parity.share > _DIFFERENT or parity.moving > parity.judged:
-            raise UsageProblem(unlike(version.name, live[0], parity))
-    return registry.promote(version, previous=live[0].version if live else 0, why=why)
+            raise UsageProblem(parity_problem(version.name, live[0], parity))
+    return registry.promote(version, before=live[0].version if live else 0, why=why)
 
 
-def unlike(name: str, live: Group, parity: Parity) -> str:
-    """What is said of a version that reads otherwise than the one that answers."""
+def parity_problem(name: str, live: Group, parity: Parity) -> str:
+    """F160 for a version whose values differ from the live version's."""
     cause = f"F160 {name} does not read as {live.title} does"
     fix = f"  fix: headrace features backfill {name}, or give what means something else another name"
     return "\n".join([cause, *parity.lines(), fix])
 
 
-def retired(registry: Registry, version: Version) -> None:
-    """Let go of a version that does not answer.
+def retire_version(registry: Registry, version: Version) -> None:
+    """Stop a version that is not live.
 
     Raises:
-        UsageProblem: it answers, or the shared job computes it.
+        UsageProblem: the version is live, or the shared job computes it.
     """
     if registry.versions().is_live(version.group):
-        message = f"{version.name} answers: promote another version first"
+        message = f"{version.name} is live: promote another version first"
         raise UsageProblem(message)
     if version.job == shared_job(version.group.source):
-        message = f"{version.name} is computed by the job of the first start and goes with it: `headrace down --wipe`"
+        message = f"the job of the first start computes {version.name}; only `headrace down --wipe` removes it"
         raise UsageProblem(message)
     registry.retire(version, why="retired")

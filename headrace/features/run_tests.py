@@ -1,4 +1,4 @@
-"""`headrace features test`: the test files beside the groups, on the oracle and on an engine."""
+"""`headrace features test`: run the test files of the groups on the oracle and on an engine."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from typing import Literal
 
 from headrace.errors import UsageProblem
 from headrace.features.feature_files import plan_in
-from headrace.features.flink_engine import flink
+from headrace.features.flink_engine import flink_engine
 from headrace.layout import FEATURES
 from lang.errors.report import LangError
 from lang.plan.plan import Group
@@ -16,26 +16,26 @@ from lang.testfiles.runner import run_cases
 
 
 def run_tests(folder: Path = FEATURES, *, k: str = "", engine: Literal["tiles", "flink"] = "tiles") -> None:
-    """Run the test files beside the groups, on the oracle and on an engine.
+    """Run the test files of the groups, on the oracle and on an engine.
 
     Args:
-        folder: the feature files.
-        k: run only cases whose group or name contains this.
-        engine: tiles, in many ways mistreated; or the SQL of the features job, on a Flink in this process.
+        folder: folder of the feature files.
+        k: run only cases whose group or name contains this text.
+        engine: tiles, with reordered and repeated deliveries; or flink, the features job's SQL in this process.
     """
     begun = time.monotonic()
-    chosen = [(group, case) for group, case in _cases(folder) if k in f"{group.name} {case.name}"]
-    if not chosen:
+    selected = [(group, case) for group, case in _cases(folder) if k in f"{group.name} {case.name}"]
+    if not selected:
         message = f"no case of a *{SUFFIX} file in {folder} contains {k!r}; leave --k out to run all of them"
         raise UsageProblem(message)
-    engines = flink(chosen) if engine == "flink" else None
+    engines = flink_engine(selected) if engine == "flink" else None
     failed = 0
-    for group, case in chosen:
+    for group, case in selected:
         failures = run_cases(group, [case], engines=engines)
         failed += bool(failures)
         sys.stdout.write(f"{'FAIL' if failures else 'ok  '} {group.name}: {case.name}\n")
         sys.stdout.writelines(f"     {failure}\n" for failure in failures)
-    sys.stdout.write(f"{len(chosen) - failed} passed, {failed} failed in {time.monotonic() - begun:.2f} s\n")
+    sys.stdout.write(f"{len(selected) - failed} passed, {failed} failed in {time.monotonic() - begun:.2f} s\n")
     if failed:
         sys.exit(1)
 

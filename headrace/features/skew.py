@@ -1,9 +1,9 @@
-"""`headrace features skew`: the inputs that exposures were scored with, held against the log.
+"""`headrace features skew`: compare the inputs that exposures were scored with to those recomputed from the log.
 
-A served value is a little behind: features reach the store within about a second, serving sweeps items every two
-seconds and keeps what follows an item for five. So the log is folded to many points of the ten seconds before an
-exposure, and a served value must lie within what it gives there; SMAPE is against the last of them. Ranks among the
-candidates are not judged, for the candidates are not on the log.
+Served values lag a little: features reach the store within about a second, serving sweeps items every two seconds and
+caches the neighbours of an item for five. So the log is folded up to many points in the ten seconds before an exposure,
+and a served value must lie within the range of the results; SMAPE compares it with the last of them. Ranks among the
+candidates are not compared, because the candidates are not on the log.
 """
 
 import sys
@@ -36,21 +36,22 @@ from serving.state.query import Query
 from store.log import read_values
 
 LAG_MS = 10_000
-_NEAR = 0.01  # of inputs that lie in [-3, 3]: they were float32 on the way
+_NEAR = 0.01  # tolerance for inputs in [-3, 3], which were float32 in transit
 _POINTS = 21
 _SHOWN = 15
 _ARM = Arm(name="skew", share=1.0, policy="popular")
-_JUDGED = np.array([not name.endswith(".rank") for name in DENSE])
+_COMPARED = np.array([not name.endswith(".rank") for name in DENSE])
 
 
 class Skew(Struct, kw_only=True):
-    """What was compared, by input [F].
+    """Result of the comparison, by input [F].
 
     Attributes:
-        slots: slates' positions compared.
-        mismatched: served values beyond what the log gives, of which `missing` were 0 where the log gives something
-            and `extra` something where the log gives 0.
-        error: sum of 2 |served - log| / (|served| + |log|), for SMAPE.
+        slots: number of slots compared.
+        mismatched: served values outside the log's range.
+        missing: mismatches where 0 was served and the log gives another value.
+        extra: mismatches where another value was served and the log gives 0.
+        error: sum of 2 |served - log| / (|served| + |log|), from which SMAPE is computed.
     """
 
     slots: int = 0
@@ -59,26 +60,26 @@ class Skew(Struct, kw_only=True):
     extra: int = 0
     error: Doubles = msgspec.field(default_factory=lambda: np.zeros(len(DENSE)))
 
-    def hold(self, served: Doubles, seen: "Seen") -> None:
-        """Compare the inputs of a slate's slots [S, F] with what the log gives."""
-        wrong = _JUDGED & ((served < seen.low - _NEAR) | (served > seen.high + _NEAR))
-        nothing = (np.abs(seen.low) <= _NEAR) & (np.abs(seen.high) <= _NEAR)
+    def add(self, served: Doubles, log: "LogRange") -> None:
+        """Compare the inputs of a slate's slots [S, F] with the log."""
+        wrong = _COMPARED & ((served < log.low - _NEAR) | (served > log.high + _NEAR))
+        nothing = (np.abs(log.low) <= _NEAR) & (np.abs(log.high) <= _NEAR)
         self.slots += len(served)
         self.mismatched += wrong.sum(axis=0)
         self.missing += int((wrong & (served == 0)).sum())
         self.extra += int((wrong & nothing).sum())
-        size = np.abs(served) + np.abs(seen.last)
-        error = np.divide(2 * np.abs(served - seen.last), size, out=np.zeros_like(size), where=size > 0)
-        self.error += (error * _JUDGED).sum(axis=0)
+        size = np.abs(served) + np.abs(log.last)
+        error = np.divide(2 * np.abs(served - log.last), size, out=np.zeros_like(size), where=size > 0)
+        self.error += (error * _COMPARED).sum(axis=0)
 
     @property
     def smape(self) -> Doubles:
-        """By input, in [0, 2]."""
+        """Symmetric mean absolute percentage error by input, in [0, 2]."""
         return self.error / max(self.slots, 1)
 
 
-class Seen(Struct, kw_only=True):
-    """What the log gave for one exposure's slots [S, F] at the points looked at: the least, the most, the last."""
+class LogRange(Struct, kw_only=True):
+    """Inputs of one exposure's slots [S, F] recomputed from the log: minimum, maximum and last of several points."""
 
     low: Doubles
     high: Doubles
@@ -86,32 +87,32 @@ class Seen(Struct, kw_only=True):
 
 
 def compare(plan: Plan, items: Sequence[Item], events: Iterable[Event], exposures: Sequence[Exposure]) -> Skew:
-    """Hold exposures against the events, in order of `received_at`."""
-    found, recomputed, left = Skew(), OfflineFeatures(plan, items), iter(events)
-    seen: dict[int, Seen] = {}
-    following = next(left, None)
+    """Compare exposures with events, which are in order of `received_at`."""
+    result, recomputed, remaining = Skew(), OfflineFeatures(plan, items), iter(events)
+    ranges: dict[int, LogRange] = {}
+    following = next(remaining, None)
     for at_ms, number in sorted((at, number) for number, each in enumerate(exposures) for at in _points(each)):
         while following is not None and int_value(following, RECEIVED_AT) <= at_ms:
             recomputed.fold(following)
-            following = next(left, None)
+            following = next(remaining, None)
         exposure = exposures[number]
         values = _inputs(recomputed, exposure)
-        before = seen.get(number)
+        before = ranges.get(number)
         low, high = (before.low, before.high) if before else (values, values)
-        seen[number] = Seen(low=np.minimum(low, values), high=np.maximum(high, values), last=values)
+        ranges[number] = LogRange(low=np.minimum(low, values), high=np.maximum(high, values), last=values)
         if at_ms == exposure.received_at:
             served = [np.frombuffer(slot.dense, "<f4").astype(np.float64) for slot in exposure.slots]
-            found.hold(np.array(served), seen.pop(number))
-    return found
+            result.add(np.array(served), ranges.pop(number))
+    return result
 
 
 def _points(exposure: Exposure) -> list[int]:
-    """Times to fold the log to."""
+    """Times up to which the log is folded."""
     return np.linspace(exposure.received_at - LAG_MS, exposure.received_at, _POINTS).astype(int).tolist()
 
 
 def _inputs(recomputed: OfflineFeatures, exposure: Exposure) -> Doubles:
-    """Inputs of an exposure's slots [S, F] at its time, by the events folded so far."""
+    """Inputs of an exposure's slots [S, F] at its time, from the events folded so far."""
     query = Query(
         request_id=exposure.request_id,
         user_id=exposure.user_id,
@@ -129,10 +130,10 @@ def _inputs(recomputed: OfflineFeatures, exposure: Exposure) -> Doubles:
 
 
 def skew(*, sample: int = 100) -> int:
-    """Compare the inputs of the newest exposures with the log; 1 where any lies beyond what it gives.
+    """Compare the inputs of the newest exposures with those recomputed from the log; exit 1 if any mismatches.
 
     Args:
-        sample: how many exposures, the newest that were served in full.
+        sample: number of exposures: the newest that were served in full.
     """
     endpoints = Layout.here().endpoints()
     versions = Registry(endpoints, who="operator").versions()
@@ -141,41 +142,41 @@ def skew(*, sample: int = 100) -> int:
     decode = contract(source).decode
     items = list({item.item_id: item for item in _items(endpoints.bootstrap)}.values())
     exposures = (
-        msgspec.convert(each, Exposure) for each in _decoded(EXPOSURE.decode, endpoints.bootstrap, EXPOSURES.name)
+        msgspec.convert(each, Exposure) for each in _records(EXPOSURE.decode, endpoints.bootstrap, EXPOSURES.name)
     )
     known = {item.item_id for item in items}
-    whole_ones = (each for each in exposures if _is_whole(each) and known.issuperset(s.item_id for s in each.slots))
-    newest = nlargest(sample, whole_ones, key=lambda exposure: exposure.received_at)
-    events = [cast(Event, each) for each in _decoded(decode, endpoints.bootstrap, clean_topic(source))]
+    complete = (each for each in exposures if _is_complete(each) and known.issuperset(s.item_id for s in each.slots))
+    newest = nlargest(sample, complete, key=lambda exposure: exposure.received_at)
+    events = [cast(Event, each) for each in _records(decode, endpoints.bootstrap, clean_topic(source))]
     events = sorted((each for each in events if not is_tick(each)), key=lambda event: int_value(event, RECEIVED_AT))
     with progress() as bar:
-        found = compare(plan, items, bar.track(events, description="events"), newest)
-    _show(found, len(newest), len(events))
-    return 1 if found.mismatched.any() else 0
+        result = compare(plan, items, bar.track(events, description="events"), newest)
+    _show(result, len(newest), len(events))
+    return 1 if result.mismatched.any() else 0
 
 
 def _items(bootstrap: str) -> Iterator[Item]:
-    for item in _decoded(ITEM.decode, bootstrap, ITEMS.name):
+    for item in _records(ITEM.decode, bootstrap, ITEMS.name):
         yield Item(**item)
 
 
-def _decoded(decode: Callable[[bytes], dict[str, Any]], bootstrap: str, name: str) -> Iterator[dict[str, Any]]:
-    """What a topic holds, without records that cannot be decoded."""
+def _records(decode: Callable[[bytes], dict[str, Any]], bootstrap: str, name: str) -> Iterator[dict[str, Any]]:
+    """Decoded records of a topic; those that cannot be decoded are left out."""
     for value in read_values(bootstrap, name):
         with suppress(Unreadable):
             yield decode(value)
 
 
-def _is_whole(exposure: Exposure) -> bool:
+def _is_complete(exposure: Exposure) -> bool:
     return exposure.level == 0 and exposure.feature_set == FEATURE_SET
 
 
-def _show(found: Skew, exposures: int, events: int) -> None:
-    judged = found.slots * int(_JUDGED.sum())
+def _show(result: Skew, exposures: int, events: int) -> None:
+    compared = result.slots * int(_COMPARED.sum())
     table = Table("input", "mismatched", "SMAPE", box=None, pad_edge=False)
-    order = np.lexsort((-found.smape, -found.mismatched))[:_SHOWN]
-    for place in order.tolist():
-        table.add_row(DENSE[place], str(found.mismatched[place]), f"{found.smape[place]:.5f}")
+    order = np.lexsort((-result.smape, -result.mismatched))[:_SHOWN]
+    for index in order.tolist():
+        table.add_row(DENSE[index], str(result.mismatched[index]), f"{result.smape[index]:.5f}")
     screen().print(table)
-    counts = f"{found.mismatched.sum()} mismatches, {found.missing} of them missing, {found.extra} extra"
-    sys.stdout.write(f"{exposures} exposures, {found.slots} slots, {judged} values, {events} events: {counts}\n")
+    counts = f"{result.mismatched.sum()} mismatches, {result.missing} of them missing, {result.extra} extra"
+    sys.stdout.write(f"{exposures} exposures, {result.slots} slots, {compared} values, {events} events: {counts}\n")

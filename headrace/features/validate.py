@@ -1,4 +1,4 @@
-"""`headrace features validate`: everything that is to be said of feature files, at once and without a stack."""
+"""`headrace features validate`: report all errors and warnings of feature files at once, without a stack."""
 
 import sys
 from pathlib import Path
@@ -13,8 +13,8 @@ from lang.errors.report import Problem
 from lang.planner.load import Findings
 
 
-class Said(Struct, frozen=True):
-    """A problem as an editor wants it."""
+class Diagnostic(Struct, frozen=True):
+    """A problem in the form that editors read."""
 
     file: str
     line: int
@@ -26,25 +26,26 @@ class Said(Struct, frozen=True):
 
 
 def validate(folder: Path = FEATURES, *, json: bool = False) -> None:
-    """Parse, resolve and type-check feature files; offline, all errors at once.
+    """Parse, resolve and type-check feature files. Offline; reports all errors at once.
 
     Args:
-        folder: the feature files.
-        json: print the problems for a program.
+        folder: folder of the feature files.
+        json: print the problems as JSON.
     """
     found = findings(folder)
     if json:
-        sys.stdout.buffer.write(msgspec.json.encode(list(_said(found))) + b"\n")
+        sys.stdout.buffer.write(msgspec.json.encode(_diagnostics(found)) + b"\n")
         sys.exit(1 if found.errors else 0)
     plan = usable(found, folder)
     sys.stdout.writelines(f"warning: {warning}\n" for warning in found.warnings)
-    doubts = f", {len(found.warnings)} warnings" if found.warnings else ""
-    sys.stdout.write(f"{len(plan.sources)} sources, {len(plan.groups)} groups: no problems{doubts}\n")
+    warnings = f", {len(found.warnings)} warnings" if found.warnings else ""
+    sys.stdout.write(f"{len(plan.sources)} sources, {len(plan.groups)} groups: no problems{warnings}\n")
 
 
-def _said(found: Findings) -> list[Said]:
-    return [_row(each, "error") for each in found.errors] + [_row(each, "warning") for each in found.warnings]
+def _diagnostics(found: Findings) -> list[Diagnostic]:
+    errors = [_diagnostic(each, "error") for each in found.errors]
+    return errors + [_diagnostic(each, "warning") for each in found.warnings]
 
 
-def _row(problem: Problem, severity: Literal["error", "warning"]) -> Said:
-    return Said(problem.path, problem.line, problem.column, severity, problem.code, problem.cause, problem.fix)
+def _diagnostic(problem: Problem, severity: Literal["error", "warning"]) -> Diagnostic:
+    return Diagnostic(problem.path, problem.line, problem.column, severity, problem.code, problem.cause, problem.fix)

@@ -1,6 +1,6 @@
-"""`headrace features …`: the verbs of feature files and of their versions.
+"""`headrace features …`: the verbs for feature files and their versions.
 
-Each is named by where it lies, and imported when it is called: `validate` answers an editor and needs no Redis.
+Each is imported only when it is called: `validate` must answer an editor quickly and needs no Redis.
 """
 
 import cyclopts
@@ -42,5 +42,5 @@ VERBS = {
     "create-test": ("features.versions:create_test", "Print test cases made from the newest real events of a group."),
 }
 app = cyclopts.App(help="Validate, test, release and read feature groups.")
-for _verb, (_place, _help) in VERBS.items():
-    app.command(f"headrace.{_place}", name=_verb, help=_help)
+for _verb, (_target, _help) in VERBS.items():
+    app.command(f"headrace.{_target}", name=_verb, help=_help)

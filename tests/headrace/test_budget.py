@@ -1,4 +1,4 @@
-"""A plan is refused what Redis has no room for, and another version of a group that has as many entities as it may."""
+"""A plan is refused if Redis lacks the memory, or if the group already has as many entities as it may."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from test_lang_paths import PLAN
 
-from headrace.features.budget import beyond_limit, beyond_memory
-from headrace.features.cost import Answering, Cost, Keys, keys_of
+from headrace.features.budget import entity_problem, memory_problem
+from headrace.features.cost import Cost, Keys, LiveVersion, estimate_keys
 from headrace.stack import redis_server
 from lang.plan.plan import Group
 from store.connect import Client, connect
@@ -23,7 +23,7 @@ WANTED = msgspec.structs.replace(LIVE, version=2)
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Client]:
-    """A Redis of four megabytes that holds a version of some hundred users."""
+    """A Redis of four megabytes that holds a version with some hundred users."""
     with redis_server.running(tmp_path, "--maxmemory", "4mb") as port:
         client = connect(f"redis://127.0.0.1:{port}")
         head = {"event_type": "click", "received_at": NOW_MS, "value": 1.0, "position": 1, "session_id": "s"}
@@ -38,35 +38,35 @@ def cost(keys: Keys | None, group: Group = WANTED) -> Cost:
     return Cost(group=group.name, events=0, minutes=0.0, redis=keys, flink_mb=None, touches=())
 
 
-def answering(client: Client) -> Answering:
-    return Answering(group=LIVE, held=measure_usage(client, LIVE), cell_bytes=None)
+def live_version(client: Client) -> LiveVersion:
+    return LiveVersion(group=LIVE, held=holding(client, LIVE), cell_bytes=None)
 
 
-def test_a_version_fits_or_it_does_not(small: Client) -> None:
-    keys, left = keys_of(WANTED, answering(small)), left_bytes(small)
-    assert keys.megabytes * 1e6 == pytest.approx(measure_usage(small, LIVE).bytes, rel=0.01)
-    assert beyond_memory([cost(keys)], [WANTED], left) == ""
+def test_a_version_is_refused_if_it_does_not_fit(small: Client) -> None:
+    keys, left = estimate_keys(WANTED, live_version(small)), left_bytes(small)
+    assert keys.megabytes * 1e6 == pytest.approx(holding(small, LIVE).bytes, rel=0.01)
+    assert memory_problem([cost(keys)], [WANTED], left) == ""
     small.config_set("maxmemory", small.info("memory")["used_memory"] + int(keys.megabytes * 1e6) // 2)
-    refused = beyond_memory([cost(keys)], [WANTED], left_bytes(small))
+    refused = memory_problem([cost(keys)], [WANTED], left_bytes(small))
     assert refused.startswith(f"F120 the versions to start want about {keys.megabytes:.1f} MB of Redis")
     assert f"everything@2: {keys.count} keys of {keys.each_bytes} bytes; " in refused
     assert refused.count("% less without") == 2
     small.config_set("maxmemory", "0")
-    assert beyond_memory([cost(keys)], [WANTED], left_bytes(small)) == ""
+    assert memory_problem([cost(keys)], [WANTED], left_bytes(small)) == ""
 
 
-def test_versions_are_summed_and_what_is_not_known_counts_as_nothing() -> None:
+def test_costs_are_summed_and_unknown_costs_count_as_zero() -> None:
     other = msgspec.structs.replace(PLAN.group("two_keys"), version=2)
     costs = [cost(Keys(10, 100)), cost(Keys(10, 100), other)]
-    assert beyond_memory(costs, [WANTED, other], 2_000) == ""
-    assert beyond_memory(costs, [WANTED, other], 1_999) != ""
-    assert beyond_memory([cost(None)], [WANTED], 0) == ""
+    assert memory_problem(costs, [WANTED, other], 2_000) == ""
+    assert memory_problem(costs, [WANTED, other], 1_999) != ""
+    assert memory_problem([cost(None)], [WANTED], 0) == ""
 
 
-def test_a_limit_holds_for_the_next_version() -> None:
-    live = Answering(group=LIVE, held=Usage(keys=5, entities=5, bytes=500), cell_bytes=None)
+def test_the_entity_limit_applies_to_the_next_version() -> None:
+    live = LiveVersion(group=LIVE, held=Holding(keys=5, entities=5, bytes=500), cell_bytes=None)
     limited = {most: msgspec.structs.replace(WANTED, max_entities=most) for most in (5, 6)}
-    assert beyond_limit(limited[5], live).startswith("F122 everything@2 may have 5 entities, and everything@1 has 5")
-    assert beyond_limit(limited[6], live) == ""
-    assert beyond_limit(limited[5], None) == ""
-    assert beyond_limit(WANTED, live) == ""
+    assert entity_problem(limited[5], live).startswith("F122 everything@2 may have 5 entities, and everything@1 has 5")
+    assert entity_problem(limited[6], live) == ""
+    assert entity_problem(limited[5], None) == ""
+    assert entity_problem(WANTED, live) == ""

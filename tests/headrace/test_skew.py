@@ -1,4 +1,4 @@
-"""Skew: what was served lies between what the log gives without its last seconds and with them."""
+"""Skew: served values lie between those of the log without its last seconds and with them."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ PLAN = load_plan(Path(__file__).parents[2] / "features")
 BEGUN_MS = 1_790_000_000_000
 ITEMS = [Item(item_id=f"i{n}", category=f"c{n % 2}", price=10.0 + n, seller="s1", born_at=BEGUN_MS) for n in range(4)]
 KINDS = ("impression", "click", "dwell", "purchase")
-FELL_BEHIND_MS = 2_000  # what serving had not seen yet
+FELL_BEHIND_MS = 2_000  # serving had not seen these events yet
 
 
 def event(number: int) -> Event:
@@ -45,35 +45,35 @@ EVENTS = [event(number) for number in range(120)]
 
 
 def exposure(number: int) -> Exposure:
-    """As serving would have written it, two seconds behind the log."""
+    """An exposure as serving would have written it, two seconds behind the log."""
     at_ms, recomputed = BEGUN_MS + number * 9_000, OfflineFeatures(PLAN, ITEMS)
     for each in EVENTS:
         if int(str(each["received_at"])) <= at_ms - FELL_BEHIND_MS:
             recomputed.fold(each)
     arm = Arm(name="online", share=1.0, policy="model:live")
-    asked = {"request_id": f"r{number}", "user_id": f"u{number % 3}", "session_id": "s", "surface": "feed"}
-    query = recomputed.hydrate(Query(**asked, count=4, at_ms=at_ms, seed=0, arm=arm))
+    request = {"request_id": f"r{number}", "user_id": f"u{number % 3}", "session_id": "s", "surface": "feed"}
+    query = recomputed.hydrated(Query(**request, count=4, at_ms=at_ms, seed=0, arm=arm))
     slots = [
         Slot(
             item_id=item.item_id,
-            position=place,
+            position=position,
             score=0.0,
             propensity=1.0,
             sources=[],
             category=item.category,
             dense=recomputed.dense(query, [item.item_id]).tobytes(),
         )
-        for place, item in enumerate(ITEMS)
+        for position, item in enumerate(ITEMS)
     ]
-    told = {"arm": "online", "policy": "", "model_version": "", "feature_set": FEATURE_SET, "feature_versions": {}}
-    return Exposure(**asked, **told, received_at=at_ms, history=[], slots=slots)
+    model = {"arm": "online", "policy": "", "model_version": "", "feature_set": FEATURE_SET, "feature_versions": {}}
+    return Exposure(**request, **model, received_at=at_ms, history=[], slots=slots)
 
 
 EXPOSURES = [exposure(number) for number in range(1, 9)]
 
 
-def test_a_second_stream_is_none_of_the_rankers() -> None:
-    """Its group is kept by users too, and by a time that no click has."""
+def test_groups_of_a_second_stream_are_ignored() -> None:
+    """Its group has users as entities too, and an event time that clicks lack."""
     orders = """SOURCE orders (topic 'orders', event_time ordered_at, lateness '1 hour', future '1 minute',
       dedupe order_id WITHIN '1 day') COLUMNS (order_id STRING REQUIRED, user_id STRING REQUIRED,
       ordered_at BIGINT REQUIRED, received_at BIGINT);"""
@@ -85,21 +85,21 @@ def test_a_second_stream_is_none_of_the_rankers() -> None:
     assert compare(plan, ITEMS, EVENTS, EXPOSURES[:2]).slots == 8
 
 
-def test_what_was_served_is_what_the_log_gives() -> None:
+def test_served_values_match_the_log() -> None:
     found = compare(PLAN, ITEMS, EVENTS, EXPOSURES)
     assert found.slots == 32
-    assert {DENSE[place]: int(found.mismatched[place]) for place in np.flatnonzero(found.mismatched)} == {}
+    assert {DENSE[column]: int(found.mismatched[column]) for column in np.flatnonzero(found.mismatched)} == {}
 
 
-def test_a_planted_value_is_found_by_its_name() -> None:
-    place = DENSE.index("item_engagement.clicks_24h")
+def test_a_planted_mismatch_is_found() -> None:
+    column = DENSE.index("item_engagement.clicks_24h")
     slot = EXPOSURES[3].slots[2]
     dense = np.frombuffer(slot.dense, "<f4").copy()
-    dense[place] += 0.5
+    dense[column] += 0.5
     slots = [
         msgspec.structs.replace(each, dense=dense.tobytes()) if each is slot else each for each in EXPOSURES[3].slots
     ]
     planted = msgspec.structs.replace(EXPOSURES[3], slots=slots)
     found = compare(PLAN, ITEMS, EVENTS, [*EXPOSURES[:3], planted, *EXPOSURES[4:]])
-    assert np.flatnonzero(found.mismatched).tolist() == [place]
+    assert np.flatnonzero(found.mismatched).tolist() == [column]
     assert int(found.mismatched.sum()) == 1

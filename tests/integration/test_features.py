@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.features.lateness_check import observed_ms
+from headrace.features.lateness_check import observed_delays_ms
 from lang.events.computed import Computation
 from lang.events.gate import Gate
 from lang.plan.clean_topic import contract
@@ -79,6 +79,6 @@ def test_the_store_equals_the_oracle(line: Line) -> None:
     assert line.reasons("features.user_recent.events.v1", odd_tiles) == ["unreadable"]
     assert line.reasons("events.clean", odd_events) == ["time", "time"]
 
-    delays_ms = observed_ms(line.endpoints, line.plan.source("clickstream"))
+    delays_ms = observed_delays_ms(line.endpoints, line.plan.source("clickstream"))
     assert len(delays_ms) >= 3_000
     assert 60_000 < max(delays_ms) <= line.plan.source("clickstream").lateness_ms

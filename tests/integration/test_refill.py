@@ -77,7 +77,7 @@ def test_what_was_wiped_is_filled_again_and_what_was_odd_is_listed_once(
     assert loader.load_batch(timeout_s=1.0) == 0
 
     told: list[tuple[int, int]] = []
-    filled = refill.fill(endpoints.bootstrap, url, [GROUP], seen=lambda done, total: told.append((done, total)))
+    filled = refill.fill(endpoints.bootstrap, url, [GROUP], on_progress=lambda done, total: told.append((done, total)))
     assert (filled.records, filled.keys, filled.aside) == (9, len(keys), 3)
     assert told[-1] == (9, 9)
     assert set(client.keys("?:*")) == keys
@@ -105,8 +105,8 @@ def test_what_was_wiped_is_filled_again_and_what_was_odd_is_listed_once(
 
 
 def test_a_group_that_is_none_cannot_be_filled() -> None:
-    assert refill.named([GROUP, OTHER], ["two_keys"]) == [OTHER]
-    assert refill.named([GROUP, OTHER], [GROUP.title]) == [GROUP]
-    assert refill.named([GROUP, OTHER], []) == [GROUP, OTHER]
-    with pytest.raises(UsageProblem, match=r"no group 'nobody'; there are everything@1"):
-        refill.named([GROUP, OTHER], ["nobody"])
+    assert refill.select_groups([GROUP, OTHER], ["two_keys"]) == [OTHER]
+    assert refill.select_groups([GROUP, OTHER], [GROUP.title]) == [GROUP]
+    assert refill.select_groups([GROUP, OTHER], []) == [GROUP, OTHER]
+    with pytest.raises(UsageProblem, match=r"no group 'nobody'; the groups are everything@1"):
+        refill.select_groups([GROUP, OTHER], ["nobody"])

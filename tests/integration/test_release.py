@@ -9,8 +9,8 @@ import pytest
 
 from headrace.errors import UsageProblem
 from headrace.features import release
-from headrace.features.point_in_time import as_known_at
-from headrace.log.feature_versions import Registry, remove_data
+from headrace.features.point_in_time import store_as_of
+from headrace.log.feature_versions import Registry, collect
 from headrace.stack.flink import FlinkRest
 from headrace.stack.jobs import FEATURES
 from lang.events.gate import Gate
@@ -75,14 +75,14 @@ def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> 
     plan = load_plan(edited(tmp_path / "features"))
     wanted = plan.group(GROUP)
 
-    found = release.planned(plan, registry.versions())
+    found = release.plan_release(plan, registry.versions())
     assert [str(change) for change in found.changes if change.group == GROUP] == [
         f"{GROUP} 1 → 2, additive: + clickers_24h"
     ]
-    (version,) = release.applied(registry, rest, found, why="test")
+    (version,) = release.apply_release(registry, rest, found, why="test")
     with pytest.raises(UsageProblem, match="F160"):  # it knows nothing yet
-        release.promoted(registry, line.redis, version, why="too early")
-    version = release.filled(registry, rest, line.endpoints, version, since="all")
+        release.promote_version(registry, line.redis, version, why="too early")
+    version = release.backfill_version(registry, rest, line.endpoints, version, since="all")
 
     gate = Gate(plan.source("clickstream"))
     unknown = {"category": None, "price": None, "seller": None}  # items that no catalogue has
@@ -94,22 +94,22 @@ def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> 
     halfway = int(str(accepted[300]["received_at"]))
     for key in keys[:5]:
         (then,) = by_the_oracle(wanted, accepted, [key], at_ms=halfway).values.values()
-        answer = lookup.answer(as_known_at(line.endpoints, wanted, key[0], at_ms=halfway), wanted, key, at=halfway)
+        answer = lookup.answer(store_as_of(line.endpoints, wanted, key[0], at_ms=halfway), wanted, key, at=halfway)
         assert all(values_agree(then[each.name], each.value, ratio=1e-9) for each in answer.features), (then, answer)
 
     before = line.plan.group(GROUP)
     names = {group.version: {feature.name for feature in group.features} for group in (before, wanted)}
     with Reads(line, keys[1][0], names) as reads:
         line.wait(lambda: reads.version == 1, "reads of version 1")
-        release.promoted(registry, line.redis, version, why="test")
+        release.promote_version(registry, line.redis, version, why="test")
         line.wait(lambda: reads.version == 2, "reads of version 2", deadline_s=5)
         registry.rollback(GROUP, why="test")
         line.wait(lambda: reads.version == 1, "reads of version 1 again", deadline_s=5)
     assert reads.wrong == []
-    release.retired(registry, version)
+    release.retire_version(registry, version)
     line.wait(lambda: version.job not in rest.jobs(), "the end of the candidate's job")
     topics, removed = remove_data(line.layout, line.endpoints, version)
     assert (topics, removed > 0) == (2, True)
     with pytest.raises(UsageProblem, match="F115"):  # its number has been used
-        release.planned(plan, registry.versions())
+        release.plan_release(plan, registry.versions())
     assert not list(line.redis.scan_iter(match=f"*:{version.name}*", count=1000))

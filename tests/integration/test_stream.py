@@ -96,7 +96,7 @@ def test_a_second_stream_is_one_new_file(line: Line, tmp_path: Path) -> None:
     plan, registry, rest = load_plan(folder), Registry(line.endpoints, who="tests"), FlinkRest(line.endpoints.flink_url)
     group, source = plan.group("user_orders"), plan.source("orders")
 
-    (version,) = release.applied(registry, rest, release.planned(plan, registry.versions()), why="test")
+    (version,) = release.apply_release(registry, rest, release.plan_release(plan, registry.versions()), why="test")
     line.wait(lambda: rest.is_running(ingest_job(source)), "the ingest of orders")
     tag, moved = f"orders{now}", now - 484_000
     written, gate = orders(now, tag), Gate(source)
@@ -127,5 +127,5 @@ def test_a_second_stream_is_one_new_file(line: Line, tmp_path: Path) -> None:
     line.wait(lambda: refused() == ["bot"] * 3 + ["missing"], "the dead letters of orders")
     marked = [event["user_id"] for event in CleanLog(line.endpoints, source).events(now) if event["event_type"] == BOT]
     assert marked == [f"{tag}-u0"], "one marker of a bot and minute"
-    release.promoted(registry, line.redis, version, why="test")
+    release.promote_version(registry, line.redis, version, why="test")
     line.wait(lambda: registry.versions().is_live(group), "the group answers")

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from headrace.errors import UsageProblem
-from headrace.features.budget import beyond_limit, beyond_memory
-from headrace.features.cost import Answering, Cost, Keys
-from headrace.features.lateness_check import warning_of
+from headrace.features.budget import entity_problem, memory_problem
+from headrace.features.cost import Cost, Keys, LiveVersion
+from headrace.features.lateness_check import lateness_warning
 from headrace.features.parity import Parity
-from headrace.features.release import planned, unlike
+from headrace.features.release import parity_problem, plan_release
 from headrace.layout import FEATURES, REPOSITORY
 from lang.errors.codes import CODES
 from lang.plan.plan import Group, Plan
@@ -80,7 +80,7 @@ def edited(name: str, *changes: tuple[str, str]) -> Plan:
 
 def plan_message(shipped: Plan, name: str, *changes: tuple[str, str]) -> str:
     with pytest.raises(UsageProblem) as raised:
-        planned(edited(name, *changes), answering(shipped.group(name)))
+        plan_release(edited(name, *changes), answering(shipped.group(name)))
     return str(raised.value).strip()
 
 
@@ -96,15 +96,15 @@ def test_messages_of_plan(shipped: Plan, golden: Callable[[str, str], None]) -> 
 def test_messages_of_plan_on_a_running_stack(shipped: Plan) -> None:
     live = shipped.group("item_engagement")
     wanted = msgspec.structs.replace(live, version=2, max_entities=5_000_000)
-    held = Usage(keys=5_200_000, entities=5_200_000, bytes=5_200_000 * 4_600)
-    assert beyond_limit(wanted, Answering(group=live, held=held, cell_bytes=None)) == CODES["F122"].wrong
+    held = Holding(keys=5_200_000, entities=5_200_000, bytes=5_200_000 * 4_600)
+    assert entity_problem(wanted, LiveVersion(group=live, held=held, cell_bytes=None)) == CODES["F122"].wrong
     keys = Keys(5_200_000, 4_600)
     cost = Cost(group=wanted.name, events=0, minutes=0.0, redis=keys, flink_mb=None, touches=())
-    assert beyond_memory([cost], [wanted], 8_000_000_000) == CODES["F120"].wrong
+    assert memory_problem([cost], [wanted], 8_000_000_000) == CODES["F120"].wrong
     more_ms = 6 * 3_600_000 - live.source.lateness_ms
     source = msgspec.structs.replace(live.source, lateness_ms=6 * 3_600_000)
     late = [msgspec.structs.replace(g, source=source, retain_ms=g.retain_ms + more_ms) for g in shipped.groups]
-    assert warning_of(source, late, [0] * 19_900 + [61_000] * 100) == CODES["F110"].wrong
+    assert lateness_warning(source, late, [0] * 19_900 + [61_000] * 100) == CODES["F110"].wrong
 
 
 def test_messages_of_test(shipped: Plan, golden: Callable[[str, str], None]) -> None:
@@ -131,6 +131,6 @@ def test_messages_of_promote(shipped: Plan, golden: Callable[[str, str], None]) 
     parity = Parity(alike=9, unlike=1)
     parity.mismatched["clicks_1h"] = 1
     parity.worst.append("i1 clicks_1h: 3.0 in the first, 2.0 in the second")
-    message = unlike("item_engagement@2", shipped.group("item_engagement"), parity)
-    golden("errors/F160_parity.txt", message + "\n")
-    assert message == CODES["F160"].wrong
+    said = parity_problem("item_engagement@2", shipped.group("item_engagement"), parity)
+    golden("errors/F160_parity.txt", said + "\n")
+    assert said == CODES["F160"].wrong

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from headrace.errors import UsageProblem
-from headrace.features.explain import explained
+from headrace.features.explain import explain_feature
 from lang.plan.plan import Plan
 
 NAMES = ["item_engagement.ctr_1h", "item_next.next_items", "item_together.clicked_too", "user_recent.recent_items"]
@@ -13,11 +13,11 @@ NAMES = ["item_engagement.ctr_1h", "item_next.next_items", "item_together.clicke
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_feature_explained(shipped: Plan, golden: Callable[[str, str], None], name: str) -> None:
-    golden(f"explain/{name}.txt", explained(shipped, name))
+    golden(f"explain/{name}.txt", explain_feature(shipped, name))
 
 
 def test_an_ambiguous_name_must_be_given_in_full(shipped: Plan) -> None:
     with pytest.raises(UsageProblem, match=r"item_engagement\.clicks_24h, .*user_recent\.clicks_24h"):
-        explained(shipped, "clicks_24h")
+        explain_feature(shipped, "clicks_24h")
     with pytest.raises(UsageProblem, match=r"there are .*item_engagement\.imps_1h"):
-        explained(shipped, "nothing")
+        explain_feature(shipped, "nothing")

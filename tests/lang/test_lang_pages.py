@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.features.reference import FOLDER, written
+from headrace.features.reference import FOLDER, reference_pages
 from lang.plan.plan import Plan
 from lang.planner.groups import WORDS as HEADER_WORDS
 from lang.planner.lineage import direct_inputs, root_features, source_columns
@@ -22,7 +22,7 @@ def test_every_word_of_a_header_is_explained() -> None:
 
 def test_the_pages_are_current() -> None:
     there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
-    wanted = written()
+    wanted = reference_pages()
     assert sorted(there) == sorted(wanted), "run make docs"
     assert [name for name, text in wanted.items() if there[name] != text] == [], "run make docs"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from headrace.features.explain import explained
+from headrace.features.explain import explain_feature
 from lang.errors.report import LangError
 from lang.plan.clean_topic import contract
 from lang.plan.plan import Plan
@@ -79,7 +79,7 @@ def test_a_plan_survives_topic_control_with_its_tables() -> None:
 
 
 def test_a_feature_is_explained_down_to_the_tables() -> None:
-    text = explained(planned(), "cold_1h")
+    text = explain_feature(planned(), "cold_1h")
     assert "celsius (stamped from weather), email (stamped from users, a keyed hash)" in text
 
 

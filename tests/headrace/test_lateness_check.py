@@ -1,4 +1,4 @@
-"""A lateness is oversized where events come far sooner and most tiles are kept for it."""
+"""A lateness is oversized if events arrive far sooner and most tiles are kept for it."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from headrace.features.lateness_check import share_for, warning_of
+from headrace.features.lateness_check import lateness_share, lateness_warning
 from lang.plan.plan import Group
 from lang.plan.source import Source
 from lang.planner.load import load_plan
@@ -28,25 +28,25 @@ def declared(lateness_ms: int) -> tuple[Source, list[Group]]:
     ]
 
 
-def test_the_shipped_lateness_is_no_matter() -> None:
+def test_the_shipped_lateness_is_adequate() -> None:
     source, groups = declared(SOURCE.lateness_ms)
-    assert share_for(groups, source.lateness_ms) == pytest.approx(0.07, abs=0.01)
-    assert warning_of(source, groups, DELAYS_MS) == ""
-    assert warning_of(source, groups, [0] * 20_000) == "", "nor for a replay, which knows no delay"
+    assert lateness_share(groups, source.lateness_ms) == pytest.approx(0.07, abs=0.01)
+    assert lateness_warning(source, groups, DELAYS_MS) == ""
+    assert lateness_warning(source, groups, [0] * 20_000) == "", "nor for a replay, which has no delay"
 
 
-def test_six_hours_for_what_comes_within_a_minute() -> None:
+def test_six_hours_for_events_within_a_minute_is_oversized() -> None:
     source, groups = declared(6 * HOUR_MS)
-    warned = warning_of(source, groups, DELAYS_MS)
+    warned = lateness_warning(source, groups, DELAYS_MS)
     assert warned.startswith("F110 source clickstream: lateness 6h, and 99.9 % of the newest 20000 events came within ")
     assert "64 % of a busy key's tiles" in warned
-    assert share_for(groups, 15 * MINUTE_MS) == pytest.approx(0.07, abs=0.01)
+    assert lateness_share(groups, 15 * MINUTE_MS) == pytest.approx(0.07, abs=0.01)
 
 
 @pytest.mark.parametrize(
     ("lateness_ms", "delays_ms"),
     [(6 * HOUR_MS, DELAYS_MS[:999]), (6 * HOUR_MS, [40 * MINUTE_MS] * 2_000), (HOUR_MS, [1] * 2_000)],
-    ids=["too few to say", "ten times the delay is more", "cheap"],
+    ids=["too few events", "ten times the delay is more", "cheap"],
 )
-def test_nothing_is_said(lateness_ms: int, delays_ms: list[int]) -> None:
-    assert warning_of(*declared(lateness_ms), delays_ms) == ""
+def test_there_is_no_warning(lateness_ms: int, delays_ms: list[int]) -> None:
+    assert lateness_warning(*declared(lateness_ms), delays_ms) == ""

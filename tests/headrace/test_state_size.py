@@ -1,4 +1,4 @@
-"""What weighs most in a group is what it would be lighter without."""
+"""The relative size of groups, and the features whose removal saves most."""
 
 from headrace.features.state_size import Cut, cells, cuts, tile_cells
 from lang.plan.plan import Group
@@ -20,13 +20,13 @@ CLICKS, SPENT = "count(*) OVER EACH (1h, 24h) AS clicks_{w}", "sum(value) OVER 2
 ROWS = "last_n(event_id, 50) AS newest"
 
 
-def test_a_tile_is_its_head_and_its_partials_and_rows_are_ten() -> None:
+def test_a_tile_has_two_cells_and_its_partials_and_rows_count_ten() -> None:
     assert tile_cells(group(CLICKS)) == 2 * (2 + 1)
     assert tile_cells(group(CLICKS, SPENT, ROWS)) == 2 * (2 + 2)
     assert cells(group(CLICKS, SPENT, ROWS)) == 2 * (2 + 2) + 10
 
 
-def test_a_size_a_partial_or_rows_can_go() -> None:
+def test_a_tile_size_a_partial_or_rows_can_be_cut() -> None:
     found = cuts(group(CLICKS, SPENT, ROWS), most=9)
     assert {each.features: round(each.share * 18) for each in found} == {
         ("newest",): 10,
@@ -37,8 +37,8 @@ def test_a_size_a_partial_or_rows_can_go() -> None:
     }
     assert [each.share for each in found] == sorted((each.share for each in found), reverse=True)
     assert cuts(group(CLICKS, SPENT, ROWS), most=2) == found[:2]
-    assert cuts(group(ROWS), most=2) == [], "the group without it is none"
+    assert cuts(group(ROWS), most=2) == [], "the whole group is never cut"
 
 
-def test_what_is_said_of_a_cut() -> None:
+def test_a_cut_is_printed() -> None:
     assert str(Cut(("imps_7d", "clicks_7d"), 0.314)) == "31 % less without imps_7d, clicks_7d"

@@ -1,4 +1,4 @@
-"""What a checkpoint holds is shared out among groups of one kind, by the cells of their tiles."""
+"""A checkpoint's state is divided among groups of one kind, by the cells of their tiles."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def fold(by: str, *inputs: str, state_bytes: int) -> Task:
     return Task(text=text, inputs=inputs, state_bytes=state_bytes)
 
 
-# as Flink tells of a job of several groups
+# as Flink describes a job of several groups
 TASKS = {
     "source": Task(text="Source: KafkaSource<br/>", inputs=(), state_bytes=0),
     "engagement": fold("item_id, size_ms, start_ms", "source", state_bytes=5_000),
@@ -36,19 +36,19 @@ TASKS = {
     ("name", "state_bytes"),
     [("item_next", 990), ("user_sessions", 90), ("user_recent", 3), ("user_category", 11)],
 )
-def test_a_group_that_is_alone_of_its_kind_has_all_of_it(name: str, state_bytes: int) -> None:
+def test_the_only_group_of_its_kind_has_all_of_the_state(name: str, state_bytes: int) -> None:
     group = PLAN.group(name)
     each_bytes = cell_bytes(TASKS, [group, HEAT], group)
     assert each_bytes is not None
     assert each_bytes * tile_cells(group) == pytest.approx(state_bytes)
 
 
-def test_groups_of_one_kind_share() -> None:
+def test_groups_of_one_kind_share_the_state() -> None:
     shares = [cell_bytes(TASKS, [HEAT, ENGAGEMENT], group) for group in (HEAT, ENGAGEMENT)]
     assert shares == [pytest.approx(6_000 / (tile_cells(HEAT) + tile_cells(ENGAGEMENT)))] * 2
 
 
-def test_nothing_is_known_before_a_checkpoint_or_of_another_kind() -> None:
+def test_the_state_is_unknown_before_a_checkpoint_and_for_another_kind() -> None:
     assert cell_bytes({}, [HEAT], HEAT) is None
     seller = PLAN.group("seller_quality")
     assert cell_bytes(TASKS, [seller], seller) is None
