@@ -1,1 +1,1 @@
-"""`headrace replay`: a recorded log through the whole line, and features recomputed from a log."""
+"""`headrace replay`: send a recorded log through the whole pipeline."""
