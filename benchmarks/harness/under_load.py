@@ -18,9 +18,10 @@ from lang.planner.load import load_plan
 from models.array_types import Ids
 from schemas.catalogue import Item
 from serving.stages.pipeline import rank
+from serving.stages.sources import clicked_after
 from serving.state import catalogue, columns, item_features
 from serving.state.experiment import Arm
-from serving.state.query import Faults, Joint, Query, Taste, User
+from serving.state.query import Faults, Neighbours, Query, Taste, User
 from serving.state.state import Live
 from serving.telemetry.stopwatch import Stopwatch
 from serving.versions.delta_reader import DeltaReader
@@ -96,13 +97,14 @@ class SlateLoad:
 
     def _user(self, history: Ids) -> User:
         follow = self._rng.choice(self.live.state.catalogue.ids, 80, replace=False)
+        after = Neighbours(follow, np.linspace(2, 1, len(follow)), np.zeros(len(follow), np.int64))
         return structs.replace(
             User.unknown(),
             history_ids=history,
             tastes={f"c{n}": Taste(affinity=2.0 - n / 4) for n in range(4)},
             top=[f"c{n}" for n in range(4)],
             numbers={"user_category.affinity_total": 6.0},
-            next=Joint(follow, np.linspace(2, 1, len(follow)), np.zeros(len(follow), np.int64)),
+            neighbours={clicked_after.NEIGHBOURS.feature: after},
         )
 
 

@@ -69,7 +69,7 @@ def _figures(chances: Doubles, labels: Doubles, slates: list[str]) -> dict[str, 
 
 
 def values(figures: dict[str, Figure]) -> Numbers:
-    """Values of the metrics; NaN is left out."""
+    """FeatureValues of the metrics; NaN is left out."""
     return {name: figure.value for name, figure in figures.items() if not math.isnan(figure.value)}
 
 

@@ -56,7 +56,7 @@ class Requests:
     def hydrate(self, request_id: str, visit: Visit, *, allow_repeats: bool) -> HydratedRequest:
         """Find and hydrate the candidates for a visit's user; `allow_repeats` keeps items that the user clicked."""
         own = frozenset[str]() if allow_repeats else frozenset(self._own[visit.user_id])
-        query = self._recomputed.hydrated(structs.replace(build_query(request_id, visit), exclude=own))
+        query = self._recomputed.hydrate(structs.replace(build_query(request_id, visit), exclude=own))
         found = merge(retrieve(query, self._state, Faults()))
         filtered = structs.replace(query, user=User.unknown()) if allow_repeats else query
         candidates, _ = keep(filtered, found, self._state.catalogue)

@@ -43,7 +43,7 @@ def measure_live(client: Client, rest: FlinkRest, *, group: Group, versions: Ver
     """
     job = versions.applied[group.title].job
     state = cell_bytes(rest.tasks(job), versions.computed_by(job), group)
-    return LiveVersion(group=group, held=holding(client, group), cell_bytes=state)
+    return LiveVersion(group=group, held=measure_usage(client, group), cell_bytes=state)
 
 
 class Keys(Struct, frozen=True):

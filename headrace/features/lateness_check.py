@@ -56,7 +56,9 @@ def lateness_warning(source: Source, groups: Sequence[Group], delays_ms: Sequenc
 
 def lateness_share(groups: Sequence[Group], lateness_ms: int) -> float:
     """Share of a busy key's tiles that groups of one source would keep for this lateness, in [0, 1]."""
-    kept_ms = [(size, kept - group.source.lateness_ms) for group in groups for size, kept in spans_of(group).kept_ms]
+    kept_ms = [
+        (size, kept - group.source.lateness_ms) for group in groups for size, kept in retention_of(group).kept_ms
+    ]
     windows = sum(kept / size for size, kept in kept_ms)
     late = sum(lateness_ms / size for size, _ in kept_ms)
     return late / (windows + late) if kept_ms else 0.0

@@ -84,7 +84,7 @@ def _owners(client: Client, group: Group, sample: int) -> Iterator[str]:
         yield owner_of(key)
 
 
-def _add(parity: Parity, one: Values, two: Values, *, names: Iterable[str], at_ms: int) -> None:
+def _add(parity: Parity, one: FeatureValues, two: FeatureValues, *, names: Iterable[str], at_ms: int) -> None:
     """Add the comparison of two versions' values."""
     first_keys, second_keys = _present(one), _present(two)
     parity.extra += len(second_keys.keys() - first_keys.keys())
@@ -109,12 +109,12 @@ def _add(parity: Parity, one: Values, two: Values, *, names: Iterable[str], at_m
             parity.alike += 1
 
 
-def _present(values: Values) -> dict[Key, int]:
+def _present(values: FeatureValues) -> dict[Key, int]:
     """Keys with values in the store, and their indexes."""
     return {key: index for index, key in enumerate(values.keys) if values.status[index] in ("ok", "stale")}
 
 
-def _value(values: Values, index: int, name: str) -> object:
+def _value(values: FeatureValues, index: int, name: str) -> object:
     """A feature of one key; None for NULL."""
     if name in values.merged.lists:
         return values.merged.lists[name][index]

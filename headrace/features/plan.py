@@ -64,7 +64,7 @@ def plan_with_costs(endpoints: Endpoints, wanted: Plan, versions: Versions) -> R
     starting = {group.name: group for group in draft.groups}
     live = {
         group.name: measure_live(client, rest, group=group, versions=versions)
-        for group in versions.answering()
+        for group in versions.live_groups()
         if group.name in starting and group.entity == starting[group.name].entity  # otherwise it is not comparable
     }
     costs = [

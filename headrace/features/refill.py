@@ -90,7 +90,7 @@ def fill(
         done, grew_s = 0, time.monotonic()
         while done < total:
             records += loader.load_batch(timeout_s=_WAIT_S)
-            at, before = loader.places(), done
+            at, before = loader.positions(), done
             done = sum(min(max(at.get(part, begin), begin), end) - begin for part, (begin, end) in ranges.items())
             grew_s = time.monotonic() if done > before else grew_s
             if time.monotonic() - grew_s > _STALLED_S:

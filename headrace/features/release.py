@@ -129,7 +129,7 @@ def apply_release(
             message = f"{name} has been applied since the plan was made; make a new one: headrace features plan"
             raise UsageProblem(message)
     for group in release.reworded:
-        registry.reword(find_version(versions, group.title), group, why=why)
+        registry.update_metadata(find_version(versions, group.title), group, why=why)
     from_ms = _from_ms(since, time.time_ns() // 1_000_000)
     started = [registry.apply(group, from_ms=from_ms, why=why) for group in release.groups]
     for version in started:
@@ -210,11 +210,11 @@ def find_group(versions: Versions, name: str) -> Group:
     Raises:
         UsageProblem: it does not exist.
     """
-    live = {group.name: group for group in versions.answering()}
+    live = {group.name: group for group in versions.live_groups()}
     return live[name] if name in live else find_version(versions, name).group
 
 
-def promote_version(registry: Registry, client: Client, version: Version, *, why: str) -> Choice:
+def promote_version(registry: Registry, client: Client, version: Version, *, why: str) -> LiveState:
     """Make a version live, after checking that features with the same meaning have the live version's values.
 
     Raises:
@@ -223,7 +223,7 @@ def promote_version(registry: Registry, client: Client, version: Version, *, why
     """
     if problem := _missing_features(version.group):
         raise UsageProblem(problem)
-    live = [group for group in registry.versions().answering() if group.name == version.group.name]
+    live = [group for group in registry.versions().live_groups() if group.name == version.group.name]
     if live and live[0].version == version.group.version:
         message = f"{version.name} is live already"
         raise UsageProblem(message)
@@ -232,7 +232,7 @@ def promote_version(registry: Registry, client: Client, version: Version, *, why
         parity = compare_in_store(client, live[0], version.group, sample=_SAMPLE, at_ms=at_ms)
         if parity.share > _DIFFERENT or parity.moving > parity.judged:
             raise UsageProblem(parity_problem(version.name, live[0], parity))
-    return registry.promote(version, before=live[0].version if live else 0, why=why)
+    return registry.promote(version, previous=live[0].version if live else 0, why=why)
 
 
 def parity_problem(name: str, live: Group, parity: Parity) -> str:

@@ -40,7 +40,7 @@ def list_versions() -> None:
         job = versions.applied[group.title].job
         state = jobs.get(job, ("", "not running"))[1]
         live = "yes" if versions.is_live(group) else ""
-        entities = f"{holding(client, group).entities} of {group.max_entities}" if group.max_entities else ""
+        entities = f"{measure_usage(client, group).entities} of {group.max_entities}" if group.max_entities else ""
         table.add_row(group.name, str(group.version), live, job, state, str(len(group.features)), entities)
     screen().print(table)
 
@@ -87,7 +87,7 @@ def promote(name: str, *, why: str = "promoted") -> None:
     endpoints, registry, _ = _stack()
     version = release.find_version(registry.versions(), name)
     choice = release.promote_version(registry, connect(endpoints.redis_url), version, why=why)
-    sys.stdout.write(f"{version.name} is live; it replaces version {choice.before}\n")
+    sys.stdout.write(f"{version.name} is live; it replaces version {choice.previous}\n")
 
 
 def diff(first: str, second: str, *, sample: int = 1_000) -> None:
@@ -142,7 +142,7 @@ def rollback(group: str, *, why: str = "rolled back") -> None:
     """
     _, registry, _ = _stack()
     choice = registry.rollback(group, why=why)
-    sys.stdout.write(f"{group}@{choice.version} is live; it replaces version {choice.before}\n")
+    sys.stdout.write(f"{group}@{choice.version} is live; it replaces version {choice.previous}\n")
 
 
 def retire(name: str) -> None:
@@ -171,7 +171,7 @@ def get(name: str, *key: str, at: int | None = None) -> None:
         message = f"--at is {at}; write a past time in milliseconds since 1970; it is now {now_ms}"
         raise UsageProblem(message)
     group = release.find_group(registry.versions(), name)
-    reader: Reads = FeatureReader(connect(endpoints.redis_url))
+    reader: FeatureStore = FeatureReader(connect(endpoints.redis_url))
     if at is not None and key:
         reader = store_as_of(endpoints, group, key[0], at_ms=at)
     try:

@@ -76,7 +76,7 @@ def compare_arms(endpoints: Endpoints, model: str) -> ArmComparison:
     if not arm_served_at:
         return ArmComparison()
     begin_ms = min(arm_served_at)
-    samples = read_values(endpoints.bootstrap, SAMPLES.name, {0: offset_of(endpoints.bootstrap, begin_ms)})
+    samples = read_values(endpoints.bootstrap, SAMPLES.name, {0: offset_at(endpoints.bootstrap, begin_ms)})
     return count_clicks(
         [each for each in slates if each.served_at >= begin_ms], filter(None, map(decode_sample, samples))
     )

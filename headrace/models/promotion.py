@@ -8,7 +8,7 @@ from msgspec import structs
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
-from headrace.log.model_versions import read_chain
+from headrace.log.model_versions import read_model_versions
 from headrace.log.trainings import finished_trainings, is_unfinished
 from headrace.models.aliases import fetch_models
 from headrace.models.arm_comparison import ArmComparison, compare_arms
@@ -39,11 +39,11 @@ def challenge(model: str | None = None, *, why: str) -> None:
         decide(endpoints, structs.replace(follow_decision(""), why=why))
         sys.stdout.write("there is no challenger now\n")
         return
-    if model == LIVE_MODEL or not read_chain(endpoints, model).links:
+    if model == LIVE_MODEL or not read_model_versions(endpoints, model).versions:
         message = f"{model} cannot challenge: expected a model with versions on the log, not {LIVE_MODEL}; train one"
         raise UsageProblem(message)
     refuse_unfinished(layout, model, trained=finished_trainings(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)))
-    decide(endpoints, structs.replace(follow(model), why=why))
+    decide(endpoints, structs.replace(follow_decision(model), why=why))
     hint = "The decision is recorded and stays in force. Look at serving.log."
     wait_until(
         lambda: bool(_challenger_version(endpoints, model)),
@@ -80,9 +80,9 @@ def promote(model: str, *, why: str, anyway: bool = False) -> None:
     layout = Layout.here()
     endpoints = layout.endpoints()
     refuse_unfinished(layout, model, trained=finished_trainings(read_values(endpoints.bootstrap, CONTROL_TOPIC.name)))
-    chain = read_chain(endpoints)
+    chain = read_model_versions(endpoints)
     live, successor = chain.live, newest_version(layout, endpoints, model)
-    if live is None or chain.course.frozen_at is not None:
+    if live is None or chain.policy.frozen_at is not None:
         state = f"is frozen at {version_text(live)}; `headrace models unfreeze` first" if live else "has no version yet"
         message = f"nothing was decided: model {LIVE_MODEL} {state}"
         raise UsageProblem(message)
@@ -93,10 +93,11 @@ def promote(model: str, *, why: str, anyway: bool = False) -> None:
         raise UsageProblem(message)
     figures = "; ".join(str(each) for each, slates in ((arms, arms.arm.slates), (shadow, shadow.slates)) if slates)
     reason = f"{why} (--anyway: {objection})" if objection else f"{why} ({figures})"
-    decision = handed_to((model, successor), model=LIVE_MODEL, target=live, epoch=chain.next_epoch)
+    decision = promotion_decision((model, successor), model=LIVE_MODEL, target=live, epoch=chain.next_epoch)
     decide(endpoints, structs.replace(decision, why=reason))
     sys.stdout.write(
-        f"epoch {chain.next_epoch} begins with {model} {version_text(successor)}; until then {version_text(live)} is served; "
+        f"epoch {chain.next_epoch} begins with {model} {version_text(successor)}; "
+        f"until then {version_text(live)} is served; "
         f"`headrace models rollback --to {version_text(live)}` goes back\n"
     )
 
@@ -118,7 +119,9 @@ def newest_version(layout: Layout, endpoints: Endpoints, model: str) -> VersionI
     meta, _ = load(folder)
     version = (meta.epoch, meta.seq)
     if version not in links or links[version].hash != meta.hash:
-        message = f"nothing was decided: {folder} is not version {version_text(version)} of {model} on the log; train another"
+        message = (
+            f"nothing was decided: {folder} is not version {version_text(version)} of {model} on the log; train another"
+        )
         raise UsageProblem(message)
     samples = Samples(endpoints.bootstrap, "reach")
     try:

@@ -7,7 +7,7 @@ from msgspec import structs
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
-from headrace.log.model_versions import ModelVersions, read_chain
+from headrace.log.model_versions import ModelVersions, read_model_versions
 from headrace.models.aliases import fetch_models
 from headrace.wait import wait_until
 from learner.rebuild import RebuildError, base_snapshot, check_samples
@@ -31,10 +31,13 @@ def rollback(*, to: str | None = None, steps: int = 1, relearn: bool = False, wh
     """
     layout = Layout.here()
     endpoints = layout.endpoints()
-    chain = read_chain(endpoints)
+    chain = read_model_versions(endpoints)
     target = _parse_version(to) if to is not None else _steps_back(chain, steps)
     check_reachable(layout, endpoints, chain, target)
-    decide(endpoints, structs.replace(back_to(LIVE_MODEL, target, epoch=chain.next_epoch, relearn=relearn), why=why))
+    decide(
+        endpoints,
+        structs.replace(rollback_decision(LIVE_MODEL, target, epoch=chain.next_epoch, relearn=relearn), why=why),
+    )
     served = _wait_until_served(endpoints, target, chain.next_epoch)
     sys.stdout.write(f"{served}; learning continues from it in epoch {chain.next_epoch}\n")
 
@@ -79,9 +82,15 @@ def check_reachable(layout: Layout, endpoints: Endpoints, chain: ModelVersions, 
     Raises:
         UsageProblem: the version is not on the log, is live already, or the data to rebuild it is gone.
     """
-    if target not in chain.links:
-        range_ = f"{version_text(min(chain.links))} to {version_text(max(chain.links))}" if chain.links else "no version"
-        message = f"version {version_text(target)} is not on the log, which holds {range_}; see `headrace models history`"
+    if target not in chain.versions:
+        range_ = (
+            f"{version_text(min(chain.versions))} to {version_text(max(chain.versions))}"
+            if chain.versions
+            else "no version"
+        )
+        message = (
+            f"version {version_text(target)} is not on the log, which holds {range_}; see `headrace models history`"
+        )
         raise UsageProblem(message)
     if target == chain.live:
         message = f"version {version_text(target)} is live already; name an earlier one, or `freeze` to stay at it"
@@ -116,7 +125,7 @@ def _parse_version(version: str) -> VersionId:
 
 def _steps_back(chain: ModelVersions, steps: int) -> VersionId:
     """The version `steps` before live, among those that the version policy allows."""
-    path = sorted(filter(chain.course.admits, chain.links))
+    path = sorted(filter(chain.policy.allows, chain.versions))
     if not 1 <= steps < len(path):
         message = f"--steps is {steps}; the log holds {max(len(path) - 1, 0)} versions before the live one"
         raise UsageProblem(message)

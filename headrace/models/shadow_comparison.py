@@ -55,7 +55,7 @@ def compare_shadow(endpoints: Endpoints, model: str) -> ShadowComparison:
     shadows = {each.request_id: each for each in records if each.model == model}
     if not shadows:
         return NO_SLATES
-    begin = offset_of(endpoints.bootstrap, min(each.served_at for each in shadows.values()))
+    begin = offset_at(endpoints.bootstrap, min(each.served_at for each in shadows.values()))
     samples = filter(None, map(decode_sample, read_values(endpoints.bootstrap, SAMPLES.name, {0: begin})))
     return compare(shadows, samples)
 

@@ -46,7 +46,7 @@ class ExposureBuilder:
     def exposure(self, request_id: str, *visits: Visit) -> Exposure:
         """Build the exposure of visits shown to a user at once: one slot each, inputs as of the visits before them."""
         visit = visits[0]
-        query = self._recomputed.hydrated(build_query(request_id, visit))
+        query = self._recomputed.hydrate(build_query(request_id, visit))
         item_ids = [each.item_id for each in visits]
         slots = [
             Slot(
@@ -127,7 +127,7 @@ def build_events(request_id: str, visit: Visit) -> list[Event]:
     ]
 
 
-def _differences(computed: Values, stored: Values) -> Iterator[str]:
+def _differences(computed: FeatureValues, stored: FeatureValues) -> Iterator[str]:
     stored_index = {key: index for index, key in enumerate(stored.keys)}
     for index, key in enumerate(computed.keys):
         at = stored_index.get(key)

@@ -133,7 +133,7 @@ class FlinkRest:
         }
 
     def counters(self, name: str, counters: Iterable[str]) -> dict[str, int]:
-        """Values of a job's own counters since it last started; empty while it does not run."""
+        """FeatureValues of a job's own counters since it last started; empty while it does not run."""
         job, totals = self.jobs().get(name), dict[str, int]()
         if job is None:
             return totals

@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
-from headrace.log.model_versions import read_chain
-from headrace.log.sample_range import SampleRange, span_of
-from headrace.log.trainings import begun_at, finished_trainings, is_unfinished
+from headrace.log.model_versions import read_model_versions
+from headrace.log.sample_range import SampleRange, find_sample_range
+from headrace.log.trainings import finished_trainings, is_unfinished, training_file
 from headrace.timestamps import day, parse_time, utc
 from headrace.training.triggers import Triggers
 from schemas.aliases import MODEL_NAME
@@ -133,7 +133,9 @@ def resume(layout: Layout, endpoints: Endpoints, request: TrainingRequest) -> Tr
     Raises:
         UsageProblem: an option differs from the training's.
     """
-    if not is_unfinished(layout, request.model, trained=finished_trainings(read_values(endpoints.bootstrap, CONTROL_TOPIC.name))):
+    if not is_unfinished(
+        layout, request.model, trained=finished_trainings(read_values(endpoints.bootstrap, CONTROL_TOPIC.name))
+    ):
         return None
     training = load_training(layout, request.model)
     request.check_resumes(training)
@@ -160,7 +162,7 @@ def start(layout: Layout, endpoints: Endpoints, request: TrainingRequest, trigge
 
 def save_training(layout: Layout, training: Training) -> None:
     """Save a training's options, so that it can be resumed."""
-    path = begun_at(layout, training.model)
+    path = training_file(layout, training.model)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, msgspec.msgpack.encode(training))
 

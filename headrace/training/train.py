@@ -67,7 +67,7 @@ def train(
     triggers = Triggers(samples=if_new, events=if_events, drifts=if_drift)
     endpoints, trainings = layout.endpoints(), layout.home / "trainings"
     check_window(between)
-    offset_of(endpoints.bootstrap, 0)  # report a broker that is away before waiting for a slot
+    offset_at(endpoints.bootstrap, 0)  # report a broker that is away before waiting for a slot
     lock = exclusive_lock(trainings / f"{request.model}.lock", what=f"a training of {request.model}")
     with lock, limit_concurrency(trainings, AT_ONCE):
         check_window(between)  # again, because it may have waited

@@ -39,12 +39,12 @@ def cost(keys: Keys | None, group: Group = WANTED) -> Cost:
 
 
 def live_version(client: Client) -> LiveVersion:
-    return LiveVersion(group=LIVE, held=holding(client, LIVE), cell_bytes=None)
+    return LiveVersion(group=LIVE, held=measure_usage(client, LIVE), cell_bytes=None)
 
 
 def test_a_version_is_refused_if_it_does_not_fit(small: Client) -> None:
     keys, left = estimate_keys(WANTED, live_version(small)), left_bytes(small)
-    assert keys.megabytes * 1e6 == pytest.approx(holding(small, LIVE).bytes, rel=0.01)
+    assert keys.megabytes * 1e6 == pytest.approx(measure_usage(small, LIVE).bytes, rel=0.01)
     assert memory_problem([cost(keys)], [WANTED], left) == ""
     small.config_set("maxmemory", small.info("memory")["used_memory"] + int(keys.megabytes * 1e6) // 2)
     refused = memory_problem([cost(keys)], [WANTED], left_bytes(small))
@@ -64,7 +64,7 @@ def test_costs_are_summed_and_unknown_costs_count_as_zero() -> None:
 
 
 def test_the_entity_limit_applies_to_the_next_version() -> None:
-    live = LiveVersion(group=LIVE, held=Holding(keys=5, entities=5, bytes=500), cell_bytes=None)
+    live = LiveVersion(group=LIVE, held=Usage(keys=5, entities=5, bytes=500), cell_bytes=None)
     limited = {most: msgspec.structs.replace(WANTED, max_entities=most) for most in (5, 6)}
     assert entity_problem(limited[5], live).startswith("F122 everything@2 may have 5 entities, and everything@1 has 5")
     assert entity_problem(limited[6], live) == ""

@@ -7,4 +7,4 @@ from headrace.log.model_versions import decode_version
 
 @pytest.mark.parametrize("value", [b"{", b'{"model": 3}', b'{"another": "record"}', b'{"\xff": 1}'])
 def test_a_record_that_is_not_a_manifest_is_no_version(value: bytes) -> None:
-    assert link_of(value, 12) is None
+    assert decode_version(value, 12) is None

@@ -52,7 +52,7 @@ def exposure(number: int) -> Exposure:
             recomputed.fold(each)
     arm = Arm(name="online", share=1.0, policy="model:live")
     request = {"request_id": f"r{number}", "user_id": f"u{number % 3}", "session_id": "s", "surface": "feed"}
-    query = recomputed.hydrated(Query(**request, count=4, at_ms=at_ms, seed=0, arm=arm))
+    query = recomputed.hydrate(Query(**request, count=4, at_ms=at_ms, seed=0, arm=arm))
     slots = [
         Slot(
             item_id=item.item_id,

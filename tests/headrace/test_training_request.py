@@ -7,12 +7,12 @@ from msgspec import structs
 
 from headrace.errors import UsageProblem
 from headrace.layout import Layout
-from headrace.log.sample_range import Span
+from headrace.log.sample_range import SampleRange
 from headrace.training.request import Training, load_training, parse_request, save_training
 
 STARTED = Training(
     model="again",
-    span=Span(begin=3, until=9, samples=6, first_ms=1_700_000_000_500, last_ms=1_700_000_900_000),
+    span=SampleRange(begin=3, until=9, samples=6, first_ms=1_700_000_000_500, last_ms=1_700_000_900_000),
     from_ms=1_700_000_000_000,
     to_ms=1_700_001_000_000,
     until_ms=1_700_000_900_001,

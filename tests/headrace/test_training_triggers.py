@@ -8,7 +8,7 @@ from headrace.timestamps import parse_time
 from headrace.training.time_window import parse_window
 from headrace.training.triggers import count_rollbacks, count_shifted
 from schemas.control import Control
-from schemas.version_policy import HALT, TRAINED, back_to
+from schemas.version_policy import HALT, TRAINED, rollback_decision
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,11 @@ def test_each_automatic_rollback_since_the_last_training_counts_once() -> None:
     trained = Control(name="x", action=TRAINED, arguments={}, who="", at=5, why="")
     decisions: list[Control] = []
     for at in (4, 6):
-        back, halt = back_to("ranker", (1, 3), epoch=at), back_to("ranker", (1, 3), epoch=at, action=HALT)
-        other = back_to("swift", (1, 3), epoch=at, action=HALT)
+        back, halt = (
+            rollback_decision("ranker", (1, 3), epoch=at),
+            rollback_decision("ranker", (1, 3), epoch=at, action=HALT),
+        )
+        other = rollback_decision("swift", (1, 3), epoch=at, action=HALT)
         records = [(halt, "learner"), (back, "serving"), (back, "serving"), (back, "operator"), (other, "learner")]
         decisions += [structs.replace(each, who=who, at=at) for each, who in records]
     assert (count_rollbacks(decisions), count_rollbacks([*decisions, trained])) == (4, 2)

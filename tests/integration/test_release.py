@@ -10,7 +10,7 @@ import pytest
 from headrace.errors import UsageProblem
 from headrace.features import release
 from headrace.features.point_in_time import store_as_of
-from headrace.log.feature_versions import Registry, collect
+from headrace.log.feature_versions import Registry, remove_data
 from headrace.stack.flink import FlinkRest
 from headrace.stack.jobs import FEATURES
 from lang.events.gate import Gate

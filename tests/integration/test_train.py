@@ -168,13 +168,13 @@ def test_a_season_turns_by_one_record(trained: Learners) -> None:
     followed: dict[str, str] = {}
     for _ in range(3):  # the keeper looks again and again
         calendar.follow_season(layout, trained.endpoints, followed=followed.get(SEASON, ""), trained={"again"})
-        followed = aliases.followed(trained.read(CONTROL_TOPIC), {})
+        followed = aliases.followed_models(trained.read(CONTROL_TOPIC), {})
     assert followed == {SEASON: "again"}
     records = [each for each in map(control_of, trained.read(CONTROL_TOPIC)) if each and each.action == aliases.FOLLOW]
     assert [each.why for each in records] == ["season always"]
     layout.seasons_file.unlink()
     calendar.follow_season(layout, trained.endpoints, followed="again", trained={"again"})
-    assert aliases.followed(trained.read(CONTROL_TOPIC), {}) == {SEASON: LIVE_MODEL}
+    assert aliases.followed_models(trained.read(CONTROL_TOPIC), {}) == {SEASON: LIVE_MODEL}
 
 
 @pytest.mark.long

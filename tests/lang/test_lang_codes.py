@@ -96,7 +96,7 @@ def test_messages_of_plan(shipped: Plan, golden: Callable[[str, str], None]) -> 
 def test_messages_of_plan_on_a_running_stack(shipped: Plan) -> None:
     live = shipped.group("item_engagement")
     wanted = msgspec.structs.replace(live, version=2, max_entities=5_000_000)
-    held = Holding(keys=5_200_000, entities=5_200_000, bytes=5_200_000 * 4_600)
+    held = Usage(keys=5_200_000, entities=5_200_000, bytes=5_200_000 * 4_600)
     assert entity_problem(wanted, LiveVersion(group=live, held=held, cell_bytes=None)) == CODES["F122"].wrong
     keys = Keys(5_200_000, 4_600)
     cost = Cost(group=wanted.name, events=0, minutes=0.0, redis=keys, flink_mb=None, touches=())
