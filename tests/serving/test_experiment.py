@@ -95,4 +95,4 @@ def test_every_problem_of_a_learner_is_named() -> None:
 def test_an_invalid_device_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse([*REQUIRED, "--device", "tpu"], {"HEADRACE_TOKEN": "a-token-of-16-chars", "HEADRACE_MODEL_KEY": "key"})
-    assert "--device: device is 'tpu'; it is cpu, or cuda" in capsys.readouterr().err
+    assert "--device: device is 'tpu'; say cpu, or cuda" in capsys.readouterr().err
