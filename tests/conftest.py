@@ -7,7 +7,7 @@ import pytest
 from headrace.layout import REPOSITORY, Layout
 from headrace.stack import redis_server
 from store.connect import Client, connect
-from tests.line import Line, running
+from tests.support.line import Line, running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

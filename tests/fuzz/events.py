@@ -11,10 +11,10 @@ from lang.executors.fold import SequenceRow, TileFold, TileRow
 from lang.plan.plan import Group, Key
 from lang.planner.load import load_plan
 from store.decode import Refused, SequenceDecoder, TileDecoder
-from tests.events import random_events
 from tests.fuzz.cases import Found
 from tests.fuzz.mutation import NOW_MS, Mutator
-from tests.wire import Wire
+from tests.support.random_events import random_events
+from tests.support.wire import Wire
 from udfs.decode import EventDecoder
 from udfs.enrich import EventEnricher
 from udfs.judge import Judge

@@ -28,7 +28,7 @@ from store.decisions import fault_of
 from store.quarantine import Quarantine
 from tests.fuzz.mutation import NOW_MS, Mutator
 from tests.fuzz.samples import CONFIG, SETTINGS
-from tests.serving import worlds
+from tests.support import serving_states as worlds
 
 KEY = b"key"
 _SHOW_EACH = 200

@@ -22,8 +22,8 @@ from schemas.http import Problem
 from serving import app, services
 from tests.fuzz.cases import Found
 from tests.fuzz.mutation import Mutator
-from tests.serving import worlds
-from tests.serving.api import HEADERS, TOKEN, settings
+from tests.support import serving_states as worlds
+from tests.support.api import HEADERS, TOKEN, settings
 
 _AT_ONCE = 16
 _UNAVAILABLE = "unavailable"  # the store or the broker did not answer in time, as on a busy machine

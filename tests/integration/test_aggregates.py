@@ -1,7 +1,6 @@
 """Every aggregate of the language on the real engine: the groups of the law tests, through Flink and Redis."""
 
 import random
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,11 +13,12 @@ from lang.plan.plan import Group
 from lang.planner.load import load_plan
 from schemas.topics import EVENTS_CLEAN
 from store.loader import Loader
-from tests.comparison import by_the_oracle, mismatches
-from tests.line import Line
+from tests.support.comparison import by_the_oracle, mismatches
+from tests.support.line import Line
+from tests.support.paths import TESTS
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
-FIXTURES = Path(__file__).parents[1] / "lang" / "fixtures" / "laws"
+FIXTURES = TESTS / "lang" / "fixtures" / "laws"
 ITEMS, USERS = [f"i{n}" for n in range(8)], [f"u{n}" for n in range(5)]
 
 

@@ -9,9 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.config import RankerConfig
 from schemas.topics import EVENTS_DEAD, MODEL_DELTAS
-from tests.line import Line
-from tests.odd_topics import odd_deltas
-from tests.slates import encoded, exposures, headers_of
+from tests.support.line import Line
+from tests.support.odd_topics import odd_deltas
+from tests.support.slates import encoded, exposures, headers_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 QUIET_S = 15.0  # longer than two looks at the consumers, and than a cadence of the tests

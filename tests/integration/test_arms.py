@@ -19,7 +19,7 @@ from serving.state.query import Query
 from serving.telemetry.stopwatch import Stopwatch
 from simulator.sample_stream import stream
 from store.connect import Client
-from tests.serving import worlds
+from tests.support import serving_states as worlds
 
 pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(300)]
 ARMS = [

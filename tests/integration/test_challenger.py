@@ -14,7 +14,7 @@ from schemas.shadows import Shadow, shadow_of
 from schemas.topics import SHADOWS
 from simulator.sample_stream import stream
 from store.log import read_values
-from tests.line import Line
+from tests.support.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.long]
 _SLOTS, _ASKED, _ITEMS = 3_000, 20, 40

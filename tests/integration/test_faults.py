@@ -9,12 +9,10 @@ import pytest
 
 from lang.plan.clean_topic import contract
 from schemas.catalogue import ITEM
-from tests.comparison import by_the_oracle, mismatches
-from tests.events import random_events
-from tests.integration.test_features import catalogue
-from tests.integration.test_samples import labels_of
-from tests.line import Line
-from tests.slates import batch_join, encoded, exposures, feedback_on, headers_of
+from tests.support.comparison import by_the_oracle, mismatches
+from tests.support.line import Line
+from tests.support.random_events import catalogue, random_events
+from tests.support.slates import batch_join, encoded, exposures, feedback_on, headers_of, labels_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 

@@ -6,37 +6,12 @@ from headrace.features.lateness_check import observed_delays_ms
 from lang.events.computed import Computation
 from lang.events.gate import Gate
 from lang.plan.clean_topic import contract
-from lang.plan.plan import Group, Plan
 from schemas.catalogue import ITEM
-from tests.comparison import by_the_oracle, mismatches
-from tests.events import random_events
-from tests.line import Line
+from tests.support.comparison import by_the_oracle, mismatches
+from tests.support.line import Line
+from tests.support.random_events import catalogue, owned, random_events
 
 pytestmark = pytest.mark.stack
-
-
-def catalogue(tag: str, items: int, received_at: int) -> dict[str, dict[str, object]]:
-    """Items with a category each, known before the first event."""
-    return {
-        f"{tag}-i{n}": {
-            "item_id": f"{tag}-i{n}",
-            "category": f"{tag}-c{n % 5}",
-            "title": None,
-            "price": float(n),
-            "seller": None,
-            "tags": [],
-            "stock": None,
-            "born_at": 0,
-            "received_at": received_at,
-            "takedown": False,
-        }
-        for n in range(items)
-    }
-
-
-def owned(plan: Plan) -> list[Group]:
-    """Groups whose values other tests on this stack do not touch: by users and items of one's own."""
-    return [group for group in plan.groups if group.entity[0] in ("user_id", "item_id") and not group.over_all]
 
 
 def test_the_store_equals_the_oracle(line: Line) -> None:

@@ -12,8 +12,8 @@ from schemas.dead_letter import DEAD
 from schemas.limits import RECORD_BYTES
 from schemas.partition import tick_key
 from schemas.topics import EVENT_PARTITIONS, EVENTS_DEAD
-from tests.events import random_events
-from tests.line import Line, Place
+from tests.support.line import Line, Place
+from tests.support.random_events import random_events
 
 pytestmark = pytest.mark.stack
 

@@ -20,7 +20,7 @@ from schemas.delta_assembler import DeltaAssembler
 from schemas.topics import MODEL_DELTAS
 from schemas.version_policy import HALT, MODEL, SKIP, UNFREEZE, VersionId, parse_version, rollback_decision
 from simulator.sample_stream import START_MS, stream
-from tests.learner.flipped_labels import flip_clicks
+from tests.support.flipped_labels import flip_clicks
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 _SLOTS, _EVERY_MS = 4_500, 40  # three minutes of the learner's clock: a dozen and a half versions

@@ -12,7 +12,7 @@ from headrace.models import aliases, rollback
 from schemas.http import AliasState
 from schemas.version_policy import parse_version, version_text
 from simulator.sample_stream import stream
-from tests.line import Line
+from tests.support.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.long]
 _SLOTS, _EVERY_MS = 3_000, 40  # two minutes of the learner's clock: a dozen versions

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_lang_paths import PLAN
 
 from headrace.errors import UsageProblem
 from headrace.features import refill
@@ -20,7 +19,8 @@ from store.connect import Client, connect
 from store.kafka_clients import producer
 from store.loader import Loader
 from store.reader import FeatureReader, FeatureRequest
-from tests.store.delivery import Delivery
+from tests.support.law_groups import PLAN
+from tests.support.store_writes import Delivery
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 GROUP, OTHER = PLAN.group("everything"), PLAN.group("two_keys")

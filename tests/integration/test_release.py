@@ -17,9 +17,9 @@ from lang.events.gate import Gate
 from lang.planner.load import load_plan
 from lang.testfiles.runner import values_agree
 from serving.http import lookup
-from tests.comparison import by_the_oracle, mismatches
-from tests.events import random_events
-from tests.line import Line
+from tests.support.comparison import by_the_oracle, mismatches
+from tests.support.line import Line
+from tests.support.random_events import random_events
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 GROUP = "item_engagement"

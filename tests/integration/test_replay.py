@@ -25,8 +25,8 @@ from lang.plan.plan import Group, Key
 from lang.planner.load import load_plan
 from schemas.heads import HEADS
 from schemas.samples import SAMPLE
-from tests.comparison import by_the_oracle, mismatches
-from tests.line import Line
+from tests.support.comparison import by_the_oracle, mismatches
+from tests.support.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 KEYS = 500

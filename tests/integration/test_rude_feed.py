@@ -12,10 +12,10 @@ from headrace.layout import Layout
 from schemas.catalogue import ITEM
 from schemas.topics import MODEL_DELTAS
 from serving.offline.log_writer import LogWriter
-from tests.integration.test_features import catalogue
-from tests.line import Line, running
-from tests.polite import Polite
-from tests.rude_account import (
+from tests.support.line import Line, running
+from tests.support.polite import Polite
+from tests.support.random_events import catalogue
+from tests.support.rude_account import (
     PATIENCE_S,
     account,
     check_all_features,

@@ -10,27 +10,13 @@ from headrace.stack.jobs import SAMPLES_JOB
 from lang.plan.clean_topic import contract
 from lang.planner.load import load_plan
 from schemas.events import BOT
-from schemas.heads import FEEDBACK, HEADS
+from schemas.heads import FEEDBACK
 from schemas.samples import SAMPLE
-from tests.line import Line, Place
-from tests.slates import batch_join, encoded, exposures, feedback_on, headers_of
+from tests.support.line import Line, Place
+from tests.support.slates import batch_join, encoded, exposures, feedback_on, headers_of, labels_of
 from udfs.labels import BEYOND_DAILY_LIMIT, COUNTERS, TRAINING_PER_DAY
 
 pytestmark = pytest.mark.stack
-
-
-def labels_of(line: Line, tag: str) -> tuple[Counter[tuple[str, int, str]], dict[tuple[str, int, str], bool]]:
-    """How often each slot and head was said first, and the net label of each."""
-    first: Counter[tuple[str, int, str]] = Counter()
-    net: dict[tuple[str, int, str], bool] = {}
-    for sample in line.read("samples", SAMPLE.decode):
-        if str(sample["request_id"]).startswith(tag):
-            for head in HEADS:
-                if sample[head] is not None:
-                    place = (str(sample["request_id"]), int(str(sample["position"])), head)
-                    first[place] += sample["kind"] == "first"
-                    net[place] = float(str(sample[head])) > 0
-    return first, net
 
 
 def test_one_net_label_for_each_slot_and_head(line: Line) -> None:

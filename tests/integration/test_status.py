@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from headrace.stack.status import Status, gather
-from tests.line import Line
+from tests.support.line import Line
 
 pytestmark = pytest.mark.stack
 CONSUMERS = {"ingest", "features", "samples", "loader", "learner"}

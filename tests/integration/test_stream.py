@@ -17,8 +17,8 @@ from lang.planner.load import load_plan
 from schemas.dead_letter import DEAD
 from schemas.events import BOT
 from schemas.topics import EVENTS_DEAD
-from tests.comparison import by_the_oracle, mismatches
-from tests.line import Line
+from tests.support.comparison import by_the_oracle, mismatches
+from tests.support.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 STREAM = """SOURCE orders (

@@ -11,7 +11,7 @@ import pytest
 
 from headrace.layout import REPOSITORY
 from headrace.stack.jobs import FEATURES
-from tests.line import Line
+from tests.support.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(500)]
 BLOCKS = re.findall(r"```sh\n(.*?)```", (REPOSITORY / "docs" / "first-feature.md").read_text(), re.DOTALL)

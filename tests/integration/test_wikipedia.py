@@ -2,11 +2,9 @@
 
 import contextlib
 import random
-from pathlib import Path
 
 import msgspec
 import pytest
-from wikipedia_edits import ADDED, DELETED_PER_HOUR, HOUR_MS, MIDNIGHT_MS, TOP_PAGES, read_edits
 
 from headrace.log import topics as kafka_topics
 from headrace.log.clean_log import CleanLog
@@ -16,10 +14,12 @@ from lang.planner.load import load_plan
 from schemas.topics import EVENTS, EVENTS_CLEAN
 from store.loader import Loader
 from store.reader import FeatureRequest
-from tests.line import Line
+from tests.support.line import Line
+from tests.support.paths import TESTS
+from tests.support.wikipedia_edits import ADDED, DELETED_PER_HOUR, HOUR_MS, MIDNIGHT_MS, TOP_PAGES, read_edits
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
-FIXTURES = Path(__file__).parents[1] / "lang" / "fixtures" / "wikipedia"
+FIXTURES = TESTS / "lang" / "fixtures" / "wikipedia"
 END_OF_DAY_MS = MIDNIGHT_MS + 24 * HOUR_MS - 1
 
 

@@ -1,7 +1,6 @@
 """The guard accepts shifting tastes, rejects flipped labels, and judges the same after a restart."""
 
 import numpy as np
-from flipped_labels import flip_clicks
 
 from learner.cuts import Checkpoint, Publication
 from learner.guard import Guard, GuardLimits
@@ -12,6 +11,7 @@ from learner.settings import LoopSettings
 from models.config import RankerConfig
 from schemas.version_policy import HALT, parse_version
 from simulator.sample_stream import START_MS, WAIT_MS, stream
+from tests.support.flipped_labels import flip_clicks
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, wait_ms=WAIT_MS, limits=GuardLimits(slots=100))

@@ -13,7 +13,7 @@ from models.config import RankerConfig
 from models.state import ModelState
 from schemas.delta import Delta, decode_chunks
 from serving.versions.bounds import Bounds
-from tests.learner.healthy_logs import recorded, simulated
+from tests.support.healthy_logs import recorded, simulated
 
 pytestmark = pytest.mark.long
 _SIX_HOURLY = LoopSettings(cadence_ms=6 * 3_600_000, snapshot_ms=6 * 3_600_000)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from batches import CONFIG, ITEMS, batch
 
 from models.arrays import flatten
 from models.device import HOST, DeviceError, parse_device
@@ -11,6 +10,7 @@ from models.index_numpy import NumpyIndex
 from models.index_torch import TorchIndex
 from models.ranker_torch import from_numpy
 from models.training import Trainer, gather, predict
+from tests.support.batches import CONFIG, ITEMS, batch
 
 COPY = torch.device("cpu", 0)  # values are copied there, as to any device
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU on this machine")

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from batches import CONFIG, FUSED, ITEMS, MODALITIES, batch
 from msgspec import structs
 
 from models.content import Content, ContentLayout
@@ -11,6 +10,7 @@ from models.items import Items
 from models.modality import Fusion
 from models.state import ModelState
 from models.training import Trainer
+from tests.support.batches import CONFIG, FUSED, ITEMS, MODALITIES, batch
 
 COUNT = len(ITEMS)
 STYLES = np.where(np.arange(2 * COUNT) % 2, 1.0, -1.0).astype(np.float32)

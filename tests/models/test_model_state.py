@@ -5,7 +5,6 @@ import hashlib
 import msgspec
 import numpy as np
 import pytest
-from batches import ITEMS, batch, items_of
 from msgspec import structs
 
 from models.config import RankerConfig
@@ -13,6 +12,7 @@ from models.index_numpy import NumpyIndex
 from models.state import ModelState
 from models.training import Trainer
 from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks
+from tests.support.batches import ITEMS, batch, items_of
 
 DAY_MS = 86_400_000
 CONFIG = RankerConfig(

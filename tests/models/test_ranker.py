@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from batches import CONFIG, CONFIGS, ITEMS, batch, items_of, labelled, trained
 from msgspec import structs
 
 from models.arrays import flatten, unflatten
@@ -16,6 +15,7 @@ from models.ranker_torch import LEAD, add_position_bias, attend, forward, from_n
 from models.state import ModelState
 from models.training import Trainer, _liked, gather, initial_dense, predict
 from schemas.heads import EVENT_WEIGHTS, HEADS, LOGISTIC, SECONDS
+from tests.support.batches import CONFIG, CONFIGS, ITEMS, batch, items_of, labelled, trained
 
 
 @pytest.mark.parametrize("config", CONFIGS)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from batches import CONFIG, CONFIGS, ITEMS, batch, items_of, trained
 from msgspec import structs
 
 from models.fusion_torch import lift
@@ -11,6 +10,7 @@ from models.items import Items
 from models.state import ModelState
 from models.towers import item_tower, softmax_loss, user_tower
 from models.training import Trainer, gather
+from tests.support.batches import CONFIG, CONFIGS, ITEMS, batch, items_of, trained
 
 
 def test_retrieval_finds_what_the_user_clicks():

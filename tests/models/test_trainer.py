@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from batches import CONFIG, ITEMS, batch, trained
 from msgspec import structs
 
 from models.arrays import flatten
 from models.config import STATISTICS
 from models.table import DEFAULT
 from models.training import Trainer
+from tests.support.batches import CONFIG, ITEMS, batch, trained
 
 
 def test_a_loss_that_is_not_finite_stops_the_learner():

@@ -8,8 +8,8 @@ from litestar.testing import TestClient
 
 from serving import app, services
 from serving.services import Services
-from tests.serving import worlds
-from tests.serving.api import TOKEN, settings
+from tests.support import serving_states as worlds
+from tests.support.api import TOKEN, settings
 
 
 @pytest.fixture(scope="module")

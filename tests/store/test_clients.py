@@ -1,7 +1,8 @@
 """Clients of Kafka and Redis are each created by one module, so that a connection setting reaches all of them."""
 
 import ast
-from pathlib import Path
+
+from tests.support.paths import REPOSITORY
 
 PACKAGES = ["lang", "models", "store", "udfs", "jobs", "learner", "serving", "simulator", "headrace", "benchmarks"]
 FACTORIES = {"store/kafka_clients.py", "store/connect.py"}
@@ -9,7 +10,7 @@ CLIENTS = {"Consumer", "Producer", "AdminClient", "KafkaConsumer", "KafkaProduce
 
 
 def test_no_other_module_creates_a_client() -> None:
-    root = Path(__file__).parents[2]
+    root = REPOSITORY
     created = []
     for path in (path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))):
         name = path.relative_to(root).as_posix()

@@ -6,7 +6,6 @@ from itertools import groupby
 import pytest
 import redis
 from redis.cluster import RedisCluster
-from test_lang_paths import PLAN
 
 from headrace.features.parity import compare
 from lang.expressions.per_event import Event
@@ -17,9 +16,10 @@ from store.memory_store import MemoryStore
 from store.reader import FeatureReader, FeatureRequest
 from store.redis_budget import left_bytes
 from store.usage import measure_usage
-from tests import cluster
-from tests.store.delivery import Delivery, rows_of
-from tests.store.test_reads import features
+from tests.support import cluster
+from tests.support.comparison import features
+from tests.support.law_groups import PLAN
+from tests.support.store_writes import Delivery, rows_of
 
 NOW_MS = 1_767_225_600_000
 OWNERS = 300

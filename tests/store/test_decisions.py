@@ -1,11 +1,11 @@
 """Decisions that this software cannot apply are found before any consumer applies them."""
 
 import msgspec
-from test_lang_paths import PLAN
 
 from lang.plan.plan import Group
 from schemas.control import Control
 from store.decisions import fault_of
+from tests.support.law_groups import PLAN
 
 GROUP = PLAN.group("everything")
 

@@ -1,7 +1,6 @@
 """Rows that no window reads expire by the log clock; a key outlives its newest tile by `retain`."""
 
 import pytest
-from test_lang_paths import PLAN
 
 from lang.executors.fold import SequenceRow, TileRow
 from lang.plan.plan import Group
@@ -11,7 +10,8 @@ from store.reader import FeatureReader, FeatureRequest
 from store.record import RecordLayout
 from store.rows import by_member
 from store.writer import retention_of
-from tests.store.delivery import Delivery
+from tests.support.law_groups import PLAN
+from tests.support.store_writes import Delivery
 
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 START_MS = 1_700_000_040_000  # long ago by the wall clock

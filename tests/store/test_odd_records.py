@@ -10,7 +10,6 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import ResponseError
-from test_lang_paths import PLAN
 
 from headrace.stack import redis_server
 from lang.executors.fold import SequenceRow, TileRow
@@ -26,7 +25,8 @@ from store.decode import MOST_BYTES
 from store.loader import Loader
 from store.quarantine import Quarantine
 from store.reader import FeatureReader, FeatureRequest
-from tests.store.delivery import Delivery
+from tests.support.law_groups import PLAN
+from tests.support.store_writes import Delivery
 
 MINUTE_MS = 60_000
 NOW_MS = 1_700_000_040_000 - 1_700_000_040_000 % 3_600_000

@@ -5,15 +5,16 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_lang_paths import NAMES, PLAN, logs
 
 from lang.expressions.per_event import Event
-from lang.plan.plan import Group, Key
+from lang.plan.plan import Group
 from lang.testfiles.runner import values_agree
 from store.connect import Client
 from store.memory_store import MemoryStore
-from store.reader import FeatureReader, FeatureRequest, FeatureValues
-from tests.store.delivery import Delivery, Row, rows_of
+from store.reader import FeatureReader, FeatureRequest
+from tests.support.comparison import features
+from tests.support.law_groups import NAMES, PLAN, logs
+from tests.support.store_writes import Delivery, Row, rows_of
 
 BY_GROUP = pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group.name)
 AFTER_MS = st.sampled_from((0, 59_000, 3_599_999, 3_600_000, 30 * 3_600_000))
@@ -31,16 +32,6 @@ def batches(draw: st.DataObject, rows: list[Row]) -> list[list[Row]]:
     cuts = sorted(draw.draw(st.lists(st.integers(0, len(rows)), max_size=3)))
     parts = [rows[start:end] for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
     return [*parts, parts[-1]]
-
-
-def features(values: FeatureValues) -> dict[Key, dict[str, object]]:
-    found: dict[Key, dict[str, object]] = {}
-    for index, key in enumerate(values.keys):
-        numbers = {name: float(column[index]) for name, column in values.merged.numbers.items()}
-        found[key] = {name: None if number != number else number for name, number in numbers.items()}
-        found[key] |= {name: lists[index] for name, lists in values.merged.lists.items()}
-        found[key]["as_of"] = int(values.merged.as_of[index])
-    return found
 
 
 def assert_alike(client: Client, group: Group, events: list[Event], *, at_ms: int) -> None:

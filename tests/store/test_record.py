@@ -3,9 +3,9 @@
 from math import nan
 
 import msgspec
-from test_lang_paths import PLAN
 
 from store.record import TILE_ID, RecordLayout
+from tests.support.law_groups import PLAN
 
 GROUP = PLAN.group("two_keys")
 HOUR_MS, NOW_MS = 3_600_000, 1_770_000_000_000

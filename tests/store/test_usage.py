@@ -4,7 +4,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from test_lang_paths import PLAN
 
 from headrace.stack import redis_server
 from lang.expressions.per_event import Event
@@ -12,7 +11,8 @@ from lang.plan.plan import Group
 from store.connect import Client, connect
 from store.redis_budget import left_bytes
 from store.usage import Usage, measure_usage
-from tests.store.delivery import Delivery, rows_of
+from tests.support.law_groups import PLAN
+from tests.support.store_writes import Delivery, rows_of
 
 NOW_MS = 1_767_225_600_000
 USERS, ITEMS = 40, 7

@@ -1,15 +1,14 @@
 """The fold of the decisions about feature versions."""
 
-from pathlib import Path
-
 import msgspec
 
 from lang.plan.plan import Group
 from lang.planner.load import load_plan
 from schemas.control import CONTROL, Control, control_of
 from store.versions import Versions
+from tests.support.paths import REPOSITORY
 
-PLAN = load_plan(Path(__file__).parents[2] / "features")
+PLAN = load_plan(REPOSITORY / "features")
 GROUP = PLAN.group("item_engagement")
 
 

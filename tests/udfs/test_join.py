@@ -14,7 +14,7 @@ from schemas.events import BOT
 from schemas.exposures import EXPOSURE
 from schemas.limits import RECORD_BYTES
 from schemas.samples import SAMPLE
-from tests.slates import encoded, exposures
+from tests.support.slates import encoded, exposures
 from udfs.join import INPUT, JoinSlots
 from udfs.labels import MOST_OPEN, TRAINING_PER_DAY
 from udfs.served import MOST_SLOTS

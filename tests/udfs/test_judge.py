@@ -15,7 +15,7 @@ from lang.planner.load import load_plan, parse_plan
 from schemas.breaker import Breaker, BrokenProgram
 from schemas.dead_letter import REASONS
 from schemas.limits import RECORD_BYTES
-from tests.events import random_events
+from tests.support.random_events import random_events
 from udfs.decode import EventDecoder, Refused
 from udfs.enrich import EventEnricher
 from udfs.judge import Judge

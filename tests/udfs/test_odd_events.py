@@ -1,4 +1,4 @@
-"""Each kind of odd event has the outcome listed in `tests.odd_records`, which depends on the record alone."""
+"""Each kind of odd event has the outcome listed in `tests.support.odd_records`, which depends on the record alone."""
 
 from itertools import islice
 
@@ -7,7 +7,7 @@ import pytest
 from headrace.stack.jobs import FEATURES
 from lang.events.gate import Gate
 from lang.planner.load import load_plan
-from tests.odd_records import KINDS, Odd, odd_events
+from tests.support.odd_records import KINDS, Odd, odd_events
 from udfs.decode import EventDecoder, Refused
 
 SOURCE = load_plan(FEATURES).source("clickstream")

@@ -1,0 +1,197 @@
+"""What is exported: the item features of a sweep, the user features of requests, and that documents and rules agree."""
+
+import re
+import shutil
+import subprocess
+
+import msgspec
+import numpy as np
+import pytest
+import yaml
+
+from headrace.layout import REPOSITORY
+from lang.plan.plan import Plan
+from schemas.redis_keys import tiles_key
+from serving.stages import hydrate
+from serving.stages.hydrate import Hydrator
+from serving.state import columns
+from serving.state.columns import COLUMNS
+from serving.state.item_features import ItemFeatures
+from serving.state.query import Faults, Query
+from serving.state.state import Live, Progress
+from serving.telemetry import metrics
+from serving.telemetry.consumers import STALLED_S, Consumers
+from serving.telemetry.entity_counts import EntityCounts
+from serving.telemetry.freshness import FreshnessReader
+from serving.telemetry.metrics import Metrics
+from serving.telemetry.monitor import REFERENCE_MS, WATCHED, Monitor
+from serving.telemetry.stopwatch import Stopwatch
+from store.connect import Client, connect
+from store.lag import Lag
+from store.reader import FeatureReader
+from tests.support import serving_states as worlds
+from tests.support.memory_stores import click, memory_store_of
+from tests.support.paths import TESTS
+
+RULES = REPOSITORY / "serving/alerts.yml"
+CASES = TESTS / "serving" / "alerts.test.yml"
+HEAT = "item_engagement.heat_6h"
+
+
+def features(at_ms: int = worlds.NOW, **changes: float) -> ItemFeatures:
+    """A sweep of a thousand items; `heat` replaces theirs, `times` multiplies it."""
+    swept = worlds.state(count=1000).features
+    values = swept.values.copy()
+    heat = columns.column(values, HEAT)
+    heat[:] = changes.get("heat", heat * changes.get("times", 1.0))
+    return msgspec.structs.replace(swept, values=values, swept_at=at_ms)
+
+
+def sample(exported: Metrics, name: str, **labels: str) -> float | None:
+    return exported.registry.get_sample_value(name, labels)
+
+
+def test_a_column_gone_null_shows_and_the_others_do_not() -> None:
+    exported = Metrics(Progress())
+    monitor = Monitor(exported)
+    monitor.observe(features(), took_s=1.0)
+    monitor.observe(features(heat=np.nan), took_s=2.0)
+    ratios = {name: sample(exported, "headrace_feature_null_ratio", feature=name) for name in WATCHED}
+    assert ratios == {name: float(name == HEAT) for name in COLUMNS if name != "boost"}
+    assert np.isnan(sample(exported, "headrace_feature_mean", feature=HEAT))
+    assert np.isnan(sample(exported, "headrace_feature_psi", feature=HEAT))
+    assert sample(exported, "headrace_feature_psi", feature=WATCHED[0]) == 0
+    assert sample(exported, "headrace_feature_sweep_items") == 1000
+    assert sample(exported, "headrace_feature_sweep_seconds_sum") == 3.0
+
+
+def test_the_reference_holds_for_a_day() -> None:
+    exported = Metrics(Progress())
+    monitor, drifts = Monitor(exported), []
+    day = REFERENCE_MS
+    for at_ms, times in ((0, 1.0), (1, 3.0), (day - 1, 3.0), (day, 3.0), (day + 1, 1.0)):
+        monitor.observe(features(worlds.NOW + at_ms, times=times), took_s=1.0)
+        drifts.append(sample(exported, "headrace_feature_psi", feature=HEAT))
+    assert [drift > 0.2 for drift in drifts] == [False, True, True, False, True]
+
+
+def test_another_version_has_a_reference_of_its_own() -> None:
+    exported = Metrics(Progress())
+    monitor = Monitor(exported)
+    monitor.observe(features(), took_s=1.0)
+    monitor.observe(msgspec.structs.replace(features(times=3.0), version={"item_engagement": 2}), took_s=1.0)
+    assert sample(exported, "headrace_feature_psi", feature=HEAT) == 0
+
+
+def test_an_empty_catalogue_is_no_fault_and_the_age_counts_from_the_sweep() -> None:
+    exported = Metrics(Progress())
+    assert 0 <= sample(exported, "headrace_feature_sweep_age_seconds") < 60
+    Monitor(exported).observe(msgspec.structs.replace(ItemFeatures.empty(), swept_at=worlds.NOW), took_s=0.1)
+    assert sample(exported, "headrace_feature_sweep_age_seconds") > 1e6  # that was in 2023
+    assert sample(exported, "headrace_feature_sweep_items") == 0
+
+
+def test_a_group_is_as_new_as_its_newest_event() -> None:
+    exported = Metrics(Progress())
+    newest = click(30_000)
+    reader = FreshnessReader(memory_store_of(worlds.PLAN, [click(1), newest, click(2, user_id="u2")]), exported)
+    hydrator = Hydrator(reader)
+    for user_id in ("u1", "u2", "nobody"):
+        hydrator.hydrate(worlds.query(user_id=user_id), worlds.PLAN, Faults())
+    as_of_s = sample(exported, "headrace_group_as_of_timestamp_seconds", group="user_recent")
+    assert as_of_s == newest["received_at"] / 1000
+    assert (
+        sample(exported, "headrace_group_as_of_timestamp_seconds", group="user_price") is None
+    )  # no click had a price
+
+
+def test_entities_are_counted_where_they_are_limited(client: Client) -> None:
+    limited = msgspec.structs.replace(worlds.PLAN.group("user_recent"), max_entities=1_000)
+    plan = Plan(worlds.PLAN.sources, (worlds.PLAN.group("item_heat"), limited))
+    for user in range(3):
+        client.set(tiles_key("user_recent", 1, f"u{user}"), b"")
+    client.set(tiles_key("item_heat", 1, "i1"), b"")
+    exported = Metrics(Progress())
+    EntityCounts(client, Live(plan), exported).count()
+    entities, most = "headrace_group_entities", "headrace_group_max_entities"
+    assert (sample(exported, entities, group="user_recent"), sample(exported, most, group="user_recent")) == (3, 1_000)
+    assert sample(exported, entities, group="item_heat") is None
+    EntityCounts(client, Live(worlds.PLAN), exported).count()
+    assert sample(exported, entities, group="user_recent") is None, "the limit has gone"
+
+
+def hydrated(user_id: str) -> Query:
+    hydrator = Hydrator(memory_store_of(worlds.PLAN, [click(1)]))
+    query = worlds.query(user_id=user_id)
+    return msgspec.structs.replace(query, user=hydrator.hydrate(query, worlds.PLAN, Faults()))
+
+
+def test_user_features_are_null_where_the_store_has_nothing() -> None:
+    exported = Metrics(Progress(), hydrate.READ)
+    for user_id in ("u1", "nobody"):
+        exported.count_slate(hydrated(user_id), Stopwatch(), level=0)
+    reads = {name: sample(exported, "headrace_user_feature_reads_total", feature=name) for name in hydrate.READ}
+    nulls = {name: sample(exported, "headrace_user_feature_nulls_total", feature=name) for name in hydrate.READ}
+    assert set(reads.values()) == {2}
+    assert nulls["user_recent.clicks_24h"] == nulls["user_recent.recent_items"] == nulls["user_category.affinity"] == 1
+    assert nulls["user_price.clicked_avg_30d"] == nulls["item_next.next_items"] == 2  # the click had no price
+    assert sample(exported, "headrace_recommendations_total", surface="feed", level="L0") == 2
+    assert sample(exported, "headrace_stage_seconds_count", stage="total") == 2
+
+
+def test_a_store_that_does_not_answer_is_a_level_and_no_null() -> None:
+    exported, faults = Metrics(Progress(), hydrate.READ), Faults()
+    query = worlds.query()
+    nobody_listens = FeatureReader(connect("redis://127.0.0.1:1", timeout_s=0.1))
+    user = Hydrator(nobody_listens).hydrate(query, worlds.PLAN, faults)
+    exported.count_slate(msgspec.structs.replace(query, user=user), Stopwatch(), level=faults.level)
+    assert sample(exported, "headrace_user_feature_reads_total", feature=hydrate.READ[0]) == 0
+    assert sample(exported, "headrace_recommendations_total", surface="feed", level="L3") == 1
+
+
+def test_surfaces_are_bounded() -> None:
+    exported = Metrics(Progress())
+    for number in range(50):
+        exported.count_slate(worlds.query(surface=f"s{number}"), Stopwatch(), level=0)
+    assert sample(exported, "headrace_recommendations_total", surface="s0", level="L0") == 1
+    assert sample(exported, "headrace_recommendations_total", surface=metrics.OTHER, level="L0") == 30
+
+
+def exported_names() -> set[str]:
+    families = Metrics(Progress()).registry.collect()
+    return {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
+
+
+def test_every_metric_is_in_the_table_and_every_row_is_exported() -> None:
+    section = (REPOSITORY / "docs/modules.md").read_text(encoding="utf-8").split("## Metrics")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == exported_names()
+
+
+def test_rules_name_what_is_exported() -> None:
+    rules = [rule for group in yaml.safe_load(RULES.read_bytes())["groups"] for rule in group["rules"]]
+    named = [set(re.findall(r"headrace_\w+", rule["expr"])) for rule in rules]
+    assert [rule["alert"] for rule, ours in zip(rules, named, strict=True) if not ours] == ["Restarts"]
+    assert set().union(*named) <= exported_names()
+
+
+def test_rules_fire_when_they_should() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not on PATH; it comes with Prometheus")
+    for command in (["check", "rules", str(RULES)], ["test", "rules", str(CASES)]):
+        done = subprocess.run([promtool, *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_consumer_without_progress_is_stalled_while_records_wait() -> None:
+    live = worlds.live()
+    consumers = Consumers(live, Metrics(live.progress), readers=dict)
+    lags = {"loader": Lag(behind=50, committed=100), "learner": Lag(behind=9, committed=7), "ingest": Lag(0, 5)}
+    consumers.report(lags, 0.0)
+    consumers.report(lags, STALLED_S)
+    assert live.progress.stalled == (), "not for long enough"
+    consumers.report({**lags, "learner": Lag(behind=9, committed=7)}, STALLED_S + 1)
+    (reason,) = live.progress.stalled
+    assert reason == "features are not updated: loader has made no progress for 121 s, 50 records wait for it"
+    consumers.report({**lags, "loader": Lag(behind=50, committed=101)}, STALLED_S + 11)
+    assert live.progress.stalled == ()

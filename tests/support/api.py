@@ -1,0 +1,37 @@
+"""The API of tests: its settings, its token, and problems as answers."""
+
+from pathlib import Path
+
+import msgspec
+
+from schemas.http import Problem
+from serving.settings import Config, Settings
+from tests.support.paths import REPOSITORY
+
+TOKEN = "a-token-for-tests-only"
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+FEATURES = REPOSITORY / "features"
+
+
+def settings(artefacts: Path) -> Settings:
+    return Settings(
+        bootstrap="127.0.0.1:1",
+        redis="redis://127.0.0.1:1",
+        artefacts=artefacts,
+        features=FEATURES,
+        host="127.0.0.1",
+        port=0,
+        token=TOKEN,
+        key=b"key",
+        model="ranker",
+        config=Config(),
+    )
+
+
+def problem(response) -> Problem:
+    assert response.headers["content-type"] == "application/problem+json"
+    found = msgspec.json.decode(response.content, type=Problem)
+    assert found.status == response.status_code
+    assert found.detail
+    assert found.fix
+    return found
