@@ -262,4 +262,19 @@ def run(command: Callable[[], object]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if (problem := _unreachable(error)) is None:
+            raise
+        complain(problem)
+        return problem.exit_code
     return 0
+
+
+def _unreachable(error: Exception) -> EnvironmentProblem | None:
+    """The problem behind an error of a Kafka or Redis client; None for any other error."""
+    from confluent_kafka import KafkaException
+
+    from store.connect import StoreError
+
+    name = "Kafka" if isinstance(error, KafkaException) else "Redis" if isinstance(error, StoreError) else None
+    return EnvironmentProblem(f"{name} does not answer ({error}); `headrace status` shows what runs") if name else None

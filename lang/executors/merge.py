@@ -151,12 +151,17 @@ def rank(
     values = merged.numbers[rollup.by]
     indices: list[int] = owner.tolist()
     for index, member, value in zip(indices, members, map(float, values), strict=True):
-        if value > 0:
+        if as_ranked(value) > 0:
             ranked[index].append((member, value))
     for row in ranked:
-        row.sort(key=lambda entry: (-np.float32(min(entry[1], DOUBLE_MOST)), entry[0]))
+        row.sort(key=lambda entry: (-as_ranked(entry[1]), entry[0]))
         del row[rollup.limit :]
     return ranked
+
+
+def as_ranked(value: float) -> np.float32:
+    """The value that rankings compare: what is too small for a float32 is 0, and so not ranked."""
+    return np.float32(min(value, DOUBLE_MOST))
 
 
 def _number(sequence: Sequence, rows: SequenceBlock, at: Ints) -> Floats:

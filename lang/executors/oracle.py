@@ -10,17 +10,16 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-import numpy as np
 from msgspec import Struct
 
 from lang.aggregates.hyperloglog import cell_of, estimate
 from lang.events.gate import counted_at, int_value, is_tick
 from lang.events.pairs import all_pairs
 from lang.events.sessions import mark_sessions
+from lang.executors.merge import as_ranked
 from lang.expressions.per_event import Event, compile_filter, compile_value
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.plan import OVER_ALL, Aggregate, Group, Key, Partial, Rollup, Sequence
-from schemas.limits import DOUBLE_MOST
 
 FeatureValue: TypeAlias = float | list[str] | list[tuple[str, float]] | None
 
@@ -87,9 +86,9 @@ class Oracle:
         members: list[tuple[str, float]] = []
         for key in keys:
             value = self.read(key, at_ms=at_ms).values[rollup.by]
-            if isinstance(value, float) and value > 0:
+            if isinstance(value, float) and as_ranked(value) > 0:
                 members.append((key[1], value))
-        return sorted(members, key=lambda member: (-np.float32(min(member[1], DOUBLE_MOST)), member[0]))[: rollup.limit]
+        return sorted(members, key=lambda member: (-as_ranked(member[1]), member[0]))[: rollup.limit]
 
     def _folded(self, at_ms: int) -> list[Event]:
         """The events (or pairs, or marked events) received by `at_ms` that pass the group's WHERE."""
