@@ -9,14 +9,14 @@ from models.batch import Batch
 from models.content import ContentLayout
 from models.inputs import DENSE, FEATURE_SET
 from models.modality import Modality
-from schemas.heads import HEADS, TABLE
+from schemas.heads import HEADS, ORDERED
 from schemas.ids import hash64
 from schemas.samples import CORRECTION, FIRST, LONGEST_S, Sample
 
 _LARGEST_INPUT = 100.0  # `models.inputs.assemble` returns none above 3
 _LARGEST_WEIGHT = 1e6
 _DAY_S = 86_400.0  # a longer stay is in a wrong unit
-_LARGEST_LABELS = tuple(_DAY_S if head.kind == "seconds" else 1.0 for head in TABLE)
+_LARGEST_LABELS = tuple(_DAY_S if head.kind == "seconds" else 1.0 for head in ORDERED)
 _REMEMBERED = 1 << 20  # hashes kept; about 150 MB when full
 
 

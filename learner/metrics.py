@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from models.array_types import Doubles, Flags, Floats
 from models.batch import Batch
-from schemas.heads import HEADS
+from schemas.heads import HEADS, LOGISTIC
 
 Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
 
 SIDES = ("published", "live")
 SEGMENTS = ("all", "new_items", "new_users")
-_LOGISTIC = 2  # the first heads are probabilities, the last is seconds
+_LOGISTIC = LOGISTIC.stop  # heads that are probabilities; those after them are seconds
 _BINS = 256  # of the logit in [-8, 8]: AUC to about 0.001
 _SPAN = 8.0
 _KEPT = 0.9  # share of the rolling sums kept at each version: a memory of about ten

@@ -14,9 +14,9 @@ from models.batch import Batch
 from models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
 from models.device import HOST, to_device
 from models.fusion_torch import Vectors, apply_fusion
-from schemas.heads import CLICK, LOGISTIC, SECONDS, TABLE
+from schemas.heads import CLICK, LOGISTIC, ORDERED, SECONDS
 
-_WEIGHT_LOGITS = [math.log(head.event_weight) for head in TABLE]
+_WEIGHT_LOGITS = [math.log(head.event_weight) for head in ORDERED]
 _NEVER = -1e9  # attention logit of an empty slot
 _OVERFLOWS = 20.0  # largest exponent of the engagement loss, so that one row does not swamp the sum
 

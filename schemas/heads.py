@@ -40,17 +40,20 @@ TABLE = (
     Head(name="converted", event_types=("purchase",), event_weight=10.0, blend=0.2, urgent_from=1.0),
     Head(name="engagement", event_types=("dwell",), kind="seconds", loss_weight=0.2, blend=0.1, urgent_from=60.0),
 )
-"""Logistic heads first; the first one is the click, whose chance is served as a slot's score."""
+"""In the order in which they were added: the samples job keeps a bit for each by this order, so append at the end."""
 
-HEADS = tuple(head.name for head in TABLE)
-"""Names, H of them, in the order of every axis H."""
-CLICK = 0
-LOGISTIC = slice(0, sum(head.kind == "logistic" for head in TABLE))
+_LOGISTIC = tuple(head for head in TABLE if head.kind == "logistic")
+ORDERED = (*_LOGISTIC, *(head for head in TABLE if head.kind == "seconds"))
+"""The heads in the order of every axis H: the logistic ones first."""
+HEADS = tuple(head.name for head in ORDERED)
+"""Their names, H of them."""
+CLICK = HEADS.index("click")
+"""The head whose probability is served as a slot's score."""
+LOGISTIC = slice(0, len(_LOGISTIC))
 """The logistic heads on an axis H."""
-SECONDS = slice(LOGISTIC.stop, len(TABLE))
+SECONDS = slice(LOGISTIC.stop, len(ORDERED))
 """The heads of seconds on an axis H."""
-EVENT_WEIGHTS: Mapping[str, float] = {head.name: head.event_weight for head in TABLE}
-LOSS_WEIGHTS = tuple(head.loss_weight for head in TABLE)
+EVENT_WEIGHTS: Mapping[str, float] = {head.name: head.event_weight for head in ORDERED}
+LOSS_WEIGHTS = tuple(head.loss_weight for head in ORDERED)
 FEEDBACK: Mapping[str, Head] = {event_type: head for head in TABLE for event_type in head.event_types}
 """The head that an event type is a positive of."""
-BLEND: Mapping[str, float] = {head.name: head.blend for head in TABLE}

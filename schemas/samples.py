@@ -28,7 +28,7 @@ class Sample(Struct, frozen=True, kw_only=True):
         served_at: when the slate was served, ms.
         known_at: received_at of the feedback, or served_at + wait for what stayed open, ms.
         click: 1 or 0; None if this row does not label that head. The same for `converted`.
-        engagement: watch or dwell seconds, >= 0. These three are the heads of `schemas.heads`, in its order.
+        engagement: watch or dwell seconds, >= 0. The fields of the heads of `schemas.heads` have their names.
         weight: loss weight of the row; 0 where the user's day has no room left.
         negative_rate: share of negatives kept, in (0, 1]; a negative's weight is divided by it.
         undo: of a correction: what the slot's negative weighed, all told; the learner takes that much back.

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from models.array_types import Floats
 from models.ranker_numpy import Scores
-from schemas.heads import TABLE
+from schemas.heads import ORDERED
 
 
 class Blend(Struct, frozen=True, kw_only=True):
@@ -19,7 +19,7 @@ class Blend(Struct, frozen=True, kw_only=True):
         most_s: seconds beyond which a longer stay no longer lifts an item: clicks stay what orders a slate.
     """
 
-    weights: Mapping[str, float] = field(default_factory=lambda: {head.name: head.blend for head in TABLE})
+    weights: Mapping[str, float] = field(default_factory=lambda: {head.name: head.blend for head in ORDERED})
     unit_s: float = 100.0
     most_s: float = 300.0
 
@@ -27,7 +27,7 @@ class Blend(Struct, frozen=True, kw_only=True):
 def blend(scores: Scores, by: Blend) -> Floats:
     """With the default weights: 0.7 click + 0.2 converted + 0.1 seconds / 100, of at most 300 seconds. [C]."""
     total = np.zeros_like(scores.click)
-    for head, predicted in zip(TABLE, scores.by_head.T, strict=True):
+    for head, predicted in zip(ORDERED, scores.by_head.T, strict=True):
         if head.kind == "seconds":
             total += by.weights[head.name] * np.minimum(predicted, np.float32(by.most_s)) / by.unit_s
         else:

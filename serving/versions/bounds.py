@@ -12,7 +12,7 @@ from msgspec import Struct
 from models.array_types import Doubles, Ids
 from models.state import ModelState
 from schemas.delta import Delta
-from schemas.heads import TABLE
+from schemas.heads import ORDERED
 from schemas.version_policy import VersionId
 from serving.versions import golden_requests
 from serving.versions.golden_requests import OUTPUTS
@@ -107,7 +107,7 @@ class Bounds:
             message = f"version {version} scores some golden requests with values that are not numbers"
             raise OutOfBounds(message, check=SHIFT)
         limits = self._limits
-        for head in TABLE:
+        for head in ORDERED:
             mean, least, most, unit = _mean(outputs, head.name), limits.log_odds_least, limits.log_odds_most, "log-odds"
             if head.kind == "seconds":
                 mean, least, most, unit = float(np.expm1(mean)), 0.0, limits.seconds_most, "seconds"

@@ -60,9 +60,11 @@ def replayed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(STATE_VARIABLE, str(layout.home))
         stack.stop(layout, wipe=True)
-        command.run(layout, path, recording_format="kuairand", speed="max", say=print)
-        yield Replayed(Line(layout, layout.endpoints()), path, rows)
-        stack.stop(layout)
+        try:
+            command.run(layout, path, recording_format="kuairand", speed="max", say=print)
+            yield Replayed(Line(layout, layout.endpoints()), path, rows)
+        finally:
+            stack.stop(layout)
     shutil.rmtree(layout.home, ignore_errors=True)
 
 

@@ -10,7 +10,7 @@ from models.inputs import DENSE
 from models.items import Items
 from models.modality import Fusion, Modality
 from models.training import Trainer
-from schemas.heads import EVENT_WEIGHTS, HEADS
+from schemas.heads import CLICK, EVENT_WEIGHTS, HEADS, SECONDS
 
 ITEMS = np.arange(1, 41, dtype=np.int64) * 7919
 CONFIG = RankerConfig(
@@ -55,9 +55,9 @@ def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None, config=CONFIG) -> Ba
     indexes = generator.integers(0, len(ITEMS), size)
     history = ITEMS[generator.integers(0, len(ITEMS), (size, slots))]
     history[np.arange(slots) >= generator.integers(0, slots + 1, size)[:, None]] = 0
-    labels = np.zeros((size, 3), np.float32)
-    labels[:, 0] = generator.random(size) < 0.3 if click is None else click
-    labels[:, 2] = labels[:, 0] * generator.exponential(20, size)
+    labels = np.zeros((size, len(HEADS)), np.float32)
+    labels[:, CLICK] = generator.random(size) < 0.3 if click is None else click
+    labels[:, SECONDS.start] = labels[:, CLICK] * generator.exponential(20, size)
     return Batch(
         users=generator.integers(1, 20, size),
         items=ITEMS[indexes],
@@ -67,9 +67,9 @@ def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None, config=CONFIG) -> Ba
         positions=generator.integers(0, 40, size),
         labels=labels,
         weights=weights(labels),
-        counts=np.ones((size, 3), np.float32),
-        undo=np.zeros((size, 3), np.float32),
-        uncounts=np.zeros((size, 3), np.float32),
+        counts=np.ones((size, len(HEADS)), np.float32),
+        undo=np.zeros((size, len(HEADS)), np.float32),
+        uncounts=np.zeros((size, len(HEADS)), np.float32),
         at_ms=at_ms,
         content=content(seed, size, config),
     )
