@@ -130,7 +130,7 @@ def test_what_cannot_be_gone_back_to_ends_it_before_it_writes(learners: Learners
     finally:
         process.kill()
     assert process.returncode == 1
-    assert "1.777 is not on the log" in said
+    assert "1.777 is no longer on the log" in said
     assert "Traceback" not in said
     assert learners.manifests(model).keys() == known
 

@@ -31,7 +31,7 @@ def by_the_oracle(group: Group, events: Sequence[Event], keys: Iterable[Key], *,
     for key in keys:
         owner = EVERYTHING if group.over_all else key[0]
         if owner not in oracles:
-            oracles[owner] = Oracle(group, concerning.get(owner, []))
+            oracles[owner] = Oracle(group, events if group.over_all else concerning.get(owner, []))
             for rollup in group.rollups:
                 expected.rankings[rollup.name, owner] = oracles[owner].rank(rollup, owner, at_ms=at_ms)
         expected.values[key] = oracles[owner].read(key, at_ms=at_ms).values
