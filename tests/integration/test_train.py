@@ -241,5 +241,5 @@ def test_a_beginning_that_has_passed_its_retention_is_told(trained: Learners) ->
     client = admin(trained.endpoints.bootstrap)
     for future in client.delete_records([TopicPartition("samples", 0, 500)]).values():
         future.result()
-    with pytest.raises(UsageProblem, match="has passed its retention"):
+    with pytest.raises(UsageProblem, match="have passed their retention"):
         train.train(begin=str(START_MS), to=str(TO_MS), model="late")
