@@ -207,7 +207,7 @@ def test_what_is_not_worse_in_the_shadow_may_be_promoted(trained: Learners) -> N
     shadowed(trained, shown, 0.99)
     with pytest.raises(UsageProblem, match="worse than live by more than 2 standard errors"):
         promotion.promote("again", why="new")
-    with pytest.raises(UsageProblem, match="ranker cannot challenge"):
+    with pytest.raises(UsageProblem, match="ranker is not a challenger"):
         promotion.promote("ranker", why="a slip")
     assert len(promotions(trained)) == before
     shadowed(trained, shown, 0.1)
