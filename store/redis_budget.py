@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false
-"""The memory that Redis has left; its own `maxmemory` is the only setting of the budget."""
+"""The memory that Redis has free; its own `maxmemory` is the only setting of the budget."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -9,8 +9,8 @@ from redis.cluster import RedisCluster
 from store.connect import Client
 
 
-def left_bytes(client: Client) -> int | None:
-    """Bytes left up to `maxmemory`, on a cluster summed over all primaries; None if any server has no limit.
+def free_bytes(client: Client) -> int | None:
+    """Bytes free below `maxmemory`, on a cluster summed over all primaries; None if any server has no limit.
 
     Raises:
         StoreError: the store did not answer.

@@ -24,7 +24,7 @@ _MINUTE_MS = 60_000
 
 
 def check_lateness(endpoints: Endpoints, source: Source, groups: Sequence[Group]) -> str:
-    """F110 for a source and the groups that read it; empty if its lateness is adequate."""
+    """Return the F110 message for a source and the groups that read it, or an empty string."""
     if lateness_share(groups, source.lateness_ms) <= _COSTLY:
         return ""
     return lateness_warning(source, groups, observed_delays_ms(endpoints, source))
@@ -39,7 +39,7 @@ def observed_delays_ms(endpoints: Endpoints, source: Source) -> list[int]:
 
 
 def lateness_warning(source: Source, groups: Sequence[Group], delays_ms: Sequence[int]) -> str:
-    """F110 if the lateness is far larger than these delays, else empty."""
+    """Return the F110 message if the lateness is far larger than these delays, or an empty string."""
     if len(delays_ms) < _FEWEST:
         return ""
     usual_s = max(int(np.ceil(np.quantile(delays_ms, _USUAL) / 1_000)), 1)
@@ -50,7 +50,7 @@ def lateness_warning(source: Source, groups: Sequence[Group], delays_ms: Sequenc
     seen = f"{_USUAL:.1%} of the newest {len(delays_ms)} events came within {format_duration(usual_s * 1_000)}"
     cause = f"F110 source {source.name}: lateness {format_duration(source.lateness_ms)}, and {seen.replace('%', ' %')}"
     cost = f"{now * 100:.0f} % of a busy key's tiles are kept for lateness alone"
-    fix = f"lateness {format_duration(enough_ms)}, which costs {then * 100:.0f} %, when the stream is declared anew"
+    fix = f"lateness {format_duration(enough_ms)}, which costs {then * 100:.0f} %, when you next declare the stream"
     return f"{cause}; {cost}\n  fix: {fix}: a running one keeps its declaration"
 
 

@@ -16,7 +16,7 @@ from headrace.log.feature_versions import Registry
 from headrace.stack.flink import FlinkRest
 from lang.plan.plan import Plan
 from store.connect import connect
-from store.redis_budget import left_bytes
+from store.redis_budget import free_bytes
 from store.versions import Versions
 
 PLAN_FILE = Path("features.plan.json")
@@ -73,7 +73,7 @@ def plan_with_costs(endpoints: Endpoints, wanted: Plan, versions: Versions) -> R
         if change.group in starting
     ]
     problems = [entity_problem(group, live.get(group.name)) for group in draft.groups]
-    problems.append(memory_problem(costs, draft.groups, left_bytes(client)))
+    problems.append(memory_problem(costs, draft.groups, free_bytes(client)))
     if any(problems):
         raise UsageProblem("\n" + "\n".join(filter(None, problems)))
     return msgspec.structs.replace(draft, costs=costs)

@@ -18,7 +18,7 @@ from lang.plan.plan import Group, Plan
 from lang.plan.source import Source
 from lang.planner.diff import Change, adopt_wording, compare
 from lang.syntax.duration import parse_duration
-from serving.feature_dependencies import lacking
+from serving.feature_dependencies import missing_features
 from store.connect import Client
 from store.versions import LiveState, Version, Versions
 
@@ -60,7 +60,7 @@ def plan_release(plan: Plan, versions: Versions) -> ReleasePlan:
     pairs = ((live.get(name), wanted.get(name)) for name in sorted({*live, *wanted} - {*waiting}))
     changes = [change for pair in pairs if (change := compare(*pair))]
     problems = [_version_problem(change, versions) for change in changes]
-    problems += [_missing_features(group) for group in plan.groups]
+    problems += [_missing_problem(group) for group in plan.groups]
     problems += [_source_problem(source, versions) for source in plan.sources]
     if any(problems):
         raise UsageProblem("\n" + "\n".join(filter(None, problems)))
@@ -94,17 +94,17 @@ def _source_problem(source: Source, versions: Versions) -> str:
     running = versions.sources().get(source.name, source)
     if running == source:
         return ""
-    cause = f"F115 source {source.name}: its declaration changed, and its ingest runs by the one it began with"
-    return f"{cause}\n  fix: declare the stream anew under another name, or start a new stack: headrace down --wipe"
+    cause = f"F115 source {source.name}: its declaration changed, but its ingest still runs with the earlier one"
+    return f"{cause}\n  fix: declare the stream under another name, or start a new stack: headrace down --wipe"
 
 
-def _missing_features(group: Group) -> str:
-    missing = lacking(group)
+def _missing_problem(group: Group) -> str:
+    missing = missing_features(group)
     if not missing:
         return ""
     cause = f"F117 {group.title} has no {', '.join(missing)}, and serving reads it"
     read = "models/inputs.py and serving/feature_dependencies.py"
-    return f"{cause}\n  fix: keep it, or take it out of what is read: {read}"
+    return f"{cause}\n  fix: keep it, or remove it from the inputs: {read}"
 
 
 def apply_release(
@@ -221,7 +221,7 @@ def promote_version(registry: Registry, client: Client, version: Version, *, why
         UsageProblem: they differ (F160; the message names the worst keys), or the version lacks a feature that serving
             reads (F117).
     """
-    if problem := _missing_features(version.group):
+    if problem := _missing_problem(version.group):
         raise UsageProblem(problem)
     live = [group for group in registry.versions().live_groups() if group.name == version.group.name]
     if live and live[0].version == version.group.version:
@@ -236,9 +236,9 @@ def promote_version(registry: Registry, client: Client, version: Version, *, why
 
 
 def parity_problem(name: str, live: Group, parity: Parity) -> str:
-    """F160 for a version whose values differ from the live version's."""
-    cause = f"F160 {name} does not read as {live.title} does"
-    fix = f"  fix: headrace features backfill {name}, or give what means something else another name"
+    """Return the F160 message for a version whose values differ from the live version's."""
+    cause = f"F160 {name} does not have the values of {live.title}"
+    fix = f"  fix: headrace features backfill {name}, or rename the features whose meaning changed"
     return "\n".join([cause, *parity.lines(), fix])
 
 

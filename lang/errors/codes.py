@@ -69,7 +69,7 @@ CODES: dict[str, Code] = {
         verb="plan",
         wrong="F110 source clickstream: lateness 6h, and 99.9 % of the newest 20000 events came within 61s;"
         " 64 % of a busy key's tiles are kept for lateness alone\n"
-        "  fix: lateness 11m, which costs 5 %, when the stream is declared anew: a running one keeps its declaration",
+        "  fix: lateness 11m, which costs 5 %, when you next declare the stream: a running one keeps its declaration",
         right="use the suggested lateness on a new stack or under another name, or keep it if events can be that late",
     ),
     "F112": Code(
@@ -97,7 +97,7 @@ CODES: dict[str, Code] = {
         meaning="the version lacks a feature that serving or the ranker reads",
         verb="plan",
         wrong="F117 item_next@2 has no item_next.next_items, and serving reads it\n"
-        "  fix: keep it, or take it out of what is read: models/inputs.py and serving/feature_dependencies.py",
+        "  fix: keep it, or remove it from the inputs: models/inputs.py and serving/feature_dependencies.py",
         right="keep the feature, or train a ranker without it",
     ),
     "F118": Code(
@@ -106,19 +106,19 @@ CODES: dict[str, Code] = {
         right=_source_with_stamp("category STRING", "item_id STRING, "),
     ),
     "F120": Code(
-        meaning="the versions to start need more Redis memory than `maxmemory` leaves",
+        meaning="the new versions need more memory than Redis has free below `maxmemory`",
         verb="plan",
-        wrong="F120 the versions to start want about 23920.0 MB of Redis, and 8000.0 MB of its maxmemory are left\n"
+        wrong="F120 the new versions need about 23920.0 MB of Redis, but only 8000.0 MB of maxmemory is free\n"
         "  item_engagement@2: 5200000 keys of 4600 bytes; 59 % less without imps_24h, clicks_24h, dwell_avg_24h,"
         " dwell_min_24h, dwell_max_24h; 30 % less without imps_1h, clicks_1h\n"
-        "  fix: take out what is dear, retire a version that does not answer, or raise maxmemory",
-        right="take out one of the cuts it names, retire a version that does not answer, or raise `maxmemory`",
+        "  fix: remove the features listed above, retire a version that is not live, or raise maxmemory",
+        right="remove one of the cuts listed, retire a version that is not live, or raise `maxmemory`",
     ),
     "F122": Code(
         meaning="the live version already has as many entities as the new version's `max_entities` allows",
         verb="plan",
-        wrong="F122 item_engagement@2 may have 5000000 entities, and item_engagement@1 has 5200000\n"
-        "  fix: raise max_entities, or group by what there is less of",
+        wrong="F122 item_engagement@2 may have 5000000 entities, but item_engagement@1 has 5200000\n"
+        "  fix: raise max_entities, or group by a key with fewer values",
         right="write `max_entities 10_000_000` in the group's header, or group by a key with fewer values",
     ),
     "F130": Code(
@@ -140,10 +140,10 @@ CODES: dict[str, Code] = {
     "F160": Code(
         meaning="a version returns other values than the live one, although both declare the same meaning",
         verb="promote",
-        wrong="F160 item_engagement@2 does not read as item_engagement@1 does\n"
+        wrong="F160 item_engagement@2 does not have the values of item_engagement@1\n"
         "keys: 9 alike, 1 unlike, 0 missing, 0 extra, 0 moving\n  clicks_1h: 1 differ\n"
         "  i1 clicks_1h: 3.0 in the first, 2.0 in the second\n"
-        "  fix: headrace features backfill item_engagement@2, or give what means something else another name",
+        "  fix: headrace features backfill item_engagement@2, or rename the features whose meaning changed",
         right="run `headrace features backfill item_engagement@2`, then promote again",
     ),
 }

@@ -65,7 +65,7 @@ F150.
 
 
 def cases_page() -> str:
-    """Render the page."""
+    """Render docs/reference/tests.md."""
     return _PAGE.format(example=EXAMPLE, case=_rows(CASE), counts=_rows(COUNTS))
 
 

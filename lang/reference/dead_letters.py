@@ -51,7 +51,7 @@ name twice, the last value counts.
 
 
 def dead_page() -> str:
-    """Render the page."""
+    """Render docs/reference/dead_letters.md."""
     reasons = "".join(f"| `{code}` | {meaning} |\n" for code, meaning in REASONS.items())
     limits = "".join(f"| {what} | {most} | {beyond} |\n" for what, (most, beyond) in _LIMITS.items())
     return _PAGE.format(reasons=reasons, limits=limits)

@@ -14,7 +14,7 @@ from schemas.redis_keys import owner_of
 from store.connect import Client, StoreError, connect
 from store.memory_store import MemoryStore
 from store.reader import FeatureReader, FeatureRequest
-from store.redis_budget import left_bytes
+from store.redis_budget import free_bytes
 from store.usage import measure_usage
 from tests.support import cluster
 from tests.support.comparison import features
@@ -90,12 +90,12 @@ def test_versions_are_compared_on_a_cluster(client: Client) -> None:
 
 def test_all_nodes_are_counted(client: Client, nodes: list[redis.Redis]) -> None:
     assert measure_usage(client, PLAN.group("everything")).entities == OWNERS
-    assert left_bytes(client) is None
+    assert free_bytes(client) is None
     for node in nodes[:2]:
         node.config_set("maxmemory", "50mb")
-    assert left_bytes(client) is None, "the third has no limit"
+    assert free_bytes(client) is None, "the third has no limit"
     nodes[2].config_set("maxmemory", "50mb")
-    left = left_bytes(client)
+    left = free_bytes(client)
     for node in nodes:
         node.config_set("maxmemory", "0")
     assert left is not None

@@ -9,7 +9,7 @@ from headrace.stack import redis_server
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
 from store.connect import Client, connect
-from store.redis_budget import left_bytes
+from store.redis_budget import free_bytes
 from store.usage import Usage, measure_usage
 from tests.support.law_groups import PLAN
 from tests.support.store_writes import Delivery, rows_of
@@ -49,15 +49,15 @@ def test_a_version_that_holds_nothing(client: Client) -> None:
 
 
 def test_without_maxmemory_there_is_no_budget(client: Client) -> None:
-    assert left_bytes(client) is None
+    assert free_bytes(client) is None
 
 
 def test_bytes_are_left_up_to_maxmemory(tmp_path: Path) -> None:
     with redis_server.running(tmp_path, "--maxmemory", "20mb") as port:
         client = connect(f"redis://127.0.0.1:{port}")
-        before = left_bytes(client)
+        before = free_bytes(client)
         assert before is not None
         assert 10 * 2**20 < before < 20 * 2**20
         client.set("x", b"x" * 2**20)
-        assert 2**20 <= before - (left_bytes(client) or 0) < 4 * 2**20, "the value, and the client's buffers"
+        assert 2**20 <= before - (free_bytes(client) or 0) < 4 * 2**20, "the value, and the client's buffers"
         client.close()

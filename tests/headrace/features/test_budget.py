@@ -5,15 +5,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.support.law_groups import PLAN
 
 from headrace.features.budget import entity_problem, memory_problem
 from headrace.features.cost import Cost, Keys, LiveVersion, estimate_keys
 from headrace.stack import redis_server
 from lang.plan.plan import Group
 from store.connect import Client, connect
-from store.redis_budget import left_bytes
+from store.redis_budget import free_bytes
 from store.usage import Usage, measure_usage
+from tests.support.law_groups import PLAN
 from tests.support.store_writes import Delivery, rows_of
 
 NOW_MS = 1_767_225_600_000
@@ -43,16 +43,16 @@ def live_version(client: Client) -> LiveVersion:
 
 
 def test_a_version_is_refused_if_it_does_not_fit(small: Client) -> None:
-    keys, left = estimate_keys(WANTED, live_version(small)), left_bytes(small)
+    keys, left = estimate_keys(WANTED, live_version(small)), free_bytes(small)
     assert keys.megabytes * 1e6 == pytest.approx(measure_usage(small, LIVE).bytes, rel=0.01)
     assert memory_problem([cost(keys)], [WANTED], left) == ""
     small.config_set("maxmemory", small.info("memory")["used_memory"] + int(keys.megabytes * 1e6) // 2)
-    refused = memory_problem([cost(keys)], [WANTED], left_bytes(small))
+    refused = memory_problem([cost(keys)], [WANTED], free_bytes(small))
     assert refused.startswith(f"F120 the versions to start want about {keys.megabytes:.1f} MB of Redis")
     assert f"everything@2: {keys.count} keys of {keys.each_bytes} bytes; " in refused
     assert refused.count("% less without") == 2
     small.config_set("maxmemory", "0")
-    assert memory_problem([cost(keys)], [WANTED], left_bytes(small)) == ""
+    assert memory_problem([cost(keys)], [WANTED], free_bytes(small)) == ""
 
 
 def test_costs_are_summed_and_unknown_costs_count_as_zero() -> None:
