@@ -99,11 +99,11 @@ def without(*missing: str) -> ContentMask:
     spans = Fusion(modalities=MODALITIES).spans()
 
     def mask(content: Content) -> Content:
-        values, lacking = content.values.copy(), content.lacking.copy()
+        values, missing = content.values.copy(), content.missing.copy()
         for index, (name, span) in enumerate(spans.items()):
             if name in missing:
-                values[:, span], lacking[:, index] = 0, True
-        return Content(values, lacking)
+                values[:, span], missing[:, index] = 0, True
+        return Content(values, missing)
 
     return mask
 

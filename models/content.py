@@ -16,14 +16,14 @@ _LARGEST = 65_504.0  # of a float16
 
 
 class Content(Struct, frozen=True):
-    """The vectors of N items: `values` [N, E], zeros where a modality is missing; `lacking` [N, M], True there."""
+    """The vectors of N items: `values` [N, E], zeros where a modality is missing; `missing` [N, M], True there."""
 
     values: Floats
-    lacking: Flags
+    missing: Flags
 
     def take(self, indexes: Indexes) -> "Content":
         """Return the vectors of the items at these indexes."""
-        return Content(self.values[indexes], self.lacking[indexes])
+        return Content(self.values[indexes], self.missing[indexes])
 
 
 class ContentLayout:
@@ -47,11 +47,15 @@ class ContentLayout:
         for name, vector in vectors.items():
             if name not in widths:
                 known = ", ".join(widths) or "none"
-                return name, f"undeclared: modality {name!r} is not declared; declared are {known}; leave it out"
+                return (
+                    name,
+                    f"undeclared: modality {name!r} is not declared; the declared modalities are {known}; remove it",
+                )
             if len(vector) != widths[name]:
-                return name, f"length: {len(vector)} numbers, {widths[name]} are declared; send all of them or none"
+                return name, f"length: has {len(vector)} numbers, but {widths[name]} are declared; send all or none"
             if wrong := [number for number in vector if not abs(number) <= _LARGEST]:
-                return name, f"range: {wrong[0]} is not finite within {_LARGEST:g}; scale the vector, to length 1 say"
+                limits = f"between -{_LARGEST:g} and {_LARGEST:g}; scale the vector, for example to length 1"
+                return name, f"range: {wrong[0]} is not a finite number {limits}"
         return None
 
     def pack(self, item: Item) -> bytes:
@@ -64,7 +68,7 @@ class ContentLayout:
         record = np.zeros((), self._record)
         record["hash"] = self._hash
         found = [self._vector(item, each) for each in self.modalities]
-        record["lacking"] = [vector is None for vector in found]
+        record["missing"] = [vector is None for vector in found]
         blank = [np.zeros(width, np.float32) for width in self._widths]
         record["values"] = np.concatenate([b if v is None else v for v, b in zip(found, blank, strict=True)])
         return record.tobytes()
@@ -83,10 +87,10 @@ class ContentLayout:
         if not self:
             return Content(np.zeros((len(packed), 0), np.float32), np.zeros((len(packed), 0), np.bool_))
         record = np.zeros((), self._record)
-        record["lacking"] = 1
+        record["missing"] = 1
         blank = record.tobytes()
         records = np.frombuffer(b"".join(each or blank for each in packed), self._record)
-        return Content(records["values"].astype(np.float32), records["lacking"] != 0)
+        return Content(records["values"].astype(np.float32), records["missing"] != 0)
 
     def blank(self, count: int) -> Content:
         """Return the content of items without vectors."""
@@ -94,7 +98,7 @@ class ContentLayout:
 
     @cached_property
     def _record(self) -> np.dtype[np.void]:
-        fields = [("hash", "<u4"), ("lacking", "u1", (len(self._widths),)), ("values", "<f2", (sum(self._widths),))]
+        fields = [("hash", "<u4"), ("missing", "u1", (len(self._widths),)), ("values", "<f2", (sum(self._widths),))]
         return np.dtype(fields)
 
     @cached_property

@@ -40,7 +40,7 @@ def lift(config: RankerConfig, dense: Dense, content: Content | None) -> Floats 
 def _fuse(fusion: Fusion, dense: Dense, content: Content) -> Floats:
     """Fuse each item's vectors into one, early or gated. [N, D]."""
     filled = _fill_missing(fusion, dense, content)
-    numbers = np.concatenate([filled, content.lacking.astype(np.float32)], axis=1)  # [N, E + M]
+    numbers = np.concatenate([filled, content.missing.astype(np.float32)], axis=1)  # [N, E + M]
     if fusion.manner == "early":
         return numbers @ dense["fuse"] + dense["fuse_bias"]
     logits = numbers @ dense["gate"] + dense["gate_bias"]
@@ -51,7 +51,7 @@ def _fuse(fusion: Fusion, dense: Dense, content: Content) -> Floats:
 
 def _late_heads(fusion: Fusion, dense: Dense, *, content: Content, user: Floats, mean: Floats) -> Floats:
     embedded = _embed(fusion, dense, _fill_missing(fusion, dense, content))
-    shares, total = _shares_of_present(content), content.lacking @ dense["opinion_lacking"]
+    shares, total = _shares_of_present(content), content.missing @ dense["opinion_lacking"]
     for index, each in enumerate(fusion.modalities):
         vector = embedded[:, index]
         joint = np.concatenate([vector, vector * user, vector * mean], axis=1)
@@ -60,7 +60,7 @@ def _late_heads(fusion: Fusion, dense: Dense, *, content: Content, user: Floats,
 
 
 def _fill_missing(fusion: Fusion, dense: Dense, content: Content) -> Floats:
-    missing = content.lacking.repeat([each.width for each in fusion.modalities], axis=1)  # [N, M] -> [N, E]
+    missing = content.missing.repeat([each.width for each in fusion.modalities], axis=1)  # [N, M] -> [N, E]
     return np.where(missing, dense["stand_in"], content.values)
 
 
@@ -73,6 +73,6 @@ def _embed(fusion: Fusion, dense: Dense, numbers: Floats) -> Floats:
 
 
 def _shares_of_present(content: Content) -> Floats:
-    present = (~content.lacking).astype(np.float32)
-    present[content.lacking.all(axis=1)] = 1.0
+    present = (~content.missing).astype(np.float32)
+    present[content.missing.all(axis=1)] = 1.0
     return present / present.sum(axis=1, keepdims=True)

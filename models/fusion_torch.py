@@ -12,10 +12,10 @@ Dense = dict[str, Tensor]
 
 
 class Vectors(Struct, frozen=True):
-    """Items' vectors as tensors. `values` [B, E]; `lacking` [B, M], 1 where a modality is missing."""
+    """Items' vectors as tensors. `values` [B, E]; `missing` [B, M], 1 where a modality is missing."""
 
     values: Tensor
-    lacking: Tensor
+    missing: Tensor
 
 
 class FusionOutput(Struct, frozen=True):
@@ -50,7 +50,7 @@ def fuse(fusion: Fusion, dense: Dense, vectors: Vectors) -> Tensor:
     per modality, weighted by a gate that sees all of them. Unlike there, the gate is a softmax with one weight per
     modality, for more than two modalities.
     """
-    numbers = torch.cat([fill_missing(fusion, dense, vectors), vectors.lacking], dim=1)  # [B, E + M]
+    numbers = torch.cat([fill_missing(fusion, dense, vectors), vectors.missing], dim=1)  # [B, E + M]
     if fusion.manner == "early":
         return torch.addmm(dense["fuse_bias"], numbers, dense["fuse"])
     shares = torch.softmax(torch.addmm(dense["gate_bias"], numbers, dense["gate"]), dim=1)
@@ -66,13 +66,13 @@ def late_heads(fusion: Fusion, dense: Dense, *, vectors: Vectors, user: Tensor, 
         joint = torch.cat([vector, vector * user, vector * mean], dim=1)
         heads = torch.addmm(dense["opinion_bias"][index], joint, dense[f"opinion:{each.name}"])
         total = total + shares[:, index : index + 1] * heads
-    return total + vectors.lacking @ dense["opinion_lacking"]
+    return total + vectors.missing @ dense["opinion_lacking"]
 
 
 def fill_missing(fusion: Fusion, dense: Dense, vectors: Vectors) -> Tensor:
     """Replace missing vectors with their learned stand-ins. [B, E]."""
     spans = enumerate(fusion.spans().values())
-    missing = torch.cat([vectors.lacking[:, index, None] * dense["stand_in"][span] for index, span in spans], dim=1)
+    missing = torch.cat([vectors.missing[:, index, None] * dense["stand_in"][span] for index, span in spans], dim=1)
     return vectors.values + missing
 
 
@@ -87,6 +87,6 @@ def embed(fusion: Fusion, dense: Dense, numbers: Tensor) -> Tensor:
 
 def shares_of_present(vectors: Vectors) -> Tensor:
     """Return equal shares of the present modalities, or of all stand-ins if none is present. [B, M]."""
-    present = 1 - vectors.lacking
+    present = 1 - vectors.missing
     present = present + (present.sum(dim=1, keepdim=True) == 0)
     return present / present.sum(dim=1, keepdim=True)

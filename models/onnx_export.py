@@ -35,14 +35,14 @@ class SlateRanker(nn.Module):
         """
         user, past, present, items, categories, inputs, *vectors = given
         count = items.shape[0]
-        content, lacking = vectors or (items[:, :0], items[:, :0])
+        content, missing = vectors or (items[:, :0], items[:, :0])
         rows = Rows(
             user=user.expand(count, -1),
             item=items,
             category=categories,
             past=past.expand(count, -1, -1),
             present=present.expand(count, -1),
-            vectors=Vectors(content, lacking.to(content.dtype)),
+            vectors=Vectors(content, missing.to(content.dtype)),
         )
         return to_predictions(forward(self._config, dict(self.named_buffers()), rows=rows, inputs=inputs))
 

@@ -88,7 +88,7 @@ def _stop_gradients(gathered: Gathered, ahead: Tensor) -> Rows:
 
 
 def _vectors(content: Content, device: torch.device) -> Vectors:
-    return Vectors(to_device(content.values, device), to_device(content.lacking.astype(np.float32), device))
+    return Vectors(to_device(content.values, device), to_device(content.missing.astype(np.float32), device))
 
 
 def predict(config: RankerConfig, dense: dict[str, Tensor], *, tables: dict[str, RowSource], batch: Batch) -> Floats:
@@ -267,7 +267,7 @@ class Trainer:
         kept_index = np.cumsum(kept) - 1
         expected = table.sightings(drawn[kept]) * (len(batch) / max(self._sightings, 1.0))
         pick, rows = to_device(first[kept], self._device), gathered.rows
-        vectors = Vectors(rows.vectors.values[pick], rows.vectors.lacking[pick])
+        vectors = Vectors(rows.vectors.values[pick], rows.vectors.missing[pick])
         lifted = lift(self.config, self.dense, vectors)
         items = item_tower(self.dense, rows.item[pick], category=rows.category[pick], lift=lifted)
         one = to_device(clicked, self._device)

@@ -168,5 +168,5 @@ def _widened(ids: Ids, others: Ids, count: float) -> Ids:
     """`ids`, filled up to `count` with evenly spaced ones of the others; all others if both are 0."""
     if not len(ids) and not count:
         return others
-    lacking = min(int(count) - len(ids), len(others))
-    return ids if lacking <= 0 else np.concatenate([ids, others[np.linspace(0, len(others) - 1, lacking, dtype=int)]])
+    missing = min(int(count) - len(ids), len(others))
+    return ids if missing <= 0 else np.concatenate([ids, others[np.linspace(0, len(others) - 1, missing, dtype=int)]])

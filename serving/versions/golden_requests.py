@@ -15,7 +15,7 @@ from serving.stages.blend import Blend, blend
 REQUESTS = 200
 OUTPUTS = (*HEADS, "blend")
 _CANDIDATES, _HISTORY, _SEED = 5, 5, 14
-_LACKING = 0.2
+_MISSING = 0.2
 _BLEND = Blend()  # the bounds compare versions: any fixed blend will do
 
 
@@ -73,10 +73,10 @@ def _content(config: RankerConfig, generator: np.random.Generator) -> Content | 
     if not config.modalities:
         return None
     widths = [each.width for each in config.modalities]
-    lacking = generator.random((_CANDIDATES, len(widths))) < _LACKING
+    missing = generator.random((_CANDIDATES, len(widths))) < _MISSING
     drawn = generator.normal(size=(_CANDIDATES, sum(widths))) / np.sqrt(np.repeat(widths, widths))
-    values = np.where(np.repeat(lacking, widths, axis=1), 0.0, drawn)
-    return Content(values.astype(np.float32), lacking)
+    values = np.where(np.repeat(missing, widths, axis=1), 0.0, drawn)
+    return Content(values.astype(np.float32), missing)
 
 
 _PARTS = (("user", 1), ("item", _CANDIDATES), ("category", _CANDIDATES), ("item", _HISTORY))

@@ -55,7 +55,7 @@ def test_content_is_laid_out_and_an_invalid_one_is_a_fault():
     content = collator.batch(rows, 0).content
     assert content is not None
     assert content.values.tolist() == [[0.5, -1.0, 2.0, 0, 0], [0] * 5]
-    assert content.lacking.tolist() == [[False, True], [True, True]]
+    assert content.missing.tolist() == [[False, True], [True, True]]
     assert collator.fault(sample(content=packed[:-1])) == "content"
     assert Collator(2, modalities[::-1]).fault(rows[0]) == "content", "of another declaration"
     assert Collator(2).fault(rows[0]) is None, "without modalities, content is ignored"

@@ -22,7 +22,7 @@ def test_vectors_come_back_as_half_floats():
     packed = LAYOUT.pack(item(content={"image": given}))
     content = LAYOUT.unpack([packed, b""])
     np.testing.assert_array_equal(content.values[0, :3], np.array(given, np.float16).astype(np.float32))
-    assert content.lacking.tolist() == [[False, True], [True, True]]
+    assert content.missing.tolist() == [[False, True], [True, True]]
     assert not content.values[1].any()
     assert LAYOUT.fits(packed)
     assert LAYOUT.fits(b"")
@@ -40,10 +40,14 @@ def test_without_modalities_nothing_is_packed_and_everything_passes():
 @pytest.mark.parametrize(
     ("vectors", "name", "message"),
     [
-        ({"sound": [1.0]}, "sound", "undeclared: modality 'sound' is not declared; declared are image, text"),
-        ({"image": [1.0, 2.0]}, "image", "length: 2 numbers, 3 are declared"),
-        ({"image": [1.0, float("nan"), 0.0]}, "image", "range: nan is not finite within 65504"),
-        ({"image": [1.0, 2.0, 1e6]}, "image", "range: 1000000.0 is not finite within"),
+        (
+            {"sound": [1.0]},
+            "sound",
+            "undeclared: modality 'sound' is not declared; the declared modalities are image, text",
+        ),
+        ({"image": [1.0, 2.0]}, "image", "length: has 2 numbers, but 3 are declared"),
+        ({"image": [1.0, float("nan"), 0.0]}, "image", "range: nan is not a finite number between -65504 and 65504"),
+        ({"image": [1.0, 2.0, 1e6]}, "image", "range: 1000000.0 is not a finite number between"),
         ({"image": [1.0, 2.0, -65504.0]}, None, ""),
     ],
 )
@@ -51,7 +55,7 @@ def test_faults_name_the_vector_and_the_fix(vectors, name, message):
     found = LAYOUT.fault(vectors)
     assert (found[0] if found else None) == name
     assert (found[1] if found else "").startswith(message)
-    assert LAYOUT.unpack([LAYOUT.pack(item(content=vectors))]).lacking[0, 0] == bool(found), (
+    assert LAYOUT.unpack([LAYOUT.pack(item(content=vectors))]).missing[0, 0] == bool(found), (
         "on a log it counts as missing"
     )
 
@@ -61,7 +65,7 @@ def test_title_and_tags_replace_a_missing_text_vector_only():
     content = LAYOUT.unpack(
         [LAYOUT.pack(titled), LAYOUT.pack(msgspec.structs.replace(titled, content={"text": [2.0] * 8}))]
     )
-    assert content.lacking[:, 1].tolist() == [False, False]
+    assert content.missing[:, 1].tolist() == [False, False]
     np.testing.assert_allclose(content.values[0, 3:], encode_text(["Red shoes", "sale"], 8), atol=1e-3)
     assert content.values[1, 3:].tolist() == [2.0] * 8
 

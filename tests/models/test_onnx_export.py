@@ -37,7 +37,7 @@ def _check(graph, trainer, slate, *, past):
     present = np.arange(config.history) < len(history)
     given = dict(zip(INPUTS, (part.user, slots, present, part.items, part.categories, slate.dense), strict=True))
     if slate.content:
-        given |= dict(zip(VECTORS, (slate.content.values, slate.content.lacking), strict=True))
+        given |= dict(zip(VECTORS, (slate.content.values, slate.content.missing), strict=True))
     (predicted,) = onnxruntime.InferenceSession(graph).run([OUTPUT], given)
     np.testing.assert_allclose(predicted[:, LOGISTIC], expected.by_head[:, LOGISTIC], atol=1e-6)
     np.testing.assert_allclose(predicted[:, SECONDS], expected.by_head[:, SECONDS], rtol=1e-4, atol=1e-5)

@@ -33,7 +33,7 @@ def test_gradients_equal_differences(config):
     rows = structs.replace(
         rows,
         **{name: getattr(rows, name).double().requires_grad_() for name in ("user", "item", "category", "past")},
-        vectors=Vectors(rows.vectors.values.double(), rows.vectors.lacking.double()),
+        vectors=Vectors(rows.vectors.values.double(), rows.vectors.missing.double()),
     )
     inputs = torch.from_numpy(sample.dense.astype(np.float64))
     leaves = [*dense.values(), rows.user, rows.item, rows.category, rows.past]

@@ -31,9 +31,9 @@ def content(seed, size, config) -> Content | None:
         return None
     widths = [each.width for each in config.modalities]
     generator = np.random.default_rng(seed)
-    lacking = generator.random((size, len(widths))) < 1 / 3
-    values = np.where(np.repeat(lacking, widths, axis=1), 0, generator.normal(0, 1, (size, sum(widths))))
-    return Content(values.astype(np.float32), lacking)
+    missing = generator.random((size, len(widths))) < 1 / 3
+    values = np.where(np.repeat(missing, widths, axis=1), 0, generator.normal(0, 1, (size, sum(widths))))
+    return Content(values.astype(np.float32), missing)
 
 
 def weights(labels):
