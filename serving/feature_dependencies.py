@@ -17,11 +17,11 @@ _READERS: dict[str, tuple[str, ...]] = {
 """The features that the ranker, each candidate source and the rest are made of."""
 
 
-def lacking(group: Group) -> list[str]:
-    """The features of a group that serving reads and this version has not, as `group.feature`."""
-    there = {f"{group.name}.{feature.name}" for feature in group.features}
+def missing_features(group: Group) -> list[str]:
+    """The features that serving reads from a group and this version does not have, as `group.feature`."""
+    declared = {f"{group.name}.{feature.name}" for feature in group.features}
     read = dict.fromkeys(name for names in _READERS.values() for name in names)
-    return [name for name in read if name.startswith(f"{group.name}.") and name not in there]
+    return [name for name in read if name.startswith(f"{group.name}.") and name not in declared]
 
 
 def touched(features: Iterable[str], *versions: Group) -> tuple[str, ...]:

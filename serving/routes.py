@@ -62,7 +62,7 @@ async def recommend(data: JSONBody[RecommendationRequest], services: Parts) -> R
 
 
 @post("/v1/events", status_code=202, dto=Strict[EventsRequest], return_dto=None, sync_to_thread=True, responses=ANSWERS)
-def take_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswer:
+def receive_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswer:
     """Write events. 202 once the broker has them. Sending an event again is safe: it counts once.
 
     An event is an object with `event_id`, `user_id`, `event_type` and `occurred_at` (ms), and if they are known
@@ -254,7 +254,7 @@ def _now() -> int:
 
 HANDLERS = (
     recommend,
-    take_events,
+    receive_events,
     upsert_items,
     read_features,
     read_features_of_one_column,

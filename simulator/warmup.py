@@ -114,7 +114,7 @@ class WarmUp:
         """Apply the events up to a time to the features."""
         while self._pending and self._pending[0][0] <= until_ms:
             _, _, event = heappop(self._pending)
-            self.offline.happen([event])
+            self.offline.add_events([event])
             self._changed.add(event.item_id or "")
 
     def add_events(self, events: list[Event]) -> None:

@@ -71,7 +71,7 @@ class Requests:
 
     def add_events(self, events: Sequence[Event]) -> None:
         """Fold a visit's events into the features."""
-        self._recomputed.happen(events)
+        self._recomputed.add_events(events)
         for event in events:
             self._columns.touch(event.item_id or "")
             self._own[event.user_id].add(event.item_id or "")

@@ -90,7 +90,7 @@ class ExposureBuilder:
 
     def add_events(self, events: Iterable[Event]) -> None:
         """Fold a visit's events into the features."""
-        self._recomputed.happen(events)
+        self._recomputed.add_events(events)
 
 
 def build_query(request_id: str, visit: Visit) -> Query:

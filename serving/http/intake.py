@@ -143,8 +143,8 @@ def _decoded(raw: Raw, decoder: msgspec.json.Decoder[Any]) -> Any:
 
 
 def _first_seen(item_id: str, catalogue: Catalogue, now: int) -> int:
-    places, known = catalogue.find(ids_of([item_id]))
-    return int(catalogue.born_at[places[0]]) if known[0] else now
+    indexes, known = catalogue.find(ids_of([item_id]))
+    return int(catalogue.born_at[indexes[0]]) if known[0] else now
 
 
 def _rejected(field: str, index: int, invalid: Invalid) -> Rejected:

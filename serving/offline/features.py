@@ -29,7 +29,7 @@ class OfflineFeatures:
 
     Attributes:
         plan: the groups over the clickstream; serving reads no others.
-        items: the catalogue by id; `happen` stamps events with their columns.
+        items: the catalogue by id; `add_events` stamps events with their columns.
         memory: the store.
     """
 
@@ -54,7 +54,7 @@ class OfflineFeatures:
         """Fold one event as ingest wrote it."""
         self.memory.add(event)
 
-    def happen(self, events: Iterable[Event]) -> None:
+    def add_events(self, events: Iterable[Event]) -> None:
         """Fold events as clients send them, after stamping and completing them as ingest would."""
         for event in events:
             item = self.items[event.item_id or ""]

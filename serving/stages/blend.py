@@ -1,4 +1,4 @@
-"""The number that a slate is ordered by, made of what the ranker predicts."""
+"""The score that orders a slate: a weighted sum of the ranker's predictions."""
 
 from collections.abc import Mapping
 
@@ -24,12 +24,12 @@ class Blend(Struct, frozen=True, kw_only=True):
     most_s: float = 300.0
 
 
-def blend(scores: Scores, by: Blend) -> Floats:
-    """With the default weights: 0.7 click + 0.2 converted + 0.1 seconds / 100, of at most 300 seconds. [C]."""
+def blend(scores: Scores, blend_by: Blend) -> Floats:
+    """Return the weighted sum [C]; by default 0.7 click + 0.2 converted + 0.1 seconds / 100, of at most 300 s."""
     total = np.zeros_like(scores.click)
     for head, predicted in zip(ORDERED, scores.by_head.T, strict=True):
         if head.kind == "seconds":
-            total += by.weights[head.name] * np.minimum(predicted, np.float32(by.most_s)) / by.unit_s
+            total += blend_by.weights[head.name] * np.minimum(predicted, np.float32(blend_by.most_s)) / blend_by.unit_s
         else:
-            total += by.weights[head.name] * predicted
+            total += blend_by.weights[head.name] * predicted
     return total

@@ -1,4 +1,4 @@
-"""Stage 3: one list of candidates, each once, with all sources that proposed it."""
+"""Stage 3: merge the sources' lists into one; each candidate occurs once, with all sources that proposed it."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from serving.state.query import Candidates
 
 
 def merge(found: Mapping[str, Ids]) -> Candidates:
-    """Candidates by ascending id; their indexes in the catalogue are not looked up yet (-1)."""
+    """Return the candidates by ascending id; their catalogue indexes are -1 until the filter stage finds them."""
     ids = np.concatenate(list(found.values()))
     bits = np.concatenate([np.full(len(proposed), BITS[name], np.int64) for name, proposed in found.items()])
     unique, inverse = np.unique(ids, return_inverse=True)

@@ -70,7 +70,7 @@ class Pipeline:
                 self._producer.send(
                     record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=served_at)
                 )
-                self.shadows.take(query, slate, served_at)
+                self.shadows.enqueue(query, slate, served_at)
         self._metrics.count_slate(query, watch, level=faults.level)
         return msgspec.structs.replace(answer, removed=removed) if query.explain == "basic" else answer
 
@@ -92,7 +92,7 @@ def rank(
         draws = explore.draw(query, candidates, state=state, rng=rng, rate=rules.exploration)
     with watch.stage("score"):
         ranker = ranker_of(query, state, faults)
-        scored = score(query, candidates, draws=draws, state=state, ranker=ranker, by=rules.blend)
+        scored = score(query, candidates, draws=draws, state=state, ranker=ranker, blend_by=rules.blend)
     with watch.stage("rerank"):
         scored = boost(query.user, scored, state)
         slots = rerank(query, scored, draws, state=state, rules=rules)

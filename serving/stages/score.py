@@ -25,7 +25,10 @@ _PRIOR = 0.05  # click rate of an item that has no features
 
 
 def ranker_of(query: Query, state: ServingState, faults: Faults) -> ServedModel | None:
-    """The model of the query's arm; None for `popular`, or if the model has no version yet."""
+    """Return the model of the query's arm, or None: for `popular`, and if the model has no version yet.
+
+    In the second case it also records in `faults` what orders the slate instead.
+    """
     alias = query.arm.alias
     if alias is None:
         return None
@@ -38,14 +41,20 @@ def ranker_of(query: Query, state: ServingState, faults: Faults) -> ServedModel 
 
 
 def _light_of(query: Query, state: ServingState) -> ServedModel | None:
-    """The version whose light ranker orders a slate if its own model is missing; None for arms without a model."""
+    """Return the live version, whose light ranker replaces a missing model; None for arms without a model."""
     return state.models.get(LIVE) if query.arm.alias is not None else None
 
 
 def score(
-    query: Query, candidates: Candidates, *, draws: Draws, state: ServingState, ranker: ServedModel | None, by: Blend
+    query: Query,
+    candidates: Candidates,
+    *,
+    draws: Draws,
+    state: ServingState,
+    ranker: ServedModel | None,
+    blend_by: Blend,
 ) -> Scored:
-    """Score the candidates, then the drawn items among them; `by` blends the ranker's heads.
+    """Score the candidates, then the drawn items among them; `blend_by` gives the weights of the ranker's heads.
 
     The candidates' inputs are computed without the drawn items, which would change the ranks among them: propensities
     are exact only if a slate's order is a function of its request and state.
@@ -66,12 +75,15 @@ def score(
             items=state.catalogue.items(everyone.indexes),
             inputs=dense,
         )
-        click, order = scores.click, blend(scores, by)
+        click, order = scores.click, blend(scores, blend_by)
     return Scored(candidates=everyone, score=order, click=click, dense=dense, lift=np.ones(len(everyone)))
 
 
 def _without_ranker(light: ServedModel | None, dense: Floats, rows: Doubles) -> tuple[Floats, Floats | Doubles]:
-    """(chance of a click, what orders), each [C]: by the light ranker where there is one, else by heat."""
+    """Return the click probabilities [C] and the scores [C] to sort by: the light ranker's if there is one.
+
+    Otherwise the probability is the item's click rate of seven days, and the score its heat.
+    """
     if light:
         click = light.model.score_light(dense)
         return click, click

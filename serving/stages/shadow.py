@@ -38,8 +38,8 @@ class Shadows:
         self._waiting: Queue[_ServedSlate] = Queue(_QUEUE)
         self.left_out = 0
 
-    def take(self, query: Query, slate: Slate, served_at: int) -> None:
-        """Queue a slate if live served it and there is a challenger. Never waits."""
+    def enqueue(self, query: Query, slate: Slate, served_at: int) -> None:
+        """Enqueue a slate if live served it and there is a challenger; never blocks."""
         challenger = slate.state.models.get(CHALLENGER)
         if challenger is None or not challenger.name or slate.ranker is None or query.arm.alias != LIVE:
             return
@@ -57,7 +57,7 @@ class Shadows:
                 continue
             try:
                 shadow = _shadow(served)
-            except Exception:  # the challenger cannot score this slate: go on with the next
+            except Exception:  # the challenger cannot score this slate: continue with the next
                 traceback.print_exc(file=sys.stderr)
                 self.left_out += 1
                 continue
@@ -78,5 +78,5 @@ def _shadow(served: _ServedSlate) -> Shadow:
         served_at=served.served_at,
         model=challenger.name,
         version=challenger.version,
-        click=[float(chance) for chance in scores.click],
+        click=[float(probability) for probability in scores.click],
     )

@@ -5,7 +5,7 @@ import numpy as np
 
 from lang.plan.plan import Plan
 from lang.planner.load import parse_plan
-from serving.feature_dependencies import lacking, touched
+from serving.feature_dependencies import missing_features, touched
 from serving.stages import explore, score
 from serving.stages.blend import Blend
 from serving.stages.boost import boost
@@ -46,7 +46,7 @@ def swept(state: ServingState, plan: Plan, shelf: MemoryStore) -> ServingState:
 def scored(query: Query, state: ServingState) -> Scored:
     candidates, _ = keep(query, merge({"trending": state.catalogue.ids}), state.catalogue)
     draws = explore.draw(query, candidates, state=state, rng=np.random.default_rng(1), rate=0.05)
-    found = score.score(query, candidates, draws=draws, state=state, ranker=state.models["live"], by=Blend())
+    found = score.score(query, candidates, draws=draws, state=state, ranker=state.models["live"], blend_by=Blend())
     return boost(query.user, found, state)
 
 
@@ -102,9 +102,11 @@ def test_a_new_user_starts_from_their_country_then_from_the_time_of_day() -> Non
 
 
 def test_serving_reads_nothing_that_the_shipped_groups_lack() -> None:
-    assert [lacking(group) for group in worlds.PLAN.groups] == [[]] * len(worlds.PLAN.groups)
+    assert [missing_features(group) for group in worlds.PLAN.groups] == [[]] * len(worlds.PLAN.groups)
     poorer = FILES["user_recent.sql"].replace("clicks_24h", "clicks_today")
-    assert lacking(parse_plan(FILES | {"user_recent.sql": poorer}).group("user_recent")) == ["user_recent.clicks_24h"]
+    assert missing_features(parse_plan(FILES | {"user_recent.sql": poorer}).group("user_recent")) == [
+        "user_recent.clicks_24h"
+    ]
 
 
 def test_who_reads_what_an_edit_changes() -> None:

@@ -56,8 +56,8 @@ def test_the_model_learns_from_the_vectors_that_were_scored() -> None:
     assert learnt is not None
     assert scored is not None
     np.testing.assert_array_equal(learnt.values, scored.values)
-    np.testing.assert_array_equal(learnt.lacking, scored.lacking)
-    assert 0 < scored.lacking.mean() < 1
+    np.testing.assert_array_equal(learnt.missing, scored.missing)
+    assert 0 < scored.missing.mean() < 1
 
 
 def test_vectors_move_scores_and_the_index() -> None:

@@ -89,7 +89,7 @@ def test_drawn_items_do_not_touch_the_others() -> None:
     for seed in range(8):
         draws = explore.draw(query, candidates, state=state, rng=np.random.default_rng(seed), rate=0.05)
         ranker = state.models["live"]
-        out = score.score(query, candidates, draws=draws, state=state, ranker=ranker, by=Blend())
+        out = score.score(query, candidates, draws=draws, state=state, ranker=ranker, blend_by=Blend())
         assert len(out.score) == len(candidates) + len(draws.positions)
         assert out.dense.shape[1] == len(DENSE)
         scored.append((len(draws.positions), out.dense[: len(candidates)].tobytes()))
@@ -103,7 +103,7 @@ def test_popular_orders_by_heat() -> None:
     candidates, _ = keep(query, all_of(state), state.catalogue)
     draws = explore.draw(query, candidates, state=state, rng=np.random.default_rng(1), rate=0.05)
     assert not draws.positions  # every item was a candidate: nothing is left to draw
-    scored = score.score(query, candidates, draws=draws, state=state, ranker=None, by=Blend())
+    scored = score.score(query, candidates, draws=draws, state=state, ranker=None, blend_by=Blend())
     assert state.catalogue.ids[candidates.indexes[scored.score.argmax()]] == state.features.hot[0]
 
 

@@ -58,7 +58,7 @@ def slate_of(live: Live, **changes: object) -> tuple[Query, Slate]:
 def shadow(live: Live, query: Query, slate: Slate) -> Shadow | None:
     box, stop = RecordBox(), threading.Event()
     shadows = Shadows(box.send)
-    shadows.take(query, slate, worlds.NOW)
+    shadows.enqueue(query, slate, worlds.NOW)
     thread = threading.Thread(target=shadows.run, args=(stop,))
     thread.start()
     came = box.came.wait(5.0 if CHALLENGER in live.state.models and query.arm == worlds.MODEL else 0.0)
@@ -107,7 +107,7 @@ def test_a_full_queue_leaves_slates_out_and_counts_them() -> None:
     live, shadows = challenged(), Shadows(RecordBox().send)
     query, slate = slate_of(live)
     for _ in range(503):
-        shadows.take(query, slate, worlds.NOW)
+        shadows.enqueue(query, slate, worlds.NOW)
     assert shadows.left_out == 3
 
 
