@@ -174,7 +174,7 @@ def _read(pipeline: RunningPipeline, drawn: RandomRead) -> list[str]:
 
 
 def main() -> int:
-    """`python -m benchmarks.faults`."""
+    """`headrace bench faults`."""
     parser = argparse.ArgumentParser(prog="headrace bench faults", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)

@@ -38,7 +38,7 @@ class Result(Struct, frozen=True):
 
 
 def measure(scale: Scale, *, repeats: int, warm: int) -> Result:
-    """Run the product with 1, 2, 4 and all groups, each in a pipeline of its own.
+    """Run the product with 1, 2, 4 and all groups, each in its own pipeline.
 
     Raises:
         EnvironmentProblem: the pipeline did not start, or its values differ from the oracle's.
@@ -69,7 +69,7 @@ def show(result: Result) -> None:
 
 
 def main() -> int:
-    """`python -m benchmarks.groups`."""
+    """`headrace bench groups`."""
     parser = argparse.ArgumentParser(prog="headrace bench groups", description=__doc__)
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=2)

@@ -112,7 +112,7 @@ def _cut(learner: Learner) -> Publication:
 
 
 def main() -> int:
-    """`python -m benchmarks.line`; returns 1 if the scores differ by more than two standard errors."""
+    """`headrace bench line`; returns 1 if the scores differ by more than two standard errors."""
     parser = argparse.ArgumentParser(prog="headrace bench line", description=__doc__)
     add_folder(parser)
     parser.add_argument("--output", type=Path, default=RESULT)

@@ -123,7 +123,7 @@ def _cells(asked: Target, report: Report) -> tuple[str, ...]:
 
 
 def main() -> int:
-    """`python -m benchmarks.quality`; returns 1 if a bar is missed."""
+    """`headrace bench quality`; returns 1 if a bar is missed."""
     parser = argparse.ArgumentParser(prog="headrace bench quality", description=__doc__)
     add_folder(parser)
     parser.add_argument("--output", type=Path, default=RESULT)

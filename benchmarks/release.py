@@ -199,7 +199,7 @@ def _decide(readers: ReadLoad, version: int, action: str, verb: Callable[[], obj
 
 
 def main() -> int:
-    """`python -m benchmarks.release`."""
+    """`headrace bench release`."""
     parser = argparse.ArgumentParser(prog="headrace bench release", description=__doc__)
     parser.add_argument("--turns", type=int, default=5, help="promotions, each followed by a rollback")
     parser.add_argument("--rate", type=float, default=200.0, help="reads per second")

@@ -176,7 +176,7 @@ def measure(*, rows: int, changed: int, repeats: int) -> Result:
 
 
 def main() -> int:
-    """`python -m benchmarks.rollback`; returns 1 if the bar is missed or a model differs."""
+    """`headrace bench rollback`; returns 1 if the bar is missed or a model differs."""
     parser = argparse.ArgumentParser(prog="headrace bench rollback", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--changed", type=int, default=100_000)

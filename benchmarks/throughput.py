@@ -221,7 +221,7 @@ def show(result: Result) -> None:
 
 
 def main() -> int:
-    """`python -m benchmarks.throughput`."""
+    """`headrace bench throughput`."""
     parser = argparse.ArgumentParser(prog="headrace bench throughput", description=__doc__)
     parser.add_argument("--events", type=int, default=Scale().events)
     parser.add_argument("--repeats", type=int, default=3, help="runs of the product")

@@ -104,7 +104,7 @@ def _run(contender: str, command: list[str]) -> Run:
 
 
 def main() -> int:
-    """`python -m benchmarks.validate`."""
+    """`headrace bench validate`."""
     parser = argparse.ArgumentParser(prog="headrace bench validate", description=__doc__)
     parser.add_argument("--groups", type=int, default=50)
     parser.add_argument("--repeats", type=int, default=9)

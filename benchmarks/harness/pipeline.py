@@ -1,4 +1,4 @@
-"""A pipeline for benchmarks: a stack of its own with only ingest, features and loader."""
+"""A pipeline for benchmarks: its own stack with only ingest, features and loader."""
 
 import contextlib
 import time

@@ -1,6 +1,6 @@
 """Feast in its own process and environment (benchmarks/peers/feast.lock), with a line protocol on stdin and stdout.
 
-`feast_reader.py PORT VALUES.json` writes the values into Feast, in a Redis database of its own, and prints one line
+`feast_reader.py PORT VALUES.json` writes the values into Feast, in its own Redis database, and prints one line
 with the features of the first entity. For each line `MANNER COUNT` it then reads the first COUNT entities and prints
 the milliseconds that took. `proto` ends in Feast's answer, `dict` in its `to_dict()`. Tuning: the registry is a local
 file that is read once, the features are a feature service, and the client is redis-py with hiredis.
