@@ -18,6 +18,8 @@ from headrace.layout import REPOSITORY
 
 GLOSSARY = REPOSITORY / "docs/glossary.md"
 PACKAGES = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
+MESSAGES = frozenset({"message", "reason", "hint", "help"})
+SQL = re.compile(r"\b(SELECT|FROM)\b")
 Lines = Iterator[tuple[str, str]]  # (where, text)
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -65,7 +67,7 @@ def values(node: object, where: str, keys: frozenset[str]) -> Lines:
 
 
 def python(path: Path) -> Lines:
-    """First lines of public docstrings, and the texts of raised errors."""
+    """Public docstrings, the texts of raised errors, and sentences that are returned or become a message."""
     tree, where = ast.parse(path.read_text(encoding="utf-8")), path.relative_to(REPOSITORY)
     raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc]
     named = {name.id for error in raised for name in ast.walk(error) if isinstance(name, ast.Name)}
@@ -73,10 +75,23 @@ def python(path: Path) -> Lines:
         if isinstance(node, ast.Assign) and any(isinstance(at, ast.Name) and at.id in named for at in node.targets):
             raised.append(node.value)  # `message = …`, then `raise Problem(message)`
         if isinstance(node, Documented) and not getattr(node, "name", "").startswith("_"):
-            first = (ast.get_docstring(node) or "").split("\n")[0]
-            yield f"{where}:{getattr(node, 'lineno', 1)}", re.sub(r"`[^`]*`|\bNone\b", "", first)
+            for line in (ast.get_docstring(node) or "").splitlines():
+                yield f"{where}:{getattr(node, 'lineno', 1)}", re.sub(r"`[^`]*`|\bNone\b", "", line)
     for text in (node for error in raised for node in ast.walk(error) if isinstance(node, ast.Constant)):
         yield f"{where}:{text.lineno}", text.value if isinstance(text.value, str) else ""
+    for text in (node for said in messages(tree) for node in ast.walk(said) if isinstance(node, ast.Constant)):
+        if isinstance(text.value, str) and " " in text.value and not SQL.search(text.value):
+            yield f"{where}:{text.lineno}", text.value
+
+
+def messages(tree: ast.Module) -> Iterator[ast.expr]:
+    """What is returned, and what is passed or assigned as a message, reason, hint or help."""
+    for node in ast.walk(tree):
+        names = [at.id for at in node.targets if isinstance(at, ast.Name)] if isinstance(node, ast.Assign) else []
+        names += [node.arg or ""] if isinstance(node, ast.keyword) else []
+        if isinstance(node, ast.Return | ast.Assign | ast.keyword) and node.value:
+            if isinstance(node, ast.Return) or MESSAGES & {*names}:
+                yield node.value
 
 
 def package(name: str) -> Lines:
