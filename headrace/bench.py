@@ -1,4 +1,4 @@
-"""`headrace bench NAME`: run a benchmark of this checkout in a process of its own.
+"""`headrace bench NAME`: run a benchmark of this checkout in its own process.
 
 The benchmarks are not installed with the package: they start stacks and need the repository's files.
 """

@@ -66,7 +66,7 @@ def down(*, wipe: bool = False) -> None:
 
 @app.command
 def demo(*, minutes: float = 4.0, headless: bool = False, report: Path | None = None, seed: int = 1) -> None:
-    """Simulate users on a stack of its own: a learning model against a frozen one and popularity.
+    """Simulate users on a separate stack: a learning model against a frozen one and popularity.
 
     Args:
         minutes: duration of the live load; start and warm-up take about two minutes more.

@@ -16,7 +16,7 @@ ENVIRONMENT = Path(sys.prefix)
 KAFKA_JARS = ENVIRONMENT / "jars" / "kafka"
 FLINK_JARS = ENVIRONMENT / "jars" / "flink"
 FLINK_HOME = ENVIRONMENT / "flink"
-STATE_VARIABLE = "HEADRACE_HOME"  # each folder is a stack of its own
+STATE_VARIABLE = "HEADRACE_HOME"  # each folder holds its own stack
 
 
 class Pace(Struct, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ class SampleClock:
         return not self.at_ms or sample.known_at <= self.at_ms + self._leap_ms
 
     def take_outliers(self) -> list[SampleRow]:
-        """Take out the samples held back, once a timely sample has followed them: their time is wrong."""
+        """Remove and return the held-back samples, once a timely sample has followed them: their time is wrong."""
         outliers, self._held_back = self._held_back, []
         return outliers
 

@@ -1,4 +1,4 @@
-"""The learner's loop: takes samples in the order of the log, yields versions and checkpoints. No I/O, no wall clock.
+"""The learner's loop: reads samples in the order of the log and yields versions and checkpoints. No I/O, no wall clock.
 
 Its clock is the running maximum of `known_at`. Batches end by count; batches, versions and checkpoints end by that
 clock. So the same samples make the same versions bit for bit, in whatever portions they are fed. A cadence in which

@@ -12,7 +12,7 @@ from schemas.samples import Sample
 def weight_by_label_delay(batch: Batch, samples: Sequence[Sample], *, wait_ms: int, half_life_ms: float) -> Batch:
     """Halve the weights of a batch by each `half_life_ms` between slate and label.
 
-    A correction takes back the weight that its negative had at the end of the wait. An infinite half-life leaves
+    A correction undoes the weight that its negative had at the end of the wait. An infinite half-life leaves
     every bit as it is.
     """
     ages_ms = np.array([sample.known_at - sample.served_at for sample in samples], np.float64)
@@ -24,7 +24,7 @@ def weight_by_label_delay(batch: Batch, samples: Sequence[Sample], *, wait_ms: i
 def weight_by_age(batch: Batch, samples: Sequence[Sample], *, until_ms: int, fade_ms: float) -> Batch:
     """Halve the weights of a batch by each `fade_ms` between slate and `until_ms`, the end of a replay.
 
-    A correction has the slate of the sample it corrects, so it takes back as much. Infinity leaves every bit as it is.
+    A correction has the slate of the sample it corrects, so it undoes as much. Infinity leaves every bit as it is.
     """
     before_ms = np.array([sample.served_at - until_ms for sample in samples], np.float64)
     left = np.exp2(before_ms / fade_ms).astype(np.float32)[:, None]

@@ -34,7 +34,7 @@ class RowSet(Struct, frozen=True):
 
     @classmethod
     def from_values(cls, ids: Ids, values: Floats) -> "RowSet":
-        """Create a row set with a pool of its own. values [N, W]."""
+        """Create a row set with its own pool. values [N, W]."""
         pool = Pool(values.shape[1], capacity=len(values))
         return cls(ids, pool.put(values), pool)
 

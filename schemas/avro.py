@@ -153,7 +153,7 @@ class Contract:
                 return self._read_older(payload)
             message = f"the record's {len(payload)} bytes end before its fields do"
             raise Unreadable(message) from None
-        except Exception as error:  # fastavro has no error of its own: bytes at random raise whatever they meet
+        except Exception as error:  # fastavro has no base error: random bytes raise any exception
             message = f"the record's {len(payload)} bytes are not Avro of this contract: {error!r}"
             raise Unreadable(message) from error
 

@@ -65,7 +65,7 @@ class Judge:
         return key, event_id, occurred_at, record, None, None, appended_ms, counted_as, marker
 
     def _counted_as(self, event: dict[str, Any]) -> str | None:
-        """The key under which the bot rule counts the event; each tick has a key of its own."""
+        """The key under which the bot rule counts the event; each tick has its own key."""
         bot = self._source.bot
         if bot is None:
             return None

@@ -1,4 +1,4 @@
-"""Task ctr: predict the chance of a click of each row, before learning from any row with the same timestamp.
+"""Task ctr: predict the click probability of each row, before learning from any row with the same timestamp.
 
 The rows go through the product: its feature groups folded in memory, its ranker, the learner's batches. Nothing that
 became known after a row was shown is an input.
@@ -22,7 +22,7 @@ from schemas.samples import Sample
 
 
 class Predictions(Struct, frozen=True):
-    """Labels and predicted click chances of the rows; each (N,).
+    """Labels and predicted click probabilities of the rows; each (N,).
 
     Attributes:
         chances: by the progressive ranker.
@@ -86,7 +86,7 @@ def build_samples(
     """Build the samples of rows with one timestamp, with inputs as of the visits before them.
 
     Rows of one slate and user were candidates of one request, so their inputs depend on each other; other rows are
-    requests of their own.
+    separate requests.
     """
     requests: dict[tuple[str, str], list[int]] = {}
     for row in rows:

@@ -231,7 +231,7 @@ def _bin_edges(rows: Sequence[_Row], count: int) -> list[list[float] | None]:
 
 
 def _category(text: str, edges: list[float] | None) -> str:
-    """An item feature's value as part of the category; 0 and empty share a bin of their own."""
+    """An item feature's value as part of the category; 0 and empty share a separate bin."""
     if edges is None or kind_of(text) in ("text", "date"):
         return text
     number = float(text or 0)

@@ -1,4 +1,4 @@
-"""Metrics of predicted chances and ranks, each with its standard error."""
+"""Metrics of predicted probabilities and ranks, each with its standard error."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from models.array_types import Doubles
 
-_LEAST = 1e-6  # distance from 0 and 1 to which chances are clipped before their logarithm
+_LEAST = 1e-6  # distance from 0 and 1 to which probabilities are clipped before their logarithm
 TOP = 10
 
 

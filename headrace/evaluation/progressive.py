@@ -62,7 +62,7 @@ class ProgressiveRanker:
         self._samples.append(sample)
 
     def learn(self) -> tuple[Doubles, dict[str, Doubles]]:
-        """Predict the added samples, then learn them; returns chances (N,) by the model and by its older copies."""
+        """Predict the added samples, then learn them; returns probabilities (N,) of the model and its older copies."""
         samples, self._samples = self._samples, []
         if not samples:
             return np.zeros(0), dict.fromkeys(self.older_names, np.zeros(0))
@@ -72,7 +72,7 @@ class ProgressiveRanker:
         return self._trainer.learn(batch)[:, CLICK].astype(np.float64), older
 
     def score(self, request: HydratedRequest) -> tuple[Floats, dict[str, Floats]]:
-        """Click chances of the candidates [C] by the current model, and by the older copies."""
+        """Click probabilities of the candidates [C] by the current model, and by the older copies."""
         user, history = hash64(request.query.user_id), request.query.user.history_ids
         items = Items(request.candidates.ids, request.categories)
         scores = self._trainer.score(user, history, items=items, inputs=request.inputs).click

@@ -32,7 +32,7 @@ class RateBaselines:
         self._all = _Rate()
 
     def predict(self, visit: Visit) -> dict[str, float]:
-        """Chance of a click by each baseline."""
+        """Click probability by each baseline."""
         return {name: baseline(self, visit) for name, baseline in _BASELINES.items()}
 
     def add(self, visit: Visit, label: float) -> None:

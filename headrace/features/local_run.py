@@ -5,7 +5,7 @@ Operators in order, for each input:
 2. fold        what jobs/features.py runs: its statements, its options
 3. print       every version of every row as one line of text, instead of the feature topics
 
-All inputs are one job on a cluster inside the client's JVM. The group of each input gets a version number of its own
+All inputs are one job on a cluster inside the client's JVM. The group of each input gets its own version number
 there, which is part of every name in the SQL.
 """
 

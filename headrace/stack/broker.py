@@ -19,7 +19,7 @@ _UP_S = 60.0
 
 @contextlib.contextmanager
 def running(home: Path) -> Iterator[Endpoints]:
-    """Run a broker in a folder of its own on free ports; stop and wipe it at the end."""
+    """Run a broker in its own folder on free ports; stop and wipe it at the end."""
     layout = Layout(home)
     layout.kafka.mkdir(parents=True)
     endpoints, _ = choose_endpoints(Pace(), load_secrets(layout), usual=False)

@@ -17,7 +17,7 @@ from store.versions import Versions, read_versions
 
 INGEST = "ingest"
 SAMPLES_JOB = "samples"
-JOBS = (INGEST, "features", SAMPLES_JOB)  # of a new stack; versions applied later have jobs of their own
+JOBS = (INGEST, "features", SAMPLES_JOB)  # of a new stack; versions applied later have their own jobs
 
 
 def ingest_job(source: Source) -> str:

@@ -110,7 +110,7 @@ class Supervisor:
         self._layout = layout
 
     def start(self, programs: Iterable[Program]) -> None:
-        """Start supervisord in a process session of its own, so that it survives the terminal."""
+        """Start supervisord in its own process session, so that it survives the terminal."""
         layout = self._layout
         for added in layout.programs.glob("*.conf"):
             added.unlink()

@@ -1,4 +1,4 @@
-"""The value of a tile aggregate from its merged partials; a module of its own, so that planning needs no numpy."""
+"""The value of a tile aggregate from its merged partials; a separate module, so that planning needs no numpy."""
 
 from collections.abc import Callable
 

@@ -62,7 +62,7 @@ def decode(body: bytes, type_: type[T]) -> T:
 
 
 def _decoded(text: bytes, type_: type[T]) -> T:
-    """Decode by msgspec. A NaN is a fault of its own field or record, not of the whole body."""
+    """Decode by msgspec. A NaN is a fault of one field or record, not of the whole body."""
     try:
         return msgspec.json.decode(text, type=type_)
     except msgspec.ValidationError:

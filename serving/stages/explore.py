@@ -1,11 +1,11 @@
 """Stage 5, exploration: one slot in twenty shows an item drawn at random from the items that are not candidates.
 
-A slate is cut into blocks of ten positions. In each block, with a chance of 5 % of its length, a drawn item replaces
-the item at one position; all positions are equally likely. Half of the draws are limited to items hardly shown so far.
+A slate is cut into blocks of ten positions. In each block, with a probability of 5 % of its length, a drawn item
+replaces the item at one position; all positions are equally likely. Half of the draws are limited to items hardly shown so far.
 Blocks draw from disjoint classes of the pool (id + turn, modulo the number of blocks; `turn` is drawn too), so draws
 neither collide nor depend on each other, and these propensities are exact:
 
-* a drawn item i at position j: 0.05 * q(i), where q(i) is its chance in a draw, averaged over turns;
+* a drawn item i at position j: 0.05 * q(i), where q(i) is its probability in a draw, averaged over turns;
 * the ranked item at j: 1 - 0.05 * sum of q over the items that would have been accepted at j.
 
 The draw precedes ranking and does not influence it: candidates are ranked as if there were no draw.
@@ -29,10 +29,10 @@ REASON = "drawn at random, to learn about it"
 
 
 class Pool(Struct, frozen=True):
-    """The items that may be drawn: `indexes` [M] in the catalogue, `chance` [M] of each in one draw (q above)."""
+    """The items that may be drawn: `indexes` [M] in the catalogue, `probability` [M] of each in one draw (q above)."""
 
     indexes: Indexes
-    chance: Doubles
+    probability: Doubles
 
 
 class Draws(Struct, frozen=True):
@@ -71,7 +71,7 @@ def draw(query: Query, candidates: Candidates, *, state: ServingState, rng: Gene
 
 
 def _weights(classes: Indexes, hardly_shown: np.ndarray, blocks: int) -> Doubles:
-    """The chance of each item within its class: half goes to the hardly shown, half to all. [M]; a class sums to 1."""
+    """Probability of each item within its class: half to the hardly shown, half to all. [M]; a class sums to 1."""
     size = np.bincount(classes, minlength=blocks)
     young = np.bincount(classes[hardly_shown], minlength=blocks)
     half = np.where(young > 0, 0.5, 1.0)

@@ -109,11 +109,11 @@ def _contents(slate: Slate) -> list[bytes]:
 
 
 def _reason(query: Query, slate: Slate, slot: Slot) -> str:
-    """Why an item was proposed, its predicted chance of a click, and its boost if it has one."""
+    """Why an item was proposed, its predicted click probability, and its boost if it has one."""
     why = _why(query, slate, slot)
     lift = float(slate.scored.lift[slot.index])
     lifted = f"; lifted {lift:.2f} times" if lift != 1 else ""
-    return f"{why}; chance of a click {float(slate.scored.click[slot.index]):.3f}{lifted}"
+    return f"{why}; click probability {float(slate.scored.click[slot.index]):.3f}{lifted}"
 
 
 def _why(query: Query, slate: Slate, slot: Slot) -> str:

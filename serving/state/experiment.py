@@ -29,7 +29,7 @@ class Learning(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Arm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A share of the users and the rule that orders their slates: `model:ALIAS` or `popular`.
 
-    With `learner`, the alias is the name of a model that a learner of its own trains.
+    With `learner`, the alias is the name of a model that its own learner trains.
     """
 
     name: str
@@ -83,7 +83,7 @@ def checked(experiment: Experiment) -> Experiment:
     problems: list[str] = []
     names = [arm.name for arm in experiment.arms]
     if len(set(names)) != len(names) or not names:
-        problems.append(f"arms[].name is {names}: give at least one arm, and each arm a name of its own")
+        problems.append(f"arms[].name is {names}: give at least one arm, and each arm its own name")
     for index, arm in enumerate(experiment.arms):
         if not 0 <= arm.share <= 1:
             problems.append(f"arms[{index}].share is {arm.share}: must be between 0 and 1")
@@ -108,7 +108,9 @@ def _learner_problems(path: str, arm: Arm) -> list[str]:
     found: list[str] = []
     if not MODEL_NAME.fullmatch(name) or name in FOLLOWING:
         given = f"{path}.policy is {arm.policy!r} and {path}.learner is given"
-        found.append(f"{given}: write 'model:NAME', a name of its own in lower-case letters, digits and . _ -")
+        found.append(
+            f"{given}: write 'model:NAME' with a name that no other model has, in lower-case letters, digits and . _ -"
+        )
     if learning.half_life_s is not None and not learning.half_life_s > 0:
         found.append(f"{path}.learner.half_life_s is {learning.half_life_s:g}: must be above 0; omit it for no decay")
     if learning.batch < 1:

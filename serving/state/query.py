@@ -126,7 +126,7 @@ class Scored(Struct, frozen=True, kw_only=True):
     """Candidates with their scores.
 
     Attributes:
-        score: [C], orders them; float32 once boosted. `click`: [C], the chance of a click that the arm predicts.
+        score: [C], orders them; float32 once boosted. `click`: [C], the click probability that the arm predicts.
         dense: [C, F], the ranker's inputs as served. `lift`: [C], the factor by which boosts multiplied the score.
     """
 
@@ -138,7 +138,7 @@ class Scored(Struct, frozen=True, kw_only=True):
 
 
 class Slot(Struct, frozen=True, kw_only=True):
-    """One position of the slate: the item's index among the scored, and the chance that it is shown here."""
+    """One position of the slate: the item's index among the scored, and the probability that it is shown here."""
 
     index: int
     propensity: float

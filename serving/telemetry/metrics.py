@@ -1,4 +1,4 @@
-"""The metrics of `GET /metrics`, in a registry of their own, so that one process may hold several apps.
+"""The metrics of `GET /metrics`, in their own registry, so that one process may hold several apps.
 
 Labels name features, stages, levels and surfaces, never users or items: there are few series, and none is personal.
 """

@@ -33,8 +33,8 @@ class VersionBounds(Struct, frozen=True, kw_only=True):
             same for the shift that the tables alone cause. A version with n times the usual samples may shift n times
             as far. The requests are made of the rows that it changes, and if these are fewer than usual, of others too:
             a version of ten urgent samples moves its few rows far, and hardly any scores.
-        log_odds_least, log_odds_most, seconds_most: limits on the mean log-odds of a chance, and on the geometric mean
-            of the seconds (plus 1), whatever is usual: nothing is clicked 99.3 % of the time.
+        log_odds_least, log_odds_most, seconds_most: limits on the mean log-odds, and on the geometric mean of the
+            seconds (plus 1), whatever is usual: nothing is clicked 99.3 % of the time.
         versions: changes seen before one is compared with them; the usual is the median of the last `remembered`.
     """
 

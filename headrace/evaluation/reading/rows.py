@@ -143,7 +143,7 @@ class _Splitter:
         return [field.replace(self._separator, self._dialect.separator).replace(self._return, "\r") for field in fields]
 
     def swallowing(self, rows: Sequence[Row]) -> frozenset[int]:
-        """First lines, from 0, of multi-line rows each of whose lines reads as a row of its own."""
+        """First lines, from 0, of multi-line rows each of whose lines reads as a separate row."""
         spans = [(row.line - 1, row.line - 1 + _lines_in(row)) for row in rows]
         long = [(begin, end) for begin, end in spans if end - begin > 1]
         if not long:

@@ -17,7 +17,7 @@ SOURCES: tuple[Source, ...] = (
 )
 """In the order in which an answer names the sources of an item."""
 
-NAMES = (*(source.name for source in SOURCES), EXPLORE)  # the stage `explore` adds items of its own
+NAMES = (*(source.name for source in SOURCES), EXPLORE)  # the stage `explore` adds its own items
 BITS = {name: 1 << bit for bit, name in enumerate(NAMES)}
 """The bit of `Candidates.found_by` of each source."""
 
