@@ -89,9 +89,9 @@ def messages(tree: ast.Module) -> Iterator[ast.expr]:
     for node in ast.walk(tree):
         names = [at.id for at in node.targets if isinstance(at, ast.Name)] if isinstance(node, ast.Assign) else []
         names += [node.arg or ""] if isinstance(node, ast.keyword) else []
-        if isinstance(node, ast.Return | ast.Assign | ast.keyword) and node.value:
-            if isinstance(node, ast.Return) or MESSAGES & {*names}:
-                yield node.value
+        is_message = isinstance(node, ast.Return) or bool(MESSAGES & {*names})
+        if is_message and isinstance(node, ast.Return | ast.Assign | ast.keyword) and node.value:
+            yield node.value
 
 
 def package(name: str) -> Lines:

@@ -55,18 +55,18 @@ def plan_release(plan: Plan, versions: Versions) -> ReleasePlan:
             feature that serving reads (F117).
     """
     live = {group.name: group for group in versions.live_groups()}
-    wanted = {group.name: group for group in plan.groups}
+    declared = {group.name: group for group in plan.groups}
     waiting = {group.name: group.title for group in plan.groups if _is_waiting(group, versions)}
-    pairs = ((live.get(name), wanted.get(name)) for name in sorted({*live, *wanted} - {*waiting}))
+    pairs = ((live.get(name), declared.get(name)) for name in sorted({*live, *declared} - {*waiting}))
     changes = [change for pair in pairs if (change := compare(*pair))]
     problems = [_version_problem(change, versions) for change in changes]
     problems += [_missing_problem(group) for group in plan.groups]
     problems += [_source_problem(source, versions) for source in plan.sources]
     if any(problems):
         raise UsageProblem("\n" + "\n".join(filter(None, problems)))
-    starts = [wanted[change.group] for change in changes if change.kind in _STARTS]
+    starts = [declared[change.group] for change in changes if change.kind in _STARTS]
     cosmetic = [change.group for change in changes if change.kind == "cosmetic"]
-    pairs_reworded = [(live[name], adopt_wording(live[name], wanted[name])) for name in cosmetic]
+    pairs_reworded = [(live[name], adopt_wording(live[name], declared[name])) for name in cosmetic]
     changed = [new for old, new in pairs_reworded if new != old]
     return ReleasePlan(changes=changes, groups=starts, reworded=changed, waiting=list(waiting.values()))
 

@@ -1,9 +1,9 @@
 """Stage 5, exploration: one slot in twenty shows an item drawn at random from the items that are not candidates.
 
 A slate is cut into blocks of ten positions. In each block, with a probability of 5 % of its length, a drawn item
-replaces the item at one position; all positions are equally likely. Half of the draws are limited to items hardly shown so far.
-Blocks draw from disjoint classes of the pool (id + turn, modulo the number of blocks; `turn` is drawn too), so draws
-neither collide nor depend on each other, and these propensities are exact:
+replaces the item at one position; all positions are equally likely. Half of the draws are limited to items hardly shown
+so far. Blocks draw from disjoint classes of the pool (id + turn, modulo the number of blocks; `turn` is drawn too), so
+draws neither collide nor depend on each other, and these propensities are exact:
 
 * a drawn item i at position j: 0.05 * q(i), where q(i) is its probability in a draw, averaged over turns;
 * the ranked item at j: 1 - 0.05 * sum of q over the items that would have been accepted at j.
