@@ -20,7 +20,7 @@ class Head(Struct, frozen=True, kw_only=True):
         event_types: events that are its positives; of a `seconds` head, whose `value` is the label.
         kind: `logistic` predicts the chance that a positive comes, `seconds` how long it lasts, 0 where none comes.
         event_weight: loss weight of a positive. The learner takes that of a logistic head back out of the log-odds, so
-            predictions stay chances; of seconds there is nothing to take out, so theirs must be 1.
+            predictions stay probabilities; a head of seconds must have 1, because nothing is taken out there.
         loss_weight: weight of the head's loss among the others.
         blend: weight of its prediction in the score that orders a slate.
         urgent_from: a label of at least this much is written to the urgent lane too.

@@ -31,7 +31,7 @@ class Sample(Struct, frozen=True, kw_only=True):
         engagement: watch or dwell seconds, >= 0. The fields of the heads of `schemas.heads` have their names.
         weight: loss weight of the row; 0 where the user's day has no room left.
         negative_rate: share of negatives kept, in (0, 1]; a negative's weight is divided by it.
-        undo: of a correction: what the slot's negative weighed, all told; the learner takes that much back.
+        undo: of a correction: the total weight of the slot's negatives; the learner undoes that much.
         dense: F float32, little endian, as served. `content`: the item's vectors, likewise (`models.content`).
         served_score: click chance that the ranker gave when it served the slot.
     """

@@ -48,7 +48,7 @@ def test_a_version_is_refused_if_it_does_not_fit(small: Client) -> None:
     assert memory_problem([cost(keys)], [WANTED], left) == ""
     small.config_set("maxmemory", small.info("memory")["used_memory"] + int(keys.megabytes * 1e6) // 2)
     refused = memory_problem([cost(keys)], [WANTED], free_bytes(small))
-    assert refused.startswith(f"F120 the versions to start want about {keys.megabytes:.1f} MB of Redis")
+    assert refused.startswith(f"F120 the new versions need about {keys.megabytes:.1f} MB of Redis")
     assert f"everything@2: {keys.count} keys of {keys.each_bytes} bytes; " in refused
     assert refused.count("% less without") == 2
     small.config_set("maxmemory", "0")
@@ -66,7 +66,7 @@ def test_costs_are_summed_and_unknown_costs_count_as_zero() -> None:
 def test_the_entity_limit_applies_to_the_next_version() -> None:
     live = LiveVersion(group=LIVE, held=Usage(keys=5, entities=5, bytes=500), cell_bytes=None)
     limited = {most: msgspec.structs.replace(WANTED, max_entities=most) for most in (5, 6)}
-    assert entity_problem(limited[5], live).startswith("F122 everything@2 may have 5 entities, and everything@1 has 5")
+    assert entity_problem(limited[5], live).startswith("F122 everything@2 may have 5 entities, but everything@1 has 5")
     assert entity_problem(limited[6], live) == ""
     assert entity_problem(limited[5], None) == ""
     assert entity_problem(WANTED, live) == ""

@@ -201,7 +201,7 @@ def test_vectors_are_judged_by_the_declaration() -> None:
         (4, "/items/4/content/image/1", "type"),
     ]
     nothing = intake.judge_items(raw(records[0]), worlds.catalogue_of([]), layout=worlds.NOTHING, now=NOW)
-    assert "declared are none" in nothing.answer.rejected[0].detail
+    assert "the declared modalities are none" in nothing.answer.rejected[0].detail
 
 
 def test_the_catalogue_folds_records_and_passes_over_others() -> None:
