@@ -75,7 +75,7 @@ class Guard:
         weight, loss, predicted, observed, count, *squares = sums.tolist()
         if history is None or len(history.swings) < self._limits.windows or count < self._limits.slots or weight <= 0:
             return ""
-        if policy.rpartition(".")[2] in _LOGISTIC and loss <= weight * _entropy(observed / weight):
+        if policy.rpartition(" ")[2] in _LOGISTIC and loss <= weight * _entropy(observed / weight):
             return ""
         swings = np.array(history.swings)
         usual = np.median(swings, axis=0)  # below 0 while a model still improves

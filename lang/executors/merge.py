@@ -161,7 +161,7 @@ def rank(
 
 def as_ranked(value: float) -> np.float32:
     """The value that rankings compare: what is too small for a float32 is 0, and so not ranked."""
-    return np.float32(min(value, DOUBLE_MOST))
+    return np.float32(min(max(value, -DOUBLE_MOST), DOUBLE_MOST))
 
 
 def _number(sequence: Sequence, rows: SequenceBlock, at: Ints) -> Floats:
