@@ -1,6 +1,7 @@
 """`headrace replay`: start a stack without serving, write the recording, wait until all of it has arrived."""
 
 import math
+from contextlib import closing
 from pathlib import Path
 
 from headrace.console import progress
@@ -87,20 +88,19 @@ def _factor(speed: str) -> float:
 
 def wait_for_samples(endpoints: Endpoints, last_request: str) -> int:
     """Wait until the last slot is closed, and return the number of samples up to it."""
-    reader = LogReader(endpoints.bootstrap, SAMPLES.name)
     found = 0
+    with closing(LogReader(endpoints.bootstrap, SAMPLES.name)) as reader:
 
-    def closed() -> bool:
-        nonlocal found
-        for message in reader.read(0.5):
-            found += 1
-            sample = SAMPLE.decode(message.value() or b"")
-            if sample["request_id"] == last_request and sample["converted"] is not None:
-                return True
-        return False
+        def closed() -> bool:
+            nonlocal found
+            for message in reader.read(0.5):
+                found += 1
+                sample = SAMPLE.decode(message.value() or b"")
+                if sample["request_id"] == last_request and sample["converted"] is not None:
+                    return True
+            return False
 
-    wait_until(closed, what="the last sample", deadline_s=_ARRIVED_S, hint=f"Look at {endpoints.flink_url}.")
-    reader.close()
+        wait_until(closed, what="the last sample", deadline_s=_ARRIVED_S, hint=f"Look at {endpoints.flink_url}.")
     return found
 
 
