@@ -30,6 +30,7 @@ from lang.executors.oracle import Oracle
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group, Key
 from lang.planner.load import load_plan
+from schemas.times import now_ms
 from schemas.topics import EVENT_PARTITIONS, EVENTS_CLEAN
 from store.log import LogReader
 
@@ -69,7 +70,7 @@ def measure(scale: Scale, *, seed: int) -> Result:
         EnvironmentProblem: the pipeline did not start, or did not process the log.
     """
     machine, names = this_machine(), [group.name for group in load_plan(FEATURES).groups]
-    log = make_log(scale, tag=f"f{seed}", seed=seed, end_ms=time.time_ns() // 1_000_000)
+    log = make_log(scale, tag=f"f{seed}", seed=seed, end_ms=now_ms())
     accepted = log.accepted()
     with running_pipeline(shipped_plan(*names), say=console.print) as pipeline:
         begun = time.monotonic()

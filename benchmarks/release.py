@@ -29,6 +29,7 @@ from headrace.wait import wait_until
 from lang.plan.plan import Plan
 from lang.planner.load import parse_plan
 from schemas.events import Event
+from schemas.times import now_ms
 from serving.offline.log_writer import LogWriter
 from store.connect import connect
 
@@ -177,7 +178,7 @@ class _SecondVersion:
 
 def _click(endpoints: Endpoints) -> None:
     """Write clicks on the items that are read, as a trusted producer."""
-    writer, now = LogWriter(endpoints.bootstrap), time.time_ns() // 1_000_000
+    writer, now = LogWriter(endpoints.bootstrap), now_ms()
     plain = Event(event_id="", user_id="u1", event_type="click", occurred_at=now, received_at=now)
     for number in range(KEYS * 4):
         writer.write(structs.replace(plain, event_id=f"bench-{number}", item_id=f"i{number % KEYS}"))

@@ -31,6 +31,7 @@ from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
 from lang.plan.plan import Group, Key
 from schemas.partition import partition_of
+from schemas.times import now_ms
 from schemas.topics import EVENT_PARTITIONS, EVENTS
 from store.connect import connect
 
@@ -96,7 +97,7 @@ def measure(scale: Scale, *, repeats: int, warm: int) -> Result:
 
 def log_now(scale: Scale, tag: str, seed: int) -> EventLog:
     """Make a log that ends now."""
-    return make_log(scale, tag=tag, seed=seed, end_ms=time.time_ns() // 1_000_000)
+    return make_log(scale, tag=tag, seed=seed, end_ms=now_ms())
 
 
 def run_ours(pipeline: RunningPipeline, log: EventLog) -> Run:

@@ -16,6 +16,7 @@ from headrace.stack.stack import Say
 from headrace.wait import wait_until
 from lang.planner.load import load_plan
 from schemas.http import ModelsAnswer
+from schemas.times import now_ms
 from serving.settings import Config
 from serving.state.experiment import POPULAR, Arm, Experiment
 from simulator import report as reports
@@ -117,7 +118,7 @@ def measure(layout: Layout, endpoints: Endpoints, *, simulation: SimulationRun, 
     )
     traffic, api, poison = simulation.live_load(address(endpoints))
     progress = ProgressPrinter(traffic, api, probe=probe, memory_mb=lambda: stack.memory_mb(layout), say=say)
-    begun_ms, rejected = time.time_ns() // 1_000_000, sum(probe.models().rejected.values())
+    begun_ms, rejected = now_ms(), sum(probe.models().rejected.values())
     probe.start()
     progress.start()
     try:

@@ -28,10 +28,11 @@ from schemas.breaker import BrokenProgram
 from schemas.control import Control
 from schemas.dead_letter import DeadLetter
 from schemas.heartbeat import Heartbeat
+from schemas.times import now_ms
 from schemas.topics import CONTROL_TOPIC, SAMPLES
 from schemas.version_policy import MODEL, SKIP, VersionId, VersionPolicy, version_text
 from store.log import LogReader
-from store.quarantine import KafkaSend, Quarantine, now_ms
+from store.quarantine import KafkaSend, Quarantine
 
 _POLL_S = 0.2
 

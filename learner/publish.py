@@ -1,6 +1,5 @@
 """Publishes versions to Kafka, one transaction each; a newer learner of the same model fences an older one."""
 
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 
@@ -12,6 +11,7 @@ from learner.published_versions import PublishedVersions
 from schemas.control import Control
 from schemas.delta import is_signed, manifest_hash, manifest_of, seal
 from schemas.heartbeat import Heartbeat, key_of
+from schemas.times import now_ms
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
 from store.kafka_clients import producer
 from store.log import LogReader
@@ -49,14 +49,14 @@ class Publisher:
         Raises:
             Fenced: a newer learner of this model has started. KafkaException: the broker refused.
         """
-        manifest = msgspec.structs.replace(publication.manifest, created_at=_now())
+        manifest = msgspec.structs.replace(publication.manifest, created_at=now_ms())
         message, _ = seal(manifest, key=self._key)
         deltas = [(MODEL_DELTAS.name, self._model, value) for value in (*publication.chunks, message)]
         self._commit([*deltas, *map(_control_record, decisions)])
 
     def send_heartbeat(self, heartbeat: Heartbeat) -> None:
         """Report that there was nothing to learn; raises as `send` does."""
-        at = msgspec.structs.replace(heartbeat, at=_now())
+        at = msgspec.structs.replace(heartbeat, at=now_ms())
         self._commit([(MODEL_DELTAS.name, key_of(self._model), at.payload())])
 
     def send_decision(self, decision: Control) -> None:
@@ -93,12 +93,8 @@ class Publisher:
 
 
 def _control_record(decision: Control) -> tuple[str, str, bytes]:
-    signed = msgspec.structs.replace(decision, who=WHO, at=_now())
+    signed = msgspec.structs.replace(decision, who=WHO, at=now_ms())
     return CONTROL_TOPIC.name, decision.name, signed.payload()
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def read_published_versions(bootstrap: str, model: str, *, key: bytes) -> PublishedVersions:

@@ -1,5 +1,7 @@
 """The times that a log can contain, in ms since 1970 UTC."""
 
+import time
+
 from schemas.limits import EARLIEST_MS, LATEST_MS
 
 PLAUSIBLE_MS = range(EARLIEST_MS, LATEST_MS)
@@ -9,3 +11,8 @@ AHEAD_MS = 300_000
 
 Any age is possible, because recorded logs are replayed; but no event happens after its record was written.
 """
+
+
+def now_ms() -> int:
+    """The wall clock, ms since 1970 UTC."""
+    return time.time_ns() // 1_000_000

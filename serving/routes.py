@@ -1,6 +1,5 @@
 """The routes of the API. Handlers are thin: they translate between HTTP and the services."""
 
-import time
 from typing import Annotated, TypeAlias
 
 from litestar import Response, get, post, put
@@ -25,6 +24,7 @@ from schemas.http import (
     SimilarAnswer,
 )
 from schemas.ids import hash64
+from schemas.times import now_ms
 from schemas.version_policy import version_text
 from serving.http import intake
 from serving.http.auth import OPEN, request_id
@@ -72,7 +72,7 @@ def receive_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswe
     characters; event ids are unique per user. Each event is checked by itself: the answer lists rejected events with
     their index and the reason, and they are not stored.
     """
-    batch = intake.judge_events(data.events, services.plan.source("clickstream"), now=_now())
+    batch = intake.judge_events(data.events, services.plan.source("clickstream"), now=now_ms())
     return _write("events", batch, services)
 
 
@@ -91,7 +91,7 @@ def upsert_items(data: JSONBody[ItemsRequest], services: Parts) -> BatchAnswer:
     `stock`, `born_at` (ms, when it may first be shown), `content` (vectors by the name of a declared modality) and
     `takedown` (true removes it from every slate).
     """
-    batch = intake.judge_items(data.items, services.live.state.catalogue, layout=services.layout, now=_now())
+    batch = intake.judge_items(data.items, services.live.state.catalogue, layout=services.layout, now=now_ms())
     return _write("items", batch, services)
 
 
@@ -167,7 +167,7 @@ def pin_alias(alias: FromPath[str], data: JSONBody[AliasRequest], services: Part
         detail = f"The version {data.version!r} is not served; live is {current}."
         raise invalid(detail, fix='Send {"version": "live"} once there is a version.', pointer="/version", status=409)
     services.pins.save(live)
-    at = _now()
+    at = now_ms()
     if not services.producer.confirm([control.pin(alias, live.version, at=at, why=data.why)]):
         raise unavailable(_AWAY)
     return AliasAnswer(alias=alias, version=live.version, at=at)
@@ -227,7 +227,7 @@ def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
         session_id=_unless_blank(data.session_id) or name,
         surface=_unless_blank(data.surface) or "feed",
         count=data.count,
-        at_ms=_now(),
+        at_ms=now_ms(),
         seed=hash64(name),
         arm=experiment.arm_of(user_id),
         context=context,
@@ -246,10 +246,6 @@ def _write(kind: str, batch: intake.Batch, services: Services) -> BatchAnswer:
         raise unavailable(_AWAY)
     services.metrics.count_records(kind, batch.answer)
     return batch.answer
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 HANDLERS = (

@@ -1,7 +1,5 @@
 """A simulation: one world through warm-up and live load, and its report. The caller starts the stack."""
 
-import time
-
 import httpx
 import msgspec
 import numpy as np
@@ -13,6 +11,7 @@ from schemas.events import Event
 from schemas.exposures import Exposure
 from schemas.http import AppliedVersion, FeaturesAnswer, ModelsAnswer
 from schemas.partition import partition_of
+from schemas.times import now_ms
 from schemas.topics import EVENT_PARTITIONS
 from serving.offline.log_writer import LogWriter
 from simulator import report as reports
@@ -70,7 +69,7 @@ class SimulationRun:
     def warm_up(self) -> WarmUp:
         """Generate the history, up to half a minute ago."""
         reference = WarmUpSettings(begin_ms=0)
-        begin_ms = _now() - _BEFORE_MS - reference.seconds * 1000
+        begin_ms = now_ms() - _BEFORE_MS - reference.seconds * 1000
         generator = self._generators["warm-up"]
         history = WarmUp(
             structs.replace(reference, begin_ms=begin_ms), world=self.world, plan=self.plan, generator=generator
@@ -87,7 +86,7 @@ class SimulationRun:
         writer = LogWriter(bootstrap)
         writer.items(history.catalogue.records)
         writer.slates(history.exposures, history.events)
-        writer.close(_now())
+        writer.close(now_ms())
 
     @property
     def exposures(self) -> int:
@@ -242,7 +241,3 @@ def last_of_partitions(events: list[Event]) -> list[Event]:
 def cosine(one: Doubles, two: Doubles) -> float:
     """Cosine of two vectors."""
     return float(one @ two / (np.linalg.norm(one) * np.linalg.norm(two)))
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

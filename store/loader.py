@@ -23,12 +23,13 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, Kafka
 from lang.plan.plan import Group
 from schemas.breaker import BrokenProgram
 from schemas.dead_letter import reason_of
+from schemas.times import now_ms
 from store.clock import LogClock
 from store.connect import ADDRESS, Client, StoreError, connect
 from store.decisions import Decisions
 from store.decode import Refused, SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
 from store.kafka_clients import consumer
-from store.quarantine import KafkaSend, Quarantine, now_ms
+from store.quarantine import KafkaSend, Quarantine
 from store.versions import Versions
 from store.writer import Retention, Writer, retention_of
 

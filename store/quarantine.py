@@ -5,7 +5,6 @@ counted. Records are read again after a restart, so one may be written twice; it
 too large a share is set aside, the program must be broken rather than the records, and the consumer stops.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import TypeAlias
@@ -94,8 +93,3 @@ class KafkaSend:
             faults.append(KafkaError(KafkaError._TIMED_OUT, message))
         if faults:
             raise KafkaException(faults[0])
-
-
-def now_ms() -> int:
-    """The wall clock, used for a record whose append time is not known."""
-    return time.time_ns() // 1_000_000

@@ -1,12 +1,11 @@
 """Writes decisions to topic `control`, with who and when."""
 
-import time
-
 from msgspec import structs
 
 from headrace.errors import EnvironmentProblem
 from headrace.layout import Endpoints
 from schemas.control import Control
+from schemas.times import now_ms
 from schemas.topics import CONTROL_TOPIC
 from store.kafka_clients import producer
 
@@ -20,7 +19,7 @@ def decide(endpoints: Endpoints, decision: Control) -> None:
     Raises:
         EnvironmentProblem: the broker did not accept it.
     """
-    record = structs.replace(decision, who=decision.who or _WHO, at=time.time_ns() // 1_000_000)
+    record = structs.replace(decision, who=decision.who or _WHO, at=now_ms())
     client = producer(endpoints.bootstrap)
     client.produce(CONTROL_TOPIC.name, record.payload(), record.name)
     if client.flush(_FLUSH_S):

@@ -4,7 +4,6 @@ Every step is a record on topic `control` (store/versions.py), which keeper, loa
 """
 
 import shutil
-import time
 from collections.abc import Iterable
 from typing import cast
 
@@ -16,6 +15,7 @@ from headrace.log.topics import create_topics, remove_topics
 from lang.plan.plan import Group, Plan
 from lang.plan.source import Source
 from schemas.control import Control
+from schemas.times import now_ms
 from schemas.topics import CONTROL_TOPIC, EVENTS, Topic, sequence_topic, stream_topics, tile_topic
 from store import versions as names
 from store.connect import connect
@@ -138,7 +138,7 @@ class Registry:
         self._write(f"{names.LIVE}{name}", action, {"version": str(version)}, why)
 
     def _write(self, name: str, action: str, arguments: dict[str, str], why: str) -> None:
-        at = time.time_ns() // 1_000_000
+        at = now_ms()
         record = Control(name=name, action=action, arguments=arguments, who=self._who, at=at, why=why)
         self._producer.produce(CONTROL_TOPIC.name, record.payload(), name)
 

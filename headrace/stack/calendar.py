@@ -4,7 +4,6 @@ Serving has no calendar: the keeper writes a record to topic `control` when the 
 """
 
 import re
-import time
 from collections.abc import Collection
 
 import msgspec
@@ -19,6 +18,7 @@ from headrace.log.trainings import finished_trainings, is_unfinished
 from headrace.timestamps import day
 from schemas.aliases import MODEL_NAME, SEASON, follow_decision
 from schemas.defaults import LIVE_MODEL
+from schemas.times import now_ms
 from schemas.topics import CONTROL_TOPIC
 from store.log import read_values
 
@@ -108,4 +108,4 @@ def show(layout: Layout, endpoints: Endpoints) -> None:
 
 
 def _today() -> str:
-    return day(time.time_ns() // 1_000_000)[5:]
+    return day(now_ms())[5:]

@@ -1,12 +1,12 @@
 """Daily time windows, UTC, within which a training may start."""
 
 import re
-import time
 
 from msgspec import Struct
 
 from headrace.errors import Busy, UsageProblem
 from headrace.timestamps import utc
+from schemas.times import now_ms
 
 _MINUTE_MS, _DAY_MS = 60_000, 86_400_000
 _TEXT = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
@@ -48,7 +48,7 @@ def check_window(text: str | None) -> None:
     Raises:
         Busy: it is not. UsageProblem: the text is not a time window.
     """
-    at_ms = time.time_ns() // 1_000_000
+    at_ms = now_ms()
     if text is not None and not parse_window(text).contains(at_ms):
         message = f"it is {utc(at_ms)[11:16]} UTC, and --between allows only {text}; try again then"
         raise Busy(message)

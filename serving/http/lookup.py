@@ -1,11 +1,11 @@
 """The features of one key now, for people to read."""
 
 import math
-import time
 from collections.abc import Sequence
 
 from lang.plan.plan import Feature, Group
 from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
+from schemas.times import now_ms
 from serving.http.problems import Fault, invalid, unavailable
 from serving.state.state import Live
 from store.connect import StoreError
@@ -25,7 +25,7 @@ class Lookup:
         Raises:
             Fault: no such group, a key of the wrong length, or a store that does not answer.
         """
-        return answer(self._reader, self._group(name), key, at=time.time_ns() // 1_000_000)
+        return answer(self._reader, self._group(name), key, at=now_ms())
 
     def _group(self, name: str) -> Group:
         try:

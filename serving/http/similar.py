@@ -1,11 +1,10 @@
 """Items looked at after an item in the same session, as far as the catalogue still has them."""
 
-import time
-
 import numpy as np
 
 from schemas.http import RankedMember, SimilarAnswer
 from schemas.ids import hash64
+from schemas.times import now_ms
 from serving.http.problems import invalid, unavailable
 from serving.state.state import Live
 from store.connect import StoreError
@@ -28,7 +27,7 @@ class Similar:
         Raises:
             Fault: the catalogue does not have the item, or the store does not answer.
         """
-        state, at_ms = self._live.state, time.time_ns() // 1_000_000
+        state, at_ms = self._live.state, now_ms()
         if not state.catalogue.find(np.array([hash64(item)]))[1][0]:
             detail = f"The catalogue has no item {item!r}."
             raise invalid(detail, fix="Upsert it with POST /v1/items:batchUpsert.", status=404)

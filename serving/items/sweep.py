@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.array_types import Doubles
+from schemas.times import now_ms
 from serving.state import columns, item_features
 from serving.state.catalogue import Catalogue
 from serving.state.columns import GroupColumns
@@ -41,7 +42,7 @@ class Sweep:
             start = time.monotonic()
             state = self._live.state
             if self._live.progress.catalogue_read:
-                swept_at, parts = time.time_ns() // 1_000_000, columns.group_columns(state.plan)
+                swept_at, parts = now_ms(), columns.group_columns(state.plan)
                 try:
                     values = self.read(state.catalogue, parts, at_ms=swept_at, stop=stop)
                 except StoreError:

@@ -4,12 +4,12 @@ The time of the jobs advances only with records: without ticks, slates would nev
 """
 
 import threading
-import time
 
 import msgspec
 
 from schemas.events import TICK, Event
 from schemas.partition import tick_key
+from schemas.times import now_ms
 from schemas.topics import EVENTS, EXPOSURES
 from serving.kafka.producer import Record, RecordProducer
 
@@ -19,7 +19,7 @@ _EVERY_S = 1.0
 def run(producer: RecordProducer, stop: threading.Event) -> None:
     """Write ticks until `stop` is set. They queue behind earlier records, and so never overtake them."""
     while not stop.wait(_EVERY_S):
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         for record in ticks(now):
             producer.send(record)
 

@@ -1,12 +1,12 @@
 """The stages of a request: hydrate → source → merge → filter → explore → score → rerank → record."""
 
-import time
 from typing import Protocol
 
 import msgspec
 import numpy as np
 
 from schemas.http import RecommendationAnswer
+from schemas.times import now_ms
 from serving.kafka.producer import Record
 from serving.stages import explore, record
 from serving.stages.boost import boost
@@ -65,7 +65,7 @@ class Pipeline:
         with watch.stage("record"):
             made_with = record.versions(slate)
             answer = record.answer(query, slate, made_with=made_with, faults=faults, experiment=self._experiment)
-            served_at = time.time_ns() // 1_000_000
+            served_at = now_ms()
             if slate.slots:
                 self._producer.send(
                     record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=served_at)

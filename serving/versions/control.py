@@ -4,11 +4,11 @@ A decision takes effect when it has been read back, in this process as in every 
 """
 
 import threading
-import time
 
 from lang.plan.plan import Plan
 from schemas.aliases import ALIAS, PIN, followed_models
 from schemas.control import Control, control_of
+from schemas.times import now_ms
 from schemas.topics import CONTROL_TOPIC
 from schemas.version_policy import MODEL, VersionPolicy
 from serving.kafka.producer import Record
@@ -83,7 +83,7 @@ class ControlReader:
                 self.missing.add(version)
                 continue
             model, offset = found
-            self._live.promote(alias, model, applied_at=time.time_ns() // 1_000_000, offset=offset)
+            self._live.promote(alias, model, applied_at=now_ms(), offset=offset)
 
 
 def pin(alias: str, version: str, *, at: int, why: str) -> Record:

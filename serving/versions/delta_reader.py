@@ -5,7 +5,6 @@ promoted once the reader has caught up (`versions.version_chain` applies and ref
 """
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +16,7 @@ from models.state import ModelState
 from schemas.aliases import LIVE
 from schemas.dead_letter import reason_of
 from schemas.heartbeat import key_of
+from schemas.times import now_ms
 from schemas.topics import MODEL_DELTAS
 from schemas.version_policy import VersionId, VersionPolicy
 from serving.kafka.producer import Record
@@ -134,9 +134,9 @@ class DeltaReader:
     def take(self, message: Message) -> None:
         """Take one record of the topic."""
         if message.key() == key_of(self._name).encode():
-            self._slot.progress.heartbeat_at = _now()
+            self._slot.progress.heartbeat_at = now_ms()
         elif message.key() == self._name.encode():
-            self._slot.progress.heartbeat_at = _now()
+            self._slot.progress.heartbeat_at = now_ms()
             try:
                 self.chain.feed(message.value() or b"", message.offset())
             except Exception as error:  # an error in this software: refuse the version and go on with the next
@@ -150,7 +150,7 @@ class DeltaReader:
     def promote(self) -> str:
         """Serve the applied version; returns its name."""
         applied = self.chain.applied
-        self._slot.promote(self._alias, applied.model, applied_at=_now(), offset=applied.offset)
+        self._slot.promote(self._alias, applied.model, applied_at=now_ms(), offset=applied.offset)
         self._promoted = applied.version
         return applied.model.version
 
@@ -158,7 +158,3 @@ class DeltaReader:
         offset = self.chain.rewind()
         if offset is not None:
             log.seek(offset)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

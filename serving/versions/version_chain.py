@@ -6,7 +6,6 @@ broken (a version was missed), a newer snapshot repairs it. After a version out 
 even from a snapshot, until a decision about it has been read: the chain sends a rollback.
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from models.config import RankerConfig
 from schemas.delta import DeltaError
 from schemas.delta_assembler import DeltaAssembler
 from schemas.http import AppliedVersion, RefusedVersion
+from schemas.times import now_ms
 from schemas.version_policy import VersionId, VersionPolicy, rollback_decision, version_text
 from serving.kafka.producer import Record
 from serving.state.state import Progress
@@ -147,28 +147,28 @@ class VersionChain:
         if delta.manifest.parent:  # the first version of an epoch changes nothing, and each refusal may begin an epoch
             self._progress.refused_in_a_row = 0
         if delta.manifest.stats.get("samples", 1.0):
-            self._progress.learned_at = _now()
+            self._progress.learned_at = now_ms()
         self._set_applied(applied)
 
     def _set_applied(self, applied: Applied) -> None:
         self.applied = applied
         self._history.add(applied)
         if applied.model.version:
-            entry = AppliedVersion(version=applied.model.version, applied_at=_now(), to_ms=applied.to_ms)
+            entry = AppliedVersion(version=applied.model.version, applied_at=now_ms(), to_ms=applied.to_ms)
             self._progress.applied.appendleft(entry)
 
     def _refuse(self, version: VersionId | None, check: str, detail: str) -> None:
         progress, name = self._progress, version_text(version) if version else ""
         progress.rejected[check] += 1
         progress.refused_in_a_row += 1
-        entry = RefusedVersion(version=name, check=check, detail=detail, at=_now(), model=self._refused_as)
+        entry = RefusedVersion(version=name, check=check, detail=detail, at=now_ms(), model=self._refused_as)
         progress.refused.appendleft(entry)
 
     def _rollback(self, why: str) -> Record:
         """A decision to go back to the applied version, in the next epoch."""
         version = self.applied.version
         decision = rollback_decision(self._name, version, epoch=max(version[0], self.policy.epoch) + 1)
-        return record_of(msgspec.structs.replace(decision, who=_WHO, at=_now(), why=why))
+        return record_of(msgspec.structs.replace(decision, who=_WHO, at=now_ms(), why=why))
 
     def _new_assembler(self) -> DeltaAssembler:
         assembler = DeltaAssembler(key=self._key, schema=self._config.schema(), model=self._name)
@@ -186,7 +186,3 @@ def _version_of(payload: bytes) -> VersionId | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return numbers.epoch, numbers.seq
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
