@@ -43,12 +43,12 @@ def test_every_command_of_the_tutorial_works(line: Line, tmp_path: Path) -> None
         "item_rush none → 1, new: + clicks_10m, + clicks_24h, + clickers_24h, + rush",
         "  redis: not known yet\n  flink: not known yet\n  touches: nothing that serving reads\n",
         "item_rush 1 → 1, cosmetic",
-        "item_rush@1 has its new words",
+        "item_rush@1 has its new description",
         "  touches: boost (lift)\n",
-        "item_rush@1 answers; before it version 0 did",
+        "item_rush@1 is live; it replaces version 0",
         "item_rush 1 → 2, additive: + lift",
-        "item_rush@2 answers; before it version 1 did",
-        "item_rush@1 answers; before it version 2 did",
+        "item_rush@2 is live; it replaces version 1",
+        "item_rush@1 is live; it replaces version 2",
         "item_rush@2: 2 topics",
     ):
         assert wanted in said, said
