@@ -17,7 +17,8 @@ from functools import partial
 from pyflink.table import StatementSet, StreamTableEnvironment
 
 from jobs import tables
-from jobs.environment import JobSettings, from_command_line, table_environment
+from jobs.environment import table_environment
+from jobs.settings import JobSettings, from_command_line
 from lang.executors.flink_sql import TopicTable, statements
 from lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
 from lang.plan.plan import Group

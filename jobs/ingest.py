@@ -22,7 +22,8 @@ from pyflink.table import StatementSet
 from pyflink.table.udf import UserDefinedFunctionWrapper, udf
 
 from jobs import tables
-from jobs.environment import JobSettings, from_command_line, table_environment
+from jobs.environment import table_environment
+from jobs.settings import JobSettings, from_command_line
 from lang.plan.clean_topic import clean_topic
 from lang.plan.source import Bot, Source
 from lang.planner.load import load_plan

@@ -19,7 +19,8 @@ from pyflink.table import StatementSet
 from pyflink.table.expressions import col
 
 from jobs import tables
-from jobs.environment import JobSettings, from_command_line, table_environment
+from jobs.environment import table_environment
+from jobs.settings import JobSettings, from_command_line
 from lang.plan.clean_topic import clean_topic, contract
 from lang.plan.source import Source
 from lang.planner.load import load_plan

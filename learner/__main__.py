@@ -17,7 +17,7 @@ KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 
 def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
     """Parse the command line; `key` signs the versions."""
-    parser = _parser()
+    parser = command_line()
     options = parser.parse_args(arguments)
     if problems := _problems(options, key):
         parser.error("; ".join(problems))
@@ -43,28 +43,51 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The options of `python -m learner`; docs/settings.md lists them."""
     reference = LoopSettings()
     parser = argparse.ArgumentParser(prog="learner", description=__doc__)
-    parser.add_argument("--bootstrap", required=True, help="Kafka address, host:port")
-    parser.add_argument("--artefacts", required=True, type=Path, help="folder for snapshots and the metrics journal")
+    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
+    parser.add_argument("--artefacts", required=True, type=Path, help="folder of snapshots and of the metrics journal")
     parser.add_argument("--model", default=reference.model, help="name of the model, the key of its versions")
-    parser.add_argument("--cadence-s", type=int, default=reference.cadence_ms // 1000, help="version interval, >= 10")
-    parser.add_argument("--snapshot-s", type=int, default=reference.snapshot_ms // 1000, help="snapshot interval")
-    parser.add_argument("--wait-s", type=int, default=reference.wait_ms // 1000, help="time until a slot closes")
-    parser.add_argument("--half-life-s", type=float, default=math.inf, help="label delay that halves a sample's weight")
+    parser.add_argument(
+        "--cadence-s",
+        type=int,
+        default=reference.cadence_ms // 1000,
+        help="seconds of the learner's clock between two versions, at least 10",
+    )
+    parser.add_argument(
+        "--snapshot-s",
+        type=int,
+        default=reference.snapshot_ms // 1000,
+        help="the same between two snapshots, a multiple of the cadence",
+    )
+    parser.add_argument(
+        "--wait-s",
+        type=int,
+        default=reference.wait_ms // 1000,
+        help="seconds until a slot closes, as in the samples job",
+    )
+    parser.add_argument(
+        "--half-life-s", type=float, default=math.inf, help="delay of a label that halves its weight, seconds"
+    )
     parser.add_argument("--batch", type=int, default=reference.batch, help="samples per micro-batch")
     parser.add_argument("--arm", default=reference.arm, help="learn from the samples of this arm only")
     device = os.environ.get(DEVICE_VARIABLE, reference.device)
     parser.add_argument("--device", default=device, help=f"cpu or cuda; default from {DEVICE_VARIABLE}")
     parser.add_argument("--seed", type=int, default=reference.seed, help="seed of the initial dense tensors")
-    limits = reference.limits
-    parser.add_argument("--guard-errors", type=float, default=limits.errors, help="standard errors that stop a version")
-    parser.add_argument("--guard-slots", type=int, default=limits.slots, help="closed slots that a check needs")
-    parser.add_argument("--guard-windows", type=int, default=limits.windows, help="windows seen before the first check")
+    _add_guard_options(parser, reference.limits)
     parser.add_argument("--fusion", type=Path, help="JSON file that declares the item vectors")
     parser.add_argument("--stop-at-end", action="store_true", help="exit at the end of the log")
     return parser
+
+
+def _add_guard_options(parser: argparse.ArgumentParser, limits: GuardLimits) -> None:
+    parser.add_argument(
+        "--guard-errors", type=float, default=limits.errors, help="standard errors off that stop a version"
+    )
+    parser.add_argument("--guard-slots", type=int, default=limits.slots, help="closed slots that the check needs")
+    parser.add_argument("--guard-windows", type=int, default=limits.windows, help="windows seen before the first check")
 
 
 def _ranker(fusion: Path | None, parser: argparse.ArgumentParser) -> RankerConfig:

@@ -58,7 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Settings:
     """Settings from the command line, and the secrets from the environment."""
     key = environment.get(KEY_VARIABLE, "")
-    parser = _parser(environment)
+    parser = command_line(environment)
     options = parser.parse_args(arguments)
     problems: list[str] = []
     if not key:
@@ -91,7 +91,8 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
     return Settings(**values, key=key.encode(), config=config, ranker=ranker)
 
 
-def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+def command_line(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    """The options of `python -m serving`; docs/settings.md lists them."""
     parser = argparse.ArgumentParser(prog="serving", description="The recommendation API.")
     parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
     parser.add_argument("--redis", required=True, help=ADDRESS)

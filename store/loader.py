@@ -195,12 +195,17 @@ def _failed(message: Message) -> bool:
     raise KafkaException(error)
 
 
+def command_line() -> argparse.ArgumentParser:
+    """The options of `python -m store.loader`; docs/settings.md lists them."""
+    parser = argparse.ArgumentParser(prog="store.loader", description="Write computed features from Kafka to Redis.")
+    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
+    parser.add_argument("--redis", required=True, help=ADDRESS)
+    return parser
+
+
 def main() -> None:
     """`python -m store.loader`."""
-    parser = argparse.ArgumentParser(prog="store.loader")
-    parser.add_argument("--bootstrap", required=True)
-    parser.add_argument("--redis", required=True, help=ADDRESS)
-    chosen = parser.parse_args()
+    chosen = command_line().parse_args()
     stop = False
 
     def on_signal(*_: object) -> None:

@@ -80,6 +80,20 @@ def test_every_file_of_a_recipe_exists() -> None:
     assert gone == []
 
 
+def test_files_and_constants_that_pages_name_exist() -> None:
+    pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]
+    named = {each for page in pages for each in re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))}
+    files = {
+        each for each in named if re.fullmatch(r"[a-z_]+/[a-z_0-9./-]+\.(py|sql|lua|java|yml|json|hex|in|lock)", each)
+    }
+    constants = {each for each in named if re.fullmatch(r"_?[A-Z]{2,}_[A-Z_]+", each)}
+    code = "".join(path.read_text(encoding="utf-8") for path in tracked())
+    assert len(files) > 80
+    assert len(constants) > 5
+    assert [each for each in sorted(files) if not (REPOSITORY / each).exists()] == []
+    assert [each for each in sorted(constants) if not re.search(rf"\b{each}\b", code)] == []
+
+
 def test_glossary_names_each_word_once() -> None:
     meanings = (REPOSITORY / "docs/glossary.md").read_text(encoding="utf-8").split("## Say, not")[0]
     rows = re.findall(r"^\| ([^|]+) \|", meanings, re.MULTILINE)

@@ -21,7 +21,7 @@ from msgspec import Struct
 from pyflink.java_gateway import get_gateway
 
 from jobs import features, tables
-from jobs.environment import JobSettings
+from jobs.settings import JobSettings
 from lang.executors.flink_sql import TopicTable, sequence_table, tile_table
 from lang.executors.fold import SequenceRow, TileRow
 from lang.executors.tile_store import TileStore

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from headrace.errors import EnvironmentProblem
 from headrace.layout import FEATURES, Endpoints, Layout
+from jobs.settings import JobSettings
 from lang.plan.source import Source
 from schemas.topics import EVENTS
 from store.versions import Versions, read_versions
@@ -48,12 +49,10 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
     Raises:
         EnvironmentProblem: neither a stream nor a version has a job of this name.
     """
-    from jobs import environment, features, ingest, samples  # the Flink client is heavy: import it only to submit
+    from jobs import features, ingest, samples  # the Flink client is heavy: import it only to submit
 
     pace, versions = endpoints.pace, read_versions(endpoints.bootstrap)
-    starters: dict[str, tuple[Callable[[environment.JobSettings], None], int]] = {
-        SAMPLES_JOB: (samples.submit, pace.samples_ms)
-    }
+    starters: dict[str, tuple[Callable[[JobSettings], None], int]] = {SAMPLES_JOB: (samples.submit, pace.samples_ms)}
     for source in versions.sources().values():
         starters[ingest_job(source)] = (partial(ingest.start, source), pace.ingest_ms)
     for job in versions.jobs():
@@ -66,7 +65,7 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
         start, checkpoint_ms = starters[name]
         folder = checkpoints(layout, name)
         start(
-            environment.JobSettings(
+            JobSettings(
                 bootstrap=endpoints.bootstrap,
                 features=FEATURES,
                 name=name,
