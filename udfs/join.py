@@ -34,19 +34,16 @@ from udfs.labels import (
     BEYOND_DAILY_LIMIT,
     NEGATIVES_DROPPED,
     SET_ASIDE,
-    Feedback,
     Label,
-    OpenSlate,
-    UserState,
     close_slate,
-    day_end_ms,
     drop_negatives,
     encode_samples,
     is_urgent,
     label_feedback,
-    new_slate,
 )
 from udfs.served import TooMany, Unusable, decode_exposure
+from udfs.slates import Feedback, OpenSlate, new_slate
+from udfs.user_state import UserState, day_end_ms
 
 _FEEDBACK = ("request_id", "item_id", "position", "session_id", "event_type", "value", "received_at")
 ORIGIN = ("topic", "partition", "offset", "at")

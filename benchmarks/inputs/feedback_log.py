@@ -19,7 +19,8 @@ from schemas.heads import FEEDBACK, HEADS
 from schemas.samples import SAMPLE, Sample
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
-from udfs.labels import Feedback, close_slate, encode_samples, label_feedback, open_slate
+from udfs.labels import close_slate, encode_samples, label_feedback
+from udfs.slates import Feedback, open_slate
 
 Slot = tuple[str, int]
 """(request id, position)."""

@@ -14,7 +14,8 @@ from schemas.heads import FEEDBACK
 from schemas.samples import SAMPLE
 from tests.support.line import Line, Place
 from tests.support.slates import batch_join, encoded, exposures, feedback_on, headers_of, labels_of
-from udfs.labels import BEYOND_DAILY_LIMIT, COUNTERS, TRAINING_PER_DAY
+from udfs.labels import BEYOND_DAILY_LIMIT, COUNTERS
+from udfs.user_state import TRAINING_PER_DAY
 
 pytestmark = pytest.mark.stack
 

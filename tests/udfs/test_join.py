@@ -16,8 +16,8 @@ from schemas.limits import RECORD_BYTES
 from schemas.samples import SAMPLE
 from tests.support.slates import encoded, exposures
 from udfs.join import INPUT, JoinSlots
-from udfs.labels import MOST_OPEN, TRAINING_PER_DAY
 from udfs.served import MOST_SLOTS
+from udfs.user_state import MOST_OPEN, TRAINING_PER_DAY
 
 NOW_MS, WAIT_MS, CORRECTION_MS = 1_700_000_000_000, 1_000, 5_000
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000

@@ -12,18 +12,9 @@ from msgspec import structs
 from schemas.exposures import EXPOSURE
 from schemas.heads import FEEDBACK, HEADS
 from schemas.samples import SAMPLE
-from udfs.labels import (
-    Feedback,
-    Label,
-    OpenSlate,
-    UserState,
-    close_slate,
-    day_end_ms,
-    drop_negatives,
-    encode_samples,
-    label_feedback,
-    open_slate,
-)
+from udfs.labels import Label, close_slate, drop_negatives, encode_samples, label_feedback
+from udfs.slates import Feedback, OpenSlate, open_slate
+from udfs.user_state import UserState, day_end_ms
 
 WAIT_MS, CORRECTION_MS, SERVED_AT = 1_000, 5_000, 1_699_921_000_000
 

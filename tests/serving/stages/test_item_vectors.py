@@ -17,7 +17,8 @@ from serving.state.query import Faults
 from serving.state.state import Live
 from serving.telemetry.stopwatch import Stopwatch
 from tests.support import serving_states as worlds
-from udfs.labels import close_slate, encode_samples, open_slate
+from udfs.labels import close_slate, encode_samples
+from udfs.slates import open_slate
 
 MODALITIES = (Modality(name="image", width=3), Modality(name="text", width=8))
 CONFIG = RankerConfig(fusion=Fusion(modalities=MODALITIES))
