@@ -15,6 +15,7 @@ from headrace.stack import stack, welcome
 from headrace.stack.stack import Say
 from headrace.wait import wait_until
 from lang.planner.load import load_plan
+from schemas.defaults import CLICKSTREAM
 from schemas.http import ModelsAnswer
 from schemas.times import now_ms
 from serving.settings import Config
@@ -110,7 +111,7 @@ def changed_settings(pace: Pace) -> str:
 
 def measure(layout: Layout, endpoints: Endpoints, *, simulation: SimulationRun, warm_up_s: float, say: Say) -> Report:
     """Run the live load, measured by the probe, the progress printer and the log reconciler."""
-    reconciler = LogReconciler(endpoints.bootstrap, simulation.plan.source("clickstream"))
+    reconciler = LogReconciler(endpoints.bootstrap, simulation.plan.source(CLICKSTREAM))
     reconciler.begin()
     reader = FeatureReader(connect(endpoints.redis_url))
     probe = Probe(

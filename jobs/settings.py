@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from schemas.defaults import CORRECTION_MS, WAIT_MS
+from schemas.defaults import CLICKSTREAM, CORRECTION_MS, WAIT_MS
 
 
 class JobSettings(Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
 
     bootstrap: str
     features: Path = Path("features")
-    source: str = "clickstream"
+    source: str = CLICKSTREAM
     name: str | None = None
     parallelism: int = 1
     checkpoint_ms: int = 1000

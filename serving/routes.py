@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 
 from schemas.aliases import LIVE
 from schemas.context import as_texts, context_fault
+from schemas.defaults import CLICKSTREAM
 from schemas.http import (
     AliasAnswer,
     AliasRequest,
@@ -72,7 +73,7 @@ def receive_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswe
     characters; event ids are unique per user. Each event is checked by itself: the answer lists rejected events with
     their index and the reason, and they are not stored.
     """
-    batch = intake.judge_events(data.events, services.plan.source("clickstream"), now=now_ms())
+    batch = intake.judge_events(data.events, services.plan.source(CLICKSTREAM), now=now_ms())
     return _write("events", batch, services)
 
 

@@ -25,6 +25,7 @@ from models.table import Table
 from models.training import Trainer
 
 _BATCHES = (64, 2_048)
+_LIGHT_AIM, _FULL_AIM, _TABLE_AIM = 100_000, 30_000, 1_000_000  # per second
 _ASKED = 100_000
 _AT_MS = 1_800_000_000_000
 _SEARCH, _ITEMS = "exact searches among", 1_000_000
@@ -49,16 +50,17 @@ def speeds(stream: Stream, peer: Wabbit, *, rounds: int, ids: int) -> list[Speed
         for first in range(0, len(stream.samples) - count + 1, count)
     ]
     table, asked = _table(ids)
+    full, look_ups = f"full ranker, batches of {count}", f"look-ups among {ids} rows"
     contenders: dict[str, Callable[[], float]] = {
         **{f"light ranker, batches of {size}": timed(_light(batches[-1], size)) for size in _BATCHES},
         **{name: lambda manner=manner: peer.learn_ms(manner, count) for manner, name in _MANNERS.items()},
-        f"full ranker, batches of {count}": timed(_full(batches)),
-        f"look-ups among {ids} rows": timed(lambda: table.find(next(asked))),
+        full: timed(_full(batches)),
+        look_ups: timed(lambda: table.find(next(asked))),
         **_on_gpu(batches),
     }
-    aims = dict(zip(contenders, (None, 100_000, None, None, None, 30_000, 1_000_000), strict=False))
+    aims = {f"light ranker, batches of {count}": _LIGHT_AIM, full: _FULL_AIM, look_ups: _TABLE_AIM}
     times = time_interleaved(contenders, rounds=rounds, seed=1)
-    amounts: Mapping[str, int] = dict.fromkeys(contenders, count) | {f"look-ups among {ids} rows": _ASKED}
+    amounts: Mapping[str, int] = dict.fromkeys(contenders, count) | {look_ups: _ASKED}
     amounts = {**amounts, **{name: 1 for name in contenders if name.startswith(_SEARCH)}}
     rates = {name: round(amounts[name] / each.p50_ms * 1000) for name, each in times.items()}
     return [Speed(name, rates[name], aims.get(name), each) for name, each in times.items()]

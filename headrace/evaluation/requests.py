@@ -14,8 +14,9 @@ from models.index_numpy import NumpyIndex
 from models.state import ModelState
 from schemas.aliases import LIVE
 from schemas.catalogue import Item
+from schemas.defaults import CLICKSTREAM
 from schemas.events import Event
-from serving.offline.features import CLICKSTREAM, OfflineFeatures
+from serving.offline.features import OfflineFeatures
 from serving.offline.item_columns import ItemColumns
 from serving.stages.filters import keep
 from serving.stages.merge import merge

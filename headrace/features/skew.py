@@ -28,9 +28,10 @@ from models.array_types import Doubles
 from models.inputs import DENSE, FEATURE_SET
 from schemas.avro import Unreadable
 from schemas.catalogue import ITEM, Item
+from schemas.defaults import CLICKSTREAM
 from schemas.exposures import EXPOSURE, Exposure
 from schemas.topics import EXPOSURES, ITEMS
-from serving.offline.features import CLICKSTREAM, OfflineFeatures
+from serving.offline.features import OfflineFeatures
 from serving.state.experiment import Arm
 from serving.state.query import Query
 from store.log import read_values

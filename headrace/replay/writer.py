@@ -14,10 +14,10 @@ from msgspec import Struct
 from headrace.replay.recordings import Recording, Visit
 from lang.plan.plan import Plan
 from models.inputs import FEATURE_SET
-from schemas.defaults import HISTORY
+from schemas.defaults import CLICKSTREAM, HISTORY
 from schemas.events import Event
 from schemas.exposures import Exposure, Slot
-from serving.offline.features import CLICKSTREAM, OfflineFeatures
+from serving.offline.features import OfflineFeatures
 from serving.offline.log_writer import LogWriter
 from serving.state.experiment import Arm
 from serving.state.query import Query

@@ -12,6 +12,7 @@ from lang.expressions.per_event import Event as Fields
 from lang.plan.plan import Plan
 from models.array_types import Floats
 from schemas.catalogue import Item
+from schemas.defaults import CLICKSTREAM
 from schemas.events import Event
 from serving.stages.hydrate import Hydrator
 from serving.stages.score import inputs
@@ -20,8 +21,6 @@ from serving.state import columns, item_features
 from serving.state.query import Candidates, Faults, Query, ids_of
 from serving.state.state import ServingState
 from store.memory_store import MemoryStore
-
-CLICKSTREAM = "clickstream"
 
 
 class OfflineFeatures:

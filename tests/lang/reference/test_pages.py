@@ -12,7 +12,7 @@ from lang.reference.shapes import HEADER
 
 
 def test_every_word_of_the_language_has_an_entry() -> None:
-    assert sorted(set(WORDS) - set(ENTRIES)) == [], "write an Entry for it in lang/reference_*.py"
+    assert sorted(set(WORDS) - set(ENTRIES)) == [], "write an Entry for it in lang/reference/"
     assert sorted(set(ENTRIES) - set(WORDS)) == [], "the language has no such word"
 
 

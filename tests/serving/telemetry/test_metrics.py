@@ -11,6 +11,7 @@ import yaml
 
 from headrace.layout import REPOSITORY
 from lang.plan.plan import Plan
+from schemas.defaults import WAIT_MS
 from schemas.redis_keys import tiles_key
 from serving.stages import hydrate
 from serving.stages.hydrate import Hydrator
@@ -181,6 +182,11 @@ def test_rules_fire_when_they_should() -> None:
     for command in (["check", "rules", str(RULES)], ["test", "rules", str(CASES)]):
         done = subprocess.run([promtool, *command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_learner_may_hold_positives_for_a_whole_wait_before_an_alert() -> None:
+    rules = RULES.read_text(encoding="utf-8")
+    assert f"headrace_version_learnt_timestamp_seconds > {3 * WAIT_MS // 1000}\n" in rules
 
 
 def test_a_consumer_without_progress_is_stalled_while_records_wait() -> None:
