@@ -60,7 +60,7 @@ def feature_name(alias: str, window: Duration | None) -> str:
     >>> feature_name("clicks_{w}", Duration(3600000, "1h"))
     'clicks_1h'
     """
-    return alias.replace("{w}", window.label if window else "")
+    return alias.replace("{w}", window.short if window else "")
 
 
 def stem(alias: str) -> str:

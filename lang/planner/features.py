@@ -79,7 +79,7 @@ class FeaturePlanner:
                 tiled = [each.name for each in self.wanted]
                 resolver = Resolver(self._report, numbers, noun="feature", over_all=tiled)
                 try:
-                    label = window.label if window else ""
+                    label = window.short if window else ""
                     expression = resolver.number(derivation.expression, label=label)
                     self._check_numeric(expression, derivation.expression.span)
                     name = feature_name(derivation.alias.text, window)

@@ -56,7 +56,7 @@ class MeasurePlanner:
             self._report.halt(
                 "F108",
                 measure.function.span,
-                cause=f"no tile size fits a window of {window.label}",
+                cause=f"no tile size fits a window of {window.short}",
                 fix=f"use a window of {shortest}s to {MOST_TILES}d",
             )
         argument, condition = self._counted(measure, function), self._call.filter(measure)

@@ -9,10 +9,10 @@ _LONG = {"millisecond": "ms", "second": "s", "minute": "m", "hour": "h", "day": 
 
 
 class Duration(Struct, frozen=True):
-    """A length of time, and the short form that replaces `{w}`."""
+    """A length of time, and the short form, such as `24h`, that replaces `{w}` in a feature's name."""
 
     length_ms: int
-    label: str
+    short: str
 
 
 LIFETIME = Duration(100 * 365 * 86_400_000, "lifetime")
@@ -23,7 +23,7 @@ def parse_duration(text: str) -> Duration | None:
     """Parse a duration above zero; None if the text is not a duration.
 
     >>> parse_duration("30 minutes")
-    Duration(length_ms=1800000, label='30m')
+    Duration(length_ms=1800000, short='30m')
     """
     match = re.fullmatch(r"(\d+)\s*([a-z]+)", text.strip().lower())
     if match is None:
@@ -37,10 +37,10 @@ def parse_duration(text: str) -> Duration | None:
 def format_duration(length_ms: int) -> str:
     """Format a duration as in feature files, in the largest unit that divides it.
 
-    >>> [format_duration(length_ms) for length_ms in (90_000, 1_800_000, 7 * 86_400_000)]
-    ['90s', '30m', '7d']
+    >>> [format_duration(length_ms) for length_ms in (90_000, 7 * 86_400_000, LIFETIME.length_ms)]
+    ['90s', '7d', 'lifetime']
     """
     if length_ms == LIFETIME.length_ms:
-        return LIFETIME.label
+        return LIFETIME.short
     unit = next(unit for unit in ("d", "h", "m", "s", "ms") if length_ms % _UNITS_MS[unit] == 0)
     return f"{length_ms // _UNITS_MS[unit]}{unit}"
