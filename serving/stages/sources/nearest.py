@@ -9,14 +9,16 @@ from serving.state.state import ServingState
 
 
 def propose(query: Query, state: ServingState, count: int) -> Ids:
-    """The nearest first. Only items that are already born.
+    """Ids of up to `count` items, largest inner product with the user's vector first.
+
+    Items whose `born_at` is later than the request are left out.
 
     Raises:
         Unavailable: there is no live model.
     """
     live = state.models.get(LIVE)
     if live is None:
-        message = "no model"
+        message = f"no model under alias {LIVE!r}"
         raise Unavailable(message)
     vector = live.model.user_vector(hash64(query.user_id), query.user.history_ids)
     indexes, _ = live.index.search(vector, count, allowed=state.catalogue.born_at <= query.at_ms)

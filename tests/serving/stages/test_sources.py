@@ -62,7 +62,7 @@ def test_without_a_model_nearest_drops_out_and_is_named() -> None:
     faults = Faults()
     found = retrieve(worlds.query(), worlds.state(with_model=False), faults)
     assert len(found["nearest"]) == 0
-    assert (faults.level, faults.reasons) == (1, ["source nearest: no model"])
+    assert (faults.level, faults.reasons) == (1, ["source nearest: no model under alias 'live'"])
 
 
 def test_without_item_features_the_newest_fill_up() -> None:
