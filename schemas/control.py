@@ -4,6 +4,9 @@ from msgspec import Struct, structs
 
 from schemas.avro import Unreadable, contract_of
 
+SERVING = "serving"
+"""`who` of the decisions that serving takes by itself."""
+
 
 class Control(Struct, frozen=True, kw_only=True):
     """One decision about `name`: what was decided, by whom, when (ms) and why."""

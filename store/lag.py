@@ -15,7 +15,7 @@ from msgspec import Struct
 from store.connect import Client
 from store.loader import GROUP, MARK
 
-_ASK_S = 10.0
+_TIMEOUT_S = 10.0
 
 
 class ConsumerGroup(Struct, frozen=True):
@@ -44,7 +44,8 @@ def lags(admin: AdminClient, groups: Mapping[str, ConsumerGroup]) -> dict[str, L
     """
     found: dict[str, Lag] = {}
     for name, each in groups.items():
-        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(each.group)], request_timeout=_ASK_S)
+        group = ConsumerGroupTopicPartitions(each.group)
+        asked = admin.list_consumer_group_offsets([group], request_timeout=_TIMEOUT_S)
         partitions = asked[each.group].result().topic_partitions or []
         committed = {(one.topic, one.partition): one.offset for one in partitions if one.offset >= 0}
         begins = committed or _offsets(admin, _partitions(admin, each.topics), OffsetSpec.earliest())
@@ -64,7 +65,7 @@ def end_offsets(admin: AdminClient, partitions: Iterable[tuple[str, int]]) -> di
 
 
 def _partitions(admin: AdminClient, pattern: str) -> list[tuple[str, int]]:
-    topics = admin.list_topics(timeout=_ASK_S).topics
+    topics = admin.list_topics(timeout=_TIMEOUT_S).topics
     return [(name, number) for name in topics if re.fullmatch(pattern, name) for number in topics[name].partitions]
 
 
@@ -72,7 +73,7 @@ def _offsets(admin: AdminClient, partitions: Iterable[tuple[str, int]], spec: An
     specs: dict[TopicPartition, Any] = {TopicPartition(*each): spec for each in partitions}
     if not specs:
         return {}
-    asked = admin.list_offsets(specs, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_ASK_S)
+    asked = admin.list_offsets(specs, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_TIMEOUT_S)
     offsets: dict[tuple[str, int], int] = {}
     for each, future in asked.items():
         try:

@@ -17,7 +17,7 @@ OnError: TypeAlias = Callable[[KafkaError], None]
 BEGINNING: Mapping[int, int] = {0: OFFSET_BEGINNING}
 """The beginning of a topic with one partition."""
 _BATCH = 1000
-_ASK_S = 10.0
+_TIMEOUT_S = 10.0
 _LEADER_S = 1.0
 _SILENT_S = 30.0
 _POLL_S = 0.2  # at the end of a partition no batch fills, so `consume` returns after this time
@@ -131,9 +131,9 @@ class LogReader:
         Raises:
             KafkaException: the broker does not answer.
         """
-        return sorted(self._consumer.list_topics(self.topic, timeout=_ASK_S).topics[self.topic].partitions)
+        return sorted(self._consumer.list_topics(self.topic, timeout=_TIMEOUT_S).topics[self.topic].partitions)
 
-    def bounds(self, partition: int = 0, *, timeout_s: float = _ASK_S) -> tuple[int, int]:
+    def bounds(self, partition: int = 0, *, timeout_s: float = _TIMEOUT_S) -> tuple[int, int]:
         """The first offset of a partition and the one after its last, as of now.
 
         Raises:
@@ -148,7 +148,7 @@ class LogReader:
             KafkaException: the broker does not answer.
         """
         partitions = [self._at(partition, max(at_ms, 0)) for partition in self.partitions()]
-        found = self._consumer.offsets_for_times(partitions, timeout=_ASK_S)
+        found = self._consumer.offsets_for_times(partitions, timeout=_TIMEOUT_S)
         return {each.partition: each.offset if each.offset >= 0 else self.bounds(each.partition)[1] for each in found}
 
     def committed(self) -> dict[int, int]:
@@ -158,7 +158,7 @@ class LogReader:
             KafkaException: the broker does not answer.
         """
         partitions = [self._at(partition) for partition in self.partitions()]
-        return {each.partition: each.offset for each in self._consumer.committed(partitions, timeout=_ASK_S)}
+        return {each.partition: each.offset for each in self._consumer.committed(partitions, timeout=_TIMEOUT_S)}
 
     def commit(self, offset: int) -> None:
         """Commit an offset of partition 0 for the group, so that its lag can be watched; returns at once."""
@@ -211,9 +211,9 @@ def bounds(bootstrap: str, *topics: str) -> dict[tuple[str, int], tuple[int, int
         KafkaException: the broker does not answer.
     """
     with closing(consumer(bootstrap, "bounds")) as client:
-        present = client.list_topics(timeout=_ASK_S).topics
+        present = client.list_topics(timeout=_TIMEOUT_S).topics
         partitions = [(topic, number) for topic in topics if topic in present for number in present[topic].partitions]
-        return {each: client.get_watermark_offsets(TopicPartition(*each), timeout=_ASK_S) for each in partitions}
+        return {each: client.get_watermark_offsets(TopicPartition(*each), timeout=_TIMEOUT_S) for each in partitions}
 
 
 def offsets_at(bootstrap: str, topic: str, at_ms: int) -> dict[int, int]:

@@ -22,7 +22,6 @@ from store.kafka_clients import producer
 from store.log import LogReader, bounds
 
 RHYTHM = ("--cadence-s", "10", "--snapshot-s", "30", "--wait-s", "20")
-_ASK_S = 10.0
 _POLL_S = 0.05
 _PROGRESS_S = 120.0
 

@@ -4,14 +4,19 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from headrace.layout import Layout
-from schemas.control import control_of
+from schemas.control import Control, control_of
 from schemas.version_policy import MODEL, TRAINED
 
 
 def finished_trainings(payloads: Iterable[bytes | None]) -> frozenset[str]:
     """The models whose training finished, by these records of topic `control`."""
-    trained = (each.name for each in map(control_of, payloads) if each is not None and each.action == TRAINED)
-    return frozenset(name.removeprefix(MODEL) for name in trained)
+    decisions = (each for each in map(control_of, payloads) if each is not None)
+    return frozenset(each.name.removeprefix(MODEL) for each in training_records(decisions))
+
+
+def training_records(decisions: Iterable[Control]) -> list[Control]:
+    """The decisions that record a finished training, in their order."""
+    return [each for each in decisions if each.action == TRAINED]
 
 
 def is_unfinished(layout: Layout, model: str, *, trained: Collection[str]) -> bool:

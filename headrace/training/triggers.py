@@ -7,15 +7,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from headrace.errors import EnvironmentProblem
 from headrace.layout import Endpoints
 from headrace.log.sample_range import samples_since
-from schemas.control import Control, control_of
+from headrace.log.trainings import training_records
+from schemas.control import SERVING, Control, control_of
 from schemas.defaults import LIVE_MODEL, PSI_SHIFTED
 from schemas.events import TICK
 from schemas.topics import CONTROL_TOPIC, EVENTS
-from schemas.version_policy import HALT, MODEL, ROLLBACK, TRAINED
+from schemas.version_policy import HALT, MODEL, ROLLBACK
 from store.log import offsets_at, read_to_end, read_values
 
-_SERVING = "serving"
-_ASK_S = 10.0
+_TIMEOUT_S = 10.0
 
 
 class Triggers(Struct, frozen=True, kw_only=True):
@@ -41,28 +41,27 @@ class Triggers(Struct, frozen=True, kw_only=True):
             ("--if-events", self.events, "events", count_events),
             ("--if-drift", self.drifts, "drifts", count_drifts),
         ):
-            found = count(endpoints, decisions) if threshold else 0
-            if threshold and found >= threshold:
+            if not threshold:
+                continue
+            found = count(endpoints, decisions)
+            if found >= threshold:
                 return ""
-            unmet += [f"{found} {noun} since the last training, {option} is {threshold}"] if threshold else []
+            unmet.append(f"{found} {noun} since the last training, {option} is {threshold}")
         return "; ".join(unmet)
-
-
-def trainings(decisions: list[Control]) -> list[Control]:
-    """Records of finished trainings, in the topic's order."""
-    return [each for each in decisions if each.action == TRAINED]
 
 
 def count_samples(endpoints: Endpoints, decisions: list[Control]) -> int:
     """Count the samples beyond the last offset of any training."""
-    until = max((int(each.arguments.get("until", "0")) for each in trainings(decisions)), default=0)
+    until = max((int(each.arguments.get("until", "0")) for each in training_records(decisions)), default=0)
     return samples_since(endpoints.bootstrap, until)
 
 
 def count_events(endpoints: Endpoints, decisions: list[Control]) -> int:
     """Count the events, without ticks, after the last time that any training covers."""
-    until_ms = max((int(each.arguments.get("until_ms", "0")) for each in trainings(decisions)), default=0)
+    until_ms = max((int(each.arguments.get("until_ms", "0")) for each in training_records(decisions)), default=0)
     begins = offsets_at(endpoints.bootstrap, EVENTS.name, until_ms)
+    # Not decoded: ingest has not checked these records yet, so any bytes may be among them, and a threshold needs no
+    # exact count. An event that holds this string in another field is not counted.
     tick = f'"{TICK}"'.encode()
     records = read_to_end(endpoints.bootstrap, EVENTS.name, begins)
     return sum(tick not in (record.value() or b"") for record in records)
@@ -79,9 +78,9 @@ def count_drifts(endpoints: Endpoints, decisions: list[Control]) -> int:
 
 def count_rollbacks(decisions: list[Control]) -> int:
     """Count how often live's learner or serving has rolled back by itself since the last training."""
-    since_ms = max((each.at for each in trainings(decisions)), default=0)
+    since_ms = max((each.at for each in training_records(decisions)), default=0)
     of_live = (each for each in decisions if each.name == f"{MODEL}{LIVE_MODEL}" and each.at > since_ms)
-    back = (each for each in of_live if each.action == HALT or (each.action == ROLLBACK and each.who == _SERVING))
+    back = (each for each in of_live if each.action == HALT or (each.action == ROLLBACK and each.who == SERVING))
     # Several readers may have written the same decision.
     return len({(each.name, each.action, frozenset(each.arguments.items())) for each in back})
 
@@ -95,7 +94,7 @@ def count_shifted(metrics: str) -> int:
 
 def _metrics(endpoints: Endpoints) -> str:
     try:
-        return httpx.get(f"{endpoints.api_url}/metrics", timeout=_ASK_S).raise_for_status().text
+        return httpx.get(f"{endpoints.api_url}/metrics", timeout=_TIMEOUT_S).raise_for_status().text
     except httpx.HTTPError as error:
         message = (
             f"serving does not report its drift at {endpoints.api_url}/metrics ({error}), which --if-drift needs; "

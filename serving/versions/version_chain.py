@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from models.config import RankerConfig
+from schemas.control import SERVING
 from schemas.delta import DeltaError
 from schemas.delta_assembler import DeltaAssembler
 from schemas.http import AppliedVersion, RefusedVersion
@@ -23,8 +24,6 @@ from serving.versions import history, snapshot
 from serving.versions.bounds import Bounds, OutOfBounds
 from serving.versions.control import record_of
 from serving.versions.history import Applied, History
-
-_WHO = "serving"
 
 
 class _VersionNumbers(msgspec.Struct, frozen=True):
@@ -168,7 +167,7 @@ class VersionChain:
         """A decision to go back to the applied version, in the next epoch."""
         version = self.applied.version
         decision = rollback_decision(self._name, version, epoch=max(version[0], self.policy.epoch) + 1)
-        return record_of(msgspec.structs.replace(decision, who=_WHO, at=now_ms(), why=why))
+        return record_of(msgspec.structs.replace(decision, who=SERVING, at=now_ms(), why=why))
 
     def _new_assembler(self) -> DeltaAssembler:
         assembler = DeltaAssembler(key=self._key, schema=self._config.schema(), model=self._name)

@@ -7,7 +7,7 @@ from headrace.errors import UsageProblem
 from headrace.timestamps import parse_time
 from headrace.training.time_window import parse_window
 from headrace.training.triggers import count_rollbacks, count_shifted
-from schemas.control import Control
+from schemas.control import SERVING, Control
 from schemas.version_policy import HALT, TRAINED, rollback_decision
 
 
@@ -48,6 +48,6 @@ def test_each_automatic_rollback_since_the_last_training_counts_once() -> None:
             rollback_decision("ranker", (1, 3), epoch=at, action=HALT),
         )
         other = rollback_decision("swift", (1, 3), epoch=at, action=HALT)
-        records = [(halt, "learner"), (back, "serving"), (back, "serving"), (back, "operator"), (other, "learner")]
+        records = [(halt, "learner"), (back, SERVING), (back, SERVING), (back, "operator"), (other, "learner")]
         decisions += [structs.replace(each, who=who, at=at) for each, who in records]
     assert (count_rollbacks(decisions), count_rollbacks([*decisions, trained])) == (4, 2)
