@@ -33,11 +33,11 @@ def inspect(path: Path) -> Inspection:
     summarized = _summary_as_proposed(path, proposal) or Summary(
         file=path.name,
         form=found.form,
-        rows=len(found.rows) + len(found.faults),
+        rows=len(found.rows) + len(found.unusable),
         read=len(found.rows),
         columns=summary.describe_columns(found),
         time=None,
-        left_out=summary.group_faults(found.faults),
+        left_out=summary.group_by_reason(found.unusable),
     )
     task = "" if proposal.task == "ctr" else f" --task {proposal.task}"
     command = (

@@ -53,7 +53,7 @@ def read_with_summary(path: Path, columns: Mapping[str, str]) -> tuple[dict[str,
     indexes = {word: found.index_of(name) for word, name in columns.items()}
     records = ({word: row.fields[index].strip() for word, index in indexes.items()} for row in found.rows)
     items = {item: _details(record) for record in records if (item := value_of(record["item"]))}
-    rows = len(found.rows) + len(found.faults)
+    rows = len(found.rows) + len(found.unusable)
     return items, Summary(
         file=path.name,
         form=found.form,
@@ -61,7 +61,7 @@ def read_with_summary(path: Path, columns: Mapping[str, str]) -> tuple[dict[str,
         read=len(found.rows),
         columns=summary.describe_columns(found),
         time=None,
-        left_out=summary.group_faults(found.faults),
+        left_out=summary.group_by_reason(found.unusable),
     )
 
 

@@ -14,7 +14,7 @@ from headrace.evaluation.reading import summary, table
 from headrace.evaluation.reading.cells import kind_of, value_of
 from headrace.evaluation.reading.ids import match_ids
 from headrace.evaluation.reading.summary import Summary
-from headrace.evaluation.reading.table import Fault, Table
+from headrace.evaluation.reading.table import Table, UnusableRow
 from headrace.evaluation.reading.times import Clock, detect_clock
 from headrace.replay.recordings import Feedback, Recording, in_sessions
 from schemas.catalogue import Item
@@ -107,7 +107,7 @@ def read(path: Path, columns: Columns, *, warm_share: float, details: Mapping[st
     """
     found = table.read(path, columns.required)
     clock = _clock(path, found, columns.time)
-    rows, faults = _rows(path, found, columns=columns, clock=clock)
+    rows, unusable = _rows(path, found, columns=columns, clock=clock)
     items, varied = _items(rows, columns, warm_share=warm_share, details=details or {})
     records = [(row.user, row.item, row.at_ms, _feedback(row)) for row in rows]
     visits = [
@@ -117,18 +117,18 @@ def read(path: Path, columns: Columns, *, warm_share: float, details: Mapping[st
     summarized = Summary(
         file=path.name,
         form=found.form,
-        rows=len(rows) + len(faults),
+        rows=len(rows) + len(unusable),
         read=len(rows),
         columns=summary.describe_columns(found),
         time=summary.time_span(columns.time, clock, [(row.at_ms, row.unit) for row in rows]),
-        left_out=summary.group_faults(faults),
+        left_out=summary.group_by_reason(unusable),
         items=None if details is None else match_ids(items, details),
     )
     return Log(
         Recording(list(items.values()), visits),
         [row.slate for row in rows],
         summarized.rows,
-        [str(fault) for fault in faults],
+        [str(row) for row in unusable],
         varied,
         summarized,
     )
@@ -143,48 +143,48 @@ def _clock(path: Path, found: Table, column: str) -> Clock:
         raise UsageProblem(message) from error
 
 
-def _rows(path: Path, found: Table, *, columns: Columns, clock: Clock) -> tuple[list[_Row], list[Fault]]:
-    """The rows by time, ties in file order, and the faults of those that could not be read, in file order."""
+def _rows(path: Path, found: Table, *, columns: Columns, clock: Clock) -> tuple[list[_Row], list[UnusableRow]]:
+    """The rows by time, ties in file order, and those that could not be read, in file order."""
     rows: list[_Row] = []
-    faults = list(found.faults)
+    unusable = list(found.unusable)
     indexes = {name: found.index_of(name) for name in columns.required}
     for line in found.rows:
         row = _row({name: value_of(line.fields[index]) for name, index in indexes.items()}, columns, clock)
         if isinstance(row, _Row):
             rows.append(row)
         else:
-            faults.append(structs.replace(row, line=line.line))
-    faults.sort(key=lambda fault: fault.line)
-    timeless = [fault for fault in faults if fault.reason == _NO_TIME]
+            unusable.append(structs.replace(row, line=line.line))
+    unusable.sort(key=lambda row: row.line)
+    timeless = [row for row in unusable if row.reason == _NO_TIME]
     if len(timeless) > len(rows):
-        why = f"{len(timeless)} of {len(rows) + len(faults)} rows have no readable time in {columns.time}"
+        why = f"{len(timeless)} of {len(rows) + len(unusable)} rows have no readable time in {columns.time}"
         message = f"{path}: {why}: {timeless[0]}"
         raise UsageProblem(message)
     if not rows:
-        quoted = "; ".join(str(fault) for fault in faults[:QUOTED])
-        why = f"none of {len(faults)} rows could be read: {quoted}" if faults else "there are no rows"
+        quoted = "; ".join(str(row) for row in unusable[:QUOTED])
+        why = f"none of {len(unusable)} rows could be read: {quoted}" if unusable else "there are no rows"
         message = f"{path}: {why}"
         raise UsageProblem(message)
-    return sorted(rows, key=lambda row: row.at_ms), faults
+    return sorted(rows, key=lambda row: row.at_ms), unusable
 
 
 _NO_TIME, _NO_LABEL = "no readable time", "no label of 0 or 1"
 _LABELS = {"0": False, "1": True, "false": False, "true": True}
 
 
-def _row(record: Mapping[str, str], columns: Columns, clock: Clock) -> _Row | Fault:
-    """Parse a record into a row, or return its fault, without the line number."""
+def _row(record: Mapping[str, str], columns: Columns, clock: Clock) -> _Row | UnusableRow:
+    """Parse a record into a row, or say why it is unusable, without the line number."""
     user, item = record[columns.user], record[columns.item]
     if not user or not item:
-        return Fault(0, f"no {'item' if user else 'user'}")
+        return UnusableRow(0, f"no {'item' if user else 'user'}")
     label = record[columns.label] if columns.label else "1"
     positive = _LABELS.get(label.lower().removesuffix(".0"))
     if positive is None:
-        return Fault(0, _NO_LABEL, f"the label is {label!r}, 0 or 1 is expected")
+        return UnusableRow(0, _NO_LABEL, f"the label is {label!r}, 0 or 1 is expected")
     try:
         at_ms, unit = clock.parse(record[columns.time])
     except ValueError as error:
-        return Fault(0, _NO_TIME, str(error))
+        return UnusableRow(0, _NO_TIME, str(error))
     return _Row(
         user=user,
         item=item,

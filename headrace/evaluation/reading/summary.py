@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from headrace.evaluation.reading.cells import kind_of, value_of
 from headrace.evaluation.reading.ids import IdMatch
-from headrace.evaluation.reading.table import Fault, Form, Table
+from headrace.evaluation.reading.table import FileFormat, Table, UnusableRow
 from headrace.evaluation.reading.times import Clock
 
 _MOSTLY = 0.9
@@ -60,7 +60,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     """How a file was read; `rows` are all data lines, `read` those that are used."""
 
     file: str
-    form: Form
+    form: FileFormat
     rows: int
     read: int
     columns: list[Column]
@@ -169,17 +169,17 @@ def _iso(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def group_faults(faults: Sequence[Fault]) -> list[LeftOut]:
+def group_by_reason(unusable: Sequence[UnusableRow]) -> list[LeftOut]:
     """Group the rows that were left out by reason, the most frequent first."""
-    by_reason: defaultdict[str, list[Fault]] = defaultdict(list)
-    for fault in faults:
-        by_reason[fault.reason].append(fault)
+    by_reason: defaultdict[str, list[UnusableRow]] = defaultdict(list)
+    for row in unusable:
+        by_reason[row.reason].append(row)
     found = [
-        LeftOut(reason=reason, rows=len(each), first_line=min(fault.line for fault in each), example=_first(each))
+        LeftOut(reason=reason, rows=len(each), first_line=min(row.line for row in each), example=_first(each))
         for reason, each in by_reason.items()
     ]
     return sorted(found, key=lambda left: (-left.rows, left.first_line))
 
 
-def _first(faults: Sequence[Fault]) -> str:
-    return str(min(faults, key=lambda fault: fault.line))
+def _first(unusable: Sequence[UnusableRow]) -> str:
+    return str(min(unusable, key=lambda row: row.line))

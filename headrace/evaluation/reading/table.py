@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
@@ -17,8 +18,8 @@ from headrace.evaluation.reading.rows import Row, split_lines
 _SEPARATOR_LINE = re.compile("\ufeff?sep=(.+?)\r?\n")  # spreadsheets may write it as the first line
 
 
-class Fault(Struct, frozen=True):
-    """A row that could not be used: its first line, the reason, and the detail of this row."""
+class UnusableRow(Struct, frozen=True):
+    """A row that cannot be used: its first line, the reason, and the detail of this row."""
 
     line: int
     reason: str
@@ -29,10 +30,10 @@ class Fault(Struct, frozen=True):
         return f"line {self.line}: {self.detail or self.reason}"
 
 
-class Form(Struct, frozen=True, kw_only=True):
-    """Format of a file; `separator` and `quoting` are empty for Parquet."""
+class FileFormat(Struct, frozen=True, kw_only=True):
+    """Format of a file; `encoding`, `separator` and `quoting` are empty for Parquet."""
 
-    kind: str
+    kind: Literal["Parquet", "delimited text"]
     encoding: str = ""
     gzipped: bool = False
     separator: str = ""
@@ -43,10 +44,10 @@ class Form(Struct, frozen=True, kw_only=True):
 class Table(Struct, frozen=True):
     """Rows with one cell per name; lines (rows in Parquet) count from 1."""
 
-    form: Form
+    form: FileFormat
     names: list[str]
     rows: list[Row]
-    faults: list[Fault]
+    unusable: list[UnusableRow]
 
     def index_of(self, name: str) -> int:
         """Index of a column."""
@@ -65,12 +66,13 @@ def read(path: Path, wanted: Sequence[str]) -> Table:
         UsageProblem: the file or a column does not exist, two columns share a name, or the file is not a table.
     """
     if not path.is_file():
-        message = f"there is no file {path}"
+        where = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
+        message = f"there is no file {path}{where}; give the path of a delimited or Parquet file"
         raise UsageProblem(message)
     if is_parquet(path):
         names, values = parquet.read(path)
         rows = [Row(number, fields) for number, fields in enumerate(values, 1)]
-        table = Table(Form(kind="Parquet"), names, rows, [])
+        table = Table(FileFormat(kind="Parquet"), names, rows, [])
     else:
         table = _delimited(path, wanted)
     _check_names(path, table, wanted)
@@ -90,9 +92,9 @@ def _delimited(path: Path, wanted: Sequence[str]) -> Table:
         if header
         else [str(each + 1) for each in range(found.width)]
     )
-    kept, misfits = _check_rows(rows[header:], names, header=header)
-    faults = [*misfits, *(Fault(each.line + skipped, each.reason) for each in found.broken)]
-    form = Form(
+    kept, unusable = _check_rows(rows[1:] if header else rows, names, header=header)
+    unusable += [UnusableRow(each.line + skipped, each.reason) for each in found.broken]
+    form = FileFormat(
         kind="delimited text",
         encoding=contents.encoding,
         gzipped=contents.gzipped,
@@ -100,12 +102,12 @@ def _delimited(path: Path, wanted: Sequence[str]) -> Table:
         quoting=dialect.quoting,
         header=header,
     )
-    return Table(form, names, kept, sorted(faults, key=lambda fault: fault.line))
+    return Table(form, names, kept, sorted(unusable, key=lambda row: row.line))
 
 
-def _check_rows(rows: Sequence[Row], names: Sequence[str], *, header: bool) -> tuple[list[Row], list[Fault]]:
-    """Rows with one cell per name, and the faults of the others; empty cells beyond the names are dropped."""
-    width, kept, faults = len(names), list[Row](), list[Fault]()
+def _check_rows(rows: Sequence[Row], names: Sequence[str], *, header: bool) -> tuple[list[Row], list[UnusableRow]]:
+    """Rows with one cell per name, and the others as unusable; empty cells beyond the names are dropped."""
+    width, kept, unusable = len(names), list[Row](), list[UnusableRow]()
     expected = f"{width} {'in the header' if header else 'in most rows'}"
     for row in rows:
         fields = row.fields
@@ -114,20 +116,25 @@ def _check_rows(rows: Sequence[Row], names: Sequence[str], *, header: bool) -> t
         if len(fields) != width:
             more = "more" if len(fields) > width else "fewer"
             reason = f"{more} fields than {'the header' if header else 'most rows'}"
-            faults.append(Fault(row.line, reason, f"{len(fields)} fields, {expected}"))
+            unusable.append(UnusableRow(row.line, reason, f"{len(fields)} fields, {expected}"))
         elif is_damaged(fields):
-            faults.append(Fault(row.line, "bytes that are not UTF-8"))
+            unusable.append(UnusableRow(row.line, "bytes that are not UTF-8"))
         elif header and [field.strip() for field in fields] == list(names):
-            faults.append(Fault(row.line, "a repeated header"))
+            unusable.append(UnusableRow(row.line, "a repeated header"))
         else:
             kept.append(Row(row.line, fields))
-    return kept, faults
+    return kept, unusable
 
 
 def _has_header(rows: Sequence[Row], wanted: Sequence[str]) -> bool:
     if wanted:
-        return not all(map(str.isdecimal, wanted))
+        return not _are_numbers(wanted)
     return not any(is_number_or_date(field) for field in rows[0].fields)
+
+
+def _are_numbers(wanted: Sequence[str]) -> bool:
+    """Whether columns are wanted, all by their numbers."""
+    return bool(wanted) and all(map(str.isdecimal, wanted))
 
 
 def _check_names(path: Path, table: Table, wanted: Sequence[str]) -> None:
@@ -135,7 +142,7 @@ def _check_names(path: Path, table: Table, wanted: Sequence[str]) -> None:
         numbers = ", ".join(str(number) for number, name in enumerate(table.names, 1) if name == twice)
         message = f"{path} has {table.names.count(twice)} columns named {twice!r} ({numbers}): rename all but one"
         raise UsageProblem(message)
-    if table.form.kind == "Parquet" and wanted and all(map(str.isdecimal, wanted)):
+    if table.form.kind == "Parquet" and _are_numbers(wanted):
         message = (
             f"{path} is Parquet and its columns have names: {', '.join(table.names)}; write names instead of numbers"
         )

@@ -1,6 +1,7 @@
 """Logs in many formats: which rows are read, and how the others are reported."""
 
 import gzip
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,16 @@ COLUMNS = "user=who,item=what,time=when,label=clicked"
 def log_of(path, text, mapping=COLUMNS, *, item_features=(), warm_share=0.5):
     path.write_text(text, encoding="utf-8")
     return read(path, parse_columns(mapping, item_features), warm_share=warm_share)
+
+
+def test_a_missing_file_is_reported_with_the_folder_that_was_searched(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageProblem) as raised:
+        read(Path("clicks.csv"), parse_columns(COLUMNS, ()), warm_share=0.5)
+    expected = f"there is no file clicks.csv (looked in {tmp_path}); give the path of a delimited or Parquet file"
+    assert str(raised.value) == expected
+    with pytest.raises(UsageProblem, match=r"there is no file .*clicks\.csv; give the path"):
+        read(tmp_path / "clicks.csv", parse_columns(COLUMNS, ()), warm_share=0.5)
 
 
 def test_rows_come_by_time_and_ties_in_file_order(tmp_path):

@@ -55,7 +55,7 @@ def test_rows_are_read_as_written(tmp_path, dialect, titles):
     (tmp_path / "x.csv").write_text(written(rows, **dialect), encoding="utf-8", newline="")
     found = table.read(tmp_path / "x.csv", NAMES)
     assert [row.fields for row in found.rows] == rows
-    assert found.faults == []
+    assert found.unusable == []
 
 
 @pytest.mark.parametrize("separator", ["::", "||", "\t", "\x01"])
