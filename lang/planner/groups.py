@@ -13,7 +13,7 @@ from lang.planner.features import FeaturePlanner
 from lang.planner.label_leak import refuse_own_label
 from lang.planner.relations import plan_relation
 from lang.planner.resolve import Resolver
-from lang.planner.retention import warn_of_short_log
+from lang.planner.retention import warn_of_short_retention
 from lang.syntax.cursor import Cursor
 from lang.syntax.header import Header
 from lang.syntax.tree import GroupTree, Name, Sql
@@ -48,7 +48,7 @@ def _plan(tree: GroupTree, sources: Mapping[str, Source], report: Report) -> Gro
     resolver = Resolver(report, columns)
     where = _condition(tree.where, resolver)
     refuse_own_label(tree.group_by, source, report)
-    warn_of_short_log(tree, source, report)
+    warn_of_short_retention(tree, source, report)
     features = FeaturePlanner(tree, report, entity)
     features.plan(resolver)
     if features.over_all:

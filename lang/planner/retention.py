@@ -7,16 +7,27 @@ lack after a replay fades away.
 from lang.errors.report import Report
 from lang.plan.clean_topic import clean_topic
 from lang.plan.source import Source
-from lang.syntax.duration import format_duration
+from lang.planner.calls import feature_name
+from lang.syntax.duration import LIFETIME, Duration, format_duration
 from lang.syntax.tree import GroupTree
+from schemas.topics import EVENTS
 
 
-def warn_of_short_log(tree: GroupTree, source: Source, report: Report) -> None:
+def warn_of_short_retention(tree: GroupTree, source: Source, report: Report) -> None:
     """Warn, once for the group, about measures with a window longer than the clean topic is kept."""
-    long = [each.alias for each in tree.measures if any(w.length_ms > source.retain_ms for w in each.windows)]
+    long = [(each.alias, w) for each in tree.measures for w in each.windows if w.length_ms > source.retain_ms]
     if long:
         keeps = format_duration(source.retain_ms)
-        names = ", ".join(alias.text for alias in long)
-        cause = f"topic {clean_topic(source)} keeps {keeps}, less than the window of {names}"
-        fix = f"use a window of {keeps} or less, or accept that a replay or a backfill starts with {keeps} of events"
-        report.warn("F112", long[0].span, cause=cause, fix=fix)
+        features = ", ".join(f"{feature_name(alias.text, window)} ({window.short})" for alias, window in long)
+        cause = f"topic {clean_topic(source)} keeps {keeps}, less than the window of {features}"
+        longest = max((window for _, window in long), key=lambda window: window.length_ms)
+        fix = f"{_longer_retention(source, longest)}, use a window of {keeps} or less, or accept that a replay or a"
+        report.warn("F112", long[0][0].span, cause=cause, fix=f"{fix} backfill starts with {keeps} of events")
+
+
+def _longer_retention(source: Source, window: Duration) -> str:
+    """How to keep the clean topic as long as a window; the clickstream's retention is not declared in its source."""
+    if source.topic == EVENTS.name:
+        return f"raise retention_ms of {clean_topic(source)} in schemas/topics.py"
+    least = window.short if window == LIFETIME else f"{window.short} or more"
+    return f"set `retain` of the source to {least}"

@@ -57,7 +57,7 @@ def test_warnings_do_not_prevent_a_plan(golden: Callable[[str, str], None]) -> N
     folder = TESTS / "lang" / "fixtures" / "warnings"
     found = check_files(read_texts(FEATURES / "sources") | read_texts(folder))
     assert found.errors == ()
-    assert [group.name for group in found.plan.groups] == ["long"]
+    assert [group.name for group in found.plan.groups] == ["slow", "long"]
     golden("errors/F112_retention.txt", "".join(f"{warning}\n" for warning in found.warnings))
 
 
