@@ -5,6 +5,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,30 +16,33 @@ from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
 from headrace.layout import REPOSITORY
 from headrace.stack import broker
+from schemas.version_policy import VersionId, version_text
 from simulator.sample_stream import stream
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "kills.json"
 _EVERY_MS = 40
-_LATEST = 0.4  # latest kill as a share of the uninterrupted run: a learner still writes until the kill takes effect
+_LATEST_KILL_RATIO = 0.4  # of the uninterrupted run's log: a learner still writes until the kill takes effect
 
 
 class Result(Struct, frozen=True, kw_only=True):
     """One run.
 
     Attributes:
-        after: growth of the log in offsets before each kill.
+        kill_after_offsets: growth of the log before each kill.
         equal_snapshots, equal_versions: number equal to those of the uninterrupted run.
+        first_difference: the first version, as `epoch.seq`, that only one run has or that differs; empty if none does.
     """
 
     machine: Machine
     samples: int
     versions: int
     kills: int
-    after: list[int]
+    kill_after_offsets: list[int]
     equal_snapshots: int
     snapshots: int
     equal_versions: int
-    seconds: float
+    took_s: float
+    first_difference: str = ""
 
 
 def measure(*, kills: int, slots: int, seed: int) -> Result:
@@ -53,45 +57,54 @@ def measure(*, kills: int, slots: int, seed: int) -> Result:
         rows = stream(slots, seed=seed, every_ms=_EVERY_MS)
         learners.write(rows)
         learners.run("uninterrupted")
-        after = growths(learners.end(), kills, seed=seed)
-        for growth in after:
+        offsets = kill_offsets(learners.end(), kills, seed=seed)
+        for growth in offsets:
             learners.kill_after("killed", growth)
         learners.run("killed")
-        found, expected = learners.snapshots("killed"), learners.snapshots("uninterrupted")
-        found_versions, expected_versions = learners.manifests("killed"), learners.manifests("uninterrupted")
+        snapshots, expected_snapshots = _snapshots(learners, "killed"), _snapshots(learners, "uninterrupted")
+        versions, expected_versions = _versions(learners, "killed"), _versions(learners, "uninterrupted")
+    different = differences(snapshots, expected_snapshots) | differences(versions, expected_versions)
     return Result(
         machine=machine,
         samples=len(rows),
         versions=len(expected_versions),
         kills=kills,
-        after=after,
-        equal_snapshots=sum(
-            found[at].arrays_sha256 == meta.arrays_sha256 for at, meta in expected.items() if at in found
-        ),
-        snapshots=len(expected),
-        equal_versions=sum(
-            found_versions[at].chunks == manifest.chunks
-            for at, manifest in expected_versions.items()
-            if at in found_versions
-        ),
-        seconds=round(time.monotonic() - begun, 1),
+        kill_after_offsets=offsets,
+        equal_snapshots=sum(snapshots.get(at) == sha256 for at, sha256 in expected_snapshots.items()),
+        snapshots=len(expected_snapshots),
+        equal_versions=sum(versions.get(at) == chunks for at, chunks in expected_versions.items()),
+        took_s=round(time.monotonic() - begun, 1),
+        first_difference=version_text(min(different)) if different else "",
     )
 
 
-def growths(offsets: int, kills: int, *, seed: int) -> list[int]:
+def differences(found: Mapping[VersionId, object], expected: Mapping[VersionId, object]) -> set[VersionId]:
+    """The versions that differ, and those that only one run has."""
+    return {at for at in found.keys() | expected.keys() if found.get(at) != expected.get(at)}
+
+
+def _snapshots(learners: Learners, model: str) -> dict[VersionId, str]:
+    return {at: meta.arrays_sha256 for at, meta in learners.snapshots(model).items()}
+
+
+def _versions(learners: Learners, model: str) -> dict[VersionId, list[str]]:
+    return {at: manifest.chunks for at, manifest in learners.manifests(model).items()}
+
+
+def kill_offsets(offsets: int, kills: int, *, seed: int) -> list[int]:
     """Growth of the log before each kill: the distances between random points of the log."""
-    drawn = random.Random(seed)
-    points = sorted(drawn.uniform(0.0, _LATEST * offsets) for _ in range(kills))
+    rng = random.Random(seed)
+    points = sorted(rng.uniform(0.0, _LATEST_KILL_RATIO * offsets) for _ in range(kills))
     return [max(1, round(point - before)) for before, point in zip([0.0, *points[:-1]], points, strict=True)]
 
 
 def main() -> int:
     """`headrace bench kills`; returns 1 if anything differs, or if nothing was compared."""
     parser = argparse.ArgumentParser(prog="headrace bench kills", description=__doc__)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--slots", type=int, default=30_000)
-    parser.add_argument("--seed", type=int, default=9)
-    parser.add_argument("--output", type=Path, default=RESULT)
+    parser.add_argument("--kills", type=int, default=20, help="how often the learner is killed")
+    parser.add_argument("--slots", type=int, default=30_000, help=f"slots of the log, one every {_EVERY_MS} ms")
+    parser.add_argument("--seed", type=int, default=9, help="seed of the log and of the kills")
+    parser.add_argument("--output", type=Path, default=RESULT, help="file of the result, JSON")
     chosen = parser.parse_args()
     result = run_and_save(
         "kills", lambda: measure(kills=chosen.kills, slots=chosen.slots, seed=chosen.seed), chosen.output
@@ -99,11 +112,11 @@ def main() -> int:
     Console().print(
         f"{result.kills} kills over {result.versions} versions: {result.equal_snapshots} of {result.snapshots} "
         f"snapshots and {result.equal_versions} of {result.versions} versions equal those of the uninterrupted run; "
-        f"{result.seconds} s"
+        f"{result.took_s} s"
     )
-    compared = min(result.snapshots, result.versions) > 0
-    equal = result.equal_snapshots == result.snapshots and result.equal_versions == result.versions
-    return int(not (compared and equal))
+    if result.first_difference:
+        Console(stderr=True).print(f"the first version that differs or is in one run only: {result.first_difference}")
+    return int(bool(result.first_difference) or min(result.snapshots, result.versions) == 0)
 
 
 if __name__ == "__main__":

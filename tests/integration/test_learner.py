@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from benchmarks.harness.learners import Learners
-from benchmarks.kills import growths
+from benchmarks.kills import kill_offsets
 from headrace.stack import broker
 from headrace.wait import wait_until
 from models.config import RankerConfig
@@ -51,7 +51,7 @@ def hashes(learners: Learners, model: str) -> dict[VersionId, list[str]]:
 def test_killed_at_random_it_makes_the_same_versions_and_parameters(learners: Learners) -> None:
     expected = parameters(learners, "unbroken")
     assert len(expected) > 4
-    for growth in growths(learners.end(), kills=3, seed=5):
+    for growth in kill_offsets(learners.end(), kills=3, seed=5):
         learners.kill_after("broken", growth)
     assert len(parameters(learners, "broken")) < len(expected), "the run was over before it was killed"
     learners.run("broken")
