@@ -1,7 +1,7 @@
 """Samples: `exposures` ⋈ feedback in `events.clean` → `samples`, exactly one net label per slot and head.
 
 Operators in order:
-1. sources     exposures and clean events, read committed; event time is `received_at`, watermarks per partition
+1. sources     exposures and clean events, read committed; rowtime is `received_at`, watermarks per partition
 2. feedback    clean events that can label a slot (udfs/labels.py lists them), and ingest's bot markers; the watermark
                is taken before this step, so ticks advance it
 3. join        keyed by user: slates, early feedback, deferred feedback and due times in state (udfs/join.py)
@@ -32,33 +32,35 @@ from udfs.join import OUTPUT, JoinSlots
 JOB = "samples"
 # Fetch a backlog in small pieces from each partition. With the default of 1 MB one partition runs far ahead of the
 # others, and records ahead of the watermark wait in state.
-_LEVEL = {"properties.max.partition.fetch.bytes": "65536"}
-_SINKS = {JOB: SAMPLES, "urgent": SAMPLES_URGENT, "aside": QUARANTINE}
+_SMALL_FETCHES = {"properties.max.partition.fetch.bytes": "65536"}
+_SINKS = {"samples": SAMPLES, "urgent": SAMPLES_URGENT, "aside": QUARANTINE}
 _RAW = {
     "key.format": "raw",
     "key.fields": "request_id",
     "value.format": "raw",
     "value.fields-include": "EXCEPT_KEY",
 }
-DISORDER_MS = 1000  # how far received_at may run backwards within a partition: producers' clocks and batches
+# The watermark waits this long, because received_at runs backwards within a partition where the clocks of two producers
+# differ, or one sends its batch later.
+_OUT_OF_ORDERNESS_MS = 1000
 
 
 def ddl(source: Source, settings: JobSettings) -> list[str]:
     """The job's tables, and the view that unites exposures and feedback."""
-    exposures = tables.read_committed(settings.bootstrap, EXPOSURES.name, group=JOB) | _LEVEL | {"format": "raw"}
-    clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=JOB) | _LEVEL | {"format": "avro"}
+    exposures = _read(settings, EXPOSURES.name, value_format="raw")
+    clean = _read(settings, clean_topic(source), value_format="avro")
     sinks = {
         table: tables.exactly_once(settings.bootstrap, topic.name, prefix=f"{table}-{source.name}") | _RAW
         for table, topic in _SINKS.items()
     }
-    watermark = f"WATERMARK FOR rowtime AS rowtime - INTERVAL '{DISORDER_MS / 1000:.3f}' SECOND"
-    served_at = "COALESCE(TRY_CAST(CAST(headers['received_at'] AS STRING) AS BIGINT), 0)"
-    served_in_time = tables.is_valid_time(served_at)
+    watermark = f"WATERMARK FOR rowtime AS rowtime - INTERVAL '{_OUT_OF_ORDERNESS_MS / 1000:.3f}' SECOND"
+    received_at = "COALESCE(TRY_CAST(CAST(headers['received_at'] AS STRING) AS BIGINT), 0)"
+    is_received_at_valid = tables.is_valid_time(received_at)
     feedback = ", ".join(f"'{event_type}'" for event_type in sorted({*FEEDBACK, BOT}))
     return [
         f"""CREATE TEMPORARY TABLE exposures (
           payload BYTES, headers MAP<STRING, BYTES> METADATA VIRTUAL, {tables.ORIGIN},
-          rowtime AS {tables.rowtime(served_at)}, {watermark}
+          rowtime AS {tables.rowtime(received_at)}, {watermark}
         ) WITH ({tables.options(exposures)})""",
         f"""CREATE TEMPORARY TABLE clean (
           {tables.columns(contract(source))}, {tables.ORIGIN},
@@ -72,7 +74,7 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
         SELECT COALESCE(CAST(headers['user_id'] AS STRING), '') AS user_id, payload AS exposure,
           CAST(headers['request_id'] AS STRING) AS request_id, CAST(NULL AS STRING) AS item_id,
           CAST(NULL AS INT) AS `position`, CAST(NULL AS STRING) AS session_id, CAST(NULL AS STRING) AS event_type,
-          CAST(NULL AS DOUBLE) AS `value`, CASE WHEN {served_in_time} THEN {served_at} END AS received_at,
+          CAST(NULL AS DOUBLE) AS `value`, CASE WHEN {is_received_at_valid} THEN {received_at} END AS received_at,
           '{EXPOSURES.name}' AS topic, _partition AS `partition`, _offset AS `offset`, {tables.APPENDED_MS} AS `at`,
           rowtime
         FROM exposures WHERE payload IS NOT NULL -- a tick has no value
@@ -82,6 +84,10 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
           '{clean_topic(source)}', _partition, _offset, {tables.APPENDED_MS}, rowtime
         FROM clean WHERE event_type IN ({feedback})""",
     ]
+
+
+def _read(settings: JobSettings, topic: str, *, value_format: str) -> dict[str, str]:
+    return tables.read_committed(settings.bootstrap, topic, group=JOB) | _SMALL_FETCHES | {"format": value_format}
 
 
 def build(source: Source, settings: JobSettings) -> StatementSet:
