@@ -26,7 +26,7 @@ from schemas.dead_letter import reason_of
 from schemas.times import now_ms
 from store.clock import LogClock
 from store.connect import ADDRESS, Client, StoreError, connect
-from store.decisions import Decisions
+from store.decision_reader import DecisionReader
 from store.decode import Refused, SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
 from store.kafka_clients import consumer
 from store.quarantine import KafkaSend, Quarantine
@@ -83,7 +83,7 @@ class Loader:
             self._consumer = self._join_group()
             self._consumer.subscribe([*self._tiles, *self._sequences])
 
-    def run(self, registry: Decisions, *, until: Callable[[], bool]) -> None:
+    def run(self, decisions: DecisionReader, *, until: Callable[[], bool]) -> None:
         """Load every version on topic `control` until `until()` is true.
 
         Raises:
@@ -93,12 +93,12 @@ class Loader:
         versions = Versions()
         try:
             while not until():
-                idle = not (registry.at_end and versions.applied)
-                current = versions.apply_all(registry.read(_WAIT_S if idle else 0.0))
-                if registry.at_end and (idle or current.groups() != versions.groups()):
+                idle = not (decisions.at_end and versions.applied)
+                current = versions.apply_all(decisions.read(_WAIT_S if idle else 0.0))
+                if decisions.at_end and (idle or current.groups() != versions.groups()):
                     self.follow(current.groups())
                 versions = current
-                if registry.at_end and versions.applied:
+                if decisions.at_end and versions.applied:
                     self.load_batch()
         finally:
             self._consumer.close()
@@ -215,14 +215,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, on_signal)
     client = connect(chosen.redis)
     loader = Loader(bootstrap=chosen.bootstrap, client=client)
-    registry = Decisions(chosen.bootstrap, loader.quarantine)
+    decisions = DecisionReader(chosen.bootstrap, loader.quarantine)
     sys.stderr.write("loading\n")
     try:
-        loader.run(registry, until=lambda: stop)
+        loader.run(decisions, until=lambda: stop)
     except BrokenProgram as error:
         raise SystemExit(str(error)) from error
     finally:
-        registry.close()
+        decisions.close()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from headrace.stack.learners import read_experiment, reconcile_learners, wanted_
 from headrace.stack.supervisor import Supervisor
 from schemas.aliases import CHALLENGER, SEASON, followed_models
 from schemas.breaker import BrokenProgram
-from store.decisions import Decisions
+from store.decision_reader import DecisionReader
 from store.quarantine import KafkaSend, Quarantine
 from store.versions import Versions
 
@@ -41,7 +41,7 @@ def missing_jobs(rest: FlinkRest, versions: Versions) -> tuple[str, ...]:
 
 
 def cancel_retired(rest: FlinkRest, versions: Versions) -> None:
-    """Cancel the jobs of retired versions; jobs that the registry never named are left alone."""
+    """Cancel the jobs of retired versions; jobs that no decision names are left alone."""
     for name, (job_id, _) in rest.jobs().items():
         if name in versions.ended:
             rest.cancel(job_id)
@@ -93,16 +93,16 @@ def run(layout: Layout, endpoints: Endpoints, *, stop: threading.Event) -> None:
         BrokenProgram: most decisions cannot be followed.
     """
     rest, versions = FlinkRest(endpoints.flink_url), Versions()
-    registry = Decisions(endpoints.bootstrap, Quarantine("the keeper", KafkaSend(endpoints.bootstrap)))
+    decisions = DecisionReader(endpoints.bootstrap, Quarantine("the keeper", KafkaSend(endpoints.bootstrap)))
     models: dict[str, str] = {}
     trained: frozenset[str] = frozenset()
     failures: list[str] = []
     while not stop.wait(PERIOD_S):
         supervisor.record(layout)
-        payloads = registry.read(0.1)
+        payloads = decisions.read(0.1)
         versions, models = versions.apply_all(payloads), followed_models(payloads, models)
         trained |= finished_trainings(payloads)
-        if not registry.at_end:
+        if not decisions.at_end:
             continue  # the topic is only partly read: do not act on half of the decisions
         reported, failures = failures, reconcile_models(layout, endpoints, models, trained=trained)
         sys.stdout.writelines(each for each in failures if each not in reported)

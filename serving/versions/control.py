@@ -14,7 +14,7 @@ from schemas.version_policy import MODEL, VersionPolicy
 from serving.kafka.producer import Record
 from serving.state.state import Live
 from serving.versions.pins import Pins
-from store.decisions import Decisions
+from store.decision_reader import DecisionReader
 from store.quarantine import KafkaSend, Quarantine
 from store.versions import Versions
 
@@ -41,7 +41,7 @@ class ControlReader:
             BrokenProgram: most decisions cannot be applied.
         """
         quarantine = self._quarantine or Quarantine("serving's control", KafkaSend(bootstrap))
-        decisions = Decisions(bootstrap, quarantine)
+        decisions = DecisionReader(bootstrap, quarantine)
         try:
             while not stop.is_set():
                 for payload in decisions.read(_POLL_S):

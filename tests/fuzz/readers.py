@@ -24,7 +24,7 @@ from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.pins import Pins
 from simulator.sample_stream import stream
-from store.decisions import fault_of
+from store.decision_reader import fault_of
 from store.quarantine import Quarantine
 from tests.fuzz.mutation import NOW_MS, Mutator
 from tests.fuzz.samples import CONFIG, SETTINGS

@@ -1,7 +1,7 @@
 """Reads topic `control`; sets aside decisions that this software cannot apply."""
 
 from schemas.aliases import ALIAS, PIN
-from schemas.control import control_of
+from schemas.control import Control, control_of
 from schemas.topics import CONTROL_TOPIC
 from schemas.version_policy import MODEL, VersionPolicy, parse_version
 from store.log import LogReader
@@ -9,7 +9,7 @@ from store.quarantine import Quarantine
 from store.versions import Versions
 
 
-class Decisions:
+class DecisionReader:
     """The decisions on the topic, without those that cannot be applied."""
 
     def __init__(self, bootstrap: str, quarantine: Quarantine) -> None:
@@ -45,10 +45,10 @@ class Decisions:
 def fault_of(payload: bytes | None) -> str | None:
     """Why a record of the topic cannot be applied, as `<code>: <what is wrong>`; None if it can.
 
-    >>> fault_of(b"?")[:11]
-    'unreadable:'
+    >>> fault_of(b"?")
+    'unreadable: 1 bytes are not a decision; does another version write to this topic?'
     """
-    if payload is None:
+    if payload is None:  # a tombstone decides nothing
         return None
     record = control_of(payload)
     if record is None:
@@ -59,6 +59,12 @@ def fault_of(payload: bytes | None) -> str | None:
             VersionPolicy().apply(record)
         if record.name.startswith(ALIAS) and record.action == PIN:
             parse_version(record.arguments["version"])
+    except KeyError as error:
+        return f"{_named(record)} lacks the argument {error.args[0]!r}; was it written by another version of headrace?"
     except Exception as error:  # there is no state yet, so any failure is the record's fault
-        return f"decision: {record.action[:40]!a} of {record.name[:60]!a} cannot be applied: {error!r}"[:500]
+        return f"{_named(record)} cannot be applied: {error!r}"
     return None
+
+
+def _named(record: Control) -> str:
+    return f"decision: {record.action[:40]!a} of {record.name[:60]!a}"

@@ -4,7 +4,7 @@ import msgspec
 
 from lang.plan.plan import Group
 from schemas.control import Control
-from store.decisions import fault_of
+from store.decision_reader import fault_of
 from tests.support.law_groups import PLAN
 
 GROUP = PLAN.group("everything")
@@ -35,3 +35,15 @@ def test_a_plan_that_cannot_be_loaded_is_not_a_decision() -> None:
     ]
     assert all(str(fault_of(each)).startswith("decision: ") for each in odd), [fault_of(each) for each in odd]
     assert str(fault_of(b"\xff" * 40)).startswith("unreadable: ")
+
+
+def test_an_absent_argument_is_named() -> None:
+    fault = fault_of(decision("model/ranker", "promote", epoch="2"))
+    assert fault == (
+        "decision: 'promote' of 'model/ranker' lacks the argument 'version'; "
+        "was it written by another version of headrace?"
+    )
+
+
+def test_a_tombstone_decides_nothing() -> None:
+    assert fault_of(None) is None
