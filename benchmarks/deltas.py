@@ -33,6 +33,7 @@ from models.state import ModelState
 from schemas.delta_assembler import DeltaAssembler
 from schemas.row_codec import TableUpdate
 from serving.versions.delta_reader import DeltaReader
+from serving.versions.followed_model import FollowedModel
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "deltas.json"
 _DIM = 64
@@ -182,13 +183,10 @@ def _largest_miss(setup: Setup, chunks: list[bytes]) -> float:
 def _serving(setup: Setup, chunks: list[bytes], seconds: float) -> SlateLatency:
     load, chain = SlateLoad(10_000, seed=1), VersionChain(setup.config)
     with tempfile.TemporaryDirectory() as folder:
-        reader = DeltaReader(
-            load.live,
-            name=version_messages.MODEL,
-            key=version_messages.KEY,
-            folder=Path(folder),
-            config=setup.config,
+        followed = FollowedModel(
+            name=version_messages.MODEL, key=version_messages.KEY, snapshots=Path(folder), config=setup.config
         )
+        reader = DeltaReader(load.live, followed)
         under_load.apply_version(reader, chain.next(version_messages.snapshot_chunks(setup.config, setup.all, seed=1)))
         before_s = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_S)

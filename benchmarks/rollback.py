@@ -39,6 +39,7 @@ from schemas.version_policy import parse_version, rollback_decision
 from serving.state.state import Live
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
+from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
 from store.kafka_clients import producer
 
@@ -130,7 +131,7 @@ def serving(versions: PublishedVersions, home: Path) -> Iterator[Live]:
     """Run the serving threads of the model, caught up."""
     live, stop = Live(load_plan(FEATURES)), threading.Event()
     control = ControlReader(live, Pins(home / "pins", RankerConfig()), model=_MODEL)
-    deltas = DeltaReader(live, name=_MODEL, key=_KEY, folder=versions.snapshots.folder)
+    deltas = DeltaReader(live, FollowedModel(name=_MODEL, key=_KEY, snapshots=versions.snapshots.folder))
     runs = (control.run, deltas.run)
     threads = [threading.Thread(target=run, args=(versions.endpoints.bootstrap, stop), daemon=True) for run in runs]
     for thread in threads:

@@ -38,6 +38,7 @@ from serving.telemetry.monitor import Monitor
 from serving.versions.challenger import Challenger, VersionSource
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
+from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
 from store.connect import connect
 from store.lag import consumer_groups
@@ -95,17 +96,16 @@ def build(settings: Settings) -> Services:
 def start(settings: Settings, services: Services, stop: threading.Event) -> list[threading.Thread]:
     """Start the background threads."""
     live, bootstrap = services.live, settings.bootstrap
-    folder = settings.artefacts / settings.model / "snapshots"
     key, send, config = settings.key, services.producer.send, settings.ranker
+    snapshots = settings.artefacts / settings.model / "snapshots"
+    followed = FollowedModel(name=settings.model, key=key, snapshots=snapshots, config=config)
     quarantines = {name: _quarantine(name, services, bootstrap) for name in ("catalogue", "control", "deltas")}
-    deltas = DeltaReader(
-        live, name=settings.model, key=key, folder=folder, send=send, config=config, quarantine=quarantines["deltas"]
-    )
+    deltas = DeltaReader(live, followed, send=send, quarantine=quarantines["deltas"])
     control = ControlReader(live, services.pins, model=settings.model, quarantine=quarantines["control"])
     source = VersionSource(bootstrap=bootstrap, artefacts=settings.artefacts, key=key, send=send, config=config)
-    followed: dict[str, Callable[[], str]] = {name: lambda name=name: name for name in services.experiment.own}
-    followed |= {alias: lambda alias=alias: live.followed.get(alias, "") for alias in (CHALLENGER, SEASON)}
-    challengers = [Challenger(live, source, alias=alias, followed=model) for alias, model in followed.items()]
+    aliases: dict[str, Callable[[], str]] = {name: lambda name=name: name for name in services.experiment.own}
+    aliases |= {alias: lambda alias=alias: live.followed.get(alias, "") for alias in (CHALLENGER, SEASON)}
+    challengers = [Challenger(live, source, alias=alias, followed=model) for alias, model in aliases.items()]
     catalogue = CatalogueReader(bootstrap, live, services.layout, quarantines["catalogue"])
     client = connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S)
     reader = FreshnessReader(FeatureReader(client), services.metrics)

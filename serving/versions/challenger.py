@@ -15,6 +15,7 @@ from schemas.version_policy import VersionPolicy
 from serving.kafka.producer import Record
 from serving.state.state import Live, Progress
 from serving.versions.delta_reader import DeltaReader
+from serving.versions.followed_model import FollowedModel
 
 _POLL_S = 0.1
 
@@ -65,15 +66,9 @@ class Challenger:
 
     def _follow(self, name: str, is_over: Callable[[], bool]) -> None:
         source, slot = self._source, ModelSlot(self._live, self.alias, name)
-        reader = DeltaReader(
-            slot,
-            name=name,
-            key=source.key,
-            folder=source.artefacts / name / "snapshots",
-            send=source.send,
-            alias=self.alias,
-            config=source.config,
-        )
+        snapshots = source.artefacts / name / "snapshots"
+        followed = FollowedModel(name=name, key=source.key, snapshots=snapshots, config=source.config)
+        reader = DeltaReader(slot, followed, send=source.send, alias=self.alias)
         try:
             reader.follow(source.bootstrap, is_over)
         finally:

@@ -6,12 +6,10 @@ promoted once the reader has caught up (`versions.version_chain` applies and ref
 
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from confluent_kafka import Message
 
-from models.config import RankerConfig
 from models.state import ModelState
 from schemas.aliases import LIVE
 from schemas.dead_letter import reason_of
@@ -21,6 +19,7 @@ from schemas.topics import MODEL_DELTAS
 from schemas.version_policy import VersionId, VersionPolicy
 from serving.kafka.producer import Record
 from serving.state.state import Progress
+from serving.versions.followed_model import FollowedModel
 from serving.versions.version_chain import VersionChain
 from store.log import LogReader
 from store.quarantine import Quarantine
@@ -60,7 +59,7 @@ class AliasSlot(Protocol):
         ...
 
 
-def discard(_: Record) -> bool:
+def send_nothing(_: Record) -> bool:
     """Send nothing, for readers that must not decide."""
     return False
 
@@ -71,38 +70,36 @@ class DeltaReader:
     def __init__(
         self,
         slot: AliasSlot,
+        followed: FollowedModel,
         *,
-        name: str,
-        key: bytes,
-        folder: Path,
-        send: Callable[[Record], bool] = discard,
+        send: Callable[[Record], bool] = send_nothing,
         alias: str = LIVE,
-        config: RankerConfig | None = None,
         quarantine: Quarantine | None = None,
     ) -> None:
         self._slot = slot
         self._alias = alias
-        self._name = name
+        self._name = followed.name
         self._quarantine = quarantine
         self._promoted: VersionId = (0, 0)
-        self.chain = VersionChain(
-            name,
-            key=key,
-            snapshots=folder,
-            config=config or RankerConfig(),
-            progress=slot.progress,
-            send=send,
-            refused_as="" if alias == LIVE else name,
-        )
+        refused_as = "" if alias == LIVE else followed.name
+        self.chain = VersionChain(followed, progress=slot.progress, send=send, refused_as=refused_as)
 
     def run(self, bootstrap: str, stop: threading.Event) -> None:
-        """Follow the topic until `stop` is set, once the version policy is known."""
+        """Follow the topic until `stop` is set, once the version policy is known.
+
+        Raises:
+            BrokenProgram: most records fail.
+        """
         while not (self._slot.progress.control_read or stop.wait(_POLL_S)):
             continue
         self.follow(bootstrap, stop.is_set)
 
     def follow(self, bootstrap: str, is_over: Callable[[], bool]) -> None:
-        """Follow the topic until `is_over`. `control` must have been read."""
+        """Follow the topic until `is_over`. `control` must have been read.
+
+        Raises:
+            BrokenProgram: most records fail.
+        """
         self.start()
         tail = LogReader(bootstrap, MODEL_DELTAS.name)
         try:
@@ -123,7 +120,7 @@ class DeltaReader:
             chain.change_policy(self._slot.policy)
             self._rewind(log)
         for message in log.read(_POLL_S):
-            self.take(message)
+            self.handle(message)
         if chain.recovered:  # the versions between the snapshot and the one that showed the gap were skipped
             self._rewind(log)
         caught_up = log.at_end or not chain.skipped()
@@ -131,21 +128,29 @@ class DeltaReader:
             self.promote()
         self._slot.progress.deltas_read |= log.at_end
 
-    def take(self, message: Message) -> None:
-        """Take one record of the topic."""
-        if message.key() == key_of(self._name).encode():
-            self._slot.progress.heartbeat_at = now_ms()
-        elif message.key() == self._name.encode():
-            self._slot.progress.heartbeat_at = now_ms()
-            try:
-                self.chain.feed(message.value() or b"", message.offset())
-            except Exception as error:  # an error in this software: refuse the version and go on with the next
-                self.chain.discard(reason_of(error))
-                if self._quarantine:
-                    self._quarantine.set_aside_message(message, reason_of(error))
-            else:
-                if self._quarantine:
-                    self._quarantine.count_handled()
+    def handle(self, message: Message) -> None:
+        """Apply a record of this model, or note its heartbeat; ignore other models' records.
+
+        A record that fails is refused and set aside.
+
+        Raises:
+            BrokenProgram: most records fail.
+        """
+        name, heartbeat = self._name.encode(), key_of(self._name).encode()
+        if message.key() not in (name, heartbeat):
+            return
+        self._slot.progress.heartbeat_at = now_ms()
+        if message.key() == heartbeat:
+            return
+        try:
+            self.chain.feed(message.value() or b"", message.offset())
+        except Exception as error:  # an error in this software: refuse the version and continue with the next
+            self.chain.refuse_current(reason_of(error))
+            if self._quarantine:
+                self._quarantine.set_aside_message(message, reason_of(error))
+        else:
+            if self._quarantine:
+                self._quarantine.count_handled()
 
     def promote(self) -> str:
         """Serve the applied version; returns its name."""

@@ -7,11 +7,9 @@ even from a snapshot, until a decision about it has been read: the chain sends a
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
-from models.config import RankerConfig
 from schemas.control import SERVING
 from schemas.delta import DeltaError
 from schemas.delta_assembler import DeltaAssembler
@@ -23,6 +21,7 @@ from serving.state.state import Progress
 from serving.versions import history, snapshot
 from serving.versions.bounds import Bounds, OutOfBounds
 from serving.versions.control import record_of
+from serving.versions.followed_model import FollowedModel
 from serving.versions.history import Applied, History
 
 
@@ -44,24 +43,18 @@ class VersionChain:
 
     def __init__(
         self,
-        name: str,
+        followed: FollowedModel,
         *,
-        key: bytes,
-        snapshots: Path,
-        config: RankerConfig,
         progress: Progress,
         send: Callable[[Record], bool],
         refused_as: str = "",
     ) -> None:
-        """`key` verifies versions, `send` writes rollbacks; refused versions are listed under `refused_as`."""
-        self._name = name
-        self._key = key
-        self._snapshots = snapshots
-        self._config = config
+        """`send` writes rollbacks; refused versions are listed under `refused_as`."""
+        self._followed = followed
         self._progress = progress
         self._send = send
         self._refused_as = refused_as
-        self._history = History(config)
+        self._history = History(followed.config)
         self._bounds = Bounds()
         self._pending_rollback: Record | None = None  # sent, but not read back yet
         self._begin: int | None = None  # offset of the first message after the last manifest
@@ -95,7 +88,7 @@ class VersionChain:
         except ValueError as error:  # signed and complete, but with other shapes
             self._refuse(version, "schema", str(error))
 
-    def discard(self, reason: str) -> None:
+    def refuse_current(self, reason: str) -> None:
         """Refuse the version being assembled, after an error that nothing else handles."""
         self._assembler = self._new_assembler()
         self._refuse(None, "internal", reason)
@@ -105,7 +98,9 @@ class VersionChain:
         if self._pending_rollback is not None:
             self._send(self._pending_rollback)  # the second of two equal decisions changes nothing
             return
-        found = snapshot.latest(self._snapshots, self._config, after=self.applied.version, policy=self.policy)
+        found = snapshot.latest(
+            self._followed.snapshots, self._followed.config, after=self.applied.version, policy=self.policy
+        )
         if found is not None:
             self._set_applied(history.from_snapshot(found))
             self._assembler = self._new_assembler()
@@ -166,11 +161,12 @@ class VersionChain:
     def _rollback(self, why: str) -> Record:
         """A decision to go back to the applied version, in the next epoch."""
         version = self.applied.version
-        decision = rollback_decision(self._name, version, epoch=max(version[0], self.policy.epoch) + 1)
+        decision = rollback_decision(self._followed.name, version, epoch=max(version[0], self.policy.epoch) + 1)
         return record_of(msgspec.structs.replace(decision, who=SERVING, at=now_ms(), why=why))
 
     def _new_assembler(self) -> DeltaAssembler:
-        assembler = DeltaAssembler(key=self._key, schema=self._config.schema(), model=self._name)
+        followed = self._followed
+        assembler = DeltaAssembler(key=followed.key, schema=followed.config.schema(), model=followed.name)
         epoch, seq = self.applied.version
         assembler.resume(epoch=epoch, seq=seq, digest=self.applied.hash)
         return assembler

@@ -22,6 +22,7 @@ from serving.items.catalogue_reader import CatalogueReader
 from serving.state import catalogue
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
+from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
 from simulator.sample_stream import stream
 from store.decision_reader import fault_of
@@ -68,9 +69,8 @@ class Readers:
         self._quarantine = Quarantine("fuzz", lambda _key, _value: None, Breaker(share=1.0))
         self._items = CatalogueReader("nowhere", live, worlds.NOTHING, self._quarantine)
         self._control = ControlReader(live, Pins(folder / "pins", CONFIG), model="ranker", quarantine=self._quarantine)
-        self._deltas = DeltaReader(
-            live, name="ranker", key=KEY, folder=folder / "snapshots", config=CONFIG, quarantine=self._quarantine
-        )
+        followed = FollowedModel(name="ranker", key=KEY, snapshots=folder / "snapshots", config=CONFIG)
+        self._deltas = DeltaReader(live, followed, quarantine=self._quarantine)
 
     def make(self) -> bytes:
         """Make a record of one of the three topics."""
@@ -104,7 +104,7 @@ class Readers:
         if topic == ITEMS.name:
             self._items.take(message)
         elif topic == MODEL_DELTAS.name:
-            self._deltas.take(message)
+            self._deltas.handle(message)
         elif not fault_of(value):
             self._control.take(value)
         assert not self._quarantine.reasons["internal"], "a record was quarantined for an unexpected reason"

@@ -23,6 +23,7 @@ from serving.offline.log_writer import LogWriter
 from serving.state.state import Live
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
+from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
@@ -61,8 +62,8 @@ def live(layout: Layout) -> Iterator[Live]:
     endpoints, live, stop = layout.endpoints(), Live(load_plan(FEATURES)), threading.Event()
     model = layout.artefacts / "ranker"
     control = ControlReader(live, Pins(model / "pins", RankerConfig()), model="ranker")
-    key, folder = endpoints.model_key.encode(), model / "snapshots"
-    deltas = DeltaReader(live, name="ranker", key=key, folder=folder)
+    key, snapshots = endpoints.model_key.encode(), model / "snapshots"
+    deltas = DeltaReader(live, FollowedModel(name="ranker", key=key, snapshots=snapshots))
     threads = [threading.Thread(target=each.run, args=(endpoints.bootstrap, stop)) for each in (control, deltas)]
     for thread in threads:
         thread.start()

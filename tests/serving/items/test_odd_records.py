@@ -25,6 +25,7 @@ from serving.state.state import Live, Progress
 from serving.telemetry.metrics import Metrics
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
+from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
 from store.quarantine import Quarantine
 from tests.support import serving_states as worlds
@@ -129,7 +130,8 @@ def test_no_item_made_of_a_real_one_stops_the_catalogue(
 
 def deltas_of(live: Live, dead_letters: DeadLetters, folder: Path) -> DeltaReader:
     quarantine = Quarantine("deltas", dead_letters)
-    return DeltaReader(live, name="ranker", key=KEY, folder=folder, send=lambda _: True, quarantine=quarantine)
+    followed = FollowedModel(name="ranker", key=KEY, snapshots=folder)
+    return DeltaReader(live, followed, send=lambda _: True, quarantine=quarantine)
 
 
 ODD_DELTAS = {
@@ -149,7 +151,7 @@ def test_an_odd_message_between_two_versions(tmp_path: Path, kind: str) -> None:
     reader = deltas_of(live, dead_letters, tmp_path)
     topic.write(MADE.versions[0])
     reader.step(topic)
-    reader.take(message(MODEL_DELTAS.name, 10**6, ODD_DELTAS[kind], b"ranker"))
+    reader.handle(message(MODEL_DELTAS.name, 10**6, ODD_DELTAS[kind], b"ranker"))
     topic.write(MADE.versions[1])
     reader.step(topic)
     assert live.state.models[LIVE].version == MADE.versions[1].manifest.version
@@ -165,7 +167,7 @@ def test_a_version_that_makes_the_reader_fail_is_refused_and_the_next_message_ta
         raise ZeroDivisionError
 
     monkeypatch.setattr(reader.chain, "feed", fails)
-    reader.take(message(MODEL_DELTAS.name, 7, b"{}", b"ranker"))
+    reader.handle(message(MODEL_DELTAS.name, 7, b"{}", b"ranker"))
     assert [(dead_letter["offset"], dead_letter["reason"]) for dead_letter in dead_letters.records] == [
         (7, "internal: ZeroDivisionError: ")
     ]

@@ -22,6 +22,7 @@ from serving.telemetry.stopwatch import Stopwatch
 from serving.versions.challenger import ModelSlot
 from serving.versions.control import ControlReader, pin
 from serving.versions.delta_reader import DeltaReader
+from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
 from tests.support import serving_states as worlds
 from tests.support import version_messages as chains
@@ -113,8 +114,8 @@ def test_a_full_queue_leaves_slates_out_and_counts_them() -> None:
 
 def test_it_follows_its_own_chain_and_pins_and_live_do_not_know_it(tmp_path: Path) -> None:
     live, made, topic = worlds.live(with_model=False), chains.made(), MemoryTopic()
-    folder = tmp_path / "snapshots"
-    reader = DeltaReader(ModelSlot(live, CHALLENGER, "ranker"), name="ranker", key=KEY, folder=folder, alias=CHALLENGER)
+    followed = FollowedModel(name="ranker", key=KEY, snapshots=tmp_path / "snapshots")
+    reader = DeltaReader(ModelSlot(live, CHALLENGER, "ranker"), followed, alias=CHALLENGER)
     topic.write(*made.versions[:4])
     reader.step(topic)
     served = live.state.models[CHALLENGER]
@@ -153,7 +154,8 @@ def test_its_decisions_are_its_own(tmp_path: Path) -> None:
 
 def test_its_refused_versions_are_listed_under_its_name(tmp_path: Path) -> None:
     live = worlds.live()
-    reader = DeltaReader(ModelSlot(live, "swift", "ranker"), name="ranker", key=KEY, folder=tmp_path, alias="swift")
+    followed = FollowedModel(name="ranker", key=KEY, snapshots=tmp_path)
+    reader = DeltaReader(ModelSlot(live, "swift", "ranker"), followed, alias="swift")
     reader.chain.feed(b'{"epoch": 1, "seq": 1}')
     assert [(each.model, each.version, each.check) for each in live.alias_progress["swift"].refused] == [
         ("ranker", "1.1", "format")
@@ -167,7 +169,8 @@ def test_out_of_bounds_it_is_rolled_back_like_live(tmp_path: Path) -> None:
     live, box, topic, made = worlds.live(), RecordBox(), MemoryTopic(), chains.made()
     control = ControlReader(live, Pins(tmp_path, worlds.model(1).config), model="another")
     slot = ModelSlot(live, "swift", "ranker")
-    reader = DeltaReader(slot, name="ranker", key=KEY, folder=tmp_path, send=box.send, alias="swift")
+    followed = FollowedModel(name="ranker", key=KEY, snapshots=tmp_path)
+    reader = DeltaReader(slot, followed, send=box.send, alias="swift")
     topic.write(*made.versions[:15], OUT_OF_BOUNDS["norm"](made.versions[15]))
     reader.step(topic)
     assert live.state.models["swift"].version == "1.15"

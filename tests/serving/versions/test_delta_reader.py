@@ -16,6 +16,7 @@ from schemas.row_codec import TableUpdate
 from serving.state.state import Live
 from serving.versions.control import ControlReader, pin
 from serving.versions.delta_reader import DeltaReader
+from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
 from tests.support import serving_states as worlds
 
@@ -63,7 +64,7 @@ def live() -> Live:
 
 @pytest.fixture
 def reader(live: Live, tmp_path: Path) -> DeltaReader:
-    return DeltaReader(live, name="ranker", key=KEY, folder=tmp_path / "snapshots")
+    return DeltaReader(live, FollowedModel(name="ranker", key=KEY, snapshots=tmp_path / "snapshots"))
 
 
 def test_a_chain_is_followed(live: Live, reader: DeltaReader) -> None:
@@ -117,7 +118,7 @@ def test_after_a_version_of_another_shape_nothing_follows_it(live: Live, reader:
 
 def test_no_folder_and_damaged_snapshots_are_passed_over(live: Live, tmp_path: Path) -> None:
     folder = tmp_path / "snapshots"
-    reader = DeltaReader(live, name="ranker", key=KEY, folder=folder)
+    reader = DeltaReader(live, FollowedModel(name="ranker", key=KEY, snapshots=folder))
     reader.chain.recover()
     damaged = folder / "1.5"
     damaged.mkdir(parents=True)

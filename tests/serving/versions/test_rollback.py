@@ -16,6 +16,7 @@ from serving.state.state import Live
 from serving.versions import golden_requests
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
+from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
 from tests.support import serving_states as worlds
 from tests.support import version_messages as chains
@@ -32,8 +33,8 @@ def start(tmp_path: Path) -> Callable[[], tuple[Live, ControlReader, DeltaReader
     def started() -> tuple[Live, ControlReader, DeltaReader]:
         live = worlds.live(with_model=False)
         control = ControlReader(live, Pins(tmp_path / "pins", RankerConfig()), model="ranker")
-        folder = tmp_path / "snapshots"
-        return live, control, DeltaReader(live, name="ranker", key=KEY, folder=folder, send=lambda _: True)
+        followed = FollowedModel(name="ranker", key=KEY, snapshots=tmp_path / "snapshots")
+        return live, control, DeltaReader(live, followed, send=lambda _: True)
 
     return started
 

@@ -18,6 +18,7 @@ from schemas.version_policy import ROLLBACK, VersionPolicy
 from serving.kafka.producer import Record
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
+from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
 from tests.support import serving_states as worlds
 from tests.support import version_messages as chains
@@ -34,7 +35,8 @@ class Follower:
     def __init__(self, folder: Path) -> None:
         self.live, self.records, self.topic = worlds.live(with_model=False), list[Record](), MemoryTopic()
         self.control = ControlReader(self.live, Pins(folder / "pins", worlds.model(0).config), model="ranker")
-        self.reader = DeltaReader(self.live, name="ranker", key=KEY, folder=folder / "snapshots", send=self._send)
+        followed = FollowedModel(name="ranker", key=KEY, snapshots=folder / "snapshots")
+        self.reader = DeltaReader(self.live, followed, send=self._send)
 
     def _send(self, record: Record) -> bool:
         self.records.append(record)
