@@ -1,4 +1,4 @@
-"""`headrace train` on a real log: the loop's own versions, of a stretch; a promoted challenger goes on as live."""
+"""`headrace train` on a real log: the loop's own versions, of a stretch; a promoted challenger continues as live."""
 
 import signal
 import subprocess
@@ -156,7 +156,7 @@ def test_one_that_was_killed_goes_on_and_makes_the_same(trained: Learners) -> No
     assert headrace("--model", "killed", "--half-life-days", "7").returncode == 1
     done = headrace("--model", "killed", "--from", str(FROM_MS))
     assert done.returncode == 0, done.stderr
-    assert f"killed was begun and stopped, and goes on: {len(STRETCH)} samples" in done.stdout
+    assert f"resuming the stopped training of killed: {len(STRETCH)} samples" in done.stdout
     ours, theirs = (trained.manifests(model) for model in ("killed", "again"))
     assert [each.chunks for each in ours.values()] == [each.chunks for each in theirs.values()]
     assert "the name killed is taken" in headrace("--model", "killed").stderr
