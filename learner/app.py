@@ -185,7 +185,7 @@ class App:
             self._read_decisions(_POLL_S)
 
     def _roll_back(self) -> None:
-        """Restore the parameters of the decided version, and go on from them in the decided epoch."""
+        """Restore the parameters of the decided version, and continue from them in the decided epoch."""
         policy = self._policy
         found = self._published.get(policy.target)
         if found is None:
@@ -214,7 +214,7 @@ class App:
         self._journal.log("rolled back", to=version_text(policy.target), version=version, offset=offset)
 
     def _promote(self, model: str, version: VersionId) -> None:
-        """Take over a challenger's parameters, and go on from its offset in the decided epoch."""
+        """Take over a challenger's parameters, and continue from its offset in the decided epoch."""
         folder = Snapshots(self._settings.artefacts / model / "snapshots").latest_up_to(version)
         if folder is None or folder.name != version_text(version):
             message = (

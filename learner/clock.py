@@ -18,7 +18,7 @@ _State: TypeAlias = tuple[list[SampleRow], list[SampleRow]]
 class SampleClock:
     """Holds back samples more than `leap_ms` ahead of the clock until enough in a row confirm the leap.
 
-    After a silence every sample is ahead, so the clock goes on from the earliest of them. A single one has a wrong
+    After a silence every sample is ahead, so the clock continues from the earliest of them. A single one has a wrong
     time: if the clock followed it, cadences, expiry and slots would end early for everyone else.
     """
 

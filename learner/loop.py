@@ -2,7 +2,7 @@
 
 Its clock is the running maximum of `known_at`. Batches end by count; batches, versions and checkpoints end by that
 clock. So the same samples make the same versions bit for bit, in whatever portions they are fed. A cadence in which
-nothing was learned makes a heartbeat, not a version. A sample that cannot be learned is rejected, and the loop goes on.
+nothing was learned makes a heartbeat, not a version. A sample that cannot be learned is rejected; the loop continues.
 """
 
 import hashlib

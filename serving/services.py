@@ -146,8 +146,8 @@ def _warn_if_kafka_is_away(send: Send) -> Send:
 def _thread(live: Live, name: str, run: Callable[[], None]) -> threading.Thread:
     """Start a thread. An exception in it ends the process: with a dead reader, what is served would age forever.
 
-    A thread that stops because it cannot handle most records would stop again after a restart: the process goes on with
-    what was read, and reports that it is not ready.
+    A thread that stops because it cannot handle most records would stop again after a restart: the process continues
+    with what was read, and reports that it is not ready.
     """
 
     def guarded() -> None:

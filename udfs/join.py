@@ -86,7 +86,7 @@ class JoinSlots(KeyedProcessFunction):
         try:
             rows = self._process(value, ctx)
             self._breaker.count_passed()
-        except Exception as error:  # whatever it is, set the record aside and go on with the next one
+        except Exception as error:  # whatever it is, set the record aside and continue with the next one
             rows = [self._set_aside(error, value, payload=value["exposure"])]
         yield from rows
 

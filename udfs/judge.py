@@ -46,7 +46,7 @@ class Judge:
         except Refused as refused:
             self._breaker.count_passed()
             row = _refuse(payload, str(refused), appended_ms)
-        except Exception as error:  # whatever it is, refuse the record and go on with the next one
+        except Exception as error:  # whatever it is, refuse the record and continue with the next one
             reason = reason_of(error)
             self._breaker.count_failed(f"partition {partition}, offset {offset}", reason)
             row = _refuse(payload, reason, appended_ms)

@@ -52,7 +52,7 @@ class TemporalTable:
         try:
             self._add_record(payload, partition, offset)
             self._breaker.count_passed()
-        except Exception as error:  # whatever it is, go on with the next record
+        except Exception as error:  # whatever it is, continue with the next record
             origin = f"topic {self.table.topic}, partition {partition}, offset {offset}"
             reason = reason_of(error)
             _LOG.warning("skipped the record at %s: %s", origin, reason)

@@ -25,7 +25,7 @@ from store.versions import LiveState, Version, Versions
 _RUNNING_S = 120.0
 _FILLED_S = 24 * 3600.0
 _SAMPLE = 1_000  # owners compared before a promotion
-_DIFFERENT = 0.01  # share of them that may differ: traffic goes on while they are read
+_DIFFERENT = 0.01  # share of them that may differ: traffic continues while they are read
 NOW = "now"
 _STARTS = ("new", "additive", "breaking")
 

@@ -15,7 +15,7 @@ from lang.syntax.tree import GroupTree, Measure, Name, Ranking
 
 
 class FeaturePlanner:
-    """Plans the features of one group in the order written; after an error it goes on with the next feature."""
+    """Plans the features of one group in the order written; after an error it continues with the next feature."""
 
     def __init__(self, tree: GroupTree, report: Report, entity: tuple[str, ...]) -> None:
         self._tree = tree

@@ -51,7 +51,7 @@ class StampPlanner:
         given = {column.name for _, columns in trees for column in columns}
         stamps: list[Stamp] = []
         for tree, columns in trees:
-            with suppress(Halt):  # already reported: go on with the next
+            with suppress(Halt):  # already reported: continue with the next
                 key, lookup, stream = self._resolve(tree, find, given)
                 stamps.append(Stamp(key, lookup, columns, stream))
             self._known |= {column.name: column.type for column in columns}

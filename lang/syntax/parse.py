@@ -102,7 +102,7 @@ def _group(cursor: Cursor) -> GroupTree:
 
 
 def _items(cursor: Cursor, read: Callable[[Cursor], T]) -> tuple[T, ...]:
-    """Parse one or more items of a clause; after a malformed item, go on with the next."""
+    """Parse one or more items of a clause; after a malformed item, continue with the next."""
     items: list[T] = []
     while True:
         start = cursor.index

@@ -1,4 +1,4 @@
-"""Fuzzes ingest's judge with events; accepted ones go on to the fold, Avro, the loader's decoders and a read."""
+"""Fuzzes ingest's judge with events; accepted ones continue to the fold, Avro, the loader's decoders and a read."""
 
 import random
 from collections import Counter
