@@ -76,8 +76,8 @@ class EventDecoder:
         self._normalize(event)
         if event.get(RECEIVED_AT) is None:
             event[RECEIVED_AT] = appended_ms
-        if fault := self._bounds.fault(event):
-            raise Refused(fault.message, code=fault.code, pointer=f"/{fault.column}")
+        if violation := self._bounds.violation(event):
+            raise Refused(violation.message, code=violation.code, pointer=f"/{violation.column}")
         if is_tick(event) and event["event_type"] != TICK:
             message = f"event types that begin with _ are reserved: {event['event_type'][:60]!a}"
             raise Refused(message, code="reserved", pointer="/event_type")

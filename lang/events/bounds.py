@@ -18,7 +18,7 @@ from schemas.dead_letter import Reason
 from schemas.limits import DOUBLE_MOST, MAP_ENTRIES, TEXT_CHARS, is_plain, text_fault, time_fault
 
 
-class Fault(Struct, frozen=True):
+class Violation(Struct, frozen=True):
     """A bound that an event violates: the dead letter's code, what was seen and expected, and the column."""
 
     code: Reason
@@ -39,10 +39,10 @@ class Bounds:
         self._earliest_ms, self._latest_ms = source.times_ms
         self._checks = [(each, compile_expression(each.condition)) for each in source.checks]
 
-    def fault(self, event: Event) -> Fault | None:
+    def violation(self, event: Event) -> Violation | None:
         """The first bound that an event with correct types violates, or None."""
-        texts = None if self._has_plain_texts(event) else self._text_fault(event) or self._map_fault(event)
-        return self._time_fault(event) or texts or self._number_fault(event)
+        texts = None if self._has_plain_texts(event) else self._text_violation(event) or self._map_violation(event)
+        return self._time_violation(event) or texts or self._number_violation(event)
 
     def _has_plain_texts(self, event: Event) -> bool:
         """Whether all texts are short and plain, the usual case: one check of all takes a third of the time."""
@@ -55,40 +55,40 @@ class Bounds:
                 texts += (*entries, *entries.values())
         return len(texts) <= MAP_ENTRIES and max(map(len, texts), default=0) <= self._shortest and is_plain(texts)
 
-    def _time_fault(self, event: Event) -> Fault | None:
+    def _time_violation(self, event: Event) -> Violation | None:
         for name in self._times:
             at = event.get(name)
             message = time_fault(at, self._earliest_ms, self._latest_ms) if isinstance(at, int) else None
             if message:
-                return Fault("time", message, name)
+                return Violation("time", message, name)
         return None
 
-    def _text_fault(self, event: Event) -> Fault | None:
+    def _text_violation(self, event: Event) -> Violation | None:
         for name, most_chars, required in self._texts:
             text = event.get(name)
             if not isinstance(text, str):
                 continue
             if required and (not text or text.isspace()):
-                return Fault("missing", f"{name} is required, and blank: {text[:60]!a}", name)
+                return Violation("missing", f"{name} is required, and blank: {text[:60]!a}", name)
             if found := text_fault(text, most_chars):
-                return Fault(*found, name)
+                return Violation(*found, name)
         return None
 
-    def _map_fault(self, event: Event) -> Fault | None:
+    def _map_violation(self, event: Event) -> Violation | None:
         for name in self._maps:
             entries = event.get(name)
             if isinstance(entries, dict) and (found := context_fault(entries)):
-                return Fault(*found, name)
+                return Violation(*found, name)
         return None
 
-    def _number_fault(self, event: Event) -> Fault | None:
+    def _number_violation(self, event: Event) -> Violation | None:
         for name in self._doubles:
             value = event.get(name)
             if isinstance(value, int | float) and not -DOUBLE_MOST <= value <= DOUBLE_MOST:  # NaN too
                 message = f"{value!r}, a number from {-DOUBLE_MOST:g} to {DOUBLE_MOST:g} is expected"
-                return Fault("range", message, name)
+                return Violation("range", message, name)
         for check, evaluate in self._checks:
             if evaluate(event) is False:
                 seen = str(event.get(check.column))[:60]
-                return Fault("range", f"{seen!a}, expected is {check.text}", check.column)
+                return Violation("range", f"{seen!a}, expected is {check.text}", check.column)
         return None

@@ -30,7 +30,7 @@ class Gate:
         """Decide on the next event of the log."""
         if any(event.get(name) is None for name in self._required):
             return "missing"
-        if self._bounds.fault(event):
+        if self._bounds.violation(event):
             return "out_of_bounds"
         occurred_at, received_at = int_value(event, self._source.event_time), int_value(event, RECEIVED_AT)
         if received_at - occurred_at > self._source.lateness_ms:

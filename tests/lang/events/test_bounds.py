@@ -72,8 +72,8 @@ def test_a_stored_double_is_finite(source: Source, x: float, n: int | None) -> N
     ],
 )
 def test_bounds(source: Source, changes: dict[str, object], code: str | None) -> None:
-    fault = Bounds(source).fault(ride(**changes))
-    assert (fault.code if fault else None) == code
+    violation = Bounds(source).violation(ride(**changes))
+    assert (violation.code if violation else None) == code
     verdict = Gate(source).judge(ride(**changes))
     assert verdict == ("accepted" if code is None else "out_of_bounds")
 
