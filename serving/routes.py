@@ -210,7 +210,7 @@ def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
     """The query in a request.
 
     Raises:
-        Fault: it names no user, or its context is not valid.
+        ProblemError: it names no user, or its context is not valid.
     """
     user_id: Id | None = data.user_id or data.anonymous_id
     if user_id is None:

@@ -18,7 +18,7 @@ from headrace.log.feature_versions import Registry, remove_data
 from headrace.stack.flink import FlinkRest
 from headrace.wait import wait_until
 from serving.http import lookup
-from serving.http.problems import Fault
+from serving.http.problems import ProblemError
 from store.connect import connect
 from store.reader import FeatureReader, FeatureStore
 from store.usage import measure_usage
@@ -176,7 +176,7 @@ def get(name: str, *key: str, at: int | None = None) -> None:
         reader = store_as_of(endpoints, group, key[0], at_ms=at)
     try:
         found = lookup.answer(reader, group, key, at=at or now_ms)
-    except Fault as fault:
-        message = f"{fault.problem.detail} {fault.problem.fix}"
-        raise UsageProblem(message) from fault
+    except ProblemError as error:
+        message = f"{error.problem.detail} {error.problem.fix}"
+        raise UsageProblem(message) from error
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found)) + b"\n")

@@ -29,7 +29,7 @@ class Admission:
         """Run `work` on one of the threads and return its result; the time in the queue is the watch's stage `wait`.
 
         Raises:
-            Fault: 503, the request waited longer than a person would.
+            ProblemError: 503, the request waited longer than a person would.
         """
         queued_s = time.monotonic()
 

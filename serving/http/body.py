@@ -46,7 +46,7 @@ def decode(body: bytes, type_: type[T]) -> T:
     """A request's body as its type. Records of a batch that are too deep remain too deep, and are rejected one by one.
 
     Raises:
-        Fault: it is not valid; the problem says where, the value there, and what was expected.
+        ProblemError: it is not valid; the problem says where, the value there, and what was expected.
     """
     text = limit_depth(body, LEVELS + _ABOVE_RECORDS)
     try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from lang.plan.plan import Feature, Group
 from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
 from schemas.times import now_ms
-from serving.http.problems import Fault, invalid, unavailable
+from serving.http.problems import ProblemError, invalid, unavailable
 from serving.state.state import Live
 from store.connect import StoreError
 from store.reader import FeatureReader, FeatureRequest, FeatureStore, FeatureValues, Status
@@ -23,7 +23,7 @@ class Lookup:
         """Every feature of a group for a key, which has one part for each key column.
 
         Raises:
-            Fault: no such group, a key of the wrong length, or a store that does not answer.
+            ProblemError: no such group, a key of the wrong length, or a store that does not answer.
         """
         return answer(self._reader, self._group(name), key, at=now_ms())
 
@@ -54,7 +54,7 @@ def answer(reader: FeatureStore, group: Group, key: Sequence[str], *, at: int) -
     )
 
 
-def _no_group(detail: str) -> Fault:
+def _no_group(detail: str) -> ProblemError:
     return invalid(detail, fix="Request one of these, or declare it in features/.", status=404)
 
 

@@ -36,7 +36,7 @@ def id_of(segment: str) -> str:
     """The id in a segment of the path.
 
     Raises:
-        Fault: it is not a valid id.
+        ProblemError: it is not a valid id.
     """
     return checked_id(unquote(segment))
 
@@ -45,7 +45,7 @@ def checked_id(text: str) -> str:
     """An id from the address, checked.
 
     Raises:
-        Fault: it is not a valid id.
+        ProblemError: it is not a valid id.
     """
     found = text_fault(text) or (("missing", "it is blank") if not text or text.isspace() else None)
     if found:

@@ -35,7 +35,7 @@ ANSWERS = {
 }
 
 
-class Fault(Exception):
+class ProblemError(Exception):
     """A problem to answer with."""
 
     def __init__(self, problem: Problem, headers: dict[str, str] | None = None) -> None:
@@ -44,14 +44,14 @@ class Fault(Exception):
         self.headers = headers or {}
 
 
-def invalid(detail: str, *, fix: str, pointer: str = "", status: int = 400) -> Fault:
+def invalid(detail: str, *, fix: str, pointer: str = "", status: int = 400) -> ProblemError:
     """A request that is not valid."""
     kind = "not-found" if status == 404 else "invalid"
     title = "Not found" if status == 404 else "The request is not valid"
-    return Fault(Problem(type=kind, title=title, status=status, detail=detail, fix=fix, pointer=pointer))
+    return ProblemError(Problem(type=kind, title=title, status=status, detail=detail, fix=fix, pointer=pointer))
 
 
-def unavailable(detail: str) -> Fault:
+def unavailable(detail: str) -> ProblemError:
     """Something is unavailable now. The same request may succeed later, and repeating it does no harm."""
     problem = Problem(
         type="unavailable",
@@ -60,7 +60,7 @@ def unavailable(detail: str) -> Fault:
         detail=detail,
         fix="Send the same request again after the seconds in Retry-After.",
     )
-    return Fault(problem, {"Retry-After": "2"})
+    return ProblemError(problem, {"Retry-After": "2"})
 
 
 def _of_http(error: HTTPException) -> Problem:
@@ -80,7 +80,7 @@ def _of_http(error: HTTPException) -> Problem:
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The answer to any exception; an unexpected one is printed and answered with 500."""
     headers: dict[str, str] = {}
-    if isinstance(error, Fault):
+    if isinstance(error, ProblemError):
         problem, headers = error.problem, error.headers
     elif isinstance(error, HTTPException):
         problem, headers = _of_http(error), error.headers or {}

@@ -25,7 +25,7 @@ class Similar:
         """Items seen with an item, the strongest first.
 
         Raises:
-            Fault: the catalogue does not have the item, or the store does not answer.
+            ProblemError: the catalogue does not have the item, or the store does not answer.
         """
         state, at_ms = self._live.state, now_ms()
         if not state.catalogue.find(np.array([hash64(item)]))[1][0]:

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from serving.http.admission import Admission
-from serving.http.problems import Fault
+from serving.http.problems import ProblemError
 from serving.telemetry.stopwatch import Stopwatch
 
 
@@ -26,12 +26,12 @@ def together(admission: Admission) -> list[object]:
 
 def test_a_request_that_waits_too_long_is_refused_with_retry_after() -> None:
     first, *others = together(Admission(threads=1, patience_s=0.0))
-    assert isinstance(first, Fault) or first is True
-    for fault in others:
-        assert isinstance(fault, Fault)
-        assert fault.problem.status == 503
-        assert fault.headers["Retry-After"]
-        assert "more slates are requested than this process can make" in fault.problem.detail
+    assert isinstance(first, ProblemError) or first is True
+    for error in others:
+        assert isinstance(error, ProblemError)
+        assert error.problem.status == 503
+        assert error.headers["Retry-After"]
+        assert "more slates are requested than this process can make" in error.problem.detail
 
 
 def test_a_request_that_waits_less_is_answered_and_its_wait_reported() -> None:

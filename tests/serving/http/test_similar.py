@@ -8,7 +8,7 @@ from litestar.testing import TestClient
 
 from lang.events.computed import Computation
 from lang.expressions.per_event import Event
-from serving.http.problems import Fault
+from serving.http.problems import ProblemError
 from serving.http.similar import Similar
 from store.memory_store import MemoryStore
 from tests.support import serving_states as worlds
@@ -52,7 +52,7 @@ def test_an_item_that_nothing_followed_has_none(similar: Similar) -> None:
 
 
 def test_an_item_that_the_catalogue_does_not_show_is_not_found(similar: Similar) -> None:
-    with pytest.raises(Fault, match="no item 'taken_down'") as raised:
+    with pytest.raises(ProblemError, match="no item 'taken_down'") as raised:
         similar.read("taken_down")
     assert raised.value.problem.status == 404
 
