@@ -163,7 +163,7 @@ def _losses(chances: Doubles, labels: Doubles) -> Doubles:
 
 
 def _per_s(predictions: Predictions) -> int:
-    return round(len(predictions.chances) / predictions.seconds)
+    return round(len(predictions.chances) / predictions.took_s)
 
 
 def missed(result: Result) -> list[str]:

@@ -52,7 +52,7 @@ def run(*, minutes: float, seed: int, headless: bool, report: Path | None, say: 
         message = f"--report is {report}; there is no folder {report.absolute().parent}"
         raise UsageProblem(message)
     settings = SimulationSettings(
-        seed=seed, seconds=minutes * 60, wait_ms=PACE.wait_ms, cadence_ms=PACE.cadence_s * 1000
+        seed=seed, duration_s=minutes * 60, wait_ms=PACE.wait_ms, cadence_ms=PACE.cadence_s * 1000
     )
     result = run_on_clean_stack(settings, headless=headless, say=say)
     if report:
@@ -91,7 +91,7 @@ def perform(layout: Layout, settings: SimulationSettings, *, headless: bool, say
     if not headless:
         say(welcome.welcome(endpoints))
     warm_up_s = time.monotonic() - begun_s
-    say(f"live load for {settings.seconds:.0f} s")
+    say(f"live load for {settings.duration_s:.0f} s")
     return measure(layout, endpoints, simulation=simulation, warm_up_s=warm_up_s, say=say)
 
 

@@ -34,7 +34,7 @@ class SimulationSettings(Struct, frozen=True, kw_only=True):
     """Seed and duration of the live load, the wait of a slot, and the cadence of versions."""
 
     seed: int
-    seconds: float
+    duration_s: float
     wait_ms: int
     cadence_ms: int
     pages_per_s: float = 36.0
@@ -119,7 +119,7 @@ class SimulationRun:
         """Prepare the live load for `run_load`."""
         api, poison = Api(address.url, address.token), PoisonProducer(address.bootstrap)
         settings = TrafficSettings(
-            seconds=self.settings.seconds, pages_per_s=self.settings.pages_per_s, rates=self.settings.rates
+            duration_s=self.settings.duration_s, pages_per_s=self.settings.pages_per_s, rates=self.settings.rates
         )
         generators = Generators(self._generators["visits"], self._generators["reactions"], self._generators["faults"])
         self._start = (self.world.trend, self.world.tastes)
@@ -174,12 +174,12 @@ async def run_load(traffic: Traffic, api: Api) -> None:
 def build_report(run: SimulationRun, measured: Measurements, models: ModelsAnswer) -> Report:
     """Build the report of a run."""
     traffic, probe, reconciliation = measured.traffic, measured.probe, measured.reconciliation
-    poison, seconds = measured.poison, run.settings.seconds
+    poison, duration_s = measured.poison, run.settings.duration_s
     applied = [version for version in models.history if version.applied_at >= measured.begun_ms]
     return Report(
-        seconds=seconds,
+        seconds=duration_s,
         events=traffic.sent["accepted"],
-        events_per_s=round(traffic.under_load / seconds, 1),
+        events_per_s=round(traffic.under_load / duration_s, 1),
         freshness_ms=reports.Freshness(
             append_to_feature=reports.percentiles(probe.to_feature_ms),
             append_to_sample=reports.percentiles(probe.to_sample_ms),
@@ -193,7 +193,7 @@ def build_report(run: SimulationRun, measured: Measurements, models: ModelsAnswe
         held_back=traffic.sent["held_back"],
         judged=measured.judged,
         probes_lost=probe.lost,
-        http=_http(measured.api, seconds, run.settings.pages_per_s),
+        http=_http(measured.api, duration_s, run.settings.pages_per_s),
         peak_rss_mb=round(measured.peak_mb, 1),
         poison=reports.Poison(
             sent=poison.sent,
@@ -210,12 +210,12 @@ def build_report(run: SimulationRun, measured: Measurements, models: ModelsAnswe
     )
 
 
-def _http(api: Api, seconds: float, wanted_per_s: float) -> reports.Http:
+def _http(api: Api, duration_s: float, wanted_per_s: float) -> reports.Http:
     latency = reports.percentiles(api.latencies_ms)
     return reports.Http(
         requests=api.statuses.total() + api.refused,
         recommendations=latency.count,
-        recommendations_per_s=round(latency.count / seconds, 2),
+        recommendations_per_s=round(latency.count / duration_s, 2),
         wanted_per_s=wanted_per_s,
         errors_5xx=sum(count for status, count in api.statuses.items() if status >= 500),
         refused=api.refused,

@@ -33,7 +33,7 @@ _SETTLE_S = 20.0  # longest time that users need for their last slate
 class TrafficSettings(Struct, frozen=True, kw_only=True):
     """Duration and amount of traffic; `pages_per_s` is the highest rate."""
 
-    seconds: float
+    duration_s: float
     pages_per_s: float
     count: int = 10
     rates: FaultRates = FaultRates()
@@ -75,7 +75,7 @@ class Traffic:
     @property
     def elapsed_s(self) -> float:
         """Seconds of load so far."""
-        return min(time.monotonic() - self._begun_s, self.settings.seconds) if self._begun_s else 0.0
+        return min(time.monotonic() - self._begun_s, self.settings.duration_s) if self._begun_s else 0.0
 
     async def run(self) -> None:
         """Run the whole load, then post the events that are still due."""
@@ -90,7 +90,7 @@ class Traffic:
         self._poison.flush()
 
     async def _request_pages(self) -> None:
-        due_s, end_s = self._begun_s, self._begun_s + self.settings.seconds
+        due_s, end_s = self._begun_s, self._begun_s + self.settings.duration_s
         async with asyncio.TaskGroup() as pages:
             while due_s < end_s:
                 await asyncio.sleep(max(due_s - time.monotonic(), 0))

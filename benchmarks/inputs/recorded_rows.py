@@ -42,10 +42,10 @@ class Stream(Struct, frozen=True):
 
 
 class Predictions(Struct, frozen=True):
-    """Predicted chances (N,) of one contender, and the seconds that it took to predict and learn."""
+    """Predicted chances (N,) of one contender, and the time that it took to predict and learn."""
 
     chances: Doubles
-    seconds: float
+    took_s: float
 
 
 def stream_of(log: Log, plan: Plan) -> Stream:

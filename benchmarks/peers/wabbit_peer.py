@@ -22,9 +22,9 @@ class Wabbit:
 
     def run(self, inputs: str, *, rate: float) -> Predictions:
         """One pass of a new model, `raw` or `dense`."""
-        seconds = float(self._process.ask(f"predict {inputs} {rate}"))
+        took_s = float(self._process.ask(f"predict {inputs} {rate}"))
         chances = msgspec.json.decode((self._folder / "chances.json").read_bytes(), type=list[float])
-        return Predictions(np.array(chances), seconds)
+        return Predictions(np.array(chances), took_s)
 
     def learn_ms(self, manner: str, count: int) -> float:
         """Milliseconds to learn the last `count` rows from `numbers`, `text` or `examples`."""
