@@ -63,7 +63,7 @@ class Window(Struct, frozen=True):
 class Prequential:
     """Sums of the window since the last version and rolling sums over versions.
 
-    Axes: side 2, segment 3, head 3, then `_COLUMNS`; histograms by outcome and bin.
+    Axes: side 2, segment 3, head H, then `_COLUMNS`; histograms by outcome and bin.
     """
 
     def __init__(self) -> None:

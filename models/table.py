@@ -28,7 +28,7 @@ class TableConfig(Struct, frozen=True, kw_only=True):
     """
 
     dim: int = 16
-    lead: int = 3
+    lead: int
     admission: int = 2
     keep_ms: int = 30 * 86_400_000
     rate: float = 0.08

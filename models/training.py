@@ -23,6 +23,7 @@ from models.rowset import RowSource
 from models.table import DEFAULT, Table
 from models.towers import item_tower, softmax_loss, user_tower
 from schemas.delta import Update
+from schemas.heads import CLICK
 
 _FROM_ZERO = ("position", "wide")
 _NEVER = -1e9  # similarity of an item left out of the softmax
@@ -261,7 +262,7 @@ class Trainer:
         owned = table.find(batch.items)
         drawn, first, back = np.unique(owned, return_index=True, return_inverse=True)
         kept = drawn != DEFAULT
-        clicked = np.flatnonzero((batch.labels[:, 0] > 0) & (batch.weights[:, 0] > 0) & (owned != DEFAULT))
+        clicked = np.flatnonzero((batch.labels[:, CLICK] > 0) & (batch.weights[:, CLICK] > 0) & (owned != DEFAULT))
         if not len(clicked) or kept.sum() < 2:
             return torch.zeros((), device=self._device)
         kept_index = np.cumsum(kept) - 1
@@ -282,7 +283,7 @@ class Trainer:
             to_device(targets, self._device),
             # an item counts once however often it occurs: P(1 or more occurrences) of a Poisson variable
             log_drawn=to_device(np.log(-np.expm1(-np.maximum(expected, 1e-9))).astype(np.float32), self._device),
-            weights=to_device(batch.weights[clicked, 0], self._device),
+            weights=to_device(batch.weights[clicked, CLICK], self._device),
         )
 
 
