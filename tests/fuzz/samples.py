@@ -12,6 +12,7 @@ from learner.settings import LoopSettings
 from learner.source import decode_message
 from models.arrays import flatten
 from models.config import RankerConfig
+from schemas.heads import HEADS
 from schemas.samples import SAMPLE
 from schemas.topics import SAMPLES
 from simulator.sample_stream import WAIT_MS, stream
@@ -85,7 +86,7 @@ def _fit_avro(record: dict[str, object]) -> dict[str, object]:
             record[name] = value.encode("utf-8", "replace").decode()
         elif isinstance(value, list):
             record[name] = [str(each).encode("utf-8", "replace").decode() for each in value]
-    for name in ("click", "converted", "engagement"):
+    for name in HEADS:
         value = record[name]
         record[name] = float(value) if isinstance(value, int | float) else None
     record["context"] = {}

@@ -89,7 +89,9 @@ def batch_join(path: Path) -> Counter[tuple[str, str, bool]]:
         request = f"kuairand-{number}"
         labels[request, "click", row["is_click"] == "1"] += 1
         labels[request, "engagement", int(row["play_time_ms"]) > 0] += 1
-        labels[request, "converted", False] += 1
+        for head in HEADS:
+            if head not in ("click", "engagement"):  # the recording has no event of the others
+                labels[request, head, False] += 1
     return labels
 
 

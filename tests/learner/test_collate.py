@@ -1,5 +1,6 @@
 """Samples as arrays: labels, weights, and what a correction undoes."""
 
+import itertools
 import math
 
 import numpy as np
@@ -9,26 +10,29 @@ from learner.collate import Collator
 from models.content import ContentLayout
 from models.inputs import DENSE
 from models.modality import Modality
+from schemas.avro import Contract
 from schemas.catalogue import Item
 from schemas.ids import hash64
-from schemas.samples import decode_sample
+from schemas.samples import SAMPLE, Sample, decode_sample
 from simulator.sample_stream import sample
+from tests.support.heads import by_head, only
 
 
 def test_labels_weights_and_undo():
     rows = [
-        sample(click=1.0, converted=None, engagement=None, weight=3.0),
-        sample(click=0.0, converted=0.0, engagement=0.0, negative_rate=0.25),
-        sample(
-            click=None, converted=1.0, engagement=None, kind="correction", weight=10.0, negative_rate=0.25, undo=4.0
-        ),
-        sample(click=None, converted=1.0, engagement=None, kind="correction", weight=10.0, negative_rate=0.25),
+        sample(**only(click=1.0), weight=3.0),
+        sample(negative_rate=0.25),
+        sample(**only(converted=1.0), kind="correction", weight=10.0, negative_rate=0.25, undo=4.0),
+        sample(**only(converted=1.0), kind="correction", weight=10.0, negative_rate=0.25),
     ]
     batch = Collator(2).batch(rows, 7)
-    assert batch.labels[:, :2].tolist() == [[1, 0], [0, 0], [0, 1], [0, 1]]
-    assert batch.weights.tolist() == [[3, 0, 0], [4, 4, 4], [0, 10, 0], [0, 10, 0]]
-    assert batch.counts.tolist() == [[1, 0, 0], [4, 4, 4], [0, 1, 0], [0, 1, 0]]
-    assert batch.undo.tolist() == [[0, 0, 0], [0, 0, 0], [0, 4, 0], [0, 0, 0]], "the weight of the negative"
+    of_all = [0, 4, 0, 0]
+    assert batch.labels.tolist() == by_head(click=[1, 0, 0, 0], converted=[0, 0, 1, 1]).tolist()
+    expected = by_head(click=[3, 4, 0, 0], converted=[0, 4, 10, 10], others=of_all)
+    assert batch.weights.tolist() == expected.tolist()
+    expected = by_head(click=[1, 4, 0, 0], converted=[0, 4, 1, 1], others=of_all)
+    assert batch.counts.tolist() == expected.tolist()
+    assert batch.undo.tolist() == by_head(converted=[0, 0, 4, 0]).tolist(), "the weight of the negative"
     assert batch.at_ms == 7
     beyond_the_day = Collator(2).batch([structs.replace(rows[2], weight=0.0)], 7)
     assert not beyond_the_day.weights.any()
@@ -67,11 +71,19 @@ def test_one_negative_represents_at_most_a_million():
     assert faults == {1.1: "weight", 1.0: None, 1e-6: None, 1e-7: "weight", 0.0: "weight", math.nan: "weight"}
 
 
+def bytes_before(field: str, row: Sample) -> int:
+    """The length of the record that was written before the field was added."""
+    older = list(itertools.takewhile(lambda each: each["name"] != field, SAMPLE.fields))
+    values = {each["name"]: getattr(row, each["name"]) for each in older}
+    return len(Contract({**SAMPLE.schema, "fields": older}).encode(values))
+
+
 def test_a_record_survives_the_wire_and_garbage_is_rejected():
-    row = sample(history=["x"], context={"device": "phone"}, click=None)
+    later = {each.name: each.default for each in structs.fields(Sample) if not each.required}
+    row = sample(**later, history=["x"], context={"device": "phone"}, click=None)
     payload = row.payload()
     assert decode_sample(payload) == row
-    before = (len(payload) - 8, len(payload) - 9)  # records older than `undo`, and than `content`
+    before = [bytes_before(name, row) for name in later]
     assert all(decode_sample(payload[:cut]) == row for cut in before)
     assert {cut for cut in range(len(payload)) if decode_sample(payload[:cut]) is not None} == {*before}
     generator = np.random.default_rng(0)

@@ -7,13 +7,15 @@ from hypothesis import strategies as st
 
 from learner.metrics import Predicted, Prequential, roc_auc
 from models.batch import Batch
+from tests.support.heads import by_head
 
 
 def predicted(chances, labels, *, weights=None, closes=None, undo=0.0, new=None, policies=None):
     size = len(chances)
     labels = np.asarray(labels, np.float32)
-    heads = np.stack([labels, labels, labels * 30], axis=1)
-    scores = np.stack([chances, chances, np.asarray(chances) * 30], axis=1).astype(np.float32)
+    chances = np.asarray(chances)
+    heads = by_head(click=labels, converted=labels, engagement=labels * 30)
+    scores = by_head(click=chances, converted=chances, engagement=chances * 30)
     weights = np.ones(size) if weights is None else weights
     ids = np.ones(size, np.int64)
     return Predicted(
@@ -25,10 +27,10 @@ def predicted(chances, labels, *, weights=None, closes=None, undo=0.0, new=None,
             dense=np.zeros((size, 1), np.float32),
             positions=ids,
             labels=heads,
-            weights=np.full((size, 3), 7, np.float32),  # loss weights differ from counts
-            counts=np.repeat(np.asarray(weights, np.float32)[:, None], 3, axis=1),
-            undo=np.full((size, 3), 7 * undo, np.float32),
-            uncounts=np.full((size, 3), undo, np.float32),
+            weights=np.full_like(heads, 7),  # loss weights differ from counts
+            counts=by_head(others=weights),
+            undo=np.full_like(heads, 7 * undo),
+            uncounts=np.full_like(heads, undo),
             at_ms=0,
         ),
         policies=["p"] * size if policies is None else policies,

@@ -11,7 +11,9 @@ from learner.loop import Learner
 from learner.sample_weights import weight_by_age, weight_by_label_delay
 from learner.settings import LoopSettings
 from models.config import RankerConfig
+from schemas.heads import CLICK
 from simulator.sample_stream import START_MS, WAIT_MS, sample, stream
+from tests.support.heads import only
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=1_000_000, wait_ms=WAIT_MS)
@@ -19,9 +21,7 @@ ROWS = [
     sample(click=1.0, weight=3.0, known_at=START_MS),
     sample(known_at=START_MS + WAIT_MS),
     sample(
-        click=1.0,
-        converted=None,
-        engagement=None,
+        **only(click=1.0),
         weight=3.0,
         kind="correction",
         undo=1.0,
@@ -36,8 +36,8 @@ def weigh(half_life_ms):
 
 def test_each_half_life_halves_and_a_correction_undoes_the_weight_of_its_negative():
     batch = weigh(WAIT_MS)
-    assert batch.weights[:, 0].tolist() == [3.0, 0.5, 0.75]
-    assert batch.undo[:, 0].tolist() == [0.0, 0.0, 0.5]
+    assert batch.weights[:, CLICK].tolist() == [3.0, 0.5, 0.75]
+    assert batch.undo[:, CLICK].tolist() == [0.0, 0.0, 0.5]
 
 
 def test_an_infinite_half_life_changes_nothing():
@@ -58,5 +58,5 @@ def test_metrics_count_every_sample_in_full():
 
 def test_a_replay_fades_slates_from_long_before_its_end():
     batch = weight_by_age(Collator(2).batch(ROWS, 0), ROWS, until_ms=START_MS + WAIT_MS, fade_ms=WAIT_MS)
-    assert batch.weights[:, 0].tolist() == [1.5, 0.5, 1.5]
-    assert batch.undo[:, 0].tolist() == [0.0, 0.0, 0.5]
+    assert batch.weights[:, CLICK].tolist() == [1.5, 0.5, 1.5]
+    assert batch.undo[:, CLICK].tolist() == [0.0, 0.0, 0.5]

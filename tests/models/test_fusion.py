@@ -10,7 +10,9 @@ from models.items import Items
 from models.modality import Fusion
 from models.state import ModelState
 from models.training import Trainer
+from schemas.heads import CLICK
 from tests.support.batches import CONFIG, FUSED, ITEMS, MODALITIES, batch
+from tests.support.heads import by_head
 
 COUNT = len(ITEMS)
 STYLES = np.where(np.arange(2 * COUNT) % 2, 1.0, -1.0).astype(np.float32)
@@ -42,7 +44,7 @@ def train(config) -> ModelState:
                 history=sample.history * 0,
                 dense=sample.dense * 0,
                 categories=sample.categories * 0 + 1,
-                labels=np.stack([click, click * 0, click * 0], axis=1),
+                labels=by_head(click=click),
             )
         )
     return ModelState.from_training_state(config, trainer.state(), version="1.1")
@@ -97,7 +99,7 @@ def test_stand_ins_are_learned(model):
 def test_late_averages_the_present_modalities():
     config = structs.replace(CONFIG, fusion=Fusion(modalities=MODALITIES, manner="late"))
     model = ModelState.empty(config)
-    model.dense["opinion_bias"][:, 0] = (1.0, 3.0)
+    model.dense["opinion_bias"][:, CLICK] = (1.0, 3.0)
     items = Items(
         ITEMS[:4],
         np.ones(4, np.int64),

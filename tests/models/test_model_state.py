@@ -72,7 +72,7 @@ def test_a_whole_version_forgets_what_was_there():
     trainer.mark_all_changed()
     whole = delta_of(trainer.changes(), 1)
     stranger = state.tables["item"].apply(
-        structs.replace(whole.update.tables["item"], ids=np.array([5]), rows=np.ones((1, 7), np.float32))
+        structs.replace(whole.update.tables["item"], ids=np.array([5]), rows=np.ones((1, CONFIG.width), np.float32))
     )
     crowded = structs.replace(state, tables={**state.tables, "item": stranger})
     same(crowded.apply(whole), state)
@@ -93,7 +93,9 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="settings say"):
         state.apply(delta_of(Update({}, {"head": np.ones((2, 2), np.float32)}), 2))
     rows = structs.replace(
-        apply_versions(1)[0].changes().tables["item"], ids=np.array([1]), rows=np.ones((1, 9), np.float32)
+        apply_versions(1)[0].changes().tables["item"],
+        ids=np.array([1]),
+        rows=np.ones((1, CONFIG.width + 2), np.float32),
     )
     with pytest.raises(ValueError, match="wide"):
         state.apply(delta_of(Update({"item": rows}, {}), 2))

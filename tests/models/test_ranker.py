@@ -14,8 +14,9 @@ from models.fusion_torch import Vectors
 from models.ranker_torch import LEAD, add_position_bias, attend, forward, from_numpy, light_loss, loss, to_predictions
 from models.state import ModelState
 from models.training import Trainer, _liked, gather, initial_dense, predict
-from schemas.heads import EVENT_WEIGHTS, HEADS, LOGISTIC, SECONDS
+from schemas.heads import CLICK, EVENT_WEIGHTS, HEADS, LOGISTIC, SECONDS
 from tests.support.batches import CONFIG, CONFIGS, ITEMS, batch, items_of, labelled, trained
+from tests.support.heads import CONVERTED, ENGAGEMENT, by_head
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -91,9 +92,9 @@ def test_position_is_learned_and_left_out_of_serving():
     for seed in range(60):
         positions = np.random.default_rng(seed).integers(0, 4, 64)
         trainer.learn(structs.replace(batch(seed, size=64, click=positions == 0), positions=positions))
-    biases = trainer.dense["position"].detach().numpy()[:, 0]
+    biases = trainer.dense["position"].detach().numpy()[:, CLICK]
     assert (biases[1:4] < -0.5).all()
-    outputs = torch.zeros(2, 3)
+    outputs = torch.zeros(2, len(HEADS))
     assert add_position_bias(trainer.dense, outputs, positions=torch.tensor([0, 0])).tolist() == outputs.tolist()
     late = add_position_bias(trainer.dense, outputs, positions=torch.tensor([31, 500]))
     assert late[0].tolist() == late[1].tolist()
@@ -130,9 +131,9 @@ def test_attention_leaves_empty_slots_out():
 
 
 def test_unknown_heads_teach_nothing_and_weights_scale():
-    outputs = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+    outputs = torch.randn(8, len(HEADS), generator=torch.Generator().manual_seed(0))
     sample = batch(0, size=8)
-    silent = structs.replace(sample, weights=np.zeros((8, 3), np.float32))
+    silent = structs.replace(sample, weights=np.zeros_like(sample.weights))
     assert float(loss(CONFIG, outputs, batch=silent)) == 0.0
     twice = structs.replace(sample, weights=2 * sample.weights)
     assert float(loss(CONFIG, outputs, batch=twice)) == pytest.approx(
@@ -142,10 +143,10 @@ def test_unknown_heads_teach_nothing_and_weights_scale():
 
 def test_a_correction_undoes_the_negative():
     """Negative, then correction: together the gradient of a positive alone."""
-    outputs = torch.tensor([[0.3, -0.2, 0.1]], requires_grad=True)
-    ones = np.ones((1, 3), np.float32)
-    positive = structs.replace(batch(0, size=1), labels=np.array([[1, 1, 7]], np.float32), weights=ones)
-    negative = structs.replace(positive, labels=np.zeros((1, 3), np.float32))
+    outputs = torch.from_numpy(by_head(click=[0.3], converted=-0.2, engagement=0.1)).requires_grad_()
+    ones = by_head(others=[1])
+    positive = structs.replace(batch(0, size=1), labels=by_head(engagement=[7], others=1), weights=ones)
+    negative = structs.replace(positive, labels=0 * ones)
     corrected = structs.replace(positive, undo=ones)
 
     def gradient(one: Batch):
@@ -168,7 +169,7 @@ def test_learning_beats_a_constant_on_a_logistic_world():
             1 + np.exp(1 - appeal[indexes] - sample.dense[:, 2] - 1.5 * (sample.users % 4 == indexes % 4))
         )
         click = generator.random(128) < probability
-        predicted = trainer.learn(labelled(sample, np.stack([click, click * 0, click * 0], axis=1)))[:, 0]
+        predicted = trainer.learn(labelled(sample, by_head(click=click)))[:, CLICK]
         if seed >= 100:
             losses.extend(-np.log(np.where(click, predicted, 1 - predicted)))
             truths.extend(click)
@@ -181,9 +182,8 @@ def test_engagement_is_learned_in_seconds():
     trainer = Trainer(CONFIG, np.random.default_rng(0))
     for seed in range(150):
         sample = batch(seed, size=64)
-        labels = np.zeros((64, 3), np.float32)
-        labels[:, 2] = np.where(sample.items % 2, 60.0, 2.0)
-        predicted = trainer.learn(labelled(sample, labels))[:, 2]
+        labels = by_head(engagement=np.where(sample.items % 2, 60.0, 2.0))
+        predicted = trainer.learn(labelled(sample, labels))[:, ENGAGEMENT]
     long = sample.items % 2 == 1
     assert 30 < predicted[long].mean() < 90
     assert predicted[~long].mean() < 8
@@ -194,11 +194,11 @@ def test_the_light_ranker_copies_the_click_probability():
     trainer = Trainer(config, np.random.default_rng(0))
     for seed in range(150):
         sample = batch(seed, size=64)
-        trainer.learn(labelled(sample, np.repeat(sample.dense[:, :1] > 0, 3, axis=1)))
+        trainer.learn(labelled(sample, by_head(others=sample.dense[:, 0] > 0)))
     sample = batch(1000, size=500)
     state = ModelState.from_training_state(config, trainer.state(), version="1.1")
     light = state.score_light(sample.dense)
-    full = predict(config, trainer.dense, tables=dict(trainer.tables), batch=sample)[:, 0]
+    full = predict(config, trainer.dense, tables=dict(trainer.tables), batch=sample)[:, CLICK]
     assert np.corrcoef(light, full)[0, 1] > 0.85
 
 
@@ -207,7 +207,7 @@ def test_the_light_ranker_sends_no_gradient_to_its_teacher():
         name: tensor.requires_grad_()
         for name, tensor in from_numpy(initial_dense(CONFIG, np.random.default_rng(0))).items()
     }
-    outputs = torch.zeros(4, 3, requires_grad=True)
+    outputs = torch.zeros(4, len(HEADS), requires_grad=True)
     total = light_loss(dense, torch.ones(4, len(dense["light"])), outputs=outputs)
     assert torch.autograd.grad(total, outputs, allow_unused=True) == (None,)
 
@@ -235,36 +235,31 @@ def test_shares_of_sightings_stay_shares_as_they_decay():
 
 
 def test_predictions_are_probabilities():
-    seen = to_predictions(torch.tensor([[0.0, 100.0, -100.0], [0.0, 0.0, 1000.0]]))
-    assert seen[0].tolist() == pytest.approx([0.5, 1.0, 0.0], abs=1e-6)
-    assert seen[1, 2].item() == pytest.approx(3600, rel=1e-4)
+    outputs = by_head(click=[0.0, 0.0], converted=[100.0, 0.0], engagement=[-100.0, 1000.0])
+    seen = to_predictions(torch.from_numpy(outputs))
+    assert seen[0, [CLICK, CONVERTED, ENGAGEMENT]].tolist() == pytest.approx([0.5, 1.0, 0.0], abs=1e-6)
+    assert seen[1, ENGAGEMENT].item() == pytest.approx(3600, rel=1e-4)
 
 
-@pytest.mark.parametrize(("rate", "weight", "head"), [(0.05, 3.0, 0), (0.0105, 10.0, 1)])
+@pytest.mark.parametrize(("rate", "weight", "head"), [(0.05, 3.0, "click"), (0.0105, 10.0, "converted")])
 def test_event_weights_do_not_move_probabilities(rate, weight, head):
     """The loss is lowest where the probability is the rate, whatever the weight of a positive."""
-    labels = np.zeros((2, 3), np.float32)
-    labels[0, head] = 1
-    weights = np.zeros((2, 3), np.float32)
-    weights[:, head] = rate * weight, 1 - rate
+    labels, weights = by_head(**{head: [1, 0]}), by_head(**{head: [rate * weight, 1 - rate]})
     sample = structs.replace(batch(0, size=2), labels=labels, weights=weights)
-    outputs = torch.zeros(1, 3)
-    outputs[0, head] = math.log(rate / (1 - rate))
-    outputs.requires_grad_()
-    (slope,) = torch.autograd.grad(loss(CONFIG, outputs.expand(2, 3), batch=sample), outputs)
-    assert EVENT_WEIGHTS[HEADS[head]] == weight
-    assert slope[0, head].item() == pytest.approx(0, abs=1e-6)
+    outputs = torch.from_numpy(by_head(**{head: [math.log(rate / (1 - rate))]})).requires_grad_()
+    (slope,) = torch.autograd.grad(loss(CONFIG, outputs.expand(2, -1), batch=sample), outputs)
+    assert EVENT_WEIGHTS[head] == weight
+    assert slope[0, HEADS.index(head)].item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(("watched", "seconds"), [(0.3, 60.0), (0.8, 20.0), (0.01, 3000.0)])
 def test_engagement_is_the_mean_of_the_seconds_with_their_zeros(watched, seconds):
-    labels = np.array([[0, 0, seconds], [0, 0, 0]], np.float32)
-    weights = np.array([[0, 0, watched], [0, 0, 1 - watched]], np.float32)
+    labels, weights = by_head(engagement=[seconds, 0]), by_head(engagement=[watched, 1 - watched])
     sample = structs.replace(batch(0, size=2), labels=labels, weights=weights)
-    mean = torch.tensor([[0.0, 0.0, math.log(watched * seconds / UNIT_S)]], requires_grad=True)
-    (slope,) = torch.autograd.grad(loss(CONFIG, mean.expand(2, 3), batch=sample), mean)
-    assert slope[0, 2].item() == pytest.approx(0, abs=1e-6)
-    assert to_predictions(mean)[0, 2].item() == pytest.approx(watched * seconds, rel=1e-5)
+    mean = torch.from_numpy(by_head(engagement=[math.log(watched * seconds / UNIT_S)])).requires_grad_()
+    (slope,) = torch.autograd.grad(loss(CONFIG, mean.expand(2, -1), batch=sample), mean)
+    assert slope[0, ENGAGEMENT].item() == pytest.approx(0, abs=1e-6)
+    assert to_predictions(mean)[0, ENGAGEMENT].item() == pytest.approx(watched * seconds, rel=1e-5)
 
 
 def test_a_prediction_does_not_depend_on_other_rows_of_its_batch():

@@ -11,6 +11,7 @@ from models.state import ModelState
 from models.towers import item_tower, softmax_loss, user_tower
 from models.training import Trainer, gather
 from tests.support.batches import CONFIG, CONFIGS, ITEMS, batch, items_of, trained
+from tests.support.heads import by_head
 
 
 def test_retrieval_finds_what_the_user_clicks():
@@ -19,9 +20,7 @@ def test_retrieval_finds_what_the_user_clicks():
     for seed in range(200):
         sample = batch(seed, size=64)
         click = (sample.users % 2 == np.searchsorted(ITEMS, sample.items) % 2).astype(np.float32)
-        trainer.learn(
-            structs.replace(sample, labels=np.stack([click, click * 0, click * 0], axis=1), history=sample.history * 0)
-        )
+        trainer.learn(structs.replace(sample, labels=by_head(click=click), history=sample.history * 0))
     state = ModelState.from_training_state(CONFIG, trainer.state(), version="1.1")
     vectors = state.item_vectors(Items(ITEMS, np.arange(len(ITEMS)) % 4 + 1))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
@@ -53,7 +52,7 @@ def popularity_gap(config):
                 items=ITEMS[indexes],
                 categories=np.ones(16, np.int64),
                 history=sample.history * 0,
-                labels=np.stack([click, click * 0, click * 0], axis=1),
+                labels=by_head(click=click),
             )
         )
     state = ModelState.from_training_state(config, trainer.state(), version="1.1")

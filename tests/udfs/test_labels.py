@@ -78,16 +78,15 @@ def label_rows(labels: Iterable[Label]) -> list[tuple[int, str, str, float]]:
     return [(label.index, label.kind, head, value) for label in labels for head, value in label.heads.items()]
 
 
+def negatives(index: int, *, but: str = "") -> list[tuple[int, str, str, float]]:
+    """Rows that say 0 of every head of a slot but one."""
+    return [(index, "first", head, 0.0) for head in HEADS if head != but]
+
+
 def test_a_positive_is_written_at_once_and_the_rest_when_the_wait_ends() -> None:
     state = slate(["a", "b"])
     assert label_rows(list(label_feedback(state, feedback()))) == [(0, "first", "click", 1.0)]
-    assert label_rows(list(close_slate(state))) == [
-        (0, "first", "converted", 0.0),
-        (0, "first", "engagement", 0.0),
-        (1, "first", "click", 0.0),
-        (1, "first", "converted", 0.0),
-        (1, "first", "engagement", 0.0),
-    ]
+    assert label_rows(list(close_slate(state))) == [*negatives(0, but="click"), *negatives(1)]
     assert list(close_slate(state)) == []
 
 
@@ -100,12 +99,7 @@ def test_a_second_click_adds_no_label() -> None:
 def test_a_positive_after_the_wait_closes_the_slate_first_and_corrects() -> None:
     state = slate(["a"])
     rows = label_rows(list(label_feedback(state, feedback(at=WAIT_MS + 1))))
-    assert rows == [
-        (0, "first", "click", 0.0),
-        (0, "first", "converted", 0.0),
-        (0, "first", "engagement", 0.0),
-        (0, "correction", "click", 1.0),
-    ]
+    assert rows == [*negatives(0), (0, "correction", "click", 1.0)]
 
 
 def test_feedback_beyond_the_correction_window_adds_no_label() -> None:
@@ -199,11 +193,8 @@ def test_a_share_of_the_negatives_is_kept_and_weighs_as_much_as_all() -> None:
 
 def test_slots_with_a_positive_and_those_explored_or_new_are_never_dropped() -> None:
     assert len(written_labels("r", 1e-9)) == 0
-    assert label_rows(written_labels("r", 1e-9, clicked=1)) == [
-        (0, "first", "click", 1.0),
-        (0, "first", "converted", 0.0),
-        (0, "first", "engagement", 0.0),
-    ]
+    expected = [(0, "first", "click", 1.0), *negatives(0, but="click")]
+    assert label_rows(written_labels("r", 1e-9, clicked=1)) == expected
     for source in ("explore", "newest"):
         labels = written_labels("r", 1e-9, sources=("trending", source))
         assert [label.negative_rate for label in labels] == [1.0] * 20

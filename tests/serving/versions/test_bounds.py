@@ -14,7 +14,9 @@ from schemas.heads import HEADS
 from serving.stages.blend import Blend
 from serving.versions import golden_requests
 from serving.versions.bounds import Bounds, OutOfBounds
+from serving.versions.golden_requests import OUTPUTS
 from tests.support import version_messages as chains
+from tests.support.heads import by_head
 
 
 @functools.cache
@@ -64,9 +66,11 @@ def test_a_broken_head_is_refused_first_early_or_late(head: str, at: int) -> Non
 def test_no_stay_however_long_outweighs_a_click() -> None:
     _, model = judged(deltas()[:12])
     outputs = golden_requests.scores(model)
-    lifted = structs.replace(model, dense=model.dense | {"head_bias": model.dense["head_bias"] + [0, 0, 50]})
-    assert golden_requests.scores(lifted)[:, 2].max() <= np.log1p(3600) + 1e-6
-    gain = np.exp(golden_requests.scores(lifted)[:, 3]) - np.exp(outputs[:, 3])
+    bias = model.dense["head_bias"] + by_head(engagement=50)
+    lifted = golden_requests.scores(structs.replace(model, dense=model.dense | {"head_bias": bias}))
+    assert lifted[:, OUTPUTS.index("engagement")].max() <= np.log1p(3600) + 1e-6
+    blend = OUTPUTS.index("blend")
+    gain = np.exp(lifted[:, blend]) - np.exp(outputs[:, blend])
     assert gain.max() <= 0.1 * Blend().most_s / 100 + 1e-6
 
 
