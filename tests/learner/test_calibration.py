@@ -9,13 +9,15 @@ from learner.settings import LoopSettings
 from learner.urgent_state import Row
 from models.config import RankerConfig
 from models.inputs import DENSE
-from schemas.heads import EVENT_WEIGHTS, HEADS
+from schemas.heads import EVENT_WEIGHTS
 from schemas.samples import Sample
 from schemas.version_policy import VersionId
 from simulator.sample_stream import START_MS, WAIT_MS, sample
+from tests.support.heads import only
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=30_000, snapshot_ms=30_000_000, wait_ms=WAIT_MS)
+LABELLED = ("click", "converted", "engagement")  # this world has no events of other heads
 SLOTS, EVERY_MS = 100_000, 4
 LATE_MS = 5_000  # after the wait
 
@@ -23,22 +25,21 @@ LATE_MS = 5_000  # after the wait
 def rows_of(slot: int, labels: dict[str, float], *, late: bool, **fields: object) -> list[Sample]:
     """Return the rows that the join writes for a slot: positives at once or as corrections, the rest after the wait."""
     served = START_MS + slot * EVERY_MS
-    closes, nothing = served + WAIT_MS, dict.fromkeys(HEADS)
-    known = {**fields, "request_id": f"r{slot}", "served_at": served}
+    closes, known = served + WAIT_MS, {**fields, "request_id": f"r{slot}", "served_at": served}
     if late:
         known_at = closes + LATE_MS
         positives = [
             {"kind": "correction", "weight": EVENT_WEIGHTS[head], "known_at": known_at, "undo": 1.0, head: value}
             for head, value in labels.items()
         ]
-        rest = dict.fromkeys(HEADS, 0.0)
+        rest = dict.fromkeys(LABELLED, 0.0)
     else:
         positives = [
             {"weight": EVENT_WEIGHTS[head], "known_at": served + 1_000, head: value} for head, value in labels.items()
         ]
-        rest = {head: 0.0 for head in HEADS if head not in labels}
-    rows = [sample(**{**known, **nothing, **positive}) for positive in positives]
-    return [*rows, sample(**{**known, **nothing, **rest, "known_at": closes})] if rest else rows
+        rest = {head: 0.0 for head in LABELLED if head not in labels}
+    rows = [sample(**{**known, **only(), **positive}) for positive in positives]
+    return [*rows, sample(**{**known, **only(**rest), "known_at": closes})] if rest else rows
 
 
 def world(*, late: float) -> list[Sample]:
