@@ -64,14 +64,14 @@ async def recommend(data: JSONBody[RecommendationRequest], services: Parts) -> R
 
 @post("/v1/events", status_code=202, dto=Strict[EventsRequest], return_dto=None, sync_to_thread=True, responses=ANSWERS)
 def receive_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswer:
-    """Write events. 202 once the broker has them. Sending an event again is safe: it counts once.
+    """Write events. 202 once the broker has them. An event that is sent again counts once.
 
     An event is an object with `event_id`, `user_id`, `event_type` and `occurred_at` (ms), and if they are known
     `item_id`, `session_id`, `request_id` and `position` of the slate, `value` (seconds of a dwell) and `context`
     (text by name; numbers and booleans become text, nulls are dropped). Event types are free, but must not begin with
     `_`; `click`, `dwell` and `purchase` label what was served. Ids have at most 256 characters and no control
-    characters; event ids are unique per user. Each event is checked by itself: the answer lists rejected events with
-    their index and the reason, and they are not stored.
+    characters. Two events with the same id, user and time are the same. Each event is checked by itself: the answer
+    lists rejected events with their index and the reason, and they are not stored.
     """
     batch = intake.judge_events(data.events, services.plan.source(CLICKSTREAM), now=now_ms())
     return _write("events", batch, services)

@@ -43,6 +43,7 @@ def admin(bootstrap: str, settings: Settings = _NONE) -> AdminClient:
 def _connection(bootstrap: str) -> dict[str, str | int | float | bool]:
     return {
         "bootstrap.servers": bootstrap,
+        "log_level": 3,  # errors; a warning at the start, "coordinator load in progress", would look like one
         "reconnect.backoff.ms": 500,  # each failed attempt writes a line to the log
         "reconnect.backoff.max.ms": 2000,
     }

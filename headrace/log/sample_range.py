@@ -47,7 +47,7 @@ def find_sample_range(bootstrap: str, *, from_ms: int, until_ms: int, whole: boo
         count, end, last_ms = count + 1, offset + 1, max(last_ms, known_at)
     if first is None:
         message = (
-            f"no sample was known from {utc(from_ms)} to {utc(until_ms)}; look at the log with "
+            f"there are no samples from {utc(from_ms)} to {utc(until_ms)} (UTC); look at the log with "
             "`headrace tail samples`, or restore an archive with `headrace samples restore`"
         )
         raise UsageProblem(message)

@@ -14,6 +14,7 @@ from headrace.models.shadow_comparison import compare_shadow
 from headrace.stack import calendar
 from headrace.timestamps import utc
 from schemas.aliases import SEASON
+from schemas.defaults import LIVE_MODEL
 from schemas.http import AliasAnswer, AliasRequest, ModelsAnswer, Problem
 
 _PATIENCE_S = 10.0
@@ -38,9 +39,9 @@ def list_aliases() -> None:
     for alias in answer.aliases:
         state = f"frozen at {answer.frozen}" if alias.alias == "live" and answer.frozen else ""
         fingerprint = alias.fingerprint[:_DIGITS]
-        table.add_row(alias.alias, alias.model, alias.version, utc(alias.applied_at), fingerprint, state)
+        table.add_row(alias.alias, alias.model or LIVE_MODEL, alias.version, utc(alias.applied_at), fingerprint, state)
     out = screen()
-    out.print(table)
+    out.print(table if answer.aliases else "no version yet; the first one follows one wait after the first feedback")
     # A season's model is not compared: it does not learn, and only the challenger and arms' models are.
     for model in sorted({alias.model for alias in answer.aliases if alias.model and alias.alias != SEASON}):
         shadow, arms = compare_shadow(endpoints, model), compare_arms(endpoints, model)

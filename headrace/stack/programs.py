@@ -14,7 +14,7 @@ PURPOSES = {
     "redis": "the feature store",
     "jobmanager": "Flink: coordinates the jobs",
     "taskmanager": "Flink: runs the jobs",
-    "keeper": "reconciler: submits missing jobs, starts and stops learners",
+    "keeper": "submits missing jobs, starts and stops learners",
     "loader": "writes computed features from Kafka to Redis",
     "learner": "trains the live model",
     "serving": "the HTTP API",

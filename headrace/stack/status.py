@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 from confluent_kafka import KafkaException
@@ -30,7 +31,6 @@ from store.lag import consumer_groups, lags
 from store.log import bounds
 from udfs.labels import COUNTERS
 
-_MODEL = "ranker"
 _NEWEST = 10_000  # offsets of each partition; the topics keep dead letters for a month
 _TIMEOUT_S = 5.0
 _AS_OF = "headrace_group_as_of_timestamp_seconds"
@@ -90,15 +90,15 @@ def gather(layout: Layout) -> Status:
     except httpx.HTTPError:
         jobs, left_out = {}, {}
     broker_is_up = "kafka" in processes and processes["kafka"].state == "RUNNING"
-    metrics = _serving_metrics(endpoints)
+    metrics, ready = _serving_metrics(endpoints), _ready(endpoints)
     return Status(
         processes=processes,
         jobs=jobs,
         lag=_lag(endpoints) if broker_is_up else {},
         dead=_dead(endpoints) if broker_is_up else {},
         groups_s=_ages_s(metrics),
-        model=_model(metrics),
-        stalled=_stalled(endpoints),
+        model=_model(metrics, ready.get("model", "")),
+        stalled=[*(f"not ready: {name}" for name in ready.get("waiting_for", [])), *ready.get("stalled", [])],
         records=_ends(endpoints) if broker_is_up else {},
         left_out=left_out,
         memory_mb=round(supervisor.proportional_memory_mb(supervisor.tree(layout))),
@@ -153,9 +153,11 @@ def _ages_s(metrics: Mapping[tuple[str, str], float]) -> dict[str, int]:
     return {group: round(time.time() - at_s) for (name, group), at_s in metrics.items() if name == _AS_OF}
 
 
-def _model(metrics: Mapping[tuple[str, str], float]) -> dict[str, str]:
+def _model(metrics: Mapping[tuple[str, str], float], version: str) -> dict[str, str]:
     if not metrics:
         return {}
+    if not version:
+        return {"version": "none yet; the first one follows one wait after the first feedback"}
     refused = {
         check: round(count) for (name, check), count in metrics.items() if name == "headrace_versions_refused_total"
     }
@@ -168,16 +170,16 @@ def _model(metrics: Mapping[tuple[str, str], float]) -> dict[str, str]:
     }
     in_a_row = round(metrics["headrace_versions_refused_in_a_row", ""])
     counts = ", ".join(f"{count} {check}" for check, count in refused.items() if count) or "none"
-    return {**ages, "versions refused": f"{counts}; {in_a_row} in a row"}
+    refusals = f"{counts}; {in_a_row} in a row" if in_a_row else counts
+    return {"version": version, **ages, "versions refused": refusals}
 
 
-def _stalled(endpoints: Endpoints) -> list[str]:
+def _ready(endpoints: Endpoints) -> dict[str, Any]:
+    """What serving says of itself; empty if it is away."""
     try:
-        answer = httpx.get(f"{endpoints.api_url}/health/ready", timeout=_TIMEOUT_S).json()
+        return httpx.get(f"{endpoints.api_url}/health/ready", timeout=_TIMEOUT_S).json()
     except (httpx.HTTPError, ValueError):
-        return []
-    waiting = [f"not ready: {name}" for name in answer["waiting_for"]]
-    return [*waiting, *answer["stalled"]]
+        return {}
 
 
 def _ends(endpoints: Endpoints) -> dict[str, int]:
@@ -242,7 +244,7 @@ def tables(status: Status) -> Iterator[Table]:
         [(name, str(count), topics[name].written_by, topics[name].read_by) for name, count in status.records.items()],
     )
     left_out = [(name, str(count)) for name, count in status.left_out.items()]
-    yield from _table(("left out of training", "since the samples job started"), left_out)
+    yield from _table(("feedback and slots left out of training", "since the samples job started"), left_out)
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Table]:

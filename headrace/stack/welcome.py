@@ -19,9 +19,10 @@ def welcome(endpoints: Endpoints) -> str:
         f"Kafka  {endpoints.bootstrap}   Redis {endpoints.redis_url}\n\n"
         "A new stack is empty. Add four items:\n"
         f"{_curl(endpoints, 'items:batchUpsert', items)}\n"
-        "Record a click of user u1 on i1:\n"
+        "Record a click of user u1 on i1 (with the request_id of a slate, the model learns from it too):\n"
         f"{_curl(endpoints, 'events', click)}\n"
-        "About a second later, ask for u1's slate: the other three items (clicked ones are not shown again):\n"
+        "About a second later, ask for u1's slate: the other three items (clicked ones are not shown again). It says\n"
+        "degraded, level 2, until there is a model: the first one follows about ten minutes after the first feedback.\n"
         f"{_curl(endpoints, 'recommendations', slate)}"
     )
 

@@ -25,11 +25,15 @@ def propose(query: Query, state: ServingState, count: int) -> Ids:
     return live.index.ids[indexes]
 
 
+def _reason(query: Query, _: int) -> str:
+    return "close to what this user clicks" if query.user.history else "chosen by the model for a new visitor"
+
+
 SOURCE = Source(
     name="nearest",
     propose=propose,
     quota=80,
     reads=(HISTORY_FEATURE,),
     based_on="user",
-    reason=lambda query, item: "close to what this user clicks",
+    reason=_reason,
 )

@@ -58,7 +58,7 @@ def test_a_status_explains_processes_and_topics_and_has_no_empty_table() -> None
     assert printed(EMPTY) == ""
     keeper = Part(state="RUNNING", since="2026-01-01 00:00:00", restarts=0)
     text = printed(structs.replace(EMPTY, processes={"keeper": keeper}, records={SHADOWS.name: 3}))
-    assert re.search(r"keeper +RUNNING .* reconciler: submits missing jobs", text)
+    assert re.search(r"keeper +RUNNING .* submits missing jobs", text)
     assert re.search(rf"shadows +3 +{SHADOWS.written_by} +{SHADOWS.read_by}", text)
     assert "dead letters" not in text
 
