@@ -101,7 +101,7 @@ def test_it_makes_what_the_loop_makes_of_that_stretch(trained: Learners) -> None
 
 def test_what_cannot_be_trained_is_told(trained: Learners, capsys: pytest.CaptureFixture[str]) -> None:
     for told, message in (
-        ({"begin": "2020-01-01", "to": "2020-01-02"}, "no sample was known from 2020-01-01 00:00:00"),
+        ({"begin": "2020-01-01", "to": "2020-01-02"}, "there are no samples from 2020-01-01 00:00:00"),
         ({"begin": "yesterday"}, "'yesterday' is not a time"),
         ({"model": "again", "begin": str(FROM_MS), "to": str(TO_MS)}, "the name again is taken"),
         ({"half_life_days": 0.0}, "--half-life-days is 0"),
