@@ -66,4 +66,4 @@ def test_dead_letters_groups_and_the_model_are_told(line: Line) -> None:
     told = gather(line.layout)
     assert 0 <= told.groups_s["user_recent"] < 120
     assert told.stalled == []
-    assert "first feedback" in told.model["version"]
+    assert told.model["version"].startswith("none yet") or told.model["versions refused"]
