@@ -26,13 +26,12 @@ from serving.kafka import ticker
 from serving.kafka.producer import RecordProducer
 from serving.settings import Settings
 from serving.stages import hydrate
-from serving.stages.hydrate import Hydrator
 from serving.stages.pipeline import Pipeline
 from serving.state.experiment import Experiment
 from serving.state.state import Live
 from serving.telemetry.consumers import Consumers
 from serving.telemetry.entity_counts import EntityCounts
-from serving.telemetry.freshness import FreshnessReader
+from serving.telemetry.freshness import AsyncFreshnessReader, FreshnessReader
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.monitor import Monitor
 from serving.versions.challenger import Challenger, VersionSource
@@ -40,10 +39,10 @@ from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
-from store.connect import connect
+from store.connect import connect, connect_async
 from store.lag import consumer_groups
 from store.quarantine import KafkaSend, Quarantine, Send
-from store.reader import FeatureReader
+from store.reader import AsyncFeatureReader, FeatureReader
 
 _REQUEST_TIMEOUT_S = 0.025  # half of a request's 50 ms; a slower store counts as unavailable (L3)
 _SWEEP_TIMEOUT_S = 1.0
@@ -70,7 +69,7 @@ def build(settings: Settings) -> Services:
     plan, producer = load_plan(settings.features), RecordProducer(settings.bootstrap)
     experiment = settings.config.experiment
     live = Live(plan, (*FOLLOWING, *experiment.own), index_builder(settings.device))
-    reader = FeatureReader(connect(settings.redis, timeout_s=_REQUEST_TIMEOUT_S))
+    reader = AsyncFeatureReader(connect_async(settings.redis, timeout_s=_REQUEST_TIMEOUT_S))
     patient = FeatureReader(connect(settings.redis, timeout_s=_SWEEP_TIMEOUT_S))
     metrics = Metrics(live.progress, hydrate.READ)
     return Services(
@@ -78,7 +77,7 @@ def build(settings: Settings) -> Services:
         producer=producer,
         pipeline=Pipeline(
             live,
-            Hydrator(FreshnessReader(reader, metrics)),
+            AsyncFreshnessReader(reader, metrics),
             producer=producer,
             experiment=experiment.name,
             metrics=metrics,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lang.executors.merge import Ints, Merged, Merger, rank, without_last
 from lang.plan.plan import EVERYTHING, Group, Key
 from schemas.redis_keys import MEMBER_SEPARATOR, tiles_key
-from store.connect import Client, Pipeline, StoreError, keys_per_command
+from store.connect import AnyPipeline, AsyncClient, Client, StoreError, is_cluster, keys_per_command
 from store.record import RecordLayout
 from store.rows import Rows, block_of, by_member, queue_reads
 
@@ -59,6 +59,14 @@ class FeatureStore(Protocol):
         ...
 
 
+class AsyncFeatureStore(Protocol):
+    """Reads features without blocking the event loop."""
+
+    async def read(self, requests: Many[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
+        """Values at `at_ms`, in the order of the requests."""
+        ...
+
+
 class _Found(Struct, frozen=True):
     """What the store holds for a request: K keys, the index of each key's owner, its record, and rows by sequence."""
 
@@ -81,7 +89,7 @@ class FeatureReader:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._groups: dict[tuple[str, int], _Prepared] = {}
+        self._finisher = _Finisher()
 
     def read(self, requests: Many[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
         """Values at `at_ms`, in the order of the requests.
@@ -89,27 +97,62 @@ class FeatureReader:
         Raises:
             StoreError: the store did not answer.
         """
-        pipeline = self._client.pipeline(transaction=False)
-        complete = [_with_everything(each) for each in requests]
-        for each in complete:
-            self._queue(pipeline, each)
-        replies = iter(cast("list[object]", pipeline.execute()))
-        return [_without_everything(self._finish(each, replies, at_ms)) for each in complete]
+        complete, pipeline = _complete(requests), self._client.pipeline(transaction=False)
+        _queue_all(pipeline, complete, on_cluster=is_cluster(self._client))
+        return self._finisher.finish(complete, cast("list[object]", pipeline.execute()), at_ms)
 
-    def _queue(self, pipeline: Pipeline, request: FeatureRequest) -> None:
+
+class AsyncFeatureReader:
+    """Reads features from Redis without blocking the event loop."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._finisher = _Finisher()
+
+    async def read(self, requests: Many[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
+        """Values at `at_ms`, in the order of the requests.
+
+        Raises:
+            StoreError: the store did not answer.
+        """
+        complete, pipeline = _complete(requests), self._client.pipeline(transaction=False)
+        _queue_all(pipeline, complete, on_cluster=is_cluster(self._client))
+        return self._finisher.finish(complete, cast("list[object]", await pipeline.execute()), at_ms)
+
+
+def _complete(requests: Many[FeatureRequest]) -> list[FeatureRequest]:
+    """The requests, with the aggregate over all keys as the last owner of each group that compares with it."""
+    return [
+        FeatureRequest(each.group, [*each.owners, EVERYTHING]) if each.group.over_all else each for each in requests
+    ]
+
+
+def _queue_all(pipeline: AnyPipeline, requests: Many[FeatureRequest], *, on_cluster: bool) -> None:
+    for request in requests:
         group = request.group
         keys = [tiles_key(group.name, group.version, owner) for owner in request.owners] if group.families else []
-        if len(group.entity) == 1:
-            for some in keys_per_command(self._client, keys):
-                pipeline.execute_command("MGET", *some)
-        else:
+        if len(group.entity) > 1:
             for key in keys:
                 pipeline.hgetall(key)
+        else:
+            for some in keys_per_command(keys, on_cluster=on_cluster):
+                pipeline.execute_command("MGET", *some)
         for sequence in group.sequences:
             queue_reads(pipeline, group, sequence, request.owners)
 
+
+class _Finisher:
+    """Computes values from replies; keeps what it derives from each group."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, int], _Prepared] = {}
+
+    def finish(self, requests: Many[FeatureRequest], replies: Many[object], at_ms: int) -> list[FeatureValues]:
+        """Values from the replies to the commands that `_queue_all` queued for these requests."""
+        left = iter(replies)
+        return [_without_everything(self._finish(each, left, at_ms)) for each in requests]
+
     def _finish(self, request: FeatureRequest, replies: Iterator[object], at_ms: int) -> FeatureValues:
-        """Values from the replies to the commands that `_queue` queued."""
         group, owners = request.group, request.owners
         found = _read_owners(request, replies) if len(group.entity) == 1 else _read_members(request, replies)
         sequences = [block_of(lists) for lists in found.rows]
@@ -158,11 +201,6 @@ def _read_members(request: FeatureRequest, replies: Iterator[object]) -> _Found:
             for rows, replied in zip(found.rows, sequences, strict=True):
                 rows.append(replied[index].get(member, []))
     return found
-
-
-def _with_everything(request: FeatureRequest) -> FeatureRequest:
-    """Add the aggregate over all keys as the last owner, if the group compares with it."""
-    return FeatureRequest(request.group, [*request.owners, EVERYTHING]) if request.group.over_all else request
 
 
 def _without_everything(values: FeatureValues) -> FeatureValues:

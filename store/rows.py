@@ -18,7 +18,7 @@ from msgspec import Struct
 from lang.executors.merge import SequenceBlock
 from lang.plan.plan import Group, Sequence
 from schemas.redis_keys import payload_of, sequence_key
-from store.connect import Pipeline
+from store.connect import AnyPipeline, Pipeline
 from store.decode import SequenceWrite
 
 Rows: TypeAlias = list[tuple[bytes, float]]
@@ -67,7 +67,7 @@ def queue_writes(pipeline: Pipeline, key: str, batch: RowBatch, *, life_ms: int,
     return 1
 
 
-def queue_reads(pipeline: Pipeline, group: Group, sequence: Sequence, owners: Many[str]) -> None:
+def queue_reads(pipeline: AnyPipeline, group: Group, sequence: Sequence, owners: Many[str]) -> None:
     """Queue the reads of one sequence, one command per owner."""
     for owner in owners:
         key = sequence_key(group.name, group.version, owner, sequence.name)

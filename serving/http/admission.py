@@ -1,4 +1,4 @@
-"""Admission: a few threads make slates, and a request that has waited too long for one of them is refused.
+"""Admission: a few slates are in progress at once, and a request that has waited too long for its turn is refused.
 
 With more requests than the machine can answer, each would wait for all earlier ones, and so would every later one. The
 answers would reach people who have left, and the model would learn from them as if they had been seen.
@@ -6,34 +6,32 @@ answers would reach people who have left, and the model would learn from them as
 
 import asyncio
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from serving.http.problems import unavailable
 from serving.telemetry.stopwatch import Stopwatch
 
 T = TypeVar("T")
-_THREADS = 4  # of one interpreter: more would slow each other down, fewer would be idle during reads from Redis
+_AT_ONCE = 8  # while some wait for Redis, another is ranked
 _PATIENCE_S = 0.5
 
 
 class Admission:
     """A queue for slates, first in first out."""
 
-    def __init__(self, threads: int = _THREADS, patience_s: float = _PATIENCE_S) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slate")
+    def __init__(self, at_once: int = _AT_ONCE, patience_s: float = _PATIENCE_S) -> None:
+        self._turns = asyncio.Semaphore(at_once)
         self._patience_s = patience_s
 
-    async def run(self, work: Callable[[], T], watch: Stopwatch) -> T:
-        """Run `work` on one of the threads and return its result; the time in the queue is the watch's stage `wait`.
+    async def run(self, work: Callable[[], Awaitable[T]], watch: Stopwatch) -> T:
+        """Await `work` and return its result; the time in the queue is the watch's stage `wait`.
 
         Raises:
             ProblemError: 503, the request waited longer than a person would.
         """
         queued_s = time.monotonic()
-
-        def admitted() -> T:
+        async with self._turns:
             waited_s = time.monotonic() - queued_s
             if waited_s > self._patience_s:
                 detail = (
@@ -42,6 +40,4 @@ class Admission:
                 )
                 raise unavailable(detail)
             watch.took_ms["wait"] = waited_s * 1000
-            return work()
-
-        return await asyncio.get_running_loop().run_in_executor(self._pool, admitted)
+            return await work()

@@ -39,7 +39,7 @@ class OfflineFeatures:
         source = self.plan.source(CLICKSTREAM)
         self._complete = Computation(source).fill
         self._stamped = [column.name for stamp in source.stamps for column in stamp.columns if stamp.stream is None]
-        self._hydrator = Hydrator(self.memory)
+        self._hydrator = Hydrator()
         self._parts = columns.group_columns(self.plan)
 
     @cached_property
@@ -62,11 +62,11 @@ class OfflineFeatures:
 
     def clear_cache(self) -> None:
         """Drop the values that serving would have cached for some seconds."""
-        self._hydrator = Hydrator(self.memory)
+        self._hydrator = Hydrator()
 
     def hydrate(self, query: Query) -> Query:
         """The query with its user's features as of the folded events."""
-        return structs.replace(query, user=self._hydrator.hydrate(query, self.plan, Faults()))
+        return structs.replace(query, user=self._hydrator.hydrate(query, self.plan, self.memory, Faults()))
 
     def dense(self, query: Query, item_ids: Sequence[str]) -> Floats:
         """The ranker's inputs [C, F] for items, as if they were the candidates of a hydrated query."""

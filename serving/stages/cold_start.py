@@ -10,7 +10,8 @@ from msgspec import Struct
 from lang.events.computed import Computation
 from lang.plan.plan import Group, Plan
 from serving.state.query import Query
-from store.reader import FeatureRequest, FeatureStore
+from store.reader import FeatureRequest
+from store.reading import Reading
 
 _KEPT_MS = 5_000
 _MOST = 5_000  # rankings cached
@@ -24,35 +25,30 @@ class _Cached(Struct, frozen=True):
 
 
 class Trends:
-    """Reads the rankings of both groups, each at most once in five seconds."""
+    """The rankings of both groups, each read at most once in five seconds."""
 
-    def __init__(self, reader: FeatureStore) -> None:
-        self._reader = reader
+    def __init__(self) -> None:
         self._computed: dict[str, Computation] = {}  # by source, whose declaration does not change
         self._cached: dict[tuple[str, int, str], _Cached] = {}
 
-    def read(self, query: Query, plan: Plan) -> Sequence[str]:
-        """Categories, the hottest first; none if neither the country nor the time of day has any.
-
-        Raises:
-            StoreError: the store did not answer.
-        """
+    def read(self, query: Query, plan: Plan) -> Reading[Sequence[str]]:
+        """Categories, the hottest first; none if neither the country nor the time of day has any."""
         for name in _GROUPS:
             group = plan.group(name)
             event = {group.source.event_time: query.at_ms, "context": query.context}
             if group.source.name not in self._computed:
                 self._computed[group.source.name] = Computation(group.source)
             owner = self._computed[group.source.name].values(event)[group.entity[0]]
-            categories = self._ranking(group, str(owner), query.at_ms) if owner is not None else []
+            categories = (yield from self._ranking(group, str(owner), query.at_ms)) if owner is not None else []
             if categories:
                 return categories
         return []
 
-    def _ranking(self, group: Group, owner: str, at_ms: int) -> list[str]:
+    def _ranking(self, group: Group, owner: str, at_ms: int) -> Reading[list[str]]:
         key = (group.name, group.version, owner)
         cached = self._cached.get(key)
         if cached is None or not 0 <= at_ms - cached.read_at_ms < _KEPT_MS:
-            (found,) = self._reader.read([FeatureRequest(group, [owner])], at_ms=at_ms)
+            (found,) = yield [FeatureRequest(group, [owner])]
             cached = _Cached([member for member, _ in found.rollups[group.rollups[0].name][0]], at_ms)
             if len(self._cached) > _MOST:
                 self._cached.clear()

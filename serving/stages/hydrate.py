@@ -1,9 +1,9 @@
 """Stage 1: the user from the store.
 
-One round trip reads the user's history, tastes, visits and prices. Each ranking of neighbours that a source declares
-takes one more for the newest items of that history, unless another request read it a moment ago (`stages.neighbours`);
-so does what is liked where a new user comes from (`stages.cold_start`). Caching histories in this process would save
-the round trips, but then two workers would answer one user differently.
+One round trip reads the user's history, tastes, visits and prices. A second one reads the neighbours of the newest
+items of that history, by each ranking that a source declares, unless another request read them a moment ago
+(`stages.neighbours`). What is liked where a new user comes from takes up to two more (`stages.cold_start`). Caching
+histories in this process would save the round trips, but then two workers would answer one user differently.
 """
 
 import math
@@ -14,13 +14,13 @@ import numpy as np
 from lang.plan.plan import Plan
 from models.inputs import USER_INPUTS
 from serving.stages.cold_start import Trends
-from serving.stages.neighbours import NeighbourReader, combine
-from serving.stages.sources.source import NeighbourRanking
+from serving.stages.neighbours import NeighbourCache, combine
 from serving.stages.sources.table import SOURCES
 from serving.state import columns
 from serving.state.query import HISTORY_FEATURE, TOP_FEATURE, Faults, Neighbours, Query, Taste, User, ids_of
 from store.connect import StoreError
-from store.reader import FeatureRequest, FeatureStore, FeatureValues, Status
+from store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues, Status
+from store.reading import Reading, read_async, read_now
 
 NEWEST = 5  # distinct items of the history whose neighbours are read
 RECENT, TASTE, SHOWN = "user_recent", "user_category", "user_category_engagement"
@@ -38,25 +38,34 @@ _GROUPS = tuple(dict.fromkeys((RECENT, TASTE, SHOWN, *(group for group, _ in _NU
 class Hydrator:
     """Reads users. Raises nothing: if the store does not answer, the user is unknown and the answer at L3."""
 
-    def __init__(self, reader: FeatureStore) -> None:
-        self._reader = reader
-        self._neighbours = NeighbourReader(reader)
-        self._trends = Trends(reader)
+    def __init__(self) -> None:
+        self._neighbours = NeighbourCache()
+        self._trends = Trends()
 
-    def hydrate(self, query: Query, plan: Plan, faults: Faults) -> User:
+    def hydrate(self, query: Query, plan: Plan, store: FeatureStore, faults: Faults) -> User:
         """The user of a query at its time, from the group versions of a plan."""
+        try:
+            return read_now(self.read(query, plan), store, at_ms=query.at_ms)
+        except StoreError as error:
+            return _unknown(error, faults)
+
+    async def hydrate_async(self, query: Query, plan: Plan, store: AsyncFeatureStore, faults: Faults) -> User:
+        """The same, without blocking the event loop."""
+        try:
+            return await read_async(self.read(query, plan), store, at_ms=query.at_ms)
+        except StoreError as error:
+            return _unknown(error, faults)
+
+    def read(self, query: Query, plan: Plan) -> Reading[User]:
+        """The user, read in the round trips that the module describes."""
         boosted = [group.name for group in plan.groups if group.boost and group.entity[0] == "user_id"]
         names = dict.fromkeys((*_GROUPS, *boosted))
-        try:
-            wanted = [FeatureRequest(plan.group(name), [query.user_id]) for name in names]
-            found = dict(zip(names, self._reader.read(wanted, at_ms=query.at_ms), strict=True))
-            history = found[RECENT].merged.lists["recent_items"][0]
-            neighbours = {ranking.feature: self._ranked(ranking, history, plan, query.at_ms) for ranking in NEIGHBOURS}
-            top = [category for category, _ in found[TASTE].rollups["user_top_categories"][0]]
-            trends = [] if top else self._trends.read(query, plan)
-        except StoreError as error:
-            faults.note(3, f"the feature store does not answer ({type(error).__name__}): no user state")
-            return User.unknown()
+        values = yield [FeatureRequest(plan.group(name), [query.user_id]) for name in names]
+        found = dict(zip(names, values, strict=True))
+        history = found[RECENT].merged.lists["recent_items"][0]
+        neighbours = yield from self._ranked(history, plan, query.at_ms)
+        top = [category for category, _ in found[TASTE].rollups["user_top_categories"][0]]
+        trends = [] if top else (yield from self._trends.read(query, plan))
         nulls = {TOP_FEATURE: not top, HISTORY_FEATURE: not history}
         nulls |= {ranking.feature: not len(neighbours[ranking.feature].ids) for ranking in NEIGHBOURS}
         tastes = _tastes(found)
@@ -72,14 +81,30 @@ class Hydrator:
             nulls=_nulls(found) | nulls,
         )
 
-    def _ranked(self, ranking: NeighbourRanking, history: Sequence[str], plan: Plan, at_ms: int) -> Neighbours:
-        """The neighbours of the history's newest distinct items."""
-        newest = list(dict.fromkeys(history))[:NEWEST]
-        group = plan.group(ranking.group)
-        found = self._neighbours.read(newest, group=group, rollup=ranking.rollup, at_ms=at_ms)
-        combined = combine(found, damping=ranking.damping)
+    def _ranked(self, history: Sequence[str], plan: Plan, at_ms: int) -> Reading[dict[str, Neighbours]]:
+        """The neighbours of the history's newest distinct items, by the feature that ranks them."""
+        newest, cache = list(dict.fromkeys(history))[:NEWEST], self._neighbours
+        groups = [plan.group(ranking.group) for ranking in NEIGHBOURS]
+        wanted = [
+            (ranking, FeatureRequest(group, items))
+            for ranking, group in zip(NEIGHBOURS, groups, strict=True)
+            if (items := cache.missing(newest, group=group, rollup=ranking.rollup, at_ms=at_ms))
+        ]
+        if wanted:
+            found = yield [request for _, request in wanted]
+            for (ranking, request), values in zip(wanted, found, strict=True):
+                cache.put(request.owners, values, rollup=ranking.rollup, at_ms=at_ms)
         indexes = np.array([history.index(item) for item in newest], np.int64)
-        return Neighbours(combined.ids, combined.strength, indexes[combined.nearest_to])
+        ranked: dict[str, Neighbours] = {}
+        for ranking, group in zip(NEIGHBOURS, groups, strict=True):
+            combined = combine(cache.get(newest, group=group, rollup=ranking.rollup), damping=ranking.damping)
+            ranked[ranking.feature] = Neighbours(combined.ids, combined.strength, indexes[combined.nearest_to])
+        return ranked
+
+
+def _unknown(error: Exception, faults: Faults) -> User:
+    faults.note(3, f"the feature store does not answer ({type(error).__name__}): no user state")
+    return User.unknown()
 
 
 def _numbers(found: Mapping[str, FeatureValues]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from lang.plan.plan import Group
 from models.array_types import Doubles, Ids
 from serving.state.query import Neighbours, ids_of
-from store.reader import FeatureRequest, FeatureStore
+from store.reader import FeatureValues
 
 _KEPT_MS = 5_000
 _MOST = 20_000  # items cached; about 20 MB
@@ -26,35 +26,32 @@ class ItemNeighbours(Struct, frozen=True):
     read_at_ms: int
 
 
-class NeighbourReader:
-    """Reads rankings of neighbours, each at most once in five seconds."""
+_NONE = ItemNeighbours(np.zeros(0, np.int64), np.zeros(0), 0)
 
-    def __init__(self, reader: FeatureStore) -> None:
-        self._reader = reader
+
+class NeighbourCache:
+    """Rankings of neighbours, each read at most once in five seconds."""
+
+    def __init__(self) -> None:
         self._cached: dict[tuple[str, str, str], ItemNeighbours] = {}  # by version, rollup and item
 
-    def read(self, items: Sequence[str], *, group: Group, rollup: str, at_ms: int) -> list[ItemNeighbours]:
-        """The neighbours of each item by a rollup of one version of a group, in at most one round trip.
+    def missing(self, items: Sequence[str], *, group: Group, rollup: str, at_ms: int) -> list[str]:
+        """The items whose neighbours must be read."""
+        lookups = ((item, self._cached.get((group.title, rollup, item))) for item in dict.fromkeys(items))
+        return [item for item, entry in lookups if entry is None or not 0 <= at_ms - entry.read_at_ms < _KEPT_MS]
 
-        Raises:
-            StoreError: the store did not answer.
-        """
-        lookups = ((item, self._cached.get((group.title, rollup, item))) for item in items)
-        found = {item: entry for item, entry in lookups if entry and _is_fresh(entry, at_ms)}
-        missing = [item for item in dict.fromkeys(items) if item not in found]
-        if missing:
-            (values,) = self._reader.read([FeatureRequest(group, missing)], at_ms=at_ms)
-            for item, ranking in zip(missing, values.rollups[rollup], strict=True):
-                strength = np.array([value for _, value in ranking], np.float64)
-                found[item] = ItemNeighbours(ids_of([member for member, _ in ranking]), strength, at_ms)
-            if len(self._cached) > _MOST:
-                self._cached.clear()
-            self._cached.update({(group.title, rollup, item): found[item] for item in missing})
-        return [found[item] for item in items]
+    def put(self, items: Sequence[str], values: FeatureValues, *, rollup: str, at_ms: int) -> None:
+        """Keep what was read of these items."""
+        if len(self._cached) > _MOST:
+            self._cached.clear()
+        for item, ranking in zip(items, values.rollups[rollup], strict=True):
+            strength = np.array([value for _, value in ranking], np.float64)
+            ids = ids_of([member for member, _ in ranking])
+            self._cached[values.group.title, rollup, item] = ItemNeighbours(ids, strength, at_ms)
 
-
-def _is_fresh(entry: ItemNeighbours, at_ms: int) -> bool:
-    return 0 <= at_ms - entry.read_at_ms < _KEPT_MS
+    def get(self, items: Sequence[str], *, group: Group, rollup: str) -> list[ItemNeighbours]:
+        """The neighbours of each item; none of an item that another request has just displaced."""
+        return [self._cached.get((group.title, rollup, item), _NONE) for item in items]
 
 
 def combine(rankings: Sequence[ItemNeighbours], *, damping: float = 0.0) -> Neighbours:

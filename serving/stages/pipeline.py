@@ -1,5 +1,6 @@
 """The stages of a request: hydrate → source → merge → filter → explore → score → rerank → record."""
 
+import asyncio
 from typing import Protocol
 
 import msgspec
@@ -23,6 +24,7 @@ from serving.state.query import Faults, Query
 from serving.state.state import Live, ServingState
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.stopwatch import Stopwatch
+from store.reader import AsyncFeatureStore
 
 
 class RecordSink(Protocol):
@@ -39,7 +41,7 @@ class Pipeline:
     def __init__(
         self,
         live: Live,
-        hydrator: Hydrator,
+        store: AsyncFeatureStore,
         *,
         producer: RecordSink,
         experiment: str,
@@ -47,20 +49,30 @@ class Pipeline:
         rules: Rules = DEFAULTS,
     ) -> None:
         self._live = live
-        self._hydrator = hydrator
+        self._store = store
+        self._hydrator = Hydrator()
+        self._ranking = asyncio.Lock()
         self._producer = producer
         self._experiment = experiment
         self._metrics = metrics
         self._rules = rules
         self.shadows = Shadows(producer.send)
 
-    def recommend(self, query: Query, watch: Stopwatch) -> RecommendationAnswer:
-        """The slate for a query; its exposure is queued when this returns."""
+    async def recommend(self, query: Query, watch: Stopwatch) -> RecommendationAnswer:
+        """The slate for a query; its exposure is queued when this returns.
+
+        Requests wait for the store together and are ranked one by one, so that the event loop can accept, or refuse,
+        another request after each.
+        """
         state, faults = self._live.state, Faults()
         for reason in self._live.progress.stalled:
             faults.note(1, reason)
         with watch.stage("hydrate"):
-            query = msgspec.structs.replace(query, user=self._hydrator.hydrate(query, state.plan, faults))
+            user = await self._hydrator.hydrate_async(query, state.plan, self._store, faults)
+        async with self._ranking:
+            return self._ranked(msgspec.structs.replace(query, user=user), state, faults, watch)
+
+    def _ranked(self, query: Query, state: ServingState, faults: Faults, watch: Stopwatch) -> RecommendationAnswer:
         slate, removed = rank(query, state, faults, watch, rules=self._rules)
         with watch.stage("record"):
             made_with = record.versions(slate)

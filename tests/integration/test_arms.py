@@ -1,5 +1,6 @@
 """Two arms with a model each on a real log: each learner publishes its own, serving answers each arm with its own."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from benchmarks.harness.learners import Learners
 from headrace.stack import broker
 from headrace.stack.jobs import FEATURES
 from headrace.wait import wait_until
+from schemas.http import RecommendationAnswer
 from schemas.version_policy import version_text
 from serving import services
 from serving.services import Services
@@ -74,11 +76,15 @@ def test_each_arm_is_answered_by_the_version_of_its_own_model(learners: Learners
     assert 0 < rows["own"] < rows["every"]
     hint = "Look at what the test printed."
     wait_until(lambda: versions(serving) == newest, what=str(newest), deadline_s=60, hint=hint)
-    for arm, version, level in ((ARMS[0], newest["every"], 0), (ARMS[1], newest["own"], 0), (ARMS[2], "", 2)):
-        answer = serving.pipeline.recommend(query(arm), Stopwatch())
+    expected = ((newest["every"], 0), (newest["own"], 0), ("", 2))
+    for (version, level), answer in zip(expected, asyncio.run(answers(serving)), strict=True):
         assert answer.versions.model == version
         assert (answer.degraded.level >= 2) == (level == 2), answer.degraded
         assert ("no model under alias 'late': ordered by popularity" in answer.degraded.reasons) == (level == 2)
+
+
+async def answers(serving: Services) -> list[RecommendationAnswer]:
+    return [await serving.pipeline.recommend(query(arm), Stopwatch()) for arm in ARMS]
 
 
 def versions(serving: Services) -> dict[str, str]:

@@ -71,11 +71,11 @@ def test_a_boost_by_category_lifts_its_items() -> None:
 
 def test_a_boost_by_user_and_category_is_the_users_own() -> None:
     plain, plan = worlds.state(), plan_with("lift_taste", "user_id, category")
-    hydrator, lifted = Hydrator(memory_store_of(plan, [click(1)])), msgspec.structs.replace(worlds.state(), plan=plan)
+    store, lifted = memory_store_of(plan, [click(1)]), msgspec.structs.replace(worlds.state(), plan=plan)
     factors = []
     for user in ("u1", "u2"):
         query = worlds.query(user_id=user)
-        user_state = msgspec.structs.replace(query, user=hydrator.hydrate(query, plan, Faults()))
+        user_state = msgspec.structs.replace(query, user=Hydrator().hydrate(query, plan, store, Faults()))
         unboosted = msgspec.structs.replace(user_state, user=msgspec.structs.replace(user_state.user, boosts={}))
         found = ratios(scored(unboosted, plain), scored(user_state, lifted), plain)
         factors.append({ratio for name, ratio in found.items() if ratio != 1})
@@ -92,12 +92,13 @@ def test_a_new_user_starts_from_their_country_then_from_the_time_of_day() -> Non
     shelf = memory_store_of(
         plan, [click(1, user_id="u9", context={"country": "fi"}), click(2, user_id="u9", category="c7")]
     )
-    hydrator, faults = Hydrator(shelf), Faults()
+    hydrator, faults = Hydrator(), Faults()
     at_home = worlds.query(user_id="new", context={"country": "fi"})
     abroad = worlds.query(user_id="new", context={"country": "se"})
-    trends = [list(hydrator.hydrate(query, plan, faults).trends) for query in (at_home, abroad)]
+    trends = [list(hydrator.hydrate(query, plan, shelf, faults).trends) for query in (at_home, abroad)]
     assert trends == [["c3"], ["c3", "c7"]]  # nobody in se clicked: what is clicked at this time of day
-    found = retrieve(msgspec.structs.replace(at_home, user=hydrator.hydrate(at_home, plan, faults)), state, faults)
+    user = hydrator.hydrate(at_home, plan, shelf, faults)
+    found = retrieve(msgspec.structs.replace(at_home, user=user), state, faults)
     assert found["trending"][:10].tolist() == state.features.hot_in["c3"][:10].tolist()
 
 

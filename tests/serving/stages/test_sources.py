@@ -105,11 +105,12 @@ def blanked(state: ServingState, features: Collection[str]) -> ServingState:
 
 def proposed(source: Source, features: Collection[str]) -> list[list[int]]:
     """What a source proposes to a known user and two new ones, if the store holds these features only."""
-    hydrator, state = Hydrator(Blanked(SHELF, features)), blanked(STATE, features)
+    store, state = Blanked(SHELF, features), blanked(STATE, features)
+    hydrator = Hydrator()
     found: list[list[int]] = []
     for user_id, country in (("u1", "fi"), ("new", "fi"), ("new", "no")):
         query = worlds.query(user_id=user_id, context={"country": country})
-        query = structs.replace(query, user=hydrator.hydrate(query, worlds.PLAN, Faults()))
+        query = structs.replace(query, user=hydrator.hydrate(query, worlds.PLAN, store, Faults()))
         found.append(source.propose(query, state, 50).tolist())
     return found
 

@@ -96,9 +96,8 @@ def test_a_group_is_as_new_as_its_newest_event() -> None:
     exported = Metrics(Progress())
     newest = click(30_000)
     reader = FreshnessReader(memory_store_of(worlds.PLAN, [click(1), newest, click(2, user_id="u2")]), exported)
-    hydrator = Hydrator(reader)
     for user_id in ("u1", "u2", "nobody"):
-        hydrator.hydrate(worlds.query(user_id=user_id), worlds.PLAN, Faults())
+        Hydrator().hydrate(worlds.query(user_id=user_id), worlds.PLAN, reader, Faults())
     as_of_s = sample(exported, "headrace_group_as_of_timestamp_seconds", group="user_recent")
     assert as_of_s == newest["received_at"] / 1000
     assert (
@@ -122,9 +121,8 @@ def test_entities_are_counted_where_they_are_limited(client: Client) -> None:
 
 
 def hydrated(user_id: str) -> Query:
-    hydrator = Hydrator(memory_store_of(worlds.PLAN, [click(1)]))
-    query = worlds.query(user_id=user_id)
-    return msgspec.structs.replace(query, user=hydrator.hydrate(query, worlds.PLAN, Faults()))
+    query, store = worlds.query(user_id=user_id), memory_store_of(worlds.PLAN, [click(1)])
+    return msgspec.structs.replace(query, user=Hydrator().hydrate(query, worlds.PLAN, store, Faults()))
 
 
 def test_user_features_are_null_where_the_store_has_nothing() -> None:
@@ -144,7 +142,7 @@ def test_a_store_that_does_not_answer_is_a_level_and_no_null() -> None:
     exported, faults = Metrics(Progress(), hydrate.READ), Faults()
     query = worlds.query()
     nobody_listens = FeatureReader(connect("redis://127.0.0.1:1", timeout_s=0.1))
-    user = Hydrator(nobody_listens).hydrate(query, worlds.PLAN, faults)
+    user = Hydrator().hydrate(query, worlds.PLAN, nobody_listens, faults)
     exported.count_slate(msgspec.structs.replace(query, user=user), Stopwatch(), level=faults.level)
     assert sample(exported, "headrace_user_feature_reads_total", feature=hydrate.READ[0]) == 0
     assert sample(exported, "headrace_recommendations_total", surface="feed", level="L3") == 1
