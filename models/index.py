@@ -14,6 +14,11 @@ class Index(Protocol):
         """The items' ids [N]."""
         ...
 
+    @property
+    def vectors(self) -> Floats:
+        """The items' vectors [N, V]."""
+        ...
+
     def search(self, vector: Floats, count: int, *, allowed: Flags | None = None) -> tuple[Indexes, Floats]:
         """Return the indexes and products of the best items, best first."""
         ...

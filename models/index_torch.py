@@ -16,7 +16,7 @@ class TorchIndex:
     """An immutable index with the results of `NumpyIndex`, up to the last bits of a product."""
 
     def __init__(self, ids: Ids, vectors: Floats, device: torch.device) -> None:
-        self.ids = ids
+        self.ids, self.vectors = ids, vectors
         self._device = device
         self._vectors = to_device(vectors, device)  # [N, V]
 

@@ -15,6 +15,13 @@ class Pool:
         self._used = 0
         self._lock = threading.Lock()
 
+    @classmethod
+    def of_full(cls, rows: Floats) -> "Pool":
+        """A pool over these rows in place, all slots used; the rows may be read-only."""
+        pool = cls(rows.shape[1], capacity=0)
+        pool.rows, pool._used = rows, len(rows)
+        return pool
+
     @property
     def room(self) -> int:
         """Number of free slots."""

@@ -39,6 +39,11 @@ class RowSet(Struct, frozen=True):
         return cls(ids, pool.put(values), pool)
 
     @classmethod
+    def of_mapped(cls, ids: Ids, values: Floats) -> "RowSet":
+        """Create a row set over values [N, W] in place, without a copy; it cannot take updates without moving."""
+        return cls(ids, np.arange(len(ids)), Pool.of_full(values))
+
+    @classmethod
     def empty(cls, width: int) -> "RowSet":
         """Create a row set with only a default row of zeros."""
         return cls.from_values(np.zeros(1, np.int64), np.zeros((1, width), np.float32))

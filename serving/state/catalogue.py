@@ -1,9 +1,9 @@
 """The catalogue as arrays: the items that may be shown at all. Immutable; a change makes a new one."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
-from msgspec import Struct, field, structs
+from msgspec import Struct, structs
 
 from models.array_types import Doubles, Flags, Ids, Indexes
 from models.content import Content, ContentLayout
@@ -38,7 +38,7 @@ class Catalogue(Struct, frozen=True, kw_only=True):
 
     ids: Ids
     categories: Ids
-    names: list[str]
+    names: Sequence[str]
     codes: Indexes
     category_names: list[str]
     category_code: dict[str, int]
@@ -49,7 +49,7 @@ class Catalogue(Struct, frozen=True, kw_only=True):
     by_age: Indexes
     tags: Tags
     content: Content | None = None
-    packed: list[bytes] = field(default_factory=list[bytes])
+    packed: Sequence[bytes] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -71,7 +71,7 @@ class Catalogue(Struct, frozen=True, kw_only=True):
         first = int((-self.born_at[self.by_age]).searchsorted(-at_ms))
         return self.ids[self.by_age[first : first + count]]
 
-    def owners(self, column: str) -> tuple[list[str], Indexes]:
+    def owners(self, column: str) -> tuple[Sequence[str], Indexes]:
         """(names, the index of each item's own among them [N], -1 for none) of `item_id`, `category` or `seller`."""
         if column == "item_id":
             return self.names, np.arange(len(self.names))

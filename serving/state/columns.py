@@ -72,7 +72,7 @@ def of_items(
         owned = owners >= 0  # items without an owner have -1
         rows = np.full((len(owners), len(part.features)), np.nan)
         if owned.any():
-            rows[owned] = read(reader, part, [names[owner] for owner in owners[owned]], at_ms=at_ms)
+            rows[owned] = read(reader, part, [names[int(owner)] for owner in owners[owned]], at_ms=at_ms)
         fill(values, part, rows[back])
     return values
 

@@ -1,0 +1,1 @@
+"""State that the feeder writes and workers map into memory (docs/adr/0025)."""

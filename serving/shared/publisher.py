@@ -1,0 +1,73 @@
+"""The feeder's side: writes the parts of a state that have changed, and removes what no reader needs any more."""
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from serving.shared import state_files
+from serving.shared.current import CURRENT, REPORT, Current, ModelFiles, Report, replace_json
+from serving.state.state import ServingState
+
+T = TypeVar("T")
+Files: TypeAlias = dict[int, tuple[object, str]]
+"""The file of each part, by its id. The part is kept with it, so that the id stays its own."""
+_KEPT_S = 10.0  # how long a file stays after it was replaced: a worker may just be about to open it
+_SUFFIX = ".safetensors"
+
+
+class Publisher:
+    """Writes states to a folder, which it empties at the start: parts are compared by identity, not by content."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in [*folder.glob(f"*{_SUFFIX}"), *folder.glob("*.partial")]:
+            path.unlink()
+        self._folder = folder
+        self._numbers = itertools.count(time.time_ns())  # no name occurs twice, not even after a restart
+        self._files: Files = {}
+        self._replaced: deque[tuple[float, str]] = deque()
+
+    def publish(self, state: ServingState) -> None:
+        """Write a state. Readers see the one before until it is complete."""
+        before, self._files = self._files, {}
+        models = {
+            alias: ModelFiles(
+                model=self._file(before, "model", served.model, state_files.write_model),
+                index=self._file(before, "index", served.index, state_files.write_index),
+                applied_at=served.applied_at,
+                offset=served.offset,
+                name=served.name,
+            )
+            for alias, served in state.models.items()
+        }
+        current = Current(
+            plan=self._file(before, "plan", state.plan, state_files.write_plan),
+            catalogue=self._file(before, "catalogue", state.catalogue, state_files.write_catalogue),
+            features=self._file(before, "features", state.features, state_files.write_features),
+            models=models,
+        )
+        replace_json(self._folder / CURRENT, current)
+        used = {name for _, name in self._files.values()}
+        self._replaced += [(time.monotonic(), name) for _, name in before.values() if name not in used]
+        self._remove()
+
+    def report(self, report: Report) -> None:
+        """Write a report; its age shows that the feeder lives."""
+        replace_json(self._folder / REPORT, report)
+        self._remove()
+
+    def _file(self, before: Files, kind: str, part: T, write: Callable[[Path, T], None]) -> str:
+        """The name of a part's file, which is written unless the state before had the same part."""
+        name = before[id(part)][1] if id(part) in before else ""
+        if not name and id(part) not in self._files:
+            name = f"{kind}-{next(self._numbers)}{_SUFFIX}"
+            write(self._folder / name, part)
+        self._files.setdefault(id(part), (part, name))
+        return self._files[id(part)][1]
+
+    def _remove(self) -> None:
+        while self._replaced and time.monotonic() - self._replaced[0][0] > _KEPT_S:
+            (self._folder / self._replaced.popleft()[1]).unlink(missing_ok=True)

@@ -1,0 +1,140 @@
+"""The parts of a serving state as files of arrays: plan, catalogue, item features, models, indexes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from lang.plan.plan import Plan
+from models.config import RankerConfig
+from models.content import Content
+from models.index import BuildIndex, Index
+from models.rowset import RowSet
+from models.state import ModelState
+from serving.shared.arrays_file import map_arrays, write_arrays
+from serving.state.catalogue import Catalogue
+from serving.state.item_features import ItemFeatures
+from serving.state.tags import Tags
+from serving.state.texts import Blobs, Texts
+
+_DENSE = "="  # before the names of a model's dense tensors; its tables are `<table>/ids` and `<table>/values`
+_CODED = {"category_names": list[str], "sellers": list[str]}
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write a plan."""
+    write_arrays(path, {"plan": np.frombuffer(msgspec.msgpack.encode(plan), np.uint8)}, {})
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan."""
+    return msgspec.msgpack.decode(map_arrays(path).arrays["plan"].tobytes(), type=Plan)
+
+
+def write_catalogue(path: Path, catalogue: Catalogue) -> None:
+    """Write a catalogue."""
+    names, packed, content = Texts.of(catalogue.names).utf8, Blobs.of(catalogue.packed), catalogue.content
+    arrays: dict[str, NDArray[Any]] = {
+        **{name: getattr(catalogue, name) for name in _CATALOGUE_ARRAYS},
+        "names": names.data,
+        "name_ends": names.ends,
+        "packed": packed.data,
+        "packed_ends": packed.ends,
+        "tag_codes": catalogue.tags.codes,
+        "tag_weights": catalogue.tags.weights,
+    }
+    if content is not None:
+        arrays |= {"content": content.values, "content_missing": content.missing}
+    write_arrays(path, arrays, {name: msgspec.json.encode(getattr(catalogue, name)).decode() for name in _CODED})
+
+
+def read_catalogue(path: Path) -> Catalogue:
+    """Read a catalogue."""
+    file = map_arrays(path)
+    arrays, category_names = file.arrays, msgspec.json.decode(file.texts["category_names"], type=list[str])
+    content = Content(arrays["content"], arrays["content_missing"]) if "content" in arrays else None
+    return Catalogue(
+        **{name: arrays[name] for name in _CATALOGUE_ARRAYS},
+        names=Texts(Blobs(arrays["names"], arrays["name_ends"])),
+        category_names=category_names,
+        category_code={name: code for code, name in enumerate(category_names)},
+        sellers=msgspec.json.decode(file.texts["sellers"], type=list[str]),
+        tags=Tags(arrays["tag_codes"], arrays["tag_weights"]),
+        content=content,
+        packed=Blobs(arrays["packed"], arrays["packed_ends"]),
+    )
+
+
+_CATALOGUE_ARRAYS = ("ids", "categories", "codes", "seller_codes", "price", "born_at", "by_age")
+
+
+class _FeatureFacts(Struct, frozen=True):
+    version: dict[str, int]
+    swept_at: int
+    hot_in: list[str]
+
+
+def write_features(path: Path, features: ItemFeatures) -> None:
+    """Write item features."""
+    hot_in = [*features.hot_in.values()]
+    arrays: dict[str, NDArray[Any]] = {
+        "ids": features.ids,
+        "values": features.values,
+        "hot": features.hot,
+        "lasting": features.lasting,
+        "hot_in": np.concatenate(hot_in) if hot_in else np.zeros(0, np.int64),
+        "hot_in_ends": np.cumsum([len(ids) for ids in hot_in], dtype=np.int64),
+    }
+    facts = _FeatureFacts(features.version, features.swept_at, [*features.hot_in])
+    write_arrays(path, arrays, {"facts": msgspec.json.encode(facts).decode()})
+
+
+def read_features(path: Path) -> ItemFeatures:
+    """Read item features."""
+    file = map_arrays(path)
+    arrays, facts = file.arrays, msgspec.json.decode(file.texts["facts"], type=_FeatureFacts)
+    hot_in = np.split(arrays["hot_in"], arrays["hot_in_ends"][:-1])
+    return ItemFeatures(
+        version=facts.version,
+        ids=arrays["ids"],
+        values=arrays["values"],
+        swept_at=facts.swept_at,
+        hot=arrays["hot"],
+        hot_in=dict(zip(facts.hot_in, hot_in, strict=False)),
+        lasting=arrays["lasting"],
+    )
+
+
+def write_model(path: Path, model: ModelState) -> None:
+    """Write a model: each table's ids and rows in order of id, and the dense tensors."""
+    arrays: dict[str, NDArray[Any]] = {f"{_DENSE}{name}": values for name, values in model.dense.items()}
+    for name, table in model.tables.items():
+        arrays |= {f"{name}/ids": table.ids, f"{name}/values": table.values}
+    write_arrays(path, arrays, {"version": model.version})
+
+
+def read_model(path: Path, config: RankerConfig) -> ModelState:
+    """Read a model of this configuration."""
+    file = map_arrays(path)
+    tables = {name: _row_set(file.arrays, name) for name in config.tables()}
+    dense = {name.removeprefix(_DENSE): values for name, values in file.arrays.items() if name.startswith(_DENSE)}
+    return ModelState(config=config, tables=tables, dense=dense, version=file.texts["version"])
+
+
+def _row_set(arrays: Mapping[str, NDArray[Any]], name: str) -> RowSet:
+    return RowSet.of_mapped(arrays[f"{name}/ids"], arrays[f"{name}/values"])
+
+
+def write_index(path: Path, index: Index) -> None:
+    """Write an index."""
+    write_arrays(path, {"ids": index.ids, "vectors": index.vectors}, {})
+
+
+def read_index(path: Path, build: BuildIndex) -> Index:
+    """Read an index, on whatever device `build` puts it."""
+    arrays = map_arrays(path).arrays
+    return build(arrays["ids"], arrays["vectors"])

@@ -1,0 +1,130 @@
+"""A worker's side: follows the folder of shared state, and swaps its state by reference."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, cast
+
+import msgspec
+
+from models.config import RankerConfig
+from models.index import BuildIndex
+from models.index_numpy import NumpyIndex
+from serving.shared import state_files
+from serving.shared.current import CURRENT, REPORT, Current, ModelFiles, Report
+from serving.state.state import ServedModel, ServingState
+
+T = TypeVar("T")
+
+
+class NotPublished(Exception):
+    """The folder has no state yet."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"there is no state in {folder} yet; start the feeder, `python -m serving.feeder`")
+
+
+class _WatchedFile:
+    """A file that is replaced as a whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stamp = (0, 0)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the file was replaced since the last time this was True."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return False
+        stamp = found.st_ino, found.st_mtime_ns
+        changed, self._stamp = stamp != self._stamp, stamp
+        return changed
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was replaced."""
+        with contextlib.suppress(FileNotFoundError):
+            return time.time() - self.path.stat().st_mtime
+        return float("inf")
+
+    def forget(self) -> None:
+        """Count as changed."""
+        self._stamp = (0, 0)
+
+
+class SharedState:
+    """The state in a folder that a `Publisher` writes.
+
+    Asking for the state costs a system call if nothing has changed, and about a millisecond if something has.
+    """
+
+    def __init__(self, folder: Path, config: RankerConfig, build: BuildIndex = NumpyIndex) -> None:
+        self._build = build
+        self._folder = folder
+        self._config = config
+        self._current, self._reported = _WatchedFile(folder / CURRENT), _WatchedFile(folder / REPORT)
+        self._parts: dict[str, object] = {}
+        self._models: dict[ModelFiles, ServedModel] = {}
+        self._state: ServingState | None = None
+        self._report: Report | None = None
+
+    @property
+    def state(self) -> ServingState:
+        """The newest complete state.
+
+        Raises:
+            NotPublished: the feeder has not published one.
+        """
+        while self._current.changed:
+            try:
+                self._state = self._load(msgspec.json.decode(self._current.path.read_bytes(), type=Current))
+            except FileNotFoundError:  # replaced meanwhile, and its files removed: read the new one
+                self._current.forget()
+        if self._state is None:
+            raise NotPublished(self._folder)
+        return self._state
+
+    @property
+    def report(self) -> Report:
+        """The feeder's last report.
+
+        Raises:
+            NotPublished: the feeder has not reported.
+        """
+        if self._reported.changed:
+            self._report = msgspec.json.decode(self._reported.path.read_bytes(), type=Report)
+        if self._report is None:
+            raise NotPublished(self._folder)
+        return self._report
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the feeder last reported."""
+        return self._reported.age_s
+
+    def _load(self, current: Current) -> ServingState:
+        before, self._parts = self._parts, {}
+        models = {alias: self._served(before, files) for alias, files in current.models.items()}
+        self._models = {files: models[alias] for alias, files in current.models.items()}
+        return ServingState(
+            plan=self._part(before, current.plan, state_files.read_plan),
+            catalogue=self._part(before, current.catalogue, state_files.read_catalogue),
+            features=self._part(before, current.features, state_files.read_features),
+            models=models,
+        )
+
+    def _served(self, before: dict[str, object], files: ModelFiles) -> ServedModel:
+        model = self._part(before, files.model, lambda path: state_files.read_model(path, self._config))
+        index = self._part(before, files.index, lambda path: state_files.read_index(path, self._build))
+        return self._models.get(files) or ServedModel(  # the known one may have computed its fingerprint
+            model=model, index=index, applied_at=files.applied_at, offset=files.offset, name=files.name
+        )
+
+    def _part(self, before: dict[str, object], name: str, read: Callable[[Path], T]) -> T:
+        found = before.get(name, self._parts.get(name))
+        part = read(self._folder / name) if found is None else cast("T", found)
+        self._parts[name] = part
+        return part
