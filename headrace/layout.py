@@ -89,6 +89,7 @@ class Layout:
         self.flink = home / "flink"
         self.checkpoints = home / "checkpoints"
         self.artefacts = home / "artefacts"
+        self.shared = home / "shared"
         self.endpoints_file = home / "endpoints.json"
         self.secrets_file = home / "secrets.json"
         self.serving_file = home / "serving.json"
@@ -107,7 +108,16 @@ class Layout:
 
     def folders(self) -> tuple[Path, ...]:
         """Every folder the stack writes to."""
-        return (self.logs, self.kafka, self.redis, self.flink, self.checkpoints, self.artefacts, self.programs)
+        return (
+            self.logs,
+            self.kafka,
+            self.redis,
+            self.flink,
+            self.checkpoints,
+            self.artefacts,
+            self.shared,
+            self.programs,
+        )
 
     def endpoints(self) -> Endpoints:
         """Read the addresses of the running stack.

@@ -1,7 +1,9 @@
 """The ASGI application."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias
 
 from litestar import Litestar, Router
 from litestar.concurrency import set_asyncio_executor
@@ -19,6 +21,7 @@ from serving.http.paths import keep_ids_whole
 from serving.http.problems import COUNT_ERROR, respond
 from serving.services import Services
 
+Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
 _THREADS = 32  # concurrent handlers, except for slates; at most 24 wait for the broker (serving/kafka/producer.py)
 OPENAPI = OpenAPIConfig(
     title="Headrace",
@@ -37,12 +40,15 @@ def set_threads() -> None:
     set_asyncio_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="request"))
 
 
-def create(services: Services, token: str, origins: Sequence[str] = ()) -> Litestar:
+def create(
+    services: Services, token: str, origins: Sequence[str] = (), *, lifespan: Sequence[Lifespan] = ()
+) -> Litestar:
     """The API over its services. `origins`: the origins whose pages may call it from a browser."""
     app = Litestar(
         route_handlers=routes.HANDLERS,
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
         guards=[guard(token)],
+        lifespan=list(lifespan),
         exception_handlers={Exception: respond},
         request_max_body_size=BODY_BYTES,
         openapi_config=OPENAPI,

@@ -26,7 +26,6 @@ from schemas.http import (
 )
 from schemas.ids import hash64
 from schemas.times import now_ms
-from schemas.version_policy import version_text
 from serving.http import intake
 from serving.http.auth import OPEN, request_id
 from serving.http.body import Strict
@@ -36,6 +35,7 @@ from serving.kafka.producer import CONFIRM_S
 from serving.services import Services
 from serving.state.experiment import Experiment
 from serving.state.query import Query
+from serving.state.report import NotPublished
 from serving.telemetry import metrics
 from serving.telemetry.stopwatch import Stopwatch
 from serving.versions import control
@@ -92,7 +92,7 @@ def upsert_items(data: JSONBody[ItemsRequest], services: Parts) -> BatchAnswer:
     `stock`, `born_at` (ms, when it may first be shown), `content` (vectors by the name of a declared modality) and
     `takedown` (true removes it from every slate).
     """
-    batch = intake.judge_items(data.items, services.live.state.catalogue, layout=services.layout, now=now_ms())
+    batch = intake.judge_items(data.items, services.states.state.catalogue, layout=services.layout, now=now_ms())
     return _write("items", batch, services)
 
 
@@ -127,7 +127,7 @@ def read_similar(
 @get("/v1/models", sync_to_thread=True, responses=ANSWERS)
 def list_models(services: Parts) -> ModelsAnswer:
     """The versions that are served, those that were applied, and those that were refused."""
-    live = services.live
+    state, report = services.states.state, services.states.report
     aliases = [
         AliasState(
             alias=alias,
@@ -138,19 +138,15 @@ def list_models(services: Parts) -> ModelsAnswer:
             fingerprint=served.fingerprint,
             model=served.name,
         )
-        for alias, served in sorted(live.state.models.items())
+        for alias, served in sorted(state.models.items())
     ]
-    progress, frozen_at = live.progress, live.policy.frozen_at
-    # Readers append meanwhile, and iterating over a deque that grows raises: each is copied in one step.
-    threads = (progress, *list(live.alias_progress.values()))
-    refused = [version for thread in threads for version in list(thread.refused)]
     return ModelsAnswer(
         aliases=aliases,
-        history=list(progress.applied),
-        rejected=dict(progress.rejected),
-        refused=sorted(refused, key=lambda version: -version.at),
-        frozen=version_text(frozen_at) if frozen_at else None,
-        unshadowed=services.pipeline.shadows.left_out,
+        history=report.applied,
+        rejected=report.rejected,
+        refused=report.refused,
+        frozen=report.frozen,
+        unshadowed=report.unshadowed,
     )
 
 
@@ -159,8 +155,8 @@ def list_models(services: Parts) -> ModelsAnswer:
 )
 def pin_alias(alias: FromPath[str], data: JSONBody[AliasRequest], services: Parts) -> AliasAnswer:
     """Pin an alias to the version that is live now. This takes effect once the decision has been read back."""
-    alias, live = id_of(alias), services.live.state.models.get(LIVE)
-    if alias in services.live.following:
+    alias, live = id_of(alias), services.states.state.models.get(LIVE)
+    if alias in services.states.report.following:
         detail = f"The alias {alias!r} follows a model and cannot be pinned."
         raise invalid(detail, fix="Pin another alias and give it to an arm as `model:ALIAS`.")
     if live is None or data.version not in (LIVE, live.version):
@@ -186,24 +182,29 @@ def is_ready(services: Parts) -> Response[ReadyAnswer]:
 
     It is also ready while features are not updated; `stalled` names the consumer that makes no progress.
     """
-    waiting, state = services.live.waiting_for(), services.live.state
+    try:
+        state, report = services.states.state, services.states.report
+    except NotPublished:
+        return Response(
+            ReadyAnswer(ready=False, waiting_for=["feeder"], items=0, model="", queued=0, dropped=0), status_code=503
+        )
     live = state.models.get(LIVE)
     answer = ReadyAnswer(
-        ready=not waiting,
-        waiting_for=waiting,
+        ready=not report.waiting_for,
+        waiting_for=report.waiting_for,
         items=len(state.catalogue),
         model=live.version if live else "",
         queued=services.producer.queued,
         dropped=services.producer.dropped,
-        stalled=list(services.live.progress.stalled),
+        stalled=report.stalled,
     )
-    return Response(answer, status_code=503 if waiting else 200)
+    return Response(answer, status_code=503 if report.waiting_for else 200)
 
 
 @get("/metrics", opt={OPEN: True}, sync_to_thread=True, media_type=metrics.MEDIA_TYPE)
 def read_metrics(services: Parts) -> bytes:
     """Metrics in Prometheus' text format; docs/modules.md lists them."""
-    return services.metrics.text()
+    return services.metrics.text(services.states.metrics)
 
 
 def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:

@@ -1,10 +1,11 @@
-"""Settings of the process, from the command line, a file and the environment."""
+"""Settings of workers and the feeder, from the command line, a file and the environment."""
 
 import argparse
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct, field
@@ -18,6 +19,7 @@ from store.connect import ADDRESS
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 TOKEN_VARIABLE = "HEADRACE_TOKEN"
 _SHORTEST_TOKEN = 16
+_WORKERS = 2
 _ORIGIN = r"\*|https?://[A-Za-z0-9.\-\[\]:]+"
 
 
@@ -36,7 +38,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Where serving reads and writes. `key` verifies versions; `artefacts` is the learner's folder.
+    """Of a worker. `artefacts` is the learner's folder, `shared` the one that the feeder writes the state to.
 
     `ranker`: the settings of the models, the same as the learner's.
     """
@@ -45,33 +47,61 @@ class Settings(Struct, frozen=True, kw_only=True):
     redis: str
     artefacts: Path
     features: Path
+    shared: Path
     host: str
     port: int
+    workers: int = 1
     token: str
-    key: bytes
     model: str
     config: Config
     device: str = "cpu"
     ranker: RankerConfig = RankerConfig()
 
 
+class FeederSettings(Struct, frozen=True, kw_only=True):
+    """Of the feeder. `key` verifies versions; the other fields as in `Settings`."""
+
+    bootstrap: str
+    redis: str
+    artefacts: Path
+    features: Path
+    shared: Path
+    key: bytes
+    model: str
+    config: Config
+    ranker: RankerConfig = RankerConfig()
+
+
 def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Settings:
-    """Settings from the command line, and the secrets from the environment."""
-    key = environment.get(KEY_VARIABLE, "")
+    """Settings of a worker, from the command line, and the token from the environment."""
     parser = command_line(environment)
     options = parser.parse_args(arguments)
     problems: list[str] = []
-    if not key:
-        problems.append(f"{KEY_VARIABLE} is not set: it verifies versions, and must be the same as the learner's")
     if len(options.token) < _SHORTEST_TOKEN:
         problems.append(
             f"{TOKEN_VARIABLE} has {len(options.token)} characters, must have at least {_SHORTEST_TOKEN}: "
             "with it, anyone may write events and items"
         )
+    if options.workers < 1:
+        problems.append(f"--workers is {options.workers}, must be at least 1")
     try:
         index_builder(options.device)
     except ValueError as error:
         problems.append(f"--device: {error}")
+    return Settings(**_with_files(options, parser, problems))
+
+
+def parse_feeder(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> FeederSettings:
+    """Settings of the feeder, from the command line, and the key from the environment."""
+    parser, key = feeder_command_line(), environment.get(KEY_VARIABLE, "")
+    problems: list[str] = []
+    if not key:
+        problems.append(f"{KEY_VARIABLE} is not set: it verifies versions, and must be the same as the learner's")
+    return FeederSettings(**_with_files(parser.parse_args(arguments), parser, problems), key=key.encode())
+
+
+def _with_files(options: argparse.Namespace, parser: argparse.ArgumentParser, problems: list[str]) -> dict[str, Any]:
+    """The options, with the contents of the files that they name; exits if there are problems."""
     config, ranker = Config(), RankerConfig()
     try:
         config = read_config(options.config) if options.config else config
@@ -88,28 +118,42 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
     if problems:
         parser.error("; ".join(problems))
     values = {name: value for name, value in vars(options).items() if name not in ("config", "fusion")}
-    return Settings(**values, key=key.encode(), config=config, ranker=ranker)
+    return {**values, "config": config, "ranker": ranker}
 
 
 def command_line(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     """The options of `python -m serving`; docs/settings.md lists them."""
     parser = argparse.ArgumentParser(prog="serving", description="The recommendation API.")
-    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
-    parser.add_argument("--redis", required=True, help=ADDRESS)
-    parser.add_argument("--artefacts", required=True, type=Path, help="the learner's folder of snapshots")
-    parser.add_argument("--features", type=Path, default=Path("features"), help="the folder of feature files")
+    _add_common_options(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on")
+    parser.add_argument("--workers", type=int, default=_WORKERS, help="processes that answer requests")
     token = environment.get(TOKEN_VARIABLE, "")
     parser.add_argument("--token", default=token, help=f"bearer token of the API; preferably set in {TOKEN_VARIABLE}")
-    parser.add_argument("--model", default=LIVE_MODEL, help="the model's name, which is the key of its versions")
     device = environment.get(DEVICE_VARIABLE, "cpu")
     parser.add_argument(
         "--device", default=device, help=f"device of the item index, cpu or cuda; default from {DEVICE_VARIABLE}"
     )
+    return parser
+
+
+def feeder_command_line() -> argparse.ArgumentParser:
+    """The options of `python -m serving.feeder`; docs/settings.md lists them."""
+    parser = argparse.ArgumentParser(prog="serving.feeder", description="Writes the state that workers answer from.")
+    _add_common_options(parser)
+    return parser
+
+
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
+    parser.add_argument("--redis", required=True, help=ADDRESS)
+    parser.add_argument("--artefacts", required=True, type=Path, help="the learner's folder of snapshots")
+    shared = "folder that the feeder writes the state to, on the same host; best in memory, as /dev/shm"
+    parser.add_argument("--shared", required=True, type=Path, help=shared)
+    parser.add_argument("--features", type=Path, default=Path("features"), help="the folder of feature files")
+    parser.add_argument("--model", default=LIVE_MODEL, help="the model's name, which is the key of its versions")
     parser.add_argument("--config", type=Path, help="JSON file with the experiment and the origins")
     parser.add_argument("--fusion", type=Path, help="JSON file that declares the vectors of items")
-    return parser
 
 
 def read_config(path: Path) -> Config:
@@ -130,5 +174,10 @@ def read_config(path: Path) -> Config:
 
 
 def from_environment() -> Settings:
-    """Settings of this process."""
+    """Settings of this process, a worker."""
     return parse(None, os.environ)
+
+
+def feeder_from_environment() -> FeederSettings:
+    """Settings of this process, the feeder."""
+    return parse_feeder(None, os.environ)

@@ -158,7 +158,7 @@ class WarmUp:
         candidates = Candidates(ids=ids, found_by=np.zeros(len(ids), np.int64), indexes=indexes)
         dense = inputs(query, candidates, self._state, rows)
         chosen, chances = self._draw(item_features.heat_of(rows), query.count)
-        names = [self._state.catalogue.names[index] for index in indexes[chosen].tolist()]
+        names = [self._state.catalogue.names[int(index)] for index in indexes[chosen]]
         slots = [
             Slot(
                 item_id=names[position],

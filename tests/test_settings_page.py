@@ -16,6 +16,7 @@ from store import loader
 PAGE = (REPOSITORY / "docs/settings.md").read_text(encoding="utf-8")
 PARSERS = {
     "python -m serving": serving.command_line({}),
+    "python -m serving.feeder": serving.feeder_command_line(),
     "python -m learner": learner.command_line(),
     "python -m store.loader": loader.command_line(),
     "jobs/NAME.py": jobs.command_line("samples"),

@@ -17,6 +17,7 @@ PURPOSES = {
     "keeper": "submits missing jobs, starts and stops learners",
     "loader": "writes computed features from Kafka to Redis",
     "learner": "trains the live model",
+    "feeder": "follows the log and writes the state that serving answers from",
     "serving": "the HTTP API",
 }
 

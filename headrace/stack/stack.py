@@ -129,7 +129,7 @@ def wait_for_engines(layout: Layout, endpoints: Endpoints) -> None:
 
 
 def pipeline_programs(layout: Layout, endpoints: Endpoints) -> list[Program]:
-    """The pipeline's own processes: keeper, loader, learner, and serving (configured by `serving.json`).
+    """The pipeline's own processes: keeper, loader, learner, feeder, and serving (configured by `serving.json`).
 
     Raises:
         UsageProblem: `serving.json`, `seasons.yaml` or `fusion.json` is not valid.
@@ -142,17 +142,19 @@ def pipeline_programs(layout: Layout, endpoints: Endpoints) -> list[Program]:
     config = ("--config", str(layout.serving_file)) if layout.serving_file.exists() else ()
     artefacts = ("--artefacts", str(layout.artefacts))
     features, port = ("--features", str(FEATURES)), ("--port", str(endpoints.api))
-    serving = (*kafka_address, *redis_address, *features, *config, *fusion_arguments(layout), *artefacts, *port)
+    host = (*kafka_address, *redis_address, *features, *config, *fusion_arguments(layout), *artefacts)
+    host = (*host, "--shared", str(layout.shared))
     return [
         python_process(layout, endpoints, "keeper", "headrace.stack.reconciler"),
         python_process(layout, endpoints, "loader", "store.loader", *kafka_address, *redis_address),
         learner(layout, endpoints, "learner"),
-        python_process(layout, endpoints, "serving", "serving", *serving),
+        python_process(layout, endpoints, "feeder", "serving.feeder", *host),
+        python_process(layout, endpoints, "serving", "serving", *host, *port),
     ]
 
 
 def start_pipeline(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True) -> Endpoints:
-    """Start everything but serving, whose ticks advance the log clock, and wait until the jobs run.
+    """Start everything but feeder and serving, and wait until the jobs run; the feeder's ticks advance the log clock.
 
     Raises:
         UsageProblem: a configuration file is not valid (see `pipeline_programs`).
@@ -171,7 +173,7 @@ def start_pipeline(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = 
 def up(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = True) -> Endpoints:
     """Start the whole pipeline and wait until jobs run and the API is ready; raises as `start_pipeline` does."""
     endpoints = start_pipeline(layout, say=say, pace=pace, usual_ports=usual_ports)
-    start_programs(layout, "serving")
+    start_programs(layout, "feeder", "serving")
     ready = f"{endpoints.api_url}/health/ready"
     hint = f"Look at {layout.logs / 'serving.log'}."
     wait_until(lambda: httpx.get(ready).is_success, what="the API", deadline_s=60, hint=hint)

@@ -7,7 +7,7 @@ from lang.plan.plan import Feature, Group
 from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
 from schemas.times import now_ms
 from serving.http.problems import ProblemError, invalid, unavailable
-from serving.state.state import Live
+from serving.state.state_source import StateSource
 from store.connect import StoreError
 from store.reader import FeatureReader, FeatureRequest, FeatureStore, FeatureValues, Status
 
@@ -15,9 +15,9 @@ from store.reader import FeatureReader, FeatureRequest, FeatureStore, FeatureVal
 class Lookup:
     """Reads any group, in the version in use."""
 
-    def __init__(self, reader: FeatureReader, live: Live) -> None:
+    def __init__(self, reader: FeatureReader, states: StateSource) -> None:
         self._reader = reader
-        self._live = live
+        self._states = states
 
     def read(self, name: str, key: Sequence[str]) -> FeaturesAnswer:
         """Every feature of a group for a key, which has one part for each key column.
@@ -29,7 +29,7 @@ class Lookup:
 
     def _group(self, name: str) -> Group:
         try:
-            return self._live.state.plan.group(name)
+            return self._states.state.plan.group(name)
         except KeyError as error:
             raise _no_group(str(error.args[0])) from error
 

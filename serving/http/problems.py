@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import ResponseSpec
 
 from schemas.http import Problem
+from serving.state.report import NotPublished
 
 MEDIA_TYPE = "application/problem+json"
 COUNT_ERROR = "count_error"  # key in the app's state: the function that counts error answers by status
@@ -82,6 +83,9 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
     headers: dict[str, str] = {}
     if isinstance(error, ProblemError):
         problem, headers = error.problem, error.headers
+    elif isinstance(error, NotPublished):
+        known = unavailable(f"Serving is starting: {error}.")
+        problem, headers = known.problem, known.headers
     elif isinstance(error, HTTPException):
         problem, headers = _of_http(error), error.headers or {}
     else:

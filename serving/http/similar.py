@@ -6,7 +6,7 @@ from schemas.http import RankedMember, SimilarAnswer
 from schemas.ids import hash64
 from schemas.times import now_ms
 from serving.http.problems import invalid, unavailable
-from serving.state.state import Live
+from serving.state.state_source import StateSource
 from store.connect import StoreError
 from store.reader import FeatureRequest, FeatureStore
 
@@ -17,9 +17,9 @@ READ = (f"{_GROUP}.{_ROLLUP}",)
 class Similar:
     """Reads the neighbours of one item."""
 
-    def __init__(self, reader: FeatureStore, live: Live) -> None:
+    def __init__(self, reader: FeatureStore, states: StateSource) -> None:
         self._reader = reader
-        self._live = live
+        self._states = states
 
     def read(self, item: str) -> SimilarAnswer:
         """Items seen with an item, the strongest first.
@@ -27,7 +27,7 @@ class Similar:
         Raises:
             ProblemError: the catalogue does not have the item, or the store does not answer.
         """
-        state, at_ms = self._live.state, now_ms()
+        state, at_ms = self._states.state, now_ms()
         if not state.catalogue.find(np.array([hash64(item)]))[1][0]:
             detail = f"The catalogue has no item {item!r}."
             raise invalid(detail, fix="Upsert it with POST /v1/items:batchUpsert.", status=404)

@@ -1,20 +1,18 @@
-"""What the folder of shared state holds: `current.json` names the file of each part, `report.json` the feeder's state.
+"""What the folder of shared state holds apart from the files of parts.
 
-Both are replaced as a whole. A file of a part never changes once `current.json` names it.
+`current.json` names the file of each part, `report.json` has what else the feeder knows, `metrics.prom` its metrics.
+The three are replaced as a whole. A file of a part never changes once `current.json` names it.
 """
 
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
-from schemas.http import AppliedVersion, RefusedVersion
-
-CURRENT, REPORT = "current.json", "report.json"
+CURRENT, REPORT, METRICS = "current.json", "report.json", "metrics.prom"
 
 
 class ModelFiles(Struct, frozen=True, kw_only=True):
-    """The files of one alias, and the fields of `serving.state.state.ServedModel` beside them."""
+    """The files of one alias, with fields of `serving.state.state.ServedModel`."""
 
     model: str
     index: str
@@ -32,30 +30,8 @@ class Current(Struct, frozen=True, kw_only=True):
     models: dict[str, ModelFiles]
 
 
-class Report(Struct, frozen=True, kw_only=True):
-    """What the feeder knows beside the state.
-
-    Attributes:
-        waiting_for: parts that are still missing before requests may come.
-        stalled: sentences about consumers that make no progress and so keep features old.
-        applied, refused, rejected: as `GET /v1/models` lists them, the newest first.
-        frozen: the version that live is frozen at, None if it follows the learner.
-        following: the aliases that follow a model, which are not pinned.
-        unshadowed: slates that the challenger did not score.
-    """
-
-    waiting_for: list[str]
-    stalled: list[str]
-    applied: list[AppliedVersion]
-    refused: list[RefusedVersion]
-    rejected: dict[str, int]
-    frozen: str | None
-    following: list[str]
-    unshadowed: int = 0
-
-
-def replace_json(path: Path, value: Struct) -> None:
-    """Replace a file; a reader sees the old or the new one."""
+def replace(path: Path, contents: bytes) -> None:
+    """Replace a file; a reader sees the old or the new one. After a crash of the machine the feeder writes it again."""
     partial = path.with_suffix(".partial")
-    partial.write_bytes(msgspec.json.encode(value))
+    partial.write_bytes(contents)
     partial.rename(path)

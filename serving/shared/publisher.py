@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
+import msgspec
+
 from serving.shared import state_files
-from serving.shared.current import CURRENT, REPORT, Current, ModelFiles, Report, replace_json
+from serving.shared.current import CURRENT, METRICS, REPORT, Current, ModelFiles, replace
+from serving.state.report import Report
 from serving.state.state import ServingState
 
 T = TypeVar("T")
@@ -49,14 +52,15 @@ class Publisher:
             features=self._file(before, "features", state.features, state_files.write_features),
             models=models,
         )
-        replace_json(self._folder / CURRENT, current)
+        replace(self._folder / CURRENT, msgspec.json.encode(current))
         used = {name for _, name in self._files.values()}
         self._replaced += [(time.monotonic(), name) for _, name in before.values() if name not in used]
         self._remove()
 
-    def report(self, report: Report) -> None:
-        """Write a report; its age shows that the feeder lives."""
-        replace_json(self._folder / REPORT, report)
+    def report(self, report: Report, metrics: bytes = b"") -> None:
+        """Write a report and the feeder's metrics; their age shows that the feeder lives."""
+        replace(self._folder / METRICS, metrics)
+        replace(self._folder / REPORT, msgspec.json.encode(report))
         self._remove()
 
     def _file(self, before: Files, kind: str, part: T, write: Callable[[Path, T], None]) -> str:

@@ -12,17 +12,11 @@ from models.config import RankerConfig
 from models.index import BuildIndex
 from models.index_numpy import NumpyIndex
 from serving.shared import state_files
-from serving.shared.current import CURRENT, REPORT, Current, ModelFiles, Report
+from serving.shared.current import CURRENT, METRICS, REPORT, Current, ModelFiles
+from serving.state.report import NotPublished, Report
 from serving.state.state import ServedModel, ServingState
 
 T = TypeVar("T")
-
-
-class NotPublished(Exception):
-    """The folder has no state yet."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(f"there is no state in {folder} yet; start the feeder, `python -m serving.feeder`")
 
 
 class _WatchedFile:
@@ -84,7 +78,7 @@ class SharedState:
             except FileNotFoundError:  # replaced meanwhile, and its files removed: read the new one
                 self._current.forget()
         if self._state is None:
-            raise NotPublished(self._folder)
+            raise _not_published(self._folder)
         return self._state
 
     @property
@@ -97,8 +91,15 @@ class SharedState:
         if self._reported.changed:
             self._report = msgspec.json.decode(self._reported.path.read_bytes(), type=Report)
         if self._report is None:
-            raise NotPublished(self._folder)
+            raise _not_published(self._folder)
         return self._report
+
+    @property
+    def metrics(self) -> str:
+        """The feeder's metrics; empty before its first report."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self._folder / METRICS).read_text(encoding="utf-8")
+        return ""
 
     @property
     def silent_s(self) -> float:
@@ -128,3 +129,7 @@ class SharedState:
         part = read(self._folder / name) if found is None else cast("T", found)
         self._parts[name] = part
         return part
+
+
+def _not_published(folder: Path) -> NotPublished:
+    return NotPublished(f"there is no state in {folder} yet; start the feeder, `python -m serving.feeder`")

@@ -19,12 +19,14 @@ from serving.stages.rerank import rerank
 from serving.stages.retrieve import retrieve
 from serving.stages.rules import DEFAULTS, Rules
 from serving.stages.score import ranker_of, score
-from serving.stages.shadow import Shadows
 from serving.state.query import Faults, Query
-from serving.state.state import Live, ServingState
+from serving.state.state import ServingState
+from serving.state.state_source import StateSource
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.stopwatch import Stopwatch
 from store.reader import AsyncFeatureStore
+
+SILENT_S = 10.0  # the feeder reports each second
 
 
 class RecordSink(Protocol):
@@ -40,7 +42,7 @@ class Pipeline:
 
     def __init__(
         self,
-        live: Live,
+        states: StateSource,
         store: AsyncFeatureStore,
         *,
         producer: RecordSink,
@@ -48,7 +50,7 @@ class Pipeline:
         metrics: Metrics,
         rules: Rules = DEFAULTS,
     ) -> None:
-        self._live = live
+        self._states = states
         self._store = store
         self._hydrator = Hydrator()
         self._ranking = asyncio.Lock()
@@ -56,7 +58,6 @@ class Pipeline:
         self._experiment = experiment
         self._metrics = metrics
         self._rules = rules
-        self.shadows = Shadows(producer.send)
 
     async def recommend(self, query: Query, watch: Stopwatch) -> RecommendationAnswer:
         """The slate for a query; its exposure is queued when this returns.
@@ -64,9 +65,11 @@ class Pipeline:
         Requests wait for the store together and are ranked one by one, so that the event loop can accept, or refuse,
         another request after each.
         """
-        state, faults = self._live.state, Faults()
-        for reason in self._live.progress.stalled:
+        state, faults = self._states.state, Faults()
+        for reason in self._states.report.stalled:
             faults.note(1, reason)
+        if (silent_s := self._states.silent_s) > SILENT_S:
+            faults.note(1, f"features and models are not updated: the feeder has not reported for {silent_s:.0f} s")
         with watch.stage("hydrate"):
             user = await self._hydrator.hydrate_async(query, state.plan, self._store, faults)
         async with self._ranking:
@@ -82,7 +85,6 @@ class Pipeline:
                 self._producer.send(
                     record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=served_at)
                 )
-                self.shadows.enqueue(query, slate, served_at)
         self._metrics.count_slate(query, watch, level=faults.level)
         return msgspec.structs.replace(answer, removed=removed) if query.explain == "basic" else answer
 

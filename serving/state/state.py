@@ -16,10 +16,11 @@ from models.items import Items
 from models.state import ModelState
 from schemas.aliases import FOLLOWING
 from schemas.http import AppliedVersion, RefusedVersion
-from schemas.version_policy import VersionPolicy
+from schemas.version_policy import VersionPolicy, version_text
 from serving.state import catalogue as catalogues
 from serving.state.catalogue import Catalogue
 from serving.state.item_features import ItemFeatures
+from serving.state.report import Report
 
 _LISTED = 200  # applied versions that GET /v1/models lists
 _RECENT = 5  # models kept in memory, so that a pin still finds the one that was live when it was requested
@@ -72,7 +73,7 @@ class Progress(Struct, kw_only=True):
     version or a heartbeat; `learned_at`: when a version with samples was last applied; ms, 0 before.
     `stopped`: threads that stopped because they could not handle most of what they read, and why, by name.
     `rejected`: number of refused versions, by check; `refused`: the last of them; `refused_in_a_row`: since a change
-    was last applied.
+    was last applied. `unshadowed`: slates of live that the challenger had no time to score.
     """
 
     catalogue_read: bool = False
@@ -86,6 +87,7 @@ class Progress(Struct, kw_only=True):
     heartbeat_at: int = 0
     learned_at: int = 0
     stopped: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    unshadowed: int = 0
 
 
 class Live:
@@ -107,6 +109,34 @@ class Live:
         self._build = build
         self._writing = threading.Lock()
         self._recent: deque[ServedModel] = deque(maxlen=_RECENT)
+
+    @property
+    def report(self) -> Report:
+        """What requests may know apart from the state."""
+        # Readers append meanwhile, and iterating over a deque that grows raises: each is copied in one step.
+        threads = (self.progress, *list(self.alias_progress.values()))
+        refused = [version for thread in threads for version in list(thread.refused)]
+        frozen_at = self.policy.frozen_at
+        return Report(
+            waiting_for=self.waiting_for(),
+            stalled=list(self.progress.stalled),
+            applied=list(self.progress.applied),
+            refused=sorted(refused, key=lambda version: -version.at),
+            rejected=dict(self.progress.rejected),
+            frozen=version_text(frozen_at) if frozen_at else None,
+            following=sorted(self.following),
+            unshadowed=self.progress.unshadowed,
+        )
+
+    @property
+    def metrics(self) -> str:
+        """Only a feeder has them."""
+        return ""
+
+    @property
+    def silent_s(self) -> float:
+        """The background threads are in this process."""
+        return 0.0
 
     def set_plan(self, plan: Plan) -> None:
         """Swap the feature versions in use."""

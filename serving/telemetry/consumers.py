@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException
 
 from schemas.topics import EVENTS_DEAD, QUARANTINE
 from serving.state.state import Live
-from serving.telemetry.metrics import Metrics
+from serving.telemetry.feeder_metrics import FeederMetrics
 from store.connect import StoreError
 from store.kafka_clients import admin
 from store.lag import ConsumerGroup, Lag, end_offsets, lags
@@ -41,7 +41,9 @@ class StallDetector:
 class Consumers:
     """Watches consumer groups. `readers` returns the consumers, by the name that operators know."""
 
-    def __init__(self, live: Live, metrics: Metrics, *, readers: Callable[[], Mapping[str, ConsumerGroup]]) -> None:
+    def __init__(
+        self, live: Live, metrics: FeederMetrics, *, readers: Callable[[], Mapping[str, ConsumerGroup]]
+    ) -> None:
         self._live, self._metrics, self._readers = live, metrics, readers
         self._stalls = StallDetector()
 

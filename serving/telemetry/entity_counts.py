@@ -10,7 +10,7 @@ import time
 import traceback
 
 from serving.state.state import Live
-from serving.telemetry.metrics import Metrics
+from serving.telemetry.feeder_metrics import FeederMetrics
 from store.connect import Client, StoreError
 from store.usage import measure_usage
 
@@ -21,7 +21,7 @@ _PAUSE = 20.0
 class EntityCounts:
     """Counts the entities of the group versions in use."""
 
-    def __init__(self, client: Client, live: Live, metrics: Metrics) -> None:
+    def __init__(self, client: Client, live: Live, metrics: FeederMetrics) -> None:
         self._client = client
         self._live = live
         self._metrics = metrics

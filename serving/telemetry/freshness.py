@@ -1,15 +1,23 @@
 """The freshness of each group's features, from reads that requests and sweeps make anyway."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from serving.telemetry.metrics import Metrics
 from store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues
+
+
+class EventTimes(Protocol):
+    """Metrics that show when the newest event of each group was received."""
+
+    def note_event(self, group: str, *, as_of_ms: int) -> None:
+        """Note that a group contains an event received at this time."""
+        ...
 
 
 class FreshnessReader:
     """A reader that reports the newest event in what it reads to the metrics."""
 
-    def __init__(self, reader: FeatureStore, metrics: Metrics) -> None:
+    def __init__(self, reader: FeatureStore, metrics: EventTimes) -> None:
         self._reader = reader
         self._metrics = metrics
 
@@ -25,7 +33,7 @@ class FreshnessReader:
 class AsyncFreshnessReader:
     """The same, on an event loop."""
 
-    def __init__(self, reader: AsyncFeatureStore, metrics: Metrics) -> None:
+    def __init__(self, reader: AsyncFeatureStore, metrics: EventTimes) -> None:
         self._reader = reader
         self._metrics = metrics
 
@@ -38,7 +46,7 @@ class AsyncFreshnessReader:
         return _reported(self._metrics, await self._reader.read(requests, at_ms=at_ms))
 
 
-def _reported(metrics: Metrics, found: list[FeatureValues]) -> list[FeatureValues]:
+def _reported(metrics: EventTimes, found: list[FeatureValues]) -> list[FeatureValues]:
     for values in found:
         metrics.note_event(values.group.name, as_of_ms=int(values.merged.as_of.max(initial=0)))
     return found

@@ -8,7 +8,7 @@ from serving.state import columns
 from serving.state.item_features import ItemFeatures
 from serving.telemetry import drift
 from serving.telemetry.drift import Reference
-from serving.telemetry.metrics import Metrics
+from serving.telemetry.feeder_metrics import FeederMetrics
 
 WATCHED = columns.COLUMNS[:-1]  # the last is the boost, which is never NULL
 REFERENCE_MS = 86_400_000  # a day: a reference is compared with the same hour of the next day before it is replaced
@@ -22,7 +22,7 @@ class _Kept(Struct, frozen=True):
 class Monitor:
     """Compares each sweep with a reference: for each feature the first sweep with enough values, renewed each day."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: FeederMetrics) -> None:
         self._metrics = metrics
         self._references: dict[tuple[str, int | None], _Kept] = {}  # by feature and version: versions may differ
 

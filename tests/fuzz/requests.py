@@ -57,8 +57,7 @@ class Requests:
         replaced = msgspec.structs.replace(
             settings(folder), bootstrap=f"{broker.host}:{broker.port}", redis=f"redis://127.0.0.1:{port}"
         )
-        parts = services.build(replaced)
-        worlds.live(count=200, categories=8, holder=parts.live)
+        parts = services.build(replaced, worlds.live(count=200, categories=8))
         self._app = app.create(parts, TOKEN, ["https://shop.example"])
         self._loop = asyncio.new_event_loop()
         self._parts = parts

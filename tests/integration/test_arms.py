@@ -3,6 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from msgspec import structs
@@ -11,13 +13,18 @@ from benchmarks.harness.learners import Learners
 from headrace.stack import broker
 from headrace.stack.jobs import FEATURES
 from headrace.wait import wait_until
+from models.config import RankerConfig
 from schemas.http import RecommendationAnswer
 from schemas.version_policy import version_text
 from serving import services
+from serving.feeder import Feeder
 from serving.services import Services
-from serving.settings import Config, Settings
+from serving.settings import Config, FeederSettings, Settings
+from serving.shared.publisher import Publisher
+from serving.shared.subscriber import SharedState
 from serving.state.experiment import Arm, Experiment, Learning
 from serving.state.query import Query
+from serving.state.report import NotPublished
 from serving.telemetry.stopwatch import Stopwatch
 from simulator.sample_stream import stream
 from store.connect import Client
@@ -44,26 +51,26 @@ def learners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learners]:
 
 
 @pytest.fixture
-def serving(learners: Learners, client: Client) -> Iterator[Services]:
+def serving(learners: Learners, client: Client, tmp_path: Path) -> Iterator[Services]:
+    """A worker's services on the state that a feeder publishes, both in this process."""
     endpoints, stop = learners.endpoints, threading.Event()
-    port = client.connection_pool.connection_kwargs["port"]
-    settings = Settings(
-        bootstrap=endpoints.bootstrap,
-        redis=f"redis://127.0.0.1:{port}",
-        artefacts=learners.artefacts,
-        features=FEATURES,
-        host="127.0.0.1",
-        port=0,
-        token="",
-        key=endpoints.model_key.encode(),
-        model="ranker",
-        config=Config(experiment=Experiment(arms=ARMS)),
-    )
-    parts = services.build(settings)
-    worlds.live(with_model=False, holder=parts.live)
-    parts.live.progress.control_read = False
-    threads = services.start(settings, parts, stop)
-    yield parts
+    common = {
+        "bootstrap": endpoints.bootstrap,
+        "redis": f"redis://127.0.0.1:{client.connection_pool.connection_kwargs['port']}",
+        "artefacts": learners.artefacts,
+        "features": FEATURES,
+        "shared": tmp_path,
+        "model": "ranker",
+        "config": Config(experiment=Experiment(arms=ARMS)),
+    }
+    feeder = Feeder(FeederSettings(**common, key=endpoints.model_key.encode()))
+    worlds.live(with_model=False, holder=feeder.live)
+    feeder.live.progress.control_read = False
+    publishing = threading.Thread(target=feeder.publish, args=(Publisher(tmp_path), stop))
+    threads = [*feeder.start(stop), publishing]
+    publishing.start()
+    states = SharedState(tmp_path, RankerConfig())
+    yield services.build(Settings(**common, host="127.0.0.1", port=0, token=""), states)
     stop.set()
     for thread in threads:
         thread.join(20)
@@ -88,7 +95,9 @@ async def answers(serving: Services) -> list[RecommendationAnswer]:
 
 
 def versions(serving: Services) -> dict[str, str]:
-    return {alias: served.version for alias, served in serving.live.state.models.items()}
+    with suppress(NotPublished):
+        return {alias: served.version for alias, served in serving.states.state.models.items()}
+    return {}
 
 
 def query(arm: Arm) -> Query:

@@ -8,15 +8,19 @@ from litestar.testing import TestClient
 
 from serving import app, services
 from serving.services import Services
+from serving.state.state import Live
 from tests.support import serving_states as worlds
 from tests.support.api import TOKEN, settings
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Services:
-    parts = services.build(settings(tmp_path_factory.mktemp("artefacts")))
-    worlds.live(count=400, categories=8, holder=parts.live)
-    return parts
+def live() -> Live:
+    return worlds.live(count=400, categories=8)
+
+
+@pytest.fixture(scope="module")
+def parts(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Services:
+    return services.build(settings(tmp_path_factory.mktemp("artefacts")), live)
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ def settings(artefacts: Path) -> Settings:
         features=FEATURES,
         host="127.0.0.1",
         port=0,
+        shared=artefacts / "shared",
         token=TOKEN,
-        key=b"key",
         model="ranker",
         config=Config(),
     )

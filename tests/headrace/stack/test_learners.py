@@ -97,7 +97,7 @@ def test_an_invalid_experiment_is_refused(layout: Layout) -> None:
 
 
 def test_up_refuses_a_missing_device_and_invalid_fusion(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(pipeline_programs(layout, ENDPOINTS)) == 4
+    assert len(pipeline_programs(layout, ENDPOINTS)) == 5
     monkeypatch.setenv(DEVICE_VARIABLE, "tpu")
     with pytest.raises(EnvironmentProblem, match="HEADRACE_DEVICE: device is 'tpu'"):
         pipeline_programs(layout, ENDPOINTS)

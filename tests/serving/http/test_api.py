@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from models.fingerprint import fingerprint
 from schemas.limits import BODY_BYTES
 from serving import app, services
+from serving.state.state import Live
 from tests.support import serving_states as worlds
 from tests.support.api import HEADERS, TOKEN, problem, settings
 from tests.support.paths import TESTS
@@ -165,11 +166,9 @@ def test_models_and_what_cannot_be_pinned(api: TestClient[Litestar]) -> None:
     assert (problem(other).status, problem(other).pointer) == (409, "/version")
 
 
-def test_ready_and_the_level_report_features_that_are_not_updated(
-    api: TestClient[Litestar], parts: services.Services
-) -> None:
+def test_ready_and_the_level_report_features_that_are_not_updated(api: TestClient[Litestar], live: Live) -> None:
     reason = "features are not updated: loader has made no progress for 140 s, 7 records wait for it"
-    parts.live.progress.stalled = (reason,)
+    live.progress.stalled = (reason,)
     try:
         ready = api.get("/health/ready")
         assert (ready.status_code, ready.json()["stalled"]) == (200, [reason])
@@ -178,7 +177,7 @@ def test_ready_and_the_level_report_features_that_are_not_updated(
         assert answer["degraded"]["level"] >= 1
         assert reason in answer["degraded"]["reasons"]
     finally:
-        parts.live.progress.stalled = ()
+        live.progress.stalled = ()
 
 
 def test_errors_are_counted_by_status(api: TestClient[Litestar]) -> None:
@@ -208,5 +207,5 @@ def test_the_schema_is_the_one_checked_in(api: TestClient[Litestar]) -> None:
 
 
 if __name__ == "__main__":
-    schema = app.create(services.build(settings(Path())), TOKEN).openapi_schema.to_schema()
+    schema = app.create(services.build(settings(Path()), Live(worlds.PLAN)), TOKEN).openapi_schema.to_schema()
     OPENAPI.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n")

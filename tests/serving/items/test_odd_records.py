@@ -18,11 +18,11 @@ from schemas.catalogue import ITEM, Item
 from schemas.control import Control
 from schemas.dead_letter import DEAD
 from schemas.topics import ITEMS, MODEL_DELTAS
+from serving.feeder import _thread
 from serving.items.catalogue_reader import CatalogueReader
-from serving.services import _thread
 from serving.state import catalogue
 from serving.state.state import Live, Progress
-from serving.telemetry.metrics import Metrics
+from serving.telemetry.feeder_metrics import FeederMetrics
 from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.followed_model import FollowedModel
@@ -185,7 +185,7 @@ def test_a_pin_of_no_version_changes_nothing(tmp_path: Path, version: str) -> No
 
 
 def test_what_is_set_aside_is_exported() -> None:
-    metrics, dead_letters = Metrics(Progress()), DeadLetters()
+    metrics, dead_letters = FeederMetrics(Progress()), DeadLetters()
     quarantine = metrics.watch_quarantine("catalogue", Quarantine("catalogue", dead_letters, Breaker(min_failures=2)))
     reader = CatalogueReader("nowhere", Live(worlds.PLAN), worlds.NOTHING, quarantine)
     reader.take(message(ITEMS.name, 1, b"?"))
@@ -211,7 +211,7 @@ def test_a_store_with_something_else_in_it_does_not_end_the_sweep() -> None:
     live = worlds.live()
     live.progress.catalogue_read = True
     before = live.state.features
-    thread = threading.Thread(target=Sweep(Odd(), live, Monitor(Metrics(Progress()))).run, args=(stop,))
+    thread = threading.Thread(target=Sweep(Odd(), live, Monitor(FeederMetrics(Progress()))).run, args=(stop,))
     thread.start()
     thread.join(timeout=60)
     assert len(reads) == 2

@@ -13,11 +13,12 @@ from models.config import RankerConfig
 from models.content import ContentLayout
 from models.modality import Fusion, Modality
 from schemas.aliases import LIVE
-from serving.shared.current import CURRENT, Report
+from serving.shared.current import CURRENT
 from serving.shared.publisher import Publisher
-from serving.shared.subscriber import NotPublished, SharedState
+from serving.shared.subscriber import SharedState
 from serving.stages.pipeline import rank
 from serving.state.query import Faults
+from serving.state.report import NotPublished, Report
 from serving.state.state import Live, ServingState
 from serving.state.texts import Texts
 from serving.telemetry.stopwatch import Stopwatch

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.settings import parse, read_config
+from serving.settings import parse, parse_feeder, read_config
 from serving.state.experiment import Arm, Experiment, ExperimentError, Learning, checked
 
 ARMS = [
@@ -13,7 +13,7 @@ ARMS = [
     Arm(name="frozen", share=0.1, policy="model:frozen"),
     Arm(name="popular", share=0.1, policy="popular"),
 ]
-REQUIRED = ["--bootstrap", "k:9092", "--redis", "redis://r:6379", "--artefacts", "a"]
+REQUIRED = ["--bootstrap", "k:9092", "--redis", "redis://r:6379", "--artefacts", "a", "--shared", "s"]
 
 
 def test_shares_are_kept_and_a_user_stays() -> None:
@@ -42,9 +42,14 @@ def test_the_command_line_names_every_problem(tmp_path: Path, capsys: pytest.Cap
     config = tmp_path / "serving.json"
     config.write_text('{"experiment": {"arms": [{"name": "a", "share": 1, "policy": "x"}]}}')
     with pytest.raises(SystemExit):
-        parse([*REQUIRED, "--config", str(config)], {"HEADRACE_TOKEN": "short"})
+        parse([*REQUIRED, "--config", str(config), "--workers", "0"], {"HEADRACE_TOKEN": "short"})
     error = capsys.readouterr().err
-    for part in ("HEADRACE_MODEL_KEY is not set", "HEADRACE_TOKEN has 5 characters", "arms[0].policy"):
+    for part in ("--workers is 0", "HEADRACE_TOKEN has 5 characters", "arms[0].policy"):
+        assert part in error
+    with pytest.raises(SystemExit):
+        parse_feeder([*REQUIRED, "--config", str(config)], {})
+    error = capsys.readouterr().err
+    for part in ("HEADRACE_MODEL_KEY is not set", "arms[0].policy"):
         assert part in error
 
 
@@ -53,21 +58,21 @@ def test_an_origin_is_scheme_host_and_port(tmp_path: Path, origin: str, capsys: 
     config = tmp_path / "serving.json"
     config.write_text(json.dumps({"origins": ["http://localhost:3000", origin]}))
     with pytest.raises(SystemExit):
-        parse(
-            [*REQUIRED, "--config", str(config)], {"HEADRACE_TOKEN": "a-token-of-16-chars", "HEADRACE_MODEL_KEY": "key"}
-        )
+        parse([*REQUIRED, "--config", str(config)], {"HEADRACE_TOKEN": "a-token-of-16-chars"})
     assert f"origins: {origin!r} is not an origin" in capsys.readouterr().err
 
 
 def test_a_good_command_line(tmp_path: Path) -> None:
     config = tmp_path / "serving.json"
     config.write_text('{"experiment": {"arms": [{"name": "p", "share": 1.0, "policy": "popular"}]}}')
-    secrets = {"HEADRACE_TOKEN": "a-token-of-16-chars", "HEADRACE_MODEL_KEY": "key"}
+    secrets = {"HEADRACE_TOKEN": "a-token-of-16-chars"}
     fusion = tmp_path / "fusion.json"
     fusion.write_text('{"modalities": [{"name": "image", "width": 4}]}')
     parsed = parse([*REQUIRED, "--config", str(config), "--fusion", str(fusion)], secrets)
     assert [each.name for each in parsed.ranker.modalities] == ["image"]
-    assert (parsed.token, parsed.key) == ("a-token-of-16-chars", b"key")
+    assert parsed.token == "a-token-of-16-chars"
+    feeder = parse_feeder([*REQUIRED, "--config", str(config)], {"HEADRACE_MODEL_KEY": "key"})
+    assert (feeder.key, feeder.config) == (b"key", parsed.config)
     assert parsed.config.experiment.arm_of("anyone").policy == "popular"
 
 
@@ -94,5 +99,5 @@ def test_every_problem_of_a_learner_is_named() -> None:
 
 def test_an_invalid_device_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parse([*REQUIRED, "--device", "tpu"], {"HEADRACE_TOKEN": "a-token-of-16-chars", "HEADRACE_MODEL_KEY": "key"})
+        parse([*REQUIRED, "--device", "tpu"], {"HEADRACE_TOKEN": "a-token-of-16-chars"})
     assert "--device: device is 'tpu'; say cpu, or cuda" in capsys.readouterr().err

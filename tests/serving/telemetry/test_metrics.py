@@ -3,11 +3,13 @@
 import re
 import shutil
 import subprocess
+from collections import Counter
 
 import msgspec
 import numpy as np
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from headrace.layout import REPOSITORY
 from lang.plan.plan import Plan
@@ -23,6 +25,7 @@ from serving.state.state import Live, Progress
 from serving.telemetry import metrics
 from serving.telemetry.consumers import STALLED_S, Consumers
 from serving.telemetry.entity_counts import EntityCounts
+from serving.telemetry.feeder_metrics import FeederMetrics
 from serving.telemetry.freshness import FreshnessReader
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.monitor import REFERENCE_MS, WATCHED, Monitor
@@ -48,12 +51,12 @@ def features(at_ms: int = worlds.NOW, **changes: float) -> ItemFeatures:
     return msgspec.structs.replace(swept, values=values, swept_at=at_ms)
 
 
-def sample(exported: Metrics, name: str, **labels: str) -> float | None:
+def sample(exported: Metrics | FeederMetrics, name: str, **labels: str) -> float | None:
     return exported.registry.get_sample_value(name, labels)
 
 
 def test_a_column_gone_null_shows_and_the_others_do_not() -> None:
-    exported = Metrics(Progress())
+    exported = FeederMetrics(Progress())
     monitor = Monitor(exported)
     monitor.observe(features(), took_s=1.0)
     monitor.observe(features(heat=np.nan), took_s=2.0)
@@ -67,7 +70,7 @@ def test_a_column_gone_null_shows_and_the_others_do_not() -> None:
 
 
 def test_the_reference_holds_for_a_day() -> None:
-    exported = Metrics(Progress())
+    exported = FeederMetrics(Progress())
     monitor, drifts = Monitor(exported), []
     day = REFERENCE_MS
     for at_ms, times in ((0, 1.0), (1, 3.0), (day - 1, 3.0), (day, 3.0), (day + 1, 1.0)):
@@ -77,7 +80,7 @@ def test_the_reference_holds_for_a_day() -> None:
 
 
 def test_another_version_has_a_reference_of_its_own() -> None:
-    exported = Metrics(Progress())
+    exported = FeederMetrics(Progress())
     monitor = Monitor(exported)
     monitor.observe(features(), took_s=1.0)
     monitor.observe(msgspec.structs.replace(features(times=3.0), version={"item_engagement": 2}), took_s=1.0)
@@ -85,7 +88,7 @@ def test_another_version_has_a_reference_of_its_own() -> None:
 
 
 def test_an_empty_catalogue_is_no_fault_and_the_age_counts_from_the_sweep() -> None:
-    exported = Metrics(Progress())
+    exported = FeederMetrics(Progress())
     assert 0 <= sample(exported, "headrace_feature_sweep_age_seconds") < 60
     Monitor(exported).observe(msgspec.structs.replace(ItemFeatures.empty(), swept_at=worlds.NOW), took_s=0.1)
     assert sample(exported, "headrace_feature_sweep_age_seconds") > 1e6  # that was in 2023
@@ -93,7 +96,7 @@ def test_an_empty_catalogue_is_no_fault_and_the_age_counts_from_the_sweep() -> N
 
 
 def test_a_group_is_as_new_as_its_newest_event() -> None:
-    exported = Metrics(Progress())
+    exported = Metrics()
     newest = click(30_000)
     reader = FreshnessReader(memory_store_of(worlds.PLAN, [click(1), newest, click(2, user_id="u2")]), exported)
     for user_id in ("u1", "u2", "nobody"):
@@ -111,7 +114,7 @@ def test_entities_are_counted_where_they_are_limited(client: Client) -> None:
     for user in range(3):
         client.set(tiles_key("user_recent", 1, f"u{user}"), b"")
     client.set(tiles_key("item_heat", 1, "i1"), b"")
-    exported = Metrics(Progress())
+    exported = FeederMetrics(Progress())
     EntityCounts(client, Live(plan), exported).count()
     entities, most = "headrace_group_entities", "headrace_group_max_entities"
     assert (sample(exported, entities, group="user_recent"), sample(exported, most, group="user_recent")) == (3, 1_000)
@@ -126,7 +129,7 @@ def hydrated(user_id: str) -> Query:
 
 
 def test_user_features_are_null_where_the_store_has_nothing() -> None:
-    exported = Metrics(Progress(), hydrate.READ)
+    exported = Metrics(hydrate.READ)
     for user_id in ("u1", "nobody"):
         exported.count_slate(hydrated(user_id), Stopwatch(), level=0)
     reads = {name: sample(exported, "headrace_user_feature_reads_total", feature=name) for name in hydrate.READ}
@@ -139,7 +142,7 @@ def test_user_features_are_null_where_the_store_has_nothing() -> None:
 
 
 def test_a_store_that_does_not_answer_is_a_level_and_no_null() -> None:
-    exported, faults = Metrics(Progress(), hydrate.READ), Faults()
+    exported, faults = Metrics(hydrate.READ), Faults()
     query = worlds.query()
     nobody_listens = FeatureReader(connect("redis://127.0.0.1:1", timeout_s=0.1))
     user = Hydrator().hydrate(query, worlds.PLAN, nobody_listens, faults)
@@ -149,7 +152,7 @@ def test_a_store_that_does_not_answer_is_a_level_and_no_null() -> None:
 
 
 def test_surfaces_are_bounded() -> None:
-    exported = Metrics(Progress())
+    exported = Metrics()
     for number in range(50):
         exported.count_slate(worlds.query(surface=f"s{number}"), Stopwatch(), level=0)
     assert sample(exported, "headrace_recommendations_total", surface="s0", level="L0") == 1
@@ -157,13 +160,27 @@ def test_surfaces_are_bounded() -> None:
 
 
 def exported_names() -> set[str]:
-    families = Metrics(Progress()).registry.collect()
+    families = [*Metrics().registry.collect(), *FeederMetrics(Progress()).registry.collect()]
     return {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
 
 
 def test_every_metric_is_in_the_table_and_every_row_is_exported() -> None:
     section = (REPOSITORY / "docs/modules.md").read_text(encoding="utf-8").split("## Metrics")[1].split("\n## ")[0]
     assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == exported_names()
+
+
+def test_the_feeders_metrics_are_added_to_the_workers() -> None:
+    worker, feeder = Metrics(), FeederMetrics(Progress(rejected=Counter(hash=3)))
+    for exported, group, as_of_ms in ((worker, "a", 1_000), (feeder, "a", 3_000), (worker, "b", 2_000)):
+        exported.note_event(group, as_of_ms=as_of_ms)
+    worker.count_error(503)
+    families = [*text_string_to_metric_families(worker.text(feeder.text().decode()).decode())]
+    assert len({family.name for family in families}) == len(families)
+    found = {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
+    assert found["headrace_errors_total", "503"] == 1
+    assert found["headrace_versions_refused_total", "hash"] == 3
+    as_of = "headrace_group_as_of_timestamp_seconds"
+    assert (found[as_of, "a"], found[as_of, "b"]) == (3, 2)
 
 
 def test_rules_name_what_is_exported() -> None:
@@ -189,7 +206,7 @@ def test_the_learner_may_hold_positives_for_a_whole_wait_before_an_alert() -> No
 
 def test_a_consumer_without_progress_is_stalled_while_records_wait() -> None:
     live = worlds.live()
-    consumers = Consumers(live, Metrics(live.progress), readers=dict)
+    consumers = Consumers(live, FeederMetrics(live.progress), readers=dict)
     lags = {"loader": Lag(behind=50, committed=100), "learner": Lag(behind=9, committed=7), "ingest": Lag(0, 5)}
     consumers.report(lags, 0.0)
     consumers.report(lags, STALLED_S)

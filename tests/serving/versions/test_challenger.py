@@ -14,8 +14,7 @@ from schemas.topics import SHADOWS
 from schemas.version_policy import rollback_decision
 from serving.kafka.producer import Record
 from serving.stages.pipeline import rank
-from serving.stages.record import Slate, versions
-from serving.stages.shadow import Shadows
+from serving.stages.record import Slate, exposure, versions
 from serving.state.query import Faults, Query
 from serving.state.state import Live
 from serving.telemetry.stopwatch import Stopwatch
@@ -24,6 +23,7 @@ from serving.versions.control import ControlReader, pin
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
+from serving.versions.shadow_scorer import ShadowScorer
 from tests.support import serving_states as worlds
 from tests.support import version_messages as chains
 from tests.support.damaged_versions import OUT_OF_BOUNDS
@@ -56,17 +56,17 @@ def slate_of(live: Live, **changes: object) -> tuple[Query, Slate]:
     return query, rank(query, live.state, Faults(), Stopwatch())[0]
 
 
+def exposure_of(query: Query, slate: Slate) -> bytes:
+    sent = exposure(query, slate, made_with=versions(slate), level=0, served_at=worlds.NOW)
+    assert sent.value is not None
+    return sent.value
+
+
 def shadow(live: Live, query: Query, slate: Slate) -> Shadow | None:
-    box, stop = RecordBox(), threading.Event()
-    shadows = Shadows(box.send)
-    shadows.enqueue(query, slate, worlds.NOW)
-    thread = threading.Thread(target=shadows.run, args=(stop,))
-    thread.start()
-    came = box.came.wait(5.0 if CHALLENGER in live.state.models and query.arm == worlds.MODEL else 0.0)
-    stop.set()
-    thread.join()
-    assert [record.topic for record in box.records] == [SHADOWS] * came
-    return shadow_of(box.records[0].value or b"") if came else None
+    box = RecordBox()
+    ShadowScorer(live, worlds.NOTHING, box.send).score([None, exposure_of(query, slate)])
+    assert [record.topic for record in box.records] == [SHADOWS] * len(box.records)
+    return shadow_of(box.records[0].value or b"") if box.records else None
 
 
 def test_the_slots_are_scored_as_the_challenger_would_have_and_served_as_they_were() -> None:
@@ -104,12 +104,14 @@ def test_other_arms_and_a_line_without_challenger_have_no_shadow() -> None:
         assert shadow(live, query, slate) is None
 
 
-def test_a_full_queue_leaves_slates_out_and_counts_them() -> None:
-    live, shadows = challenged(), Shadows(RecordBox().send)
+def test_a_backlog_leaves_the_oldest_slates_out_and_counts_them() -> None:
+    live, box = challenged(), RecordBox()
     query, slate = slate_of(live)
-    for _ in range(503):
-        shadows.enqueue(query, slate, worlds.NOW)
-    assert shadows.left_out == 3
+    payload = exposure_of(query, slate)
+    ShadowScorer(live, worlds.NOTHING, box.send).score([payload] * 503)
+    assert (len(box.records), live.progress.unshadowed) == (500, 3)
+    ShadowScorer(live, worlds.NOTHING, box.send).score([b"?", payload])
+    assert (len(box.records), live.progress.unshadowed) == (501, 4)
 
 
 def test_it_follows_its_own_chain_and_pins_and_live_do_not_know_it(tmp_path: Path) -> None:

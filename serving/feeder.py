@@ -1,0 +1,176 @@
+"""`python -m serving.feeder`: follows the topics, and writes the state that workers map into memory (docs/adr/0025)."""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+from confluent_kafka import KafkaException
+
+from lang.planner.load import load_plan
+from models.content import ContentLayout
+from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
+from schemas.breaker import BrokenProgram
+from serving import settings
+from serving.items.catalogue_reader import CatalogueReader
+from serving.items.sweep import Sweep
+from serving.kafka import ticker
+from serving.kafka.producer import RecordProducer
+from serving.settings import FeederSettings
+from serving.shared.publisher import Publisher
+from serving.state.state import Live
+from serving.telemetry.consumers import Consumers
+from serving.telemetry.entity_counts import EntityCounts
+from serving.telemetry.feeder_metrics import FeederMetrics
+from serving.telemetry.freshness import FreshnessReader
+from serving.telemetry.monitor import Monitor
+from serving.versions.challenger import Challenger, VersionSource
+from serving.versions.control import ControlReader
+from serving.versions.delta_reader import DeltaReader
+from serving.versions.followed_model import FollowedModel
+from serving.versions.pins import Pins
+from serving.versions.shadow_scorer import ShadowScorer
+from store.connect import connect
+from store.lag import consumer_groups
+from store.quarantine import KafkaSend, Quarantine, Send
+from store.reader import FeatureReader
+
+_STORE_TIMEOUT_S = 1.0
+_POLL_S = 0.02  # the longest that a new state waits to be published
+_REPORT_S = 1.0
+
+
+class Feeder:
+    """The state of one host, and the threads that follow the log into it."""
+
+    def __init__(self, configured: FeederSettings) -> None:
+        own = configured.config.experiment.own
+        self.live = Live(load_plan(configured.features), (*FOLLOWING, *own))
+        self.metrics = FeederMetrics(self.live.progress)
+        self._settings = configured
+        self._producer = RecordProducer(configured.bootstrap)
+        self._own = tuple(own)
+
+    def start(self, stop: threading.Event) -> list[threading.Thread]:
+        """Start the threads; they end when `stop` is set."""
+        live, bootstrap, send = self.live, self._settings.bootstrap, self._producer.send
+        client = connect(self._settings.redis, timeout_s=_STORE_TIMEOUT_S)
+        reader = FreshnessReader(FeatureReader(client), self.metrics)
+        layout = ContentLayout(self._settings.ranker.modalities)
+        deltas, control = self._delta_reader(), self._control_reader()
+        catalogue = CatalogueReader(bootstrap, live, layout, self._quarantine("catalogue"))
+        shadows = ShadowScorer(live, layout, send)
+        sweep = Sweep(reader, live, Monitor(self.metrics))
+        counts = EntityCounts(client, live, self.metrics)
+        consumers = Consumers(live, self.metrics, readers=lambda: consumer_groups(client, self._settings.model))
+        return [
+            _thread(live, "producer", lambda: self._producer.run(stop)),
+            _thread(live, "catalogue", lambda: catalogue.run(stop)),
+            _thread(live, "control", lambda: control.run(bootstrap, stop)),
+            _thread(live, "deltas", lambda: deltas.run(bootstrap, stop)),
+            *(_thread(live, each.alias, lambda each=each: each.run(stop)) for each in self._challengers()),
+            _thread(live, "shadows", lambda: shadows.run(bootstrap, stop)),
+            _thread(live, "sweep", lambda: sweep.run(stop)),
+            _thread(live, "limits", lambda: counts.run(stop)),
+            _thread(live, "ticker", lambda: ticker.run(self._producer, stop)),
+            _thread(live, "consumers", lambda: consumers.run(bootstrap, stop)),
+        ]
+
+    def publish(self, publisher: Publisher, stop: threading.Event) -> None:
+        """Publish each new state at once, and a report each second, until `stop` is set."""
+        published, reported_s = None, 0.0
+        while not stop.wait(_POLL_S):
+            state = self.live.state
+            if state is not published:
+                publisher.publish(state)
+                published = state
+            if time.monotonic() - reported_s >= _REPORT_S:
+                reported_s = time.monotonic()
+                publisher.report(self.live.report, self.metrics.text())
+
+    def _delta_reader(self) -> DeltaReader:
+        model, artefacts = self._settings.model, self._settings.artefacts
+        followed = FollowedModel(
+            name=model,
+            key=self._settings.key,
+            snapshots=artefacts / model / "snapshots",
+            config=self._settings.ranker,
+        )
+        return DeltaReader(self.live, followed, send=self._producer.send, quarantine=self._quarantine("deltas"))
+
+    def _control_reader(self) -> ControlReader:
+        model = self._settings.model
+        pins = Pins(self._settings.artefacts / model / "pins", self._settings.ranker)
+        return ControlReader(self.live, pins, model=model, quarantine=self._quarantine("control"))
+
+    def _challengers(self) -> list[Challenger]:
+        """The followers of all models but live's own."""
+        live, configured = self.live, self._settings
+        source = VersionSource(
+            bootstrap=configured.bootstrap,
+            artefacts=configured.artefacts,
+            key=configured.key,
+            send=self._producer.send,
+            config=configured.ranker,
+        )
+        aliases: dict[str, Callable[[], str]] = {name: lambda name=name: name for name in self._own}
+        aliases |= {alias: lambda alias=alias: live.followed.get(alias, "") for alias in (CHALLENGER, SEASON)}
+        return [Challenger(live, source, alias=alias, followed=model) for alias, model in aliases.items()]
+
+    def _quarantine(self, thread: str) -> Quarantine:
+        send = _warn_if_kafka_is_away(KafkaSend(self._settings.bootstrap))
+        return self.metrics.watch_quarantine(thread, Quarantine(f"serving's thread {thread}", send))
+
+
+def _warn_if_kafka_is_away(send: Send) -> Send:
+    """Warn instead of raising while Kafka is away: readers start from the beginning, and set the record aside then."""
+
+    def send_or_warn(key: bytes, value: bytes) -> None:
+        try:
+            send(key, value)
+        except KafkaException as error:
+            sys.stderr.write(f"not written to quarantine: {key.decode()}: {error}\n")
+
+    return send_or_warn
+
+
+def _thread(live: Live, name: str, run: Callable[[], None]) -> threading.Thread:
+    """Start a thread. An exception in it ends the process: with a dead reader, what is served would age forever.
+
+    A thread that stops because it cannot handle most records would stop again after a restart: the process continues
+    with what was read, and reports that it is not ready.
+    """
+
+    def guarded() -> None:
+        try:
+            run()
+        except BrokenProgram as error:
+            sys.stderr.write(f"{error}\n")
+            live.progress.stopped[name] = str(error)
+        except BaseException:
+            traceback.print_exc(file=sys.stderr)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=guarded, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    configured, stop = settings.feeder_from_environment(), threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    feeder = Feeder(configured)
+    publisher = Publisher(configured.shared)
+    threads = feeder.start(stop)
+    feeder.publish(publisher, stop)
+    for thread in threads:
+        thread.join(timeout=5)
+
+
+if __name__ == "__main__":
+    main()
