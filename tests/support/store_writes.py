@@ -1,10 +1,9 @@
 """Delivers the rows of a fold to Redis: encodes them as Flink does, decodes and writes them as the loader does."""
 
 from collections.abc import Iterable
-from math import isnan
 
 from lang.executors.fold import SequenceRow, TileFold, TileRow
-from lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from lang.executors.topic_records import TopicRecords
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
 from store.connect import Client
@@ -49,26 +48,8 @@ class Delivery:
 
     def tile(self, row: TileRow) -> bytes:
         """A row as the features job writes it."""
-        group = self._group
-        columns = [partial.name for partial in group.families[group.family_of(row.size_ms)].partials]
-        cells = {name: None if isnan(cell) else cell for name, cell in zip(columns, row.cells[2:], strict=True)}
-        counts = {partial.name for partial in group.partials if partial.type == "BIGINT"}
-        named = {name: int(cell) if name in counts and cell is not None else cell for name, cell in cells.items()}
-        head = {"size_ms": row.size_ms, "start_ms": row.start_ms, "n": int(row.cells[0]), "as_of": int(row.cells[1])}
-        absent = {partial.name: None for partial in group.partials}
-        return tile_contracts(group).value.encode(
-            {**dict(zip(group.entity, row.key, strict=True)), **head, **absent, **named}
-        )
+        return TopicRecords(self._group).tile(row)[1]
 
     def sequence(self, row: SequenceRow) -> bytes:
         """A row as the features job writes it."""
-        record = {
-            "sequence": row.sequence,
-            "occurred_at": row.occurred_at,
-            "event_id": row.event_id,
-            "as_of": row.as_of,
-            "payload": row.payload,
-        }
-        return sequence_contracts(self._group).value.encode(
-            dict(zip(self._group.entity, row.key, strict=True)) | record
-        )
+        return TopicRecords(self._group).sequence(row)[1]
