@@ -55,6 +55,7 @@ def build(settings: Settings, states: StateSource) -> Services:
             producer=producer,
             experiment=settings.config.experiment.name,
             metrics=metrics,
+            rules=settings.config.rules,
         ),
         lookup=Lookup(patient, states),
         similar=Similar(patient, states),

@@ -13,7 +13,10 @@ from msgspec import Struct, field
 from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from models.index_device import index_builder
 from schemas.defaults import LIVE_MODEL
-from serving.state.experiment import Experiment, ExperimentError, checked
+from serving.stages import rules
+from serving.stages.rules import DEFAULTS, Rules, RulesError
+from serving.state import experiment
+from serving.state.experiment import Experiment, ExperimentError
 from store.connect import ADDRESS
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
@@ -30,10 +33,12 @@ class OriginError(ValueError):
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file that `--config` names.
 
+    `rules`: how slates are made, see `serving.stages.rules.Rules`; whatever is left out has its default.
     `origins`: pages of these origins, e.g. `https://shop.example`, may call the API from a browser (CORS); `*` for all.
     """
 
     experiment: Experiment = field(default_factory=Experiment)
+    rules: Rules = DEFAULTS
     origins: list[str] = field(default_factory=list[str])
 
 
@@ -105,7 +110,7 @@ def _with_files(options: argparse.Namespace, parser: argparse.ArgumentParser, pr
     config, ranker = Config(), RankerConfig()
     try:
         config = read_config(options.config) if options.config else config
-    except (OSError, msgspec.DecodeError, ExperimentError, OriginError) as error:
+    except (OSError, msgspec.DecodeError, ExperimentError, OriginError, RulesError) as error:
         problems.append(f"--config {options.config}: {error}")
     try:
         ranker = load_ranker_config(options.fusion)
@@ -161,10 +166,11 @@ def read_config(path: Path) -> Config:
 
     Raises:
         OSError, msgspec.DecodeError: it cannot be read. ExperimentError: its experiment is inconsistent.
-        OriginError: an entry of `origins` is not an origin.
+        OriginError: an entry of `origins` is not an origin. RulesError: the rules are not valid.
     """
     config = msgspec.json.decode(path.read_bytes(), type=Config)
-    checked(config.experiment)
+    experiment.checked(config.experiment)
+    rules.checked(config.rules)
     if wrong := [origin for origin in config.origins if not re.fullmatch(_ORIGIN, origin)]:
         message = (
             f"origins: {wrong[0]!r} is not an origin; write https://shop.example or http://localhost:3000, no path"

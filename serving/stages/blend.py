@@ -10,7 +10,7 @@ from models.ranker_numpy import Scores
 from schemas.heads import ORDERED
 
 
-class Blend(Struct, frozen=True, kw_only=True):
+class Blend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A weighted sum over the ranker's heads.
 
     Attributes:

@@ -4,15 +4,22 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from schemas.heads import ORDERED
 from serving.stages.blend import Blend
 from serving.stages.sources.table import SOURCES
+
+_MOST = 2_000
 
 
 def _quotas() -> dict[str, int]:
     return {source.name: source.quota for source in SOURCES if source.quota is not None}
 
 
-class Rules(Struct, frozen=True, kw_only=True):
+class RulesError(ValueError):
+    """Rules are not valid; the message names every problem."""
+
+
+class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a slate is made by.
 
     Attributes:
@@ -30,3 +37,35 @@ class Rules(Struct, frozen=True, kw_only=True):
 
 
 DEFAULTS = Rules()
+
+
+def checked(rules: Rules) -> Rules:
+    """The rules themselves.
+
+    Raises:
+        RulesError: a source or head is unknown, or a number is out of range.
+    """
+    problems: list[str] = []
+    for field_name, given, known in (
+        ("quotas", rules.quotas, [source.name for source in SOURCES]),
+        ("blend.weights", rules.blend.weights, [head.name for head in ORDERED]),
+    ):
+        unknown = [name for name in given if name not in known]
+        problems += [f"{field_name}: {name!r} is unknown, the names are {', '.join(known)}" for name in unknown]
+        wrong = {name: number for name, number in given.items() if not 0 <= number <= _MOST}
+        problems += [f"{field_name}.{name} is {number}, must be from 0 to {_MOST}" for name, number in wrong.items()]
+    if missing := [head.name for head in ORDERED if head.name not in rules.blend.weights]:
+        problems.append(f"blend.weights lacks {', '.join(missing)}: give each head a weight, 0 to leave it out")
+    for name, number, least, most in (
+        ("candidates", rules.candidates, 1, _MOST),
+        ("exploration", rules.exploration, 0, 1),
+        ("category_cap", rules.category_cap, 1, _MOST),
+        ("blend.unit_s", rules.blend.unit_s, 1, _MOST),
+        ("blend.most_s", rules.blend.most_s, 0, 1e6),
+    ):
+        if not least <= number <= most:
+            problems.append(f"{name} is {number}, must be from {least} to {most:g}")
+    if problems:
+        message = "; ".join(f"rules.{problem}" for problem in problems)
+        raise RulesError(message)
+    return rules
