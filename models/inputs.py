@@ -129,11 +129,13 @@ def assemble(
     user: Mapping[str, float],
     items: Mapping[str, Doubles],
     crosses: Mapping[str, Doubles],
+    apart: int = 0,
 ) -> Floats:
     """Compute the dense inputs of one user's candidates.
 
     Args:
         count: C, the number of candidates.
+        apart: the last ones of them, whose presence must not change the inputs of the others.
         user: value by name, of `USER_INPUTS`; absent or NaN is missing.
         items: column [C] by name, of `ITEM_INPUTS`.
         crosses: column [C] by name, of `CROSS_INPUTS`, for pairs of this user and each candidate.
@@ -152,6 +154,8 @@ def assemble(
     raw[missing] = 0.0
     np.clip(raw, -_LARGEST, _LARGEST, out=raw)  # prevent overflow below
     ranks = _ranks(raw[_RANKED])
+    if apart:
+        ranks[:, : count - apart] = _ranks(raw[_RANKED, : count - apart])
     raw[_LOG] = np.log1p(np.maximum(raw[_LOG], 0.0))
     raw[_RATE] = np.log((np.maximum(raw[_RATE], 0.0) + 0.001) / 0.05)
     share = np.clip(raw[_ODDS], 0.0, 1.0)

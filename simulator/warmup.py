@@ -27,7 +27,7 @@ from serving.state import catalogue as catalogues
 from serving.state import columns, item_features
 from serving.state.experiment import Arm
 from serving.state.query import Candidates, Query
-from serving.state.state import ServingState
+from serving.state.state import ServingState, state_of
 from simulator.behaviour import ShownSlate, events_of
 from simulator.visits import Page, Visits
 from simulator.world import World, item_number, user_name
@@ -138,7 +138,7 @@ class WarmUp:
             rows = np.stack([*(read.get(name, unknown) for name in names), unknown])  # the last: no owner
             columns.fill(values, part, rows[codes])
         features = item_features.build(catalogue, values, version={}, swept_at=at_ms)
-        return ServingState(plan=self.offline.plan, catalogue=catalogue, features=features, models={})
+        return state_of(self.offline.plan, catalogue, features)
 
     def _serve(self, request_id: str, page: Page, at_ms: int) -> None:
         query = Query(

@@ -19,7 +19,7 @@ from serving.stages.score import inputs
 from serving.state import catalogue as catalogues
 from serving.state import columns, item_features
 from serving.state.query import Candidates, Faults, Query, ids_of
-from serving.state.state import ServingState
+from serving.state.state import ServingState, state_of
 from store.memory_store import MemoryStore
 
 
@@ -47,7 +47,7 @@ class OfflineFeatures:
         """Serving's state with these items, without features or models."""
         catalogue = catalogues.build([catalogues.entry_of(item) for item in self.items.values()])
         features = item_features.build(catalogue, columns.blank(len(catalogue)), version={}, swept_at=0)
-        return ServingState(plan=self.plan, catalogue=catalogue, features=features, models={})
+        return state_of(self.plan, catalogue, features)
 
     def fold(self, event: Fields) -> None:
         """Fold one event as ingest wrote it."""

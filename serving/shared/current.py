@@ -27,6 +27,7 @@ class Current(Struct, frozen=True, kw_only=True):
     plan: str
     catalogue: str
     features: str
+    pool: str
     models: dict[str, ModelFiles]
 
 

@@ -50,6 +50,7 @@ class Publisher:
             plan=self._file(before, "plan", state.plan, state_files.write_plan),
             catalogue=self._file(before, "catalogue", state.catalogue, state_files.write_catalogue),
             features=self._file(before, "features", state.features, state_files.write_features),
+            pool=self._file(before, "pool", state.pool, state_files.write_pool),
             models=models,
         )
         replace(self._folder / CURRENT, msgspec.json.encode(current))

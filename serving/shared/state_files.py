@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from lang.plan.plan import Plan
@@ -17,6 +17,7 @@ from models.rowset import RowSet
 from models.state import ModelState
 from serving.shared.arrays_file import map_arrays, write_arrays
 from serving.state.catalogue import Catalogue
+from serving.state.exploration_pool import ExplorationPool
 from serving.state.item_features import ItemFeatures
 from serving.state.tags import Tags
 from serving.state.texts import Blobs, Texts
@@ -107,6 +108,16 @@ def read_features(path: Path) -> ItemFeatures:
         hot_in=dict(zip(facts.hot_in, hot_in, strict=False)),
         lasting=arrays["lasting"],
     )
+
+
+def write_pool(path: Path, pool: ExplorationPool) -> None:
+    """Write what exploration may draw."""
+    write_arrays(path, structs.asdict(pool), {})
+
+
+def read_pool(path: Path) -> ExplorationPool:
+    """Read what exploration may draw."""
+    return ExplorationPool(**map_arrays(path).arrays)
 
 
 def write_model(path: Path, model: ModelState) -> None:

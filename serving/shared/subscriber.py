@@ -114,6 +114,7 @@ class SharedState:
             plan=self._part(before, current.plan, state_files.read_plan),
             catalogue=self._part(before, current.catalogue, state_files.read_catalogue),
             features=self._part(before, current.features, state_files.read_features),
+            pool=self._part(before, current.pool, state_files.read_pool),
             models=models,
         )
 

@@ -19,18 +19,15 @@ def rerank(query: Query, scored: Scored, draws: Draws, *, state: ServingState, r
     codes = state.catalogue.codes[scored.candidates.indexes]
     order = np.lexsort((scored.candidates.ids[:ranked], -scored.score[:ranked]))
     chosen = capped(order, codes, query.count, cap=rules.category_cap)
-    pool_codes = state.catalogue.codes[draws.pool.indexes]
-    probability_of = np.bincount(
-        pool_codes, weights=draws.pool.probability, minlength=len(state.catalogue.category_names)
-    )
+    probability_of = draws.pool.by_category
     full = _full_categories(chosen, codes, cap=rules.category_cap)
     acceptable = [float(probability_of.sum() - probability_of[categories].sum()) for categories in full]
     rate = rules.exploration
     slots = [Slot(index=index, propensity=1 - rate * mass) for index, mass in zip(chosen, acceptable, strict=True)]
     for index, position in enumerate(draws.positions, start=ranked):
         if position < len(chosen) and int(codes[index]) not in full[position]:
-            probability = draws.pool.probability[draws.pool.indexes.searchsorted(scored.candidates.indexes[index])]
-            slots[position] = Slot(index=index, propensity=rate * float(probability), explored=True)
+            probability = draws.pool.probability(int(scored.candidates.indexes[index]))
+            slots[position] = Slot(index=index, propensity=rate * probability, explored=True)
     return slots
 
 

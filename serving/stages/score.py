@@ -59,13 +59,9 @@ def score(
     The candidates' inputs are computed without the drawn items, which would change the ranks among them: propensities
     are exact only if a slate's order is a function of its request and state.
     """
-    rows = state.features.gather(candidates.ids)
-    dense = inputs(query, candidates, state, rows)
-    everyone = candidates
-    if len(draws.candidates):
-        everyone = _joined(candidates, draws.candidates)
-        rows = np.concatenate([rows, state.features.gather(draws.candidates.ids)])
-        dense = np.concatenate([dense, inputs(query, everyone, state, rows)[len(candidates) :]])
+    everyone = _joined(candidates, draws.candidates) if len(draws.candidates) else candidates
+    rows = state.features.gather(everyone.ids)
+    dense = inputs(query, everyone, state, rows, apart=len(draws.candidates))
     if ranker is None:
         click, order = _without_ranker(_light_of(query, state), dense, rows)
     else:
@@ -90,15 +86,14 @@ def _without_ranker(light: ServedModel | None, dense: Floats, rows: Doubles) -> 
     return np.nan_to_num(columns.column(rows, _RATE), nan=_PRIOR).astype(np.float32), heat_of(rows)
 
 
-def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doubles) -> Floats:
-    """Dense inputs [C, F]; `rows` [C, K] are the candidates' item features."""
+def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doubles, *, apart: int = 0) -> Floats:
+    """Dense inputs [C, F]; `rows` [C, K] are the candidates' item features; `apart` as in `models.inputs.assemble`."""
     catalogue, indexes = state.catalogue, candidates.indexes
     items = {name: columns.column(rows, name) for name in COLUMNS[:-1]}
     items["item.age_s"] = np.maximum(query.at_ms - catalogue.born_at[indexes], 0) / 1000
     items["item.price"] = catalogue.price[indexes]
-    return assemble(
-        len(candidates), user=query.user.numbers, items=items, crosses=_crosses(query.user, candidates, state, rows)
-    )
+    crosses = _crosses(query.user, candidates, state, rows)
+    return assemble(len(candidates), user=query.user.numbers, items=items, crosses=crosses, apart=apart)
 
 
 def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doubles) -> dict[str, Doubles]:

@@ -1,5 +1,6 @@
 """The catalogue as arrays: the items that may be shown at all. Immutable; a change makes a new one."""
 
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -68,8 +69,14 @@ class Catalogue(Struct, frozen=True, kw_only=True):
 
     def newest(self, at_ms: int, count: int) -> Ids:
         """Up to `count` items born last before a time, youngest first."""
-        first = int((-self.born_at[self.by_age]).searchsorted(-at_ms))
+        first = len(self.unborn(at_ms))
         return self.ids[self.by_age[first : first + count]]
+
+    def unborn(self, at_ms: int) -> Indexes:
+        """The indexes of items born after a time."""
+        ages = range(len(self.by_age))
+        first = bisect_left(ages, True, key=lambda age: bool(self.born_at[self.by_age[age]] <= at_ms))
+        return self.by_age[:first]
 
     def owners(self, column: str) -> tuple[Sequence[str], Indexes]:
         """(names, the index of each item's own among them [N], -1 for none) of `item_id`, `category` or `seller`."""

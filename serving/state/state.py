@@ -19,6 +19,7 @@ from schemas.http import AppliedVersion, RefusedVersion
 from schemas.version_policy import VersionPolicy, version_text
 from serving.state import catalogue as catalogues
 from serving.state.catalogue import Catalogue
+from serving.state.exploration_pool import ExplorationPool, build_pool
 from serving.state.item_features import ItemFeatures
 from serving.state.report import Report
 
@@ -58,12 +59,22 @@ class ServedModel(Struct, frozen=True, kw_only=True):
 
 
 class ServingState(Struct, frozen=True, kw_only=True):
-    """Catalogue, item features, models by alias (`live` is the newest version); `plan`: the group versions in use."""
+    """Catalogue, item features, models by alias (`live` is the newest version); `plan`: the group versions in use.
+
+    `pool`: what exploration may draw.
+    """
 
     plan: Plan
     catalogue: Catalogue
     features: ItemFeatures
     models: dict[str, ServedModel]
+    pool: ExplorationPool
+
+
+def state_of(plan: Plan, catalogue: Catalogue, features: ItemFeatures) -> ServingState:
+    """A state without models."""
+    pool = build_pool(catalogue, features.hardly_shown(catalogue.ids))
+    return ServingState(plan=plan, catalogue=catalogue, features=features, models={}, pool=pool)
 
 
 class Progress(Struct, kw_only=True):
@@ -99,7 +110,7 @@ class Live:
     """
 
     def __init__(self, plan: Plan, following: Iterable[str] = FOLLOWING, build: BuildIndex = NumpyIndex) -> None:
-        self.state = ServingState(plan=plan, catalogue=catalogues.build([]), features=ItemFeatures.empty(), models={})
+        self.state = state_of(plan, catalogues.build([]), ItemFeatures.empty())
         self.progress = Progress()
         self.policy = VersionPolicy()
         self.followed: dict[str, str] = {}
@@ -147,12 +158,14 @@ class Live:
         """Swap the catalogue, and the index of every model with it."""
         with self._writing:
             models = {alias: served.indexed(catalogue, self._build) for alias, served in self.state.models.items()}
-            self._change(catalogue=catalogue, models=models)
+            pool = build_pool(catalogue, self.state.features.hardly_shown(catalogue.ids))
+            self._change(catalogue=catalogue, models=models, pool=pool)
 
     def set_features(self, features: ItemFeatures) -> None:
         """Swap the item features."""
         with self._writing:
-            self._change(features=features)
+            catalogue = self.state.catalogue
+            self._change(features=features, pool=build_pool(catalogue, features.hardly_shown(catalogue.ids)))
 
     def promote(self, alias: str, model: ModelState, *, applied_at: int, offset: int = -1, name: str = "") -> None:
         """Serve a model under an alias."""

@@ -21,7 +21,8 @@ def propose(query: Query, state: ServingState, count: int) -> Ids:
         message = f"no model under alias {LIVE!r}"
         raise Unavailable(message)
     vector = live.model.user_vector(hash64(query.user_id), query.user.history_ids)
-    indexes, _ = live.index.search(vector, count, allowed=state.catalogue.born_at <= query.at_ms)
+    allowed = state.catalogue.born_at <= query.at_ms if len(state.catalogue.unborn(query.at_ms)) else None
+    indexes, _ = live.index.search(vector, count, allowed=allowed)
     return live.index.ids[indexes]
 
 
