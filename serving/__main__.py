@@ -14,6 +14,7 @@ def main() -> None:
     """Run the API until SIGTERM or SIGINT."""
     configured = settings.from_environment()
     metrics_folder.prepare(configured.shared / "metrics")
+    _load()
     Granian(
         "serving.worker:create",
         factory=True,
@@ -26,6 +27,13 @@ def main() -> None:
         websockets=False,
         log_level=LogLevels.warning,
     ).serve()
+
+
+def _load() -> None:
+    """Load the code of the workers before they are forked: they share its memory, and start in a moment."""
+    from serving import worker  # not at the top: `prometheus_client` must be loaded after `metrics_folder.prepare`
+
+    worker.load()
 
 
 if __name__ == "__main__":

@@ -13,8 +13,14 @@ from models.index_device import index_builder
 from serving import app, services, settings
 from serving.services import Services
 from serving.shared.subscriber import SharedState
+from store import record_kernel
 
 _WATCH_S = 0.5
+
+
+def load() -> None:
+    """Load what `create` and the first request need and no process owns."""
+    record_kernel.load()
 
 
 def create() -> Litestar:

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from lang.executors.merge import TileBlock
 from lang.plan.plan import HEADER_CELLS, Group
+from store.record_kernel import unpack_rows
 
 CELL_BYTES = 8
 TILE_ID = slice(4, 9)
@@ -96,13 +97,5 @@ class RecordLayout:
         """The block of one family's sections, one per record."""
         width = self._widths[family]
         values = np.frombuffer(bytearray().join(sections), dtype="<f8").reshape(-1, width)  # (R, 2 + P)
-        key = np.repeat(np.arange(len(sections)), [len(section) // (CELL_BYTES * width) for section in sections])
-        heads = values.view("<u8")
-        slots = (heads[:, 0] >> 32).astype(np.int64)
-        n, last = heads[:, 0] & 0xFFFFFFFF, heads[:, 1].copy()
-        size_index = (last & 0xFF).astype(np.int64)
-        values[:, 0], values[:, 1] = n, last >> 8
-        if (foreign := size_index >= len(self._size_ms)).any():  # written for another plan
-            key, slots, size_index, values = key[~foreign], slots[~foreign], size_index[~foreign], values[~foreign]
-        size_ms = self._size_ms[size_index]
-        return TileBlock(key, size_ms, slots * size_ms, values)
+        counts = np.array([len(section) // (CELL_BYTES * width) for section in sections], np.int64)
+        return TileBlock(*unpack_rows(values, values.view("<u8"), counts, self._size_ms))

@@ -7,30 +7,27 @@ tiles can be folded and merged in any order and any grouping.
 import math
 from collections.abc import Callable
 
-import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from lang.expressions.flink_sql import value_sql
-from lang.expressions.per_column import Floats
 from lang.plan.plan import Partial, PartialOp
 from lang.plan.windows import epoch_ms
 
-Starts = NDArray[np.intp]
+ADD, LEAST, MOST = 0, 1, 2  # how cells combine
 
 
 class Cells(Struct, frozen=True):
     """One kind of partial column.
 
-    `lift(partial, value, at_ms)` is the cell of one event counted at that time. `combine` merges two cells.
-    `reduce(cells, starts)` merges runs of rows: cells (R, C), run k from starts[k] to the next start, to (K, C).
+    `lift(partial, value, at_ms)` is the cell of one event counted at that time. `combine` merges two cells; `kernel` is
+    the same for compiled code (`lang.executors.merge_kernel`).
     `sql(partial, time)` is the Flink aggregate call without FILTER; `time` is a SQL expression.
     """
 
     empty: float
     lift: Callable[[Partial, float, int], float]
     combine: Callable[[float, float], float]
-    reduce: Callable[[Floats, Starts], Floats]
+    kernel: int
     sql: Callable[[Partial, str], str]
 
 
@@ -66,27 +63,12 @@ def _add(one: float, two: float) -> float:
     return one if math.isnan(two) else one + two
 
 
-def _add_runs(cells: Floats, starts: Starts) -> Floats:
-    missing = np.isnan(cells)
-    totals: Floats = np.add.reduceat(np.where(missing, 0.0, cells), starts, axis=0)
-    totals[np.logical_and.reduceat(missing, starts, axis=0)] = np.nan
-    return totals
-
-
 def _smaller(one: float, two: float) -> float:
     return two if math.isnan(one) or two < one else one
 
 
 def _larger(one: float, two: float) -> float:
     return two if math.isnan(one) or two > one else one
-
-
-def _smallest_of_runs(cells: Floats, starts: Starts) -> Floats:
-    return np.fmin.reduceat(cells, starts, axis=0)
-
-
-def _largest_of_runs(cells: Floats, starts: Starts) -> Floats:
-    return np.fmax.reduceat(cells, starts, axis=0)
 
 
 def _argument(partial: Partial) -> str:
@@ -129,11 +111,11 @@ def _decayed_count_sql(partial: Partial, time: str) -> str:
 
 
 CELLS: dict[PartialOp, Cells] = {
-    "count": Cells(0.0, _one, _add, _add_runs, _count_sql),
-    "sum": Cells(math.nan, _value, _add, _add_runs, _call_sql("SUM")),
-    "squares": Cells(math.nan, _square, _add, _add_runs, _squares_sql),
-    "min": Cells(math.nan, _value, _smaller, _smallest_of_runs, _call_sql("MIN")),
-    "max": Cells(math.nan, _value, _larger, _largest_of_runs, _call_sql("MAX")),
-    "decayed_sum": Cells(math.nan, _scale_to_epoch, _add, _add_runs, _decayed_sum_sql),
-    "decayed_count": Cells(math.nan, _scale_one_to_epoch, _add, _add_runs, _decayed_count_sql),
+    "count": Cells(0.0, _one, _add, ADD, _count_sql),
+    "sum": Cells(math.nan, _value, _add, ADD, _call_sql("SUM")),
+    "squares": Cells(math.nan, _square, _add, ADD, _squares_sql),
+    "min": Cells(math.nan, _value, _smaller, LEAST, _call_sql("MIN")),
+    "max": Cells(math.nan, _value, _larger, MOST, _call_sql("MAX")),
+    "decayed_sum": Cells(math.nan, _scale_to_epoch, _add, ADD, _decayed_sum_sql),
+    "decayed_count": Cells(math.nan, _scale_one_to_epoch, _add, ADD, _decayed_count_sql),
 }

@@ -4,26 +4,23 @@ Axes: K keys to read, R rows of a block, P partials of a family.
 """
 
 from collections.abc import Sequence as Many
-from typing import TypeAlias
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from lang.aggregates.sequences import sequence_value
+from lang.executors.merge_kernel import Ints, merge_tiles
 from lang.executors.merge_plan import plan_merge
 from lang.expressions.per_column import Floats, derive
 from lang.plan.plan import OVER_ALL, Group, Rollup, Sequence
 from schemas.limits import DOUBLE_MOST
-
-Ints: TypeAlias = NDArray[np.int64]
 
 
 class TileBlock(Struct, frozen=True):
     """Tiles of one family, of any keys, sizes and starts, in any order.
 
     `key` (R,) is the index of each tile's key among the K keys; `values` (R, 2 + P) holds n, as_of and the partials.
-    Tiles outside every window are ignored but cost time. Merging is fastest if `key` ascends.
+    Tiles outside every window are ignored but cost time.
     """
 
     key: Ints
@@ -52,24 +49,6 @@ class Merged(Struct, frozen=True):
     as_of: Ints
 
 
-class _TileAges(Struct, frozen=True):
-    """The tiles of a family by ascending key; `age_ms` is the time from a tile's start to the read."""
-
-    key: Ints
-    size_ms: Ints
-    age_ms: Ints
-    values: Floats
-
-
-def _tile_ages(block: TileBlock, at_ms: int | Ints) -> _TileAges:
-    now = at_ms if isinstance(at_ms, int) else at_ms[block.key]
-    age_ms = now - block.start_ms
-    if np.all(block.key[1:] >= block.key[:-1]):
-        return _TileAges(block.key, block.size_ms, age_ms, block.values)
-    order = np.argsort(block.key, kind="stable")
-    return _TileAges(block.key[order], block.size_ms[order], age_ms[order], block.values[order])
-
-
 class Merger:
     """Merges the tiles of one group by a `MergePlan` that is made once."""
 
@@ -88,7 +67,13 @@ class Merger:
         """
         at = np.broadcast_to(np.asarray(at_ms, dtype=np.int64), (keys,))
         as_of = np.zeros(keys, dtype=np.int64)
-        table = self._table([_tile_ages(block, at_ms) for block in tiles], as_of)
+        table = np.full((self._plan.rows, keys), np.nan)
+        for family, block in zip(self._plan.families, tiles, strict=True):
+            if len(block.key):
+                age_ms = (at_ms if isinstance(at_ms, int) else at_ms[block.key]) - block.start_ms
+                merge_tiles(
+                    block.key, block.size_ms, age_ms, block.values, family.windows, family.columns, table, as_of
+                )
         numbers: dict[str, Floats] = {}
         for finish in self._plan.finishes:
             features = finish.function(tuple(table[rows] for rows in finish.arguments))  # (features, K)
@@ -100,30 +85,6 @@ class Merger:
             else:
                 numbers[sequence.name] = _present(self._group, _number(sequence, rows, at))
         return Merged(_add_derived(self._group, numbers, keys), lists, as_of)
-
-    def _table(self, families: list[_TileAges], as_of: Ints) -> Floats:
-        """The merged partials of every window (T, K), NaN for no row; updates `as_of` (K,) in place."""
-        table = np.full((self._plan.rows, len(as_of)), np.nan)
-        for window in self._plan.windows:
-            tiles = families[window.family]
-            age_ms = tiles.age_ms
-            counted = (tiles.size_ms == window.tile_ms) & (age_ms >= window.newest_ms) & (age_ms < window.oldest_ms)
-            chosen = np.flatnonzero(counted)
-            if not len(chosen):
-                continue
-            key, values = tiles.key.take(chosen), tiles.values.take(chosen, axis=0)
-            runs = np.flatnonzero(np.diff(key, prepend=-1))
-            present = key[runs]  # (runs,)
-            newest = np.maximum.reduceat(values[:, 1], runs).astype(np.int64)
-            as_of[present] = np.maximum(as_of[present], newest)
-            if window.half_life_ms:
-                values *= np.exp2((window.newest_ms - age_ms[chosen]) / window.half_life_ms)[:, None]
-            if window.edge_ms:
-                values *= np.minimum((window.oldest_ms - age_ms[chosen]) / window.edge_ms, 1.0)[:, None]
-            for each in window.reductions:
-                cells = values.take(each.columns, axis=1)  # (R, C)
-                table[each.rows[:, None], present] = each.rule.reduce(cells, runs).T
-        return table
 
 
 def merge(

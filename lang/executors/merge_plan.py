@@ -9,36 +9,24 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lang.aggregates.cells import CELLS, Cells
+from lang.aggregates.cells import CELLS
 from lang.aggregates.finalize import FINISH
+from lang.executors.merge_kernel import Ints
 from lang.expressions.per_column import Floats
-from lang.plan.plan import HEADER_CELLS, Group, PartialOp, TileFunction
+from lang.plan.plan import HEADER_CELLS, Group, TileFunction
 
 Indices = NDArray[np.intp]
 
 
-class Reduction(Struct, frozen=True):
-    """The columns of a tile that one rule merges, (C,), and the table rows to write them to, (C,)."""
+class FamilyPlan(Struct, frozen=True):
+    """What `merge_kernel.merge_tiles` does with the tiles of one family: `windows` [W, 7] and `columns` [C, 3].
 
-    rule: Cells
-    columns: Indices
-    rows: Indices
-
-
-class Window(Struct, frozen=True):
-    """The tiles of one family and size whose age is in [newest, oldest), ms.
-
-    Their weight depends on age: it halves every `half_life_ms`, or falls linearly over the last `edge_ms`; 0 turns
-    either off.
+    A window has the tiles of one size whose age is in [newest, oldest), ms. Their weight depends on age: it halves
+    every half-life, or falls linearly over the last edge; 0 turns either off.
     """
 
-    family: int
-    tile_ms: int
-    newest_ms: int
-    oldest_ms: int
-    half_life_ms: int
-    edge_ms: int
-    reductions: tuple[Reduction, ...]
+    windows: Ints
+    columns: Ints
 
 
 class Finish(Struct, frozen=True):
@@ -50,9 +38,9 @@ class Finish(Struct, frozen=True):
 
 
 class MergePlan(Struct, frozen=True):
-    """The merge plan of a group; `rows` is T."""
+    """The merge plan of a group, `families` in its order; `rows` is T."""
 
-    windows: tuple[Window, ...]
+    families: tuple[FamilyPlan, ...]
     finishes: tuple[Finish, ...]
     rows: int
 
@@ -80,23 +68,25 @@ def plan_merge(group: Group) -> MergePlan:
             frame = _Frame(each.family, each.tile_ms, newest_ms, oldest_ms, each.half_life_ms, each.edge_ms)
             cells += [rows.setdefault((frame, partial), len(rows)) for partial in each.partials]
         functions.setdefault(each.function, {})[each.name] = cells
-    windows = [_window(group, frame, rows) for frame in dict.fromkeys(frame for frame, _ in rows)]
+    families = [_family(group, family, rows) for family in range(len(group.families))]
     finishes = [
         Finish(FINISH[function], tuple(np.array(list(features.values())).T), tuple(features))
         for function, features in functions.items()
     ]
-    return MergePlan(tuple(windows), tuple(finishes), len(rows))
+    return MergePlan(tuple(families), tuple(finishes), len(rows))
 
 
-def _window(group: Group, frame: _Frame, rows: dict[tuple[_Frame, int], int]) -> Window:
-    partials = group.families[frame.family].partials
-    table_rows = {partial: row for (other, partial), row in rows.items() if other == frame}
-    ops: dict[PartialOp, list[int]] = {}
-    for partial in table_rows:
-        ops.setdefault(partials[partial].op, []).append(partial)
-    reductions = [
-        Reduction(CELLS[op], np.array(columns) + HEADER_CELLS, np.array([table_rows[column] for column in columns]))
-        for op, columns in ops.items()
-    ]
-    span = (frame.family, frame.tile_ms, frame.newest_ms, frame.oldest_ms)
-    return Window(*span, frame.half_life_ms, frame.edge_ms, tuple(reductions))
+def _family(group: Group, family: int, rows: dict[tuple[_Frame, int], int]) -> FamilyPlan:
+    partials = group.families[family].partials
+    windows: list[tuple[int, ...]] = []
+    columns: list[tuple[int, int, int]] = []
+    for frame in dict.fromkeys(frame for frame, _ in rows if frame.family == family):
+        begin = len(columns)
+        columns += [
+            (partial + HEADER_CELLS, row, CELLS[partials[partial].op].kernel)
+            for (other, partial), row in rows.items()
+            if other == frame
+        ]
+        span = (frame.tile_ms, frame.newest_ms, frame.oldest_ms, frame.half_life_ms, frame.edge_ms)
+        windows.append((*span, begin, len(columns)))
+    return FamilyPlan(np.array(windows, np.int64).reshape(-1, 7), np.array(columns, np.int64).reshape(-1, 3))

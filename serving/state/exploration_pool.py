@@ -106,12 +106,13 @@ def build_pool(catalogue: Catalogue, hardly_shown: Flags) -> ExplorationPool:
 
 
 def classes_of(catalogue: Catalogue, indexes: Indexes) -> np.ndarray:
-    """The class of each item. [E] -> [E], uint8."""
+    """The class of each item. [E] -> [E], uint8, which sorts fastest."""
     return (catalogue.ids[indexes] % CLASSES).astype(np.uint8)
 
 
 def _count(classes: np.ndarray, codes: Indexes, shape: tuple[int, int]) -> Indexes:
-    return np.bincount(classes * shape[1] + codes, minlength=shape[0] * shape[1]).reshape(shape)
+    cells = classes.astype(np.int64) * shape[1] + codes  # a uint8 would overflow
+    return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def _nth(members: Indexes, excluded: Indexes, rank: int) -> int:

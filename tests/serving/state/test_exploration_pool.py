@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from serving.state.exploration_pool import CLASSES, build_pool
 from tests.support import serving_states as worlds
 
-CATALOGUE = worlds.catalogue_of(worlds.items(73, 6))
+CATALOGUE = worlds.catalogue_of(worlds.items(73, 40))  # class times categories is beyond a byte
 subsets = st.sets(st.integers(0, len(CATALOGUE) - 1)).map(sorted)
 
 
