@@ -8,14 +8,22 @@ def tiles_key(group: str, version: int, entity: str) -> str:
     return f"f:{{{entity}}}:{group}@{version}"
 
 
-def owner_of(key: bytes) -> str:
+def owner_of(key: str) -> str:
     """The entity that a key belongs to.
 
-    >>> owner_of(tiles_key("group", 1, "u{1}").encode())
+    >>> owner_of(tiles_key("group", 1, "u{1}"))
     'u{1}'
     """
-    text = key.decode()
-    return text[text.index("{") + 1 : text.rindex("}:")]
+    return key[key.index("{") + 1 : key.rindex("}:")]
+
+
+def title_of(key: str) -> str:
+    """The version of a group that a key belongs to.
+
+    >>> title_of(tiles_key("group", 1, "u{1}")), title_of(sequence_key("group", 2, "u1", "last"))
+    ('group@1', 'group@2')
+    """
+    return key[key.rindex("}:") + 2 :].partition(":")[0]
 
 
 def sequence_key(group: str, version: int, entity: str, sequence: str) -> str:

@@ -16,7 +16,7 @@ from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
 from schemas.breaker import BrokenProgram
 from serving import settings
 from serving.items.catalogue_reader import CatalogueReader
-from serving.items.sweep import Sweep
+from serving.items.feature_feed import FeatureFeed
 from serving.kafka import ticker
 from serving.kafka.producer import RecordProducer
 from serving.settings import FeederSettings
@@ -33,6 +33,7 @@ from serving.versions.delta_reader import DeltaReader
 from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
 from serving.versions.shadow_scorer import ShadowScorer
+from store.changes import ChangeListener
 from store.connect import connect
 from store.lag import consumer_groups
 from store.quarantine import KafkaSend, Quarantine, Send
@@ -63,7 +64,8 @@ class Feeder:
         deltas, control = self._delta_reader(), self._control_reader()
         catalogue = CatalogueReader(bootstrap, live, layout, self._quarantine("catalogue"))
         shadows = ShadowScorer(live, layout, send)
-        sweep = Sweep(reader, live, Monitor(self.metrics))
+        listener = ChangeListener(connect(self._settings.redis, timeout_s=_STORE_TIMEOUT_S))
+        features = FeatureFeed(reader, listener, live, Monitor(self.metrics))
         counts = EntityCounts(client, live, self.metrics)
         consumers = Consumers(live, self.metrics, readers=lambda: consumer_groups(client, self._settings.model))
         return [
@@ -73,7 +75,7 @@ class Feeder:
             _thread(live, "deltas", lambda: deltas.run(bootstrap, stop)),
             *(_thread(live, each.alias, lambda each=each: each.run(stop)) for each in self._challengers()),
             _thread(live, "shadows", lambda: shadows.run(bootstrap, stop)),
-            _thread(live, "sweep", lambda: sweep.run(stop)),
+            _thread(live, "features", lambda: features.run(stop)),
             _thread(live, "limits", lambda: counts.run(stop)),
             _thread(live, "ticker", lambda: ticker.run(self._producer, stop)),
             _thread(live, "consumers", lambda: consumers.run(bootstrap, stop)),

@@ -178,7 +178,7 @@ def is_live() -> dict[str, str]:
 
 @get("/health/ready", opt={OPEN: True}, sync_to_thread=False)
 def is_ready(services: Parts) -> Response[ReadyAnswer]:
-    """Whether requests may come: catalogue and control are read, features swept, and a model loaded if there is one.
+    """Whether requests may come: catalogue, control and item features are read, and a model loaded if there is one.
 
     It is also ready while features are not updated; `stalled` names the consumer that makes no progress.
     """

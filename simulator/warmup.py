@@ -137,7 +137,7 @@ class WarmUp:
             unknown = np.full(len(part.features), np.nan)
             rows = np.stack([*(read.get(name, unknown) for name in names), unknown])  # the last: no owner
             columns.fill(values, part, rows[codes])
-        features = item_features.build(catalogue, values, version={}, swept_at=at_ms)
+        features = item_features.build(catalogue, values, version={}, read_at=at_ms)
         return state_of(self.offline.plan, catalogue, features)
 
     def _serve(self, request_id: str, page: Page, at_ms: int) -> None:

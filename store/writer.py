@@ -12,6 +12,8 @@ from msgspec import Struct
 from redis.exceptions import NoScriptError, ResponseError
 
 from lang.plan.plan import Group
+from schemas.redis_keys import owner_of, title_of
+from store.changes import publish
 from store.connect import Client
 from store.decode import SequenceWrite, TileWrite
 from store.record import RecordLayout
@@ -112,11 +114,16 @@ class Writer:
             batches[tile.key].add(tile)
         rows = batches_of([(retention.retain_ms, row) for retention, row in sequences])
         try:
-            return self._execute(batches, rows, clock)
+            refused = self._execute(batches, rows, clock)
         except NoScriptError:  # the server does not have the scripts yet
             for script in (_RECORD, _MEMBERS, _ROWS):
                 self._client.script_load(script.text)
-            return self._execute(batches, rows, clock)
+            refused = self._execute(batches, rows, clock)
+        changed: dict[str, list[str]] = {}
+        for key in (*batches, *rows):
+            changed.setdefault(title_of(key), []).append(owner_of(key))
+        publish(self._client, changed)
+        return refused
 
     def _execute(self, batches: dict[str, _Batch], sequences: dict[str, RowBatch], clock: int) -> dict[str, str]:
         pipeline, keys = self._client.pipeline(transaction=False), list[str]()

@@ -81,7 +81,7 @@ def _owners(client: Client, group: Group, sample: int) -> Iterator[str]:
         pattern = sequence_key(group.name, group.version, "*", group.sequences[0].name)
     found = client.scan_iter(match=pattern, count=1000)
     for _, key in zip(range(sample), found, strict=False):
-        yield owner_of(key)
+        yield owner_of(key.decode())
 
 
 def _add(parity: Parity, one: FeatureValues, two: FeatureValues, *, names: Iterable[str], at_ms: int) -> None:

@@ -15,6 +15,8 @@ from lang.expressions.per_column import Floats, derive
 from lang.plan.plan import OVER_ALL, Group, Rollup, Sequence
 from schemas.limits import DOUBLE_MOST
 
+FOREVER_MS = 2**62
+
 
 class TileBlock(Struct, frozen=True):
     """Tiles of one family, of any keys, sizes and starts, in any order.
@@ -41,12 +43,14 @@ class Merged(Struct, frozen=True):
     """Finished features of K keys.
 
     `numbers` holds (K,) float64, NaN for NULL; `lists` holds K lists; `as_of` (K,) is the largest received_at
-    among the tiles that counted, 0 if none did.
+    among the tiles that counted, 0 if none did. `steady_ms` (K,): how long `numbers` stay the same without new events,
+    apart from decay and from ages, which change with every moment.
     """
 
     numbers: dict[str, Floats]
     lists: dict[str, list[list[str]]]
     as_of: Ints
+    steady_ms: Ints
 
 
 class Merger:
@@ -66,13 +70,21 @@ class Merger:
             at_ms: the time of the read, one for all keys or (K,).
         """
         at = np.broadcast_to(np.asarray(at_ms, dtype=np.int64), (keys,))
-        as_of = np.zeros(keys, dtype=np.int64)
+        as_of, steady_ms = np.zeros(keys, dtype=np.int64), np.full(keys, FOREVER_MS)
         table = np.full((self._plan.rows, keys), np.nan)
         for family, block in zip(self._plan.families, tiles, strict=True):
             if len(block.key):
                 age_ms = (at_ms if isinstance(at_ms, int) else at_ms[block.key]) - block.start_ms
                 merge_tiles(
-                    block.key, block.size_ms, age_ms, block.values, family.windows, family.columns, table, as_of
+                    block.key,
+                    block.size_ms,
+                    age_ms,
+                    block.values,
+                    family.windows,
+                    family.columns,
+                    table,
+                    as_of,
+                    steady_ms,
                 )
         numbers: dict[str, Floats] = {}
         for finish in self._plan.finishes:
@@ -84,7 +96,10 @@ class Merger:
                 lists[sequence.name] = _payloads(sequence, rows, at)
             else:
                 numbers[sequence.name] = _present(self._group, _number(sequence, rows, at))
-        return Merged(_add_derived(self._group, numbers, keys), lists, as_of)
+                if sequence.window_ms and len(rows.key):
+                    leaves_ms = rows.occurred_at + sequence.window_ms - at[rows.key]
+                    np.minimum.at(steady_ms, rows.key[leaves_ms > 0], leaves_ms[leaves_ms > 0])
+        return Merged(add_derived(self._group, numbers, keys), lists, as_of, steady_ms)
 
 
 def merge(
@@ -97,7 +112,8 @@ def merge(
 def without_last(merged: Merged) -> Merged:
     """All keys but the last."""
     numbers = {name: values[:-1] for name, values in merged.numbers.items()}
-    return Merged(numbers, {name: lists[:-1] for name, lists in merged.lists.items()}, merged.as_of[:-1])
+    lists = {name: each[:-1] for name, each in merged.lists.items()}
+    return Merged(numbers, lists, merged.as_of[:-1], merged.steady_ms[:-1])
 
 
 def rank(
@@ -149,8 +165,11 @@ def _payloads(sequence: Sequence, rows: SequenceBlock, at: Ints) -> list[list[st
     return lists
 
 
-def _add_derived(group: Group, numbers: dict[str, Floats], keys: int) -> dict[str, Floats]:
-    """All numeric features of the group in order: the given ones and those derived from them."""
+def add_derived(group: Group, numbers: dict[str, Floats], keys: int) -> dict[str, Floats]:
+    """All numeric features of the group in order: the given ones, (K,) each, and those derived from them.
+
+    With `over_all`, the last key must be EVERYTHING.
+    """
     if group.over_all:
         numbers |= {OVER_ALL + name: np.full_like(values, values[-1]) for name, values in numbers.items()}
     for derived in group.derived:

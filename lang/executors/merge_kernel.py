@@ -16,6 +16,7 @@ from lang.aggregates.cells import ADD, LEAST
 from lang.expressions.per_column import Floats
 
 Ints: TypeAlias = NDArray[np.int64]
+_EDGE_STEPS = 50
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,9 +29,17 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @compiled
 def merge_tiles(
-    key: Ints, size_ms: Ints, age_ms: Ints, values: Floats, windows: Ints, columns: Ints, table: Floats, as_of: Ints
+    key: Ints,
+    size_ms: Ints,
+    age_ms: Ints,
+    values: Floats,
+    windows: Ints,
+    columns: Ints,
+    table: Floats,
+    as_of: Ints,
+    steady_ms: Ints,
 ) -> None:
-    """Merge tiles into `table` [T, K] and `as_of` [K], in place.
+    """Merge tiles into `table` [T, K], `as_of` and `steady_ms` [K], in place.
 
     Args:
         key: index of each tile's key, [R].
@@ -42,13 +51,21 @@ def merge_tiles(
         columns: column of `values`, table row, and how cells combine, [C, 3].
         table: NaN where no tile has counted yet.
         as_of: 0 likewise.
+        steady_ms: how long the same tiles count, with the same weight but for decay; lowered to what is found.
     """
     for row in range(len(key)):
         age, owner = age_ms[row], key[row]
         for window in range(len(windows)):
             tile_ms, newest, oldest, half_life, edge, begin, end = windows[window]
-            if size_ms[row] != tile_ms or age < newest or age >= oldest:
+            if size_ms[row] != tile_ms or age >= oldest:
                 continue
+            if age < newest:
+                steady_ms[owner] = min(steady_ms[owner], newest - age)
+                continue
+            stays = oldest - age
+            if edge:  # its weight falls linearly at the end: followed in steps
+                stays = stays - edge if stays > edge else max(edge // _EDGE_STEPS, 1)
+            steady_ms[owner] = min(steady_ms[owner], stays)
             as_of[owner] = max(as_of[owner], np.int64(values[row, 1]))
             weight = 1.0
             if half_life:
@@ -74,4 +91,4 @@ def load() -> None:
     """Compile, or load from disk, what the first read of a process would otherwise wait for."""
     key, values = np.zeros(1, np.int64), np.zeros((1, 2))
     windows, columns = np.zeros((0, 7), np.int64), np.zeros((0, 3), np.int64)
-    merge_tiles(key, key, key, values, windows, columns, np.zeros((0, 1)), key)
+    merge_tiles(key, key, key, values, windows, columns, np.zeros((0, 1)), key, key)

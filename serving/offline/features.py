@@ -46,7 +46,7 @@ class OfflineFeatures:
     def state(self) -> ServingState:
         """Serving's state with these items, without features or models."""
         catalogue = catalogues.build([catalogues.entry_of(item) for item in self.items.values()])
-        features = item_features.build(catalogue, columns.blank(len(catalogue)), version={}, swept_at=0)
+        features = item_features.build(catalogue, columns.blank(len(catalogue)), version={}, read_at=0)
         return state_of(self.plan, catalogue, features)
 
     def fold(self, event: Fields) -> None:

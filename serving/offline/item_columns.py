@@ -1,4 +1,4 @@
-"""Item features as serving's sweep would have read them, from the store in memory.
+"""Item features as the feeder would have read them, from the store in memory.
 
 The columns of an item are read again on request if an event has touched it, or after ten minutes. The lists of
 hot items are rebuilt every ten minutes, with decayed clicks aged to then. Axes: N items, C candidates, K columns.
@@ -36,12 +36,12 @@ class ItemColumns:
 
     def features(self, at_ms: int) -> ItemFeatures:
         """The columns of all items, and the lists of hot items."""
-        if not self._features.known or at_ms - self._features.swept_at >= _FRESH_MS:
+        if not self._features.known or at_ms - self._features.read_at >= _FRESH_MS:
             self._read(np.flatnonzero(self._read_at == _TOUCHED), at_ms)
             aged = self._values.copy()
             for name, half_life_ms in self._half_lives_ms.items():
                 aged[:, COLUMNS.index(name)] *= np.exp2((self._read_at - at_ms) / half_life_ms)
-            self._features = item_features.build(self._catalogue, aged, version={}, swept_at=at_ms)
+            self._features = item_features.build(self._catalogue, aged, version={}, read_at=at_ms)
         return self._features
 
     def rows(self, indexes: Indexes, at_ms: int) -> Doubles:

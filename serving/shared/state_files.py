@@ -75,7 +75,7 @@ _CATALOGUE_ARRAYS = ("ids", "categories", "codes", "seller_codes", "price", "bor
 
 class _FeatureFacts(Struct, frozen=True):
     version: dict[str, int]
-    swept_at: int
+    read_at: int
     hot_in: list[str]
 
 
@@ -90,7 +90,7 @@ def write_features(path: Path, features: ItemFeatures) -> None:
         "hot_in": np.concatenate(hot_in) if hot_in else np.zeros(0, np.int64),
         "hot_in_ends": np.cumsum([len(ids) for ids in hot_in], dtype=np.int64),
     }
-    facts = _FeatureFacts(features.version, features.swept_at, [*features.hot_in])
+    facts = _FeatureFacts(features.version, features.read_at, [*features.hot_in])
     write_arrays(path, arrays, {"facts": msgspec.json.encode(facts).decode()})
 
 
@@ -103,7 +103,7 @@ def read_features(path: Path) -> ItemFeatures:
         version=facts.version,
         ids=arrays["ids"],
         values=arrays["values"],
-        swept_at=facts.swept_at,
+        read_at=facts.read_at,
         hot=arrays["hot"],
         hot_in=dict(zip(facts.hot_in, hot_in, strict=False)),
         lasting=arrays["lasting"],

@@ -29,7 +29,7 @@ class Slate(Struct, frozen=True, kw_only=True):
 
 
 def versions(slate: Slate) -> Versions:
-    """The versions that a slate was made with; those of item features are the last sweep's."""
+    """The versions that a slate was made with; those of item features are of when they were last read."""
     live = slate.state.models.get(LIVE)
     return Versions(
         model=slate.ranker.version if slate.ranker else "",

@@ -1,4 +1,4 @@
-"""Item features as arrays, and lists of hot items: the result of a sweep, which requests gather from."""
+"""Item features as arrays, and lists of hot items, which requests gather from."""
 
 import numpy as np
 from msgspec import Struct
@@ -20,31 +20,31 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
     Attributes:
         version: the version of each group they were read from, by name.
         values: [N, K], see `serving.state.columns`; NaN if the store has nothing about the item.
-        swept_at: when the sweep began, ms; 0 before the first.
+        read_at: the time that the values are of, ms; 0 before the first.
         hot: ids by falling heat; `hot_in`: the same, by category. `lasting`: ids by falling clicks of a week.
     """
 
     version: dict[str, int]
     ids: Ids
     values: Doubles
-    swept_at: int
+    read_at: int
     hot: Ids
     hot_in: dict[str, Ids]
     lasting: Ids
 
     @classmethod
     def empty(cls) -> "ItemFeatures":
-        """Before the first sweep."""
+        """Before any were read."""
         none = np.zeros(0, np.int64)
-        return cls(version={}, ids=none, values=columns.blank(0), swept_at=0, hot=none, hot_in={}, lasting=none)
+        return cls(version={}, ids=none, values=columns.blank(0), read_at=0, hot=none, hot_in={}, lasting=none)
 
     @property
     def known(self) -> bool:
-        """Whether a sweep has finished."""
-        return self.swept_at > 0
+        """Whether any were read."""
+        return self.read_at > 0
 
     def gather(self, ids: Ids) -> Doubles:
-        """Rows of `ids` [C] -> [C, K]; blank for items that were not in the last sweep."""
+        """Rows of `ids` [C] -> [C, K]; blank for items that were not in the catalogue then."""
         out = columns.blank(len(ids))
         if len(self.ids):
             indexes = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
@@ -60,7 +60,7 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
         return (self.ids[indexes] != ids) | ~(columns.column(self.values, SEEN)[indexes] >= FEW_IMPRESSIONS)
 
 
-def build(catalogue: Catalogue, values: Doubles, *, version: dict[str, int], swept_at: int) -> ItemFeatures:
+def build(catalogue: Catalogue, values: Doubles, *, version: dict[str, int], read_at: int) -> ItemFeatures:
     """Features of the catalogue's items. values [N, K]."""
     order = _falling(heat_of(values), catalogue)
     by_category = order[np.argsort(catalogue.codes[order], kind="stable")]
@@ -73,7 +73,7 @@ def build(catalogue: Catalogue, values: Doubles, *, version: dict[str, int], swe
         version=version,
         ids=catalogue.ids,
         values=values,
-        swept_at=swept_at,
+        read_at=read_at,
         hot=catalogue.ids[order[:_HOT]],
         hot_in=hot_in,
         lasting=catalogue.ids[_falling(np.nan_to_num(columns.column(values, LASTING)), catalogue)[:_HOT]],

@@ -93,11 +93,12 @@ class FeederMetrics:
         self.null_ratio = gauge("headrace_feature_null_ratio", "Share of items for which the feature is NULL", feature)
         self.mean = gauge("headrace_feature_mean", "Mean over items, without NULLs", feature)
         self.psi = gauge("headrace_feature_psi", "Population stability index against the reference", feature)
-        self.items = gauge("headrace_feature_sweep_items", "Items in the last sweep")
-        self.sweep_s = Summary("headrace_feature_sweep_seconds", "Duration of sweeps", registry=registry)
-        self.swept_at_s = time.time()  # before the first sweep the age grows from here
-        age = gauge("headrace_feature_sweep_age_seconds", "Age of the item features in use")
-        age.set_function(lambda: time.time() - self.swept_at_s)
+        self.items = gauge("headrace_item_features_items", "Items with features")
+        read = "Time to read what changed of the items, and to replace their features"
+        self.read_s = Summary("headrace_item_features_seconds", read, registry=registry)
+        self.features_at_s = time.time()  # before the first ones the age grows from here
+        age = gauge("headrace_item_features_age_seconds", "Time since item features were last compared with the store")
+        age.set_function(lambda: time.time() - self.features_at_s)
         self._as_of_s = gauge(AS_OF, AS_OF_HELP, group)
         self._as_of_ms: dict[str, int] = {}
         self._entities = gauge("headrace_group_entities", "Entities of a group in the store", group)

@@ -1,4 +1,4 @@
-"""The freshness of each group's features, from reads that requests and sweeps make anyway."""
+"""The freshness of each group's features, from reads that requests and the feeder make anyway."""
 
 from collections.abc import Sequence
 from typing import Protocol

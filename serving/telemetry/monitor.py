@@ -1,4 +1,4 @@
-"""Statistics of the item features in each sweep: share of NULLs, mean, and drift."""
+"""Statistics of the item features: share of NULLs, mean, and drift."""
 
 import math
 
@@ -20,14 +20,18 @@ class _Kept(Struct, frozen=True):
 
 
 class Monitor:
-    """Compares each sweep with a reference: for each feature the first sweep with enough values, renewed each day."""
+    """Compares item features with a reference: of each feature the first ones with enough values, renewed each day."""
 
     def __init__(self, metrics: FeederMetrics) -> None:
         self._metrics = metrics
         self._references: dict[tuple[str, int | None], _Kept] = {}  # by feature and version: versions may differ
 
+    def checked(self, at_ms: int) -> None:
+        """Report that the item features in use are what the store has, at this time."""
+        self._metrics.features_at_s = at_ms / 1000
+
     def observe(self, features: ItemFeatures, *, took_s: float) -> None:
-        """Report a finished sweep."""
+        """Report the features that requests use from now on."""
         metrics = self._metrics
         for name in WATCHED:
             values = columns.column(features.values, name)
@@ -36,15 +40,15 @@ class Monitor:
             reference = self._reference(name, features)
             metrics.psi.labels(name).set(drift.psi(reference, values) if reference else math.nan)
         metrics.items.set(len(features.ids))
-        metrics.sweep_s.observe(took_s)
-        metrics.swept_at_s = features.swept_at / 1000
+        metrics.read_s.observe(took_s)
+        metrics.features_at_s = features.read_at / 1000
 
     def _reference(self, name: str, features: ItemFeatures) -> Reference | None:
         """The feature's reference, renewed if it is a day old; None while too few values are known."""
         key = (name, features.version.get(name.partition(".")[0]))
         kept = self._references.get(key)
-        if kept is None or features.swept_at - kept.taken_at_ms >= REFERENCE_MS:
+        if kept is None or features.read_at - kept.taken_at_ms >= REFERENCE_MS:
             taken = drift.reference_of(columns.column(features.values, name))
             if taken is not None:
-                kept = self._references[key] = _Kept(taken, features.swept_at)
+                kept = self._references[key] = _Kept(taken, features.read_at)
         return kept.reference if kept else None

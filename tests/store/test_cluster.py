@@ -77,8 +77,12 @@ def test_every_entity_reads_as_it_was_written(client: Client, memory: MemoryStor
 def test_every_node_holds_entities_and_an_entity_is_on_one_slot(client: Client, nodes: list[redis.Redis]) -> None:
     assert isinstance(client, RedisCluster)
     assert min(node.dbsize() for node in nodes) > OWNERS
-    keys = sorted(client.scan_iter(), key=owner_of)
-    for _, same in groupby(keys, key=owner_of):
+
+    def owner(key: bytes) -> str:
+        return owner_of(key.decode())
+
+    keys = sorted(client.scan_iter(), key=owner)
+    for _, same in groupby(keys, key=owner):
         assert len({client.keyslot(key) for key in same}) == 1
 
 

@@ -67,7 +67,7 @@ def live(
         shown = holder.state.catalogue
         values = columns.blank(len(shown))
         values[:, :-1] = np.random.default_rng(seed).gamma(1.0, 60.0, (len(shown), len(columns.COLUMNS) - 1))
-        holder.set_features(item_features.build(shown, values, version={"item_engagement": 1}, swept_at=NOW))
+        holder.set_features(item_features.build(shown, values, version={"item_engagement": 1}, read_at=NOW))
     if with_model:
         holder.promote("live", model(seed), applied_at=NOW)
     holder.progress.catalogue_read = holder.progress.control_read = holder.progress.deltas_read = True

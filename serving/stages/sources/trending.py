@@ -17,7 +17,7 @@ _HOT_AT_LEAST = 40  # a cold user has as many candidates to rank as others
 
 
 def propose(query: Query, state: ServingState, count: int) -> Ids:
-    """Ten of each of four categories, then the hottest of all: at least 40. The newest if no sweep has finished."""
+    """Ten of each of four categories, then the hottest of all: at least 40. The newest before any were read."""
     if not state.features.known:
         return state.catalogue.newest(query.at_ms, max(count, _HOT_AT_LEAST))
     categories = (query.user.top or query.user.trends)[:CATEGORIES]

@@ -1,6 +1,5 @@
 """Records of `items`, `model.deltas` and `control` that cannot be handled are set aside; those after them are taken."""
 
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -193,29 +192,6 @@ def test_what_is_set_aside_is_exported() -> None:
     assert metrics.registry.get_sample_value("headrace_set_aside_total", labels) == 1
     with pytest.raises(BrokenProgram):
         reader.take(message(ITEMS.name, 2, b"?"))
-
-
-def test_a_store_with_something_else_in_it_does_not_end_the_sweep() -> None:
-    from serving.items.sweep import Sweep
-    from serving.telemetry.monitor import Monitor
-
-    stop, reads = threading.Event(), list[int]()
-
-    class Odd:
-        def read(self, wanted: object, *, at_ms: int) -> list[object]:
-            reads.append(at_ms)
-            if len(reads) > 1:
-                stop.set()
-            raise ZeroDivisionError
-
-    live = worlds.live()
-    live.progress.catalogue_read = True
-    before = live.state.features
-    thread = threading.Thread(target=Sweep(Odd(), live, Monitor(FeederMetrics(Progress()))).run, args=(stop,))
-    thread.start()
-    thread.join(timeout=60)
-    assert len(reads) == 2
-    assert live.state.features is before
 
 
 def test_bytes_that_are_no_record_hold_no_tile() -> None:

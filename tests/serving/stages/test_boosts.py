@@ -39,7 +39,7 @@ def swept(state: ServingState, plan: Plan, shelf: MemoryStore) -> ServingState:
             names, codes = catalogue.owners(part.by)
             rows = np.concatenate([columns.read(shelf, part, names, at_ms=worlds.NOW), [[np.nan]]])
             columns.fill(values, part, rows[codes])
-    features = item_features.build(catalogue, values, version={}, swept_at=worlds.NOW)
+    features = item_features.build(catalogue, values, version={}, read_at=worlds.NOW)
     return msgspec.structs.replace(state, plan=plan, features=features)
 
 

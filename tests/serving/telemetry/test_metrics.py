@@ -1,4 +1,4 @@
-"""What is exported: the item features of a sweep, the user features of requests, and that documents and rules agree."""
+"""What is exported: item features, the user features of requests, and that documents and rules agree."""
 
 import re
 import shutil
@@ -43,12 +43,12 @@ HEAT = "item_engagement.heat_6h"
 
 
 def features(at_ms: int = worlds.NOW, **changes: float) -> ItemFeatures:
-    """A sweep of a thousand items; `heat` replaces theirs, `times` multiplies it."""
+    """The features of a thousand items; `heat` replaces theirs, `times` multiplies it."""
     swept = worlds.state(count=1000).features
     values = swept.values.copy()
     heat = columns.column(values, HEAT)
     heat[:] = changes.get("heat", heat * changes.get("times", 1.0))
-    return msgspec.structs.replace(swept, values=values, swept_at=at_ms)
+    return msgspec.structs.replace(swept, values=values, read_at=at_ms)
 
 
 def sample(exported: Metrics | FeederMetrics, name: str, **labels: str) -> float | None:
@@ -65,8 +65,8 @@ def test_a_column_gone_null_shows_and_the_others_do_not() -> None:
     assert np.isnan(sample(exported, "headrace_feature_mean", feature=HEAT))
     assert np.isnan(sample(exported, "headrace_feature_psi", feature=HEAT))
     assert sample(exported, "headrace_feature_psi", feature=WATCHED[0]) == 0
-    assert sample(exported, "headrace_feature_sweep_items") == 1000
-    assert sample(exported, "headrace_feature_sweep_seconds_sum") == 3.0
+    assert sample(exported, "headrace_item_features_items") == 1000
+    assert sample(exported, "headrace_item_features_seconds_sum") == 3.0
 
 
 def test_the_reference_holds_for_a_day() -> None:
@@ -87,12 +87,12 @@ def test_another_version_has_a_reference_of_its_own() -> None:
     assert sample(exported, "headrace_feature_psi", feature=HEAT) == 0
 
 
-def test_an_empty_catalogue_is_no_fault_and_the_age_counts_from_the_sweep() -> None:
+def test_an_empty_catalogue_is_no_fault_and_the_age_counts_from_its_reading() -> None:
     exported = FeederMetrics(Progress())
-    assert 0 <= sample(exported, "headrace_feature_sweep_age_seconds") < 60
-    Monitor(exported).observe(msgspec.structs.replace(ItemFeatures.empty(), swept_at=worlds.NOW), took_s=0.1)
-    assert sample(exported, "headrace_feature_sweep_age_seconds") > 1e6  # that was in 2023
-    assert sample(exported, "headrace_feature_sweep_items") == 0
+    assert 0 <= sample(exported, "headrace_item_features_age_seconds") < 60
+    Monitor(exported).observe(msgspec.structs.replace(ItemFeatures.empty(), read_at=worlds.NOW), took_s=0.1)
+    assert sample(exported, "headrace_item_features_age_seconds") > 1e6  # that was in 2023
+    assert sample(exported, "headrace_item_features_items") == 0
 
 
 def test_a_group_is_as_new_as_its_newest_event() -> None:

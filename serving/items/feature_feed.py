@@ -1,0 +1,124 @@
+"""Background thread: the feature columns of every catalogue item, as the loader changes them.
+
+All items are read once. After that only what has changed is read: entities that the loader reports (`store.changes`),
+new items, and those of which a tile leaves a window. What decays or ages is computed (`items.group_table`). So a
+catalogue that nobody looks at costs next to nothing.
+"""
+
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+import numpy as np
+
+from models.array_types import Doubles
+from schemas.times import now_ms
+from serving.items.group_table import GroupTable
+from serving.state import columns, item_features
+from serving.state.catalogue import Catalogue
+from serving.state.state import Live
+from serving.telemetry.monitor import Monitor
+from store.changes import ChangeListener
+from store.connect import StoreError
+from store.reader import FeatureRequest, FeatureStore
+
+_POLL_S = 0.2
+_EVERY_MS = 1_000  # between two states, if something has changed
+_MOVED_MS = 10_000  # between two states, if only time has passed: 1 % of a half-life of ten minutes
+_REST = 10  # times as long as it takes to make a state, until the next one
+_OBSERVED_MS = 10_000  # between two statistics
+_RETRY_S = 1.0
+_SLICE = 200  # owners per round trip
+
+
+class FeatureFeed:
+    """Keeps the item features of `live` current."""
+
+    def __init__(
+        self,
+        reader: FeatureStore,
+        listener: ChangeListener,
+        live: Live,
+        monitor: Monitor,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._listener = listener
+        self._live = live
+        self._monitor = monitor
+        self._tables: dict[str, GroupTable] = {}
+        self._catalogue: Catalogue | None = None
+        self._published_ms = self._observed_ms = 0
+        self._took_ms = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow until `stop` is set. While the store does not answer, the last columns remain in use."""
+        while not stop.is_set():
+            if not self._live.progress.catalogue_read:
+                stop.wait(_POLL_S)
+                continue
+            try:
+                self.step(_POLL_S)
+            except StoreError:
+                stop.wait(_RETRY_S)
+            except Exception:  # an unexpected error: the columns age, which the metrics report
+                traceback.print_exc(file=sys.stderr)
+                stop.wait(_RETRY_S)
+        self._listener.close()
+
+    def step(self, timeout_s: float) -> None:
+        """Take in what has changed, and publish it if it is time to.
+
+        Raises:
+            StoreError: the store did not answer; what was to be read is read by the next call.
+        """
+        parts = columns.group_columns(self._live.state.plan)
+        if {part.group.title for part in parts} != self._tables.keys():
+            self._tables = {part.group.title: self._tables.get(part.group.title) or GroupTable(part) for part in parts}
+            self._listener.listen(self._tables)
+        for title, owners in self._listener.poll(timeout_s).items():
+            self._tables[title].mark(owners)
+        elapsed_ms = self._clock() - self._published_ms
+        if elapsed_ms < max(_EVERY_MS, _REST * self._took_ms):
+            return
+        catalogue, begun_s = self._live.state.catalogue, time.monotonic()
+        rows = {title: table.rows_of(catalogue.owners(table.part.by)[0]) for title, table in self._tables.items()}
+        changed = sum(self._refresh(table) for table in self._tables.values())
+        moved = elapsed_ms >= _MOVED_MS and any(table.moves for table in self._tables.values())
+        self._monitor.checked(self._clock())
+        if changed or moved or catalogue is not self._catalogue:
+            self._publish(catalogue, rows)
+            self._published_ms, self._catalogue = self._clock(), catalogue
+            self._took_ms = (time.monotonic() - begun_s) * 1000
+            if self._published_ms - self._observed_ms >= _OBSERVED_MS:
+                self._observed_ms = self._published_ms
+                self._monitor.observe(self._live.state.features, took_s=self._took_ms / 1000)
+
+    def _refresh(self, table: GroupTable) -> int:
+        """Read the owners that are due; returns their number."""
+        due = table.due(self._clock())
+        for begin in range(0, len(due), _SLICE):
+            at_ms = self._clock()
+            table.advance(at_ms)
+            some = FeatureRequest(table.part.group, due[begin : begin + _SLICE])
+            (found,) = self._reader.read([some], at_ms=table.at_ms)
+            table.put(found, table.at_ms)
+        return len(due)
+
+    def _publish(self, catalogue: Catalogue, rows: dict[str, np.ndarray]) -> None:
+        at_ms, values = self._clock(), columns.blank(len(catalogue))
+        for title, table in self._tables.items():
+            table.advance(at_ms)
+            columns.fill(values, table.part, _of_items(catalogue, table, rows[title]))
+        version = {table.part.group.name: table.part.group.version for table in self._tables.values()}
+        self._live.set_features(item_features.build(catalogue, values, version=version, read_at=at_ms))
+
+
+def _of_items(catalogue: Catalogue, table: GroupTable, rows: np.ndarray) -> Doubles:
+    """A group's features of each item [N, features], NaN for items without an owner."""
+    found = np.concatenate([table.columns(), np.full((1, len(table.part.features)), np.nan)])
+    _, codes = catalogue.owners(table.part.by)
+    return found[np.append(rows, len(found) - 1)[codes]]  # a code of -1 is the last row

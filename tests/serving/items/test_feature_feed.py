@@ -1,0 +1,193 @@
+"""The feeder's item columns equal what the store has at that moment, though only what has changed is read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from headrace.stack import redis_server
+from lang.events.computed import Computation
+from lang.executors.fold import TileFold
+from lang.expressions.per_event import Event
+from lang.plan.plan import Plan
+from lang.planner.load import parse_plan
+from serving.items.feature_feed import FeatureFeed
+from serving.state import columns
+from serving.state.state import Live, Progress
+from serving.telemetry.feeder_metrics import FeederMetrics
+from serving.telemetry.monitor import Monitor
+from store.changes import ChangeListener
+from store.connect import Client, StoreError, connect
+from store.reader import FeatureReader, FeatureRequest, FeatureValues
+from tests.support import serving_states as worlds
+from tests.support.memory_stores import click
+from tests.support.store_writes import Delivery
+
+ITEMS = 40
+KINDS = ("click", "impression", "purchase", "dwell")
+LIFT = """FEATURE GROUP lift (
+  version 1, owner 'tests', entity category, source clickstream, on_missing null, description 'A boost', boost rise
+);
+SELECT count(*, edge => interpolate) OVER 1h AS clicks_1h, count(DISTINCT item_id) OVER 1h AS items_1h
+FROM clickstream GROUP BY category
+DERIVE 1 + clicks_1h / 100 + items_1h / 100 AS rise;"""
+FILES = {path.relative_to(worlds.FEATURES).as_posix(): path.read_text() for path in worlds.FEATURES.rglob("*.sql")}
+PLAN = parse_plan({**FILES, "lift.sql": LIFT})
+FILL = Computation(PLAN.source("clickstream")).fill
+
+
+class CountingReader:
+    """The store's reader; counts the owners that are read."""
+
+    def __init__(self, client: Client) -> None:
+        self._reader = FeatureReader(client)
+        self.owners = 0
+
+    def read(self, requests: Sequence[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
+        self.owners += sum(len(request.owners) for request in requests)
+        return self._reader.read(requests, at_ms=at_ms)
+
+
+class Bench:
+    """A feed over a store, with a clock that the test sets."""
+
+    def __init__(self, client: Client, plan: Plan = PLAN) -> None:
+        self.client = client
+        self.now = worlds.NOW
+        self.live = Live(plan)
+        self.live.set_catalogue(worlds.catalogue_of(worlds.items(ITEMS, 6, seller="s1")))
+        self.reader = CountingReader(client)
+        self._listener = ChangeListener(client)
+        monitor = Monitor(FeederMetrics(Progress()))
+        self.feed = FeatureFeed(self.reader, self._listener, self.live, monitor, clock=lambda: self.now)
+        self._folds = {group.title: TileFold(group) for group in plan.groups}
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def happen(self, *events: Event) -> None:
+        """Write what the features job emits for these events, and nothing else."""
+        for group in self.live.state.plan.groups:
+            fold = self._folds.setdefault(group.title, TileFold(group))
+            rows = [row for event in events for row in fold.add(FILL(event))]
+            if rows:
+                Delivery(self.client, group).write(rows, clock=self.now)
+
+    def step(self) -> None:
+        """Let the feed take in everything; a subscription may be confirmed by a later message."""
+        for _ in range(3):
+            self.feed.step(0.02)
+
+    def assert_current(self) -> None:
+        catalogue, parts = self.live.state.catalogue, columns.group_columns(self.live.state.plan)
+        reader = FeatureReader(self.client)
+        indexes = np.arange(len(catalogue))
+        expected = columns.of_items(reader, parts, catalogue, indexes=indexes, at_ms=self.live.state.features.read_at)
+        np.testing.assert_allclose(self.live.state.features.values, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.fixture
+def bench(client: Client) -> Bench:
+    made = Bench(client)
+    yield made
+    made.close()
+
+
+def act(number: int, at_ms: int, item: int, kind: str) -> Event:
+    changes = {"occurred_at": at_ms, "received_at": at_ms, "event_type": kind, "price": 5.0, "seller": "s1"}
+    return click(number, item_id=f"i{item}", category=f"c{item % 6}", user_id=f"u{item % 3}", **changes)
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from((1_000, 61_000, 700_000, 3_700_000, 90_000_000, 700_000_000)),
+        st.lists(st.tuples(st.integers(0, ITEMS - 1), st.sampled_from(KINDS)), max_size=4),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps)
+def test_columns_equal_those_read_at_once(client: Client, history: list[tuple[int, list[tuple[int, str]]]]) -> None:
+    client.flushall()
+    bench = Bench(client)
+    try:
+        bench.step()
+        for number, (elapsed_ms, acts) in enumerate(history):
+            bench.now += elapsed_ms
+            bench.happen(*(act(10 * number + index, bench.now, *each) for index, each in enumerate(acts)))
+            bench.now += 1_000
+            bench.step()
+            bench.assert_current()
+    finally:
+        bench.close()
+
+
+def test_only_what_has_changed_is_read(bench: Bench) -> None:
+    bench.happen(act(1, bench.now, 3, "click"), act(2, bench.now, 5, "click"))
+    bench.now += 1_000
+    bench.step()
+    parts = columns.group_columns(PLAN)
+    bench.reader.owners = 0
+    bench.happen(act(3, bench.now, 3, "click"))
+    bench.now += 1_000
+    bench.step()
+    assert 0 < bench.reader.owners <= 4 * len(parts), "both items were clicked: their owners, and what is over all"
+    bench.assert_current()
+    bench.reader.owners, before = 0, bench.live.state.features
+    bench.now += 1_000
+    bench.step()
+    assert (bench.reader.owners, bench.live.state.features is before) == (0, True), "nothing happened"
+
+
+def test_new_items_are_read_and_gone_ones_forgotten(bench: Bench) -> None:
+    bench.happen(act(1, bench.now, ITEMS + 1, "click"))
+    bench.now += 1_000
+    bench.step()
+    bench.live.set_catalogue(worlds.catalogue_of(worlds.items(ITEMS + 3, 6, seller="s1")[2:]))
+    bench.now += 1_000
+    bench.step()
+    bench.assert_current()
+    new = bench.live.state.catalogue.names.index(f"i{ITEMS + 1}")
+    assert columns.column(bench.live.state.features.values, "item_engagement.clicks_1h")[new] == 1
+
+
+def test_after_a_lost_connection_everything_is_read_again(bench: Bench) -> None:
+    bench.step()
+    bench.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    bench.happen(act(1, bench.now, 3, "click"))
+    bench.now += 1_000
+    try:
+        bench.step()
+    except StoreError:
+        bench.step()
+    bench.assert_current()
+    assert np.nanmax(columns.column(bench.live.state.features.values, "item_engagement.clicks_1h")) == 1
+
+
+def test_another_version_of_a_group_is_read_whole(bench: Bench) -> None:
+    bench.step()
+    second = parse_plan({**FILES, "lift.sql": LIFT.replace("version 1", "version 2").replace("/ 100", "/ 10")})
+    bench.live.set_plan(second)
+    bench.happen(act(1, bench.now, 3, "click"))
+    bench.now += 1_000
+    bench.step()
+    bench.assert_current()
+    assert bench.live.state.features.version["lift"] == 2
+
+
+def test_a_store_that_is_away_leaves_the_columns(tmp_path: Path) -> None:
+    with redis_server.running(tmp_path) as port:
+        bench = Bench(connect(f"redis://127.0.0.1:{port}", timeout_s=1.0))
+        bench.step()
+        before = bench.live.state.features
+    bench.now += 60_000
+    with pytest.raises(StoreError):
+        bench.step()
+    assert bench.live.state.features is before
+    bench.close()
