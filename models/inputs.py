@@ -153,9 +153,7 @@ def assemble(
     missing = ~np.isfinite(raw)
     raw[missing] = 0.0
     np.clip(raw, -_LARGEST, _LARGEST, out=raw)  # prevent overflow below
-    ranks = _ranks(raw[_RANKED])
-    if apart:
-        ranks[:, : count - apart] = _ranks(raw[_RANKED, : count - apart])
+    ranks = _ranks(raw[_RANKED], apart=apart)
     raw[_LOG] = np.log1p(np.maximum(raw[_LOG], 0.0))
     raw[_RATE] = np.log((np.maximum(raw[_RATE], 0.0) + 0.001) / 0.05)
     share = np.clip(raw[_ODDS], 0.0, 1.0)
@@ -177,9 +175,14 @@ def _fill(raw: Doubles, side: Side, *, values: Mapping[str, float] | Mapping[str
         raw[_INDEX[name]] = value
 
 
-def _ranks(values: Doubles) -> Doubles:
-    """Return the share of candidates that each one beats, ties shared; 0.5 for a single one. [R, C] -> [R, C]."""
+def _ranks(values: Doubles, *, apart: int = 0) -> Doubles:
+    """Return the share of candidates that each one beats, ties shared; 0.5 for a single one. [R, C] -> [R, C].
+
+    The last `apart` candidates are compared with all, the others only with each other.
+    """
     count = values.shape[1]
+    if apart:
+        return np.concatenate([_ranks(values[:, : count - apart]), _ranks(values)[:, count - apart :]], axis=1)
     if count < 2:
         return np.full_like(values, 0.5)
     ordered = np.sort(values, axis=1)

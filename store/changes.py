@@ -2,7 +2,7 @@
 """Which entities the loader has just changed, so that a reader need not look at all of them.
 
 Redis delivers a message to those who listen at that moment, and closes the connection of one that falls behind. Each
-time a listener subscribes, at first and again after a lost connection, it is told that everything may have changed.
+time a listener subscribes, at first and again after a lost connection, it reports that everything may have changed.
 """
 
 from collections.abc import Iterable

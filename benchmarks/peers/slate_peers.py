@@ -16,7 +16,7 @@ from models.state import ModelState
 from schemas.ids import hash64
 from serving.shared.state_files import read_model
 
-SETTINGS_VARIABLE = "HEADRACE_BENCH_PEER"
+SETTINGS_VARIABLE = "BENCHMARK_PEER"
 HISTORY, SHOWN = 20, 20
 _BATCH = 1_000
 

@@ -1,9 +1,9 @@
 """`headrace features skew`: compare the inputs that exposures were scored with to those recomputed from the log.
 
-Served values lag a little: features reach the store within about a second, serving replaces item
-features each second or later, and caches the neighbours of an item for five. So the log is folded up to many points in the ten seconds before an exposure,
-and a served value must lie within the range of the results; SMAPE compares it with the last of them. Ranks among the
-candidates are not compared, because the candidates are not on the log.
+Served values lag a little: features reach the store within about a second, serving replaces item features each second
+or later, and caches the neighbours of an item for five. So the log is folded up to many points in the ten seconds
+before an exposure, and a served value must lie within the range of the results; SMAPE compares it with the last of
+them. Ranks among the candidates are not compared, because the candidates are not on the log.
 """
 
 import sys

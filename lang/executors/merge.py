@@ -75,17 +75,8 @@ class Merger:
         for family, block in zip(self._plan.families, tiles, strict=True):
             if len(block.key):
                 age_ms = (at_ms if isinstance(at_ms, int) else at_ms[block.key]) - block.start_ms
-                merge_tiles(
-                    block.key,
-                    block.size_ms,
-                    age_ms,
-                    block.values,
-                    family.windows,
-                    family.columns,
-                    table,
-                    as_of,
-                    steady_ms,
-                )
+                columns = block.key, block.size_ms, age_ms
+                merge_tiles(columns, block.values, family.windows, family.columns, table, as_of, steady_ms)
         numbers: dict[str, Floats] = {}
         for finish in self._plan.finishes:
             features = finish.function(tuple(table[rows] for rows in finish.arguments))  # (features, K)

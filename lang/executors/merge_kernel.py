@@ -16,6 +16,7 @@ from lang.aggregates.cells import ADD, LEAST
 from lang.expressions.per_column import Floats
 
 Ints: TypeAlias = NDArray[np.int64]
+Tiles: TypeAlias = tuple[Ints, Ints, Ints]
 _EDGE_STEPS = 50
 
 
@@ -28,67 +29,65 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @compiled
+def _stays_ms(age: int, newest: int, oldest: int, edge: int) -> int:
+    """How long a tile of this age stays outside a window, or in it with the same weight."""
+    if age < newest:
+        return newest - age
+    left = oldest - age
+    if edge:  # its weight falls linearly at the end: followed in steps
+        return left - edge if left > edge else max(edge // _EDGE_STEPS, 1)
+    return left
+
+
+@compiled
+def _combined(before: float, cell: float, combine: int) -> float:
+    """Two cells as one, as `Cells.combine` does; NaN is no row."""
+    if np.isnan(cell):
+        return before
+    if np.isnan(before):
+        return cell
+    if combine == ADD:
+        return before + cell
+    return min(before, cell) if combine == LEAST else max(before, cell)
+
+
+@compiled
 def merge_tiles(
-    key: Ints,
-    size_ms: Ints,
-    age_ms: Ints,
-    values: Floats,
-    windows: Ints,
-    columns: Ints,
-    table: Floats,
-    as_of: Ints,
-    steady_ms: Ints,
+    tiles: Tiles, values: Floats, windows: Ints, columns: Ints, table: Floats, as_of: Ints, steady_ms: Ints
 ) -> None:
     """Merge tiles into `table` [T, K], `as_of` and `steady_ms` [K], in place.
 
     Args:
-        key: index of each tile's key, [R].
-        size_ms: size of each tile, [R].
-        age_ms: time from the start of each tile to the read, [R].
+        tiles: of each tile, the index of its key, its size, ms, and the time from its start to the read, ms; each [R].
         values: n, as_of and partials of each tile, [R, 2 + P].
         windows: tile_ms, newest_ms, oldest_ms, half_life_ms, edge_ms, and the first and last + 1 of its columns,
-            [W, 7]; see `merge_plan.Window`.
+            [W, 7]; see `merge_plan.FamilyPlan`.
         columns: column of `values`, table row, and how cells combine, [C, 3].
-        table: NaN where no tile has counted yet.
-        as_of: 0 likewise.
+        table: NaN where no tile has counted yet. `as_of`: 0 likewise.
+        as_of: the largest of the tiles that counted.
         steady_ms: how long the same tiles count, with the same weight but for decay; lowered to what is found.
     """
+    key, size_ms, age_ms = tiles
     for row in range(len(key)):
         age, owner = age_ms[row], key[row]
         for window in range(len(windows)):
             tile_ms, newest, oldest, half_life, edge, begin, end = windows[window]
             if size_ms[row] != tile_ms or age >= oldest:
                 continue
+            steady_ms[owner] = min(steady_ms[owner], _stays_ms(age, newest, oldest, edge))
             if age < newest:
-                steady_ms[owner] = min(steady_ms[owner], newest - age)
                 continue
-            stays = oldest - age
-            if edge:  # its weight falls linearly at the end: followed in steps
-                stays = stays - edge if stays > edge else max(edge // _EDGE_STEPS, 1)
-            steady_ms[owner] = min(steady_ms[owner], stays)
             as_of[owner] = max(as_of[owner], np.int64(values[row, 1]))
-            weight = 1.0
-            if half_life:
-                weight = 2.0 ** ((newest - age) / half_life)
+            weight = 2.0 ** ((newest - age) / half_life) if half_life else 1.0
             if edge:
                 weight *= min((oldest - age) / edge, 1.0)
             for each in range(begin, end):
                 column, to, combine = columns[each]
-                cell, before = values[row, column] * weight, table[to, owner]
-                if np.isnan(cell):
-                    continue
-                if np.isnan(before):
-                    table[to, owner] = cell
-                elif combine == ADD:
-                    table[to, owner] = before + cell
-                elif combine == LEAST:
-                    table[to, owner] = min(before, cell)
-                else:
-                    table[to, owner] = max(before, cell)
+                table[to, owner] = _combined(table[to, owner], values[row, column] * weight, combine)
 
 
 def load() -> None:
     """Compile, or load from disk, what the first read of a process would otherwise wait for."""
     key, values = np.zeros(1, np.int64), np.zeros((1, 2))
     windows, columns = np.zeros((0, 7), np.int64), np.zeros((0, 3), np.int64)
-    merge_tiles(key, key, key, values, windows, columns, np.zeros((0, 1)), key, key)
+    merge_tiles((key, key, key), values, windows, columns, np.zeros((0, 1)), key, key)
