@@ -6,8 +6,14 @@ import pytest
 
 from headrace.layout import REPOSITORY, Layout
 from headrace.stack import redis_server
+from store import record_kernel
 from store.connect import Client, connect
 from tests.support.line import Line, running
+
+
+def pytest_sessionstart() -> None:
+    """Compile before a test's time is measured."""
+    record_kernel.load()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lang.aggregates.cells import CELLS
+from lang.aggregates.cells import CELLS, Cells
 from lang.aggregates.finalize import FINISH
 from lang.aggregates.tile_aggregates import TILE_AGGREGATES
+from lang.executors.merge_kernel import merge_tiles
 from lang.expressions.tree import Column
 from lang.plan.plan import Partial, PartialOp, TileFunction
 from lang.plan.windows import epoch_ms
@@ -55,10 +56,19 @@ def test_merge_of_a_split_is_the_whole(op: PartialOp, values: list[tuple[float, 
     for cell in lifted:
         whole = rule.combine(whole, cell)
     split = cut % len(lifted)
-    starts = np.array([0] if split == 0 else [0, split])
-    runs = rule.reduce(np.array(lifted)[:, None], starts)[:, 0]
-    merged = rule.reduce(runs[:, None], np.array([0]))[0, 0]
-    assert same(float(merged), whole)
+    runs = [compiled_merge(rule, part) for part in (lifted[:split], lifted[split:]) if part]
+    assert same(compiled_merge(rule, runs), whole)
+
+
+def compiled_merge(rule: Cells, cells: list[float]) -> float:
+    """The cells of as many tiles, merged by the compiled loop."""
+    ones = np.ones(len(cells), np.int64)
+    tiles = np.zeros(len(cells), np.int64), ones, ones
+    values = np.stack([ones, ones, np.array(cells)], axis=1).astype(np.float64)
+    table, zero = np.full((1, 1), np.nan), np.zeros(1, np.int64)
+    windows, columns = np.array([[1, 0, 10, 0, 0, 0, 1]]), np.array([[2, 0, rule.kernel]])
+    merge_tiles(tiles, values, windows, columns, table, zero, zero.copy())
+    return float(table[0, 0])
 
 
 @pytest.mark.parametrize("function", get_args(TileFunction))
