@@ -26,6 +26,7 @@ class Publisher:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / CURRENT).unlink(missing_ok=True)  # first: it names the files
         for path in [*folder.glob(f"*{_SUFFIX}"), *folder.glob("*.partial")]:
             path.unlink()
         self._folder = folder

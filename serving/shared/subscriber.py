@@ -44,10 +44,6 @@ class _WatchedFile:
             return time.time() - self.path.stat().st_mtime
         return float("inf")
 
-    def forget(self) -> None:
-        """Count as changed."""
-        self._stamp = (0, 0)
-
 
 class SharedState:
     """The state in a folder that a `Publisher` writes.
@@ -75,8 +71,8 @@ class SharedState:
         while self._current.changed:
             try:
                 self._state = self._load(msgspec.json.decode(self._current.path.read_bytes(), type=Current))
-            except FileNotFoundError:  # replaced meanwhile, and its files removed: read the new one
-                self._current.forget()
+            except FileNotFoundError:  # replaced meanwhile, and its files removed; or a feeder is starting
+                continue
         if self._state is None:
             raise _not_published(self._folder)
         return self._state

@@ -104,10 +104,25 @@ def test_only_changed_parts_are_written_and_mapped_again(tmp_path: Path) -> None
 def test_a_state_in_use_outlives_its_files(tmp_path: Path) -> None:
     state = worlds.state(count=50)
     Publisher(tmp_path).publish(state)
-    held = SharedState(tmp_path, RankerConfig()).state
+    shared = SharedState(tmp_path, RankerConfig())
+    held = shared.state
     Publisher(tmp_path)  # another feeder: it empties the folder
     assert not list(tmp_path.glob("*.safetensors"))
     assert slate_of(held) == slate_of(state)
+    assert shared.state is held
+    with pytest.raises(NotPublished):
+        _ = SharedState(tmp_path, RankerConfig()).state
+
+
+def test_a_state_whose_files_are_gone_is_waited_for(tmp_path: Path) -> None:
+    publisher, shared, live = Publisher(tmp_path), SharedState(tmp_path, RankerConfig()), worlds.live(count=50)
+    publisher.publish(live.state)
+    (path,) = tmp_path.glob("catalogue-*")
+    path.unlink()
+    with pytest.raises(NotPublished):
+        _ = shared.state
+    Publisher(tmp_path).publish(live.state)
+    assert slate_of(shared.state) == slate_of(live.state)
 
 
 def test_no_slate_mixes_two_states_while_they_are_swapped(tmp_path: Path) -> None:
