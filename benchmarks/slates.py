@@ -31,6 +31,7 @@ from benchmarks.harness.servers import Server
 from benchmarks.inputs import version_messages
 from benchmarks.inputs.slate_world import SlateWorld, WorldSize
 from benchmarks.peers.slate_peers import SETTINGS_VARIABLE, PeerSettings, fill_redis
+from headrace.errors import EnvironmentProblem
 from headrace.layout import FEATURES, REPOSITORY, Endpoints
 from headrace.stack import broker, redis_server
 from headrace.stack.ports import free_port
@@ -40,7 +41,7 @@ from serving.shared.current import CURRENT, Current
 RESULT = REPOSITORY / "benchmarks" / "results" / "slates.json"
 TOKEN = "a-token-of-the-benchmark"
 P99_MS, CANDIDATES, OVERLOADS = 50.0, (100, 500), (3, 10)
-_FIRST_RATE, _GROWTH, _HALVINGS, _KEPT = 8.0, 1.6, 3, 0.97
+_FIRST_RATE, _GROWTH, _PRECISION, _KEPT = 8.0, 1.6, 1.1, 0.97
 _NAMES = ("headrace", "usual", "floor")
 console = Console(stderr=True, highlight=False)
 Start: TypeAlias = Callable[[int], AbstractContextManager[list[Server]]]
@@ -183,23 +184,24 @@ class Bench:
             yield server
 
     def _knee(self, port: int) -> tuple[float, Load]:
-        """The largest rate found with a p99 below the limit, and its load."""
+        """The largest rate found with a p99 below the limit, and its load; a rate that fails is tried once more.
+
+        Raises:
+            EnvironmentProblem: not even one slate per second is answered in time.
+        """
         self._load(port, _FIRST_RATE, seconds=5.0)  # warms up
-        rate, best, failed = _FIRST_RATE, (0.0, self._load(port, _FIRST_RATE / 2)), 0.0
-        while not failed:
-            load = self._load(port, rate)
-            if _is_kept(load):
-                best, rate = (rate, load), rate * _GROWTH
+        kept, failed, best = 0.0, 0.0, self._load(port, 1.0)
+        while not (kept and failed) or failed / kept > _PRECISION:
+            rate = (kept + failed) / 2 if kept and failed else kept * _GROWTH or (failed or 2 * _FIRST_RATE) / 2
+            load = next((load for load in (self._load(port, rate) for _ in range(2)) if _is_kept(load)), None)
+            if load:
+                kept, best = rate, load
             else:
                 failed = rate
-        for _ in range(_HALVINGS):
-            rate = (best[0] + failed) / 2
-            load = self._load(port, rate)
-            if _is_kept(load):
-                best = rate, load
-            else:
-                failed = rate
-        return best
+            if failed and failed < 1:
+                message = f"the server at {port} answers not even one request per second within {P99_MS:g} ms"
+                raise EnvironmentProblem(message)
+        return kept, best
 
     def _load(self, port: int, rate: float, *, seconds: float = 6.0) -> Load:
         return run_load(port, self.requests, rate=rate, seconds=seconds, seed=1)
