@@ -1,5 +1,6 @@
 """The feeder's item columns equal what the store has at that moment, though only what has changed is read."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -47,9 +48,11 @@ class CountingReader:
     def __init__(self, client: Client) -> None:
         self._reader = FeatureReader(client)
         self.owners = 0
+        self.pause_s = 0.0
 
     def read(self, requests: Sequence[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
         self.owners += sum(len(request.owners) for request in requests)
+        time.sleep(self.pause_s)
         return self._reader.read(requests, at_ms=at_ms)
 
 
@@ -177,6 +180,20 @@ def test_another_version_of_a_group_is_read_whole(bench: Bench) -> None:
     bench.happen(act(1, bench.now, 3, "click"))
     bench.settle()
     assert bench.live.state.features.version["lift"] == 2
+
+
+def test_slow_reads_put_off_no_later_state(bench: Bench) -> None:
+    """The first read of a large catalogue may take a minute; what happens then shows a second later."""
+    bench.reader.pause_s = 0.1
+    bench.step()
+    bench.reader.pause_s = 0.0
+    bench.happen(act(1, bench.now, 3, "click"))
+    for _ in range(5):
+        bench.now += 1_000
+        bench.step()
+        if bench.is_current():
+            return
+    pytest.fail("five seconds later the columns are still those of the first read")
 
 
 def test_a_store_that_is_away_leaves_the_columns(tmp_path: Path) -> None:
