@@ -177,7 +177,8 @@ class Bench:
         body = self.world.bodies(1)[0]
 
         def is_up() -> bool:
-            return httpx.post(f"http://127.0.0.1:{port}/v1/recommendations", content=body).is_success
+            headers = {"Content-Type": "application/json"}
+            return httpx.post(f"http://127.0.0.1:{port}/v1/recommendations", content=body, headers=headers).is_success
 
         log = self.home / "peer.log"
         with servers.running([*command, str(port)], port=port, log=log, is_up=is_up, environment=environment) as server:
