@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.array_types import Doubles
+from models.array_types import Doubles, Indexes
 from schemas.times import now_ms
 from serving.items.group_table import GroupTable
 from serving.state import columns, item_features
@@ -26,7 +26,7 @@ from store.reader import FeatureRequest, FeatureStore
 
 _POLL_S = 0.2
 _EVERY_MS = 1_000  # between two states, if something has changed
-_MOVED_MS = 10_000  # between two states, if only time has passed: 1 % of a half-life of ten minutes
+_MOVED_MS = 10_000  # if only time has passed: 1 % of a half-life of ten minutes
 _REST = 10  # times as long as it takes to make a state, until the next one
 _OBSERVED_MS = 10_000  # between two statistics
 _RETRY_S = 1.0
@@ -51,8 +51,10 @@ class FeatureFeed:
         self._monitor = monitor
         self._tables: dict[str, GroupTable] = {}
         self._catalogue: Catalogue | None = None
-        self._published_ms = self._observed_ms = 0
+        self._looked_ms = self._observed_ms = 0
+        self._rows: dict[str, Indexes] = {}
         self._took_ms = 0.0
+        self._reported = False
 
     def run(self, stop: threading.Event) -> None:
         """Follow until `stop` is set. While the store does not answer, the last columns remain in use."""
@@ -75,28 +77,45 @@ class FeatureFeed:
         Raises:
             StoreError: the store did not answer; what was to be read is read by the next call.
         """
+        self._follow_plan()
+        for title, owners in self._listener.poll(timeout_s).items():
+            self._tables[title].mark(owners)
+            self._reported = True
+        elapsed_ms, news = self._clock() - self._looked_ms, self._reported or self._is_new
+        self._monitor.checked(self._clock())
+        if elapsed_ms < max(_EVERY_MS if news else _MOVED_MS, _REST * self._took_ms):
+            return
+        catalogue, begun_s = self._live.state.catalogue, time.monotonic()
+        if self._is_new:
+            self._rows = {
+                title: table.rows_of(catalogue.owners(table.part.by)[0]) for title, table in self._tables.items()
+            }
+        changed = sum(self._refresh(table) for table in self._tables.values())
+        if changed or self._is_new or any(table.moves for table in self._tables.values()):
+            publishing_s = time.monotonic()
+            self._publish(catalogue)
+            self._catalogue = catalogue
+            self._took_ms = (time.monotonic() - publishing_s) * 1000  # without the reads: the first take long
+            self._observe(took_s=time.monotonic() - begun_s)
+        self._looked_ms, self._reported = self._clock(), False
+
+    def _follow_plan(self) -> None:
+        """Have a table for each group that items read, and listen to its changes."""
         parts = columns.group_columns(self._live.state.plan)
         if {part.group.title for part in parts} != self._tables.keys():
             self._tables = {part.group.title: self._tables.get(part.group.title) or GroupTable(part) for part in parts}
+            self._catalogue = None  # the rows of its owners are not known to all tables
             self._listener.listen(self._tables)
-        for title, owners in self._listener.poll(timeout_s).items():
-            self._tables[title].mark(owners)
-        elapsed_ms = self._clock() - self._published_ms
-        if elapsed_ms < max(_EVERY_MS, _REST * self._took_ms):
-            return
-        catalogue, begun_s = self._live.state.catalogue, time.monotonic()
-        rows = {title: table.rows_of(catalogue.owners(table.part.by)[0]) for title, table in self._tables.items()}
-        changed = sum(self._refresh(table) for table in self._tables.values())
-        moved = elapsed_ms >= _MOVED_MS and any(table.moves for table in self._tables.values())
-        self._monitor.checked(self._clock())
-        if changed or moved or catalogue is not self._catalogue:
-            publishing_s = time.monotonic()
-            self._publish(catalogue, rows)
-            self._published_ms, self._catalogue = self._clock(), catalogue
-            self._took_ms = (time.monotonic() - publishing_s) * 1000  # without the reads: the first take long
-            if self._published_ms - self._observed_ms >= _OBSERVED_MS:
-                self._observed_ms = self._published_ms
-                self._monitor.observe(self._live.state.features, took_s=time.monotonic() - begun_s)
+
+    def _observe(self, *, took_s: float) -> None:
+        if self._clock() - self._observed_ms >= _OBSERVED_MS:
+            self._observed_ms = self._clock()
+            self._monitor.observe(self._live.state.features, took_s=took_s)
+
+    @property
+    def _is_new(self) -> bool:
+        """Whether the catalogue has changed since the last state."""
+        return self._live.state.catalogue is not self._catalogue
 
     def _refresh(self, table: GroupTable) -> int:
         """Read the owners that are due; returns their number."""
@@ -109,11 +128,11 @@ class FeatureFeed:
             table.put(found, table.at_ms)
         return len(due)
 
-    def _publish(self, catalogue: Catalogue, rows: dict[str, np.ndarray]) -> None:
+    def _publish(self, catalogue: Catalogue) -> None:
         at_ms, values = self._clock(), columns.blank(len(catalogue))
         for title, table in self._tables.items():
             table.advance(at_ms)
-            columns.fill(values, table.part, _of_items(catalogue, table, rows[title]))
+            columns.fill(values, table.part, _of_items(catalogue, table, self._rows[title]))
         version = {table.part.group.name: table.part.group.version for table in self._tables.values()}
         self._live.set_features(item_features.build(catalogue, values, version=version, read_at=at_ms))
 
