@@ -7,13 +7,12 @@ catalogue that nobody looks at costs next to nothing.
 
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
 
 import numpy as np
 
-from models.array_types import Doubles, Indexes
+from models.array_types import Doubles
 from schemas.times import now_ms
 from serving.items.group_table import GroupTable
 from serving.state import columns, item_features
@@ -52,8 +51,7 @@ class FeatureFeed:
         self._tables: dict[str, GroupTable] = {}
         self._catalogue: Catalogue | None = None
         self._looked_ms = self._observed_ms = 0
-        self._rows: dict[str, Indexes] = {}
-        self._took_ms = 0.0
+        self._took_ms = 0
         self._reported = False
 
     def run(self, stop: threading.Event) -> None:
@@ -81,41 +79,36 @@ class FeatureFeed:
         for title, owners in self._listener.poll(timeout_s).items():
             self._tables[title].mark(owners)
             self._reported = True
-        elapsed_ms, news = self._clock() - self._looked_ms, self._reported or self._is_new
-        self._monitor.checked(self._clock())
-        if elapsed_ms < max(_EVERY_MS if news else _MOVED_MS, _REST * self._took_ms):
+        begun_ms, catalogue = self._clock(), self._live.state.catalogue
+        elapsed_ms, is_new = begun_ms - self._looked_ms, catalogue is not self._catalogue
+        pause_ms = max(_EVERY_MS if self._reported or is_new else _MOVED_MS, _REST * self._took_ms)
+        if 0 <= elapsed_ms < pause_ms:  # below 0: the machine's clock was set back
             return
-        catalogue, begun_s = self._live.state.catalogue, time.monotonic()
-        if self._is_new:
-            self._rows = {
-                title: table.rows_of(catalogue.owners(table.part.by)[0]) for title, table in self._tables.items()
-            }
+        if is_new:
+            for table in self._tables.values():
+                table.follow(catalogue.owners(table.part.by)[0])
         changed = sum(self._refresh(table) for table in self._tables.values())
-        if changed or self._is_new or any(table.moves for table in self._tables.values()):
-            publishing_s = time.monotonic()
+        if changed or is_new or any(table.moves for table in self._tables.values()):
+            publishing_ms = self._clock()
             self._publish(catalogue)
             self._catalogue = catalogue
-            self._took_ms = (time.monotonic() - publishing_s) * 1000  # without the reads: the first take long
-            self._observe(took_s=time.monotonic() - begun_s)
+            self._took_ms = self._clock() - publishing_ms  # without the reads: the first take long
+            self._observe(took_s=(self._clock() - begun_ms) / 1000)
         self._looked_ms, self._reported = self._clock(), False
+        self._monitor.checked(self._looked_ms)
 
     def _follow_plan(self) -> None:
         """Have a table for each group that items read, and listen to its changes."""
         parts = columns.group_columns(self._live.state.plan)
         if {part.group.title for part in parts} != self._tables.keys():
-            self._tables = {part.group.title: self._tables.get(part.group.title) or GroupTable(part) for part in parts}
-            self._catalogue = None  # the rows of its owners are not known to all tables
-            self._listener.listen(self._tables)
+            tables = {part.group.title: self._tables.get(part.group.title) or GroupTable(part) for part in parts}
+            self._listener.listen(tables)  # before they are kept: if it fails, the next call tries again
+            self._tables, self._catalogue = tables, None  # its owners are not known to all tables
 
     def _observe(self, *, took_s: float) -> None:
         if self._clock() - self._observed_ms >= _OBSERVED_MS:
             self._observed_ms = self._clock()
             self._monitor.observe(self._live.state.features, took_s=took_s)
-
-    @property
-    def _is_new(self) -> bool:
-        """Whether the catalogue has changed since the last state."""
-        return self._live.state.catalogue is not self._catalogue
 
     def _refresh(self, table: GroupTable) -> int:
         """Read the owners that are due; returns their number."""
@@ -130,15 +123,15 @@ class FeatureFeed:
 
     def _publish(self, catalogue: Catalogue) -> None:
         at_ms, values = self._clock(), columns.blank(len(catalogue))
-        for title, table in self._tables.items():
+        for table in self._tables.values():
             table.advance(at_ms)
-            columns.fill(values, table.part, _of_items(catalogue, table, self._rows[title]))
+            columns.fill(values, table.part, _of_items(catalogue, table))
         version = {table.part.group.name: table.part.group.version for table in self._tables.values()}
         self._live.set_features(item_features.build(catalogue, values, version=version, read_at=at_ms))
 
 
-def _of_items(catalogue: Catalogue, table: GroupTable, rows: np.ndarray) -> Doubles:
+def _of_items(catalogue: Catalogue, table: GroupTable) -> Doubles:
     """A group's features of each item [N, features], NaN for items without an owner."""
     found = np.concatenate([table.columns(), np.full((1, len(table.part.features)), np.nan)])
     _, codes = catalogue.owners(table.part.by)
-    return found[np.append(rows, len(found) - 1)[codes]]  # a code of -1 is the last row
+    return found[codes]  # rows are in the order of the owners, and a code of -1 is the last one

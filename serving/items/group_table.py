@@ -10,7 +10,7 @@ import numpy as np
 
 from lang.executors.merge import FOREVER_MS, add_derived
 from lang.plan.plan import EVERYTHING, Group
-from models.array_types import Doubles, Flags, Ids, Indexes
+from models.array_types import Doubles, Flags, Ids
 from serving.state.columns import GroupColumns
 from store.reader import FeatureValues
 
@@ -42,17 +42,16 @@ class GroupTable:
         moving = np.isfinite(self._half_life_ms) | self._ages
         return bool(moving.any() and self._present.any())
 
-    def rows_of(self, names: Sequence[str]) -> Indexes:
-        """The row of each owner, [n]; owners not known before get one, and are due."""
-        new = [name for name in names if name not in self._rows]
-        if new:
-            for name in new:
-                self._rows[name] = len(self.names)
-                self.names.append(name)
-            self._numbers = np.concatenate([self._numbers, np.full((len(self._base), len(new)), np.nan)], axis=1)
-            self._present = np.concatenate([self._present, np.zeros(len(new), np.bool_)])
-            self._due_ms = np.concatenate([self._due_ms, np.zeros(len(new), np.int64)])
-        return np.array([self._rows[name] for name in names], np.int64)
+    def follow(self, names: Sequence[str]) -> None:
+        """Hold these owners from now on, in this order; those not known before are due."""
+        rows = np.array([self._rows.get(name, -1) for name in names], np.int64)
+        known, before = rows >= 0, (self._numbers, self._present, self._due_ms)
+        self._numbers = np.full((len(self._base), len(names)), np.nan)
+        self._present, self._due_ms = np.zeros(len(names), np.bool_), np.zeros(len(names), np.int64)
+        for now, old in zip((self._numbers, self._present, self._due_ms), before, strict=True):
+            now[..., known] = old[..., rows[known]]
+        self.names = [*names]
+        self._rows = {name: row for row, name in enumerate(names)}
 
     def mark(self, owners: Iterable[str] | None) -> None:
         """Have these owners read again, or all of them."""

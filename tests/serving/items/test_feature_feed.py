@@ -1,7 +1,6 @@
 """The feeder's item columns equal what the store has at that moment, though only what has changed is read."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.stack import redis_server
+from headrace.stack.ports import free_port
 from headrace.wait import wait_until
 from lang.events.computed import Computation
 from lang.executors.fold import TileFold
@@ -48,11 +48,11 @@ class CountingReader:
     def __init__(self, client: Client) -> None:
         self._reader = FeatureReader(client)
         self.owners = 0
-        self.pause_s = 0.0
+        self.on_read: Callable[[], None] = lambda: None
 
     def read(self, requests: Sequence[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
         self.owners += sum(len(request.owners) for request in requests)
-        time.sleep(self.pause_s)
+        self.on_read()
         return self._reader.read(requests, at_ms=at_ms)
 
 
@@ -184,9 +184,13 @@ def test_another_version_of_a_group_is_read_whole(bench: Bench) -> None:
 
 def test_slow_reads_put_off_no_later_state(bench: Bench) -> None:
     """The first read of a large catalogue may take a minute; what happens then shows a second later."""
-    bench.reader.pause_s = 0.1
+
+    def take_long() -> None:
+        bench.now += 60_000
+
+    bench.reader.on_read = take_long
     bench.step()
-    bench.reader.pause_s = 0.0
+    bench.reader.on_read = lambda: None
     bench.happen(act(1, bench.now, 3, "click"))
     for _ in range(5):
         bench.now += 1_000
@@ -194,6 +198,18 @@ def test_slow_reads_put_off_no_later_state(bench: Bench) -> None:
         if bench.is_current():
             return
     pytest.fail("five seconds later the columns are still those of the first read")
+
+
+def test_a_feed_that_starts_before_its_store_finds_it_later(tmp_path: Path) -> None:
+    port = free_port(())
+    bench = Bench(connect(f"redis://127.0.0.1:{port}", timeout_s=1.0))
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            bench.step()
+    with redis_server.running(tmp_path, port=port):
+        bench.happen(act(1, bench.now, 3, "click"))
+        bench.settle()
+    bench.close()
 
 
 def test_a_store_that_is_away_leaves_the_columns(tmp_path: Path) -> None:
