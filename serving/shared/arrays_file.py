@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec import Struct, field
+from msgspec import Struct
 from numpy.typing import NDArray
 from safetensors import numpy as safetensors
 
@@ -32,10 +32,6 @@ class _Place(Struct, frozen=True):
     data_offsets: tuple[int, int]
 
 
-class _Header(Struct, frozen=True):
-    texts: dict[str, str] = field(name="__metadata__", default_factory=dict[str, str])
-
-
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> None:
     """Write a file under its final name only once it is complete."""
     partial = path.with_suffix(".partial")
@@ -53,13 +49,12 @@ def map_arrays(path: Path) -> MappedFile:
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     end = _LENGTH + int.from_bytes(mapped[:_LENGTH], "little")
-    header = mapped[_LENGTH:end]
-    places = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
+    places = msgspec.json.decode(mapped[_LENGTH:end], type=dict[str, msgspec.Raw])
+    texts = msgspec.json.decode(places.pop("__metadata__", b"{}"), type=dict[str, str])
     arrays: dict[str, NDArray[Any]] = {}
     for name, raw in places.items():
-        if name != "__metadata__":
-            place = msgspec.json.decode(raw, type=_Place)
-            dtype, count = _TYPES[place.dtype], int(np.prod(place.shape, dtype=np.int64))
-            flat = np.frombuffer(mapped, dtype, count, end + place.data_offsets[0]) if count else np.zeros(0, dtype)
-            arrays[name] = flat.reshape(place.shape)
-    return MappedFile(arrays, msgspec.json.decode(header, type=_Header).texts)
+        place = msgspec.json.decode(raw, type=_Place)
+        dtype, count = _TYPES[place.dtype], int(np.prod(place.shape, dtype=np.int64))
+        flat = np.frombuffer(mapped, dtype, count, end + place.data_offsets[0]) if count else np.zeros(0, dtype)
+        arrays[name] = flat.reshape(place.shape)
+    return MappedFile(arrays, texts)

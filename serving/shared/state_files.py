@@ -23,7 +23,7 @@ from serving.state.tags import Tags
 from serving.state.texts import Blobs, Texts
 
 _DENSE = "="  # before the names of a model's dense tensors; its tables are `<table>/ids` and `<table>/values`
-_CODED = {"category_names": list[str], "sellers": list[str]}
+_CODED = ("category_names", "sellers")
 
 
 def write_plan(path: Path, plan: Plan) -> None:
