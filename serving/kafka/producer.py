@@ -1,4 +1,4 @@
-"""One producer for all that serving writes to Kafka, so that a `_tick` never overtakes an event.
+"""One producer for all that a process of serving writes to Kafka.
 
 `send` never waits and never fails: the queue is bounded, and records that find it full are dropped and counted (there
 is no disk spool yet). `confirm` waits until the broker has the records.

@@ -17,7 +17,10 @@ _EVERY_S = 1.0
 
 
 def run(producer: RecordProducer, stop: threading.Event) -> None:
-    """Write ticks until `stop` is set. They queue behind earlier records, and so never overtake them."""
+    """Write ticks until `stop` is set.
+
+    An event that waits in a worker's queue may be overtaken: its label is then a correction.
+    """
     while not stop.wait(_EVERY_S):
         now = now_ms()
         for record in ticks(now):

@@ -48,7 +48,7 @@ class _WatchedFile:
 class SharedState:
     """The state in a folder that a `Publisher` writes.
 
-    Asking for the state costs a system call if nothing has changed, and about a millisecond if something has.
+    Asking for the state costs a system call if nothing has changed; what has changed is mapped, not read.
     """
 
     def __init__(self, folder: Path, config: RankerConfig, build: BuildIndex = NumpyIndex) -> None:

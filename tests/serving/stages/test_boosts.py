@@ -32,7 +32,7 @@ def plan_with(name: str, entity: str) -> Plan:
 
 
 def swept(state: ServingState, plan: Plan, shelf: MemoryStore) -> ServingState:
-    """The state after a sweep of the groups that name a boost."""
+    """The state with the features of the groups that name a boost."""
     values, catalogue = state.features.values.copy(), state.catalogue
     for part in columns.group_columns(plan):
         if part.group.boost:
