@@ -17,8 +17,9 @@ from litestar.openapi.spec import Components, SecurityScheme
 from schemas.limits import BODY_BYTES
 from serving import routes
 from serving.http.auth import OPEN, guard
+from serving.http.load_shedding import shed_excess
 from serving.http.paths import keep_ids_whole
-from serving.http.problems import COUNT_ERROR, respond
+from serving.http.problems import COUNT, respond
 from serving.services import Services
 
 Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
@@ -52,10 +53,11 @@ def create(
         exception_handlers={Exception: respond},
         request_max_body_size=BODY_BYTES,
         openapi_config=OPENAPI,
-        state=State({COUNT_ERROR: services.metrics.count_error}),
+        state=State({COUNT: services.metrics.count_error}),
         cors_config=_cors(origins) if origins else None,
     )
-    app.asgi_handler = keep_ids_whole(app.asgi_handler)
+    handler = keep_ids_whole(app.asgi_handler)
+    app.asgi_handler = shed_excess(handler, services.admission, services.metrics.count_error)
     return app
 
 
@@ -63,6 +65,6 @@ def _cors(origins: Sequence[str]) -> CORSConfig:
     return CORSConfig(
         allow_origins=list(origins),
         allow_methods=["GET", "HEAD", "POST", "PUT"],
-        allow_headers=["authorization", "content-type"],
+        allow_headers=["authorization", "content-type", "x-deadline-ms", "x-traffic-class"],
         expose_headers=["Retry-After", "Server-Timing", "X-Degraded-Level"],
     )

@@ -1,10 +1,11 @@
 """The routes of the API. Handlers are thin: they translate between HTTP and the services."""
 
-from typing import Annotated, TypeAlias
+import time
+from typing import Annotated, Any, TypeAlias
 
-from litestar import Response, get, post, put
+from litestar import Request, Response, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
+from litestar.params import FromPath, HeaderParameter, JSONBody, PathParameter, QueryParameter
 
 from schemas.aliases import LIVE
 from schemas.context import as_texts, context_fault
@@ -29,9 +30,12 @@ from schemas.times import now_ms
 from serving.http import intake
 from serving.http.auth import OPEN, request_id
 from serving.http.body import Strict
+from serving.http.load_shedding import RECEIVED
 from serving.http.paths import checked_id, id_of
 from serving.http.problems import ANSWERS, invalid, unavailable
 from serving.kafka.producer import CONFIRM_S
+from serving.limits.deadline import LEAST_MS, MOST_MS, Deadline
+from serving.limits.traffic import DEFAULT_SURFACE, TrafficClass, share_of
 from serving.services import Services
 from serving.state.experiment import Experiment
 from serving.state.query import Query
@@ -51,13 +55,30 @@ _AWAY = f"Kafka did not accept the records, or too many requests wait for it (ea
     return_dto=None,
     responses=ANSWERS,
 )
-async def recommend(data: JSONBody[RecommendationRequest], services: Parts) -> Response[RecommendationAnswer]:
+async def recommend(
+    data: JSONBody[RecommendationRequest],
+    services: Parts,
+    request: Request[Any, Any, Any],
+    deadline_ms: Annotated[
+        int | None,
+        HeaderParameter(name="X-Deadline-Ms", ge=LEAST_MS, le=MOST_MS, description="how long an answer is of use"),
+    ] = None,
+    traffic: Annotated[
+        TrafficClass, HeaderParameter(name="X-Traffic-Class", description="batch: nobody waits for the answer")
+    ] = "live",
+) -> Response[RecommendationAnswer]:
     """A ranked slate for a user. An unknown user gets one too: a cold start.
 
-    503 if more slates are requested than the process can make: a request that waited half a second is refused.
+    503 at once if it could not be answered in time (docs/adr/0028), and instead of an answer that would come after the
+    deadline.
     """
     watch, query = Stopwatch(), query_of(data, services.experiment)
-    answer = await services.admission.run(lambda: services.pipeline.recommend(query, watch), watch)
+    surface = services.surfaces.get(query.surface, DEFAULT_SURFACE)
+    received_s = request.scope.get(RECEIVED) or time.monotonic()
+    deadline = Deadline.after(min(deadline_ms or MOST_MS, surface.deadline_ms), received_s=received_s)
+    share = share_of(traffic, surface.tier)
+    with services.admission.admit(share=share, within_ms=deadline.remaining_ms()):
+        answer = await services.pipeline.recommend(query, deadline, watch)
     headers = {"Server-Timing": watch.header(), "X-Degraded-Level": f"L{answer.degraded.level}"}
     return Response(answer, headers=headers)
 

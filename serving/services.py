@@ -1,15 +1,17 @@
 """The services behind the handlers of a worker, built once."""
 
-import msgspec
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
 from models.content import ContentLayout
-from serving.http.admission import Admission
 from serving.http.lookup import Lookup
 from serving.http.similar import Similar
 from serving.kafka.producer import RecordProducer
+from serving.limits.admission import Admission
+from serving.limits.traffic import Surface
 from serving.settings import Settings
 from serving.stages import hydrate
 from serving.stages.pipeline import Pipeline
@@ -18,11 +20,14 @@ from serving.state.state_source import StateSource
 from serving.telemetry.freshness import AsyncFreshnessReader
 from serving.telemetry.metrics import Metrics
 from serving.versions.pins import Pins
+from store.circuit_breaker import CircuitBreaker
 from store.connect import connect, connect_async
+from store.guarded_reader import AsyncGuardedReader, GuardedReader
 from store.reader import AsyncFeatureReader, FeatureReader
 
 _REQUEST_TIMEOUT_S = 0.025  # half of a request's 50 ms; a slower store counts as unavailable (L3)
 _LOOKUP_TIMEOUT_S = 1.0
+_MOST_PAUSE_S = 4.0  # a probe costs one request its user data, so they may be frequent
 
 
 class Services(Struct, frozen=True, kw_only=True):
@@ -38,14 +43,18 @@ class Services(Struct, frozen=True, kw_only=True):
     experiment: Experiment
     metrics: Metrics
     layout: ContentLayout
-    admission: Admission = msgspec.field(default_factory=Admission)
+    surfaces: Mapping[str, Surface]
+    admission: Admission
 
 
 def build(settings: Settings, states: StateSource) -> Services:
     """The services. No thread runs yet, and neither Kafka nor Redis was called."""
     producer, metrics = RecordProducer(settings.bootstrap), Metrics(hydrate.READ)
-    reader = AsyncFeatureReader(connect_async(settings.redis, timeout_s=_REQUEST_TIMEOUT_S))
-    patient = FeatureReader(connect(settings.redis, timeout_s=_LOOKUP_TIMEOUT_S))
+    breaker = CircuitBreaker(_MOST_PAUSE_S)
+    metrics.watch_breaker("redis", breaker)
+    client = connect_async(settings.redis, timeout_s=_REQUEST_TIMEOUT_S)
+    reader = AsyncGuardedReader(AsyncFeatureReader(client), breaker)
+    patient = GuardedReader(FeatureReader(connect(settings.redis, timeout_s=_LOOKUP_TIMEOUT_S)), breaker)
     return Services(
         states=states,
         producer=producer,
@@ -64,4 +73,6 @@ def build(settings: Settings, states: StateSource) -> Services:
         experiment=settings.config.experiment,
         metrics=metrics,
         layout=ContentLayout(settings.ranker.modalities),
+        surfaces=settings.config.surfaces,
+        admission=Admission(settings.config.objective_ms),
     )

@@ -5,14 +5,18 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from models.index_device import index_builder
 from schemas.defaults import LIVE_MODEL
+from serving.limits import traffic
+from serving.limits.admission import OBJECTIVE_MS
+from serving.limits.deadline import LEAST_MS, MOST_MS
+from serving.limits.traffic import Surface, SurfacesError
 from serving.stages import rules
 from serving.stages.rules import DEFAULTS, Rules, RulesError
 from serving.state import experiment
@@ -34,11 +38,15 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file that `--config` names.
 
     `rules`: how slates are made, see `serving.stages.rules.Rules`; whatever is left out has its default.
+    `surfaces`: tier and deadline of a surface, see `serving.limits.traffic.Surface`; others are core.
+    `objective_ms`: requests are refused that could not be answered in it.
     `origins`: pages of these origins, e.g. `https://shop.example`, may call the API from a browser (CORS); `*` for all.
     """
 
     experiment: Experiment = field(default_factory=Experiment)
     rules: Rules = DEFAULTS
+    surfaces: dict[str, Surface] = field(default_factory=dict[str, Surface])
+    objective_ms: Annotated[float, Meta(ge=LEAST_MS, le=MOST_MS)] = OBJECTIVE_MS
     origins: list[str] = field(default_factory=list[str])
 
 
@@ -110,7 +118,7 @@ def _with_files(options: argparse.Namespace, parser: argparse.ArgumentParser, pr
     config, ranker = Config(), RankerConfig()
     try:
         config = read_config(options.config) if options.config else config
-    except (OSError, msgspec.DecodeError, ExperimentError, OriginError, RulesError) as error:
+    except (OSError, msgspec.DecodeError, ExperimentError, OriginError, RulesError, SurfacesError) as error:
         problems.append(f"--config {options.config}: {error}")
     try:
         ranker = load_ranker_config(options.fusion)
@@ -166,11 +174,12 @@ def read_config(path: Path) -> Config:
 
     Raises:
         OSError, msgspec.DecodeError: it cannot be read. ExperimentError: its experiment is inconsistent.
-        OriginError: an entry of `origins` is not an origin. RulesError: the rules are not valid.
+        OriginError: an entry of `origins` is not an origin. RulesError, SurfacesError: rules or surfaces are not valid.
     """
     config = msgspec.json.decode(path.read_bytes(), type=Config)
     experiment.checked(config.experiment)
     rules.checked(config.rules)
+    traffic.checked(config.surfaces)
     if wrong := [origin for origin in config.origins if not re.fullmatch(_ORIGIN, origin)]:
         message = (
             f"origins: {wrong[0]!r} is not an origin; write https://shop.example or http://localhost:3000, no path"

@@ -9,13 +9,13 @@ from schemas.times import now_ms
 from serving.http.problems import ProblemError, invalid, unavailable
 from serving.state.state_source import StateSource
 from store.connect import StoreError
-from store.reader import FeatureReader, FeatureRequest, FeatureStore, FeatureValues, Status
+from store.reader import FeatureRequest, FeatureStore, FeatureValues, Status
 
 
 class Lookup:
     """Reads any group, in the version in use."""
 
-    def __init__(self, reader: FeatureReader, states: StateSource) -> None:
+    def __init__(self, reader: FeatureStore, states: StateSource) -> None:
         self._reader = reader
         self._states = states
 

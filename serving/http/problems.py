@@ -10,10 +10,12 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import ResponseSpec
 
 from schemas.http import Problem
+from serving.limits.shed import Shed
 from serving.state.report import NotPublished
 
 MEDIA_TYPE = "application/problem+json"
-COUNT_ERROR = "count_error"  # key in the app's state: the function that counts error answers by status
+DEGRADED = "X-Degraded-Level"
+COUNT = "count_error"  # key in the app's state: the function that counts error answers
 FIX_REQUEST = "Correct the request; /schema/openapi.json has the types."
 _FIXES = {
     401: "Send the header `Authorization: Bearer TOKEN` with the token that serving was started with.",
@@ -64,6 +66,12 @@ def unavailable(detail: str) -> ProblemError:
     return ProblemError(problem, {"Retry-After": "2"})
 
 
+def shed_problem(shed: Shed) -> tuple[Problem, dict[str, str]]:
+    """The problem, and its headers, of a request for which there is no time."""
+    error = unavailable(str(shed))
+    return error.problem, {"Retry-After": "1", DEGRADED: "L6"}
+
+
 def _of_http(error: HTTPException) -> Problem:
     """An error from the framework."""
     status = error.status_code
@@ -83,6 +91,8 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
     headers: dict[str, str] = {}
     if isinstance(error, ProblemError):
         problem, headers = error.problem, error.headers
+    elif isinstance(error, Shed):
+        problem, headers = shed_problem(error)
     elif isinstance(error, NotPublished):
         known = unavailable(f"Serving is starting: {error}.")
         problem, headers = known.problem, known.headers
@@ -93,6 +103,6 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
         problem = Problem(
             type="internal", title="Internal error", status=500, detail=type(error).__name__, fix="Look at the log."
         )
-    if count := request.app.state.get(COUNT_ERROR):
-        count(problem.status)
+    if count := request.app.state.get(COUNT):
+        count(problem.status, error)
     return Response(problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)

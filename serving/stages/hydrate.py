@@ -6,6 +6,7 @@ items of that history, by each ranking that a source declares, unless another re
 histories in this process would save the round trips, but then two workers would answer one user differently.
 """
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
 
@@ -49,11 +50,14 @@ class Hydrator:
         except StoreError as error:
             return _unknown(error, faults)
 
-    async def hydrate_async(self, query: Query, plan: Plan, store: AsyncFeatureStore, faults: Faults) -> User:
-        """The same, without blocking the event loop."""
+    async def hydrate_async(
+        self, query: Query, plan: Plan, store: AsyncFeatureStore, faults: Faults, *, within_s: float
+    ) -> User:
+        """The same, without blocking the event loop, and for `within_s` seconds at most."""
         try:
-            return await read_async(self.read(query, plan), store, at_ms=query.at_ms)
-        except StoreError as error:
+            async with asyncio.timeout(within_s):
+                return await read_async(self.read(query, plan), store, at_ms=query.at_ms)
+        except (*StoreError, TimeoutError) as error:
             return _unknown(error, faults)
 
     def read(self, query: Query, plan: Plan) -> Reading[User]:

@@ -9,8 +9,12 @@ import numpy as np
 from schemas.http import RecommendationAnswer
 from schemas.times import now_ms
 from serving.kafka.producer import Record
+from serving.limits.deadline import Deadline
+from serving.limits.effort import Effort, Efforts
+from serving.limits.shed import Shed
 from serving.stages import explore, record
 from serving.stages.boost import boost
+from serving.stages.fallback import most_popular
 from serving.stages.filters import keep
 from serving.stages.hydrate import Hydrator
 from serving.stages.merge import merge
@@ -27,6 +31,11 @@ from serving.telemetry.stopwatch import Stopwatch
 from store.reader import AsyncFeatureStore
 
 SILENT_S = 10.0  # the feeder reports each second
+_HYDRATE = 0.5  # the part of the remaining time that reading the user may take
+
+
+_LEVELS = {"light": 2, "list": 4}
+_INSTEAD = {"light": "ordered by the light ranker", "list": "the most popular items, not ranked"}
 
 
 class RecordSink(Protocol):
@@ -58,12 +67,16 @@ class Pipeline:
         self._experiment = experiment
         self._metrics = metrics
         self._rules = rules
+        self.efforts = Efforts()
 
-    async def recommend(self, query: Query, watch: Stopwatch) -> RecommendationAnswer:
+    async def recommend(self, query: Query, deadline: Deadline, watch: Stopwatch) -> RecommendationAnswer:
         """The slate for a query; its exposure is queued when this returns.
 
         Requests wait for the store together and are ranked one by one, so that the event loop can accept, or refuse,
         another request after each.
+
+        Raises:
+            Shed: the deadline passed before the slate was ready. No exposure is written.
         """
         state, faults = self._states.state, Faults()
         for reason in self._states.report.stalled:
@@ -71,16 +84,34 @@ class Pipeline:
         if (silent_s := self._states.silent_s) > SILENT_S:
             faults.note(1, f"features and models are not updated: the feeder has not reported for {silent_s:.0f} s")
         with watch.stage("hydrate"):
-            user = await self._hydrator.hydrate_async(query, state.plan, self._store, faults)
-        async with self._ranking:
-            return self._ranked(msgspec.structs.replace(query, user=user), state, faults, watch)
+            within_s = deadline.remaining_ms() * _HYDRATE / 1000
+            user = await self._hydrator.hydrate_async(query, state.plan, self._store, faults, within_s=within_s)
+        with watch.stage("wait"):
+            await self._ranking.acquire()
+        try:
+            return self._ranked(msgspec.structs.replace(query, user=user), state, faults, deadline, watch)
+        finally:
+            self._ranking.release()
 
-    def _ranked(self, query: Query, state: ServingState, faults: Faults, watch: Stopwatch) -> RecommendationAnswer:
-        slate, removed = rank(query, state, faults, watch, rules=self._rules)
+    def _ranked(
+        self, query: Query, state: ServingState, faults: Faults, deadline: Deadline, watch: Stopwatch
+    ) -> RecommendationAnswer:
+        remaining_ms = deadline.remaining_ms()
+        if remaining_ms <= 0:
+            detail = f"The deadline passed {-remaining_ms:.0f} ms before the request's turn."
+            raise Shed(detail, reason="expired")
+        effort = self.efforts.choose(remaining_ms)
+        if effort != "full":
+            faults.note(_LEVELS[effort], f"{remaining_ms:.0f} ms remained before the deadline: {_INSTEAD[effort]}")
+        slate, removed = rank(query, state, faults, watch, rules=self._rules, effort=effort)
         with watch.stage("record"):
             made_with = record.versions(slate)
             answer = record.answer(query, slate, made_with=made_with, faults=faults, experiment=self._experiment)
-            served_at = now_ms()
+            served_at, after_ms = now_ms(), deadline.remaining_ms()
+            self.efforts.observe(effort, remaining_ms - after_ms)
+            if after_ms < 0:
+                detail = f"The slate was ready {-after_ms:.0f} ms after the deadline."
+                raise Shed(detail, reason="late")
             if slate.slots:
                 self._producer.send(
                     record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=served_at)
@@ -90,11 +121,19 @@ class Pipeline:
 
 
 def rank(
-    query: Query, state: ServingState, faults: Faults, watch: Stopwatch, *, rules: Rules = DEFAULTS
+    query: Query,
+    state: ServingState,
+    faults: Faults,
+    watch: Stopwatch,
+    *,
+    rules: Rules = DEFAULTS,
+    effort: Effort = "full",
 ) -> tuple[Slate, dict[str, int]]:
     """(slate, number of candidates removed by reason) for a hydrated query: no I/O, no clock but the watch."""
     if not len(state.catalogue):
         faults.note(5, "the catalogue is empty: there is nothing to show")
+    if effort == "list":
+        return most_popular(query, state, rules), {}
     with watch.stage("source"):
         found = retrieve(query, state, faults, rules)
     with watch.stage("merge"):
@@ -105,7 +144,7 @@ def rank(
         rng = np.random.default_rng(query.seed)
         draws = explore.draw(query, candidates, state=state, rng=rng, rate=rules.exploration)
     with watch.stage("score"):
-        ranker = ranker_of(query, state, faults)
+        ranker = ranker_of(query, state, faults) if effort == "full" else None
         scored = score(query, candidates, draws=draws, state=state, ranker=ranker, blend_by=rules.blend)
     with watch.stage("rerank"):
         scored = boost(query.user, scored, state)

@@ -83,6 +83,11 @@ def _without_ranker(light: ServedModel | None, dense: Floats, rows: Doubles) -> 
     if light:
         click = light.model.score_light(dense)
         return click, click
+    return by_popularity(rows)
+
+
+def by_popularity(rows: Doubles) -> tuple[Floats, Doubles]:
+    """The click rate of seven days and the heat of items, from their features. [C, K] -> [C], [C]."""
     return np.nan_to_num(columns.column(rows, _RATE), nan=_PRIOR).astype(np.float32), heat_of(rows)
 
 

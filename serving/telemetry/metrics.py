@@ -16,15 +16,20 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from schemas.http import BatchAnswer
+from serving.limits.shed import Shed
 from serving.state.query import Query
 from serving.telemetry import metrics_folder
 from serving.telemetry.feeder_metrics import AS_OF, AS_OF_HELP
 from serving.telemetry.stopwatch import Stopwatch
+from store.circuit_breaker import CircuitBreaker
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"  # the label of every surface after the first `_SURFACES`: clients name surfaces freely
 _SURFACES = 20
 _BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+
+_OPEN = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
 
 
 class Metrics:
@@ -45,6 +50,11 @@ class Metrics:
         stages = "Time per stage of a request"
         self._stages = Histogram("headrace_stage_seconds", stages, ("stage",), buckets=_BOUNDS_S, registry=registry)
         self._surfaces: set[str] = set()
+        self._breakers: dict[CircuitBreaker, Gauge] = {}
+        self._shed = counter("headrace_shed_total", "Requests without an answer because of the time", ("reason",))
+        opened = "1 while a circuit breaker is open, 0.5 while it is half-open"
+        name = "headrace_circuit_open"
+        self._breaker = Gauge(name, opened, ("dependency",), registry=registry, multiprocess_mode="livemax")
         self._errors = counter("headrace_errors_total", "Error answers", ("status",))
         self._accepted = counter("headrace_records_accepted_total", "Records accepted by the API", ("kind",))
         self._rejected = counter("headrace_records_rejected_total", "Records rejected by the API", ("kind", "code"))
@@ -55,9 +65,15 @@ class Metrics:
         for each in answer.rejected:
             self._rejected.labels(kind, each.code).inc()
 
-    def count_error(self, status: int) -> None:
-        """Count an error answer."""
+    def count_error(self, status: int, error: Exception) -> None:
+        """Count an error answer, and why a request was shed."""
         self._errors.labels(str(status)).inc()
+        if isinstance(error, Shed):
+            self._shed.labels(error.reason).inc()
+
+    def watch_breaker(self, dependency: str, breaker: CircuitBreaker) -> None:
+        """Report a breaker's state with each request that is counted."""
+        self._breakers[breaker] = self._breaker.labels(dependency)
 
     def count_slate(self, query: Query, watch: Stopwatch, *, level: int) -> None:
         """Count one answered request; `query` is hydrated."""
@@ -68,6 +84,8 @@ class Metrics:
         self._slates.labels(self._surface(query.surface), f"L{level}").inc()
         for stage, took_ms in watch.spans().items():
             self._stages.labels(stage).observe(took_ms / 1000)
+        for breaker, gauge in self._breakers.items():
+            gauge.set(_OPEN[breaker.state])
 
     def note_event(self, group: str, *, as_of_ms: int) -> None:
         """Note that a group contains an event received at this time. The metric has the newest."""

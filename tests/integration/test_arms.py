@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from schemas.http import RecommendationAnswer
 from schemas.version_policy import version_text
 from serving import services
 from serving.feeder import Feeder
+from serving.limits.deadline import Deadline
 from serving.services import Services
 from serving.settings import Config, FeederSettings, Settings
 from serving.shared.publisher import Publisher
@@ -91,7 +93,8 @@ def test_each_arm_is_answered_by_the_version_of_its_own_model(learners: Learners
 
 
 async def answers(serving: Services) -> list[RecommendationAnswer]:
-    return [await serving.pipeline.recommend(query(arm), Stopwatch()) for arm in ARMS]
+    deadline = Deadline.after(10_000, received_s=time.monotonic())
+    return [await serving.pipeline.recommend(query(arm), deadline, Stopwatch()) for arm in ARMS]
 
 
 def versions(serving: Services) -> dict[str, str]:

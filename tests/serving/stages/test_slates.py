@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from schemas.aliases import LIVE
 from schemas.exposures import EXPOSURE
+from serving.limits.effort import Effort
 from serving.stages import record
 from serving.stages.pipeline import rank
 from serving.stages.record import Slate
@@ -36,17 +37,17 @@ queries = st.builds(
 )
 
 
-def slate_of(query: Query, state: ServingState) -> tuple[Slate, Faults]:
+def slate_of(query: Query, state: ServingState, effort: Effort = "full") -> tuple[Slate, Faults]:
     faults = Faults()
-    slate, _ = rank(query, state, faults, Stopwatch())
+    slate, _ = rank(query, state, faults, Stopwatch(), effort=effort)
     return slate, faults
 
 
 @settings(max_examples=60, deadline=None)
-@given(queries, st.sampled_from(sorted(STATES)))
-def test_laws(query: Query, known: tuple[bool, bool]) -> None:
+@given(queries, st.sampled_from(sorted(STATES)), st.sampled_from(["full", "light", "list"]))
+def test_laws(query: Query, known: tuple[bool, bool], effort: Effort) -> None:
     state = STATES[known]
-    slate, faults = slate_of(query, state)
+    slate, faults = slate_of(query, state, effort)
     made_with = record.versions(slate)
     answer = record.answer(query, slate, made_with=made_with, faults=faults, experiment="e")
     shown = [item.id for item in answer.items]

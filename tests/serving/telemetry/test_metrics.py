@@ -15,6 +15,7 @@ from headrace.layout import REPOSITORY
 from lang.plan.plan import Plan
 from schemas.defaults import WAIT_MS
 from schemas.redis_keys import tiles_key
+from serving.limits.shed import Shed
 from serving.stages import hydrate
 from serving.stages.hydrate import Hydrator
 from serving.state import columns
@@ -173,7 +174,7 @@ def test_the_feeders_metrics_are_added_to_the_workers() -> None:
     worker, feeder = Metrics(), FeederMetrics(Progress(rejected=Counter(hash=3)))
     for exported, group, as_of_ms in ((worker, "a", 1_000), (feeder, "a", 3_000), (worker, "b", 2_000)):
         exported.note_event(group, as_of_ms=as_of_ms)
-    worker.count_error(503)
+    worker.count_error(503, Shed("", reason="late"))
     families = [*text_string_to_metric_families(worker.text(feeder.text().decode()).decode())]
     assert len({family.name for family in families}) == len(families)
     found = {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}

@@ -1,0 +1,60 @@
+"""Refuses requests before the framework sees them, while a worker is busy: a refusal must cost next to nothing."""
+
+import time
+from collections.abc import Callable
+
+import msgspec
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from serving.http.problems import MEDIA_TYPE, shed_problem
+from serving.limits.admission import Admission
+from serving.limits.shed import Shed
+from serving.limits.traffic import ADMIN_SHARE
+
+RECEIVED = "headrace.received"
+"""Key of a request's scope: when the worker received it, seconds of the monotonic clock."""
+_SLATES = "/v1/recommendations"
+_ADMIN = ("/v1/models", "/v1/features")
+
+
+def shed_excess(app: ASGIApp, admission: Admission, count: Callable[[int, Exception], None]) -> ASGIApp:
+    """The application, without the requests that could not be answered in time even if they were the most important.
+
+    `count` is called with the status and exception of each refusal.
+    """
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        scope[RECEIVED] = time.monotonic()  # pyright: ignore[reportGeneralTypeIssues]
+        share = _largest_share(scope["path"])
+        if share and not admission.admits(share=share):
+            shed = admission.refusal()
+            count(503, shed)
+            await _refuse(shed, send)
+        else:
+            await app(scope, receive, send)
+
+    return handle
+
+
+def _largest_share(path: str) -> float:
+    """The part of the objective that a request to this path may use at most; 0 for those that are never refused."""
+    if path == _SLATES:
+        return 1.0
+    return ADMIN_SHARE if path.startswith(_ADMIN) else 0.0
+
+
+async def _refuse(shed: Shed, send: Send) -> None:
+    problem, headers = shed_problem(shed)
+    body = msgspec.json.encode(problem)
+    sent = {**headers, "content-type": MEDIA_TYPE, "content-length": str(len(body))}
+    await send(
+        {
+            "type": "http.response.start",
+            "status": problem.status,
+            "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,59 @@
+"""Which requests are refused first: classes of traffic, and tiers of surfaces."""
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from serving.limits.deadline import DEFAULT_MS, LEAST_MS, MOST_MS
+
+TrafficClass: TypeAlias = Literal["live", "batch", "admin"]
+"""`live`: a person waits. `batch`: nobody does. `admin`: people who operate Headrace."""
+Tier: TypeAlias = Literal["core", "secondary", "optional"]
+CLASSES: tuple[TrafficClass, ...] = ("live", "batch", "admin")
+TIERS: tuple[Tier, ...] = ("core", "secondary", "optional")
+ADMIN_SHARE = 0.1
+_SHARES: dict[TrafficClass, tuple[float, float, float]] = {
+    "live": (1.0, 0.75, 0.5),
+    "batch": (0.35, 0.25, 0.15),
+    "admin": (ADMIN_SHARE, ADMIN_SHARE, ADMIN_SHARE),
+}
+
+
+class Surface(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How important a surface's slates are, and how long they are of use if a request does not say.
+
+    Attributes:
+        tier: `optional` surfaces are refused first, `core` last.
+        deadline_ms: from 5 to 1000.
+    """
+
+    tier: Tier = "core"
+    deadline_ms: int = DEFAULT_MS
+
+
+DEFAULT_SURFACE = Surface()
+
+
+class SurfacesError(ValueError):
+    """The settings of surfaces are not valid; the message names every problem."""
+
+
+def share_of(traffic: TrafficClass, tier: Tier) -> float:
+    """The part of the objective that requests of this class and tier may use, in (0, 1]."""
+    return _SHARES[traffic][TIERS.index(tier)]
+
+
+def checked(surfaces: Mapping[str, Surface]) -> None:
+    """Check the settings of surfaces.
+
+    Raises:
+        SurfacesError: a deadline is out of range.
+    """
+    wrong = [
+        f"surfaces.{name}.deadline_ms is {surface.deadline_ms}, must be from {LEAST_MS} to {MOST_MS}"
+        for name, surface in surfaces.items()
+        if not LEAST_MS <= surface.deadline_ms <= MOST_MS
+    ]
+    if wrong:
+        raise SurfacesError("; ".join(wrong))

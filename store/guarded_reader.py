@@ -1,0 +1,65 @@
+"""Readers behind a circuit breaker: a store that does not answer is not asked."""
+
+from collections.abc import Sequence
+
+import redis
+
+from store.circuit_breaker import CircuitBreaker
+from store.connect import StoreError
+from store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues
+
+
+class StoreUnavailable(redis.RedisError):
+    """The store was not asked, because most of the last reads failed. It is one of `StoreError`."""
+
+
+class GuardedReader:
+    """A reader that asks the breaker first."""
+
+    def __init__(self, reader: FeatureStore, breaker: CircuitBreaker) -> None:
+        self._reader = reader
+        self._breaker = breaker
+
+    def read(self, requests: Sequence[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
+        """Read from the wrapped reader.
+
+        Raises:
+            StoreError: the store did not answer, or was not asked.
+        """
+        _check(self._breaker)
+        try:
+            found = self._reader.read(requests, at_ms=at_ms)
+        except StoreError:
+            self._breaker.record(succeeded=False)
+            raise
+        self._breaker.record(succeeded=True)
+        return found
+
+
+class AsyncGuardedReader:
+    """The same, on an event loop. A read that is cancelled counts neither as failed nor as successful."""
+
+    def __init__(self, reader: AsyncFeatureStore, breaker: CircuitBreaker) -> None:
+        self._reader = reader
+        self._breaker = breaker
+
+    async def read(self, requests: Sequence[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
+        """Read from the wrapped reader.
+
+        Raises:
+            StoreError: the store did not answer, or was not asked.
+        """
+        _check(self._breaker)
+        try:
+            found = await self._reader.read(requests, at_ms=at_ms)
+        except StoreError:
+            self._breaker.record(succeeded=False)
+            raise
+        self._breaker.record(succeeded=True)
+        return found
+
+
+def _check(breaker: CircuitBreaker) -> None:
+    if not breaker.allows():
+        message = "most of the last reads failed, so it is asked only now and then"
+        raise StoreUnavailable(message)

@@ -1,0 +1,114 @@
+"""What a request gets when little time remains, and what is not written then."""
+
+import asyncio
+import time
+
+import pytest
+
+from schemas.exposures import EXPOSURE
+from schemas.http import RecommendationAnswer
+from serving.kafka.producer import Record
+from serving.limits import deadline
+from serving.limits.deadline import Deadline
+from serving.limits.effort import Effort
+from serving.limits.shed import Shed
+from serving.stages import hydrate
+from serving.stages.pipeline import Pipeline
+from serving.telemetry.metrics import Metrics
+from serving.telemetry.stopwatch import Stopwatch
+from store.reader import FeatureRequest, FeatureStore, FeatureValues
+from tests.support import serving_states as worlds
+from tests.support.memory_stores import click, memory_store_of
+
+
+class Sent(list[Record]):
+    """Keeps what the pipeline sends."""
+
+    def send(self, record: Record) -> bool:
+        self.append(record)
+        return True
+
+
+class Slow:
+    """A store that answers after a while."""
+
+    def __init__(self, store: FeatureStore, delay_s: float) -> None:
+        self._store, self._delay_s = store, delay_s
+
+    async def read(self, requests: list[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
+        await asyncio.sleep(self._delay_s)
+        return self._store.read(requests, at_ms=at_ms)
+
+
+STORE = memory_store_of(worlds.PLAN, [click(1, user_id="u1", item_id="i3")])
+
+
+def pipeline_of(sent: Sent, *, delay_s: float = 0.0) -> Pipeline:
+    live = worlds.live(count=400, categories=8)
+    return Pipeline(live, Slow(STORE, delay_s), producer=sent, experiment="e", metrics=Metrics(hydrate.READ))
+
+
+def ask(pipeline: Pipeline, until: Deadline) -> RecommendationAnswer:
+    return asyncio.run(pipeline.recommend(worlds.query(user_id="u1"), until, Stopwatch()))
+
+
+def within(allowed_ms: float) -> Deadline:
+    return Deadline.after(allowed_ms, received_s=time.monotonic())
+
+
+def test_with_time_enough_the_answer_is_full() -> None:
+    sent = Sent()
+    assert ask(pipeline_of(sent), within(60_000)).degraded.level == 0
+    assert len(sent) == 1
+
+
+def test_a_store_that_takes_half_of_the_time_is_not_waited_for() -> None:
+    answer = ask(pipeline_of(Sent(), delay_s=30.0), within(2_000))
+    assert answer.degraded.level == 3
+    assert answer.degraded.reasons == ["the feature store does not answer (TimeoutError): no user state"]
+
+
+@pytest.mark.parametrize(
+    ("took_ms", "level", "says"),
+    [
+        ({"full": 90_000.0, "light": 1.0}, 2, "ordered by the light ranker"),
+        ({"full": 90_000.0, "light": 90_000.0}, 4, "the most popular items, not ranked"),
+    ],
+)
+def test_what_does_not_fit_is_replaced_and_marked(took_ms: dict[Effort, float], level: int, says: str) -> None:
+    sent = Sent()
+    pipeline = pipeline_of(sent)
+    for effort, took in took_ms.items():
+        for _ in range(100):
+            pipeline.efforts.observe(effort, took)
+    answer = ask(pipeline, within(60_000))
+    assert answer.degraded.level == level
+    assert answer.degraded.reasons[0].endswith(says)
+    assert len(answer.items) == 10
+    exposure = EXPOSURE.decode(sent[0].value or b"")
+    assert (exposure["level"], exposure["trainable"]) == (level, level <= 2)
+
+
+class Ticking:
+    """A clock that advances by a second each time it is read: for reading the user, at the turn, after ranking."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        self.now_s += 1.0
+        return self.now_s
+
+
+@pytest.mark.parametrize(("allowed_ms", "reason"), [(1_500.0, "expired"), (2_500.0, "late")])
+def test_a_late_answer_is_not_sent_and_not_logged(
+    monkeypatch: pytest.MonkeyPatch, allowed_ms: float, reason: str
+) -> None:
+    sent = Sent()
+    pipeline = pipeline_of(sent)
+    monkeypatch.setattr(deadline, "time", Ticking())
+    with pytest.raises(Shed) as shed:
+        ask(pipeline, Deadline.after(allowed_ms, received_s=0.0))
+    assert shed.value.reason == reason
+    assert not sent
+    assert ask(pipeline, Deadline.after(3_500.0, received_s=deadline.time.monotonic())).degraded.level == 0
