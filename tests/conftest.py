@@ -2,13 +2,19 @@
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck
 
 from headrace.layout import REPOSITORY, Layout
 from headrace.stack import redis_server
 from store import record_kernel
 from store.connect import Client, connect
 from tests.support.line import Line, running
+
+# No law fails because a machine is busy.
+hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_sessionstart() -> None:

@@ -64,7 +64,7 @@ def test_log_loss_calibration_and_entropy_by_hand():
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=2, max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_area_equals_counting_pairs(rows):
     negatives, positives = np.zeros(10), np.zeros(10)
     for score, label in rows:

@@ -18,7 +18,7 @@ def array(values):
 
 
 @given(steps)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equals_a_dict(steps):
     subject, model = IdMap(16), {}
     for turn, (verb, batch) in enumerate(steps):

@@ -20,7 +20,7 @@ def test_the_feature_set_is_pinned():
 
 
 @given(st.integers(0, 5), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_finite_and_bounded_whatever_comes_in(count, data):
     columns = st.lists(wild, min_size=count, max_size=count).map(np.array)
     inputs = assemble(

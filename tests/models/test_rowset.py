@@ -20,7 +20,7 @@ def to_dict(rows: RowSet) -> dict[int, list[float]]:
 
 
 @given(st.lists(st.tuples(IDS, IDS, st.integers(0, 9)), max_size=12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_updates_are_what_a_dict_would_do(steps: list[tuple[set[int], set[int], int]]) -> None:
     sets, dicts = [RowSet.empty(2)], [{0: [0.0, 0.0]}]
     for mark, (ids, gone, before) in enumerate(steps):

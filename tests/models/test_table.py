@@ -24,7 +24,7 @@ def sighted(ids, *, times=3, at_ms=0, config=CONFIG):
 
 
 @given(st.lists(st.tuples(st.lists(st.integers(1, 30), max_size=12), st.integers(0, 60)), max_size=25))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equals_a_dict_of_sightings(steps):
     """Admission and expiry as a dict would do them; rows of different ids are never the same row."""
     table, seen, last, now = Table(CONFIG, capacity=4), Counter(), {}, 0
@@ -163,7 +163,7 @@ def test_ids_that_never_stop_coming_stay_within_the_limits():
     st.integers(0, 11),
     st.sampled_from([CONFIG, structs.replace(CONFIG, most_rows=5, most_waiting=6)]),
 )
-@settings(max_examples=90, deadline=None)
+@settings(max_examples=90)
 def test_a_restored_table_goes_on_bit_for_bit(steps, pause, config):
     straight, resumed, now = Table(config, capacity=4), Table(config, capacity=4), 0
     for turn, (ids, gap) in enumerate(steps):

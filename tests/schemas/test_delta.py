@@ -84,7 +84,7 @@ def refused(reader, messages):
     lead=st.integers(0, 3),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_round_trip(ids, gone, lead, seed):
     sent = table(ids, lead=lead, gone=sorted(gone), seed=seed)
     got = decode_chunks(encode_chunks(Update({"t": sent}, {}))).tables["t"]
@@ -213,7 +213,7 @@ def test_a_value_that_is_not_finite_is_neither_sent_nor_taken(where):
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_rubbish_is_refused_by_name(payload):
     for message in (payload, b"{" + payload, b"\x28\xb5\x2f\xfd" + payload):
         seen = "chunk"

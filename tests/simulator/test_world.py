@@ -75,7 +75,7 @@ def test_time_advances_by_whole_seconds() -> None:
     assert np.array_equal(at_once.born_s, in_steps.born_s)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 59), st.lists(st.integers(0, 299), min_size=1, max_size=20), st.integers(0, 60))
 def test_chances_lie_between_0_and_1(user: int, items: list[int], at_s: int) -> None:
     simulated = world()

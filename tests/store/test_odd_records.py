@@ -309,7 +309,7 @@ EXTREMES = st.sampled_from([0, 1, -1, 2**31, 2**32, 2**53, 2**63 - 1, -(2**63), 
 NUMBERS = st.one_of(EXTREMES, st.integers(-(2**63), 2**63 - 1))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_record_made_of_a_real_one_stops_loader_or_reader(bench: Bench, data: st.DataObject) -> None:
     tile, row = bench.tile("a"), bench.row("a")

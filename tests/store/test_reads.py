@@ -49,7 +49,7 @@ def assert_alike(client: Client, group: Group, events: list[Event], *, at_ms: in
 
 
 @BY_GROUP
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=EVENTS, after_ms=AFTER_MS, data=st.data())
 def test_in_whatever_batches(
     client: Client, group: Group, events: list[Event], after_ms: int, data: st.DataObject
@@ -63,7 +63,7 @@ def test_in_whatever_batches(
 
 
 @BY_GROUP
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=EVENTS, seed=st.integers(0, 99))
 def test_two_loaders_in_any_order_and_interleaved(client: Client, group: Group, events: list[Event], seed: int) -> None:
     client.flushall()

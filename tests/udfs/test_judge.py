@@ -110,7 +110,7 @@ def test_refusals_are_not_failures() -> None:
     assert {str(judged.judge(b"junk", 0, n, NOW)[4])[:5] for n in range(2_000)} == {"json:"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(real=st.sampled_from(REAL), changes=mutations)
 def test_a_changed_real_event_is_accepted_or_refused(real: dict[str, object], changes: dict[str, object]) -> None:
     result = judge().judge(encoded(real | changes), 1, 2, NOW)
@@ -122,7 +122,7 @@ def test_a_changed_real_event_is_accepted_or_refused(real: dict[str, object], ch
         assert result[4].encode()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     payload=st.binary(max_size=200)
     | st.none()
@@ -137,7 +137,7 @@ def test_any_bytes_are_an_event_or_refused(payload: bytes | None) -> None:
         EventDecoder(SOURCE).decode(payload, NOW)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data(), real=st.sampled_from(REAL))
 def test_a_real_event_cut_or_with_another_byte_is_an_event_or_refused(
     data: st.DataObject, real: dict[str, object]

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -252,7 +252,6 @@ events = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(events)
 def test_each_head_of_each_slot_has_one_net_label_in_any_order(given_events: list[Feedback]) -> None:
     nets = []

@@ -42,7 +42,7 @@ def assert_agree(group: Group, events: list[Event], store: TileStore, *, at_ms: 
 
 @pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group.name)
 @pytest.mark.parametrize("delivery", [fold_in_order, fold_shuffled, fold_restarting, fold_twice])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(events=logs(), later_ms=st.sampled_from((0, 59_000, 3_599_999, 3_600_000, 30 * 3_600_000, 10**9)))
 def test_any_log(
     delivery: Callable[[Group, list[Event]], TileStore], group: Group, events: list[Event], later_ms: int
@@ -53,7 +53,7 @@ def test_any_log(
 
 
 @pytest.mark.parametrize("group", PLAN.groups, ids=lambda group: group.name)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(events=logs())
 def test_every_moment_of_a_log(group: Group, events: list[Event]) -> None:
     for index, event in enumerate(events):

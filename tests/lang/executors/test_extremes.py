@@ -143,7 +143,7 @@ def _largest(oracle: Oracle, column: str) -> float:
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(events=logs(), later_ms=laters)
 def test_executors_agree_on_extremes(group: Group, events: list[Event], later_ms: int) -> None:
     if not events:
@@ -159,7 +159,7 @@ def test_executors_agree_on_extremes(group: Group, events: list[Event], later_ms
         assert values_agree([oracle.rank(rollup, owner, at_ms=at_ms) for owner in owners], ranked, ratio=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(base=edges, ahead=st.integers(1, FUTURE_MS), later_ms=st.integers(0, FUTURE_MS))
 def test_an_event_ahead_of_its_receipt_weighs_at_most_one_and_is_in_every_window(
     base: int, ahead: int, later_ms: int

@@ -145,7 +145,7 @@ def test_a_birth_in_another_unit_is_rejected_with_the_name_of_the_unit() -> None
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     records=st.lists(
         JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(ItemRecord.__struct_fields__, JSON)), max_size=5

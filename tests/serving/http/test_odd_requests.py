@@ -134,14 +134,14 @@ JUNK = st.binary(max_size=100) | st.builds(
 )
 
 
-@examples(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(route=st.sampled_from(ROUTES), body=JUNK)
 def test_no_body_is_answered_5xx_but_for_kafka(api: TestClient[Litestar], route: tuple[str, str], body: bytes) -> None:
     response = api.request(*route, content=body, headers=HEADERS)
     assert response.status_code < 500 or problem(response).type == "unavailable"
 
 
-@examples(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(segment=st.binary(min_size=1, max_size=12), query=st.binary(max_size=12))
 def test_no_address_is_answered_5xx(api: TestClient[Litestar], segment: bytes, query: bytes) -> None:
     one = quote(segment, safe="")

@@ -125,7 +125,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_columns_equal_those_read_at_once(client: Client, history: list[tuple[int, list[tuple[int, str]]]]) -> None:
     client.flushall()

@@ -100,7 +100,7 @@ def test_where_most_items_are_odd_the_thread_stops_and_says_so() -> None:
     assert "headrace dead" in live.waiting_for()[-1]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     edits=st.lists(st.tuples(st.integers(0, len(ONE) - 1), st.integers(0, 255)), max_size=4),
     cut=st.integers(0, len(ONE)),

@@ -43,7 +43,7 @@ def slate_of(query: Query, state: ServingState, effort: Effort = "full") -> tupl
     return slate, faults
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(queries, st.sampled_from(sorted(STATES)), st.sampled_from(["full", "light", "list"]))
 def test_laws(query: Query, known: tuple[bool, bool], effort: Effort) -> None:
     state = STATES[known]

@@ -34,9 +34,7 @@ DIALECTS = {
 }
 CELLS = st.text(alphabet="ab ,;|\t:\"\\\n\r\u2028\u2029\x0b\x0c\x85é😀'", max_size=12)
 PLAIN = 'he said "no"; then,|\t "yes"'  # shows how the file escapes a quote
-IN_PLACE = settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+IN_PLACE = settings(max_examples=60, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def written(rows, **dialect):
@@ -208,7 +206,7 @@ def test_a_time_in_many_forms(text, unit, off_ms):
 
 @given(seconds=st.integers(315_532_800, 4_102_444_799), power=st.sampled_from([0, 3, 6, 9]))
 @seed(16)
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=200, database=None)
 def test_a_unit_since_1970_is_detected_by_its_size(seconds, power):
     moment = datetime.fromtimestamp(seconds, UTC)
     text = str(seconds * 10**power)
@@ -225,7 +223,7 @@ def test_serial_numbers_and_compact_dates_are_read_only_if_most_cells_have_that_
 
 @given(days=st.lists(st.integers(0, 36_000), min_size=1, max_size=20))
 @seed(16)
-@settings(max_examples=50, deadline=None, database=None)
+@settings(max_examples=50, database=None)
 def test_dates_of_any_day(days):
     dates = [date(2000, 1, 1) + timedelta(days=day) for day in days]
     texts = [day.strftime("%Y%m%d") for day in dates]
