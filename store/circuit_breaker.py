@@ -32,6 +32,7 @@ class CircuitBreaker:
         self._rng = rng or random.Random()
         self._lock = threading.Lock()
         self._calls: deque[tuple[float, bool]] = deque()
+        self._failed = 0
         self._state: State = "closed"
         self._pause_s = FIRST_PAUSE_S
         self._since_s = clock()
@@ -61,6 +62,7 @@ class CircuitBreaker:
             if state == "open":
                 return
             self._calls.append((now_s, succeeded))
+            self._failed += not succeeded
             if state == "closed":
                 self._judge_calls(now_s)
             else:
@@ -74,9 +76,8 @@ class CircuitBreaker:
 
     def _judge_calls(self, now_s: float) -> None:
         while now_s - self._calls[0][0] > WINDOW_S:
-            self._calls.popleft()
-        failed = sum(not succeeded for _, succeeded in self._calls)
-        if len(self._calls) >= CALLS and failed >= FAILED_RATIO * len(self._calls):
+            self._failed -= not self._calls.popleft()[1]
+        if len(self._calls) >= CALLS and self._failed >= FAILED_RATIO * len(self._calls):
             self._enter("open", now_s)
 
     def _judge_probes(self, now_s: float, *, succeeded: bool) -> None:
@@ -90,3 +91,4 @@ class CircuitBreaker:
     def _enter(self, state: State, since_s: float) -> None:
         self._state, self._since_s = state, since_s
         self._calls.clear()
+        self._failed = 0
