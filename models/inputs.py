@@ -5,14 +5,14 @@ from the exact floats it was scored with. Every column is a pure function of its
 depend on the other candidates of the request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Literal, TypeAlias
 
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Doubles, Floats
+from models.array_types import Doubles, Flags, Floats
 
 Side: TypeAlias = Literal["user", "item", "cross"]
 Shape: TypeAlias = Literal["log", "rate", "odds", "plain"]
@@ -110,16 +110,13 @@ CROSS_INPUTS = tuple(column.name for column in COLUMNS if column.side == "cross"
 _LIMIT = 3.0
 _LARGEST = 1e15
 _INDEX = {column.name: index for index, column in enumerate(COLUMNS)}
-_SCALE = np.array([column.scale for column in COLUMNS])[:, None]
-_LOG = np.array([index for index, column in enumerate(COLUMNS) if column.shape == "log"])
-_ODDS = np.array([index for index, column in enumerate(COLUMNS) if column.shape == "odds"])
-_RATE = np.array([index for index, column in enumerate(COLUMNS) if column.shape == "rate"])
 _MISSING = np.array([_INDEX[name] for name in MISSING])
 _RANKED = np.array([_INDEX[name] for name in RANKED])
-_SIDES: dict[Side, frozenset[str]] = {
-    "user": frozenset(USER_INPUTS),
-    "item": frozenset(ITEM_INPUTS),
-    "cross": frozenset(CROSS_INPUTS),
+_OF_USER = len(USER_INPUTS)  # the first columns, which are the same for all candidates
+_SIDES: dict[Side, dict[str, int]] = {
+    "user": {name: _INDEX[name] for name in USER_INPUTS},
+    "item": {name: _INDEX[name] for name in ITEM_INPUTS},
+    "cross": {name: _INDEX[name] for name in CROSS_INPUTS},
 }
 
 
@@ -152,27 +149,49 @@ def assemble(
     _fill(raw, "cross", values=crosses)
     missing = ~np.isfinite(raw)
     raw[missing] = 0.0
-    np.clip(raw, -_LARGEST, _LARGEST, out=raw)  # prevent overflow below
-    ranks = _ranks(raw[_RANKED], apart=apart)
-    raw[_LOG] = np.log1p(np.maximum(raw[_LOG], 0.0))
-    raw[_RATE] = np.log((np.maximum(raw[_RATE], 0.0) + 0.001) / 0.05)
-    share = np.clip(raw[_ODDS], 0.0, 1.0)
-    raw[_ODDS] = np.log((share + 0.001) / (1.001 - share))
-    raw[missing] = 0.0  # a missing rate is the 5 % prior, missing odds are 1:1
-    scaled = np.clip(raw * _SCALE, -_LIMIT, _LIMIT)
-    # [columns, C] + [missing, C] + [ranked, C] -> [C, F]
-    return np.ascontiguousarray(np.concatenate([scaled, missing[_MISSING], ranks]).T, dtype=np.float32)
+    np.clip(raw, -_LARGEST, _LARGEST, out=raw)  # prevents overflow in what follows
+    out = np.empty((count, len(DENSE)), np.float32)  # [C, columns + missing + ranked]
+    out[:, len(COLUMNS) : len(COLUMNS) + len(MISSING)] = missing[_MISSING].T
+    out[:, len(COLUMNS) + len(MISSING) :] = _ranks(raw[_RANKED], apart=apart).T
+    out[:, :_OF_USER] = _USER.scaled(raw[:_OF_USER, :1], missing[:_OF_USER, :1]).T
+    out[:, _OF_USER : len(COLUMNS)] = _REST.scaled(raw[_OF_USER:], missing[_OF_USER:]).T
+    return out
+
+
+class _Block:
+    """Neighbouring columns, computed together: R of them."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._scale = np.array([column.scale for column in columns])[:, None]
+        self._log, self._rate, self._odds = (
+            np.array([index for index, column in enumerate(columns) if column.shape == shape], np.int64)
+            for shape in ("log", "rate", "odds")
+        )
+
+    def scaled(self, raw: Doubles, missing: Flags) -> Doubles:
+        """Transform and scale values [R, C], in place."""
+        raw[self._log] = np.log1p(np.maximum(raw[self._log], 0.0))
+        raw[self._rate] = np.log((np.maximum(raw[self._rate], 0.0) + 0.001) / 0.05)
+        share = np.clip(raw[self._odds], 0.0, 1.0)
+        raw[self._odds] = np.log((share + 0.001) / (1.001 - share))
+        raw[missing] = 0.0  # a missing rate is the 5 % prior, missing odds are 1:1
+        raw *= self._scale
+        return np.clip(raw, -_LIMIT, _LIMIT, out=raw)
+
+
+_USER, _REST = _Block(COLUMNS[:_OF_USER]), _Block(COLUMNS[_OF_USER:])
 
 
 def _fill(raw: Doubles, side: Side, *, values: Mapping[str, float] | Mapping[str, Doubles]) -> None:
+    inputs, count = _SIDES[side], raw.shape[1]
     for name, value in values.items():
-        if name not in _SIDES[side]:
-            message = f"{name!r} is not a {side} input of feature set {FEATURE_SET}; these are {sorted(_SIDES[side])}"
+        if name not in inputs:
+            message = f"{name!r} is not a {side} input of feature set {FEATURE_SET}; these are {sorted(inputs)}"
             raise ValueError(message)
-        if np.ndim(value) == 1 and np.shape(value) != (raw.shape[1],):
-            message = f"{name} has {np.shape(value)[0]} values for {raw.shape[1]} candidates; give one each"
+        if isinstance(value, np.ndarray) and value.shape != (count,):
+            message = f"{name} has {len(value)} values for {count} candidates; give one each"
             raise ValueError(message)
-        raw[_INDEX[name]] = value
+        raw[inputs[name]] = value
 
 
 def _ranks(values: Doubles, *, apart: int = 0) -> Doubles:

@@ -1,7 +1,7 @@
 """`python -m serving`: the recommendation API, some worker processes behind one port."""
 
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
 from serving import settings
@@ -21,6 +21,7 @@ def main() -> None:
         address=configured.host,
         port=configured.port,
         interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
         workers=configured.workers,
         respawn_failed_workers=True,
         workers_kill_timeout=_KILL_S,

@@ -24,6 +24,6 @@ def most_popular(query: Query, state: ServingState, rules: Rules) -> Slate:
     nothing = np.zeros((len(candidates), 0), np.float32)
     scored = Scored(candidates=candidates, score=heat, click=click, dense=nothing, lift=np.ones(len(candidates)))
     order = np.lexsort((candidates.ids, -heat))
-    chosen = capped(order, state.catalogue.codes[candidates.indexes], query.count, cap=rules.category_cap)
+    chosen = capped(order, state.catalogue.codes[candidates.indexes].tolist(), query.count, cap=rules.category_cap)
     slots = [Slot(index=index, propensity=1.0) for index in chosen]
     return Slate(scored=scored, slots=slots, state=state, ranker=None)

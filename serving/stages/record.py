@@ -88,7 +88,7 @@ def exposure(query: Query, slate: Slate, *, made_with: Versions, level: int, ser
 
 
 def _slots(slate: Slate) -> list[ServedSlot]:
-    catalogue, candidates = slate.state.catalogue, slate.scored.candidates
+    catalogue, candidates, dense = slate.state.catalogue, slate.scored.candidates, slate.scored.dense.astype("<f4")
     return [
         ServedSlot(
             item_id=catalogue.names[int(candidates.indexes[slot.index])],
@@ -97,7 +97,7 @@ def _slots(slate: Slate) -> list[ServedSlot]:
             propensity=slot.propensity,
             sources=names_of(int(candidates.found_by[slot.index])),
             category=catalogue.category(int(candidates.indexes[slot.index])),
-            dense=slate.scored.dense[slot.index].astype("<f4").tobytes(),
+            dense=dense[slot.index].tobytes(),
         )
         for position, slot in enumerate(slate.slots)
     ]

@@ -3,6 +3,8 @@
 All arms have the same sources: an experiment compares rankings only.
 """
 
+from functools import cache
+
 from schemas.exposures import EXPLORE
 from serving.stages.sources import clicked_after, nearest, newest, popular, together, trending
 from serving.stages.sources.source import Source
@@ -22,6 +24,7 @@ BITS = {name: 1 << bit for bit, name in enumerate(NAMES)}
 """The bit of `Candidates.found_by` of each source."""
 
 
+@cache
 def names_of(found_by: int) -> list[str]:
-    """The names of the sources with a bit in `found_by`."""
+    """The names of the sources with a bit in `found_by`; not to be changed, slots share them."""
     return [name for name, bit in BITS.items() if found_by & bit]
