@@ -71,6 +71,7 @@ class Feeder:
         return [
             _thread(live, "producer", lambda: self._producer.run(stop)),
             _thread(live, "catalogue", lambda: catalogue.run(stop)),
+            _thread(live, "catalogue builder", lambda: catalogue.build(stop)),
             _thread(live, "control", lambda: control.run(bootstrap, stop)),
             _thread(live, "deltas", lambda: deltas.run(bootstrap, stop)),
             *(_thread(live, each.alias, lambda each=each: each.run(stop)) for each in self._challengers()),

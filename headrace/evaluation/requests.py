@@ -60,7 +60,7 @@ class Requests:
         query = self._recomputed.hydrate(structs.replace(build_query(request_id, visit), exclude=own))
         found = merge(retrieve(query, self._state, Faults()))
         filtered = structs.replace(query, user=User.unknown()) if allow_repeats else query
-        candidates, _ = keep(filtered, found, self._state.catalogue)
+        candidates, _ = keep(filtered, found, self._state)
         rows = self._columns.rows(candidates.indexes, query.at_ms)
         dense = inputs(query, candidates, self._state, rows)
         return HydratedRequest(query, candidates, dense, self._state.catalogue.categories[candidates.indexes])

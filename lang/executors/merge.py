@@ -115,21 +115,14 @@ def rank(
     `owner` (K,) is the index of each key's first column among the owners, `members` the second columns. Values are
     compared as float32, so that the order of floating-point additions does not decide ties.
     """
-    ranked: list[list[tuple[str, float]]] = [[] for _ in range(owners)]
     values = merged.numbers[rollup.by]
-    indices: list[int] = owner.tolist()
-    for index, member, value in zip(indices, members, map(float, values), strict=True):
-        if as_ranked(value) > 0:
-            ranked[index].append((member, value))
-    for row in ranked:
-        row.sort(key=lambda entry: (-as_ranked(entry[1]), entry[0]))
-        del row[rollup.limit :]
-    return ranked
-
-
-def as_ranked(value: float) -> np.float32:
-    """The value that rankings compare: what is too small for a float32 is 0, and so not ranked."""
-    return np.float32(min(max(value, -DOUBLE_MOST), DOUBLE_MOST))
+    compared = np.clip(values, -DOUBLE_MOST, DOUBLE_MOST).astype(np.float32)  # what is too small for it is 0
+    entries: list[list[tuple[float, str, float]]] = [[] for _ in range(owners)]
+    counted: list[int] = np.flatnonzero(compared > 0).tolist()
+    owned: list[int] = owner[counted].tolist()
+    for index, whose in zip(counted, owned, strict=True):
+        entries[whose].append((-float(compared[index]), members[index], float(values[index])))
+    return [[(member, value) for _, member, value in sorted(row)[: rollup.limit]] for row in entries]
 
 
 def _number(sequence: Sequence, rows: SequenceBlock, at: Ints) -> Floats:

@@ -10,16 +10,17 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+import numpy as np
 from msgspec import Struct
 
 from lang.aggregates.hyperloglog import cell_of, estimate
 from lang.events.gate import counted_at, int_value, is_tick
 from lang.events.pairs import all_pairs
 from lang.events.sessions import mark_sessions
-from lang.executors.merge import as_ranked
 from lang.expressions.per_event import Event, compile_filter, compile_value
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.plan import OVER_ALL, Aggregate, Group, Key, Partial, Rollup, Sequence
+from schemas.limits import DOUBLE_MOST
 
 FeatureValue: TypeAlias = float | list[str] | list[tuple[str, float]] | None
 
@@ -212,3 +213,8 @@ _FINISH: dict[str, Callable[[list[float]], float | None]] = {
     "min": lambda values: min(values, default=None),
     "max": lambda values: max(values, default=None),
 }
+
+
+def as_ranked(value: float) -> np.float32:
+    """The value that rankings compare: what is too small for a float32 is 0, and so not ranked."""
+    return np.float32(min(max(value, -DOUBLE_MOST), DOUBLE_MOST))

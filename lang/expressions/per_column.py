@@ -18,6 +18,11 @@ Floats: TypeAlias = NDArray[np.float64]
 
 def derive(expr: Expr, columns: Mapping[str, Floats], *, rows: int) -> Floats:
     """The expression's value for each row; every array is (rows,)."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return _derive(expr, columns, rows=rows)
+
+
+def _derive(expr: Expr, columns: Mapping[str, Floats], *, rows: int) -> Floats:
     if isinstance(expr, Column):
         return columns[expr.name]
     if isinstance(expr, Constant):
@@ -28,15 +33,13 @@ def derive(expr: Expr, columns: Mapping[str, Floats], *, rows: int) -> Floats:
     if expr.op == "hash_bucket":
         value, buckets = expr.args
         return _hash_bucket(value, buckets, columns, rows=rows)
-    parts = [derive(argument, columns, rows=rows) for argument in expr.args]
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return _OPERATORS[expr.op](*parts)
+    return _OPERATORS[expr.op](*(_derive(argument, columns, rows=rows) for argument in expr.args))
 
 
 def _hash_bucket(value: Expr, buckets: Expr, columns: Mapping[str, Floats], *, rows: int) -> Floats:
     """The bucket of a whole number or of a cross of several; NULL if any of them is NULL."""
-    parts = np.stack([derive(part, columns, rows=rows) for part in cross_parts(value)], axis=1)
-    count = int(derive(buckets, columns, rows=1)[0])
+    parts = np.stack([_derive(part, columns, rows=rows) for part in cross_parts(value)], axis=1)
+    count = int(_derive(buckets, columns, rows=1)[0])
     hashed = [math.nan if np.isnan(row).any() else bucket_of(cross_of(*map(int, row)), count) for row in parts]
     return np.array(hashed, np.float64)
 

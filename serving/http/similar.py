@@ -28,7 +28,7 @@ class Similar:
             ProblemError: the catalogue does not have the item, or the store does not answer.
         """
         state, at_ms = self._states.state, now_ms()
-        if not state.catalogue.find(np.array([hash64(item)]))[1][0]:
+        if not state.find(np.array([hash64(item)]))[1][0]:
             detail = f"The catalogue has no item {item!r}."
             raise invalid(detail, fix="Upsert it with POST /v1/items:batchUpsert.", status=404)
         try:
@@ -37,7 +37,7 @@ class Similar:
             detail = f"The feature store does not answer ({type(error).__name__})."
             raise unavailable(detail) from error
         ranking = found.rollups[_ROLLUP][0]
-        shown = state.catalogue.find(np.array([hash64(member) for member, _ in ranking], np.int64))[1]
+        shown = state.find(np.array([hash64(member) for member, _ in ranking], np.int64))[1]
         items = [
             RankedMember(member=member, value=value)
             for (member, value), is_shown in zip(ranking, shown, strict=True)

@@ -1,11 +1,12 @@
-"""Background thread: topic `items` → the catalogue. A takedown takes effect about a second after its record.
+"""Two background threads: topic `items` → the catalogue.
 
-A record that is not a valid item is set aside; the item stays as it was.
+One reads records, and takedowns take effect as soon as they are read. The other builds the catalogue, which takes
+seconds for a million items. A record that is not a valid item is set aside; the item stays as it was.
 """
 
 import math
 import threading
-import time
+from collections.abc import Iterable
 
 from confluent_kafka import Message
 
@@ -31,13 +32,17 @@ class Refused(ValueError):
 
 
 class CatalogueReader:
-    """Folds item records, and swaps the catalogue at most once a second."""
+    """Folds item records; swaps the catalogue at most once a second, and what was taken down at once."""
 
     def __init__(self, bootstrap: str, live: Live, layout: ContentLayout, quarantine: Quarantine | None = None) -> None:
         self._bootstrap = bootstrap
         self._live = live
         self._layout = layout
         self._items: dict[str, Entry] = {}
+        # Taken down since the items were last copied, and before that, as long as the catalogue of the copy is built.
+        self._taken_down, self._left_out = set[int](), set[int]()
+        self._writing = threading.Lock()
+        self._changed, self._at_end = threading.Event(), threading.Event()
         self._quarantine = quarantine or Quarantine("serving's catalogue", KafkaSend(bootstrap))
 
     def run(self, stop: threading.Event) -> None:
@@ -47,18 +52,45 @@ class CatalogueReader:
             BrokenProgram: most records are not valid items.
         """
         tail = LogReader(self._bootstrap, ITEMS.name)
-        changed, swapped_at = False, 0.0
         try:
             while not stop.is_set():
-                for message in tail.read(_POLL_S):
-                    changed |= self.take(message)
-                if changed and tail.at_end and time.monotonic() - swapped_at >= _SWAP_EVERY_S:
-                    self._live.set_catalogue(catalogue.build(self._items.values(), self._layout))
-                    changed, swapped_at = False, time.monotonic()
-                if tail.at_end and not changed:
-                    self._live.progress.catalogue_read = True
+                self.take_all(tail.read(_POLL_S))
+                if tail.at_end:
+                    self._at_end.set()
         finally:
             tail.close()
+
+    def build(self, stop: threading.Event) -> None:
+        """Build the catalogue whenever items have changed, until `stop` is set; the first one of all items."""
+        while not stop.is_set():
+            if not self._at_end.wait(_POLL_S):
+                continue
+            if self._changed.wait(_POLL_S):
+                self.swap()
+            self._live.progress.catalogue_read = True
+            stop.wait(_SWAP_EVERY_S)
+
+    def swap(self) -> None:
+        """Build the catalogue of the items read so far. Takedowns read meanwhile still hold after that."""
+        with self._writing:
+            self._changed.clear()
+            entries, self._left_out = [*self._items.values()], self._taken_down
+            self._taken_down = set()
+        built = catalogue.build(entries, self._layout)
+        with self._writing:
+            self._left_out = set()
+            self._live.set_catalogue(built, self._taken_down)
+
+    def take_all(self, messages: Iterable[Message]) -> None:
+        """Fold records. Takedowns among them, and their ends, take effect when this returns."""
+        with self._writing:
+            before = self._taken_down | self._left_out
+            for message in messages:
+                if self.take(message):
+                    self._changed.set()
+            after = self._taken_down | self._left_out
+            if after != before:
+                self._live.set_taken_down(after)
 
     def take(self, message: Message) -> bool:
         """Fold one record; False if it is not a valid item. A later record replaces an earlier one of the item."""
@@ -72,6 +104,11 @@ class CatalogueReader:
             return False
         self._quarantine.count_handled()
         self._items[entry.item.item_id] = entry
+        if entry.item.takedown:
+            self._taken_down.add(entry.id)
+        else:
+            self._taken_down.discard(entry.id)
+            self._left_out.discard(entry.id)
         return True
 
 

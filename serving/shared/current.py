@@ -22,13 +22,14 @@ class ModelFiles(Struct, frozen=True, kw_only=True):
 
 
 class Current(Struct, frozen=True, kw_only=True):
-    """The files of a serving state, by part; models by alias."""
+    """The files of a serving state, by part; models by alias. `taken_down` as in `ServingState`."""
 
     plan: str
     catalogue: str
     features: str
     pool: str
     models: dict[str, ModelFiles]
+    taken_down: list[int]
 
 
 def replace(path: Path, contents: bytes) -> None:

@@ -53,6 +53,7 @@ class Publisher:
             features=self._file(before, "features", state.features, state_files.write_features),
             pool=self._file(before, "pool", state.pool, state_files.write_pool),
             models=models,
+            taken_down=state.taken_down.tolist(),
         )
         replace(self._folder / CURRENT, msgspec.json.encode(current))
         used = {name for _, name in self._files.values()}

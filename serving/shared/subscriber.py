@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 import msgspec
+import numpy as np
 
 from models.config import RankerConfig
 from models.index import BuildIndex
@@ -112,6 +113,7 @@ class SharedState:
             features=self._part(before, current.features, state_files.read_features),
             pool=self._part(before, current.pool, state_files.read_pool),
             models=models,
+            taken_down=np.array(current.taken_down, np.int64),
         )
 
     def _served(self, before: dict[str, object], files: ModelFiles) -> ServedModel:

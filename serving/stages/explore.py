@@ -57,6 +57,6 @@ def draw(query: Query, candidates: Candidates, *, state: ServingState, rng: Gene
 def _excluded(query: Query, candidates: Candidates, state: ServingState) -> Indexes:
     """The catalogue's items that must not be drawn: candidates, and what `filters` would remove. Ascending."""
     catalogue = state.catalogue
-    named = np.concatenate([query.user.history_ids, ids_of(list(query.exclude))])
+    named = np.concatenate([query.user.history_ids, ids_of(list(query.exclude)), state.taken_down])
     indexes, known = catalogue.find(named)
     return np.unique(np.concatenate([candidates.indexes, indexes[known], catalogue.unborn(query.at_ms)]))

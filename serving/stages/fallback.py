@@ -19,7 +19,7 @@ def most_popular(query: Query, state: ServingState, rules: Rules) -> Slate:
     ids = np.union1d(state.features.hot[:enough], state.catalogue.newest(query.at_ms, enough))
     found_by = np.full(len(ids), BITS[trending.SOURCE.name])
     proposed = Candidates(ids=ids, found_by=found_by, indexes=np.full(len(ids), -1))
-    candidates, _ = keep(query, proposed, state.catalogue)
+    candidates, _ = keep(query, proposed, state)
     click, heat = by_popularity(state.features.gather(candidates.ids))
     nothing = np.zeros((len(candidates), 0), np.float32)
     scored = Scored(candidates=candidates, score=heat, click=click, dense=nothing, lift=np.ones(len(candidates)))

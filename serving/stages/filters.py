@@ -8,16 +8,17 @@ import numpy as np
 from models.array_types import Ids, Indexes
 from serving.state.catalogue import Catalogue
 from serving.state.query import Candidates, Query, ids_of
+from serving.state.state import ServingState
 
 KEPT = 0
 REASONS = ("kept", "excluded", "clicked", "unborn", "gone")
 
 
-def keep(query: Query, candidates: Candidates, catalogue: Catalogue) -> tuple[Candidates, dict[str, Ids]]:
+def keep(query: Query, candidates: Candidates, state: ServingState) -> tuple[Candidates, dict[str, Ids]]:
     """(kept candidates, with their indexes in the catalogue; removed ids by reason)."""
-    indexes, known = catalogue.find(candidates.ids)
+    indexes, known = state.find(candidates.ids)
     decisions = np.full(len(candidates), REASONS.index("gone"))
-    decisions[known] = judge(query, catalogue, indexes[known])
+    decisions[known] = judge(query, state.catalogue, indexes[known])
     kept = np.flatnonzero(decisions == KEPT)
     removed = {reason: candidates.ids[decisions == code] for code, reason in enumerate(REASONS) if code != KEPT}
     chosen = Candidates(ids=candidates.ids[kept], found_by=candidates.found_by[kept], indexes=indexes[kept])

@@ -139,7 +139,7 @@ def rank(
     with watch.stage("merge"):
         candidates = merge(found)
     with watch.stage("filter"):
-        candidates, removed = keep(query, candidates, state.catalogue)
+        candidates, removed = keep(query, candidates, state)
     with watch.stage("explore"):
         rng = np.random.default_rng(query.seed)
         draws = explore.draw(query, candidates, state=state, rng=rng, rate=rules.exploration)

@@ -2,13 +2,14 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 
 from lang.plan.plan import Plan
+from models.array_types import Flags, Ids, Indexes
 from models.fingerprint import fingerprint
 from models.index import BuildIndex, Index
 from models.index_numpy import NumpyIndex
@@ -61,7 +62,8 @@ class ServedModel(Struct, frozen=True, kw_only=True):
 class ServingState(Struct, frozen=True, kw_only=True):
     """Catalogue, item features, models by alias (`live` is the newest version); `plan`: the group versions in use.
 
-    `pool`: what exploration may draw.
+    `pool`: what exploration may draw. `taken_down`: ids, ascending, of items that were taken down after the catalogue
+    was built, which takes seconds for a large one.
     """
 
     plan: Plan
@@ -69,6 +71,15 @@ class ServingState(Struct, frozen=True, kw_only=True):
     features: ItemFeatures
     models: dict[str, ServedModel]
     pool: ExplorationPool
+    taken_down: Ids = msgspec.field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def find(self, ids: Ids) -> tuple[Indexes, Flags]:
+        """(indexes in the catalogue [C], whether each may be shown [C]); the index of an unknown id is meaningless."""
+        indexes, known = self.catalogue.find(ids)
+        if len(self.taken_down):
+            at = np.minimum(self.taken_down.searchsorted(ids), len(self.taken_down) - 1)
+            known = known & (self.taken_down[at] != ids)
+        return indexes, known
 
 
 def state_of(plan: Plan, catalogue: Catalogue, features: ItemFeatures) -> ServingState:
@@ -154,12 +165,18 @@ class Live:
         with self._writing:
             self._change(plan=plan)
 
-    def set_catalogue(self, catalogue: Catalogue) -> None:
-        """Swap the catalogue, and the index of every model with it."""
+    def set_taken_down(self, ids: Collection[int]) -> None:
+        """Swap the items that are in the catalogue and must not be shown any more."""
+        with self._writing:
+            self._change(taken_down=np.array(sorted(ids), np.int64))
+
+    def set_catalogue(self, catalogue: Catalogue, taken_down: Collection[int] = ()) -> None:
+        """Swap the catalogue, and the index of every model with it; `taken_down` as in `ServingState`."""
         with self._writing:
             models = {alias: served.indexed(catalogue, self._build) for alias, served in self.state.models.items()}
             pool = build_pool(catalogue, self.state.features.hardly_shown(catalogue.ids))
-            self._change(catalogue=catalogue, models=models, pool=pool)
+            taken = np.array(sorted(taken_down), np.int64)
+            self._change(catalogue=catalogue, models=models, pool=pool, taken_down=taken)
 
     def set_features(self, features: ItemFeatures) -> None:
         """Swap the item features."""

@@ -44,7 +44,7 @@ def swept(state: ServingState, plan: Plan, shelf: MemoryStore) -> ServingState:
 
 
 def scored(query: Query, state: ServingState) -> Scored:
-    candidates, _ = keep(query, merge({"trending": state.catalogue.ids}), state.catalogue)
+    candidates, _ = keep(query, merge({"trending": state.catalogue.ids}), state)
     draws = explore.draw(query, candidates, state=state, rng=np.random.default_rng(1), rate=0.05)
     found = score.score(query, candidates, draws=draws, state=state, ranker=state.models["live"], blend_by=Blend())
     return boost(query.user, found, state)

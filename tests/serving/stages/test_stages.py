@@ -13,6 +13,7 @@ from serving.stages.retrieve import retrieve
 from serving.stages.sources.table import names_of
 from serving.state import item_features
 from serving.state.query import Candidates, Faults, ids_of
+from serving.state.state import Live
 from tests.support import serving_states as worlds
 
 
@@ -46,11 +47,12 @@ def test_merge_names_every_source_once() -> None:
 
 def test_filter_says_why() -> None:
     late = worlds.items(1, 1, item_id="young", born_at=worlds.NOW + 1)
-    catalogue = worlds.catalogue_of([*worlds.items(5, 1), *late])
+    live = Live(worlds.PLAN)
+    live.set_catalogue(worlds.catalogue_of([*worlds.items(5, 1), *late]))
     query = worlds.query(exclude=frozenset({"i1"}), user=worlds.user(["i2"], []))
     found = merge({"trending": ids_of(["i0", "i1", "i2", "i3", "young", "taken down"])})
-    kept, removed = keep(query, found, catalogue)
-    assert sorted(catalogue.names[index] for index in kept.indexes) == ["i0", "i3"]
+    kept, removed = keep(query, found, live.state)
+    assert sorted(live.state.catalogue.names[index] for index in kept.indexes) == ["i0", "i3"]
     assert {reason: ids.tolist() for reason, ids in removed.items()} == {
         "excluded": ids_of(["i1"]).tolist(),
         "clicked": ids_of(["i2"]).tolist(),
@@ -68,7 +70,7 @@ def test_a_takedown_is_not_in_the_catalogue() -> None:
 def test_inputs_read_what_they_name() -> None:
     state = worlds.state()
     query = worlds.query(user=worlds.user(["i1", "i7", "i2"], ["i9"]))
-    candidates, _ = keep(query, all_of(state), state.catalogue)
+    candidates, _ = keep(query, all_of(state), state)
     rows = state.features.gather(candidates.ids)
     crosses = score._crosses(query.user, candidates, state, rows)
     names = [state.catalogue.names[index] for index in candidates.indexes]
@@ -84,7 +86,7 @@ def test_inputs_read_what_they_name() -> None:
 def test_drawn_items_do_not_touch_the_others() -> None:
     state = worlds.state(count=900, categories=10)
     query = worlds.query(count=100)
-    candidates, _ = keep(query, merge(retrieve(query, state, Faults())), state.catalogue)
+    candidates, _ = keep(query, merge(retrieve(query, state, Faults())), state)
     scored = []
     for seed in range(8):
         draws = explore.draw(query, candidates, state=state, rng=np.random.default_rng(seed), rate=0.05)
@@ -100,7 +102,7 @@ def test_drawn_items_do_not_touch_the_others() -> None:
 def test_popular_orders_by_heat() -> None:
     state = worlds.state()
     query = worlds.query(arm=worlds.POPULAR)
-    candidates, _ = keep(query, all_of(state), state.catalogue)
+    candidates, _ = keep(query, all_of(state), state)
     draws = explore.draw(query, candidates, state=state, rng=np.random.default_rng(1), rate=0.05)
     assert not draws.positions  # every item was a candidate: nothing is left to draw
     scored = score.score(query, candidates, draws=draws, state=state, ranker=None, blend_by=Blend())
