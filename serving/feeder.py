@@ -20,7 +20,10 @@ from serving.items.feature_feed import FeatureFeed
 from serving.kafka import ticker
 from serving.kafka.producer import RecordProducer
 from serving.settings import FeederSettings
+from serving.shared import host_files
 from serving.shared.publisher import Publisher
+from serving.shared.takedown_marks import TakedownMarks
+from serving.state import fallback_list
 from serving.state.state import Live
 from serving.telemetry.consumers import Consumers
 from serving.telemetry.entity_counts import EntityCounts
@@ -42,6 +45,7 @@ from store.reader import FeatureReader
 _STORE_TIMEOUT_S = 1.0
 _POLL_S = 0.02  # the longest that a new state waits to be published
 _REPORT_S = 1.0
+_PATIENCE_S = 60.0
 
 
 class Feeder:
@@ -66,6 +70,7 @@ class Feeder:
         shadows = ShadowScorer(live, layout, send)
         listener = ChangeListener(connect(self._settings.redis, timeout_s=_STORE_TIMEOUT_S))
         features = FeatureFeed(reader, listener, live, Monitor(self.metrics))
+        marks, listed = TakedownMarks(self._settings.shared), self._settings.artefacts / fallback_list.FILE
         counts = EntityCounts(client, live, self.metrics)
         consumers = Consumers(live, self.metrics, readers=lambda: consumer_groups(client, self._settings.model))
         return [
@@ -79,19 +84,22 @@ class Feeder:
             _thread(live, "features", lambda: features.run(stop)),
             _thread(live, "limits", lambda: counts.run(stop)),
             _thread(live, "ticker", lambda: ticker.run(self._producer, stop)),
+            _thread(live, "host files", lambda: host_files.run(live, marks, listed, stop)),
             _thread(live, "consumers", lambda: consumers.run(bootstrap, stop)),
         ]
 
     def publish(self, publisher: Publisher, stop: threading.Event) -> None:
         """Publish each new state at once, and a report each second, until `stop` is set."""
-        published, reported_s = None, 0.0
+        published, reported_s, begun_s = None, 0.0, time.monotonic()
         while not stop.wait(_POLL_S):
-            state = self.live.state
-            if state is not published:
+            state, now_s = self.live.state, time.monotonic()
+            complete = not self.live.waiting_for()
+            # Workers still answer from the last feeder's state: a part of one would be worse, until that is old.
+            if state is not published and (complete or not publisher.replaces or now_s - begun_s > _PATIENCE_S):
                 publisher.publish(state)
                 published = state
-            if time.monotonic() - reported_s >= _REPORT_S:
-                reported_s = time.monotonic()
+            if now_s - reported_s >= _REPORT_S:
+                reported_s = now_s
                 publisher.report(self.live.report, self.metrics.text())
 
     def _delta_reader(self) -> DeltaReader:

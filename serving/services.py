@@ -15,6 +15,8 @@ from serving.limits.traffic import Surface
 from serving.settings import Settings
 from serving.stages import hydrate
 from serving.stages.pipeline import Pipeline
+from serving.stages.unprepared import Unprepared
+from serving.state import fallback_list
 from serving.state.experiment import Experiment
 from serving.state.state_source import StateSource
 from serving.telemetry.freshness import AsyncFreshnessReader
@@ -64,6 +66,7 @@ def build(settings: Settings, states: StateSource) -> Services:
             producer=producer,
             experiment=settings.config.experiment.name,
             metrics=metrics,
+            unprepared=Unprepared(settings.artefacts / fallback_list.FILE, settings.config.surfaces),
             rules=settings.config.rules,
         ),
         lookup=Lookup(patient, states),

@@ -26,10 +26,12 @@ class Surface(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         tier: `optional` surfaces are refused first, `core` last.
         deadline_ms: from 5 to 1000.
+        fallback: ids of items to show while nothing at all is known, not even what was popular before the start.
     """
 
     tier: Tier = "core"
     deadline_ms: int = DEFAULT_MS
+    fallback: tuple[str, ...] = ()
 
 
 DEFAULT_SURFACE = Surface()

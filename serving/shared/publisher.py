@@ -22,10 +22,14 @@ _SUFFIX = ".safetensors"
 
 
 class Publisher:
-    """Writes states to a folder, which it empties at the start: parts are compared by identity, not by content."""
+    """Writes states to a folder, which it empties at the start: parts are compared by identity, not by content.
+
+    `replaces`: whether there was a state before, which workers that have mapped it still answer from.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.replaces = (folder / CURRENT).exists()
         (folder / CURRENT).unlink(missing_ok=True)  # first: it names the files
         for path in [*folder.glob(f"*{_SUFFIX}"), *folder.glob("*.partial")]:
             path.unlink()

@@ -9,11 +9,13 @@ from typing import TypeVar, cast
 import msgspec
 import numpy as np
 
+from models.array_types import Ids
 from models.config import RankerConfig
 from models.index import BuildIndex
 from models.index_numpy import NumpyIndex
 from serving.shared import state_files
 from serving.shared.current import CURRENT, METRICS, REPORT, Current, ModelFiles
+from serving.shared.takedown_marks import TakedownMarks
 from serving.state.report import NotPublished, Report
 from serving.state.state import ServedModel, ServingState
 
@@ -27,8 +29,7 @@ class _WatchedFile:
         self.path = path
         self._stamp = (0, 0)
 
-    @property
-    def changed(self) -> bool:
+    def has_changed(self) -> bool:
         """Whether the file was replaced since the last time this was True."""
         try:
             found = self.path.stat()
@@ -57,9 +58,12 @@ class SharedState:
         self._folder = folder
         self._config = config
         self._current, self._reported = _WatchedFile(folder / CURRENT), _WatchedFile(folder / REPORT)
+        self._marks = TakedownMarks(folder)
+        self._marked = self._marks.ids
+        self._mapped: ServingState | None = None  # as the feeder wrote it
         self._parts: dict[str, object] = {}
         self._models: dict[ModelFiles, ServedModel] = {}
-        self._state: ServingState | None = None
+        self._state: ServingState | None = None  # without what this host has taken down since
         self._report: Report | None = None
 
     @property
@@ -69,14 +73,25 @@ class SharedState:
         Raises:
             NotPublished: the feeder has not published one.
         """
-        while self._current.changed:
+        while self._current.has_changed():
             try:
-                self._state = self._load(msgspec.json.decode(self._current.path.read_bytes(), type=Current))
+                self._mapped = self._load(msgspec.json.decode(self._current.path.read_bytes(), type=Current))
+                self._state = None
             except FileNotFoundError:  # replaced meanwhile, and its files removed; or a feeder is starting
                 continue
-        if self._state is None:
+        if self._mapped is None:
             raise _not_published(self._folder)
+        marked = self._marks.ids
+        if self._state is None or marked is not self._marked:
+            self._marked = marked
+            taken_down = np.union1d(self._mapped.taken_down, marked)
+            self._state = msgspec.structs.replace(self._mapped, taken_down=taken_down)
         return self._state
+
+    @property
+    def taken_down(self) -> Ids:
+        """The items that this host has taken down; also while there is no state."""
+        return self._marks.ids
 
     @property
     def report(self) -> Report:
@@ -85,7 +100,7 @@ class SharedState:
         Raises:
             NotPublished: the feeder has not reported.
         """
-        if self._reported.changed:
+        if self._reported.has_changed():
             self._report = msgspec.json.decode(self._reported.path.read_bytes(), type=Report)
         if self._report is None:
             raise _not_published(self._folder)

@@ -23,7 +23,9 @@ from serving.stages.rerank import rerank
 from serving.stages.retrieve import retrieve
 from serving.stages.rules import DEFAULTS, Rules
 from serving.stages.score import ranker_of, score
+from serving.stages.unprepared import Unprepared
 from serving.state.query import Faults, Query
+from serving.state.report import NotPublished
 from serving.state.state import ServingState
 from serving.state.state_source import StateSource
 from serving.telemetry.metrics import Metrics
@@ -57,6 +59,7 @@ class Pipeline:
         producer: RecordSink,
         experiment: str,
         metrics: Metrics,
+        unprepared: Unprepared,
         rules: Rules = DEFAULTS,
     ) -> None:
         self._states = states
@@ -66,6 +69,7 @@ class Pipeline:
         self._producer = producer
         self._experiment = experiment
         self._metrics = metrics
+        self._unprepared = unprepared
         self._rules = rules
         self.efforts = Efforts()
 
@@ -78,7 +82,11 @@ class Pipeline:
         Raises:
             Shed: the deadline passed before the slate was ready. No exposure is written.
         """
-        state, faults = self._states.state, Faults()
+        try:
+            state = self._states.state
+        except NotPublished as missing:
+            return self._unprepared_answer(query, missing)
+        faults = Faults()
         for reason in self._states.report.stalled:
             faults.note(1, reason)
         if (silent_s := self._states.silent_s) > SILENT_S:
@@ -92,6 +100,20 @@ class Pipeline:
             return self._ranked(msgspec.structs.replace(query, user=user), state, faults, deadline, watch)
         finally:
             self._ranking.release()
+
+    def _unprepared_answer(self, query: Query, missing: NotPublished) -> RecommendationAnswer:
+        """The answer without a state.
+
+        Raises:
+            NotPublished: there is no list to answer from either.
+        """
+        taken_down, why = self._states.taken_down, "serving is starting"
+        made = self._unprepared.answer(query, taken_down=taken_down, why=why, experiment=self._experiment)
+        if made is None:
+            raise missing
+        answer, exposure = made
+        self._producer.send(exposure)
+        return answer
 
     def _ranked(
         self, query: Query, state: ServingState, faults: Faults, deadline: Deadline, watch: Stopwatch

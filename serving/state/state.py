@@ -151,6 +151,11 @@ class Live:
         )
 
     @property
+    def taken_down(self) -> Ids:
+        """As in the state, which there always is."""
+        return self.state.taken_down
+
+    @property
     def metrics(self) -> str:
         """Only a feeder has them."""
         return ""

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from models.array_types import Ids
 from serving.state.report import Report
 from serving.state.state import ServingState
 
@@ -16,6 +17,11 @@ class StateSource(Protocol):
         Raises:
             NotPublished: there is none yet.
         """
+        ...
+
+    @property
+    def taken_down(self) -> Ids:
+        """Items that must not be shown, also while there is no state. Ascending."""
         ...
 
     @property

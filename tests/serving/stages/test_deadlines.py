@@ -2,50 +2,37 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
 from schemas.exposures import EXPOSURE
 from schemas.http import RecommendationAnswer
-from serving.kafka.producer import Record
 from serving.limits import deadline
 from serving.limits.deadline import Deadline
 from serving.limits.effort import Effort
 from serving.limits.shed import Shed
 from serving.stages import hydrate
 from serving.stages.pipeline import Pipeline
+from serving.stages.unprepared import Unprepared
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.stopwatch import Stopwatch
-from store.reader import FeatureRequest, FeatureStore, FeatureValues
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click, memory_store_of
-
-
-class Sent(list[Record]):
-    """Keeps what the pipeline sends."""
-
-    def send(self, record: Record) -> bool:
-        self.append(record)
-        return True
-
-
-class Slow:
-    """A store that answers after a while."""
-
-    def __init__(self, store: FeatureStore, delay_s: float) -> None:
-        self._store, self._delay_s = store, delay_s
-
-    async def read(self, requests: list[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
-        await asyncio.sleep(self._delay_s)
-        return self._store.read(requests, at_ms=at_ms)
-
+from tests.support.sent_records import Sent, Slow
 
 STORE = memory_store_of(worlds.PLAN, [click(1, user_id="u1", item_id="i3")])
 
 
 def pipeline_of(sent: Sent, *, delay_s: float = 0.0) -> Pipeline:
-    live = worlds.live(count=400, categories=8)
-    return Pipeline(live, Slow(STORE, delay_s), producer=sent, experiment="e", metrics=Metrics(hydrate.READ))
+    return Pipeline(
+        worlds.live(count=400, categories=8),
+        Slow(STORE, delay_s),
+        producer=sent,
+        experiment="e",
+        metrics=Metrics(hydrate.READ),
+        unprepared=Unprepared(Path("no such file"), {}),
+    )
 
 
 def ask(pipeline: Pipeline, until: Deadline) -> RecommendationAnswer:
