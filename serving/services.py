@@ -9,7 +9,8 @@ from models.content import ContentLayout
 from serving.http.admission import Admission
 from serving.http.lookup import Lookup
 from serving.http.similar import Similar
-from serving.kafka.producer import RecordProducer
+from serving.kafka.spool_folder import MB, SpoolFolder
+from serving.kafka.spooling_producer import SpoolingProducer
 from serving.settings import Settings
 from serving.stages import hydrate
 from serving.stages.pipeline import Pipeline
@@ -29,7 +30,7 @@ class Services(Struct, frozen=True, kw_only=True):
     """The services, by name."""
 
     states: StateSource
-    producer: RecordProducer
+    producer: SpoolingProducer
     pipeline: Pipeline
     lookup: Lookup
     similar: Similar
@@ -43,7 +44,9 @@ class Services(Struct, frozen=True, kw_only=True):
 
 def build(settings: Settings, states: StateSource) -> Services:
     """The services. No thread runs yet, and neither Kafka nor Redis was called."""
-    producer, metrics = RecordProducer(settings.bootstrap), Metrics(hydrate.READ)
+    metrics = Metrics(hydrate.READ)
+    spool = SpoolFolder(settings.spool, most_bytes=settings.spool_mb * MB)
+    producer = SpoolingProducer(settings.bootstrap, spool, metrics.count_dropped)
     reader = AsyncFeatureReader(connect_async(settings.redis, timeout_s=_REQUEST_TIMEOUT_S))
     patient = FeatureReader(connect(settings.redis, timeout_s=_LOOKUP_TIMEOUT_S))
     return Services(

@@ -1,4 +1,4 @@
-"""The feeder's metrics: item features, versions of the model, consumers, records set aside.
+"""The feeder's metrics: item features, versions of the model, consumers, records set aside, the spool.
 
 The feeder answers no requests: it writes them to a file of the shared folder, and workers add them to their own.
 """
@@ -12,7 +12,10 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from serving.kafka.drainer import Drainer
+from serving.kafka.spool_folder import SpoolFolder
 from serving.state.state import Progress
+from serving.telemetry.spool_metrics import SpoolMetrics
 from store.quarantine import Quarantine
 
 AS_OF, AS_OF_HELP = "headrace_group_as_of_timestamp_seconds", "When the newest event of a group was received"
@@ -133,6 +136,11 @@ class FeederMetrics:
         """Report what a reader sets aside; returns its quarantine."""
         self._set_aside.quarantines[reader] = quarantine
         return quarantine
+
+    def watch_spool(self, folder: SpoolFolder, drainer: Drainer) -> Drainer:
+        """Report what waits in the spool; returns its drainer."""
+        self.registry.register(SpoolMetrics(folder, drainer))
+        return drainer
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
