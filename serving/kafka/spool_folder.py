@@ -1,6 +1,6 @@
 """The folder of the spool, which the workers of a host write to and the feeder drains (docs/adr/0026).
 
-`<ms when opened>-<process>-<number>.<lane>.open` is being written, `….<records>.ready` waits to be drained, `….damaged`
+`<ms when opened>-<writer>-<number>.<lane>.open` is being written, `….<records>.ready` waits to be drained, `….damaged`
 and `….refused` are set aside. Segments are opened and taken over under a lock of the folder.
 """
 
@@ -9,6 +9,7 @@ import fcntl
 import itertools
 import os
 import re
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -27,9 +28,10 @@ LANES: tuple[Lane, ...] = ("labels", "views")
 ROOM: dict[Lane, float] = {"labels": 1.0, "views": 0.7}
 """The share of the bound up to which a lane may fill the folder."""
 MB = 1024 * 1024
-_NAME = re.compile(r"(\d+)-(\d+)-(\d+)\.(labels|views)\.(?:(open)|(\d+)\.(ready|damaged|refused))")
+_NAME = re.compile(r"(\d+)-([0-9a-f]+)-(\d+)\.(labels|views)\.(?:(open)|(\d+)\.(ready|damaged|refused))")
 _LOCK, _DRAINING, _DRAINED = ".lock", ".draining", ".drained"
 _RETRY_S = 0.2
+_Place: TypeAlias = tuple[int, int, str, int]  # lane, when opened, writer, number
 
 
 class Segment(Struct, frozen=True):
@@ -59,6 +61,7 @@ class Backlog(Struct, frozen=True):
     fill: float
 
 
+NOTHING = Backlog(size=0, records=0, oldest_ms=None, set_aside=0, fill=0.0)
 _UNREADABLE = Backlog(size=0, records=0, oldest_ms=None, set_aside=0, fill=1.0)
 
 
@@ -69,12 +72,13 @@ class SpoolFolder:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.most_bytes = most_bytes
+        self._writer = secrets.token_hex(4)  # no process id: containers may share a folder, but not their ids
         self._numbers = itertools.count()
         self._last_ms = 0
 
     def segments(self) -> list[Segment]:
         """All files, in the order in which they are drained."""
-        found: list[tuple[tuple[int, int, int, int], Segment]] = []
+        found: list[tuple[_Place, Segment]] = []
         with os.scandir(self.path) as entries:
             for entry in entries:
                 parts = _NAME.fullmatch(entry.name)
@@ -114,7 +118,7 @@ class SpoolFolder:
                 return None
             # Later than the one before, even if the clock was set back: segments are drained in the order of this.
             self._last_ms = max(time.time_ns() // 1_000_000, self._last_ms + 1)
-            name = f"{self._last_ms:013d}-{os.getpid()}-{next(self._numbers)}.{lane}.open"
+            name = f"{self._last_ms:013d}-{self._writer}-{next(self._numbers)}.{lane}.open"
             opened = OpenSegment(self.path / name, opened_ms=self._last_ms)
             self._sync()
             return opened
@@ -180,13 +184,13 @@ class SpoolFolder:
             os.close(folder)
 
 
-def _segment(entry: os.DirEntry[str], parts: re.Match[str]) -> tuple[tuple[int, int, int, int], Segment]:
-    opened_ms, process, number = (int(parts[group]) for group in (1, 2, 3))
+def _segment(entry: os.DirEntry[str], parts: re.Match[str]) -> tuple[_Place, Segment]:
+    opened_ms, writer, number = int(parts[1]), parts[2], int(parts[3])
     lane: Lane = "labels" if parts[4] == "labels" else "views"
     state = parts[5] or parts[7]
     records, size = int(parts[6] or 0), entry.stat().st_size
     found = Segment(Path(entry.path), opened_ms, lane, records, state, size)
-    return (LANES.index(lane), opened_ms, process, number), found
+    return (LANES.index(lane), opened_ms, writer, number), found
 
 
 def _taken(segments: list[Segment]) -> int:

@@ -13,12 +13,11 @@ from serving.kafka.open_segment import OpenSegment
 from serving.kafka.producer import Record
 from serving.kafka.receipt import Receipt
 from serving.kafka.segment import MOST_BYTES
-from serving.kafka.spool_folder import LANES, MB, Backlog, Lane, SpoolFolder
+from serving.kafka.spool_folder import LANES, MB, NOTHING, Lane, SpoolFolder
 
 _OPEN_MS = 1_000  # how long a segment stays open
 _TURN_S = 0.2  # how long the thread waits for records; it also bounds how late it sees what others wrote
 _WAITING_BYTES = 64 * MB  # of records that wait for the disk: exposures may be made faster than it takes them
-_NOTHING = Backlog(size=0, records=0, oldest_ms=None, set_aside=0, fill=0.0)
 
 
 class Entry(Struct, frozen=True):
@@ -34,7 +33,7 @@ class SpoolWriter:
     """The queue and its thread. One `fsync` serves all records that arrived during the one before."""
 
     def __init__(self, folder: SpoolFolder, detour: Detour) -> None:
-        self.backlog = _NOTHING
+        self.backlog = NOTHING
         self._folder = folder
         self._detour = detour
         self._changed = threading.Condition()

@@ -90,6 +90,8 @@ class FeederMetrics:
         registry.register(_Refused(progress))
         self._set_aside = _SetAside()
         registry.register(self._set_aside)
+        self._spool = SpoolMetrics()
+        registry.register(self._spool)
         self._pipeline = _Pipeline(registry)
         gauge = partial(Gauge, registry=registry)
         feature, group = ("feature",), ("group",)
@@ -139,7 +141,7 @@ class FeederMetrics:
 
     def watch_spool(self, folder: SpoolFolder, drainer: Drainer) -> Drainer:
         """Report what waits in the spool; returns its drainer."""
-        self.registry.register(SpoolMetrics(folder, drainer))
+        self._spool.folder, self._spool.drainer = folder, drainer
         return drainer
 
     def text(self) -> bytes:

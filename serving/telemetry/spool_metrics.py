@@ -7,19 +7,19 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from serving.kafka.drainer import Drainer
-from serving.kafka.spool_folder import SpoolFolder
+from serving.kafka.spool_folder import NOTHING, SpoolFolder
 
 
 class SpoolMetrics(Collector):
-    """Reads the folder at each scrape."""
+    """Reads the folder at each scrape, once there is one."""
 
-    def __init__(self, folder: SpoolFolder, drainer: Drainer) -> None:
-        self._folder = folder
-        self._drainer = drainer
+    def __init__(self) -> None:
+        self.folder: SpoolFolder | None = None
+        self.drainer: Drainer | None = None
 
     def collect(self) -> Iterator[Metric]:
         """The metrics, now."""
-        backlog = self._folder.backlog()
+        backlog = self.folder.backlog() if self.folder else NOTHING
         age_s = 0.0 if backlog.oldest_ms is None else max(0.0, time.time() - backlog.oldest_ms / 1000)
         for name, help_text, value in (
             ("headrace_spool_bytes", "Bytes that wait for Kafka on disk", backlog.size),
@@ -30,4 +30,4 @@ class SpoolMetrics(Collector):
         ):
             yield GaugeMetricFamily(name, help_text, value=float(value))
         torn = "Last writes that were cut short because a worker died"
-        yield CounterMetricFamily("headrace_spool_torn_total", torn, value=self._drainer.torn)
+        yield CounterMetricFamily("headrace_spool_torn_total", torn, value=self.drainer.torn if self.drainer else 0)
