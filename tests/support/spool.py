@@ -71,7 +71,7 @@ class FakeLog:
         for record in records:
             if self.room == 0:
                 outcomes.append(Outcome.UNKNOWN)
-            elif name_of(record) in self.refused:
+            elif self.refused and name_of(record) in self.refused:
                 outcomes.append(Outcome.REFUSED)
             else:
                 self.written.append(record)
