@@ -21,7 +21,7 @@ _UP_S = 60.0
 def running(home: Path, *, advertise: Callable[[int], int] = lambda port: port) -> Iterator[Endpoints]:
     """Run a broker in its own folder on free ports; stop and wipe it at the end.
 
-    `advertise`: from the broker's port to the one that clients are told to use, as a proxy in between needs it.
+    `advertise`: from the broker's port to the one that clients should use, as a proxy in between needs it.
     """
     layout = Layout(home)
     layout.kafka.mkdir(parents=True)

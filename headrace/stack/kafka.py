@@ -23,7 +23,7 @@ log4j.appender.stdout.layout.ConversionPattern=%d %p %c: %m%n
 
 
 def properties(layout: Layout, endpoints: Endpoints, *, advertised: int | None = None) -> str:
-    """server.properties of one combined broker and controller; `advertised`: the port that clients are told to use."""
+    """server.properties of one combined broker and controller; `advertised`: the port for clients."""
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,

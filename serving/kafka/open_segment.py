@@ -51,7 +51,7 @@ class OpenSegment:
 
 
 def ready_path(path: Path, *, records: int) -> Path:
-    """The path of an open segment once it is ready. It tells how many records there are without reading them."""
+    """The path of an open segment once it is ready. Its name has the number of records."""
     return path.with_name(f"{path.name.removesuffix('.open')}.{records}.ready")
 
 

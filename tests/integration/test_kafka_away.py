@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import msgspec
@@ -16,6 +17,7 @@ from lang.plan.clean_topic import contract
 from schemas.exposures import EXPOSURE
 from schemas.samples import FIRST, SAMPLE
 from schemas.topics import EVENTS
+from serving.stages.record import TRAINABLE
 from store.log import read_values
 from tests.support.line import Line
 
@@ -65,10 +67,11 @@ class Client:
             answer = self._post("/v1/recommendations", {"user_id": user, "count": 3})
             if answer and answer["items"]:
                 self.slates.append(str(answer["request_id"]))
-                self._report(user, str(answer["request_id"]), str(answer["items"][0]["id"]))
+                self._report(user, answer)
 
-    def _report(self, user: str, request_id: str, item_id: str) -> None:
-        on_slot = {"user_id": user, "item_id": item_id, "request_id": request_id, "position": 0, "value": 2.0}
+    def _report(self, user: str, slate: Mapping[str, Any]) -> None:
+        on_slot = {"user_id": user, "request_id": slate["request_id"], "position": 0, "value": 2.0}
+        on_slot["item_id"] = slate["items"][0]["id"]
         kinds = ("view", "click", "dwell", "purchase")
         events = [
             {**on_slot, "event_id": f"{user}-{kind}", "event_type": kind, "occurred_at": self._now()} for kind in kinds
@@ -77,7 +80,8 @@ class Client:
         if answer:
             assert answer["accepted"] == len(events)
             self.accepted += [str(event["event_id"]) for event in events]
-            self.clicked.append((request_id, 0))
+            if slate["degraded"]["level"] <= TRAINABLE:
+                self.clicked.append((slate["request_id"], 0))
 
     def _post(self, path: str, body: Mapping[str, object]):
         response = self._api.post(path, json=body)
