@@ -82,7 +82,7 @@ class Feeder:
             _thread(live, "shadows", lambda: shadows.run(bootstrap, stop)),
             _thread(live, "features", lambda: features.run(stop)),
             _thread(live, "limits", lambda: counts.run(stop)),
-            _thread(live, "ticker", lambda: ticker.run(self._producer, self._spool.holds_records, stop)),
+            _thread(live, "ticker", lambda: ticker.run(self._producer.send, self._spool.holds_records, stop)),
             _thread(live, "spool", lambda: self._drainer.run(stop)),
             _thread(live, "consumers", lambda: consumers.run(bootstrap, stop)),
         ]

@@ -54,7 +54,8 @@ class SpoolWriter:
         lane: Lane = "labels" if record.labels else "views"
         framed = segment.frame(record)
         with self._changed:
-            queued = self._waiting_bytes + len(framed) <= _WAITING_BYTES
+            fits = len(segment.MAGIC) + len(framed) <= MOST_BYTES
+            queued = fits and self._waiting_bytes + len(framed) <= _WAITING_BYTES
             if queued:
                 self._waiting.append(Entry(lane, framed, receipt, index))
                 self._waiting_bytes += len(framed)

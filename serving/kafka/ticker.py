@@ -13,12 +13,12 @@ from schemas.events import TICK, Event
 from schemas.partition import tick_key
 from schemas.times import now_ms
 from schemas.topics import EVENTS, EXPOSURES
-from serving.kafka.producer import Record, RecordProducer
+from serving.kafka.producer import Record
 
 _EVERY_S = 1.0
 
 
-def run(producer: RecordProducer, paused: Callable[[], bool], stop: threading.Event) -> None:
+def run(send: Callable[[Record], object], paused: Callable[[], bool], stop: threading.Event) -> None:
     """Write ticks until `stop` is set, except while `paused`.
 
     An event that waits in a worker's queue, or in the spool of another host, may be overtaken: its label is then a
@@ -29,7 +29,7 @@ def run(producer: RecordProducer, paused: Callable[[], bool], stop: threading.Ev
             continue
         now = now_ms()
         for record in ticks(now):
-            producer.send(record)
+            send(record)
 
 
 def ticks(now: int) -> list[Record]:

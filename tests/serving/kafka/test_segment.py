@@ -40,6 +40,8 @@ def test_a_write_cut_at_any_byte_keeps_the_records_before_it(records: list[Recor
     kept = sum(end <= cut for end in ends) - 1
     if not zeros:
         assert (found.records, found.fault) == (records[: max(kept, 0)], "" if cut in ends else "torn")
+    elif cut in ends:
+        assert (found.records, found.fault) == (records[:kept], "torn"), "zeros where the power was lost"
     assert found.records[: max(kept, 0)] == records[: max(kept, 0)]
     assert found.records == records[: len(found.records)]
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import threading
+import time
 from itertools import takewhile
 from pathlib import Path
 
@@ -111,6 +112,32 @@ def test_views_leave_room_for_labels_and_nothing_exceeds_the_bound(tmp_path: Pat
     close(writers[0])
     close(writers[1])
     assert folder.backlog().fill < 1
+
+
+def test_open_segments_reserve_their_full_size(tmp_path: Path) -> None:
+    folders = [folder_of(tmp_path / "spool", megabytes=64) for _ in range(20)]
+    writers = [writer_of(folder) for folder in folders]
+    accepted = [write(writer, [view("v")]) for writer in writers]
+    assert accepted == [["v"]] * int(ROOM["views"] * 64 * MB / MOST_BYTES) + [[]] * 9
+    assert folders[0].backlog().fill == 11 * 4 / 64
+
+
+def test_the_order_survives_a_clock_that_is_set_back(folder: SpoolFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = writer_of(folder)
+    for name, ahead_s in (("c1", 0), ("c2", -3_600), ("c3", -7_200)):
+        at = time.time_ns() + ahead_s * 1_000_000_000
+        with monkeypatch.context() as clock:
+            clock.setattr(time, "time_ns", lambda at=at: at)
+            write(writer, [click(name)])
+            close(writer)
+    assert drained(folder) == ["c1", "c2", "c3"]
+
+
+def test_a_record_larger_than_a_segment_is_refused(folder: SpoolFolder) -> None:
+    writer = writer_of(folder)
+    assert write(writer, [click("c1"), view("v", size=MOST_BYTES), click("c2")]) == ["c1", "c2"]
+    close(writer)
+    assert drained(folder) == ["c1", "c2"]
 
 
 def test_one_drainer_at_a_time(folder: SpoolFolder) -> None:
