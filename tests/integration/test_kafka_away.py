@@ -51,7 +51,7 @@ class Client:
 
     def __init__(self, line: Line, tag: str) -> None:
         headers = {"Authorization": f"Bearer {line.endpoints.token}"}
-        self._api = httpx.Client(base_url=line.endpoints.api_url, headers=headers, timeout=30)
+        self.api = httpx.Client(base_url=line.endpoints.api_url, headers=headers, timeout=30)
         self._tag = tag
         self._now = line.now
         self.slates: list[str] = []
@@ -84,7 +84,7 @@ class Client:
                 self.clicked.append((slate["request_id"], 0))
 
     def _post(self, path: str, body: Mapping[str, object]):
-        response = self._api.post(path, json=body)
+        response = self.api.post(path, json=body)
         if response.is_success:
             return response.json()
         self.failed.append(f"{path}: {response.status_code} {response.text}")
@@ -103,8 +103,9 @@ def load(line: Line, tag: str) -> Iterator[list[Client]]:
         yield clients
     finally:
         stop.set()
-        for thread in threads:
+        for thread, client in zip(threads, clients, strict=True):
             thread.join()
+            client.api.close()
 
 
 def ready(line: Line):
