@@ -93,6 +93,7 @@ class Bench:
         config.write_text(json.dumps({"rules": {"candidates": candidates, "quotas": quotas}}))
         common = ["--bootstrap", self.endpoints.bootstrap, "--redis", self.redis, "--features", str(FEATURES)]
         common += ["--artefacts", str(self.home / "artefacts"), "--shared", str(shared), "--config", str(config)]
+        common += ["--spool", str(self.home / "spool")]
         feeder = [sys.executable, "-m", "serving.feeder", *common]
         serving = [sys.executable, "-m", "serving", *common, "--port", str(port), "--workers", str(workers)]
         secrets = {"HEADRACE_MODEL_KEY": version_messages.KEY.decode(), "HEADRACE_TOKEN": TOKEN}

@@ -90,6 +90,7 @@ class Layout:
         self.checkpoints = home / "checkpoints"
         self.artefacts = home / "artefacts"
         self.shared = home / "shared"
+        self.spool = home / "spool"
         self.endpoints_file = home / "endpoints.json"
         self.secrets_file = home / "secrets.json"
         self.serving_file = home / "serving.json"
@@ -116,6 +117,7 @@ class Layout:
             self.checkpoints,
             self.artefacts,
             self.shared,
+            self.spool,
             self.programs,
         )
 

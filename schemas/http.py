@@ -253,7 +253,9 @@ class ReadyAnswer(Struct, frozen=True, kw_only=True):
     """Whether the process is ready for requests, and what it waits for.
 
     Attributes:
-        dropped: records lost because Kafka was unavailable.
+        queued: records on their way to Kafka.
+        spooled: records of this host that wait on disk for Kafka.
+        dropped: exposures lost because neither Kafka nor the disk took them.
         stalled: consumers that have not moved for two minutes while records wait for them, so features are old.
     """
 
@@ -262,6 +264,7 @@ class ReadyAnswer(Struct, frozen=True, kw_only=True):
     items: int
     model: str
     queued: int
+    spooled: int
     dropped: int
     stalled: list[str] = field(default_factory=list[str])
 

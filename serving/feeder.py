@@ -18,7 +18,10 @@ from serving import settings
 from serving.items.catalogue_reader import CatalogueReader
 from serving.items.feature_feed import FeatureFeed
 from serving.kafka import ticker
+from serving.kafka.delivery import KafkaDelivery
+from serving.kafka.drainer import Drainer
 from serving.kafka.producer import RecordProducer
+from serving.kafka.spool_folder import MB, SpoolFolder
 from serving.settings import FeederSettings
 from serving.shared import host_files
 from serving.shared.publisher import Publisher
@@ -58,6 +61,8 @@ class Feeder:
         self._settings = configured
         self._producer = RecordProducer(configured.bootstrap)
         self._own = tuple(own)
+        self._spool = SpoolFolder(configured.spool, most_bytes=configured.spool_mb * MB)
+        self._drainer = self.metrics.watch_spool(self._spool, Drainer(self._spool, KafkaDelivery(configured.bootstrap)))
 
     def start(self, stop: threading.Event) -> list[threading.Thread]:
         """Start the threads; they end when `stop` is set."""
@@ -83,7 +88,8 @@ class Feeder:
             _thread(live, "shadows", lambda: shadows.run(bootstrap, stop)),
             _thread(live, "features", lambda: features.run(stop)),
             _thread(live, "limits", lambda: counts.run(stop)),
-            _thread(live, "ticker", lambda: ticker.run(self._producer, stop)),
+            _thread(live, "ticker", lambda: ticker.run(self._producer.send, self._spool.holds_records, stop)),
+            _thread(live, "spool", lambda: self._drainer.run(stop)),
             _thread(live, "host files", lambda: host_files.run(live, marks, listed, stop)),
             _thread(live, "consumers", lambda: consumers.run(bootstrap, stop)),
         ]

@@ -46,6 +46,7 @@ from serving.versions import control
 
 Parts: TypeAlias = NamedDependency[Services]
 _AWAY = f"Kafka did not accept the records, or too many requests wait for it (each at most {CONFIRM_S:g} s)."
+_FULL = "Kafka is away, and the disk has no room for these events, or fails."
 
 
 @post(
@@ -84,18 +85,25 @@ async def recommend(
 
 
 @post("/v1/events", status_code=202, dto=Strict[EventsRequest], return_dto=None, sync_to_thread=True, responses=ANSWERS)
-def receive_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswer:
-    """Write events. 202 once the broker has them. An event that is sent again counts once.
+def receive_events(data: JSONBody[EventsRequest], services: Parts) -> Response[BatchAnswer]:
+    """Write events. 202 once the broker, or the disk while Kafka is away, has them. One sent again counts once.
 
     An event is an object with `event_id`, `user_id`, `event_type` and `occurred_at` (ms), and if they are known
     `item_id`, `session_id`, `request_id` and `position` of the slate, `value` (seconds of a dwell) and `context`
     (text by name; numbers and booleans become text, nulls are dropped). Event types are free, but must not begin with
     `_`; `click`, `dwell` and `purchase` label what was served. Ids have at most 256 characters and no control
     characters. Two events with the same id, user and time are the same. Each event is checked by itself: the answer
-    lists rejected events with their index and the reason, and they are not stored.
+    lists rejected events with their index and the reason, and they are not stored. One with the code `busy` may be
+    sent again after the seconds in `Retry-After`: Kafka is away, and the disk has room only for events that label what
+    was served. 503 if all of a request are `busy`.
     """
     batch = intake.judge_events(data.events, services.plan.source(CLICKSTREAM), now=now_ms())
-    return _write("events", batch, services)
+    refused, fill = services.producer.accept(batch.records), services.producer.fill
+    if refused and len(refused) == len(batch.records):
+        raise unavailable(_FULL, retry_after_s=intake.retry_after_s(fill))
+    answer = intake.without(batch, refused, fill=fill)
+    services.metrics.count_records("events", answer)
+    return Response(answer, headers={"Retry-After": str(intake.retry_after_s(fill))} if refused else {})
 
 
 @post(
@@ -107,14 +115,22 @@ def receive_events(data: JSONBody[EventsRequest], services: Parts) -> BatchAnswe
     responses=ANSWERS,
 )
 def upsert_items(data: JSONBody[ItemsRequest], services: Parts) -> BatchAnswer:
-    """Write whole items, and takedowns. They take effect about a second after the answer.
+    """Write whole items, and takedowns. 503 while Kafka is away.
+
+    They take effect about a second after the answer, a takedown on this host before it, and also if the answer is 503.
 
     An item is an object with `item_id` and `category`, and if they are known `title`, `price`, `seller`, `tags`,
     `stock`, `born_at` (ms, when it may first be shown), `content` (vectors by the name of a declared modality) and
     `takedown` (true removes it from every slate).
     """
     batch = intake.judge_items(data.items, services.states.state.catalogue, layout=services.layout, now=now_ms())
-    return _write("items", batch, services)
+    services.marks.mark(batch.taken_down)
+    if not services.producer.confirm(batch.records):
+        raise unavailable(_AWAY)
+    services.marks.confirm(batch.taken_down)
+    services.marks.remove(batch.shown.intersection(services.marks.ids.tolist()))
+    services.metrics.count_records("items", batch.answer)
+    return batch.answer
 
 
 @get("/v1/features/{group:str}", sync_to_thread=True, responses=ANSWERS)
@@ -206,9 +222,8 @@ def is_ready(services: Parts) -> Response[ReadyAnswer]:
     try:
         state, report = services.states.state, services.states.report
     except NotPublished:
-        return Response(
-            ReadyAnswer(ready=False, waiting_for=["feeder"], items=0, model="", queued=0, dropped=0), status_code=503
-        )
+        starting = ReadyAnswer(ready=False, waiting_for=["feeder"], items=0, model="", queued=0, spooled=0, dropped=0)
+        return Response(starting, status_code=503)
     live = state.models.get(LIVE)
     answer = ReadyAnswer(
         ready=not report.waiting_for,
@@ -216,6 +231,7 @@ def is_ready(services: Parts) -> Response[ReadyAnswer]:
         items=len(state.catalogue),
         model=live.version if live else "",
         queued=services.producer.queued,
+        spooled=services.producer.spooled,
         dropped=services.producer.dropped,
         stalled=report.stalled,
     )
@@ -262,13 +278,6 @@ def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
 def _unless_blank(text: str | None) -> str | None:
     """The text, or None if it is blank."""
     return None if text is None or not text or text.isspace() else text
-
-
-def _write(kind: str, batch: intake.Batch, services: Services) -> BatchAnswer:
-    if not services.producer.confirm(batch.records):
-        raise unavailable(_AWAY)
-    services.metrics.count_records(kind, batch.answer)
-    return batch.answer
 
 
 HANDLERS = (

@@ -9,10 +9,12 @@ from lang.planner.load import load_plan
 from models.content import ContentLayout
 from serving.http.lookup import Lookup
 from serving.http.similar import Similar
-from serving.kafka.producer import RecordProducer
+from serving.kafka.spool_folder import MB, SpoolFolder
+from serving.kafka.spooling_producer import SpoolingProducer
 from serving.limits.admission import Admission
 from serving.limits.traffic import Surface
 from serving.settings import Settings
+from serving.shared.takedown_marks import TakedownMarks
 from serving.stages import hydrate
 from serving.stages.pipeline import Pipeline
 from serving.stages.unprepared import Unprepared
@@ -36,7 +38,7 @@ class Services(Struct, frozen=True, kw_only=True):
     """The services, by name."""
 
     states: StateSource
-    producer: RecordProducer
+    producer: SpoolingProducer
     pipeline: Pipeline
     lookup: Lookup
     similar: Similar
@@ -46,12 +48,15 @@ class Services(Struct, frozen=True, kw_only=True):
     metrics: Metrics
     layout: ContentLayout
     surfaces: Mapping[str, Surface]
+    marks: TakedownMarks
     admission: Admission
 
 
 def build(settings: Settings, states: StateSource) -> Services:
     """The services. No thread runs yet, and neither Kafka nor Redis was called."""
-    producer, metrics = RecordProducer(settings.bootstrap), Metrics(hydrate.READ)
+    metrics = Metrics(hydrate.READ)
+    spool = SpoolFolder(settings.spool, most_bytes=settings.spool_mb * MB)
+    producer = SpoolingProducer(settings.bootstrap, spool, metrics.count_dropped)
     breaker = CircuitBreaker(_MOST_PAUSE_S)
     metrics.watch_breaker("redis", breaker)
     client = connect_async(settings.redis, timeout_s=_REQUEST_TIMEOUT_S)
@@ -77,5 +82,6 @@ def build(settings: Settings, states: StateSource) -> Services:
         metrics=metrics,
         layout=ContentLayout(settings.ranker.modalities),
         surfaces=settings.config.surfaces,
+        marks=TakedownMarks(settings.shared),
         admission=Admission(settings.config.objective_ms),
     )

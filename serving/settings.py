@@ -27,6 +27,8 @@ KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 TOKEN_VARIABLE = "HEADRACE_TOKEN"
 _SHORTEST_TOKEN = 16
 _WORKERS = 2
+SPOOL_MB = 1024
+_LEAST_SPOOL_MB = 64  # each worker may hold two segments of 4 MB open, and views may fill only a part
 _ORIGIN = r"\*|https?://[A-Za-z0-9.\-\[\]:]+"
 
 
@@ -53,6 +55,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Settings(Struct, frozen=True, kw_only=True):
     """Of a worker. `artefacts` is the learner's folder, `shared` the one that the feeder writes the state to.
 
+    `spool`: the folder of records that wait for Kafka, and its bound in MB.
     `ranker`: the settings of the models, the same as the learner's.
     """
 
@@ -61,6 +64,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     artefacts: Path
     features: Path
     shared: Path
+    spool: Path
+    spool_mb: int = SPOOL_MB
     host: str
     port: int
     workers: int = 1
@@ -79,6 +84,8 @@ class FeederSettings(Struct, frozen=True, kw_only=True):
     artefacts: Path
     features: Path
     shared: Path
+    spool: Path
+    spool_mb: int = SPOOL_MB
     key: bytes
     model: str
     config: Config
@@ -128,6 +135,8 @@ def _with_files(options: argparse.Namespace, parser: argparse.ArgumentParser, pr
         problems.append(
             f"an arm has a learner for {options.model}, the model of live: write model:live, or another name"
         )
+    if options.spool_mb < _LEAST_SPOOL_MB:
+        problems.append(f"--spool-mb is {options.spool_mb}, must be at least {_LEAST_SPOOL_MB}")
     if problems:
         parser.error("; ".join(problems))
     values = {name: value for name, value in vars(options).items() if name not in ("config", "fusion")}
@@ -163,6 +172,9 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--artefacts", required=True, type=Path, help="the learner's folder of snapshots")
     shared = "folder that the feeder writes the state to, on the same host; best in memory, as /dev/shm"
     parser.add_argument("--shared", required=True, type=Path, help=shared)
+    spool = "folder for records that wait while Kafka is away, on a disk; all workers and the feeder of a host share it"
+    parser.add_argument("--spool", required=True, type=Path, help=spool)
+    parser.add_argument("--spool-mb", type=int, default=SPOOL_MB, help="the largest size of that folder, MB")
     parser.add_argument("--features", type=Path, default=Path("features"), help="the folder of feature files")
     parser.add_argument("--model", default=LIVE_MODEL, help="the model's name, which is the key of its versions")
     parser.add_argument("--config", type=Path, help="JSON file with the experiment and the origins")

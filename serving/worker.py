@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+import sys
 import threading
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -11,6 +13,7 @@ from litestar import Litestar
 
 from models.index_device import index_builder
 from serving import app, services, settings
+from serving.kafka.spooling_producer import SpoolingProducer
 from serving.services import Services
 from serving.shared.subscriber import SharedState
 from store import record_kernel
@@ -34,9 +37,9 @@ def create() -> Litestar:
 
 @asynccontextmanager
 async def running(parts: Services) -> AsyncIterator[None]:
-    """Send records while the application runs, then write what is queued; end if the parent has died."""
+    """Send records while the application runs, then write or spool what is queued; end if the parent has died."""
     stop = threading.Event()
-    sender = threading.Thread(target=parts.producer.run, args=(stop,), name="producer")
+    sender = threading.Thread(target=_run_or_end, args=(parts.producer, stop), name="producer")
     sender.start()
     watch = asyncio.create_task(_end_with_parent(os.getppid()))
     try:
@@ -47,6 +50,15 @@ async def running(parts: Services) -> AsyncIterator[None]:
             await watch
         stop.set()
         sender.join()
+
+
+def _run_or_end(producer: SpoolingProducer, stop: threading.Event) -> None:
+    """Without its producer a worker would accept nothing: end, and let another one start."""
+    try:
+        producer.run(stop)
+    except BaseException:
+        traceback.print_exc(file=sys.stderr)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _end_with_parent(parent: int) -> None:

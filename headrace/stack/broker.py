@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from headrace.layout import Endpoints, Layout, Pace
@@ -18,13 +18,17 @@ _UP_S = 60.0
 
 
 @contextlib.contextmanager
-def running(home: Path) -> Iterator[Endpoints]:
-    """Run a broker in its own folder on free ports; stop and wipe it at the end."""
+def running(home: Path, *, advertise: Callable[[int], int] = lambda port: port) -> Iterator[Endpoints]:
+    """Run a broker in its own folder on free ports; stop and wipe it at the end.
+
+    `advertise`: from the broker's port to the one that clients should use, as a proxy in between needs it.
+    """
     layout = Layout(home)
     layout.kafka.mkdir(parents=True)
     endpoints, _ = choose_endpoints(Pace(), load_secrets(layout), usual=False)
+    config = kafka.prepare(layout, endpoints, advertised=advertise(endpoints.kafka))
     with (home / "kafka.log").open("wb") as log:
-        process = subprocess.Popen(kafka.command(kafka.prepare(layout, endpoints)), stdout=log, stderr=log)
+        process = subprocess.Popen(kafka.command(config), stdout=log, stderr=log)
     try:
         client = admin(endpoints.bootstrap, {"log_level": 0})
         hint = f"Look at {home / 'kafka.log'}."

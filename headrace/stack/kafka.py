@@ -22,13 +22,13 @@ log4j.appender.stdout.layout.ConversionPattern=%d %p %c: %m%n
 """
 
 
-def properties(layout: Layout, endpoints: Endpoints) -> str:
-    """server.properties of one combined broker and controller."""
+def properties(layout: Layout, endpoints: Endpoints, *, advertised: int | None = None) -> str:
+    """server.properties of one combined broker and controller; `advertised`: the port for clients."""
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "listeners": f"PLAINTEXT://127.0.0.1:{endpoints.kafka},CONTROLLER://127.0.0.1:{endpoints.kafka_controller}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{endpoints.kafka}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{advertised or endpoints.kafka}",
         "controller.listener.names": "CONTROLLER",
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{endpoints.kafka_controller}",
         "log.dirs": layout.kafka / "logs",
@@ -52,10 +52,10 @@ def properties(layout: Layout, endpoints: Endpoints) -> str:
     return "".join(f"{key}={value}\n" for key, value in settings.items())
 
 
-def prepare(layout: Layout, endpoints: Endpoints) -> Path:
-    """Write the configuration and format the log folder once; returns the properties file."""
+def prepare(layout: Layout, endpoints: Endpoints, *, advertised: int | None = None) -> Path:
+    """Write the configuration and format the log folder once; returns the properties file. See `properties`."""
     config = layout.kafka / "server.properties"
-    config.write_text(properties(layout, endpoints))
+    config.write_text(properties(layout, endpoints, advertised=advertised))
     (layout.kafka / "log4j.properties").write_text(_LOG4J)
     if not (layout.kafka / "logs" / "meta.properties").exists():
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

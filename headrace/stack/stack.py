@@ -143,7 +143,7 @@ def pipeline_programs(layout: Layout, endpoints: Endpoints) -> list[Program]:
     artefacts = ("--artefacts", str(layout.artefacts))
     features, port = ("--features", str(FEATURES)), ("--port", str(endpoints.api))
     host = (*kafka_address, *redis_address, *features, *config, *fusion_arguments(layout), *artefacts)
-    host = (*host, "--shared", str(layout.shared))
+    host = (*host, "--shared", str(layout.shared), "--spool", str(layout.spool))
     return [
         python_process(layout, endpoints, "keeper", "headrace.stack.reconciler"),
         python_process(layout, endpoints, "loader", "store.loader", *kafka_address, *redis_address),

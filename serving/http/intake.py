@@ -8,21 +8,27 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from lang.events.gate import is_tick
 from lang.plan.source import Source
 from models.content import ContentLayout
 from schemas.catalogue import Item
+from schemas.heads import FEEDBACK
 from schemas.http import BatchAnswer, ItemRecord, Rejected
+from schemas.ids import hash64
 from schemas.json_text import fault_of, is_deep
 from schemas.limits import LEVELS, time_fault
 from schemas.topics import EVENTS, ITEMS
 from serving.kafka.producer import Record
+from serving.kafka.spool_folder import ROOM
 from serving.state.catalogue import Catalogue
 from serving.state.query import ids_of
 from udfs.decode import EventDecoder, Refused
 
+BUSY = "busy"
+"""The code of an event that found no room. Unlike all others, it may be accepted when it is sent again."""
+_RETRY_S = (2, 60)
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _item = msgspec.json.Decoder(ItemRecord)
 _CODES = (
@@ -37,10 +43,16 @@ _CODES = (
 
 
 class Batch(Struct, frozen=True):
-    """Records to write, and the answer once they are written."""
+    """Records to write, the place of each in the request, and the answer once all are written.
+
+    `taken_down`, `shown`: of items, the ids of those that the records take down, and of the others.
+    """
 
     records: list[Record]
+    indexes: list[int]
     answer: BatchAnswer
+    taken_down: frozenset[int] = frozenset()
+    shown: frozenset[int] = frozenset()
 
 
 class Invalid(Exception):
@@ -60,6 +72,7 @@ def _decoder(source: Source) -> EventDecoder:
 def judge_events(events: Sequence[Raw], source: Source, *, now: int) -> Batch:
     """Events as records of topic `events`; `received_at` is set to now, whatever they say."""
     records: list[Record] = []
+    indexes: list[int] = []
     rejected: list[Rejected] = []
     owners: dict[tuple[str, int], str] = {}
     duplicate = 0
@@ -76,8 +89,27 @@ def judge_events(events: Sequence[Raw], source: Source, *, now: int) -> Batch:
             continue
         duplicate += len(owners) == len(records)
         if len(owners) > len(records):
-            records.append(Record(topic=EVENTS, key=key, value=payload))
-    return Batch(records, BatchAnswer(accepted=len(records), duplicate=duplicate, rejected=rejected))
+            records.append(Record(topic=EVENTS, key=key, value=payload, labels=event.get("event_type") in FEEDBACK))
+            indexes.append(index)
+    return Batch(records, indexes, BatchAnswer(accepted=len(records), duplicate=duplicate, rejected=rejected))
+
+
+def without(batch: Batch, refused: Sequence[int], *, fill: float) -> BatchAnswer:
+    """The answer if some events found no room; `refused` are their places among the records."""
+    detail = f"Kafka is away and its spool is {fill:.0%} full; send this event again after the seconds in Retry-After"
+    busy = [_rejected("events", batch.indexes[place], Invalid(detail, code=BUSY)) for place in refused]
+    rejected = sorted([*batch.answer.rejected, *busy], key=lambda each: each.index)
+    return structs.replace(batch.answer, accepted=batch.answer.accepted - len(busy), rejected=rejected)
+
+
+def retry_after_s(fill: float) -> int:
+    """How long a client should wait by how full the spool is: the sender is slowed down before it is full.
+
+    >>> [retry_after_s(fill) for fill in (0.0, 0.7, 0.85, 1.0)]
+    [2, 2, 31, 60]
+    """
+    above = max(0.0, fill - ROOM["views"]) / (1 - ROOM["views"])
+    return round(_RETRY_S[0] + above * (_RETRY_S[1] - _RETRY_S[0]))
 
 
 def _event(raw: Raw, source: Source, now: int) -> tuple[bytes, dict[str, Any]]:
@@ -96,6 +128,7 @@ def _event(raw: Raw, source: Source, now: int) -> tuple[bytes, dict[str, Any]]:
 def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, layout: ContentLayout, now: int) -> Batch:
     """Items as records of topic `items`. Within a request the last record of an item counts."""
     records: dict[str, Record] = {}
+    takes_down: dict[int, bool] = {}
     rejected: list[Rejected] = []
     duplicate = 0
     for index, raw in enumerate(items):
@@ -112,8 +145,14 @@ def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, layout: ContentLa
         value = item.payload()
         duplicate += item.item_id in records
         records[item.item_id] = Record(topic=ITEMS, key=item.item_id, value=value)
-    answer = BatchAnswer(accepted=len(records), duplicate=duplicate, rejected=rejected)
-    return Batch(list(records.values()), answer)
+        takes_down[hash64(item.item_id)] = item.takedown
+    return Batch(
+        list(records.values()),
+        [],
+        BatchAnswer(accepted=len(records), duplicate=duplicate, rejected=rejected),
+        taken_down=frozenset(id_ for id_, down in takes_down.items() if down),
+        shown=frozenset(id_ for id_, down in takes_down.items() if not down),
+    )
 
 
 def _item_record(raw: Raw, layout: ContentLayout) -> ItemRecord:

@@ -54,7 +54,7 @@ def invalid(detail: str, *, fix: str, pointer: str = "", status: int = 400) -> P
     return ProblemError(Problem(type=kind, title=title, status=status, detail=detail, fix=fix, pointer=pointer))
 
 
-def unavailable(detail: str) -> ProblemError:
+def unavailable(detail: str, *, retry_after_s: int = 2) -> ProblemError:
     """Something is unavailable now. The same request may succeed later, and repeating it does no harm."""
     problem = Problem(
         type="unavailable",
@@ -63,7 +63,7 @@ def unavailable(detail: str) -> ProblemError:
         detail=detail,
         fix="Send the same request again after the seconds in Retry-After.",
     )
-    return ProblemError(problem, {"Retry-After": "2"})
+    return ProblemError(problem, {"Retry-After": str(retry_after_s)})
 
 
 def shed_problem(shed: Shed) -> tuple[Problem, dict[str, str]]:

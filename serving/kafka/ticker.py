@@ -1,9 +1,11 @@
 """Background thread: writes a `_tick` into every partition of `events` and `exposures` each second.
 
-The time of the jobs advances only with records: without ticks, slates would never close while the log is silent.
+The time of the jobs advances only with records: without ticks, slates would never close while the log is silent. It
+pauses while the host's spool holds records: slates would close before these arrive.
 """
 
 import threading
+from collections.abc import Callable
 
 import msgspec
 
@@ -11,20 +13,23 @@ from schemas.events import TICK, Event
 from schemas.partition import tick_key
 from schemas.times import now_ms
 from schemas.topics import EVENTS, EXPOSURES
-from serving.kafka.producer import Record, RecordProducer
+from serving.kafka.producer import Record
 
 _EVERY_S = 1.0
 
 
-def run(producer: RecordProducer, stop: threading.Event) -> None:
-    """Write ticks until `stop` is set.
+def run(send: Callable[[Record], object], paused: Callable[[], bool], stop: threading.Event) -> None:
+    """Write ticks until `stop` is set, except while `paused`.
 
-    An event that waits in a worker's queue may be overtaken: its label is then a correction.
+    An event that waits in a worker's queue, or in the spool of another host, may be overtaken: its label is then a
+    correction.
     """
     while not stop.wait(_EVERY_S):
+        if paused():
+            continue
         now = now_ms()
         for record in ticks(now):
-            producer.send(record)
+            send(record)
 
 
 def ticks(now: int) -> list[Record]:

@@ -4,6 +4,8 @@ The log says the same a moment later, or not at all while Kafka or the feeder is
 the item's id as a number: `<id>.pending`, and once the broker has the record `<id>.written`.
 """
 
+import contextlib
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +17,7 @@ from serving.state.state import ServingState
 
 FOLDER = "takedowns"
 _PENDING, _WRITTEN = ".pending", ".written"
+_MARK = re.compile(r"\d+\.(pending|written)")
 _LONGEST_S = 600.0
 _COARSE_NS = 100_000_000  # file systems count in ticks: two changes within one may leave the same time
 
@@ -33,7 +36,7 @@ class TakedownMarks:
         """The marked items, ascending. It costs a system call if nothing has changed."""
         changed_ns = self._folder.stat().st_mtime_ns
         if changed_ns != self._read_ns:
-            found = sorted({int(path.stem) for path in self._folder.iterdir()})
+            found = sorted({int(path.stem) for path in self._folder.iterdir() if _MARK.fullmatch(path.name)})
             if found != self._ids.tolist():
                 self._ids = np.array(found, np.int64)
             settled = time.time_ns() - changed_ns > _COARSE_NS
@@ -48,7 +51,8 @@ class TakedownMarks:
     def confirm(self, ids: Iterable[int]) -> None:
         """Note that the broker has the takedowns of marked items."""
         for id_ in ids:
-            (self._folder / f"{id_}{_PENDING}").replace(self._folder / f"{id_}{_WRITTEN}")
+            with contextlib.suppress(FileNotFoundError):  # another request took the same item down
+                (self._folder / f"{id_}{_PENDING}").replace(self._folder / f"{id_}{_WRITTEN}")
 
     def remove(self, ids: Iterable[int]) -> None:
         """Remove marks; done once the broker has a later record, which does not take the item down."""
@@ -61,7 +65,7 @@ class TakedownMarks:
 
         One that is still there after ten minutes belongs to an item that has been brought back since.
         """
-        for path in self._folder.glob(f"*{_WRITTEN}"):
+        for path in self._folder.glob(f"[0-9]*{_WRITTEN}"):
             _, shown = state.find(np.array([int(path.stem)]))
             if not shown[0] or time.time() - path.stat().st_ctime > _LONGEST_S:
                 path.unlink(missing_ok=True)

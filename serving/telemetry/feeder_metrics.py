@@ -1,4 +1,4 @@
-"""The feeder's metrics: item features, versions of the model, consumers, records set aside.
+"""The feeder's metrics: item features, versions of the model, consumers, records set aside, the spool.
 
 The feeder answers no requests: it writes them to a file of the shared folder, and workers add them to their own.
 """
@@ -12,7 +12,10 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from serving.kafka.drainer import Drainer
+from serving.kafka.spool_folder import SpoolFolder
 from serving.state.state import Progress
+from serving.telemetry.spool_metrics import SpoolMetrics
 from store.quarantine import Quarantine
 
 AS_OF, AS_OF_HELP = "headrace_group_as_of_timestamp_seconds", "When the newest event of a group was received"
@@ -87,6 +90,8 @@ class FeederMetrics:
         registry.register(_Refused(progress))
         self._set_aside = _SetAside()
         registry.register(self._set_aside)
+        self._spool = SpoolMetrics()
+        registry.register(self._spool)
         self._pipeline = _Pipeline(registry)
         gauge = partial(Gauge, registry=registry)
         feature, group = ("feature",), ("group",)
@@ -133,6 +138,11 @@ class FeederMetrics:
         """Report what a reader sets aside; returns its quarantine."""
         self._set_aside.quarantines[reader] = quarantine
         return quarantine
+
+    def watch_spool(self, folder: SpoolFolder, drainer: Drainer) -> Drainer:
+        """Report what waits in the spool; returns its drainer."""
+        self._spool.folder, self._spool.drainer = folder, drainer
+        return drainer
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -57,6 +57,7 @@ class Metrics:
         self._breaker = Gauge(name, opened, ("dependency",), registry=registry, multiprocess_mode="livemax")
         self._errors = counter("headrace_errors_total", "Error answers", ("status",))
         self._accepted = counter("headrace_records_accepted_total", "Records accepted by the API", ("kind",))
+        self._dropped = counter("headrace_records_dropped_total", "Exposures that neither Kafka nor the spool took")
         self._rejected = counter("headrace_records_rejected_total", "Records rejected by the API", ("kind", "code"))
 
     def count_records(self, kind: str, answer: BatchAnswer) -> None:
@@ -64,6 +65,10 @@ class Metrics:
         self._accepted.labels(kind).inc(answer.accepted)
         for each in answer.rejected:
             self._rejected.labels(kind, each.code).inc()
+
+    def count_dropped(self) -> None:
+        """Count an exposure that is lost."""
+        self._dropped.inc()
 
     def count_error(self, status: int, error: Exception) -> None:
         """Count an error answer, and why a request was shed."""

@@ -6,6 +6,7 @@ The broker is librdkafka's mock broker in this process; the API's records are de
 import asyncio
 import random
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -60,17 +61,19 @@ class Requests:
         parts = services.build(replaced, worlds.live(count=200, categories=8))
         self._app = app.create(parts, TOKEN, ["https://shop.example"])
         self._loop = asyncio.new_event_loop()
-        self._parts = parts
-        self._polling = self._loop.create_task(self._poll())
+        self._stop = threading.Event()
+        self._sender = threading.Thread(target=parts.producer.run, args=(self._stop,))
+        self._sender.start()
 
     def close(self) -> None:
         """Close the connections, the broker and the store."""
         if self._loop.is_closed():
             return
-        self._polling.cancel()
         self._loop.run_until_complete(asyncio.gather(*asyncio.all_tasks(self._loop), return_exceptions=True))
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
+        self._stop.set()
+        self._sender.join()
         self._resources.close()
 
     def make(self) -> bytes:
@@ -127,12 +130,6 @@ class Requests:
             )
         )
         return method, path, b"" if value is None else mutator.json(value)
-
-    async def _poll(self) -> None:
-        """Poll the producer, as its thread does in serving."""
-        while True:
-            self._parts.producer._producer.poll(0)
-            await asyncio.sleep(0.001)
 
     async def _ask_all(self, payloads: list[bytes]) -> None:
         for first in range(0, len(payloads), _AT_ONCE):

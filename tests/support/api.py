@@ -22,6 +22,7 @@ def settings(artefacts: Path) -> Settings:
         host="127.0.0.1",
         port=0,
         shared=artefacts / "shared",
+        spool=artefacts / "spool",
         token=TOKEN,
         model="ranker",
         config=Config(),

@@ -13,7 +13,7 @@ ARMS = [
     Arm(name="frozen", share=0.1, policy="model:frozen"),
     Arm(name="popular", share=0.1, policy="popular"),
 ]
-REQUIRED = ["--bootstrap", "k:9092", "--redis", "redis://r:6379", "--artefacts", "a", "--shared", "s"]
+REQUIRED = ["--bootstrap", "k:9092", "--redis", "redis://r:6379", "--artefacts", "a", "--shared", "s", "--spool", "p"]
 
 
 def test_shares_are_kept_and_a_user_stays() -> None:

@@ -1,0 +1,171 @@
+"""Kafka goes away from the whole stack: what the API accepts meanwhile counts once, and is learned from as ever."""
+
+import itertools
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from lang.plan.clean_topic import contract
+from schemas.exposures import EXPOSURE
+from schemas.samples import FIRST, SAMPLE
+from schemas.topics import EVENTS
+from serving.stages.record import TRAINABLE
+from store.log import read_values
+from tests.support.line import Line
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_500)]
+_PAUSE_S = 0.1  # of a client between a click and its next slate
+
+
+@contextmanager
+def stopped(line: Line) -> Iterator[None]:
+    """Connections are refused."""
+    line.supervisor.stop_program("kafka")
+    try:
+        yield
+    finally:
+        line.supervisor.start_program("kafka")
+
+
+@contextmanager
+def frozen(line: Line) -> Iterator[None]:
+    """Connections are accepted, and nothing is answered."""
+    _, pid = line.supervisor.programs()["kafka"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+class Client:
+    """Asks for slates, and reports a view, a click, a dwell and a purchase on each."""
+
+    def __init__(self, line: Line, tag: str) -> None:
+        headers = {"Authorization": f"Bearer {line.endpoints.token}"}
+        self.api = httpx.Client(base_url=line.endpoints.api_url, headers=headers, timeout=30)
+        self._tag = tag
+        self._now = line.now
+        self.slates: list[str] = []
+        self.accepted: list[str] = []
+        self.clicked: list[tuple[str, int]] = []
+        self.failed: list[str] = []
+
+    def run(self, stop: threading.Event) -> None:
+        for number in itertools.count():
+            if stop.wait(_PAUSE_S):
+                return
+            user = f"{self._tag}-{number}"
+            answer = self._post("/v1/recommendations", {"user_id": user, "count": 3})
+            if answer and answer["items"]:
+                self.slates.append(str(answer["request_id"]))
+                self._report(user, answer)
+
+    def _report(self, user: str, slate: Mapping[str, Any]) -> None:
+        on_slot = {"user_id": user, "request_id": slate["request_id"], "position": 0, "value": 2.0}
+        on_slot["item_id"] = slate["items"][0]["id"]
+        kinds = ("view", "click", "dwell", "purchase")
+        events = [
+            {**on_slot, "event_id": f"{user}-{kind}", "event_type": kind, "occurred_at": self._now()} for kind in kinds
+        ]
+        answer = self._post("/v1/events", {"events": events})
+        if answer:
+            assert answer["accepted"] == len(events)
+            self.accepted += [str(event["event_id"]) for event in events]
+            if slate["degraded"]["level"] <= TRAINABLE:
+                self.clicked.append((slate["request_id"], 0))
+
+    def _post(self, path: str, body: Mapping[str, object]):
+        response = self.api.post(path, json=body)
+        if response.is_success:
+            return response.json()
+        self.failed.append(f"{path}: {response.status_code} {response.text}")
+        return None
+
+
+@contextmanager
+def load(line: Line, tag: str) -> Iterator[list[Client]]:
+    """Some clients, until the block ends."""
+    stop = threading.Event()
+    clients = [Client(line, f"{tag}-c{number}") for number in range(3)]
+    threads = [threading.Thread(target=client.run, args=(stop,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    try:
+        yield clients
+    finally:
+        stop.set()
+        for thread, client in zip(threads, clients, strict=True):
+            thread.join()
+            client.api.close()
+
+
+def ready(line: Line):
+    return httpx.get(f"{line.endpoints.api_url}/health/ready", timeout=30).json()
+
+
+def clicks_in_samples(line: Line, wanted: set[tuple[str, int]]) -> dict[tuple[str, int], list[tuple[object, object]]]:
+    """What is said of the head `click` of these slots, in order: (kind, label)."""
+    said: dict[tuple[str, int], list[tuple[object, object]]] = {}
+    for sample in line.read("samples", SAMPLE.decode):
+        slot = (str(sample["request_id"]), int(str(sample["position"])))
+        if slot in wanted and sample["click"] is not None:
+            said.setdefault(slot, []).append((sample["kind"], sample["click"]))
+    return said
+
+
+@pytest.mark.parametrize(
+    ("away", "away_s"), [(stopped, 30), (frozen, 30), pytest.param(stopped, 600, marks=pytest.mark.long)]
+)
+def test_an_outage_loses_nothing_and_labels_as_without_one(line: Line, away, away_s: int) -> None:
+    tag = f"away{line.now()}"
+    with load(line, tag) as clients:
+        items = {"items": [{"item_id": f"{tag}-i{n}", "category": f"c{n % 3}"} for n in range(30)]}
+        headers = {"Authorization": f"Bearer {line.endpoints.token}"}
+        url = f"{line.endpoints.api_url}/v1/items:batchUpsert"
+        httpx.post(url, json=items, headers=headers, timeout=30).raise_for_status()
+        line.wait(lambda: all(client.clicked for client in clients), "slates and clicks")
+        with away(line):
+            back_ms = line.now() + away_s * 1000
+            line.wait(lambda: ready(line)["spooled"] > 0, "records on disk")
+            assert httpx.post(url, json=items, headers=headers, timeout=30).status_code == 503
+            line.wait(lambda: line.now() > back_ms, "the end of the outage", deadline_s=away_s + 30)
+            print(f"away for {away_s} s: {ready(line)}")
+        line.wait(lambda: ready(line)["spooled"] == 0, "an empty spool", deadline_s=240)
+    assert [failed for client in clients for failed in client.failed] == []
+    assert sum(len(client.accepted) for client in clients) > 4 * away_s
+    check(line, clients, tag)
+
+
+def check(line: Line, clients: list[Client], tag: str) -> None:
+    """Everything accepted is on the log, counts once, and no slate was closed before its click was in."""
+    accepted = Counter(name for client in clients for name in client.accepted)
+    slates = {name for client in clients for name in client.slates}
+    clicked = {slot for client in clients for slot in client.clicked}
+    on_log = (msgspec.json.decode(value)["event_id"] for value in read_values(line.endpoints.bootstrap, EVENTS.name))
+    events = Counter(name for name in on_log if name.startswith(tag))
+    assert accepted.keys() - events.keys() == set()
+    exposures = Counter(str(each["request_id"]) for each in line.read("exposures", EXPOSURE.decode))
+    assert slates - exposures.keys() == set()
+    decode = contract(line.plan.source("clickstream")).decode
+
+    def clean() -> Counter[str]:
+        return Counter(
+            name for row in line.read("events.clean", decode) if (name := str(row["event_id"])).startswith(tag)
+        )
+
+    line.wait(lambda: clean().keys() >= accepted.keys(), "every event in events.clean", deadline_s=300)
+    assert set(clean().values()) == {1}
+    line.wait(lambda: clicks_in_samples(line, clicked).keys() == clicked, "a label of each click", deadline_s=300)
+    said = Counter(map(tuple, clicks_in_samples(line, clicked).values()))
+    twice = sum(events.values()) - len(events)
+    print(f"{len(accepted)} events ({twice} written twice), {len(slates)} slates; labels of clicks: {dict(said)}")
+    assert said.keys() == {((FIRST, 1.0),)}

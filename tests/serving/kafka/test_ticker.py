@@ -1,0 +1,32 @@
+"""The log clock waits for what the spool holds."""
+
+import threading
+from pathlib import Path
+
+from headrace.wait import wait_until
+from serving.kafka import ticker
+from serving.kafka.drainer import Drainer
+from serving.kafka.producer import Record
+from tests.support.spool import FakeLog, click, close, folder_of, write, writer_of
+
+
+def test_ticks_pause_while_the_spool_holds_records(tmp_path: Path) -> None:
+    folder, stop, sent = folder_of(tmp_path), threading.Event(), list[Record]()
+    write(writer := writer_of(folder), [click("c")])
+    close(writer)
+    asked: list[bool] = []
+
+    def paused() -> bool:
+        asked.append(folder.holds_records())
+        return asked[-1]
+
+    thread = threading.Thread(target=ticker.run, args=(sent.append, paused, stop))
+    thread.start()
+    try:
+        wait_until(lambda: len(asked) >= 2, what="two ticks that are due", deadline_s=20, hint="")
+        assert sent == []
+        Drainer(folder, FakeLog()).turn(stop)
+        wait_until(lambda: len(sent) > 0, what="ticks", deadline_s=20, hint="")
+    finally:
+        stop.set()
+        thread.join()
