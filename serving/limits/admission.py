@@ -12,6 +12,7 @@ from serving.limits.shed import Shed
 OBJECTIVE_MS = 50.0
 _NEWEST = 0.1  # weight of the newest slate in the mean
 _LOWER, _RAISE, _LEAST = 0.95, 0.0002, 0.1  # one late answer in 250 keeps the scale where it is
+_OUTLIER = 3.0  # a slate counts as at most so many times the mean: one hiccup must not refuse those after it
 _FIRST_COST_MS = 5.0
 
 
@@ -69,7 +70,8 @@ class Admission:
         """Learn from a request that has been answered: one server, first come, first served."""
         now_s = time.monotonic()
         begun_s, self._finished_s = max(arrived_s, self._finished_s), now_s
-        self._cost_ms += _NEWEST * ((now_s - begun_s) * 1000 - self._cost_ms)
+        took_ms = min((now_s - begun_s) * 1000, _OUTLIER * self._cost_ms)
+        self._cost_ms += _NEWEST * (took_ms - self._cost_ms)
         if waited and (now_s - arrived_s) * 1000 > self._objective_ms:
             self._scale = max(self._scale * _LOWER, _LEAST)
         else:
