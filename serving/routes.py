@@ -224,10 +224,12 @@ def is_ready(services: Parts) -> Response[ReadyAnswer]:
     except NotPublished:
         starting = ReadyAnswer(ready=False, waiting_for=["feeder"], items=0, model="", queued=0, spooled=0, dropped=0)
         return Response(starting, status_code=503)
-    live = state.models.get(LIVE)
+    live, waiting_for = state.models.get(LIVE), report.waiting_for
+    if not services.warm.is_set():
+        waiting_for = [*waiting_for, "warm-up"]
     answer = ReadyAnswer(
-        ready=not report.waiting_for,
-        waiting_for=report.waiting_for,
+        ready=not waiting_for,
+        waiting_for=waiting_for,
         items=len(state.catalogue),
         model=live.version if live else "",
         queued=services.producer.queued,
@@ -235,7 +237,7 @@ def is_ready(services: Parts) -> Response[ReadyAnswer]:
         dropped=services.producer.dropped,
         stalled=report.stalled,
     )
-    return Response(answer, status_code=503 if report.waiting_for else 200)
+    return Response(answer, status_code=503 if waiting_for else 200)
 
 
 @get("/metrics", opt={OPEN: True}, sync_to_thread=True, media_type=metrics.MEDIA_TYPE)

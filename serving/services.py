@@ -1,5 +1,6 @@
 """The services behind the handlers of a worker, built once."""
 
+import threading
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -35,7 +36,7 @@ _MOST_PAUSE_S = 4.0  # a probe costs one request its user data, so they may be f
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """The services, by name."""
+    """The services, by name. `warm`: set once the process has made its first slates."""
 
     states: StateSource
     producer: SpoolingProducer
@@ -49,11 +50,14 @@ class Services(Struct, frozen=True, kw_only=True):
     layout: ContentLayout
     surfaces: Mapping[str, Surface]
     marks: TakedownMarks
+    warm: threading.Event
     admission: Admission
 
 
 def build(settings: Settings, states: StateSource) -> Services:
-    """The services. No thread runs yet, and neither Kafka nor Redis was called."""
+    """The services. No thread runs yet, and neither Kafka nor Redis was called; a worker clears `warm` first."""
+    warm = threading.Event()
+    warm.set()
     metrics = Metrics(hydrate.READ)
     spool = SpoolFolder(settings.spool, most_bytes=settings.spool_mb * MB)
     producer = SpoolingProducer(settings.bootstrap, spool, metrics.count_dropped)
@@ -83,5 +87,6 @@ def build(settings: Settings, states: StateSource) -> Services:
         layout=ContentLayout(settings.ranker.modalities),
         surfaces=settings.config.surfaces,
         marks=TakedownMarks(settings.shared),
+        warm=warm,
         admission=Admission(settings.config.objective_ms),
     )

@@ -16,6 +16,7 @@ from serving import app, services, settings
 from serving.kafka.spooling_producer import SpoolingProducer
 from serving.services import Services
 from serving.shared.subscriber import SharedState
+from serving.warm_up import warm_up
 from store import record_kernel
 
 _WATCH_S = 0.5
@@ -32,6 +33,7 @@ def create() -> Litestar:
     app.set_threads()
     states = SharedState(configured.shared, configured.ranker, index_builder(configured.device))
     parts = services.build(configured, states)
+    parts.warm.clear()
     return app.create(parts, configured.token, configured.config.origins, lifespan=[lambda _: running(parts)])
 
 
@@ -41,13 +43,14 @@ async def running(parts: Services) -> AsyncIterator[None]:
     stop = threading.Event()
     sender = threading.Thread(target=_run_or_end, args=(parts.producer, stop), name="producer")
     sender.start()
-    watch = asyncio.create_task(_end_with_parent(os.getppid()))
+    tasks = [asyncio.create_task(_end_with_parent(os.getppid())), asyncio.create_task(warm_up(parts))]
     try:
         yield
     finally:
-        watch.cancel()
-        with suppress(asyncio.CancelledError):
-            await watch
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         stop.set()
         sender.join()
 

@@ -36,6 +36,7 @@ SILENT_S = 10.0  # the feeder reports each second
 _HYDRATE = 0.5  # the part of the remaining time that reading the user may take
 
 
+_REHEARSAL_S = 1.0
 _LEVELS = {"light": 2, "list": 4}
 _INSTEAD = {"light": "ordered by the light ranker", "list": "the most popular items, not ranked"}
 
@@ -100,6 +101,20 @@ class Pipeline:
             return self._ranked(msgspec.structs.replace(query, user=user), state, faults, deadline, watch)
         finally:
             self._ranking.release()
+
+    async def rehearse(self, query: Query) -> None:
+        """Make a slate for nobody: nothing is sent or counted.
+
+        Raises:
+            NotPublished: there is no state.
+        """
+        state, faults = self._states.state, Faults()
+        user = await self._hydrator.hydrate_async(query, state.plan, self._store, faults, within_s=_REHEARSAL_S)
+        query = msgspec.structs.replace(query, user=user)
+        slate, _ = rank(query, state, faults, Stopwatch(), rules=self._rules)
+        made_with = record.versions(slate)
+        record.answer(query, slate, made_with=made_with, faults=faults, experiment=self._experiment)
+        record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=query.at_ms)
 
     def _unprepared_answer(self, query: Query, missing: NotPublished) -> RecommendationAnswer:
         """The answer without a state.
