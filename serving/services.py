@@ -30,7 +30,8 @@ from store.connect import connect, connect_async
 from store.guarded_reader import AsyncGuardedReader, GuardedReader
 from store.reader import AsyncFeatureReader, FeatureReader
 
-_REQUEST_TIMEOUT_S = 0.025  # half of a request's 50 ms; a slower store counts as unavailable (L3)
+_READ_S = 0.025  # half of a request's 50 ms; a slower store counts as unavailable (L3)
+_SOCKET_TIMEOUT_S = 0.5
 _LOOKUP_TIMEOUT_S = 1.0
 _MOST_PAUSE_S = 4.0  # a probe costs one request its user data, so they may be frequent
 
@@ -63,8 +64,8 @@ def build(settings: Settings, states: StateSource) -> Services:
     producer = SpoolingProducer(settings.bootstrap, spool, metrics.count_dropped)
     breaker = CircuitBreaker(_MOST_PAUSE_S)
     metrics.watch_breaker("redis", breaker)
-    client = connect_async(settings.redis, timeout_s=_REQUEST_TIMEOUT_S)
-    reader = AsyncGuardedReader(AsyncFeatureReader(client), breaker)
+    client = connect_async(settings.redis, timeout_s=_SOCKET_TIMEOUT_S)
+    reader = AsyncGuardedReader(AsyncFeatureReader(client), breaker, within_s=_READ_S)
     patient = GuardedReader(FeatureReader(connect(settings.redis, timeout_s=_LOOKUP_TIMEOUT_S)), breaker)
     return Services(
         states=states,

@@ -6,11 +6,12 @@ import redis
 
 from store.circuit_breaker import CircuitBreaker
 from store.connect import StoreError
+from store.loop_timeout import loop_timeout
 from store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues
 
 
 class StoreUnavailable(redis.RedisError):
-    """The store was not asked, because most of the last reads failed. It is one of `StoreError`."""
+    """The store did not answer in time, or was not asked because of that. It is one of `StoreError`."""
 
 
 class GuardedReader:
@@ -37,11 +38,15 @@ class GuardedReader:
 
 
 class AsyncGuardedReader:
-    """The same, on an event loop. A read that is cancelled counts neither as failed nor as successful."""
+    """The same, on an event loop, with a time limit as in `store.loop_timeout`.
 
-    def __init__(self, reader: AsyncFeatureStore, breaker: CircuitBreaker) -> None:
+    A read that is cancelled counts neither as failed nor as successful.
+    """
+
+    def __init__(self, reader: AsyncFeatureStore, breaker: CircuitBreaker, *, within_s: float) -> None:
         self._reader = reader
         self._breaker = breaker
+        self._within_s = within_s
 
     async def read(self, requests: Sequence[FeatureRequest], *, at_ms: int) -> list[FeatureValues]:
         """Read from the wrapped reader.
@@ -51,10 +56,15 @@ class AsyncGuardedReader:
         """
         _check(self._breaker)
         try:
-            found = await self._reader.read(requests, at_ms=at_ms)
+            async with loop_timeout(self._within_s):
+                found = await self._reader.read(requests, at_ms=at_ms)
         except StoreError:
             self._breaker.record(succeeded=False)
             raise
+        except TimeoutError as error:
+            self._breaker.record(succeeded=False)
+            message = f"it did not answer within {self._within_s * 1000:.0f} ms"
+            raise StoreUnavailable(message) from error
         self._breaker.record(succeeded=True)
         return found
 

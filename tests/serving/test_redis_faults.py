@@ -28,7 +28,7 @@ from tests.support.memory_stores import click
 from tests.support.sent_records import Sent
 from tests.support.store_writes import Delivery, rows_of
 
-USERS = 20
+USERS, AT_ONCE = 20, 4
 STATE = worlds.live(count=200, categories=8)
 
 
@@ -54,7 +54,7 @@ class Asker:
         self.breaker = CircuitBreaker(4.0)
         self._pipeline = Pipeline(
             STATE,
-            AsyncGuardedReader(AsyncFeatureReader(client), self.breaker),
+            AsyncGuardedReader(AsyncFeatureReader(client), self.breaker, within_s=0.025),
             producer=self.sent,
             experiment="e",
             metrics=Metrics(hydrate.READ),
@@ -69,11 +69,12 @@ class Asker:
         self.levels.append(answer.degraded.level)
 
     async def ask_until(self, condition: Callable[[], bool], ask: Callable[[int], Awaitable[None]]) -> None:
-        """Ask for all users again and again until a condition holds."""
-        until_s = time.monotonic() + 60
+        """Ask for all users, a few at once, again and again until a condition holds."""
+        until_s = time.monotonic() + 120
         while not condition():
             assert time.monotonic() < until_s, self.levels[-50:]
-            await asyncio.gather(*(ask(user) for user in range(USERS)))
+            for first in range(0, USERS, AT_ONCE):
+                await asyncio.gather(*(ask(user) for user in range(first, first + AT_ONCE)))
 
     def histories(self, newest: int = 0) -> set[tuple[str, tuple[str, ...]]]:
         """The history of each user as the answers knew it; of the newest answers, or of all."""
@@ -85,7 +86,7 @@ def run(proxy: FaultProxy, requests: Callable[[Asker], Awaitable[None]]) -> Aske
     """Make requests through the proxy, as one worker does."""
 
     async def connected() -> Asker:
-        async with connect_async(f"redis://127.0.0.1:{proxy.port}", timeout_s=0.025) as client:
+        async with connect_async(f"redis://127.0.0.1:{proxy.port}", timeout_s=0.5) as client:
             asker = Asker(client)
             await requests(asker)
             return asker
