@@ -34,6 +34,7 @@ PACE = Pace(ingest_ms=300, wait_ms=6_000, correction_ms=60_000, cadence_s=10, sn
 _LEARNED_S = 300.0
 _JUDGED_S = 60.0
 _LEAST_MINUTES = 0.5
+_LEAST_PAGES_PER_S = 3.0
 
 
 def run(*, minutes: float, seed: int, headless: bool, report: Path | None, say: Say) -> int:
@@ -91,7 +92,6 @@ def perform(layout: Layout, settings: SimulationSettings, *, headless: bool, say
     if not headless:
         say(welcome.welcome(endpoints))
     warm_up_s = time.monotonic() - begun_s
-    say(f"live load for {settings.duration_s:.0f} s")
     return measure(layout, endpoints, simulation=simulation, warm_up_s=warm_up_s, say=say)
 
 
@@ -111,19 +111,22 @@ def changed_settings(pace: Pace) -> str:
 
 def measure(layout: Layout, endpoints: Endpoints, *, simulation: SimulationRun, warm_up_s: float, say: Say) -> Report:
     """Run the live load, measured by the probe, the progress printer and the log reconciler."""
+    knee_per_s = measure_knee(endpoints, simulation, say)
+    pages_per_s = min(knee_per_s / 2, simulation.settings.pages_per_s)
+    say(f"live load of {pages_per_s:.1f} slates/s for {simulation.settings.duration_s:.0f} s")
     reconciler = LogReconciler(endpoints.bootstrap, simulation.plan.source(CLICKSTREAM))
     reconciler.begin()
     reader = FeatureReader(connect(endpoints.redis_url))
     probe = Probe(
         endpoints.api_url, endpoints.token, reader=reader, plan=simulation.plan, bootstrap=endpoints.bootstrap
     )
-    traffic, api, poison = simulation.live_load(address(endpoints))
-    progress = ProgressPrinter(traffic, api, probe=probe, memory_mb=lambda: stack.memory_mb(layout), say=say)
+    traffic, clients = simulation.live_load(address(endpoints), pages_per_s=pages_per_s)
+    progress = ProgressPrinter(traffic, clients.api, probe=probe, memory_mb=lambda: stack.memory_mb(layout), say=say)
     begun_ms, rejected = now_ms(), sum(probe.models().rejected.values())
     probe.start()
     progress.start()
     try:
-        asyncio.run(plays.run_load(traffic, api))
+        asyncio.run(plays.run_load(traffic, clients.api))
         models = probe.models()
     finally:
         progress.stop()
@@ -132,9 +135,10 @@ def measure(layout: Layout, endpoints: Endpoints, *, simulation: SimulationRun, 
     reconciliation, judged = settle(reconciler, end)
     measured = Measurements(
         traffic=traffic,
-        api=api,
-        poison=poison,
+        clients=clients,
         probe=probe,
+        knee_per_s=knee_per_s,
+        pages_per_s=pages_per_s,
         reconciliation=reconciliation,
         judged=judged,
         published=reconciler.count_published(end),
@@ -144,6 +148,27 @@ def measure(layout: Layout, endpoints: Endpoints, *, simulation: SimulationRun, 
         peak_mb=progress.peak_mb,
     )
     return plays.build_report(simulation, measured, models)
+
+
+def measure_knee(endpoints: Endpoints, simulation: SimulationRun, say: Say) -> float:
+    """How many slates a second the machine answers in time beside the pipeline.
+
+    Raises:
+        EnvironmentProblem: too few for three arms.
+    """
+    say("users come faster and faster, to find how many slates the machine can make beside the pipeline")
+    reconciler = LogReconciler(endpoints.bootstrap, simulation.plan.source(CLICKSTREAM))
+    reconciler.begin()
+    knee_per_s = simulation.measure_knee(address(endpoints))
+    say(f"the machine kept up with {knee_per_s:.1f} slates/s; the load is half of that at most")
+    if knee_per_s / 2 < _LEAST_PAGES_PER_S:
+        message = (
+            f"This machine makes {knee_per_s:.1f} slates a second beside the pipeline. To compare three arms the demo "
+            f"needs {2 * _LEAST_PAGES_PER_S:g}. Stop other programs and try again, or use a machine with more cores."
+        )
+        raise EnvironmentProblem(message)
+    settle(reconciler, reconciler.end_offsets())  # what is on its way would be counted as the load's
+    return knee_per_s
 
 
 def prepare(layout: Layout, simulation: SimulationRun, say: Say) -> Endpoints:

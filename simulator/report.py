@@ -55,6 +55,7 @@ class Http(Struct, frozen=True, kw_only=True):
     """Requests of the load.
 
     Attributes:
+        knee_per_s: the rate that the machine kept up with before the load, at most twice what the demo wants.
         wanted_per_s: rate of recommendation requests if the machine keeps up.
         refused: requests answered with 503 because the machine fell behind; `errors_5xx` leaves them out.
         p50_ms, p99_ms: latency of recommendations, from the time when each request was due.
@@ -64,6 +65,7 @@ class Http(Struct, frozen=True, kw_only=True):
     requests: int
     recommendations: int
     recommendations_per_s: float
+    knee_per_s: float
     wanted_per_s: float
     errors_5xx: int
     refused: int
@@ -164,7 +166,7 @@ def format_report(report: Report) -> list[str]:
         f"{world.drift['tastes']:.2f}",
         f"load       {report.events_per_s:.0f} events/s, {http.recommendations_per_s:.1f} slates/s "
         f"of {http.wanted_per_s:g} (p50 {_ms(http.p50_ms)}, p99 {_ms(http.p99_ms)}), {http.refused} refused, "
-        f"{http.errors_5xx} answers 5xx",
+        f"{http.errors_5xx} answers 5xx; the machine kept up with {http.knee_per_s:g} slates/s",
         f"freshness  feature {_percentiles(fresh.append_to_feature)} | sample {_percentiles(fresh.append_to_sample)} | "
         f"weights {_percentiles(fresh.click_to_weights)}",
         f"versions   {report.deltas.published} published, {report.deltas.applied} applied, "

@@ -1,5 +1,7 @@
 """A simulation: one world through warm-up and live load, and its report. The caller starts the stack."""
 
+import asyncio
+
 import httpx
 import msgspec
 import numpy as np
@@ -18,15 +20,18 @@ from simulator import report as reports
 from simulator.api import Api
 from simulator.click_rates import ClickRate
 from simulator.delivery_faults import FaultRates
+from simulator.knee import Ramp
 from simulator.poison import PoisonProducer
 from simulator.probe import Probe
 from simulator.reconciliation import Reconciliation
 from simulator.report import Report
-from simulator.traffic import Generators, Traffic, TrafficSettings
+from simulator.throttle import Throttle
+from simulator.traffic import Clients, Generators, Traffic, TrafficSettings
 from simulator.warmup import WarmUp, WarmUpSettings
 from simulator.world import World, WorldSettings
 
 _BEFORE_MS = 30_000  # time between the end of the history and the start of the run: longer than the wait of a slot
+_LONGEST_RAMP_S = 120.0
 FROZEN = "frozen"
 
 
@@ -115,15 +120,28 @@ class SimulationRun:
         closed = (each for each in self._exposures if each.received_at + self.settings.wait_ms <= to_ms)
         return sum(len(exposure.slots) for exposure in closed)
 
-    def live_load(self, address: Address) -> tuple[Traffic, Api, PoisonProducer]:
+    def measure_knee(self, address: Address) -> float:
+        """Let users come faster and faster, and return how many pages a second the machine kept up with, 0 for none.
+
+        Twice the wanted load is the most that is tried.
+        """
+        ramp = Ramp(2 * self.settings.pages_per_s)
+        traffic, clients = self._traffic(address, pace=ramp, duration_s=_LONGEST_RAMP_S)
+        asyncio.run(run_load(traffic, clients.api))
+        return ramp.knee
+
+    def live_load(self, address: Address, *, pages_per_s: float) -> tuple[Traffic, Clients]:
         """Prepare the live load for `run_load`."""
-        api, poison = Api(address.url, address.token), PoisonProducer(address.bootstrap)
+        self._start = (self.world.trend, self.world.tastes)
+        return self._traffic(address, pace=Throttle(pages_per_s), duration_s=self.settings.duration_s)
+
+    def _traffic(self, address: Address, *, pace: Throttle | Ramp, duration_s: float) -> tuple[Traffic, Clients]:
+        clients = Clients(Api(address.url, address.token), PoisonProducer(address.bootstrap))
         settings = TrafficSettings(
-            duration_s=self.settings.duration_s, pages_per_s=self.settings.pages_per_s, rates=self.settings.rates
+            duration_s=duration_s, pages_per_s=self.settings.pages_per_s, rates=self.settings.rates
         )
         generators = Generators(self._generators["visits"], self._generators["reactions"], self._generators["faults"])
-        self._start = (self.world.trend, self.world.tastes)
-        return Traffic(settings, self.world, api=api, poison=poison, generators=generators), api, poison
+        return Traffic(settings, self.world, clients=clients, generators=generators, pace=pace), clients
 
     def arms(self, traffic: Traffic) -> dict[str, ClickRate]:
         """Click rates by arm, including every arm of the demo."""
@@ -151,9 +169,10 @@ class Measurements(Struct, frozen=True, kw_only=True):
     """What a run measured, before it becomes a report."""
 
     traffic: Traffic
-    api: Api
-    poison: PoisonProducer
+    clients: Clients
     probe: Probe
+    knee_per_s: float
+    pages_per_s: float
     reconciliation: Reconciliation
     judged: bool
     published: int
@@ -174,7 +193,7 @@ async def run_load(traffic: Traffic, api: Api) -> None:
 def build_report(run: SimulationRun, measured: Measurements, models: ModelsAnswer) -> Report:
     """Build the report of a run."""
     traffic, probe, reconciliation = measured.traffic, measured.probe, measured.reconciliation
-    poison, duration_s = measured.poison, run.settings.duration_s
+    poison, duration_s = measured.clients.poison, run.settings.duration_s
     applied = [version for version in models.history if version.applied_at >= measured.begun_ms]
     return Report(
         seconds=duration_s,
@@ -193,7 +212,7 @@ def build_report(run: SimulationRun, measured: Measurements, models: ModelsAnswe
         held_back=traffic.sent["held_back"],
         judged=measured.judged,
         probes_lost=probe.lost,
-        http=_http(measured.api, duration_s, run.settings.pages_per_s),
+        http=_http(measured, duration_s),
         peak_rss_mb=round(measured.peak_mb, 1),
         poison=reports.Poison(
             sent=poison.sent,
@@ -210,13 +229,15 @@ def build_report(run: SimulationRun, measured: Measurements, models: ModelsAnswe
     )
 
 
-def _http(api: Api, duration_s: float, wanted_per_s: float) -> reports.Http:
+def _http(measured: Measurements, duration_s: float) -> reports.Http:
+    api = measured.clients.api
     latency = reports.percentiles(api.latencies_ms)
     return reports.Http(
         requests=api.statuses.total() + api.refused,
         recommendations=latency.count,
         recommendations_per_s=round(latency.count / duration_s, 2),
-        wanted_per_s=wanted_per_s,
+        wanted_per_s=round(measured.pages_per_s, 1),
+        knee_per_s=round(measured.knee_per_s, 1),
         errors_5xx=sum(count for status, count in api.statuses.items() if status >= 500),
         refused=api.refused,
         unanswered=api.statuses[0],

@@ -14,9 +14,10 @@ _LEAST = 0.1  # lowest rate, as a share of the wanted rate
 
 
 class Throttle:
-    """The current `rate`, in pages per second, at most `wanted`."""
+    """The current `rate`, in pages per second, at most `wanted`. It never ends by itself: `done` is False."""
 
     def __init__(self, wanted: float) -> None:
+        self.done = False
         self.wanted = self.rate = wanted
         self._changed_s = time.monotonic()
         self._answers = self._slow = 0

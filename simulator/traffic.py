@@ -19,6 +19,7 @@ from simulator.api import Api
 from simulator.behaviour import ShownSlate, events_of
 from simulator.click_rates import ClickCounter
 from simulator.delivery_faults import Delivery, DeliveryFaults, FaultRates
+from simulator.knee import Ramp
 from simulator.poison import PoisonProducer
 from simulator.throttle import Throttle
 from simulator.visits import Page, Visits
@@ -39,6 +40,13 @@ class TrafficSettings(Struct, frozen=True, kw_only=True):
     rates: FaultRates = FaultRates()
 
 
+class Clients(Struct, frozen=True):
+    """Where the load goes: slates and events to the API, poison to the log."""
+
+    api: Api
+    poison: PoisonProducer
+
+
 class Generators(Struct, frozen=True):
     """Separate random generators, so that draws from one do not change the others."""
 
@@ -51,18 +59,23 @@ class Traffic:
     """Simulated users who request slates and post events."""
 
     def __init__(
-        self, settings: TrafficSettings, world: World, *, api: Api, poison: PoisonProducer, generators: Generators
+        self,
+        settings: TrafficSettings,
+        world: World,
+        *,
+        clients: Clients,
+        generators: Generators,
+        pace: Throttle | Ramp,
     ) -> None:
         self.settings = settings
         self.under_load = 0  # events accepted while pages were requested
         self.clicks = ClickCounter(world.settings.users, first_newborn=len(world))
         self.sent: Counter[str] = Counter()
         self._world = world
-        self._api = api
-        self._poison = poison
+        self._api, self._poison = clients.api, clients.poison
         self._reactions = generators.reactions
         self._faults = DeliveryFaults(settings.rates, generators.faults)
-        self._throttle = Throttle(settings.pages_per_s)
+        self._pace = pace
         self._visits = Visits(
             world.settings.users, rate_per_s=settings.pages_per_s, generator=generators.visits, prefix="live"
         )
@@ -92,10 +105,10 @@ class Traffic:
     async def _request_pages(self) -> None:
         due_s, end_s = self._begun_s, self._begun_s + self.settings.duration_s
         async with asyncio.TaskGroup() as pages:
-            while due_s < end_s:
+            while due_s < end_s and not self._pace.done:
                 await asyncio.sleep(max(due_s - time.monotonic(), 0))
                 pages.create_task(self._request_page(self._visits.next(), due_s))
-                due_s += 1 / self._throttle.rate
+                due_s += 1 / self._pace.rate
 
     async def _request_page(self, page: Page, due_s: float) -> None:
         name = user_name(page.user)
@@ -106,7 +119,7 @@ class Traffic:
             count=self.settings.count,
             due_s=due_s,
         )
-        self._throttle.record(time.monotonic() - due_s if answer else math.inf)
+        self._pace.record(time.monotonic() - due_s if answer else math.inf)
         if answer is None or not answer.items:
             return
         names = [item.id for item in answer.items]
@@ -140,7 +153,7 @@ class Traffic:
                 batch.append(heappop(self._due)[2])
             begun_s = time.monotonic()
             answer = await self._api.post_events(sending.event for sending in batch)
-            self._throttle.record(time.monotonic() - begun_s if answer else math.inf)
+            self._pace.record(time.monotonic() - begun_s if answer else math.inf)
             self._count(batch)
             if answer is not None:
                 self.sent["accepted"] += answer.accepted

@@ -31,6 +31,7 @@ def a_report(**changes: object) -> reports.Report:
             requests=9000,
             recommendations=7920,
             recommendations_per_s=33.0,
+            knee_per_s=72.0,
             wanted_per_s=36.0,
             errors_5xx=0,
             refused=0,
