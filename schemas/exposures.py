@@ -27,6 +27,24 @@ class Slot(Struct, frozen=True, kw_only=True):
     dense: bytes
 
 
+class Ranking(Struct, frozen=True, kw_only=True):
+    """How the slots of a slate were ordered: what `headrace explain` shows and replays. Lists have a value per slot.
+
+    Attributes:
+        candidates: how many items were scored together.
+        rows: the item's place among them. A matrix product may round a row differently in a matrix of another height,
+            so a replay needs both.
+        orders: the score that ordered it, as in the answer. `lifts`: the factor of its boosts in that.
+        reasons: why it was proposed.
+    """
+
+    candidates: Int32
+    rows: list[Int32]
+    orders: list[float]
+    lifts: list[float]
+    reasons: list[str]
+
+
 class Exposure(Struct, frozen=True, kw_only=True):
     """The slate of one request.
 
@@ -37,6 +55,7 @@ class Exposure(Struct, frozen=True, kw_only=True):
         arm: the experiment arm. `policy`: the rule that ordered the slate.
         contents: the item's vectors as served, per slot (`models.content`); empty if no modality is declared.
         trainable: False if serving was too degraded to learn from the slate (`serving.stages.record.TRAINABLE`).
+        ranking: how the slots were ordered; None if nothing was scored, or in records of earlier releases.
     """
 
     request_id: str
@@ -56,10 +75,12 @@ class Exposure(Struct, frozen=True, kw_only=True):
     trainable: bool = True
     slots: list[Slot] = field(default_factory=list[Slot])
     contents: Annotated[list[bytes], LATER] = field(default_factory=list[bytes])
+    ranking: Annotated[Ranking | None, LATER] = None
 
     def payload(self) -> bytes:
         """The record's value on the topic."""
-        return EXPOSURE.encode({**structs.asdict(self), "slots": [structs.asdict(slot) for slot in self.slots]})
+        slots, ranking = [structs.asdict(slot) for slot in self.slots], self.ranking and structs.asdict(self.ranking)
+        return EXPOSURE.encode({**structs.asdict(self), "slots": slots, "ranking": ranking})
 
     def headers(self) -> tuple[tuple[str, bytes], ...]:
         """The record's headers, which the samples job reads without decoding the slate."""

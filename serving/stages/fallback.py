@@ -12,6 +12,8 @@ from serving.stages.sources.table import BITS
 from serving.state.query import Candidates, Query, Scored, Slot
 from serving.state.state import ServingState
 
+REASON = "among the most popular items"
+
 
 def most_popular(query: Query, state: ServingState, rules: Rules) -> Slate:
     """The hottest items that the request may be shown, then the newest."""
@@ -26,4 +28,4 @@ def most_popular(query: Query, state: ServingState, rules: Rules) -> Slate:
     order = np.lexsort((candidates.ids, -heat))
     chosen = capped(order, state.catalogue.codes[candidates.indexes].tolist(), query.count, cap=rules.category_cap)
     slots = [Slot(index=index, propensity=1.0) for index in chosen]
-    return Slate(scored=scored, slots=slots, state=state, ranker=None)
+    return Slate(scored=scored, slots=slots, state=state, ranker=None, reasons=[REASON] * len(slots))

@@ -186,5 +186,6 @@ def rank(
     with watch.stage("rerank"):
         scored = boost(query.user, scored, state)
         slots = rerank(query, scored, draws, state=state, rules=rules)
-    slate = Slate(scored=scored, slots=slots, state=state, ranker=ranker)
+    reasons = [record.why(query, scored.candidates, slot.index, state) for slot in slots]
+    slate = Slate(scored=scored, slots=slots, state=state, ranker=ranker, reasons=reasons)
     return slate, {reason: len(ids) for reason, ids in removed.items()}

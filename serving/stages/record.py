@@ -5,7 +5,7 @@ from msgspec import Struct
 from models.inputs import FEATURE_SET
 from schemas.aliases import LIVE
 from schemas.defaults import HISTORY
-from schemas.exposures import EXPLORE, Exposure
+from schemas.exposures import EXPLORE, Exposure, Ranking
 from schemas.exposures import Slot as ServedSlot
 from schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
 from schemas.topics import EXPOSURES
@@ -13,19 +13,20 @@ from serving.kafka.producer import Record
 from serving.stages import explore
 from serving.stages.sources.source import SPECIFICITY
 from serving.stages.sources.table import BITS, SOURCES, names_of
-from serving.state.query import Faults, Query, Scored, Slot
+from serving.state.query import Candidates, Faults, Query, Scored, Slot
 from serving.state.state import ServedModel, ServingState
 
 TRAINABLE = 2  # worst level that is learned from: beyond it a slate depends little on the user
 
 
 class Slate(Struct, frozen=True, kw_only=True):
-    """A ranked request, from which `answer` and `exposure` are made."""
+    """A ranked request, from which `answer` and `exposure` are made. `reasons`: why each slot's item was proposed."""
 
     scored: Scored
     slots: list[Slot]
     state: ServingState
     ranker: ServedModel | None
+    reasons: list[str]
 
 
 def versions(slate: Slate) -> Versions:
@@ -50,7 +51,7 @@ def answer(query: Query, slate: Slate, *, made_with: Versions, faults: Faults, e
             score=float(score[slot.index]),
             propensity=slot.propensity,
             sources=names_of(int(candidates.found_by[slot.index])),
-            reason="" if query.explain == "none" else _reason(query, slate, slot),
+            reason="" if query.explain == "none" else _reason(slate, position),
         )
         for position, slot in enumerate(slate.slots)
     ]
@@ -83,6 +84,13 @@ def exposure(query: Query, slate: Slate, *, made_with: Versions, level: int, ser
         trainable=level <= TRAINABLE,
         slots=_slots(slate),
         contents=_contents(slate),
+        ranking=Ranking(
+            candidates=len(slate.scored.candidates),
+            rows=[slot.index for slot in slate.slots],
+            orders=[float(slate.scored.score[slot.index]) for slot in slate.slots],
+            lifts=[float(slate.scored.lift[slot.index]) for slot in slate.slots],
+            reasons=slate.reasons,
+        ),
     )
     return Record(topic=EXPOSURES, key=query.request_id, value=record.payload(), headers=record.headers())
 
@@ -108,23 +116,22 @@ def _contents(slate: Slate) -> list[bytes]:
     return [packed[int(indexes[slot.index])] for slot in slate.slots] if packed else []
 
 
-def _reason(query: Query, slate: Slate, slot: Slot) -> str:
+def _reason(slate: Slate, position: int) -> str:
     """Why an item was proposed, its predicted click probability, and its boost if it has one."""
-    why = _why(query, slate, slot)
-    lift = float(slate.scored.lift[slot.index])
+    index = slate.slots[position].index
+    lift = float(slate.scored.lift[index])
     lifted = f"; lifted {lift:.2f} times" if lift != 1 else ""
-    return f"{why}; click probability {float(slate.scored.click[slot.index]):.3f}{lifted}"
+    return f"{slate.reasons[position]}; click probability {float(slate.scored.click[index]):.3f}{lifted}"
 
 
-def _why(query: Query, slate: Slate, slot: Slot) -> str:
+def why(query: Query, candidates: Candidates, index: int, state: ServingState) -> str:
     """The reason of the most specific source; a category that the user likes precedes sources that name no item."""
-    candidates, index = slate.scored.candidates, slot.index
     found_by = int(candidates.found_by[index])
     if found_by & BITS[EXPLORE]:
         return explore.REASON
     proposers = [source for source in SOURCES if found_by & BITS[source.name]]
     source = min(proposers, key=lambda source: SPECIFICITY.index(source.based_on))
-    category = slate.state.catalogue.category(int(candidates.indexes[index]))
+    category = state.catalogue.category(int(candidates.indexes[index]))
     if source.based_on != "item" and category in query.user.top:
         return f"from {category}, which this user likes"
     return source.reason(query, int(candidates.ids[index]))

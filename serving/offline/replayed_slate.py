@@ -1,0 +1,72 @@
+"""A served slate scored again from its exposure and its model's version, bit for bit."""
+
+import numpy as np
+from msgspec import Struct
+
+from models.array_types import Floats, Indexes
+from models.content import ContentLayout
+from models.inputs import DENSE, FEATURE_SET
+from models.items import Items
+from models.state import ModelState
+from schemas.exposures import Exposure, Ranking
+from schemas.ids import hash64
+from serving.stages.blend import Blend, blend
+from serving.state.query import ids_of
+
+
+class NotReplayable(ValueError):
+    """The exposure does not hold what a replay needs; the message says what is missing."""
+
+
+class ReplayedSlate(Struct, frozen=True):
+    """The scores of K slots: `click` [K], the click probability, and `order` [K], what ordered them."""
+
+    click: Floats
+    order: Floats
+
+
+def replay(exposure: Exposure, model: ModelState, *, blend_by: Blend) -> ReplayedSlate:
+    """Score the slots of an exposure with the version of the model that ranked it.
+
+    The rows of the other candidates are left empty: a row's product does not depend on other rows, only on the height
+    of the matrix and on the row's place in it.
+
+    Raises:
+        NotReplayable: no ranker ordered the slate, or the exposure is of another feature set or an earlier release.
+    """
+    ranking = _checked(exposure)
+    count, rows = ranking.candidates, np.array(ranking.rows, np.int64)
+    dense = np.zeros((count, len(DENSE)), np.float32)
+    dense[rows] = [np.frombuffer(slot.dense, "<f4") for slot in exposure.slots]
+    scores = model.score(
+        hash64(exposure.user_id), ids_of(exposure.history), items=_items(exposure, count, rows, model), inputs=dense
+    )
+    order = blend(scores, blend_by)[rows] * np.array(ranking.lifts)
+    return ReplayedSlate(scores.click[rows], order.astype(np.float32))
+
+
+def _checked(exposure: Exposure) -> Ranking:
+    if not exposure.model_version:
+        message = f"no model ranked it: arm {exposure.arm}, policy {exposure.policy}, level L{exposure.level}"
+        raise NotReplayable(message)
+    if exposure.feature_set != FEATURE_SET:
+        message = f"its inputs are of feature set {exposure.feature_set}, this release has {FEATURE_SET}"
+        raise NotReplayable(message)
+    if exposure.ranking is None:
+        message = "it was written by a release that did not log how the slots were ordered"
+        raise NotReplayable(message)
+    return exposure.ranking
+
+
+def _items(exposure: Exposure, count: int, rows: Indexes, model: ModelState) -> Items:
+    """All candidates, of which only the slots' items are known."""
+    ids, categories = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    ids[rows] = ids_of([slot.item_id for slot in exposure.slots])
+    categories[rows] = ids_of([slot.category for slot in exposure.slots])
+    layout = ContentLayout(model.config.modalities)
+    if not layout:
+        return Items(ids, categories, None)
+    packed = [b""] * count
+    for row, content in zip(rows.tolist(), exposure.contents, strict=True):
+        packed[row] = content
+    return Items(ids, categories, layout.unpack(packed))
