@@ -23,6 +23,7 @@ app.command(features, name="features")
 app.command(models, name="models")
 app.command(samples, name="samples")
 app.command("headrace.training.train:train", name="train", help="Train a new model from the samples on the log.")
+app.command("headrace.log.explain:explain", name="explain", help="Show why a slate was made, and score it again.")
 
 
 def say(text: str) -> None:

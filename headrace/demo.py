@@ -151,19 +151,19 @@ def measure(layout: Layout, endpoints: Endpoints, *, simulation: SimulationRun, 
 
 
 def measure_knee(endpoints: Endpoints, simulation: SimulationRun, say: Say) -> float:
-    """How many slates a second the machine answers in time beside the pipeline.
+    """How many slates a second the machine answers in time next to the pipeline.
 
     Raises:
         EnvironmentProblem: too few for three arms.
     """
-    say("users come faster and faster, to find how many slates the machine can make beside the pipeline")
+    say("users come faster and faster, to find how many slates the machine can make next to the pipeline")
     reconciler = LogReconciler(endpoints.bootstrap, simulation.plan.source(CLICKSTREAM))
     reconciler.begin()
     knee_per_s = simulation.measure_knee(address(endpoints))
     say(f"the machine kept up with {knee_per_s:.1f} slates/s; the load is half of that at most")
     if knee_per_s / 2 < _LEAST_PAGES_PER_S:
         message = (
-            f"This machine makes {knee_per_s:.1f} slates a second beside the pipeline. To compare three arms the demo "
+            f"This machine makes {knee_per_s:.1f} slates a second next to the pipeline. To compare three arms the demo "
             f"needs {2 * _LEAST_PAGES_PER_S:g}. Stop other programs and try again, or use a machine with more cores."
         )
         raise EnvironmentProblem(message)

@@ -1,4 +1,4 @@
-"""Finds how many pages a second the machine can answer beside the pipeline, by asking for more and more of them."""
+"""Finds how many pages a second the machine can answer next to the pipeline, by asking for more and more of them."""
 
 import time
 

@@ -1,0 +1,167 @@
+"""`headrace explain`: why a slate was made, and whether its scores come out again, bit for bit."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from confluent_kafka import Message
+from rich.table import Table
+
+from headrace.console import screen
+from headrace.errors import UsageProblem
+from headrace.layout import Layout
+from headrace.timestamps import parse_time, utc
+from models.config import RankerConfig, load_ranker_config
+from models.inputs import DENSE
+from models.state import ModelState
+from schemas.aliases import FOLLOWING
+from schemas.avro import Unreadable
+from schemas.defaults import LIVE_MODEL
+from schemas.exposures import EXPOSURE, Exposure
+from schemas.times import now_ms
+from schemas.topics import EXPOSURES
+from serving.offline.replayed_slate import NotReplayable, replay
+from serving.settings import Config, read_config
+from serving.stages.rules import Rules
+from serving.versions.followed_model import FollowedModel
+from serving.versions.model_at import model_at
+from serving.versions.pins import Pins
+from store.log import read_to_end
+
+_INPUTS = 3  # the largest inputs of an item that are shown
+
+
+def explain(request_id: str = "", *, user: str = "", at: str = "") -> int:
+    """Show why a slate was made, and score it again from the log and the model's version; exit 1 if it differs.
+
+    Args:
+        request_id: the request, as in its answer. Or give a user.
+        user: explain this user's last slate.
+        at: their last slate up to this time (ISO 8601, UTC unless it names a zone, or milliseconds); default now.
+    """
+    if bool(request_id) == bool(user) or (at and not user):
+        message = "name a slate: headrace explain REQUEST_ID, or headrace explain --user ID [--at TIME]"
+        raise UsageProblem(message)
+    layout = Layout.here()
+    exposure = _find(layout, request_id=request_id, user=user, at_ms=parse_time(at) if at else now_ms())
+    _show(exposure)
+    return 0 if _replays(layout, exposure) else 1
+
+
+def _find(layout: Layout, *, request_id: str, user: str, at_ms: int) -> Exposure:
+    """The exposure of a request, or the last one of a user.
+
+    Raises:
+        UsageProblem: the log has none.
+    """
+
+    def wanted(message: Message) -> bool:
+        headers = dict(message.headers() or [])
+        if request_id:
+            return message.key() == request_id.encode()
+        return headers.get("user_id") == user.encode() and int(headers.get("received_at") or 0) <= at_ms
+
+    found = _newest(layout, wanted)
+    if found is None:
+        what = f"request {request_id!r}" if request_id else f"user {user!r} up to {utc(at_ms)}"
+        message = f"topic {EXPOSURES.name} has no slate of {what}; it keeps seven days"
+        raise UsageProblem(message)
+    return found
+
+
+def _newest(layout: Layout, wanted: Callable[[Message], bool]) -> Exposure | None:
+    newest: Exposure | None = None
+    for message in read_to_end(layout.endpoints().bootstrap, EXPOSURES.name):
+        value = message.value()
+        if value is None or not wanted(message):
+            continue
+        try:
+            exposure = msgspec.convert(EXPOSURE.decode(value), Exposure)
+        except (Unreadable, msgspec.ValidationError):
+            continue
+        if newest is None or exposure.received_at > newest.received_at:
+            newest = exposure
+    return newest
+
+
+def _show(exposure: Exposure) -> None:
+    out = screen()
+    for name, text in (
+        ("request", f"{exposure.request_id}, served {utc(exposure.received_at)} UTC, surface {exposure.surface}"),
+        ("user", f"{exposure.user_id}, session {exposure.session_id or 'none'}, context {exposure.context or 'none'}"),
+        ("history", ", ".join(exposure.history[:10]) or "none"),
+        (
+            "arm",
+            f"{exposure.arm} ({exposure.policy}), model {exposure.model_version or 'none'}, level L{exposure.level}",
+        ),
+    ):
+        out.print(f"{name:8} {text}", markup=False, highlight=False, soft_wrap=True)
+    table = Table("", "item", "score", "click", "lift", "propensity", "why", "largest inputs", box=None, pad_edge=False)
+    ranking = exposure.ranking
+    for index, slot in enumerate(exposure.slots):
+        table.add_row(
+            str(slot.position),
+            slot.item_id,
+            f"{ranking.orders[index]:.4f}" if ranking else "",
+            f"{slot.score:.4f}",
+            f"{ranking.lifts[index]:.2f}" if ranking else "",
+            f"{slot.propensity:.3f}",
+            ranking.reasons[index] if ranking else ", ".join(slot.sources),
+            _largest_inputs(slot.dense),
+        )
+    out.print(table)
+
+
+def _largest_inputs(dense: bytes) -> str:
+    values = np.frombuffer(dense, "<f4")
+    if len(values) != len(DENSE):
+        return ""
+    order = np.argsort(-np.abs(values), kind="stable")[:_INPUTS]
+    return ", ".join(f"{DENSE[index]} {values[index]:+.2f}" for index in order.tolist())
+
+
+def _replays(layout: Layout, exposure: Exposure) -> bool:
+    """Score the slate again and report; True if nothing differs, or if there is nothing to score again."""
+    config = load_ranker_config(layout.fusion_file if layout.fusion_file.exists() else None)
+    try:
+        model = _model(layout, exposure, config)
+        again = replay(exposure, model, blend_by=_rules(layout.serving_file).blend)
+    except NotReplayable as why:
+        sys.stdout.write(f"not scored again: {why}\n")
+        return True
+    clicks = np.array([slot.score for slot in exposure.slots])
+    orders = np.array(exposure.ranking.orders if exposure.ranking else [])
+    for name, logged, computed in (("click", clicks, again.click), ("score", orders, again.order)):
+        same = int((logged == computed.astype(np.float64)).sum())
+        sys.stdout.write(
+            f"{name} scored again by version {exposure.model_version}: {same} of {len(logged)} bit-equal\n"
+        )
+        if same < len(logged):
+            sys.stdout.write("  rules of serving.json, or the machine's arithmetic, differ from those of then\n")
+            return False
+    return True
+
+
+def _model(layout: Layout, exposure: Exposure, config: RankerConfig) -> ModelState:
+    if not exposure.model_version:
+        message = f"no model ranked it: arm {exposure.arm}, policy {exposure.policy}, level L{exposure.level}"
+        raise NotReplayable(message)
+    alias = exposure.policy.partition(":")[2]
+    own = alias not in FOLLOWING and (layout.artefacts / alias / "snapshots").is_dir()
+    name = alias if own else LIVE_MODEL
+    folder, endpoints = layout.artefacts / name, layout.endpoints()
+    pinned = Pins(folder / "pins", config).load(exposure.model_version)
+    if pinned is not None:
+        return pinned[0]
+    followed = FollowedModel(name=name, key=endpoints.model_key.encode(), snapshots=folder / "snapshots", config=config)
+    model = model_at(endpoints.bootstrap, followed, exposure.model_version, served_at=exposure.received_at)
+    if model is None:
+        message = f"neither the log nor a snapshot has version {exposure.model_version} of {name} any more"
+        raise NotReplayable(message)
+    return model
+
+
+def _rules(path: Path) -> Rules:
+    return (read_config(path) if path.exists() else Config()).rules
