@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 from litestar import Litestar
 
-from models.index_device import index_builder
+from models.index.device import index_builder
 from serving import app, services, settings
 from serving.services import Services
 from serving.shared.subscriber import SharedState

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lang.plan.plan import Plan
 from models.config import RankerConfig
 from models.content import Content
-from models.index import BuildIndex, Index
+from models.index.protocol import BuildIndex, Index
 from models.rowset import RowSet
 from models.state import ModelState
 from serving.shared.arrays_file import map_arrays, write_arrays

@@ -9,8 +9,8 @@ from typing import TypeVar, cast
 import msgspec
 
 from models.config import RankerConfig
-from models.index import BuildIndex
-from models.index_numpy import NumpyIndex
+from models.index.exact import NumpyIndex
+from models.index.protocol import BuildIndex
 from serving.shared import state_files
 from serving.shared.current import CURRENT, METRICS, REPORT, Current, ModelFiles
 from serving.state.report import NotPublished, Report

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from lang.plan.plan import Plan
 from models.fingerprint import fingerprint
-from models.index import BuildIndex, Index
-from models.index_numpy import NumpyIndex
+from models.index.exact import NumpyIndex
+from models.index.protocol import BuildIndex, Index
 from models.items import Items
 from models.state import ModelState
 from schemas.aliases import FOLLOWING
