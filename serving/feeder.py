@@ -12,6 +12,7 @@ from confluent_kafka import KafkaException
 
 from lang.planner.load import load_plan
 from models.content import ContentLayout
+from models.index.layered import LayeredBuilder
 from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
 from schemas.breaker import BrokenProgram
 from serving import settings
@@ -20,6 +21,7 @@ from serving.items.feature_feed import FeatureFeed
 from serving.kafka import ticker
 from serving.kafka.producer import RecordProducer
 from serving.settings import FeederSettings
+from serving.shared.index_rebuilds import IndexRebuilds
 from serving.shared.publisher import Publisher
 from serving.state.state import Live
 from serving.telemetry.consumers import Consumers
@@ -49,7 +51,8 @@ class Feeder:
 
     def __init__(self, configured: FeederSettings) -> None:
         own = configured.config.experiment.own
-        self.live = Live(load_plan(configured.features), (*FOLLOWING, *own))
+        self._indexes = LayeredBuilder()
+        self.live = Live(load_plan(configured.features), (*FOLLOWING, *own), self._indexes)
         self.metrics = FeederMetrics(self.live.progress)
         self._settings = configured
         self._producer = RecordProducer(configured.bootstrap)
@@ -66,6 +69,7 @@ class Feeder:
         shadows = ShadowScorer(live, layout, send)
         listener = ChangeListener(connect(self._settings.redis, timeout_s=_STORE_TIMEOUT_S))
         features = FeatureFeed(reader, listener, live, Monitor(self.metrics))
+        rebuilds = IndexRebuilds(live, self._indexes, self._settings.shared, self.metrics.index)
         counts = EntityCounts(client, live, self.metrics)
         consumers = Consumers(live, self.metrics, readers=lambda: consumer_groups(client, self._settings.model))
         return [
@@ -76,6 +80,7 @@ class Feeder:
             *(_thread(live, each.alias, lambda each=each: each.run(stop)) for each in self._challengers()),
             _thread(live, "shadows", lambda: shadows.run(bootstrap, stop)),
             _thread(live, "features", lambda: features.run(stop)),
+            _thread(live, "index", lambda: rebuilds.run(stop)),
             _thread(live, "limits", lambda: counts.run(stop)),
             _thread(live, "ticker", lambda: ticker.run(self._producer, stop)),
             _thread(live, "consumers", lambda: consumers.run(bootstrap, stop)),

@@ -40,7 +40,7 @@ class LayeredIndex(Struct, frozen=True):
     Attributes:
         ids: [N]. `vectors`: [N, V], the current ones.
         lists: the base's B rows. `indexes`: [B], the item at each row; `ABSENT` if it has left or is in the delta.
-        delta: [M], indexes of the items that are searched exactly. `delta_vectors`: [M, V], a copy of theirs.
+        delta: [M], indexes of the items that are searched exactly. `delta_vectors`: [M, V], a copy of their vectors.
         tombstones: rows of the base whose items have left.
     """
 
@@ -101,19 +101,26 @@ def layered(base: "Base", ids: Ids, vectors: Floats) -> LayeredIndex:
     return LayeredIndex(ids, vectors, base.lists, indexes, delta, vectors[delta], left)
 
 
-def relayered(lists_of: LayeredIndex, index: LayeredIndex) -> LayeredIndex:
-    """Put the lists of an older index under the items of a newer one, for when its own cannot be read."""
-    rows = np.flatnonzero(lists_of.indexes != ABSENT)
-    ids = lists_of.ids[lists_of.indexes[rows]]
-    found = np.minimum(index.ids.searchsorted(ids), len(index.ids) - 1)
-    settled = np.ones(len(index.ids), np.bool_)
-    settled[index.delta] = False
-    known = (index.ids[found] == ids) & settled[found]
-    indexes, covered = np.full(len(lists_of.indexes), ABSENT), np.zeros(len(index.ids), np.bool_)
+def relayered(older: LayeredIndex, ids: Ids, vectors: Floats, *, delta: Indexes) -> LayeredIndex:
+    """Put the lists of an older index under newer items, for when their own lists cannot be read.
+
+    Args:
+        older: the index whose lists it takes.
+        ids: the items' [N], ascending.
+        vectors: the items' [N, V].
+        delta: indexes of items that the newer index searches exactly; so does this one, and what `older` lacks.
+    """
+    rows = np.flatnonzero(older.indexes != ABSENT)
+    then = older.ids[older.indexes[rows]]
+    found = np.minimum(ids.searchsorted(then), len(ids) - 1)
+    settled = np.ones(len(ids), np.bool_)
+    settled[delta] = False
+    known = (ids[found] == then) & settled[found]
+    indexes, covered = np.full(len(older.indexes), ABSENT), np.zeros(len(ids), np.bool_)
     indexes[rows[known]] = found[known]
     covered[found[known]] = True
     delta = np.flatnonzero(~covered)
-    return LayeredIndex(index.ids, index.vectors, lists_of.lists, indexes, delta, index.vectors[delta])
+    return LayeredIndex(ids, vectors, older.lists, indexes, delta, vectors[delta])
 
 
 def _moved(before: Floats, rows: Indexes, vectors: Floats) -> Flags:
@@ -126,6 +133,11 @@ def _moved(before: Floats, rows: Indexes, vectors: Floats) -> Flags:
     return moved
 
 
+def is_large(vectors: Floats) -> bool:
+    """Whether a base is worth building: scanning all vectors takes longer than searching one."""
+    return vectors.size >= EXACT_NUMBERS
+
+
 class LayeredBuilder:
     """Builds indexes over the newest base if there is one for them, and exact ones otherwise."""
 
@@ -135,7 +147,7 @@ class LayeredBuilder:
     def __call__(self, ids: Ids, vectors: Floats) -> Index:
         """Build an index of items [N], ids ascending, and their vectors [N, V]."""
         base, exact = self.base, NumpyIndex(ids, vectors)
-        if base is None or vectors.size < EXACT_NUMBERS or base.vectors.shape[1] != vectors.shape[1]:
+        if base is None or not is_large(vectors) or base.vectors.shape[1] != vectors.shape[1]:
             return exact
         index = layered(base, ids, vectors)
         return index if len(index.delta) <= MOST_DELTA * len(ids) else exact

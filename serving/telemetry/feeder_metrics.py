@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from serving.state.state import Progress
+from serving.telemetry.index_metrics import IndexMetrics
 from store.quarantine import Quarantine
 
 AS_OF, AS_OF_HELP = "headrace_group_as_of_timestamp_seconds", "When the newest event of a group was received"
@@ -102,6 +103,7 @@ class FeederMetrics:
         self._as_of_s = gauge(AS_OF, AS_OF_HELP, group)
         self._as_of_ms: dict[str, int] = {}
         self._entities = gauge("headrace_group_entities", "Entities of a group in the store", group)
+        self.index = IndexMetrics(registry)
         self._max_entities = gauge("headrace_group_max_entities", "Limit on entities in the group's header", group)
 
     def set_lags(self, consumers: Mapping[str, tuple[int, float]]) -> None:

@@ -122,7 +122,7 @@ def test_lists_serve_a_newer_index_whose_own_cannot_be_read() -> None:
     newer = world.builder(world.ids, world.vectors)
     assert isinstance(older, LayeredIndex)
     assert isinstance(newer, LayeredIndex)
-    index = relayered(older, newer)
+    index = relayered(older, newer.ids, newer.vectors, delta=newer.delta)
     assert index.lists is older.lists
     assert set(newer.delta) <= set(index.delta)
     assert recall_of(index, world.users(30)) >= 0.9
