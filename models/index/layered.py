@@ -1,8 +1,9 @@
 """An index that follows its vectors: an approximate base, an exact delta, and products of the current vectors.
 
-The base has the vectors as they were when it was built. Items that are new or have moved since are the delta, which is
-searched exactly. Whatever either finds is ranked by the current vectors, so an old base may miss items but never gives
-one a wrong product (docs/adr/0027).
+The base has the vectors as they were when it was built. Each version of a model moves all of them, but nearly as one
+linear map would: the base is searched with the user's vector under that map, the drift. Items that are new, or where
+the map would not have them, are the delta, which is searched exactly. Whatever either finds is ranked by the current
+vectors, so an old base may miss items but never gives one a wrong product (docs/adr/0027).
 """
 
 import math
@@ -23,7 +24,7 @@ EXACT_NUMBERS = 4_000_000
 MOST_DELTA = 0.25
 """Share of items in the delta beyond which an index is exact until there is another base."""
 MOVED = 0.1
-"""Distance from its vector in the base at which an item is searched exactly. Vectors have length 1."""
+"""Distance from where the drift has it at which an item is searched exactly. Vectors have length 1."""
 NEAREST = 100
 """Items for which the probes of a base are calibrated; whoever wants more, or has a filter, scans more lists."""
 ABSENT = -1
@@ -32,6 +33,8 @@ _MOST_FETCHED = 4_096
 _GROWTH = 4
 _FEW = 16_384  # allowed items that are scanned exactly: gathering them takes no longer than a search of the base
 _BLOCK = 65_536
+_FITTED = 20_000  # items that the drift is fitted to
+_RIDGE = 1e-3  # holds the drift at the identity where no item shows otherwise
 
 
 class LayeredIndex(Struct, frozen=True):
@@ -40,6 +43,7 @@ class LayeredIndex(Struct, frozen=True):
     Attributes:
         ids: [N]. `vectors`: [N, V], the current ones.
         lists: the base's B rows. `indexes`: [B], the item at each row; `ABSENT` if it has left or is in the delta.
+        drift: [V, V], what maps a row's vector in the base to about the current one.
         delta: [M], indexes of the items that are searched exactly. `delta_vectors`: [M, V], a copy of their vectors.
         tombstones: rows of the base whose items have left.
     """
@@ -48,6 +52,7 @@ class LayeredIndex(Struct, frozen=True):
     vectors: Floats
     lists: "Lists"
     indexes: Indexes
+    drift: Floats
     delta: Indexes
     delta_vectors: Floats
     tombstones: int = 0
@@ -67,8 +72,9 @@ class LayeredIndex(Struct, frozen=True):
         covered = shown - len(delta)  # allowed items of the base
         fetched = math.ceil(max(count, NEAREST) * _OVERFETCH * len(self.lists) / max(covered, 1))
         probes = math.ceil(self.lists.probes * math.sqrt(fetched / (NEAREST * _OVERFETCH)))
+        mapped = self.drift @ vector
         while covered and fetched <= _MOST_FETCHED:
-            rows = self.lists.nearest(vector, fetched, probes=probes)
+            rows = self.lists.nearest(mapped, fetched, probes=probes)
             found = self.indexes[rows]
             found = found[found != ABSENT] if allowed is None else found[(found != ABSENT) & allowed[found]]
             if len(found) >= min(count, covered):
@@ -94,11 +100,12 @@ def layered(base: "Base", ids: Ids, vectors: Floats) -> LayeredIndex:
     """Put a base under items [N], ids ascending, and their vectors [N, V]."""
     rows = np.minimum(base.ids.searchsorted(ids), len(base.ids) - 1)
     known = base.ids[rows] == ids
-    covered = known & ~_moved(base.vectors, rows, vectors)
+    drift = _drift(base.vectors, rows, vectors, np.flatnonzero(known))
+    covered = known & ~_moved(base.vectors, rows, vectors, drift)
     indexes, delta = np.full(len(base.ids), ABSENT), np.flatnonzero(~covered)
     indexes[rows[covered]] = np.flatnonzero(covered)
     left = len(base.ids) - int(np.count_nonzero(known))
-    return LayeredIndex(ids, vectors, base.lists, indexes, delta, vectors[delta], left)
+    return LayeredIndex(ids, vectors, base.lists, indexes, drift, delta, vectors[delta], left)
 
 
 def relayered(older: LayeredIndex, ids: Ids, vectors: Floats, *, delta: Indexes) -> LayeredIndex:
@@ -111,24 +118,36 @@ def relayered(older: LayeredIndex, ids: Ids, vectors: Floats, *, delta: Indexes)
         delta: indexes of items that the newer index searches exactly; so does this one, and what `older` lacks.
     """
     rows = np.flatnonzero(older.indexes != ABSENT)
-    then = older.ids[older.indexes[rows]]
-    found = np.minimum(ids.searchsorted(then), len(ids) - 1)
+    held = older.ids[older.indexes[rows]]
+    found = np.minimum(ids.searchsorted(held), len(ids) - 1)
     settled = np.ones(len(ids), np.bool_)
     settled[delta] = False
-    known = (ids[found] == then) & settled[found]
+    known = (ids[found] == held) & settled[found]
     indexes, covered = np.full(len(older.indexes), ABSENT), np.zeros(len(ids), np.bool_)
     indexes[rows[known]] = found[known]
     covered[found[known]] = True
+    then = np.zeros(len(ids), np.int64)
+    then[found[known]] = older.indexes[rows[known]]
+    drift = older.drift @ _drift(older.vectors, then, vectors, found[known])
     delta = np.flatnonzero(~covered)
-    return LayeredIndex(ids, vectors, older.lists, indexes, delta, vectors[delta])
+    return LayeredIndex(ids, vectors, older.lists, indexes, drift, delta, vectors[delta])
 
 
-def _moved(before: Floats, rows: Indexes, vectors: Floats) -> Flags:
-    """Whether each vector is further than `MOVED` from its row of the base. -> [N]."""
+def _drift(before: Floats, rows: Indexes, vectors: Floats, known: Indexes) -> Floats:
+    """Fit the map [V, V] from old to current vectors, by ridge regression on some of the `known` items."""
+    some = known[:: max(len(known) // _FITTED, 1)]
+    old = before[rows[some]].astype(np.float64)
+    width = vectors.shape[1]
+    change = np.linalg.solve(old.T @ old + _RIDGE * np.eye(width), old.T @ (vectors[some] - old))
+    return (np.eye(width) + change).astype(np.float32)
+
+
+def _moved(before: Floats, rows: Indexes, vectors: Floats, drift: Floats) -> Flags:
+    """Whether each vector is further than `MOVED` from where the drift has its row of the base. -> [N]."""
     moved = np.empty(len(rows), np.bool_)
-    for first in range(0, len(rows), _BLOCK):  # blocks, so that the difference stays in the cache
+    for first in range(0, len(rows), _BLOCK):  # blocks, which need little memory
         part = slice(first, first + _BLOCK)
-        difference = vectors[part] - before[rows[part]]
+        difference = vectors[part] - before[rows[part]] @ drift
         moved[part] = np.square(difference).sum(axis=1) > MOVED**2
     return moved
 

@@ -13,6 +13,7 @@ from models.index.protocol import BuildIndex, Index
 from serving.shared.arrays_file import MappedFile, map_arrays, write_arrays
 
 _BASE = "base"
+_LAYERS = ("indexes", "drift", "delta", "delta_vectors")
 
 
 def write_index(path: Path, index: Index) -> None:
@@ -20,7 +21,7 @@ def write_index(path: Path, index: Index) -> None:
     arrays: dict[str, NDArray[Any]] = {"ids": index.ids, "vectors": index.vectors}
     texts: dict[str, str] = {}
     if isinstance(index, LayeredIndex) and index.lists.file:
-        arrays |= {"indexes": index.indexes, "delta": index.delta, "delta_vectors": index.delta_vectors}
+        arrays |= {name: getattr(index, name) for name in _LAYERS}
         texts[_BASE] = msgspec.json.encode(index.lists.file).decode()
     write_arrays(path, arrays, texts)
 
@@ -64,7 +65,8 @@ class IndexReader:
         except base_file.DamagedBase as error:
             self._complain(wanted.name, error)
             return relayered(self._last, ids, vectors, delta=delta) if self._last else NumpyIndex(ids, vectors)
-        return LayeredIndex(ids, vectors, known, indexes, delta, arrays["delta_vectors"])
+        layers: dict[str, Any] = {name: arrays[name] for name in _LAYERS}
+        return LayeredIndex(ids, vectors, known, **layers)
 
     def _complain(self, name: str, error: Exception) -> None:
         """Write an error once: there may be a new state each second."""

@@ -1,5 +1,6 @@
 """A layered index returns what exact search would: always as many, with the right products, and hardly ever others."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -43,6 +44,11 @@ class World:
         by = np.where(drawn, 0.5, 0.02)[:, None] * self.rng.normal(size=self.vectors.shape) / np.sqrt(WIDTH)
         self.vectors = unit(self.vectors + by)
 
+    def drift(self, amount: float) -> None:
+        """Another version moves items and users alike, as a change of the towers' weights does."""
+        by = np.eye(WIDTH) + amount * self.rng.normal(size=(WIDTH, WIDTH)) / np.sqrt(WIDTH)
+        self.vectors, self.centres = unit(self.vectors @ by), unit(self.centres @ by)
+
     def remove(self, share: float) -> None:
         kept = self.rng.random(len(self.ids)) >= share
         self.ids, self.vectors = self.ids[kept], self.vectors[kept]
@@ -82,6 +88,20 @@ def test_a_base_that_is_old_gives_no_item_its_old_product() -> None:
     indexes, products = index.search(user, 50)
     assert np.abs(products - old[indexes] @ user).max() > 1e-3
     np.testing.assert_allclose(products, world.vectors[indexes] @ user, atol=1e-6)
+
+
+def test_the_base_follows_a_drift_of_all_vectors() -> None:
+    world = World(6)
+    world.rebuild(0)
+    before = world.vectors
+    world.drift(0.3)
+    index = world.builder(world.ids, world.vectors)
+    assert np.linalg.norm(world.vectors - before, axis=1).mean() > 0.2, "twice the distance of one that has moved"
+    assert isinstance(index, LayeredIndex)
+    assert len(index.delta) < 0.1 * ROWS
+    assert recall_of(index, world.users(30)) >= 0.97
+    still = msgspec.structs.replace(index, drift=np.eye(WIDTH, dtype=np.float32))
+    assert recall_of(still, world.users(30)) < recall_of(index, world.users(30))
 
 
 def test_what_is_new_or_has_moved_is_searched_exactly_and_what_left_is_not_found() -> None:
@@ -139,7 +159,7 @@ def test_calibration_scans_more_lists_where_fewer_find_too_little() -> None:
     assert recall_of(wide, world.users(30)) >= 0.97
 
 
-STEPS = st.tuples(st.sampled_from(["insert", "move", "remove", "rebuild"]), st.floats(0, 0.3))
+STEPS = st.tuples(st.sampled_from(["insert", "move", "drift", "remove", "rebuild"]), st.floats(0, 0.3))
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
