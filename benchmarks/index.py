@@ -1,20 +1,13 @@
 """Twenty minutes of a catalogue whose items change and whose model learns: recall and time of the index that follows.
 
 The items are those of `inputs.moving_items`. Each simulated minute applies a new model, changes a share of the items,
-replaces a few, and lets the index decide whether to build another base, as the feeder does (`serving/shared`); nothing
-waits for a clock. Recall@100 is measured against exact search of the same vectors, for users of the log with their
-histories there, before and after a rebuild. Searches are timed on one thread, some of them while a rebuild runs in
-another process at low priority. Exact search, an IVF and an HNSW index of the first minute are timed next to it.
+replaces a few, and builds another base if the feeder would; nothing waits for a clock. Recall@100 is measured against
+exact search of the same vectors, for users of the log. Searches run on one thread, with and without a rebuild in
+another process. Exact search, an IVF and an HNSW index of the first minute's vectors are timed next to it.
 """
 
 import argparse
-import gc
-import multiprocessing
-import os
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import faiss
@@ -27,91 +20,50 @@ from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
 from benchmarks.inputs.moving_items import LearnedLog, MovingItems
 from benchmarks.inputs.recordings import add_folder
+from benchmarks.studies.index_churn import REPLACED, ROWS_A_MINUTE, Aged, Minute, age, follow
+from benchmarks.studies.index_kinds import Alone, Crossing, compare_kinds, cross
 from benchmarks.studies.lagged import COLUMNS, ITEM_COLUMNS, recording_in
 from headrace.evaluation import items
 from headrace.evaluation.log import parse_columns, read
 from headrace.layout import REPOSITORY
 from headrace.replay.recordings import Recording
-from models.array_types import Floats, Ids
 from models.config import RankerConfig
-from models.index.base import build_base
-from models.index.exact import NumpyIndex
-from models.index.layered import NEAREST, LayeredBuilder, LayeredIndex
-from models.index.protocol import Index
-from models.index.recall import calibrated, recall_of
-from serving.shared.base_file import write_lists
-from serving.shared.index_rebuilds import reason_to_rebuild
+from models.state import ModelState
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "index.json"
 _CONFIG = RankerConfig(dim=32, vector=64)
-_ROWS_A_MINUTE = 5_000  # samples learned
-_REPLACED = 0.002  # of the items, each minute
-_CALIBRATED, _MEASURED, _TIMED = 32, 100, 1_000  # users
-_HNSW = {"neighbours": 16, "construction": 100, "search": 200}
+_AGES, _AGED_CHANGED = (1, 5, 10), 0.05
+_WIDTHS = (RankerConfig(), RankerConfig(dim=32, vector=64))
 _AIM_RECALL, _AIM_MS = 0.97, 2.0
 console = Console(stderr=True, highlight=False)
 
 
-class Times(Struct, frozen=True):
-    """Milliseconds of a search."""
-
-    p50: float
-    p99: float
-
-
-class Minute(Struct, frozen=True, kw_only=True):
-    """One minute.
-
-    Attributes:
-        recall: of the index as the minute's version finds it.
-        delta, tombstones: its rows.
-        reason: why another base was built, empty if none was.
-        rebuilt_recall: after that.
-        idle, rebuilding: times of searches while no rebuild runs, and while one does.
-    """
-
-    recall: float
-    delta: int
-    tombstones: int
-    idle: Times
-    reason: str = ""
-    rebuilt_recall: float | None = None
-    rebuilding: Times | None = None
-
-
 class Churn(Struct, frozen=True, kw_only=True):
-    """All minutes of one size and share of changed items, and the worst of them."""
+    """All minutes of one size and share of changed items, and the worst of them; times in ms."""
 
     rows: int
     changed: float
     least_recall: float
-    most_p99_idle_ms: float
-    most_p99_rebuilding_ms: float
+    idle_p50: float
+    idle_p99: float
+    rebuilding_p50: float | None
+    rebuilding_p99: float | None
     rebuilds: int
-    layer_s: float
-    rebuild_s: float
-    probes: int
+    rebuild_s: float | None
     minutes: list[Minute]
 
 
-class Alone(Struct, frozen=True, kw_only=True):
-    """An index of one kind of the first minute's vectors, without any change. `megabytes`: its file's."""
-
-    build_s: float
-    megabytes: float
-    recall: float
-    times: Times
-
-
 class Result(Struct, frozen=True, kw_only=True):
-    """All results. `alone`: by rows and kind."""
+    """All results. `alone`: by kind, by rows; `aged`: a base of the smallest size that is not rebuilt."""
 
     machine: Machine
+    faiss: str
     width: int
-    minutes: int
     samples_a_minute: int
     replaced: float
     churn: list[Churn]
+    aged: list[Aged]
+    crossings: list[Crossing]
     alone: dict[str, dict[str, Alone]]
 
 
@@ -123,38 +75,101 @@ def measure(recording: Recording, *, sizes: list[int], shares: list[float], minu
     alone: dict[str, dict[str, Alone]] = {}
     for rows in sizes:
         for changed in shares:
-            log = LearnedLog(recording, _CONFIG)
-            world = MovingItems(log, log.learn(len(log.items)), count=rows, seed=0)
+            log, model = _learned(recording)
+            world = MovingItems(log, model, count=rows, seed=0)
             if str(rows) not in alone:
-                alone[str(rows)] = _alone(world)
-            churn.append(_churn(log, world, changed=changed, minutes=minutes))
+                alone[str(rows)] = compare_kinds(world)
+            with tempfile.TemporaryDirectory() as folder:
+                found = [*follow(log, world, changed=changed, minutes=minutes, folder=Path(folder))]
+            churn.append(_summed(rows, changed, found))
             console.print(f"{rows} rows, {changed:.0%} a minute: least recall {churn[-1].least_recall}")
     return Result(
         machine=machine,
+        faiss=faiss.__version__,
         width=_CONFIG.vector,
-        minutes=minutes,
-        samples_a_minute=_ROWS_A_MINUTE,
-        replaced=_REPLACED,
+        samples_a_minute=ROWS_A_MINUTE,
+        replaced=REPLACED,
         churn=churn,
+        aged=[_aged(recording, rows=min(sizes), minutes=minutes) for minutes in _AGES],
+        crossings=[each for config in _WIDTHS for each in cross(*_learned(recording, config))],
         alone=alone,
     )
 
 
-def _churn(log: LearnedLog, world: MovingItems, *, changed: float, minutes: int) -> Churn:
-    builder, found, took = LayeredBuilder(), list[Minute](), list[float]()
-    layers: list[float] = []
-    rows, recall, age_s = len(world.ids), 1.0, 0.0
-    builder.base = calibrated(build_base(world.ids, world.vectors()), world.users(_CALIBRATED))
-    for _ in range(minutes):
-        world.follow(log.learn(_ROWS_A_MINUTE), changed=changed, replaced=_REPLACED)
-        vectors = world.vectors()
-        begun = time.perf_counter()
-        index = builder(world.ids, vectors)
-        layers.append(time.perf_counter() - begun)
-        minute = _minute(index, world)
-        age_s += 60
-        reason = reason_to_rebuild(index, recall=minute.recall, age_s=age_s)
-        if reason:
-            ...
-        found.append(minute)
-    raise NotImplementedError
+def _learned(recording: Recording, config: RankerConfig = _CONFIG) -> tuple[LearnedLog, ModelState]:
+    """A model that has learned the log once."""
+    log = LearnedLog(recording, config)
+    return log, log.learn(len(log.items))
+
+
+def _aged(recording: Recording, *, rows: int, minutes: int) -> Aged:
+    log, model = _learned(recording)
+    return age(log, MovingItems(log, model, count=rows, seed=0), changed=_AGED_CHANGED, minutes=minutes)
+
+
+def _summed(rows: int, changed: float, minutes: list[Minute]) -> Churn:
+    rebuilds = [minute.rebuild for minute in minutes if minute.rebuild]
+    return Churn(
+        rows=rows,
+        changed=changed,
+        least_recall=min([minute.recall for minute in minutes] + [each.recall for each in rebuilds]),
+        idle_p50=float(np.median([minute.idle.p50 for minute in minutes])),
+        idle_p99=max(minute.idle.p99 for minute in minutes),
+        rebuilding_p50=float(np.median([each.meanwhile.p50 for each in rebuilds])) if rebuilds else None,
+        rebuilding_p99=max([each.meanwhile.p99 for each in rebuilds], default=None),
+        rebuilds=len(rebuilds),
+        rebuild_s=max([each.seconds for each in rebuilds], default=None),
+        minutes=minutes,
+    )
+
+
+def show(result: Result) -> None:
+    """Print a row per size and share, then a row per kind."""
+    churn = Table("rows", "changed", "least recall", "idle p50", "p99", "rebuilding p50", "p99", "rebuilds", "s each")
+    for each in result.churn:
+        times = (each.idle_p50, each.idle_p99, each.rebuilding_p50, each.rebuilding_p99)
+        cells = (each.least_recall, *times, each.rebuilds, each.rebuild_s)
+        churn.add_row(str(each.rows), f"{each.changed:.0%}", *map(str, cells))
+    alone = Table("rows", "index", "build s", "MB", "recall", "p50", "p99")
+    for rows, kinds in result.alone.items():
+        for name, each in kinds.items():
+            cells = (each.build_s, each.megabytes, each.recall, each.times.p50, each.times.p99)
+            alone.add_row(rows, name, *map(str, cells))
+    crossings = Table("rows", "width", "exact p50", "p99", "base p50", "p99")
+    for each in result.crossings:
+        cells = (each.exact.p50, each.exact.p99, each.base.p50, each.base.p99)
+        crossings.add_row(str(each.rows), str(each.width), *map(str, cells))
+    aged = Table("minutes", "distance", "residual", *(str(each.moved) for each in result.aged[0].thresholds))
+    for each in result.aged:
+        cells = [f"{some.delta:.1%} {some.recall}" for some in each.thresholds]
+        aged.add_row(str(each.minutes), str(each.distance), str(each.residual), *cells)
+    console.print(churn, alone, crossings, aged)
+
+
+def main() -> int:
+    """`headrace bench index`; returns 1 if a minute misses the aim of recall or time."""
+    parser = argparse.ArgumentParser(prog="headrace bench index", description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument(
+        "--changed", type=float, nargs="+", default=[0.01, 0.05], help="share of the items, each minute"
+    )
+    parser.add_argument("--minutes", type=int, default=20)
+    parser.add_argument("--output", type=Path, default=RESULT)
+    add_folder(parser)
+    chosen = parser.parse_args()
+    files = recording_in(chosen.data)
+    details = items.read(files.movies, items.parse_columns(ITEM_COLUMNS))
+    log = read(files.ratings, parse_columns(COLUMNS, ()), warm_share=0.5, details=details)
+    sizes = {"sizes": chosen.rows, "shares": chosen.changed, "minutes": chosen.minutes}
+    result = run_and_save("index", lambda: measure(log.recording, **sizes), chosen.output)
+    show(result)
+    return int(
+        any(
+            each.least_recall < _AIM_RECALL or max(each.idle_p99, each.rebuilding_p99 or 0) > _AIM_MS
+            for each in result.churn
+        )
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -19,7 +19,7 @@ from models.index.protocol import Index
 if TYPE_CHECKING:  # FAISS takes a seventh of a second and 34 MB, which a small catalogue does not need
     from models.index.base import Base, Lists
 
-EXACT_NUMBERS = 4_000_000
+EXACT_NUMBERS = 2_000_000
 """Numbers (items times width) below which an index is exact: scanning them takes no longer than a search of a base."""
 MOST_DELTA = 0.25
 """Share of items in the delta beyond which an index is exact until there is another base."""
@@ -96,12 +96,12 @@ class LayeredIndex(Struct, frozen=True):
         return best(indexes, self.vectors[indexes] @ vector, count)
 
 
-def layered(base: "Base", ids: Ids, vectors: Floats) -> LayeredIndex:
-    """Put a base under items [N], ids ascending, and their vectors [N, V]."""
+def layered(base: "Base", ids: Ids, vectors: Floats, *, moved: float = MOVED) -> LayeredIndex:
+    """Put a base under items [N], ids ascending, and their vectors [N, V]. `moved`: see `MOVED`."""
     rows = np.minimum(base.ids.searchsorted(ids), len(base.ids) - 1)
     known = base.ids[rows] == ids
     drift = _drift(base.vectors, rows, vectors, np.flatnonzero(known))
-    covered = known & ~_moved(base.vectors, rows, vectors, drift)
+    covered = known & (_residuals(base.vectors, rows, vectors, drift) <= moved)
     indexes, delta = np.full(len(base.ids), ABSENT), np.flatnonzero(~covered)
     indexes[rows[covered]] = np.flatnonzero(covered)
     left = len(base.ids) - int(np.count_nonzero(known))
@@ -142,14 +142,14 @@ def _drift(before: Floats, rows: Indexes, vectors: Floats, known: Indexes) -> Fl
     return (np.eye(width) + change).astype(np.float32)
 
 
-def _moved(before: Floats, rows: Indexes, vectors: Floats, drift: Floats) -> Flags:
-    """Whether each vector is further than `MOVED` from where the drift has its row of the base. -> [N]."""
-    moved = np.empty(len(rows), np.bool_)
+def _residuals(before: Floats, rows: Indexes, vectors: Floats, drift: Floats) -> Floats:
+    """Distance of each vector from where the drift has its row of the base. -> [N]."""
+    found = np.empty(len(rows), np.float32)
     for first in range(0, len(rows), _BLOCK):  # blocks, which need little memory
         part = slice(first, first + _BLOCK)
         difference = vectors[part] - before[rows[part]] @ drift
-        moved[part] = np.square(difference).sum(axis=1) > MOVED**2
-    return moved
+        found[part] = np.sqrt(np.square(difference).sum(axis=1))
+    return found
 
 
 def is_large(vectors: Floats) -> bool:

@@ -1,6 +1,5 @@
 """A layered index returns what exact search would: always as many, with the right products, and hardly ever others."""
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
