@@ -1,6 +1,6 @@
 """Item and user vectors of a model that learns: MovieTweetings, with its films multiplied to a catalogue of any size.
 
-The product's trainer learns the log once, and then again, a minute after the other. Each film stands for many items.
+The product's trainer learns the log once, and then again, a minute after the other. Many items come from each film.
 An item has the film's embedding row as of the last minute that changed it, and a small difference that is its own; the
 towers' weights are those of the current minute. So all vectors move each minute, as in serving, and those of changed
 items also by what the row learned.

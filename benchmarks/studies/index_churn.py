@@ -97,7 +97,7 @@ class Threshold(Struct, frozen=True, kw_only=True):
 class Aged(Struct, frozen=True, kw_only=True):
     """A base after some minutes without a rebuild.
 
-    `distance`: median from an item's vector then to now; `residual`: what of that the drift does not explain.
+    `distance`: median from an item's vector then to now; `residual`: what of that the alignment does not explain.
     """
 
     minutes: int
@@ -112,8 +112,8 @@ def age(log: LearnedLog, world: MovingItems, *, changed: float, minutes: int) ->
     for _ in range(minutes):
         world.follow(log.learn(ROWS_A_MINUTE), changed=changed, replaced=0.0)
     vectors, users = world.vectors(), world.users(MEASURED)
-    drift = layered(base, world.ids, vectors).drift
-    away, residual = (np.linalg.norm(vectors - then, axis=1) for then in (base.vectors, base.vectors @ drift))
+    alignment = layered(base, world.ids, vectors).alignment
+    away, residual = (np.linalg.norm(vectors - then, axis=1) for then in (base.vectors, base.vectors @ alignment))
     found: list[Threshold] = []
     for moved in _THRESHOLDS:
         index = layered(base, world.ids, vectors, moved=moved)

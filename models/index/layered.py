@@ -1,8 +1,8 @@
 """An index that follows its vectors: an approximate base, an exact delta, and products of the current vectors.
 
 The base has the vectors as they were when it was built. Each version of a model moves all of them, but nearly as one
-linear map would: the base is searched with the user's vector under that map, the drift. Items that are new, or where
-the map would not have them, are the delta, which is searched exactly. Whatever either finds is ranked by the current
+linear map would: the base is searched with the user's vector under that map, the alignment. Items that are new, or not
+where the map has them, are the delta, which is searched exactly. Whatever either finds is ranked by the current
 vectors, so an old base may miss items but never gives one a wrong product (docs/adr/0027).
 """
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:  # FAISS takes a seventh of a second and 34 MB, which a small 
     from models.index.base import Base, Lists
 
 EXACT_NUMBERS = 2_000_000
-"""Numbers (items times width) below which an index is exact: scanning them takes no longer than a search of a base."""
+"""Numbers (items times width) below which an index is exact: a base would save less than half a millisecond."""
 MOST_DELTA = 0.25
 """Share of items in the delta beyond which an index is exact until there is another base."""
 MOVED = 0.1
-"""Distance from where the drift has it at which an item is searched exactly. Vectors have length 1."""
+"""Distance from where the alignment has it at which an item is searched exactly. Vectors have length 1."""
 NEAREST = 100
 """Items for which the probes of a base are calibrated; whoever wants more, or has a filter, scans more lists."""
 ABSENT = -1
@@ -33,8 +33,8 @@ _MOST_FETCHED = 4_096
 _GROWTH = 4
 _FEW = 16_384  # allowed items that are scanned exactly: gathering them takes no longer than a search of the base
 _BLOCK = 65_536
-_FITTED = 20_000  # items that the drift is fitted to
-_RIDGE = 1e-3  # holds the drift at the identity where no item shows otherwise
+_FITTED = 20_000  # items that the alignment is fitted to
+_RIDGE = 1e-3  # holds the alignment at the identity where no item shows otherwise
 
 
 class LayeredIndex(Struct, frozen=True):
@@ -43,7 +43,7 @@ class LayeredIndex(Struct, frozen=True):
     Attributes:
         ids: [N]. `vectors`: [N, V], the current ones.
         lists: the base's B rows. `indexes`: [B], the item at each row; `ABSENT` if it has left or is in the delta.
-        drift: [V, V], what maps a row's vector in the base to about the current one.
+        alignment: [V, V], what maps a row's vector in the base to about the current one.
         delta: [M], indexes of the items that are searched exactly. `delta_vectors`: [M, V], a copy of their vectors.
         tombstones: rows of the base whose items have left.
     """
@@ -52,7 +52,7 @@ class LayeredIndex(Struct, frozen=True):
     vectors: Floats
     lists: "Lists"
     indexes: Indexes
-    drift: Floats
+    alignment: Floats
     delta: Indexes
     delta_vectors: Floats
     tombstones: int = 0
@@ -72,7 +72,7 @@ class LayeredIndex(Struct, frozen=True):
         covered = shown - len(delta)  # allowed items of the base
         fetched = math.ceil(max(count, NEAREST) * _OVERFETCH * len(self.lists) / max(covered, 1))
         probes = math.ceil(self.lists.probes * math.sqrt(fetched / (NEAREST * _OVERFETCH)))
-        mapped = self.drift @ vector
+        mapped = self.alignment @ vector
         while covered and fetched <= _MOST_FETCHED:
             rows = self.lists.nearest(mapped, fetched, probes=probes)
             found = self.indexes[rows]
@@ -100,12 +100,12 @@ def layered(base: "Base", ids: Ids, vectors: Floats, *, moved: float = MOVED) ->
     """Put a base under items [N], ids ascending, and their vectors [N, V]. `moved`: see `MOVED`."""
     rows = np.minimum(base.ids.searchsorted(ids), len(base.ids) - 1)
     known = base.ids[rows] == ids
-    drift = _drift(base.vectors, rows, vectors, np.flatnonzero(known))
-    covered = known & (_residuals(base.vectors, rows, vectors, drift) <= moved)
+    alignment = _alignment(base.vectors, rows, vectors, np.flatnonzero(known))
+    covered = known & (_residuals(base.vectors, rows, vectors, alignment) <= moved)
     indexes, delta = np.full(len(base.ids), ABSENT), np.flatnonzero(~covered)
     indexes[rows[covered]] = np.flatnonzero(covered)
     left = len(base.ids) - int(np.count_nonzero(known))
-    return LayeredIndex(ids, vectors, base.lists, indexes, drift, delta, vectors[delta], left)
+    return LayeredIndex(ids, vectors, base.lists, indexes, alignment, delta, vectors[delta], left)
 
 
 def relayered(older: LayeredIndex, ids: Ids, vectors: Floats, *, delta: Indexes) -> LayeredIndex:
@@ -128,12 +128,12 @@ def relayered(older: LayeredIndex, ids: Ids, vectors: Floats, *, delta: Indexes)
     covered[found[known]] = True
     then = np.zeros(len(ids), np.int64)
     then[found[known]] = older.indexes[rows[known]]
-    drift = older.drift @ _drift(older.vectors, then, vectors, found[known])
+    alignment = older.alignment @ _alignment(older.vectors, then, vectors, found[known])
     delta = np.flatnonzero(~covered)
-    return LayeredIndex(ids, vectors, older.lists, indexes, drift, delta, vectors[delta])
+    return LayeredIndex(ids, vectors, older.lists, indexes, alignment, delta, vectors[delta])
 
 
-def _drift(before: Floats, rows: Indexes, vectors: Floats, known: Indexes) -> Floats:
+def _alignment(before: Floats, rows: Indexes, vectors: Floats, known: Indexes) -> Floats:
     """Fit the map [V, V] from old to current vectors, by ridge regression on some of the `known` items."""
     some = known[:: max(len(known) // _FITTED, 1)]
     old = before[rows[some]].astype(np.float64)
@@ -142,12 +142,12 @@ def _drift(before: Floats, rows: Indexes, vectors: Floats, known: Indexes) -> Fl
     return (np.eye(width) + change).astype(np.float32)
 
 
-def _residuals(before: Floats, rows: Indexes, vectors: Floats, drift: Floats) -> Floats:
-    """Distance of each vector from where the drift has its row of the base. -> [N]."""
+def _residuals(before: Floats, rows: Indexes, vectors: Floats, alignment: Floats) -> Floats:
+    """Distance of each vector from where the alignment has its row of the base. -> [N]."""
     found = np.empty(len(rows), np.float32)
     for first in range(0, len(rows), _BLOCK):  # blocks, which need little memory
         part = slice(first, first + _BLOCK)
-        difference = vectors[part] - before[rows[part]] @ drift
+        difference = vectors[part] - before[rows[part]] @ alignment
         found[part] = np.sqrt(np.square(difference).sum(axis=1))
     return found
 

@@ -10,7 +10,6 @@ from models.index.protocol import Index
 
 _AIM = 0.985  # above the least that is served, because items will move
 _FEWEST = 8
-_MOST_SHARE = 0.25  # of the lists; beyond it scanning everything is no slower
 
 
 def recall_of(index: Index, users: Floats) -> float:
@@ -22,13 +21,13 @@ def recall_of(index: Index, users: Floats) -> float:
 def calibrated(base: Base, users: Floats) -> Base:
     """Return the base with the fewest probes, by doubling, that find enough for users [U, V]."""
     index = layered(base, base.ids, base.vectors)
-    exact, probes, most = _exact(index, users), _FEWEST, int(base.lists.ivf.nlist * _MOST_SHARE)
+    exact, probes, most = _exact(index, users), _FEWEST, int(base.lists.ivf.nlist)
     while probes < most:
         tried = base.with_lists(probes=probes)
         if _recall(layered(tried, base.ids, base.vectors), users, exact) >= _AIM:
             return tried
         probes *= 2
-    return base.with_lists(probes=max(most, 1))
+    return base.with_lists(probes=most)
 
 
 def _exact(index: Index, users: Floats) -> list[Indexes]:

@@ -13,7 +13,7 @@ from models.index.protocol import BuildIndex, Index
 from serving.shared.arrays_file import MappedFile, map_arrays, write_arrays
 
 _BASE = "base"
-_LAYERS = ("indexes", "drift", "delta", "delta_vectors")
+_LAYERS = ("indexes", "alignment", "delta", "delta_vectors")
 
 
 def write_index(path: Path, index: Index) -> None:

@@ -43,10 +43,10 @@ class World:
         by = np.where(drawn, 0.5, 0.02)[:, None] * self.rng.normal(size=self.vectors.shape) / np.sqrt(WIDTH)
         self.vectors = unit(self.vectors + by)
 
-    def drift(self, amount: float) -> None:
+    def turn(self, amount: float) -> None:
         """Another version turns items and users alike, as a change of the towers' weights does."""
-        turn = amount * self.rng.normal(size=(WIDTH, WIDTH)) / np.sqrt(WIDTH)
-        by = np.linalg.solve(np.eye(WIDTH) + turn - turn.T, np.eye(WIDTH) - turn + turn.T)
+        skew = amount * self.rng.normal(size=(WIDTH, WIDTH)) / np.sqrt(WIDTH)
+        by = np.linalg.solve(np.eye(WIDTH) + skew - skew.T, np.eye(WIDTH) - skew + skew.T)
         self.vectors, self.centres = unit(self.vectors @ by), unit(self.centres @ by)
 
     def remove(self, share: float) -> None:
@@ -90,22 +90,22 @@ def test_a_base_that_is_old_gives_no_item_its_old_product() -> None:
     np.testing.assert_allclose(products, world.vectors[indexes] @ user, atol=1e-6)
 
 
-def test_the_base_follows_a_drift_of_all_vectors() -> None:
+def test_the_base_is_aligned_with_vectors_that_all_turn() -> None:
     world = World(6)
     world.rebuild(0)
     before = world.vectors
-    world.drift(0.1)
+    world.turn(0.1)
     index = world.builder(world.ids, world.vectors)
     assert np.linalg.norm(world.vectors - before, axis=1).mean() > 0.2, "twice the distance of one that has moved"
     assert isinstance(index, LayeredIndex)
     assert len(index.delta) < 0.1 * ROWS
-    exact, shares = NumpyIndex(world.ids, world.vectors), {"drift": 0.0, "as it was": 0.0}
+    exact, shares = NumpyIndex(world.ids, world.vectors), {"aligned": 0.0, "as it was": 0.0}
     for user in world.users(30):
         best, _ = exact.search(user, 50)
-        for name, vector in {"drift": index.drift @ user, "as it was": user}.items():
+        for name, vector in {"aligned": index.alignment @ user, "as it was": user}.items():
             found = index.indexes[index.lists.nearest(vector, 50, probes=100)]
             shares[name] += len(np.intersect1d(found, best)) / 50 / 30
-    assert shares["drift"] > 0.95, shares
+    assert shares["aligned"] > 0.95, shares
     assert shares["as it was"] < 0.8, shares
 
 
@@ -164,7 +164,7 @@ def test_calibration_scans_more_lists_where_fewer_find_too_little() -> None:
     assert recall_of(wide, world.users(30)) >= 0.97
 
 
-STEPS = st.tuples(st.sampled_from(["insert", "move", "drift", "remove", "rebuild"]), st.floats(0, 0.3))
+STEPS = st.tuples(st.sampled_from(["insert", "move", "turn", "remove", "rebuild"]), st.floats(0, 0.3))
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
