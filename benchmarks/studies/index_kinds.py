@@ -77,7 +77,7 @@ def _measured(build: Callable[[], Index], world: MovingItems) -> Alone:
     build_s = time.perf_counter() - begun
     return Alone(
         build_s=round(build_s, 2),
-        megabytes=round(_bytes_of(index) / 1e6, 1),
+        megabytes=round(_bytes_of(index) / 1e6, 2),
         recall=round(recall_of(index, world.users(MEASURED)), 4),
         times=times_of(index, world.users(TIMED)),
     )

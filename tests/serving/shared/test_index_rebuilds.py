@@ -19,7 +19,7 @@ from models.index import layered
 from models.index.base import build_base
 from models.index.exact import NumpyIndex
 from models.index.layered import LayeredBuilder, LayeredIndex
-from schemas.aliases import LIVE
+from schemas.aliases import CHALLENGER, LIVE
 from serving.shared import base_file
 from serving.shared.base_file import DamagedBase
 from serving.shared.index_rebuilds import IndexRebuilds, reason_to_rebuild
@@ -104,6 +104,14 @@ def test_a_small_catalogue_has_no_base(tmp_path: Path) -> None:
     host.rebuilds.look(0.0)
     assert isinstance(host.live.state.models[LIVE].index, NumpyIndex)
     assert host.metric("recall") == 1
+
+
+def test_only_the_index_that_is_searched_has_a_base(host: Host) -> None:
+    host.look()
+    host.live.promote(CHALLENGER, worlds.model(1, version="1.2"), applied_at=worlds.NOW, name="other")
+    host.grow(ITEMS + 1)
+    assert isinstance(host.live.state.models[CHALLENGER].index, NumpyIndex)
+    assert isinstance(host.live.state.models[LIVE].index, LayeredIndex)
 
 
 def test_a_twentieth_of_new_items_makes_another_base_and_older_files_go(host: Host) -> None:
