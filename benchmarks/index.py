@@ -46,8 +46,10 @@ class Churn(Struct, frozen=True, kw_only=True):
     least_recall: float
     idle_p50: float
     idle_p99: float
+    idle_cpu_p99: float
     rebuilding_p50: float | None
     rebuilding_p99: float | None
+    rebuilding_cpu_p99: float | None
     rebuilds: int
     rebuild_s: float | None
     minutes: list[Minute]
@@ -115,8 +117,10 @@ def _summed(rows: int, changed: float, minutes: list[Minute]) -> Churn:
         least_recall=min([minute.recall for minute in minutes] + [each.recall for each in rebuilds]),
         idle_p50=float(np.median([minute.idle.p50 for minute in minutes])),
         idle_p99=max(minute.idle.p99 for minute in minutes),
+        idle_cpu_p99=max(minute.idle.cpu_p99 for minute in minutes),
         rebuilding_p50=float(np.median([each.meanwhile.p50 for each in rebuilds])) if rebuilds else None,
         rebuilding_p99=max([each.meanwhile.p99 for each in rebuilds], default=None),
+        rebuilding_cpu_p99=max([each.meanwhile.cpu_p99 for each in rebuilds], default=None),
         rebuilds=len(rebuilds),
         rebuild_s=max([each.seconds for each in rebuilds], default=None),
         minutes=minutes,
@@ -125,9 +129,24 @@ def _summed(rows: int, changed: float, minutes: list[Minute]) -> Churn:
 
 def show(result: Result) -> None:
     """Print a row per size and share, then a row per kind."""
-    churn = Table("rows", "changed", "least recall", "idle p50", "p99", "rebuilding p50", "p99", "rebuilds", "s each")
+    churn = Table(
+        "rows",
+        "changed",
+        "least recall",
+        "idle p50",
+        "p99",
+        "CPU",
+        "rebuilding p50",
+        "p99",
+        "CPU",
+        "rebuilds",
+        "s each",
+    )
     for each in result.churn:
-        times = (each.idle_p50, each.idle_p99, each.rebuilding_p50, each.rebuilding_p99)
+        times = (
+            *(each.idle_p50, each.idle_p99, each.idle_cpu_p99),
+            *(each.rebuilding_p50, each.rebuilding_p99, each.rebuilding_cpu_p99),
+        )
         cells = (each.least_recall, *times, each.rebuilds, each.rebuild_s)
         churn.add_row(str(each.rows), f"{each.changed:.0%}", *map(str, cells))
     alone = Table("rows", "index", "build s", "MB", "recall", "p50", "p99")

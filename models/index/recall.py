@@ -8,7 +8,7 @@ from models.index.exact import NumpyIndex
 from models.index.layered import NEAREST, layered
 from models.index.protocol import Index
 
-_AIM = 0.985  # above the least that is served, because items will move
+_AIM = 0.99  # above what makes another base, because items will move
 _FEWEST = 8
 
 

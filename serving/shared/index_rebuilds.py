@@ -22,8 +22,7 @@ _POLL_S = 0.5
 _MEASURE_S = 60.0
 _REST = 4.0  # times the last rebuild until the next: bases take a fifth of a core at most
 _MOST_CHANGED = 0.05
-_LEAST_RECALL = 0.97
-_RECALL_REST_S = 600.0  # a base whose recall is low from the start would otherwise be replaced each minute
+_LEAST_RECALL = 0.98  # so that users get 0.97 until the next base is there
 _LOWEST_PRIORITY = 19
 
 
@@ -41,7 +40,7 @@ class IndexRebuilds:
         self._folder = folder
         self._metrics = metrics
         self._generator = np.random.default_rng(0)
-        self._built_s = self._rest_until_s = self._measured_s = -math.inf
+        self._rest_until_s = self._measured_s = -math.inf
         self._recall = 1.0
         self._files: list[Path] = []
 
@@ -63,10 +62,10 @@ class IndexRebuilds:
             if now_s - self._measured_s >= _MEASURE_S:
                 self._measured_s = now_s
                 reason = self._measure(state, index)
-            reason = reason or reason_to_rebuild(index, recall=self._recall, age_s=now_s - self._built_s)
+            reason = reason or reason_to_rebuild(index, recall=self._recall)
             if reason and now_s >= self._rest_until_s:
                 took_s = self._rebuild(state, index, reason)
-                self._built_s, self._measured_s, self._rest_until_s = now_s, -math.inf, now_s + took_s * (1 + _REST)
+                self._measured_s, self._rest_until_s = -math.inf, now_s + took_s * (1 + _REST)
         except Exception:  # the disk is full, for example: the old base remains
             traceback.print_exc(file=sys.stderr)
             self._metrics.failures.inc()
@@ -117,8 +116,8 @@ class IndexRebuilds:
         self._files = self._files[-2:]
 
 
-def reason_to_rebuild(index: Index, *, recall: float, age_s: float) -> str:
-    """Why an index needs another base, empty if it does not. `age_s`: the age of the one that it has."""
+def reason_to_rebuild(index: Index, *, recall: float) -> str:
+    """Why an index needs another base, empty if it does not."""
     if not is_large(index.vectors):
         return ""
     if not isinstance(index, LayeredIndex):
@@ -126,6 +125,6 @@ def reason_to_rebuild(index: Index, *, recall: float, age_s: float) -> str:
     changed = (len(index.delta) + index.tombstones) / len(index.ids)
     if changed > _MOST_CHANGED:
         return f"{changed:.1%} of the items have changed"
-    if recall < _LEAST_RECALL and age_s > _RECALL_REST_S:
+    if recall < _LEAST_RECALL:
         return f"recall is {recall:.3f}"
     return ""

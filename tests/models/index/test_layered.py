@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from models.array_types import Flags, Floats, Ids, Indexes
 from models.index import layered as layers
+from models.index import recall
 from models.index.base import build_base
 from models.index.exact import NumpyIndex
 from models.index.layered import NEAREST, LayeredBuilder, LayeredIndex, layered, relayered
@@ -123,6 +124,18 @@ def test_what_is_new_or_has_moved_is_searched_exactly_and_what_left_is_not_found
     found, _ = index.search(user, 10)
     assert set(index.ids[found]) == set(moved)
     assert not np.isin(index.ids[index.search(user, 4_000)[0]], gone).any()
+    last = world.vectors[-1]  # where an index of -1, a tombstone's, would point to
+    check(world, last, *index.search(last, 100), count=100, allowed=None)
+
+
+def test_items_far_from_the_user_are_found_if_no_others_are_allowed() -> None:
+    world = World(7)
+    world.rebuild(0)
+    index, (user,) = world.builder(world.ids, world.vectors), world.users(1)
+    products = world.vectors @ user
+    allowed = products < np.quantile(products, 0.2)
+    found, _ = index.search(user, 100, allowed=allowed)
+    np.testing.assert_array_equal(found, NumpyIndex(world.ids, world.vectors).search(user, 100, allowed=allowed)[0])
 
 
 def test_without_a_base_for_them_items_are_searched_exactly() -> None:
@@ -155,7 +168,8 @@ def test_lists_serve_a_newer_index_whose_own_cannot_be_read() -> None:
         check(world, user, *index.search(user, 100), count=100, allowed=None)
 
 
-def test_calibration_scans_more_lists_where_fewer_find_too_little() -> None:
+def test_calibration_scans_more_lists_where_fewer_find_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recall, "_FEWEST", 1)
     world = World(5)
     base = build_base(world.ids, world.vectors)
     narrow = layered(base.with_lists(probes=1), world.ids, world.vectors)
