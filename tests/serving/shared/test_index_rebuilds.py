@@ -220,9 +220,11 @@ def test_a_feeder_killed_while_it_writes_leaves_no_half_base(host: Host) -> None
     ) as feeder:
         assert feeder.stdout is not None
         feeder.stdout.readline()
-        while not [*host.folder.glob("base-*.partial")] or len(host.bases) < 2:
-            assert feeder.poll() is None
-        feeder.send_signal(signal.SIGKILL)
+        try:
+            while not [*host.folder.glob("base-*.partial")] or len(host.bases) < 2:
+                assert feeder.poll() is None
+        finally:
+            feeder.send_signal(signal.SIGKILL)
     sizes = {path.stat().st_size for path in host.bases}
     assert len(sizes) == 1, "a file has its name once it is complete"
     again = Host(host.folder)
