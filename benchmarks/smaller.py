@@ -241,7 +241,8 @@ Written by `headrace bench smaller` from `benchmarks/results/smaller.json`; do n
 model learns {learnt} rows and is frozen for the {scored} after them.
 
 **What the product uses.** Rows are sent in 8 bits and held in serving's memory as float32. Weights are float32 \
-everywhere, scoring uses numpy, and vectors are float32 and searched exactly. There is no setting for this. \
+everywhere, scoring uses numpy, and vectors are float32 and searched exactly, in a large catalogue among what a search \
+in 8 bits found (docs/adr/0027). There is no setting for this. \
 `headrace models export` writes the graph `ONNX fp32` for other runtimes (docs/onnx.md).
 
 **Why.** No form has a measurable loss. The weights are small compared with the process that holds them. Keeping rows \

@@ -29,6 +29,7 @@ BENCHMARKS = {
     "fusion": "what item vectors are worth, fused early, gated or late: new items on a simulated feed",
     "freshness_curve": "what a model loses by its age, by late labels and by lost versions",
     "slates": "slates per CPU second and the knee of serving, a FastAPI service with FAISS, and a bare handler",
+    "index": "recall and time of the index while items and model change, against exact, IVF and HNSW",
     "validate": "seconds that `headrace features validate` takes for fifty groups, against an empty Python program",
 }
 

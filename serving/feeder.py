@@ -12,6 +12,7 @@ from confluent_kafka import KafkaException
 
 from lang.planner.load import load_plan
 from models.content import ContentLayout
+from models.index.layered import LayeredBuilder
 from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
 from schemas.breaker import BrokenProgram
 from serving import settings
@@ -24,6 +25,7 @@ from serving.kafka.producer import RecordProducer
 from serving.kafka.spool_folder import MB, SpoolFolder
 from serving.settings import FeederSettings
 from serving.shared import host_files
+from serving.shared.index_rebuilds import IndexRebuilds
 from serving.shared.publisher import Publisher
 from serving.shared.takedown_marks import TakedownMarks
 from serving.state import fallback_list
@@ -56,7 +58,8 @@ class Feeder:
 
     def __init__(self, configured: FeederSettings) -> None:
         own = configured.config.experiment.own
-        self.live = Live(load_plan(configured.features), (*FOLLOWING, *own))
+        self._indexes = LayeredBuilder()
+        self.live = Live(load_plan(configured.features), (*FOLLOWING, *own), self._indexes)
         self.metrics = FeederMetrics(self.live.progress)
         self._settings = configured
         self._producer = RecordProducer(configured.bootstrap)
@@ -76,6 +79,7 @@ class Feeder:
         listener = ChangeListener(connect(self._settings.redis, timeout_s=_STORE_TIMEOUT_S))
         features = FeatureFeed(reader, listener, live, Monitor(self.metrics))
         marks, listed = TakedownMarks(self._settings.shared), self._settings.artefacts / fallback_list.FILE
+        rebuilds = IndexRebuilds(live, self._indexes, self._settings.shared, self.metrics.index)
         counts = EntityCounts(client, live, self.metrics)
         consumers = Consumers(live, self.metrics, readers=lambda: consumer_groups(client, self._settings.model))
         return [
@@ -87,6 +91,7 @@ class Feeder:
             *(_thread(live, each.alias, lambda each=each: each.run(stop)) for each in self._challengers()),
             _thread(live, "shadows", lambda: shadows.run(bootstrap, stop)),
             _thread(live, "features", lambda: features.run(stop)),
+            _thread(live, "index", lambda: rebuilds.run(stop)),
             _thread(live, "limits", lambda: counts.run(stop)),
             _thread(live, "ticker", lambda: ticker.run(self._producer.send, self._spool.holds_records, stop)),
             _thread(live, "spool", lambda: self._drainer.run(stop)),

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
-from models.index_device import index_builder
+from models.index.device import index_builder
 from schemas.defaults import LIVE_MODEL
 from serving.limits import traffic
 from serving.limits.admission import OBJECTIVE_MS

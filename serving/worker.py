@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 
 from litestar import Litestar
 
-from models.index_device import index_builder
+from models.index.device import index_builder
 from serving import app, services, settings
 from serving.kafka.spooling_producer import SpoolingProducer
 from serving.services import Services

@@ -18,9 +18,9 @@ from models.array_types import Floats
 from models.batch import Batch
 from models.config import RankerConfig
 from models.device import HOST
-from models.index import Index
-from models.index_numpy import NumpyIndex
-from models.index_torch import TorchIndex
+from models.index.exact import NumpyIndex
+from models.index.protocol import Index
+from models.index.torch_index import TorchIndex
 from models.table import Table
 from models.training import Trainer
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from benchmarks.harness.interleaved import time_interleaved, timed
 from models.array_types import Floats
-from models.index_numpy import NumpyIndex
+from models.index.exact import NumpyIndex
 
 _NEAREST = 100
 _SEARCHED = 50_000

@@ -10,7 +10,7 @@ from headrace.replay.recordings import Visit
 from headrace.replay.writer import build_query
 from lang.plan.plan import Plan
 from models.array_types import Floats, Ids
-from models.index_numpy import NumpyIndex
+from models.index.exact import NumpyIndex
 from models.state import ModelState
 from schemas.aliases import LIVE
 from schemas.catalogue import Item

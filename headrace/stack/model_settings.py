@@ -5,7 +5,7 @@ import os
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
 from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
-from models.index_device import index_builder
+from models.index.device import index_builder
 
 
 def device() -> str:

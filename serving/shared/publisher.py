@@ -11,6 +11,7 @@ import msgspec
 
 from serving.shared import state_files
 from serving.shared.current import CURRENT, METRICS, REPORT, Current, ModelFiles, replace
+from serving.shared.index_files import write_index
 from serving.state.report import Report
 from serving.state.state import ServingState
 
@@ -44,7 +45,7 @@ class Publisher:
         models = {
             alias: ModelFiles(
                 model=self._file(before, "model", served.model, state_files.write_model),
-                index=self._file(before, "index", served.index, state_files.write_index),
+                index=self._file(before, "index", served.index, write_index),
                 applied_at=served.applied_at,
                 offset=served.offset,
                 name=served.name,

@@ -1,4 +1,4 @@
-"""The parts of a serving state as files of arrays: plan, catalogue, item features, models, indexes."""
+"""The parts of a serving state as files of arrays: plan, catalogue, item features, models."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from lang.plan.plan import Plan
 from models.config import RankerConfig
 from models.content import Content
-from models.index import BuildIndex, Index
 from models.rowset import RowSet
 from models.state import ModelState
 from serving.shared.arrays_file import map_arrays, write_arrays
@@ -138,14 +137,3 @@ def read_model(path: Path, config: RankerConfig) -> ModelState:
 
 def _row_set(arrays: Mapping[str, NDArray[Any]], name: str) -> RowSet:
     return RowSet.of_mapped(arrays[f"{name}/ids"], arrays[f"{name}/values"])
-
-
-def write_index(path: Path, index: Index) -> None:
-    """Write an index."""
-    write_arrays(path, {"ids": index.ids, "vectors": index.vectors}, {})
-
-
-def read_index(path: Path, build: BuildIndex) -> Index:
-    """Read an index, on whatever device `build` puts it."""
-    arrays = map_arrays(path).arrays
-    return build(arrays["ids"], arrays["vectors"])

@@ -11,10 +11,11 @@ import numpy as np
 
 from models.array_types import Ids
 from models.config import RankerConfig
-from models.index import BuildIndex
-from models.index_numpy import NumpyIndex
+from models.index.exact import NumpyIndex
+from models.index.protocol import BuildIndex
 from serving.shared import state_files
 from serving.shared.current import CURRENT, METRICS, REPORT, Current, ModelFiles
+from serving.shared.index_files import IndexReader
 from serving.shared.takedown_marks import TakedownMarks
 from serving.state.report import NotPublished, Report
 from serving.state.state import ServedModel, ServingState
@@ -54,7 +55,7 @@ class SharedState:
     """
 
     def __init__(self, folder: Path, config: RankerConfig, build: BuildIndex = NumpyIndex) -> None:
-        self._build = build
+        self._indexes = IndexReader(build)
         self._folder = folder
         self._config = config
         self._current, self._reported = _WatchedFile(folder / CURRENT), _WatchedFile(folder / REPORT)
@@ -133,7 +134,7 @@ class SharedState:
 
     def _served(self, before: dict[str, object], files: ModelFiles) -> ServedModel:
         model = self._part(before, files.model, lambda path: state_files.read_model(path, self._config))
-        index = self._part(before, files.index, lambda path: state_files.read_index(path, self._build))
+        index = self._part(before, files.index, self._indexes.read)
         return self._models.get(files) or ServedModel(  # the known one may have computed its fingerprint
             model=model, index=index, applied_at=files.applied_at, offset=files.offset, name=files.name
         )

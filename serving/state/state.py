@@ -11,11 +11,11 @@ from msgspec import Struct
 from lang.plan.plan import Plan
 from models.array_types import Flags, Ids, Indexes
 from models.fingerprint import fingerprint
-from models.index import BuildIndex, Index
-from models.index_numpy import NumpyIndex
+from models.index.exact import NumpyIndex
+from models.index.protocol import BuildIndex, Index
 from models.items import Items
 from models.state import ModelState
-from schemas.aliases import FOLLOWING
+from schemas.aliases import FOLLOWING, LIVE
 from schemas.http import AppliedVersion, RefusedVersion
 from schemas.version_policy import VersionPolicy, version_text
 from serving.state import catalogue as catalogues
@@ -178,7 +178,7 @@ class Live:
     def set_catalogue(self, catalogue: Catalogue, taken_down: Collection[int] = ()) -> None:
         """Swap the catalogue, and the index of every model with it; `taken_down` as in `ServingState`."""
         with self._writing:
-            models = {alias: served.indexed(catalogue, self._build) for alias, served in self.state.models.items()}
+            models = {alias: self._indexed(alias, served, catalogue) for alias, served in self.state.models.items()}
             pool = build_pool(catalogue, self.state.features.hardly_shown(catalogue.ids))
             taken = np.array(sorted(taken_down), np.int64)
             self._change(catalogue=catalogue, models=models, pool=pool, taken_down=taken)
@@ -194,10 +194,17 @@ class Live:
         none = NumpyIndex(np.zeros(0, np.int64), np.zeros((0, model.config.vector), np.float32))
         served = ServedModel(model=model, index=none, applied_at=applied_at, offset=offset, name=name)
         with self._writing:
-            served = served.indexed(self.state.catalogue, self._build)
+            served = self._indexed(alias, served, self.state.catalogue)
             if not name:
                 self._recent.append(served)
             self._change(models={**self.state.models, alias: served})
+
+    def reindex(self) -> None:
+        """Build the index of the live model again, because there is another base for it."""
+        with self._writing:
+            if served := self.state.models.get(LIVE):
+                index = self._build(served.index.ids, served.index.vectors)
+                self._change(models={**self.state.models, LIVE: msgspec.structs.replace(served, index=index)})
 
     def remove(self, alias: str) -> None:
         """Remove the model of an alias."""
@@ -221,6 +228,10 @@ class Live:
         }
         stopped = [f"{name}, which has stopped: {why}" for name, why in [*self.progress.stopped.items()]]
         return [name for name, done in checks.items() if not done()] + stopped
+
+    def _indexed(self, alias: str, served: ServedModel, catalogue: Catalogue) -> ServedModel:
+        """Only the live model's index is searched for candidates, so only it is worth more than an exact one."""
+        return served.indexed(catalogue, self._build if alias == LIVE else NumpyIndex)
 
     def _change(self, **parts: object) -> None:
         self.state = msgspec.structs.replace(self.state, **parts)

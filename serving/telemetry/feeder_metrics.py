@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from serving.kafka.drainer import Drainer
 from serving.kafka.spool_folder import SpoolFolder
 from serving.state.state import Progress
+from serving.telemetry.index_metrics import IndexMetrics
 from serving.telemetry.spool_metrics import SpoolMetrics
 from store.quarantine import Quarantine
 
@@ -107,6 +108,7 @@ class FeederMetrics:
         self._as_of_s = gauge(AS_OF, AS_OF_HELP, group)
         self._as_of_ms: dict[str, int] = {}
         self._entities = gauge("headrace_group_entities", "Entities of a group in the store", group)
+        self.index = IndexMetrics(registry)
         self._max_entities = gauge("headrace_group_max_entities", "Limit on entities in the group's header", group)
 
     def set_lags(self, consumers: Mapping[str, tuple[int, float]]) -> None:

@@ -6,8 +6,8 @@ import torch
 
 from models.arrays import flatten
 from models.device import HOST, DeviceError, parse_device
-from models.index_numpy import NumpyIndex
-from models.index_torch import TorchIndex
+from models.index.exact import NumpyIndex
+from models.index.torch_index import TorchIndex
 from models.ranker_torch import from_numpy
 from models.training import Trainer, gather, predict
 from tests.support.batches import CONFIG, ITEMS, batch

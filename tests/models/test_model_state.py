@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from models.config import RankerConfig
-from models.index_numpy import NumpyIndex
+from models.index.exact import NumpyIndex
 from models.state import ModelState
 from models.training import Trainer
 from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks

@@ -8,7 +8,7 @@ import pytest
 from msgspec import Struct, structs
 
 from lang.expressions.per_event import Event
-from models.index_numpy import NumpyIndex
+from models.index.exact import NumpyIndex
 from models.rowset import RowSet
 from schemas.aliases import LIVE
 from serving.stages.hydrate import Hydrator

@@ -1,4 +1,4 @@
-"""Exact nearest items by inner product; a search over 50,000 vectors of 16 takes about half a millisecond."""
+"""Exact nearest items by inner product: the default below `layered.EXACT_NUMBERS`, the reference for the others."""
 
 import numpy as np
 from msgspec import Struct
@@ -22,10 +22,14 @@ class NumpyIndex(Struct, frozen=True):
         """
         products = self.vectors @ vector
         indexes = np.arange(len(products)) if allowed is None else np.flatnonzero(allowed)
-        products = products[indexes]
-        if count < len(indexes):
-            least = np.partition(products, len(indexes) - count)[len(indexes) - count] if count else np.inf
-            kept = products >= least
-            indexes, products = indexes[kept], products[kept]
-        best = np.lexsort((indexes, -products))[:count]
-        return indexes[best], products[best]
+        return best(indexes, products[indexes], count)
+
+
+def best(indexes: Indexes, products: Floats, count: int) -> tuple[Indexes, Floats]:
+    """Return the `count` indexes with the largest products, best first; ties go to the lower index."""
+    if count < len(indexes):
+        least = np.partition(products, len(indexes) - count)[len(indexes) - count] if count else np.inf
+        kept = products >= least
+        indexes, products = indexes[kept], products[kept]
+    order = np.lexsort((indexes, -products))[:count]
+    return indexes[order], products[order]

@@ -1,4 +1,4 @@
-"""The interface of an index of items; `index_numpy` and `index_torch` implement it."""
+"""The interface of an index of items; `exact`, `torch_index` and `layered` implement it."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
@@ -7,7 +7,7 @@ from models.array_types import Flags, Floats, Ids, Indexes
 
 
 class Index(Protocol):
-    """Finds items by inner product; implemented by `NumpyIndex` and `TorchIndex`."""
+    """Finds items by inner product; implemented by `NumpyIndex`, `TorchIndex` and `LayeredIndex`."""
 
     @property
     def ids(self) -> Ids:

@@ -8,7 +8,7 @@ import torch
 
 from models.array_types import Flags, Floats, Ids, Indexes
 from models.device import to_device
-from models.index import BuildIndex
+from models.index.protocol import BuildIndex
 from models.ranker_torch import to_numpy
 
 

@@ -1,7 +1,7 @@
 """Chooses the index for a device by name."""
 
-from models.index import BuildIndex
-from models.index_numpy import NumpyIndex
+from models.index.exact import NumpyIndex
+from models.index.protocol import BuildIndex
 
 
 def index_builder(device: str) -> BuildIndex:
@@ -13,6 +13,6 @@ def index_builder(device: str) -> BuildIndex:
     if device == "cpu":
         return NumpyIndex
     from models.device import parse_device
-    from models.index_torch import TorchIndex
+    from models.index.torch_index import TorchIndex
 
     return TorchIndex.builder(parse_device(device))
