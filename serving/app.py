@@ -11,15 +11,16 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from schemas.limits import BODY_BYTES
 from serving import routes
 from serving.http.auth import OPEN, guard
 from serving.http.load_shedding import shed_excess
+from serving.http.openapi import HEADERS, SCHEMA, TypedSchema
 from serving.http.paths import keep_ids_whole
 from serving.http.problems import COUNT, respond
+from serving.http.request_ids import identify
 from serving.services import Services
 
 Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
@@ -31,8 +32,8 @@ OPENAPI = OpenAPIConfig(
     components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
     security=[{"token": []}],
     use_handler_docstrings=True,
-    render_plugins=[JsonRenderPlugin()],  # the pages of other plugins load scripts from other servers
-    openapi_router=Router("/schema", route_handlers=[], opt={OPEN: True}),
+    render_plugins=[TypedSchema(path="/")],  # the pages of other plugins load scripts from other servers
+    openapi_router=Router(SCHEMA, route_handlers=[], include_in_schema=False, opt={OPEN: True}),
 )
 
 
@@ -57,7 +58,7 @@ def create(
         cors_config=_cors(origins) if origins else None,
     )
     handler = keep_ids_whole(app.asgi_handler)
-    app.asgi_handler = shed_excess(handler, services.admission, services.metrics.count_error)
+    app.asgi_handler = identify(shed_excess(handler, services.admission, services.metrics.count_error))
     return app
 
 
@@ -65,6 +66,6 @@ def _cors(origins: Sequence[str]) -> CORSConfig:
     return CORSConfig(
         allow_origins=list(origins),
         allow_methods=["GET", "HEAD", "POST", "PUT"],
-        allow_headers=["authorization", "content-type", "x-deadline-ms", "x-traffic-class"],
-        expose_headers=["Retry-After", "Server-Timing", "X-Degraded-Level"],
+        allow_headers=["authorization", "content-type", "x-deadline-ms", "x-request-id", "x-traffic-class"],
+        expose_headers=[*HEADERS],
     )

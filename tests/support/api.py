@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from schemas.http import Problem
+from serving.http.problem_types import type_of
 from serving.settings import Config, Settings
 from tests.support.paths import REPOSITORY
 
@@ -33,6 +34,7 @@ def problem(response) -> Problem:
     assert response.headers["content-type"] == "application/problem+json"
     found = msgspec.json.decode(response.content, type=Problem)
     assert found.status == response.status_code
+    assert found.type == type_of(found.status).type
     assert found.detail
     assert found.fix
     return found

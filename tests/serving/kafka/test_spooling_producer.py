@@ -123,5 +123,5 @@ def test_a_client_is_told_what_to_send_again_and_when(api: TestClient, tmp_path:
     assert [(each["index"], each["code"]) for each in mixed.json()["rejected"]] == [(0, intake.BUSY), (2, "missing")]
     assert "send this event again" in mixed.json()["rejected"][0]["detail"]
     views = api.post("/v1/events", json={"events": [event("v", "view")]}, headers=HEADERS)
-    assert problem(views).type == "unavailable"
+    assert problem(views).status == 503
     assert int(views.headers["retry-after"]) >= int(mixed.headers["retry-after"]) >= 2
