@@ -8,6 +8,7 @@ from litestar.params import FromPath, PathParameter, QueryParameter
 
 from schemas.http import FeaturesAnswer, SimilarAnswer
 from serving.http.answers import answers
+from serving.http.auth import SCOPE
 from serving.http.paths import checked_id, id_of
 from serving.services import Services
 
@@ -15,6 +16,7 @@ from serving.services import Services
 @get(
     "/v1/features/{group:str}",
     sync_to_thread=True,
+    opt={SCOPE: "debug"},
     operation_id="readFeatures",
     summary="Features of a key",
     tags=["debug"],
@@ -32,6 +34,7 @@ def read_features(
 @get(
     "/v1/features/{group:str}/{key:str}",
     sync_to_thread=True,
+    opt={SCOPE: "debug"},
     operation_id="readFeaturesOfOneColumn",
     summary="Features of a key with one column",
     tags=["debug"],
@@ -49,6 +52,7 @@ def read_features_of_one_column(
 @get(
     "/v1/items/{item:str}/similar",
     sync_to_thread=True,
+    opt={SCOPE: "recommend"},
     operation_id="readSimilarItems",
     summary="Items similar to an item",
     tags=["recommend"],

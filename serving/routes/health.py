@@ -41,7 +41,7 @@ def is_live() -> LiveAnswer:
     summary="Whether requests may come",
     tags=["health"],
     security=[{}],
-    responses={503: ResponseSpec(ReadyAnswer, generate_examples=False, description="Not yet ready")},
+    responses={503: ResponseSpec(ReadyAnswer, generate_examples=False, description="Not yet ready"), **answer_of(500)},
 )
 def is_ready(services: NamedDependency[Services]) -> Response[ReadyAnswer]:
     """Whether requests may come: catalogue, control and item features are read, and a model loaded if there is one.
@@ -78,6 +78,7 @@ def is_ready(services: NamedDependency[Services]) -> Response[ReadyAnswer]:
     summary="Metrics",
     tags=["health"],
     security=[{}],
+    responses=answer_of(500),
 )
 def read_metrics(services: NamedDependency[Services]) -> bytes:
     """Metrics in Prometheus' text format; docs/modules.md lists them."""

@@ -8,6 +8,7 @@ from schemas.aliases import LIVE
 from schemas.http import AliasAnswer, AliasRequest, AliasState, ModelsAnswer
 from schemas.times import now_ms
 from serving.http.answers import answers
+from serving.http.auth import SCOPE
 from serving.http.body import Strict
 from serving.http.paths import id_of
 from serving.http.problems import AWAY, invalid, unavailable
@@ -18,6 +19,7 @@ from serving.versions import control
 @get(
     "/v1/models",
     sync_to_thread=True,
+    opt={SCOPE: "admin"},
     operation_id="listModels",
     summary="Models that are served",
     tags=["admin"],
@@ -53,6 +55,7 @@ def list_models(services: NamedDependency[Services]) -> ModelsAnswer:
     dto=Strict[AliasRequest],
     return_dto=None,
     sync_to_thread=True,
+    opt={SCOPE: "admin"},
     operation_id="pinAlias",
     summary="Pin an alias to the live version",
     tags=["admin"],

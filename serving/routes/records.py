@@ -9,6 +9,7 @@ from schemas.http import BatchAnswer, EventsRequest, ItemsRequest
 from schemas.times import now_ms
 from serving.http import intake
 from serving.http.answers import answers
+from serving.http.auth import SCOPE
 from serving.http.body import Strict
 from serving.http.problems import AWAY, unavailable
 from serving.services import Services
@@ -22,6 +23,7 @@ _FULL = "Kafka is away, and the disk has no room for these events, or fails."
     dto=Strict[EventsRequest],
     return_dto=None,
     sync_to_thread=True,
+    opt={SCOPE: "events"},
     operation_id="sendEvents",
     summary="Send events",
     tags=["events"],
@@ -49,6 +51,7 @@ def receive_events(data: JSONBody[EventsRequest], services: NamedDependency[Serv
     dto=Strict[ItemsRequest],
     return_dto=None,
     sync_to_thread=True,
+    opt={SCOPE: "catalogue"},
     operation_id="upsertItems",
     summary="Write items",
     tags=["catalogue"],

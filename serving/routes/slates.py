@@ -12,7 +12,7 @@ from schemas.http import Id, RecommendationAnswer, RecommendationRequest
 from schemas.ids import hash64
 from schemas.times import now_ms
 from serving.http.answers import answers
-from serving.http.auth import request_id
+from serving.http.auth import KEY, SCOPE, check_slate, request_id
 from serving.http.body import Strict
 from serving.http.load_shedding import RECEIVED
 from serving.http.problems import invalid
@@ -29,6 +29,7 @@ from serving.telemetry.stopwatch import Stopwatch
     status_code=200,
     dto=Strict[RecommendationRequest],
     return_dto=None,
+    opt={SCOPE: "recommend"},
     operation_id="recommend",
     summary="A slate for a user",
     tags=["recommend"],
@@ -52,8 +53,10 @@ async def recommend(
     deadline.
     """
     watch, query = Stopwatch(), query_of(data, services.experiment)
+    scope: Any = request.scope
+    check_slate(scope[KEY], surface=query.surface, traffic=traffic, explain=data.explain)
     surface = services.surfaces.get(query.surface, DEFAULT_SURFACE)
-    received_s = request.scope.get(RECEIVED) or time.monotonic()
+    received_s = scope.get(RECEIVED) or time.monotonic()
     deadline = Deadline.after(min(deadline_ms or MOST_MS, surface.deadline_ms), received_s=received_s)
     share = share_of(traffic, surface.tier)
     with services.admission.admit(share=share, within_ms=deadline.remaining_ms()):

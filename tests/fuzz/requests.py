@@ -22,7 +22,7 @@ from serving.http.problem_types import type_of
 from tests.fuzz.cases import Found
 from tests.fuzz.mutation import Mutator
 from tests.support import serving_states as worlds
-from tests.support.api import HEADERS, TOKEN
+from tests.support.api import HEADERS, KEYS
 from tests.support.running_services import running_services
 
 _AT_ONCE = 16
@@ -52,7 +52,7 @@ class Requests:
         self._mutator, self._resources = Mutator(rng), ExitStack()
         folder = Path(self._resources.enter_context(tempfile.TemporaryDirectory()))
         parts = self._resources.enter_context(running_services(folder))
-        self._app = app.create(parts, TOKEN, ["https://shop.example"])
+        self._app = app.create(parts, KEYS, ["https://shop.example"])
         self._loop = asyncio.new_event_loop()
 
     def close(self) -> None:

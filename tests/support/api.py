@@ -5,11 +5,13 @@ from pathlib import Path
 import msgspec
 
 from schemas.http import Problem
+from serving.http.keys import Keys
 from serving.http.problem_types import type_of
 from serving.settings import Config, Settings
 from tests.support.paths import REPOSITORY
 
 TOKEN = "a-token-for-tests-only"
+KEYS = Keys.of_token(TOKEN)
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 FEATURES = REPOSITORY / "features"
 
@@ -24,7 +26,6 @@ def settings(artefacts: Path) -> Settings:
         port=0,
         shared=artefacts / "shared",
         spool=artefacts / "spool",
-        token=TOKEN,
         model="ranker",
         config=Config(),
     )

@@ -17,8 +17,8 @@ from serving.http.openapi import complete
 from serving.http.problem_types import FOLDER, TYPES
 from serving.state.state import Live
 from tests.support import serving_states as worlds
-from tests.support.api import HEADERS, TOKEN, problem, settings
-from tests.support.paths import TESTS
+from tests.support.api import HEADERS, KEYS, TOKEN, problem, settings
+from tests.support.paths import REPOSITORY, TESTS
 
 OPENAPI = TESTS / "serving" / "openapi.json"
 OPEN = ("/health/", "/metrics", "/schema")
@@ -210,6 +210,10 @@ def test_every_kind_of_error_is_explained_at_its_address(api: TestClient[Litesta
     for kind in TYPES:
         assert msgspec.json.decode(api.get(kind.type).content, type=ProblemType) == kind
     assert len({kind.status for kind in TYPES}) == len(TYPES)
+    page = (REPOSITORY / "docs/api.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `/schema/problems/.*", page, re.MULTILINE) == [
+        f"| `{kind.type}` | {kind.status} | {kind.meaning} |" for kind in TYPES
+    ]
     assert problem(api.get(f"{FOLDER}nothing")).fix.startswith("Ask for one of: invalid, ")
 
 
@@ -229,6 +233,6 @@ def test_the_schema_is_the_one_checked_in(api: TestClient[Litestar]) -> None:
 
 
 if __name__ == "__main__":
-    made = app.create(services.build(settings(Path()), Live(worlds.PLAN)), TOKEN)
+    made = app.create(services.build(settings(Path()), Live(worlds.PLAN)), KEYS)
     schema = complete(made.openapi_schema.to_schema())
     OPENAPI.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n")

@@ -21,7 +21,7 @@ from schemas.events import Event
 from serving import app
 from serving.http import intake
 from serving.http.problem_types import type_of
-from tests.support.api import FEATURES, HEADERS, TOKEN
+from tests.support.api import FEATURES, HEADERS, KEYS
 from tests.support.paths import TESTS
 from tests.support.running_services import running_services
 from tests.support.serving_states import NOW
@@ -36,7 +36,7 @@ CHECKS = [
     checks.response_schema_conformance,
     checks.response_headers_conformance,
 ]
-KEYS = ({}, {"Authorization": "Bearer of-nobody"}, HEADERS, HEADERS, HEADERS)
+SENT = ({}, {"Authorization": "Bearer of-nobody"}, HEADERS, HEADERS, HEADERS)
 SOURCE = load_plan(FEATURES).source("clickstream")
 TEXTS = (None, "", " ", "x", "_x", "_tick", "a\0b", "x" * 256, "x" * 257, "click", "dwell")
 NUMBERS = (0, -1, True, 1 << 31, 1 << 40, 1 << 62, 1 << 64, 1.5, 1e39, NOW, 631_151_999_999, 4_102_444_800_000)
@@ -49,7 +49,7 @@ VALID_EVENT = {"event_id": "e", "user_id": "u", "event_type": "dwell", "occurred
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient[Litestar]]:
     folder = tmp_path_factory.mktemp("running")
-    with running_services(folder) as parts, TestClient(app.create(parts, TOKEN)) as api:
+    with running_services(folder) as parts, TestClient(app.create(parts, KEYS)) as api:
         yield api
 
 
@@ -58,7 +58,7 @@ def test_status_headers_and_body_are_as_the_schema_says(
     running: TestClient[Litestar], operation: str, mode: GenerationMode
 ) -> None:
     @examples(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
-    @given(case=OPERATIONS[operation].as_strategy(generation_mode=mode), key=st.sampled_from(KEYS))
+    @given(case=OPERATIONS[operation].as_strategy(generation_mode=mode), key=st.sampled_from(SENT))
     def answered(case: Case, key: dict[str, str]) -> None:
         response = send(running, case, key)
         case.validate_response(response, checks=CHECKS)
