@@ -14,12 +14,14 @@ import cyclopts
 
 from headrace.errors import EnvironmentProblem, HeadraceError, UsageProblem
 from headrace.features.verbs import app as features
+from headrace.keys.verbs import app as keys
 from headrace.layout import Layout, Pace
 from headrace.log.sample_verbs import app as samples
 from headrace.models.verbs import app as models
 
 app = cyclopts.App(name="headrace", help="A real-time recommender on Apache Flink, Kafka and Redis.", version="0.1.0")
 app.command(features, name="features")
+app.command(keys, name="keys")
 app.command(models, name="models")
 app.command(samples, name="samples")
 app.command("headrace.training.train:train", name="train", help="Train a new model from the samples on the log.")

@@ -94,6 +94,7 @@ class Layout:
         self.endpoints_file = home / "endpoints.json"
         self.secrets_file = home / "secrets.json"
         self.serving_file = home / "serving.json"
+        self.keys_file = home / "keys.json"
         self.seasons_file = home / "seasons.yaml"
         self.fusion_file = home / "fusion.json"
         self.processes_file = home / "processes.json"

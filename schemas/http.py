@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from schemas.context import Sent
-from schemas.limits import INT64_MOST, NO_CONTROL_PATTERN, TEXT_CHARS, TEXT_PATTERN
+from schemas.limits import NO_CONTROL_PATTERN, TEXT_CHARS, TEXT_PATTERN
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS, pattern=TEXT_PATTERN)]
 """No control characters, and not only blanks; blanks at either end count as part of it."""
@@ -13,16 +13,21 @@ OptionalId: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARS, pattern=NO_CO
 """Blank means absent."""
 Explain: TypeAlias = Literal["none", "basic"]
 BATCH = 500  # events or items in one request
-TITLE_CHARS = 4096
-TAGS = 256
-PRICE_MOST = 1e15
+SCHEMAS = "#/components/schemas/"
+RawEvent: TypeAlias = Annotated[Raw, Meta(extra_json_schema={"$ref": f"{SCHEMAS}EventRecord"})]
+RawItem: TypeAlias = Annotated[Raw, Meta(extra_json_schema={"$ref": f"{SCHEMAS}ItemRecord"})]
+"""Records are decoded one by one (serving/http/intake.py); the API's schema shows their types."""
 
 
 class RecommendationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Request for a slate. `user_id` or `anonymous_id` is required; an unknown user is a cold start, not an error.
 
     Attributes:
-        count: K, number of items.
+        user_id: any stable name; no other is needed.
+        anonymous_id: the same for a visitor who is not signed in; used if there is no `user_id`.
+        session_id: pages of one visit have the same; if absent, the request is a session of its own.
+        surface: where the slate is shown: feed, cart, … A key may be restricted to some.
+        count: number of items.
         context: what is known about the request (device, country, …); stored with the exposure. Numbers and booleans
             become text, nulls and blanks are dropped.
         exclude_items: items that must not be in the answer.
@@ -72,10 +77,7 @@ class Versions(Struct, frozen=True, kw_only=True):
 
 
 class Degraded(Struct, frozen=True, kw_only=True):
-    """How degraded the answer is: L0 not at all, L1 a source is missing, L2 no model, L3 no user state.
-
-    L4 ranks the catalogue without features, L5 has nothing to rank.
-    """
+    """How degraded the answer is, from 0 (not at all) to 5 (empty), and why."""
 
     level: int
     reasons: list[str]
@@ -93,35 +95,15 @@ class RecommendationAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class EventsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Events as on topic `events` (`schemas.events.Event`); each is accepted or rejected on its own."""
+    """Events; each is accepted or rejected on its own, so one that is not valid does not spoil the others."""
 
-    events: Annotated[list[Raw], Meta(min_length=1, max_length=BATCH)]
+    events: Annotated[list[RawEvent], Meta(min_length=1, max_length=BATCH)]
 
 
 class ItemsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Items as in the catalogue (`ItemRecord`); each is accepted or rejected on its own."""
+    """Items; each is accepted or rejected on its own, so one that is not valid does not spoil the others."""
 
-    items: Annotated[list[Raw], Meta(min_length=1, max_length=BATCH)]
-
-
-class ItemRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One whole item: a field that is absent is cleared. `takedown` removes the item from every answer.
-
-    Attributes:
-        born_at: when it may first be shown, ms, from 1990 on; if absent, when the API first received it.
-        content: vectors by the name of a modality that the ranker declares, each as long as declared.
-    """
-
-    item_id: Id
-    category: Id
-    title: Annotated[str, Meta(max_length=TITLE_CHARS)] | None = None
-    price: Annotated[float, Meta(ge=0, le=PRICE_MOST)] | None = None
-    seller: OptionalId | None = None
-    tags: Annotated[list[OptionalId], Meta(max_length=TAGS)] = field(default_factory=list[str])
-    stock: Annotated[int, Meta(ge=0, le=INT64_MOST)] | None = None
-    born_at: Annotated[int, Meta(ge=0, le=INT64_MOST)] | None = None
-    takedown: bool = False
-    content: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    items: Annotated[list[RawItem], Meta(min_length=1, max_length=BATCH)]
 
 
 class Rejected(Struct, frozen=True, kw_only=True):
@@ -249,6 +231,12 @@ class AliasAnswer(Struct, frozen=True, kw_only=True):
     at: int
 
 
+class LiveAnswer(Struct, frozen=True, kw_only=True):
+    """The process answers."""
+
+    status: Literal["live"] = "live"
+
+
 class ReadyAnswer(Struct, frozen=True, kw_only=True):
     """Whether the process is ready for requests, and what it waits for.
 
@@ -273,7 +261,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     """An error (RFC 9457). `detail` gives the value and the expectation, `fix` the remedy.
 
     Attributes:
-        type: stable name of the kind of error.
+        type: what kind of error it is, a stable URI relative to the API; a GET of it explains the kind.
         pointer: JSON pointer into the request's body; empty if the error is elsewhere.
     """
 
@@ -283,3 +271,18 @@ class Problem(Struct, frozen=True, kw_only=True):
     detail: str
     fix: str
     pointer: str = ""
+
+
+class ProblemType(Struct, frozen=True, kw_only=True):
+    """A kind of error: its URI, the HTTP status it is answered with, what it means, and what to do.
+
+    Attributes:
+        retry: whether the same request may succeed later.
+    """
+
+    type: str
+    title: str
+    status: int
+    meaning: str
+    fix: str
+    retry: bool = False

@@ -7,19 +7,21 @@ from typing import TypeAlias
 
 from litestar import Litestar, Router
 from litestar.concurrency import set_asyncio_executor
-from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from schemas.limits import BODY_BYTES
 from serving import routes
 from serving.http.auth import OPEN, guard
+from serving.http.cors import cors
+from serving.http.keys import Keys
 from serving.http.load_shedding import shed_excess
+from serving.http.openapi import SCHEMA, TypedSchema
 from serving.http.paths import keep_ids_whole
 from serving.http.problems import COUNT, respond
+from serving.http.request_ids import identify
 from serving.services import Services
 
 Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
@@ -31,8 +33,8 @@ OPENAPI = OpenAPIConfig(
     components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
     security=[{"token": []}],
     use_handler_docstrings=True,
-    render_plugins=[JsonRenderPlugin()],  # the pages of other plugins load scripts from other servers
-    openapi_router=Router("/schema", route_handlers=[], opt={OPEN: True}),
+    render_plugins=[TypedSchema(path="/")],  # the pages of other plugins load scripts from other servers
+    openapi_router=Router(SCHEMA, route_handlers=[], include_in_schema=False, opt={OPEN: True}),
 )
 
 
@@ -42,29 +44,20 @@ def set_threads() -> None:
 
 
 def create(
-    services: Services, token: str, origins: Sequence[str] = (), *, lifespan: Sequence[Lifespan] = ()
+    services: Services, keys: Keys, origins: Sequence[str] = (), *, lifespan: Sequence[Lifespan] = ()
 ) -> Litestar:
-    """The API over its services. `origins`: the origins whose pages may call it from a browser."""
+    """The API over its services. `origins`: whose pages may call it from a browser, with any key."""
     app = Litestar(
         route_handlers=routes.HANDLERS,
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
-        guards=[guard(token)],
+        guards=[guard(keys)],
         lifespan=list(lifespan),
         exception_handlers={Exception: respond},
         request_max_body_size=BODY_BYTES,
         openapi_config=OPENAPI,
         state=State({COUNT: services.metrics.count_error}),
-        cors_config=_cors(origins) if origins else None,
+        cors_config=cors(origins, keys),
     )
     handler = keep_ids_whole(app.asgi_handler)
-    app.asgi_handler = shed_excess(handler, services.admission, services.metrics.count_error)
+    app.asgi_handler = identify(shed_excess(handler, services.admission, services.metrics.count_error))
     return app
-
-
-def _cors(origins: Sequence[str]) -> CORSConfig:
-    return CORSConfig(
-        allow_origins=list(origins),
-        allow_methods=["GET", "HEAD", "POST", "PUT"],
-        allow_headers=["authorization", "content-type", "x-deadline-ms", "x-traffic-class"],
-        expose_headers=["Retry-After", "Server-Timing", "X-Degraded-Level"],
-    )

@@ -13,6 +13,10 @@ from msgspec import Meta, Struct, field
 from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from models.index.device import index_builder
 from schemas.defaults import LIVE_MODEL
+from schemas.keys import Key, KeyFile, KeysError
+from schemas.keys import checked as checked_keys
+from serving.http.keys import key_of_token
+from serving.http.keys import read as read_keys
 from serving.limits import traffic
 from serving.limits.admission import OBJECTIVE_MS
 from serving.limits.deadline import LEAST_MS, MOST_MS
@@ -25,6 +29,7 @@ from store.connect import ADDRESS
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 TOKEN_VARIABLE = "HEADRACE_TOKEN"
+KEYS_VARIABLE = "HEADRACE_KEYS"
 _SHORTEST_TOKEN = 16
 _WORKERS = 2
 SPOOL_MB = 1024
@@ -56,6 +61,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Of a worker. `artefacts` is the learner's folder, `shared` the one that the feeder writes the state to.
 
     `spool`: the folder of records that wait for Kafka, and its bound in MB.
+    `keys`: the file of keys; `fixed_keys`: those of the environment, and of the token.
     `ranker`: the settings of the models, the same as the learner's.
     """
 
@@ -69,7 +75,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     host: str
     port: int
     workers: int = 1
-    token: str
+    keys: Path | None = None
+    fixed_keys: tuple[Key, ...] = ()
     model: str
     config: Config
     device: str = "cpu"
@@ -97,6 +104,14 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
     parser = command_line(environment)
     options = parser.parse_args(arguments)
     problems: list[str] = []
+    options.fixed_keys = ()
+    try:
+        options.fixed_keys = _fixed_keys(options.token, environment)
+        checked_keys([*options.fixed_keys, *(read_keys(options.keys) if options.keys else ())])
+    except FileNotFoundError:
+        pass  # `headrace keys add` makes it; workers look for it
+    except (OSError, msgspec.DecodeError, KeysError) as error:
+        problems.append(f"{KEYS_VARIABLE} or --keys {options.keys}: {error}")
     if len(options.token) < _SHORTEST_TOKEN:
         problems.append(
             f"{TOKEN_VARIABLE} has {len(options.token)} characters, must have at least {_SHORTEST_TOKEN}: "
@@ -108,7 +123,15 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
         index_builder(options.device)
     except ValueError as error:
         problems.append(f"--device: {error}")
-    return Settings(**_with_files(options, parser, problems))
+    values = _with_files(options, parser, problems)
+    del values["token"]
+    return Settings(**values)
+
+
+def _fixed_keys(token: str, environment: Mapping[str, str]) -> tuple[Key, ...]:
+    """The keys of the environment, and the key of the token."""
+    text = environment.get(KEYS_VARIABLE)
+    return (key_of_token(token), *(msgspec.json.decode(text, type=KeyFile).keys if text else ()))
 
 
 def parse_feeder(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> FeederSettings:
@@ -151,7 +174,9 @@ def command_line(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8080, help="port to listen on")
     parser.add_argument("--workers", type=int, default=_WORKERS, help="processes that answer requests")
     token = environment.get(TOKEN_VARIABLE, "")
-    parser.add_argument("--token", default=token, help=f"bearer token of the API; preferably set in {TOKEN_VARIABLE}")
+    parser.add_argument("--token", default=token, help=f"token of a key with all scopes; best set in {TOKEN_VARIABLE}")
+    keys = f"JSON file of keys, read again when it changes; more keys in {KEYS_VARIABLE}"
+    parser.add_argument("--keys", type=Path, help=keys)
     device = environment.get(DEVICE_VARIABLE, "cpu")
     parser.add_argument(
         "--device", default=device, help=f"device of the item index, cpu or cuda; default from {DEVICE_VARIABLE}"

@@ -13,6 +13,7 @@ from litestar import Litestar
 
 from models.index.device import index_builder
 from serving import app, services, settings
+from serving.http.keys import Keys
 from serving.kafka.spooling_producer import SpoolingProducer
 from serving.services import Services
 from serving.shared.subscriber import SharedState
@@ -34,7 +35,8 @@ def create() -> Litestar:
     states = SharedState(configured.shared, configured.ranker, index_builder(configured.device))
     parts = services.build(configured, states)
     parts.warm.clear()
-    return app.create(parts, configured.token, configured.config.origins, lifespan=[lambda _: running(parts)])
+    keys = Keys(configured.fixed_keys, configured.keys, workers=configured.workers)
+    return app.create(parts, keys, configured.config.origins, lifespan=[lambda _: running(parts)])
 
 
 @asynccontextmanager

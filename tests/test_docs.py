@@ -11,6 +11,7 @@ import pytest
 
 from headrace.cli import app
 from headrace.features import verbs as features
+from headrace.keys import verbs as keys
 from headrace.layout import REPOSITORY
 from headrace.models import verbs as models
 
@@ -43,7 +44,9 @@ def test_every_verb_of_the_readme_is_a_verb_of_the_command_line() -> None:
     assert said <= verbs
 
 
-@pytest.mark.parametrize(("group", "verbs"), [("features", features.VERBS), ("models", models.VERBS)])
+@pytest.mark.parametrize(
+    ("group", "verbs"), [("features", features.VERBS), ("keys", keys.VERBS), ("models", models.VERBS)]
+)
 def test_every_verb_of_a_group_is_in_the_docs_as_its_help_says(group: str, verbs: dict[str, tuple[str, str]]) -> None:
     docs = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "docs").glob("*.md"))
     rows = dict(re.findall(rf"^\| `headrace {group} ([a-z-]+)` \| (.+) \|$", docs, re.MULTILINE))

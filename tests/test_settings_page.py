@@ -71,7 +71,9 @@ def test_every_environment_variable_is_listed() -> None:
     assert listed == set(sources.stdout.split()) - {"HEADRACE_"}
 
 
-@pytest.mark.parametrize("text", ["serving.json", "fusion.json", "seasons.yaml", "secrets.json", "endpoints.json"])
+@pytest.mark.parametrize(
+    "text", ["serving.json", "keys.json", "fusion.json", "seasons.yaml", "secrets.json", "endpoints.json"]
+)
 def test_every_file_of_the_folder_that_people_touch_is_listed(text: str) -> None:
     assert any(f"`{text}`" in row for row in rows("Files in the stack's folder"))
 

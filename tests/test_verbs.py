@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from headrace.features import verbs as features
+from headrace.keys import verbs as keys
 from headrace.layout import FEATURES
 from headrace.log import sample_verbs as samples
 from headrace.models import verbs as models
@@ -23,7 +24,9 @@ def headrace(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("place", [place for app in (features, models, samples) for place, _ in app.VERBS.values()])
+@pytest.mark.parametrize(
+    "place", [place for app in (features, keys, models, samples) for place, _ in app.VERBS.values()]
+)
 def test_a_verb_is_where_the_table_says(place: str) -> None:
     module, _, function = place.partition(":")
     assert callable(getattr(importlib.import_module(f"headrace.{module}"), function))

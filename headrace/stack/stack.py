@@ -141,7 +141,8 @@ def pipeline_programs(layout: Layout, endpoints: Endpoints) -> list[Program]:
     device()
     config = ("--config", str(layout.serving_file)) if layout.serving_file.exists() else ()
     artefacts = ("--artefacts", str(layout.artefacts))
-    features, port = ("--features", str(FEATURES)), ("--port", str(endpoints.api))
+    features = ("--features", str(FEATURES))
+    api = ("--port", str(endpoints.api), "--keys", str(layout.keys_file))
     host = (*kafka_address, *redis_address, *features, *config, *fusion_arguments(layout), *artefacts)
     host = (*host, "--shared", str(layout.shared), "--spool", str(layout.spool))
     return [
@@ -149,7 +150,7 @@ def pipeline_programs(layout: Layout, endpoints: Endpoints) -> list[Program]:
         python_process(layout, endpoints, "loader", "store.loader", *kafka_address, *redis_address),
         learner(layout, endpoints, "learner"),
         python_process(layout, endpoints, "feeder", "serving.feeder", *host),
-        python_process(layout, endpoints, "serving", "serving", *host, *port),
+        python_process(layout, endpoints, "serving", "serving", *host, *api),
     ]
 
 

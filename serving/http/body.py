@@ -9,7 +9,7 @@ from litestar.typing import FieldDefinition
 
 from schemas.json_text import excerpt, fault_of, limit_depth, without_nan
 from schemas.limits import LEVELS
-from serving.http.problems import FIX_REQUEST, invalid
+from serving.http.problems import invalid
 
 T = TypeVar("T")
 _ABOVE_RECORDS = 4  # a batch is an object with a list of records; one more level makes a record too deep
@@ -55,7 +55,7 @@ def decode(body: bytes, type_: type[T]) -> T:
         pointer, message = fault_of(error, text)
         seen = excerpt(text, pointer)
         detail = f"{message}{f': {seen}' if seen else ''}."
-        raise invalid(detail, fix=FIX_REQUEST, pointer=pointer) from error
+        raise invalid(detail, pointer=pointer) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         detail = f"The body is not JSON: {error}."
         raise invalid(detail, fix="Send one JSON object, in UTF-8.") from error

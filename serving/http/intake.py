@@ -14,8 +14,9 @@ from lang.events.gate import is_tick
 from lang.plan.source import Source
 from models.content import ContentLayout
 from schemas.catalogue import Item
+from schemas.client_records import ItemRecord
 from schemas.heads import FEEDBACK
-from schemas.http import BatchAnswer, ItemRecord, Rejected
+from schemas.http import BatchAnswer, Rejected
 from schemas.ids import hash64
 from schemas.json_text import fault_of, is_deep
 from schemas.limits import LEVELS, time_fault

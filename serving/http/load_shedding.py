@@ -6,7 +6,8 @@ from collections.abc import Callable
 import msgspec
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from serving.http.problems import MEDIA_TYPE, shed_problem
+from serving.http.answers import MEDIA_TYPE
+from serving.http.problems import shed_problem
 from serving.limits.admission import Admission
 from serving.limits.shed import Shed
 from serving.limits.traffic import ADMIN_SHARE

@@ -6,7 +6,6 @@ The broker is librdkafka's mock broker in this process; the API's records are de
 import asyncio
 import random
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,18 +15,18 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import msgspec
-from confluent_kafka import Producer
 
-from headrace.stack import redis_server
 from schemas.http import Problem
-from serving import app, services
+from serving import app
+from serving.http.problem_types import type_of
 from tests.fuzz.cases import Found
 from tests.fuzz.mutation import Mutator
 from tests.support import serving_states as worlds
-from tests.support.api import HEADERS, TOKEN, settings
+from tests.support.api import HEADERS, KEYS
+from tests.support.running_services import running_services
 
 _AT_ONCE = 16
-_UNAVAILABLE = "unavailable"  # the store or the broker did not answer in time, as on a busy machine
+_UNAVAILABLE = type_of(503).type  # the store or the broker did not answer in time, as on a busy machine
 _EVENT = {"event_id": "e1", "user_id": "u1", "event_type": "click", "item_id": "i1", "value": 1.5, "position": 0}
 _ITEM = {"item_id": "i1", "category": "c1", "title": "t", "price": 3.5, "tags": ["a"], "stock": 3, "takedown": False}
 _RECOMMENDATION = {
@@ -52,28 +51,17 @@ class Requests:
         self.counts: Counter[str] = Counter()
         self._mutator, self._resources = Mutator(rng), ExitStack()
         folder = Path(self._resources.enter_context(tempfile.TemporaryDirectory()))
-        port = self._resources.enter_context(redis_server.running(folder))
-        self._broker = Producer({"bootstrap.servers": "", "test.mock.num.brokers": 1})
-        (broker,) = self._broker.list_topics(timeout=10).brokers.values()
-        replaced = msgspec.structs.replace(
-            settings(folder), bootstrap=f"{broker.host}:{broker.port}", redis=f"redis://127.0.0.1:{port}"
-        )
-        parts = services.build(replaced, worlds.live(count=200, categories=8))
-        self._app = app.create(parts, TOKEN, ["https://shop.example"])
+        parts = self._resources.enter_context(running_services(folder))
+        self._app = app.create(parts, KEYS, ["https://shop.example"])
         self._loop = asyncio.new_event_loop()
-        self._stop = threading.Event()
-        self._sender = threading.Thread(target=parts.producer.run, args=(self._stop,))
-        self._sender.start()
 
     def close(self) -> None:
         """Close the connections, the broker and the store."""
         if self._loop.is_closed():
             return
-        self._loop.run_until_complete(asyncio.gather(*asyncio.all_tasks(self._loop), return_exceptions=True))
+        self._loop.run_until_complete(_finish_tasks())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
-        self._stop.set()
-        self._sender.join()
         self._resources.close()
 
     def make(self) -> bytes:
@@ -171,6 +159,11 @@ class Requests:
         await self._app(scope, receive, send)  # type: ignore[arg-type] Litestar's own types of scope and message
         answer = b"".join(each.get("body", b"") for each in sent if each["type"] == "http.response.body")
         return sent[0]["status"], answer
+
+
+async def _finish_tasks() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def _now() -> int:

@@ -72,7 +72,7 @@ def serving(learners: Learners, client: Client, tmp_path: Path) -> Iterator[Serv
     threads = [*feeder.start(stop), publishing]
     publishing.start()
     states = SharedState(tmp_path, RankerConfig())
-    yield services.build(Settings(**common, host="127.0.0.1", port=0, token=""), states)
+    yield services.build(Settings(**common, host="127.0.0.1", port=0), states)
     stop.set()
     for thread in threads:
         thread.join(20)

@@ -10,7 +10,7 @@ from serving import app, services
 from serving.services import Services
 from serving.state.state import Live
 from tests.support import serving_states as worlds
-from tests.support.api import TOKEN, settings
+from tests.support.api import KEYS, settings
 
 
 @pytest.fixture(scope="module")
@@ -25,5 +25,5 @@ def parts(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Services:
 
 @pytest.fixture(scope="module")
 def api(parts: Services) -> Iterator[TestClient[Litestar]]:
-    with TestClient(app.create(parts, TOKEN)) as api:
+    with TestClient(app.create(parts, KEYS)) as api:
         yield api

@@ -14,7 +14,7 @@ from serving.stages.unprepared import Unprepared
 from serving.telemetry.metrics import Metrics
 from serving.warm_up import warm_up
 from tests.support import serving_states as worlds
-from tests.support.api import TOKEN
+from tests.support.api import KEYS
 from tests.support.memory_stores import memory_store_of
 from tests.support.sent_records import Sent, Slow
 
@@ -31,7 +31,7 @@ def test_a_worker_is_ready_after_its_first_slates_which_nobody_sees(parts: Servi
     )
     parts = structs.replace(parts, pipeline=pipeline, metrics=metrics)
     parts.warm.clear()
-    with TestClient(app.create(parts, TOKEN)) as api:
+    with TestClient(app.create(parts, KEYS)) as api:
         cold = api.get("/health/ready")
         assert (cold.status_code, cold.json()["waiting_for"]) == (503, ["warm-up"])
         asyncio.run(warm_up(parts))

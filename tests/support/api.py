@@ -5,10 +5,13 @@ from pathlib import Path
 import msgspec
 
 from schemas.http import Problem
+from serving.http.keys import Keys
+from serving.http.problem_types import type_of
 from serving.settings import Config, Settings
 from tests.support.paths import REPOSITORY
 
 TOKEN = "a-token-for-tests-only"
+KEYS = Keys.of_token(TOKEN)
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 FEATURES = REPOSITORY / "features"
 
@@ -23,7 +26,6 @@ def settings(artefacts: Path) -> Settings:
         port=0,
         shared=artefacts / "shared",
         spool=artefacts / "spool",
-        token=TOKEN,
         model="ranker",
         config=Config(),
     )
@@ -33,6 +35,7 @@ def problem(response) -> Problem:
     assert response.headers["content-type"] == "application/problem+json"
     found = msgspec.json.decode(response.content, type=Problem)
     assert found.status == response.status_code
+    assert found.type == type_of(found.status).type
     assert found.detail
     assert found.fix
     return found

@@ -10,12 +10,15 @@ from litestar.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.fingerprint import fingerprint
+from schemas.http import ProblemType
 from schemas.limits import BODY_BYTES
 from serving import app, services
+from serving.http.openapi import complete
+from serving.http.problem_types import FOLDER, TYPES
 from serving.state.state import Live
 from tests.support import serving_states as worlds
-from tests.support.api import HEADERS, TOKEN, problem, settings
-from tests.support.paths import TESTS
+from tests.support.api import HEADERS, KEYS, TOKEN, problem, settings
+from tests.support.paths import REPOSITORY, TESTS
 
 OPENAPI = TESTS / "serving" / "openapi.json"
 OPEN = ("/health/", "/metrics", "/schema")
@@ -33,7 +36,7 @@ def test_without_the_token_nothing(api: TestClient[Litestar], header: str | None
     response = api.request(method, path, headers={} if header is None else {"Authorization": header})
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
-    assert problem(response).type == "unauthorized"
+    assert problem(response).status == 401
 
 
 def test_metrics_need_no_token_and_name_nobody(api: TestClient[Litestar]) -> None:
@@ -99,14 +102,14 @@ def test_a_bad_request_says_where_and_why(
 ) -> None:
     response = api.post("/v1/recommendations", content=body, headers=HEADERS)
     found = problem(response)
-    assert (found.status, found.type) == (400, "invalid")
+    assert found.status == 400
     assert says in found.detail
     assert found.pointer.startswith(pointer)
 
 
 def test_a_body_is_at_most_256_kb(api: TestClient[Litestar]) -> None:
     response = api.post("/v1/events", content=b" " * (BODY_BYTES + 1), headers=HEADERS)
-    assert problem(response).type == "too-large"
+    assert problem(response).status == 413
 
 
 def test_the_store_away_is_an_answer_all_the_same(api: TestClient[Litestar]) -> None:
@@ -137,7 +140,7 @@ def test_kafka_away_is_a_503_for_those_who_must_know(api: TestClient[Litestar]) 
     assert late.json()["rejected"][0]["code"] == "late"
     item = {"items": [{"item_id": "i1", "category": "c1"}]}
     response = api.post("/v1/items:batchUpsert", json=item, headers=HEADERS)
-    assert problem(response).type == "unavailable"
+    assert problem(response).status == 503
     assert response.headers["retry-after"] == "2"
 
 
@@ -149,7 +152,7 @@ def test_features_of_a_wrong_key_or_group(api: TestClient[Litestar]) -> None:
     assert problem(nobody).status == 404
     assert "user_recent" in problem(nobody).detail
     away = api.get("/v1/features/user_recent/u1", headers=HEADERS)
-    assert problem(away).type == "unavailable"
+    assert problem(away).status == 503
 
 
 def test_models_and_what_cannot_be_pinned(api: TestClient[Litestar]) -> None:
@@ -199,8 +202,28 @@ def test_errors_are_counted_by_status(api: TestClient[Litestar]) -> None:
 
 
 def test_an_unknown_path_is_a_problem_too(api: TestClient[Litestar]) -> None:
-    assert problem(api.get("/v1/nothing", headers=HEADERS)).type == "not-found"
-    assert problem(api.get("/v1/events", headers=HEADERS)).type == "method"
+    assert problem(api.get("/v1/nothing", headers=HEADERS)).status == 404
+    assert problem(api.get("/v1/events", headers=HEADERS)).status == 405
+
+
+def test_every_kind_of_error_is_explained_at_its_address(api: TestClient[Litestar]) -> None:
+    for kind in TYPES:
+        assert msgspec.json.decode(api.get(kind.type).content, type=ProblemType) == kind
+    assert len({kind.status for kind in TYPES}) == len(TYPES)
+    page = (REPOSITORY / "docs/api.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `/schema/problems/.*", page, re.MULTILINE) == [
+        f"| `{kind.type}` | {kind.status} | {kind.meaning} |" for kind in TYPES
+    ]
+    assert problem(api.get(f"{FOLDER}nothing")).fix.startswith("Ask for one of: invalid, ")
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/v1/models", "/v1/nothing", "/v1/events"])
+def test_every_answer_has_the_requests_id_or_a_new_one(api: TestClient[Litestar], path: str) -> None:
+    given = api.get(path, headers={"X-Request-Id": "checkout-17"})
+    assert given.headers.get_list("x-request-id") == ["checkout-17"]
+    made = [api.get(path, headers={"X-Request-Id": bad}).headers["x-request-id"] for bad in ("", "a b", "x" * 129)]
+    assert len(set(made)) == 3
+    assert all(re.fullmatch(r"[0-9a-f]{24}", each) for each in made)
 
 
 def test_the_schema_is_the_one_checked_in(api: TestClient[Litestar]) -> None:
@@ -210,5 +233,6 @@ def test_the_schema_is_the_one_checked_in(api: TestClient[Litestar]) -> None:
 
 
 if __name__ == "__main__":
-    schema = app.create(services.build(settings(Path()), Live(worlds.PLAN)), TOKEN).openapi_schema.to_schema()
+    made = app.create(services.build(settings(Path()), Live(worlds.PLAN)), KEYS)
+    schema = complete(made.openapi_schema.to_schema())
     OPENAPI.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n")

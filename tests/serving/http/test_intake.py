@@ -14,8 +14,8 @@ from lang.planner.load import load_plan
 from models.content import ContentLayout
 from models.modality import Modality
 from schemas.catalogue import ITEM
+from schemas.client_records import ItemRecord
 from schemas.events import TICK
-from schemas.http import ItemRecord
 from schemas.partition import partition_of
 from serving.http import intake
 from serving.items.catalogue_reader import CatalogueReader

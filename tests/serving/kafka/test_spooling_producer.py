@@ -19,7 +19,7 @@ from serving.kafka.spool_folder import MB, SpoolFolder
 from serving.kafka.spooling_producer import SpoolingProducer
 from serving.worker import running
 from tests.support import serving_states as worlds
-from tests.support.api import HEADERS, TOKEN, problem, settings
+from tests.support.api import HEADERS, KEYS, problem, settings
 from tests.support.spool import FakeLog, click, exposure, folder_of, names_of, view, write, writer_of
 
 NOBODY = "127.0.0.1:1"
@@ -91,7 +91,7 @@ def parts(tmp_path: Path) -> services.Services:
 
 @pytest.fixture
 def api(parts: services.Services) -> Iterator[TestClient]:
-    with TestClient(app.create(parts, TOKEN, lifespan=[lambda _: running(parts)])) as api:
+    with TestClient(app.create(parts, KEYS, lifespan=[lambda _: running(parts)])) as api:
         yield api
 
 
@@ -123,5 +123,5 @@ def test_a_client_is_told_what_to_send_again_and_when(api: TestClient, tmp_path:
     assert [(each["index"], each["code"]) for each in mixed.json()["rejected"]] == [(0, intake.BUSY), (2, "missing")]
     assert "send this event again" in mixed.json()["rejected"][0]["detail"]
     views = api.post("/v1/events", json={"events": [event("v", "view")]}, headers=HEADERS)
-    assert problem(views).type == "unavailable"
+    assert problem(views).status == 503
     assert int(views.headers["retry-after"]) >= int(mixed.headers["retry-after"]) >= 2

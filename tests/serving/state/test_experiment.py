@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.http.keys import key_of_token
 from serving.settings import parse, parse_feeder, read_config
 from serving.state.experiment import Arm, Experiment, ExperimentError, Learning, checked
 
@@ -70,7 +71,7 @@ def test_a_good_command_line(tmp_path: Path) -> None:
     fusion.write_text('{"modalities": [{"name": "image", "width": 4}]}')
     parsed = parse([*REQUIRED, "--config", str(config), "--fusion", str(fusion)], secrets)
     assert [each.name for each in parsed.ranker.modalities] == ["image"]
-    assert parsed.token == "a-token-of-16-chars"
+    assert parsed.fixed_keys == (key_of_token("a-token-of-16-chars"),)
     feeder = parse_feeder([*REQUIRED, "--config", str(config)], {"HEADRACE_MODEL_KEY": "key"})
     assert (feeder.key, feeder.config) == (b"key", parsed.config)
     assert parsed.config.experiment.arm_of("anyone").policy == "popular"

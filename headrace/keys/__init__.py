@@ -1,0 +1,1 @@
+"""`headrace keys …`: the keys of the API."""

@@ -1,0 +1,22 @@
+"""The routes of the API. Handlers are thin: they translate between HTTP and the services."""
+
+from serving.routes.features import read_features, read_features_of_one_column, read_similar
+from serving.routes.health import explain_problem, is_live, is_ready, read_metrics
+from serving.routes.models import list_models, pin_alias
+from serving.routes.records import receive_events, upsert_items
+from serving.routes.slates import recommend
+
+HANDLERS = (
+    recommend,
+    receive_events,
+    upsert_items,
+    read_features,
+    read_features_of_one_column,
+    read_similar,
+    list_models,
+    pin_alias,
+    is_live,
+    is_ready,
+    read_metrics,
+    explain_problem,
+)
