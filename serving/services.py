@@ -52,6 +52,7 @@ class Services(Struct, frozen=True, kw_only=True):
     surfaces: Mapping[str, Surface]
     marks: TakedownMarks
     warm: threading.Event
+    store: AsyncFeatureReader
     admission: Admission
 
 
@@ -64,15 +65,15 @@ def build(settings: Settings, states: StateSource) -> Services:
     producer = SpoolingProducer(settings.bootstrap, spool, metrics.count_dropped)
     breaker = CircuitBreaker(_MOST_PAUSE_S)
     metrics.watch_breaker("redis", breaker)
-    client = connect_async(settings.redis, timeout_s=_SOCKET_TIMEOUT_S)
-    reader = AsyncGuardedReader(AsyncFeatureReader(client), breaker, within_s=_READ_S)
+    reader = AsyncFeatureReader(connect_async(settings.redis, timeout_s=_SOCKET_TIMEOUT_S))
+    guarded = AsyncGuardedReader(reader, breaker, within_s=_READ_S)
     patient = GuardedReader(FeatureReader(connect(settings.redis, timeout_s=_LOOKUP_TIMEOUT_S)), breaker)
     return Services(
         states=states,
         producer=producer,
         pipeline=Pipeline(
             states,
-            AsyncFreshnessReader(reader, metrics),
+            AsyncFreshnessReader(guarded, metrics),
             producer=producer,
             experiment=settings.config.experiment.name,
             metrics=metrics,
@@ -89,5 +90,6 @@ def build(settings: Settings, states: StateSource) -> Services:
         surfaces=settings.config.surfaces,
         marks=TakedownMarks(settings.shared),
         warm=warm,
+        store=reader,
         admission=Admission(settings.config.objective_ms),
     )

@@ -1,4 +1,4 @@
-"""A token bucket: so many requests a second, and some more at once."""
+"""A token bucket: N requests a second, and some more at once."""
 
 import math
 

@@ -2,8 +2,8 @@
 
 import re
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 
 import msgspec
 import pytest
@@ -48,6 +48,12 @@ def keys() -> Keys:
     return Keys([key_of_token(TOKEN), *narrow, limited])
 
 
+@asynccontextmanager
+async def closing(parts: Services) -> AsyncIterator[None]:
+    yield
+    await parts.store.close()
+
+
 @pytest.fixture(scope="module")
 def applications(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[TestClient[Litestar]]]:
     """The API as it should be; busy; with Kafka and the store away and no spool; before there is a state; broken."""
@@ -61,7 +67,7 @@ def applications(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Test
         fields = {name: None for name in Services.__struct_fields__ if name not in KEPT}
         broken = msgspec.structs.replace(well, **fields)
         starting = msgspec.structs.replace(well, states=SharedState(folder / "nothing", RankerConfig()))
-        lifespans = {id(away): [lambda _: running(away)]}
+        lifespans = {id(away): [lambda _: running(away)], id(well): [lambda _: closing(well)]}
         yield [
             stack.enter_context(
                 TestClient(
