@@ -6,9 +6,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import msgspec
 
+from headrace.client import Client
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
 from headrace.stack import stack, welcome
@@ -16,7 +16,6 @@ from headrace.stack.stack import Say
 from headrace.wait import wait_until
 from lang.planner.load import load_plan
 from schemas.defaults import CLICKSTREAM
-from schemas.http import ModelsAnswer
 from schemas.times import now_ms
 from serving.settings import Config
 from serving.state.experiment import POPULAR, Arm, Experiment
@@ -188,7 +187,7 @@ def prepare(layout: Layout, simulation: SimulationRun, say: Say) -> Endpoints:
     with client(endpoints) as api:
         hint = f"Look into {layout.logs}."
         learned = "a model that has learned the history"
-        wait_until(lambda: simulation.has_learned(models(api)), what=learned, deadline_s=_LEARNED_S, hint=hint)
+        wait_until(lambda: simulation.has_learned(api.list_models()), what=learned, deadline_s=_LEARNED_S, hint=hint)
         wait_until(
             lambda: simulation.has_features(api), what="the history's features", deadline_s=_LEARNED_S, hint=hint
         )
@@ -196,13 +195,12 @@ def prepare(layout: Layout, simulation: SimulationRun, say: Say) -> Endpoints:
     return endpoints
 
 
-def pin(simulation: SimulationRun, api: httpx.Client, hint: str) -> None:
+def pin(simulation: SimulationRun, api: Client, hint: str) -> None:
     """Pin the version in service as the frozen arm's."""
-    pinned = api.put(f"/v1/models/aliases/{FROZEN}", json={"version": "live", "why": "the demo's frozen arm"})
-    version = pinned.raise_for_status().json()["version"]
-    simulation.frozen = next(applied for applied in models(api).history if applied.version == version)
+    version = api.pin_alias(FROZEN, why="the demo's frozen arm").version
+    simulation.frozen = next(applied for applied in api.list_models().history if applied.version == version)
     wait_until(
-        lambda: any(alias.alias == FROZEN for alias in models(api).aliases),
+        lambda: any(alias.alias == FROZEN for alias in api.list_models().aliases),
         what="the frozen version in service",
         deadline_s=30,
         hint=hint,
@@ -236,15 +234,9 @@ def arms(seed: int) -> Experiment:
     )
 
 
-def client(endpoints: Endpoints) -> httpx.Client:
+def client(endpoints: Endpoints) -> Client:
     """Client of the stack's API."""
-    headers = {"Authorization": f"Bearer {endpoints.token}"}
-    return httpx.Client(base_url=endpoints.api_url, headers=headers, timeout=10.0)
-
-
-def models(api: httpx.Client) -> ModelsAnswer:
-    """Answer of GET /v1/models."""
-    return msgspec.json.decode(api.get("/v1/models").raise_for_status().content, type=ModelsAnswer)
+    return Client(endpoints.api_url, endpoints.token)
 
 
 def address(endpoints: Endpoints) -> Address:

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-import httpx
 import msgspec
 from confluent_kafka import OFFSET_END
 
+from headrace.client import ApiError, Client
 from lang.plan.plan import Plan
 from schemas.events import Event
 from schemas.http import ModelsAnswer
@@ -51,7 +51,7 @@ class Probe:
         self.versions: list[LiveVersion] = []
         self.lost = 0  # clicks that never became a feature
         self._positives: list[tuple[int, int]] = []  # (offset, known_at) of first positives
-        self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=10.0)
+        self._api = Client(url, token)
         self._reader = reader
         self._group = plan.group("user_recent")
         self._bootstrap = bootstrap
@@ -71,7 +71,7 @@ class Probe:
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout=GIVE_UP_S)
-        self._http.close()
+        self._api.close()
 
     def to_weights_ms(self) -> list[float]:
         """From each positive to the first version that learned from it, if there is one yet."""
@@ -79,14 +79,14 @@ class Probe:
 
     def models(self) -> ModelsAnswer:
         """The answer of GET /v1/models."""
-        return msgspec.json.decode(self._http.get("/v1/models").raise_for_status().content, type=ModelsAnswer)
+        return self._api.list_models()
 
     def _probe_features(self) -> None:
         number = 0
         while not self._stop.wait(_EVERY_S):
             try:
                 self._probe_feature(number)
-            except (httpx.HTTPError, *StoreError):
+            except (ApiError, *StoreError):
                 self.lost += 1
             number += 1
 
@@ -96,8 +96,7 @@ class Probe:
         click = Event(
             event_id=f"probe-{number}-{now_ms}", user_id=user, event_type="click", occurred_at=now_ms, item_id=item
         )
-        posted = self._http.post("/v1/events", content=msgspec.json.encode({"events": [click]}))
-        posted.raise_for_status()
+        self._api.send_events([click])
         found_ms = self._wait_until_seen(user, item)
         if found_ms is None:
             self.lost += 1
@@ -140,7 +139,7 @@ class Probe:
         while not self._stop.wait(_EVERY_S):
             try:
                 self._note_version(self.models)
-            except httpx.HTTPError:
+            except ApiError:
                 continue
 
     def _note_version(self, models: Callable[[], ModelsAnswer]) -> None:

@@ -2,16 +2,15 @@
 
 import asyncio
 
-import httpx
-import msgspec
 import numpy as np
 from msgspec import Struct, structs
 
+from headrace.client import Client
 from lang.plan.plan import Plan
 from models.array_types import Doubles
 from schemas.events import Event
 from schemas.exposures import Exposure
-from schemas.http import AppliedVersion, FeaturesAnswer, ModelsAnswer
+from schemas.http import AppliedVersion, ModelsAnswer
 from schemas.partition import partition_of
 from schemas.times import now_ms
 from schemas.topics import EVENT_PARTITIONS
@@ -105,11 +104,10 @@ class SimulationRun:
         closed_ms = self._exposures[-1].received_at + self.settings.wait_ms
         return models.history[0].to_ms >= closed_ms - self.settings.cadence_ms - 2_000
 
-    def has_features(self, client: httpx.Client) -> bool:
+    def has_features(self, client: Client) -> bool:
         """Whether the features include the last event of every partition of the history."""
         for event in self._last_events:
-            answer = client.get(f"/v1/features/item_engagement/{event.item_id}").raise_for_status()
-            features = msgspec.json.decode(answer.content, type=FeaturesAnswer).features
+            features = client.read_features("item_engagement", event.item_id or "").features
             if max((feature.as_of or 0) for feature in features) < (event.received_at or 0):
                 return False
         return True

@@ -1,11 +1,12 @@
 """`headrace models list`, `pin`: list the models that serving holds, and pin an alias to live's version."""
 
 import sys
+from collections.abc import Callable
+from typing import TypeVar
 
-import httpx
-import msgspec
 from rich.table import Table
 
+from headrace.client import ApiError, Client, Refused
 from headrace.console import screen
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
@@ -15,9 +16,9 @@ from headrace.stack import calendar
 from headrace.timestamps import utc
 from schemas.aliases import SEASON
 from schemas.defaults import LIVE_MODEL
-from schemas.http import AliasAnswer, AliasRequest, ModelsAnswer, Problem
+from schemas.http import ModelsAnswer
 
-_PATIENCE_S = 10.0
+T = TypeVar("T")
 _DIGITS = 10  # printed of a fingerprint's 64
 
 
@@ -27,7 +28,7 @@ def fetch_models(endpoints: Endpoints) -> ModelsAnswer:
     Raises:
         EnvironmentProblem: serving does not answer.
     """
-    return msgspec.json.decode(_ask(endpoints, "GET", "/v1/models"), type=ModelsAnswer)
+    return _ask(endpoints, Client.list_models)
 
 
 def list_aliases() -> None:
@@ -62,23 +63,18 @@ def pin(version: str, *, alias: str, why: str) -> None:
         alias: name of the alias; an arm uses it as model:ALIAS.
         why: reason, recorded with the decision.
     """
-    body = msgspec.json.encode(AliasRequest(version=version, why=why))
-    answer = _ask(Layout.here().endpoints(), "PUT", f"/v1/models/aliases/{alias}", body)
-    pinned = msgspec.json.decode(answer, type=AliasAnswer)
+    pinned = _ask(Layout.here().endpoints(), lambda api: api.pin_alias(alias, version=version, why=why))
     sys.stdout.write(f"pinned alias {pinned.alias} to version {pinned.version}\n")
 
 
-def _ask(endpoints: Endpoints, method: str, path: str, body: bytes | None = None) -> bytes:
-    headers = {"Authorization": f"Bearer {endpoints.token}", "Content-Type": "application/json"}
+def _ask(endpoints: Endpoints, question: Callable[[Client], T]) -> T:
+    """Ask the API; its errors are the command's."""
     try:
-        answer = httpx.request(method, f"{endpoints.api_url}{path}", content=body, headers=headers, timeout=_PATIENCE_S)
-    except httpx.HTTPError as error:
-        message = (
-            f"serving does not answer at {endpoints.api_url} ({error}). Look at serving.log, or `headrace status`."
-        )
+        with Client(endpoints.api_url, endpoints.token) as api:
+            return question(api)
+    except Refused as error:
+        message = f"{error.problem.detail} {error.problem.fix}"
+        raise UsageProblem(message) from error
+    except ApiError as error:
+        message = f"{error} Look at serving.log, or `headrace status`."
         raise EnvironmentProblem(message) from error
-    if not answer.is_success:
-        problem = msgspec.json.decode(answer.content, type=Problem)
-        message = f"{problem.detail} {problem.fix}"
-        raise UsageProblem(message)
-    return answer.content

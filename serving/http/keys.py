@@ -45,15 +45,19 @@ class Keys:
     def find(self, token: str) -> Found | None:
         """The key of a token, and its bucket. Only its hash is looked up, so the time it takes reveals nothing."""
         self._refresh()
-        return self._found.get(digest(token))
+        hashed = digest(token)
+        if hashed not in self._found:
+            self._refresh(now=True)  # a new key works at once
+        return self._found.get(hashed)
 
     def allows_origin(self, origin: str) -> bool:
         """Whether pages of an origin may use some key."""
         self._refresh()
         return any(origin in key.origins or "*" in key.origins for key, _ in self._found.values())
 
-    def _refresh(self) -> None:
-        if self._file is None or (now_s := self.now_s()) < self._looked_s + _LOOK_S:
+    def _refresh(self, *, now: bool = False) -> None:
+        now_s = self.now_s()
+        if self._file is None or (now_s < self._looked_s + _LOOK_S and not now):
             return
         self._looked_s = now_s
         if self._state() == self._seen:

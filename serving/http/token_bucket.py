@@ -1,4 +1,4 @@
-"""A token bucket: N requests a second, and some more at once."""
+"""A token bucket: requests at a steady rate, and a few more at once."""
 
 import math
 
