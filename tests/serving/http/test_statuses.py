@@ -2,8 +2,8 @@
 
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import msgspec
 import pytest
@@ -22,7 +22,7 @@ from serving.worker import running
 from tests.support import serving_states as worlds
 from tests.support.api import TOKEN, settings
 from tests.support.paths import TESTS
-from tests.support.running_services import running_services
+from tests.support.running_services import lifespan, running_services
 
 SCHEMA = msgspec.json.decode((TESTS / "serving" / "openapi.json").read_bytes())["paths"]
 OPERATIONS = {
@@ -48,12 +48,6 @@ def keys() -> Keys:
     return Keys([key_of_token(TOKEN), *narrow, limited])
 
 
-@asynccontextmanager
-async def closing(parts: Services) -> AsyncIterator[None]:
-    yield
-    await parts.store.close()
-
-
 @pytest.fixture(scope="module")
 def applications(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[TestClient[Litestar]]]:
     """The API as it should be; busy; with Kafka and the store away and no spool; before there is a state; broken."""
@@ -67,7 +61,7 @@ def applications(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Test
         fields = {name: None for name in Services.__struct_fields__ if name not in KEPT}
         broken = msgspec.structs.replace(well, **fields)
         starting = msgspec.structs.replace(well, states=SharedState(folder / "nothing", RankerConfig()))
-        lifespans = {id(away): [lambda _: running(away)], id(well): [lambda _: closing(well)]}
+        lifespans = {id(away): [lambda _: running(away)], id(well): lifespan(well)}
         yield [
             stack.enter_context(
                 TestClient(
