@@ -1,7 +1,7 @@
 """The services behind the handlers of a worker, built once."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
@@ -36,7 +36,10 @@ _MOST_PAUSE_S = 4.0  # a probe costs one request its user data, so they may be f
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """The services, by name. `warm`: set once the process has made its first slates."""
+    """The services, by name.
+
+    `warm`: set once the process has made its first slates. `disconnect` closes the connections of the event loop.
+    """
 
     states: StateSource
     producer: SpoolingProducer
@@ -52,6 +55,7 @@ class Services(Struct, frozen=True, kw_only=True):
     marks: TakedownMarks
     warm: threading.Event
     admission: Admission
+    disconnect: Callable[[], Awaitable[None]]
 
 
 def build(settings: Settings, states: StateSource) -> Services:
@@ -89,4 +93,5 @@ def build(settings: Settings, states: StateSource) -> Services:
         marks=TakedownMarks(settings.shared),
         warm=warm,
         admission=Admission(settings.config.objective_ms),
+        disconnect=client.aclose,
     )
