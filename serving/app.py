@@ -52,6 +52,7 @@ def create(
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
         guards=[guard(keys)],
         lifespan=list(lifespan),
+        on_shutdown=[services.disconnect],
         exception_handlers={Exception: respond},
         request_max_body_size=BODY_BYTES,
         openapi_config=OPENAPI,

@@ -1,7 +1,7 @@
 """The services behind the handlers of a worker, built once."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
@@ -37,7 +37,10 @@ _MOST_PAUSE_S = 4.0  # a probe costs one request its user data, so they may be f
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """The services, by name. `warm`: set once the process has made its first slates."""
+    """The services, by name.
+
+    `warm`: set once the process has made its first slates. `disconnect` closes the connections of the event loop.
+    """
 
     states: StateSource
     producer: SpoolingProducer
@@ -52,8 +55,8 @@ class Services(Struct, frozen=True, kw_only=True):
     surfaces: Mapping[str, Surface]
     marks: TakedownMarks
     warm: threading.Event
-    store: AsyncFeatureReader
     admission: Admission
+    disconnect: Callable[[], Awaitable[None]]
 
 
 def build(settings: Settings, states: StateSource) -> Services:
@@ -65,15 +68,15 @@ def build(settings: Settings, states: StateSource) -> Services:
     producer = SpoolingProducer(settings.bootstrap, spool, metrics.count_dropped)
     breaker = CircuitBreaker(_MOST_PAUSE_S)
     metrics.watch_breaker("redis", breaker)
-    reader = AsyncFeatureReader(connect_async(settings.redis, timeout_s=_SOCKET_TIMEOUT_S))
-    guarded = AsyncGuardedReader(reader, breaker, within_s=_READ_S)
+    client = connect_async(settings.redis, timeout_s=_SOCKET_TIMEOUT_S)
+    reader = AsyncGuardedReader(AsyncFeatureReader(client), breaker, within_s=_READ_S)
     patient = GuardedReader(FeatureReader(connect(settings.redis, timeout_s=_LOOKUP_TIMEOUT_S)), breaker)
     return Services(
         states=states,
         producer=producer,
         pipeline=Pipeline(
             states,
-            AsyncFreshnessReader(guarded, metrics),
+            AsyncFreshnessReader(reader, metrics),
             producer=producer,
             experiment=settings.config.experiment.name,
             metrics=metrics,
@@ -90,6 +93,6 @@ def build(settings: Settings, states: StateSource) -> Services:
         surfaces=settings.config.surfaces,
         marks=TakedownMarks(settings.shared),
         warm=warm,
-        store=reader,
         admission=Admission(settings.config.objective_ms),
+        disconnect=client.aclose,
     )

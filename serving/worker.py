@@ -53,7 +53,6 @@ async def running(parts: Services) -> AsyncIterator[None]:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        await parts.store.close()
         stop.set()
         sender.join()
 

@@ -119,10 +119,6 @@ class AsyncFeatureReader:
         _queue_all(pipeline, complete, on_cluster=is_cluster(self._client))
         return self._finisher.finish(complete, cast("list[object]", await pipeline.execute()), at_ms)
 
-    async def close(self) -> None:
-        """Close the connections; on the event loop that used them."""
-        await self._client.aclose()
-
 
 def _complete(requests: Many[FeatureRequest]) -> list[FeatureRequest]:
     """The requests, with the aggregate over all keys as the last owner of each group that compares with it."""

@@ -52,7 +52,7 @@ class Requests:
         self._mutator, self._resources = Mutator(rng), ExitStack()
         folder = Path(self._resources.enter_context(tempfile.TemporaryDirectory()))
         parts = self._resources.enter_context(running_services(folder))
-        self._store = parts.store
+        self._disconnect = parts.disconnect
         self._app = app.create(parts, KEYS, ["https://shop.example"])
         self._loop = asyncio.new_event_loop()
 
@@ -61,7 +61,7 @@ class Requests:
         if self._loop.is_closed():
             return
         self._loop.run_until_complete(_finish_tasks())
-        self._loop.run_until_complete(self._store.close())
+        self._loop.run_until_complete(self._disconnect())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
         self._resources.close()

@@ -1,8 +1,8 @@
 """The services of a worker with a real store, and librdkafka's mock broker, to which their records are delivered."""
 
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -10,21 +10,9 @@ from confluent_kafka import Producer
 
 from headrace.stack import redis_server
 from serving import services
-from serving.app import Lifespan
 from serving.services import Services
 from tests.support import serving_states as worlds
 from tests.support.api import settings
-
-
-@asynccontextmanager
-async def _closing(parts: Services) -> AsyncIterator[None]:
-    yield
-    await parts.store.close()
-
-
-def lifespan(parts: Services) -> list[Lifespan]:
-    """For `app.create`: the connections to the store are closed on the loop that used them."""
-    return [lambda _: _closing(parts)]
 
 
 @contextmanager

@@ -79,6 +79,8 @@ def state(**options: object) -> ServingState:
 
 
 def user(history: list[str], follow: list[str]) -> User:
+    """A user who clicked these items; others follow those, none if there are none."""
+    follow = follow if history else []
     return User(
         history=history,
         history_ids=ids_of(history),

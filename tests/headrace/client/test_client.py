@@ -31,7 +31,7 @@ from serving import app
 from serving.limits import deadline
 from tests.support.api import KEYS, TOKEN
 from tests.support.paths import TESTS
-from tests.support.running_services import lifespan, running_services
+from tests.support.running_services import running_services
 
 SLATE = RecommendationRequest(user_id="u", count=5)
 LEFT_OUT = {"checkLive", "readMetrics", "explainProblem", "readSchema", "readFeaturesOfOneColumn"}
@@ -43,7 +43,7 @@ Answer = httpx.Response | Exception
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient[Litestar]]:
     with (
         running_services(tmp_path_factory.mktemp("api")) as parts,
-        TestClient(app.create(parts, KEYS, lifespan=lifespan(parts))) as api,
+        TestClient(app.create(parts, KEYS)) as api,
     ):
         yield api
 

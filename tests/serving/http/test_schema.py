@@ -23,7 +23,7 @@ from serving.http import intake
 from serving.http.problem_types import type_of
 from tests.support.api import FEATURES, HEADERS, KEYS
 from tests.support.paths import TESTS
-from tests.support.running_services import lifespan, running_services
+from tests.support.running_services import running_services
 from tests.support.serving_states import NOW
 
 SCHEMA = schemathesis.openapi.from_path(TESTS / "serving" / "openapi.json")
@@ -49,7 +49,7 @@ VALID_EVENT = {"event_id": "e", "user_id": "u", "event_type": "dwell", "occurred
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient[Litestar]]:
     folder = tmp_path_factory.mktemp("running")
-    with running_services(folder) as parts, TestClient(app.create(parts, KEYS, lifespan=lifespan(parts))) as api:
+    with running_services(folder) as parts, TestClient(app.create(parts, KEYS)) as api:
         yield api
 
 

@@ -22,7 +22,7 @@ from serving.worker import running
 from tests.support import serving_states as worlds
 from tests.support.api import TOKEN, settings
 from tests.support.paths import TESTS
-from tests.support.running_services import lifespan, running_services
+from tests.support.running_services import running_services
 
 SCHEMA = msgspec.json.decode((TESTS / "serving" / "openapi.json").read_bytes())["paths"]
 OPERATIONS = {
@@ -39,7 +39,7 @@ BODIES = {
     "upsertItems": {"items": [{"item_id": "i1", "category": "c"}]},
     "pinAlias": {"version": "live"},
 }
-KEPT = ("admission", "metrics")  # what the application needs even if all else is broken
+KEPT = ("admission", "metrics", "disconnect")  # what the application needs even if all else is broken
 
 
 def keys() -> Keys:
@@ -48,20 +48,25 @@ def keys() -> Keys:
     return Keys([key_of_token(TOKEN), *narrow, limited])
 
 
+async def stay() -> None:
+    """Close nothing."""
+
+
 @pytest.fixture(scope="module")
 def applications(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[TestClient[Litestar]]]:
     """The API as it should be; busy; with Kafka and the store away and no spool; before there is a state; broken."""
     folder = tmp_path_factory.mktemp("api")
     with ExitStack() as stack:
         well = stack.enter_context(running_services(folder))
-        busy = msgspec.structs.replace(well, admission=services.Admission(50))
+        others = msgspec.structs.replace(well, disconnect=stay)  # only the first one connects
+        busy = msgspec.structs.replace(others, admission=services.Admission(50))
         while busy.admission.admits():
             stack.enter_context(busy.admission.admit(share=1, within_ms=500))
         away = services.build(msgspec.structs.replace(settings(folder / "away"), spool_mb=1), worlds.live(count=9))
         fields = {name: None for name in Services.__struct_fields__ if name not in KEPT}
-        broken = msgspec.structs.replace(well, **fields)
-        starting = msgspec.structs.replace(well, states=SharedState(folder / "nothing", RankerConfig()))
-        lifespans = {id(away): [lambda _: running(away)], id(well): lifespan(well)}
+        broken = msgspec.structs.replace(others, **fields)
+        starting = msgspec.structs.replace(others, states=SharedState(folder / "nothing", RankerConfig()))
+        lifespans = {id(away): [lambda _: running(away)]}
         yield [
             stack.enter_context(
                 TestClient(
@@ -87,7 +92,7 @@ def test_the_statuses_answered_are_those_in_the_schema(
         headers = {"Authorization": f"Bearer {token}"}
         answered.add(api.request(method, to, content=content, headers=headers).status_code)
 
-    for to in addresses:
+    for to in addresses * 3:  # the first slate of a process may be late
         ask(applications[0], to)
     for token in ("", "nobody", *SCOPES_OF, "limited", "limited"):
         ask(applications[0], addresses[0], token)
