@@ -36,13 +36,14 @@ class Lists(Struct, frozen=True):
     def __len__(self) -> int:
         return int(self.ivf.ntotal)
 
-    def nearest(self, vector: Floats, count: int, *, probes: int) -> Indexes:
-        """Return up to `count` rows near a vector [V], best first by the products of the vectors as they were."""
+    def nearest(self, vector: Floats, count: int, *, probes: int) -> tuple[Indexes, float]:
+        """Return up to `count` rows near a vector [V], and the least product of the vectors as they were."""
         parameters = faiss.SearchParametersIVF()
         parameters.nprobe = min(probes, int(self.ivf.nlist))
-        _, rows = self.ivf.search(vector[None, :], min(count, len(self)), params=parameters)
-        found = cast(Indexes, rows[0])
-        return found[found >= 0]  # FAISS pads with -1
+        products, rows = self.ivf.search(vector[None, :], min(count, len(self)), params=parameters)
+        kept = rows[0] >= 0  # FAISS pads with -1
+        found = cast(Indexes, rows[0][kept])
+        return found, float(products[0][kept].min(initial=np.inf))
 
 
 class Base(Struct, frozen=True):

@@ -28,8 +28,8 @@ MOVED = 0.1
 NEAREST = 100
 """Items for which the probes of a base are calibrated; whoever wants more, or has a filter, scans more lists."""
 ABSENT = -1
-_OVERFETCH = 2  # rows asked of the base for each one wanted: its products are old and have 8 bits
-_MOST_FETCHED = 4_096
+_OVERFETCH = 4  # rows asked of the base for each one wanted: its products are old and have 8 bits
+_MOST_FETCHED = 8_192
 _GROWTH = 4
 _FEW = 16_384  # allowed items that are scanned exactly: gathering them takes no longer than a search of the base
 _BLOCK = 65_536
@@ -61,28 +61,30 @@ class LayeredIndex(Struct, frozen=True):
         """Return the indexes and products of the best items, best first; as many as `NumpyIndex.search`."""
         shown = len(self.ids) if allowed is None else int(np.count_nonzero(allowed))
         count = min(count, shown)
-        found = None if shown < min(_FEW, len(self.ids)) else self._find(vector, count, allowed=allowed, shown=shown)
-        if found is None:
-            return self._exact(vector, count, allowed=allowed, shown=shown)
-        return best(found, self.vectors[found] @ vector, count)
+        found = None if shown < min(_FEW, len(self.ids)) else self._search(vector, count, allowed=allowed, shown=shown)
+        return found or self._exact(vector, count, allowed=allowed, shown=shown)
 
-    def _find(self, vector: Floats, count: int, *, allowed: Flags | None, shown: int) -> Indexes | None:
-        """Indexes that include the best ones; None if the base would have to return too many rows for that."""
-        delta = self.delta if allowed is None else self.delta[allowed[self.delta]]
-        covered = shown - len(delta)  # allowed items of the base
-        fetched = math.ceil(max(count, NEAREST) * _OVERFETCH * len(self.lists) / max(covered, 1))
+    def _search(
+        self, vector: Floats, count: int, *, allowed: Flags | None, shown: int
+    ) -> tuple[Indexes, Floats] | None:
+        """Search base and delta; None if the base would have to return too many rows."""
+        delta = self._nearest_of_delta(vector, count, allowed)
+        wanted = max(count, NEAREST) * _OVERFETCH
+        fetched = math.ceil(wanted * len(self.ids) / max(shown, 1))
         probes = math.ceil(self.lists.probes * math.sqrt(fetched / (NEAREST * _OVERFETCH)))
         mapped = self.alignment @ vector
-        while covered and fetched <= _MOST_FETCHED:
-            rows = self.lists.nearest(mapped, fetched, probes=probes)
+        while fetched <= _MOST_FETCHED:
+            rows, least = self.lists.nearest(mapped, fetched, probes=probes)
             found = self.indexes[rows]
             found = found[found != ABSENT] if allowed is None else found[(found != ABSENT) & allowed[found]]
-            if len(found) >= min(count, covered):
-                return np.concatenate([found, self._best_of_delta(vector, count, allowed)])
+            found = np.concatenate([found, delta])
+            indexes, products = best(found, self.vectors[found] @ vector, count)
+            if len(indexes) == count and (not count or products[-1] >= least):  # rows not returned are further away
+                return indexes, products
             fetched, probes = fetched * _GROWTH, probes * _GROWTH
-        return None if covered else self._best_of_delta(vector, count, allowed)
+        return None
 
-    def _best_of_delta(self, vector: Floats, count: int, allowed: Flags | None) -> Indexes:
+    def _nearest_of_delta(self, vector: Floats, count: int, allowed: Flags | None) -> Indexes:
         found, products = self.delta, self.delta_vectors @ vector
         if allowed is not None:
             kept = allowed[found]
