@@ -73,7 +73,7 @@ def odd_exposures(now: int, tag: str) -> Iterator[Letter]:
         "of 2090": ({"received_at": _YEAR_2090_MS}, "headers"),
     }
     headers = headers_of(slate)
-    for name, payload in {"noise": _NOISE, "empty": b"", "cut": EXPOSURE.encode(slate)[:-2]}.items():
+    for name, payload in {"noise": _NOISE, "empty": b"", "cut": EXPOSURE.encode(slate)[:-4]}.items():
         yield Letter(topic="exposures", kind=name, value=payload, code="unreadable", headers=headers)
     for name, (changes, code) in kinds.items():
         odd = slate | changes
