@@ -13,16 +13,24 @@ import httpx
 import msgspec
 import pytest
 
+from headrace.layout import Layout
 from lang.plan.clean_topic import contract
 from schemas.exposures import EXPOSURE
 from schemas.samples import FIRST, SAMPLE
 from schemas.topics import EVENTS
 from serving.stages.record import TRAINABLE
 from store.log import read_values
-from tests.support.line import Line
+from tests.support.line import Line, running
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_500)]
 _PAUSE_S = 0.1  # of a client between a click and its next slate
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """A line of its own: users who click everything change what the next tests' versions look like."""
+    with running(Layout(tmp_path_factory.mktemp("away") / "stack")) as started:
+        yield started
 
 
 @contextmanager
@@ -127,8 +135,8 @@ def clicks_in_samples(line: Line, wanted: set[tuple[str, int]]) -> dict[tuple[st
 @pytest.mark.parametrize(
     ("away", "away_s"), [(stopped, 30), (frozen, 30), pytest.param(stopped, 600, marks=pytest.mark.long)]
 )
-def test_an_outage_loses_nothing_and_labels_as_without_one(line: Line, away, away_s: int) -> None:
-    tag = f"away{line.now()}"
+def test_an_outage_loses_nothing_and_labels_as_without_one(own: Line, away, away_s: int) -> None:
+    line, tag = own, f"away{own.now()}"
     with load(line, tag) as clients:
         items = {"items": [{"item_id": f"{tag}-i{n}", "category": f"c{n % 3}"} for n in range(30)]}
         headers = {"Authorization": f"Bearer {line.endpoints.token}"}
