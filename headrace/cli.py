@@ -72,7 +72,7 @@ def demo(*, minutes: float = 4.0, headless: bool = False, report: Path | None = 
     """Simulate users on a separate stack: a learning model against a frozen one and popularity.
 
     Args:
-        minutes: duration of the live load; start and warm-up take about two minutes more.
+        minutes: duration of the live load; start, warm-up and measuring the machine take some minutes more.
         headless: do not print the stack's addresses and example requests.
         report: write the report to this file, as JSON.
         seed: seed of the simulated items and users.

@@ -25,7 +25,7 @@ from serving.http.request_ids import identify
 from serving.services import Services
 
 Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
-_THREADS = 32  # concurrent handlers, except for slates; at most 24 wait for the broker (serving/kafka/producer.py)
+_THREADS = 32  # concurrent handlers, except for slates; at most 24 wait for the broker, others for the spool
 OPENAPI = OpenAPIConfig(
     title="Headrace",
     version="1",
