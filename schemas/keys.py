@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 Scope: TypeAlias = Literal["recommend", "events", "catalogue", "admin", "debug"]
 """`recommend`: slates and similar items. `events`, `catalogue`: write them. `admin`: models. `debug`: features, why."""
 Traffic: TypeAlias = Literal["live", "batch", "admin"]
+"""Classes of traffic. `live`: a person waits. `batch`: nobody does. `admin`: people who operate Headrace."""
 SCOPES: tuple[Scope, ...] = ("recommend", "events", "catalogue", "admin", "debug")
 PUBLIC_SCOPES: tuple[Scope, ...] = ("recommend", "events")
 """What a key that everyone can read in a page's source may do."""

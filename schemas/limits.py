@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from schemas.dead_letter import Reason
 
 RECORD_BYTES = 256 * 1024
+DEADLINE_LEAST_MS, DEADLINE_MOST_MS = 5, 1000  # of `X-Deadline-Ms`
 BODY_BYTES = 256 * 1024
 LEVELS = 32
 """Nesting depth of objects and arrays in a record or a request."""

@@ -15,11 +15,11 @@ from models.index.device import index_builder
 from schemas.defaults import LIVE_MODEL
 from schemas.keys import Key, KeyFile, KeysError
 from schemas.keys import checked as checked_keys
+from schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
 from serving.http.keys import key_of_token
 from serving.http.keys import read as read_keys
 from serving.limits import traffic
 from serving.limits.admission import OBJECTIVE_MS
-from serving.limits.deadline import LEAST_MS, MOST_MS
 from serving.limits.traffic import Surface, SurfacesError
 from serving.stages import rules
 from serving.stages.rules import DEFAULTS, Rules, RulesError
@@ -45,7 +45,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file that `--config` names.
 
     `rules`: how slates are made, see `serving.stages.rules.Rules`; whatever is left out has its default.
-    `surfaces`: tier and deadline of a surface, see `serving.limits.traffic.Surface`; others are core.
+    `surfaces`: tier, deadline and fallback of a surface, see `serving.limits.traffic.Surface`; others are core.
     `objective_ms`: requests are refused that could not be answered in it.
     `origins`: pages of these origins, e.g. `https://shop.example`, may call the API from a browser (CORS); `*` for all.
     """
@@ -53,7 +53,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     experiment: Experiment = field(default_factory=Experiment)
     rules: Rules = DEFAULTS
     surfaces: dict[str, Surface] = field(default_factory=dict[str, Surface])
-    objective_ms: Annotated[float, Meta(ge=LEAST_MS, le=MOST_MS)] = OBJECTIVE_MS
+    objective_ms: Annotated[float, Meta(ge=DEADLINE_LEAST_MS, le=DEADLINE_MOST_MS)] = OBJECTIVE_MS
     origins: list[str] = field(default_factory=list[str])
 
 
@@ -202,7 +202,7 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spool-mb", type=int, default=SPOOL_MB, help="the largest size of that folder, MB")
     parser.add_argument("--features", type=Path, default=Path("features"), help="the folder of feature files")
     parser.add_argument("--model", default=LIVE_MODEL, help="the model's name, which is the key of its versions")
-    parser.add_argument("--config", type=Path, help="JSON file with the experiment and the origins")
+    parser.add_argument("--config", type=Path, help="JSON file with experiment, rules, surfaces and origins")
     parser.add_argument("--fusion", type=Path, help="JSON file that declares the vectors of items")
 
 

@@ -9,12 +9,12 @@ import httpx
 
 from headrace.client.calls import Call
 from headrace.client.errors import DeadlineExceeded, Unreachable
+from schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
 
 _RETRIED = (429, 503)
 _ATTEMPTS = 4
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.05, 2.0
 RESERVE = 5.0  # retries that a new client may make at once
-_LEAST_MS, _MOST_MS = 5, 1000  # of X-Deadline-Ms
 
 
 class RetryBudget:
@@ -68,7 +68,7 @@ class Attempts:
         """The headers of the next attempt: the API need not begin what cannot be ready in time."""
         if not call.bounded:
             return call.headers
-        left_ms = min(_MOST_MS, max(_LEAST_MS, int(self.remaining_s() * 1000)))
+        left_ms = min(DEADLINE_MOST_MS, max(DEADLINE_LEAST_MS, int(self.remaining_s() * 1000)))
         return {**call.headers, "X-Deadline-Ms": str(left_ms)}
 
     def pause_s(self, call: Call[Any], outcome: httpx.Response | httpx.TransportError) -> float | None:

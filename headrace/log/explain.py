@@ -22,7 +22,7 @@ from schemas.defaults import LIVE_MODEL
 from schemas.exposures import EXPOSURE, Exposure
 from schemas.times import now_ms
 from schemas.topics import EXPOSURES
-from serving.offline.replayed_slate import NotReplayable, replay
+from serving.offline.replayed_slate import NotReplayable, replay, replayable
 from serving.settings import Config, read_config
 from serving.stages.rules import Rules
 from serving.versions.followed_model import FollowedModel
@@ -126,6 +126,7 @@ def _replays(layout: Layout, exposure: Exposure) -> bool:
     """Score the slate again and report; True if nothing differs, or if there is nothing to score again."""
     config = load_ranker_config(layout.fusion_file if layout.fusion_file.exists() else None)
     try:
+        replayable(exposure)
         model = _model(layout, exposure, config)
         again = replay(exposure, model, blend_by=_rules(layout.serving_file).blend)
     except NotReplayable as why:
@@ -145,9 +146,6 @@ def _replays(layout: Layout, exposure: Exposure) -> bool:
 
 
 def _model(layout: Layout, exposure: Exposure, config: RankerConfig) -> ModelState:
-    if not exposure.model_version:
-        message = f"no model ranked it: arm {exposure.arm}, policy {exposure.policy}, level L{exposure.level}"
-        raise NotReplayable(message)
     alias = exposure.policy.partition(":")[2]
     own = alias not in FOLLOWING and (layout.artefacts / alias / "snapshots").is_dir()
     name = alias if own else LIVE_MODEL

@@ -4,7 +4,6 @@ import time
 
 from msgspec import Struct
 
-LEAST_MS, MOST_MS = 5, 1000
 DEFAULT_MS = 500
 """Half a second: a person has seen the page without the slate by then."""
 

@@ -5,15 +5,14 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from serving.limits.deadline import DEFAULT_MS, LEAST_MS, MOST_MS
+from schemas.keys import Traffic
+from schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
+from serving.limits.deadline import DEFAULT_MS
 
-TrafficClass: TypeAlias = Literal["live", "batch", "admin"]
-"""`live`: a person waits. `batch`: nobody does. `admin`: people who operate Headrace."""
 Tier: TypeAlias = Literal["core", "secondary", "optional"]
-CLASSES: tuple[TrafficClass, ...] = ("live", "batch", "admin")
 TIERS: tuple[Tier, ...] = ("core", "secondary", "optional")
 ADMIN_SHARE = 0.1
-_SHARES: dict[TrafficClass, tuple[float, float, float]] = {
+_SHARES: dict[Traffic, tuple[float, float, float]] = {
     "live": (1.0, 0.75, 0.5),
     "batch": (0.35, 0.25, 0.15),
     "admin": (ADMIN_SHARE, ADMIN_SHARE, ADMIN_SHARE),
@@ -41,7 +40,7 @@ class SurfacesError(ValueError):
     """The settings of surfaces are not valid; the message names every problem."""
 
 
-def share_of(traffic: TrafficClass, tier: Tier) -> float:
+def share_of(traffic: Traffic, tier: Tier) -> float:
     """The part of the objective that requests of this class and tier may use, in (0, 1]."""
     return _SHARES[traffic][TIERS.index(tier)]
 
@@ -53,9 +52,9 @@ def checked(surfaces: Mapping[str, Surface]) -> None:
         SurfacesError: a deadline is out of range.
     """
     wrong = [
-        f"surfaces.{name}.deadline_ms is {surface.deadline_ms}, must be from {LEAST_MS} to {MOST_MS}"
+        f"surfaces.{name}.deadline_ms is {surface.deadline_ms}, must be from {DEADLINE_LEAST_MS} to {DEADLINE_MOST_MS}"
         for name, surface in surfaces.items()
-        if not LEAST_MS <= surface.deadline_ms <= MOST_MS
+        if not DEADLINE_LEAST_MS <= surface.deadline_ms <= DEADLINE_MOST_MS
     ]
     if wrong:
         raise SurfacesError("; ".join(wrong))

@@ -34,7 +34,7 @@ def replay(exposure: Exposure, model: ModelState, *, blend_by: Blend) -> Replaye
     Raises:
         NotReplayable: no ranker ordered the slate, or the exposure is of another feature set or an earlier release.
     """
-    ranking = _checked(exposure)
+    ranking = replayable(exposure)
     count, rows = ranking.candidates, np.array(ranking.rows, np.int64)
     dense = np.zeros((count, len(DENSE)), np.float32)
     dense[rows] = [np.frombuffer(slot.dense, "<f4") for slot in exposure.slots]
@@ -45,7 +45,12 @@ def replay(exposure: Exposure, model: ModelState, *, blend_by: Blend) -> Replaye
     return ReplayedSlate(scores.click[rows], order.astype(np.float32))
 
 
-def _checked(exposure: Exposure) -> Ranking:
+def replayable(exposure: Exposure) -> Ranking:
+    """How the slots were ordered.
+
+    Raises:
+        NotReplayable: as `replay` does.
+    """
     if not exposure.model_version:
         message = f"no model ranked it: arm {exposure.arm}, policy {exposure.policy}, level L{exposure.level}"
         raise NotReplayable(message)

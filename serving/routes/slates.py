@@ -10,14 +10,16 @@ from litestar.params import HeaderParameter, JSONBody
 from schemas.context import as_texts, context_fault
 from schemas.http import Id, RecommendationAnswer, RecommendationRequest
 from schemas.ids import hash64
+from schemas.keys import Traffic
+from schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
 from schemas.times import now_ms
 from serving.http.answers import answers
 from serving.http.auth import KEY, SCOPE, check_slate, request_id
 from serving.http.body import Strict
 from serving.http.load_shedding import RECEIVED
 from serving.http.problems import invalid
-from serving.limits.deadline import LEAST_MS, MOST_MS, Deadline
-from serving.limits.traffic import DEFAULT_SURFACE, TrafficClass, share_of
+from serving.limits.deadline import Deadline
+from serving.limits.traffic import DEFAULT_SURFACE, share_of
 from serving.services import Services
 from serving.state.experiment import Experiment
 from serving.state.query import Query
@@ -41,10 +43,12 @@ async def recommend(
     request: Request[Any, Any, Any],
     deadline_ms: Annotated[
         int | None,
-        HeaderParameter(name="X-Deadline-Ms", ge=LEAST_MS, le=MOST_MS, description="how long an answer is of use"),
+        HeaderParameter(
+            name="X-Deadline-Ms", ge=DEADLINE_LEAST_MS, le=DEADLINE_MOST_MS, description="how long an answer is of use"
+        ),
     ] = None,
     traffic: Annotated[
-        TrafficClass, HeaderParameter(name="X-Traffic-Class", description="batch: nobody waits for the answer")
+        Traffic, HeaderParameter(name="X-Traffic-Class", description="batch: nobody waits for the answer")
     ] = "live",
 ) -> Response[RecommendationAnswer]:
     """A ranked slate for a user. An unknown user gets one too: a cold start.
@@ -57,7 +61,7 @@ async def recommend(
     check_slate(scope[KEY], surface=query.surface, traffic=traffic, explain=data.explain)
     surface = services.surfaces.get(query.surface, DEFAULT_SURFACE)
     received_s = scope.get(RECEIVED) or time.monotonic()
-    deadline = Deadline.after(min(deadline_ms or MOST_MS, surface.deadline_ms), received_s=received_s)
+    deadline = Deadline.after(min(deadline_ms or DEADLINE_MOST_MS, surface.deadline_ms), received_s=received_s)
     share = share_of(traffic, surface.tier)
     with services.admission.admit(share=share, within_ms=deadline.remaining_ms()):
         answer = await services.pipeline.recommend(query, deadline, watch)

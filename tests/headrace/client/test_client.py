@@ -26,9 +26,9 @@ from headrace.client import (
 )
 from headrace.client.retries import RESERVE, Attempts, RetryBudget
 from schemas.http import Problem
+from schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
 from schemas.times import now_ms
 from serving import app
-from serving.limits import deadline
 from tests.support.api import KEYS, TOKEN
 from tests.support.paths import TESTS
 from tests.support.running_services import running_services
@@ -171,8 +171,8 @@ def test_each_attempt_says_what_remains_of_the_deadline() -> None:
     assert attempts.pause_s(call, busy()) is not None
     assert attempts.headers(call)["X-Deadline-Ms"] in ("199", "200")
     clock.now_s = 0.297
-    assert attempts.headers(call)["X-Deadline-Ms"] == str(deadline.LEAST_MS)
-    assert Attempts(RetryBudget(0.1), 60, clock).headers(call)["X-Deadline-Ms"] == str(deadline.MOST_MS)
+    assert attempts.headers(call)["X-Deadline-Ms"] == str(DEADLINE_LEAST_MS)
+    assert Attempts(RetryBudget(0.1), 60, clock).headers(call)["X-Deadline-Ms"] == str(DEADLINE_MOST_MS)
     clock.now_s = 0.3
     with pytest.raises(DeadlineExceeded):
         attempts.remaining_s()
