@@ -13,6 +13,8 @@ OptionalId: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARS, pattern=NO_CO
 """Blank means absent."""
 Explain: TypeAlias = Literal["none", "basic"]
 BATCH = 500  # events or items in one request
+PAGED = 500  # items that pages of one list show, at most
+_TOKEN_CHARS = 8 * PAGED * 2
 SCHEMAS = "#/components/schemas/"
 RawEvent: TypeAlias = Annotated[Raw, Meta(extra_json_schema={"$ref": f"{SCHEMAS}EventRecord"})]
 RawItem: TypeAlias = Annotated[Raw, Meta(extra_json_schema={"$ref": f"{SCHEMAS}ItemRecord"})]
@@ -31,6 +33,8 @@ class RecommendationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fi
         context: what is known about the request (device, country, …); stored with the exposure. Numbers and booleans
             become text, nulls and blanks are dropped.
         exclude_items: items that must not be in the answer.
+        page_token: `next_page_token` of an answer to the same request: the items after those that it and its
+            predecessors showed.
         explain: `basic` adds a reason for each item, and counts of removed candidates by reason.
     """
 
@@ -41,6 +45,7 @@ class RecommendationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fi
     count: Annotated[int, Meta(ge=1, le=100)] = 10
     context: Sent = field(default_factory=Sent)
     exclude_items: Annotated[list[Id], Meta(max_length=500)] = field(default_factory=list[str])
+    page_token: Annotated[str, Meta(max_length=_TOKEN_CHARS)] | None = None
     explain: Explain = "none"
 
 
@@ -84,13 +89,20 @@ class Degraded(Struct, frozen=True, kw_only=True):
 
 
 class RecommendationAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A slate, best first. `removed` counts removed candidates by reason; only if `explain` asks for it."""
+    """A slate, best first.
+
+    Attributes:
+        next_page_token: to be sent as `page_token` of the same request; absent if no items are left, or if the pages
+            have shown 500.
+        removed: counts removed candidates by reason; only if `explain` asks for it.
+    """
 
     request_id: str
     items: list[RankedItem]
     experiments: list[Assignment]
     versions: Versions
     degraded: Degraded
+    next_page_token: str | UnsetType = UNSET
     removed: dict[str, int] | UnsetType = UNSET
 
 

@@ -31,6 +31,11 @@ def sequence_key(group: str, version: int, entity: str, sequence: str) -> str:
     return f"s:{{{entity}}}:{group}@{version}:{sequence}"
 
 
+def pending_key(group: str, version: int, entity: str, sequence: str) -> str:
+    """Key of the ZSET with the rows of a sequence that the pipeline may not have folded yet (docs/adr/0030)."""
+    return f"p:{{{entity}}}:{group}@{version}:{sequence}"
+
+
 def pack_member(event_id: str, payload: str, occurred_at: int) -> bytes:
     """A ZSET member that sorts by event id among events of one millisecond.
 

@@ -14,6 +14,7 @@ from serving.kafka.spool_folder import MB, SpoolFolder
 from serving.kafka.spooling_producer import SpoolingProducer
 from serving.limits.admission import Admission
 from serving.limits.traffic import Surface
+from serving.sessions.own_events import OwnEvents
 from serving.settings import Settings
 from serving.shared.takedown_marks import TakedownMarks
 from serving.stages import hydrate
@@ -33,6 +34,7 @@ from store.reader import AsyncFeatureReader, FeatureReader
 _READ_S = 0.025  # half of a request's 50 ms; a slower store counts as unavailable (L3)
 _SOCKET_TIMEOUT_S = 0.5
 _LOOKUP_TIMEOUT_S = 1.0
+_SHOW_TIMEOUT_S = 0.1  # events that were accepted wait for it
 _MOST_PAUSE_S = 4.0  # a probe costs one request its user data, so they may be frequent
 
 
@@ -45,6 +47,7 @@ class Services(Struct, frozen=True, kw_only=True):
     states: StateSource
     producer: SpoolingProducer
     pipeline: Pipeline
+    own_events: OwnEvents
     lookup: Lookup
     similar: Similar
     pins: Pins
@@ -83,6 +86,7 @@ def build(settings: Settings, states: StateSource) -> Services:
             unprepared=Unprepared(settings.artefacts / fallback_list.FILE, settings.config.surfaces),
             rules=settings.config.rules,
         ),
+        own_events=OwnEvents(connect(settings.redis, timeout_s=_SHOW_TIMEOUT_S), breaker, states),
         lookup=Lookup(patient, states),
         similar=Similar(patient, states),
         pins=Pins(settings.artefacts / settings.model / "pins", settings.ranker),

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from lang.aggregates.sequences import NUMBERS, keeps_distinct, stored_payload
 from lang.executors.topic_contracts import TopicContracts, sequence_contracts, tile_contracts
-from lang.plan.plan import Group
+from lang.plan.plan import Group, Sequence
 from schemas.avro import Unreadable
 from schemas.redis_keys import MEMBER_SEPARATOR, pack_member, sequence_key, tiles_key
 from schemas.times import AHEAD_MS, PLAUSIBLE_MS
@@ -108,19 +108,28 @@ class SequenceDecoder:
         if sequence.function in NUMBERS:
             _check_number(text)
         owner, member = entity_of(self.group, row)
-        event_id = "" if keeps_distinct(sequence) else row["event_id"]  # one row per value
-        if "\0" in event_id:
-            message = f"text: event_id {event_id[:60]!a} holds a NUL, which separates it from the payload"
-            raise Refused(message)
         return SequenceWrite(
             sequence_key(self.group.name, self.group.version, owner, sequence.name),
             member,
             row["occurred_at"],
-            pack_member(event_id, stored_payload(sequence, text), row["occurred_at"]),
+            row_of(sequence, event_id=row["event_id"], payload=text, occurred_at=row["occurred_at"]),
             sequence.limit,
             _as_of(row["as_of"], appended_ms),
             oldest=sequence.function == "first",
         )
+
+
+def row_of(sequence: Sequence, *, event_id: str, payload: str, occurred_at: int) -> bytes:
+    """A row as Redis holds it: the same bytes are the same row of its key.
+
+    Raises:
+        Refused: the event id contains the character that separates it from the payload.
+    """
+    identity = "" if keeps_distinct(sequence) else event_id  # one row per value
+    if "\0" in identity:
+        message = f"text: event_id {identity[:60]!a} holds a NUL, which separates it from the payload"
+        raise Refused(message)
+    return pack_member(identity, stored_payload(sequence, payload), occurred_at)
 
 
 def entity_of(group: Group, record: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -9,15 +9,15 @@ from collections.abc import Sequence as Many
 from typing import Literal, Protocol, TypeAlias, cast
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from lang.executors.merge import Ints, Merged, Merger, rank, without_last
 from lang.plan.plan import EVERYTHING, Group, Key
-from schemas.redis_keys import MEMBER_SEPARATOR, tiles_key
+from schemas.redis_keys import MEMBER_SEPARATOR, pending_key, tiles_key
 from store.connect import AnyPipeline, AsyncClient, Client, StoreError, is_cluster, keys_per_command
 from store.record import RecordLayout
-from store.rows import Rows, block_of, by_member, queue_reads
+from store.rows import Rows, block_of, by_member, queue_reads, united
 
 __all__ = ["FeatureReader", "FeatureRequest", "FeatureValues", "Status", "StoreError"]
 
@@ -25,10 +25,14 @@ Status: TypeAlias = Literal["ok", "default", "stale", "missing"]
 
 
 class FeatureRequest(Struct, frozen=True):
-    """Asks for entities of one group; `owners` are values of the group's first key column."""
+    """Asks for entities of one group; `owners` are values of the group's first key column.
+
+    `pending`: also the rows that `store.pending_rows` has added; only for groups with one key column.
+    """
 
     group: Group
     owners: list[str]
+    pending: bool = False
 
 
 class FeatureValues(Struct, frozen=True):
@@ -123,7 +127,7 @@ class AsyncFeatureReader:
 def _complete(requests: Many[FeatureRequest]) -> list[FeatureRequest]:
     """The requests, with the aggregate over all keys as the last owner of each group that compares with it."""
     return [
-        FeatureRequest(each.group, [*each.owners, EVERYTHING]) if each.group.over_all else each for each in requests
+        structs.replace(each, owners=[*each.owners, EVERYTHING]) if each.group.over_all else each for each in requests
     ]
 
 
@@ -139,6 +143,8 @@ def _queue_all(pipeline: AnyPipeline, requests: Many[FeatureRequest], *, on_clus
                 pipeline.execute_command("MGET", *some)
         for sequence in group.sequences:
             queue_reads(pipeline, group, sequence, request.owners)
+            if request.pending:
+                queue_reads(pipeline, group, sequence, request.owners, key_of=pending_key)
 
 
 class _Finisher:
@@ -179,11 +185,16 @@ class _Finisher:
 
 
 def _read_owners(request: FeatureRequest, replies: Iterator[object]) -> _Found:
-    """Read the replies for a group with one key column: MGETs, then a ZRANGE for each sequence and owner."""
+    """Read the replies for a group with one key column: MGETs, then ZRANGEs for each sequence and owner."""
     owners, records = request.owners, list[bytes | None]()
     while request.group.families and len(records) < len(owners):
         records += cast("list[bytes | None]", next(replies))
-    rows = [[cast("Rows", next(replies)) for _ in owners] for _ in request.group.sequences]
+    rows: list[list[Rows]] = []
+    for sequence in request.group.sequences:
+        found = [cast("Rows", next(replies)) for _ in owners]
+        if request.pending:
+            found = [united(each, cast("Rows", next(replies)), sequence) for each in found]
+        rows.append(found)
     return _Found([(owner,) for owner in owners], list(range(len(owners))), records or [None] * len(owners), rows)
 
 

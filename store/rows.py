@@ -7,7 +7,7 @@ A group with several keeps a HASH per entity: field = the other columns, value =
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Many
 from math import isfinite
 from typing import TypeAlias, cast
@@ -23,6 +23,7 @@ from store.decode import SequenceWrite
 
 Rows: TypeAlias = list[tuple[bytes, float]]
 """A key's rows with their times, in the order of the sequence."""
+KeyOf: TypeAlias = Callable[[str, int, str, str], str]
 _HEAD = struct.Struct("<dI")
 
 
@@ -67,15 +68,28 @@ def queue_writes(pipeline: Pipeline, key: str, batch: RowBatch, *, life_ms: int,
     return 1
 
 
-def queue_reads(pipeline: AnyPipeline, group: Group, sequence: Sequence, owners: Many[str]) -> None:
-    """Queue the reads of one sequence, one command per owner."""
+def queue_reads(
+    pipeline: AnyPipeline, group: Group, sequence: Sequence, owners: Many[str], *, key_of: KeyOf = sequence_key
+) -> None:
+    """Queue the reads of one sequence, one command per owner. `key_of`: `sequence_key` or `pending_key`."""
     for owner in owners:
-        key = sequence_key(group.name, group.version, owner, sequence.name)
+        key = key_of(group.name, group.version, owner, sequence.name)
         if len(group.entity) > 1:
             pipeline.hgetall(key)
         else:
             newest_first = sequence.function != "first"
             pipeline.zrange(key, 0, sequence.limit - 1, desc=newest_first, withscores=True)
+
+
+def united(rows: Rows, pending: Rows, sequence: Sequence) -> Rows:
+    """The rows of a key as they will be once the pipeline has folded the pending ones."""
+    if not pending:
+        return rows
+    newest: dict[bytes, float] = {}
+    for row, time in (*rows, *pending):
+        newest[row] = max(newest.get(row, time), time)
+    in_order = sorted(newest.items(), key=lambda each: (each[1], each[0]), reverse=sequence.function != "first")
+    return in_order[: sequence.limit]
 
 
 def by_member(reply: object) -> dict[bytes, Rows]:

@@ -22,7 +22,7 @@ from serving.stages.filters import keep
 from serving.stages.merge import merge
 from serving.stages.retrieve import retrieve
 from serving.stages.score import inputs
-from serving.state.query import Candidates, Faults, Query, User
+from serving.state.query import Candidates, Faults, Query, User, ids_of
 from serving.state.state import ServedModel
 
 
@@ -56,10 +56,10 @@ class Requests:
 
     def hydrate(self, request_id: str, visit: Visit, *, allow_repeats: bool) -> HydratedRequest:
         """Find and hydrate the candidates for a visit's user; `allow_repeats` keeps items that the user clicked."""
-        own = frozenset[str]() if allow_repeats else frozenset(self._own[visit.user_id])
-        query = self._recomputed.hydrate(structs.replace(build_query(request_id, visit), exclude=own))
+        query = self._recomputed.hydrate(build_query(request_id, visit))
         found = merge(retrieve(query, self._state, Faults()))
-        filtered = structs.replace(query, user=User.unknown()) if allow_repeats else query
+        own = ids_of(list(self._own[visit.user_id]))
+        filtered = structs.replace(query, user=User.unknown()) if allow_repeats else structs.replace(query, exclude=own)
         candidates, _ = keep(filtered, found, self._state)
         rows = self._columns.rows(candidates.indexes, query.at_ms)
         dense = inputs(query, candidates, self._state, rows)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from lang.events.gate import is_tick
+from lang.expressions.per_event import Event
 from lang.plan.source import Source
 from models.content import ContentLayout
 from schemas.catalogue import Item
@@ -46,12 +47,14 @@ _CODES = (
 class Batch(Struct, frozen=True):
     """Records to write, the place of each in the request, and the answer once all are written.
 
-    `taken_down`, `shown`: of items, the ids of those that the records take down, and of the others.
+    `events`: the event of each record, as ingest will decode it. `taken_down`, `shown`: of items, the ids of those that
+    the records take down, and of the others.
     """
 
     records: list[Record]
     indexes: list[int]
     answer: BatchAnswer
+    events: Sequence[Event] = ()
     taken_down: frozenset[int] = frozenset()
     shown: frozenset[int] = frozenset()
 
@@ -73,6 +76,7 @@ def _decoder(source: Source) -> EventDecoder:
 def judge_events(events: Sequence[Raw], source: Source, *, now: int) -> Batch:
     """Events as records of topic `events`; `received_at` is set to now, whatever they say."""
     records: list[Record] = []
+    decoded: list[Event] = []
     indexes: list[int] = []
     rejected: list[Rejected] = []
     owners: dict[tuple[str, int], str] = {}
@@ -91,8 +95,10 @@ def judge_events(events: Sequence[Raw], source: Source, *, now: int) -> Batch:
         duplicate += len(owners) == len(records)
         if len(owners) > len(records):
             records.append(Record(topic=EVENTS, key=key, value=payload, labels=event.get("event_type") in FEEDBACK))
+            decoded.append(event)
             indexes.append(index)
-    return Batch(records, indexes, BatchAnswer(accepted=len(records), duplicate=duplicate, rejected=rejected))
+    answer = BatchAnswer(accepted=len(records), duplicate=duplicate, rejected=rejected)
+    return Batch(records, indexes, answer, events=decoded)
 
 
 def without(batch: Batch, refused: Sequence[int], *, fill: float) -> BatchAnswer:

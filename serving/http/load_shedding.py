@@ -14,7 +14,7 @@ from serving.limits.traffic import ADMIN_SHARE
 
 RECEIVED = "headrace.received"
 """Key of a request's scope: when the worker received it, seconds of the monotonic clock."""
-_SLATES = "/v1/recommendations"
+_SLATES = ("/v1/recommendations", "/v1/recommendations:stream")
 _ADMIN = ("/v1/models", "/v1/features")
 
 
@@ -42,7 +42,7 @@ def shed_excess(app: ASGIApp, admission: Admission, count: Callable[[int, Except
 
 def _largest_share(path: str) -> float:
     """The part of the objective that a request to this path may use at most; 0 for those that are never refused."""
-    if path == _SLATES:
+    if path in _SLATES:
         return 1.0
     return ADMIN_SHARE if path.startswith(_ADMIN) else 0.0
 

@@ -58,6 +58,12 @@ class Admission:
         """
         if not self.admits(share=share, within_ms=within_ms):
             raise self.refusal()
+        with self.occupy():
+            yield
+
+    @contextmanager
+    def occupy(self) -> Iterator[None]:
+        """Count a request that was admitted for as long as the context lasts."""
         arrived_s, waits = time.monotonic(), self._in_progress > 0
         self._in_progress += 1
         try:

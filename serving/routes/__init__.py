@@ -4,10 +4,11 @@ from serving.routes.features import read_features, read_features_of_one_column, 
 from serving.routes.health import explain_problem, is_live, is_ready, read_metrics
 from serving.routes.models import list_models, pin_alias
 from serving.routes.records import receive_events, upsert_items
-from serving.routes.slates import recommend
+from serving.routes.slates import recommend, stream
 
 HANDLERS = (
     recommend,
+    stream,
     receive_events,
     upsert_items,
     read_features,

@@ -33,13 +33,16 @@ def receive_events(data: JSONBody[EventsRequest], services: NamedDependency[Serv
     """Write events. 202 once the broker, or the disk while Kafka is away, has them. One sent again counts once.
 
     Each event is checked by itself: the answer lists rejected events with their index and the reason, and they are not
-    stored. One with the code `busy` may be sent again after the seconds in `Retry-After`: Kafka is away, and the disk
-    has room only for events that label what was served. 503 if all of a request are `busy`.
+    stored. The user's next slate knows the accepted ones, on any worker. One with the code `busy` may be sent again
+    after the seconds in `Retry-After`: Kafka is away, and the disk has room only for events that label what was served.
+    503 if all of a request are `busy`.
     """
-    batch = intake.judge_events(data.events, services.plan.source(CLICKSTREAM), now=now_ms())
+    now = now_ms()
+    batch = intake.judge_events(data.events, services.plan.source(CLICKSTREAM), now=now)
     refused, fill = services.producer.accept(batch.records), services.producer.fill
     if refused and len(refused) == len(batch.records):
         raise unavailable(_FULL, retry_after_s=intake.retry_after_s(fill))
+    services.own_events.show([each for place, each in enumerate(batch.events) if place not in refused], now_ms=now)
     answer = intake.without(batch, refused, fill=fill)
     services.metrics.count_records("events", answer)
     return Response(answer, headers={"Retry-After": str(intake.retry_after_s(fill))} if refused else {})

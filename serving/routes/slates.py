@@ -1,11 +1,18 @@
-"""`POST /v1/recommendations`."""
+"""`POST /v1/recommendations`, and the same as a stream."""
 
 import time
-from typing import Annotated, Any
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any, TypeAlias
 
+import msgspec
+import numpy as np
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import HeaderParameter, JSONBody
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+from msgspec import Struct, structs
 
 from schemas.context import as_texts, context_fault
 from schemas.http import Id, RecommendationAnswer, RecommendationRequest
@@ -21,9 +28,21 @@ from serving.http.problems import invalid
 from serving.limits.deadline import Deadline
 from serving.limits.traffic import DEFAULT_SURFACE, share_of
 from serving.services import Services
+from serving.sessions import page_tokens
+from serving.sessions.page_tokens import PageTokenError
 from serving.state.experiment import Experiment
-from serving.state.query import Query
+from serving.state.query import Query, ids_of
 from serving.telemetry.stopwatch import Stopwatch
+
+DeadlineMs: TypeAlias = Annotated[
+    int | None,
+    HeaderParameter(
+        name="X-Deadline-Ms", ge=DEADLINE_LEAST_MS, le=DEADLINE_MOST_MS, description="how long an answer is of use"
+    ),
+]
+TrafficClass: TypeAlias = Annotated[
+    Traffic, HeaderParameter(name="X-Traffic-Class", description="batch: nobody waits for the answer")
+]
 
 
 @post(
@@ -41,15 +60,8 @@ async def recommend(
     data: JSONBody[RecommendationRequest],
     services: NamedDependency[Services],
     request: Request[Any, Any, Any],
-    deadline_ms: Annotated[
-        int | None,
-        HeaderParameter(
-            name="X-Deadline-Ms", ge=DEADLINE_LEAST_MS, le=DEADLINE_MOST_MS, description="how long an answer is of use"
-        ),
-    ] = None,
-    traffic: Annotated[
-        Traffic, HeaderParameter(name="X-Traffic-Class", description="batch: nobody waits for the answer")
-    ] = "live",
+    deadline_ms: DeadlineMs = None,
+    traffic: TrafficClass = "live",
 ) -> Response[RecommendationAnswer]:
     """A ranked slate for a user. An unknown user gets one too: a cold start.
 
@@ -57,23 +69,95 @@ async def recommend(
     deadline.
     """
     watch, query = Stopwatch(), query_of(data, services.experiment)
+    terms = _terms_of(query, services, request, deadline_ms, traffic)
+    with services.admission.admit(share=terms.share, within_ms=terms.deadline.remaining_ms()):
+        answer = await services.pipeline.recommend(query, terms.deadline, watch)
+    headers = {"Server-Timing": watch.header(), "X-Degraded-Level": f"L{answer.degraded.level}"}
+    return Response(_with_next_page(answer, query), headers=headers)
+
+
+@post(
+    "/v1/recommendations:stream",
+    status_code=200,
+    dto=Strict[RecommendationRequest],
+    return_dto=None,
+    opt={SCOPE: "recommend"},
+    operation_id="streamRecommendations",
+    summary="A first slate at once, then the ranked one",
+    tags=["recommend"],
+    media_type="text/event-stream",
+    responses={
+        200: ResponseSpec(
+            RecommendationAnswer,
+            media_type="text/event-stream",
+            generate_examples=False,
+            description="events `slate`, each with an answer; the last one counts",
+        ),
+        **answers(400, 413, 503),
+    },
+)
+async def stream(
+    data: JSONBody[RecommendationRequest],
+    services: NamedDependency[Services],
+    request: Request[Any, Any, Any],
+    deadline_ms: DeadlineMs = None,
+    traffic: TrafficClass = "live",
+) -> ServerSentEvent:
+    """Two server-sent events `slate` with the same `request_id`; the second replaces the first.
+
+    The first is made without waiting for the user's features (level 3). The second is the answer that
+    `POST /v1/recommendations` gives; it is missing if it would come after the deadline.
+    """
+    query = query_of(data, services.experiment)
+    terms = _terms_of(query, services, request, deadline_ms, traffic)
+    if not services.admission.admits(share=terms.share, within_ms=terms.deadline.remaining_ms()):
+        raise services.admission.refusal()
+
+    async def slates() -> AsyncIterator[ServerSentEventMessage]:
+        made = services.pipeline.stream(query, terms.deadline, Stopwatch())
+        with services.admission.occupy():
+            async with aclosing(made):  # the exposure is queued when it ends, not when it is collected
+                async for answer in made:
+                    yield ServerSentEventMessage(
+                        event="slate", data=msgspec.json.encode(_with_next_page(answer, query))
+                    )
+
+    return ServerSentEvent(slates())
+
+
+class _Terms(Struct, frozen=True):
+    """By when a request must be answered, and the part of the objective that it may use."""
+
+    deadline: Deadline
+    share: float
+
+
+def _terms_of(
+    query: Query, services: Services, request: Request[Any, Any, Any], deadline_ms: int | None, traffic: Traffic
+) -> _Terms:
+    """The terms of a request that its key allows.
+
+    Raises:
+        ProblemError: the key does not allow it.
+    """
     scope: Any = request.scope
-    check_slate(scope[KEY], surface=query.surface, traffic=traffic, explain=data.explain)
+    check_slate(scope[KEY], surface=query.surface, traffic=traffic, explain=query.explain)
     surface = services.surfaces.get(query.surface, DEFAULT_SURFACE)
     received_s = scope.get(RECEIVED) or time.monotonic()
     deadline = Deadline.after(min(deadline_ms or DEADLINE_MOST_MS, surface.deadline_ms), received_s=received_s)
-    share = share_of(traffic, surface.tier)
-    with services.admission.admit(share=share, within_ms=deadline.remaining_ms()):
-        answer = await services.pipeline.recommend(query, deadline, watch)
-    headers = {"Server-Timing": watch.header(), "X-Degraded-Level": f"L{answer.degraded.level}"}
-    return Response(answer, headers=headers)
+    return _Terms(deadline, share_of(traffic, surface.tier))
+
+
+def _with_next_page(answer: RecommendationAnswer, query: Query) -> RecommendationAnswer:
+    token = page_tokens.encode(query.earlier, [item.id for item in answer.items])
+    return answer if token is None else structs.replace(answer, next_page_token=token)
 
 
 def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
     """The query in a request.
 
     Raises:
-        ProblemError: it names no user, or its context is not valid.
+        ProblemError: it names no user, or its context or page token is not valid.
     """
     user_id: Id | None = data.user_id or data.anonymous_id
     if user_id is None:
@@ -84,6 +168,12 @@ def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
         fix = "Send fewer and shorter entries, without control characters."
         detail = f"The context is not valid: {fault[1]}."
         raise invalid(detail, fix=fix, pointer="/context")
+    try:
+        earlier = page_tokens.decode(data.page_token) if data.page_token else ids_of([])
+    except PageTokenError as error:
+        fix = "Send next_page_token of the last answer as it is, or no page_token for the first page."
+        detail = f"The page_token is not valid: {error}."
+        raise invalid(detail, fix=fix, pointer="/page_token") from error
     name = request_id()
     return Query(
         request_id=name,
@@ -95,7 +185,8 @@ def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
         seed=hash64(name),
         arm=experiment.arm_of(user_id),
         context=context,
-        exclude=frozenset(data.exclude_items),
+        exclude=np.concatenate([ids_of(data.exclude_items), earlier]),
+        earlier=earlier,
         explain=data.explain,
     )
 

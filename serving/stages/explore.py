@@ -20,7 +20,7 @@ from schemas.exposures import EXPLORE
 from serving.stages.sources.table import BITS
 from serving.state import item_features
 from serving.state.exploration_pool import CLASSES, Remaining
-from serving.state.query import Candidates, Query, ids_of
+from serving.state.query import Candidates, Query
 from serving.state.state import ServingState
 
 BLOCK = 10
@@ -57,6 +57,6 @@ def draw(query: Query, candidates: Candidates, *, state: ServingState, rng: Gene
 def _excluded(query: Query, candidates: Candidates, state: ServingState) -> Indexes:
     """The catalogue's items that must not be drawn: candidates, and what `filters` would remove. Ascending."""
     catalogue = state.catalogue
-    named = np.concatenate([query.user.history_ids, ids_of(list(query.exclude)), state.taken_down])
+    named = np.concatenate([query.user.history_ids, query.exclude, state.taken_down])
     indexes, known = catalogue.find(named)
     return np.unique(np.concatenate([candidates.indexes, indexes[known], catalogue.unborn(query.at_ms)]))

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.array_types import Ids, Indexes
 from serving.state.catalogue import Catalogue
-from serving.state.query import Candidates, Query, ids_of
+from serving.state.query import Candidates, Query
 from serving.state.state import ServingState
 
 KEPT = 0
@@ -32,7 +32,6 @@ def judge(query: Query, catalogue: Catalogue, indexes: Indexes) -> Indexes:
     decisions[catalogue.born_at[indexes] > query.at_ms] = REASONS.index("unborn")
     if len(query.user.history_ids):
         decisions[np.isin(ids, query.user.history_ids)] = REASONS.index("clicked")
-    if query.exclude:
-        excluded = ids_of(list(query.exclude))
-        decisions[np.isin(ids, excluded)] = REASONS.index("excluded")
+    if len(query.exclude):
+        decisions[np.isin(ids, query.exclude)] = REASONS.index("excluded")
     return decisions

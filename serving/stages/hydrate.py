@@ -1,9 +1,10 @@
 """Stage 1: the user from the store.
 
-One round trip reads the user's history, tastes, visits and prices. A second one reads the neighbours of the newest
-items of that history, by each ranking that a source declares, unless another request read them a moment ago
-(`stages.neighbours`). What is liked where a new user comes from takes up to two more (`stages.cold_start`). Caching
-histories in this process would save the round trips, but then two workers would answer one user differently.
+One round trip reads the user's history (with the events that they have just sent, docs/adr/0030), tastes, visits and
+prices. A second one reads the neighbours of the newest items of that history, by each ranking that a source declares,
+unless another request read them a moment ago (`stages.neighbours`). What is liked where a new user comes from takes up
+to two more (`stages.cold_start`). Caching histories in this process would save the round trips, but then two workers
+would answer one user differently.
 """
 
 import asyncio
@@ -18,13 +19,23 @@ from serving.stages.cold_start import Trends
 from serving.stages.neighbours import NeighbourCache, combine
 from serving.stages.sources.table import SOURCES
 from serving.state import columns
-from serving.state.query import HISTORY_FEATURE, TOP_FEATURE, Faults, Neighbours, Query, Taste, User, ids_of
+from serving.state.query import (
+    HISTORY_FEATURE,
+    HISTORY_GROUP,
+    TOP_FEATURE,
+    Faults,
+    Neighbours,
+    Query,
+    Taste,
+    User,
+    ids_of,
+)
 from store.connect import StoreError
 from store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues, Status
 from store.reading import Reading, read_async, read_now
 
 NEWEST = 5  # distinct items of the history whose neighbours are read
-RECENT, TASTE, SHOWN = "user_recent", "user_category", "user_category_engagement"
+TASTE, SHOWN = "user_category", "user_category_engagement"
 _TOTAL = f"{TASTE}.affinity_total"  # computed here
 _NUMBERS = tuple(name.split(".") for name in USER_INPUTS if name != _TOTAL)
 _TASTES = ((TASTE, ("affinity", "skips_1h", "skips_24h")), (SHOWN, ("imps_ever", "clicks_ever")))
@@ -33,7 +44,7 @@ NEIGHBOURS = tuple(dict.fromkeys(source.neighbours for source in SOURCES if sour
 NUMBERS = (*(".".join(name) for name in _NUMBERS), *(".".join(name) for name in _BY_CATEGORY))
 READ = (*NUMBERS, TOP_FEATURE, HISTORY_FEATURE, *(ranking.feature for ranking in NEIGHBOURS))
 _PRESENT: tuple[Status, ...] = ("ok", "stale")
-_GROUPS = tuple(dict.fromkeys((RECENT, TASTE, SHOWN, *(group for group, _ in _NUMBERS))))
+_GROUPS = tuple(dict.fromkeys((HISTORY_GROUP, TASTE, SHOWN, *(group for group, _ in _NUMBERS))))
 
 
 class Hydrator:
@@ -64,9 +75,9 @@ class Hydrator:
         """The user, read in the round trips that the module describes."""
         boosted = [group.name for group in plan.groups if group.boost and group.entity[0] == "user_id"]
         names = dict.fromkeys((*_GROUPS, *boosted))
-        values = yield [FeatureRequest(plan.group(name), [query.user_id]) for name in names]
+        values = yield [FeatureRequest(plan.group(name), [query.user_id], name == HISTORY_GROUP) for name in names]
         found = dict(zip(names, values, strict=True))
-        history = found[RECENT].merged.lists["recent_items"][0]
+        history = found[HISTORY_GROUP].merged.lists["recent_items"][0]
         neighbours = yield from self._ranked(history, plan, query.at_ms)
         top = [category for category, _ in found[TASTE].rollups["user_top_categories"][0]]
         trends = [] if top else (yield from self._trends.read(query, plan))

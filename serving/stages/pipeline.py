@@ -1,10 +1,13 @@
 """The stages of a request: hydrate → source → merge → filter → explore → score → rerank → record."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from schemas.http import RecommendationAnswer
 from schemas.times import now_ms
@@ -49,6 +52,13 @@ class RecordSink(Protocol):
         ...
 
 
+class Made(msgspec.Struct, frozen=True):
+    """An answer and its exposure; None if it has no items."""
+
+    answer: RecommendationAnswer
+    exposure: Record | None
+
+
 class Pipeline:
     """Answers queries from the current state, which it reads once per request."""
 
@@ -86,21 +96,35 @@ class Pipeline:
         try:
             state = self._states.state
         except NotPublished as missing:
-            return self._unprepared_answer(query, missing)
-        faults = Faults()
-        for reason in self._states.report.stalled:
-            faults.note(1, reason)
-        if (silent_s := self._states.silent_s) > SILENT_S:
-            faults.note(1, f"features and models are not updated: the feeder has not reported for {silent_s:.0f} s")
-        with watch.stage("hydrate"):
-            within_s = deadline.remaining_ms() * _HYDRATE / 1000
-            user = await self._hydrator.hydrate_async(query, state.plan, self._store, faults, within_s=within_s)
-        with watch.stage("wait"):
-            await self._ranking.acquire()
+            made = self._unprepared_answer(query, missing)
+        else:
+            made = await self._refined(query, state, self._faults(), deadline, watch)
+        self._send(made)
+        return made.answer
+
+    async def stream(
+        self, query: Query, deadline: Deadline, watch: Stopwatch
+    ) -> AsyncGenerator[RecommendationAnswer, None]:
+        """A first slate at once, without the user's features, and then the one that `recommend` returns.
+
+        There is no second one if it would be late, or if there is no state. The exposure of the last one is queued,
+        also if nobody reads on.
+        """
         try:
-            return self._ranked(msgspec.structs.replace(query, user=user), state, faults, deadline, watch)
+            state = self._states.state
+        except NotPublished as missing:
+            made = self._unprepared_answer(query, missing)
+            self._send(made)
+            yield made.answer
+            return
+        made = self._first(query, state, self._faults())
+        try:
+            yield made.answer
+            with contextlib.suppress(Shed):
+                made = await self._refined(query, state, self._faults(), deadline, watch)
+                yield made.answer
         finally:
-            self._ranking.release()
+            self._send(made)
 
     async def rehearse(self, query: Query) -> None:
         """Make a slate for nobody: nothing is sent or counted.
@@ -116,7 +140,20 @@ class Pipeline:
         record.answer(query, slate, made_with=made_with, faults=faults, experiment=self._experiment)
         record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=query.at_ms)
 
-    def _unprepared_answer(self, query: Query, missing: NotPublished) -> RecommendationAnswer:
+    def _faults(self) -> Faults:
+        """What concerns every request now."""
+        faults = Faults()
+        for reason in self._states.report.stalled:
+            faults.note(1, reason)
+        if (silent_s := self._states.silent_s) > SILENT_S:
+            faults.note(1, f"features and models are not updated: the feeder has not reported for {silent_s:.0f} s")
+        return faults
+
+    def _send(self, made: Made) -> None:
+        if made.exposure:
+            self._producer.send(made.exposure)
+
+    def _unprepared_answer(self, query: Query, missing: NotPublished) -> Made:
         """The answer without a state.
 
         Raises:
@@ -126,13 +163,28 @@ class Pipeline:
         made = self._unprepared.answer(query, taken_down=taken_down, why=why, experiment=self._experiment)
         if made is None:
             raise missing
-        answer, exposure = made
-        self._producer.send(exposure)
-        return answer
+        return Made(*made)
 
-    def _ranked(
+    def _first(self, query: Query, state: ServingState, faults: Faults) -> Made:
+        """The slate without the user's features, by the light ranker."""
+        faults.note(3, "the first slate of a stream: the user's features are still being read")
+        slate, _ = rank(query, state, faults, Stopwatch(), rules=self._rules, effort="light")
+        return self._made(query, slate, faults)
+
+    async def _refined(
         self, query: Query, state: ServingState, faults: Faults, deadline: Deadline, watch: Stopwatch
-    ) -> RecommendationAnswer:
+    ) -> Made:
+        with watch.stage("hydrate"):
+            within_s = deadline.remaining_ms() * _HYDRATE / 1000
+            user = await self._hydrator.hydrate_async(query, state.plan, self._store, faults, within_s=within_s)
+        with watch.stage("wait"):
+            await self._ranking.acquire()
+        try:
+            return self._ranked(msgspec.structs.replace(query, user=user), state, faults, deadline, watch)
+        finally:
+            self._ranking.release()
+
+    def _ranked(self, query: Query, state: ServingState, faults: Faults, deadline: Deadline, watch: Stopwatch) -> Made:
         remaining_ms = deadline.remaining_ms()
         if remaining_ms <= 0:
             detail = f"The deadline passed {-remaining_ms:.0f} ms before the request's turn."
@@ -142,19 +194,23 @@ class Pipeline:
             faults.note(_LEVELS[effort], f"{remaining_ms:.0f} ms remained before the deadline: {_INSTEAD[effort]}")
         slate, removed = rank(query, state, faults, watch, rules=self._rules, effort=effort)
         with watch.stage("record"):
-            made_with = record.versions(slate)
-            answer = record.answer(query, slate, made_with=made_with, faults=faults, experiment=self._experiment)
-            served_at, after_ms = now_ms(), deadline.remaining_ms()
+            made = self._made(query, slate, faults, removed)
+            after_ms = deadline.remaining_ms()
             self.efforts.observe(effort, remaining_ms - after_ms)
             if after_ms < 0:
                 detail = f"The slate was ready {-after_ms:.0f} ms after the deadline."
                 raise Shed(detail, reason="late")
-            if slate.slots:
-                self._producer.send(
-                    record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=served_at)
-                )
         self._metrics.count_slate(query, watch, level=faults.level)
-        return msgspec.structs.replace(answer, removed=removed) if query.explain == "basic" else answer
+        return made
+
+    def _made(self, query: Query, slate: Slate, faults: Faults, removed: dict[str, int] | UnsetType = UNSET) -> Made:
+        made_with = record.versions(slate)
+        answer = record.answer(query, slate, made_with=made_with, faults=faults, experiment=self._experiment)
+        if query.explain == "basic":
+            answer = msgspec.structs.replace(answer, removed=removed)
+        if not slate.slots:
+            return Made(answer, None)
+        return Made(answer, record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=now_ms()))
 
 
 def rank(

@@ -4,10 +4,12 @@ import numpy as np
 
 from models.array_types import Ids
 from serving.stages.rules import DEFAULTS, Rules
-from serving.stages.sources.source import Unavailable
+from serving.stages.sources.source import Source, Unavailable
 from serving.stages.sources.table import SOURCES
 from serving.state.query import Faults, Query
 from serving.state.state import ServingState
+
+_LEAST = 40  # `trending` proposes so many even if the other sources leave no room
 
 
 def retrieve(query: Query, state: ServingState, faults: Faults, rules: Rules = DEFAULTS) -> dict[str, Ids]:
@@ -16,10 +18,18 @@ def retrieve(query: Query, state: ServingState, faults: Faults, rules: Rules = D
     for source in sorted(SOURCES, key=lambda source: source.name not in rules.quotas):  # those that fill up come last
         room = max(rules.candidates - sum(len(ids) for ids in found.values()), 0)
         try:
-            found[source.name] = source.propose(query, state, rules.quotas.get(source.name, room))
+            found[source.name] = _propose(source, query, state, rules.quotas.get(source.name, room))
         except Unavailable as error:
             faults.note(1, f"source {source.name}: {error}")
             found[source.name] = np.zeros(0, np.int64)
     if not state.features.known:
         faults.note(4, "item features were never read: the newest items are used instead")
     return found
+
+
+def _propose(source: Source, query: Query, state: ServingState, count: int) -> Ids:
+    """What a source proposes apart from excluded items: a tenth page has as many candidates as the first."""
+    if not len(query.exclude):
+        return source.propose(query, state, count)
+    proposed = source.propose(query, state, count + len(query.exclude))
+    return proposed[~np.isin(proposed, query.exclude)][: max(count, _LEAST)]

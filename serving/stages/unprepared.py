@@ -64,8 +64,8 @@ class Unprepared:
 
 
 def _allowed(items: Sequence[ListedItem], query: Query, taken_down: Ids) -> list[ListedItem]:
-    gone = np.isin(ids_of([item.id for item in items]), taken_down).tolist()
-    return [item for item, is_gone in zip(items, gone, strict=True) if not is_gone and item.id not in query.exclude]
+    hidden = np.isin(ids_of([item.id for item in items]), np.concatenate([taken_down, query.exclude])).tolist()
+    return [item for item, is_hidden in zip(items, hidden, strict=True) if not is_hidden]
 
 
 def _ranked(query: Query, item: ListedItem, rank: int) -> RankedItem:

@@ -10,7 +10,8 @@ from schemas.http import Explain
 from schemas.ids import hash64
 from serving.state.experiment import Arm
 
-HISTORY_FEATURE, TOP_FEATURE = "user_recent.recent_items", "user_category.user_top_categories"
+HISTORY_GROUP = "user_recent"
+HISTORY_FEATURE, TOP_FEATURE = f"{HISTORY_GROUP}.recent_items", "user_category.user_top_categories"
 
 
 def ids_of(texts: Sequence[str]) -> Ids:
@@ -90,7 +91,8 @@ class User(Struct, frozen=True, kw_only=True):
 class Query(Struct, frozen=True, kw_only=True):
     """A parsed request. `user_id` is the anonymous id if that was given; `seed` is that of exploration.
 
-    `user` is unknown until hydrated.
+    `exclude`: items that must not be in the answer; `earlier`: those of them that earlier pages showed. `user` is
+    unknown until hydrated.
     """
 
     request_id: str
@@ -102,7 +104,8 @@ class Query(Struct, frozen=True, kw_only=True):
     seed: int
     arm: Arm
     context: dict[str, str] = field(default_factory=dict[str, str])
-    exclude: frozenset[str] = frozenset()
+    exclude: Ids = field(default_factory=lambda: np.zeros(0, np.int64))
+    earlier: Ids = field(default_factory=lambda: np.zeros(0, np.int64))
     user: User = field(default_factory=User.unknown)
     explain: Explain = "none"
 

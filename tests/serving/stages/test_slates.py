@@ -13,7 +13,7 @@ from serving.stages.pipeline import rank
 from serving.stages.record import Slate
 from serving.stages.rules import DEFAULTS
 from serving.state.experiment import Arm
-from serving.state.query import Faults, Query
+from serving.state.query import Faults, Query, ids_of
 from serving.state.state import ServingState
 from serving.telemetry.stopwatch import Stopwatch
 from tests.support import serving_states as worlds
@@ -26,7 +26,7 @@ STATES = {
 names = st.sampled_from([f"i{n}" for n in range(400)])
 queries = st.builds(
     lambda history, follow, exclude, count, seed, arm: worlds.query(
-        seed, count=count, exclude=frozenset(exclude), arm=arm, user=worlds.user(history, follow)
+        seed, count=count, exclude=ids_of(list(exclude)), arm=arm, user=worlds.user(history, follow)
     ),
     st.lists(names, max_size=20, unique=True),
     st.lists(names, max_size=60, unique=True),
@@ -54,7 +54,8 @@ def test_laws(query: Query, known: tuple[bool, bool], effort: Effort) -> None:
     assert [item.rank for item in answer.items] == list(range(len(shown)))
     assert len(shown) == query.count
     assert len(set(shown)) == len(shown)
-    assert not set(shown) & (query.exclude | set(query.user.history))
+    assert not set(shown) & set(query.user.history)
+    assert not set(ids_of(shown).tolist()) & set(query.exclude.tolist())
     assert set(shown) <= set(state.catalogue.names)
     assert all(0 < item.propensity <= 1 and item.sources for item in answer.items)
     head = [state.catalogue.category(int(slate.scored.candidates.indexes[slot.index])) for slot in slate.slots[:10]]

@@ -49,7 +49,7 @@ def test_filter_says_why() -> None:
     late = worlds.items(1, 1, item_id="young", born_at=worlds.NOW + 1)
     live = Live(worlds.PLAN)
     live.set_catalogue(worlds.catalogue_of([*worlds.items(5, 1), *late]))
-    query = worlds.query(exclude=frozenset({"i1"}), user=worlds.user(["i2"], []))
+    query = worlds.query(exclude=ids_of(["i1"]), user=worlds.user(["i2"], []))
     found = merge({"trending": ids_of(["i0", "i1", "i2", "i3", "young", "taken down"])})
     kept, removed = keep(query, found, live.state)
     assert sorted(live.state.catalogue.names[index] for index in kept.indexes) == ["i0", "i3"]

@@ -20,7 +20,7 @@ from serving.stages import hydrate
 from serving.stages.pipeline import Pipeline
 from serving.stages.unprepared import Unprepared
 from serving.state import fallback_list
-from serving.state.query import Query
+from serving.state.query import Query, ids_of
 from serving.state.report import NotPublished
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.stopwatch import Stopwatch
@@ -47,7 +47,7 @@ def test_the_list_on_disk_is_served_and_logged_but_not_learned_from(tmp_path: Pa
     listed = fallback_list.of_state(state, at_ms=worlds.NOW)
     listed = msgspec.structs.replace(listed, written_at=worlds.NOW - 90_000)
     fallback_list.write(tmp_path / fallback_list.FILE, listed)
-    answer = ask(tmp_path, sent, worlds.query(count=20, exclude=frozenset({"i4"})))
+    answer = ask(tmp_path, sent, worlds.query(count=20, exclude=ids_of(["i4"])))
     assert (answer.degraded.level, len(answer.items)) == (4, 20)
     assert answer.degraded.reasons == ["serving is starting: items that were popular 90 s ago"]
     names = [item.id for item in answer.items]
@@ -60,7 +60,7 @@ def test_the_list_on_disk_is_served_and_logged_but_not_learned_from(tmp_path: Pa
 
 
 def test_without_one_the_settings_have_a_list_by_surface(tmp_path: Path) -> None:
-    answer = ask(tmp_path, Sent(), worlds.query(exclude=frozenset({"s2"})))
+    answer = ask(tmp_path, Sent(), worlds.query(exclude=ids_of(["s2"])))
     assert [item.id for item in answer.items] == ["s1", "s3"]
     assert answer.degraded.level == 5
     with pytest.raises(NotPublished, match="start the feeder"):

@@ -1,0 +1,47 @@
+"""Read-your-writes: a user's next slate knows the events that the API has just accepted (docs/adr/0030)."""
+
+from collections.abc import Sequence
+
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group
+from serving.state.query import HISTORY_GROUP
+from serving.state.report import NotPublished
+from serving.state.state_source import StateSource
+from store.circuit_breaker import CircuitBreaker
+from store.connect import Client, StoreError
+from store.pending_rows import PendingRows
+
+
+class OwnEvents:
+    """Adds accepted events to their users' histories. Safe to use from several threads.
+
+    `breaker`: that of the store; while it does not answer, a click counts once the pipeline has folded it.
+    """
+
+    def __init__(self, client: Client, breaker: CircuitBreaker, states: StateSource) -> None:
+        self._client = client
+        self._breaker = breaker
+        self._states = states
+        self._rows: PendingRows | None = None
+
+    def show(self, events: Sequence[Event], *, now_ms: int) -> None:
+        """Make the events visible to every worker's next request."""
+        try:
+            group = self._states.state.plan.group(HISTORY_GROUP)
+        except (NotPublished, KeyError):  # nothing reads a history yet
+            return
+        if not events or not self._breaker.allows():
+            return
+        try:
+            self._rows_of(group).add(events, now_ms=now_ms)
+        except StoreError:
+            self._breaker.record(succeeded=False)
+        else:
+            self._breaker.record(succeeded=True)
+
+    def _rows_of(self, group: Group) -> PendingRows:
+        """The rows of the group's version in use."""
+        rows = self._rows
+        if rows is None or rows.group is not group:
+            rows = self._rows = PendingRows(self._client, group)
+        return rows

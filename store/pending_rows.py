@@ -1,0 +1,61 @@
+# pyright: reportUnknownMemberType=false
+"""Rows of sequences that the pipeline may not have folded yet, so that a user's next slate knows their last click.
+
+They are written when the API accepts an event, and `store.reader` unites them with the rows that the pipeline wrote.
+See docs/adr/0030.
+"""
+
+from collections.abc import Sequence as Many
+
+from msgspec import structs
+
+from lang.executors.fold import SequenceRow, TileFold
+from lang.expressions.per_event import Event
+from lang.plan.plan import Group
+from schemas.redis_keys import pending_key
+from store.connect import Client
+from store.decode import SequenceWrite, row_of
+from store.rows import batches_of, queue_writes
+
+KEPT_MS = 30 * 60_000
+"""How long a user's rows are kept after their last event: a visit is over by then, and Flink has folded them."""
+
+
+class PendingRows:
+    """Writes the rows of one group with one key column. Safe to use from several threads.
+
+    Events of other users in one call cost no more round trips; events older than `KEPT_MS` are left to the pipeline.
+    """
+
+    def __init__(self, client: Client, group: Group) -> None:
+        self._client = client
+        self.group = group
+        self._fold = TileFold(structs.replace(group, families=()))  # holds no state: there are no tiles to add up
+
+    def add(self, events: Many[Event], *, now_ms: int) -> None:
+        """Write the rows of accepted events.
+
+        Raises:
+            StoreError: the store did not answer.
+        """
+        rows = [row for event in events for row in self._fold.add(event)]
+        recent = [row for row in rows if isinstance(row, SequenceRow) and row.occurred_at > now_ms - KEPT_MS]
+        if not recent:
+            return
+        pipeline = self._client.pipeline(transaction=False)
+        for key, batch in batches_of([(KEPT_MS, self._write(row)) for row in recent]).items():
+            queue_writes(pipeline, key, batch, life_ms=KEPT_MS, clock=now_ms, sha="")
+        pipeline.execute(raise_on_error=False)  # a key that holds something else costs only its own rows
+
+    def _write(self, row: SequenceRow) -> SequenceWrite:
+        sequence = next(each for each in self.group.sequences if each.name == row.sequence)
+        (owner,) = row.key
+        return SequenceWrite(
+            pending_key(self.group.name, self.group.version, owner, row.sequence),
+            None,
+            row.occurred_at,
+            row_of(sequence, event_id=row.event_id, payload=row.payload, occurred_at=row.occurred_at),
+            sequence.limit,
+            row.as_of,
+            oldest=sequence.function == "first",
+        )

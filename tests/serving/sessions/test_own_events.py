@@ -1,0 +1,40 @@
+"""A click that the API has accepted is in the user's next slate, on any worker; without Redis nothing is lost."""
+
+import pytest
+
+from serving.sessions.own_events import OwnEvents
+from serving.stages.hydrate import Hydrator
+from serving.state.query import Faults
+from store.circuit_breaker import CircuitBreaker
+from store.connect import Client, connect
+from store.reader import FeatureReader
+from tests.support import serving_states as worlds
+from tests.support.memory_stores import click
+
+LIVE = worlds.live()
+
+
+def test_a_click_is_in_the_history_of_every_worker(client: Client) -> None:
+    shown = OwnEvents(client, CircuitBreaker(4.0), LIVE)
+    shown.show([click(1, user_id="u1", item_id="i3"), click(2, user_id="u2", item_id="i4")], now_ms=worlds.NOW)
+    shown.show([click(3, user_id="u1", item_id="i5"), click(4, event_type="impression")], now_ms=worlds.NOW)
+    for _ in range(2):  # two workers: neither knows more than Redis
+        user = Hydrator().hydrate(worlds.query(user_id="u1"), worlds.PLAN, FeatureReader(client), Faults())
+        assert user.history == ["i5", "i3"]
+
+
+def test_without_redis_nothing_is_raised_and_the_breaker_learns_of_it() -> None:
+    breaker = CircuitBreaker(4.0)
+    shown = OwnEvents(connect("redis://127.0.0.1:1", timeout_s=0.1), breaker, LIVE)
+    for number in range(20):
+        shown.show([click(number)], now_ms=worlds.NOW)
+    assert breaker.state == "open"
+
+
+@pytest.mark.parametrize("events", [[], [click(1, event_type="impression")]])
+def test_without_anything_to_show_redis_is_not_asked(events: list[object]) -> None:
+    breaker = CircuitBreaker(4.0)
+    shown = OwnEvents(connect("redis://127.0.0.1:1", timeout_s=0.1), breaker, LIVE)
+    for _ in range(20):
+        shown.show(events, now_ms=worlds.NOW)  # type: ignore[arg-type]
+    assert breaker.state == "closed"
