@@ -14,7 +14,11 @@ OptionalId: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARS, pattern=NO_CO
 Explain: TypeAlias = Literal["none", "basic"]
 BATCH = 500  # events or items in one request
 PAGED = 500  # items that pages of one list show, at most
-_TOKEN_CHARS = 8 * PAGED * 2
+TOKEN_CHARS = 11
+PageToken: TypeAlias = Annotated[
+    str, Meta(pattern=f"^([A-Za-z0-9_-]{{{TOKEN_CHARS}}})+$", max_length=TOKEN_CHARS * PAGED)
+]
+"""As `serving.sessions.page_tokens` makes it."""
 SCHEMAS = "#/components/schemas/"
 RawEvent: TypeAlias = Annotated[Raw, Meta(extra_json_schema={"$ref": f"{SCHEMAS}EventRecord"})]
 RawItem: TypeAlias = Annotated[Raw, Meta(extra_json_schema={"$ref": f"{SCHEMAS}ItemRecord"})]
@@ -45,7 +49,7 @@ class RecommendationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fi
     count: Annotated[int, Meta(ge=1, le=100)] = 10
     context: Sent = field(default_factory=Sent)
     exclude_items: Annotated[list[Id], Meta(max_length=500)] = field(default_factory=list[str])
-    page_token: Annotated[str, Meta(max_length=_TOKEN_CHARS)] | None = None
+    page_token: PageToken | None = None
     explain: Explain = "none"
 
 
@@ -104,6 +108,21 @@ class RecommendationAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True
     degraded: Degraded
     next_page_token: str | UnsetType = UNSET
     removed: dict[str, int] | UnsetType = UNSET
+
+
+class SlateEvent(Struct, frozen=True, kw_only=True):
+    """A server-sent event of a stream; `data` is a `RecommendationAnswer` as JSON."""
+
+    event: Literal["slate"]
+    data: Annotated[
+        str,
+        Meta(
+            extra_json_schema={
+                "contentMediaType": "application/json",
+                "contentSchema": {"$ref": f"{SCHEMAS}RecommendationAnswer"},
+            }
+        ),
+    ]
 
 
 class EventsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,7 +15,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from msgspec import Struct, structs
 
 from schemas.context import as_texts, context_fault
-from schemas.http import Id, RecommendationAnswer, RecommendationRequest
+from schemas.http import Id, RecommendationAnswer, RecommendationRequest, SlateEvent
 from schemas.ids import hash64
 from schemas.keys import Traffic
 from schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
@@ -29,7 +29,6 @@ from serving.limits.deadline import Deadline
 from serving.limits.traffic import DEFAULT_SURFACE, share_of
 from serving.services import Services
 from serving.sessions import page_tokens
-from serving.sessions.page_tokens import PageTokenError
 from serving.state.experiment import Experiment
 from serving.state.query import Query, ids_of
 from serving.telemetry.stopwatch import Stopwatch
@@ -88,7 +87,7 @@ async def recommend(
     media_type="text/event-stream",
     responses={
         200: ResponseSpec(
-            RecommendationAnswer,
+            SlateEvent,
             media_type="text/event-stream",
             generate_examples=False,
             description="events `slate`, each with an answer; the last one counts",
@@ -157,7 +156,7 @@ def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
     """The query in a request.
 
     Raises:
-        ProblemError: it names no user, or its context or page token is not valid.
+        ProblemError: it names no user, or its context is not valid.
     """
     user_id: Id | None = data.user_id or data.anonymous_id
     if user_id is None:
@@ -168,12 +167,7 @@ def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:
         fix = "Send fewer and shorter entries, without control characters."
         detail = f"The context is not valid: {fault[1]}."
         raise invalid(detail, fix=fix, pointer="/context")
-    try:
-        earlier = page_tokens.decode(data.page_token) if data.page_token else ids_of([])
-    except PageTokenError as error:
-        fix = "Send next_page_token of the last answer as it is, or no page_token for the first page."
-        detail = f"The page_token is not valid: {error}."
-        raise invalid(detail, fix=fix, pointer="/page_token") from error
+    earlier = page_tokens.decode(data.page_token or "")
     name = request_id()
     return Query(
         request_id=name,

@@ -35,6 +35,7 @@ ADDRESSES = ("user_recent", "u1", "i1", "frozen", "unavailable", "nothing", "%00
 EVENT = {"event_id": "e", "user_id": "u", "event_type": "view", "occurred_at": time.time_ns() // 10**6}
 BODIES = {
     "recommend": {"user_id": "u"},
+    "streamRecommendations": {"user_id": "u"},
     "sendEvents": {"events": [EVENT]},
     "upsertItems": {"items": [{"item_id": "i1", "category": "c"}]},
     "pinAlias": {"version": "live"},
