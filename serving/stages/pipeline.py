@@ -36,6 +36,7 @@ from serving.telemetry.stopwatch import Stopwatch
 from store.reader import AsyncFeatureStore
 
 SILENT_S = 10.0  # the feeder reports each second
+_AT_ONCE = 4  # requests that are read or ranked: what they compute in one turn of the event loop delays all others
 _HYDRATE = 0.5  # the part of the remaining time that reading the user may take
 
 
@@ -76,6 +77,7 @@ class Pipeline:
         self._states = states
         self._store = store
         self._hydrator = Hydrator()
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._ranking = asyncio.Lock()
         self._producer = producer
         self._experiment = experiment
@@ -87,8 +89,8 @@ class Pipeline:
     async def recommend(self, query: Query, deadline: Deadline, watch: Stopwatch) -> RecommendationAnswer:
         """The slate for a query; its exposure is queued when this returns.
 
-        Requests wait for the store together and are ranked one by one, so that the event loop can accept, or refuse,
-        another request after each.
+        A few requests wait for the store together and are ranked one by one, so that the event loop can accept, or
+        refuse, another request after each.
 
         Raises:
             Shed: the deadline passed before the slate was ready. No exposure is written.
@@ -174,21 +176,23 @@ class Pipeline:
     async def _refined(
         self, query: Query, state: ServingState, faults: Faults, deadline: Deadline, watch: Stopwatch
     ) -> Made:
-        with watch.stage("hydrate"):
-            within_s = deadline.remaining_ms() * _HYDRATE / 1000
-            user = await self._hydrator.hydrate_async(query, state.plan, self._store, faults, within_s=within_s)
         with watch.stage("wait"):
-            await self._ranking.acquire()
+            await self._turns.acquire()
         try:
-            return self._ranked(msgspec.structs.replace(query, user=user), state, faults, deadline, watch)
+            with watch.stage("hydrate"):
+                within_s = _remaining_ms(deadline) * _HYDRATE / 1000
+                user = await self._hydrator.hydrate_async(query, state.plan, self._store, faults, within_s=within_s)
+            with watch.stage("wait"):
+                await self._ranking.acquire()
+            try:
+                return self._ranked(msgspec.structs.replace(query, user=user), state, faults, deadline, watch)
+            finally:
+                self._ranking.release()
         finally:
-            self._ranking.release()
+            self._turns.release()
 
     def _ranked(self, query: Query, state: ServingState, faults: Faults, deadline: Deadline, watch: Stopwatch) -> Made:
-        remaining_ms = deadline.remaining_ms()
-        if remaining_ms <= 0:
-            detail = f"The deadline passed {-remaining_ms:.0f} ms before the request's turn."
-            raise Shed(detail, reason="expired")
+        remaining_ms = _remaining_ms(deadline)
         effort = self.efforts.choose(remaining_ms)
         if effort != "full":
             faults.note(_LEVELS[effort], f"{remaining_ms:.0f} ms remained before the deadline: {_INSTEAD[effort]}")
@@ -211,6 +215,19 @@ class Pipeline:
         if not slate.slots:
             return Made(answer, None)
         return Made(answer, record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=now_ms()))
+
+
+def _remaining_ms(deadline: Deadline) -> float:
+    """Milliseconds that remain for a request whose turn has come.
+
+    Raises:
+        Shed: none.
+    """
+    remaining_ms = deadline.remaining_ms()
+    if remaining_ms <= 0:
+        detail = f"The deadline passed {-remaining_ms:.0f} ms before the request's turn."
+        raise Shed(detail, reason="expired")
+    return remaining_ms
 
 
 def rank(

@@ -127,7 +127,7 @@ def test_the_store_away_is_an_answer_all_the_same(api: TestClient[Litestar]) -> 
     assert answer["versions"]["model"] == "1.1"
     assert answer["experiments"] == [{"experiment": "default", "arm": "online"}]
     stages = [part.partition(";")[0] for part in response.headers["server-timing"].split(", ")]
-    assert stages == ["hydrate", "wait", "source", "merge", "filter", "explore", "score", "rerank", "record", "total"]
+    assert stages == ["wait", "hydrate", "source", "merge", "filter", "explore", "score", "rerank", "record", "total"]
     plain = api.post("/v1/recommendations", json=request, headers=HEADERS).json()
     assert "removed" not in plain
     assert all(item["reason"] == "" for item in plain["items"])
