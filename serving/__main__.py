@@ -1,5 +1,7 @@
 """`python -m serving`: the recommendation API, some worker processes behind one port."""
 
+import resource
+
 from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
@@ -8,6 +10,9 @@ from serving import settings
 from serving.telemetry import metrics_folder
 
 _KILL_S = 10
+_CONNECTIONS = 10_000  # per worker: beyond it none is accepted, and most connections are idle
+_BACKLOG = 1024  # connections that the kernel holds until a worker accepts them
+_FILES = 65_536
 
 
 def main() -> None:
@@ -15,6 +20,7 @@ def main() -> None:
     configured = settings.from_environment()
     metrics_folder.prepare(configured.shared / "metrics")
     _load()
+    _allow_files()
     Granian(
         "serving.worker:create",
         factory=True,
@@ -23,11 +29,19 @@ def main() -> None:
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
         workers=configured.workers,
+        backlog=_BACKLOG,
+        backpressure=_CONNECTIONS,
         respawn_failed_workers=True,
         workers_kill_timeout=_KILL_S,
         websockets=False,
         log_level=LogLevels.warning,
     ).serve()
+
+
+def _allow_files() -> None:
+    """Allow as many open files as the system lets this process have: a connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, _FILES) if most != resource.RLIM_INFINITY else _FILES, most))
 
 
 def _load() -> None:

@@ -22,6 +22,7 @@ from serving.http.openapi import SCHEMA, TypedSchema
 from serving.http.paths import keep_ids_whole
 from serving.http.problems import COUNT, respond
 from serving.http.request_ids import identify
+from serving.http.slow_bodies import limit_wait
 from serving.services import Services
 
 Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
@@ -60,5 +61,6 @@ def create(
         cors_config=cors(origins, keys),
     )
     handler = keep_ids_whole(app.asgi_handler)
+    handler = limit_wait(handler)
     app.asgi_handler = identify(shed_excess(handler, services.admission, services.metrics.count_error))
     return app

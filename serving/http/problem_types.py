@@ -49,6 +49,13 @@ TYPES = (
         "See /schema/openapi.json for the methods of this path.",
     ),
     _type(
+        "slow-body",
+        408,
+        "The body did not arrive",
+        "The request announced a body that was not complete in ten seconds.",
+        "Send the whole body at once, or over a faster connection.",
+    ),
+    _type(
         "conflict",
         409,
         "Conflict with the current state",

@@ -59,7 +59,7 @@ def list_models(services: NamedDependency[Services]) -> ModelsAnswer:
     operation_id="pinAlias",
     summary="Pin an alias to the live version",
     tags=["admin"],
-    responses=answers(400, 409, 413, 503),
+    responses=answers(400, 408, 409, 413, 503),
 )
 def pin_alias(alias: FromPath[str], data: JSONBody[AliasRequest], services: NamedDependency[Services]) -> AliasAnswer:
     """Pin an alias to the version that is live now. This takes effect once the decision has been read back."""

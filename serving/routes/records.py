@@ -27,7 +27,7 @@ _FULL = "Kafka is away, and the disk has no room for these events, or fails."
     operation_id="sendEvents",
     summary="Send events",
     tags=["events"],
-    responses=answers(400, 413, 503),
+    responses=answers(400, 408, 413, 503),
 )
 def receive_events(data: JSONBody[EventsRequest], services: NamedDependency[Services]) -> Response[BatchAnswer]:
     """Write events. 202 once the broker, or the disk while Kafka is away, has them. One sent again counts once.
@@ -58,7 +58,7 @@ def receive_events(data: JSONBody[EventsRequest], services: NamedDependency[Serv
     operation_id="upsertItems",
     summary="Write items",
     tags=["catalogue"],
-    responses=answers(400, 413, 503),
+    responses=answers(400, 408, 413, 503),
 )
 def upsert_items(data: JSONBody[ItemsRequest], services: NamedDependency[Services]) -> BatchAnswer:
     """Write whole items, and takedowns. 503 while Kafka is away.

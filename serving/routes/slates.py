@@ -53,7 +53,7 @@ TrafficClass: TypeAlias = Annotated[
     operation_id="recommend",
     summary="A slate for a user",
     tags=["recommend"],
-    responses=answers(400, 413, 503),
+    responses=answers(400, 408, 413, 503),
 )
 async def recommend(
     data: JSONBody[RecommendationRequest],
@@ -92,7 +92,7 @@ async def recommend(
             generate_examples=False,
             description="events `slate`, each with an answer; the last one counts",
         ),
-        **answers(400, 413, 503),
+        **answers(400, 408, 413, 503),
     },
 )
 async def stream(

@@ -1,9 +1,11 @@
 """For every operation, the statuses that are answered are those in the schema: each is provoked, and no other comes."""
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,6 +18,7 @@ from schemas.limits import BODY_BYTES
 from serving import app, services
 from serving.http.auth import OPEN, SCOPE
 from serving.http.keys import Keys, key_of_token
+from serving.http.slow_bodies import limit_wait
 from serving.services import Services
 from serving.shared.subscriber import SharedState
 from serving.worker import running
@@ -102,7 +105,27 @@ def test_the_statuses_answered_are_those_in_the_schema(
     for api in applications[1:]:
         for to in addresses[:3]:
             ask(api, to)
+    if method in ("POST", "PUT"):
+        answered.add(asyncio.run(status_of_a_slow_body(applications[0].app, method, addresses[0])))
     assert answered == declared
+
+
+async def status_of_a_slow_body(api: Litestar, method: str, path: str) -> int:
+    """The status if the first part of a body is never followed by the next."""
+    headers = [(b"authorization", f"Bearer {TOKEN}".encode()), (b"content-length", b"100")]
+    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
+    scope |= {"headers": headers, "root_path": "", "scheme": "http", "server": ("testserver", 80), "client": None}
+    parts: list[Any] = [{"type": "http.request", "body": b"{", "more_body": True}]
+    statuses: list[int] = []
+
+    async def receive() -> Any:
+        return parts.pop() if parts else await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    await limit_wait(api, 0.01)(scope, receive, send)  # type: ignore[arg-type]
+    return statuses[0]
 
 
 def address(path: str, part: str) -> str:

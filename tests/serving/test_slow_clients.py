@@ -1,0 +1,64 @@
+"""Clients that send slowly, or not at all, keep nobody from being answered. On the server as it runs in production."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from headrace.client import Client
+from schemas.http import RecommendationRequest
+from tests.support import serving_process
+from tests.support.api import TOKEN
+from tests.support.serving_process import ServingProcess
+
+HEAD = f"POST /v1/recommendations HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 100\r\n"
+IDLE = 3_000  # more than the server's backlog
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingProcess]:
+    with serving_process.running(tmp_path_factory.mktemp("serving")) as running:
+        yield running
+
+
+def connections(port: int, count: int, sent: str) -> contextlib.ExitStack:
+    """Open connections and send the same to each."""
+    stack = contextlib.ExitStack()
+    for _ in range(count):
+        connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+        connection.sendall(sent.encode())
+    return stack
+
+
+def answers(served: ServingProcess) -> bool:
+    with Client(served.url, TOKEN, timeout_s=20) as api:
+        return len(api.recommend(RecommendationRequest(user_id="u")).items) == 10
+
+
+@pytest.mark.parametrize(
+    "sent",
+    ["GET /health/live HTTP/1.1\r\nHost: h\r\n\r\n", "GET /hea", f"{HEAD}\r\n{{"],
+    ids=["idle", "half a head", "half a body"],
+)
+def test_thousands_of_connections_keep_nobody_out(served: ServingProcess, sent: str) -> None:
+    with connections(served.port, IDLE, sent):
+        assert answers(served)
+    assert answers(served)
+
+
+def test_a_body_that_does_not_arrive_is_refused(served: ServingProcess) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
+        connection.sendall(f"{HEAD}\r\n{{".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+
+
+def test_clients_that_leave_before_their_answer_leave_nothing_behind(served: ServingProcess) -> None:
+    body = b'{"user_id": "u"}'
+    request = HEAD.replace("100", str(len(body))) + "\r\n" + body.decode()
+    for _ in range(20):
+        connections(served.port, 20, request).close()
+    assert answers(served)
+    metrics = httpx.get(f"{served.url}/metrics", timeout=30).text
+    assert 'status="500"' not in metrics
