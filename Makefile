@@ -9,7 +9,7 @@ ARGS ?=
 MINUTES ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help modules setup demo test long fuzz fmt lint types bench docs lock clean
+.PHONY: help modules setup demo test long fuzz fmt lint types bench docs generate lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -65,6 +65,10 @@ bench: setup ## run one benchmark: make bench ARGS="throughput"
 docs: setup ## write docs/reference from the code, and the tables of docs/freshness.md from its benchmark's result
 	$(BIN)/headrace features reference
 	$(BIN)/python -m benchmarks.studies.charts
+
+generate: setup ## write the API's schema, and the code of its protobuf messages
+	$(BIN)/python -m tests.serving.http.test_api
+	$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. schemas/recommendations.proto
 
 lock: $(BIN)/python ## resolve requirements.in and jgo.toml again
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.lock

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from schemas import client_records, http
 from schemas.limits import MAP_ENTRIES, MAP_VALUE_CHARS, NO_CONTROL_PATTERN, TEXT_CHARS
+from serving.http import protobuf
 from serving.http.problem_types import RETRIED, TYPES
 
 SCHEMA = "/schema/openapi.json"
@@ -59,6 +60,8 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
     paths: dict[str, Any] = {**schema["paths"], SCHEMA: {"get": _READ_SCHEMA}}
     for methods in paths.values():
         for operation in methods.values():
+            if operation["operationId"] == "recommend":
+                protobuf.describe(operation)
             for parameter in operation.get("parameters", ()):
                 if parameter["in"] in ("path", "query"):
                     _limit(parameter["schema"])

@@ -15,9 +15,9 @@ from schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
 from schemas.times import now_ms
 from serving.http.answers import answers
 from serving.http.auth import KEY, SCOPE, check_slate, request_id
-from serving.http.body import Strict
 from serving.http.load_shedding import RECEIVED
 from serving.http.problems import invalid
+from serving.http.protobuf import SlateBody, slate_response
 from serving.limits.deadline import Deadline
 from serving.limits.traffic import DEFAULT_SURFACE, share_of
 from serving.services import Services
@@ -29,7 +29,7 @@ from serving.telemetry.stopwatch import Stopwatch
 @post(
     "/v1/recommendations",
     status_code=200,
-    dto=Strict[RecommendationRequest],
+    dto=SlateBody,
     return_dto=None,
     opt={SCOPE: "recommend"},
     operation_id="recommend",
@@ -66,7 +66,7 @@ async def recommend(
     with services.admission.admit(share=share, within_ms=deadline.remaining_ms()):
         answer = await services.pipeline.recommend(query, deadline, watch)
     headers = {"Server-Timing": watch.header(), "X-Degraded-Level": f"L{answer.degraded.level}"}
-    return Response(answer, headers=headers)
+    return slate_response(request, answer, headers)
 
 
 def query_of(data: RecommendationRequest, experiment: Experiment) -> Query:

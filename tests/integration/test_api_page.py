@@ -22,9 +22,9 @@ ORIGIN = "https://shop.example"
 
 
 def test_the_commands_of_the_page_put_a_slate_on_a_page(line: Line, tmp_path: Path) -> None:
-    assert [language for language, _ in BLOCKS] == ["sh", "sh", "sh", "sh", "python", "js"]
+    assert [language for language, _ in BLOCKS] == ["sh", "sh", "sh", "sh", "python", "js", "sh"]
     url = line.endpoints.api_url
-    (_, keys), (_, items), (_, slate), (_, events), (_, python), (_, browser) = BLOCKS
+    (_, keys), (_, items), (_, slate), (_, events), (_, python), (_, browser), (_, protobuf) = BLOCKS
     with Client(url, line.endpoints.token, timeout_s=30) as api:
         before = api.check_ready().items
         run(["bash", "-euo", "pipefail", "-c", keys], tmp_path, url)
@@ -36,6 +36,8 @@ def test_the_commands_of_the_page_put_a_slate_on_a_page(line: Line, tmp_path: Pa
         assert json.loads(run(["bash", "-euo", "pipefail", "-c", events], tmp_path, url) or "")["accepted"] == 1
     said = "2 of 2 impressions accepted\n"
     line.wait(lambda: run([sys.executable, "-c", python], tmp_path, url, check=False) == said, "a slate in Python")
+    run(["bash", "-euo", "pipefail", "-c", protobuf], tmp_path, url)
+    assert (tmp_path / "recommendations_pb2.py").exists()
     check_preflight(browser, url)
     node = shutil.which("node")
     if node is None:
