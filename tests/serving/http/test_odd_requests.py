@@ -80,19 +80,6 @@ def test_blank_texts_of_a_request_are_as_absent(api: TestClient[Litestar]) -> No
     assert api.post("/v1/recommendations", json=request, headers=HEADERS).status_code == 200
 
 
-def test_head_is_get_without_its_body(api: TestClient[Litestar]) -> None:
-    head = api.head("/health/live")
-    assert (head.status_code, head.content) == (200, b"")
-    assert api.head("/v1/models", headers=HEADERS).status_code == 200
-    assert api.head("/v1/events", headers=HEADERS).status_code == 405
-
-
-def test_a_method_that_is_none_says_which_are(api: TestClient[Litestar]) -> None:
-    response = api.delete("/v1/events", headers=HEADERS)
-    assert problem(response).status == 405
-    assert "POST" in response.headers["allow"]
-
-
 def test_no_origin_may_call_by_default(api: TestClient[Litestar]) -> None:
     response = api.options("/v1/events", headers=PREFLIGHT)
     assert response.status_code == 400
