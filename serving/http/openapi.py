@@ -25,9 +25,8 @@ _READ_SCHEMA = {
         "200": {"description": "OpenAPI 3.1", "content": {"application/vnd.oai.openapi+json": {"schema": {}}}}
     },
 }
-_USER = {
-    "anyOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("user_id", "anonymous_id")]
-}
+_NAMED = [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("user_id", "anonymous_id")]
+_USER = {"allOf": [{"anyOf": _NAMED}]}  # to openapi-typescript, a bare `anyOf` next to properties is an alternative
 _TEXT = {"type": "string", "pattern": NO_CONTROL_PATTERN}
 _CONTEXT = {
     "type": "object",
