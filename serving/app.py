@@ -48,6 +48,7 @@ def create(
     services: Services, keys: Keys, origins: Sequence[str] = (), *, lifespan: Sequence[Lifespan] = ()
 ) -> Litestar:
     """The API over its services. `origins`: whose pages may call it from a browser, with any key."""
+    allowed = cors(origins, keys)
     app = Litestar(
         route_handlers=routes.HANDLERS,
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
@@ -58,9 +59,8 @@ def create(
         request_max_body_size=BODY_BYTES,
         openapi_config=OPENAPI,
         state=State({COUNT: services.metrics.count_error}),
-        cors_config=cors(origins, keys),
+        cors_config=allowed,
     )
-    handler = keep_ids_whole(app.asgi_handler)
-    handler = limit_wait(handler)
-    app.asgi_handler = identify(shed_excess(handler, services.admission, services.metrics.count_error))
+    handler = shed_excess(limit_wait(app.asgi_handler), services.admission, services.metrics.count_error, allowed)
+    app.asgi_handler = identify(keep_ids_whole(handler))
     return app

@@ -8,6 +8,8 @@ from litestar.config.cors import CORSConfig
 from serving.http.keys import Keys
 from serving.http.openapi import HEADERS
 
+Headers = dict[str, str]
+
 
 @dataclass
 class _KeyedOrigins(CORSConfig):
@@ -18,6 +20,13 @@ class _KeyedOrigins(CORSConfig):
     def is_origin_allowed(self, origin: str) -> bool:
         """Whether pages of an origin may call."""
         return super().is_origin_allowed(origin) or self.keys.allows_origin(origin)
+
+
+def headers_for(config: CORSConfig, origin: str) -> Headers:
+    """What lets a page of this origin read an answer that the framework has not made; nothing if it may not."""
+    if not origin or not config.is_origin_allowed(origin):
+        return {}
+    return {**config.simple_headers, "Access-Control-Allow-Origin": origin, "Vary": "Origin"}
 
 
 def cors(origins: Sequence[str], keys: Keys) -> CORSConfig:

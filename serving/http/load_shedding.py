@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable
 
 import msgspec
+from litestar.config.cors import CORSConfig
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from serving.http.answers import MEDIA_TYPE
+from serving.http.cors import Headers, headers_for
 from serving.http.problems import shed_problem
 from serving.limits.admission import Admission
 from serving.limits.shed import Shed
@@ -18,10 +20,12 @@ _SLATES = ("/v1/recommendations", "/v1/recommendations:stream")
 _ADMIN = ("/v1/models", "/v1/features")
 
 
-def shed_excess(app: ASGIApp, admission: Admission, count: Callable[[int, Exception], None]) -> ASGIApp:
+def shed_excess(
+    app: ASGIApp, admission: Admission, count: Callable[[int, Exception], None], origins: CORSConfig
+) -> ASGIApp:
     """The application, without the requests that could not be answered in time even if they were the most important.
 
-    `count` is called with the status and exception of each refusal.
+    `count` is called with the status and exception of each refusal. Pages of `origins` may read a refusal.
     """
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,11 +33,12 @@ def shed_excess(app: ASGIApp, admission: Admission, count: Callable[[int, Except
             await app(scope, receive, send)
             return
         scope[RECEIVED] = time.monotonic()  # pyright: ignore[reportGeneralTypeIssues]
-        share = _largest_share(scope["path"])
+        share = 0.0 if scope["method"] == "OPTIONS" else _largest_share(scope["path"])
         if share and not admission.admits(share=share):
             shed = admission.refusal()
             count(503, shed)
-            await _refuse(shed, send)
+            origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), "")
+            await _refuse(shed, send, headers_for(origins, origin))
         else:
             await app(scope, receive, send)
 
@@ -47,10 +52,10 @@ def _largest_share(path: str) -> float:
     return ADMIN_SHARE if path.startswith(_ADMIN) else 0.0
 
 
-async def _refuse(shed: Shed, send: Send) -> None:
+async def _refuse(shed: Shed, send: Send, more: Headers) -> None:
     problem, headers = shed_problem(shed)
     body = msgspec.json.encode(problem)
-    sent = {**headers, "content-type": MEDIA_TYPE, "content-length": str(len(body))}
+    sent = {**headers, **more, "content-type": MEDIA_TYPE, "content-length": str(len(body))}
     await send(
         {
             "type": "http.response.start",

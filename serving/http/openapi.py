@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from schemas import client_records, http
 from schemas.limits import MAP_ENTRIES, MAP_VALUE_CHARS, NO_CONTROL_PATTERN, TEXT_CHARS
+from serving.http import protobuf
 from serving.http.problem_types import RETRIED, TYPES
 
 SCHEMA = "/schema/openapi.json"
@@ -24,9 +25,8 @@ _READ_SCHEMA = {
         "200": {"description": "OpenAPI 3.1", "content": {"application/vnd.oai.openapi+json": {"schema": {}}}}
     },
 }
-_USER = {
-    "anyOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("user_id", "anonymous_id")]
-}
+_NAMED = [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("user_id", "anonymous_id")]
+_USER = {"allOf": [{"anyOf": _NAMED}]}  # to openapi-typescript, a bare `anyOf` next to properties is an alternative
 _TEXT = {"type": "string", "pattern": NO_CONTROL_PATTERN}
 _CONTEXT = {
     "type": "object",
@@ -59,6 +59,8 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
     paths: dict[str, Any] = {**schema["paths"], SCHEMA: {"get": _READ_SCHEMA}}
     for methods in paths.values():
         for operation in methods.values():
+            if operation["operationId"] == "recommend":
+                protobuf.describe(operation)
             for parameter in operation.get("parameters", ()):
                 if parameter["in"] in ("path", "query"):
                     _limit(parameter["schema"])

@@ -12,6 +12,8 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from schemas.limits import text_fault
 from serving.http.problems import invalid
 
+_WITH_ALLOW = (204, 405)  # statuses of OPTIONS, and of a method that a path does not have
+
 
 def keep_ids_whole(app: ASGIApp) -> ASGIApp:
     """The application, with rewritten paths."""
@@ -25,9 +27,8 @@ def keep_ids_whole(app: ASGIApp) -> ASGIApp:
             scope["path"] = "/".join(_segment(part) for part in raw.split(b"?")[0].split(b"/"))
         if scope["method"] == "HEAD":
             scope["method"] = "GET"
-            await app(scope, receive, _without_body(send))
-        else:
-            await app(scope, receive, send)
+            send = _without_body(send)
+        await app(scope, receive, _with_head_allowed(send))
 
     return handle
 
@@ -56,6 +57,20 @@ def checked_id(text: str) -> str:
 
 def _segment(raw: bytes) -> str:
     return unquote(raw.decode("latin-1"), errors="replace").replace("%", "%25").replace("/", "%2F")
+
+
+def _with_head_allowed(send: Send) -> Send:
+    """`Allow` of a path with GET lists HEAD too; the framework does not know that it is answered."""
+
+    async def send_allow(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] in _WITH_ALLOW:
+            message["headers"] = [
+                (name, value.replace(b"GET", b"GET, HEAD") if name == b"allow" else value)
+                for name, value in message["headers"]
+            ]
+        await send(message)
+
+    return send_allow
 
 
 def _without_body(send: Send) -> Send:

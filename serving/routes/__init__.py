@@ -3,6 +3,7 @@
 from serving.routes.features import read_features, read_features_of_one_column, read_similar
 from serving.routes.health import explain_problem, is_live, is_ready, read_metrics
 from serving.routes.models import list_models, pin_alias
+from serving.routes.protobuf import read_protobuf
 from serving.routes.records import receive_events, upsert_items
 from serving.routes.slates import recommend, stream
 
@@ -20,4 +21,5 @@ HANDLERS = (
     is_ready,
     read_metrics,
     explain_problem,
+    read_protobuf,
 )

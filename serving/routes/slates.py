@@ -25,6 +25,7 @@ from serving.http.auth import KEY, SCOPE, check_slate, request_id
 from serving.http.body import Strict
 from serving.http.load_shedding import RECEIVED
 from serving.http.problems import invalid
+from serving.http.protobuf import SlateBody, slate_response
 from serving.limits.deadline import Deadline
 from serving.limits.traffic import DEFAULT_SURFACE, share_of
 from serving.services import Services
@@ -47,7 +48,7 @@ TrafficClass: TypeAlias = Annotated[
 @post(
     "/v1/recommendations",
     status_code=200,
-    dto=Strict[RecommendationRequest],
+    dto=SlateBody,
     return_dto=None,
     opt={SCOPE: "recommend"},
     operation_id="recommend",
@@ -72,7 +73,7 @@ async def recommend(
     with services.admission.admit(share=terms.share, within_ms=terms.deadline.remaining_ms()):
         answer = await services.pipeline.recommend(query, terms.deadline, watch)
     headers = {"Server-Timing": watch.header(), "X-Degraded-Level": f"L{answer.degraded.level}"}
-    return Response(_with_next_page(answer, query), headers=headers)
+    return slate_response(request, _with_next_page(answer, query), headers)
 
 
 @post(

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def api(line: Line) -> Iterator[Client]:
-    with Client(line.endpoints.api_url, line.endpoints.token, timeout_s=30) as client:
+    with line.client() as client:
         yield client
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,17 +13,18 @@ import pytest
 from headrace.client import Client
 from headrace.layout import REPOSITORY
 from tests.support.line import Line
+from tests.support.node import EXAMPLES, NODE, constants
 
 pytestmark = pytest.mark.stack
 PAGE = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(sh|python|js)\n(.*?)```", PAGE, re.DOTALL)
+BLOCKS = re.findall(r"```(sh|python|js|ts)\n(.*?)```", PAGE, re.DOTALL)
 ORIGIN = "https://shop.example"
 
 
 def test_the_commands_of_the_page_put_a_slate_on_a_page(line: Line, tmp_path: Path) -> None:
-    assert [language for language, _ in BLOCKS] == ["sh", "sh", "sh", "sh", "python", "js", "sh", "sh"]
+    assert [language for language, _ in BLOCKS] == ["sh", "sh", "sh", "sh", "python", "js", "ts", "sh", "sh", "sh"]
     url = line.endpoints.api_url
-    (_, keys), (_, items), (_, slate), (_, events), (_, python), (_, browser), (_, page), (_, stream) = BLOCKS
+    keys, items, slate, events, python, browser, _, page, stream, protobuf = (block for _, block in BLOCKS)
     with Client(url, line.endpoints.token, timeout_s=30) as api:
         before = api.check_ready().items
         run(["bash", "-euo", "pipefail", "-c", keys], tmp_path, url)
@@ -40,14 +40,17 @@ def test_the_commands_of_the_page_put_a_slate_on_a_page(line: Line, tmp_path: Pa
         assert run_until_answered(line, stream, tmp_path, url).count("event: slate") in (1, 2)
     said = "2 of 2 impressions accepted\n"
     line.wait(lambda: run([sys.executable, "-c", python], tmp_path, url, check=False) == said, "a slate in Python")
+    run(["bash", "-euo", "pipefail", "-c", protobuf], tmp_path, url)
+    assert (tmp_path / "recommendations_pb2.py").exists()
     check_preflight(browser, url)
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node runs the browser's script, and PATH has none; everything else was checked")
+    (tmp_path / "page.mjs").write_text(browser, encoding="utf-8")
     token = (tmp_path / "page.token").read_text().strip()
-    header = f"const API = {json.dumps(url)}, TOKEN = {json.dumps(token)};\n"
-    (tmp_path / "page.mjs").write_text(header + browser, encoding="utf-8")
-    line.wait(lambda: "accepted: 2" in (run([node, "page.mjs"], tmp_path, url) or ""), "a slate in the browser")
+    node = [NODE, "--import", constants(API=url, TOKEN=token)]
+    line.wait(lambda: "accepted: 2" in (run([*node, "page.mjs"], tmp_path, url) or ""), "a slate in the browser")
+    said = "clicks accepted: 1\n"
+    line.wait(lambda: run([*node, str(EXAMPLES / "page.js")], tmp_path, url) == said, "a click in TypeScript")
+    refused = json.loads(run([*node, str(EXAMPLES / "refused.js")], tmp_path, url) or "")
+    assert (refused["status"], refused["pointer"], refused["type"]) == (400, "/count", "/schema/problems/invalid")
 
 
 def run_until_answered(line: Line, script: str, folder: Path, url: str) -> str:

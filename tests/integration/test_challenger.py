@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
+from headrace.client import ItemRecord, RecommendationRequest
 from headrace.log import model_versions
 from headrace.models import aliases, promotion
 from schemas.aliases import CHALLENGER
@@ -32,14 +32,12 @@ def shadows(line: Line) -> list[Shadow]:
 
 
 def ask_for_slates(line: Line, begin_ms: int) -> None:
-    headers = {"Authorization": f"Bearer {line.endpoints.token}"}
-    with httpx.Client(base_url=line.endpoints.api_url, headers=headers, timeout=30) as api:
-        before = api.get("/health/ready").json()["items"]
-        items = [{"item_id": f"c{begin_ms}-{n}", "category": f"c{n % 5}"} for n in range(_ITEMS)]
-        api.post("/v1/items:batchUpsert", json={"items": items}).raise_for_status()
-        line.wait(lambda: api.get("/health/ready").json()["items"] == before + _ITEMS, "the items")
+    with line.client() as api:
+        before = api.check_ready().items
+        api.upsert_items(ItemRecord(item_id=f"c{begin_ms}-{n}", category=f"c{n % 5}") for n in range(_ITEMS))
+        line.wait(lambda: api.check_ready().items == before + _ITEMS, "the items")
         for user in range(_ASKED):
-            api.post("/v1/recommendations", json={"user_id": f"u{user}", "count": 10}).raise_for_status()
+            api.recommend(RecommendationRequest(user_id=f"u{user}", count=10))
 
 
 def test_trained_scored_in_the_shadow_and_promoted(line: Line, capsys: pytest.CaptureFixture[str]) -> None:

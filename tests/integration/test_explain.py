@@ -1,8 +1,8 @@
 """`headrace explain` on the running line: a slate of an earlier version is scored again, bit for bit."""
 
-import httpx
 import pytest
 
+from headrace.client import ItemRecord, RecommendationAnswer, RecommendationRequest
 from headrace.errors import UsageProblem
 from headrace.log import explain
 from headrace.models import aliases
@@ -27,14 +27,11 @@ def learn(line: Line, seed: int) -> str:
     return live(line)
 
 
-def slate(line: Line, user: str):
-    headers = {"Authorization": f"Bearer {line.endpoints.token}"}
-    body = {"user_id": user, "count": 10, "explain": "basic"}
-    with httpx.Client(base_url=line.endpoints.api_url, headers=headers, timeout=30) as api:
-        items = [{"item_id": f"{user}-i{n}", "category": f"c{n % 5}"} for n in range(40)]
-        api.post("/v1/items:batchUpsert", json={"items": items}).raise_for_status()
-        line.wait(lambda: api.get("/health/ready").json()["items"] >= 40, "the items")
-        return api.post("/v1/recommendations", json=body).raise_for_status().json()
+def slate(line: Line, user: str) -> RecommendationAnswer:
+    with line.client() as api:
+        api.upsert_items(ItemRecord(item_id=f"{user}-i{n}", category=f"c{n % 5}") for n in range(40))
+        line.wait(lambda: api.check_ready().items >= 40, "the items")
+        return api.recommend(RecommendationRequest(user_id=user, count=10, explain="basic"))
 
 
 def test_a_slate_of_an_earlier_version_is_scored_again_bit_for_bit(
@@ -43,7 +40,7 @@ def test_a_slate_of_an_earlier_version_is_scored_again_bit_for_bit(
     learn(line, seed=3)
     user = f"explain{line.now()}"
     answer = slate(line, user)
-    version, request_id = answer["versions"]["model"], str(answer["request_id"])
+    version, request_id = answer.versions.model, answer.request_id
     assert learn(line, seed=4) != version
     for arguments in ({"request_id": request_id}, {"user": user}, {"user": user, "at": str(line.now())}):
         assert explain.explain(**arguments) == 0

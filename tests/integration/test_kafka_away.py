@@ -5,14 +5,14 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import httpx
 import msgspec
 import pytest
 
+from headrace.client import Client, EventRecord, ItemRecord, RecommendationAnswer, RecommendationRequest, Refused
 from headrace.layout import Layout
 from lang.plan.clean_topic import contract
 from schemas.exposures import EXPOSURE
@@ -54,12 +54,12 @@ def frozen(line: Line) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-class Client:
+class Visitor:
     """Asks for slates, and reports a view, a click, a dwell and a purchase on each."""
 
     def __init__(self, line: Line, tag: str) -> None:
-        headers = {"Authorization": f"Bearer {line.endpoints.token}"}
-        self.api = httpx.Client(base_url=line.endpoints.api_url, headers=headers, timeout=30)
+        http = httpx.Client(event_hooks={"response": [self._note]})
+        self.api = Client(line.endpoints.api_url, line.endpoints.token, timeout_s=30, retries=0, http=http)
         self._tag = tag
         self._now = line.now
         self.slates: list[str] = []
@@ -72,40 +72,42 @@ class Client:
             if stop.wait(_PAUSE_S):
                 return
             user = f"{self._tag}-{number}"
-            answer = self._post("/v1/recommendations", {"user_id": user, "count": 3})
-            if answer and answer["items"]:
-                self.slates.append(str(answer["request_id"]))
-                self._report(user, answer)
+            request = RecommendationRequest(user_id=user, count=3)
+            with suppress(Refused):  # noted
+                slate = self.api.recommend(request)
+                if slate.items:
+                    self.slates.append(slate.request_id)
+                    self._report(user, slate)
 
-    def _report(self, user: str, slate: Mapping[str, Any]) -> None:
-        on_slot = {"user_id": user, "request_id": slate["request_id"], "position": 0, "value": 2.0}
-        on_slot["item_id"] = slate["items"][0]["id"]
-        kinds = ("view", "click", "dwell", "purchase")
+    def _report(self, user: str, slate: RecommendationAnswer) -> None:
         events = [
-            {**on_slot, "event_id": f"{user}-{kind}", "event_type": kind, "occurred_at": self._now()} for kind in kinds
+            EventRecord(
+                event_id=f"{user}-{kind}",
+                event_type=kind,
+                user_id=user,
+                request_id=slate.request_id,
+                item_id=slate.items[0].id,
+                position=0,
+                value=2.0,
+                occurred_at=self._now(),
+            )
+            for kind in ("view", "click", "dwell", "purchase")
         ]
-        answer = self._post("/v1/events", {"events": events})
-        if answer:
-            assert answer["accepted"] == len(events)
-            self.accepted += [str(event["event_id"]) for event in events]
-            if slate["degraded"]["level"] <= TRAINABLE:
-                self.clicked.append((slate["request_id"], 0))
+        assert self.api.send_events(events).accepted == len(events)
+        self.accepted += [event.event_id for event in events]
+        if slate.degraded.level <= TRAINABLE:
+            self.clicked.append((slate.request_id, 0))
 
-    def _post(self, path: str, body: Mapping[str, object]):
-        response = self.api.post(path, json=body)
-        if response.is_success:
-            return response.json()
-        if response.headers.get("X-Degraded-Level") == "L6":  # a busy machine, not the outage
-            return None
-        self.failed.append(f"{path}: {response.status_code} {response.text}")
-        return None
+    def _note(self, response: httpx.Response) -> None:
+        if response.is_error and response.headers.get("X-Degraded-Level") != "L6":  # a busy machine, not the outage
+            self.failed.append(f"{response.url.path}: {response.status_code} {response.read().decode()}")
 
 
 @contextmanager
-def load(line: Line, tag: str) -> Iterator[list[Client]]:
+def load(line: Line, tag: str) -> Iterator[list[Visitor]]:
     """Some clients, until the block ends."""
     stop = threading.Event()
-    clients = [Client(line, f"{tag}-c{number}") for number in range(3)]
+    clients = [Visitor(line, f"{tag}-c{number}") for number in range(3)]
     threads = [threading.Thread(target=client.run, args=(stop,)) for client in clients]
     for thread in threads:
         thread.start()
@@ -116,10 +118,6 @@ def load(line: Line, tag: str) -> Iterator[list[Client]]:
         for thread, client in zip(threads, clients, strict=True):
             thread.join()
             client.api.close()
-
-
-def ready(line: Line):
-    return httpx.get(f"{line.endpoints.api_url}/health/ready", timeout=30).json()
 
 
 def clicks_in_samples(line: Line, wanted: set[tuple[str, int]]) -> dict[tuple[str, int], list[tuple[object, object]]]:
@@ -137,25 +135,24 @@ def clicks_in_samples(line: Line, wanted: set[tuple[str, int]]) -> dict[tuple[st
 )
 def test_an_outage_loses_nothing_and_labels_as_without_one(own: Line, away, away_s: int) -> None:
     line, tag = own, f"away{own.now()}"
-    with load(line, tag) as clients:
-        items = {"items": [{"item_id": f"{tag}-i{n}", "category": f"c{n % 3}"} for n in range(30)]}
-        headers = {"Authorization": f"Bearer {line.endpoints.token}"}
-        url = f"{line.endpoints.api_url}/v1/items:batchUpsert"
-        httpx.post(url, json=items, headers=headers, timeout=30).raise_for_status()
+    with load(line, tag) as clients, line.client() as api:
+        items = [ItemRecord(item_id=f"{tag}-i{n}", category=f"c{n % 3}") for n in range(30)]
+        api.upsert_items(items)
         line.wait(lambda: all(client.clicked for client in clients), "slates and clicks")
         with away(line):
             back_ms = line.now() + away_s * 1000
-            line.wait(lambda: ready(line)["spooled"] > 0, "records on disk")
-            assert httpx.post(url, json=items, headers=headers, timeout=30).status_code == 503
+            line.wait(lambda: api.check_ready().spooled > 0, "records on disk")
+            with pytest.raises(Refused, match=r"^503: Kafka did not accept the records"):
+                api.upsert_items(items)
             line.wait(lambda: line.now() > back_ms, "the end of the outage", deadline_s=away_s + 30)
-            print(f"away for {away_s} s: {ready(line)}")
-        line.wait(lambda: ready(line)["spooled"] == 0, "an empty spool", deadline_s=240)
+            print(f"away for {away_s} s: {api.check_ready()}")
+        line.wait(lambda: api.check_ready().spooled == 0, "an empty spool", deadline_s=240)
     assert [failed for client in clients for failed in client.failed] == []
     assert sum(len(client.accepted) for client in clients) > 4 * away_s
     check(line, clients, tag)
 
 
-def check(line: Line, clients: list[Client], tag: str) -> None:
+def check(line: Line, clients: list[Visitor], tag: str) -> None:
     """Everything accepted is on the log, counts once, and no slate was closed before its click was in."""
     accepted = Counter(name for client in clients for name in client.accepted)
     slates = {name for client in clients for name in client.slates}

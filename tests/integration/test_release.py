@@ -4,9 +4,9 @@ import shutil
 import threading
 from pathlib import Path
 
-import httpx
 import pytest
 
+from headrace.client import ApiError
 from headrace.errors import UsageProblem
 from headrace.features import release
 from headrace.features.point_in_time import store_as_of
@@ -39,9 +39,8 @@ class Reads:
     """Reads one item again and again; notes every answer whose features are not those of its version."""
 
     def __init__(self, line: Line, item: str, names: dict[int, set[str]]) -> None:
-        headers = {"Authorization": f"Bearer {line.endpoints.token}"}
-        self._client = httpx.Client(base_url=line.endpoints.api_url, headers=headers)
-        self._path, self._names = f"/v1/features/{GROUP}/{item}", names
+        self._client = line.client()
+        self._item, self._names = item, names
         self.version, self.count, self.wrong = 0, 0, list[object]()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -57,13 +56,16 @@ class Reads:
 
     def _run(self) -> None:
         while not self._stop.wait(0.005):
-            answer = self._client.get(self._path)
-            body = answer.json()
             self.count += 1
-            if answer.is_error or {each["name"] for each in body["features"]} != self._names[body["version"]]:
-                self.wrong.append(body)
+            try:
+                answer = self._client.read_features(GROUP, self._item)
+            except ApiError as error:
+                self.wrong.append(error)
+                continue
+            if {each.name for each in answer.features} != self._names[answer.version]:
+                self.wrong.append(answer)
             else:
-                self.version = body["version"]
+                self.version = answer.version
 
 
 def test_a_version_comes_to_answer_and_goes_back(line: Line, tmp_path: Path) -> None:

@@ -74,8 +74,8 @@ def go(line: Line, *, count: int, parts: int, killer: str = "") -> None:
         line.wait(lambda: told <= {str(row["event_id"]) for row in clean_rows(line).values()}, "the polite events")
         check_all_features(line, tag, feed=feed, goods=goods, odd=clean, told=told)
         after = standing(line, polite)
-        ready = polite.client.get("/health/ready")
-        assert ready.status_code == 200, ready.text
+        ready = polite.client.check_ready()
+        assert ready.ready, ready
     print(f"answers {dict(polite.statuses)}, levels {dict(polite.levels)}, {len(told)} polite events")
     print(f"starts {after.starts}, restarts {after.restarts}, versions refused {after.rejected}")
     assert set(polite.statuses) <= {200, 202}, polite.statuses

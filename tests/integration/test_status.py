@@ -1,8 +1,8 @@
 """What `headrace status` says when a part stops, a record is set aside, and all is well again."""
 
-import httpx
 import pytest
 
+from headrace.client import RecommendationRequest
 from headrace.stack.status import Status, gather
 from tests.support.line import Line
 
@@ -56,10 +56,8 @@ def test_dead_letters_groups_and_the_model_are_told(line: Line) -> None:
 
     def ages() -> dict[str, int]:
         """A slate for the user has serving read their groups."""
-        headers = {"Authorization": f"Bearer {line.endpoints.token}"}
-        asked = {"user_id": f"{tag}-u0", "count": 1}
-        url = f"{line.endpoints.api_url}/v1/recommendations"
-        httpx.post(url, json=asked, headers=headers, timeout=30).raise_for_status()
+        with line.client() as api:
+            api.recommend(RecommendationRequest(user_id=f"{tag}-u0", count=1))
         return gather(line.layout).groups_s
 
     line.wait(lambda: "user_recent" in ages(), "the age of a group that was read")

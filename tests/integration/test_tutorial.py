@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
+from headrace.client import ItemRecord, RecommendationRequest
 from headrace.layout import REPOSITORY
 from headrace.stack.jobs import FEATURES
 from tests.support.line import Line
@@ -20,17 +20,14 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", (REPOSITORY / "docs" / "first-feature.md
 def test_every_command_of_the_tutorial_works(line: Line, tmp_path: Path) -> None:
     (tmp_path / "features").symlink_to(FEATURES)
     now = line.now()
-    item, user = f"rushed{now}", {"user_id": f"tutorial{now}"}
-    with client(line) as api:
-        items = [{"item_id": item, "category": "c"}, {"item_id": f"calm{now}", "category": "c"}]
-        api.post("/v1/items:batchUpsert", json={"items": items}).raise_for_status()
+    item, asked = f"rushed{now}", RecommendationRequest(user_id=f"tutorial{now}", count=100, explain="basic")
+    with line.client() as api:
+        api.upsert_items(ItemRecord(item_id=name, category="c") for name in (item, f"calm{now}"))
         click = {"event_id": f"tutorial-{now}", "user_id": "u1", "event_type": "click", "occurred_at": now}
         line.write_events([click | {"item_id": item}])
 
         def lifted() -> set[str]:
-            asked = user | {"count": 100, "explain": "basic"}
-            slate = api.post("/v1/recommendations", json=asked).raise_for_status().json()["items"]
-            return {each["id"] for each in slate if "lifted" in each["reason"]}
+            return {each.id for each in api.recommend(asked).items if "lifted" in each.reason}
 
         said = ""
         for block in BLOCKS:
@@ -55,11 +52,6 @@ def test_every_command_of_the_tutorial_works(line: Line, tmp_path: Path) -> None
     known = r"  redis: about \d+\.\d MB, \d+ keys of \d+ bytes\n  flink: about \d+\.\d MB in a checkpoint\n"
     assert re.search(known, said), said
     assert re.search(r"item_rush +1 +yes .* \d+ of 2000000", said), said
-
-
-def client(line: Line) -> httpx.Client:
-    headers = {"Authorization": f"Bearer {line.endpoints.token}"}
-    return httpx.Client(base_url=line.endpoints.api_url, headers=headers, timeout=30)
 
 
 def run(block: str, folder: Path) -> str:

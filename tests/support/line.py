@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import KafkaError
 
+from headrace.client import Client
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Endpoints, Layout, Pace
 from headrace.stack import flink, stack, supervisor
 from headrace.stack.jobs import FEATURES
@@ -116,6 +117,10 @@ class Line:
         finally:
             if name in rest.jobs():
                 rest.cancel(rest.jobs()[name][0])
+
+    def client(self) -> Client:
+        """A client of its API, with the development token."""
+        return Client(self.endpoints.api_url, self.endpoints.token, timeout_s=30)
 
     def now(self) -> int:
         """Milliseconds since 1970."""

@@ -7,13 +7,13 @@ from heapq import heappop, heappush
 from zlib import crc32
 
 import httpx
-import msgspec
 import numpy as np
 
+from headrace.client import Client, RecommendationAnswer, RecommendationRequest, Refused
 from headrace.layout import Endpoints
 from schemas.catalogue import Item
 from schemas.events import Event
-from schemas.http import BatchAnswer, ModelsAnswer, RecommendationAnswer, Rejected
+from schemas.http import Rejected
 from simulator.behaviour import ShownSlate, events_of
 from simulator.visits import Visits
 from simulator.world import World, WorldSettings, item_number, user_name
@@ -33,9 +33,8 @@ class Polite:
         self.levels: Counter[int] = Counter()
         self.rejected: list[Rejected] = []
         self.told: set[str] = set()
-        self.client = httpx.Client(
-            base_url=endpoints.api_url, headers={"Authorization": f"Bearer {endpoints.token}"}, timeout=30
-        )
+        http = httpx.Client(event_hooks={"response": [self._count]})
+        self.client = Client(endpoints.api_url, endpoints.token, timeout_s=30, retries=0, http=http)
         self._random = np.random.default_rng(seed)
         self._world = World(WorldSettings(users=_USERS, items=_ITEMS), np.random.default_rng(seed))
         self._visits = Visits(_USERS, rate_per_s=1 / _PAGE_S, generator=self._random, prefix=f"polite{seed}")
@@ -48,18 +47,12 @@ class Polite:
         begun_ms = _now() - 3_600_000
         return [self._world.record(number, begun_ms=begun_ms) for number in range(_ITEMS)]
 
-    def models(self) -> ModelsAnswer:
-        """What serving says of the model."""
-        return msgspec.json.decode(self.client.get("/v1/models").raise_for_status().content, type=ModelsAnswer)
-
     def slate(self, user: str, session_id: str) -> RecommendationAnswer | None:
         """A slate of ten."""
-        body = {"user_id": user, "session_id": session_id, "surface": "feed", "count": 10}
-        response = self.client.post("/v1/recommendations", json=body)
-        self.statuses[response.status_code] += 1
-        if not response.is_success:
+        try:
+            answer = self.client.recommend(RecommendationRequest(user_id=user, session_id=session_id))
+        except Refused:  # counted by its status
             return None
-        answer = msgspec.json.decode(response.content, type=RecommendationAnswer)
         self.levels[answer.degraded.level] += 1
         return answer
 
@@ -108,12 +101,14 @@ class Polite:
             batch.append(heappop(self._due)[2])
         if not batch:
             return
-        response = self.client.post("/v1/events", content=msgspec.json.encode({"events": batch}))
-        self.statuses[response.status_code] += 1
-        if response.is_success:
-            answer = msgspec.json.decode(response.content, type=BatchAnswer)
-            self.rejected += answer.rejected
+        try:
+            self.rejected += self.client.send_events(batch).rejected
             self.told.update(event.event_id for event in batch)
+        except Refused:
+            pass  # counted by its status
+
+    def _count(self, response: httpx.Response) -> None:
+        self.statuses[response.status_code] += 1
 
 
 def _now() -> int:

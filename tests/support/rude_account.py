@@ -86,7 +86,7 @@ def standing(line: Line, polite: Polite) -> Standing:
     assert all(map(rest.is_running, JOBS))
     restarts = {name: life.restarts for name, life in rest.job_statuses()}
     starts = {name: life.starts for name, life in line.supervisor.uptimes().items()}
-    return Standing(starts, restarts, polite.models().rejected)
+    return Standing(starts, restarts, polite.client.list_models().rejected)
 
 
 def manifests(line: Line) -> list[Manifest]:
@@ -248,7 +248,7 @@ def check_the_versions(line: Line, polite: Polite, *, first: int, until_ms: int)
     last = versions[-1].version
 
     def applied() -> bool:
-        return last in {each.version for each in polite.models().history}
+        return last in {each.version for each in polite.client.list_models().history}
 
     line.wait(applied, f"version {last} in service")
     return f"{len(versions)} versions, {versions[0].version} to {last}, one in each {TEST_PACE.cadence_s} s"

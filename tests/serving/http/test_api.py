@@ -227,7 +227,7 @@ def test_every_answer_has_the_requests_id_or_a_new_one(api: TestClient[Litestar]
 
 
 def test_the_schema_is_the_one_checked_in(api: TestClient[Litestar]) -> None:
-    """After a wanted change: `python -m tests.serving.http.test_api` writes it anew."""
+    """After a wanted change: `make generate` writes it anew."""
     served = api.get("/schema/openapi.json").json()  # without a token: it says nothing of the data
     assert served == msgspec.json.decode(OPENAPI.read_bytes())
 

@@ -1,11 +1,13 @@
 """What the API answers is what its schema says: thousands of requests made from the schema, with a key and without."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
 import schemathesis
+from google.protobuf import json_format
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -15,11 +17,12 @@ from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi import checks
 
 from lang.planner.load import load_plan
+from schemas import recommendations_pb2 as messages
 from schemas.client_records import EventRecord
 from schemas.context import as_texts, context_fault
 from schemas.events import Event
 from serving import app
-from serving.http import intake
+from serving.http import intake, protobuf
 from serving.http.problem_types import type_of
 from tests.support.api import FEATURES, HEADERS, KEYS
 from tests.support.paths import TESTS
@@ -28,6 +31,18 @@ from tests.support.serving_states import NOW
 
 SCHEMA = schemathesis.openapi.from_path(TESTS / "serving" / "openapi.json")
 OPERATIONS = {each.ok().definition.raw["operationId"]: each.ok() for each in SCHEMA.get_all_operations()}
+
+
+@schemathesis.serializer(*protobuf.MEDIA_TYPES)
+def as_protobuf(_: object, value: Any) -> bytes:
+    """A request as a message; one that is not valid as bytes that are no message."""
+    try:
+        sent = value | {"context": as_texts(value.get("context", {}))}
+        return json_format.ParseDict(sent, messages.RecommendationRequest()).SerializeToString()
+    except (TypeError, AttributeError, msgspec.MsgspecError, json_format.ParseError):
+        return json.dumps(value, default=str).encode()
+
+
 VALID = [(name, GenerationMode.POSITIVE) for name in OPERATIONS]
 INVALID = [(name, GenerationMode.NEGATIVE) for name, each in OPERATIONS.items() if each.body or each.headers]
 CHECKS = [
