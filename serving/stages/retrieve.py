@@ -28,8 +28,9 @@ def retrieve(query: Query, state: ServingState, faults: Faults, rules: Rules = D
 
 
 def _propose(source: Source, query: Query, state: ServingState, count: int) -> Ids:
-    """What a source proposes apart from excluded items: a tenth page has as many candidates as the first."""
+    """As many items as without exclusions, and the excluded ones among them, which `filters` removes and counts."""
     if not len(query.exclude):
         return source.propose(query, state, count)
     proposed = source.propose(query, state, count + len(query.exclude))
-    return proposed[~np.isin(proposed, query.exclude)][: max(count, _LEAST)]
+    left = np.cumsum(~np.isin(proposed, query.exclude))
+    return proposed[left <= max(count, _LEAST)]
