@@ -4,11 +4,20 @@
 The three are replaced as a whole. A file of a part never changes once `current.json` names it.
 """
 
+from hashlib import blake2b
 from pathlib import Path
 
 from msgspec import Struct
 
+from models.inputs import FEATURE_SET
+from serving.state.columns import COLUMNS
+
 CURRENT, REPORT, METRICS = "current.json", "report.json", "metrics.prom"
+
+
+_FORMAT = 1  # to be raised with every change of what the files of `serving.shared.state_files` contain
+LAYOUT = f"{_FORMAT}.{blake2b(repr((COLUMNS, FEATURE_SET)).encode(), digest_size=4).hexdigest()}"
+"""What the arrays mean. A feeder of another release may write other columns, which must not be taken for these."""
 
 
 class ModelFiles(Struct, frozen=True, kw_only=True):
@@ -21,8 +30,17 @@ class ModelFiles(Struct, frozen=True, kw_only=True):
     name: str
 
 
+class Written(Struct, frozen=True):
+    """What any release's `current.json` can be read as, to see whether it is this one's."""
+
+    layout: str = ""
+
+
 class Current(Struct, frozen=True, kw_only=True):
-    """The files of a serving state, by part; models by alias. `taken_down` as in `ServingState`."""
+    """The files of a serving state, by part; models by alias. `taken_down` as in `ServingState`.
+
+    `layout`: `LAYOUT` of the feeder that wrote them.
+    """
 
     plan: str
     catalogue: str
@@ -30,6 +48,7 @@ class Current(Struct, frozen=True, kw_only=True):
     pool: str
     models: dict[str, ModelFiles]
     taken_down: list[int]
+    layout: str = LAYOUT
 
 
 def replace(path: Path, contents: bytes) -> None:

@@ -14,13 +14,14 @@ from models.config import RankerConfig
 from models.index.exact import NumpyIndex
 from models.index.protocol import BuildIndex
 from serving.shared import state_files
-from serving.shared.current import CURRENT, METRICS, REPORT, Current, ModelFiles
+from serving.shared.current import CURRENT, LAYOUT, METRICS, REPORT, Current, ModelFiles, Written
 from serving.shared.index_files import IndexReader
 from serving.shared.takedown_marks import TakedownMarks
 from serving.state.report import NotPublished, Report
 from serving.state.state import ServedModel, ServingState
 
 T = TypeVar("T")
+_OTHER_RELEASE = "the feeder is of another release (its arrays have layout {}, this worker reads {}): restart both"
 
 
 class _WatchedFile:
@@ -61,6 +62,7 @@ class SharedState:
         self._current, self._reported = _WatchedFile(folder / CURRENT), _WatchedFile(folder / REPORT)
         self._marks = TakedownMarks(folder)
         self._marked = self._marks.ids
+        self._foreign = ""  # why the newest state is not used
         self._mapped: ServingState | None = None  # as the feeder wrote it
         self._parts: dict[str, object] = {}
         self._models: dict[ModelFiles, ServedModel] = {}
@@ -76,12 +78,15 @@ class SharedState:
         """
         while self._current.has_changed():
             try:
-                self._mapped = self._load(msgspec.json.decode(self._current.path.read_bytes(), type=Current))
-                self._state = None
+                written = self._current.path.read_bytes()
+                layout = msgspec.json.decode(written, type=Written).layout
+                self._foreign = "" if layout == LAYOUT else _OTHER_RELEASE.format(layout, LAYOUT)
+                if not self._foreign:
+                    self._mapped, self._state = self._load(msgspec.json.decode(written, type=Current)), None
             except FileNotFoundError:  # replaced meanwhile, and its files removed; or a feeder is starting
                 continue
         if self._mapped is None:
-            raise _not_published(self._folder)
+            raise NotPublished(self._foreign) if self._foreign else _not_published(self._folder)
         marked = self._marks.ids
         if self._state is None or marked is not self._marked:
             self._marked = marked
@@ -102,9 +107,12 @@ class SharedState:
             NotPublished: the feeder has not reported.
         """
         if self._reported.has_changed():
-            self._report = msgspec.json.decode(self._reported.path.read_bytes(), type=Report)
+            with contextlib.suppress(msgspec.ValidationError):  # another release's, which its arrays tell too
+                self._report = msgspec.json.decode(self._reported.path.read_bytes(), type=Report)
         if self._report is None:
             raise _not_published(self._folder)
+        if self._foreign:
+            return msgspec.structs.replace(self._report, stalled=[*self._report.stalled, self._foreign])
         return self._report
 
     @property

@@ -13,7 +13,8 @@ from models.config import RankerConfig
 from models.content import ContentLayout
 from models.modality import Fusion, Modality
 from schemas.aliases import LIVE
-from serving.shared.current import CURRENT
+from serving.shared.current import CURRENT, replace
+from serving.shared.current import REPORT as REPORTED
 from serving.shared.publisher import Publisher
 from serving.shared.subscriber import SharedState
 from serving.stages.pipeline import rank
@@ -69,6 +70,24 @@ def test_an_empty_state_travels(tmp_path: Path) -> None:
     state = SharedState(tmp_path, RankerConfig()).state
     assert len(state.catalogue) == 0
     assert slate_of(state)[0] == []
+
+
+def test_arrays_of_another_release_are_not_read(tmp_path: Path) -> None:
+    """Their columns may be others, or in another order."""
+    publisher = Publisher(tmp_path)
+    publisher.publish(worlds.state(count=9))
+    publisher.report(REPORT)
+    running, starting = SharedState(tmp_path, RankerConfig()), SharedState(tmp_path, RankerConfig())
+    before, _ = running.state, running.report
+    replace(tmp_path / CURRENT, b'{"layout": "0.other", "arrays": {}}')
+    replace(tmp_path / REPORTED, b"{}")
+    assert running.state is before
+    assert running.report.stalled[0].startswith("the feeder is of another release (its arrays have layout 0.other")
+    with pytest.raises(NotPublished, match="of another release"):
+        starting.state  # noqa: B018
+    publisher.publish(worlds.state(count=12))
+    assert (len(running.state.catalogue), len(starting.state.catalogue)) == (12, 12)
+    assert running.report.stalled == []
 
 
 def test_before_the_feeder_has_published_the_error_says_what_to_start(tmp_path: Path) -> None:
