@@ -157,8 +157,8 @@ class _Finisher:
         found = _read_owners(request, replies) if len(group.entity) == 1 else _read_members(request, replies)
         sequences = [block_of(lists) for lists in found.rows]
         prepared = self._prepare(group)
-        tiles = prepared.layout.blocks(found.records)
-        merged = prepared.merger.merge(tiles, sequences, keys=len(found.keys), at_ms=at_ms)
+        tiles = prepared.layout.block(found.records)
+        merged = prepared.merger.merge([tiles], sequences, keys=len(found.keys), at_ms=at_ms)
         owner = np.array(found.owner, dtype=np.int64)
         members = [MEMBER_SEPARATOR.join(key[1:]) for key in found.keys]
         rollups = {

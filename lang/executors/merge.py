@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Struct
 
 from lang.aggregates.sequences import sequence_value
+from lang.executors.finish_kernel import finish
 from lang.executors.merge_kernel import Ints, merge_tiles
 from lang.executors.merge_plan import plan_merge
 from lang.expressions.per_column import Floats, derive
@@ -19,15 +20,16 @@ FOREVER_MS = 2**62
 
 
 class TileBlock(Struct, frozen=True):
-    """Tiles of one family, of any keys, sizes and starts, in any order.
+    """Tiles of one group, of any keys, sizes and starts, in any order.
 
-    `key` (R,) is the index of each tile's key among the K keys; `values` (R, 2 + P) holds n, as_of and the partials.
-    Tiles outside every window are ignored but cost time.
+    `key` (R,) is the index of each tile's key among the K keys; its n, as_of and partials are in `values` from place
+    `at` (R,) on. Tiles outside every window are ignored but cost time.
     """
 
     key: Ints
     size_ms: Ints
     start_ms: Ints
+    at: Ints
     values: Floats
 
 
@@ -64,23 +66,19 @@ class Merger:
         """Compute every feature of the group except rollups. With `over_all`, the last key must be EVERYTHING.
 
         Args:
-            tiles: one block for each of `group.families`, in order.
+            tiles: all tiles, in one or more blocks.
             sequences: one block for each of `group.sequences`, in order.
             keys: K.
             at_ms: the time of the read, one for all keys or (K,).
         """
-        at = np.broadcast_to(np.asarray(at_ms, dtype=np.int64), (keys,))
+        at = np.full(keys, at_ms, np.int64)
         as_of, steady_ms = np.zeros(keys, dtype=np.int64), np.full(keys, FOREVER_MS)
-        table = np.full((self._plan.rows, keys), np.nan)
-        for family, block in zip(self._plan.families, tiles, strict=True):
-            if len(block.key):
-                age_ms = (at_ms if isinstance(at_ms, int) else at_ms[block.key]) - block.start_ms
-                columns = block.key, block.size_ms, age_ms
-                merge_tiles(columns, block.values, family.windows, family.columns, table, as_of, steady_ms)
-        numbers: dict[str, Floats] = {}
-        for finish in self._plan.finishes:
-            features = finish.function(tuple(table[rows] for rows in finish.arguments))  # (features, K)
-            numbers |= dict(zip(finish.names, _present(self._group, features), strict=True))
+        table, plan = np.full((self._plan.rows, keys), np.nan), (self._plan.windows, self._plan.columns)
+        for block in tiles:
+            columns = block.key, block.size_ms, block.start_ms, block.at
+            merge_tiles(columns, block.values, plan, at, (table, as_of, steady_ms))
+        values = finish(table, self._plan.features, 0.0 if self._group.on_missing == "zero" else np.nan)  # [A, K]
+        numbers: dict[str, Floats] = dict(zip(self._plan.names, values, strict=True))
         lists: dict[str, list[list[str]]] = {}
         for sequence, rows in zip(self._group.sequences, sequences, strict=True):
             if sequence.function == "last_n":
