@@ -6,15 +6,19 @@ Axes: K keys, R rows.
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
+from itertools import chain
 from typing import Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
+from redis.asyncio.client import Pipeline as ServerPipeline
+from redis.asyncio.client import Redis as ServerClient
 
 from lang.executors.merge import Ints, Merged, Merger, rank, without_last
 from lang.plan.plan import EVERYTHING, Group, Key
 from schemas.redis_keys import MEMBER_SEPARATOR, tiles_key
+from store import round_trip
 from store.connect import AnyPipeline, AsyncClient, Client, StoreError, is_cluster, keys_per_command
 from store.record import RecordLayout
 from store.rows import Rows, block_of, by_member, queue_reads
@@ -76,6 +80,19 @@ class _Found(Struct, frozen=True):
     rows: list[list[Rows]]
 
 
+class _Replies(Struct, frozen=True):
+    """Replies of the store: the records that MGETs asked for, and one by one the replies to the other commands."""
+
+    records: Iterator[bytes | None]
+    others: Iterator[object]
+
+    @classmethod
+    def of(cls, replies: Many[object], mgets: int) -> "_Replies":
+        """Of commands of which the first are MGETs."""
+        records = cast("Many[list[bytes | None]]", replies[:mgets])
+        return cls(chain.from_iterable(records), iter(replies[mgets:]))
+
+
 class _Prepared(Struct, frozen=True):
     """A group, and what is derived from it once."""
 
@@ -98,8 +115,9 @@ class FeatureReader:
             StoreError: the store did not answer.
         """
         complete, pipeline = _complete(requests), self._client.pipeline(transaction=False)
-        _queue_all(pipeline, complete, on_cluster=is_cluster(self._client))
-        return self._finisher.finish(complete, cast("list[object]", pipeline.execute()), at_ms)
+        mgets = _queue_all(pipeline, complete, on_cluster=is_cluster(self._client))
+        replies = _Replies.of(cast("list[object]", pipeline.execute()), mgets)
+        return self._finisher.finish(complete, replies, at_ms)
 
 
 class AsyncFeatureReader:
@@ -115,9 +133,14 @@ class AsyncFeatureReader:
         Raises:
             StoreError: the store did not answer.
         """
-        complete, pipeline = _complete(requests), self._client.pipeline(transaction=False)
-        _queue_all(pipeline, complete, on_cluster=is_cluster(self._client))
-        return self._finisher.finish(complete, cast("list[object]", await pipeline.execute()), at_ms)
+        complete, client = _complete(requests), self._client
+        pipeline = client.pipeline(transaction=False)
+        mgets = _queue_all(pipeline, complete, on_cluster=is_cluster(client))
+        if isinstance(client, ServerClient) and isinstance(pipeline, ServerPipeline):
+            replies = await round_trip.execute(client, pipeline)
+        else:
+            replies = cast("list[object]", await pipeline.execute())
+        return self._finisher.finish(complete, _Replies.of(replies, mgets), at_ms)
 
 
 def _complete(requests: Many[FeatureRequest]) -> list[FeatureRequest]:
@@ -127,18 +150,29 @@ def _complete(requests: Many[FeatureRequest]) -> list[FeatureRequest]:
     ]
 
 
-def _queue_all(pipeline: AnyPipeline, requests: Many[FeatureRequest], *, on_cluster: bool) -> None:
+def _queue_all(pipeline: AnyPipeline, requests: Many[FeatureRequest], *, on_cluster: bool) -> int:
+    """Queue MGETs for the records of all groups with one key column, then the other reads. Returns how many MGETs."""
+    single = [each for each in requests if _has_records(each.group)]
+    commands = keys_per_command([key for each in single for key in _tiles_keys(each)], on_cluster=on_cluster)
+    for keys in commands:
+        pipeline.execute_command("MGET", *keys)
     for request in requests:
         group = request.group
-        keys = [tiles_key(group.name, group.version, owner) for owner in request.owners] if group.families else []
-        if len(group.entity) > 1:
-            for key in keys:
+        if group.families and len(group.entity) > 1:
+            for key in _tiles_keys(request):
                 pipeline.hgetall(key)
-        else:
-            for some in keys_per_command(keys, on_cluster=on_cluster):
-                pipeline.execute_command("MGET", *some)
         for sequence in group.sequences:
             queue_reads(pipeline, group, sequence, request.owners)
+    return len(commands)
+
+
+def _has_records(group: Group) -> bool:
+    """Whether the tiles of a key are a record of their own, and not a field of a hash."""
+    return len(group.entity) == 1 and bool(group.families)
+
+
+def _tiles_keys(request: FeatureRequest) -> list[str]:
+    return [tiles_key(request.group.name, request.group.version, owner) for owner in request.owners]
 
 
 class _Finisher:
@@ -147,14 +181,13 @@ class _Finisher:
     def __init__(self) -> None:
         self._groups: dict[tuple[str, int], _Prepared] = {}
 
-    def finish(self, requests: Many[FeatureRequest], replies: Many[object], at_ms: int) -> list[FeatureValues]:
+    def finish(self, requests: Many[FeatureRequest], replies: _Replies, at_ms: int) -> list[FeatureValues]:
         """Values from the replies to the commands that `_queue_all` queued for these requests."""
-        left = iter(replies)
-        return [_without_everything(self._finish(each, left, at_ms)) for each in requests]
+        return [_without_everything(self._finish(each, replies, at_ms)) for each in requests]
 
-    def _finish(self, request: FeatureRequest, replies: Iterator[object], at_ms: int) -> FeatureValues:
+    def _finish(self, request: FeatureRequest, replies: _Replies, at_ms: int) -> FeatureValues:
         group, owners = request.group, request.owners
-        found = _read_owners(request, replies) if len(group.entity) == 1 else _read_members(request, replies)
+        found = _read_owners(request, replies) if len(group.entity) == 1 else _read_members(request, replies.others)
         sequences = [block_of(lists) for lists in found.rows]
         prepared = self._prepare(group)
         tiles = prepared.layout.block(found.records)
@@ -178,13 +211,12 @@ class _Finisher:
         return prepared
 
 
-def _read_owners(request: FeatureRequest, replies: Iterator[object]) -> _Found:
-    """Read the replies for a group with one key column: MGETs, then a ZRANGE for each sequence and owner."""
-    owners, records = request.owners, list[bytes | None]()
-    while request.group.families and len(records) < len(owners):
-        records += cast("list[bytes | None]", next(replies))
-    rows = [[cast("Rows", next(replies)) for _ in owners] for _ in request.group.sequences]
-    return _Found([(owner,) for owner in owners], list(range(len(owners))), records or [None] * len(owners), rows)
+def _read_owners(request: FeatureRequest, replies: _Replies) -> _Found:
+    """Read the replies for a group with one key column: its records, then a ZRANGE for each sequence and owner."""
+    owners, has_records = request.owners, _has_records(request.group)
+    records = [next(replies.records) if has_records else None for _ in owners]
+    rows = [[cast("Rows", next(replies.others)) for _ in owners] for _ in request.group.sequences]
+    return _Found([(owner,) for owner in owners], list(range(len(owners))), records, rows)
 
 
 def _read_members(request: FeatureRequest, replies: Iterator[object]) -> _Found:
