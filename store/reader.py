@@ -193,7 +193,7 @@ class _Finisher:
         tiles = prepared.layout.block(found.records)
         merged = prepared.merger.merge([tiles], sequences, keys=len(found.keys), at_ms=at_ms)
         owner = np.array(found.owner, dtype=np.int64)
-        members = [MEMBER_SEPARATOR.join(key[1:]) for key in found.keys]
+        members = [MEMBER_SEPARATOR.join(key[1:]) for key in found.keys] if group.rollups else []
         rollups = {
             rollup.name: rank(rollup, merged, owner=owner, members=members, owners=len(owners))
             for rollup in group.rollups
@@ -225,13 +225,15 @@ def _read_members(request: FeatureRequest, replies: Iterator[object]) -> _Found:
     tiles = [cast("dict[bytes, bytes]", next(replies)) if group.families else {} for _ in owners]
     sequences = [[by_member(next(replies)) for _ in owners] for _ in group.sequences]
     found = _Found([], [], [], [[] for _ in sequences])
-    for index, owner in enumerate(owners):
-        for member in dict.fromkeys(member for replied in (tiles, *sequences) for member in replied[index]):
-            found.keys.append((owner, *member.decode(errors="replace").split(MEMBER_SEPARATOR, len(group.entity) - 2)))
-            found.owner.append(index)
-            found.records.append(tiles[index].get(member))
-            for rows, replied in zip(found.rows, sequences, strict=True):
-                rows.append(replied[index].get(member, []))
+    others = len(group.entity) - 2  # columns after the second
+    for index, (owner, records) in enumerate(zip(owners, tiles, strict=True)):
+        members = dict.fromkeys(chain(records, *(replied[index] for replied in sequences)))
+        names = [member.decode(errors="replace") for member in members]
+        found.keys.extend((owner, *(name.split(MEMBER_SEPARATOR, others) if others else (name,))) for name in names)
+        found.owner.extend([index] * len(members))
+        found.records.extend(map(records.get, members))
+        for rows, replied in zip(found.rows, sequences, strict=True):
+            rows.extend([replied[index].get(member, []) for member in members])
     return found
 
 
@@ -246,7 +248,8 @@ def _without_everything(values: FeatureValues) -> FeatureValues:
 def _statuses(group: Group, present: NDArray[np.bool_], age_ms: Ints) -> list[Status]:
     """The status of each of K keys."""
     absent: Status = "default" if group.on_missing == "zero" else "missing"
-    stale_after_ms = group.stale_after_ms
-    late = age_ms > stale_after_ms if stale_after_ms is not None else np.zeros_like(present)
+    if group.stale_after_ms is None:
+        return ["ok" if exists else absent for exists in present.tolist()]
+    late = age_ms > group.stale_after_ms
     found: list[tuple[bool, bool]] = list(zip(present.tolist(), late.tolist(), strict=True))
     return [("stale" if old else "ok") if exists else absent for exists, old in found]

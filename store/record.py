@@ -71,14 +71,13 @@ class RecordLayout:
 
         Bytes that are not a record, such as something else written to the key, hold no tiles either.
         """
-        align, odd = bytes(-self._counts.size % CELL_BYTES), self._counts.size % CELL_BYTES
-        words = bytearray()
-        ends = [0] * len(records)
-        for index, record in enumerate(records):
-            if record is not None and len(record) % CELL_BYTES == odd:
-                words += align
-                words += record
-            ends[index] = len(words) // CELL_BYTES
+        odd = self._counts.size % CELL_BYTES
+        align = bytes(-odd % CELL_BYTES)
+        pieces = [
+            align + record if record is not None and len(record) % CELL_BYTES == odd else b"" for record in records
+        ]
+        ends = np.cumsum([len(piece) for piece in pieces], dtype=np.int64) // CELL_BYTES
+        words = bytearray().join(pieces)
         cells = np.frombuffer(words, dtype="<f8")
-        key, size_ms, start_ms, at = unpack_rows(cells, cells.view("<u8"), np.array(ends, np.int64), self._sizes)
+        key, size_ms, start_ms, at = unpack_rows(cells, cells.view("<u8"), ends, self._sizes)
         return TileBlock(key, size_ms, start_ms, at, cells)

@@ -9,14 +9,16 @@ import numpy as np
 from msgspec import Struct
 
 from lang.aggregates.sequences import sequence_value
+from lang.executors.derived import add_derived, derivation_of, missing_of
 from lang.executors.finish_kernel import finish
 from lang.executors.merge_kernel import Ints, merge_tiles
 from lang.executors.merge_plan import plan_merge
-from lang.expressions.per_column import Floats, derive
-from lang.plan.plan import OVER_ALL, Group, Rollup, Sequence
+from lang.expressions.per_column import Floats
+from lang.plan.plan import Group, Rollup, Sequence
 from schemas.limits import DOUBLE_MOST
 
 FOREVER_MS = 2**62
+_FEW = 4  # keys
 
 
 class TileBlock(Struct, frozen=True):
@@ -61,6 +63,8 @@ class Merger:
     def __init__(self, group: Group) -> None:
         self._group = group
         self._plan = plan_merge(group)
+        self._missing = missing_of(group)
+        self._derivation = derivation_of(group)
 
     def merge(self, tiles: Many[TileBlock], sequences: Many[SequenceBlock], *, keys: int, at_ms: int | Ints) -> Merged:
         """Compute every feature of the group except rollups. With `over_all`, the last key must be EVERYTHING.
@@ -77,18 +81,25 @@ class Merger:
         for block in tiles:
             columns = block.key, block.size_ms, block.start_ms, block.at
             merge_tiles(columns, block.values, plan, at, (table, as_of, steady_ms))
-        values = finish(table, self._plan.features, 0.0 if self._group.on_missing == "zero" else np.nan)  # [A, K]
+        values = finish(table, self._plan.features, self._missing)  # [A, K]
         numbers: dict[str, Floats] = dict(zip(self._plan.names, values, strict=True))
         lists: dict[str, list[list[str]]] = {}
         for sequence, rows in zip(self._group.sequences, sequences, strict=True):
             if sequence.function == "last_n":
                 lists[sequence.name] = _payloads(sequence, rows, at)
             else:
-                numbers[sequence.name] = _present(self._group, _number(sequence, rows, at))
+                numbers[sequence.name] = self._present(_number(sequence, rows, at))
                 if sequence.window_ms and len(rows.key):
                     leaves_ms = rows.occurred_at + sequence.window_ms - at[rows.key]
                     np.minimum.at(steady_ms, rows.key[leaves_ms > 0], leaves_ms[leaves_ms > 0])
-        return Merged(add_derived(self._group, numbers, keys), lists, as_of, steady_ms)
+        if self._derivation and 0 < keys <= _FEW:
+            self._derivation.add_to(numbers)
+        else:
+            add_derived(self._group, numbers, keys)
+        return Merged({name: numbers[name] for name in self._group.dense}, lists, as_of, steady_ms)
+
+    def _present(self, values: Floats) -> Floats:
+        return values if np.isnan(self._missing) else np.where(np.isnan(values), self._missing, values)
 
 
 def merge(
@@ -116,10 +127,12 @@ def rank(
     values = merged.numbers[rollup.by]
     compared = np.clip(values, -DOUBLE_MOST, DOUBLE_MOST).astype(np.float32)  # what is too small for it is 0
     entries: list[list[tuple[float, str, float]]] = [[] for _ in range(owners)]
-    counted: list[int] = np.flatnonzero(compared > 0).tolist()
+    counted = np.flatnonzero(compared > 0)
+    indexes: list[int] = counted.tolist()
     owned: list[int] = owner[counted].tolist()
-    for index, whose in zip(counted, owned, strict=True):
-        entries[whose].append((-float(compared[index]), members[index], float(values[index])))
+    falling: list[float] = (-compared[counted]).tolist()
+    for index, whose, least, value in zip(indexes, owned, falling, values[counted].tolist(), strict=True):
+        entries[whose].append((least, members[index], value))
     return [[(member, value) for _, member, value in sorted(row)[: rollup.limit]] for row in entries]
 
 
@@ -145,20 +158,3 @@ def _payloads(sequence: Sequence, rows: SequenceBlock, at: Ints) -> list[list[st
         if counts and len(lists[key]) < sequence.limit:
             lists[key].append(payload)
     return lists
-
-
-def add_derived(group: Group, numbers: dict[str, Floats], keys: int) -> dict[str, Floats]:
-    """All numeric features of the group in order: the given ones, (K,) each, and those derived from them.
-
-    With `over_all`, the last key must be EVERYTHING.
-    """
-    if group.over_all:
-        numbers |= {OVER_ALL + name: np.full_like(values, values[-1]) for name, values in numbers.items()}
-    for derived in group.derived:
-        values = derive(derived.expression, numbers, rows=keys)
-        numbers[derived.name] = _present(group, np.where(np.isfinite(values), values, np.nan))
-    return {name: numbers[name] for name in group.dense}
-
-
-def _present(group: Group, values: Floats) -> Floats:
-    return np.where(np.isnan(values), 0.0, values) if group.on_missing == "zero" else values
