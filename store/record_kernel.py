@@ -29,12 +29,7 @@ def unpack_rows(
     total = 0
     for owner in range(len(ends)):
         total += _rows_of(words, ends[owner - 1] if owner else 0, ends[owner], widths)
-    key, size_ms, start_ms, at = (
-        np.empty(total, np.int64),
-        np.empty(total, np.int64),
-        np.empty(total, np.int64),
-        np.empty(total, np.int64),
-    )
+    found = np.empty((4, total), np.int64)
     kept = 0
     for owner in range(len(ends)):
         begin = ends[owner - 1] if owner else 0
@@ -48,11 +43,11 @@ def unpack_rows(
                 if size < len(sizes_ms):
                     cells[row] = np.float64(first & np.uint64(0xFFFFFFFF))
                     cells[row + 1] = np.float64(last >> np.uint64(8))
-                    key[kept], size_ms[kept], at[kept] = owner, sizes_ms[size], row
-                    start_ms[kept] = np.int64(first >> np.uint64(32)) * sizes_ms[size]
+                    found[0, kept], found[1, kept], found[3, kept] = owner, sizes_ms[size], row
+                    found[2, kept] = np.int64(first >> np.uint64(32)) * sizes_ms[size]
                     kept += 1
                 row += widths[family]
-    return key[:kept], size_ms[:kept], start_ms[:kept], at[:kept]
+    return found[0, :kept], found[1, :kept], found[2, :kept], found[3, :kept]
 
 
 @compiled

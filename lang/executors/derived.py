@@ -11,7 +11,7 @@ from lang.plan.plan import OVER_ALL, Group
 
 
 def missing_of(group: Group) -> float:
-    """The number that stands for NULL."""
+    """The number that replaces NULL."""
     return 0.0 if group.on_missing == "zero" else np.nan
 
 
@@ -31,7 +31,7 @@ def add_derived(group: Group, numbers: dict[str, Floats], keys: int) -> dict[str
 class Derivation(Struct, frozen=True):
     """The derived features of a group for a few keys: a function of the other features for each.
 
-    `missing` stands for NULL.
+    `missing` replaces NULL.
     """
 
     functions: tuple[tuple[str, Evaluation], ...]

@@ -67,7 +67,7 @@ def finish(table: Floats, features: Ints, missing: float) -> Floats:
     Args:
         table: merged cells, [T, K].
         features: the function of each, and the table row of each of its cells, [A, 1 + CELLS].
-        missing: what stands for NULL.
+        missing: what replaces NULL.
     """
     count, keys = len(features), table.shape[1]
     found = np.empty((count, keys))
