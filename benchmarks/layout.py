@@ -28,7 +28,7 @@ from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY
 from headrace.stack import redis_server
 from lang.executors.fold import TileRow
-from lang.plan.plan import Group
+from lang.plan.plan import HEADER_CELLS, Group
 from store.connect import connect
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "layout.json"
@@ -71,7 +71,7 @@ def measure(*, items: int, rounds: int) -> Result:
             "one record": OneRecord(client, group),
         }
         for crowd in crowds.values():
-            _fill(layouts, crowd)
+            _fill(layouts, group, crowd)
         gc.collect()
         gc.freeze()  # exclude the benchmark's millions of objects from garbage collection; no real reader holds them
         return Result(
@@ -88,31 +88,25 @@ def measure(*, items: int, rounds: int) -> Result:
         )
 
 
-def _fill(layouts: Mapping[str, TileLayout], items: list[Item]) -> None:
+def _fill(layouts: Mapping[str, TileLayout], group: Group, items: list[Item]) -> None:
     rows = [row for item in items for row in item.rows]
     for layout in layouts.values():
         for first in range(0, len(rows), _FILL):
             layout.write(rows[first : first + _FILL], clock=_AT_MS)
     names = [item.name for item in items]
-    found = {name: _tiles(layout, names) for name, layout in layouts.items()}
+    found = {name: _tiles(layout, group, names) for name, layout in layouts.items()}
     if any(tiles != found["one record"] for tiles in found.values()):
         message = f"the layouts {', '.join(found)} return different tiles: one in peers/redis_layouts.py is wrong"
         raise EnvironmentProblem(message)
 
 
-def _tiles(layout: TileLayout, names: list[str]) -> set[tuple[float, ...]]:
+def _tiles(layout: TileLayout, group: Group, names: list[str]) -> set[tuple[float, ...]]:
     """Every tile, with NaN replaced by -1 so that tiles can be compared."""
-    return {
-        (family, key, size, start, *cells)
-        for family, block in enumerate(layout.read(names))
-        for key, size, start, cells in zip(
-            block.key.tolist(), block.size_ms.tolist(), block.start_ms.tolist(), _cells(block.values), strict=True
-        )
-    }
-
-
-def _cells(values: np.ndarray) -> list[list[float]]:
-    return np.nan_to_num(values, nan=-1.0).tolist()
+    block = layout.read(names)
+    values = np.nan_to_num(block.values, nan=-1.0).tolist()
+    width = {size: HEADER_CELLS + len(family.partials) for family in group.families for size in family.sizes_ms}
+    tiles = zip(*(each.tolist() for each in (block.key, block.size_ms, block.start_ms, block.at)), strict=True)
+    return {(key, size, start, *values[at : at + width[size]]) for key, size, start, at in tiles}
 
 
 def _bytes(client: redis.Redis, layouts: Mapping[str, TileLayout], items: list[Item]) -> dict[str, Spread]:

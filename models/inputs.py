@@ -200,14 +200,29 @@ def _ranks(values: Doubles, *, apart: int = 0) -> Doubles:
     The last `apart` candidates are compared with all, the others only with each other.
     """
     count = values.shape[1]
-    if apart:
-        return np.concatenate([_ranks(values[:, : count - apart]), _ranks(values)[:, count - apart :]], axis=1)
     if count < 2:
         return np.full_like(values, 0.5)
-    ordered = np.sort(values, axis=1)
     ranks = np.empty_like(values)
-    for row in range(values.shape[0]):
-        below = ordered[row].searchsorted(values[row], side="left")
-        upto = ordered[row].searchsorted(values[row], side="right")
-        ranks[row] = (below + upto - 1) / (2 * (count - 1))
+    for row, each in enumerate(values):
+        ranks[row] = _ranks_in_column(each, count - apart)
     return ranks
+
+
+def _ranks_in_column(values: Doubles, first: int) -> Doubles:
+    """Ranks of one column [C]: of the first candidates among themselves, of the rest among all."""
+    ranks = np.empty_like(values)
+    order = values[:first].argsort()
+    ordered = values[order]
+    ranks[order] = _share(ordered, ordered)  # ascending, so each search begins where the last one ended
+    if first < len(values):
+        ranks[first:] = _share(np.sort(values), values[first:])
+    return ranks
+
+
+def _share(ordered: Doubles, values: Doubles) -> Doubles:
+    """The share of ascending values that each of some of them beats, ties shared; 0.5 among one."""
+    if len(ordered) < 2:
+        return np.full_like(values, 0.5)
+    below = ordered.searchsorted(values, side="left")
+    upto = ordered.searchsorted(values, side="right")
+    return (below + upto - 1) / (2 * (len(ordered) - 1))

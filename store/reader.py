@@ -6,15 +6,19 @@ Axes: K keys, R rows.
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
+from itertools import chain
 from typing import Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
+from redis.asyncio.client import Pipeline as ServerPipeline
+from redis.asyncio.client import Redis as ServerClient
 
 from lang.executors.merge import Ints, Merged, Merger, rank, without_last
 from lang.plan.plan import EVERYTHING, Group, Key
 from schemas.redis_keys import MEMBER_SEPARATOR, pending_key, tiles_key
+from store import round_trip
 from store.connect import AnyPipeline, AsyncClient, Client, StoreError, is_cluster, keys_per_command
 from store.record import RecordLayout
 from store.rows import Rows, block_of, by_member, queue_reads, united
@@ -80,6 +84,19 @@ class _Found(Struct, frozen=True):
     rows: list[list[Rows]]
 
 
+class _Replies(Struct, frozen=True):
+    """Replies of the store: the records that MGETs asked for, and one by one the replies to the other commands."""
+
+    records: Iterator[bytes | None]
+    others: Iterator[object]
+
+    @classmethod
+    def of(cls, replies: Many[object], mgets: int) -> "_Replies":
+        """Of commands of which the first are MGETs."""
+        records = cast("Many[list[bytes | None]]", replies[:mgets])
+        return cls(chain.from_iterable(records), iter(replies[mgets:]))
+
+
 class _Prepared(Struct, frozen=True):
     """A group, and what is derived from it once."""
 
@@ -102,8 +119,9 @@ class FeatureReader:
             StoreError: the store did not answer.
         """
         complete, pipeline = _complete(requests), self._client.pipeline(transaction=False)
-        _queue_all(pipeline, complete, on_cluster=is_cluster(self._client))
-        return self._finisher.finish(complete, cast("list[object]", pipeline.execute()), at_ms)
+        mgets = _queue_all(pipeline, complete, on_cluster=is_cluster(self._client))
+        replies = _Replies.of(cast("list[object]", pipeline.execute()), mgets)
+        return self._finisher.finish(complete, replies, at_ms)
 
 
 class AsyncFeatureReader:
@@ -119,9 +137,14 @@ class AsyncFeatureReader:
         Raises:
             StoreError: the store did not answer.
         """
-        complete, pipeline = _complete(requests), self._client.pipeline(transaction=False)
-        _queue_all(pipeline, complete, on_cluster=is_cluster(self._client))
-        return self._finisher.finish(complete, cast("list[object]", await pipeline.execute()), at_ms)
+        complete, client = _complete(requests), self._client
+        pipeline = client.pipeline(transaction=False)
+        mgets = _queue_all(pipeline, complete, on_cluster=is_cluster(client))
+        if isinstance(client, ServerClient) and isinstance(pipeline, ServerPipeline):
+            replies = await round_trip.execute(client, pipeline)
+        else:
+            replies = cast("list[object]", await pipeline.execute())
+        return self._finisher.finish(complete, _Replies.of(replies, mgets), at_ms)
 
 
 def _complete(requests: Many[FeatureRequest]) -> list[FeatureRequest]:
@@ -131,20 +154,31 @@ def _complete(requests: Many[FeatureRequest]) -> list[FeatureRequest]:
     ]
 
 
-def _queue_all(pipeline: AnyPipeline, requests: Many[FeatureRequest], *, on_cluster: bool) -> None:
+def _queue_all(pipeline: AnyPipeline, requests: Many[FeatureRequest], *, on_cluster: bool) -> int:
+    """Queue MGETs for the records of all groups with one key column, then the other reads. Returns how many MGETs."""
+    single = [each for each in requests if _has_records(each.group)]
+    commands = keys_per_command([key for each in single for key in _tiles_keys(each)], on_cluster=on_cluster)
+    for keys in commands:
+        pipeline.execute_command("MGET", *keys)
     for request in requests:
         group = request.group
-        keys = [tiles_key(group.name, group.version, owner) for owner in request.owners] if group.families else []
-        if len(group.entity) > 1:
-            for key in keys:
+        if group.families and len(group.entity) > 1:
+            for key in _tiles_keys(request):
                 pipeline.hgetall(key)
-        else:
-            for some in keys_per_command(keys, on_cluster=on_cluster):
-                pipeline.execute_command("MGET", *some)
         for sequence in group.sequences:
             queue_reads(pipeline, group, sequence, request.owners)
             if request.pending:
                 queue_reads(pipeline, group, sequence, request.owners, key_of=pending_key)
+    return len(commands)
+
+
+def _has_records(group: Group) -> bool:
+    """Whether the tiles of a key are a record of their own, and not a field of a hash."""
+    return len(group.entity) == 1 and bool(group.families)
+
+
+def _tiles_keys(request: FeatureRequest) -> list[str]:
+    return [tiles_key(request.group.name, request.group.version, owner) for owner in request.owners]
 
 
 class _Finisher:
@@ -153,20 +187,19 @@ class _Finisher:
     def __init__(self) -> None:
         self._groups: dict[tuple[str, int], _Prepared] = {}
 
-    def finish(self, requests: Many[FeatureRequest], replies: Many[object], at_ms: int) -> list[FeatureValues]:
+    def finish(self, requests: Many[FeatureRequest], replies: _Replies, at_ms: int) -> list[FeatureValues]:
         """Values from the replies to the commands that `_queue_all` queued for these requests."""
-        left = iter(replies)
-        return [_without_everything(self._finish(each, left, at_ms)) for each in requests]
+        return [_without_everything(self._finish(each, replies, at_ms)) for each in requests]
 
-    def _finish(self, request: FeatureRequest, replies: Iterator[object], at_ms: int) -> FeatureValues:
+    def _finish(self, request: FeatureRequest, replies: _Replies, at_ms: int) -> FeatureValues:
         group, owners = request.group, request.owners
-        found = _read_owners(request, replies) if len(group.entity) == 1 else _read_members(request, replies)
+        found = _read_owners(request, replies) if len(group.entity) == 1 else _read_members(request, replies.others)
         sequences = [block_of(lists) for lists in found.rows]
         prepared = self._prepare(group)
-        tiles = prepared.layout.blocks(found.records)
-        merged = prepared.merger.merge(tiles, sequences, keys=len(found.keys), at_ms=at_ms)
+        tiles = prepared.layout.block(found.records)
+        merged = prepared.merger.merge([tiles], sequences, keys=len(found.keys), at_ms=at_ms)
         owner = np.array(found.owner, dtype=np.int64)
-        members = [MEMBER_SEPARATOR.join(key[1:]) for key in found.keys]
+        members = [MEMBER_SEPARATOR.join(key[1:]) for key in found.keys] if group.rollups else []
         rollups = {
             rollup.name: rank(rollup, merged, owner=owner, members=members, owners=len(owners))
             for rollup in group.rollups
@@ -184,18 +217,17 @@ class _Finisher:
         return prepared
 
 
-def _read_owners(request: FeatureRequest, replies: Iterator[object]) -> _Found:
-    """Read the replies for a group with one key column: MGETs, then ZRANGEs for each sequence and owner."""
-    owners, records = request.owners, list[bytes | None]()
-    while request.group.families and len(records) < len(owners):
-        records += cast("list[bytes | None]", next(replies))
+def _read_owners(request: FeatureRequest, replies: _Replies) -> _Found:
+    """Read the replies for a group with one key column: its records, then ZRANGEs for each sequence and owner."""
+    owners, has_records = request.owners, _has_records(request.group)
+    records = [next(replies.records) if has_records else None for _ in owners]
     rows: list[list[Rows]] = []
     for sequence in request.group.sequences:
-        found = [cast("Rows", next(replies)) for _ in owners]
+        found = [cast("Rows", next(replies.others)) for _ in owners]
         if request.pending:
-            found = [united(each, cast("Rows", next(replies)), sequence) for each in found]
+            found = [united(each, cast("Rows", next(replies.others)), sequence) for each in found]
         rows.append(found)
-    return _Found([(owner,) for owner in owners], list(range(len(owners))), records or [None] * len(owners), rows)
+    return _Found([(owner,) for owner in owners], list(range(len(owners))), records, rows)
 
 
 def _read_members(request: FeatureRequest, replies: Iterator[object]) -> _Found:
@@ -204,13 +236,15 @@ def _read_members(request: FeatureRequest, replies: Iterator[object]) -> _Found:
     tiles = [cast("dict[bytes, bytes]", next(replies)) if group.families else {} for _ in owners]
     sequences = [[by_member(next(replies)) for _ in owners] for _ in group.sequences]
     found = _Found([], [], [], [[] for _ in sequences])
-    for index, owner in enumerate(owners):
-        for member in dict.fromkeys(member for replied in (tiles, *sequences) for member in replied[index]):
-            found.keys.append((owner, *member.decode(errors="replace").split(MEMBER_SEPARATOR, len(group.entity) - 2)))
-            found.owner.append(index)
-            found.records.append(tiles[index].get(member))
-            for rows, replied in zip(found.rows, sequences, strict=True):
-                rows.append(replied[index].get(member, []))
+    others = len(group.entity) - 2  # columns after the second
+    for index, (owner, records) in enumerate(zip(owners, tiles, strict=True)):
+        members = dict.fromkeys(chain(records, *(replied[index] for replied in sequences)))
+        names = [member.decode(errors="replace") for member in members]
+        found.keys.extend((owner, *(name.split(MEMBER_SEPARATOR, others) if others else (name,))) for name in names)
+        found.owner.extend([index] * len(members))
+        found.records.extend(map(records.get, members))
+        for rows, replied in zip(found.rows, sequences, strict=True):
+            rows.extend([replied[index].get(member, []) for member in members])
     return found
 
 
@@ -225,7 +259,8 @@ def _without_everything(values: FeatureValues) -> FeatureValues:
 def _statuses(group: Group, present: NDArray[np.bool_], age_ms: Ints) -> list[Status]:
     """The status of each of K keys."""
     absent: Status = "default" if group.on_missing == "zero" else "missing"
-    stale_after_ms = group.stale_after_ms
-    late = age_ms > stale_after_ms if stale_after_ms is not None else np.zeros_like(present)
+    if group.stale_after_ms is None:
+        return ["ok" if exists else absent for exists in present.tolist()]
+    late = age_ms > group.stale_after_ms
     found: list[tuple[bool, bool]] = list(zip(present.tolist(), late.tolist(), strict=True))
     return [("stale" if old else "ok") if exists else absent for exists, old in found]

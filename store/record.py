@@ -37,11 +37,11 @@ class Row(Struct, frozen=True):
 
 
 class RecordLayout:
-    """The layout of one group's records."""
+    """The layout of one group's records. `strides`: bytes of a row of each family."""
 
     def __init__(self, group: Group) -> None:
         self.sizes_ms = tuple(size for family in group.families for size in family.sizes_ms)
-        self._widths = [HEADER_CELLS + len(family.partials) for family in group.families]
+        widths = [HEADER_CELLS + len(family.partials) for family in group.families]
         self._counts = struct.Struct(f"<{len(group.families)}I")
         family_of = [index for index, family in enumerate(group.families) for _ in family.sizes_ms]
         packs = [struct.Struct(f"<IIQ{len(family.partials)}d").pack for family in group.families]
@@ -49,12 +49,8 @@ class RecordLayout:
             size: (index, family, packs[family])
             for index, (size, family) in enumerate(zip(self.sizes_ms, family_of, strict=True))
         }
-        self._size_ms = np.array(self.sizes_ms, dtype=np.int64)
-
-    @property
-    def strides(self) -> list[int]:
-        """Bytes of a row of each family."""
-        return [CELL_BYTES * width for width in self._widths]
+        self._sizes = np.array(widths, np.int64), np.array(self.sizes_ms, np.int64)
+        self.strides = [CELL_BYTES * width for width in widths]
 
     def row(self, size_ms: int, start_ms: int, *, n: int, as_of: int, partials: Many[float]) -> Row:
         """A tile as a row.
@@ -67,35 +63,21 @@ class RecordLayout:
 
     def record(self, rows: Many[Row]) -> bytes:
         """A record of these rows, each of a different tile."""
-        sections = [[row.bytes for row in rows if row.family == family] for family in range(len(self._widths))]
+        sections = [[row.bytes for row in rows if row.family == family] for family in range(len(self.strides))]
         return self._counts.pack(*map(len, sections)) + b"".join(row for section in sections for row in section)
 
-    def blocks(self, records: Many[bytes | None]) -> list[TileBlock]:
-        """One block of tiles per family; a block's keys are ascending indexes into `records`. None holds no tiles.
+    def block(self, records: Many[bytes | None]) -> TileBlock:
+        """The tiles of all families; their keys are ascending indexes into `records`. None holds no tiles.
 
         Bytes that are not a record, such as something else written to the key, hold no tiles either.
         """
-        if not self._widths:  # a group of sequences alone
-            return []
-        empty, least = bytes(self._counts.size), self._counts.size
-        padded = [empty if record is None or len(record) < least else record for record in records]
-        counts = np.array([self._counts.unpack_from(record) for record in padded], dtype=np.int64)
-        counts = counts.reshape(len(padded), len(self._widths))  # (K, F)
-        lengths = counts * self.strides
-        ends = self._counts.size + np.cumsum(lengths, axis=1)
-        whole = ends[:, -1] == np.array([len(record) for record in padded], dtype=np.int64)
-        if not whole.all():
-            return self.blocks([record if fits else None for record, fits in zip(padded, whole, strict=True)])
-        starts, views = ends - lengths, [memoryview(record) for record in padded]  # slicing bytes would copy them
-        blocks: list[TileBlock] = []
-        for family in range(len(self._widths)):
-            bounds = zip(views, starts[:, family].tolist(), ends[:, family].tolist(), strict=True)
-            blocks.append(self.block(family, [view[start:end] for view, start, end in bounds]))
-        return blocks
-
-    def block(self, family: int, sections: Many[bytes | memoryview]) -> TileBlock:
-        """The block of one family's sections, one per record."""
-        width = self._widths[family]
-        values = np.frombuffer(bytearray().join(sections), dtype="<f8").reshape(-1, width)  # (R, 2 + P)
-        counts = np.array([len(section) // (CELL_BYTES * width) for section in sections], np.int64)
-        return TileBlock(*unpack_rows(values, values.view("<u8"), counts, self._size_ms))
+        odd = self._counts.size % CELL_BYTES
+        align = bytes(-odd % CELL_BYTES)
+        pieces = [
+            align + record if record is not None and len(record) % CELL_BYTES == odd else b"" for record in records
+        ]
+        ends = np.cumsum([len(piece) for piece in pieces], dtype=np.int64) // CELL_BYTES
+        words = bytearray().join(pieces)
+        cells = np.frombuffer(words, dtype="<f8")
+        key, size_ms, start_ms, at = unpack_rows(cells, cells.view("<u8"), ends, self._sizes)
+        return TileBlock(key, size_ms, start_ms, at, cells)

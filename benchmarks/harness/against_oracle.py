@@ -118,10 +118,10 @@ def totals_of_store(client: redis.Redis, plan: Plan, accepted: list[Event], *, t
     totals: dict[str, int] = defaultdict(int)
     for group in plan.groups:
         owners = sorted({str(event[group.entity[0]]) for event in accepted})
-        blocks = RecordLayout(group).blocks(list(_records(client, group, owners, tag)))
-        for family, block in zip(group.families, blocks, strict=True):
+        block = RecordLayout(group).block(list(_records(client, group, owners, tag)))
+        for family in group.families:
             finest = family.sizes_ms[0]
-            totals[f"{group.name}/{finest}"] += int(block.values[block.size_ms == finest, 0].sum())
+            totals[f"{group.name}/{finest}"] += int(block.values[block.at[block.size_ms == finest]].sum())
     return dict(totals)
 
 

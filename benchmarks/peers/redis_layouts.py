@@ -10,10 +10,10 @@ import redis
 
 from lang.executors.fold import TileRow
 from lang.executors.merge import TileBlock
-from lang.plan.plan import HEADER_CELLS, Group
+from lang.plan.plan import Group
 from schemas.redis_keys import tiles_key
 from store.decode import TileWrite
-from store.record import RecordLayout, Row
+from store.record import CELL_BYTES, RecordLayout, Row
 from store.writer import MERGE, Writer, retention_of
 
 _LIFE_MS = 10**9
@@ -30,8 +30,8 @@ class TileLayout(Protocol):
         """Write tiles in one round trip; a tile with a smaller n never replaces one with a larger n."""
         ...
 
-    def read(self, owners: Sequence[str]) -> list[TileBlock]:
-        """Read one block of tiles per family, in one round trip."""
+    def read(self, owners: Sequence[str]) -> TileBlock:
+        """Read the tiles in one round trip."""
         ...
 
 
@@ -69,26 +69,23 @@ class FieldPerTile:
             self._script(keys=[self.key(owner)], args=[_LIFE_MS, *each], client=pipeline)
         pipeline.execute()
 
-    def read(self, owners: Sequence[str]) -> list[TileBlock]:
+    def read(self, owners: Sequence[str]) -> TileBlock:
         """Read tile by tile."""
         pipeline = self._client.pipeline(transaction=False)
         for owner in owners:
             pipeline.hgetall(self.key(owner))
-        keys: list[list[tuple[int, int, int]]] = [[] for _ in self._group.families]
-        values: list[list[bytes]] = [[] for _ in self._group.families]
-        family_of = {size: self._group.family_of(size) for each in self._group.families for size in each.sizes_ms}
+        tiles: list[tuple[int, int, int, int]] = []
+        values: list[bytes] = []
+        at = 0
         for owner_index, fields in enumerate(cast("list[dict[bytes, bytes]]", pipeline.execute())):
             for field, value in fields.items():
                 size_s, start_ms = self._field.unpack(field)
-                family = family_of[size_s * 1000]
-                keys[family].append((owner_index, size_s * 1000, start_ms))
-                values[family].append(value)
-        return [self._block(*each) for each in zip(range(len(keys)), keys, values, strict=True)]
-
-    def _block(self, family: int, keys: list[tuple[int, int, int]], values: list[bytes]) -> TileBlock:
-        width = HEADER_CELLS + len(self._group.families[family].partials)
-        key, size_ms, start_ms = np.array(keys, dtype=np.int64).reshape(-1, 3).T
-        return TileBlock(key, size_ms, start_ms, np.frombuffer(b"".join(values), "<f8").reshape(-1, width))
+                tiles.append((owner_index, size_s * 1000, start_ms, at))
+                values.append(value)
+                at += len(value) // CELL_BYTES
+        return TileBlock(
+            *np.array(tiles, np.int64).reshape(-1, 4).T.copy(), np.frombuffer(bytearray().join(values), "<f8")
+        )
 
 
 class FieldPerFamily:
@@ -125,14 +122,17 @@ class FieldPerFamily:
             self._script(keys=[self.key(owner)], args=[*arguments, *each], client=pipeline)
         pipeline.execute()
 
-    def read(self, owners: Sequence[str]) -> list[TileBlock]:
+    def read(self, owners: Sequence[str]) -> TileBlock:
         """Read with one HMGET per entity."""
         pipeline = self._client.pipeline(transaction=False)
         for owner in owners:
             pipeline.execute_command("HMGET", self.key(owner), *self._families)
         found = cast("list[list[bytes | None]]", pipeline.execute())
-        sections = [[each[family] or b"" for each in found] for family in self._families]
-        return [self._layout.block(family, each) for family, each in enumerate(sections)]
+        return self._layout.block([self._record(sections) for sections in found])
+
+    def _record(self, sections: Sequence[bytes | None]) -> bytes:
+        counts = [len(rows or b"") // stride for rows, stride in zip(sections, self._layout.strides, strict=True)]
+        return struct.pack(f"<{len(counts)}I", *counts) + b"".join(rows or b"" for rows in sections)
 
 
 class OneRecord:
@@ -155,9 +155,9 @@ class OneRecord:
         ]
         self._writer.write([(self._spans, write) for write in writes], [], clock=clock)
 
-    def read(self, owners: Sequence[str]) -> list[TileBlock]:
+    def read(self, owners: Sequence[str]) -> TileBlock:
         """Read with one MGET for all entities."""
-        return self._layout.blocks(cast("list[bytes | None]", self._client.mget([self.key(owner) for owner in owners])))
+        return self._layout.block(cast("list[bytes | None]", self._client.mget([self.key(owner) for owner in owners])))
 
 
 def row_of(layout: RecordLayout, tile: TileRow) -> Row:

@@ -42,8 +42,14 @@ def _end(payloads: Many[str], _: float) -> float:
 
 
 def _percentile(payloads: Many[str], quantile: float) -> float:
-    """Interpolates between two values, as SQL's PERCENTILE_CONT."""
-    return float(np.quantile([float(each) for each in payloads], quantile)) if payloads else np.nan
+    """Interpolates between two values, as SQL's PERCENTILE_CONT; the bits of `np.quantile`, without its many steps."""
+    if not payloads:
+        return np.nan
+    values = sorted(map(float, payloads))
+    place = (len(values) - 1) * quantile
+    below = int(place)
+    low, high, share = values[below], values[min(below + 1, len(values) - 1)], place - below
+    return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
 
 
 _VALUES: dict[SequenceFunction, Callable[[Many[str], float], float]] = {

@@ -1,4 +1,4 @@
-"""The tile aggregates and the partial columns of each; `lang.aggregates.finalize` computes the value from them.
+"""The tile aggregates and the partial columns of each; `lang.executors.finish_kernel` computes the value from them.
 
 | aggregate | partials | without rows |
 |---|---|---|

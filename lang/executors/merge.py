@@ -9,25 +9,29 @@ import numpy as np
 from msgspec import Struct
 
 from lang.aggregates.sequences import sequence_value
+from lang.executors.derived import add_derived, derivation_of, missing_of
+from lang.executors.finish_kernel import finish
 from lang.executors.merge_kernel import Ints, merge_tiles
 from lang.executors.merge_plan import plan_merge
-from lang.expressions.per_column import Floats, derive
-from lang.plan.plan import OVER_ALL, Group, Rollup, Sequence
+from lang.expressions.per_column import Floats
+from lang.plan.plan import Group, Rollup, Sequence
 from schemas.limits import DOUBLE_MOST
 
 FOREVER_MS = 2**62
+_FEW = 4  # keys
 
 
 class TileBlock(Struct, frozen=True):
-    """Tiles of one family, of any keys, sizes and starts, in any order.
+    """Tiles of one group, of any keys, sizes and starts, in any order.
 
-    `key` (R,) is the index of each tile's key among the K keys; `values` (R, 2 + P) holds n, as_of and the partials.
-    Tiles outside every window are ignored but cost time.
+    `key` (R,) is the index of each tile's key among the K keys; its n, as_of and partials are in `values` from place
+    `at` (R,) on. Tiles outside every window are ignored but cost time.
     """
 
     key: Ints
     size_ms: Ints
     start_ms: Ints
+    at: Ints
     values: Floats
 
 
@@ -59,38 +63,43 @@ class Merger:
     def __init__(self, group: Group) -> None:
         self._group = group
         self._plan = plan_merge(group)
+        self._missing = missing_of(group)
+        self._derivation = derivation_of(group)
 
     def merge(self, tiles: Many[TileBlock], sequences: Many[SequenceBlock], *, keys: int, at_ms: int | Ints) -> Merged:
         """Compute every feature of the group except rollups. With `over_all`, the last key must be EVERYTHING.
 
         Args:
-            tiles: one block for each of `group.families`, in order.
+            tiles: all tiles, in one or more blocks.
             sequences: one block for each of `group.sequences`, in order.
             keys: K.
             at_ms: the time of the read, one for all keys or (K,).
         """
-        at = np.broadcast_to(np.asarray(at_ms, dtype=np.int64), (keys,))
+        at = np.full(keys, at_ms, np.int64)
         as_of, steady_ms = np.zeros(keys, dtype=np.int64), np.full(keys, FOREVER_MS)
-        table = np.full((self._plan.rows, keys), np.nan)
-        for family, block in zip(self._plan.families, tiles, strict=True):
-            if len(block.key):
-                age_ms = (at_ms if isinstance(at_ms, int) else at_ms[block.key]) - block.start_ms
-                columns = block.key, block.size_ms, age_ms
-                merge_tiles(columns, block.values, family.windows, family.columns, table, as_of, steady_ms)
-        numbers: dict[str, Floats] = {}
-        for finish in self._plan.finishes:
-            features = finish.function(tuple(table[rows] for rows in finish.arguments))  # (features, K)
-            numbers |= dict(zip(finish.names, _present(self._group, features), strict=True))
+        table, plan = np.full((self._plan.rows, keys), np.nan), (self._plan.windows, self._plan.columns)
+        for block in tiles:
+            columns = block.key, block.size_ms, block.start_ms, block.at
+            merge_tiles(columns, block.values, plan, at, (table, as_of, steady_ms))
+        values = finish(table, self._plan.features, self._missing)  # [A, K]
+        numbers: dict[str, Floats] = dict(zip(self._plan.names, values, strict=True))
         lists: dict[str, list[list[str]]] = {}
         for sequence, rows in zip(self._group.sequences, sequences, strict=True):
             if sequence.function == "last_n":
                 lists[sequence.name] = _payloads(sequence, rows, at)
             else:
-                numbers[sequence.name] = _present(self._group, _number(sequence, rows, at))
+                numbers[sequence.name] = self._present(_number(sequence, rows, at))
                 if sequence.window_ms and len(rows.key):
                     leaves_ms = rows.occurred_at + sequence.window_ms - at[rows.key]
                     np.minimum.at(steady_ms, rows.key[leaves_ms > 0], leaves_ms[leaves_ms > 0])
-        return Merged(add_derived(self._group, numbers, keys), lists, as_of, steady_ms)
+        if self._derivation and 0 < keys <= _FEW:
+            self._derivation.add_to(numbers)
+        else:
+            add_derived(self._group, numbers, keys)
+        return Merged({name: numbers[name] for name in self._group.dense}, lists, as_of, steady_ms)
+
+    def _present(self, values: Floats) -> Floats:
+        return values if np.isnan(self._missing) else np.where(np.isnan(values), self._missing, values)
 
 
 def merge(
@@ -118,10 +127,12 @@ def rank(
     values = merged.numbers[rollup.by]
     compared = np.clip(values, -DOUBLE_MOST, DOUBLE_MOST).astype(np.float32)  # what is too small for it is 0
     entries: list[list[tuple[float, str, float]]] = [[] for _ in range(owners)]
-    counted: list[int] = np.flatnonzero(compared > 0).tolist()
+    counted = np.flatnonzero(compared > 0)
+    indexes: list[int] = counted.tolist()
     owned: list[int] = owner[counted].tolist()
-    for index, whose in zip(counted, owned, strict=True):
-        entries[whose].append((-float(compared[index]), members[index], float(values[index])))
+    falling: list[float] = (-compared[counted]).tolist()
+    for index, whose, least, value in zip(indexes, owned, falling, values[counted].tolist(), strict=True):
+        entries[whose].append((least, members[index], value))
     return [[(member, value) for _, member, value in sorted(row)[: rollup.limit]] for row in entries]
 
 
@@ -147,20 +158,3 @@ def _payloads(sequence: Sequence, rows: SequenceBlock, at: Ints) -> list[list[st
         if counts and len(lists[key]) < sequence.limit:
             lists[key].append(payload)
     return lists
-
-
-def add_derived(group: Group, numbers: dict[str, Floats], keys: int) -> dict[str, Floats]:
-    """All numeric features of the group in order: the given ones, (K,) each, and those derived from them.
-
-    With `over_all`, the last key must be EVERYTHING.
-    """
-    if group.over_all:
-        numbers |= {OVER_ALL + name: np.full_like(values, values[-1]) for name, values in numbers.items()}
-    for derived in group.derived:
-        values = derive(derived.expression, numbers, rows=keys)
-        numbers[derived.name] = _present(group, np.where(np.isfinite(values), values, np.nan))
-    return {name: numbers[name] for name in group.dense}
-
-
-def _present(group: Group, values: Floats) -> Floats:
-    return np.where(np.isnan(values), 0.0, values) if group.on_missing == "zero" else values

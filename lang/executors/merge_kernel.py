@@ -1,8 +1,8 @@
 # pyright: reportUnknownMemberType=false, reportUntypedFunctionDecorator=false, reportUnknownVariableType=false
-"""The merge's inner loop, compiled: one pass over the tiles of a family for all windows at once.
+"""The merge's inner loop, compiled: one pass over the tiles for all windows at once.
 
 Reads of a request have few tiles per group, for which a numpy call per window and step costs more than its work.
-Axes: R tiles, P partials, W windows, C merged columns, T table rows, K keys.
+Axes: R tiles, W windows, C merged columns, T table rows, K keys.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,8 @@ from lang.aggregates.cells import ADD, LEAST
 from lang.expressions.per_column import Floats
 
 Ints: TypeAlias = NDArray[np.int64]
-Tiles: TypeAlias = tuple[Ints, Ints, Ints]
+Tiles: TypeAlias = tuple[Ints, Ints, Ints, Ints]
+Cells: TypeAlias = tuple[Floats, Ints, Ints]
 _EDGE_STEPS = 50
 
 
@@ -52,24 +53,27 @@ def _combined(before: float, cell: float, combine: int) -> float:
 
 
 @compiled
-def merge_tiles(
-    tiles: Tiles, values: Floats, windows: Ints, columns: Ints, table: Floats, as_of: Ints, steady_ms: Ints
-) -> None:
-    """Merge tiles into `table` [T, K], `as_of` and `steady_ms` [K], in place.
+def merge_tiles(tiles: Tiles, values: Floats, plan: tuple[Ints, Ints], at_ms: Ints, merged: Cells) -> None:
+    """Merge tiles into the arrays of `merged` in place.
 
     Args:
-        tiles: of each tile, the index of its key, its size, ms, and the time from its start to the read, ms; each [R].
-        values: n, as_of and partials of each tile, [R, 2 + P].
-        windows: tile_ms, newest_ms, oldest_ms, half_life_ms, edge_ms, and the first and last + 1 of its columns,
-            [W, 7]; see `merge_plan.FamilyPlan`.
-        columns: column of `values`, table row, and how cells combine, [C, 3].
-        table: NaN where no tile has counted yet. `as_of`: 0 likewise.
-        as_of: the largest of the tiles that counted.
-        steady_ms: how long the same tiles count, with the same weight but for decay; lowered to what is found.
+        tiles: of each tile, the index of its key, its size, ms, its start, ms, and its first place in `values`; each
+            [R].
+        values: n, as_of and partials of each tile.
+        plan: of each window tile_ms, newest_ms, oldest_ms, half_life_ms, edge_ms, and the first and last + 1 of its
+            columns, [W, 7]; of each column its place in a tile, table row, and how cells combine, [C, 3]; see
+            `merge_plan.MergePlan`.
+        at_ms: the time of the read of each key, [K].
+        merged: the table [T, K], NaN where no tile has counted yet; `as_of` [K], the largest of the tiles that counted,
+            0 likewise; `steady_ms` [K], how long the same tiles count, with the same weight but for decay, which is
+            lowered to what is found.
     """
-    key, size_ms, age_ms = tiles
+    key, size_ms, start_ms, at = tiles
+    windows, columns = plan
+    table, as_of, steady_ms = merged
     for row in range(len(key)):
-        age, owner = age_ms[row], key[row]
+        owner, first = key[row], at[row]
+        age = at_ms[owner] - start_ms[row]
         for window in range(len(windows)):
             tile_ms, newest, oldest, half_life, edge, begin, end = windows[window]
             if size_ms[row] != tile_ms or age >= oldest:
@@ -77,17 +81,17 @@ def merge_tiles(
             steady_ms[owner] = min(steady_ms[owner], _stays_ms(age, newest, oldest, edge))
             if age < newest:
                 continue
-            as_of[owner] = max(as_of[owner], np.int64(values[row, 1]))
+            as_of[owner] = max(as_of[owner], np.int64(values[first + 1]))
             weight = 2.0 ** ((newest - age) / half_life) if half_life else 1.0
             if edge:
                 weight *= min((oldest - age) / edge, 1.0)
             for each in range(begin, end):
                 column, to, combine = columns[each]
-                table[to, owner] = _combined(table[to, owner], values[row, column] * weight, combine)
+                table[to, owner] = _combined(table[to, owner], values[first + column] * weight, combine)
 
 
 def load() -> None:
     """Compile, or load from disk, what the first read of a process would otherwise wait for."""
-    key, values = np.zeros(1, np.int64), np.zeros((1, 2))
-    windows, columns = np.zeros((0, 7), np.int64), np.zeros((0, 3), np.int64)
-    merge_tiles((key, key, key), values, windows, columns, np.zeros((0, 1)), key, key)
+    one, values = np.zeros(1, np.int64), np.zeros(2)
+    plan = np.zeros((0, 7), np.int64), np.zeros((0, 3), np.int64)
+    merge_tiles((one, one, one, one), values, plan, one, (np.zeros((0, 1)), one, one))

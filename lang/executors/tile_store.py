@@ -68,11 +68,13 @@ class TileStore:
         found = [(index, tiles[key].rows) for index, key in enumerate(keys) if key in tiles]
         none = np.empty((0, CELLS + self._widths[family]))
         rows = np.concatenate([none, *(rows for _, rows in found)])
+        width: int = rows.shape[1]
         return TileBlock(
             np.repeat(np.array([index for index, _ in found], np.int64), [len(rows) for _, rows in found]),
             rows[:, SIZE].astype(np.int64),
             rows[:, START].astype(np.int64),
-            rows[:, CELLS:],
+            CELLS + width * np.arange(len(rows)),
+            rows.ravel(),
         )
 
     def _sequence_block(self, sequence: str, keys: Many[Key]) -> SequenceBlock:

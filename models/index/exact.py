@@ -5,6 +5,8 @@ from msgspec import Struct
 
 from models.array_types import Flags, Floats, Ids, Indexes
 
+_A_COLUMN = 64
+
 
 class NumpyIndex(Struct, frozen=True):
     """An immutable index over items. `ids` [N], `vectors` [N, V]."""
@@ -21,8 +23,22 @@ class NumpyIndex(Struct, frozen=True):
             allowed: [N], False for excluded items; None allows all.
         """
         products = self.vectors @ vector
-        indexes = np.arange(len(products)) if allowed is None else np.flatnonzero(allowed)
+        indexes = _contenders(products, count) if allowed is None else np.flatnonzero(allowed)
         return best(indexes, products[indexes], count)
+
+
+def _contenders(products: Floats, count: int) -> Indexes:
+    """Ascending indexes of few of the products [N], among them the `count` largest and all that equal one of these.
+
+    The products are dealt to columns. `count` columns have a largest product of at least `least`, so the wanted
+    products are not smaller either.
+    """
+    columns = len(products) // _A_COLUMN
+    if not 0 < count < columns:
+        return np.arange(len(products))
+    largest = products[: columns * _A_COLUMN].reshape(_A_COLUMN, columns).max(axis=0)
+    least = np.partition(largest, columns - count)[columns - count]
+    return np.flatnonzero(products >= least)
 
 
 def best(indexes: Indexes, products: Floats, count: int) -> tuple[Indexes, Floats]:

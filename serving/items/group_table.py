@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from lang.executors.merge import FOREVER_MS, add_derived
+from lang.executors.derived import add_derived
+from lang.executors.merge import FOREVER_MS
 from lang.plan.plan import EVERYTHING, Group
 from models.array_types import Doubles, Flags, Ids
 from serving.state.columns import GroupColumns

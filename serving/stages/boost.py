@@ -17,7 +17,7 @@ def boost(user: User, scored: Scored, state: ServingState) -> Scored:
 
 def factors(user: User, candidates: Candidates, state: ServingState) -> Doubles:
     """The candidates' own factors, times those that the user has for their categories and sellers. [C]."""
-    lift = columns.boost_of(state.features.gather(candidates.ids))
+    lift = columns.filled(state.features.column(candidates.ids, columns.BOOST), 1.0)
     for column, factor in user.boosts.items():
         names, codes = state.catalogue.owners(column)
         by_name = np.array([*(factor.get(name, 1.0) for name in names), 1.0])  # the last for items of no owner, at -1

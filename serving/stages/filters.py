@@ -31,7 +31,7 @@ def judge(query: Query, catalogue: Catalogue, indexes: Indexes) -> Indexes:
     decisions = np.zeros(len(indexes), np.int64)
     decisions[catalogue.born_at[indexes] > query.at_ms] = REASONS.index("unborn")
     if len(query.user.history_ids):
-        decisions[np.isin(ids, query.user.history_ids)] = REASONS.index("clicked")
+        decisions[query.user.has_clicked(ids)] = REASONS.index("clicked")
     if len(query.exclude):
         decisions[np.isin(ids, query.exclude)] = REASONS.index("excluded")
     return decisions

@@ -38,13 +38,16 @@ NEWEST = 5  # distinct items of the history whose neighbours are read
 TASTE, SHOWN = "user_category", "user_category_engagement"
 _TOTAL = f"{TASTE}.affinity_total"  # computed here
 _NUMBERS = tuple(name.split(".") for name in USER_INPUTS if name != _TOTAL)
+_NAMES = tuple(".".join(name) for name in _NUMBERS)
 _TASTES = ((TASTE, ("affinity", "skips_1h", "skips_24h")), (SHOWN, ("imps_ever", "clicks_ever")))
 _BY_CATEGORY = tuple((group, name) for group, names in _TASTES for name in names)
+_ALL = (*_NUMBERS, *_BY_CATEGORY)
 NEIGHBOURS = tuple(dict.fromkeys(source.neighbours for source in SOURCES if source.neighbours))
-NUMBERS = (*(".".join(name) for name in _NUMBERS), *(".".join(name) for name in _BY_CATEGORY))
+NUMBERS = tuple(".".join(name) for name in _ALL)
 READ = (*NUMBERS, TOP_FEATURE, HISTORY_FEATURE, *(ranking.feature for ranking in NEIGHBOURS))
 _PRESENT: tuple[Status, ...] = ("ok", "stale")
 _GROUPS = tuple(dict.fromkeys((HISTORY_GROUP, TASTE, SHOWN, *(group for group, _ in _NUMBERS))))
+_BY_GROUP = {group: [(f"{group}.{name}", name) for of, name in _ALL if of == group] for group in _GROUPS}
 
 
 class Hydrator:
@@ -123,26 +126,37 @@ def _unknown(error: Exception, faults: Faults) -> User:
 
 
 def _numbers(found: Mapping[str, FeatureValues]) -> dict[str, float]:
-    return {f"{group}.{name}": float(found[group].merged.numbers[name][0]) for group, name in _NUMBERS}
+    named = zip(_NAMES, _NUMBERS, strict=True)
+    return {feature: float(found[group].merged.numbers[name][0]) for feature, (group, name) in named}
 
 
 def _nulls(found: Mapping[str, FeatureValues]) -> dict[str, bool]:
     """Whether each number is NULL for all keys of the user. If the store has nothing, a count is NULL here, not 0."""
     nulls: dict[str, bool] = {}
-    for group, name in (*_NUMBERS, *_BY_CATEGORY):
+    for group, names in _BY_GROUP.items():
         values = found[group]
-        pairs = zip(values.status, values.merged.numbers[name].tolist(), strict=True)
-        nulls[f"{group}.{name}"] = not any(status in _PRESENT and not math.isnan(number) for status, number in pairs)
+        present = [index for index, status in enumerate(values.status) if status in _PRESENT]
+        for feature, name in names:
+            numbers = values.merged.numbers[name]
+            nulls[feature] = all(math.isnan(numbers[index]) for index in present)
     return nulls
 
 
 def _tastes(found: Mapping[str, FeatureValues]) -> dict[str, Taste]:
-    numbers: dict[str, dict[str, float]] = {}
-    for group, names in _TASTES:
-        values = [found[group].merged.numbers[name].tolist() for name in names]
-        for (_, category), *row in zip(found[group].keys, *values, strict=True):
-            numbers.setdefault(category, {}).update(zip(names, row, strict=True))
-    return {category: Taste(**row) for category, row in numbers.items()}
+    liked, shown = (_by_category(found[group], names) for group, names in _TASTES)
+    tastes: dict[str, Taste] = {}
+    for category in dict.fromkeys((*liked, *shown)):
+        affinity, skips_1h, skips_24h = liked.get(category, (0.0, 0.0, 0.0))
+        imps_ever, clicks_ever = shown.get(category, (0.0, 0.0))
+        tastes[category] = Taste(
+            affinity=affinity, skips_1h=skips_1h, skips_24h=skips_24h, imps_ever=imps_ever, clicks_ever=clicks_ever
+        )
+    return tastes
+
+
+def _by_category(values: FeatureValues, names: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    rows = zip(*(values.merged.numbers[name].tolist() for name in names), strict=True)
+    return {category: row for (_, category), row in zip(values.keys, rows, strict=True)}
 
 
 def _boosts(found: Mapping[str, FeatureValues]) -> dict[str, dict[str, float]]:

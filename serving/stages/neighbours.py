@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from lang.plan.plan import Group
-from models.array_types import Doubles, Ids
+from models.array_types import Doubles, Ids, Indexes
 from serving.state.query import Neighbours, ids_of
 from store.reader import FeatureValues
 
@@ -61,13 +61,24 @@ def combine(rankings: Sequence[ItemNeighbours], *, damping: float = 0.0) -> Neig
     ids = np.concatenate([ranking.ids for ranking in rankings])
     strength = np.concatenate([_damped(ranking.strength, damping) for ranking in rankings])
     source = np.repeat(np.arange(len(rankings)), [len(ranking.ids) for ranking in rankings])
-    unique, inverse = np.unique(ids, return_inverse=True)
+    unique, inverse = _distinct(ids)
     total = np.bincount(inverse, weights=strength, minlength=len(unique)).astype(np.float64)
     nearest_to = np.zeros(len(unique), np.int64)
     rising = np.argsort(strength, kind="stable")
     nearest_to[inverse[rising]] = source[rising]  # the last write, the strongest, stays
     order = np.lexsort((unique, -total))
     return Neighbours(unique[order], total[order], nearest_to[order])
+
+
+def _distinct(ids: Ids) -> tuple[Ids, Indexes]:
+    """`np.unique` with `return_inverse`, in half the time for a few hundred."""
+    order = ids.argsort(kind="stable")
+    ordered = ids[order]
+    first = np.ones(len(ids), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    inverse = np.empty(len(ids), np.int64)
+    inverse[order] = np.cumsum(first) - 1
+    return ordered[first], inverse
 
 
 def _damped(strength: Doubles, damping: float) -> Doubles:

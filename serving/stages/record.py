@@ -1,5 +1,7 @@
 """Stage 8: the answer, and the exposure from which the learner makes samples."""
 
+from functools import cache
+
 from msgspec import Struct
 
 from models.inputs import FEATURE_SET
@@ -11,7 +13,7 @@ from schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer,
 from schemas.topics import EXPOSURES
 from serving.kafka.producer import Record
 from serving.stages import explore
-from serving.stages.sources.source import SPECIFICITY
+from serving.stages.sources.source import SPECIFICITY, Source
 from serving.stages.sources.table import BITS, SOURCES, names_of
 from serving.state.query import Candidates, Faults, Query, Scored, Slot
 from serving.state.state import ServedModel, ServingState
@@ -129,9 +131,15 @@ def why(query: Query, candidates: Candidates, index: int, state: ServingState) -
     found_by = int(candidates.found_by[index])
     if found_by & BITS[EXPLORE]:
         return explore.REASON
-    proposers = [source for source in SOURCES if found_by & BITS[source.name]]
-    source = min(proposers, key=lambda source: SPECIFICITY.index(source.based_on))
+    source = _most_specific(found_by)
     category = state.catalogue.category(int(candidates.indexes[index]))
     if source.based_on != "item" and category in query.user.top:
         return f"from {category}, which this user likes"
     return source.reason(query, int(candidates.ids[index]))
+
+
+@cache
+def _most_specific(found_by: int) -> Source:
+    """The source that explains an item, by the bits of those that proposed it; of equals the first of the table."""
+    proposers = [source for source in SOURCES if found_by & BITS[source.name]]
+    return min(proposers, key=lambda source: SPECIFICITY.index(source.based_on))

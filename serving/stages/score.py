@@ -88,7 +88,7 @@ def _without_ranker(light: ServedModel | None, dense: Floats, rows: Doubles) -> 
 
 def by_popularity(rows: Doubles) -> tuple[Floats, Doubles]:
     """The click rate of seven days and the heat of items, from their features. [C, K] -> [C], [C]."""
-    return np.nan_to_num(columns.column(rows, _RATE), nan=_PRIOR).astype(np.float32), heat_of(rows)
+    return columns.filled(columns.column(rows, _RATE), _PRIOR).astype(np.float32), heat_of(rows)
 
 
 def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doubles, *, apart: int = 0) -> Floats:
@@ -112,6 +112,7 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
             tastes[code] = structs.astuple(taste)
     affinity, skips_1h, skips_24h, imps, clicks = tastes.T
     overall = user.numbers.get("user_engagement.ctr_ever", np.nan)
+    clicks_ever = columns.column(rows, item_features.CLICKS)
     clicked_together = _strength(user.neighbours_by(_TOGETHER.feature), candidates)
     total = user.numbers.get("user_category.affinity_total", 0.0)
     return {
@@ -123,9 +124,9 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
         "user_category_engagement.ctr_ever": ((clicks + _WEIGHT * overall) / (imps + _WEIGHT))[codes],
         "item_next.strength": _strength(user.neighbours_by(_AFTER.feature), candidates),
         "item_together.strength": clicked_together,
-        "item_together.cosine": item_features.over_clicks(np.nan_to_num(clicked_together), rows),
+        "item_together.cosine": item_features.over_clicks(columns.filled(clicked_together, 0.0), clicks_ever),
         "user_price.dearness": _dearness(user, catalogue.price[candidates.indexes]),
-        "history.contains": np.isin(candidates.ids, user.history_ids).astype(np.float64),
+        "history.contains": user.has_clicked(candidates.ids).astype(np.float64),
         "history.category_share": np.bincount(catalogue.codes[past], minlength=count)[codes] / max(len(past), 1),
         "history.likeness": catalogue.tags.likeness(past, candidates.indexes),
     }

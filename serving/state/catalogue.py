@@ -74,6 +74,8 @@ class Catalogue(Struct, frozen=True, kw_only=True):
 
     def unborn(self, at_ms: int) -> Indexes:
         """The indexes of items born after a time."""
+        if not len(self.by_age) or self.born_at[self.by_age[0]] <= at_ms:
+            return self.by_age[:0]
         ages = range(len(self.by_age))
         first = bisect_left(ages, True, key=lambda age: bool(self.born_at[self.by_age[age]] <= at_ms))
         return self.by_age[:first]

@@ -15,7 +15,8 @@ from models.inputs import ITEM_INPUTS
 from serving.state.catalogue import Catalogue
 from store.reader import FeatureRequest, FeatureStore
 
-COLUMNS = (*(name for name in ITEM_INPUTS if not name.startswith("item.")), "boost")
+BOOST = "boost"
+COLUMNS = (*(name for name in ITEM_INPUTS if not name.startswith("item.")), BOOST)
 LEAST_FACTOR, MOST_FACTOR = 0.2, 5.0
 _INDEX = {name: index for index, name in enumerate(COLUMNS)}
 _BOOST = len(COLUMNS) - 1
@@ -102,6 +103,6 @@ def column(values: Doubles, name: str) -> Doubles:
     return values[:, _INDEX[name]]
 
 
-def boost_of(rows: Doubles) -> Doubles:
-    """The factor on each item's score, 1 for items without features. [C, K] -> [C]."""
-    return np.nan_to_num(rows[:, _BOOST], nan=1.0)
+def filled(values: Doubles, missing: float) -> Doubles:
+    """The values with another one in place of NaN; `np.nan_to_num` takes ten times as long for a request's few."""
+    return np.where(np.isnan(values), missing, values)

@@ -52,6 +52,15 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
             out[known] = self.values[indexes[known]]
         return out
 
+    def column(self, ids: Ids, name: str) -> Doubles:
+        """One column of `columns.COLUMNS` for `ids` [C] -> [C]; NaN for items that were not in the catalogue then."""
+        out = np.full(len(ids), np.nan)
+        if len(self.ids):
+            indexes = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
+            known = self.ids[indexes] == ids
+            out[known] = columns.column(self.values, name)[indexes[known]]
+        return out
+
     def hardly_shown(self, ids: Ids) -> Flags:
         """Which items have hardly been shown in the last day. [C] -> [C]."""
         if not len(self.ids):
@@ -82,15 +91,12 @@ def build(catalogue: Catalogue, values: Doubles, *, version: dict[str, int], rea
 
 def heat_of(rows: Doubles) -> Doubles:
     """Decayed popularity. [C, K] -> [C], 0 if unknown."""
-    return np.nan_to_num(columns.column(rows, HEAT))
+    return columns.filled(columns.column(rows, HEAT), 0.0)
 
 
-def over_clicks(strength: Doubles, rows: Doubles) -> Doubles:
-    """Strengths over the root of the items' clicks: popular items are neighbours of everything.
-
-    strength [C], rows [C, K] -> [C].
-    """
-    return strength / np.sqrt(1 + np.nan_to_num(columns.column(rows, CLICKS)))
+def over_clicks(strength: Doubles, clicks: Doubles) -> Doubles:
+    """Strengths [C] over the root of the items' clicks [C]: popular items are neighbours of everything."""
+    return strength / np.sqrt(1 + columns.filled(clicks, 0.0))
 
 
 def _falling(heat: Doubles, catalogue: Catalogue) -> Indexes:

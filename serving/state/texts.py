@@ -15,6 +15,7 @@ class Blobs(Sequence[bytes]):
     def __init__(self, data: NDArray[np.uint8], ends: Indexes) -> None:
         self.data = data
         self.ends = ends
+        self._view = data.data  # slices in half the time
 
     @classmethod
     def of(cls, strings: Iterable[bytes]) -> "Blobs":
@@ -35,9 +36,9 @@ class Blobs(Sequence[bytes]):
     def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
-        at = range(len(self))[index]
-        begin = int(self.ends[at - 1]) if at else 0
-        return self.data[begin : int(self.ends[at])].tobytes()
+        end = self.ends.item(index)
+        at = index if index >= 0 else index + len(self.ends)
+        return self._view[self.ends.item(at - 1) if at else 0 : end].tobytes()
 
 
 class Texts(Sequence[str]):

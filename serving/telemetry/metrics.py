@@ -6,7 +6,7 @@ With PROMETHEUS_MULTIPROC_DIR set, the library keeps each process's numbers in f
 
 import os
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -49,6 +49,7 @@ class Metrics:
         self._slates = counter("headrace_recommendations_total", "Slates answered", ("surface", "level"))
         stages = "Time per stage of a request"
         self._stages = Histogram("headrace_stage_seconds", stages, ("stage",), buckets=_BOUNDS_S, registry=registry)
+        self._stage = cache(self._stages.labels)
         self._surfaces: set[str] = set()
         self._breakers: dict[CircuitBreaker, Gauge] = {}
         self._shed = counter("headrace_shed_total", "Requests without an answer because of the time", ("reason",))
@@ -88,7 +89,7 @@ class Metrics:
                 self._nulls[name].inc()
         self._slates.labels(self._surface(query.surface), f"L{level}").inc()
         for stage, took_ms in watch.spans().items():
-            self._stages.labels(stage).observe(took_ms / 1000)
+            self._stage(stage).observe(took_ms / 1000)
         for breaker, gauge in self._breakers.items():
             gauge.set(_OPEN[breaker.state])
 

@@ -75,3 +75,14 @@ def test_a_wrong_name_or_length_is_refused():
         assemble(1, user={"item.price": 1.0}, items={}, crosses={})
     with pytest.raises(ValueError, match="2 values for 3 candidates"):
         assemble(3, user={}, items={"item.price": np.ones(2)}, crosses={})
+
+
+@given(heat=st.lists(st.integers(0, 4).map(float), min_size=1, max_size=12), apart=st.integers(0, 3))
+def test_a_rank_is_the_share_of_others_that_are_beaten(heat: list[float], apart: int) -> None:
+    count, apart = len(heat), min(apart, len(heat) - 1)
+    inputs = assemble(count, user={}, items={"item_engagement.heat_6h": np.array(heat)}, crosses={}, apart=apart)
+    for index, value in enumerate(heat):
+        among = heat[: count - apart] if index < count - apart else heat
+        beaten = sum((other < value) + (other == value) / 2 for other in among) - 0.5
+        expected = beaten / (len(among) - 1) if len(among) > 1 else 0.5
+        assert inputs[index, DENSE.index("item_engagement.heat_6h.rank")] == pytest.approx(expected)

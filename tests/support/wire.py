@@ -48,9 +48,9 @@ class Wire:
         asked = [*keys, (EVERYTHING,)] if self._group.over_all else keys
         group = self._group
         held = [self.tiles.get(self._place(tiles_key(group.name, group.version, key[0]), key)) for key in asked]
-        blocks = self._layout.blocks([of and self._layout.record([row for _, row in of.values()]) for of in held])
+        block = self._layout.block([of and self._layout.record([row for _, row in of.values()]) for of in held])
         lists = [block_of([self._ordered(sequence.name, key) for key in asked]) for sequence in group.sequences]
-        merged = self._merger.merge(blocks, lists, keys=len(asked), at_ms=at_ms)
+        merged = self._merger.merge([block], lists, keys=len(asked), at_ms=at_ms)
         return without_last(merged) if group.over_all else merged
 
     def _place(self, name: str, key: Key) -> _Place:

@@ -14,7 +14,7 @@ NEIGHBOURS = NeighbourRanking(group="item_together", rollup="clicked_too", dampi
 def propose(query: Query, state: ServingState, count: int) -> Ids:
     """The items with the largest share of their clicks from such users first."""
     found = query.user.neighbours_by(NEIGHBOURS.feature)
-    share = item_features.over_clicks(found.strength, state.features.gather(found.ids))
+    share = item_features.over_clicks(found.strength, state.features.column(found.ids, item_features.CLICKS))
     return found.ids[np.argsort(-share, kind="stable")[:count]]
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lang.aggregates.cells import CELLS, Cells
-from lang.aggregates.finalize import FINISH
 from lang.aggregates.tile_aggregates import TILE_AGGREGATES
+from lang.executors.finish_kernel import CELLS as MOST_CELLS
+from lang.executors.finish_kernel import FUNCTIONS, finish
 from lang.executors.merge_kernel import merge_tiles
 from lang.expressions.tree import Column
 from lang.plan.plan import Partial, PartialOp, TileFunction
@@ -63,18 +64,20 @@ def test_merge_of_a_split_is_the_whole(op: PartialOp, values: list[tuple[float, 
 def compiled_merge(rule: Cells, cells: list[float]) -> float:
     """The cells of as many tiles, merged by the compiled loop."""
     ones = np.ones(len(cells), np.int64)
-    tiles = np.zeros(len(cells), np.int64), ones, ones
+    tiles = np.zeros(len(cells), np.int64), ones, ones, 3 * np.arange(len(cells))
     values = np.stack([ones, ones, np.array(cells)], axis=1).astype(np.float64)
     table, zero = np.full((1, 1), np.nan), np.zeros(1, np.int64)
-    windows, columns = np.array([[1, 0, 10, 0, 0, 0, 1]]), np.array([[2, 0, rule.kernel]])
-    merge_tiles(tiles, values, windows, columns, table, zero, zero.copy())
+    plan = np.array([[1, 0, 10, 0, 0, 0, 1]]), np.array([[2, 0, rule.kernel]])
+    merge_tiles(tiles, values.ravel(), plan, ones[:1], (table, zero, zero.copy()))
     return float(table[0, 0])
 
 
 @pytest.mark.parametrize("function", get_args(TileFunction))
 def test_finish_without_rows(function: TileFunction) -> None:
     aggregate = TILE_AGGREGATES[function]
-    (found,) = FINISH[function](tuple(np.array([np.nan]) for _ in aggregate.partials * aggregate.windows))
+    assert len(aggregate.partials * aggregate.windows) <= MOST_CELLS
+    feature = np.array([[FUNCTIONS[function], *[0] * MOST_CELLS]])
+    found = finish(np.full((1, 1), np.nan), feature, np.nan)[0, 0]
     assert found == 0 if function in ("count", "decayed_count", "decayed_sum") else math.isnan(found)
 
 
