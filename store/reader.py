@@ -12,13 +12,10 @@ from typing import Literal, Protocol, TypeAlias, cast
 import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
-from redis.asyncio.client import Pipeline as ServerPipeline
-from redis.asyncio.client import Redis as ServerClient
 
 from lang.executors.merge import Ints, Merged, Merger, rank, without_last
 from lang.plan.plan import EVERYTHING, Group, Key
 from schemas.redis_keys import MEMBER_SEPARATOR, pending_key, tiles_key
-from store import round_trip
 from store.connect import AnyPipeline, AsyncClient, Client, StoreError, is_cluster, keys_per_command
 from store.record import RecordLayout
 from store.rows import Rows, block_of, by_member, queue_reads, united
@@ -137,14 +134,10 @@ class AsyncFeatureReader:
         Raises:
             StoreError: the store did not answer.
         """
-        complete, client = _complete(requests), self._client
-        pipeline = client.pipeline(transaction=False)
-        mgets = _queue_all(pipeline, complete, on_cluster=is_cluster(client))
-        if isinstance(client, ServerClient) and isinstance(pipeline, ServerPipeline):
-            replies = await round_trip.execute(client, pipeline)
-        else:
-            replies = cast("list[object]", await pipeline.execute())
-        return self._finisher.finish(complete, _Replies.of(replies, mgets), at_ms)
+        complete, pipeline = _complete(requests), self._client.pipeline(transaction=False)
+        mgets = _queue_all(pipeline, complete, on_cluster=is_cluster(self._client))
+        replies = _Replies.of(cast("list[object]", await pipeline.execute()), mgets)
+        return self._finisher.finish(complete, replies, at_ms)
 
 
 def _complete(requests: Many[FeatureRequest]) -> list[FeatureRequest]:

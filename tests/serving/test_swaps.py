@@ -50,7 +50,9 @@ def asking(served: ServingProcess) -> Iterator[list[Asker]]:
             thread.join()
 
 
-@pytest.mark.parametrize(("swaps", "every_s"), [(40, 0.1), pytest.param(600, 1.0, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("swaps", "every_s"), [(40, 0.1), pytest.param(600, 1.0, marks=[pytest.mark.long, pytest.mark.timeout(1200)])]
+)
 def test_a_swap_costs_no_answer(tmp_path: Path, swaps: int, every_s: float) -> None:
     private: list[int] = []
     with serving_process.running(tmp_path) as served, asking(served) as askers:

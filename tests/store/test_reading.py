@@ -91,19 +91,6 @@ def test_the_reply_to_a_read_that_timed_out_reaches_no_other_read(client: Client
     assert asyncio.run(read()) == [["of-b"]]
 
 
-def test_a_connection_that_the_server_closed_while_it_was_idle_costs_no_read(client: Client) -> None:
-    write(client, ("a", "b"))
-
-    async def read() -> list[list[str]]:
-        async with connect_async(address(client), timeout_s=5.0) as connected:
-            store = AsyncFeatureReader(connected)
-            found = await read_async(histories("a"), store, at_ms=worlds.NOW)
-            client.client_kill_filter(_type="normal", skipme=True)
-            return found + await read_async(histories("b"), store, at_ms=worlds.NOW)
-
-    assert asyncio.run(read()) == [["of-a"], ["of-b"]]
-
-
 def test_an_error_of_one_command_fails_its_read_and_no_other(client: Client) -> None:
     write(client, ("a", "b"))
     client.set(sequence_key(GROUP.name, GROUP.version, "a", "recent_items"), "no sorted set")
