@@ -17,6 +17,7 @@ from serving.http.keys import Keys
 from serving.kafka.spooling_producer import SpoolingProducer
 from serving.services import Services
 from serving.shared.subscriber import SharedState
+from serving.telemetry import metrics_folder
 from serving.warm_up import warm_up
 from store import record_kernel
 
@@ -32,6 +33,7 @@ def create() -> Litestar:
     """The application, with the settings of this process's arguments and environment."""
     configured = settings.from_environment()
     app.set_threads()
+    metrics_folder.forget_dead()
     states = SharedState(configured.shared, configured.ranker, index_builder(configured.device))
     parts = services.build(configured, states)
     parts.warm.clear()
