@@ -1,11 +1,17 @@
 """Requests that find a worker busy are refused before they cost anything, the least important first."""
 
+import asyncio
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from litestar import Litestar
+from litestar.config.cors import CORSConfig
 from litestar.testing import TestClient
+from litestar.types import Message, Receive, Scope, Send
 
+from serving.http.load_shedding import MOST_BATCHES, shed_excess
+from serving.limits.admission import Admission
 from serving.services import Services
 from tests.support.api import HEADERS, problem
 
@@ -51,6 +57,34 @@ def test_batch_and_optional_traffic_is_refused_before_live(api: TestClient[Lites
         batch = api.post("/v1/recommendations", json=SLATE, headers={**HEADERS, "X-Traffic-Class": "batch"})
         assert problem(batch).status == 503
         assert api.post("/v1/recommendations", json=SLATE, headers=HEADERS).status_code == 200
+
+
+def test_batches_that_would_pile_up_are_refused() -> None:
+    statuses: list[int] = []
+
+    async def flood() -> None:
+        answered = asyncio.Event()
+
+        async def waits(scope: Scope, receive: Receive, send: Send) -> None:
+            await answered.wait()
+            await send({"type": "http.response.start", "status": 202, "headers": []})
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        limited = shed_excess(waits, Admission(50), lambda _, __: None, CORSConfig())
+        scope: Any = {"type": "http", "method": "POST", "path": "/v1/events", "headers": []}
+        begun = [asyncio.create_task(limited({**scope}, None, send)) for _ in range(MOST_BATCHES + 5)]  # type: ignore[arg-type]
+        while len(statuses) < 5:
+            await asyncio.sleep(0)
+        assert statuses == [503] * 5
+        answered.set()
+        await asyncio.gather(*begun)
+        await limited({**scope}, None, send)  # type: ignore[arg-type]
+
+    asyncio.run(flood())
+    assert statuses[5:] == [202] * (MOST_BATCHES + 1)
 
 
 @pytest.mark.parametrize("value", ["4", "1001", "soon", "-5", "99999999999999999999", ""])
