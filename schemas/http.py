@@ -13,10 +13,10 @@ OptionalId: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARS, pattern=NO_CO
 """Blank means absent."""
 Explain: TypeAlias = Literal["none", "basic"]
 BATCH = 500  # events or items in one request
-PAGED = 500  # items that pages of one list show, at most
+MOST_PAGED = 500  # no page follows once so many items have been shown
 TOKEN_CHARS = 11
 PageToken: TypeAlias = Annotated[
-    str, Meta(pattern=f"^([A-Za-z0-9_-]{{{TOKEN_CHARS}}})+$", max_length=TOKEN_CHARS * PAGED)
+    str, Meta(pattern=f"^([A-Za-z0-9_-]{{{TOKEN_CHARS}}})+$", max_length=TOKEN_CHARS * MOST_PAGED)
 ]
 """As `serving.sessions.page_tokens` makes it."""
 SCHEMAS = "#/components/schemas/"
@@ -96,8 +96,8 @@ class RecommendationAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True
     """A slate, best first.
 
     Attributes:
-        next_page_token: to be sent as `page_token` of the same request; absent if no items are left, or if the pages
-            have shown 500.
+        next_page_token: to be sent as `page_token` of the same request; absent if no items are left, or if pages have
+            shown 500.
         removed: counts removed candidates by reason; only if `explain` asks for it.
     """
 

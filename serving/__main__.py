@@ -10,9 +10,9 @@ from serving import settings
 from serving.telemetry import metrics_folder
 
 _KILL_S = 10
-_CONNECTIONS = 10_000  # per worker: beyond it none is accepted, and most connections are idle
+_CONNECTIONS, _LEAST_CONNECTIONS = 10_000, 128  # of a worker: beyond it none is accepted, and most are idle
 _BACKLOG = 1024  # connections that the kernel holds until a worker accepts them
-_FILES = 65_536
+_OTHER_FILES = 512
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     configured = settings.from_environment()
     metrics_folder.prepare(configured.shared / "metrics")
     _load()
-    _allow_files()
+    connections = max(min(_CONNECTIONS, _allow_files() - _OTHER_FILES), _LEAST_CONNECTIONS)
     Granian(
         "serving.worker:create",
         factory=True,
@@ -30,7 +30,7 @@ def main() -> None:
         loop=Loops.uvloop,
         workers=configured.workers,
         backlog=_BACKLOG,
-        backpressure=_CONNECTIONS,
+        backpressure=connections,
         respawn_failed_workers=True,
         workers_kill_timeout=_KILL_S,
         websockets=False,
@@ -38,10 +38,16 @@ def main() -> None:
     ).serve()
 
 
-def _allow_files() -> None:
-    """Allow as many open files as the system lets this process have: a connection is one."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, _FILES) if most != resource.RLIM_INFINITY else _FILES, most))
+def _allow_files() -> int:
+    """Raise the number of files that a worker may open, of which a connection is one, as far as the system allows it.
+
+    Returns that number.
+    """
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS + _OTHER_FILES if most == resource.RLIM_INFINITY else min(most, _CONNECTIONS + _OTHER_FILES)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    return wanted
 
 
 def _load() -> None:

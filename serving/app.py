@@ -15,6 +15,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from schemas.limits import BODY_BYTES
 from serving import routes
 from serving.http.auth import OPEN, guard
+from serving.http.batch_limit import limit_batches
 from serving.http.cors import cors
 from serving.http.keys import Keys
 from serving.http.load_shedding import shed_excess
@@ -61,6 +62,7 @@ def create(
         state=State({COUNT: services.metrics.count_error}),
         cors_config=allowed,
     )
-    handler = shed_excess(limit_wait(app.asgi_handler), services.admission, services.metrics.count_error, allowed)
+    handler = limit_batches(limit_wait(app.asgi_handler))
+    handler = shed_excess(handler, services.admission, services.metrics.count_error, allowed)
     app.asgi_handler = identify(keep_ids_whole(handler))
     return app

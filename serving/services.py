@@ -86,7 +86,7 @@ def build(settings: Settings, states: StateSource) -> Services:
             unprepared=Unprepared(settings.artefacts / fallback_list.FILE, settings.config.surfaces),
             rules=settings.config.rules,
         ),
-        own_events=OwnEvents(connect(settings.redis, timeout_s=_SHOW_TIMEOUT_S), breaker, states),
+        own_events=OwnEvents(connect(settings.redis, timeout_s=_SHOW_TIMEOUT_S), breaker, states, metrics.count_missed),
         lookup=Lookup(patient, states),
         similar=Similar(patient, states),
         pins=Pins(settings.artefacts / settings.model / "pins", settings.ranker),

@@ -13,7 +13,7 @@ from lang.executors.fold import SequenceRow, TileFold
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
 from schemas.redis_keys import pending_key
-from store.connect import Client
+from store.connect import Client, StoreError
 from store.decode import SequenceWrite, row_of
 from store.rows import batches_of, queue_writes
 
@@ -21,8 +21,13 @@ KEPT_MS = 30 * 60_000
 """How long a user's rows are kept after their last event: a visit is over by then, and Flink has folded them."""
 
 
+def can_be_pending(group: Group) -> bool:
+    """Whether the rows of an event depend on nothing but the event, and are those of one user."""
+    return len(group.entity) == 1 and not group.pairs and not group.sessions
+
+
 class PendingRows:
-    """Writes the rows of one group with one key column. Safe to use from several threads.
+    """Writes the rows of one group that `can_be_pending`. Safe to use from several threads.
 
     Events of other users in one call cost no more round trips; events older than `KEPT_MS` are left to the pipeline.
     """
@@ -45,7 +50,9 @@ class PendingRows:
         pipeline = self._client.pipeline(transaction=False)
         for key, batch in batches_of([(KEPT_MS, self._write(row)) for row in recent]).items():
             queue_writes(pipeline, key, batch, life_ms=KEPT_MS, clock=now_ms, sha="")
-        pipeline.execute(raise_on_error=False)  # a key that holds something else costs only its own rows
+        for reply in pipeline.execute(raise_on_error=False):
+            if isinstance(reply, StoreError) and not _is_foreign(reply):
+                raise reply
 
     def _write(self, row: SequenceRow) -> SequenceWrite:
         sequence = next(each for each in self.group.sequences if each.name == row.sequence)
@@ -59,3 +66,8 @@ class PendingRows:
             row.as_of,
             oldest=sequence.function == "first",
         )
+
+
+def _is_foreign(error: Exception) -> bool:
+    """Whether the key holds something that another program wrote: that costs its own rows only."""
+    return str(error).startswith("WRONGTYPE")

@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from models.array_types import Flags, Floats, Ids, Indexes
 
-_A_COLUMN = 64
+_ROWS = 64
 
 
 class NumpyIndex(Struct, frozen=True):
@@ -23,29 +23,29 @@ class NumpyIndex(Struct, frozen=True):
             allowed: [N], False for excluded items; None allows all.
         """
         products = self.vectors @ vector
-        indexes = _contenders(products, count) if allowed is None else np.flatnonzero(allowed)
+        indexes = _largest(products, count) if allowed is None else np.flatnonzero(allowed)
         return best(indexes, products[indexes], count)
 
 
-def _contenders(products: Floats, count: int) -> Indexes:
+def _largest(products: Floats, count: int) -> Indexes:
     """Ascending indexes of few of the products [N], among them the `count` largest and all that equal one of these.
 
-    The products are dealt to columns. `count` columns have a largest product of at least `least`, so the wanted
-    products are not smaller either.
+    The products are reshaped into columns of `_ROWS` rows. `count` columns have a largest product of at least `least`,
+    so the wanted products are not smaller either.
     """
-    columns = len(products) // _A_COLUMN
+    columns = len(products) // _ROWS
     if not 0 < count < columns:
         return np.arange(len(products))
-    largest = products[: columns * _A_COLUMN].reshape(_A_COLUMN, columns).max(axis=0)
+    largest = products[: columns * _ROWS].reshape(_ROWS, columns).max(axis=0)
     least = np.partition(largest, columns - count)[columns - count]
-    return np.flatnonzero(products >= least)
+    return np.flatnonzero(~(products < least))  # NaN is no product, and must not empty the answer
 
 
 def best(indexes: Indexes, products: Floats, count: int) -> tuple[Indexes, Floats]:
     """Return the `count` indexes with the largest products, best first; ties go to the lower index."""
     if count < len(indexes):
         least = np.partition(products, len(indexes) - count)[len(indexes) - count] if count else np.inf
-        kept = products >= least
+        kept = ~(products < least)
         indexes, products = indexes[kept], products[kept]
     order = np.lexsort((indexes, -products))[:count]
     return indexes[order], products[order]

@@ -18,9 +18,6 @@ RECEIVED = "headrace.received"
 """Key of a request's scope: when the worker received it, seconds of the monotonic clock."""
 _SLATES = ("/v1/recommendations", "/v1/recommendations:stream")
 _ADMIN = ("/v1/models", "/v1/features")
-_BATCHES = ("/v1/events", "/v1/items:batchUpsert")
-MOST_BATCHES = 128
-"""In progress in one worker: four for each thread that waits for the broker, and 32 MB of bodies at most."""
 
 
 def shed_excess(
@@ -30,41 +27,26 @@ def shed_excess(
 
     `count` is called with the status and exception of each refusal. Pages of `origins` may read a refusal.
     """
-    batches = 0
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal batches
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
         scope[RECEIVED] = time.monotonic()  # pyright: ignore[reportGeneralTypeIssues]
-        is_batch = scope["path"] in _BATCHES
-        shed = None if scope["method"] == "OPTIONS" else _excess(scope["path"], admission, batches)
-        if shed:
+        share = 0.0 if scope["method"] == "OPTIONS" else _largest_share(scope["path"])
+        if share and not admission.admits(share=share):
+            shed = admission.refusal()
             count(503, shed)
             origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), "")
             await _refuse(shed, send, headers_for(origins, origin))
-            return
-        batches += is_batch
-        try:
+        else:
             await app(scope, receive, send)
-        finally:
-            batches -= is_batch
 
     return handle
 
 
-def _excess(path: str, admission: Admission, batches: int) -> Shed | None:
-    """Why a request to this path is refused now; `batches`: those of events and items in progress."""
-    if path in _BATCHES and batches >= MOST_BATCHES:
-        detail = f"{batches} batches of events and items are in progress, the most that this worker takes on."
-        return Shed(detail, reason="busy")
-    share = _largest_share(path)
-    return admission.refusal() if share and not admission.admits(share=share) else None
-
-
 def _largest_share(path: str) -> float:
-    """The part of the objective that a request to this path may use at most; 0 for those that it does not concern."""
+    """The part of the objective that a request to this path may use at most; 0 for those that are never refused."""
     if path in _SLATES:
         return 1.0
     return ADMIN_SHARE if path.startswith(_ADMIN) else 0.0

@@ -47,7 +47,10 @@ def preferred(accept: str) -> str:
     >>> preferred("application/x-protobuf;q=0, */*")
     'application/json'
     """
-    named = [each for each in accept.split(",") if MediaTypeHeader(each).priority[0] > 0]  # q=0 refuses a type
+    try:
+        named = [each for each in accept.split(",") if MediaTypeHeader(each).priority[0] > 0]  # q=0 refuses a type
+    except OverflowError:  # q=inf
+        return JSON
     return Accept(",".join(named)).best_match(_OFFERED, JSON)
 
 
@@ -66,7 +69,7 @@ def _as_json(body: bytes) -> bytes:
     """A protobuf body as the JSON that says the same.
 
     Raises:
-        ProblemError: it is not the message, or has fields that the message has not.
+        ProblemError: it is not the message, or has unknown fields.
     """
     message = messages.RecommendationRequest()
     try:

@@ -1,13 +1,14 @@
 """`POST /v1/recommendations`, and the same as a stream."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 import numpy as np
 from litestar import Request, Response, post
+from litestar.background_tasks import BackgroundTask
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import HeaderParameter, JSONBody
@@ -69,9 +70,9 @@ async def recommend(
     deadline.
     """
     watch, query = Stopwatch(), query_of(data, services.experiment)
-    terms = _terms_of(query, services, request, deadline_ms, traffic)
-    with services.admission.admit(share=terms.share, within_ms=terms.deadline.remaining_ms()):
-        answer = await services.pipeline.recommend(query, terms.deadline, watch)
+    limits = _limits_of(query, services, request, deadline_ms, traffic)
+    with services.admission.admit(share=limits.share, within_ms=limits.deadline.remaining_ms()):
+        answer = await services.pipeline.recommend(query, limits.deadline, watch)
     headers = {"Server-Timing": watch.header(), "X-Degraded-Level": f"L{answer.degraded.level}"}
     return slate_response(request, _with_next_page(answer, query), headers)
 
@@ -109,33 +110,36 @@ async def stream(
     `POST /v1/recommendations` gives; it is missing if it would come after the deadline.
     """
     query = query_of(data, services.experiment)
-    terms = _terms_of(query, services, request, deadline_ms, traffic)
-    if not services.admission.admits(share=terms.share, within_ms=terms.deadline.remaining_ms()):
+    limits = _limits_of(query, services, request, deadline_ms, traffic)
+    if not services.admission.admits(share=limits.share, within_ms=limits.deadline.remaining_ms()):
         raise services.admission.refusal()
 
-    async def slates() -> AsyncIterator[ServerSentEventMessage]:
-        made = services.pipeline.stream(query, terms.deadline, Stopwatch())
-        with services.admission.occupy():
-            async with aclosing(made):  # the exposure is queued when it ends, not when it is collected
-                async for answer in made:
-                    yield ServerSentEventMessage(
-                        event="slate", data=msgspec.json.encode(_with_next_page(answer, query))
-                    )
+    made = services.pipeline.stream(query, limits.deadline, Stopwatch())
 
-    return ServerSentEvent(slates())
+    async def slates() -> AsyncGenerator[ServerSentEventMessage, None]:
+        async with aclosing(made):
+            while True:
+                with services.admission.occupy():  # not while the client reads
+                    answer = await anext(made, None)
+                if answer is None:
+                    return
+                yield ServerSentEventMessage(event="slate", data=msgspec.json.encode(_with_next_page(answer, query)))
+
+    events = slates()
+    return ServerSentEvent(events, background=BackgroundTask(events.aclose))  # also if the client has left
 
 
-class _Terms(Struct, frozen=True):
-    """By when a request must be answered, and the part of the objective that it may use."""
+class _Limits(Struct, frozen=True):
+    """By when a request must be answered, and the part of a worker's time that it may use."""
 
     deadline: Deadline
     share: float
 
 
-def _terms_of(
+def _limits_of(
     query: Query, services: Services, request: Request[Any, Any, Any], deadline_ms: int | None, traffic: Traffic
-) -> _Terms:
-    """The terms of a request that its key allows.
+) -> _Limits:
+    """The limits of a request, if its key allows it.
 
     Raises:
         ProblemError: the key does not allow it.
@@ -145,7 +149,7 @@ def _terms_of(
     surface = services.surfaces.get(query.surface, DEFAULT_SURFACE)
     received_s = scope.get(RECEIVED) or time.monotonic()
     deadline = Deadline.after(min(deadline_ms or DEADLINE_MOST_MS, surface.deadline_ms), received_s=received_s)
-    return _Terms(deadline, share_of(traffic, surface.tier))
+    return _Limits(deadline, share_of(traffic, surface.tier))
 
 
 def _with_next_page(answer: RecommendationAnswer, query: Query) -> RecommendationAnswer:

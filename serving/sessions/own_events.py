@@ -1,6 +1,6 @@
 """Read-your-writes: a user's next slate knows the events that the API has just accepted (docs/adr/0030)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
@@ -9,33 +9,43 @@ from serving.state.report import NotPublished
 from serving.state.state_source import StateSource
 from store.circuit_breaker import CircuitBreaker
 from store.connect import Client, StoreError
-from store.pending_rows import PendingRows
+from store.pending_rows import PendingRows, can_be_pending
 
 
 class OwnEvents:
     """Adds accepted events to their users' histories. Safe to use from several threads.
 
-    `breaker`: that of the store; while it does not answer, a click counts once the pipeline has folded it.
+    `breaker`: that of the store; while it does not answer, a click counts once the pipeline has folded it, and
+    `count_missed` is called with the number of events.
     """
 
-    def __init__(self, client: Client, breaker: CircuitBreaker, states: StateSource) -> None:
+    def __init__(
+        self, client: Client, breaker: CircuitBreaker, states: StateSource, count_missed: Callable[[int], None]
+    ) -> None:
         self._client = client
         self._breaker = breaker
         self._states = states
+        self._count_missed = count_missed
         self._rows: PendingRows | None = None
 
     def show(self, events: Sequence[Event], *, now_ms: int) -> None:
         """Make the events visible to every worker's next request."""
+        if not events:
+            return
         try:
             group = self._states.state.plan.group(HISTORY_GROUP)
         except (NotPublished, KeyError):  # nothing reads a history yet
             return
-        if not events or not self._breaker.allows():
+        if not can_be_pending(group):
+            return
+        if not self._breaker.allows():
+            self._count_missed(len(events))
             return
         try:
             self._rows_of(group).add(events, now_ms=now_ms)
         except StoreError:
             self._breaker.record(succeeded=False)
+            self._count_missed(len(events))
         else:
             self._breaker.record(succeeded=True)
 

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.array_types import Ids
-from schemas.http import PAGED, TOKEN_CHARS
+from schemas.http import MOST_PAGED, TOKEN_CHARS
 from serving.state.query import ids_of
 
 
 def encode(earlier: Ids, shown: Sequence[str]) -> str | None:
     """The token of the page after these items; `earlier`: those of the pages before. None if no page may follow."""
     seen = np.concatenate([earlier, ids_of(shown)])
-    if len(seen) > PAGED or not shown:
+    if len(seen) >= MOST_PAGED or not shown:
         return None
     return "".join(base64.urlsafe_b64encode(id_.tobytes()).decode()[:TOKEN_CHARS] for id_ in seen.astype("<i8"))
 

@@ -30,7 +30,7 @@ class ModelFiles(Struct, frozen=True, kw_only=True):
     name: str
 
 
-class Written(Struct, frozen=True):
+class LayoutStamp(Struct, frozen=True):
     """What any release's `current.json` can be read as, to see whether it is this one's."""
 
     layout: str = ""

@@ -1,6 +1,7 @@
 """A worker's side: follows the folder of shared state, and swaps its state by reference."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from models.config import RankerConfig
 from models.index.exact import NumpyIndex
 from models.index.protocol import BuildIndex
 from serving.shared import state_files
-from serving.shared.current import CURRENT, LAYOUT, METRICS, REPORT, Current, ModelFiles, Written
+from serving.shared.current import CURRENT, LAYOUT, METRICS, REPORT, Current, LayoutStamp, ModelFiles
 from serving.shared.index_files import IndexReader
 from serving.shared.takedown_marks import TakedownMarks
 from serving.state.report import NotPublished, Report
@@ -57,12 +58,13 @@ class SharedState:
 
     def __init__(self, folder: Path, config: RankerConfig, build: BuildIndex = NumpyIndex) -> None:
         self._indexes = IndexReader(build)
+        self._reading = threading.Lock()  # handlers of events ask in threads of their own
         self._folder = folder
         self._config = config
         self._current, self._reported = _WatchedFile(folder / CURRENT), _WatchedFile(folder / REPORT)
         self._marks = TakedownMarks(folder)
         self._marked = self._marks.ids
-        self._foreign = ""  # why the newest state is not used
+        self._mismatch = ""  # why the newest state is not used
         self._mapped: ServingState | None = None  # as the feeder wrote it
         self._parts: dict[str, object] = {}
         self._models: dict[ModelFiles, ServedModel] = {}
@@ -76,23 +78,28 @@ class SharedState:
         Raises:
             NotPublished: the feeder has not published one.
         """
+        with self._reading:
+            self._follow()
+            if self._mapped is None:
+                raise NotPublished(self._mismatch) if self._mismatch else _not_published(self._folder)
+            marked = self._marks.ids
+            if self._state is None or marked is not self._marked:
+                self._marked = marked
+                taken_down = np.union1d(self._mapped.taken_down, marked)
+                self._state = msgspec.structs.replace(self._mapped, taken_down=taken_down)
+            return self._state
+
+    def _follow(self) -> None:
+        """Map what the feeder has published since the last time."""
         while self._current.has_changed():
             try:
                 written = self._current.path.read_bytes()
-                layout = msgspec.json.decode(written, type=Written).layout
-                self._foreign = "" if layout == LAYOUT else _OTHER_RELEASE.format(layout, LAYOUT)
-                if not self._foreign:
+                layout = msgspec.json.decode(written, type=LayoutStamp).layout
+                self._mismatch = "" if layout == LAYOUT else _OTHER_RELEASE.format(layout, LAYOUT)
+                if not self._mismatch:
                     self._mapped, self._state = self._load(msgspec.json.decode(written, type=Current)), None
             except FileNotFoundError:  # replaced meanwhile, and its files removed; or a feeder is starting
                 continue
-        if self._mapped is None:
-            raise NotPublished(self._foreign) if self._foreign else _not_published(self._folder)
-        marked = self._marks.ids
-        if self._state is None or marked is not self._marked:
-            self._marked = marked
-            taken_down = np.union1d(self._mapped.taken_down, marked)
-            self._state = msgspec.structs.replace(self._mapped, taken_down=taken_down)
-        return self._state
 
     @property
     def taken_down(self) -> Ids:
@@ -107,12 +114,12 @@ class SharedState:
             NotPublished: the feeder has not reported.
         """
         if self._reported.has_changed():
-            with contextlib.suppress(msgspec.ValidationError):  # another release's, which its arrays tell too
+            with contextlib.suppress(msgspec.ValidationError):  # of another release, as the arrays are
                 self._report = msgspec.json.decode(self._reported.path.read_bytes(), type=Report)
         if self._report is None:
             raise _not_published(self._folder)
-        if self._foreign:
-            return msgspec.structs.replace(self._report, stalled=[*self._report.stalled, self._foreign])
+        if self._mismatch:
+            return msgspec.structs.replace(self._report, stalled=[*self._report.stalled, self._mismatch])
         return self._report
 
     @property

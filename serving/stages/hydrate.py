@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lang.plan.plan import Plan
+from lang.plan.plan import Group, Plan
 from models.inputs import USER_INPUTS
 from serving.stages.cold_start import Trends
 from serving.stages.neighbours import NeighbourCache, combine
@@ -31,6 +31,7 @@ from serving.state.query import (
     ids_of,
 )
 from store.connect import StoreError
+from store.pending_rows import can_be_pending
 from store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues, Status
 from store.reading import Reading, read_async, read_now
 
@@ -78,7 +79,7 @@ class Hydrator:
         """The user, read in the round trips that the module describes."""
         boosted = [group.name for group in plan.groups if group.boost and group.entity[0] == "user_id"]
         names = dict.fromkeys((*_GROUPS, *boosted))
-        values = yield [FeatureRequest(plan.group(name), [query.user_id], name == HISTORY_GROUP) for name in names]
+        values = yield [_request(plan.group(name), query) for name in names]
         found = dict(zip(names, values, strict=True))
         history = found[HISTORY_GROUP].merged.lists["recent_items"][0]
         neighbours = yield from self._ranked(history, plan, query.at_ms)
@@ -118,6 +119,10 @@ class Hydrator:
             combined = combine(cache.get(newest, group=group, rollup=ranking.rollup), damping=ranking.damping)
             ranked[ranking.feature] = Neighbours(combined.ids, combined.strength, indexes[combined.nearest_to])
         return ranked
+
+
+def _request(group: Group, query: Query) -> FeatureRequest:
+    return FeatureRequest(group, [query.user_id], pending=group.name == HISTORY_GROUP and can_be_pending(group))
 
 
 def _unknown(error: Exception, faults: Faults) -> User:

@@ -1,13 +1,11 @@
 """The stages of a request: hydrate → source → merge → filter → explore → score → rerank → record."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, UnsetType
 
 from schemas.http import RecommendationAnswer
 from schemas.times import now_ms
@@ -36,7 +34,9 @@ from serving.telemetry.stopwatch import Stopwatch
 from store.reader import AsyncFeatureStore
 
 SILENT_S = 10.0  # the feeder reports each second
-_AT_ONCE = 4  # requests that are read or ranked: what they compute in one turn of the event loop delays all others
+_MOST_CONCURRENT = (
+    4  # requests that are read or ranked: what they compute in one turn of the event loop delays all others
+)
 _HYDRATE = 0.5  # the part of the remaining time that reading the user may take
 
 
@@ -53,9 +53,10 @@ class RecordSink(Protocol):
         ...
 
 
-class Made(msgspec.Struct, frozen=True):
-    """An answer and its exposure; None if it has no items."""
+class LoggedAnswer(msgspec.Struct, frozen=True):
+    """The answer to a query, hydrated if there was a state, and its exposure; None if it has no items."""
 
+    query: Query
     answer: RecommendationAnswer
     exposure: Record | None
 
@@ -77,7 +78,7 @@ class Pipeline:
         self._states = states
         self._store = store
         self._hydrator = Hydrator()
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._turns = asyncio.Semaphore(_MOST_CONCURRENT)
         self._ranking = asyncio.Lock()
         self._producer = producer
         self._experiment = experiment
@@ -101,7 +102,7 @@ class Pipeline:
             made = self._unprepared_answer(query, missing)
         else:
             made = await self._refined(query, state, self._faults(), deadline, watch)
-        self._send(made)
+        self._log(made, watch)
         return made.answer
 
     async def stream(
@@ -112,21 +113,16 @@ class Pipeline:
         There is no second one if it would be late, or if there is no state. The exposure of the last one is queued,
         also if nobody reads on.
         """
-        try:
-            state = self._states.state
-        except NotPublished as missing:
-            made = self._unprepared_answer(query, missing)
-            self._send(made)
-            yield made.answer
-            return
-        made = self._first(query, state, self._faults())
+        made, state = self._first(query)
         try:
             yield made.answer
-            with contextlib.suppress(Shed):
+            if state:
                 made = await self._refined(query, state, self._faults(), deadline, watch)
                 yield made.answer
+        except Shed as shed:
+            self._metrics.count_shed(shed)
         finally:
-            self._send(made)
+            self._log(made, watch)
 
     async def rehearse(self, query: Query) -> None:
         """Make a slate for nobody: nothing is sent or counted.
@@ -151,11 +147,13 @@ class Pipeline:
             faults.note(1, f"features and models are not updated: the feeder has not reported for {silent_s:.0f} s")
         return faults
 
-    def _send(self, made: Made) -> None:
+    def _log(self, made: LoggedAnswer, watch: Stopwatch) -> None:
+        """Count an answer and queue its exposure."""
+        self._metrics.count_slate(made.query, watch, level=made.answer.degraded.level)
         if made.exposure:
             self._producer.send(made.exposure)
 
-    def _unprepared_answer(self, query: Query, missing: NotPublished) -> Made:
+    def _unprepared_answer(self, query: Query, missing: NotPublished) -> LoggedAnswer:
         """The answer without a state.
 
         Raises:
@@ -165,17 +163,22 @@ class Pipeline:
         made = self._unprepared.answer(query, taken_down=taken_down, why=why, experiment=self._experiment)
         if made is None:
             raise missing
-        return Made(*made)
+        return LoggedAnswer(query, *made)
 
-    def _first(self, query: Query, state: ServingState, faults: Faults) -> Made:
-        """The slate without the user's features, by the light ranker."""
+    def _first(self, query: Query) -> tuple[LoggedAnswer, ServingState | None]:
+        """The first slate of a stream, by the light ranker, and the state for the next one if there is any."""
+        try:
+            state = self._states.state
+        except NotPublished as missing:
+            return self._unprepared_answer(query, missing), None
+        faults = self._faults()
         faults.note(3, "the first slate of a stream: the user's features are still being read")
-        slate, _ = rank(query, state, faults, Stopwatch(), rules=self._rules, effort="light")
-        return self._made(query, slate, faults)
+        slate, removed = rank(query, state, faults, Stopwatch(), rules=self._rules, effort="light")
+        return self._made(query, slate, faults, removed), state
 
     async def _refined(
         self, query: Query, state: ServingState, faults: Faults, deadline: Deadline, watch: Stopwatch
-    ) -> Made:
+    ) -> LoggedAnswer:
         with watch.stage("wait"):
             await self._turns.acquire()
         try:
@@ -191,7 +194,9 @@ class Pipeline:
         finally:
             self._turns.release()
 
-    def _ranked(self, query: Query, state: ServingState, faults: Faults, deadline: Deadline, watch: Stopwatch) -> Made:
+    def _ranked(
+        self, query: Query, state: ServingState, faults: Faults, deadline: Deadline, watch: Stopwatch
+    ) -> LoggedAnswer:
         remaining_ms = _remaining_ms(deadline)
         effort = self.efforts.choose(remaining_ms)
         if effort != "full":
@@ -204,24 +209,22 @@ class Pipeline:
             if after_ms < 0:
                 detail = f"The slate was ready {-after_ms:.0f} ms after the deadline."
                 raise Shed(detail, reason="late")
-        self._metrics.count_slate(query, watch, level=faults.level)
         return made
 
-    def _made(self, query: Query, slate: Slate, faults: Faults, removed: dict[str, int] | UnsetType = UNSET) -> Made:
+    def _made(self, query: Query, slate: Slate, faults: Faults, removed: dict[str, int]) -> LoggedAnswer:
         made_with = record.versions(slate)
         answer = record.answer(query, slate, made_with=made_with, faults=faults, experiment=self._experiment)
         if query.explain == "basic":
             answer = msgspec.structs.replace(answer, removed=removed)
-        if not slate.slots:
-            return Made(answer, None)
-        return Made(answer, record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=now_ms()))
+        exposure = record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=now_ms())
+        return LoggedAnswer(query, answer, exposure if slate.slots else None)
 
 
 def _remaining_ms(deadline: Deadline) -> float:
     """Milliseconds that remain for a request whose turn has come.
 
     Raises:
-        Shed: none.
+        Shed: none does.
     """
     remaining_ms = deadline.remaining_ms()
     if remaining_ms <= 0:

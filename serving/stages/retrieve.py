@@ -9,14 +9,12 @@ from serving.stages.sources.table import SOURCES
 from serving.state.query import Faults, Query
 from serving.state.state import ServingState
 
-_LEAST = 40  # `trending` proposes so many even if the other sources leave no room
-
 
 def retrieve(query: Query, state: ServingState, faults: Faults, rules: Rules = DEFAULTS) -> dict[str, Ids]:
     """Ids by source, each source's best first."""
     found: dict[str, Ids] = {}
     for source in sorted(SOURCES, key=lambda source: source.name not in rules.quotas):  # those that fill up come last
-        room = max(rules.candidates - sum(len(ids) for ids in found.values()), 0)
+        room = max(rules.candidates - sum(_left(query, ids) for ids in found.values()), 0)
         try:
             found[source.name] = _propose(source, query, state, rules.quotas.get(source.name, room))
         except Unavailable as error:
@@ -27,10 +25,15 @@ def retrieve(query: Query, state: ServingState, faults: Faults, rules: Rules = D
     return found
 
 
+def _left(query: Query, ids: Ids) -> int:
+    """How many of the proposed items the request does not exclude."""
+    return int((~np.isin(ids, query.exclude)).sum()) if len(query.exclude) else len(ids)
+
+
 def _propose(source: Source, query: Query, state: ServingState, count: int) -> Ids:
-    """As many items as without exclusions, and the excluded ones among them, which `filters` removes and counts."""
-    if not len(query.exclude):
+    """What a source proposes, and excluded items besides, which `filters` removes and counts."""
+    if not count or not len(query.exclude):
         return source.propose(query, state, count)
     proposed = source.propose(query, state, count + len(query.exclude))
     left = np.cumsum(~np.isin(proposed, query.exclude))
-    return proposed[left <= max(count, _LEAST)]
+    return proposed[left <= max(count, source.least)]

@@ -59,6 +59,8 @@ class Metrics:
         self._errors = counter("headrace_errors_total", "Error answers", ("status",))
         self._accepted = counter("headrace_records_accepted_total", "Records accepted by the API", ("kind",))
         self._dropped = counter("headrace_records_dropped_total", "Exposures that neither Kafka nor the spool took")
+        unshown = "Accepted events that their user's next slate could not know, because the store did not answer"
+        self._unshown = counter("headrace_own_events_missed_total", unshown)
         self._rejected = counter("headrace_records_rejected_total", "Records rejected by the API", ("kind", "code"))
 
     def count_records(self, kind: str, answer: BatchAnswer) -> None:
@@ -66,6 +68,10 @@ class Metrics:
         self._accepted.labels(kind).inc(answer.accepted)
         for each in answer.rejected:
             self._rejected.labels(kind, each.code).inc()
+
+    def count_missed(self, events: int) -> None:
+        """Count events that are not in the history of their user's next slate."""
+        self._unshown.inc(events)
 
     def count_dropped(self) -> None:
         """Count an exposure that is lost."""
@@ -75,7 +81,11 @@ class Metrics:
         """Count an error answer, and why a request was shed."""
         self._errors.labels(str(status)).inc()
         if isinstance(error, Shed):
-            self._shed.labels(error.reason).inc()
+            self.count_shed(error)
+
+    def count_shed(self, shed: Shed) -> None:
+        """Count a slate that was not made or not sent because of the time."""
+        self._shed.labels(shed.reason).inc()
 
     def watch_breaker(self, dependency: str, breaker: CircuitBreaker) -> None:
         """Report a breaker's state with each request that is counted."""

@@ -32,5 +32,6 @@ SOURCE = Source(
     name="trending",
     propose=propose,
     quota=None,
+    least=CATEGORIES * IN_CATEGORY + _HOT_AT_LEAST,
     reads=(item_features.HEAT, TOP_FEATURE, *cold_start.READ),
 )

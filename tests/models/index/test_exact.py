@@ -11,7 +11,7 @@ from models.index.exact import NumpyIndex
 
 @pytest.fixture(autouse=True)
 def _short_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exact, "_A_COLUMN", 4)
+    monkeypatch.setattr(exact, "_ROWS", 4)
 
 
 @given(
@@ -28,3 +28,10 @@ def test_the_best_are_those_of_a_sort(products: list[float], count: int, hidden:
     expected = shown[np.lexsort((shown, -vectors[shown, 0]))][:count]
     assert indexes.tolist() == expected.tolist()
     assert found.tolist() == vectors[expected, 0].tolist()
+
+
+def test_products_that_are_no_number_do_not_empty_the_answer() -> None:
+    vectors = np.arange(300, dtype=np.float32)[:, None]
+    vectors[5:290:7] = np.nan
+    indexes, _ = NumpyIndex(np.arange(300), vectors).search(np.ones(1, np.float32), 5)
+    assert indexes.tolist() == [299, 298, 297, 296, 295]

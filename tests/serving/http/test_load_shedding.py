@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 from litestar import Litestar
-from litestar.config.cors import CORSConfig
 from litestar.testing import TestClient
-from litestar.types import Message, Receive, Scope, Send
+from litestar.types import Receive, Scope, Send
 
-from serving.http.load_shedding import MOST_BATCHES, shed_excess
-from serving.limits.admission import Admission
+from serving.http.batch_limit import limit_batches
+from serving.limits.shed import Shed
 from serving.services import Services
 from tests.support.api import HEADERS, problem
 
@@ -59,32 +58,43 @@ def test_batch_and_optional_traffic_is_refused_before_live(api: TestClient[Lites
         assert api.post("/v1/recommendations", json=SLATE, headers=HEADERS).status_code == 200
 
 
-def test_batches_that_would_pile_up_are_refused() -> None:
-    statuses: list[int] = []
+def test_batches_that_would_pile_up_are_refused_and_half_a_body_is_no_batch() -> None:
+    outcomes: list[str] = []
 
     async def flood() -> None:
         answered = asyncio.Event()
 
         async def waits(scope: Scope, receive: Receive, send: Send) -> None:
+            while (await receive()).get("more_body"):
+                pass
             await answered.wait()
-            await send({"type": "http.response.start", "status": 202, "headers": []})
 
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                statuses.append(message["status"])
+        async def batch(*, is_whole: bool) -> None:
+            parts: list[Any] = [{"type": "http.request", "body": b"{", "more_body": not is_whole}]
 
-        limited = shed_excess(waits, Admission(50), lambda _, __: None, CORSConfig())
-        scope: Any = {"type": "http", "method": "POST", "path": "/v1/events", "headers": []}
-        begun = [asyncio.create_task(limited({**scope}, None, send)) for _ in range(MOST_BATCHES + 5)]  # type: ignore[arg-type]
-        while len(statuses) < 5:
+            async def receive() -> Any:
+                return parts.pop() if parts else await asyncio.Event().wait()
+
+            try:
+                await limited({"type": "http", "method": "POST", "path": "/v1/events"}, receive, receive)  # type: ignore[arg-type]
+            except Shed:
+                outcomes.append("refused")
+            else:
+                outcomes.append("answered")
+
+        limited = limit_batches(waits, most=3)
+        slow = [asyncio.create_task(batch(is_whole=False)) for _ in range(9)]
+        whole = [asyncio.create_task(batch(is_whole=True)) for _ in range(5)]
+        while len(outcomes) < 2:
             await asyncio.sleep(0)
-        assert statuses == [503] * 5
         answered.set()
-        await asyncio.gather(*begun)
-        await limited({**scope}, None, send)  # type: ignore[arg-type]
+        await asyncio.gather(*whole)
+        await batch(is_whole=True)
+        for each in slow:
+            each.cancel()
 
     asyncio.run(flood())
-    assert statuses[5:] == [202] * (MOST_BATCHES + 1)
+    assert outcomes == ["refused"] * 2 + ["answered"] * 4
 
 
 @pytest.mark.parametrize("value", ["4", "1001", "soon", "-5", "99999999999999999999", ""])

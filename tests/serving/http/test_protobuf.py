@@ -22,6 +22,8 @@ def message_of(body: dict[str, Any]) -> bytes:
 @pytest.mark.parametrize(
     ("accept", "media_type"),
     [
+        ("application/json;q=inf", JSON),
+        ("application/x-protobuf;q=1e999, */*", JSON),
         ("application/x-protobuf", TYPE),
         ("application/protobuf", "application/protobuf"),
         ("application/x-protobuf, application/json;q=0.9", TYPE),

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.http import PAGED, TOKEN_CHARS
+from schemas.http import MOST_PAGED, TOKEN_CHARS
 from serving.sessions import page_tokens
 from serving.state.query import ids_of
 
@@ -21,11 +21,12 @@ def test_a_token_names_the_items_of_all_pages(first: list[str], second: list[str
     assert page_tokens.decode(token).tolist() == ids_of([*first, *second]).tolist()
 
 
-def test_pages_end() -> None:
-    shown = [f"i{n}" for n in range(PAGED)]
+def test_no_page_follows_once_500_items_have_been_shown() -> None:
+    shown = [f"i{n}" for n in range(MOST_PAGED)]
     assert page_tokens.encode(ids_of([]), []) is None
-    assert page_tokens.encode(ids_of([]), shown) is not None
-    assert page_tokens.encode(ids_of(["one more"]), shown) is None
+    assert page_tokens.encode(ids_of([]), shown[:-1]) is not None
+    assert page_tokens.encode(ids_of([]), shown) is None
+    assert page_tokens.encode(ids_of(shown[1:]), shown[:1]) is None
 
 
 @given(token=st.from_regex(f"([A-Za-z0-9_-]{{{TOKEN_CHARS}}}){{0,9}}", fullmatch=True))

@@ -13,7 +13,8 @@ from models.config import RankerConfig
 from models.content import ContentLayout
 from models.modality import Fusion, Modality
 from schemas.aliases import LIVE
-from serving.shared.current import CURRENT, replace
+from serving.shared.arrays_file import map_arrays
+from serving.shared.current import CURRENT, LAYOUT, replace
 from serving.shared.current import REPORT as REPORTED
 from serving.shared.publisher import Publisher
 from serving.shared.subscriber import SharedState
@@ -25,6 +26,7 @@ from serving.state.texts import Texts
 from serving.telemetry.stopwatch import Stopwatch
 from tests.support import serving_states as worlds
 
+LAYOUT_FILE = Path(__file__).parent / "layout.json"
 REPORT = Report(
     waiting_for=["model"], stalled=[], applied=[], refused=[], rejected={"hash": 2}, frozen="1.4", following=["season"]
 )
@@ -70,6 +72,19 @@ def test_an_empty_state_travels(tmp_path: Path) -> None:
     state = SharedState(tmp_path, RankerConfig()).state
     assert len(state.catalogue) == 0
     assert slate_of(state)[0] == []
+
+
+def test_whoever_changes_the_arrays_gives_them_another_layout(tmp_path: Path) -> None:
+    """After a wanted change: raise `_FORMAT` in serving/shared/current.py, and write the file that is printed here."""
+    Publisher(tmp_path).publish(worlds.state(count=9))
+    files = {path.name.partition("-")[0]: map_arrays(path) for path in tmp_path.glob("*.safetensors")}
+    found = {
+        kind: {name: f"{array.dtype}, {array.ndim} axes" for name, array in sorted(file.arrays.items())}
+        | dict.fromkeys(sorted(file.texts), "text")
+        for kind, file in sorted(files.items())
+    }
+    text = msgspec.json.format(msgspec.json.encode({"layout": LAYOUT, **found})).decode()
+    assert text == LAYOUT_FILE.read_text(encoding="utf-8").rstrip(), text
 
 
 def test_arrays_of_another_release_are_not_read(tmp_path: Path) -> None:
