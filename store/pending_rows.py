@@ -15,7 +15,7 @@ from lang.plan.plan import Group
 from schemas.redis_keys import pending_key
 from store.connect import Client, StoreError
 from store.decode import SequenceWrite, row_of
-from store.rows import batches_of, queue_writes
+from store.rows import batches_of, queue_sorted_set
 
 KEPT_MS = 30 * 60_000
 """How long a user's rows are kept after their last event: a visit is over by then, and Flink has folded them."""
@@ -49,7 +49,7 @@ class PendingRows:
             return
         pipeline = self._client.pipeline(transaction=False)
         for key, batch in batches_of([(KEPT_MS, self._write(row)) for row in recent]).items():
-            queue_writes(pipeline, key, batch, life_ms=KEPT_MS, clock=now_ms, sha="")
+            queue_sorted_set(pipeline, key, batch, life_ms=KEPT_MS)
         for reply in pipeline.execute(raise_on_error=False):
             if isinstance(reply, StoreError) and not _is_foreign(reply):
                 raise reply

@@ -59,7 +59,7 @@ def _count(words: NDArray[np.uint64], begin: int, family: int, families: int) ->
 
 @compiled
 def _rows_of(words: NDArray[np.uint64], begin: int, end: int, widths: Ints) -> int:
-    """The number of rows between two places; 0 if these are not the bounds of a record."""
+    """The number of rows between two offsets; 0 if these are not the bounds of a record."""
     families = len(widths)
     row, rows = begin + (families + 1) // 2, 0
     if row > end:

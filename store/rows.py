@@ -56,16 +56,21 @@ def batches_of(writes: Many[tuple[int, SequenceWrite]]) -> dict[str, RowBatch]:
 def queue_writes(pipeline: Pipeline, key: str, batch: RowBatch, *, life_ms: int, clock: int, sha: str) -> int:
     """Queue the writes of a batch; `sha` is that of `write_rows.lua`. Returns the number of commands."""
     if None in batch.rows:
-        pipeline.zadd(key, batch.rows[None], gt=True)  # a value seen again moves forward, never back
-        excess = (batch.limit, -1) if batch.oldest else (0, -(batch.limit + 1))
-        pipeline.zremrangebyrank(key, *excess)
-        pipeline.pexpire(key, life_ms)
-        return 3
+        return queue_sorted_set(pipeline, key, batch, life_ms=life_ms)
     arguments: list[str | bytes | int] = [life_ms, batch.limit, clock - batch.retain_ms]
     for member, rows in batch.rows.items():
         arguments += [member or "", b"".join(_HEAD.pack(time, len(row)) + row for row, time in rows.items())]
     pipeline.execute_command("EVALSHA", sha, 1, key, *arguments)
     return 1
+
+
+def queue_sorted_set(pipeline: Pipeline, key: str, batch: RowBatch, *, life_ms: int) -> int:
+    """Queue the writes of a batch of a group with one key column. Returns the number of commands."""
+    pipeline.zadd(key, batch.rows[None], gt=True)  # a value seen again moves forward, never back
+    excess = (batch.limit, -1) if batch.oldest else (0, -(batch.limit + 1))
+    pipeline.zremrangebyrank(key, *excess)
+    pipeline.pexpire(key, life_ms)
+    return 3
 
 
 def queue_reads(

@@ -46,9 +46,9 @@ def _percentile(payloads: Many[str], quantile: float) -> float:
     if not payloads:
         return np.nan
     values = sorted(map(float, payloads))
-    place = (len(values) - 1) * quantile
-    below = int(place)
-    low, high, share = values[below], values[min(below + 1, len(values) - 1)], place - below
+    rank = (len(values) - 1) * quantile
+    below = int(rank)
+    low, high, share = values[below], values[min(below + 1, len(values) - 1)], rank - below
     return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
 
 

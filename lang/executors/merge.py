@@ -24,7 +24,7 @@ _FEW = 4  # keys
 class TileBlock(Struct, frozen=True):
     """Tiles of one group, of any keys, sizes and starts, in any order.
 
-    `key` (R,) is the index of each tile's key among the K keys; its n, as_of and partials are in `values` from place
+    `key` (R,) is the index of each tile's key among the K keys; its n, as_of and partials are in `values` from offset
     `at` (R,) on. Tiles outside every window are ignored but cost time.
     """
 

@@ -57,11 +57,10 @@ def merge_tiles(tiles: Tiles, values: Floats, plan: tuple[Ints, Ints], at_ms: In
     """Merge tiles into the arrays of `merged` in place.
 
     Args:
-        tiles: of each tile, the index of its key, its size, ms, its start, ms, and its first place in `values`; each
-            [R].
+        tiles: of each tile, the index of its key, its size, ms, its start, ms, and its offset in `values`; each [R].
         values: n, as_of and partials of each tile.
         plan: of each window tile_ms, newest_ms, oldest_ms, half_life_ms, edge_ms, and the first and last + 1 of its
-            columns, [W, 7]; of each column its place in a tile, table row, and how cells combine, [C, 3]; see
+            columns, [W, 7]; of each column its offset in a tile, table row, and how cells combine, [C, 3]; see
             `merge_plan.MergePlan`.
         at_ms: the time of the read of each key, [K].
         merged: the table [T, K], NaN where no tile has counted yet; `as_of` [K], the largest of the tiles that counted,

@@ -1,4 +1,4 @@
-"""A body that does not arrive is not waited for: whoever sends a byte a minute would hold a connection for hours."""
+"""A body must arrive within some seconds: a client that sends a byte a minute would hold a connection for hours."""
 
 import asyncio
 from typing import TypeAlias
@@ -15,7 +15,7 @@ ARRIVES_S = 10.0
 def limit_wait(app: ASGIApp, within_s: float = ARRIVES_S) -> ASGIApp:
     """The application; a body that is not complete `within_s` seconds after it was first asked for is a 408.
 
-    A client that leaves before its body is complete is no fault of the server's either: it counts as a 400.
+    If the client leaves before that, the request counts as a 400, not as an internal error.
     """
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:

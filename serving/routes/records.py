@@ -42,7 +42,7 @@ def receive_events(data: JSONBody[EventsRequest], services: NamedDependency[Serv
     refused, fill = services.producer.accept(batch.records), services.producer.fill
     if refused and len(refused) == len(batch.records):
         raise unavailable(_FULL, retry_after_s=intake.retry_after_s(fill))
-    services.own_events.show([each for place, each in enumerate(batch.events) if place not in refused], now_ms=now)
+    services.own_events.show([each for index, each in enumerate(batch.events) if index not in refused], now_ms=now)
     answer = intake.without(batch, refused, fill=fill)
     services.metrics.count_records("events", answer)
     return Response(answer, headers={"Retry-After": str(intake.retry_after_s(fill))} if refused else {})

@@ -22,9 +22,21 @@ ORIGIN = "https://shop.example"
 
 
 def test_the_commands_of_the_page_put_a_slate_on_a_page(line: Line, tmp_path: Path) -> None:
-    assert [language for language, _ in BLOCKS] == ["sh", "sh", "sh", "sh", "python", "js", "ts", "sh", "sh", "sh"]
+    assert [language for language, _ in BLOCKS] == [
+        "sh",
+        "sh",
+        "sh",
+        "sh",
+        "python",
+        "js",
+        "ts",
+        "sh",
+        "sh",
+        "js",
+        "sh",
+    ]
     url = line.endpoints.api_url
-    keys, items, slate, events, python, browser, _, page, stream, protobuf = (block for _, block in BLOCKS)
+    keys, items, slate, events, python, browser, _, page, stream, reader, protobuf = (block for _, block in BLOCKS)
     with Client(url, line.endpoints.token, timeout_s=30) as api:
         before = api.check_ready().items
         run(["bash", "-euo", "pipefail", "-c", keys], tmp_path, url)
@@ -47,6 +59,8 @@ def test_the_commands_of_the_page_put_a_slate_on_a_page(line: Line, tmp_path: Pa
     token = (tmp_path / "page.token").read_text().strip()
     node = [NODE, "--import", constants(API=url, TOKEN=token)]
     line.wait(lambda: "accepted: 2" in (run([*node, "page.mjs"], tmp_path, url) or ""), "a slate in the browser")
+    (tmp_path / "stream.mjs").write_text(reader, encoding="utf-8")
+    line.wait(lambda: "items of level" in (run([*node, "stream.mjs"], tmp_path, url) or ""), "a stream in the browser")
     said = "clicks accepted: 1\n"
     line.wait(lambda: run([*node, str(EXAMPLES / "page.js")], tmp_path, url) == said, "a click in TypeScript")
     refused = json.loads(run([*node, str(EXAMPLES / "refused.js")], tmp_path, url) or "")

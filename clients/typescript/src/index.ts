@@ -30,7 +30,7 @@ export interface Settings {
   timeoutMs?: number;
 }
 
-const SLATES = "/v1/recommendations";
+const SLATES = ["/v1/recommendations", "/v1/recommendations:stream"];
 const DEADLINE = "X-Deadline-Ms";
 
 /** A client of one API with one key. A call without an answer in time rejects with a `TimeoutError`. */
@@ -39,7 +39,7 @@ export function createClient({ url, token, deadlineMs = 300, timeoutMs = 10_000 
   client.use({
     onRequest({ request, schemaPath }) {
       let withinMs = timeoutMs;
-      if (schemaPath === SLATES) {
+      if (SLATES.includes(schemaPath)) {
         withinMs = Number(request.headers.get(DEADLINE) ?? deadlineMs);
         request.headers.set(DEADLINE, String(withinMs)); // the API need not finish what the page no longer waits for
       }

@@ -424,7 +424,7 @@ export interface components {
             experiments: components["schemas"]["Assignment"][];
             versions: components["schemas"]["Versions"];
             degraded: components["schemas"]["Degraded"];
-            /** @description to be sent as `page_token` of the same request; absent if no items are left, or if the pages have shown 500. */
+            /** @description to be sent as `page_token` of the same request; absent if no items are left, or if pages have shown 500. */
             next_page_token?: string;
             /** @description counts removed candidates by reason; only if `explain` asks for it. */
             removed?: {

@@ -41,7 +41,7 @@ class Source(Struct, frozen=True, kw_only=True):
         name: its name in answers and exposures.
         propose: (query, state, count) -> about `count` ids, best first. Raises Unavailable.
         quota: the count it is asked for by default; None fills up what the other sources leave of the total.
-        least: so many are proposed even if it is asked for fewer.
+        least: the count that is proposed even if it is asked for fewer.
         reads: the features that its proposals depend on, `group.feature`.
         neighbours: the ranking that hydrate puts into `User.neighbours` for it.
         based_on: an item of the user's history, the user, or everyone. An item that several sources propose is
