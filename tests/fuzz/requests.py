@@ -19,6 +19,7 @@ import msgspec
 from schemas.http import Problem
 from serving import app
 from serving.http.problem_types import type_of
+from serving.http.protobuf import MEDIA_TYPES
 from tests.fuzz.cases import Found
 from tests.fuzz.mutation import Mutator
 from tests.support import serving_states as worlds
@@ -31,7 +32,7 @@ _EVENT = {"event_id": "e1", "user_id": "u1", "event_type": "click", "item_id": "
 _ITEM = {"item_id": "i1", "category": "c1", "title": "t", "price": 3.5, "tags": ["a"], "stock": 3, "takedown": False}
 _RECOMMENDATION = {
     "user_id": "u1", "session_id": "s", "surface": "feed", "count": 5, "context": {"device": "ios"},
-    "exclude_items": ["i2"], "explain": "basic",
+    "exclude_items": ["i2"], "explain": "basic", "page_token": "AQAAAAAAAAA",
 }  # fmt: skip
 _PATHS = (
     "/v1/features/user_recent/{}", "/v1/features/{}/u1", "/v1/features/user_category?key={}&key={}", "/v1/models",
@@ -81,7 +82,8 @@ class Requests:
         elif kind == 4:
             path = rng.choice(_PATHS).format(*[quote(_bytes(mutator.text()), safe="") for _ in range(2)])
             method, body = "GET", b""
-        headers = list({**HEADERS, "Content-Type": "application/json"}.items())
+        keyed = {} if rng.random() < 0.1 else HEADERS
+        headers = list({**keyed, "Content-Type": rng.choice(("application/json", *MEDIA_TYPES))}.items())
         if rng.random() < 0.2:
             names = (
                 "Content-Type",
@@ -92,7 +94,7 @@ class Requests:
                 "Content-Length",
                 "X-Request-Id",
             )
-            headers.append((rng.choice(names), _latin(mutator.text())))
+            headers.append((rng.choice(names), rng.choice((_latin(mutator.text()), *MEDIA_TYPES))))
             rng.shuffle(headers)
         return msgspec.msgpack.encode((method, path, headers, body))
 
@@ -113,6 +115,7 @@ class Requests:
         method, path, value = rng.choice(
             (
                 ("POST", "/v1/recommendations", alter(_RECOMMENDATION)),
+                ("POST", "/v1/recommendations:stream", alter(_RECOMMENDATION)),
                 ("POST", "/v1/events", {"events": [alter(event) for _ in range(rng.choice((1, 3)))]}),
                 ("POST", "/v1/items:batchUpsert", {"items": [alter(_ITEM) for _ in range(rng.choice((1, 3)))]}),
                 ("PUT", "/v1/models/aliases/frozen", alter({"version": "live", "why": "w"})),
