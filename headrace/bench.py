@@ -28,6 +28,7 @@ BENCHMARKS = {
     "widths": "rows that start narrow and grow as their id is seen again, against rows of one width: KuaiRand, bytes",
     "fusion": "what item vectors are worth, fused early, gated or late: new items on a simulated feed",
     "freshness_curve": "what a model loses by its age, by late labels and by lost versions",
+    "click_age": "how old a click is when it changes an answer, on the worker that accepted it and on another one",
     "slates": "slates per CPU second and the knee of serving, a FastAPI service with FAISS, and a bare handler",
     "index": "recall and time of the index while items and model change, against exact, IVF and HNSW",
     "validate": "seconds that `headrace features validate` takes for fifty groups, against an empty Python program",
