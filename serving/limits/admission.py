@@ -78,7 +78,9 @@ class Admission:
         begun_s, self._finished_s = max(arrived_s, self._finished_s), now_s
         took_ms = min((now_s - begun_s) * 1000, _OUTLIER * self._cost_ms)
         self._cost_ms += _NEWEST * (took_ms - self._cost_ms)
-        if waited and (now_s - arrived_s) * 1000 > self._objective_ms:
+        # The event loop may be making a slate when the request comes, and another when its answer leaves.
+        unseen_ms = 2 * self._cost_ms
+        if waited and (now_s - arrived_s) * 1000 + unseen_ms > self._objective_ms:
             self._scale = max(self._scale * _LOWER, _LEAST)
         else:
             self._scale = min(self._scale + _RAISE, 1.0)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -111,22 +110,18 @@ async def stream(
     """
     query = query_of(data, services.experiment)
     limits = _limits_of(query, services, request, deadline_ms, traffic)
-    if not services.admission.admits(share=limits.share, within_ms=limits.deadline.remaining_ms()):
-        raise services.admission.refusal()
-
     made = services.pipeline.stream(query, limits.deadline, Stopwatch())
+    with services.admission.admit(share=limits.share, within_ms=limits.deadline.remaining_ms()):
+        first = await anext(made)
 
     async def slates() -> AsyncGenerator[ServerSentEventMessage, None]:
-        async with aclosing(made):
-            while True:
-                with services.admission.occupy():  # not while the client reads
-                    answer = await anext(made, None)
-                if answer is None:
-                    return
-                yield ServerSentEventMessage(event="slate", data=msgspec.json.encode(_with_next_page(answer, query)))
+        answer: RecommendationAnswer | None = first
+        while answer is not None:
+            yield ServerSentEventMessage(event="slate", data=msgspec.json.encode(_with_next_page(answer, query)))
+            with services.admission.occupy():  # not while the client reads
+                answer = await anext(made, None)
 
-    events = slates()
-    return ServerSentEvent(events, background=BackgroundTask(events.aclose))  # also if the client has left
+    return ServerSentEvent(slates(), background=BackgroundTask(made.aclose))  # also if the client has left
 
 
 class _Limits(Struct, frozen=True):

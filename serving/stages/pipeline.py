@@ -25,7 +25,7 @@ from serving.stages.retrieve import retrieve
 from serving.stages.rules import DEFAULTS, Rules
 from serving.stages.score import ranker_of, score
 from serving.stages.unprepared import Unprepared
-from serving.state.query import Faults, Query
+from serving.state.query import Faults, Query, User
 from serving.state.report import NotPublished
 from serving.state.state import ServingState
 from serving.state.state_source import StateSource
@@ -34,9 +34,7 @@ from serving.telemetry.stopwatch import Stopwatch
 from store.reader import AsyncFeatureStore
 
 SILENT_S = 10.0  # the feeder reports each second
-_MOST_CONCURRENT = (
-    4  # requests that are read or ranked: what they compute in one turn of the event loop delays all others
-)
+_PATIENCE_S = 0.003  # a near store replies in less; twice in it for neighbours
 _HYDRATE = 0.5  # the part of the remaining time that reading the user may take
 
 
@@ -62,7 +60,11 @@ class LoggedAnswer(msgspec.Struct, frozen=True):
 
 
 class Pipeline:
-    """Answers queries from the current state, which it reads once per request."""
+    """Answers queries from the current state, which it reads once per request.
+
+    Requests take turns: one at a time is read and ranked, and the next one in another turn of the event loop, so that
+    the loop accepts, or refuses, others meanwhile. While a request waits long for the store, others go ahead.
+    """
 
     def __init__(
         self,
@@ -78,8 +80,7 @@ class Pipeline:
         self._states = states
         self._store = store
         self._hydrator = Hydrator()
-        self._turns = asyncio.Semaphore(_MOST_CONCURRENT)
-        self._ranking = asyncio.Lock()
+        self._turn = asyncio.Lock()
         self._producer = producer
         self._experiment = experiment
         self._metrics = metrics
@@ -89,9 +90,6 @@ class Pipeline:
 
     async def recommend(self, query: Query, deadline: Deadline, watch: Stopwatch) -> RecommendationAnswer:
         """The slate for a query; its exposure is queued when this returns.
-
-        A few requests wait for the store together and are ranked one by one, so that the event loop can accept, or
-        refuse, another request after each.
 
         Raises:
             Shed: the deadline passed before the slate was ready. No exposure is written.
@@ -180,19 +178,31 @@ class Pipeline:
         self, query: Query, state: ServingState, faults: Faults, deadline: Deadline, watch: Stopwatch
     ) -> LoggedAnswer:
         with watch.stage("wait"):
-            await self._turns.acquire()
+            await self._turn.acquire()
         try:
             with watch.stage("hydrate"):
-                within_s = _remaining_ms(deadline) * _HYDRATE / 1000
-                user = await self._hydrator.hydrate_async(query, state.plan, self._store, faults, within_s=within_s)
-            with watch.stage("wait"):
-                await self._ranking.acquire()
-            try:
-                return self._ranked(msgspec.structs.replace(query, user=user), state, faults, deadline, watch)
-            finally:
-                self._ranking.release()
+                user = await self._hydrated(query, state, faults, deadline)
+            return self._ranked(msgspec.structs.replace(query, user=user), state, faults, deadline, watch)
         finally:
-            self._turns.release()
+            self._turn.release()
+
+    async def _hydrated(self, query: Query, state: ServingState, faults: Faults, deadline: Deadline) -> User:
+        """The user of a query whose turn it is."""
+        within_s = _remaining_ms(deadline) * _HYDRATE / 1000
+        reading = asyncio.create_task(
+            self._hydrator.hydrate_async(query, state.plan, self._store, faults, within_s=within_s)
+        )
+        try:
+            await asyncio.wait((reading,), timeout=_PATIENCE_S)
+            if not reading.done():
+                self._turn.release()
+                try:
+                    await asyncio.wait((reading,))
+                finally:
+                    await self._turn.acquire()
+            return reading.result()
+        finally:
+            reading.cancel()
 
     def _ranked(
         self, query: Query, state: ServingState, faults: Faults, deadline: Deadline, watch: Stopwatch

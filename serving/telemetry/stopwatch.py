@@ -14,12 +14,12 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time one stage, or one more part of it."""
+        """Time one stage."""
         start = time.perf_counter()
         try:
             yield
         finally:
-            self.took_ms[name] = self.took_ms.get(name, 0.0) + (time.perf_counter() - start) * 1000
+            self.took_ms[name] = (time.perf_counter() - start) * 1000
 
     def spans(self) -> dict[str, float]:
         """Durations by stage, ms, and `total` since the stopwatch was made."""
