@@ -75,16 +75,17 @@ def test_a_swap_costs_no_answer(tmp_path: Path, swaps: int, every_s: float) -> N
     errors = [error for asker in askers for error in asker.errors]
     assert not [error for error in errors if not (isinstance(error, Refused) and error.problem.status == 503)]
     assert len(errors) < len(answers) / 10
-    assert all(answer.versions.model == answer.versions.index and len(answer.items) == 10 for answer in answers)
+    assert {len(answer.items) for answer in answers} == {10}
+    assert all(answer.versions.model in (answer.versions.index, "") for answer in answers)  # "": no time for the ranker
     for asker in askers:
-        epochs = [tuple(map(int, answer.versions.model.split("."))) for answer in asker.answers]
+        epochs = [tuple(map(int, answer.versions.index.split("."))) for answer in asker.answers]
         assert epochs == sorted(epochs)
     warm = private[round(len(private) * WARM_SHARE) :]
     assert max(warm) < warm[0] + MOST_GROWTH, [round(size / 2**20) for size in private]
 
 
 def all_have_seen(askers: Sequence[Asker], version: str) -> bool:
-    return all(asker.answers and asker.answers[-1].versions.model == version for asker in askers)
+    return all(asker.answers and asker.answers[-1].versions.index == version for asker in askers)
 
 
 def is_past(due_s: float) -> bool:
