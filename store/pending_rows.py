@@ -37,8 +37,8 @@ class PendingRows:
         self.group = group
         self._fold = TileFold(structs.replace(group, families=()))  # holds no state: there are no tiles to add up
 
-    def add(self, events: Many[Event], *, now_ms: int) -> None:
-        """Write the rows of accepted events.
+    def add(self, events: Many[Event], *, now_ms: int) -> bool:
+        """Write the rows of accepted events. Returns whether there were any; otherwise the store was not asked.
 
         Raises:
             StoreError: the store did not answer.
@@ -46,13 +46,14 @@ class PendingRows:
         rows = [row for event in events for row in self._fold.add(event)]
         recent = [row for row in rows if isinstance(row, SequenceRow) and row.occurred_at > now_ms - KEPT_MS]
         if not recent:
-            return
+            return False
         pipeline = self._client.pipeline(transaction=False)
         for key, batch in batches_of([(KEPT_MS, self._write(row)) for row in recent]).items():
             queue_sorted_set(pipeline, key, batch, life_ms=KEPT_MS)
         for reply in pipeline.execute(raise_on_error=False):
             if isinstance(reply, StoreError) and not _is_foreign(reply):
                 raise reply
+        return True
 
     def _write(self, row: SequenceRow) -> SequenceWrite:
         sequence = next(each for each in self.group.sequences if each.name == row.sequence)

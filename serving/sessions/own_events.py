@@ -42,12 +42,13 @@ class OwnEvents:
             self._count_missed(len(events))
             return
         try:
-            self._rows_of(group).add(events, now_ms=now_ms)
+            asked = self._rows_of(group).add(events, now_ms=now_ms)
         except StoreError:
             self._breaker.record(succeeded=False)
             self._count_missed(len(events))
         else:
-            self._breaker.record(succeeded=True)
+            if asked:  # otherwise views alone would close a breaker whose store is still away
+                self._breaker.record(succeeded=True)
 
     def _rows_of(self, group: Group) -> PendingRows:
         """The rows of the group's version in use."""

@@ -51,3 +51,13 @@ def test_rows_that_depend_on_other_events_are_left_to_the_pipeline(client: Clien
         live.set_plan(msgspec.structs.replace(worlds.PLAN, groups=(changed,)))
         OwnEvents(client, CircuitBreaker(4.0), live, pytest.fail).show([click(1)], now_ms=worlds.NOW)
         assert client.keys("*") == []
+
+
+def test_events_without_rows_do_not_hide_that_the_store_is_away() -> None:
+    breaker = CircuitBreaker(4.0)
+    shown = OwnEvents(connect("redis://127.0.0.1:1", timeout_s=0.1), breaker, LIVE, lambda _: None)
+    for number in range(20):
+        shown.show([click(number)], now_ms=worlds.NOW)
+        for _ in range(5):
+            shown.show([click(number, event_type="impression")], now_ms=worlds.NOW)
+    assert breaker.state == "open"
