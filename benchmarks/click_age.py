@@ -3,8 +3,8 @@
 Two servers share a Redis and a broker, as two hosts do. A user asks the first for a slate, sends it a click on the
 first item, and asks one of the two again. The click is as old as the time from just before it is sent until the next
 slate has arrived, if that slate knows the click: a clicked item is never shown again. Only items count that a second
-slate before the click still shows. Half of the users ask while both servers are under load. The pipeline's own way,
-through Flink, takes seconds (`headrace demo` prints it).
+slate before the click still shows. Half of the users ask while both servers are under load. `headrace demo` prints how
+long the pipeline's own way takes, through Flink and the loader.
 """
 
 import argparse

@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lang.expressions.per_event import Event
+from lang.plan.plan import Group
 from lang.planner.load import load_plan
 from lang.testfiles.runner import values_agree
 from schemas.redis_keys import pending_key
@@ -31,9 +32,8 @@ HISTORY = load_plan(REPOSITORY / "features").group("user_recent")
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=logs(), folded=st.sets(st.integers(0, 13)), data=st.data())
 def test_whatever_the_pipeline_has_folded(
-    client: Client, group: object, events: list[Event], folded: set[int], data: st.DataObject
+    client: Client, group: Group, events: list[Event], folded: set[int], data: st.DataObject
 ) -> None:
-    group = PLAN.group(group.name)  # type: ignore[attr-defined]
     client.flushall()
     events = [{**event, "event_id": f"e{number}"} for number, event in enumerate(events)]
     clock = max((event["received_at"] for event in events), default=0)

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from lang.expressions.per_event import Event
 from serving.sessions.own_events import OwnEvents
 from serving.stages.hydrate import Hydrator
 from serving.state.query import Faults
@@ -34,11 +35,11 @@ def test_without_redis_nothing_is_raised_and_the_breaker_learns_of_it() -> None:
 
 
 @pytest.mark.parametrize("events", [[], [click(1, event_type="impression")]])
-def test_without_anything_to_show_redis_is_not_asked(events: list[object]) -> None:
+def test_without_anything_to_show_redis_is_not_asked(events: list[Event]) -> None:
     breaker = CircuitBreaker(4.0)
     shown = OwnEvents(connect("redis://127.0.0.1:1", timeout_s=0.1), breaker, LIVE, pytest.fail)
     for _ in range(20):
-        shown.show(events, now_ms=worlds.NOW)  # type: ignore[arg-type]
+        shown.show(events, now_ms=worlds.NOW)
     assert breaker.state == "closed"
 
 
