@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+from confluent_kafka import TopicPartition
 
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY, Endpoints
@@ -18,12 +19,13 @@ from schemas.samples import Sample
 from schemas.snapshot import SnapshotMeta
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS, SAMPLES, Topic
 from schemas.version_policy import MODEL, VersionId
-from store.kafka_clients import producer
-from store.log import LogReader, bounds
+from store.kafka_clients import consumer, producer
+from store.log import LogReader
 
 RHYTHM = ("--cadence-s", "10", "--snapshot-s", "30", "--wait-s", "20")
 _POLL_S = 0.05
 _PROGRESS_S = 120.0
+_ANSWER_S = 30.0
 
 
 class Learners:
@@ -33,6 +35,7 @@ class Learners:
         self.endpoints = endpoints
         self.artefacts = artefacts
         self._producer = producer(endpoints.bootstrap)
+        self._watching = consumer(endpoints.bootstrap, "watch-learners", {"isolation.level": "read_uncommitted"})
 
     def write(self, rows: Iterable[Sample], topic: Topic = SAMPLES) -> None:
         """Append samples.
@@ -75,13 +78,21 @@ class Learners:
     def kill_after(self, model: str, growth: int) -> None:
         """Start a learner and kill it when `model.deltas` has grown by `growth` offsets, within or between versions.
 
+        The learner is stopped while the log is looked at: it writes the whole log within two seconds, and a busy broker
+        may take that long to answer.
+
         Raises:
             EnvironmentProblem: it ended earlier, or made no progress.
         """
         begun, victim = self.end(), self.start(model, "--stop-at-end")
 
         def has_grown() -> bool:
-            return victim.poll() is not None or self.end() >= begun + growth
+            if victim.poll() is not None:
+                return True
+            victim.send_signal(signal.SIGSTOP)
+            grown = self.end() >= begun + growth
+            victim.send_signal(signal.SIGCONT)
+            return grown
 
         try:
             wait_until(
@@ -122,7 +133,8 @@ class Learners:
 
     def end(self) -> int:
         """The current end offset of `model.deltas`, including open transactions."""
-        return bounds(self.endpoints.bootstrap, MODEL_DELTAS.name)[MODEL_DELTAS.name, 0][1]
+        _, end = self._watching.get_watermark_offsets(TopicPartition(MODEL_DELTAS.name, 0), _ANSWER_S)
+        return end
 
     def _flush(self) -> None:
         if left := self._producer.flush(30):
