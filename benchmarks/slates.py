@@ -156,14 +156,17 @@ class Bench:
         return found
 
     def idle(self, seconds: float = 20.0) -> tuple[float, float]:
-        """Cores that serving uses without requests, and the memory of a second worker, MiB."""
-        with self.headrace(CANDIDATES[0], workers=2) as running:
-            self._load(running[0].port, 20.0, seconds=5.0)  # both workers have mapped what they answer from
-            begun = sum(each.cpu_s() for each in running)
-            psutil.cpu_percent(interval=seconds)
-            cores = (sum(each.cpu_s() for each in running) - begun) / seconds
-            memory = sorted(running[0].pss_mb().values())
-        return round(cores, 3), round(memory[-2], 1)
+        """Cores that two workers use without requests, and the memory that the second adds, MiB."""
+        memory_mb = dict[int, float]()
+        cores = 0.0
+        for workers in (1, 2):
+            with self.headrace(CANDIDATES[0], workers=workers) as running:
+                self._load(running[0].port, 20.0, seconds=5.0)  # all workers have mapped what they answer from
+                begun = sum(each.cpu_s() for each in running)
+                psutil.cpu_percent(interval=seconds)
+                cores = (sum(each.cpu_s() for each in running) - begun) / seconds
+                memory_mb[workers] = sum(running[0].pss_mb().values())
+        return round(cores, 3), round(memory_mb[2] - memory_mb[1], 1)
 
     @contextlib.contextmanager
     def _peer(self, command: list[str], candidates: int) -> Iterator[Server]:

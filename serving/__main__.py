@@ -1,5 +1,6 @@
 """`python -m serving`: the recommendation API, some worker processes behind one port."""
 
+import gc
 import resource
 
 from granian import Granian
@@ -51,10 +52,14 @@ def _allow_files() -> int:
 
 
 def _load() -> None:
-    """Load the code of the workers before they are forked: they share its memory, and start in a moment."""
+    """Load the code of the workers before they are forked: they share its memory, and start in a moment.
+
+    The garbage collector of a worker would write to each of these objects, and so make a copy of its own of them.
+    """
     from serving import worker  # not at the top: `prometheus_client` must be loaded after `metrics_folder.prepare`
 
     worker.load()
+    gc.freeze()
 
 
 if __name__ == "__main__":
