@@ -107,19 +107,20 @@ class LogReader:
                 self._on_error(error)
         return records
 
-    def read_to_end(self, *, batch: int = 5 * _BATCH) -> Iterator[Message]:
+    def read_to_end(self, *, batch: int = 5 * _BATCH, ends: Mapping[int, int] | None = None) -> Iterator[Message]:
         """The records up to the end of the assigned partitions.
 
         Args:
             batch: records per read; the last read takes a fifth of a second, unless `batch` is 1.
+            ends: stop before these offsets, one for each assigned partition, instead of at the end.
 
         Raises:
             KafkaException: `on_error` gave up, or nothing arrived for half a minute.
         """
         silent_s = 0.0
-        while not self.at_end:
+        while not self.at_end and (ends is None or any(self.next[each] < end for each, end in ends.items())):
             records = self.read(_POLL_S, count=batch)
-            yield from records
+            yield from (each for each in records if ends is None or (each.offset() or 0) < ends[each.partition() or 0])
             silent_s = 0.0 if records else silent_s + _POLL_S
             if silent_s > _SILENT_S:
                 message = f"{self.topic}: no record and no end within {_SILENT_S:g} s"

@@ -1,34 +1,30 @@
 """`headrace explain`: why a slate was made, and whether its scores come out again, bit for bit."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import numpy as np
-from confluent_kafka import Message
 from rich.table import Table
 
 from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.layout import Layout
+from headrace.log.slates import SlateLog
 from headrace.timestamps import parse_time, utc
 from models.config import RankerConfig, load_ranker_config
 from models.inputs import DENSE
 from models.state import ModelState
 from schemas.aliases import FOLLOWING
-from schemas.avro import Unreadable
 from schemas.defaults import LIVE_MODEL
-from schemas.exposures import EXPOSURE, Exposure
+from schemas.exposures import Exposure
 from schemas.times import now_ms
 from schemas.topics import EXPOSURES
 from serving.offline.replayed_slate import NotReplayable, replay, replayable
 from serving.settings import Config, read_config
 from serving.stages.rules import Rules
 from serving.versions.followed_model import FollowedModel
-from serving.versions.model_at import model_at
+from serving.versions.model_at import VersionGone, model_at
 from serving.versions.pins import Pins
-from store.log import read_to_end
 
 _INPUTS = 3  # the largest inputs of an item that are shown
 
@@ -56,34 +52,13 @@ def _find(layout: Layout, *, request_id: str, user: str, at_ms: int) -> Exposure
     Raises:
         UsageProblem: the log has none.
     """
-
-    def wanted(message: Message) -> bool:
-        headers = dict(message.headers() or [])
-        if request_id:
-            return message.key() == request_id.encode()
-        return headers.get("user_id") == user.encode() and int(headers.get("received_at") or 0) <= at_ms
-
-    found = _newest(layout, wanted)
+    log = SlateLog(layout.endpoints().bootstrap)
+    found = log.find(request_id) if request_id else log.find_last(user, at_ms)
     if found is None:
         what = f"request {request_id!r}" if request_id else f"user {user!r} up to {utc(at_ms)}"
         message = f"topic {EXPOSURES.name} has no slate of {what}; it keeps seven days"
         raise UsageProblem(message)
     return found
-
-
-def _newest(layout: Layout, wanted: Callable[[Message], bool]) -> Exposure | None:
-    newest: Exposure | None = None
-    for message in read_to_end(layout.endpoints().bootstrap, EXPOSURES.name):
-        value = message.value()
-        if value is None or not wanted(message):
-            continue
-        try:
-            exposure = msgspec.convert(EXPOSURE.decode(value), Exposure)
-        except (Unreadable, msgspec.ValidationError):
-            continue
-        if newest is None or exposure.received_at > newest.received_at:
-            newest = exposure
-    return newest
 
 
 def _show(exposure: Exposure) -> None:
@@ -154,11 +129,10 @@ def _model(layout: Layout, exposure: Exposure, config: RankerConfig) -> ModelSta
     if pinned is not None:
         return pinned[0]
     followed = FollowedModel(name=name, key=endpoints.model_key.encode(), snapshots=folder / "snapshots", config=config)
-    model = model_at(endpoints.bootstrap, followed, exposure.model_version, served_at=exposure.received_at)
-    if model is None:
-        message = f"neither the log nor a snapshot has version {exposure.model_version} of {name} any more"
-        raise NotReplayable(message)
-    return model
+    try:
+        return model_at(endpoints.bootstrap, followed, exposure.model_version, served_at=exposure.received_at)
+    except VersionGone as gone:
+        raise NotReplayable(str(gone)) from gone
 
 
 def _rules(path: Path) -> Rules:
