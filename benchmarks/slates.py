@@ -2,6 +2,8 @@
 
 Generator, Redis and server share the machine. A knee is the largest rate of an open-loop load whose p99 stays below 50
 ms. CPU per slate is that of the server's processes and of Redis at half the knee; for serving the feeder's counts too.
+A refusal's CPU is that of the whole server at a hundred times the knee, where nearly every request is refused, divided
+by the refusals: an upper bound, since the few slates and the kernel's part count too.
 All three score the same number of candidates with the same model. The usual service (FastAPI, FAISS) reads the
 candidates' features from Redis; the floor (a raw ASGI handler) reads one value of the user.
 """
@@ -41,6 +43,7 @@ from serving.shared.current import CURRENT, Current
 RESULT = REPOSITORY / "benchmarks" / "results" / "slates.json"
 TOKEN = "a-token-of-the-benchmark"
 P99_MS, CANDIDATES, OVERLOADS = 50.0, (100, 500), (3, 10)
+_FLOOD, _REFUSED = 100, 503
 _FIRST_RATE, _GROWTH, _PRECISION, _KEPT = 8.0, 1.6, 1.1, 0.97
 _NAMES = ("headrace", "usual", "floor")
 console = Console(stderr=True, highlight=False)
@@ -49,7 +52,10 @@ Start: TypeAlias = Callable[[int], AbstractContextManager[list[Server]]]
 
 
 class Contender(Struct, frozen=True, kw_only=True):
-    """One server with one number of candidates. `cpu_ms`: per slate at half the knee, `by_process` in parts."""
+    """One server with one number of candidates. `cpu_ms`: per slate at half the knee, `by_process` in parts.
+
+    `refusal_cpu_ms`: the most that a refusal takes; None where nothing is refused, and in results of earlier releases.
+    """
 
     name: str
     candidates: int
@@ -59,6 +65,7 @@ class Contender(Struct, frozen=True, kw_only=True):
     cpu_ms: float
     by_process: dict[str, float]
     overload: dict[int, Load]
+    refusal_cpu_ms: float | None = None
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -142,6 +149,7 @@ class Bench:
                 times: self._load(running[0].port, times * knee, seconds=8.0)
                 for times in (OVERLOADS if name == "headrace" else ())
             }
+            refusal_cpu_ms = self._refusal_cpu_ms(running[0], _FLOOD * knee) if overload else None
         found = Contender(
             name=name,
             candidates=candidates,
@@ -151,6 +159,7 @@ class Bench:
             cpu_ms=round(sum(by_process.values()), 3),
             by_process=by_process,
             overload=overload,
+            refusal_cpu_ms=refusal_cpu_ms,
         )
         console.print(found)
         return found
@@ -207,6 +216,12 @@ class Bench:
                 message = f"the server at {port} answers not even one request per second within {P99_MS:g} ms"
                 raise EnvironmentProblem(message)
         return kept, best
+
+    def _refusal_cpu_ms(self, server: Server, rate: float) -> float:
+        """The CPU of a server per refusal, at a rate at which it does next to nothing else."""
+        begun_s = server.cpu_s()
+        refused = self._load(server.port, rate, seconds=3.0).statuses.get(_REFUSED, 0)
+        return round((server.cpu_s() - begun_s) / max(refused, 1) * 1000, 3)
 
     def _load(self, port: int, rate: float, *, seconds: float = 6.0) -> Load:
         return run_load(port, self.requests, rate=rate, seconds=seconds, seed=1)
@@ -285,6 +300,8 @@ def show(result: Result) -> None:
                 f"{each.candidates} candidates at {times} times the knee: {load.answered_per_s:.0f} answers/s, "
                 f"p99 {load.p99_ms} ms, {load.statuses}, refusals p99 {load.refusal_p99_ms} ms, {load.lost} lost"
             )
+        if each.refusal_cpu_ms is not None:
+            print_(f"{each.candidates} candidates: a refusal takes at most {each.refusal_cpu_ms} ms of CPU")
     for count, ratio in result.usual_to_headrace.items():
         print_(
             f"{count} candidates: the usual service needs {ratio} times the CPU of headrace, "
