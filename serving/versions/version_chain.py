@@ -123,10 +123,11 @@ class VersionChain:
         """Prepare to read skipped versions again: the offset of the first one, None without any."""
         self.recovered = False
         skipped = self.skipped()
-        if skipped:
-            self._begin = None
+        if not skipped:
+            return None  # reading continues, perhaps in the middle of a version
+        self._begin = None
         self._assembler = self._new_assembler()
-        return min(skipped.values(), default=None)
+        return min(skipped.values())
 
     def _advance(self, payload: bytes) -> None:
         delta = self._assembler.feed(payload)

@@ -113,6 +113,22 @@ def test_killed_at_any_point_it_comes_back_to_the_same(made: Made, start, tmp_pa
         assert (version_of(live), live_print(live)) == (expected, made.fingerprints["1.9"])
 
 
+def test_a_batch_that_ends_within_a_version_loses_none_of_its_chunks(made: Made, start, tmp_path: Path) -> None:
+    checkpoint = made.checkpoints[0]
+    Snapshots(tmp_path / "snapshots").save(checkpoint)
+    place = (checkpoint.meta.epoch, checkpoint.meta.seq)
+    after = next(cut for cut in made.versions if (cut.manifest.epoch, cut.manifest.seq) > place)
+    live, _, reader = start()
+    topic = MemoryTopic()
+    reader.start()
+    topic.write(after)
+    rest = [topic.records.pop() for _ in topic.records[1:]]
+    reader.step(topic)
+    topic.records += reversed(rest)
+    reader.step(topic)
+    assert version_of(live) == version_text((after.manifest.epoch, after.manifest.seq))
+
+
 def test_frozen_it_stays_and_thawed_it_catches_up(made: Made, start) -> None:
     live, control, reader = start()
     topic = MemoryTopic()
