@@ -3,8 +3,11 @@
 import asyncio
 import signal
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 
@@ -69,17 +72,31 @@ def run(*, minutes: float, seed: int, headless: bool, report: Path | None, say: 
 def run_on_clean_stack(settings: SimulationSettings, *, headless: bool, say: Say) -> Report:
     """Run the demo on a fresh stack and stop it afterwards; after a failure the logs stay."""
     layout = Layout(REPOSITORY / ".headrace" / "demo")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM ends the demo as Ctrl-C does
+    _handle_signals(_interrupt_once)
     stack.stop(layout, wipe=True)
     good = False
     try:
         result = perform(layout, settings, headless=headless, say=say)
         good = not result.faults()
     finally:
-        if not good:
-            say(f"stopping; the logs stay in {layout.logs}")
+        _handle_signals(signal.SIG_IGN)
+        with suppress(OSError):  # nobody may be reading any more
+            say(
+                "stopping the stack, which takes up to a minute" + ("" if good else f"; the logs stay in {layout.logs}")
+            )
         stack.stop(layout, wipe=good)
     return result
+
+
+def _interrupt_once(_number: int, _frame: object) -> None:
+    """End the demo as Ctrl-C does, once: people press it twice, `make` repeats a SIGTERM, and the stack must stop."""
+    _handle_signals(signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _handle_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
 
 
 def perform(layout: Layout, settings: SimulationSettings, *, headless: bool, say: Say) -> Report:
@@ -198,13 +215,14 @@ def prepare(layout: Layout, simulation: SimulationRun, say: Say) -> Endpoints:
 def pin(simulation: SimulationRun, api: Client, hint: str) -> None:
     """Pin the version in service as the frozen arm's."""
     version = api.pin_alias(FROZEN, why="the demo's frozen arm").version
-    simulation.frozen = next(applied for applied in api.list_models().history if applied.version == version)
-    wait_until(
-        lambda: any(alias.alias == FROZEN for alias in api.list_models().aliases),
-        what="the frozen version in service",
-        deadline_s=30,
-        hint=hint,
-    )
+
+    def is_pinned() -> bool:
+        """Whether the worker that answers has it: each reads the state on its own."""
+        models = api.list_models()
+        simulation.frozen = next((each for each in models.history if each.version == version), None)
+        return simulation.frozen is not None and any(alias.alias == FROZEN for alias in models.aliases)
+
+    wait_until(is_pinned, what="the frozen version in service", deadline_s=30, hint=hint)
 
 
 def settle(reconciler: LogReconciler, end: EndOffsets) -> tuple[Reconciliation, bool]:

@@ -1,7 +1,7 @@
 """JSON from clients: its depth, a copy cut to a safe depth, and decoding errors as JSON pointer and message."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 import msgspec
@@ -77,7 +77,16 @@ def fault_of(error: Exception, payload: bytes | memoryview) -> tuple[str, str]:
         steps = _named(steps, payload)
     elif unknown := _UNKNOWN.search(reason):
         steps.append(unknown[1])
-    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps), reason
+    return pointer_of(steps), reason
+
+
+def pointer_of(steps: Iterable[str]) -> str:
+    """A path of names as a JSON pointer (RFC 6901).
+
+    >>> pointer_of(["a~b/c", "0"])
+    '/a~0b~1c/0'
+    """
+    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)
 
 
 def _named(steps: Sequence[str], payload: bytes | memoryview) -> list[str]:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -89,16 +90,17 @@ def gather(layout: Layout) -> Status:
         left_out = flink.counters(SAMPLES_JOB, COUNTERS)
     except httpx.HTTPError:
         jobs, left_out = {}, {}
-    broker_is_up = "kafka" in processes and processes["kafka"].state == "RUNNING"
+    broker_is_up, store_is_up = _kafka_answers(endpoints), _redis_answers(endpoints)
+    silent = [*([] if broker_is_up else ["Kafka does not answer"]), *([] if store_is_up else ["Redis does not answer"])]
     metrics, ready = _serving_metrics(endpoints), _ready(endpoints)
     return Status(
         processes=processes,
         jobs=jobs,
-        lag=_lag(endpoints) if broker_is_up else {},
+        lag=_lag(endpoints) if broker_is_up and store_is_up else {},
         dead=_dead(endpoints) if broker_is_up else {},
         groups_s=_ages_s(metrics),
         model=_model(metrics, ready.get("model", "")),
-        stalled=[*(f"not ready: {name}" for name in ready.get("waiting_for", [])), *ready.get("stalled", [])],
+        stalled=[*silent, *(f"not ready: {name}" for name in ready.get("waiting_for", [])), *ready.get("stalled", [])],
         records=_ends(endpoints) if broker_is_up else {},
         left_out=left_out,
         memory_mb=round(supervisor.proportional_memory_mb(supervisor.tree(layout))),
@@ -122,9 +124,22 @@ def _processes(layout: Layout) -> dict[str, Part]:
     return parts
 
 
+def _kafka_answers(endpoints: Endpoints) -> bool:
+    """Asked first: a broker that is away would hold up each question by half a minute, with a line for each attempt."""
+    with suppress(KafkaException):
+        return bool(admin(endpoints.bootstrap, {"log_level": 0}).list_topics(timeout=_TIMEOUT_S).brokers)
+    return False
+
+
+def _redis_answers(endpoints: Endpoints) -> bool:
+    with suppress(*StoreError):
+        return bool(connect(endpoints.redis_url, timeout_s=_TIMEOUT_S).ping())
+    return False
+
+
 def _lag(endpoints: Endpoints) -> dict[str, int]:
     try:
-        readers = consumer_groups(connect(endpoints.redis_url), LIVE_MODEL)
+        readers = consumer_groups(connect(endpoints.redis_url, timeout_s=_TIMEOUT_S), LIVE_MODEL)
         found = lags(admin(endpoints.bootstrap), readers)
     except (KafkaException, *StoreError):
         return {}

@@ -3,7 +3,7 @@
 Events are checked by the ingest job's own decoder: what the API accepts, the job accepts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from msgspec import Raw, Struct, structs
 
 from lang.events.gate import is_tick
 from lang.expressions.per_event import Event
+from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.source import Source
 from models.content import ContentLayout
 from schemas.catalogue import Item
@@ -19,7 +20,7 @@ from schemas.client_records import ItemRecord
 from schemas.heads import FEEDBACK
 from schemas.http import BatchAnswer, Rejected
 from schemas.ids import hash64
-from schemas.json_text import fault_of, is_deep
+from schemas.json_text import fault_of, is_deep, pointer_of
 from schemas.limits import LEVELS, time_fault
 from schemas.topics import EVENTS, ITEMS
 from serving.kafka.producer import Record
@@ -121,7 +122,9 @@ def retry_after_s(fill: float) -> int:
 
 def _event(raw: Raw, source: Source, now: int) -> tuple[bytes, dict[str, Any]]:
     """The record as written to the topic, and the event that ingest will decode from it."""
-    payload = msgspec.json.encode({**_decoded(raw, _fields), "received_at": now})
+    fields = _decoded(raw, _fields)
+    _refuse_misspelt(fields, source)
+    payload = msgspec.json.encode({**fields, RECEIVED_AT: now})
     try:
         event = _decoder(source).decode(payload, now)
     except Refused as refused:
@@ -130,6 +133,20 @@ def _event(raw: Raw, source: Source, now: int) -> tuple[bytes, dict[str, Any]]:
         detail = "event types that begin with _ are reserved"
         raise Invalid(detail, code="reserved", pointer="/event_type")
     return payload, event
+
+
+def _refuse_misspelt(fields: Mapping[str, Raw], source: Source) -> None:
+    """Fields that are not declared are data of others, but one that only spells a declared name otherwise is a slip."""
+    known = {_letters(column.name): column.name for column in source.columns}
+    for name in fields:
+        meant = known.get(_letters(name), name)
+        if meant != name and meant not in fields:
+            detail = f"an event has no field {name!r}: the name is {meant}"
+            raise Invalid(detail, code="unknown", pointer=pointer_of([name]))
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
 
 
 def judge_items(items: Sequence[Raw], catalogue: Catalogue, *, layout: ContentLayout, now: int) -> Batch:

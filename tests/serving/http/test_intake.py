@@ -79,6 +79,8 @@ def test_a_repeated_event_counts_once() -> None:
         (GOOD | {"user_id": "u" * 257}, "length", "/events/1/user_id"),
         (GOOD | {"item_id": "a\x1fb"}, "text", "/events/1/item_id"),
         (GOOD | {"context": {"geo": {"lat": 1}}}, "type", "/events/1/context/geo"),
+        (GOOD | {"itemId": "i"}, "unknown", "/events/1/itemId"),
+        (GOOD | {"item-ID": "i"}, "unknown", "/events/1/item-ID"),
         (GOOD | {"user_id": "another"}, "taken", "/events/1/event_id"),
         (GOOD | {"debug": DEEP}, "depth", "/events/1"),
         (Raw(b'{"event_id":"\xe9"}'), "json", "/events/1"),
@@ -93,6 +95,11 @@ def test_a_bad_event_does_not_harm_the_others(record: object, code: str, pointer
     (rejected,) = batch.answer.rejected
     assert (rejected.index, rejected.code, rejected.pointer) == (1, code, pointer)
     assert rejected.detail
+
+
+def test_a_name_that_is_there_rightly_spelt_may_be_there_otherwise_too() -> None:
+    batch = intake.judge_events(raw(GOOD | {"item_id": "i", "itemId": "theirs", "colour": 1}), SOURCE, now=NOW)
+    assert batch.answer.accepted == 1
 
 
 def test_what_is_tolerated_in_an_event() -> None:
