@@ -1,5 +1,8 @@
 """What `headrace status` says when a part stops, a record is set aside, and all is well again."""
 
+import os
+import signal
+
 import pytest
 
 from headrace.client import RecommendationRequest
@@ -65,3 +68,15 @@ def test_dead_letters_groups_and_the_model_are_told(line: Line) -> None:
     assert 0 <= told.groups_s["user_recent"] < 120
     assert told.stalled == []
     assert told.model["version"].startswith("none yet") or told.model["versions refused"]
+
+
+def test_a_store_that_hangs_is_named_instead_of_waited_for(line: Line) -> None:
+    _, redis = line.supervisor.programs()["redis"]
+    os.kill(redis, signal.SIGSTOP)
+    try:
+        told = gather(line.layout)
+    finally:
+        os.kill(redis, signal.SIGCONT)
+    assert "Redis does not answer" in told.stalled
+    assert told.lag == {}
+    assert told.processes["redis"].state == "RUNNING"
