@@ -19,6 +19,7 @@ from rich.table import Table
 
 from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
+from connections.redis_clients import connect
 from headrace.client import ApiError, Client
 from headrace.features import release
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
@@ -31,7 +32,6 @@ from lang.planner.load import parse_plan
 from schemas.events import Event
 from schemas.times import now_ms
 from serving.offline.log_writer import LogWriter
-from store.connect import connect
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "release.json"
 GROUP, CLIENTS, KEYS = "item_engagement", 4, 50

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
+from connections.kafka_clients import producer
 from headrace.layout import FEATURES, REPOSITORY, Endpoints
 from headrace.stack import broker
 from headrace.wait import wait_until
@@ -41,7 +42,6 @@ from serving.versions.control import ControlReader
 from serving.versions.delta_reader import DeltaReader
 from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
-from store.kafka_clients import producer
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "rollback.json"
 BAR_S = 5.0

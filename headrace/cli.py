@@ -277,7 +277,7 @@ def _unreachable(error: Exception) -> EnvironmentProblem | None:
     """The problem behind an error of a Kafka or Redis client; None for any other error."""
     from confluent_kafka import KafkaException
 
-    from store.connect import StoreError
+    from connections.redis_clients import StoreError
 
     name = "Kafka" if isinstance(error, KafkaException) else "Redis" if isinstance(error, StoreError) else None
     return EnvironmentProblem(f"{name} does not answer ({error}); `headrace status` shows what runs") if name else None

@@ -11,6 +11,7 @@ from types import FrameType
 
 import msgspec
 
+from connections.redis_clients import connect
 from headrace.client import Client
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
@@ -29,7 +30,6 @@ from simulator.progress import ProgressPrinter
 from simulator.reconciliation import EndOffsets, LogReconciler, Reconciliation
 from simulator.report import Report
 from simulator.run import FROZEN, Address, Measurements, SimulationRun, SimulationSettings
-from store.connect import connect
 from store.reader import FeatureReader
 
 PACE = Pace(ingest_ms=300, wait_ms=6_000, correction_ms=60_000, cadence_s=10, snapshot_s=60)

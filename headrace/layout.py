@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -44,38 +45,25 @@ class Pace(Struct, frozen=True, kw_only=True):
 
 
 class Endpoints(Struct, frozen=True, kw_only=True):
-    """Ports of a running stack on 127.0.0.1, its API token, and the keys that sign models and mask columns."""
+    """Where a stack is reached: its addresses, its API token, and the keys that sign models and mask columns.
 
-    kafka: int
-    kafka_controller: int
-    redis: int
-    flink_rest: int
-    flink_rpc: int
-    api: int
+    Attributes:
+        bootstrap: Kafka's brokers. `redis_url`: the feature store. `flink_url`: Flink's REST address and web page.
+    """
+
+    bootstrap: str
+    redis_url: str
+    flink_url: str
+    api_url: str
     token: str
     model_key: str
     mask_key: str
     pace: Pace = Pace()
 
     @property
-    def bootstrap(self) -> str:
-        """Kafka's address."""
-        return f"127.0.0.1:{self.kafka}"
-
-    @property
-    def flink_url(self) -> str:
-        """Flink's REST address and web page."""
-        return f"http://127.0.0.1:{self.flink_rest}"
-
-    @property
-    def api_url(self) -> str:
-        """The API's address."""
-        return f"http://127.0.0.1:{self.api}"
-
-    @property
-    def redis_url(self) -> str:
-        """The feature store's address."""
-        return f"redis://127.0.0.1:{self.redis}"
+    def flink_address(self) -> str:
+        """Flink's REST address as host:port."""
+        return urlsplit(self.flink_url).netloc
 
 
 class Layout:
@@ -92,6 +80,7 @@ class Layout:
         self.shared = home / "shared"
         self.spool = home / "spool"
         self.endpoints_file = home / "endpoints.json"
+        self.ports_file = home / "ports.json"
         self.secrets_file = home / "secrets.json"
         self.serving_file = home / "serving.json"
         self.keys_file = home / "keys.json"

@@ -6,6 +6,7 @@ from contextlib import closing
 import msgspec
 from confluent_kafka import KafkaError, KafkaException
 
+from connections.kafka_clients import producer
 from learner.cuts import Publication
 from learner.published_versions import PublishedVersions
 from schemas.control import Control
@@ -13,7 +14,6 @@ from schemas.delta import is_signed, manifest_hash, manifest_of, seal
 from schemas.heartbeat import Heartbeat, key_of
 from schemas.times import now_ms
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
-from store.kafka_clients import producer
 from store.log import LogReader
 
 WHO = "learner"

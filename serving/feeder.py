@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaException
 
+from connections.redis_clients import connect
 from lang.planner.load import load_plan
 from models.content import ContentLayout
 from models.index.layered import LayeredBuilder
@@ -42,7 +43,6 @@ from serving.versions.followed_model import FollowedModel
 from serving.versions.pins import Pins
 from serving.versions.shadow_scorer import ShadowScorer
 from store.changes import ChangeListener
-from store.connect import connect
 from store.lag import consumer_groups
 from store.quarantine import KafkaSend, Quarantine, Send
 from store.reader import FeatureReader

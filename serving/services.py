@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
+from connections.redis_clients import connect, connect_async
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
 from models.content import ContentLayout
@@ -27,7 +28,6 @@ from serving.telemetry.freshness import AsyncFreshnessReader
 from serving.telemetry.metrics import Metrics
 from serving.versions.pins import Pins
 from store.circuit_breaker import CircuitBreaker
-from store.connect import connect, connect_async
 from store.guarded_reader import AsyncGuardedReader, GuardedReader
 from store.reader import AsyncFeatureReader, FeatureReader
 

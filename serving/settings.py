@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, field
 
+from connections.redis_clients import ADDRESS
 from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from models.index.device import index_builder
 from schemas.defaults import LIVE_MODEL
@@ -25,7 +26,6 @@ from serving.stages import rules
 from serving.stages.rules import DEFAULTS, Rules, RulesError
 from serving.state import experiment
 from serving.state.experiment import Experiment, ExperimentError
-from store.connect import ADDRESS
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 TOKEN_VARIABLE = "HEADRACE_TOKEN"

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
-from store.connect import Client
+from connections.redis_clients import Client
 
 _CHANNEL = "changed:"
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import redis
 
+from connections.redis_clients import StoreError
 from store.circuit_breaker import CircuitBreaker
-from store.connect import StoreError
 from store.loop_timeout import loop_timeout
 from store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues
 

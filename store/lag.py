@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin import OffsetSpec as OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
 from msgspec import Struct
 
-from store.connect import Client
+from connections.redis_clients import Client
 from store.loader import GROUP, MARK
 
 _TIMEOUT_S = 10.0

@@ -20,15 +20,15 @@ from typing import TypeAlias, cast
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message
 
+from connections.kafka_clients import consumer
+from connections.redis_clients import ADDRESS, Client, StoreError, connect
 from lang.plan.plan import Group
 from schemas.breaker import BrokenProgram
 from schemas.dead_letter import reason_of
 from schemas.times import now_ms
 from store.clock import LogClock
-from store.connect import ADDRESS, Client, StoreError, connect
 from store.decision_reader import DecisionReader
 from store.decode import Refused, SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
-from store.kafka_clients import consumer
 from store.quarantine import KafkaSend, Quarantine
 from store.versions import Versions
 from store.writer import Retention, Writer, retention_of

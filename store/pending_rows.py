@@ -9,11 +9,11 @@ from collections.abc import Sequence as Many
 
 from msgspec import structs
 
+from connections.redis_clients import Client, StoreError
 from lang.executors.fold import SequenceRow, TileFold
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
 from schemas.redis_keys import pending_key
-from store.connect import Client, StoreError
 from store.decode import SequenceWrite, row_of
 from store.rows import batches_of, queue_sorted_set
 

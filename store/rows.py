@@ -15,10 +15,10 @@ from typing import TypeAlias, cast
 import numpy as np
 from msgspec import Struct
 
+from connections.redis_clients import AnyPipeline, Pipeline
 from lang.executors.merge import SequenceBlock
 from lang.plan.plan import Group, Sequence
 from schemas.redis_keys import payload_of, sequence_key
-from store.connect import AnyPipeline, Pipeline
 from store.decode import SequenceWrite
 
 Rows: TypeAlias = list[tuple[bytes, float]]

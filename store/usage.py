@@ -7,9 +7,9 @@ from typing import cast
 
 from msgspec import Struct
 
+from connections.redis_clients import Client
 from lang.plan.plan import Group
 from schemas.redis_keys import tiles_key
-from store.connect import Client
 
 _SAMPLE = 500  # keys of each kind that are measured, one round trip each
 _PER_SCAN = 1_000

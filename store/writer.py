@@ -11,10 +11,10 @@ from pathlib import Path
 from msgspec import Struct
 from redis.exceptions import NoScriptError, ResponseError
 
+from connections.redis_clients import Client
 from lang.plan.plan import Group
 from schemas.redis_keys import owner_of, title_of
 from store.changes import publish
-from store.connect import Client
 from store.decode import SequenceWrite, TileWrite
 from store.record import RecordLayout
 from store.rows import RowBatch, batches_of, queue_writes

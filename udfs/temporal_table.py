@@ -14,6 +14,7 @@ from typing import cast
 from confluent_kafka import OFFSET_BEGINNING, IsolationLevel, Message, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
 
+from connections.kafka_clients import admin
 from lang.events.gate import is_tick
 from lang.plan.clean_topic import RECEIVED_AT
 from lang.plan.source import Stamp
@@ -21,7 +22,6 @@ from lang.plan.table import table_of
 from schemas.breaker import Breaker
 from schemas.dead_letter import reason_of
 from schemas.limits import DOUBLE_MOST
-from store.kafka_clients import admin
 from store.log import LogReader, raise_any
 
 _LOG = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import TopicPartition
 
+from connections.kafka_clients import consumer, producer
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY, Endpoints
 from headrace.wait import wait_until
@@ -19,7 +20,6 @@ from schemas.samples import Sample
 from schemas.snapshot import SnapshotMeta
 from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS, SAMPLES, Topic
 from schemas.version_policy import MODEL, VersionId
-from store.kafka_clients import consumer, producer
 from store.log import LogReader
 
 RHYTHM = ("--cadence-s", "10", "--snapshot-s", "30", "--wait-s", "20")

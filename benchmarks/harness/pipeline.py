@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from benchmarks.inputs.event_log import EventLog, Record
+from connections.kafka_clients import producer
+from connections.redis_clients import connect
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
 from headrace.stack import stack
@@ -17,8 +19,6 @@ from headrace.wait import wait_until
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
 from schemas.topics import EVENT_PARTITIONS, EVENTS, ITEMS
-from store.connect import connect
-from store.kafka_clients import producer
 from store.log import bounds
 
 JOBS = ("ingest", "features")

@@ -15,6 +15,8 @@ from msgspec import Struct
 
 from benchmarks.inputs import version_messages
 from benchmarks.inputs.version_messages import VersionChain
+from connections.kafka_clients import admin, producer
+from connections.redis_clients import connect
 from headrace.layout import FEATURES, REPOSITORY, Endpoints
 from headrace.log.feature_versions import seed
 from headrace.wait import wait_until
@@ -31,8 +33,6 @@ from schemas.ids import hash64
 from schemas.row_codec import TableUpdate
 from schemas.times import now_ms
 from schemas.topics import ITEMS, MODEL_DELTAS, sequence_topic, tile_topic
-from store.connect import connect
-from store.kafka_clients import admin, producer
 from store.lag import consumer_groups, lags
 
 _CATEGORIES, _SELLERS = 200, 500

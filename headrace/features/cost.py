@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Struct
 
+from connections.redis_clients import Client
 from headrace.features.flink_state import cell_bytes
 from headrace.features.state_size import cells, tile_cells
 from headrace.layout import REPOSITORY, Endpoints
@@ -14,7 +15,6 @@ from headrace.stack.flink import FlinkRest
 from lang.plan.plan import Group
 from lang.planner.diff import Change
 from serving.feature_dependencies import touched
-from store.connect import Client
 from store.usage import Usage, measure_usage
 from store.versions import Versions
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, field
 
+from connections.redis_clients import Client
 from lang.plan.plan import Group, Key
 from lang.planner.diff import meanings
 from lang.testfiles.runner import values_agree
 from schemas.redis_keys import owner_of, sequence_key, tiles_key
-from store.connect import Client
 from store.reader import FeatureReader, FeatureRequest, FeatureValues
 
 _RATIO = 1e-9

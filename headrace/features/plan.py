@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from connections.redis_clients import connect
 from headrace.errors import UsageProblem
 from headrace.features import lateness_check, release
 from headrace.features.budget import entity_problem, memory_problem
@@ -15,7 +16,6 @@ from headrace.layout import FEATURES, Endpoints, Layout
 from headrace.log.feature_versions import Registry
 from headrace.stack.flink import FlinkRest
 from lang.plan.plan import Plan
-from store.connect import connect
 from store.redis_budget import free_bytes
 from store.versions import Versions
 

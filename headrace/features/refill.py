@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import KafkaException
 from msgspec import Struct
 
+from connections.redis_clients import StoreError, connect
 from headrace.console import progress
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
 from lang.plan.plan import Group
 from schemas.breaker import BrokenProgram
-from store.connect import StoreError, connect
 from store.loader import Loader
 from store.log import bounds
 from store.usage import measure_usage

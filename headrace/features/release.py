@@ -4,6 +4,7 @@ import time
 
 from msgspec import Struct
 
+from connections.redis_clients import Client
 from headrace.console import progress
 from headrace.errors import UsageProblem
 from headrace.features.cost import Cost
@@ -19,7 +20,6 @@ from lang.plan.source import Source
 from lang.planner.diff import Change, adopt_wording, compare
 from lang.syntax.duration import parse_duration
 from serving.feature_dependencies import missing_features
-from store.connect import Client
 from store.versions import LiveState, Version, Versions
 
 _RUNNING_S = 120.0

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 from rich.table import Table
 
+from connections.redis_clients import connect
 from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.features import parity, release
@@ -19,7 +20,6 @@ from headrace.stack.flink import FlinkRest
 from headrace.wait import wait_until
 from serving.http import lookup
 from serving.http.problems import ProblemError
-from store.connect import connect
 from store.reader import FeatureReader, FeatureStore
 from store.usage import measure_usage
 

@@ -15,11 +15,11 @@ from cyclopts import Parameter
 from msgspec import Struct
 from pyarrow import parquet
 
+from connections.kafka_clients import producer
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
 from schemas.topics import SAMPLES
 from store.files import replace_file
-from store.kafka_clients import producer
 from store.log import bounds, read_to_end
 
 _ROWS = 50_000  # per file, at most

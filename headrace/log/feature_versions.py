@@ -9,6 +9,8 @@ from typing import cast
 
 import msgspec
 
+from connections.kafka_clients import producer
+from connections.redis_clients import connect
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.topics import create_topics, remove_topics
@@ -18,8 +20,6 @@ from schemas.control import Control
 from schemas.times import now_ms
 from schemas.topics import CONTROL_TOPIC, EVENTS, Topic, sequence_topic, stream_topics, tile_topic
 from store import versions as names
-from store.connect import connect
-from store.kafka_clients import producer
 from store.versions import LiveState, Version, Versions, read_versions
 
 SHARED_JOB = "features"

@@ -8,6 +8,7 @@ from itertools import chain
 
 from confluent_kafka import OFFSET_END, Message
 
+from connections.kafka_clients import admin
 from headrace.errors import UsageProblem
 from headrace.layout import FEATURES, Endpoints
 from lang.executors.topic_contracts import sequence_contracts, tile_contracts
@@ -32,7 +33,6 @@ from schemas.topics import (
     SAMPLES_URGENT,
     SHADOWS,
 )
-from store.kafka_clients import admin
 from store.log import LogReader, raise_any
 
 _TIMEOUT_S = 5.0

@@ -2,9 +2,9 @@
 
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # pyright: ignore[reportPrivateImportUsage]
 
+from connections.kafka_clients import admin
 from headrace.errors import EnvironmentProblem
 from schemas.topics import Topic
-from store.kafka_clients import admin
 
 
 def create_topics(bootstrap: str, topics: tuple[Topic, ...]) -> list[str]:

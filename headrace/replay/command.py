@@ -4,6 +4,7 @@ import math
 from contextlib import closing
 from pathlib import Path
 
+from connections.redis_clients import connect
 from headrace.console import progress
 from headrace.errors import UsageProblem
 from headrace.layout import FEATURES, STATE_VARIABLE, Endpoints, Layout, Pace
@@ -16,7 +17,6 @@ from headrace.wait import wait_until
 from lang.planner.load import load_plan
 from schemas.samples import SAMPLE
 from schemas.topics import EXPOSURES, SAMPLES
-from store.connect import connect
 from store.log import LogReader, bounds
 from store.reader import FeatureReader
 

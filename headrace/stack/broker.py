@@ -6,13 +6,13 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from connections.kafka_clients import admin
 from headrace.layout import Endpoints, Layout, Pace
 from headrace.log.topics import create_topics
 from headrace.stack import kafka
-from headrace.stack.ports import choose_endpoints, load_secrets
+from headrace.stack.ports import choose_ports, load_secrets, local_endpoints
 from headrace.wait import wait_until
 from schemas.topics import TOPICS
-from store.kafka_clients import admin
 
 _UP_S = 60.0
 
@@ -25,8 +25,9 @@ def running(home: Path, *, advertise: Callable[[int], int] = lambda port: port) 
     """
     layout = Layout(home)
     layout.kafka.mkdir(parents=True)
-    endpoints, _ = choose_endpoints(Pace(), load_secrets(layout), usual=False)
-    config = kafka.prepare(layout, endpoints, advertised=advertise(endpoints.kafka))
+    ports, _ = choose_ports(usual=False)
+    endpoints = local_endpoints(ports, load_secrets(layout), Pace())
+    config = kafka.prepare(layout, ports, advertised=advertise(ports.kafka))
     with (home / "kafka.log").open("wb") as log:
         process = subprocess.Popen(kafka.command(config), stdout=log, stderr=log)
     try:

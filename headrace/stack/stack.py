@@ -5,11 +5,14 @@ import shutil
 import time
 from collections.abc import Callable
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 import psutil
 
+from connections.kafka_clients import admin
+from connections.redis_clients import connect
 from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
 from headrace.log.feature_versions import seed
 from headrace.log.topics import create_topics
@@ -18,15 +21,13 @@ from headrace.stack.calendar import read_seasons
 from headrace.stack.jobs import FEATURES, JOBS
 from headrace.stack.learners import read_experiment
 from headrace.stack.model_settings import device, ranker
-from headrace.stack.ports import choose_endpoints, load_secrets
+from headrace.stack.ports import Ports, choose_ports, load_secrets, local_endpoints
 from headrace.stack.programs import fusion_arguments, learner, python_process
 from headrace.stack.supervisor import Program, Supervisor
 from headrace.wait import wait_until
 from lang.plan.plan import Plan
 from lang.planner.load import load_plan
 from schemas.topics import TOPICS
-from store.connect import connect
-from store.kafka_clients import admin
 from udfs.mask import KEY_VARIABLE
 
 _ENGINES_DEADLINE_S = 90.0
@@ -39,18 +40,18 @@ def no_programs(_layout: Layout, _endpoints: Endpoints) -> list[Program]:
     return []
 
 
-def engines(layout: Layout, endpoints: Endpoints) -> list[Program]:
+def engines(layout: Layout, ports: Ports, *, mask_key: str) -> list[Program]:
     """Programs of Kafka, Redis and Flink; writes their configuration files."""
-    flink.configure(layout, endpoints)
+    flink.configure(layout, ports)
     flink_environment = flink.environment(layout)
     return [
-        Program(name="kafka", command=kafka.command(kafka.prepare(layout, endpoints)), priority=10, stop_wait_s=20),
-        Program(name="redis", command=redis_server.command(layout, endpoints), priority=10),
+        Program(name="kafka", command=kafka.command(kafka.prepare(layout, ports)), priority=10, stop_wait_s=20),
+        Program(name="redis", command=redis_server.command(layout, ports.redis), priority=10),
         Program(name="jobmanager", command=flink.jobmanager_command(), environment=flink_environment, priority=20),
         Program(
             name="taskmanager",
             command=flink.taskmanager_command(),
-            environment={**flink_environment, KEY_VARIABLE: endpoints.mask_key},
+            environment={**flink_environment, KEY_VARIABLE: mask_key},
             priority=20,
         ),
     ]
@@ -86,10 +87,12 @@ def start_engines(
     supervisor.end_recorded(layout, patience_s=10)
     for folder in layout.folders():
         folder.mkdir(parents=True, exist_ok=True)
-    endpoints = _addresses(layout, pace, usual_ports=usual_ports, say=say)
+    ports = _ports(usual=usual_ports, say=say)
+    endpoints = local_endpoints(ports, load_secrets(layout), pace)
     programs = make_programs(layout, endpoints)
+    layout.ports_file.write_bytes(msgspec.json.encode(ports))
     write_endpoints(layout, endpoints)
-    daemon.start([*engines(layout, endpoints), *programs])
+    daemon.start([*engines(layout, ports, mask_key=endpoints.mask_key), *programs])
     wait_for_engines(layout, endpoints)
     created = create_topics(endpoints.bootstrap, TOPICS)
     say(f"created {len(created)} topics" if created else "all topics exist already")
@@ -98,12 +101,12 @@ def start_engines(
     return endpoints
 
 
-def _addresses(layout: Layout, pace: Pace, *, usual_ports: bool, say: Say) -> Endpoints:
-    """Choose the endpoints, and report the ports that are not the usual ones."""
-    endpoints, replaced = choose_endpoints(pace, load_secrets(layout), usual=usual_ports)
+def _ports(*, usual: bool, say: Say) -> Ports:
+    """Choose the ports, and report those that are not the usual ones."""
+    ports, replaced = choose_ports(usual=usual)
     for name, port in replaced.items():
-        say(f"port {port} is taken: {name} listens on {getattr(endpoints, name)} instead")
-    return endpoints
+        say(f"port {port} is taken: {name} listens on {getattr(ports, name)} instead")
+    return ports
 
 
 def write_endpoints(layout: Layout, endpoints: Endpoints) -> None:
@@ -142,7 +145,7 @@ def pipeline_programs(layout: Layout, endpoints: Endpoints) -> list[Program]:
     config = ("--config", str(layout.serving_file)) if layout.serving_file.exists() else ()
     artefacts = ("--artefacts", str(layout.artefacts))
     features = ("--features", str(FEATURES))
-    api = ("--port", str(endpoints.api), "--keys", str(layout.keys_file))
+    api = ("--port", str(urlsplit(endpoints.api_url).port), "--keys", str(layout.keys_file))
     host = (*kafka_address, *redis_address, *features, *config, *fusion_arguments(layout), *artefacts)
     host = (*host, "--shared", str(layout.shared), "--spool", str(layout.spool))
     return [

@@ -16,6 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.markup import escape
 from rich.table import Table
 
+from connections.kafka_clients import admin
+from connections.redis_clients import StoreError, connect
 from headrace.console import screen
 from headrace.layout import Endpoints, Layout
 from headrace.log import dead_letters
@@ -26,8 +28,6 @@ from headrace.stack.programs import purpose_of
 from headrace.stack.supervisor import Supervisor
 from schemas.defaults import LIVE_MODEL
 from schemas.topics import TOPICS
-from store.connect import StoreError, connect
-from store.kafka_clients import admin
 from store.lag import consumer_groups, lags
 from store.log import bounds
 from udfs.labels import COUNTERS

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Sequence
 
+from connections.redis_clients import StoreError
 from lang.plan.plan import Feature, Group
 from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
 from schemas.times import now_ms
 from serving.http.problems import ProblemError, invalid, unavailable
 from serving.state.state_source import StateSource
-from store.connect import StoreError
 from store.reader import FeatureRequest, FeatureStore, FeatureValues, Status
 
 

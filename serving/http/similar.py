@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from connections.redis_clients import StoreError
 from schemas.http import RankedMember, SimilarAnswer
 from schemas.ids import hash64
 from schemas.times import now_ms
 from serving.http.problems import invalid, unavailable
 from serving.state.state_source import StateSource
-from store.connect import StoreError
 from store.reader import FeatureRequest, FeatureStore
 
 _GROUP, _ROLLUP = "item_coview", "seen_with"

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from connections.redis_clients import StoreError
 from models.array_types import Doubles
 from schemas.times import now_ms
 from serving.items.group_table import GroupTable
@@ -20,7 +21,6 @@ from serving.state.catalogue import Catalogue
 from serving.state.state import Live
 from serving.telemetry.monitor import Monitor
 from store.changes import ChangeListener
-from store.connect import StoreError
 from store.reader import FeatureRequest, FeatureStore
 
 _POLL_S = 0.2

@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 import msgspec
 from confluent_kafka import KafkaError, Message
 
+from connections.kafka_clients import producer
 from schemas.catalogue import Item
 from schemas.events import Event
 from schemas.exposures import Exposure
 from schemas.topics import EVENTS, EXPOSURES, ITEMS
 from serving.kafka.ticker import ticks
-from store.kafka_clients import producer
 
 Headers: TypeAlias = list[tuple[str, str | bytes | None]]
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
+from connections.redis_clients import Client, StoreError
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
 from serving.state.query import HISTORY_GROUP
 from serving.state.report import NotPublished
 from serving.state.state_source import StateSource
 from store.circuit_breaker import CircuitBreaker
-from store.connect import Client, StoreError
 from store.pending_rows import PendingRows, can_be_pending
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from connections.redis_clients import StoreError
 from lang.plan.plan import Group, Plan
 from models.inputs import USER_INPUTS
 from serving.stages.cold_start import Trends
@@ -30,7 +31,6 @@ from serving.state.query import (
     User,
     ids_of,
 )
-from store.connect import StoreError
 from store.pending_rows import can_be_pending
 from store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues, Status
 from store.reading import Reading, read_async, read_now

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import KafkaException
 
+from connections.kafka_clients import admin
+from connections.redis_clients import StoreError
 from schemas.topics import EVENTS_DEAD, QUARANTINE
 from serving.state.state import Live
 from serving.telemetry.feeder_metrics import FeederMetrics
-from store.connect import StoreError
-from store.kafka_clients import admin
 from store.lag import ConsumerGroup, Lag, end_offsets, lags
 
 STALLED_S = 120.0  # jobs commit every half minute at the latest

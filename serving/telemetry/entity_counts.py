@@ -9,9 +9,9 @@ import threading
 import time
 import traceback
 
+from connections.redis_clients import Client, StoreError
 from serving.state.state import Live
 from serving.telemetry.feeder_metrics import FeederMetrics
-from store.connect import Client, StoreError
 from store.usage import measure_usage
 
 _SHORTEST_PAUSE_S = 60.0

@@ -8,13 +8,13 @@ import pytest
 from pyarrow import parquet
 
 from benchmarks.harness.learners import Learners
+from connections.kafka_clients import producer
 from headrace.errors import UsageProblem
 from headrace.log import archive
 from headrace.stack import broker
 from schemas.samples import Sample
 from schemas.topics import SAMPLES
 from simulator.sample_stream import stream
-from store.kafka_clients import producer
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

@@ -11,6 +11,7 @@ import pytest
 from msgspec import structs
 
 from benchmarks.harness.learners import Learners
+from connections.redis_clients import Client
 from headrace.stack import broker
 from headrace.stack.jobs import FEATURES
 from headrace.wait import wait_until
@@ -29,7 +30,6 @@ from serving.state.query import Query
 from serving.state.report import NotPublished
 from serving.telemetry.stopwatch import Stopwatch
 from simulator.sample_stream import stream
-from store.connect import Client
 from tests.support import serving_states as worlds
 
 pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(300)]

@@ -6,11 +6,11 @@ from contextlib import closing
 import pytest
 from confluent_kafka import KafkaException
 
+from connections.kafka_clients import producer
 from headrace.layout import Endpoints
 from headrace.stack import broker
 from headrace.wait import wait_until
 from schemas.topics import EVENTS, SAMPLES
-from store.kafka_clients import producer
 from store.log import LogReader, bounds, offsets_at, raise_any, read_to_end, read_values
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]

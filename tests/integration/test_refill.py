@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from connections.kafka_clients import producer
+from connections.redis_clients import Client, connect
 from headrace.errors import UsageProblem
 from headrace.features import refill
 from headrace.layout import Endpoints
@@ -15,8 +17,6 @@ from headrace.stack import broker, redis_server
 from lang.executors.fold import SequenceRow, TileRow
 from schemas.dead_letter import DEAD
 from schemas.topics import EVENTS_DEAD, sequence_topic, tile_topic
-from store.connect import Client, connect
-from store.kafka_clients import producer
 from store.loader import Loader
 from store.reader import FeatureReader, FeatureRequest
 from tests.support.law_groups import PLAN

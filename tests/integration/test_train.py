@@ -13,6 +13,7 @@ from confluent_kafka import TopicPartition
 from msgspec import structs
 
 from benchmarks.harness.learners import Learners
+from connections.kafka_clients import admin, producer
 from headrace.errors import Busy, EnvironmentProblem, UsageProblem
 from headrace.layout import STATE_VARIABLE, Layout, Pace
 from headrace.models import promotion
@@ -38,7 +39,6 @@ from schemas.topics import CONTROL_TOPIC, EVENTS, SHADOWS
 from schemas.version_policy import PROMOTE, TRAINED, VersionId, rollback_decision, version_text
 from serving.kafka.ticker import ticks
 from simulator.sample_stream import START_MS, WAIT_MS, stream
-from store.kafka_clients import admin, producer
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 PACE = Pace(wait_ms=WAIT_MS, cadence_s=10, snapshot_s=30)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from connections.redis_clients import AsyncClient, Client, connect_async
 from schemas.exposures import EXPOSURE
 from serving.limits.deadline import Deadline
 from serving.limits.shed import Shed
@@ -18,7 +19,6 @@ from serving.stages.unprepared import Unprepared
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.stopwatch import Stopwatch
 from store.circuit_breaker import CircuitBreaker
-from store.connect import AsyncClient, Client, connect_async
 from store.guarded_reader import AsyncGuardedReader
 from store.reader import AsyncFeatureReader
 from tests.support import fault_proxy

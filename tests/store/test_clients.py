@@ -5,7 +5,7 @@ import ast
 from tests.support.paths import REPOSITORY
 
 PACKAGES = ["lang", "models", "store", "udfs", "jobs", "learner", "serving", "simulator", "headrace", "benchmarks"]
-FACTORIES = {"store/kafka_clients.py", "store/connect.py"}
+FACTORIES = {"connections/kafka_clients.py", "connections/redis_clients.py"}
 CLIENTS = {"Consumer", "Producer", "AdminClient", "KafkaConsumer", "KafkaProducer", "Redis", "RedisCluster"}
 
 
@@ -23,4 +23,4 @@ def test_no_other_module_creates_a_client() -> None:
             called = ast.unparse(call.func)
             if called.removesuffix(".from_url").split(".")[-1] in CLIENTS:
                 created.append(f"{name}:{call.lineno} {called}")
-    assert created == [], "use store.kafka_clients or store.connect"
+    assert created == [], "use connections.kafka_clients or connections.redis_clients"

@@ -7,11 +7,11 @@ import pytest
 import redis
 from redis.cluster import RedisCluster
 
+from connections.redis_clients import Client, StoreError, connect
 from headrace.features.parity import compare
 from lang.expressions.per_event import Event
 from lang.testfiles.runner import values_agree
 from schemas.redis_keys import owner_of
-from store.connect import Client, StoreError, connect
 from store.memory_store import MemoryStore
 from store.reader import FeatureReader, FeatureRequest
 from store.redis_budget import free_bytes

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from connections.redis_clients import Client
 from lang.executors.fold import SequenceRow, TileRow
 from lang.plan.plan import Group
 from schemas.redis_keys import sequence_key, tiles_key
-from store.connect import Client
 from store.reader import FeatureReader, FeatureRequest
 from store.record import RecordLayout
 from store.rows import by_member

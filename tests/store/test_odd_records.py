@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import ResponseError
 
+from connections.redis_clients import Client, StoreError, connect
 from headrace.stack import redis_server
 from lang.executors.fold import SequenceRow, TileRow
 from lang.executors.topic_contracts import sequence_contracts, tile_contracts
@@ -20,7 +21,6 @@ from schemas.dead_letter import DEAD
 from schemas.redis_keys import tiles_key
 from schemas.times import AHEAD_MS
 from store.clock import AGREEING, LEAP_MS, LogClock
-from store.connect import Client, StoreError, connect
 from store.decode import MOST_BYTES
 from store.loader import Loader
 from store.quarantine import Quarantine

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from connections.redis_clients import Client
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
 from lang.planner.load import load_plan
 from lang.testfiles.runner import values_agree
 from schemas.redis_keys import pending_key
-from store.connect import Client
 from store.memory_store import MemoryStore
 from store.pending_rows import KEPT_MS, PendingRows
 from store.reader import FeatureReader, FeatureRequest

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import pytest
 
+from connections.redis_clients import Client, StoreError, connect_async
 from schemas.redis_keys import sequence_key
-from store.connect import Client, StoreError, connect_async
 from store.reader import AsyncFeatureReader, FeatureReader, FeatureRequest
 from store.reading import Reading, read_async, read_now
 from tests.support import serving_states as worlds

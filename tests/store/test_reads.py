@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from connections.redis_clients import Client
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
 from lang.testfiles.runner import values_agree
-from store.connect import Client
 from store.memory_store import MemoryStore
 from store.reader import FeatureReader, FeatureRequest
 from tests.support.comparison import features

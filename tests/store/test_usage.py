@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from connections.redis_clients import Client, connect
 from headrace.stack import redis_server
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
-from store.connect import Client, connect
 from store.redis_budget import free_bytes
 from store.usage import Usage, measure_usage
 from tests.support.law_groups import PLAN

@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import KafkaError
 
+from connections.kafka_clients import producer
+from connections.redis_clients import connect
 from headrace.client import Client
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Endpoints, Layout, Pace
 from headrace.stack import flink, stack, supervisor
@@ -22,8 +24,6 @@ from lang.planner.load import load_plan
 from schemas.avro import Unreadable
 from schemas.dead_letter import DEAD
 from serving.kafka.ticker import ticks
-from store.connect import connect
-from store.kafka_clients import producer
 from store.log import read_values
 from store.reader import FeatureReader
 
@@ -108,7 +108,7 @@ class Line:
         """One more job of a file, over another folder of feature files; cancelled at the end."""
         command = [sys.executable, f"jobs/{job}.py", "--bootstrap", self.endpoints.bootstrap]
         command += ["--features", str(features), "--source", source, "--name", name, "--checkpoint-ms", "500"]
-        command += ["--cluster", f"127.0.0.1:{self.endpoints.flink_rest}"]
+        command += ["--cluster", self.endpoints.flink_address]
         environment = supervisor.inherit(self.layout, flink.environment(self.layout))
         subprocess.run(command, check=True, cwd=REPOSITORY, env=environment, timeout=120)
         rest = flink.FlinkRest(self.endpoints.flink_url)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
+from connections.redis_clients import Client
 from lang.executors.fold import SequenceRow, TileFold, TileRow
 from lang.executors.topic_records import TopicRecords
 from lang.expressions.per_event import Event
 from lang.plan.plan import Group
-from store.connect import Client
 from store.decode import SequenceDecoder, TileDecoder
 from store.writer import Writer, retention_of
 

@@ -9,10 +9,11 @@ import pytest
 from msgspec import structs
 
 from headrace.errors import EnvironmentProblem, UsageProblem
-from headrace.layout import Endpoints, Layout
+from headrace.layout import Layout, Pace
 from headrace.log.trainings import finished_trainings
 from headrace.models.promotion import refuse_unfinished
 from headrace.stack.learners import read_experiment, reconcile_learners, wanted_learners
+from headrace.stack.ports import Ports, Secrets, local_endpoints
 from headrace.stack.reconciler import reconcile_models
 from headrace.stack.stack import pipeline_programs
 from headrace.stack.supervisor import Program, Supervisor
@@ -23,9 +24,7 @@ from schemas.version_policy import TRAINED
 from serving.settings import Config
 from serving.state.experiment import Arm, Experiment, Learning
 
-ENDPOINTS = Endpoints(
-    kafka=1, kafka_controller=2, redis=3, flink_rest=4, flink_rpc=5, api=6, token="t", model_key="k", mask_key="m"
-)
+ENDPOINTS = local_endpoints(Ports(), Secrets(token="t", model_key="k", mask_key="m"), Pace())
 OWN = Arm(name="slow", share=0.5, policy="model:slow", learner=Learning(samples="own", half_life_s=60.0))
 ALL = Arm(name="fast", share=0.5, policy="model:fast", learner=Learning(samples="all", batch=32, seed=7))
 

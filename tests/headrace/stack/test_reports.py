@@ -5,23 +5,22 @@ import re
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec import structs
 from rich.console import Console
 
-from headrace.layout import Endpoints, Layout
+from headrace.layout import Layout, Pace
 from headrace.stack import doctor
-from headrace.stack.ports import USUAL, free_port
+from headrace.stack.ports import Ports, Secrets, free_port, local_endpoints
 from headrace.stack.programs import PURPOSES, purpose_of
-from headrace.stack.stack import pipeline_programs, write_endpoints
+from headrace.stack.stack import pipeline_programs
 from headrace.stack.status import Part, Status, tables
 from headrace.stack.supervisor import Supervisor
 from headrace.stack.welcome import welcome
 from schemas.topics import SHADOWS
 
-ENDPOINTS = Endpoints(
-    kafka=1, kafka_controller=2, redis=3, flink_rest=4, flink_rpc=5, api=6, token="t", model_key="k", mask_key="m"
-)
+ENDPOINTS = local_endpoints(Ports(), Secrets(token="t", model_key="k", mask_key="m"), Pace())
 EMPTY = Status(
     processes={}, jobs={}, lag={}, dead={}, groups_s={}, model={}, stalled=[], records={}, left_out={}, memory_mb=0.0
 )
@@ -41,7 +40,7 @@ def test_a_port_of_this_stack_is_not_reported_as_taken(tmp_path: Path, monkeypat
         ports = {"kafka": own.getsockname()[1], "redis": other.getsockname()[1], "api": free_port(())}
         monkeypatch.setattr(doctor, "USUAL", ports)
         before = doctor.port_finding(layout)
-        write_endpoints(layout, Endpoints(**USUAL | {"kafka": ports["kafka"]}, token="", model_key="", mask_key=""))
+        layout.ports_file.write_bytes(msgspec.json.encode(Ports(kafka=ports["kafka"])))
         monkeypatch.setattr(Supervisor, "is_up", lambda _: True)
         after = doctor.port_finding(layout)
     assert (before.seen, before.fix) == (f"taken: kafka {ports['kafka']}, redis {ports['redis']}", "`up` takes others")

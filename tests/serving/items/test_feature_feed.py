@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from connections.redis_clients import Client, StoreError, connect
 from headrace.stack import redis_server
 from headrace.stack.ports import free_port
 from headrace.wait import wait_until
@@ -23,7 +24,6 @@ from serving.state.state import Live, Progress
 from serving.telemetry.feeder_metrics import FeederMetrics
 from serving.telemetry.monitor import Monitor
 from store.changes import ChangeListener
-from store.connect import Client, StoreError, connect
 from store.reader import FeatureReader, FeatureRequest, FeatureValues
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click

@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
+from connections.redis_clients import Client, connect
 from lang.expressions.per_event import Event
 from serving.sessions.own_events import OwnEvents
 from serving.stages.hydrate import Hydrator
 from serving.state.query import Faults
 from store.circuit_breaker import CircuitBreaker
-from store.connect import Client, connect
 from store.reader import FeatureReader
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from connections.redis_clients import Client, connect
 from headrace.layout import REPOSITORY
 from lang.plan.plan import Plan
 from schemas.defaults import WAIT_MS
@@ -31,7 +32,6 @@ from serving.telemetry.freshness import FreshnessReader
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.monitor import REFERENCE_MS, WATCHED, Monitor
 from serving.telemetry.stopwatch import Stopwatch
-from store.connect import Client, connect
 from store.lag import Lag
 from store.reader import FeatureReader
 from tests.support import serving_states as worlds
