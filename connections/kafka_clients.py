@@ -1,16 +1,30 @@
-"""Creates all Kafka clients of the product, so that a connection setting is made once."""
+"""Creates all Kafka clients of the product, with the settings below `kafka` (docs/connect.md)."""
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from connections.settings import ConnectionSettingError, below, variable
 from schemas.partition import PARTITIONER
+from schemas.topics import prefixed
 
 Settings: TypeAlias = Mapping[str, str | int | float | bool]
 """librdkafka's properties, by name."""
+OnError: TypeAlias = Callable[[KafkaError], None]
 _NONE: Settings = {}
+_DEFAULTS: Settings = {
+    "log_level": 3,  # errors; a warning at the start, "coordinator load in progress", would look like one
+    "reconnect.backoff.ms": 500,  # each failed attempt writes a line to the log
+    "reconnect.backoff.max.ms": 2000,
+}
+JAVA = "java."  # properties for Flink's clients only, see `connections.java_properties`
+_OURS = frozenset({"group.id", "enable.auto.commit", "isolation.level", "auto.offset.reset", "partitioner"}) | {
+    "enable.idempotence",
+    "transactional.id",
+}
+_Client = TypeVar("_Client", Consumer, Producer, AdminClient)
 
 
 def consumer(bootstrap: str, group: str, settings: Settings = _NONE) -> Consumer:
@@ -18,32 +32,65 @@ def consumer(bootstrap: str, group: str, settings: Settings = _NONE) -> Consumer
 
     Args:
         bootstrap: the brokers, `host:port` separated by commas.
-        group: its consumer group, as brokers and operators see it.
+        group: its consumer group, without the environment's prefix.
         settings: further properties of this consumer.
+
+    Raises:
+        ConnectionSettingError: a setting below `kafka` is not valid.
     """
     own: Settings = {
-        "group.id": group,
+        "group.id": prefixed(group),
         "enable.auto.commit": False,
         "isolation.level": "read_committed",
         "auto.offset.reset": "earliest",
     }
-    return Consumer({**_connection(bootstrap), **own, **settings})
+    return _made(Consumer, bootstrap, {**own, **settings})
 
 
 def producer(bootstrap: str, settings: Settings = _NONE) -> Producer:
-    """An idempotent producer that assigns keys to partitions as Flink does; arguments as for `consumer`."""
-    return Producer({**_connection(bootstrap), "partitioner": PARTITIONER, "enable.idempotence": True, **settings})
+    """An idempotent producer that assigns keys to partitions as Flink does; arguments and errors as for `consumer`."""
+    return _made(Producer, bootstrap, {"partitioner": PARTITIONER, "enable.idempotence": True, **settings})
 
 
-def admin(bootstrap: str, settings: Settings = _NONE) -> AdminClient:
-    """A client for topics, offsets and consumer groups; arguments as for `consumer`."""
-    return AdminClient({**_connection(bootstrap), **settings})
+def admin(bootstrap: str, settings: Settings = _NONE, *, on_error: OnError | None = None) -> AdminClient:
+    """A client for topics, offsets and consumer groups.
+
+    Args:
+        bootstrap: the brokers.
+        settings: further properties of this client.
+        on_error: called by `poll` with each error of a connection.
+
+    Raises:
+        ConnectionSettingError: a setting below `kafka` is not valid.
+    """
+    return _made(AdminClient, bootstrap, {**settings, "error_cb": on_error} if on_error else settings)
 
 
-def _connection(bootstrap: str) -> dict[str, str | int | float | bool]:
-    return {
-        "bootstrap.servers": bootstrap,
-        "log_level": 3,  # errors; a warning at the start, "coordinator load in progress", would look like one
-        "reconnect.backoff.ms": 500,  # each failed attempt writes a line to the log
-        "reconnect.backoff.max.ms": 2000,
-    }
+def connection() -> dict[str, str]:
+    """Librdkafka's properties from the settings below `kafka`, without the address.
+
+    Raises:
+        ConnectionSettingError: one of them is for each client to decide.
+    """
+    found = {name: each.value for name, each in below("kafka").items() if not name.startswith(JAVA)}
+    found.pop("bootstrap.servers", None)
+    for name in sorted(_OURS & found.keys()):
+        message = f"{variable(f'kafka.{name}')} is set, but each client has its own {name}: unset it"
+        raise ConnectionSettingError(message)
+    return found
+
+
+def check(bootstrap: str) -> None:
+    """Raise ConnectionSettingError if a client could not be made; nothing is sent."""
+    admin(bootstrap, {"log_level": 0})
+
+
+def _made(client: Callable[[dict[str, Any]], _Client], bootstrap: str, own: Mapping[str, Any]) -> _Client:
+    properties = connection()
+    try:
+        return client({**_DEFAULTS, **properties, "bootstrap.servers": bootstrap, **own})
+    except KafkaException as error:
+        reason = error.args[0].str()
+        at_fault = [variable(f"kafka.{name}") for name in properties if f'"{name}"' in reason or f"`{name}`" in reason]
+        message = f"{' or '.join(at_fault) or 'a setting below kafka'} is not valid: {reason} (docs/connect.md)"
+        raise ConnectionSettingError(message) from error

@@ -1,7 +1,11 @@
 # pyright: reportUnknownMemberType=false
-"""Connects to the store: a Redis server or a Redis Cluster, depending on the address."""
+"""Creates all clients of the store: a Redis server, a Redis Cluster, or the primary that sentinels know.
 
-from typing import TypeAlias
+The address chooses which; credentials and certificates are the settings below `redis` (docs/connect.md).
+"""
+
+from typing import Any, TypeAlias
+from urllib.parse import SplitResult, urlsplit
 
 import redis
 import redis.asyncio as asynchronous
@@ -9,10 +13,14 @@ from redis.asyncio.client import Pipeline as AsyncServerPipeline
 from redis.asyncio.cluster import ClusterPipeline as AsyncClusterPipeline
 from redis.asyncio.cluster import RedisCluster as AsyncRedisCluster
 from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
 from redis.client import Pipeline as ServerPipeline
 from redis.cluster import ClusterPipeline, RedisCluster
 from redis.exceptions import RedisClusterException
+from redis.sentinel import Sentinel
+
+from connections.settings import ConnectionSettingError, text, variable
 
 Client: TypeAlias = redis.Redis | RedisCluster
 AsyncClient: TypeAlias = asynchronous.Redis | AsyncRedisCluster
@@ -21,34 +29,53 @@ AnyPipeline: TypeAlias = Pipeline | AsyncServerPipeline | AsyncClusterPipeline
 StoreError = (redis.RedisError, RedisClusterException)
 """The exceptions that a client raises when the store does not answer."""
 
-_CLUSTER = "redis+cluster://"
-ADDRESS = f"redis://host:port, or {_CLUSTER}host:port of any node of a cluster"
+_CLUSTER, _SENTINEL = "+cluster", "+sentinel"
+_SCHEMES = frozenset(tls + kind for tls in ("redis", "rediss") for kind in ("", _CLUSTER, _SENTINEL))
+_SENTINEL_PORT = 26379
+ADDRESS = (
+    "redis://host:port, redis+cluster://host:port of any node of a cluster, or "
+    "redis+sentinel://host:port,host:port/service; rediss:// is with TLS"
+)
+_FILES = {"ssl_ca_certs": "redis.tls.ca", "ssl_certfile": "redis.tls.certificate", "ssl_keyfile": "redis.tls.key"}
 
 
 def connect(url: str, *, timeout_s: float | None = None) -> Client:
     """A client for `url` (see `ADDRESS`). For a server nothing is sent yet; for a cluster its nodes are looked up.
 
     Raises:
+        ConnectionSettingError: the address or a setting below `redis` is not valid.
         StoreError: no node of the cluster answers.
     """
-    if url.startswith(_CLUSTER):
-        server = url.replace(_CLUSTER, "redis://", 1)
-        return RedisCluster.from_url(server, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
-    return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+    address, options = _checked(url), _options(url, timeout_s)
+    if _CLUSTER in address.scheme:
+        return RedisCluster.from_url(_plain(url), **options)
+    if _SENTINEL in address.scheme:
+        return Sentinel(_sentinels(address), sentinel_kwargs=options, **options).master_for(_service(address))
+    return redis.Redis.from_url(url, **options)
 
 
 def connect_async(url: str, *, timeout_s: float) -> AsyncClient:
     """A client for `url` (see `ADDRESS`) for use on an event loop. Nothing is sent yet.
 
     A read that times out fails at once and closes its connection: a late reply must not answer another request.
+
+    Raises:
+        ConnectionSettingError: the address or a setting below `redis` is not valid.
     """
+    address, options = _checked(url), _options(url, timeout_s)
     retry = AsyncRetry(NoBackoff(), 0)
-    if url.startswith(_CLUSTER):
-        server = url.replace(_CLUSTER, "redis://", 1)
-        return AsyncRedisCluster.from_url(
-            server, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=retry
-        )
-    return asynchronous.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=retry)
+    if _CLUSTER in address.scheme:
+        return AsyncRedisCluster.from_url(_plain(url), retry=retry, **options)
+    if _SENTINEL in address.scheme:
+        sentinel = AsyncSentinel(_sentinels(address), sentinel_kwargs=options, retry=retry, **options)
+        return sentinel.master_for(_service(address))
+    return asynchronous.Redis.from_url(url, retry=retry, **options)
+
+
+def check(url: str) -> None:
+    """Raise ConnectionSettingError if the address or a setting below `redis` is not valid; nothing is sent."""
+    _checked(url)
+    _options(url, None)
 
 
 def is_cluster(client: Client | AsyncClient) -> bool:
@@ -61,3 +88,53 @@ def keys_per_command(keys: list[str], *, on_cluster: bool) -> list[list[str]]:
     if on_cluster:
         return [[key] for key in keys]
     return [keys] if keys else []
+
+
+def _checked(url: str) -> SplitResult:
+    address = urlsplit(url)
+    if address.scheme not in _SCHEMES or not address.hostname:
+        message = f"{url!r} is not the address of a store. It must be {ADDRESS}"
+        raise ConnectionSettingError(message)
+    if address.username is not None or address.password is not None:
+        where = f"{address.scheme}://***@{address.netloc.rpartition('@')[2]}"
+        message = (
+            f"the store's address {where} holds credentials, which would be seen in lists of processes and in logs: "
+            f"set {variable('redis.username')} and {variable('redis.password')}, or {variable('redis.password')}_FILE"
+        )
+        raise ConnectionSettingError(message)
+    if _SENTINEL in address.scheme:
+        _service(address)
+    return address
+
+
+def _options(url: str, timeout_s: float | None) -> dict[str, Any]:
+    options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    for name in ("username", "password"):
+        if value := text(f"redis.{name}"):
+            options[name] = value
+    files = {option: path for option, name in _FILES.items() if (path := text(name))}
+    if files and not url.startswith("rediss"):
+        names = ", ".join(variable(_FILES[option]) for option in files)
+        message = f"{names} is set, but the store's address {url} is one without TLS: write rediss instead of redis"
+        raise ConnectionSettingError(message)
+    if _SENTINEL in url and url.startswith("rediss"):
+        options["ssl"] = True
+    return options | files
+
+
+def _plain(url: str) -> str:
+    """The address of a node of a cluster as redis-py wants it."""
+    return url.replace(_CLUSTER, "", 1)
+
+
+def _sentinels(address: SplitResult) -> list[tuple[str, int]]:
+    places = (urlsplit(f"//{each}") for each in address.netloc.split(","))
+    return [(place.hostname or "", place.port or _SENTINEL_PORT) for place in places]
+
+
+def _service(address: SplitResult) -> str:
+    service = address.path.strip("/")
+    if not service:
+        message = f"{address.geturl()!r} names no service: write the name that the sentinels know, {ADDRESS}"
+        raise ConnectionSettingError(message)
+    return service

@@ -4,26 +4,40 @@ Exit 1: the command is not valid as given; 2: something on this machine is missi
 Each verb imports what it needs: half of them need Kafka, Flink and torch, the others should answer at once.
 """
 
+import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import cyclopts
 
+from connections.settings import ConnectionSettingError
+from headrace import project
 from headrace.errors import EnvironmentProblem, HeadraceError, UsageProblem
 from headrace.features.verbs import app as features
 from headrace.keys.verbs import app as keys
 from headrace.layout import Layout, Pace
 from headrace.log.sample_verbs import app as samples
+from headrace.log.topic_verbs import app as topics
 from headrace.models.verbs import app as models
 
-app = cyclopts.App(name="headrace", help="A real-time recommender on Apache Flink, Kafka and Redis.", version="0.1.0")
+app = cyclopts.App(
+    name="headrace",
+    help="""A real-time recommender on Apache Flink, Kafka and Redis.
+
+    `headrace --env NAME COMMAND` works on an environment of `headrace.toml`; by default it is HEADRACE_ENV, else the
+    stack that `up` started here.
+    """,
+    version="0.1.0",
+)
 app.command(features, name="features")
 app.command(keys, name="keys")
 app.command(models, name="models")
 app.command(samples, name="samples")
+app.command(topics, name="topics")
+app.command("headrace.connect:connect", name="connect", help="Try each connection of an environment.")
 app.command("headrace.training.train:train", name="train", help="Train a new model from the samples on the log.")
 app.command("headrace.log.explain:explain", name="explain", help="Show why a slate was made, and score it again.")
 
@@ -253,7 +267,16 @@ def _write_errors_reported() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(run(app))
+    sys.exit(run(lambda: launch(sys.argv[1:])))
+
+
+def launch(arguments: Sequence[str]) -> None:
+    """Run a command in an environment: its settings are variables before any module of the command is loaded."""
+    parser = argparse.ArgumentParser("headrace", add_help=False, allow_abbrev=False)
+    parser.add_argument("--env", default="")
+    known, command = parser.parse_known_args(arguments)
+    project.enter(known.env)
+    app(command)
 
 
 def run(command: Callable[[], object]) -> int:
@@ -263,6 +286,9 @@ def run(command: Callable[[], object]) -> int:
     except HeadraceError as error:
         complain(error)
         return error.exit_code
+    except ConnectionSettingError as error:
+        complain(error)
+        return EnvironmentProblem.exit_code
     except KeyboardInterrupt:
         return 130
     except Exception as error:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from connections.settings import text
 from headrace.errors import EnvironmentProblem
 from schemas.defaults import CORRECTION_MS, WAIT_MS
 
@@ -66,6 +67,26 @@ class Endpoints(Struct, frozen=True, kw_only=True):
         return urlsplit(self.flink_url).netloc
 
 
+def configured_endpoints() -> Endpoints | None:
+    """The addresses in the settings; None if Kafka's is not set. Others that are not set are empty.
+
+    Raises:
+        ConnectionSettingError: a setting cannot be read.
+    """
+    bootstrap = text("kafka.bootstrap.servers")
+    if not bootstrap:
+        return None
+    return Endpoints(
+        bootstrap=bootstrap,
+        redis_url=text("redis.url"),
+        flink_url=text("flink.url"),
+        api_url=text("api.url"),
+        token=text("token"),
+        model_key=text("model.key"),
+        mask_key=text("mask.key"),
+    )
+
+
 class Layout:
     """The folder of one stack."""
 
@@ -76,7 +97,7 @@ class Layout:
         self.redis = home / "redis"
         self.flink = home / "flink"
         self.checkpoints = home / "checkpoints"
-        self.artefacts = home / "artefacts"
+        self.artefacts = Path(text("artefacts") or home / "artefacts")
         self.shared = home / "shared"
         self.spool = home / "spool"
         self.endpoints_file = home / "endpoints.json"
@@ -97,6 +118,11 @@ class Layout:
         """Layout of the stack that HEADRACE_HOME names, else of the one in this checkout's `.headrace`."""
         return cls(Path(os.environ.get(STATE_VARIABLE) or REPOSITORY / ".headrace").resolve())
 
+    def create(self) -> None:
+        """Create the folders that are missing."""
+        for folder in self.folders():
+            folder.mkdir(parents=True, exist_ok=True)
+
     def folders(self) -> tuple[Path, ...]:
         """Every folder the stack writes to."""
         return (
@@ -112,14 +138,18 @@ class Layout:
         )
 
     def endpoints(self) -> Endpoints:
-        """Read the addresses of the running stack.
+        """The addresses of the stack that the settings name, else of the one that was started in this folder.
 
         Raises:
             EnvironmentProblem: no stack was started in this folder.
+            ConnectionSettingError: a setting cannot be read.
         """
+        if configured := configured_endpoints():
+            return configured
         if not self.endpoints_file.exists():
             message = (
-                f"no stack runs in {self.home}: {self.endpoints_file.name} is missing. Start one with `headrace up`."
+                f"no stack runs in {self.home}: {self.endpoints_file.name} is missing. Start one with `headrace up`, "
+                "or choose another environment with --env (docs/connect.md)."
             )
             raise EnvironmentProblem(message)
         return msgspec.json.decode(self.endpoints_file.read_bytes(), type=Endpoints)

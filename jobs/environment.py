@@ -17,7 +17,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 def configuration(job: str, settings: JobSettings, own: Mapping[str, str]) -> Configuration:
     """The Flink options that all jobs share, and the job's own."""
     options = {
-        "pipeline.name": settings.name or job,
+        "pipeline.name": settings.name_of(job),
         "parallelism.default": str(settings.parallelism),
         "execution.checkpointing.interval": f"{settings.checkpoint_ms} ms",
         "execution.checkpointing.timeout": "5 min",

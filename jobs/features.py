@@ -41,11 +41,10 @@ def sink_options(table: TopicTable, bootstrap: str) -> str:
     """The WITH clause of a feature topic."""
     shared = {
         "topic": table.topic,
-        "properties.bootstrap.servers": bootstrap,
         "properties.compression.type": "lz4",
         "key.format": "avro",
         "value.format": "avro",
-    }
+    } | tables.brokers(bootstrap)
     if table.mode == "append":
         return tables.options({"connector": "kafka", "key.fields": ";".join(table.key)} | shared)
     flush = {"sink.buffer-flush.max-rows": "5000", "sink.buffer-flush.interval": "100 ms"}
@@ -82,7 +81,7 @@ def build(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0) -
     """One job for groups of one source, ready to execute or explain; `from_ms` is the append time to read from."""
     environment = streaming_environment(groups, settings)
     source = groups[0].source
-    clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=settings.name or JOB) | {
+    clean = tables.read_committed(settings.bootstrap, clean_topic(source), group=settings.name_of(JOB)) | {
         "format": "avro"
     }
     if from_ms:
@@ -104,12 +103,11 @@ def _source_ddl(source: Source, clean: Mapping[str, str], settings: JobSettings)
     aside = {
         "connector": "kafka",
         "topic": QUARANTINE.name,
-        "properties.bootstrap.servers": settings.bootstrap,
         "key.format": "raw",
         "key.fields": "place",
         "value.format": "avro",
         "value.fields-include": "EXCEPT_KEY",
-    }
+    } | tables.brokers(settings.bootstrap)
     return [
         f"CREATE TEMPORARY TABLE {_LOG_TABLE} ({tables.columns(log)}, {tables.ORIGIN}) WITH ({tables.options(clean)})",
         f"CREATE TEMPORARY VIEW {SOURCE_TABLE} AS SELECT {names} FROM {_LOG_TABLE} WHERE {_in_time(source)}",
@@ -142,8 +140,9 @@ def compute(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0)
 
 
 def submit(settings: JobSettings) -> None:
-    """Start the job for every group in the features folder."""
-    compute(load_plan(settings.features).groups, settings)
+    """Start the job for every group of the source named in the settings; each source has a job of its own."""
+    plan = load_plan(settings.features)
+    compute(plan.for_source(plan.source(settings.source).name).groups, settings)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def statements(source: Source, settings: JobSettings) -> tuple[list[str], list[s
 
 def _tables(source: Source, settings: JobSettings) -> list[str]:
     """The topics as tables; both sinks are exactly-once."""
-    events = tables.read_committed(settings.bootstrap, source.topic, group=settings.name or JOB) | {"format": "raw"}
+    events = tables.read_committed(settings.bootstrap, source.topic, group=settings.name_of(JOB)) | {"format": "raw"}
     clean = tables.exactly_once(settings.bootstrap, clean_topic(source), prefix=f"{JOB}-{source.name}-clean") | {
         "key.format": "raw",
         "key.fields": "key",

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
+from connections.options import add_kafka_option
+from connections.trial import exit_if_refused
 from schemas.defaults import CLICKSTREAM, CORRECTION_MS, WAIT_MS
 
 
@@ -13,8 +15,8 @@ class JobSettings(Struct, frozen=True, kw_only=True):
 
     Attributes:
         features: folder of the feature files.
-        source: name of the source that ingest and samples read.
-        name: the job's name on the cluster; None uses the file's name. Two jobs of one file need two names.
+        source: name of the source that the job reads.
+        name: the job's name on the cluster; None names it after its file and source. Two jobs need two names.
         checkpoint_ms: interval between checkpoints; the largest part of an exactly-once sink's delay.
         checkpoints: folder for this job's checkpoints, as a URI; None leaves it to the cluster.
         wait_ms: samples only: how long a slot waits for feedback before its open heads count as negative.
@@ -37,6 +39,10 @@ class JobSettings(Struct, frozen=True, kw_only=True):
     restore: str | None = None
     cluster: str | None = None
 
+    def name_of(self, job: str) -> str:
+        """The name of a job of this file: a job of another source than the clickstream is named after it too."""
+        return self.name or (job if self.source == CLICKSTREAM else f"{job}-{self.source}")
+
     def __post_init__(self) -> None:
         """Raises ValueError if a setting is out of range."""
         if not 0 < self.negative_rate <= 1:
@@ -45,15 +51,17 @@ class JobSettings(Struct, frozen=True, kw_only=True):
 
 
 def from_command_line(job: str) -> JobSettings:
-    """Parse the arguments of `flink run -py`."""
-    return JobSettings(**vars(command_line(job).parse_args()))
+    """Parse the arguments of `flink run -py`; ends the process if Kafka refuses this client."""
+    settings = JobSettings(**vars(command_line(job).parse_args()))
+    exit_if_refused(settings.bootstrap)
+    return settings
 
 
 def command_line(job: str) -> argparse.ArgumentParser:
     """The options of `jobs/<job>.py`; docs/settings.md lists them."""
     parser = argparse.ArgumentParser(prog=f"jobs/{job}.py")
     parser.set_defaults(**{each.name: each.default for each in structs.fields(JobSettings) if not each.required})
-    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
+    add_kafka_option(parser)
     parser.add_argument("--features", type=Path, help="folder of the feature files")
     parser.add_argument("--source", help="name of the source to read")
     parser.add_argument("--name", help="the job's name on the cluster")

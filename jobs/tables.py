@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from connections.java_properties import java_properties
 from schemas.avro import AvroType, Contract
 from schemas.times import AHEAD_MS, PLAUSIBLE_MS
+from schemas.topics import prefixed
 
 ORIGIN = """_partition INT METADATA FROM 'partition' VIRTUAL, _offset BIGINT METADATA FROM 'offset' VIRTUAL,
           _appended TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL"""
@@ -15,7 +17,21 @@ _TRANSACTION_TIMEOUT_MS = 4 * 3_600_000  # survives an outage of four hours; the
 
 def options(settings: Mapping[str, str]) -> str:
     """Format the options of a WITH clause."""
-    return ",\n  ".join(f"'{key}' = '{value}'" for key, value in settings.items())
+    return ",\n  ".join(f"'{key}' = '{_escaped(value)}'" for key, value in settings.items())
+
+
+def _escaped(value: str) -> str:
+    return value.replace("'", "''")
+
+
+def brokers(bootstrap: str) -> dict[str, str]:
+    """Options of any table over Kafka: the brokers, and how to connect to them.
+
+    Raises:
+        ConnectionSettingError: a setting below `kafka` is not valid.
+    """
+    given = {f"properties.{name}": value for name, value in java_properties().items()}
+    return {"properties.bootstrap.servers": bootstrap} | given
 
 
 def read_committed(bootstrap: str, topic: str, *, group: str) -> dict[str, str]:
@@ -26,12 +42,11 @@ def read_committed(bootstrap: str, topic: str, *, group: str) -> dict[str, str]:
     return {
         "connector": "kafka",
         "topic": topic,
-        "properties.bootstrap.servers": bootstrap,
-        "properties.group.id": group,
+        "properties.group.id": prefixed(group),
         "properties.isolation.level": "read_committed",
         "properties.fetch.max.wait.ms": "50",
         "scan.startup.mode": "earliest-offset",
-    }
+    } | brokers(bootstrap)
 
 
 def exactly_once(bootstrap: str, topic: str, *, prefix: str) -> dict[str, str]:
@@ -39,12 +54,11 @@ def exactly_once(bootstrap: str, topic: str, *, prefix: str) -> dict[str, str]:
     return {
         "connector": "kafka",
         "topic": topic,
-        "properties.bootstrap.servers": bootstrap,
         "properties.transaction.timeout.ms": str(_TRANSACTION_TIMEOUT_MS),
         "properties.compression.type": "lz4",
         "sink.delivery-guarantee": "exactly-once",
-        "sink.transactional-id-prefix": prefix,
-    }
+        "sink.transactional-id-prefix": prefixed(prefix),
+    } | brokers(bootstrap)
 
 
 def is_valid_time(column: str, *, ahead_ms: int = AHEAD_MS) -> str:

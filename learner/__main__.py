@@ -6,6 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from connections.options import add_kafka_option
+from connections.settings import text
+from connections.trial import exit_if_refused
 from learner.app import App, AppSettings, make_deterministic
 from learner.guard import GuardLimits
 from learner.settings import LoopSettings
@@ -47,7 +50,7 @@ def command_line() -> argparse.ArgumentParser:
     """The options of `python -m learner`; docs/settings.md lists them."""
     reference = LoopSettings()
     parser = argparse.ArgumentParser(prog="learner", description=__doc__)
-    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
+    add_kafka_option(parser)
     parser.add_argument("--artefacts", required=True, type=Path, help="folder of snapshots and of the metrics journal")
     parser.add_argument("--model", default=reference.model, help="name of the model, the key of its versions")
     parser.add_argument(
@@ -123,7 +126,8 @@ def _problems(options: argparse.Namespace, key: str) -> list[str]:
 
 def main() -> None:
     """Run the learner."""
-    settings = parse(None, os.environ.get(KEY_VARIABLE, ""))
+    settings = parse(None, text("model.key"))
+    exit_if_refused(settings.bootstrap)
     make_deterministic()
     App(settings).run()
 

@@ -13,7 +13,7 @@ from schemas.control import Control
 from schemas.delta import is_signed, manifest_hash, manifest_of, seal
 from schemas.heartbeat import Heartbeat, key_of
 from schemas.times import now_ms
-from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
+from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS, prefixed
 from store.log import LogReader
 
 WHO = "learner"
@@ -35,7 +35,7 @@ class Publisher:
         self._producer = producer(
             bootstrap,
             {
-                "transactional.id": f"learner-{model}",
+                "transactional.id": prefixed(f"learner-{model}"),
                 "transaction.timeout.ms": 60_000,
                 "compression.type": "none",  # chunks are packed already
                 "message.max.bytes": 1_000_000,

@@ -1,11 +1,34 @@
-"""Names of Redis keys and the packing of ZSET members; `store/record.py` describes the records of tiles."""
+"""Names of Redis keys and the packing of ZSET members; `store/record.py` describes the records of tiles.
 
+All names begin with the prefix of the environment that this process works for (docs/adr/0033).
+"""
+
+import os
+import re
+
+PREFIX_VARIABLE = "HEADRACE_REDIS_KEY_PREFIX"
+PREFIX = r"[A-Za-z0-9._:-]{0,40}"
+_PREFIX = os.environ.get(PREFIX_VARIABLE, "")
+if not re.fullmatch(PREFIX, _PREFIX):
+    _message = (
+        f"{PREFIX_VARIABLE} is {_PREFIX!r}, must be at most 40 letters, digits, dots, colons, dashes, underscores"
+    )
+    raise ValueError(_message)
 MEMBER_SEPARATOR = "\x1f"
+MARK = f"{_PREFIX}loaded"
+"""The key that says that this store was loaded. On a cluster it is on one node: another's loss alone is not noticed."""
+CHANNEL = f"{_PREFIX}changed:"
+"""Where the loader publishes what it has changed, followed by `group@version`."""
 
 
 def tiles_key(group: str, version: int, entity: str) -> str:
     """Key of one entity's tiles; the braces keep an entity's keys on one cluster slot."""
-    return f"f:{{{entity}}}:{group}@{version}"
+    return f"{_PREFIX}f:{{{entity}}}:{group}@{version}"
+
+
+def pattern_of(group: str, version: int) -> str:
+    """A pattern of SCAN that matches all keys of a version, and some of others."""
+    return f"{_PREFIX}[fs]:{{*}}:{group}@{version}*"
 
 
 def owner_of(key: str) -> str:
@@ -28,12 +51,12 @@ def title_of(key: str) -> str:
 
 def sequence_key(group: str, version: int, entity: str, sequence: str) -> str:
     """Key of the ZSET with one entity's sequence."""
-    return f"s:{{{entity}}}:{group}@{version}:{sequence}"
+    return f"{_PREFIX}s:{{{entity}}}:{group}@{version}:{sequence}"
 
 
 def pending_key(group: str, version: int, entity: str, sequence: str) -> str:
     """Key of the ZSET with the rows of a sequence that the pipeline may not have folded yet (docs/adr/0030)."""
-    return f"p:{{{entity}}}:{group}@{version}:{sequence}"
+    return f"{_PREFIX}p:{{{entity}}}:{group}@{version}:{sequence}"
 
 
 def pack_member(event_id: str, payload: str, occurred_at: int) -> bytes:

@@ -1,10 +1,25 @@
-"""Every topic, declared once. `headrace up` creates missing topics and checks existing ones against this list."""
+"""Every topic, declared once. `headrace up` and `headrace topics` create missing ones and check those that exist.
 
+The prefix and the partitions are those of the environment that this process works for (docs/adr/0033).
+"""
+
+import os
+import re
 from typing import Literal
 
 from msgspec import Struct, structs
 
-EVENT_PARTITIONS = 4  # events, events.clean and exposures share it; a count is never changed in place
+PREFIX_VARIABLE, PARTITIONS_VARIABLE = "HEADRACE_TOPICS_PREFIX", "HEADRACE_TOPICS_PARTITIONS"
+PREFIX = r"[A-Za-z0-9._-]{0,40}"
+_PREFIX = os.environ.get(PREFIX_VARIABLE, "")
+_PARTITIONS = os.environ.get(PARTITIONS_VARIABLE, "4")
+if not re.fullmatch(PREFIX, _PREFIX) or not re.fullmatch(r"[1-9]\d{0,4}", _PARTITIONS):
+    _message = (
+        f"{PREFIX_VARIABLE} is {_PREFIX!r}, must be at most 40 letters, digits, dots, dashes or underscores; "
+        f"{PARTITIONS_VARIABLE} is {_PARTITIONS!r}, must be a positive number"
+    )
+    raise ValueError(_message)
+EVENT_PARTITIONS = int(_PARTITIONS)  # events, events.clean and exposures share it; a count is never changed in place
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 
@@ -30,8 +45,13 @@ class Topic(Struct, frozen=True, kw_only=True):
         }
 
 
+def prefixed(name: str) -> str:
+    """A topic, a consumer group or a transaction as it is called in this environment."""
+    return _PREFIX + name
+
+
 EVENTS = Topic(
-    name="events",
+    name=prefixed("events"),
     key="user_id",
     value="JSON event",
     partitions=EVENT_PARTITIONS,
@@ -40,7 +60,7 @@ EVENTS = Topic(
     read_by="ingest",
 )
 EVENTS_CLEAN = Topic(
-    name="events.clean",
+    name=prefixed("events.clean"),
     key="user_id",
     value="Avro, schemas/events.py",
     partitions=EVENT_PARTITIONS,
@@ -49,7 +69,7 @@ EVENTS_CLEAN = Topic(
     read_by="features, samples",
 )
 EVENTS_DEAD = Topic(
-    name="events.dead",
+    name=prefixed("events.dead"),
     key="none",
     value="Avro, schemas/dead_letter.py",
     partitions=1,
@@ -58,7 +78,7 @@ EVENTS_DEAD = Topic(
     read_by="operators",
 )
 QUARANTINE = Topic(
-    name="quarantine",
+    name=prefixed("quarantine"),
     key="topic/partition/offset of the record",
     value="Avro, schemas/dead_letter.py: records that a consumer set aside (store/quarantine.py)",
     partitions=1,
@@ -67,7 +87,7 @@ QUARANTINE = Topic(
     read_by="operators",
 )
 ITEMS = Topic(
-    name="items",
+    name=prefixed("items"),
     key="item_id",
     value="Avro, schemas/catalogue.py, absolute",
     partitions=1,
@@ -76,7 +96,7 @@ ITEMS = Topic(
     read_by="ingest (stamping), serving",
 )
 EXPOSURES = Topic(
-    name="exposures",
+    name=prefixed("exposures"),
     key="request_id",
     value="Avro, schemas/exposures.py",
     partitions=EVENT_PARTITIONS,
@@ -85,7 +105,7 @@ EXPOSURES = Topic(
     read_by="samples",
 )
 SAMPLES = Topic(
-    name="samples",
+    name=prefixed("samples"),
     key="request_id",
     value="Avro, schemas/samples.py",
     partitions=1,
@@ -94,7 +114,7 @@ SAMPLES = Topic(
     read_by="learner",
 )
 SAMPLES_URGENT = Topic(
-    name="samples.urgent",
+    name=prefixed("samples.urgent"),
     key="request_id",
     value="Avro, schemas/samples.py: the rows of `samples` that are learned first (docs/adr/0015)",
     partitions=1,
@@ -103,7 +123,7 @@ SAMPLES_URGENT = Topic(
     read_by="learner",
 )
 MODEL_DELTAS = Topic(
-    name="model.deltas",
+    name=prefixed("model.deltas"),
     key="model; heartbeat/model",
     value="safetensors chunks and a JSON manifest, schemas/delta.py; schemas/heartbeat.py",
     partitions=1,
@@ -112,7 +132,7 @@ MODEL_DELTAS = Topic(
     read_by="serving",
 )
 SHADOWS = Topic(
-    name="shadows",
+    name=prefixed("shadows"),
     key="request_id",
     value="Avro, schemas/shadows.py",
     partitions=1,
@@ -121,7 +141,7 @@ SHADOWS = Topic(
     read_by="headrace models",
 )
 CONTROL_TOPIC = Topic(
-    name="control",
+    name=prefixed("control"),
     key="name",
     value="Avro, schemas/control.py",
     partitions=1,
@@ -146,7 +166,12 @@ TOPICS: tuple[Topic, ...] = (
 
 
 def stream_topics(topic: str, *, retain_ms: int) -> tuple[Topic, Topic]:
-    """(raw, clean) topics of a declared stream other than the clickstream; `retain_ms` is for the clean topic."""
+    """(raw, clean) topics of a declared stream other than the clickstream.
+
+    Args:
+        topic: the raw topic's name in this environment.
+        retain_ms: of the clean topic.
+    """
     raw = structs.replace(EVENTS, name=topic, key="any", value="JSON, features/sources", written_by="its producers")
     clean = structs.replace(
         EVENTS_CLEAN, name=f"{topic}.clean", value="Avro, lang/plan/clean_topic.py", retention_ms=retain_ms
@@ -157,7 +182,7 @@ def stream_topics(topic: str, *, retain_ms: int) -> tuple[Topic, Topic]:
 def tile_topic(group: str, version: int, *, retain_ms: int) -> Topic:
     """The topic of a group's tiles: compacted, and deleted once no window can count a tile."""
     return Topic(
-        name=f"features.{group}.v{version}",
+        name=prefixed(f"features.{group}.v{version}"),
         key="Avro: entity columns, size_ms, start_ms",
         value="Avro: one tile's absolute partials",
         partitions=EVENT_PARTITIONS,
@@ -171,7 +196,7 @@ def tile_topic(group: str, version: int, *, retain_ms: int) -> Topic:
 def sequence_topic(group: str, version: int, *, retain_ms: int) -> Topic:
     """The topic of a group's sequence rows: one row per event, keyed by the event."""
     return Topic(
-        name=f"features.{group}.events.v{version}",
+        name=prefixed(f"features.{group}.events.v{version}"),
         key="Avro: entity columns, sequence, occurred_at, event_id",
         value="Avro: the row's payload",
         partitions=EVENT_PARTITIONS,

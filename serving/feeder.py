@@ -11,6 +11,7 @@ from collections.abc import Callable
 from confluent_kafka import KafkaException
 
 from connections.redis_clients import connect
+from connections.trial import exit_if_refused
 from lang.planner.load import load_plan
 from models.content import ContentLayout
 from models.index.layered import LayeredBuilder
@@ -184,6 +185,7 @@ def _thread(live: Live, name: str, run: Callable[[], None]) -> threading.Thread:
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     configured, stop = settings.feeder_from_environment(), threading.Event()
+    exit_if_refused(configured.bootstrap, configured.redis)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     feeder = Feeder(configured)

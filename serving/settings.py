@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, field
 
-from connections.redis_clients import ADDRESS
+from connections.options import add_kafka_option, add_redis_option
+from connections.settings import ConnectionSettingError, text
 from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from models.index.device import index_builder
 from schemas.defaults import LIVE_MODEL
@@ -105,16 +106,17 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
     options = parser.parse_args(arguments)
     problems: list[str] = []
     options.fixed_keys = ()
+    token = _secret("token", environment, problems)
     try:
-        options.fixed_keys = _fixed_keys(options.token, environment)
+        options.fixed_keys = _fixed_keys(token, environment)
         checked_keys([*options.fixed_keys, *(read_keys(options.keys) if options.keys else ())])
     except FileNotFoundError:
         pass  # `headrace keys add` makes it; workers look for it
     except (OSError, msgspec.DecodeError, KeysError) as error:
         problems.append(f"{KEYS_VARIABLE} or --keys {options.keys}: {error}")
-    if len(options.token) < _SHORTEST_TOKEN:
+    if len(token) < _SHORTEST_TOKEN:
         problems.append(
-            f"{TOKEN_VARIABLE} has {len(options.token)} characters, must have at least {_SHORTEST_TOKEN}: "
+            f"{TOKEN_VARIABLE} has {len(token)} characters, must have at least {_SHORTEST_TOKEN}: "
             "with it, anyone may write events and items"
         )
     if options.workers < 1:
@@ -123,21 +125,28 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
         index_builder(options.device)
     except ValueError as error:
         problems.append(f"--device: {error}")
-    values = _with_files(options, parser, problems)
-    del values["token"]
-    return Settings(**values)
+    return Settings(**_with_files(options, parser, problems))
+
+
+def _secret(name: str, environment: Mapping[str, str], problems: list[str]) -> str:
+    try:
+        return text(name, environment=environment)
+    except ConnectionSettingError as error:
+        problems.append(str(error))
+        return ""
 
 
 def _fixed_keys(token: str, environment: Mapping[str, str]) -> tuple[Key, ...]:
     """The keys of the environment, and the key of the token."""
-    text = environment.get(KEYS_VARIABLE)
-    return (key_of_token(token), *(msgspec.json.decode(text, type=KeyFile).keys if text else ()))
+    more = environment.get(KEYS_VARIABLE)
+    return (key_of_token(token), *(msgspec.json.decode(more, type=KeyFile).keys if more else ()))
 
 
 def parse_feeder(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> FeederSettings:
     """Settings of the feeder, from the command line, and the key from the environment."""
-    parser, key = feeder_command_line(), environment.get(KEY_VARIABLE, "")
+    parser = feeder_command_line()
     problems: list[str] = []
+    key = _secret("model.key", environment, problems)
     if not key:
         problems.append(f"{KEY_VARIABLE} is not set: it verifies versions, and must be the same as the learner's")
     return FeederSettings(**_with_files(parser.parse_args(arguments), parser, problems), key=key.encode())
@@ -173,8 +182,6 @@ def command_line(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on")
     parser.add_argument("--workers", type=int, default=_WORKERS, help="processes that answer requests")
-    token = environment.get(TOKEN_VARIABLE, "")
-    parser.add_argument("--token", default=token, help=f"token of a key with all scopes; best set in {TOKEN_VARIABLE}")
     keys = f"JSON file of keys, read again when it changes; more keys in {KEYS_VARIABLE}"
     parser.add_argument("--keys", type=Path, help=keys)
     device = environment.get(DEVICE_VARIABLE, "cpu")
@@ -192,8 +199,8 @@ def feeder_command_line() -> argparse.ArgumentParser:
 
 
 def _add_common_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
-    parser.add_argument("--redis", required=True, help=ADDRESS)
+    add_kafka_option(parser)
+    add_redis_option(parser)
     parser.add_argument("--artefacts", required=True, type=Path, help="the learner's folder of snapshots")
     shared = "folder that the feeder writes the state to, on the same host; best in memory, as /dev/shm"
     parser.add_argument("--shared", required=True, type=Path, help=shared)

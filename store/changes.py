@@ -11,8 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from connections.redis_clients import Client
-
-_CHANNEL = "changed:"
+from schemas.redis_keys import CHANNEL
 
 
 def publish(client: Client, changed: dict[str, list[str]]) -> None:
@@ -22,7 +21,7 @@ def publish(client: Client, changed: dict[str, list[str]]) -> None:
         StoreError: the store did not answer.
     """
     for title, owners in changed.items():
-        client.publish(f"{_CHANNEL}{title}", msgspec.msgpack.encode(owners))
+        client.publish(f"{CHANNEL}{title}", msgspec.msgpack.encode(owners))
 
 
 class ChangeListener:
@@ -39,7 +38,7 @@ class ChangeListener:
             StoreError: the store did not answer.
         """
         self.close()
-        channels = [f"{_CHANNEL}{title}" for title in titles]
+        channels = [f"{CHANNEL}{title}" for title in titles]
         if channels:
             self._pubsub = self._client.pubsub()
             self._pubsub.subscribe(*channels)
@@ -56,7 +55,7 @@ class ChangeListener:
             if message is None:
                 break
             timeout_s = 0.0
-            title = cast(bytes, message["channel"]).decode().removeprefix(_CHANNEL)
+            title = cast(bytes, message["channel"]).decode().removeprefix(CHANNEL)
             if message["type"] == "subscribe":
                 found[title] = None
             elif message["type"] == "message" and (known := found.setdefault(title, set())) is not None:

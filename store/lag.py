@@ -13,7 +13,9 @@ from confluent_kafka.admin import OffsetSpec as OffsetSpec  # pyright: ignore[re
 from msgspec import Struct
 
 from connections.redis_clients import Client
-from store.loader import GROUP, MARK
+from schemas.redis_keys import MARK
+from schemas.topics import EVENTS, EVENTS_CLEAN, EXPOSURES, SAMPLES, Topic, prefixed
+from store.loader import GROUP
 
 _TIMEOUT_S = 10.0
 
@@ -91,11 +93,16 @@ def consumer_groups(client: Client, model: str) -> dict[str, ConsumerGroup]:
         StoreError: the store does not answer; the loader's group is named after the store's mark.
     """
     mark = cast(bytes | None, client.get(MARK))
-    loader = {"loader": ConsumerGroup(f"{GROUP}-{mark.decode()}", r"features\..*")} if mark else {}
+    features = rf"{re.escape(prefixed('features.'))}.*"
+    loader = {"loader": ConsumerGroup(prefixed(f"{GROUP}-{mark.decode()}"), features)} if mark else {}
     return {
-        "ingest": ConsumerGroup("ingest", "events"),
-        "features": ConsumerGroup("features", r"events\.clean"),
-        "samples": ConsumerGroup("samples", r"exposures|events\.clean"),
-        "learner": ConsumerGroup(f"learner-{model}", "samples"),
+        "ingest": ConsumerGroup(prefixed("ingest"), _pattern(EVENTS)),
+        "features": ConsumerGroup(prefixed("features"), _pattern(EVENTS_CLEAN)),
+        "samples": ConsumerGroup(prefixed("samples"), _pattern(EXPOSURES, EVENTS_CLEAN)),
+        "learner": ConsumerGroup(prefixed(f"learner-{model}"), _pattern(SAMPLES)),
         **loader,
     }
+
+
+def _pattern(*topics: Topic) -> str:
+    return "|".join(re.escape(topic.name) for topic in topics)

@@ -21,10 +21,13 @@ from typing import TypeAlias, cast
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message
 
 from connections.kafka_clients import consumer
-from connections.redis_clients import ADDRESS, Client, StoreError, connect
+from connections.options import add_kafka_option, add_redis_option
+from connections.redis_clients import Client, StoreError, connect
+from connections.trial import exit_if_refused
 from lang.plan.plan import Group
 from schemas.breaker import BrokenProgram
 from schemas.dead_letter import reason_of
+from schemas.redis_keys import MARK
 from schemas.times import now_ms
 from store.clock import LogClock
 from store.decision_reader import DecisionReader
@@ -36,8 +39,6 @@ from store.writer import Retention, Writer, retention_of
 BATCH = 5000
 _WAIT_S = 0.1  # for topic `control`, while there is nothing to load
 GROUP = "loader"
-MARK = "loaded"
-"""The key of the mark. On a cluster it is on one node, so the loss of another node alone goes unnoticed."""
 Write: TypeAlias = tuple[Message, Retention, TileWrite | SequenceWrite]
 """A record and the write that it becomes."""
 
@@ -198,14 +199,15 @@ def _failed(message: Message) -> bool:
 def command_line() -> argparse.ArgumentParser:
     """The options of `python -m store.loader`; docs/settings.md lists them."""
     parser = argparse.ArgumentParser(prog="store.loader", description="Write computed features from Kafka to Redis.")
-    parser.add_argument("--bootstrap", required=True, help="Kafka's address, host:port")
-    parser.add_argument("--redis", required=True, help=ADDRESS)
+    add_kafka_option(parser)
+    add_redis_option(parser)
     return parser
 
 
 def main() -> None:
     """`python -m store.loader`."""
     chosen = command_line().parse_args()
+    exit_if_refused(chosen.bootstrap, chosen.redis)
     stop = False
 
     def on_signal(*_: object) -> None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from connections.redis_clients import Client
 from lang.plan.plan import Group
-from schemas.redis_keys import tiles_key
+from schemas.redis_keys import pattern_of
 
 _SAMPLE = 500  # keys of each kind that are measured, one round trip each
 _PER_SCAN = 1_000
@@ -47,8 +47,8 @@ def _keys(client: Client, group: Group) -> tuple[Counter[bytes], dict[bytes, lis
     counts: Counter[bytes] = Counter()
     samples: dict[bytes, list[bytes]] = defaultdict(list)
     kinds = {group.title.encode(), *(f"{group.title}:{each.name}".encode() for each in group.sequences)}
-    pattern = tiles_key(group.name, group.version, "*").replace("f:", "[fs]:", 1)
-    for key in cast("list[bytes]", client.scan_iter(match=f"{pattern}*", count=_PER_SCAN)):
+    pattern = pattern_of(group.name, group.version)
+    for key in cast("list[bytes]", client.scan_iter(match=pattern, count=_PER_SCAN)):
         kind = key[key.rindex(b"}:") + 2 :]
         if kind in kinds:  # the pattern also matches version 10
             counts[kind] += 1

@@ -1,9 +1,9 @@
 """Masked columns: a keyed hash replaces the value, so equal values stay equal and none can be recovered."""
 
-import os
 from hashlib import blake2b
 from typing import Any
 
+from connections.settings import text
 from lang.plan.source import Source
 
 KEY_VARIABLE = "HEADRACE_MASK_KEY"
@@ -23,8 +23,9 @@ class Mask:
 
         Raises:
             ValueError: the source masks columns and the variable is not set. Without a key, hashes can be guessed.
+            ConnectionSettingError: its file cannot be read.
         """
-        key = os.environ.get(KEY_VARIABLE, "").encode()
+        key = text("mask.key").encode()
         if source.masked and not key:
             columns = ", ".join(source.masked)
             message = f"source {source.name} masks {columns}, but {KEY_VARIABLE} is not set; set it to a secret"

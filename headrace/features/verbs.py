@@ -16,6 +16,10 @@ VERBS = {
         "Show where a feature comes from: columns, tiles or rows, SQL, keys.",
     ),
     "reference": ("features.reference:reference", "Write the reference of the feature language, as `make docs` does."),
+    "seed": (
+        "features.versions:seed",
+        "Register the files' groups on an environment that has no versions yet, and create their topics.",
+    ),
     "list": (
         "features.versions:list_versions",
         "List the versions on the running stack: which one answers, its job, its entities.",

@@ -11,11 +11,13 @@ from connections.redis_clients import connect
 from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.features import parity, release
+from headrace.features.feature_files import plan_in
 from headrace.features.plan import PLAN_FILE
 from headrace.features.point_in_time import cases_from_log, store_as_of
 from headrace.features.release import ReleasePlan
-from headrace.layout import Endpoints, Layout
+from headrace.layout import FEATURES, Endpoints, Layout
 from headrace.log.feature_versions import Registry, remove_data
+from headrace.log.feature_versions import seed as register
 from headrace.stack.flink import FlinkRest
 from headrace.wait import wait_until
 from serving.http import lookup
@@ -29,6 +31,24 @@ _FIRST_MS = 10**12  # September 2001: smaller numbers are seconds
 def _stack() -> tuple[Endpoints, Registry, FlinkRest]:
     endpoints = Layout.here().endpoints()
     return endpoints, Registry(endpoints, who="operator"), FlinkRest(endpoints.flink_url)
+
+
+def seed(folder: Path = FEATURES) -> None:
+    """Register the groups of feature files where there are no versions yet; `apply` adds to an environment that has.
+
+    Args:
+        folder: the feature files.
+
+    Raises:
+        UsageProblem: there are versions already.
+    """
+    endpoints, registry, _ = _stack()
+    if found := registry.versions().applied:
+        message = f"there are {len(found)} versions already: `headrace features plan` and `apply` change them"
+        raise UsageProblem(message)
+    plan = plan_in(folder)
+    register(endpoints, plan, who="operator")
+    screen().print(f"registered {len(plan.groups)} groups, all live")
 
 
 def list_versions() -> None:

@@ -17,6 +17,7 @@ from headrace.log.topics import create_topics, remove_topics
 from lang.plan.plan import Group, Plan
 from lang.plan.source import Source
 from schemas.control import Control
+from schemas.redis_keys import sequence_key, tiles_key
 from schemas.times import now_ms
 from schemas.topics import CONTROL_TOPIC, EVENTS, Topic, sequence_topic, stream_topics, tile_topic
 from store import versions as names
@@ -49,9 +50,9 @@ def own_job(group: Group, from_ms: int | str) -> str:
     return f"{SHARED_JOB}-{group.name}-v{group.version}-from-{from_ms}"
 
 
-def seed(endpoints: Endpoints, plan: Plan) -> None:
+def seed(endpoints: Endpoints, plan: Plan, *, who: str = "up") -> None:
     """On a log without versions, apply and promote every group of a plan; then create missing topics."""
-    registry = Registry(endpoints, who="up")
+    registry = Registry(endpoints, who=who)
     versions = registry.versions()
     if not versions.applied:
         registry.seed(plan.groups)
@@ -152,7 +153,8 @@ def remove_data(layout: Layout, endpoints: Endpoints, version: Version) -> tuple
     """Remove a retired version's topics, keys and checkpoints; returns the number of topics and of keys."""
     present = remove_topics(endpoints.bootstrap, [topic.name for topic in feature_topics((version.group,))])
     client, keys = connect(endpoints.redis_url), 0
-    for pattern in (f"f:*:{version.name}", f"s:*:{version.name}:*"):
+    name, number = version.group.name, version.group.version
+    for pattern in (tiles_key(name, number, "*"), sequence_key(name, number, "*", "*")):
         for key in client.scan_iter(match=pattern, count=1000):
             keys += cast(int, client.unlink(key))
     for folder in layout.checkpoints.glob(own_job(version.group, "*")):

@@ -69,17 +69,23 @@ def link_flink_home() -> None:
     The package's own folder is unchanged except for the scripts' execute bits, which wheels lose.
     """
     package = Path(pyflink.__file__).parent
-    for script in (package / "bin").glob("*.sh"):
+    for script in (*(package / "bin").glob("*.sh"), package / "bin" / "flink"):
         script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP)
     shutil.rmtree(FLINK_HOME, ignore_errors=True)
-    (FLINK_HOME / "lib").mkdir(parents=True)
     shutil.copytree(package / "bin", FLINK_HOME / "bin")  # Flink's scripts derive their home from their own path
-    for folder in ("opt", "plugins", "conf"):
+    for folder in ("plugins", "conf"):
         (FLINK_HOME / folder).symlink_to(package / folder)
-    python = package / "opt"  # flink-python runs on the cluster too, when no `flink run` ships it
-    jars = (*(package / "lib").glob("*.jar"), *python.glob("flink-python*.jar"), *FLINK_JARS.glob("*.jar"))
+    optional = package / "opt"
+    _link(FLINK_HOME / "opt", *optional.glob("*.jar"))  # `flink run` does not look behind a linked folder
+    # flink-python runs on the cluster too, when no `flink run` ships it.
+    _link(FLINK_HOME / "lib", *(package / "lib").glob("*.jar"), *optional.glob("flink-python*.jar"))
+    _link(FLINK_HOME / "lib", *FLINK_JARS.glob("*.jar"))
+
+
+def _link(folder: Path, *jars: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     for jar in jars:
-        (FLINK_HOME / "lib" / jar.name).symlink_to(jar)
+        (folder / jar.name).symlink_to(jar)
 
 
 def main() -> None:

@@ -13,7 +13,9 @@ import psutil
 
 from connections.kafka_clients import admin
 from connections.redis_clients import connect
-from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
+from connections.settings import variable
+from headrace.errors import UsageProblem
+from headrace.layout import REPOSITORY, Endpoints, Layout, Pace, configured_endpoints
 from headrace.log.feature_versions import seed
 from headrace.log.topics import create_topics
 from headrace.stack import flink, kafka, redis_server, supervisor
@@ -79,33 +81,47 @@ def start_engines(
         plan: the feature groups of a new stack; by default those of `features/`.
 
     Raises:
-        HeadraceError: `make_programs` failed before anything started, or an engine did not start (the log is named).
+        HeadraceError: the settings name a Kafka elsewhere, `make_programs` failed, or an engine did not start.
     """
+    _refuse_other_environment()
     daemon = Supervisor(layout)
     if daemon.is_up():
         return layout.endpoints()
     supervisor.end_recorded(layout, patience_s=10)
-    for folder in layout.folders():
-        folder.mkdir(parents=True, exist_ok=True)
-    ports = _ports(usual=usual_ports, say=say)
+    layout.create()
+    ports = _ports(layout, usual=usual_ports, say=say)
     endpoints = local_endpoints(ports, load_secrets(layout), pace)
     programs = make_programs(layout, endpoints)
-    layout.ports_file.write_bytes(msgspec.json.encode(ports))
     write_endpoints(layout, endpoints)
     daemon.start([*engines(layout, ports, mask_key=endpoints.mask_key), *programs])
     wait_for_engines(layout, endpoints)
-    created = create_topics(endpoints.bootstrap, TOPICS)
-    say(f"created {len(created)} topics" if created else "all topics exist already")
+    _create_topics(endpoints, say)
     seed(endpoints, plan or load_plan(FEATURES))
     supervisor.record(layout)
     return endpoints
 
 
-def _ports(*, usual: bool, say: Say) -> Ports:
-    """Choose the ports, and report those that are not the usual ones."""
+def _create_topics(endpoints: Endpoints, say: Say) -> None:
+    created = create_topics(endpoints.bootstrap, TOPICS)
+    say(f"created {len(created)} topics" if created else "all topics exist already")
+
+
+def _refuse_other_environment() -> None:
+    """A local stack would start its processes with the settings of the other one."""
+    if configured := configured_endpoints():
+        message = (
+            f"this would start a stack on this machine, but {variable('kafka.bootstrap.servers')} is "
+            f"{configured.bootstrap}: unset it, or choose an environment without kafka.bootstrap.servers"
+        )
+        raise UsageProblem(message)
+
+
+def _ports(layout: Layout, *, usual: bool, say: Say) -> Ports:
+    """Choose the ports, write them down, and report those that are not the usual ones."""
     ports, replaced = choose_ports(usual=usual)
     for name, port in replaced.items():
         say(f"port {port} is taken: {name} listens on {getattr(ports, name)} instead")
+    layout.ports_file.write_bytes(msgspec.json.encode(ports))
     return ports
 
 
@@ -205,6 +221,7 @@ def stop(layout: Layout, *, wipe: bool = False) -> None:
         time.sleep(0.1)
     supervisor.end_recorded(layout, patience_s=10)
     layout.endpoints_file.unlink(missing_ok=True)
+    layout.ports_file.unlink(missing_ok=True)
     layout.processes_file.unlink(missing_ok=True)
     if wipe and layout.home != REPOSITORY:
         shutil.rmtree(layout.home, ignore_errors=True)

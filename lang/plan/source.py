@@ -4,7 +4,10 @@ from msgspec import Struct
 
 from lang.expressions.tree import ColumnType, Expr
 from schemas.limits import EARLIEST_MS, LATEST_MS, TEXT_CHARS
-from schemas.topics import EVENTS_CLEAN, ITEMS
+from schemas.topics import EVENTS_CLEAN
+
+CATALOGUE = "items"
+"""The table of items, as feature files call it; it needs no declaration."""
 
 
 class Check(Struct, frozen=True):
@@ -47,7 +50,7 @@ class Stamp(Struct, frozen=True):
     @property
     def table(self) -> str:
         """Its name in feature files."""
-        return self.stream.name if self.stream else ITEMS.name
+        return self.stream.name if self.stream else CATALOGUE
 
 
 class Bot(Struct, frozen=True):

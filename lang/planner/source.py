@@ -13,7 +13,7 @@ from lang.syntax.header import Header
 from lang.syntax.tree import Name, SourceTree
 from schemas.limits import EARLIEST, EARLIEST_MS, LATEST, LATEST_MS, day_ms
 from schemas.times import AHEAD_MS
-from schemas.topics import EVENTS, EVENTS_CLEAN
+from schemas.topics import EVENTS, EVENTS_CLEAN, prefixed
 
 WORDS = ("topic", "event_time", "lateness", "future", "times", "dedupe", "stamp", "mask", "bot", "retain")
 
@@ -38,7 +38,7 @@ def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | 
     checks = plan_checks(tree.columns, {each.name: each.type for each in columns}, report)
     masked = header.read("mask", _mask, ()) if header.has("mask") else ()
     bot = header.read("bot", _bot, None) if header.has("bot") else None
-    topic, retain_ms = header.string("topic"), _retain_ms(header, tree, report)
+    topic, retain_ms = prefixed(header.string("topic")), _retain_ms(header, tree, report)
     is_valid = len(report.problems) == before
     planner = StampPlanner({each.name: each.type for each in columns}, computed, report)
     source = Source(
@@ -121,7 +121,7 @@ def _bot(cursor: Cursor) -> Bot | None:
 def _retain_ms(header: Header, tree: SourceTree, report: Report) -> int:
     if not header.has("retain"):
         return EVENTS_CLEAN.retention_ms
-    if header.string("topic") == EVENTS.name:
+    if prefixed(header.string("topic")) == EVENTS.name:
         cause = f"{tree.name.text} sets retain, but schemas/topics.py sets the retention of topic {EVENTS_CLEAN.name}"
         report.add("F100", tree.name.span, cause=cause, fix="remove retain")
     return header.read("retain", lambda cursor: cursor.window().length_ms, EVENTS_CLEAN.retention_ms)

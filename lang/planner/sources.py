@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 
 from lang.errors.report import Halt, Report
-from lang.plan.source import Source
+from lang.plan.source import CATALOGUE, Source
 from lang.planner.source import plan_source
 from lang.syntax.tree import Name, SourceTree
-from schemas.topics import ITEMS
 
 
 def plan_sources(declared: Iterable[tuple[SourceTree, Report]]) -> dict[str, Source]:
@@ -24,8 +23,8 @@ class _Sources:
         self._in_progress: list[str] = []  # the sources being planned, each needed by the one before it
         for tree, report in declared:
             name = tree.name.text
-            if name in self.trees or name == ITEMS.name:
-                cause = f"{name} is the catalogue of items" if name == ITEMS.name else f"{name} is declared twice"
+            if name in self.trees or name == CATALOGUE:
+                cause = f"{name} is the catalogue of items" if name == CATALOGUE else f"{name} is declared twice"
                 report.add("F116", tree.name.span, cause=cause, fix="give it another name")
             else:
                 self.trees[name] = (tree, report)
@@ -47,7 +46,7 @@ class _Sources:
             report.halt("F118", name.span, cause=cause, fix="remove one of these stamps")
         if name.text not in self.trees:
             others = self.trees.keys() - {*self._in_progress}
-            report.unknown("table", name.text, (ITEMS.name, *others), name.span)
+            report.unknown("table", name.text, (CATALOGUE, *others), name.span)
         source = self.planned(name.text)
         if source is None:
             raise Halt  # the error is reported where the source is declared

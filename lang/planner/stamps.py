@@ -6,11 +6,10 @@ from typing import TypeAlias
 
 from lang.errors.report import Halt, Report
 from lang.expressions.tree import ColumnType, columns_of
-from lang.plan.source import ComputedColumn, Source, SourceColumn, Stamp
+from lang.plan.source import CATALOGUE, ComputedColumn, Source, SourceColumn, Stamp
 from lang.plan.table import Table, table_of
 from lang.syntax.cursor import Cursor
 from lang.syntax.tree import ColumnTree, Name, StampTree
-from schemas.topics import ITEMS
 
 FindStream: TypeAlias = Callable[[Name], Source]
 """Finds the declared stream of a name; raises Halt if it does not exist or has errors."""
@@ -60,7 +59,7 @@ class StampPlanner:
     def _resolve(self, tree: StampTree, find: FindStream, given: set[str]) -> tuple[str, str, Source | None]:
         """(key, lookup, stream) of a valid stamp."""
         kind = self._key_type(tree.key, given)
-        stream = None if tree.table.text == ITEMS.name else find(tree.table)
+        stream = None if tree.table.text == CATALOGUE else find(tree.table)
         table, before = table_of(stream), len(self._report.problems)
         lookup = self._lookup(tree, table)
         self._check_key(tree, kind, lookup, table)
@@ -86,7 +85,7 @@ class StampPlanner:
 
     def _lookup(self, tree: StampTree, table: Table) -> Name:
         """The table's column to match the key with; by default `item_id` for items, else the one of the same name."""
-        lookup = tree.lookup or Name(_ITEM_KEY if tree.table.text == ITEMS.name else tree.key.text, tree.key.span)
+        lookup = tree.lookup or Name(_ITEM_KEY if tree.table.text == CATALOGUE else tree.key.text, tree.key.span)
         if lookup.text in table.columns:
             return lookup
         if tree.lookup is None:

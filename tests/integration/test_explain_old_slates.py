@@ -17,6 +17,7 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 from msgspec import Struct, structs
 
+from connections.kafka_clients import admin, producer
 from headrace.errors import UsageProblem
 from headrace.layout import STATE_VARIABLE, Endpoints, Layout
 from headrace.log import explain
@@ -43,7 +44,6 @@ from serving.telemetry.stopwatch import Stopwatch
 from serving.versions.followed_model import FollowedModel
 from serving.versions.model_at import VersionGone, model_at
 from simulator.sample_stream import stream
-from store.kafka_clients import admin, producer
 from store.log import LogReader, offsets_at
 from tests.support import serving_states as worlds
 

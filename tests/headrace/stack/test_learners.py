@@ -34,8 +34,7 @@ DONE = Control(name="model/again", action=TRAINED, arguments={}, who="", at=1, w
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     layout = Layout(tmp_path)
-    for folder in layout.folders():
-        folder.mkdir(parents=True, exist_ok=True)
+    layout.create()
     return layout
 
 

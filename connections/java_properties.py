@@ -1,0 +1,106 @@
+"""The settings below `kafka` as Flink's tables take them: in Java's names, and with references in place of secrets.
+
+Kafka's own client resolves a reference where it connects (KIP-421, KIP-887), so a job's graph, plans, web page and logs
+hold no secret. The machines that Flink runs on need the same variables and files as the other processes.
+"""
+
+from collections.abc import Mapping
+
+from connections.kafka_clients import JAVA
+from connections.settings import ConnectionSettingError, Setting, below, is_secret, variable
+
+_SHADED = "org.apache.flink.kafka.shaded.org.apache.kafka.common"  # where flink-sql-connector-kafka has Kafka's client
+_PROVIDERS = {
+    "config.providers": "env,directory",
+    "config.providers.env.class": f"{_SHADED}.config.provider.EnvVarConfigProvider",
+    "config.providers.directory.class": f"{_SHADED}.config.provider.DirectoryConfigProvider",
+}
+_LOGIN = {"PLAIN": "plain.PlainLoginModule", "SCRAM-SHA-256": "scram.ScramLoginModule"}
+_LOGIN["SCRAM-SHA-512"] = _LOGIN["SCRAM-SHA-256"]
+_SAME = frozenset({"client.id", "ssl.endpoint.identification.algorithm", "ssl.cipher.suites"})
+_CREDENTIALS = frozenset({"sasl.mechanism", "sasl.mechanisms", "sasl.username", "sasl.password"})
+_TLS = frozenset({"ssl.ca.location", "ssl.ca.pem", "ssl.certificate.location", "ssl.key.location", "ssl.key.password"})
+
+
+def java_properties() -> dict[str, str]:
+    """Properties of Kafka's Java client, without the address.
+
+    Settings below `kafka.java` are passed on as they are and come last. librdkafka's other properties, such as times
+    and sizes of buffers, have no counterpart and are left out.
+
+    Raises:
+        ConnectionSettingError: credentials cannot be translated; `kafka.java` must say them in Java's way.
+    """
+    found = below("kafka")
+    own = {name.removeprefix(JAVA): each.value for name, each in found.items() if name.startswith(JAVA)}
+    properties = {name: found[name].value for name in sorted(_SAME & found.keys())}
+    if "security.protocol" in found:
+        properties["security.protocol"] = found["security.protocol"].value.upper()
+    if "sasl.jaas.config" not in own and _CREDENTIALS & found.keys():
+        properties |= _login(found)
+    properties |= _certificates(found)
+    if any("${" in value for value in (*properties.values(), *own.values())):
+        properties |= _PROVIDERS
+    return properties | own
+
+
+def _login(found: Mapping[str, Setting]) -> dict[str, str]:
+    mechanism = (found.get("sasl.mechanism") or found.get("sasl.mechanisms") or Setting("")).value.upper()
+    if mechanism not in _LOGIN:
+        message = (
+            f"{variable('kafka.sasl.mechanism')} is {mechanism!r}; for Flink {', '.join(_LOGIN)} are translated. "
+            f"Set {variable('kafka.java.sasl.jaas.config')} and what else Kafka's Java client needs for {mechanism}"
+        )
+        raise ConnectionSettingError(message)
+    who = {name: _given(found, f"sasl.{name}") for name in ("username", "password")}
+    credentials = " ".join(f'{name}="{value}"' for name, value in who.items())
+    module = f"{_SHADED}.security.{_LOGIN[mechanism]}"
+    return {"sasl.mechanism": mechanism, "sasl.jaas.config": f"{module} required {credentials};"}
+
+
+def _certificates(found: Mapping[str, Setting]) -> dict[str, str]:
+    properties: dict[str, str] = {}
+    if authority := found.get("ssl.ca.location"):
+        properties |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": authority.value}
+    elif authority := found.get("ssl.ca.pem"):
+        properties |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": authority.value}
+    if "ssl.certificate.location" in found or "ssl.key.location" in found:
+        properties["ssl.keystore.type"] = "PEM"
+        for java, name in (("certificate.chain", "ssl.certificate.location"), ("key", "ssl.key.location")):
+            properties[f"ssl.keystore.{java}"] = _contents(_given(found, name))
+        if "ssl.key.password" in found:
+            properties["ssl.key.password"] = _given(found, "ssl.key.password")
+    return properties
+
+
+def _given(found: Mapping[str, Setting], name: str) -> str:
+    """The value of a setting that must be there; a reference to it if it is a secret."""
+    setting = found.get(name)
+    if setting is None:
+        message = f"{variable(f'kafka.{name}')} is not set, and the other settings of Kafka need it"
+        raise ConnectionSettingError(message)
+    if name.startswith("sasl.") and any(mark in setting.value for mark in '"\\'):
+        message = (
+            f"{variable(f'kafka.{name}')} holds a quotation mark or a backslash, which Kafka's Java client would read "
+            f"as its own: choose another one, or set {variable('kafka.java.sasl.jaas.config')}"
+        )
+        raise ConnectionSettingError(message)
+    if setting.file:
+        _refuse_newline(name, setting)
+        return _contents(str(setting.file))
+    return f"${{env:{variable(f'kafka.{name}')}}}" if is_secret(name) else setting.value
+
+
+def _refuse_newline(name: str, setting: Setting) -> None:
+    """Kafka's Java client takes all of a file as the value."""
+    if setting.file and setting.file.read_text() != setting.value:
+        message = (
+            f"{variable(f'kafka.{name}')}_FILE names {setting.file}, which ends with a newline; Kafka's Java client "
+            "would take it as part of the value. Write the file without it, as `printf %s` does"
+        )
+        raise ConnectionSettingError(message)
+
+
+def _contents(path: str) -> str:
+    folder, _, name = path.rpartition("/")
+    return f"${{directory:{folder or '.'}:{name}}}"

@@ -1,0 +1,34 @@
+"""The options of a process for its connections. Each has its default from a variable, and no option is a secret."""
+
+import argparse
+from collections.abc import Callable
+
+from connections import kafka_clients, redis_clients
+from connections.settings import ConnectionSettingError, text, variable
+
+
+def add_kafka_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--bootstrap`. The parser reports what is not valid among the settings below `kafka`."""
+    meaning = "Kafka's brokers, host:port separated by commas"
+    _add(parser, "--bootstrap", "kafka.bootstrap.servers", meaning, kafka_clients.check)
+
+
+def add_redis_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--redis`. The parser reports what is not valid among the settings below `redis`."""
+    _add(parser, "--redis", "redis.url", redis_clients.ADDRESS, redis_clients.check)
+
+
+def _add(parser: argparse.ArgumentParser, option: str, name: str, meaning: str, check: Callable[[str], None]) -> None:
+    def checked(value: str) -> str:
+        try:
+            check(value)
+        except ConnectionSettingError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+        return value
+
+    try:
+        default = text(name) or None
+    except ConnectionSettingError as error:
+        parser.error(str(error))
+    help_text = f"{meaning}; default from {variable(name)}"
+    parser.add_argument(option, default=default, required=default is None, type=checked, help=help_text)

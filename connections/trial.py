@@ -1,0 +1,93 @@
+"""Tries connections, and says in one sentence why one is refused."""
+
+import re
+import sys
+import time
+
+from confluent_kafka import KafkaError, KafkaException
+from msgspec import Struct
+from redis.exceptions import AuthenticationError, NoPermissionError
+
+from connections.kafka_clients import admin
+from connections.redis_clients import StoreError, connect
+from connections.settings import ConnectionSettingError, text, variable
+
+_WAIT_S = 10.0
+_START_S = 2.0
+_STEP_S = 0.5
+_NOISE = re.compile(r"(^[^ ]*/(bootstrap|\d+): )|( \(after \d+ms in state \w+\))|(:? ?\(_ssl\.c:\d+\))")
+_CREDENTIALS = "SASL authentication error"
+
+
+class Attempt(Struct, frozen=True):
+    """What came of an attempt to connect: `problem` is empty if it succeeded; `final` if waiting would not help."""
+
+    problem: str = ""
+    final: bool = False
+
+
+def exit_if_refused(bootstrap: str, redis_url: str = "") -> None:
+    """End the process with one sentence if Kafka, or Redis if its address is given, does not accept this client.
+
+    If one does not answer at all, it may be starting: the process continues, and waits for it.
+    """
+    attempts = [try_kafka(bootstrap, _START_S), *([try_redis(redis_url, _START_S)] if redis_url else ())]
+    if problems := [each.problem for each in attempts if each.final]:
+        sys.exit("; ".join(problems))
+
+
+def try_kafka(bootstrap: str, wait_s: float = _WAIT_S) -> Attempt:
+    """Ask the brokers for their names."""
+    errors: list[KafkaError] = []
+    try:
+        client = admin(bootstrap, {"log_level": 0}, on_error=errors.append)
+    except ConnectionSettingError as error:
+        return Attempt(str(error), final=True)
+    begun = time.monotonic()
+    while time.monotonic() - begun < wait_s and not _refusal(errors):
+        try:
+            client.list_topics(timeout=_STEP_S)
+        except KafkaException:
+            client.poll(0)  # calls error_cb
+        else:
+            return Attempt()
+    return _explained(bootstrap, errors)
+
+
+def _refusal(errors: list[KafkaError]) -> KafkaError | None:
+    return next((each for each in errors if each.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL)), None)
+
+
+def _explained(bootstrap: str, errors: list[KafkaError]) -> Attempt:
+    if (refusal := _refusal(errors)) is None:
+        reasons = [_NOISE.sub("", each.str()) for each in errors if each.code() != KafkaError._ALL_BROKERS_DOWN]
+        protocol = variable("kafka.security.protocol")
+        unlike = f"does it speak {text('kafka.security.protocol', 'plaintext')}, as {protocol} says?"
+        detail = reasons[-1] if reasons else unlike
+        return Attempt(f"Kafka at {bootstrap} does not answer: {detail}")
+    reason = _NOISE.sub("", refusal.str())
+    fix = "see docs/connect.md"
+    if refusal.code() == KafkaError._SSL:
+        fix = f"check {variable('kafka.ssl.ca.location')}"
+    elif reason.startswith(_CREDENTIALS):
+        fix = f"check {variable('kafka.sasl.username')} and {variable('kafka.sasl.password')}"
+    return Attempt(f"Kafka at {bootstrap} refuses this client: {reason}; {fix}", final=True)
+
+
+def try_redis(url: str, wait_s: float = _WAIT_S) -> Attempt:
+    """Ping the store."""
+    try:
+        with connect(url, timeout_s=wait_s) as client:
+            client.ping()
+    except ConnectionSettingError as error:
+        return Attempt(str(error), final=True)
+    except (AuthenticationError, NoPermissionError) as error:
+        fix = f"check {variable('redis.username')} and {variable('redis.password')}"
+        return Attempt(f"Redis at {url} refuses this client: {error}; {fix}", final=True)
+    except StoreError as error:
+        detail = _NOISE.sub("", str(error))
+        if "CERTIFICATE" in detail.upper() or "X509" in detail:
+            fix = f"check {variable('redis.tls.ca')}"
+            return Attempt(f"Redis at {url} refuses this client: {detail}; {fix}", final=True)
+        return Attempt(f"Redis at {url} does not answer: {detail}")
+    return Attempt()
