@@ -6,6 +6,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from schemas.context import Sent
 from schemas.limits import NO_CONTROL_PATTERN, TEXT_CHARS, TEXT_PATTERN
+from schemas.patterns import PAGE_TOKEN, TOKEN_CHARS
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS, pattern=TEXT_PATTERN)]
 """No control characters, and not only blanks; blanks at either end count as part of it."""
@@ -14,10 +15,7 @@ OptionalId: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARS, pattern=NO_CO
 Explain: TypeAlias = Literal["none", "basic"]
 BATCH = 500  # events or items in one request
 MOST_PAGED = 500  # no page follows once so many items have been shown
-TOKEN_CHARS = 11
-PageToken: TypeAlias = Annotated[
-    str, Meta(pattern=f"^([A-Za-z0-9_-]{{{TOKEN_CHARS}}})+$", max_length=TOKEN_CHARS * MOST_PAGED)
-]
+PageToken: TypeAlias = Annotated[str, Meta(pattern=PAGE_TOKEN, max_length=TOKEN_CHARS * MOST_PAGED)]
 """As `serving.sessions.page_tokens` makes it."""
 SCHEMAS = "#/components/schemas/"
 RawEvent: TypeAlias = Annotated[Raw, Meta(extra_json_schema={"$ref": f"{SCHEMAS}EventRecord"})]

@@ -7,6 +7,7 @@ from typing import cast
 import msgspec
 
 from schemas.limits import LEVELS
+from schemas.patterns import in_words
 
 _SIGN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|$)|[\[{\]}]', re.DOTALL)
 _NAN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|$)|-?\b(?:NaN|Infinity)\b', re.DOTALL)
@@ -14,7 +15,6 @@ _OPEN, _CLOSED = b"[{", b"]}"
 _PATH = re.compile(r" - at `(\$.*)`$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[(\.\.\.)\]")
 _UNKNOWN = re.compile(r"unknown field `(.*)`$", re.DOTALL)
-_PATTERN = re.compile(r"Expected `str` matching regex .*", re.DOTALL)
 _SHOWN_CHARS = 80
 
 
@@ -72,7 +72,7 @@ def fault_of(error: Exception, payload: bytes | memoryview) -> tuple[str, str]:
     found = _PATH.search(message)
     reason = message[: found.start()] if found else message
     steps = [name or index or dots for name, index, dots in _STEP.findall(found[1])] if found else []
-    reason = _PATTERN.sub("Expected `str` without control characters, and not only blanks", reason)
+    reason = in_words(reason)
     if "..." in steps:
         steps = _named(steps, payload)
     elif unknown := _UNKNOWN.search(reason):
@@ -119,11 +119,30 @@ def _within(value: object, steps: Sequence[str]) -> object:
     return value
 
 
-def excerpt(payload: bytes | memoryview, pointer: str) -> str:
-    """The value at a pointer as JSON, shortened; empty if it cannot be found."""
+def one_of(allowed: Sequence[object]) -> str:
+    """The values of a literal, in words.
+
+    >>> one_of(["none", "basic"])
+    'one of "none", "basic"'
+    """
+    return f"one of {', '.join(msgspec.json.encode(value).decode() for value in allowed)}"
+
+
+def with_value(message: str, payload: bytes | memoryview, pointer: str) -> str:
+    """A message of `fault_of` and the value at its pointer, shortened; if the length is wrong, only the length.
+
+    >>> with_value("Expected `int` >= 1", b'{"count": 0}', "/count")
+    'Expected `int` >= 1: 0'
+    >>> with_value("Expected `array` of length <= 2", b'{"events": [1, 2, 3]}', "/events")
+    'Expected `array` of length <= 2, got 3'
+    """
     steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
     value = value_at(payload, steps) if steps else None
+    if " of length " in message and isinstance(value, str | list):
+        return f"{message}, got {len(cast('str | list[object]', value))}"
     try:
-        return "" if value is None else msgspec.json.encode(value).decode()[:_SHOWN_CHARS]
+        shown = "" if value is None else msgspec.json.encode(value).decode()
     except OverflowError:  # an integer beyond 64 bits
-        return ""
+        return message
+    shown = shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS]}…"
+    return f"{message}: {shown}" if shown else message

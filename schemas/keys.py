@@ -6,6 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from schemas.patterns import KEY_NAME, ORIGIN, SHA256
+
 Scope: TypeAlias = Literal["recommend", "events", "catalogue", "admin", "debug"]
 """`recommend`: slates and similar items. `events`, `catalogue`: write them. `admin`: models. `debug`: features, why."""
 Traffic: TypeAlias = Literal["live", "batch", "admin"]
@@ -15,7 +17,6 @@ PUBLIC_SCOPES: tuple[Scope, ...] = ("recommend", "events")
 """What a key that everyone can read in a page's source may do."""
 PUBLIC_RATE_PER_S = 5.0
 _BURST_S = 2  # without `burst`, the requests of two seconds may come at once
-ORIGIN_PATTERN = r"^(\*|https?://[A-Za-z0-9.\-\[\]:]+)$"
 
 
 class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -32,12 +33,12 @@ class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
         burst: requests that may come at once; absent for those of two seconds.
     """
 
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    name: Annotated[str, Meta(pattern=KEY_NAME)]
+    sha256: Annotated[str, Meta(pattern=SHA256)]
     scopes: Annotated[tuple[Scope, ...], Meta(min_length=1)]
     surfaces: tuple[str, ...] = ()
     traffic: tuple[Traffic, ...] = ()
-    origins: tuple[Annotated[str, Meta(pattern=ORIGIN_PATTERN)], ...] = ()
+    origins: tuple[Annotated[str, Meta(pattern=ORIGIN)], ...] = ()
     public: bool = False
     rate_per_s: Annotated[float, Meta(gt=0)] | None = None
     burst: Annotated[int, Meta(ge=1)] | None = None

@@ -1,13 +1,13 @@
 """Strict decoding of bodies: the framework would accept `"5"` as a number, and not say where a fault is."""
 
-from collections.abc import Generator
-from typing import Any, TypeVar
+from collections.abc import Generator, Sequence
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from litestar.dto import AbstractDTO, DTOFieldDefinition
 from litestar.typing import FieldDefinition
 
-from schemas.json_text import excerpt, fault_of, limit_depth, without_nan
+from schemas.json_text import fault_of, limit_depth, one_of, with_value, without_nan
 from schemas.limits import LEVELS
 from serving.http.problems import invalid
 
@@ -53,12 +53,19 @@ def decode(body: bytes, type_: type[T]) -> T:
         return _decoded(text, type_)
     except msgspec.ValidationError as error:
         pointer, message = fault_of(error, text)
-        seen = excerpt(text, pointer)
-        detail = f"{message}{f': {seen}' if seen else ''}."
+        if allowed := _literals(type_, pointer):
+            message = f"Expected {one_of(allowed)}"
+        detail = f"{with_value(message, text, pointer)}."
         raise invalid(detail, pointer=pointer) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         detail = f"The body is not JSON: {error}."
         raise invalid(detail, fix="Send one JSON object, in UTF-8.") from error
+
+
+def _literals(type_: type[Any], pointer: str) -> Sequence[object]:
+    """The values that a field allows, if it is a literal; msgspec does not name them."""
+    hint = get_type_hints(type_).get(pointer[1:])
+    return get_args(hint) if get_origin(hint) is Literal else ()
 
 
 def _decoded(text: bytes, type_: type[T]) -> T:

@@ -20,7 +20,7 @@ from schemas.client_records import ItemRecord
 from schemas.heads import FEEDBACK
 from schemas.http import BatchAnswer, Rejected
 from schemas.ids import hash64
-from schemas.json_text import fault_of, is_deep, pointer_of
+from schemas.json_text import fault_of, is_deep, pointer_of, with_value
 from schemas.limits import LEVELS, time_fault
 from schemas.topics import EVENTS, ITEMS
 from serving.kafka.producer import Record
@@ -200,7 +200,7 @@ def _decoded(raw: Raw, decoder: msgspec.json.Decoder[Any]) -> Any:
     except msgspec.ValidationError as error:
         pointer, detail = fault_of(error, raw)
         code = next((code for words, code in _CODES if words in detail), "type")
-        raise Invalid(detail, code=code, pointer=pointer) from error
+        raise Invalid(with_value(detail, raw, pointer), code=code, pointer=pointer) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid(str(error), code="json") from error
 

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 
 from schemas.http import Problem
 from serving.http.answers import MEDIA_TYPE
+from serving.http.framework_errors import detail_of
 from serving.http.problem_types import type_of
 from serving.http.request_ids import REQUEST_ID
 from serving.kafka.producer import CONFIRM_S
@@ -45,13 +46,6 @@ def shed_problem(shed: Shed) -> tuple[Problem, dict[str, str]]:
     return error.problem, {"Retry-After": "1", DEGRADED: "L6"}
 
 
-def _of_http(error: HTTPException) -> Problem:
-    """An error from the framework."""
-    faults = error.extra if isinstance(error.extra, list) else []
-    details = "".join(f"; {fault.get('key', '')}: {fault.get('message', '')}" for fault in faults)
-    return _problem(error.status_code, f"{error.detail}{details}")
-
-
 def _problem(status: int, detail: str, *, fix: str = "", pointer: str = "") -> Problem:
     """A problem of the kind that a status has; without a `fix`, with the kind's."""
     kind = type_of(status)
@@ -70,7 +64,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
         known = unavailable(f"Serving is starting: {error}.")
         problem, headers = known.problem, known.headers
     elif isinstance(error, HTTPException):
-        problem, headers = _of_http(error), error.headers or {}
+        problem, headers = _problem(error.status_code, detail_of(error, request)), error.headers or {}
     else:
         name = request.scope.get(REQUEST_ID, "")
         print(f"request {name}: internal error", file=sys.stderr)

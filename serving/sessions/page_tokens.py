@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.array_types import Ids
-from schemas.http import MOST_PAGED, TOKEN_CHARS
+from schemas.http import MOST_PAGED
+from schemas.patterns import TOKEN_CHARS
 from serving.state.query import ids_of
 
 

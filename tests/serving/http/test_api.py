@@ -70,12 +70,15 @@ def test_health_needs_no_token(api: TestClient[Litestar]) -> None:
         ('{"user_id":""}', "/user_id", "length >= 1"),
         ('{"user_id":7}', "/user_id", "got `int`: 7"),
         ('{"user_id":"u","colour":1}', "", "unknown field `colour`"),
-        ('{"user_id":"u","explain":"all"}', "/explain", '"all"'),
+        ('{"user_id":"u","explain":"all"}', "/explain", 'Expected one of "none", "basic": "all".'),
+        ('{"user_id":"u","page_token":"zzzz"}', "/page_token", "Expected the `next_page_token` of an answer"),
+        ('{"user_id":"u","page_token":"zzzz"}', "/page_token", 'of this API: "zzzz".'),
+        ('{"user_id":"u","session_id":"\\u0000"}', "/session_id", 'Expected `str` without control characters: "'),
         ('{"user_id":"u","context":{"device":[1]}}', "", "got `array`"),
         ('{"user_id":"u","exclude_items":["a",1]}', "/exclude_items/1", "got `int`: 1"),
         ("{}", "/user_id", "anonymous_id"),
         ("[]", "", "got `array`"),
-        ("", "", "data: "),
+        ("", "", "The body is empty, must be a JSON object."),
         ('{"user_id":', "", "not JSON"),
         ('{"user_id":"\\ud800"}', "", "not JSON"),
         ('{"user_id":7,"count":5,"exc', "/user_id", "got `int`"),
@@ -94,7 +97,9 @@ def test_health_needs_no_token(api: TestClient[Litestar]) -> None:
         ('{"user_id":"a\\u001fb"}', "/user_id", "without control characters"),
         ('{"user_id":"   "}', "/user_id", "not only blanks"),
         ('{"user_id":"u","count":99999999999999999999999}', "/count", ""),
-        ('{"user_id":"u","surface":"' + "s" * 257 + '"}', "/surface", "length <= 256"),
+        ('{"user_id":"u","surface":"' + "s" * 257 + '"}', "/surface", "length <= 256, got 257."),
+        ('{"user_id":"u","exclude_items":[' + '"i",' * 500 + '"i"]}', "/exclude_items", "length <= 500, got 501."),
+        ('{"user_id":["' + "u" * 99 + '"]}', "/user_id", 'got `array`: ["' + "u" * 78 + "…."),
     ],
 )
 def test_a_bad_request_says_where_and_why(
@@ -107,9 +112,19 @@ def test_a_bad_request_says_where_and_why(
     assert found.pointer.startswith(pointer)
 
 
+def test_a_wrong_class_of_traffic_is_named_with_those_that_exist(api: TestClient[Litestar]) -> None:
+    for path in ("/v1/recommendations", "/v1/recommendations:stream"):
+        found = problem(api.post(path, json={"user_id": "u"}, headers=HEADERS | {"X-Traffic-Class": "foo"}))
+        assert found.status == 400
+        assert found.detail == 'The header X-Traffic-Class is \'foo\', must be one of "live", "batch", "admin".'
+
+
 def test_a_body_is_at_most_256_kb(api: TestClient[Litestar]) -> None:
     response = api.post("/v1/events", content=b" " * (BODY_BYTES + 1), headers=HEADERS)
     assert problem(response).status == 413
+    assert problem(response).detail == f"The body has {BODY_BYTES + 1} bytes, at most {BODY_BYTES} are accepted."
+    streamed = api.post("/v1/events", content=iter([b" " * BODY_BYTES, b" "]), headers=HEADERS)
+    assert f"more than {BODY_BYTES} bytes" in problem(streamed).detail
 
 
 def test_the_store_away_is_an_answer_all_the_same(api: TestClient[Litestar]) -> None:
@@ -202,8 +217,9 @@ def test_errors_are_counted_by_status(api: TestClient[Litestar]) -> None:
 
 
 def test_an_unknown_path_is_a_problem_too(api: TestClient[Litestar]) -> None:
-    assert problem(api.get("/v1/nothing", headers=HEADERS)).status == 404
-    assert problem(api.get("/v1/events", headers=HEADERS)).status == 405
+    missing, method = api.get("/v1/nothing", headers=HEADERS), api.get("/v1/events", headers=HEADERS)
+    assert (problem(missing).status, problem(missing).detail) == (404, "There is no path '/v1/nothing'.")
+    assert (problem(method).status, problem(method).detail) == (405, "The path '/v1/events' has no method GET.")
 
 
 def test_every_kind_of_error_is_explained_at_its_address(api: TestClient[Litestar]) -> None:

@@ -142,6 +142,15 @@ def test_a_bad_item_does_not_harm_the_others(record: dict[str, object], code: st
     assert (rejected.index, rejected.code, rejected.pointer) == (1, code, f"/items/1/{pointer}".rstrip("/"))
 
 
+def test_a_rejected_item_names_the_value() -> None:
+    records = [{"item_id": "a", "category": "c"} | wrong for wrong in ({"price": -1}, {"tags": ["t"] * 257})]
+    batch = intake.judge_items(raw(*records), worlds.catalogue_of([]), layout=worlds.NOTHING, now=NOW)
+    assert [each.detail for each in batch.answer.rejected] == [
+        "Expected `float` >= 0.0: -1",
+        "Expected `array` of length <= 256, got 257",
+    ]
+
+
 def test_a_birth_in_another_unit_is_rejected_with_the_name_of_the_unit() -> None:
     records = [{"item_id": "a", "category": "c", "born_at": at} for at in (NOW // 1000, NOW * 1000, NOW * 10**6)]
     batch = intake.judge_items(raw(*records), worlds.catalogue_of([]), layout=worlds.NOTHING, now=NOW)

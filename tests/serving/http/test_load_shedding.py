@@ -101,4 +101,5 @@ def test_batches_that_would_pile_up_are_refused_and_half_a_body_is_no_batch() ->
 def test_a_deadline_that_makes_no_sense_is_the_clients_fault(api: TestClient[Litestar], value: str) -> None:
     response = api.post("/v1/recommendations", json=SLATE, headers={**HEADERS, "X-Deadline-Ms": value})
     assert response.status_code == 400
-    assert "deadline_ms" in problem(response).detail
+    detail = f"The header X-Deadline-Ms is {value!r}, must be a whole number from 5 to 1000."
+    assert problem(response).detail == detail

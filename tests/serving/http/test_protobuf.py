@@ -92,7 +92,7 @@ def test_errors_are_json_and_the_same_in_both_formats(api: TestClient[Litestar],
         (b'{"user_id": "u"}', "not a protobuf message"),
         (b"\x0a\x01\xff", "not a protobuf message"),
         (b"\xf8\x07\x01", "unknown field number 127"),
-        (b"", "data: "),
+        (b"", "The body is empty"),
     ],
 )
 def test_a_body_that_is_not_the_message_says_so(api: TestClient[Litestar], body: bytes, says: str) -> None:
