@@ -8,6 +8,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from schemas.http import Problem
+from schemas.limits import DEADLINE_MOST_MS
 from serving.http.answers import MEDIA_TYPE
 from serving.http.framework_errors import detail_of
 from serving.http.problem_types import type_of
@@ -19,6 +20,11 @@ from serving.state.report import NotPublished
 DEGRADED = "X-Degraded-Level"
 COUNT = "count_error"  # key in the app's state: the function that counts error answers
 AWAY = f"Kafka did not accept the records, or too many requests wait for it (each at most {CONFIRM_S:g} s)."
+
+_MORE_TIME = (
+    f"Allow more time with the header X-Deadline-Ms (at most {DEADLINE_MOST_MS}), or send the same request again after "
+    "the seconds in Retry-After."
+)
 
 
 class ProblemError(Exception):
@@ -35,15 +41,15 @@ def invalid(detail: str, *, fix: str = "", pointer: str = "", status: int = 400)
     return ProblemError(_problem(status, detail, fix=fix, pointer=pointer))
 
 
-def unavailable(detail: str, *, retry_after_s: int = 2) -> ProblemError:
+def unavailable(detail: str, *, fix: str = "", retry_after_s: int = 2) -> ProblemError:
     """Something is unavailable now. The same request may succeed later, and repeating it does no harm."""
-    return ProblemError(_problem(503, detail), {"Retry-After": str(retry_after_s)})
+    return ProblemError(_problem(503, detail, fix=fix), {"Retry-After": str(retry_after_s)})
 
 
 def shed_problem(shed: Shed) -> tuple[Problem, dict[str, str]]:
     """The problem, and its headers, of a request for which there is no time."""
-    error = unavailable(str(shed))
-    return error.problem, {"Retry-After": "1", DEGRADED: "L6"}
+    error = unavailable(str(shed), fix="" if shed.reason == "busy" else _MORE_TIME, retry_after_s=1)
+    return error.problem, {**error.headers, DEGRADED: "L6"}
 
 
 def _problem(status: int, detail: str, *, fix: str = "", pointer: str = "") -> Problem:

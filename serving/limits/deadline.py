@@ -19,6 +19,11 @@ class Deadline(Struct, frozen=True):
         """The deadline `allowed_ms` after a request was received."""
         return cls(received_s, received_s + allowed_ms / 1000)
 
+    @property
+    def allowed_ms(self) -> float:
+        """Milliseconds between the request and its deadline."""
+        return (self.at_s - self.received_s) * 1000
+
     def elapsed_ms(self) -> float:
         """Milliseconds since the request was received."""
         return (time.monotonic() - self.received_s) * 1000

@@ -217,7 +217,7 @@ class Pipeline:
             after_ms = deadline.remaining_ms()
             self.efforts.observe(effort, remaining_ms - after_ms)
             if after_ms < 0:
-                detail = f"The slate was ready {-after_ms:.0f} ms after the deadline."
+                detail = f"The slate was ready {-after_ms:.1f} ms after the deadline of {deadline.allowed_ms:.0f} ms."
                 raise Shed(detail, reason="late")
         return made
 
@@ -238,7 +238,9 @@ def _remaining_ms(deadline: Deadline) -> float:
     """
     remaining_ms = deadline.remaining_ms()
     if remaining_ms <= 0:
-        detail = f"The deadline passed {-remaining_ms:.0f} ms before the request's turn."
+        detail = (
+            f"The deadline of {deadline.allowed_ms:.0f} ms passed {-remaining_ms:.1f} ms before the request's turn."
+        )
         raise Shed(detail, reason="expired")
     return remaining_ms
 

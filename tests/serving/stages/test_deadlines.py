@@ -1,6 +1,7 @@
 """What a request gets when little time remains, and what is not written then."""
 
 import asyncio
+import re
 import time
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from schemas.exposures import EXPOSURE
 from schemas.http import RecommendationAnswer
+from serving.http.problems import shed_problem
 from serving.limits import deadline
 from serving.limits.deadline import Deadline
 from serving.limits.effort import Effort
@@ -52,7 +54,10 @@ def test_with_time_enough_the_answer_is_full() -> None:
 def test_a_store_that_takes_half_of_the_time_is_not_waited_for() -> None:
     answer = ask(pipeline_of(Sent(), delay_s=30.0), within(2_000))
     assert answer.degraded.level == 3
-    assert answer.degraded.reasons == ["the feature store does not answer (TimeoutError): no user state"]
+    (reason,) = answer.degraded.reasons
+    pattern = r"the feature store did not answer in the (\d+\.\d) ms that this request had for it: no user state"
+    assert (found := re.fullmatch(pattern, reason)), reason
+    assert 0 < float(found[1]) <= 1_000
 
 
 @pytest.mark.parametrize(
@@ -87,15 +92,24 @@ class Ticking:
         return self.now_s
 
 
-@pytest.mark.parametrize(("allowed_ms", "reason"), [(1_500.0, "expired"), (2_500.0, "late")])
+@pytest.mark.parametrize(
+    ("allowed_ms", "reason", "says"),
+    [
+        (1_500.0, "expired", "The deadline of 1500 ms passed 500.0 ms before the request's turn."),
+        (2_500.0, "late", "The slate was ready 500.0 ms after the deadline of 2500 ms."),
+    ],
+)
 def test_a_late_answer_is_not_sent_and_not_logged(
-    monkeypatch: pytest.MonkeyPatch, allowed_ms: float, reason: str
+    monkeypatch: pytest.MonkeyPatch, allowed_ms: float, reason: str, says: str
 ) -> None:
     sent = Sent()
     pipeline = pipeline_of(sent)
     monkeypatch.setattr(deadline, "time", Ticking())
     with pytest.raises(Shed) as shed:
         ask(pipeline, Deadline.after(allowed_ms, received_s=0.0))
-    assert shed.value.reason == reason
+    assert (shed.value.reason, str(shed.value)) == (reason, says)
+    problem, headers = shed_problem(shed.value)
+    assert "X-Deadline-Ms" in problem.fix
+    assert headers["Retry-After"] == "1"
     assert not sent
     assert ask(pipeline, Deadline.after(3_500.0, received_s=deadline.time.monotonic())).degraded.level == 0
