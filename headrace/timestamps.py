@@ -45,3 +45,16 @@ def parse_time(text: str) -> int:
         )
         raise UsageProblem(message) from error
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def parse_end(text: str) -> int:
+    """Parse a time up to which something is wanted; one in whole seconds, as `utc` prints it, includes that second.
+
+    Raises:
+        UsageProblem: as `parse_time`.
+
+    >>> parse_end("2023-11-14 22:13:20"), parse_end("2023-11-14T22:13:20.5"), parse_end("1700000000000")
+    (1700000000999, 1700000000500, 1700000000000)
+    """
+    at_ms = parse_time(text)
+    return at_ms if at_ms % 1000 or text.isdecimal() else at_ms + 999

@@ -10,7 +10,7 @@ from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.layout import Layout
 from headrace.log.slates import SlateLog
-from headrace.timestamps import parse_time, utc
+from headrace.timestamps import parse_end, utc
 from models.config import RankerConfig, load_ranker_config
 from models.inputs import DENSE
 from models.state import ModelState
@@ -35,13 +35,18 @@ def explain(request_id: str = "", *, user: str = "", at: str = "") -> int:
     Args:
         request_id: the request, as in its answer. Or give a user.
         user: explain this user's last slate.
-        at: their last slate up to this time (ISO 8601, UTC unless it names a zone, or milliseconds); default now.
+        at: their last slate up to this time (ISO 8601, UTC unless it names a zone, or milliseconds); default now. A
+            time in whole seconds includes that second.
     """
     if bool(request_id) == bool(user) or (at and not user):
-        message = "name a slate: headrace explain REQUEST_ID, or headrace explain --user ID [--at TIME]"
+        given = " ".join(filter(None, (request_id, user and f"--user {user}", at and f"--at {at}"))) or "no slate"
+        message = (
+            f"{given} is given; give either the request or the user: headrace explain REQUEST_ID, or headrace explain "
+            "--user ID [--at TIME]"
+        )
         raise UsageProblem(message)
     layout = Layout.here()
-    exposure = _find(layout, request_id=request_id, user=user, at_ms=parse_time(at) if at else now_ms())
+    exposure = _find(layout, request_id=request_id, user=user, at_ms=parse_end(at) if at else now_ms())
     _show(exposure)
     return 0 if _replays(layout, exposure) else 1
 

@@ -1,5 +1,7 @@
 """`headrace explain` on the running line: a slate of an earlier version is scored again, bit for bit."""
 
+import re
+
 import pytest
 
 from headrace.client import ItemRecord, RecommendationAnswer, RecommendationRequest
@@ -49,6 +51,9 @@ def test_a_slate_of_an_earlier_version_is_scored_again_bit_for_bit(
         assert f"click scored again by version {version}: 10 of 10 bit-equal" in out
         assert f"score scored again by version {version}: 10 of 10 bit-equal" in out
         assert "not scored again" not in out
+    served = re.search(r"served (\S+ \S+) UTC", out)
+    assert served
+    assert explain.explain(user=user, at=served[1]) == 0  # in whole seconds, as printed
 
 
 def test_what_the_log_does_not_have_is_said(line: Line) -> None:
@@ -56,8 +61,6 @@ def test_what_the_log_does_not_have_is_said(line: Line) -> None:
         ({"request_id": "r-unknown"}, "has no slate of request 'r-unknown'"),
         ({"user": "nobody-at-all"}, "has no slate of user 'nobody-at-all'"),
         ({"user": "u", "at": "soon"}, "soon"),
-        ({}, "name a slate"),
-        ({"request_id": "r", "user": "u"}, "name a slate"),
     ):
         with pytest.raises(UsageProblem, match=message):
             explain.explain(**arguments)
