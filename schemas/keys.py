@@ -72,15 +72,18 @@ def checked(keys: Iterable[Key]) -> tuple[Key, ...]:
         KeysError: two have the same name or token, or a public one may do more than a public key should.
     """
     names: set[str] = set()
-    hashes: set[str] = set()
+    owners: dict[str, str] = {}
     for key in keys:
-        if key.name in names or key.sha256 in hashes:
-            message = f"keys: {key.name!r} has the name or the token of another key; remove one of them"
+        if key.name in names:
+            message = f"keys: there is already a key {key.name!r}; choose another name, or remove that key"
+            raise KeysError(message)
+        if owner := owners.get(key.sha256):
+            message = f"keys: {key.name!r} has the token of {owner!r}; remove one of them"
             raise KeysError(message)
         if key.public and (more := set(key.scopes) - {*PUBLIC_SCOPES}):
             scopes = " and ".join(PUBLIC_SCOPES)
             message = f"keys: {key.name!r} is public and has the scope {min(more)}; a public key may have {scopes}"
             raise KeysError(message)
         names.add(key.name)
-        hashes.add(key.sha256)
+        owners[key.sha256] = key.name
     return tuple(keys)

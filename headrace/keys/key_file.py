@@ -14,7 +14,11 @@ from rich.table import Table
 from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.layout import Layout
+from schemas.json_text import fault_of, with_value
 from schemas.keys import Key, KeyFile, KeysError, Scope, Traffic, checked, digest
+
+_OPTIONS = {"name": "the name", "scopes": "--scope", "origins": "--origin", "rate_per_s": "--rate", "burst": "--burst"}
+_NO_KEYS = "no keys but HEADRACE_TOKEN, which `headrace up` prints; `headrace keys add` makes one"
 
 
 @Parameter(name="*")
@@ -60,14 +64,26 @@ def add(name: str, *, allowed: Allowed) -> None:
         "rate_per_s": allowed.rate,
         "burst": allowed.burst,
     }
-    try:
-        key = msgspec.convert(values, Key)
-    except msgspec.ValidationError as error:
-        message = f"the key {name!r} is not valid: {error}"
-        raise UsageProblem(message) from error
+    key = _key(values)
     file = Layout.here().keys_file
     _write(file, [*_read(file), key])
     sys.stdout.write(f"{token}\n")
+
+
+def _key(values: dict[str, object]) -> Key:
+    """The key with these values.
+
+    Raises:
+        UsageProblem: one is not valid; the message names its option.
+    """
+    try:
+        return msgspec.convert(values, Key)
+    except msgspec.ValidationError as error:
+        text = msgspec.json.encode(values)
+        pointer, fault = fault_of(error, text)
+        option = _OPTIONS[pointer.split("/")[1]]
+        message = f"{option} is not valid: {with_value(fault, text, pointer)}"
+        raise UsageProblem(message) from error
 
 
 def list_keys() -> None:
@@ -79,7 +95,7 @@ def list_keys() -> None:
         restrictions = [", ".join(each) or "all" for each in (key.surfaces, key.traffic)]
         name = f"{key.name} (public)" if key.public else key.name
         table.add_row(name, ", ".join(key.scopes), *restrictions, ", ".join(key.origins), limit)
-    screen().print(table if keys else "no keys but HEADRACE_TOKEN; `headrace keys add` makes one")
+    screen().print(table if keys else _NO_KEYS)
 
 
 def remove(name: str) -> None:
@@ -97,10 +113,13 @@ def remove(name: str) -> None:
 
 
 def _read(file: Path) -> tuple[Key, ...]:
+    text = file.read_bytes() if file.exists() else b"{}"
     try:
-        return msgspec.json.decode(file.read_bytes(), type=KeyFile).keys if file.exists() else ()
+        return msgspec.json.decode(text, type=KeyFile).keys
     except msgspec.DecodeError as error:
-        message = f"{file} is not valid: {error}; correct it, or remove it and make the keys again"
+        pointer, fault = fault_of(error, text)
+        seen = f"{pointer}: {with_value(fault, text, pointer)}" if pointer else fault
+        message = f"{file} is not valid: {seen}; correct it, or remove it and make the keys again"
         raise UsageProblem(message) from error
 
 

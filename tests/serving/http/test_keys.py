@@ -152,7 +152,7 @@ def test_keys_of_the_environment_and_mistakes_in_them(tmp_path: Path, capsys: py
     settings = parse(arguments, {"HEADRACE_TOKEN": TOKEN, "HEADRACE_KEYS": text})
     assert settings.fixed_keys == (key_of_token(TOKEN), BROWSER)
     write(tmp_path / "keys.json", BROWSER)
-    for environment, says in ((text, "another key"), ('{"keys": [{"name": "x"}]}', "sha256"), ("{", "truncated")):
+    for environment, says in ((text, "already a key"), ('{"keys": [{"name": "x"}]}', "sha256"), ("{", "truncated")):
         with pytest.raises(SystemExit):
             parse(arguments, {"HEADRACE_TOKEN": TOKEN, "HEADRACE_KEYS": environment})
         assert says in capsys.readouterr().err
