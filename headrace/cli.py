@@ -62,8 +62,13 @@ def up() -> None:
     from headrace.stack import stack, welcome
 
     layout = Layout.here()
-    endpoints = stack.up(layout, say=say, pace=Pace())
-    say(welcome.welcome(endpoints))
+    before = welcome.state_of(layout)
+    try:
+        endpoints = stack.up(layout, say=say, pace=Pace())
+    except KeyboardInterrupt:
+        say("interrupted: what has started keeps running; run `headrace down` to stop it")
+        raise
+    say(welcome.welcome(endpoints, layout, before=before))
 
 
 @app.command
@@ -87,7 +92,7 @@ def demo(*, minutes: float = 4.0, headless: bool = False, report: Path | None = 
 
     Args:
         minutes: duration of the live load; start, warm-up and measuring the machine take some minutes more.
-        headless: do not print the stack's addresses and example requests.
+        headless: do not print the stack's addresses.
         report: write the report to this file, as JSON.
         seed: seed of the simulated items and users.
     """

@@ -106,7 +106,7 @@ def perform(layout: Layout, settings: SimulationSettings, *, headless: bool, say
     begun_s = time.monotonic()
     endpoints = prepare(layout, simulation, say)
     if not headless:
-        say(welcome.welcome(endpoints))
+        say(f"{welcome.addresses(endpoints)}\nThese addresses work until the demo ends.")
     warm_up_s = time.monotonic() - begun_s
     return measure(layout, endpoints, simulation=simulation, warm_up_s=warm_up_s, say=say)
 

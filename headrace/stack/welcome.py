@@ -1,22 +1,48 @@
-"""What `up` prints: addresses, the development token, and first requests that work."""
+"""What `up` prints: addresses and the development token; on a new stack, first requests that work."""
 
 import json
+from typing import Literal, TypeAlias
 
-from headrace.layout import Endpoints
+from headrace.layout import Endpoints, Layout
+from headrace.stack.supervisor import Supervisor
 
+State: TypeAlias = Literal["new", "kept", "running"]
 _ITEMS = {"i1": "news", "i2": "news", "i3": "sport", "i4": "music"}
 
 
-def welcome(endpoints: Endpoints) -> str:
-    """Addresses, the development token, and first requests that work."""
+def state_of(layout: Layout) -> State:
+    """What is in a stack's folder before `up`: nothing, the records of an earlier run, or a stack that runs."""
+    if Supervisor(layout).is_up():
+        return "running"
+    return "kept" if layout.kafka.exists() else "new"
+
+
+def welcome(endpoints: Endpoints, layout: Layout, *, before: State) -> str:
+    """What to print after `up`; `before`: the state of the folder before it."""
+    first = {
+        "new": first_requests(endpoints),
+        "kept": f"The stack kept its records and models ({layout.home}). docs/api.md has first requests.",
+        "running": f"The stack was running already ({layout.home}). docs/api.md has first requests.",
+    }
+    return f"{addresses(endpoints)}\n\n{first[before]}"
+
+
+def addresses(endpoints: Endpoints) -> str:
+    """Addresses and the development token."""
+    return (
+        f"API    {endpoints.api_url}   token {endpoints.token}   types {endpoints.api_url}/schema/openapi.json\n"
+        f"Flink  {endpoints.flink_url}\n"
+        f"Kafka  {endpoints.bootstrap}   Redis {endpoints.redis_url}"
+    )
+
+
+def first_requests(endpoints: Endpoints) -> str:
+    """Requests to an empty stack: items, a click, and a slate without the clicked item."""
     items = json.dumps({"items": [{"item_id": item, "category": category} for item, category in _ITEMS.items()]})
     click = '{"event_id": "e1", "user_id": "u1", "item_id": "i1", "event_type": "click", '
     click = '{"events": [' + click + "\"occurred_at\": '$(date +%s)000'}]}"
     slate = '{"user_id": "u1", "session_id": "s1", "count": 5}'
     return (
-        f"API    {endpoints.api_url}   token {endpoints.token}   types {endpoints.api_url}/schema/openapi.json\n"
-        f"Flink  {endpoints.flink_url}\n"
-        f"Kafka  {endpoints.bootstrap}   Redis {endpoints.redis_url}\n\n"
         "A new stack is empty. Add four items:\n"
         f"{_curl(endpoints, 'items:batchUpsert', items)}\n"
         "Record a click of user u1 on i1 (with the request_id of a slate, the model learns from it too):\n"

@@ -10,14 +10,15 @@ import pytest
 from msgspec import structs
 from rich.console import Console
 
-from headrace.layout import Layout, Pace
-from headrace.stack import doctor
+from headrace import cli
+from headrace.layout import STATE_VARIABLE, Endpoints, Layout, Pace
+from headrace.stack import doctor, stack
 from headrace.stack.ports import Ports, Secrets, free_port, local_endpoints
 from headrace.stack.programs import PURPOSES, purpose_of
 from headrace.stack.stack import pipeline_programs
 from headrace.stack.status import Part, Status, tables
 from headrace.stack.supervisor import Supervisor
-from headrace.stack.welcome import welcome
+from headrace.stack.welcome import addresses, first_requests, state_of, welcome
 from schemas.topics import SHADOWS
 
 ENDPOINTS = local_endpoints(Ports(), Secrets(token="t", model_key="k", mask_key="m"), Pace())
@@ -63,8 +64,38 @@ def test_a_status_explains_processes_and_topics_and_has_no_empty_table() -> None
 
 
 def test_the_first_requests_leave_items_to_show_after_the_click() -> None:
-    bodies = re.findall(r"-d '(\{.*)'$", welcome(ENDPOINTS), re.MULTILINE)
+    bodies = re.findall(r"-d '(\{.*)'$", first_requests(ENDPOINTS), re.MULTILINE)
     items, click, slate = (json.loads(body.replace("'$(date +%s)000'", "0")) for body in bodies)
     left = {item["item_id"] for item in items["items"]} - {event["item_id"] for event in click["events"]}
     assert len(left) >= 3
     assert click["events"][0]["user_id"] == slate["user_id"]
+
+
+def test_only_a_new_stack_is_called_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(tmp_path)
+    assert state_of(layout) == "new"
+    new = welcome(ENDPOINTS, layout, before="new")
+    assert new == f"{addresses(ENDPOINTS)}\n\n{first_requests(ENDPOINTS)}"
+    layout.kafka.mkdir()
+    assert state_of(layout) == "kept"
+    monkeypatch.setattr(Supervisor, "is_up", lambda _: True)
+    assert state_of(layout) == "running"
+    for state, says in (("kept", "kept its records"), ("running", "was running already")):
+        text = welcome(ENDPOINTS, layout, before=state)
+        assert text.startswith(addresses(ENDPOINTS))
+        assert says in text
+        assert "new stack" not in text
+        assert "curl" not in text
+
+
+def test_an_interrupted_up_says_what_stops_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(stack, "up", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cli.up()
+    assert "run `headrace down` to stop it" in capsys.readouterr().err
