@@ -126,7 +126,7 @@ class Report(Struct, frozen=True, kw_only=True):
     def faults(self) -> list[str]:
         """What went wrong in the pipeline. Which arm won does not matter here."""
         checks = {
-            f"{self.http.errors_5xx} answers were 5xx": self.http.errors_5xx > 0,
+            f"{self.http.errors_5xx} answers were 5xx, refused ones apart": self.http.errors_5xx > 0,
             f"{self.http.refused} slates were refused, {self.http.recommendations} answered": (
                 self.http.refused > self.http.recommendations
             ),
@@ -165,8 +165,8 @@ def format_report(report: Report) -> list[str]:
         f"{report.seconds:.0f} s; cosine between start and end: trend {world.drift['trend']:.2f}, tastes "
         f"{world.drift['tastes']:.2f}",
         f"load       {report.events_per_s:.0f} events/s, {http.recommendations_per_s:.1f} slates/s "
-        f"of {http.wanted_per_s:g} (p50 {_ms(http.p50_ms)}, p99 {_ms(http.p99_ms)}), {http.refused} refused, "
-        f"{http.errors_5xx} answers 5xx; the machine kept up with {http.knee_per_s:g} slates/s",
+        f"of {http.wanted_per_s:g} (p50 {_ms(http.p50_ms)}, p99 {_ms(http.p99_ms)}), {http.refused} refused with 503, "
+        f"{http.errors_5xx} other answers 5xx; the machine kept up with {http.knee_per_s:g} slates/s",
         f"freshness  feature {_percentiles(fresh.append_to_feature)} | sample {_percentiles(fresh.append_to_sample)} | "
         f"weights {_percentiles(fresh.click_to_weights)}",
         f"versions   {report.deltas.published} published, {report.deltas.applied} applied, "

@@ -56,6 +56,14 @@ def test_every_verb_of_a_group_is_in_the_docs_as_its_help_says(group: str, verbs
     assert set(re.findall(rf"headrace {group} ([a-z-]+)", docs)) <= verbs.keys()
 
 
+def test_git_ignores_the_files_that_the_commands_of_the_api_page_write() -> None:
+    page = (REPOSITORY / "docs/api.md").read_text(encoding="utf-8")
+    commands = "".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    written = set(re.findall(r"(?:> |-o )([a-z.]+)$", commands, re.MULTILINE))
+    assert {"shop.token", "page.token", "slate.json"} <= written
+    assert {f"/{name}" for name in written} <= set((REPOSITORY / ".gitignore").read_text().splitlines())
+
+
 def test_every_module_says_what_it_holds_in_its_first_line() -> None:
     silent = [path for path in tracked() if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))]
     assert [str(path) for path in silent if path.name != "__init__.py" and "tests" not in path.parts] == []

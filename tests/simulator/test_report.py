@@ -1,5 +1,7 @@
 """The report of a demo: its fields and its text."""
 
+import re
+
 import msgspec
 import pytest
 
@@ -98,6 +100,11 @@ def test_a_run_fails_if_the_pipeline_fails_whichever_arm_wins() -> None:
 def test_the_delay_of_a_click_ends_with_the_first_version_that_learned_from_it() -> None:
     applied = [LiveVersion("1.1", 3, 1200), LiveVersion("1.2", 5, 2000), LiveVersion("1.3", 11, 3000)]
     assert version_delays([(2, 1000), (3, 1000), (9, 1500), (11, 2500)], applied) == [200.0, 1000.0, 1500.0]
+
+
+def test_refused_slates_are_not_counted_among_the_other_answers_5xx() -> None:
+    (load,) = [line for line in reports.format_report(a_report()) if line.startswith("load ")]
+    assert re.search(r", \d+ refused with 503, \d+ other answers 5xx;", load)
 
 
 def test_an_arm_without_impressions_is_reported_as_such() -> None:

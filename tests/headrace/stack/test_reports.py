@@ -11,7 +11,7 @@ from msgspec import structs
 from rich.console import Console
 
 from headrace import cli
-from headrace.layout import STATE_VARIABLE, Endpoints, Layout, Pace
+from headrace.layout import STATE_VARIABLE, Layout, Pace
 from headrace.stack import doctor, stack
 from headrace.stack.ports import Ports, Secrets, free_port, local_endpoints
 from headrace.stack.programs import PURPOSES, purpose_of
