@@ -70,7 +70,7 @@ def start_engines(
 ) -> Endpoints:
     """Start supervisord with the engines, wait until they answer, and create the topics.
 
-    A stack that already runs in this folder is left as it is.
+    A stack that already runs in this folder keeps running; what an interrupted start left out is done.
 
     Args:
         layout: the stack's folder.
@@ -84,26 +84,26 @@ def start_engines(
         HeadraceError: the settings name a Kafka elsewhere, `make_programs` failed, or an engine did not start.
     """
     _refuse_other_environment()
-    daemon = Supervisor(layout)
-    if daemon.is_up():
-        return layout.endpoints()
-    supervisor.end_recorded(layout, patience_s=10)
-    layout.create()
-    ports = _ports(layout, usual=usual_ports, say=say)
-    endpoints = local_endpoints(ports, load_secrets(layout), pace)
-    programs = make_programs(layout, endpoints)
-    write_endpoints(layout, endpoints)
-    daemon.start([*engines(layout, ports, mask_key=endpoints.mask_key), *programs])
+    if Supervisor(layout).is_up():
+        endpoints = layout.endpoints()
+    else:
+        supervisor.end_recorded(layout, patience_s=10)
+        layout.create()
+        ports = _ports(layout, usual=usual_ports, say=say)
+        endpoints = local_endpoints(ports, load_secrets(layout), pace)
+        _launch(layout, ports, endpoints, make_programs)
     wait_for_engines(layout, endpoints)
-    _create_topics(endpoints, say)
+    if created := create_topics(endpoints.bootstrap, TOPICS):
+        say(f"created {len(created)} topics")
     seed(endpoints, plan or load_plan(FEATURES))
     supervisor.record(layout)
     return endpoints
 
 
-def _create_topics(endpoints: Endpoints, say: Say) -> None:
-    created = create_topics(endpoints.bootstrap, TOPICS)
-    say(f"created {len(created)} topics" if created else "all topics exist already")
+def _launch(layout: Layout, ports: Ports, endpoints: Endpoints, make_programs: MakePrograms) -> None:
+    programs = make_programs(layout, endpoints)
+    write_endpoints(layout, endpoints)
+    Supervisor(layout).start([*engines(layout, ports, mask_key=endpoints.mask_key), *programs])
 
 
 def _refuse_other_environment() -> None:
