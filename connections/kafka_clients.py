@@ -6,7 +6,8 @@ from typing import Any, TypeAlias, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from connections.settings import ConnectionSettingError, below, variable
+from connections.settings import below, variable
+from schemas.environment import SettingError
 from schemas.partition import PARTITIONER
 from schemas.topics import prefixed
 
@@ -20,10 +21,8 @@ _DEFAULTS: Settings = {
     "reconnect.backoff.max.ms": 2000,
 }
 JAVA = "java."  # properties for Flink's clients only, see `connections.java_properties`
-_OURS = frozenset({"group.id", "enable.auto.commit", "isolation.level", "auto.offset.reset", "partitioner"}) | {
-    "enable.idempotence",
-    "transactional.id",
-}
+_GROUP = ("group.id", "group.instance.id", "enable.auto.commit", "auto.offset.reset", "isolation.level")
+_OURS = frozenset({*_GROUP, "partitioner", "enable.idempotence", "transactional.id"})
 _Client = TypeVar("_Client", Consumer, Producer, AdminClient)
 
 
@@ -36,7 +35,7 @@ def consumer(bootstrap: str, group: str, settings: Settings = _NONE) -> Consumer
         settings: further properties of this consumer.
 
     Raises:
-        ConnectionSettingError: a setting below `kafka` is not valid.
+        SettingError: a setting below `kafka` is not valid.
     """
     own: Settings = {
         "group.id": prefixed(group),
@@ -61,7 +60,7 @@ def admin(bootstrap: str, settings: Settings = _NONE, *, on_error: OnError | Non
         on_error: called by `poll` with each error of a connection.
 
     Raises:
-        ConnectionSettingError: a setting below `kafka` is not valid.
+        SettingError: a setting below `kafka` is not valid.
     """
     return _made(AdminClient, bootstrap, {**settings, "error_cb": on_error} if on_error else settings)
 
@@ -70,18 +69,18 @@ def connection() -> dict[str, str]:
     """Librdkafka's properties from the settings below `kafka`, without the address.
 
     Raises:
-        ConnectionSettingError: one of them is for each client to decide.
+        SettingError: one of them is for each client to decide.
     """
     found = {name: each.value for name, each in below("kafka").items() if not name.startswith(JAVA)}
     found.pop("bootstrap.servers", None)
     for name in sorted(_OURS & found.keys()):
         message = f"{variable(f'kafka.{name}')} is set, but each client has its own {name}: unset it"
-        raise ConnectionSettingError(message)
+        raise SettingError(message)
     return found
 
 
 def check(bootstrap: str) -> None:
-    """Raise ConnectionSettingError if a client could not be made; nothing is sent."""
+    """Raise SettingError if a client could not be made; nothing is sent."""
     admin(bootstrap, {"log_level": 0})
 
 
@@ -93,4 +92,4 @@ def _made(client: Callable[[dict[str, Any]], _Client], bootstrap: str, own: Mapp
         reason = error.args[0].str()
         at_fault = [variable(f"kafka.{name}") for name in properties if f'"{name}"' in reason or f"`{name}`" in reason]
         message = f"{' or '.join(at_fault) or 'a setting below kafka'} is not valid: {reason} (docs/connect.md)"
-        raise ConnectionSettingError(message) from error
+        raise SettingError(message) from error

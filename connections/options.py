@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Callable
 
 from connections import kafka_clients, redis_clients
-from connections.settings import ConnectionSettingError, text, variable
+from connections.settings import text, variable
+from schemas.environment import SettingError
 
 
 def add_kafka_option(parser: argparse.ArgumentParser) -> None:
@@ -22,13 +23,13 @@ def _add(parser: argparse.ArgumentParser, option: str, name: str, meaning: str, 
     def checked(value: str) -> str:
         try:
             check(value)
-        except ConnectionSettingError as error:
+        except SettingError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
         return value
 
     try:
         default = text(name) or None
-    except ConnectionSettingError as error:
+    except SettingError as error:
         parser.error(str(error))
     help_text = f"{meaning}; default from {variable(name)}"
     parser.add_argument(option, default=default, required=default is None, type=checked, help=help_text)

@@ -4,6 +4,7 @@
 The address chooses which; credentials and certificates are the settings below `redis` (docs/connect.md).
 """
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
@@ -20,7 +21,8 @@ from redis.cluster import ClusterPipeline, RedisCluster
 from redis.exceptions import RedisClusterException
 from redis.sentinel import Sentinel
 
-from connections.settings import ConnectionSettingError, text, variable
+from connections.settings import text, variable
+from schemas.environment import SettingError
 
 Client: TypeAlias = redis.Redis | RedisCluster
 AsyncClient: TypeAlias = asynchronous.Redis | AsyncRedisCluster
@@ -32,6 +34,7 @@ StoreError = (redis.RedisError, RedisClusterException)
 _CLUSTER, _SENTINEL = "+cluster", "+sentinel"
 _SCHEMES = frozenset(tls + kind for tls in ("redis", "rediss") for kind in ("", _CLUSTER, _SENTINEL))
 _SENTINEL_PORT = 26379
+_CREDENTIALS = ("username", "password")
 ADDRESS = (
     "redis://host:port, redis+cluster://host:port of any node of a cluster, or "
     "redis+sentinel://host:port,host:port/service; rediss:// is with TLS"
@@ -43,14 +46,15 @@ def connect(url: str, *, timeout_s: float | None = None) -> Client:
     """A client for `url` (see `ADDRESS`). For a server nothing is sent yet; for a cluster its nodes are looked up.
 
     Raises:
-        ConnectionSettingError: the address or a setting below `redis` is not valid.
+        SettingError: the address or a setting below `redis` is not valid.
         StoreError: no node of the cluster answers.
     """
     address, options = _checked(url), _options(url, timeout_s)
     if _CLUSTER in address.scheme:
         return RedisCluster.from_url(_plain(url), **options)
     if _SENTINEL in address.scheme:
-        return Sentinel(_sentinels(address), sentinel_kwargs=options, **options).master_for(_service(address))
+        own = _of_sentinels(options)
+        return Sentinel(_sentinels(address), sentinel_kwargs=own, **options).master_for(_service(address))
     return redis.Redis.from_url(url, **options)
 
 
@@ -60,20 +64,21 @@ def connect_async(url: str, *, timeout_s: float) -> AsyncClient:
     A read that times out fails at once and closes its connection: a late reply must not answer another request.
 
     Raises:
-        ConnectionSettingError: the address or a setting below `redis` is not valid.
+        SettingError: the address or a setting below `redis` is not valid.
     """
     address, options = _checked(url), _options(url, timeout_s)
     retry = AsyncRetry(NoBackoff(), 0)
     if _CLUSTER in address.scheme:
         return AsyncRedisCluster.from_url(_plain(url), retry=retry, **options)
     if _SENTINEL in address.scheme:
-        sentinel = AsyncSentinel(_sentinels(address), sentinel_kwargs=options, retry=retry, **options)
+        own = _of_sentinels(options)
+        sentinel = AsyncSentinel(_sentinels(address), sentinel_kwargs=own, retry=retry, **options)
         return sentinel.master_for(_service(address))
     return asynchronous.Redis.from_url(url, retry=retry, **options)
 
 
 def check(url: str) -> None:
-    """Raise ConnectionSettingError if the address or a setting below `redis` is not valid; nothing is sent."""
+    """Raise SettingError if the address or a setting below `redis` is not valid; nothing is sent."""
     _checked(url)
     _options(url, None)
 
@@ -91,17 +96,25 @@ def keys_per_command(keys: list[str], *, on_cluster: bool) -> list[list[str]]:
 
 
 def _checked(url: str) -> SplitResult:
-    address = urlsplit(url)
-    if address.scheme not in _SCHEMES or not address.hostname:
+    try:
+        address = urlsplit(url)
+        ports = [port for _, port in _sentinels(address)]
+    except ValueError:
+        address, ports = SplitResult("", "", "", "", ""), []
+    if address.query or address.fragment:
+        where = url.partition("?")[0].partition("#")[0]
+        message = f"the store's address {where}?… has options: set {variable('redis')}_… instead (docs/connect.md)"
+        raise SettingError(message)
+    if address.scheme not in _SCHEMES or not address.hostname or not ports:
         message = f"{url!r} is not the address of a store. It must be {ADDRESS}"
-        raise ConnectionSettingError(message)
-    if address.username is not None or address.password is not None:
+        raise SettingError(message)
+    if "@" in address.netloc:
         where = f"{address.scheme}://***@{address.netloc.rpartition('@')[2]}"
         message = (
             f"the store's address {where} holds credentials, which would be seen in lists of processes and in logs: "
             f"set {variable('redis.username')} and {variable('redis.password')}, or {variable('redis.password')}_FILE"
         )
-        raise ConnectionSettingError(message)
+        raise SettingError(message)
     if _SENTINEL in address.scheme:
         _service(address)
     return address
@@ -109,15 +122,15 @@ def _checked(url: str) -> SplitResult:
 
 def _options(url: str, timeout_s: float | None) -> dict[str, Any]:
     options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
-    for name in ("username", "password"):
+    for name in _CREDENTIALS:
         if value := text(f"redis.{name}"):
             options[name] = value
     files = {option: path for option, name in _FILES.items() if (path := text(name))}
     if files and not url.startswith("rediss"):
         names = ", ".join(variable(_FILES[option]) for option in files)
         message = f"{names} is set, but the store's address {url} is one without TLS: write rediss instead of redis"
-        raise ConnectionSettingError(message)
-    if _SENTINEL in url and url.startswith("rediss"):
+        raise SettingError(message)
+    if url.startswith(f"rediss{_SENTINEL}"):
         options["ssl"] = True
     return options | files
 
@@ -132,9 +145,15 @@ def _sentinels(address: SplitResult) -> list[tuple[str, int]]:
     return [(place.hostname or "", place.port or _SENTINEL_PORT) for place in places]
 
 
+def _of_sentinels(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the connections to sentinels, which have users of their own, or none."""
+    shared = {name: value for name, value in options.items() if name not in _CREDENTIALS}
+    return shared | {name: value for name in _CREDENTIALS if (value := text(f"redis.sentinel.{name}"))}
+
+
 def _service(address: SplitResult) -> str:
     service = address.path.strip("/")
     if not service:
         message = f"{address.geturl()!r} names no service: write the name that the sentinels know, {ADDRESS}"
-        raise ConnectionSettingError(message)
+        raise SettingError(message)
     return service

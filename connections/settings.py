@@ -9,13 +9,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from schemas.environment import SettingError
+
 PREFIX = "HEADRACE_"
 _FILE = "_FILE"
-_SECRET = ("password", "secret", "ssl.key.pem", "token", "model.key", "mask.key")
-
-
-class ConnectionSettingError(ValueError):
-    """A connection setting is not valid; the message names its variable, the expectation and a fix."""
+_KEYS = ("key.pem", "keystore.key", "model.key", "mask.key")
+_SECRET = ("password", "passphrase", "secret", "token", "jaas.config", *_KEYS)
 
 
 class Setting(Struct, frozen=True):
@@ -37,8 +36,8 @@ def variable(name: str) -> str:
 def is_secret(name: str) -> bool:
     """Whether a setting holds a secret, which belongs in a variable or a file of its own.
 
-    >>> is_secret("kafka.sasl.password"), is_secret("kafka.sasl.username"), is_secret("kafka.ssl.key.location")
-    (True, False, False)
+    >>> [is_secret(f"kafka.{each}") for each in ("sasl.password", "java.sasl.jaas.config", "ssl.key.location")]
+    [True, True, False]
     """
     return name.endswith(_SECRET)
 
@@ -47,7 +46,7 @@ def read(name: str, default: str = "", environment: Mapping[str, str] = os.envir
     """One setting.
 
     Raises:
-        ConnectionSettingError: it is set twice, or its file cannot be read.
+        SettingError: it is set twice, or its file cannot be read.
     """
     return _read(variable(name), environment) or Setting(default)
 
@@ -80,7 +79,7 @@ def _read(name: str, environment: Mapping[str, str]) -> Setting | None:
     value, path = environment.get(name, ""), environment.get(name + _FILE, "")
     if value and path:
         message = f"{name} and {name}{_FILE} are both set: unset one of them"
-        raise ConnectionSettingError(message)
+        raise SettingError(message)
     if not path:
         return Setting(value) if value else None
     file = Path(path)
@@ -88,4 +87,4 @@ def _read(name: str, environment: Mapping[str, str]) -> Setting | None:
         return Setting(file.read_text().rstrip("\r\n"), file)
     except (OSError, UnicodeDecodeError) as error:
         message = f"{name}{_FILE} names {path}, which cannot be read: {error}. It must be a file that holds the value"
-        raise ConnectionSettingError(message) from error
+        raise SettingError(message) from error

@@ -1,8 +1,10 @@
+# pyright: reportUnknownMemberType=false
 """Tries connections, and says in one sentence why one is refused."""
 
 import re
 import sys
 import time
+from collections.abc import Iterator
 
 from confluent_kafka import KafkaError, KafkaException
 from msgspec import Struct
@@ -10,11 +12,11 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 
 from connections.kafka_clients import admin
 from connections.redis_clients import StoreError, connect
-from connections.settings import ConnectionSettingError, text, variable
+from connections.settings import text, variable
+from schemas.environment import SettingError
 
 _WAIT_S = 10.0
-_START_S = 2.0
-_STEP_S = 0.5
+_STEP_S = 2.0
 _NOISE = re.compile(r"(^[^ ]*/(bootstrap|\d+): )|( \(after \d+ms in state \w+\))|(:? ?\(_ssl\.c:\d+\))")
 _CREDENTIALS = "SASL authentication error"
 
@@ -31,27 +33,31 @@ def exit_if_refused(bootstrap: str, redis_url: str = "") -> None:
 
     If one does not answer at all, it may be starting: the process continues, and waits for it.
     """
-    attempts = [try_kafka(bootstrap, _START_S), *([try_redis(redis_url, _START_S)] if redis_url else ())]
+    attempts = [try_kafka(bootstrap), *([try_redis(redis_url)] if redis_url else ())]
     if problems := [each.problem for each in attempts if each.final]:
         sys.exit("; ".join(problems))
 
 
 def try_kafka(bootstrap: str, wait_s: float = _WAIT_S) -> Attempt:
-    """Ask the brokers for their names."""
+    """Ask the brokers for their names, until one answers, none is left, or the time is over."""
     errors: list[KafkaError] = []
     try:
         client = admin(bootstrap, {"log_level": 0}, on_error=errors.append)
-    except ConnectionSettingError as error:
+    except SettingError as error:
         return Attempt(str(error), final=True)
-    begun = time.monotonic()
-    while time.monotonic() - begun < wait_s and not _refusal(errors):
+    end = time.monotonic() + wait_s
+    while (left := end - time.monotonic()) > 0 and not _are_down(errors):
         try:
-            client.list_topics(timeout=_STEP_S)
+            client.list_topics(timeout=min(left, _STEP_S))
         except KafkaException:
-            client.poll(0)  # calls error_cb
+            client.poll(0)  # calls on_error
         else:
             return Attempt()
     return _explained(bootstrap, errors)
+
+
+def _are_down(errors: list[KafkaError]) -> bool:
+    return any(each.code() == KafkaError._ALL_BROKERS_DOWN for each in errors)
 
 
 def _refusal(errors: list[KafkaError]) -> KafkaError | None:
@@ -79,15 +85,22 @@ def try_redis(url: str, wait_s: float = _WAIT_S) -> Attempt:
     try:
         with connect(url, timeout_s=wait_s) as client:
             client.ping()
-    except ConnectionSettingError as error:
+    except SettingError as error:
         return Attempt(str(error), final=True)
-    except (AuthenticationError, NoPermissionError) as error:
-        fix = f"check {variable('redis.username')} and {variable('redis.password')}"
-        return Attempt(f"Redis at {url} refuses this client: {error}; {fix}", final=True)
     except StoreError as error:
         detail = _NOISE.sub("", str(error))
+        if any(isinstance(each, AuthenticationError | NoPermissionError) for each in _causes(error)):
+            fix = f"check {variable('redis.username')} and {variable('redis.password')}"
+            return Attempt(f"Redis at {url} refuses this client: {detail}; {fix}", final=True)
         if "CERTIFICATE" in detail.upper() or "X509" in detail:
             fix = f"check {variable('redis.tls.ca')}"
             return Attempt(f"Redis at {url} refuses this client: {detail}; {fix}", final=True)
         return Attempt(f"Redis at {url} does not answer: {detail}")
     return Attempt()
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it comes from: a client of a cluster wraps those of its nodes."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

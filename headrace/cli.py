@@ -13,15 +13,15 @@ from typing import Annotated, Literal
 
 import cyclopts
 
-from connections.settings import ConnectionSettingError
 from headrace import project
 from headrace.errors import EnvironmentProblem, HeadraceError, UsageProblem
 from headrace.features.verbs import app as features
 from headrace.keys.verbs import app as keys
-from headrace.layout import Layout, Pace
+from headrace.layout import Layout, Pace, refuse_elsewhere
 from headrace.log.sample_verbs import app as samples
 from headrace.log.topic_verbs import app as topics
 from headrace.models.verbs import app as models
+from schemas.environment import SettingError
 
 app = cyclopts.App(
     name="headrace",
@@ -57,6 +57,13 @@ def complain(error: Exception) -> None:
 
 
 @app.command
+def variables() -> None:
+    """Print the settings of an environment as NAME=value, for whatever starts its processes."""
+    for name, value in project.settings_of_environment().items():
+        sys.stdout.write(f"{name}={value}\n")
+
+
+@app.command
 def up() -> None:
     """Start Kafka, Flink, Redis and the whole pipeline on this machine; return when the API is ready."""
     from headrace.stack import stack, welcome
@@ -80,6 +87,7 @@ def down(*, wipe: bool = False) -> None:
     """
     from headrace.stack import stack
 
+    refuse_elsewhere("this would stop the stack on this machine")
     layout = Layout.here()
     ran = layout.endpoints_file.exists()
     stack.stop(layout, wipe=wipe)
@@ -291,7 +299,7 @@ def run(command: Callable[[], object]) -> int:
     except HeadraceError as error:
         complain(error)
         return error.exit_code
-    except ConnectionSettingError as error:
+    except SettingError as error:
         complain(error)
         return EnvironmentProblem.exit_code
     except KeyboardInterrupt:
@@ -310,5 +318,7 @@ def _unreachable(error: Exception) -> EnvironmentProblem | None:
 
     from connections.redis_clients import StoreError
 
+    if isinstance(error, KafkaException) and "AUTHORIZATION" in error.args[0].name():
+        return EnvironmentProblem(f"Kafka does not allow this client to do so: {error.args[0].str()}")
     name = "Kafka" if isinstance(error, KafkaException) else "Redis" if isinstance(error, StoreError) else None
-    return EnvironmentProblem(f"{name} does not answer ({error}); `headrace status` shows what runs") if name else None
+    return EnvironmentProblem(f"{name} does not answer ({error}); `headrace connect` tries it") if name else None

@@ -3,16 +3,22 @@
 from collections.abc import Iterator
 
 import httpx
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import ConfigResource, ResourceType  # pyright: ignore[reportPrivateImportUsage]
+from rich.markup import escape
 
 from connections import trial
-from connections.settings import variable
+from connections.kafka_clients import admin
+from connections.settings import text, variable
 from headrace.client import Client
 from headrace.client.errors import ApiError, Refused
 from headrace.console import screen
 from headrace.errors import EnvironmentProblem
 from headrace.layout import Endpoints, Layout
+from jobs.settings import TRANSACTION_TIMEOUT_MS
 
 _WAIT_S = 10.0
+_TIMEOUT = "kafka.java.transaction.timeout.ms"
 
 
 def connect() -> None:
@@ -25,14 +31,16 @@ def connect() -> None:
     failed = 0
     for name, problem in _attempts(endpoints):
         failed += bool(problem)
-        screen().print(f"[red]✗[/red] {name}: {problem}" if problem else f"[green]✓[/green] {name}", soft_wrap=True)
+        mark = f"[red]✗[/red] {escape(f'{name}: {problem}')}" if problem else f"[green]✓[/green] {escape(name)}"
+        screen().print(mark, soft_wrap=True)
     if failed:
         message = f"{failed} of 4 connections cannot be used"
         raise EnvironmentProblem(message)
 
 
 def _attempts(endpoints: Endpoints) -> Iterator[tuple[str, str]]:
-    yield f"Kafka at {endpoints.bootstrap}", trial.try_kafka(endpoints.bootstrap, _WAIT_S).problem
+    kafka = trial.try_kafka(endpoints.bootstrap, _WAIT_S).problem
+    yield f"Kafka at {endpoints.bootstrap}", kafka or _transactions(endpoints.bootstrap)
     for name, address, setting, attempt in (
         ("Redis", endpoints.redis_url, "redis.url", lambda: trial.try_redis(endpoints.redis_url, _WAIT_S).problem),
         ("Flink", endpoints.flink_url, "flink.url", lambda: _flink(endpoints.flink_url)),
@@ -41,10 +49,29 @@ def _attempts(endpoints: Endpoints) -> Iterator[tuple[str, str]]:
         yield f"{name} at {address}" if address else name, attempt() if address else f"{variable(setting)} is not set"
 
 
+def _transactions(bootstrap: str) -> str:
+    """Whether the brokers allow transactions that last as long as those of the jobs; a broker need not say."""
+    asked_ms = int(text(_TIMEOUT, str(TRANSACTION_TIMEOUT_MS)))
+    client = admin(bootstrap)
+    try:
+        broker = ConfigResource(ResourceType.BROKER, str(next(iter(client.list_topics(timeout=_WAIT_S).brokers))))
+        (described,) = client.describe_configs([broker]).values()
+        allowed_ms = int(described.result(_WAIT_S)["transaction.max.timeout.ms"].value)
+    except (KafkaException, KeyError):
+        return ""
+    if asked_ms <= allowed_ms:
+        return ""
+    return (
+        f"it allows transactions of {allowed_ms // 1000} s, and the jobs ask for {asked_ms // 1000} s, the longest "
+        f"outage that they survive: raise the brokers' transaction.max.timeout.ms, or set "
+        f"{variable(_TIMEOUT)}={allowed_ms}"
+    )
+
+
 def _flink(url: str) -> str:
     try:
         overview = httpx.get(f"{url}/overview", timeout=_WAIT_S).raise_for_status().json()
-    except (httpx.HTTPError, ValueError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         return f"does not answer as Flink's REST interface does: {error}"
     return "" if "flink-version" in overview else f"{url}/overview is not the one of Flink's REST interface"
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from connections.settings import text
-from headrace.errors import EnvironmentProblem
+from connections.settings import text, variable
+from headrace.errors import EnvironmentProblem, UsageProblem
 from schemas.defaults import CORRECTION_MS, WAIT_MS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -19,6 +19,7 @@ KAFKA_JARS = ENVIRONMENT / "jars" / "kafka"
 FLINK_JARS = ENVIRONMENT / "jars" / "flink"
 FLINK_HOME = ENVIRONMENT / "flink"
 STATE_VARIABLE = "HEADRACE_HOME"  # each folder holds its own stack
+ENVIRONMENT_VARIABLE = "HEADRACE_ENV"
 
 
 class Pace(Struct, frozen=True, kw_only=True):
@@ -67,11 +68,25 @@ class Endpoints(Struct, frozen=True, kw_only=True):
         return urlsplit(self.flink_url).netloc
 
 
+def refuse_elsewhere(what: str) -> None:
+    """Refuse what works only on a stack that `headrace up` starts.
+
+    Raises:
+        UsageProblem: the settings name a Kafka that runs elsewhere.
+    """
+    if configured := configured_endpoints():
+        message = (
+            f"{what}, but {variable('kafka.bootstrap.servers')} is {configured.bootstrap}: unset it, or choose an "
+            "environment without kafka.bootstrap.servers"
+        )
+        raise UsageProblem(message)
+
+
 def configured_endpoints() -> Endpoints | None:
     """The addresses in the settings; None if Kafka's is not set. Others that are not set are empty.
 
     Raises:
-        ConnectionSettingError: a setting cannot be read.
+        SettingError: a setting cannot be read.
     """
     bootstrap = text("kafka.bootstrap.servers")
     if not bootstrap:
@@ -97,7 +112,7 @@ class Layout:
         self.redis = home / "redis"
         self.flink = home / "flink"
         self.checkpoints = home / "checkpoints"
-        self.artefacts = Path(text("artefacts") or home / "artefacts")
+        self.artefacts = home / "artefacts"
         self.shared = home / "shared"
         self.spool = home / "spool"
         self.endpoints_file = home / "endpoints.json"
@@ -115,8 +130,16 @@ class Layout:
 
     @classmethod
     def here(cls) -> "Layout":
-        """Layout of the stack that HEADRACE_HOME names, else of the one in this checkout's `.headrace`."""
-        return cls(Path(os.environ.get(STATE_VARIABLE) or REPOSITORY / ".headrace").resolve())
+        """The folder that HEADRACE_HOME names, else this checkout's `.headrace`.
+
+        What commands keep about a stack that runs elsewhere is in a folder of its environment.
+        """
+        home = Path(os.environ.get(STATE_VARIABLE) or REPOSITORY / ".headrace").resolve()
+        if configured_endpoints() is None:
+            return cls(home)
+        layout = cls(home / "environments" / (os.environ.get(ENVIRONMENT_VARIABLE) or "unnamed"))
+        layout.artefacts = Path(text("artefacts") or layout.artefacts)
+        return layout
 
     def create(self) -> None:
         """Create the folders that are missing."""
@@ -142,7 +165,7 @@ class Layout:
 
         Raises:
             EnvironmentProblem: no stack was started in this folder.
-            ConnectionSettingError: a setting cannot be read.
+            SettingError: a setting cannot be read.
         """
         if configured := configured_endpoints():
             return configured

@@ -16,14 +16,24 @@ from typing import Any
 
 from connections.settings import is_secret, variable
 from headrace.errors import UsageProblem
+from headrace.layout import ENVIRONMENT_VARIABLE
 
 NAME = "headrace.toml"
 LOCAL = "local"
-VARIABLE = "HEADRACE_ENV"
 _FILE = "_file"
+_PROBE = "probe"  # librdkafka looks for the system's certificates
 SETTINGS = frozenset(
     {"redis.url", "redis.username", "redis.password_file", "redis.tls.ca", "redis.tls.certificate", "redis.tls.key"}
-    | {"redis.key_prefix", "topics.prefix", "topics.partitions", "topics.replication", "flink.url", "api.url"}
+    | {
+        "redis.key_prefix",
+        "redis.sentinel.username",
+        "redis.sentinel.password_file",
+        "topics.prefix",
+        "topics.partitions",
+        "topics.replication",
+        "flink.url",
+        "api.url",
+    }
     | {"token_file", "model.key_file", "mask.key_file", "artefacts"}
 )
 _PATHS = (_FILE, ".location", "redis.tls.ca", "redis.tls.certificate", "redis.tls.key", "artefacts")
@@ -40,7 +50,8 @@ def enter(name: str, variables: MutableMapping[str, str] = os.environ, folder: P
     Raises:
         UsageProblem: there is no such environment, or the file is not valid; the message lists all problems.
     """
-    name = name or variables.get(VARIABLE, "") or LOCAL
+    name = name or variables.get(ENVIRONMENT_VARIABLE, "") or LOCAL
+    variables[ENVIRONMENT_VARIABLE] = name
     file = find(folder or Path.cwd())
     if file is None:
         if name == LOCAL:
@@ -48,8 +59,14 @@ def enter(name: str, variables: MutableMapping[str, str] = os.environ, folder: P
         message = f"there is no environment {name!r}, because there is no {NAME} here or in a folder above"
         raise UsageProblem(message)
     for key, value in settings(file, name).items():
-        if key not in variables and f"{key}_FILE" not in variables and key.removesuffix("_FILE") not in variables:
+        if not any(map(variables.get, (key, f"{key}_FILE", key.removesuffix("_FILE")))):
             variables[key] = value
+
+
+def settings_of_environment() -> dict[str, str]:
+    """The settings of the environment that was entered; raises as `enter` does."""
+    file = find(Path.cwd())
+    return settings(file, os.environ.get(ENVIRONMENT_VARIABLE, "") or LOCAL) if file else {}
 
 
 def find(folder: Path) -> Path | None:
@@ -113,4 +130,4 @@ def _text(key: str, value: str | float | bool, folder: Path) -> str:
     """A value as a variable holds it; a path that is not absolute is one from the file's folder."""
     if isinstance(value, bool):
         return str(value).lower()
-    return str(folder / str(value)) if key.endswith(_PATHS) else str(value)
+    return str(folder / str(value)) if key.endswith(_PATHS) and value != _PROBE else str(value)

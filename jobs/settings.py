@@ -9,6 +9,9 @@ from connections.options import add_kafka_option
 from connections.trial import exit_if_refused
 from schemas.defaults import CLICKSTREAM, CORRECTION_MS, WAIT_MS
 
+TRANSACTION_TIMEOUT_MS = 4 * 3_600_000
+"""Of exactly-once sinks: it survives an outage of four hours. Brokers allow less by default (docs/connect.md)."""
+
 
 class JobSettings(Struct, frozen=True, kw_only=True):
     """Settings of one job run.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from connections.java_properties import java_properties
+from jobs.settings import TRANSACTION_TIMEOUT_MS
 from schemas.avro import AvroType, Contract
 from schemas.times import AHEAD_MS, PLAUSIBLE_MS
 from schemas.topics import prefixed
@@ -12,7 +13,6 @@ ORIGIN = """_partition INT METADATA FROM 'partition' VIRTUAL, _offset BIGINT MET
 """Columns for a record's partition, offset and append time."""
 APPENDED_MS = "EXTRACT(EPOCH FROM _appended) * 1000"
 """The append time in ms, truncated to whole seconds."""
-_TRANSACTION_TIMEOUT_MS = 4 * 3_600_000  # survives an outage of four hours; the broker allows a day
 
 
 def options(settings: Mapping[str, str]) -> str:
@@ -28,7 +28,7 @@ def brokers(bootstrap: str) -> dict[str, str]:
     """Options of any table over Kafka: the brokers, and how to connect to them.
 
     Raises:
-        ConnectionSettingError: a setting below `kafka` is not valid.
+        SettingError: a setting below `kafka` is not valid.
     """
     given = {f"properties.{name}": value for name, value in java_properties().items()}
     return {"properties.bootstrap.servers": bootstrap} | given
@@ -54,7 +54,7 @@ def exactly_once(bootstrap: str, topic: str, *, prefix: str) -> dict[str, str]:
     return {
         "connector": "kafka",
         "topic": topic,
-        "properties.transaction.timeout.ms": str(_TRANSACTION_TIMEOUT_MS),
+        "properties.transaction.timeout.ms": str(TRANSACTION_TIMEOUT_MS),
         "properties.compression.type": "lz4",
         "sink.delivery-guarantee": "exactly-once",
         "sink.transactional-id-prefix": prefixed(prefix),

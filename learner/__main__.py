@@ -3,6 +3,7 @@
 import argparse
 import math
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from learner.guard import GuardLimits
 from learner.settings import LoopSettings
 from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from models.device import DeviceError, parse_device
+from schemas.environment import SettingError
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 
@@ -126,7 +128,11 @@ def _problems(options: argparse.Namespace, key: str) -> list[str]:
 
 def main() -> None:
     """Run the learner."""
-    settings = parse(None, text("model.key"))
+    try:
+        key = text("model.key")
+    except SettingError as error:
+        sys.exit(f"learner: {error}")
+    settings = parse(None, key)
     exit_if_refused(settings.bootstrap)
     make_deterministic()
     App(settings).run()

@@ -3,17 +3,13 @@
 All names begin with the prefix of the environment that this process works for (docs/adr/0033).
 """
 
-import os
-import re
+from schemas.environment import setting
 
-PREFIX_VARIABLE = "HEADRACE_REDIS_KEY_PREFIX"
-PREFIX = r"[A-Za-z0-9._:-]{0,40}"
-_PREFIX = os.environ.get(PREFIX_VARIABLE, "")
-if not re.fullmatch(PREFIX, _PREFIX):
-    _message = (
-        f"{PREFIX_VARIABLE} is {_PREFIX!r}, must be at most 40 letters, digits, dots, colons, dashes, underscores"
-    )
-    raise ValueError(_message)
+_PREFIX = setting(
+    "HEADRACE_REDIS_KEY_PREFIX",
+    r"[A-Za-z0-9._:-]{0,40}",
+    "at most 40 letters, digits, dots, colons, dashes or underscores",
+)
 MEMBER_SEPARATOR = "\x1f"
 MARK = f"{_PREFIX}loaded"
 """The key that says that this store was loaded. On a cluster it is on one node: another's loss alone is not noticed."""

@@ -3,23 +3,18 @@
 The prefix and the partitions are those of the environment that this process works for (docs/adr/0033).
 """
 
-import os
-import re
 from typing import Literal
 
 from msgspec import Struct, structs
 
-PREFIX_VARIABLE, PARTITIONS_VARIABLE = "HEADRACE_TOPICS_PREFIX", "HEADRACE_TOPICS_PARTITIONS"
-PREFIX = r"[A-Za-z0-9._-]{0,40}"
-_PREFIX = os.environ.get(PREFIX_VARIABLE, "")
-_PARTITIONS = os.environ.get(PARTITIONS_VARIABLE, "4")
-if not re.fullmatch(PREFIX, _PREFIX) or not re.fullmatch(r"[1-9]\d{0,4}", _PARTITIONS):
-    _message = (
-        f"{PREFIX_VARIABLE} is {_PREFIX!r}, must be at most 40 letters, digits, dots, dashes or underscores; "
-        f"{PARTITIONS_VARIABLE} is {_PARTITIONS!r}, must be a positive number"
-    )
-    raise ValueError(_message)
-EVENT_PARTITIONS = int(_PARTITIONS)  # events, events.clean and exposures share it; a count is never changed in place
+from schemas.environment import setting
+
+PARTITIONS_VARIABLE = "HEADRACE_TOPICS_PARTITIONS"
+_PREFIX = setting(
+    "HEADRACE_TOPICS_PREFIX", r"[A-Za-z0-9._-]{0,40}", "at most 40 letters, digits, dots, dashes or underscores"
+)
+EVENT_PARTITIONS = int(setting(PARTITIONS_VARIABLE, r"[1-9]\d{0,4}", "a positive number", "4"))
+"""Of events, events.clean, exposures and feature topics. A count is never changed in place."""
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 

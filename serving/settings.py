@@ -11,13 +11,15 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from connections.options import add_kafka_option, add_redis_option
-from connections.settings import ConnectionSettingError, text
+from connections.settings import text
 from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from models.index.device import index_builder
 from schemas.defaults import LIVE_MODEL
+from schemas.environment import SettingError
 from schemas.keys import Key, KeyFile, KeysError
 from schemas.keys import checked as checked_keys
 from schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
+from schemas.patterns import ORIGIN
 from serving.http.keys import key_of_token
 from serving.http.keys import read as read_keys
 from serving.limits import traffic
@@ -35,7 +37,6 @@ _SHORTEST_TOKEN = 16
 _WORKERS = 2
 SPOOL_MB = 1024
 _LEAST_SPOOL_MB = 64  # each worker may hold two segments of 4 MB open, and views may fill only a part
-_ORIGIN = r"\*|https?://[A-Za-z0-9.\-\[\]:]+"
 
 
 class OriginError(ValueError):
@@ -131,7 +132,7 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Se
 def _secret(name: str, environment: Mapping[str, str], problems: list[str]) -> str:
     try:
         return text(name, environment=environment)
-    except ConnectionSettingError as error:
+    except SettingError as error:
         problems.append(str(error))
         return ""
 
@@ -224,7 +225,7 @@ def read_config(path: Path) -> Config:
     experiment.checked(config.experiment)
     rules.checked(config.rules)
     traffic.checked(config.surfaces)
-    if wrong := [origin for origin in config.origins if not re.fullmatch(_ORIGIN, origin)]:
+    if wrong := [origin for origin in config.origins if not re.fullmatch(ORIGIN, origin)]:
         message = (
             f"origins: {wrong[0]!r} is not an origin; write https://shop.example or http://localhost:3000, no path"
         )

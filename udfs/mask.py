@@ -23,7 +23,7 @@ class Mask:
 
         Raises:
             ValueError: the source masks columns and the variable is not set. Without a key, hashes can be guessed.
-            ConnectionSettingError: its file cannot be read.
+            SettingError: its file cannot be read.
         """
         key = text("mask.key").encode()
         if source.masked and not key:

@@ -15,7 +15,7 @@ from headrace.features.feature_files import plan_in
 from headrace.features.plan import PLAN_FILE
 from headrace.features.point_in_time import cases_from_log, store_as_of
 from headrace.features.release import ReleasePlan
-from headrace.layout import FEATURES, Endpoints, Layout
+from headrace.layout import FEATURES, Endpoints, Layout, refuse_elsewhere
 from headrace.log.feature_versions import Registry, remove_data
 from headrace.log.feature_versions import seed as register
 from headrace.stack.flink import FlinkRest
@@ -25,6 +25,7 @@ from serving.http.problems import ProblemError
 from store.reader import FeatureReader, FeatureStore
 from store.usage import measure_usage
 
+_NO_KEEPER = "the job of a version is submitted by the keeper of a stack on this machine"
 _FIRST_MS = 10**12  # September 2001: smaller numbers are seconds
 
 
@@ -73,6 +74,7 @@ def apply(file: Path = PLAN_FILE, *, since: str = release.NOW, why: str = "appli
         since: how far back they read the log, such as 24h or all; now reads only new events.
         why: reason, recorded with the decision.
     """
+    refuse_elsewhere(_NO_KEEPER)
     try:
         wanted = msgspec.json.decode(file.read_bytes(), type=ReleasePlan)
     except (OSError, msgspec.DecodeError) as error:
@@ -91,6 +93,7 @@ def backfill(name: str, *, since: str = "all") -> None:
         name: group@version, or group for its newest version.
         since: how far back, such as 24h or '7 days'; all reads everything that the log still holds.
     """
+    refuse_elsewhere(_NO_KEEPER)
     endpoints, registry, rest = _stack()
     version = release.find_version(registry.versions(), name)
     release.backfill_version(registry, rest, endpoints, version, since=since)

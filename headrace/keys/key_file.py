@@ -13,7 +13,7 @@ from rich.table import Table
 
 from headrace.console import screen
 from headrace.errors import UsageProblem
-from headrace.layout import Layout
+from headrace.layout import Layout, refuse_elsewhere
 from schemas.json_text import fault_of, with_value
 from schemas.keys import Key, KeyFile, KeysError, Scope, Traffic, checked, digest
 
@@ -65,7 +65,7 @@ def add(name: str, *, allowed: Allowed) -> None:
         "burst": allowed.burst,
     }
     key = _key(values)
-    file = Layout.here().keys_file
+    file = _file()
     _write(file, [*_read(file), key])
     sys.stdout.write(f"{token}\n")
 
@@ -89,7 +89,7 @@ def _key(values: dict[str, object]) -> Key:
 def list_keys() -> None:
     """List the keys and what each may do."""
     table = Table("key", "scopes", "surfaces", "traffic", "origins", "limit", box=None, pad_edge=False)
-    keys = _read(Layout.here().keys_file)
+    keys = _read(_file())
     for key in keys:
         limit = "none" if key.limit is None else "{:g}/s, {} at once".format(*key.limit)
         restrictions = [", ".join(each) or "all" for each in (key.surfaces, key.traffic)]
@@ -104,12 +104,17 @@ def remove(name: str) -> None:
     Args:
         name: name of the key.
     """
-    file = Layout.here().keys_file
+    file = _file()
     keys = _read(file)
     if name not in {key.name for key in keys}:
         message = f"there is no key {name!r} in {file}; `headrace keys list` shows those that exist"
         raise UsageProblem(message)
     _write(file, [key for key in keys if key.name != name])
+
+
+def _file() -> Path:
+    refuse_elsewhere("these are the keys of the stack on this machine")
+    return Layout.here().keys_file
 
 
 def _read(file: Path) -> tuple[Key, ...]:

@@ -1,6 +1,6 @@
 """Finds a slate on topic `exposures`: from the newest record backwards, no further than it must."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 
 import msgspec
@@ -29,8 +29,7 @@ class SlateLog:
         Raises:
             KafkaException: the broker does not answer.
         """
-        partition = partition_of(request_id, EXPOSURES.partitions)
-        for _, messages in self._backwards((partition,)):
+        for _, messages in self._backwards(request_id):
             for message in messages:
                 if message.key() == request_id.encode() and (exposure := _decoded(message)) is not None:
                     return exposure
@@ -50,7 +49,7 @@ class SlateLog:
             return headers.get("user_id") == user.encode() and int(headers.get("received_at") or 0) <= at_ms
 
         newest: Exposure | None = None
-        for begin_ms, messages in self._backwards(range(EXPOSURES.partitions)):
+        for begin_ms, messages in self._backwards():
             for exposure in map(_decoded, filter(is_wanted, messages)):
                 if exposure is not None and (newest is None or exposure.received_at > newest.received_at):
                     newest = exposure
@@ -58,9 +57,14 @@ class SlateLog:
                 break  # what was appended before was served before
         return newest
 
-    def _backwards(self, partitions: Iterable[int]) -> Iterator[tuple[int, Iterator[Message]]]:
-        """Stretches of the log, the newest first, each longer than the one before: (append time, its records)."""
+    def _backwards(self, key: str | None = None) -> Iterator[tuple[int, Iterator[Message]]]:
+        """Stretches of the log, the newest first, each longer than the one before: (append time, its records).
+
+        `key`: read only the partition that has it.
+        """
         with closing(LogReader(self._bootstrap, EXPOSURES.name, {}, on_error=raise_any)) as log:
+            numbers = log.partitions()
+            partitions = numbers if key is None else [partition_of(key, len(numbers))]
             bounds = {partition: log.bounds(partition) for partition in partitions}
             ends, back_ms = {partition: high for partition, (_, high) in bounds.items()}, _FIRST_MS
             end_ms = begin_ms = now_ms()

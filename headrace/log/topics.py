@@ -7,9 +7,10 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from msgspec import Struct
 
 from connections.kafka_clients import admin
-from connections.settings import ConnectionSettingError, text, variable
+from connections.settings import text, variable
 from headrace.errors import EnvironmentProblem
-from schemas.topics import Topic
+from schemas.environment import SettingError
+from schemas.topics import PARTITIONS_VARIABLE, Topic
 
 _TIMEOUT_S = 20.0
 
@@ -48,12 +49,12 @@ def replication() -> int:
     """Copies of each partition of a new topic.
 
     Raises:
-        ConnectionSettingError: the setting is not a positive number.
+        SettingError: the setting is not a positive number.
     """
     given = text("topics.replication", "1")
     if not given.isdecimal() or int(given) < 1:
         message = f"{variable('topics.replication')} is {given!r}, must be a positive number"
-        raise ConnectionSettingError(message)
+        raise SettingError(message)
     return int(given)
 
 
@@ -82,7 +83,8 @@ def refuse_differences(states: Iterable[TopicState]) -> None:
     """Raise EnvironmentProblem if a topic differs from its declaration."""
     if problems := [difference for state in states for difference in state.differences]:
         message = (
-            "; ".join(problems) + ". Create a new topic and switch to it; on a laptop, run `headrace down --wipe`."
+            f"{'; '.join(problems)}. schemas/topics.py and {PARTITIONS_VARIABLE} declare them: make both sides agree, "
+            "or create a new topic and switch to it; on a laptop, `headrace down --wipe` begins again."
         )
         raise EnvironmentProblem(message)
 
@@ -96,7 +98,7 @@ def _state(topic: Topic, partitions: int, config: Mapping[str, object] | None) -
 def _differences(topic: Topic, partitions: int, config: Mapping[str, object]) -> tuple[str, ...]:
     found: list[str] = []
     if partitions != topic.partitions:
-        found.append(f"{topic.name} has {partitions} partitions, schemas/topics.py says {topic.partitions}")
+        found.append(f"{topic.name} has {partitions} partitions, {topic.partitions} are declared")
     for key, expected in topic.config().items():
         seen = str(getattr(config[key], "value", ""))
         if sorted(seen.split(",")) != sorted(expected.split(",")):

@@ -13,6 +13,11 @@ from msgspec import Struct
 from headrace.layout import FLINK_HOME, REPOSITORY, Layout
 from headrace.stack.ports import Ports
 
+_NO_ENVIRONMENTS = """
+# At INFO this class writes all variables of the process to the log whenever a Python worker ends, secrets too.
+logger.environments.name = org.apache.beam.runners.fnexecution.control.DefaultJobBundleFactory
+logger.environments.level = WARN
+"""
 LIVE_STATES = frozenset({"RUNNING", "CREATED", "INITIALIZING", "RESTARTING", "FAILING", "RECONCILING"})
 
 
@@ -21,7 +26,7 @@ def configure(layout: Layout, ports: Ports) -> Path:
     conf = layout.flink / "conf"
     conf.mkdir(parents=True, exist_ok=True)
     for template in FLINK_HOME.glob("conf/log4j*.properties"):
-        (conf / template.name).write_text(template.read_text())
+        (conf / template.name).write_text(template.read_text() + _NO_ENVIRONMENTS)
     addresses = {
         "jobmanager.rpc.address": "127.0.0.1",
         "jobmanager.bind-host": "127.0.0.1",

@@ -31,7 +31,7 @@ def purpose_of(process: str) -> str:
 
 def python_process(layout: Layout, endpoints: Endpoints, name: str, module: str, *arguments: str) -> Program:
     """A Python process that is started later by name; secrets go into its environment, not its arguments."""
-    secrets = {"HEADRACE_MODEL_KEY": endpoints.model_key, "HEADRACE_TOKEN": endpoints.token}
+    secrets = {**secret("HEADRACE_MODEL_KEY", endpoints.model_key), **secret("HEADRACE_TOKEN", endpoints.token)}
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     return Program(
         name=name,
@@ -40,6 +40,11 @@ def python_process(layout: Layout, endpoints: Endpoints, name: str, module: str,
         priority=50,
         autostart=False,
     )
+
+
+def secret(variable: str, value: str) -> dict[str, str]:
+    """A secret as a process gets it, whatever the variables of this process say."""
+    return {variable: value, f"{variable}_FILE": ""}
 
 
 def learner(layout: Layout, endpoints: Endpoints, name: str, *more: str) -> Program:

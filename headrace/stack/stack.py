@@ -13,9 +13,9 @@ import psutil
 
 from connections.kafka_clients import admin
 from connections.redis_clients import connect
-from connections.settings import variable
+from connections.settings import below, variable
 from headrace.errors import UsageProblem
-from headrace.layout import REPOSITORY, Endpoints, Layout, Pace, configured_endpoints
+from headrace.layout import REPOSITORY, Endpoints, Layout, Pace, refuse_elsewhere
 from headrace.log.feature_versions import seed
 from headrace.log.topics import create_topics
 from headrace.stack import flink, kafka, redis_server, supervisor
@@ -24,7 +24,7 @@ from headrace.stack.jobs import FEATURES, JOBS
 from headrace.stack.learners import read_experiment
 from headrace.stack.model_settings import device, ranker
 from headrace.stack.ports import Ports, choose_ports, load_secrets, local_endpoints
-from headrace.stack.programs import fusion_arguments, learner, python_process
+from headrace.stack.programs import fusion_arguments, learner, python_process, secret
 from headrace.stack.supervisor import Program, Supervisor
 from headrace.wait import wait_until
 from lang.plan.plan import Plan
@@ -53,7 +53,7 @@ def engines(layout: Layout, ports: Ports, *, mask_key: str) -> list[Program]:
         Program(
             name="taskmanager",
             command=flink.taskmanager_command(),
-            environment={**flink_environment, KEY_VARIABLE: mask_key},
+            environment={**flink_environment, **secret(KEY_VARIABLE, mask_key)},
             priority=20,
         ),
     ]
@@ -108,10 +108,13 @@ def _launch(layout: Layout, ports: Ports, endpoints: Endpoints, make_programs: M
 
 def _refuse_other_environment() -> None:
     """A local stack would start its processes with the settings of the other one."""
-    if configured := configured_endpoints():
+    refuse_elsewhere("this would start a stack on this machine")
+    others = [f"kafka.{name}" for name in below("kafka")]
+    others += [f"redis.{name}" for name in below("redis") if name not in ("url", "key.prefix")]
+    if others:
         message = (
-            f"this would start a stack on this machine, but {variable('kafka.bootstrap.servers')} is "
-            f"{configured.bootstrap}: unset it, or choose an environment without kafka.bootstrap.servers"
+            f"{', '.join(map(variable, others))} would be used on this machine too, whose Kafka and Redis want no "
+            "credentials: unset it"
         )
         raise UsageProblem(message)
 

@@ -137,12 +137,17 @@ def _event(raw: Raw, source: Source, now: int) -> tuple[bytes, dict[str, Any]]:
 
 def _refuse_misspelt(fields: Mapping[str, Raw], source: Source) -> None:
     """Fields that are not declared are data of others, but one that only spells a declared name otherwise is a slip."""
-    known = {_letters(column.name): column.name for column in source.columns}
+    known = _declared(source)
     for name in fields:
         meant = known.get(_letters(name), name)
         if meant != name and meant not in fields:
             detail = f"an event has no field {name!r}: the name is {meant}"
             raise Invalid(detail, code="unknown", pointer=pointer_of([name]))
+
+
+@lru_cache(4)
+def _declared(source: Source) -> Mapping[str, str]:
+    return {_letters(column.name): column.name for column in source.columns}
 
 
 def _letters(name: str) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from connections import kafka_clients, redis_clients
-from connections.settings import ConnectionSettingError, below, text
+from connections.settings import below, text
+from schemas.environment import SettingError
 from tests.support.settings import set_kafka
 
 
@@ -23,7 +24,7 @@ def test_a_setting_of_kafka_that_is_not_valid(
     monkeypatch: pytest.MonkeyPatch, values: dict[str, str], message: str
 ) -> None:
     set_kafka(monkeypatch, values)
-    with pytest.raises(ConnectionSettingError, match=message):
+    with pytest.raises(SettingError, match=message):
         kafka_clients.check("localhost:1")
 
 
@@ -39,17 +40,21 @@ def test_properties_for_java_and_the_address_are_not_librdkafkas(monkeypatch: py
         ("", "is not the address of a store"),
         ("redis://:s3cret@h:1", "redis://\\*\\*\\*@h:1 holds credentials.*HEADRACE_REDIS_PASSWORD_FILE"),
         ("redis+sentinel://a:1,b:2", "names no service"),
+        ("redis://h:1?password=s3cret", "the store's address redis://h:1.* has options"),
+        ("redis://h:port", "is not the address of a store"),
+        ("redis://h:99999", "is not the address of a store"),
+        ("redis://[::1", "is not the address of a store"),
     ],
 )
 def test_an_address_of_the_store_that_is_not_valid(url: str, message: str) -> None:
-    with pytest.raises(ConnectionSettingError, match=message) as seen:
+    with pytest.raises(SettingError, match=message) as seen:
         redis_clients.check(url)
     assert "s3cret" not in str(seen.value)
 
 
 def test_certificates_need_an_address_with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADRACE_REDIS_TLS_CA", "/tls/ca.pem")
-    with pytest.raises(ConnectionSettingError, match="write rediss instead of redis"):
+    with pytest.raises(SettingError, match="write rediss instead of redis"):
         redis_clients.check("redis://h:1")
     redis_clients.check("rediss://h:1")
 

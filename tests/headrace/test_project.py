@@ -31,6 +31,7 @@ def test_an_environment_becomes_variables(tmp_path: Path) -> None:
     below.mkdir(parents=True)
     project.enter("staging", variables, below)
     assert variables == {
+        "HEADRACE_ENV": "staging",
         "HEADRACE_TOKEN_FILE": f"{tmp_path}/secrets/token",
         "HEADRACE_TOPICS_PREFIX": "mine.",
         "HEADRACE_TOPICS_PARTITIONS": "12",
@@ -51,7 +52,7 @@ def test_the_local_environment_needs_no_file(tmp_path: Path) -> None:
     variables: dict[str, str] = {}
     project.enter("", variables, tmp_path)
     project.enter("", variables, write(tmp_path, TEXT))
-    assert variables == {}
+    assert variables == {"HEADRACE_ENV": "local"}
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,31 @@ import ast
 
 from tests.support.paths import REPOSITORY
 
-PACKAGES = ["lang", "models", "store", "udfs", "jobs", "learner", "serving", "simulator", "headrace", "benchmarks"]
+PACKAGES = [
+    "lang",
+    "models",
+    "connections",
+    "store",
+    "udfs",
+    "jobs",
+    "learner",
+    "serving",
+    "simulator",
+    "headrace",
+    "benchmarks",
+]
 FACTORIES = {"connections/kafka_clients.py", "connections/redis_clients.py"}
-CLIENTS = {"Consumer", "Producer", "AdminClient", "KafkaConsumer", "KafkaProducer", "Redis", "RedisCluster"}
+CLIENTS = {
+    "Consumer",
+    "Producer",
+    "AdminClient",
+    "KafkaConsumer",
+    "KafkaProducer",
+    "Redis",
+    "RedisCluster",
+    "Sentinel",
+    "AsyncSentinel",
+}
 
 
 def test_no_other_module_creates_a_client() -> None:

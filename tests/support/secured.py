@@ -73,6 +73,7 @@ def broker(home: Path, own: Certificates) -> Iterator[int]:
         "ssl.keystore.location": server,
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": own.authority,
+        "transaction.max.timeout.ms": 900_000,  # as brokers have it by default
     }
     # Of two lines with one name the last counts.
     lines = "".join(f"{name}={value}\n" for name, value in settings.items())
