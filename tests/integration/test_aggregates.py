@@ -52,7 +52,7 @@ def test_the_store_equals_the_oracle_for_every_aggregate(line: Line) -> None:
     source, now = plan.source("readings"), line.now()
     clean = msgspec.structs.replace(EVENTS_CLEAN, name=clean_topic(source))
     kafka_topics.create_topics(line.endpoints.bootstrap, (clean, *feature_topics(plan.groups)))
-    with line.job("features", features=FIXTURES, name="features-laws"):
+    with line.job("features", features=FIXTURES, source="readings", name="features-laws"):
         gate, encode = Gate(source), contract(source).encode
         accepted = [event for event in readings(900, end_ms=now) if gate.judge(event) == "accepted"]
         assert len(accepted) == 900
