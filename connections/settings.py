@@ -42,22 +42,18 @@ def is_secret(name: str) -> bool:
     return name.endswith(_SECRET)
 
 
-def read(name: str, default: str = "", environment: Mapping[str, str] = os.environ) -> Setting:
-    """One setting.
+def text(name: str, default: str = "", environment: Mapping[str, str] = os.environ) -> str:
+    """The value of a setting.
 
     Raises:
         SettingError: it is set twice, or its file cannot be read.
     """
-    return _read(variable(name), environment) or Setting(default)
-
-
-def text(name: str, default: str = "", environment: Mapping[str, str] = os.environ) -> str:
-    """The value of a setting; raises as `read` does."""
-    return read(name, default, environment).value
+    setting = _read(variable(name), environment)
+    return setting.value if setting else default
 
 
 def below(root: str, environment: Mapping[str, str] = os.environ) -> dict[str, Setting]:
-    """All settings whose names begin with `root`, by the rest of their names; raises as `read` does.
+    """All settings whose names begin with `root`, by the rest of their names; raises as `text` does.
 
     >>> below("kafka", {"HEADRACE_KAFKA_SECURITY_PROTOCOL": "SSL", "HEADRACE_REDIS_URL": "redis://r"})
     {'security.protocol': Setting(value='SSL', file=None)}

@@ -51,7 +51,10 @@ def _attempts(endpoints: Endpoints) -> Iterator[tuple[str, str]]:
 
 def _transactions(bootstrap: str) -> str:
     """Whether the brokers allow transactions that last as long as those of the jobs; a broker need not say."""
-    asked_ms = int(text(_TIMEOUT, str(TRANSACTION_TIMEOUT_MS)))
+    given = text(_TIMEOUT, str(TRANSACTION_TIMEOUT_MS))
+    if not given.isdecimal():
+        return f"{variable(_TIMEOUT)} is {given!r}, must be a number of milliseconds"
+    asked_ms = int(given)
     client = admin(bootstrap)
     try:
         broker = ConfigResource(ResourceType.BROKER, str(next(iter(client.list_topics(timeout=_WAIT_S).brokers))))

@@ -18,12 +18,11 @@ from pyflink.table import StatementSet, StreamTableEnvironment
 
 from jobs import tables
 from jobs.environment import table_environment
-from jobs.settings import JobSettings, from_command_line
+from jobs.settings import JobSettings, from_command_line, plan_of
 from lang.executors.flink_sql import TopicTable, statements
 from lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
 from lang.plan.plan import Group
 from lang.plan.source import Source
-from lang.planner.load import load_plan
 from schemas.times import AHEAD_MS
 from schemas.topics import QUARANTINE
 
@@ -141,8 +140,7 @@ def compute(groups: Sequence[Group], settings: JobSettings, *, from_ms: int = 0)
 
 def submit(settings: JobSettings) -> None:
     """Start the job for every group of the source named in the settings; each source has a job of its own."""
-    plan = load_plan(settings.features)
-    compute(plan.for_source(plan.source(settings.source).name).groups, settings)
+    compute(plan_of(settings).groups, settings)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,9 @@ from pyflink.table.udf import UserDefinedFunctionWrapper, udf
 
 from jobs import tables
 from jobs.environment import table_environment
-from jobs.settings import JobSettings, from_command_line
+from jobs.settings import JobSettings, from_command_line, plan_of
 from lang.plan.clean_topic import clean_topic
 from lang.plan.source import Bot, Source
-from lang.planner.load import load_plan
 from schemas.dead_letter import reason_text
 from schemas.topics import EVENTS_DEAD
 from udfs.ingest import JUDGED_ROW, JudgeEvents
@@ -140,7 +139,7 @@ def start(source: Source, settings: JobSettings) -> None:
 
 def submit(settings: JobSettings) -> None:
     """Start the job for the source named in the settings."""
-    start(load_plan(settings.features).source(settings.source), settings)
+    start(plan_of(settings).sources[0], settings)
 
 
 if __name__ == "__main__":

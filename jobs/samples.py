@@ -20,10 +20,9 @@ from pyflink.table.expressions import col
 
 from jobs import tables
 from jobs.environment import table_environment
-from jobs.settings import JobSettings, from_command_line
+from jobs.settings import JobSettings, from_command_line, plan_of
 from lang.plan.clean_topic import clean_topic, contract
 from lang.plan.source import Source
-from lang.planner.load import load_plan
 from schemas.events import BOT
 from schemas.heads import FEEDBACK
 from schemas.topics import EXPOSURES, QUARANTINE, SAMPLES, SAMPLES_URGENT
@@ -112,7 +111,7 @@ def build(source: Source, settings: JobSettings) -> StatementSet:
 
 def submit(settings: JobSettings) -> None:
     """Start the job on the cluster given in the settings."""
-    build(load_plan(settings.features).source(settings.source), settings).execute()
+    build(plan_of(settings).sources[0], settings).execute()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """The settings of a job: what `flink run -py jobs/NAME.py` takes. It loads nothing of Flink."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from msgspec import Struct, structs
 
 from connections.options import add_kafka_option
 from connections.trial import exit_if_refused
+from lang.plan.plan import Plan
+from lang.planner.load import load_plan
 from schemas.defaults import CLICKSTREAM, CORRECTION_MS, WAIT_MS
 
 TRANSACTION_TIMEOUT_MS = 4 * 3_600_000
@@ -58,6 +61,14 @@ def from_command_line(job: str) -> JobSettings:
     settings = JobSettings(**vars(command_line(job).parse_args()))
     exit_if_refused(settings.bootstrap)
     return settings
+
+
+def plan_of(settings: JobSettings) -> Plan:
+    """The plan of the source named in the settings, and of its groups; ends the process if there is no such source."""
+    try:
+        return load_plan(settings.features).for_source(settings.source)
+    except KeyError as error:
+        sys.exit(f"--source: {error.args[0]}")
 
 
 def command_line(job: str) -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from headrace.layout import FEATURES, Layout
 from headrace.log.feature_versions import feature_topics, stream_topics_of
 from headrace.log.topics import TopicState, create_topics, refuse_differences, replication, topic_states
 from lang.errors.report import LangError
+from lang.plan.plan import Group
 from lang.planner.load import load_plan
 from schemas.topics import CONTROL_TOPIC, TOPICS, Topic
 from store.versions import read_versions
@@ -76,8 +77,7 @@ def _states(folder: Path) -> list[TopicState]:
     client = admin(bootstrap)
     has_versions = CONTROL_TOPIC.name in client.list_topics(timeout=20).topics
     groups = read_versions(bootstrap).groups() if has_versions else ()
-    needed = (*TOPICS, *stream_topics_of(groups), *feature_topics(groups)) if groups else _needed(folder)
-    return topic_states(client, needed)
+    return topic_states(client, _topics(groups) if groups else _needed(folder))
 
 
 def _needed(folder: Path) -> tuple[Topic, ...]:
@@ -85,6 +85,10 @@ def _needed(folder: Path) -> tuple[Topic, ...]:
         groups = load_plan(folder).groups
     except LangError as error:
         raise UsageProblem(str(error)) from error
+    return _topics(groups)
+
+
+def _topics(groups: tuple[Group, ...]) -> tuple[Topic, ...]:
     return (*TOPICS, *stream_topics_of(groups), *feature_topics(groups))
 
 
