@@ -27,13 +27,13 @@ from benchmarks.inputs import trained_rows, version_messages
 from benchmarks.inputs.version_messages import VersionChain
 from benchmarks.peers.naive_packing import PACKINGS, arrays_of
 from headrace.layout import REPOSITORY
-from models.array_types import Ids
-from models.config import RankerConfig
-from models.state import ModelState
-from schemas.delta_assembler import DeltaAssembler
-from schemas.row_codec import TableUpdate
-from serving.versions.delta_reader import DeltaReader
-from serving.versions.followed_model import FollowedModel
+from headrace.models.array_types import Ids
+from headrace.models.config import RankerConfig
+from headrace.models.state import ModelState
+from headrace.schemas.delta_assembler import DeltaAssembler
+from headrace.schemas.row_codec import TableUpdate
+from headrace.serving.versions.delta_reader import DeltaReader
+from headrace.serving.versions.followed_model import FollowedModel
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "deltas.json"
 _DIM = 64

@@ -24,15 +24,15 @@ from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.pipeline import RunningPipeline, running_pipeline, shipped_plan
 from benchmarks.harness.report import run_and_save
 from benchmarks.inputs.event_log import EventLog, Scale, make_log
+from headrace.lang.events.touching import by_owner
+from headrace.lang.executors.oracle import Oracle
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group, Key
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, REPOSITORY
-from lang.events.touching import by_owner
-from lang.executors.oracle import Oracle
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group, Key
-from lang.planner.load import load_plan
-from schemas.times import now_ms
-from schemas.topics import EVENT_PARTITIONS, EVENTS_CLEAN
-from store.log import LogReader
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import EVENT_PARTITIONS, EVENTS_CLEAN
+from headrace.store.log import LogReader
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "faults.json"
 READS, TIMES, WHOLE = 200, 12, 3

@@ -37,9 +37,9 @@ from benchmarks.studies.curves import tables
 from benchmarks.studies.freshness_study import HOUR_MS, LAGS_MS, MINUTE_MS, RESULT, Result, Run, Study
 from benchmarks.studies.lagged import rank_lagged, recording_in
 from benchmarks.studies.version_ages import Numbers, figures, make_versions, predict_slots
-from learner.app import make_deterministic
-from learner.settings import LoopSettings
-from schemas.samples import Sample
+from headrace.learner.app import make_deterministic
+from headrace.learner.settings import LoopSettings
+from headrace.schemas.samples import Sample
 
 SEEDS = (1, 2, 3, 4, 5)
 PARTS = ("feed", "recorded")

@@ -28,13 +28,13 @@ from benchmarks.inputs.cold_items import ContentMask, Numbers, evaluate_masked
 from benchmarks.studies import slate_timing
 from benchmarks.studies.curves import spread
 from headrace.layout import REPOSITORY
-from learner.app import make_deterministic
-from models.config import RankerConfig
-from models.content import Content
-from models.modality import Fusion, Manner
-from simulator.item_vectors import IMAGE, TEXT
-from simulator.warmup import WarmUpSettings
-from simulator.world import WorldSettings
+from headrace.learner.app import make_deterministic
+from headrace.models.config import RankerConfig
+from headrace.models.content import Content
+from headrace.models.modality import Fusion, Manner
+from headrace.simulator.item_vectors import IMAGE, TEXT
+from headrace.simulator.warmup import WarmUpSettings
+from headrace.simulator.world import WorldSettings
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "fusion.json"
 SEEDS = (1, 2, 3, 4, 5)

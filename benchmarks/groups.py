@@ -13,9 +13,9 @@ from benchmarks.harness.pipeline import FOUR_GROUPS, running_pipeline, shipped_p
 from benchmarks.harness.report import run_and_save
 from benchmarks.inputs.event_log import Scale
 from benchmarks.throughput import Run, log_now, run_ours
+from headrace.lang.planner.load import load_plan
 from headrace.layout import REPOSITORY
 from headrace.stack.jobs import FEATURES
-from lang.planner.load import load_plan
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "groups.json"
 console = Console(stderr=True)

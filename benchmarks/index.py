@@ -26,9 +26,9 @@ from benchmarks.studies.lagged import COLUMNS, ITEM_COLUMNS, recording_in
 from headrace.evaluation import items
 from headrace.evaluation.log import parse_columns, read
 from headrace.layout import REPOSITORY
+from headrace.models.config import RankerConfig
+from headrace.models.state import ModelState
 from headrace.replay.recordings import Recording
-from models.config import RankerConfig
-from models.state import ModelState
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "index.json"
 _CONFIG = RankerConfig(dim=32, vector=64)

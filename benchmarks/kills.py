@@ -15,9 +15,9 @@ from benchmarks.harness.learners import Learners
 from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
 from headrace.layout import REPOSITORY
+from headrace.schemas.version_policy import VersionId, version_text
+from headrace.simulator.sample_stream import stream
 from headrace.stack import broker
-from schemas.version_policy import VersionId, version_text
-from simulator.sample_stream import stream
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "kills.json"
 _EVERY_MS = 40

@@ -24,12 +24,12 @@ from benchmarks.harness.report import run_and_save
 from benchmarks.inputs.spread import Spread, spread_of
 from benchmarks.inputs.wide import FIFTY, Crowd, Item, make_crowd, one_tile_group, wide_group
 from benchmarks.peers.redis_layouts import FieldPerFamily, FieldPerTile, OneRecord, TileLayout
-from connections.redis_clients import connect
+from headrace.connections.redis_clients import connect
 from headrace.errors import EnvironmentProblem
+from headrace.lang.executors.fold import TileRow
+from headrace.lang.plan.plan import HEADER_CELLS, Group
 from headrace.layout import REPOSITORY
 from headrace.stack import redis_server
-from lang.executors.fold import TileRow
-from lang.plan.plan import HEADER_CELLS, Group
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "layout.json"
 CROWDS: tuple[Crowd, ...] = ("usual", "busy")

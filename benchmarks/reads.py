@@ -26,12 +26,12 @@ from benchmarks.inputs.spread import Spread, spread_of
 from benchmarks.inputs.wide import Crowd, Item, make_crowd, wide_group
 from benchmarks.peers import feast_peer
 from benchmarks.peers.redis_layouts import OneRecord
-from connections.redis_clients import connect
+from headrace.connections.redis_clients import connect
 from headrace.errors import EnvironmentProblem
+from headrace.lang.plan.plan import Group
 from headrace.layout import REPOSITORY
 from headrace.stack import redis_server
-from lang.plan.plan import Group
-from store.reader import FeatureReader, FeatureRequest, FeatureValues
+from headrace.store.reader import FeatureReader, FeatureRequest, FeatureValues
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "reads.json"
 CROWDS: tuple[Crowd, ...] = ("usual", "busy")

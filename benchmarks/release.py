@@ -19,19 +19,19 @@ from rich.table import Table
 
 from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
-from connections.redis_clients import connect
 from headrace.client import ApiError, Client
+from headrace.connections.redis_clients import connect
 from headrace.features import release
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import parse_plan
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
 from headrace.log.feature_versions import Registry
+from headrace.schemas.events import Event
+from headrace.schemas.times import now_ms
+from headrace.serving.offline.log_writer import LogWriter
 from headrace.stack import stack
 from headrace.stack.flink import FlinkRest
 from headrace.wait import wait_until
-from lang.plan.plan import Plan
-from lang.planner.load import parse_plan
-from schemas.events import Event
-from schemas.times import now_ms
-from serving.offline.log_writer import LogWriter
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "release.json"
 GROUP, CLIENTS, KEYS = "item_engagement", 4, 50

@@ -31,11 +31,11 @@ from headrace.evaluation import ctr, metrics
 from headrace.evaluation.log import Log, parse_columns, read
 from headrace.evaluation.metrics import Figure
 from headrace.evaluation.progressive import ProgressiveRanker
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, REPOSITORY
-from lang.plan.plan import Plan
-from lang.planner.load import load_plan
-from learner.app import make_deterministic
-from models.array_types import Doubles
+from headrace.learner.app import make_deterministic
+from headrace.models.array_types import Doubles
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "rivals.json"
 FILE, KNOWN = "kuairand/exposures.tsv.gz", ("duration_ms",)

@@ -20,28 +20,28 @@ from rich.console import Console
 
 from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
-from connections.kafka_clients import producer
+from headrace.connections.kafka_clients import producer
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, REPOSITORY, Endpoints
+from headrace.learner.app import make_deterministic
+from headrace.learner.cuts import Publication
+from headrace.learner.loop import Learner
+from headrace.learner.publish import Publisher
+from headrace.learner.settings import LoopSettings
+from headrace.learner.snapshot import Snapshots, load
+from headrace.models.config import RankerConfig
+from headrace.models.fingerprint import fingerprint
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.defaults import LIVE_MODEL
+from headrace.schemas.topics import CONTROL_TOPIC
+from headrace.schemas.version_policy import parse_version, rollback_decision
+from headrace.serving.state.state import Live
+from headrace.serving.versions.control import ControlReader
+from headrace.serving.versions.delta_reader import DeltaReader
+from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.pins import Pins
 from headrace.stack import broker
 from headrace.wait import wait_until
-from lang.planner.load import load_plan
-from learner.app import make_deterministic
-from learner.cuts import Publication
-from learner.loop import Learner
-from learner.publish import Publisher
-from learner.settings import LoopSettings
-from learner.snapshot import Snapshots, load
-from models.config import RankerConfig
-from models.fingerprint import fingerprint
-from schemas.aliases import LIVE
-from schemas.defaults import LIVE_MODEL
-from schemas.topics import CONTROL_TOPIC
-from schemas.version_policy import parse_version, rollback_decision
-from serving.state.state import Live
-from serving.versions.control import ControlReader
-from serving.versions.delta_reader import DeltaReader
-from serving.versions.followed_model import FollowedModel
-from serving.versions.pins import Pins
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "rollback.json"
 BAR_S = 5.0

@@ -35,10 +35,10 @@ from benchmarks.inputs.slate_world import SlateWorld, WorldSize
 from benchmarks.peers.slate_peers import SETTINGS_VARIABLE, PeerSettings, fill_redis
 from headrace.errors import EnvironmentProblem
 from headrace.layout import FEATURES, REPOSITORY, Endpoints
+from headrace.schemas.aliases import LIVE
+from headrace.serving.shared.current import CURRENT, Current
 from headrace.stack import broker, redis_server
 from headrace.stack.ports import free_port
-from schemas.aliases import LIVE
-from serving.shared.current import CURRENT, Current
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "slates.json"
 TOKEN = "a-token-of-the-benchmark"
@@ -101,8 +101,8 @@ class Bench:
         common = ["--bootstrap", self.endpoints.bootstrap, "--redis", self.redis, "--features", str(FEATURES)]
         common += ["--artefacts", str(self.home / "artefacts"), "--shared", str(shared), "--config", str(config)]
         common += ["--spool", str(self.home / "spool")]
-        feeder = [sys.executable, "-m", "serving.feeder", *common]
-        serving = [sys.executable, "-m", "serving", *common, "--port", str(port), "--workers", str(workers)]
+        feeder = [sys.executable, "-m", "headrace.serving.feeder", *common]
+        serving = [sys.executable, "-m", "headrace.serving", *common, "--port", str(port), "--workers", str(workers)]
         secrets = {"HEADRACE_MODEL_KEY": version_messages.KEY.decode(), "HEADRACE_TOKEN": TOKEN}
 
         def is_fed() -> bool:

@@ -30,22 +30,22 @@ from benchmarks.studies.quantized import Dense, QuantizedTable, quantize_dense, 
 from benchmarks.studies.vector_codecs import Vectors
 from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.metrics import Figure
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, REPOSITORY
-from lang.planner.load import load_plan
-from learner.app import make_deterministic
-from learner.collate import Collator
-from learner.settings import LoopSettings
-from models import ranker_numpy
-from models.array_types import Doubles, Floats
-from models.batch import Batch
-from models.config import RankerConfig
-from models.items import Items
-from models.onnx_export import to_onnx
-from models.ranker_numpy import RequestRows
-from models.ranker_torch import from_numpy
-from models.state import ModelState
-from models.training import Trainer, predict
-from schemas.samples import Sample
+from headrace.learner.app import make_deterministic
+from headrace.learner.collate import Collator
+from headrace.learner.settings import LoopSettings
+from headrace.models import ranker_numpy
+from headrace.models.array_types import Doubles, Floats
+from headrace.models.batch import Batch
+from headrace.models.config import RankerConfig
+from headrace.models.items import Items
+from headrace.models.onnx_export import to_onnx
+from headrace.models.ranker_numpy import RequestRows
+from headrace.models.ranker_torch import from_numpy
+from headrace.models.state import ModelState
+from headrace.models.training import Trainer, predict
+from headrace.schemas.samples import Sample
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "smaller.json"
 PAGE = REPOSITORY / "docs" / "smaller.md"

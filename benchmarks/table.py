@@ -23,10 +23,10 @@ from benchmarks.harness.interleaved import time_interleaved, timed
 from benchmarks.harness.machine import Machine, this_machine
 from benchmarks.harness.report import run_and_save
 from headrace.layout import REPOSITORY
-from models.array_types import Ids, Indexes
-from models.config import RankerConfig
-from models.idmap import ABSENT, IdMap
-from models.table import Table
+from headrace.models.array_types import Ids, Indexes
+from headrace.models.config import RankerConfig
+from headrace.models.idmap import ABSENT, IdMap
+from headrace.models.table import Table
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "table.json"
 _BATCH = 100_000

@@ -27,13 +27,13 @@ from benchmarks.harness.resources import ResourceMeter, ResourceUse
 from benchmarks.inputs.event_log import EventLog, Scale, make_log
 from benchmarks.peers.contender import Assignment, LoopReport
 from benchmarks.peers.usual_loop import UsualReader
-from connections.redis_clients import connect
+from headrace.connections.redis_clients import connect
 from headrace.errors import EnvironmentProblem
+from headrace.lang.plan.plan import Group, Key
 from headrace.layout import REPOSITORY
-from lang.plan.plan import Group, Key
-from schemas.partition import partition_of
-from schemas.times import now_ms
-from schemas.topics import EVENT_PARTITIONS, EVENTS
+from headrace.schemas.partition import partition_of
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import EVENT_PARTITIONS, EVENTS
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "throughput.json"
 _OURS_RATIO, _LOOPS_RATIO = 1e-9, 1e-6

@@ -21,15 +21,15 @@ from benchmarks.inputs.recordings import add_folder, file_in
 from benchmarks.rivals import COLUMNS, FILE, FROM_SHARE, KNOWN, Scorer
 from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.metrics import Figure
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, REPOSITORY
-from lang.planner.load import load_plan
-from learner.app import make_deterministic
-from learner.collate import Collator
-from learner.settings import LoopSettings
-from models.array_types import Floats, Ids, Indexes
-from models.config import RankerConfig
-from models.table import DEFAULT, Table, TableConfig
-from models.training import Trainer
+from headrace.learner.app import make_deterministic
+from headrace.learner.collate import Collator
+from headrace.learner.settings import LoopSettings
+from headrace.models.array_types import Floats, Ids, Indexes
+from headrace.models.config import RankerConfig
+from headrace.models.table import DEFAULT, Table, TableConfig
+from headrace.models.training import Trainer
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "widths.json"
 _NARROW = 8

@@ -7,9 +7,9 @@ hold no secret. The machines that Flink runs on need the same variables and file
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from connections.kafka_clients import JAVA
-from connections.settings import Setting, below, is_secret, variable
-from schemas.environment import SettingError
+from headrace.connections.kafka_clients import JAVA
+from headrace.connections.settings import Setting, below, is_secret, variable
+from headrace.schemas.environment import SettingError
 
 _SHADED = "org.apache.flink.kafka.shaded.org.apache.kafka.common"  # where flink-sql-connector-kafka has Kafka's client
 _PROVIDERS = {

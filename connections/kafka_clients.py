@@ -6,10 +6,10 @@ from typing import Any, TypeAlias, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from connections.settings import below, variable
-from schemas.environment import SettingError
-from schemas.partition import PARTITIONER
-from schemas.topics import prefixed
+from headrace.connections.settings import below, variable
+from headrace.schemas.environment import SettingError
+from headrace.schemas.partition import PARTITIONER
+from headrace.schemas.topics import prefixed
 
 Settings: TypeAlias = Mapping[str, str | int | float | bool]
 """librdkafka's properties, by name."""

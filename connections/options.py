@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Callable
 
-from connections import kafka_clients, redis_clients
-from connections.settings import text, variable
-from schemas.environment import SettingError
+from headrace.connections import kafka_clients, redis_clients
+from headrace.connections.settings import text, variable
+from headrace.schemas.environment import SettingError
 
 
 def add_kafka_option(parser: argparse.ArgumentParser) -> None:

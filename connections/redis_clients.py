@@ -21,8 +21,8 @@ from redis.cluster import ClusterPipeline, RedisCluster
 from redis.exceptions import RedisClusterException
 from redis.sentinel import Sentinel
 
-from connections.settings import text, variable
-from schemas.environment import SettingError
+from headrace.connections.settings import text, variable
+from headrace.schemas.environment import SettingError
 
 Client: TypeAlias = redis.Redis | RedisCluster
 AsyncClient: TypeAlias = asynchronous.Redis | AsyncRedisCluster

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from schemas.environment import SettingError
+from headrace.schemas.environment import SettingError
 
 PREFIX = "HEADRACE_"
 _FILE = "_FILE"

@@ -10,10 +10,10 @@ from confluent_kafka import KafkaError, KafkaException
 from msgspec import Struct
 from redis.exceptions import AuthenticationError, NoPermissionError
 
-from connections.kafka_clients import admin
-from connections.redis_clients import StoreError, connect
-from connections.settings import text, variable
-from schemas.environment import SettingError
+from headrace.connections.kafka_clients import admin
+from headrace.connections.redis_clients import StoreError, connect
+from headrace.connections.settings import text, variable
+from headrace.schemas.environment import SettingError
 
 _WAIT_S = 10.0
 _STEP_S = 2.0

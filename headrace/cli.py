@@ -20,8 +20,8 @@ from headrace.keys.verbs import app as keys
 from headrace.layout import Layout, Pace, refuse_elsewhere
 from headrace.log.sample_verbs import app as samples
 from headrace.log.topic_verbs import app as topics
-from headrace.models.verbs import app as models
-from schemas.environment import SettingError
+from headrace.registry.verbs import app as models
+from headrace.schemas.environment import SettingError
 
 app = cyclopts.App(
     name="headrace",
@@ -270,7 +270,7 @@ def measure(name: str, *arguments: Annotated[str, cyclopts.Parameter(allow_leadi
 @contextmanager
 def _write_errors_reported() -> Iterator[None]:
     """Report records that the broker did not accept as a problem of the machine."""
-    from serving.offline.log_writer import NotWritten
+    from headrace.serving.offline.log_writer import NotWritten
 
     try:
         yield
@@ -316,7 +316,7 @@ def _unreachable(error: Exception) -> EnvironmentProblem | None:
     """The problem behind an error of a Kafka or Redis client; None for any other error."""
     from confluent_kafka import KafkaException
 
-    from connections.redis_clients import StoreError
+    from headrace.connections.redis_clients import StoreError
 
     if isinstance(error, KafkaException) and "AUTHORIZATION" in error.args[0].name():
         return EnvironmentProblem(f"Kafka does not allow this client to do so: {error.args[0].str()}")

@@ -7,15 +7,15 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import ConfigResource, ResourceType  # pyright: ignore[reportPrivateImportUsage]
 from rich.markup import escape
 
-from connections import trial
-from connections.kafka_clients import admin
-from connections.settings import text, variable
 from headrace.client import Client
 from headrace.client.errors import ApiError, Refused
+from headrace.connections import trial
+from headrace.connections.kafka_clients import admin
+from headrace.connections.settings import text, variable
 from headrace.console import screen
 from headrace.errors import EnvironmentProblem
+from headrace.jobs.settings import TRANSACTION_TIMEOUT_MS
 from headrace.layout import Endpoints, Layout
-from jobs.settings import TRANSACTION_TIMEOUT_MS
 
 _WAIT_S = 10.0
 _TIMEOUT = "kafka.java.transaction.timeout.ms"

@@ -11,26 +11,26 @@ from types import FrameType
 
 import msgspec
 
-from connections.redis_clients import connect
 from headrace.client import Client
+from headrace.connections.redis_clients import connect
 from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
+from headrace.schemas.defaults import CLICKSTREAM
+from headrace.schemas.times import now_ms
+from headrace.serving.settings import Config
+from headrace.serving.state.experiment import POPULAR, Arm, Experiment
+from headrace.simulator import report as reports
+from headrace.simulator import run as plays
+from headrace.simulator.probe import Probe
+from headrace.simulator.progress import ProgressPrinter
+from headrace.simulator.reconciliation import EndOffsets, LogReconciler, Reconciliation
+from headrace.simulator.report import Report
+from headrace.simulator.run import FROZEN, Address, Measurements, SimulationRun, SimulationSettings
 from headrace.stack import stack, welcome
 from headrace.stack.stack import Say
+from headrace.store.reader import FeatureReader
 from headrace.wait import wait_until
-from lang.planner.load import load_plan
-from schemas.defaults import CLICKSTREAM
-from schemas.times import now_ms
-from serving.settings import Config
-from serving.state.experiment import POPULAR, Arm, Experiment
-from simulator import report as reports
-from simulator import run as plays
-from simulator.probe import Probe
-from simulator.progress import ProgressPrinter
-from simulator.reconciliation import EndOffsets, LogReconciler, Reconciliation
-from simulator.report import Report
-from simulator.run import FROZEN, Address, Measurements, SimulationRun, SimulationSettings
-from store.reader import FeatureReader
 
 PACE = Pace(ingest_ms=300, wait_ms=6_000, correction_ms=60_000, cadence_s=10, snapshot_s=60)
 _LEARNED_S = 300.0

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from connections.settings import text, variable
+from headrace.connections.settings import text, variable
 from headrace.errors import EnvironmentProblem, UsageProblem
-from schemas.defaults import CORRECTION_MS, WAIT_MS
+from headrace.schemas.defaults import CORRECTION_MS, WAIT_MS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FEATURES = REPOSITORY / "features"

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from connections.settings import is_secret, variable
+from headrace.connections.settings import is_secret, variable
 from headrace.errors import UsageProblem
 from headrace.layout import ENVIRONMENT_VARIABLE
 

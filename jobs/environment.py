@@ -9,7 +9,7 @@ from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
-from jobs.settings import JobSettings
+from headrace.jobs.settings import JobSettings
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 

@@ -16,15 +16,15 @@ from functools import partial
 
 from pyflink.table import StatementSet, StreamTableEnvironment
 
-from jobs import tables
-from jobs.environment import table_environment
-from jobs.settings import JobSettings, from_command_line, plan_of
-from lang.executors.flink_sql import TopicTable, statements
-from lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
-from lang.plan.plan import Group
-from lang.plan.source import Source
-from schemas.times import AHEAD_MS
-from schemas.topics import QUARANTINE
+from headrace.jobs import tables
+from headrace.jobs.environment import table_environment
+from headrace.jobs.settings import JobSettings, from_command_line, plan_of
+from headrace.lang.executors.flink_sql import TopicTable, statements
+from headrace.lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
+from headrace.lang.plan.plan import Group
+from headrace.lang.plan.source import Source
+from headrace.schemas.times import AHEAD_MS
+from headrace.schemas.topics import QUARANTINE
 
 JOB = "features"
 SOURCE_TABLE, _LOG_TABLE = "clean", "clean_log"

@@ -21,14 +21,14 @@ from typing import cast
 from pyflink.table import StatementSet
 from pyflink.table.udf import UserDefinedFunctionWrapper, udf
 
-from jobs import tables
-from jobs.environment import table_environment
-from jobs.settings import JobSettings, from_command_line, plan_of
-from lang.plan.clean_topic import clean_topic
-from lang.plan.source import Bot, Source
-from schemas.dead_letter import reason_text
-from schemas.topics import EVENTS_DEAD
-from udfs.ingest import JUDGED_ROW, JudgeEvents
+from headrace.jobs import tables
+from headrace.jobs.environment import table_environment
+from headrace.jobs.settings import JobSettings, from_command_line, plan_of
+from headrace.lang.plan.clean_topic import clean_topic
+from headrace.lang.plan.source import Bot, Source
+from headrace.schemas.dead_letter import reason_text
+from headrace.schemas.topics import EVENTS_DEAD
+from headrace.udfs.ingest import JUDGED_ROW, JudgeEvents
 
 JOB = "ingest"
 # Checkpoints a few hundred ms apart: docs/adr/0007

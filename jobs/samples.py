@@ -18,15 +18,15 @@ from pyflink.common import Types
 from pyflink.table import StatementSet
 from pyflink.table.expressions import col
 
-from jobs import tables
-from jobs.environment import table_environment
-from jobs.settings import JobSettings, from_command_line, plan_of
-from lang.plan.clean_topic import clean_topic, contract
-from lang.plan.source import Source
-from schemas.events import BOT
-from schemas.heads import FEEDBACK
-from schemas.topics import EXPOSURES, QUARANTINE, SAMPLES, SAMPLES_URGENT
-from udfs.join import OUTPUT, JoinSlots
+from headrace.jobs import tables
+from headrace.jobs.environment import table_environment
+from headrace.jobs.settings import JobSettings, from_command_line, plan_of
+from headrace.lang.plan.clean_topic import clean_topic, contract
+from headrace.lang.plan.source import Source
+from headrace.schemas.events import BOT
+from headrace.schemas.heads import FEEDBACK
+from headrace.schemas.topics import EXPOSURES, QUARANTINE, SAMPLES, SAMPLES_URGENT
+from headrace.udfs.join import OUTPUT, JoinSlots
 
 JOB = "samples"
 # Fetch a backlog in small pieces from each partition. With the default of 1 MB one partition runs far ahead of the

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from connections.options import add_kafka_option
-from connections.trial import exit_if_refused
-from lang.plan.plan import Plan
-from lang.planner.load import load_plan
-from schemas.defaults import CLICKSTREAM, CORRECTION_MS, WAIT_MS
+from headrace.connections.options import add_kafka_option
+from headrace.connections.trial import exit_if_refused
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import load_plan
+from headrace.schemas.defaults import CLICKSTREAM, CORRECTION_MS, WAIT_MS
 
 TRANSACTION_TIMEOUT_MS = 4 * 3_600_000
 """Of exactly-once sinks: it survives an outage of four hours. Brokers allow less by default (docs/connect.md)."""

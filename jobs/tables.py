@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from connections.java_properties import java_properties
-from jobs.settings import TRANSACTION_TIMEOUT_MS
-from schemas.avro import AvroType, Contract
-from schemas.times import AHEAD_MS, PLAUSIBLE_MS
-from schemas.topics import prefixed
+from headrace.connections.java_properties import java_properties
+from headrace.jobs.settings import TRANSACTION_TIMEOUT_MS
+from headrace.schemas.avro import AvroType, Contract
+from headrace.schemas.times import AHEAD_MS, PLAUSIBLE_MS
+from headrace.schemas.topics import prefixed
 
 ORIGIN = """_partition INT METADATA FROM 'partition' VIRTUAL, _offset BIGINT METADATA FROM 'offset' VIRTUAL,
           _appended TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL"""

@@ -1,4 +1,4 @@
-"""`python -m learner`: learn from topic `samples` and publish versions."""
+"""`python -m headrace.learner`: learn from topic `samples` and publish versions."""
 
 import argparse
 import math
@@ -7,15 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from connections.options import add_kafka_option
-from connections.settings import text
-from connections.trial import exit_if_refused
-from learner.app import App, AppSettings, make_deterministic
-from learner.guard import GuardLimits
-from learner.settings import LoopSettings
-from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
-from models.device import DeviceError, parse_device
-from schemas.environment import SettingError
+from headrace.connections.options import add_kafka_option
+from headrace.connections.settings import text
+from headrace.connections.trial import exit_if_refused
+from headrace.learner.app import App, AppSettings, make_deterministic
+from headrace.learner.guard import GuardLimits
+from headrace.learner.settings import LoopSettings
+from headrace.models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
+from headrace.models.device import DeviceError, parse_device
+from headrace.schemas.environment import SettingError
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 
@@ -49,7 +49,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The options of `python -m learner`; docs/settings.md lists them."""
+    """The options of `python -m headrace.learner`; docs/settings.md lists them."""
     reference = LoopSettings()
     parser = argparse.ArgumentParser(prog="learner", description=__doc__)
     add_kafka_option(parser)

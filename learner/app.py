@@ -9,30 +9,30 @@ from pathlib import Path
 import msgspec
 import torch
 
-from learner.bounded_source import BoundedSource
-from learner.cuts import Checkpoint, Cut, Publication
-from learner.guard_hold import hold_decision
-from learner.journal import Journal
-from learner.loop import Learner
-from learner.publish import Fenced, Publisher, read_published_versions
-from learner.published_versions import PublishedVersions
-from learner.rebuild import RebuildError, Target, read_range, rebuild
-from learner.settings import LoopSettings
-from learner.snapshot import Snapshots, load
-from learner.source import Samples, SamplesGone, Source
-from learner.urgent_source import UrgentSamples
-from learner.urgent_state import NoUrgentSource
-from models.config import RankerConfig
-from models.fingerprint import fingerprint
-from schemas.breaker import BrokenProgram
-from schemas.control import Control
-from schemas.dead_letter import DeadLetter
-from schemas.heartbeat import Heartbeat
-from schemas.times import now_ms
-from schemas.topics import CONTROL_TOPIC, SAMPLES
-from schemas.version_policy import MODEL, SKIP, VersionId, VersionPolicy, version_text
-from store.log import LogReader
-from store.quarantine import KafkaSend, Quarantine
+from headrace.learner.bounded_source import BoundedSource
+from headrace.learner.cuts import Checkpoint, Cut, Publication
+from headrace.learner.guard_hold import hold_decision
+from headrace.learner.journal import Journal
+from headrace.learner.loop import Learner
+from headrace.learner.publish import Fenced, Publisher, read_published_versions
+from headrace.learner.published_versions import PublishedVersions
+from headrace.learner.rebuild import RebuildError, Target, read_range, rebuild
+from headrace.learner.settings import LoopSettings
+from headrace.learner.snapshot import Snapshots, load
+from headrace.learner.source import Samples, SamplesGone, Source
+from headrace.learner.urgent_source import UrgentSamples
+from headrace.learner.urgent_state import NoUrgentSource
+from headrace.models.config import RankerConfig
+from headrace.models.fingerprint import fingerprint
+from headrace.schemas.breaker import BrokenProgram
+from headrace.schemas.control import Control
+from headrace.schemas.dead_letter import DeadLetter
+from headrace.schemas.heartbeat import Heartbeat
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import CONTROL_TOPIC, SAMPLES
+from headrace.schemas.version_policy import MODEL, SKIP, VersionId, VersionPolicy, version_text
+from headrace.store.log import LogReader
+from headrace.store.quarantine import KafkaSend, Quarantine
 
 _POLL_S = 0.2
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from learner.source import Samples
-from learner.urgent_state import Row
+from headrace.learner.source import Samples
+from headrace.learner.urgent_state import Row
 
 
 class BoundedSource:

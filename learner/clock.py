@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.samples import Sample
+from headrace.schemas.samples import Sample
 
 CONFIRMING = 5  # samples in a row ahead of the clock that confirm a leap
 SampleRow: TypeAlias = tuple[int, Sample]

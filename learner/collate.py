@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.array_types import Floats, Ids
-from models.batch import Batch
-from models.content import ContentLayout
-from models.inputs import DENSE, FEATURE_SET
-from models.modality import Modality
-from schemas.heads import HEADS, ORDERED
-from schemas.ids import hash64
-from schemas.samples import CORRECTION, FIRST, LONGEST_S, Sample
+from headrace.models.array_types import Floats, Ids
+from headrace.models.batch import Batch
+from headrace.models.content import ContentLayout
+from headrace.models.inputs import DENSE, FEATURE_SET
+from headrace.models.modality import Modality
+from headrace.schemas.heads import HEADS, ORDERED
+from headrace.schemas.ids import hash64
+from headrace.schemas.samples import CORRECTION, FIRST, LONGEST_S, Sample
 
 _LARGEST_INPUT = 100.0  # `models.inputs.assemble` returns none above 3
 _LARGEST_WEIGHT = 1e6

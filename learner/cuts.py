@@ -4,10 +4,10 @@ from typing import TypeAlias
 
 import msgspec
 
-from models.arrays import Arrays
-from schemas.delta import Manifest
-from schemas.heartbeat import Heartbeat
-from schemas.snapshot import SnapshotMeta
+from headrace.models.arrays import Arrays
+from headrace.schemas.delta import Manifest
+from headrace.schemas.heartbeat import Heartbeat
+from headrace.schemas.snapshot import SnapshotMeta
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ import numpy as np
 from msgspec import Struct, field
 from numpy.typing import NDArray
 
-from models.array_types import Doubles
-from schemas.heads import HEADS, LOGISTIC
+from headrace.models.array_types import Doubles
+from headrace.schemas.heads import HEADS, LOGISTIC
 
 _COUNT = 4  # column of the sums that counts slots
 _KEPT = 0.9  # share of a policy's rolling sums kept at each version

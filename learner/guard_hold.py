@@ -2,10 +2,10 @@
 
 import msgspec
 
-from learner.cuts import Publication
-from learner.published_versions import PublishedVersions
-from schemas.control import Control
-from schemas.version_policy import HALT, VersionId, rollback_decision
+from headrace.learner.cuts import Publication
+from headrace.learner.published_versions import PublishedVersions
+from headrace.schemas.control import Control
+from headrace.schemas.version_policy import HALT, VersionId, rollback_decision
 
 
 def hold_decision(publication: Publication, published: PublishedVersions, *, model: str, wait_ms: int) -> Control:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.samples import Sample
+from headrace.schemas.samples import Sample
 
 HeldSample: TypeAlias = tuple[int, int, Sample]
 """When the slot closes, ms; the sample's offset; the sample."""

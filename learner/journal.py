@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from learner.cuts import Publication
+from headrace.learner.cuts import Publication
 
 
 class Journal:

@@ -12,28 +12,28 @@ from collections.abc import Iterable, Iterator
 import msgspec
 import numpy as np
 
-from learner.collate import Collator
-from learner.cuts import Checkpoint, Cut, Publication
-from learner.guard import Guard
-from learner.loop_state import LoopState
-from learner.metrics import Predicted
-from learner.sample_weights import weight_by_age, weight_by_label_delay
-from learner.scheduler import RejectedSample, SampleRecord
-from learner.settings import LoopSettings
-from learner.urgent_state import NO_URGENT_SOURCE, URGENT, Row, UrgentSource
-from models.arrays import Arrays, flatten
-from models.batch import Batch
-from models.config import RankerConfig
-from models.device import parse_device
-from models.ranker_torch import from_numpy
-from models.rowset import RowSource
-from models.training import predict
-from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks, manifest_hash
-from schemas.heartbeat import Heartbeat
-from schemas.samples import Sample
-from schemas.snapshot import SnapshotMeta
-from schemas.topics import SAMPLES_URGENT
-from schemas.version_policy import VersionId, version_text
+from headrace.learner.collate import Collator
+from headrace.learner.cuts import Checkpoint, Cut, Publication
+from headrace.learner.guard import Guard
+from headrace.learner.loop_state import LoopState
+from headrace.learner.metrics import Predicted
+from headrace.learner.sample_weights import weight_by_age, weight_by_label_delay
+from headrace.learner.scheduler import RejectedSample, SampleRecord
+from headrace.learner.settings import LoopSettings
+from headrace.learner.urgent_state import NO_URGENT_SOURCE, URGENT, Row, UrgentSource
+from headrace.models.arrays import Arrays, flatten
+from headrace.models.batch import Batch
+from headrace.models.config import RankerConfig
+from headrace.models.device import parse_device
+from headrace.models.ranker_torch import from_numpy
+from headrace.models.rowset import RowSource
+from headrace.models.training import predict
+from headrace.schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks, manifest_hash
+from headrace.schemas.heartbeat import Heartbeat
+from headrace.schemas.samples import Sample
+from headrace.schemas.snapshot import SnapshotMeta
+from headrace.schemas.topics import SAMPLES_URGENT
+from headrace.schemas.version_policy import VersionId, version_text
 
 _NEW_BELOW = 10  # sightings under which an item counts as new
 _IN_MANIFEST = ("log_loss", "log_error", "calibration", "auc")

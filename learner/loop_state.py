@@ -3,17 +3,17 @@
 import numpy as np
 from msgspec import Struct
 
-from learner.collate import Collator
-from learner.guard import Guard
-from learner.metrics import Prequential
-from learner.scheduler import SampleScheduler
-from learner.settings import LoopSettings
-from models.arrays import Arrays, unflatten
-from models.config import RankerConfig
-from models.device import parse_device
-from models.state import ModelState
-from models.training import Trainer
-from schemas.snapshot import SnapshotMeta
+from headrace.learner.collate import Collator
+from headrace.learner.guard import Guard
+from headrace.learner.metrics import Prequential
+from headrace.learner.scheduler import SampleScheduler
+from headrace.learner.settings import LoopSettings
+from headrace.models.arrays import Arrays, unflatten
+from headrace.models.config import RankerConfig
+from headrace.models.device import parse_device
+from headrace.models.state import ModelState
+from headrace.models.training import Trainer
+from headrace.schemas.snapshot import SnapshotMeta
 
 
 class LoopState(Struct, frozen=True, kw_only=True):

@@ -15,9 +15,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from models.array_types import Doubles, Flags, Floats
-from models.batch import Batch
-from schemas.heads import HEADS, LOGISTIC
+from headrace.models.array_types import Doubles, Flags, Floats
+from headrace.models.batch import Batch
+from headrace.schemas.heads import HEADS, LOGISTIC
 
 Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
 

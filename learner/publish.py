@@ -6,15 +6,15 @@ from contextlib import closing
 import msgspec
 from confluent_kafka import KafkaError, KafkaException
 
-from connections.kafka_clients import producer
-from learner.cuts import Publication
-from learner.published_versions import PublishedVersions
-from schemas.control import Control
-from schemas.delta import is_signed, manifest_hash, manifest_of, seal
-from schemas.heartbeat import Heartbeat, key_of
-from schemas.times import now_ms
-from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS, prefixed
-from store.log import LogReader
+from headrace.connections.kafka_clients import producer
+from headrace.learner.cuts import Publication
+from headrace.learner.published_versions import PublishedVersions
+from headrace.schemas.control import Control
+from headrace.schemas.delta import is_signed, manifest_hash, manifest_of, seal
+from headrace.schemas.heartbeat import Heartbeat, key_of
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import CONTROL_TOPIC, MODEL_DELTAS, prefixed
+from headrace.store.log import LogReader
 
 WHO = "learner"
 _PATIENCE_S = 60.0

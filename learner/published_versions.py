@@ -4,10 +4,10 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from learner.cuts import Publication
-from learner.urgent_state import URGENT
-from schemas.delta import Manifest
-from schemas.version_policy import VersionId
+from headrace.learner.cuts import Publication
+from headrace.learner.urgent_state import URGENT
+from headrace.schemas.delta import Manifest
+from headrace.schemas.version_policy import VersionId
 
 Comparison: TypeAlias = Literal["new", "same", "differs"]
 _PARTITION = "0"  # `samples` has one partition

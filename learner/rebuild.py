@@ -5,12 +5,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from learner.cuts import Publication
-from learner.loop import Learner
-from learner.snapshot import Snapshots
-from learner.source import SampleLog
-from learner.urgent_state import Row
-from schemas.version_policy import VersionId, version_text
+from headrace.learner.cuts import Publication
+from headrace.learner.loop import Learner
+from headrace.learner.snapshot import Snapshots
+from headrace.learner.source import SampleLog
+from headrace.learner.urgent_state import Row
+from headrace.schemas.version_policy import VersionId, version_text
 
 
 class RebuildError(LookupError):

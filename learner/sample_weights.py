@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import structs
 
-from models.batch import Batch
-from schemas.samples import Sample
+from headrace.models.batch import Batch
+from headrace.schemas.samples import Sample
 
 
 def weight_by_label_delay(batch: Batch, samples: Sequence[Sample], *, wait_ms: int, half_life_ms: float) -> Batch:

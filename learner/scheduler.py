@@ -7,14 +7,14 @@ from typing import TypeGuard
 import msgspec
 import numpy as np
 
-from learner.clock import SampleClock
-from learner.collate import Collator
-from learner.held_positives import HeldPositives
-from learner.settings import LoopSettings
-from learner.urgent_state import Row, UrgentState
-from models.arrays import Arrays
-from schemas.samples import CORRECTION, Sample
-from schemas.topics import SAMPLES, SAMPLES_URGENT
+from headrace.learner.clock import SampleClock
+from headrace.learner.collate import Collator
+from headrace.learner.held_positives import HeldPositives
+from headrace.learner.settings import LoopSettings
+from headrace.learner.urgent_state import Row, UrgentState
+from headrace.models.arrays import Arrays
+from headrace.schemas.samples import CORRECTION, Sample
+from headrace.schemas.topics import SAMPLES, SAMPLES_URGENT
 
 _EXPECTED = ("feature_set", "other_arm", "skipped")  # reasons to skip a sample that is not faulty
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 from safetensors import numpy as safetensors
 
-from learner.cuts import Checkpoint
-from models.arrays import Arrays
-from schemas.snapshot import SnapshotMeta
-from schemas.version_policy import VersionId, parse_version
-from store.files import sync, write_synced
+from headrace.learner.cuts import Checkpoint
+from headrace.models.arrays import Arrays
+from headrace.schemas.snapshot import SnapshotMeta
+from headrace.schemas.version_policy import VersionId, parse_version
+from headrace.store.files import sync, write_synced
 
 ARRAYS, META, PINNED = "arrays.safetensors", "meta.json", "pinned"
 _UNFINISHED, _REPLACED = ".tmp-", ".replaced-"

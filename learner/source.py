@@ -5,11 +5,11 @@ from typing import Protocol
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException, Message
 
-from learner.urgent_state import Row
-from schemas.samples import Sample, decode_sample
-from schemas.times import AHEAD_MS, PLAUSIBLE_MS
-from schemas.topics import SAMPLES
-from store.log import LogReader
+from headrace.learner.urgent_state import Row
+from headrace.schemas.samples import Sample, decode_sample
+from headrace.schemas.times import AHEAD_MS, PLAUSIBLE_MS
+from headrace.schemas.topics import SAMPLES
+from headrace.store.log import LogReader
 
 _POLL_COUNT = 1000
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 from confluent_kafka import KafkaException
 
-from learner.published_versions import PublishedVersions
-from learner.source import decode_message
-from learner.urgent_state import Row
-from schemas.topics import SAMPLES_URGENT
-from schemas.version_policy import VersionId
-from store.log import LogReader
+from headrace.learner.published_versions import PublishedVersions
+from headrace.learner.source import decode_message
+from headrace.learner.urgent_state import Row
+from headrace.schemas.topics import SAMPLES_URGENT
+from headrace.schemas.version_policy import VersionId
+from headrace.store.log import LogReader
 
 _POLL_COUNT, _POLL_S = 1000, 1.0
 _NOT_ASSIGNED = -1

@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.heads import HEADS
-from schemas.samples import Sample
-from schemas.version_policy import VersionId
+from headrace.schemas.heads import HEADS
+from headrace.schemas.samples import Sample
+from headrace.schemas.version_policy import VersionId
 
 URGENT = "urgent"  # the lane's name among a manifest's offsets
 HORIZON_MS = 3_600_000  # how far ahead of the clock the lane is read, and how long samples learned ahead are remembered

@@ -7,8 +7,8 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
 
-from models.array_types import Floats
-from models.table import TableState
+from headrace.models.array_types import Floats
+from headrace.models.table import TableState
 
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
 

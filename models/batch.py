@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
-from models.array_types import Flags, Floats, Ids
-from models.content import Content
+from headrace.models.array_types import Flags, Floats, Ids
+from headrace.models.content import Content
 
 
 class Batch(Struct, frozen=True, kw_only=True):

@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from models.inputs import DENSE, FEATURE_SET
-from models.modality import Fusion, Modality
-from models.table import TableConfig
-from schemas.defaults import HISTORY
-from schemas.heads import EVENT_WEIGHTS, HEADS, LOSS_WEIGHTS
-from schemas.samples import LONGEST_S
+from headrace.models.inputs import DENSE, FEATURE_SET
+from headrace.models.modality import Fusion, Modality
+from headrace.models.table import TableConfig
+from headrace.schemas.defaults import HISTORY
+from headrace.schemas.heads import EVENT_WEIGHTS, HEADS, LOSS_WEIGHTS
+from headrace.schemas.samples import LONGEST_S
 
 DEVICE_VARIABLE = "HEADRACE_DEVICE"
 """The variable that sets where models compute. Defined here because serving on a CPU does not import torch."""

@@ -7,10 +7,10 @@ from hashlib import blake2b
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Flags, Floats, Indexes
-from models.modality import TEXT, Modality
-from models.text_encoder import encode_text
-from schemas.catalogue import Item
+from headrace.models.array_types import Flags, Floats, Indexes
+from headrace.models.modality import TEXT, Modality
+from headrace.models.text_encoder import encode_text
+from headrace.schemas.catalogue import Item
 
 _LARGEST = 65_504.0  # of a float16
 

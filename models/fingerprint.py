@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from models.state import ModelState
+from headrace.models.state import ModelState
 
 
 def fingerprint(model: ModelState) -> str:

@@ -3,10 +3,10 @@
 import numpy as np
 from msgspec import UNSET, Struct
 
-from models.array_types import Floats
-from models.config import RankerConfig
-from models.content import Content
-from models.modality import Fusion
+from headrace.models.array_types import Floats
+from headrace.models.config import RankerConfig
+from headrace.models.content import Content
+from headrace.models.modality import Fusion
 
 Dense = dict[str, Floats]
 

@@ -5,8 +5,8 @@ import torch
 from msgspec import UNSET, Struct
 from torch import Tensor
 
-from models.config import RankerConfig
-from models.modality import Fusion
+from headrace.models.config import RankerConfig
+from headrace.models.modality import Fusion
 
 Dense = dict[str, Tensor]
 

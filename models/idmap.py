@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.array_types import Flags, Ids, Indexes
+from headrace.models.array_types import Flags, Ids, Indexes
 
 ABSENT = np.iinfo(np.int64).min
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Fibonacci hashing, Knuth 6.4

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Doubles, Flags, Floats
+from headrace.models.array_types import Doubles, Flags, Floats
 
 Side: TypeAlias = Literal["user", "item", "cross"]
 Shape: TypeAlias = Literal["log", "rate", "odds", "plain"]

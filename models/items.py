@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
-from models.array_types import Ids
-from models.content import Content
+from headrace.models.array_types import Ids
+from headrace.models.content import Content
 
 
 class Items(Struct, frozen=True):

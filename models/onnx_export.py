@@ -8,11 +8,11 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from models.array_types import Floats
-from models.config import RankerConfig
-from models.fusion_torch import Vectors
-from models.inputs import DENSE
-from models.ranker_torch import Rows, forward, from_numpy, to_predictions
+from headrace.models.array_types import Floats
+from headrace.models.config import RankerConfig
+from headrace.models.fusion_torch import Vectors
+from headrace.models.inputs import DENSE
+from headrace.models.ranker_torch import Rows, forward, from_numpy, to_predictions
 
 INPUTS = ("user", "past", "present", "items", "categories", "inputs")
 VECTORS = ("content", "lacking")  # inputs of a model that declares modalities

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.array_types import Floats
-from models.config import STATISTICS, RankerConfig
-from models.device import HOST, to_device
+from headrace.models.array_types import Floats
+from headrace.models.config import STATISTICS, RankerConfig
+from headrace.models.device import HOST, to_device
 
 _SLOWEST = 0.002  # weight of a batch in the running mean of the inputs, after the first batches
 _LEAST_SPREAD = np.float32(0.05)  # lower bound, for an input that is almost constant

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from models.array_types import Floats, Indexes
+from headrace.models.array_types import Floats, Indexes
 
 
 class Pool:

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Floats, Ids
-from models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
-from models.content import Content, ContentLayout
-from models.fusion_numpy import apply_fusion
-from models.items import Items
-from models.rowset import RowSource
-from schemas.heads import CLICK, LOGISTIC, SECONDS
+from headrace.models.array_types import Floats, Ids
+from headrace.models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
+from headrace.models.content import Content, ContentLayout
+from headrace.models.fusion_numpy import apply_fusion
+from headrace.models.items import Items
+from headrace.models.rowset import RowSource
+from headrace.schemas.heads import CLICK, LOGISTIC, SECONDS
 
 
 class Scores(Struct, frozen=True):

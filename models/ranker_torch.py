@@ -9,12 +9,12 @@ from msgspec import Struct
 from torch import Tensor
 from torch.nn import functional
 
-from models.array_types import Floats
-from models.batch import Batch
-from models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
-from models.device import HOST, to_device
-from models.fusion_torch import Vectors, apply_fusion
-from schemas.heads import CLICK, LOGISTIC, ORDERED, SECONDS
+from headrace.models.array_types import Floats
+from headrace.models.batch import Batch
+from headrace.models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
+from headrace.models.device import HOST, to_device
+from headrace.models.fusion_torch import Vectors, apply_fusion
+from headrace.schemas.heads import CLICK, LOGISTIC, ORDERED, SECONDS
 
 _WEIGHT_LOGITS = [math.log(head.event_weight) for head in ORDERED]
 _NEVER = -1e9  # attention logit of an empty slot

@@ -5,9 +5,9 @@ from typing import Protocol
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Floats, Ids, Indexes
-from models.pool import Pool
-from schemas.row_codec import Coding, TableUpdate, as_sent
+from headrace.models.array_types import Floats, Ids, Indexes
+from headrace.models.pool import Pool
+from headrace.schemas.row_codec import Coding, TableUpdate, as_sent
 
 
 class RowSource(Protocol):

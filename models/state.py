@@ -3,17 +3,17 @@
 import numpy as np
 from msgspec import Struct
 
-from models import ranker_numpy
-from models.array_types import Floats, Ids
-from models.arrays import TrainingState, blank_dense
-from models.config import TABLES, RankerConfig
-from models.content import ContentLayout
-from models.fusion_numpy import lift
-from models.items import Items
-from models.ranker_numpy import Scores
-from models.rowset import RowSet
-from schemas.delta import Delta
-from schemas.row_codec import Coding
+from headrace.models import ranker_numpy
+from headrace.models.array_types import Floats, Ids
+from headrace.models.arrays import TrainingState, blank_dense
+from headrace.models.config import TABLES, RankerConfig
+from headrace.models.content import ContentLayout
+from headrace.models.fusion_numpy import lift
+from headrace.models.items import Items
+from headrace.models.ranker_numpy import Scores
+from headrace.models.rowset import RowSet
+from headrace.schemas.delta import Delta
+from headrace.schemas.row_codec import Coding
 
 
 class ModelState(Struct, frozen=True, kw_only=True):

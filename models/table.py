@@ -3,9 +3,9 @@
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Doubles, Flags, Floats, Ids, Indexes
-from models.idmap import ABSENT, IdMap
-from schemas.row_codec import TableUpdate
+from headrace.models.array_types import Doubles, Flags, Floats, Ids, Indexes
+from headrace.models.idmap import ABSENT, IdMap
+from headrace.schemas.row_codec import TableUpdate
 
 DEFAULT = 0  # index of the row that ids without their own row share, and the id it is published under
 _BY_ROW = ("ids", "rows", "sums", "seen_ms", "sightings", "changed")

@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from models.array_types import Floats
+from headrace.models.array_types import Floats
 
 _WORD = re.compile(r"\w+")
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.ranker_torch import LEAD, Rows
+from headrace.models.ranker_torch import LEAD, Rows
 
 
 def user_tower(dense: dict[str, Tensor], rows: Rows) -> Tensor:

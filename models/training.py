@@ -8,22 +8,31 @@ import torch
 from msgspec import Struct, structs
 from torch import Tensor
 
-from models.array_types import Flags, Floats, Ids, Indexes
-from models.arrays import TrainingState, blank_dense
-from models.batch import Batch
-from models.config import LEAD, TABLES, RankerConfig
-from models.content import Content, ContentLayout
-from models.device import HOST, to_device
-from models.fusion_torch import Vectors, lift
-from models.items import Items
-from models.optimiser import Adam
-from models.ranker_numpy import Scores, gather_rows, recent_items, score
-from models.ranker_torch import Rows, add_position_bias, bias_loss, forward, light_loss, loss, to_numpy, to_predictions
-from models.rowset import RowSource
-from models.table import DEFAULT, Table
-from models.towers import item_tower, softmax_loss, user_tower
-from schemas.delta import Update
-from schemas.heads import CLICK
+from headrace.models.array_types import Flags, Floats, Ids, Indexes
+from headrace.models.arrays import TrainingState, blank_dense
+from headrace.models.batch import Batch
+from headrace.models.config import LEAD, TABLES, RankerConfig
+from headrace.models.content import Content, ContentLayout
+from headrace.models.device import HOST, to_device
+from headrace.models.fusion_torch import Vectors, lift
+from headrace.models.items import Items
+from headrace.models.optimiser import Adam
+from headrace.models.ranker_numpy import Scores, gather_rows, recent_items, score
+from headrace.models.ranker_torch import (
+    Rows,
+    add_position_bias,
+    bias_loss,
+    forward,
+    light_loss,
+    loss,
+    to_numpy,
+    to_predictions,
+)
+from headrace.models.rowset import RowSource
+from headrace.models.table import DEFAULT, Table
+from headrace.models.towers import item_tower, softmax_loss, user_tower
+from headrace.schemas.delta import Update
+from headrace.schemas.heads import CLICK
 
 _FROM_ZERO = ("position", "wide")
 _NEVER = -1e9  # similarity of an item left out of the softmax

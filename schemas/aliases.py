@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from schemas.control import Control, control_of
+from headrace.schemas.control import Control, control_of
 
 ALIAS = "alias/"
 LIVE, CHALLENGER, SEASON = "live", "challenger", "season"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Struct, field, structs
 
-from schemas.avro import LATER, Float32, contract_of
+from headrace.schemas.avro import LATER, Float32, contract_of
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,9 +7,9 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct, field
 
-from schemas.context import Sent
-from schemas.http import Id, OptionalId
-from schemas.limits import DOUBLE_MOST, EARLIEST_MS, INT64_MOST, LATEST_MS, NO_CONTROL_PATTERN, TEXT_CHARS
+from headrace.schemas.context import Sent
+from headrace.schemas.http import Id, OptionalId
+from headrace.schemas.limits import DOUBLE_MOST, EARLIEST_MS, INT64_MOST, LATEST_MS, NO_CONTROL_PATTERN, TEXT_CHARS
 
 TITLE_CHARS = 4096
 TAGS = 256

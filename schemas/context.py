@@ -5,8 +5,8 @@ from typing import Annotated, TypeAlias, cast
 
 import msgspec
 
-from schemas.dead_letter import Reason
-from schemas.limits import INT64_LEAST, INT64_MOST, MAP_ENTRIES, MAP_VALUE_CHARS, text_fault
+from headrace.schemas.dead_letter import Reason
+from headrace.schemas.limits import INT64_LEAST, INT64_MOST, MAP_ENTRIES, MAP_VALUE_CHARS, text_fault
 
 Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=INT64_LEAST, le=INT64_MOST)]
 Sent: TypeAlias = dict[str, str | Int64 | float | bool | None]

@@ -2,7 +2,7 @@
 
 from msgspec import Struct, structs
 
-from schemas.avro import Unreadable, contract_of
+from headrace.schemas.avro import Unreadable, contract_of
 
 SERVING = "serving"
 """`who` of the decisions that serving takes by itself."""

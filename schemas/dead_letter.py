@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct, structs
 
-from schemas.avro import Int32, contract_of
+from headrace.schemas.avro import Int32, contract_of
 
 Reason: TypeAlias = Literal[
     "null", "oversize", "json", "depth", "type", "missing", "length", "text", "range", "time", "late", "future",

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from schemas.row_codec import Coding, TableUpdate, Tensors, pack_ids, pack_rows, unpack_ids, unpack_rows
+from headrace.schemas.row_codec import Coding, TableUpdate, Tensors, pack_ids, pack_rows, unpack_ids, unpack_rows
 
 FORMAT = 1
 CHUNK_BYTES = 900_000  # below Kafka's default message limit of 1 MB

@@ -4,7 +4,7 @@ import hashlib
 
 import msgspec
 
-from schemas.delta import FORMAT, Delta, DeltaError, Manifest, decode_chunks, is_signed, manifest_hash
+from headrace.schemas.delta import FORMAT, Delta, DeltaError, Manifest, decode_chunks, is_signed, manifest_hash
 
 BUFFER_BYTES = 2 << 30  # chunks that wait for their manifest
 _CHUNK_MAGIC = b"\x28\xb5\x2f\xfd"  # of a zstd frame

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from schemas.avro import Contract, record
+from headrace.schemas.avro import Contract, record
 
 TICK = "_tick"  # event type of a record that carries only the log clock; never folded, never joined
 BOT = "_bot"  # event type that ingest writes once per user and interval of its bot rule; only the samples job reads it

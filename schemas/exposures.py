@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Struct, field, structs
 
-from schemas.avro import LATER, Int32, contract_of
+from headrace.schemas.avro import LATER, Int32, contract_of
 
 HEADERS = ("received_at", "user_id", "request_id")
 EXPLORE, NEWEST = "explore", "newest"  # names in `Slot.sources`: drawn at random; proposed because it is new

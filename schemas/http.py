@@ -4,9 +4,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from schemas.context import Sent
-from schemas.limits import NO_CONTROL_PATTERN, TEXT_CHARS, TEXT_PATTERN
-from schemas.patterns import PAGE_TOKEN, TOKEN_CHARS
+from headrace.schemas.context import Sent
+from headrace.schemas.limits import NO_CONTROL_PATTERN, TEXT_CHARS, TEXT_PATTERN
+from headrace.schemas.patterns import PAGE_TOKEN, TOKEN_CHARS
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS, pattern=TEXT_PATTERN)]
 """No control characters, and not only blanks; blanks at either end count as part of it."""

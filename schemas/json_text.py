@@ -6,8 +6,8 @@ from typing import cast
 
 import msgspec
 
-from schemas.limits import LEVELS
-from schemas.patterns import in_words
+from headrace.schemas.limits import LEVELS
+from headrace.schemas.patterns import in_words
 
 _SIGN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|$)|[\[{\]}]', re.DOTALL)
 _NAN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|$)|-?\b(?:NaN|Infinity)\b', re.DOTALL)

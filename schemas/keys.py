@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from schemas.patterns import KEY_NAME, ORIGIN, SHA256
+from headrace.schemas.patterns import KEY_NAME, ORIGIN, SHA256
 
 Scope: TypeAlias = Literal["recommend", "events", "catalogue", "admin", "debug"]
 """`recommend`: slates and similar items. `events`, `catalogue`: write them. `admin`: models. `debug`: features, why."""

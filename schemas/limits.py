@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from schemas.dead_letter import Reason
+from headrace.schemas.dead_letter import Reason
 
 RECORD_BYTES = 256 * 1024
 DEADLINE_LEAST_MS, DEADLINE_MOST_MS = 5, 1000  # of `X-Deadline-Ms`

@@ -1,6 +1,6 @@
 """Patterns of texts, and what each allows in words: an error shows the words, because a pattern explains nothing."""
 
-from schemas.limits import NO_CONTROL_PATTERN, TEXT_PATTERN
+from headrace.schemas.limits import NO_CONTROL_PATTERN, TEXT_PATTERN
 
 TOKEN_CHARS = 11
 """Of an item in a page token."""

@@ -3,7 +3,7 @@
 All names begin with the prefix of the environment that this process works for (docs/adr/0033).
 """
 
-from schemas.environment import setting
+from headrace.schemas.environment import setting
 
 _PREFIX = setting(
     "HEADRACE_REDIS_KEY_PREFIX",

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Struct, structs
 
-from schemas.avro import LATER, Int32, Unreadable, contract_of
-from schemas.heads import HEADS
-from schemas.ids import hash64
+from headrace.schemas.avro import LATER, Int32, Unreadable, contract_of
+from headrace.schemas.heads import HEADS
+from headrace.schemas.ids import hash64
 
 Kind: TypeAlias = Literal["first", "correction"]
 NEGATIVE_WEIGHT = 1.0  # of a row that says what stayed open

@@ -2,7 +2,7 @@
 
 from msgspec import Struct, structs
 
-from schemas.avro import Unreadable, contract_of
+from headrace.schemas.avro import Unreadable, contract_of
 
 
 class Shadow(Struct, frozen=True, kw_only=True):

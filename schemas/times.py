@@ -2,7 +2,7 @@
 
 import time
 
-from schemas.limits import EARLIEST_MS, LATEST_MS
+from headrace.schemas.limits import EARLIEST_MS, LATEST_MS
 
 PLAUSIBLE_MS = range(EARLIEST_MS, LATEST_MS)
 """1990 to 2100. A time outside is in a wrong unit: seconds fall in January 1970, microseconds after year 30,000."""

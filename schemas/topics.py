@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from schemas.environment import setting
+from headrace.schemas.environment import setting
 
 PARTITIONS_VARIABLE = "HEADRACE_TOPICS_PARTITIONS"
 _PREFIX = setting(

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, structs
 
-from schemas.control import Control, control_of
+from headrace.schemas.control import Control, control_of
 
 MODEL = "model/"
 ROLLBACK, HALT, FREEZE, UNFREEZE, SKIP = "rollback", "halt", "freeze", "unfreeze", "skip"

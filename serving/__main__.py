@@ -1,4 +1,4 @@
-"""`python -m serving`: the recommendation API, some worker processes behind one port."""
+"""`python -m headrace.serving`: the recommendation API, some worker processes behind one port."""
 
 import gc
 import resource
@@ -7,8 +7,8 @@ from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
-from serving import settings
-from serving.telemetry import metrics_folder
+from headrace.serving import settings
+from headrace.serving.telemetry import metrics_folder
 
 _KILL_S = 10
 _CONNECTIONS, _LEAST_CONNECTIONS = 10_000, 128  # of a worker: beyond it none is accepted, and most are idle
@@ -56,7 +56,9 @@ def _load() -> None:
 
     The garbage collector of a worker would write to each of these objects, and so make a copy of its own of them.
     """
-    from serving import worker  # not at the top: `prometheus_client` must be loaded after `metrics_folder.prepare`
+    from headrace.serving import (
+        worker,  # not at the top: `prometheus_client` must be loaded after `metrics_folder.prepare`
+    )
 
     worker.load()
     gc.freeze()

@@ -12,19 +12,19 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
-from schemas.limits import BODY_BYTES
-from serving import routes
-from serving.http.auth import OPEN, guard
-from serving.http.batch_limit import limit_batches
-from serving.http.cors import cors
-from serving.http.keys import Keys
-from serving.http.load_shedding import shed_excess
-from serving.http.openapi import SCHEMA, TypedSchema
-from serving.http.paths import keep_ids_whole
-from serving.http.problems import COUNT, respond
-from serving.http.request_ids import identify
-from serving.http.slow_bodies import limit_wait
-from serving.services import Services
+from headrace.schemas.limits import BODY_BYTES
+from headrace.serving import routes
+from headrace.serving.http.auth import OPEN, guard
+from headrace.serving.http.batch_limit import limit_batches
+from headrace.serving.http.cors import cors
+from headrace.serving.http.keys import Keys
+from headrace.serving.http.load_shedding import shed_excess
+from headrace.serving.http.openapi import SCHEMA, TypedSchema
+from headrace.serving.http.paths import keep_ids_whole
+from headrace.serving.http.problems import COUNT, respond
+from headrace.serving.http.request_ids import identify
+from headrace.serving.http.slow_bodies import limit_wait
+from headrace.serving.services import Services
 
 Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
 _THREADS = 32  # concurrent handlers, except for slates; at most 24 wait for the broker, others for the spool

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from lang.plan.plan import Group
-from serving.http import similar
-from serving.stages import explore, hydrate, score
-from serving.stages.sources.table import SOURCES
-from serving.state import columns
+from headrace.lang.plan.plan import Group
+from headrace.serving.http import similar
+from headrace.serving.stages import explore, hydrate, score
+from headrace.serving.stages.sources.table import SOURCES
+from headrace.serving.state import columns
 
 _READERS: dict[str, tuple[str, ...]] = {
     "ranker": (*columns.COLUMNS, *hydrate.NUMBERS, *score.READ),

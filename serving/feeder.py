@@ -1,4 +1,4 @@
-"""`python -m serving.feeder`: follows the topics, and writes the state that workers map into memory (docs/adr/0025)."""
+"""`python -m headrace.serving.feeder`: follows the topics, writes the state that workers map (docs/adr/0025)."""
 
 import os
 import signal
@@ -10,43 +10,43 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaException
 
-from connections.redis_clients import connect
-from connections.trial import exit_if_refused
-from lang.planner.load import load_plan
-from models.content import ContentLayout
-from models.index.layered import LayeredBuilder
-from schemas.aliases import CHALLENGER, FOLLOWING, SEASON
-from schemas.breaker import BrokenProgram
-from serving import settings
-from serving.items.catalogue_reader import CatalogueReader
-from serving.items.feature_feed import FeatureFeed
-from serving.kafka import ticker
-from serving.kafka.delivery import KafkaDelivery
-from serving.kafka.drainer import Drainer
-from serving.kafka.producer import RecordProducer
-from serving.kafka.spool_folder import MB, SpoolFolder
-from serving.settings import FeederSettings
-from serving.shared import host_files
-from serving.shared.index_rebuilds import IndexRebuilds
-from serving.shared.publisher import Publisher
-from serving.shared.takedown_marks import TakedownMarks
-from serving.state import fallback_list
-from serving.state.state import Live
-from serving.telemetry.consumers import Consumers
-from serving.telemetry.entity_counts import EntityCounts
-from serving.telemetry.feeder_metrics import FeederMetrics
-from serving.telemetry.freshness import FreshnessReader
-from serving.telemetry.monitor import Monitor
-from serving.versions.challenger import Challenger, VersionSource
-from serving.versions.control import ControlReader
-from serving.versions.delta_reader import DeltaReader
-from serving.versions.followed_model import FollowedModel
-from serving.versions.pins import Pins
-from serving.versions.shadow_scorer import ShadowScorer
-from store.changes import ChangeListener
-from store.lag import consumer_groups
-from store.quarantine import KafkaSend, Quarantine, Send
-from store.reader import FeatureReader
+from headrace.connections.redis_clients import connect
+from headrace.connections.trial import exit_if_refused
+from headrace.lang.planner.load import load_plan
+from headrace.models.content import ContentLayout
+from headrace.models.index.layered import LayeredBuilder
+from headrace.schemas.aliases import CHALLENGER, FOLLOWING, SEASON
+from headrace.schemas.breaker import BrokenProgram
+from headrace.serving import settings
+from headrace.serving.items.catalogue_reader import CatalogueReader
+from headrace.serving.items.feature_feed import FeatureFeed
+from headrace.serving.kafka import ticker
+from headrace.serving.kafka.delivery import KafkaDelivery
+from headrace.serving.kafka.drainer import Drainer
+from headrace.serving.kafka.producer import RecordProducer
+from headrace.serving.kafka.spool_folder import MB, SpoolFolder
+from headrace.serving.settings import FeederSettings
+from headrace.serving.shared import host_files
+from headrace.serving.shared.index_rebuilds import IndexRebuilds
+from headrace.serving.shared.publisher import Publisher
+from headrace.serving.shared.takedown_marks import TakedownMarks
+from headrace.serving.state import fallback_list
+from headrace.serving.state.state import Live
+from headrace.serving.telemetry.consumers import Consumers
+from headrace.serving.telemetry.entity_counts import EntityCounts
+from headrace.serving.telemetry.feeder_metrics import FeederMetrics
+from headrace.serving.telemetry.freshness import FreshnessReader
+from headrace.serving.telemetry.monitor import Monitor
+from headrace.serving.versions.challenger import Challenger, VersionSource
+from headrace.serving.versions.control import ControlReader
+from headrace.serving.versions.delta_reader import DeltaReader
+from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.pins import Pins
+from headrace.serving.versions.shadow_scorer import ShadowScorer
+from headrace.store.changes import ChangeListener
+from headrace.store.lag import consumer_groups
+from headrace.store.quarantine import KafkaSend, Quarantine, Send
+from headrace.store.reader import FeatureReader
 
 _STORE_TIMEOUT_S = 1.0
 _POLL_S = 0.02  # the longest that a new state waits to be published

@@ -5,31 +5,31 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
-from connections.redis_clients import connect, connect_async
-from lang.plan.plan import Plan
-from lang.planner.load import load_plan
-from models.content import ContentLayout
-from serving.http.lookup import Lookup
-from serving.http.similar import Similar
-from serving.kafka.spool_folder import MB, SpoolFolder
-from serving.kafka.spooling_producer import SpoolingProducer
-from serving.limits.admission import Admission
-from serving.limits.traffic import Surface
-from serving.sessions.own_events import OwnEvents
-from serving.settings import Settings
-from serving.shared.takedown_marks import TakedownMarks
-from serving.stages import hydrate
-from serving.stages.pipeline import Pipeline
-from serving.stages.unprepared import Unprepared
-from serving.state import fallback_list
-from serving.state.experiment import Experiment
-from serving.state.state_source import StateSource
-from serving.telemetry.freshness import AsyncFreshnessReader
-from serving.telemetry.metrics import Metrics
-from serving.versions.pins import Pins
-from store.circuit_breaker import CircuitBreaker
-from store.guarded_reader import AsyncGuardedReader, GuardedReader
-from store.reader import AsyncFeatureReader, FeatureReader
+from headrace.connections.redis_clients import connect, connect_async
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import load_plan
+from headrace.models.content import ContentLayout
+from headrace.serving.http.lookup import Lookup
+from headrace.serving.http.similar import Similar
+from headrace.serving.kafka.spool_folder import MB, SpoolFolder
+from headrace.serving.kafka.spooling_producer import SpoolingProducer
+from headrace.serving.limits.admission import Admission
+from headrace.serving.limits.traffic import Surface
+from headrace.serving.sessions.own_events import OwnEvents
+from headrace.serving.settings import Settings
+from headrace.serving.shared.takedown_marks import TakedownMarks
+from headrace.serving.stages import hydrate
+from headrace.serving.stages.pipeline import Pipeline
+from headrace.serving.stages.unprepared import Unprepared
+from headrace.serving.state import fallback_list
+from headrace.serving.state.experiment import Experiment
+from headrace.serving.state.state_source import StateSource
+from headrace.serving.telemetry.freshness import AsyncFreshnessReader
+from headrace.serving.telemetry.metrics import Metrics
+from headrace.serving.versions.pins import Pins
+from headrace.store.circuit_breaker import CircuitBreaker
+from headrace.store.guarded_reader import AsyncGuardedReader, GuardedReader
+from headrace.store.reader import AsyncFeatureReader, FeatureReader
 
 _READ_S = 0.025  # half of a request's 50 ms; a slower store counts as unavailable (L3)
 _SOCKET_TIMEOUT_S = 0.5

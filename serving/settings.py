@@ -10,25 +10,25 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, field
 
-from connections.options import add_kafka_option, add_redis_option
-from connections.settings import text
-from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
-from models.index.device import index_builder
-from schemas.defaults import LIVE_MODEL
-from schemas.environment import SettingError
-from schemas.keys import Key, KeyFile, KeysError
-from schemas.keys import checked as checked_keys
-from schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
-from schemas.patterns import ORIGIN
-from serving.http.keys import key_of_token
-from serving.http.keys import read as read_keys
-from serving.limits import traffic
-from serving.limits.admission import OBJECTIVE_MS
-from serving.limits.traffic import Surface, SurfacesError
-from serving.stages import rules
-from serving.stages.rules import DEFAULTS, Rules, RulesError
-from serving.state import experiment
-from serving.state.experiment import Experiment, ExperimentError
+from headrace.connections.options import add_kafka_option, add_redis_option
+from headrace.connections.settings import text
+from headrace.models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
+from headrace.models.index.device import index_builder
+from headrace.schemas.defaults import LIVE_MODEL
+from headrace.schemas.environment import SettingError
+from headrace.schemas.keys import Key, KeyFile, KeysError
+from headrace.schemas.keys import checked as checked_keys
+from headrace.schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
+from headrace.schemas.patterns import ORIGIN
+from headrace.serving.http.keys import key_of_token
+from headrace.serving.http.keys import read as read_keys
+from headrace.serving.limits import traffic
+from headrace.serving.limits.admission import OBJECTIVE_MS
+from headrace.serving.limits.traffic import Surface, SurfacesError
+from headrace.serving.stages import rules
+from headrace.serving.stages.rules import DEFAULTS, Rules, RulesError
+from headrace.serving.state import experiment
+from headrace.serving.state.experiment import Experiment, ExperimentError
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 TOKEN_VARIABLE = "HEADRACE_TOKEN"
@@ -177,7 +177,7 @@ def _with_files(options: argparse.Namespace, parser: argparse.ArgumentParser, pr
 
 
 def command_line(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    """The options of `python -m serving`; docs/settings.md lists them."""
+    """The options of `python -m headrace.serving`; docs/settings.md lists them."""
     parser = argparse.ArgumentParser(prog="serving", description="The recommendation API.")
     _add_common_options(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
@@ -193,7 +193,7 @@ def command_line(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
 
 def feeder_command_line() -> argparse.ArgumentParser:
-    """The options of `python -m serving.feeder`; docs/settings.md lists them."""
+    """The options of `python -m headrace.serving.feeder`; docs/settings.md lists them."""
     parser = argparse.ArgumentParser(prog="serving.feeder", description="Writes the state that workers answer from.")
     _add_common_options(parser)
     return parser

@@ -5,10 +5,10 @@ import gc
 import sys
 import traceback
 
-from schemas.times import now_ms
-from serving.services import Services
-from serving.state.query import Query
-from serving.state.report import NotPublished
+from headrace.schemas.times import now_ms
+from headrace.serving.services import Services
+from headrace.serving.state.query import Query
+from headrace.serving.state.report import NotPublished
 
 _SLATES = 30
 _LOOK_S = 0.1

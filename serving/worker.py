@@ -11,15 +11,15 @@ from contextlib import asynccontextmanager, suppress
 
 from litestar import Litestar
 
-from models.index.device import index_builder
-from serving import app, services, settings
-from serving.http.keys import Keys
-from serving.kafka.spooling_producer import SpoolingProducer
-from serving.services import Services
-from serving.shared.subscriber import SharedState
-from serving.telemetry import metrics_folder
-from serving.warm_up import warm_up
-from store import record_kernel
+from headrace.models.index.device import index_builder
+from headrace.serving import app, services, settings
+from headrace.serving.http.keys import Keys
+from headrace.serving.kafka.spooling_producer import SpoolingProducer
+from headrace.serving.services import Services
+from headrace.serving.shared.subscriber import SharedState
+from headrace.serving.telemetry import metrics_folder
+from headrace.serving.warm_up import warm_up
+from headrace.store import record_kernel
 
 _WATCH_S = 0.5
 

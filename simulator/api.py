@@ -9,9 +9,9 @@ from typing import TypeVar
 import httpx
 
 from headrace.client import ApiError, AsyncClient, DeadlineExceeded, ItemRecord, RecommendationRequest, Unreachable
-from schemas.catalogue import Item
-from schemas.events import Event
-from schemas.http import BatchAnswer, RecommendationAnswer
+from headrace.schemas.catalogue import Item
+from headrace.schemas.events import Event
+from headrace.schemas.http import BatchAnswer, RecommendationAnswer
 
 _TIMEOUT_S = 10.0
 _CONNECTIONS = 16

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from schemas.events import Event
-from simulator.world import Reaction, country_of, user_name
+from headrace.schemas.events import Event
+from headrace.simulator.world import Reaction, country_of, user_name
 
 
 class ShownSlate(Struct, frozen=True, kw_only=True):

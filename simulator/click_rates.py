@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.random import Generator
 
-from models.array_types import Doubles, Indexes
+from headrace.models.array_types import Doubles, Indexes
 
 _RESAMPLES = 2_000
 _SLICE = 200  # resamples at once: each takes 8 bytes per user

@@ -3,7 +3,7 @@
 from msgspec import Struct
 from numpy.random import Generator
 
-from schemas.events import Event
+from headrace.schemas.events import Event
 
 _COPY_MOST_S = 4.0  # longest time until the second copy
 _DELAY_S, _DELAY_MOST_S = 15.0, 90.0  # mean and longest time that a device holds an event back

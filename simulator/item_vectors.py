@@ -4,8 +4,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.random import Generator
 
-from models.array_types import Doubles
-from models.modality import Modality
+from headrace.models.array_types import Doubles
+from headrace.models.modality import Modality
 
 
 class SimulatedModality(Struct, frozen=True, kw_only=True):

@@ -11,9 +11,9 @@ from typing import TypeAlias
 import msgspec
 from confluent_kafka import KafkaError, Message
 
-from connections.kafka_clients import producer
-from schemas.dead_letter import Reason
-from schemas.topics import EVENTS
+from headrace.connections.kafka_clients import producer
+from headrace.schemas.dead_letter import Reason
+from headrace.schemas.topics import EVENTS
 
 RecordOffset: TypeAlias = tuple[int, int]  # partition, offset
 _MINUTE_MS = 60_000

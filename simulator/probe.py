@@ -18,13 +18,13 @@ import msgspec
 from confluent_kafka import OFFSET_END
 
 from headrace.client import ApiError, Client
-from lang.plan.plan import Plan
-from schemas.events import Event
-from schemas.http import ModelsAnswer
-from schemas.samples import FIRST, SAMPLE
-from schemas.topics import SAMPLES
-from store.log import LogReader
-from store.reader import FeatureReader, FeatureRequest, StoreError
+from headrace.lang.plan.plan import Plan
+from headrace.schemas.events import Event
+from headrace.schemas.http import ModelsAnswer
+from headrace.schemas.samples import FIRST, SAMPLE
+from headrace.schemas.topics import SAMPLES
+from headrace.store.log import LogReader
+from headrace.store.reader import FeatureReader, FeatureRequest, StoreError
 
 _EVERY_S = 1.0
 _POLL_STORE_S = 0.015

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 from typing import TypeAlias
 
-from simulator.api import Api
-from simulator.probe import Probe
-from simulator.report import percentiles
-from simulator.traffic import Traffic
+from headrace.simulator.api import Api
+from headrace.simulator.probe import Probe
+from headrace.simulator.report import percentiles
+from headrace.simulator.traffic import Traffic
 
 _EVERY_S = 5.0
 Say: TypeAlias = Callable[[str], None]

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import msgspec
 from confluent_kafka import Message
 
-from lang.plan.clean_topic import contract
-from lang.plan.source import Source
-from schemas.dead_letter import DEAD
-from schemas.delta import manifest_of
-from schemas.topics import EVENTS, EVENTS_CLEAN, EVENTS_DEAD, MODEL_DELTAS, Topic
-from simulator.poison import RecordOffset
-from store.log import bounds, read_to_end
+from headrace.lang.plan.clean_topic import contract
+from headrace.lang.plan.source import Source
+from headrace.schemas.dead_letter import DEAD
+from headrace.schemas.delta import manifest_of
+from headrace.schemas.topics import EVENTS, EVENTS_CLEAN, EVENTS_DEAD, MODEL_DELTAS, Topic
+from headrace.simulator.poison import RecordOffset
+from headrace.store.log import bounds, read_to_end
 
 
 class EndOffsets(msgspec.Struct, frozen=True):

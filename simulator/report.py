@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from simulator.click_rates import ClickRate
-from simulator.probe import GIVE_UP_S
+from headrace.simulator.click_rates import ClickRate
+from headrace.simulator.probe import GIVE_UP_S
 
 ARMS = ("online", "frozen", "popular")
 

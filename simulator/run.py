@@ -6,28 +6,28 @@ import numpy as np
 from msgspec import Struct, structs
 
 from headrace.client import Client
-from lang.plan.plan import Plan
-from models.array_types import Doubles
-from schemas.events import Event
-from schemas.exposures import Exposure
-from schemas.http import AppliedVersion, ModelsAnswer
-from schemas.partition import partition_of
-from schemas.times import now_ms
-from schemas.topics import EVENT_PARTITIONS
-from serving.offline.log_writer import LogWriter
-from simulator import report as reports
-from simulator.api import Api
-from simulator.click_rates import ClickRate
-from simulator.delivery_faults import FaultRates
-from simulator.knee import Ramp
-from simulator.poison import PoisonProducer
-from simulator.probe import Probe
-from simulator.reconciliation import Reconciliation
-from simulator.report import Report
-from simulator.throttle import Throttle
-from simulator.traffic import Clients, Generators, Traffic, TrafficSettings
-from simulator.warmup import WarmUp, WarmUpSettings
-from simulator.world import World, WorldSettings
+from headrace.lang.plan.plan import Plan
+from headrace.models.array_types import Doubles
+from headrace.schemas.events import Event
+from headrace.schemas.exposures import Exposure
+from headrace.schemas.http import AppliedVersion, ModelsAnswer
+from headrace.schemas.partition import partition_of
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import EVENT_PARTITIONS
+from headrace.serving.offline.log_writer import LogWriter
+from headrace.simulator import report as reports
+from headrace.simulator.api import Api
+from headrace.simulator.click_rates import ClickRate
+from headrace.simulator.delivery_faults import FaultRates
+from headrace.simulator.knee import Ramp
+from headrace.simulator.poison import PoisonProducer
+from headrace.simulator.probe import Probe
+from headrace.simulator.reconciliation import Reconciliation
+from headrace.simulator.report import Report
+from headrace.simulator.throttle import Throttle
+from headrace.simulator.traffic import Clients, Generators, Traffic, TrafficSettings
+from headrace.simulator.warmup import WarmUp, WarmUpSettings
+from headrace.simulator.world import World, WorldSettings
 
 _BEFORE_MS = 30_000  # time between the end of the history and the start of the run: longer than the wait of a slot
 _LONGEST_RAMP_S = 120.0

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from models.inputs import DENSE, FEATURE_SET
-from schemas.heads import EVENT_WEIGHTS, HEADS
-from schemas.samples import Sample
+from headrace.models.inputs import DENSE, FEATURE_SET
+from headrace.schemas.heads import EVENT_WEIGHTS, HEADS
+from headrace.schemas.samples import Sample
 
 START_MS = 1_700_000_000_000
 WAIT_MS = 20_000

@@ -14,16 +14,16 @@ import numpy as np
 from msgspec import Struct
 from numpy.random import Generator
 
-from schemas.events import Event
-from simulator.api import Api
-from simulator.behaviour import ShownSlate, events_of
-from simulator.click_rates import ClickCounter
-from simulator.delivery_faults import Delivery, DeliveryFaults, FaultRates
-from simulator.knee import Ramp
-from simulator.poison import PoisonProducer
-from simulator.throttle import Throttle
-from simulator.visits import Page, Visits
-from simulator.world import World, country_of, item_number, user_name
+from headrace.schemas.events import Event
+from headrace.simulator.api import Api
+from headrace.simulator.behaviour import ShownSlate, events_of
+from headrace.simulator.click_rates import ClickCounter
+from headrace.simulator.delivery_faults import Delivery, DeliveryFaults, FaultRates
+from headrace.simulator.knee import Ramp
+from headrace.simulator.poison import PoisonProducer
+from headrace.simulator.throttle import Throttle
+from headrace.simulator.visits import Page, Visits
+from headrace.simulator.world import World, country_of, item_number, user_name
 
 _POST_S = 0.2
 _BATCH = 400  # below the API's 500 events and 256 KB

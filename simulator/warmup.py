@@ -12,25 +12,25 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.random import Generator
 
-from lang.plan.plan import Plan
-from models.array_types import Doubles, Ids, Indexes
-from models.content import ContentLayout
-from models.inputs import FEATURE_SET
-from schemas.catalogue import Item
-from schemas.defaults import HISTORY
-from schemas.events import Event
-from schemas.exposures import Exposure, Slot
-from serving.offline.features import OfflineFeatures
-from serving.stages.filters import KEPT, judge
-from serving.stages.score import inputs
-from serving.state import catalogue as catalogues
-from serving.state import columns, item_features
-from serving.state.experiment import Arm
-from serving.state.query import Candidates, Query
-from serving.state.state import ServingState, state_of
-from simulator.behaviour import ShownSlate, events_of
-from simulator.visits import Page, Visits
-from simulator.world import World, item_number, user_name
+from headrace.lang.plan.plan import Plan
+from headrace.models.array_types import Doubles, Ids, Indexes
+from headrace.models.content import ContentLayout
+from headrace.models.inputs import FEATURE_SET
+from headrace.schemas.catalogue import Item
+from headrace.schemas.defaults import HISTORY
+from headrace.schemas.events import Event
+from headrace.schemas.exposures import Exposure, Slot
+from headrace.serving.offline.features import OfflineFeatures
+from headrace.serving.stages.filters import KEPT, judge
+from headrace.serving.stages.score import inputs
+from headrace.serving.state import catalogue as catalogues
+from headrace.serving.state import columns, item_features
+from headrace.serving.state.experiment import Arm
+from headrace.serving.state.query import Candidates, Query
+from headrace.serving.state.state import ServingState, state_of
+from headrace.simulator.behaviour import ShownSlate, events_of
+from headrace.simulator.visits import Page, Visits
+from headrace.simulator.world import World, item_number, user_name
 
 ARM = Arm(name="warm-up", share=1.0, policy="popular and random")
 _LAG_MS = 500  # from an event to its feature, about as long as the pipeline takes

@@ -13,9 +13,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.random import Generator
 
-from models.array_types import Doubles, Indexes
-from schemas.catalogue import Item
-from simulator.item_vectors import ItemVectors, SimulatedModality
+from headrace.models.array_types import Doubles, Indexes
+from headrace.schemas.catalogue import Item
+from headrace.simulator.item_vectors import ItemVectors, SimulatedModality
 
 SELLERS = 300
 COUNTRIES = ("dk", "ee", "fi", "no", "se")

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import msgspec
 
-from connections.redis_clients import Client
-from schemas.redis_keys import CHANNEL
+from headrace.connections.redis_clients import Client
+from headrace.schemas.redis_keys import CHANNEL
 
 
 def publish(client: Client, changed: dict[str, list[str]]) -> None:

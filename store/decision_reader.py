@@ -1,12 +1,12 @@
 """Reads topic `control`; sets aside decisions that this software cannot apply."""
 
-from schemas.aliases import ALIAS, PIN
-from schemas.control import Control, control_of
-from schemas.topics import CONTROL_TOPIC
-from schemas.version_policy import MODEL, VersionPolicy, parse_version
-from store.log import LogReader
-from store.quarantine import Quarantine
-from store.versions import Versions
+from headrace.schemas.aliases import ALIAS, PIN
+from headrace.schemas.control import Control, control_of
+from headrace.schemas.topics import CONTROL_TOPIC
+from headrace.schemas.version_policy import MODEL, VersionPolicy, parse_version
+from headrace.store.log import LogReader
+from headrace.store.quarantine import Quarantine
+from headrace.store.versions import Versions
 
 
 class DecisionReader:

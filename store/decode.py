@@ -6,13 +6,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from lang.aggregates.sequences import NUMBERS, keeps_distinct, stored_payload
-from lang.executors.topic_contracts import TopicContracts, sequence_contracts, tile_contracts
-from lang.plan.plan import Group, Sequence
-from schemas.avro import Unreadable
-from schemas.redis_keys import MEMBER_SEPARATOR, pack_member, sequence_key, tiles_key
-from schemas.times import AHEAD_MS, PLAUSIBLE_MS
-from store.record import RecordLayout, Row
+from headrace.lang.aggregates.sequences import NUMBERS, keeps_distinct, stored_payload
+from headrace.lang.executors.topic_contracts import TopicContracts, sequence_contracts, tile_contracts
+from headrace.lang.plan.plan import Group, Sequence
+from headrace.schemas.avro import Unreadable
+from headrace.schemas.redis_keys import MEMBER_SEPARATOR, pack_member, sequence_key, tiles_key
+from headrace.schemas.times import AHEAD_MS, PLAUSIBLE_MS
+from headrace.store.record import RecordLayout, Row
 
 MOST_BYTES = 256 * 1024
 """Size limit of a record: sequences keep up to a thousand of them per key."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import redis
 
-from connections.redis_clients import StoreError
-from store.circuit_breaker import CircuitBreaker
-from store.loop_timeout import loop_timeout
-from store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues
+from headrace.connections.redis_clients import StoreError
+from headrace.store.circuit_breaker import CircuitBreaker
+from headrace.store.loop_timeout import loop_timeout
+from headrace.store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues
 
 
 class StoreUnavailable(redis.RedisError):

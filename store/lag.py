@@ -12,10 +12,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin import OffsetSpec as OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
 from msgspec import Struct
 
-from connections.redis_clients import Client
-from schemas.redis_keys import MARK
-from schemas.topics import EVENTS, EVENTS_CLEAN, EXPOSURES, SAMPLES, Topic, prefixed
-from store.loader import GROUP
+from headrace.connections.redis_clients import Client
+from headrace.schemas.redis_keys import MARK
+from headrace.schemas.topics import EVENTS, EVENTS_CLEAN, EXPOSURES, SAMPLES, Topic, prefixed
+from headrace.store.loader import GROUP
 
 _TIMEOUT_S = 10.0
 

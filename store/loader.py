@@ -20,21 +20,21 @@ from typing import TypeAlias, cast
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message
 
-from connections.kafka_clients import consumer
-from connections.options import add_kafka_option, add_redis_option
-from connections.redis_clients import Client, StoreError, connect
-from connections.trial import exit_if_refused
-from lang.plan.plan import Group
-from schemas.breaker import BrokenProgram
-from schemas.dead_letter import reason_of
-from schemas.redis_keys import MARK
-from schemas.times import now_ms
-from store.clock import LogClock
-from store.decision_reader import DecisionReader
-from store.decode import Refused, SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
-from store.quarantine import KafkaSend, Quarantine
-from store.versions import Versions
-from store.writer import Retention, Writer, retention_of
+from headrace.connections.kafka_clients import consumer
+from headrace.connections.options import add_kafka_option, add_redis_option
+from headrace.connections.redis_clients import Client, StoreError, connect
+from headrace.connections.trial import exit_if_refused
+from headrace.lang.plan.plan import Group
+from headrace.schemas.breaker import BrokenProgram
+from headrace.schemas.dead_letter import reason_of
+from headrace.schemas.redis_keys import MARK
+from headrace.schemas.times import now_ms
+from headrace.store.clock import LogClock
+from headrace.store.decision_reader import DecisionReader
+from headrace.store.decode import Refused, SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
+from headrace.store.quarantine import KafkaSend, Quarantine
+from headrace.store.versions import Versions
+from headrace.store.writer import Retention, Writer, retention_of
 
 BATCH = 5000
 _WAIT_S = 0.1  # for topic `control`, while there is nothing to load
@@ -197,7 +197,7 @@ def _failed(message: Message) -> bool:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The options of `python -m store.loader`; docs/settings.md lists them."""
+    """The options of `python -m headrace.store.loader`; docs/settings.md lists them."""
     parser = argparse.ArgumentParser(prog="store.loader", description="Write computed features from Kafka to Redis.")
     add_kafka_option(parser)
     add_redis_option(parser)
@@ -205,7 +205,7 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """`python -m store.loader`."""
+    """`python -m headrace.store.loader`."""
     chosen = command_line().parse_args()
     exit_if_refused(chosen.bootstrap, chosen.redis)
     stop = False

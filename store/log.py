@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaException, Message, TopicPartition
 
-from connections.kafka_clients import Settings, consumer
+from headrace.connections.kafka_clients import Settings, consumer
 
 OnError: TypeAlias = Callable[[KafkaError], None]
 """Called with each error of a read; returns if reading may continue, else raises."""

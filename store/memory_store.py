@@ -7,12 +7,12 @@ from collections.abc import Sequence as Many
 
 import numpy as np
 
-from lang.executors.fold import SequenceRow, TileFold, TileRow
-from lang.executors.merge import rank
-from lang.executors.tile_store import TileStore
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group, Key, Plan
-from store.reader import FeatureRequest, FeatureValues
+from headrace.lang.executors.fold import SequenceRow, TileFold, TileRow
+from headrace.lang.executors.merge import rank
+from headrace.lang.executors.tile_store import TileStore
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group, Key, Plan
+from headrace.store.reader import FeatureRequest, FeatureValues
 
 
 class _GroupStore:

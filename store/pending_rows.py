@@ -9,13 +9,13 @@ from collections.abc import Sequence as Many
 
 from msgspec import structs
 
-from connections.redis_clients import Client, StoreError
-from lang.executors.fold import SequenceRow, TileFold
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group
-from schemas.redis_keys import pending_key
-from store.decode import SequenceWrite, row_of
-from store.rows import batches_of, queue_sorted_set
+from headrace.connections.redis_clients import Client, StoreError
+from headrace.lang.executors.fold import SequenceRow, TileFold
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group
+from headrace.schemas.redis_keys import pending_key
+from headrace.store.decode import SequenceWrite, row_of
+from headrace.store.rows import batches_of, queue_sorted_set
 
 KEPT_MS = 30 * 60_000
 """How long a user's rows are kept after their last event: a visit is over by then, and Flink has folded them."""

@@ -12,11 +12,11 @@ from typing import TypeAlias
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from connections.kafka_clients import producer
-from schemas.breaker import Breaker
-from schemas.dead_letter import REASON_CHARS, DeadLetter
-from schemas.limits import RECORD_BYTES
-from schemas.topics import QUARANTINE
+from headrace.connections.kafka_clients import producer
+from headrace.schemas.breaker import Breaker
+from headrace.schemas.dead_letter import REASON_CHARS, DeadLetter
+from headrace.schemas.limits import RECORD_BYTES
+from headrace.schemas.topics import QUARANTINE
 
 _FLUSH_S = 30.0
 Send: TypeAlias = Callable[[bytes, bytes], None]

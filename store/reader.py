@@ -13,12 +13,19 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
 
-from connections.redis_clients import AnyPipeline, AsyncClient, Client, StoreError, is_cluster, keys_per_command
-from lang.executors.merge import Ints, Merged, Merger, rank, without_last
-from lang.plan.plan import EVERYTHING, Group, Key
-from schemas.redis_keys import MEMBER_SEPARATOR, pending_key, tiles_key
-from store.record import RecordLayout
-from store.rows import Rows, block_of, by_member, queue_reads, united
+from headrace.connections.redis_clients import (
+    AnyPipeline,
+    AsyncClient,
+    Client,
+    StoreError,
+    is_cluster,
+    keys_per_command,
+)
+from headrace.lang.executors.merge import Ints, Merged, Merger, rank, without_last
+from headrace.lang.plan.plan import EVERYTHING, Group, Key
+from headrace.schemas.redis_keys import MEMBER_SEPARATOR, pending_key, tiles_key
+from headrace.store.record import RecordLayout
+from headrace.store.rows import Rows, block_of, by_member, queue_reads, united
 
 __all__ = ["FeatureReader", "FeatureRequest", "FeatureValues", "Status", "StoreError"]
 

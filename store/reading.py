@@ -6,7 +6,7 @@ A reading is a generator: it yields lists of requests, is sent their values, and
 from collections.abc import Generator
 from typing import TypeAlias, TypeVar
 
-from store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues
+from headrace.store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues
 
 T = TypeVar("T")
 Reading: TypeAlias = Generator[list[FeatureRequest], list[FeatureValues], T]

@@ -19,9 +19,9 @@ from collections.abc import Sequence as Many
 import numpy as np
 from msgspec import Struct
 
-from lang.executors.merge import TileBlock
-from lang.plan.plan import HEADER_CELLS, Group
-from store.record_kernel import unpack_rows
+from headrace.lang.executors.merge import TileBlock
+from headrace.lang.plan.plan import HEADER_CELLS, Group
+from headrace.store.record_kernel import unpack_rows
 
 CELL_BYTES = 8
 TILE_ID = slice(4, 9)

@@ -4,9 +4,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lang.executors import finish_kernel, merge_kernel
-from lang.executors.merge_kernel import Ints, compiled
-from lang.expressions.per_column import Floats
+from headrace.lang.executors import finish_kernel, merge_kernel
+from headrace.lang.executors.merge_kernel import Ints, compiled
+from headrace.lang.expressions.per_column import Floats
 
 
 @compiled

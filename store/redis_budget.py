@@ -6,7 +6,7 @@ from typing import cast
 
 from redis.cluster import RedisCluster
 
-from connections.redis_clients import Client
+from headrace.connections.redis_clients import Client
 
 
 def free_bytes(client: Client) -> int | None:

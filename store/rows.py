@@ -15,11 +15,11 @@ from typing import TypeAlias, cast
 import numpy as np
 from msgspec import Struct
 
-from connections.redis_clients import AnyPipeline, Pipeline
-from lang.executors.merge import SequenceBlock
-from lang.plan.plan import Group, Sequence
-from schemas.redis_keys import payload_of, sequence_key
-from store.decode import SequenceWrite
+from headrace.connections.redis_clients import AnyPipeline, Pipeline
+from headrace.lang.executors.merge import SequenceBlock
+from headrace.lang.plan.plan import Group, Sequence
+from headrace.schemas.redis_keys import payload_of, sequence_key
+from headrace.store.decode import SequenceWrite
 
 Rows: TypeAlias = list[tuple[bytes, float]]
 """A key's rows with their times, in the order of the sequence."""

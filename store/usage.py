@@ -7,9 +7,9 @@ from typing import cast
 
 from msgspec import Struct
 
-from connections.redis_clients import Client
-from lang.plan.plan import Group
-from schemas.redis_keys import pattern_of
+from headrace.connections.redis_clients import Client
+from headrace.lang.plan.plan import Group
+from headrace.schemas.redis_keys import pattern_of
 
 _SAMPLE = 500  # keys of each kind that are measured, one round trip each
 _PER_SCAN = 1_000

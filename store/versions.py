@@ -12,14 +12,14 @@ from types import MappingProxyType
 import msgspec
 from msgspec import Struct
 
-from lang.plan.plan import Group
-from lang.plan.source import Source
-from schemas.control import Control, control_of
-from schemas.times import PLAUSIBLE_MS
-from schemas.topics import CONTROL_TOPIC
-from store.decode import SequenceDecoder, TileDecoder, entity_of
-from store.log import LogReader
-from store.writer import retention_of
+from headrace.lang.plan.plan import Group
+from headrace.lang.plan.source import Source
+from headrace.schemas.control import Control, control_of
+from headrace.schemas.times import PLAUSIBLE_MS
+from headrace.schemas.topics import CONTROL_TOPIC
+from headrace.store.decode import SequenceDecoder, TileDecoder, entity_of
+from headrace.store.log import LogReader
+from headrace.store.writer import retention_of
 
 GROUP, LIVE = "group/", "live/"
 APPLY, RETIRE, PROMOTE, ROLLBACK = "apply", "retire", "promote", "rollback"

@@ -11,13 +11,13 @@ from pathlib import Path
 from msgspec import Struct
 from redis.exceptions import NoScriptError, ResponseError
 
-from connections.redis_clients import Client
-from lang.plan.plan import Group
-from schemas.redis_keys import owner_of, title_of
-from store.changes import publish
-from store.decode import SequenceWrite, TileWrite
-from store.record import RecordLayout
-from store.rows import RowBatch, batches_of, queue_writes
+from headrace.connections.redis_clients import Client
+from headrace.lang.plan.plan import Group
+from headrace.schemas.redis_keys import owner_of, title_of
+from headrace.store.changes import publish
+from headrace.store.decode import SequenceWrite, TileWrite
+from headrace.store.record import RecordLayout
+from headrace.store.rows import RowBatch, batches_of, queue_writes
 
 _HERE = Path(__file__).parent
 MERGE = (_HERE / "merge.lua").read_text()

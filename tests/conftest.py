@@ -6,10 +6,10 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck
 
-from connections.redis_clients import Client, connect
+from headrace.connections.redis_clients import Client, connect
 from headrace.layout import REPOSITORY, Layout
 from headrace.stack import redis_server
-from store import record_kernel
+from headrace.store import record_kernel
 from tests.support.line import Line, running
 
 # No law fails because a machine is busy.

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from connections.settings import variable
 from headrace.cli import app
+from headrace.connections.settings import variable
 from headrace.features import verbs as features
 from headrace.keys import verbs as keys
 from headrace.layout import REPOSITORY
 from headrace.log import topic_verbs as topics
-from headrace.models import verbs as models
 from headrace.project import SETTINGS
+from headrace.registry import verbs as models
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 MODULES = (REPOSITORY / "docs/modules.md").read_text(encoding="utf-8")

@@ -6,19 +6,19 @@ import subprocess
 
 import pytest
 
-import learner.__main__ as learner
+import headrace.learner.__main__ as learner
+from headrace.jobs import settings as jobs
 from headrace.layout import REPOSITORY
-from jobs import settings as jobs
-from schemas.topics import TOPICS, Topic
-from serving import settings as serving
-from store import loader
+from headrace.schemas.topics import TOPICS, Topic
+from headrace.serving import settings as serving
+from headrace.store import loader
 
 PAGE = (REPOSITORY / "docs/settings.md").read_text(encoding="utf-8")
 PARSERS = {
-    "python -m serving": serving.command_line({}),
-    "python -m serving.feeder": serving.feeder_command_line(),
-    "python -m learner": learner.command_line(),
-    "python -m store.loader": loader.command_line(),
+    "python -m headrace.serving": serving.command_line({}),
+    "python -m headrace.serving.feeder": serving.feeder_command_line(),
+    "python -m headrace.learner": learner.command_line(),
+    "python -m headrace.store.loader": loader.command_line(),
     "jobs/NAME.py": jobs.command_line("samples"),
 }
 _DAY_MS = 86_400_000

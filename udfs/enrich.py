@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from lang.events.computed import Computation
-from lang.events.gate import is_tick
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.source import Source
-from udfs.temporal_table import TemporalTable
+from headrace.lang.events.computed import Computation
+from headrace.lang.events.gate import is_tick
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.source import Source
+from headrace.udfs.temporal_table import TemporalTable
 
 
 class EventEnricher:

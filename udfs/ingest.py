@@ -6,11 +6,11 @@ import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, ScalarFunction
 
-from lang.plan.source import Source
-from udfs.enrich import EventEnricher
-from udfs.judge import Judge
-from udfs.mask import Mask
-from udfs.temporal_table import TableTail
+from headrace.lang.plan.source import Source
+from headrace.udfs.enrich import EventEnricher
+from headrace.udfs.judge import Judge
+from headrace.udfs.mask import Mask
+from headrace.udfs.temporal_table import TableTail
 
 JUDGED_ROW = DataTypes.ROW(
     [

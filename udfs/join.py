@@ -25,12 +25,12 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
-from schemas.breaker import Breaker
-from schemas.dead_letter import DEAD, REASON_CHARS, reason_of
-from schemas.events import BOT
-from schemas.limits import RECORD_BYTES
-from schemas.topics import EXPOSURES
-from udfs.labels import (
+from headrace.schemas.breaker import Breaker
+from headrace.schemas.dead_letter import DEAD, REASON_CHARS, reason_of
+from headrace.schemas.events import BOT
+from headrace.schemas.limits import RECORD_BYTES
+from headrace.schemas.topics import EXPOSURES
+from headrace.udfs.labels import (
     BEYOND_DAILY_LIMIT,
     NEGATIVES_DROPPED,
     SET_ASIDE,
@@ -41,9 +41,9 @@ from udfs.labels import (
     is_urgent,
     label_feedback,
 )
-from udfs.served import TooMany, Unusable, decode_exposure
-from udfs.slates import Feedback, OpenSlate, new_slate
-from udfs.user_state import UserState, day_end_ms
+from headrace.udfs.served import TooMany, Unusable, decode_exposure
+from headrace.udfs.slates import Feedback, OpenSlate, new_slate
+from headrace.udfs.user_state import UserState, day_end_ms
 
 _FEEDBACK = ("request_id", "item_id", "position", "session_id", "event_type", "value", "received_at")
 ORIGIN = ("topic", "partition", "offset", "at")

@@ -6,16 +6,16 @@ the next one is processed. If most records fail this way, the program itself is 
 
 from typing import Any, TypeAlias
 
-from lang.events.gate import is_tick
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.source import Source
-from schemas.breaker import Breaker
-from schemas.dead_letter import REASON_CHARS, reason_of
-from schemas.events import BOT
-from schemas.limits import RECORD_BYTES
-from udfs.decode import EventDecoder, Refused
-from udfs.enrich import EventEnricher
-from udfs.mask import Mask
+from headrace.lang.events.gate import is_tick
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.source import Source
+from headrace.schemas.breaker import Breaker
+from headrace.schemas.dead_letter import REASON_CHARS, reason_of
+from headrace.schemas.events import BOT
+from headrace.schemas.limits import RECORD_BYTES
+from headrace.udfs.decode import EventDecoder, Refused
+from headrace.udfs.enrich import EventEnricher
+from headrace.udfs.mask import Mask
 
 JudgedRow: TypeAlias = tuple[
     str | None, str | None, int | None, bytes | None, str | None, bytes | None, int, str | None, bytes | None

@@ -18,10 +18,10 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from schemas.exposures import EXPOSURE
-from schemas.heads import FEEDBACK, HEADS, TABLE, Head
-from schemas.samples import CORRECTION, FIRST, NEGATIVE_WEIGHT, SAMPLE, Kind, kept
-from udfs.slates import ALL_HEADS, HEAD_BITS, Feedback, OpenSlate, find_slot
+from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.heads import FEEDBACK, HEADS, TABLE, Head
+from headrace.schemas.samples import CORRECTION, FIRST, NEGATIVE_WEIGHT, SAMPLE, Kind, kept
+from headrace.udfs.slates import ALL_HEADS, HEAD_BITS, Feedback, OpenSlate, find_slot
 
 NEGATIVES_DROPPED, BEYOND_DAILY_LIMIT, SET_ASIDE = "negatives_dropped", "feedback_beyond_the_day", "set_aside"
 COUNTERS = (NEGATIVES_DROPPED, BEYOND_DAILY_LIMIT, SET_ASIDE)  # counters of the job; `headrace status` shows them

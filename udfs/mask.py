@@ -3,8 +3,8 @@
 from hashlib import blake2b
 from typing import Any
 
-from connections.settings import text
-from lang.plan.source import Source
+from headrace.connections.settings import text
+from headrace.lang.plan.source import Source
 
 KEY_VARIABLE = "HEADRACE_MASK_KEY"
 _BYTES = 16

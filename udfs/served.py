@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from schemas.avro import Unreadable
-from schemas.exposures import EXPOSURE
-from schemas.times import PLAUSIBLE_MS
+from headrace.schemas.avro import Unreadable
+from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.times import PLAUSIBLE_MS
 
 MOST_SLOTS = 1_000
 _POSITIONS = range(1 << 31)

@@ -4,10 +4,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from schemas.exposures import EXPLORE, NEWEST
-from schemas.heads import TABLE
-from schemas.samples import NEGATIVE_WEIGHT
-from udfs.served import decode_exposure
+from headrace.schemas.exposures import EXPLORE, NEWEST
+from headrace.schemas.heads import TABLE
+from headrace.schemas.samples import NEGATIVE_WEIGHT
+from headrace.udfs.served import decode_exposure
 
 HEAD_BITS = {head.name: 1 << index for index, head in enumerate(TABLE)}
 """The bit of each head in `OpenSlate.positive`."""

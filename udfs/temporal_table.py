@@ -14,15 +14,15 @@ from typing import cast
 from confluent_kafka import OFFSET_BEGINNING, IsolationLevel, Message, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
 
-from connections.kafka_clients import admin
-from lang.events.gate import is_tick
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.source import Stamp
-from lang.plan.table import table_of
-from schemas.breaker import Breaker
-from schemas.dead_letter import reason_of
-from schemas.limits import DOUBLE_MOST
-from store.log import LogReader, raise_any
+from headrace.connections.kafka_clients import admin
+from headrace.lang.events.gate import is_tick
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.source import Stamp
+from headrace.lang.plan.table import table_of
+from headrace.schemas.breaker import Breaker
+from headrace.schemas.dead_letter import reason_of
+from headrace.schemas.limits import DOUBLE_MOST
+from headrace.store.log import LogReader, raise_any
 
 _LOG = logging.getLogger(__name__)
 _TIMEOUT_S = 10

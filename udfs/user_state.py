@@ -2,8 +2,8 @@
 
 from msgspec import Struct, field, structs
 
-from udfs.served import TooMany
-from udfs.slates import Feedback, OpenSlate, find_slot
+from headrace.udfs.served import TooMany
+from headrace.udfs.slates import Feedback, OpenSlate, find_slot
 
 TRAINING_PER_DAY = 50  # feedback events per user and UTC day; later ones, and slates served after them, weigh 0
 MOST_OPEN = 5_000  # open slates of a user, and waiting feedback events: together they are one value of state

@@ -10,16 +10,16 @@ import redis
 from msgspec import Struct, structs
 
 from benchmarks.inputs.event_log import EventLog
-from lang.events.pairs import PairJoin
-from lang.events.touching import by_owner
-from lang.executors.oracle import FeatureValue, Oracle
-from lang.expressions.per_event import Event, compile_filter
-from lang.expressions.tree import columns_of
-from lang.plan.plan import OVER_ALL, Group, Key, Plan
-from lang.testfiles.runner import values_agree
-from schemas.redis_keys import tiles_key
-from store.reader import FeatureReader, FeatureRequest, FeatureValues
-from store.record import RecordLayout
+from headrace.lang.events.pairs import PairJoin
+from headrace.lang.events.touching import by_owner
+from headrace.lang.executors.oracle import FeatureValue, Oracle
+from headrace.lang.expressions.per_event import Event, compile_filter
+from headrace.lang.expressions.tree import columns_of
+from headrace.lang.plan.plan import OVER_ALL, Group, Key, Plan
+from headrace.lang.testfiles.runner import values_agree
+from headrace.schemas.redis_keys import tiles_key
+from headrace.store.reader import FeatureReader, FeatureRequest, FeatureValues
+from headrace.store.record import RecordLayout
 
 SAMPLED = 50  # keys of each group
 _TOUCHED = 200  # most events of an item whose pairs are checked: the oracle compares each event with every other

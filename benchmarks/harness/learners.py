@@ -10,17 +10,17 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import TopicPartition
 
-from connections.kafka_clients import consumer, producer
+from headrace.connections.kafka_clients import consumer, producer
 from headrace.errors import EnvironmentProblem
 from headrace.layout import REPOSITORY, Endpoints
+from headrace.schemas.control import Control, control_of
+from headrace.schemas.delta import Manifest, manifest_of
+from headrace.schemas.samples import Sample
+from headrace.schemas.snapshot import SnapshotMeta
+from headrace.schemas.topics import CONTROL_TOPIC, MODEL_DELTAS, SAMPLES, Topic
+from headrace.schemas.version_policy import MODEL, VersionId
+from headrace.store.log import LogReader
 from headrace.wait import wait_until
-from schemas.control import Control, control_of
-from schemas.delta import Manifest, manifest_of
-from schemas.samples import Sample
-from schemas.snapshot import SnapshotMeta
-from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS, SAMPLES, Topic
-from schemas.version_policy import MODEL, VersionId
-from store.log import LogReader
 
 RHYTHM = ("--cadence-s", "10", "--snapshot-s", "30", "--wait-s", "20")
 _POLL_S = 0.05
@@ -57,7 +57,7 @@ class Learners:
 
     def start(self, model: str, *more: str) -> subprocess.Popen[str]:
         """Start a learner from its newest snapshot; its output is in `stderr`."""
-        command = [sys.executable, "-m", "learner", "--bootstrap", self.endpoints.bootstrap, "--model", model]
+        command = [sys.executable, "-m", "headrace.learner", "--bootstrap", self.endpoints.bootstrap, "--model", model]
         command += ["--artefacts", str(self.artefacts), *RHYTHM, *more]
         environment = {**os.environ, "HEADRACE_MODEL_KEY": self.endpoints.model_key, "OMP_NUM_THREADS": "1"}
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}

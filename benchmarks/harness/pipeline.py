@@ -5,21 +5,21 @@ import time
 from collections.abc import Callable, Iterator
 
 from benchmarks.inputs.event_log import EventLog, Record
-from connections.kafka_clients import producer
-from connections.redis_clients import connect
+from headrace.connections.kafka_clients import producer
+from headrace.connections.redis_clients import connect
 from headrace.errors import EnvironmentProblem
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import load_plan
 from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
+from headrace.schemas.topics import EVENT_PARTITIONS, EVENTS, ITEMS
 from headrace.stack import stack
 from headrace.stack.flink import FlinkRest
 from headrace.stack.jobs import FEATURES
 from headrace.stack.reconciler import submit_in_client
 from headrace.stack.stack import Say
 from headrace.stack.supervisor import Program, Supervisor, record
+from headrace.store.log import bounds
 from headrace.wait import wait_until
-from lang.plan.plan import Plan
-from lang.planner.load import load_plan
-from schemas.topics import EVENT_PARTITIONS, EVENTS, ITEMS
-from store.log import bounds
 
 JOBS = ("ingest", "features")
 FOUR_GROUPS = ("item_engagement", "item_next", "user_category", "user_recent")

@@ -13,18 +13,18 @@ from msgspec import Struct, structs
 
 from benchmarks.inputs.version_messages import VersionChain
 from headrace.errors import EnvironmentProblem
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from lang.planner.load import load_plan
-from models.array_types import Ids
-from schemas.catalogue import Item
-from serving.stages.pipeline import rank
-from serving.stages.sources import clicked_after
-from serving.state import catalogue, columns, item_features
-from serving.state.experiment import Arm
-from serving.state.query import Faults, Neighbours, Query, Taste, User
-from serving.state.state import Live
-from serving.telemetry.stopwatch import Stopwatch
-from serving.versions.delta_reader import DeltaReader
+from headrace.models.array_types import Ids
+from headrace.schemas.catalogue import Item
+from headrace.serving.stages.pipeline import rank
+from headrace.serving.stages.sources import clicked_after
+from headrace.serving.state import catalogue, columns, item_features
+from headrace.serving.state.experiment import Arm
+from headrace.serving.state.query import Faults, Neighbours, Query, Taste, User
+from headrace.serving.state.state import Live
+from headrace.serving.telemetry.stopwatch import Stopwatch
+from headrace.serving.versions.delta_reader import DeltaReader
 
 _AT_MS = 1_800_000_000_000
 _ONLINE = Arm(name="online", share=1.0, policy="model:live")

@@ -7,17 +7,17 @@ import numpy as np
 from msgspec import Struct, structs
 
 from headrace.evaluation import metrics
-from learner.collate import Collator
-from models.array_types import Doubles, Flags, Floats, Ids
-from models.batch import Batch
-from models.config import RankerConfig
-from models.content import Content
-from models.items import Items
-from models.rowset import RowSource
-from models.state import ModelState
-from models.training import Trainer, predict
-from schemas.heads import HEADS
-from schemas.samples import Sample
+from headrace.learner.collate import Collator
+from headrace.models.array_types import Doubles, Flags, Floats, Ids
+from headrace.models.batch import Batch
+from headrace.models.config import RankerConfig
+from headrace.models.content import Content
+from headrace.models.items import Items
+from headrace.models.rowset import RowSource
+from headrace.models.state import ModelState
+from headrace.models.training import Trainer, predict
+from headrace.schemas.heads import HEADS
+from headrace.schemas.samples import Sample
 
 NEW_BELOW = 5  # an item is new until it has been shown in this many slots
 _REFRESH = 1_024  # slots between two refreshes of the index

@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from headrace.lang.events.computed import Computation
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.planner.load import load_plan
+from headrace.schemas.catalogue import ITEM
+from headrace.schemas.partition import partition_of
+from headrace.schemas.topics import EVENT_PARTITIONS
 from headrace.stack.jobs import FEATURES
-from lang.events.computed import Computation
-from lang.expressions.per_event import Event
-from lang.planner.load import load_plan
-from schemas.catalogue import ITEM
-from schemas.partition import partition_of
-from schemas.topics import EVENT_PARTITIONS
 
 KINDS = ("impression", "view", "click", "dwell", "skip", "purchase")
 SHARES = (0.55, 0.15, 0.15, 0.08, 0.05, 0.02)

@@ -11,16 +11,16 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.random import Generator
 
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from lang.planner.load import load_plan
-from schemas.events import Event
-from schemas.exposures import Exposure
-from schemas.heads import FEEDBACK, HEADS
-from schemas.samples import SAMPLE, Sample
-from simulator.warmup import WarmUp, WarmUpSettings
-from simulator.world import World, WorldSettings
-from udfs.labels import close_slate, encode_samples, label_feedback
-from udfs.slates import Feedback, open_slate
+from headrace.schemas.events import Event
+from headrace.schemas.exposures import Exposure
+from headrace.schemas.heads import FEEDBACK, HEADS
+from headrace.schemas.samples import SAMPLE, Sample
+from headrace.simulator.warmup import WarmUp, WarmUpSettings
+from headrace.simulator.world import World, WorldSettings
+from headrace.udfs.labels import close_slate, encode_samples, label_feedback
+from headrace.udfs.slates import Feedback, open_slate
 
 Slot = tuple[str, int]
 """(request id, position)."""

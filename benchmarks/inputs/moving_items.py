@@ -9,17 +9,17 @@ items also by what the row learned.
 import numpy as np
 import torch
 
+from headrace.models import ranker_numpy
+from headrace.models.array_types import Floats, Ids, Indexes
+from headrace.models.batch import Batch
+from headrace.models.config import RankerConfig
+from headrace.models.inputs import DENSE
+from headrace.models.ranker_numpy import LEAD
+from headrace.models.state import ModelState
+from headrace.models.training import Trainer
 from headrace.replay.recordings import Recording
-from models import ranker_numpy
-from models.array_types import Floats, Ids, Indexes
-from models.batch import Batch
-from models.config import RankerConfig
-from models.inputs import DENSE
-from models.ranker_numpy import LEAD
-from models.state import ModelState
-from models.training import Trainer
-from schemas.heads import CLICK, HEADS
-from schemas.ids import hash64
+from headrace.schemas.heads import CLICK, HEADS
+from headrace.schemas.ids import hash64
 
 _BATCH = 64  # the learner's default
 _OWN = 0.6  # spread of an item's own difference, times the spread of the films' rows

@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from headrace.evaluation import ctr
 from headrace.evaluation.log import Log
+from headrace.lang.plan.plan import Plan
+from headrace.models.array_types import Doubles
 from headrace.replay.writer import ExposureBuilder, build_events
-from lang.plan.plan import Plan
-from models.array_types import Doubles
-from schemas.samples import Sample
+from headrace.schemas.samples import Sample
 
 _HOUR_MS = 3_600_000
 

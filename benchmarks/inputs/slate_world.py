@@ -15,25 +15,25 @@ from msgspec import Struct
 
 from benchmarks.inputs import version_messages
 from benchmarks.inputs.version_messages import VersionChain
-from connections.kafka_clients import admin, producer
-from connections.redis_clients import connect
+from headrace.connections.kafka_clients import admin, producer
+from headrace.connections.redis_clients import connect
+from headrace.lang.events.computed import Computation
+from headrace.lang.executors.fold import SequenceRow, TileFold
+from headrace.lang.executors.topic_records import TopicRecords
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group, Plan
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, REPOSITORY, Endpoints
 from headrace.log.feature_versions import seed
+from headrace.models.config import RankerConfig
+from headrace.schemas.catalogue import Item
+from headrace.schemas.defaults import CLICKSTREAM, LIVE_MODEL
+from headrace.schemas.ids import hash64
+from headrace.schemas.row_codec import TableUpdate
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import ITEMS, MODEL_DELTAS, sequence_topic, tile_topic
+from headrace.store.lag import consumer_groups, lags
 from headrace.wait import wait_until
-from lang.events.computed import Computation
-from lang.executors.fold import SequenceRow, TileFold
-from lang.executors.topic_records import TopicRecords
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group, Plan
-from lang.planner.load import load_plan
-from models.config import RankerConfig
-from schemas.catalogue import Item
-from schemas.defaults import CLICKSTREAM, LIVE_MODEL
-from schemas.ids import hash64
-from schemas.row_codec import TableUpdate
-from schemas.times import now_ms
-from schemas.topics import ITEMS, MODEL_DELTAS, sequence_topic, tile_topic
-from store.lag import consumer_groups, lags
 
 _CATEGORIES, _SELLERS = 200, 500
 _DAY_MS = 86_400_000
@@ -134,7 +134,15 @@ class SlateWorld:
         return VersionChain(self.config).next(version_messages.snapshot_chunks(self.config, table, seed=1))
 
     def _load(self, endpoints: Endpoints, redis_url: str) -> None:
-        command = [sys.executable, "-m", "store.loader", "--bootstrap", endpoints.bootstrap, "--redis", redis_url]
+        command = [
+            sys.executable,
+            "-m",
+            "headrace.store.loader",
+            "--bootstrap",
+            endpoints.bootstrap,
+            "--redis",
+            redis_url,
+        ]
         client, broker = connect(redis_url), admin(endpoints.bootstrap)
         loader = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
 
@@ -143,7 +151,9 @@ class SlateWorld:
             return found.committed > 0 and found.behind == 0
 
         try:
-            wait_until(loaded, what="the loader", deadline_s=_LOADED_S, hint="Start `python -m store.loader` by hand.")
+            wait_until(
+                loaded, what="the loader", deadline_s=_LOADED_S, hint="Start headrace.store.loader by hand."
+            )
         finally:
             loader.terminate()
             loader.wait()

@@ -9,10 +9,10 @@ depend on the user.
 import numpy as np
 from msgspec import structs
 
-from models.array_types import Flags, Floats, Ids
-from models.config import RankerConfig
-from models.table import Table
-from schemas.ids import hash64
+from headrace.models.array_types import Flags, Floats, Ids
+from headrace.models.config import RankerConfig
+from headrace.models.table import Table
+from headrace.schemas.ids import hash64
 
 _HIDDEN, _BATCH = 8, 8_192
 _AT_MS = 1_800_000_000_000

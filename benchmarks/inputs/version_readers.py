@@ -7,12 +7,12 @@ from typing import Protocol
 import numpy as np
 from msgspec import Struct, structs
 
-from learner.cuts import Publication
-from models.rowset import RowSet
-from models.state import ModelState
-from schemas.delta import Delta, decode_chunks
-from schemas.ids import hash64
-from schemas.row_codec import TableUpdate
+from headrace.learner.cuts import Publication
+from headrace.models.rowset import RowSet
+from headrace.models.state import ModelState
+from headrace.schemas.delta import Delta, decode_chunks
+from headrace.schemas.ids import hash64
+from headrace.schemas.row_codec import TableUpdate
 
 CADENCE_MS = 60_000
 

@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
+from headrace.lang.executors.fold import TileRow
+from headrace.lang.plan.plan import Family, Group
+from headrace.lang.planner.load import parse_plan
 from headrace.stack.jobs import FEATURES
-from lang.executors.fold import TileRow
-from lang.plan.plan import Family, Group
-from lang.planner.load import parse_plan
-from store.writer import retention_of
+from headrace.store.writer import retention_of
 
 WEEK_MS = 7 * 86_400_000
 _EVENTS_A_WEEK, _SPREAD, _BUSY_A_WEEK = 60, 1.5, 1_000_000

@@ -34,8 +34,8 @@ from benchmarks.peers.usual_loop import (
     RECENT,
     STRENGTH_MS,
 )
-from schemas.redis_keys import pack_member, sequence_key, tiles_key
-from store.record import RecordLayout, Row
+from headrace.schemas.redis_keys import pack_member, sequence_key, tiles_key
+from headrace.store.record import RecordLayout, Row
 
 if TYPE_CHECKING:
     from redis.client import Pipeline

@@ -12,7 +12,7 @@ import numpy as np
 import redis.asyncio as redis
 
 from benchmarks.peers.slate_peers import SETTINGS_VARIABLE, SHOWN, WIDTH, PeerModel, PeerSettings
-from schemas.http import RecommendationRequest
+from headrace.schemas.http import RecommendationRequest
 
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]

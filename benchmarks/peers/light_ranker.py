@@ -7,12 +7,12 @@ all dense tensors of the full ranker, learn it. The labels replace the outputs o
 import numpy as np
 import torch
 
-from models.array_types import Floats
-from models.config import RankerConfig
-from models.optimiser import Adam
-from models.ranker_numpy import score_light
-from models.ranker_torch import light_loss, to_numpy
-from models.training import initial_dense
+from headrace.models.array_types import Floats
+from headrace.models.config import RankerConfig
+from headrace.models.optimiser import Adam
+from headrace.models.ranker_numpy import score_light
+from headrace.models.ranker_torch import light_loss, to_numpy
+from headrace.models.training import initial_dense
 
 _SURE = 20.0  # the logit of a label: a chance of 1 or 0 to eight digits
 

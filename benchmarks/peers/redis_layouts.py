@@ -8,13 +8,13 @@ from typing import Protocol, cast
 import numpy as np
 import redis
 
-from lang.executors.fold import TileRow
-from lang.executors.merge import TileBlock
-from lang.plan.plan import Group
-from schemas.redis_keys import tiles_key
-from store.decode import TileWrite
-from store.record import CELL_BYTES, RecordLayout, Row
-from store.writer import MERGE, Writer, retention_of
+from headrace.lang.executors.fold import TileRow
+from headrace.lang.executors.merge import TileBlock
+from headrace.lang.plan.plan import Group
+from headrace.schemas.redis_keys import tiles_key
+from headrace.store.decode import TileWrite
+from headrace.store.record import CELL_BYTES, RecordLayout, Row
+from headrace.store.writer import MERGE, Writer, retention_of
 
 _LIFE_MS = 10**9
 

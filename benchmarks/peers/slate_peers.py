@@ -8,13 +8,13 @@ import numpy as np
 import redis
 from msgspec import Struct
 
-from models.array_types import Floats, Ids
-from models.config import RankerConfig
-from models.inputs import DENSE, ITEM_INPUTS
-from models.items import Items
-from models.state import ModelState
-from schemas.ids import hash64
-from serving.shared.state_files import read_model
+from headrace.models.array_types import Floats, Ids
+from headrace.models.config import RankerConfig
+from headrace.models.inputs import DENSE, ITEM_INPUTS
+from headrace.models.items import Items
+from headrace.models.state import ModelState
+from headrace.schemas.ids import hash64
+from headrace.serving.shared.state_files import read_model
 
 SETTINGS_VARIABLE = "BENCHMARK_PEER"
 HISTORY, SHOWN = 20, 20

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from benchmarks.peers.slate_peers import SETTINGS_VARIABLE, SHOWN, WIDTH, PeerModel, PeerSettings
-from schemas.ids import hash64
+from headrace.schemas.ids import hash64
 
 _NEIGHBOURS = 32  # of a node of the HNSW graph
 

@@ -7,8 +7,8 @@ from benchmarks.inputs.feedback_log import Delays
 from benchmarks.studies.lagged import Lagged
 from benchmarks.studies.version_ages import Numbers
 from headrace.layout import REPOSITORY
-from simulator.warmup import WarmUpSettings
-from simulator.world import WorldSettings
+from headrace.simulator.warmup import WarmUpSettings
+from headrace.simulator.world import WorldSettings
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "freshness_curve.json"
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000

@@ -11,13 +11,13 @@ import numpy as np
 from msgspec import Struct
 
 from benchmarks.inputs.moving_items import LearnedLog, MovingItems
-from models.array_types import Floats
-from models.index.base import Base, BaseFile, build_base
-from models.index.layered import NEAREST, LayeredBuilder, LayeredIndex, layered
-from models.index.protocol import Index
-from models.index.recall import calibrated, recall_of
-from serving.shared.base_file import map_lists, write_lists
-from serving.shared.index_rebuilds import reason_to_rebuild
+from headrace.models.array_types import Floats
+from headrace.models.index.base import Base, BaseFile, build_base
+from headrace.models.index.layered import NEAREST, LayeredBuilder, LayeredIndex, layered
+from headrace.models.index.protocol import Index
+from headrace.models.index.recall import calibrated, recall_of
+from headrace.serving.shared.base_file import map_lists, write_lists
+from headrace.serving.shared.index_rebuilds import reason_to_rebuild
 
 ROWS_A_MINUTE = 5_000
 """Samples that a minute learns."""

@@ -9,13 +9,13 @@ from msgspec import Struct, structs
 
 from benchmarks.inputs.moving_items import LearnedLog, MovingItems
 from benchmarks.studies.index_churn import CALIBRATED, MEASURED, TIMED, Times, times_of
-from models.array_types import Flags, Floats, Ids, Indexes
-from models.index.base import build_base
-from models.index.exact import NumpyIndex, best
-from models.index.layered import layered
-from models.index.protocol import Index
-from models.index.recall import calibrated, recall_of
-from models.state import ModelState
+from headrace.models.array_types import Flags, Floats, Ids, Indexes
+from headrace.models.index.base import build_base
+from headrace.models.index.exact import NumpyIndex, best
+from headrace.models.index.layered import layered
+from headrace.models.index.protocol import Index
+from headrace.models.index.recall import calibrated, recall_of
+from headrace.models.state import ModelState
 
 _NEIGHBOURS, _CONSTRUCTION, _SEARCH = 16, 100, 200  # of HNSW: the smallest that reach the aim on a million rows
 _CROSSED = (10_000, 30_000, 60_000, 100_000, 250_000)

@@ -5,11 +5,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from models.array_types import Floats, Ids, Indexes
-from models.arrays import TrainingState
-from models.config import RankerConfig
-from models.rowset import RowSource
-from schemas.row_codec import Tensors, pack_rows, unpack_rows
+from headrace.models.array_types import Floats, Ids, Indexes
+from headrace.models.arrays import TrainingState
+from headrace.models.config import RankerConfig
+from headrace.models.rowset import RowSource
+from headrace.schemas.row_codec import Tensors, pack_rows, unpack_rows
 
 Dense: TypeAlias = dict[str, Floats]
 _MOST = 127  # largest signed 8-bit code

@@ -6,8 +6,8 @@ import numpy as np
 from msgspec import Struct
 
 from benchmarks.harness.interleaved import time_interleaved, timed
-from models.array_types import Floats
-from models.index.exact import NumpyIndex
+from headrace.models.array_types import Floats
+from headrace.models.index.exact import NumpyIndex
 
 _NEAREST = 100
 _SEARCHED = 50_000

@@ -8,19 +8,19 @@ from msgspec import Struct
 
 from benchmarks.inputs.version_readers import CADENCE_MS, Reader, Version
 from headrace.evaluation import metrics
-from learner.collate import Collator
-from learner.cuts import Publication
-from learner.loop import Learner
-from learner.settings import LoopSettings
-from models.array_types import Doubles, Flags
-from models.batch import Batch
-from models.config import RankerConfig
-from models.ranker_torch import from_numpy
-from models.rowset import RowSource
-from models.state import ModelState
-from models.training import predict
-from schemas.heads import HEADS
-from schemas.samples import Sample
+from headrace.learner.collate import Collator
+from headrace.learner.cuts import Publication
+from headrace.learner.loop import Learner
+from headrace.learner.settings import LoopSettings
+from headrace.models.array_types import Doubles, Flags
+from headrace.models.batch import Batch
+from headrace.models.config import RankerConfig
+from headrace.models.ranker_torch import from_numpy
+from headrace.models.rowset import RowSource
+from headrace.models.state import ModelState
+from headrace.models.training import predict
+from headrace.schemas.heads import HEADS
+from headrace.schemas.samples import Sample
 
 _CLICK = HEADS.index("click")
 Numbers = dict[str, float]

@@ -3,8 +3,8 @@
 from headrace.client.asynchronous import AsyncClient
 from headrace.client.blocking import Client
 from headrace.client.errors import ApiError, DeadlineExceeded, Refused, Unreachable
-from schemas.client_records import EventRecord, ItemRecord
-from schemas.http import RecommendationAnswer, RecommendationRequest
+from headrace.schemas.client_records import EventRecord, ItemRecord
+from headrace.schemas.http import RecommendationAnswer, RecommendationRequest
 
 __all__ = [
     "ApiError",

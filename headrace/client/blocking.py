@@ -9,9 +9,9 @@ import httpx
 from headrace.client import calls
 from headrace.client.calls import Call
 from headrace.client.retries import Attempts, RetryBudget
-from schemas.client_records import EventRecord, ItemRecord
-from schemas.events import Event
-from schemas.http import (
+from headrace.schemas.client_records import EventRecord, ItemRecord
+from headrace.schemas.events import Event
+from headrace.schemas.http import (
     AliasAnswer,
     BatchAnswer,
     FeaturesAnswer,

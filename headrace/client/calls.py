@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Struct, field
 
 from headrace.client.errors import Refused
-from schemas.client_records import EventRecord, ItemRecord
-from schemas.events import Event
-from schemas.http import (
+from headrace.schemas.client_records import EventRecord, ItemRecord
+from headrace.schemas.events import Event
+from headrace.schemas.http import (
     AliasAnswer,
     AliasRequest,
     BatchAnswer,

@@ -6,7 +6,7 @@ ApiError
 └── DeadlineExceeded  no answer in time
 """
 
-from schemas.http import Problem
+from headrace.schemas.http import Problem
 
 
 class ApiError(Exception):

@@ -9,7 +9,7 @@ import httpx
 
 from headrace.client.calls import Call
 from headrace.client.errors import DeadlineExceeded, Unreachable
-from schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
+from headrace.schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
 
 _RETRIED = (429, 503)
 _ATTEMPTS = 4

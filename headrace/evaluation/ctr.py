@@ -14,11 +14,11 @@ from headrace.evaluation.log import Log
 from headrace.evaluation.progressive import ProgressiveRanker
 from headrace.evaluation.rate_baselines import RateBaselines
 from headrace.evaluation.to_sample import ShownItem, build_sample
+from headrace.lang.plan.plan import Plan
+from headrace.models.array_types import Doubles
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import ExposureBuilder, build_events
-from lang.plan.plan import Plan
-from models.array_types import Doubles
-from schemas.samples import Sample
+from headrace.schemas.samples import Sample
 
 
 class Predictions(Struct, frozen=True):

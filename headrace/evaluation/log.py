@@ -17,7 +17,7 @@ from headrace.evaluation.reading.summary import Summary
 from headrace.evaluation.reading.table import Table, UnusableRow
 from headrace.evaluation.reading.times import Clock, detect_clock
 from headrace.replay.recordings import Feedback, Recording, in_sessions
-from schemas.catalogue import Item
+from headrace.schemas.catalogue import Item
 
 QUOTED = 3  # faulty rows quoted in reports
 _MOSTLY = 0.9  # share of a column's cells that must be numbers for it to be binned

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Doubles
+from headrace.models.array_types import Doubles
 
 _LEAST = 1e-6  # distance from 0 and 1 to which probabilities are clipped before their logarithm
 TOP = 10

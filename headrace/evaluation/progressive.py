@@ -6,19 +6,19 @@ import numpy as np
 
 from headrace.evaluation.lagged_model import LaggedModel
 from headrace.evaluation.requests import HydratedRequest
-from learner.collate import Collator
-from learner.settings import LoopSettings
-from models.array_types import Doubles, Floats
-from models.batch import Batch
-from models.config import RankerConfig
-from models.items import Items
-from models.ranker_torch import from_numpy
-from models.rowset import RowSource
-from models.state import ModelState
-from models.training import Trainer, predict
-from schemas.heads import HEADS
-from schemas.ids import hash64
-from schemas.samples import Sample
+from headrace.learner.collate import Collator
+from headrace.learner.settings import LoopSettings
+from headrace.models.array_types import Doubles, Floats
+from headrace.models.batch import Batch
+from headrace.models.config import RankerConfig
+from headrace.models.items import Items
+from headrace.models.ranker_torch import from_numpy
+from headrace.models.rowset import RowSource
+from headrace.models.state import ModelState
+from headrace.models.training import Trainer, predict
+from headrace.schemas.heads import HEADS
+from headrace.schemas.ids import hash64
+from headrace.schemas.samples import Sample
 
 CLICK = HEADS.index("click")
 

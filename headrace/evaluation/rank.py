@@ -16,13 +16,13 @@ from headrace.evaluation.progressive import ProgressiveRanker
 from headrace.evaluation.rank_baselines import UNRANKED, RankBaselines
 from headrace.evaluation.requests import HydratedRequest, Requests
 from headrace.evaluation.to_sample import ShownItem, build_sample
+from headrace.lang.plan.plan import Plan
+from headrace.models.array_types import Doubles, Flags, Floats
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import build_events
-from lang.plan.plan import Plan
-from models.array_types import Doubles, Flags, Floats
-from schemas.catalogue import Item
-from schemas.ids import hash64
-from schemas.samples import Sample
+from headrace.schemas.catalogue import Item
+from headrace.schemas.ids import hash64
+from headrace.schemas.samples import Sample
 
 _SHOWN = 30  # best candidates, always learned
 _OTHERS = 20  # of the rest, on average

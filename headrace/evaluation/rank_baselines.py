@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from headrace.models.array_types import Doubles
 from headrace.replay.recordings import Visit
-from models.array_types import Doubles
 
 UNRANKED = np.inf
 _HALF_LIFE_MS = 7 * 86_400_000

@@ -11,7 +11,7 @@ from headrace.evaluation import metrics
 from headrace.evaluation.ctr import Predictions
 from headrace.evaluation.metrics import Figure
 from headrace.evaluation.rank import Ranks
-from models.array_types import Doubles
+from headrace.models.array_types import Doubles
 
 PRODUCT = "headrace"  # name of the progressive ranker among the models compared
 Numbers = dict[str, float]

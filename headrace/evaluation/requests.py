@@ -6,24 +6,24 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct, structs
 
+from headrace.lang.plan.plan import Plan
+from headrace.models.array_types import Floats, Ids
+from headrace.models.index.exact import NumpyIndex
+from headrace.models.state import ModelState
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import build_query
-from lang.plan.plan import Plan
-from models.array_types import Floats, Ids
-from models.index.exact import NumpyIndex
-from models.state import ModelState
-from schemas.aliases import LIVE
-from schemas.catalogue import Item
-from schemas.defaults import CLICKSTREAM
-from schemas.events import Event
-from serving.offline.features import OfflineFeatures
-from serving.offline.item_columns import ItemColumns
-from serving.stages.filters import keep
-from serving.stages.merge import merge
-from serving.stages.retrieve import retrieve
-from serving.stages.score import inputs
-from serving.state.query import Candidates, Faults, Query, User, ids_of
-from serving.state.state import ServedModel
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.catalogue import Item
+from headrace.schemas.defaults import CLICKSTREAM
+from headrace.schemas.events import Event
+from headrace.serving.offline.features import OfflineFeatures
+from headrace.serving.offline.item_columns import ItemColumns
+from headrace.serving.stages.filters import keep
+from headrace.serving.stages.merge import merge
+from headrace.serving.stages.retrieve import retrieve
+from headrace.serving.stages.score import inputs
+from headrace.serving.state.query import Candidates, Faults, Query, User, ids_of
+from headrace.serving.state.state import ServedModel
 
 
 class HydratedRequest(Struct, frozen=True):

@@ -15,9 +15,9 @@ from headrace.evaluation import ctr, items, rank, report
 from headrace.evaluation.log import QUOTED, Columns, Log, read
 from headrace.evaluation.metrics import Figure
 from headrace.evaluation.report import PRODUCT, Report
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from lang.planner.load import load_plan
-from learner.app import make_deterministic
+from headrace.learner.app import make_deterministic
 
 Task: TypeAlias = Literal["ctr", "rank", "next"]
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from headrace.models.inputs import FEATURE_SET
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import ARM
-from models.inputs import FEATURE_SET
-from schemas.defaults import HISTORY
-from schemas.heads import EVENT_WEIGHTS, HEADS
-from schemas.samples import FIRST, NEGATIVE_WEIGHT, Sample
+from headrace.schemas.defaults import HISTORY
+from headrace.schemas.heads import EVENT_WEIGHTS, HEADS
+from headrace.schemas.samples import FIRST, NEGATIVE_WEIGHT, Sample
 
 
 class ShownItem(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from headrace.features.cost import Cost, LiveVersion
 from headrace.features.state_size import cuts
-from lang.plan.plan import Group
+from headrace.lang.plan.plan import Group
 
 _CUTS = 2
 

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Struct
 
-from connections.redis_clients import Client
+from headrace.connections.redis_clients import Client
 from headrace.features.flink_state import cell_bytes
 from headrace.features.state_size import cells, tile_cells
+from headrace.lang.plan.plan import Group
+from headrace.lang.planner.diff import Change
 from headrace.layout import REPOSITORY, Endpoints
 from headrace.log.clean_log import CleanLog
+from headrace.serving.feature_dependencies import touched
 from headrace.stack.flink import FlinkRest
-from lang.plan.plan import Group
-from lang.planner.diff import Change
-from serving.feature_dependencies import touched
-from store.usage import Usage, measure_usage
-from store.versions import Versions
+from headrace.store.usage import Usage, measure_usage
+from headrace.store.versions import Versions
 
 _MEASURED = REPOSITORY / "benchmarks" / "results" / "throughput.json"
 _UNKNOWN = "not known yet"

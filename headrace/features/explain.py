@@ -8,15 +8,15 @@ import msgspec
 
 from headrace.errors import UsageProblem
 from headrace.features.feature_files import plan_in
+from headrace.lang.executors.flink_sql import statements
+from headrace.lang.expressions.tree import columns_of
+from headrace.lang.plan.clean_topic import clean_topic
+from headrace.lang.plan.plan import Aggregate, Group, Plan
+from headrace.lang.plan.source import Source
+from headrace.lang.planner.lineage import direct_inputs, root_features, source_columns
+from headrace.lang.syntax.duration import format_duration
 from headrace.layout import FEATURES
-from lang.executors.flink_sql import statements
-from lang.expressions.tree import columns_of
-from lang.plan.clean_topic import clean_topic
-from lang.plan.plan import Aggregate, Group, Plan
-from lang.plan.source import Source
-from lang.planner.lineage import direct_inputs, root_features, source_columns
-from lang.syntax.duration import format_duration
-from schemas.redis_keys import sequence_key, tiles_key
+from headrace.schemas.redis_keys import sequence_key, tiles_key
 
 _TABLE = "clean"
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from headrace.errors import UsageProblem
-from lang.errors.report import LangError
-from lang.plan.plan import Plan
-from lang.planner.load import Findings, check_files, read_texts
+from headrace.lang.errors.report import LangError
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import Findings, check_files, read_texts
 
 
 def findings(folder: Path) -> Findings:

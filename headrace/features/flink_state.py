@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from headrace.features.state_size import tile_cells
+from headrace.lang.plan.plan import Group
 from headrace.stack.flink import Task
-from lang.plan.plan import Group
 
 _GROUPED = re.compile(r"GroupAggregate\(groupBy=\[([^\]]*)\]")
 # Operators that only these relations have before the aggregation, see `lang.executors.flink_sql`.

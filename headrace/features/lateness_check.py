@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from headrace.lang.events.gate import int_value, is_tick
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.plan import Group
+from headrace.lang.plan.source import Source
+from headrace.lang.syntax.duration import format_duration
 from headrace.layout import Endpoints
 from headrace.log.clean_log import CleanLog
-from lang.events.gate import int_value, is_tick
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.plan import Group
-from lang.plan.source import Source
-from lang.syntax.duration import format_duration
-from store.writer import retention_of
+from headrace.store.writer import retention_of
 
 _NEWEST, _FEWEST = 20_000, 1_000
 _USUAL = 0.999

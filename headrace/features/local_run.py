@@ -20,14 +20,14 @@ import msgspec
 from msgspec import Struct
 from pyflink.java_gateway import get_gateway
 
-from jobs import features, tables
-from jobs.settings import JobSettings
-from lang.executors.flink_sql import TopicTable, sequence_table, tile_table
-from lang.executors.fold import SequenceRow, TileRow
-from lang.executors.tile_store import TileStore
-from lang.expressions.per_event import Event
-from lang.plan.clean_topic import contract
-from lang.plan.plan import Group
+from headrace.jobs import features, tables
+from headrace.jobs.settings import JobSettings
+from headrace.lang.executors.flink_sql import TopicTable, sequence_table, tile_table
+from headrace.lang.executors.fold import SequenceRow, TileRow
+from headrace.lang.executors.tile_store import TileStore
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.clean_topic import contract
+from headrace.lang.plan.plan import Group
 
 _LINE = re.compile(r"(?P<table>\w+)> \+[IU]\[(?P<cells>.*)\]")
 """A row that `print` wrote. Retracted rows are left out, as the loader leaves out tombstones."""

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, field
 
-from connections.redis_clients import Client
-from lang.plan.plan import Group, Key
-from lang.planner.diff import meanings
-from lang.testfiles.runner import values_agree
-from schemas.redis_keys import owner_of, sequence_key, tiles_key
-from store.reader import FeatureReader, FeatureRequest, FeatureValues
+from headrace.connections.redis_clients import Client
+from headrace.lang.plan.plan import Group, Key
+from headrace.lang.planner.diff import meanings
+from headrace.lang.testfiles.runner import values_agree
+from headrace.schemas.redis_keys import owner_of, sequence_key, tiles_key
+from headrace.store.reader import FeatureReader, FeatureRequest, FeatureValues
 
 _RATIO = 1e-9
 _PER_ROUND_TRIP = 200  # owners

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import msgspec
 
-from connections.redis_clients import connect
+from headrace.connections.redis_clients import connect
 from headrace.errors import UsageProblem
 from headrace.features import lateness_check, release
 from headrace.features.budget import entity_problem, memory_problem
 from headrace.features.cost import estimate_cost, measure_live
 from headrace.features.feature_files import plan_in
 from headrace.features.release import ReleasePlan
+from headrace.lang.plan.plan import Plan
 from headrace.layout import FEATURES, Endpoints, Layout
 from headrace.log.feature_versions import Registry
 from headrace.stack.flink import FlinkRest
-from lang.plan.plan import Plan
-from store.redis_budget import free_bytes
-from store.versions import Versions
+from headrace.store.redis_budget import free_bytes
+from headrace.store.versions import Versions
 
 PLAN_FILE = Path("features.plan.json")
 

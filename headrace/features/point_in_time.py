@@ -3,14 +3,14 @@
 import time
 from collections.abc import Iterator
 
+from headrace.lang.events.gate import int_value, is_tick
+from headrace.lang.events.touching import by_owner
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.plan import Group, Plan
+from headrace.lang.testfiles.from_events import render_case
 from headrace.layout import Endpoints
 from headrace.log.clean_log import CleanLog
-from lang.events.gate import int_value, is_tick
-from lang.events.touching import by_owner
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.plan import Group, Plan
-from lang.testfiles.from_events import render_case
-from store.memory_store import MemoryStore
+from headrace.store.memory_store import MemoryStore
 
 _EVENTS = 20  # per case, so that a person can read them
 

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
+from headrace.lang.reference.error_page import errors_page
+from headrace.lang.reference.pages import pages
 from headrace.layout import REPOSITORY
-from lang.reference.error_page import errors_page
-from lang.reference.pages import pages
 
 FOLDER = REPOSITORY / "docs" / "reference"
 

@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import KafkaException
 from msgspec import Struct
 
-from connections.redis_clients import StoreError, connect
+from headrace.connections.redis_clients import StoreError, connect
 from headrace.console import progress
 from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.lang.plan.plan import Group
 from headrace.layout import Layout
-from lang.plan.plan import Group
-from schemas.breaker import BrokenProgram
-from store.loader import Loader
-from store.log import bounds
-from store.usage import measure_usage
-from store.versions import read_versions
+from headrace.schemas.breaker import BrokenProgram
+from headrace.store.loader import Loader
+from headrace.store.log import bounds
+from headrace.store.usage import measure_usage
+from headrace.store.versions import read_versions
 
 _WAIT_S = 1.0
 _STALLED_S = 60.0  # without a record: the broker is away, or the records have passed their retention

@@ -4,23 +4,23 @@ import time
 
 from msgspec import Struct
 
-from connections.redis_clients import Client
+from headrace.connections.redis_clients import Client
 from headrace.console import progress
 from headrace.errors import UsageProblem
 from headrace.features.cost import Cost
 from headrace.features.parity import Parity
 from headrace.features.parity import compare as compare_in_store
+from headrace.lang.plan.plan import Group, Plan
+from headrace.lang.plan.source import Source
+from headrace.lang.planner.diff import Change, adopt_wording, compare
+from headrace.lang.syntax.duration import parse_duration
 from headrace.layout import Endpoints
 from headrace.log.clean_log import CleanLog
 from headrace.log.feature_versions import Registry, shared_job
+from headrace.serving.feature_dependencies import missing_features
 from headrace.stack.flink import FlinkRest
+from headrace.store.versions import LiveState, Version, Versions
 from headrace.wait import wait_until
-from lang.plan.plan import Group, Plan
-from lang.plan.source import Source
-from lang.planner.diff import Change, adopt_wording, compare
-from lang.syntax.duration import parse_duration
-from serving.feature_dependencies import missing_features
-from store.versions import LiveState, Version, Versions
 
 _RUNNING_S = 120.0
 _FILLED_S = 24 * 3600.0

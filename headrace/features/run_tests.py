@@ -8,11 +8,11 @@ from typing import Literal
 from headrace.errors import UsageProblem
 from headrace.features.feature_files import plan_in
 from headrace.features.flink_engine import flink_engine
+from headrace.lang.errors.report import LangError
+from headrace.lang.plan.plan import Group
+from headrace.lang.testfiles.cases import SUFFIX, Case, cases_in
+from headrace.lang.testfiles.runner import run_cases
 from headrace.layout import FEATURES
-from lang.errors.report import LangError
-from lang.plan.plan import Group
-from lang.testfiles.cases import SUFFIX, Case, cases_in
-from lang.testfiles.runner import run_cases
 
 
 def run_tests(folder: Path = FEATURES, *, k: str = "", engine: Literal["tiles", "flink"] = "tiles") -> None:

@@ -18,23 +18,23 @@ from msgspec import Struct
 from rich.table import Table
 
 from headrace.console import progress, screen
+from headrace.lang.events.gate import int_value, is_tick
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
+from headrace.lang.plan.plan import Plan
 from headrace.layout import Layout
 from headrace.log.feature_versions import Registry
-from lang.events.gate import int_value, is_tick
-from lang.expressions.per_event import Event
-from lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
-from lang.plan.plan import Plan
-from models.array_types import Doubles
-from models.inputs import DENSE, FEATURE_SET
-from schemas.avro import Unreadable
-from schemas.catalogue import ITEM, Item
-from schemas.defaults import CLICKSTREAM
-from schemas.exposures import EXPOSURE, Exposure
-from schemas.topics import EXPOSURES, ITEMS
-from serving.offline.features import OfflineFeatures
-from serving.state.experiment import Arm
-from serving.state.query import Query
-from store.log import read_values
+from headrace.models.array_types import Doubles
+from headrace.models.inputs import DENSE, FEATURE_SET
+from headrace.schemas.avro import Unreadable
+from headrace.schemas.catalogue import ITEM, Item
+from headrace.schemas.defaults import CLICKSTREAM
+from headrace.schemas.exposures import EXPOSURE, Exposure
+from headrace.schemas.topics import EXPOSURES, ITEMS
+from headrace.serving.offline.features import OfflineFeatures
+from headrace.serving.state.experiment import Arm
+from headrace.serving.state.query import Query
+from headrace.store.log import read_values
 
 LAG_MS = 10_000
 _NEAR = 0.01  # tolerance for inputs in [-3, 3], which were float32 in transit

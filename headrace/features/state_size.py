@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from lang.plan.plan import Group
+from headrace.lang.plan.plan import Group
 
 _ROWS = 10  # of a sequence, as most entities have
 

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from headrace.features.feature_files import findings, usable
+from headrace.lang.errors.report import Problem
+from headrace.lang.planner.load import Findings
 from headrace.layout import FEATURES
-from lang.errors.report import Problem
-from lang.planner.load import Findings
 
 
 class Diagnostic(Struct, frozen=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from rich.table import Table
 
-from connections.redis_clients import connect
+from headrace.connections.redis_clients import connect
 from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.features import parity, release
@@ -18,12 +18,12 @@ from headrace.features.release import ReleasePlan
 from headrace.layout import FEATURES, Endpoints, Layout, refuse_elsewhere
 from headrace.log.feature_versions import Registry, remove_data
 from headrace.log.feature_versions import seed as register
+from headrace.serving.http import lookup
+from headrace.serving.http.problems import ProblemError
 from headrace.stack.flink import FlinkRest
+from headrace.store.reader import FeatureReader, FeatureStore
+from headrace.store.usage import measure_usage
 from headrace.wait import wait_until
-from serving.http import lookup
-from serving.http.problems import ProblemError
-from store.reader import FeatureReader, FeatureStore
-from store.usage import measure_usage
 
 _NO_KEEPER = "the job of a version is submitted by the keeper of a stack on this machine"
 _FIRST_MS = 10**12  # September 2001: smaller numbers are seconds

@@ -14,8 +14,8 @@ from rich.table import Table
 from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.layout import Layout, refuse_elsewhere
-from schemas.json_text import fault_of, with_value
-from schemas.keys import Key, KeyFile, KeysError, Scope, Traffic, checked, digest
+from headrace.schemas.json_text import fault_of, with_value
+from headrace.schemas.keys import Key, KeyFile, KeysError, Scope, Traffic, checked, digest
 
 _OPTIONS = {"name": "the name", "scopes": "--scope", "origins": "--origin", "rate_per_s": "--rate", "burst": "--burst"}
 _NO_KEYS = "no keys but HEADRACE_TOKEN, which `headrace up` prints; `headrace keys add` makes one"

@@ -15,12 +15,12 @@ from cyclopts import Parameter
 from msgspec import Struct
 from pyarrow import parquet
 
-from connections.kafka_clients import producer
+from headrace.connections.kafka_clients import producer
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
-from schemas.topics import SAMPLES
-from store.files import replace_file
-from store.log import bounds, read_to_end
+from headrace.schemas.topics import SAMPLES
+from headrace.store.files import replace_file
+from headrace.store.log import bounds, read_to_end
 
 _ROWS = 50_000  # per file, at most
 _COLUMNS = pa.schema([("offset", pa.int64()), ("key", pa.binary()), ("record", pa.binary())])

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.clean_topic import clean_topic, contract
+from headrace.lang.plan.source import Source
 from headrace.layout import Endpoints
-from lang.expressions.per_event import Event
-from lang.plan.clean_topic import clean_topic, contract
-from lang.plan.source import Source
-from schemas.avro import Unreadable
-from store.log import LogReader, read_to_end, read_values
+from headrace.schemas.avro import Unreadable
+from headrace.store.log import LogReader, read_to_end, read_values
 
 
 class CleanLog:

@@ -14,10 +14,10 @@ from rich.table import Table
 from headrace.console import screen
 from headrace.layout import Endpoints
 from headrace.log.tail import text
-from schemas.avro import Unreadable
-from schemas.dead_letter import DEAD, DeadLetter
-from schemas.topics import EVENTS_DEAD, QUARANTINE
-from store.log import read_to_end
+from headrace.schemas.avro import Unreadable
+from headrace.schemas.dead_letter import DEAD, DeadLetter
+from headrace.schemas.topics import EVENTS_DEAD, QUARANTINE
+from headrace.store.log import read_to_end
 
 _SHOWN_CHARS = 200
 

@@ -2,12 +2,12 @@
 
 from msgspec import structs
 
-from connections.kafka_clients import producer
+from headrace.connections.kafka_clients import producer
 from headrace.errors import EnvironmentProblem
 from headrace.layout import Endpoints
-from schemas.control import Control
-from schemas.times import now_ms
-from schemas.topics import CONTROL_TOPIC
+from headrace.schemas.control import Control
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import CONTROL_TOPIC
 
 _WHO = "operator"
 _FLUSH_S = 20

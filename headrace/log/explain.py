@@ -10,21 +10,21 @@ from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.layout import Layout
 from headrace.log.slates import SlateLog
+from headrace.models.config import RankerConfig, load_ranker_config
+from headrace.models.inputs import DENSE
+from headrace.models.state import ModelState
+from headrace.schemas.aliases import FOLLOWING
+from headrace.schemas.defaults import LIVE_MODEL
+from headrace.schemas.exposures import Exposure
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import EXPOSURES
+from headrace.serving.offline.replayed_slate import NotReplayable, replay, replayable
+from headrace.serving.settings import Config, read_config
+from headrace.serving.stages.rules import Rules
+from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.model_at import VersionGone, model_at
+from headrace.serving.versions.pins import Pins
 from headrace.timestamps import parse_end, utc
-from models.config import RankerConfig, load_ranker_config
-from models.inputs import DENSE
-from models.state import ModelState
-from schemas.aliases import FOLLOWING
-from schemas.defaults import LIVE_MODEL
-from schemas.exposures import Exposure
-from schemas.times import now_ms
-from schemas.topics import EXPOSURES
-from serving.offline.replayed_slate import NotReplayable, replay, replayable
-from serving.settings import Config, read_config
-from serving.stages.rules import Rules
-from serving.versions.followed_model import FollowedModel
-from serving.versions.model_at import VersionGone, model_at
-from serving.versions.pins import Pins
 
 _INPUTS = 3  # the largest inputs of an item that are shown
 

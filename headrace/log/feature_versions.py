@@ -9,19 +9,19 @@ from typing import cast
 
 import msgspec
 
-from connections.kafka_clients import producer
-from connections.redis_clients import connect
+from headrace.connections.kafka_clients import producer
+from headrace.connections.redis_clients import connect
 from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.lang.plan.plan import Group, Plan
+from headrace.lang.plan.source import Source
 from headrace.layout import Endpoints, Layout
 from headrace.log.topics import create_topics, remove_topics
-from lang.plan.plan import Group, Plan
-from lang.plan.source import Source
-from schemas.control import Control
-from schemas.redis_keys import sequence_key, tiles_key
-from schemas.times import now_ms
-from schemas.topics import CONTROL_TOPIC, EVENTS, Topic, sequence_topic, stream_topics, tile_topic
-from store import versions as names
-from store.versions import LiveState, Version, Versions, read_versions
+from headrace.schemas.control import Control
+from headrace.schemas.redis_keys import sequence_key, tiles_key
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import CONTROL_TOPIC, EVENTS, Topic, sequence_topic, stream_topics, tile_topic
+from headrace.store import versions as names
+from headrace.store.versions import LiveState, Version, Versions, read_versions
 
 SHARED_JOB = "features"
 

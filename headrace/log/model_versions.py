@@ -6,13 +6,13 @@ from rich.table import Table
 
 from headrace.console import screen
 from headrace.layout import Endpoints, Layout
+from headrace.schemas.control import Control, control_of
+from headrace.schemas.defaults import LIVE_MODEL
+from headrace.schemas.delta import DeltaError, Manifest, manifest_hash
+from headrace.schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
+from headrace.schemas.version_policy import MODEL, VersionId, VersionPolicy, version_text
+from headrace.store.log import read_values
 from headrace.timestamps import utc
-from schemas.control import Control, control_of
-from schemas.defaults import LIVE_MODEL
-from schemas.delta import DeltaError, Manifest, manifest_hash
-from schemas.topics import CONTROL_TOPIC, MODEL_DELTAS
-from schemas.version_policy import MODEL, VersionId, VersionPolicy, version_text
-from store.log import read_values
 
 _FIGURES = ("published.all.click.log_loss", "published.all.click.calibration")
 

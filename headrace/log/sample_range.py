@@ -6,10 +6,10 @@ from confluent_kafka import Message
 from msgspec import Struct
 
 from headrace.errors import UsageProblem
+from headrace.schemas.samples import decode_sample
+from headrace.schemas.topics import SAMPLES
+from headrace.store.log import bounds, offsets_at, read_to_end
 from headrace.timestamps import utc
-from schemas.samples import decode_sample
-from schemas.topics import SAMPLES
-from store.log import bounds, offsets_at, read_to_end
 
 
 class SampleRange(Struct, frozen=True, kw_only=True):

@@ -6,12 +6,12 @@ from contextlib import closing, suppress
 import msgspec
 from confluent_kafka import Message
 
-from schemas.avro import Unreadable
-from schemas.exposures import EXPOSURE, Exposure
-from schemas.partition import partition_of
-from schemas.times import now_ms
-from schemas.topics import EXPOSURES
-from store.log import LogReader, raise_any
+from headrace.schemas.avro import Unreadable
+from headrace.schemas.exposures import EXPOSURE, Exposure
+from headrace.schemas.partition import partition_of
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import EXPOSURES
+from headrace.store.log import LogReader, raise_any
 
 _FIRST_MS, _GROWTH = 600_000, 6  # ten minutes, an hour, six hours, a day and a half, nine days
 _SKEW_MS = 60_000  # between the clocks of serving and of the broker

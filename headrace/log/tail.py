@@ -8,21 +8,21 @@ from itertools import chain
 
 from confluent_kafka import OFFSET_END, Message
 
-from connections.kafka_clients import admin
+from headrace.connections.kafka_clients import admin
 from headrace.errors import UsageProblem
+from headrace.lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from headrace.lang.plan.clean_topic import clean_topic, contract
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, Endpoints
-from lang.executors.topic_contracts import sequence_contracts, tile_contracts
-from lang.plan.clean_topic import clean_topic, contract
-from lang.planner.load import load_plan
-from schemas.avro import Contract
-from schemas.catalogue import ITEM
-from schemas.control import CONTROL
-from schemas.dead_letter import DEAD
-from schemas.events import TICK
-from schemas.exposures import EXPOSURE
-from schemas.samples import SAMPLE
-from schemas.shadows import SHADOW
-from schemas.topics import (
+from headrace.schemas.avro import Contract
+from headrace.schemas.catalogue import ITEM
+from headrace.schemas.control import CONTROL
+from headrace.schemas.dead_letter import DEAD
+from headrace.schemas.events import TICK
+from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.samples import SAMPLE
+from headrace.schemas.shadows import SHADOW
+from headrace.schemas.topics import (
     CONTROL_TOPIC,
     EVENTS,
     EVENTS_DEAD,
@@ -33,7 +33,7 @@ from schemas.topics import (
     SAMPLES_URGENT,
     SHADOWS,
 )
-from store.log import LogReader, raise_any
+from headrace.store.log import LogReader, raise_any
 
 _TIMEOUT_S = 5.0
 _TICK = TICK.encode()

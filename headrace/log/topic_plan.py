@@ -6,17 +6,17 @@ from pathlib import Path
 import msgspec
 from rich.table import Table
 
-from connections.kafka_clients import admin
+from headrace.connections.kafka_clients import admin
 from headrace.console import screen
 from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.lang.errors.report import LangError
+from headrace.lang.plan.plan import Group
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, Layout
 from headrace.log.feature_versions import feature_topics, stream_topics_of
 from headrace.log.topics import TopicState, create_topics, refuse_differences, replication, topic_states
-from lang.errors.report import LangError
-from lang.plan.plan import Group
-from lang.planner.load import load_plan
-from schemas.topics import CONTROL_TOPIC, TOPICS, Topic
-from store.versions import read_versions
+from headrace.schemas.topics import CONTROL_TOPIC, TOPICS, Topic
+from headrace.store.versions import read_versions
 
 _DAY_MS = 86_400_000
 

@@ -6,11 +6,11 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # pyright: ignore[reportPrivateImportUsage]
 from msgspec import Struct
 
-from connections.kafka_clients import admin
-from connections.settings import text, variable
+from headrace.connections.kafka_clients import admin
+from headrace.connections.settings import text, variable
 from headrace.errors import EnvironmentProblem
-from schemas.environment import SettingError
-from schemas.topics import PARTITIONS_VARIABLE, Topic
+from headrace.schemas.environment import SettingError
+from headrace.schemas.topics import PARTITIONS_VARIABLE, Topic
 
 _TIMEOUT_S = 20.0
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from headrace.layout import Layout
-from schemas.control import Control, control_of
-from schemas.version_policy import MODEL, TRAINED
+from headrace.schemas.control import Control, control_of
+from headrace.schemas.version_policy import MODEL, TRAINED
 
 
 def finished_trainings(payloads: Iterable[bytes | None]) -> frozenset[str]:

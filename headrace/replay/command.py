@@ -4,21 +4,21 @@ import math
 from contextlib import closing
 from pathlib import Path
 
-from connections.redis_clients import connect
+from headrace.connections.redis_clients import connect
 from headrace.console import progress
 from headrace.errors import UsageProblem
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, STATE_VARIABLE, Endpoints, Layout, Pace
 from headrace.replay.recordings import Recording, read
 from headrace.replay.writer import Replayer
+from headrace.schemas.samples import SAMPLE
+from headrace.schemas.topics import EXPOSURES, SAMPLES
 from headrace.stack import stack
 from headrace.stack.stack import Say
 from headrace.stack.supervisor import Supervisor
+from headrace.store.log import LogReader, bounds
+from headrace.store.reader import FeatureReader
 from headrace.wait import wait_until
-from lang.planner.load import load_plan
-from schemas.samples import SAMPLE
-from schemas.topics import EXPOSURES, SAMPLES
-from store.log import LogReader, bounds
-from store.reader import FeatureReader
 
 _ARRIVED_S = 900.0
 # The samples' clock cuts versions: a version a minute would be twenty thousand in two recorded weeks.

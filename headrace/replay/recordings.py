@@ -13,7 +13,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from headrace.errors import UsageProblem
-from schemas.catalogue import Item
+from headrace.schemas.catalogue import Item
 
 Feedback: TypeAlias = tuple[tuple[str, float | None], ...]
 _SESSION_GAP_MS = 30 * 60_000

@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from msgspec import Struct
 
+from headrace.lang.plan.plan import Plan
+from headrace.models.inputs import FEATURE_SET
 from headrace.replay.recordings import Recording, Visit
-from lang.plan.plan import Plan
-from models.inputs import FEATURE_SET
-from schemas.defaults import CLICKSTREAM, HISTORY
-from schemas.events import Event
-from schemas.exposures import Exposure, Slot
-from serving.offline.features import OfflineFeatures
-from serving.offline.log_writer import LogWriter
-from serving.state.experiment import Arm
-from serving.state.query import Query
-from store.reader import FeatureReader, FeatureRequest, FeatureValues
+from headrace.schemas.defaults import CLICKSTREAM, HISTORY
+from headrace.schemas.events import Event
+from headrace.schemas.exposures import Exposure, Slot
+from headrace.serving.offline.features import OfflineFeatures
+from headrace.serving.offline.log_writer import LogWriter
+from headrace.serving.state.experiment import Arm
+from headrace.serving.state.query import Query
+from headrace.store.reader import FeatureReader, FeatureRequest, FeatureValues
 
 ARM = Arm(name="recorded", share=1.0, policy="recorded")
 _POLL_EACH = 500

@@ -6,13 +6,13 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from connections.kafka_clients import admin
+from headrace.connections.kafka_clients import admin
 from headrace.layout import Endpoints, Layout, Pace
 from headrace.log.topics import create_topics
+from headrace.schemas.topics import TOPICS
 from headrace.stack import kafka
 from headrace.stack.ports import choose_ports, load_secrets, local_endpoints
 from headrace.wait import wait_until
-from schemas.topics import TOPICS
 
 _UP_S = 60.0
 

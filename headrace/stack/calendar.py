@@ -15,12 +15,12 @@ from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.decision import decide
 from headrace.log.trainings import finished_trainings, is_unfinished
+from headrace.schemas.aliases import MODEL_NAME, SEASON, follow_decision
+from headrace.schemas.defaults import LIVE_MODEL
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import CONTROL_TOPIC
+from headrace.store.log import read_values
 from headrace.timestamps import day
-from schemas.aliases import MODEL_NAME, SEASON, follow_decision
-from schemas.defaults import LIVE_MODEL
-from schemas.times import now_ms
-from schemas.topics import CONTROL_TOPIC
-from store.log import read_values
 
 _DAY = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 

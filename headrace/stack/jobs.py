@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from headrace.errors import EnvironmentProblem
+from headrace.jobs.settings import JobSettings
+from headrace.lang.plan.source import Source
 from headrace.layout import FEATURES, Endpoints, Layout
-from jobs.settings import JobSettings
-from lang.plan.source import Source
-from schemas.topics import EVENTS
-from store.versions import Versions, read_versions
+from headrace.schemas.topics import EVENTS
+from headrace.store.versions import Versions, read_versions
 
 INGEST = "ingest"
 SAMPLES_JOB = "samples"
@@ -49,7 +49,7 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
     Raises:
         EnvironmentProblem: neither a stream nor a version has a job of this name.
     """
-    from jobs import features, ingest, samples  # the Flink client is heavy: import it only to submit
+    from headrace.jobs import features, ingest, samples  # the Flink client is heavy: import it only to submit
 
     pace, versions = endpoints.pace, read_versions(endpoints.bootstrap)
     starters: dict[str, tuple[Callable[[JobSettings], None], int]] = {SAMPLES_JOB: (samples.submit, pace.samples_ms)}

@@ -9,11 +9,11 @@ from msgspec import structs
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
 from headrace.log.trainings import is_unfinished
+from headrace.schemas.defaults import LIVE_MODEL
+from headrace.serving.settings import read_config
+from headrace.serving.state.experiment import Arm, Experiment, ExperimentError
 from headrace.stack.programs import LEARNER_PREFIX, learner
 from headrace.stack.supervisor import Program, Supervisor
-from schemas.defaults import LIVE_MODEL
-from serving.settings import read_config
-from serving.state.experiment import Arm, Experiment, ExperimentError
 
 
 def read_experiment(layout: Layout) -> Experiment:

@@ -4,8 +4,8 @@ import os
 
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
-from models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
-from models.index.device import index_builder
+from headrace.models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
+from headrace.models.index.device import index_builder
 
 
 def device() -> str:

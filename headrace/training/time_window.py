@@ -5,8 +5,8 @@ import re
 from msgspec import Struct
 
 from headrace.errors import Busy, UsageProblem
+from headrace.schemas.times import now_ms
 from headrace.timestamps import utc
-from schemas.times import now_ms
 
 _MINUTE_MS, _DAY_MS = 60_000, 86_400_000
 _TEXT = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")

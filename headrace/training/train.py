@@ -10,8 +10,16 @@ from cyclopts import Parameter
 from headrace.console import progress
 from headrace.errors import EnvironmentProblem
 from headrace.layout import Endpoints, Layout
+from headrace.learner.app import App, AppSettings, make_deterministic
+from headrace.learner.bounded_source import BoundedSource
+from headrace.learner.guard import GuardLimits
+from headrace.learner.publish import read_published_versions
+from headrace.learner.settings import LoopSettings
+from headrace.learner.snapshot import Snapshots, load
+from headrace.learner.source import Samples
 from headrace.log.decision import decide
 from headrace.log.sample_range import offset_at
+from headrace.schemas.version_policy import version_text
 from headrace.stack.model_settings import device, ranker
 from headrace.timestamps import utc
 from headrace.training.lock import exclusive_lock
@@ -19,14 +27,6 @@ from headrace.training.request import Training, parse_request, report, resume, s
 from headrace.training.slots import limit_concurrency
 from headrace.training.time_window import check_window
 from headrace.training.triggers import Triggers
-from learner.app import App, AppSettings, make_deterministic
-from learner.bounded_source import BoundedSource
-from learner.guard import GuardLimits
-from learner.publish import read_published_versions
-from learner.settings import LoopSettings
-from learner.snapshot import Snapshots, load
-from learner.source import Samples
-from schemas.version_policy import version_text
 
 _DAY_MS = 86_400_000
 AT_ONCE = 5

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from lang.expressions.flink_sql import value_sql
-from lang.plan.plan import Partial, PartialOp
-from lang.plan.windows import epoch_ms
+from headrace.lang.expressions.flink_sql import value_sql
+from headrace.lang.plan.plan import Partial, PartialOp
+from headrace.lang.plan.windows import epoch_ms
 
 ADD, LEAST, MOST = 0, 1, 2  # how cells combine
 

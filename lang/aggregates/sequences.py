@@ -14,8 +14,8 @@ from collections.abc import Sequence as Many
 
 import numpy as np
 
-from lang.aggregates.hyperloglog import cell_of, estimate
-from lang.plan.plan import Sequence, SequenceFunction
+from headrace.lang.aggregates.hyperloglog import cell_of, estimate
+from headrace.lang.plan.plan import Sequence, SequenceFunction
 
 _ONCE: tuple[SequenceFunction, ...] = ("count_distinct", "approx_distinct")
 NUMBERS: tuple[SequenceFunction, ...] = ("last", "first", "percentile")

@@ -13,7 +13,7 @@
 
 from msgspec import Struct
 
-from lang.plan.plan import PartialOp, TileFunction
+from headrace.lang.plan.plan import PartialOp, TileFunction
 
 
 class TileAggregate(Struct, frozen=True):

@@ -10,12 +10,12 @@
 
 from msgspec import Struct
 
-from lang.expressions.per_event import Event, compile_expression
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.source import Source
-from schemas.context import context_fault
-from schemas.dead_letter import Reason
-from schemas.limits import DOUBLE_MOST, MAP_ENTRIES, TEXT_CHARS, is_plain, text_fault, time_fault
+from headrace.lang.expressions.per_event import Event, compile_expression
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.source import Source
+from headrace.schemas.context import context_fault
+from headrace.schemas.dead_letter import Reason
+from headrace.schemas.limits import DOUBLE_MOST, MAP_ENTRIES, TEXT_CHARS, is_plain, text_fault, time_fault
 
 
 class Violation(Struct, frozen=True):

@@ -1,8 +1,8 @@
 """Computed columns, which ingest fills in from an event's own columns after stamping."""
 
-from lang.expressions.per_event import Event, compile_value
-from lang.expressions.tree import Cell, Scalar
-from lang.plan.source import Source
+from headrace.lang.expressions.per_event import Event, compile_value
+from headrace.lang.expressions.tree import Cell, Scalar
+from headrace.lang.plan.source import Source
 
 
 class Computation:

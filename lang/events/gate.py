@@ -6,10 +6,10 @@ Event ids belong to a key: a repeat under the same key is a duplicate, a repeat 
 from collections import Counter
 from typing import Literal, TypeAlias
 
-from lang.events.bounds import Bounds
-from lang.expressions.per_event import Event
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.source import Source
+from headrace.lang.events.bounds import Bounds
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.source import Source
 
 Decision: TypeAlias = Literal["accepted", "missing", "out_of_bounds", "late", "future", "duplicate", "taken", "bot"]
 TICK_PREFIX = "_"

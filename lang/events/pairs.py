@@ -17,12 +17,12 @@ watermark; a processing-time TTL drops its state and only has to outlast an outa
 import math
 from collections.abc import Iterable, Iterator
 
-from lang.events.gate import int_value, is_tick
-from lang.expressions.per_event import Event, compile_filter
-from lang.expressions.tree import Cell, ColumnType
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.plan import Pairs
-from lang.plan.source import Source
+from headrace.lang.events.gate import int_value, is_tick
+from headrace.lang.expressions.per_event import Event, compile_filter
+from headrace.lang.expressions.tree import Cell, ColumnType
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.plan import Pairs
+from headrace.lang.plan.source import Source
 
 PAIR_KEYS = ("user_id", "session_id")
 

@@ -15,11 +15,11 @@ would have to be withdrawn from every window that counted it.
 
 from collections.abc import Iterable
 
-from lang.events.gate import int_value, is_tick
-from lang.expressions.per_event import Event
-from lang.expressions.tree import Cell, ColumnType
-from lang.plan.plan import Sessions
-from lang.plan.source import Source
+from headrace.lang.events.gate import int_value, is_tick
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.expressions.tree import Cell, ColumnType
+from headrace.lang.plan.plan import Sessions
+from headrace.lang.plan.source import Source
 
 BEGINS, ADDS = "session_begins", "session_adds_s"
 SESSION_COLUMNS: dict[str, ColumnType] = {BEGINS: "BOOLEAN", ADDS: "DOUBLE"}

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from lang.events.pairs import pairable
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group
+from headrace.lang.events.pairs import pairable
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group
 
 
 def by_owner(group: Group, events: Iterable[Event]) -> dict[str, list[Event]]:

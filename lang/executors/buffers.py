@@ -6,10 +6,10 @@ from collections.abc import Sequence as Many
 
 import numpy as np
 
-from lang.aggregates.sequences import keeps_distinct, stored_payload
-from lang.executors.fold import SequenceRow, TileRow
-from lang.expressions.per_column import Floats
-from lang.plan.plan import Sequence
+from headrace.lang.aggregates.sequences import keeps_distinct, stored_payload
+from headrace.lang.executors.fold import SequenceRow, TileRow
+from headrace.lang.expressions.per_column import Floats
+from headrace.lang.plan.plan import Sequence
 
 SIZE, START, CELLS = 0, 1, 2
 """Columns of a buffered tile: its size and start, ms, then its cells. A float64 holds both exactly."""

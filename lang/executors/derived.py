@@ -5,9 +5,9 @@ from math import isfinite
 import numpy as np
 from msgspec import Struct
 
-from lang.expressions.per_column import Floats, derive
-from lang.expressions.per_key import Evaluation, compile_for_key
-from lang.plan.plan import OVER_ALL, Group
+from headrace.lang.expressions.per_column import Floats, derive
+from headrace.lang.expressions.per_key import Evaluation, compile_for_key
+from headrace.lang.plan.plan import OVER_ALL, Group
 
 
 def missing_of(group: Group) -> float:

@@ -6,9 +6,9 @@ Axes: A features, T table rows, K keys.
 
 import numpy as np
 
-from lang.executors.merge_kernel import Ints, compiled
-from lang.expressions.per_column import Floats
-from lang.plan.plan import TileFunction
+from headrace.lang.executors.merge_kernel import Ints, compiled
+from headrace.lang.expressions.per_column import Floats
+from headrace.lang.plan.plan import TileFunction
 
 CELLS = 3
 """The most cells that a function has; the newest window comes first."""

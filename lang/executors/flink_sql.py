@@ -17,13 +17,13 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lang.aggregates.cells import CELLS
-from lang.events.gate import TICK_PREFIX
-from lang.events.sessions import ADDS, BEGINS
-from lang.expressions.flink_sql import expression_sql, quote_name, quote_text, value_sql
-from lang.expressions.tree import Expr, all_of
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.plan import EVERYTHING, Family, Group, Pairs, Partial, Sequence, Sessions
+from headrace.lang.aggregates.cells import CELLS
+from headrace.lang.events.gate import TICK_PREFIX
+from headrace.lang.events.sessions import ADDS, BEGINS
+from headrace.lang.expressions.flink_sql import expression_sql, quote_name, quote_text, value_sql
+from headrace.lang.expressions.tree import Expr, all_of
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.plan import EVERYTHING, Family, Group, Pairs, Partial, Sequence, Sessions
 
 PAIR_STATE_TTL_MS = 86_400_000
 """How long a pair's first event is kept beyond lateness, future and WITHIN: the longest outage that loses no pairs."""

@@ -7,13 +7,13 @@ import math
 
 from msgspec import Struct
 
-from lang.aggregates.cells import CELLS
-from lang.events.gate import counted_at, int_value, is_tick
-from lang.events.pairs import PairJoin
-from lang.events.sessions import SessionMarks
-from lang.expressions.per_event import Evaluation, Event, compile_filter, compile_value
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.plan import EVERYTHING, HEADER_CELLS, Family, Group, Key, Partial, Sequence
+from headrace.lang.aggregates.cells import CELLS
+from headrace.lang.events.gate import counted_at, int_value, is_tick
+from headrace.lang.events.pairs import PairJoin
+from headrace.lang.events.sessions import SessionMarks
+from headrace.lang.expressions.per_event import Evaluation, Event, compile_filter, compile_value
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.plan import EVERYTHING, HEADER_CELLS, Family, Group, Key, Partial, Sequence
 
 
 class TileRow(Struct, frozen=True):

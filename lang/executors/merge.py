@@ -8,14 +8,14 @@ from collections.abc import Sequence as Many
 import numpy as np
 from msgspec import Struct
 
-from lang.aggregates.sequences import sequence_value
-from lang.executors.derived import add_derived, derivation_of, missing_of
-from lang.executors.finish_kernel import finish
-from lang.executors.merge_kernel import Ints, merge_tiles
-from lang.executors.merge_plan import plan_merge
-from lang.expressions.per_column import Floats
-from lang.plan.plan import Group, Rollup, Sequence
-from schemas.limits import DOUBLE_MOST
+from headrace.lang.aggregates.sequences import sequence_value
+from headrace.lang.executors.derived import add_derived, derivation_of, missing_of
+from headrace.lang.executors.finish_kernel import finish
+from headrace.lang.executors.merge_kernel import Ints, merge_tiles
+from headrace.lang.executors.merge_plan import plan_merge
+from headrace.lang.expressions.per_column import Floats
+from headrace.lang.plan.plan import Group, Rollup, Sequence
+from headrace.schemas.limits import DOUBLE_MOST
 
 FOREVER_MS = 2**62
 _FEW = 4  # keys

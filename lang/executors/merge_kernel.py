@@ -12,8 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from lang.aggregates.cells import ADD, LEAST
-from lang.expressions.per_column import Floats
+from headrace.lang.aggregates.cells import ADD, LEAST
+from headrace.lang.expressions.per_column import Floats
 
 Ints: TypeAlias = NDArray[np.int64]
 Tiles: TypeAlias = tuple[Ints, Ints, Ints, Ints]

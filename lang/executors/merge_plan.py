@@ -6,10 +6,10 @@ The merged partials are in a table with a row for each partial of each window; a
 import numpy as np
 from msgspec import Struct
 
-from lang.aggregates.cells import CELLS
-from lang.executors import finish_kernel
-from lang.executors.merge_kernel import Ints
-from lang.plan.plan import HEADER_CELLS, Group
+from headrace.lang.aggregates.cells import CELLS
+from headrace.lang.executors import finish_kernel
+from headrace.lang.executors.merge_kernel import Ints
+from headrace.lang.plan.plan import HEADER_CELLS, Group
 
 
 class MergePlan(Struct, frozen=True):

@@ -13,14 +13,14 @@ from typing import TypeAlias
 import numpy as np
 from msgspec import Struct
 
-from lang.aggregates.hyperloglog import cell_of, estimate
-from lang.events.gate import counted_at, int_value, is_tick
-from lang.events.pairs import all_pairs
-from lang.events.sessions import mark_sessions
-from lang.expressions.per_event import Event, compile_filter, compile_value
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.plan import OVER_ALL, Aggregate, Group, Key, Partial, Rollup, Sequence
-from schemas.limits import DOUBLE_MOST
+from headrace.lang.aggregates.hyperloglog import cell_of, estimate
+from headrace.lang.events.gate import counted_at, int_value, is_tick
+from headrace.lang.events.pairs import all_pairs
+from headrace.lang.events.sessions import mark_sessions
+from headrace.lang.expressions.per_event import Event, compile_filter, compile_value
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.plan import OVER_ALL, Aggregate, Group, Key, Partial, Rollup, Sequence
+from headrace.schemas.limits import DOUBLE_MOST
 
 FeatureValue: TypeAlias = float | list[str] | list[tuple[str, float]] | None
 

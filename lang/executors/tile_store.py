@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from lang.executors.buffers import CELLS, SIZE, START, SequenceBuffer, TileBuffer
-from lang.executors.fold import SequenceRow, TileRow
-from lang.executors.merge import Merged, Merger, SequenceBlock, TileBlock, rank, without_last
-from lang.plan.plan import EVERYTHING, HEADER_CELLS, Group, Key, Rollup
+from headrace.lang.executors.buffers import CELLS, SIZE, START, SequenceBuffer, TileBuffer
+from headrace.lang.executors.fold import SequenceRow, TileRow
+from headrace.lang.executors.merge import Merged, Merger, SequenceBlock, TileBlock, rank, without_last
+from headrace.lang.plan.plan import EVERYTHING, HEADER_CELLS, Group, Key, Rollup
 
 
 class TileStore:

@@ -5,9 +5,9 @@ A record's key has the key columns, its value all columns. A nullable column is 
 
 from msgspec import Struct
 
-from lang.executors.flink_sql import TopicTable, sequence_table, tile_table
-from lang.plan.plan import Group
-from schemas.avro import AvroType, Contract, nullable, record
+from headrace.lang.executors.flink_sql import TopicTable, sequence_table, tile_table
+from headrace.lang.plan.plan import Group
+from headrace.schemas.avro import AvroType, Contract, nullable, record
 
 _AVRO = {"STRING": "string", "BIGINT": "long", "INT": "int", "DOUBLE": "double"}
 

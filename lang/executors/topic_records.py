@@ -2,10 +2,10 @@
 
 from math import isnan
 
-from lang.executors.flink_sql import sequence_table, tile_table
-from lang.executors.fold import SequenceRow, TileRow
-from lang.executors.topic_contracts import TopicContracts, sequence_contracts, tile_contracts
-from lang.plan.plan import Group
+from headrace.lang.executors.flink_sql import sequence_table, tile_table
+from headrace.lang.executors.fold import SequenceRow, TileRow
+from headrace.lang.executors.topic_contracts import TopicContracts, sequence_contracts, tile_contracts
+from headrace.lang.plan.plan import Group
 
 
 class TopicRecords:

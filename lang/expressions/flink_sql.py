@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterator
 from typing import TypeGuard
 
-from lang.expressions.hashing import HEX_DIGITS, SEPARATOR
-from lang.expressions.per_event import WHOLE_MOST
-from lang.expressions.tree import Call, Column, Constant, Expr
-from schemas.limits import DOUBLE_MOST
+from headrace.lang.expressions.hashing import HEX_DIGITS, SEPARATOR
+from headrace.lang.expressions.per_event import WHOLE_MOST
+from headrace.lang.expressions.tree import Call, Column, Constant, Expr
+from headrace.schemas.limits import DOUBLE_MOST
 
 _INFIX = {"=", "<>", "<", "<=", ">", ">="}
 _ARITHMETIC = {"+": "({} + {})", "-": "({} - {})", "*": "({} * {})", "neg": "(- {})", "abs": "ABS({})"}

@@ -2,7 +2,7 @@
 
 from hashlib import md5
 
-from schemas.redis_keys import MEMBER_SEPARATOR as SEPARATOR
+from headrace.schemas.redis_keys import MEMBER_SEPARATOR as SEPARATOR
 
 HEX_DIGITS = 7
 """Leading digits of MD5's 32 that are used: a float64 holds the number exactly, and there are enough buckets."""

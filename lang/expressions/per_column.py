@@ -10,8 +10,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lang.expressions.hashing import bucket_of, cross_of
-from lang.expressions.tree import Column, Constant, Expr, cross_parts
+from headrace.lang.expressions.hashing import bucket_of, cross_of
+from headrace.lang.expressions.tree import Column, Constant, Expr, cross_parts
 
 Floats: TypeAlias = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
-from lang.expressions.hashing import bucket_of, cross_of
-from lang.expressions.tree import Cell, Column, Constant, Expr, Scalar
-from schemas.limits import DOUBLE_MOST
+from headrace.lang.expressions.hashing import bucket_of, cross_of
+from headrace.lang.expressions.tree import Cell, Column, Constant, Expr, Scalar
+from headrace.schemas.limits import DOUBLE_MOST
 
 Event: TypeAlias = Mapping[str, Cell]
 Evaluation: TypeAlias = Callable[[Event], Scalar]

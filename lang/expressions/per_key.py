@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from lang.expressions.tree import Column, Constant, Expr
+from headrace.lang.expressions.tree import Column, Constant, Expr
 
 Evaluation: TypeAlias = Callable[[Mapping[str, float]], float]
 """A function of the key's features by name; NaN is NULL."""

@@ -1,9 +1,9 @@
 """The wire format of accepted events: a source's clean topic and its Avro contract."""
 
-from lang.expressions.tree import ColumnType
-from lang.plan.source import Source
-from schemas.avro import AvroType, Contract, mapping, nullable
-from schemas.events import clean_contract
+from headrace.lang.expressions.tree import ColumnType
+from headrace.lang.plan.source import Source
+from headrace.schemas.avro import AvroType, Contract, mapping, nullable
+from headrace.schemas.events import clean_contract
 
 _AVRO: dict[ColumnType, AvroType] = {
     "STRING": "string",

@@ -4,8 +4,8 @@ from collections.abc import Sequence as Many
 
 from msgspec import Struct
 
-from lang.expressions.tree import any_of
-from lang.plan.plan import Aggregate, Family, Partial, TileFunction
+from headrace.lang.expressions.tree import any_of
+from headrace.lang.plan.plan import Aggregate, Family, Partial, TileFunction
 
 
 class AggregateRequest(Struct, frozen=True):

@@ -4,9 +4,9 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from lang.expressions.tree import Expr
-from lang.plan.source import Source
-from schemas import topics
+from headrace.lang.expressions.tree import Expr
+from headrace.lang.plan.source import Source
+from headrace.schemas import topics
 
 PartialOp: TypeAlias = Literal["count", "sum", "squares", "min", "max", "decayed_sum", "decayed_count"]
 TileFunction: TypeAlias = Literal[

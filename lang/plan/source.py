@@ -2,9 +2,9 @@
 
 from msgspec import Struct
 
-from lang.expressions.tree import ColumnType, Expr
-from schemas.limits import EARLIEST_MS, LATEST_MS, TEXT_CHARS
-from schemas.topics import EVENTS_CLEAN
+from headrace.lang.expressions.tree import ColumnType, Expr
+from headrace.schemas.limits import EARLIEST_MS, LATEST_MS, TEXT_CHARS
+from headrace.schemas.topics import EVENTS_CLEAN
 
 CATALOGUE = "items"
 """The table of items, as feature files call it; it needs no declaration."""

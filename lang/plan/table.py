@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from lang.expressions.tree import ColumnType
-from lang.plan.clean_topic import clean_topic, column_types, contract
-from lang.plan.source import Source
-from schemas.avro import Contract
-from schemas.catalogue import ITEM
-from schemas.topics import EVENTS_CLEAN, ITEMS
+from headrace.lang.expressions.tree import ColumnType
+from headrace.lang.plan.clean_topic import clean_topic, column_types, contract
+from headrace.lang.plan.source import Source
+from headrace.schemas.avro import Contract
+from headrace.schemas.catalogue import ITEM
+from headrace.schemas.topics import EVENTS_CLEAN, ITEMS
 
 
 class Table(Struct, frozen=True):

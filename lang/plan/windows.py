@@ -1,7 +1,7 @@
 """Chooses the tile size of a window."""
 
-from lang.plan.plan import EPOCH_HALF_LIVES
-from lang.syntax.duration import LIFETIME
+from headrace.lang.plan.plan import EPOCH_HALF_LIVES
+from headrace.lang.syntax.duration import LIFETIME
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 TILE_SIZES_MS = (

@@ -1,10 +1,10 @@
 """Checks the parts that all aggregates share: arguments, FILTER, and feature names."""
 
-from lang.errors.report import Report
-from lang.expressions.tree import Expr
-from lang.planner.resolve import Resolver
-from lang.syntax.duration import Duration
-from lang.syntax.tree import Argument, Measure, Sql
+from headrace.lang.errors.report import Report
+from headrace.lang.expressions.tree import Expr
+from headrace.lang.planner.resolve import Resolver
+from headrace.lang.syntax.duration import Duration
+from headrace.lang.syntax.tree import Argument, Measure, Sql
 
 
 class CallReader:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import get_args
 
-from lang.errors.report import Halt, Report
-from lang.expressions.tree import ColumnType
-from lang.plan.source import Check, ComputedColumn, SourceColumn
-from lang.planner.resolve import Resolver
-from lang.syntax.tree import ColumnTree, Name
-from schemas.limits import RECORD_BYTES, TEXT_CHARS
+from headrace.lang.errors.report import Halt, Report
+from headrace.lang.expressions.tree import ColumnType
+from headrace.lang.plan.source import Check, ComputedColumn, SourceColumn
+from headrace.lang.planner.resolve import Resolver
+from headrace.lang.syntax.tree import ColumnTree, Name
+from headrace.schemas.limits import RECORD_BYTES, TEXT_CHARS
 
 _TYPES: tuple[ColumnType, ...] = get_args(ColumnType)
 

@@ -5,8 +5,8 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from lang.expressions.tree import columns_of
-from lang.plan.plan import OVER_ALL, Aggregate, Group
+from headrace.lang.expressions.tree import columns_of
+from headrace.lang.plan.plan import OVER_ALL, Aggregate, Group
 
 Kind: TypeAlias = Literal["new", "cosmetic", "additive", "breaking", "unversioned", "removed"]
 

@@ -2,16 +2,16 @@
 
 from typing import Literal
 
-from lang.errors.report import Halt, Report
-from lang.expressions.tree import Call, ColumnType, Expr, columns_of, cross_parts
-from lang.plan.families import AggregateRequest
-from lang.plan.plan import OVER_ALL, Derived, Feature, FeatureKind, Rollup, Sequence
-from lang.planner.calls import feature_name
-from lang.planner.measures import MeasurePlanner
-from lang.planner.resolve import Resolver
-from lang.syntax.duration import Duration
-from lang.syntax.lexer import Span
-from lang.syntax.tree import GroupTree, Measure, Name, Ranking
+from headrace.lang.errors.report import Halt, Report
+from headrace.lang.expressions.tree import Call, ColumnType, Expr, columns_of, cross_parts
+from headrace.lang.plan.families import AggregateRequest
+from headrace.lang.plan.plan import OVER_ALL, Derived, Feature, FeatureKind, Rollup, Sequence
+from headrace.lang.planner.calls import feature_name
+from headrace.lang.planner.measures import MeasurePlanner
+from headrace.lang.planner.resolve import Resolver
+from headrace.lang.syntax.duration import Duration
+from headrace.lang.syntax.lexer import Span
+from headrace.lang.syntax.tree import GroupTree, Measure, Name, Ranking
 
 
 class FeaturePlanner:

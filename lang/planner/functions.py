@@ -7,10 +7,10 @@ from typing import NoReturn, Protocol
 from sqlglot import exp
 from sqlglot.expressions.core import Expr as Node
 
-from lang.expressions.hashing import MOST_BUCKETS
-from lang.expressions.per_event import compile_expression
-from lang.expressions.tree import Call, Column, ColumnType, Constant, Expr, columns_of
-from lang.plan.plan import OVER_ALL
+from headrace.lang.expressions.hashing import MOST_BUCKETS
+from headrace.lang.expressions.per_event import compile_expression
+from headrace.lang.expressions.tree import Call, Column, ColumnType, Constant, Expr, columns_of
+from headrace.lang.plan.plan import OVER_ALL
 
 _HASHED: tuple[ColumnType, ...] = ("STRING", "BIGINT", "INT")
 

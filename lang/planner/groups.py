@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 from typing import Literal, cast
 
-from lang.errors.report import Halt, Report
-from lang.expressions.tree import Call, Column, ColumnType, Constant, Expr, all_of
-from lang.plan.families import group_into_families
-from lang.plan.plan import EVERYTHING, Group
-from lang.plan.source import Source
-from lang.plan.windows import DAY_MS
-from lang.planner.features import FeaturePlanner
-from lang.planner.label_leak import refuse_own_label
-from lang.planner.relations import plan_relation
-from lang.planner.resolve import Resolver
-from lang.planner.retention import warn_of_short_retention
-from lang.syntax.cursor import Cursor
-from lang.syntax.header import Header
-from lang.syntax.tree import GroupTree, Name, Sql
+from headrace.lang.errors.report import Halt, Report
+from headrace.lang.expressions.tree import Call, Column, ColumnType, Constant, Expr, all_of
+from headrace.lang.plan.families import group_into_families
+from headrace.lang.plan.plan import EVERYTHING, Group
+from headrace.lang.plan.source import Source
+from headrace.lang.plan.windows import DAY_MS
+from headrace.lang.planner.features import FeaturePlanner
+from headrace.lang.planner.label_leak import refuse_own_label
+from headrace.lang.planner.relations import plan_relation
+from headrace.lang.planner.resolve import Resolver
+from headrace.lang.planner.retention import warn_of_short_retention
+from headrace.lang.syntax.cursor import Cursor
+from headrace.lang.syntax.header import Header
+from headrace.lang.syntax.tree import GroupTree, Name, Sql
 
 WORDS = (
     "version", "owner", "entity", "source", "on_missing", "description",

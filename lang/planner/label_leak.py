@@ -8,9 +8,9 @@ The future needs no rule: a read at t sees only what was received by t.
 
 from collections.abc import Iterable
 
-from lang.errors.report import Report
-from lang.plan.source import Source
-from lang.syntax.tree import Name
+from headrace.lang.errors.report import Report
+from headrace.lang.plan.source import Source
+from headrace.lang.syntax.tree import Name
 
 SLATE = "request_id"
 """The column with the request that an event is feedback to."""

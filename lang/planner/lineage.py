@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from lang.events.sessions import SESSION_COLUMNS
-from lang.expressions.tree import Expr, columns_of
-from lang.plan.plan import OVER_ALL, Group
+from headrace.lang.events.sessions import SESSION_COLUMNS
+from headrace.lang.expressions.tree import Expr, columns_of
+from headrace.lang.plan.plan import OVER_ALL, Group
 
 
 def source_columns(group: Group, feature: str) -> tuple[str, ...]:

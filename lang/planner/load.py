@@ -5,12 +5,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lang.errors.report import LangError, Problem, Report
-from lang.plan.plan import Group, Plan
-from lang.planner.groups import plan_group
-from lang.planner.sources import plan_sources
-from lang.syntax.parse import parse
-from lang.syntax.tree import GroupTree, SourceTree
+from headrace.lang.errors.report import LangError, Problem, Report
+from headrace.lang.plan.plan import Group, Plan
+from headrace.lang.planner.groups import plan_group
+from headrace.lang.planner.sources import plan_sources
+from headrace.lang.syntax.parse import parse
+from headrace.lang.syntax.tree import GroupTree, SourceTree
 
 
 class Findings(Struct, frozen=True):

@@ -2,17 +2,17 @@
 
 from typing import NoReturn
 
-from lang.aggregates.tile_aggregates import TILE_AGGREGATES
-from lang.errors.report import Report
-from lang.expressions.tree import Expr
-from lang.plan.families import AggregateRequest
-from lang.plan.plan import Partial, Sequence, TileFunction
-from lang.plan.windows import FEWEST_TILES, MOST_TILES, TILE_SIZES_MS, epoch_ms, tile_ms_of
-from lang.planner.calls import CallReader, feature_name, stem
-from lang.planner.resolve import Resolver
-from lang.planner.rows import ROW_AGGREGATES, RowPlanner
-from lang.syntax.duration import LIFETIME, Duration, parse_duration
-from lang.syntax.tree import Measure, Sql
+from headrace.lang.aggregates.tile_aggregates import TILE_AGGREGATES
+from headrace.lang.errors.report import Report
+from headrace.lang.expressions.tree import Expr
+from headrace.lang.plan.families import AggregateRequest
+from headrace.lang.plan.plan import Partial, Sequence, TileFunction
+from headrace.lang.plan.windows import FEWEST_TILES, MOST_TILES, TILE_SIZES_MS, epoch_ms, tile_ms_of
+from headrace.lang.planner.calls import CallReader, feature_name, stem
+from headrace.lang.planner.resolve import Resolver
+from headrace.lang.planner.rows import ROW_AGGREGATES, RowPlanner
+from headrace.lang.syntax.duration import LIFETIME, Duration, parse_duration
+from headrace.lang.syntax.tree import Measure, Sql
 
 _COUNTING = ("count", "rate_of_change", "decayed_count")
 """These count rows for `*`, else values that are not NULL."""

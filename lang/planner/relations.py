@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from lang.errors.report import Halt, Report
-from lang.events.pairs import PAIR_KEYS, pair_columns
-from lang.events.sessions import SESSION_COLUMNS
-from lang.expressions.tree import ColumnType
-from lang.plan.plan import Pairs, Sessions
-from lang.plan.source import Source
-from lang.planner.resolve import Resolver
-from lang.syntax.tree import GroupTree, Name, PairsOf, SessionsOf
+from headrace.lang.errors.report import Halt, Report
+from headrace.lang.events.pairs import PAIR_KEYS, pair_columns
+from headrace.lang.events.sessions import SESSION_COLUMNS
+from headrace.lang.expressions.tree import ColumnType
+from headrace.lang.plan.plan import Pairs, Sessions
+from headrace.lang.plan.source import Source
+from headrace.lang.planner.resolve import Resolver
+from headrace.lang.syntax.tree import GroupTree, Name, PairsOf, SessionsOf
 
 
 class Relation(Struct, frozen=True):

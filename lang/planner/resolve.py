@@ -10,12 +10,12 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import TokenError
 from sqlglot.expressions.core import Expr as Node
 
-from lang.errors.report import Report
-from lang.expressions.tree import NUMBERS, Call, Column, ColumnType, Constant, Expr
-from lang.planner.functions import CALLS
-from lang.syntax.lexer import Span
-from lang.syntax.tree import Sql
-from schemas.limits import INT64_MOST
+from headrace.lang.errors.report import Report
+from headrace.lang.expressions.tree import NUMBERS, Call, Column, ColumnType, Constant, Expr
+from headrace.lang.planner.functions import CALLS
+from headrace.lang.syntax.lexer import Span
+from headrace.lang.syntax.tree import Sql
+from headrace.schemas.limits import INT64_MOST
 
 _DIGITS = 40
 _PLACEHOLDER = "ØwØ"  # as long as {w}, so that spans stay correct, and an identifier to sqlglot

@@ -4,13 +4,13 @@ It applies to aggregates with a window; nothing archives a topic yet. Decayed ag
 lack after a replay fades away.
 """
 
-from lang.errors.report import Report
-from lang.plan.clean_topic import clean_topic
-from lang.plan.source import Source
-from lang.planner.calls import feature_name
-from lang.syntax.duration import LIFETIME, Duration, format_duration
-from lang.syntax.tree import GroupTree
-from schemas.topics import EVENTS
+from headrace.lang.errors.report import Report
+from headrace.lang.plan.clean_topic import clean_topic
+from headrace.lang.plan.source import Source
+from headrace.lang.planner.calls import feature_name
+from headrace.lang.syntax.duration import LIFETIME, Duration, format_duration
+from headrace.lang.syntax.tree import GroupTree
+from headrace.schemas.topics import EVENTS
 
 
 def warn_of_short_retention(tree: GroupTree, source: Source, report: Report) -> None:

@@ -2,14 +2,14 @@
 
 from typing import Literal, NoReturn
 
-from lang.aggregates.hyperloglog import MOST_CELLS
-from lang.errors.report import Report
-from lang.expressions.tree import Constant, Expr
-from lang.plan.plan import Sequence, SequenceFunction
-from lang.planner.calls import CallReader, feature_name
-from lang.planner.resolve import Resolver
-from lang.syntax.duration import Duration
-from lang.syntax.tree import Measure, Sql
+from headrace.lang.aggregates.hyperloglog import MOST_CELLS
+from headrace.lang.errors.report import Report
+from headrace.lang.expressions.tree import Constant, Expr
+from headrace.lang.plan.plan import Sequence, SequenceFunction
+from headrace.lang.planner.calls import CallReader, feature_name
+from headrace.lang.planner.resolve import Resolver
+from headrace.lang.syntax.duration import Duration
+from headrace.lang.syntax.tree import Measure, Sql
 
 ROW_AGGREGATES = ("last_n", "last", "first", "approx_distinct", "percentile", "seconds_since_last")
 _MOST_ROWS = 1_000

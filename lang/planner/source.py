@@ -2,18 +2,18 @@
 
 import re
 
-from lang.errors.report import Halt, Report
-from lang.expressions.tree import ColumnType, columns_of
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.source import Bot, Source
-from lang.planner.columns import plan_checks, plan_column, plan_computed
-from lang.planner.stamps import FindStream, StampPlanner, read_stamp
-from lang.syntax.cursor import Cursor
-from lang.syntax.header import Header
-from lang.syntax.tree import Name, SourceTree
-from schemas.limits import EARLIEST, EARLIEST_MS, LATEST, LATEST_MS, day_ms
-from schemas.times import AHEAD_MS
-from schemas.topics import EVENTS, EVENTS_CLEAN, prefixed
+from headrace.lang.errors.report import Halt, Report
+from headrace.lang.expressions.tree import ColumnType, columns_of
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.source import Bot, Source
+from headrace.lang.planner.columns import plan_checks, plan_column, plan_computed
+from headrace.lang.planner.stamps import FindStream, StampPlanner, read_stamp
+from headrace.lang.syntax.cursor import Cursor
+from headrace.lang.syntax.header import Header
+from headrace.lang.syntax.tree import Name, SourceTree
+from headrace.schemas.limits import EARLIEST, EARLIEST_MS, LATEST, LATEST_MS, day_ms
+from headrace.schemas.times import AHEAD_MS
+from headrace.schemas.topics import EVENTS, EVENTS_CLEAN, prefixed
 
 WORDS = ("topic", "event_time", "lateness", "future", "times", "dedupe", "stamp", "mask", "bot", "retain")
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from lang.errors.report import Halt, Report
-from lang.plan.source import CATALOGUE, Source
-from lang.planner.source import plan_source
-from lang.syntax.tree import Name, SourceTree
+from headrace.lang.errors.report import Halt, Report
+from headrace.lang.plan.source import CATALOGUE, Source
+from headrace.lang.planner.source import plan_source
+from headrace.lang.syntax.tree import Name, SourceTree
 
 
 def plan_sources(declared: Iterable[tuple[SourceTree, Report]]) -> dict[str, Source]:

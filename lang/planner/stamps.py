@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
-from lang.errors.report import Halt, Report
-from lang.expressions.tree import ColumnType, columns_of
-from lang.plan.source import CATALOGUE, ComputedColumn, Source, SourceColumn, Stamp
-from lang.plan.table import Table, table_of
-from lang.syntax.cursor import Cursor
-from lang.syntax.tree import ColumnTree, Name, StampTree
+from headrace.lang.errors.report import Halt, Report
+from headrace.lang.expressions.tree import ColumnType, columns_of
+from headrace.lang.plan.source import CATALOGUE, ComputedColumn, Source, SourceColumn, Stamp
+from headrace.lang.plan.table import Table, table_of
+from headrace.lang.syntax.cursor import Cursor
+from headrace.lang.syntax.tree import ColumnTree, Name, StampTree
 
 FindStream: TypeAlias = Callable[[Name], Source]
 """Finds the declared stream of a name; raises Halt if it does not exist or has errors."""

@@ -1,7 +1,7 @@
 """The reference page of dead letters: their codes, and the limits that ingest and the API check events against."""
 
-from schemas.dead_letter import REASONS
-from schemas.limits import (
+from headrace.schemas.dead_letter import REASONS
+from headrace.schemas.limits import (
     BODY_BYTES,
     DOUBLE_MOST,
     EARLIEST,

@@ -3,10 +3,10 @@
 The examples of `validate` are run, and the page has the messages that they give; for other verbs it shows `Code.wrong`.
 """
 
-from lang.errors.codes import CODES, Code
-from lang.errors.report import Problem
-from lang.planner.load import check_files
-from lang.reference.pages import files_of
+from headrace.lang.errors.codes import CODES, Code
+from headrace.lang.errors.report import Problem
+from headrace.lang.planner.load import check_files
+from headrace.lang.reference.pages import files_of
 
 
 def errors_page() -> str:

@@ -3,22 +3,22 @@
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
-from lang.aggregates.sequences import keeps_distinct, stored_payload
-from lang.aggregates.tile_aggregates import TILE_AGGREGATES
-from lang.executors.flink_sql import statements
-from lang.executors.oracle import FeatureValue, Oracle
-from lang.plan.plan import HEADER_CELLS, Aggregate, Group, SequenceFunction
-from lang.plan.plan import Sequence as Rows
-from lang.planner.load import parse_plan
-from lang.reference.cases import cases_page
-from lang.reference.dead_letters import dead_page
-from lang.reference.entry import Entry
-from lang.reference.rows import ROWS
-from lang.reference.shapes import AT_READ, HEADER, RELATIONS
-from lang.reference.source import source_page
-from lang.reference.tiles import MERGED, TILES
-from lang.syntax.duration import format_duration
-from lang.syntax.parse import RELATIONS as WRITTEN_RELATIONS
+from headrace.lang.aggregates.sequences import keeps_distinct, stored_payload
+from headrace.lang.aggregates.tile_aggregates import TILE_AGGREGATES
+from headrace.lang.executors.flink_sql import statements
+from headrace.lang.executors.oracle import FeatureValue, Oracle
+from headrace.lang.plan.plan import HEADER_CELLS, Aggregate, Group, SequenceFunction
+from headrace.lang.plan.plan import Sequence as Rows
+from headrace.lang.planner.load import parse_plan
+from headrace.lang.reference.cases import cases_page
+from headrace.lang.reference.dead_letters import dead_page
+from headrace.lang.reference.entry import Entry
+from headrace.lang.reference.rows import ROWS
+from headrace.lang.reference.shapes import AT_READ, HEADER, RELATIONS
+from headrace.lang.reference.source import source_page
+from headrace.lang.reference.tiles import MERGED, TILES
+from headrace.lang.syntax.duration import format_duration
+from headrace.lang.syntax.parse import RELATIONS as WRITTEN_RELATIONS
 
 ENTRIES: Mapping[str, Entry] = {**TILES, **ROWS, **RELATIONS, **AT_READ}
 WORDS = (*TILE_AGGREGATES, *get_args(SequenceFunction), *WRITTEN_RELATIONS, *AT_READ)

@@ -1,8 +1,8 @@
 """Reference entries of the aggregates kept as rows (`lang.planner.rows`, `lang.aggregates.sequences`)."""
 
-from lang.aggregates.hyperloglog import REGISTERS, STANDARD_ERROR_RATIO
-from lang.plan.plan import SequenceFunction
-from lang.reference.entry import KEEPABLE, NUMBER, Entry
+from headrace.lang.aggregates.hyperloglog import REGISTERS, STANDARD_ERROR_RATIO
+from headrace.lang.plan.plan import SequenceFunction
+from headrace.lang.reference.entry import KEEPABLE, NUMBER, Entry
 
 _CLICKS = "FILTER (WHERE event_type = 'click')"
 _PASS = "the events received by t that pass FILTER"

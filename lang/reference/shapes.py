@@ -1,7 +1,7 @@
 """Reference entries of relations after FROM, header words, and features computed at read."""
 
-from lang.planner.resolve import FUNCTIONS
-from lang.reference.entry import Entry
+from headrace.lang.planner.resolve import FUNCTIONS
+from headrace.lang.reference.entry import Entry
 
 RELATIONS: dict[str, Entry] = {
     "pairs": Entry(

@@ -1,7 +1,7 @@
 """Reference entries of the aggregates kept in tiles (`lang.aggregates.tile_aggregates`)."""
 
-from lang.plan.plan import PartialOp, TileFunction
-from lang.reference.entry import AHEAD, FLOATS, HALF_LIFE, NUMBER, WINDOW, Entry
+from headrace.lang.plan.plan import PartialOp, TileFunction
+from headrace.lang.reference.entry import AHEAD, FLOATS, HALF_LIFE, NUMBER, WINDOW, Entry
 
 MERGED: dict[PartialOp, str] = {
     "count": "added",

@@ -2,10 +2,10 @@
 
 from typing import NoReturn
 
-from lang.errors.report import Report
-from lang.syntax.duration import LIFETIME, Duration, parse_duration
-from lang.syntax.lexer import Token
-from lang.syntax.tree import Name, Sql
+from headrace.lang.errors.report import Report
+from headrace.lang.syntax.duration import LIFETIME, Duration, parse_duration
+from headrace.lang.syntax.lexer import Token
+from headrace.lang.syntax.tree import Name, Sql
 
 
 class Cursor:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
-from lang.errors.report import Halt, Report
-from lang.syntax.cursor import Cursor
-from lang.syntax.lexer import Token
-from lang.syntax.tree import Name, Option
+from headrace.lang.errors.report import Halt, Report
+from headrace.lang.syntax.cursor import Cursor
+from headrace.lang.syntax.lexer import Token
+from headrace.lang.syntax.tree import Name, Option
 
 T = TypeVar("T")
 F = TypeVar("F")

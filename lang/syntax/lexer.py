@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from lang.errors.report import Report
+from headrace.lang.errors.report import Report
 
 TokenKind: TypeAlias = Literal["word", "string", "number", "duration", "symbol", "end"]
 Span: TypeAlias = tuple[int, int]

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from lang.errors.report import Halt, Report
-from lang.syntax.cursor import Cursor
-from lang.syntax.duration import Duration
-from lang.syntax.lexer import Token, tokenize
-from lang.syntax.tree import (
+from headrace.lang.errors.report import Halt, Report
+from headrace.lang.syntax.cursor import Cursor
+from headrace.lang.syntax.duration import Duration
+from headrace.lang.syntax.lexer import Token, tokenize
+from headrace.lang.syntax.tree import (
     Argument,
     ColumnTree,
     Derivation,

@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
-from lang.syntax.duration import Duration
-from lang.syntax.lexer import Span, Token
+from headrace.lang.syntax.duration import Duration
+from headrace.lang.syntax.lexer import Span, Token
 
 
 class Name(Struct, frozen=True):

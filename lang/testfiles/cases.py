@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Struct
 from yaml import Node, ScalarNode, SequenceNode
 
-from lang.errors.report import Halt, LangError, Report
-from lang.events.gate import Decision
-from lang.plan.plan import Group, Plan
-from lang.testfiles.event_table import TIME, read_events, time_ms
-from lang.testfiles.yaml_spans import (
+from headrace.lang.errors.report import Halt, LangError, Report
+from headrace.lang.events.gate import Decision
+from headrace.lang.plan.plan import Group, Plan
+from headrace.lang.testfiles.event_table import TIME, read_events, time_ms
+from headrace.lang.testfiles.yaml_spans import (
     duplicate_keys,
     elements,
     entries,

@@ -4,10 +4,10 @@ import copy
 import random
 from collections.abc import Sequence
 
-from lang.executors.fold import TileFold
-from lang.executors.tile_store import TileStore
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group
+from headrace.lang.executors.fold import TileFold
+from headrace.lang.executors.tile_store import TileStore
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group
 
 
 def fold_in_order(group: Group, events: Sequence[Event]) -> TileStore:

@@ -10,12 +10,12 @@ from typing import cast
 
 from msgspec import Struct
 
-from lang.errors.report import Halt, LangError, Report
-from lang.events.computed import Computation
-from lang.expressions.per_event import Event
-from lang.expressions.tree import Cell, ColumnType
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.source import Source
+from headrace.lang.errors.report import Halt, LangError, Report
+from headrace.lang.events.computed import Computation
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.expressions.tree import Cell, ColumnType
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.source import Source
 
 TIME = "10:00:00 (on 2026-01-01, UTC), 2026-01-02 10:00:00, or milliseconds since 1970 UTC"
 _DAY = "2026-01-01"

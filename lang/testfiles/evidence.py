@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from lang.executors.oracle import FeatureValue
-from lang.expressions.per_event import Event
+from headrace.lang.executors.oracle import FeatureValue
+from headrace.lang.expressions.per_event import Event
 
 
 def contributing_events(

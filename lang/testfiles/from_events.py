@@ -3,11 +3,11 @@
 import json
 from collections.abc import Sequence
 
-from lang.executors.oracle import Oracle
-from lang.expressions.per_event import Event
-from lang.expressions.tree import Cell, columns_of
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.plan import Group, Key
+from headrace.lang.executors.oracle import Oracle
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.expressions.tree import Cell, columns_of
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.plan import Group, Key
 
 
 def render_case(group: Group, key: Key, events: Sequence[Event], *, at_ms: int) -> str:

@@ -13,16 +13,16 @@ from typing import TypeAlias, cast
 
 from msgspec import Struct
 
-from lang.events.gate import Decision, Gate, int_value
-from lang.executors.oracle import FeatureValue, Oracle
-from lang.executors.tile_store import TileStore
-from lang.expressions.per_event import Event
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.plan import Group, Key
-from lang.testfiles.cases import REFUSALS, Case, Expected
-from lang.testfiles.delivery_orders import fold_in_order, fold_restarting, fold_shuffled, fold_twice
-from lang.testfiles.event_table import read_events, time_ms
-from lang.testfiles.evidence import contributing_events
+from headrace.lang.events.gate import Decision, Gate, int_value
+from headrace.lang.executors.oracle import FeatureValue, Oracle
+from headrace.lang.executors.tile_store import TileStore
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.plan import Group, Key
+from headrace.lang.testfiles.cases import REFUSALS, Case, Expected
+from headrace.lang.testfiles.delivery_orders import fold_in_order, fold_restarting, fold_shuffled, fold_twice
+from headrace.lang.testfiles.event_table import read_events, time_ms
+from headrace.lang.testfiles.evidence import contributing_events
 
 Engine: TypeAlias = Callable[[Group, Sequence[Event]], TileStore]
 """Folds a group's accepted events into a store."""

@@ -12,7 +12,7 @@ from typing import cast
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
-from lang.errors.report import Report
+from headrace.lang.errors.report import Report
 
 _STEPS = re.compile(r"\.(\w+)|\[(\d+)\]")
 _PLAIN = {

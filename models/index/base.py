@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 from msgspec import Struct, structs
 
-from models.array_types import Floats, Ids, Indexes
+from headrace.models.array_types import Floats, Ids, Indexes
 
 _SAMPLE = 64  # training vectors per list
 _ROUNDS = 10

@@ -1,7 +1,7 @@
 """Chooses the index for a device by name."""
 
-from models.index.exact import NumpyIndex
-from models.index.protocol import BuildIndex
+from headrace.models.index.exact import NumpyIndex
+from headrace.models.index.protocol import BuildIndex
 
 
 def index_builder(device: str) -> BuildIndex:
@@ -12,7 +12,7 @@ def index_builder(device: str) -> BuildIndex:
     """
     if device == "cpu":
         return NumpyIndex
-    from models.device import parse_device
-    from models.index.torch_index import TorchIndex
+    from headrace.models.device import parse_device
+    from headrace.models.index.torch_index import TorchIndex
 
     return TorchIndex.builder(parse_device(device))

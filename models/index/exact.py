@@ -3,7 +3,7 @@
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Flags, Floats, Ids, Indexes
+from headrace.models.array_types import Flags, Floats, Ids, Indexes
 
 _ROWS = 64
 

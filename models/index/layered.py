@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Flags, Floats, Ids, Indexes
-from models.index.exact import NumpyIndex, best
-from models.index.protocol import Index
+from headrace.models.array_types import Flags, Floats, Ids, Indexes
+from headrace.models.index.exact import NumpyIndex, best
+from headrace.models.index.protocol import Index
 
 if TYPE_CHECKING:  # FAISS takes a seventh of a second and 34 MB, which a small catalogue does not need
-    from models.index.base import Base, Lists
+    from headrace.models.index.base import Base, Lists
 
 EXACT_NUMBERS = 2_000_000
 """Numbers (items times width) below which an index is exact: a base would save less than half a millisecond."""

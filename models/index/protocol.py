@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from models.array_types import Flags, Floats, Ids, Indexes
+from headrace.models.array_types import Flags, Floats, Ids, Indexes
 
 
 class Index(Protocol):

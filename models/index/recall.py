@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from models.array_types import Floats, Indexes
-from models.index.base import Base
-from models.index.exact import NumpyIndex
-from models.index.layered import NEAREST, layered
-from models.index.protocol import Index
+from headrace.models.array_types import Floats, Indexes
+from headrace.models.index.base import Base
+from headrace.models.index.exact import NumpyIndex
+from headrace.models.index.layered import NEAREST, layered
+from headrace.models.index.protocol import Index
 
 _AIM = 0.99
 _FEWEST = 8

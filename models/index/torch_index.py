@@ -6,10 +6,10 @@ from typing import cast
 import numpy as np
 import torch
 
-from models.array_types import Flags, Floats, Ids, Indexes
-from models.device import to_device
-from models.index.protocol import BuildIndex
-from models.ranker_torch import to_numpy
+from headrace.models.array_types import Flags, Floats, Ids, Indexes
+from headrace.models.device import to_device
+from headrace.models.index.protocol import BuildIndex
+from headrace.models.ranker_torch import to_numpy
 
 
 class TorchIndex:

@@ -2,8 +2,8 @@
 
 from litestar.openapi import ResponseSpec
 
-from schemas.http import Problem
-from serving.http.problem_types import type_of
+from headrace.schemas.http import Problem
+from headrace.serving.http.problem_types import type_of
 
 MEDIA_TYPE = "application/problem+json"
 _OF_EVERY_KEY = (401, 403, 429, 500)

@@ -9,11 +9,11 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException
 from litestar.handlers import BaseRouteHandler
 
-from schemas.keys import Key, Scope, Traffic
-from serving.http.keys import Keys
-from serving.http.problems import ProblemError, invalid
-from serving.http.request_ids import ADDED
-from serving.http.token_bucket import TokenBucket
+from headrace.schemas.keys import Key, Scope, Traffic
+from headrace.serving.http.keys import Keys
+from headrace.serving.http.problems import ProblemError, invalid
+from headrace.serving.http.request_ids import ADDED
+from headrace.serving.http.token_bucket import TokenBucket
 
 OPEN = "open"  # option of a handler that anyone may call
 SCOPE = "scope"  # option of every other handler: the scope that its callers need

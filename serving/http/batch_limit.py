@@ -2,8 +2,8 @@
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from serving.http.slow_bodies import ReceiveMessage
-from serving.limits.shed import Shed
+from headrace.serving.http.slow_bodies import ReceiveMessage
+from headrace.serving.limits.shed import Shed
 
 _PATHS = ("/v1/events", "/v1/items:batchUpsert")
 MOST = 128

@@ -7,9 +7,9 @@ import msgspec
 from litestar.dto import AbstractDTO, DTOFieldDefinition
 from litestar.typing import FieldDefinition
 
-from schemas.json_text import fault_of, limit_depth, one_of, with_value, without_nan
-from schemas.limits import LEVELS
-from serving.http.problems import invalid
+from headrace.schemas.json_text import fault_of, limit_depth, one_of, with_value, without_nan
+from headrace.schemas.limits import LEVELS
+from headrace.serving.http.problems import invalid
 
 T = TypeVar("T")
 _ABOVE_RECORDS = 4  # a batch is an object with a list of records; one more level makes a record too deep

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from litestar.config.cors import CORSConfig
 
-from serving.http.keys import Keys
-from serving.http.openapi import HEADERS
+from headrace.serving.http.keys import Keys
+from headrace.serving.http.openapi import HEADERS
 
 Headers = dict[str, str]
 

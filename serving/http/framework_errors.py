@@ -7,8 +7,8 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.params import HeaderParameter
 
-from schemas.json_text import one_of
-from schemas.limits import BODY_BYTES
+from headrace.schemas.json_text import one_of
+from headrace.schemas.limits import BODY_BYTES
 
 _SHOWN_CHARS = 100
 _Request = Request[Any, Any, Any]

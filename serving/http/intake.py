@@ -10,24 +10,24 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from lang.events.gate import is_tick
-from lang.expressions.per_event import Event
-from lang.plan.clean_topic import RECEIVED_AT
-from lang.plan.source import Source
-from models.content import ContentLayout
-from schemas.catalogue import Item
-from schemas.client_records import ItemRecord
-from schemas.heads import FEEDBACK
-from schemas.http import BatchAnswer, Rejected
-from schemas.ids import hash64
-from schemas.json_text import fault_of, is_deep, pointer_of, with_value
-from schemas.limits import LEVELS, time_fault
-from schemas.topics import EVENTS, ITEMS
-from serving.kafka.producer import Record
-from serving.kafka.spool_folder import ROOM
-from serving.state.catalogue import Catalogue
-from serving.state.query import ids_of
-from udfs.decode import EventDecoder, Refused
+from headrace.lang.events.gate import is_tick
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.clean_topic import RECEIVED_AT
+from headrace.lang.plan.source import Source
+from headrace.models.content import ContentLayout
+from headrace.schemas.catalogue import Item
+from headrace.schemas.client_records import ItemRecord
+from headrace.schemas.heads import FEEDBACK
+from headrace.schemas.http import BatchAnswer, Rejected
+from headrace.schemas.ids import hash64
+from headrace.schemas.json_text import fault_of, is_deep, pointer_of, with_value
+from headrace.schemas.limits import LEVELS, time_fault
+from headrace.schemas.topics import EVENTS, ITEMS
+from headrace.serving.kafka.producer import Record
+from headrace.serving.kafka.spool_folder import ROOM
+from headrace.serving.state.catalogue import Catalogue
+from headrace.serving.state.query import ids_of
+from headrace.udfs.decode import EventDecoder, Refused
 
 BUSY = "busy"
 """The code of an event that found no room. Unlike all others, it may be accepted when it is sent again."""

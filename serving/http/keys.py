@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.keys import SCOPES, Key, KeyFile, KeysError, checked, digest
-from serving.http.token_bucket import TokenBucket
+from headrace.schemas.keys import SCOPES, Key, KeyFile, KeysError, checked, digest
+from headrace.serving.http.token_bucket import TokenBucket
 
 _LOOK_S = 1.0
 Found = tuple[Key, TokenBucket | None]

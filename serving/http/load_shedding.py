@@ -7,12 +7,12 @@ import msgspec
 from litestar.config.cors import CORSConfig
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from serving.http.answers import MEDIA_TYPE
-from serving.http.cors import Headers, headers_for
-from serving.http.problems import shed_problem
-from serving.limits.admission import Admission
-from serving.limits.shed import Shed
-from serving.limits.traffic import ADMIN_SHARE
+from headrace.serving.http.answers import MEDIA_TYPE
+from headrace.serving.http.cors import Headers, headers_for
+from headrace.serving.http.problems import shed_problem
+from headrace.serving.limits.admission import Admission
+from headrace.serving.limits.shed import Shed
+from headrace.serving.limits.traffic import ADMIN_SHARE
 
 RECEIVED = "headrace.received"
 """Key of a request's scope: when the worker received it, seconds of the monotonic clock."""

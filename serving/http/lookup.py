@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 
-from connections.redis_clients import StoreError
-from lang.plan.plan import Feature, Group
-from schemas.http import FeaturesAnswer, FeatureValue, RankedMember
-from schemas.times import now_ms
-from serving.http.problems import ProblemError, invalid, unavailable
-from serving.state.state_source import StateSource
-from store.reader import FeatureRequest, FeatureStore, FeatureValues, Status
+from headrace.connections.redis_clients import StoreError
+from headrace.lang.plan.plan import Feature, Group
+from headrace.schemas.http import FeaturesAnswer, FeatureValue, RankedMember
+from headrace.schemas.times import now_ms
+from headrace.serving.http.problems import ProblemError, invalid, unavailable
+from headrace.serving.state.state_source import StateSource
+from headrace.store.reader import FeatureRequest, FeatureStore, FeatureValues, Status
 
 
 class Lookup:

@@ -10,10 +10,10 @@ from litestar.connection import Request
 from litestar.openapi.plugins import JsonRenderPlugin
 from msgspec import Struct
 
-from schemas import client_records, http
-from schemas.limits import MAP_ENTRIES, MAP_VALUE_CHARS, NO_CONTROL_PATTERN, TEXT_CHARS
-from serving.http import protobuf
-from serving.http.problem_types import RETRIED, TYPES
+from headrace.schemas import client_records, http
+from headrace.schemas.limits import MAP_ENTRIES, MAP_VALUE_CHARS, NO_CONTROL_PATTERN, TEXT_CHARS
+from headrace.serving.http import protobuf
+from headrace.serving.http.problem_types import RETRIED, TYPES
 
 SCHEMA = "/schema/openapi.json"
 _READ_SCHEMA = {

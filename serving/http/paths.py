@@ -9,8 +9,8 @@ from urllib.parse import unquote
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from schemas.limits import text_fault
-from serving.http.problems import invalid
+from headrace.schemas.limits import text_fault
+from headrace.serving.http.problems import invalid
 
 _WITH_ALLOW = (204, 405)  # statuses of OPTIONS, and of a method that a path does not have
 

@@ -1,6 +1,6 @@
 """The kinds of errors: what `type` of a problem says, one for each HTTP status. docs/api.md lists them too."""
 
-from schemas.http import ProblemType
+from headrace.schemas.http import ProblemType
 
 FOLDER = "/schema/problems/"
 """A kind's URI is this and its name; relative, because only the reader of an answer knows the API's host."""

@@ -7,15 +7,15 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from schemas.http import Problem
-from schemas.limits import DEADLINE_MOST_MS
-from serving.http.answers import MEDIA_TYPE
-from serving.http.framework_errors import detail_of
-from serving.http.problem_types import type_of
-from serving.http.request_ids import REQUEST_ID
-from serving.kafka.producer import CONFIRM_S
-from serving.limits.shed import Shed
-from serving.state.report import NotPublished
+from headrace.schemas.http import Problem
+from headrace.schemas.limits import DEADLINE_MOST_MS
+from headrace.serving.http.answers import MEDIA_TYPE
+from headrace.serving.http.framework_errors import detail_of
+from headrace.serving.http.problem_types import type_of
+from headrace.serving.http.request_ids import REQUEST_ID
+from headrace.serving.kafka.producer import CONFIRM_S
+from headrace.serving.limits.shed import Shed
+from headrace.serving.state.report import NotPublished
 
 DEGRADED = "X-Degraded-Level"
 COUNT = "count_error"  # key in the app's state: the function that counts error answers

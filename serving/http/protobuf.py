@@ -11,10 +11,10 @@ from litestar import Request, Response
 from litestar.datastructures import Accept
 from litestar.datastructures.headers import MediaTypeHeader
 
-from schemas import recommendations_pb2 as messages
-from schemas.http import RecommendationAnswer, RecommendationRequest
-from serving.http.body import Strict
-from serving.http.problems import invalid
+from headrace.schemas import recommendations_pb2 as messages
+from headrace.schemas.http import RecommendationAnswer, RecommendationRequest
+from headrace.serving.http.body import Strict
+from headrace.serving.http.problems import invalid
 
 JSON = "application/json"
 MEDIA_TYPES = ("application/x-protobuf", "application/protobuf")

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from connections.redis_clients import StoreError
-from schemas.http import RankedMember, SimilarAnswer
-from schemas.ids import hash64
-from schemas.times import now_ms
-from serving.http.problems import invalid, unavailable
-from serving.state.state_source import StateSource
-from store.reader import FeatureRequest, FeatureStore
+from headrace.connections.redis_clients import StoreError
+from headrace.schemas.http import RankedMember, SimilarAnswer
+from headrace.schemas.ids import hash64
+from headrace.schemas.times import now_ms
+from headrace.serving.http.problems import invalid, unavailable
+from headrace.serving.state.state_source import StateSource
+from headrace.store.reader import FeatureRequest, FeatureStore
 
 _GROUP, _ROLLUP = "item_coview", "seen_with"
 READ = (f"{_GROUP}.{_ROLLUP}",)

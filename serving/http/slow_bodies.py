@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
 
-from serving.http.problems import invalid
+from headrace.serving.http.problems import invalid
 
 ReceiveMessage: TypeAlias = HTTPReceiveMessage | WebSocketReceiveMessage
 ARRIVES_S = 10.0

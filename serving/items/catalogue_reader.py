@@ -10,17 +10,17 @@ from collections.abc import Iterable
 
 from confluent_kafka import Message
 
-from models.content import ContentLayout
-from schemas.avro import Unreadable
-from schemas.catalogue import ITEM, Item
-from schemas.dead_letter import reason_of
-from schemas.times import PLAUSIBLE_MS
-from schemas.topics import ITEMS
-from serving.state import catalogue
-from serving.state.catalogue import Entry
-from serving.state.state import Live
-from store.log import LogReader
-from store.quarantine import KafkaSend, Quarantine
+from headrace.models.content import ContentLayout
+from headrace.schemas.avro import Unreadable
+from headrace.schemas.catalogue import ITEM, Item
+from headrace.schemas.dead_letter import reason_of
+from headrace.schemas.times import PLAUSIBLE_MS
+from headrace.schemas.topics import ITEMS
+from headrace.serving.state import catalogue
+from headrace.serving.state.catalogue import Entry
+from headrace.serving.state.state import Live
+from headrace.store.log import LogReader
+from headrace.store.quarantine import KafkaSend, Quarantine
 
 _POLL_S = 0.1
 _SWAP_EVERY_S = 1.0  # all arrays are rebuilt: about 20 ms for 5,000 items, 0.3 s for 50,000

@@ -12,16 +12,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from connections.redis_clients import StoreError
-from models.array_types import Doubles
-from schemas.times import now_ms
-from serving.items.group_table import GroupTable
-from serving.state import columns, item_features
-from serving.state.catalogue import Catalogue
-from serving.state.state import Live
-from serving.telemetry.monitor import Monitor
-from store.changes import ChangeListener
-from store.reader import FeatureRequest, FeatureStore
+from headrace.connections.redis_clients import StoreError
+from headrace.models.array_types import Doubles
+from headrace.schemas.times import now_ms
+from headrace.serving.items.group_table import GroupTable
+from headrace.serving.state import columns, item_features
+from headrace.serving.state.catalogue import Catalogue
+from headrace.serving.state.state import Live
+from headrace.serving.telemetry.monitor import Monitor
+from headrace.store.changes import ChangeListener
+from headrace.store.reader import FeatureRequest, FeatureStore
 
 _POLL_S = 0.2
 _EVERY_MS = 1_000  # between two states, if something has changed

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from lang.executors.derived import add_derived
-from lang.executors.merge import FOREVER_MS
-from lang.plan.plan import EVERYTHING, Group
-from models.array_types import Doubles, Flags, Ids
-from serving.state.columns import GroupColumns
-from store.reader import FeatureValues
+from headrace.lang.executors.derived import add_derived
+from headrace.lang.executors.merge import FOREVER_MS
+from headrace.lang.plan.plan import EVERYTHING, Group
+from headrace.models.array_types import Doubles, Flags, Ids
+from headrace.serving.state.columns import GroupColumns
+from headrace.store.reader import FeatureValues
 
 _DECAYING = ("decayed_sum", "decayed_count")
 

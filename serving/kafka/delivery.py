@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, Message
 
-from connections.kafka_clients import Settings
-from serving.kafka.drainer import Outcome
-from serving.kafka.producer import REFUSED, Record, RecordProducer
+from headrace.connections.kafka_clients import Settings
+from headrace.serving.kafka.drainer import Outcome
+from headrace.serving.kafka.producer import REFUSED, Record, RecordProducer
 
 # Records do not expire, so the idempotent producer itself repeats them until the broker has each once and in order.
 # The shorter timeouts notice a connection that has died silently.

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import TypeAlias
 
-from serving.kafka.producer import Record
-from serving.kafka.segment import Contents
-from serving.kafka.spool_folder import MB, Segment, SpoolFolder
+from headrace.serving.kafka.producer import Record
+from headrace.serving.kafka.segment import Contents
+from headrace.serving.kafka.spool_folder import MB, Segment, SpoolFolder
 
 _POLL_S = 0.1
 _RETRY_S = 1.0

@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from serving.kafka.segment import MAGIC, MOST_BYTES
+from headrace.serving.kafka.segment import MAGIC, MOST_BYTES
 
 
 class OpenSegment:

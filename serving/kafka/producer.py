@@ -11,9 +11,9 @@ from typing import TypeAlias
 from confluent_kafka import KafkaError, KafkaException, Message
 from msgspec import Struct
 
-from connections.kafka_clients import Settings, producer
-from schemas.topics import Topic
-from serving.kafka.receipt import Receipt
+from headrace.connections.kafka_clients import Settings, producer
+from headrace.schemas.topics import Topic
+from headrace.serving.kafka.receipt import Receipt
 
 CONFIRM_S = 2.0
 DELIVER_MS = 2_000

@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from schemas.topics import TOPICS
-from serving.kafka.producer import Record
+from headrace.schemas.topics import TOPICS
+from headrace.serving.kafka.producer import Record
 
 MAGIC = b"headrace spool 1\n"
 MOST_BYTES = 4 * 1024 * 1024

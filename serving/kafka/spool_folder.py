@@ -18,9 +18,9 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from serving.kafka import segment
-from serving.kafka.open_segment import OpenSegment, ready_path
-from serving.kafka.segment import MOST_BYTES, Contents
+from headrace.serving.kafka import segment
+from headrace.serving.kafka.open_segment import OpenSegment, ready_path
+from headrace.serving.kafka.segment import MOST_BYTES, Contents
 
 Lane: TypeAlias = Literal["labels", "views"]
 LANES: tuple[Lane, ...] = ("labels", "views")

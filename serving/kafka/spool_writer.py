@@ -7,13 +7,13 @@ from collections import defaultdict
 
 from msgspec import Struct
 
-from serving.kafka import segment
-from serving.kafka.detour import Detour
-from serving.kafka.open_segment import OpenSegment
-from serving.kafka.producer import Record
-from serving.kafka.receipt import Receipt
-from serving.kafka.segment import MOST_BYTES
-from serving.kafka.spool_folder import LANES, MB, NOTHING, Lane, SpoolFolder
+from headrace.serving.kafka import segment
+from headrace.serving.kafka.detour import Detour
+from headrace.serving.kafka.open_segment import OpenSegment
+from headrace.serving.kafka.producer import Record
+from headrace.serving.kafka.receipt import Receipt
+from headrace.serving.kafka.segment import MOST_BYTES
+from headrace.serving.kafka.spool_folder import LANES, MB, NOTHING, Lane, SpoolFolder
 
 _OPEN_MS = 1_000  # how long a segment stays open
 _TURN_S = 0.2  # how long the thread waits for records; it also bounds how late it sees what others wrote

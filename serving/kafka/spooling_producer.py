@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError, Message
 
-from connections.kafka_clients import Settings
-from serving.kafka.detour import Detour
-from serving.kafka.producer import DELIVER_MS, REFUSED, Record, RecordProducer
-from serving.kafka.receipt import Receipt
-from serving.kafka.spool_folder import SpoolFolder
-from serving.kafka.spool_writer import SpoolWriter
+from headrace.connections.kafka_clients import Settings
+from headrace.serving.kafka.detour import Detour
+from headrace.serving.kafka.producer import DELIVER_MS, REFUSED, Record, RecordProducer
+from headrace.serving.kafka.receipt import Receipt
+from headrace.serving.kafka.spool_folder import SpoolFolder
+from headrace.serving.kafka.spool_writer import SpoolWriter
 
 _ACCEPT_S = 10.0  # a delivery fails after two seconds, and the disk needs milliseconds: longer means that both hang
 # A record that waited this long is spooled. What the queue holds is of the last two seconds, and what does not fit is

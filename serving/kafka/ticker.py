@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from schemas.events import TICK, Event
-from schemas.partition import tick_key
-from schemas.times import now_ms
-from schemas.topics import EVENTS, EXPOSURES
-from serving.kafka.producer import Record
+from headrace.schemas.events import TICK, Event
+from headrace.schemas.partition import tick_key
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import EVENTS, EXPOSURES
+from headrace.serving.kafka.producer import Record
 
 _EVERY_S = 1.0
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serving.limits.shed import Shed
+from headrace.serving.limits.shed import Shed
 
 OBJECTIVE_MS = 50.0
 _NEWEST = 0.1  # weight of the newest slate in the mean

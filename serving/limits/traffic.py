@@ -5,9 +5,9 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from schemas.keys import Traffic
-from schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
-from serving.limits.deadline import DEFAULT_MS
+from headrace.schemas.keys import Traffic
+from headrace.schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
+from headrace.serving.limits.deadline import DEFAULT_MS
 
 Tier: TypeAlias = Literal["core", "secondary", "optional"]
 TIERS: tuple[Tier, ...] = ("core", "secondary", "optional")

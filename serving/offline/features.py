@@ -7,20 +7,20 @@ from typing import cast
 import numpy as np
 from msgspec import structs
 
-from lang.events.computed import Computation
-from lang.expressions.per_event import Event as Fields
-from lang.plan.plan import Plan
-from models.array_types import Floats
-from schemas.catalogue import Item
-from schemas.defaults import CLICKSTREAM
-from schemas.events import Event
-from serving.stages.hydrate import Hydrator
-from serving.stages.score import inputs
-from serving.state import catalogue as catalogues
-from serving.state import columns, item_features
-from serving.state.query import Candidates, Faults, Query, ids_of
-from serving.state.state import ServingState, state_of
-from store.memory_store import MemoryStore
+from headrace.lang.events.computed import Computation
+from headrace.lang.expressions.per_event import Event as Fields
+from headrace.lang.plan.plan import Plan
+from headrace.models.array_types import Floats
+from headrace.schemas.catalogue import Item
+from headrace.schemas.defaults import CLICKSTREAM
+from headrace.schemas.events import Event
+from headrace.serving.stages.hydrate import Hydrator
+from headrace.serving.stages.score import inputs
+from headrace.serving.state import catalogue as catalogues
+from headrace.serving.state import columns, item_features
+from headrace.serving.state.query import Candidates, Faults, Query, ids_of
+from headrace.serving.state.state import ServingState, state_of
+from headrace.store.memory_store import MemoryStore
 
 
 class OfflineFeatures:

@@ -6,13 +6,13 @@ hot items are rebuilt every ten minutes, with decayed clicks aged to then. Axes:
 
 import numpy as np
 
-from lang.plan.plan import Plan
-from models.array_types import Doubles, Indexes
-from serving.state import columns, item_features
-from serving.state.catalogue import Catalogue
-from serving.state.columns import COLUMNS
-from serving.state.item_features import HEAT, LASTING, ItemFeatures
-from store.memory_store import MemoryStore
+from headrace.lang.plan.plan import Plan
+from headrace.models.array_types import Doubles, Indexes
+from headrace.serving.state import columns, item_features
+from headrace.serving.state.catalogue import Catalogue
+from headrace.serving.state.columns import COLUMNS
+from headrace.serving.state.item_features import HEAT, LASTING, ItemFeatures
+from headrace.store.memory_store import MemoryStore
 
 _FRESH_MS = 600_000
 _TOUCHED = -1  # instead of the time it was read at

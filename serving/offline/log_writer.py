@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 import msgspec
 from confluent_kafka import KafkaError, Message
 
-from connections.kafka_clients import producer
-from schemas.catalogue import Item
-from schemas.events import Event
-from schemas.exposures import Exposure
-from schemas.topics import EVENTS, EXPOSURES, ITEMS
-from serving.kafka.ticker import ticks
+from headrace.connections.kafka_clients import producer
+from headrace.schemas.catalogue import Item
+from headrace.schemas.events import Event
+from headrace.schemas.exposures import Exposure
+from headrace.schemas.topics import EVENTS, EXPOSURES, ITEMS
+from headrace.serving.kafka.ticker import ticks
 
 Headers: TypeAlias = list[tuple[str, str | bytes | None]]
 

@@ -3,15 +3,15 @@
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Floats, Indexes
-from models.content import ContentLayout
-from models.inputs import DENSE, FEATURE_SET
-from models.items import Items
-from models.state import ModelState
-from schemas.exposures import Exposure, Ranking
-from schemas.ids import hash64
-from serving.stages.blend import Blend, blend
-from serving.state.query import ids_of
+from headrace.models.array_types import Floats, Indexes
+from headrace.models.content import ContentLayout
+from headrace.models.inputs import DENSE, FEATURE_SET
+from headrace.models.items import Items
+from headrace.models.state import ModelState
+from headrace.schemas.exposures import Exposure, Ranking
+from headrace.schemas.ids import hash64
+from headrace.serving.stages.blend import Blend, blend
+from headrace.serving.state.query import ids_of
 
 
 class NotReplayable(ValueError):

@@ -6,11 +6,11 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, PathParameter, QueryParameter
 
-from schemas.http import FeaturesAnswer, SimilarAnswer
-from serving.http.answers import answers
-from serving.http.auth import SCOPE
-from serving.http.paths import checked_id, id_of
-from serving.services import Services
+from headrace.schemas.http import FeaturesAnswer, SimilarAnswer
+from headrace.serving.http.answers import answers
+from headrace.serving.http.auth import SCOPE
+from headrace.serving.http.paths import checked_id, id_of
+from headrace.serving.services import Services
 
 
 @get(

@@ -7,16 +7,16 @@ from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import PathParameter
 
-from schemas.aliases import LIVE
-from schemas.http import LiveAnswer, ProblemType, ReadyAnswer
-from serving.http.answers import answer_of
-from serving.http.auth import OPEN
-from serving.http.paths import id_of
-from serving.http.problem_types import FOLDER, TYPES
-from serving.http.problems import invalid
-from serving.services import Services
-from serving.state.report import NotPublished
-from serving.telemetry import metrics
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.http import LiveAnswer, ProblemType, ReadyAnswer
+from headrace.serving.http.answers import answer_of
+from headrace.serving.http.auth import OPEN
+from headrace.serving.http.paths import id_of
+from headrace.serving.http.problem_types import FOLDER, TYPES
+from headrace.serving.http.problems import invalid
+from headrace.serving.services import Services
+from headrace.serving.state.report import NotPublished
+from headrace.serving.telemetry import metrics
 
 
 @get(

@@ -4,16 +4,16 @@ from litestar import get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from schemas.aliases import LIVE
-from schemas.http import AliasAnswer, AliasRequest, AliasState, ModelsAnswer
-from schemas.times import now_ms
-from serving.http.answers import answers
-from serving.http.auth import SCOPE
-from serving.http.body import Strict
-from serving.http.paths import id_of
-from serving.http.problems import AWAY, invalid, unavailable
-from serving.services import Services
-from serving.versions import control
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.http import AliasAnswer, AliasRequest, AliasState, ModelsAnswer
+from headrace.schemas.times import now_ms
+from headrace.serving.http.answers import answers
+from headrace.serving.http.auth import SCOPE
+from headrace.serving.http.body import Strict
+from headrace.serving.http.paths import id_of
+from headrace.serving.http.problems import AWAY, invalid, unavailable
+from headrace.serving.services import Services
+from headrace.serving.versions import control
 
 
 @get(

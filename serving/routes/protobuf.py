@@ -4,7 +4,7 @@ from importlib.resources import files
 
 from litestar import MediaType, get
 
-from serving.http.auth import OPEN
+from headrace.serving.http.auth import OPEN
 
 _TEXT = (files("schemas") / "recommendations.proto").read_text(encoding="utf-8")
 

@@ -4,15 +4,15 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from schemas.defaults import CLICKSTREAM
-from schemas.http import BatchAnswer, EventsRequest, ItemsRequest
-from schemas.times import now_ms
-from serving.http import intake
-from serving.http.answers import answers
-from serving.http.auth import SCOPE
-from serving.http.body import Strict
-from serving.http.problems import AWAY, unavailable
-from serving.services import Services
+from headrace.schemas.defaults import CLICKSTREAM
+from headrace.schemas.http import BatchAnswer, EventsRequest, ItemsRequest
+from headrace.schemas.times import now_ms
+from headrace.serving.http import intake
+from headrace.serving.http.answers import answers
+from headrace.serving.http.auth import SCOPE
+from headrace.serving.http.body import Strict
+from headrace.serving.http.problems import AWAY, unavailable
+from headrace.serving.services import Services
 
 _FULL = "Kafka is away, and the disk has no room for these events, or fails."
 

@@ -14,25 +14,25 @@ from litestar.params import HeaderParameter, JSONBody
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from msgspec import Struct, structs
 
-from schemas.context import as_texts, context_fault
-from schemas.http import Id, RecommendationAnswer, RecommendationRequest, SlateEvent
-from schemas.ids import hash64
-from schemas.keys import Traffic
-from schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
-from schemas.times import now_ms
-from serving.http.answers import answers
-from serving.http.auth import KEY, SCOPE, check_slate, request_id
-from serving.http.body import Strict
-from serving.http.load_shedding import RECEIVED
-from serving.http.problems import invalid
-from serving.http.protobuf import SlateBody, slate_response
-from serving.limits.deadline import Deadline
-from serving.limits.traffic import DEFAULT_SURFACE, share_of
-from serving.services import Services
-from serving.sessions import page_tokens
-from serving.state.experiment import Experiment
-from serving.state.query import Query, ids_of
-from serving.telemetry.stopwatch import Stopwatch
+from headrace.schemas.context import as_texts, context_fault
+from headrace.schemas.http import Id, RecommendationAnswer, RecommendationRequest, SlateEvent
+from headrace.schemas.ids import hash64
+from headrace.schemas.keys import Traffic
+from headrace.schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
+from headrace.schemas.times import now_ms
+from headrace.serving.http.answers import answers
+from headrace.serving.http.auth import KEY, SCOPE, check_slate, request_id
+from headrace.serving.http.body import Strict
+from headrace.serving.http.load_shedding import RECEIVED
+from headrace.serving.http.problems import invalid
+from headrace.serving.http.protobuf import SlateBody, slate_response
+from headrace.serving.limits.deadline import Deadline
+from headrace.serving.limits.traffic import DEFAULT_SURFACE, share_of
+from headrace.serving.services import Services
+from headrace.serving.sessions import page_tokens
+from headrace.serving.state.experiment import Experiment
+from headrace.serving.state.query import Query, ids_of
+from headrace.serving.telemetry.stopwatch import Stopwatch
 
 DeadlineMs: TypeAlias = Annotated[
     int | None,

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
-from connections.redis_clients import Client, StoreError
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group
-from serving.state.query import HISTORY_GROUP
-from serving.state.report import NotPublished
-from serving.state.state_source import StateSource
-from store.circuit_breaker import CircuitBreaker
-from store.pending_rows import PendingRows, can_be_pending
+from headrace.connections.redis_clients import Client, StoreError
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group
+from headrace.serving.state.query import HISTORY_GROUP
+from headrace.serving.state.report import NotPublished
+from headrace.serving.state.state_source import StateSource
+from headrace.store.circuit_breaker import CircuitBreaker
+from headrace.store.pending_rows import PendingRows, can_be_pending
 
 
 class OwnEvents:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.array_types import Ids
-from schemas.http import MOST_PAGED
-from schemas.patterns import TOKEN_CHARS
-from serving.state.query import ids_of
+from headrace.models.array_types import Ids
+from headrace.schemas.http import MOST_PAGED
+from headrace.schemas.patterns import TOKEN_CHARS
+from headrace.serving.state.query import ids_of
 
 
 def encode(earlier: Ids, shown: Sequence[str]) -> str | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import faiss
 
-from models.index.base import BaseFile, Lists
+from headrace.models.index.base import BaseFile, Lists
 
 _BLOCK = 1 << 20
 

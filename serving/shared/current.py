@@ -9,8 +9,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from models.inputs import FEATURE_SET
-from serving.state.columns import COLUMNS
+from headrace.models.inputs import FEATURE_SET
+from headrace.serving.state.columns import COLUMNS
 
 CURRENT, REPORT, METRICS = "current.json", "report.json", "metrics.prom"
 

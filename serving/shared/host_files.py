@@ -5,10 +5,10 @@ import threading
 import time
 from pathlib import Path
 
-from schemas.times import now_ms
-from serving.shared.takedown_marks import TakedownMarks
-from serving.state import fallback_list
-from serving.state.state import Live
+from headrace.schemas.times import now_ms
+from headrace.serving.shared.takedown_marks import TakedownMarks
+from headrace.serving.state import fallback_list
+from headrace.serving.state.state import Live
 
 _EVERY_S = 1.0
 _LIST_EVERY_S = 60.0

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 from numpy.typing import NDArray
 
-from models.index.exact import NumpyIndex
-from models.index.layered import LayeredIndex, relayered
-from models.index.protocol import BuildIndex, Index
-from serving.shared.arrays_file import MappedFile, map_arrays, write_arrays
+from headrace.models.index.exact import NumpyIndex
+from headrace.models.index.layered import LayeredIndex, relayered
+from headrace.models.index.protocol import BuildIndex, Index
+from headrace.serving.shared.arrays_file import MappedFile, map_arrays, write_arrays
 
 _BASE = "base"
 _LAYERS = ("indexes", "alignment", "delta", "delta_vectors")
@@ -53,8 +53,8 @@ class IndexReader:
         return found
 
     def _layered(self, folder: Path, file: MappedFile) -> Index:
-        from models.index.base import BaseFile
-        from serving.shared import base_file
+        from headrace.models.index.base import BaseFile
+        from headrace.serving.shared import base_file
 
         arrays, wanted = file.arrays, msgspec.json.decode(file.texts[_BASE], type=BaseFile)
         ids, vectors, indexes, delta = (arrays[name] for name in ("ids", "vectors", "indexes", "delta"))

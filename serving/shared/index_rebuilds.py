@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from models.index.layered import LayeredBuilder, LayeredIndex, is_large
-from models.index.protocol import Index
-from schemas.aliases import LIVE
-from serving.shared.sampled_users import sample_users
-from serving.state.state import Live, ServingState
-from serving.telemetry.index_metrics import IndexMetrics
+from headrace.models.index.layered import LayeredBuilder, LayeredIndex, is_large
+from headrace.models.index.protocol import Index
+from headrace.schemas.aliases import LIVE
+from headrace.serving.shared.sampled_users import sample_users
+from headrace.serving.state.state import Live, ServingState
+from headrace.serving.telemetry.index_metrics import IndexMetrics
 
 SUFFIX = ".faiss"
 _POLL_S = 0.5
@@ -76,8 +76,8 @@ class IndexRebuilds:
         if not isinstance(index, LayeredIndex):
             self._recall = 1.0
             return ""
-        from models.index.recall import recall_of
-        from serving.shared.base_file import DamagedBase, verify
+        from headrace.models.index.recall import recall_of
+        from headrace.serving.shared.base_file import DamagedBase, verify
 
         self._recall = recall_of(index, sample_users(state, self._generator))
         self._metrics.recall.set(self._recall)
@@ -90,9 +90,9 @@ class IndexRebuilds:
 
     def _rebuild(self, state: ServingState, index: Index, reason: str) -> float:
         """Build, write and serve another base. Returns the seconds that took."""
-        from models.index.base import build_base
-        from models.index.recall import calibrated
-        from serving.shared.base_file import map_lists, write_lists
+        from headrace.models.index.base import build_base
+        from headrace.models.index.recall import calibrated
+        from headrace.serving.shared.base_file import map_lists, write_lists
 
         start = time.monotonic()
         base = build_base(index.ids, index.vectors)

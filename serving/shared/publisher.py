@@ -9,11 +9,11 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from serving.shared import state_files
-from serving.shared.current import CURRENT, METRICS, REPORT, Current, ModelFiles, replace
-from serving.shared.index_files import write_index
-from serving.state.report import Report
-from serving.state.state import ServingState
+from headrace.serving.shared import state_files
+from headrace.serving.shared.current import CURRENT, METRICS, REPORT, Current, ModelFiles, replace
+from headrace.serving.shared.index_files import write_index
+from headrace.serving.state.report import Report
+from headrace.serving.state.state import ServingState
 
 T = TypeVar("T")
 Files: TypeAlias = dict[int, tuple[object, str]]

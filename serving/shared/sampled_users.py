@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from models.array_types import Floats
-from schemas.aliases import LIVE
-from serving.state.state import ServingState
+from headrace.models.array_types import Floats
+from headrace.schemas.aliases import LIVE
+from headrace.serving.state.state import ServingState
 
 _USERS = 32
 _LONGEST = 5

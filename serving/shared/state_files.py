@@ -9,17 +9,17 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
 
-from lang.plan.plan import Plan
-from models.config import RankerConfig
-from models.content import Content
-from models.rowset import RowSet
-from models.state import ModelState
-from serving.shared.arrays_file import map_arrays, write_arrays
-from serving.state.catalogue import Catalogue
-from serving.state.exploration_pool import ExplorationPool
-from serving.state.item_features import ItemFeatures
-from serving.state.tags import Tags
-from serving.state.texts import Blobs, Texts
+from headrace.lang.plan.plan import Plan
+from headrace.models.config import RankerConfig
+from headrace.models.content import Content
+from headrace.models.rowset import RowSet
+from headrace.models.state import ModelState
+from headrace.serving.shared.arrays_file import map_arrays, write_arrays
+from headrace.serving.state.catalogue import Catalogue
+from headrace.serving.state.exploration_pool import ExplorationPool
+from headrace.serving.state.item_features import ItemFeatures
+from headrace.serving.state.tags import Tags
+from headrace.serving.state.texts import Blobs, Texts
 
 _DENSE = "="  # before the names of a model's dense tensors; its tables are `<table>/ids` and `<table>/values`
 _CODED = ("category_names", "sellers")

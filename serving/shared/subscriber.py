@@ -10,16 +10,16 @@ from typing import TypeVar, cast
 import msgspec
 import numpy as np
 
-from models.array_types import Ids
-from models.config import RankerConfig
-from models.index.exact import NumpyIndex
-from models.index.protocol import BuildIndex
-from serving.shared import state_files
-from serving.shared.current import CURRENT, LAYOUT, METRICS, REPORT, Current, LayoutStamp, ModelFiles
-from serving.shared.index_files import IndexReader
-from serving.shared.takedown_marks import TakedownMarks
-from serving.state.report import NotPublished, Report
-from serving.state.state import ServedModel, ServingState
+from headrace.models.array_types import Ids
+from headrace.models.config import RankerConfig
+from headrace.models.index.exact import NumpyIndex
+from headrace.models.index.protocol import BuildIndex
+from headrace.serving.shared import state_files
+from headrace.serving.shared.current import CURRENT, LAYOUT, METRICS, REPORT, Current, LayoutStamp, ModelFiles
+from headrace.serving.shared.index_files import IndexReader
+from headrace.serving.shared.takedown_marks import TakedownMarks
+from headrace.serving.state.report import NotPublished, Report
+from headrace.serving.state.state import ServedModel, ServingState
 
 T = TypeVar("T")
 _OTHER_RELEASE = "the feeder is of another release (its arrays have layout {}, this worker reads {}): restart both"
@@ -162,4 +162,4 @@ class SharedState:
 
 
 def _not_published(folder: Path) -> NotPublished:
-    return NotPublished(f"there is no state in {folder} yet; start the feeder, `python -m serving.feeder`")
+    return NotPublished(f"there is no state in {folder} yet; start the feeder, `python -m headrace.serving.feeder`")

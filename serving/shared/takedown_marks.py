@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.array_types import Ids
-from serving.state.state import ServingState
+from headrace.models.array_types import Ids
+from headrace.serving.state.state import ServingState
 
 FOLDER = "takedowns"
 _PENDING, _WRITTEN = ".pending", ".written"

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from msgspec import Struct, field
 
-from models.array_types import Floats
-from models.ranker_numpy import Scores
-from schemas.heads import ORDERED
+from headrace.models.array_types import Floats
+from headrace.models.ranker_numpy import Scores
+from headrace.schemas.heads import ORDERED
 
 
 class Blend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,10 +3,10 @@
 import numpy as np
 from msgspec import structs
 
-from models.array_types import Doubles
-from serving.state import columns
-from serving.state.query import Candidates, Scored, User
-from serving.state.state import ServingState
+from headrace.models.array_types import Doubles
+from headrace.serving.state import columns
+from headrace.serving.state.query import Candidates, Scored, User
+from headrace.serving.state.state import ServingState
 
 
 def boost(user: User, scored: Scored, state: ServingState) -> Scored:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from lang.events.computed import Computation
-from lang.plan.plan import Group, Plan
-from serving.state.query import Query
-from store.reader import FeatureRequest
-from store.reading import Reading
+from headrace.lang.events.computed import Computation
+from headrace.lang.plan.plan import Group, Plan
+from headrace.serving.state.query import Query
+from headrace.store.reader import FeatureRequest
+from headrace.store.reading import Reading
 
 _KEPT_MS = 5_000
 _MOST = 5_000  # rankings cached

@@ -15,13 +15,13 @@ import numpy as np
 from msgspec import Struct
 from numpy.random import Generator
 
-from models.array_types import Indexes
-from schemas.exposures import EXPLORE
-from serving.stages.sources.table import BITS
-from serving.state import item_features
-from serving.state.exploration_pool import CLASSES, Remaining
-from serving.state.query import Candidates, Query
-from serving.state.state import ServingState
+from headrace.models.array_types import Indexes
+from headrace.schemas.exposures import EXPLORE
+from headrace.serving.stages.sources.table import BITS
+from headrace.serving.state import item_features
+from headrace.serving.state.exploration_pool import CLASSES, Remaining
+from headrace.serving.state.query import Candidates, Query
+from headrace.serving.state.state import ServingState
 
 BLOCK = 10
 READ = (item_features.SEEN,)

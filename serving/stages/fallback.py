@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from serving.stages.filters import keep
-from serving.stages.record import Slate
-from serving.stages.rerank import capped
-from serving.stages.rules import Rules
-from serving.stages.score import by_popularity
-from serving.stages.sources import trending
-from serving.stages.sources.table import BITS
-from serving.state.query import Candidates, Query, Scored, Slot
-from serving.state.state import ServingState
+from headrace.serving.stages.filters import keep
+from headrace.serving.stages.record import Slate
+from headrace.serving.stages.rerank import capped
+from headrace.serving.stages.rules import Rules
+from headrace.serving.stages.score import by_popularity
+from headrace.serving.stages.sources import trending
+from headrace.serving.stages.sources.table import BITS
+from headrace.serving.state.query import Candidates, Query, Scored, Slot
+from headrace.serving.state.state import ServingState
 
 REASON = "among the most popular items"
 

@@ -5,10 +5,10 @@ The catalogue is an allow-list: a stale index or an old hot list can never bring
 
 import numpy as np
 
-from models.array_types import Ids, Indexes
-from serving.state.catalogue import Catalogue
-from serving.state.query import Candidates, Query
-from serving.state.state import ServingState
+from headrace.models.array_types import Ids, Indexes
+from headrace.serving.state.catalogue import Catalogue
+from headrace.serving.state.query import Candidates, Query
+from headrace.serving.state.state import ServingState
 
 KEPT = 0
 REASONS = ("kept", "excluded", "clicked", "unborn", "gone")

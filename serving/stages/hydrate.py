@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from connections.redis_clients import StoreError
-from lang.plan.plan import Group, Plan
-from models.inputs import USER_INPUTS
-from serving.stages.cold_start import Trends
-from serving.stages.neighbours import NeighbourCache, combine
-from serving.stages.sources.table import SOURCES
-from serving.state import columns
-from serving.state.query import (
+from headrace.connections.redis_clients import StoreError
+from headrace.lang.plan.plan import Group, Plan
+from headrace.models.inputs import USER_INPUTS
+from headrace.serving.stages.cold_start import Trends
+from headrace.serving.stages.neighbours import NeighbourCache, combine
+from headrace.serving.stages.sources.table import SOURCES
+from headrace.serving.state import columns
+from headrace.serving.state.query import (
     HISTORY_FEATURE,
     HISTORY_GROUP,
     TOP_FEATURE,
@@ -31,9 +31,9 @@ from serving.state.query import (
     User,
     ids_of,
 )
-from store.pending_rows import can_be_pending
-from store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues, Status
-from store.reading import Reading, read_async, read_now
+from headrace.store.pending_rows import can_be_pending
+from headrace.store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues, Status
+from headrace.store.reading import Reading, read_async, read_now
 
 NEWEST = 5  # distinct items of the history whose neighbours are read
 TASTE, SHOWN = "user_category", "user_category_engagement"

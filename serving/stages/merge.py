@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from models.array_types import Ids
-from serving.stages.sources.table import BITS
-from serving.state.query import Candidates
+from headrace.models.array_types import Ids
+from headrace.serving.stages.sources.table import BITS
+from headrace.serving.state.query import Candidates
 
 
 def merge(found: Mapping[str, Ids]) -> Candidates:

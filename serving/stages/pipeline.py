@@ -7,31 +7,31 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from schemas.http import RecommendationAnswer
-from schemas.times import now_ms
-from serving.kafka.producer import Record
-from serving.limits.deadline import Deadline
-from serving.limits.effort import Effort, Efforts
-from serving.limits.shed import Shed
-from serving.stages import explore, record
-from serving.stages.boost import boost
-from serving.stages.fallback import most_popular
-from serving.stages.filters import keep
-from serving.stages.hydrate import Hydrator
-from serving.stages.merge import merge
-from serving.stages.record import Slate
-from serving.stages.rerank import rerank
-from serving.stages.retrieve import retrieve
-from serving.stages.rules import DEFAULTS, Rules
-from serving.stages.score import ranker_of, score
-from serving.stages.unprepared import Unprepared
-from serving.state.query import Faults, Query, User
-from serving.state.report import NotPublished
-from serving.state.state import ServingState
-from serving.state.state_source import StateSource
-from serving.telemetry.metrics import Metrics
-from serving.telemetry.stopwatch import Stopwatch
-from store.reader import AsyncFeatureStore
+from headrace.schemas.http import RecommendationAnswer
+from headrace.schemas.times import now_ms
+from headrace.serving.kafka.producer import Record
+from headrace.serving.limits.deadline import Deadline
+from headrace.serving.limits.effort import Effort, Efforts
+from headrace.serving.limits.shed import Shed
+from headrace.serving.stages import explore, record
+from headrace.serving.stages.boost import boost
+from headrace.serving.stages.fallback import most_popular
+from headrace.serving.stages.filters import keep
+from headrace.serving.stages.hydrate import Hydrator
+from headrace.serving.stages.merge import merge
+from headrace.serving.stages.record import Slate
+from headrace.serving.stages.rerank import rerank
+from headrace.serving.stages.retrieve import retrieve
+from headrace.serving.stages.rules import DEFAULTS, Rules
+from headrace.serving.stages.score import ranker_of, score
+from headrace.serving.stages.unprepared import Unprepared
+from headrace.serving.state.query import Faults, Query, User
+from headrace.serving.state.report import NotPublished
+from headrace.serving.state.state import ServingState
+from headrace.serving.state.state_source import StateSource
+from headrace.serving.telemetry.metrics import Metrics
+from headrace.serving.telemetry.stopwatch import Stopwatch
+from headrace.store.reader import AsyncFeatureStore
 
 SILENT_S = 10.0  # the feeder reports each second
 _PATIENCE_S = 0.003  # a near store replies in less; twice in it for neighbours

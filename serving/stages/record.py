@@ -4,19 +4,19 @@ from functools import cache
 
 from msgspec import Struct
 
-from models.inputs import FEATURE_SET
-from schemas.aliases import LIVE
-from schemas.defaults import HISTORY
-from schemas.exposures import EXPLORE, Exposure, Ranking
-from schemas.exposures import Slot as ServedSlot
-from schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
-from schemas.topics import EXPOSURES
-from serving.kafka.producer import Record
-from serving.stages import explore
-from serving.stages.sources.source import SPECIFICITY, Source
-from serving.stages.sources.table import BITS, SOURCES, names_of
-from serving.state.query import Candidates, Faults, Query, Scored, Slot
-from serving.state.state import ServedModel, ServingState
+from headrace.models.inputs import FEATURE_SET
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.defaults import HISTORY
+from headrace.schemas.exposures import EXPLORE, Exposure, Ranking
+from headrace.schemas.exposures import Slot as ServedSlot
+from headrace.schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
+from headrace.schemas.topics import EXPOSURES
+from headrace.serving.kafka.producer import Record
+from headrace.serving.stages import explore
+from headrace.serving.stages.sources.source import SPECIFICITY, Source
+from headrace.serving.stages.sources.table import BITS, SOURCES, names_of
+from headrace.serving.state.query import Candidates, Faults, Query, Scored, Slot
+from headrace.serving.state.state import ServedModel, ServingState
 
 TRAINABLE = 2  # worst level that is learned from: beyond it a slate depends little on the user
 

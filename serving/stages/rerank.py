@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.array_types import Indexes
-from serving.stages.explore import BLOCK, Draws
-from serving.stages.rules import Rules
-from serving.state.query import Query, Scored, Slot
-from serving.state.state import ServingState
+from headrace.models.array_types import Indexes
+from headrace.serving.stages.explore import BLOCK, Draws
+from headrace.serving.stages.rules import Rules
+from headrace.serving.state.query import Query, Scored, Slot
+from headrace.serving.state.state import ServingState
 
 CAPPED = BLOCK  # the category cap holds in the first block, into which at most one item is drawn
 

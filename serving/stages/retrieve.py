@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from models.array_types import Ids
-from serving.stages.rules import DEFAULTS, Rules
-from serving.stages.sources.source import Source, Unavailable
-from serving.stages.sources.table import SOURCES
-from serving.state.query import Faults, Query
-from serving.state.state import ServingState
+from headrace.models.array_types import Ids
+from headrace.serving.stages.rules import DEFAULTS, Rules
+from headrace.serving.stages.sources.source import Source, Unavailable
+from headrace.serving.stages.sources.table import SOURCES
+from headrace.serving.state.query import Faults, Query
+from headrace.serving.state.state import ServingState
 
 
 def retrieve(query: Query, state: ServingState, faults: Faults, rules: Rules = DEFAULTS) -> dict[str, Ids]:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from schemas.heads import ORDERED
-from serving.stages.blend import Blend
-from serving.stages.sources.table import SOURCES
+from headrace.schemas.heads import ORDERED
+from headrace.serving.stages.blend import Blend
+from headrace.serving.stages.sources.table import SOURCES
 
 _MOST = 2_000
 

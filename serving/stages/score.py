@@ -3,19 +3,19 @@
 import numpy as np
 from msgspec import structs
 
-from models.array_types import Doubles, Floats, Indexes
-from models.inputs import assemble
-from schemas.aliases import LIVE
-from schemas.ids import hash64
-from serving.stages.blend import Blend, blend
-from serving.stages.explore import Draws
-from serving.stages.sources import clicked_after, together
-from serving.state import columns, item_features
-from serving.state.catalogue import Catalogue
-from serving.state.columns import COLUMNS
-from serving.state.item_features import heat_of
-from serving.state.query import HISTORY_FEATURE, Candidates, Faults, Neighbours, Query, Scored, Taste, User
-from serving.state.state import ServedModel, ServingState
+from headrace.models.array_types import Doubles, Floats, Indexes
+from headrace.models.inputs import assemble
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.ids import hash64
+from headrace.serving.stages.blend import Blend, blend
+from headrace.serving.stages.explore import Draws
+from headrace.serving.stages.sources import clicked_after, together
+from headrace.serving.state import columns, item_features
+from headrace.serving.state.catalogue import Catalogue
+from headrace.serving.state.columns import COLUMNS
+from headrace.serving.state.item_features import heat_of
+from headrace.serving.state.query import HISTORY_FEATURE, Candidates, Faults, Neighbours, Query, Scored, Taste, User
+from headrace.serving.state.state import ServedModel, ServingState
 
 _AFTER, _TOGETHER = clicked_after.NEIGHBOURS, together.NEIGHBOURS
 READ = (HISTORY_FEATURE, _AFTER.feature, _TOGETHER.feature)  # for the crosses, with the numbers of the user

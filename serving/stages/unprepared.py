@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from models.array_types import Ids
-from schemas.exposures import Exposure
-from schemas.exposures import Slot as ServedSlot
-from schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
-from schemas.times import now_ms
-from schemas.topics import EXPOSURES
-from serving.kafka.producer import Record
-from serving.limits.traffic import DEFAULT_SURFACE, Surface
-from serving.state import fallback_list
-from serving.state.fallback_list import FallbackList, ListedItem
-from serving.state.query import Query, ids_of
+from headrace.models.array_types import Ids
+from headrace.schemas.exposures import Exposure
+from headrace.schemas.exposures import Slot as ServedSlot
+from headrace.schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import EXPOSURES
+from headrace.serving.kafka.producer import Record
+from headrace.serving.limits.traffic import DEFAULT_SURFACE, Surface
+from headrace.serving.state import fallback_list
+from headrace.serving.state.fallback_list import FallbackList, ListedItem
+from headrace.serving.state.query import Query, ids_of
 
 SOURCE = "fallback"
 _READ_EVERY_S = 1.0

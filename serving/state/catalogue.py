@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from msgspec import Struct, structs
 
-from models.array_types import Doubles, Flags, Ids, Indexes
-from models.content import Content, ContentLayout
-from models.items import Items
-from schemas.catalogue import Item
-from schemas.ids import hash64
-from serving.state.tags import Tags, tags_of
+from headrace.models.array_types import Doubles, Flags, Ids, Indexes
+from headrace.models.content import Content, ContentLayout
+from headrace.models.items import Items
+from headrace.schemas.catalogue import Item
+from headrace.schemas.ids import hash64
+from headrace.serving.state.tags import Tags, tags_of
 
 _NOTHING = ContentLayout()
 

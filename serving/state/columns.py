@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
-from lang.plan.plan import Group, Plan
-from models.array_types import Doubles, Indexes
-from models.inputs import ITEM_INPUTS
-from serving.state.catalogue import Catalogue
-from store.reader import FeatureRequest, FeatureStore
+from headrace.lang.plan.plan import Group, Plan
+from headrace.models.array_types import Doubles, Indexes
+from headrace.models.inputs import ITEM_INPUTS
+from headrace.serving.state.catalogue import Catalogue
+from headrace.store.reader import FeatureRequest, FeatureStore
 
 BOOST = "boost"
 COLUMNS = (*(name for name in ITEM_INPUTS if not name.startswith("item.")), BOOST)

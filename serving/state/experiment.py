@@ -5,8 +5,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from schemas.aliases import FOLLOWING, MODEL_NAME
-from schemas.ids import hash64
+from headrace.schemas.aliases import FOLLOWING, MODEL_NAME
+from headrace.schemas.ids import hash64
 
 POPULAR = "popular"
 _MODEL = "model:"

@@ -6,8 +6,8 @@ Items are split into ten classes by their id. Axes: N items, K = 10 classes, G c
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Doubles, Flags, Indexes
-from serving.state.catalogue import Catalogue
+from headrace.models.array_types import Doubles, Flags, Indexes
+from headrace.serving.state.catalogue import Catalogue
 
 CLASSES = 10
 

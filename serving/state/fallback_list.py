@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from serving.state.state import ServingState
-from store.files import write_durably
+from headrace.serving.state.state import ServingState
+from headrace.store.files import write_durably
 
 FILE = "fallback.json"
 _MOST = 300

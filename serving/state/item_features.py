@@ -3,9 +3,9 @@
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Doubles, Flags, Ids, Indexes
-from serving.state import columns
-from serving.state.catalogue import Catalogue
+from headrace.models.array_types import Doubles, Flags, Ids, Indexes
+from headrace.serving.state import columns
+from headrace.serving.state.catalogue import Catalogue
 
 FEW_IMPRESSIONS = 50  # with fewer an item counts as hardly shown, and exploration draws it more often
 _HOT = 300

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct, field
 
-from models.array_types import Doubles, Flags, Floats, Ids, Indexes
-from schemas.http import Explain
-from schemas.ids import hash64
-from serving.state.experiment import Arm
+from headrace.models.array_types import Doubles, Flags, Floats, Ids, Indexes
+from headrace.schemas.http import Explain
+from headrace.schemas.ids import hash64
+from headrace.serving.state.experiment import Arm
 
 HISTORY_GROUP = "user_recent"
 HISTORY_FEATURE, TOP_FEATURE = f"{HISTORY_GROUP}.recent_items", "user_category.user_top_categories"

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from schemas.http import AppliedVersion, RefusedVersion
+from headrace.schemas.http import AppliedVersion, RefusedVersion
 
 
 class Report(Struct, frozen=True, kw_only=True):

@@ -8,21 +8,21 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from lang.plan.plan import Plan
-from models.array_types import Flags, Ids, Indexes
-from models.fingerprint import fingerprint
-from models.index.exact import NumpyIndex
-from models.index.protocol import BuildIndex, Index
-from models.items import Items
-from models.state import ModelState
-from schemas.aliases import FOLLOWING, LIVE
-from schemas.http import AppliedVersion, RefusedVersion
-from schemas.version_policy import VersionPolicy, version_text
-from serving.state import catalogue as catalogues
-from serving.state.catalogue import Catalogue
-from serving.state.exploration_pool import ExplorationPool, build_pool
-from serving.state.item_features import ItemFeatures
-from serving.state.report import Report
+from headrace.lang.plan.plan import Plan
+from headrace.models.array_types import Flags, Ids, Indexes
+from headrace.models.fingerprint import fingerprint
+from headrace.models.index.exact import NumpyIndex
+from headrace.models.index.protocol import BuildIndex, Index
+from headrace.models.items import Items
+from headrace.models.state import ModelState
+from headrace.schemas.aliases import FOLLOWING, LIVE
+from headrace.schemas.http import AppliedVersion, RefusedVersion
+from headrace.schemas.version_policy import VersionPolicy, version_text
+from headrace.serving.state import catalogue as catalogues
+from headrace.serving.state.catalogue import Catalogue
+from headrace.serving.state.exploration_pool import ExplorationPool, build_pool
+from headrace.serving.state.item_features import ItemFeatures
+from headrace.serving.state.report import Report
 
 _LISTED = 200  # applied versions that GET /v1/models lists
 _RECENT = 5  # models kept in memory, so that a pin still finds the one that was live when it was requested

@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from models.array_types import Ids
-from serving.state.report import Report
-from serving.state.state import ServingState
+from headrace.models.array_types import Ids
+from headrace.serving.state.report import Report
+from headrace.serving.state.state import ServingState
 
 
 class StateSource(Protocol):

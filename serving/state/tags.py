@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Doubles, Indexes
-from schemas.catalogue import Item
+from headrace.models.array_types import Doubles, Indexes
+from headrace.schemas.catalogue import Item
 
 MOST = 16  # tags of an item that count, the first ones: an item with hundreds would widen all rows
 

@@ -6,7 +6,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from models.array_types import Indexes
+from headrace.models.array_types import Indexes
 
 
 class Blobs(Sequence[bytes]):

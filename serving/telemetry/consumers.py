@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import KafkaException
 
-from connections.kafka_clients import admin
-from connections.redis_clients import StoreError
-from schemas.topics import EVENTS_DEAD, QUARANTINE
-from serving.state.state import Live
-from serving.telemetry.feeder_metrics import FeederMetrics
-from store.lag import ConsumerGroup, Lag, end_offsets, lags
+from headrace.connections.kafka_clients import admin
+from headrace.connections.redis_clients import StoreError
+from headrace.schemas.topics import EVENTS_DEAD, QUARANTINE
+from headrace.serving.state.state import Live
+from headrace.serving.telemetry.feeder_metrics import FeederMetrics
+from headrace.store.lag import ConsumerGroup, Lag, end_offsets, lags
 
 STALLED_S = 120.0  # jobs commit every half minute at the latest
 _EVERY_S = 10.0

@@ -7,7 +7,7 @@ now and q that of the reference. Above 0.2 is usually called a shift. Source: Si
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Doubles
+from headrace.models.array_types import Doubles
 
 # By chance alone n values are about 9 (1/n + 1/n) away from n others of the same distribution: 0.18 for 100, 0.06 here.
 LEAST_VALUES = 300

@@ -9,10 +9,10 @@ import threading
 import time
 import traceback
 
-from connections.redis_clients import Client, StoreError
-from serving.state.state import Live
-from serving.telemetry.feeder_metrics import FeederMetrics
-from store.usage import measure_usage
+from headrace.connections.redis_clients import Client, StoreError
+from headrace.serving.state.state import Live
+from headrace.serving.telemetry.feeder_metrics import FeederMetrics
+from headrace.store.usage import measure_usage
 
 _SHORTEST_PAUSE_S = 60.0
 _PAUSE = 20.0

@@ -12,12 +12,12 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from serving.kafka.drainer import Drainer
-from serving.kafka.spool_folder import SpoolFolder
-from serving.state.state import Progress
-from serving.telemetry.index_metrics import IndexMetrics
-from serving.telemetry.spool_metrics import SpoolMetrics
-from store.quarantine import Quarantine
+from headrace.serving.kafka.drainer import Drainer
+from headrace.serving.kafka.spool_folder import SpoolFolder
+from headrace.serving.state.state import Progress
+from headrace.serving.telemetry.index_metrics import IndexMetrics
+from headrace.serving.telemetry.spool_metrics import SpoolMetrics
+from headrace.store.quarantine import Quarantine
 
 AS_OF, AS_OF_HELP = "headrace_group_as_of_timestamp_seconds", "When the newest event of a group was received"
 

@@ -5,8 +5,8 @@ import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from models.index.layered import LayeredIndex
-from models.index.protocol import Index
+from headrace.models.index.layered import LayeredIndex
+from headrace.models.index.protocol import Index
 
 
 class IndexMetrics:

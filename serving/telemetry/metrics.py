@@ -15,13 +15,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from schemas.http import BatchAnswer
-from serving.limits.shed import Shed
-from serving.state.query import Query
-from serving.telemetry import metrics_folder
-from serving.telemetry.feeder_metrics import AS_OF, AS_OF_HELP
-from serving.telemetry.stopwatch import Stopwatch
-from store.circuit_breaker import CircuitBreaker
+from headrace.schemas.http import BatchAnswer
+from headrace.serving.limits.shed import Shed
+from headrace.serving.state.query import Query
+from headrace.serving.telemetry import metrics_folder
+from headrace.serving.telemetry.feeder_metrics import AS_OF, AS_OF_HELP
+from headrace.serving.telemetry.stopwatch import Stopwatch
+from headrace.store.circuit_breaker import CircuitBreaker
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"  # the label of every surface after the first `_SURFACES`: clients name surfaces freely

@@ -4,11 +4,11 @@ import math
 
 from msgspec import Struct
 
-from serving.state import columns
-from serving.state.item_features import ItemFeatures
-from serving.telemetry import drift
-from serving.telemetry.drift import Reference
-from serving.telemetry.feeder_metrics import FeederMetrics
+from headrace.serving.state import columns
+from headrace.serving.state.item_features import ItemFeatures
+from headrace.serving.telemetry import drift
+from headrace.serving.telemetry.drift import Reference
+from headrace.serving.telemetry.feeder_metrics import FeederMetrics
 
 WATCHED = columns.COLUMNS[:-1]  # the last is the boost, which is never NULL
 REFERENCE_MS = 86_400_000  # a day: a reference is compared with the same hour of the next day before it is replaced

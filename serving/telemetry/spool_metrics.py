@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from serving.kafka.drainer import Drainer
-from serving.kafka.spool_folder import NOTHING, SpoolFolder
+from headrace.serving.kafka.drainer import Drainer
+from headrace.serving.kafka.spool_folder import NOTHING, SpoolFolder
 
 
 class SpoolMetrics(Collector):

@@ -9,13 +9,13 @@ from collections import deque
 import numpy as np
 from msgspec import Struct
 
-from models.array_types import Doubles, Ids
-from models.state import ModelState
-from schemas.delta import Delta
-from schemas.heads import ORDERED
-from schemas.version_policy import VersionId
-from serving.versions import golden_requests
-from serving.versions.golden_requests import OUTPUTS
+from headrace.models.array_types import Doubles, Ids
+from headrace.models.state import ModelState
+from headrace.schemas.delta import Delta
+from headrace.schemas.heads import ORDERED
+from headrace.schemas.version_policy import VersionId
+from headrace.serving.versions import golden_requests
+from headrace.serving.versions.golden_requests import OUTPUTS
 
 NORM, SHIFT = "norm", "shift"
 _ROWS = " of the tables alone"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from models.config import RankerConfig
-from models.state import ModelState
-from schemas.version_policy import VersionPolicy
-from serving.kafka.producer import Record
-from serving.state.state import Live, Progress
-from serving.versions.delta_reader import DeltaReader
-from serving.versions.followed_model import FollowedModel
+from headrace.models.config import RankerConfig
+from headrace.models.state import ModelState
+from headrace.schemas.version_policy import VersionPolicy
+from headrace.serving.kafka.producer import Record
+from headrace.serving.state.state import Live, Progress
+from headrace.serving.versions.delta_reader import DeltaReader
+from headrace.serving.versions.followed_model import FollowedModel
 
 _POLL_S = 0.1
 

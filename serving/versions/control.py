@@ -5,18 +5,18 @@ A decision takes effect when it has been read back, in this process as in every 
 
 import threading
 
-from lang.plan.plan import Plan
-from schemas.aliases import ALIAS, PIN, followed_models
-from schemas.control import Control, control_of
-from schemas.times import now_ms
-from schemas.topics import CONTROL_TOPIC
-from schemas.version_policy import MODEL, VersionPolicy
-from serving.kafka.producer import Record
-from serving.state.state import Live
-from serving.versions.pins import Pins
-from store.decision_reader import DecisionReader
-from store.quarantine import KafkaSend, Quarantine
-from store.versions import Versions
+from headrace.lang.plan.plan import Plan
+from headrace.schemas.aliases import ALIAS, PIN, followed_models
+from headrace.schemas.control import Control, control_of
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import CONTROL_TOPIC
+from headrace.schemas.version_policy import MODEL, VersionPolicy
+from headrace.serving.kafka.producer import Record
+from headrace.serving.state.state import Live
+from headrace.serving.versions.pins import Pins
+from headrace.store.decision_reader import DecisionReader
+from headrace.store.quarantine import KafkaSend, Quarantine
+from headrace.store.versions import Versions
 
 _POLL_S = 0.1
 

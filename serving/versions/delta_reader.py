@@ -10,19 +10,19 @@ from typing import Protocol
 
 from confluent_kafka import Message
 
-from models.state import ModelState
-from schemas.aliases import LIVE
-from schemas.dead_letter import reason_of
-from schemas.heartbeat import key_of
-from schemas.times import now_ms
-from schemas.topics import MODEL_DELTAS
-from schemas.version_policy import VersionId, VersionPolicy
-from serving.kafka.producer import Record
-from serving.state.state import Progress
-from serving.versions.followed_model import FollowedModel
-from serving.versions.version_chain import VersionChain
-from store.log import LogReader
-from store.quarantine import Quarantine
+from headrace.models.state import ModelState
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.dead_letter import reason_of
+from headrace.schemas.heartbeat import key_of
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import MODEL_DELTAS
+from headrace.schemas.version_policy import VersionId, VersionPolicy
+from headrace.serving.kafka.producer import Record
+from headrace.serving.state.state import Progress
+from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.version_chain import VersionChain
+from headrace.store.log import LogReader
+from headrace.store.quarantine import Quarantine
 
 _POLL_S = 0.1
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from models.config import RankerConfig
+from headrace.models.config import RankerConfig
 
 
 class FollowedModel(Struct, frozen=True, kw_only=True):

@@ -3,14 +3,14 @@
 import msgspec
 import numpy as np
 
-from models.array_types import Doubles, Ids
-from models.config import RankerConfig
-from models.content import Content
-from models.items import Items
-from models.ranker_numpy import Scores
-from models.state import ModelState
-from schemas.heads import HEADS, LOGISTIC, SECONDS
-from serving.stages.blend import Blend, blend
+from headrace.models.array_types import Doubles, Ids
+from headrace.models.config import RankerConfig
+from headrace.models.content import Content
+from headrace.models.items import Items
+from headrace.models.ranker_numpy import Scores
+from headrace.models.state import ModelState
+from headrace.schemas.heads import HEADS, LOGISTIC, SECONDS
+from headrace.serving.stages.blend import Blend, blend
 
 REQUESTS = 200
 OUTPUTS = (*HEADS, "blend")

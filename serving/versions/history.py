@@ -4,11 +4,11 @@ from collections import deque
 
 from msgspec import Struct
 
-from models.config import RankerConfig
-from models.state import ModelState
-from schemas.delta import Delta
-from schemas.version_policy import VersionId, VersionPolicy
-from serving.versions.snapshot import Snapshot
+from headrace.models.config import RankerConfig
+from headrace.models.state import ModelState
+from headrace.schemas.delta import Delta
+from headrace.schemas.version_policy import VersionId, VersionPolicy
+from headrace.serving.versions.snapshot import Snapshot
 
 _KEPT = 6  # models of a million rows take 76 MB each
 _BEGINS = 20_000  # versions; two weeks of one a minute

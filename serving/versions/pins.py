@@ -6,12 +6,12 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from models.arrays import Arrays
-from models.config import RankerConfig
-from models.rowset import RowSet
-from models.state import ModelState
-from serving.state.state import ServedModel
-from store.files import write_durably
+from headrace.models.arrays import Arrays
+from headrace.models.config import RankerConfig
+from headrace.models.rowset import RowSet
+from headrace.models.state import ModelState
+from headrace.serving.state.state import ServedModel
+from headrace.store.files import write_durably
 
 _DENSE = "="
 _OFFSET = "offset"

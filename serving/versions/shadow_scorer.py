@@ -11,18 +11,18 @@ from collections.abc import Callable
 import numpy as np
 from confluent_kafka import KafkaException
 
-from models.content import ContentLayout
-from models.inputs import DENSE, FEATURE_SET
-from models.items import Items
-from schemas.aliases import CHALLENGER, LIVE
-from schemas.exposures import EXPOSURE
-from schemas.ids import hash64
-from schemas.shadows import Shadow
-from schemas.topics import EXPOSURES, SHADOWS
-from serving.kafka.producer import Record
-from serving.state.query import ids_of
-from serving.state.state import Live, ServedModel
-from store.log import LogReader, bounds
+from headrace.models.content import ContentLayout
+from headrace.models.inputs import DENSE, FEATURE_SET
+from headrace.models.items import Items
+from headrace.schemas.aliases import CHALLENGER, LIVE
+from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.ids import hash64
+from headrace.schemas.shadows import Shadow
+from headrace.schemas.topics import EXPOSURES, SHADOWS
+from headrace.serving.kafka.producer import Record
+from headrace.serving.state.query import ids_of
+from headrace.serving.state.state import Live, ServedModel
+from headrace.store.log import LogReader, bounds
 
 _POLL_S = 0.2
 _MOST_BEHIND = 500  # slates; beyond them the oldest are left out, so that the others are scored soon after they came

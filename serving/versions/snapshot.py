@@ -8,11 +8,11 @@ from msgspec import Struct
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from models.arrays import unflatten
-from models.config import RankerConfig
-from models.state import ModelState
-from schemas.snapshot import SnapshotMeta
-from schemas.version_policy import VersionId, VersionPolicy, parse_version
+from headrace.models.arrays import unflatten
+from headrace.models.config import RankerConfig
+from headrace.models.state import ModelState
+from headrace.schemas.snapshot import SnapshotMeta
+from headrace.schemas.version_policy import VersionId, VersionPolicy, parse_version
 
 ARRAYS, META = "arrays.safetensors", "meta.json"
 

@@ -10,19 +10,19 @@ from collections.abc import Callable
 
 import msgspec
 
-from schemas.control import SERVING
-from schemas.delta import DeltaError
-from schemas.delta_assembler import DeltaAssembler
-from schemas.http import AppliedVersion, RefusedVersion
-from schemas.times import now_ms
-from schemas.version_policy import VersionId, VersionPolicy, rollback_decision, version_text
-from serving.kafka.producer import Record
-from serving.state.state import Progress
-from serving.versions import history, snapshot
-from serving.versions.bounds import Bounds, OutOfBounds
-from serving.versions.control import record_of
-from serving.versions.followed_model import FollowedModel
-from serving.versions.history import Applied, History
+from headrace.schemas.control import SERVING
+from headrace.schemas.delta import DeltaError
+from headrace.schemas.delta_assembler import DeltaAssembler
+from headrace.schemas.http import AppliedVersion, RefusedVersion
+from headrace.schemas.times import now_ms
+from headrace.schemas.version_policy import VersionId, VersionPolicy, rollback_decision, version_text
+from headrace.serving.kafka.producer import Record
+from headrace.serving.state.state import Progress
+from headrace.serving.versions import history, snapshot
+from headrace.serving.versions.bounds import Bounds, OutOfBounds
+from headrace.serving.versions.control import record_of
+from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.history import Applied, History
 
 
 class _VersionNumbers(msgspec.Struct, frozen=True):

@@ -7,12 +7,12 @@ import pytest
 from benchmarks.harness.against_oracle import differences, sample, totals_of_log
 from benchmarks.harness.pipeline import FOUR_GROUPS, shipped_plan
 from benchmarks.inputs.event_log import KINDS, LATE_MS, SHARES, SPAN_MS, Scale, make_log
+from headrace.lang.events.gate import Gate
+from headrace.lang.plan.plan import Group, Key
+from headrace.lang.planner.load import load_plan
+from headrace.schemas.partition import partition_of
+from headrace.schemas.topics import EVENT_PARTITIONS
 from headrace.stack.jobs import FEATURES
-from lang.events.gate import Gate
-from lang.plan.plan import Group, Key
-from lang.planner.load import load_plan
-from schemas.partition import partition_of
-from schemas.topics import EVENT_PARTITIONS
 
 END_MS = 1_800_000_000_000
 SCALE = Scale(events=4_000, users=60, items=80)

@@ -26,12 +26,12 @@ from benchmarks.inputs.version_readers import (
 from benchmarks.studies import charts
 from benchmarks.studies.freshness_study import RESULT, Result
 from benchmarks.studies.version_ages import figures, make_versions, predict_slots
-from learner.settings import LoopSettings
-from models.state import ModelState
-from schemas.heads import HEADS
-from simulator.sample_stream import START_MS, WAIT_MS, stream
-from simulator.warmup import WarmUpSettings
-from simulator.world import WorldSettings
+from headrace.learner.settings import LoopSettings
+from headrace.models.state import ModelState
+from headrace.schemas.heads import HEADS
+from headrace.simulator.sample_stream import START_MS, WAIT_MS, stream
+from headrace.simulator.warmup import WarmUpSettings
+from headrace.simulator.world import WorldSettings
 
 DELAYS = Delays(median_s=10.0, spread=1.0, wait_ms=10_000, correction_ms=3_600_000)
 

@@ -8,10 +8,10 @@ import pytest
 
 from benchmarks.inputs.moving_items import LearnedLog, MovingItems
 from benchmarks.studies import index_churn, index_kinds
+from headrace.models.config import RankerConfig
+from headrace.models.index import layered
 from headrace.replay.recordings import Recording, Visit
-from models.config import RankerConfig
-from models.index import layered
-from schemas.catalogue import Item
+from headrace.schemas.catalogue import Item
 
 CONFIG = RankerConfig(dim=4, vector=8)
 FILMS, ITEMS = 50, 2_000

@@ -10,8 +10,8 @@ from benchmarks.harness.pipeline import FOUR_GROUPS, shipped_plan
 from benchmarks.inputs.event_log import EventLog, Scale, make_log
 from benchmarks.peers.batched_loop import BatchedLoop
 from benchmarks.peers.usual_loop import UsualLoop, UsualReader
-from connections.redis_clients import Client
-from lang.plan.plan import Group, Key
+from headrace.connections.redis_clients import Client
+from headrace.lang.plan.plan import Group, Key
 
 
 def small_log() -> EventLog:

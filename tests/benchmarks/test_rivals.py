@@ -10,9 +10,9 @@ from benchmarks.peers import river_loop
 from benchmarks.peers.light_ranker import LightRanker
 from benchmarks.rivals import Scorer, product, ranker
 from headrace.evaluation.log import Log, parse_columns, read
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from lang.planner.load import load_plan
-from models.inputs import DENSE
+from headrace.models.inputs import DENSE
 
 COLUMNS = "user=user,item=item,time=at,label=click"
 ROWS = 160

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import table
-from models.idmap import ABSENT
+from headrace.models.idmap import ABSENT
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from connections import kafka_clients, redis_clients
-from connections.settings import below, text
-from schemas.environment import SettingError
+from headrace.connections import kafka_clients, redis_clients
+from headrace.connections.settings import below, text
+from headrace.schemas.environment import SettingError
 from tests.support.settings import set_kafka
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from connections.java_properties import java_properties
-from schemas.environment import SettingError
+from headrace.connections.java_properties import java_properties
+from headrace.schemas.environment import SettingError
 from tests.support.settings import set_kafka
 
 LOGIN = {"sasl.mechanism": "SCRAM-SHA-512", "sasl.username": "it's me", "sasl.password": "s3cret"}

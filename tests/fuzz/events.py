@@ -6,19 +6,19 @@ from collections import Counter
 import msgspec
 import numpy as np
 
+from headrace.lang.executors.fold import SequenceRow, TileFold, TileRow
+from headrace.lang.plan.plan import Group, Key
+from headrace.lang.planner.load import load_plan
 from headrace.stack.jobs import FEATURES
-from lang.executors.fold import SequenceRow, TileFold, TileRow
-from lang.plan.plan import Group, Key
-from lang.planner.load import load_plan
-from store.decode import Refused, SequenceDecoder, TileDecoder
+from headrace.store.decode import Refused, SequenceDecoder, TileDecoder
+from headrace.udfs.decode import EventDecoder
+from headrace.udfs.enrich import EventEnricher
+from headrace.udfs.judge import Judge
+from headrace.udfs.mask import Mask
 from tests.fuzz.cases import Found
 from tests.fuzz.mutation import NOW_MS, Mutator
 from tests.support.random_events import random_events
 from tests.support.wire import Wire
-from udfs.decode import EventDecoder
-from udfs.enrich import EventEnricher
-from udfs.judge import Judge
-from udfs.mask import Mask
 
 PLAN = load_plan(FEATURES)
 SOURCE = PLAN.source("clickstream")

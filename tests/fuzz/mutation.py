@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 
-from schemas.limits import DOUBLE_MOST
+from headrace.schemas.limits import DOUBLE_MOST
 
 NOW_MS = 1_770_000_000_000
 _INTEGERS = (

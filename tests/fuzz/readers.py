@@ -10,23 +10,23 @@ import msgspec
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from msgspec import structs
 
-from learner.cuts import Publication
-from learner.loop import Learner
-from schemas.aliases import ALIAS, FOLLOW, PIN
-from schemas.breaker import Breaker
-from schemas.catalogue import ITEM, Item
-from schemas.control import CONTROL, Control
-from schemas.delta import seal
-from schemas.topics import CONTROL_TOPIC, ITEMS, MODEL_DELTAS
-from serving.items.catalogue_reader import CatalogueReader
-from serving.state import catalogue
-from serving.versions.control import ControlReader
-from serving.versions.delta_reader import DeltaReader
-from serving.versions.followed_model import FollowedModel
-from serving.versions.pins import Pins
-from simulator.sample_stream import stream
-from store.decision_reader import fault_of
-from store.quarantine import Quarantine
+from headrace.learner.cuts import Publication
+from headrace.learner.loop import Learner
+from headrace.schemas.aliases import ALIAS, FOLLOW, PIN
+from headrace.schemas.breaker import Breaker
+from headrace.schemas.catalogue import ITEM, Item
+from headrace.schemas.control import CONTROL, Control
+from headrace.schemas.delta import seal
+from headrace.schemas.topics import CONTROL_TOPIC, ITEMS, MODEL_DELTAS
+from headrace.serving.items.catalogue_reader import CatalogueReader
+from headrace.serving.state import catalogue
+from headrace.serving.versions.control import ControlReader
+from headrace.serving.versions.delta_reader import DeltaReader
+from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.pins import Pins
+from headrace.simulator.sample_stream import stream
+from headrace.store.decision_reader import fault_of
+from headrace.store.quarantine import Quarantine
 from tests.fuzz.mutation import NOW_MS, Mutator
 from tests.fuzz.samples import CONFIG, SETTINGS
 from tests.support import serving_states as worlds

@@ -16,10 +16,10 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from schemas.http import Problem
-from serving import app
-from serving.http.problem_types import type_of
-from serving.http.protobuf import MEDIA_TYPES
+from headrace.schemas.http import Problem
+from headrace.serving import app
+from headrace.serving.http.problem_types import type_of
+from headrace.serving.http.protobuf import MEDIA_TYPES
 from tests.fuzz.cases import Found
 from tests.fuzz.mutation import Mutator
 from tests.support import serving_states as worlds

@@ -7,15 +7,15 @@ import numpy as np
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from msgspec import structs
 
-from learner.loop import Learner
-from learner.settings import LoopSettings
-from learner.source import decode_message
-from models.arrays import flatten
-from models.config import RankerConfig
-from schemas.heads import HEADS
-from schemas.samples import SAMPLE
-from schemas.topics import SAMPLES
-from simulator.sample_stream import WAIT_MS, stream
+from headrace.learner.loop import Learner
+from headrace.learner.settings import LoopSettings
+from headrace.learner.source import decode_message
+from headrace.models.arrays import flatten
+from headrace.models.config import RankerConfig
+from headrace.schemas.heads import HEADS
+from headrace.schemas.samples import SAMPLE
+from headrace.schemas.topics import SAMPLES
+from headrace.simulator.sample_stream import WAIT_MS, stream
 from tests.fuzz.mutation import Mutator
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)

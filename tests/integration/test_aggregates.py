@@ -5,14 +5,14 @@ import random
 import msgspec
 import pytest
 
+from headrace.lang.events.gate import Gate
+from headrace.lang.plan.clean_topic import clean_topic, contract
+from headrace.lang.plan.plan import Group
+from headrace.lang.planner.load import load_plan
 from headrace.log import topics as kafka_topics
 from headrace.log.feature_versions import feature_topics
-from lang.events.gate import Gate
-from lang.plan.clean_topic import clean_topic, contract
-from lang.plan.plan import Group
-from lang.planner.load import load_plan
-from schemas.topics import EVENTS_CLEAN
-from store.loader import Loader
+from headrace.schemas.topics import EVENTS_CLEAN
+from headrace.store.loader import Loader
 from tests.support.comparison import by_the_oracle, mismatches
 from tests.support.line import Line
 from tests.support.paths import TESTS

@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from headrace.client import Client, EventRecord, ItemRecord, RecommendationRequest
-from schemas.exposures import EXPOSURE
+from headrace.schemas.exposures import EXPOSURE
 from tests.support.line import Line
 
 pytestmark = pytest.mark.stack

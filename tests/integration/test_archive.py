@@ -8,13 +8,13 @@ import pytest
 from pyarrow import parquet
 
 from benchmarks.harness.learners import Learners
-from connections.kafka_clients import producer
+from headrace.connections.kafka_clients import producer
 from headrace.errors import UsageProblem
 from headrace.log import archive
+from headrace.schemas.samples import Sample
+from headrace.schemas.topics import SAMPLES
+from headrace.simulator.sample_stream import stream
 from headrace.stack import broker
-from schemas.samples import Sample
-from schemas.topics import SAMPLES
-from simulator.sample_stream import stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

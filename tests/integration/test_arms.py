@@ -11,25 +11,25 @@ import pytest
 from msgspec import structs
 
 from benchmarks.harness.learners import Learners
-from connections.redis_clients import Client
+from headrace.connections.redis_clients import Client
+from headrace.models.config import RankerConfig
+from headrace.schemas.http import RecommendationAnswer
+from headrace.schemas.version_policy import version_text
+from headrace.serving import services
+from headrace.serving.feeder import Feeder
+from headrace.serving.limits.deadline import Deadline
+from headrace.serving.services import Services
+from headrace.serving.settings import Config, FeederSettings, Settings
+from headrace.serving.shared.publisher import Publisher
+from headrace.serving.shared.subscriber import SharedState
+from headrace.serving.state.experiment import Arm, Experiment, Learning
+from headrace.serving.state.query import Query
+from headrace.serving.state.report import NotPublished
+from headrace.serving.telemetry.stopwatch import Stopwatch
+from headrace.simulator.sample_stream import stream
 from headrace.stack import broker
 from headrace.stack.jobs import FEATURES
 from headrace.wait import wait_until
-from models.config import RankerConfig
-from schemas.http import RecommendationAnswer
-from schemas.version_policy import version_text
-from serving import services
-from serving.feeder import Feeder
-from serving.limits.deadline import Deadline
-from serving.services import Services
-from serving.settings import Config, FeederSettings, Settings
-from serving.shared.publisher import Publisher
-from serving.shared.subscriber import SharedState
-from serving.state.experiment import Arm, Experiment, Learning
-from serving.state.query import Query
-from serving.state.report import NotPublished
-from serving.telemetry.stopwatch import Stopwatch
-from simulator.sample_stream import stream
 from tests.support import serving_states as worlds
 
 pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(300)]

@@ -7,27 +7,27 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, Endpoints, Layout, Pace
 from headrace.log.decision import decide
+from headrace.models.config import RankerConfig
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.defaults import WAIT_MS
+from headrace.schemas.delta import Manifest, manifest_of
+from headrace.schemas.heartbeat import Heartbeat, heartbeat_of
+from headrace.schemas.topics import MODEL_DELTAS
+from headrace.schemas.version_policy import parse_version, rollback_decision
+from headrace.serving.offline.log_writer import LogWriter
+from headrace.serving.state.state import Live
+from headrace.serving.versions.control import ControlReader
+from headrace.serving.versions.delta_reader import DeltaReader
+from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.pins import Pins
+from headrace.simulator.warmup import WarmUp, WarmUpSettings
+from headrace.simulator.world import World, WorldSettings
 from headrace.stack import stack
+from headrace.store.log import read_values
 from headrace.wait import wait_until
-from lang.planner.load import load_plan
-from models.config import RankerConfig
-from schemas.aliases import LIVE
-from schemas.defaults import WAIT_MS
-from schemas.delta import Manifest, manifest_of
-from schemas.heartbeat import Heartbeat, heartbeat_of
-from schemas.topics import MODEL_DELTAS
-from schemas.version_policy import parse_version, rollback_decision
-from serving.offline.log_writer import LogWriter
-from serving.state.state import Live
-from serving.versions.control import ControlReader
-from serving.versions.delta_reader import DeltaReader
-from serving.versions.followed_model import FollowedModel
-from serving.versions.pins import Pins
-from simulator.warmup import WarmUp, WarmUpSettings
-from simulator.world import World, WorldSettings
-from store.log import read_values
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 MINUTE_MS = 60_000

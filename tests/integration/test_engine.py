@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from headrace.lang.planner.load import load_plan
+from headrace.lang.testfiles.cases import SUFFIX, cases_in
 from headrace.stack.jobs import FEATURES
-from lang.planner.load import load_plan
-from lang.testfiles.cases import SUFFIX, cases_in
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

@@ -7,9 +7,9 @@ import pytest
 from headrace.client import ItemRecord, RecommendationAnswer, RecommendationRequest
 from headrace.errors import UsageProblem
 from headrace.log import explain
-from headrace.models import aliases
-from schemas.version_policy import parse_version
-from simulator.sample_stream import stream
+from headrace.registry import aliases
+from headrace.schemas.version_policy import parse_version
+from headrace.simulator.sample_stream import stream
 from tests.support.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]

@@ -17,34 +17,34 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 from msgspec import Struct, structs
 
-from connections.kafka_clients import admin, producer
+from headrace.connections.kafka_clients import admin, producer
 from headrace.errors import UsageProblem
 from headrace.layout import STATE_VARIABLE, Endpoints, Layout
+from headrace.learner.app import make_deterministic
+from headrace.learner.cuts import Checkpoint, Publication
+from headrace.learner.loop import Learner
+from headrace.learner.settings import LoopSettings
+from headrace.learner.snapshot import Snapshots
 from headrace.log import explain
 from headrace.log.slates import SlateLog
+from headrace.models.config import RankerConfig
+from headrace.models.state import ModelState
+from headrace.schemas.defaults import LIVE_MODEL
+from headrace.schemas.delta import seal
+from headrace.schemas.exposures import EXPOSURE, Exposure
+from headrace.schemas.times import now_ms
+from headrace.schemas.topics import CONTROL_TOPIC, EXPOSURES, MODEL_DELTAS, Topic
+from headrace.schemas.version_policy import parse_version, rollback_decision
+from headrace.serving.stages import record
+from headrace.serving.stages.pipeline import rank
+from headrace.serving.state.query import Faults
+from headrace.serving.telemetry.stopwatch import Stopwatch
+from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.model_at import VersionGone, model_at
+from headrace.simulator.sample_stream import stream
 from headrace.stack import broker
+from headrace.store.log import LogReader, offsets_at
 from headrace.timestamps import parse_time
-from learner.app import make_deterministic
-from learner.cuts import Checkpoint, Publication
-from learner.loop import Learner
-from learner.settings import LoopSettings
-from learner.snapshot import Snapshots
-from models.config import RankerConfig
-from models.state import ModelState
-from schemas.defaults import LIVE_MODEL
-from schemas.delta import seal
-from schemas.exposures import EXPOSURE, Exposure
-from schemas.times import now_ms
-from schemas.topics import CONTROL_TOPIC, EXPOSURES, MODEL_DELTAS, Topic
-from schemas.version_policy import parse_version, rollback_decision
-from serving.stages import record
-from serving.stages.pipeline import rank
-from serving.state.query import Faults
-from serving.telemetry.stopwatch import Stopwatch
-from serving.versions.followed_model import FollowedModel
-from serving.versions.model_at import VersionGone, model_at
-from simulator.sample_stream import stream
-from store.log import LogReader, offsets_at
 from tests.support import serving_states as worlds
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]

@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from lang.plan.clean_topic import contract
-from schemas.catalogue import ITEM
+from headrace.lang.plan.clean_topic import contract
+from headrace.schemas.catalogue import ITEM
 from tests.support.comparison import by_the_oracle, mismatches
 from tests.support.line import Line
 from tests.support.random_events import catalogue, random_events

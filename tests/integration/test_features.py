@@ -3,10 +3,10 @@
 import pytest
 
 from headrace.features.lateness_check import observed_delays_ms
-from lang.events.computed import Computation
-from lang.events.gate import Gate
-from lang.plan.clean_topic import contract
-from schemas.catalogue import ITEM
+from headrace.lang.events.computed import Computation
+from headrace.lang.events.gate import Gate
+from headrace.lang.plan.clean_topic import contract
+from headrace.schemas.catalogue import ITEM
 from tests.support.comparison import by_the_oracle, mismatches
 from tests.support.line import Line
 from tests.support.random_events import catalogue, owned, random_events

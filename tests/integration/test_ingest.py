@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import pytest
 
+from headrace.lang.plan.clean_topic import contract
+from headrace.schemas.dead_letter import DEAD
+from headrace.schemas.limits import RECORD_BYTES
+from headrace.schemas.partition import tick_key
+from headrace.schemas.topics import EVENT_PARTITIONS, EVENTS_DEAD
 from headrace.stack.flink import FlinkRest
-from lang.plan.clean_topic import contract
-from schemas.dead_letter import DEAD
-from schemas.limits import RECORD_BYTES
-from schemas.partition import tick_key
-from schemas.topics import EVENT_PARTITIONS, EVENTS_DEAD
 from tests.support.line import Line, Place
 from tests.support.random_events import random_events
 

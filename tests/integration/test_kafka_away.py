@@ -13,13 +13,13 @@ import msgspec
 import pytest
 
 from headrace.client import Client, EventRecord, ItemRecord, RecommendationAnswer, RecommendationRequest, Refused
+from headrace.lang.plan.clean_topic import contract
 from headrace.layout import Layout
-from lang.plan.clean_topic import contract
-from schemas.exposures import EXPOSURE
-from schemas.samples import FIRST, SAMPLE
-from schemas.topics import EVENTS
-from serving.stages.record import TRAINABLE
-from store.log import read_values
+from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.samples import FIRST, SAMPLE
+from headrace.schemas.topics import EVENTS
+from headrace.serving.stages.record import TRAINABLE
+from headrace.store.log import read_values
 from tests.support.line import Line, running
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_500)]

@@ -10,18 +10,18 @@ import pytest
 from msgspec import structs
 
 from benchmarks.harness.learners import Learners
+from headrace.models.config import RankerConfig
+from headrace.models.state import ModelState
+from headrace.schemas.delta import Manifest
+from headrace.schemas.delta_assembler import DeltaAssembler
+from headrace.schemas.heartbeat import heartbeat_of
+from headrace.schemas.ids import hash64
+from headrace.schemas.samples import Sample
+from headrace.schemas.topics import MODEL_DELTAS, SAMPLES, SAMPLES_URGENT
+from headrace.schemas.version_policy import VersionId
+from headrace.simulator.sample_stream import START_MS, sample, stream
 from headrace.stack import broker
 from headrace.wait import wait_until
-from models.config import RankerConfig
-from models.state import ModelState
-from schemas.delta import Manifest
-from schemas.delta_assembler import DeltaAssembler
-from schemas.heartbeat import heartbeat_of
-from schemas.ids import hash64
-from schemas.samples import Sample
-from schemas.topics import MODEL_DELTAS, SAMPLES, SAMPLES_URGENT
-from schemas.version_policy import VersionId
-from simulator.sample_stream import START_MS, sample, stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(600)]
 _SLOTS, _EVERY_MS = 40_000, 40

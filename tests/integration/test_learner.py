@@ -9,17 +9,17 @@ import pytest
 
 from benchmarks.harness.learners import Learners
 from benchmarks.kills import kill_offsets
+from headrace.models.config import RankerConfig
+from headrace.models.fingerprint import fingerprint
+from headrace.models.state import ModelState
+from headrace.schemas.control import Control
+from headrace.schemas.delta import manifest_of
+from headrace.schemas.delta_assembler import DeltaAssembler
+from headrace.schemas.topics import MODEL_DELTAS
+from headrace.schemas.version_policy import HALT, MODEL, SKIP, UNFREEZE, VersionId, parse_version, rollback_decision
+from headrace.simulator.sample_stream import START_MS, stream
 from headrace.stack import broker
 from headrace.wait import wait_until
-from models.config import RankerConfig
-from models.fingerprint import fingerprint
-from models.state import ModelState
-from schemas.control import Control
-from schemas.delta import manifest_of
-from schemas.delta_assembler import DeltaAssembler
-from schemas.topics import MODEL_DELTAS
-from schemas.version_policy import HALT, MODEL, SKIP, UNFREEZE, VersionId, parse_version, rollback_decision
-from simulator.sample_stream import START_MS, stream
 from tests.support.flipped_labels import flip_clicks
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]

@@ -6,12 +6,12 @@ from contextlib import closing
 import pytest
 from confluent_kafka import KafkaException
 
-from connections.kafka_clients import producer
+from headrace.connections.kafka_clients import producer
 from headrace.layout import Endpoints
+from headrace.schemas.topics import EVENTS, SAMPLES
 from headrace.stack import broker
+from headrace.store.log import LogReader, bounds, offsets_at, raise_any, read_to_end, read_values
 from headrace.wait import wait_until
-from schemas.topics import EVENTS, SAMPLES
-from store.log import LogReader, bounds, offsets_at, raise_any, read_to_end, read_values
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 _NEVER_MS = 4_000_000_000_000

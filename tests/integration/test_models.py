@@ -8,10 +8,10 @@ import pytest
 
 from headrace.errors import UsageProblem
 from headrace.log import model_versions
-from headrace.models import aliases, rollback
-from schemas.http import AliasState
-from schemas.version_policy import parse_version, version_text
-from simulator.sample_stream import stream
+from headrace.registry import aliases, rollback
+from headrace.schemas.http import AliasState
+from headrace.schemas.version_policy import parse_version, version_text
+from headrace.simulator.sample_stream import stream
 from tests.support.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.long]

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from connections.kafka_clients import producer
-from connections.redis_clients import Client, connect
+from headrace.connections.kafka_clients import producer
+from headrace.connections.redis_clients import Client, connect
 from headrace.errors import UsageProblem
 from headrace.features import refill
+from headrace.lang.executors.fold import SequenceRow, TileRow
 from headrace.layout import Endpoints
 from headrace.log import dead_letters
 from headrace.log.topics import create_topics
+from headrace.schemas.dead_letter import DEAD
+from headrace.schemas.topics import EVENTS_DEAD, sequence_topic, tile_topic
 from headrace.stack import broker, redis_server
-from lang.executors.fold import SequenceRow, TileRow
-from schemas.dead_letter import DEAD
-from schemas.topics import EVENTS_DEAD, sequence_topic, tile_topic
-from store.loader import Loader
-from store.reader import FeatureReader, FeatureRequest
+from headrace.store.loader import Loader
+from headrace.store.reader import FeatureReader, FeatureRequest
 from tests.support.law_groups import PLAN
 from tests.support.store_writes import Delivery
 

@@ -13,18 +13,18 @@ from pathlib import Path
 import pytest
 from msgspec import Struct, structs
 
+from headrace.lang.events.computed import Computation
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group, Key
+from headrace.lang.planner.load import load_plan
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Layout
 from headrace.replay import command
 from headrace.replay.recordings import Recording, read
 from headrace.replay.writer import build_events
+from headrace.schemas.heads import HEADS
+from headrace.schemas.samples import SAMPLE
 from headrace.stack import stack
 from headrace.stack.jobs import FEATURES
-from lang.events.computed import Computation
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group, Key
-from lang.planner.load import load_plan
-from schemas.heads import HEADS
-from schemas.samples import SAMPLE
 from tests.support.comparison import by_the_oracle, mismatches
 from tests.support.line import Line
 

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from headrace.layout import Layout
-from schemas.catalogue import ITEM
-from schemas.topics import MODEL_DELTAS
-from serving.offline.log_writer import LogWriter
+from headrace.schemas.catalogue import ITEM
+from headrace.schemas.topics import MODEL_DELTAS
+from headrace.serving.offline.log_writer import LogWriter
 from tests.support.line import Line, running
 from tests.support.polite import Polite
 from tests.support.random_events import catalogue

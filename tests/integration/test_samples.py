@@ -4,18 +4,18 @@ from collections import Counter
 
 import pytest
 
+from headrace.lang.plan.clean_topic import contract
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
+from headrace.schemas.events import BOT
+from headrace.schemas.heads import FEEDBACK
+from headrace.schemas.samples import SAMPLE
 from headrace.stack.flink import FlinkRest
 from headrace.stack.jobs import SAMPLES_JOB
-from lang.plan.clean_topic import contract
-from lang.planner.load import load_plan
-from schemas.events import BOT
-from schemas.heads import FEEDBACK
-from schemas.samples import SAMPLE
+from headrace.udfs.labels import BEYOND_DAILY_LIMIT, COUNTERS
+from headrace.udfs.user_state import TRAINING_PER_DAY
 from tests.support.line import Line, Place
 from tests.support.slates import batch_join, encoded, exposures, feedback_on, headers_of, labels_of
-from udfs.labels import BEYOND_DAILY_LIMIT, COUNTERS
-from udfs.user_state import TRAINING_PER_DAY
 
 pytestmark = pytest.mark.stack
 

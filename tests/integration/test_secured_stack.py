@@ -15,10 +15,10 @@ import pytest
 
 from headrace.client import Client, EventRecord, ItemRecord, RecommendationRequest
 from headrace.layout import FEATURES, REPOSITORY, Layout
+from headrace.schemas.times import now_ms
 from headrace.stack import flink
 from headrace.stack.ports import Ports, choose_ports
 from headrace.wait import wait_until
-from schemas.times import now_ms
 from tests.support import secured
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -169,10 +169,10 @@ def test_an_event_becomes_a_feature_and_changes_a_slate(staging: Staging) -> Non
     python, shared = (sys.executable, "-m"), staging.folder / "shared"
     host = ["--artefacts", str(staging.folder / "artefacts"), "--shared", str(shared), "--features", str(FEATURES)]
     host += ["--spool", str(staging.folder / "spool")]
-    staging.start("loader", *python, "store.loader")
-    staging.start("learner", *python, "learner", "--artefacts", str(staging.folder / "artefacts"))
-    staging.start("feeder", *python, "serving.feeder", *host)
-    staging.start("serving", *python, "serving", *host, "--port", str(staging.ports.api), "--workers", "1")
+    staging.start("loader", *python, "headrace.store.loader")
+    staging.start("learner", *python, "headrace.learner", "--artefacts", str(staging.folder / "artefacts"))
+    staging.start("feeder", *python, "headrace.serving.feeder", *host)
+    staging.start("serving", *python, "headrace.serving", *host, "--port", str(staging.ports.api), "--workers", "1")
     url = f"http://127.0.0.1:{staging.ports.api}"
     hint = f"Look into {staging.layout.logs}."
     wait_until(lambda: httpx.get(f"{url}/health/ready").is_success, what="the API", deadline_s=120, hint=hint)
@@ -228,9 +228,9 @@ def test_no_secret_is_seen_in_processes_logs_or_jobs(staging: Staging) -> None:
     assert not [text[:200] for text in seen for part in parts if len(part) > 2 and part in text]
 
 
-@pytest.mark.parametrize("module", ["store.loader", "learner", "serving.feeder"])
+@pytest.mark.parametrize("module", ["headrace.store.loader", "headrace.learner", "headrace.serving.feeder"])
 def test_a_process_with_a_wrong_password_says_so_and_ends(staging: Staging, tmp_path: Path, module: str) -> None:
-    folders = {"learner": ("artefacts",), "serving.feeder": ("artefacts", "shared", "spool")}
+    folders = {"headrace.learner": ("artefacts",), "headrace.serving.feeder": ("artefacts", "shared", "spool")}
     command = [sys.executable, "-m", module]
     for name in folders.get(module, ()):
         command += [f"--{name}", str(tmp_path / name)]

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from headrace.layout import Endpoints
+from headrace.serving.kafka.delivery import KafkaDelivery
+from headrace.serving.kafka.drainer import Drainer
+from headrace.serving.kafka.spool_folder import SpoolFolder
+from headrace.serving.kafka.spooling_producer import SpoolingProducer
 from headrace.stack import broker
+from headrace.store.log import read_values
 from headrace.wait import wait_until
-from serving.kafka.delivery import KafkaDelivery
-from serving.kafka.drainer import Drainer
-from serving.kafka.spool_folder import SpoolFolder
-from serving.kafka.spooling_producer import SpoolingProducer
-from store.log import read_values
 from tests.support import fault_proxy
 from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.spool import click, exposure, folder_of, view

@@ -7,16 +7,16 @@ import msgspec
 import pytest
 
 from headrace.features import release
+from headrace.lang.events.gate import Gate
+from headrace.lang.plan.source import Source
+from headrace.lang.planner.load import load_plan
 from headrace.log.clean_log import CleanLog
 from headrace.log.feature_versions import Registry
+from headrace.schemas.dead_letter import DEAD
+from headrace.schemas.events import BOT
+from headrace.schemas.topics import EVENTS_DEAD
 from headrace.stack.flink import FlinkRest
 from headrace.stack.jobs import FEATURES, ingest_job
-from lang.events.gate import Gate
-from lang.plan.source import Source
-from lang.planner.load import load_plan
-from schemas.dead_letter import DEAD
-from schemas.events import BOT
-from schemas.topics import EVENTS_DEAD
 from tests.support.comparison import by_the_oracle, mismatches
 from tests.support.line import Line
 

@@ -13,32 +13,32 @@ from confluent_kafka import TopicPartition
 from msgspec import structs
 
 from benchmarks.harness.learners import Learners
-from connections.kafka_clients import admin, producer
+from headrace.connections.kafka_clients import admin, producer
 from headrace.errors import Busy, EnvironmentProblem, UsageProblem
 from headrace.layout import STATE_VARIABLE, Layout, Pace
-from headrace.models import promotion
+from headrace.learner.app import make_deterministic
+from headrace.learner.cuts import Publication
+from headrace.learner.loop import Learner
+from headrace.learner.settings import LoopSettings
+from headrace.learner.snapshot import load
+from headrace.models.config import RankerConfig
+from headrace.models.fingerprint import fingerprint
+from headrace.registry import promotion
+from headrace.schemas import aliases
+from headrace.schemas.aliases import SEASON
+from headrace.schemas.control import Control, control_of
+from headrace.schemas.defaults import LIVE_MODEL
+from headrace.schemas.samples import Sample
+from headrace.schemas.shadows import Shadow
+from headrace.schemas.topics import CONTROL_TOPIC, EVENTS, SHADOWS
+from headrace.schemas.version_policy import PROMOTE, TRAINED, VersionId, rollback_decision, version_text
+from headrace.serving.kafka.ticker import ticks
+from headrace.simulator.sample_stream import START_MS, WAIT_MS, stream
 from headrace.stack import broker, calendar
 from headrace.training import train
 from headrace.training.lock import exclusive_lock
 from headrace.training.triggers import Triggers
 from headrace.wait import wait_until
-from learner.app import make_deterministic
-from learner.cuts import Publication
-from learner.loop import Learner
-from learner.settings import LoopSettings
-from learner.snapshot import load
-from models.config import RankerConfig
-from models.fingerprint import fingerprint
-from schemas import aliases
-from schemas.aliases import SEASON
-from schemas.control import Control, control_of
-from schemas.defaults import LIVE_MODEL
-from schemas.samples import Sample
-from schemas.shadows import Shadow
-from schemas.topics import CONTROL_TOPIC, EVENTS, SHADOWS
-from schemas.version_policy import PROMOTE, TRAINED, VersionId, rollback_decision, version_text
-from serving.kafka.ticker import ticks
-from simulator.sample_stream import START_MS, WAIT_MS, stream
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 PACE = Pace(wait_ms=WAIT_MS, cadence_s=10, snapshot_s=30)

@@ -6,14 +6,14 @@ import random
 import msgspec
 import pytest
 
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import load_plan
 from headrace.log import topics as kafka_topics
 from headrace.log.clean_log import CleanLog
 from headrace.log.feature_versions import feature_topics
-from lang.plan.plan import Plan
-from lang.planner.load import load_plan
-from schemas.topics import EVENTS, EVENTS_CLEAN
-from store.loader import Loader
-from store.reader import FeatureRequest
+from headrace.schemas.topics import EVENTS, EVENTS_CLEAN
+from headrace.store.loader import Loader
+from headrace.store.reader import FeatureRequest
 from tests.support.line import Line
 from tests.support.paths import TESTS
 from tests.support.wikipedia_edits import ADDED, DELETED_PER_HOUR, HOUR_MS, MIDNIGHT_MS, TOP_PAGES, read_edits

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lang.plan.plan import Plan
-from lang.planner.load import load_plan
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import load_plan
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from learner.cuts import Publication
-from learner.loop import Learner
-from learner.settings import LoopSettings
-from learner.urgent_state import Row
-from models.config import RankerConfig
-from models.inputs import DENSE
-from schemas.heads import EVENT_WEIGHTS
-from schemas.samples import Sample
-from schemas.version_policy import VersionId
-from simulator.sample_stream import START_MS, WAIT_MS, sample
+from headrace.learner.cuts import Publication
+from headrace.learner.loop import Learner
+from headrace.learner.settings import LoopSettings
+from headrace.learner.urgent_state import Row
+from headrace.models.config import RankerConfig
+from headrace.models.inputs import DENSE
+from headrace.schemas.heads import EVENT_WEIGHTS
+from headrace.schemas.samples import Sample
+from headrace.schemas.version_policy import VersionId
+from headrace.simulator.sample_stream import START_MS, WAIT_MS, sample
 from tests.support.heads import only
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)

@@ -6,15 +6,15 @@ import math
 import numpy as np
 from msgspec import structs
 
-from learner.collate import Collator
-from models.content import ContentLayout
-from models.inputs import DENSE
-from models.modality import Modality
-from schemas.avro import Contract
-from schemas.catalogue import Item
-from schemas.ids import hash64
-from schemas.samples import SAMPLE, Sample, decode_sample
-from simulator.sample_stream import sample
+from headrace.learner.collate import Collator
+from headrace.models.content import ContentLayout
+from headrace.models.inputs import DENSE
+from headrace.models.modality import Modality
+from headrace.schemas.avro import Contract
+from headrace.schemas.catalogue import Item
+from headrace.schemas.ids import hash64
+from headrace.schemas.samples import SAMPLE, Sample, decode_sample
+from headrace.simulator.sample_stream import sample
 from tests.support.heads import by_head, only
 
 

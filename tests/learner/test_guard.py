@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from learner.cuts import Checkpoint, Publication
-from learner.guard import Guard, GuardLimits
-from learner.guard_hold import hold_decision
-from learner.loop import Learner
-from learner.published_versions import PublishedVersions
-from learner.settings import LoopSettings
-from models.config import RankerConfig
-from schemas.version_policy import HALT, parse_version
-from simulator.sample_stream import START_MS, WAIT_MS, stream
+from headrace.learner.cuts import Checkpoint, Publication
+from headrace.learner.guard import Guard, GuardLimits
+from headrace.learner.guard_hold import hold_decision
+from headrace.learner.loop import Learner
+from headrace.learner.published_versions import PublishedVersions
+from headrace.learner.settings import LoopSettings
+from headrace.models.config import RankerConfig
+from headrace.schemas.version_policy import HALT, parse_version
+from headrace.simulator.sample_stream import START_MS, WAIT_MS, stream
 from tests.support.flipped_labels import flip_clicks
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)

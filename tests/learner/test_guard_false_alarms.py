@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from headrace.layout import REPOSITORY
-from learner.cuts import Publication
-from learner.loop import Learner
-from learner.settings import LoopSettings
-from models.config import RankerConfig
-from models.state import ModelState
-from schemas.delta import Delta, decode_chunks
-from serving.versions.bounds import Bounds
+from headrace.learner.cuts import Publication
+from headrace.learner.loop import Learner
+from headrace.learner.settings import LoopSettings
+from headrace.models.config import RankerConfig
+from headrace.models.state import ModelState
+from headrace.schemas.delta import Delta, decode_chunks
+from headrace.serving.versions.bounds import Bounds
 from tests.support.healthy_logs import recorded, simulated
 
 pytestmark = pytest.mark.long

@@ -5,19 +5,19 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from learner.collate import Collator
-from learner.cuts import Checkpoint, Publication
-from learner.loop import Learner
-from learner.settings import LoopSettings
-from learner.snapshot import Snapshots, load
-from models.arrays import flatten
-from models.config import RankerConfig
-from models.items import Items
-from models.state import ModelState
-from schemas.delta import Delta, decode_chunks, seal
-from schemas.delta_assembler import DeltaAssembler
-from schemas.heartbeat import Heartbeat
-from simulator.sample_stream import START_MS, WAIT_MS, stream
+from headrace.learner.collate import Collator
+from headrace.learner.cuts import Checkpoint, Publication
+from headrace.learner.loop import Learner
+from headrace.learner.settings import LoopSettings
+from headrace.learner.snapshot import Snapshots, load
+from headrace.models.arrays import flatten
+from headrace.models.config import RankerConfig
+from headrace.models.items import Items
+from headrace.models.state import ModelState
+from headrace.schemas.delta import Delta, decode_chunks, seal
+from headrace.schemas.delta_assembler import DeltaAssembler
+from headrace.schemas.heartbeat import Heartbeat
+from headrace.simulator.sample_stream import START_MS, WAIT_MS, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, batch=64, wait_ms=WAIT_MS)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learner.metrics import Predicted, Prequential, roc_auc
-from models.batch import Batch
+from headrace.learner.metrics import Predicted, Prequential, roc_auc
+from headrace.models.batch import Batch
 from tests.support.heads import by_head
 
 

@@ -3,12 +3,12 @@
 import pytest
 from msgspec import structs
 
-from learner.cuts import Publication
-from learner.loop import Learner
-from learner.settings import LoopSettings
-from models.config import RankerConfig
-from schemas.samples import kept
-from simulator.sample_stream import WAIT_MS, stream
+from headrace.learner.cuts import Publication
+from headrace.learner.loop import Learner
+from headrace.learner.settings import LoopSettings
+from headrace.models.config import RankerConfig
+from headrace.schemas.samples import kept
+from headrace.simulator.sample_stream import WAIT_MS, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=1_000_000, wait_ms=WAIT_MS)

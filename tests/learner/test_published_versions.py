@@ -1,11 +1,11 @@
 """How a restarted learner compares the versions it makes again with the log."""
 
-from learner.cuts import Publication
-from learner.loop import Learner
-from learner.published_versions import PublishedVersions
-from learner.settings import LoopSettings
-from models.config import RankerConfig
-from simulator.sample_stream import WAIT_MS, stream
+from headrace.learner.cuts import Publication
+from headrace.learner.loop import Learner
+from headrace.learner.published_versions import PublishedVersions
+from headrace.learner.settings import LoopSettings
+from headrace.models.config import RankerConfig
+from headrace.simulator.sample_stream import WAIT_MS, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from learner.cuts import Checkpoint, Cut, Publication
-from learner.loop import Learner
-from learner.published_versions import PublishedVersions
-from learner.rebuild import RebuildError, Target, read_range, rebuild
-from learner.settings import LoopSettings
-from learner.snapshot import Snapshots, load
-from learner.urgent_state import Row
-from models.arrays import flatten
-from models.config import RankerConfig
-from models.fingerprint import fingerprint
-from simulator.sample_stream import START_MS, WAIT_MS, stream
+from headrace.learner.cuts import Checkpoint, Cut, Publication
+from headrace.learner.loop import Learner
+from headrace.learner.published_versions import PublishedVersions
+from headrace.learner.rebuild import RebuildError, Target, read_range, rebuild
+from headrace.learner.settings import LoopSettings
+from headrace.learner.snapshot import Snapshots, load
+from headrace.learner.urgent_state import Row
+from headrace.models.arrays import flatten
+from headrace.models.config import RankerConfig
+from headrace.models.fingerprint import fingerprint
+from headrace.simulator.sample_stream import START_MS, WAIT_MS, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=30_000, wait_ms=WAIT_MS)

@@ -5,17 +5,17 @@ from collections import Counter
 import numpy as np
 from msgspec import structs
 
-from learner.cuts import Checkpoint
-from learner.loop import Learner
-from learner.settings import LoopSettings
-from learner.source import check_sample
-from models.arrays import flatten
-from models.config import RankerConfig
-from models.inputs import DENSE
-from models.training import Trainer
-from schemas.ids import hash64
-from schemas.times import AHEAD_MS
-from simulator.sample_stream import START_MS, WAIT_MS, sample, stream
+from headrace.learner.cuts import Checkpoint
+from headrace.learner.loop import Learner
+from headrace.learner.settings import LoopSettings
+from headrace.learner.source import check_sample
+from headrace.models.arrays import flatten
+from headrace.models.config import RankerConfig
+from headrace.models.inputs import DENSE
+from headrace.models.training import Trainer
+from headrace.schemas.ids import hash64
+from headrace.schemas.times import AHEAD_MS
+from headrace.simulator.sample_stream import START_MS, WAIT_MS, sample, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, batch=64, wait_ms=WAIT_MS)

@@ -5,14 +5,14 @@ import math
 import numpy as np
 from msgspec import structs
 
-from learner.collate import Collator
-from learner.cuts import Publication
-from learner.loop import Learner
-from learner.sample_weights import weight_by_age, weight_by_label_delay
-from learner.settings import LoopSettings
-from models.config import RankerConfig
-from schemas.heads import CLICK
-from simulator.sample_stream import START_MS, WAIT_MS, sample, stream
+from headrace.learner.collate import Collator
+from headrace.learner.cuts import Publication
+from headrace.learner.loop import Learner
+from headrace.learner.sample_weights import weight_by_age, weight_by_label_delay
+from headrace.learner.settings import LoopSettings
+from headrace.models.config import RankerConfig
+from headrace.schemas.heads import CLICK
+from headrace.simulator.sample_stream import START_MS, WAIT_MS, sample, stream
 from tests.support.heads import only
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from learner.__main__ import parse
+from headrace.learner.__main__ import parse
 
 LINE = ["--bootstrap", "broker:9092", "--artefacts", "folder"]
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.cuts import Checkpoint
-from learner.snapshot import ARRAYS, META, PINNED, SnapshotError, Snapshots, expired, load
-from schemas.snapshot import SnapshotMeta
+from headrace.learner.cuts import Checkpoint
+from headrace.learner.snapshot import ARRAYS, META, PINNED, SnapshotError, Snapshots, expired, load
+from headrace.schemas.snapshot import SnapshotMeta
 
 HOUR_MS = 3_600_000
 

@@ -3,16 +3,16 @@
 import pytest
 from msgspec import structs
 
-from learner import urgent_state
-from learner.cuts import Checkpoint, Publication
-from learner.loop import Learner
-from learner.published_versions import PublishedVersions
-from learner.settings import LoopSettings
-from learner.source import check_sample
-from learner.urgent_state import HORIZON_MS, UrgentState
-from models.config import RankerConfig
-from schemas.heartbeat import Heartbeat
-from simulator.sample_stream import START_MS, WAIT_MS, sample, stream
+from headrace.learner import urgent_state
+from headrace.learner.cuts import Checkpoint, Publication
+from headrace.learner.loop import Learner
+from headrace.learner.published_versions import PublishedVersions
+from headrace.learner.settings import LoopSettings
+from headrace.learner.source import check_sample
+from headrace.learner.urgent_state import HORIZON_MS, UrgentState
+from headrace.models.config import RankerConfig
+from headrace.schemas.heartbeat import Heartbeat
+from headrace.simulator.sample_stream import START_MS, WAIT_MS, sample, stream
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, batch=64, wait_ms=WAIT_MS)

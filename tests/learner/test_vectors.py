@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from learner.cuts import Checkpoint, Publication
-from learner.loop import Learner
-from learner.settings import LoopSettings
-from models.config import RankerConfig
-from models.content import ContentLayout
-from models.fingerprint import fingerprint
-from models.modality import Fusion, Manner, Modality
-from schemas.catalogue import Item
-from simulator.sample_stream import WAIT_MS, stream
+from headrace.learner.cuts import Checkpoint, Publication
+from headrace.learner.loop import Learner
+from headrace.learner.settings import LoopSettings
+from headrace.models.config import RankerConfig
+from headrace.models.content import ContentLayout
+from headrace.models.fingerprint import fingerprint
+from headrace.models.modality import Fusion, Manner, Modality
+from headrace.schemas.catalogue import Item
+from headrace.simulator.sample_stream import WAIT_MS, stream
 
 MODALITIES = (Modality(name="image", width=3), Modality(name="text", width=4))
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=20_000, wait_ms=WAIT_MS)

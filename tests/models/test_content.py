@@ -7,11 +7,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.config import RankerConfig, config_from_fusion
-from models.content import ContentLayout
-from models.modality import Fusion, Modality
-from models.text_encoder import encode_text
-from schemas.catalogue import Item
+from headrace.models.config import RankerConfig, config_from_fusion
+from headrace.models.content import ContentLayout
+from headrace.models.modality import Fusion, Modality
+from headrace.models.text_encoder import encode_text
+from headrace.schemas.catalogue import Item
 
 SCHEMA = Path(__file__).parent / "golden" / "ranker_schema.txt"
 LAYOUT = ContentLayout([Modality(name="image", width=3), Modality(name="text", width=8)])

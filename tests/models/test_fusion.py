@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from models.content import Content, ContentLayout
-from models.inputs import DENSE
-from models.items import Items
-from models.modality import Fusion
-from models.state import ModelState
-from models.training import Trainer
-from schemas.heads import CLICK
+from headrace.models.content import Content, ContentLayout
+from headrace.models.inputs import DENSE
+from headrace.models.items import Items
+from headrace.models.modality import Fusion
+from headrace.models.state import ModelState
+from headrace.models.training import Trainer
+from headrace.schemas.heads import CLICK
 from tests.support.batches import CONFIG, FUSED, ITEMS, MODALITIES, batch
 from tests.support.heads import by_head
 

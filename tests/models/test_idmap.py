@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.idmap import ABSENT, IdMap
+from headrace.models.idmap import ABSENT, IdMap
 
 ids = st.integers(1, 2**63 - 1) | st.integers(1, 40)
 steps = st.lists(

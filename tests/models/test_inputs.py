@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.inputs import CROSS_INPUTS, DENSE, FEATURE_SET, ITEM_INPUTS, USER_INPUTS, assemble
+from headrace.models.inputs import CROSS_INPUTS, DENSE, FEATURE_SET, ITEM_INPUTS, USER_INPUTS, assemble
 
 wild = st.floats(allow_nan=True, allow_infinity=True)
 

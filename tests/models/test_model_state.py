@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from models.config import RankerConfig
-from models.index.exact import NumpyIndex
-from models.state import ModelState
-from models.training import Trainer
-from schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks
+from headrace.models.config import RankerConfig
+from headrace.models.index.exact import NumpyIndex
+from headrace.models.state import ModelState
+from headrace.models.training import Trainer
+from headrace.schemas.delta import Delta, Manifest, Update, decode_chunks, encode_chunks
 from tests.support.batches import ITEMS, batch, items_of
 
 DAY_MS = 86_400_000

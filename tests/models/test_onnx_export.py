@@ -5,10 +5,10 @@ import onnx
 import onnxruntime
 import pytest
 
-from models import ranker_numpy
-from models.inputs import DENSE
-from models.onnx_export import INPUTS, OUTPUT, VECTORS, to_onnx
-from schemas.heads import LOGISTIC, SECONDS
+from headrace.models import ranker_numpy
+from headrace.models.inputs import DENSE
+from headrace.models.onnx_export import INPUTS, OUTPUT, VECTORS, to_onnx
+from headrace.schemas.heads import LOGISTIC, SECONDS
 from tests.support.batches import CONFIG, FUSED, batch, items_of, trained
 
 SLATES = [(1, 5), (40, 3), (260, 0)]

@@ -7,14 +7,23 @@ import pytest
 import torch
 from msgspec import structs
 
-from models.arrays import flatten, unflatten
-from models.batch import Batch
-from models.config import STATISTICS, UNIT_S
-from models.fusion_torch import Vectors
-from models.ranker_torch import LEAD, add_position_bias, attend, forward, from_numpy, light_loss, loss, to_predictions
-from models.state import ModelState
-from models.training import Trainer, _liked, gather, initial_dense, predict
-from schemas.heads import CLICK, EVENT_WEIGHTS, HEADS, LOGISTIC, SECONDS
+from headrace.models.arrays import flatten, unflatten
+from headrace.models.batch import Batch
+from headrace.models.config import STATISTICS, UNIT_S
+from headrace.models.fusion_torch import Vectors
+from headrace.models.ranker_torch import (
+    LEAD,
+    add_position_bias,
+    attend,
+    forward,
+    from_numpy,
+    light_loss,
+    loss,
+    to_predictions,
+)
+from headrace.models.state import ModelState
+from headrace.models.training import Trainer, _liked, gather, initial_dense, predict
+from headrace.schemas.heads import CLICK, EVENT_WEIGHTS, HEADS, LOGISTIC, SECONDS
 from tests.support.batches import CONFIG, CONFIGS, ITEMS, batch, items_of, labelled, trained
 from tests.support.heads import CONVERTED, ENGAGEMENT, by_head
 

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.rowset import RowSet
-from schemas.row_codec import TableUpdate
+from headrace.models.rowset import RowSet
+from headrace.schemas.row_codec import TableUpdate
 
 IDS = st.sets(st.integers(1, 30), max_size=12)
 

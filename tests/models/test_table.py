@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from models.table import DEFAULT, Table, TableConfig
+from headrace.models.table import DEFAULT, Table, TableConfig
 
 CONFIG = TableConfig(dim=4, lead=1, admission=3, keep_ms=100)
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from msgspec import structs
 
-from models.fusion_torch import lift
-from models.items import Items
-from models.state import ModelState
-from models.towers import item_tower, softmax_loss, user_tower
-from models.training import Trainer, gather
+from headrace.models.fusion_torch import lift
+from headrace.models.items import Items
+from headrace.models.state import ModelState
+from headrace.models.towers import item_tower, softmax_loss, user_tower
+from headrace.models.training import Trainer, gather
 from tests.support.batches import CONFIG, CONFIGS, ITEMS, batch, items_of, trained
 from tests.support.heads import by_head
 

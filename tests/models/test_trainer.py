@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from models.arrays import flatten
-from models.config import STATISTICS
-from models.table import DEFAULT
-from models.training import Trainer
+from headrace.models.arrays import flatten
+from headrace.models.config import STATISTICS
+from headrace.models.table import DEFAULT
+from headrace.models.training import Trainer
 from tests.support.batches import CONFIG, ITEMS, batch, trained
 from tests.support.heads import by_head
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from schemas.delta import (
+from headrace.schemas.delta import (
     CHUNK_BYTES,
     FORMAT,
     UNPACKED_BYTES,
@@ -25,8 +25,8 @@ from schemas.delta import (
     seal,
     sign,
 )
-from schemas.delta_assembler import DeltaAssembler
-from schemas.row_codec import TableUpdate, pack_ids, unpack_ids
+from headrace.schemas.delta_assembler import DeltaAssembler
+from headrace.schemas.row_codec import TableUpdate, pack_ids, unpack_ids
 
 MODEL = "ranker"
 KEY = b"a key of the tests"

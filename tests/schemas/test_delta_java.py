@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 
 from headrace.layout import FLINK_HOME, KAFKA_JARS
+from headrace.schemas.delta import Delta, Manifest, Update, encode_chunks, manifest_hash, seal, sign
+from headrace.schemas.delta_assembler import DeltaAssembler
+from headrace.schemas.row_codec import Coding, TableUpdate
 from headrace.stack.kafka import JAVA
-from schemas.delta import Delta, Manifest, Update, encode_chunks, manifest_hash, seal, sign
-from schemas.delta_assembler import DeltaAssembler
-from schemas.row_codec import Coding, TableUpdate
 
 MODEL = "ranker"
 KEY = b"a key of the tests"

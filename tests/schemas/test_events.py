@@ -1,8 +1,8 @@
 """The event that Python producers send has the columns that the shipped source declares."""
 
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from lang.planner.load import load_plan
-from schemas.events import Event
+from headrace.schemas.events import Event
 
 
 def test_the_event_has_the_declared_columns() -> None:

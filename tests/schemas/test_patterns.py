@@ -6,10 +6,10 @@ from typing import Annotated
 import msgspec
 import pytest
 
-from schemas.client_records import ItemRecord
-from schemas.http import AliasRequest, RecommendationRequest
-from schemas.keys import KeyFile
-from schemas.patterns import in_words
+from headrace.schemas.client_records import ItemRecord
+from headrace.schemas.http import AliasRequest, RecommendationRequest
+from headrace.schemas.keys import KeyFile
+from headrace.schemas.patterns import in_words
 
 
 @pytest.mark.parametrize("type_", [RecommendationRequest, AliasRequest, ItemRecord, KeyFile])

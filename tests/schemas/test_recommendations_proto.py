@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Struct, inspect, structs
 
-from schemas import recommendations_pb2 as messages
-from schemas.http import RecommendationAnswer, RecommendationRequest
-from serving.http import protobuf
+from headrace.schemas import recommendations_pb2 as messages
+from headrace.schemas.http import RecommendationAnswer, RecommendationRequest
+from headrace.serving.http import protobuf
 from tests.support.paths import REPOSITORY
 
 PROTO = "schemas/recommendations.proto"

@@ -11,12 +11,12 @@ import pytest
 from msgspec import Struct
 
 import schemas
+from headrace.lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from headrace.lang.plan.clean_topic import contract
+from headrace.lang.planner.load import load_plan
+from headrace.schemas.avro import LATER, Contract, Unreadable, nullable
+from headrace.schemas.redis_keys import pack_member, payload_of
 from headrace.stack.jobs import FEATURES
-from lang.executors.topic_contracts import sequence_contracts, tile_contracts
-from lang.plan.clean_topic import contract
-from lang.planner.load import load_plan
-from schemas.avro import LATER, Contract, Unreadable, nullable
-from schemas.redis_keys import pack_member, payload_of
 
 GOLDEN = Path(__file__).parent / "golden"
 PLAN = load_plan(FEATURES)

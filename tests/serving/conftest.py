@@ -6,9 +6,9 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from serving import app, services
-from serving.services import Services
-from serving.state.state import Live
+from headrace.serving import app, services
+from headrace.serving.services import Services
+from headrace.serving.state.state import Live
 from tests.support import serving_states as worlds
 from tests.support.api import KEYS, settings
 

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from connections.redis_clients import AsyncClient, Client, connect_async
-from schemas.exposures import EXPOSURE
-from serving.limits.deadline import Deadline
-from serving.limits.shed import Shed
-from serving.stages import hydrate
-from serving.stages.pipeline import Pipeline
-from serving.stages.unprepared import Unprepared
-from serving.telemetry.metrics import Metrics
-from serving.telemetry.stopwatch import Stopwatch
-from store.circuit_breaker import CircuitBreaker
-from store.guarded_reader import AsyncGuardedReader
-from store.reader import AsyncFeatureReader
+from headrace.connections.redis_clients import AsyncClient, Client, connect_async
+from headrace.schemas.exposures import EXPOSURE
+from headrace.serving.limits.deadline import Deadline
+from headrace.serving.limits.shed import Shed
+from headrace.serving.stages import hydrate
+from headrace.serving.stages.pipeline import Pipeline
+from headrace.serving.stages.unprepared import Unprepared
+from headrace.serving.telemetry.metrics import Metrics
+from headrace.serving.telemetry.stopwatch import Stopwatch
+from headrace.store.circuit_breaker import CircuitBreaker
+from headrace.store.guarded_reader import AsyncGuardedReader
+from headrace.store.reader import AsyncFeatureReader
 from tests.support import fault_proxy
 from tests.support import serving_states as worlds
 from tests.support.fault_proxy import FaultProxy, Mode

@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.config import RankerConfig
-from models.content import ContentLayout
-from models.modality import Fusion, Modality
-from schemas.exposures import EXPOSURE, Exposure
-from serving.offline.replayed_slate import NotReplayable, replay
-from serving.stages import record
-from serving.stages.pipeline import rank
-from serving.stages.rules import DEFAULTS
-from serving.state.query import Faults, Query
-from serving.state.state import Live, ServingState
-from serving.telemetry.stopwatch import Stopwatch
+from headrace.models.config import RankerConfig
+from headrace.models.content import ContentLayout
+from headrace.models.modality import Fusion, Modality
+from headrace.schemas.exposures import EXPOSURE, Exposure
+from headrace.serving.offline.replayed_slate import NotReplayable, replay
+from headrace.serving.stages import record
+from headrace.serving.stages.pipeline import rank
+from headrace.serving.stages.rules import DEFAULTS
+from headrace.serving.state.query import Faults, Query
+from headrace.serving.state.state import Live, ServingState
+from headrace.serving.telemetry.stopwatch import Stopwatch
 from tests.support import serving_states as worlds
 
 STATE = worlds.state(count=700, categories=9)

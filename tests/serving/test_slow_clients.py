@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from headrace.client import Client, EventRecord
+from headrace.schemas.http import RecommendationRequest
+from headrace.schemas.times import now_ms
 from headrace.wait import wait_until
-from schemas.http import RecommendationRequest
-from schemas.times import now_ms
 from tests.support import serving_process
 from tests.support.api import TOKEN
 from tests.support.serving_process import ServingProcess

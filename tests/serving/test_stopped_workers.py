@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from headrace.client import Client, RecommendationRequest
+from headrace.schemas.times import now_ms
 from headrace.wait import wait_until
-from schemas.times import now_ms
 from tests.support import serving_process
 from tests.support.api import TOKEN
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from litestar.testing import TestClient
 from msgspec import structs
 
-from serving import app
-from serving.services import Services
-from serving.stages import hydrate
-from serving.stages.pipeline import Pipeline
-from serving.stages.unprepared import Unprepared
-from serving.telemetry.metrics import Metrics
-from serving.warm_up import warm_up
+from headrace.serving import app
+from headrace.serving.services import Services
+from headrace.serving.stages import hydrate
+from headrace.serving.stages.pipeline import Pipeline
+from headrace.serving.stages.unprepared import Unprepared
+from headrace.serving.telemetry.metrics import Metrics
+from headrace.serving.warm_up import warm_up
 from tests.support import serving_states as worlds
 from tests.support.api import KEYS
 from tests.support.memory_stores import memory_store_of

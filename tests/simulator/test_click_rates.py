@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulator.click_rates import ClickCounter, click_rate
+from headrace.simulator.click_rates import ClickCounter, click_rate
 
 
 def test_the_interval_has_its_nominal_coverage() -> None:

@@ -5,9 +5,9 @@ import re
 import msgspec
 import pytest
 
-from simulator import report as reports
-from simulator.click_rates import ClickRate
-from simulator.probe import LiveVersion, version_delays
+from headrace.simulator import report as reports
+from headrace.simulator.click_rates import ClickRate
+from headrace.simulator.probe import LiveVersion, version_delays
 
 
 def an_arm(ctr: float, half: float = 0.002) -> ClickRate:

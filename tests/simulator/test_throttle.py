@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from simulator import throttle
-from simulator.throttle import Throttle
+from headrace.simulator import throttle
+from headrace.simulator.throttle import Throttle
 
 
 @pytest.fixture

@@ -4,16 +4,16 @@ import msgspec
 import numpy as np
 import pytest
 
+from headrace.lang.planner.load import load_plan
+from headrace.models.content import ContentLayout
+from headrace.models.inputs import DENSE, FEATURE_SET
+from headrace.schemas.catalogue import ITEM
+from headrace.schemas.exposures import EXPOSURE
+from headrace.simulator.item_vectors import IMAGE, TEXT, SimulatedModality
+from headrace.simulator.warmup import WarmUp, WarmUpSettings
+from headrace.simulator.world import World, WorldSettings
 from headrace.stack.jobs import FEATURES
-from lang.planner.load import load_plan
-from models.content import ContentLayout
-from models.inputs import DENSE, FEATURE_SET
-from schemas.catalogue import ITEM
-from schemas.exposures import EXPOSURE
-from simulator.item_vectors import IMAGE, TEXT, SimulatedModality
-from simulator.warmup import WarmUp, WarmUpSettings
-from simulator.world import World, WorldSettings
-from udfs.decode import EventDecoder
+from headrace.udfs.decode import EventDecoder
 
 BEGIN_MS = 1_700_000_000_000
 SECONDS, RATE = 60, 4.0

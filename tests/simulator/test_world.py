@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from headrace.demo import PACE
-from simulator.item_vectors import IMAGE, TEXT
-from simulator.world import World, WorldSettings, item_name, item_number
+from headrace.simulator.item_vectors import IMAGE, TEXT
+from headrace.simulator.world import World, WorldSettings, item_name, item_number
 
 SMALL = WorldSettings(users=60, items=300, categories=6, births_per_s=2.0)
 

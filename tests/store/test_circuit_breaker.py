@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.circuit_breaker import CALLS, FIRST_PAUSE_S, PROBE_EVERY_S, WINDOW_S, CircuitBreaker
+from headrace.store.circuit_breaker import CALLS, FIRST_PAUSE_S, PROBE_EVERY_S, WINDOW_S, CircuitBreaker
 
 MOST_PAUSE_S = 4.0
 

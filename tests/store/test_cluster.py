@@ -7,15 +7,15 @@ import pytest
 import redis
 from redis.cluster import RedisCluster
 
-from connections.redis_clients import Client, StoreError, connect
+from headrace.connections.redis_clients import Client, StoreError, connect
 from headrace.features.parity import compare
-from lang.expressions.per_event import Event
-from lang.testfiles.runner import values_agree
-from schemas.redis_keys import owner_of
-from store.memory_store import MemoryStore
-from store.reader import FeatureReader, FeatureRequest
-from store.redis_budget import free_bytes
-from store.usage import measure_usage
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.testfiles.runner import values_agree
+from headrace.schemas.redis_keys import owner_of
+from headrace.store.memory_store import MemoryStore
+from headrace.store.reader import FeatureReader, FeatureRequest
+from headrace.store.redis_budget import free_bytes
+from headrace.store.usage import measure_usage
 from tests.support import cluster
 from tests.support.comparison import features
 from tests.support.law_groups import PLAN

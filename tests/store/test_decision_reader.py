@@ -2,9 +2,9 @@
 
 import msgspec
 
-from lang.plan.plan import Group
-from schemas.control import Control
-from store.decision_reader import fault_of
+from headrace.lang.plan.plan import Group
+from headrace.schemas.control import Control
+from headrace.store.decision_reader import fault_of
 from tests.support.law_groups import PLAN
 
 GROUP = PLAN.group("everything")

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from connections.redis_clients import Client
-from lang.executors.fold import SequenceRow, TileRow
-from lang.plan.plan import Group
-from schemas.redis_keys import sequence_key, tiles_key
-from store.reader import FeatureReader, FeatureRequest
-from store.record import RecordLayout
-from store.rows import by_member
-from store.writer import retention_of
+from headrace.connections.redis_clients import Client
+from headrace.lang.executors.fold import SequenceRow, TileRow
+from headrace.lang.plan.plan import Group
+from headrace.schemas.redis_keys import sequence_key, tiles_key
+from headrace.store.reader import FeatureReader, FeatureRequest
+from headrace.store.record import RecordLayout
+from headrace.store.rows import by_member
+from headrace.store.writer import retention_of
 from tests.support.law_groups import PLAN
 from tests.support.store_writes import Delivery
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from store.files import replace_file, write_durably
+from headrace.store.files import replace_file, write_durably
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from store.loop_timeout import loop_timeout
+from headrace.store.loop_timeout import loop_timeout
 
 
 def test_a_block_that_waits_too_long_is_cancelled() -> None:

@@ -11,20 +11,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import ResponseError
 
-from connections.redis_clients import Client, StoreError, connect
+from headrace.connections.redis_clients import Client, StoreError, connect
+from headrace.lang.executors.fold import SequenceRow, TileRow
+from headrace.lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from headrace.lang.plan.plan import Group
+from headrace.schemas.breaker import Breaker, BrokenProgram
+from headrace.schemas.dead_letter import DEAD
+from headrace.schemas.redis_keys import tiles_key
+from headrace.schemas.times import AHEAD_MS
 from headrace.stack import redis_server
-from lang.executors.fold import SequenceRow, TileRow
-from lang.executors.topic_contracts import sequence_contracts, tile_contracts
-from lang.plan.plan import Group
-from schemas.breaker import Breaker, BrokenProgram
-from schemas.dead_letter import DEAD
-from schemas.redis_keys import tiles_key
-from schemas.times import AHEAD_MS
-from store.clock import AGREEING, LEAP_MS, LogClock
-from store.decode import MOST_BYTES
-from store.loader import Loader
-from store.quarantine import Quarantine
-from store.reader import FeatureReader, FeatureRequest
+from headrace.store.clock import AGREEING, LEAP_MS, LogClock
+from headrace.store.decode import MOST_BYTES
+from headrace.store.loader import Loader
+from headrace.store.quarantine import Quarantine
+from headrace.store.reader import FeatureReader, FeatureRequest
 from tests.support.law_groups import PLAN
 from tests.support.store_writes import Delivery
 

@@ -4,15 +4,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connections.redis_clients import Client
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group
-from lang.planner.load import load_plan
-from lang.testfiles.runner import values_agree
-from schemas.redis_keys import pending_key
-from store.memory_store import MemoryStore
-from store.pending_rows import KEPT_MS, PendingRows
-from store.reader import FeatureReader, FeatureRequest
+from headrace.connections.redis_clients import Client
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group
+from headrace.lang.planner.load import load_plan
+from headrace.lang.testfiles.runner import values_agree
+from headrace.schemas.redis_keys import pending_key
+from headrace.store.memory_store import MemoryStore
+from headrace.store.pending_rows import KEPT_MS, PendingRows
+from headrace.store.reader import FeatureReader, FeatureRequest
 from tests.support.comparison import features
 from tests.support.law_groups import PLAN, logs
 from tests.support.memory_stores import click

@@ -3,8 +3,8 @@
 import pytest
 from confluent_kafka import KafkaException
 
-from store import quarantine
-from store.quarantine import KafkaSend
+from headrace.store import quarantine
+from headrace.store.quarantine import KafkaSend
 
 
 def test_a_dead_letter_that_the_broker_did_not_accept_raises(monkeypatch: pytest.MonkeyPatch) -> None:

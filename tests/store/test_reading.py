@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from connections.redis_clients import Client, StoreError, connect_async
-from schemas.redis_keys import sequence_key
-from store.reader import AsyncFeatureReader, FeatureReader, FeatureRequest
-from store.reading import Reading, read_async, read_now
+from headrace.connections.redis_clients import Client, StoreError, connect_async
+from headrace.schemas.redis_keys import sequence_key
+from headrace.store.reader import AsyncFeatureReader, FeatureReader, FeatureRequest
+from headrace.store.reading import Reading, read_async, read_now
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click
 from tests.support.store_writes import Delivery, rows_of

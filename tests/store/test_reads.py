@@ -6,12 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connections.redis_clients import Client
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group
-from lang.testfiles.runner import values_agree
-from store.memory_store import MemoryStore
-from store.reader import FeatureReader, FeatureRequest
+from headrace.connections.redis_clients import Client
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group
+from headrace.lang.testfiles.runner import values_agree
+from headrace.store.memory_store import MemoryStore
+from headrace.store.reader import FeatureReader, FeatureRequest
 from tests.support.comparison import features
 from tests.support.law_groups import NAMES, PLAN, logs
 from tests.support.store_writes import Delivery, Row, rows_of

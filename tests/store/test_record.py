@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lang.plan.plan import Group
-from store.record import TILE_ID, RecordLayout
+from headrace.lang.plan.plan import Group
+from headrace.store.record import TILE_ID, RecordLayout
 from tests.support.law_groups import PLAN
 
 GROUP = PLAN.group("two_keys")

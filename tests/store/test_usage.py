@@ -5,12 +5,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from connections.redis_clients import Client, connect
+from headrace.connections.redis_clients import Client, connect
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group
 from headrace.stack import redis_server
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group
-from store.redis_budget import free_bytes
-from store.usage import Usage, measure_usage
+from headrace.store.redis_budget import free_bytes
+from headrace.store.usage import Usage, measure_usage
 from tests.support.law_groups import PLAN
 from tests.support.store_writes import Delivery, rows_of
 

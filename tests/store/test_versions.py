@@ -2,10 +2,10 @@
 
 import msgspec
 
-from lang.plan.plan import Group
-from lang.planner.load import load_plan
-from schemas.control import CONTROL, Control, control_of
-from store.versions import Versions
+from headrace.lang.plan.plan import Group
+from headrace.lang.planner.load import load_plan
+from headrace.schemas.control import CONTROL, Control, control_of
+from headrace.store.versions import Versions
 from tests.support.paths import REPOSITORY
 
 PLAN = load_plan(REPOSITORY / "features")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.http import Problem
-from serving.http.keys import Keys
-from serving.http.problem_types import type_of
-from serving.settings import Config, Settings
+from headrace.schemas.http import Problem
+from headrace.serving.http.keys import Keys
+from headrace.serving.http.problem_types import type_of
+from headrace.serving.settings import Config, Settings
 from tests.support.paths import REPOSITORY
 
 TOKEN = "a-token-for-tests-only"

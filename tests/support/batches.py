@@ -3,14 +3,14 @@
 import numpy as np
 from msgspec import structs
 
-from models.batch import Batch
-from models.config import RankerConfig
-from models.content import Content
-from models.inputs import DENSE
-from models.items import Items
-from models.modality import Fusion, Modality
-from models.training import Trainer
-from schemas.heads import CLICK, EVENT_WEIGHTS, HEADS, SECONDS
+from headrace.models.batch import Batch
+from headrace.models.config import RankerConfig
+from headrace.models.content import Content
+from headrace.models.inputs import DENSE
+from headrace.models.items import Items
+from headrace.models.modality import Fusion, Modality
+from headrace.models.training import Trainer
+from headrace.schemas.heads import CLICK, EVENT_WEIGHTS, HEADS, SECONDS
 
 ITEMS = np.arange(1, 41, dtype=np.int64) * 7919
 CONFIG = RankerConfig(

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from lang.events.touching import by_owner
-from lang.executors.oracle import FeatureValue, Oracle
-from lang.expressions.per_event import Event
-from lang.plan.plan import EVERYTHING, Group, Key
-from lang.testfiles.runner import values_agree
-from store.reader import FeatureReader, FeatureRequest, FeatureValues
+from headrace.lang.events.touching import by_owner
+from headrace.lang.executors.oracle import FeatureValue, Oracle
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import EVERYTHING, Group, Key
+from headrace.lang.testfiles.runner import values_agree
+from headrace.store.reader import FeatureReader, FeatureRequest, FeatureValues
 
 FLOAT_RATIO = 1e-9
 

@@ -2,8 +2,8 @@
 
 from msgspec import structs
 
-from schemas.heads import EVENT_WEIGHTS
-from schemas.samples import Sample
+from headrace.schemas.heads import EVENT_WEIGHTS
+from headrace.schemas.samples import Sample
 
 
 def flip_clicks(rows: list[Sample], *, begin: int) -> list[Sample]:

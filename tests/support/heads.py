@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from models.array_types import Floats
-from schemas.heads import HEADS
+from headrace.models.array_types import Floats
+from headrace.schemas.heads import HEADS
 
 CONVERTED = HEADS.index("converted")
 ENGAGEMENT = HEADS.index("engagement")

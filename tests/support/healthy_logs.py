@@ -6,13 +6,13 @@ import numpy as np
 
 from benchmarks.inputs.feedback_log import join_feedback
 from headrace.evaluation.log import parse_columns, read
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from lang.planner.load import load_plan
-from schemas.heads import EVENT_WEIGHTS
-from schemas.samples import Sample
-from simulator.sample_stream import sample
-from simulator.warmup import WarmUp, WarmUpSettings
-from simulator.world import World, WorldSettings
+from headrace.schemas.heads import EVENT_WEIGHTS
+from headrace.schemas.samples import Sample
+from headrace.simulator.sample_stream import sample
+from headrace.simulator.warmup import WarmUp, WarmUpSettings
+from headrace.simulator.world import World, WorldSettings
 
 _BEGIN_MS = 1_700_000_000_000
 

@@ -2,8 +2,8 @@
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
-from schemas.catalogue import Item
-from schemas.topics import ITEMS
+from headrace.schemas.catalogue import Item
+from headrace.schemas.topics import ITEMS
 from tests.support import serving_states as worlds
 
 

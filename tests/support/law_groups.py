@@ -2,9 +2,9 @@
 
 from hypothesis import strategies as st
 
-from lang.events.gate import Gate
-from lang.expressions.per_event import Event
-from lang.planner.load import load_plan
+from headrace.lang.events.gate import Gate
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.planner.load import load_plan
 from tests.support.paths import TESTS
 
 PLAN = load_plan(TESTS / "lang" / "fixtures/laws")

@@ -12,20 +12,20 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import KafkaError
 
-from connections.kafka_clients import producer
-from connections.redis_clients import connect
 from headrace.client import Client
+from headrace.connections.kafka_clients import producer
+from headrace.connections.redis_clients import connect
+from headrace.lang.planner.load import load_plan
 from headrace.layout import REPOSITORY, STATE_VARIABLE, Endpoints, Layout, Pace
+from headrace.schemas.avro import Unreadable
+from headrace.schemas.dead_letter import DEAD
+from headrace.serving.kafka.ticker import ticks
 from headrace.stack import flink, stack, supervisor
 from headrace.stack.jobs import FEATURES
 from headrace.stack.supervisor import Supervisor
+from headrace.store.log import read_values
+from headrace.store.reader import FeatureReader
 from headrace.wait import wait_until
-from lang.planner.load import load_plan
-from schemas.avro import Unreadable
-from schemas.dead_letter import DEAD
-from serving.kafka.ticker import ticks
-from store.log import read_values
-from store.reader import FeatureReader
 
 Place = tuple[int, int]  # partition, offset
 TEST_PACE = Pace(

@@ -1,9 +1,9 @@
 """Events of the shipped source, and a store in memory that holds them."""
 
-from lang.events.computed import Computation
-from lang.expressions.per_event import Event
-from lang.plan.plan import Plan
-from store.memory_store import MemoryStore
+from headrace.lang.events.computed import Computation
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Plan
+from headrace.store.memory_store import MemoryStore
 from tests.support import serving_states as worlds
 
 

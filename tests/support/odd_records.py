@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 from msgspec import Struct
 
-from lang.expressions.per_event import Event
+from headrace.lang.expressions.per_event import Event
 
 CLEAN, DUPLICATE = "clean", "duplicate"
 _YEAR_9999_MS = 253_370_764_800_000

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from msgspec import Struct, structs
 
-from lang.executors.topic_contracts import sequence_contracts, tile_contracts
-from lang.plan.clean_topic import contract
-from lang.plan.plan import Group, Plan
-from models.config import RankerConfig
-from schemas.catalogue import ITEM
-from schemas.control import Control
-from schemas.delta import Manifest, seal
-from schemas.exposures import EXPOSURE
-from schemas.heartbeat import key_of
-from schemas.samples import SAMPLE
-from simulator.sample_stream import sample
+from headrace.lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from headrace.lang.plan.clean_topic import contract
+from headrace.lang.plan.plan import Group, Plan
+from headrace.models.config import RankerConfig
+from headrace.schemas.catalogue import ITEM
+from headrace.schemas.control import Control
+from headrace.schemas.delta import Manifest, seal
+from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.heartbeat import key_of
+from headrace.schemas.samples import SAMPLE
+from headrace.simulator.sample_stream import sample
 from tests.support.slates import exposures, headers_of
 
 _MINUTE_MS = 60_000

@@ -11,12 +11,12 @@ import numpy as np
 
 from headrace.client import Client, RecommendationAnswer, RecommendationRequest, Refused
 from headrace.layout import Endpoints
-from schemas.catalogue import Item
-from schemas.events import Event
-from schemas.http import Rejected
-from simulator.behaviour import ShownSlate, events_of
-from simulator.visits import Visits
-from simulator.world import World, WorldSettings, item_number, user_name
+from headrace.schemas.catalogue import Item
+from headrace.schemas.events import Event
+from headrace.schemas.http import Rejected
+from headrace.simulator.behaviour import ShownSlate, events_of
+from headrace.simulator.visits import Visits
+from headrace.simulator.world import World, WorldSettings, item_number, user_name
 
 _PAGE_S = 0.2
 _USERS, _ITEMS = 200, 300

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from lang.plan.plan import Group, Plan
+from headrace.lang.plan.plan import Group, Plan
 
 KINDS = ("impression", "impression", "impression", "click", "click", "skip", "dwell", "purchase", "view")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import Producer
 
+from headrace.serving import services
+from headrace.serving.services import Services
 from headrace.stack import redis_server
-from serving import services
-from serving.services import Services
 from tests.support import serving_states as worlds
 from tests.support.api import settings
 

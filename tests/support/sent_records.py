@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from serving.kafka.producer import Record
-from store.reader import FeatureRequest, FeatureStore, FeatureValues
+from headrace.serving.kafka.producer import Record
+from headrace.store.reader import FeatureRequest, FeatureStore, FeatureValues
 
 
 class Sent(list[Record]):

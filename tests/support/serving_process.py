@@ -1,4 +1,4 @@
-"""`python -m serving` as it runs in production, over a state that the test publishes; Kafka is away."""
+"""`python -m headrace.serving` as it runs in production, over a state that the test publishes; Kafka is away."""
 
 import contextlib
 import os
@@ -12,11 +12,11 @@ import httpx
 import psutil
 from msgspec import Struct
 
+from headrace.serving.shared.publisher import Publisher
+from headrace.serving.state.state import Live
 from headrace.stack import redis_server
 from headrace.stack.ports import free_port
 from headrace.wait import wait_until
-from serving.shared.publisher import Publisher
-from serving.state.state import Live
 from tests.support import serving_states as worlds
 from tests.support.api import FEATURES, TOKEN
 
@@ -52,7 +52,7 @@ def running(folder: Path, *, workers: int = 1, items: int = 400) -> Iterator[Ser
     live, port = worlds.live(count=items, categories=8), free_port(())
     with redis_server.running(folder) as redis_port:
         publisher = Publisher(folder / "shared")
-        command = [sys.executable, "-m", "serving", "--bootstrap", "127.0.0.1:1", "--features", str(FEATURES)]
+        command = [sys.executable, "-m", "headrace.serving", "--bootstrap", "127.0.0.1:1", "--features", str(FEATURES)]
         command += ["--redis", f"redis://127.0.0.1:{redis_port}", "--artefacts", str(folder / "artefacts")]
         command += ["--shared", str(folder / "shared"), "--spool", str(folder / "spool")]
         command += ["--port", str(port), "--workers", str(workers)]

@@ -3,17 +3,17 @@
 import msgspec
 import numpy as np
 
-from lang.planner.load import load_plan
-from models.config import STATISTICS, RankerConfig
-from models.content import ContentLayout
-from models.state import ModelState
-from schemas.catalogue import Item
-from serving.stages.sources import clicked_after, together
-from serving.state import catalogue, columns, item_features
-from serving.state.catalogue import Catalogue
-from serving.state.experiment import Arm
-from serving.state.query import Neighbours, Query, Taste, User, ids_of
-from serving.state.state import Live, ServingState
+from headrace.lang.planner.load import load_plan
+from headrace.models.config import STATISTICS, RankerConfig
+from headrace.models.content import ContentLayout
+from headrace.models.state import ModelState
+from headrace.schemas.catalogue import Item
+from headrace.serving.stages.sources import clicked_after, together
+from headrace.serving.state import catalogue, columns, item_features
+from headrace.serving.state.catalogue import Catalogue
+from headrace.serving.state.experiment import Arm
+from headrace.serving.state.query import Neighbours, Query, Taste, User, ids_of
+from headrace.serving.state.state import Live, ServingState
 from tests.support.paths import REPOSITORY
 
 NOW = 1_700_000_000_000

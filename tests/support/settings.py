@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from connections.settings import variable
+from headrace.connections.settings import variable
 
 
 def set_kafka(patch: pytest.MonkeyPatch, values: Mapping[str, str]) -> None:

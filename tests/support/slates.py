@@ -4,9 +4,9 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from schemas.exposures import EXPOSURE, HEADERS
-from schemas.heads import FEEDBACK, HEADS
-from schemas.samples import SAMPLE
+from headrace.schemas.exposures import EXPOSURE, HEADERS
+from headrace.schemas.heads import FEEDBACK, HEADS
+from headrace.schemas.samples import SAMPLE
 from tests.support.line import Line
 
 Label = tuple[str, int, str, bool]  # request, position, head, positive

@@ -4,13 +4,13 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from schemas.topics import EVENTS, EXPOSURES
-from serving.kafka.detour import Detour
-from serving.kafka.drainer import Outcome
-from serving.kafka.producer import Record
-from serving.kafka.receipt import Receipt
-from serving.kafka.spool_folder import MB, SpoolFolder
-from serving.kafka.spool_writer import SpoolWriter
+from headrace.schemas.topics import EVENTS, EXPOSURES
+from headrace.serving.kafka.detour import Detour
+from headrace.serving.kafka.drainer import Outcome
+from headrace.serving.kafka.producer import Record
+from headrace.serving.kafka.receipt import Receipt
+from headrace.serving.kafka.spool_folder import MB, SpoolFolder
+from headrace.serving.kafka.spool_writer import SpoolWriter
 
 
 def click(name: str) -> Record:

@@ -4,13 +4,13 @@ import functools
 
 from msgspec import Struct, structs
 
-from learner.cuts import Checkpoint, Publication
-from learner.loop import Learner
-from learner.settings import LoopSettings
-from models.config import RankerConfig
-from models.fingerprint import fingerprint
-from schemas.delta import seal
-from simulator.sample_stream import WAIT_MS, stream
+from headrace.learner.cuts import Checkpoint, Publication
+from headrace.learner.loop import Learner
+from headrace.learner.settings import LoopSettings
+from headrace.models.config import RankerConfig
+from headrace.models.fingerprint import fingerprint
+from headrace.schemas.delta import seal
+from headrace.simulator.sample_stream import WAIT_MS, stream
 
 KEY = b"key"
 SETTINGS = LoopSettings(cadence_ms=10_000, snapshot_ms=40_000, wait_ms=WAIT_MS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lang.expressions.per_event import Event
+from headrace.lang.expressions.per_event import Event
 from tests.support.paths import REPOSITORY
 
 ROOT = REPOSITORY

@@ -4,14 +4,14 @@ import math
 
 from msgspec import Struct
 
-from lang.executors.fold import SequenceRow, TileRow
-from lang.executors.merge import Merged, Merger, without_last
-from lang.executors.topic_contracts import sequence_contracts, tile_contracts
-from lang.plan.plan import EVERYTHING, HEADER_CELLS, Group, Key
-from schemas.redis_keys import MEMBER_SEPARATOR, sequence_key, tiles_key
-from store.decode import SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
-from store.record import TILE_ID, RecordLayout, Row
-from store.rows import Rows, block_of
+from headrace.lang.executors.fold import SequenceRow, TileRow
+from headrace.lang.executors.merge import Merged, Merger, without_last
+from headrace.lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from headrace.lang.plan.plan import EVERYTHING, HEADER_CELLS, Group, Key
+from headrace.schemas.redis_keys import MEMBER_SEPARATOR, sequence_key, tiles_key
+from headrace.store.decode import SequenceDecoder, SequenceWrite, TileDecoder, TileWrite
+from headrace.store.record import TILE_ID, RecordLayout, Row
+from headrace.store.rows import Rows, block_of
 
 
 class _Place(Struct, frozen=True):

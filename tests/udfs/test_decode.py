@@ -4,10 +4,10 @@ import msgspec
 import pytest
 from msgspec import Raw
 
+from headrace.lang.planner.load import load_plan, parse_plan
+from headrace.schemas.limits import day_ms
 from headrace.stack.jobs import FEATURES
-from lang.planner.load import load_plan, parse_plan
-from schemas.limits import day_ms
-from udfs.decode import EventDecoder, Refused
+from headrace.udfs.decode import EventDecoder, Refused
 
 NOW = 1_770_000_000_000
 SOURCE = load_plan(FEATURES).source("clickstream")

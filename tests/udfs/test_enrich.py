@@ -1,8 +1,8 @@
 """An event is completed from several tables in order, by keys that are declared, stamped or computed."""
 
-from lang.plan.clean_topic import contract
-from lang.planner.load import parse_plan
-from udfs.enrich import EventEnricher
+from headrace.lang.plan.clean_topic import contract
+from headrace.lang.planner.load import parse_plan
+from headrace.udfs.enrich import EventEnricher
 
 HEADER = "event_time at_ms, lateness '1 day', future '5 minutes', dedupe id WITHIN '2 days'"
 COLUMNS = "id STRING REQUIRED, at_ms BIGINT REQUIRED, received_at BIGINT"

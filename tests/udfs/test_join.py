@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyflink.common import Row
 
-from schemas.breaker import BrokenProgram
-from schemas.dead_letter import DEAD
-from schemas.events import BOT
-from schemas.exposures import EXPOSURE
-from schemas.limits import RECORD_BYTES
-from schemas.samples import SAMPLE
+from headrace.schemas.breaker import BrokenProgram
+from headrace.schemas.dead_letter import DEAD
+from headrace.schemas.events import BOT
+from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.limits import RECORD_BYTES
+from headrace.schemas.samples import SAMPLE
+from headrace.udfs.join import INPUT, JoinSlots
+from headrace.udfs.served import MOST_SLOTS
+from headrace.udfs.user_state import MOST_OPEN, TRAINING_PER_DAY
 from tests.support.slates import encoded, exposures
-from udfs.join import INPUT, JoinSlots
-from udfs.served import MOST_SLOTS
-from udfs.user_state import MOST_OPEN, TRAINING_PER_DAY
 
 NOW_MS, WAIT_MS, CORRECTION_MS = 1_700_000_000_000, 1_000, 5_000
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace.lang.planner.load import load_plan, parse_plan
+from headrace.schemas.breaker import Breaker, BrokenProgram
+from headrace.schemas.dead_letter import REASONS
+from headrace.schemas.limits import RECORD_BYTES
 from headrace.stack.jobs import FEATURES
-from lang.planner.load import load_plan, parse_plan
-from schemas.breaker import Breaker, BrokenProgram
-from schemas.dead_letter import REASONS
-from schemas.limits import RECORD_BYTES
+from headrace.udfs.decode import EventDecoder, Refused
+from headrace.udfs.enrich import EventEnricher
+from headrace.udfs.judge import Judge
+from headrace.udfs.mask import Mask
 from tests.support.random_events import random_events
-from udfs.decode import EventDecoder, Refused
-from udfs.enrich import EventEnricher
-from udfs.judge import Judge
-from udfs.mask import Mask
 
 NOW = 1_770_000_000_000
 SOURCE = load_plan(FEATURES).source("clickstream")

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from schemas.exposures import EXPOSURE
-from schemas.heads import FEEDBACK, HEADS
-from schemas.samples import SAMPLE
-from udfs.labels import Label, close_slate, drop_negatives, encode_samples, label_feedback
-from udfs.slates import Feedback, OpenSlate, open_slate
-from udfs.user_state import UserState, day_end_ms
+from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.heads import FEEDBACK, HEADS
+from headrace.schemas.samples import SAMPLE
+from headrace.udfs.labels import Label, close_slate, drop_negatives, encode_samples, label_feedback
+from headrace.udfs.slates import Feedback, OpenSlate, open_slate
+from headrace.udfs.user_state import UserState, day_end_ms
 
 WAIT_MS, CORRECTION_MS, SERVED_AT = 1_000, 5_000, 1_699_921_000_000
 

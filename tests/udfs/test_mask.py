@@ -2,8 +2,8 @@
 
 import pytest
 
-from lang.planner.load import parse_plan
-from udfs.mask import KEY_VARIABLE, Mask
+from headrace.lang.planner.load import parse_plan
+from headrace.udfs.mask import KEY_VARIABLE, Mask
 
 SOURCE = parse_plan(
     {

@@ -4,11 +4,11 @@ from itertools import islice
 
 import pytest
 
+from headrace.lang.events.gate import Gate
+from headrace.lang.planner.load import load_plan
 from headrace.stack.jobs import FEATURES
-from lang.events.gate import Gate
-from lang.planner.load import load_plan
+from headrace.udfs.decode import EventDecoder, Refused
 from tests.support.odd_records import KINDS, Odd, odd_events
-from udfs.decode import EventDecoder, Refused
 
 SOURCE = load_plan(FEATURES).source("clickstream")
 NOW = 1_770_000_000_000

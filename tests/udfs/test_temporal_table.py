@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lang.plan.clean_topic import contract
-from lang.plan.source import SourceColumn, Stamp
-from lang.planner.load import parse_plan
-from schemas.breaker import BrokenProgram
-from schemas.catalogue import ITEM
-from udfs.temporal_table import TemporalTable
+from headrace.lang.plan.clean_topic import contract
+from headrace.lang.plan.source import SourceColumn, Stamp
+from headrace.lang.planner.load import parse_plan
+from headrace.schemas.breaker import BrokenProgram
+from headrace.schemas.catalogue import ITEM
+from headrace.udfs.temporal_table import TemporalTable
 
 USERS = parse_plan(
     {

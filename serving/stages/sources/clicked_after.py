@@ -1,9 +1,9 @@
 """Source `next`: the items that users click after those the user clicked last."""
 
-from models.array_types import Ids
-from serving.stages.sources.source import NeighbourRanking, Source
-from serving.state.query import HISTORY_FEATURE, Query
-from serving.state.state import ServingState
+from headrace.models.array_types import Ids
+from headrace.serving.stages.sources.source import NeighbourRanking, Source
+from headrace.serving.state.query import HISTORY_FEATURE, Query
+from headrace.serving.state.state import ServingState
 
 NEIGHBOURS = NeighbourRanking(group="item_next", rollup="next_items")
 

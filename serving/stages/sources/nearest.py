@@ -1,11 +1,11 @@
 """Source `nearest`: the items whose vectors are nearest to the user's, under the live model."""
 
-from models.array_types import Ids
-from schemas.aliases import LIVE
-from schemas.ids import hash64
-from serving.stages.sources.source import Source, Unavailable
-from serving.state.query import HISTORY_FEATURE, Query
-from serving.state.state import ServingState
+from headrace.models.array_types import Ids
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.ids import hash64
+from headrace.serving.stages.sources.source import Source, Unavailable
+from headrace.serving.state.query import HISTORY_FEATURE, Query
+from headrace.serving.state.state import ServingState
 
 
 def propose(query: Query, state: ServingState, count: int) -> Ids:

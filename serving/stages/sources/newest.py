@@ -3,11 +3,11 @@
 Without it an item that nobody has clicked could only be found by exploration, a slate in thousands.
 """
 
-from models.array_types import Ids
-from schemas.exposures import NEWEST
-from serving.stages.sources.source import Source
-from serving.state.query import Query
-from serving.state.state import ServingState
+from headrace.models.array_types import Ids
+from headrace.schemas.exposures import NEWEST
+from headrace.serving.stages.sources.source import Source
+from headrace.serving.state.query import Query
+from headrace.serving.state.state import ServingState
 
 
 def propose(query: Query, state: ServingState, count: int) -> Ids:

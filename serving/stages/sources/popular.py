@@ -1,10 +1,10 @@
 """Source `popular`: the items with the most clicks in a week."""
 
-from models.array_types import Ids
-from serving.stages.sources.source import Source
-from serving.state import item_features
-from serving.state.query import Query
-from serving.state.state import ServingState
+from headrace.models.array_types import Ids
+from headrace.serving.stages.sources.source import Source
+from headrace.serving.state import item_features
+from headrace.serving.state.query import Query
+from headrace.serving.state.state import ServingState
 
 
 def propose(query: Query, state: ServingState, count: int) -> Ids:

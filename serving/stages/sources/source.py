@@ -5,9 +5,9 @@ from typing import Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
-from models.array_types import Ids
-from serving.state.query import Query
-from serving.state.state import ServingState
+from headrace.models.array_types import Ids
+from headrace.serving.state.query import Query
+from headrace.serving.state.state import ServingState
 
 BasedOn: TypeAlias = Literal["item", "user", "everyone"]
 SPECIFICITY: tuple[BasedOn, ...] = get_args(BasedOn)

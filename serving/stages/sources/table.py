@@ -5,9 +5,9 @@ All arms have the same sources: an experiment compares rankings only.
 
 from functools import cache
 
-from schemas.exposures import EXPLORE
-from serving.stages.sources import clicked_after, nearest, newest, popular, together, trending
-from serving.stages.sources.source import Source
+from headrace.schemas.exposures import EXPLORE
+from headrace.serving.stages.sources import clicked_after, nearest, newest, popular, together, trending
+from headrace.serving.stages.sources.source import Source
 
 SOURCES: tuple[Source, ...] = (
     nearest.SOURCE,

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from models.array_types import Ids
-from serving.stages.sources.source import NeighbourRanking, Source
-from serving.state import item_features
-from serving.state.query import HISTORY_FEATURE, Query
-from serving.state.state import ServingState
+from headrace.models.array_types import Ids
+from headrace.serving.stages.sources.source import NeighbourRanking, Source
+from headrace.serving.state import item_features
+from headrace.serving.state.query import HISTORY_FEATURE, Query
+from headrace.serving.state.state import ServingState
 
 NEIGHBOURS = NeighbourRanking(group="item_together", rollup="clicked_too", damping=0.5)
 

@@ -5,12 +5,12 @@ The user's categories are those they like most; for a new user, those that are h
 
 import numpy as np
 
-from models.array_types import Ids
-from serving.stages import cold_start
-from serving.stages.sources.source import Source
-from serving.state import item_features
-from serving.state.query import TOP_FEATURE, Query
-from serving.state.state import ServingState
+from headrace.models.array_types import Ids
+from headrace.serving.stages import cold_start
+from headrace.serving.stages.sources.source import Source
+from headrace.serving.state import item_features
+from headrace.serving.state.query import TOP_FEATURE, Query
+from headrace.serving.state.state import ServingState
 
 CATEGORIES, IN_CATEGORY = 4, 10
 _HOT_AT_LEAST = 40  # a cold user has as many candidates to rank as others

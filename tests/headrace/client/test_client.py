@@ -25,10 +25,10 @@ from headrace.client import (
     calls,
 )
 from headrace.client.retries import RESERVE, Attempts, RetryBudget
-from schemas.http import Problem
-from schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
-from schemas.times import now_ms
-from serving import app
+from headrace.schemas.http import Problem
+from headrace.schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
+from headrace.schemas.times import now_ms
+from headrace.serving import app
 from tests.support.api import KEYS, TOKEN
 from tests.support.paths import TESTS
 from tests.support.running_services import running_services

@@ -6,10 +6,10 @@ import pytest
 from headrace.evaluation import ctr
 from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.run import Settings, evaluate
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
+from headrace.models.inputs import DENSE
 from headrace.replay.writer import ExposureBuilder, build_events
-from lang.planner.load import load_plan
-from models.inputs import DENSE
 
 ROWS = 3_000
 

@@ -9,11 +9,11 @@ from headrace.evaluation.lagged_model import LaggedModel
 from headrace.evaluation.log import parse_columns, read
 from headrace.evaluation.rank_baselines import UNRANKED, RankBaselines
 from headrace.evaluation.run import Settings, evaluate
+from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
+from headrace.models.config import RankerConfig
+from headrace.models.state import ModelState
 from headrace.replay.recordings import Visit
-from lang.planner.load import load_plan
-from models.config import RankerConfig
-from models.state import ModelState
 
 CONFIG = RankerConfig()
 ROWS = 900

@@ -4,7 +4,7 @@ import pytest
 
 from headrace.features.flink_state import Task, cell_bytes
 from headrace.features.state_size import tile_cells
-from lang.planner.load import load_plan
+from headrace.lang.planner.load import load_plan
 from tests.support.paths import REPOSITORY
 
 PLAN = load_plan(REPOSITORY / "features")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from headrace.features.lateness_check import lateness_share, lateness_warning
-from lang.plan.plan import Group
-from lang.plan.source import Source
-from lang.planner.load import load_plan
+from headrace.lang.plan.plan import Group
+from headrace.lang.plan.source import Source
+from headrace.lang.planner.load import load_plan
 from tests.support.paths import REPOSITORY
 
 PLAN = load_plan(REPOSITORY / "features")

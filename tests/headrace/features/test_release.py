@@ -5,9 +5,9 @@ import pytest
 
 from headrace.errors import UsageProblem
 from headrace.features.release import plan_release
-from lang.plan.plan import Plan
-from lang.planner.load import load_plan
-from store.versions import LiveState, Version, Versions
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import load_plan
+from headrace.store.versions import LiveState, Version, Versions
 from tests.support.paths import REPOSITORY
 
 PLAN = load_plan(REPOSITORY / "features")

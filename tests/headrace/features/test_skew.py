@@ -4,15 +4,15 @@ import msgspec
 import numpy as np
 
 from headrace.features.skew import compare
-from lang.events.computed import Computation
-from lang.expressions.per_event import Event
-from lang.planner.load import load_plan, parse_plan
-from models.inputs import DENSE, FEATURE_SET
-from schemas.catalogue import Item
-from schemas.exposures import Exposure, Slot
-from serving.offline.features import OfflineFeatures
-from serving.state.experiment import Arm
-from serving.state.query import Query
+from headrace.lang.events.computed import Computation
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.planner.load import load_plan, parse_plan
+from headrace.models.inputs import DENSE, FEATURE_SET
+from headrace.schemas.catalogue import Item
+from headrace.schemas.exposures import Exposure, Slot
+from headrace.serving.offline.features import OfflineFeatures
+from headrace.serving.state.experiment import Arm
+from headrace.serving.state.query import Query
 from tests.support.paths import REPOSITORY
 
 PLAN = load_plan(REPOSITORY / "features")

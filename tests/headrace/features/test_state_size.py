@@ -1,8 +1,8 @@
 """The relative size of groups, and the features whose removal saves most."""
 
 from headrace.features.state_size import Cut, cells, cuts, tile_cells
-from lang.plan.plan import Group
-from lang.planner.load import parse_plan
+from headrace.lang.plan.plan import Group
+from headrace.lang.planner.load import parse_plan
 
 SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '15 minutes', future '5 minutes',
   dedupe event_id WITHIN '1 day')

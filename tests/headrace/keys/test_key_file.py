@@ -6,8 +6,8 @@ import pytest
 
 from headrace.cli import app, run
 from headrace.layout import STATE_VARIABLE
-from schemas.keys import digest
-from serving.http.keys import Keys
+from headrace.schemas.keys import digest
+from headrace.serving.http.keys import Keys
 
 
 def keys(*arguments: str) -> int:

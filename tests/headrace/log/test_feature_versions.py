@@ -1,9 +1,9 @@
 """A stream from which others are stamped is ingested, whether a group reads it or not."""
 
+from headrace.lang.planner.load import parse_plan
 from headrace.log.feature_versions import stream_topics_of
 from headrace.stack.jobs import wanted_jobs
-from lang.planner.load import parse_plan
-from store.versions import Version, Versions
+from headrace.store.versions import Version, Versions
 from tests.support.paths import REPOSITORY
 
 COLUMNS = "id STRING REQUIRED, at_ms BIGINT REQUIRED, received_at BIGINT, user_id STRING REQUIRED"

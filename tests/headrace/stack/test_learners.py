@@ -11,18 +11,18 @@ from msgspec import structs
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout, Pace
 from headrace.log.trainings import finished_trainings
-from headrace.models.promotion import refuse_unfinished
+from headrace.models.config import DEVICE_VARIABLE
+from headrace.registry.promotion import refuse_unfinished
+from headrace.schemas.control import Control
+from headrace.schemas.version_policy import TRAINED
+from headrace.serving.settings import Config
+from headrace.serving.state.experiment import Arm, Experiment, Learning
 from headrace.stack.learners import read_experiment, reconcile_learners, wanted_learners
 from headrace.stack.ports import Ports, Secrets, local_endpoints
 from headrace.stack.reconciler import reconcile_models
 from headrace.stack.stack import pipeline_programs
 from headrace.stack.supervisor import Program, Supervisor
 from headrace.wait import wait_until
-from models.config import DEVICE_VARIABLE
-from schemas.control import Control
-from schemas.version_policy import TRAINED
-from serving.settings import Config
-from serving.state.experiment import Arm, Experiment, Learning
 
 ENDPOINTS = local_endpoints(Ports(), Secrets(token="t", model_key="k", mask_key="m"), Pace())
 OWN = Arm(name="slow", share=0.5, policy="model:slow", learner=Learning(samples="own", half_life_s=60.0))

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from headrace import cli
 from headrace.layout import STATE_VARIABLE, Layout, Pace
+from headrace.schemas.topics import SHADOWS
 from headrace.stack import doctor, stack
 from headrace.stack.ports import Ports, Secrets, free_port, local_endpoints
 from headrace.stack.programs import PURPOSES, purpose_of
@@ -19,7 +20,6 @@ from headrace.stack.stack import pipeline_programs
 from headrace.stack.status import Part, Status, tables
 from headrace.stack.supervisor import Supervisor
 from headrace.stack.welcome import addresses, first_requests, state_of, welcome
-from schemas.topics import SHADOWS
 
 ENDPOINTS = local_endpoints(Ports(), Secrets(token="t", model_key="k", mask_key="m"), Pace())
 EMPTY = Status(

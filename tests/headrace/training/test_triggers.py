@@ -4,11 +4,11 @@ import pytest
 from msgspec import structs
 
 from headrace.errors import UsageProblem
+from headrace.schemas.control import SERVING, Control
+from headrace.schemas.version_policy import HALT, TRAINED, rollback_decision
 from headrace.timestamps import parse_time
 from headrace.training.time_window import parse_window
 from headrace.training.triggers import count_rollbacks, count_shifted
-from schemas.control import SERVING, Control
-from schemas.version_policy import HALT, TRAINED, rollback_decision
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lang.aggregates.cells import CELLS, Cells
-from lang.aggregates.tile_aggregates import TILE_AGGREGATES
-from lang.executors.finish_kernel import CELLS as MOST_CELLS
-from lang.executors.finish_kernel import FUNCTIONS, finish
-from lang.executors.merge_kernel import merge_tiles
-from lang.expressions.tree import Column
-from lang.plan.plan import Partial, PartialOp, TileFunction
-from lang.plan.windows import epoch_ms
+from headrace.lang.aggregates.cells import CELLS, Cells
+from headrace.lang.aggregates.tile_aggregates import TILE_AGGREGATES
+from headrace.lang.executors.finish_kernel import CELLS as MOST_CELLS
+from headrace.lang.executors.finish_kernel import FUNCTIONS, finish
+from headrace.lang.executors.merge_kernel import merge_tiles
+from headrace.lang.expressions.tree import Column
+from headrace.lang.plan.plan import Partial, PartialOp, TileFunction
+from headrace.lang.plan.windows import epoch_ms
 
 OPS = get_args(PartialOp)
 HALF_LIFE_MS = 3_600_000

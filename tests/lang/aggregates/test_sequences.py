@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lang.aggregates.sequences import sequence_value
-from lang.plan.plan import Sequence
+from headrace.lang.aggregates.sequences import sequence_value
+from headrace.lang.plan.plan import Sequence
 
 numbers = st.floats(-1e12, 1e12) | st.integers(-3, 3).map(float)
 

@@ -14,16 +14,16 @@ from headrace.features.cost import Cost, Keys, LiveVersion
 from headrace.features.lateness_check import lateness_warning
 from headrace.features.parity import Parity
 from headrace.features.release import parity_problem, plan_release
+from headrace.lang.errors.codes import CODES
+from headrace.lang.plan.plan import Group, Plan
+from headrace.lang.planner.load import check_files, parse_plan, read_texts
+from headrace.lang.reference.error_page import find_problems
+from headrace.lang.testfiles.cases import cases_in
+from headrace.lang.testfiles.runner import run_cases
 from headrace.layout import FEATURES, REPOSITORY
-from lang.errors.codes import CODES
-from lang.plan.plan import Group, Plan
-from lang.planner.load import check_files, parse_plan, read_texts
-from lang.reference.error_page import find_problems
-from lang.testfiles.cases import cases_in
-from lang.testfiles.runner import run_cases
-from schemas.control import CONTROL
-from store.usage import Usage
-from store.versions import Versions
+from headrace.schemas.control import CONTROL
+from headrace.store.usage import Usage
+from headrace.store.versions import Versions
 from tests.support.paths import TESTS
 
 ROOMS = ("lang", "headrace", "jobs", "store", "serving", "udfs", "simulator", "learner", "models", "schemas")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lang.errors.report import LangError
-from lang.planner.load import parse_plan
+from headrace.lang.errors.report import LangError
+from headrace.lang.planner.load import parse_plan
 from tests.support.paths import REPOSITORY, TESTS
 
 FIXTURES = TESTS / "lang" / "fixtures/errors"

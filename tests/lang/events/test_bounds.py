@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lang.events.bounds import Bounds
-from lang.events.computed import Computation
-from lang.events.gate import Gate
-from lang.expressions.per_event import WHOLE_MOST
-from lang.plan.source import Source
-from lang.planner.load import parse_plan
-from schemas.limits import EARLIEST_MS, LATEST_MS, time_fault
+from headrace.lang.events.bounds import Bounds
+from headrace.lang.events.computed import Computation
+from headrace.lang.events.gate import Gate
+from headrace.lang.expressions.per_event import WHOLE_MOST
+from headrace.lang.plan.source import Source
+from headrace.lang.planner.load import parse_plan
+from headrace.schemas.limits import EARLIEST_MS, LATEST_MS, time_fault
 
 NOW = 1_770_000_000_000
 OPERATORS = {"plus": operator.add, "minus": operator.sub, "times": operator.mul}

@@ -1,8 +1,8 @@
 """The events that ingest accepts of a burst under a bot rule."""
 
-from lang.events.gate import Gate
-from lang.expressions.per_event import Event
-from lang.planner.load import parse_plan
+from headrace.lang.events.gate import Gate
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.planner.load import parse_plan
 
 SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '5 minutes', future '1 minute',
   dedupe event_id WITHIN '10 minutes', bot WHEN count(*) PER (user_id) EACH '1 minute' > 3)

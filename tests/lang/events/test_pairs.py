@@ -5,12 +5,12 @@ import math
 import pytest
 from msgspec import structs
 
-from lang.events.pairs import PairJoin, all_pairs
-from lang.events.touching import by_owner
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group
-from lang.planner.diff import compare
-from lang.planner.load import parse_plan
+from headrace.lang.events.pairs import PairJoin, all_pairs
+from headrace.lang.events.touching import by_owner
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group
+from headrace.lang.planner.diff import compare
+from headrace.lang.planner.load import parse_plan
 
 SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '15 minutes', future '5 minutes',
   dedupe event_id WITHIN '1 day')

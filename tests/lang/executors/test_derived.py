@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lang.executors.derived import Derivation, add_derived, derivation_of
-from lang.expressions.per_column import derive
-from lang.expressions.per_key import compile_for_key
-from lang.expressions.tree import Call, Column, Constant, Expr
-from lang.plan.plan import Group
+from headrace.lang.executors.derived import Derivation, add_derived, derivation_of
+from headrace.lang.expressions.per_column import derive
+from headrace.lang.expressions.per_key import compile_for_key
+from headrace.lang.expressions.tree import Call, Column, Constant, Expr
+from headrace.lang.plan.plan import Group
 from tests.support import serving_states as worlds
 
 cells = st.sampled_from((np.nan, 0.0, -0.0, 1.0, 1e-300, 1e300, -3.5)) | st.floats(-1e6, 1e6)

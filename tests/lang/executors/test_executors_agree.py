@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lang.executors.oracle import Oracle
-from lang.executors.tile_store import TileStore
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group, Key
-from lang.testfiles.delivery_orders import fold_in_order, fold_restarting, fold_shuffled, fold_twice
-from lang.testfiles.runner import values_agree
+from headrace.lang.executors.oracle import Oracle
+from headrace.lang.executors.tile_store import TileStore
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group, Key
+from headrace.lang.testfiles.delivery_orders import fold_in_order, fold_restarting, fold_shuffled, fold_twice
+from headrace.lang.testfiles.runner import values_agree
 from tests.support.law_groups import NAMES, PLAN, logs
 
 

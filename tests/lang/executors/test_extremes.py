@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lang.events.gate import Gate
-from lang.executors.fold import TileFold
-from lang.executors.merge import Merged
-from lang.executors.oracle import Oracle
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group, Key
-from lang.planner.load import parse_plan
-from lang.testfiles.delivery_orders import fold_in_order, fold_shuffled
-from lang.testfiles.runner import values_agree
-from schemas.limits import DOUBLE_MOST, EARLIEST_MS, LATEST_MS, is_plain
+from headrace.lang.events.gate import Gate
+from headrace.lang.executors.fold import TileFold
+from headrace.lang.executors.merge import Merged
+from headrace.lang.executors.oracle import Oracle
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group, Key
+from headrace.lang.planner.load import parse_plan
+from headrace.lang.testfiles.delivery_orders import fold_in_order, fold_shuffled
+from headrace.lang.testfiles.runner import values_agree
+from headrace.schemas.limits import DOUBLE_MOST, EARLIEST_MS, LATEST_MS, is_plain
 from tests.support.wire import Wire
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000

@@ -3,13 +3,13 @@ from functools import cache
 
 import pytest
 
-from lang.events.gate import Gate
-from lang.executors.oracle import Oracle
-from lang.executors.tile_store import TileStore
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group
-from lang.planner.load import load_plan
-from lang.testfiles.delivery_orders import fold_in_order
+from headrace.lang.events.gate import Gate
+from headrace.lang.executors.oracle import Oracle
+from headrace.lang.executors.tile_store import TileStore
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group
+from headrace.lang.planner.load import load_plan
+from headrace.lang.testfiles.delivery_orders import fold_in_order
 from tests.support.paths import TESTS
 from tests.support.wikipedia_edits import ADDED, DELETED_PER_HOUR, HOUR_MS, MIDNIGHT_MS, TOP_PAGES, read_edits
 

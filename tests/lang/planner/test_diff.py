@@ -2,10 +2,10 @@
 
 import pytest
 
-from lang.errors.report import LangError
-from lang.plan.plan import Group, Plan
-from lang.planner.diff import adopt_wording, compare
-from lang.planner.load import parse_plan
+from headrace.lang.errors.report import LangError
+from headrace.lang.plan.plan import Group, Plan
+from headrace.lang.planner.diff import adopt_wording, compare
+from headrace.lang.planner.load import parse_plan
 
 SOURCE = """SOURCE clicks (topic 'clicks', event_time occurred_at, lateness '15 minutes', future '5 minutes',
   dedupe event_id WITHIN '1 day')

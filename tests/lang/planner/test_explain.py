@@ -6,7 +6,7 @@ import pytest
 
 from headrace.errors import UsageProblem
 from headrace.features.explain import explain_feature
-from lang.plan.plan import Plan
+from headrace.lang.plan.plan import Plan
 
 NAMES = ["item_engagement.ctr_1h", "item_next.next_items", "item_together.clicked_too", "user_recent.recent_items"]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from lang.executors.flink_sql import TopicTable, statements
-from lang.executors.topic_contracts import sequence_contracts, tile_contracts
-from lang.plan.plan import Plan
-from lang.planner.load import load_plan
-from lang.testfiles.cases import SUFFIX, cases_in
-from lang.testfiles.runner import run_cases
+from headrace.lang.executors.flink_sql import TopicTable, statements
+from headrace.lang.executors.topic_contracts import sequence_contracts, tile_contracts
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import load_plan
+from headrace.lang.testfiles.cases import SUFFIX, cases_in
+from headrace.lang.testfiles.runner import run_cases
 from tests.support.paths import REPOSITORY, TESTS
 
 FEATURES = REPOSITORY / "features"

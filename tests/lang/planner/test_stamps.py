@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from headrace.features.explain import explain_feature
-from lang.errors.report import LangError
-from lang.plan.clean_topic import contract
-from lang.plan.plan import Plan
-from lang.planner.load import check_files, parse_plan
-from lang.syntax.duration import format_duration
-from lang.testfiles.cases import cases_in
-from lang.testfiles.runner import run_cases
+from headrace.lang.errors.report import LangError
+from headrace.lang.plan.clean_topic import contract
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import check_files, parse_plan
+from headrace.lang.syntax.duration import format_duration
+from headrace.lang.testfiles.cases import cases_in
+from headrace.lang.testfiles.runner import run_cases
 from tests.support.paths import REPOSITORY
 
 KEPT = "lateness '1 day', future '5 minutes', dedupe id WITHIN '2 days'"

@@ -3,12 +3,12 @@
 import pytest
 
 from headrace.features.reference import FOLDER, reference_pages
-from lang.plan.plan import Plan
-from lang.planner.groups import WORDS as HEADER_WORDS
-from lang.planner.lineage import direct_inputs, root_features, source_columns
-from lang.reference.entry import Entry
-from lang.reference.pages import ENTRIES, WORDS, group_of
-from lang.reference.shapes import HEADER
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.groups import WORDS as HEADER_WORDS
+from headrace.lang.planner.lineage import direct_inputs, root_features, source_columns
+from headrace.lang.reference.entry import Entry
+from headrace.lang.reference.pages import ENTRIES, WORDS, group_of
+from headrace.lang.reference.shapes import HEADER
 
 
 def test_every_word_of_the_language_has_an_entry() -> None:

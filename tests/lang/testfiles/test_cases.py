@@ -2,13 +2,13 @@
 
 import pytest
 
-from lang.errors.report import LangError
-from lang.plan.plan import Plan
-from lang.planner.source import WORDS
-from lang.reference.cases import CASE, COUNTS, EXAMPLE
-from lang.reference.source import SOURCE_WORDS
-from lang.testfiles.cases import REFUSALS, Case, cases_in
-from lang.testfiles.runner import run_cases
+from headrace.lang.errors.report import LangError
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.source import WORDS
+from headrace.lang.reference.cases import CASE, COUNTS, EXAMPLE
+from headrace.lang.reference.source import SOURCE_WORDS
+from headrace.lang.testfiles.cases import REFUSALS, Case, cases_in
+from headrace.lang.testfiles.runner import run_cases
 
 PATH = "user_category.test.yaml"
 GOOD = """# times without a date are 2026-01-01 UTC

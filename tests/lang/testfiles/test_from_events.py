@@ -2,13 +2,13 @@
 
 import pytest
 
-from lang.events.computed import Computation
-from lang.expressions.per_event import Event
-from lang.plan.plan import Group, Plan
-from lang.planner.load import load_plan
-from lang.testfiles.cases import SUFFIX, cases_in
-from lang.testfiles.from_events import render_case
-from lang.testfiles.runner import run_cases
+from headrace.lang.events.computed import Computation
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Group, Plan
+from headrace.lang.planner.load import load_plan
+from headrace.lang.testfiles.cases import SUFFIX, cases_in
+from headrace.lang.testfiles.from_events import render_case
+from headrace.lang.testfiles.runner import run_cases
 from tests.support.paths import REPOSITORY
 
 PLAN: Plan = load_plan(REPOSITORY / "features")

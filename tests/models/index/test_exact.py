@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.index import exact
-from models.index.exact import NumpyIndex
+from headrace.models.index import exact
+from headrace.models.index.exact import NumpyIndex
 
 
 @pytest.fixture(autouse=True)

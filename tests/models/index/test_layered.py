@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.array_types import Flags, Floats, Ids, Indexes
-from models.index import layered as layers
-from models.index import recall
-from models.index.base import build_base
-from models.index.exact import NumpyIndex
-from models.index.layered import NEAREST, LayeredBuilder, LayeredIndex, layered, relayered
-from models.index.recall import calibrated, recall_of
+from headrace.models.array_types import Flags, Floats, Ids, Indexes
+from headrace.models.index import layered as layers
+from headrace.models.index import recall
+from headrace.models.index.base import build_base
+from headrace.models.index.exact import NumpyIndex
+from headrace.models.index.layered import NEAREST, LayeredBuilder, LayeredIndex, layered, relayered
+from headrace.models.index.recall import calibrated, recall_of
 
 WIDTH, ROWS, CLUSTERS = 16, 4_000, 20
 Step = tuple[str, float]

@@ -9,13 +9,13 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from models.fingerprint import fingerprint
-from schemas.http import ProblemType
-from schemas.limits import BODY_BYTES
-from serving import app, services
-from serving.http.openapi import complete
-from serving.http.problem_types import FOLDER, TYPES
-from serving.state.state import Live
+from headrace.models.fingerprint import fingerprint
+from headrace.schemas.http import ProblemType
+from headrace.schemas.limits import BODY_BYTES
+from headrace.serving import app, services
+from headrace.serving.http.openapi import complete
+from headrace.serving.http.problem_types import FOLDER, TYPES
+from headrace.serving.state.state import Live
 from tests.support import serving_states as worlds
 from tests.support.api import HEADERS, KEYS, TOKEN, problem, settings
 from tests.support.paths import REPOSITORY, TESTS

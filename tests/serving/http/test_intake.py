@@ -10,24 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from lang.planner.load import load_plan
-from models.content import ContentLayout
-from models.modality import Modality
-from schemas.catalogue import ITEM
-from schemas.client_records import ItemRecord
-from schemas.events import TICK
-from schemas.partition import partition_of
-from serving.http import intake
-from serving.items.catalogue_reader import CatalogueReader
-from serving.kafka import ticker
-from serving.kafka.producer import Record
-from serving.stages.neighbours import ItemNeighbours, combine
-from serving.state.query import ids_of
-from serving.state.state import Live
-from store.quarantine import Quarantine
+from headrace.lang.planner.load import load_plan
+from headrace.models.content import ContentLayout
+from headrace.models.modality import Modality
+from headrace.schemas.catalogue import ITEM
+from headrace.schemas.client_records import ItemRecord
+from headrace.schemas.events import TICK
+from headrace.schemas.partition import partition_of
+from headrace.serving.http import intake
+from headrace.serving.items.catalogue_reader import CatalogueReader
+from headrace.serving.kafka import ticker
+from headrace.serving.kafka.producer import Record
+from headrace.serving.stages.neighbours import ItemNeighbours, combine
+from headrace.serving.state.query import ids_of
+from headrace.serving.state.state import Live
+from headrace.store.quarantine import Quarantine
+from headrace.udfs.decode import EventDecoder
 from tests.support import serving_states as worlds
 from tests.support.paths import REPOSITORY
-from udfs.decode import EventDecoder
 
 SOURCE = load_plan(REPOSITORY / "features").source("clickstream")
 NOW = worlds.NOW

@@ -8,12 +8,12 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from schemas.keys import SCOPES, Key, KeyFile, KeysError, digest
-from serving import app
-from serving.http.keys import Keys, key_of_token
-from serving.http.token_bucket import TokenBucket
-from serving.services import Services
-from serving.settings import parse
+from headrace.schemas.keys import SCOPES, Key, KeyFile, KeysError, digest
+from headrace.serving import app
+from headrace.serving.http.keys import Keys, key_of_token
+from headrace.serving.http.token_bucket import TokenBucket
+from headrace.serving.services import Services
+from headrace.serving.settings import parse
 from tests.support.api import HEADERS, TOKEN, problem
 
 SLATE = {"user_id": "u", "surface": "home"}

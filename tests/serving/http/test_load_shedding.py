@@ -9,9 +9,9 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from litestar.types import Receive, Scope, Send
 
-from serving.http.batch_limit import limit_batches
-from serving.limits.shed import Shed
-from serving.services import Services
+from headrace.serving.http.batch_limit import limit_batches
+from headrace.serving.limits.shed import Shed
+from headrace.serving.services import Services
 from tests.support.api import HEADERS, problem
 
 SLATE = {"user_id": "u"}

@@ -9,8 +9,8 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from serving import app
-from serving.services import Services
+from headrace.serving import app
+from headrace.serving.services import Services
 from tests.support.api import HEADERS, KEYS, problem
 from tests.support.paths import TESTS
 

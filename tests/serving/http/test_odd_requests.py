@@ -11,8 +11,8 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving import app
-from serving.services import Services
+from headrace.serving import app
+from headrace.serving.services import Services
 from tests.support.api import HEADERS, KEYS, problem
 
 PREFLIGHT = {

@@ -4,7 +4,7 @@ import pytest
 from litestar import get
 from litestar.testing import create_test_client
 
-from serving.http.problems import respond
+from headrace.serving.http.problems import respond
 
 
 @get("/no_threads")

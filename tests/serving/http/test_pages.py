@@ -7,7 +7,7 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from schemas.http import MOST_PAGED, RecommendationAnswer
+from headrace.schemas.http import MOST_PAGED, RecommendationAnswer
 from tests.support.api import HEADERS, problem
 
 

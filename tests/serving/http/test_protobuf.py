@@ -7,7 +7,7 @@ from google.protobuf.json_format import ParseDict
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from schemas import recommendations_pb2 as messages
+from headrace.schemas import recommendations_pb2 as messages
 from tests.support.api import HEADERS, problem
 from tests.support.paths import REPOSITORY
 

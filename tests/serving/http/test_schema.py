@@ -16,14 +16,14 @@ from litestar.testing import TestClient
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi import checks
 
-from lang.planner.load import load_plan
-from schemas import recommendations_pb2 as messages
-from schemas.client_records import EventRecord
-from schemas.context import as_texts, context_fault
-from schemas.events import Event
-from serving import app
-from serving.http import intake, protobuf
-from serving.http.problem_types import type_of
+from headrace.lang.planner.load import load_plan
+from headrace.schemas import recommendations_pb2 as messages
+from headrace.schemas.client_records import EventRecord
+from headrace.schemas.context import as_texts, context_fault
+from headrace.schemas.events import Event
+from headrace.serving import app
+from headrace.serving.http import intake, protobuf
+from headrace.serving.http.problem_types import type_of
 from tests.support.api import FEATURES, HEADERS, KEYS
 from tests.support.paths import TESTS
 from tests.support.running_services import running_services

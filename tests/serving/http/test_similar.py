@@ -6,11 +6,11 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from lang.events.computed import Computation
-from lang.expressions.per_event import Event
-from serving.http.problems import ProblemError
-from serving.http.similar import Similar
-from store.memory_store import MemoryStore
+from headrace.lang.events.computed import Computation
+from headrace.lang.expressions.per_event import Event
+from headrace.serving.http.problems import ProblemError
+from headrace.serving.http.similar import Similar
+from headrace.store.memory_store import MemoryStore
 from tests.support import serving_states as worlds
 from tests.support.api import HEADERS, problem
 

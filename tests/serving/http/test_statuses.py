@@ -12,16 +12,16 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from models.config import RankerConfig
-from schemas.keys import SCOPES, Key, digest
-from schemas.limits import BODY_BYTES
-from serving import app, services
-from serving.http.auth import OPEN, SCOPE
-from serving.http.keys import Keys, key_of_token
-from serving.http.slow_bodies import limit_wait
-from serving.services import Services
-from serving.shared.subscriber import SharedState
-from serving.worker import running
+from headrace.models.config import RankerConfig
+from headrace.schemas.keys import SCOPES, Key, digest
+from headrace.schemas.limits import BODY_BYTES
+from headrace.serving import app, services
+from headrace.serving.http.auth import OPEN, SCOPE
+from headrace.serving.http.keys import Keys, key_of_token
+from headrace.serving.http.slow_bodies import limit_wait
+from headrace.serving.services import Services
+from headrace.serving.shared.subscriber import SharedState
+from headrace.serving.worker import running
 from tests.support import serving_states as worlds
 from tests.support.api import TOKEN, settings
 from tests.support.paths import TESTS

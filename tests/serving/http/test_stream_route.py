@@ -6,11 +6,11 @@ import msgspec
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from models.config import RankerConfig
-from schemas.http import RecommendationAnswer
-from serving import app, services
-from serving.services import Services
-from serving.shared.subscriber import SharedState
+from headrace.models.config import RankerConfig
+from headrace.schemas.http import RecommendationAnswer
+from headrace.serving import app, services
+from headrace.serving.services import Services
+from headrace.serving.shared.subscriber import SharedState
 from tests.support.api import HEADERS, KEYS, problem, settings
 
 PATH, ASKED = "/v1/recommendations:stream", {"user_id": "u", "count": 3}

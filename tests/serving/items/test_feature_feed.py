@@ -9,22 +9,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connections.redis_clients import Client, StoreError, connect
+from headrace.connections.redis_clients import Client, StoreError, connect
+from headrace.lang.events.computed import Computation
+from headrace.lang.executors.fold import TileFold
+from headrace.lang.expressions.per_event import Event
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import parse_plan
+from headrace.serving.items.feature_feed import FeatureFeed
+from headrace.serving.state import columns
+from headrace.serving.state.state import Live, Progress
+from headrace.serving.telemetry.feeder_metrics import FeederMetrics
+from headrace.serving.telemetry.monitor import Monitor
 from headrace.stack import redis_server
 from headrace.stack.ports import free_port
+from headrace.store.changes import ChangeListener
+from headrace.store.reader import FeatureReader, FeatureRequest, FeatureValues
 from headrace.wait import wait_until
-from lang.events.computed import Computation
-from lang.executors.fold import TileFold
-from lang.expressions.per_event import Event
-from lang.plan.plan import Plan
-from lang.planner.load import parse_plan
-from serving.items.feature_feed import FeatureFeed
-from serving.state import columns
-from serving.state.state import Live, Progress
-from serving.telemetry.feeder_metrics import FeederMetrics
-from serving.telemetry.monitor import Monitor
-from store.changes import ChangeListener
-from store.reader import FeatureReader, FeatureRequest, FeatureValues
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click
 from tests.support.store_writes import Delivery

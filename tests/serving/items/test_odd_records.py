@@ -9,23 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from models.config import RankerConfig
-from schemas.aliases import ALIAS, LIVE, PIN
-from schemas.breaker import Breaker, BrokenProgram
-from schemas.catalogue import ITEM, Item
-from schemas.control import Control
-from schemas.dead_letter import DEAD
-from schemas.topics import ITEMS, MODEL_DELTAS
-from serving.feeder import _thread
-from serving.items.catalogue_reader import CatalogueReader
-from serving.state import catalogue
-from serving.state.state import Live, Progress
-from serving.telemetry.feeder_metrics import FeederMetrics
-from serving.versions.control import ControlReader
-from serving.versions.delta_reader import DeltaReader
-from serving.versions.followed_model import FollowedModel
-from serving.versions.pins import Pins
-from store.quarantine import Quarantine
+from headrace.models.config import RankerConfig
+from headrace.schemas.aliases import ALIAS, LIVE, PIN
+from headrace.schemas.breaker import Breaker, BrokenProgram
+from headrace.schemas.catalogue import ITEM, Item
+from headrace.schemas.control import Control
+from headrace.schemas.dead_letter import DEAD
+from headrace.schemas.topics import ITEMS, MODEL_DELTAS
+from headrace.serving.feeder import _thread
+from headrace.serving.items.catalogue_reader import CatalogueReader
+from headrace.serving.state import catalogue
+from headrace.serving.state.state import Live, Progress
+from headrace.serving.telemetry.feeder_metrics import FeederMetrics
+from headrace.serving.versions.control import ControlReader
+from headrace.serving.versions.delta_reader import DeltaReader
+from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.pins import Pins
+from headrace.store.quarantine import Quarantine
 from tests.support import serving_states as worlds
 from tests.support import version_messages as chains
 from tests.support.version_messages import KEY, MemoryTopic
@@ -194,7 +194,7 @@ def test_what_is_set_aside_is_exported() -> None:
 
 
 def test_bytes_that_are_no_record_hold_no_tile() -> None:
-    from store.record import RecordLayout
+    from headrace.store.record import RecordLayout
 
     group = worlds.PLAN.group("user_category")
     layout = RecordLayout(group)

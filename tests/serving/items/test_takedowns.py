@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.config import RankerConfig
-from serving.items import catalogue_reader
-from serving.items.catalogue_reader import CatalogueReader
-from serving.limits.effort import Effort
-from serving.shared.publisher import Publisher
-from serving.shared.subscriber import SharedState
-from serving.stages.pipeline import rank
-from serving.state.query import Faults
-from serving.state.state import Live, ServingState
-from serving.telemetry.stopwatch import Stopwatch
-from store.quarantine import Quarantine
+from headrace.models.config import RankerConfig
+from headrace.serving.items import catalogue_reader
+from headrace.serving.items.catalogue_reader import CatalogueReader
+from headrace.serving.limits.effort import Effort
+from headrace.serving.shared.publisher import Publisher
+from headrace.serving.shared.subscriber import SharedState
+from headrace.serving.stages.pipeline import rank
+from headrace.serving.state.query import Faults
+from headrace.serving.state.state import Live, ServingState
+from headrace.serving.telemetry.stopwatch import Stopwatch
+from headrace.store.quarantine import Quarantine
 from tests.support import serving_states as worlds
 from tests.support.item_messages import item_message
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.kafka.detour import OVERTAKEN_MS, Detour
+from headrace.serving.kafka.detour import OVERTAKEN_MS, Detour
 
 S = 1_000_000_000
 OLD_S = OVERTAKEN_MS / 1000 + 1

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.topics import EVENTS, EXPOSURES
-from serving.kafka import segment
-from serving.kafka.producer import Record
+from headrace.schemas.topics import EVENTS, EXPOSURES
+from headrace.serving.kafka import segment
+from headrace.serving.kafka.producer import Record
 
 TEXT = st.text(max_size=20)
 RECORDS = st.lists(

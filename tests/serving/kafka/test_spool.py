@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.kafka.drainer import Drainer
-from serving.kafka.segment import MOST_BYTES
-from serving.kafka.spool_folder import MB, ROOM, SpoolFolder
+from headrace.serving.kafka.drainer import Drainer
+from headrace.serving.kafka.segment import MOST_BYTES
+from headrace.serving.kafka.spool_folder import MB, ROOM, SpoolFolder
 from tests.support.spool import FakeLog, click, close, exposure, folder_of, names_of, view, write, writer_of
 
 NEVER = threading.Event()

@@ -11,9 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from serving.kafka import segment
-from serving.kafka.drainer import Drainer
-from serving.kafka.spool_folder import LANES, Lane
+from headrace.serving.kafka import segment
+from headrace.serving.kafka.drainer import Drainer
+from headrace.serving.kafka.spool_folder import LANES, Lane
 from tests.support.spool import FakeLog, click, close, folder_of, name_of, view, write, writer_of
 
 WRITERS = 2

@@ -10,14 +10,14 @@ import pytest
 from litestar.testing import TestClient
 from msgspec import structs
 
+from headrace.schemas.times import now_ms
+from headrace.serving import app, services
+from headrace.serving.http import intake
+from headrace.serving.kafka.drainer import Drainer
+from headrace.serving.kafka.spool_folder import MB, SpoolFolder
+from headrace.serving.kafka.spooling_producer import SpoolingProducer
+from headrace.serving.worker import running
 from headrace.wait import wait_until
-from schemas.times import now_ms
-from serving import app, services
-from serving.http import intake
-from serving.kafka.drainer import Drainer
-from serving.kafka.spool_folder import MB, SpoolFolder
-from serving.kafka.spooling_producer import SpoolingProducer
-from serving.worker import running
 from tests.support import serving_states as worlds
 from tests.support.api import HEADERS, KEYS, problem, settings
 from tests.support.spool import FakeLog, click, exposure, folder_of, names_of, view, write, writer_of

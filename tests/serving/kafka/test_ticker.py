@@ -3,10 +3,10 @@
 import threading
 from pathlib import Path
 
+from headrace.serving.kafka import ticker
+from headrace.serving.kafka.drainer import Drainer
+from headrace.serving.kafka.producer import Record
 from headrace.wait import wait_until
-from serving.kafka import ticker
-from serving.kafka.drainer import Drainer
-from serving.kafka.producer import Record
 from tests.support.spool import FakeLog, click, close, folder_of, write, writer_of
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from serving.limits import admission
-from serving.limits.admission import OBJECTIVE_MS, Admission
-from serving.limits.shed import Shed
+from headrace.serving.limits import admission
+from headrace.serving.limits.admission import OBJECTIVE_MS, Admission
+from headrace.serving.limits.shed import Shed
 
 
 class Clock:

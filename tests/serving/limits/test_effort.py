@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.limits.effort import Efforts
+from headrace.serving.limits.effort import Efforts
 
 
 @pytest.mark.parametrize(("remaining_ms", "chosen"), [(40.0, "full"), (9.0, "light"), (3.0, "list"), (0.1, "list")])

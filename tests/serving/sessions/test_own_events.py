@@ -3,13 +3,13 @@
 import msgspec
 import pytest
 
-from connections.redis_clients import Client, connect
-from lang.expressions.per_event import Event
-from serving.sessions.own_events import OwnEvents
-from serving.stages.hydrate import Hydrator
-from serving.state.query import Faults
-from store.circuit_breaker import CircuitBreaker
-from store.reader import FeatureReader
+from headrace.connections.redis_clients import Client, connect
+from headrace.lang.expressions.per_event import Event
+from headrace.serving.sessions.own_events import OwnEvents
+from headrace.serving.stages.hydrate import Hydrator
+from headrace.serving.state.query import Faults
+from headrace.store.circuit_breaker import CircuitBreaker
+from headrace.store.reader import FeatureReader
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click
 

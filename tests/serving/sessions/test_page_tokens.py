@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.http import MOST_PAGED, TOKEN_CHARS
-from serving.sessions import page_tokens
-from serving.state.query import ids_of
+from headrace.schemas.http import MOST_PAGED, TOKEN_CHARS
+from headrace.serving.sessions import page_tokens
+from headrace.serving.state.query import ids_of
 
 NAMES = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=100, unique=True)
 

@@ -14,19 +14,19 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from models.config import RankerConfig
-from models.index import layered
-from models.index.base import build_base
-from models.index.exact import NumpyIndex
-from models.index.layered import LayeredBuilder, LayeredIndex
-from schemas.aliases import CHALLENGER, LIVE
-from serving.shared import base_file
-from serving.shared.base_file import DamagedBase
-from serving.shared.index_rebuilds import IndexRebuilds, reason_to_rebuild
-from serving.shared.publisher import Publisher
-from serving.shared.subscriber import SharedState
-from serving.state.state import Live
-from serving.telemetry.index_metrics import IndexMetrics
+from headrace.models.config import RankerConfig
+from headrace.models.index import layered
+from headrace.models.index.base import build_base
+from headrace.models.index.exact import NumpyIndex
+from headrace.models.index.layered import LayeredBuilder, LayeredIndex
+from headrace.schemas.aliases import CHALLENGER, LIVE
+from headrace.serving.shared import base_file
+from headrace.serving.shared.base_file import DamagedBase
+from headrace.serving.shared.index_rebuilds import IndexRebuilds, reason_to_rebuild
+from headrace.serving.shared.publisher import Publisher
+from headrace.serving.shared.subscriber import SharedState
+from headrace.serving.state.state import Live
+from headrace.serving.telemetry.index_metrics import IndexMetrics
 from tests.support import serving_states as worlds
 from tests.support.paths import REPOSITORY
 
@@ -205,8 +205,8 @@ WRITES = """
 import sys
 from pathlib import Path
 import numpy as np
-from models.index.base import build_base
-from serving.shared.base_file import write_lists
+from headrace.models.index.base import build_base
+from headrace.serving.shared.base_file import write_lists
 lists = build_base(np.arange(200_000), np.random.default_rng(0).random((200_000, 64), np.float32)).lists
 print("begin", flush=True)
 for number in range(1_000_000):

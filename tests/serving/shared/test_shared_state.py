@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.config import RankerConfig
-from models.content import ContentLayout
-from models.modality import Fusion, Modality
-from schemas.aliases import LIVE
-from serving.shared.arrays_file import map_arrays
-from serving.shared.current import CURRENT, LAYOUT, replace
-from serving.shared.current import REPORT as REPORTED
-from serving.shared.publisher import Publisher
-from serving.shared.subscriber import SharedState
-from serving.stages.pipeline import rank
-from serving.state.query import Faults
-from serving.state.report import NotPublished, Report
-from serving.state.state import Live, ServingState
-from serving.state.texts import Texts
-from serving.telemetry.stopwatch import Stopwatch
+from headrace.models.config import RankerConfig
+from headrace.models.content import ContentLayout
+from headrace.models.modality import Fusion, Modality
+from headrace.schemas.aliases import LIVE
+from headrace.serving.shared.arrays_file import map_arrays
+from headrace.serving.shared.current import CURRENT, LAYOUT, replace
+from headrace.serving.shared.current import REPORT as REPORTED
+from headrace.serving.shared.publisher import Publisher
+from headrace.serving.shared.subscriber import SharedState
+from headrace.serving.stages.pipeline import rank
+from headrace.serving.state.query import Faults
+from headrace.serving.state.report import NotPublished, Report
+from headrace.serving.state.state import Live, ServingState
+from headrace.serving.state.texts import Texts
+from headrace.serving.telemetry.stopwatch import Stopwatch
 from tests.support import serving_states as worlds
 
 LAYOUT_FILE = Path(__file__).parent / "layout.json"
@@ -108,7 +108,7 @@ def test_arrays_of_another_release_are_not_read(tmp_path: Path) -> None:
 def test_before_the_feeder_has_published_the_error_says_what_to_start(tmp_path: Path) -> None:
     shared = SharedState(tmp_path, RankerConfig())
     for read in (lambda: shared.state, lambda: shared.report):
-        with pytest.raises(NotPublished, match=r"start the feeder, `python -m serving\.feeder`"):
+        with pytest.raises(NotPublished, match=r"start the feeder, `python -m headrace.serving\.feeder`"):
             read()
     assert shared.silent_s == float("inf")
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from models.config import RankerConfig
-from schemas.ids import hash64
-from serving.shared.publisher import Publisher
-from serving.shared.subscriber import SharedState
-from serving.shared.takedown_marks import FOLDER, TakedownMarks
-from serving.state.state import ServingState
+from headrace.models.config import RankerConfig
+from headrace.schemas.ids import hash64
+from headrace.serving.shared.publisher import Publisher
+from headrace.serving.shared.subscriber import SharedState
+from headrace.serving.shared.takedown_marks import FOLDER, TakedownMarks
+from headrace.serving.state.state import ServingState
 from tests.support import serving_states as worlds
 
 ONE, TWO = hash64("i1"), hash64("i2")

@@ -3,20 +3,20 @@
 import msgspec
 import numpy as np
 
-from lang.plan.plan import Plan
-from lang.planner.load import parse_plan
-from serving.feature_dependencies import missing_features, touched
-from serving.stages import explore, score
-from serving.stages.blend import Blend
-from serving.stages.boost import boost
-from serving.stages.filters import keep
-from serving.stages.hydrate import Hydrator
-from serving.stages.merge import merge
-from serving.stages.retrieve import retrieve
-from serving.state import columns, item_features
-from serving.state.query import Faults, Query, Scored
-from serving.state.state import ServingState
-from store.memory_store import MemoryStore
+from headrace.lang.plan.plan import Plan
+from headrace.lang.planner.load import parse_plan
+from headrace.serving.feature_dependencies import missing_features, touched
+from headrace.serving.stages import explore, score
+from headrace.serving.stages.blend import Blend
+from headrace.serving.stages.boost import boost
+from headrace.serving.stages.filters import keep
+from headrace.serving.stages.hydrate import Hydrator
+from headrace.serving.stages.merge import merge
+from headrace.serving.stages.retrieve import retrieve
+from headrace.serving.state import columns, item_features
+from headrace.serving.state.query import Faults, Query, Scored
+from headrace.serving.state.state import ServingState
+from headrace.store.memory_store import MemoryStore
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click, memory_store_of
 

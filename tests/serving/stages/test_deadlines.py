@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from schemas.exposures import EXPOSURE
-from schemas.http import RecommendationAnswer
-from serving.http.problems import shed_problem
-from serving.limits import deadline
-from serving.limits.deadline import Deadline
-from serving.limits.effort import Effort
-from serving.limits.shed import Shed
-from serving.stages import hydrate
-from serving.stages.pipeline import Pipeline
-from serving.stages.unprepared import Unprepared
-from serving.telemetry.metrics import Metrics
-from serving.telemetry.stopwatch import Stopwatch
+from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.http import RecommendationAnswer
+from headrace.serving.http.problems import shed_problem
+from headrace.serving.limits import deadline
+from headrace.serving.limits.deadline import Deadline
+from headrace.serving.limits.effort import Effort
+from headrace.serving.limits.shed import Shed
+from headrace.serving.stages import hydrate
+from headrace.serving.stages.pipeline import Pipeline
+from headrace.serving.stages.unprepared import Unprepared
+from headrace.serving.telemetry.metrics import Metrics
+from headrace.serving.telemetry.stopwatch import Stopwatch
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click, memory_store_of
 from tests.support.sent_records import Sent, Slow

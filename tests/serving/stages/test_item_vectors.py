@@ -3,22 +3,22 @@
 import msgspec
 import numpy as np
 
-from learner.collate import Collator
-from models.config import RankerConfig
-from models.content import ContentLayout
-from models.modality import Fusion, Modality
-from models.state import ModelState
-from schemas.aliases import LIVE
-from schemas.exposures import EXPOSURE
-from schemas.samples import SAMPLE, Sample
-from serving.stages import record
-from serving.stages.pipeline import rank
-from serving.state.query import Faults
-from serving.state.state import Live
-from serving.telemetry.stopwatch import Stopwatch
+from headrace.learner.collate import Collator
+from headrace.models.config import RankerConfig
+from headrace.models.content import ContentLayout
+from headrace.models.modality import Fusion, Modality
+from headrace.models.state import ModelState
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.samples import SAMPLE, Sample
+from headrace.serving.stages import record
+from headrace.serving.stages.pipeline import rank
+from headrace.serving.state.query import Faults
+from headrace.serving.state.state import Live
+from headrace.serving.telemetry.stopwatch import Stopwatch
+from headrace.udfs.labels import close_slate, encode_samples
+from headrace.udfs.slates import open_slate
 from tests.support import serving_states as worlds
-from udfs.labels import close_slate, encode_samples
-from udfs.slates import open_slate
 
 MODALITIES = (Modality(name="image", width=3), Modality(name="text", width=8))
 CONFIG = RankerConfig(fusion=Fusion(modalities=MODALITIES))

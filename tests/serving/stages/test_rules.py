@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.settings import read_config
-from serving.stages.retrieve import retrieve
-from serving.stages.rules import DEFAULTS, RulesError
-from serving.state.query import Faults
+from headrace.serving.settings import read_config
+from headrace.serving.stages.retrieve import retrieve
+from headrace.serving.stages.rules import DEFAULTS, RulesError
+from headrace.serving.state.query import Faults
 from tests.support import serving_states as worlds
 
 

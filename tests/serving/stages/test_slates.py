@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.aliases import LIVE
-from schemas.exposures import EXPOSURE
-from serving.limits.effort import Effort
-from serving.stages import record
-from serving.stages.pipeline import rank
-from serving.stages.record import Slate
-from serving.stages.rules import DEFAULTS
-from serving.state.experiment import Arm
-from serving.state.query import Faults, Query, ids_of
-from serving.state.state import ServingState
-from serving.telemetry.stopwatch import Stopwatch
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.exposures import EXPOSURE
+from headrace.serving.limits.effort import Effort
+from headrace.serving.stages import record
+from headrace.serving.stages.pipeline import rank
+from headrace.serving.stages.record import Slate
+from headrace.serving.stages.rules import DEFAULTS
+from headrace.serving.state.experiment import Arm
+from headrace.serving.state.query import Faults, Query, ids_of
+from headrace.serving.state.state import ServingState
+from headrace.serving.telemetry.stopwatch import Stopwatch
 from tests.support import serving_states as worlds
 
 STATES = {

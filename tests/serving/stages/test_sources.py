@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 from msgspec import Struct, structs
 
-from lang.expressions.per_event import Event
-from models.index.exact import NumpyIndex
-from models.rowset import RowSet
-from schemas.aliases import LIVE
-from serving.stages.hydrate import Hydrator
-from serving.stages.retrieve import retrieve
-from serving.stages.sources import trending
-from serving.stages.sources.source import Source
-from serving.stages.sources.table import SOURCES
-from serving.state import columns, item_features
-from serving.state.query import Faults, ids_of
-from serving.state.state import ServingState
-from store.reader import FeatureRequest, FeatureStore, FeatureValues
+from headrace.lang.expressions.per_event import Event
+from headrace.models.index.exact import NumpyIndex
+from headrace.models.rowset import RowSet
+from headrace.schemas.aliases import LIVE
+from headrace.serving.stages.hydrate import Hydrator
+from headrace.serving.stages.retrieve import retrieve
+from headrace.serving.stages.sources import trending
+from headrace.serving.stages.sources.source import Source
+from headrace.serving.stages.sources.table import SOURCES
+from headrace.serving.state import columns, item_features
+from headrace.serving.state.query import Faults, ids_of
+from headrace.serving.state.state import ServingState
+from headrace.store.reader import FeatureRequest, FeatureStore, FeatureValues
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click, memory_store_of
 

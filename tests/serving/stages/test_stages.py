@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from models.inputs import DENSE
-from serving.stages import explore, score
-from serving.stages.blend import Blend
-from serving.stages.filters import keep
-from serving.stages.merge import merge
-from serving.stages.rerank import capped
-from serving.stages.retrieve import retrieve
-from serving.stages.sources.table import names_of
-from serving.state import item_features
-from serving.state.query import Candidates, Faults, ids_of
-from serving.state.state import Live
+from headrace.models.inputs import DENSE
+from headrace.serving.stages import explore, score
+from headrace.serving.stages.blend import Blend
+from headrace.serving.stages.filters import keep
+from headrace.serving.stages.merge import merge
+from headrace.serving.stages.rerank import capped
+from headrace.serving.stages.retrieve import retrieve
+from headrace.serving.stages.sources.table import names_of
+from headrace.serving.state import item_features
+from headrace.serving.state.query import Candidates, Faults, ids_of
+from headrace.serving.state.state import Live
 from tests.support import serving_states as worlds
 
 

@@ -4,14 +4,14 @@ import asyncio
 import time
 from pathlib import Path
 
-from schemas.exposures import EXPOSURE
-from schemas.http import RecommendationAnswer
-from serving.limits.deadline import Deadline
-from serving.stages import hydrate
-from serving.stages.pipeline import Pipeline
-from serving.stages.unprepared import Unprepared
-from serving.telemetry.metrics import Metrics
-from serving.telemetry.stopwatch import Stopwatch
+from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.http import RecommendationAnswer
+from headrace.serving.limits.deadline import Deadline
+from headrace.serving.stages import hydrate
+from headrace.serving.stages.pipeline import Pipeline
+from headrace.serving.stages.unprepared import Unprepared
+from headrace.serving.telemetry.metrics import Metrics
+from headrace.serving.telemetry.stopwatch import Stopwatch
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click, memory_store_of
 from tests.support.sent_records import Sent, Slow

@@ -8,22 +8,22 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.array_types import Ids
-from models.config import RankerConfig
-from schemas.exposures import EXPOSURE
-from schemas.http import RecommendationAnswer
-from schemas.ids import hash64
-from serving.limits.deadline import Deadline
-from serving.limits.traffic import Surface
-from serving.shared.subscriber import SharedState
-from serving.stages import hydrate
-from serving.stages.pipeline import Pipeline
-from serving.stages.unprepared import Unprepared
-from serving.state import fallback_list
-from serving.state.query import Query, ids_of
-from serving.state.report import NotPublished
-from serving.telemetry.metrics import Metrics
-from serving.telemetry.stopwatch import Stopwatch
+from headrace.models.array_types import Ids
+from headrace.models.config import RankerConfig
+from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.http import RecommendationAnswer
+from headrace.schemas.ids import hash64
+from headrace.serving.limits.deadline import Deadline
+from headrace.serving.limits.traffic import Surface
+from headrace.serving.shared.subscriber import SharedState
+from headrace.serving.stages import hydrate
+from headrace.serving.stages.pipeline import Pipeline
+from headrace.serving.stages.unprepared import Unprepared
+from headrace.serving.state import fallback_list
+from headrace.serving.state.query import Query, ids_of
+from headrace.serving.state.report import NotPublished
+from headrace.serving.telemetry.metrics import Metrics
+from headrace.serving.telemetry.stopwatch import Stopwatch
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import memory_store_of
 from tests.support.sent_records import Sent, Slow

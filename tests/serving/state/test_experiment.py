@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.http.keys import key_of_token
-from serving.settings import parse, parse_feeder, read_config
-from serving.state.experiment import Arm, Experiment, ExperimentError, Learning, checked
+from headrace.serving.http.keys import key_of_token
+from headrace.serving.settings import parse, parse_feeder, read_config
+from headrace.serving.state.experiment import Arm, Experiment, ExperimentError, Learning, checked
 
 ARMS = [
     Arm(name="online", share=0.8, policy="model:live"),

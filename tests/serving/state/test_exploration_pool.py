@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.state.exploration_pool import CLASSES, build_pool
+from headrace.serving.state.exploration_pool import CLASSES, build_pool
 from tests.support import serving_states as worlds
 
 CATALOGUE = worlds.catalogue_of(worlds.items(73, 40))  # class times categories is beyond a byte

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from schemas.catalogue import Item
-from serving.state.tags import MOST, Tags, tags_of
+from headrace.schemas.catalogue import Item
+from headrace.serving.state.tags import MOST, Tags, tags_of
 
 
 def of(*tagged: list[str]) -> Tags:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from schemas.defaults import PSI_SHIFTED
-from serving.telemetry import drift
-from serving.telemetry.drift import LEAST_VALUES
+from headrace.schemas.defaults import PSI_SHIFTED
+from headrace.serving.telemetry import drift
+from headrace.serving.telemetry.drift import LEAST_VALUES
 from tests.support.paths import REPOSITORY
 
 

@@ -11,29 +11,29 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from connections.redis_clients import Client, connect
+from headrace.connections.redis_clients import Client, connect
+from headrace.lang.plan.plan import Plan
 from headrace.layout import REPOSITORY
-from lang.plan.plan import Plan
-from schemas.defaults import WAIT_MS
-from schemas.redis_keys import tiles_key
-from serving.limits.shed import Shed
-from serving.stages import hydrate
-from serving.stages.hydrate import Hydrator
-from serving.state import columns
-from serving.state.columns import COLUMNS
-from serving.state.item_features import ItemFeatures
-from serving.state.query import Faults, Query
-from serving.state.state import Live, Progress
-from serving.telemetry import metrics
-from serving.telemetry.consumers import STALLED_S, Consumers
-from serving.telemetry.entity_counts import EntityCounts
-from serving.telemetry.feeder_metrics import FeederMetrics
-from serving.telemetry.freshness import FreshnessReader
-from serving.telemetry.metrics import Metrics
-from serving.telemetry.monitor import REFERENCE_MS, WATCHED, Monitor
-from serving.telemetry.stopwatch import Stopwatch
-from store.lag import Lag
-from store.reader import FeatureReader
+from headrace.schemas.defaults import WAIT_MS
+from headrace.schemas.redis_keys import tiles_key
+from headrace.serving.limits.shed import Shed
+from headrace.serving.stages import hydrate
+from headrace.serving.stages.hydrate import Hydrator
+from headrace.serving.state import columns
+from headrace.serving.state.columns import COLUMNS
+from headrace.serving.state.item_features import ItemFeatures
+from headrace.serving.state.query import Faults, Query
+from headrace.serving.state.state import Live, Progress
+from headrace.serving.telemetry import metrics
+from headrace.serving.telemetry.consumers import STALLED_S, Consumers
+from headrace.serving.telemetry.entity_counts import EntityCounts
+from headrace.serving.telemetry.feeder_metrics import FeederMetrics
+from headrace.serving.telemetry.freshness import FreshnessReader
+from headrace.serving.telemetry.metrics import Metrics
+from headrace.serving.telemetry.monitor import REFERENCE_MS, WATCHED, Monitor
+from headrace.serving.telemetry.stopwatch import Stopwatch
+from headrace.store.lag import Lag
+from headrace.store.reader import FeatureReader
 from tests.support import serving_states as worlds
 from tests.support.memory_stores import click, memory_store_of
 from tests.support.paths import TESTS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.telemetry import metrics_folder
+from headrace.serving.telemetry import metrics_folder
 
 
 def test_a_dead_worker_leaves_counts_and_no_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from models.config import RankerConfig
-from models.state import ModelState
-from schemas.delta import Delta, Update, decode_chunks
-from schemas.heads import HEADS
-from serving.stages.blend import Blend
-from serving.versions import golden_requests
-from serving.versions.bounds import Bounds, OutOfBounds
-from serving.versions.golden_requests import OUTPUTS
+from headrace.models.config import RankerConfig
+from headrace.models.state import ModelState
+from headrace.schemas.delta import Delta, Update, decode_chunks
+from headrace.schemas.heads import HEADS
+from headrace.serving.stages.blend import Blend
+from headrace.serving.versions import golden_requests
+from headrace.serving.versions.bounds import Bounds, OutOfBounds
+from headrace.serving.versions.golden_requests import OUTPUTS
 from tests.support import version_messages as chains
 from tests.support.heads import by_head
 

@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from schemas.aliases import CHALLENGER, LIVE, SEASON, follow_decision
-from schemas.ids import hash64
-from schemas.shadows import Shadow, shadow_of
-from schemas.topics import SHADOWS
-from schemas.version_policy import rollback_decision
-from serving.kafka.producer import Record
-from serving.stages.pipeline import rank
-from serving.stages.record import Slate, exposure, versions
-from serving.state.query import Faults, Query
-from serving.state.state import Live
-from serving.telemetry.stopwatch import Stopwatch
-from serving.versions.challenger import ModelSlot
-from serving.versions.control import ControlReader, pin
-from serving.versions.delta_reader import DeltaReader
-from serving.versions.followed_model import FollowedModel
-from serving.versions.pins import Pins
-from serving.versions.shadow_scorer import ShadowScorer
+from headrace.schemas.aliases import CHALLENGER, LIVE, SEASON, follow_decision
+from headrace.schemas.ids import hash64
+from headrace.schemas.shadows import Shadow, shadow_of
+from headrace.schemas.topics import SHADOWS
+from headrace.schemas.version_policy import rollback_decision
+from headrace.serving.kafka.producer import Record
+from headrace.serving.stages.pipeline import rank
+from headrace.serving.stages.record import Slate, exposure, versions
+from headrace.serving.state.query import Faults, Query
+from headrace.serving.state.state import Live
+from headrace.serving.telemetry.stopwatch import Stopwatch
+from headrace.serving.versions.challenger import ModelSlot
+from headrace.serving.versions.control import ControlReader, pin
+from headrace.serving.versions.delta_reader import DeltaReader
+from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.pins import Pins
+from headrace.serving.versions.shadow_scorer import ShadowScorer
 from tests.support import serving_states as worlds
 from tests.support import version_messages as chains
 from tests.support.damaged_versions import OUT_OF_BOUNDS

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from safetensors import numpy as safetensors
 
-from models.arrays import blank_dense
-from models.config import RankerConfig
-from schemas.aliases import LIVE
-from schemas.delta import Manifest, Update, encode_chunks, seal
-from schemas.row_codec import TableUpdate
-from serving.state.state import Live
-from serving.versions.control import ControlReader, pin
-from serving.versions.delta_reader import DeltaReader
-from serving.versions.followed_model import FollowedModel
-from serving.versions.pins import Pins
+from headrace.models.arrays import blank_dense
+from headrace.models.config import RankerConfig
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.delta import Manifest, Update, encode_chunks, seal
+from headrace.schemas.row_codec import TableUpdate
+from headrace.serving.state.state import Live
+from headrace.serving.versions.control import ControlReader, pin
+from headrace.serving.versions.delta_reader import DeltaReader
+from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.pins import Pins
 from tests.support import serving_states as worlds
 
 KEY = b"key"

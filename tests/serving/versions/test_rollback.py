@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from learner.cuts import Publication
-from learner.snapshot import Snapshots
-from models.config import RankerConfig
-from schemas.aliases import LIVE
-from schemas.control import Control
-from schemas.version_policy import FREEZE, HALT, MODEL, UNFREEZE, rollback_decision, version_text
-from serving.state.state import Live
-from serving.versions import golden_requests
-from serving.versions.control import ControlReader
-from serving.versions.delta_reader import DeltaReader
-from serving.versions.followed_model import FollowedModel
-from serving.versions.pins import Pins
+from headrace.learner.cuts import Publication
+from headrace.learner.snapshot import Snapshots
+from headrace.models.config import RankerConfig
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.control import Control
+from headrace.schemas.version_policy import FREEZE, HALT, MODEL, UNFREEZE, rollback_decision, version_text
+from headrace.serving.state.state import Live
+from headrace.serving.versions import golden_requests
+from headrace.serving.versions.control import ControlReader
+from headrace.serving.versions.delta_reader import DeltaReader
+from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.pins import Pins
 from tests.support import serving_states as worlds
 from tests.support import version_messages as chains
 from tests.support.version_messages import KEY, Made, MemoryTopic

@@ -9,17 +9,17 @@ import zstandard
 from msgspec import structs
 from safetensors import numpy as safetensors
 
-from learner.cuts import Publication
-from learner.snapshot import Snapshots
-from schemas.aliases import LIVE
-from schemas.control import control_of
-from schemas.delta import Update, seal
-from schemas.version_policy import ROLLBACK, VersionPolicy
-from serving.kafka.producer import Record
-from serving.versions.control import ControlReader
-from serving.versions.delta_reader import DeltaReader
-from serving.versions.followed_model import FollowedModel
-from serving.versions.pins import Pins
+from headrace.learner.cuts import Publication
+from headrace.learner.snapshot import Snapshots
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.control import control_of
+from headrace.schemas.delta import Update, seal
+from headrace.schemas.version_policy import ROLLBACK, VersionPolicy
+from headrace.serving.kafka.producer import Record
+from headrace.serving.versions.control import ControlReader
+from headrace.serving.versions.delta_reader import DeltaReader
+from headrace.serving.versions.followed_model import FollowedModel
+from headrace.serving.versions.pins import Pins
 from tests.support import serving_states as worlds
 from tests.support import version_messages as chains
 from tests.support.damaged_versions import OUT_OF_BOUNDS, changed, resealed, tables

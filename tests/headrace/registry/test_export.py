@@ -7,13 +7,13 @@ import pytest
 
 from headrace.errors import UsageProblem
 from headrace.layout import STATE_VARIABLE
-from headrace.models.export import export
-from learner.cuts import Checkpoint
-from learner.snapshot import Snapshots
-from models.arrays import flatten
-from models.config import RankerConfig
-from models.training import Trainer
-from schemas.snapshot import SnapshotMeta
+from headrace.learner.cuts import Checkpoint
+from headrace.learner.snapshot import Snapshots
+from headrace.models.arrays import flatten
+from headrace.models.config import RankerConfig
+from headrace.models.training import Trainer
+from headrace.registry.export import export
+from headrace.schemas.snapshot import SnapshotMeta
 
 CONFIG = RankerConfig(dim=4, history=5, attention=6, rank=5, hidden=(8, 6), vector=4)
 

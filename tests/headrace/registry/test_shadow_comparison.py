@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from headrace.models.shadow_comparison import ENOUGH, NO_SLATES, compare
-from schemas.samples import Sample
-from schemas.shadows import Shadow
-from simulator.sample_stream import START_MS, WAIT_MS, sample
+from headrace.registry.shadow_comparison import ENOUGH, NO_SLATES, compare
+from headrace.schemas.samples import Sample
+from headrace.schemas.shadows import Shadow
+from headrace.simulator.sample_stream import START_MS, WAIT_MS, sample
 
 CLICKED, OPEN = 0.8, 0.2
 

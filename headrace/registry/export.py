@@ -7,11 +7,11 @@ from typing import Literal
 
 from headrace.errors import UsageProblem
 from headrace.layout import Layout
-from learner.snapshot import Snapshots, load
-from models.arrays import unflatten
-from models.config import RankerConfig
-from models.onnx_export import to_onnx
-from schemas.defaults import LIVE_MODEL
+from headrace.learner.snapshot import Snapshots, load
+from headrace.models.arrays import unflatten
+from headrace.models.config import RankerConfig
+from headrace.models.onnx_export import to_onnx
+from headrace.schemas.defaults import LIVE_MODEL
 
 
 def export(*, format: Literal["onnx"] = "onnx", output: Path | None = None) -> None:

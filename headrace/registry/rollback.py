@@ -6,16 +6,24 @@ from msgspec import structs
 
 from headrace.errors import UsageProblem
 from headrace.layout import Endpoints, Layout
+from headrace.learner.rebuild import RebuildError, base_snapshot, check_samples
+from headrace.learner.snapshot import Snapshots, load
+from headrace.learner.source import Samples
 from headrace.log.decision import decide
 from headrace.log.model_versions import ModelVersions, read_model_versions
-from headrace.models.aliases import fetch_models
+from headrace.registry.aliases import fetch_models
+from headrace.schemas.control import Control
+from headrace.schemas.defaults import LIVE_MODEL
+from headrace.schemas.version_policy import (
+    FREEZE,
+    MODEL,
+    UNFREEZE,
+    VersionId,
+    parse_version,
+    rollback_decision,
+    version_text,
+)
 from headrace.wait import wait_until
-from learner.rebuild import RebuildError, base_snapshot, check_samples
-from learner.snapshot import Snapshots, load
-from learner.source import Samples
-from schemas.control import Control
-from schemas.defaults import LIVE_MODEL
-from schemas.version_policy import FREEZE, MODEL, UNFREEZE, VersionId, parse_version, rollback_decision, version_text
 
 _SERVED_S = 30.0
 

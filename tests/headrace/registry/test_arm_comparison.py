@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from headrace.models.arm_comparison import ArmComparison, ServedSlate, count_clicks
-from headrace.models.promotion import objection_to
-from headrace.models.shadow_comparison import ENOUGH, NO_SLATES, ShadowComparison
-from schemas.samples import CORRECTION, Sample
-from simulator.sample_stream import START_MS, WAIT_MS, sample
+from headrace.registry.arm_comparison import ArmComparison, ServedSlate, count_clicks
+from headrace.registry.promotion import objection_to
+from headrace.registry.shadow_comparison import ENOUGH, NO_SLATES, ShadowComparison
+from headrace.schemas.samples import CORRECTION, Sample
+from headrace.simulator.sample_stream import START_MS, WAIT_MS, sample
 
 
 def world(count: int, *, chances: dict[str, float], users: int = 100) -> tuple[list[ServedSlate], list[Sample]]:

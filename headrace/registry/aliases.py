@@ -10,13 +10,13 @@ from headrace.client import ApiError, Client, Refused
 from headrace.console import screen
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Endpoints, Layout
-from headrace.models.arm_comparison import compare_arms
-from headrace.models.shadow_comparison import compare_shadow
+from headrace.registry.arm_comparison import compare_arms
+from headrace.registry.shadow_comparison import compare_shadow
+from headrace.schemas.aliases import SEASON
+from headrace.schemas.defaults import LIVE_MODEL
+from headrace.schemas.http import ModelsAnswer
 from headrace.stack import calendar
 from headrace.timestamps import utc
-from schemas.aliases import SEASON
-from schemas.defaults import LIVE_MODEL
-from schemas.http import ModelsAnswer
 
 T = TypeVar("T")
 _DIGITS = 10  # printed of a fingerprint's 64
