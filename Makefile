@@ -80,7 +80,7 @@ generate: setup $(TYPESCRIPT)/node_modules/.ready ## write the API's schema, and
 	@$(NPM) run --silent generate
 
 lock: $(BIN)/python ## resolve requirements.in, jgo.toml and package.json again
-	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.lock
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras pyproject.toml requirements.in -o requirements.lock
 	$(BIN)/jgo --resolver python lock
 	@$(NPM) install --package-lock-only
 

@@ -14,8 +14,7 @@ from benchmarks.harness.report import run_and_save
 from benchmarks.inputs.event_log import Scale
 from benchmarks.throughput import Run, log_now, run_ours
 from headrace.lang.planner.load import load_plan
-from headrace.layout import REPOSITORY
-from headrace.stack.jobs import FEATURES
+from headrace.layout import FEATURES, REPOSITORY
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "groups.json"
 console = Console(stderr=True)

@@ -30,7 +30,7 @@ from headrace.schemas.events import Event
 from headrace.schemas.times import now_ms
 from headrace.serving.offline.log_writer import LogWriter
 from headrace.stack import stack
-from headrace.stack.flink import FlinkRest
+from headrace.stack.flink_rest import FlinkRest
 from headrace.wait import wait_until
 
 RESULT = REPOSITORY / "benchmarks" / "results" / "release.json"

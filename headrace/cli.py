@@ -6,22 +6,23 @@ Each verb imports what it needs: half of them need Kafka, Flink and torch, the o
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
 import cyclopts
 
 from headrace import project
-from headrace.errors import EnvironmentProblem, HeadraceError, UsageProblem
+from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.features.verbs import app as features
 from headrace.keys.verbs import app as keys
 from headrace.layout import Layout, Pace, refuse_elsewhere
 from headrace.log.sample_verbs import app as samples
 from headrace.log.topic_verbs import app as topics
 from headrace.registry.verbs import app as models
-from headrace.schemas.environment import SettingError
+from headrace.run_command import run, say
 
 app = cyclopts.App(
     name="headrace",
@@ -30,7 +31,7 @@ app = cyclopts.App(
     `headrace --env NAME COMMAND` works on an environment of `headrace.toml`; by default it is HEADRACE_ENV, else the
     stack that `up` started here.
     """,
-    version="0.1.0",
+    version=version("headrace"),
 )
 app.command(features, name="features")
 app.command(keys, name="keys")
@@ -42,18 +43,17 @@ app.command("headrace.training.train:train", name="train", help="Train a new mod
 app.command("headrace.log.explain:explain", name="explain", help="Show why a slate was made, and score it again.")
 
 
-def say(text: str) -> None:
-    """Print a message for the user on standard error."""
-    from rich.console import Console
+@app.command(name="init")
+def make_project(folder: Path) -> None:
+    """Write a small working project: sources, groups with tests, `headrace.toml`, a README and a CI file.
 
-    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+    Args:
+        folder: where to; it is created if it does not exist.
+    """
+    from headrace import init
 
-
-def complain(error: Exception) -> None:
-    """Print an error verbatim: carets keep their columns, brackets are not markup."""
-    from rich.markup import escape
-
-    say(f"[red]headrace:[/red] {escape(str(error))}")
+    init.init(folder)
+    say(init.next_steps(folder))
 
 
 @app.command
@@ -290,35 +290,3 @@ def launch(arguments: Sequence[str]) -> None:
     known, command = parser.parse_known_args(arguments)
     project.enter(known.env)
     app(command)
-
-
-def run(command: Callable[[], object]) -> int:
-    """Run a command and return its exit code; errors print one message, never a traceback."""
-    try:
-        command()
-    except HeadraceError as error:
-        complain(error)
-        return error.exit_code
-    except SettingError as error:
-        complain(error)
-        return EnvironmentProblem.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:
-        if (problem := _unreachable(error)) is None:
-            raise
-        complain(problem)
-        return problem.exit_code
-    return 0
-
-
-def _unreachable(error: Exception) -> EnvironmentProblem | None:
-    """The problem behind an error of a Kafka or Redis client; None for any other error."""
-    from confluent_kafka import KafkaException
-
-    from headrace.connections.redis_clients import StoreError
-
-    if isinstance(error, KafkaException) and "AUTHORIZATION" in error.args[0].name():
-        return EnvironmentProblem(f"Kafka does not allow this client to do so: {error.args[0].str()}")
-    name = "Kafka" if isinstance(error, KafkaException) else "Redis" if isinstance(error, StoreError) else None
-    return EnvironmentProblem(f"{name} does not answer ({error}); `headrace connect` tries it") if name else None

@@ -15,7 +15,7 @@ from headrace.client import Client
 from headrace.connections.redis_clients import connect
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.lang.planner.load import load_plan
-from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
+from headrace.layout import PROJECT, STARTER, Endpoints, Layout, Pace
 from headrace.schemas.defaults import CLICKSTREAM
 from headrace.schemas.times import now_ms
 from headrace.serving.settings import Config
@@ -71,7 +71,7 @@ def run(*, minutes: float, seed: int, headless: bool, report: Path | None, say: 
 
 def run_on_clean_stack(settings: SimulationSettings, *, headless: bool, say: Say) -> Report:
     """Run the demo on a fresh stack and stop it afterwards; after a failure the logs stay."""
-    layout = Layout(REPOSITORY / ".headrace" / "demo")
+    layout = Layout(PROJECT / ".headrace" / "demo", project=STARTER)
     _handle_signals(_interrupt_once)
     stack.stop(layout, wipe=True)
     good = False
@@ -102,7 +102,7 @@ def _handle_signals(handler: Callable[[int, FrameType | None], None] | signal.Ha
 def perform(layout: Layout, settings: SimulationSettings, *, headless: bool, say: Say) -> Report:
     """Start the stack in an empty folder, run the simulation and return the report."""
     say(f"settings that differ from the defaults: {changed_settings(PACE)}; three arms share the users")
-    simulation = SimulationRun(settings, load_plan(FEATURES))
+    simulation = SimulationRun(settings, load_plan(layout.features))
     begun_s = time.monotonic()
     endpoints = prepare(layout, simulation, say)
     if not headless:

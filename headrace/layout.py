@@ -1,4 +1,4 @@
-"""Paths on this machine, and the addresses of a running stack."""
+"""Paths of the package, the project and a stack on this machine, and the addresses of a running stack."""
 
 import os
 import sys
@@ -12,14 +12,27 @@ from headrace.connections.settings import text, variable
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.schemas.defaults import CORRECTION_MS, WAIT_MS
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-FEATURES = REPOSITORY / "features"
+PACKAGE = Path(__file__).resolve().parent
+REPOSITORY = PACKAGE.parent  # in a checkout; no file of an installed package is outside PACKAGE
+STARTER = PACKAGE / "starter"  # the project that `headrace init` copies
+PROJECT_FILE = "headrace.toml"
+PROJECT_VARIABLE = "HEADRACE_PROJECT"
 ENVIRONMENT = Path(sys.prefix)
 KAFKA_JARS = ENVIRONMENT / "jars" / "kafka"
 FLINK_JARS = ENVIRONMENT / "jars" / "flink"
 FLINK_HOME = ENVIRONMENT / "flink"
 STATE_VARIABLE = "HEADRACE_HOME"  # each folder holds its own stack
 ENVIRONMENT_VARIABLE = "HEADRACE_ENV"
+
+
+def project_of(folder: Path) -> Path | None:
+    """The nearest folder that has a `headrace.toml`: this one or one above it."""
+    return next((each for each in (folder, *folder.parents) if (each / PROJECT_FILE).is_file()), None)
+
+
+PROJECT = Path(os.environ.get(PROJECT_VARIABLE) or project_of(Path.cwd()) or Path.cwd())
+"""The project that this process works on, found from its working directory; without one that directory itself."""
+FEATURES = PROJECT / "features"
 
 
 class Pace(Struct, frozen=True, kw_only=True):
@@ -103,10 +116,12 @@ def configured_endpoints() -> Endpoints | None:
 
 
 class Layout:
-    """The folder of one stack."""
+    """The folder of one stack, and the project that it runs."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, project: Path = PROJECT) -> None:
         self.home = home
+        self.project = project
+        self.features = project / "features"
         self.logs = home / "logs"
         self.kafka = home / "kafka"
         self.redis = home / "redis"
@@ -130,11 +145,11 @@ class Layout:
 
     @classmethod
     def here(cls) -> "Layout":
-        """The folder that HEADRACE_HOME names, else this checkout's `.headrace`.
+        """The folder that HEADRACE_HOME names, else the project's `.headrace`.
 
         What commands keep about a stack that runs elsewhere is in a folder of its environment.
         """
-        home = Path(os.environ.get(STATE_VARIABLE) or REPOSITORY / ".headrace").resolve()
+        home = Path(os.environ.get(STATE_VARIABLE) or PROJECT / ".headrace").resolve()
         if configured_endpoints() is None:
             return cls(home)
         layout = cls(home / "environments" / (os.environ.get(ENVIRONMENT_VARIABLE) or "unnamed"))

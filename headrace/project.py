@@ -16,9 +16,8 @@ from typing import Any
 
 from headrace.connections.settings import is_secret, variable
 from headrace.errors import UsageProblem
-from headrace.layout import ENVIRONMENT_VARIABLE
+from headrace.layout import ENVIRONMENT_VARIABLE, PROJECT, PROJECT_FILE, project_of
 
-NAME = "headrace.toml"
 LOCAL = "local"
 _FILE = "_file"
 _PROBE = "probe"  # librdkafka looks for the system's certificates
@@ -31,6 +30,7 @@ SETTINGS = frozenset(
         "topics.prefix",
         "topics.partitions",
         "topics.replication",
+        "topics.retention_days",
         "flink.url",
         "api.url",
     }
@@ -45,18 +45,18 @@ def enter(name: str, variables: MutableMapping[str, str] = os.environ, folder: P
     Args:
         name: the environment; empty takes HEADRACE_ENV, else `local`.
         variables: to put them into.
-        folder: where to begin to look for the file, upward; by default the working directory.
+        folder: where to begin to look for the file, upward; by default this process's project.
 
     Raises:
         UsageProblem: there is no such environment, or the file is not valid; the message lists all problems.
     """
     name = name or variables.get(ENVIRONMENT_VARIABLE, "") or LOCAL
     variables[ENVIRONMENT_VARIABLE] = name
-    file = find(folder or Path.cwd())
+    file = find(folder or PROJECT)
     if file is None:
         if name == LOCAL:
             return
-        message = f"there is no environment {name!r}, because there is no {NAME} here or in a folder above"
+        message = f"there is no environment {name!r}, because there is no {PROJECT_FILE} here or in a folder above"
         raise UsageProblem(message)
     for key, value in settings(file, name).items():
         if not any(map(variables.get, (key, f"{key}_FILE", key.removesuffix("_FILE")))):
@@ -65,13 +65,14 @@ def enter(name: str, variables: MutableMapping[str, str] = os.environ, folder: P
 
 def settings_of_environment() -> dict[str, str]:
     """The settings of the environment that was entered; raises as `enter` does."""
-    file = find(Path.cwd())
+    file = find(PROJECT)
     return settings(file, os.environ.get(ENVIRONMENT_VARIABLE, "") or LOCAL) if file else {}
 
 
 def find(folder: Path) -> Path | None:
     """The project file of a folder, or of the nearest folder above that has one."""
-    return next((path / NAME for path in (folder, *folder.parents) if (path / NAME).is_file()), None)
+    project = project_of(folder)
+    return project / PROJECT_FILE if project else None
 
 
 def settings(file: Path, name: str) -> dict[str, str]:

@@ -51,7 +51,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
 def command_line() -> argparse.ArgumentParser:
     """The options of `python -m headrace.learner`; docs/settings.md lists them."""
     reference = LoopSettings()
-    parser = argparse.ArgumentParser(prog="learner", description=__doc__)
+    parser = argparse.ArgumentParser(prog="headrace.learner", description=__doc__)
     add_kafka_option(parser)
     parser.add_argument("--artefacts", required=True, type=Path, help="folder of snapshots and of the metrics journal")
     parser.add_argument("--model", default=reference.model, help="name of the model, the key of its versions")

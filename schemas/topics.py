@@ -16,6 +16,8 @@ _PREFIX = setting(
 EVENT_PARTITIONS = int(setting(PARTITIONS_VARIABLE, r"[1-9]\d{0,4}", "a positive number", "4"))
 """Of events, events.clean, exposures and feature topics. A count is never changed in place."""
 _DAY_MS = 86_400_000
+LOG_RETENTION_MS = _DAY_MS * int(setting("HEADRACE_TOPICS_RETENTION_DAYS", r"[1-9]\d{0,3}", "days, 1 to 9999", "7"))
+"""Of the topics that hold the log: events, clean events, exposures and samples. A replay reaches so far back."""
 _HOUR_MS = 3_600_000
 
 
@@ -50,7 +52,7 @@ EVENTS = Topic(
     key="user_id",
     value="JSON event",
     partitions=EVENT_PARTITIONS,
-    retention_ms=7 * _DAY_MS,
+    retention_ms=LOG_RETENTION_MS,
     written_by="clients, POST /v1/events, replay",
     read_by="ingest",
 )
@@ -59,7 +61,7 @@ EVENTS_CLEAN = Topic(
     key="user_id",
     value="Avro, schemas/events.py",
     partitions=EVENT_PARTITIONS,
-    retention_ms=7 * _DAY_MS,
+    retention_ms=LOG_RETENTION_MS,
     written_by="ingest, exactly once",
     read_by="features, samples",
 )
@@ -95,7 +97,7 @@ EXPOSURES = Topic(
     key="request_id",
     value="Avro, schemas/exposures.py",
     partitions=EVENT_PARTITIONS,
-    retention_ms=7 * _DAY_MS,
+    retention_ms=LOG_RETENTION_MS,
     written_by="serving, replay",
     read_by="samples",
 )
@@ -104,7 +106,7 @@ SAMPLES = Topic(
     key="request_id",
     value="Avro, schemas/samples.py",
     partitions=1,
-    retention_ms=7 * _DAY_MS,
+    retention_ms=LOG_RETENTION_MS,
     written_by="samples, exactly once",
     read_by="learner",
 )
@@ -113,7 +115,7 @@ SAMPLES_URGENT = Topic(
     key="request_id",
     value="Avro, schemas/samples.py: the rows of `samples` that are learned first (docs/adr/0015)",
     partitions=1,
-    retention_ms=7 * _DAY_MS,
+    retention_ms=LOG_RETENTION_MS,
     written_by="samples, exactly once",
     read_by="learner",
 )
@@ -131,7 +133,7 @@ SHADOWS = Topic(
     key="request_id",
     value="Avro, schemas/shadows.py",
     partitions=1,
-    retention_ms=7 * _DAY_MS,
+    retention_ms=LOG_RETENTION_MS,
     written_by="serving, while there is a challenger",
     read_by="headrace models",
 )

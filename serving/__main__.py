@@ -23,7 +23,7 @@ def main() -> None:
     _load()
     connections = max(min(_CONNECTIONS, _allow_files() - _OTHER_FILES), _LEAST_CONNECTIONS)
     Granian(
-        "serving.worker:create",
+        "headrace.serving.worker:create",
         factory=True,
         address=configured.host,
         port=configured.port,

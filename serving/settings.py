@@ -194,7 +194,9 @@ def command_line(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
 def feeder_command_line() -> argparse.ArgumentParser:
     """The options of `python -m headrace.serving.feeder`; docs/settings.md lists them."""
-    parser = argparse.ArgumentParser(prog="serving.feeder", description="Writes the state that workers answer from.")
+    parser = argparse.ArgumentParser(
+        prog="headrace.serving.feeder", description="Writes the state that workers answer from."
+    )
     _add_common_options(parser)
     return parser
 

@@ -198,7 +198,9 @@ def _failed(message: Message) -> bool:
 
 def command_line() -> argparse.ArgumentParser:
     """The options of `python -m headrace.store.loader`; docs/settings.md lists them."""
-    parser = argparse.ArgumentParser(prog="store.loader", description="Write computed features from Kafka to Redis.")
+    parser = argparse.ArgumentParser(
+        prog="headrace.store.loader", description="Write computed features from Kafka to Redis."
+    )
     add_kafka_option(parser)
     add_redis_option(parser)
     return parser

@@ -10,11 +10,10 @@ from headrace.connections.redis_clients import connect
 from headrace.errors import EnvironmentProblem
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import load_plan
-from headrace.layout import REPOSITORY, Endpoints, Layout, Pace
+from headrace.layout import FEATURES, REPOSITORY, Endpoints, Layout, Pace
 from headrace.schemas.topics import EVENT_PARTITIONS, EVENTS, ITEMS
 from headrace.stack import stack
-from headrace.stack.flink import FlinkRest
-from headrace.stack.jobs import FEATURES
+from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.reconciler import submit_in_client
 from headrace.stack.stack import Say
 from headrace.stack.supervisor import Program, Supervisor, record

@@ -16,10 +16,10 @@ from msgspec import Struct
 from headrace.lang.events.computed import Computation
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.planner.load import load_plan
+from headrace.layout import FEATURES
 from headrace.schemas.catalogue import ITEM
 from headrace.schemas.partition import partition_of
 from headrace.schemas.topics import EVENT_PARTITIONS
-from headrace.stack.jobs import FEATURES
 
 KINDS = ("impression", "view", "click", "dwell", "skip", "purchase")
 SHARES = (0.55, 0.15, 0.15, 0.08, 0.05, 0.02)

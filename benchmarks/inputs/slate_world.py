@@ -151,9 +151,7 @@ class SlateWorld:
             return found.committed > 0 and found.behind == 0
 
         try:
-            wait_until(
-                loaded, what="the loader", deadline_s=_LOADED_S, hint="Start headrace.store.loader by hand."
-            )
+            wait_until(loaded, what="the loader", deadline_s=_LOADED_S, hint="Start headrace.store.loader by hand.")
         finally:
             loader.terminate()
             loader.wait()

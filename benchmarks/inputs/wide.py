@@ -14,7 +14,7 @@ from msgspec import Struct
 from headrace.lang.executors.fold import TileRow
 from headrace.lang.plan.plan import Family, Group
 from headrace.lang.planner.load import parse_plan
-from headrace.stack.jobs import FEATURES
+from headrace.layout import FEATURES
 from headrace.store.writer import retention_of
 
 WEEK_MS = 7 * 86_400_000

@@ -11,14 +11,14 @@ from headrace.features.flink_state import cell_bytes
 from headrace.features.state_size import cells, tile_cells
 from headrace.lang.plan.plan import Group
 from headrace.lang.planner.diff import Change
-from headrace.layout import REPOSITORY, Endpoints
+from headrace.layout import PACKAGE, Endpoints
 from headrace.log.clean_log import CleanLog
 from headrace.serving.feature_dependencies import touched
-from headrace.stack.flink import FlinkRest
+from headrace.stack.flink_rest import FlinkRest
 from headrace.store.usage import Usage, measure_usage
 from headrace.store.versions import Versions
 
-_MEASURED = REPOSITORY / "benchmarks" / "results" / "throughput.json"
+_MEASURED = PACKAGE / "features" / "throughput.json"
 _UNKNOWN = "not known yet"
 
 

@@ -15,7 +15,7 @@ def findings(folder: Path) -> Findings:
         UsageProblem: the folder does not exist.
     """
     if not folder.is_dir():
-        message = f"there is no folder {folder}; give the folder that holds the feature files and sources/"
+        message = f"there is no folder {folder}: run this in a project (`headrace init` makes one), or give the folder"
         raise UsageProblem(message)
     return check_files(read_texts(folder))
 

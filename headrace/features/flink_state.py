@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from headrace.features.state_size import tile_cells
 from headrace.lang.plan.plan import Group
-from headrace.stack.flink import Task
+from headrace.stack.flink_rest import Task
 
 _GROUPED = re.compile(r"GroupAggregate\(groupBy=\[([^\]]*)\]")
 # Operators that only these relations have before the aggregation, see `lang.executors.flink_sql`.

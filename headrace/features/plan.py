@@ -15,7 +15,7 @@ from headrace.features.release import ReleasePlan
 from headrace.lang.plan.plan import Plan
 from headrace.layout import FEATURES, Endpoints, Layout
 from headrace.log.feature_versions import Registry
-from headrace.stack.flink import FlinkRest
+from headrace.stack.flink_rest import FlinkRest
 from headrace.store.redis_budget import free_bytes
 from headrace.store.versions import Versions
 

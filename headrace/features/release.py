@@ -18,7 +18,7 @@ from headrace.layout import Endpoints
 from headrace.log.clean_log import CleanLog
 from headrace.log.feature_versions import Registry, shared_job
 from headrace.serving.feature_dependencies import missing_features
-from headrace.stack.flink import FlinkRest
+from headrace.stack.flink_rest import FlinkRest
 from headrace.store.versions import LiveState, Version, Versions
 from headrace.wait import wait_until
 

@@ -20,7 +20,7 @@ from headrace.log.feature_versions import Registry, remove_data
 from headrace.log.feature_versions import seed as register
 from headrace.serving.http import lookup
 from headrace.serving.http.problems import ProblemError
-from headrace.stack.flink import FlinkRest
+from headrace.stack.flink_rest import FlinkRest
 from headrace.store.reader import FeatureReader, FeatureStore
 from headrace.store.usage import measure_usage
 from headrace.wait import wait_until

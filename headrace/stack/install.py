@@ -1,6 +1,7 @@
 """Install the Java side into the environment: the jars of the lock file, and a FLINK_HOME made of links.
 
-`make setup` runs it as `python -m headrace.stack.install`. A second run downloads nothing.
+`headrace up` runs it when something is missing, and `make setup` as `python -m headrace.stack.install`. A second run
+downloads nothing.
 """
 
 import hashlib
@@ -15,9 +16,9 @@ import pyflink
 from jgo.maven import MavenContext
 
 from headrace.errors import EnvironmentProblem
-from headrace.layout import FLINK_HOME, FLINK_JARS, KAFKA_JARS, REPOSITORY
+from headrace.layout import FLINK_HOME, FLINK_JARS, KAFKA_JARS, PACKAGE
 
-LOCK = REPOSITORY / "jgo.lock.toml"
+LOCK = PACKAGE / "jgo.lock.toml"
 _FLINK_GROUP = "org.apache.flink"
 
 
@@ -86,6 +87,11 @@ def _link(folder: Path, *jars: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for jar in jars:
         (folder / jar.name).symlink_to(jar)
+
+
+def is_complete() -> bool:
+    """Whether every jar of the lock file and FLINK_HOME are there."""
+    return all(target(jar).exists() for jar in locked()) and (FLINK_HOME / "bin" / "jobmanager.sh").exists()
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from headrace.errors import EnvironmentProblem
 from headrace.jobs.settings import JobSettings
 from headrace.lang.plan.source import Source
-from headrace.layout import FEATURES, Endpoints, Layout
+from headrace.layout import Endpoints, Layout
 from headrace.schemas.topics import EVENTS
 from headrace.store.versions import Versions, read_versions
 
@@ -67,7 +67,7 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
         start(
             JobSettings(
                 bootstrap=endpoints.bootstrap,
-                features=FEATURES,
+                features=layout.features,
                 name=name,
                 checkpoint_ms=checkpoint_ms,
                 checkpoints=folder.as_uri(),

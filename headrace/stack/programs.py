@@ -4,7 +4,7 @@ import sys
 
 import msgspec
 
-from headrace.layout import STATE_VARIABLE, Endpoints, Layout
+from headrace.layout import PROJECT_VARIABLE, STATE_VARIABLE, Endpoints, Layout
 from headrace.stack import flink
 from headrace.stack.supervisor import Program
 
@@ -33,10 +33,11 @@ def python_process(layout: Layout, endpoints: Endpoints, name: str, module: str,
     """A Python process that is started later by name; secrets go into its environment, not its arguments."""
     secrets = {**secret("HEADRACE_MODEL_KEY", endpoints.model_key), **secret("HEADRACE_TOKEN", endpoints.token)}
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    folders = {STATE_VARIABLE: str(layout.home), PROJECT_VARIABLE: str(layout.project)}
     return Program(
         name=name,
         command=[sys.executable, "-m", module, *arguments],
-        environment={**flink.environment(layout), **secrets, **one_thread, STATE_VARIABLE: str(layout.home)},
+        environment={**flink.environment(layout), **secrets, **one_thread, **folders},
         priority=50,
         autostart=False,
     )

@@ -18,7 +18,7 @@ from headrace.log.trainings import finished_trainings
 from headrace.schemas.aliases import CHALLENGER, SEASON, followed_models
 from headrace.schemas.breaker import BrokenProgram
 from headrace.stack import calendar, flink, supervisor
-from headrace.stack.flink import FlinkRest
+from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.jobs import wanted_jobs
 from headrace.stack.learners import read_experiment, reconcile_learners, wanted_learners
 from headrace.stack.supervisor import Supervisor

@@ -17,13 +17,14 @@ from headrace.connections.settings import below, variable
 from headrace.errors import UsageProblem
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import load_plan
-from headrace.layout import REPOSITORY, Endpoints, Layout, Pace, refuse_elsewhere
+from headrace.layout import Endpoints, Layout, Pace, refuse_elsewhere
 from headrace.log.feature_versions import seed
 from headrace.log.topics import create_topics
 from headrace.schemas.topics import TOPICS
-from headrace.stack import flink, kafka, redis_server, supervisor
+from headrace.stack import flink, install, kafka, redis_server, supervisor
 from headrace.stack.calendar import read_seasons
-from headrace.stack.jobs import FEATURES, JOBS
+from headrace.stack.flink_rest import FlinkRest
+from headrace.stack.jobs import JOBS
 from headrace.stack.learners import read_experiment
 from headrace.stack.model_settings import device, ranker
 from headrace.stack.ports import Ports, choose_ports, load_secrets, local_endpoints
@@ -88,6 +89,7 @@ def start_engines(
         endpoints = layout.endpoints()
     else:
         supervisor.end_recorded(layout, patience_s=10)
+        _install_once(say)
         layout.create()
         ports = _ports(layout, usual=usual_ports, say=say)
         endpoints = local_endpoints(ports, load_secrets(layout), pace)
@@ -95,9 +97,15 @@ def start_engines(
     wait_for_engines(layout, endpoints)
     if created := create_topics(endpoints.bootstrap, TOPICS):
         say(f"created {len(created)} topics")
-    seed(endpoints, plan or load_plan(FEATURES))
+    seed(endpoints, plan or load_plan(layout.features))
     supervisor.record(layout)
     return endpoints
+
+
+def _install_once(say: Say) -> None:
+    if not install.is_complete():
+        say("downloading the jars of Kafka and of Flink's connectors, once for this Python environment")
+        install.main()
 
 
 def _launch(layout: Layout, ports: Ports, endpoints: Endpoints, make_programs: MakePrograms) -> None:
@@ -138,7 +146,7 @@ def wait_for_engines(layout: Layout, endpoints: Endpoints) -> None:
     """Wait until Kafka, Redis and Flink answer."""
     broker = admin(endpoints.bootstrap, {"log_level": 0})
     store = connect(endpoints.redis_url)
-    rest = flink.FlinkRest(endpoints.flink_url)
+    rest = FlinkRest(endpoints.flink_url)
     checks = {
         "redis": lambda: bool(store.ping()),
         "kafka": lambda: bool(broker.list_topics(timeout=1).brokers),
@@ -163,7 +171,7 @@ def pipeline_programs(layout: Layout, endpoints: Endpoints) -> list[Program]:
     device()
     config = ("--config", str(layout.serving_file)) if layout.serving_file.exists() else ()
     artefacts = ("--artefacts", str(layout.artefacts))
-    features = ("--features", str(FEATURES))
+    features = ("--features", str(layout.features))
     api = ("--port", str(urlsplit(endpoints.api_url).port), "--keys", str(layout.keys_file))
     host = (*kafka_address, *redis_address, *features, *config, *fusion_arguments(layout), *artefacts)
     host = (*host, "--shared", str(layout.shared), "--spool", str(layout.spool))
@@ -185,7 +193,7 @@ def start_pipeline(layout: Layout, *, say: Say, pace: Pace, usual_ports: bool = 
     """
     endpoints = start_engines(layout, say=say, pace=pace, make_programs=pipeline_programs, usual_ports=usual_ports)
     start_programs(layout, "keeper", "loader", "learner")
-    rest = flink.FlinkRest(endpoints.flink_url)
+    rest = FlinkRest(endpoints.flink_url)
     for job in JOBS:
         hint = f"Look at {layout.logs / 'keeper.log'} and {endpoints.flink_url}."
         wait_until(lambda job=job: rest.is_running(job), what=f"job {job}", deadline_s=120, hint=hint)
@@ -226,7 +234,7 @@ def stop(layout: Layout, *, wipe: bool = False) -> None:
     layout.endpoints_file.unlink(missing_ok=True)
     layout.ports_file.unlink(missing_ok=True)
     layout.processes_file.unlink(missing_ok=True)
-    if wipe and layout.home != REPOSITORY:
+    if wipe and layout.home != layout.project:
         shutil.rmtree(layout.home, ignore_errors=True)
 
 

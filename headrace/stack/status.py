@@ -24,7 +24,7 @@ from headrace.log import dead_letters
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.topics import TOPICS
 from headrace.stack import supervisor
-from headrace.stack.flink import FlinkRest, JobStatus
+from headrace.stack.flink_rest import FlinkRest, JobStatus
 from headrace.stack.jobs import SAMPLES_JOB
 from headrace.stack.programs import purpose_of
 from headrace.stack.supervisor import Supervisor

@@ -18,7 +18,6 @@ from pathlib import Path
 import msgspec
 import psutil
 from msgspec import Struct
-from supervisor.xmlrpc import SupervisorTransport
 
 from headrace.layout import STATE_VARIABLE, Layout
 
@@ -180,6 +179,8 @@ class Supervisor:
         return self._layout.programs / f"{name}.conf"
 
     def _call(self, method: str, *arguments: str | bool):
+        from supervisor.xmlrpc import SupervisorTransport  # only there where a stack runs on this machine
+
         transport = SupervisorTransport(None, None, f"unix://{self._layout.supervisor_socket}")
         with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as proxy:
             return getattr(proxy.supervisor, method)(*arguments)

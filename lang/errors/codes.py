@@ -73,7 +73,7 @@ CODES: dict[str, Code] = {
         right="use the suggested lateness on a new stack or under another name, or keep it if events can be that late",
     ),
     "F112": Code(
-        meaning="warning: the window is longer than the topic's retention, and nothing archives the topic",
+        meaning="warning: the window is longer than the topic's retention",
         wrong=_select_by_user("count(*) OVER 30d AS clicks_30d"),
         right=_select_by_user("count(*) OVER 7d AS clicks_7d"),
     ),

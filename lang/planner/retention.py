@@ -1,6 +1,6 @@
 """F112, a warning: a window longer than the retention of the topic that a replay or a backfill reads.
 
-It applies to aggregates with a window; nothing archives a topic yet. Decayed aggregates are exempt, because what they
+It applies to aggregates with a window. Decayed aggregates are exempt, because what they
 lack after a replay fades away.
 """
 
@@ -28,6 +28,6 @@ def warn_of_short_retention(tree: GroupTree, source: Source, report: Report) -> 
 def _longer_retention(source: Source, window: Duration) -> str:
     """How to keep the clean topic as long as a window; the clickstream's retention is not declared in its source."""
     if source.topic == EVENTS.name:
-        return f"raise retention_ms of {clean_topic(source)} in schemas/topics.py"
+        return "set topics.retention_days of the environment (docs/connect.md)"
     least = window.short if window == LIFETIME else f"{window.short} or more"
     return f"set `retain` of the source to {least}"

@@ -6,7 +6,7 @@ from litestar import MediaType, get
 
 from headrace.serving.http.auth import OPEN
 
-_TEXT = (files("schemas") / "recommendations.proto").read_text(encoding="utf-8")
+_TEXT = (files("headrace.schemas") / "recommendations.proto").read_text(encoding="utf-8")
 
 
 @get(

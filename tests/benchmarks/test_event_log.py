@@ -10,9 +10,9 @@ from benchmarks.inputs.event_log import KINDS, LATE_MS, SHARES, SPAN_MS, Scale, 
 from headrace.lang.events.gate import Gate
 from headrace.lang.plan.plan import Group, Key
 from headrace.lang.planner.load import load_plan
+from headrace.layout import FEATURES
 from headrace.schemas.partition import partition_of
 from headrace.schemas.topics import EVENT_PARTITIONS
-from headrace.stack.jobs import FEATURES
 
 END_MS = 1_800_000_000_000
 SCALE = Scale(events=4_000, users=60, items=80)

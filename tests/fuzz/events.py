@@ -9,7 +9,7 @@ import numpy as np
 from headrace.lang.executors.fold import SequenceRow, TileFold, TileRow
 from headrace.lang.plan.plan import Group, Key
 from headrace.lang.planner.load import load_plan
-from headrace.stack.jobs import FEATURES
+from headrace.layout import FEATURES
 from headrace.store.decode import Refused, SequenceDecoder, TileDecoder
 from headrace.udfs.decode import EventDecoder
 from headrace.udfs.enrich import EventEnricher

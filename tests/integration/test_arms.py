@@ -12,6 +12,7 @@ from msgspec import structs
 
 from benchmarks.harness.learners import Learners
 from headrace.connections.redis_clients import Client
+from headrace.layout import FEATURES
 from headrace.models.config import RankerConfig
 from headrace.schemas.http import RecommendationAnswer
 from headrace.schemas.version_policy import version_text
@@ -28,7 +29,6 @@ from headrace.serving.state.report import NotPublished
 from headrace.serving.telemetry.stopwatch import Stopwatch
 from headrace.simulator.sample_stream import stream
 from headrace.stack import broker
-from headrace.stack.jobs import FEATURES
 from headrace.wait import wait_until
 from tests.support import serving_states as worlds
 

@@ -12,7 +12,7 @@ import pytest
 
 from headrace.lang.planner.load import load_plan
 from headrace.lang.testfiles.cases import SUFFIX, cases_in
-from headrace.stack.jobs import FEATURES
+from headrace.layout import FEATURES
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

@@ -11,7 +11,7 @@ from headrace.schemas.dead_letter import DEAD
 from headrace.schemas.limits import RECORD_BYTES
 from headrace.schemas.partition import tick_key
 from headrace.schemas.topics import EVENT_PARTITIONS, EVENTS_DEAD
-from headrace.stack.flink import FlinkRest
+from headrace.stack.flink_rest import FlinkRest
 from tests.support.line import Line, Place
 from tests.support.random_events import random_events
 

@@ -13,10 +13,10 @@ from headrace.features.point_in_time import store_as_of
 from headrace.lang.events.gate import Gate
 from headrace.lang.planner.load import load_plan
 from headrace.lang.testfiles.runner import values_agree
+from headrace.layout import FEATURES
 from headrace.log.feature_versions import Registry, remove_data
 from headrace.serving.http import lookup
-from headrace.stack.flink import FlinkRest
-from headrace.stack.jobs import FEATURES
+from headrace.stack.flink_rest import FlinkRest
 from tests.support.comparison import by_the_oracle, mismatches
 from tests.support.line import Line
 from tests.support.random_events import random_events

@@ -17,14 +17,13 @@ from headrace.lang.events.computed import Computation
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.plan import Group, Key
 from headrace.lang.planner.load import load_plan
-from headrace.layout import REPOSITORY, STATE_VARIABLE, Layout
+from headrace.layout import FEATURES, REPOSITORY, STATE_VARIABLE, Layout
 from headrace.replay import command
 from headrace.replay.recordings import Recording, read
 from headrace.replay.writer import build_events
 from headrace.schemas.heads import HEADS
 from headrace.schemas.samples import SAMPLE
 from headrace.stack import stack
-from headrace.stack.jobs import FEATURES
 from tests.support.comparison import by_the_oracle, mismatches
 from tests.support.line import Line
 

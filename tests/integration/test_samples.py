@@ -10,7 +10,7 @@ from headrace.layout import FEATURES
 from headrace.schemas.events import BOT
 from headrace.schemas.heads import FEEDBACK
 from headrace.schemas.samples import SAMPLE
-from headrace.stack.flink import FlinkRest
+from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.jobs import SAMPLES_JOB
 from headrace.udfs.labels import BEYOND_DAILY_LIMIT, COUNTERS
 from headrace.udfs.user_state import TRAINING_PER_DAY

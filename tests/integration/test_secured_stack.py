@@ -17,6 +17,7 @@ from headrace.client import Client, EventRecord, ItemRecord, RecommendationReque
 from headrace.layout import FEATURES, REPOSITORY, Layout
 from headrace.schemas.times import now_ms
 from headrace.stack import flink
+from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.ports import Ports, choose_ports
 from headrace.wait import wait_until
 from tests.support import secured
@@ -158,7 +159,7 @@ def test_jobs_are_submitted_by_flink_run(staging: Staging) -> None:
             command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=180
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    rest = flink.FlinkRest(f"http://127.0.0.1:{staging.ports.flink_rest}")
+    rest = FlinkRest(f"http://127.0.0.1:{staging.ports.flink_rest}")
     for job in JOBS:
         wait_until(
             lambda job=job: rest.is_running(job), what=job, deadline_s=90, hint=f"Look into {staging.layout.logs}."
@@ -213,7 +214,7 @@ def test_commands_work_on_it(staging: Staging) -> None:
 
 
 def test_no_job_was_restarted(staging: Staging) -> None:
-    rest = flink.FlinkRest(f"http://127.0.0.1:{staging.ports.flink_rest}")
+    rest = FlinkRest(f"http://127.0.0.1:{staging.ports.flink_rest}")
     assert {name: status.restarts for name, status in rest.job_statuses()} == dict.fromkeys(JOBS, 0)
 
 

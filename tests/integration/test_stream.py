@@ -10,13 +10,14 @@ from headrace.features import release
 from headrace.lang.events.gate import Gate
 from headrace.lang.plan.source import Source
 from headrace.lang.planner.load import load_plan
+from headrace.layout import FEATURES
 from headrace.log.clean_log import CleanLog
 from headrace.log.feature_versions import Registry
 from headrace.schemas.dead_letter import DEAD
 from headrace.schemas.events import BOT
 from headrace.schemas.topics import EVENTS_DEAD
-from headrace.stack.flink import FlinkRest
-from headrace.stack.jobs import FEATURES, ingest_job
+from headrace.stack.flink_rest import FlinkRest
+from headrace.stack.jobs import ingest_job
 from tests.support.comparison import by_the_oracle, mismatches
 from tests.support.line import Line
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.client import ItemRecord, RecommendationRequest
-from headrace.layout import REPOSITORY
-from headrace.stack.jobs import FEATURES
+from headrace.layout import FEATURES, REPOSITORY
 from tests.support.line import Line
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(500)]

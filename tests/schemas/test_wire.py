@@ -14,13 +14,15 @@ import schemas
 from headrace.lang.executors.topic_contracts import sequence_contracts, tile_contracts
 from headrace.lang.plan.clean_topic import contract
 from headrace.lang.planner.load import load_plan
+from headrace.layout import FEATURES
 from headrace.schemas.avro import LATER, Contract, Unreadable, nullable
 from headrace.schemas.redis_keys import pack_member, payload_of
-from headrace.stack.jobs import FEATURES
 
 GOLDEN = Path(__file__).parent / "golden"
 PLAN = load_plan(FEATURES)
-MODULES = [importlib.import_module(module.name) for module in pkgutil.iter_modules(schemas.__path__, "schemas.")]
+MODULES = [
+    importlib.import_module(module.name) for module in pkgutil.iter_modules(schemas.__path__, "headrace.schemas.")
+]
 CONTRACTS: dict[str, Contract] = {
     name.lower(): contract
     for module in MODULES

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from headrace.lang.planner.load import load_plan
+from headrace.layout import FEATURES
 from headrace.schemas.events import Event
 from headrace.simulator.behaviour import ShownSlate, events_of
 from headrace.simulator.delivery_faults import DeliveryFaults, FaultRates
 from headrace.simulator.poison import KINDS
 from headrace.simulator.visits import Visits
 from headrace.simulator.world import Reaction
-from headrace.stack.jobs import FEATURES
 from headrace.udfs.decode import EventDecoder, Refused
 
 NOW_MS = 1_700_000_000_000

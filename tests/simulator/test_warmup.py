@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from headrace.lang.planner.load import load_plan
+from headrace.layout import FEATURES
 from headrace.models.content import ContentLayout
 from headrace.models.inputs import DENSE, FEATURE_SET
 from headrace.schemas.catalogue import ITEM
@@ -12,7 +13,6 @@ from headrace.schemas.exposures import EXPOSURE
 from headrace.simulator.item_vectors import IMAGE, TEXT, SimulatedModality
 from headrace.simulator.warmup import WarmUp, WarmUpSettings
 from headrace.simulator.world import World, WorldSettings
-from headrace.stack.jobs import FEATURES
 from headrace.udfs.decode import EventDecoder
 
 BEGIN_MS = 1_700_000_000_000

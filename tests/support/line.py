@@ -16,12 +16,12 @@ from headrace.client import Client
 from headrace.connections.kafka_clients import producer
 from headrace.connections.redis_clients import connect
 from headrace.lang.planner.load import load_plan
-from headrace.layout import REPOSITORY, STATE_VARIABLE, Endpoints, Layout, Pace
+from headrace.layout import FEATURES, REPOSITORY, STATE_VARIABLE, Endpoints, Layout, Pace
 from headrace.schemas.avro import Unreadable
 from headrace.schemas.dead_letter import DEAD
 from headrace.serving.kafka.ticker import ticks
 from headrace.stack import flink, stack, supervisor
-from headrace.stack.jobs import FEATURES
+from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.supervisor import Supervisor
 from headrace.store.log import read_values
 from headrace.store.reader import FeatureReader
@@ -111,7 +111,7 @@ class Line:
         command += ["--cluster", self.endpoints.flink_address]
         environment = supervisor.inherit(self.layout, flink.environment(self.layout))
         subprocess.run(command, check=True, cwd=REPOSITORY, env=environment, timeout=120)
-        rest = flink.FlinkRest(self.endpoints.flink_url)
+        rest = FlinkRest(self.endpoints.flink_url)
         try:
             yield
         finally:

@@ -17,7 +17,7 @@ from headrace.schemas.dead_letter import DEAD
 from headrace.schemas.delta import Manifest, manifest_of
 from headrace.schemas.partition import tick_key
 from headrace.schemas.topics import EVENT_PARTITIONS, EVENTS_DEAD, MODEL_DELTAS
-from headrace.stack.flink import FlinkRest
+from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.jobs import JOBS
 from headrace.store.log import read_to_end, read_values
 from tests.support.comparison import by_the_oracle, mismatches

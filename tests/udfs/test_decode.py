@@ -5,8 +5,8 @@ import pytest
 from msgspec import Raw
 
 from headrace.lang.planner.load import load_plan, parse_plan
+from headrace.layout import FEATURES
 from headrace.schemas.limits import day_ms
-from headrace.stack.jobs import FEATURES
 from headrace.udfs.decode import EventDecoder, Refused
 
 NOW = 1_770_000_000_000

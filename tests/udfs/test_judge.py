@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.lang.planner.load import load_plan, parse_plan
+from headrace.layout import FEATURES
 from headrace.schemas.breaker import Breaker, BrokenProgram
 from headrace.schemas.dead_letter import REASONS
 from headrace.schemas.limits import RECORD_BYTES
-from headrace.stack.jobs import FEATURES
 from headrace.udfs.decode import EventDecoder, Refused
 from headrace.udfs.enrich import EventEnricher
 from headrace.udfs.judge import Judge

@@ -6,7 +6,7 @@ import pytest
 
 from headrace.lang.events.gate import Gate
 from headrace.lang.planner.load import load_plan
-from headrace.stack.jobs import FEATURES
+from headrace.layout import FEATURES
 from headrace.udfs.decode import EventDecoder, Refused
 from tests.support.odd_records import KINDS, Odd, odd_events
 
