@@ -23,6 +23,7 @@ from headrace.log.sample_verbs import app as samples
 from headrace.log.topic_verbs import app as topics
 from headrace.registry.verbs import app as models
 from headrace.run_command import run, say
+from headrace.stack.job_verbs import app as jobs
 
 app = cyclopts.App(
     name="headrace",
@@ -34,6 +35,7 @@ app = cyclopts.App(
     version=version("headrace"),
 )
 app.command(features, name="features")
+app.command(jobs, name="jobs")
 app.command(keys, name="keys")
 app.command(models, name="models")
 app.command(samples, name="samples")

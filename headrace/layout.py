@@ -136,6 +136,7 @@ class Layout:
         self.serving_file = home / "serving.json"
         self.keys_file = home / "keys.json"
         self.seasons_file = home / "seasons.yaml"
+        self.jobs_file = home / "jobs.json"
         self.fusion_file = home / "fusion.json"
         self.processes_file = home / "processes.json"
         self.supervisor_config = home / "supervisord.conf"

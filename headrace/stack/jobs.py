@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from headrace.errors import EnvironmentProblem
 from headrace.jobs.settings import JobSettings
 from headrace.lang.plan.source import Source
@@ -38,9 +40,16 @@ def checkpoints(layout: Layout, job: str) -> Path:
 
 
 def newest_checkpoint(folder: Path) -> str | None:
-    """The newest complete checkpoint of a job's folder, as a URI; None before its first one."""
-    found = list(folder.glob("*/chk-*/_metadata"))
+    """The newest complete checkpoint or savepoint of a job's folder, as a URI; None before its first one."""
+    found = [*folder.glob("*/chk-*/_metadata"), *folder.glob("savepoint-*/_metadata")]
     return max(found, key=lambda path: path.stat().st_mtime).parent.as_uri() if found else None
+
+
+def parallelisms(layout: Layout) -> dict[str, int]:
+    """The subtasks of each job that was rescaled; other jobs have one."""
+    if not layout.jobs_file.exists():
+        return {}
+    return msgspec.json.decode(layout.jobs_file.read_bytes(), type=dict[str, int])
 
 
 def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None:
@@ -69,6 +78,7 @@ def submit(layout: Layout, endpoints: Endpoints, names: tuple[str, ...]) -> None
                 bootstrap=endpoints.bootstrap,
                 features=layout.features,
                 name=name,
+                parallelism=parallelisms(layout).get(name, 1),
                 checkpoint_ms=checkpoint_ms,
                 checkpoints=folder.as_uri(),
                 wait_ms=pace.wait_ms,
