@@ -21,6 +21,8 @@ def configuration(job: str, settings: JobSettings, own: Mapping[str, str]) -> Co
         "parallelism.default": str(settings.parallelism),
         "execution.checkpointing.interval": f"{settings.checkpoint_ms} ms",
         "execution.checkpointing.timeout": "5 min",
+        # Else a JobManager that is asked to end deletes them; a cluster's own setting does not reach a submitted job.
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.attached": "false",
         # Rows are not copied between chained operators: the SQL operators never change a row they have passed on.
         "pipeline.object-reuse": "true",

@@ -3,6 +3,7 @@
 The packages it depends on are those of this environment; docs/project.md has what an install of each extra brings.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -86,26 +87,41 @@ def test_a_project_validates_tests_and_serves(project: Installed) -> None:
         done = project.headrace(*verbs, at=project.project / "features" / "sources")  # the project is found upward
         assert done.returncode == 0, done.stdout + done.stderr
     assert "0 failed" in done.stdout
-    up = project.headrace("up")
-    assert up.returncode == 0, up.stderr
-    endpoints = Layout(project.project / ".headrace").endpoints()
-    with Client(endpoints.api_url, endpoints.token, timeout_s=30) as api:
+    clicks = [click(number) for number in ("1", "2")]
+    with started(project) as api:
         api.upsert_items([ItemRecord(item_id="a", category="c"), ItemRecord(item_id="b", category="c")])
-        api.send_events(
-            [
-                EventRecord(
-                    event_id="1", user_id="u", item_id="a", event_type="click", occurred_at=round(time.time() * 1000)
-                )
-            ]
-        )
+        api.send_events(clicks[:1])
 
         def unseen() -> list[str]:
             return [item.id for item in api.recommend(RecommendationRequest(user_id="u", count=2)).items]
 
-        wait_until(lambda: unseen() == ["b"], what="a slate without the clicked item", deadline_s=90, hint=up.stderr)
-    assert re.search("running", project.headrace("status").stdout, re.IGNORECASE)
+        wait_until(lambda: unseen() == ["b"], what="a slate without the clicked item", deadline_s=90, hint="")
+        wait_until(lambda: counted(api) == 1, what="the feature of the click", deadline_s=90, hint="")
     down = project.headrace("down")
     assert (down.returncode, "stopped the stack" in down.stderr) == (0, True)
+    with started(project) as api:  # jobs go on from their checkpoints: the repeated click is known
+        api.send_events(clicks)
+        wait_until(lambda: counted(api) == 2, what="the feature of the second click", deadline_s=90, hint="")
+        assert re.search("running", project.headrace("status").stdout, re.IGNORECASE)
+
+
+@contextlib.contextmanager
+def started(project: Installed) -> Iterator[Client]:
+    up = project.headrace("up")
+    assert up.returncode == 0, up.stderr
+    endpoints = Layout(project.project / ".headrace").endpoints()
+    with Client(endpoints.api_url, endpoints.token, timeout_s=30) as api:
+        yield api
+
+
+def click(event_id: str) -> EventRecord:
+    now = round(time.time() * 1000)
+    return EventRecord(event_id=event_id, user_id="u", item_id="a", event_type="click", occurred_at=now)
+
+
+def counted(api: Client) -> float | None:
+    values = {each.name: each.value for each in api.read_features("user_engagement", "u").features}
+    return values["clicks_ever"]
 
 
 def test_outside_of_a_project_one_sentence_says_how_to_make_one(installed: Installed) -> None:
