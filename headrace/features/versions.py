@@ -34,17 +34,21 @@ def _stack() -> tuple[Endpoints, Registry, FlinkRest]:
     return endpoints, Registry(endpoints, who="operator"), FlinkRest(endpoints.flink_url)
 
 
-def seed(folder: Path = FEATURES) -> None:
+def seed(folder: Path = FEATURES, *, if_none: bool = False) -> None:
     """Register the groups of feature files where there are no versions yet; `apply` adds to an environment that has.
 
     Args:
         folder: the feature files.
+        if_none: where there are versions, do nothing and succeed.
 
     Raises:
         UsageProblem: there are versions already.
     """
     endpoints, registry, _ = _stack()
     if found := registry.versions().applied:
+        if if_none:
+            screen().print(f"{len(found)} versions are registered already")
+            return
         message = f"there are {len(found)} versions already: `headrace features plan` and `apply` change them"
         raise UsageProblem(message)
     plan = plan_in(folder)
