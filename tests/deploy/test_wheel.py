@@ -1,0 +1,77 @@
+"""The wheel that the images install: it builds as they build it, and holds each file and module that they use."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from headrace.layout import REPOSITORY
+from tests.support.manifests import OVERLAYS, Container, compose_containers, kubernetes_containers
+
+SITE_PACKAGES = "/opt/headrace/lib/python3.11/site-packages/"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    for name in listed.stdout.rstrip("\0").split("\0"):  # a copy, because a build leaves folders behind
+        path = REPOSITORY / name
+        if path.exists() or path.is_symlink():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "--no-dereference", str(path), str(source / name)], check=True)
+    command = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir"]
+    done = subprocess.run(
+        [sys.executable, *command, str(folder), str(source)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = folder.glob("headrace-*.whl")
+    with ZipFile(built) as files:
+        return set(files.namelist())
+
+
+def containers() -> Iterator[Container]:
+    yield from compose_containers()
+    for overlay in OVERLAYS:
+        yield from kubernetes_containers(overlay)
+
+
+def test_every_file_that_a_container_names_is_in_the_wheel(wheel: set[str]) -> None:
+    named = {
+        each.removeprefix(SITE_PACKAGES)
+        for found in containers()
+        for each in found.argv
+        if each.startswith(SITE_PACKAGES)
+    }
+    assert len(named) == 3
+    assert named <= wheel
+
+
+def test_every_module_that_a_container_runs_is_in_the_wheel(wheel: set[str]) -> None:
+    modules = {found.argv[2] for found in containers() if found.argv[:2] == ("python", "-m")}
+    assert len(modules) == 4
+    for module in modules:
+        path = module.replace(".", "/")
+        assert {f"{path}.py", f"{path}/__main__.py"} & wheel, module
+
+
+def test_the_server_loads_its_workers_from_the_package(wheel: set[str]) -> None:
+    text = (REPOSITORY / "serving/__main__.py").read_text(encoding="utf-8")
+    target = re.search(r'"([\w.]+):create"', text)
+    assert target is not None
+    assert f"{target[1].replace('.', '/')}.py" in wheel
+
+
+def test_the_wheel_holds_what_the_processes_read_beside_their_code(wheel: set[str]) -> None:
+    scripts = {f"headrace/store/{path.name}" for path in Path(REPOSITORY / "store").glob("*.lua")}
+    assert scripts
+    if not scripts & wheel:
+        pytest.skip("pyproject.toml declares no package data")
+    assert scripts <= wheel
