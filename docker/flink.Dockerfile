@@ -72,6 +72,7 @@ COPY --from=slim-packages /opt/headrace /opt/headrace
 COPY --from=project /features /project/features
 COPY flink-conf/production.yaml /opt/flink/conf/config.yaml
 COPY flink-conf/log4j-console.properties /opt/flink/conf/log4j-console.properties
+COPY flink-conf/log4j-console.properties /opt/flink/conf/log4j-cli.properties
 # Plugins are linked here and not by ENABLE_BUILT_IN_PLUGINS, because the container's root is read-only.
 RUN test -f "/opt/flink/opt/flink-s3-fs-presto-${FLINK_VERSION}.jar" \
  && test -f "/opt/flink/opt/flink-python-${FLINK_VERSION}.jar" \

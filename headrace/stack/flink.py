@@ -10,9 +10,12 @@ from headrace.layout import FLINK_HOME, PACKAGE, Layout
 from headrace.stack.ports import Ports
 
 _NO_ENVIRONMENTS = """
-# At INFO this class writes all variables of the process to the log whenever a Python worker ends, secrets too.
+# Beam writes all variables of the process to the log when a Python worker ends, secrets too: at INFO, and at WARN where
+# that fails. Flink's client writes them when it starts Python.
 logger.environments.name = org.apache.beam.runners.fnexecution.control.DefaultJobBundleFactory
-logger.environments.level = WARN
+logger.environments.level = OFF
+logger.variables.name = org.apache.flink.client.python.PythonEnvUtils
+logger.variables.level = WARN
 """
 
 

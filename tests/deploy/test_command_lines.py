@@ -1,6 +1,6 @@
 """Every container of compose and Kubernetes starts with variables, files and arguments that its process accepts.
 
-The real parsers read them, with a folder in place of the container's root; what a container does not mount is not there.
+The real parsers read them, with a folder in place of the container's root. What a container does not mount is missing.
 """
 
 import os

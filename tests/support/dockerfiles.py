@@ -1,4 +1,4 @@
-"""The images that docker/*.Dockerfile describe, by name: the last stage of flink.Dockerfile, the targets of the other."""
+"""The images that docker/*.Dockerfile describe: the last stage of flink.Dockerfile, the targets of the other."""
 
 import json
 from pathlib import Path

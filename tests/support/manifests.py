@@ -1,4 +1,4 @@
-"""The containers that docker/compose.yaml and docker/kubernetes describe: command line, variables, files and folders."""
+"""The containers of docker/compose.yaml and docker/kubernetes: command line, variables, files and folders."""
 
 import re
 import shlex
