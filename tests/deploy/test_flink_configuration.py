@@ -110,7 +110,7 @@ def test_the_image_has_the_configuration_and_the_python_that_it_names() -> None:
 
 
 def test_the_log_never_holds_the_variables_of_a_process() -> None:
-    """What a trial of the job `ingest` in application mode wrote to the logs; a class may be renamed in a later Flink."""
+    """Two classes wrote them in a trial of the job `ingest`; a later Flink may rename them."""
     silent = re.compile(r"^(logger\.(?:environments|variables)\.\w+) = (.+)$", re.MULTILINE)
     image, local = (dict(silent.findall(text)) for text in (LOG.read_text(encoding="utf-8"), flink._NO_ENVIRONMENTS))
     page = dict(silent.findall((REPOSITORY / "docs/connect.md").read_text(encoding="utf-8")))

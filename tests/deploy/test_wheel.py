@@ -19,12 +19,15 @@ SITE_PACKAGES = "/opt/headrace/lib/python3.11/site-packages/"
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
+    parser = pytest.importorskip("e2b_dockerfile_utils", reason="e2b-dockerfile-utils is not installed")
+    lines = (REPOSITORY / ".dockerignore").read_text().splitlines()
+    ignored = parser.PatternMatcher([line for line in lines if line and not line.startswith("#")])
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("not a git checkout")
-    for name in listed.stdout.rstrip("\0").split("\0"):  # a copy, because a build leaves folders behind
+    for name in listed.stdout.rstrip("\0").split("\0"):  # the context of a build, and a build leaves folders behind
         path = REPOSITORY / name
-        if path.exists() or path.is_symlink():
+        if (path.exists() or path.is_symlink()) and not ignored.matches(name):
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(["cp", "--no-dereference", str(path), str(source / name)], check=True)
     command = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir"]
@@ -72,6 +75,7 @@ def test_the_server_loads_its_workers_from_the_package(wheel: set[str]) -> None:
 def test_the_wheel_holds_what_the_processes_read_beside_their_code(wheel: set[str]) -> None:
     scripts = {f"headrace/store/{path.name}" for path in Path(REPOSITORY / "store").glob("*.lua")}
     assert scripts
-    if not scripts & wheel:
-        pytest.skip("pyproject.toml declares no package data")
     assert scripts <= wheel
+    starter = {"headrace/starter/headrace.toml", "headrace/starter/features/sources/clickstream.sql"}
+    assert starter <= wheel
+    assert {"headrace/jgo.lock.toml", "headrace/flink-conf/local.yaml"} <= wheel
