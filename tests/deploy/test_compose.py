@@ -2,15 +2,18 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from zipfile import ZipFile
 
 import pyflink
 import pytest
 import yaml
 
+from headrace.jobs.settings import TRANSACTION_TIMEOUT_MS
 from headrace.layout import REPOSITORY
 from tests.serving.telemetry.test_metrics import exported_names
 from tests.support.dockerfiles import DOCKER, TARGETS, images
@@ -85,8 +88,6 @@ def test_only_this_host_reaches_the_ports() -> None:
 
 
 def test_kafka_allows_the_transactions_of_the_jobs() -> None:
-    from headrace.jobs.settings import TRANSACTION_TIMEOUT_MS
-
     assert int(SERVICES["kafka"]["environment"]["KAFKA_TRANSACTION_MAX_TIMEOUT_MS"]) >= TRANSACTION_TIMEOUT_MS
 
 
@@ -100,6 +101,17 @@ def test_prometheus_reads_services_that_exist_at_ports_where_metrics_are() -> No
         for target in job["static_configs"][0]["targets"]:
             service, _, port = target.partition(":")
             assert ports[SERVICES[service]["image"].partition(":")[0]] == int(port)
+
+
+def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not on PATH; it comes with Prometheus")
+    text = (DOCKER / "prometheus.yml").read_text(encoding="utf-8")
+    (tmp_path / "prometheus.yml").write_text(text.replace("/etc/prometheus", str(REPOSITORY / "serving")))
+    command = [promtool, "check", "config", str(tmp_path / "prometheus.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_panel_reads_metrics_that_exist() -> None:

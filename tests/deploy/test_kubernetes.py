@@ -11,6 +11,7 @@ import yaml
 
 from headrace.layout import REPOSITORY
 from headrace.serving.routes import HANDLERS
+from headrace.serving.shared.current import REPORT
 from tests.support.dockerfiles import images
 from tests.support.manifests import JOBS, OVERLAYS, Document, image_name, of_kind, pods, rendered
 
@@ -126,8 +127,6 @@ def paths() -> set[str]:
 
 @ours
 def test_probes_ask_routes_and_files_that_exist(overlay: str) -> None:
-    from headrace.serving.shared.current import REPORT
-
     asked, checked = set[str](), set[str]()
     for template in pods(overlay).values():
         for each in containers(template):

@@ -144,6 +144,8 @@ def test_topics_and_versions_are_made_by_commands(staging: Staging) -> None:
     assert {each["name"]: each["partitions"] for each in exported}["shop.exposures"] == 2
     assert "registered" in staging.headrace("features", "seed").stdout
     assert "versions already" in staging.headrace("features", "seed").stderr
+    again = staging.headrace("features", "seed", "--if-none")
+    assert (again.returncode, "registered already" in again.stdout) == (0, True)
 
 
 def test_jobs_are_submitted_by_flink_run(staging: Staging) -> None:
