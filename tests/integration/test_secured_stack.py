@@ -104,6 +104,7 @@ def staging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staging]:
     folder = tmp_path_factory.mktemp("project")
     certificates, (ports, _) = secured.certificates(folder), choose_ports(usual=False)
     (folder / "secrets").mkdir()
+    (folder / "features").symlink_to(FEATURES)
     for name, secret in zip(("password", "token", "model", "mask"), SECRETS, strict=True):
         (folder / "secrets" / name).write_text(secret)
     with (
