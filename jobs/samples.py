@@ -32,6 +32,14 @@ JOB = "samples"
 # Fetch a backlog in small pieces from each partition. With the default of 1 MB one partition runs far ahead of the
 # others, and records ahead of the watermark wait in state.
 _SMALL_FETCHES = {"properties.max.partition.fetch.bytes": "65536"}
+_FEEDBACK = {
+    "request_id": "STRING",
+    "item_id": "STRING",
+    "position": "INT",
+    "session_id": "STRING",
+    "event_type": "STRING",
+    "value": "DOUBLE",
+}
 _SINKS = {"samples": SAMPLES, "urgent": SAMPLES_URGENT, "aside": QUARANTINE}
 _RAW = {
     "key.format": "raw",
@@ -79,11 +87,18 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
           rowtime
         FROM exposures WHERE payload IS NOT NULL -- a tick has no value
         UNION ALL
-        SELECT user_id, CAST(NULL AS BYTES), request_id, item_id, `position`, session_id, event_type, `value`,
+        SELECT user_id, CAST(NULL AS BYTES), {_columns(source)},
           CASE WHEN {tables.is_valid_time("received_at")} THEN received_at END,
           '{clean_topic(source)}', _partition, _offset, {tables.APPENDED_MS}, rowtime
         FROM clean WHERE event_type IN ({feedback})""",
     ]
+
+
+def _columns(source: Source) -> str:
+    """The columns of clean events that a feedback is made of: NULL for one that the source does not declare."""
+    return ", ".join(
+        f"`{name}`" if source.type_of(name) else f"CAST(NULL AS {kind}) AS `{name}`" for name, kind in _FEEDBACK.items()
+    )
 
 
 def _read(settings: JobSettings, topic: str, *, value_format: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
 
     Attributes:
         features: folder of the feature files.
-        source: name of the source that the job reads.
+        source: name of the source that the job reads; empty for the one of topic `events`.
         name: the job's name on the cluster; None names it after its file and source. Two jobs need two names.
         checkpoint_ms: interval between checkpoints; the largest part of an exactly-once sink's delay.
         checkpoints: folder for this job's checkpoints, as a URI; None leaves it to the cluster.
@@ -34,7 +34,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
 
     bootstrap: str
     features: Path = Path("features")
-    source: str = CLICKSTREAM
+    source: str = ""
     name: str | None = None
     parallelism: int = 1
     checkpoint_ms: int = 1000
@@ -47,7 +47,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
 
     def name_of(self, job: str) -> str:
         """The name of a job of this file: a job of another source than the clickstream is named after it too."""
-        return self.name or (job if self.source == CLICKSTREAM else f"{job}-{self.source}")
+        return self.name or (job if self.source in ("", CLICKSTREAM) else f"{job}-{self.source}")
 
     def __post_init__(self) -> None:
         """Raises ValueError if a setting is out of range."""
@@ -66,7 +66,8 @@ def from_command_line(job: str) -> JobSettings:
 def plan_of(settings: JobSettings) -> Plan:
     """The plan of the source named in the settings, and of its groups; ends the process if there is no such source."""
     try:
-        return load_plan(settings.features).for_source(settings.source)
+        plan = load_plan(settings.features)
+        return plan.for_source(settings.source) if settings.source else plan.for_events()
     except KeyError as error:
         sys.exit(f"--source: {error.args[0]}")
 
@@ -77,7 +78,7 @@ def command_line(job: str) -> argparse.ArgumentParser:
     parser.set_defaults(**{each.name: each.default for each in structs.fields(JobSettings) if not each.required})
     add_kafka_option(parser)
     parser.add_argument("--features", type=Path, help="folder of the feature files")
-    parser.add_argument("--source", help="name of the source to read")
+    parser.add_argument("--source", help="name of the source to read; by default the one of topic events")
     parser.add_argument("--name", help="the job's name on the cluster")
     parser.add_argument("--parallelism", type=int, help="subtasks of each operator")
     parser.add_argument("--checkpoint-ms", type=int, help="milliseconds between checkpoints")

@@ -1,4 +1,4 @@
-"""The ranker's dense inputs: which feature values it reads and how each becomes a number near 1.
+"""The ranker's dense inputs, computed from feature values.
 
 Serving and replay both call `assemble`. The exposure carries the floats that serving computed, so a sample is learned
 from the exact floats it was scored with. Every column is a pure function of its values; the three rank columns also
@@ -6,106 +6,15 @@ depend on the other candidates of the request.
 """
 
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
-from typing import Literal, TypeAlias
 
 import numpy as np
-from msgspec import Struct
 
 from headrace.models.array_types import Doubles, Flags, Floats
+from headrace.schemas.ranker_inputs import SHIPPED, Column, Side
 
-Side: TypeAlias = Literal["user", "item", "cross"]
-Shape: TypeAlias = Literal["log", "rate", "odds", "plain"]
-
-
-class Column(Struct, frozen=True):
-    """One input value: its source, transformation and scale.
-
-    Shapes: `log` is log1p(x) * scale, `rate` is log((x + 0.001) / 0.05) * scale, so that a click rate of 5 %
-    is 0, `odds` is log((x + 0.001) / (1.001 - x)) * scale for shares that may be close to 1, `plain` is x * scale.
-    All are clipped to [-3, 3]; a missing value (absent or NaN) becomes 0.
-    """
-
-    name: str
-    side: Side
-    shape: Shape
-    scale: float
-
-
-COLUMNS: tuple[Column, ...] = (
-    Column("user_recent.clicks_24h", "user", "log", 0.4),
-    Column("user_recent.idle_s", "user", "log", 0.15),
-    Column("user_recent.dwell_ewma", "user", "log", 0.3),
-    Column("user_category.affinity_total", "user", "log", 0.5),
-    Column("user_engagement.imps_ever", "user", "log", 0.2),
-    Column("user_engagement.clicks_ever", "user", "log", 0.3),
-    Column("user_engagement.ctr_ever", "user", "odds", 0.4),
-    Column("user_engagement.imps_now", "user", "log", 0.4),
-    Column("user_engagement.ctr_now", "user", "odds", 0.4),
-    Column("user_sessions.visits_7d", "user", "log", 0.4),
-    Column("user_sessions.visit_s", "user", "log", 0.15),
-    Column("user_sessions.depth", "user", "log", 0.4),
-    Column("user_price.clicked_avg_30d", "user", "log", 0.2),
-    Column("item_engagement.imps_1h", "item", "log", 0.2),
-    Column("item_engagement.clicks_1h", "item", "log", 0.3),
-    Column("item_engagement.imps_24h", "item", "log", 0.15),
-    Column("item_engagement.clicks_24h", "item", "log", 0.25),
-    Column("item_engagement.ctr_1h", "item", "rate", 0.5),
-    Column("item_engagement.ctr_24h", "item", "rate", 0.5),
-    Column("item_engagement.ctr_7d", "item", "rate", 0.5),
-    Column("item_engagement.heat_6h", "item", "log", 0.3),
-    Column("item_engagement.log_imps_24h", "item", "plain", 0.15),
-    Column("item_quality.imps_ever", "item", "log", 0.15),
-    Column("item_quality.clicks_ever", "item", "log", 0.2),
-    Column("item_quality.ctr_ever", "item", "odds", 0.4),
-    Column("item_heat.heat_10m", "item", "log", 0.4),
-    Column("item_heat.warming", "item", "plain", 0.7),
-    Column("item_heat.heat_2d", "item", "log", 0.3),
-    Column("item_popularity.clicks_1d", "item", "log", 0.3),
-    Column("item_popularity.clicks_7d", "item", "log", 0.25),
-    Column("item_popularity.clicks_30d", "item", "log", 0.2),
-    Column("item_popularity.rising", "item", "plain", 0.7),
-    Column("item_growth.quiet_s", "item", "log", 0.1),
-    Column("item_growth.velocity_30m", "item", "plain", 0.3),
-    Column("seller_quality.ctr_7d", "item", "rate", 0.5),
-    Column("seller_quality.conversion_7d", "item", "rate", 0.3),
-    Column("item.age_s", "item", "log", 0.08),
-    Column("item.price", "item", "log", 0.2),
-    Column("user_category.affinity", "cross", "log", 0.7),
-    Column("user_category.affinity_share", "cross", "plain", 2.0),
-    Column("user_category.skips_1h", "cross", "log", 0.5),
-    Column("user_category.skips_24h", "cross", "log", 0.4),
-    Column("user_category_engagement.imps_ever", "cross", "log", 0.3),
-    Column("user_category_engagement.ctr_ever", "cross", "odds", 0.4),
-    Column("item_next.strength", "cross", "log", 0.5),
-    Column("item_together.strength", "cross", "log", 0.5),
-    Column("item_together.cosine", "cross", "rate", 0.5),
-    Column("user_price.dearness", "cross", "plain", 0.7),
-    Column("history.contains", "cross", "plain", 1.0),
-    Column("history.category_share", "cross", "plain", 2.0),
-    Column("history.likeness", "cross", "plain", 2.0),
-)
-MISSING = (
-    "user_recent.idle_s",
-    "item_engagement.imps_24h",
-    "item_next.strength",
-    "item_together.strength",
-    "item.price",
-)
-RANKED = ("item_engagement.heat_6h", "item_engagement.clicks_24h", "item_engagement.ctr_24h")
-
-DENSE: tuple[str, ...] = (
-    *(column.name for column in COLUMNS),
-    *(f"{name}.missing" for name in MISSING),
-    *(f"{name}.rank" for name in RANKED),
-)
-FEATURE_SET = blake2b(
-    "\n".join((*(f"{c.name} {c.shape} {c.scale}" for c in COLUMNS), *DENSE)).encode(), digest_size=8
-).hexdigest()
-
-USER_INPUTS = tuple(column.name for column in COLUMNS if column.side == "user")
-ITEM_INPUTS = tuple(column.name for column in COLUMNS if column.side == "item")
-CROSS_INPUTS = tuple(column.name for column in COLUMNS if column.side == "cross")
+COLUMNS, MISSING, RANKED = SHIPPED.columns, SHIPPED.missing, SHIPPED.ranked
+DENSE, FEATURE_SET = SHIPPED.dense, SHIPPED.feature_set
+USER_INPUTS, ITEM_INPUTS, CROSS_INPUTS = SHIPPED.of("user"), SHIPPED.of("item"), SHIPPED.of("cross")
 
 _LIMIT = 3.0
 _LARGEST = 1e15

@@ -1,7 +1,7 @@
 """Defaults that several processes must agree on. Each process takes them as a setting; none repeats the number."""
 
 CLICKSTREAM = "clickstream"
-"""The source whose events the API takes, and which serving, the samples job and the simulator read."""
+"""The shipped source of topic `events`, which the simulator writes; a project may call its own otherwise."""
 LIVE_MODEL = "ranker"
 """Name of the model behind the alias `live`: the key of its versions on the log."""
 WAIT_MS = 600_000

@@ -173,12 +173,17 @@ class FeatureValue(Struct, frozen=True, kw_only=True):
     status: Literal["ok", "default", "stale", "missing"]
 
 
-class SimilarAnswer(Struct, frozen=True, kw_only=True):
-    """Items viewed after an item in the same session, most often and latest first; `version` of group `item_coview`."""
+class SimilarAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Items viewed after an item in the same session, most often and latest first; `version` of group `item_coview`.
+
+    Attributes:
+        degraded: only if the group is not declared: the items are the nearest of the live model, and `version` is 0.
+    """
 
     item_id: str
     version: int
     items: list[RankedMember]
+    degraded: Degraded | UnsetType = UNSET
 
 
 class FeaturesAnswer(Struct, frozen=True, kw_only=True):
@@ -274,6 +279,7 @@ class ReadyAnswer(Struct, frozen=True, kw_only=True):
         spooled: records of this host that wait on disk for Kafka.
         dropped: exposures lost because neither Kafka nor the disk took them.
         stalled: consumers that have not moved for two minutes while records wait for them, so features are old.
+        missing: features that no file declares, as `group.feature`, by the part of serving that would read them.
     """
 
     ready: bool
@@ -284,6 +290,7 @@ class ReadyAnswer(Struct, frozen=True, kw_only=True):
     spooled: int
     dropped: int
     stalled: list[str] = field(default_factory=list[str])
+    missing: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
 
 class Problem(Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from headrace.serving.stages.pipeline import Pipeline
 from headrace.serving.stages.unprepared import Unprepared
 from headrace.serving.state import fallback_list
 from headrace.serving.state.experiment import Experiment
+from headrace.serving.state.feature_reads import READ_BY, MissingFeatures
 from headrace.serving.state.state_source import StateSource
 from headrace.serving.telemetry.freshness import AsyncFreshnessReader
 from headrace.serving.telemetry.metrics import Metrics
@@ -41,6 +42,7 @@ _MOST_PAUSE_S = 4.0  # a probe costs one request its user data, so they may be f
 class Services(Struct, frozen=True, kw_only=True):
     """The services, by name.
 
+    `plan`: that of the files, whose sources events are checked by. `missing`: what parts of serving lack in a plan.
     `warm`: set once the process has made its first slates. `disconnect` closes the connections of the event loop.
     """
 
@@ -52,6 +54,7 @@ class Services(Struct, frozen=True, kw_only=True):
     similar: Similar
     pins: Pins
     plan: Plan
+    missing: MissingFeatures
     experiment: Experiment
     metrics: Metrics
     layout: ContentLayout
@@ -91,6 +94,7 @@ def build(settings: Settings, states: StateSource) -> Services:
         similar=Similar(patient, states),
         pins=Pins(settings.artefacts / settings.model / "pins", settings.ranker),
         plan=load_plan(settings.features),
+        missing=MissingFeatures(READ_BY),
         experiment=settings.config.experiment,
         metrics=metrics,
         layout=ContentLayout(settings.ranker.modalities),

@@ -14,7 +14,6 @@ from headrace.replay.recordings import Visit
 from headrace.replay.writer import build_query
 from headrace.schemas.aliases import LIVE
 from headrace.schemas.catalogue import Item
-from headrace.schemas.defaults import CLICKSTREAM
 from headrace.schemas.events import Event
 from headrace.serving.offline.features import OfflineFeatures
 from headrace.serving.offline.item_columns import ItemColumns
@@ -42,7 +41,7 @@ class Requests:
         self._recomputed = OfflineFeatures(plan, items)
         self._state = self._recomputed.state
         self._own: defaultdict[str, set[str]] = defaultdict(set)  # the store keeps only the newest fifty of a month
-        self._columns = ItemColumns(plan.for_source(CLICKSTREAM), self._recomputed.memory, self._state.catalogue)
+        self._columns = ItemColumns(plan.for_events(), self._recomputed.memory, self._state.catalogue)
 
     def set_model(self, model: ModelState, at_ms: int) -> None:
         """Use this version for the nearest-neighbour source from now on."""

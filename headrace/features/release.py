@@ -103,7 +103,7 @@ def _missing_problem(group: Group) -> str:
     if not missing:
         return ""
     cause = f"F117 {group.title} has no {', '.join(missing)}, and serving reads it"
-    read = "models/inputs.py and serving/feature_dependencies.py"
+    read = "schemas/ranker_inputs.py and serving/state/feature_reads.py"
     return f"{cause}\n  fix: keep it, or remove it from the inputs: {read}"
 
 

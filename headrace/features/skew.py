@@ -28,7 +28,6 @@ from headrace.models.array_types import Doubles
 from headrace.models.inputs import DENSE, FEATURE_SET
 from headrace.schemas.avro import Unreadable
 from headrace.schemas.catalogue import ITEM, Item
-from headrace.schemas.defaults import CLICKSTREAM
 from headrace.schemas.exposures import EXPOSURE, Exposure
 from headrace.schemas.topics import EXPOSURES, ITEMS
 from headrace.serving.offline.features import OfflineFeatures
@@ -138,8 +137,8 @@ def skew(*, sample: int = 100) -> int:
     """
     endpoints = Layout.here().endpoints()
     versions = Registry(endpoints, who="operator").versions()
-    plan = Plan(tuple(versions.sources().values()), versions.live_groups()).for_source(CLICKSTREAM)
-    source = plan.source(CLICKSTREAM)
+    plan = Plan(tuple(versions.sources().values()), versions.live_groups()).for_events()
+    source = plan.event_source
     decode = contract(source).decode
     items = list({item.item_id: item for item in _items(endpoints.bootstrap)}.values())
     exposures = (

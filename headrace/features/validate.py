@@ -9,8 +9,10 @@ from msgspec import Struct
 
 from headrace.features.feature_files import findings, usable
 from headrace.lang.errors.report import Problem
+from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import Findings
 from headrace.layout import FEATURES
+from headrace.serving.state.feature_reads import missing_in
 
 
 class Diagnostic(Struct, frozen=True):
@@ -28,6 +30,8 @@ class Diagnostic(Struct, frozen=True):
 def validate(folder: Path = FEATURES, *, json: bool = False) -> None:
     """Parse, resolve and type-check feature files. Offline; reports all errors at once.
 
+    After that it lists what parts of serving read and no file declares: answers do without it, and say so.
+
     Args:
         folder: folder of the feature files.
         json: print the problems as JSON.
@@ -40,6 +44,13 @@ def validate(folder: Path = FEATURES, *, json: bool = False) -> None:
     sys.stdout.writelines(f"warning: {warning}\n" for warning in found.warnings)
     warnings = f", {len(found.warnings)} warnings" if found.warnings else ""
     sys.stdout.write(f"{len(plan.sources)} sources, {len(plan.groups)} groups: no problems{warnings}\n")
+    sys.stdout.writelines(f"serving lacks: {line}\n" for line in _missing_lines(plan))
+
+
+def _missing_lines(plan: Plan) -> list[str]:
+    """A line for each part of serving that reads features which the files do not declare."""
+    missing = missing_in(plan).features
+    return [f"{reader} reads {', '.join(names)}" for reader, names in missing.items()]
 
 
 def _diagnostics(found: Findings) -> list[Diagnostic]:

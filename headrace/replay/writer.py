@@ -14,7 +14,7 @@ from msgspec import Struct
 from headrace.lang.plan.plan import Plan
 from headrace.models.inputs import FEATURE_SET
 from headrace.replay.recordings import Recording, Visit
-from headrace.schemas.defaults import CLICKSTREAM, HISTORY
+from headrace.schemas.defaults import HISTORY
 from headrace.schemas.events import Event
 from headrace.schemas.exposures import Exposure, Slot
 from headrace.serving.offline.features import OfflineFeatures
@@ -39,7 +39,7 @@ class ExposureBuilder:
     """Builds the exposure that each visit would have been served with."""
 
     def __init__(self, recording: Recording, plan: Plan) -> None:
-        self._plan = plan.for_source(CLICKSTREAM)
+        self._plan = plan.for_events()
         self._recomputed = OfflineFeatures(plan, recording.items)
         self._versions = {group.name: group.version for group in self._plan.groups}
 

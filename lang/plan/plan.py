@@ -174,6 +174,10 @@ class Group(Struct, frozen=True):
         """`group@version`, the name in messages and in topic `control`."""
         return f"{self.name}@{self.version}"
 
+    def has(self, feature: str) -> bool:
+        """Whether it declares a feature of this name."""
+        return any(each.name == feature for each in self.features)
+
     @property
     def tile_topic(self) -> str:
         """The compacted topic of its tiles."""
@@ -236,6 +240,24 @@ class Plan(Struct, frozen=True):
         message = f"no source {name!r}; the sources are {', '.join(source.name for source in self.sources)}"
         raise KeyError(message)
 
+    @property
+    def event_source(self) -> Source:
+        """The source of topic `events`, whatever its name: the API writes there, and serving's groups read it.
+
+        Raises:
+            KeyError: no source reads this topic; the message lists the sources.
+        """
+        for source in self.sources:
+            if source.topic == topics.EVENTS.name:
+                return source
+        declared = ", ".join(f"{source.name} of {source.topic!r}" for source in self.sources) or "none"
+        message = f"no source has topic {topics.EVENTS.name!r}, which the API writes; the sources are {declared}"
+        raise KeyError(message)
+
+    def for_events(self) -> "Plan":
+        """The plan reduced to the event source and the groups that read it; raises as `event_source` does."""
+        return self.for_source(self.event_source.name)
+
     def for_source(self, source: str) -> "Plan":
         """The plan reduced to one source and the groups that read it.
 
@@ -243,6 +265,10 @@ class Plan(Struct, frozen=True):
             KeyError: there is no such source.
         """
         return Plan((self.source(source),), tuple(group for group in self.groups if group.source.name == source))
+
+    def find(self, name: str) -> Group | None:
+        """The group of this name; None if the plan has none."""
+        return next((group for group in self.groups if group.name == name), None)
 
     def group(self, name: str) -> Group:
         """The group of this name.

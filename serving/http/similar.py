@@ -3,15 +3,20 @@
 import numpy as np
 
 from headrace.connections.redis_clients import StoreError
-from headrace.schemas.http import RankedMember, SimilarAnswer
+from headrace.lang.plan.plan import Group
+from headrace.models.array_types import Ids
+from headrace.schemas.aliases import LIVE
+from headrace.schemas.http import Degraded, RankedMember, SimilarAnswer
 from headrace.schemas.ids import hash64
 from headrace.schemas.times import now_ms
 from headrace.serving.http.problems import invalid, unavailable
+from headrace.serving.state.feature_reads import SIMILAR
+from headrace.serving.state.state import ServingState
 from headrace.serving.state.state_source import StateSource
 from headrace.store.reader import FeatureRequest, FeatureStore
 
-_GROUP, _ROLLUP = "item_coview", "seen_with"
-READ = (f"{_GROUP}.{_ROLLUP}",)
+_GROUP, _, _ROLLUP = SIMILAR.partition(".")
+_NEAREST = 30
 
 
 class Similar:
@@ -22,17 +27,21 @@ class Similar:
         self._states = states
 
     def read(self, item: str) -> SimilarAnswer:
-        """Items seen with an item, the strongest first.
+        """Items seen with an item, the strongest first; without their group the nearest ones of the live model.
 
         Raises:
             ProblemError: the catalogue does not have the item, or the store does not answer.
         """
         state, at_ms = self._states.state, now_ms()
-        if not state.find(np.array([hash64(item)]))[1][0]:
+        ids = np.array([hash64(item)])
+        if not state.find(ids)[1][0]:
             detail = f"The catalogue has no item {item!r}."
             raise invalid(detail, fix="Upsert it with POST /v1/items:batchUpsert.", status=404)
+        group = _group(state)
+        if group is None:
+            return _nearest(item, ids, state)
         try:
-            (found,) = self._reader.read([FeatureRequest(state.plan.group(_GROUP), [item])], at_ms=at_ms)
+            (found,) = self._reader.read([FeatureRequest(group, [item])], at_ms=at_ms)
         except StoreError as error:
             detail = f"The feature store does not answer ({type(error).__name__})."
             raise unavailable(detail) from error
@@ -44,3 +53,25 @@ class Similar:
             if is_shown
         ]
         return SimilarAnswer(item_id=item, version=found.group.version, items=items)
+
+
+def _group(state: ServingState) -> Group | None:
+    group = state.plan.find(_GROUP)
+    return group if group and any(rollup.name == _ROLLUP for rollup in group.rollups) else None
+
+
+def _nearest(item: str, ids: Ids, state: ServingState) -> SimilarAnswer:
+    """The items whose vectors are nearest to the item's under the live model; none without one."""
+    live = state.models.get(LIVE)
+    at = np.flatnonzero(live.index.ids == ids[0]) if live else ids[:0]
+    if live is None or not len(at):
+        reason = f"{SIMILAR} is not declared, and no model has a vector of the item"
+        return SimilarAnswer(item_id=item, version=0, items=[], degraded=Degraded(level=5, reasons=[reason]))
+    indexes, products = live.index.search(live.index.vectors[at[0]], _NEAREST + 1)
+    found, shown = state.find(live.index.ids[indexes])
+    known = zip(map(int, found), shown.tolist(), strict=True)
+    names = [state.catalogue.names[index] if is_shown else item for index, is_shown in known]
+    ranked = zip(names, products.tolist(), strict=True)
+    items = [RankedMember(member=name, value=product) for name, product in ranked if name != item]
+    reason = f"{SIMILAR} is not declared: these are the nearest items of model {live.version}"
+    return SimilarAnswer(item_id=item, version=0, items=items, degraded=Degraded(level=1, reasons=[reason]))

@@ -12,7 +12,6 @@ from headrace.lang.expressions.per_event import Event as Fields
 from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Floats
 from headrace.schemas.catalogue import Item
-from headrace.schemas.defaults import CLICKSTREAM
 from headrace.schemas.events import Event
 from headrace.serving.stages.hydrate import Hydrator
 from headrace.serving.stages.score import inputs
@@ -24,19 +23,19 @@ from headrace.store.memory_store import MemoryStore
 
 
 class OfflineFeatures:
-    """Folds clickstream events and computes the values that serving would have computed at any point of the log.
+    """Folds the events of the API, and computes the values that serving would have computed at any point of the log.
 
     Attributes:
-        plan: the groups over the clickstream; serving reads no others.
+        plan: the groups over the source of events; serving reads no others.
         items: the catalogue by id; `add_events` stamps events with their columns.
         memory: the store.
     """
 
     def __init__(self, plan: Plan, items: Iterable[Item]) -> None:
-        self.plan = plan.for_source(CLICKSTREAM)
+        self.plan = plan.for_events()
         self.items = {item.item_id: item for item in items}
         self.memory = MemoryStore(self.plan)
-        source = self.plan.source(CLICKSTREAM)
+        source = self.plan.event_source
         self._complete = Computation(source).fill
         self._stamped = [column.name for stamp in source.stamps for column in stamp.columns if stamp.stream is None]
         self._hydrator = Hydrator()

@@ -11,7 +11,8 @@ from headrace.models.array_types import Doubles, Indexes
 from headrace.serving.state import columns, item_features
 from headrace.serving.state.catalogue import Catalogue
 from headrace.serving.state.columns import COLUMNS
-from headrace.serving.state.item_features import HEAT, LASTING, ItemFeatures
+from headrace.serving.state.feature_reads import HEAT, LASTING
+from headrace.serving.state.item_features import ItemFeatures
 from headrace.store.memory_store import MemoryStore
 
 _FRESH_MS = 600_000

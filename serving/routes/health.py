@@ -46,7 +46,8 @@ def is_live() -> LiveAnswer:
 def is_ready(services: NamedDependency[Services]) -> Response[ReadyAnswer]:
     """Whether requests may come: catalogue, control and item features are read, and a model loaded if there is one.
 
-    It is also ready while features are not updated; `stalled` names the consumer that makes no progress.
+    It is also ready while features are not updated; `stalled` names the consumer that makes no progress. And it is
+    ready without features that no file declares; `missing` names them and who would read them.
     """
     try:
         state, report = services.states.state, services.states.report
@@ -65,6 +66,7 @@ def is_ready(services: NamedDependency[Services]) -> Response[ReadyAnswer]:
         spooled=services.producer.spooled,
         dropped=services.producer.dropped,
         stalled=report.stalled,
+        missing={**services.missing.of(state.plan).features},
     )
     return Response(answer, status_code=503 if waiting_for else 200)
 

@@ -4,14 +4,13 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from headrace.schemas.defaults import CLICKSTREAM
 from headrace.schemas.http import BatchAnswer, EventsRequest, ItemsRequest
 from headrace.schemas.times import now_ms
 from headrace.serving.http import intake
 from headrace.serving.http.answers import answers
 from headrace.serving.http.auth import SCOPE
 from headrace.serving.http.body import Strict
-from headrace.serving.http.problems import AWAY, unavailable
+from headrace.serving.http.problems import AWAY, invalid, unavailable
 from headrace.serving.services import Services
 
 _FULL = "Kafka is away, and the disk has no room for these events, or fails."
@@ -38,7 +37,13 @@ def receive_events(data: JSONBody[EventsRequest], services: NamedDependency[Serv
     503 if all of a request are `busy`.
     """
     now = now_ms()
-    batch = intake.judge_events(data.events, services.plan.source(CLICKSTREAM), now=now)
+    try:
+        source = services.plan.event_source
+    except KeyError as error:
+        fix = "Declare a source with topic 'events' in features/sources/, and restart serving."
+        detail = f"Nothing takes events: {error.args[0]}."
+        raise invalid(detail, fix=fix) from error
+    batch = intake.judge_events(data.events, source, now=now)
     refused, fill = services.producer.accept(batch.records), services.producer.fill
     if refused and len(refused) == len(batch.records):
         raise unavailable(_FULL, retry_after_s=intake.retry_after_s(fill))

@@ -33,10 +33,10 @@ class OwnEvents:
         if not events:
             return
         try:
-            group = self._states.state.plan.group(HISTORY_GROUP)
-        except (NotPublished, KeyError):  # nothing reads a history yet
+            group = self._states.state.plan.find(HISTORY_GROUP)
+        except NotPublished:  # nothing reads a history yet
             return
-        if not can_be_pending(group):
+        if group is None or not can_be_pending(group):
             return
         if not self._breaker.allows():
             self._count_missed(len(events))

@@ -9,14 +9,14 @@ from msgspec import Struct
 
 from headrace.lang.events.computed import Computation
 from headrace.lang.plan.plan import Group, Plan
+from headrace.serving.state.feature_reads import COUNTRY, DAYPART
 from headrace.serving.state.query import Query
 from headrace.store.reader import FeatureRequest
 from headrace.store.reading import Reading
 
 _KEPT_MS = 5_000
 _MOST = 5_000  # rankings cached
-_GROUPS = ("country_category", "daypart_category")
-READ = ("country_category.country_categories", "daypart_category.daypart_categories")
+READ = (COUNTRY, DAYPART)
 
 
 class _Cached(Struct, frozen=True):
@@ -33,12 +33,14 @@ class Trends:
 
     def read(self, query: Query, plan: Plan) -> Reading[Sequence[str]]:
         """Categories, the hottest first; none if neither the country nor the time of day has any."""
-        for name in _GROUPS:
-            group = plan.group(name)
+        for name in READ:
+            group = plan.find(name.partition(".")[0])
+            if group is None or not group.rollups:
+                continue
             event = {group.source.event_time: query.at_ms, "context": query.context}
             if group.source.name not in self._computed:
                 self._computed[group.source.name] = Computation(group.source)
-            owner = self._computed[group.source.name].values(event)[group.entity[0]]
+            owner = self._computed[group.source.name].values(event).get(group.entity[0])
             categories = (yield from self._ranking(group, str(owner), query.at_ms)) if owner is not None else []
             if categories:
                 return categories

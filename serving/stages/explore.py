@@ -18,13 +18,11 @@ from numpy.random import Generator
 from headrace.models.array_types import Indexes
 from headrace.schemas.exposures import EXPLORE
 from headrace.serving.stages.sources.table import BITS
-from headrace.serving.state import item_features
 from headrace.serving.state.exploration_pool import CLASSES, Remaining
 from headrace.serving.state.query import Candidates, Query
 from headrace.serving.state.state import ServingState
 
 BLOCK = 10
-READ = (item_features.SEEN,)
 REASON = "drawn at random, to learn about it"
 
 

@@ -18,6 +18,7 @@ from headrace.lang.plan.plan import Group, Plan
 from headrace.models.inputs import USER_INPUTS
 from headrace.serving.stages.cold_start import Trends
 from headrace.serving.stages.neighbours import NeighbourCache, combine
+from headrace.serving.stages.sources.source import NeighbourRanking
 from headrace.serving.stages.sources.table import SOURCES
 from headrace.serving.state import columns
 from headrace.serving.state.query import (
@@ -82,21 +83,21 @@ class Hydrator:
 
     def read(self, query: Query, plan: Plan) -> Reading[User]:
         """The user, read in the round trips that the module describes."""
-        boosted = [group.name for group in plan.groups if group.boost and group.entity[0] == "user_id"]
-        names = dict.fromkeys((*_GROUPS, *boosted))
-        values = yield [_request(plan.group(name), query) for name in names]
-        found = dict(zip(names, values, strict=True))
-        history = found[HISTORY_GROUP].merged.lists["recent_items"][0]
+        groups = [group for group in plan.groups if _is_of_users(group)]
+        values = (yield [_request(group, query) for group in groups]) if groups else []
+        found = {group.name: each for group, each in zip(groups, values, strict=True)}
+        history = _history(found)
         neighbours = yield from self._ranked(history, plan, query.at_ms)
-        top = [category for category, _ in found[TASTE].rollups["user_top_categories"][0]]
+        top = _top(found)
         trends = [] if top else (yield from self._trends.read(query, plan))
         nulls = {TOP_FEATURE: not top, HISTORY_FEATURE: not history}
         nulls |= {ranking.feature: not len(neighbours[ranking.feature].ids) for ranking in NEIGHBOURS}
         tastes = _tastes(found)
+        total = {_TOTAL: sum(each.affinity for each in tastes.values())} if TASTE in found else {}
         return User(
             history=history,
             history_ids=ids_of(history),
-            numbers=_numbers(found) | {_TOTAL: sum(each.affinity for each in tastes.values())},
+            numbers=_numbers(found) | total,
             tastes=tastes,
             top=top,
             trends=trends,
@@ -108,10 +109,10 @@ class Hydrator:
     def _ranked(self, history: Sequence[str], plan: Plan, at_ms: int) -> Reading[dict[str, Neighbours]]:
         """The neighbours of the history's newest distinct items, by the feature that ranks them."""
         newest, cache = list(dict.fromkeys(history))[:NEWEST], self._neighbours
-        groups = [plan.group(ranking.group) for ranking in NEIGHBOURS]
+        pairs = [(ranking, group) for ranking in NEIGHBOURS if (group := _neighbour_group(ranking, plan))]
         wanted = [
             (ranking, FeatureRequest(group, items))
-            for ranking, group in zip(NEIGHBOURS, groups, strict=True)
+            for ranking, group in pairs
             if (items := cache.missing(newest, group=group, rollup=ranking.rollup, at_ms=at_ms))
         ]
         if wanted:
@@ -119,11 +120,38 @@ class Hydrator:
             for (ranking, request), values in zip(wanted, found, strict=True):
                 cache.put(request.owners, values, rollup=ranking.rollup, at_ms=at_ms)
         indexes = np.array([history.index(item) for item in newest], np.int64)
-        ranked: dict[str, Neighbours] = {}
-        for ranking, group in zip(NEIGHBOURS, groups, strict=True):
+        ranked = {ranking.feature: Neighbours.none() for ranking in NEIGHBOURS}
+        for ranking, group in pairs:
             combined = combine(cache.get(newest, group=group, rollup=ranking.rollup), damping=ranking.damping)
             ranked[ranking.feature] = Neighbours(combined.ids, combined.strength, indexes[combined.nearest_to])
         return ranked
+
+
+def _is_of_users(group: Group) -> bool:
+    """Whether a request reads the group for its user."""
+    return group.entity[0] == "user_id" and (group.name in _GROUPS or group.boost is not None)
+
+
+def _neighbour_group(ranking: NeighbourRanking, plan: Plan) -> Group | None:
+    """The group of a ranking; None if the plan does not have the ranking."""
+    group = plan.find(ranking.group)
+    return group if group and any(rollup.name == ranking.rollup for rollup in group.rollups) else None
+
+
+def _history(found: Mapping[str, FeatureValues]) -> list[str]:
+    """The items of the history, newest first; none if the feature is not declared."""
+    values = found.get(HISTORY_GROUP)
+    if values is None or len(values.group.entity) > 1:
+        return []
+    lists = values.merged.lists.get(HISTORY_FEATURE.partition(".")[2])
+    return lists[0] if lists else []
+
+
+def _top(found: Mapping[str, FeatureValues]) -> list[str]:
+    """The categories that the user likes most; none if the feature is not declared."""
+    values = found.get(TASTE)
+    ranking = values.rollups.get(TOP_FEATURE.partition(".")[2]) if values else None
+    return [category for category, _ in ranking[0]] if ranking else []
 
 
 def _request(group: Group, query: Query) -> FeatureRequest:
@@ -136,24 +164,30 @@ def _unknown(error: Exception, faults: Faults) -> User:
 
 
 def _numbers(found: Mapping[str, FeatureValues]) -> dict[str, float]:
-    named = zip(_NAMES, _NUMBERS, strict=True)
-    return {feature: float(found[group].merged.numbers[name][0]) for feature, (group, name) in named}
+    numbers: dict[str, float] = {}
+    for feature, (group, name) in zip(_NAMES, _NUMBERS, strict=True):
+        values = found.get(group)
+        if values and len(values.group.entity) == 1 and name in values.merged.numbers:
+            numbers[feature] = float(values.merged.numbers[name][0])
+    return numbers
 
 
 def _nulls(found: Mapping[str, FeatureValues]) -> dict[str, bool]:
     """Whether each number is NULL for all keys of the user. If the store has nothing, a count is NULL here, not 0."""
     nulls: dict[str, bool] = {}
     for group, names in _BY_GROUP.items():
-        values = found[group]
+        values = found.get(group)
+        if values is None:
+            continue
         present = [index for index, status in enumerate(values.status) if status in _PRESENT]
         for feature, name in names:
-            numbers = values.merged.numbers[name]
+            numbers = values.merged.numbers.get(name, np.full(len(values.status), np.nan))
             nulls[feature] = all(math.isnan(numbers[index]) for index in present)
     return nulls
 
 
 def _tastes(found: Mapping[str, FeatureValues]) -> dict[str, Taste]:
-    liked, shown = (_by_category(found[group], names) for group, names in _TASTES)
+    liked, shown = (_by_category(found.get(group), names) for group, names in _TASTES)
     tastes: dict[str, Taste] = {}
     for category in dict.fromkeys((*liked, *shown)):
         affinity, skips_1h, skips_24h = liked.get(category, (0.0, 0.0, 0.0))
@@ -164,8 +198,12 @@ def _tastes(found: Mapping[str, FeatureValues]) -> dict[str, Taste]:
     return tastes
 
 
-def _by_category(values: FeatureValues, names: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    rows = zip(*(values.merged.numbers[name].tolist() for name in names), strict=True)
+def _by_category(values: FeatureValues | None, names: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """The user's numbers by category, 0 for one that the group does not declare; none without the group."""
+    if values is None or values.group.entity[1:] != ("category",):
+        return {}
+    numbers, zeros = values.merged.numbers, np.zeros(len(values.keys))
+    rows = zip(*(numbers.get(name, zeros).tolist() for name in names), strict=True)
     return {category: row for (_, category), row in zip(values.keys, rows, strict=True)}
 
 

@@ -22,9 +22,10 @@ from headrace.serving.stages.merge import merge
 from headrace.serving.stages.record import Slate
 from headrace.serving.stages.rerank import rerank
 from headrace.serving.stages.retrieve import retrieve
-from headrace.serving.stages.rules import DEFAULTS, Rules
+from headrace.serving.stages.rules import DEFAULTS, Rules, readers_of_slates
 from headrace.serving.stages.score import ranker_of, score
 from headrace.serving.stages.unprepared import Unprepared
+from headrace.serving.state.feature_reads import LEVEL, MissingFeatures
 from headrace.serving.state.query import Faults, Query, User
 from headrace.serving.state.report import NotPublished
 from headrace.serving.state.state import ServingState
@@ -86,6 +87,7 @@ class Pipeline:
         self._metrics = metrics
         self._unprepared = unprepared
         self._rules = rules
+        self._missing = MissingFeatures(readers_of_slates(rules))
         self.efforts = Efforts()
 
     async def recommend(self, query: Query, deadline: Deadline, watch: Stopwatch) -> RecommendationAnswer:
@@ -99,7 +101,7 @@ class Pipeline:
         except NotPublished as missing:
             made = self._unprepared_answer(query, missing)
         else:
-            made = await self._refined(query, state, self._faults(), deadline, watch)
+            made = await self._refined(query, state, self._faults(state), deadline, watch)
         self._log(made, watch)
         return made.answer
 
@@ -115,7 +117,7 @@ class Pipeline:
         try:
             yield made.answer
             if state:
-                made = await self._refined(query, state, self._faults(), deadline, watch)
+                made = await self._refined(query, state, self._faults(state), deadline, watch)
                 yield made.answer
         except Shed as shed:
             self._metrics.count_shed(shed)
@@ -136,9 +138,11 @@ class Pipeline:
         record.answer(query, slate, made_with=made_with, faults=faults, experiment=self._experiment)
         record.exposure(query, slate, made_with=made_with, level=faults.level, served_at=query.at_ms)
 
-    def _faults(self) -> Faults:
+    def _faults(self, state: ServingState) -> Faults:
         """What concerns every request now."""
         faults = Faults()
+        for reason in self._missing.of(state.plan).reasons:
+            faults.note(LEVEL, reason)
         for reason in self._states.report.stalled:
             faults.note(1, reason)
         if (silent_s := self._states.silent_s) > SILENT_S:
@@ -169,7 +173,7 @@ class Pipeline:
             state = self._states.state
         except NotPublished as missing:
             return self._unprepared_answer(query, missing), None
-        faults = self._faults()
+        faults = self._faults(state)
         faults.note(3, "the first slate of a stream: the user's features are still being read")
         slate, removed = rank(query, state, faults, Stopwatch(), rules=self._rules, effort="light")
         return self._made(query, slate, faults, removed), state

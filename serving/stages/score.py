@@ -10,15 +10,14 @@ from headrace.schemas.ids import hash64
 from headrace.serving.stages.blend import Blend, blend
 from headrace.serving.stages.explore import Draws
 from headrace.serving.stages.sources import clicked_after, together
-from headrace.serving.state import columns, item_features
+from headrace.serving.state import columns, feature_reads, item_features
 from headrace.serving.state.catalogue import Catalogue
 from headrace.serving.state.columns import COLUMNS
 from headrace.serving.state.item_features import heat_of
-from headrace.serving.state.query import HISTORY_FEATURE, Candidates, Faults, Neighbours, Query, Scored, Taste, User
+from headrace.serving.state.query import Candidates, Faults, Neighbours, Query, Scored, Taste, User
 from headrace.serving.state.state import ServedModel, ServingState
 
 _AFTER, _TOGETHER = clicked_after.NEIGHBOURS, together.NEIGHBOURS
-READ = (HISTORY_FEATURE, _AFTER.feature, _TOGETHER.feature)  # for the crosses, with the numbers of the user
 _RATE = "item_engagement.ctr_7d"
 _WEIGHT = 5.0  # impressions: weight of the user's overall click rate in their click rate for a category
 _PRIOR = 0.05  # click rate of an item that has no features
@@ -112,7 +111,7 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
             tastes[code] = structs.astuple(taste)
     affinity, skips_1h, skips_24h, imps, clicks = tastes.T
     overall = user.numbers.get("user_engagement.ctr_ever", np.nan)
-    clicks_ever = columns.column(rows, item_features.CLICKS)
+    clicks_ever = columns.column(rows, feature_reads.CLICKS)
     clicked_together = _strength(user.neighbours_by(_TOGETHER.feature), candidates)
     total = user.numbers.get("user_category.affinity_total", 0.0)
     return {

@@ -40,7 +40,7 @@ def group_columns(plan: Plan) -> list[GroupColumns]:
     """The groups of a plan that item columns are read from."""
     found: list[GroupColumns] = []
     for group in plan.groups:
-        inputs = tuple(name.partition(".")[2] for name in COLUMNS if name.startswith(f"{group.name}."))
+        inputs = tuple(name for name in group.dense if f"{group.name}.{name}" in _INDEX)
         if len(group.entity) == 1 and group.entity[0] in _OWNERS and (inputs or group.boost):
             found.append(GroupColumns(group=group, by=group.entity[0], inputs=inputs))
     return found

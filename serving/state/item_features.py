@@ -6,12 +6,11 @@ from msgspec import Struct
 from headrace.models.array_types import Doubles, Flags, Ids, Indexes
 from headrace.serving.state import columns
 from headrace.serving.state.catalogue import Catalogue
+from headrace.serving.state.feature_reads import HEAT, LASTING, SEEN
 
 FEW_IMPRESSIONS = 50  # with fewer an item counts as hardly shown, and exploration draws it more often
 _HOT = 300
 _HOT_A_CATEGORY = 50
-HEAT, LASTING = "item_engagement.heat_6h", "item_popularity.clicks_7d"
-SEEN, CLICKS = "item_engagement.imps_24h", "item_quality.clicks_ever"
 
 
 class ItemFeatures(Struct, frozen=True, kw_only=True):

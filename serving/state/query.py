@@ -8,10 +8,11 @@ from msgspec import Struct, field
 from headrace.models.array_types import Doubles, Flags, Floats, Ids, Indexes
 from headrace.schemas.http import Explain
 from headrace.schemas.ids import hash64
+from headrace.serving.state import feature_reads
 from headrace.serving.state.experiment import Arm
 
-HISTORY_GROUP = "user_recent"
-HISTORY_FEATURE, TOP_FEATURE = f"{HISTORY_GROUP}.recent_items", "user_category.user_top_categories"
+HISTORY_FEATURE, TOP_FEATURE = feature_reads.HISTORY, feature_reads.TOP
+HISTORY_GROUP = HISTORY_FEATURE.partition(".")[0]
 
 
 def ids_of(texts: Sequence[str]) -> Ids:

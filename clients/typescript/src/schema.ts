@@ -228,7 +228,8 @@ export interface paths {
          * Whether requests may come
          * @description Whether requests may come: catalogue, control and item features are read, and a model loaded if there is one.
          *
-         *     It is also ready while features are not updated; `stalled` names the consumer that makes no progress.
+         *     It is also ready while features are not updated; `stalled` names the consumer that makes no progress. And it is
+         *     ready without features that no file declares; `missing` names them and who would read them.
          */
         get: operations["checkReady"];
         put?: never;
@@ -504,6 +505,8 @@ export interface components {
             item_id: string;
             version: number;
             items: components["schemas"]["RankedMember"][];
+            /** @description only if the group is not declared: the items are the nearest of the live model, and `version` is 0. */
+            degraded?: components["schemas"]["Degraded"];
         };
         /**
          * FeaturesAnswer
@@ -619,6 +622,10 @@ export interface components {
             dropped: number;
             /** @description consumers that have not moved for two minutes while records wait for them, so features are old. */
             stalled?: string[];
+            /** @description features that no file declares, as `group.feature`, by the part of serving that would read them. */
+            missing?: {
+                [key: string]: string[];
+            };
         };
         /**
          * Problem

@@ -4,7 +4,7 @@ import numpy as np
 
 from headrace.models.array_types import Ids
 from headrace.serving.stages.sources.source import NeighbourRanking, Source
-from headrace.serving.state import item_features
+from headrace.serving.state import feature_reads, item_features
 from headrace.serving.state.query import HISTORY_FEATURE, Query
 from headrace.serving.state.state import ServingState
 
@@ -14,7 +14,7 @@ NEIGHBOURS = NeighbourRanking(group="item_together", rollup="clicked_too", dampi
 def propose(query: Query, state: ServingState, count: int) -> Ids:
     """The items with the largest share of their clicks from such users first."""
     found = query.user.neighbours_by(NEIGHBOURS.feature)
-    share = item_features.over_clicks(found.strength, state.features.column(found.ids, item_features.CLICKS))
+    share = item_features.over_clicks(found.strength, state.features.column(found.ids, feature_reads.CLICKS))
     return found.ids[np.argsort(-share, kind="stable")[:count]]
 
 
@@ -27,7 +27,7 @@ SOURCE = Source(
     name="together",
     propose=propose,
     quota=60,
-    reads=(HISTORY_FEATURE, NEIGHBOURS.feature, item_features.CLICKS),
+    reads=(HISTORY_FEATURE, NEIGHBOURS.feature, feature_reads.CLICKS),
     neighbours=NEIGHBOURS,
     based_on="item",
     reason=reason,

@@ -8,7 +8,7 @@ import numpy as np
 from headrace.models.array_types import Ids
 from headrace.serving.stages import cold_start
 from headrace.serving.stages.sources.source import Source
-from headrace.serving.state import item_features
+from headrace.serving.state import feature_reads
 from headrace.serving.state.query import TOP_FEATURE, Query
 from headrace.serving.state.state import ServingState
 
@@ -33,5 +33,5 @@ SOURCE = Source(
     propose=propose,
     quota=None,
     least=CATEGORIES * IN_CATEGORY + _HOT_AT_LEAST,
-    reads=(item_features.HEAT, TOP_FEATURE, *cold_start.READ),
+    reads=(feature_reads.HEAT, TOP_FEATURE, *cold_start.READ),
 )

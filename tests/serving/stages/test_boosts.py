@@ -13,7 +13,9 @@ from headrace.serving.stages.filters import keep
 from headrace.serving.stages.hydrate import Hydrator
 from headrace.serving.stages.merge import merge
 from headrace.serving.stages.retrieve import retrieve
+from headrace.serving.stages.sources.table import SOURCES
 from headrace.serving.state import columns, item_features
+from headrace.serving.state.feature_reads import READ_BY, missing_in
 from headrace.serving.state.query import Faults, Query, Scored
 from headrace.serving.state.state import ServingState
 from headrace.store.memory_store import MemoryStore
@@ -103,6 +105,8 @@ def test_a_new_user_starts_from_their_country_then_from_the_time_of_day() -> Non
 
 
 def test_serving_reads_nothing_that_the_shipped_groups_lack() -> None:
+    assert not missing_in(worlds.PLAN).features
+    assert {source.name: source.reads for source in SOURCES}.items() <= READ_BY.items()
     assert [missing_features(group) for group in worlds.PLAN.groups] == [[]] * len(worlds.PLAN.groups)
     poorer = FILES["user_recent.sql"].replace("clicks_24h", "clicks_today")
     assert missing_features(parse_plan(FILES | {"user_recent.sql": poorer}).group("user_recent")) == [

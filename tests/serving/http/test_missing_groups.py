@@ -1,0 +1,140 @@
+"""No feature group is load-bearing: without one, and with only groups of another world, the API answers and says so."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+from msgspec import Struct
+
+from headrace.lang.planner.load import load_plan
+from headrace.schemas.times import now_ms
+from headrace.serving import app, services
+from headrace.serving.kafka.spooling_producer import SpoolingProducer
+from headrace.serving.state.state import Live
+from headrace.stack import redis_server
+from tests.support import serving_states as worlds
+from tests.support.api import HEADERS, KEYS, settings
+from tests.support.spool import folder_of
+
+FILES = {path.relative_to(worlds.FEATURES).as_posix(): path.read_text() for path in worlds.FEATURES.rglob("*.sql")}
+GROUPS = sorted(group.name for group in worlds.PLAN.groups)
+SLATE = {"user_id": "u1", "count": 10, "context": {"country": "fi"}}
+EVENT = {"event_id": "e1", "user_id": "u1", "item_id": "i1", "event_type": "click"}
+ARTICLES = {
+    "sources/desk.sql": """SOURCE desk (topic 'events', event_time occurred_at, lateness '15 minutes',
+      future '5 minutes', dedupe event_id WITHIN '1 day') COLUMNS (event_id STRING REQUIRED, user_id STRING REQUIRED,
+      item_id STRING, event_type STRING REQUIRED, occurred_at BIGINT REQUIRED, received_at BIGINT);""",
+    "article_reads.sql": """FEATURE GROUP article_reads (version 1, owner 'desk', entity item_id, source desk,
+      on_missing zero, description 'Opened'); SELECT count(*) FILTER (WHERE event_type = 'opened') OVER 24h
+      AS opened_24h FROM desk GROUP BY item_id;""",
+    "reader_visits.sql": """FEATURE GROUP reader_visits (version 1, owner 'desk', entity user_id, source desk,
+      on_missing zero, description 'Reads'); SELECT count(*) OVER 24h AS reads_24h FROM desk GROUP BY user_id;""",
+    "reader_kinds.sql": """FEATURE GROUP reader_kinds (version 1, owner 'desk', entity user_id, event_type,
+      source desk, on_missing zero, description 'Kinds'); SELECT count(*) OVER 7d AS times_7d
+      FROM desk GROUP BY user_id, event_type;""",
+}
+
+
+class Stores(Struct):
+    """A store that answers, and a producer that spools because Kafka is away."""
+
+    redis: str
+    producer: SpoolingProducer
+
+
+STRANGERS = """FEATURE GROUP {name} (version 1, owner 'tests', entity {entity}, source clickstream, on_missing null,
+  description 'Another shape'); SELECT count(*) OVER 1h AS things_1h FROM clickstream GROUP BY {entity};"""
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
+    producer, stop = SpoolingProducer("127.0.0.1:1", folder_of(tmp_path_factory.mktemp("spool"))), threading.Event()
+    thread = threading.Thread(target=producer.run, args=(stop,))
+    with redis_server.running(tmp_path_factory.mktemp("redis")) as port:
+        thread.start()
+        try:
+            yield Stores(f"redis://127.0.0.1:{port}", producer)
+        finally:
+            stop.set()
+            thread.join()
+
+
+@contextmanager
+def serving(folder: Path, stores: Stores, files: Mapping[str, str]) -> Iterator[TestClient[Litestar]]:
+    """The API over these feature files."""
+    for name, text in files.items():
+        path = folder / "features" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    live = worlds.live(holder=Live(load_plan(folder / "features")))
+    configured = msgspec.structs.replace(settings(folder), redis=stores.redis, features=folder / "features")
+    parts = msgspec.structs.replace(services.build(configured, live), producer=stores.producer)
+    with TestClient(app.create(parts, KEYS)) as api:
+        yield api
+
+
+def answers(api: TestClient[Litestar]) -> dict[str, object]:
+    """The answer to a slate, after all that a client may do was answered."""
+    slate = api.post("/v1/recommendations", json=SLATE, headers=HEADERS)
+    assert (slate.status_code, len(slate.json()["items"])) == (200, 10), slate.text
+    assert api.post("/v1/recommendations:stream", json=SLATE, headers=HEADERS).status_code == 200
+    similar = api.get("/v1/items/i1/similar", headers=HEADERS)
+    assert similar.status_code == 200, similar.text
+    events = api.post("/v1/events", json={"events": [EVENT | {"occurred_at": now_ms()}]}, headers=HEADERS)
+    assert (events.status_code, events.json()["accepted"]) == (202, 1), events.text
+    return slate.json()
+
+
+def test_with_all_groups_nothing_is_missing(tmp_path: Path, stores: Stores) -> None:
+    with serving(tmp_path, stores, FILES) as api:
+        assert answers(api)["degraded"] == {"level": 0, "reasons": []}
+        assert api.get("/health/ready").json()["missing"] == {}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_without_a_group_the_answer_names_it(tmp_path: Path, stores: Stores, group: str) -> None:
+    files = {name: text for name, text in FILES.items() if name != f"{group}.sql"}
+    with serving(tmp_path, stores, files) as api:
+        degraded = answers(api)["degraded"]
+        ready = api.get("/health/ready")
+        similar = api.get("/v1/items/i1/similar", headers=HEADERS).json()
+    if group == "item_coview":
+        assert [
+            reason for reason in similar["degraded"]["reasons"] if "item_coview.seen_with is not declared" in reason
+        ]
+        assert {each["member"] for each in similar["items"]} <= {f"i{n}" for n in range(60) if n != 1}
+        assert len(similar["items"]) == 30
+        assert degraded["level"] == 0
+    else:
+        assert degraded["level"] == 1
+        assert [reason for reason in degraded["reasons"] if f"no feature group {group}, which " in reason]
+    assert ready.status_code == 200
+    missing = ready.json()["missing"]
+    assert missing
+    assert all(name.startswith(f"{group}.") for names in missing.values() for name in names)
+
+
+def test_groups_of_another_world_over_another_source_serve(tmp_path: Path, stores: Stores) -> None:
+    with serving(tmp_path, stores, ARTICLES) as api:
+        degraded = answers(api)["degraded"]
+        missing = api.get("/health/ready").json()["missing"]
+    assert degraded["level"] == 1
+    named = {name for name in GROUPS if any(f"group {name}, which" in reason for reason in degraded["reasons"])}
+    assert named == {*GROUPS} - {"item_coview"}
+    assert {*missing} == {"ranker", "nearest", "next", "together", "trending", "popular", "exploration", "similar"}
+
+
+@pytest.mark.parametrize("entity", ["user_id", "item_id", "user_id, category", "item_id, user_id", "category"])
+def test_groups_of_known_names_and_other_shapes_serve(tmp_path: Path, stores: Stores, entity: str) -> None:
+    others = {f"{name}.sql": STRANGERS.format(name=name, entity=entity) for name in GROUPS}
+    with serving(tmp_path, stores, FILES | others) as api:
+        degraded = answers(api)["degraded"]
+    assert degraded["level"] == 1
+    assert [
+        reason for reason in degraded["reasons"] if reason.startswith("feature group user_recent has no clicks_24h")
+    ]
