@@ -16,6 +16,7 @@ from headrace.learner.settings import LoopSettings
 from headrace.models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from headrace.models.device import DeviceError, parse_device
 from headrace.schemas.environment import SettingError
+from headrace.schemas.model_file import ModelFileError
 
 KEY_VARIABLE = "HEADRACE_MODEL_KEY"
 
@@ -43,7 +44,7 @@ def parse(arguments: Sequence[str] | None, key: str) -> AppSettings:
         artefacts=options.artefacts,
         key=key.encode(),
         loop=loop,
-        config=_ranker(options.fusion, parser),
+        config=_ranker(options, parser),
         stop_at_end=options.stop_at_end,
     )
 
@@ -83,6 +84,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=reference.seed, help="seed of the initial dense tensors")
     _add_guard_options(parser, reference.limits)
     parser.add_argument("--fusion", type=Path, help="JSON file that declares the item vectors")
+    parser.add_argument("--features", type=Path, default=Path("features"), help="the folder that may have a model.toml")
     parser.add_argument("--stop-at-end", action="store_true", help="exit at the end of the log")
     return parser
 
@@ -95,11 +97,13 @@ def _add_guard_options(parser: argparse.ArgumentParser, limits: GuardLimits) -> 
     parser.add_argument("--guard-windows", type=int, default=limits.windows, help="windows seen before the first check")
 
 
-def _ranker(fusion: Path | None, parser: argparse.ArgumentParser) -> RankerConfig:
+def _ranker(options: argparse.Namespace, parser: argparse.ArgumentParser) -> RankerConfig:
     try:
-        return load_ranker_config(fusion)
+        return load_ranker_config(options.fusion, options.features)
     except FusionError as error:
         parser.error(f"--fusion: {error}")
+    except ModelFileError as error:
+        parser.error(f"--features: {error}")
 
 
 def _problems(options: argparse.Namespace, key: str) -> list[str]:

@@ -7,10 +7,10 @@ import numpy as np
 from headrace.models.array_types import Floats, Ids
 from headrace.models.batch import Batch
 from headrace.models.content import ContentLayout
-from headrace.models.inputs import DENSE, FEATURE_SET
 from headrace.models.modality import Modality
 from headrace.schemas.heads import HEADS, ORDERED
 from headrace.schemas.ids import hash64
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.schemas.samples import CORRECTION, FIRST, LONGEST_S, Sample
 
 _LARGEST_INPUT = 100.0  # `models.inputs.assemble` returns none above 3
@@ -23,16 +23,17 @@ _REMEMBERED = 1 << 20  # hashes kept; about 150 MB when full
 class Collator:
     """Lays samples out as arrays. Caches hashes: histories repeat the same items."""
 
-    def __init__(self, history: int, modalities: Sequence[Modality] = ()) -> None:
+    def __init__(self, history: int, modalities: Sequence[Modality] = (), inputs: Inputs = SHIPPED) -> None:
         self._history = history
+        self._feature_set, self._width = inputs.feature_set, len(inputs.dense)
         self._layout = ContentLayout(modalities)
         self._hashes: dict[str, int] = {"": 0}
 
     def fault(self, sample: Sample) -> str | None:
         """Return the reason code why a sample cannot be learned; None if it can."""
-        if sample.feature_set != FEATURE_SET:
+        if sample.feature_set != self._feature_set:
             return "feature_set"
-        if len(sample.dense) != 4 * len(DENSE) or not _are_inputs(np.frombuffer(sample.dense, "<f4")):
+        if len(sample.dense) != 4 * self._width or not _are_inputs(np.frombuffer(sample.dense, "<f4")):
             return "dense"
         if not self._layout.fits(sample.content):
             return "content"

@@ -62,7 +62,7 @@ class Learner:
         self._metrics, self._guard, self._scheduler = state.metrics, state.guard, state.scheduler
         self._urgent = urgent
         self._device = parse_device(settings.device)
-        self._collator = Collator(config.history, config.modalities)
+        self._collator = Collator(config.history, config.modalities, config.inputs)
         self._batch: list[SampleRecord] = []
         self._learned = 0  # samples since the last version
 

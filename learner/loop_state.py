@@ -79,4 +79,4 @@ class LoopState(Struct, frozen=True, kw_only=True):
 
 
 def _scheduler(settings: LoopSettings, config: RankerConfig) -> SampleScheduler:
-    return SampleScheduler(settings, Collator(config.history, config.modalities))
+    return SampleScheduler(settings, Collator(config.history, config.modalities, config.inputs))

@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from headrace.models.inputs import DENSE, FEATURE_SET
 from headrace.models.modality import Fusion, Modality
 from headrace.models.table import TableConfig
 from headrace.schemas.defaults import HISTORY
 from headrace.schemas.heads import EVENT_WEIGHTS, HEADS, LOSS_WEIGHTS
+from headrace.schemas.model_file import MODEL_FILE, ModelFileError, parse_model_file
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.schemas.samples import LONGEST_S
 
 DEVICE_VARIABLE = "HEADRACE_DEVICE"
@@ -41,6 +42,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
         head_weights: loss weights of the heads; `retrieval_weight`: that of the sampled softmax.
         decay_ms: period of accumulator decay and of expiry.
         fusion: how item vectors enter the ranker. Unset: items carry none.
+        declared: the dense inputs of the project's `model.toml`. Unset: those over the shipped groups.
     """
 
     dim: int = 16
@@ -65,6 +67,12 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
     item_keep_ms: int = 30 * _DAY_MS
     user_keep_ms: int = 30 * _DAY_MS
     fusion: Fusion | UnsetType = UNSET
+    declared: Inputs | UnsetType = UNSET
+
+    @property
+    def inputs(self) -> Inputs:
+        """The dense inputs, F of them with flags and ranks."""
+        return SHIPPED if self.declared is UNSET else self.declared
 
     @property
     def width(self) -> int:
@@ -88,7 +96,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of every dense tensor. X = 6 D + F is the joint input's width, 8 D + F if fused."""
-        dim, dense, heads = self.dim, len(DENSE), len(HEADS)
+        dim, dense, heads = self.dim, len(self.inputs.dense), len(HEADS)
         joint = (6 + (0 if self.fusion is UNSET else self.fusion.pieces)) * dim + dense
         first, second = self.hidden
         crosses = {
@@ -129,7 +137,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
     def schema(self) -> str:
         """Return the hash of what a reader must share: inputs, heads, widths, shapes; not learning rates."""
         contract: Mapping[str, object] = {
-            "feature_set": FEATURE_SET,
+            "feature_set": self.inputs.feature_set,
             "heads": HEADS,
             "labels": {"weights": EVENT_WEIGHTS, "unit_s": UNIT_S, "longest_s": LONGEST_S},
             "tables": dict.fromkeys(TABLES, self.width),
@@ -167,12 +175,25 @@ class FusionError(ValueError):
     """The file that declares the item vectors is missing or invalid."""
 
 
-def load_ranker_config(fusion: Path | None) -> RankerConfig:
-    """Load the ranker config with the fusion declared in a file, or the reference config without a file.
+def load_ranker_config(fusion: Path | None, features: Path | None = None) -> RankerConfig:
+    """Load the ranker config with the fusion of a file and the inputs of a folder's `model.toml`, each if there is one.
 
     Raises:
-        FusionError: the file is missing or invalid.
+        FusionError: the file of the fusion is missing or invalid.
+        ModelFileError: `model.toml` is not valid; the message lists all problems.
     """
+    config, path = _load_fusion(fusion), features / MODEL_FILE if features else None
+    if path is None or not path.is_file():
+        return config
+    try:
+        inputs = parse_model_file(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ModelFileError) as error:
+        message = f"{path}: {error}"
+        raise ModelFileError(message) from error
+    return config if inputs == SHIPPED else msgspec.structs.replace(config, declared=inputs)
+
+
+def _load_fusion(fusion: Path | None) -> RankerConfig:
     try:
         return config_from_fusion(fusion.read_bytes()) if fusion else RankerConfig()
     except (OSError, msgspec.DecodeError) as error:

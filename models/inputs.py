@@ -1,7 +1,7 @@
 """The ranker's dense inputs, computed from feature values.
 
-Serving and replay both call `assemble`. The exposure carries the floats that serving computed, so a sample is learned
-from the exact floats it was scored with. Every column is a pure function of its values; the three rank columns also
+Serving and replay both use an `Assembler`. The exposure carries the floats that serving computed, so a sample is
+learned from the exact floats it was scored with. Every column is a pure function of its values; rank columns also
 depend on the other candidates of the request.
 """
 
@@ -10,61 +10,80 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from headrace.models.array_types import Doubles, Flags, Floats
-from headrace.schemas.ranker_inputs import SHIPPED, Column, Side
+from headrace.schemas.ranker_inputs import SHIPPED, SIDES, Column, Inputs, Side
 
-COLUMNS, MISSING, RANKED = SHIPPED.columns, SHIPPED.missing, SHIPPED.ranked
 DENSE, FEATURE_SET = SHIPPED.dense, SHIPPED.feature_set
-USER_INPUTS, ITEM_INPUTS, CROSS_INPUTS = SHIPPED.of("user"), SHIPPED.of("item"), SHIPPED.of("cross")
+"""Of the inputs over the shipped groups."""
 
 _LIMIT = 3.0
 _LARGEST = 1e15
-_INDEX = {column.name: index for index, column in enumerate(COLUMNS)}
-_MISSING = np.array([_INDEX[name] for name in MISSING])
-_RANKED = np.array([_INDEX[name] for name in RANKED])
-_OF_USER = len(USER_INPUTS)  # the first columns, which are the same for all candidates
-_SIDES: dict[Side, dict[str, int]] = {
-    "user": {name: _INDEX[name] for name in USER_INPUTS},
-    "item": {name: _INDEX[name] for name in ITEM_INPUTS},
-    "cross": {name: _INDEX[name] for name in CROSS_INPUTS},
-}
 
 
-def assemble(
-    count: int,
-    *,
-    user: Mapping[str, float],
-    items: Mapping[str, Doubles],
-    crosses: Mapping[str, Doubles],
-    apart: int = 0,
-) -> Floats:
-    """Compute the dense inputs of one user's candidates.
+class Assembler:
+    """Computes the vectors of some inputs."""
 
-    Args:
-        count: C, the number of candidates.
-        apart: the last ones of them, whose presence must not change the inputs of the others.
-        user: value by name, of `USER_INPUTS`; absent or NaN is missing.
-        items: column [C] by name, of `ITEM_INPUTS`.
-        crosses: column [C] by name, of `CROSS_INPUTS`, for pairs of this user and each candidate.
+    def __init__(self, inputs: Inputs = SHIPPED) -> None:
+        self.inputs = inputs
+        self.feature_set = inputs.feature_set
+        self._width = len(inputs.dense)
+        index = {column.name: index for index, column in enumerate(inputs.columns)}
+        self._missing = np.array([index[name] for name in inputs.missing], np.int64)
+        self._ranked = np.array([index[name] for name in inputs.ranked], np.int64)
+        self._of_user = len(inputs.of("user"))  # the first columns, which are the same for all candidates
+        self._sides = {side: {name: index[name] for name in inputs.of(side)} for side in SIDES}
+        self._user, self._rest = _Block(inputs.columns[: self._of_user]), _Block(inputs.columns[self._of_user :])
 
-    Returns:
-        float32 [C, F] in the order of `DENSE`; always finite.
+    def assemble(
+        self,
+        count: int,
+        *,
+        user: Mapping[str, float],
+        items: Mapping[str, Doubles],
+        crosses: Mapping[str, Doubles],
+        apart: int = 0,
+    ) -> Floats:
+        """Compute the dense inputs of one user's candidates.
 
-    Raises:
-        ValueError: a name is not an input, or a column's length is not `count`.
-    """
-    raw = np.full((len(COLUMNS), count), np.nan)
-    _fill(raw, "user", values=user)
-    _fill(raw, "item", values=items)
-    _fill(raw, "cross", values=crosses)
-    missing = ~np.isfinite(raw)
-    raw[missing] = 0.0
-    np.clip(raw, -_LARGEST, _LARGEST, out=raw)  # prevents overflow in what follows
-    out = np.empty((count, len(DENSE)), np.float32)  # [C, columns + missing + ranked]
-    out[:, len(COLUMNS) : len(COLUMNS) + len(MISSING)] = missing[_MISSING].T
-    out[:, len(COLUMNS) + len(MISSING) :] = _ranks(raw[_RANKED], apart=apart).T
-    out[:, :_OF_USER] = _USER.scaled(raw[:_OF_USER, :1], missing[:_OF_USER, :1]).T
-    out[:, _OF_USER : len(COLUMNS)] = _REST.scaled(raw[_OF_USER:], missing[_OF_USER:]).T
-    return out
+        Args:
+            count: C, the number of candidates.
+            apart: the last ones of them, whose presence must not change the inputs of the others.
+            user: value by name, of the user's columns; absent or NaN is missing.
+            items: column [C] by name, of the items' columns.
+            crosses: column [C] by name, of the columns for pairs of this user and each candidate.
+
+        Returns:
+            float32 [C, F] in the order of `Inputs.dense`; always finite.
+
+        Raises:
+            ValueError: a name is not an input, or a column's length is not `count`.
+        """
+        columns, missed = len(self.inputs.columns), len(self._missing)
+        raw = np.full((columns, count), np.nan)
+        self._fill(raw, "user", values=user)
+        self._fill(raw, "item", values=items)
+        self._fill(raw, "cross", values=crosses)
+        missing = ~np.isfinite(raw)
+        raw[missing] = 0.0
+        np.clip(raw, -_LARGEST, _LARGEST, out=raw)  # prevents overflow in what follows
+        out = np.empty((count, self._width), np.float32)  # [C, columns + missing + ranked]
+        out[:, columns : columns + missed] = missing[self._missing].T
+        out[:, columns + missed :] = _ranks(raw[self._ranked], apart=apart).T
+        of_user = self._of_user
+        out[:, :of_user] = self._user.scaled(raw[:of_user, :1], missing[:of_user, :1]).T
+        out[:, of_user:columns] = self._rest.scaled(raw[of_user:], missing[of_user:]).T
+        return out
+
+    def _fill(self, raw: Doubles, side: Side, *, values: Mapping[str, float] | Mapping[str, Doubles]) -> None:
+        inputs, count = self._sides[side], raw.shape[1]
+        for name, value in values.items():
+            if name not in inputs:
+                known = f"these are {sorted(inputs)}"
+                message = f"{name!r} is not a {side} input of feature set {self.feature_set}; {known}"
+                raise ValueError(message)
+            if isinstance(value, np.ndarray) and value.shape != (count,):
+                message = f"{name} has {len(value)} values for {count} candidates; give one each"
+                raise ValueError(message)
+            raw[inputs[name]] = value
 
 
 class _Block:
@@ -86,21 +105,6 @@ class _Block:
         raw[missing] = 0.0  # a missing rate is the 5 % prior, missing odds are 1:1
         raw *= self._scale
         return np.clip(raw, -_LIMIT, _LIMIT, out=raw)
-
-
-_USER, _REST = _Block(COLUMNS[:_OF_USER]), _Block(COLUMNS[_OF_USER:])
-
-
-def _fill(raw: Doubles, side: Side, *, values: Mapping[str, float] | Mapping[str, Doubles]) -> None:
-    inputs, count = _SIDES[side], raw.shape[1]
-    for name, value in values.items():
-        if name not in inputs:
-            message = f"{name!r} is not a {side} input of feature set {FEATURE_SET}; these are {sorted(inputs)}"
-            raise ValueError(message)
-        if isinstance(value, np.ndarray) and value.shape != (count,):
-            message = f"{name} has {len(value)} values for {count} candidates; give one each"
-            raise ValueError(message)
-        raw[inputs[name]] = value
 
 
 def _ranks(values: Doubles, *, apart: int = 0) -> Doubles:

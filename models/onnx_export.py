@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from headrace.models.array_types import Floats
 from headrace.models.config import RankerConfig
 from headrace.models.fusion_torch import Vectors
-from headrace.models.inputs import DENSE
 from headrace.models.ranker_torch import Rows, forward, from_numpy, to_predictions
 
 INPUTS = ("user", "past", "present", "items", "categories", "inputs")
@@ -59,7 +58,7 @@ def to_onnx(config: RankerConfig, dense: dict[str, Floats], *, version: str) -> 
         torch.ones(config.history, dtype=torch.bool),
         torch.zeros(count, width),
         torch.zeros(count, width),
-        torch.zeros(count, len(DENSE)),
+        torch.zeros(count, len(config.inputs.dense)),
     )
     if config.modalities:
         numbers = sum(each.width for each in config.modalities)
@@ -79,6 +78,6 @@ def to_onnx(config: RankerConfig, dense: dict[str, Floats], *, version: str) -> 
         )
     assert program is not None
     model = program.model_proto
-    properties = {"version": version, "schema": config.schema(), "dense_inputs": ",".join(DENSE)}
+    properties = {"version": version, "schema": config.schema(), "dense_inputs": ",".join(config.inputs.dense)}
     onnx.helper.set_model_props(model, properties)
     return model.SerializeToString()

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 Side: TypeAlias = Literal["user", "item", "cross"]
+SIDES: tuple[Side, ...] = get_args(Side)
 Shape: TypeAlias = Literal["log", "rate", "odds", "plain"]
 
 
@@ -24,6 +25,34 @@ class Column(Struct, frozen=True):
     scale: float
 
 
+class Reads(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What serving reads besides the inputs, as `group.feature`; an empty text for what it is to do without.
+
+    Attributes:
+        history: of a user, a list of items, newest first: `last_n(item_id, …)`.
+        top_categories: of a user, a ROLLUP of categories.
+        heat, lasting: of an item, what sources `trending` and `popular` sort by.
+        seen: of an item, its impressions, by which exploration prefers items hardly shown.
+        clicks: of an item, all clicks, by which source `together` is divided.
+        click_rate: of an item, its score where no model ranks.
+        next, together, similar: of an item, ROLLUPs of items: two sources of candidates, and `/similar`.
+        country, daypart: of a computed column of the event, ROLLUPs of categories for new users.
+    """
+
+    history: str = "user_recent.recent_items"
+    top_categories: str = "user_category.user_top_categories"
+    heat: str = "item_engagement.heat_6h"
+    lasting: str = "item_popularity.clicks_7d"
+    seen: str = "item_engagement.imps_24h"
+    clicks: str = "item_quality.clicks_ever"
+    click_rate: str = "item_engagement.ctr_7d"
+    next: str = "item_next.next_items"
+    together: str = "item_together.clicked_too"
+    similar: str = "item_coview.seen_with"
+    country: str = "country_category.country_categories"
+    daypart: str = "daypart_category.daypart_categories"
+
+
 class Inputs(Struct, frozen=True, kw_only=True):
     """The inputs of a ranker, in the order of its vector.
 
@@ -31,11 +60,13 @@ class Inputs(Struct, frozen=True, kw_only=True):
         columns: those of the user first, then of the item, then of the pair of both.
         missing: columns with a flag of their own for a missing value.
         ranked: columns with their rank among the candidates of a request.
+        reads: what serving reads besides them.
     """
 
     columns: tuple[Column, ...]
     missing: tuple[str, ...] = ()
     ranked: tuple[str, ...] = ()
+    reads: Reads = Reads()
 
     @property
     def dense(self) -> tuple[str, ...]:
@@ -49,7 +80,9 @@ class Inputs(Struct, frozen=True, kw_only=True):
     @property
     def feature_set(self) -> str:
         """A hash of names, order, shapes and scales. Who makes vectors and who learns from them must have the same."""
-        lines = (*(f"{c.name} {c.shape} {c.scale}" for c in self.columns), *self.dense)
+        lines = [*(f"{c.name} {c.shape} {c.scale}" for c in self.columns), *self.dense]
+        others = structs.asdict(Reads())
+        lines += [f"{role} is {name}" for role, name in structs.asdict(self.reads).items() if name != others[role]]
         return blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
     def of(self, side: Side) -> tuple[str, ...]:
@@ -122,6 +155,7 @@ SHIPPED = Inputs(
 )
 """The inputs over the shipped groups."""
 
+_READS = Reads()
 COMPUTED: Mapping[str, tuple[str, ...]] = {
     "user_category.affinity_total": ("user_category.affinity",),
     "user_category.affinity_share": ("user_category.affinity",),
@@ -132,18 +166,20 @@ COMPUTED: Mapping[str, tuple[str, ...]] = {
     ),
     "item.age_s": (),
     "item.price": (),
-    "item_next.strength": ("item_next.next_items",),
-    "item_together.strength": ("item_together.clicked_too",),
-    "item_together.cosine": ("item_together.clicked_too", "item_quality.clicks_ever"),
+    "item_next.strength": (_READS.next,),
+    "item_together.strength": (_READS.together,),
+    "item_together.cosine": (_READS.together, _READS.clicks),
     "user_price.dearness": ("user_price.clicked_avg_30d",),
-    "history.contains": ("user_recent.recent_items",),
-    "history.category_share": ("user_recent.recent_items",),
-    "history.likeness": ("user_recent.recent_items",),
+    "history.contains": (_READS.history,),
+    "history.category_share": (_READS.history,),
+    "history.likeness": (_READS.history,),
 }
 """The inputs that serving computes, and the features that each is made of. The others are features as they are."""
 
 
 def features_of(inputs: Inputs) -> tuple[str, ...]:
     """The features that the inputs are made of, as `group.feature`."""
-    read = (COMPUTED.get(column.name, (column.name,)) for column in inputs.columns)
-    return tuple(dict.fromkeys(name for names in read for name in names))
+    instead = dict(zip(structs.astuple(_READS), structs.astuple(inputs.reads), strict=True))
+    computed = {name: tuple(instead.get(each, each) for each in read) for name, read in COMPUTED.items()}
+    read = (computed.get(column.name, (column.name,)) for column in inputs.columns)
+    return tuple(dict.fromkeys(name for names in read for name in names if name))

@@ -31,6 +31,7 @@ from headrace.serving.shared.index_rebuilds import IndexRebuilds
 from headrace.serving.shared.publisher import Publisher
 from headrace.serving.shared.takedown_marks import TakedownMarks
 from headrace.serving.state import fallback_list
+from headrace.serving.state.columns import Columns
 from headrace.serving.state.state import Live
 from headrace.serving.telemetry.consumers import Consumers
 from headrace.serving.telemetry.entity_counts import EntityCounts
@@ -59,8 +60,8 @@ class Feeder:
 
     def __init__(self, configured: FeederSettings) -> None:
         own = configured.config.experiment.own
-        self._indexes = LayeredBuilder()
-        self.live = Live(load_plan(configured.features), (*FOLLOWING, *own), self._indexes)
+        self._indexes, columns = LayeredBuilder(), Columns(configured.ranker.inputs)
+        self.live = Live(load_plan(configured.features), (*FOLLOWING, *own), self._indexes, columns)
         self.metrics = FeederMetrics(self.live.progress)
         self._settings = configured
         self._producer = RecordProducer(configured.bootstrap)
@@ -189,7 +190,7 @@ def main() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     feeder = Feeder(configured)
-    publisher = Publisher(configured.shared)
+    publisher = Publisher(configured.shared, configured.ranker.inputs)
     threads = feeder.start(stop)
     feeder.publish(publisher, stop)
     for thread in threads:

@@ -23,7 +23,7 @@ from headrace.serving.stages.pipeline import Pipeline
 from headrace.serving.stages.unprepared import Unprepared
 from headrace.serving.state import fallback_list
 from headrace.serving.state.experiment import Experiment
-from headrace.serving.state.feature_reads import READ_BY, MissingFeatures
+from headrace.serving.state.feature_reads import MissingFeatures, read_by
 from headrace.serving.state.state_source import StateSource
 from headrace.serving.telemetry.freshness import AsyncFreshnessReader
 from headrace.serving.telemetry.metrics import Metrics
@@ -69,7 +69,8 @@ def build(settings: Settings, states: StateSource) -> Services:
     """The services. No thread runs yet, and neither Kafka nor Redis was called; a worker clears `warm` first."""
     warm = threading.Event()
     warm.set()
-    metrics = Metrics(hydrate.READ)
+    inputs = settings.ranker.inputs
+    metrics = Metrics(hydrate.reads_of(inputs))
     spool = SpoolFolder(settings.spool, most_bytes=settings.spool_mb * MB)
     producer = SpoolingProducer(settings.bootstrap, spool, metrics.count_dropped)
     breaker = CircuitBreaker(_MOST_PAUSE_S)
@@ -77,6 +78,8 @@ def build(settings: Settings, states: StateSource) -> Services:
     client = connect_async(settings.redis, timeout_s=_SOCKET_TIMEOUT_S)
     reader = AsyncGuardedReader(AsyncFeatureReader(client), breaker, within_s=_READ_S)
     patient = GuardedReader(FeatureReader(connect(settings.redis, timeout_s=_LOOKUP_TIMEOUT_S)), breaker)
+    shown = connect(settings.redis, timeout_s=_SHOW_TIMEOUT_S)
+    own_events = OwnEvents(shown, breaker, states, metrics.count_missed, inputs.reads.history)
     return Services(
         states=states,
         producer=producer,
@@ -88,13 +91,14 @@ def build(settings: Settings, states: StateSource) -> Services:
             metrics=metrics,
             unprepared=Unprepared(settings.artefacts / fallback_list.FILE, settings.config.surfaces),
             rules=settings.config.rules,
+            inputs=inputs,
         ),
-        own_events=OwnEvents(connect(settings.redis, timeout_s=_SHOW_TIMEOUT_S), breaker, states, metrics.count_missed),
+        own_events=own_events,
         lookup=Lookup(patient, states),
-        similar=Similar(patient, states),
+        similar=Similar(patient, states, inputs.reads.similar),
         pins=Pins(settings.artefacts / settings.model / "pins", settings.ranker),
         plan=load_plan(settings.features),
-        missing=MissingFeatures(READ_BY),
+        missing=MissingFeatures(read_by(inputs)),
         experiment=settings.config.experiment,
         metrics=metrics,
         layout=ContentLayout(settings.ranker.modalities),

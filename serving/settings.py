@@ -19,6 +19,7 @@ from headrace.schemas.environment import SettingError
 from headrace.schemas.keys import Key, KeyFile, KeysError
 from headrace.schemas.keys import checked as checked_keys
 from headrace.schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
+from headrace.schemas.model_file import ModelFileError
 from headrace.schemas.patterns import ORIGIN
 from headrace.serving.http.keys import key_of_token
 from headrace.serving.http.keys import read as read_keys
@@ -161,9 +162,11 @@ def _with_files(options: argparse.Namespace, parser: argparse.ArgumentParser, pr
     except (OSError, msgspec.DecodeError, ExperimentError, OriginError, RulesError, SurfacesError) as error:
         problems.append(f"--config {options.config}: {error}")
     try:
-        ranker = load_ranker_config(options.fusion)
+        ranker = load_ranker_config(options.fusion, options.features)
     except FusionError as error:
         problems.append(f"--fusion: {error}")
+    except ModelFileError as error:
+        problems.append(f"--features: {error}")
     if options.model in config.experiment.own:
         problems.append(
             f"an arm has a learner for {options.model}, the model of live: write model:live, or another name"

@@ -128,15 +128,15 @@ class WarmUp:
         """The catalogue and its features at a time; reads only items with new events again."""
         catalogue = self.catalogue.build()
         changed, self._changed = sorted(self._changed), set[str]()
-        values = columns.blank(len(catalogue))
-        for part in columns.group_columns(self.offline.plan):
+        values = columns.SHIPPED_COLUMNS.blank(len(catalogue))
+        for part in columns.SHIPPED_COLUMNS.groups(self.offline.plan):
             names, codes = catalogue.owners(part.by)
             read = self._read.setdefault(part.group.name, {})
             owners = changed if part.by == "item_id" else names
             read.update(zip(owners, columns.read(self.offline.memory, part, owners, at_ms=at_ms), strict=True))
             unknown = np.full(len(part.features), np.nan)
             rows = np.stack([*(read.get(name, unknown) for name in names), unknown])  # the last: no owner
-            columns.fill(values, part, rows[codes])
+            columns.SHIPPED_COLUMNS.fill(values, part, rows[codes])
         features = item_features.build(catalogue, values, version={}, read_at=at_ms)
         return state_of(self.offline.plan, catalogue, features)
 
@@ -157,7 +157,7 @@ class WarmUp:
         rows = self._state.features.gather(ids)
         candidates = Candidates(ids=ids, found_by=np.zeros(len(ids), np.int64), indexes=indexes)
         dense = inputs(query, candidates, self._state, rows)
-        chosen, chances = self._draw(item_features.heat_of(rows), query.count)
+        chosen, chances = self._draw(item_features.heat_of(rows, self._state.features.columns), query.count)
         names = [self._state.catalogue.names[int(index)] for index in indexes[chosen]]
         slots = [
             Slot(

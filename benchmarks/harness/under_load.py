@@ -66,8 +66,8 @@ class SlateLoad:
             for n in range(shown)
         ]
         self.live.set_catalogue(catalogue.build([catalogue.entry_of(item) for item in items]))
-        values = columns.blank(shown)
-        values[:, :-1] = self._rng.gamma(1.0, 60.0, (shown, len(columns.COLUMNS) - 1))
+        values = columns.SHIPPED_COLUMNS.blank(shown)
+        values[:, :-1] = self._rng.gamma(1.0, 60.0, (shown, len(columns.SHIPPED_COLUMNS.names) - 1))
         self.live.set_features(item_features.build(self.live.state.catalogue, values, version={}, read_at=_AT_MS))
         self._queries = [self._query(number) for number in range(500)]
 

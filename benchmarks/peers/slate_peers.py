@@ -10,10 +10,11 @@ from msgspec import Struct
 
 from headrace.models.array_types import Floats, Ids
 from headrace.models.config import RankerConfig
-from headrace.models.inputs import DENSE, ITEM_INPUTS
+from headrace.models.inputs import DENSE
 from headrace.models.items import Items
 from headrace.models.state import ModelState
 from headrace.schemas.ids import hash64
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.serving.shared.state_files import read_model
 
 SETTINGS_VARIABLE = "BENCHMARK_PEER"
@@ -62,8 +63,8 @@ def fill_redis(url: str, *, users: int, items: int, seed: int) -> None:
 
 def _items(count: int, rng: np.random.Generator) -> Iterator[tuple[str, dict[str, str]]]:
     for item in range(count):
-        values = rng.gamma(1.0, 60.0, len(ITEM_INPUTS)).round(4).tolist()
-        yield f"item:{item}", {name: str(value) for name, value in zip(ITEM_INPUTS, values, strict=True)}
+        values = rng.gamma(1.0, 60.0, len(SHIPPED.of("item"))).round(4).tolist()
+        yield f"item:{item}", {name: str(value) for name, value in zip(SHIPPED.of("item"), values, strict=True)}
 
 
 def _users(count: int, items: int, rng: np.random.Generator) -> Iterator[tuple[str, dict[str, str]]]:

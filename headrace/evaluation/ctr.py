@@ -16,6 +16,7 @@ from headrace.evaluation.rate_baselines import RateBaselines
 from headrace.evaluation.to_sample import ShownItem, build_sample
 from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Doubles
+from headrace.models.config import RankerConfig
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import ExposureBuilder, build_events
 from headrace.schemas.samples import Sample
@@ -43,19 +44,21 @@ class CtrTask(Struct, frozen=True, kw_only=True):
         freeze_at: row from whose timestamp on older copies of the model predict too: one that stopped learning, and
             one for each of `lags_s`, which is that many seconds old.
         seed: seed of the ranker's initial weights.
+        config: the ranker, with its inputs.
     """
 
     freeze_at: int
     lags_s: Sequence[int] = ()
     seed: int = 0
+    config: RankerConfig = RankerConfig()
 
 
 def run(log: Log, plan: Plan, *, task: CtrTask, on_progress: Callable[[int], None]) -> Predictions:
     """Predict and learn every row of a log, in order; calls `on_progress` with the number of rows done."""
     visits = log.recording.visits
     freeze_ms = visits[min(task.freeze_at, len(visits) - 1)].at_ms
-    ranker = ProgressiveRanker(task.seed, lags_s=task.lags_s, freeze_ms=freeze_ms)
-    exposures, rates = ExposureBuilder(log.recording, plan), RateBaselines()
+    ranker = ProgressiveRanker(task.seed, lags_s=task.lags_s, freeze_ms=freeze_ms, config=task.config)
+    exposures, rates = ExposureBuilder(log.recording, plan, task.config.inputs), RateBaselines()
     labels = np.array([float(bool(visit.feedback)) for visit in visits])
     predicted = [ranker.learn()]
     baselines = {name: np.zeros(len(visits)) for name in rates.predict(visits[0])}
@@ -96,7 +99,9 @@ def build_samples(
     for members in requests.values():
         exposure = exposures.exposure(f"row-{members[0]}", *(visits[row] for row in members))
         for row, slot in zip(members, exposure.slots, strict=True):
-            shown = ShownItem(item_id=slot.item_id, category=slot.category, dense=slot.dense)
+            shown = ShownItem(
+                item_id=slot.item_id, category=slot.category, dense=slot.dense, feature_set=exposure.feature_set
+            )
             click = bool(visits[row].feedback)
             samples[row] = build_sample(visits[row], shown, history=exposure.history, click=click)
     return [samples[row] for row in rows]

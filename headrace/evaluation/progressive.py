@@ -21,6 +21,7 @@ from headrace.schemas.ids import hash64
 from headrace.schemas.samples import Sample
 
 CLICK = HEADS.index("click")
+_REFERENCE = RankerConfig()
 
 
 class ProgressiveRanker:
@@ -30,10 +31,12 @@ class ProgressiveRanker:
     lag in seconds. Until the freeze they predict NaN.
     """
 
-    def __init__(self, seed: int, *, lags_s: Sequence[int] = (), freeze_ms: int = 0) -> None:
-        self._config, self._settings = RankerConfig(), LoopSettings(seed=seed)
+    def __init__(
+        self, seed: int, *, lags_s: Sequence[int] = (), freeze_ms: int = 0, config: RankerConfig = _REFERENCE
+    ) -> None:
+        self._config, self._settings = config, LoopSettings(seed=seed)
         self._trainer = Trainer(self._config, np.random.default_rng(seed))
-        self._collator = Collator(self._config.history)
+        self._collator = Collator(config.history, inputs=config.inputs)
         self._lagged = {str(lag_s): LaggedModel(lag_s * 1000, from_ms=freeze_ms) for lag_s in lags_s}
         self._older: dict[str, ModelState] = {}
         self._samples: list[Sample] = []

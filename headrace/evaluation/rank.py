@@ -18,6 +18,7 @@ from headrace.evaluation.requests import HydratedRequest, Requests
 from headrace.evaluation.to_sample import ShownItem, build_sample
 from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Doubles, Flags, Floats
+from headrace.models.config import RankerConfig
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import build_events
 from headrace.schemas.catalogue import Item
@@ -38,6 +39,7 @@ class RankTask(Struct, frozen=True, kw_only=True):
         freeze_at: row from whose timestamp on older copies of the model rank too: one that stopped learning, and one
             for each of `lags_s`, which is that many seconds old.
         seed: seed of initial weights and negatives.
+        config: the ranker, with its inputs.
     """
 
     allow_repeats: bool
@@ -45,6 +47,7 @@ class RankTask(Struct, frozen=True, kw_only=True):
     freeze_at: int
     seed: int
     lags_s: Sequence[int] = ()
+    config: RankerConfig = RankerConfig()
 
 
 class Ranks(Struct, frozen=True):
@@ -67,8 +70,9 @@ def run(log: Log, plan: Plan, *, task: RankTask, on_progress: Callable[[int], No
     """Rank and learn every row of a log, in order; calls `on_progress` with the number of rows done."""
     visits = log.recording.visits
     freeze_ms = visits[min(task.freeze_at, len(visits) - 1)].at_ms
-    ranker = ProgressiveRanker(task.seed, lags_s=task.lags_s, freeze_ms=freeze_ms)
-    progressive = _Run(Requests(plan, _born_when_seen(log)), task, ranker=ranker, rows=len(visits))
+    ranker = ProgressiveRanker(task.seed, lags_s=task.lags_s, freeze_ms=freeze_ms, config=task.config)
+    requests = Requests(plan, _born_when_seen(log), task.config.inputs)
+    progressive = _Run(requests, task, ranker=ranker, rows=len(visits))
     for at_ms, group in groupby(range(len(visits)), key=lambda row: visits[row].at_ms):
         rows = list(group)
         progressive.begin(at_ms, rows)
@@ -86,6 +90,7 @@ class _Run:
 
     def __init__(self, requests: Requests, task: RankTask, *, ranker: ProgressiveRanker, rows: int) -> None:
         self._requests, self._task = requests, task
+        self._feature_set = task.config.inputs.feature_set
         self._ranker, self._baselines = ranker, RankBaselines()
         self._rng = np.random.default_rng(task.seed)
         self._sessions: set[str] = set()
@@ -147,7 +152,8 @@ class _Run:
         drawn = self._rng.random(len(is_positive)) < rate
         for index in np.flatnonzero(is_positive | shown | drawn).tolist():
             item_id, category = self._requests.item_at(int(request.candidates.indexes[index]))
-            item = ShownItem(item_id=item_id, category=category, dense=request.inputs[index].tobytes())
+            dense = request.inputs[index].tobytes()
+            item = ShownItem(item_id=item_id, category=category, dense=dense, feature_set=self._feature_set)
             history, negative_rate = request.query.user.history, 1.0 if shown[index] else rate
             click = bool(is_positive[index])
             yield build_sample(visit, item, history=history, click=click, negative_rate=negative_rate)

@@ -15,6 +15,7 @@ from headrace.replay.writer import build_query
 from headrace.schemas.aliases import LIVE
 from headrace.schemas.catalogue import Item
 from headrace.schemas.events import Event
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.offline.features import OfflineFeatures
 from headrace.serving.offline.item_columns import ItemColumns
 from headrace.serving.stages.filters import keep
@@ -37,11 +38,13 @@ class HydratedRequest(Struct, frozen=True):
 class Requests:
     """Builds the requests of a log's visits, and folds the visits' events into the features."""
 
-    def __init__(self, plan: Plan, items: Sequence[Item]) -> None:
-        self._recomputed = OfflineFeatures(plan, items)
+    def __init__(self, plan: Plan, items: Sequence[Item], inputs: Inputs = SHIPPED) -> None:
+        self._recomputed = OfflineFeatures(plan, items, inputs)
         self._state = self._recomputed.state
         self._own: defaultdict[str, set[str]] = defaultdict(set)  # the store keeps only the newest fifty of a month
-        self._columns = ItemColumns(plan.for_events(), self._recomputed.memory, self._state.catalogue)
+        self._columns = ItemColumns(
+            self._recomputed.plan, self._recomputed.memory, self._state.catalogue, self._state.features.columns
+        )
 
     def set_model(self, model: ModelState, at_ms: int) -> None:
         """Use this version for the nearest-neighbour source from now on."""

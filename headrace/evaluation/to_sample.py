@@ -13,11 +13,12 @@ from headrace.schemas.samples import FIRST, NEGATIVE_WEIGHT, Sample
 
 
 class ShownItem(Struct, frozen=True, kw_only=True):
-    """A shown item; `dense`: its inputs as of the rows before, F float32."""
+    """A shown item; `dense`: its inputs as of the rows before, F float32, of `feature_set`."""
 
     item_id: str
     category: str
     dense: bytes
+    feature_set: str = FEATURE_SET
 
 
 def build_sample(
@@ -41,7 +42,7 @@ def build_sample(
         arm=ARM.name,
         policy=ARM.policy,
         model_version="",
-        feature_set=FEATURE_SET,
+        feature_set=shown.feature_set,
         history=list(history[:HISTORY]),
         context={},
         dense=shown.dense,

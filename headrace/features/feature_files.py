@@ -1,11 +1,20 @@
 """Load a folder of feature files for a verb."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from headrace.errors import UsageProblem
 from headrace.lang.errors.report import LangError
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import Findings, check_files, read_texts
+from headrace.schemas.model_file import MODEL_FILE, ModelFileError, parse_model_file
+from headrace.schemas.ranker_inputs import COMPUTED, SHIPPED, Inputs, Side
+
+_ENTITIES: dict[Side, tuple[tuple[str, ...], ...]] = {
+    "user": (("user_id",),),
+    "item": (("item_id",), ("category",), ("seller",)),
+    "cross": (("user_id", "category"), ("user_id", "seller")),
+}
 
 
 def findings(folder: Path) -> Findings:
@@ -41,3 +50,31 @@ def usable(found: Findings, folder: Path) -> Plan:
         message = f"{folder} declares no feature group; a group is a file with FEATURE GROUP"
         raise UsageProblem(message)
     return found.plan
+
+
+def inputs_in(folder: Path) -> Inputs:
+    """The inputs that a folder's `model.toml` declares; those over the shipped groups without one.
+
+    Raises:
+        UsageProblem: it is not valid; the message lists all problems.
+    """
+    path = folder / MODEL_FILE
+    try:
+        return parse_model_file(path.read_text(encoding="utf-8")) if path.is_file() else SHIPPED
+    except (OSError, UnicodeDecodeError, ModelFileError) as error:
+        message = f"{path}: {error}"
+        raise UsageProblem(message) from error
+
+
+def misplaced(plan: Plan, inputs: Inputs) -> Iterator[str]:
+    """Inputs that the files declare, but not as a number for the side that they are declared for."""
+    for column in inputs.columns:
+        group_name, _, name = column.name.partition(".")
+        group = plan.find(group_name)
+        if group is None or column.name in COMPUTED or not group.has(name):
+            continue
+        if name not in group.dense:
+            yield f"{column.name}, which is no number"
+        elif group.entity not in _ENTITIES[column.side]:
+            keys = " or ".join(", ".join(entity) for entity in _ENTITIES[column.side])
+            yield f"{column.name} under [{column.side}], but its entity is {', '.join(group.entity)}, not {keys}"

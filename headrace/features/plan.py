@@ -10,11 +10,12 @@ from headrace.errors import UsageProblem
 from headrace.features import lateness_check, release
 from headrace.features.budget import entity_problem, memory_problem
 from headrace.features.cost import estimate_cost, measure_live
-from headrace.features.feature_files import plan_in
+from headrace.features.feature_files import inputs_in, plan_in
 from headrace.features.release import ReleasePlan
 from headrace.lang.plan.plan import Plan
 from headrace.layout import FEATURES, Endpoints, Layout
 from headrace.log.feature_versions import Registry
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.stack.flink_rest import FlinkRest
 from headrace.store.redis_budget import free_bytes
 from headrace.store.versions import Versions
@@ -30,7 +31,8 @@ def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
         output: file for the plan.
     """
     endpoints, wanted = Layout.here().endpoints(), plan_in(folder)
-    draft = plan_with_costs(endpoints, wanted, Registry(endpoints, who="operator").versions())
+    versions = Registry(endpoints, who="operator").versions()
+    draft = plan_with_costs(endpoints, wanted, versions, inputs_in(folder))
     warnings = (
         lateness_check.check_lateness(endpoints, source, wanted.for_source(source.name).groups)
         for source in wanted.sources
@@ -52,14 +54,14 @@ def plan(folder: Path = FEATURES, *, output: Path = PLAN_FILE) -> None:
     sys.stdout.write(f"{count} to apply, written to {output}: headrace features apply {output}\n")
 
 
-def plan_with_costs(endpoints: Endpoints, wanted: Plan, versions: Versions) -> ReleasePlan:
+def plan_with_costs(endpoints: Endpoints, wanted: Plan, versions: Versions, inputs: Inputs = SHIPPED) -> ReleasePlan:
     """Plan a release and estimate its costs.
 
     Raises:
         UsageProblem: see `release.plan_release`; or Redis lacks memory (F120), or a group exceeds its entities (F122).
         StoreError, HTTPError: Redis or Flink did not answer.
     """
-    draft = release.plan_release(wanted, versions)
+    draft = release.plan_release(wanted, versions, inputs)
     client, rest = connect(endpoints.redis_url), FlinkRest(endpoints.flink_url)
     starting = {group.name: group for group in draft.groups}
     live = {

@@ -17,6 +17,7 @@ from headrace.lang.syntax.duration import parse_duration
 from headrace.layout import Endpoints
 from headrace.log.clean_log import CleanLog
 from headrace.log.feature_versions import Registry, shared_job
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.feature_dependencies import missing_features
 from headrace.stack.flink_rest import FlinkRest
 from headrace.store.versions import LiveState, Version, Versions
@@ -47,7 +48,7 @@ class ReleasePlan(Struct, frozen=True, kw_only=True):
     waiting: list[str] = []
 
 
-def plan_release(plan: Plan, versions: Versions) -> ReleasePlan:
+def plan_release(plan: Plan, versions: Versions, inputs: Inputs = SHIPPED) -> ReleasePlan:
     """Plan the changes from the live versions to those of the files.
 
     Raises:
@@ -60,7 +61,7 @@ def plan_release(plan: Plan, versions: Versions) -> ReleasePlan:
     pairs = ((live.get(name), declared.get(name)) for name in sorted({*live, *declared} - {*waiting}))
     changes = [change for pair in pairs if (change := compare(*pair))]
     problems = [_version_problem(change, versions) for change in changes]
-    problems += [_missing_problem(group) for group in plan.groups]
+    problems += [_missing_problem(group, inputs) for group in plan.groups]
     problems += [_source_problem(source, versions) for source in plan.sources]
     if any(problems):
         raise UsageProblem("\n" + "\n".join(filter(None, problems)))
@@ -98,13 +99,12 @@ def _source_problem(source: Source, versions: Versions) -> str:
     return f"{cause}\n  fix: declare the stream under another name, or start a new stack: headrace down --wipe"
 
 
-def _missing_problem(group: Group) -> str:
-    missing = missing_features(group)
+def _missing_problem(group: Group, inputs: Inputs) -> str:
+    missing = missing_features(group, inputs)
     if not missing:
         return ""
     cause = f"F117 {group.title} has no {', '.join(missing)}, and serving reads it"
-    read = "schemas/ranker_inputs.py and serving/state/feature_reads.py"
-    return f"{cause}\n  fix: keep it, or remove it from the inputs: {read}"
+    return f"{cause}\n  fix: keep it, or declare a model without it: model.toml"
 
 
 def apply_release(
@@ -214,14 +214,16 @@ def find_group(versions: Versions, name: str) -> Group:
     return live[name] if name in live else find_version(versions, name).group
 
 
-def promote_version(registry: Registry, client: Client, version: Version, *, why: str) -> LiveState:
+def promote_version(
+    registry: Registry, client: Client, version: Version, *, why: str, inputs: Inputs = SHIPPED
+) -> LiveState:
     """Make a version live, after checking that features with the same meaning have the live version's values.
 
     Raises:
         UsageProblem: they differ (F160; the message names the worst keys), or the version lacks a feature that serving
             reads (F117).
     """
-    if problem := _missing_problem(version.group):
+    if problem := _missing_problem(version.group, inputs):
         raise UsageProblem(problem)
     live = [group for group in registry.versions().live_groups() if group.name == version.group.name]
     if live and live[0].version == version.group.version:

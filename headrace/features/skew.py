@@ -22,13 +22,14 @@ from headrace.lang.events.gate import int_value, is_tick
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.clean_topic import RECEIVED_AT, clean_topic, contract
 from headrace.lang.plan.plan import Plan
-from headrace.layout import Layout
+from headrace.layout import FEATURES, Layout
 from headrace.log.feature_versions import Registry
-from headrace.models.array_types import Doubles
-from headrace.models.inputs import DENSE, FEATURE_SET
+from headrace.models.array_types import Doubles, Flags
+from headrace.models.config import load_ranker_config
 from headrace.schemas.avro import Unreadable
 from headrace.schemas.catalogue import ITEM, Item
 from headrace.schemas.exposures import EXPOSURE, Exposure
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.schemas.topics import EXPOSURES, ITEMS
 from headrace.serving.offline.features import OfflineFeatures
 from headrace.serving.state.experiment import Arm
@@ -40,13 +41,13 @@ _NEAR = 0.01  # tolerance for inputs in [-3, 3], which were float32 in transit
 _POINTS = 21
 _SHOWN = 15
 _ARM = Arm(name="skew", share=1.0, policy="popular")
-_COMPARED = np.array([not name.endswith(".rank") for name in DENSE])
 
 
 class Skew(Struct, kw_only=True):
     """Result of the comparison, by input [F].
 
     Attributes:
+        names: the inputs. Ranks are not compared, because they depend on candidates that were not logged.
         slots: number of slots compared.
         mismatched: served values outside the log's range.
         missing: mismatches where 0 was served and the log gives another value.
@@ -54,15 +55,27 @@ class Skew(Struct, kw_only=True):
         error: sum of 2 |served - log| / (|served| + |log|), from which SMAPE is computed.
     """
 
+    names: tuple[str, ...]
+    mismatched: np.ndarray
+    error: Doubles
     slots: int = 0
-    mismatched: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(len(DENSE), np.int64))
     missing: int = 0
     extra: int = 0
-    error: Doubles = msgspec.field(default_factory=lambda: np.zeros(len(DENSE)))
+
+    @classmethod
+    def of(cls, inputs: Inputs) -> "Skew":
+        """Before anything was compared."""
+        names = inputs.dense
+        return cls(names=names, mismatched=np.zeros(len(names), np.int64), error=np.zeros(len(names)))
+
+    @property
+    def compared(self) -> Flags:
+        """Which inputs are compared [F]."""
+        return np.array([not name.endswith(".rank") for name in self.names])
 
     def add(self, served: Doubles, log: "LogRange") -> None:
         """Compare the inputs of a slate's slots [S, F] with the log."""
-        wrong = _COMPARED & ((served < log.low - _NEAR) | (served > log.high + _NEAR))
+        wrong = self.compared & ((served < log.low - _NEAR) | (served > log.high + _NEAR))
         nothing = (np.abs(log.low) <= _NEAR) & (np.abs(log.high) <= _NEAR)
         self.slots += len(served)
         self.mismatched += wrong.sum(axis=0)
@@ -70,7 +83,7 @@ class Skew(Struct, kw_only=True):
         self.extra += int((wrong & nothing).sum())
         size = np.abs(served) + np.abs(log.last)
         error = np.divide(2 * np.abs(served - log.last), size, out=np.zeros_like(size), where=size > 0)
-        self.error += (error * _COMPARED).sum(axis=0)
+        self.error += (error * self.compared).sum(axis=0)
 
     @property
     def smape(self) -> Doubles:
@@ -86,9 +99,15 @@ class LogRange(Struct, kw_only=True):
     last: Doubles
 
 
-def compare(plan: Plan, items: Sequence[Item], events: Iterable[Event], exposures: Sequence[Exposure]) -> Skew:
+def compare(
+    plan: Plan,
+    items: Sequence[Item],
+    events: Iterable[Event],
+    exposures: Sequence[Exposure],
+    inputs: Inputs = SHIPPED,
+) -> Skew:
     """Compare exposures with events, which are in order of `received_at`."""
-    result, recomputed, remaining = Skew(), OfflineFeatures(plan, items), iter(events)
+    result, recomputed, remaining = Skew.of(inputs), OfflineFeatures(plan, items, inputs), iter(events)
     ranges: dict[int, LogRange] = {}
     following = next(remaining, None)
     for at_ms, number in sorted((at, number) for number, each in enumerate(exposures) for at in _points(each)):
@@ -135,7 +154,7 @@ def skew(*, sample: int = 100) -> int:
     Args:
         sample: number of exposures: the newest that were served in full.
     """
-    endpoints = Layout.here().endpoints()
+    endpoints, inputs = Layout.here().endpoints(), load_ranker_config(None, FEATURES).inputs
     versions = Registry(endpoints, who="operator").versions()
     plan = Plan(tuple(versions.sources().values()), versions.live_groups()).for_events()
     source = plan.event_source
@@ -144,13 +163,17 @@ def skew(*, sample: int = 100) -> int:
     exposures = (
         msgspec.convert(each, Exposure) for each in _records(EXPOSURE.decode, endpoints.bootstrap, EXPOSURES.name)
     )
-    known = {item.item_id for item in items}
-    complete = (each for each in exposures if _is_complete(each) and known.issuperset(s.item_id for s in each.slots))
+    known, feature_set = {item.item_id for item in items}, inputs.feature_set
+    complete = (
+        each
+        for each in exposures
+        if _is_complete(each, feature_set) and known.issuperset(slot.item_id for slot in each.slots)
+    )
     newest = nlargest(sample, complete, key=lambda exposure: exposure.received_at)
     events = [cast(Event, each) for each in _records(decode, endpoints.bootstrap, clean_topic(source))]
     events = sorted((each for each in events if not is_tick(each)), key=lambda event: int_value(event, RECEIVED_AT))
     with progress() as bar:
-        result = compare(plan, items, bar.track(events, description="events"), newest)
+        result = compare(plan, items, bar.track(events, description="events"), newest, inputs)
     _show(result, len(newest), len(events))
     return 1 if result.mismatched.any() else 0
 
@@ -167,16 +190,16 @@ def _records(decode: Callable[[bytes], dict[str, Any]], bootstrap: str, name: st
             yield decode(value)
 
 
-def _is_complete(exposure: Exposure) -> bool:
-    return exposure.level == 0 and exposure.feature_set == FEATURE_SET
+def _is_complete(exposure: Exposure, feature_set: str) -> bool:
+    return exposure.level == 0 and exposure.feature_set == feature_set
 
 
 def _show(result: Skew, exposures: int, events: int) -> None:
-    compared = result.slots * int(_COMPARED.sum())
+    compared = result.slots * int(result.compared.sum())
     table = Table("input", "mismatched", "SMAPE", box=None, pad_edge=False)
     order = np.lexsort((-result.smape, -result.mismatched))[:_SHOWN]
     for index in order.tolist():
-        table.add_row(DENSE[index], str(result.mismatched[index]), f"{result.smape[index]:.5f}")
+        table.add_row(result.names[index], str(result.mismatched[index]), f"{result.smape[index]:.5f}")
     screen().print(table)
     counts = f"{result.mismatched.sum()} mismatches, {result.missing} of them missing, {result.extra} extra"
     sys.stdout.write(f"{exposures} exposures, {result.slots} slots, {compared} values, {events} events: {counts}\n")

@@ -7,12 +7,13 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from headrace.features.feature_files import findings, usable
+from headrace.features.feature_files import findings, inputs_in, misplaced, usable
 from headrace.lang.errors.report import Problem
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import Findings
 from headrace.layout import FEATURES
-from headrace.serving.state.feature_reads import missing_in
+from headrace.schemas.ranker_inputs import Inputs
+from headrace.serving.state.feature_reads import missing_in, read_by
 
 
 class Diagnostic(Struct, frozen=True):
@@ -40,17 +41,18 @@ def validate(folder: Path = FEATURES, *, json: bool = False) -> None:
     if json:
         sys.stdout.buffer.write(msgspec.json.encode(_diagnostics(found)) + b"\n")
         sys.exit(1 if found.errors else 0)
-    plan = usable(found, folder)
+    plan, inputs = usable(found, folder), inputs_in(folder)
     sys.stdout.writelines(f"warning: {warning}\n" for warning in found.warnings)
     warnings = f", {len(found.warnings)} warnings" if found.warnings else ""
     sys.stdout.write(f"{len(plan.sources)} sources, {len(plan.groups)} groups: no problems{warnings}\n")
-    sys.stdout.writelines(f"serving lacks: {line}\n" for line in _missing_lines(plan))
+    sys.stdout.writelines(f"serving lacks: {line}\n" for line in _missing_lines(plan, inputs))
 
 
-def _missing_lines(plan: Plan) -> list[str]:
+def _missing_lines(plan: Plan, inputs: Inputs) -> list[str]:
     """A line for each part of serving that reads features which the files do not declare."""
-    missing = missing_in(plan).features
-    return [f"{reader} reads {', '.join(names)}" for reader, names in missing.items()]
+    missing = missing_in(plan, read_by(inputs)).features
+    lines = [f"{reader} reads {', '.join(names)}" for reader, names in missing.items()]
+    return lines + [f"ranker reads {problem}" for problem in misplaced(plan, inputs)]
 
 
 def _diagnostics(found: Findings) -> list[Diagnostic]:

@@ -8,10 +8,9 @@ from rich.table import Table
 
 from headrace.console import screen
 from headrace.errors import UsageProblem
-from headrace.layout import Layout
+from headrace.layout import FEATURES, Layout
 from headrace.log.slates import SlateLog
 from headrace.models.config import RankerConfig, load_ranker_config
-from headrace.models.inputs import DENSE
 from headrace.models.state import ModelState
 from headrace.schemas.aliases import FOLLOWING
 from headrace.schemas.defaults import LIVE_MODEL
@@ -95,18 +94,18 @@ def _show(exposure: Exposure) -> None:
 
 
 def _largest_inputs(dense: bytes) -> str:
-    values = np.frombuffer(dense, "<f4")
-    if len(values) != len(DENSE):
+    names, values = load_ranker_config(None, FEATURES).inputs.dense, np.frombuffer(dense, "<f4")
+    if len(values) != len(names):
         return ""
     order = np.argsort(-np.abs(values), kind="stable")[:_INPUTS]
-    return ", ".join(f"{DENSE[index]} {values[index]:+.2f}" for index in order.tolist())
+    return ", ".join(f"{names[index]} {values[index]:+.2f}" for index in order.tolist())
 
 
 def _replays(layout: Layout, exposure: Exposure) -> bool:
     """Score the slate again and report; True if nothing differs, or if there is nothing to score again."""
-    config = load_ranker_config(layout.fusion_file if layout.fusion_file.exists() else None)
+    config = load_ranker_config(layout.fusion_file if layout.fusion_file.exists() else None, FEATURES)
     try:
-        replayable(exposure)
+        replayable(exposure, config.inputs.feature_set)
         model = _model(layout, exposure, config)
         again = replay(exposure, model, blend_by=_rules(layout.serving_file).blend)
     except NotReplayable as why:

@@ -12,11 +12,11 @@ import numpy as np
 from msgspec import Struct
 
 from headrace.lang.plan.plan import Plan
-from headrace.models.inputs import FEATURE_SET
 from headrace.replay.recordings import Recording, Visit
 from headrace.schemas.defaults import HISTORY
 from headrace.schemas.events import Event
 from headrace.schemas.exposures import Exposure, Slot
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.offline.features import OfflineFeatures
 from headrace.serving.offline.log_writer import LogWriter
 from headrace.serving.state.experiment import Arm
@@ -38,9 +38,10 @@ class Counts(Struct, frozen=True):
 class ExposureBuilder:
     """Builds the exposure that each visit would have been served with."""
 
-    def __init__(self, recording: Recording, plan: Plan) -> None:
+    def __init__(self, recording: Recording, plan: Plan, inputs: Inputs = SHIPPED) -> None:
         self._plan = plan.for_events()
-        self._recomputed = OfflineFeatures(plan, recording.items)
+        self._feature_set = inputs.feature_set
+        self._recomputed = OfflineFeatures(plan, recording.items, inputs)
         self._versions = {group.name: group.version for group in self._plan.groups}
 
     def exposure(self, request_id: str, *visits: Visit) -> Exposure:
@@ -71,7 +72,7 @@ class ExposureBuilder:
             arm=ARM.name,
             policy=ARM.policy,
             model_version="",
-            feature_set=FEATURE_SET,
+            feature_set=self._feature_set,
             feature_versions=self._versions,
             history=query.user.history[:HISTORY],
             slots=slots,

@@ -97,7 +97,7 @@ CODES: dict[str, Code] = {
         meaning="the version lacks a feature that serving or the ranker reads",
         verb="plan",
         wrong="F117 item_next@2 has no item_next.next_items, and serving reads it\n"
-        "  fix: keep it, or remove it from the inputs: schemas/ranker_inputs.py and serving/state/feature_reads.py",
+        "  fix: keep it, or declare a model without it: model.toml",
         right="keep the feature, or train a ranker without it",
     ),
     "F118": Code(

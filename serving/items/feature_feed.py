@@ -16,8 +16,9 @@ from headrace.connections.redis_clients import StoreError
 from headrace.models.array_types import Doubles
 from headrace.schemas.times import now_ms
 from headrace.serving.items.group_table import GroupTable
-from headrace.serving.state import columns, item_features
+from headrace.serving.state import item_features
 from headrace.serving.state.catalogue import Catalogue
+from headrace.serving.state.columns import Columns
 from headrace.serving.state.state import Live
 from headrace.serving.telemetry.monitor import Monitor
 from headrace.store.changes import ChangeListener
@@ -97,9 +98,13 @@ class FeatureFeed:
         self._looked_ms, self._reported = self._clock(), False
         self._monitor.checked(self._looked_ms)
 
+    @property
+    def _columns(self) -> Columns:
+        return self._live.state.features.columns
+
     def _follow_plan(self) -> None:
         """Have a table for each group that items read, and listen to its changes."""
-        parts = columns.group_columns(self._live.state.plan)
+        parts = self._columns.groups(self._live.state.plan)
         if {part.group.title for part in parts} != self._tables.keys():
             tables = {part.group.title: self._tables.get(part.group.title) or GroupTable(part) for part in parts}
             self._listener.listen(tables)  # before they are kept: if it fails, the next call tries again
@@ -122,12 +127,13 @@ class FeatureFeed:
         return len(due)
 
     def _publish(self, catalogue: Catalogue) -> None:
-        at_ms, values = self._clock(), columns.blank(len(catalogue))
+        at_ms, columns = self._clock(), self._columns
+        values = columns.blank(len(catalogue))
         for table in self._tables.values():
             table.advance(at_ms)
             columns.fill(values, table.part, _of_items(catalogue, table))
         version = {table.part.group.name: table.part.group.version for table in self._tables.values()}
-        self._live.set_features(item_features.build(catalogue, values, version=version, read_at=at_ms))
+        self._live.set_features(item_features.build(catalogue, values, version=version, read_at=at_ms, columns=columns))
 
 
 def _of_items(catalogue: Catalogue, table: GroupTable) -> Doubles:

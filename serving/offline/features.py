@@ -13,10 +13,12 @@ from headrace.lang.plan.plan import Plan
 from headrace.models.array_types import Floats
 from headrace.schemas.catalogue import Item
 from headrace.schemas.events import Event
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.stages.hydrate import Hydrator
 from headrace.serving.stages.score import inputs
 from headrace.serving.state import catalogue as catalogues
-from headrace.serving.state import columns, item_features
+from headrace.serving.state import item_features
+from headrace.serving.state.columns import Columns
 from headrace.serving.state.query import Candidates, Faults, Query, ids_of
 from headrace.serving.state.state import ServingState, state_of
 from headrace.store.memory_store import MemoryStore
@@ -31,21 +33,22 @@ class OfflineFeatures:
         memory: the store.
     """
 
-    def __init__(self, plan: Plan, items: Iterable[Item]) -> None:
+    def __init__(self, plan: Plan, items: Iterable[Item], inputs: Inputs = SHIPPED) -> None:
         self.plan = plan.for_events()
         self.items = {item.item_id: item for item in items}
         self.memory = MemoryStore(self.plan)
         source = self.plan.event_source
         self._complete = Computation(source).fill
         self._stamped = [column.name for stamp in source.stamps for column in stamp.columns if stamp.stream is None]
-        self._hydrator = Hydrator()
-        self._parts = columns.group_columns(self.plan)
+        self._columns = Columns(inputs)
+        self._hydrator = Hydrator(inputs)
 
     @cached_property
     def state(self) -> ServingState:
         """Serving's state with these items, without features or models."""
         catalogue = catalogues.build([catalogues.entry_of(item) for item in self.items.values()])
-        features = item_features.build(catalogue, columns.blank(len(catalogue)), version={}, read_at=0)
+        blank = self._columns.blank(len(catalogue))
+        features = item_features.build(catalogue, blank, version={}, read_at=0, columns=self._columns)
         return state_of(self.plan, catalogue, features)
 
     def fold(self, event: Fields) -> None:
@@ -61,7 +64,7 @@ class OfflineFeatures:
 
     def clear_cache(self) -> None:
         """Drop the values that serving would have cached for some seconds."""
-        self._hydrator = Hydrator()
+        self._hydrator = Hydrator(self._columns.inputs)
 
     def hydrate(self, query: Query) -> Query:
         """The query with its user's features as of the folded events."""
@@ -72,5 +75,5 @@ class OfflineFeatures:
         ids, catalogue = ids_of(item_ids), self.state.catalogue
         indexes = catalogue.find(ids)[0]
         candidates = Candidates(ids=ids, found_by=np.zeros(len(ids), np.int64), indexes=indexes)
-        rows = columns.of_items(self.memory, self._parts, catalogue, indexes=indexes, at_ms=query.at_ms)
+        rows = self._columns.read_items(self.memory, self.plan, catalogue, indexes=indexes, at_ms=query.at_ms)
         return inputs(query, candidates, self.state, rows)

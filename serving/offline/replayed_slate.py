@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from headrace.models.array_types import Floats, Indexes
 from headrace.models.content import ContentLayout
-from headrace.models.inputs import DENSE, FEATURE_SET
+from headrace.models.inputs import FEATURE_SET
 from headrace.models.items import Items
 from headrace.models.state import ModelState
 from headrace.schemas.exposures import Exposure, Ranking
@@ -34,9 +34,9 @@ def replay(exposure: Exposure, model: ModelState, *, blend_by: Blend) -> Replaye
     Raises:
         NotReplayable: no ranker ordered the slate, or the exposure is of another feature set or an earlier release.
     """
-    ranking = replayable(exposure)
+    ranking = replayable(exposure, model.config.inputs.feature_set)
     count, rows = ranking.candidates, np.array(ranking.rows, np.int64)
-    dense = np.zeros((count, len(DENSE)), np.float32)
+    dense = np.zeros((count, len(model.config.inputs.dense)), np.float32)
     dense[rows] = [np.frombuffer(slot.dense, "<f4") for slot in exposure.slots]
     scores = model.score(
         hash64(exposure.user_id), ids_of(exposure.history), items=_items(exposure, count, rows, model), inputs=dense
@@ -45,8 +45,8 @@ def replay(exposure: Exposure, model: ModelState, *, blend_by: Blend) -> Replaye
     return ReplayedSlate(scores.click[rows], order.astype(np.float32))
 
 
-def replayable(exposure: Exposure) -> Ranking:
-    """How the slots were ordered.
+def replayable(exposure: Exposure, feature_set: str = FEATURE_SET) -> Ranking:
+    """How the slots were ordered; `feature_set`: that of the model.
 
     Raises:
         NotReplayable: as `replay` does.
@@ -54,8 +54,8 @@ def replayable(exposure: Exposure) -> Ranking:
     if not exposure.model_version:
         message = f"no model ranked it: arm {exposure.arm}, policy {exposure.policy}, level L{exposure.level}"
         raise NotReplayable(message)
-    if exposure.feature_set != FEATURE_SET:
-        message = f"its inputs are of feature set {exposure.feature_set}, this release has {FEATURE_SET}"
+    if exposure.feature_set != feature_set:
+        message = f"its inputs are of feature set {exposure.feature_set}, the model has {feature_set}"
         raise NotReplayable(message)
     if exposure.ranking is None:
         message = "it was written by a release that did not log how the slots were ordered"

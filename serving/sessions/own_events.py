@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from headrace.connections.redis_clients import Client, StoreError
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.plan import Group
-from headrace.serving.state.query import HISTORY_GROUP
+from headrace.serving.state.feature_reads import SHIPPED_READS
 from headrace.serving.state.report import NotPublished
 from headrace.serving.state.state_source import StateSource
 from headrace.store.circuit_breaker import CircuitBreaker
@@ -16,12 +16,18 @@ class OwnEvents:
     """Adds accepted events to their users' histories. Safe to use from several threads.
 
     `breaker`: that of the store; while it does not answer, a click counts once the pipeline has folded it, and
-    `count_missed` is called with the number of events.
+    `count_missed` is called with the number of events. `history`: the feature that is the history.
     """
 
     def __init__(
-        self, client: Client, breaker: CircuitBreaker, states: StateSource, count_missed: Callable[[int], None]
+        self,
+        client: Client,
+        breaker: CircuitBreaker,
+        states: StateSource,
+        count_missed: Callable[[int], None],
+        history: str = SHIPPED_READS.history,
     ) -> None:
+        self._history = history.partition(".")[0]
         self._client = client
         self._breaker = breaker
         self._states = states
@@ -33,7 +39,7 @@ class OwnEvents:
         if not events:
             return
         try:
-            group = self._states.state.plan.find(HISTORY_GROUP)
+            group = self._states.state.plan.find(self._history)
         except NotPublished:  # nothing reads a history yet
             return
         if group is None or not can_be_pending(group):

@@ -9,15 +9,23 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from headrace.models.inputs import FEATURE_SET
-from headrace.serving.state.columns import COLUMNS
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.serving.state.columns import Columns
 
 CURRENT, REPORT, METRICS = "current.json", "report.json", "metrics.prom"
 
 
 _FORMAT = 1  # to be raised with every change of what the files of `serving.shared.state_files` contain
-LAYOUT = f"{_FORMAT}.{blake2b(repr((COLUMNS, FEATURE_SET)).encode(), digest_size=4).hexdigest()}"
-"""What the arrays mean. A feeder of another release may write other columns, which must not be taken for these."""
+
+
+def layout_of(inputs: Inputs) -> str:
+    """What the arrays mean. A feeder of another release, or with other inputs, writes other columns."""
+    meaning = repr((Columns(inputs).names, inputs.feature_set))
+    return f"{_FORMAT}.{blake2b(meaning.encode(), digest_size=4).hexdigest()}"
+
+
+LAYOUT = layout_of(SHIPPED)
+"""That of the inputs over the shipped groups."""
 
 
 class ModelFiles(Struct, frozen=True, kw_only=True):
@@ -39,7 +47,7 @@ class LayoutStamp(Struct, frozen=True):
 class Current(Struct, frozen=True, kw_only=True):
     """The files of a serving state, by part; models by alias. `taken_down` as in `ServingState`.
 
-    `layout`: `LAYOUT` of the feeder that wrote them.
+    `layout`: `layout_of` the inputs of the feeder that wrote them.
     """
 
     plan: str

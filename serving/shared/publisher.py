@@ -9,8 +9,9 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.shared import state_files
-from headrace.serving.shared.current import CURRENT, METRICS, REPORT, Current, ModelFiles, replace
+from headrace.serving.shared.current import CURRENT, METRICS, REPORT, Current, ModelFiles, layout_of, replace
 from headrace.serving.shared.index_files import write_index
 from headrace.serving.state.report import Report
 from headrace.serving.state.state import ServingState
@@ -28,7 +29,8 @@ class Publisher:
     `replaces`: whether there was a state before, which workers that have mapped it still answer from.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, inputs: Inputs = SHIPPED) -> None:
+        self._layout = layout_of(inputs)
         folder.mkdir(parents=True, exist_ok=True)
         self.replaces = (folder / CURRENT).exists()
         (folder / CURRENT).unlink(missing_ok=True)  # first: it names the files
@@ -59,6 +61,7 @@ class Publisher:
             pool=self._file(before, "pool", state.pool, state_files.write_pool),
             models=models,
             taken_down=state.taken_down.tolist(),
+            layout=self._layout,
         )
         replace(self._folder / CURRENT, msgspec.json.encode(current))
         used = {name for _, name in self._files.values()}

@@ -16,6 +16,7 @@ from headrace.models.rowset import RowSet
 from headrace.models.state import ModelState
 from headrace.serving.shared.arrays_file import map_arrays, write_arrays
 from headrace.serving.state.catalogue import Catalogue
+from headrace.serving.state.columns import SHIPPED_COLUMNS, Columns
 from headrace.serving.state.exploration_pool import ExplorationPool
 from headrace.serving.state.item_features import ItemFeatures
 from headrace.serving.state.tags import Tags
@@ -93,8 +94,8 @@ def write_features(path: Path, features: ItemFeatures) -> None:
     write_arrays(path, arrays, {"facts": msgspec.json.encode(facts).decode()})
 
 
-def read_features(path: Path) -> ItemFeatures:
-    """Read item features."""
+def read_features(path: Path, columns: Columns = SHIPPED_COLUMNS) -> ItemFeatures:
+    """Read item features that were written with these columns."""
     file = map_arrays(path)
     arrays, facts = file.arrays, msgspec.json.decode(file.texts["facts"], type=_FeatureFacts)
     hot_in = np.split(arrays["hot_in"], arrays["hot_in_ends"][:-1])
@@ -106,6 +107,7 @@ def read_features(path: Path) -> ItemFeatures:
         hot=arrays["hot"],
         hot_in=dict(zip(facts.hot_in, hot_in, strict=False)),
         lasting=arrays["lasting"],
+        columns=columns,
     )
 
 

@@ -15,14 +15,18 @@ from headrace.models.config import RankerConfig
 from headrace.models.index.exact import NumpyIndex
 from headrace.models.index.protocol import BuildIndex
 from headrace.serving.shared import state_files
-from headrace.serving.shared.current import CURRENT, LAYOUT, METRICS, REPORT, Current, LayoutStamp, ModelFiles
+from headrace.serving.shared.current import CURRENT, METRICS, REPORT, Current, LayoutStamp, ModelFiles, layout_of
 from headrace.serving.shared.index_files import IndexReader
 from headrace.serving.shared.takedown_marks import TakedownMarks
+from headrace.serving.state.columns import Columns
 from headrace.serving.state.report import NotPublished, Report
 from headrace.serving.state.state import ServedModel, ServingState
 
 T = TypeVar("T")
-_OTHER_RELEASE = "the feeder is of another release (its arrays have layout {}, this worker reads {}): restart both"
+_OTHER_RELEASE = (
+    "the feeder is of another release, or reads another model.toml (its arrays have layout {}, this worker reads {}): "
+    "restart both with the same files"
+)
 
 
 class _WatchedFile:
@@ -61,6 +65,7 @@ class SharedState:
         self._reading = threading.Lock()  # handlers of events ask in threads of their own
         self._folder = folder
         self._config = config
+        self._layout, self._columns = layout_of(config.inputs), Columns(config.inputs)
         self._current, self._reported = _WatchedFile(folder / CURRENT), _WatchedFile(folder / REPORT)
         self._marks = TakedownMarks(folder)
         self._marked = self._marks.ids
@@ -95,7 +100,7 @@ class SharedState:
             try:
                 written = self._current.path.read_bytes()
                 layout = msgspec.json.decode(written, type=LayoutStamp).layout
-                self._mismatch = "" if layout == LAYOUT else _OTHER_RELEASE.format(layout, LAYOUT)
+                self._mismatch = "" if layout == self._layout else _OTHER_RELEASE.format(layout, self._layout)
                 if not self._mismatch:
                     self._mapped, self._state = self._load(msgspec.json.decode(written, type=Current)), None
             except FileNotFoundError:  # replaced meanwhile, and its files removed; or a feeder is starting
@@ -141,7 +146,7 @@ class SharedState:
         return ServingState(
             plan=self._part(before, current.plan, state_files.read_plan),
             catalogue=self._part(before, current.catalogue, state_files.read_catalogue),
-            features=self._part(before, current.features, state_files.read_features),
+            features=self._part(before, current.features, lambda path: state_files.read_features(path, self._columns)),
             pool=self._part(before, current.pool, state_files.read_pool),
             models=models,
             taken_down=np.array(current.taken_down, np.int64),

@@ -22,7 +22,7 @@ def most_popular(query: Query, state: ServingState, rules: Rules) -> Slate:
     found_by = np.full(len(ids), BITS[trending.SOURCE.name])
     proposed = Candidates(ids=ids, found_by=found_by, indexes=np.full(len(ids), -1))
     candidates, _ = keep(query, proposed, state)
-    click, heat = by_popularity(state.features.gather(candidates.ids))
+    click, heat = by_popularity(state.features.gather(candidates.ids), state.features.columns)
     nothing = np.zeros((len(candidates), 0), np.float32)
     scored = Scored(candidates=candidates, score=heat, click=click, dense=nothing, lift=np.ones(len(candidates)))
     order = np.lexsort((candidates.ids, -heat))

@@ -15,23 +15,13 @@ import numpy as np
 
 from headrace.connections.redis_clients import StoreError
 from headrace.lang.plan.plan import Group, Plan
-from headrace.models.inputs import USER_INPUTS
+from headrace.schemas.ranker_inputs import COMPUTED, SHIPPED, Inputs, Reads
 from headrace.serving.stages.cold_start import Trends
 from headrace.serving.stages.neighbours import NeighbourCache, combine
 from headrace.serving.stages.sources.source import NeighbourRanking
 from headrace.serving.stages.sources.table import SOURCES
 from headrace.serving.state import columns
-from headrace.serving.state.query import (
-    HISTORY_FEATURE,
-    HISTORY_GROUP,
-    TOP_FEATURE,
-    Faults,
-    Neighbours,
-    Query,
-    Taste,
-    User,
-    ids_of,
-)
+from headrace.serving.state.query import Faults, MemberValues, Neighbours, Query, Taste, User, ids_of
 from headrace.store.pending_rows import can_be_pending
 from headrace.store.reader import AsyncFeatureStore, FeatureRequest, FeatureStore, FeatureValues, Status
 from headrace.store.reading import Reading, read_async, read_now
@@ -39,25 +29,49 @@ from headrace.store.reading import Reading, read_async, read_now
 NEWEST = 5  # distinct items of the history whose neighbours are read
 TASTE, SHOWN = "user_category", "user_category_engagement"
 _TOTAL = f"{TASTE}.affinity_total"  # computed here
-_NUMBERS = tuple(name.split(".") for name in USER_INPUTS if name != _TOTAL)
-_NAMES = tuple(".".join(name) for name in _NUMBERS)
 _TASTES = ((TASTE, ("affinity", "skips_1h", "skips_24h")), (SHOWN, ("imps_ever", "clicks_ever")))
 _BY_CATEGORY = tuple((group, name) for group, names in _TASTES for name in names)
-_ALL = (*_NUMBERS, *_BY_CATEGORY)
+BY_CATEGORY = frozenset(f"{group}.{name}" for group, name in _BY_CATEGORY)
 NEIGHBOURS = tuple(dict.fromkeys(source.neighbours for source in SOURCES if source.neighbours))
-NUMBERS = tuple(".".join(name) for name in _ALL)
-READ = (*NUMBERS, TOP_FEATURE, HISTORY_FEATURE, *(ranking.feature for ranking in NEIGHBOURS))
 _PRESENT: tuple[Status, ...] = ("ok", "stale")
-_GROUPS = tuple(dict.fromkeys((HISTORY_GROUP, TASTE, SHOWN, *(group for group, _ in _NUMBERS))))
-_BY_GROUP = {group: [(f"{group}.{name}", name) for of, name in _ALL if of == group] for group in _GROUPS}
+_FOR_COMPUTED = ("user_engagement.ctr_ever", "user_price.clicked_avg_30d")
+_MEMBERS = ("category", "seller")
+
+
+def _numbers_of(inputs: Inputs) -> list[str]:
+    """The numbers of users that are inputs as they are, or that inputs are computed from."""
+    computed = (name for each in inputs.columns for name in COMPUTED.get(each.name, ()) if name in _FOR_COMPUTED)
+    return list(dict.fromkeys((*(name for name in inputs.of("user") if name not in COMPUTED), *computed)))
+
+
+def crosses_of(inputs: Inputs) -> tuple[str, ...]:
+    """The inputs that are features of a user and the category or seller of a candidate, as they are."""
+    return tuple(name for name in inputs.of("cross") if name not in COMPUTED and name not in BY_CATEGORY)
+
+
+def reads_of(inputs: Inputs) -> tuple[str, ...]:
+    """The features of users, and of the items of their history, that a request reads."""
+    numbers = _numbers_of(inputs)
+    rankings = (_ranking(neighbours, inputs.reads) for neighbours in NEIGHBOURS)
+    read = (*numbers, *sorted(BY_CATEGORY), *crosses_of(inputs), inputs.reads.top_categories, inputs.reads.history)
+    return tuple(dict.fromkeys(name for name in (*read, *rankings) if name))
 
 
 class Hydrator:
     """Reads users. Raises nothing: if the store does not answer, the user is unknown and the answer at L3."""
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: Inputs = SHIPPED) -> None:
         self._neighbours = NeighbourCache()
-        self._trends = Trends()
+        self._reads = inputs.reads
+        self._trends = Trends(inputs.reads)
+        self._numbers = [(name, *_parts(name)) for name in _numbers_of(inputs)]
+        self._crosses = [(name, *_parts(name)) for name in crosses_of(inputs)]
+        read = (*self._numbers, *((f"{group}.{name}", group, name) for group, name in _BY_CATEGORY))
+        self._by_group: dict[str, list[tuple[str, str]]] = {}
+        for feature, group, name in read:
+            self._by_group.setdefault(group, []).append((feature, name))
+        parts = (_parts(self._reads.history), _parts(self._reads.top_categories), *(each[1:] for each in self._crosses))
+        self._groups = {group for group, _ in parts} | self._by_group.keys()
 
     def hydrate(self, query: Query, plan: Plan, store: FeatureStore, faults: Faults) -> User:
         """The user of a query at its time, from the group versions of a plan."""
@@ -83,79 +97,113 @@ class Hydrator:
 
     def read(self, query: Query, plan: Plan) -> Reading[User]:
         """The user, read in the round trips that the module describes."""
-        groups = [group for group in plan.groups if _is_of_users(group)]
-        values = (yield [_request(group, query) for group in groups]) if groups else []
+        groups = [group for group in plan.groups if self._is_of_users(group)]
+        values = (yield [self._request(group, query) for group in groups]) if groups else []
         found = {group.name: each for group, each in zip(groups, values, strict=True)}
-        history = _history(found)
+        history = _history(found, self._reads.history)
         neighbours = yield from self._ranked(history, plan, query.at_ms)
-        top = _top(found)
+        top = _top(found, self._reads.top_categories)
         trends = [] if top else (yield from self._trends.read(query, plan))
-        nulls = {TOP_FEATURE: not top, HISTORY_FEATURE: not history}
-        nulls |= {ranking.feature: not len(neighbours[ranking.feature].ids) for ranking in NEIGHBOURS}
+        nulls = {self._reads.top_categories: not top, self._reads.history: not history}
+        nulls |= {_ranking(each, self._reads): not len(neighbours[each.feature].ids) for each in NEIGHBOURS}
+        nulls.pop("", None)
         tastes = _tastes(found)
         total = {_TOTAL: sum(each.affinity for each in tastes.values())} if TASTE in found else {}
         return User(
             history=history,
             history_ids=ids_of(history),
-            numbers=_numbers(found) | total,
+            numbers=self._user_numbers(found) | total,
+            crosses={name: values for name, *at in self._crosses if (values := _by_member(found.get(at[0]), at[1]))},
             tastes=tastes,
             top=top,
             trends=trends,
             boosts=_boosts(found),
             neighbours=neighbours,
-            nulls=_nulls(found) | nulls,
+            nulls=_nulls(found, self._by_group) | nulls,
         )
+
+    def _user_numbers(self, found: Mapping[str, FeatureValues]) -> dict[str, float]:
+        numbers: dict[str, float] = {}
+        for feature, group, name in self._numbers:
+            values = found.get(group)
+            if values and len(values.group.entity) == 1 and name in values.merged.numbers:
+                numbers[feature] = float(values.merged.numbers[name][0])
+        return numbers
+
+    def _is_of_users(self, group: Group) -> bool:
+        """Whether a request reads the group for its user."""
+        return group.entity[0] == "user_id" and (group.name in self._groups or group.boost is not None)
+
+    def _request(self, group: Group, query: Query) -> FeatureRequest:
+        pending = group.name == _parts(self._reads.history)[0] and can_be_pending(group)
+        return FeatureRequest(group, [query.user_id], pending=pending)
 
     def _ranked(self, history: Sequence[str], plan: Plan, at_ms: int) -> Reading[dict[str, Neighbours]]:
         """The neighbours of the history's newest distinct items, by the feature that ranks them."""
         newest, cache = list(dict.fromkeys(history))[:NEWEST], self._neighbours
-        pairs = [(ranking, group) for ranking in NEIGHBOURS if (group := _neighbour_group(ranking, plan))]
+        rankings = [
+            (neighbours, group, rollup)
+            for neighbours in NEIGHBOURS
+            for name, rollup in [_parts(_ranking(neighbours, self._reads))]
+            if (group := plan.find(name)) and any(each.name == rollup for each in group.rollups)
+        ]
         wanted = [
-            (ranking, FeatureRequest(group, items))
-            for ranking, group in pairs
-            if (items := cache.missing(newest, group=group, rollup=ranking.rollup, at_ms=at_ms))
+            (rollup, FeatureRequest(group, items))
+            for _, group, rollup in rankings
+            if (items := cache.missing(newest, group=group, rollup=rollup, at_ms=at_ms))
         ]
         if wanted:
             found = yield [request for _, request in wanted]
-            for (ranking, request), values in zip(wanted, found, strict=True):
-                cache.put(request.owners, values, rollup=ranking.rollup, at_ms=at_ms)
+            for (rollup, request), values in zip(wanted, found, strict=True):
+                cache.put(request.owners, values, rollup=rollup, at_ms=at_ms)
         indexes = np.array([history.index(item) for item in newest], np.int64)
         ranked = {ranking.feature: Neighbours.none() for ranking in NEIGHBOURS}
-        for ranking, group in pairs:
-            combined = combine(cache.get(newest, group=group, rollup=ranking.rollup), damping=ranking.damping)
-            ranked[ranking.feature] = Neighbours(combined.ids, combined.strength, indexes[combined.nearest_to])
+        for neighbours, group, rollup in rankings:
+            combined = combine(cache.get(newest, group=group, rollup=rollup), damping=neighbours.damping)
+            ranked[neighbours.feature] = Neighbours(combined.ids, combined.strength, indexes[combined.nearest_to])
         return ranked
 
 
-def _is_of_users(group: Group) -> bool:
-    """Whether a request reads the group for its user."""
-    return group.entity[0] == "user_id" and (group.name in _GROUPS or group.boost is not None)
+def _parts(feature: str) -> tuple[str, str]:
+    """(group, name) of `group.feature`."""
+    group, _, name = feature.partition(".")
+    return group, name
 
 
-def _neighbour_group(ranking: NeighbourRanking, plan: Plan) -> Group | None:
-    """The group of a ranking; None if the plan does not have the ranking."""
-    group = plan.find(ranking.group)
-    return group if group and any(rollup.name == ranking.rollup for rollup in group.rollups) else None
+def _ranking(neighbours: NeighbourRanking, reads: Reads) -> str:
+    """The feature that ranks the neighbours of a source."""
+    return {SHIPPED.reads.next: reads.next, SHIPPED.reads.together: reads.together}.get(
+        neighbours.feature, neighbours.feature
+    )
 
 
-def _history(found: Mapping[str, FeatureValues]) -> list[str]:
+def _history(found: Mapping[str, FeatureValues], feature: str) -> list[str]:
     """The items of the history, newest first; none if the feature is not declared."""
-    values = found.get(HISTORY_GROUP)
+    group, name = _parts(feature)
+    values = found.get(group)
     if values is None or len(values.group.entity) > 1:
         return []
-    lists = values.merged.lists.get(HISTORY_FEATURE.partition(".")[2])
+    lists = values.merged.lists.get(name)
     return lists[0] if lists else []
 
 
-def _top(found: Mapping[str, FeatureValues]) -> list[str]:
+def _top(found: Mapping[str, FeatureValues], feature: str) -> list[str]:
     """The categories that the user likes most; none if the feature is not declared."""
-    values = found.get(TASTE)
-    ranking = values.rollups.get(TOP_FEATURE.partition(".")[2]) if values else None
+    group, name = _parts(feature)
+    values = found.get(group)
+    ranking = values.rollups.get(name) if values else None
     return [category for category, _ in ranking[0]] if ranking else []
 
 
-def _request(group: Group, query: Query) -> FeatureRequest:
-    return FeatureRequest(group, [query.user_id], pending=group.name == HISTORY_GROUP and can_be_pending(group))
+def _by_member(values: FeatureValues | None, name: str) -> MemberValues | None:
+    """A number of the user by category or seller; None if it is not declared by one of them."""
+    if values is None or len(values.group.entity) != 2 or values.group.entity[1] not in _MEMBERS:
+        return None
+    numbers = values.merged.numbers.get(name)
+    if numbers is None:
+        return None
+    by_member = {member: value for (_, member), value in zip(values.keys, numbers.tolist(), strict=True)}
+    return MemberValues(values.group.entity[1], by_member, 0.0 if values.group.on_missing == "zero" else math.nan)
 
 
 def _unknown(error: Exception, faults: Faults) -> User:
@@ -163,19 +211,10 @@ def _unknown(error: Exception, faults: Faults) -> User:
     return User.unknown()
 
 
-def _numbers(found: Mapping[str, FeatureValues]) -> dict[str, float]:
-    numbers: dict[str, float] = {}
-    for feature, (group, name) in zip(_NAMES, _NUMBERS, strict=True):
-        values = found.get(group)
-        if values and len(values.group.entity) == 1 and name in values.merged.numbers:
-            numbers[feature] = float(values.merged.numbers[name][0])
-    return numbers
-
-
-def _nulls(found: Mapping[str, FeatureValues]) -> dict[str, bool]:
+def _nulls(found: Mapping[str, FeatureValues], by_group: Mapping[str, Sequence[tuple[str, str]]]) -> dict[str, bool]:
     """Whether each number is NULL for all keys of the user. If the store has nothing, a count is NULL here, not 0."""
     nulls: dict[str, bool] = {}
-    for group, names in _BY_GROUP.items():
+    for group, names in by_group.items():
         values = found.get(group)
         if values is None:
             continue

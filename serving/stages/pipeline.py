@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from headrace.schemas.http import RecommendationAnswer
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.schemas.times import now_ms
 from headrace.serving.kafka.producer import Record
 from headrace.serving.limits.deadline import Deadline
@@ -77,17 +78,18 @@ class Pipeline:
         metrics: Metrics,
         unprepared: Unprepared,
         rules: Rules = DEFAULTS,
+        inputs: Inputs = SHIPPED,
     ) -> None:
         self._states = states
         self._store = store
-        self._hydrator = Hydrator()
+        self._hydrator = Hydrator(inputs)
         self._turn = asyncio.Lock()
         self._producer = producer
         self._experiment = experiment
         self._metrics = metrics
         self._unprepared = unprepared
         self._rules = rules
-        self._missing = MissingFeatures(readers_of_slates(rules))
+        self._missing = MissingFeatures(readers_of_slates(rules, inputs))
         self.efforts = Efforts()
 
     async def recommend(self, query: Query, deadline: Deadline, watch: Stopwatch) -> RecommendationAnswer:

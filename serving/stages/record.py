@@ -4,7 +4,6 @@ from functools import cache
 
 from msgspec import Struct
 
-from headrace.models.inputs import FEATURE_SET
 from headrace.schemas.aliases import LIVE
 from headrace.schemas.defaults import HISTORY
 from headrace.schemas.exposures import EXPLORE, Exposure, Ranking
@@ -38,7 +37,7 @@ def versions(slate: Slate) -> Versions:
         model=slate.ranker.version if slate.ranker else "",
         index=live.version if live else "",
         features={group.name: group.version for group in slate.state.plan.groups} | slate.state.features.version,
-        feature_set=FEATURE_SET,
+        feature_set=slate.state.features.columns.assembler.feature_set,
     )
 
 

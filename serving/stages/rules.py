@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from headrace.schemas.heads import ORDERED
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.stages.blend import Blend
 from headrace.serving.stages.sources.table import SOURCES
-from headrace.serving.state.feature_reads import EXPLORATION, READ_BY, SIMILAR_ITEMS
+from headrace.serving.state.feature_reads import EXPLORATION, SIMILAR_ITEMS, read_by
 
 _MOST = 2_000
 
@@ -40,11 +41,11 @@ class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 DEFAULTS = Rules()
 
 
-def readers_of_slates(rules: Rules) -> dict[str, tuple[str, ...]]:
+def readers_of_slates(rules: Rules, inputs: Inputs = SHIPPED) -> dict[str, tuple[str, ...]]:
     """Who reads features to make a slate by these rules, and which: not a source that is asked for no candidates."""
     unused = {name for name, quota in rules.quotas.items() if not quota} | {SIMILAR_ITEMS}
     unused |= set() if rules.exploration else {EXPLORATION}
-    return {reader: read for reader, read in READ_BY.items() if reader not in unused}
+    return {reader: read for reader, read in read_by(inputs).items() if reader not in unused}
 
 
 def checked(rules: Rules) -> Rules:

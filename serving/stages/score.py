@@ -1,24 +1,26 @@
 """Stage 6: dense inputs from arrays in memory, then scores by the arm's ranker."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import numpy as np
 from msgspec import structs
 
 from headrace.models.array_types import Doubles, Floats, Indexes
-from headrace.models.inputs import assemble
 from headrace.schemas.aliases import LIVE
 from headrace.schemas.ids import hash64
 from headrace.serving.stages.blend import Blend, blend
 from headrace.serving.stages.explore import Draws
 from headrace.serving.stages.sources import clicked_after, together
-from headrace.serving.state import columns, feature_reads, item_features
+from headrace.serving.state import item_features
 from headrace.serving.state.catalogue import Catalogue
-from headrace.serving.state.columns import COLUMNS
+from headrace.serving.state.columns import Columns, filled
 from headrace.serving.state.item_features import heat_of
-from headrace.serving.state.query import Candidates, Faults, Neighbours, Query, Scored, Taste, User
+from headrace.serving.state.query import Candidates, Faults, MemberValues, Neighbours, Query, Scored, Taste, User
 from headrace.serving.state.state import ServedModel, ServingState
 
+T = TypeVar("T")
 _AFTER, _TOGETHER = clicked_after.NEIGHBOURS, together.NEIGHBOURS
-_RATE = "item_engagement.ctr_7d"
 _WEIGHT = 5.0  # impressions: weight of the user's overall click rate in their click rate for a category
 _PRIOR = 0.05  # click rate of an item that has no features
 
@@ -62,7 +64,7 @@ def score(
     rows = state.features.gather(everyone.ids)
     dense = inputs(query, everyone, state, rows, apart=len(draws.candidates))
     if ranker is None:
-        click, order = _without_ranker(_light_of(query, state), dense, rows)
+        click, order = _without_ranker(_light_of(query, state), dense, rows, state.features.columns)
     else:
         scores = ranker.model.score(
             hash64(query.user_id),
@@ -74,7 +76,9 @@ def score(
     return Scored(candidates=everyone, score=order, click=click, dense=dense, lift=np.ones(len(everyone)))
 
 
-def _without_ranker(light: ServedModel | None, dense: Floats, rows: Doubles) -> tuple[Floats, Floats | Doubles]:
+def _without_ranker(
+    light: ServedModel | None, dense: Floats, rows: Doubles, columns: Columns
+) -> tuple[Floats, Floats | Doubles]:
     """Return the click probabilities [C] and the scores [C] to sort by: the light ranker's if there is one.
 
     Otherwise the probability is the item's click rate of seven days, and the score its heat.
@@ -82,22 +86,42 @@ def _without_ranker(light: ServedModel | None, dense: Floats, rows: Doubles) -> 
     if light:
         click = light.model.score_light(dense)
         return click, click
-    return by_popularity(rows)
+    return by_popularity(rows, columns)
 
 
-def by_popularity(rows: Doubles) -> tuple[Floats, Doubles]:
+def by_popularity(rows: Doubles, columns: Columns) -> tuple[Floats, Doubles]:
     """The click rate of seven days and the heat of items, from their features. [C, K] -> [C], [C]."""
-    return columns.filled(columns.column(rows, _RATE), _PRIOR).astype(np.float32), heat_of(rows)
+    rate = columns.column(rows, columns.inputs.reads.click_rate)
+    return filled(rate, _PRIOR).astype(np.float32), heat_of(rows, columns)
 
 
 def inputs(query: Query, candidates: Candidates, state: ServingState, rows: Doubles, *, apart: int = 0) -> Floats:
-    """Dense inputs [C, F]; `rows` [C, K] are the candidates' item features; `apart` as in `models.inputs.assemble`."""
-    catalogue, indexes = state.catalogue, candidates.indexes
-    items = {name: columns.column(rows, name) for name in COLUMNS[:-1]}
-    items["item.age_s"] = np.maximum(query.at_ms - catalogue.born_at[indexes], 0) / 1000
-    items["item.price"] = catalogue.price[indexes]
+    """Dense inputs [C, F]; `rows` [C, K] are the candidates' item features; `apart` as in `models.inputs.Assembler`."""
+    catalogue, indexes, columns = state.catalogue, candidates.indexes, state.features.columns
+    values = {name: columns.column(rows, name) for name in columns.of_items}
+    values["item.age_s"] = np.maximum(query.at_ms - catalogue.born_at[indexes], 0) / 1000
+    values["item.price"] = catalogue.price[indexes]
     crosses = _crosses(query.user, candidates, state, rows)
-    return assemble(len(candidates), user=query.user.numbers, items=items, crosses=crosses, apart=apart)
+    crosses |= {name: _of_members(each, candidates, catalogue) for name, each in query.user.crosses.items()}
+    return columns.assembler.assemble(
+        len(candidates),
+        user=_declared(query.user.numbers, columns.of("user")),
+        items=_declared(values, columns.of("item")),
+        crosses=_declared(crosses, columns.of("cross")),
+        apart=apart,
+    )
+
+
+def _declared(values: Mapping[str, T], names: frozenset[str]) -> dict[str, T]:
+    """The values that are inputs; the others are computed for nothing, which costs less than to ask for each."""
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _of_members(values: MemberValues, candidates: Candidates, catalogue: Catalogue) -> Doubles:
+    """A number of the user for the category or seller of each candidate. [C]."""
+    names, codes = catalogue.owners(values.column)
+    by_name = np.array([*(values.by_member.get(name, values.absent) for name in names), np.nan])  # -1: has no seller
+    return by_name[codes[candidates.indexes]]
 
 
 def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doubles) -> dict[str, Doubles]:
@@ -111,7 +135,8 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
             tastes[code] = structs.astuple(taste)
     affinity, skips_1h, skips_24h, imps, clicks = tastes.T
     overall = user.numbers.get("user_engagement.ctr_ever", np.nan)
-    clicks_ever = columns.column(rows, feature_reads.CLICKS)
+    columns = state.features.columns
+    clicks_ever = columns.column(rows, columns.inputs.reads.clicks)
     clicked_together = _strength(user.neighbours_by(_TOGETHER.feature), candidates)
     total = user.numbers.get("user_category.affinity_total", 0.0)
     return {
@@ -123,7 +148,7 @@ def _crosses(user: User, candidates: Candidates, state: ServingState, rows: Doub
         "user_category_engagement.ctr_ever": ((clicks + _WEIGHT * overall) / (imps + _WEIGHT))[codes],
         "item_next.strength": _strength(user.neighbours_by(_AFTER.feature), candidates),
         "item_together.strength": clicked_together,
-        "item_together.cosine": item_features.over_clicks(columns.filled(clicked_together, 0.0), clicks_ever),
+        "item_together.cosine": item_features.over_clicks(filled(clicked_together, 0.0), clicks_ever),
         "user_price.dearness": _dearness(user, catalogue.price[candidates.indexes]),
         "history.contains": user.has_clicked(candidates.ids).astype(np.float64),
         "history.category_share": np.bincount(catalogue.codes[past], minlength=count)[codes] / max(len(past), 1),

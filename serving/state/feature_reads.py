@@ -10,27 +10,32 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from headrace.lang.plan.plan import Plan
-from headrace.schemas.ranker_inputs import SHIPPED, features_of
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs, Reads, features_of
 
 LEVEL = 1
-HISTORY, TOP = "user_recent.recent_items", "user_category.user_top_categories"
-HEAT, LASTING = "item_engagement.heat_6h", "item_popularity.clicks_7d"
-SEEN, CLICKS = "item_engagement.imps_24h", "item_quality.clicks_ever"
-NEXT, TOGETHER, SIMILAR = "item_next.next_items", "item_together.clicked_too", "item_coview.seen_with"
-COUNTRY, DAYPART = "country_category.country_categories", "daypart_category.daypart_categories"
+SHIPPED_READS = Reads()
 RANKER, EXPLORATION, SIMILAR_ITEMS = "ranker", "exploration", "similar"
-READ_BY: Mapping[str, tuple[str, ...]] = {
-    RANKER: features_of(SHIPPED),
-    "nearest": (HISTORY,),
-    "next": (HISTORY, NEXT),
-    "together": (HISTORY, TOGETHER, CLICKS),
-    "newest": (),
-    "trending": (HEAT, TOP, COUNTRY, DAYPART),
-    "popular": (LASTING,),
-    EXPLORATION: (SEEN,),
-    SIMILAR_ITEMS: (SIMILAR,),
-}
-"""The features that each reader reads: the ranker, the sources of candidates by name, exploration, `/similar`."""
+
+
+def read_by(inputs: Inputs = SHIPPED) -> dict[str, tuple[str, ...]]:
+    """The features that each reader reads: the ranker, the sources of candidates by name, exploration, `/similar`."""
+    reads = inputs.reads
+    found = {
+        RANKER: features_of(inputs),
+        "nearest": (reads.history,),
+        "next": (reads.history, reads.next),
+        "together": (reads.history, reads.together, reads.clicks),
+        "newest": (),
+        "trending": (reads.heat, reads.top_categories, reads.country, reads.daypart),
+        "popular": (reads.lasting,),
+        EXPLORATION: (reads.seen,),
+        SIMILAR_ITEMS: (reads.similar,),
+    }
+    return {reader: tuple(name for name in names if name) for reader, names in found.items()}
+
+
+READ_BY: Mapping[str, tuple[str, ...]] = read_by()
+"""Those of the shipped groups."""
 
 
 class Missing(Struct, frozen=True, kw_only=True):

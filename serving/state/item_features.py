@@ -4,9 +4,9 @@ import numpy as np
 from msgspec import Struct
 
 from headrace.models.array_types import Doubles, Flags, Ids, Indexes
-from headrace.serving.state import columns
+from headrace.serving.state import catalogue as catalogues
 from headrace.serving.state.catalogue import Catalogue
-from headrace.serving.state.feature_reads import HEAT, LASTING, SEEN
+from headrace.serving.state.columns import SHIPPED_COLUMNS, Columns, filled
 
 FEW_IMPRESSIONS = 50  # with fewer an item counts as hardly shown, and exploration draws it more often
 _HOT = 300
@@ -20,6 +20,7 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
         version: the version of each group they were read from, by name.
         values: [N, K], see `serving.state.columns`; NaN if the store has nothing about the item.
         read_at: the time that the values are of, ms; 0 before the first.
+        columns: what K stands for.
         hot: ids by falling heat; `hot_in`: the same, by category. `lasting`: ids by falling clicks of a week.
     """
 
@@ -30,12 +31,12 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
     hot: Ids
     hot_in: dict[str, Ids]
     lasting: Ids
+    columns: Columns = SHIPPED_COLUMNS
 
     @classmethod
-    def empty(cls) -> "ItemFeatures":
+    def empty(cls, columns: Columns = SHIPPED_COLUMNS) -> "ItemFeatures":
         """Before any were read."""
-        none = np.zeros(0, np.int64)
-        return cls(version={}, ids=none, values=columns.blank(0), read_at=0, hot=none, hot_in={}, lasting=none)
+        return build(catalogues.build([]), columns.blank(0), version={}, read_at=0, columns=columns)
 
     @property
     def known(self) -> bool:
@@ -44,7 +45,7 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
 
     def gather(self, ids: Ids) -> Doubles:
         """Rows of `ids` [C] -> [C, K]; blank for items that were not in the catalogue then."""
-        out = columns.blank(len(ids))
+        out = self.columns.blank(len(ids))
         if len(self.ids):
             indexes = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
             known = self.ids[indexes] == ids
@@ -52,12 +53,12 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
         return out
 
     def column(self, ids: Ids, name: str) -> Doubles:
-        """One column of `columns.COLUMNS` for `ids` [C] -> [C]; NaN for items that were not in the catalogue then."""
+        """One column of `columns` for `ids` [C] -> [C]; NaN for items that were not in the catalogue then."""
         out = np.full(len(ids), np.nan)
         if len(self.ids):
             indexes = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
             known = self.ids[indexes] == ids
-            out[known] = columns.column(self.values, name)[indexes[known]]
+            out[known] = self.columns.column(self.values, name)[indexes[known]]
         return out
 
     def hardly_shown(self, ids: Ids) -> Flags:
@@ -65,18 +66,23 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
         if not len(self.ids):
             return np.ones(len(ids), np.bool_)
         indexes = np.minimum(self.ids.searchsorted(ids), len(self.ids) - 1)
-        return (self.ids[indexes] != ids) | ~(columns.column(self.values, SEEN)[indexes] >= FEW_IMPRESSIONS)
+        return (self.ids[indexes] != ids) | ~(
+            self.columns.column(self.values, self.columns.inputs.reads.seen)[indexes] >= FEW_IMPRESSIONS
+        )
 
 
-def build(catalogue: Catalogue, values: Doubles, *, version: dict[str, int], read_at: int) -> ItemFeatures:
+def build(
+    catalogue: Catalogue, values: Doubles, *, version: dict[str, int], read_at: int, columns: Columns = SHIPPED_COLUMNS
+) -> ItemFeatures:
     """Features of the catalogue's items. values [N, K]."""
-    order = _falling(heat_of(values), catalogue)
+    order = _falling(heat_of(values, columns), catalogue)
     by_category = order[np.argsort(catalogue.codes[order], kind="stable")]
     starts = catalogue.codes[by_category].searchsorted(np.arange(len(catalogue.category_names) + 1))
     hot_in = {
         name: catalogue.ids[by_category[starts[code] : starts[code + 1]][:_HOT_A_CATEGORY]]
         for code, name in enumerate(catalogue.category_names)
     }
+    lasting = np.nan_to_num(columns.column(values, columns.inputs.reads.lasting))
     return ItemFeatures(
         version=version,
         ids=catalogue.ids,
@@ -84,18 +90,19 @@ def build(catalogue: Catalogue, values: Doubles, *, version: dict[str, int], rea
         read_at=read_at,
         hot=catalogue.ids[order[:_HOT]],
         hot_in=hot_in,
-        lasting=catalogue.ids[_falling(np.nan_to_num(columns.column(values, LASTING)), catalogue)[:_HOT]],
+        lasting=catalogue.ids[_falling(lasting, catalogue)[:_HOT]],
+        columns=columns,
     )
 
 
-def heat_of(rows: Doubles) -> Doubles:
+def heat_of(rows: Doubles, columns: Columns) -> Doubles:
     """Decayed popularity. [C, K] -> [C], 0 if unknown."""
-    return columns.filled(columns.column(rows, HEAT), 0.0)
+    return filled(columns.column(rows, columns.inputs.reads.heat), 0.0)
 
 
 def over_clicks(strength: Doubles, clicks: Doubles) -> Doubles:
     """Strengths [C] over the root of the items' clicks [C]: popular items are neighbours of everything."""
-    return strength / np.sqrt(1 + columns.filled(clicks, 0.0))
+    return strength / np.sqrt(1 + filled(clicks, 0.0))
 
 
 def _falling(heat: Doubles, catalogue: Catalogue) -> Indexes:

@@ -8,11 +8,7 @@ from msgspec import Struct, field
 from headrace.models.array_types import Doubles, Flags, Floats, Ids, Indexes
 from headrace.schemas.http import Explain
 from headrace.schemas.ids import hash64
-from headrace.serving.state import feature_reads
 from headrace.serving.state.experiment import Arm
-
-HISTORY_FEATURE, TOP_FEATURE = feature_reads.HISTORY, feature_reads.TOP
-HISTORY_GROUP = HISTORY_FEATURE.partition(".")[0]
 
 
 def ids_of(texts: Sequence[str]) -> Ids:
@@ -46,13 +42,22 @@ class Neighbours(Struct, frozen=True):
         return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
 
 
+class MemberValues(Struct, frozen=True):
+    """A number of a user by the value of `column`, category or seller; `absent` for the other ones."""
+
+    column: str
+    by_member: dict[str, float]
+    absent: float
+
+
 class User(Struct, frozen=True, kw_only=True):
     """The user as read from the store.
 
     Attributes:
         history: item ids clicked, newest first. `history_ids`: their numbers.
-        numbers: by name of `models.inputs.USER_INPUTS`.
+        numbers: by name of the user's inputs.
         tastes: by category. `top`: the categories liked most, best first; for a new user `trends` instead.
+        crosses: inputs by category or seller, by name.
         boosts: factors on scores, by column (`category`, `seller`) and its value.
         neighbours: items that go with those of the history, by the feature that ranks them (`group.feature`).
         nulls: by feature read, whether the store had no value; empty if the store did not answer.
@@ -65,6 +70,7 @@ class User(Struct, frozen=True, kw_only=True):
     top: list[str]
     neighbours: dict[str, Neighbours] = field(default_factory=dict[str, Neighbours])
     trends: Sequence[str] = ()
+    crosses: dict[str, MemberValues] = field(default_factory=dict[str, MemberValues])
     boosts: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     nulls: dict[str, bool] = field(default_factory=dict[str, bool])
 

@@ -20,6 +20,7 @@ from headrace.schemas.http import AppliedVersion, RefusedVersion
 from headrace.schemas.version_policy import VersionPolicy, version_text
 from headrace.serving.state import catalogue as catalogues
 from headrace.serving.state.catalogue import Catalogue
+from headrace.serving.state.columns import SHIPPED_COLUMNS, Columns
 from headrace.serving.state.exploration_pool import ExplorationPool, build_pool
 from headrace.serving.state.item_features import ItemFeatures
 from headrace.serving.state.report import Report
@@ -120,8 +121,14 @@ class Live:
     `alias_progress`: the progress of each alias that follows a model; `following`: those aliases, which are not pinned.
     """
 
-    def __init__(self, plan: Plan, following: Iterable[str] = FOLLOWING, build: BuildIndex = NumpyIndex) -> None:
-        self.state = state_of(plan, catalogues.build([]), ItemFeatures.empty())
+    def __init__(
+        self,
+        plan: Plan,
+        following: Iterable[str] = FOLLOWING,
+        build: BuildIndex = NumpyIndex,
+        columns: Columns = SHIPPED_COLUMNS,
+    ) -> None:
+        self.state = state_of(plan, catalogues.build([]), ItemFeatures.empty(columns))
         self.progress = Progress()
         self.policy = VersionPolicy()
         self.followed: dict[str, str] = {}

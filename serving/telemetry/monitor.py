@@ -4,13 +4,11 @@ import math
 
 from msgspec import Struct
 
-from headrace.serving.state import columns
 from headrace.serving.state.item_features import ItemFeatures
 from headrace.serving.telemetry import drift
 from headrace.serving.telemetry.drift import Reference
 from headrace.serving.telemetry.feeder_metrics import FeederMetrics
 
-WATCHED = columns.COLUMNS[:-1]  # the last is the boost, which is never NULL
 REFERENCE_MS = 86_400_000  # a day: a reference is compared with the same hour of the next day before it is replaced
 
 
@@ -33,8 +31,8 @@ class Monitor:
     def observe(self, features: ItemFeatures, *, took_s: float) -> None:
         """Report the features that requests use from now on."""
         metrics = self._metrics
-        for name in WATCHED:
-            values = columns.column(features.values, name)
+        for name in features.columns.features:
+            values = features.columns.column(features.values, name)
             metrics.null_ratio.labels(name).set(drift.null_ratio(values))
             metrics.mean.labels(name).set(drift.mean(values))
             reference = self._reference(name, features)
@@ -48,7 +46,7 @@ class Monitor:
         key = (name, features.version.get(name.partition(".")[0]))
         kept = self._references.get(key)
         if kept is None or features.read_at - kept.taken_at_ms >= REFERENCE_MS:
-            taken = drift.reference_of(columns.column(features.values, name))
+            taken = drift.reference_of(features.columns.column(features.values, name))
             if taken is not None:
                 kept = self._references[key] = _Kept(taken, features.read_at)
         return kept.reference if kept else None

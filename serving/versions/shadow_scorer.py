@@ -12,7 +12,6 @@ import numpy as np
 from confluent_kafka import KafkaException
 
 from headrace.models.content import ContentLayout
-from headrace.models.inputs import DENSE, FEATURE_SET
 from headrace.models.items import Items
 from headrace.schemas.aliases import CHALLENGER, LIVE
 from headrace.schemas.exposures import EXPOSURE
@@ -78,11 +77,11 @@ class ShadowScorer:
     def _shadow(self, challenger: ServedModel, payload: bytes) -> Shadow | None:
         """The challenger's predictions for a slate; None if live's ranker did not order it."""
         exposure = EXPOSURE.decode(payload)
-        slots = exposure["slots"]
+        slots, inputs = exposure["slots"], challenger.model.config.inputs
         is_live = exposure["policy"] == _LIVE_POLICY and exposure["model_version"]
-        if not is_live or not slots or exposure["feature_set"] != FEATURE_SET:
+        if not is_live or not slots or exposure["feature_set"] != inputs.feature_set:
             return None
-        dense = np.frombuffer(b"".join(slot["dense"] for slot in slots), "<f4").reshape(len(slots), len(DENSE))
+        dense = np.frombuffer(b"".join(slot["dense"] for slot in slots), "<f4").reshape(len(slots), len(inputs.dense))
         packed = [each if self._layout.fits(each) else b"" for each in exposure["contents"]]
         content = self._layout.unpack(packed) if self._layout and packed else None
         items = Items(

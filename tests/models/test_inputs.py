@@ -1,12 +1,16 @@
 """The dense inputs: finite for any values, each in its named column."""
 
+from hashlib import sha256
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.models.inputs import CROSS_INPUTS, DENSE, FEATURE_SET, ITEM_INPUTS, USER_INPUTS, assemble
+from headrace.models.inputs import DENSE, FEATURE_SET, Assembler
+from headrace.schemas.ranker_inputs import SHIPPED
 
+assemble = Assembler().assemble
 wild = st.floats(allow_nan=True, allow_infinity=True)
 
 
@@ -25,9 +29,9 @@ def test_finite_and_bounded_whatever_comes_in(count, data):
     columns = st.lists(wild, min_size=count, max_size=count).map(np.array)
     inputs = assemble(
         count,
-        user={name: data.draw(wild) for name in USER_INPUTS},
-        items={name: data.draw(columns) for name in ITEM_INPUTS},
-        crosses={name: data.draw(columns) for name in CROSS_INPUTS},
+        user={name: data.draw(wild) for name in SHIPPED.of("user")},
+        items={name: data.draw(columns) for name in SHIPPED.of("item")},
+        crosses={name: data.draw(columns) for name in SHIPPED.of("cross")},
     )
     assert inputs.shape == (count, len(DENSE))
     assert inputs.dtype == np.float32
@@ -63,7 +67,7 @@ def test_ranks_share_ties():
 
 def test_a_candidate_alone_or_among_others_differs_only_in_its_ranks():
     generator = np.random.default_rng(0)
-    items = {name: generator.uniform(0, 50, 6) for name in ITEM_INPUTS}
+    items = {name: generator.uniform(0, 50, 6) for name in SHIPPED.of("item")}
     together = assemble(6, user={}, items=items, crosses={})
     alone = assemble(1, user={}, items={name: values[2:3] for name, values in items.items()}, crosses={})
     plain = [index for index, name in enumerate(DENSE) if not name.endswith(".rank")]
@@ -86,3 +90,20 @@ def test_a_rank_is_the_share_of_others_that_are_beaten(heat: list[float], apart:
         beaten = sum((other < value) + (other == value) / 2 for other in among) - 0.5
         expected = beaten / (len(among) - 1) if len(among) > 1 else 0.5
         assert inputs[index, DENSE.index("item_engagement.heat_6h.rank")] == pytest.approx(expected)
+
+
+def test_the_vectors_of_the_shipped_inputs_are_pinned_to_the_bit():
+    """Computed by the release before inputs were declared; a change makes every exposure and model useless."""
+    rng, vectors = np.random.default_rng(7), []
+
+    def column_of(count):
+        values = rng.gamma(1.0, 30.0, count) * rng.choice([1.0, 0.01, -1.0], count)
+        values[rng.random(count) < 0.2] = np.nan
+        return values
+
+    for count in (1, 2, 40, 300):
+        user = {name: float(column_of(1)[0]) for name in SHIPPED.of("user")}
+        items = {name: column_of(count) for name in SHIPPED.of("item")}
+        crosses = {name: column_of(count) for name in SHIPPED.of("cross")}
+        vectors.append(assemble(count, user=user, items=items, crosses=crosses, apart=min(count - 1, 2)))
+    assert sha256(b"".join(each.tobytes() for each in vectors)).hexdigest()[:16] == "210f075e02fb2419"

@@ -11,6 +11,7 @@ import pytest
 
 from headrace.connections.redis_clients import AsyncClient, Client, connect_async
 from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.serving.limits.deadline import Deadline
 from headrace.serving.limits.shed import Shed
 from headrace.serving.stages import hydrate
@@ -57,7 +58,7 @@ class Asker:
             AsyncGuardedReader(AsyncFeatureReader(client), self.breaker, within_s=0.025),
             producer=self.sent,
             experiment="e",
-            metrics=Metrics(hydrate.READ),
+            metrics=Metrics(hydrate.reads_of(SHIPPED)),
             unprepared=Unprepared(Path("no such file"), {}),
         )
 

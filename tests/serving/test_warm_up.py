@@ -6,6 +6,7 @@ from pathlib import Path
 from litestar.testing import TestClient
 from msgspec import structs
 
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.serving import app
 from headrace.serving.services import Services
 from headrace.serving.stages import hydrate
@@ -20,7 +21,7 @@ from tests.support.sent_records import Sent, Slow
 
 
 def test_a_worker_is_ready_after_its_first_slates_which_nobody_sees(parts: Services) -> None:
-    sent, metrics = Sent(), Metrics(hydrate.READ)
+    sent, metrics = Sent(), Metrics(hydrate.reads_of(SHIPPED))
     pipeline = Pipeline(
         parts.states,
         Slow(memory_store_of(worlds.PLAN, [])),

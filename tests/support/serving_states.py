@@ -8,8 +8,9 @@ from headrace.models.config import STATISTICS, RankerConfig
 from headrace.models.content import ContentLayout
 from headrace.models.state import ModelState
 from headrace.schemas.catalogue import Item
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.serving.stages.sources import clicked_after, together
-from headrace.serving.state import catalogue, columns, item_features
+from headrace.serving.state import catalogue, item_features
 from headrace.serving.state.catalogue import Catalogue
 from headrace.serving.state.experiment import Arm
 from headrace.serving.state.query import Neighbours, Query, Taste, User, ids_of
@@ -65,11 +66,15 @@ def live(
     holder.set_catalogue(catalogue_of(items(count, categories)))
     if with_features:
         shown = holder.state.catalogue
+        columns = holder.state.features.columns
         values = columns.blank(len(shown))
-        values[:, :-1] = np.random.default_rng(seed).gamma(1.0, 60.0, (len(shown), len(columns.COLUMNS) - 1))
-        holder.set_features(item_features.build(shown, values, version={"item_engagement": 1}, read_at=NOW))
+        values[:, :-1] = np.random.default_rng(seed).gamma(1.0, 60.0, (len(shown), len(columns.features)))
+        version = {"item_engagement": 1}
+        holder.set_features(item_features.build(shown, values, version=version, read_at=NOW, columns=columns))
     if with_model:
-        holder.promote("live", model(seed), applied_at=NOW)
+        inputs = holder.state.features.columns.inputs
+        config = REFERENCE if inputs == SHIPPED else RankerConfig(declared=inputs)
+        holder.promote("live", model(seed, config=config), applied_at=NOW)
     holder.progress.catalogue_read = holder.progress.control_read = holder.progress.deltas_read = True
     return holder
 

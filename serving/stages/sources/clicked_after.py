@@ -2,7 +2,8 @@
 
 from headrace.models.array_types import Ids
 from headrace.serving.stages.sources.source import NeighbourRanking, Source
-from headrace.serving.state.query import HISTORY_FEATURE, Query
+from headrace.serving.state.feature_reads import SHIPPED_READS as READS
+from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState
 
 NEIGHBOURS = NeighbourRanking(group="item_next", rollup="next_items")
@@ -22,7 +23,7 @@ SOURCE = Source(
     name="next",
     propose=propose,
     quota=60,
-    reads=(HISTORY_FEATURE, NEIGHBOURS.feature),
+    reads=(READS.history, NEIGHBOURS.feature),
     neighbours=NEIGHBOURS,
     based_on="item",
     reason=reason,

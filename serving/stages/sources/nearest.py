@@ -4,7 +4,8 @@ from headrace.models.array_types import Ids
 from headrace.schemas.aliases import LIVE
 from headrace.schemas.ids import hash64
 from headrace.serving.stages.sources.source import Source, Unavailable
-from headrace.serving.state.query import HISTORY_FEATURE, Query
+from headrace.serving.state.feature_reads import SHIPPED_READS as READS
+from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState
 
 
@@ -34,7 +35,7 @@ SOURCE = Source(
     name="nearest",
     propose=propose,
     quota=80,
-    reads=(HISTORY_FEATURE,),
+    reads=(READS.history,),
     based_on="user",
     reason=_reason,
 )

@@ -4,8 +4,9 @@ import numpy as np
 
 from headrace.models.array_types import Ids
 from headrace.serving.stages.sources.source import NeighbourRanking, Source
-from headrace.serving.state import feature_reads, item_features
-from headrace.serving.state.query import HISTORY_FEATURE, Query
+from headrace.serving.state import item_features
+from headrace.serving.state.feature_reads import SHIPPED_READS as READS
+from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState
 
 NEIGHBOURS = NeighbourRanking(group="item_together", rollup="clicked_too", damping=0.5)
@@ -14,7 +15,9 @@ NEIGHBOURS = NeighbourRanking(group="item_together", rollup="clicked_too", dampi
 def propose(query: Query, state: ServingState, count: int) -> Ids:
     """The items with the largest share of their clicks from such users first."""
     found = query.user.neighbours_by(NEIGHBOURS.feature)
-    share = item_features.over_clicks(found.strength, state.features.column(found.ids, feature_reads.CLICKS))
+    share = item_features.over_clicks(
+        found.strength, state.features.column(found.ids, state.features.columns.inputs.reads.clicks)
+    )
     return found.ids[np.argsort(-share, kind="stable")[:count]]
 
 
@@ -27,7 +30,7 @@ SOURCE = Source(
     name="together",
     propose=propose,
     quota=60,
-    reads=(HISTORY_FEATURE, NEIGHBOURS.feature, feature_reads.CLICKS),
+    reads=(READS.history, NEIGHBOURS.feature, READS.clicks),
     neighbours=NEIGHBOURS,
     based_on="item",
     reason=reason,

@@ -6,10 +6,9 @@ The user's categories are those they like most; for a new user, those that are h
 import numpy as np
 
 from headrace.models.array_types import Ids
-from headrace.serving.stages import cold_start
 from headrace.serving.stages.sources.source import Source
-from headrace.serving.state import feature_reads
-from headrace.serving.state.query import TOP_FEATURE, Query
+from headrace.serving.state.feature_reads import SHIPPED_READS as READS
+from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState
 
 CATEGORIES, IN_CATEGORY = 4, 10
@@ -33,5 +32,5 @@ SOURCE = Source(
     propose=propose,
     quota=None,
     least=CATEGORIES * IN_CATEGORY + _HOT_AT_LEAST,
-    reads=(feature_reads.HEAT, TOP_FEATURE, *cold_start.READ),
+    reads=(READS.heat, READS.top_categories, READS.country, READS.daypart),
 )

@@ -3,19 +3,31 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import log1p
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 from msgspec import Struct
 
-from headrace.lang.planner.load import load_plan
+from headrace.lang.planner.load import load_plan, parse_plan
+from headrace.learner.collate import Collator
+from headrace.models.config import RankerConfig, load_ranker_config
+from headrace.schemas.model_file import parse_model_file
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.schemas.times import now_ms
 from headrace.serving import app, services
 from headrace.serving.kafka.spooling_producer import SpoolingProducer
+from headrace.serving.offline.features import OfflineFeatures
+from headrace.serving.shared.publisher import Publisher
+from headrace.serving.shared.subscriber import SharedState
+from headrace.serving.state.columns import Columns
+from headrace.serving.state.report import NotPublished
 from headrace.serving.state.state import Live
+from headrace.simulator.sample_stream import sample
 from headrace.stack import redis_server
 from tests.support import serving_states as worlds
 from tests.support.api import HEADERS, KEYS, settings
@@ -71,8 +83,12 @@ def serving(folder: Path, stores: Stores, files: Mapping[str, str]) -> Iterator[
         path = folder / "features" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    live = worlds.live(holder=Live(load_plan(folder / "features")))
-    configured = msgspec.structs.replace(settings(folder), redis=stores.redis, features=folder / "features")
+    columns = Columns(load_ranker_config(None, folder / "features").inputs)
+    live = worlds.live(holder=Live(load_plan(folder / "features"), columns=columns))
+    ranker = load_ranker_config(None, folder / "features")
+    configured = msgspec.structs.replace(
+        settings(folder), redis=stores.redis, features=folder / "features", ranker=ranker
+    )
     parts = msgspec.structs.replace(services.build(configured, live), producer=stores.producer)
     with TestClient(app.create(parts, KEYS)) as api:
         yield api
@@ -138,3 +154,89 @@ def test_groups_of_known_names_and_other_shapes_serve(tmp_path: Path, stores: St
     assert [
         reason for reason in degraded["reasons"] if reason.startswith("feature group user_recent has no clicks_24h")
     ]
+
+
+OWN_MODEL = """
+ranked = ["article_reads.opened_24h"]
+[user]
+"reader_visits.reads_24h" = {shape = "log", scale = 0.4}
+[item]
+"article_reads.opened_24h" = {shape = "log", scale = 0.3}
+"item.age_s" = {shape = "log", scale = 0.08}
+[cross]
+"reader_kinds.times_7d" = {shape = "log", scale = 0.5}
+"history.contains" = {shape = "plain", scale = 1.0}
+[reads]
+history = "reader_visits.last_opened"
+heat = "article_reads.opened_24h"
+lasting = "article_reads.opened_24h"
+top_categories = ""
+seen = ""
+clicks = ""
+click_rate = ""
+next = ""
+together = ""
+similar = ""
+country = ""
+daypart = ""
+"""
+OWN_FILES = ARTICLES | {
+    "model.toml": OWN_MODEL,
+    "reader_visits.sql": """FEATURE GROUP reader_visits (version 1, owner 'desk', entity user_id, source desk,
+      on_missing zero, description 'Reads'); SELECT count(*) OVER 24h AS reads_24h,
+      last_n(item_id, 20) FILTER (WHERE event_type = 'opened') OVER 7d AS last_opened FROM desk GROUP BY user_id;""",
+    "sources/desk.sql": ARTICLES["sources/desk.sql"].replace(
+        "'1 day')", "'1 day', stamp items (category STRING) ON item_id)"
+    ),
+    "reader_kinds.sql": ARTICLES["reader_kinds.sql"].replace("user_id, event_type", "user_id, category"),
+}
+
+
+def test_a_project_that_declares_its_own_model_misses_nothing(tmp_path: Path, stores: Stores) -> None:
+    with serving(tmp_path, stores, OWN_FILES) as api:
+        slate = answers(api)
+        assert api.get("/health/ready").json()["missing"] == {}
+    assert slate["degraded"] == {"level": 0, "reasons": []}
+    assert slate["versions"]["feature_set"] == load_ranker_config(None, tmp_path / "features").inputs.feature_set
+    assert slate["versions"]["feature_set"] != SHIPPED.feature_set
+
+
+def test_declared_inputs_are_what_the_store_holds(tmp_path: Path) -> None:
+    """By hand: what a user opened, in which category, and how often the candidate was opened."""
+    plan, inputs = parse_plan({name: text for name, text in OWN_FILES.items() if name.endswith(".sql")}), _own_inputs()
+    opened = [
+        {"event_id": f"e{n}", "user_id": "u1", "item_id": item, "event_type": "opened", "occurred_at": at}
+        for n, (item, at) in enumerate([("i3", 1), ("i3", 2), ("i9", 3)])
+    ]
+    events = [each | {"occurred_at": worlds.NOW - 60_000 + int(str(each["occurred_at"]))} for each in opened]
+    items = worlds.items(12, 6)
+    offline = OfflineFeatures(plan, items, inputs)
+    categories = {item.item_id: item.category for item in items}
+    for event in events:
+        offline.fold(event | {"received_at": event["occurred_at"], "category": categories[str(event["item_id"])]})
+    query = offline.hydrate(worlds.query(user_id="u1"))
+    assert query.user.history == ["i9", "i3", "i3"]
+    names = dict(zip(inputs.dense, offline.dense(query, ["i3", "i4"]).T.tolist(), strict=True))
+    assert names["reader_visits.reads_24h"] == pytest.approx([0.4 * log1p(3)] * 2)
+    assert names["article_reads.opened_24h"] == pytest.approx([0.3 * log1p(2), 0.0])
+    assert names["reader_kinds.times_7d"] == pytest.approx([0.5 * log1p(3), 0.0])  # i3 and i9 are of one category
+    assert names["history.contains"] == [1.0, 0.0]
+    assert names["article_reads.opened_24h.rank"] == [1.0, 0.0]
+
+
+def test_a_learner_takes_only_samples_of_its_own_inputs() -> None:
+    own = Collator(20, inputs=_own_inputs())
+    row = sample(feature_set=_own_inputs().feature_set, dense=np.zeros(len(_own_inputs().dense), "<f4").tobytes())
+    assert own.fault(row) is None
+    assert Collator(20).fault(row) == "feature_set"
+    assert own.fault(sample()) == "feature_set"
+
+
+def test_workers_refuse_the_state_of_a_feeder_with_other_inputs(tmp_path: Path) -> None:
+    Publisher(tmp_path).publish(worlds.state())
+    with pytest.raises(NotPublished, match=r"model\.toml"):
+        _ = SharedState(tmp_path, RankerConfig(declared=_own_inputs())).state
+
+
+def _own_inputs() -> Inputs:
+    return parse_model_file(OWN_MODEL)

@@ -96,11 +96,11 @@ class Bench:
         wait_until(is_current, what="the columns of the store", deadline_s=10, hint="Compare them column by column.")
 
     def is_current(self) -> bool:
-        catalogue, parts = self.live.state.catalogue, columns.group_columns(self.live.state.plan)
-        reader = FeatureReader(self.client)
+        state, reader = self.live.state, FeatureReader(self.client)
+        catalogue, features = state.catalogue, state.features
         indexes = np.arange(len(catalogue))
-        expected = columns.of_items(reader, parts, catalogue, indexes=indexes, at_ms=self.live.state.features.read_at)
-        return np.allclose(self.live.state.features.values, expected, rtol=1e-6, atol=1e-9, equal_nan=True)
+        expected = features.columns.read_items(reader, state.plan, catalogue, indexes=indexes, at_ms=features.read_at)
+        return np.allclose(features.values, expected, rtol=1e-6, atol=1e-9, equal_nan=True)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_columns_equal_those_read_at_once(client: Client, history: list[tuple[in
 def test_only_what_has_changed_is_read(bench: Bench) -> None:
     bench.happen(act(1, bench.now, 3, "click"), act(2, bench.now, 5, "click"))
     bench.settle()
-    parts = columns.group_columns(PLAN)
+    parts = columns.SHIPPED_COLUMNS.groups(PLAN)
     bench.reader.owners = 0
     bench.happen(act(3, bench.now, 3, "click"))
     bench.settle()
@@ -160,7 +160,7 @@ def test_new_items_are_read_and_gone_ones_forgotten(bench: Bench) -> None:
     bench.live.set_catalogue(worlds.catalogue_of(worlds.items(ITEMS + 3, 6, seller="s1")[2:]))
     bench.settle()
     new = bench.live.state.catalogue.names.index(f"i{ITEMS + 1}")
-    assert columns.column(bench.live.state.features.values, "item_engagement.clicks_1h")[new] == 1
+    assert columns.SHIPPED_COLUMNS.column(bench.live.state.features.values, "item_engagement.clicks_1h")[new] == 1
 
 
 def test_after_a_lost_connection_everything_is_read_again(bench: Bench) -> None:
@@ -170,7 +170,7 @@ def test_after_a_lost_connection_everything_is_read_again(bench: Bench) -> None:
     with suppress(StoreError):
         bench.step()  # notices
     bench.settle()
-    assert np.nanmax(columns.column(bench.live.state.features.values, "item_engagement.clicks_1h")) == 1
+    assert np.nanmax(columns.SHIPPED_COLUMNS.column(bench.live.state.features.values, "item_engagement.clicks_1h")) == 1
 
 
 def test_another_version_of_a_group_is_read_whole(bench: Bench) -> None:

@@ -97,7 +97,9 @@ def test_arrays_of_another_release_are_not_read(tmp_path: Path) -> None:
     replace(tmp_path / CURRENT, b'{"layout": "0.other", "arrays": {}}')
     replace(tmp_path / REPORTED, b"{}")
     assert running.state is before
-    assert running.report.stalled[0].startswith("the feeder is of another release (its arrays have layout 0.other")
+    assert running.report.stalled[0].startswith(
+        "the feeder is of another release, or reads another model.toml (its arrays have"
+    )
     with pytest.raises(NotPublished, match="of another release"):
         starting.state  # noqa: B018
     publisher.publish(worlds.state(count=12))

@@ -36,11 +36,11 @@ def plan_with(name: str, entity: str) -> Plan:
 def swept(state: ServingState, plan: Plan, shelf: MemoryStore) -> ServingState:
     """The state with the features of the groups that name a boost."""
     values, catalogue = state.features.values.copy(), state.catalogue
-    for part in columns.group_columns(plan):
+    for part in columns.SHIPPED_COLUMNS.groups(plan):
         if part.group.boost:
             names, codes = catalogue.owners(part.by)
             rows = np.concatenate([columns.read(shelf, part, names, at_ms=worlds.NOW), [[np.nan]]])
-            columns.fill(values, part, rows[codes])
+            columns.SHIPPED_COLUMNS.fill(values, part, rows[codes])
     features = item_features.build(catalogue, values, version={}, read_at=worlds.NOW)
     return msgspec.structs.replace(state, plan=plan, features=features)
 

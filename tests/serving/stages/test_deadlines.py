@@ -9,6 +9,7 @@ import pytest
 
 from headrace.schemas.exposures import EXPOSURE
 from headrace.schemas.http import RecommendationAnswer
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.serving.http.problems import shed_problem
 from headrace.serving.limits import deadline
 from headrace.serving.limits.deadline import Deadline
@@ -32,7 +33,7 @@ def pipeline_of(sent: Sent, *, delay_s: float = 0.0) -> Pipeline:
         Slow(STORE, delay_s),
         producer=sent,
         experiment="e",
-        metrics=Metrics(hydrate.READ),
+        metrics=Metrics(hydrate.reads_of(SHIPPED)),
         unprepared=Unprepared(Path("no such file"), {}),
     )
 

@@ -94,7 +94,7 @@ class Blanked(Struct, frozen=True):
 def blanked(state: ServingState, features: Collection[str]) -> ServingState:
     """A state whose items have these features only, and whose model knows the items."""
     values, catalogue, live = state.features.values.copy(), state.catalogue, state.models[LIVE]
-    values[:, [name not in features for name in columns.COLUMNS]] = np.nan
+    values[:, [name not in features for name in columns.SHIPPED_COLUMNS.names]] = np.nan
     swept = item_features.build(catalogue, values, version={}, read_at=worlds.NOW)
     rows = np.random.default_rng(1).normal(size=(len(catalogue) + 1, live.model.config.width)).astype(np.float32)
     items = RowSet.from_values(np.concatenate([[0], catalogue.ids]), rows)

@@ -32,7 +32,7 @@ def test_the_newest_are_the_last_born_and_none_still_to_come() -> None:
 
 def test_trending_falls_by_heat() -> None:
     state = worlds.state()
-    values = item_features.heat_of(state.features.gather(state.features.hot))
+    values = item_features.heat_of(state.features.gather(state.features.hot), state.features.columns)
     assert (np.diff(values) <= 0).all()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from headrace.schemas.exposures import EXPOSURE
 from headrace.schemas.http import RecommendationAnswer
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.serving.limits.deadline import Deadline
 from headrace.serving.stages import hydrate
 from headrace.serving.stages.pipeline import Pipeline
@@ -26,7 +27,7 @@ def pipeline_of(sent: Sent) -> Pipeline:
         Slow(STORE),
         producer=sent,
         experiment="e",
-        metrics=Metrics(hydrate.READ),
+        metrics=Metrics(hydrate.reads_of(SHIPPED)),
         unprepared=Unprepared(Path("no such file"), {}),
     )
 

@@ -13,6 +13,7 @@ from headrace.models.config import RankerConfig
 from headrace.schemas.exposures import EXPOSURE
 from headrace.schemas.http import RecommendationAnswer
 from headrace.schemas.ids import hash64
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.serving.limits.deadline import Deadline
 from headrace.serving.limits.traffic import Surface
 from headrace.serving.shared.subscriber import SharedState
@@ -37,7 +38,7 @@ def ask(tmp_path: Path, sent: Sent, query: Query) -> RecommendationAnswer:
     store = Slow(memory_store_of(worlds.PLAN, []))
     unprepared = Unprepared(tmp_path / fallback_list.FILE, SURFACES)
     pipeline = Pipeline(
-        states, store, producer=sent, experiment="e", metrics=Metrics(hydrate.READ), unprepared=unprepared
+        states, store, producer=sent, experiment="e", metrics=Metrics(hydrate.reads_of(SHIPPED)), unprepared=unprepared
     )
     return asyncio.run(pipeline.recommend(query, Deadline.after(60_000, received_s=time.monotonic()), Stopwatch()))
 

@@ -15,12 +15,12 @@ from headrace.connections.redis_clients import Client, connect
 from headrace.lang.plan.plan import Plan
 from headrace.layout import REPOSITORY
 from headrace.schemas.defaults import WAIT_MS
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.schemas.redis_keys import tiles_key
 from headrace.serving.limits.shed import Shed
 from headrace.serving.stages import hydrate
 from headrace.serving.stages.hydrate import Hydrator
 from headrace.serving.state import columns
-from headrace.serving.state.columns import COLUMNS
 from headrace.serving.state.item_features import ItemFeatures
 from headrace.serving.state.query import Faults, Query
 from headrace.serving.state.state import Live, Progress
@@ -30,7 +30,7 @@ from headrace.serving.telemetry.entity_counts import EntityCounts
 from headrace.serving.telemetry.feeder_metrics import FeederMetrics
 from headrace.serving.telemetry.freshness import FreshnessReader
 from headrace.serving.telemetry.metrics import Metrics
-from headrace.serving.telemetry.monitor import REFERENCE_MS, WATCHED, Monitor
+from headrace.serving.telemetry.monitor import REFERENCE_MS, Monitor
 from headrace.serving.telemetry.stopwatch import Stopwatch
 from headrace.store.lag import Lag
 from headrace.store.reader import FeatureReader
@@ -47,7 +47,7 @@ def features(at_ms: int = worlds.NOW, **changes: float) -> ItemFeatures:
     """The features of a thousand items; `heat` replaces theirs, `times` multiplies it."""
     swept = worlds.state(count=1000).features
     values = swept.values.copy()
-    heat = columns.column(values, HEAT)
+    heat = columns.SHIPPED_COLUMNS.column(values, HEAT)
     heat[:] = changes.get("heat", heat * changes.get("times", 1.0))
     return msgspec.structs.replace(swept, values=values, read_at=at_ms)
 
@@ -61,11 +61,12 @@ def test_a_column_gone_null_shows_and_the_others_do_not() -> None:
     monitor = Monitor(exported)
     monitor.observe(features(), took_s=1.0)
     monitor.observe(features(heat=np.nan), took_s=2.0)
-    ratios = {name: sample(exported, "headrace_feature_null_ratio", feature=name) for name in WATCHED}
-    assert ratios == {name: float(name == HEAT) for name in COLUMNS if name != "boost"}
+    watched = columns.SHIPPED_COLUMNS.features
+    ratios = {name: sample(exported, "headrace_feature_null_ratio", feature=name) for name in watched}
+    assert ratios == {name: float(name == HEAT) for name in watched}
     assert np.isnan(sample(exported, "headrace_feature_mean", feature=HEAT))
     assert np.isnan(sample(exported, "headrace_feature_psi", feature=HEAT))
-    assert sample(exported, "headrace_feature_psi", feature=WATCHED[0]) == 0
+    assert sample(exported, "headrace_feature_psi", feature=columns.SHIPPED_COLUMNS.features[0]) == 0
     assert sample(exported, "headrace_item_features_items") == 1000
     assert sample(exported, "headrace_item_features_seconds_sum") == 3.0
 
@@ -130,11 +131,12 @@ def hydrated(user_id: str) -> Query:
 
 
 def test_user_features_are_null_where_the_store_has_nothing() -> None:
-    exported = Metrics(hydrate.READ)
+    exported = Metrics(hydrate.reads_of(SHIPPED))
     for user_id in ("u1", "nobody"):
         exported.count_slate(hydrated(user_id), Stopwatch(), level=0)
-    reads = {name: sample(exported, "headrace_user_feature_reads_total", feature=name) for name in hydrate.READ}
-    nulls = {name: sample(exported, "headrace_user_feature_nulls_total", feature=name) for name in hydrate.READ}
+    names = hydrate.reads_of(SHIPPED)
+    reads = {name: sample(exported, "headrace_user_feature_reads_total", feature=name) for name in names}
+    nulls = {name: sample(exported, "headrace_user_feature_nulls_total", feature=name) for name in names}
     assert set(reads.values()) == {2}
     assert nulls["user_recent.clicks_24h"] == nulls["user_recent.recent_items"] == nulls["user_category.affinity"] == 1
     assert nulls["user_price.clicked_avg_30d"] == nulls["item_next.next_items"] == 2  # the click had no price
@@ -143,12 +145,12 @@ def test_user_features_are_null_where_the_store_has_nothing() -> None:
 
 
 def test_a_store_that_does_not_answer_is_a_level_and_no_null() -> None:
-    exported, faults = Metrics(hydrate.READ), Faults()
+    exported, faults = Metrics(hydrate.reads_of(SHIPPED)), Faults()
     query = worlds.query()
     nobody_listens = FeatureReader(connect("redis://127.0.0.1:1", timeout_s=0.1))
     user = Hydrator().hydrate(query, worlds.PLAN, nobody_listens, faults)
     exported.count_slate(msgspec.structs.replace(query, user=user), Stopwatch(), level=faults.level)
-    assert sample(exported, "headrace_user_feature_reads_total", feature=hydrate.READ[0]) == 0
+    assert sample(exported, "headrace_user_feature_reads_total", feature=hydrate.reads_of(SHIPPED)[0]) == 0
     assert sample(exported, "headrace_recommendations_total", surface="feed", level="L3") == 1
 
 
