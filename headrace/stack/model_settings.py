@@ -6,6 +6,7 @@ from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.layout import Layout
 from headrace.models.config import DEVICE_VARIABLE, FusionError, RankerConfig, load_ranker_config
 from headrace.models.index.device import index_builder
+from headrace.schemas.model_file import ModelFileError
 
 
 def device() -> str:
@@ -24,12 +25,12 @@ def device() -> str:
 
 
 def ranker(layout: Layout) -> RankerConfig:
-    """The ranker's settings, with item vectors if the stack's folder has a `fusion.json`.
+    """The ranker's settings: the inputs of the project's `model.toml`, and the vectors of the stack's `fusion.json`.
 
     Raises:
-        UsageProblem: the file is not valid.
+        UsageProblem: one of the files is not valid.
     """
     try:
-        return load_ranker_config(layout.fusion_file if layout.fusion_file.exists() else None)
-    except FusionError as error:
+        return load_ranker_config(layout.fusion_file if layout.fusion_file.exists() else None, layout.features)
+    except (FusionError, ModelFileError) as error:
         raise UsageProblem(str(error)) from error

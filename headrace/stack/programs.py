@@ -53,7 +53,7 @@ def learner(layout: Layout, endpoints: Endpoints, name: str, *more: str) -> Prog
     pace = endpoints.pace
     intervals = ("--cadence-s", pace.cadence_s, "--snapshot-s", pace.snapshot_s, "--wait-s", pace.wait_ms // 1000)
     locations = ("--bootstrap", endpoints.bootstrap, "--artefacts", str(layout.artefacts))
-    arguments = (*locations, *fusion_arguments(layout), *map(str, intervals), *more)
+    arguments = (*locations, "--features", str(layout.features), *fusion_arguments(layout), *map(str, intervals), *more)
     return at_low_priority(python_process(layout, endpoints, name, "headrace.learner", *arguments))
 
 
