@@ -18,7 +18,7 @@ from headrace import project
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.features.verbs import app as features
 from headrace.keys.verbs import app as keys
-from headrace.layout import Layout, Pace, refuse_elsewhere
+from headrace.layout import FEATURES, Layout, Pace, refuse_elsewhere
 from headrace.log.sample_verbs import app as samples
 from headrace.log.topic_verbs import app as topics
 from headrace.registry.verbs import app as models
@@ -215,6 +215,8 @@ def evaluate(
     freeze_after: float = 0.3,
     lag: str = "",
     seed: int = 0,
+    features: Path | None = None,
+    without: str = "",
     json: Path | None = None,
 ) -> None:
     """Evaluate the features, the ranker and the learner on your log: each row is predicted before it is learned.
@@ -232,14 +234,26 @@ def evaluate(
         freeze_after: after this share of the log, compare with a copy of the model that stops learning.
         lag: also score models that are this many seconds of log time old, on fresh features; separated by commas.
         seed: seed of the initial weights.
+        features: folder of the feature files and of model.toml; by default the project's.
+        without: evaluate a second time without these groups, separated by commas, and print what is lost.
         json: write the report to this file.
     """
     from headrace.evaluation import log, run
 
     parsed = log.parse_columns(columns, [name.strip() for name in item_features.split(",") if name.strip()])
     shares = {"from_share": from_fraction, "freeze_share": freeze_after}
+    groups = tuple(name.strip() for name in without.split(",") if name.strip())
     tops, lags_s = run.parse_numbers(top, "--top"), run.parse_numbers(lag, "--lag")
-    settings = run.Settings(task=task, seed=seed, tops=tops, allow_repeats=repeats, lags_s=lags_s, **shares)
+    settings = run.Settings(
+        task=task,
+        seed=seed,
+        tops=tops,
+        allow_repeats=repeats,
+        lags_s=lags_s,
+        features=features or FEATURES,
+        without=groups,
+        **shares,
+    )
     run.command(file, settings, columns=parsed, items_file=(items, item_map) if items else None, json=json)
 
 

@@ -24,8 +24,7 @@ def chance_metrics(chances: Doubles, labels: Doubles) -> dict[str, Figure]:
 
     Source: the error of the AUC as in Hanley & McNeil 1982, "The meaning and use of the area under a ROC curve".
     """
-    clipped = np.clip(chances, _LEAST, 1 - _LEAST)
-    losses = -np.where(labels > 0, np.log(clipped), np.log(1 - clipped))
+    clipped, losses = np.clip(chances, _LEAST, 1 - _LEAST), log_losses(chances, labels)
     clicks = float(labels.sum())
     noise = math.sqrt(float((clipped * (1 - clipped)).sum())) / clicks if clicks else math.nan
     return {
@@ -33,6 +32,12 @@ def chance_metrics(chances: Doubles, labels: Doubles) -> dict[str, Figure]:
         "log_loss": Figure(float(losses.mean()), float(losses.std() / math.sqrt(len(losses)))),
         "calibration": Figure(float(chances.sum() / clicks) if clicks else math.nan, noise),
     }
+
+
+def log_losses(chances: Doubles, labels: Doubles) -> Doubles:
+    """Log loss of each row. Both arguments (N,)."""
+    clipped = np.clip(chances, _LEAST, 1 - _LEAST)
+    return -np.where(labels > 0, np.log(clipped), np.log(1 - clipped))
 
 
 def auc(scores: Doubles, labels: Doubles) -> Figure:

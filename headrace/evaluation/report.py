@@ -8,6 +8,7 @@ from msgspec import Struct
 from rich.table import Table
 
 from headrace.evaluation import metrics
+from headrace.evaluation.ablation import Ablation
 from headrace.evaluation.ctr import Predictions
 from headrace.evaluation.metrics import Figure
 from headrace.evaluation.rank import Ranks
@@ -29,6 +30,7 @@ class Report(Struct, frozen=True, kw_only=True):
         frozen: metrics of the copy that stopped learning.
         lagged: metrics of older copies, by their age in seconds.
         baselines: metrics of the baselines, by baseline.
+        without: what is lost without the groups of `--without`.
     """
 
     task: str
@@ -45,6 +47,7 @@ class Report(Struct, frozen=True, kw_only=True):
     events_per_s: float
     peak_rss_mb: float
     seed: int
+    without: Ablation | None = None
 
 
 def ctr_figures(predictions: Predictions, slates: list[str], *, first: int) -> dict[str, dict[str, Figure]]:

@@ -12,12 +12,19 @@ from msgspec import Struct
 from headrace.console import progress, screen
 from headrace.errors import UsageProblem
 from headrace.evaluation import ctr, items, rank, report
+from headrace.evaluation.ablation import Ablation, compare_losses, compare_ranks, plan_without
+from headrace.evaluation.ctr import Predictions
 from headrace.evaluation.log import QUOTED, Columns, Log, read
 from headrace.evaluation.metrics import Figure
+from headrace.evaluation.rank import Ranks
 from headrace.evaluation.report import PRODUCT, Report
+from headrace.lang.errors.report import LangError
+from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
 from headrace.learner.app import make_deterministic
+from headrace.models.config import RankerConfig, load_ranker_config
+from headrace.schemas.model_file import ModelFileError
 
 Task: TypeAlias = Literal["ctr", "rank", "next"]
 
@@ -33,6 +40,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         tops: values of k in recall@k and similar metrics.
         allow_repeats: task rank also ranks items that the user already had.
         lags_s: ages of the older models to evaluate, in seconds of log time.
+        features: folder of the feature files and of `model.toml`.
+        without: groups without which the log is evaluated a second time.
     """
 
     task: Task = "ctr"
@@ -42,6 +51,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     tops: tuple[int, ...] = (10, 20)
     allow_repeats: bool = False
     lags_s: tuple[int, ...] = ()
+    features: Path = FEATURES
+    without: tuple[str, ...] = ()
 
 
 def parse_numbers(text: str, option: str) -> tuple[int, ...]:
@@ -64,7 +75,12 @@ def evaluate(log: Log, settings: Settings, *, on_progress: Callable[[int], None]
     """Evaluate the product on a log; the same log and settings give the same metrics."""
     make_deterministic()
     begun, rows = time.perf_counter(), len(log.recording.visits)
-    scored, figures = _figures(log, settings, on_progress)
+    plan, first = _plan_of(settings.features), round(rows * settings.from_share)
+    without = plan_without(plan, settings.without) if settings.without else None
+    run = _run(log, plan, settings, on_progress)
+    scored, figures = run.figures(log, settings, first)
+    other = _run(log, without, settings, lambda done: on_progress(rows + done)) if without else None
+    ablation = _ablation(log, settings, run, other=other, first=first) if other else None
     lagged = [str(lag_s) for lag_s in settings.lags_s]
     baselines = figures.keys() - {PRODUCT, "frozen", *lagged}
     seconds = time.perf_counter() - begun
@@ -83,30 +99,66 @@ def evaluate(log: Log, settings: Settings, *, on_progress: Callable[[int], None]
         events_per_s=round(rows / seconds, 1),
         peak_rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         seed=settings.seed,
+        without=ablation,
     )
 
 
-def _figures(
-    log: Log, settings: Settings, on_progress: Callable[[int], None]
-) -> tuple[int, dict[str, dict[str, Figure]]]:
-    """Number of scored rows, and their metrics by model: `PRODUCT`, `frozen`, each lag and each baseline."""
-    plan, rows = load_plan(FEATURES), len(log.recording.visits)
-    first, freeze_at = round(rows * settings.from_share), round(rows * settings.freeze_share)
+class _Run(Struct, frozen=True):
+    """The predictions or ranks of one pass over a log."""
+
+    result: Predictions | Ranks
+
+    def figures(self, log: Log, settings: Settings, first: int) -> tuple[int, dict[str, dict[str, Figure]]]:
+        """Number of scored rows, and their metrics by model: `PRODUCT`, `frozen`, each lag and each baseline."""
+        if isinstance(self.result, Predictions):
+            return len(self.result.labels) - first, report.ctr_figures(self.result, log.slates, first=first)
+        share = "hr" if settings.task == "next" else "recall"
+        figures = report.rank_figures(self.result, settings.tops, share=share, first=first)
+        return int(self.result.scored[first:].sum()), figures
+
+
+def _run(log: Log, plan: Plan, settings: Settings, on_progress: Callable[[int], None]) -> _Run:
+    freeze_at = round(len(log.recording.visits) * settings.freeze_share)
+    config = _config_of(settings.features)
     if settings.task == "ctr":
-        task = ctr.CtrTask(freeze_at=freeze_at, lags_s=settings.lags_s, seed=settings.seed)
-        predictions = ctr.run(log, plan, task=task, on_progress=on_progress)
-        return rows - first, report.ctr_figures(predictions, log.slates, first=first)
+        task = ctr.CtrTask(freeze_at=freeze_at, lags_s=settings.lags_s, seed=settings.seed, config=config)
+        return _Run(ctr.run(log, plan, task=task, on_progress=on_progress))
     within_session = settings.task == "next"
-    task = rank.RankTask(
+    ranking = rank.RankTask(
         allow_repeats=settings.allow_repeats or within_session,
         within_session=within_session,
         freeze_at=freeze_at,
         seed=settings.seed,
         lags_s=settings.lags_s,
+        config=config,
     )
-    ranks = rank.run(log, plan, task=task, on_progress=on_progress)
-    share = "hr" if within_session else "recall"
-    return int(ranks.scored[first:].sum()), report.rank_figures(ranks, settings.tops, share=share, first=first)
+    return _Run(rank.run(log, plan, task=ranking, on_progress=on_progress))
+
+
+def _ablation(log: Log, settings: Settings, run: _Run, *, other: _Run, first: int) -> Ablation:
+    users = [visit.user_id for visit in log.recording.visits]
+    if isinstance(run.result, Predictions) and isinstance(other.result, Predictions):
+        metric, figure = "log_loss", compare_losses(run.result, other.result, users, first=first)
+    elif isinstance(run.result, Ranks) and isinstance(other.result, Ranks):
+        metric, figure = "mrr", compare_ranks(run.result, other.result, users, first=first)
+    else:
+        raise TypeError(settings.task)
+    return Ablation(groups=settings.without, metric=metric, difference=figure.value, error=figure.error)
+
+
+def _plan_of(folder: Path) -> Plan:
+    try:
+        return load_plan(folder)
+    except (OSError, LangError) as error:
+        message = f"--features {folder}: {error}"
+        raise UsageProblem(message) from error
+
+
+def _config_of(folder: Path) -> RankerConfig:
+    try:
+        return load_ranker_config(None, folder)
+    except ModelFileError as error:
+        raise UsageProblem(str(error)) from error
 
 
 def command(
@@ -136,7 +188,7 @@ def command(
     if columns.label is not None:
         check_labels(log, columns.label)
     with progress() as bar:
-        task = bar.add_task("rows", total=len(log.recording.visits))
+        task = bar.add_task("rows", total=len(log.recording.visits) * (2 if settings.without else 1))
         result = evaluate(log, settings, on_progress=lambda done: bar.update(task, completed=done))
     if json is not None:
         document = msgspec.to_builtins(result) | {"log": log.summary, "items": items_summary}
@@ -147,6 +199,8 @@ def command(
     if log.varied:
         out.print(f"{log.varied} items have --item-features that differ between rows; the first row's are used")
     out.print(report.table(result))
+    if result.without:
+        out.print(result.without.line, markup=False, highlight=False)
 
 
 def check_labels(log: Log, column: str) -> None:

@@ -11,7 +11,7 @@ from headrace.connections.redis_clients import connect
 from headrace.console import screen
 from headrace.errors import UsageProblem
 from headrace.features import parity, release
-from headrace.features.feature_files import plan_in
+from headrace.features.feature_files import inputs_in, plan_in
 from headrace.features.plan import PLAN_FILE
 from headrace.features.point_in_time import cases_from_log, store_as_of
 from headrace.features.release import ReleasePlan
@@ -113,7 +113,8 @@ def promote(name: str, *, why: str = "promoted") -> None:
     """
     endpoints, registry, _ = _stack()
     version = release.find_version(registry.versions(), name)
-    choice = release.promote_version(registry, connect(endpoints.redis_url), version, why=why)
+    inputs, client = inputs_in(FEATURES), connect(endpoints.redis_url)
+    choice = release.promote_version(registry, client, version, why=why, inputs=inputs)
     sys.stdout.write(f"{version.name} is live; it replaces version {choice.previous}\n")
 
 
