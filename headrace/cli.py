@@ -8,9 +8,10 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import cyclopts
 
@@ -24,6 +25,9 @@ from headrace.log.topic_verbs import app as topics
 from headrace.registry.verbs import app as models
 from headrace.run_command import run, say
 from headrace.stack.job_verbs import app as jobs
+
+if TYPE_CHECKING:
+    from headrace.evaluation.run import Settings as EvaluationSettings
 
 app = cyclopts.App(
     name="headrace",
@@ -200,6 +204,31 @@ def replay(file: Path, *, format: str, speed: str = "max") -> None:
         replay_command.run(Layout.here(), file, recording_format=format, speed=speed, say=say)
 
 
+@cyclopts.Parameter(name="*")
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """The parts of the log, the seed and the features of an evaluation.
+
+    Attributes:
+        from_fraction: score rows after this share of the log.
+        freeze_after: after this share of the log, compare with a copy of the model that stops learning.
+        lag: also score models that are this many seconds of log time old, on fresh features; separated by commas.
+        seed: seed of the initial weights.
+        features: folder of the feature files and of model.toml; by default the project's.
+        without: evaluate a second time without these groups, separated by commas, and print what is lost.
+    """
+
+    from_fraction: float = 0.3
+    freeze_after: float = 0.3
+    lag: str = ""
+    seed: int = 0
+    features: Path | None = None
+    without: str = ""
+
+
+EVALUATION = EvaluationOptions()
+
+
 @app.command
 def evaluate(
     file: Path,
@@ -211,12 +240,7 @@ def evaluate(
     item_map: str = "",
     top: str = "10,20",
     repeats: bool = False,
-    from_fraction: float = 0.3,
-    freeze_after: float = 0.3,
-    lag: str = "",
-    seed: int = 0,
-    features: Path | None = None,
-    without: str = "",
+    how: EvaluationOptions = EVALUATION,
     json: Path | None = None,
 ) -> None:
     """Evaluate the features, the ranker and the learner on your log: each row is predicted before it is learned.
@@ -230,31 +254,36 @@ def evaluate(
         item_map: columns of the items file: item=…, optionally title=…, categories=…, year=….
         top: the values of k in recall@k and similar metrics, separated by commas.
         repeats: for rank, also rank items that the user already had; next always does.
-        from_fraction: score rows after this share of the log.
-        freeze_after: after this share of the log, compare with a copy of the model that stops learning.
-        lag: also score models that are this many seconds of log time old, on fresh features; separated by commas.
-        seed: seed of the initial weights.
-        features: folder of the feature files and of model.toml; by default the project's.
-        without: evaluate a second time without these groups, separated by commas, and print what is lost.
+        how: the parts of the log, the seed, and the features.
         json: write the report to this file.
     """
     from headrace.evaluation import log, run
 
-    parsed = log.parse_columns(columns, [name.strip() for name in item_features.split(",") if name.strip()])
-    shares = {"from_share": from_fraction, "freeze_share": freeze_after}
-    groups = tuple(name.strip() for name in without.split(",") if name.strip())
-    tops, lags_s = run.parse_numbers(top, "--top"), run.parse_numbers(lag, "--lag")
-    settings = run.Settings(
-        task=task,
-        seed=seed,
-        tops=tops,
-        allow_repeats=repeats,
-        lags_s=lags_s,
-        features=features or FEATURES,
-        without=groups,
-        **shares,
-    )
+    parsed = log.parse_columns(columns, _names(item_features))
+    settings = _evaluation(task, top=top, repeats=repeats, how=how)
     run.command(file, settings, columns=parsed, items_file=(items, item_map) if items else None, json=json)
+
+
+def _evaluation(
+    task: Literal["ctr", "rank", "next"], *, top: str, repeats: bool, how: EvaluationOptions
+) -> "EvaluationSettings":
+    from headrace.evaluation import run
+
+    return run.Settings(
+        task=task,
+        from_share=how.from_fraction,
+        freeze_share=how.freeze_after,
+        seed=how.seed,
+        tops=run.parse_numbers(top, "--top"),
+        allow_repeats=repeats,
+        lags_s=run.parse_numbers(how.lag, "--lag"),
+        features=how.features or FEATURES,
+        without=tuple(_names(how.without)),
+    )
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 @app.command

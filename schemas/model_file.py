@@ -1,4 +1,4 @@
-"""`model.toml`, which lies beside the feature files: the ranker's inputs, and what serving reads besides them.
+"""`model.toml`, which is next to the feature files: the ranker's inputs, and what else serving reads.
 
 missing = ["article_reads.idle_s"]      # these inputs get a flag for a missing value too
 ranked = ["article_reads.opened_24h"]   # these their rank among the candidates

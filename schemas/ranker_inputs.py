@@ -26,7 +26,7 @@ class Column(Struct, frozen=True):
 
 
 class Reads(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What serving reads besides the inputs, as `group.feature`; an empty text for what it is to do without.
+    """What serving reads that is no input, as `group.feature`; an empty text for what it is to do without.
 
     Attributes:
         history: of a user, a list of items, newest first: `last_n(item_id, …)`.
@@ -60,7 +60,7 @@ class Inputs(Struct, frozen=True, kw_only=True):
         columns: those of the user first, then of the item, then of the pair of both.
         missing: columns with a flag of their own for a missing value.
         ranked: columns with their rank among the candidates of a request.
-        reads: what serving reads besides them.
+        reads: what serving reads that is no input.
     """
 
     columns: tuple[Column, ...]

@@ -67,19 +67,16 @@ class Services(Struct, frozen=True, kw_only=True):
 
 def build(settings: Settings, states: StateSource) -> Services:
     """The services. No thread runs yet, and neither Kafka nor Redis was called; a worker clears `warm` first."""
-    warm = threading.Event()
+    warm, inputs = threading.Event(), settings.ranker.inputs
     warm.set()
-    inputs = settings.ranker.inputs
     metrics = Metrics(hydrate.reads_of(inputs))
-    spool = SpoolFolder(settings.spool, most_bytes=settings.spool_mb * MB)
+    spool, breaker = SpoolFolder(settings.spool, most_bytes=settings.spool_mb * MB), CircuitBreaker(_MOST_PAUSE_S)
     producer = SpoolingProducer(settings.bootstrap, spool, metrics.count_dropped)
-    breaker = CircuitBreaker(_MOST_PAUSE_S)
     metrics.watch_breaker("redis", breaker)
     client = connect_async(settings.redis, timeout_s=_SOCKET_TIMEOUT_S)
     reader = AsyncGuardedReader(AsyncFeatureReader(client), breaker, within_s=_READ_S)
     patient = GuardedReader(FeatureReader(connect(settings.redis, timeout_s=_LOOKUP_TIMEOUT_S)), breaker)
     shown = connect(settings.redis, timeout_s=_SHOW_TIMEOUT_S)
-    own_events = OwnEvents(shown, breaker, states, metrics.count_missed, inputs.reads.history)
     return Services(
         states=states,
         producer=producer,
@@ -93,7 +90,7 @@ def build(settings: Settings, states: StateSource) -> Services:
             rules=settings.config.rules,
             inputs=inputs,
         ),
-        own_events=own_events,
+        own_events=OwnEvents(shown, breaker, states, metrics.count_missed, inputs.reads.history),
         lookup=Lookup(patient, states),
         similar=Similar(patient, states, inputs.reads.similar),
         pins=Pins(settings.artefacts / settings.model / "pins", settings.ranker),

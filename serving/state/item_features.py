@@ -20,7 +20,7 @@ class ItemFeatures(Struct, frozen=True, kw_only=True):
         version: the version of each group they were read from, by name.
         values: [N, K], see `serving.state.columns`; NaN if the store has nothing about the item.
         read_at: the time that the values are of, ms; 0 before the first.
-        columns: what K stands for.
+        columns: the meaning of K.
         hot: ids by falling heat; `hot_in`: the same, by category. `lasting`: ids by falling clicks of a week.
     """
 
