@@ -8,10 +8,9 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import cyclopts
 
@@ -19,7 +18,7 @@ from headrace import project
 from headrace.errors import EnvironmentProblem, UsageProblem
 from headrace.features.verbs import app as features
 from headrace.keys.verbs import app as keys
-from headrace.layout import FEATURES, Layout, Pace, refuse_elsewhere
+from headrace.layout import Layout, Pace, refuse_elsewhere
 from headrace.log.sample_verbs import app as samples
 from headrace.log.topic_verbs import app as topics
 from headrace.registry.verbs import app as models
@@ -27,7 +26,7 @@ from headrace.run_command import run, say
 from headrace.stack.job_verbs import app as jobs
 
 if TYPE_CHECKING:
-    from headrace.evaluation.run import Settings as EvaluationSettings
+    pass
 
 app = cyclopts.App(
     name="headrace",
@@ -45,6 +44,10 @@ app.command(models, name="models")
 app.command(samples, name="samples")
 app.command(topics, name="topics")
 app.command("headrace.connect:connect", name="connect", help="Try each connection of an environment.")
+app.command("headrace.evaluation.verbs:evaluate", name="evaluate", help="Evaluate the product on your log.")
+app.command(
+    "headrace.evaluation.verbs:inspect", name="inspect", help="Report how a log is read, and what evaluates it."
+)
 app.command("headrace.training.train:train", name="train", help="Train a new model from the samples on the log.")
 app.command("headrace.log.explain:explain", name="explain", help="Show why a slate was made, and score it again.")
 
@@ -202,101 +205,6 @@ def replay(file: Path, *, format: str, speed: str = "max") -> None:
 
     with _write_errors_reported():
         replay_command.run(Layout.here(), file, recording_format=format, speed=speed, say=say)
-
-
-@cyclopts.Parameter(name="*")
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """The parts of the log, the seed and the features of an evaluation.
-
-    Attributes:
-        from_fraction: score rows after this share of the log.
-        freeze_after: after this share of the log, compare with a copy of the model that stops learning.
-        lag: also score models that are this many seconds of log time old, on fresh features; separated by commas.
-        seed: seed of the initial weights.
-        features: folder of the feature files and of model.toml; by default the project's.
-        without: evaluate a second time without these groups, separated by commas, and print what is lost.
-    """
-
-    from_fraction: float = 0.3
-    freeze_after: float = 0.3
-    lag: str = ""
-    seed: int = 0
-    features: Path | None = None
-    without: str = ""
-
-
-EVALUATION = EvaluationOptions()
-
-
-@app.command
-def evaluate(
-    file: Path,
-    *,
-    columns: Annotated[str, cyclopts.Parameter(name="--map")],
-    task: Literal["ctr", "rank", "next"] = "ctr",
-    item_features: str = "",
-    items: Path | None = None,
-    item_map: str = "",
-    top: str = "10,20",
-    repeats: bool = False,
-    how: EvaluationOptions = EVALUATION,
-    json: Path | None = None,
-) -> None:
-    """Evaluate the features, the ranker and the learner on your log: each row is predicted before it is learned.
-
-    Args:
-        file: delimited text, gzipped or not, or Parquet; `headrace inspect` proposes the columns.
-        columns: user=…,item=…,time=…, label=… for ctr, optionally session=…,slate=…: header names or numbers from 1.
-        task: ctr predicts a label of 0 or 1, rank the next item of a user, next the next item of a session.
-        item_features: columns of the item that are known before the event, separated by commas.
-        items: a file that describes the items, in the same formats as the log.
-        item_map: columns of the items file: item=…, optionally title=…, categories=…, year=….
-        top: the values of k in recall@k and similar metrics, separated by commas.
-        repeats: for rank, also rank items that the user already had; next always does.
-        how: the parts of the log, the seed, and the features.
-        json: write the report to this file.
-    """
-    from headrace.evaluation import log, run
-
-    parsed = log.parse_columns(columns, _names(item_features))
-    settings = _evaluation(task, top=top, repeats=repeats, how=how)
-    run.command(file, settings, columns=parsed, items_file=(items, item_map) if items else None, json=json)
-
-
-def _evaluation(
-    task: Literal["ctr", "rank", "next"], *, top: str, repeats: bool, how: EvaluationOptions
-) -> "EvaluationSettings":
-    from headrace.evaluation import run
-
-    return run.Settings(
-        task=task,
-        from_share=how.from_fraction,
-        freeze_share=how.freeze_after,
-        seed=how.seed,
-        tops=run.parse_numbers(top, "--top"),
-        allow_repeats=repeats,
-        lags_s=run.parse_numbers(how.lag, "--lag"),
-        features=how.features or FEATURES,
-        without=tuple(_names(how.without)),
-    )
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-@app.command
-def inspect(file: Path, *, json: bool = False) -> None:
-    """Report how a log is read, and propose the command that evaluates it.
-
-    Args:
-        file: a log in the formats of evaluate.
-        json: print JSON.
-    """
-    from headrace.evaluation import inspection
-
-    inspection.command(file, json=json)
 
 
 @app.command(name="bench")
