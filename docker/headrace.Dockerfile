@@ -60,7 +60,7 @@ FROM process AS learner
 COPY --from=learner-packages /opt/headrace /opt/headrace
 HEALTHCHECK NONE
 ENTRYPOINT ["python", "-m", "headrace.learner"]
-CMD ["--artefacts", "/var/lib/headrace/artefacts"]
+CMD ["--artefacts", "/var/lib/headrace/artefacts", "--features", "/project/features"]
 
 FROM process AS serving
 COPY --from=serving-packages /opt/headrace /opt/headrace

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import cyclopts
 
@@ -24,9 +24,6 @@ from headrace.log.topic_verbs import app as topics
 from headrace.registry.verbs import app as models
 from headrace.run_command import run, say
 from headrace.stack.job_verbs import app as jobs
-
-if TYPE_CHECKING:
-    pass
 
 app = cyclopts.App(
     name="headrace",

@@ -30,7 +30,7 @@ def project_of(folder: Path) -> Path | None:
     return next((each for each in (folder, *folder.parents) if (each / PROJECT_FILE).is_file()), None)
 
 
-PROJECT = Path(os.environ.get(PROJECT_VARIABLE) or project_of(Path.cwd()) or Path.cwd())
+PROJECT = Path(os.environ.get(PROJECT_VARIABLE) or project_of(Path.cwd()) or Path.cwd()).resolve()
 """The project that this process works on, found from its working directory; without one that directory itself."""
 FEATURES = PROJECT / "features"
 

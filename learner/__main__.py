@@ -84,7 +84,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=reference.seed, help="seed of the initial dense tensors")
     _add_guard_options(parser, reference.limits)
     parser.add_argument("--fusion", type=Path, help="JSON file that declares the item vectors")
-    parser.add_argument("--features", type=Path, default=Path("features"), help="the folder that may have a model.toml")
+    parser.add_argument("--features", type=Path, help="folder with the model.toml; default `features`, if it exists")
     parser.add_argument("--stop-at-end", action="store_true", help="exit at the end of the log")
     return parser
 
@@ -98,8 +98,10 @@ def _add_guard_options(parser: argparse.ArgumentParser, limits: GuardLimits) -> 
 
 
 def _ranker(options: argparse.Namespace, parser: argparse.ArgumentParser) -> RankerConfig:
+    if options.features and not options.features.is_dir():
+        parser.error(f"--features: there is no folder {options.features.absolute()}")
     try:
-        return load_ranker_config(options.fusion, options.features)
+        return load_ranker_config(options.fusion, options.features or Path("features"))
     except FusionError as error:
         parser.error(f"--fusion: {error}")
     except ModelFileError as error:

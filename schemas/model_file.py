@@ -97,7 +97,7 @@ def _columns(side: Side, table: object, problems: list[str]) -> Iterator[Column]
         try:
             transform = msgspec.convert(value, _Transform)
         except msgspec.ValidationError as error:
-            problems.append(f'{where}: {error}; write {{shape = "log", scale = 0.4}}')
+            problems.append(f'{where}: {error}; write "group.feature" = {{shape = "log", scale = 0.4}}, in quotes')
             continue
         if not _is_feature(name):
             problems.append(f"{where} is not the name of a feature; write group.feature")

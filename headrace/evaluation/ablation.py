@@ -33,9 +33,12 @@ class Ablation(Struct, frozen=True, kw_only=True):
     def line(self) -> str:
         """It as a sentence."""
         helps = self.difference if self.metric == "log_loss" else -self.difference
-        verdict = "help" if helps > 2 * self.error else "hurt" if helps < -2 * self.error else "make no difference"
+        verdict = "help" if helps > 2 * self.error else "hurt" if helps < -2 * self.error else ""
+        if self.difference == self.error == 0:
+            verdict = "make no difference"
         figures = f"{self.metric} {self.difference:+.5f} ± {self.error:.5f}"
-        return f"without {', '.join(self.groups)}: {figures}: by two standard errors, they {verdict}"
+        said = f"by two standard errors, they {verdict}" if verdict else "the log does not tell whether they help"
+        return f"without {', '.join(self.groups)}: {figures}: {said}"
 
 
 def plan_without(plan: Plan, groups: Sequence[str]) -> Plan:

@@ -72,7 +72,7 @@ def _figures(chances: Doubles, labels: Doubles, slates: list[str]) -> dict[str, 
 
 
 def values(figures: dict[str, Figure]) -> Numbers:
-    """FeatureValues of the metrics; NaN is left out."""
+    """Values of the metrics; NaN is left out."""
     return {name: figure.value for name, figure in figures.items() if not math.isnan(figure.value)}
 
 

@@ -7,11 +7,13 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from headrace.errors import UsageProblem
 from headrace.features.feature_files import findings, inputs_in, misplaced, usable
 from headrace.lang.errors.report import Problem
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import Findings
 from headrace.layout import FEATURES
+from headrace.schemas.model_file import MODEL_FILE
 from headrace.schemas.ranker_inputs import Inputs
 from headrace.serving.state.feature_reads import missing_in, read_by
 
@@ -39,8 +41,9 @@ def validate(folder: Path = FEATURES, *, json: bool = False) -> None:
     """
     found = findings(folder)
     if json:
-        sys.stdout.buffer.write(msgspec.json.encode(_diagnostics(found)) + b"\n")
-        sys.exit(1 if found.errors else 0)
+        problems = [*_diagnostics(found), *_model_file_problems(folder)]
+        sys.stdout.buffer.write(msgspec.json.encode(problems) + b"\n")
+        sys.exit(any(problem.severity == "error" for problem in problems))
     plan, inputs = usable(found, folder), inputs_in(folder)
     sys.stdout.writelines(f"warning: {warning}\n" for warning in found.warnings)
     warnings = f", {len(found.warnings)} warnings" if found.warnings else ""
@@ -53,6 +56,15 @@ def _missing_lines(plan: Plan, inputs: Inputs) -> list[str]:
     missing = missing_in(plan, read_by(inputs)).features
     lines = [f"{reader} reads {', '.join(names)}" for reader, names in missing.items()]
     return lines + [f"ranker reads {problem}" for problem in misplaced(plan, inputs)]
+
+
+def _model_file_problems(folder: Path) -> list[Diagnostic]:
+    """What is wrong with `model.toml`, as one problem of its first line: the message has the keys."""
+    try:
+        inputs_in(folder)
+    except UsageProblem as error:
+        return [Diagnostic(MODEL_FILE, 1, 1, "error", "", str(error), "correct these keys; docs/features.md has them")]
+    return []
 
 
 def _diagnostics(found: Findings) -> list[Diagnostic]:

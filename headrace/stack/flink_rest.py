@@ -89,7 +89,7 @@ class FlinkRest:
         }
 
     def counters(self, name: str, counters: Iterable[str]) -> dict[str, int]:
-        """FeatureValues of a job's own counters since it last started; empty while it does not run."""
+        """Values of a job's own counters since it last started; empty while it does not run."""
         job, totals = self.jobs().get(name), dict[str, int]()
         if job is None:
             return totals
@@ -116,8 +116,9 @@ class FlinkRest:
         if answer["status"]["id"] != "COMPLETED":
             return None
         operation = answer["operation"]
-        lines = operation.get("failure-cause", {}).get("stack-trace", "").strip().splitlines()
-        return Savepoint(operation.get("location", ""), lines[-1].strip() if lines else "")
+        if (cause := operation.get("failure-cause")) is None:
+            return Savepoint(operation["location"], "")
+        return Savepoint("", _root_cause(cause.get("stack-trace", "")) or cause["class"])
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job; its checkpoints stay."""
@@ -128,3 +129,13 @@ class FlinkRest:
 
     def _get(self, path: str):
         return httpx.get(f"{self._url}{path}", timeout=5.0).raise_for_status().json()
+
+
+def _root_cause(trace: str) -> str:
+    r"""The message of the exception at the bottom of a Java stack trace.
+
+    >>> _root_cause("E: outer\n\tat a.b\nCaused by: java.io.IOException: disk full\n\tat c.d\n\t... 8 more")
+    'java.io.IOException: disk full'
+    """
+    messages = [line for line in trace.splitlines() if line and not line[0].isspace()]
+    return messages[-1].removeprefix("Caused by: ") if messages else ""

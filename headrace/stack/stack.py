@@ -17,7 +17,7 @@ from headrace.connections.settings import below, variable
 from headrace.errors import UsageProblem
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import load_plan
-from headrace.layout import Endpoints, Layout, Pace, refuse_elsewhere
+from headrace.layout import PROJECT_FILE, Endpoints, Layout, Pace, refuse_elsewhere
 from headrace.log.feature_versions import seed
 from headrace.log.topics import create_topics
 from headrace.schemas.topics import TOPICS
@@ -234,8 +234,13 @@ def stop(layout: Layout, *, wipe: bool = False) -> None:
     layout.endpoints_file.unlink(missing_ok=True)
     layout.ports_file.unlink(missing_ok=True)
     layout.processes_file.unlink(missing_ok=True)
-    if wipe and layout.home != layout.project:
+    if wipe and not _holds_a_project(layout):
         shutil.rmtree(layout.home, ignore_errors=True)
+
+
+def _holds_a_project(layout: Layout) -> bool:
+    """Whether deleting the stack's folder would delete somebody's feature files."""
+    return layout.project.is_relative_to(layout.home) or (layout.home / PROJECT_FILE).exists()
 
 
 def memory_mb(layout: Layout) -> float:

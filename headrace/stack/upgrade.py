@@ -5,10 +5,11 @@ import time
 import msgspec
 
 from headrace.console import screen
-from headrace.errors import EnvironmentProblem, UsageProblem
+from headrace.errors import EnvironmentProblem, HeadraceError, UsageProblem
 from headrace.layout import Layout, configured_endpoints, refuse_elsewhere
 from headrace.stack.flink_rest import FlinkRest, Savepoint
 from headrace.stack.jobs import checkpoints, parallelisms
+from headrace.store.files import write_durably
 from headrace.wait import wait_until
 
 _SAVEPOINT_S, _START_S = 300, 180
@@ -36,14 +37,19 @@ def rescale(name: str, parallelism: int) -> None:
         parallelism: its subtasks; more than its topics have partitions do not help.
     """
     refuse_elsewhere("rescale restarts a job of the stack on this machine")
-    if parallelism < 1:
-        message = f"the parallelism is {parallelism}, must be at least 1"
-        raise UsageProblem(message)
     layout = Layout.here()
     rest = FlinkRest(layout.endpoints().flink_url)
+    slots, before = rest.slots(), parallelisms(layout)
+    if not 1 <= parallelism <= slots:
+        message = f"the parallelism is {parallelism}, must be 1 to {slots}, the slots of the TaskManager"
+        raise UsageProblem(message)
     _job_id(rest, name)
-    layout.jobs_file.write_bytes(msgspec.json.encode(parallelisms(layout) | {name: parallelism}))
-    restart(layout, rest, name)
+    write_durably(layout.jobs_file, msgspec.json.encode(before | {name: parallelism}))
+    try:
+        restart(layout, rest, name)
+    except HeadraceError:
+        write_durably(layout.jobs_file, msgspec.json.encode(before))
+        raise
 
 
 def stop(name: str, *, folder: str = "") -> None:

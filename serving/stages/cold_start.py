@@ -30,7 +30,7 @@ class Trends:
     def __init__(self, reads: Reads = SHIPPED_READS) -> None:
         self._features = (reads.country, reads.daypart)
         self._computed: dict[str, Computation] = {}  # by source, whose declaration does not change
-        self._cached: dict[tuple[str, int, str], _Cached] = {}
+        self._cached: dict[tuple[str, int, str, str], _Cached] = {}
 
     def read(self, query: Query, plan: Plan) -> Reading[Sequence[str]]:
         """Categories, the hottest first; none if neither the country nor the time of day has any."""
@@ -49,7 +49,7 @@ class Trends:
         return []
 
     def _ranking(self, group: Group, rollup: str, owner: str, at_ms: int) -> Reading[list[str]]:
-        key = (group.name, group.version, owner)
+        key = (group.name, group.version, rollup, owner)
         cached = self._cached.get(key)
         if cached is None or not 0 <= at_ms - cached.read_at_ms < _KEPT_MS:
             (found,) = yield [FeatureRequest(group, [owner])]

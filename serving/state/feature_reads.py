@@ -14,7 +14,7 @@ from headrace.schemas.ranker_inputs import SHIPPED, Inputs, Reads, features_of
 
 LEVEL = 1
 SHIPPED_READS = Reads()
-RANKER, EXPLORATION, SIMILAR_ITEMS = "ranker", "exploration", "similar"
+RANKER, POPULARITY, EXPLORATION, SIMILAR_ITEMS = "ranker", "popularity", "exploration", "similar"
 
 
 def read_by(inputs: Inputs = SHIPPED) -> dict[str, tuple[str, ...]]:
@@ -28,6 +28,7 @@ def read_by(inputs: Inputs = SHIPPED) -> dict[str, tuple[str, ...]]:
         "newest": (),
         "trending": (reads.heat, reads.top_categories, reads.country, reads.daypart),
         "popular": (reads.lasting,),
+        POPULARITY: (reads.click_rate, reads.heat),
         EXPLORATION: (reads.seen,),
         SIMILAR_ITEMS: (reads.similar,),
     }

@@ -70,8 +70,11 @@ def test_each_job_is_submitted_once() -> None:
 
 def test_the_profile_core_is_the_pipeline_and_full_adds_two_services() -> None:
     profiles = {name: set(service["profiles"]) for name, service in SERVICES.items()}
-    assert {name for name, found in profiles.items() if "core" not in found} == {"prometheus", "grafana"}
-    assert all("full" in found for found in profiles.values())
+    submitted = {name for name, found in profiles.items() if found == {"submit"}}
+    assert submitted == {"job-ingest", "job-features", "job-samples"}
+    running = {name: found for name, found in profiles.items() if name not in submitted}
+    assert {name for name, found in running.items() if "core" not in found} == {"prometheus", "grafana"}
+    assert all("full" in found for found in running.values())
 
 
 def test_no_service_may_gain_rights() -> None:

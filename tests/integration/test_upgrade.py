@@ -72,7 +72,8 @@ def test_restarts_and_rescaling_under_load_lose_nothing(line: Line, load: Load) 
         line.wait(lambda: len(load.events) > 100, "a load that went on")
     finally:
         load.close()
-        assert "restarted" in headrace(line, "rescale", "features", "1")
+        back = headrace(line, "rescale", "features", "1")
+    assert "restarted" in back
     log, group = CleanLog(line.endpoints, line.plan.source("clickstream")), line.plan.group("user_engagement")
 
     def ids() -> list[str]:
@@ -92,4 +93,6 @@ def test_an_unknown_job_is_named(line: Line) -> None:
 
 
 def test_a_parallelism_below_one_is_refused(line: Line) -> None:
-    assert "the parallelism is 0, must be at least 1" in headrace(line, "rescale", "features", "0")
+    assert "the parallelism is 0, must be 1 to 8, the slots of the TaskManager" in headrace(
+        line, "rescale", "features", "0"
+    )

@@ -142,7 +142,17 @@ def test_groups_of_another_world_over_another_source_serve(tmp_path: Path, store
     assert degraded["level"] == 1
     named = {name for name in GROUPS if any(f"group {name}, which" in reason for reason in degraded["reasons"])}
     assert named == {*GROUPS} - {"item_coview"}
-    assert {*missing} == {"ranker", "nearest", "next", "together", "trending", "popular", "exploration", "similar"}
+    assert {*missing} == {
+        "ranker",
+        "nearest",
+        "next",
+        "together",
+        "trending",
+        "popular",
+        "popularity",
+        "exploration",
+        "similar",
+    }
 
 
 @pytest.mark.parametrize("entity", ["user_id", "item_id", "user_id, category", "item_id, user_id", "category"])
