@@ -13,9 +13,10 @@ def missing_features(group: Group, inputs: Inputs = SHIPPED) -> list[str]:
     return [name for name in read if name.startswith(f"{group.name}.") and not group.has(name.partition(".")[2])]
 
 
-def touched(features: Iterable[str], *versions: Group) -> tuple[str, ...]:
+def touched(features: Iterable[str], *versions: Group, inputs: Inputs = SHIPPED) -> tuple[str, ...]:
     """Who reads some of these features, of one group in some versions, each with which: `ranker (heat_6h)`."""
     names, group = list(features), versions[0].name
-    readers = {reader: [name for name in names if f"{group}.{name}" in read] for reader, read in read_by().items()}
+    reads = read_by(inputs)
+    readers = {reader: [name for name in names if f"{group}.{name}" in read] for reader, read in reads.items()}
     readers["boost"] = [name for name in names if name in {version.boost for version in versions}]
     return tuple(f"{reader} ({', '.join(read)})" for reader, read in readers.items() if read)

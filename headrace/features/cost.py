@@ -13,6 +13,7 @@ from headrace.lang.plan.plan import Group
 from headrace.lang.planner.diff import Change
 from headrace.layout import PACKAGE, Endpoints
 from headrace.log.clean_log import CleanLog
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.feature_dependencies import touched
 from headrace.stack.flink_rest import FlinkRest
 from headrace.store.usage import Usage, measure_usage
@@ -86,7 +87,9 @@ class Cost(Struct, frozen=True, kw_only=True):
         yield f"touches: {', '.join(self.touches) or 'nothing that serving reads'}"
 
 
-def estimate_cost(endpoints: Endpoints, change: Change, *, wanted: Group, live: LiveVersion | None) -> Cost:
+def estimate_cost(
+    endpoints: Endpoints, change: Change, *, wanted: Group, live: LiveVersion | None, inputs: Inputs = SHIPPED
+) -> Cost:
     """Estimate the cost of a version that reads the log as far back as it needs."""
     now_ms = time.time_ns() // 1_000_000
     log = CleanLog(endpoints, wanted.source)
@@ -100,7 +103,7 @@ def estimate_cost(endpoints: Endpoints, change: Change, *, wanted: Group, live: 
         minutes=round(events / rate / 60, 1),
         redis=estimate_keys(wanted, live) if live and live.held.keys else None,
         flink_mb=_flink_mb(wanted, live) if live else None,
-        touches=touched((*change.added, *change.changed, *change.removed), *versions),
+        touches=touched((*change.added, *change.changed, *change.removed), *versions, inputs=inputs),
     )
 
 

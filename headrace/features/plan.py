@@ -70,7 +70,7 @@ def plan_with_costs(endpoints: Endpoints, wanted: Plan, versions: Versions, inpu
         if group.name in starting and group.entity == starting[group.name].entity  # otherwise it is not comparable
     }
     costs = [
-        estimate_cost(endpoints, change, wanted=starting[change.group], live=live.get(change.group))
+        estimate_cost(endpoints, change, wanted=starting[change.group], live=live.get(change.group), inputs=inputs)
         for change in draft.changes
         if change.group in starting
     ]

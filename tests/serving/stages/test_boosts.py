@@ -5,6 +5,7 @@ import numpy as np
 
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import parse_plan
+from headrace.schemas.ranker_inputs import Inputs, Reads
 from headrace.serving.feature_dependencies import missing_features, touched
 from headrace.serving.stages import explore, score
 from headrace.serving.stages.blend import Blend
@@ -116,7 +117,13 @@ def test_serving_reads_nothing_that_the_shipped_groups_lack() -> None:
 
 def test_who_reads_what_an_edit_changes() -> None:
     engagement, following = worlds.PLAN.group("item_engagement"), worlds.PLAN.group("item_next")
-    assert touched(["heat_6h", "clicks_7d"], engagement) == ("ranker (heat_6h)", "trending (heat_6h)")
+    assert touched(["heat_6h", "clicks_7d"], engagement) == (
+        "ranker (heat_6h)",
+        "trending (heat_6h)",
+        "popularity (heat_6h)",
+    )
+    none = Inputs(columns=(), missing=(), ranked=(), reads=Reads(heat="", click_rate=""))
+    assert touched(["heat_6h"], engagement, inputs=none) == ()
     assert touched(["strength", "next_items"], following) == ("ranker (next_items)", "next (next_items)")
     assert touched(["clicks_7d"], engagement) == ()
     lifting = plan_with("item_lift", "item_id").group("item_lift")
