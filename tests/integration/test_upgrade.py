@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from headrace.layout import STATE_VARIABLE
+from headrace.layout import REPOSITORY, STATE_VARIABLE, Layout
 from headrace.log.clean_log import CleanLog
 from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.jobs import JOBS
 from tests.support.comparison import by_the_oracle, mismatches
-from tests.support.line import Line
+from tests.support.line import Line, running
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(580)]
 _PAUSE_S = 0.2  # between batches of ten events
@@ -55,44 +55,50 @@ class Load:
         self._thread.join()
 
 
+@pytest.fixture(scope="module")
+def own() -> Iterator[Line]:
+    """A stack of its own: a job that is rescaled needs free slots."""
+    with running(Layout(REPOSITORY / ".headrace" / "upgrade")) as started:
+        yield started
+
+
 @pytest.fixture
-def load(line: Line) -> Iterator[Load]:
-    with contextlib.closing(Load(line)) as running:
-        yield running
+def load(own: Line) -> Iterator[Load]:
+    with contextlib.closing(Load(own)) as begun:
+        yield begun
 
 
-def test_restarts_and_rescaling_under_load_lose_nothing(line: Line, load: Load) -> None:
-    rest = FlinkRest(line.endpoints.flink_url)
-    print(said := headrace(line, "upgrade", *JOBS))
+def test_restarts_and_rescaling_under_load_lose_nothing(own: Line, load: Load) -> None:
+    rest = FlinkRest(own.endpoints.flink_url)
+    print(said := headrace(own, "upgrade", *JOBS))
     assert [text.partition(":")[0] for text in said.splitlines()] == [*JOBS], said
     assert said.count("restarted from file:") == 3
     try:
-        assert "features: restarted from file:" in (said := headrace(line, "rescale", "features", "2")), said
+        assert "features: restarted from file:" in (said := headrace(own, "rescale", "features", "2")), said
         assert rest.parallelism("features") == 2
-        line.wait(lambda: len(load.events) > 100, "a load that went on")
+        own.wait(lambda: len(load.events) > 100, "a load that went on")
     finally:
         load.close()
-        back = headrace(line, "rescale", "features", "1")
+        back = headrace(own, "rescale", "features", "1")
     assert "restarted" in back
-    log, group = CleanLog(line.endpoints, line.plan.source("clickstream")), line.plan.group("user_engagement")
+    log, group = CleanLog(own.endpoints, own.plan.source("clickstream")), own.plan.group("user_engagement")
 
     def ids() -> list[str]:
         mine = (str(event["event_id"]) for event in log.events(load.begin))
         return sorted(each for each in mine if each.startswith(load.tag))
 
     wanted = sorted(str(event["event_id"]) for event in load.events)
-    line.wait(lambda: len(ids()) >= len(wanted), "every event in the clean log")
+    own.wait(lambda: len(ids()) >= len(wanted), "every event in the clean log")
     assert ids() == wanted
     users = [(f"{load.tag}-u{number}",) for number in range(8)]
-    expected = by_the_oracle(group, load.events, users, at_ms=line.now())
-    line.wait(lambda: not mismatches(expected, line.reader), "features as the oracle has them")
+    expected = by_the_oracle(group, load.events, users, at_ms=own.now())
+    own.wait(lambda: not mismatches(expected, own.reader), "features as the oracle has them")
 
 
-def test_an_unknown_job_is_named(line: Line) -> None:
-    assert "no job 'feature' runs; there are features, " in " ".join(headrace(line, "upgrade", "feature").split())
+def test_an_unknown_job_is_named(own: Line) -> None:
+    assert "no job 'feature' runs; there are features, " in " ".join(headrace(own, "upgrade", "feature").split())
 
 
-def test_a_parallelism_below_one_is_refused(line: Line) -> None:
-    assert "the parallelism is 0, must be 1 to 8, the slots of the TaskManager" in headrace(
-        line, "rescale", "features", "0"
-    )
+def test_a_parallelism_below_one_is_refused(own: Line) -> None:
+    said = headrace(own, "rescale", "features", "0")
+    assert "the parallelism is 0, must be 1 to 8, the slots of the TaskManager" in " ".join(said.split())
