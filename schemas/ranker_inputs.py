@@ -155,7 +155,6 @@ SHIPPED = Inputs(
 )
 """The inputs over the shipped groups."""
 
-_READS = Reads()
 COMPUTED: Mapping[str, tuple[str, ...]] = {
     "user_category.affinity_total": ("user_category.affinity",),
     "user_category.affinity_share": ("user_category.affinity",),
@@ -166,20 +165,20 @@ COMPUTED: Mapping[str, tuple[str, ...]] = {
     ),
     "item.age_s": (),
     "item.price": (),
-    "item_next.strength": (_READS.next,),
-    "item_together.strength": (_READS.together,),
-    "item_together.cosine": (_READS.together, _READS.clicks),
+    "item_next.strength": (SHIPPED.reads.next,),
+    "item_together.strength": (SHIPPED.reads.together,),
+    "item_together.cosine": (SHIPPED.reads.together, SHIPPED.reads.clicks),
     "user_price.dearness": ("user_price.clicked_avg_30d",),
-    "history.contains": (_READS.history,),
-    "history.category_share": (_READS.history,),
-    "history.likeness": (_READS.history,),
+    "history.contains": (SHIPPED.reads.history,),
+    "history.category_share": (SHIPPED.reads.history,),
+    "history.likeness": (SHIPPED.reads.history,),
 }
 """The inputs that serving computes, and the features that each is made of. The others are features as they are."""
 
 
 def features_of(inputs: Inputs) -> tuple[str, ...]:
     """The features that the inputs are made of, as `group.feature`."""
-    instead = dict(zip(structs.astuple(_READS), structs.astuple(inputs.reads), strict=True))
+    instead = dict(zip(structs.astuple(SHIPPED.reads), structs.astuple(inputs.reads), strict=True))
     computed = {name: tuple(instead.get(each, each) for each in read) for name, read in COMPUTED.items()}
     read = (computed.get(column.name, (column.name,)) for column in inputs.columns)
     return tuple(dict.fromkeys(name for names in read for name in names if name))

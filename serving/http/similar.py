@@ -7,9 +7,9 @@ from headrace.models.array_types import Ids
 from headrace.schemas.aliases import LIVE
 from headrace.schemas.http import Degraded, RankedMember, SimilarAnswer
 from headrace.schemas.ids import hash64
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.schemas.times import now_ms
 from headrace.serving.http.problems import invalid, unavailable
-from headrace.serving.state.feature_reads import SHIPPED_READS
 from headrace.serving.state.state import ServingState
 from headrace.serving.state.state_source import StateSource
 from headrace.store.reader import FeatureRequest, FeatureStore
@@ -20,7 +20,7 @@ _NEAREST = 30
 class Similar:
     """Reads the neighbours of one item."""
 
-    def __init__(self, reader: FeatureStore, states: StateSource, feature: str = SHIPPED_READS.similar) -> None:
+    def __init__(self, reader: FeatureStore, states: StateSource, feature: str = SHIPPED.reads.similar) -> None:
         self._group, _, self._rollup = feature.partition(".")
         self._reader = reader
         self._states = states

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from headrace.connections.redis_clients import Client, StoreError
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.plan.plan import Group
-from headrace.serving.state.feature_reads import SHIPPED_READS
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.serving.state.report import NotPublished
 from headrace.serving.state.state_source import StateSource
 from headrace.store.circuit_breaker import CircuitBreaker
@@ -25,7 +25,7 @@ class OwnEvents:
         breaker: CircuitBreaker,
         states: StateSource,
         count_missed: Callable[[int], None],
-        history: str = SHIPPED_READS.history,
+        history: str = SHIPPED.reads.history,
     ) -> None:
         self._history = history.partition(".")[0]
         self._client = client

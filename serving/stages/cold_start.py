@@ -9,8 +9,7 @@ from msgspec import Struct
 
 from headrace.lang.events.computed import Computation
 from headrace.lang.plan.plan import Group, Plan
-from headrace.schemas.ranker_inputs import Reads
-from headrace.serving.state.feature_reads import SHIPPED_READS
+from headrace.schemas.ranker_inputs import SHIPPED, Reads
 from headrace.serving.state.query import Query
 from headrace.store.reader import FeatureRequest
 from headrace.store.reading import Reading
@@ -27,7 +26,7 @@ class _Cached(Struct, frozen=True):
 class Trends:
     """The rankings of both groups, each read at most once in five seconds."""
 
-    def __init__(self, reads: Reads = SHIPPED_READS) -> None:
+    def __init__(self, reads: Reads = SHIPPED.reads) -> None:
         self._features = (reads.country, reads.daypart)
         self._computed: dict[str, Computation] = {}  # by source, whose declaration does not change
         self._cached: dict[tuple[str, int, str, str], _Cached] = {}

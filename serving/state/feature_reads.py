@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from headrace.lang.plan.plan import Plan
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs, Reads, features_of
+from headrace.schemas.ranker_inputs import SHIPPED, Inputs, features_of
 
 LEVEL = 1
-SHIPPED_READS = Reads()
 RANKER, POPULARITY, EXPLORATION, SIMILAR_ITEMS = "ranker", "popularity", "exploration", "similar"
 
 

@@ -1,8 +1,8 @@
 """Source `next`: the items that users click after those the user clicked last."""
 
 from headrace.models.array_types import Ids
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.serving.stages.sources.source import NeighbourRanking, Source
-from headrace.serving.state.feature_reads import SHIPPED_READS as READS
 from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState
 
@@ -23,7 +23,7 @@ SOURCE = Source(
     name="next",
     propose=propose,
     quota=60,
-    reads=(READS.history, NEIGHBOURS.feature),
+    reads=(SHIPPED.reads.history, NEIGHBOURS.feature),
     neighbours=NEIGHBOURS,
     based_on="item",
     reason=reason,

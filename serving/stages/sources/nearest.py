@@ -3,8 +3,8 @@
 from headrace.models.array_types import Ids
 from headrace.schemas.aliases import LIVE
 from headrace.schemas.ids import hash64
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.serving.stages.sources.source import Source, Unavailable
-from headrace.serving.state.feature_reads import SHIPPED_READS as READS
 from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState
 
@@ -35,7 +35,7 @@ SOURCE = Source(
     name="nearest",
     propose=propose,
     quota=80,
-    reads=(READS.history,),
+    reads=(SHIPPED.reads.history,),
     based_on="user",
     reason=_reason,
 )

@@ -1,8 +1,8 @@
 """Source `popular`: the items with the most clicks in a week."""
 
 from headrace.models.array_types import Ids
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.serving.stages.sources.source import Source
-from headrace.serving.state.feature_reads import SHIPPED_READS as READS
 from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState
 
@@ -12,4 +12,4 @@ def propose(query: Query, state: ServingState, count: int) -> Ids:
     return state.features.lasting[:count]
 
 
-SOURCE = Source(name="popular", propose=propose, quota=50, reads=(READS.lasting,))
+SOURCE = Source(name="popular", propose=propose, quota=50, reads=(SHIPPED.reads.lasting,))

@@ -3,9 +3,9 @@
 import numpy as np
 
 from headrace.models.array_types import Ids
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.serving.stages.sources.source import NeighbourRanking, Source
 from headrace.serving.state import item_features
-from headrace.serving.state.feature_reads import SHIPPED_READS as READS
 from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState
 
@@ -30,7 +30,7 @@ SOURCE = Source(
     name="together",
     propose=propose,
     quota=60,
-    reads=(READS.history, NEIGHBOURS.feature, READS.clicks),
+    reads=(SHIPPED.reads.history, NEIGHBOURS.feature, SHIPPED.reads.clicks),
     neighbours=NEIGHBOURS,
     based_on="item",
     reason=reason,

@@ -6,8 +6,8 @@ The user's categories are those they like most; for a new user, those that are h
 import numpy as np
 
 from headrace.models.array_types import Ids
+from headrace.schemas.ranker_inputs import SHIPPED
 from headrace.serving.stages.sources.source import Source
-from headrace.serving.state.feature_reads import SHIPPED_READS as READS
 from headrace.serving.state.query import Query
 from headrace.serving.state.state import ServingState
 
@@ -32,5 +32,5 @@ SOURCE = Source(
     propose=propose,
     quota=None,
     least=CATEGORIES * IN_CATEGORY + _HOT_AT_LEAST,
-    reads=(READS.heat, READS.top_categories, READS.country, READS.daypart),
+    reads=(SHIPPED.reads.heat, SHIPPED.reads.top_categories, SHIPPED.reads.country, SHIPPED.reads.daypart),
 )
