@@ -89,7 +89,7 @@ class TrainedModel:
 
     def __init__(self, samples: list[Sample]) -> None:
         self.config, settings = RankerConfig(), LoopSettings()
-        collator, first = Collator(self.config.history), round(len(samples) * LEARNT_SHARE)
+        collator, first = Collator(self.config), round(len(samples) * LEARNT_SHARE)
         trainer = Trainer(self.config, np.random.default_rng(settings.seed))
         for start in range(0, first, settings.batch):
             part = samples[start : min(start + settings.batch, first)]
@@ -164,7 +164,9 @@ def _part(tables: dict[str, QuantizedTable], batch: Batch, row: int = 0, count: 
     """Table rows of the user and history of one row of a batch, and of `count` candidates from that row on."""
     past, candidates = batch.history[row], slice(row, None if count is None else row + count)
     items = Items(batch.items[candidates], batch.categories[candidates])
-    return ranker_numpy.gather_rows(sources(tables), user_id=int(batch.users[row]), past=past[past != 0], items=items)
+    return ranker_numpy.gather_rows(
+        sources(tables), user_id=int(batch.users[row]), past=past[past != 0], items=items, lead=RankerConfig().lead
+    )
 
 
 def _graphs(

@@ -135,7 +135,7 @@ def _row_bytes(config: RankerConfig) -> int:
 
 def _predictions(stream: Stream, trainer: Trainer) -> Predictions:
     """The predictions of the learner for each batch, before it learns the batch."""
-    collator, size, chances, waiting = Collator(trainer.config.history), LoopSettings().batch, [], []
+    collator, size, chances, waiting = Collator(trainer.config), LoopSettings().batch, [], []
     for start, end in zip(stream.starts, [*stream.starts[1:], len(stream.rows)], strict=True):
         waiting += stream.samples[start:end]
         if len(waiting) >= size or end == len(stream.rows):

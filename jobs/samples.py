@@ -2,17 +2,19 @@
 
 Operators in order:
 1. sources     exposures and clean events, read committed; rowtime is `received_at`, watermarks per partition
-2. feedback    clean events that can label a slot (udfs/labels.py lists them), and ingest's bot markers; the watermark
-               is taken before this step, so ticks advance it
+2. feedback    clean events that say something of a head of the project's `model.toml`, and ingest's bot markers; the
+               watermark is taken before this step, so ticks advance it
 3. join        keyed by user: slates, early feedback, deferred feedback and due times in state (udfs/join.py)
 4. samples     Avro, exactly once, keyed by request
-5. urgent      purchases and deep stays to `samples.urgent` too (docs/adr/0015)
+5. urgent      strong positives, such as purchases, to `samples.urgent` too (docs/adr/0015)
 6. aside       records that cannot be joined → `quarantine`, exactly once
 
 Only records advance time: `_tick` records in every partition close the slots of a silent log, so a result never depends
 on the wall clock. The time of a record, including a tick, advances the watermark only if it is plausible and at most
 five minutes ahead of the record's append time. A wrong clock therefore cannot close other users' slates.
 """
+
+import sys
 
 from pyflink.common import Types
 from pyflink.table import StatementSet
@@ -24,7 +26,8 @@ from headrace.jobs.settings import JobSettings, from_command_line, plan_of
 from headrace.lang.plan.clean_topic import clean_topic, contract
 from headrace.lang.plan.source import Source
 from headrace.schemas.events import BOT
-from headrace.schemas.heads import FEEDBACK
+from headrace.schemas.heads import SHIPPED_HEADS, Heads
+from headrace.schemas.model_file import ModelFileError, load_model_file
 from headrace.schemas.topics import EXPOSURES, QUARANTINE, SAMPLES, SAMPLES_URGENT
 from headrace.udfs.join import OUTPUT, JoinSlots
 
@@ -53,7 +56,7 @@ _COUNTED = {"python.metric.enabled": "true"}  # the join counts what it leaves o
 _OUT_OF_ORDERNESS_MS = 1000
 
 
-def ddl(source: Source, settings: JobSettings) -> list[str]:
+def ddl(source: Source, settings: JobSettings, heads: Heads = SHIPPED_HEADS) -> list[str]:
     """The job's tables, and the view that unites exposures and feedback."""
     exposures = _read(settings, EXPOSURES.name, value_format="raw")
     clean = _read(settings, clean_topic(source), value_format="avro")
@@ -64,7 +67,7 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
     watermark = f"WATERMARK FOR rowtime AS rowtime - INTERVAL '{_OUT_OF_ORDERNESS_MS / 1000:.3f}' SECOND"
     received_at = "COALESCE(TRY_CAST(CAST(headers['received_at'] AS STRING) AS BIGINT), 0)"
     is_received_at_valid = tables.is_valid_time(received_at)
-    feedback = ", ".join(f"'{event_type}'" for event_type in sorted({*FEEDBACK, BOT}))
+    feedback = ", ".join(_quoted(event_type) for event_type in sorted({*heads.feedback, BOT}))
     return [
         f"""CREATE TEMPORARY TABLE exposures (
           payload BYTES, headers MAP<STRING, BYTES> METADATA VIRTUAL, {tables.ORIGIN},
@@ -94,6 +97,12 @@ def ddl(source: Source, settings: JobSettings) -> list[str]:
     ]
 
 
+def _quoted(text: str) -> str:
+    """A text as a literal of SQL; event types come from `model.toml`."""
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"
+
+
 def _columns(source: Source) -> str:
     """The columns of clean events that a feedback is made of: NULL for one that the source does not declare."""
     return ", ".join(
@@ -105,14 +114,25 @@ def _read(settings: JobSettings, topic: str, *, value_format: str) -> dict[str, 
     return tables.read_committed(settings.bootstrap, topic, group=JOB) | _SMALL_FETCHES | {"format": value_format}
 
 
+def heads_of(settings: JobSettings) -> Heads:
+    """The heads of the folder's `model.toml`; ends the process if it is not valid."""
+    try:
+        return load_model_file(settings.features).heads
+    except ModelFileError as error:
+        sys.exit(f"--features: {error}")
+
+
 def build(source: Source, settings: JobSettings) -> StatementSet:
     """The job, ready to execute or explain."""
-    environment = table_environment(JOB, settings, _COUNTED)
-    for statement in ddl(source, settings):
+    environment, heads = table_environment(JOB, settings, _COUNTED), heads_of(settings)
+    for statement in ddl(source, settings, heads):
         environment.execute_sql(statement)
     arrivals = environment.to_data_stream(environment.from_path("arrivals"))
     join = JoinSlots(
-        wait_ms=settings.wait_ms, correction_ms=settings.correction_ms, negative_rate=settings.negative_rate
+        wait_ms=settings.wait_ms,
+        correction_ms=settings.correction_ms,
+        negative_rate=settings.negative_rate,
+        heads=heads,
     )
     labelled = arrivals.key_by(lambda row: row["user_id"], key_type=Types.STRING()).process(join, output_type=OUTPUT)
     statement_set = environment.create_statement_set()

@@ -56,7 +56,7 @@ class App:
         model = settings.loop.model
         self._settings = settings
         self._snapshots = Snapshots(settings.artefacts / model / "snapshots")
-        self._journal = Journal(settings.artefacts / model / "metrics.jsonl")
+        self._journal = Journal(settings.artefacts / model / "metrics.jsonl", score=settings.config.heads.score.name)
         self._publisher = Publisher(settings.bootstrap, model=model, key=settings.key)
         self._published: PublishedVersions = read_published_versions(settings.bootstrap, model, key=settings.key)
         self._urgent = NoUrgentSource() if bounded else UrgentSamples(settings.bootstrap, model, self._published)

@@ -6,27 +6,25 @@ import numpy as np
 
 from headrace.models.array_types import Floats, Ids
 from headrace.models.batch import Batch
+from headrace.models.config import RankerConfig
 from headrace.models.content import ContentLayout
-from headrace.models.modality import Modality
-from headrace.schemas.heads import HEADS, ORDERED
 from headrace.schemas.ids import hash64
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
-from headrace.schemas.samples import CORRECTION, FIRST, LONGEST_S, Sample
+from headrace.schemas.samples import CORRECTION, EXPLICIT, FIRST, LONGEST_S, Sample
 
 _LARGEST_INPUT = 100.0  # `models.inputs.assemble` returns none above 3
 _LARGEST_WEIGHT = 1e6
 _DAY_S = 86_400.0  # a longer stay is in a wrong unit
-_LARGEST_LABELS = tuple(_DAY_S if head.kind == "seconds" else 1.0 for head in ORDERED)
 _REMEMBERED = 1 << 20  # hashes kept; about 150 MB when full
 
 
 class Collator:
     """Lays samples out as arrays. Caches hashes: histories repeat the same items."""
 
-    def __init__(self, history: int, modalities: Sequence[Modality] = (), inputs: Inputs = SHIPPED) -> None:
-        self._history = history
-        self._feature_set, self._width = inputs.feature_set, len(inputs.dense)
-        self._layout = ContentLayout(modalities)
+    def __init__(self, config: RankerConfig) -> None:
+        self._history, self._heads = config.history, config.heads
+        self._feature_set, self._width = config.inputs.feature_set, len(config.inputs.dense)
+        self._layout = ContentLayout(config.modalities)
+        self._largest_labels = [_DAY_S if head.kind == "seconds" else 1.0 for head in config.heads.ordered]
         self._hashes: dict[str, int] = {"": 0}
 
     def fault(self, sample: Sample) -> str | None:
@@ -37,11 +35,11 @@ class Collator:
             return "dense"
         if not self._layout.fits(sample.content):
             return "content"
-        if sample.kind not in (FIRST, CORRECTION):
+        if sample.kind not in (FIRST, EXPLICIT, CORRECTION):
             return "kind"
         if sample.known_at < sample.served_at:
             return "time"
-        labels = zip(sample.labels, _LARGEST_LABELS, strict=True)
+        labels = zip(sample.labels_of(self._heads), self._largest_labels, strict=True)
         if any(label is not None and not 0 <= label <= most for label, most in labels):
             return "label"
         rate = sample.negative_rate
@@ -55,14 +53,11 @@ class Collator:
 
     def batch(self, samples: Sequence[Sample], at_ms: int) -> Batch:
         """Lay out samples without a fault as a batch [B]."""
-        size = len(samples)
-        labels = np.zeros((size, len(HEADS)), np.float32)
-        weights = np.zeros((size, len(HEADS)), np.float32)
-        counts = np.zeros((size, len(HEADS)), np.float32)
-        undo = np.zeros((size, len(HEADS)), np.float32)
+        size, heads = len(samples), self._heads
+        labels, weights, counts, undo = (np.zeros((size, len(heads.table)), np.float32) for _ in range(4))
         for row, sample in enumerate(samples):
             trains = sample.weight > 0 or sample.undo > 0
-            for head, label in enumerate(sample.labels):
+            for head, label in enumerate(sample.labels_of(heads)):
                 if label is None:
                     continue
                 labels[row, head] = min(label, LONGEST_S)

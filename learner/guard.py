@@ -8,13 +8,12 @@ from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from headrace.models.array_types import Doubles
-from headrace.schemas.heads import HEADS, LOGISTIC
+from headrace.schemas.heads import SHIPPED_HEADS, Heads
 
 _COUNT = 4  # column of the sums that counts slots
 _KEPT = 0.9  # share of a policy's rolling sums kept at each version
 _FORGOTTEN = 1e-6  # rolling slots below which a policy is dropped
 _REMEMBERED = 20  # swings
-_LOGISTIC = HEADS[LOGISTIC]  # heads whose loss can be compared with that of a constant rate
 _LEAST = 1e-6  # slots, as a divisor
 _DEVIATION = 1.4826  # standard over median absolute deviation of a normal variable; the median ignores one wild hour
 
@@ -49,8 +48,9 @@ class Guard:
     model predicts it worse than its own constant rate would.
     """
 
-    def __init__(self, limits: GuardLimits) -> None:
+    def __init__(self, limits: GuardLimits, heads: Heads = SHIPPED_HEADS) -> None:
         self._limits = limits
+        self._logistic = heads.names[heads.logistic]  # their loss can be compared with that of a constant rate
         self._histories: dict[str, _History] = {}
 
     def to_array(self) -> NDArray[np.uint8]:
@@ -75,7 +75,7 @@ class Guard:
         weight, loss, predicted, observed, count, *squares = sums.tolist()
         if history is None or len(history.swings) < self._limits.windows or count < self._limits.slots or weight <= 0:
             return ""
-        if policy.rpartition(" ")[2] in _LOGISTIC and loss <= weight * _entropy(observed / weight):
+        if policy.rpartition(" ")[2] in self._logistic and loss <= weight * _entropy(observed / weight):
             return ""
         swings = np.array(history.swings)
         usual = np.median(swings, axis=0)  # below 0 while a model still improves

@@ -10,11 +10,11 @@ from headrace.learner.cuts import Publication
 
 
 class Journal:
-    """Writes versions to a file, and shorter lines to the standard output."""
+    """Writes versions to a file, and shorter lines to the standard output, with the loss of the head `score`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, score: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab")
+        self._file, self._score = path.open("ab"), score
         self._since_s = time.monotonic()
         self._offset: int | None = None  # end of the last version; None before this process has made one
 
@@ -41,8 +41,8 @@ class Journal:
         line = {**headline, "faults": faults, "window": publication.window, "rolling": publication.rolling}
         self._file.write(msgspec.json.encode(line) + b"\n")
         self._file.flush()
-        loss = publication.rolling.get("published.all.click.log_loss")
-        self._print(headline if loss is None else {**headline, "click_log_loss": round(loss, 5)})
+        loss = publication.rolling.get(f"published.all.{self._score}.log_loss")
+        self._print(headline if loss is None else {**headline, f"{self._score}_log_loss": round(loss, 5)})
 
     def close(self) -> None:
         """Close the file."""

@@ -62,7 +62,7 @@ class Learner:
         self._metrics, self._guard, self._scheduler = state.metrics, state.guard, state.scheduler
         self._urgent = urgent
         self._device = parse_device(settings.device)
-        self._collator = Collator(config.history, config.modalities, config.inputs)
+        self._collator = Collator(config)
         self._batch: list[SampleRecord] = []
         self._learned = 0  # samples since the last version
 
@@ -120,7 +120,7 @@ class Learner:
     def begin_epoch(self, epoch: int) -> Publication:
         """Begin a new epoch; its first version holds the whole model."""
         self.epoch, self.seq, self.hash = epoch, 0, ""
-        self._guard = Guard(self.settings.limits)
+        self._guard = Guard(self.settings.limits, self.config.heads)
         self.trainer.mark_all_changed()
         return self.publish()
 

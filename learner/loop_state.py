@@ -47,8 +47,8 @@ class LoopState(Struct, frozen=True, kw_only=True):
             trainer=Trainer(config, np.random.default_rng(settings.seed), parse_device(settings.device)),
             published=ModelState.empty(config),
             scheduler=_scheduler(settings, config),
-            metrics=Prequential(),
-            guard=Guard(settings.limits),
+            metrics=Prequential(config.heads),
+            guard=Guard(settings.limits, config.heads),
             offset=settings.begin,
         )
 
@@ -56,7 +56,8 @@ class LoopState(Struct, frozen=True, kw_only=True):
     def from_checkpoint(cls, settings: LoopSettings, meta: SnapshotMeta, arrays: Arrays) -> "LoopState":
         """Return the state that a checkpoint holds."""
         config, training = RankerConfig.parse(meta.settings), unflatten(arrays)
-        scheduler, metrics, guard = _scheduler(settings, config), Prequential(), Guard(settings.limits)
+        scheduler, heads = _scheduler(settings, config), config.heads
+        metrics, guard = Prequential(heads), Guard(settings.limits, heads)
         scheduler.resume(arrays, clock_ms=meta.clock_ms, started_ms=meta.started_ms, since_ms=meta.since_ms)
         metrics.resume({name.removeprefix("metrics/"): values for name, values in arrays.items()})
         guard.resume(arrays["guard/policies"])
@@ -79,4 +80,4 @@ class LoopState(Struct, frozen=True, kw_only=True):
 
 
 def _scheduler(settings: LoopSettings, config: RankerConfig) -> SampleScheduler:
-    return SampleScheduler(settings, Collator(config.history, config.modalities, config.inputs))
+    return SampleScheduler(settings, Collator(config))

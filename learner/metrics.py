@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from headrace.models.array_types import Doubles, Flags, Floats
 from headrace.models.batch import Batch
-from headrace.schemas.heads import HEADS, LOGISTIC
+from headrace.schemas.heads import SHIPPED_HEADS, Heads
 
 Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
 
 SIDES = ("published", "live")
 SEGMENTS = ("all", "new_items", "new_users")
-_LOGISTIC = LOGISTIC.stop  # heads that are probabilities; those after them are seconds
 _BINS = 256  # of the logit in [-8, 8]: AUC to about 0.001
 _SPAN = 8.0
 _KEPT = 0.9  # share of the rolling sums kept at each version: a memory of about ten
@@ -66,12 +65,12 @@ class Prequential:
     Axes: side 2, segment 3, head H, then `_COLUMNS`; histograms by outcome and bin.
     """
 
-    def __init__(self) -> None:
-        shape = (len(SIDES), len(SEGMENTS))
+    def __init__(self, heads: Heads = SHIPPED_HEADS) -> None:
+        shape, self._heads = (len(SIDES), len(SEGMENTS)), heads
         self._policies: dict[str, int] = {}
-        self._open: Doubles = np.zeros((0, 2 + 4 * len(HEADS) + len(SEGMENTS)))
-        self._sums: Doubles = np.zeros((*shape, len(HEADS), _COLUMNS))
-        self._bins: Doubles = np.zeros((*shape, _LOGISTIC, 2, _BINS))
+        self._open: Doubles = np.zeros((0, 2 + 4 * len(heads.table) + len(SEGMENTS)))
+        self._sums: Doubles = np.zeros((*shape, len(heads.table), _COLUMNS))
+        self._bins: Doubles = np.zeros((*shape, heads.logistic.stop, 2, _BINS))
         self._arrived: list[Doubles] = []
 
     def record(self, predicted: Predicted) -> None:
@@ -106,15 +105,16 @@ class Prequential:
         closed = rows[:, 0] <= clock_ms
         self._open = rows[~closed]
         rows = rows[closed]
-        sums, bins = _count(rows)
+        sums, bins = _count(rows, self._heads)
         self._sums = self._sums * _KEPT + sums
         self._bins = self._bins * _KEPT + bins
+        heads = self._heads
         policies = {
             f"{name} {head}": sums
             for name, code in self._policies.items()
-            for head, sums in zip(HEADS, _count(rows[rows[:, -1] == code])[0][0, 0], strict=True)
+            for head, sums in zip(heads.names, _count(rows[rows[:, -1] == code], heads)[0][0, 0], strict=True)
         }
-        return Window(_summary(sums, bins), _summary(self._sums, self._bins), policies)
+        return Window(_summary(heads, sums, bins), _summary(heads, self._sums, self._bins), policies)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the state just after a window was closed."""
@@ -129,15 +129,15 @@ class Prequential:
         self._arrived = []
 
 
-def _count(rows: Doubles) -> tuple[Doubles, Doubles]:
-    heads = len(HEADS)
+def _count(rows: Doubles, of: Heads) -> tuple[Doubles, Doubles]:
+    heads, logistic = len(of.table), of.logistic.stop
     labels, counts = rows[:, 1 : 1 + heads], rows[:, 1 + heads : 1 + 2 * heads]
     sums = np.zeros((len(SIDES), len(SEGMENTS), heads, _COLUMNS))
-    bins = np.zeros((len(SIDES), len(SEGMENTS), _LOGISTIC, 2, _BINS))
+    bins = np.zeros((len(SIDES), len(SEGMENTS), logistic, 2, _BINS))
     for side in range(len(SIDES)):
         predicted = rows[:, 1 + (2 + side) * heads : 1 + (3 + side) * heads]
-        losses = _losses(predicted, labels)
-        probability = np.clip(predicted[:, :_LOGISTIC], 1e-7, 1 - 1e-7)
+        losses = _losses(predicted, labels, logistic=logistic)
+        probability = np.clip(predicted[:, :logistic], 1e-7, 1 - 1e-7)
         bin_of = (
             ((np.log(probability / (1 - probability)) + _SPAN) * (_BINS / (2 * _SPAN)))
             .clip(0, _BINS - 1)
@@ -149,7 +149,7 @@ def _count(rows: Doubles) -> tuple[Doubles, Doubles]:
             squares = (np.square(weight * losses), np.square(weight * (predicted - labels)))
             for column, value in enumerate((*plain, *squares)):
                 sums[side, segment, :, column] = value.sum(axis=0)
-            for head in range(_LOGISTIC):
+            for head in range(logistic):
                 for outcome, share in enumerate((1 - labels[:, head], labels[:, head])):
                     bins[side, segment, head, outcome] = np.bincount(
                         bin_of[:, head], weights=weight[:, head] * share, minlength=_BINS
@@ -157,20 +157,21 @@ def _count(rows: Doubles) -> tuple[Doubles, Doubles]:
     return sums, bins
 
 
-def _losses(predicted: Doubles, labels: Doubles) -> Doubles:
-    probability = np.clip(predicted[:, :_LOGISTIC], 1e-7, 1 - 1e-7)
-    truth = labels[:, :_LOGISTIC]
-    logistic = -(truth * np.log(probability) + (1 - truth) * np.log(1 - probability))
-    absolute = np.abs(np.log1p(predicted[:, _LOGISTIC:]) - np.log1p(labels[:, _LOGISTIC:]))
-    return np.concatenate([logistic, absolute], axis=1)
+def _losses(predicted: Doubles, labels: Doubles, *, logistic: int) -> Doubles:
+    """Log loss of the first `logistic` heads, and the distance of logarithms of the others, which are seconds."""
+    probability = np.clip(predicted[:, :logistic], 1e-7, 1 - 1e-7)
+    truth = labels[:, :logistic]
+    log_loss = -(truth * np.log(probability) + (1 - truth) * np.log(1 - probability))
+    absolute = np.abs(np.log1p(predicted[:, logistic:]) - np.log1p(labels[:, logistic:]))
+    return np.concatenate([log_loss, absolute], axis=1)
 
 
-def _summary(sums: Doubles, bins: Doubles) -> dict[str, float]:
+def _summary(heads: Heads, sums: Doubles, bins: Doubles) -> dict[str, float]:
     """Names are `side.segment.head.metric`."""
     summary: dict[str, float] = {}
     for side, side_name in enumerate(SIDES):
         for segment, segment_name in enumerate(SEGMENTS):
-            for head, head_name in enumerate(HEADS):
+            for head, head_name in enumerate(heads.names):
                 weight, loss, predicted, observed, count, *squares = (
                     float(value) for value in sums[side, segment, head]
                 )
@@ -178,7 +179,7 @@ def _summary(sums: Doubles, bins: Doubles) -> dict[str, float]:
                     continue
                 name = f"{side_name}.{segment_name}.{head_name}"
                 summary[f"{name}.weight"], summary[f"{name}.count"] = weight, count
-                summary[f"{name}.{'log_loss' if head < _LOGISTIC else 'log_error'}"] = loss / weight
+                summary[f"{name}.{'log_loss' if head < heads.logistic.stop else 'log_error'}"] = loss / weight
                 summary[f"{name}.predicted"], summary[f"{name}.observed"] = predicted / weight, observed / weight
                 summary[f"{name}.bias"] = (predicted - observed) / weight
                 for spread, square in zip(("loss_spread", "bias_spread"), squares, strict=True):
@@ -186,7 +187,7 @@ def _summary(sums: Doubles, bins: Doubles) -> dict[str, float]:
                 if observed > 0:
                     summary[f"{name}.calibration"] = predicted / observed
                 rate = observed / weight
-                if head < _LOGISTIC and 0 < rate < 1:
+                if head < heads.logistic.stop and 0 < rate < 1:
                     entropy = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
                     summary[f"{name}.normalised_entropy"] = float(loss / weight / entropy)
                     summary[f"{name}.auc"] = roc_auc(bins[side, segment, head, 0], bins[side, segment, head, 1])

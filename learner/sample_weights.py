@@ -12,8 +12,8 @@ from headrace.schemas.samples import Sample
 def weight_by_label_delay(batch: Batch, samples: Sequence[Sample], *, wait_ms: int, half_life_ms: float) -> Batch:
     """Halve the weights of a batch by each `half_life_ms` between slate and label.
 
-    A correction undoes the weight that its negative had at the end of the wait. An infinite half-life leaves
-    every bit as it is.
+    A correction undoes the weight that its negative had at the end of the wait, even if an event said it before. An
+    infinite half-life leaves every bit as it is.
     """
     ages_ms = np.array([sample.known_at - sample.served_at for sample in samples], np.float64)
     left = np.exp2(-ages_ms / half_life_ms).astype(np.float32)

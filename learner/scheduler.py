@@ -165,4 +165,4 @@ class SampleScheduler:
 
 
 def _is_positive(sample: Sample) -> bool:
-    return sample.kind != CORRECTION and any(sample.labels)
+    return sample.kind != CORRECTION and any(sample.said.values())

@@ -7,7 +7,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.schemas.heads import HEADS
 from headrace.schemas.samples import Sample
 from headrace.schemas.version_policy import VersionId
 
@@ -83,5 +82,5 @@ class UrgentState:
 
 def _key(sample: Sample) -> Key:
     """Identify a positive: a slot has at most one per head."""
-    head = next((name for name, label in zip(HEADS, sample.labels, strict=True) if label), "")
+    head = next((name for name, label in sample.said.items() if label), "")
     return sample.request_id, sample.position, head

@@ -12,7 +12,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     Attributes:
         users, items, categories: [B]. `history`: [B, L], newest first, 0 where there is none.
         dense: [B, F]. `positions`: [B], 0-based.
-        labels: [B, H] in the order of HEADS: 0 or 1 of the logistic heads, seconds of the others.
+        labels: [B, H] in the order of `Heads.ordered`: 0 or 1 of the logistic heads, seconds of the others.
         weights: [B, H], loss weight of each label, 0 where the head is unknown.
         undo: [B, H], weight of an earlier negative that a correction undoes.
         counts, uncounts: [B, H], number of slots that each label, and each undone negative, represents, regardless of

@@ -11,8 +11,8 @@ from msgspec import UNSET, UnsetType
 from headrace.models.modality import Fusion, Modality
 from headrace.models.table import TableConfig
 from headrace.schemas.defaults import HISTORY
-from headrace.schemas.heads import EVENT_WEIGHTS, HEADS, LOSS_WEIGHTS
-from headrace.schemas.model_file import MODEL_FILE, ModelFileError, parse_model_file
+from headrace.schemas.heads import SHIPPED_HEADS, Heads
+from headrace.schemas.model_file import load_model_file
 from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.schemas.samples import LONGEST_S
 
@@ -24,11 +24,9 @@ STATISTICS = ("input_mean", "input_spread")
 """Dense tensors that follow the inputs instead of a gradient."""
 INPUT_LIMIT = 5.0  # spreads from the mean at which a standardised input is clipped
 UNIT_S = 60.0
-"""Seconds per unit of the engagement head: its output is the logarithm of the expected minutes."""
+"""Seconds per unit of a head of seconds: its output is the logarithm of the expected minutes."""
 LONGEST = math.log(LONGEST_S / UNIT_S)
-"""Largest output of the engagement head, so that one extreme row leaves sums finite."""
-LEAD = len(HEADS)
-"""A row of a table starts with one bias per head; the vector follows."""
+"""Largest output of a head of seconds, so that one extreme row leaves sums finite."""
 
 
 class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,10 +37,11 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
         attention: units that weight a past item. `crosses` layers of rank `rank`. `hidden`: the MLP's layers.
         vector: V of the retrieval vectors; `temperature`: divides their cosine in the softmax.
         dense_rate: Adam's step for dense tensors, with `beta_1`, `beta_2`. `clip`: largest norm of the dense gradient.
-        head_weights: loss weights of the heads; `retrieval_weight`: that of the sampled softmax.
+        head_weights: loss weights of the heads, [H]; `retrieval_weight`: that of the sampled softmax.
         decay_ms: period of accumulator decay and of expiry.
         fusion: how item vectors enter the ranker. Unset: items carry none.
         declared: the dense inputs of the project's `model.toml`. Unset: those over the shipped groups.
+        declared_heads: its heads. Unset: the shipped ones. `with_heads` sets them with their loss weights.
     """
 
     dim: int = 16
@@ -58,7 +57,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
     beta_1: float = 0.9
     beta_2: float = 0.999
     clip: float = 5.0
-    head_weights: tuple[float, ...] = LOSS_WEIGHTS
+    head_weights: tuple[float, ...] = SHIPPED_HEADS.loss_weights
     retrieval_weight: float = 0.1
     decay_ms: int = 6 * 3_600_000
     embedding_rate: float = 0.08
@@ -68,6 +67,13 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
     user_keep_ms: int = 30 * _DAY_MS
     fusion: Fusion | UnsetType = UNSET
     declared: Inputs | UnsetType = UNSET
+    declared_heads: Heads | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if the heads are not as many as their loss weights."""
+        if len(self.head_weights) != len(self.heads.table):
+            message = f"head_weights has {len(self.head_weights)} numbers, must have one for each of {self.heads.names}"
+            raise ValueError(message)
 
     @property
     def inputs(self) -> Inputs:
@@ -75,9 +81,19 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
         return SHIPPED if self.declared is UNSET else self.declared
 
     @property
+    def heads(self) -> Heads:
+        """What the ranker predicts, H heads."""
+        return SHIPPED_HEADS if self.declared_heads is UNSET else self.declared_heads
+
+    @property
+    def lead(self) -> int:
+        """Columns of a row before its vector: one bias per head."""
+        return len(self.heads.table)
+
+    @property
     def width(self) -> int:
         """W, columns of a row: one bias per head, then the vector."""
-        return len(HEADS) + self.dim
+        return self.lead + self.dim
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -86,7 +102,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def tables(self) -> dict[str, TableConfig]:
         """Return the settings of each table."""
-        shared = TableConfig(dim=self.dim, lead=len(HEADS), rate=self.embedding_rate)
+        shared = TableConfig(dim=self.dim, lead=self.lead, rate=self.embedding_rate)
         replace = msgspec.structs.replace
         return {
             "user": replace(shared, admission=self.user_admission, keep_ms=self.user_keep_ms),
@@ -96,7 +112,7 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of every dense tensor. X = 6 D + F is the joint input's width, 8 D + F if fused."""
-        dim, dense, heads = self.dim, len(self.inputs.dense), len(HEADS)
+        dim, dense, heads = self.dim, len(self.inputs.dense), self.lead
         joint = (6 + (0 if self.fusion is UNSET else self.fusion.pieces)) * dim + dense
         first, second = self.hidden
         crosses = {
@@ -132,21 +148,26 @@ class RankerConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def fusion_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the fusion's tensors; empty if no vectors are declared."""
-        return {} if self.fusion is UNSET else self.fusion.shapes(self.dim, heads=len(HEADS), vector=self.vector)
+        return {} if self.fusion is UNSET else self.fusion.shapes(self.dim, heads=self.lead, vector=self.vector)
 
     def schema(self) -> str:
         """Return the hash of what a reader must share: inputs, heads, widths, shapes; not learning rates."""
         contract: Mapping[str, object] = {
             "feature_set": self.inputs.feature_set,
-            "heads": HEADS,
-            "labels": {"weights": EVENT_WEIGHTS, "unit_s": UNIT_S, "longest_s": LONGEST_S},
+            "heads": self.heads.names,
+            "labels": {"weights": self.heads.event_weights, "unit_s": UNIT_S, "longest_s": LONGEST_S},
             "tables": dict.fromkeys(TABLES, self.width),
             "shapes": self.shapes(),
             "temperature": self.temperature,
             "input_limit": INPUT_LIMIT,
             **({} if self.fusion is UNSET else {"fusion": msgspec.to_builtins(self.fusion)}),
+            **({} if self.declared_heads is UNSET else {"kinds": [head.kind for head in self.heads.ordered]}),
         }
         return hashlib.sha256(msgspec.json.encode(contract, order="sorted")).hexdigest()[:16]
+
+    def with_heads(self, heads: Heads) -> "RankerConfig":
+        """Return the settings with declared heads and their loss weights."""
+        return msgspec.structs.replace(self, declared_heads=heads, head_weights=heads.loss_weights)
 
     def settings(self) -> str:
         """Return the settings as JSON text, as in a manifest; `RankerConfig.parse` reads it."""
@@ -176,21 +197,19 @@ class FusionError(ValueError):
 
 
 def load_ranker_config(fusion: Path | None, features: Path | None = None) -> RankerConfig:
-    """Load the ranker config with the fusion of a file and the inputs of a folder's `model.toml`, each if there is one.
+    """Load the ranker config with the fusion of a file, and the inputs and heads of a folder's `model.toml`.
 
     Raises:
         FusionError: the file of the fusion is missing or invalid.
         ModelFileError: `model.toml` is not valid; the message lists all problems.
     """
-    config, path = _load_fusion(fusion), features / MODEL_FILE if features else None
-    if path is None or not path.is_file():
+    config = _load_fusion(fusion)
+    if features is None:
         return config
-    try:
-        inputs = parse_model_file(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ModelFileError) as error:
-        message = f"{path}: {error}"
-        raise ModelFileError(message) from error
-    return config if inputs == SHIPPED else msgspec.structs.replace(config, declared=inputs)
+    declared = load_model_file(features)
+    if declared.inputs != SHIPPED:
+        config = msgspec.structs.replace(config, declared=declared.inputs)
+    return config if declared.heads == SHIPPED_HEADS else config.with_heads(declared.heads)
 
 
 def _load_fusion(fusion: Path | None) -> RankerConfig:

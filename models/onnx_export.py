@@ -43,13 +43,14 @@ class SlateRanker(nn.Module):
             present=present.expand(count, -1),
             vectors=Vectors(content, missing.to(content.dtype)),
         )
-        return to_predictions(forward(self._config, dict(self.named_buffers()), rows=rows, inputs=inputs))
+        outputs = forward(self._config, dict(self.named_buffers()), rows=rows, inputs=inputs)
+        return to_predictions(self._config.heads, outputs)
 
 
 def to_onnx(config: RankerConfig, dense: dict[str, Floats], *, version: str) -> bytes:
     """Export the graph and its weights, for any number of candidates and a fixed history of L slots.
 
-    Its metadata name the version, and the schema and inputs that a reader must share.
+    Its metadata name the version, and the schema, inputs and heads that a reader must share.
     """
     width, count = config.width, 3
     example = (
@@ -78,6 +79,11 @@ def to_onnx(config: RankerConfig, dense: dict[str, Floats], *, version: str) -> 
         )
     assert program is not None
     model = program.model_proto
-    properties = {"version": version, "schema": config.schema(), "dense_inputs": ",".join(config.inputs.dense)}
+    properties = {
+        "version": version,
+        "schema": config.schema(),
+        "dense_inputs": ",".join(config.inputs.dense),
+        "heads": ",".join(config.heads.names),
+    }
     onnx.helper.set_model_props(model, properties)
     return model.SerializeToString()

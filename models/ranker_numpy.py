@@ -10,12 +10,12 @@ import numpy as np
 from msgspec import Struct
 
 from headrace.models.array_types import Floats, Ids
-from headrace.models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
+from headrace.models.config import INPUT_LIMIT, LONGEST, UNIT_S, RankerConfig
 from headrace.models.content import Content, ContentLayout
 from headrace.models.fusion_numpy import apply_fusion
 from headrace.models.items import Items
 from headrace.models.rowset import RowSource
-from headrace.schemas.heads import CLICK, LOGISTIC, SECONDS
+from headrace.schemas.heads import SCORE
 
 
 class Scores(Struct, frozen=True):
@@ -25,8 +25,8 @@ class Scores(Struct, frozen=True):
 
     @property
     def click(self) -> Floats:
-        """Probabilities of a click, [C]."""
-        return self.by_head[:, CLICK]
+        """Probabilities of the score head, by default of a click, [C]."""
+        return self.by_head[:, SCORE]
 
 
 class RequestRows(Struct, frozen=True):
@@ -42,15 +42,18 @@ class RequestRows(Struct, frozen=True):
     content: Content | None = None
 
 
-def gather_rows(tables: Mapping[str, RowSource], *, user_id: int, past: Ids, items: Items) -> RequestRows:
-    """Look up the rows of a request: user (0: unknown), past items [n], n <= L, candidates [C]."""
+def gather_rows(tables: Mapping[str, RowSource], *, user_id: int, past: Ids, items: Items, lead: int) -> RequestRows:
+    """Look up the rows of a request: user (0: unknown), past items [n], n <= L, candidates [C].
+
+    `lead`: the columns of a row before its vector.
+    """
 
     def rows(table: str, ids: Ids) -> Floats:
         return tables[table].rows(tables[table].find(ids))
 
     return RequestRows(
         user=rows("user", np.array([user_id], np.int64))[0],
-        past=rows("item", past)[:, LEAD:],
+        past=rows("item", past)[:, lead:],
         items=rows("item", items.ids),
         categories=rows("category", items.categories),
         content=items.content,
@@ -60,37 +63,40 @@ def gather_rows(tables: Mapping[str, RowSource], *, user_id: int, past: Ids, ite
 def score(config: RankerConfig, dense: dict[str, Floats], *, part: RequestRows, inputs: Floats) -> Scores:
     """Score C candidates. inputs [C, F]."""
     outputs = _outputs(config, dense, part=part, inputs=inputs)
-    seconds = np.float32(UNIT_S) * np.exp(np.minimum(outputs[:, SECONDS], np.float32(LONGEST)))
-    return Scores(np.concatenate([_sigmoid(outputs[:, LOGISTIC]), seconds], axis=1))
+    seconds = np.float32(UNIT_S) * np.exp(np.minimum(outputs[:, config.heads.seconds], np.float32(LONGEST)))
+    return Scores(np.concatenate([_sigmoid(outputs[:, config.heads.logistic]), seconds], axis=1))
 
 
 def score_light(dense: dict[str, Floats], inputs: Floats) -> Floats:
-    """Predict click probabilities with the light ranker, from dense inputs alone. [C, F] -> [C]."""
+    """Predict the score head's probabilities with the light ranker, from dense inputs alone. [C, F] -> [C]."""
     return _sigmoid(_standardise(dense, inputs) @ dense["light"] + dense["light_bias"])
 
 
 def user_vector(dense: dict[str, Floats], user: Floats, *, past: Floats) -> Floats:
     """Return the user's unit vector [V], from a row [W] and past vectors [n, D]."""
-    last = past[0] if len(past) else np.zeros(len(user) - LEAD, np.float32)
-    joint = np.concatenate([user[LEAD:], _mean(past), last])
+    user = user[_lead(dense) :]
+    last = past[0] if len(past) else np.zeros(len(user), np.float32)
+    joint = np.concatenate([user, _mean(past), last])
     return _unit((joint @ dense["user_vector"] + dense["user_vector_bias"])[None, :])[0]
 
 
 def item_vectors(dense: dict[str, Floats], items: Floats, *, categories: Floats, lift: Floats | None) -> Floats:
     """Return items' unit vectors, from rows [N, W] and the term of their vectors (`fusion_numpy.lift`). -> [N, V]."""
-    joint = np.concatenate([items[:, LEAD:], categories[:, LEAD:]], axis=1)
+    lead = _lead(dense)
+    joint = np.concatenate([items[:, lead:], categories[:, lead:]], axis=1)
     vectors = joint @ dense["item_vector"] + dense["item_vector_bias"]
     return _unit(vectors if lift is None else vectors + lift)
 
 
 def _outputs(config: RankerConfig, dense: dict[str, Floats], *, part: RequestRows, inputs: Floats) -> Floats:
-    item = part.items[:, LEAD:]  # [C, D]
+    lead = config.lead
+    item = part.items[:, lead:]  # [C, D]
     count, dim = item.shape
     attended = _attend(dense, item, past=part.past) if len(part.past) else np.zeros_like(item)
-    user, mean = part.user[LEAD:], _mean(part.past)
+    user, mean = part.user[lead:], _mean(part.past)
     content = part.content or (ContentLayout(config.modalities).blank(count) if config.modalities else None)
     fusion = apply_fusion(config, dense, content=content, user=user, mean=mean)
-    pieces = (user, item, part.categories[:, LEAD:], attended, mean, attended * item, *fusion.pieces)
+    pieces = (user, item, part.categories[:, lead:], attended, mean, attended * item, *fusion.pieces)
     start = np.empty((count, len(pieces) * dim + inputs.shape[1]), np.float32)  # [C, X]
     for index, piece in enumerate(pieces):
         start[:, index * dim : (index + 1) * dim] = piece
@@ -105,7 +111,12 @@ def _outputs(config: RankerConfig, dense: dict[str, Floats], *, part: RequestRow
     heads += inputs @ dense["wide"]
     if fusion.heads is not None:
         heads += fusion.heads
-    return heads + part.user[:LEAD] + part.items[:, :LEAD] + part.categories[:, :LEAD]
+    return heads + part.user[:lead] + part.items[:, :lead] + part.categories[:, :lead]
+
+
+def _lead(dense: dict[str, Floats]) -> int:
+    """Columns of a row before its vector: one for each head."""
+    return len(dense["head_bias"])
 
 
 def _standardise(dense: dict[str, Floats], inputs: Floats) -> Floats:

@@ -11,14 +11,13 @@ from torch.nn import functional
 
 from headrace.models.array_types import Floats
 from headrace.models.batch import Batch
-from headrace.models.config import INPUT_LIMIT, LEAD, LONGEST, UNIT_S, RankerConfig
+from headrace.models.config import INPUT_LIMIT, LONGEST, UNIT_S, RankerConfig
 from headrace.models.device import HOST, to_device
 from headrace.models.fusion_torch import Vectors, apply_fusion
-from headrace.schemas.heads import CLICK, LOGISTIC, ORDERED, SECONDS
+from headrace.schemas.heads import SCORE, Heads
 
-_WEIGHT_LOGITS = [math.log(head.event_weight) for head in ORDERED]
 _NEVER = -1e9  # attention logit of an empty slot
-_OVERFLOWS = 20.0  # largest exponent of the engagement loss, so that one row does not swamp the sum
+_OVERFLOWS = 20.0  # largest exponent of the loss of seconds, so that one row does not swamp the sum
 
 
 class Rows(Struct, frozen=True):
@@ -36,12 +35,13 @@ class Rows(Struct, frozen=True):
 
 
 def forward(config: RankerConfig, dense: dict[str, Tensor], *, rows: Rows, inputs: Tensor) -> Tensor:
-    """Compute the head outputs without position: two logits and log(expected minutes). inputs [B, F] -> [B, H].
+    """Compute the head outputs without position: logits, then logs of expected minutes. inputs [B, F] -> [B, H].
 
     Source: target attention as in Zhou et al. 2018 (DIN), but with a softmax over the slots; cross layers as in
     Wang et al. 2021 (DCN-v2, eq. 2, low rank).
     """
-    user, item, category = (part[:, LEAD:] for part in (rows.user, rows.item, rows.category))  # [B, D]
+    lead = config.lead
+    user, item, category = (part[:, lead:] for part in (rows.user, rows.item, rows.category))  # [B, D]
     inputs = standardise(dense, inputs)
     attended = attend(dense, item, rows=rows)
     count = rows.present.sum(dim=1, keepdim=True).clamp(min=1)
@@ -58,7 +58,7 @@ def forward(config: RankerConfig, dense: dict[str, Tensor], *, rows: Rows, input
     heads = torch.addmm(heads, inputs, dense["wide"])
     if fusion.heads is not None:
         heads = heads + fusion.heads
-    return heads + rows.user[:, :LEAD] + rows.item[:, :LEAD] + rows.category[:, :LEAD]
+    return heads + rows.user[:, :lead] + rows.item[:, :lead] + rows.category[:, :lead]
 
 
 def standardise(dense: dict[str, Tensor], inputs: Tensor) -> Tensor:
@@ -88,10 +88,10 @@ def add_position_bias(dense: dict[str, Tensor], outputs: Tensor, *, positions: T
     return outputs + table[positions.clamp(max=len(table) - 1)]
 
 
-def to_predictions(outputs: Tensor) -> Tensor:
+def to_predictions(heads: Heads, outputs: Tensor) -> Tensor:
     """Convert outputs to probabilities and expected seconds, at most `LONGEST_S`. [B, H] -> [B, H]."""
-    seconds = UNIT_S * torch.exp(outputs[:, SECONDS].clamp(max=LONGEST))
-    return torch.cat([torch.sigmoid(outputs[:, LOGISTIC]), seconds], dim=1)
+    seconds = UNIT_S * torch.exp(outputs[:, heads.seconds].clamp(max=LONGEST))
+    return torch.cat([torch.sigmoid(outputs[:, heads.logistic]), seconds], dim=1)
 
 
 def loss(config: RankerConfig, outputs: Tensor, *, batch: Batch) -> Tensor:
@@ -103,7 +103,7 @@ def loss(config: RankerConfig, outputs: Tensor, *, batch: Batch) -> Tensor:
     included, whatever their distribution. A correction adds the positive's loss minus that of the negative learned
     before: the sum is the positive's loss.
     """
-    weighted = torch.tensor(_WEIGHT_LOGITS, device=outputs.device)
+    weighted = torch.tensor([math.log(head.event_weight) for head in config.heads.ordered], device=outputs.device)
     return _sum_of_losses(config, outputs + weighted, labels=batch.labels, weights=(batch.weights, batch.undo))
 
 
@@ -119,10 +119,11 @@ def _sum_of_losses(config: RankerConfig, outputs: Tensor, *, labels: Floats, wei
     """`weights`: of the labels, and of the undone negatives, [B, H] each."""
     truth, weight, undo = (to_device(part, outputs.device) for part in (labels, *weights))
     scale = torch.tensor(config.head_weights, device=outputs.device)
-    logits = outputs[:, LOGISTIC]
-    each = weight[:, LOGISTIC] * (functional.softplus(logits) - truth[:, LOGISTIC] * logits)
-    total = ((each - undo[:, LOGISTIC] * functional.softplus(logits)) * scale[LOGISTIC]).sum()
-    for head in range(SECONDS.start, SECONDS.stop):
+    logistic, seconds_of = config.heads.logistic, config.heads.seconds
+    logits = outputs[:, logistic]
+    each = weight[:, logistic] * (functional.softplus(logits) - truth[:, logistic] * logits)
+    total = ((each - undo[:, logistic] * functional.softplus(logits)) * scale[logistic]).sum()
+    for head in range(seconds_of.start, seconds_of.stop):
         units, observed = outputs[:, head], truth[:, head] / UNIT_S
         expected = torch.exp(units.clamp(max=_OVERFLOWS))
         seconds = weight[:, head] * (expected - observed * units) - undo[:, head] * expected
@@ -131,8 +132,8 @@ def _sum_of_losses(config: RankerConfig, outputs: Tensor, *, labels: Floats, wei
 
 
 def light_loss(dense: dict[str, Tensor], inputs: Tensor, *, outputs: Tensor) -> Tensor:
-    """Compute the loss of the light ranker: a logistic in the dense inputs that imitates the full click probability."""
-    teacher = torch.sigmoid(outputs[:, CLICK]).detach()
+    """Compute the loss of the light ranker: a logistic in the dense inputs that imitates the score head."""
+    teacher = torch.sigmoid(outputs[:, SCORE]).detach()
     logits = standardise(dense, inputs) @ dense["light"] + dense["light_bias"]
     return (functional.softplus(logits) - teacher * logits).sum()
 

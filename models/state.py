@@ -80,11 +80,11 @@ class ModelState(Struct, frozen=True, kw_only=True):
             inputs: dense inputs [C, F], from `inputs.assemble`.
         """
         past = ranker_numpy.recent_items(history, self.config.history)
-        part = ranker_numpy.gather_rows(self.tables, user_id=user_id, past=past, items=items)
+        part = ranker_numpy.gather_rows(self.tables, user_id=user_id, past=past, items=items, lead=self.config.lead)
         return ranker_numpy.score(self.config, self.dense, part=part, inputs=inputs)
 
     def score_light(self, inputs: Floats) -> Floats:
-        """Predict click probabilities from dense inputs alone, for degraded serving. [C, F] -> [C]."""
+        """Predict the score head's probabilities from dense inputs alone, for degraded serving. [C, F] -> [C]."""
         return ranker_numpy.score_light(self.dense, inputs)
 
     def user_vector(self, user_id: int, history: Ids) -> Floats:
@@ -109,4 +109,4 @@ class ModelState(Struct, frozen=True, kw_only=True):
 
     def _past(self, history: Ids) -> Floats:
         rows = self._rows("item", ranker_numpy.recent_items(history, self.config.history))
-        return rows[:, ranker_numpy.LEAD :]
+        return rows[:, self.config.lead :]

@@ -11,7 +11,7 @@ from torch import Tensor
 from headrace.models.array_types import Flags, Floats, Ids, Indexes
 from headrace.models.arrays import TrainingState, blank_dense
 from headrace.models.batch import Batch
-from headrace.models.config import LEAD, TABLES, RankerConfig
+from headrace.models.config import TABLES, RankerConfig
 from headrace.models.content import Content, ContentLayout
 from headrace.models.device import HOST, to_device
 from headrace.models.fusion_torch import Vectors, lift
@@ -32,7 +32,7 @@ from headrace.models.rowset import RowSource
 from headrace.models.table import DEFAULT, Table
 from headrace.models.towers import item_tower, softmax_loss, user_tower
 from headrace.schemas.delta import Update
-from headrace.schemas.heads import CLICK
+from headrace.schemas.heads import SCORE
 
 _FROM_ZERO = ("position", "wide")
 _NEVER = -1e9  # similarity of an item left out of the softmax
@@ -53,7 +53,9 @@ class Gathered(Struct, frozen=True):
     rows: Rows
 
 
-def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool, device: torch.device = HOST) -> Gathered:
+def gather(
+    config: RankerConfig, tables: dict[str, RowSource], batch: Batch, *, learn: bool, device: torch.device = HOST
+) -> Gathered:
     """Look up the rows of a batch and copy them to a device; with `learn`, the leaves record gradients."""
     size, slots = batch.history.shape
     wanted = {
@@ -69,7 +71,7 @@ def gather(tables: dict[str, RowSource], batch: Batch, *, learn: bool, device: t
         leaves[name] = to_device(tables[name].rows(indexes[name]), device).requires_grad_(learn)
         picks[name] = to_device(back, device)
     present = to_device(batch.history != 0, device)
-    past = leaves["item"][:, LEAD:].index_select(0, picks["item"][size:]).reshape(size, slots, -1)
+    past = leaves["item"][:, config.lead :].index_select(0, picks["item"][size:]).reshape(size, slots, -1)
     rows = Rows(
         user=leaves["user"].index_select(0, picks["user"]),
         item=leaves["item"].index_select(0, picks["item"][:size]),
@@ -105,9 +107,10 @@ def predict(config: RankerConfig, dense: dict[str, Tensor], *, tables: dict[str,
     """Predict probabilities and seconds at the positions shown, without learning. [B, H]."""
     device = dense["position"].device
     with torch.no_grad():
-        rows = gather(tables, batch, learn=False, device=device).rows
+        rows = gather(config, tables, batch, learn=False, device=device).rows
         outputs = forward(config, dense, rows=rows, inputs=to_device(batch.dense, device))
-        return to_numpy(to_predictions(add_position_bias(dense, outputs, positions=to_device(batch.positions, device))))
+        shown = add_position_bias(dense, outputs, positions=to_device(batch.positions, device))
+        return to_numpy(to_predictions(config.heads, shown))
 
 
 class _Gradients(Struct, frozen=True):
@@ -171,7 +174,7 @@ class Trainer:
     def score(self, user_id: int, history: Ids, *, items: Items, inputs: Floats) -> Scores:
         """Score one user's candidates with the current model; see `ModelState.score`."""
         past = recent_items(history, self.config.history)
-        part = gather_rows(self.tables, user_id=user_id, past=past, items=items)
+        part = gather_rows(self.tables, user_id=user_id, past=past, items=items, lead=self.config.lead)
         dense = {name: to_numpy(tensor.detach()) for name, tensor in self.dense.items()}
         return score(self.config, dense, part=part, inputs=inputs)
 
@@ -212,7 +215,7 @@ class Trainer:
         return predicted
 
     def _gradients(self, batch: Batch) -> "_Gradients":
-        gathered = gather({**self.tables}, batch, learn=True, device=self._device)
+        gathered = gather(self.config, {**self.tables}, batch, learn=True, device=self._device)
         total = self._loss(batch, gathered)
         _check_finite(total.item(), "loss", batch)
         total.backward()
@@ -271,7 +274,7 @@ class Trainer:
         owned = table.find(batch.items)
         drawn, first, back = np.unique(owned, return_index=True, return_inverse=True)
         kept = drawn != DEFAULT
-        clicked = np.flatnonzero((batch.labels[:, CLICK] > 0) & (batch.weights[:, CLICK] > 0) & (owned != DEFAULT))
+        clicked = np.flatnonzero((batch.labels[:, SCORE] > 0) & (batch.weights[:, SCORE] > 0) & (owned != DEFAULT))
         if not len(clicked) or kept.sum() < 2:
             return torch.zeros((), device=self._device)
         kept_index = np.cumsum(kept) - 1
@@ -292,7 +295,7 @@ class Trainer:
             to_device(targets, self._device),
             # an item counts once however often it occurs: P(1 or more occurrences) of a Poisson variable
             log_drawn=to_device(np.log(-np.expm1(-np.maximum(expected, 1e-9))).astype(np.float32), self._device),
-            weights=to_device(batch.weights[clicked, CLICK], self._device),
+            weights=to_device(batch.weights[clicked, SCORE], self._device),
         )
 
 

@@ -1,4 +1,4 @@
-"""`model.toml`, which is next to the feature files: the ranker's inputs, and what else serving reads.
+"""`model.toml`, which is next to the feature files: the ranker's inputs and heads, and what else serving reads.
 
 missing = ["article_reads.idle_s"]      # these inputs get a flag for a missing value too
 ranked = ["article_reads.opened_24h"]   # these their rank among the candidates
@@ -15,21 +15,31 @@ ranked = ["article_reads.opened_24h"]   # these their rank among the candidates
 [reads]
 history = "reader_visits.last_opened"
 similar = ""                            # nothing: no answer names it as missing
+
+[heads.opened]                          # see schemas/head_tables.py
+events = ["opened"]
+blend = 1.0
+
+A file that declares only heads has the inputs over the shipped groups, and one without heads has the shipped heads.
 """
 
 import difflib
 import math
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import cast
 
 import msgspec
 from msgspec import Struct
 
+from headrace.schemas.head_tables import parse_heads
+from headrace.schemas.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.ranker_inputs import COMPUTED, SHIPPED, SIDES, Column, Inputs, Reads, Shape, Side
 
 MODEL_FILE = "model.toml"
-_TOP = (*SIDES, "missing", "ranked", "reads")
+_OF_INPUTS = (*SIDES, "missing", "ranked", "reads")
+_TOP = (*_OF_INPUTS, "heads")
 _COMPUTED = {name: side for side in SIDES for name in SHIPPED.of(side) if name in COMPUTED}
 
 
@@ -42,7 +52,28 @@ class _Transform(Struct, frozen=True, forbid_unknown_fields=True):
     scale: float
 
 
-def parse_model_file(text: str) -> Inputs:
+class ModelFile(Struct, frozen=True, kw_only=True):
+    """What a `model.toml` declares; the defaults are those of a project without one."""
+
+    inputs: Inputs = SHIPPED
+    heads: Heads = SHIPPED_HEADS
+
+
+def load_model_file(folder: Path) -> ModelFile:
+    """Load the `model.toml` of a folder, if it has one.
+
+    Raises:
+        ModelFileError: it is not valid; the message has its path and lists all problems.
+    """
+    path = folder / MODEL_FILE
+    try:
+        return parse_model_file(path.read_text(encoding="utf-8")) if path.is_file() else ModelFile()
+    except (OSError, UnicodeDecodeError, ModelFileError) as error:
+        message = f"{path}: {error}"
+        raise ModelFileError(message) from error
+
+
+def parse_model_file(text: str) -> ModelFile:
     """Parse a `model.toml`.
 
     Raises:
@@ -54,6 +85,15 @@ def parse_model_file(text: str) -> Inputs:
         message = f"it is not TOML: {error}"
         raise ModelFileError(message) from error
     problems = [f"{key} is unknown; {_nearest(key, _TOP)}" for key in content if key not in _TOP]
+    has_heads = "heads" in content
+    heads = parse_heads(_table("heads", content["heads"], problems), problems) if has_heads else SHIPPED_HEADS
+    inputs = SHIPPED if has_heads and content.keys().isdisjoint(_OF_INPUTS) else _inputs(content, problems)
+    if problems:
+        raise ModelFileError("; ".join(problems))
+    return ModelFile(inputs=inputs, heads=heads)
+
+
+def _inputs(content: dict[str, object], problems: list[str]) -> Inputs:
     columns = [column for side in SIDES for column in _columns(side, content.get(side, {}), problems)]
     if not columns:
         problems.append("there is no input; declare one under [user], [item] or [cross]")
@@ -61,13 +101,11 @@ def parse_model_file(text: str) -> Inputs:
     problems += [f"{name!r} is declared twice" for name in dict.fromkeys(names) if names.count(name) > 1]
     missing, ranked = (_names(key, content.get(key, []), names, problems) for key in ("missing", "ranked"))
     reads = _reads(content.get("reads", {}), problems)
-    if problems:
-        raise ModelFileError("; ".join(problems))
     return Inputs(columns=tuple(columns), missing=missing, ranked=ranked, reads=reads)
 
 
 def write_model_file(inputs: Inputs) -> str:
-    """The text of a `model.toml` that parses to these inputs."""
+    """The text of a `model.toml` that parses to these inputs and the shipped heads."""
     lists = [f"{key} = [{_quoted(names)}]" for key, names in (("missing", inputs.missing), ("ranked", inputs.ranked))]
     tables = [
         f"\n[{side}]\n"

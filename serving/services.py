@@ -9,6 +9,7 @@ from headrace.connections.redis_clients import connect, connect_async
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import load_plan
 from headrace.models.content import ContentLayout
+from headrace.schemas.heads import Heads
 from headrace.serving.http.lookup import Lookup
 from headrace.serving.http.similar import Similar
 from headrace.serving.kafka.spool_folder import MB, SpoolFolder
@@ -42,8 +43,9 @@ _MOST_PAUSE_S = 4.0  # a probe costs one request its user data, so they may be f
 class Services(Struct, frozen=True, kw_only=True):
     """The services, by name.
 
-    `plan`: that of the files, whose sources events are checked by. `missing`: what parts of serving lack in a plan.
-    `warm`: set once the process has made its first slates. `disconnect` closes the connections of the event loop.
+    `plan`: that of the files, whose sources events are checked by. `heads`: what events may label. `missing`: what
+    parts of serving lack in a plan. `warm`: set once the process has made its first slates. `disconnect` closes the
+    connections of the event loop.
     """
 
     states: StateSource
@@ -54,6 +56,7 @@ class Services(Struct, frozen=True, kw_only=True):
     similar: Similar
     pins: Pins
     plan: Plan
+    heads: Heads
     missing: MissingFeatures
     experiment: Experiment
     metrics: Metrics
@@ -95,6 +98,7 @@ def build(settings: Settings, states: StateSource) -> Services:
         similar=Similar(patient, states, inputs.reads.similar),
         pins=Pins(settings.artefacts / settings.model / "pins", settings.ranker),
         plan=load_plan(settings.features),
+        heads=settings.ranker.heads,
         missing=MissingFeatures(read_by(inputs)),
         experiment=settings.config.experiment,
         metrics=metrics,

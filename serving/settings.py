@@ -16,6 +16,7 @@ from headrace.models.config import DEVICE_VARIABLE, FusionError, RankerConfig, l
 from headrace.models.index.device import index_builder
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.environment import SettingError
+from headrace.schemas.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.keys import Key, KeyFile, KeysError
 from headrace.schemas.keys import checked as checked_keys
 from headrace.schemas.limits import DEADLINE_LEAST_MS, DEADLINE_MOST_MS
@@ -158,15 +159,15 @@ def _with_files(options: argparse.Namespace, parser: argparse.ArgumentParser, pr
     """The options, with the contents of the files that they name; exits if there are problems."""
     config, ranker = Config(), RankerConfig()
     try:
-        config = read_config(options.config) if options.config else config
-    except (OSError, msgspec.DecodeError, ExperimentError, OriginError, RulesError, SurfacesError) as error:
-        problems.append(f"--config {options.config}: {error}")
-    try:
         ranker = load_ranker_config(options.fusion, options.features)
     except FusionError as error:
         problems.append(f"--fusion: {error}")
     except ModelFileError as error:
         problems.append(f"--features: {error}")
+    try:
+        config = read_config(options.config, ranker.heads) if options.config else config
+    except (OSError, msgspec.DecodeError, ExperimentError, OriginError, RulesError, SurfacesError) as error:
+        problems.append(f"--config {options.config}: {error}")
     if options.model in config.experiment.own:
         problems.append(
             f"an arm has a learner for {options.model}, the model of live: write model:live, or another name"
@@ -219,8 +220,8 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fusion", type=Path, help="JSON file that declares the vectors of items")
 
 
-def read_config(path: Path) -> Config:
-    """The settings in the file.
+def read_config(path: Path, heads: Heads = SHIPPED_HEADS) -> Config:
+    """The settings in the file; `heads`: those of the models, which its rules may name.
 
     Raises:
         OSError, msgspec.DecodeError: it cannot be read. ExperimentError: its experiment is inconsistent.
@@ -228,7 +229,7 @@ def read_config(path: Path) -> Config:
     """
     config = msgspec.json.decode(path.read_bytes(), type=Config)
     experiment.checked(config.experiment)
-    rules.checked(config.rules)
+    rules.checked(config.rules, heads)
     traffic.checked(config.surfaces)
     if wrong := [origin for origin in config.origins if not re.fullmatch(ORIGIN, origin)]:
         message = (

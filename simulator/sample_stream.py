@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from headrace.models.inputs import DENSE, FEATURE_SET
-from headrace.schemas.heads import EVENT_WEIGHTS, HEADS
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.schemas.samples import Sample
 
 START_MS = 1_700_000_000_000
@@ -23,7 +23,7 @@ def sample(**changes: Any) -> Sample:
         "kind": "first",
         "served_at": START_MS,
         "known_at": START_MS + WAIT_MS,
-        **dict.fromkeys(HEADS, 0.0),
+        **dict.fromkeys(SHIPPED_HEADS.names, 0.0),
         "weight": 1.0,
         "negative_rate": 1.0,
         "propensity": 1.0,
@@ -68,7 +68,7 @@ def stream(
                 served_at=served,
                 known_at=served + (int(generator.integers(1000, 5000)) if clicked else WAIT_MS),
                 click=float(clicked),
-                weight=EVENT_WEIGHTS["click"] if clicked else 1.0,
+                weight=SHIPPED_HEADS.event_weights["click"] if clicked else 1.0,
                 converted=float(clicked and generator.random() < 0.3),
                 engagement=float(generator.exponential(30)) if clicked else 0.0,
                 history=past[:5],

@@ -28,6 +28,7 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 from headrace.schemas.breaker import Breaker
 from headrace.schemas.dead_letter import DEAD, REASON_CHARS, reason_of
 from headrace.schemas.events import BOT
+from headrace.schemas.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.limits import RECORD_BYTES
 from headrace.schemas.topics import EXPOSURES
 from headrace.udfs.labels import (
@@ -60,13 +61,14 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class JoinSlots(KeyedProcessFunction):
-    """Rows of `INPUT` (an exposure or a feedback) → rows of `OUTPUT`."""
+    """Rows of `INPUT` (an exposure or a feedback) → rows of `OUTPUT`, by the heads of the project."""
 
-    def __init__(self, *, wait_ms: int, correction_ms: int, negative_rate: float) -> None:
+    def __init__(self, *, wait_ms: int, correction_ms: int, negative_rate: float, heads: Heads = SHIPPED_HEADS) -> None:
         self._wait_ms = wait_ms
         self._negative_rate = negative_rate
         self._correction_ms = correction_ms
         self._lead_ms = wait_ms // 2
+        self._heads = heads
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Get the state handles and the counters."""
@@ -168,10 +170,15 @@ class JoinSlots(KeyedProcessFunction):
             return  # the same exposure written twice
         state.check_room()
         slate = new_slate(
-            exposure, wait_ms=self._wait_ms, correction_ms=self._correction_ms, negative_rate=self._negative_rate
+            exposure,
+            wait_ms=self._wait_ms,
+            correction_ms=self._correction_ms,
+            negative_rate=self._negative_rate,
+            heads=self._heads,
         )
         state.slates[request_id] = slate
-        labels = [label for feedback in state.early.pop(request_id, []) for label in label_feedback(slate, feedback)]
+        early = state.early.pop(request_id, [])
+        labels = [label for feedback in early for label in label_feedback(slate, feedback, self._heads)]
         yield from self._rows(request_id, slate, labels, payload=payload)
         if not slate.closed:
             self._payloads.put(request_id, payload)
@@ -183,7 +190,7 @@ class JoinSlots(KeyedProcessFunction):
             return  # the user has no open slate with this item
         slate = state.slate(request_id)
         if slate is not None:
-            yield from self._rows(request_id, slate, list(label_feedback(slate, feedback)))
+            yield from self._rows(request_id, slate, list(label_feedback(slate, feedback, self._heads)))
             return
         if request_id not in state.early:
             forgotten_at = feedback.received_at + self._wait_ms + self._correction_ms
@@ -196,7 +203,7 @@ class JoinSlots(KeyedProcessFunction):
             state.early.pop(request_id, None)
             return
         if slate.closes_at <= now:
-            yield from self._rows(request_id, slate, list(close_slate(slate)))
+            yield from self._rows(request_id, slate, list(close_slate(slate, self._heads)))
         if slate.forgotten_at <= now:
             del state.slates[request_id]
             self._payloads.remove(request_id)
@@ -217,11 +224,13 @@ class JoinSlots(KeyedProcessFunction):
         if kept:
             records = encode_samples(payload or self._payloads.get(request_id), slate, kept)
             for label, record in zip(kept, records, strict=True):
-                yield Row(request_id=request_id, record=record, urgent=is_urgent(label), aside=False)
+                yield Row(request_id=request_id, record=record, urgent=is_urgent(label, self._heads), aside=False)
 
     def _read(self) -> UserState:
         value = self._state.value()
-        return UserState() if value is None else _decode(value)
+        state = UserState() if value is None else _decode(value)
+        state.adopt(self._heads)
+        return state
 
     def _write(self, state: UserState) -> None:
         if state.empty():

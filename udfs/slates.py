@@ -2,16 +2,13 @@
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from headrace.schemas.exposures import EXPLORE, NEWEST
-from headrace.schemas.heads import TABLE
+from headrace.schemas.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.samples import NEGATIVE_WEIGHT
 from headrace.udfs.served import decode_exposure
 
-HEAD_BITS = {head.name: 1 << index for index, head in enumerate(TABLE)}
-"""The bit of each head in `OpenSlate.positive`."""
-ALL_HEADS = (1 << len(TABLE)) - 1
 _SPARED = frozenset({EXPLORE, NEWEST})  # few slots, and the most informative: their negatives are all kept
 
 
@@ -35,10 +32,11 @@ class OpenSlate(Struct, kw_only=True, array_like=True):
     """The state of one served request that can still get labels.
 
     Attributes:
-        positive: for each slot, a bit for each head already written as positive.
+        positive: for each slot, a bit (`Heads.bits`) for each head already written as positive.
         rates: for each slot, the share of negatives kept among slots like it, if it closes without a positive.
         full: the user had reached the daily limit when it was served, so its negatives do not train either.
         negative_weight: the weight of its negatives, set when it closes.
+        negative: for each slot, a bit for each head of which an event said 0; empty while there is none.
     """
 
     served_at: int
@@ -52,19 +50,33 @@ class OpenSlate(Struct, kw_only=True, array_like=True):
     closed: bool = False
     full: bool = False
     negative_weight: float = NEGATIVE_WEIGHT
+    negative: list[int] = field(default_factory=list[int])
+
+    def said(self, index: int) -> int:
+        """The bits of the heads that are already written of a slot."""
+        return self.positive[index] | (self.negative[index] if self.negative else 0)
 
 
-def open_slate(payload: bytes, *, wait_ms: int, correction_ms: int, negative_rate: float) -> OpenSlate:
+def open_slate(
+    payload: bytes, *, wait_ms: int, correction_ms: int, negative_rate: float, heads: Heads = SHIPPED_HEADS
+) -> OpenSlate:
     """Decode a record and open its slate. A slate that is not trainable starts closed, with all heads written.
 
     Raises:
         Unusable: the record is not an exposure that can be joined.
     """
-    exposure = decode_exposure(payload)
-    return new_slate(exposure, wait_ms=wait_ms, correction_ms=correction_ms, negative_rate=negative_rate)
+    return new_slate(
+        decode_exposure(payload),
+        wait_ms=wait_ms,
+        correction_ms=correction_ms,
+        negative_rate=negative_rate,
+        heads=heads,
+    )
 
 
-def new_slate(exposure: dict[str, Any], *, wait_ms: int, correction_ms: int, negative_rate: float) -> OpenSlate:
+def new_slate(
+    exposure: dict[str, Any], *, wait_ms: int, correction_ms: int, negative_rate: float, heads: Heads = SHIPPED_HEADS
+) -> OpenSlate:
     """Open the slate of a decoded exposure; see `open_slate`."""
     trainable: bool = exposure["trainable"]
     served_at = exposure["received_at"]
@@ -76,7 +88,7 @@ def new_slate(exposure: dict[str, Any], *, wait_ms: int, correction_ms: int, neg
         session_id=exposure["session_id"],
         items=[slot["item_id"] for slot in slots],
         positions=[slot["position"] for slot in slots],
-        positive=[0 if trainable else ALL_HEADS] * len(slots),
+        positive=[0 if trainable else heads.all_bits] * len(slots),
         rates=[negative_rate if _SPARED.isdisjoint(slot["sources"]) else 1.0 for slot in slots],
         closed=not trainable,
     )

@@ -2,11 +2,13 @@
 
 from msgspec import Struct, field, structs
 
+from headrace.schemas.heads import Heads
 from headrace.udfs.served import TooMany
 from headrace.udfs.slates import Feedback, OpenSlate, find_slot
 
 TRAINING_PER_DAY = 50  # feedback events per user and UTC day; later ones, and slates served after them, weigh 0
 MOST_OPEN = 5_000  # open slates of a user, and waiting feedback events: together they are one value of state
+_UNNAMED = ["click", "converted", "engagement"]  # the heads of a state that does not name them: all were these once
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 
@@ -26,6 +28,7 @@ class UserState(Struct, kw_only=True, array_like=True):
         due: (time, request) at which a slate closes or is forgotten.
         counts: feedback events by UTC day, kept until `day_end_ms`.
         full: by UTC day, the time from which slates do not train, kept as long.
+        heads: the heads that the bits of the slates stand for, in their order; empty: `_UNNAMED`.
     """
 
     slates: dict[str, OpenSlate] = field(default_factory=dict[str, OpenSlate])
@@ -34,6 +37,28 @@ class UserState(Struct, kw_only=True, array_like=True):
     due: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     counts: dict[int, int] = field(default_factory=dict[int, int])
     full: dict[int, int] = field(default_factory=dict[int, int])
+    heads: list[str] = field(default_factory=list[str])
+
+    def adopt(self, heads: Heads) -> None:
+        """Make the bits of the slates those of the declared heads, if they stand for others.
+
+        A head keeps its bits by its name, wherever it is declared now, and those of a head that is gone are dropped. A
+        new head counts as written in every slate kept: the job did not read its events when these were served.
+        """
+        before, now = self.heads or _UNNAMED, [head.name for head in heads.table]
+        if before == now:
+            return
+        places = {name: 1 << place for place, name in enumerate(before)}
+        new = sum(bit for name, bit in heads.bits.items() if name not in places)
+        moves = [(places[name], bit) for name, bit in heads.bits.items() if name in places]
+
+        def moved(bits: int) -> int:
+            return sum(to for old, to in moves if bits & old)
+
+        for slate in self.slates.values():
+            slate.positive = [new | moved(bits) for bits in slate.positive]
+            slate.negative = [moved(bits) for bits in slate.negative]
+        self.heads = [] if now == _UNNAMED else now
 
     def empty(self) -> bool:
         """Whether there is nothing to keep."""

@@ -16,13 +16,13 @@ from headrace.models.items import Items
 from headrace.models.rowset import RowSource
 from headrace.models.state import ModelState
 from headrace.models.training import Trainer, predict
-from headrace.schemas.heads import HEADS
+from headrace.schemas.heads import SCORE
 from headrace.schemas.samples import Sample
 
 NEW_BELOW = 5  # an item is new until it has been shown in this many slots
 _REFRESH = 1_024  # slots between two refreshes of the index
 _BATCH = 64
-_CLICK = HEADS.index("click")
+_CLICK = SCORE
 Numbers = dict[str, float]
 ContentMask = Callable[[Content], Content]
 """Hides modalities from prediction; learning sees them all."""
@@ -41,7 +41,7 @@ def evaluate_masked(
     slots: Sequence[Sample], config: RankerConfig, *, seed: int, masks: Mapping[str, ContentMask], from_share: float
 ) -> dict[str, Numbers]:
     """Metrics of one model that learns from all slots, by the name of a mask; scored from `from_share` of them on."""
-    trainer, collator = Trainer(config, np.random.default_rng(seed)), Collator(config.history, config.modalities)
+    trainer, collator = Trainer(config, np.random.default_rng(seed)), Collator(config)
     first, new, index = round(len(slots) * from_share), _newness(slots), _Index(slots, collator)
     chances: dict[str, list[Doubles]] = {name: [] for name in masks}
     rank_figures: dict[str, list[tuple[float, float]]] = {name: [] for name in masks}

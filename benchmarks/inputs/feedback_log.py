@@ -15,7 +15,7 @@ from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
 from headrace.schemas.events import Event
 from headrace.schemas.exposures import Exposure
-from headrace.schemas.heads import FEEDBACK, HEADS
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.schemas.samples import SAMPLE, Sample
 from headrace.simulator.warmup import WarmUp, WarmUpSettings
 from headrace.simulator.world import World, WorldSettings
@@ -118,7 +118,7 @@ def delayed_samples(
         structs.replace(row if late <= delays.wait_ms else blank, known_at=row.served_at + delays.wait_ms)
         for (row, late), blank in zip(slots_and_delays, served, strict=True)
     ]
-    late = [_late(event, late_ms) for event in log.events if event.event_type in FEEDBACK]
+    late = [_late(event, late_ms) for event in log.events if event.event_type in SHIPPED_HEADS.feedback]
     late.sort(key=lambda event: event.received_at or 0)
     corrected = join_feedback(log.exposures, late, wait_ms=delays.wait_ms, correction_ms=delays.correction_ms)
     return {
@@ -132,9 +132,9 @@ def delayed_samples(
 def _slots(exposures: Sequence[Exposure], events: Sequence[Event]) -> Iterator[Sample]:
     labels: defaultdict[Slot, dict[str, float]] = defaultdict(dict)
     for event in events:
-        if event.event_type in FEEDBACK and event.request_id and event.position is not None:
+        if event.event_type in SHIPPED_HEADS.feedback and event.request_id and event.position is not None:
             value = 1.0 if event.value is None else event.value
-            labels[event.request_id, event.position][FEEDBACK[event.event_type].name] = value
+            labels[event.request_id, event.position][SHIPPED_HEADS.feedback[event.event_type][0].name] = value
     for exposure in exposures:
         payload = exposure.payload()
         slate = open_slate(payload, wait_ms=0, correction_ms=0, negative_rate=1.0)
@@ -144,7 +144,7 @@ def _slots(exposures: Sequence[Exposure], events: Sequence[Event]) -> Iterator[S
 
 def _positive(row: Sample, late_ms: int) -> Sample:
     """The sample of a late click, which labels only the positive heads."""
-    positive = {head: getattr(row, head) or None for head in HEADS}
+    positive = {head: getattr(row, head) or None for head in SHIPPED_HEADS.names}
     return structs.replace(row, known_at=row.served_at + late_ms, **positive)
 
 

@@ -14,11 +14,10 @@ from headrace.models.array_types import Floats, Ids, Indexes
 from headrace.models.batch import Batch
 from headrace.models.config import RankerConfig
 from headrace.models.inputs import DENSE
-from headrace.models.ranker_numpy import LEAD
 from headrace.models.state import ModelState
 from headrace.models.training import Trainer
 from headrace.replay.recordings import Recording
-from headrace.schemas.heads import CLICK, HEADS
+from headrace.schemas.heads import SCORE, SHIPPED_HEADS
 from headrace.schemas.ids import hash64
 
 _BATCH = 64  # the learner's default
@@ -51,8 +50,8 @@ class LearnedLog:
 
     def _batch(self, rows: Indexes) -> Batch:
         size = len(rows)
-        click = np.zeros((size, len(HEADS)), np.float32)
-        click[:, CLICK] = 1
+        click = np.zeros((size, len(SHIPPED_HEADS.names)), np.float32)
+        click[:, SCORE] = 1
         none = np.zeros_like(click)
         return Batch(
             users=self.users[rows],
@@ -80,7 +79,9 @@ class MovingItems:
         self._films = np.sort(np.arange(count) % len(films))
         self.ids: Ids = np.sort(self._rng.permutation(8 * count)[:count])
         rows = self._film_rows(model)
-        self._own = self._rng.normal(0, _OWN, (count, model.config.dim)).astype(np.float32) * rows[:, LEAD:].std()
+        self._own = (
+            self._rng.normal(0, _OWN, (count, model.config.dim)).astype(np.float32) * rows[:, model.config.lead :].std()
+        )
         self._rows = rows[self._films]
         self._log, self._model, self._next_id = log, model, 8 * count
 
@@ -100,7 +101,7 @@ class MovingItems:
     def vectors(self) -> Floats:
         """The vectors of all items [N, V]."""
         rows = self._rows.copy()
-        rows[:, LEAD:] += self._own
+        rows[:, self._model.config.lead :] += self._own
         table = self._model.tables["category"]
         categories = table.rows(table.find(self._categories))[self._films]
         return ranker_numpy.item_vectors(self._model.dense, rows, categories=categories, lift=None)

@@ -44,7 +44,7 @@ class Speed(Struct, frozen=True):
 def speeds(stream: Stream, peer: Wabbit, *, rounds: int, ids: int) -> list[Speed]:
     """Time all contenders, interleaved; each call handles as many samples as the larger batch has."""
     count = min(_BATCHES[-1], len(stream.samples))
-    collator = Collator(RankerConfig().history)
+    collator = Collator(RankerConfig())
     batches = [
         collator.batch(stream.samples[first : first + count], stream.samples[first].known_at)
         for first in range(0, len(stream.samples) - count + 1, count)

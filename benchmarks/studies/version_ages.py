@@ -19,10 +19,10 @@ from headrace.models.ranker_torch import from_numpy
 from headrace.models.rowset import RowSource
 from headrace.models.state import ModelState
 from headrace.models.training import predict
-from headrace.schemas.heads import HEADS
+from headrace.schemas.heads import SCORE
 from headrace.schemas.samples import Sample
 
-_CLICK = HEADS.index("click")
+_CLICK = SCORE
 Numbers = dict[str, float]
 
 
@@ -53,7 +53,7 @@ def predict_slots(
     for slot in slots:
         minutes[slot.served_at // CADENCE_MS * CADENCE_MS].append(slot)
     early = {slot.item_id for slot in slots if slot.served_at < from_ms}
-    collator = Collator(RankerConfig().history)
+    collator = Collator(RankerConfig())
     labels, newborn = [np.zeros(0)], [np.zeros(0, np.bool_)]
     chances = {name: [np.zeros(0)] for name in readers}
     for version in made:

@@ -1,4 +1,4 @@
-"""Task ctr: predict the click probability of each row, before learning from any row with the same timestamp.
+"""Task ctr: predict each row's chance of a positive of the score head, before learning from rows of the same time.
 
 The rows go through the product: its feature groups folded in memory, its ranker, the learner's batches. Nothing that
 became known after a row was shown is an input.
@@ -19,6 +19,7 @@ from headrace.models.array_types import Doubles
 from headrace.models.config import RankerConfig
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import ExposureBuilder, build_events
+from headrace.schemas.heads import SHIPPED_HEADS, Head
 from headrace.schemas.samples import Sample
 
 
@@ -67,7 +68,8 @@ def run(log: Log, plan: Plan, *, task: CtrTask, on_progress: Callable[[int], Non
         if rows[0] <= task.freeze_at <= rows[-1]:
             predicted.append(ranker.learn())
             ranker.freeze(at_ms)
-        for row, sample in zip(rows, build_samples(exposures, visits, rows, slates=log.slates), strict=True):
+        samples = build_samples(exposures, visits, rows, slates=log.slates, head=task.config.heads.score)
+        for row, sample in zip(rows, samples, strict=True):
             ranker.add(sample)
             for name, chance in rates.predict(visits[row]).items():
                 baselines[name][row] = chance
@@ -84,9 +86,16 @@ def run(log: Log, plan: Plan, *, task: CtrTask, on_progress: Callable[[int], Non
 
 
 def build_samples(
-    exposures: ExposureBuilder, visits: Sequence[Visit], rows: Sequence[int], *, slates: Sequence[str]
+    exposures: ExposureBuilder,
+    visits: Sequence[Visit],
+    rows: Sequence[int],
+    *,
+    slates: Sequence[str],
+    head: Head = SHIPPED_HEADS.score,
 ) -> list[Sample]:
     """Build the samples of rows with one timestamp, with inputs as of the visits before them.
+
+    `head`: the score head, which they label.
 
     Rows of one slate and user were candidates of one request, so their inputs depend on each other; other rows are
     separate requests.
@@ -100,7 +109,11 @@ def build_samples(
         exposure = exposures.exposure(f"row-{members[0]}", *(visits[row] for row in members))
         for row, slot in zip(members, exposure.slots, strict=True):
             shown = ShownItem(
-                item_id=slot.item_id, category=slot.category, dense=slot.dense, feature_set=exposure.feature_set
+                item_id=slot.item_id,
+                category=slot.category,
+                dense=slot.dense,
+                feature_set=exposure.feature_set,
+                head=head,
             )
             click = bool(visits[row].feedback)
             samples[row] = build_sample(visits[row], shown, history=exposure.history, click=click)

@@ -18,6 +18,7 @@ from headrace.evaluation.reading.table import Table, UnusableRow
 from headrace.evaluation.reading.times import Clock, detect_clock
 from headrace.replay.recordings import Feedback, Recording, in_sessions
 from headrace.schemas.catalogue import Item
+from headrace.schemas.heads import SHIPPED_HEADS, Head
 
 QUOTED = 3  # faulty rows quoted in reports
 _MOSTLY = 0.9  # share of a column's cells that must be numbers for it to be binned
@@ -93,7 +94,14 @@ def parse_columns(mapping: str, item_features: Sequence[str]) -> Columns:
     return Columns(**given, item_features=tuple(item_features))
 
 
-def read(path: Path, columns: Columns, *, warm_share: float, details: Mapping[str, ItemDetails] | None = None) -> Log:
+def read(
+    path: Path,
+    columns: Columns,
+    *,
+    warm_share: float,
+    details: Mapping[str, ItemDetails] | None = None,
+    head: Head = SHIPPED_HEADS.score,
+) -> Log:
     """Read a whole log.
 
     Args:
@@ -101,6 +109,7 @@ def read(path: Path, columns: Columns, *, warm_share: float, details: Mapping[st
         columns: the log's columns.
         warm_share: share of the rows, the first by time, that determine the bins of numeric item features.
         details: more about the items, by id.
+        head: the score head, whose positives the positive rows are: features see an event of its first type.
 
     Raises:
         UsageProblem: the file or a column does not exist, its times have no known unit, or no row could be read.
@@ -109,7 +118,7 @@ def read(path: Path, columns: Columns, *, warm_share: float, details: Mapping[st
     clock = _clock(path, found, columns.time)
     rows, unusable = _rows(path, found, columns=columns, clock=clock)
     items, varied = _items(rows, columns, warm_share=warm_share, details=details or {})
-    records = [(row.user, row.item, row.at_ms, _feedback(row)) for row in rows]
+    records = [(row.user, row.item, row.at_ms, _feedback(row, head)) for row in rows]
     visits = [
         structs.replace(visit, session_id=f"{row.user}-{row.session}") if row.session else visit
         for visit, row in zip(in_sessions(records), rows, strict=True)
@@ -238,5 +247,5 @@ def _category(text: str, edges: list[float] | None) -> str:
     return str(bisect_left(edges, number) + 1) if number and math.isfinite(number) else "0"
 
 
-def _feedback(row: _Row) -> Feedback:
-    return (("click", None),) if row.positive else ()
+def _feedback(row: _Row, head: Head) -> Feedback:
+    return ((head.events[0], head.at_least),) if row.positive else ()

@@ -16,11 +16,10 @@ from headrace.models.ranker_torch import from_numpy
 from headrace.models.rowset import RowSource
 from headrace.models.state import ModelState
 from headrace.models.training import Trainer, predict
-from headrace.schemas.heads import HEADS
+from headrace.schemas.heads import SCORE
 from headrace.schemas.ids import hash64
 from headrace.schemas.samples import Sample
 
-CLICK = HEADS.index("click")
 _REFERENCE = RankerConfig()
 
 
@@ -36,7 +35,7 @@ class ProgressiveRanker:
     ) -> None:
         self._config, self._settings = config, LoopSettings(seed=seed)
         self._trainer = Trainer(self._config, np.random.default_rng(seed))
-        self._collator = Collator(config.history, inputs=config.inputs)
+        self._collator = Collator(config)
         self._lagged = {str(lag_s): LaggedModel(lag_s * 1000, from_ms=freeze_ms) for lag_s in lags_s}
         self._older: dict[str, ModelState] = {}
         self._samples: list[Sample] = []
@@ -72,10 +71,10 @@ class ProgressiveRanker:
         batch = self._collator.batch(samples, samples[-1].known_at)
         older = {name: np.full(len(samples), np.nan) for name in self.older_names}
         older |= {name: _predict(self._config, model, batch) for name, model in self._older.items()}
-        return self._trainer.learn(batch)[:, CLICK].astype(np.float64), older
+        return self._trainer.learn(batch)[:, SCORE].astype(np.float64), older
 
     def score(self, request: HydratedRequest) -> tuple[Floats, dict[str, Floats]]:
-        """Click probabilities of the candidates [C] by the current model, and by the older copies."""
+        """Probabilities of the score head for the candidates [C] by the current model, and by the older copies."""
         user, history = hash64(request.query.user_id), request.query.user.history_ids
         items = Items(request.candidates.ids, request.categories)
         scores = self._trainer.score(user, history, items=items, inputs=request.inputs).click
@@ -98,4 +97,4 @@ class ProgressiveRanker:
 
 def _predict(config: RankerConfig, model: ModelState, batch: Batch) -> Doubles:
     tables: dict[str, RowSource] = {**model.tables}
-    return predict(config, from_numpy(model.dense), tables=tables, batch=batch)[:, CLICK].astype(np.float64)
+    return predict(config, from_numpy(model.dense), tables=tables, batch=batch)[:, SCORE].astype(np.float64)

@@ -153,7 +153,13 @@ class _Run:
         for index in np.flatnonzero(is_positive | shown | drawn).tolist():
             item_id, category = self._requests.item_at(int(request.candidates.indexes[index]))
             dense = request.inputs[index].tobytes()
-            item = ShownItem(item_id=item_id, category=category, dense=dense, feature_set=self._feature_set)
+            item = ShownItem(
+                item_id=item_id,
+                category=category,
+                dense=dense,
+                feature_set=self._feature_set,
+                head=self._task.config.heads.score,
+            )
             history, negative_rate = request.query.user.history, 1.0 if shown[index] else rate
             click = bool(is_positive[index])
             yield build_sample(visit, item, history=history, click=click, negative_rate=negative_rate)

@@ -181,7 +181,8 @@ def command(
     details, items_summary = (
         items.read_with_summary(items_file[0], items.parse_columns(items_file[1])) if items_file else (None, None)
     )
-    log = read(file, columns, warm_share=settings.from_share, details=details)
+    head = _config_of(settings.features).heads.score
+    log = read(file, columns, warm_share=settings.from_share, details=details, head=head)
     for summary in (log.summary, items_summary):
         for line in summary.lines if summary else ():
             out.print(line, markup=False, highlight=False)

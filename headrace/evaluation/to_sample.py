@@ -8,23 +8,26 @@ from headrace.models.inputs import FEATURE_SET
 from headrace.replay.recordings import Visit
 from headrace.replay.writer import ARM
 from headrace.schemas.defaults import HISTORY
-from headrace.schemas.heads import EVENT_WEIGHTS, HEADS
-from headrace.schemas.samples import FIRST, NEGATIVE_WEIGHT, Sample
+from headrace.schemas.heads import SHIPPED_HEADS, Head
+from headrace.schemas.samples import FIRST, HEAD_FIELDS, NEGATIVE_WEIGHT, Sample
 
 
 class ShownItem(Struct, frozen=True, kw_only=True):
-    """A shown item; `dense`: its inputs as of the rows before, F float32, of `feature_set`."""
+    """A shown item; `dense`: its inputs as of the rows before, F float32, of `feature_set`; `head`: the score head."""
 
     item_id: str
     category: str
     dense: bytes
     feature_set: str = FEATURE_SET
+    head: Head = SHIPPED_HEADS.score
 
 
 def build_sample(
     visit: Visit, shown: ShownItem, *, history: Sequence[str], click: bool, negative_rate: float = 1.0
 ) -> Sample:
     """Build the sample of an item shown on a visit; `negative_rate` is the share of such negatives kept."""
+    label = {shown.head.name: float(click)}
+    in_field = shown.head.name in HEAD_FIELDS
     return Sample(
         request_id="",
         position=0,
@@ -34,8 +37,9 @@ def build_sample(
         kind=FIRST,
         served_at=visit.at_ms,
         known_at=visit.at_ms,
-        **{**dict.fromkeys(HEADS), "click": float(click)},
-        weight=EVENT_WEIGHTS["click"] if click else NEGATIVE_WEIGHT,
+        **{**dict.fromkeys(HEAD_FIELDS), **(label if in_field else {})},
+        labels={} if in_field else label,
+        weight=shown.head.event_weight if click else NEGATIVE_WEIGHT,
         negative_rate=negative_rate,
         propensity=1.0,
         served_score=0.0,

@@ -7,8 +7,8 @@ from headrace.errors import UsageProblem
 from headrace.lang.errors.report import LangError
 from headrace.lang.plan.plan import Plan
 from headrace.lang.planner.load import Findings, check_files, read_texts
-from headrace.schemas.model_file import MODEL_FILE, ModelFileError, parse_model_file
-from headrace.schemas.ranker_inputs import COMPUTED, SHIPPED, Inputs, Side
+from headrace.schemas.model_file import ModelFileError, load_model_file
+from headrace.schemas.ranker_inputs import COMPUTED, Inputs, Side
 
 _ENTITIES: dict[Side, tuple[tuple[str, ...], ...]] = {
     "user": (("user_id",),),
@@ -58,12 +58,10 @@ def inputs_in(folder: Path) -> Inputs:
     Raises:
         UsageProblem: it is not valid; the message lists all problems.
     """
-    path = folder / MODEL_FILE
     try:
-        return parse_model_file(path.read_text(encoding="utf-8")) if path.is_file() else SHIPPED
-    except (OSError, UnicodeDecodeError, ModelFileError) as error:
-        message = f"{path}: {error}"
-        raise UsageProblem(message) from error
+        return load_model_file(folder).inputs
+    except ModelFileError as error:
+        raise UsageProblem(str(error)) from error
 
 
 def misplaced(plan: Plan, inputs: Inputs) -> Iterator[str]:

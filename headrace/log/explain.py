@@ -15,6 +15,7 @@ from headrace.models.state import ModelState
 from headrace.schemas.aliases import FOLLOWING
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.exposures import Exposure
+from headrace.schemas.heads import Heads
 from headrace.schemas.times import now_ms
 from headrace.schemas.topics import EXPOSURES
 from headrace.serving.offline.replayed_slate import NotReplayable, replay, replayable
@@ -107,7 +108,7 @@ def _replays(layout: Layout, exposure: Exposure) -> bool:
     try:
         replayable(exposure, config.inputs.feature_set)
         model = _model(layout, exposure, config)
-        again = replay(exposure, model, blend_by=_rules(layout.serving_file).blend)
+        again = replay(exposure, model, blend_by=_rules(layout.serving_file, config.heads).blend)
     except NotReplayable as why:
         sys.stdout.write(f"not scored again: {why}\n")
         return True
@@ -139,5 +140,5 @@ def _model(layout: Layout, exposure: Exposure, config: RankerConfig) -> ModelSta
         raise NotReplayable(str(gone)) from gone
 
 
-def _rules(path: Path) -> Rules:
-    return (read_config(path) if path.exists() else Config()).rules
+def _rules(path: Path, heads: Heads) -> Rules:
+    return (read_config(path, heads) if path.exists() else Config()).rules

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from headrace.console import screen
 from headrace.layout import Endpoints, Layout
+from headrace.models.config import RankerConfig
 from headrace.schemas.control import Control, control_of
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.delta import DeltaError, Manifest, manifest_hash
@@ -14,7 +15,7 @@ from headrace.schemas.version_policy import MODEL, VersionId, VersionPolicy, ver
 from headrace.store.log import read_values
 from headrace.timestamps import utc
 
-_FIGURES = ("published.all.click.log_loss", "published.all.click.calibration")
+_FIGURES = ("log_loss", "calibration")  # of the score head, by the model as published
 
 
 class ModelVersion(Struct, frozen=True, kw_only=True):
@@ -122,5 +123,6 @@ def _state(found: ModelVersions, id_: VersionId) -> str:
 
 
 def _figure(manifest: Manifest, name: str) -> str:
-    value = manifest.stats.get(name)
+    head = RankerConfig.parse(manifest.settings).heads.score.name
+    value = manifest.stats.get(f"published.all.{head}.{name}")
     return "" if value is None else f"{value:.4f}"

@@ -16,6 +16,7 @@ from headrace.schemas.aliases import SEASON
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.http import ModelsAnswer
 from headrace.stack import calendar
+from headrace.stack.model_settings import ranker
 from headrace.timestamps import utc
 
 T = TypeVar("T")
@@ -43,9 +44,10 @@ def list_aliases() -> None:
         table.add_row(alias.alias, alias.model or LIVE_MODEL, alias.version, utc(alias.applied_at), fingerprint, state)
     out = screen()
     out.print(table if answer.aliases else "no version yet; the first one follows one wait after the first feedback")
+    head = ranker(layout).heads.score.name
     # A season's model is not compared: it does not learn, and only the challenger and arms' models are.
     for model in sorted({alias.model for alias in answer.aliases if alias.model and alias.alias != SEASON}):
-        shadow, arms = compare_shadow(endpoints, model), compare_arms(endpoints, model)
+        shadow, arms = compare_shadow(endpoints, model, head=head), compare_arms(endpoints, model, head=head)
         lines = [str(each) for each, slates in ((shadow, shadow.slates), (arms, arms.arm.slates)) if slates]
         for line in lines or ["no closed slate yet"]:
             out.print(f"{model}: {line}", markup=False, highlight=False)

@@ -1,4 +1,7 @@
-"""Compare a model's arm with live's by clicks per slate, over the current content of `exposures` and `samples`."""
+"""Compare a model's arm with live's by clicks per slate, over the current content of `exposures` and `samples`.
+
+A click is a positive of the score head, whatever it is called.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -13,6 +16,7 @@ from headrace.schemas.aliases import ALIAS, CHALLENGER, FOLLOW, LIVE
 from headrace.schemas.avro import Unreadable
 from headrace.schemas.control import control_of
 from headrace.schemas.exposures import EXPOSURE
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.schemas.samples import FIRST, Sample, decode_sample
 from headrace.schemas.topics import CONTROL_TOPIC, EXPOSURES, SAMPLES
 from headrace.store.log import read_values
@@ -64,8 +68,10 @@ class ArmComparison(Struct, frozen=True, kw_only=True):
         return f"clicks per slate {self.arm}, live {self.live}"
 
 
-def compare_arms(endpoints: Endpoints, model: str) -> ArmComparison:
+def compare_arms(endpoints: Endpoints, model: str, *, head: str) -> ArmComparison:
     """Compare over what the log holds now; an arm has no slates if the experiment does not serve the model.
+
+    `head`: the score head, whose positives are counted.
 
     Raises:
         KafkaException, EnvironmentProblem: the broker is away.
@@ -78,19 +84,22 @@ def compare_arms(endpoints: Endpoints, model: str) -> ArmComparison:
     begin_ms = min(arm_served_at)
     samples = read_values(endpoints.bootstrap, SAMPLES.name, {0: offset_at(endpoints.bootstrap, begin_ms)})
     return count_clicks(
-        [each for each in slates if each.served_at >= begin_ms], filter(None, map(decode_sample, samples))
+        [each for each in slates if each.served_at >= begin_ms], filter(None, map(decode_sample, samples)), head
     )
 
 
-def count_clicks(slates: Sequence[ServedSlate], samples: Iterable[Sample]) -> ArmComparison:
+def count_clicks(
+    slates: Sequence[ServedSlate], samples: Iterable[Sample], head: str = SHIPPED_HEADS.score.name
+) -> ArmComparison:
     """Compare these slates, as far as they are closed: slates close in the order they were served."""
     request_ids = {each.request_id for each in slates}
     clicked: set[tuple[str, int]] = set()
     closed_ms = 0
     for row in samples:
-        if row.request_id in request_ids and row.click:
+        label = row.label(head)
+        if row.request_id in request_ids and label:
             clicked.add((row.request_id, row.position))
-        elif row.kind == FIRST and row.click == 0:  # a click is reported at once and does not close its slate
+        elif row.kind == FIRST and label == 0:  # a click is reported at once and does not close its slate
             closed_ms = max(closed_ms, row.served_at)
     clicks = dict.fromkeys(request_ids, 0)
     for request_id, _ in clicked:

@@ -20,6 +20,7 @@ from headrace.schemas.aliases import CHALLENGER, follow_decision
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.schemas.topics import CONTROL_TOPIC
 from headrace.schemas.version_policy import VersionId, promotion_decision, version_text
+from headrace.stack.model_settings import ranker
 from headrace.store.log import read_values
 from headrace.wait import wait_until
 
@@ -86,7 +87,8 @@ def promote(model: str, *, why: str, anyway: bool = False) -> None:
         state = f"is frozen at {version_text(live)}; `headrace models unfreeze` first" if live else "has no version yet"
         message = f"nothing was decided: model {LIVE_MODEL} {state}"
         raise UsageProblem(message)
-    shadow, arms = compare_shadow(endpoints, model), compare_arms(endpoints, model)
+    head = ranker(layout).heads.score.name
+    shadow, arms = compare_shadow(endpoints, model, head=head), compare_arms(endpoints, model, head=head)
     objection = objection_to(model, shadow, arms)
     if objection and not anyway:
         message = f"nothing was decided: {objection}; --anyway promotes it all the same"

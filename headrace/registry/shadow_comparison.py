@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from headrace.layout import Endpoints
 from headrace.log.sample_range import offset_at
-from headrace.schemas.samples import FIRST, Sample, decode_sample
+from headrace.schemas.heads import SHIPPED_HEADS
+from headrace.schemas.samples import CORRECTION, FIRST, Sample, decode_sample
 from headrace.schemas.shadows import Shadow, shadow_of
 from headrace.schemas.topics import SAMPLES, SHADOWS
 from headrace.store.log import read_values
@@ -20,7 +21,7 @@ BOUND = 2.0  # standard errors
 
 
 class ShadowComparison(Struct, frozen=True, kw_only=True):
-    """Log losses of clicks; `difference` is the challenger's less live's, `error` its standard error by slates."""
+    """Log losses of the score head; `difference`: the challenger's less live's, `error`: its standard error."""
 
     slates: int
     slots: int
@@ -45,8 +46,8 @@ class ShadowComparison(Struct, frozen=True, kw_only=True):
 NO_SLATES = ShadowComparison(slates=0, slots=0, live=math.nan, challenger=math.nan, difference=math.nan, error=math.nan)
 
 
-def compare_shadow(endpoints: Endpoints, model: str) -> ShadowComparison:
-    """Compare a challenger with live over what the log holds now.
+def compare_shadow(endpoints: Endpoints, model: str, *, head: str) -> ShadowComparison:
+    """Compare a challenger with live over what the log holds now; `head`: the score head.
 
     Raises:
         EnvironmentProblem, KafkaException: the broker is away.
@@ -57,27 +58,30 @@ def compare_shadow(endpoints: Endpoints, model: str) -> ShadowComparison:
         return NO_SLATES
     begin = offset_at(endpoints.bootstrap, min(each.served_at for each in shadows.values()))
     samples = filter(None, map(decode_sample, read_values(endpoints.bootstrap, SAMPLES.name, {0: begin})))
-    return compare(shadows, samples)
+    return compare(shadows, samples, head)
 
 
-def compare(shadows: dict[str, Shadow], samples: Iterable[Sample]) -> ShadowComparison:
+def compare(
+    shadows: dict[str, Shadow], samples: Iterable[Sample], head: str = SHIPPED_HEADS.score.name
+) -> ShadowComparison:
     """Compare over these slates, by request: closed slots only, each once, by its first label.
 
-    Slots close in the order they were served: every slot served before a negative's slate is closed.
+    Slots close in the order they were served: every slot served before the slate of a negative at the end of a wait is
+    closed.
     """
-    rows = [each for each in samples if each.request_id in shadows and _has_live_label(each)]
-    closed_ms = max((each.served_at for each in rows if not each.click), default=0)
+    rows = [each for each in samples if each.request_id in shadows and _has_live_label(each, head)]
+    closed_ms = max((each.served_at for each in rows if each.kind == FIRST and not each.label(head)), default=0)
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])  # weight, weighted loss of live, of challenger
     slots = 0
     for row in rows:
-        chances = shadows[row.request_id].click
+        chances, label = shadows[row.request_id].click, row.label(head)
         if row.served_at > closed_ms or row.position >= len(chances):
             continue
-        weight = 1.0 if row.click else 1.0 / row.negative_rate
+        weight = 1.0 if label else 1.0 / row.negative_rate
         slate, slots = sums[row.request_id], slots + 1
         slate[0] += weight
-        slate[1] += weight * _loss(row.served_score, row.click)
-        slate[2] += weight * _loss(chances[row.position], row.click)
+        slate[1] += weight * _loss(row.served_score, label)
+        slate[2] += weight * _loss(chances[row.position], label)
     if not sums:
         return NO_SLATES
     total = sum(weight for weight, _, _ in sums.values())
@@ -94,10 +98,11 @@ def compare(shadows: dict[str, Shadow], samples: Iterable[Sample]) -> ShadowComp
     )
 
 
-def _has_live_label(sample: Sample) -> bool:
-    return sample.kind == FIRST and sample.policy == _POLICY and sample.click is not None and sample.weight > 0
+def _has_live_label(sample: Sample, head: str) -> bool:
+    is_of_live = sample.policy == _POLICY and sample.weight > 0
+    return is_of_live and sample.kind != CORRECTION and sample.label(head) is not None
 
 
-def _loss(chance: float, click: float | None) -> float:
+def _loss(chance: float, label: float | None) -> float:
     chance = min(max(chance, _LEAST), _MOST)
-    return -math.log(chance if click else 1 - chance)
+    return -math.log(chance if label else 1 - chance)

@@ -12,6 +12,7 @@ from headrace.log.trainings import is_unfinished
 from headrace.schemas.defaults import LIVE_MODEL
 from headrace.serving.settings import read_config
 from headrace.serving.state.experiment import Arm, Experiment, ExperimentError
+from headrace.stack.model_settings import ranker
 from headrace.stack.programs import LEARNER_PREFIX, learner
 from headrace.stack.supervisor import Program, Supervisor
 
@@ -25,7 +26,7 @@ def read_experiment(layout: Layout) -> Experiment:
     if not layout.serving_file.exists():
         return Experiment()
     try:
-        experiment = read_config(layout.serving_file).experiment
+        experiment = read_config(layout.serving_file, ranker(layout).heads).experiment
     except (OSError, msgspec.DecodeError, ExperimentError) as error:
         message = f"{layout.serving_file} is not valid: {error}; fix it, or remove it to serve live to all users"
         raise UsageProblem(message) from error

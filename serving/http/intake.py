@@ -17,7 +17,7 @@ from headrace.lang.plan.source import Source
 from headrace.models.content import ContentLayout
 from headrace.schemas.catalogue import Item
 from headrace.schemas.client_records import ItemRecord
-from headrace.schemas.heads import FEEDBACK
+from headrace.schemas.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.http import BatchAnswer, Rejected
 from headrace.schemas.ids import hash64
 from headrace.schemas.json_text import fault_of, is_deep, pointer_of, with_value
@@ -74,8 +74,11 @@ def _decoder(source: Source) -> EventDecoder:
     return EventDecoder(source)
 
 
-def judge_events(events: Sequence[Raw], source: Source, *, now: int) -> Batch:
-    """Events as records of topic `events`; `received_at` is set to now, whatever they say."""
+def judge_events(events: Sequence[Raw], source: Source, *, now: int, heads: Heads = SHIPPED_HEADS) -> Batch:
+    """Events as records of topic `events`; `received_at` is set to now, whatever they say.
+
+    Those that say something of one of the heads are marked as labels.
+    """
     records: list[Record] = []
     decoded: list[Event] = []
     indexes: list[int] = []
@@ -95,7 +98,8 @@ def judge_events(events: Sequence[Raw], source: Source, *, now: int) -> Batch:
             continue
         duplicate += len(owners) == len(records)
         if len(owners) > len(records):
-            records.append(Record(topic=EVENTS, key=key, value=payload, labels=event.get("event_type") in FEEDBACK))
+            labels = event.get("event_type") in heads.feedback
+            records.append(Record(topic=EVENTS, key=key, value=payload, labels=labels))
             decoded.append(event)
             indexes.append(index)
     answer = BatchAnswer(accepted=len(records), duplicate=duplicate, rejected=rejected)

@@ -19,7 +19,7 @@ class NotReplayable(ValueError):
 
 
 class ReplayedSlate(Struct, frozen=True):
-    """The scores of K slots: `click` [K], the click probability, and `order` [K], what ordered them."""
+    """The scores of K slots: `click` [K], the probability of the score head, and `order` [K], what ordered them."""
 
     click: Floats
     order: Floats
@@ -41,7 +41,7 @@ def replay(exposure: Exposure, model: ModelState, *, blend_by: Blend) -> Replaye
     scores = model.score(
         hash64(exposure.user_id), ids_of(exposure.history), items=_items(exposure, count, rows, model), inputs=dense
     )
-    order = blend(scores, blend_by)[rows] * np.array(ranking.lifts)
+    order = blend(scores, blend_by, model.config.heads)[rows] * np.array(ranking.lifts)
     return ReplayedSlate(scores.click[rows], order.astype(np.float32))
 
 

@@ -43,7 +43,7 @@ def receive_events(data: JSONBody[EventsRequest], services: NamedDependency[Serv
         fix = "Declare a source with topic 'events' in features/sources/, and restart serving."
         detail = f"Nothing takes events: {error.args[0]}."
         raise invalid(detail, fix=fix) from error
-    batch = intake.judge_events(data.events, source, now=now)
+    batch = intake.judge_events(data.events, source, now=now, heads=services.heads)
     refused, fill = services.producer.accept(batch.records), services.producer.fill
     if refused and len(refused) == len(batch.records):
         raise unavailable(_FULL, retry_after_s=intake.retry_after_s(fill))

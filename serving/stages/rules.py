@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 
-from headrace.schemas.heads import ORDERED
+from headrace.schemas.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.ranker_inputs import SHIPPED, Inputs
 from headrace.serving.stages.blend import Blend
 from headrace.serving.stages.sources.table import SOURCES
@@ -48,22 +48,25 @@ def readers_of_slates(rules: Rules, inputs: Inputs = SHIPPED) -> dict[str, tuple
     return {reader: read for reader, read in read_by(inputs).items() if reader not in unused}
 
 
-def checked(rules: Rules) -> Rules:
-    """The rules themselves.
+def checked(rules: Rules, heads: Heads = SHIPPED_HEADS) -> Rules:
+    """The rules themselves; `heads`: those of the models that slates are ranked by.
 
     Raises:
         RulesError: a source or head is unknown, or a number is out of range.
     """
     problems: list[str] = []
-    for field_name, given, known in (
-        ("quotas", rules.quotas, [source.name for source in SOURCES]),
-        ("blend.weights", rules.blend.weights, [head.name for head in ORDERED]),
+    weights = {} if rules.blend.weights is UNSET else rules.blend.weights
+    for field_name, given, known, least in (
+        ("quotas", rules.quotas, [source.name for source in SOURCES], 0),
+        ("blend.weights", weights, heads.names, -_MOST),
     ):
         unknown = [name for name in given if name not in known]
         problems += [f"{field_name}: {name!r} is unknown, the names are {', '.join(known)}" for name in unknown]
-        wrong = {name: number for name, number in given.items() if not 0 <= number <= _MOST}
-        problems += [f"{field_name}.{name} is {number}, must be from 0 to {_MOST}" for name, number in wrong.items()]
-    if missing := [head.name for head in ORDERED if head.name not in rules.blend.weights]:
+        wrong = {name: number for name, number in given.items() if not least <= number <= _MOST}
+        problems += [
+            f"{field_name}.{name} is {number}, must be from {least} to {_MOST}" for name, number in wrong.items()
+        ]
+    if rules.blend.weights is not UNSET and (missing := [name for name in heads.names if name not in weights]):
         problems.append(f"blend.weights lacks {', '.join(missing)}: give each head a weight, 0 to leave it out")
     for name, number, least, most in (
         ("candidates", rules.candidates, 1, _MOST),

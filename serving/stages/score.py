@@ -72,14 +72,14 @@ def score(
             items=state.catalogue.items(everyone.indexes),
             inputs=dense,
         )
-        click, order = scores.click, blend(scores, blend_by)
+        click, order = scores.click, blend(scores, blend_by, ranker.model.config.heads)
     return Scored(candidates=everyone, score=order, click=click, dense=dense, lift=np.ones(len(everyone)))
 
 
 def _without_ranker(
     light: ServedModel | None, dense: Floats, rows: Doubles, columns: Columns
 ) -> tuple[Floats, Floats | Doubles]:
-    """Return the click probabilities [C] and the scores [C] to sort by: the light ranker's if there is one.
+    """Return the score head's probabilities [C] and the scores [C] to sort by: the light ranker's if there is one.
 
     Otherwise the probability is the item's click rate of seven days, and the score its heat.
     """

@@ -9,13 +9,13 @@ from collections import deque
 import numpy as np
 from msgspec import Struct
 
-from headrace.models.array_types import Doubles, Ids
+from headrace.models.array_types import Ids
+from headrace.models.config import TABLES
 from headrace.models.state import ModelState
 from headrace.schemas.delta import Delta
-from headrace.schemas.heads import ORDERED
 from headrace.schemas.version_policy import VersionId
 from headrace.serving.versions import golden_requests
-from headrace.serving.versions.golden_requests import OUTPUTS
+from headrace.serving.versions.golden_requests import output_names
 
 NORM, SHIFT = "norm", "shift"
 _ROWS = " of the tables alone"
@@ -87,7 +87,8 @@ class Bounds:
             for name, ids in changed.items()
         }
         for suffix, moved in zip(("", _ROWS), golden_requests.shifts(before, after, drawn_from), strict=True):
-            change |= {f"{output}{suffix}": float(shift) for output, shift in zip(OUTPUTS, moved, strict=True)}
+            names = output_names(after.config.heads)
+            change |= {f"{output}{suffix}": float(shift) for output, shift in zip(names, moved, strict=True)}
         if not np.isfinite([*change.values()]).all():
             message = f"version {version} scores some golden requests with values that are not numbers"
             raise OutOfBounds(message, check=SHIFT)
@@ -107,8 +108,8 @@ class Bounds:
             message = f"version {version} scores some golden requests with values that are not numbers"
             raise OutOfBounds(message, check=SHIFT)
         limits = self._limits
-        for head in ORDERED:
-            mean, least, most, unit = _mean(outputs, head.name), limits.log_odds_least, limits.log_odds_most, "log-odds"
+        for head, values in zip(after.config.heads.ordered, outputs.T, strict=False):  # the last is the blend
+            mean, least, most, unit = float(values.mean()), limits.log_odds_least, limits.log_odds_most, "log-odds"
             if head.kind == "seconds":
                 mean, least, most, unit = float(np.expm1(mean)), 0.0, limits.seconds_most, "seconds"
             if not least <= mean <= most:
@@ -123,9 +124,8 @@ class Bounds:
 
     def _check_value(self, name: str, value: float, *, version: str, more: float) -> None:
         limits, usual = self._limits, self._usual(name, value)
-        output = name.removesuffix(_ROWS)
-        if output in OUTPUTS:
-            whole = name == output
+        if name not in TABLES:  # an output of the golden requests
+            whole = not name.endswith(_ROWS)
             times = (limits.shift_times if whole else limits.rows_times) * more
             if value > max(times * usual, limits.shift_least if whole else limits.rows_least):
                 message = (
@@ -139,10 +139,6 @@ class Bounds:
                 f"at most {limits.norm_times * more:g} times that"
             )
             raise OutOfBounds(message, check=NORM)
-
-
-def _mean(outputs: Doubles, output: str) -> float:
-    return float(outputs[:, OUTPUTS.index(output)].mean())
 
 
 def _norms(before: ModelState, delta: Delta) -> dict[str, float]:

@@ -9,11 +9,12 @@ from headrace.models.content import Content
 from headrace.models.items import Items
 from headrace.models.ranker_numpy import Scores
 from headrace.models.state import ModelState
-from headrace.schemas.heads import HEADS, LOGISTIC, SECONDS
+from headrace.schemas.heads import Heads
 from headrace.serving.stages.blend import Blend, blend
 
 REQUESTS = 200
-OUTPUTS = (*HEADS, "blend")
+BLEND = "blend"
+"""The last of the outputs, after those of the heads."""
 _CANDIDATES, _HISTORY, _SEED = 5, 5, 14
 _MISSING = 0.2
 _BLEND = Blend()  # the bounds compare versions: any fixed blend will do
@@ -58,14 +59,20 @@ def outputs(model: ModelState, inputs_of: ModelState, drawn_from: dict[str, Ids]
         items, categories, past = history
         noise = generator.normal(size=(_CANDIDATES, len(mean))).astype(np.float32)
         candidates = Items(items, categories, _content(model.config, generator))
-        found.append(_transformed(model.score(int(user[0]), past, items=candidates, inputs=mean + spread * noise)))
+        scored = model.score(int(user[0]), past, items=candidates, inputs=mean + spread * noise)
+        found.append(_transformed(scored, model.config.heads))
     return np.concatenate(found)
 
 
-def _transformed(scored: Scores) -> Doubles:
-    chances = scored.by_head[:, LOGISTIC].astype(np.float64).clip(1e-7, 1 - 1e-7)
-    seconds = np.log1p(scored.by_head[:, SECONDS])
-    return np.column_stack([np.log(chances / (1 - chances)), seconds, np.log(blend(scored, _BLEND) + 1e-9)])
+def output_names(heads: Heads) -> tuple[str, ...]:
+    """The names of the outputs, [H + 1]."""
+    return (*heads.names, BLEND)
+
+
+def _transformed(scored: Scores, heads: Heads) -> Doubles:
+    chances = scored.by_head[:, heads.logistic].astype(np.float64).clip(1e-7, 1 - 1e-7)
+    seconds = np.log1p(scored.by_head[:, heads.seconds])
+    return np.column_stack([np.log(chances / (1 - chances)), seconds, np.log(blend(scored, _BLEND, heads) + 1e-9)])
 
 
 def _content(config: RankerConfig, generator: np.random.Generator) -> Content | None:

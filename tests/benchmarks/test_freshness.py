@@ -28,7 +28,7 @@ from benchmarks.studies.freshness_study import RESULT, Result
 from benchmarks.studies.version_ages import figures, make_versions, predict_slots
 from headrace.learner.settings import LoopSettings
 from headrace.models.state import ModelState
-from headrace.schemas.heads import HEADS
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, stream
 from headrace.simulator.warmup import WarmUpSettings
 from headrace.simulator.world import WorldSettings
@@ -113,12 +113,12 @@ def test_each_learner_receives_late_clicks_in_its_way(log: FeedbackLog) -> None:
 def test_slots_have_the_labels_of_the_join(log: FeedbackLog) -> None:
     clicks_by_name: dict[tuple[str, int], set[str]] = {}
     for row in with_equal_weights(join_feedback(log.exposures, log.events, wait_ms=WAIT_MS, correction_ms=WAIT_MS)):
-        positive = {head for head in HEADS if getattr(row, head)}
+        positive = {head for head in SHIPPED_HEADS.names if getattr(row, head)}
         clicks_by_name.setdefault((row.request_id, row.position), set()).update(positive)
     short = log.before(START_MS + 30_000)
     assert len(short.slots) < len(log.slots)
     for row in short.slots:
-        positive = {head for head in HEADS if getattr(row, head)}
+        positive = {head for head in SHIPPED_HEADS.names if getattr(row, head)}
         assert positive == clicks_by_name[row.request_id, row.position]
 
 

@@ -12,7 +12,7 @@ from headrace.learner.settings import LoopSettings
 from headrace.learner.source import decode_message
 from headrace.models.arrays import flatten
 from headrace.models.config import RankerConfig
-from headrace.schemas.heads import HEADS
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.schemas.samples import SAMPLE
 from headrace.schemas.topics import SAMPLES
 from headrace.simulator.sample_stream import WAIT_MS, stream
@@ -86,7 +86,7 @@ def _fit_avro(record: dict[str, object]) -> dict[str, object]:
             record[name] = value.encode("utf-8", "replace").decode()
         elif isinstance(value, list):
             record[name] = [str(each).encode("utf-8", "replace").decode() for each in value]
-    for name in HEADS:
+    for name in SHIPPED_HEADS.names:
         value = record[name]
         record[name] = float(value) if isinstance(value, int | float) else None
     record["context"] = {}

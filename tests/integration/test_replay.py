@@ -21,7 +21,7 @@ from headrace.layout import FEATURES, REPOSITORY, STATE_VARIABLE, Layout
 from headrace.replay import command
 from headrace.replay.recordings import Recording, read
 from headrace.replay.writer import build_events
-from headrace.schemas.heads import HEADS
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.schemas.samples import SAMPLE
 from headrace.stack import stack
 from tests.support.comparison import by_the_oracle, mismatches
@@ -88,7 +88,7 @@ def batch_join(path: Path) -> Counter[tuple[str, str, bool]]:
         request = f"kuairand-{number}"
         labels[request, "click", row["is_click"] == "1"] += 1
         labels[request, "engagement", int(row["play_time_ms"]) > 0] += 1
-        for head in HEADS:
+        for head in SHIPPED_HEADS.names:
             if head not in ("click", "engagement"):  # the recording has no event of the others
                 labels[request, head, False] += 1
     return labels
@@ -99,7 +99,7 @@ def test_samples_equal_a_batch_join(replayed: Replayed) -> None:
     labels = Counter(
         (str(sample["request_id"]), head, float(str(sample[head])) > 0)
         for sample in samples
-        for head in HEADS
+        for head in SHIPPED_HEADS.names
         if sample[head] is not None
     )
     expected = batch_join(replayed.path)

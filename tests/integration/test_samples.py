@@ -8,7 +8,7 @@ from headrace.lang.plan.clean_topic import contract
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
 from headrace.schemas.events import BOT
-from headrace.schemas.heads import FEEDBACK
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.schemas.samples import SAMPLE
 from headrace.stack.flink_rest import FlinkRest
 from headrace.stack.jobs import SAMPLES_JOB
@@ -72,7 +72,7 @@ def test_what_is_urgent_is_on_both_topics_and_what_does_not_train_is_counted(lin
     assert sorted(map(str, urgent)) == sorted(map(str, wanted))
     assert len(urgent) > 10
 
-    heard = {event["event_id"]: event["user_id"] for event in events if event["event_type"] in FEEDBACK}
+    heard = {event["event_id"]: event["user_id"] for event in events if event["event_type"] in SHIPPED_HEADS.feedback}
     beyond = sum(max(0, count - TRAINING_PER_DAY) for count in Counter(heard.values()).values())
     assert beyond > 10
     assert any(row["weight"] == 0 for row in told)

@@ -9,7 +9,7 @@ from headrace.learner.settings import LoopSettings
 from headrace.learner.urgent_state import Row
 from headrace.models.config import RankerConfig
 from headrace.models.inputs import DENSE
-from headrace.schemas.heads import EVENT_WEIGHTS
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.schemas.samples import Sample
 from headrace.schemas.version_policy import VersionId
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, sample
@@ -29,13 +29,20 @@ def rows_of(slot: int, labels: dict[str, float], *, late: bool, **fields: object
     if late:
         known_at = closes + LATE_MS
         positives = [
-            {"kind": "correction", "weight": EVENT_WEIGHTS[head], "known_at": known_at, "undo": 1.0, head: value}
+            {
+                "kind": "correction",
+                "weight": SHIPPED_HEADS.event_weights[head],
+                "known_at": known_at,
+                "undo": 1.0,
+                head: value,
+            }
             for head, value in labels.items()
         ]
         rest = dict.fromkeys(LABELLED, 0.0)
     else:
         positives = [
-            {"weight": EVENT_WEIGHTS[head], "known_at": served + 1_000, head: value} for head, value in labels.items()
+            {"weight": SHIPPED_HEADS.event_weights[head], "known_at": served + 1_000, head: value}
+            for head, value in labels.items()
         ]
         rest = {head: 0.0 for head in LABELLED if head not in labels}
     rows = [sample(**{**known, **only(), **positive}) for positive in positives]

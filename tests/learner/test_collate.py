@@ -7,9 +7,10 @@ import numpy as np
 from msgspec import structs
 
 from headrace.learner.collate import Collator
+from headrace.models.config import RankerConfig
 from headrace.models.content import ContentLayout
 from headrace.models.inputs import DENSE
-from headrace.models.modality import Modality
+from headrace.models.modality import Fusion, Modality
 from headrace.schemas.avro import Contract
 from headrace.schemas.catalogue import Item
 from headrace.schemas.ids import hash64
@@ -25,7 +26,7 @@ def test_labels_weights_and_undo():
         sample(**only(converted=1.0), kind="correction", weight=10.0, negative_rate=0.25, undo=4.0),
         sample(**only(converted=1.0), kind="correction", weight=10.0, negative_rate=0.25),
     ]
-    batch = Collator(2).batch(rows, 7)
+    batch = Collator(RankerConfig(history=2)).batch(rows, 7)
     of_all = [0, 4, 0, 0]
     assert batch.labels.tolist() == by_head(click=[1, 0, 0, 0], converted=[0, 0, 1, 1]).tolist()
     expected = by_head(click=[3, 4, 0, 0], converted=[0, 4, 10, 10], others=of_all)
@@ -34,14 +35,14 @@ def test_labels_weights_and_undo():
     assert batch.counts.tolist() == expected.tolist()
     assert batch.undo.tolist() == by_head(converted=[0, 0, 4, 0]).tolist(), "the weight of the negative"
     assert batch.at_ms == 7
-    beyond_the_day = Collator(2).batch([structs.replace(rows[2], weight=0.0)], 7)
+    beyond_the_day = Collator(RankerConfig(history=2)).batch([structs.replace(rows[2], weight=0.0)], 7)
     assert not beyond_the_day.weights.any()
     assert beyond_the_day.undo.any(), "it teaches nothing, and undoes the negative"
 
 
 def test_ids_histories_and_dense():
     rows = [sample(user_id="a", item_id="b", category="", history=["x", "y", "z"]), sample(history=["x"], position=-1)]
-    batch = Collator(2).batch(rows, 0)
+    batch = Collator(RankerConfig(history=2)).batch(rows, 0)
     assert batch.users.tolist() == [hash64("a"), hash64("u")]
     assert batch.categories.tolist() == [0, hash64("c")]
     assert batch.history.tolist() == [[hash64("x"), hash64("y")], [hash64("x"), 0]]
@@ -50,24 +51,31 @@ def test_ids_histories_and_dense():
     assert batch.dense.dtype == np.float32
 
 
+def _fused(modalities: tuple[Modality, ...]) -> RankerConfig:
+    return RankerConfig(history=2, fusion=Fusion(modalities=modalities))
+
+
 def test_content_is_laid_out_and_an_invalid_one_is_a_fault():
     modalities = (Modality(name="image", width=3), Modality(name="text", width=2))
     packed = ContentLayout(modalities).pack(Item(item_id="i", category="c", content={"image": [0.5, -1.0, 2.0]}))
     rows = [sample(content=packed), sample()]
-    collator = Collator(2, modalities)
+    collator = Collator(_fused(modalities))
     assert [collator.fault(row) for row in rows] == [None, None], "an older record has none"
     content = collator.batch(rows, 0).content
     assert content is not None
     assert content.values.tolist() == [[0.5, -1.0, 2.0, 0, 0], [0] * 5]
     assert content.missing.tolist() == [[False, True], [True, True]]
     assert collator.fault(sample(content=packed[:-1])) == "content"
-    assert Collator(2, modalities[::-1]).fault(rows[0]) == "content", "of another declaration"
-    assert Collator(2).fault(rows[0]) is None, "without modalities, content is ignored"
-    assert Collator(2).batch(rows, 0).content is None
+    assert Collator(_fused(modalities[::-1])).fault(rows[0]) == "content", "of another declaration"
+    assert Collator(RankerConfig(history=2)).fault(rows[0]) is None, "without modalities, content is ignored"
+    assert Collator(RankerConfig(history=2)).batch(rows, 0).content is None
 
 
 def test_one_negative_represents_at_most_a_million():
-    faults = {rate: Collator(2).fault(sample(negative_rate=rate)) for rate in (1.1, 1.0, 1e-6, 1e-7, 0.0, math.nan)}
+    faults = {
+        rate: Collator(RankerConfig(history=2)).fault(sample(negative_rate=rate))
+        for rate in (1.1, 1.0, 1e-6, 1e-7, 0.0, math.nan)
+    }
     assert faults == {1.1: "weight", 1.0: None, 1e-6: None, 1e-7: "weight", 0.0: "weight", math.nan: "weight"}
 
 
@@ -79,7 +87,7 @@ def bytes_before(field: str, row: Sample) -> int:
 
 
 def test_a_record_survives_the_wire_and_garbage_is_rejected():
-    later = {each.name: each.default for each in structs.fields(Sample) if not each.required}
+    later = {each.name: getattr(sample(), each.name) for each in structs.fields(Sample) if not each.required}
     row = sample(**later, history=["x"], context={"device": "phone"}, click=None)
     payload = row.payload()
     assert decode_sample(payload) == row

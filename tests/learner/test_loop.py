@@ -166,7 +166,7 @@ def test_holding_keeps_a_new_model_from_learning_positives_alone():
         state = decoded(made)
         clicks = []
         for _, request in SAMPLES[250:300]:
-            batch = Collator(4).batch([request], 0)
+            batch = Collator(RankerConfig(history=4)).batch([request], 0)
             shown = Items(batch.items, batch.categories)
             clicks.append(state.score(0, batch.history[0], items=shown, inputs=batch.dense).click[0])
         return np.mean(clicks)

@@ -11,7 +11,7 @@ from headrace.learner.loop import Learner
 from headrace.learner.sample_weights import weight_by_age, weight_by_label_delay
 from headrace.learner.settings import LoopSettings
 from headrace.models.config import RankerConfig
-from headrace.schemas.heads import CLICK
+from headrace.schemas.heads import SCORE
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, sample, stream
 from tests.support.heads import only
 
@@ -31,17 +31,19 @@ ROWS = [
 
 
 def weigh(half_life_ms):
-    return weight_by_label_delay(Collator(2).batch(ROWS, 0), ROWS, wait_ms=WAIT_MS, half_life_ms=half_life_ms)
+    return weight_by_label_delay(
+        Collator(RankerConfig(history=2)).batch(ROWS, 0), ROWS, wait_ms=WAIT_MS, half_life_ms=half_life_ms
+    )
 
 
 def test_each_half_life_halves_and_a_correction_undoes_the_weight_of_its_negative():
     batch = weigh(WAIT_MS)
-    assert batch.weights[:, CLICK].tolist() == [3.0, 0.5, 0.75]
-    assert batch.undo[:, CLICK].tolist() == [0.0, 0.0, 0.5]
+    assert batch.weights[:, SCORE].tolist() == [3.0, 0.5, 0.75]
+    assert batch.undo[:, SCORE].tolist() == [0.0, 0.0, 0.5]
 
 
 def test_an_infinite_half_life_changes_nothing():
-    batch, plain = weigh(math.inf), Collator(2).batch(ROWS, 0)
+    batch, plain = weigh(math.inf), Collator(RankerConfig(history=2)).batch(ROWS, 0)
     np.testing.assert_array_equal(batch.weights, plain.weights)
     np.testing.assert_array_equal(batch.undo, plain.undo)
 
@@ -57,6 +59,8 @@ def test_metrics_count_every_sample_in_full():
 
 
 def test_a_replay_fades_slates_from_long_before_its_end():
-    batch = weight_by_age(Collator(2).batch(ROWS, 0), ROWS, until_ms=START_MS + WAIT_MS, fade_ms=WAIT_MS)
-    assert batch.weights[:, CLICK].tolist() == [1.5, 0.5, 1.5]
-    assert batch.undo[:, CLICK].tolist() == [0.0, 0.0, 0.5]
+    batch = weight_by_age(
+        Collator(RankerConfig(history=2)).batch(ROWS, 0), ROWS, until_ms=START_MS + WAIT_MS, fade_ms=WAIT_MS
+    )
+    assert batch.weights[:, SCORE].tolist() == [1.5, 0.5, 1.5]
+    assert batch.undo[:, SCORE].tolist() == [0.0, 0.0, 0.5]

@@ -47,7 +47,7 @@ def test_nothing_is_left_on_the_cpu() -> None:
     clicked = batch(1, click=1.0)
     for name, ids in (("user", clicked.users), ("item", ITEMS), ("category", clicked.categories)):
         trainer.tables[name].sight(ids, 0)  # they own rows, so that the towers' loss is made, too
-    gathered = gather(dict(trainer.tables), clicked, learn=True, device=torch.device("meta"))
+    gathered = gather(trainer.config, dict(trainer.tables), clicked, learn=True, device=torch.device("meta"))
     trainer._loss(clicked, gathered).backward()
 
 

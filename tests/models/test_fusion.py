@@ -10,7 +10,7 @@ from headrace.models.items import Items
 from headrace.models.modality import Fusion
 from headrace.models.state import ModelState
 from headrace.models.training import Trainer
-from headrace.schemas.heads import CLICK
+from headrace.schemas.heads import SCORE
 from tests.support.batches import CONFIG, FUSED, ITEMS, MODALITIES, batch
 from tests.support.heads import by_head
 
@@ -99,7 +99,7 @@ def test_stand_ins_are_learned(model):
 def test_late_averages_the_present_modalities():
     config = structs.replace(CONFIG, fusion=Fusion(modalities=MODALITIES, manner="late"))
     model = ModelState.empty(config)
-    model.dense["opinion_bias"][:, CLICK] = (1.0, 3.0)
+    model.dense["opinion_bias"][:, SCORE] = (1.0, 3.0)
     items = Items(
         ITEMS[:4],
         np.ones(4, np.int64),

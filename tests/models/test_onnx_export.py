@@ -8,7 +8,7 @@ import pytest
 from headrace.models import ranker_numpy
 from headrace.models.inputs import DENSE
 from headrace.models.onnx_export import INPUTS, OUTPUT, VECTORS, to_onnx
-from headrace.schemas.heads import LOGISTIC, SECONDS
+from headrace.schemas.heads import SHIPPED_HEADS
 from tests.support.batches import CONFIG, FUSED, batch, items_of, trained
 
 SLATES = [(1, 5), (40, 3), (260, 0)]
@@ -30,7 +30,7 @@ def test_a_slate_is_scored_as_in_serving(config):
 def _check(graph, trainer, slate, *, past):
     config, tables = trainer.config, dict(trainer.tables)
     history = np.unique(slate.items)[:past] if len(slate) > 1 else np.repeat(slate.items, past)
-    part = ranker_numpy.gather_rows(tables, user_id=3, past=history, items=items_of(slate))
+    part = ranker_numpy.gather_rows(tables, user_id=3, past=history, items=items_of(slate), lead=config.lead)
     expected = ranker_numpy.score(config, trainer.state().dense, part=part, inputs=slate.dense)
     slots = np.zeros((config.history, config.dim), np.float32)
     slots[: len(history)] = part.past
@@ -39,8 +39,12 @@ def _check(graph, trainer, slate, *, past):
     if slate.content:
         given |= dict(zip(VECTORS, (slate.content.values, slate.content.missing), strict=True))
     (predicted,) = onnxruntime.InferenceSession(graph).run([OUTPUT], given)
-    np.testing.assert_allclose(predicted[:, LOGISTIC], expected.by_head[:, LOGISTIC], atol=1e-6)
-    np.testing.assert_allclose(predicted[:, SECONDS], expected.by_head[:, SECONDS], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        predicted[:, SHIPPED_HEADS.logistic], expected.by_head[:, SHIPPED_HEADS.logistic], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        predicted[:, SHIPPED_HEADS.seconds], expected.by_head[:, SHIPPED_HEADS.seconds], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_the_graph_names_its_version_and_schema(graph):

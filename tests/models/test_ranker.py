@@ -12,7 +12,6 @@ from headrace.models.batch import Batch
 from headrace.models.config import STATISTICS, UNIT_S
 from headrace.models.fusion_torch import Vectors
 from headrace.models.ranker_torch import (
-    LEAD,
     add_position_bias,
     attend,
     forward,
@@ -23,7 +22,7 @@ from headrace.models.ranker_torch import (
 )
 from headrace.models.state import ModelState
 from headrace.models.training import Trainer, _liked, gather, initial_dense, predict
-from headrace.schemas.heads import CLICK, EVENT_WEIGHTS, HEADS, LOGISTIC, SECONDS
+from headrace.schemas.heads import SCORE, SHIPPED_HEADS
 from tests.support.batches import CONFIG, CONFIGS, ITEMS, batch, items_of, labelled, trained
 from tests.support.heads import CONVERTED, ENGAGEMENT, by_head
 
@@ -39,7 +38,7 @@ def test_gradients_equal_differences(config):
     trainer = trained(2, config)
     followed = {name: trainer.dense[name].detach().double() for name in STATISTICS}
     sample = batch(3, size=6, config=config)
-    rows = gather(dict(trainer.tables), sample, learn=False).rows
+    rows = gather(trainer.config, dict(trainer.tables), sample, learn=False).rows
     rows = structs.replace(
         rows,
         **{name: getattr(rows, name).double().requires_grad_() for name in ("user", "item", "category", "past")},
@@ -91,8 +90,12 @@ def test_scoring_equals_the_training_forward_without_position(known, config):
     )
     expected = predict(config, trainer.dense, tables=dict(trainer.tables), batch=request)
     got = state.score(3, history, items=items_of(request), inputs=request.dense)
-    np.testing.assert_allclose(got.by_head[:, LOGISTIC], expected[:, LOGISTIC], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(got.by_head[:, SECONDS], expected[:, SECONDS], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        got.by_head[:, SHIPPED_HEADS.logistic], expected[:, SHIPPED_HEADS.logistic], rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        got.by_head[:, SHIPPED_HEADS.seconds], expected[:, SHIPPED_HEADS.seconds], rtol=1e-4, atol=1e-5
+    )
     assert np.ptp(got.click) > 0.01
 
 
@@ -101,9 +104,9 @@ def test_position_is_learned_and_left_out_of_serving():
     for seed in range(60):
         positions = np.random.default_rng(seed).integers(0, 4, 64)
         trainer.learn(structs.replace(batch(seed, size=64, click=positions == 0), positions=positions))
-    biases = trainer.dense["position"].detach().numpy()[:, CLICK]
+    biases = trainer.dense["position"].detach().numpy()[:, SCORE]
     assert (biases[1:4] < -0.5).all()
-    outputs = torch.zeros(2, len(HEADS))
+    outputs = torch.zeros(2, len(SHIPPED_HEADS.names))
     assert add_position_bias(trainer.dense, outputs, positions=torch.tensor([0, 0])).tolist() == outputs.tolist()
     late = add_position_bias(trainer.dense, outputs, positions=torch.tensor([31, 500]))
     assert late[0].tolist() == late[1].tolist()
@@ -132,15 +135,15 @@ def test_attention_leaves_empty_slots_out():
     dense = {name: tensor.detach() for name, tensor in trainer.dense.items()}
 
     def attended(histories):
-        rows = gather(dict(trainer.tables), structs.replace(full, history=histories), learn=False).rows
-        return attend(dense, rows.item[:, LEAD:], rows=rows).numpy()
+        rows = gather(trainer.config, dict(trainer.tables), structs.replace(full, history=histories), learn=False).rows
+        return attend(dense, rows.item[:, trainer.config.lead :], rows=rows).numpy()
 
     np.testing.assert_allclose(attended(history), attended(history[:, :3]), rtol=1e-5, atol=1e-7)
     assert (attended(history)[0] == 0).all()
 
 
 def test_unknown_heads_teach_nothing_and_weights_scale():
-    outputs = torch.randn(8, len(HEADS), generator=torch.Generator().manual_seed(0))
+    outputs = torch.randn(8, len(SHIPPED_HEADS.names), generator=torch.Generator().manual_seed(0))
     sample = batch(0, size=8)
     silent = structs.replace(sample, weights=np.zeros_like(sample.weights))
     assert float(loss(CONFIG, outputs, batch=silent)) == 0.0
@@ -178,7 +181,7 @@ def test_learning_beats_a_constant_on_a_logistic_world():
             1 + np.exp(1 - appeal[indexes] - sample.dense[:, 2] - 1.5 * (sample.users % 4 == indexes % 4))
         )
         click = generator.random(128) < probability
-        predicted = trainer.learn(labelled(sample, by_head(click=click)))[:, CLICK]
+        predicted = trainer.learn(labelled(sample, by_head(click=click)))[:, SCORE]
         if seed >= 100:
             losses.extend(-np.log(np.where(click, predicted, 1 - predicted)))
             truths.extend(click)
@@ -207,7 +210,7 @@ def test_the_light_ranker_copies_the_click_probability():
     sample = batch(1000, size=500)
     state = ModelState.from_training_state(config, trainer.state(), version="1.1")
     light = state.score_light(sample.dense)
-    full = predict(config, trainer.dense, tables=dict(trainer.tables), batch=sample)[:, CLICK]
+    full = predict(config, trainer.dense, tables=dict(trainer.tables), batch=sample)[:, SCORE]
     assert np.corrcoef(light, full)[0, 1] > 0.85
 
 
@@ -216,7 +219,7 @@ def test_the_light_ranker_sends_no_gradient_to_its_teacher():
         name: tensor.requires_grad_()
         for name, tensor in from_numpy(initial_dense(CONFIG, np.random.default_rng(0))).items()
     }
-    outputs = torch.zeros(4, len(HEADS), requires_grad=True)
+    outputs = torch.zeros(4, len(SHIPPED_HEADS.names), requires_grad=True)
     total = light_loss(dense, torch.ones(4, len(dense["light"])), outputs=outputs)
     assert torch.autograd.grad(total, outputs, allow_unused=True) == (None,)
 
@@ -245,8 +248,8 @@ def test_shares_of_sightings_stay_shares_as_they_decay():
 
 def test_predictions_are_probabilities():
     outputs = by_head(click=[0.0, 0.0], converted=[100.0, 0.0], engagement=[-100.0, 1000.0])
-    seen = to_predictions(torch.from_numpy(outputs))
-    assert seen[0, [CLICK, CONVERTED, ENGAGEMENT]].tolist() == pytest.approx([0.5, 1.0, 0.0], abs=1e-6)
+    seen = to_predictions(SHIPPED_HEADS, torch.from_numpy(outputs))
+    assert seen[0, [SCORE, CONVERTED, ENGAGEMENT]].tolist() == pytest.approx([0.5, 1.0, 0.0], abs=1e-6)
     assert seen[1, ENGAGEMENT].item() == pytest.approx(3600, rel=1e-4)
 
 
@@ -257,8 +260,8 @@ def test_event_weights_do_not_move_probabilities(rate, weight, head):
     sample = structs.replace(batch(0, size=2), labels=labels, weights=weights)
     outputs = torch.from_numpy(by_head(**{head: [math.log(rate / (1 - rate))]})).requires_grad_()
     (slope,) = torch.autograd.grad(loss(CONFIG, outputs.expand(2, -1), batch=sample), outputs)
-    assert EVENT_WEIGHTS[head] == weight
-    assert slope[0, HEADS.index(head)].item() == pytest.approx(0, abs=1e-6)
+    assert SHIPPED_HEADS.event_weights[head] == weight
+    assert slope[0, SHIPPED_HEADS.names.index(head)].item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(("watched", "seconds"), [(0.3, 60.0), (0.8, 20.0), (0.01, 3000.0)])
@@ -268,7 +271,7 @@ def test_engagement_is_the_mean_of_the_seconds_with_their_zeros(watched, seconds
     mean = torch.from_numpy(by_head(engagement=[math.log(watched * seconds / UNIT_S)])).requires_grad_()
     (slope,) = torch.autograd.grad(loss(CONFIG, mean.expand(2, -1), batch=sample), mean)
     assert slope[0, ENGAGEMENT].item() == pytest.approx(0, abs=1e-6)
-    assert to_predictions(mean)[0, ENGAGEMENT].item() == pytest.approx(watched * seconds, rel=1e-5)
+    assert to_predictions(SHIPPED_HEADS, mean)[0, ENGAGEMENT].item() == pytest.approx(watched * seconds, rel=1e-5)
 
 
 def test_a_prediction_does_not_depend_on_other_rows_of_its_batch():
@@ -297,7 +300,7 @@ def test_what_a_user_clicks_side_by_side_is_not_pushed_apart():
 
 def test_an_extreme_row_predicts_at_most_an_hour():
     state = ModelState.from_training_state(CONFIG, trained().state(), version="1.1", coding="float32")
-    state.dense["head_bias"][SECONDS] = 1000
+    state.dense["head_bias"][SHIPPED_HEADS.seconds] = 1000
     one, request = np.zeros(1, np.int64), batch(0, size=1)
     got = state.score(3, one, items=items_of(request), inputs=request.dense)
-    assert got.by_head[0, SECONDS] == pytest.approx(3600, rel=1e-4)
+    assert got.by_head[0, SHIPPED_HEADS.seconds] == pytest.approx(3600, rel=1e-4)

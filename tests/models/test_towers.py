@@ -74,7 +74,7 @@ def test_serving_and_training_make_the_same_vectors(config):
     state = ModelState.from_training_state(config, trainer.state(), version="1.1", coding="float32")
     sample = batch(2, size=8, config=config)
     with torch.no_grad():
-        rows = gather(dict(trainer.tables), sample, learn=False).rows
+        rows = gather(trainer.config, dict(trainer.tables), sample, learn=False).rows
         lifted = lift(config, trainer.dense, rows.vectors)
         items = item_tower(trainer.dense, rows.item, category=rows.category, lift=lifted).numpy()
         users = user_tower(trainer.dense, rows).numpy()

@@ -10,7 +10,7 @@ from headrace.models.inputs import DENSE
 from headrace.models.items import Items
 from headrace.models.modality import Fusion, Modality
 from headrace.models.training import Trainer
-from headrace.schemas.heads import CLICK, EVENT_WEIGHTS, HEADS, SECONDS
+from headrace.schemas.heads import SCORE, SHIPPED_HEADS
 
 ITEMS = np.arange(1, 41, dtype=np.int64) * 7919
 CONFIG = RankerConfig(
@@ -38,7 +38,9 @@ def content(seed, size, config) -> Content | None:
 
 def weights(labels):
     """The loss weights of the product: positives by their event, negatives 1."""
-    return np.where(labels > 0, [EVENT_WEIGHTS[head] for head in HEADS], 1.0).astype(np.float32)
+    return np.where(labels > 0, [SHIPPED_HEADS.event_weights[head] for head in SHIPPED_HEADS.names], 1.0).astype(
+        np.float32
+    )
 
 
 def labelled(sample: Batch, labels) -> Batch:
@@ -55,9 +57,9 @@ def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None, config=CONFIG) -> Ba
     indexes = generator.integers(0, len(ITEMS), size)
     history = ITEMS[generator.integers(0, len(ITEMS), (size, slots))]
     history[np.arange(slots) >= generator.integers(0, slots + 1, size)[:, None]] = 0
-    labels = np.zeros((size, len(HEADS)), np.float32)
-    labels[:, CLICK] = generator.random(size) < 0.3 if click is None else click
-    labels[:, SECONDS.start] = labels[:, CLICK] * generator.exponential(20, size)
+    labels = np.zeros((size, len(SHIPPED_HEADS.names)), np.float32)
+    labels[:, SCORE] = generator.random(size) < 0.3 if click is None else click
+    labels[:, SHIPPED_HEADS.seconds.start] = labels[:, SCORE] * generator.exponential(20, size)
     return Batch(
         users=generator.integers(1, 20, size),
         items=ITEMS[indexes],
@@ -67,9 +69,9 @@ def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None, config=CONFIG) -> Ba
         positions=generator.integers(0, 40, size),
         labels=labels,
         weights=weights(labels),
-        counts=np.ones((size, len(HEADS)), np.float32),
-        undo=np.zeros((size, len(HEADS)), np.float32),
-        uncounts=np.zeros((size, len(HEADS)), np.float32),
+        counts=np.ones((size, len(SHIPPED_HEADS.names)), np.float32),
+        undo=np.zeros((size, len(SHIPPED_HEADS.names)), np.float32),
+        uncounts=np.zeros((size, len(SHIPPED_HEADS.names)), np.float32),
         at_ms=at_ms,
         content=content(seed, size, config),
     )

@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from headrace.schemas.heads import EVENT_WEIGHTS
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.schemas.samples import Sample
 
 
@@ -12,7 +12,7 @@ def flip_clicks(rows: list[Sample], *, begin: int) -> list[Sample]:
         structs.replace(
             row,
             click=None if row.click is None else 1.0 - row.click,
-            weight=1.0 if row.click else EVENT_WEIGHTS["click"],
+            weight=1.0 if row.click else SHIPPED_HEADS.event_weights["click"],
             converted=0.0,
             engagement=0.0,
         )

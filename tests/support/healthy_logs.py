@@ -8,7 +8,7 @@ from benchmarks.inputs.feedback_log import join_feedback
 from headrace.evaluation.log import parse_columns, read
 from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
-from headrace.schemas.heads import EVENT_WEIGHTS
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.schemas.samples import Sample
 from headrace.simulator.sample_stream import sample
 from headrace.simulator.warmup import WarmUp, WarmUpSettings
@@ -43,7 +43,7 @@ def recorded(file: Path, *, wait_ms: int) -> list[Sample]:
             served_at=visit.at_ms,
             known_at=visit.at_ms + (0 if clicked else wait_ms),
             click=float(clicked),
-            weight=EVENT_WEIGHTS["click"] if clicked else 1.0,
+            weight=SHIPPED_HEADS.event_weights["click"] if clicked else 1.0,
             converted=None,
             engagement=None,
             history=past[:20],

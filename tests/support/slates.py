@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from headrace.schemas.exposures import EXPOSURE, HEADERS
-from headrace.schemas.heads import FEEDBACK, HEADS
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.schemas.samples import SAMPLE
 from tests.support.line import Line
 
@@ -80,16 +80,16 @@ def batch_join(slates: Iterable[Mapping[str, object]], events: Iterable[Mapping[
     """The expected label of every slot and head, computed as simply as possible."""
     slates = list(slates)
     positive = {
-        (*_slot_of(event, slates), FEEDBACK[str(event["event_type"])].name)
+        (*_slot_of(event, slates), SHIPPED_HEADS.feedback[str(event["event_type"])][0].name)
         for event in events
-        if event["event_type"] in FEEDBACK
+        if event["event_type"] in SHIPPED_HEADS.feedback
     }
     return {
         (str(slate["request_id"]), slot["position"], head, (slate["request_id"], slot["position"], head) in positive)
         for slate in slates
         if slate["trainable"]
         for slot in slate["slots"]
-        for head in HEADS
+        for head in SHIPPED_HEADS.names
     }
 
 
@@ -124,7 +124,7 @@ def labels_of(line: Line, tag: str) -> tuple[Counter[tuple[str, int, str]], dict
     net: dict[tuple[str, int, str], bool] = {}
     for sample in line.read("samples", SAMPLE.decode):
         if str(sample["request_id"]).startswith(tag):
-            for head in HEADS:
+            for head in SHIPPED_HEADS.names:
                 if sample[head] is not None:
                     place = (str(sample["request_id"]), int(str(sample["position"])), head)
                     first[place] += sample["kind"] == "first"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from headrace.schemas.exposures import EXPOSURE
-from headrace.schemas.heads import FEEDBACK, HEADS
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.schemas.samples import SAMPLE
 from headrace.udfs.labels import Label, close_slate, drop_negatives, encode_samples, label_feedback
 from headrace.udfs.slates import Feedback, OpenSlate, open_slate
@@ -80,7 +80,7 @@ def label_rows(labels: Iterable[Label]) -> list[tuple[int, str, str, float]]:
 
 def negatives(index: int, *, but: str = "") -> list[tuple[int, str, str, float]]:
     """Rows that say 0 of every head of a slot but one."""
-    return [(index, "first", head, 0.0) for head in HEADS if head != but]
+    return [(index, "first", head, 0.0) for head in SHIPPED_HEADS.names if head != but]
 
 
 def test_a_positive_is_written_at_once_and_the_rest_when_the_wait_ends() -> None:
@@ -243,7 +243,7 @@ def test_slates_served_after_the_fiftieth_event_do_not_train_as_negatives() -> N
 events = st.lists(
     st.builds(
         feedback,
-        st.sampled_from([*FEEDBACK, "impression"]),
+        st.sampled_from([*SHIPPED_HEADS.feedback, "impression"]),
         item=st.sampled_from(["a", "b", "c"]),
         position=st.none() | st.integers(0, 2),
         at=st.integers(0, WAIT_MS + CORRECTION_MS + 100),
@@ -259,7 +259,7 @@ def test_each_head_of_each_slot_has_one_net_label_in_any_order(given_events: lis
         state = slate(["a", "b", "a"])
         rows = label_rows([row for event in order for row in label_feedback(state, event)] + list(close_slate(state)))
         first = Counter((position, head) for position, kind, head, _ in rows if kind == "first")
-        assert set(first) == set(itertools.product(range(3), HEADS))
+        assert set(first) == set(itertools.product(range(3), SHIPPED_HEADS.names))
         assert set(first.values()) == {1}
         corrected = Counter((position, head) for position, kind, head, _ in rows if kind == "correction")
         assert all(count == 1 for count in corrected.values())

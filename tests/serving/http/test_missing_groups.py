@@ -235,10 +235,10 @@ def test_declared_inputs_are_what_the_store_holds(tmp_path: Path) -> None:
 
 
 def test_a_learner_takes_only_samples_of_its_own_inputs() -> None:
-    own = Collator(20, inputs=_own_inputs())
+    own = Collator(RankerConfig(declared=_own_inputs()))
     row = sample(feature_set=_own_inputs().feature_set, dense=np.zeros(len(_own_inputs().dense), "<f4").tobytes())
     assert own.fault(row) is None
-    assert Collator(20).fault(row) == "feature_set"
+    assert Collator(RankerConfig()).fault(row) == "feature_set"
     assert own.fault(sample()) == "feature_set"
 
 

@@ -49,7 +49,7 @@ def test_the_model_learns_from_the_vectors_that_were_scored() -> None:
     opened = open_slate(payload, wait_ms=0, correction_ms=0, negative_rate=1.0)
     rows = [Sample(**SAMPLE.decode(each)) for each in encode_samples(payload, opened, list(close_slate(opened)))]
     assert [row.content for row in rows] == EXPOSURE.decode(payload)["contents"]
-    collator = Collator(CONFIG.history, CONFIG.modalities)
+    collator = Collator(CONFIG)
     assert [collator.fault(row) for row in rows] == [None] * len(rows)
     learnt = collator.batch(rows, worlds.NOW).content
     indexes = slate.scored.candidates.indexes[[slot.index for slot in slate.slots]]

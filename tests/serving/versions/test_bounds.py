@@ -10,11 +10,11 @@ from msgspec import structs
 from headrace.models.config import RankerConfig
 from headrace.models.state import ModelState
 from headrace.schemas.delta import Delta, Update, decode_chunks
-from headrace.schemas.heads import HEADS
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.serving.stages.blend import Blend
 from headrace.serving.versions import golden_requests
 from headrace.serving.versions.bounds import Bounds, OutOfBounds
-from headrace.serving.versions.golden_requests import OUTPUTS
+from headrace.serving.versions.golden_requests import output_names
 from tests.support import version_messages as chains
 from tests.support.heads import by_head
 
@@ -40,21 +40,23 @@ def dense(delta: Delta, **changes: Callable[[np.ndarray], np.ndarray]) -> Delta:
 
 def broken(head: str) -> Callable[[Delta], Delta]:
     """A head whose bias is 11 too high, with noise in its linear part."""
-    index, noise = HEADS.index(head), np.random.default_rng(0)
+    index, noise = SHIPPED_HEADS.names.index(head), np.random.default_rng(0)
 
     def of(delta: Delta) -> Delta:
         def bias(values: np.ndarray) -> np.ndarray:
-            return values + 11 * (np.arange(len(HEADS)) == index).astype(np.float32)
+            return values + 11 * (np.arange(len(SHIPPED_HEADS.names)) == index).astype(np.float32)
 
         def wide(values: np.ndarray) -> np.ndarray:
-            return values + (noise.normal(0, 1, values.shape) * (np.arange(len(HEADS)) == index)).astype(np.float32)
+            return values + (noise.normal(0, 1, values.shape) * (np.arange(len(SHIPPED_HEADS.names)) == index)).astype(
+                np.float32
+            )
 
         return dense(delta, head_bias=bias, wide=wide)
 
     return of
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", SHIPPED_HEADS.names)
 @pytest.mark.parametrize("at", [0, 1, 12])
 def test_a_broken_head_is_refused_first_early_or_late(head: str, at: int) -> None:
     versions = deltas()
@@ -65,11 +67,11 @@ def test_a_broken_head_is_refused_first_early_or_late(head: str, at: int) -> Non
 
 def test_no_stay_however_long_outweighs_a_click() -> None:
     _, model = judged(deltas()[:12])
-    outputs = golden_requests.scores(model)
+    names, outputs = output_names(model.config.heads), golden_requests.scores(model)
     bias = model.dense["head_bias"] + by_head(engagement=50)
     lifted = golden_requests.scores(structs.replace(model, dense=model.dense | {"head_bias": bias}))
-    assert lifted[:, OUTPUTS.index("engagement")].max() <= np.log1p(3600) + 1e-6
-    blend = OUTPUTS.index("blend")
+    assert lifted[:, names.index("engagement")].max() <= np.log1p(3600) + 1e-6
+    blend = names.index("blend")
     gain = np.exp(lifted[:, blend]) - np.exp(outputs[:, blend])
     assert gain.max() <= 0.1 * Blend().most_s / 100 + 1e-6
 
