@@ -8,8 +8,7 @@ import pytest
 from headrace.models import ranker_numpy
 from headrace.models.inputs import DENSE
 from headrace.models.onnx_export import INPUTS, OUTPUT, VECTORS, to_onnx
-from headrace.schemas.heads import SHIPPED_HEADS
-from tests.support.batches import CONFIG, FUSED, batch, items_of, trained
+from tests.support.batches import CONFIG, CONFIGS, batch, items_of, trained
 
 SLATES = [(1, 5), (40, 3), (260, 0)]
 
@@ -19,7 +18,7 @@ def graph():
     return to_onnx(CONFIG, trained().state().dense, version="1.7")
 
 
-@pytest.mark.parametrize("config", [CONFIG, *FUSED])
+@pytest.mark.parametrize("config", CONFIGS)
 def test_a_slate_is_scored_as_in_serving(config):
     trainer = trained(config=config)
     graph = to_onnx(config, trainer.state().dense, version="1.7")
@@ -40,10 +39,10 @@ def _check(graph, trainer, slate, *, past):
         given |= dict(zip(VECTORS, (slate.content.values, slate.content.missing), strict=True))
     (predicted,) = onnxruntime.InferenceSession(graph).run([OUTPUT], given)
     np.testing.assert_allclose(
-        predicted[:, SHIPPED_HEADS.logistic], expected.by_head[:, SHIPPED_HEADS.logistic], atol=1e-6
+        predicted[:, config.heads.logistic], expected.by_head[:, config.heads.logistic], atol=1e-6
     )
     np.testing.assert_allclose(
-        predicted[:, SHIPPED_HEADS.seconds], expected.by_head[:, SHIPPED_HEADS.seconds], rtol=1e-4, atol=1e-5
+        predicted[:, config.heads.seconds], expected.by_head[:, config.heads.seconds], rtol=1e-4, atol=1e-5
     )
 
 
@@ -52,3 +51,4 @@ def test_the_graph_names_its_version_and_schema(graph):
     assert properties["version"] == "1.7"
     assert properties["schema"] == CONFIG.schema()
     assert properties["dense_inputs"].split(",") == list(DENSE)
+    assert properties["heads"] == "click,converted,engagement"

@@ -91,10 +91,10 @@ def test_scoring_equals_the_training_forward_without_position(known, config):
     expected = predict(config, trainer.dense, tables=dict(trainer.tables), batch=request)
     got = state.score(3, history, items=items_of(request), inputs=request.dense)
     np.testing.assert_allclose(
-        got.by_head[:, SHIPPED_HEADS.logistic], expected[:, SHIPPED_HEADS.logistic], rtol=1e-5, atol=1e-6
+        got.by_head[:, config.heads.logistic], expected[:, config.heads.logistic], rtol=1e-5, atol=1e-6
     )
     np.testing.assert_allclose(
-        got.by_head[:, SHIPPED_HEADS.seconds], expected[:, SHIPPED_HEADS.seconds], rtol=1e-4, atol=1e-5
+        got.by_head[:, config.heads.seconds], expected[:, config.heads.seconds], rtol=1e-4, atol=1e-5
     )
     assert np.ptp(got.click) > 0.01
 

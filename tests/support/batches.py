@@ -11,6 +11,7 @@ from headrace.models.items import Items
 from headrace.models.modality import Fusion, Modality
 from headrace.models.training import Trainer
 from headrace.schemas.heads import SCORE, SHIPPED_HEADS
+from tests.support.heads import DECLARED
 
 ITEMS = np.arange(1, 41, dtype=np.int64) * 7919
 CONFIG = RankerConfig(
@@ -22,7 +23,7 @@ MODALITIES = (Modality(name="image", width=3), Modality(name="text", width=2))
 FUSED = [
     structs.replace(CONFIG, fusion=Fusion(modalities=MODALITIES, manner=each)) for each in ("early", "gated", "late")
 ]
-CONFIGS = [CONFIG, *FUSED]
+CONFIGS = [CONFIG, *FUSED, CONFIG.with_heads(DECLARED)]
 
 
 def content(seed, size, config) -> Content | None:
@@ -36,11 +37,9 @@ def content(seed, size, config) -> Content | None:
     return Content(values.astype(np.float32), missing)
 
 
-def weights(labels):
+def weights(labels, heads=SHIPPED_HEADS):
     """The loss weights of the product: positives by their event, negatives 1."""
-    return np.where(labels > 0, [SHIPPED_HEADS.event_weights[head] for head in SHIPPED_HEADS.names], 1.0).astype(
-        np.float32
-    )
+    return np.where(labels > 0, list(heads.event_weights.values()), 1.0).astype(np.float32)
 
 
 def labelled(sample: Batch, labels) -> Batch:
@@ -57,9 +56,9 @@ def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None, config=CONFIG) -> Ba
     indexes = generator.integers(0, len(ITEMS), size)
     history = ITEMS[generator.integers(0, len(ITEMS), (size, slots))]
     history[np.arange(slots) >= generator.integers(0, slots + 1, size)[:, None]] = 0
-    labels = np.zeros((size, len(SHIPPED_HEADS.names)), np.float32)
+    labels = np.zeros((size, config.lead), np.float32)
     labels[:, SCORE] = generator.random(size) < 0.3 if click is None else click
-    labels[:, SHIPPED_HEADS.seconds.start] = labels[:, SCORE] * generator.exponential(20, size)
+    labels[:, config.heads.seconds.start] = labels[:, SCORE] * generator.exponential(20, size)
     return Batch(
         users=generator.integers(1, 20, size),
         items=ITEMS[indexes],
@@ -68,10 +67,10 @@ def batch(seed=0, *, size=32, slots=5, at_ms=0, click=None, config=CONFIG) -> Ba
         dense=generator.normal(0, 1, (size, len(DENSE))).astype(np.float32),
         positions=generator.integers(0, 40, size),
         labels=labels,
-        weights=weights(labels),
-        counts=np.ones((size, len(SHIPPED_HEADS.names)), np.float32),
-        undo=np.zeros((size, len(SHIPPED_HEADS.names)), np.float32),
-        uncounts=np.zeros((size, len(SHIPPED_HEADS.names)), np.float32),
+        weights=weights(labels, config.heads),
+        counts=np.ones((size, config.lead), np.float32),
+        undo=np.zeros((size, config.lead), np.float32),
+        uncounts=np.zeros((size, config.lead), np.float32),
         at_ms=at_ms,
         content=content(seed, size, config),
     )

@@ -9,7 +9,7 @@ from msgspec import structs
 from headrace.registry.arm_comparison import ArmComparison, ServedSlate, count_clicks
 from headrace.registry.promotion import objection_to
 from headrace.registry.shadow_comparison import ENOUGH, NO_SLATES, ShadowComparison
-from headrace.schemas.samples import CORRECTION, Sample
+from headrace.schemas.samples import CORRECTION, EXPLICIT, Sample
 from headrace.simulator.sample_stream import START_MS, WAIT_MS, sample
 
 
@@ -85,3 +85,15 @@ def test_the_arm_decides_where_there_is_one_and_the_shadow_may_still_refuse():
     ):
         objection = objection_to("swift", shadow, arms)
         assert (expected in objection) if expected else objection == ""
+
+
+def test_the_positives_of_another_score_head_are_counted_and_its_explicit_negatives_close_nothing():
+    served, rows = world(40, chances={"model:live": 0.3, "model:swift": 0.5})
+    named = [structs.replace(row, click=None, labels={"opened": row.click or 0.0}) for row in rows]
+    assert count_clicks(served, named, "opened") == count_clicks(served, rows)
+    open_still = structs.replace(served[0], request_id="open", served_at=served[-1].served_at + 1_000)
+    said = structs.replace(
+        named[0], request_id="open", served_at=open_still.served_at, kind=EXPLICIT, labels={"opened": 0}
+    )
+    found = count_clicks([*served, open_still], [*named, said], "opened")
+    assert found == count_clicks(served, named, "opened")

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from msgspec import structs
 
 from headrace.registry.shadow_comparison import ENOUGH, NO_SLATES, compare
 from headrace.schemas.samples import Sample
@@ -67,3 +68,17 @@ def test_a_kept_negative_is_weighted_for_those_dropped():
 
 def sample_at_rate(row: Sample, rate: float) -> Sample:
     return sample(**{name: getattr(row, name) for name in row.__struct_fields__} | {"negative_rate": rate})
+
+
+def test_another_score_head_is_compared_and_its_explicit_negatives_close_nothing():
+    """An event that said 0 is known before its slate is closed."""
+    shadows, rows = slates(10, live=(0.5, 0.5), challenger=(CLICKED, OPEN))
+    named = [structs.replace(row, click=None, labels={"opened": row.click or 0.0}) for row in rows]
+    assert compare(shadows, named) is NO_SLATES
+    assert compare(shadows, named, "opened") == compare(shadows, rows)
+    early = [row for row in named if row.known_at < START_MS + WAIT_MS + 4_500]
+    last = structs.replace(named[-1], kind="explicit", known_at=named[-1].served_at + 1)
+    assert compare(shadows, [*early, last], "opened") == compare(shadows, early, "opened")
+    first = [row for row in named if row.request_id == "r0"]
+    said = [structs.replace(row, kind="explicit") if not row.labels["opened"] else row for row in first]
+    assert compare(shadows, [*said, *named[2:]], "opened") == compare(shadows, named, "opened")

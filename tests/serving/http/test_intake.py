@@ -27,6 +27,7 @@ from headrace.serving.state.state import Live
 from headrace.store.quarantine import Quarantine
 from headrace.udfs.decode import EventDecoder
 from tests.support import serving_states as worlds
+from tests.support.heads import DECLARED
 from tests.support.paths import REPOSITORY
 
 SOURCE = load_plan(REPOSITORY / "features").source("clickstream")
@@ -252,3 +253,11 @@ def test_rankings_of_neighbours_are_summed_and_name_the_strongest() -> None:
     assert both.strength.tolist() == [3.5, 3.0, 0.5]
     assert both.nearest_to.tolist() == [1, 0, 1]
     assert len(combine([]).ids) == 0
+
+
+def test_events_that_say_something_of_a_head_are_labels() -> None:
+    events = raw(*(GOOD | {"event_id": name, "event_type": name} for name in ("opened", "skip", "click", "view")))
+    batch = intake.judge_events(events, SOURCE, now=NOW, heads=DECLARED)
+    assert [record.labels for record in batch.records] == [True, True, False, False]
+    shipped = intake.judge_events(events, SOURCE, now=NOW)
+    assert [record.labels for record in shipped.records] == [False, False, True, False]
