@@ -41,7 +41,7 @@ class Head(Struct, frozen=True, kw_only=True, omit_defaults=True):
     urgent_from: float | None = None
 
     def label(self, event_type: str, value: float | None) -> float | None:
-        """What an event says of the head: 0, 1 or seconds; None if it says nothing.
+        """The label that an event gives the head: 0, 1 or seconds; None if it gives none.
 
         >>> liked = Head(name="liked", events=("rating",), negatives=("hide",), at_least=4.0)
         >>> [liked.label("rating", 5.0), liked.label("rating", 2.0), liked.label("rating", None)]

@@ -190,7 +190,7 @@ def main() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     feeder = Feeder(configured)
-    publisher = Publisher(configured.shared, configured.ranker.inputs)
+    publisher = Publisher(configured.shared, configured.ranker)
     threads = feeder.start(stop)
     feeder.publish(publisher, stop)
     for thread in threads:

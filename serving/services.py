@@ -73,8 +73,7 @@ def build(settings: Settings, states: StateSource) -> Services:
     warm, inputs = threading.Event(), settings.ranker.inputs
     warm.set()
     metrics = Metrics(hydrate.reads_of(inputs))
-    spool, breaker = SpoolFolder(settings.spool, most_bytes=settings.spool_mb * MB), CircuitBreaker(_MOST_PAUSE_S)
-    producer = SpoolingProducer(settings.bootstrap, spool, metrics.count_dropped)
+    producer, breaker = _producer(settings, metrics), CircuitBreaker(_MOST_PAUSE_S)
     metrics.watch_breaker("redis", breaker)
     client = connect_async(settings.redis, timeout_s=_SOCKET_TIMEOUT_S)
     reader = AsyncGuardedReader(AsyncFeatureReader(client), breaker, within_s=_READ_S)
@@ -109,3 +108,8 @@ def build(settings: Settings, states: StateSource) -> Services:
         admission=Admission(settings.config.objective_ms),
         disconnect=client.aclose,
     )
+
+
+def _producer(settings: Settings, metrics: Metrics) -> SpoolingProducer:
+    spool = SpoolFolder(settings.spool, most_bytes=settings.spool_mb * MB)
+    return SpoolingProducer(settings.bootstrap, spool, metrics.count_dropped)

@@ -28,7 +28,7 @@ class UserState(Struct, kw_only=True, array_like=True):
         due: (time, request) at which a slate closes or is forgotten.
         counts: feedback events by UTC day, kept until `day_end_ms`.
         full: by UTC day, the time from which slates do not train, kept as long.
-        heads: the heads that the bits of the slates stand for, in their order; empty: `_UNNAMED`.
+        heads: the names of the heads by the order of their bits in the slates; empty: `_UNNAMED`.
     """
 
     slates: dict[str, OpenSlate] = field(default_factory=dict[str, OpenSlate])
@@ -40,7 +40,7 @@ class UserState(Struct, kw_only=True, array_like=True):
     heads: list[str] = field(default_factory=list[str])
 
     def adopt(self, heads: Heads) -> None:
-        """Make the bits of the slates those of the declared heads, if they stand for others.
+        """Make the bits of the slates those of the declared heads, if they are of others.
 
         A head keeps its bits by its name, wherever it is declared now, and those of a head that is gone are dropped. A
         new head counts as written in every slate kept: the job did not read its events when these were served.

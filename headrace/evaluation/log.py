@@ -16,7 +16,7 @@ from headrace.evaluation.reading.ids import match_ids
 from headrace.evaluation.reading.summary import Summary
 from headrace.evaluation.reading.table import Table, UnusableRow
 from headrace.evaluation.reading.times import Clock, detect_clock
-from headrace.replay.recordings import Feedback, Recording, in_sessions
+from headrace.replay.recordings import Feedback, Recording, Visit, in_sessions
 from headrace.schemas.catalogue import Item
 from headrace.schemas.heads import SHIPPED_HEADS, Head
 
@@ -118,11 +118,6 @@ def read(
     clock = _clock(path, found, columns.time)
     rows, unusable = _rows(path, found, columns=columns, clock=clock)
     items, varied = _items(rows, columns, warm_share=warm_share, details=details or {})
-    records = [(row.user, row.item, row.at_ms, _feedback(row, head)) for row in rows]
-    visits = [
-        structs.replace(visit, session_id=f"{row.user}-{row.session}") if row.session else visit
-        for visit, row in zip(in_sessions(records), rows, strict=True)
-    ]
     summarized = Summary(
         file=path.name,
         form=found.form,
@@ -133,14 +128,8 @@ def read(
         left_out=summary.group_by_reason(unusable),
         items=None if details is None else match_ids(items, details),
     )
-    return Log(
-        Recording(list(items.values()), visits),
-        [row.slate for row in rows],
-        summarized.rows,
-        [str(row) for row in unusable],
-        varied,
-        summarized,
-    )
+    recording, faults = Recording(list(items.values()), _visits(rows, head)), [str(row) for row in unusable]
+    return Log(recording, [row.slate for row in rows], summarized.rows, faults, varied, summarized)
 
 
 def _clock(path: Path, found: Table, column: str) -> Clock:
@@ -245,6 +234,14 @@ def _category(text: str, edges: list[float] | None) -> str:
         return text
     number = float(text or 0)
     return str(bisect_left(edges, number) + 1) if number and math.isfinite(number) else "0"
+
+
+def _visits(rows: Sequence[_Row], head: Head) -> list[Visit]:
+    records = [(row.user, row.item, row.at_ms, _feedback(row, head)) for row in rows]
+    return [
+        structs.replace(visit, session_id=f"{row.user}-{row.session}") if row.session else visit
+        for visit, row in zip(in_sessions(records), rows, strict=True)
+    ]
 
 
 def _feedback(row: _Row, head: Head) -> Feedback:

@@ -24,6 +24,7 @@ from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES
 from headrace.learner.app import make_deterministic
 from headrace.models.config import RankerConfig, load_ranker_config
+from headrace.schemas.heads import Head
 from headrace.schemas.model_file import ModelFileError
 
 Task: TypeAlias = Literal["ctr", "rank", "next"]
@@ -161,6 +162,10 @@ def _config_of(folder: Path) -> RankerConfig:
         raise UsageProblem(str(error)) from error
 
 
+def _score_head(folder: Path) -> Head:
+    return _config_of(folder).heads.score
+
+
 def command(
     file: Path, settings: Settings, *, columns: Columns, items_file: tuple[Path, str] | None, json: Path | None
 ) -> None:
@@ -181,8 +186,7 @@ def command(
     details, items_summary = (
         items.read_with_summary(items_file[0], items.parse_columns(items_file[1])) if items_file else (None, None)
     )
-    head = _config_of(settings.features).heads.score
-    log = read(file, columns, warm_share=settings.from_share, details=details, head=head)
+    log = read(file, columns, warm_share=settings.from_share, details=details, head=_score_head(settings.features))
     for summary in (log.summary, items_summary):
         for line in summary.lines if summary else ():
             out.print(line, markup=False, highlight=False)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.models.config import RankerConfig
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.serving.state.columns import Columns
 
 CURRENT, REPORT, METRICS = "current.json", "report.json", "metrics.prom"
@@ -18,14 +19,16 @@ CURRENT, REPORT, METRICS = "current.json", "report.json", "metrics.prom"
 _FORMAT = 1  # to be raised with every change of what the files of `serving.shared.state_files` contain
 
 
-def layout_of(inputs: Inputs) -> str:
-    """What the arrays mean. A feeder of another release, or with other inputs, writes other columns."""
-    meaning = repr((Columns(inputs).names, inputs.feature_set))
+def layout_of(config: RankerConfig) -> str:
+    """What the arrays mean. A feeder of another release, or with other inputs or heads, writes other columns."""
+    inputs, heads = config.inputs, config.heads
+    predicted = () if heads == SHIPPED_HEADS else tuple((head.name, head.kind) for head in heads.ordered)
+    meaning = repr((Columns(inputs).names, inputs.feature_set, *predicted))
     return f"{_FORMAT}.{blake2b(meaning.encode(), digest_size=4).hexdigest()}"
 
 
-LAYOUT = layout_of(SHIPPED)
-"""That of the inputs over the shipped groups."""
+LAYOUT = layout_of(RankerConfig())
+"""That of a project without a `model.toml`."""
 
 
 class ModelFiles(Struct, frozen=True, kw_only=True):
@@ -47,7 +50,7 @@ class LayoutStamp(Struct, frozen=True):
 class Current(Struct, frozen=True, kw_only=True):
     """The files of a serving state, by part; models by alias. `taken_down` as in `ServingState`.
 
-    `layout`: `layout_of` the inputs of the feeder that wrote them.
+    `layout`: `layout_of` the models of the feeder that wrote them.
     """
 
     plan: str

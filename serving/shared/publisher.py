@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from headrace.schemas.ranker_inputs import SHIPPED, Inputs
+from headrace.models.config import RankerConfig
 from headrace.serving.shared import state_files
 from headrace.serving.shared.current import CURRENT, METRICS, REPORT, Current, ModelFiles, layout_of, replace
 from headrace.serving.shared.index_files import write_index
@@ -21,16 +21,18 @@ Files: TypeAlias = dict[int, tuple[object, str]]
 """The file of each part, by its id. The part is kept with it, so that the id stays its own."""
 _KEPT_S = 10.0  # how long a file stays after it was replaced: a worker may just be about to open it
 _SUFFIX = ".safetensors"
+_REFERENCE = RankerConfig()
 
 
 class Publisher:
     """Writes states to a folder, which it empties at the start: parts are compared by identity, not by content.
 
-    `replaces`: whether there was a state before, which workers that have mapped it still answer from.
+    `config`: that of the models. `replaces`: whether there was a state before, which workers that have mapped it still
+    answer from.
     """
 
-    def __init__(self, folder: Path, inputs: Inputs = SHIPPED) -> None:
-        self._layout = layout_of(inputs)
+    def __init__(self, folder: Path, config: RankerConfig = _REFERENCE) -> None:
+        self._layout = layout_of(config)
         folder.mkdir(parents=True, exist_ok=True)
         self.replaces = (folder / CURRENT).exists()
         (folder / CURRENT).unlink(missing_ok=True)  # first: it names the files

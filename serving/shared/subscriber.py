@@ -65,7 +65,7 @@ class SharedState:
         self._reading = threading.Lock()  # handlers of events ask in threads of their own
         self._folder = folder
         self._config = config
-        self._layout, self._columns = layout_of(config.inputs), Columns(config.inputs)
+        self._layout, self._columns = layout_of(config), Columns(config.inputs)
         self._current, self._reported = _WatchedFile(folder / CURRENT), _WatchedFile(folder / REPORT)
         self._marks = TakedownMarks(folder)
         self._marked = self._marks.ids

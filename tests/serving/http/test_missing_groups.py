@@ -31,6 +31,7 @@ from headrace.simulator.sample_stream import sample
 from headrace.stack import redis_server
 from tests.support import serving_states as worlds
 from tests.support.api import HEADERS, KEYS, settings
+from tests.support.heads import DECLARED
 from tests.support.spool import folder_of
 
 FILES = {path.relative_to(worlds.FEATURES).as_posix(): path.read_text() for path in worlds.FEATURES.rglob("*.sql")}
@@ -246,7 +247,9 @@ def test_workers_refuse_the_state_of_a_feeder_with_other_inputs(tmp_path: Path) 
     Publisher(tmp_path).publish(worlds.state())
     with pytest.raises(NotPublished, match=r"model\.toml"):
         _ = SharedState(tmp_path, RankerConfig(declared=_own_inputs())).state
+    with pytest.raises(NotPublished, match=r"model\.toml"):
+        _ = SharedState(tmp_path, RankerConfig().with_heads(DECLARED)).state
 
 
 def _own_inputs() -> Inputs:
-    return parse_model_file(OWN_MODEL)
+    return parse_model_file(OWN_MODEL).inputs
