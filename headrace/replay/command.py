@@ -11,7 +11,7 @@ from headrace.lang.planner.load import load_plan
 from headrace.layout import FEATURES, STATE_VARIABLE, Endpoints, Layout, Pace
 from headrace.replay.recordings import Recording, read
 from headrace.replay.writer import Replayer
-from headrace.schemas.samples import SAMPLE
+from headrace.schemas.samples import FIRST, Sample, decode_sample
 from headrace.schemas.topics import EXPOSURES, SAMPLES
 from headrace.stack import stack
 from headrace.stack.stack import Say
@@ -95,13 +95,18 @@ def wait_for_samples(endpoints: Endpoints, last_request: str) -> int:
             nonlocal found
             for message in reader.read(0.5):
                 found += 1
-                sample = SAMPLE.decode(message.value() or b"")
-                if sample["request_id"] == last_request and sample["converted"] is not None:
+                sample = decode_sample(message.value() or b"")
+                if sample and sample.request_id == last_request and _is_at_close(sample):
                     return True
             return False
 
         wait_until(closed, what="the last sample", deadline_s=_ARRIVED_S, hint=f"Look at {endpoints.flink_url}.")
     return found
+
+
+def _is_at_close(sample: Sample) -> bool:
+    """Whether it is the row of a slot that its wait ends with: only that has a 0 that no event said."""
+    return sample.kind == FIRST and 0.0 in sample.said.values()
 
 
 def wait_for_features(endpoints: Endpoints, replayer: Replayer, recording: Recording) -> None:

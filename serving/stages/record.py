@@ -8,6 +8,7 @@ from headrace.schemas.aliases import LIVE
 from headrace.schemas.defaults import HISTORY
 from headrace.schemas.exposures import EXPLORE, Exposure, Ranking
 from headrace.schemas.exposures import Slot as ServedSlot
+from headrace.schemas.heads import SHIPPED_HEADS
 from headrace.schemas.http import Assignment, Degraded, RankedItem, RecommendationAnswer, Versions
 from headrace.schemas.topics import EXPOSURES
 from headrace.serving.kafka.producer import Record
@@ -118,11 +119,13 @@ def _contents(slate: Slate) -> list[bytes]:
 
 
 def _reason(slate: Slate, position: int) -> str:
-    """Why an item was proposed, its predicted click probability, and its boost if it has one."""
+    """Why an item was proposed, the probability of the score head, and its boost if it has one."""
+    served = slate.ranker or slate.state.models.get(LIVE)
+    head = served.model.config.heads.score if served else SHIPPED_HEADS.score
     index = slate.slots[position].index
     lift = float(slate.scored.lift[index])
     lifted = f"; lifted {lift:.2f} times" if lift != 1 else ""
-    return f"{slate.reasons[position]}; click probability {float(slate.scored.click[index]):.3f}{lifted}"
+    return f"{slate.reasons[position]}; {head.name} probability {float(slate.scored.click[index]):.3f}{lifted}"
 
 
 def why(query: Query, candidates: Candidates, index: int, state: ServingState) -> str:

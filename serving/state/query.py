@@ -140,7 +140,7 @@ class Scored(Struct, frozen=True, kw_only=True):
     """Candidates with their scores.
 
     Attributes:
-        score: [C], orders them; float32 once boosted. `click`: [C], the click probability that the arm predicts.
+        score: [C], orders them; float32 once boosted. `click`: [C], the chance of the score head.
         dense: [C, F], the ranker's inputs as served. `lift`: [C], the factor by which boosts multiplied the score.
     """
 
