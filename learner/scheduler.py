@@ -13,7 +13,7 @@ from headrace.learner.held_positives import HeldPositives
 from headrace.learner.settings import LoopSettings
 from headrace.learner.urgent_state import Row, UrgentState
 from headrace.models.arrays import Arrays
-from headrace.schemas.samples import CORRECTION, Sample
+from headrace.schemas.samples import CORRECTION, EXPLICIT, Sample
 from headrace.schemas.topics import SAMPLES, SAMPLES_URGENT
 
 _EXPECTED = ("feature_set", "other_arm", "skipped")  # reasons to skip a sample that is not faulty
@@ -109,8 +109,8 @@ class SampleScheduler:
         """Skip the samples before offset `until`.
 
         Slots that have closed by then are skipped whole, with their later corrections. Slots that are still open lose
-        nothing. Their positives are held until they close, as in a new model: their negatives are still to come, and
-        would teach without the positives that nobody ever clicks.
+        nothing. What events said of them is held until they close, as in a new model: their negatives are still to
+        come, and would teach without the positives that nobody ever clicks.
         """
         wait_ms = self._settings.wait_ms
         for offset, sample in rows:
@@ -119,7 +119,7 @@ class SampleScheduler:
             timely = [(offset, sample)] if self.is_timely(sample, offset) else []
             for each_offset, each in (*timely, *self.clock.due()):
                 self.pass_time(each.known_at)
-                if self._fault(each) is None and _is_positive(each):
+                if self._fault(each) is None and self._is_said_early(each):
                     self.held.put(each.served_at + wait_ms, each_offset, each)
         self.faults["skipped"] += sum(1 for _ in self.due())
         self.since_ms = max(self.since_ms, self.clock.at_ms - wait_ms)
@@ -158,11 +158,13 @@ class SampleScheduler:
         return "skipped" if fault is None and sample.served_at < self.since_ms else fault
 
     def _waits(self, sample: Sample) -> bool:
-        """Whether a sample is a positive of the first wait whose slot is still open."""
+        """Whether an event of the first wait said the sample, and its slot is still open."""
         wait_ms = self._settings.wait_ms
-        early = _is_positive(sample) and sample.known_at < self.started_ms + wait_ms
+        early = self._is_said_early(sample) and sample.known_at < self.started_ms + wait_ms
         return early and sample.served_at + wait_ms > self.clock.at_ms
 
-
-def _is_positive(sample: Sample) -> bool:
-    return sample.kind != CORRECTION and any(sample.said.values())
+    def _is_said_early(self, sample: Sample) -> bool:
+        """Whether an event said the sample before its slot closed: a positive, a 0, or a positive that corrects a 0."""
+        if sample.kind == CORRECTION and sample.known_at >= sample.served_at + self._settings.wait_ms:
+            return False
+        return sample.kind == EXPLICIT or any(sample.said.values())

@@ -15,7 +15,7 @@ from headrace.schemas.delta import Delta, decode_chunks
 from headrace.schemas.heads import SHIPPED_HEADS, Heads
 from headrace.schemas.samples import Sample
 from headrace.serving.versions.bounds import Bounds
-from headrace.simulator.sample_stream import WAIT_MS, sample, stream
+from headrace.simulator.sample_stream import START_MS, WAIT_MS, sample, stream
 from tests.support.heads import DECLARED, only
 
 CONFIG = RankerConfig(dim=4, history=4, attention=4, rank=4, hidden=(8, 6), vector=4)
@@ -97,3 +97,28 @@ def test_a_sample_of_before_the_field_is_learned_as_it_was() -> None:
     collator = Collator(RankerConfig(history=2))
     assert row.labels_of(SHIPPED_HEADS) == (1.0, None, None)
     assert collator.batch([row], 0).labels.tolist() == [[1.0, 0.0, 0.0]]
+
+
+def test_in_the_first_wait_what_events_said_is_held_until_the_slot_closes() -> None:
+    """Positives alone would teach that everything is liked; a correction must follow the 0 that it takes back."""
+    first = sample(**only(), labels={"liked": 0.0}, kind="explicit", known_at=START_MS + 100)
+    then = structs.replace(first, labels={"liked": 1.0}, kind="correction", known_at=START_MS + 200, undo=1.0)
+    end = structs.replace(first, labels={"opened": 0.0}, kind="first", known_at=START_MS + WAIT_MS)
+    learner = Learner(SETTINGS, CONFIG.with_heads(DECLARED))
+    list(learner.feed([(0, first), (1, then)]))
+    assert (learner.offset, learner.trainer.state().sightings) == (2, 0.0)
+    list(learner.feed([(2, end)]))
+    list(learner.finish())
+    assert learner.trainer.state().sightings == 3.0
+
+
+def test_a_rollback_skips_no_event_that_said_something_of_an_open_slot() -> None:
+    first = sample(**only(), labels={"liked": 0.0}, kind="explicit", known_at=START_MS + 100)
+    then = structs.replace(first, labels={"liked": 1.0}, kind="correction", known_at=START_MS + 200, undo=1.0)
+    end = structs.replace(first, labels={"opened": 0.0}, kind="first", known_at=START_MS + WAIT_MS)
+    learner = Learner(SETTINGS, CONFIG.with_heads(DECLARED))
+    learner.skip([(0, first), (1, then)], until=2)
+    list(learner.feed([(2, end)]))
+    list(learner.finish())
+    assert learner.trainer.state().sightings == 3.0
+    assert learner.faults["skipped"] == 0
