@@ -109,7 +109,7 @@ class SampleScheduler:
         """Skip the samples before offset `until`.
 
         Slots that have closed by then are skipped whole, with their later corrections. Slots that are still open lose
-        nothing. What events said of them is held until they close, as in a new model: their negatives are still to
+        nothing. The labels of events are held until they close, as in a new model: their negatives are still to
         come, and would teach without the positives that nobody ever clicks.
         """
         wait_ms = self._settings.wait_ms
