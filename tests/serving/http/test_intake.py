@@ -232,7 +232,7 @@ def test_the_catalogue_folds_records_and_passes_over_others() -> None:
 
 
 def test_a_tick_reaches_every_partition() -> None:
-    records = ticker.ticks(NOW)
+    records = ticker.ticks(NOW, SOURCE)
     events = [record for record in records if record.topic.name == "events"]
     exposures = [record for record in records if record.topic.name == "exposures"]
     assert [record.partition for record in events] == [0, 1, 2, 3]
