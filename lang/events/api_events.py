@@ -27,4 +27,4 @@ class EventColumns:
 
     def record(self, event: Event) -> Fields:
         """The same without the columns that it has no value for, as a producer writes it."""
-        return {name: value for name, value in self.of(event).items() if value not in (None, {})}
+        return {name: value for name, value in self.of(event).items() if value is not None}

@@ -1,10 +1,11 @@
 """Ticks: events that only advance the log clock. No group folds them, and no CHECK applies to them."""
 
+from headrace.lang.events.api_events import EventColumns
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.expressions.tree import Cell, ColumnType
-from headrace.lang.plan.clean_topic import RECEIVED_AT
 from headrace.lang.plan.source import Source, SourceColumn
 from headrace.schemas.events import TICK
+from headrace.schemas.events import Event as ApiEvent
 
 TICK_PREFIX = "_"
 """Events whose type starts with this only advance the log clock; no group folds them."""
@@ -25,13 +26,8 @@ def is_tick(event: Event, source: Source) -> bool:
 
 def tick_of(source: Source, *, key: str, event_id: str, at_ms: int) -> dict[str, Cell]:
     """A tick in the columns of a source; other columns that the source requires get a value of their type."""
-    tick: dict[str, Cell] = {
-        source.dedupe: event_id,
-        source.roles.user: key,
-        source.roles.event_type: TICK,
-        source.event_time: at_ms,
-        RECEIVED_AT: at_ms,
-    }
+    event = ApiEvent(event_id=event_id, user_id=key, event_type=TICK, occurred_at=at_ms, received_at=at_ms)
+    tick = {**EventColumns(source).record(event)}
     return tick | {each.name: _blank(each) for each in source.columns if each.required and each.name not in tick}
 
 

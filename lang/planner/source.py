@@ -40,7 +40,6 @@ def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | 
     computed = plan_computed(tree.columns, given, report)
     checks = plan_checks(tree.columns, {each.name: each.type for each in columns}, report)
     masked = header.read("mask", _mask, ()) if header.has("mask") else ()
-    bot = header.read("bot", _bot, None) if header.has("bot") else None
     topic, retain_ms = prefixed(header.string("topic")), _retain_ms(header, tree, report)
     is_valid = len(report.problems) == before
     planner = StampPlanner({each.name: each.type for each in columns}, computed, report)
@@ -55,7 +54,7 @@ def plan_source(tree: SourceTree, find: FindStream, report: Report) -> Source | 
         columns=columns,
         stamps=planner.plan(list(zip(stamps, stamped, strict=True)), find),
         masked=tuple(name.text for name in masked),
-        bot=bot,
+        bot=header.read("bot", _bot, None) if header.has("bot") else None,
         computed=computed,
         retain_ms=retain_ms,
         checks=checks,
