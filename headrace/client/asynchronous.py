@@ -74,7 +74,10 @@ class AsyncClient:
         return await self._send(calls.recommend(request, batch=batch, retry=retry), within_s)
 
     async def send_events(self, events: Iterable[EventRecord | Event | Mapping[str, object]]) -> BatchAnswer:
-        """Send up to 500 events. A repeated one counts once, because its `event_id` remains the same."""
+        """Send up to 500 events. A repeated one counts once, because its `event_id` remains the same.
+
+        Mappings are for a source whose columns have other names than the API's.
+        """
         return await self._send(calls.send_events(events))
 
     async def upsert_items(self, items: Iterable[ItemRecord]) -> BatchAnswer:

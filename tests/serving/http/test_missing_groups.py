@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import log1p
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -30,6 +31,7 @@ from headrace.serving.state.report import NotPublished
 from headrace.serving.state.state import Live
 from headrace.simulator.sample_stream import sample
 from headrace.stack import redis_server
+from headrace.wait import wait_until
 from tests.support import article_project
 from tests.support import serving_states as worlds
 from tests.support.api import HEADERS, KEYS, settings
@@ -96,16 +98,30 @@ def serving(folder: Path, stores: Stores, files: Mapping[str, str]) -> Iterator[
         yield api
 
 
-def answers(api: TestClient[Litestar]) -> dict[str, object]:
+def answers(api: TestClient[Litestar]) -> dict[str, Any]:
     """The answer to a slate, after all that a client may do was answered."""
-    slate = api.post("/v1/recommendations", json=SLATE, headers=HEADERS)
-    assert (slate.status_code, len(slate.json()["items"])) == (200, 10), slate.text
+    slate = slate_of(api)
+    assert len(slate["items"]) == 10
     assert api.post("/v1/recommendations:stream", json=SLATE, headers=HEADERS).status_code == 200
     similar = api.get("/v1/items/i1/similar", headers=HEADERS)
     assert similar.status_code == 200, similar.text
     events = api.post("/v1/events", json={"events": [EVENT | {"occurred_at": now_ms()}]}, headers=HEADERS)
     assert (events.status_code, events.json()["accepted"]) == (202, 1), events.text
-    return slate.json()
+    return slate
+
+
+def slate_of(api: TestClient[Litestar]) -> dict[str, Any]:
+    """A slate for which the store answered in time; on a busy machine it is not the first."""
+    found: list[dict[str, Any]] = []
+
+    def is_answered() -> bool:
+        response = api.post("/v1/recommendations", json=SLATE, headers=HEADERS)
+        assert response.status_code == 200, response.text
+        found.append(response.json())
+        return not [reason for reason in found[-1]["degraded"]["reasons"] if reason.startswith("the feature store")]
+
+    wait_until(is_answered, what="a slate with the user's features", deadline_s=30, hint="Redis runs in this test.")
+    return found[-1]
 
 
 def test_with_all_groups_nothing_is_missing(tmp_path: Path, stores: Stores) -> None:
@@ -129,7 +145,7 @@ def test_without_a_group_the_answer_names_it(tmp_path: Path, stores: Stores, gro
         assert len(similar["items"]) == 30
         assert degraded["level"] == 0
     else:
-        assert degraded["level"] == 1
+        assert degraded["level"] == 1, degraded
         assert [reason for reason in degraded["reasons"] if f"no feature group {group}, which " in reason]
     assert ready.status_code == 200
     missing = ready.json()["missing"]
@@ -244,8 +260,11 @@ def test_a_source_with_names_of_its_own_serves_and_misses_nothing(tmp_path: Path
         event = article_project.event(1, now_ms(), "u1", "i1")
         events = api.post("/v1/events", json={"events": [event]}, headers=HEADERS)
         assert (events.status_code, events.json()["accepted"]) == (202, 1), events.text
-        slate = api.post("/v1/recommendations", json=SLATE, headers=HEADERS).json()
+        record = api.get("/schema/openapi.json").json()["components"]["schemas"]["EventRecord"]
+        slate = slate_of(api)
         assert api.get("/health/ready").json()["missing"] == {}
+    assert record["required"] == ["id", "reader_id", "article_id", "kind", "at", "stars"]
+    assert {*record["properties"]} == {*event, "visit_id", "slate_id", "slot", "seconds"}
     assert slate["degraded"] == {"level": 0, "reasons": []}
     shown = [item["id"] for item in slate["items"]]
     assert len(shown) == 10
