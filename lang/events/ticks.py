@@ -3,6 +3,7 @@
 from headrace.lang.events.api_events import EventColumns
 from headrace.lang.expressions.per_event import Event
 from headrace.lang.expressions.tree import Cell, ColumnType
+from headrace.lang.plan.roles import ROLE_TYPES
 from headrace.lang.plan.source import Source, SourceColumn
 from headrace.schemas.events import TICK
 from headrace.schemas.events import Event as ApiEvent
@@ -28,6 +29,8 @@ def tick_of(source: Source, *, key: str, event_id: str, at_ms: int) -> dict[str,
     """A tick in the columns of a source; other columns that the source requires get a value of their type."""
     event = ApiEvent(event_id=event_id, user_id=key, event_type=TICK, occurred_at=at_ms, received_at=at_ms)
     tick = {**EventColumns(source).record(event)}
+    if source.type_of(source.roles.context) != ROLE_TYPES["context"]:
+        tick.pop(source.roles.context)  # the source has a column of this name for something else
     return tick | {each.name: _blank(each) for each in source.columns if each.required and each.name not in tick}
 
 

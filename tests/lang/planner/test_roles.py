@@ -127,10 +127,13 @@ def test_a_tick_fits_any_source_and_no_check_refuses_it() -> None:
     assert msgspec.json.encode(shipped) == msgspec.json.encode(before)
 
 
-def test_a_required_text_that_is_short_gets_a_short_tick() -> None:
+def test_a_tick_fits_short_texts_and_columns_of_other_types() -> None:
     columns = ARTICLES["features/sources/desk.sql"]
-    columns = columns.replace("stars INT REQUIRED CHECK (stars BETWEEN 1 AND 5)", "language STRING(2) REQUIRED")
+    columns = columns.replace(
+        "stars INT REQUIRED CHECK (stars BETWEEN 1 AND 5)", "language STRING(2) REQUIRED, context STRING"
+    )
     short = parse_plan({"desk.sql": columns}).event_source
     tick = tick_of(short, key="k", event_id="e", at_ms=NOW)
     assert tick["language"] == TICK[:2]
+    assert "context" not in tick, "here it is no map"
     assert Gate(short).judge(tick) == "accepted"
